@@ -1,0 +1,35 @@
+"""An automatic differentiation engine you can see through.
+
+>>> from engine import Value
+>>> x, y = Value(3.0, "x"), Value(2.0, "y")
+>>> f = (x + y) * (x - y)
+>>> f.backward()
+>>> f.data, x.grad, y.grad
+(5.0, 6.0, -4.0)
+"""
+
+from engine.check import GradientMismatch, check_gradients
+from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
+from engine.graph import Sent, Step, topological, walk
+from engine.ops import ManyOp, Op
+from engine.value import Constant, Value
+
+__all__ = [
+    "Constant",
+    "GradientMismatch",
+    "ManyOp",
+    "Op",
+    "Sent",
+    "Step",
+    "Value",
+    "check_gradients",
+    "dot",
+    "logsumexp",
+    "maximum",
+    "minimum",
+    "softmax",
+    "topological",
+    "total",
+    "walk",
+    "where",
+]

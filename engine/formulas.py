@@ -1,0 +1,129 @@
+"""Formulas that rows of the table share, in the forms that keep the last bits.
+
+They follow the rows' rules (see `engine.ops`): no `if` on a number and no `==`, so that every
+reader can run them.
+"""
+
+import math
+from functools import reduce
+
+from engine.floats import *
+
+TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
+ONE_OVER_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+SQRT_HALF, SQRT_HALF_REST = math.sqrt(0.5), -4.833646656726457e-17  # together √½ to 107 bits
+
+
+def square(x):
+    return x * x
+
+
+def equal(x, y):
+    return (x <= y) & (x >= y)
+
+
+def sign(x):
+    return where(x > 0.0, 1.0, where(x < 0.0, -1.0, 0.0 * x))
+
+
+def maximum(x, y):
+    """The larger; nan when either is."""
+    return where(x > y, x, where(x <= y, y, x + y))
+
+
+def minimum(x, y):
+    """The smaller; nan when either is."""
+    return where(x < y, x, where(x >= y, y, x + y))
+
+
+def share(x, y):
+    """Of the slope of maximum, the part that goes to x: a tie is shared equally."""
+    return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, x + y)))
+
+
+def relu(x):
+    return where(x <= 0.0, 0.0, x)
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), kept from overflowing for negative x."""
+    return divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
+
+
+def high_half(x):
+    """The upper 26 of a float's 53 bits (Veltkamp's splitting): products of halves are exact."""
+    scaled = 134217729.0 * x
+    return scaled - (scaled - x)
+
+
+def product_error(x, y):
+    """What rounding took from x * y, exactly (Dekker 1971); 0 where it cannot be had."""
+    x_high, y_high = high_half(x), high_half(y)
+    x_low, y_low = x - x_high, y - y_high
+    error = x_low * y_low - (((x * y - x_high * y_high) - x_low * y_high) - x_high * y_low)
+    return where(abs(error) < 1.0, error, 0.0)
+
+
+def exp_product(x, y):
+    """exp(x * y) with the rounding error of the product put back."""
+    return exp(x * y) * (1.0 + product_error(x, y))
+
+
+def normal_pdf(x):
+    return ONE_OVER_SQRT_2PI * exp_product(-0.5 * x, x)
+
+
+def normal_cdf(x):
+    """erfc(-x / √2) / 2, with the rounding error of x / √2 put back."""
+    error = product_error(x, SQRT_HALF) + where(abs(x) < 40.0, x, 0.0) * SQRT_HALF_REST
+    return 0.5 * erfc(-SQRT_HALF * x) + error * (0.5 * TWO_OVER_SQRT_PI) * exp(-0.5 * x * x)
+
+
+def power_x(out, x, y):
+    """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0."""
+    usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0)
+    return where(equal(y, 0.0), 0.0, where(usable, y * power(x, y - 1.0), divide(y * out, x)))
+
+
+def add_up(xs):
+    """From left to right; the built-in sum rounds differently from Python 3.12 on."""
+    out = 0.0
+    for x in xs:
+        out = out + x
+    return out
+
+
+def multiply_add(ws, xs, b):
+    """b + w1 x1 + w2 x2 + ..., from left to right."""
+    out = b
+    for w, x in zip(ws, xs):  # noqa: B905 (of one length; the check would cost a tenth)
+        out = out + w * x
+    return out
+
+
+def shares(xs):
+    """exp(x) for each, relative to the largest: all in [0, 1], so that nothing overflows."""
+    largest = reduce(maximum, xs)
+    return [where(x >= largest, 1.0, exp(x - largest)) for x in xs]
+
+
+def softmax(xs):
+    exps = shares(xs)
+    total = add_up(exps)
+    return [divide(e, total) for e in exps]
+
+
+def softmax_slopes(out, p, *others):
+    """out * (1 - p) and -out * p_j, where 1 - p is the sum of the others: nothing cancels."""
+    return [out * add_up(others), *[-(out * other) for other in others]]
+
+
+def logsumexp(xs):
+    """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
+    largest = reduce(maximum, xs)
+    rest, met = 0.0, 0.0  # met: 1 after the first of the largest
+    for x, e in zip(xs, shares(xs), strict=True):
+        is_largest = x >= largest
+        rest = rest + where(is_largest, met, e)
+        met = where(is_largest, 1.0, met)
+    return where(abs(largest) < math.inf, largest + log1p(rest), largest)

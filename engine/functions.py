@@ -1,0 +1,103 @@
+"""Functions of several nodes, one node each, however many inputs: dot, total, softmax, ..."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE
+from engine.value import Value
+
+
+def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
+    """bias + w1 x1 + w2 x2 + ..., added from left to right; a neuron before its activation.
+
+    ValueError where the lengths differ.
+
+    >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
+    Value(321.0)
+    """
+    if not isinstance(ws, (list, tuple)):
+        ws = tuple(ws)
+    if not isinstance(xs, (list, tuple)):
+        xs = tuple(xs)
+    try:
+        w, x, b = [each._data for each in ws], [each._data for each in xs], bias._data
+    except AttributeError:  # a number among them
+        return dot(nodes(ws), nodes(xs), Value.lift(bias))
+    if len(w) != len(x):
+        raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
+    out = DOT.forward(w, x, b)
+    return Value._many(DOT, (*ws, *xs, bias), out, DOT.partials[0](out, w, x, b))
+
+
+def total(xs: Iterable[Any]) -> Value:
+    """x1 + x2 + ..., added from left to right; 0 for none.
+
+    >>> total([Value(1.0), 2.0, 3.0])
+    Value(6.0)
+    """
+    return TOTAL(nodes(xs))
+
+
+def logsumexp(xs: Iterable[Any]) -> Value:
+    """log(exp(x1) + exp(x2) + ...), which neither overflows nor loses a small rest.
+
+    ValueError for an empty sequence.
+
+    >>> logsumexp([Value(1000.0), 1000.0])
+    Value(1000.69)
+    """
+    return LOGSUMEXP(some(xs, "logsumexp"))
+
+
+def softmax(xs: Iterable[Any]) -> list[Value]:
+    """exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive, and 1 in sum (chapter 02, 5.5).
+
+    One node per output; its first input is its own x, the others follow in order. ValueError for
+    an empty sequence.
+
+    >>> softmax([Value(0.0), Value(0.0)])
+    [Value(0.5), Value(0.5)]
+    """
+    xs = some(xs, "softmax")
+    return [SOFTMAX(x, (*xs[:i], *xs[i + 1 :])) for i, x in enumerate(xs)]
+
+
+def maximum(x: Any, y: Any) -> Value:
+    """The larger of two; where they are equal, each has slope 1/2.
+
+    >>> maximum(Value(2.0), 3.0)
+    Value(3.0)
+    """
+    return MAXIMUM(x, y)
+
+
+def minimum(x: Any, y: Any) -> Value:
+    """The smaller of two; where they are equal, each has slope 1/2.
+
+    >>> minimum(Value(2.0), 3.0)
+    Value(2.0)
+    """
+    return MINIMUM(x, y)
+
+
+def where(condition: Any, x: Any, y: Any) -> Value:
+    """x where the condition holds, else y; the gradient goes to the one that was taken.
+
+    >>> v = Value(-2.0)
+    >>> where(v > 0, v, v * 0.1)
+    Value(-0.2)
+    """
+    return WHERE(condition, x, y)
+
+
+def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
+    """Each as a node; numbers become constants."""
+    return tuple(map(Value.lift, xs))
+
+
+def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
+    """Each as a node; ValueError for none."""
+    found = nodes(xs)
+    if not found:
+        raise ValueError(f"{name} takes at least one input, got none")
+    return found

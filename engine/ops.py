@@ -1,0 +1,233 @@
+"""The rule table: every operation is one row, its formula and its local derivatives.
+
+A row can be checked against a textbook: `Op(name, forward, partial, partial, ...)` holds the
+forward formula and one partial derivative per input. The letters mean the same in every row:
+
+    out     the result                     x, y, lo, hi, ...   the inputs, one number each
+    xs, ws  inputs that are sequences (a plural letter), in the rows that take any number of inputs
+
+A row names functions (exp, where, ...) without saying whose. As written it computes on floats;
+`over(row, space)` reads the same code in another arithmetic: arrays, nodes of a graph (which gives
+derivatives of derivatives), names of a program, symbols of a formula. Adding a row gives every
+reader the new operation. Three rules keep rows readable by all of them:
+
+  - no `if` on a number, but `where(condition, x, y)`, which computes both; no `==`, which for nodes
+    is identity, but `equal(x, y)`;
+  - a helper function (`engine.formulas`) is read along with the row that calls it;
+  - every function that a partial derivative names is a row itself or made of rows, so that it can
+    be differentiated in turn.
+
+The formulas are the ones that keep the last bits: each comment says what the textbook form loses.
+`tests/test_ops.py` states the bound of every row in units in the last place.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FunctionType
+from typing import Any, Self
+
+from engine import floats
+from engine.floats import *
+from engine.formulas import *
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+
+
+class Op:
+    """An operation: a row of the table.
+
+    forward     x, y, ... -> out
+    partials    out, x, y, ... -> d out / d input, one function for each input
+
+    Called on nodes or numbers, it makes the node of its result:
+
+    >>> from engine import Value
+    >>> CUBE = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    >>> CUBE(Value(2.0))
+    Value(8.0)
+    """
+
+    __slots__ = ("forward", "name", "partials")
+
+    def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
+        self.name, self.forward, self.partials = name, forward, partials
+
+    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
+        """The local derivative of `out` for each input."""
+        return tuple([partial(out, *args) for partial in self.partials])
+
+    def group(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A node's inputs as this row's formulas take them."""
+        return inputs
+
+    def __call__(self, *args: Any) -> Any:
+        from engine.value import Value  # the table itself knows nothing of graphs
+
+        return Value.apply(self, *args)
+
+    def __repr__(self) -> str:
+        return f"Op({self.name!r})"
+
+    def __reduce__(self) -> Any:
+        """Rows are saved by name: a file that holds one cannot bring code along."""
+        if TABLE.get(self.name) is not self:
+            raise TypeError(
+                f"operation {self.name!r} is not in engine.ops.TABLE, so nothing could find it "
+                f"when the graph is loaded; add it with TABLE[{self.name!r}] = ..."
+            )
+        return named, (self.name,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+
+class ManyOp(Op):
+    """A row over sequences of any length: one node, however many inputs.
+
+    forward     ws, xs, ... -> out
+    partials    one function: out, ws, xs, ... -> every local derivative, in the order of the inputs
+    """
+
+    __slots__ = ()
+
+    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
+        return tuple(self.partials[0](out, *args))
+
+    def group(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        code = self.forward.__code__
+        plural = [letter.endswith("s") for letter in code.co_varnames[: code.co_argcount]]
+        length = (len(inputs) - plural.count(False)) // plural.count(True)
+        args, start = [], 0
+        for many in plural:
+            stop = start + (length if many else 1)
+            args.append(inputs[start:stop] if many else inputs[start])
+            start = stop
+        return tuple(args)
+
+
+# ------------------------------------------------------------------------------------- the table
+# fmt: off
+
+ADD  = Op("+",   lambda x, y: x + y,         lambda out, x, y: 1.0,             lambda out, x, y: 1.0)
+SUB  = Op("-",   lambda x, y: x - y,         lambda out, x, y: 1.0,             lambda out, x, y: -1.0)
+MUL  = Op("*",   lambda x, y: x * y,         lambda out, x, y: y,               lambda out, x, y: x)
+DIV  = Op("/",   lambda x, y: divide(x, y),  lambda out, x, y: divide(1.0, y),  lambda out, x, y: -divide(out, y))
+POW  = Op("**",  lambda x, y: power(x, y),   power_x,                           lambda out, x, y: where(equal(out, 0.0), 0.0, out * log(x)))
+NEG  = Op("neg", lambda x: -x,               lambda out, x: -1.0)
+ABS  = Op("abs", lambda x: abs(x),           lambda out, x: sign(x))            # slope 0 at 0
+
+EXP    = Op("exp",    lambda x: exp(x),      lambda out, x: out)
+EXP2   = Op("exp2",   lambda x: exp2(x),     lambda out, x: LN2 * out)
+EXPM1  = Op("expm1",  lambda x: expm1(x),    lambda out, x: exp(x))             # out + 1 cancels for x << 0
+LOG    = Op("log",    lambda x: log(x),      lambda out, x: divide(1.0, x))
+LOG2   = Op("log2",   lambda x: log2(x),     lambda out, x: divide(1.0 / LN2, x))
+LOG10  = Op("log10",  lambda x: log10(x),    lambda out, x: divide(1.0 / LN10, x))
+LOG1P  = Op("log1p",  lambda x: log1p(x),    lambda out, x: divide(1.0, 1.0 + x))
+SQRT   = Op("sqrt",   lambda x: sqrt(x),     lambda out, x: divide(0.5, abs(out)))   # inf at 0 and at -0.0
+CBRT   = Op("cbrt",   lambda x: cbrt(x),     lambda out, x: divide(1.0, 3.0 * out * out))
+SQUARE = Op("square", square,                lambda out, x: 2.0 * x)
+
+SIN   = Op("sin",   lambda x: sin(x),    lambda out, x: cos(x))
+COS   = Op("cos",   lambda x: cos(x),    lambda out, x: -sin(x))
+TAN   = Op("tan",   lambda x: tan(x),    lambda out, x: 1.0 + out * out)
+ASIN  = Op("asin",  lambda x: asin(x),   lambda out, x: divide(1.0, sqrt((1.0 - x) * (1.0 + x))))    # 1 - x * x cancels near 1
+ACOS  = Op("acos",  lambda x: acos(x),   lambda out, x: divide(-1.0, sqrt((1.0 - x) * (1.0 + x))))
+ATAN  = Op("atan",  lambda x: atan(x),   lambda out, x: divide(1.0, 1.0 + x * x))
+SINH  = Op("sinh",  lambda x: sinh(x),   lambda out, x: cosh(x))
+COSH  = Op("cosh",  lambda x: cosh(x),   lambda out, x: sinh(x))
+TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: square(divide(1.0, cosh(x))))                # 1 - out * out is 0 for |x| > 19
+ASINH = Op("asinh", lambda x: asinh(x),  lambda out, x: divide(1.0, hypot(1.0, x)))                  # x * x overflows
+ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)))
+ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(1.0, (1.0 - x) * (1.0 + x)))
+
+ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
+           lambda out, x, y: divide(divide(y, hypot(x, y)), hypot(x, y)),
+           lambda out, x, y: -divide(divide(x, hypot(x, y)), hypot(x, y)))
+HYPOT = Op("hypot", lambda x, y: hypot(x, y),   # slope 0 at (0, 0)
+           lambda out, x, y: where(equal(out, 0.0), 0.0, divide(x, out)),
+           lambda out, x, y: where(equal(out, 0.0), 0.0, divide(y, out)))
+
+ERF         = Op("erf",         lambda x: erf(x),                lambda out, x: TWO_OVER_SQRT_PI * exp_product(-x, x))
+ERFC        = Op("erfc",        lambda x: erfc(x),               lambda out, x: -TWO_OVER_SQRT_PI * exp_product(-x, x))
+NORMAL_CDF  = Op("normal_cdf",  normal_cdf,                      lambda out, x: normal_pdf(x))
+EXP_PRODUCT = Op("exp_product", exp_product,                     lambda out, x, y: y * out,  lambda out, x, y: x * out)
+
+SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: out * sigmoid(-x))     # 1 - out is 0 for x > 37
+SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
+SILU     = Op("silu",     lambda x: x * sigmoid(x),                    lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)))
+GELU     = Op("gelu",     lambda x: x * normal_cdf(x),                 lambda out, x: normal_cdf(x) + x * normal_pdf(x))
+RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
+LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
+                lambda out, x, slope: where(x <= 0.0, slope, 1.0),
+                lambda out, x, slope: where(x <= 0.0, x, 0.0))
+ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),           # slope `alpha` at 0
+         lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
+         lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
+
+SIGN    = Op("sign",    sign,                     lambda out, x: 0.0 * x)
+MAXIMUM = Op("maximum", maximum,  lambda out, x, y: share(x, y),  lambda out, x, y: share(y, x))   # a tie: 1/2 each
+MINIMUM = Op("minimum", minimum,  lambda out, x, y: share(y, x),  lambda out, x, y: share(x, y))
+CLIP    = Op("clip", lambda x, lo, hi: minimum(maximum(x, lo), hi),                  # slope 1 at both ends
+             lambda out, x, lo, hi: where(x < lo, 0.0, where(x > hi, 0.0, 1.0)),
+             lambda out, x, lo, hi: where(x < lo, 1.0, 0.0),
+             lambda out, x, lo, hi: where(x > hi, 1.0, 0.0))
+WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
+             lambda out, condition, x, y: 0.0,
+             lambda out, condition, x, y: where(condition, 1.0, 0.0),
+             lambda out, condition, x, y: where(condition, 0.0, 1.0))
+
+DOT       = ManyOp("dot",       multiply_add,    lambda out, ws, xs, b: (*xs, *ws, 1.0))
+TOTAL     = ManyOp("total",     add_up,          lambda out, xs: [1.0] * len(xs))
+LOGSUMEXP = ManyOp("logsumexp", logsumexp,       lambda out, xs: softmax(xs))
+SOFTMAX   = ManyOp("softmax",   lambda x, others: softmax([x, *others])[0],       # the share of x
+                   lambda out, x, others: softmax_slopes(out, *softmax([x, *others])))
+
+# fmt: on
+
+TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
+ELEMENTWISE = {name: op for name, op in TABLE.items() if not isinstance(op, ManyOp)}
+
+
+def named(name: str) -> Op:
+    """The row of that name; ValueError where there is none."""
+    if name not in TABLE:
+        raise ValueError(f"no operation {name!r} in engine.ops.TABLE")
+    return TABLE[name]
+
+
+def over(op: Op, space: Mapping[str, Any]) -> Op:
+    """The row read in another arithmetic: the same code, its free names looked up in `space`.
+
+    A name that `space` lacks is looked up where the row was written: a helper function there is
+    read along with the row, a constant is taken as it is. The functions of `engine.floats` are what
+    a space must supply itself; one that is missing is a NameError when the row is run.
+
+    >>> over(SIGMOID, {"exp": lambda x: f"exp({x})"}).forward is SIGMOID.forward
+    False
+    """
+    done: dict[Any, Any] = {}
+
+    def read(f: Any) -> Any:
+        if f not in done:
+            names: dict[str, Any] = {}
+            done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
+            for name in free_names(f.__code__):
+                if name in space:
+                    names[name] = space[name]
+                elif name in f.__globals__ and name not in floats.__all__:
+                    value = f.__globals__[name]
+                    names[name] = read(value) if isinstance(value, FunctionType) else value
+        return done[f]
+
+    return type(op)(op.name, read(op.forward), *map(read, op.partials))
+
+
+def free_names(code: CodeType) -> Iterator[str]:
+    """Names that a function looks up outside itself, those inside its comprehensions too."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from free_names(constant)

@@ -1,0 +1,201 @@
+"""`Value`: a number that remembers what it was computed from."""
+
+import math
+import numbers
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from engine import graph
+from engine.graph import Sent
+from engine.node import Node
+from engine.ops import ManyOp, Op
+
+
+class Value(Node):
+    """A scalar node: a float, its gradient, and the operation and inputs it came from.
+
+    Operations on Values build a graph; `backward()` sends gradients through it (chapter 02, 4 and
+    9.3). Numbers that meet a Value become constants, which ask for no gradient.
+
+    >>> a, b = Value(2.0), Value(3.0)
+    >>> c = a * b
+    >>> c.backward()
+    >>> c, a.grad, b.grad
+    (Value(6.0), 3.0, 2.0)
+
+    `data` is a Python float, always; TypeError for what is not a real number. Arithmetic follows
+    IEEE 754: `Value(1.0) / 0.0` is inf, `Value(-1.0).log()` is nan, nothing raises.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, label: str | None = None):
+        self._data = number(data)
+        self._grad = 0.0
+        self.label = label
+        self.op = self._x = self._y = self._dx = self._dy = None
+
+    @property
+    def data(self) -> float:
+        """The number. Assigning to a leaf leaves graphs that used it as they were computed."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._data = number(data)
+
+    @property
+    def grad(self) -> float:
+        """d root / d self, for the roots that `backward()` was called on."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = number(grad)
+
+    def __repr__(self) -> str:
+        shown = repr(float(f"{self._data:.6g}"))
+        label = "" if self.label is None else f", {self.label!r}"
+        return f"{type(self).__name__}({shown}{label})"
+
+    @staticmethod
+    def lift(x: Any) -> "Value":
+        """`x` as a node: itself, or a constant for a number."""
+        return x if isinstance(x, Value) else Constant(x)
+
+    # A node is computed together with its local derivatives: what they were then is what backward
+    # multiplies by, whatever happens to the inputs' data in between.
+
+    def _unary(self, op: Op) -> "Value":
+        x = self._data
+        node = new(Value)
+        node.op, node.label = op, None
+        node._x, node._y = self, None
+        node._data = out = op.forward(x)
+        node._grad = 0.0
+        (dx,) = op.partials
+        node._dx = None if self.constant else dx(out, x)
+        node._dy = None
+        return node
+
+    def _binary(self, op: Op, other: Any) -> "Value":
+        if not isinstance(other, Value):
+            other = Constant(other)
+        x, y = self._data, other._data
+        node = new(Value)
+        node.op, node.label = op, None
+        node._x, node._y = self, other
+        node._data = out = op.forward(x, y)
+        node._grad = 0.0
+        dx, dy = op.partials
+        node._dx = None if self.constant else dx(out, x, y)
+        node._dy = None if other.constant else dy(out, x, y)
+        return node
+
+    @staticmethod
+    def _many(op: Op, inputs: tuple["Value", ...], out: float, local: Any) -> "Value":
+        node = new(Value)
+        node.op, node.label = op, None
+        node._x, node._y = inputs, None
+        node._data = out
+        node._grad = 0.0
+        node._dx, node._dy = local, None
+        return node
+
+    @staticmethod
+    def apply(op: Op, *args: Any) -> "Value":
+        """The node of `op` over nodes and numbers; over sequences of them where the row says so."""
+        if isinstance(op, ManyOp):
+            flat: list[Value] = []
+            for arg in args:
+                flat.extend(map(Value.lift, arg if isinstance(arg, (list, tuple)) else (arg,)))
+            inputs = tuple(flat)
+        else:
+            inputs = tuple(map(Value.lift, args))
+            if len(inputs) != len(op.partials):
+                raise TypeError(f"{op.name} takes {len(op.partials)} inputs, got {len(inputs)}")
+            if len(inputs) == 1:
+                return inputs[0]._unary(op)
+            if len(inputs) == 2:
+                return inputs[0]._binary(op, inputs[1])
+        data = op.group(tuple([each._data for each in inputs]))
+        out = op.forward(*data)
+        return Value._many(op, inputs, out, op.locals(out, *data))
+
+    def backward(self) -> None:
+        """Fill `.grad` of everything under this Value with d self / d node.
+
+        Overwrites the gradient of interior nodes and adds to that of leaves, so that a second call
+        doubles them until `zero_grad()`.
+
+        >>> x = Value(3.0)
+        >>> (x**3).backward()
+        >>> x.grad
+        27.0
+        """
+        graph.backward(self)
+
+    def ones(self) -> float:
+        """d self / d self."""
+        return 1.0
+
+    def sends(self) -> Iterator[Sent]:
+        """What the chain rule sends to each input: the gradient here times the local derivative."""
+        for each, local in zip(self.inputs, self.locals, strict=True):
+            if local is not None:
+                yield Sent(each, local, self._grad * local)
+
+
+class Constant(Value):
+    """A number that met a Value: a leaf that asks for no gradient; its `.grad` stays 0."""
+
+    __slots__ = ()
+    constant = True
+
+    @property
+    def grad(self) -> float:
+        return 0.0
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        pass
+
+
+new = object.__new__
+
+
+def number(x: Any) -> float:
+    """`x` as a Python float; TypeError that says what to do for what is not a real number.
+
+    Takes ints, floats, bools, fractions, NumPy scalars and arrays of no dimensions. An int beyond
+    the floats' range is inf, as IEEE 754 rounds it.
+    """
+    if type(x) is float:
+        return x
+    if isinstance(x, numbers.Real | np.bool_) or (
+        isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"
+    ):
+        try:
+            return float(x)
+        except OverflowError:
+            return math.copysign(math.inf, x)
+    raise TypeError(f"a Value holds one real number, got {described(x)}")
+
+
+def described(x: Any) -> str:
+    """What was given in place of a number, and the remedy."""
+    if isinstance(x, str):
+        return f"the string {x!r}; convert it first: float({x!r})"
+    if x is None:
+        return "None; does the function that made it return its result?"
+    if isinstance(x, numbers.Complex | np.complexfloating):
+        return f"the complex number {x!r}; take its .real or .imag"
+    if isinstance(x, np.ndarray):
+        return f"an array of shape {x.shape}; use Array, or make one Value per element"
+    if isinstance(x, list | tuple | dict | set):
+        return f"a {type(x).__name__} of {len(x)}; make one Value per element"
+    if isinstance(x, Node):
+        return f"{x!r}, which is a node already; its number is .data"
+    return f"{x!r} of type {type(x).__name__}; convert it with float() first"
