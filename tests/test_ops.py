@@ -1,0 +1,230 @@
+"""Every row of the table against mpmath: results and slopes, to a few units in the last place."""
+
+import math
+
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mpf
+from reference import ROWS, ulps
+
+from engine import Op, Value, floats, ops
+from engine.ops import ELEMENTWISE, TABLE, ManyOp, over
+
+inf, nan = math.inf, math.nan
+
+
+def test_every_row_has_a_reference():
+    assert set(ROWS) == set(ELEMENTWISE)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(data=st.data())
+def test_row_is_right_to_the_last_places(name, data):
+    """Result and slopes are within the row's stated bound of the true values."""
+    op, row = TABLE[name], ROWS[name]
+    xs = data.draw(st.tuples(*row.domain), label="inputs")
+    exact = [mpf(x) for x in xs]
+    out = op.forward(*xs)
+    assert ulps(out, row.formula(*exact)) <= row.ulps[0], f"{name}{xs} = {out}"
+    for i, (partial, slope) in enumerate(zip(op.partials, row.slopes, strict=True)):
+        got = partial(out, *xs)
+        terms = row.terms(*exact) if row.terms else 0
+        assert ulps(got, slope(*exact), terms) <= row.ulps[i + 1], f"slope {i}, {name}{xs}: {got}"
+
+
+@pytest.mark.parametrize("name", sorted(set(ROWS) - {"where", "**"}))
+def test_nan_in_nan_out(name):
+    """A nan among the inputs is never swallowed."""
+    op = TABLE[name]
+    for i in range(len(op.partials)):
+        xs = [nan if i == j else 0.5 for j in range(len(op.partials))]
+        if (name, i) in {("leaky_relu", 1), ("elu", 1), ("clip", 1), ("clip", 2)}:
+            continue  # the branch that was taken does not look at it
+        assert math.isnan(op.forward(*xs)), xs
+
+
+# At the edges, where a formula could give nan or the wrong infinity: the inputs, the result, the
+# slopes. Limits where there is one; at kinks and jumps what the row's comment says.
+# fmt: off
+EDGES = [
+    ("/",        (1.0, 0.0),      inf,    (inf, -inf)),
+    ("/",        (1.0, -0.0),     -inf,   (-inf, -inf)),
+    ("/",        (0.0, 0.0),      nan,    (inf, nan)),
+    ("/",        (1.0, inf),      0.0,    (0.0, -0.0)),
+    ("**",       (0.0, -1.0),     inf,    (-inf, -inf)),
+    ("**",       (-0.0, -1.0),    -inf,   (-inf, inf)),
+    ("**",       (-8.0, 1 / 3),   nan,    (nan, nan)),
+    ("**",       (0.0, 0.5),      0.0,    (inf, 0.0)),
+    ("**",       (0.0, 0.1),      0.0,    (inf, 0.0)),
+    ("**",       (0.0, 0.0),      1.0,    (0.0, -inf)),
+    ("**",       (0.0, 1.0),      0.0,    (1.0, 0.0)),
+    ("**",       (0.0, 2.0),      0.0,    (0.0, 0.0)),
+    ("**",       (-2.0, 2.0),     4.0,    (-4.0, nan)),
+    ("**",       (-2.0, 3.0),     -8.0,   (12.0, nan)),
+    ("**",       (10.0, 400.0),   inf,    (inf, inf)),
+    ("**",       (inf, -1.0),     0.0,    (-0.0, 0.0)),
+    ("abs",      (0.0,),          0.0,    (0.0,)),
+    ("abs",      (-inf,),         inf,    (-1.0,)),
+    ("exp",      (1000.0,),       inf,    (inf,)),
+    ("exp",      (-inf,),         0.0,    (0.0,)),
+    ("exp2",     (2000.0,),       inf,    (inf,)),
+    ("expm1",    (1000.0,),       inf,    (inf,)),
+    ("expm1",    (-inf,),         -1.0,   (0.0,)),
+    ("log",      (0.0,),          -inf,   (inf,)),
+    ("log",      (inf,),          inf,    (0.0,)),
+    ("log",      (-1.0,),         nan,    (-1.0,)),
+    ("log2",     (0.0,),          -inf,   (inf,)),
+    ("log10",    (0.0,),          -inf,   (inf,)),
+    ("log1p",    (-1.0,),         -inf,   (inf,)),
+    ("log1p",    (-2.0,),         nan,    (-1.0,)),
+    ("sqrt",     (0.0,),          0.0,    (inf,)),
+    ("sqrt",     (-0.0,),         -0.0,   (inf,)),
+    ("sqrt",     (-1.0,),         nan,    (nan,)),
+    ("cbrt",     (0.0,),          0.0,    (inf,)),
+    ("cbrt",     (-inf,),         -inf,   (0.0,)),
+    ("sin",      (inf,),          nan,    (nan,)),
+    ("cos",      (-inf,),         nan,    (nan,)),
+    ("tan",      (inf,),          nan,    (nan,)),
+    ("asin",     (1.0,),          math.pi / 2, (inf,)),
+    ("asin",     (2.0,),          nan,    (nan,)),
+    ("acos",     (-1.0,),         math.pi, (-inf,)),
+    ("atan",     (inf,),          math.pi / 2, (0.0,)),
+    ("sinh",     (-1000.0,),      -inf,   (inf,)),
+    ("cosh",     (-1000.0,),      inf,    (-inf,)),
+    ("tanh",     (1000.0,),       1.0,    (0.0,)),
+    ("tanh",     (-inf,),         -1.0,   (0.0,)),
+    ("asinh",    (-inf,),         -inf,   (0.0,)),
+    ("acosh",    (1.0,),          0.0,    (inf,)),
+    ("acosh",    (0.5,),          nan,    (nan,)),
+    ("atanh",    (1.0,),          inf,    (inf,)),
+    ("atanh",    (-1.0,),         -inf,   (inf,)),
+    ("atan2",    (0.0, -1.0),     math.pi, (-1.0, -0.0)),
+    ("atan2",    (0.0, 0.0),      0.0,    (nan, nan)),
+    ("hypot",    (0.0, 0.0),      0.0,    (0.0, 0.0)),
+    ("hypot",    (1e308, 1e308),  1.4142135623730951e308, (0.7071067811865475, 0.7071067811865475)),
+    ("erf",      (inf,),          1.0,    (0.0,)),
+    ("erfc",     (-inf,),         2.0,    (-0.0,)),
+    ("normal_cdf", (-inf,),       0.0,    (0.0,)),
+    ("normal_cdf", (inf,),        1.0,    (0.0,)),
+    ("exp_product", (1e200, 1e200),  inf,  (inf, inf)),
+    ("exp_product", (-1e200, 1e200), 0.0,  (0.0, -0.0)),
+    ("sigmoid",  (-1000.0,),      0.0,    (0.0,)),
+    ("sigmoid",  (1000.0,),       1.0,    (0.0,)),
+    ("sigmoid",  (-inf,),         0.0,    (0.0,)),
+    ("softplus", (1000.0,),       1000.0, (1.0,)),
+    ("softplus", (-inf,),         0.0,    (0.0,)),
+    ("softplus", (inf,),          inf,    (1.0,)),
+    ("silu",     (-1000.0,),      -0.0,   (-0.0,)),
+    ("gelu",     (-1000.0,),      -0.0,   (-0.0,)),
+    ("gelu",     (1000.0,),       1000.0, (1.0,)),
+    ("relu",     (0.0,),          0.0,    (0.0,)),
+    ("relu",     (-0.0,),         0.0,    (0.0,)),
+    ("relu",     (inf,),          inf,    (1.0,)),
+    ("leaky_relu", (0.0, 0.01),   0.0,    (0.01, 0.0)),
+    ("elu",      (0.0, 1.5),      0.0,    (1.5, 0.0)),
+    ("elu",      (1000.0, 1.0),   1000.0, (1.0, 0.0)),
+    ("maximum",  (2.0, 2.0),      2.0,    (0.5, 0.5)),
+    ("minimum",  (2.0, 2.0),      2.0,    (0.5, 0.5)),
+    ("maximum",  (inf, inf),      inf,    (0.5, 0.5)),
+    ("clip",     (1.0, 1.0, 2.0), 1.0,    (1.0, 0.0, 0.0)),
+    ("clip",     (2.0, 1.0, 2.0), 2.0,    (1.0, 0.0, 0.0)),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "xs", "result", "slopes"), EDGES)
+def test_edges(name, xs, result, slopes):
+    op = TABLE[name]
+    out = op.forward(*xs)
+    got = [out, *op.locals(out, *xs)]
+    for have, want in zip(got, [result, *slopes], strict=True):
+        assert have == pytest.approx(want, rel=1e-15, abs=0, nan_ok=True), got
+
+
+@pytest.mark.parametrize("op", [op for op in TABLE.values() if isinstance(op, ManyOp)], ids=repr)
+@given(data=st.data())
+def test_slopes_over_sequences_are_finite_where_the_result_is(op, data):
+    """What lets backward skip a node at which a zero gradient arrived."""
+    size = data.draw(st.integers(1, 5)) * (2 if op.name == "dot" else 1) + (op.name == "dot")
+    xs = data.draw(st.lists(st.floats(), min_size=size, max_size=size), label="inputs")
+    args = op.group(tuple(xs))
+    out = op.forward(*args)
+    if math.isfinite(out):
+        assert all(map(math.isfinite, op.locals(out, *args)))
+
+
+@given(st.lists(reference.both_signs(1e-3, 700.0), min_size=1, max_size=6))
+def test_logsumexp_and_softmax_against_mpmath(xs):
+    """Slopes of logsumexp are the shares; each within a unit per unit of distance, and a few."""
+    exps = [reference.exp(mpf(x)) for x in xs]
+    want = reference.log(sum(exps))
+    out = ops.logsumexp(xs)
+    assert abs(mpf(out) - want) <= 4 * math.ulp(max(1.0, *map(abs, xs)))
+    for x, share, e in zip(xs, ops.softmax(xs), exps, strict=True):
+        assert ulps(share, e / sum(exps)) <= 4 + len(xs) + (max(xs) - x)
+
+
+def test_logsumexp_keeps_a_rest_too_small_to_change_one():
+    assert ops.logsumexp([0.0, -40.0]) == math.exp(-40.0)
+
+
+@pytest.mark.parametrize("largest", [inf, -inf])
+def test_logsumexp_of_infinities(largest):
+    assert ops.logsumexp([largest, -inf]) == largest
+
+
+def test_floats_answer_what_numpy_answers():
+    """Where Python's math raises, the answer is IEEE 754's."""
+    import numpy as np
+
+    pairs = {
+        "exp": np.exp, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "sin": np.sin,
+        "asin": np.arcsin, "acosh": np.arccosh, "atanh": np.arctanh, "cosh": np.cosh,
+    }  # fmt: skip
+    with np.errstate(all="ignore"):
+        for name, numpys in pairs.items():
+            for x in [inf, -inf, nan, 0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 1e4, -1e4]:
+                got = getattr(floats, name)(x)
+                assert type(got) is float
+                np.testing.assert_allclose(got, numpys(x), rtol=1e-15, err_msg=f"{name}({x})")
+        for x in [0.0, -0.0, 1.0, -1.0, -8.0, inf, -inf, nan, 1e200]:
+            for y in [0.0, -0.0, 1 / 3, -1.0, -2.0, 3.0, inf, nan]:
+                np.testing.assert_equal(floats.power(x, y), np.power(x, y), f"{x} ** {y}")
+                np.testing.assert_equal(floats.divide(x, y), np.divide(x, y), f"{x} / {y}")
+
+
+def test_over_reads_helpers_along_and_leaves_the_row_alone():
+    """A user's row with a helper and a constant of their own, read in another arithmetic."""
+    op = Op("gain", lambda x: floats_gain(x), lambda out, x: GAIN * exp_or(x))
+    written = over(op, {"exp": lambda x: f"exp({x})", "add": lambda x, y: f"{x} + {y}"})
+    assert written.partials[0]("out", "x") == "exp(x)exp(x)"
+    assert op.partials[0](0.0, 0.0) == 2.0
+    with pytest.raises(NameError, match="cosh"):
+        over(ops.TANH, {"divide": lambda x, y: 0, "square": lambda x: x}).partials[0](0.0, 0.0)
+
+
+GAIN = 2
+exp = floats.exp
+
+
+def exp_or(x):
+    return exp(x)
+
+
+def floats_gain(x):
+    return GAIN * exp(x)
+
+
+def test_calling_a_row_makes_its_node():
+    x = Value(3.0)
+    assert ops.SQUARE(x).inputs == (x,)
+    assert ops.DOT([x, 1.0], [2.0, x], 0.5).data == 9.5
+    with pytest.raises(TypeError, match="clip takes 3 inputs, got 1"):
+        ops.CLIP(x)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="no operation 'sine'"):
+        ops.named("sine")
