@@ -7,7 +7,6 @@ shared when the two are saved together.
 """
 
 import copy as python_copy
-import functools
 import threading
 from typing import Any
 
@@ -15,22 +14,27 @@ from engine.graph import topological
 
 
 class Listed(threading.local):
-    """The ids of the nodes whose list this thread is saving now."""
+    """The nodes whose list this thread is saving: the place of each, by id, and the last saved."""
 
-    ids: frozenset[int] = frozenset()
+    def __init__(self) -> None:
+        self.places: dict[int, int] = {}
+        self.last = -1
 
 
 listed = Listed()
 
 
-def reduce(node: Any) -> Any:
-    """What pickle and copy are told to save of a node."""
-    cls: Any = type(node)
-    if id(node) in listed.ids:
-        return restored, (cls, tuple([getattr(node, slot) for slot in slots(cls)]))
+def reduce(node: Any, protocol: Any = 2) -> Any:
+    """What pickle and copy are told to save of a node: its slots if its turn has come, or a list.
+
+    A list that was left half saved, by an error, is recognized by nodes that come out of turn.
+    """
+    place = listed.places.get(id(node), -1)
+    if place > listed.last:
+        listed.last = place
+        return object.__reduce_ex__(node, 2)
     nodes = topological(node)
-    ids = frozenset(map(id, nodes))
-    return root_of, (Mark(ids), nodes, Mark(frozenset()))
+    return root_of, (Mark({id(each): i for i, each in enumerate(nodes)}), nodes, Mark({}))
 
 
 def copy(node: Any) -> Any:
@@ -41,25 +45,13 @@ def copy(node: Any) -> Any:
 class Mark:
     """Saved before and after a list of nodes, it says from then on which nodes are listed."""
 
-    def __init__(self, ids: frozenset[int]):
-        self.ids = ids
+    def __init__(self, places: dict[int, int]):
+        self.places = places
 
     def __reduce__(self) -> Any:
-        listed.ids = self.ids
-        return Mark, (frozenset(),)
+        listed.places, listed.last = self.places, -1
+        return Mark, ({},)
 
 
 def root_of(begin: Mark, nodes: list[Any], end: Mark) -> Any:
     return nodes[-1]
-
-
-def restored(cls: Any, state: tuple[Any, ...]) -> Any:
-    node: Any = object.__new__(cls)
-    for slot, value in zip(slots(cls), state, strict=True):
-        setattr(node, slot, value)
-    return node
-
-
-@functools.cache
-def slots(cls: Any) -> list[str]:
-    return [slot for base in cls.__mro__ for slot in getattr(base, "__slots__", ())]

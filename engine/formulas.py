@@ -113,11 +113,6 @@ def softmax(xs):
     return [divide(e, total) for e in exps]
 
 
-def softmax_slopes(out, p, *others):
-    """out * (1 - p) and -out * p_j, where 1 - p is the sum of the others: nothing cancels."""
-    return [out * add_up(others), *[-(out * other) for other in others]]
-
-
 def logsumexp(xs):
     """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
     largest = reduce(maximum, xs)

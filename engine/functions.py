@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE
-from engine.value import Value
+from engine.value import Value, nodes
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
@@ -15,18 +15,20 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
-    if not isinstance(ws, (list, tuple)):
+    if type(ws) is not tuple:
         ws = tuple(ws)
-    if not isinstance(xs, (list, tuple)):
+    if type(xs) is not tuple:
         xs = tuple(xs)
+    if not isinstance(bias, Value):
+        bias = Value.lift(bias)
     try:
         w, x, b = [each._data for each in ws], [each._data for each in xs], bias._data
     except AttributeError:  # a number among them
-        return dot(nodes(ws), nodes(xs), Value.lift(bias))
+        return dot(nodes(ws), nodes(xs), bias)
     if len(w) != len(x):
         raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
     out = DOT.forward(w, x, b)
-    return Value._many(DOT, (*ws, *xs, bias), out, DOT.partials[0](out, w, x, b))
+    return Value._many(DOT, (ws, xs, bias), out, DOT.locals(out, w, x, b))
 
 
 def total(xs: Iterable[Any]) -> Value:
@@ -88,11 +90,6 @@ def where(condition: Any, x: Any, y: Any) -> Value:
     Value(-0.2)
     """
     return WHERE(condition, x, y)
-
-
-def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
-    """Each as a node; numbers become constants."""
-    return tuple(map(Value.lift, xs))
 
 
 def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:

@@ -34,8 +34,11 @@ def topological(root: Any) -> list[Any]:
             push(None)
             x, y = node._x, node._y
             if type(x) is tuple:
-                if not seen.issuperset(x):
-                    stack.extend([each for each in reversed(x) if each not in seen])
+                for arg in reversed(x):
+                    if type(arg) is not tuple:
+                        push(arg)
+                    elif not seen.issuperset(arg):
+                        stack.extend([each for each in reversed(arg) if each not in seen])
                 continue
             if y is not None and y not in seen:
                 push(y)
@@ -98,11 +101,14 @@ def backward(root: Any) -> None:
             continue
         x, dx, upstream = node._x, node._dx, node._grad
         if type(x) is tuple:
-            # A row over sequences has finite slopes where its result is finite, so that a zero
-            # upstream sends zeros: half the neurons of a relu network need not be visited.
-            if upstream or not isfinite(node._data):
-                for each, local in zip(x, dx):  # noqa: B905 (of one length)
-                    each._grad += upstream * local
+            for arg, local in zip(x, dx, strict=True):
+                if type(arg) is not tuple:
+                    arg._grad += upstream * local
+                # Zero times a finite slope adds nothing: half the neurons of a relu network need
+                # no visit to their inputs. A sum is finite only where all its terms are.
+                elif upstream or not isfinite(sum(local)):
+                    for each, slope in zip(arg, local):  # noqa: B905 (of one length)
+                        each._grad += upstream * slope
             continue
         if dx is not None:
             x._grad += upstream * dx

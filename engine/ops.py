@@ -18,11 +18,11 @@ reader the new operation. Three rules keep rows readable by all of them:
     be differentiated in turn.
 
 The formulas are the ones that keep the last bits: each comment says what the textbook form loses.
-`tests/test_ops.py` states the bound of every row in units in the last place.
+`tests/reference.py` states the bound of every row, in units in the last place.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Self
 
@@ -53,12 +53,12 @@ class Op:
         self.name, self.forward, self.partials = name, forward, partials
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
-        """The local derivative of `out` for each input."""
+        """The local derivatives of `out`, one for each argument."""
         return tuple([partial(out, *args) for partial in self.partials])
 
-    def group(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A node's inputs as this row's formulas take them."""
-        return inputs
+    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """A flat list of inputs as the arguments of this row's formulas."""
+        return tuple(inputs)
 
     def __call__(self, *args: Any) -> Any:
         from engine.value import Value  # the table itself knows nothing of graphs
@@ -85,25 +85,26 @@ class Op:
 
 
 class ManyOp(Op):
-    """A row over sequences of any length: one node, however many inputs.
+    """A row with sequences among its arguments, of any length: one node, however many inputs.
 
-    forward     ws, xs, ... -> out
-    partials    one function: out, ws, xs, ... -> every local derivative, in the order of the inputs
+    The partial of a sequence is the sequence of its elements' local derivatives:
+
+    >>> from engine import Value
+    >>> NORM = ManyOp("norm", lambda xs: math.hypot(*xs), lambda out, xs: [x / out for x in xs])
+    >>> NORM([Value(3.0), Value(4.0)])
+    Value(5.0)
     """
 
     __slots__ = ()
 
-    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
-        return tuple(self.partials[0](out, *args))
-
-    def group(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         code = self.forward.__code__
         plural = [letter.endswith("s") for letter in code.co_varnames[: code.co_argcount]]
         length = (len(inputs) - plural.count(False)) // plural.count(True)
         args, start = [], 0
         for many in plural:
             stop = start + (length if many else 1)
-            args.append(inputs[start:stop] if many else inputs[start])
+            args.append(tuple(inputs[start:stop]) if many else inputs[start])
             start = stop
         return tuple(args)
 
@@ -179,11 +180,12 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
              lambda out, condition, x, y: where(condition, 0.0, 1.0))
 
-DOT       = ManyOp("dot",       multiply_add,    lambda out, ws, xs, b: (*xs, *ws, 1.0))
+DOT       = ManyOp("dot",       multiply_add,    lambda out, ws, xs, b: xs,  lambda out, ws, xs, b: ws,  lambda out, ws, xs, b: 1.0)
 TOTAL     = ManyOp("total",     add_up,          lambda out, xs: [1.0] * len(xs))
 LOGSUMEXP = ManyOp("logsumexp", logsumexp,       lambda out, xs: softmax(xs))
 SOFTMAX   = ManyOp("softmax",   lambda x, others: softmax([x, *others])[0],       # the share of x
-                   lambda out, x, others: softmax_slopes(out, *softmax([x, *others])))
+                   lambda out, x, others: out * add_up(softmax([x, *others])[1:]),  # 1 - out, but for the cancellation
+                   lambda out, x, others: [-(out * other) for other in softmax([x, *others])[1:]])
 
 # fmt: on
 
@@ -205,8 +207,8 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
     read along with the row, a constant is taken as it is. The functions of `engine.floats` are what
     a space must supply itself; one that is missing is a NameError when the row is run.
 
-    >>> over(SIGMOID, {"exp": lambda x: f"exp({x})"}).forward is SIGMOID.forward
-    False
+    >>> over(LOG, {"log": lambda x: f"ln {x}"}).forward("x")
+    'ln x'
     """
     done: dict[Any, Any] = {}
 

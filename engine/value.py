@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -95,10 +95,10 @@ class Value(Node):
         return node
 
     @staticmethod
-    def _many(op: Op, inputs: tuple["Value", ...], out: float, local: Any) -> "Value":
+    def _many(op: Op, args: tuple[Any, ...], out: float, local: tuple[Any, ...]) -> "Value":
         node = new(Value)
         node.op, node.label = op, None
-        node._x, node._y = inputs, None
+        node._x, node._y = args, None
         node._data = out
         node._grad = 0.0
         node._dx, node._dy = local, None
@@ -106,23 +106,21 @@ class Value(Node):
 
     @staticmethod
     def apply(op: Op, *args: Any) -> "Value":
-        """The node of `op` over nodes and numbers; over sequences of them where the row says so."""
-        if isinstance(op, ManyOp):
-            flat: list[Value] = []
-            for arg in args:
-                flat.extend(map(Value.lift, arg if isinstance(arg, (list, tuple)) else (arg,)))
-            inputs = tuple(flat)
-        else:
-            inputs = tuple(map(Value.lift, args))
-            if len(inputs) != len(op.partials):
-                raise TypeError(f"{op.name} takes {len(op.partials)} inputs, got {len(inputs)}")
-            if len(inputs) == 1:
-                return inputs[0]._unary(op)
-            if len(inputs) == 2:
-                return inputs[0]._binary(op, inputs[1])
-        data = op.group(tuple([each._data for each in inputs]))
-        out = op.forward(*data)
-        return Value._many(op, inputs, out, op.locals(out, *data))
+        """The node of `op` over nodes and numbers; over sequences of them where the row says so.
+
+        The row may be a user's: whatever numbers it computes with, what it returns become floats.
+        """
+        if len(args) != len(op.partials):
+            raise TypeError(f"{op.name} takes {len(op.partials)} arguments, got {len(args)}")
+        many = isinstance(op, ManyOp)
+        args = tuple([nodes(a) if many and isinstance(a, list | tuple) else lift(a) for a in args])
+        data = [[x._data for x in arg] if type(arg) is tuple else arg._data for arg in args]
+        out = number(op.forward(*data))
+        local = [
+            tuple(map(number, slope)) if type(arg) is tuple else number(slope)
+            for arg, slope in zip(args, op.locals(out, *data), strict=True)
+        ]
+        return Value._many(op, args, out, tuple(local))
 
     def backward(self) -> None:
         """Fill `.grad` of everything under this Value with d self / d node.
@@ -164,6 +162,12 @@ class Constant(Value):
 
 
 new = object.__new__
+lift = Value.lift
+
+
+def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
+    """Each as a node; numbers become constants."""
+    return tuple(map(lift, xs))
 
 
 def number(x: Any) -> float:
@@ -180,7 +184,7 @@ def number(x: Any) -> float:
         try:
             return float(x)
         except OverflowError:
-            return math.copysign(math.inf, x)
+            return math.inf if x >= 0 else -math.inf  # type: ignore[operator]
     raise TypeError(f"a Value holds one real number, got {described(x)}")
 
 
