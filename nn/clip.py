@@ -1,0 +1,53 @@
+"""Gradient clipping: the cure for gradients that explode (chapter 02, 8.3)."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nn.arguments import positive
+
+
+def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
+    """Cut every gradient's elements to [-limit, limit] (chapter 02, 8.3); nan stays nan.
+
+    >>> from engine import Value
+    >>> w = Value(0.0)
+    >>> w.grad = -7.0
+    >>> clip_grad_value([w], 5.0)
+    >>> w.grad
+    -5.0
+    """
+    limit = positive("limit", limit)
+    for p in parameters:
+        p.grad = np.clip(p.grad, -limit, limit)
+
+
+def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
+    """Shrink all gradients by one factor so that their norm is at most `limit`; the norm before.
+
+    The norm is that of one vector of all elements (Pascanu et al. 2013). The direction stays.
+    Gradients whose norm is inf or nan are left as they are: no factor mends them.
+
+    >>> from engine import Value
+    >>> u, v = Value(0.0), Value(0.0)
+    >>> u.grad, v.grad = 30.0, 40.0
+    >>> clip_grad_norm([u, v], 5.0), u.grad, v.grad
+    (50.0, 3.0, 4.0)
+    """
+    limit = positive("limit", limit)
+    parameters = list(parameters)
+    norm = grad_norm(parameters)
+    if limit < norm < math.inf:
+        for p in parameters:
+            p.grad = p.grad / norm * limit
+    return norm
+
+
+def grad_norm(parameters: Iterable[Any]) -> float:
+    """The Euclidean norm of the gradients of all parameters together, as one vector."""
+    grads = [p.grad for p in parameters]
+    # In float64 also for float32, whose squares overflow from 1.8e19 on.
+    sizes = [g if isinstance(g, float) else np.linalg.norm(np.asarray(g, float)) for g in grads]
+    return math.hypot(*sizes)

@@ -1,0 +1,157 @@
+"""Toy data in the plane, mini-batches, and a part held out for validation.
+
+The toys return `(X, y)`: `X` float64 of shape `(n, 2)`, `y` int labels 0, 1, ... of shape `(n,)`,
+each class as often as the next or once more, the samples shuffled. `noise` is the standard
+deviation of the normal distribution that is added to both coordinates. `rng` is a seed or a NumPy
+Generator: the same seed, the same data.
+
+ValueError for fewer samples than classes and for a noise that is negative or not finite.
+
+>>> X, y = moons(100, rng=0)
+>>> X.shape, y.shape
+((100, 2), (100,))
+>>> [len(X_batch) for X_batch, y_batch in batches(X, y, size=32, rng=0)]
+[32, 32, 32, 4]
+"""
+
+from collections.abc import Callable, Iterator
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from nn.arguments import within
+from nn.init import generator
+
+Samples = tuple[np.ndarray, np.ndarray]
+
+
+def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
+    """Two half circles of radius 1 that reach into each other, those of micrograd's demo."""
+
+    def half(k: int, m: int) -> Any:
+        t = np.linspace(0, pi, m)
+        return (1 - np.cos(t), 0.5 - np.sin(t)) if k else (np.cos(t), np.sin(t))
+
+    return scattered(half, 2, n, noise, rng)
+
+
+def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float = 0.5) -> Samples:
+    """A circle of radius 1, label 0, around one of radius `inner`, label 1."""
+
+    def circle(k: int, m: int) -> Any:
+        t = np.linspace(0, 2 * pi, m, endpoint=False)
+        r = inner if k else 1.0
+        return r * np.cos(t), r * np.sin(t)
+
+    return scattered(circle, 2, n, noise, rng)
+
+
+def spirals(
+    n: int = 100, noise: float = 0.05, rng: Any = None, *, arms: int = 2, turns: float = 1.0
+) -> Samples:
+    """Arms that wind around the origin out to radius 1, one label each (Lang & Witbrock 1988)."""
+
+    def arm(k: int, m: int) -> Any:
+        r = np.linspace(0.1, 1, m)  # not from 0, where all arms meet
+        t = 2 * pi * (turns * r + k / arms)
+        return r * np.cos(t), r * np.sin(t)
+
+    return scattered(arm, arms, n, noise, rng)
+
+
+def blobs(n: int = 100, noise: float = 0.2, rng: Any = None, *, centers: int = 3) -> Samples:
+    """Round clouds of width `noise`, one label each, evenly placed on the circle of radius 1."""
+
+    def cloud(k: int, m: int) -> Any:
+        t = np.full(m, 2 * pi * k / centers)
+        return np.cos(t), np.sin(t)
+
+    return scattered(cloud, centers, n, noise, rng)
+
+
+def xor(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
+    """Clouds at the corners of the unit square; the label is the exclusive or of the coordinates.
+
+    >>> X, y = xor(4, noise=0)
+    >>> sorted(zip(X.tolist(), y.tolist()))
+    [([0.0, 0.0], 0), ([0.0, 1.0], 1), ([1.0, 0.0], 1), ([1.0, 1.0], 0)]
+    """
+
+    def corners(k: int, m: int) -> Any:
+        a = np.arange(m) % 2
+        return a, a ^ k
+
+    return scattered(corners, 2, n, noise, rng)
+
+
+def scattered(
+    curve: Callable[[int, int], Any], classes: int, n: int, noise: float, rng: Any
+) -> Samples:
+    """`n` shuffled samples around the points `curve(label, how many)` of each class."""
+    if not 1 <= classes <= n:
+        raise ValueError(f"{n} samples cannot show {classes} classes; it takes one of each")
+    noise, rng = within("noise", noise), generator(rng)
+    y = np.arange(n) * classes // n
+    X = np.concatenate([np.stack(curve(k, m), axis=1) for k, m in enumerate(np.bincount(y))])
+    X = X + rng.normal(0.0, noise, X.shape)
+    order = rng.permutation(n)
+    return X[order], y[order]
+
+
+def batches(
+    X: Any, y: Any, size: int | None = None, shuffle: bool = True, rng: Any = None
+) -> Iterator[Samples]:
+    """Go through the samples once, `size` at a time; the last batch holds what is left.
+
+    size=None is batch gradient descent: everything at once, in the order given. 1 is stochastic
+    gradient descent, anything between mini-batch (chapter 02, 6.1 to 6.3). Each call shuffles anew.
+
+    ValueError for X and y of unequal length, for no samples, and for a size below 1.
+
+    >>> for X, y in batches([[1.0], [2.0], [3.0]], [1, 2, 3], size=2, shuffle=False):
+    ...     print(X.tolist(), y)
+    [[1.0], [2.0]] [1 2]
+    [[3.0]] [3]
+    """
+    X, y = paired(X, y)
+    n = len(X)
+    if size is None:
+        return iter([(X, y)])
+    if size < 1:
+        raise ValueError(f"a batch takes at least 1 sample, got size={size}; None takes them all")
+    order = generator(rng).permutation(n) if shuffle else np.arange(n)
+    parts = [order[i : i + size] for i in range(0, n, size)]
+    return ((X[part], y[part]) for part in parts)
+
+
+def split(X: Any, y: Any, fraction: float, rng: Any = None) -> tuple[Samples, Samples]:
+    """The samples in two parts: `(X, y)` to train on, and `fraction` of them to validate with.
+
+    Drawn at random, without regard to the labels. ValueError for X and y of unequal length, and for
+    a fraction that leaves either part empty.
+
+    >>> (X, y), (X_held_out, y_held_out) = split(*moons(100, rng=0), fraction=0.2, rng=0)
+    >>> len(X), len(X_held_out)
+    (80, 20)
+    """
+    X, y = paired(X, y)
+    held_out = round(within("fraction", fraction, below=1) * len(X))
+    if not 0 < held_out < len(X):
+        raise ValueError(
+            f"fraction={fraction} of {len(X)} samples leaves {len(X) - held_out} to train on and "
+            f"{held_out} to validate with; both take at least 1"
+        )
+    order = generator(rng).permutation(len(X))
+    train, rest = order[held_out:], order[:held_out]
+    return (X[train], y[train]), (X[rest], y[rest])
+
+
+def paired(X: Any, y: Any) -> Samples:
+    """X and y as arrays; ValueError unless there is one target per sample, and a sample."""
+    X, y = np.asarray(X), np.asarray(y)
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} samples, y has {len(y)} targets; each takes one")
+    if len(X) == 0:
+        raise ValueError("X has no samples; give at least 1")
+    return X, y

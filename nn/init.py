@@ -1,0 +1,103 @@
+"""First weights: small, random, and scaled so that signals neither fade nor grow (chapter 02, 8.3).
+
+Each function takes `(fan_in, fan_out, rng)`, the sizes of a layer and its source of randomness, and
+returns weights of shape `(fan_out, fan_in)`. Biases begin at zero. Layers choose by name
+(`init="xavier_uniform"`) or take a function of this kind.
+"""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+Init = Callable[[int, int, np.random.Generator], Any]
+
+
+def zeros(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """0 everywhere: neurons of one layer would stay equal for ever, so not for hidden layers."""
+    return np.zeros((fan_out, fan_in))
+
+
+def uniform(
+    fan_in: int, fan_out: int, rng: Any = None, low: float = -1.0, high: float = 1.0
+) -> np.ndarray:
+    """U(low, high), whatever the sizes; U(-1, 1) is what micrograd does.
+
+    >>> uniform(3, 2, rng=0).shape
+    (2, 3)
+    """
+    return generator(rng).uniform(low, high, (fan_out, fan_in))
+
+
+def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """U(-a, a), a = √(6 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 16).
+
+    Its variance 2 / (fan_in + fan_out) is between 1 / fan_in, which keeps the size of signals on
+    the way forward, and 1 / fan_out, which keeps that of gradients on the way back.
+    """
+    a = sqrt(6.0 / (fan_in + fan_out))
+    return uniform(fan_in, fan_out, rng, -a, a)
+
+
+def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """N(0, 2 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 12)."""
+    return generator(rng).normal(0.0, sqrt(2.0 / (fan_in + fan_out)), (fan_out, fan_in))
+
+
+def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, with no far outliers."""
+    a = sqrt(6.0 / fan_in)
+    return uniform(fan_in, fan_out, rng, -a, a)
+
+
+def he_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """N(0, 2 / fan_in): for relu, which halves the second moment of a signal (He et al. 2015, 10).
+
+    >>> bool(abs(he_normal(784, 128, rng=0).std() - (2 / 784) ** 0.5) < 0.001)
+    True
+    """
+    return generator(rng).normal(0.0, sqrt(2.0 / fan_in), (fan_out, fan_in))
+
+
+INITS: dict[str, Init] = {
+    f.__name__: f for f in (zeros, uniform, xavier_uniform, xavier_normal, he_uniform, he_normal)
+}
+
+
+def named(init: str | Init) -> Init:
+    """The function of that name, or the function itself; ValueError for an unknown name."""
+    if callable(init):
+        return init
+    if init not in INITS:
+        raise ValueError(f"no init {init!r}; there are {', '.join(INITS)}")
+    return INITS[init]
+
+
+def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+    """What `init` makes for a layer of these sizes: shape `(fan_out, fan_in)`, or ValueError.
+
+    >>> weights("zeros", 3, 2)
+    array([[0., 0., 0.],
+           [0., 0., 0.]])
+    """
+    if fan_in < 1 or fan_out < 1:
+        raise ValueError(f"a layer takes at least 1 input and 1 output, got {fan_in} and {fan_out}")
+    made = np.asarray(named(init)(fan_in, fan_out, generator(rng)))
+    if made.shape != (fan_out, fan_in):
+        raise ValueError(
+            f"init {getattr(init, '__name__', init)!r} made weights of shape {made.shape}, "
+            f"a layer of {fan_in} inputs and {fan_out} outputs takes {(fan_out, fan_in)}"
+        )
+    return made
+
+
+def generator(rng: Any = None) -> np.random.Generator:
+    """`rng` if it is a Generator; else a new one, from the seed it is, or from none.
+
+    >>> generator(7).random() == generator(7).random()
+    True
+    """
+    if rng is None or isinstance(rng, int | np.integer | np.random.Generator):
+        return np.random.default_rng(rng)
+    raise TypeError(f"rng takes a seed (an int), a NumPy Generator or None, got {rng!r}")

@@ -1,0 +1,163 @@
+"""Networks of Values, one scalar at a time: `Neuron`, `Layer`, `MLP`, as in micrograd."""
+
+import inspect
+from collections.abc import Iterable
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from engine.functions import dot, nodes
+from engine.ops import ELEMENTWISE, Op
+from engine.value import Value
+from nn.init import Init, generator, weights
+from nn.module import Module
+
+
+class Neuron(Module):
+    """activation(bias + w1 x1 + w2 x2 + ...): one `dot` node and one for the activation.
+
+    The activation is the name of a one-input row of `engine.ops`, or "linear" for none. With
+    `fused=False` every product and every sum is a node of its own, with the same numbers.
+
+    >>> neuron = Neuron(2, "tanh", init="zeros")
+    >>> neuron.bias.data = 0.5
+    >>> neuron([1.0, 2.0])
+    Value(0.462117)
+    """
+
+    nout = 1
+
+    def __init__(
+        self,
+        nin: int,
+        activation: str = "relu",
+        *,
+        init: str | Init = "he_normal",
+        rng: Any = None,
+        fused: bool = True,
+    ):
+        (row,) = weights(init, nin, 1, rng)
+        self.nin, self.activation, self.fused = nin, known(activation), fused
+        self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
+        self.bias = Value(0.0, "b")
+
+    def __call__(self, x: Any) -> Value:
+        """The output for `nin` numbers or Values; one may stand alone, without a list."""
+        return self.forward(inputs(self, x))
+
+    def forward(self, x: tuple[Value, ...]) -> Value:
+        """The output for `nin` nodes."""
+        if self.fused:
+            z = dot(self.weights, x, self.bias)
+        else:
+            z = self.bias
+            for w, each in zip(self.weights, x, strict=True):
+                z = z + w * each
+        return z if self.activation == "linear" else getattr(z, self.activation)()
+
+    def __repr__(self) -> str:
+        return f"Neuron({self.nin}, {self.activation!r})"
+
+
+class Layer(Module):
+    """`nout` neurons that see the same inputs: activation(W x + b), W of shape (nout, nin).
+
+    >>> Layer(2, 3, init="zeros")([1.0, 2.0])
+    [Value(0.0), Value(0.0), Value(0.0)]
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        activation: str = "relu",
+        *,
+        init: str | Init = "he_normal",
+        rng: Any = None,
+        fused: bool = True,
+    ):
+        # Drawn as one matrix: what an init makes may depend on both sizes.
+        rows = iter(weights(init, nin, nout, rng))
+        self.nin, self.nout, self.activation = nin, nout, activation
+        self.neurons = [
+            Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
+        ]
+
+    def __call__(self, x: Any) -> Any:
+        """The list of outputs for `nin` numbers or Values; a single output stands alone."""
+        x = inputs(self, x)
+        outs = [neuron.forward(x) for neuron in self.neurons]
+        return outs[0] if len(outs) == 1 else outs
+
+    def __repr__(self) -> str:
+        return f"Layer({self.nin}, {self.nout}, {self.activation!r})"
+
+
+class MLP(Module):
+    """Layer after layer, a multilayer perceptron; the last one is linear (chapter 02, 4.3).
+
+    >>> model = MLP(2, [16, 16, 1], init="zeros")
+    >>> model([1.0, -2.0])
+    Value(0.0)
+    >>> len(model.parameters())
+    337
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Iterable[int],
+        activation: str = "relu",
+        *,
+        init: str | Init = "he_normal",
+        rng: Any = None,
+        fused: bool = True,
+    ):
+        if not isinstance(nouts, Iterable):
+            raise TypeError(f"MLP takes a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
+        sizes = [nin, *nouts]
+        if len(sizes) == 1:
+            raise ValueError("MLP takes at least one layer size, got []")
+        self.nin, self.nout, self.activation = nin, sizes[-1], known(activation)
+        last, rng = len(sizes) - 2, generator(rng)
+        self.layers = [
+            Layer(a, b, activation if i < last else "linear", init=init, rng=rng, fused=fused)
+            for i, (a, b) in enumerate(pairwise(sizes))
+        ]
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for `nin` numbers or Values: a list, or one Value if there is one."""
+        x = inputs(self, x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
+
+
+def inputs(model: Any, x: Any) -> tuple[Value, ...]:
+    """`x` as nodes, its numbers as constants; ValueError where the model takes more or fewer."""
+    x = nodes(x if hasattr(x, "__iter__") else (x,))
+    if len(x) != model.nin:
+        takes = f"{model.nin} input{'s' * (model.nin != 1)}"
+        raise ValueError(f"{type(model).__name__} takes {takes}, got {len(x)}")
+    return x
+
+
+def is_activation(op: Op) -> bool:
+    """Whether a row takes one input, whatever the number: tanh does, log does not."""
+    letters = inspect.signature(op.forward).parameters.values()
+    if sum(letter.default is letter.empty for letter in letters) != 1:
+        return False
+    return all(isfinite(op.forward(x)) for x in (-2.0, 0.0, 2.0))
+
+
+ACTIVATIONS = ["linear", *[name for name, op in ELEMENTWISE.items() if is_activation(op)]]
+
+
+def known(activation: str) -> str:
+    """The activation's name; ValueError where there is none of that name."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
+    return activation

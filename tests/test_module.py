@@ -1,0 +1,207 @@
+"""Module: what it finds, in which order, and what it saves, loads, switches and counts."""
+
+import copy
+import pickle
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import any_float
+
+from engine import Constant, Value
+from engine.node import Node
+from nn import MLP, Layer, Module, Neuron
+
+
+class Holder(Module):
+    """A module of whatever it is given."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+class ArrayLeaf(Node):
+    """As much of an array payload as a Module may ask for."""
+
+    __slots__ = ("data", "grad")
+
+    def __init__(self, data):
+        self.op, self.data, self.grad = None, data, np.ones_like(data)
+
+
+def bits(model):
+    return [struct.pack("d", p.data) for p in model.parameters()]
+
+
+# ------------------------------------------------------------------------- what it finds
+
+
+def test_parameters_are_the_leaves_in_the_order_of_attributes():
+    a, b, c, d, e, f = map(Value, range(6))
+    model = Holder(
+        z=a,
+        text="no",
+        y=[b, (c, 3.0)],
+        constant=Constant(7.0),
+        interior=a * b,
+        x={"u": d, "v": [e]},
+        w=Holder(training=False, f=f),
+    )
+    assert list(model.named_parameters().items()) == [
+        ("z", a), ("y.0", b), ("y.1.0", c), ("x.u", d), ("x.v.0", e), ("w.f", f),
+    ]  # fmt: skip
+    assert model.parameters() == [a, b, c, d, e, f]
+
+
+def test_what_is_shared_counts_once_by_its_first_name():
+    tied, part = Value(1.0), Holder(p=Value(2.0))
+    model = Holder(a=tied, b=part, c=[tied, part, part.p])
+    assert list(model.named_parameters()) == ["a", "b.p"]
+
+
+def test_cycles_end():
+    child = Holder(p=Value(1.0))
+    child.parent, child.many = Holder(child=child), [child]
+    child.many.append(child.many)
+    assert list(child.parent.named_parameters()) == ["child.p"]
+
+
+def test_zero_grad_forgets_all_gradients():
+    model = Holder(p=Value(2.0), q=[ArrayLeaf(np.ones(3))])
+    (model.p**2).backward()
+    model.zero_grad()
+    assert model.p.grad == 0.0
+    assert not np.any(model.q[0].grad)
+
+
+def test_train_and_eval_reach_every_part_and_no_other_model():
+    model, other = Holder(parts=[Holder(), {"a": Holder(b=Holder())}]), Holder()
+    inner = [model, model.parts[0], model.parts[1]["a"], model.parts[1]["a"].b]
+    assert all(part.training for part in inner)
+    assert model.eval() is model
+    assert not any(part.training for part in inner)
+    assert other.training
+    assert model.train() is model
+    assert all(part.training for part in inner)
+    assert Module.training is True
+
+
+# ------------------------------------------------------------------------------ its state
+
+
+@given(st.lists(any_float, min_size=9, max_size=9))
+def test_state_returns_every_bit(numbers):
+    """inf, nan and -0.0 among them; what is saved is a copy."""
+    source, target = MLP(2, [2, 1]), MLP(2, [2, 1])
+    for parameter, number in zip(source.parameters(), numbers, strict=True):
+        parameter.data = number
+    state, before = source.state_dict(), bits(source)
+    for parameter in source.parameters():
+        parameter.data = 7.0
+    target.load_state_dict(state)
+    assert bits(target) == before
+    assert all(type(number) is float for number in state.values())
+
+
+def test_state_of_arrays_is_copied_both_ways_and_keeps_the_type():
+    model = Holder(w=ArrayLeaf(np.ones((2, 3), np.float32)))
+    state = model.state_dict()
+    model.w.data[:] = 5.0
+    assert state["w"].tolist() == [[1.0] * 3] * 2
+    given_data = np.arange(6.0).reshape(2, 3)
+    model.load_state_dict({"w": given_data})
+    given_data[:] = 9.0
+    assert model.w.data.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    assert model.w.data.dtype == np.float32
+    with pytest.raises(ValueError, match=r"w: shape \(2, 3\) in the model, \(3, 2\) in the state"):
+        model.load_state_dict({"w": np.ones((3, 2))})
+
+
+def test_state_may_come_from_a_file_of_arrays():
+    model = Neuron(1)
+    model.load_state_dict({"weights.0": np.array(3), "bias": np.float32(0.5)})
+    assert [p.data for p in model.parameters()] == [3.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        ({"bias": None}, ["bias: NoneType in the state, not numbers"]),
+        ({"bias": "1.5"}, ["bias: str in the state, not numbers"]),
+        ({"bias": 1j}, ["bias: complex in the state, not numbers"]),
+        ({"bias": [[1.0], [1.0, 2.0]]}, ["bias: list in the state, not numbers"]),
+        ({"bias": [1.0]}, ["bias: shape () in the model, (1,) in the state"]),
+        ({"w": 1.0}, ["w: no such parameter"]),
+        (
+            {"w": 1.0, "bias": np.ones((2, 2)), "weights.0": ...},  # ... is left out
+            [
+                "weights.0: missing",
+                "w: no such parameter",
+                "bias: shape () in the model, (2, 2) in the state",
+            ],
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_whole(change, lines):
+    model = Neuron(2, rng=0)
+    before = bits(model)
+    state = {"weights.0": 8.0, "weights.1": 8.0, "bias": 8.0} | change
+    with pytest.raises(ValueError, match="cannot take this state") as refusal:
+        model.load_state_dict({name: data for name, data in state.items() if data is not ...})
+    first, *problems = str(refusal.value).split("\n  ")
+    assert first == (
+        "Neuron(2, 'relu') cannot take this state, and was left as it was; "
+        "does it come from a model of the same layers and sizes?"
+    )
+    assert problems == lines
+    assert bits(model) == before
+
+
+def test_a_long_list_of_problems_is_cut():
+    with pytest.raises(ValueError, match=r"weights\.19: missing\n  and 81 more$"):
+        Neuron(100).load_state_dict({})
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_share_nothing(copied):
+    model = MLP(2, [3, 1], "leaky_relu", rng=0)
+    twin = copied(model)
+    assert twin([1.0, 2.0]).data == model([1.0, 2.0]).data
+    assert not set(twin.parameters()) & set(model.parameters())
+    assert list(twin.named_parameters()) == list(model.named_parameters())
+
+
+# ---------------------------------------------------------------------------- its summary
+
+
+def test_summary_opens_what_does_not_say_its_outputs():
+    """Parameters that stand alone are rows; nested models that say their outputs are not opened."""
+    model = Holder(
+        scale=Value(1.0),
+        branches=[Holder(layer=Layer(2, 3)), MLP(2, [500, 3])],
+        table=ArrayLeaf(np.zeros((50, 20))),
+        empty=Holder(),
+    )
+    assert model.summary().split("\n") == [
+        "layer             what                      outputs  parameters",
+        "scale             parameter                                   1",
+        "branches.0.layer  Layer(2, 3, 'relu')             3           9",
+        "branches.1        MLP(2, [500, 3], 'relu')        3       3,003",
+        "table             parameter                               1,000",
+        "total                                                     4,013",
+    ]
+
+
+def test_summary_counts_what_is_shared_once():
+    layer = Layer(2, 3)
+    model = Holder(a=layer, b=Holder(c=layer), ab=Layer(1, 1))  # ab does not belong to a
+    names = [line.split()[0] for line in model.summary().split("\n")]
+    assert names == ["layer", "a", "ab", "total"]
+    assert model.summary().split()[-1] == "11" == str(len(model.parameters()))
+
+
+def test_summary_of_nothing():
+    assert repr(Module()) == "Module()"
+    assert Module().summary().split("\n")[1].split() == ["total", "0"]

@@ -1,0 +1,260 @@
+"""Optimizers against update rules derived anew from each gradient's whole history."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Value
+from nn import optim
+
+SETTINGS = {
+    "sgd": {"momentum": st.floats(0, 0.99), "nesterov": st.booleans()},
+    "rmsprop": {"alpha": st.floats(0.5, 0.999)},
+    "adagrad": {},
+    "adam": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
+    "adamw": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
+}
+RULES = pytest.mark.parametrize("rule", SETTINGS)
+
+
+class Parameter:
+    """The least an optimizer asks for, over any payload."""
+
+    def __init__(self, data):
+        self.data, self.grad = data, data * 0.0
+
+
+@st.composite
+def settings_of(draw, rule):
+    chosen = {name: draw(each) for name, each in SETTINGS[rule].items()}
+    if rule == "sgd" and not chosen["momentum"]:
+        chosen["nesterov"] = False
+    chosen["weight_decay"] = draw(st.sampled_from([0.0, 0.01, 0.5]))
+    return chosen
+
+
+def run(rule, start, gradients, **settings):
+    """The weights after each step of the optimizer over one parameter."""
+    parameter = start if hasattr(start, "grad") else Value(start)
+    optimizer = optim.named(rule)([parameter], **settings)
+    path = []
+    for gradient in gradients:
+        parameter.grad = gradient
+        optimizer.step()
+        path.append(parameter.data)
+    return path
+
+
+def reference(rule, start, gradients, lr, weight_decay=0.0, **settings):
+    """The same path: every step from all gradients so far, weighted by their age."""
+    w, seen, path = np.float64(start), [], []
+    for gradient in gradients:
+        seen.append(gradient if rule == "adamw" else gradient + weight_decay * w)
+        g, age = np.array(seen), np.arange(len(seen))[::-1]
+
+        def average(x, beta, age=age, corrected=True):
+            weights = np.power(beta, age)  # 0.0 ** 0 is 1
+            return (x @ weights) / (weights.sum() if corrected else 1 / (1 - beta))
+
+        if rule == "sgd":
+            mu = settings["momentum"]
+            ahead = age + 1 if settings["nesterov"] else age
+            move = g @ np.power(mu, ahead) + (g[-1] if settings["nesterov"] else 0.0)
+        elif rule == "rmsprop":
+            move = g[-1] / (average(g**2, settings["alpha"], corrected=False) ** 0.5 + 1e-8)
+        elif rule == "adagrad":
+            move = g[-1] / (np.linalg.norm(g) + 1e-10)
+        else:
+            first, second = settings["betas"]
+            move = average(g, first) / (np.sqrt(average(g**2, second)) + 1e-8)
+        shrunk = w * (1 - lr * weight_decay) if rule == "adamw" else w
+        w = shrunk - lr * move
+        path.append(w)
+    return path
+
+
+@RULES
+@given(data=st.data())
+def test_the_weights_follow_the_rule(rule, data):
+    """As the rule, worked out from all gradients at each step, says: to 1e-9 of the way's size."""
+    settings = data.draw(settings_of(rule), label="settings")
+    gradients = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12), label="grads")
+    start, lr = data.draw(st.floats(-10, 10), label="start"), data.draw(st.floats(1e-4, 1))
+    got = run(rule, start, gradients, lr=lr, **settings)
+    want = reference(rule, start, gradients, lr, **settings)
+    assert got == pytest.approx(want, rel=1e-9, abs=1e-9 * max(map(abs, [start, lr, *want])))
+
+
+@RULES
+@given(data=st.data())
+def test_arrays_and_floats_get_the_same_bits(rule, data):
+    """An array of three weights moves as three Values do, inf and nan included."""
+    settings = data.draw(settings_of(rule), label="settings")
+    rows = st.lists(st.floats(), min_size=3, max_size=3)
+    start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start and grads")
+    with np.errstate(all="ignore"):
+        array = run(rule, Parameter(np.array(start)), map(np.array, gradients), lr=0.1, **settings)
+    for i, alone in enumerate(start):
+        values = run(rule, alone, [gradient[i] for gradient in gradients], lr=0.1, **settings)
+        np.testing.assert_array_equal([weights[i] for weights in array], values)
+
+
+@RULES
+def test_float32_stays_float32(rule):
+    parameter = Parameter(np.ones(3, np.float32))
+    optimizer = optim.named(rule)([parameter], lr=np.float64(0.1), weight_decay=0.1)
+    optimizer.lr = np.float64(0.2)
+    for _ in range(2):
+        parameter.grad = np.ones(3, np.float32)
+        optim.clip_grad_norm([parameter], 1)
+        optim.clip_grad_value([parameter], np.float64(0.5))
+        optimizer.step()
+        assert parameter.data.dtype == np.float32
+
+
+@RULES
+def test_the_bottom_of_a_quadratic(rule):
+    """(u - 3)² + 10 (v + 1)² from 0 and 0: the rules that decay nothing arrive at its minimum."""
+    u, v = Value(0.0), Value(0.0)
+    optimizer = optim.named(rule)([u, v], lr=1.0 if rule == "adagrad" else 0.05, weight_decay=0.0)
+    for step in range(600):
+        optimizer.zero_grad()
+        ((u - 3) ** 2 + 10 * (v + 1) ** 2).backward()
+        optimizer.lr *= 1 if step < 300 else 0.97
+        optimizer.step()
+    assert [u.data, v.data] == pytest.approx([3, -1], abs=1e-3)
+
+
+def test_the_step_of_the_chapter():
+    """0.5 - 0.1 * 2.0 = 0.3, and back up where the gradient is negative (chapter 02, 1.3)."""
+    assert run("sgd", 0.5, [2.0, -3.0], lr=0.1) == pytest.approx([0.3, 0.6], rel=1e-15)
+
+
+def test_defaults_are_those_of_pytorch():
+    rates = {"sgd": 1e-3, "rmsprop": 1e-2, "adagrad": 1e-2, "adam": 1e-3, "adamw": 1e-3}
+    for rule, lr in rates.items():
+        optimizer = optim.named(rule)([Value(1.0)])
+        assert (optimizer.lr, optimizer.weight_decay) == (lr, 0.01 if rule == "adamw" else 0.0)
+    assert (optim.SGD([Value(1.0)]).momentum, optim.SGD([Value(1.0)]).nesterov) == (0.0, False)
+    assert optim.RMSprop([Value(1.0)]).alpha == 0.99
+    assert optim.Adam([Value(1.0)]).betas == optim.AdamW([Value(1.0)]).betas == (0.9, 0.999)
+
+
+def test_a_parameter_given_twice_moves_once():
+    w = Value(1.0)
+    w.grad = 1.0
+    optim.SGD([w, w], lr=0.25).step()
+    assert w.data == 0.75
+
+
+@RULES
+def test_a_loaded_state_goes_on_the_same(rule):
+    """Through JSON and a new optimizer, in the middle of a run, to the same bits."""
+    gradients = [0.3, -2.0, 1e-3, 5.0, 0.7, -0.1]
+    settings = {"lr": 0.1, "weight_decay": 0.01} | ({"momentum": 0.9} if rule == "sgd" else {})
+    straight = run(rule, 1.0, gradients, **settings)
+
+    first = optim.named(rule)([w := Value(1.0)], **settings)
+    for gradient in gradients[:3]:
+        w.grad = gradient
+        first.step()
+    saved = first.state_dict()
+    text = json.dumps(saved)
+    w.grad = 100.0
+    first.step()
+    assert json.dumps(saved) == text  # a state is a copy
+
+    second = optim.named(rule)([w := Value(straight[2])], **settings | {"lr": 7.0})
+    second.load_state_dict(json.loads(text))
+    for gradient in gradients[3:]:
+        w.grad = gradient
+        second.step()
+    assert w.data == straight[-1]
+    assert second.lr == 0.1
+
+
+def test_a_state_of_something_else_is_refused():
+    one, two, row = Value(1.0), Value(2.0), Parameter(np.ones(3))
+    row.grad = np.ones(3)
+    with pytest.raises(ValueError, match=r"Adam over 2 parameters, this is Adam over 1; build"):
+        optim.Adam([one]).load_state_dict(optim.Adam([one, two]).state_dict())
+    with pytest.raises(ValueError, match="SGD over 1 parameters, this is Adam over 1"):
+        optim.Adam([one]).load_state_dict(optim.SGD([one]).state_dict())
+    other = optim.Adam([row])
+    other.step()
+    with pytest.raises(ValueError, match=r"mean of parameter 0 has shape \(3,\), the parameter"):
+        optim.Adam([Parameter(np.ones((3, 2)))]).load_state_dict(other.state_dict())
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6), st.floats(1e-3, 1e3))
+def test_clipping_by_norm_keeps_the_direction(gradients, limit):
+    """Untouched up to the limit; beyond it, of that norm and parallel; an array as its elements."""
+    values, row = [Value(0.0) for _ in gradients], Parameter(np.zeros(len(gradients)))
+    for value, gradient in zip(values, gradients, strict=True):
+        value.grad = gradient
+    norm = optim.clip_grad_norm(values, limit)
+    assert norm == math.hypot(*gradients)
+    after = [value.grad for value in values]
+    if norm <= limit:
+        assert after == gradients
+    else:
+        assert math.hypot(*after) == pytest.approx(limit, rel=1e-15 * (2 + len(gradients)))
+        assert after == pytest.approx([g / norm * limit for g in gradients], rel=1e-12)
+    if norm < 1e150:
+        row.grad = np.array(gradients)
+        assert optim.clip_grad_norm([row], limit) == pytest.approx(norm, rel=1e-14, abs=1e-150)
+        np.testing.assert_allclose(row.grad, after, rtol=1e-13, atol=1e-150)
+
+
+def test_clipping_leaves_what_no_factor_mends():
+    u, v = Value(0.0), Value(0.0)
+    u.grad, v.grad = math.inf, 3.0
+    assert optim.clip_grad_norm([u, v], 1.0) == math.inf
+    assert (u.grad, v.grad) == (math.inf, 3.0)
+    row = Parameter(np.zeros(2))
+    row.grad = np.array([math.nan, -3.0])
+    optim.clip_grad_value([u, v, row], 2.0)
+    assert (u.grad, v.grad) == (2.0, 2.0)
+    np.testing.assert_array_equal(row.grad, [math.nan, -2.0])
+    assert optim.grad_norm([Value(0.0)]) == 0.0
+    huge = Parameter(np.zeros(2, np.float32))
+    huge.grad = np.array([3e30, 4e30], np.float32)  # whose squares are inf in float32
+    assert optim.clip_grad_norm([huge], 5.0) == pytest.approx(5e30)
+    np.testing.assert_allclose(huge.grad, [3, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda w: optim.SGD([]), ValueError, r"SGD got no parameters.*model\.parameters\(\)"),
+        (lambda w: optim.SGD([1.0]), TypeError, r"got 1\.0; make it a Value"),
+        (lambda w: optim.Adam([w], lr=0), ValueError, "lr must be a positive.*got 0"),
+        (lambda w: optim.Adam([w], lr=-0.1), ValueError, r"lr must be.*got -0\.1"),
+        (lambda w: optim.Adam([w], lr=math.nan), ValueError, "lr must be.*got nan"),
+        (lambda w: optim.Adam([w], lr=math.inf), ValueError, "lr must be.*got inf"),
+        (lambda w: optim.Adam([w], lr="0.1"), ValueError, r"lr must be.*got '0\.1'"),
+        (lambda w: setattr(optim.Adam([w]), "lr", -1.0), ValueError, r"lr must be.*got -1"),
+        (lambda w: setattr(optim.Adam([w]), "lr", math.nan), ValueError, "lr must be.*got nan"),
+        (lambda w: optim.SGD([w], momentum=1), ValueError, r"momentum must.*\[0, 1\), got 1"),
+        (lambda w: optim.SGD([w], momentum=-0.1), ValueError, r"momentum must.*got -0\.1"),
+        (lambda w: optim.SGD([w], nesterov=True), ValueError, r"momentum; pass one, such as 0\.9"),
+        (lambda w: optim.SGD([w], weight_decay=-1), ValueError, "weight_decay must.*got -1"),
+        (lambda w: optim.RMSprop([w], alpha=1.5), ValueError, r"alpha must.*got 1\.5"),
+        (lambda w: optim.RMSprop([w], eps=0), ValueError, "eps must be a positive.*got 0"),
+        (lambda w: optim.Adagrad([w], eps=-1), ValueError, "eps must be"),
+        (lambda w: optim.Adam([w], betas=(1.0, 0.9)), ValueError, r"betas\[0\] must.*got 1\.0"),
+        (lambda w: optim.AdamW([w], betas=(0.9, -1)), ValueError, r"betas\[1\] must.*got -1"),
+        (lambda w: optim.AdamW([w], eps=0.0), ValueError, "eps must be"),
+        (lambda w: optim.named("lbfgs"), ValueError, "'lbfgs'; there are sgd, rmsprop, adagrad, "),
+        (lambda w: optim.clip_grad_norm([w], 0), ValueError, "limit must be.*got 0"),
+        (lambda w: optim.clip_grad_value([w], -1), ValueError, "limit must be.*got -1"),
+        (lambda w: optim.Optimizer([w], 0.1, 0).step(), NotImplementedError, "define direction"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, error, says):
+    with pytest.raises(error, match=says):
+        make(Value(1.0))

@@ -1,0 +1,289 @@
+"""The training loop against the same loop written out, and against scripted losses."""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine import Value
+from nn import MLP, Module, data, losses, optim, schedules
+from nn.train import Record, accuracy, fit
+
+X, Y = data.moons(30, rng=0)
+SIGNS = 2 * Y - 1
+
+
+def model(seed=0, sizes=(4, 1)):
+    return MLP(2, list(sizes), rng=seed)
+
+
+def weights(model):
+    return [p.data for p in model.parameters()]
+
+
+class Walker(Module):
+    """A model that is one weight, whatever the input."""
+
+    def __init__(self, start=0.0):
+        self.w = Value(start)
+
+    def __call__(self, x):
+        return self.w
+
+
+def scripted(predictions, targets):
+    """Training (targets 0) moves w up by lr a step, without end; validation is best at w = 3."""
+    w = predictions[0]
+    return -w if targets[0] == 0 else (w - 3.0) ** 2
+
+
+def walk(epochs=100, patience=2, validation=((0.0,), (1.0,)), start=0.0, loss=scripted, lr=1.0):
+    walker = Walker(start)
+    settings = {"loss": loss, "epochs": epochs, "patience": patience, "validation": validation}
+    return walker, fit(walker, [0.0], [0.0], optimizer="sgd", lr=lr, **settings)
+
+
+def test_the_loop_written_out():
+    """Hinge, L2 penalty and gradient descent as in micrograd's demo: the same bits."""
+    fitted, by_hand = model(), model()
+    records = list(
+        fit(fitted, X, SIGNS, loss="hinge", epochs=5, optimizer="sgd",
+            schedule=schedules.linear(1.0, 5, end=0.1), metric=accuracy,
+            penalty=lambda: 1e-4 * losses.l2_penalty(fitted.parameters()))
+    )  # fmt: skip
+    for k, record in enumerate(records):
+        scores = [by_hand(x) for x in X]
+        loss = losses.hinge(scores, SIGNS) + 1e-4 * losses.l2_penalty(by_hand.parameters())
+        for p in by_hand.parameters():
+            p.grad = 0.0
+        loss.backward()
+        norm = math.hypot(*[p.grad for p in by_hand.parameters()])
+        right = [
+            (score.data > 0) == (label > 0) for score, label in zip(scores, SIGNS, strict=True)
+        ]
+        for p in by_hand.parameters():
+            p.data -= schedules.linear(1.0, 5, end=0.1)(k) * p.grad
+        want = Record(
+            k + 1, loss.data, sum(right) / 30, None, None, record.lr, norm, record.seconds
+        )
+        assert record == want
+        assert record.lr == schedules.linear(1.0, 5, end=0.1)(k)
+        assert 0 < record.seconds < 60
+    assert weights(fitted) == weights(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("toy", "loss", "last"),
+    [("xor", "binary_cross_entropy", 1), ("moons", "hinge", 1), ("blobs", "cross_entropy", 3)],
+)
+def test_it_learns(toy, loss, last):
+    """A small network separates each in seconds, from the losses' names alone."""
+    X, y = getattr(data, toy)(40, rng=1)
+    targets = 2 * y - 1 if loss == "hinge" else y
+    network = model(2, (8, last))
+    settings = {"epochs": 30, "lr": 0.05, "batch_size": 10, "metric": accuracy, "rng": 0}
+    records = list(fit(network, X, targets, loss=loss, **settings))
+    assert records[-1].loss < 0.5 * records[0].loss
+    assert records[-1].metric > 0.9
+
+
+def test_means_are_over_samples_not_batches():
+    """With weights that stand still, batches of 8, 8, 8, 6 give the figures of all 30 at once."""
+    settings = {"loss": "hinge", "epochs": 1, "metric": accuracy, "validation": (X[:7], SIGNS[:7])}
+    still = {"optimizer": "sgd", "lr": 1e-300}
+    (parts,) = fit(model(), X, SIGNS, batch_size=8, rng=0, **settings, **still)
+    (whole,) = fit(model(), X, SIGNS, **settings, **still)
+    assert parts[1:5] == pytest.approx(whole[1:5], rel=1e-12)
+
+
+def test_the_same_seed_is_the_same_run():
+    def run(seed):
+        settings = {"epochs": 2, "batch_size": 7, "validation": 0.2, "rng": seed}
+        network = model()
+        records = list(fit(network, X, SIGNS, loss="hinge", **settings))
+        return [record[:-1] for record in records], weights(network)
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+def test_steps_batches_and_modes():
+    """Each sample once an epoch; train() for steps, eval() for validation and for the caller."""
+    network, seen = model(), []
+
+    def watched(predictions, targets):
+        seen.append((network.training, len(targets)))
+        return losses.hinge(predictions, targets)
+
+    asked = []
+    settings = {"epochs": 2, "batch_size": 10, "validation": 0.2, "patience": 2}
+    for _ in fit(
+        network, X, SIGNS, loss=watched, schedule=lambda k: asked.append(k) or 0.1, **settings
+    ):
+        assert not network.training
+    assert seen == [(True, 10), (True, 10), (True, 4), (False, 6)] * 2
+    assert asked == [0, 1, 2, 3, 4, 5]
+
+
+def test_held_out_samples_are_not_trained_on():
+    """A fraction is drawn once, and the rest is all that steps see."""
+    X = np.arange(20.0).reshape(20, 1)
+    trained, checked = set(), set()
+
+    class Memory(Walker):
+        def __call__(self, x):
+            (trained if self.training else checked).add(x[0])
+            return self.w
+
+    list(fit(Memory(), X, np.zeros(20), loss="mse", epochs=3, validation=0.25, rng=0))
+    assert (len(trained), len(checked)) == (15, 5)
+    assert trained | checked == set(X[:, 0])
+
+
+def test_clip_is_on_the_norm_of_all():
+    """A step of SGD with rate 1 is then as long as the limit; the record shows what was clipped."""
+    network = model()
+    before = weights(network)
+    (record,) = fit(network, X, SIGNS, loss="hinge", epochs=1, optimizer="sgd", lr=1, clip=1e-3)
+    assert record.grad_norm > 0.01
+    assert math.dist(before, weights(network)) == pytest.approx(1e-3, rel=1e-9)
+
+
+def test_early_stopping_restores_the_best():
+    """Validation losses 4 1 0 1 4: two epochs without a new lowest, and back to w = 3."""
+    walker, records = walk()
+    assert [record.validation_loss for record in records] == [4, 1, 0, 1, 4]
+    assert walker.w.data == 3.0
+
+
+def test_patience_is_with_epochs_in_a_row():
+    """An equal loss is no new lowest; a new lowest starts the count again."""
+    heights = {1: 5, 2: 6, 3: 4, 4: 4, 5: 4}
+
+    def loss(predictions, targets):
+        w = predictions[0]
+        return -w if targets[0] == 0 else w * 0 + heights[w.data]
+
+    walker, records = walk(loss=loss)
+    assert [record.epoch for record in records] == [1, 2, 3, 4, 5]
+    assert walker.w.data == 3.0
+
+
+def test_patience_without_validation_watches_the_training_samples():
+    """At the weights after the epoch: |w - 3| by steps of 2 from 0 is 1 1 after the first two."""
+    walker, records = walk(
+        validation=None, patience=1, lr=2.0, loss=lambda ps, ts: abs(ps[0] - 3.0)
+    )
+    assert [(record.loss, record.validation_loss) for record in records] == [(3, None), (1, None)]
+    assert walker.w.data == 2.0
+
+
+@pytest.mark.parametrize(("patience", "left"), [(50, 3.0), (None, 5.0)])
+def test_the_last_epoch_and_a_break_leave_the_best_with_patience(patience, left):
+    walker, records = walk(epochs=5, patience=patience)
+    assert len(list(records)) == 5
+    assert walker.w.data == left
+
+    walker, records = walk(patience=patience)
+    for record in records:
+        if record.epoch == 5:
+            break
+    records.close()
+    assert walker.w.data == left
+    assert not walker.training
+    again = fit(walker, [0.0], [0.0], loss=scripted, epochs=1, optimizer="sgd", lr=1.0)
+    assert [record.loss for record in again] == [-left]
+
+
+def test_a_loss_that_is_nan_says_when_and_what_to_do():
+    """And the model is left usable: at its best weights with patience, in eval() mode."""
+
+    def loss(predictions, targets):
+        w = predictions[0]
+        return w * math.nan if w.data == 4 and targets[0] == 0 else scripted(predictions, targets)
+
+    walker, records = walk(loss=loss)
+    with pytest.raises(FloatingPointError, match=r"loss is nan in epoch 5; try .* smaller .* 1$"):
+        list(records)
+    assert (walker.w.data, walker.training) == (3.0, False)
+
+    slope = walk(start=1.0, loss=lambda ps, ts: (ps[0] - 1.0).sqrt(), patience=None)[1]
+    with pytest.raises(FloatingPointError, match="gradient's norm is inf in epoch 1"):
+        list(slope)
+    with pytest.raises(FloatingPointError, match="smaller"):
+        list(fit(model(), X, SIGNS, loss="mse", epochs=50, optimizer="sgd", lr=1e6))
+
+
+def test_an_optimizer_goes_on_from_one_fit_to_the_next():
+    """Its memory and the steps a schedule counts: 2 + 3 epochs are 5."""
+    network, other = model(), model()
+    schedule = schedules.cosine(0.1, 5)
+    moving, settings = optim.Adam(network.parameters()), {"loss": "hinge", "schedule": schedule}
+    for epochs in (2, 3):
+        list(fit(network, X, SIGNS, epochs=epochs, optimizer=moving, **settings))
+    list(fit(other, X, SIGNS, epochs=5, **settings))
+    assert weights(network) == weights(other)
+
+
+def test_accuracy():
+    """One score: its sign, 0 being the lower class; logits: the first of the largest."""
+    scores = [Value(0.5), Value(-0.5), Value(0.0), Value(2.0)]
+    assert accuracy(scores, [1, 0, 0, 0]) == accuracy(scores, [1, -1, -1, -1]) == 0.75
+    logits = [[Value(1.0), Value(3.0), Value(2.0)], [Value(1.0), Value(0.0), Value(1.0)]]
+    assert accuracy(logits, [1, 0]) == 1.0
+    assert accuracy(logits, np.array([2, 0])) == 0.5
+    assert accuracy(np.array([[0.0, 1.0], [1.0, 0.0]]), [1.0, 1.0]) == 0.5
+    with pytest.raises(ValueError, match="labels from -1 to 1 here, got 2"):
+        accuracy(scores, [1, 0, 0, 2])
+    with pytest.raises(ValueError, match="labels from 0 to 2 here, got -1"):
+        accuracy(logits, [1, -1])
+    with pytest.raises(ValueError, match="got 4 predictions and 3 targets"):
+        accuracy(scores, [1, 0, 0])
+    with pytest.raises(ValueError, match="got 0 predictions and 0 targets"):
+        accuracy([], [])
+
+
+FOREIGN = optim.SGD([Value(1.0)])
+OWN = object()  # stands for an optimizer over the model's parameters
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
+        ({"loss": lambda ps, ts: 0.5}, TypeError, r"returns a Value made from .* got 0\.5"),
+        ({"y": SIGNS[1:]}, ValueError, "X has 30 samples, y has 29 targets"),
+        ({"X": [], "y": []}, ValueError, "X has no samples"),
+        ({"X": X * np.where(Y == 1, np.nan, 1)[:, None]}, ValueError, r"X holds nan for sample"),
+        ({"y": np.where(np.arange(30) == 3, np.inf, 1)}, ValueError, "y holds inf for sample 3"),
+        ({"X": [["a"]] * 30}, TypeError, "X holds numbers, got an array of <U1"),
+        ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0"),
+        ({"epochs": 0}, ValueError, "at least 1 epoch, got epochs=0"),
+        ({"batch_size": 0}, ValueError, "got size=0"),
+        ({"patience": 0}, ValueError, "patience is at least 1 epoch, got 0"),
+        ({"clip": 0}, ValueError, "clip must be a positive.*got 0"),
+        ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
+        ({"validation": 0.001}, ValueError, "0 to validate with"),
+        ({"validation": (X, Y[1:])}, ValueError, "X has 30 samples, y has 29 targets"),
+        ({"optimizer": "adamm"}, ValueError, "no optimizer 'adamm'; there are sgd, "),
+        ({"optimizer": optim.Adam}, TypeError, r"such as Adam\(model.parameters\(\)\), got <class"),
+        ({"optimizer": FOREIGN}, ValueError, "moves none of this model's parameters"),
+        ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this has lr=0\.01"),
+        ({"lr": -1}, ValueError, "lr must be a positive"),
+        ({"lr": 0.1, "schedule": abs}, ValueError, "both say the learning rate"),
+        ({"schedule": "cosine"}, TypeError, "schedule is a function .* got 'cosine'"),
+        ({"rng": "seed"}, TypeError, "rng takes a seed"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(settings, error, says):
+    network = model()
+    if settings.get("optimizer") is OWN:
+        settings = settings | {"optimizer": optim.SGD(network.parameters(), lr=0.01)}
+    arguments = {"X": X, "y": SIGNS, "loss": "hinge", "epochs": 1} | settings
+    with pytest.raises(error, match=says):
+        next(fit(network, **arguments))
+
+
+def test_arguments_are_checked_before_the_first_epoch_is_asked_for():
+    with pytest.raises(ValueError, match="epochs=0"):
+        fit(model(), X, SIGNS, loss="hinge", epochs=0)
