@@ -1,0 +1,46 @@
+# Needs Python 3.11 or newer and make; everything else goes into .venv, the first time it is needed.
+PYTHON ?= python3
+DEMO = moons
+VENV = .venv
+RUN = $(VENV)/bin/python -m
+
+.PHONY: help demo test lint format types bench clean
+.NOTPARALLEL: # one pip at a time, also under -j
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed-demos ## train a small network on two moons; others: make demo DEMO=...
+	$(RUN) demos $(DEMO)
+
+test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
+	$(RUN) pytest
+
+lint: $(VENV)/installed-dev ## look for mistakes
+	$(RUN) ruff check
+
+format: $(VENV)/installed-dev ## lay out the code
+	$(RUN) ruff format
+
+types: $(VENV)/installed-dev ## check the types
+	$(RUN) mypy
+
+bench: $(VENV)/installed-peers ## measure against other libraries (a large download)
+	$(RUN) benchmarks
+
+clean: ## remove .venv, out and caches
+	rm -rf $(VENV) dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp per extra, written when pip has succeeded; a changed pyproject.toml makes it stale.
+$(VENV)/installed-%: pyproject.toml | $(VENV)/bin/activate
+	$(RUN) pip install -e '.[$*]'
+	@touch $@
+
+# The last file that venv writes: it is there when the whole .venv is.
+$(VENV)/bin/activate:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo >&2 \
+	    "stepgrad needs Python 3.11 or newer, not $$($(PYTHON) -V 2>&1); try make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo >&2 \
+	    "$(PYTHON) cannot make a venv; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
