@@ -113,6 +113,15 @@ def softmax(xs):
     return [divide(e, total) for e in exps]
 
 
+def share_of_first(x, others):
+    return softmax([x, *others])[0]
+
+
+def share_slopes(out, others):
+    """out * (1 - out) and -out * p for the other shares p; their sum is 1 - out, uncancelled."""
+    return out * add_up(others), [-(out * p) for p in others]
+
+
 def logsumexp(xs):
     """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
     largest = reduce(maximum, xs)

@@ -1,6 +1,6 @@
 """Functions of several nodes, one node each, however many inputs: dot, total, softmax, ..."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE
@@ -15,20 +15,31 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
-    if type(ws) is not tuple:
-        ws = tuple(ws)
-    if type(xs) is not tuple:
-        xs = tuple(xs)
-    if not isinstance(bias, Value):
-        bias = Value.lift(bias)
-    try:
-        w, x, b = [each._data for each in ws], [each._data for each in xs], bias._data
-    except AttributeError:  # a number among them
-        return dot(nodes(ws), nodes(xs), bias)
-    if len(w) != len(x):
-        raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
-    out = DOT.forward(w, x, b)
-    return Value._many(DOT, (ws, xs, bias), out, DOT.locals(out, w, x, b))
+    return linear([nodes(ws)], nodes(xs), [Value.lift(bias)])[0]
+
+
+def linear(
+    rows: Iterable[Sequence[Value]], xs: Sequence[Value], biases: Iterable[Value]
+) -> list[Value]:
+    """W x + b: one `dot` node for each row of W, of nodes alone; a layer before its activation.
+
+    ValueError where a row has another length than xs.
+
+    >>> x = [Value(10.0), Value(100.0)]
+    >>> linear([[Value(2.0), Value(3.0)]], x, [Value(1.0)])
+    [Value(321.0)]
+    """
+    x = [each._data for each in xs]
+    forward, (partials,) = DOT.forward, DOT.partials
+    outs = []
+    for ws, bias in zip(rows, biases, strict=True):
+        w, b = [each._data for each in ws], bias._data
+        if len(w) != len(x):
+            raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
+        out = forward(w, x, b)
+        dws, dxs, db = partials(out, w, x, b)
+        outs.append(Value._many(DOT, (*ws, *xs, bias), out, (*dws, *dxs, db)))
+    return outs
 
 
 def total(xs: Iterable[Any]) -> Value:
@@ -37,7 +48,7 @@ def total(xs: Iterable[Any]) -> Value:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
-    return TOTAL(nodes(xs))
+    return Value.apply(TOTAL, nodes(xs))
 
 
 def logsumexp(xs: Iterable[Any]) -> Value:
@@ -48,7 +59,7 @@ def logsumexp(xs: Iterable[Any]) -> Value:
     >>> logsumexp([Value(1000.0), 1000.0])
     Value(1000.69)
     """
-    return LOGSUMEXP(some(xs, "logsumexp"))
+    return Value.apply(LOGSUMEXP, some(xs, "logsumexp"))
 
 
 def softmax(xs: Iterable[Any]) -> list[Value]:
@@ -70,7 +81,7 @@ def maximum(x: Any, y: Any) -> Value:
     >>> maximum(Value(2.0), 3.0)
     Value(3.0)
     """
-    return MAXIMUM(x, y)
+    return Value.apply(MAXIMUM, x, y)
 
 
 def minimum(x: Any, y: Any) -> Value:
@@ -79,7 +90,7 @@ def minimum(x: Any, y: Any) -> Value:
     >>> minimum(Value(2.0), 3.0)
     Value(2.0)
     """
-    return MINIMUM(x, y)
+    return Value.apply(MINIMUM, x, y)
 
 
 def where(condition: Any, x: Any, y: Any) -> Value:
@@ -89,7 +100,7 @@ def where(condition: Any, x: Any, y: Any) -> Value:
     >>> where(v > 0, v, v * 0.1)
     Value(-0.2)
     """
-    return WHERE(condition, x, y)
+    return Value.apply(WHERE, condition, x, y)
 
 
 def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:

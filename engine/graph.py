@@ -34,11 +34,8 @@ def topological(root: Any) -> list[Any]:
             push(None)
             x, y = node._x, node._y
             if type(x) is tuple:
-                for arg in reversed(x):
-                    if type(arg) is not tuple:
-                        push(arg)
-                    elif not seen.issuperset(arg):
-                        stack.extend([each for each in reversed(arg) if each not in seen])
+                if not seen.issuperset(x):
+                    stack.extend([each for each in reversed(x) if each not in seen])
                 continue
             if y is not None and y not in seen:
                 push(y)
@@ -101,14 +98,11 @@ def backward(root: Any) -> None:
             continue
         x, dx, upstream = node._x, node._dx, node._grad
         if type(x) is tuple:
-            for arg, local in zip(x, dx, strict=True):
-                if type(arg) is not tuple:
-                    arg._grad += upstream * local
-                # Zero times a finite slope adds nothing: half the neurons of a relu network need
-                # no visit to their inputs. A sum is finite only where all its terms are.
-                elif upstream or not isfinite(sum(local)):
-                    for each, slope in zip(arg, local):  # noqa: B905 (of one length)
-                        each._grad += upstream * slope
+            # Zero times a finite slope adds nothing: half the neurons of a relu network need no
+            # visit to their inputs. A sum is finite only where all its terms are.
+            if upstream or not isfinite(sum(dx)):
+                for each, local in zip(x, dx):  # noqa: B905 (of one length)
+                    each._grad += upstream * local
             continue
         if dx is not None:
             x._grad += upstream * dx

@@ -1,7 +1,7 @@
 """What the payloads share: operators, comparisons, a method for every row, and copying."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from engine import copying, ops
@@ -13,10 +13,9 @@ class Node:
     """A node of a graph: its data, its gradient, and the operation and inputs it came from.
 
     A payload (`Value`, `Array`) says what data is and how a row is applied to it. The inputs of a
-    unary or binary operation stand in two slots, each beside its local derivative: one object per
-    node is all that Python's garbage collector has to visit, and its visits are by far the largest
-    cost of a scalar graph (see `make bench`). A row of more arguments, or of sequences, has the
-    tuple of its arguments in the first slot, and the tuple of their local derivatives beside it.
+    unary or binary operation stand in two slots, those of any other in a tuple in the first, each
+    beside its local derivative: one object per node is what Python's garbage collector has to
+    visit, and it is by far the largest cost of a scalar graph (see `make bench`).
     """
 
     __slots__ = ("_data", "_dx", "_dy", "_grad", "_x", "_y", "label", "op")
@@ -29,11 +28,6 @@ class Node:
     @property
     def inputs(self) -> tuple[Self, ...]:
         """The nodes this one was computed from, in order, repeats kept; () for a leaf."""
-        return tuple(flat(self.args))
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The inputs as arguments of the operation's row, where some may be tuples of nodes."""
         x, y = self._x, self._y
         if type(x) is tuple:
             return x
@@ -45,7 +39,7 @@ class Node:
 
         None for a constant, and for every input where none was asked for.
         """
-        found = flat(self._dx) if type(self._x) is tuple else (self._dx, self._dy)
+        found = self._dx if type(self._x) is tuple else (self._dx, self._dy)
         return tuple(
             None if each.constant else local
             for each, local in zip(self.inputs, found, strict=False)
@@ -137,15 +131,6 @@ class Node:
 
     __reduce_ex__ = copying.reduce
     __copy__ = copying.copy
-
-
-def flat(args: Iterable[Any]) -> Iterator[Any]:
-    """The elements of args, and of the sequences among them."""
-    for arg in args:
-        if isinstance(arg, (tuple, list)):
-            yield from arg
-        else:
-            yield arg
 
 
 def method(op: Op) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ The formulas are the ones that keep the last bits: each comment says what the te
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class Op:
     forward     x, y, ... -> out
     partials    out, x, y, ... -> d out / d input, one function for each input
 
-    Called on nodes or numbers, it makes the node of its result:
+    Called on nodes, numbers among them, it makes the node of its result:
 
     >>> from engine import Value
     >>> CUBE = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
@@ -52,6 +52,11 @@ class Op:
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
         self.name, self.forward, self.partials = name, forward, partials
 
+    @property
+    def arity(self) -> int:
+        """The number of arguments."""
+        return len(self.partials)
+
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
         """The local derivatives of `out`, one for each argument."""
         return tuple([partial(out, *args) for partial in self.partials])
@@ -61,9 +66,10 @@ class Op:
         return tuple(inputs)
 
     def __call__(self, *args: Any) -> Any:
-        from engine.value import Value  # the table itself knows nothing of graphs
-
-        return Value.apply(self, *args)
+        for each in flat(args):
+            if hasattr(each, "apply"):
+                return each.apply(self, *args)
+        raise TypeError(f"{self.name} takes a node among its arguments, got {args}")
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
@@ -87,15 +93,26 @@ class Op:
 class ManyOp(Op):
     """A row with sequences among its arguments, of any length: one node, however many inputs.
 
-    The partial of a sequence is the sequence of its elements' local derivatives:
+    It has one function for all its local derivatives, which share their work: a tuple with an entry
+    for each argument, the entry of a sequence being the sequence of its elements' derivatives.
 
     >>> from engine import Value
-    >>> NORM = ManyOp("norm", lambda xs: math.hypot(*xs), lambda out, xs: [x / out for x in xs])
+    >>> NORM = ManyOp("norm", lambda xs: math.hypot(*xs), lambda out, xs: ([x / out for x in xs],))
     >>> NORM([Value(3.0), Value(4.0)])
     Value(5.0)
     """
 
     __slots__ = ()
+
+    def __init__(self, name: str, forward: Callable[..., Any], partials: Callable[..., Any]):
+        super().__init__(name, forward, partials)
+
+    @property
+    def arity(self) -> int:
+        return self.forward.__code__.co_argcount
+
+    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
+        return self.partials[0](out, *args)
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         code = self.forward.__code__
@@ -180,17 +197,24 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
              lambda out, condition, x, y: where(condition, 0.0, 1.0))
 
-DOT       = ManyOp("dot",       multiply_add,    lambda out, ws, xs, b: xs,  lambda out, ws, xs, b: ws,  lambda out, ws, xs, b: 1.0)
-TOTAL     = ManyOp("total",     add_up,          lambda out, xs: [1.0] * len(xs))
-LOGSUMEXP = ManyOp("logsumexp", logsumexp,       lambda out, xs: softmax(xs))
-SOFTMAX   = ManyOp("softmax",   lambda x, others: softmax([x, *others])[0],       # the share of x
-                   lambda out, x, others: out * add_up(softmax([x, *others])[1:]),  # 1 - out, but for the cancellation
-                   lambda out, x, others: [-(out * other) for other in softmax([x, *others])[1:]])
+DOT       = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0))
+TOTAL     = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),))
+LOGSUMEXP = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),))
+SOFTMAX   = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]))
 
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
 ELEMENTWISE = {name: op for name, op in TABLE.items() if not isinstance(op, ManyOp)}
+
+
+def flat(args: Iterable[Any]) -> Iterator[Any]:
+    """The elements of args, and of the sequences among them."""
+    for arg in args:
+        if isinstance(arg, (tuple, list)):
+            yield from arg
+        else:
+            yield arg
 
 
 def named(name: str) -> Op:

@@ -10,7 +10,7 @@ import numpy as np
 from engine import graph
 from engine.graph import Sent
 from engine.node import Node
-from engine.ops import ManyOp, Op
+from engine.ops import ManyOp, Op, flat
 
 
 class Value(Node):
@@ -95,10 +95,10 @@ class Value(Node):
         return node
 
     @staticmethod
-    def _many(op: Op, args: tuple[Any, ...], out: float, local: tuple[Any, ...]) -> "Value":
+    def _many(op: Op, inputs: tuple["Value", ...], out: float, local: tuple[float, ...]) -> "Value":
         node = new(Value)
         node.op, node.label = op, None
-        node._x, node._y = args, None
+        node._x, node._y = inputs, None
         node._data = out
         node._grad = 0.0
         node._dx, node._dy = local, None
@@ -110,17 +110,15 @@ class Value(Node):
 
         The row may be a user's: whatever numbers it computes with, what it returns become floats.
         """
-        if len(args) != len(op.partials):
-            raise TypeError(f"{op.name} takes {len(op.partials)} arguments, got {len(args)}")
-        many = isinstance(op, ManyOp)
-        args = tuple([nodes(a) if many and isinstance(a, list | tuple) else lift(a) for a in args])
-        data = [[x._data for x in arg] if type(arg) is tuple else arg._data for arg in args]
-        out = number(op.forward(*data))
-        local = [
-            tuple(map(number, slope)) if type(arg) is tuple else number(slope)
-            for arg, slope in zip(args, op.locals(out, *data), strict=True)
-        ]
-        return Value._many(op, args, out, tuple(local))
+        if len(args) != op.arity:
+            raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
+        inputs = nodes(flat(args) if isinstance(op, ManyOp) else args)
+        data = op.group([each._data for each in inputs])
+        out = op.forward(*data)
+        local = tuple(map(number, flat(op.locals(out, *data))))
+        if len(local) != len(inputs):
+            raise ValueError(f"{op.name} has {len(inputs)} inputs, but {len(local)} slopes")
+        return Value._many(op, inputs, number(out), local)
 
     def backward(self) -> None:
         """Fill `.grad` of everything under this Value with d self / d node.

@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Iterable
+from functools import reduce
 from itertools import pairwise
 from math import isfinite
+from operator import add, mul
 from typing import Any
 
-from engine.functions import dot, nodes
+from engine.functions import linear
 from engine.ops import ELEMENTWISE, Op
-from engine.value import Value
+from engine.value import Value, nodes
 from nn.init import Init, generator, weights
 from nn.module import Module
 
@@ -38,22 +40,13 @@ class Neuron(Module):
     ):
         (row,) = weights(init, nin, 1, rng)
         self.nin, self.activation, self.fused = nin, known(activation), fused
+        self.activate = None if activation == "linear" else getattr(Value, activation)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
         self.bias = Value(0.0, "b")
 
     def __call__(self, x: Any) -> Value:
         """The output for `nin` numbers or Values; one may stand alone, without a list."""
-        return self.forward(inputs(self, x))
-
-    def forward(self, x: tuple[Value, ...]) -> Value:
-        """The output for `nin` nodes."""
-        if self.fused:
-            z = dot(self.weights, x, self.bias)
-        else:
-            z = self.bias
-            for w, each in zip(self.weights, x, strict=True):
-                z = z + w * each
-        return z if self.activation == "linear" else getattr(z, self.activation)()
+        return outputs([self], inputs(self, x))[0]
 
     def __repr__(self) -> str:
         return f"Neuron({self.nin}, {self.activation!r})"
@@ -85,8 +78,7 @@ class Layer(Module):
 
     def __call__(self, x: Any) -> Any:
         """The list of outputs for `nin` numbers or Values; a single output stands alone."""
-        x = inputs(self, x)
-        outs = [neuron.forward(x) for neuron in self.neurons]
+        outs = outputs(self.neurons, inputs(self, x))
         return outs[0] if len(outs) == 1 else outs
 
     def __repr__(self) -> str:
@@ -129,8 +121,8 @@ class MLP(Module):
         """The outputs for `nin` numbers or Values: a list, or one Value if there is one."""
         x = inputs(self, x)
         for layer in self.layers:
-            x = layer(x)
-        return x
+            x = tuple(outputs(layer.neurons, x))
+        return x[0] if len(x) == 1 else list(x)
 
     def __repr__(self) -> str:
         return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
@@ -143,6 +135,19 @@ def inputs(model: Any, x: Any) -> tuple[Value, ...]:
         takes = f"{model.nin} input{'s' * (model.nin != 1)}"
         raise ValueError(f"{type(model).__name__} takes {takes}, got {len(x)}")
     return x
+
+
+def outputs(neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
+    """What neurons of one kind make of the same inputs."""
+    if neurons[0].fused:
+        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons])
+    else:
+        zs = [
+            reduce(add, map(mul, neuron.weights, x), neuron.bias)  # the sum in the order of `dot`
+            for neuron in neurons
+        ]
+    activate = neurons[0].activate
+    return zs if activate is None else [activate(z) for z in zs]
 
 
 def is_activation(op: Op) -> bool:

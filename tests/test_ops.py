@@ -10,8 +10,7 @@ from mpmath import mpf
 from reference import ROWS, ulps
 
 from engine import Op, Value, floats, ops
-from engine.node import flat
-from engine.ops import ELEMENTWISE, TABLE, ManyOp, over
+from engine.ops import ELEMENTWISE, TABLE, ManyOp, flat, over
 
 inf, nan = math.inf, math.nan
 
