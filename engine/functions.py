@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE
+from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE, Op
 from engine.value import Value, nodes
 
 
@@ -30,7 +30,7 @@ def linear(
     [Value(321.0)]
     """
     x = [each._data for each in xs]
-    forward, (partials,) = DOT.forward, DOT.partials
+    forward, (partials,), node = DOT.forward, DOT.partials, Value._many
     outs = []
     for ws, bias in zip(rows, biases, strict=True):
         w, b = [each._data for each in ws], bias._data
@@ -38,8 +38,18 @@ def linear(
             raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
         out = forward(w, x, b)
         dws, dxs, db = partials(out, w, x, b)
-        outs.append(Value._many(DOT, (*ws, *xs, bias), out, (*dws, *dxs, db)))
+        outs.append(node(DOT, (*ws, *xs, bias), out, (*dws, *dxs, db)))
     return outs
+
+
+def each(op: Op, xs: Iterable[Value]) -> list[Value]:
+    """A one-input row on each of some nodes: a layer's activation.
+
+    >>> from engine.ops import RELU
+    >>> each(RELU, [Value(2.0), Value(-2.0)])
+    [Value(2.0), Value(0.0)]
+    """
+    return [x._unary(op) for x in xs]
 
 
 def total(xs: Iterable[Any]) -> Value:

@@ -27,15 +27,14 @@ def topological(root: Any) -> list[Any]:
             order.append(pop())
         elif node not in seen:
             seen.add(node)
-            if node.op is None:
+            x, y = node._x, node._y
+            if x is None or (type(x) is tuple and seen.issuperset(x)):
                 order.append(node)
                 continue
             push(node)
             push(None)
-            x, y = node._x, node._y
             if type(x) is tuple:
-                if not seen.issuperset(x):
-                    stack.extend([each for each in reversed(x) if each not in seen])
+                stack.extend([each for each in reversed(x) if each not in seen])
                 continue
             if y is not None and y not in seen:
                 push(y)
@@ -99,8 +98,8 @@ def backward(root: Any) -> None:
         x, dx, upstream = node._x, node._dx, node._grad
         if type(x) is tuple:
             # Zero times a finite slope adds nothing: half the neurons of a relu network need no
-            # visit to their inputs. A sum is finite only where all its terms are.
-            if upstream or not isfinite(sum(dx)):
+            # visit to their inputs.
+            if upstream or not (node.op.tame and isfinite(node._data)):
                 for each, local in zip(x, dx):  # noqa: B905 (of one length)
                     each._grad += upstream * local
             continue

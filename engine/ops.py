@@ -47,10 +47,11 @@ class Op:
     Value(8.0)
     """
 
-    __slots__ = ("forward", "name", "partials")
+    __slots__ = ("forward", "name", "partials", "tame")
 
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
         self.name, self.forward, self.partials = name, forward, partials
+        self.tame = False  # whether slopes are known to be finite wherever the result is
 
     @property
     def arity(self) -> int:
@@ -94,7 +95,9 @@ class ManyOp(Op):
     """A row with sequences among its arguments, of any length: one node, however many inputs.
 
     It has one function for all its local derivatives, which share their work: a tuple with an entry
-    for each argument, the entry of a sequence being the sequence of its elements' derivatives.
+    for each argument, the entry of a sequence being the sequence of its elements' derivatives. A
+    `tame` row promises that they are finite wherever the result is; backward need then not visit
+    the inputs of a node at which a zero arrived.
 
     >>> from engine import Value
     >>> NORM = ManyOp("norm", lambda xs: math.hypot(*xs), lambda out, xs: ([x / out for x in xs],))
@@ -104,8 +107,16 @@ class ManyOp(Op):
 
     __slots__ = ()
 
-    def __init__(self, name: str, forward: Callable[..., Any], partials: Callable[..., Any]):
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        partials: Callable[..., Any],
+        *,
+        tame: bool = False,
+    ):
         super().__init__(name, forward, partials)
+        self.tame = tame
 
     @property
     def arity(self) -> int:
@@ -197,10 +208,10 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
              lambda out, condition, x, y: where(condition, 0.0, 1.0))
 
-DOT       = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0))
-TOTAL     = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),))
-LOGSUMEXP = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),))
-SOFTMAX   = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]))
+DOT       = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), tame=True)
+TOTAL     = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),), tame=True)
+LOGSUMEXP = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),), tame=True)
+SOFTMAX   = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]), tame=True)
 
 # fmt: on
 

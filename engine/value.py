@@ -112,13 +112,22 @@ class Value(Node):
         """
         if len(args) != op.arity:
             raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
-        inputs = nodes(flat(args) if isinstance(op, ManyOp) else args)
-        data = op.group([each._data for each in inputs])
+        many = isinstance(op, ManyOp)
+        args = tuple([nodes(a) if many and isinstance(a, (list, tuple)) else lift(a) for a in args])
+        data = [[x._data for x in arg] if type(arg) is tuple else arg._data for arg in args]
         out = op.forward(*data)
-        local = tuple(map(number, flat(op.locals(out, *data))))
-        if len(local) != len(inputs):
-            raise ValueError(f"{op.name} has {len(inputs)} inputs, but {len(local)} slopes")
-        return Value._many(op, inputs, number(out), local)
+        local = op.locals(out, *data)
+        if len(local) != len(args):
+            raise ValueError(f"{op.name} has {len(args)} arguments, but {len(local)} slopes")
+        slopes: list[float] = []
+        for arg, slope in zip(args, local, strict=True):
+            if type(arg) is not tuple:
+                slopes.append(number(slope))
+            elif len(arg) == len(slope):
+                slopes.extend(map(number, slope))
+            else:
+                raise ValueError(f"{op.name} has {len(slope)} slopes for {len(arg)} inputs")
+        return Value._many(op, tuple(flat(args)), number(out), tuple(slopes))
 
     def backward(self) -> None:
         """Fill `.grad` of everything under this Value with d self / d node.

@@ -8,7 +8,7 @@ from math import isfinite
 from operator import add, mul
 from typing import Any
 
-from engine.functions import linear
+from engine.functions import each, linear
 from engine.ops import ELEMENTWISE, Op
 from engine.value import Value, nodes
 from nn.init import Init, generator, weights
@@ -40,7 +40,6 @@ class Neuron(Module):
     ):
         (row,) = weights(init, nin, 1, rng)
         self.nin, self.activation, self.fused = nin, known(activation), fused
-        self.activate = None if activation == "linear" else getattr(Value, activation)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
         self.bias = Value(0.0, "b")
 
@@ -146,8 +145,11 @@ def outputs(neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
             reduce(add, map(mul, neuron.weights, x), neuron.bias)  # the sum in the order of `dot`
             for neuron in neurons
         ]
-    activate = neurons[0].activate
-    return zs if activate is None else [activate(z) for z in zs]
+    activation = neurons[0].activation
+    if activation == "linear":
+        return zs
+    row = ELEMENTWISE[activation]
+    return each(row, zs) if row.arity == 1 else [getattr(z, activation)() for z in zs]
 
 
 def is_activation(op: Op) -> bool:

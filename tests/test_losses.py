@@ -5,11 +5,11 @@ import math
 import mpmath
 import numpy as np
 import pytest
-import reference  # sets mpmath's precision
 from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
+import reference  # sets mpmath's precision
 from engine import Value, check_gradients, logsumexp, topological
 from nn import MLP, losses
 from nn.losses import (

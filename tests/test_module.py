@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import any_float
 
 from engine import Constant, Value
 from engine.node import Node
 from nn import MLP, Layer, Module, Neuron
+from strategies import any_float
 
 
 class Holder(Module):

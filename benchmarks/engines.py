@@ -1,0 +1,33 @@
+"""The engines that are measured, by the names that workers take."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+ENGINES = {"micrograd": "micrograd", "default": "stepgrad", "node": "stepgrad, node for node"}
+
+
+def missing(engine: str) -> str | None:
+    """What to do about an engine that is not installed; None where it is."""
+    if engine == "micrograd" and find_spec("micrograd") is None:
+        return "not installed: pip install micrograd, or pip install -e '.[peers]'"
+    return None
+
+
+def value_of(engine: str) -> Any:
+    """The engine's class of scalar nodes."""
+    if engine not in ENGINES:
+        raise SystemExit(f"an engine is one of {', '.join(ENGINES)}, got {engine!r}")
+    return import_module("micrograd.engine" if engine == "micrograd" else "engine").Value
+
+
+def count(root: Any) -> int:
+    """The nodes under a root, leaves and constants included, in either engine's graph."""
+    found, waiting = {root}, [root]
+    while waiting:
+        node = waiting.pop()
+        for each in node.inputs if hasattr(node, "inputs") else node._prev:
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    return len(found)

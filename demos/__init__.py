@@ -1,0 +1,1 @@
+"""Runnable stories, one a file; `python -m demos` lists them."""

@@ -1,0 +1,153 @@
+"""What tests draw: floats of every kind, and programs, which are random expression graphs."""
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from engine import Value, dot, logsumexp, maximum, minimum, softmax, total, where
+from engine.ops import ELEMENTWISE, TABLE
+
+inf, nan = math.inf, math.nan
+
+SPECIAL = [0.0, -0.0, 5e-324, -2.2e-308, 1.0, -1.0, 710.0, 1e200, -1.7e308, inf, -inf, nan]
+wide = st.floats(allow_nan=False, allow_infinity=False)
+any_float = st.one_of(st.sampled_from(SPECIAL), st.floats())
+mild = st.floats(-3.0, 3.0).map(lambda x: round(x, 3))
+
+
+class Program(NamedTuple):
+    """An expression graph as a list of instructions, to be run in any arithmetic.
+
+    The first places hold the inputs, whose values are `at`; each instruction adds one. A whole
+    number among an instruction's arguments is a place, a float is a constant. What a failing test
+    prints can be run: `Program(at=(3.0,), steps=(('*', 0, 0), ('+', 1, 2.0))).on_values()`.
+    """
+
+    at: tuple[float, ...]
+    steps: tuple[tuple[Any, ...], ...]
+
+    def run(self, inputs: Iterable[Any], apply: Callable[..., Any]) -> list[Any]:
+        """Every result, the inputs first; `apply(name, *args)` performs an instruction."""
+        results = list(inputs)
+        for name, *args in self.steps:
+            results.append(apply(name, *[results[a] if isinstance(a, int) else a for a in args]))
+        return results
+
+    def on_values(self, leaf: type[Value] = Value) -> list[Value]:
+        """Run with operators, methods and functions, as a user writes them."""
+        return self.run(map(leaf, self.at), node)
+
+    def on_floats(self) -> list[float]:
+        return self.run(self.at, lambda name, *args: TABLE[name].forward(*TABLE[name].group(args)))
+
+    def uses(self) -> Counter[int]:
+        """How many arrows leave each place."""
+        return Counter(a for _, *args in self.steps for a in args if isinstance(a, int))
+
+
+OPERATORS = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+    "neg": operator.neg,
+    "abs": abs,
+}
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "maximum": maximum,
+    "minimum": minimum,
+    "where": where,
+    "total": lambda *xs: total(xs),
+    "logsumexp": lambda *xs: logsumexp(xs),
+    "softmax": lambda *xs: softmax(xs)[0],
+    "dot": lambda *args: dot(*TABLE["dot"].group(args)),
+}
+
+
+def node(name: str, *args: Any) -> Value:
+    """One instruction on nodes and numbers; a method is called on its first argument."""
+    if name in OPERATORS:
+        return OPERATORS[name](*args)
+    if name in FUNCTIONS:
+        return FUNCTIONS[name](*args)
+    first, *others = args
+    return getattr(Value.lift(first), name)(*others)
+
+
+# Where a row is smooth, with room to move; rows that are not named are smooth everywhere.
+# fmt: off
+SMOOTH: dict[str, Callable[..., bool]] = {
+    **dict.fromkeys(["log", "log2", "log10", "sqrt"], lambda x: x > 0.1),
+    **dict.fromkeys(["asin", "acos", "atanh"], lambda x: abs(x) < 0.9),
+    **dict.fromkeys(["abs", "relu", "sign", "cbrt"], lambda x: abs(x) > 0.1),
+    **dict.fromkeys(["leaky_relu", "elu"], lambda x, slope: abs(x) > 0.1),
+    **dict.fromkeys(["maximum", "minimum"], lambda x, y: abs(x - y) > 0.1),
+    "/":     lambda x, y: abs(y) > 0.1,
+    "**":    lambda x, y: x > 0.1,
+    "log1p": lambda x: x > -0.9,
+    "acosh": lambda x: x > 1.1,
+    "tan":   lambda x: abs(math.cos(x)) > 0.2,
+    "atan2": lambda x, y: y > 0.1 or abs(x) > 0.1,
+    "hypot": lambda x, y: abs(x) + abs(y) > 0.1,
+    "clip":  lambda x, lo, hi: lo < hi and min(abs(x - lo), abs(x - hi)) > 0.1,
+    "where": lambda condition, x, y: abs(condition) > 0.1,
+}
+# fmt: on
+BOUND = 10.0  # on every result of a smooth program, but the last
+
+
+def written(at: tuple[float, ...], draft: list[tuple[Any, ...]], smooth: bool) -> Program:
+    """The program of a draft, in which a whole number counts places backwards from the last.
+
+    Where smoothness is asked for and a row would leave its domain, tanh stands in its place. At the
+    end, what nothing has used is added up, so that everything is under one root.
+    """
+    values, steps = list(at), []
+    for name, *args in draft:
+        here = [a if isinstance(a, float) else len(values) - 1 - a % len(values) for a in args]
+        if all(isinstance(a, float) for a in here):
+            here[0] = len(values) - 1
+        xs = [values[a] if isinstance(a, int) else a for a in here]
+        out = TABLE[name].forward(*TABLE[name].group(tuple(xs)))
+        if smooth and not (SMOOTH.get(name, lambda *_: True)(*xs) and abs(out) <= BOUND):
+            name, here = "tanh", [a for a in here if isinstance(a, int)][:1]
+            out = math.tanh(values[here[0]])
+        steps.append((name, *here))
+        values.append(out)
+    used = Program(at, tuple(steps)).uses()
+    loose = [place for place in range(len(values)) if not used[place]]
+    return Program(at, (*steps, ("total", *loose)) if len(loose) > 1 else tuple(steps))
+
+
+def programs(
+    smooth: bool = True,
+    rows: Iterable[str] = tuple(TABLE),
+    longest: int = 120,
+    numbers: st.SearchStrategy[float] = mild,
+) -> st.SearchStrategy[Program]:
+    """Programs over `rows`: short ones, and long ones of up to `longest` instructions.
+
+    Places are shared and repeated; smooth ones have finite derivatives and no kink nearby.
+    """
+    argument = st.one_of(st.integers(0, 2), st.integers(0, 99), numbers)
+
+    def instruction(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
+        several = {"dot": [1, 3, 7]}.get(name, [1, 2, 5])
+        sizes = [len(TABLE[name].partials)] if name in ELEMENTWISE else several
+        return st.one_of([st.tuples(st.just(name), *[argument] * size) for size in sizes])
+
+    each = st.one_of([instruction(name) for name in rows])
+    short = st.lists(each, min_size=1, max_size=10)
+    long = st.lists(each, min_size=longest // 2, max_size=longest)
+    inputs = st.lists(numbers, min_size=1, max_size=3)
+
+    @st.composite  # what a failing test prints is the program then, not the draft
+    def program(draw: st.DrawFn) -> Program:
+        return written(tuple(draw(inputs)), draw(short | long), smooth)
+
+    return program()

@@ -1,0 +1,285 @@
+"""The gradient check: right gradients pass, and a wrong row is caught by name."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from engine import (
+    GradientMismatch,
+    ManyOp,
+    Op,
+    Value,
+    check_gradients,
+    dot,
+    logsumexp,
+    maximum,
+    softmax,
+    total,
+    where,
+)
+from engine.check import CHAPTERS_TOLERANCE, derivative
+from engine.ops import ELEMENTWISE
+from strategies import nan, programs
+
+of_x = lambda f: lambda out, x: f(x)
+by_y, by_x = (lambda out, x, y: y), (lambda out, x, y: x)
+
+# ------------------------------------------------------------------------------- right gradients
+
+RIGHT = [
+    (lambda x: x * x, [3.0]),
+    (lambda x: x, [3.0]),
+    (lambda x: 5.0, [3.0]),
+    (lambda x: Value(5.0) * 2, [3.0]),
+    (lambda x, y: x, [3.0, 2.0]),
+    (lambda x, y: (x + y) * (x - y), [3.0, 2.0]),
+    (lambda x, y: (x * y).tanh() + x**3, [0.5, 2.0]),
+    (lambda x, y: x**y / (x + y).exp(), [0.5, -1.5]),
+    (lambda x: (x.sigmoid() * x.softplus()).log(), [-3.0]),
+    (lambda *z: logsumexp(z) - z[1], [1.0, 2.0, -1.0]),
+    (lambda *z: -softmax(z)[2].log(), [1.0, 2.0, -1.0]),
+    (lambda a, b, c: dot([a, b], [c, a], b).relu() + total([a, b, c]), [1.0, 2.0, 3.0]),
+    (lambda x, y: maximum(x, y) + x.clip(-1, 1) + where(x > 0, x * y, y), [0.5, 2.0]),
+    (lambda x: x * 1e-12 + 1e-13, [2.0]),
+    (lambda x: x * 1e12 + 1e13, [2.0]),
+    (lambda x: (x * 1e-8).exp(), [1e8]),
+    (lambda x: x.log(), [1e-6]),
+    (lambda x: x.sqrt(), [1e-4]),
+    (lambda x: 1 / x, [-1e-3]),
+    (lambda x: (1 - x).log(), [1 - 1e-6]),
+    (lambda x: (100 * x).sin(), [0.3]),
+    (lambda x: x.sin(), [1000.0]),
+    (lambda x: x.exp(), [700.0]),
+]
+
+
+@pytest.mark.parametrize(("f", "at"), RIGHT)
+def test_right_gradients_pass(f, at):
+    """Below the chapter's 1e-7: large and small, and near the end of a domain too."""
+    assert check_gradients(f, at) < CHAPTERS_TOLERANCE == 1e-7
+
+
+@pytest.mark.parametrize("at", [(1.0, 2), [np.float32(1), True], np.array([1.0, 2.0])], ids=repr)
+def test_at_takes_numbers_of_any_kind(at):
+    assert check_gradients(lambda x, y: x * y.exp(), at) < 1e-7
+
+
+@given(programs(longest=5, rows=["+", "-", "*", "tanh", "sin", "exp", "atan", "softmax", "dot"]))
+def test_derivative_judges_what_backward_finds(program):
+    """Two derivations of any small smooth graph.
+
+    Differences of numbers up to 1e3 or so, each right to 1e-13, over a step of 1e-3 or less.
+    """
+    *_, root = results = program.on_values()
+    root.backward()
+    for i, x in enumerate(program.at):
+
+        def f(t, i=i):
+            return program._replace(at=(*program.at[:i], t, *program.at[i + 1 :])).on_floats()[-1]
+
+        got = derivative(f, x)
+        assert got == pytest.approx(results[i].grad, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, 1e-3, -3.0, 20.0])
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [(math.sin, math.cos), (math.atan, lambda x: 1 / (1 + x * x)), (math.exp, math.exp)],
+)
+def test_derivative_from_values_alone(f, slope, x):
+    assert derivative(f, x) == pytest.approx(slope(x), rel=1e-10, abs=1e-10)
+
+
+# ------------------------------------------------------------------------------------ wrong rows
+
+# fmt: off
+WRONG = {
+    "factor":  (Op("square", lambda x: x * x, of_x(lambda x: 3 * x)), [2.0]),
+    "sign":    (Op("cosine", math.cos, of_x(math.sin)), [1.0]),
+    "term":    (Op("xexp", lambda x: x * math.exp(x), of_x(math.exp)), [0.5]),
+    "offset":  (Op("sine", math.sin, of_x(lambda x: math.cos(x) + 1e-4)), [0.5]),
+    "zero":    (Op("cube", lambda x: x**3, of_x(lambda x: 0.0)), [2.0]),
+    "nan":     (Op("id", lambda x: x, of_x(lambda x: nan)), [2.0]),
+    "inf":     (Op("id", lambda x: x, of_x(lambda x: math.inf)), [2.0]),
+    "tiny":    (Op("small", lambda x: 1e-9 * x, of_x(lambda x: 2e-9)), [2.0]),
+    "swapped": (Op("times", lambda x, y: x * y, by_x, by_y), [2.0, 3.0]),
+    "second":  (Op("times", lambda x, y: x * y, by_y, by_y), [2.0, 3.0]),
+    "third":   (Op("fma", lambda x, y, z: x * y + z,
+                   lambda out, x, y, z: y, lambda out, x, y, z: x, lambda out, x, y, z: z),
+                [2.0, 3.0, 4.0]),
+}
+WRONG_MANY = {
+    "one of many": ManyOp("norm2", lambda xs: sum(x * x for x in xs),
+                          lambda out, xs: ([2 * xs[0], *xs[1:]],)),
+    "order":       ManyOp("weighted", lambda ws, xs, b: ws[0] * xs[0] + ws[1] * xs[1] + b,
+                          lambda out, ws, xs, b: (ws, ws, 1.0)),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("op", "at"), WRONG.values(), ids=WRONG)
+def test_a_wrong_row_is_caught_by_name(op, at):
+    """Among right ones, which are not blamed; with a line for an input whose gradient is wrong."""
+
+    def f(*xs):
+        x, *_ = xs
+        right = dot([x, 2.0], [x.tanh(), x], 1.0) + softmax([x, 0.5])[0] * x.clip(-9, 9)
+        return op(*xs) * 1.5 + right * (1e-9 if op.name == "small" else 1)
+
+    with pytest.raises(GradientMismatch) as caught:
+        check_gradients(f, at)
+    text = str(caught.value)
+    assert f"the row {op.name!r} looks wrong" in text
+    assert text.count("looks wrong") == sum(
+        partial(op.forward(*at), *at) != pytest.approx(want, rel=1e-6)
+        for partial, want in zip(op.partials, slopes_of(op, at), strict=True)
+    )
+    assert "backward" in text
+    assert "numerical" in text
+
+
+def slopes_of(op, at):
+    return [
+        derivative(lambda t, i=i: op.forward(*at[:i], t, *at[i + 1 :]), x) for i, x in enumerate(at)
+    ]
+
+
+@pytest.mark.parametrize("op", WRONG_MANY.values(), ids=WRONG_MANY)
+def test_a_wrong_row_over_sequences_is_caught_by_name(op):
+    def f(x, y, z):
+        return op([x, y, z]) if op.name == "norm2" else op([x, y], [y, z], x)
+
+    with pytest.raises(GradientMismatch, match=f"the row '{op.name}' looks wrong"):
+        check_gradients(f, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-5, 1 - 1e-6])
+def test_a_slight_error_is_caught(factor):
+    op = Op("twice", lambda x: 2 * x, lambda out, x: 2 * factor)
+    with pytest.raises(GradientMismatch):
+        check_gradients(op, [3.0])
+    error = check_gradients(op, [3.0], tolerance=1e-4)
+    assert error == pytest.approx(abs(factor - 1) / 2, rel=1e-3)
+
+
+def test_a_wrong_gradient_of_one_input_among_many_right_ones():
+    """The line names the input, by its label where it has one, with both numbers."""
+    op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
+    w, v = Value(2.0, "w"), Value(5.0, "v")
+    with pytest.raises(GradientMismatch, match="w = 2: backward 6, numerical 4") as caught:
+        check_gradients(lambda: op(w) + v, [w, v])
+    assert "v = 5" not in str(caught.value)
+    with pytest.raises(GradientMismatch, match="input 1 = 2: backward 6, numerical 4"):
+        check_gradients(lambda y, x: op(x) + y, [5.0, 2.0])
+
+
+def test_right_rows_are_not_blamed_where_they_are_flat():
+    """Saturated, at a maximum, or too small to matter: the numerical slope is all rounding there."""
+    op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
+    x, y = Value(2.0, "x"), Value(5.0, "y")
+
+    def f():
+        flat = (20 * x).tanh() + (40 * x).sigmoid() + (x * (math.pi / 4)).sin()
+        return op(x) + flat + softmax([x, 50.0])[0] + y * 1e-14
+
+    with pytest.raises(GradientMismatch) as caught:
+        check_gradients(f, [x, y])
+    assert str(caught.value).count("looks wrong") == 1
+    assert "y = 5" not in str(caught.value)
+
+
+def test_a_wrong_graph_of_right_rows_is_caught_without_blame():
+    """A gradient that is lost on the way, as where a user takes `.data`."""
+    with pytest.raises(GradientMismatch) as caught:
+        check_gradients(lambda x: x * x.data, [3.0])
+    assert "backward 3, numerical 6" in str(caught.value)
+    assert "looks wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(set(ELEMENTWISE) - {"sign"}))  # a slope of 0 stays 0
+def test_a_row_of_the_table_would_be_caught(name):
+    """Each row with its slopes a thousandth too large."""
+    op = ELEMENTWISE[name]
+    scaled = [lambda *args, f=f: 1.001 * f(*args) for f in op.partials]
+    points = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
+    with pytest.raises(GradientMismatch, match=f"the row '{re.escape(name)}' looks wrong"):
+        check_gradients(
+            Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7][: len(op.partials)])
+        )
+
+
+# ------------------------------------------------------------------------------ what it leaves be
+
+
+def test_values_as_at_are_left_as_they_were():
+    w, b = Value(0.5, "w"), Value(-1.0, "b")
+    w.grad, b.grad = 7.0, 8.0
+    assert check_gradients(lambda: (w * 2 + b).tanh() * w, [w, b]) < 1e-7
+    assert (w.data, b.data, w.grad, b.grad) == (0.5, -1.0, 7.0, 8.0)
+
+
+def test_values_that_a_function_uses_besides_are_left_as_they_were():
+    """Parameters of a model that is checked by its inputs."""
+    w = Value(0.5)
+    w.grad = 7.0
+    check_gradients(lambda x: w * x, [3.0])
+    assert (w.data, w.grad) == (0.5, 7.0)
+
+
+def test_after_a_mismatch_all_is_as_it_was():
+    op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
+    w = Value(2.0)
+    w.grad = 7.0
+    with pytest.raises(GradientMismatch):
+        check_gradients(lambda: op(w), [w])
+    assert (w.data, w.grad) == (2.0, 7.0)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 5])
+def test_after_an_error_in_the_function_all_is_as_it_was(calls):
+    w, left = Value(2.0), [calls]
+    w.grad = 7.0
+
+    def f():
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("stop")
+        return w * w
+
+    with pytest.raises(RuntimeError, match="stop"):
+        check_gradients(f, [w])
+    assert (w.data, w.grad) == (2.0, 7.0)
+
+
+def test_the_same_value_twice():
+    w = Value(3.0)
+    assert check_gradients(lambda: w * w, [w, w]) < 1e-7
+    assert (w.data, w.grad) == (3.0, 0.0)
+
+
+# ----------------------------------------------------------------------------------------- errors
+
+
+def test_nothing_to_check_at():
+    with pytest.raises(ValueError, match="at least one number or Value"):
+        check_gradients(lambda: Value(1.0), [])
+
+
+@pytest.mark.parametrize("at", [[Value(1.0), 2.0], [2.0, Value(1.0)]])
+def test_numbers_and_values_are_not_mixed(at):
+    with pytest.raises(TypeError, match="number"):
+        check_gradients(lambda *xs: total(at), at)
+
+
+def test_what_the_function_returns_is_a_value():
+    with pytest.raises(TypeError, match="None; does the function that made it return"):
+        check_gradients(lambda x: None, [1.0])
+
+
+def test_a_nan_gradient_is_a_mismatch():
+    """Where neither is a number there is nothing to compare."""
+    with pytest.raises(GradientMismatch):
+        check_gradients(lambda x: x.log(), [-1.0])

@@ -1,0 +1,138 @@
+"""Random expression graphs: their gradients against mpmath, and backward against walk."""
+
+from typing import Any
+
+import mpmath
+import pytest
+from hypothesis import given
+from mpmath import mpc, mpf
+
+from engine import ManyOp, Op, Value, topological, walk
+from reference import ROWS
+from strategies import Program, any_float, inf, programs
+
+ROUNDING = mpf(2) ** -53
+MANY = {  # the rows over sequences: formula and slopes as the textbook has them
+    "total": (lambda *xs: mpmath.fsum(xs), lambda *xs: [mpf(1)] * len(xs)),
+    "dot": (
+        lambda *a: mpmath.fdot(a[: len(a) // 2], a[len(a) // 2 : -1]) + a[-1],
+        lambda *a: [*a[len(a) // 2 : -1], *a[: len(a) // 2], mpf(1)],
+    ),
+    "logsumexp": (lambda *xs: mpmath.log(sum(map(mpmath.exp, xs))), lambda *xs: shares(xs)),
+    "softmax": (
+        lambda *xs: shares(xs)[0],
+        lambda *xs: [shares(xs)[0] * ((i == 0) - p) for i, p in enumerate(shares(xs))],
+    ),
+}
+MANY_ULPS = 70.0  # of a slope of softmax, the worst of them, for inputs up to 10
+
+KINKED = {"abs", "relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where"}
+OF_REALS = {"cbrt", "atan2", "hypot"}  # the reference's formulas of these ask for a sign
+ANALYTIC = [*(set(ROWS) - KINKED - OF_REALS), *MANY]
+
+
+def shares(xs):
+    exps = [mpmath.exp(x) for x in xs]
+    return [e / sum(exps) for e in exps]
+
+
+def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any, Any]]:
+    """For each input d last / d input at the floats `data`, and a bound on the engine's rounding.
+
+    Forward mode, so that it has nothing in common with `backward`: tangents move from the inputs to
+    the last result by the reference's slopes, or by steps of size h along the imaginary axis
+    (f(x + ih) = f(x) + ih f'(x) + O(h²); no slope is written down then).
+
+    The bound: the gradient is a sum over paths of products of slopes. What backward rounds on a
+    path is, at each node, the slope (by its row's bound), a product, and one addition per arrow;
+    relative to the sum of the paths' absolute values, that is at most the longest such count.
+    """
+    uses, found = program.uses(), []
+    with mpmath.workprec(400 if move == "imaginary" else 150):
+        exact = [mpf(x) for x in data]
+        h = mpf(2) ** -150
+        for seed in range(len(program.at)):
+            tangents = [mpf(i == seed) for i in range(len(program.at))]
+            sizes, counts = list(tangents), [0.0] * len(tangents)
+            for name, *args in program.steps:
+                at = [exact[a] if isinstance(a, int) else mpf(a) for a in args]
+                slopes, terms, ulps = rules(name, at)
+                arrows = [(i, a) for i, a in enumerate(args) if isinstance(a, int)]
+                if move == "slopes":
+                    tangent = sum(slopes[i] * tangents[a] for i, a in arrows)
+                else:
+                    step = [tangents[a] if isinstance(a, int) else mpf(0) for a in args]
+                    long = max(map(abs, step)) or 1
+                    z = [mpc(x, h * dx / long) for x, dx in zip(at, step, strict=True)]
+                    formula = MANY[name][0] if name in MANY else ROWS[name].formula
+                    tangent = mpc(formula(*z)).imag / h * long
+                tangents.append(tangent)
+                sizes.append(sum(max(abs(slopes[i]), terms) * sizes[a] for i, a in arrows))
+                counts.append(max(counts[a] + 2 * ulps[i] + 1 + uses[a] for i, a in arrows))
+            underflow = len(data) * mpf(2) ** -1000
+            found.append((tangents[-1], counts[-1] * ROUNDING * sizes[-1] + underflow))
+    return found
+
+
+def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
+    """Slopes by the reference, the size of their terms where these cancel, bounds in ulps."""
+    if name in MANY:
+        return MANY[name][1](*at), 0, [MANY_ULPS] * len(at)
+    row = ROWS[name]
+    return [s(*at) for s in row.slopes], row.terms(*at) if row.terms else 0, row.ulps[1:]
+
+
+@given(programs())
+def test_gradients_by_slopes(program):
+    """Any graph's gradients are right but for the roundings that they are made with."""
+    judge(program, "slopes")
+
+
+@given(programs(rows=ANALYTIC))
+def test_gradients_by_steps_along_the_imaginary_axis(program):
+    """The same, of analytic rows, against derivatives that no slope was written down for."""
+    judge(program, "imaginary")
+
+
+def judge(program, move):
+    results = program.on_values()
+    results[-1].backward()
+    judged = gradients(program, move, [each.data for each in results])
+    for i, (want, bound) in enumerate(judged):
+        got = results[i].grad
+        assert abs(mpf(got) - want) <= bound, f"input {i}: {got}, not {mpmath.nstr(want, 17)}"
+
+
+@given(programs(smooth=False, numbers=any_float))
+def test_values_compute_what_floats_compute(program):
+    """Operators, methods and functions give the bits of the bare rows, at special values too."""
+    assert bits(each.data for each in program.on_values()) == bits(program.on_floats())
+
+
+@given(programs() | programs(smooth=False, numbers=any_float))
+def test_backward_and_walk_give_the_same_bits(program):
+    """The gradient of every node, in the order of the program, at special values too."""
+    fast, slow = program.on_values(), program.on_values()
+    fast[-1].backward()
+    steps = list(walk(slow[-1]))
+    assert bits(each.grad for each in fast) == bits(each.grad for each in slow)
+    assert [step.node for step in steps] == topological(slow[-1])[::-1]
+
+
+# A user's rows may have slopes as no row of the table over sequences has: infinite where the result
+# is finite, so that a zero gradient sends 0 * inf = nan.
+THREE = Op("root of three", lambda x, y, z: 0.0, *[lambda out, x, y, z: inf] * 3)
+ANY_NUMBER = ManyOp("root of many", lambda xs: 0.0, lambda out, xs: ([inf] * len(xs),))
+
+
+@pytest.mark.parametrize("f", [lambda x: THREE(x, x, x), lambda x: ANY_NUMBER([x, x])])
+def test_backward_and_walk_agree_on_a_users_row(f):
+    """An infinite slope met by a zero gradient is nan by both, as it is for `sqrt` at 0."""
+    fast, slow = Value(0.0), Value(0.0)
+    (f(fast) * 0.0).backward()
+    list(walk(f(slow) * 0.0))
+    assert bits([fast.grad]) == bits([slow.grad]) == ["nan"]
+
+
+def bits(numbers):
+    return [x.hex() for x in numbers]

@@ -1,0 +1,291 @@
+"""The order of a graph, the backward pass by `backward` and by `walk`, and the memory it holds."""
+
+import gc
+import weakref
+
+import pytest
+from hypothesis import given
+
+from engine import Constant, Sent, Step, Value, dot, topological, total, walk
+from strategies import any_float, programs
+
+
+def walked(root):
+    return list(walk(root))
+
+
+both_passes = pytest.mark.parametrize("backward", [Value.backward, walked])
+
+
+# ------------------------------------------------------------------------------------------ order
+
+
+@given(programs(smooth=False, numbers=any_float))
+def test_order(program):
+    """Each node once, after its inputs, the root last; as reading from left to right has it."""
+    *_, root = program.on_values()
+    order = topological(root)
+    place = {node: i for i, node in enumerate(order)}
+    assert len(place) == len(order)
+    assert order[-1] is root
+    assert all(place[each] < place[node] for node in order for each in node.inputs)
+
+    read = {}
+
+    def visit(node):
+        for each in node.inputs:
+            if each not in read:
+                visit(each)
+        read[node] = True
+
+    visit(root)
+    assert order == list(read)
+
+
+def test_order_of_a_leaf_is_the_leaf():
+    x = Value(3.0)
+    assert topological(x) == [x]
+
+
+def test_constants_are_nodes_of_the_graph():
+    x = Value(3.0)
+    y = x * 2
+    two = y.inputs[1]
+    assert topological(y) == [x, two, y]
+    assert (type(two), two.data, two.op, two.inputs) == (Constant, 2.0, None, ())
+
+
+# -------------------------------------------------------------------------------------- gradients
+
+
+@both_passes
+def test_an_input_that_occurs_twice_has_two_arrows(backward):
+    x = Value(3.0)
+    y = x * x
+    assert y.inputs == (x, x)
+    backward(y)
+    assert x.grad == 6.0
+
+
+@both_passes
+def test_diamond(backward):
+    """Both ways around arrive: d/dx of (2x)(x + 3) is 4x + 6."""
+    x = Value(5.0)
+    left, right = 2 * x, x + 3
+    backward(left * right)
+    assert (x.grad, left.grad, right.grad) == (26.0, 8.0, 10.0)
+
+
+@both_passes
+def test_a_shared_part_is_passed_once_when_all_has_arrived(backward):
+    """A ladder of n diamonds has 2**n paths, but n nodes to visit."""
+    x = node = Value(1.0)
+    for _ in range(60):
+        node = node + node
+    backward(node)
+    assert x.grad == 2.0**60
+
+
+@both_passes
+def test_a_second_call_adds_to_leaves(backward):
+    """x**3 at 3: 27, then 54, as in PyTorch; the interior is overwritten."""
+    x = Value(3.0)
+    square = x * x
+    y = square * x
+    backward(y)
+    assert (x.grad, square.grad, y.grad) == (27.0, 3.0, 1.0)
+    backward(y)
+    assert (x.grad, square.grad, y.grad) == (54.0, 3.0, 1.0)
+    x.zero_grad()
+    assert x.grad == 0.0
+
+
+@both_passes
+def test_what_stood_in_interior_gradients_does_not_matter(backward):
+    x = Value(3.0)
+    square = x * x
+    y = square + 1
+    square.grad, y.grad = 100.0, float("nan")
+    backward(y)
+    assert (x.grad, square.grad, y.grad) == (6.0, 1.0, 1.0)
+
+
+@both_passes
+def test_backward_on_a_leaf(backward):
+    """d x / d x is 1, and a leaf adds it up."""
+    x = Value(3.0)
+    backward(x)
+    backward(x)
+    assert x.grad == 2.0
+
+
+@both_passes
+def test_constants_get_no_gradient(backward):
+    """Neither as a root, nor as inputs of one, two or many, nor where all inputs are constant."""
+    x = Value(3.0)
+    two = (x * 2).inputs[1]
+    for root in [two, two.exp(), two * two, x * two, dot([x, two], [two, two], two), two + x * two]:
+        backward(root)
+        assert two.grad == 0.0
+    assert x.grad == 6.0
+
+
+@both_passes
+def test_a_constant_cannot_be_given_a_gradient(backward):
+    two = Constant(2.0)
+    two.grad = 5.0
+    backward(two * 3)
+    assert two.grad == 0.0
+
+
+@both_passes
+def test_backward_on_an_interior_node_of_another_graph(backward):
+    """It is a root like any other; nodes above it keep what they had."""
+    x = Value(4.0)
+    y = 2 * x
+    z = 3 * y
+    backward(z)
+    assert (x.grad, y.grad, z.grad) == (6.0, 3.0, 1.0)
+    backward(y)
+    assert (x.grad, y.grad, z.grad) == (8.0, 1.0, 1.0)
+
+
+@both_passes
+def test_two_graphs_with_a_part_in_common(backward):
+    """Leaves collect from both roots; the common part holds the gradient of the last."""
+    x = Value(4.0)
+    part = x * x
+    first, second = 3 * part, 5 * part
+    backward(first)
+    backward(second)
+    assert x.grad == (3 + 5) * 8.0
+    assert part.grad == 5.0
+
+
+# ------------------------------------------------------------------------------------------ steps
+
+
+def test_steps():
+    """One per node from the root down: what arrived, and what the chain rule sends on."""
+    x, y = Value(3.0), Value(2.0)
+    a, b = x + y, x - y
+    f = a * b
+    assert walked(f) == [
+        Step(f, 1.0, (Sent(a, 1.0, 1.0), Sent(b, 5.0, 5.0))),
+        Step(b, 5.0, (Sent(x, 1.0, 5.0), Sent(y, -1.0, -5.0))),
+        Step(a, 1.0, (Sent(x, 1.0, 1.0), Sent(y, 1.0, 1.0))),
+        Step(y, -4.0, ()),
+        Step(x, 6.0, ()),
+    ]
+
+
+def test_steps_send_along_every_arrow_but_those_of_constants():
+    x = Value(3.0)
+    y = dot([x, 2.0], [x, x], 7.0)
+    first, *rest = walked(y)
+    assert first == Step(y, 1.0, (Sent(x, 3.0, 3.0), Sent(x, 3.0, 3.0), Sent(x, 2.0, 2.0)))
+    assert {step.node: step.upstream for step in rest} == {
+        x: 8.0, y.inputs[1]: 0.0, y.inputs[4]: 0.0
+    }  # fmt: skip
+
+
+@given(programs())
+def test_steps_add_up(program):
+    """The gradient that arrived at a node is the sum of what was sent to it, in that order."""
+    *_, root = program.on_values()
+    arrived = {root: 1.0}
+    for node, upstream, sent in walk(root):
+        assert upstream == node.grad == arrived.get(node, 0.0)
+        for to, local, contribution in sent:
+            assert contribution == upstream * local
+            arrived[to] = arrived.get(to, 0.0) + contribution
+            assert not to.constant
+
+
+def test_walk_does_each_step_when_it_is_asked_for():
+    """Nothing before the first; when a step is yielded, its contributions have arrived."""
+    x = Value(3.0)
+    y = x * x
+    z = y + y
+    steps = walk(z)
+    assert (z.grad, y.grad, x.grad) == (0.0, 0.0, 0.0)
+    next(steps)
+    assert (z.grad, y.grad, x.grad) == (1.0, 2.0, 0.0)
+    next(steps)
+    assert (z.grad, y.grad, x.grad) == (1.0, 2.0, 12.0)
+
+
+@both_passes
+def test_an_abandoned_walk_leaves_no_trace_but_in_leaves(backward):
+    """The interior starts anew; a leaf keeps what had arrived, until `zero_grad`."""
+    x, w = Value(3.0), Value(2.0)
+    y = w * (w * x).tanh()
+    steps = walk(y)
+    next(steps)
+    steps.close()
+    w.zero_grad()
+    backward(y)
+    again = Value(3.0), Value(2.0)
+    backward(again[1] * (again[1] * again[0]).tanh())
+    assert (x.grad, w.grad) == (again[0].grad, again[1].grad)
+
+
+# ----------------------------------------------------------------------------------------- memory
+
+
+class Watched(Value):
+    """A leaf that can be seen to be freed: it is, when all that was computed from it is."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.fixture
+def collector_off():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_chain_of_a_million_nodes(collector_off):
+    """Forward, backward and freed, with the recursion limit as it is."""
+    x, one = Watched(1.0), Value(1.0)
+    leaf, node = weakref.ref(x), x
+    for _ in range(250_000):  # unary and binary nodes, on either side, and ones over sequences
+        node = -node
+        node = one - node
+        node = node - one
+        node = total([node])
+    node.backward()
+    assert (node.data, x.grad, one.grad) == (1.0, 1.0, 0.0)
+    del x, node
+    assert leaf() is None
+
+
+@given(program=programs(smooth=False))
+def test_a_dropped_graph_is_gone_at_once(program):
+    """No reference cycles: not in the graph, not by passing through it, not after an error."""
+
+    def used():
+        x, *_ = results = program.on_values(Watched)
+        results[-1].backward()
+        next(walk(results[-1]))
+        walked(results[-1])
+        with pytest.raises(TypeError):
+            x + "text"
+        repr(results)
+        return weakref.ref(x)
+
+    gc.disable()
+    try:
+        assert used()() is None
+    finally:
+        gc.enable()
+
+
+def test_a_node_is_one_object_to_the_collector(collector_off):
+    """The collector's work is the largest cost of a scalar graph (DESIGN.md, measured facts)."""
+    x, y = Value(1.0), Value(2.0)
+    before = len(gc.get_objects())
+    nodes = [x * y, x + y, x.exp(), y**x, x.maximum(y)]
+    assert len(gc.get_objects()) - before == len(nodes) + 1  # the list itself

@@ -1,0 +1,113 @@
+"""Imports run downwards only: demos, notebooks -> nn, engine.draw -> engine."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LEVELS = {  # who may import whom; the longest name that fits is meant
+    "engine": {"engine"},
+    "engine.draw": {"engine", "engine.draw"},
+    "nn": {"engine", "nn"},
+    "demos": {"engine", "engine.draw", "nn", "demos"},
+    "benchmarks": {"engine", "engine.draw", "nn", "demos", "benchmarks"},
+}
+FOLDERS = [name for name in LEVELS if "." not in name]
+FILES = [file for name in FOLDERS for file in sorted((ROOT / name).glob("**/*.py"))]
+files = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+
+
+def level(module):
+    """The level that a module of ours is on; None for one that is not ours."""
+    fits = [name for name in LEVELS if f"{module}.".startswith(f"{name}.")]
+    return max(fits, key=len, default=None)
+
+
+def name_of(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree, module, package):
+    """Each imported module, with the node that imports it; names taken from a package count too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = module.split(".")[: len(module.split(".")) - node.level + package]
+                base = ".".join([*above, base] if base else above)
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node
+
+
+def read(file):
+    module, package = name_of(file), file.name == "__init__.py"
+    return imports(ast.parse(file.read_text(encoding="utf-8")), module, package)
+
+
+@files
+def test_imports_run_downwards(file):
+    allowed = LEVELS[level(name_of(file))]
+    up = {name for name, _ in read(file) if level(name) not in {None, *allowed}}
+    assert not up, f"{name_of(file)} imports {sorted(up)}"
+
+
+@files
+def test_tests_are_imported_by_nobody(file):
+    tests = {each.stem for each in Path(__file__).parent.glob("*.py")} | {"tests"}
+    assert not {name.split(".")[0] for name, _ in read(file)} & tests
+
+
+def test_modules_of_the_engine_import_each_other_in_one_direction():
+    """No circles, not even inside functions, but for the one that lets a row be called on nodes."""
+    engine = [file for file in FILES if level(name_of(file)) == "engine"]
+    modules = {name_of(file) for file in engine}
+    arrows = {
+        (name_of(file), target)
+        for file in engine
+        for name, _ in read(file)
+        for target in [name, name.rpartition(".")[0]]
+        if target in modules - {"engine"} and name_of(file) != "engine"
+    } - {("engine.ops", "engine.value")}
+    order = []
+    while len(order) < len(modules):
+        ready = [m for m in modules - set(order) if {t for f, t in arrows if f == m} <= set(order)]
+        assert ready, f"a circle among {sorted(modules - set(order))}"
+        order += ready
+
+
+def loaded(code):
+    code = f"{code}; import sys; print(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split())
+
+
+@pytest.mark.parametrize("module", ["engine", "nn"])
+def test_an_import_pulls_in_numpy_at_most(module):
+    """Matplotlib, graphviz, numba, Jupyter parts and other libraries load when first used."""
+    modules = loaded(f"import {module}") - loaded("import numpy, numpy.random")
+    foreign = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names)
+    assert foreign == {"engine", module}
+    assert "engine.draw" not in modules
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("engine.value", "import nn", ["nn"]),
+        ("engine.value", "def f():\n    from nn.module import Module", ["nn.module.Module"]),
+        ("engine.value", "from engine import draw", ["engine.draw"]),
+        ("engine.value", "from . import draw, graph", ["engine.draw", "engine.graph"]),
+        ("engine.value", "from .draw import dot as d", ["engine.draw.dot"]),
+        ("nn.module", "from ..engine.ops import Op", ["engine.ops.Op"]),
+        ("engine.draw.svg", "from ..graph import walk", ["engine.graph.walk"]),
+    ],
+)
+def test_the_reader_of_imports(module, source, found):
+    """Every way of writing an import is seen."""
+    assert [name for name, _ in imports(ast.parse(source), module, package=False)] == found
