@@ -25,7 +25,7 @@ format: $(VENV)/installed-dev ## lay out the code
 types: $(VENV)/installed-dev ## check the types
 	$(RUN) mypy
 
-bench: $(VENV)/installed-peers ## measure against other libraries (a large download)
+bench: $(VENV)/installed-peers ## measure against micrograd
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches

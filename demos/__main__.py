@@ -31,12 +31,14 @@ def main() -> None:
         for name, line in known.items():
             print(f"  {name:10} {line}")
         return
-    args.out.mkdir(parents=True, exist_ok=True)
     try:
+        args.out.mkdir(parents=True, exist_ok=True)
         for name in args.names:
             importlib.import_module(f"demos.{name}").main(args.out)
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing}; the demos need: pip install -e '.[demos]', which make demo does")
+    except FileExistsError:
+        sys.exit(f"--out {args.out} is a file; name a folder")
     except KeyboardInterrupt:
         sys.exit("\nstopped")
 

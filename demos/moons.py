@@ -6,7 +6,9 @@ Writes moons.svg: the data, the boundary the network has drawn, and how it came 
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from tqdm import tqdm
 
 from engine import topological
@@ -49,12 +51,6 @@ def main(out: Path) -> None:
 
 def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], path: Path) -> Path:
     """Data and decision boundary on the left; loss and accuracy by epoch on the right."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.colors import LinearSegmentedColormap
-
     blue, orange, ink, pale = "#1f5fa8", "#cf5400", "#2b2b2b", "#8a8a8a"
     style = {
         "font.size": 11, "svg.hashsalt": "moons", "text.color": ink, "axes.labelcolor": ink,
@@ -80,7 +76,9 @@ def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], pat
             left.scatter(*X[y == label].T, c=colour, marker=marker, s=52, edgecolors="white",
                          linewidths=0.9, zorder=3)  # fmt: skip
         left.set(aspect="equal", xticks=[], yticks=[])
-        left.set_title(f"The boundary drawn by {len(model.parameters())} scalars, and its margin")
+        left.set_title(
+            f"The boundary drawn by {len(model.parameters())} scalars; dashed, its margin"
+        )
         left.spines[:].set_visible(False)
 
         epochs = [record.epoch for record in records]

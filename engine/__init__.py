@@ -9,7 +9,7 @@
 """
 
 from engine.check import GradientMismatch, check_gradients
-from engine.functions import dot, linear, logsumexp, maximum, minimum, softmax, total, where
+from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
 from engine.ops import ManyOp, Op
 from engine.value import Constant, Value
@@ -24,7 +24,6 @@ __all__ = [
     "Value",
     "check_gradients",
     "dot",
-    "linear",
     "logsumexp",
     "maximum",
     "minimum",

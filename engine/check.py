@@ -156,9 +156,10 @@ def suspects(root: Value, tolerance: float) -> list[str]:
                 return float(op.forward(*op.group([*data[:i], x, *data[i + 1 :]])))
 
             slope = slope_of(formula, data[i])
-            if slope.parts_from(local, max(tolerance, 1e-6)):
+            if not math.isnan(slope.value) and slope.parts_from(local, max(tolerance, 1e-6)):
                 found[node.op.name, i] = (
-                    f"  the row {node.op.name!r} looks wrong: at {data} its derivative for input "
-                    f"{i} is {local:.10g}, its formula's slope {slope.value:.10g}"
+                    f"  the row {node.op.name!r} looks wrong, or has a kink: at {data} its "
+                    f"derivative for input {i} is {local:.10g}, its formula's slope "
+                    f"{slope.value:.10g}"
                 )
     return list(found.values())

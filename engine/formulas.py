@@ -69,6 +69,21 @@ def exp_product(x, y):
     return exp(x * y) * (1.0 + product_error(x, y))
 
 
+def bounded(x):
+    """x, but 0 where it is so large that the factor beside it is 0 or 1: inf * 0 would be nan."""
+    return where(abs(x) < 1e3, x, 0.0)
+
+
+def not_low(x):
+    """x, but -0.0 where it is so low that the factor beside it is 0."""
+    return where(x < -1e3, -0.0, x)
+
+
+def hypot_slope(out, x):
+    """x / out; 0 at the origin, and the sign of an infinite x."""
+    return where(equal(out, 0.0), 0.0, where(abs(x) >= math.inf, sign(x), divide(x, out)))
+
+
 def normal_pdf(x):
     return ONE_OVER_SQRT_2PI * exp_product(-0.5 * x, x)
 
@@ -81,7 +96,7 @@ def normal_cdf(x):
 
 def power_x(out, x, y):
     """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0."""
-    usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0)
+    usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0) | (abs(x) >= math.inf)
     return where(equal(y, 0.0), 0.0, where(usable, y * power(x, y - 1.0), divide(y * out, x)))
 
 
@@ -120,6 +135,17 @@ def share_of_first(x, others):
 def share_slopes(out, others):
     """out * (1 - out) and -out * p for the other shares p; their sum is 1 - out, uncancelled."""
     return out * add_up(others), [-(out * p) for p in others]
+
+
+def cross_entropy(x, others):
+    """-log of the share of x. It is taken off first: neither a common offset nor a share of nearly
+    all then costs digits."""
+    return logsumexp([0.0, *[other - x for other in others]])
+
+
+def cross_entropy_slopes(others):
+    """share - 1 of x, uncancelled, and the shares of the others: predicted minus target."""
+    return -add_up(others), others
 
 
 def logsumexp(xs):

@@ -42,11 +42,11 @@ def linear(
     return outs
 
 
-def each(op: Op, xs: Iterable[Value]) -> list[Value]:
+def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
     """A one-input row on each of some nodes: a layer's activation.
 
     >>> from engine.ops import RELU
-    >>> each(RELU, [Value(2.0), Value(-2.0)])
+    >>> map_row(RELU, [Value(2.0), Value(-2.0)])
     [Value(2.0), Value(0.0)]
     """
     return [x._unary(op) for x in xs]
@@ -105,6 +105,9 @@ def minimum(x: Any, y: Any) -> Value:
 
 def where(condition: Any, x: Any, y: Any) -> Value:
     """x where the condition holds, else y; the gradient goes to the one that was taken.
+
+    Both are computed, and the other is sent 0, which an infinite slope there turns into nan: keep
+    it out of reach, as in `where(x > 0, where(x > 0, x, 1.0).log(), 0.0)`.
 
     >>> v = Value(-2.0)
     >>> where(v > 0, v, v * 0.1)

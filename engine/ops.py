@@ -7,7 +7,7 @@ forward formula and one partial derivative per input. The letters mean the same 
     xs, ws  inputs that are sequences (a plural letter), in the rows that take any number of inputs
 
 A row names functions (exp, where, ...) without saying whose. As written it computes on floats;
-`over(row, space)` reads the same code in another arithmetic: arrays, nodes of a graph (which gives
+`readers.over(row, space)` reads the same code in another arithmetic: arrays, nodes of a graph (which gives
 derivatives of derivatives), names of a program, symbols of a formula. Adding a row gives every
 reader the new operation. Three rules keep rows readable by all of them:
 
@@ -17,16 +17,15 @@ reader the new operation. Three rules keep rows readable by all of them:
   - every function that a partial derivative names is a row itself or made of rows, so that it can
     be differentiated in turn.
 
-The formulas are the ones that keep the last bits: each comment says what the textbook form loses.
+Outside a function's domain the result is nan, and slopes there mean nothing. The formulas are the
+ones that keep the last bits: each comment says what the textbook form loses.
 `tests/reference.py` states the bound of every row, in units in the last place.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import CodeType, FunctionType
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
-from engine import floats
 from engine.floats import *
 from engine.formulas import *
 
@@ -50,6 +49,11 @@ class Op:
     __slots__ = ("forward", "name", "partials", "tame")
 
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
+        if not (isinstance(name, str) and partials and all(map(callable, (forward, *partials)))):
+            raise TypeError(
+                "Op takes a name, the formula and a partial derivative for each input, such as "
+                "Op('cube', lambda x: x**3, lambda out, x: 3 * x**2)"
+            )
         self.name, self.forward, self.partials = name, forward, partials
         self.tame = False  # whether slopes are known to be finite wherever the result is
 
@@ -94,6 +98,8 @@ class Op:
 class ManyOp(Op):
     """A row with sequences among its arguments, of any length: one node, however many inputs.
 
+    An argument with a plural name (xs, ws) is a sequence.
+
     It has one function for all its local derivatives, which share their work: a tuple with an entry
     for each argument, the entry of a sequence being the sequence of its elements' derivatives. A
     `tame` row promises that they are finite wherever the result is; backward need then not visit
@@ -116,7 +122,16 @@ class ManyOp(Op):
         tame: bool = False,
     ):
         super().__init__(name, forward, partials)
+        if not any(letter.endswith("s") for letter in self.letters):
+            raise ValueError(
+                f"{name}: none of {self.letters} is plural, to be a sequence, as xs is"
+            )
         self.tame = tame
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The names of the arguments; a plural is a sequence, and all sequences have one length."""
+        return self.forward.__code__.co_varnames[: self.arity]
 
     @property
     def arity(self) -> int:
@@ -126,8 +141,7 @@ class ManyOp(Op):
         return self.partials[0](out, *args)
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        code = self.forward.__code__
-        plural = [letter.endswith("s") for letter in code.co_varnames[: code.co_argcount]]
+        plural = [letter.endswith("s") for letter in self.letters]
         length = (len(inputs) - plural.count(False)) // plural.count(True)
         args, start = [], 0
         for many in plural:
@@ -176,8 +190,8 @@ ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
            lambda out, x, y: divide(divide(y, hypot(x, y)), hypot(x, y)),
            lambda out, x, y: -divide(divide(x, hypot(x, y)), hypot(x, y)))
 HYPOT = Op("hypot", lambda x, y: hypot(x, y),   # slope 0 at (0, 0)
-           lambda out, x, y: where(equal(out, 0.0), 0.0, divide(x, out)),
-           lambda out, x, y: where(equal(out, 0.0), 0.0, divide(y, out)))
+           lambda out, x, y: hypot_slope(out, x),
+           lambda out, x, y: hypot_slope(out, y))
 
 ERF         = Op("erf",         lambda x: erf(x),                lambda out, x: TWO_OVER_SQRT_PI * exp_product(-x, x))
 ERFC        = Op("erfc",        lambda x: erfc(x),               lambda out, x: -TWO_OVER_SQRT_PI * exp_product(-x, x))
@@ -186,8 +200,8 @@ EXP_PRODUCT = Op("exp_product", exp_product,                     lambda out, x, 
 
 SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: out * sigmoid(-x))     # 1 - out is 0 for x > 37
 SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
-SILU     = Op("silu",     lambda x: x * sigmoid(x),                    lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)))
-GELU     = Op("gelu",     lambda x: x * normal_cdf(x),                 lambda out, x: normal_cdf(x) + x * normal_pdf(x))
+SILU     = Op("silu",     lambda x: not_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) * (1.0 + bounded(x) * sigmoid(-x)))
+GELU     = Op("gelu",     lambda x: not_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + bounded(x) * normal_pdf(x))
 RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
 LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
                 lambda out, x, slope: where(x <= 0.0, slope, 1.0),
@@ -208,10 +222,11 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
              lambda out, condition, x, y: where(condition, 0.0, 1.0))
 
-DOT       = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), tame=True)
-TOTAL     = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),), tame=True)
-LOGSUMEXP = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),), tame=True)
-SOFTMAX   = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]), tame=True)
+DOT           = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), tame=True)
+TOTAL         = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),), tame=True)
+LOGSUMEXP     = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),), tame=True)
+SOFTMAX       = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]), tame=True)
+CROSS_ENTROPY = ManyOp("cross_entropy", cross_entropy, lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), tame=True)
 
 # fmt: on
 
@@ -233,38 +248,3 @@ def named(name: str) -> Op:
     if name not in TABLE:
         raise ValueError(f"no operation {name!r} in engine.ops.TABLE")
     return TABLE[name]
-
-
-def over(op: Op, space: Mapping[str, Any]) -> Op:
-    """The row read in another arithmetic: the same code, its free names looked up in `space`.
-
-    A name that `space` lacks is looked up where the row was written: a helper function there is
-    read along with the row, a constant is taken as it is. The functions of `engine.floats` are what
-    a space must supply itself; one that is missing is a NameError when the row is run.
-
-    >>> over(LOG, {"log": lambda x: f"ln {x}"}).forward("x")
-    'ln x'
-    """
-    done: dict[Any, Any] = {}
-
-    def read(f: Any) -> Any:
-        if f not in done:
-            names: dict[str, Any] = {}
-            done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
-            for name in free_names(f.__code__):
-                if name in space:
-                    names[name] = space[name]
-                elif name in f.__globals__ and name not in floats.__all__:
-                    value = f.__globals__[name]
-                    names[name] = read(value) if isinstance(value, FunctionType) else value
-        return done[f]
-
-    return type(op)(op.name, read(op.forward), *map(read, op.partials))
-
-
-def free_names(code: CodeType) -> Iterator[str]:
-    """Names that a function looks up outside itself, those inside its comprehensions too."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from free_names(constant)

@@ -26,12 +26,15 @@ class Value(Node):
     (Value(6.0), 3.0, 2.0)
 
     `data` is a Python float, always; TypeError for what is not a real number. Arithmetic follows
-    IEEE 754: `Value(1.0) / 0.0` is inf, `Value(-1.0).log()` is nan, nothing raises.
+    IEEE 754: `Value(1.0) / 0.0` is inf, `Value(-1.0).log()` is nan, nothing raises. `<` and `>`
+    compare the numbers; `==` asks whether two names are of one node, so that nodes can be keys.
     """
 
     __slots__ = ()
 
     def __init__(self, data: Any, label: str | None = None):
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"a label is a string, got {label!r}")
         self._data = number(data)
         self._grad = 0.0
         self.label = label
@@ -39,7 +42,7 @@ class Value(Node):
 
     @property
     def data(self) -> float:
-        """The number. Assigning to a leaf leaves graphs that used it as they were computed."""
+        """The number. Graphs that used it stay as they were computed when it is assigned to."""
         return self._data
 
     @data.setter
@@ -59,6 +62,9 @@ class Value(Node):
         shown = repr(float(f"{self._data:.6g}"))
         label = "" if self.label is None else f", {self.label!r}"
         return f"{type(self).__name__}({shown}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
 
     @staticmethod
     def lift(x: Any) -> "Value":
@@ -110,6 +116,8 @@ class Value(Node):
 
         The row may be a user's: whatever numbers it computes with, what it returns become floats.
         """
+        if len(args) < op.arity and op.forward.__defaults__:
+            args += op.forward.__defaults__[len(args) - op.arity :]
         if len(args) != op.arity:
             raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
         many = isinstance(op, ManyOp)
@@ -174,6 +182,8 @@ lift = Value.lift
 
 def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     """Each as a node; numbers become constants."""
+    if isinstance(xs, Value):
+        raise TypeError(f"a sequence of Values is taken here, got {xs!r}; write [x]")
     return tuple(map(lift, xs))
 
 
@@ -185,7 +195,7 @@ def number(x: Any) -> float:
     """
     if type(x) is float:
         return x
-    if isinstance(x, numbers.Real | np.bool_) or (
+    if (isinstance(x, numbers.Real | np.bool_) and not isinstance(x, np.timedelta64)) or (
         isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"
     ):
         try:

@@ -11,13 +11,15 @@
 from nn import data, init, losses, optim, schedules
 from nn.module import Module
 from nn.scalar import MLP, Layer, Neuron
-from nn.train import fit
+from nn.train import Record, accuracy, fit
 
 __all__ = [
     "MLP",
     "Layer",
     "Module",
     "Neuron",
+    "Record",
+    "accuracy",
     "data",
     "fit",
     "init",

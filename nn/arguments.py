@@ -1,8 +1,11 @@
-"""Checks of the numbers that are given as arguments: each returns its float, or names the fault."""
+"""Checks of arguments: each returns what was meant, or names the fault and the remedy."""
 
 import math
-from numbers import Real
-from typing import Any
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def within(name: str, x: Any, below: float = math.inf) -> float:
@@ -17,3 +20,17 @@ def positive(name: str, x: Any) -> float:
     if isinstance(x, Real) and 0.0 < (value := float(x)) < math.inf:
         return value
     raise ValueError(f"{name} must be a positive, finite number, got {x!r}")
+
+
+def whole(name: str, x: Any, least: int = 1) -> int:
+    """`x` as an int of at least `least`; ValueError that names it for anything else."""
+    if isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= least:
+        return int(x)
+    raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
+
+
+def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
+    """The entry of that name; ValueError that lists the known ones for any other."""
+    if isinstance(name, str) and name in table:
+        return table[name]
+    raise ValueError(f"no {kind} {name!r}; there are {', '.join(table)}")

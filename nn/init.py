@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nn.arguments import lookup, whole
+
 Init = Callable[[int, int, np.random.Generator], Any]
 
 
@@ -67,11 +69,7 @@ INITS: dict[str, Init] = {
 
 def named(init: str | Init) -> Init:
     """The function of that name, or the function itself; ValueError for an unknown name."""
-    if callable(init):
-        return init
-    if init not in INITS:
-        raise ValueError(f"no init {init!r}; there are {', '.join(INITS)}")
-    return INITS[init]
+    return init if callable(init) else lookup("init", INITS, init)
 
 
 def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
@@ -81,8 +79,7 @@ def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.
     array([[0., 0., 0.],
            [0., 0., 0.]])
     """
-    if fan_in < 1 or fan_out < 1:
-        raise ValueError(f"a layer takes at least 1 input and 1 output, got {fan_in} and {fan_out}")
+    whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
     made = np.asarray(named(init)(fan_in, fan_out, generator(rng)))
     if made.shape != (fan_out, fan_in):
         raise ValueError(

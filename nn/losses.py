@@ -10,8 +10,10 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from engine.functions import dot, logsumexp, nodes, total
-from engine.value import Value
+from engine.functions import dot, total
+from engine.ops import CROSS_ENTROPY
+from engine.value import Value, nodes
+from nn.arguments import lookup
 
 
 def loss(
@@ -128,7 +130,14 @@ def cross_entropy(logits: Iterable[Sequence[Any]], labels: Iterable[Any]) -> Val
     >>> [each.grad for each in z]
     [0.5, -0.5]
     """
-    rows, labels = [nodes(row) for row in logits], list(labels)
+    logits, labels = list(logits), list(labels)
+    for row in logits:
+        if isinstance(row, Value):
+            raise TypeError(
+                "cross_entropy takes a list of logits per sample, got one number; "
+                "give the model an output per class, or use binary_cross_entropy"
+            )
+    rows = [nodes(row) for row in logits]
     check_lengths("cross_entropy", rows, labels)
     losses = []
     for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -139,7 +148,7 @@ def cross_entropy(logits: Iterable[Sequence[Any]], labels: Iterable[Any]) -> Val
                 f"cross_entropy takes labels from 0 to {len(row) - 1} (int), "
                 f"got {label!r} for sample {i}"
             )
-        losses.append(logsumexp(row) - row[label])
+        losses.append(CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :])))
     return mean(losses)
 
 
@@ -176,8 +185,4 @@ LOSSES: dict[str, Callable[..., Value]] = {
 
 def named(loss: str | Callable[..., Value]) -> Callable[..., Value]:
     """The loss of that name, or the function itself; ValueError that lists the known names."""
-    if callable(loss):
-        return loss
-    if loss not in LOSSES:
-        raise ValueError(f"no loss {loss!r}; there are {', '.join(LOSSES)}, or give a function")
-    return LOSSES[loss]
+    return loss if callable(loss) else lookup("loss", LOSSES, loss)

@@ -32,7 +32,7 @@ class Module:
 
     def parameters(self) -> list[Any]:
         """The nodes that training changes."""
-        return list(self.named_parameters().values())
+        return [part for _, part in parts(self) if isinstance(part, Node)]
 
     def named_parameters(self) -> dict[str, Any]:
         """The parameters, each by the path that leads to it.
@@ -41,7 +41,11 @@ class Module:
         >>> list(MLP(1, [1]).named_parameters())
         ['layers.0.neurons.0.weights.0', 'layers.0.neurons.0.bias']
         """
-        return {name: part for name, part in parts(self) if isinstance(part, Node)}
+        found: dict[str, Any] = {}
+        for name, part in parts(self):
+            if isinstance(part, Node) and found.setdefault(name, part) is not part:
+                raise ValueError(f"two parameters of {self!r} are named {name!r}; rename one")
+        return found
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.arguments import positive, within
+from nn.arguments import lookup, positive, within
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
 
 __all__ = [
@@ -52,13 +52,20 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
         self.name = type(self).__name__
-        self.parameters = list(dict.fromkeys(parameters))
+        if hasattr(parameters, "parameters"):
+            raise TypeError(f"{self.name} moves parameters; pass model.parameters()")
+        self.parameters = list({id(p): p for p in parameters}.values())
         if not self.parameters:
             raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
         for p in self.parameters:
             if not (hasattr(p, "data") and hasattr(p, "grad")):
                 raise TypeError(
                     f"{self.name} moves what has .data and .grad, got {p!r}; make it a Value"
+                )
+            if getattr(p, "op", None) is not None or getattr(p, "constant", False):
+                raise ValueError(
+                    f"{self.name} moves leaves, got {p!r}, which is computed anew from its inputs "
+                    "or a constant"
                 )
         self.lr = positive("lr", lr)
         self.weight_decay = within("weight_decay", weight_decay)
@@ -114,6 +121,8 @@ class Optimizer:
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
             for name, x in memory.items():
+                if name not in self.remembers:
+                    raise ValueError(f"the state's {name!r} is nothing that {self.name} remembers")
                 if np.shape(x) not in ((), np.shape(p.data)):
                     raise ValueError(
                         f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "
@@ -295,9 +304,7 @@ def named(name: str) -> Any:
     >>> named("adam").__name__
     'Adam'
     """
-    if name not in RULES:
-        raise ValueError(f"no optimizer {name!r}; there are {', '.join(RULES)}")
-    return RULES[name]
+    return lookup("optimizer", RULES, name.lower() if isinstance(name, str) else name)
 
 
 def mean(beta: float, before: Any, x: Any) -> Any:

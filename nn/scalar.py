@@ -8,9 +8,10 @@ from math import isfinite
 from operator import add, mul
 from typing import Any
 
-from engine.functions import each, linear
+from engine.functions import linear, map_row
 from engine.ops import ELEMENTWISE, Op
 from engine.value import Value, nodes
+from nn.arguments import lookup
 from nn.init import Init, generator, weights
 from nn.module import Module
 
@@ -45,7 +46,7 @@ class Neuron(Module):
 
     def __call__(self, x: Any) -> Value:
         """The output for `nin` numbers or Values; one may stand alone, without a list."""
-        return outputs([self], inputs(self, x))[0]
+        return outputs(self, [self], inputs(self, x))[0]
 
     def __repr__(self) -> str:
         return f"Neuron({self.nin}, {self.activation!r})"
@@ -70,14 +71,14 @@ class Layer(Module):
     ):
         # Drawn as one matrix: what an init makes may depend on both sizes.
         rows = iter(weights(init, nin, nout, rng))
-        self.nin, self.nout, self.activation = nin, nout, activation
+        self.nin, self.nout, self.activation, self.fused = nin, nout, activation, fused
         self.neurons = [
             Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
         ]
 
     def __call__(self, x: Any) -> Any:
         """The list of outputs for `nin` numbers or Values; a single output stands alone."""
-        outs = outputs(self.neurons, inputs(self, x))
+        outs = outputs(self, self.neurons, inputs(self, x))
         return outs[0] if len(outs) == 1 else outs
 
     def __repr__(self) -> str:
@@ -120,7 +121,7 @@ class MLP(Module):
         """The outputs for `nin` numbers or Values: a list, or one Value if there is one."""
         x = inputs(self, x)
         for layer in self.layers:
-            x = tuple(outputs(layer.neurons, x))
+            x = tuple(outputs(layer, layer.neurons, x))
         return x[0] if len(x) == 1 else list(x)
 
     def __repr__(self) -> str:
@@ -129,27 +130,24 @@ class MLP(Module):
 
 def inputs(model: Any, x: Any) -> tuple[Value, ...]:
     """`x` as nodes, its numbers as constants; ValueError where the model takes more or fewer."""
-    x = nodes(x if hasattr(x, "__iter__") else (x,))
+    alone = not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0
+    x = nodes((x,) if alone else x)
     if len(x) != model.nin:
         takes = f"{model.nin} input{'s' * (model.nin != 1)}"
         raise ValueError(f"{type(model).__name__} takes {takes}, got {len(x)}")
     return x
 
 
-def outputs(neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
-    """What neurons of one kind make of the same inputs."""
-    if neurons[0].fused:
+def outputs(how: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
+    """What neurons make of the same inputs, fused or not and activated as `how` says."""
+    if how.fused:
         zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons])
-    else:
-        zs = [
-            reduce(add, map(mul, neuron.weights, x), neuron.bias)  # the sum in the order of `dot`
-            for neuron in neurons
-        ]
-    activation = neurons[0].activation
-    if activation == "linear":
+    else:  # the products and sums of `dot`, in its order
+        zs = [reduce(add, map(mul, n.weights, x), n.bias) for n in neurons]
+    if how.activation == "linear":
         return zs
-    row = ELEMENTWISE[activation]
-    return each(row, zs) if row.arity == 1 else [getattr(z, activation)() for z in zs]
+    row = ELEMENTWISE[how.activation]
+    return map_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
 
 
 def is_activation(op: Op) -> bool:
@@ -165,6 +163,4 @@ ACTIVATIONS = ["linear", *[name for name, op in ELEMENTWISE.items() if is_activa
 
 def known(activation: str) -> str:
     """The activation's name; ValueError where there is none of that name."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
-    return activation
+    return lookup("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), activation)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 
 from engine.floats import power
-from nn.arguments import positive, within
+from nn.arguments import lookup, positive, within
 
 Schedule = Callable[[float], float]
 
@@ -119,9 +119,7 @@ def named(name: str) -> Callable[..., Schedule]:
     >>> named("linear")(1.0, steps=4)(1)
     0.75
     """
-    if name not in SCHEDULES:
-        raise ValueError(f"no schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    return SCHEDULES[name]
+    return lookup("schedule", SCHEDULES, name)
 
 
 def from_to(start: float, end: float, steps: float, way: Callable[[float], float]) -> Schedule:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn import losses, optim
-from nn.arguments import positive
+from nn import losses, optim, schedules
+from nn.arguments import lookup, positive, whole
 from nn.data import Samples, batches, paired, split
 from nn.init import generator
 from nn.schedules import Schedule
@@ -57,7 +57,7 @@ def fit(
     lr: float | None = None,
     schedule: Schedule | None = None,
     batch_size: int | None = None,
-    metric: Callable[[Any, Any], float] | None = None,
+    metric: str | Callable[[Any, Any], float] | None = None,
     validation: float | tuple[Any, Any] | None = None,
     patience: int | None = None,
     clip: float | None = None,
@@ -66,12 +66,15 @@ def fit(
 ) -> Generator[Record, None, None]:
     """Train `model` on samples X and targets y, and yield a `Record` after every epoch.
 
+    A generator: each epoch runs when its record is asked for, and without a loop nothing is
+    trained.
+
     loss        a function (predictions, targets) -> Value, or the name of one in `nn.losses`
     optimizer   one that moves the model's parameters, or the name of one in `nn.optim`
     lr          the learning rate of an optimizer given by name; None takes its default
     schedule    a function step -> learning rate; steps are the optimizer's, one for each mini-batch
     batch_size  the samples in a mini-batch; None takes all at once
-    metric      a function (predictions, targets) -> float, such as `accuracy`
+    metric      a function (predictions, targets) -> float, or "accuracy"
     validation  (X, y), or the fraction of the samples to hold out
     patience    stop after so many epochs without a new lowest validation loss (where there is no
                 validation, without a new lowest loss over the training samples after the epoch)
@@ -81,16 +84,22 @@ def fit(
     rng         a seed or a NumPy Generator, for what is held out and the order of the samples
 
     The model is in train() mode for its steps and in eval() mode whenever the caller has it. With
-    `patience` it is left with the weights of its best epoch, however the loop ends: early, at the
-    last epoch, by an error, or by the caller's `break`.
+    `patience` it is left with the weights of its best epoch when the generator ends: early, at the
+    last epoch, by an error, or when it is closed, which after a `break` happens by itself unless
+    the generator has a name; then call its `.close()`.
 
     ValueError for arguments that make no sense, alone or together; FloatingPointError when the loss
     or the gradient is not finite any more.
     """
-    if epochs < 1:
-        raise ValueError(f"fit trains for at least 1 epoch, got epochs={epochs}")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience is at least 1 epoch, got {patience}; None never stops early")
+    epochs = whole("epochs", epochs)
+    if patience is not None:
+        patience = whole("patience", patience)
+    if isinstance(metric, str):
+        metric = lookup("metric", {"accuracy": accuracy}, metric)
+    if penalty is not None and not callable(penalty):
+        raise TypeError(f"penalty is a function such as lambda: 1e-4 * ..., got {penalty!r}")
+    if isinstance(schedule, str):
+        schedules.named(schedule)  # an unknown name is a ValueError that lists the known ones
     if schedule is not None and not callable(schedule):
         raise TypeError(
             f"schedule is a function such as nn.schedules.cosine(...), got {schedule!r}"
@@ -217,9 +226,9 @@ class Best:
 def accuracy(predictions: Any, targets: Any) -> float:
     """The share of samples whose class is predicted.
 
-    A prediction is one score, positive for the class of label 1 and not for that of 0 or -1; or a
-    list of logits, whose largest is at the label. ValueError for other labels, for no samples and
-    for unequal lengths.
+    A prediction is one score, a logit, positive for the class of label 1 and not for that of 0 or
+    -1; or a list of logits, whose largest is at the label. ValueError for other labels, for no
+    samples and for unequal lengths.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)

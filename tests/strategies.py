@@ -75,6 +75,8 @@ def node(name: str, *args: Any) -> Value:
         return OPERATORS[name](*args)
     if name in FUNCTIONS:
         return FUNCTIONS[name](*args)
+    if name not in ELEMENTWISE:
+        return TABLE[name](*TABLE[name].group([*map(Value.lift, args)]))
     first, *others = args
     return getattr(Value.lift(first), name)(*others)
 

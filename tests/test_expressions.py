@@ -5,6 +5,7 @@ from typing import Any
 import mpmath
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from mpmath import mpc, mpf
 
 from engine import ManyOp, Op, Value, topological, walk
@@ -22,6 +23,10 @@ MANY = {  # the rows over sequences: formula and slopes as the textbook has them
     "softmax": (
         lambda *xs: shares(xs)[0],
         lambda *xs: [shares(xs)[0] * ((i == 0) - p) for i, p in enumerate(shares(xs))],
+    ),
+    "cross_entropy": (
+        lambda *xs: -mpmath.log(shares(xs)[0]),
+        lambda *xs: [p - (i == 0) for i, p in enumerate(shares(xs))],
     ),
 }
 MANY_ULPS = 70.0  # of a slope of softmax, the worst of them, for inputs up to 10
@@ -82,13 +87,13 @@ def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
     return [s(*at) for s in row.slopes], row.terms(*at) if row.terms else 0, row.ulps[1:]
 
 
-@given(programs())
+@given(programs(longest=60))
 def test_gradients_by_slopes(program):
     """Any graph's gradients are right but for the roundings that they are made with."""
     judge(program, "slopes")
 
 
-@given(programs(rows=ANALYTIC))
+@given(programs(longest=60, rows=ANALYTIC))
 def test_gradients_by_steps_along_the_imaginary_axis(program):
     """The same, of analytic rows, against derivatives that no slope was written down for."""
     judge(program, "imaginary")
@@ -117,6 +122,17 @@ def test_backward_and_walk_give_the_same_bits(program):
     steps = list(walk(slow[-1]))
     assert bits(each.grad for each in fast) == bits(each.grad for each in slow)
     assert [step.node for step in steps] == topological(slow[-1])[::-1]
+
+
+@pytest.mark.parametrize("name", MANY)
+@given(xs=st.lists(any_float, min_size=5, max_size=5))
+def test_backward_and_walk_agree_where_a_zero_arrives(name, xs):
+    """Backward passes by such nodes, but for those where the zero meets inf or nan."""
+    program = Program(tuple(xs), ((name, *range(5)), ("*", 5, 0.0)))
+    fast, slow = program.on_values(), program.on_values()
+    fast[-1].backward()
+    list(walk(slow[-1]))
+    assert bits(each.grad for each in fast) == bits(each.grad for each in slow)
 
 
 # A user's rows may have slopes as no row of the table over sequences has: infinite where the result

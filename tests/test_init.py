@@ -89,12 +89,12 @@ def narrow(fan_in, fan_out, rng):
         (
             lambda: init.weights("zeros", 0, 3),
             ValueError,
-            "a layer takes at least 1 input and 1 output, got 0 and 3",
+            "the number of inputs must be a whole number, 1 or more, got 0",
         ),
         (
             lambda: init.weights("zeros", 2, -1),
             ValueError,
-            "a layer takes at least 1 input and 1 output, got 2 and -1",
+            "the number of outputs must be a whole number, 1 or more, got -1",
         ),
         (
             lambda: init.weights(narrow, 2, 3),

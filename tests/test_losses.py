@@ -218,7 +218,7 @@ def test_graphs_are_small():
 
     assert count(mse(zs, [0.0] * 10)) == 2 * 10 + 2
     assert count(hinge(zs, [1.0] * 10)) == 3 * 10 + 2
-    assert count(cross_entropy([zs, zs, zs], [0, 1, 2])) == 2 * 3 + 2
+    assert count(cross_entropy([zs, zs, zs], [0, 1, 2])) == 3 + 2
     assert count(l2_penalty(zs)) == 1
     assert count(l1_penalty(zs)) == 10 + 1
     assert count(logsumexp(zs)) == 1
@@ -277,3 +277,23 @@ def test_errors_name_the_thing_the_value_and_the_remedy(call, message):
     with pytest.raises(ValueError, match="takes") as raised:
         call()
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8, -1e12, 1e17])
+def test_cross_entropy_is_not_moved_by_a_common_offset(offset):
+    z = [Value(offset), Value(offset)]
+    loss = losses.cross_entropy([z], [0])
+    loss.backward()
+    assert loss.data == math.log(2)
+    assert [each.grad for each in z] == [-0.5, 0.5]
+
+
+@pytest.mark.parametrize("margin", [30.0, 100.0, 700.0])
+def test_cross_entropy_of_a_sure_answer_keeps_its_digits(margin):
+    z = [Value(margin), Value(0.0)]
+    loss = losses.cross_entropy([z], [0])
+    loss.backward()
+    small = math.exp(-margin)  # 1 + small is 1 from a margin of 37 on
+    assert loss.data == pytest.approx(math.log1p(small), rel=1e-15, abs=0)
+    share = small / (1 + small)
+    assert [each.grad for each in z] == pytest.approx([-share, share], rel=1e-15, abs=0)

@@ -9,7 +9,8 @@ from mpmath import mpf
 
 import reference
 from engine import Op, Value, floats, ops
-from engine.ops import ELEMENTWISE, TABLE, flat, over
+from engine.ops import ELEMENTWISE, TABLE, flat
+from engine.readers import over
 from reference import ROWS, ulps
 
 inf, nan = math.inf, math.nan
@@ -65,6 +66,12 @@ EDGES = [
     ("**",       (-2.0, 3.0),     -8.0,   (12.0, nan)),
     ("**",       (10.0, 400.0),   inf,    (inf, inf)),
     ("**",       (inf, -1.0),     0.0,    (-0.0, 0.0)),
+    ("**",       (inf, 1 / 3),    inf,    (0.0, inf)),
+    ("hypot",    (-inf, 1.0),     inf,    (-1.0, 0.0)),
+    ("silu",     (-inf,),         -0.0,   (0.0,)),
+    ("silu",     (inf,),          inf,    (1.0,)),
+    ("gelu",     (-inf,),         -0.0,   (0.0,)),
+    ("gelu",     (inf,),          inf,    (1.0,)),
     ("abs",      (0.0,),          0.0,    (0.0,)),
     ("abs",      (-inf,),         inf,    (-1.0,)),
     ("exp",      (1000.0,),       inf,    (inf,)),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from engine import Value, floats, softmax, topological
 from engine.check import derivative
-from engine.ops import DIV, ELEMENTWISE, POW, TABLE, flat, over
+from engine.ops import DIV, ELEMENTWISE, POW, TABLE, flat
+from engine.readers import over
 
 # ---------------------------------------------------------------------------------- arithmetics
 
@@ -148,6 +149,7 @@ def test_names_write_a_program_with_the_same_bits(op, data):
     row, letters = over(op, NAMES), [f"x{i}" for i in range(len(op.partials))]
     xs = data.draw(st.tuples(*[st.floats() for _ in letters]))
     scope = {name: getattr(floats, name) for name in floats.__all__}
+    scope["inf"] = math.inf
     scope |= dict(zip(letters, xs, strict=True))
     names = [Text(letter) for letter in letters]
     scope["out"] = out = op.forward(*xs)

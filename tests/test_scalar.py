@@ -175,7 +175,7 @@ def test_repr_makes_another_of_its_kind(model):
         (
             lambda: MLP(2, [3, 0, 1]),
             ValueError,
-            "a layer takes at least 1 input and 1 output, got 3 and 0",
+            "the number of outputs must be a whole number, 1 or more, got 0",
         ),
         *[
             (make, ValueError, f"no activation 'rleu'; there are {', '.join(ACTIVATIONS)}")

@@ -1,0 +1,44 @@
+"""How a row of the table is read in another arithmetic than that of floats."""
+
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType
+from typing import Any
+
+from engine import floats
+from engine.ops import Op
+
+
+def over(op: Op, space: Mapping[str, Any]) -> Op:
+    """The row read in another arithmetic: the same code, its free names looked up in `space`.
+
+    A name that `space` lacks is looked up where the row was written: a helper function there is
+    read along with the row, a constant is taken as it is. The functions of `engine.floats` are what
+    a space must supply itself; one that is missing is a NameError when the row is run.
+
+    >>> from engine.ops import LOG
+    >>> over(LOG, {"log": lambda x: f"ln {x}"}).forward("x")
+    'ln x'
+    """
+    done: dict[Any, Any] = {}
+
+    def read(f: Any) -> Any:
+        if f not in done:
+            names: dict[str, Any] = {}
+            done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
+            for name in free_names(f.__code__):
+                if name in space:
+                    names[name] = space[name]
+                elif name in f.__globals__ and name not in floats.__all__:
+                    value = f.__globals__[name]
+                    names[name] = read(value) if isinstance(value, FunctionType) else value
+        return done[f]
+
+    return type(op)(op.name, read(op.forward), *map(read, op.partials))
+
+
+def free_names(code: CodeType) -> Iterator[str]:
+    """Names that a function looks up outside itself, those inside its comprehensions too."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from free_names(constant)
