@@ -6,6 +6,7 @@ reader can run them.
 
 import math
 from functools import reduce
+from operator import mul
 
 from engine.floats import *
 
@@ -111,8 +112,8 @@ def add_up(xs):
 def multiply_add(ws, xs, b):
     """b + w1 x1 + w2 x2 + ..., from left to right."""
     out = b
-    for w, x in zip(ws, xs):  # noqa: B905 (of one length; the check would cost a tenth)
-        out = out + w * x
+    for product in map(mul, ws, xs):
+        out = out + product
     return out
 
 

@@ -210,13 +210,13 @@ ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),      
          lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
          lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
 
-SIGN    = Op("sign",    sign,                     lambda out, x: 0.0 * x)
+SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
 MAXIMUM = Op("maximum", maximum,  lambda out, x, y: share(x, y),  lambda out, x, y: share(y, x))   # a tie: 1/2 each
 MINIMUM = Op("minimum", minimum,  lambda out, x, y: share(y, x),  lambda out, x, y: share(x, y))
 CLIP    = Op("clip", lambda x, lo, hi: minimum(maximum(x, lo), hi),                  # slope 1 at both ends
              lambda out, x, lo, hi: where(x < lo, 0.0, where(x > hi, 0.0, 1.0)),
-             lambda out, x, lo, hi: where(x < lo, 1.0, 0.0),
-             lambda out, x, lo, hi: where(x > hi, 1.0, 0.0))
+             lambda out, x, lo, hi: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0),
+             lambda out, x, lo, hi: where(maximum(x, lo) > hi, 1.0, 0.0))         # hi wins over lo
 WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: 0.0,
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
