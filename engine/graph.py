@@ -23,15 +23,16 @@ def topological(root: Any) -> list[Any]:
     seen: set[Any] = set()
     stack = [root]
     push, pop = stack.append, stack.pop
+    add, emit, hold = seen.add, order.append, seen.issuperset
     while stack:
         node = pop()
         if node is None:  # all inputs of the node below are in the order by now
             order.append(pop())
         elif node not in seen:
-            seen.add(node)
+            add(node)
             x, y = node._x, node._y
-            if x is None or (type(x) is tuple and seen.issuperset(x)):
-                order.append(node)
+            if x is None or (type(x) is tuple and hold(x)):
+                emit(node)
                 continue
             push(node)
             push(None)
