@@ -27,7 +27,7 @@ def topological(root: Any) -> list[Any]:
     while stack:
         node = pop()
         if node is None:  # all inputs of the node below are in the order by now
-            order.append(pop())
+            emit(pop())
         elif node not in seen:
             add(node)
             x, y = node._x, node._y
