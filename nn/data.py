@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.arguments import within
+from nn.arguments import whole, within
 from nn.init import generator
 
 Samples = tuple[np.ndarray, np.ndarray]
@@ -89,7 +89,8 @@ def scattered(
     curve: Callable[[int, int], Any], classes: int, n: int, noise: float, rng: Any
 ) -> Samples:
     """`n` shuffled samples around the points `curve(label, how many)` of each class."""
-    if not 1 <= classes <= n:
+    n, classes = whole("n", n, least=0), whole("the number of classes", classes)
+    if classes > n:
         raise ValueError(f"{n} samples cannot show {classes} classes; it takes one of each")
     noise, rng = within("noise", noise), generator(rng)
     y = np.arange(n) * classes // n
@@ -118,8 +119,7 @@ def batches(
     n = len(X)
     if size is None:
         return iter([(X, y)])
-    if size < 1:
-        raise ValueError(f"a batch takes at least 1 sample, got size={size}; None takes them all")
+    size = whole("size (None takes them all)", size)
     order = generator(rng).permutation(n) if shuffle else np.arange(n)
     parts = [order[i : i + size] for i in range(0, n, size)]
     return ((X[part], y[part]) for part in parts)

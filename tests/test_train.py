@@ -259,7 +259,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"X": [["a"]] * 30}, TypeError, "X holds numbers, got an array of <U1"),
         ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0"),
         ({"epochs": 0}, ValueError, "epochs must be a whole number, 1 or more, got 0"),
-        ({"batch_size": 0}, ValueError, "got size=0"),
+        ({"batch_size": 0}, ValueError, "size .* whole number, 1 or more, got 0"),
         ({"patience": 0}, ValueError, "patience must be a whole number, 1 or more, got 0"),
         ({"clip": 0}, ValueError, "clip must be a positive.*got 0"),
         ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
