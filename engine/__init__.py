@@ -8,14 +8,19 @@
 (5.0, 6.0, -4.0)
 """
 
+from engine.array import Array, ConstantArray
+from engine.array_ops import ArrayOp
 from engine.check import GradientMismatch, check_gradients
-from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
+from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
 from engine.ops import ManyOp, Op
 from engine.value import Constant, Value
 
 __all__ = [
+    "Array",
+    "ArrayOp",
     "Constant",
+    "ConstantArray",
     "GradientMismatch",
     "ManyOp",
     "Op",
@@ -23,6 +28,7 @@ __all__ = [
     "Step",
     "Value",
     "check_gradients",
+    "concatenate",
     "dot",
     "logsumexp",
     "maximum",

@@ -62,6 +62,6 @@ cbrt, atan, atan2, tanh, asinh = math.cbrt, math.atan, math.atan2, math.tanh, ma
 erf, erfc = math.erf, math.erfc
 
 
-def where(condition: Any, x: float, y: float) -> float:
+def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; both are already computed, as for arrays."""
     return x if condition else y

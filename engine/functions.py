@@ -1,8 +1,15 @@
-"""Functions of several nodes, one node each, however many inputs: dot, total, softmax, ..."""
+"""Functions of several nodes, one node each, however many inputs: dot, total, softmax, ...
+
+Those that mean something for Arrays take them too.
+"""
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
+from engine.array import Array
+from engine.array_ops import CONCATENATE
 from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE, Op
 from engine.value import Value, nodes
 
@@ -52,58 +59,65 @@ def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
     return [x._unary(op) for x in xs]
 
 
-def total(xs: Iterable[Any]) -> Value:
+def total(xs: Iterable[Any]) -> Any:
     """x1 + x2 + ..., added from left to right; 0 for none.
+
+    Of Values one node; of Arrays, whose shapes broadcast, a node for each sum.
 
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
-    return Value.apply(TOTAL, nodes(xs))
+    xs = list(xs)
+    return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, nodes(xs))
 
 
-def logsumexp(xs: Iterable[Any]) -> Value:
+def logsumexp(xs: Any) -> Any:
     """log(exp(x1) + exp(x2) + ...), which neither overflows nor loses a small rest.
 
-    ValueError for an empty sequence.
+    Of an Array, along its last axis. ValueError for an empty sequence.
 
     >>> logsumexp([Value(1000.0), 1000.0])
     Value(1000.69)
     """
+    if isinstance(xs, Array):
+        return xs.logsumexp()
     return Value.apply(LOGSUMEXP, some(xs, "logsumexp"))
 
 
-def softmax(xs: Iterable[Any]) -> list[Value]:
+def softmax(xs: Any) -> Any:
     """exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive, and 1 in sum (chapter 02, 5.5).
 
-    One node per output; its first input is its own x, the others follow in order. ValueError for
-    an empty sequence.
+    Of Values a list, one node per output; its first input is its own x, the others follow in order.
+    Of an Array one Array, along its last axis. ValueError for an empty sequence.
 
     >>> softmax([Value(0.0), Value(0.0)])
     [Value(0.5), Value(0.5)]
     """
+    if isinstance(xs, Array):
+        return xs.softmax()
     xs = some(xs, "softmax")
     return [SOFTMAX(x, (*xs[:i], *xs[i + 1 :])) for i, x in enumerate(xs)]
 
 
-def maximum(x: Any, y: Any) -> Value:
+def maximum(x: Any, y: Any) -> Any:
     """The larger of two; where they are equal, each has slope 1/2.
 
     >>> maximum(Value(2.0), 3.0)
     Value(3.0)
     """
-    return Value.apply(MAXIMUM, x, y)
+    return payload(x, y).apply(MAXIMUM, x, y)
 
 
-def minimum(x: Any, y: Any) -> Value:
+def minimum(x: Any, y: Any) -> Any:
     """The smaller of two; where they are equal, each has slope 1/2.
 
     >>> minimum(Value(2.0), 3.0)
     Value(2.0)
     """
-    return Value.apply(MINIMUM, x, y)
+    return payload(x, y).apply(MINIMUM, x, y)
 
 
-def where(condition: Any, x: Any, y: Any) -> Value:
+def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; the gradient goes to the one that was taken.
 
     Both are computed, and the other is sent 0, which an infinite slope there turns into nan: keep
@@ -113,7 +127,25 @@ def where(condition: Any, x: Any, y: Any) -> Value:
     >>> where(v > 0, v, v * 0.1)
     Value(-0.2)
     """
-    return Value.apply(WHERE, condition, x, y)
+    return payload(condition, x, y).apply(WHERE, condition, x, y)
+
+
+def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
+    """Arrays joined along an axis they have; ValueError where the others differ, or for none.
+
+    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
+    Array([1., 2., 3.])
+    """
+    return Array.apply(CONCATENATE, *xs, axis=axis)
+
+
+def has_arrays(args: Iterable[Any]) -> bool:
+    return any(isinstance(each, Array) for each in args)
+
+
+def payload(*args: Any) -> Any:
+    """The class of node that an operation on these makes."""
+    return Array if has_arrays(args) else Value
 
 
 def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:

@@ -80,11 +80,11 @@ def walk(root: Any) -> Iterator[Step]:
     for node in order:
         if node.op is not None:
             node.grad = 0.0
-    root.grad = root.grad + root.ones()
+    root.receive(root.ones())
     for node in reversed(order):
         sent = tuple(node.sends())
         for each, _, contribution in sent:
-            each.grad = each.grad + contribution
+            each.receive(contribution)
         yield Step(node, node.grad, sent)
 
 

@@ -70,6 +70,10 @@ class Op:
         """A flat list of inputs as the arguments of this row's formulas."""
         return tuple(inputs)
 
+    def made_of(self, forward: Callable[..., Any], *partials: Callable[..., Any]) -> "Op":
+        """A row of this name and kind with other formulas."""
+        return type(self)(self.name, forward, *partials)
+
     def __call__(self, *args: Any) -> Any:
         for each in flat(args):
             if hasattr(each, "apply"):

@@ -1,5 +1,6 @@
 """How a row of the table is read in another arithmetic than that of floats."""
 
+import builtins
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any
@@ -23,7 +24,7 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
 
     def read(f: Any) -> Any:
         if f not in done:
-            names: dict[str, Any] = {}
+            names: dict[str, Any] = {"__builtins__": builtins}  # NumPy looks there
             done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
             for name in free_names(f.__code__):
                 if name in space:
@@ -33,7 +34,7 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
                     names[name] = read(value) if isinstance(value, FunctionType) else value
         return done[f]
 
-    return type(op)(op.name, read(op.forward), *map(read, op.partials))
+    return op.made_of(read(op.forward), *map(read, op.partials))
 
 
 def free_names(code: CodeType) -> Iterator[str]:

@@ -154,6 +154,10 @@ class Value(Node):
         """d self / d self."""
         return 1.0
 
+    def receive(self, contribution: float) -> None:
+        """Add what arrived to the gradient."""
+        self._grad += contribution
+
     def sends(self) -> Iterator[Sent]:
         """What the chain rule sends to each input: the gradient here times the local derivative."""
         for each, local in zip(self.inputs, self.locals, strict=True):

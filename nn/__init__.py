@@ -8,10 +8,11 @@
 17
 """
 
-from nn import data, init, losses, optim, schedules
+from nn import data, init, losses, optim, schedules, vector
+from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module
 from nn.scalar import MLP, Layer, Neuron
-from nn.train import Record, accuracy, fit
+from nn.train import Record, fit
 
 __all__ = [
     "MLP",
@@ -20,10 +21,12 @@ __all__ = [
     "Neuron",
     "Record",
     "accuracy",
+    "confusion_matrix",
     "data",
     "fit",
     "init",
     "losses",
     "optim",
     "schedules",
+    "vector",
 ]

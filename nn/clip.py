@@ -45,9 +45,20 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     return norm
 
 
+@np.errstate(all="ignore")
 def grad_norm(parameters: Iterable[Any]) -> float:
     """The Euclidean norm of the gradients of all parameters together, as one vector."""
-    grads = [p.grad for p in parameters]
-    # In float64 also for float32, whose squares overflow from 1.8e19 on.
-    sizes = [g if isinstance(g, float) else np.linalg.norm(np.asarray(g, float)) for g in grads]
-    return math.hypot(*sizes)
+    return math.hypot(*[length(p.grad) for p in parameters])
+
+
+def length(g: Any) -> float:
+    """The norm of one gradient; of a float32 in float64 where its squares leave float32's range."""
+    if isinstance(g, float):
+        return g
+    flat = np.ravel(g, order="K")
+    square = float(np.dot(flat, flat))
+    return (
+        math.sqrt(square)
+        if 1e-30 < square < math.inf
+        else float(np.linalg.norm(flat.astype(float)))
+    )

@@ -1,8 +1,11 @@
 """Losses: how wrong the predictions are, as one number to be made small.
 
 A loss takes predictions and targets, one of each per sample, and returns the mean over the samples.
-Targets are numbers; predictions are what a model returned. Penalties take parameters, and return a
-sum: `mse(predictions, targets) + 1e-4 * l2_penalty(model.parameters())`.
+Targets are numbers; predictions are what a model returned: a list of Values, or an Array of shape
+`(samples,)` or `(samples, 1)`. With several outputs a sample, `(samples, outputs)`, targets have
+that shape too, and the mean is over the outputs as well. Shapes are never broadcast: what does not
+fit is a ValueError. Penalties take parameters, and return a sum:
+`mse(predictions, targets) + 1e-4 * l2_penalty(model.parameters())`.
 """
 
 import functools
@@ -10,36 +13,75 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from engine.functions import dot, total
+import numpy as np
+
+from engine import array_ops
+from engine.array import Array
+from engine.functions import dot, has_arrays, logsumexp, total
 from engine.ops import CROSS_ENTROPY
 from engine.value import Value, nodes
-from nn.arguments import lookup
+from nn.arguments import lookup, within
 
 
 def loss(
-    allowed: Callable[[float], bool] = lambda y: True, takes: str = ""
-) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+    allowed: Callable[[Any], Any] = lambda y: True, takes: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a loss of a formula for one prediction and one target: its mean over the samples.
 
-    ValueError for no samples, for more or fewer targets than predictions, and for a target that is
-    not allowed.
+    The formula runs on Values one by one, on Arrays at once. ValueError for no samples, for more or
+    fewer targets than predictions, and for a target that is not allowed.
     """
 
-    def mean_of(formula: Callable[..., Value]) -> Callable[..., Value]:
+    def mean_of(formula: Callable[..., Any]) -> Callable[..., Any]:
         name = formula.__name__
 
         @functools.wraps(formula)
-        def mean_loss(predictions: Any, targets: Any, *settings: Any, **named: Any) -> Value:
-            ps, ys = nodes(predictions), nodes(targets)
+        def mean_loss(predictions: Any, targets: Any, *settings: Any, **named: Any) -> Any:
+            if isinstance(predictions, Array):
+                prediction, target = beside(name, predictions, targets)
+                check_allowed(name, target.data, allowed, takes)
+                return formula(prediction, target, *settings, **named).mean()
+            ps, ys = flat(predictions), flat(targets)
             check_lengths(name, ps, ys)
-            for i, y in enumerate(ys):
-                if not allowed(y.data):
-                    raise ValueError(f"{name} takes {takes}, got {y.data} for sample {i}")
+            check_allowed(name, np.array([y.data for y in ys]), allowed, takes)
             return mean([formula(p, y, *settings, **named) for p, y in zip(ps, ys, strict=True)])
 
         return mean_loss
 
     return mean_of
+
+
+def flat(xs: Any) -> tuple[Value, ...]:
+    """A number a sample, or a list of them a sample, as nodes in one row."""
+    xs = list(xs)
+    if xs and all(isinstance(x, list | tuple) or np.ndim(x) for x in xs):
+        return nodes([each for x in xs for each in x])
+    return nodes(xs)
+
+
+def beside(name: str, predictions: Array, targets: Any) -> tuple[Array, Array]:
+    """Predictions and targets in one shape; a single output a sample may have an axis of its own.
+
+    Anything else would be broadcast silently, (m, 1) beside (m,) to (m, m).
+    """
+    ys = Array.lift(targets)
+    if predictions.shape == (*ys.shape, 1):
+        predictions = predictions.reshape(ys.shape)
+    if predictions.shape != ys.shape:
+        raise ValueError(
+            f"{name} takes one target per prediction, "
+            f"got predictions of shape {predictions.shape} and targets of shape {ys.shape}"
+        )
+    if not ys.size:
+        raise ValueError(f"{name} takes at least one prediction, got none")
+    return predictions, ys
+
+
+def check_allowed(name: str, ys: np.ndarray, allowed: Callable[[Any], Any], takes: str) -> None:
+    """ValueError that names the first target that is not allowed."""
+    bad = np.flatnonzero(~np.broadcast_to(allowed(ys), ys.shape))
+    if len(bad):
+        raise ValueError(f"{name} takes {takes}, got {ys.flat[bad[0]]} for sample {bad[0]}")
 
 
 def mean(xs: Sequence[Value]) -> Value:
@@ -60,7 +102,7 @@ def check_lengths(name: str, predictions: Sequence[Any], targets: Sequence[Any])
 
 
 @loss()
-def mse(predictions: Any, targets: Any) -> Value:
+def mse(predictions: Any, targets: Any) -> Any:
     """(p - y)², the squared error.
 
     >>> mse([Value(1.0), Value(5.0)], [1.0, 2.0])
@@ -70,7 +112,7 @@ def mse(predictions: Any, targets: Any) -> Value:
 
 
 @loss()
-def mae(predictions: Any, targets: Any) -> Value:
+def mae(predictions: Any, targets: Any) -> Any:
     """|p - y|, the absolute error; its slope is 0 where p = y.
 
     >>> mae([Value(1.0), Value(5.0)], [1.0, 2.0])
@@ -80,7 +122,7 @@ def mae(predictions: Any, targets: Any) -> Value:
 
 
 @loss()
-def huber(predictions: Any, targets: Any, delta: float = 1.0) -> Value:
+def huber(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     """e² / 2 for errors e = p - y up to delta, delta (|e| - delta / 2) beyond (Huber 1964).
 
     Its slope is the error, clipped to [-delta, delta]. ValueError unless delta > 0.
@@ -96,7 +138,7 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> Value:
 
 
 @loss(lambda y: abs(y) == 1, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)")
-def hinge(scores: Any, labels: Any) -> Value:
+def hinge(scores: Any, labels: Any) -> Any:
     """max(0, 1 - y s) for labels y of -1 or 1: no loss beyond the margin; slope 0 at 1 = y s.
 
     >>> hinge([Value(0.25), Value(3.0)], [1, 1])
@@ -105,8 +147,8 @@ def hinge(scores: Any, labels: Any) -> Value:
     return (1.0 - labels * scores).relu()
 
 
-@loss(lambda y: 0 <= y <= 1, "targets from 0 to 1")
-def binary_cross_entropy(logits: Any, targets: Any) -> Value:
+@loss(lambda y: (y >= 0) & (y <= 1), "targets from 0 to 1")
+def binary_cross_entropy(logits: Any, targets: Any) -> Any:
     """-y log a - (1 - y) log (1 - a), where a = sigmoid(z), from the logits z.
 
     The gradient is dz = a - y, over the number of samples (`vectorizing_backpropagation`, 2.1).
@@ -118,38 +160,73 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Value:
     return targets * (-logits).softplus() + (1.0 - targets) * logits.softplus()
 
 
-def cross_entropy(logits: Iterable[Sequence[Any]], labels: Iterable[Any]) -> Value:
-    """The mean of -log softmax(z)[label], from a list of logits z and a class index per sample.
+def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
+    """The mean of -log softmax(z)[label], from logits z and a class index per sample.
 
-    The gradient is dZ = A - Y, over the number of samples, for A = softmax(Z) and Y one-hot
-    (chapter 02, 5.5 and 7.3). ValueError for no samples, for more or fewer labels than lists of
-    logits, and for a label that is not a class index.
+    Logits are a list of k per sample, or an Array `(samples, k)`. The gradient is dZ = A - Y, over
+    the number of samples, for A = softmax(Z) and Y one-hot (chapter 02, 5.5 and 7.3). With label
+    smoothing, Y has smoothing / k at every class and the rest at the label (Szegedy et al. 2016).
+
+    ValueError for no samples, for more or fewer labels than samples, for a label that is not a
+    class index, and for smoothing outside [0, 1).
 
     >>> z = [Value(0.0), Value(0.0)]
     >>> cross_entropy([z], [1]).backward()
     >>> [each.grad for each in z]
     [0.5, -0.5]
     """
-    logits, labels = list(logits), list(labels)
-    for row in logits:
-        if isinstance(row, Value):
-            raise TypeError(
-                "cross_entropy takes a list of logits per sample, got one number; "
-                "give the model an output per class, or use binary_cross_entropy"
-            )
-    rows = [nodes(row) for row in logits]
+    smoothing = within("smoothing", smoothing, below=1)
+    if isinstance(logits, Array):
+        losses: Any = array_ops.CROSS_ENTROPY(logits, Y=one_hot_labels(logits, labels))
+        even = logsumexp(logits) - logits.mean(axis=-1) if smoothing else 0.0
+        return ((1.0 - smoothing) * losses + smoothing * even if smoothing else losses).mean()
+    rows, labels = logits_of(logits), list(labels)
     check_lengths("cross_entropy", rows, labels)
     losses = []
     for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
         if not row:
             raise ValueError(f"cross_entropy takes at least one logit, got none for sample {i}")
         if not is_index(label, len(row)):
-            raise ValueError(
-                f"cross_entropy takes labels from 0 to {len(row) - 1} (int), "
-                f"got {label!r} for sample {i}"
-            )
-        losses.append(CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :])))
+            raise not_a_label(label, len(row), i)
+        one = CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :]))
+        if smoothing:
+            one = (1.0 - smoothing) * one + smoothing * (logsumexp(row) - mean(row))
+        losses.append(one)
     return mean(losses)
+
+
+def logits_of(logits: Any) -> list[tuple[Value, ...]]:
+    logits = list(logits)
+    for row in logits:
+        if isinstance(row, Value):
+            raise TypeError(
+                "cross_entropy takes a list of logits per sample, got one number; "
+                "give the model an output per class, or use binary_cross_entropy"
+            )
+    return [nodes(row) for row in logits]
+
+
+def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
+    """True at each sample's label, of the shape of the logits."""
+    found = np.asarray(labels)
+    if logits.ndim != 2 or found.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            "cross_entropy takes logits of shape (samples, classes) and labels of shape "
+            f"(samples,), at least one, got {logits.shape} and {found.shape}"
+        )
+    classes = logits.shape[1]
+    fits = (found >= 0) & (found < classes) if found.dtype.kind in "iu" else np.zeros(len(found))
+    if not np.all(fits):
+        i = int(np.argmin(fits))
+        raise not_a_label(found[i].item(), classes, i)
+    return array_ops.one_hot(found, classes)
+
+
+def not_a_label(label: Any, classes: int, sample: int) -> ValueError:
+    return ValueError(
+        f"cross_entropy takes labels from 0 to {classes - 1} (int), "
+        f"got {label!r} for sample {sample}"
+    )
 
 
 def is_index(label: Any, length: int) -> bool:
@@ -159,30 +236,36 @@ def is_index(label: Any, length: int) -> bool:
         return False
 
 
-def l1_penalty(parameters: Iterable[Value]) -> Value:
+def l1_penalty(parameters: Iterable[Any]) -> Any:
     """|p1| + |p2| + ...: pulls small parameters to 0 (lasso; Tibshirani 1996).
 
     >>> l1_penalty([Value(-3.0), Value(4.0)])
     Value(7.0)
     """
+    parameters = list(parameters)
+    if has_arrays(parameters):
+        return total([abs(p).sum() for p in parameters])
     return total([abs(p) for p in nodes(parameters)])
 
 
-def l2_penalty(parameters: Iterable[Value]) -> Value:
-    """p1² + p2² + ..., one node: pulls every parameter to 0 in proportion (ridge, weight decay).
+def l2_penalty(parameters: Iterable[Any]) -> Any:
+    """p1² + p2² + ...: pulls every parameter to 0 in proportion (ridge, weight decay).
 
     >>> l2_penalty([Value(-3.0), Value(4.0)])
     Value(25.0)
     """
+    parameters = list(parameters)
+    if has_arrays(parameters):
+        return total([p.square().sum() for p in parameters])
     parameters = nodes(parameters)
     return dot(parameters, parameters)
 
 
-LOSSES: dict[str, Callable[..., Value]] = {
+LOSSES: dict[str, Callable[..., Any]] = {
     f.__name__: f for f in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
 }
 
 
-def named(loss: str | Callable[..., Value]) -> Callable[..., Value]:
+def named(loss: str | Callable[..., Any]) -> Callable[..., Any]:
     """The loss of that name, or the function itself; ValueError that lists the known names."""
     return loss if callable(loss) else lookup("loss", LOSSES, loss)

@@ -14,7 +14,8 @@ class Module:
 
     A parameter is a leaf node that is not a constant. It is found wherever an attribute leads: in
     Modules, lists, tuples and dicts, in the order in which they were assigned. What is reached
-    twice counts once, under its first name.
+    twice counts once, under its first name. A constant node is state that is saved with the
+    parameters, but moved by no gradient, such as running statistics.
 
     >>> from engine import Value
     >>> class Line(Module):
@@ -32,7 +33,8 @@ class Module:
 
     def parameters(self) -> list[Any]:
         """The nodes that training changes."""
-        return [part for _, part in parts(self) if isinstance(part, Node)]
+        nodes = [part for _, part in parts(self) if isinstance(part, Node)]
+        return [node for node in nodes if not node.constant]
 
     def named_parameters(self) -> dict[str, Any]:
         """The parameters, each by the path that leads to it.
@@ -41,11 +43,19 @@ class Module:
         >>> list(MLP(1, [1]).named_parameters())
         ['layers.0.neurons.0.weights.0', 'layers.0.neurons.0.bias']
         """
+        return {name: node for name, node in self.named_state().items() if not node.constant}
+
+    def named_state(self) -> dict[str, Any]:
+        """The parameters and the constants among the attributes, each by its path."""
         found: dict[str, Any] = {}
         for name, part in parts(self):
             if isinstance(part, Node) and found.setdefault(name, part) is not part:
                 raise ValueError(f"two parameters of {self!r} are named {name!r}; rename one")
         return found
+
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The sources of randomness, such as dropout's, each by the path that leads to it."""
+        return {n: part for n, part in parts(self) if isinstance(part, np.random.Generator)}
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -64,8 +74,8 @@ class Module:
         return self.train(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """The parameters' data by name: copies, which training leaves alone."""
-        return {name: copy.copy(each.data) for name, each in self.named_parameters().items()}
+        """The data of parameters and constants by name: copies, which training leaves alone."""
+        return {name: copy.copy(each.data) for name, each in self.named_state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Give every parameter a copy of its entry of `state`.
@@ -79,7 +89,7 @@ class Module:
         >>> a.state_dict() == b.state_dict()
         True
         """
-        parameters = self.named_parameters()
+        parameters = self.named_state()
         problems = [f"{name}: missing" for name in parameters if name not in state]
         problems += [f"{name}: no such parameter" for name in state if name not in parameters]
         new = {}
@@ -118,6 +128,8 @@ class Module:
         counts: list[int] = []
         row = None
         for name, part in parts(self)[1:]:
+            if not isinstance(part, Module) and getattr(part, "constant", True):
+                continue
             if row is None or not name.startswith(row):
                 is_parameter = isinstance(part, Node)
                 if not is_parameter and part.nout is None:
@@ -141,16 +153,19 @@ class Module:
 
 
 def parts(module: Module) -> list[tuple[str, Any]]:
-    """`module` itself, then every Module and parameter in it, each once, by its first name."""
+    """`module`, then every Module, leaf and generator in it, each once, by its first name."""
     found: list[tuple[str, Any]] = [("", module)]
     seen = {id(module)}
 
     def visit(held: Any, start: str) -> None:
         for key, each in inside(held):
             if isinstance(each, Node):
-                if each.op is None and not each.constant and id(each) not in seen:
+                if each.op is None and id(each) not in seen:
                     seen.add(id(each))
                     found.append((f"{start}{key}", each))
+            elif isinstance(each, np.random.Generator) and id(each) not in seen:
+                seen.add(id(each))
+                found.append((f"{start}{key}", each))
             elif isinstance(each, (Module, list, tuple, dict)) and id(each) not in seen:
                 seen.add(id(each))
                 name = f"{start}{key}"

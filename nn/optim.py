@@ -12,6 +12,7 @@ NumPy arrays share, so that they serve every payload.
 Value(0.3)
 """
 
+import copy
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -83,20 +84,30 @@ class Optimizer:
         self._lr = within("lr", lr)
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        """What to descend by at a gradient; updates the memory of its parameter."""
+        """What to descend by at a gradient; updates the memory of its parameter.
+
+        What the rule remembers and what it computes it may change in place (`+=`), which spares
+        large arrays a copy and means the same for floats; the gradient it may not.
+        """
         raise NotImplementedError(f"{self.name} lacks its rule; define direction(grad, memory)")
 
+    def scale(self) -> float:
+        """A number that belongs to every direction of this step, multiplied into the rate."""
+        return 1.0
+
+    @np.errstate(all="ignore")  # inf and nan without a warning, as IEEE 754 has it
     def step(self) -> None:
         """Move every parameter once, by the gradient it has now."""
         self.steps += 1
+        rate = self.lr * self.scale()
         for p, memory in zip(self.parameters, self.memory, strict=True):
-            grad = p.grad
+            data, grad = p.data, p.grad
             if self.weight_decay and not self.decoupled:
-                grad = grad + self.weight_decay * p.data
+                grad = grad + self.weight_decay * data
             move = self.direction(grad, memory)
             if self.weight_decay and self.decoupled:
-                move = move + self.weight_decay * p.data
-            p.data = p.data - self.lr * move
+                data = data * (1.0 - self.lr * self.weight_decay)
+            p.data = data - rate * move
 
     def zero_grad(self) -> None:
         """Forget the gradients, to which backward() adds."""
@@ -108,7 +119,7 @@ class Optimizer:
 
         Settings such as momentum are not in it: they are the constructor's.
         """
-        memory = [dict(each) for each in self.memory]
+        memory = copy.deepcopy(self.memory)
         return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -129,7 +140,7 @@ class Optimizer:
                         f"parameter {np.shape(p.data)}; build the model as it was saved"
                     )
         self.lr, self.steps = state["lr"], state["steps"]
-        self.memory = [dict(each) for each in state["memory"]]
+        self.memory = copy.deepcopy(state["memory"])
 
 
 class SGD(Optimizer):
@@ -170,7 +181,7 @@ class SGD(Optimizer):
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
         if not self.momentum:
             return grad
-        memory["velocity"] = velocity = self.momentum * memory["velocity"] + grad
+        velocity = fading(memory, "velocity", self.momentum, grad)
         return grad + self.momentum * velocity if self.nesterov else velocity
 
 
@@ -185,7 +196,7 @@ class RMSprop(Optimizer):
     Value(0.98)
     """
 
-    remembers = ("square",)
+    remembers = ("squares",)
 
     def __init__(
         self,
@@ -201,8 +212,11 @@ class RMSprop(Optimizer):
         self.eps = positive("eps", eps)
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        memory["square"] = mean(self.alpha, memory["square"], grad * grad)
-        return grad / (sqrt(memory["square"]) + self.eps)
+        squares = fading(memory, "squares", self.alpha, grad * grad)
+        root = sqrt(squares)
+        root *= math.sqrt(1.0 - self.alpha)  # what makes a mean of the sum
+        root += self.eps
+        return grad / root
 
 
 class Adagrad(Optimizer):
@@ -216,7 +230,7 @@ class Adagrad(Optimizer):
     Value(1.25)
     """
 
-    remembers = ("square",)
+    remembers = ("squares",)
 
     def __init__(
         self,
@@ -230,12 +244,15 @@ class Adagrad(Optimizer):
         self.eps = positive("eps", eps)
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        memory["square"] = memory["square"] + grad * grad
-        return grad / (sqrt(memory["square"]) + self.eps)
+        squares = fading(memory, "squares", 1.0, grad * grad)
+        return grad / (sqrt(squares) + self.eps)
 
 
 class Adam(Optimizer):
     """The running mean of the gradient over the root of that of its square (Kingma & Ba 2015).
+
+    A mean is a sum in which what is a step older weighs beta times as much, over the sum of those
+    weights, (1 - beta**steps) / (1 - beta): the paper's correction of a mean that began at 0.
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -245,7 +262,7 @@ class Adam(Optimizer):
     Value(1.25)
     """
 
-    remembers = ("mean", "square")
+    remembers = ("sum", "squares")
 
     def __init__(
         self,
@@ -263,12 +280,18 @@ class Adam(Optimizer):
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
         first, second = self.betas
-        memory["mean"] = mean(first, memory["mean"], grad)
-        memory["square"] = mean(second, memory["square"], grad * grad)
-        # Both means began at 0, which still has the weight beta**steps in them.
-        m = memory["mean"] / (1.0 - first**self.steps)
-        v = memory["square"] / (1.0 - second**self.steps)
-        return m / (sqrt(v) + self.eps)
+        total = fading(memory, "sum", first, grad)
+        root = sqrt(fading(memory, "squares", second, grad * grad))
+        root += self.eps * math.sqrt(self.weight(second))
+        return total / root
+
+    def scale(self) -> float:
+        first, second = self.betas
+        return math.sqrt(self.weight(second)) / self.weight(first)
+
+    def weight(self, beta: float) -> float:
+        """1 + beta + beta**2 + ..., a term for each step."""
+        return (1.0 - beta**self.steps) / (1.0 - beta)
 
 
 class AdamW(Adam):
@@ -307,9 +330,13 @@ def named(name: str) -> Any:
     return lookup("optimizer", RULES, name.lower() if isinstance(name, str) else name)
 
 
-def mean(beta: float, before: Any, x: Any) -> Any:
-    """The running mean that forgets: `before` weighs beta, what comes new the rest."""
-    return beta * before + (1.0 - beta) * x
+def fading(memory: dict[str, Any], name: str, beta: float, x: Any) -> Any:
+    """The sum of all x so far, in which what is a step older weighs beta times as much."""
+    total = memory[name]
+    total *= beta
+    total += x
+    memory[name] = total
+    return total
 
 
 def sqrt(x: Any) -> Any:

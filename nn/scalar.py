@@ -8,9 +8,12 @@ from math import isfinite
 from operator import add, mul
 from typing import Any
 
+import numpy as np
+
 from engine.functions import linear, map_row
 from engine.ops import ELEMENTWISE, Op
 from engine.value import Value, nodes
+from nn import convert
 from nn.arguments import lookup
 from nn.init import Init, generator, weights
 from nn.module import Module
@@ -81,6 +84,10 @@ class Layer(Module):
         outs = outputs(self, self.neurons, inputs(self, x))
         return outs[0] if len(outs) == 1 else outs
 
+    def to_vector(self, dtype: Any = np.float64) -> Any:
+        """The same layer as an `nn.vector.Dense`; the same numbers, unless in float32."""
+        return convert.to_vector(self, dtype)
+
     def __repr__(self) -> str:
         return f"Layer({self.nin}, {self.nout}, {self.activation!r})"
 
@@ -105,11 +112,7 @@ class MLP(Module):
         rng: Any = None,
         fused: bool = True,
     ):
-        if not isinstance(nouts, Iterable):
-            raise TypeError(f"MLP takes a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
-        sizes = [nin, *nouts]
-        if len(sizes) == 1:
-            raise ValueError("MLP takes at least one layer size, got []")
+        sizes = layer_sizes(nin, nouts)
         self.nin, self.nout, self.activation = nin, sizes[-1], known(activation)
         last, rng = len(sizes) - 2, generator(rng)
         self.layers = [
@@ -124,8 +127,26 @@ class MLP(Module):
             x = tuple(outputs(layer, layer.neurons, x))
         return x[0] if len(x) == 1 else list(x)
 
+    def to_vector(self, dtype: Any = np.float64) -> Any:
+        """The same network as an `nn.vector.MLP`; the same numbers, unless in float32.
+
+        >>> MLP(2, [3, 1], rng=0).to_vector()([[1.0, 2.0], [3.0, 4.0]]).shape
+        (2, 1)
+        """
+        return convert.to_vector(self, dtype)
+
     def __repr__(self) -> str:
         return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
+
+
+def layer_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
+    """An MLP's sizes from its input to its output."""
+    if not isinstance(nouts, Iterable):
+        raise TypeError(f"MLP takes a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
+    sizes = [nin, *nouts]
+    if len(sizes) == 1:
+        raise ValueError("MLP takes at least one layer size, got []")
+    return sizes
 
 
 def inputs(model: Any, x: Any) -> tuple[Value, ...]:

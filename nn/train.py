@@ -1,6 +1,6 @@
 """The training loop, as a generator of records: the caller prints, plots or stops.
 
->>> from nn import MLP, data
+>>> from nn import MLP, accuracy, data
 >>> X, y = data.xor(20, rng=0)
 >>> model = MLP(2, [8, 1], rng=0)
 >>> for record in fit(model, X, 2 * y - 1, loss="hinge", epochs=50, lr=0.05, metric=accuracy):
@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.functions import has_arrays
 from nn import losses, optim, schedules
 from nn.arguments import lookup, positive, whole
 from nn.data import Samples, batches, paired, split
 from nn.init import generator
+from nn.metrics import accuracy
 from nn.schedules import Schedule
 
 
@@ -123,16 +125,17 @@ def fit(
         value, score = objective(X, y)
         mover.zero_grad()
         value.backward()
+        reached = float(value.data)
         moved = mover.parameters
         norm = optim.grad_norm(moved) if clip is None else optim.clip_grad_norm(moved, clip)
-        for what, number in (("loss", value.data), ("gradient's norm", norm)):
+        for what, number in (("loss", reached), ("gradient's norm", norm)):
             if not math.isfinite(number):
                 raise FloatingPointError(
                     f"the {what} is {number} in epoch {epoch}; "
                     f"try a smaller learning rate than {mover.lr:g}"
                 )
         mover.step()
-        return value.data, score, norm
+        return reached, score, norm
 
     def records() -> Generator[Record, None, None]:
         best = Best(model)
@@ -182,12 +185,17 @@ class Objective(NamedTuple):
         rows = []
         for part in batches(*samples, size, shuffle=False):
             value, score = self(*part)
-            rows.append((len(part[0]), value.data, score))
+            rows.append((len(part[0]), float(value.data), score))
         return means(rows)
 
 
 def apply(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
-    """The predictions for a batch and its targets, as losses and metrics take them."""
+    """The predictions for a batch and its targets, as losses and metrics take them.
+
+    A model with Arrays for parameters is given the batch at once, another one sample at a time.
+    """
+    if has_arrays(model.parameters()):
+        return model(X), y
     return [model(x) for x in X.tolist()], y.tolist()
 
 
@@ -223,36 +231,6 @@ class Best:
             self.model.load_state_dict(self.weights)
 
 
-def accuracy(predictions: Any, targets: Any) -> float:
-    """The share of samples whose class is predicted.
-
-    A prediction is one score, a logit, positive for the class of label 1 and not for that of 0 or
-    -1; or a list of logits, whose largest is at the label. ValueError for other labels, for no
-    samples and for unequal lengths.
-
-    >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
-    (0.75, 1.0)
-    """
-    if not 0 < len(predictions) == len(targets):
-        raise ValueError(
-            "accuracy takes one target per prediction and at least one, "
-            f"got {len(predictions)} predictions and {len(targets)} targets"
-        )
-    right = 0
-    for prediction, label in zip(predictions, targets, strict=True):
-        if hasattr(prediction, "__len__"):
-            classes = range(len(prediction))
-            right += max(classes, key=prediction.__getitem__) == label
-        else:
-            classes = range(-1, 2)
-            right += (prediction > 0) == (label > 0)
-        if label not in classes:
-            raise ValueError(
-                f"accuracy takes labels from {classes[0]} to {classes[-1]} here, got {label}"
-            )
-    return right / len(predictions)
-
-
 def optimizer_for(
     model: Any, optimizer: str | optim.Optimizer, lr: float | None, schedule: Schedule | None
 ) -> optim.Optimizer:
@@ -280,8 +258,8 @@ def finite(X: Any, y: Any) -> Samples:
     for name, array in (("X", X), ("y", y)):
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} holds numbers, got an array of {array.dtype}")
-        bad = np.argwhere(~np.isfinite(array))
-        if len(bad):
+        if not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))
             value, sample = array[tuple(bad[0])], bad[0][0]
             raise ValueError(f"{name} holds {value} for sample {sample}; leave such samples out")
     return X, y

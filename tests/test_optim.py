@@ -186,7 +186,7 @@ def test_a_state_of_something_else_is_refused():
         optim.Adam([one]).load_state_dict(optim.SGD([one]).state_dict())
     other = optim.Adam([row])
     other.step()
-    with pytest.raises(ValueError, match=r"mean of parameter 0 has shape \(3,\), the parameter"):
+    with pytest.raises(ValueError, match=r"sum of parameter 0 has shape \(3,\), the parameter"):
         optim.Adam([Parameter(np.ones((3, 2)))]).load_state_dict(other.state_dict())
 
 

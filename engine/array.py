@@ -1,0 +1,262 @@
+"""`Array`: an array of numbers that remembers what it was computed from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.array_methods import ArrayMethods
+from engine.array_ops import ArrayOp, described, unbroadcast
+from engine.graph import Sent
+from engine.ndarrays import over_arrays
+from engine.node import Node
+from engine.ops import ManyOp, Op
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Array(ArrayMethods):
+    """An array node: numbers, their gradients, and the operation and inputs they came from.
+
+    The same graph, rules and backward pass as `Value`, with whole arrays at each node; operations
+    broadcast as NumPy's do. Numbers and plain arrays that meet an Array become constants of its
+    dtype: no gradient is computed for them.
+
+    >>> W, x = Array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0])
+    >>> (W @ x).sum().backward()
+    >>> W.grad
+    array([[ 10., 100.],
+           [ 10., 100.]])
+
+    `data` is a NumPy array of float32 or float64. It keeps its shape and dtype, and what is made of
+    it has that dtype too; two Arrays of unlike dtype do not mix until `astype` makes them alike.
+    Lists and whole numbers become float64; what is given is copied. Arithmetic follows IEEE 754:
+    inf and nan, no warning. TypeError for what is not real numbers, ValueError for shapes that do
+    not fit.
+
+    A graph keeps the arrays it was computed from: assigning `p.data = ...` leaves it right, but to
+    change one in place (`p.data[0] = ...`, `p.data += ...`) changes what backward multiplies by.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, label: str | None = None):
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"a label is a string, got {label!r}")
+        self._data = np.array(numbers(data))
+        self._grad: Any = None
+        self.label = label
+        self.op = self._x = self._y = self._dx = self._dy = None
+
+    @property
+    def data(self) -> np.ndarray:
+        """The numbers. Graphs that used them stay as they were computed when it is assigned to."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._data = self._fitting(data, "data")
+
+    @property
+    def grad(self) -> np.ndarray:
+        """d root / d self, for the roots that `backward()` was called on; of the data's shape."""
+        return np.zeros_like(self._data) if self._grad is None else self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        none = isinstance(grad, float) and grad == 0.0
+        self._grad = None if none else self._fitting(grad, "grad")
+
+    def _fitting(self, new: Any, what: str) -> np.ndarray:
+        """`new` in this Array's dtype; ValueError unless it is one number or of this shape."""
+        found = numbers(new, self._data.dtype)
+        if found.shape != self._data.shape:
+            if found.ndim:
+                raise ValueError(f"{what} of shape {found.shape} for {named(self)}")
+            found = np.full_like(self._data, found)
+        return found
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._data, prefix=f"{type(self).__name__}(", separator=", ")
+        dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        label = "" if self.label is None else f", {self.label!r}"
+        return f"{type(self).__name__}({text}{dtype}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if spec and self.size == 1 else repr(self)
+
+    @staticmethod
+    def lift(x: Any) -> "Array":
+        """`x` as a node: itself, or a constant."""
+        return x if isinstance(x, Array) else ConstantArray(x)
+
+    # ------------------------------------------------------------------------- how a row is applied
+
+    @staticmethod
+    def apply(op: Any, *args: Any, **settings: Any) -> "Array":
+        """The node of `op` over Arrays, plain arrays and numbers.
+
+        What backward needs are the inputs' data as they are now: they are kept beside the inputs.
+        """
+        if isinstance(op, ManyOp):
+            raise TypeError(f"{op.name} is a row over sequences of Values; Arrays have {op.name}()")
+        if not isinstance(op, ArrayOp):
+            if len(args) < op.arity and op.forward.__defaults__:
+                args += op.forward.__defaults__[len(args) - op.arity :]
+            if len(args) != op.arity:
+                raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
+        inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
+        dtype = dtype_of(op, inputs)
+        data = tuple([x._data if x._data.dtype == dtype else x._data.astype(dtype) for x in inputs])
+        row = over_arrays(op, dtype)
+        with np.errstate(all="ignore"):
+            try:
+                out = row.forward(*data, **settings)
+            except (ValueError, IndexError) as problem:
+                raise type(problem)(mismatch(op, inputs, settings, problem)) from None
+        node = new(ConstantArray if all(x.constant for x in inputs) else Array)
+        node.op = op.with_settings(**settings) if settings else op
+        node._data = np.asarray(out)
+        node._grad = node.label = node._y = node._dy = None
+        node._x, node._dx = inputs, data
+        return node
+
+    def _unary(self, op: Op) -> "Array":
+        return self.apply(op, self)
+
+    def _binary(self, op: Op, other: Any) -> "Array":
+        return self.apply(op, self, other)
+
+    # ---------------------------------------------------------------------------- the backward pass
+
+    def backward(self) -> None:
+        """Fill `.grad` of everything under this Array with d self / d node.
+
+        Overwrites the gradient of interior nodes and adds to that of leaves. ValueError unless this
+        Array is one number, of whatever shape: gradients are of one number.
+
+        >>> x = Array([1.0, 2.0, 3.0])
+        >>> (x**2).sum().backward()
+        >>> x.grad
+        array([2., 4., 6.])
+        """
+        if self.size != 1:
+            raise ValueError(
+                f"backward starts at one number, got {named(self)}; take its .sum() or .mean()"
+            )
+        super().backward()
+
+    def ones(self) -> np.ndarray:
+        """d self / d self."""
+        return np.ones_like(self._data)
+
+    def receive(self, contribution: np.ndarray) -> None:
+        """Add what arrived to the gradient; a leaf's is its own, not a view of another's."""
+        if self._grad is not None:
+            self._grad = self._grad + contribution
+        elif self.op is None and contribution.base is not None:
+            self._grad = np.array(contribution, order="C")
+        else:
+            self._grad = contribution
+
+    def sends(self) -> list[Sent]:
+        """What the chain rule sends to each input: the pullback of the gradient here.
+
+        A row that works element by element multiplies by its local derivative; for others that is
+        None.
+        """
+        with np.errstate(all="ignore"):
+            return [
+                Sent(each, *self._pulled(i, each._data.shape))
+                for i, each in enumerate(self.inputs)
+                if not each.constant
+            ]
+
+    @property
+    def locals(self) -> tuple[Any, ...]:
+        """d self / d input, element by element, for each of `inputs`, as it was when computed.
+
+        None for a constant, and for a row that mixes elements: its derivative is a matrix.
+        """
+        with np.errstate(all="ignore"):
+            return tuple(
+                None if each.constant or isinstance(self.op, ArrayOp) else self._local(i)
+                for i, each in enumerate(self.inputs)
+            )
+
+    def _local(self, i: int) -> Any:
+        return over_arrays(self.op, self._dx[0].dtype).partials[i](self._data, *self._dx)
+
+    def _pulled(self, i: int, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
+        """The local derivative for input i, if it has one, and its gradient."""
+        op, g, data = self.op, self.grad, self._dx
+        if isinstance(op, ArrayOp):
+            row = over_arrays(op.row, data[0].dtype)
+            return None, unbroadcast(row.pull(i, g, self._data, data, op.settings), shape)
+        local = self._local(i)
+        passes = type(local) is float and local == 1.0  # as a sum does: a view, no multiplication
+        return local, unbroadcast(g.view() if passes else g * local, shape)
+
+
+class ConstantArray(Array):
+    """An array that met an Array, or was made of such alone: it asks for no gradient."""
+
+    __slots__ = ()
+    constant = True
+
+    def __init__(self, data: Any, label: str | None = None):
+        super().__init__((), label)
+        self._data = numbers(data)  # not copied: a batch of samples is large
+
+    @property
+    def grad(self) -> np.ndarray:
+        return np.zeros_like(self._data)
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        pass
+
+
+new = object.__new__
+
+
+def numbers(x: Any, dtype: Any = None) -> np.ndarray:
+    """`x` as an array of that dtype, by default its own if it is float32, else float64.
+
+    TypeError that says what to do for what is not real numbers.
+    """
+    if isinstance(x, Node):
+        raise TypeError(
+            f"{x!r} is a node already: take its .data for numbers; Values and Arrays do not mix"
+        )
+    try:
+        found = np.asarray(x)
+    except ValueError:  # lists of unequal lengths
+        found = np.array(None)
+    if found.dtype.kind not in "fiub":
+        if isinstance(x, Sequence) and any(isinstance(each, Node) for each in x):
+            raise TypeError("an Array holds numbers, got a list of nodes; concatenate joins Arrays")
+        raise TypeError(f"an Array holds real numbers, got {type(x).__name__} of {found.dtype}")
+    return found.astype(dtype or (found.dtype if found.dtype in DTYPES else np.float64), copy=False)
+
+
+def dtype_of(op: Op, inputs: Sequence[Array]) -> np.dtype:
+    """What an operation computes in: the dtype its Arrays share; TypeError where they differ."""
+    found = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
+    if len(found) > 1 and not all(x.constant for x in inputs):
+        mixed = " and ".join(map(named, inputs))
+        raise TypeError(f"{op.name} takes Arrays of one dtype, got {mixed}; convert with .astype()")
+    return max(found, key=lambda dtype: dtype.itemsize)
+
+
+def named(x: Array) -> str:
+    """An Array in an error's words."""
+    return f"{'an array' if x.label is None else x.label} of shape {x.shape} and dtype {x.dtype}"
+
+
+def mismatch(op: Op, inputs: Sequence[Array], settings: dict[str, Any], problem: Exception) -> str:
+    """Why an operation does not take these shapes."""
+    shapes = " and ".join(str(x.shape) for x in inputs)
+    noun = "shapes" if len(inputs) > 1 else "shape"
+    given = "".join(f", {name}={described(x)}" for name, x in settings.items())
+    return f"{op.name} does not take {noun} {shapes}{given}: {problem}"

@@ -1,0 +1,58 @@
+"""Mathematics for NumPy arrays, under the names that rows use: what `engine.floats` is for floats.
+
+A space for each dtype, so that what a row makes of its own constants has the dtype of its inputs.
+
+    >>> from engine.ops import RELU
+    >>> over_arrays(RELU, np.dtype(np.float32)).partials[0](None, np.float32([-1.0, 2.0]))
+    array([0., 1.], dtype=float32)
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from engine import floats
+from engine.ops import Op
+from engine.readers import over
+
+UFUNCS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in floats.__all__ if hasattr(np, name)},
+    **{f"a{f}": getattr(np, f"arc{f}") for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "atan2": np.arctan2,
+}
+
+
+@cache
+def space(dtype: np.dtype) -> dict[str, Any]:
+    """What a row's names mean for arrays of that dtype."""
+
+    bits = np.dtype(f"i{dtype.itemsize}")
+
+    def own(x: Any) -> Any:
+        return dtype.type(x) if type(x) is float else x
+
+    def where(condition: Any, x: Any, y: Any) -> Any:
+        x, y = own(x), own(y)
+        if np.size(condition) < 4096:
+            return np.where(condition, x, y)
+        # np.where branches at each element and guesses half of them wrong; bits need no branch.
+        chosen = np.not_equal(condition, 0).astype(bits)
+        np.negative(chosen, out=chosen)  # all bits set where the condition holds
+        x, y = x.view(bits), y.view(bits)
+        return (((x ^ y) & chosen) ^ y).view(dtype)
+
+    def by_element(f: Callable[[float], float]) -> Callable[[Any], Any]:
+        # NumPy has none of these; Python's are exact, at some 60 ns an element.
+        ufunc = np.frompyfunc(f, 1, 1)
+        return lambda x: np.asarray(ufunc(x), dtype)
+
+    return {**UFUNCS, "where": where, "erf": by_element(math.erf), "erfc": by_element(math.erfc)}
+
+
+@cache
+def over_arrays(op: Op, dtype: np.dtype) -> Any:
+    """A row, of `engine.ops` or of `engine.array_ops`, read on arrays of that dtype."""
+    return over(op, space(dtype))
