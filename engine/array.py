@@ -1,18 +1,16 @@
 """`Array`: an array of numbers that remembers what it was computed from."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from engine import graph
+from engine.array_arguments import dtype_of, mismatch, numbers, shown
 from engine.array_methods import ArrayMethods
-from engine.array_ops import ArrayOp, described, unbroadcast
+from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
-from engine.node import Node
 from engine.ops import ManyOp, Op
-
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Array(ArrayMethods):
@@ -30,7 +28,8 @@ class Array(ArrayMethods):
 
     `data` is a NumPy array of float32 or float64. It keeps its shape and dtype, and what is made of
     it has that dtype too; two Arrays of unlike dtype do not mix until `astype` makes them alike.
-    Lists and whole numbers become float64; what is given is copied. Arithmetic follows IEEE 754:
+    Lists and whole numbers become float64. What is given is copied, but what is assigned to `data`
+    is not. Arithmetic follows IEEE 754:
     inf and nan, no warning. TypeError for what is not real numbers, ValueError for shapes that do
     not fit.
 
@@ -43,7 +42,7 @@ class Array(ArrayMethods):
     def __init__(self, data: Any, label: str | None = None):
         if label is not None and not isinstance(label, str):
             raise TypeError(f"a label is a string, got {label!r}")
-        self._data = np.array(numbers(data))
+        self._data = np.array(numbers(data), order="C")
         self._grad: Any = None
         self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
@@ -72,9 +71,9 @@ class Array(ArrayMethods):
         found = numbers(new, self._data.dtype)
         if found.shape != self._data.shape:
             if found.ndim:
-                raise ValueError(f"{what} of shape {found.shape} for {named(self)}")
+                raise ValueError(f"{what} of shape {found.shape} for {shown(self)}")
             found = np.full_like(self._data, found)
-        return found
+        return found if found.flags.carray else np.array(found, order="C")
 
     def __repr__(self) -> str:
         text = np.array2string(self._data, prefix=f"{type(self).__name__}(", separator=", ")
@@ -83,7 +82,13 @@ class Array(ArrayMethods):
         return f"{type(self).__name__}({text}{dtype}{label})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if spec and self.size == 1 else repr(self)
+        """`f"{loss:.3f}"` for one number; ValueError for a spec and several."""
+        if spec and self.size != 1:
+            raise ValueError(f"format {spec!r} is for one number, got {shown(self)}; format .data")
+        return format(self._data.item(), spec) if spec else repr(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"an Array is neither true nor false, got {shown(self)}; ask its .data")
 
     @staticmethod
     def lift(x: Any) -> "Array":
@@ -99,24 +104,28 @@ class Array(ArrayMethods):
         What backward needs are the inputs' data as they are now: they are kept beside the inputs.
         """
         if isinstance(op, ManyOp):
-            raise TypeError(f"{op.name} is a row over sequences of Values; Arrays have {op.name}()")
-        if not isinstance(op, ArrayOp):
+            raise TypeError(
+                f"{op.name} is a row over sequences of Values; those of Arrays: engine.array_ops"
+            )
+        if isinstance(op, ArrayOp):
+            op, settings = op.row, {**op.settings, **settings}
+        else:
             if len(args) < op.arity and op.forward.__defaults__:
                 args += op.forward.__defaults__[len(args) - op.arity :]
             if len(args) != op.arity:
                 raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
         inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
         dtype = dtype_of(op, inputs)
-        data = tuple([x._data if x._data.dtype == dtype else x._data.astype(dtype) for x in inputs])
         row = over_arrays(op, dtype)
         with np.errstate(all="ignore"):
+            data = tuple([x._data.astype(dtype, copy=False) for x in inputs])
             try:
                 out = row.forward(*data, **settings)
             except (ValueError, IndexError) as problem:
                 raise type(problem)(mismatch(op, inputs, settings, problem)) from None
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
-        node._data = np.asarray(out)
+        node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
         node._grad = node.label = node._y = node._dy = None
         node._x, node._dx = inputs, data
         return node
@@ -142,9 +151,18 @@ class Array(ArrayMethods):
         """
         if self.size != 1:
             raise ValueError(
-                f"backward starts at one number, got {named(self)}; take its .sum() or .mean()"
+                f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
-        super().backward()
+        order = graph.topological(self)
+        for node in order:
+            if node.op is not None:
+                node._grad = None
+        self.receive(self.ones())
+        with np.errstate(all="ignore"):  # the same contributions in the same order as by walk
+            for node in reversed(order):
+                if node.op is not None and not node.constant:
+                    for each, _, contribution in node._sent():
+                        each.receive(contribution)
 
     def ones(self) -> np.ndarray:
         """d self / d self."""
@@ -153,11 +171,11 @@ class Array(ArrayMethods):
     def receive(self, contribution: np.ndarray) -> None:
         """Add what arrived to the gradient; a leaf's is its own, not a view of another's."""
         if self._grad is not None:
-            self._grad = self._grad + contribution
-        elif self.op is None and contribution.base is not None:
-            self._grad = np.array(contribution, order="C")
-        else:
-            self._grad = contribution
+            with np.errstate(all="ignore"):
+                contribution = np.add(self._grad, contribution, order="C")
+        elif self.op is None and not (contribution.base is None and contribution.flags.carray):
+            contribution = np.array(contribution, order="C")
+        self._grad = np.asarray(contribution, self._data.dtype)
 
     def sends(self) -> list[Sent]:
         """What the chain rule sends to each input: the pullback of the gradient here.
@@ -166,11 +184,15 @@ class Array(ArrayMethods):
         None.
         """
         with np.errstate(all="ignore"):
-            return [
-                Sent(each, *self._pulled(i, each._data.shape))
-                for i, each in enumerate(self.inputs)
-                if not each.constant
-            ]
+            return [] if self.op is None else self._sent()
+
+    def _sent(self) -> list[Sent]:
+        pulled = self._pulled
+        return [
+            Sent(each, *pulled(i, each._data.shape))
+            for i, each in enumerate(self._x)
+            if not each.constant
+        ]
 
     @property
     def locals(self) -> tuple[Any, ...]:
@@ -189,24 +211,31 @@ class Array(ArrayMethods):
 
     def _pulled(self, i: int, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
         """The local derivative for input i, if it has one, and its gradient."""
-        op, g, data = self.op, self.grad, self._dx
+        # A view, by whose base `receive` knows what was passed on as it came.
+        op, g, data = self.op, self.grad.view(), self._dx
         if isinstance(op, ArrayOp):
             row = over_arrays(op.row, data[0].dtype)
-            return None, unbroadcast(row.pull(i, g, self._data, data, op.settings), shape)
-        local = self._local(i)
-        passes = type(local) is float and local == 1.0  # as a sum does: a view, no multiplication
-        return local, unbroadcast(g.view() if passes else g * local, shape)
+            local, found = None, row.pull(i, g, self._data, data, op.settings)
+        else:
+            local = self._local(i)
+            passes = type(local) is float and local == 1.0  # as a sum does: no multiplication
+            found = g if passes else g * local
+        return local, np.asarray(unbroadcast(found, shape))
 
 
 class ConstantArray(Array):
-    """An array that met an Array, or was made of such alone: it asks for no gradient."""
+    """An array that met an Array, or was made of such alone: it asks for no gradient.
+
+    Its data is the array given, not a copy. In a Module it is state that no gradient moves.
+    """
 
     __slots__ = ()
     constant = True
 
     def __init__(self, data: Any, label: str | None = None):
-        super().__init__((), label)
         self._data = numbers(data)  # not copied: a batch of samples is large
+        self._grad, self.label = None, label
+        self.op = self._x = self._y = self._dx = self._dy = None
 
     @property
     def grad(self) -> np.ndarray:
@@ -218,45 +247,3 @@ class ConstantArray(Array):
 
 
 new = object.__new__
-
-
-def numbers(x: Any, dtype: Any = None) -> np.ndarray:
-    """`x` as an array of that dtype, by default its own if it is float32, else float64.
-
-    TypeError that says what to do for what is not real numbers.
-    """
-    if isinstance(x, Node):
-        raise TypeError(
-            f"{x!r} is a node already: take its .data for numbers; Values and Arrays do not mix"
-        )
-    try:
-        found = np.asarray(x)
-    except ValueError:  # lists of unequal lengths
-        found = np.array(None)
-    if found.dtype.kind not in "fiub":
-        if isinstance(x, Sequence) and any(isinstance(each, Node) for each in x):
-            raise TypeError("an Array holds numbers, got a list of nodes; concatenate joins Arrays")
-        raise TypeError(f"an Array holds real numbers, got {type(x).__name__} of {found.dtype}")
-    return found.astype(dtype or (found.dtype if found.dtype in DTYPES else np.float64), copy=False)
-
-
-def dtype_of(op: Op, inputs: Sequence[Array]) -> np.dtype:
-    """What an operation computes in: the dtype its Arrays share; TypeError where they differ."""
-    found = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
-    if len(found) > 1 and not all(x.constant for x in inputs):
-        mixed = " and ".join(map(named, inputs))
-        raise TypeError(f"{op.name} takes Arrays of one dtype, got {mixed}; convert with .astype()")
-    return max(found, key=lambda dtype: dtype.itemsize)
-
-
-def named(x: Array) -> str:
-    """An Array in an error's words."""
-    return f"{'an array' if x.label is None else x.label} of shape {x.shape} and dtype {x.dtype}"
-
-
-def mismatch(op: Op, inputs: Sequence[Array], settings: dict[str, Any], problem: Exception) -> str:
-    """Why an operation does not take these shapes."""
-    shapes = " and ".join(str(x.shape) for x in inputs)
-    noun = "shapes" if len(inputs) > 1 else "shape"
-    given = "".join(f", {name}={described(x)}" for name, x in settings.items())
-    return f"{op.name} does not take {noun} {shapes}{given}: {problem}"

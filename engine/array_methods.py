@@ -3,6 +3,7 @@
 Each method is one row of `engine.array_ops`, one node, and NumPy's method of the same name.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -60,6 +61,9 @@ class ArrayMethods(Node):
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def __iter__(self) -> Iterator[Self]:
+        return map(self.__getitem__, range(len(self)))
 
     def __matmul__(self, other: Any) -> Self:
         return self.apply(MATMUL, self, other)
@@ -140,4 +144,4 @@ class ArrayMethods(Node):
 
 def listed(args: tuple[Any, ...]) -> tuple[int, ...]:
     """(2, 3) from either way of writing it: f(2, 3) or f((2, 3))."""
-    return tuple(args[0]) if len(args) == 1 and not isinstance(args[0], int) else args
+    return tuple(args[0]) if len(args) == 1 and isinstance(args[0], tuple | list) else args

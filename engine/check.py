@@ -4,7 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from engine.array import Array
+from engine.array_arguments import shown
+from engine.array_ops import ArrayOp
 from engine.graph import topological
+from engine.node import Node
 from engine.value import Value
 
 CHAPTERS_TOLERANCE = 1e-7
@@ -15,60 +21,56 @@ class GradientMismatch(AssertionError):
 
 
 def check_gradients(
-    f: Callable[..., Value], at: Sequence[Any], *, tolerance: float = CHAPTERS_TOLERANCE
+    f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = CHAPTERS_TOLERANCE
 ) -> float:
-    """Compare the gradient of `f` with numerical derivatives; return the relative error.
+    """Compare the gradient of f with numerical derivatives; return the relative error.
 
-    `at` holds the numbers at which `f(*values)` is checked; or Values, such as a model's
-    parameters, and then `f()` is called with none and should use them. The error is the chapter's,
-    ||a - n|| / (||a|| + ||n||), a the gradient that backward finds and n the numerical one.
+    `at` holds numbers, at which `f(*values)` is checked, or, with NumPy arrays among them,
+    `f(*arrays)`; or nodes, such as parameters, which `f()` should use. Each element of an Array is
+    moved by itself. The error is the chapter's, ||a - n|| / (||a|| + ||n||), a the gradient that
+    backward finds and n the numerical one.
 
-    GradientMismatch where it is above `tolerance`, with a line per input, and the name of the
-    operation whose own row parts from its slope, if there is one. At a kink (relu at 0) there is
-    no derivative to compare with: check beside it. Data and gradients are left as they were.
+    GradientMismatch where it is above `tolerance`, with lines for up to 20 numbers, and for rows
+    that part from their own slopes. At a kink (relu at 0) there is no derivative: check beside it.
+    Data and gradients are left as they were. TypeError for float32, too coarse for differences.
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
+    >>> check_gradients(lambda W: (W @ [0.1, 0.2]).tanh().sum(), at=[np.eye(2)]) < 1e-7
+    True
     """
-    given = [isinstance(x, Value) for x in at]
+    at = [at] if isinstance(at, Node) else list(at)
+    given = [isinstance(x, Node) for x in at]
     if not given:
-        raise ValueError("check_gradients needs at least one number or Value to check at")
+        raise ValueError("check_gradients needs at least one number or node to check at")
     if any(given) and not all(given):
-        raise TypeError("check_gradients takes numbers or Values to check at, not some of each")
-    leaves = list(at) if given[0] else [Value(x) for x in at]
+        raise TypeError("check_gradients takes numbers or nodes to check at, not some of each")
+    payload: Any = Array if any(isinstance(x, np.ndarray) for x in at) else Value
+    leaves: list[Any] = at if given[0] else [payload(x) for x in at]
+    for leaf in leaves:
+        if isinstance(leaf, Array) and leaf.dtype != np.float64:
+            raise TypeError(f"numerical slopes need the digits of float64, got {shown(leaf)}")
     args = [] if given[0] else leaves
-
-    def along(leaf: Value) -> Callable[[float], float]:
-        def moved(x: float) -> float:
-            before, leaf.data = leaf.data, x
-            try:
-                return Value.lift(f(*args)).data
-            finally:
-                leaf.data = before
-
-        return moved
-
-    root = Value.lift(f(*args))
-    analytic = gradient(root, leaves)
-    slopes = [slope_of(along(leaf), leaf.data) for leaf in leaves]
-    error = relative_error(analytic, [slope.value for slope in slopes])
+    entries = compared(lambda: one_number(f(*args)), leaves)
+    error = relative_error(entries)
     if not error <= tolerance:
-        raise GradientMismatch(report(root, leaves, analytic, slopes, error, tolerance))
+        off = [
+            f"  {name} = {x:.6g}: backward {backward:.10g}, numerical {slope.value:.10g}"
+            for name, x, backward, slope in entries
+            if slope.parts_from(backward, tolerance)
+        ]
+        first = f"relative error {error:.2g}, above {tolerance:.2g}; slopes that part: {len(off)}"
+        found = suspects(one_number(f(*args)), max(tolerance, 1e-6))
+        raise GradientMismatch("\n".join([first, *off[:20], *found]))
     return error
 
 
-def gradient(root: Value, leaves: Sequence[Value]) -> list[float]:
-    """d root / d leaf for each, by backward; every gradient is left as it was."""
-    touched = [*topological(root), *leaves]
-    before = [node.grad for node in touched]
-    try:
-        for node in touched:
-            node.grad = 0.0
-        root.backward()
-        return [leaf.grad for leaf in leaves]
-    finally:
-        for node, grad in zip(touched, before, strict=True):
-            node.grad = grad
+def one_number(y: Any) -> Any:
+    """What f returned, as a node."""
+    root: Any = y if isinstance(y, Node) else Value.lift(y)
+    if np.size(root.data) != 1:
+        raise ValueError(f"f returns one number, got {shown(root)}; take its .sum() or .mean()")
+    return root
 
 
 class Slope(NamedTuple):
@@ -83,6 +85,54 @@ class Slope(NamedTuple):
             return analytic != self.value
         size = abs(analytic) + abs(self.value)
         return not abs(analytic - self.value) <= tolerance * size + 10.0 * self.error
+
+
+class Entry(NamedTuple):
+    """A number that was moved: an element of a leaf, and both its slopes."""
+
+    name: str
+    x: float
+    backward: float
+    slope: Slope
+
+
+def compared(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
+    """Every element of the nodes among the leaves, with its slopes of the node f()."""
+    entries, nodes = [], [(i, x) for i, x in enumerate(leaves) if isinstance(x, Node)]
+    for (i, leaf), grad in zip(nodes, gradient(f(), [x for _, x in nodes]), strict=True):
+        for place, x in [(place, float(x)) for place, x in np.ndenumerate(leaf.data)]:
+            name = (leaf.label or f"input {i}") + (str(list(place)) if place else "")
+            entries.append(Entry(name, x, float(grad[place]), slope_of(along(f, leaf, place), x)))
+    return entries
+
+
+def along(f: Callable[[], Any], leaf: Any, place: tuple[int, ...]) -> Callable[[float], float]:
+    """f() as a function of one element of a leaf, which is left as it was."""
+
+    def moved(x: float) -> float:
+        before, data = leaf.data, np.array(leaf.data)
+        data[place] = x
+        leaf.data = data
+        try:
+            return np.asarray(f().data).item()
+        finally:
+            leaf.data = before
+
+    return moved
+
+
+def gradient(root: Any, leaves: Sequence[Any]) -> list[np.ndarray]:
+    """d root / d leaf for each, by backward; every gradient is left as it was."""
+    touched = [*topological(root), *leaves]
+    before = [node.grad for node in touched]
+    try:
+        for node in touched:
+            node.grad = 0.0
+        root.backward()
+        return [np.asarray(leaf.grad) for leaf in leaves]
+    finally:
+        for node, grad in zip(touched, before, strict=True):
+            node.grad = grad
 
 
 def slope_of(f: Callable[[float], float], x: float) -> Slope:
@@ -118,48 +168,33 @@ def derivative(f: Callable[[float], float], x: float) -> float:
     return slope_of(f, x).value
 
 
-def relative_error(a: Sequence[float], n: Sequence[float]) -> float:
+def relative_error(entries: Sequence[Entry]) -> float:
     """||a - n|| / (||a|| + ||n||), and 0 where both are 0."""
-    difference = math.hypot(*[x - y for x, y in zip(a, n, strict=True)])
+    a, n = [x.backward for x in entries], [x.slope.value for x in entries]
     size = math.hypot(*a) + math.hypot(*n)
-    return difference / size if size else difference
+    return math.hypot(*[x - y for x, y in zip(a, n, strict=True)]) / (size or 1.0)
 
 
-def report(
-    root: Value,
-    leaves: Sequence[Value],
-    analytic: Sequence[float],
-    slopes: Sequence[Slope],
-    error: float,
-    tolerance: float,
-) -> str:
-    lines = [f"relative error {error:.2g}, above {tolerance:.2g}:"]
-    for i, (leaf, grad, slope) in enumerate(zip(leaves, analytic, slopes, strict=True)):
-        if slope.parts_from(grad, tolerance):
-            lines.append(
-                f"  {leaf.label or f'input {i}'} = {leaf.data:.6g}: "
-                f"backward {grad:.10g}, numerical {slope.value:.10g}"
-            )
-    return "\n".join([*lines, *suspects(root, tolerance)])
-
-
-def suspects(root: Value, tolerance: float) -> list[str]:
-    """A line for each operation under `root` whose local derivative is not its formula's slope."""
+def suspects(root: Any, tolerance: float) -> list[str]:
+    """A line for each operation under `root` that, checked alone, is not its formula's slope."""
     found = {}
     for node in topological(root):
-        data = [each.data for each in node.inputs]
-        for i, local in enumerate(node.locals):
-            if local is None:
-                continue
+        if all(x.constant for x in node.inputs):
+            continue
+        leaf: Any = Array if isinstance(node, Array) else Value
+        args = [x.data if x.constant else leaf(x.data) for x in node.inputs]
 
-            def formula(x: float, i: int = i, op: Any = node.op, data: Any = data) -> float:
-                return float(op.forward(*op.group([*data[:i], x, *data[i + 1 :]])))
+        def alone(op: Any = node.op, args: Any = args) -> Any:
+            out = op(*op.group(args))
+            if isinstance(op, ArrayOp):  # weighted, as the sum of some, such as softmax, is flat
+                out = out * np.cos(np.arange(out.size)).reshape(out.shape)
+            return out.sum() if isinstance(out, Array) else out
 
-            slope = slope_of(formula, data[i])
-            if not math.isnan(slope.value) and slope.parts_from(local, max(tolerance, 1e-6)):
-                found[node.op.name, i] = (
-                    f"  the row {node.op.name!r} looks wrong, or has a kink: at {data} its "
-                    f"derivative for input {i} is {local:.10g}, its formula's slope "
-                    f"{slope.value:.10g}"
+        at = [np.shape(x.data) or x.data for x in node.inputs]
+        for name, _, backward, slope in compared(alone, args):
+            if not math.isnan(slope.value) and slope.parts_from(backward, tolerance):
+                found[node.op.name, name.partition("[")[0]] = (
+                    f"  the row {node.op.name!r} looks wrong, or has a kink: at {at} its slope "
+                    f"for {name} is {backward:.10g}, that of its formula {slope.value:.10g}"
                 )
     return list(found.values())

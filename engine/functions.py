@@ -5,7 +5,7 @@ Those that mean something for Arrays take them too.
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from operator import add
+from operator import add, index
 from typing import Any
 
 from engine.array import Array
@@ -131,12 +131,15 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
-    """Arrays joined along an axis they have; ValueError where the others differ, or for none.
+    """Arrays joined along an axis they have; ValueError where other axes differ, or for none.
 
     >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
     Array([1., 2., 3.])
     """
-    return Array.apply(CONCATENATE, *xs, axis=axis)
+    xs = tuple(xs)
+    if not xs:
+        raise ValueError("concatenate takes at least one Array, got none")
+    return Array.apply(CONCATENATE, *xs, axis=index(axis))
 
 
 def has_arrays(args: Iterable[Any]) -> bool:

@@ -31,16 +31,13 @@ def space(dtype: np.dtype) -> dict[str, Any]:
 
     bits = np.dtype(f"i{dtype.itemsize}")
 
-    def own(x: Any) -> Any:
-        return dtype.type(x) if type(x) is float else x
-
     def where(condition: Any, x: Any, y: Any) -> Any:
-        x, y = own(x), own(y)
-        if np.size(condition) < 4096:
+        x, y = np.asarray(x, dtype), np.asarray(y, dtype)
+        if getattr(condition, "size", 1) < 4096:
             return np.where(condition, x, y)
         # np.where branches at each element and guesses half of them wrong; bits need no branch.
-        chosen = np.not_equal(condition, 0).astype(bits)
-        np.negative(chosen, out=chosen)  # all bits set where the condition holds
+        holds = condition if condition.dtype == bool else condition != 0
+        chosen = np.negative(holds.view(np.int8)).astype(bits)  # all bits set where it holds
         x, y = x.view(bits), y.view(bits)
         return (((x ^ y) & chosen) ^ y).view(dtype)
 

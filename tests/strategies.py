@@ -1,4 +1,4 @@
-"""What tests draw: floats of every kind, and programs, which are random expression graphs."""
+"""What tests draw: floats of every kind, arrays, and programs: random expression graphs."""
 
 import math
 import operator
@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from engine import Value, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.ops import ELEMENTWISE, TABLE
@@ -17,6 +20,60 @@ SPECIAL = [0.0, -0.0, 5e-324, -2.2e-308, 1.0, -1.0, 710.0, 1e200, -1.7e308, inf,
 wide = st.floats(allow_nan=False, allow_infinity=False)
 any_float = st.one_of(st.sampled_from(SPECIAL), st.floats())
 mild = st.floats(-3.0, 3.0).map(lambda x: round(x, 3))
+
+# For tests that are run for every row of a table: a quarter of the examples each.
+fewer = settings(max_examples=max(1, settings.default.max_examples // 4))
+
+# ------------------------------------------------------------------------------------------ arrays
+
+DTYPES = [np.float64, np.float32]
+dtypes = st.sampled_from(DTYPES)
+
+
+def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 1) -> st.SearchStrategy[Any]:
+    """Small shapes, axes of length 1 among them; of length 0 with `min_side=0`."""
+    return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=3)
+
+
+def broadcastable(n: int, min_side: int = 0) -> st.SearchStrategy[Any]:
+    """n shapes that broadcast together: `.input_shapes`, `.result_shape`."""
+    return hnp.mutually_broadcastable_shapes(
+        num_shapes=n, max_dims=3, min_side=min_side, max_side=3
+    )
+
+
+def arrays(
+    shape: Any,
+    dtype: Any = np.float64,
+    numbers: st.SearchStrategy[float] = mild,
+    unique: bool = False,
+) -> st.SearchStrategy[np.ndarray]:
+    """Arrays of one shape; what is drawn is rounded to the dtype."""
+    found = hnp.arrays(np.float64, shape, elements=numbers, unique=unique)
+    return found.map(lambda x: x.astype(dtype))
+
+
+def axes(ndim: int, several: bool = True) -> st.SearchStrategy[Any]:
+    """An axis, counted from either end; with `several` also a tuple of them, or None for all."""
+    one = st.integers(-ndim, ndim - 1) if ndim else st.nothing()
+    return st.none() | one | hnp.valid_tuple_axes(ndim) if several else one
+
+
+def indices(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
+    """What NumPy takes in brackets: numbers, slices, masks, arrays of places, some repeated."""
+    found = [hnp.basic_indices(shape, allow_newaxis=True)]
+    if shape and 0 not in shape:
+        found += [
+            hnp.integer_array_indices(shape, result_shape=shapes(0, 2)),
+            hnp.arrays(bool, shape),
+            hnp.arrays(bool, shape[:1]),
+            st.lists(st.integers(-shape[0], shape[0] - 1), min_size=1, max_size=4),
+            st.tuples(hnp.arrays(np.intp, 3, elements=st.integers(0, shape[0] - 1)), st.just(...)),
+        ]
+    return st.one_of(found)
+
+
+# ---------------------------------------------------------------------------------------- programs
 
 
 class Program(NamedTuple):

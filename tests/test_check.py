@@ -2,17 +2,21 @@
 
 import math
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from engine import (
+    Array,
+    ArrayOp,
     GradientMismatch,
     ManyOp,
     Op,
     Value,
     check_gradients,
+    concatenate,
     dot,
     logsumexp,
     maximum,
@@ -20,8 +24,11 @@ from engine import (
     total,
     where,
 )
+from engine.array_ops import CROSS_ENTROPY, LINEAR, one_hot
 from engine.check import CHAPTERS_TOLERANCE, derivative
 from engine.ops import ELEMENTWISE
+from nn import vector
+from nn.losses import cross_entropy, mse
 from strategies import nan, programs
 
 of_x = lambda f: lambda out, x: f(x)
@@ -211,6 +218,149 @@ def test_a_row_of_the_table_would_be_caught(name):
         )
 
 
+# ----------------------------------------------------------------------------------------- Arrays
+
+A, B = np.array([[0.5, -1.5, 2.0], [1.25, 0.75, -0.5]]), np.array([0.25, -2.0, 1.5])
+
+RIGHT_ARRAYS = [
+    (lambda x: (x * x).sum(), [A]),
+    (lambda x, y: (x @ y).tanh().mean() + x.max() * y.min(), [A, B]),
+    (lambda x, y, c: ((x + c) * y).softmax()[:, 1].sum(), [A, B, 3]),
+    (lambda x: x.logsumexp(axis=0).mean() + x.T.reshape(-1)[[0, 0, 5]].sum(), [A]),
+    (lambda x, y: (concatenate([x, x * y], axis=1) ** 2).sum(), [A, B]),
+    (lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([2, 0]), 3)).sum(), [A]),
+    (lambda x, w: LINEAR(x, w, B[:2]).sigmoid().mean(axis=0).sum(), [A, A]),
+    (lambda x: x.sum().reshape(1, 1), [A]),
+    (lambda x: 5.0, [A]),
+    (lambda x, y: y.exp().sum(), [A, B]),
+    (lambda x: x, [np.array(3.0)]),
+    (lambda x: x.sum(), [np.zeros((0, 3))]),
+    (lambda x, y: (x * y).sum(), [A.astype(int), 2]),
+]
+
+
+@pytest.mark.parametrize(("f", "at"), RIGHT_ARRAYS)
+def test_right_gradients_of_arrays_pass(f, at):
+    """Given as arrays, numbers among them, and as nodes."""
+    assert check_gradients(f, at) < 1e-7
+    leaves = [Array(x) for x in at]
+    assert check_gradients(lambda: f(*leaves), leaves) < 1e-7
+    assert check_gradients(lambda: f(*leaves), leaves[0]) < 1e-7
+    assert all(not leaf.grad.any() for leaf in leaves)
+
+
+def test_a_network_of_arrays_passes():
+    """Its parameters, as a user checks a model."""
+    model = vector.MLP(3, [4, 2], "tanh", rng=0, dtype=np.float64)
+    check_gradients(lambda: cross_entropy(model(A), [1, 0]), model.parameters())
+    x = Array(A)
+    check_gradients(lambda: mse(model(x), A[:, :2]), [x, *model.parameters()])
+
+
+SQUARE = Op("square", lambda x: x * x, lambda out, x: 3 * x)
+TIMES = Op("times", lambda x, y: x * y, lambda out, x, y: y, lambda out, x, y: y)
+TURNED = ArrayOp("turned", lambda x: x @ x.T, lambda g, out, x: g @ x)
+SPREAD = ArrayOp(
+    "spread",
+    lambda x, axis=0: x.sum(axis=axis),
+    lambda g, out, x, axis=0: x * 0 + (g if axis == 0 else g[:, None]) * 1.5,
+)
+FLAT = ArrayOp("shares", lambda x: np.exp(x) / np.exp(x).sum(), lambda g, out, x: g * out)  # fmt: skip
+
+WRONG_ARRAYS = {
+    "square": (lambda x: SQUARE(x).sum(), [A]),
+    "times": (lambda x, y: TIMES(x, y).sum(), [A, B]),
+    "turned": (lambda x: TURNED(x).tanh().sum(), [A]),
+    "spread": (lambda x: SPREAD(x, axis=1).exp().sum(), [A]),
+    "shares": (lambda x: (FLAT(x) * B).sum(), [B]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_a_wrong_row_on_arrays_is_caught_by_name(name):
+    """Local derivatives and pullbacks; among right rows, which are not blamed."""
+    wrong, at = WRONG_ARRAYS[name]
+
+    def f(*xs):
+        right = (xs[0].softmax() * xs[0].T.reshape(xs[0].shape)).sigmoid().max()
+        return wrong(*xs) + right
+
+    with pytest.raises(GradientMismatch, match=f"the row '{name}' looks wrong") as caught:
+        check_gradients(f, at)
+    assert str(caught.value).count("looks wrong") == 1
+
+
+def test_the_report_names_leaf_index_and_both_slopes():
+    """A line for each element that parts; no axis, no index."""
+    W, b, c = Array(A, "W"), Array(B), Array(2.0, "c")
+    with pytest.raises(GradientMismatch) as caught:
+        check_gradients(
+            lambda: SQUARE(W[1, 2]) + b.sum() + SQUARE(c) + (W[0] * B[1]).sum(), [W, b, c]
+        )
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("relative error 0.")
+    assert lines[1:3] == [
+        "  W[1, 2] = -0.5: backward -1.5, numerical -1",
+        "  c = 2: backward 6, numerical 4",
+    ]
+    assert all("the row 'square' looks wrong" in line for line in lines[3:])
+    with pytest.raises(GradientMismatch, match=r"input 1\[2\] = 1.5: backward 4.5, numerical 3"):
+        check_gradients(lambda x, y: SQUARE(y).sum() + x.sum(), [A, B])
+
+
+def test_a_lost_gradient_of_an_array_is_caught_without_blame():
+    with pytest.raises(GradientMismatch) as caught:
+        check_gradients(lambda x: (x * x.data).sum(), [A])
+    assert "input 0[0, 1] = -1.5: backward -1.5, numerical -3" in str(caught.value)
+    assert "looks wrong" not in str(caught.value)
+
+
+def test_the_report_of_a_large_layer_is_short():
+    with pytest.raises(GradientMismatch, match="slopes that part: 25") as caught:
+        check_gradients(lambda x: SQUARE(x).sum(), [np.ones((5, 5))])
+    assert len(str(caught.value).splitlines()) == 1 + 20 + 1
+
+
+def test_arrays_as_at_are_left_as_they_were():
+    """Data, the very array, and gradients; after a mismatch and an error in the function too."""
+    W, b = Array(A, "W"), Array(B)
+    W.grad, b.grad = 7.0, 8.0
+    data, grad = W.data, W.grad
+    calls = iter(range(9))  # the tenth is an error
+    for f, error in [
+        (lambda: (W @ b).tanh().sum(), None),
+        (lambda: SQUARE(W).sum(), GradientMismatch),
+        (lambda: W.sum() + next(calls), StopIteration),
+    ]:
+        with pytest.raises(error) if error else nullcontext():
+            check_gradients(f, [W, b])
+        assert W.data is data
+        assert (W.data == A).all()
+        assert (b.data == B).all()
+        assert W.grad is grad
+        assert (W.grad == 7.0).all()
+        assert (b.grad == 8.0).all()
+
+
+def test_float32_is_refused():
+    """Its differences have no digits to compare."""
+    coarse = Array(np.float32(A), "W")
+    with pytest.raises(
+        TypeError, match=r"slopes need the digits of float64, got W of shape \(2, 3\)"
+    ):
+        check_gradients(lambda: coarse.sum(), [coarse])
+    with pytest.raises(TypeError, match=r"float64, got an array of shape \(3,\) and dtype float32"):
+        check_gradients(lambda x, y: x.sum(), [A, np.float32(B)])
+
+
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: x.sum(axis=0), lambda x: x[:0]])
+def test_a_function_of_several_numbers_is_refused(f):
+    with pytest.raises(
+        ValueError, match=r"f returns one number, got an array of shape .*take its \.sum"
+    ):
+        check_gradients(f, [A])
+
+
 # ------------------------------------------------------------------------------ what it leaves be
 
 
@@ -264,11 +414,11 @@ def test_the_same_value_twice():
 
 
 def test_nothing_to_check_at():
-    with pytest.raises(ValueError, match="at least one number or Value"):
+    with pytest.raises(ValueError, match="at least one number or node"):
         check_gradients(lambda: Value(1.0), [])
 
 
-@pytest.mark.parametrize("at", [[Value(1.0), 2.0], [2.0, Value(1.0)]])
+@pytest.mark.parametrize("at", [[Value(1.0), 2.0], [2.0, Value(1.0)], [Array(A), A], [A, Array(A)]])
 def test_numbers_and_values_are_not_mixed(at):
     with pytest.raises(TypeError, match="number"):
         check_gradients(lambda *xs: total(at), at)

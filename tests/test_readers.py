@@ -9,18 +9,12 @@ from hypothesis import strategies as st
 
 from engine import Value, floats, softmax, topological
 from engine.check import derivative
+from engine.ndarrays import over_arrays
 from engine.ops import DIV, ELEMENTWISE, POW, TABLE, flat
 from engine.readers import over
+from strategies import DTYPES
 
 # ---------------------------------------------------------------------------------- arithmetics
-
-ARRAYS = {
-    **{name: getattr(np, name) for name in floats.__all__ if hasattr(np, name)},
-    **{f"a{f}": getattr(np, f"arc{f}") for f in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]},
-    "atan2": np.arctan2,
-    "erf": np.vectorize(math.erf),
-    "erfc": np.vectorize(math.erfc),
-}
 
 NODES = {
     **ELEMENTWISE,
@@ -87,7 +81,7 @@ def test_arrays_give_what_floats_give(op, data):
     number = st.floats(-50.0, 50.0)
     xs = data.draw(st.tuples(*[st.lists(number, min_size=3, max_size=3) for _ in op.partials]))
     arrays = [np.array(x) for x in xs]
-    row = over(op, ARRAYS)
+    row = over_arrays(op, np.dtype(np.float64))
     with np.errstate(all="ignore"):
         out = row.forward(*arrays)
         slopes = row.locals(out, *arrays)
@@ -100,11 +94,15 @@ def test_arrays_give_what_floats_give(op, data):
 
 
 @rows
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_arrays_keep_their_dtype(op, dtype):
-    arrays = [np.array([x, x], dtype) for x in point(op)]
-    space = {**ARRAYS, "erf": np.tanh, "erfc": np.tanh}  # NumPy has none; any of one dtype will do
-    assert over(op, space).forward(*arrays).dtype == dtype
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (2,), (5000,)])
+def test_arrays_keep_their_dtype(op, dtype, shape):
+    """Results and slopes, however large; a slope that is one number for all stays a plain float."""
+    arrays, row = [np.full(shape, x, dtype) for x in point(op)], over_arrays(op, np.dtype(dtype))
+    out = row.forward(*arrays)
+    assert (out.dtype, out.shape) == (dtype, shape)
+    for slope in row.locals(out, *arrays):
+        assert type(slope) is float or slope.dtype == dtype
 
 
 @rows

@@ -1,0 +1,68 @@
+"""What an Array takes: real numbers, of one dtype, of shapes that fit; errors that name them."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from engine.array_ops import described
+from engine.node import Node
+from engine.ops import Op
+from engine.value import number
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def numbers(x: Any, dtype: Any = None) -> np.ndarray:
+    """`x` as an array of that dtype, by default its own if it is float32, else float64.
+
+    TypeError that says what to do for what is not real numbers.
+    """
+    if type(x) is np.ndarray and x.dtype in DTYPES and dtype in (None, x.dtype):
+        return x
+    if isinstance(x, Node):
+        raise TypeError(
+            f"{x!r} is a node already: take its .data for numbers; Values and Arrays do not mix"
+        )
+    try:
+        found = np.asarray(x)
+    except ValueError:  # lists of unequal lengths
+        found = np.array(None)
+    if found.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
+        found = np.asarray(number(x))
+    if found.dtype.kind not in "fiub":
+        if isinstance(x, Sequence) and any(isinstance(each, Node) for each in x):
+            raise TypeError("an Array holds numbers, got a list of nodes; concatenate joins Arrays")
+        raise TypeError(
+            "an Array holds real numbers, in lists of equal lengths, "
+            f"got {type(x).__name__} of {found.dtype}"
+        )
+    own = np.float32 if found.dtype.type is np.float32 else np.float64
+    with np.errstate(all="ignore"):
+        return found.astype(dtype or own, copy=False)
+
+
+def dtype_of(op: Op, inputs: Sequence[Any]) -> np.dtype:
+    """What an operation computes in: the dtype its Arrays share; TypeError where they differ."""
+    first = inputs[0]._data.dtype
+    if all(x._data.dtype is first for x in inputs):
+        return first
+    found = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
+    if len(found) > 1 and not all(x.constant for x in inputs):
+        mixed = " and ".join(map(shown, inputs))
+        raise TypeError(f"{op.name} takes Arrays of one dtype, got {mixed}; convert with .astype()")
+    return max(found, key=lambda dtype: dtype.itemsize)
+
+
+def shown(x: Any) -> str:
+    """An Array in an error's words."""
+    return f"{'an array' if x.label is None else x.label} of shape {x.shape} and dtype {x.dtype}"
+
+
+def mismatch(op: Op, inputs: Sequence[Any], settings: dict[str, Any], problem: Exception) -> str:
+    """Why an operation does not take these shapes."""
+    shapes = " and ".join(str(x.shape) for x in inputs)
+    noun = "shapes" if len(inputs) > 1 else "shape"
+    given = "".join(f", {name}={described(x)}" for name, x in settings.items())
+    return f"{op.name} does not take {noun} {shapes}{given}: {problem}"

@@ -1,0 +1,184 @@
+"""Reductions at their edges: ties, nan, infinities, nothing; softmax and its kin to the last digit."""
+
+import math
+import re
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mpf
+
+from engine import Array, Value, logsumexp, softmax
+from engine.array_ops import CROSS_ENTROPY, one_hot
+from engine.ops import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
+from reference import ulps
+from strategies import (
+    DTYPES,
+    arrays,
+    axes,
+    fewer,
+    inf,
+    nan,
+    shapes,
+)
+
+# ---------------------------------------------------------------------------------- ties and nan
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+@given(data=st.data())
+def test_ties_share_equally(name, data):
+    """The gradient of a slice goes in equal parts to its largest, and nowhere else."""
+    shape = data.draw(shapes(), label="shape")
+    x = data.draw(
+        arrays(shape, numbers=st.sampled_from([-1.0, 0.0, -0.0, 1.0, inf, -inf])), label="x"
+    )
+    axis = data.draw(axes(len(shape)), label="axis")
+    node = Array(x)
+    out = getattr(node, name)(axis=axis)
+    C = data.draw(arrays(out.shape), label="C")
+    (out * C).sum().backward()
+    extreme = getattr(x, name)(axis=axis, keepdims=True)
+    is_extreme = x == extreme
+    want = C.reshape(extreme.shape) * is_extreme / is_extreme.sum(axis=axis, keepdims=True)
+    np.testing.assert_allclose(node.grad, want, rtol=4e-16, atol=0)
+
+
+REDUCTIONS = {
+    name: lambda x, name=name: getattr(x, name)(axis=-1)
+    for name in ("sum", "mean", "max", "min", "logsumexp", "softmax")
+} | {"cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([1, 0]), 3))}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("place", range(3))
+def test_nan_goes_through_and_stays_in_its_row(name, place):
+    """A sample of nan makes nan of its own results and gradients, and of no other sample's."""
+    x, clean = Array(np.arange(6.0).reshape(2, 3)), Array(np.arange(6.0).reshape(2, 3))
+    x.data[0, place] = nan
+    out, well = REDUCTIONS[name](x), REDUCTIONS[name](clean)
+    (out * out).sum().backward()
+    (well * well).sum().backward()
+    assert np.isnan(out.data[0]).all()
+    assert np.isnan(x.grad[0]).all()
+    np.testing.assert_array_equal(out.data[1], well.data[1])
+    np.testing.assert_array_equal(x.grad[1], clean.grad[1])
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
+def test_reductions_of_nothing(shape):
+    """A sum of nothing is 0, a mean nan, silently; there is no largest."""
+    x, axis = Array(np.zeros(shape)), shape.index(0)
+    total, mean = x.sum(axis), x.mean(axis)
+    assert (total.data == 0).all()
+    assert np.isnan(mean.data).all()
+    (total.sum() + mean.sum()).backward()
+    assert x.grad.shape == shape
+    for name in ("max", "min", "logsumexp", "softmax"):
+        with pytest.raises(
+            ValueError, match=rf"{name} does not take shape {re.escape(str(shape))}"
+        ):
+            getattr(x, name)(axis=axis)
+
+
+def test_a_single_number_has_a_last_axis():
+    """As in NumPy: an array of no axes is reduced over axis 0 or -1, to itself."""
+    for name in ("sum", "mean", "max", "min", "softmax"):
+        for axis in (0, -1):
+            x = Array(3.0)
+            y = getattr(x, name)(axis=axis)
+            y.backward()
+            assert (y.shape, x.grad) == ((), 0.0 if name == "softmax" else 1.0)
+
+
+# ------------------------------------------------------------- logsumexp, softmax, cross-entropy
+
+extreme = st.sampled_from([inf, -inf, nan, 0.0, 1.0, 40.0, -1e3, 1e308, -1e308])
+
+
+@given(data=st.data())
+def test_shares_at_the_ends_are_those_of_values(data):
+    """Infinite logits, masked classes and nan among them: the scalar engine's answers."""
+    zs = data.draw(st.lists(extreme, min_size=1, max_size=4), label="logits")
+    label = data.draw(st.integers(0, len(zs) - 1), label="label")
+
+    def compared(array, scalar):
+        x, vs = Array(np.array([zs])), [Value(z) for z in zs]
+        out, want = array(x), scalar(vs)
+        out.sum().backward()
+        want.backward()
+        for got, expected in [(out.sum().data, want.data), (x.grad, [[v.grad for v in vs]])]:
+            np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-300)
+
+    compared(lambda x: x.logsumexp(), logsumexp)
+    compared(
+        lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([label]), len(zs))),
+        lambda vs: SCALAR_CROSS_ENTROPY(vs[label], (*vs[:label], *vs[label + 1 :])),
+    )
+    compared(lambda x: x.softmax()[:, label], lambda vs: softmax(vs)[label])
+
+
+logits = arrays((2, 4), numbers=st.floats(-700.0, 700.0))
+
+
+@fewer
+@given(logits)
+def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
+    """Against mpmath, in the bounds of `test_functions`: those of the scalar row."""
+    node = Array(x)
+    out = node.logsumexp()
+    out.sum().backward()
+    with mpmath.workprec(200):
+        for i, row in enumerate(x.tolist()):
+            exps = [mpmath.exp(mpf(z)) for z in row]
+            error = abs(mpf(out.data[i]) - mpmath.log(sum(exps)))
+            assert error <= 4 * math.ulp(max(1.0, *map(abs, row)))
+            for j, z in enumerate(row):
+                assert ulps(node.grad[i, j], exps[j] / sum(exps)) <= 10 + max(row) - z
+
+
+@fewer
+@given(logits, arrays((2,), numbers=st.integers(0, 3).map(float)))
+def test_cross_entropy_and_its_gradient_are_right_to_the_last_places(x, labels):
+    """-log of the label's share, and predicted minus target, which does not cancel: against mpmath.
+
+    The loss is the sum of a difference of logits and log1p of a sum of shares, whose exponents, up
+    to 1400, are rounded; the shares of classes far below the label's likewise.
+    """
+    labels, node = labels.astype(int), Array(x)
+    out = CROSS_ENTROPY(node, Y=one_hot(labels, 4))
+    out.sum().backward()
+    with mpmath.workprec(2400):
+        for i, row in enumerate(x.tolist()):
+            label, span = labels[i], 2 * (max(row) - min(row))
+            shares = [mpmath.exp(mpf(z)) for z in row]
+            shares = [e / sum(shares) for e in shares]
+            others = [p for j, p in enumerate(shares) if j != label]
+            assert ulps(out.data[i], mpmath.log1p(sum(others) / shares[label])) <= 10 + span
+            for j, p in enumerate(shares):
+                want = -sum(others) if j == label else p
+                assert ulps(node.grad[i, j], want) <= 20 + span
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e7, 1e17])
+def test_cross_entropy_is_not_moved_by_a_common_offset(offset, dtype):
+    x = Array(np.full((1, 2), offset, dtype))
+    loss = CROSS_ENTROPY(x, Y=one_hot(np.array([0]), 2))
+    loss.sum().backward()
+    assert loss.data == dtype(math.log(2))
+    assert x.grad.tolist() == [[-0.5, 0.5]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("margin", [1.0, 30.0, 80.0])
+def test_cross_entropy_of_a_sure_answer_keeps_its_digits(margin, dtype):
+    x = Array(np.array([[margin, 0.0]], dtype))
+    loss = CROSS_ENTROPY(x, Y=one_hot(np.array([0]), 2))
+    loss.sum().backward()
+    small = math.exp(-margin)  # 1 + small is 1 from a margin of 37 on
+    close = lambda want: pytest.approx(want, rel=float(8 * np.finfo(dtype).eps), abs=0)
+    assert loss.data[0] == close(math.log1p(small))
+    assert x.grad[0].tolist() == close([-small / (1 + small), small / (1 + small)])
