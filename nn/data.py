@@ -1,4 +1,4 @@
-"""Toy data in the plane, mini-batches, and a part held out for validation.
+"""Toy data in the plane, MNIST, mini-batches, and a part held out for validation.
 
 The toys return `(X, y)`: `X` float64 of shape `(n, 2)`, `y` int labels 0, 1, ... of shape `(n,)`,
 each class as often as the next or once more, the samples shuffled. `noise` is the standard
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from nn import idx
 from nn.arguments import whole, within
 from nn.init import generator
 
@@ -100,6 +101,36 @@ def scattered(
     return X[order], y[order]
 
 
+def mnist(folder: Any = None, *, classes: int = 10) -> tuple[Samples, Samples]:
+    """Handwritten digits: `(X, y)` to train on, `(X, y)` to test with (LeCun et al. 1998).
+
+    `X` float32 of shape `(n, pixels)`, row by row, black 0 and white 1; `y` int64 of shape `(n,)`,
+    in 0 .. classes - 1. Without a folder, the 60,000 and 10,000 images of 28 x 28 pixels that come
+    with this package; with one, its four files of the same names: Fashion-MNIST, EMNIST, your own.
+
+    FileNotFoundError that lists the names looked for; ValueError that names the file for one that
+    is not what it should be, and for images to test with of another size.
+
+    >>> (X, y), (X_test, y_test) = mnist()
+    >>> X.shape, X_test.shape, y[:5]
+    ((60000, 784), (10000, 784), array([5, 0, 4, 1, 9]))
+    """
+    folder = idx.MNIST if folder is None else folder
+    train, test = (idx.labelled(folder, part, classes) for part in ("train", "t10k"))
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise ValueError(
+            f"{folder}: images to train on of {train[0].shape[1:]} pixels, to test with of "
+            f"{test[0].shape[1:]}; take both from the same data set"
+        )
+    return flattened(*train), flattened(*test)
+
+
+def flattened(images: np.ndarray, labels: np.ndarray) -> Samples:
+    """Each image as a row of numbers in [0, 1]."""
+    X = np.divide(images, 255, dtype=np.float32)
+    return X.reshape(len(X), -1), labels.astype(np.int64)
+
+
 def batches(
     X: Any, y: Any, size: int | None = None, shuffle: bool = True, rng: Any = None
 ) -> Iterator[Samples]:
@@ -150,6 +181,9 @@ def split(X: Any, y: Any, fraction: float, rng: Any = None) -> tuple[Samples, Sa
 def paired(X: Any, y: Any) -> Samples:
     """X and y as arrays; ValueError unless there is one target per sample, and a sample."""
     X, y = np.asarray(X), np.asarray(y)
+    for name, array in (("X", X), ("y", y)):
+        if not array.ndim:
+            raise TypeError(f"{name} holds an entry for each sample, got {array.item()!r}")
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} samples, y has {len(y)} targets; each takes one")
     if len(X) == 0:
