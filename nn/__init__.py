@@ -8,7 +8,9 @@
 17
 """
 
-from nn import data, init, losses, optim, schedules, vector
+from nn import augment, data, init, losses, optim, schedules, vector
+from nn.archive import CheckpointError
+from nn.checkpoint import Checkpoint, load, save
 from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module
 from nn.scalar import MLP, Layer, Neuron
@@ -16,17 +18,22 @@ from nn.train import Record, fit
 
 __all__ = [
     "MLP",
+    "Checkpoint",
+    "CheckpointError",
     "Layer",
     "Module",
     "Neuron",
     "Record",
     "accuracy",
+    "augment",
     "confusion_matrix",
     "data",
     "fit",
     "init",
+    "load",
     "losses",
     "optim",
+    "save",
     "schedules",
     "vector",
 ]

@@ -29,6 +29,13 @@ def whole(name: str, x: Any, least: int = 1) -> int:
     raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
 
 
+def function(name: str, f: Any, example: str) -> Any:
+    """`f`, a function or None; TypeError that shows an example for anything else."""
+    if f is None or callable(f):
+        return f
+    raise TypeError(f"{name} is a function such as {example}, got {f!r}")
+
+
 def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
     """The entry of that name; ValueError that lists the known ones for any other."""
     if isinstance(name, str) and name in table:

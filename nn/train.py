@@ -10,18 +10,20 @@
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.functions import has_arrays
 from nn import losses, optim, schedules
-from nn.arguments import lookup, positive, whole
+from nn.arguments import function, lookup, positive, whole
 from nn.data import Samples, batches, paired, split
 from nn.init import generator
 from nn.metrics import accuracy
+from nn.objective import Objective, means
+from nn.resume import Run, dtypes, fingerprint, name_of
 from nn.schedules import Schedule
 
 
@@ -64,6 +66,8 @@ def fit(
     patience: int | None = None,
     clip: float | None = None,
     penalty: Callable[[], Any] | None = None,
+    augment: Callable[[Any, int, np.random.Generator], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     rng: Any = None,
 ) -> Generator[Record, None, None]:
     """Train `model` on samples X and targets y, and yield a `Record` after every epoch.
@@ -71,7 +75,7 @@ def fit(
     A generator: each epoch runs when its record is asked for, and without a loop nothing is
     trained.
 
-    loss        a function (predictions, targets) -> Value, or the name of one in `nn.losses`
+    loss        a function (predictions, targets) -> node, or the name of one in `nn.losses`
     optimizer   one that moves the model's parameters, or the name of one in `nn.optim`
     lr          the learning rate of an optimizer given by name; None takes its default
     schedule    a function step -> learning rate; steps are the optimizer's, one for each mini-batch
@@ -81,42 +85,64 @@ def fit(
     patience    stop after so many epochs without a new lowest validation loss (where there is no
                 validation, without a new lowest loss over the training samples after the epoch)
     clip        the norm above which gradients are clipped
-    penalty     a function () -> Value that is added to the loss, such as
+    penalty     a function () -> node that is added to the loss, such as
                 lambda: 1e-4 * l2_penalty(model.parameters())
-    rng         a seed or a NumPy Generator, for what is held out and the order of the samples
+    augment     a function (X, epoch, rng) -> X that makes an epoch's samples of those to train on
+    checkpoint  a file in which all of this is saved after every epoch; where it is there already,
+                training goes on from it, to the same bits as if it had never stopped
+    rng         a seed or a NumPy Generator, for what is held out, augmentation, and the order
 
     The model is in train() mode for its steps and in eval() mode whenever the caller has it. With
     `patience` it is left with the weights of its best epoch when the generator ends: early, at the
     last epoch, by an error, or when it is closed, which after a `break` happens by itself unless
-    the generator has a name; then call its `.close()`.
+    the generator has a name; then call its `.close()`. Ctrl-C leaves it as it was saved last, where
+    there is a checkpoint.
 
-    ValueError for arguments that make no sense, alone or together; FloatingPointError when the loss
-    or the gradient is not finite any more.
+    A checkpoint knows functions by their names, a schedule by its rates; its random state is what
+    training goes on with, whatever `rng` is.
+
+    ValueError for arguments that make no sense, alone or together, and for a checkpoint of another
+    training; FloatingPointError when the loss or the gradient is not finite any more.
     """
+    if not hasattr(model, "parameters"):
+        raise TypeError(f"fit trains a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     epochs = whole("epochs", epochs)
-    if patience is not None:
-        patience = whole("patience", patience)
+    patience = patience if patience is None else whole("patience", patience)
+    batch_size = batch_size if batch_size is None else whole("batch_size", batch_size)
+    clip = clip if clip is None else positive("clip", clip)
     if isinstance(metric, str):
         metric = lookup("metric", {"accuracy": accuracy}, metric)
-    if penalty is not None and not callable(penalty):
-        raise TypeError(f"penalty is a function such as lambda: 1e-4 * ..., got {penalty!r}")
     if isinstance(schedule, str):
         schedules.named(schedule)  # an unknown name is a ValueError that lists the known ones
-    if schedule is not None and not callable(schedule):
-        raise TypeError(
-            f"schedule is a function such as nn.schedules.cosine(...), got {schedule!r}"
-        )
-    if clip is not None:
-        positive("clip", clip)
-    rng = generator(rng)
+    function("metric", metric, "nn.accuracy")
+    function("schedule", schedule, "nn.schedules.cosine(...)")
+    function("penalty", penalty, "lambda: 1e-4 * ...")
+    function("augment", augment, "lambda X, epoch, rng: ...")
+    rng, loss = generator(rng), losses.named(loss)
     X, y = finite(X, y)
+    mover = optimizer_for(model, optimizer, lr, schedule)
+    run = None
+    if checkpoint is not None:
+        settings = {
+            "model": repr(model), "dtype": dtypes(mover.parameters),
+            "loss": name_of(loss), "optimizer": mover.name, **mover.settings(),
+            "lr": None if schedule else mover.lr, "batch_size": batch_size, "clip": clip,
+            "metric": name_of(metric), "penalty": name_of(penalty), "augment": name_of(augment),
+            "patience": patience, "samples X": fingerprint(X), "targets y": fingerprint(y),
+            "validation": fingerprint(validation),
+        }  # fmt: skip
+        run = Run(checkpoint, model, mover, schedule, rng, settings)
     held_out = None
     if isinstance(validation, tuple | list):
+        if len(validation) != 2:
+            raise ValueError(f"validation is (X, y) or a fraction, got {len(validation)} parts")
         held_out = finite(*validation)
     elif validation is not None:
         (X, y), held_out = split(X, y, validation, rng)
-    objective = Objective(model, losses.named(loss), metric, penalty)
-    mover = optimizer_for(model, optimizer, lr, schedule)
+    objective = Objective(model, loss, metric, penalty)
+    best, done = Best(model), 0
+    if run is not None:
+        done = run.resume(best)
 
     def step(epoch: int, X: np.ndarray, y: np.ndarray) -> tuple[float, float | None, float]:
         """Move the weights once; return the loss, the metric and the gradient's norm before."""
@@ -137,82 +163,39 @@ def fit(
         mover.step()
         return reached, score, norm
 
+    def run_epoch(epoch: int) -> Record:
+        began = time.perf_counter()
+        model.train()
+        seen_X = X if augment is None else augment(X, epoch, rng)
+        parts = batches(seen_X, y, batch_size, rng=rng)
+        seen, score, norm = means([(len(part[0]), *step(epoch, *part)) for part in parts])
+        model.eval()
+        held_loss, held_score = objective.over(held_out, batch_size)
+        if patience is not None:
+            best.see(held_loss if held_out else objective.over((X, y), batch_size)[0])
+        seconds = time.perf_counter() - began
+        return Record(epoch, seen, score, held_loss, held_score, mover.lr, norm, seconds)
+
     def records() -> Generator[Record, None, None]:
-        best = Best(model)
+        epoch = done
         try:
-            for epoch in range(1, epochs + 1):
-                began = time.perf_counter()
-                model.train()
-                parts = batches(X, y, batch_size, rng=rng)
-                seen, score, norm = means([(len(part[0]), *step(epoch, *part)) for part in parts])
-                model.eval()
-                held_loss, held_score = objective.over(held_out, batch_size)
-                if patience is not None:
-                    best.see(held_loss if held_out else objective.over((X, y), batch_size)[0])
-                seconds = time.perf_counter() - began
-                yield Record(epoch, seen, score, held_loss, held_score, mover.lr, norm, seconds)
-                if best.since == patience:
-                    return
+            while epoch < epochs and (patience is None or best.since < patience):
+                epoch += 1
+                record = run_epoch(epoch)
+                if run is not None:
+                    run.save(epoch, record, best)
+                yield record
+        except KeyboardInterrupt:
+            told = "nothing was saved; fit(..., checkpoint='run.ckpt') saves every epoch"
+            if run is not None:
+                told = run.left_off()
+                best.weights = None  # the model stays as it was saved
+            raise KeyboardInterrupt(f"stopped in epoch {epoch}; {told}") from None
         finally:
             model.eval()
             best.restore()
 
     return records()
-
-
-class Objective(NamedTuple):
-    """What training makes small: the loss of a model on some samples, and the penalty."""
-
-    model: Any
-    loss: Callable[[Any, Any], Any]
-    metric: Callable[[Any, Any], float] | None
-    penalty: Callable[[], Any] | None
-
-    def __call__(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, float | None]:
-        """The objective as a node, and the metric."""
-        predictions, targets = apply(self.model, X, y)
-        value = self.loss(predictions, targets)
-        if self.penalty is not None:
-            value = value + self.penalty()
-        if not hasattr(value, "backward"):
-            raise TypeError(f"a loss returns a Value made from the predictions, got {value!r}")
-        return value, None if self.metric is None else self.metric(predictions, targets)
-
-    def over(self, samples: Samples | None, size: int | None) -> list[Any]:
-        """The means over all samples, no more than `size` of them in one graph; None for none."""
-        if samples is None:
-            return [None, None]
-        rows = []
-        for part in batches(*samples, size, shuffle=False):
-            value, score = self(*part)
-            rows.append((len(part[0]), float(value.data), score))
-        return means(rows)
-
-
-def apply(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
-    """The predictions for a batch and its targets, as losses and metrics take them.
-
-    A model with Arrays for parameters is given the batch at once, another one sample at a time.
-    """
-    if has_arrays(model.parameters()):
-        return model(X), y
-    return [model(x) for x in X.tolist()], y.tolist()
-
-
-def means(rows: list[tuple[Any, ...]]) -> list[Any]:
-    """From a row of size and numbers for each batch, the means over the samples; None stays None.
-
-    >>> means([(30, 1.0, None), (10, 5.0, None)])
-    [2.0, None]
-    """
-    sizes, *columns = zip(*rows, strict=True)
-    n = sum(sizes)
-    return [
-        None
-        if None in column
-        else math.fsum(size / n * x for size, x in zip(sizes, column, strict=True))
-        for column in columns
-    ]
 
 
 class Best:

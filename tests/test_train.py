@@ -251,7 +251,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
     ("settings", "error", "says"),
     [
         ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
-        ({"loss": lambda ps, ts: 0.5}, TypeError, r"returns a Value made from .* got 0\.5"),
+        ({"loss": lambda ps, ts: 0.5}, TypeError, r"returns a node made from .* got 0\.5"),
         ({"y": SIGNS[1:]}, ValueError, "X has 30 samples, y has 29 targets"),
         ({"X": [], "y": []}, ValueError, "X has no samples"),
         ({"X": X * np.where(Y == 1, np.nan, 1)[:, None]}, ValueError, r"X holds nan for sample"),

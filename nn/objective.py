@@ -1,0 +1,65 @@
+"""What training makes small: the loss of a model over some samples, and the penalty."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.functions import has_arrays
+from nn.data import Samples, batches
+
+
+class Objective(NamedTuple):
+    """A model, how its predictions are judged, and a penalty on its weights."""
+
+    model: Any
+    loss: Callable[[Any, Any], Any]
+    metric: Callable[[Any, Any], float] | None
+    penalty: Callable[[], Any] | None
+
+    def __call__(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, float | None]:
+        """The objective as a node, and the metric."""
+        predictions, targets = apply(self.model, X, y)
+        value = self.loss(predictions, targets)
+        if self.penalty is not None:
+            value = value + self.penalty()
+        if not hasattr(value, "backward"):
+            raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
+        return value, None if self.metric is None else self.metric(predictions, targets)
+
+    def over(self, samples: Samples | None, size: int | None) -> list[Any]:
+        """The means over all samples, no more than `size` of them in one graph; None for none."""
+        if samples is None:
+            return [None, None]
+        rows = []
+        for part in batches(*samples, size, shuffle=False):
+            value, score = self(*part)
+            rows.append((len(part[0]), float(value.data), score))
+        return means(rows)
+
+
+def apply(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    """The predictions for a batch and its targets, as losses and metrics take them.
+
+    A model with Arrays for parameters is given the batch at once, another one sample at a time.
+    """
+    if has_arrays(model.parameters()):
+        return model(X), y
+    return [model(x) for x in X.tolist()], y.tolist()
+
+
+def means(rows: list[tuple[Any, ...]]) -> list[Any]:
+    """From a row of size and numbers for each batch, the means over the samples; None stays None.
+
+    >>> means([(30, 1.0, None), (10, 5.0, None)])
+    [2.0, None]
+    """
+    sizes, *columns = zip(*rows, strict=True)
+    n = sum(sizes)
+    return [
+        None
+        if None in column
+        else math.fsum(size / n * x for size, x in zip(sizes, column, strict=True))
+        for column in columns
+    ]

@@ -1,0 +1,432 @@
+"""Checkpoints: what a file holds and puts back, what it refuses, and training that was stopped."""
+
+import copy
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nn import MLP, CheckpointError, archive, data, fit, load, optim, save, schedules, vector
+
+ROOT = Path(__file__).parents[1]
+
+
+def network(seed=0):
+    """Every kind of state: weights, running statistics, dropout's generator."""
+    return vector.Sequential(
+        vector.Dense(2, 8, rng=seed),
+        vector.BatchNorm(8),
+        vector.Dropout(0.2, rng=seed),
+        vector.Dense(8, 3, "linear", rng=seed + 1),
+    )
+
+
+MODELS = {"scalar": lambda seed=0: MLP(2, [4, 3], rng=seed), "vector": network}
+models = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+
+
+def same(a, b):
+    """Whether two states, of whatever nesting, have the same bits."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return type(a) is type(b) and (a == b or a != a != b)
+
+
+def state(model, optimizer, rng):
+    generators = [each.bit_generator.state for each in [*model.generators().values(), rng]]
+    return copy.deepcopy([model.state_dict(), optimizer.state_dict(), generators])
+
+
+def trained(make, rule="adamw", seed=0):
+    """A model, its optimizer and a generator, after some steps."""
+    model, rng = make(seed), np.random.default_rng(seed)
+    optimizer = optim.named(rule)(model.parameters())
+    for _ in fit(model, *BLOBS, loss="cross_entropy", epochs=2, optimizer=optimizer, rng=rng):
+        pass
+    return model, optimizer, rng
+
+
+BLOBS = data.blobs(60, rng=0)
+
+
+# -------------------------------------------------------------------------------- save and load
+
+
+@models
+@pytest.mark.parametrize("rule", optim.RULES)
+def test_everything_is_put_back_bit_for_bit(make, rule, tmp_path):
+    model, optimizer, rng = trained(make, rule)
+    kept, schedule = state(model, optimizer, rng), schedules.cosine(0.1, steps=50)
+    save(
+        tmp_path / "a", model, optimizer=optimizer, schedule=schedule, rng=rng, epoch=2,
+        settings={"batch_size": 32}, extra={"note": "two epochs"},
+    )  # fmt: skip
+    other = trained(make, rule, seed=1)
+    assert not same(kept, state(*other))
+    found = load(
+        tmp_path / "a", other[0], optimizer=other[1], rng=other[2],
+        schedule=schedules.cosine(0.1, steps=50),
+    )  # fmt: skip
+    assert same(kept, state(*other))
+    assert found == (2, {"batch_size": 32}, {"note": "two epochs"})
+    assert same(kept, state(model, optimizer, rng))  # saving changes nothing
+
+
+def test_the_file_is_a_copy(tmp_path):
+    """Training that goes on does not reach into what was loaded."""
+    model, optimizer, rng = trained(network)
+    save(tmp_path / "a", model, optimizer=optimizer)
+    load(tmp_path / "a", model, optimizer=optimizer)
+    kept = state(model, optimizer, rng)
+    for p in optimizer.parameters:
+        p.grad = np.ones(p.shape)
+    optimizer.step()
+    load(tmp_path / "a", model, optimizer=optimizer)
+    assert same(kept, state(model, optimizer, rng))
+
+
+def test_the_same_state_gives_the_same_bytes(tmp_path):
+    for name in "ab":
+        model, optimizer, rng = trained(network)
+        save(tmp_path / name, model, optimizer=optimizer, rng=rng)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_without_a_model_it_is_only_read(tmp_path):
+    save(tmp_path / "a", network(), epoch=7)
+    assert load(tmp_path / "a").epoch == 7
+
+
+# ------------------------------------------------------------------------------ what is refused
+
+OTHERS = {
+    "another width": (
+        lambda: vector.Sequential(vector.Dense(3, 8), *network().modules[1:]),
+        "modules.0.weight: shape (8, 3) in the model, (8, 2) in the state",
+    ),
+    "a layer less": (
+        lambda: vector.Sequential(*network().modules[:3]),
+        "modules.3.weight: no such parameter",
+    ),
+    "no dropout": (
+        lambda: vector.Sequential(*[network().modules[i] for i in (0, 1, 3)]),
+        "the model has random generators [], the file ['modules.2.rng']",
+    ),
+    "scalars": (lambda: MLP(2, [8, 3]), "the model has random generators []"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), OTHERS.values(), ids=OTHERS)
+def test_another_model_is_refused_and_left_alone(make, message, tmp_path):
+    save(tmp_path / "run", network())
+    model = make()
+    before = model.state_dict()
+    with pytest.raises(CheckpointError) as refused:
+        load(tmp_path / "run", model)
+    assert message in str(refused.value)
+    assert str(tmp_path / "run") in str(refused.value)
+    assert same(before, model.state_dict())
+
+
+REFUSALS = [
+    (lambda m, o, r: {"optimizer": optim.SGD(m.parameters())}, "AdamW over 6 parameters, this is"),
+    (lambda m, o, r: {"optimizer": optim.AdamW(m.parameters()[:3])}, "over 3; build the optimizer"),
+    (lambda m, o, r: {"schedule": schedules.cosine(0.1, 51)}, "another schedule; pass the one"),
+    (
+        lambda m, o, r: {"rng": np.random.Generator(np.random.MT19937(0))},
+        "PCG64, the generator a MT",
+    ),
+    (lambda m, o, r: {"settings": {"batch_size": 64}}, "batch_size=32, not 64"),
+    (lambda m, o, r: {"settings": {"clip": 1.0}}, "clip=None, not 1.0"),
+]
+
+
+@pytest.mark.parametrize(("others", "message"), REFUSALS)
+def test_what_does_not_fit_is_refused_and_everything_left_alone(others, message, tmp_path):
+    model, optimizer, rng = trained(network)
+    save(
+        tmp_path / "run", model, optimizer=optimizer, rng=rng,
+        schedule=schedules.cosine(0.1, 50), settings={"batch_size": 32},
+    )  # fmt: skip
+    mine = trained(network, seed=1)
+    before = state(*mine)
+    given = {"optimizer": mine[1], "rng": mine[2], **others(*mine)}
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        load(tmp_path / "run", mine[0], **given)
+    assert same(before, state(*mine))
+
+
+@pytest.mark.parametrize("part", ["optimizer", "schedule", "rng"])
+def test_what_was_not_saved_is_not_loaded(part, tmp_path):
+    model, optimizer, rng = trained(network)
+    save(tmp_path / "run", model)
+    given = {"optimizer": optimizer, "schedule": schedules.constant(0.1), "rng": rng}
+    with pytest.raises(CheckpointError, match=f"it was saved without the {part}"):
+        load(tmp_path / "run", model, **{part: given[part]})
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none"):
+        load(tmp_path / "none", network())
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+trees = st.recursive(
+    leaves, lambda t: st.lists(t, max_size=3) | st.dictionaries(st.text(max_size=3), t, max_size=3)
+)
+
+
+@settings(max_examples=50)
+@given(place=st.integers(0, 10**6), wrong=trees)
+def test_a_whole_file_with_anything_in_the_wrong_place_is_refused_or_loaded(place, wrong):
+    """Nothing but CheckpointError, and then everything is as it was."""
+    model, optimizer, rng = trained(network)
+    tree = {
+        "model": model.state_dict(), "generators": {"modules.2.rng": model.modules[2].rng.bit_generator.state},
+        "optimizer": optimizer.state_dict(), "schedule": None, "rng": rng.bit_generator.state,
+        "epoch": 1, "settings": {}, "extra": {},
+    }  # fmt: skip
+    spots = list(places(tree))
+    holder, key = spots[place % len(spots)]
+    holder[key] = wrong
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"wrong-{os.getpid()}"
+    archive.write(path, tree)
+    mine = trained(network, seed=1)
+    before = state(*mine)
+    try:
+        load(path, mine[0], optimizer=mine[1], rng=mine[2])
+    except CheckpointError:
+        assert same(before, state(*mine))
+    finally:
+        path.unlink()
+
+
+def places(tree):
+    """Every holder and key in a tree."""
+    for key, each in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield tree, key
+        if isinstance(each, dict | list):
+            yield from places(each)
+
+
+# -------------------------------------------------------------------------- training that stops
+
+SETTINGS = {
+    "loss": "cross_entropy", "batch_size": 16, "optimizer": "adamw", "rng": 3, "clip": 5.0,
+    "schedule": schedules.cosine(0.02, 40), "validation": 0.2, "patience": 30,
+    "metric": "accuracy",
+}  # fmt: skip
+
+
+def jitter(X, epoch, rng):
+    return X + rng.normal(0.0, 0.01 * epoch, X.shape)
+
+
+@models
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_resumed_training_ends_with_the_same_bits(make, stop, tmp_path):
+    """Weights, and the records of the epochs that were left, but for the time they took."""
+    whole, parts = make(), make()
+    straight = list(fit(whole, *BLOBS, epochs=5, augment=jitter, **SETTINGS))
+    again = {**SETTINGS, "epochs": 5, "augment": jitter, "checkpoint": tmp_path / "run"}
+    first = list(itertools.islice(fit(parts, *BLOBS, **again), stop))
+    resumed = make(seed=9)
+    rest = list(fit(resumed, *BLOBS, **again))
+    assert same(whole.state_dict(), resumed.state_dict())
+    assert [r[:-1] for r in first + rest] == [r[:-1] for r in straight]
+    kept = load(tmp_path / "run").extra["records"]
+    assert [tuple(r[:-1]) for r in kept] == [r[:-1] for r in straight]
+
+
+def test_early_stopping_goes_on_too(tmp_path):
+    """The best weights, and for how long none were better, are in the file."""
+    again = {**SETTINGS, "patience": 2, "epochs": 200}
+    whole, resumed = network(), network()
+    straight = [r.epoch for r in fit(whole, *BLOBS, **again)]
+    for _ in straight:
+        training = fit(resumed, *BLOBS, **again, checkpoint=tmp_path / "run")
+        next(training)
+        training.close()
+        resumed = network(seed=4)
+    assert list(fit(resumed, *BLOBS, **again, checkpoint=tmp_path / "run")) == []
+    assert same(whole.state_dict(), resumed.state_dict())
+
+
+def test_more_epochs_can_be_asked_for_later(tmp_path):
+    whole, resumed = network(), network()
+    list(fit(whole, *BLOBS, **SETTINGS, epochs=4))
+    for epochs in (2, 2, 4):
+        list(fit(resumed, *BLOBS, **SETTINGS, epochs=epochs, checkpoint=tmp_path / "run"))
+    assert same(whole.state_dict(), resumed.state_dict())
+
+
+OTHER_RUNS = [
+    ({"loss": "mse"}, "loss='cross_entropy', not 'mse'"),
+    ({"batch_size": 8}, "batch_size=16, not 8"),
+    ({"optimizer": "adam"}, "optimizer='AdamW', not 'Adam'"),
+    ({"augment": jitter}, "augment=None, not 'jitter'"),
+    ({"optimizer": "adam", "schedule": None, "lr": 0.1}, "lr=None, not 0.1"),
+    ({"validation": 0.3}, "validation=0.2, not 0.3"),
+    ({"schedule": schedules.cosine(0.02, 41)}, "another schedule"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), OTHER_RUNS)
+def test_another_training_does_not_go_on_from_it(changed, message, tmp_path):
+    again = {**SETTINGS, "epochs": 2, "checkpoint": tmp_path / "run"}
+    list(fit(network(), *BLOBS, **again))
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        fit(network(), *BLOBS, **{**again, **changed})
+
+
+def test_other_samples_are_noticed(tmp_path):
+    again = {**SETTINGS, "epochs": 2, "checkpoint": tmp_path / "run"}
+    list(fit(network(), *BLOBS, **again))
+    X, y = BLOBS
+    with pytest.raises(CheckpointError, match=r"samples X='\(60, 2\) \w+', not '\(60, 2\) \w+'"):
+        fit(network(), X * 1.0001, y, **again)
+
+
+PROGRAM = """
+import sys
+import numpy as np
+sys.path.insert(0, "tests")
+from test_checkpoint import BLOBS, SETTINGS, jitter, network
+from nn import fit, save
+model, (path, end) = network(), sys.argv[1:]
+print("ready", flush=True)
+training = fit(model, *BLOBS, **SETTINGS, epochs=60, augment=jitter, checkpoint=path)
+for record in training:
+    print(record.epoch, flush=True)
+save(end, model)
+"""
+
+
+def started(*paths):
+    command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(*paths):
+    process = started(*paths)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
+    """SIGKILL after random delays, again and again, then once to the end."""
+    finish(tmp_path / "straight", tmp_path / "straight end")
+    rng = np.random.default_rng(0)
+    for delay in rng.uniform(0.0, 0.15, 6):
+        process = started(tmp_path / "run", tmp_path / "end")
+        process.stdout.readline()
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+        if (tmp_path / "run").exists():
+            load(tmp_path / "run")  # whole, whenever it was killed
+    finish(tmp_path / "run", tmp_path / "end")
+    assert (tmp_path / "end").read_bytes() == (tmp_path / "straight end").read_bytes()
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
+    process = started(tmp_path / "run", tmp_path / "end")
+    for line in process.stdout:
+        if line.strip() == "2":
+            process.send_signal(signal.SIGINT)
+            break
+    _, errors = process.communicate(timeout=60)
+    epoch = load(tmp_path / "run").epoch
+    assert 2 <= epoch < 60
+    assert process.returncode in (1, 130, -signal.SIGINT)
+    assert "KeyboardInterrupt" in errors
+    if "stopped in epoch" in errors:  # else it came while the caller's loop was printing
+        assert f"the same call goes on after epoch {epoch}, from {tmp_path / 'run'}" in errors
+    finish(tmp_path / "run", tmp_path / "end")
+    finish(tmp_path / "straight", tmp_path / "straight end")
+    assert (tmp_path / "end").read_bytes() == (tmp_path / "straight end").read_bytes()
+
+
+@pytest.mark.parametrize("patience", [None, 30])
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_interrupt_in_an_epoch_leaves_the_model_as_it_was_saved(saved, patience, tmp_path):
+    """Also in the middle of a step, when some weights have moved and others have not."""
+    model, path = network(), tmp_path / "run"
+    calls = itertools.count()
+
+    def interrupting(X, epoch, rng):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return X
+
+    settings = {**SETTINGS, "patience": patience, "epochs": 5, "augment": interrupting}
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(fit(model, *BLOBS, **settings, checkpoint=path if saved else None))
+    if saved:
+        assert (
+            str(stopped.value)
+            == f"stopped in epoch 3; the same call goes on after epoch 2, from {path}"
+        )
+        other = network(seed=5)
+        load(path, other)
+        assert same(model.state_dict(), other.state_dict())
+    else:
+        assert "stopped in epoch 3; nothing was saved" in str(stopped.value)
+    assert not model.training
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupt_while_the_file_is_written_is_told_by_what_the_file_holds(
+    epoch, tmp_path, monkeypatch
+):
+    model, path, calls = network(), tmp_path / "run", itertools.count(1)
+
+    def replace(path, content, own=archive.replace):
+        if next(calls) == epoch:
+            raise KeyboardInterrupt
+        own(path, content)
+
+    monkeypatch.setattr(archive, "replace", replace)
+    told = "no epoch was finished" if epoch == 1 else "goes on after epoch 2"
+    with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch {epoch}; .*{told}"):
+        list(fit(model, *BLOBS, **SETTINGS, epochs=5, checkpoint=path))
+    again = list(fit(network(), *BLOBS, **SETTINGS, epochs=5, checkpoint=path))
+    assert [record.epoch for record in again] == list(range(epoch, 6))
+
+
+def test_a_file_of_save_is_not_trained_on_from(tmp_path):
+    save(tmp_path / "run", network())
+    with pytest.raises(CheckpointError, match="not written by fit"):
+        fit(network(), *BLOBS, **SETTINGS, epochs=2, checkpoint=tmp_path / "run")
+
+
+def test_settings_are_compared_whatever_they_hold(tmp_path):
+    settings = {"a": np.array([1, 2]), "b": float("nan"), "c": [1.0, (2,)]}
+    save(tmp_path / "run", network(), settings=settings)
+    load(tmp_path / "run", settings=settings)
+    with pytest.raises(CheckpointError, match=r"b=nan, not 1\.0"):
+        load(tmp_path / "run", settings={**settings, "b": 1.0})
+
+
+def test_another_activation_and_another_dtype_are_noticed(tmp_path):
+    settings = {"loss": "cross_entropy", "epochs": 1, "checkpoint": tmp_path / "run"}
+    list(fit(vector.MLP(2, [4, 3], "relu"), *BLOBS, **settings))
+    with pytest.raises(CheckpointError, match=r"'relu'.*, not .*'tanh'"):
+        fit(vector.MLP(2, [4, 3], "tanh"), *BLOBS, **settings)
+    with pytest.raises(CheckpointError, match=r"dtype=\['float32'\], not \['float64'\]"):
+        fit(vector.MLP(2, [4, 3], dtype=float), *BLOBS, **settings)
