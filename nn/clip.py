@@ -9,6 +9,7 @@ import numpy as np
 from nn.arguments import positive
 
 
+@np.errstate(all="ignore")
 def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     """Cut every gradient's elements to [-limit, limit] (chapter 02, 8.3); nan stays nan.
 
@@ -41,7 +42,7 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
-            p.grad = p.grad / norm * limit
+            p.grad = p.grad * (limit / norm)  # the norm itself may be beyond float32's range
     return norm
 
 
@@ -52,13 +53,14 @@ def grad_norm(parameters: Iterable[Any]) -> float:
 
 
 def length(g: Any) -> float:
-    """The norm of one gradient; of a float32 in float64 where its squares leave float32's range."""
+    """The norm of one gradient, even where its squares are beyond the floats' range."""
     if isinstance(g, float):
         return g
     flat = np.ravel(g, order="K")
     square = float(np.dot(flat, flat))
-    return (
-        math.sqrt(square)
-        if 1e-30 < square < math.inf
-        else float(np.linalg.norm(flat.astype(float)))
-    )
+    if 1e-30 < square < math.inf:
+        return math.sqrt(square)
+    largest = float(np.abs(flat).max(initial=0.0))
+    if not 0.0 < largest < math.inf:
+        return largest
+    return largest * float(np.linalg.norm(flat.astype(float) / largest))

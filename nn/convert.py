@@ -29,7 +29,7 @@ def to_vector(model: Any, dtype: Any = np.float64) -> Any:
 def to_scalar(model: Any) -> Any:
     """An `nn.vector.Dense` as an `nn.Layer`, an `nn.vector.MLP` as an `nn.MLP`; data is copied.
 
-    A node for each weight: some 100 bytes, so 25 MB for 784-256-10.
+    A node for each weight: some 300 bytes, so 60 MB for 784-256-10.
     """
     from nn import scalar
 

@@ -9,8 +9,10 @@ fit is a ValueError. Penalties take parameters, and return a sum:
 """
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,24 +41,25 @@ def loss(
         def mean_loss(predictions: Any, targets: Any, *settings: Any, **named: Any) -> Any:
             if isinstance(predictions, Array):
                 prediction, target = beside(name, predictions, targets)
-                check_allowed(name, target.data, allowed, takes)
+                check_allowed(name, target.data, math.prod(target.shape[1:]), allowed, takes)
                 return formula(prediction, target, *settings, **named).mean()
-            ps, ys = flat(predictions), flat(targets)
+            ps, ys = by_sample(predictions), by_sample(targets)
             check_lengths(name, ps, ys)
-            check_allowed(name, np.array([y.data for y in ys]), allowed, takes)
-            return mean([formula(p, y, *settings, **named) for p, y in zip(ps, ys, strict=True)])
+            for i, (p, y) in enumerate(zip(ps, ys, strict=True)):
+                check_lengths(name, p, y, f" for sample {i}")
+            p, y = tuple(chain.from_iterable(ps)), tuple(chain.from_iterable(ys))
+            check_allowed(name, np.array([each.data for each in y]), len(ys[0]), allowed, takes)
+            return mean([formula(*each, *settings, **named) for each in zip(p, y, strict=True)])
 
         return mean_loss
 
     return mean_of
 
 
-def flat(xs: Any) -> tuple[Value, ...]:
-    """A number a sample, or a list of them a sample, as nodes in one row."""
-    xs = list(xs)
-    if xs and all(isinstance(x, list | tuple) or np.ndim(x) for x in xs):
-        return nodes([each for x in xs for each in x])
-    return nodes(xs)
+def by_sample(xs: Any) -> list[tuple[Value, ...]]:
+    """Each sample's numbers, one or several, as nodes."""
+    several = lambda x: isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0
+    return [nodes(x if several(x) else (x,)) for x in xs]
 
 
 def beside(name: str, predictions: Array, targets: Any) -> tuple[Array, Array]:
@@ -77,25 +80,30 @@ def beside(name: str, predictions: Array, targets: Any) -> tuple[Array, Array]:
     return predictions, ys
 
 
-def check_allowed(name: str, ys: np.ndarray, allowed: Callable[[Any], Any], takes: str) -> None:
-    """ValueError that names the first target that is not allowed."""
+def check_allowed(
+    name: str, ys: np.ndarray, outputs: int, allowed: Callable[[Any], Any], takes: str
+) -> None:
+    """ValueError that names the first target that is not allowed, of `outputs` a sample."""
     bad = np.flatnonzero(~np.broadcast_to(allowed(ys), ys.shape))
     if len(bad):
-        raise ValueError(f"{name} takes {takes}, got {ys.flat[bad[0]]} for sample {bad[0]}")
+        sample = bad[0] // outputs
+        raise ValueError(f"{name} takes {takes}, got {ys.flat[bad[0]]} for sample {sample}")
 
 
 def mean(xs: Sequence[Value]) -> Value:
     return total(xs) / len(xs)
 
 
-def check_lengths(name: str, predictions: Sequence[Any], targets: Sequence[Any]) -> None:
+def check_lengths(
+    name: str, predictions: Sequence[Any], targets: Sequence[Any], where: str = ""
+) -> None:
     if len(predictions) != len(targets):
         raise ValueError(
             f"{name} takes one target per prediction, "
-            f"got {len(predictions)} predictions and {len(targets)} targets"
+            f"got {len(predictions)} predictions and {len(targets)} targets{where}"
         )
     if not predictions:
-        raise ValueError(f"{name} takes at least one prediction, got none")
+        raise ValueError(f"{name} takes at least one prediction, got none{where}")
 
 
 # Operators and methods of nodes only, so that a formula means the same for every payload.
@@ -231,7 +239,7 @@ def not_a_label(label: Any, classes: int, sample: int) -> ValueError:
 
 def is_index(label: Any, length: int) -> bool:
     try:
-        return 0 <= operator.index(label) < length
+        return not isinstance(label, bool) and 0 <= operator.index(label) < length
     except TypeError:
         return False
 

@@ -11,41 +11,49 @@ def accuracy(predictions: Any, targets: Any) -> float:
     """The share of samples whose class is predicted.
 
     A prediction is one score, a logit, positive for the class of label 1 and not for that of 0 or
-    -1; or a list of logits, whose largest is at the label. ValueError for other labels, for no
-    samples and for unequal lengths.
+    -1; or a list of logits, whose largest is at the label. In an array, scores are `(samples,)` or
+    `(samples, 1)`, logits `(samples, classes)`. ValueError for other labels, for no samples, and
+    for unequal lengths: shapes are never broadcast.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
     """
+    if isinstance(predictions, Array | np.ndarray):
+        return share_right(numbers(predictions), np.asarray(targets))
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
             "accuracy takes one target per prediction and at least one, "
             f"got {len(predictions)} predictions and {len(targets)} targets"
         )
-    if isinstance(predictions, Array):
-        return share_right(predictions.data, np.asarray(targets))
     right = 0
     for prediction, label in zip(predictions, targets, strict=True):
-        if hasattr(prediction, "__len__"):
-            classes = range(len(prediction))
-            right += max(classes, key=prediction.__getitem__) == label
-        else:
-            classes = range(-1, 2)
-            right += (prediction > 0) == (label > 0)
+        logits = prediction if hasattr(prediction, "__len__") else [prediction]
+        classes = range(-1, 2) if len(logits) == 1 else range(len(logits))
         if label not in classes:
-            raise ValueError(
-                f"accuracy takes labels from {classes[0]} to {classes[-1]} here, got {label}"
-            )
+            raise not_a_label("accuracy", label, classes)
+        if len(logits) == 1:
+            right += (logits[0] > 0) == (label > 0)
+        else:
+            right += max(classes, key=logits.__getitem__) == label
     return right / len(predictions)
 
 
 def share_right(predictions: np.ndarray, labels: np.ndarray) -> float:
-    """`accuracy` of arrays: of scores `(samples,)` or `(samples, 1)`, or logits `(samples, k)`."""
-    scores = predictions.ndim == 1 or predictions.shape[1] == 1
-    low, high = (-1, 1) if scores else (0, predictions.shape[1] - 1)
-    check_labels("accuracy", labels, low, high)
-    if scores:
-        return float(np.mean((predictions.ravel() > 0) == (labels > 0)))
+    """`accuracy` of arrays; labels beside scores `(samples, 1)` may have that shape too."""
+    given = f"{predictions.shape} and {labels.shape}"
+    if predictions.shape[1:] == (1,):
+        labels = labels[:, 0] if labels.shape == predictions.shape else labels
+        predictions = predictions[:, 0]
+    fits = predictions.ndim in (1, 2) and labels.shape == predictions.shape[:1]
+    if not (fits and predictions.size):
+        raise ValueError(
+            "accuracy takes predictions of shape (samples,), (samples, 1) or (samples, classes) "
+            f"and labels of shape (samples,), at least one, got {given}"
+        )
+    if predictions.ndim == 1:
+        check_labels("accuracy", labels, range(-1, 2))
+        return float(np.mean((predictions > 0) == (labels > 0)))
+    check_labels("accuracy", labels, range(predictions.shape[1]))
     return float(np.mean(predictions.argmax(axis=1) == labels))
 
 
@@ -59,23 +67,31 @@ def confusion_matrix(predictions: Any, targets: Any) -> np.ndarray:
     array([[1, 1],
            [0, 1]])
     """
-    logits = predictions.data if isinstance(predictions, Array) else np.asarray(predictions)
-    labels = np.asarray(targets)
+    logits, labels = numbers(predictions), np.asarray(targets)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             "confusion_matrix takes logits of shape (samples, classes) and labels of shape "
             f"(samples,), got {logits.shape} and {labels.shape}"
         )
     classes = logits.shape[1]
-    check_labels("confusion_matrix", labels, 0, classes - 1)
+    check_labels("confusion_matrix", labels, range(classes))
     counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (labels, logits.argmax(axis=1)), 1)
+    np.add.at(counts, (labels.astype(int), logits.argmax(axis=1)), 1)
     return counts
 
 
-def check_labels(name: str, labels: np.ndarray, low: int, high: int) -> None:
-    """ValueError that names the first label out of range."""
-    bad = np.flatnonzero((labels < low) | (labels > high))
+def numbers(predictions: Any) -> np.ndarray:
+    return predictions.data if isinstance(predictions, Array) else np.asarray(predictions)
+
+
+def check_labels(name: str, labels: np.ndarray, classes: range) -> None:
+    """ValueError that names the first label that is no class."""
+    bad = np.flatnonzero(~np.isin(labels, classes))
     if len(bad):
-        label = labels[bad[0]].item()
-        raise ValueError(f"{name} takes labels from {low} to {high} here, got {label}")
+        raise not_a_label(name, labels[bad[0]].item(), classes)
+
+
+def not_a_label(name: str, label: Any, classes: range) -> ValueError:
+    return ValueError(
+        f"{name} takes labels from {classes.start} to {classes.stop - 1} here, got {label}"
+    )

@@ -12,7 +12,6 @@ NumPy arrays share, so that they serve every payload.
 Value(0.3)
 """
 
-import copy
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 
 from nn.arguments import lookup, positive, within
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
+from nn.optimizer import Optimizer
 
 __all__ = [
     "SGD",
@@ -34,113 +34,6 @@ __all__ = [
     "grad_norm",
     "named",
 ]
-
-
-class Optimizer:
-    """Moves parameters against their gradients; a subclass says in which direction.
-
-    `parameters` are objects with `.data` and `.grad`; one that occurs twice is moved once. `lr` is
-    the learning rate; schedules assign it between steps. `weight_decay` adds `weight_decay * data`
-    to the gradient, the slope of the L2 penalty `weight_decay / 2 * data**2`.
-
-    ValueError for no parameters and for a number outside its range (a learning rate of 0 may be
-    assigned, where a schedule ends, but not begun with); TypeError for parameters without `.data`
-    and `.grad`.
-    """
-
-    remembers: tuple[str, ...] = ()  # what the rule keeps of each parameter from step to step
-    decoupled = False  # whether weight decay goes past the rule, straight to the weight
-
-    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
-        self.name = type(self).__name__
-        if hasattr(parameters, "parameters"):
-            raise TypeError(f"{self.name} moves parameters; pass model.parameters()")
-        self.parameters = list({id(p): p for p in parameters}.values())
-        if not self.parameters:
-            raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
-        for p in self.parameters:
-            if not (hasattr(p, "data") and hasattr(p, "grad")):
-                raise TypeError(
-                    f"{self.name} moves what has .data and .grad, got {p!r}; make it a Value"
-                )
-            if getattr(p, "op", None) is not None or getattr(p, "constant", False):
-                raise ValueError(
-                    f"{self.name} moves leaves, got {p!r}, which is computed anew from its inputs "
-                    "or a constant"
-                )
-        self.lr = positive("lr", lr)
-        self.weight_decay = within("weight_decay", weight_decay)
-        self.steps = 0
-        # 0.0 takes the shape of the first array that is added to it.
-        self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
-
-    @property
-    def lr(self) -> float:
-        """The learning rate of the next step."""
-        return self._lr
-
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        self._lr = within("lr", lr)
-
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        """What to descend by at a gradient; updates the memory of its parameter.
-
-        What the rule remembers and what it computes it may change in place (`+=`), which spares
-        large arrays a copy and means the same for floats; the gradient it may not.
-        """
-        raise NotImplementedError(f"{self.name} lacks its rule; define direction(grad, memory)")
-
-    def scale(self) -> float:
-        """A number that belongs to every direction of this step, multiplied into the rate."""
-        return 1.0
-
-    @np.errstate(all="ignore")  # inf and nan without a warning, as IEEE 754 has it
-    def step(self) -> None:
-        """Move every parameter once, by the gradient it has now."""
-        self.steps += 1
-        rate = self.lr * self.scale()
-        for p, memory in zip(self.parameters, self.memory, strict=True):
-            data, grad = p.data, p.grad
-            if self.weight_decay and not self.decoupled:
-                grad = grad + self.weight_decay * data
-            move = self.direction(grad, memory)
-            if self.weight_decay and self.decoupled:
-                data = data * (1.0 - self.lr * self.weight_decay)
-            p.data = data - rate * move
-
-    def zero_grad(self) -> None:
-        """Forget the gradients, to which backward() adds."""
-        for p in self.parameters:
-            p.grad = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """What steps have changed besides the weights: an optimizer that loads it goes on the same.
-
-        Settings such as momentum are not in it: they are the constructor's.
-        """
-        memory = copy.deepcopy(self.memory)
-        return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict()`; ValueError for one of another rule or other parameters."""
-        saved, mine = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
-        if saved != mine:
-            raise ValueError(
-                "the state is of {} over {} parameters, ".format(*saved)
-                + "this is {} over {}; build the optimizer as it was saved".format(*mine)
-            )
-        for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
-            for name, x in memory.items():
-                if name not in self.remembers:
-                    raise ValueError(f"the state's {name!r} is nothing that {self.name} remembers")
-                if np.shape(x) not in ((), np.shape(p.data)):
-                    raise ValueError(
-                        f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "
-                        f"parameter {np.shape(p.data)}; build the model as it was saved"
-                    )
-        self.lr, self.steps = state["lr"], state["steps"]
-        self.memory = copy.deepcopy(state["memory"])
 
 
 class SGD(Optimizer):
@@ -162,6 +55,7 @@ class SGD(Optimizer):
     """
 
     remembers = ("velocity",)
+    elementwise = True
 
     def __init__(
         self,
@@ -197,6 +91,7 @@ class RMSprop(Optimizer):
     """
 
     remembers = ("squares",)
+    elementwise = True
 
     def __init__(
         self,
@@ -231,6 +126,7 @@ class Adagrad(Optimizer):
     """
 
     remembers = ("squares",)
+    elementwise = True
 
     def __init__(
         self,
@@ -263,6 +159,7 @@ class Adam(Optimizer):
     """
 
     remembers = ("sum", "squares")
+    elementwise = True
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class Dense(Module):
         dtype: Any = np.float32,
     ):
         self.nin, self.nout, self.activation = nin, nout, known(activation)
-        self.weight = Array(weights(init, nin, nout, rng).astype(dtype), "W")
+        self.weight = Array(weights(init, nin, nout, rng).astype(known_dtype(dtype)), "W")
         self.bias = Array(np.zeros(nout, dtype), "b")
 
     def __call__(self, X: Any) -> Array:
@@ -101,7 +101,7 @@ class BatchNorm(Module):
     ):
         self.n = self.nout = whole("the number of features", n)
         self.momentum, self.eps = within("momentum", momentum), within("eps", eps)
-        self.gamma = Array(np.ones(n, dtype), "gamma")
+        self.gamma = Array(np.ones(n, known_dtype(dtype)), "gamma")
         self.beta = Array(np.zeros(n, dtype), "beta")
         # Constants: no gradient moves them, and yet they are the model's state.
         self.running_mean = ConstantArray(np.zeros(n, dtype), "running mean")
@@ -114,7 +114,10 @@ class BatchNorm(Module):
             return (X - self.running_mean) * scale + self.beta
         count, others = X.size // self.n, tuple(range(X.ndim - 1))
         if count < 2:
-            raise ValueError(f"BatchNorm in training takes 2 samples or more, got shape {X.shape}")
+            raise ValueError(
+                f"BatchNorm in training takes 2 samples or more, got shape {X.shape}; choose a "
+                "batch size that leaves no sample alone, or call eval()"
+            )
         mean = X.mean(axis=others)
         centred = X - mean
         variance = centred.square().mean(axis=others)
@@ -147,7 +150,7 @@ class Dropout(Module):
         if not (self.training and self.rate):
             return X
         kept = self.rng.random(X.shape, np.float32) >= self.rate
-        return X * (kept * (1.0 / (1.0 - self.rate)))
+        return X * (kept * X.dtype.type(1.0 / (1.0 - self.rate)))
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate})"
@@ -250,6 +253,13 @@ class MLP(Module):
 def activated(name: str, X: Array) -> Array:
     """The row of that name on every element; "linear" leaves them."""
     return X if name == "linear" else ELEMENTWISE[name](X)
+
+
+def known_dtype(dtype: Any) -> np.dtype:
+    """float32 or float64; TypeError for any other: whole numbers would make zeros of weights."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise TypeError(f"dtype is float32 or float64, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
 
 
 def samples(layer: Module, X: Any, n: int) -> Array:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Constant, Value
+from engine import Array, Constant, ConstantArray, Value
 from engine.node import Node
 from nn import MLP, Layer, Module, Neuron
 from strategies import any_float
@@ -171,6 +171,51 @@ def test_copies_share_nothing(copied):
     assert twin([1.0, 2.0]).data == model([1.0, 2.0]).data
     assert not set(twin.parameters()) & set(model.parameters())
     assert list(twin.named_parameters()) == list(model.named_parameters())
+
+
+def test_constants_are_state_but_no_parameters():
+    """Saved and loaded with the parameters, in the order of attributes; no gradient moves them."""
+    model = Holder(
+        w=Array(np.ones(2)),
+        seen=ConstantArray(np.zeros(2)),
+        part=Holder(count=Constant(3.0)),
+        b=Value(1.0),
+    )
+    assert model.parameters() == [model.w, model.b]
+    assert list(model.named_parameters()) == ["w", "b"]
+    assert list(model.named_state()) == ["w", "seen", "part.count", "b"]
+    assert model.summary().split()[-1] == "3"
+    state = model.state_dict()
+    model.seen.data, model.part.count.data = np.full(2, 5.0), 7.0
+    model.seen.data[0] = 6.0
+    assert (state["seen"].tolist(), state["part.count"]) == ([0.0, 0.0], 3.0)
+    twin = copy.deepcopy(model)
+    twin.load_state_dict(state)
+    assert (twin.seen.data.tolist(), twin.part.count.data) == ([0.0, 0.0], 3.0)
+    assert (model.seen.data.tolist(), model.part.count.data) == ([6.0, 5.0], 7.0)
+    twin.seen.data[:] = 9.0
+    assert state["seen"].tolist() == [0.0, 0.0]
+    del state["seen"]
+    with pytest.raises(ValueError, match=r"seen: missing$"):
+        twin.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"seen: shape \(2,\) in the model, \(3,\) in the state"):
+        twin.load_state_dict(state | {"seen": np.zeros(3)})
+    assert twin.seen.data.tolist() == [9.0, 9.0]
+
+
+def test_generators_are_found_by_name_each_once():
+    """Sources of randomness are not parameters, and not in the state of weights."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(0)
+    model = Holder(rng=shared, parts=[Holder(rng=own), {"a": Holder(rng=shared)}], seed=3)
+    assert model.generators() == {"rng": shared, "parts.0.rng": own}
+    assert model.parameters() == []
+    assert model.state_dict() == {}
+    assert Module().generators() == {}
+    twin = copy.deepcopy(model)
+    assert list(twin.generators()) == ["rng", "parts.0.rng"]
+    assert twin.rng is twin.parts[1]["a"].rng is not shared
+    assert twin.rng.random() == shared.random()  # it goes on from the same state, on its own
+    assert twin.rng.random() == shared.random()
 
 
 # ---------------------------------------------------------------------------- its summary

@@ -1,0 +1,185 @@
+"""What optimizers share: parameters, a learning rate, weight decay, and the step."""
+
+import copy
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nn.arguments import positive, within
+
+BLOCK = 2**18  # elements that a thread moves at a time; to hand out fewer costs more than it saves
+
+
+@cache
+def pool(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores())
+
+
+def threads() -> ThreadPoolExecutor:
+    """A thread for each core this process may use; a forked process has its own."""
+    return pool(os.getpid())
+
+
+def cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+class Optimizer:
+    """Moves parameters against their gradients; a subclass says in which direction.
+
+    `parameters` are objects with `.data` and `.grad`; one that occurs twice is moved once. `lr` is
+    the learning rate; schedules assign it between steps. `weight_decay` adds `weight_decay * data`
+    to the gradient, the slope of the L2 penalty `weight_decay / 2 * data**2`.
+
+    ValueError for no parameters and for a number outside its range (a learning rate of 0 may be
+    assigned, where a schedule ends, but not begun with); TypeError for parameters without `.data`
+    and `.grad`.
+    """
+
+    remembers: tuple[str, ...] = ()  # what the rule keeps of each parameter from step to step
+    decoupled = False  # whether weight decay goes past the rule, straight to the weight
+    elementwise = False  # whether the rule looks at no element but its own, so that blocks will do
+
+    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
+        self.name = type(self).__name__
+        if hasattr(parameters, "parameters"):
+            raise TypeError(f"{self.name} moves parameters; pass model.parameters()")
+        self.parameters = list({id(p): p for p in parameters}.values())
+        if not self.parameters:
+            raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
+        for p in self.parameters:
+            if not (hasattr(p, "data") and hasattr(p, "grad")):
+                raise TypeError(
+                    f"{self.name} moves what has .data and .grad, got {p!r}; make it a Value"
+                )
+            if getattr(p, "op", None) is not None or getattr(p, "constant", False):
+                raise ValueError(
+                    f"{self.name} moves leaves, got {p!r}, which is computed anew from its inputs "
+                    "or a constant"
+                )
+        self.lr = positive("lr", lr)
+        self.weight_decay = within("weight_decay", weight_decay)
+        self.steps = 0
+        # 0.0 takes the shape of the first array that is added to it.
+        self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = within("lr", lr)
+
+    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
+        """What to descend by at a gradient; updates the memory of its parameter.
+
+        What the rule remembers and what it computes it may change in place (`+=`), which spares
+        large arrays a copy and means the same for floats; the gradient it may not.
+        """
+        raise NotImplementedError(f"{self.name} lacks its rule; define direction(grad, memory)")
+
+    def scale(self) -> float:
+        """A number that belongs to every direction of this step, multiplied into the rate."""
+        return 1.0
+
+    @np.errstate(all="ignore")  # inf and nan without a warning, as IEEE 754 has it
+    def step(self) -> None:
+        """Move every parameter once, by the gradient it has now."""
+        self.steps += 1
+        rate = self.lr * self.scale()
+        for p, memory in zip(self.parameters, self.memory, strict=True):
+            data, grad = p.data, p.grad
+            if not self.elementwise or np.size(data) <= BLOCK:
+                p.data = self.moved(data, grad, memory, rate)
+            else:
+                p.data = self.moved_in_blocks(data, grad, memory, rate)
+
+    def moved(self, data: Any, grad: Any, memory: dict[str, Any], rate: float) -> Any:
+        """Where a step leads from `data`."""
+        if self.weight_decay and not self.decoupled:
+            grad = grad + self.weight_decay * data
+        move = self.direction(grad, memory)
+        if self.weight_decay and self.decoupled:
+            data = data * (1.0 - self.lr * self.weight_decay)
+        return data - rate * move
+
+    def moved_in_blocks(
+        self, data: np.ndarray, grad: np.ndarray, memory: dict[str, Any], rate: float
+    ) -> np.ndarray:
+        """`moved`, to the same bits, for a large array: block by block, on all cores.
+
+        What one pass over a block leaves is still in the cache for the next.
+        """
+        for name, kept in memory.items():
+            begun = np.shape(kept) == data.shape
+            memory[name] = (
+                np.ascontiguousarray(kept) if begun else np.full_like(data, kept, order="C")
+            )
+        new = np.empty_like(data, order="C")
+        whole = [np.reshape(each, -1) for each in (new, data, grad, *memory.values())]
+
+        @np.errstate(all="ignore")
+        def move(start: int) -> None:
+            to, old, slope, *parts = [each[start : start + BLOCK] for each in whole]
+            kept = dict(zip(memory, parts, strict=True))
+            to[:] = self.moved(old, slope, kept, rate)
+            for name, part in zip(memory, parts, strict=True):
+                if kept[name] is not part:  # the rule made a new array
+                    part[:] = kept[name]
+
+        list(threads().map(move, range(0, data.size, BLOCK)))
+        return new
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, to which backward() adds."""
+        for p in self.parameters:
+            p.grad = 0.0
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's numbers but for the learning rate: momentum, betas, weight_decay, ...
+
+        >>> from engine import Value
+        >>> from nn.optim import Adam
+        >>> Adam([Value(1.0)]).settings()
+        {'weight_decay': 0.0, 'betas': [0.9, 0.999], 'eps': 1e-08}
+        """
+        state = ("name", "parameters", "steps", "memory", "_lr")
+        found = {name: x for name, x in vars(self).items() if name not in state}
+        return {name: list(x) if isinstance(x, tuple) else x for name, x in found.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What steps have changed besides the weights: an optimizer that loads it goes on the same.
+
+        Settings such as momentum are not in it: they are the constructor's.
+        """
+        memory = copy.deepcopy(self.memory)
+        return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict()`; ValueError for one of another rule or other parameters."""
+        saved, mine = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
+        if saved != mine:
+            raise ValueError(
+                "the state is of {} over {} parameters, ".format(*saved)
+                + "this is {} over {}; build the optimizer as it was saved".format(*mine)
+            )
+        for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
+            for name, x in memory.items():
+                if name not in self.remembers:
+                    raise ValueError(f"the state's {name!r} is nothing that {self.name} remembers")
+                if np.shape(x) not in ((), np.shape(p.data)):
+                    raise ValueError(
+                        f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "
+                        f"parameter {np.shape(p.data)}; build the model as it was saved"
+                    )
+        self.lr, self.steps = state["lr"], state["steps"]
+        self.memory = copy.deepcopy(state["memory"])

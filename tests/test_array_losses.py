@@ -1,0 +1,310 @@
+"""Losses of Arrays: the scalar losses' numbers, in shapes that are never broadcast."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from engine import Array, Value, check_gradients, topological
+from nn import losses
+from nn.losses import cross_entropy, l1_penalty, l2_penalty
+from nn.vector import MLP
+
+numbers = st.floats(-50.0, 50.0, width=32)
+TARGETS = {
+    "mse": numbers,
+    "mae": numbers,
+    "huber": numbers,
+    "hinge": st.sampled_from([-1.0, 1.0]),
+    "binary_cross_entropy": st.floats(0.0, 1.0, width=32),
+}
+NAMES = pytest.mark.parametrize("name", TARGETS)
+# Shapes of predictions and of targets that are one of each per sample.
+shapes = st.integers(1, 5).flatmap(
+    lambda m: st.sampled_from([((m,), (m,)), ((m, 1), (m,)), ((m, 1), (m, 1)), ((m, 3), (m, 3))])
+)
+smoothings = st.sampled_from([0.0, 0.05, 0.5, 0.9])
+
+
+@st.composite
+def logits_and_labels(draw):
+    m, k = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    labels = draw(st.lists(st.integers(0, k - 1), min_size=m, max_size=m))
+    return draw(arrays(np.float64, (m, k), elements=numbers)), labels
+
+
+def on_values(loss, Z, targets, **settings):
+    """The scalar loss and its gradient, for the same numbers."""
+    nodes = np.vectorize(Value, otypes=[object])(Z)
+    out = loss(nodes.tolist(), np.asarray(targets).tolist(), **settings)
+    out.backward()
+    return out.data, np.vectorize(lambda node: node.grad, otypes=[float])(nodes)
+
+
+def on_arrays(loss, Z, targets, **settings):
+    leaf = Array(Z)
+    out = loss(leaf, targets, **settings)
+    assert (out.shape, out.dtype) == ((), leaf.dtype)
+    out.backward()
+    return out.item(), leaf.grad
+
+
+# ------------------------------------------------------------------------- the same numbers
+
+
+@NAMES
+@given(data=st.data(), shape=shapes)
+def test_arrays_give_the_scalar_losses_numbers(name, data, shape):
+    """Each element is computed alike; 15 positive terms are added in another order."""
+    P = data.draw(arrays(np.float64, shape[0], elements=numbers), label="predictions")
+    Y = data.draw(arrays(np.float64, shape[1], elements=TARGETS[name]), label="targets")
+    loss = getattr(losses, name)
+    want, slopes = on_values(loss, P.reshape(Y.shape), Y)
+    got, gradient = on_arrays(loss, P, Y)
+    assert got == pytest.approx(want, rel=1e-14)
+    np.testing.assert_allclose(gradient.reshape(Y.shape), slopes, rtol=1e-13, atol=1e-15)
+
+
+def test_huber_takes_its_delta():
+    P, Y = [3.0, -3.0, 1.0], [0.0, 0.0, 0.0]
+    got, gradient = on_arrays(losses.huber, P, Y, delta=2.0)
+    assert (got, gradient.tolist()) == ((4 + 4 + 0.5) / 3, [2 / 3, -2 / 3, 1 / 3])
+    assert losses.huber(Array(P), Y, math.inf).item() == pytest.approx(19 / 6, rel=1e-15)
+    assert losses.huber(Array(np.float32(P)), Y, 1e300).item() == pytest.approx(19 / 6, rel=1e-6)
+    with pytest.raises(ValueError, match=r"huber takes a delta above 0, got 0\.0"):
+        losses.huber(Array(P), Y, delta=0.0)
+
+
+@given(logits_and_labels(), smoothings)
+def test_cross_entropy_is_its_definition_for_both_payloads(case, smoothing):
+    """-sum Y log A for Y = (1 - smoothing) one-hot + smoothing / k; the gradient is (A - Y) / m."""
+    Z, labels = case
+    m, k = Z.shape
+    Y = (1 - smoothing) * np.eye(k)[labels] + smoothing / k
+    log_A = Z - np.log(np.exp(Z).sum(axis=1, keepdims=True))
+    want, slope = -(Y * log_A).sum() / m, (np.exp(log_A) - Y) / m
+    for run in (on_values, on_arrays):
+        got, gradient = run(cross_entropy, Z, labels, smoothing=smoothing)
+        assert got == pytest.approx(want, rel=1e-12, abs=1e-13)  # of logits up to 50
+        np.testing.assert_allclose(gradient, slope, rtol=1e-11, atol=1e-14)
+
+
+def test_the_chapters_numbers():
+    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1 (chapter 02, 5.5)."""
+    got, gradient = on_arrays(cross_entropy, np.log([[0.2, 0.7, 0.1]]), [1])
+    assert got == pytest.approx(-math.log(0.7), rel=1e-14)
+    assert gradient == pytest.approx(np.array([[0.2, -0.3, 0.1]]), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_losses_and_large_logits(dtype):
+    """What log(1 + exp(-40)) would round to 0, and exp(1000) to inf; a common offset costs nothing."""
+    bce = losses.binary_cross_entropy
+    assert bce(Array(dtype([40.0])), [1]).item() == pytest.approx(math.exp(-40), rel=1e-6)
+    assert bce(Array(dtype([1000.0, -1000.0])), [0, 1]).item() == 1000.0
+    assert cross_entropy(Array(dtype([[1000.0, 0.0]])), [1]).item() == 1000.0
+    assert cross_entropy(Array(dtype([[40.0, 0.0]])), [0]).item() == pytest.approx(math.exp(-40))
+    got, gradient = on_arrays(cross_entropy, dtype([[1e6, 1e6]]), [0])
+    assert got == pytest.approx(math.log(2), rel=1e-6)
+    assert gradient.tolist() == [[-0.5, 0.5]]
+
+
+@pytest.mark.parametrize("name", [*TARGETS, "cross_entropy"])
+def test_float32_stays_float32(name):
+    """Whatever the targets are: the loss and the gradient, and both near those of float64."""
+    rng = np.random.default_rng(0)
+    P = rng.normal(size=(20, 4 if name == "cross_entropy" else 1))
+    for kind in (int, np.float32, float):
+        Y = np.arange(20) % 4 if name == "cross_entropy" else np.ones(20, kind)
+        got, gradient = on_arrays(getattr(losses, name), P.astype(np.float32), Y)
+        want, slopes = on_arrays(getattr(losses, name), P, Y)
+        assert gradient.dtype == np.float32
+        assert got == pytest.approx(want, rel=1e-5)
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-4, atol=1e-8)
+    smoothed = cross_entropy(Array(P.astype(np.float32)), np.zeros(20, int), smoothing=0.1)
+    assert smoothed.dtype == np.float32
+
+
+# Beside the kinks.
+FIXED = {
+    "mse": [0.5, -1.0, 2.0],
+    "mae": [0.5, -1.0, 2.0],
+    "huber": [0.5, -1.0, 2.0],
+    "hinge": [1, -1, 1],
+    "binary_cross_entropy": [1, 0, 0.25],
+    "cross_entropy": [1, 0, 1],
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_gradients_through_a_network(name):
+    """Numerically, for every parameter, penalties and label smoothing included."""
+    width = 2 if name == "cross_entropy" else 1
+    model = MLP(2, [3, width], "tanh", init="uniform", rng=0, dtype=np.float64)
+    for i, p in enumerate(model.parameters()):
+        p.data = p.data + 0.01 * (i + 1)  # no parameter at 0, the kink of |p|
+    X, loss = np.array([[0.5, -1.0], [2.0, 0.3], [-0.7, 1.5]]), getattr(losses, name)
+    settings = {"smoothing": 0.1} if name == "cross_entropy" else {}
+
+    def f():
+        penalty = l2_penalty(model.parameters()) + l1_penalty(model.parameters())
+        return loss(model(X), FIXED[name], **settings) + 0.1 * penalty
+
+    check_gradients(f, model.parameters())
+
+
+def test_targets_may_ask_for_gradients():
+    P, Y = Array([[1.0], [5.0]]), Array([2.0, 3.0])
+    losses.mse(P, Y).backward()
+    assert (P.grad.tolist(), Y.grad.tolist()) == ([[-1.0], [2.0]], [1.0, -2.0])
+
+
+def test_graphs_are_small():
+    """A node or two for the mean, and what the formula has: whatever the number of samples."""
+    names = lambda out: [node.op.name for node in topological(out) if node.op is not None]
+    Z = Array(np.zeros((10, 4)))
+    assert names(cross_entropy(Z, np.zeros(10, int))) == ["cross_entropy", "mean"]
+    assert names(losses.mse(Z, np.zeros((10, 4)))) == ["-", "square", "mean"]
+    assert names(losses.hinge(Z, np.ones((10, 4)))) == ["*", "-", "relu", "mean"]
+    assert names(l2_penalty([Z])) == ["square", "sum"]
+
+
+# -------------------------------------------------------------------------------- penalties
+
+
+@given(
+    st.lists(arrays(np.float64, st.sampled_from([(), (3,), (2, 3)]), elements=numbers), min_size=1)
+)
+def test_penalties(parameters):
+    """The sums over all elements of all parameters; slopes sign(p), 0 at 0, and 2 p."""
+    leaves = [Array(p) for p in parameters]
+    everything = np.concatenate([p.ravel() for p in parameters])
+    for penalty, terms, slope in (
+        (l1_penalty, abs(everything), np.sign),
+        (l2_penalty, everything**2, lambda p: 2 * p),
+    ):
+        out = penalty(leaf for leaf in leaves)
+        assert out.item() == pytest.approx(math.fsum(terms), rel=1e-13)
+        out.backward()
+        for leaf, p in zip(leaves, parameters, strict=True):
+            np.testing.assert_array_equal(leaf.grad, slope(p))
+            leaf.zero_grad()
+
+
+def test_penalties_of_float32_are_float32():
+    model = MLP(3, [4, 2], rng=0)
+    for penalty in (l1_penalty, l2_penalty):
+        assert (1e-4 * penalty(model.parameters())).dtype == np.float32
+
+
+# ----------------------------------------------------------------------------- what is refused
+
+
+@NAMES
+@pytest.mark.parametrize(
+    ("predictions", "targets"),
+    [
+        ((3,), (3, 1)),
+        ((3, 1), (1, 3)),
+        ((1, 3), (3,)),
+        ((3, 1), (1,)),
+        ((3, 1), ()),
+        ((3,), (1,)),
+        ((3,), ()),
+        ((3, 2), (3,)),
+        ((2, 3), (3,)),
+        ((3, 2), (3, 1)),
+        ((3, 1), (3, 2)),
+        ((3, 2), (2, 3)),
+        ((3, 2), (6,)),
+        ((3,), (2,)),
+        ((3, 1, 1), (3,)),
+    ],
+)
+def test_shapes_are_never_broadcast(name, predictions, targets):
+    with pytest.raises(ValueError, match="takes one target") as raised:
+        getattr(losses, name)(Array(np.ones(predictions)), np.ones(targets))
+    assert str(raised.value) == (
+        f"{name} takes one target per prediction, "
+        f"got predictions of shape {predictions} and targets of shape {targets}"
+    )
+
+
+@NAMES
+@pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3), (3, 0)])
+def test_nothing_has_no_mean(name, shape):
+    with pytest.raises(ValueError, match=f"{name} takes at least one prediction, got none"):
+        getattr(losses, name)(Array(np.ones(shape)), np.ones(shape))
+
+
+@NAMES
+@pytest.mark.parametrize(
+    ("predictions", "targets", "says"),
+    [
+        ([[1.0, 2.0]] * 3, [[1.0] * 3] * 2, "got 3 predictions and 2 targets"),
+        ([[1.0, 2.0]] * 2, [1.0] * 4, "got 2 predictions and 4 targets"),
+        ([[1.0, 2.0]] * 2, [[1.0, 1.0], [1.0]], "got 2 predictions and 1 targets for sample 1"),
+        ([1.0, 2.0], [[1.0, 1.0], [1.0, 1.0]], "got 1 predictions and 2 targets for sample 0"),
+    ],
+)
+def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, says):
+    """As many in all is not enough."""
+    with pytest.raises(ValueError, match=says):
+        getattr(losses, name)(predictions, targets)
+
+
+@pytest.mark.parametrize("form", [Array, np.ndarray.tolist], ids=["Array", "list"])
+@pytest.mark.parametrize(
+    ("name", "bad", "takes"),
+    [
+        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
+        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
+        ("binary_cross_entropy", -1.0, "targets from 0 to 1"),
+        ("binary_cross_entropy", 1.5, "targets from 0 to 1"),
+        ("binary_cross_entropy", math.nan, "targets from 0 to 1"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
+def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, takes, shape):
+    Y = np.ones(shape)
+    Y.reshape(4, -1)[2, -1] = bad
+    with pytest.raises(ValueError, match="takes") as raised:
+        getattr(losses, name)(form(np.zeros(shape)), Y)
+    assert str(raised.value) == f"{name} takes {takes}, got {bad} for sample 2"
+
+
+SHAPES = "cross_entropy takes logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
+CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "message"),
+    [
+        ((3, 2), [0, 1, 2], f"{CLASS} 2 for sample 2"),
+        ((3, 2), [0, -1, 2], f"{CLASS} -1 for sample 1"),
+        ((3, 2), [0.0, 1.0, 0.0], f"{CLASS} 0.0 for sample 0"),
+        ((3, 2), np.array([1, 0, 255], np.uint8), f"{CLASS} 255 for sample 2"),
+        ((3, 2), [[0], [1], [1]], f"{SHAPES} (3, 2) and (3, 1)"),
+        ((3, 2), [[1.0, 0.0]] * 3, f"{SHAPES} (3, 2) and (3, 2)"),
+        ((3, 2), [0, 1], f"{SHAPES} (3, 2) and (2,)"),
+        ((3, 2), 1, f"{SHAPES} (3, 2) and ()"),
+        ((3,), [0, 1, 1], f"{SHAPES} (3,) and (3,)"),
+        ((3, 2, 2), [0, 1, 1], f"{SHAPES} (3, 2, 2) and (3,)"),
+        ((0, 2), [], f"{SHAPES} (0, 2) and (0,)"),
+        ((3, 0), [0, 0, 0], f"{SHAPES} (3, 0) and (3,)"),
+    ],
+)
+def test_labels_that_are_no_classes(shape, labels, message):
+    with pytest.raises(ValueError, match="cross_entropy takes") as raised:
+        cross_entropy(Array(np.zeros(shape)), labels)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("smoothing", [1.0, -0.1, math.nan, "a"])
+def test_a_smoothing_outside_0_to_1_is_refused(smoothing):
+    for logits in (Array([[1.0, 2.0]]), [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match=r"smoothing must be a number in \[0, 1\)"):
+            cross_entropy(logits, [0], smoothing=smoothing)

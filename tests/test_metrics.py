@@ -1,0 +1,142 @@
+"""Accuracy and confusion, for every payload, against their definitions written out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Array, Value
+from nn import accuracy, confusion_matrix
+
+# Few numbers, so that ties and zeros are common.
+scores = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 3.0])
+samples = st.integers(1, 8)
+
+
+@st.composite
+def logits_and_labels(draw):
+    m, k = draw(samples), draw(st.integers(2, 4))
+    rows = draw(st.lists(st.lists(scores, min_size=k, max_size=k), min_size=m, max_size=m))
+    return rows, draw(st.lists(st.integers(0, k - 1), min_size=m, max_size=m))
+
+
+def first_largest(row):
+    return min(i for i, each in enumerate(row) if each == max(row))
+
+
+@given(st.data(), samples, st.sampled_from([[0, 1], [-1, 1]]))
+def test_a_score_stands_for_its_sign(data, m, classes):
+    """0 is the lower class; the same from lists, Values and arrays of one axis or two."""
+    row = data.draw(st.lists(scores, min_size=m, max_size=m), label="scores")
+    labels = data.draw(st.lists(st.sampled_from(classes), min_size=m, max_size=m), label="labels")
+    want = sum((score > 0) == (label == 1) for score, label in zip(row, labels, strict=True)) / m
+    column = np.array(row)[:, None]
+    y = np.array(labels)
+    for predictions in (
+        row, tuple(map(Value, row)), np.array(row), Array(row), column, column.tolist(),
+        Array(column), Array(column.astype(np.float32) * 2.0),
+    ):  # fmt: skip
+        assert accuracy(predictions, labels) == want
+        assert accuracy(predictions, y.astype(float)) == want
+    assert accuracy(Array(column), y[:, None]) == want
+
+
+@given(logits_and_labels())
+def test_logits_stand_for_the_first_of_the_largest(case):
+    """In the accuracy and in the matrix; lists, Values and arrays agree."""
+    rows, labels = case
+    found = [first_largest(row) for row in rows]
+    want = sum(f == label for f, label in zip(found, labels, strict=True)) / len(rows)
+    counts = [[0] * len(rows[0]) for _ in rows[0]]
+    for label, each in zip(labels, found, strict=True):
+        counts[label][each] += 1
+    values = [list(map(Value, row)) for row in rows]
+    for predictions in (rows, values, np.array(rows), Array(rows), Array(np.float32(rows))):
+        for y in (labels, np.array(labels, np.uint8), np.array(labels, float)):
+            assert accuracy(predictions, y) == want
+            matrix = confusion_matrix(predictions, y)
+            assert matrix.tolist() == counts
+    assert matrix.dtype.kind == "i"
+    assert matrix.trace() / matrix.sum() == pytest.approx(want, rel=1e-15)
+
+
+def test_labels_of_true_and_false_are_numbers():
+    predictions = np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]])
+    assert accuracy(Array(predictions), np.array([False, True, True])) == pytest.approx(2 / 3)
+    assert confusion_matrix(predictions, [False, True, True]).tolist() == [[1, 0], [1, 1]]
+    assert accuracy(Array([1.0, -1.0]), np.array([True, True])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels"),
+    [
+        ((3, 3), (3, 1)),  # would be broadcast to (3, 3), each of them
+        ((3,), (3, 1)),
+        ((3, 1), (1, 3)),
+        ((3, 1), (1,)),
+        ((3,), (1,)),
+        ((3, 3), (3, 3)),
+        ((3, 1), (2,)),
+        ((3, 2), (2,)),
+        ((3, 2), ()),
+        ((), ()),
+        ((), (1,)),
+        ((3, 2, 2), (3,)),
+        ((3, 1, 1), (3,)),
+        ((0,), (0,)),
+        ((0, 2), (0,)),
+        ((3, 0), (3,)),
+    ],
+)
+@pytest.mark.parametrize("payload", [Array, np.asarray], ids=["Array", "ndarray"])
+def test_shapes_are_never_broadcast(payload, predictions, labels):
+    with pytest.raises(ValueError, match="accuracy takes predictions") as raised:
+        accuracy(payload(np.ones(predictions)), np.ones(labels, int))
+    assert str(raised.value) == (
+        "accuracy takes predictions of shape (samples,), (samples, 1) or (samples, classes) "
+        f"and labels of shape (samples,), at least one, got {predictions} and {labels}"
+    )
+
+
+@pytest.mark.parametrize("labels", [(3, 1), (2,), (1,), (1, 3), ()])
+@pytest.mark.parametrize("predictions", [(3, 2), (3,), (3, 1, 2)])
+def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
+    with pytest.raises(ValueError, match="takes logits") as raised:
+        confusion_matrix(np.ones(predictions), np.ones(labels, int))
+    assert str(raised.value) == (
+        "confusion_matrix takes logits of shape (samples, classes) and labels of shape (samples,), "
+        f"got {predictions} and {labels}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "says"),
+    [
+        ([1.0, 2.0], [1, 2], "from -1 to 1 here, got 2"),
+        ([1.0, 2.0], [-2, 1], "from -1 to 1 here, got -2"),
+        ([1.0, 2.0], [1, 0.5], "from -1 to 1 here, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1 here, got 2"),
+        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1 here, got -1"),
+        ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1 here, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1 here, got nan"),
+        ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1 here, got inf"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused(predictions, labels, says):
+    """The first of them is named, in lists and in arrays with the same words."""
+    for metric in (accuracy, confusion_matrix):
+        for form in (list, np.array, Array):
+            if metric is confusion_matrix and np.ndim(predictions) == 1:
+                continue
+            with pytest.raises(ValueError, match="takes labels") as raised:
+                metric(form(predictions), labels)
+            assert str(raised.value) == f"{metric.__name__} takes labels {says}"
+
+
+def test_one_label_a_prediction_in_lists():
+    with pytest.raises(ValueError, match="got 2 predictions and 1 targets"):
+        accuracy([1.0, 2.0], [1])
+    with pytest.raises(ValueError, match="got 0 predictions and 0 targets"):
+        accuracy([], [])
+    with pytest.raises(ValueError, match=r"got \[1\]"):
+        accuracy([1.0, 2.0], [[1], [1]])
