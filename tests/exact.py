@@ -1,0 +1,232 @@
+"""What a network should compute: the chapters' formulas in balls, which bound every rounding.
+
+Written without the engine, in the shapes of nn.vector, one sample per row. Activations come from
+tests/reference.py with the bounds that hold Python's floats; NumPy promises its functions to four
+units in the last place where Python's are right to one, so these are taken four times.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+from mpmath import mpf
+
+from balls import Ball, exactly, numbers
+from reference import ROWS, sigmoid, sign
+
+softplus = ROWS["softplus"].formula
+
+
+def clip(x: Any) -> Any:
+    return max(mpf(-1), min(mpf(1), x))
+
+
+def quarters(low: Any, high: Any) -> list[Any]:
+    """The multiples of π / 2 between two numbers; of a whole period, which stands for all."""
+    whole = high - low >= 2 * mpmath.pi
+    first = mpf(0) if whole else mpmath.floor(2 * low / mpmath.pi)
+    found = [(first + i) * mpmath.pi / 2 for i in range(6)]
+    return found if whole else [t for t in found if low < t < high]
+
+
+# fmt: off
+# Where an activation or its slope turns, unless both are monotone or convex.
+TURNS: dict[str, Any] = {
+    **dict.fromkeys(["atan", "tanh", "asinh", "cbrt", "erf", "erfc", "normal_cdf", "sigmoid"], (0.0,)),
+    **dict.fromkeys(["sin", "cos", "tan"], quarters),
+    "silu": (-2.3993572805154674, -1.2784645427610738, 2.3993572805154674),
+    "gelu": (-2**0.5, -0.7517915246935645, 2**0.5),
+}
+PARAMETERS = {"leaky_relu": (0.01,), "elu": (1.0,)}
+
+# A loss of prediction p and target y, its slope, units for each, the size of the slope's terms. All are convex in p.
+LOSSES: dict[str, tuple[Any, ...]] = {
+    "mse":   (lambda p, y: (p - y)**2,         lambda p, y: 2 * (p - y),                     3, 3, lambda p, y: 0),
+    "mae":   (lambda p, y: abs(p - y),         lambda p, y: sign(p - y),                     1, 1, lambda p, y: 0),
+    "huber": (lambda p, y: clip(p - y) * (p - y - clip(p - y) / 2),  lambda p, y: clip(p - y),  6, 6, lambda p, y: 0),
+    "hinge": (lambda p, y: max(0, 1 - y * p),  lambda p, y: -y if y * p < 1 else mpf(0),     1, 1, lambda p, y: 0),
+    "binary_cross_entropy": (lambda p, y: y * softplus(-p) + (1 - y) * softplus(p),  lambda p, y: (1 - y) * sigmoid(p) - y * sigmoid(-p),
+                             30, 30, lambda p, y: y * sigmoid(-p) + (1 - y) * sigmoid(p)),
+}
+# fmt: on
+
+
+def turns_of(name: str) -> Any:
+    found = TURNS.get(name, ())
+    return found if callable(found) else lambda low, high: [t for t in found if low < t < high]
+
+
+def activated(name: str, Z: Ball, cancelling: bool) -> tuple[Ball, Ball | None]:
+    """f(Z) and f'(Z)."""
+    if name == "linear":
+        return Z, None
+    row, others = ROWS[name], PARAMETERS.get(name, ())
+    units = [round(8 * ulps) + 1 for ulps in row.ulps]  # a unit in the last place is two of ours
+    terms = (lambda *x: 1) if cancelling else row.terms or (lambda *x: 0)
+    A = Z.image(row.formula, *others, units=units[0], turns=turns_of(name))
+    return A, Z.image(row.slopes[0], *others, units=units[1], turns=turns_of(name), terms=terms)
+
+
+def loss_of(name: str, Z: Ball, y: Any, cancelling: bool) -> tuple[Ball, Ball]:
+    """The loss of each output and its slope, or of each sample and its slopes."""
+    if name == "cross_entropy":
+        return cross_entropy(Z, y, cancelling)
+    f, slope, units, slope_units, terms = LOSSES[name]
+    if cancelling:
+        terms = lambda p, y: 1 + abs(p) + abs(y)
+    y = numbers(np.reshape(np.asarray(y, float), Z.exact.shape))
+    return Z.image(f, y, units=units), Z.image(slope, y, units=slope_units, terms=terms)
+
+
+def cross_entropy(Z: Ball, labels: Sequence[int], cancelling: bool = False) -> tuple[Ball, Ball]:
+    """log(1 + Σ e^d), d what another logit has over the label's, and A - Y.
+
+    Where each d is off by r at most, the sum and its logarithm change by a factor of e^r at most,
+    and the shares by one of e^2r.
+    """
+    rows = []
+    for z, radius, label in zip(Z.exact, Z.radius, labels, strict=True):
+        d, others = z - z[label], np.arange(len(z)) != label
+        size = np.asarray(abs(d), float)
+        off = float(max(radius + radius[label] + 2 * Z.unit * (size + max(size))))
+        e = np.frompyfunc(mpmath.exp, 1, 1)(d) * others
+        loss, slope = mpmath.log1p(e.sum()), np.where(others, e, -e.sum()) / (1 + e.sum())
+        rows.append((loss, loss * np.expm1(off), slope, abs(slope) * np.expm1(2 * off)))
+    loss, off, slope, slope_off = (np.array(each, object) for each in zip(*rows, strict=True))
+    size = abs(slope) + slope_off + 2 * cancelling
+    return Z.made(loss, off, loss + off, 40), Z.made(slope, slope_off, size, 40)
+
+
+def beside_ones(A: Ball) -> Ball:
+    """Samples with a 1 after their features: the input that a bias is the weight of."""
+    ones = np.full((len(A.exact), 1), mpf(1))
+    return Ball(np.c_[A.exact, ones], np.c_[A.radius, np.zeros_like(ones, float)], A.dtype)
+
+
+def passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> dict[str, Ball]:
+    """Forward and backward: outputs, loss, and the gradients of layers and samples."""
+    A, slopes, inputs = Ball.of(network.X, dtype), [], []
+    for i, W in enumerate(layers):
+        inputs.append(beside_ones(A))
+        last = i == len(layers) - 1
+        A, slope = activated("linear" if last else network.activation, inputs[-1] @ W.T, cancelling)
+        slopes.append(slope)
+    losses, dZ = loss_of(network.loss, A, network.y, cancelling)
+    share = mpf(1) / losses.exact.size
+    found = {"outputs": A, "loss": losses.sum() * share}
+    dZ = dZ * share
+    for i in reversed(range(len(layers))):
+        found[f"gradient of layer {i}"] = dZ.T @ inputs[i]
+        dA = dZ @ layers[i][:, :-1]
+        slope = slopes[i - 1] if i else None
+        dZ = dA if slope is None else dA * slope
+    return found | {"gradient of X": dZ}
+
+
+@exactly()
+def results(network: Any, dtype: Any = np.float64, cancelling: bool = False) -> dict[str, Ball]:
+    """What both paths should find, by name; after each step of training the layers, too.
+
+    `cancelling`: slopes may be differences of terms of size 1, as in A (1 - A), 1 - A² and A - Y.
+    """
+    layers = [Ball.of(W, dtype) for W in network.layers]
+    found = passes(network, layers, dtype, cancelling)
+    latest, history = found, []
+    for step in range(network.training.steps if network.training else 0):
+        if step:
+            latest = passes(network, layers, dtype, cancelling)
+        gradients = [latest[f"gradient of layer {i}"] for i in range(len(layers))]
+        layers = moved(network.training, layers, gradients, history)
+        found |= {f"layer {i} after step {step + 1}": W for i, W in enumerate(layers)}
+    return found
+
+
+# ---------------------------------------------------------------------------- the optimizers' rules
+
+
+def moved(
+    training: Any, layers: list[Ball], gradients: list[Ball], history: list[Any]
+) -> list[Ball]:
+    """The layers after one more step; `history` is of the gradients before, and gets these."""
+    settings = {
+        name: x if isinstance(x, tuple) else mpf(x) for name, x in training.settings.items()
+    }
+    lr, decay = settings["lr"], settings["weight_decay"]
+    if training.clip is not None:
+        gradients = clipped(gradients, mpf(training.clip))
+    if training.rule == "adamw":
+        layers = [W * (1 - lr * decay) for W in layers]
+    else:
+        gradients = [g + W * decay for W, g in zip(layers, gradients, strict=True)]
+    history.append(gradients)
+    return [
+        W - direction(training.rule, settings, list(past)) * lr
+        for W, *past in zip(layers, *history, strict=True)
+    ]
+
+
+def clipped(gradients: list[Ball], limit: Any) -> list[Ball]:
+    """All times min(1, limit / norm), which is continuous: no matter on which side a norm falls."""
+    square = sum(((g * g).sum() for g in gradients[1:]), (gradients[0] * gradients[0]).sum())
+    factor = square.image(lambda x: limit / max(limit, mpmath.sqrt(max(x, mpf(0)))), units=6)
+    return [g * factor for g in gradients]
+
+
+def direction(rule: str, settings: dict[str, Any], gs: list[Ball]) -> Ball:
+    """What to descend by, from the gradients so far, the newest last."""
+    squares, eps = [g * g for g in gs], settings.get("eps")
+    if rule == "sgd":
+        momentum = settings["momentum"]
+        velocity = faded(gs, momentum)
+        return gs[-1] + velocity * momentum if settings["nesterov"] else velocity
+    if rule == "adagrad":
+        return over_root(gs[-1], faded(squares, mpf(1)), eps, mpf(1))
+    if rule == "rmsprop":
+        rest = 1 - settings["alpha"]
+        return over_root(
+            gs[-1], faded(squares, settings["alpha"]) * rest, eps, 1 / mpmath.sqrt(rest)
+        )
+    first, second = map(mpf, settings["betas"])
+    longest = mpmath.sqrt(weight(first**2 / second, gs) * weight(second, gs)) / weight(first, gs)
+    return over_root(mean(gs, first), mean(squares, second), eps, longest)
+
+
+def weight(beta: Any, xs: list[Ball]) -> Any:
+    return sum(beta**age for age in range(len(xs)))
+
+
+def faded(xs: list[Ball], beta: Any) -> Ball:
+    """The sum of all x, in which what is a step older weighs beta times as much."""
+    total = xs[0]
+    for x in xs[1:]:
+        total = total * beta + x
+    return total
+
+
+def mean(xs: list[Ball], beta: Any) -> Ball:
+    """The same over the sum of the weights, which (1 - beta^n) / (1 - beta) gives, but cancels."""
+    share = 1 / weight(beta, xs)
+    off = float(share) * (2 * xs[0].unit + 4 * 2.0**-53 / float(1 - beta))
+    return faded(xs, beta) * Ball(share, off, xs[0].dtype)
+
+
+def over_root(g: Ball, square: Ball, eps: Any, longest: Any) -> Ball:
+    """g / (√square + eps), to six roundings: between its values at the ends of both balls.
+
+    Where g may be 0 and eps is small, these are far apart; but by Cauchy and Schwarz's inequality
+    |g| <= longest * √square for whatever gradients they are made of, so that the quotient is no
+    longer than that, but for the roundings of both.
+    """
+    longest = longest * (1 + 64 * g.unit)
+
+    def each(g: Any, off: Any, square: Any, square_off: Any) -> tuple[Any, Any]:
+        if np.inf in (off, square_off):
+            return mpf(0), np.inf
+        out = g / (mpmath.sqrt(square) + eps)
+        roots = [mpmath.sqrt(max(mpf(0), square + sign * square_off)) + eps for sign in (-1, 1)]
+        ends = [end / root for end in (g - off, g + off) for root in roots]
+        return out, max(abs(max(-longest, min(longest, end)) - out) for end in ends)
+
+    out, spread = np.frompyfunc(each, 4, 2)(g.exact, g.radius, square.exact, square.radius)
+    return g.made(out, spread, abs(out) + spread, 6)

@@ -1,0 +1,108 @@
+"""The two paths of a network, Values and Arrays, and the judge of both, who prints programs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import exact
+from balls import Ball
+from engine import Array, Value
+from networks import Network
+from nn import optim
+from nn.losses import LOSSES
+
+
+def scalar_path(network: Network, model: Any = None) -> dict[str, Any]:
+    """What Values find, one sample after the other, under the names of exact.results."""
+    model = model or network.model()
+    X = [[Value(x) for x in sample] for sample in network.X]
+
+    def layers(what: str) -> list[Any]:
+        neurons = [[neuron.parameters() for neuron in layer.neurons] for layer in model.layers]
+        return [[[getattr(p, what) for p in row] for row in layer] for layer in neurons]
+
+    def outputs() -> tuple[Any, Any]:
+        found = [model(sample) for sample in X]
+        listed = [each if isinstance(each, list) else [each] for each in found]
+        return found, [[z.data for z in each] for each in listed]
+
+    def gradient() -> Any:
+        return [[x.grad for x in sample] for sample in X]
+
+    return path(network, model, network.y, outputs, layers, gradient)
+
+
+def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
+    """What Arrays find, all samples at once."""
+    model, X = network.model().to_vector(dtype), Array(np.array(network.X, dtype))
+
+    def layers(what: str) -> list[Any]:
+        return [np.c_[getattr(d.weight, what), getattr(d.bias, what)] for d in model.layers]
+
+    def outputs() -> tuple[Any, Any]:
+        found = model(X)
+        return found, found.data
+
+    return path(network, model, np.array(network.y), outputs, layers, lambda: X.grad)
+
+
+PATHS = [scalar_path, array_path]
+
+
+def path(
+    network: Network,
+    model: Any,
+    y: Any,
+    outputs: Callable[[], tuple[Any, Any]],  # predictions, and their numbers
+    layers: Callable[[str], list[Any]],  # data or gradients, in the form of network.layers
+    gradient: Callable[[], Any],  # of the samples
+) -> dict[str, Any]:
+    """Outputs, loss, gradients, and the layers after each step, whatever the payload."""
+
+    def passes() -> dict[str, Any]:
+        model.zero_grad()
+        predictions, numbers = outputs()
+        loss = LOSSES[network.loss](predictions, y)
+        loss.backward()
+        return {"outputs": numbers, "loss": loss.data}
+
+    found = passes()
+    found |= {f"gradient of layer {i}": each for i, each in enumerate(layers("grad"))}
+    found["gradient of X"] = gradient()
+    if network.training:
+        rule, settings, clip, steps = network.training
+        optimizer = optim.named(rule)(model.parameters(), **settings)
+        for step in range(1, steps + 1):
+            if step > 1:
+                passes()
+            if clip is not None:
+                optim.clip_grad_norm(model.parameters(), clip)
+            optimizer.step()
+            found |= {f"layer {i} after step {step}": x for i, x in enumerate(layers("data"))}
+    return found
+
+
+def check(
+    got: dict[str, Any], want: dict[str, Ball], network: Network, dtype: Any = np.float64
+) -> None:
+    """AssertionError with a program, unless all that was computed is as near as rounding leaves it."""
+    for name, computed in got.items():
+        misses = want[name].misses(computed)
+        if not (misses <= 1).all():
+            raise AssertionError(
+                f"{name} is {misses.max():.3g} times as far off as roundings explain:\n{computed}\n"
+                f"and should be\n{want[name].exact.astype(float)}\n"
+                f"{SHOWN}\n{network.program(np.dtype(dtype).name)}"
+            )
+
+
+SHOWN = "# This program shows it:"
+
+
+def judge(network: Network, dtype: Any = np.float64) -> None:
+    """Both paths in float64, Arrays in float32."""
+    want = exact.results(network, dtype)
+    if dtype is np.float64:
+        check(scalar_path(network), want, network)
+    check(array_path(network, dtype), want, network, dtype)
