@@ -3,11 +3,12 @@
 import argparse
 import ast
 import importlib
+import inspect
 import sys
 from pathlib import Path
 
 
-def stories() -> dict[str, str]:
+def catalogue() -> dict[str, str]:
     """Each demo's name and the first line of what it says of itself."""
     files = [path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("_")]
     texts = {path.stem: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for path in files}
@@ -15,13 +16,15 @@ def stories() -> dict[str, str]:
 
 
 def main() -> None:
-    known = stories()
+    known = catalogue()
     parser = argparse.ArgumentParser(
         prog="python -m demos",
         description="Runs the demos named, one after the other; lists them when none is.",
     )
     parser.add_argument("names", nargs="*", metavar="demo", help=", ".join(known))
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for pictures")
+    parser.add_argument("--best", action="store_true", help="mnist: as well as it can, in minutes")
+    parser.add_argument("--seed", type=seed, help="of the demos that take one")
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in known]
     if unknown:
@@ -29,18 +32,30 @@ def main() -> None:
     if not args.names:
         print("python -m demos NAME runs one of these:\n")
         for name, line in known.items():
-            print(f"  {name:10} {line}")
+            print(f"  {name:{max(map(len, known))}}  {line}")
         return
+    given = {"best": args.best or None, "seed": args.seed}
+    options = {name: value for name, value in given.items() if value is not None}
     try:
+        stories = [importlib.import_module(f"demos.{name}").main for name in args.names]
+        for name, story in zip(args.names, stories, strict=True):
+            for option in options.keys() - inspect.signature(story).parameters:
+                parser.error(f"demo {name} takes no --{option}")
         args.out.mkdir(parents=True, exist_ok=True)
-        for name in args.names:
-            importlib.import_module(f"demos.{name}").main(args.out)
+        for story in stories:
+            story(args.out, **options)
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing}; the demos need: pip install -e '.[demos]', which make demo does")
     except FileExistsError:
         sys.exit(f"--out {args.out} is a file; name a folder")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped")
+    except KeyboardInterrupt as stop:
+        sys.exit(f"\n{stop or 'stopped'}")
+
+
+def seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

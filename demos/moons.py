@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from tqdm import tqdm
 
+from demos._look import BLUE, INK, ORANGE, STYLE
 from engine import topological
 from nn import MLP, data, fit, losses
 from nn.train import Record, accuracy
@@ -51,14 +52,7 @@ def main(out: Path) -> None:
 
 def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], path: Path) -> Path:
     """Data and decision boundary on the left; loss and accuracy by epoch on the right."""
-    blue, orange, ink, pale = "#1f5fa8", "#cf5400", "#2b2b2b", "#8a8a8a"
-    style = {
-        "font.size": 11, "svg.hashsalt": "moons", "text.color": ink, "axes.labelcolor": ink,
-        "axes.edgecolor": pale, "xtick.color": pale, "ytick.color": pale,
-        "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False,
-    }  # fmt: skip
-    with plt.rc_context(style):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplot_mosaic(
             [["data", "loss"], ["data", "accuracy"]],
             figsize=(11, 4.8), width_ratios=[1.7, 1], layout="constrained",
@@ -70,12 +64,13 @@ def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], pat
         scores = np.array([[model((x, y)).data for x in xs] for y in ys])
         tints = LinearSegmentedColormap.from_list("tints", ["#a9cbec", "#ffffff", "#fbc79b"])
         left.contourf(xs, ys, np.clip(scores, -2, 2), levels=np.linspace(-2, 2, 21), cmap=tints)
-        left.contour(xs, ys, scores, [-1, 0, 1], colors=ink, linewidths=[0.7, 2.2, 0.7],
+        left.contour(xs, ys, scores, [-1, 0, 1], colors=INK, linewidths=[0.7, 2.2, 0.7],
                      linestyles=["dashed", "solid", "dashed"])  # fmt: skip
-        for label, colour, marker in [(0, blue, "o"), (1, orange, "^")]:
+        for label, colour, marker in [(0, BLUE, "o"), (1, ORANGE, "^")]:
             left.scatter(*X[y == label].T, c=colour, marker=marker, s=52, edgecolors="white",
                          linewidths=0.9, zorder=3)  # fmt: skip
         left.set(aspect="equal", xticks=[], yticks=[])
+        left.grid(False)
         left.set_title(
             f"The boundary drawn by {len(model.parameters())} scalars; dashed, its margin"
         )
@@ -83,15 +78,14 @@ def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], pat
 
         epochs = [record.epoch for record in records]
         curves = [
-            ("loss", "Loss", blue, [record.loss for record in records], None),
-            ("accuracy", "Accuracy, %", orange, [100 * (r.metric or 0) for r in records], 102),
+            ("loss", "Loss", BLUE, [record.loss for record in records], None),
+            ("accuracy", "Accuracy, %", ORANGE, [100 * (r.metric or 0) for r in records], 102),
         ]
         for name, title, colour, heights, top in curves:
             right = axes[name]
-            right.plot(epochs, heights, color=colour, linewidth=2.4)
+            right.plot(epochs, heights, color=colour)
             right.set(xlim=(0, len(epochs)), ylim=(0, top))
             right.set_title(title)
-            right.grid(axis="y", color="#e8e8e8")
         axes["loss"].set_xticklabels([])
         axes["accuracy"].set_xlabel("epoch")
         figure.savefig(path, metadata={"Date": None})

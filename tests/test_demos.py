@@ -6,6 +6,12 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from demos import _mnist_best
+from nn import data
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -24,7 +30,8 @@ def test_without_a_name_they_are_listed():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     done = run("mons")
     assert done.returncode == 2
-    assert "no demo named 'mons'; there are: moons" in done.stderr
+    known = sorted(file.stem for file in (ROOT / "demos").glob("[a-z]*.py"))
+    assert f"no demo named 'mons'; there are: {', '.join(known)}" in done.stderr
 
 
 def test_moons_are_told_apart_and_drawn(tmp_path):
@@ -36,3 +43,57 @@ def test_moons_are_told_apart_and_drawn(tmp_path):
     picture = tmp_path / "new" / "moons.svg"
     assert f"wrote {picture}" in done.stdout
     assert ET.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_mnist_is_learned_and_looked_into(tmp_path):
+    """98 % of the test digits, and both paths agree about the worst mistake to a few roundings."""
+    done = run("mnist", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (share,) = re.findall(r"^([\d.]+)% of the test digits are right", done.stdout, re.M)
+    assert float(share) >= 98.0
+    assert re.search(r"^\d+ epochs in [\d.]+ s$", done.stdout, re.M)
+    differences = re.search(r"differ by at most (\S+) in a logit, (\S+) in a gradient", done.stdout)
+    assert all(float(each) < 1e-11 for each in differences.groups())
+    assert "203,530 Values" in done.stdout
+    assert ET.parse(tmp_path / "mnist.svg").getroot().tag.endswith("svg")
+
+
+def test_the_best_mnist_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
+    """A network of the same kind, small and soon done: interrupted, resumed, the same weights."""
+    (X, y), _ = data.mnist()
+    monkeypatch.setattr(_mnist_best, "WIDTHS", [32, 32, 10])
+    monkeypatch.setattr(_mnist_best, "EPOCHS", 4)
+    straight = _mnist_best.train(X[:2000], y[:2000], tmp_path, seed=1)
+    assert "4 epochs in" in capsys.readouterr().out
+    (tmp_path / "mnist_best_1.ckpt").unlink()
+    distorted = _mnist_best.distorted
+
+    def interrupted(X, epoch, rng):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return distorted(X, epoch, rng)
+
+    interrupted.__name__ = "distorted"
+    monkeypatch.setattr(_mnist_best, "distorted", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on from"):
+        _mnist_best.train(X[:2000], y[:2000], tmp_path, seed=1)
+    monkeypatch.setattr(_mnist_best, "distorted", distorted)
+    resumed = _mnist_best.train(X[:2000], y[:2000], tmp_path, seed=1)
+    for name, weights in straight.state_dict().items():
+        assert np.array_equal(weights, resumed.state_dict()[name])
+
+
+def test_the_best_mnist_distorts_less_towards_the_end(monkeypatch):
+    seen = []
+    monkeypatch.setattr(_mnist_best, "distort", lambda X, **amounts: seen.append(amounts))
+    for epoch in (1, 57, 69, 80):
+        _mnist_best.distorted(None, epoch, None)
+    assert [round(each["degrees"], 2) for each in seen] == [12, 12, 8.4, 5.1]
+    assert all(each["alpha"] == pytest.approx(3 * each["degrees"]) for each in seen)
+
+
+@pytest.mark.parametrize("option", ["--best", "--seed=1"])
+def test_an_option_that_a_demo_does_not_take_is_refused_before_any_runs(option):
+    done = run("mnist", "moons", option)
+    assert done.returncode == 2
+    assert f"demo moons takes no {option.split('=')[0]}" in done.stderr

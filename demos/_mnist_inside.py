@@ -1,0 +1,93 @@
+"""A look inside a network of arrays: one digit sent through it again, scalar by scalar."""
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine import Array, Value, topological
+from nn import losses
+
+
+class Inside(NamedTuple):
+    """One digit in both paths, and what in it spoke for the wrong answer."""
+
+    digit: np.ndarray
+    label: int
+    taken_for: int
+    nodes: int
+    parameters: int
+    seconds: float
+    logits: np.ndarray  # by the array path, in float64
+    gradients: np.ndarray  # d loss / d logit, by the scalar path
+    difference: tuple[float, float]  # the largest between the paths: of logits, of gradients
+    ink: np.ndarray  # each pixel times d (logit of taken_for - logit of label) / d pixel
+    neurons: list[tuple[int, float, np.ndarray]]  # the loudest: place, vote, its part of the ink
+
+    def report(self) -> str:
+        """A table to be printed."""
+        a, b = self.difference
+        lines = [
+            f"\nA look inside: the {self.label} most surely taken for a {self.taken_for}, as "
+            f"{self.parameters:,} Values; {self.nodes:,} nodes, {self.seconds:.2f} s",
+            "class   " + "".join(f"{k:9}" for k in range(len(self.logits))),
+            "logit   " + "".join(f"{z:9.3f}" for z in self.logits),
+            "gradient" + "".join(f"{g:9.3f}" for g in self.gradients) + "   predicted - target",
+            f"scalars and arrays differ by at most {a:.1e} in a logit, {b:.1e} in a gradient",
+        ]
+        return "\n".join(lines)
+
+
+def look_inside(model: Any, x: np.ndarray, label: int, taken_for: int) -> Inside:
+    """Send a digit through the network as Values and as float64 arrays, forward and backward."""
+    start = time.perf_counter()
+    scalars = model.to_scalar()
+    pixels = [Value(each) for each in x.tolist()]
+    z = scalars(pixels)
+    loss = losses.cross_entropy([z], [label])
+    loss.backward()
+    seconds = time.perf_counter() - start
+
+    arrays, X = scalars.to_vector(), Array(x[None].astype(float))
+    logits = arrays(X)
+    losses.cross_entropy(logits, [label]).backward()
+    by_scalars = np.array([p.grad for p in [*scalars.parameters(), *pixels]])
+    by_arrays = [  # neuron by neuron: its weights, then its bias
+        np.column_stack([each.weight.grad, each.bias.grad]).ravel() for each in arrays.layers
+    ]
+    by_arrays.append(X.grad.ravel())
+    return Inside(
+        digit=x,
+        label=label,
+        taken_for=taken_for,
+        nodes=len(topological(loss)),
+        parameters=len(by_scalars) - len(pixels),
+        seconds=seconds,
+        logits=logits.data[0],
+        gradients=np.array([each.grad for each in z]),
+        difference=(
+            max(abs(each.data - other) for each, other in zip(z, logits.data[0], strict=True)),
+            float(abs(by_scalars - np.concatenate(by_arrays)).max()),
+        ),
+        ink=ink_of(X, logits[0, taken_for] - logits[0, label]),
+        neurons=loudest(arrays, X, label, taken_for),
+    )
+
+
+def ink_of(X: Array, out: Array) -> np.ndarray:
+    """What each pixel contributes to `out` to first order: itself times d out / d pixel."""
+    X.zero_grad()
+    out.sum().backward()
+    return (X.data * X.grad).ravel()
+
+
+def loudest(arrays: Any, X: Array, label: int, taken_for: int) -> list[tuple[int, float, Any]]:
+    """Of the last hidden layer, the neurons that speak most for `taken_for`, against `label`."""
+    *hidden, last = arrays.layers
+    a: Any = X
+    for layer in hidden:
+        a = layer(a)
+    weights = last.weight.data[taken_for] - last.weight.data[label]
+    votes = weights * a.data[0]
+    places = np.argsort(-votes)[:4].tolist()
+    return [(k, float(votes[k]), ink_of(X, a[0, k] * weights[k])) for k in places]
