@@ -2,17 +2,19 @@
 
 import argparse
 
-from benchmarks import machine, memory, moons, sizes
+from benchmarks import machine, memory, mnist, mnist_profile, moons, sizes
 from benchmarks.processes import FULL, QUICK
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about 20 s: fewer and shorter rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help="about a minute: fewer and shorter rounds"
+    )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    for table in (moons.table, memory.table, sizes.table):
-        print(f"\n{table(effort)}", flush=True)
+    for each in (moons, memory, sizes, mnist, mnist_profile):
+        print(f"\n{each.table(effort)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,20 @@ from typing import Any
 
 ENGINES = {"micrograd": "micrograd", "default": "stepgrad", "node": "stepgrad, node for node"}
 
+PEERS = {  # the module that a peer is, and what pip installs
+    "micrograd": ("micrograd", "micrograd"),
+    "torch": ("torch", "torch==2.13.0"),
+    "fused": ("torch", "torch==2.13.0"),
+    "jax": ("jax", "jax"),
+    "sklearn": ("sklearn", "scikit-learn"),
+}
+
 
 def missing(engine: str) -> str | None:
     """What to do about an engine that is not installed; None where it is."""
-    if engine == "micrograd" and find_spec("micrograd") is None:
-        return "not installed: pip install micrograd, or pip install -e '.[peers]'"
+    module, package = PEERS.get(engine, ("benchmarks", ""))
+    if find_spec(module) is None:
+        return f"not installed: pip install {package}, or pip install -e '.[peers]'"
     return None
 
 

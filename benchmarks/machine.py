@@ -7,6 +7,8 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGES = ("numpy", "micrograd", "torch", "jax", "scikit-learn")
+
 
 def facts() -> str:
     """The lines that stand above the tables."""
@@ -15,8 +17,8 @@ def facts() -> str:
         [
             f"stepgrad benchmarks, {datetime.date.today()}",
             f"{cpu()}, {os.cpu_count()} cores, {platform.system()}",
-            f"{python}, numpy {installed('numpy')}, micrograd {installed('micrograd')}",
-            "float64, 1 thread; CPU time, in fresh processes that take turns",
+            ", ".join([python, *(f"{each} {installed(each)}" for each in PACKAGES)]),
+            "fresh processes that take turns; for graphs of scalars float64, 1 thread, CPU time",
             "collector: Python's garbage collector, on as by default, or off by gc.disable()",
         ]
     )

@@ -1,8 +1,8 @@
 """Workers: fresh processes that measure one thing each, started in turn, round after round.
 
 A shared machine drifts. Whatever is compared runs in the order A B C A B C, so that every engine
-meets the same minutes; the median over the rounds sets the outliers aside; and what is measured is
-CPU time, which another process on the core does not lengthen as it does the clock's.
+meets the same minutes; the median over the rounds sets the outliers aside; and what is measured on
+one thread is CPU time, which another process on the core does not lengthen as it does the clock's.
 """
 
 import gc
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
@@ -21,15 +22,19 @@ MODES = ("on", "off")  # of the garbage collector
 
 
 class Effort(NamedTuple):
-    """How much to spend: rounds of processes, seconds and steps measured in each of them."""
+    """How much to spend: rounds of processes, seconds and steps measured in each of them.
+
+    `threads` are the numbers of threads to measure with, where a table has several.
+    """
 
     rounds: int
     seconds: float
     steps: int
+    threads: tuple[int, ...]
 
 
-FULL = Effort(rounds=5, seconds=0.5, steps=2)
-QUICK = Effort(rounds=2, seconds=0.1, steps=1)
+FULL = Effort(rounds=5, seconds=0.5, steps=2, threads=(1, 2))
+QUICK = Effort(rounds=2, seconds=0.1, steps=1, threads=(1,))
 
 
 def interleaved(jobs: Iterable[Job], rounds: int) -> dict[Job, dict[str, Any]]:
@@ -51,13 +56,15 @@ def interleaved(jobs: Iterable[Job], rounds: int) -> dict[Job, dict[str, Any]]:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """What `python -m benchmarks.<job>` prints, in a fresh process with one thread."""
+    """What `python -m benchmarks.<job>` prints, in a fresh process with one thread.
+
+    The process finds in STARTED when it was started, by `time.time()`.
+    """
     module, *arguments = job
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     printed = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
         cwd=Path(__file__).parents[1],
-        env={**os.environ, **threads},
+        env={**os.environ, **threads(1), "STARTED": repr(time.time())},
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -69,3 +76,19 @@ def collector(mode: str) -> None:
     if mode not in MODES:
         raise SystemExit(f"the collector's mode is one of {', '.join(MODES)}, got {mode!r}")
     gc.enable() if mode == "on" else gc.disable()
+
+
+def threads(n: int) -> dict[str, str]:
+    """The environment in which numerical libraries start n threads."""
+    return {f"{library}_NUM_THREADS": str(n) for library in ("OMP", "OPENBLAS", "MKL")}
+
+
+def cores(n: int) -> None:
+    """Keep this process to n cores, and libraries that it imports from now on to n threads.
+
+    XLA has no setting for its threads: it starts as many as there are cores to run on, for which
+    Linux alone can be asked.
+    """
+    os.environ.update(threads(n))
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
