@@ -98,10 +98,9 @@ class Optimizer:
         rate = self.lr * self.scale()
         for p, memory in zip(self.parameters, self.memory, strict=True):
             data, grad = p.data, p.grad
-            if not self.elementwise or np.size(data) <= BLOCK:
-                p.data = self.moved(data, grad, memory, rate)
-            else:
-                p.data = self.moved_in_blocks(data, grad, memory, rate)
+            large = self.elementwise and isinstance(data, np.ndarray) and data.size > BLOCK
+            move = self.moved_in_blocks if large else self.moved
+            p.data = move(data, grad, memory, rate)
 
     def moved(self, data: Any, grad: Any, memory: dict[str, Any], rate: float) -> Any:
         """Where a step leads from `data`."""

@@ -21,8 +21,8 @@ wide = st.floats(allow_nan=False, allow_infinity=False)
 any_float = st.one_of(st.sampled_from(SPECIAL), st.floats())
 mild = st.floats(-3.0, 3.0).map(lambda x: round(x, 3))
 
-# For tests that are run for every row of a table: a quarter of the examples each.
-fewer = settings(max_examples=max(1, settings.default.max_examples // 4))
+# For tests that are run for every row of a table: half the examples each.
+fewer = settings(max_examples=max(1, settings.default.max_examples // 2))
 
 # ------------------------------------------------------------------------------------------ arrays
 

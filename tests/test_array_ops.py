@@ -120,10 +120,11 @@ def reshape_shapes(draw):
 
 
 def transpose_shapes(draw):
-    shape = draw(shapes(0, 3, 0))
+    """An order of three axes may differ from the one that undoes it, of fewer it does not."""
+    shape = draw(shapes(0, 2, 0) | shapes(3, 3))
     order = draw(st.permutations(range(len(shape))))
     order = [i - len(shape) * draw(st.integers(0, 1)) for i in order]
-    return (shape,), draw(st.sampled_from([{}, {"axes": None}, {"axes": tuple(order) or None}]))
+    return (shape,), {"axes": tuple(order) or None} if draw(st.integers(0, 3)) else {}
 
 
 def broadcast_shapes(draw):

@@ -1,0 +1,62 @@
+"""The bounds themselves: no point of a ball, and no order of a sum, leads out of its result."""
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import mpf
+
+from balls import Ball, exactly
+from exact import activated
+from nn.scalar import ACTIVATIONS
+
+DTYPES = st.sampled_from([np.float64, np.float32])
+centre = st.integers(-8, 8).map(float) | st.floats(-8.0, 8.0)
+radius = st.sampled_from([0.0, 1e-12]) | st.floats(1e-9, 10.0)
+inside = st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@settings(max_examples=40)
+@given(x=centre, radius=radius, steps=inside)
+def test_an_image_holds_what_its_ball_is_mapped_to(activation, x, radius, steps):
+    """Turning points, poles, kinks and jumps included: activations, and their slopes."""
+    points = [0.0, -x / radius if abs(x) < radius else 1.0, *steps]  # 0 is where most things happen
+    with exactly():
+        balls = activated(
+            activation, Ball(np.array([mpf(x)]), np.array([radius]), np.float64), False
+        )
+        for step in points:
+            point = np.array([mpf(x) + mpf(radius) * step])
+            values = activated(activation, Ball(point, np.zeros(1), np.float64), False)
+            for ball, value in zip(balls, values, strict=True):
+                if ball is not None and ball.radius < np.inf:
+                    assert abs(value.exact - ball.exact) <= ball.radius
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 2), min_size=1, max_size=8), DTYPES, st.randoms()
+)
+def test_a_product_holds_every_order_of_its_sum(pairs, dtype, random):
+    """Of numbers that the dtype rounds first, and whose products cancel: Σ xy - Σ yx."""
+    x, y = np.array([*pairs, *[(-b, a) for a, b in pairs]]).T
+    with exactly():
+        product = Ball.of(x[None, :], dtype) @ Ball.of(y[:, None], dtype)
+    terms = list(x.astype(dtype) * y.astype(dtype))
+    random.shuffle(terms)
+    for computed in (reduce(add, terms), x.astype(dtype) @ y.astype(dtype)):
+        assert (product.misses([[computed]]) <= 1).all()
+
+
+@given(centre, radius, DTYPES)
+def test_what_is_outside_misses(x, radius, dtype):
+    """By more than the radius and, where there is none, by anything; nan misses, too."""
+    ball = Ball(np.array([mpf(x)]), np.array([radius]), dtype)
+    assert (ball.misses([x]) <= 1).all()
+    assert not (ball.misses([x + 1.001 * radius + 1e-9]) <= 1).any()
+    assert not (ball.misses([np.nan]) <= 1).any()
+    with pytest.raises(ValueError, match=r"shape \(2,\) was computed, not \(1,\)"):
+        ball.misses([x, x])
