@@ -20,6 +20,8 @@ def to_vector(model: Any, dtype: Any = np.float64) -> Any:
         moved: Any = vector.MLP(model.nin, sizes, model.activation, init="zeros", dtype=dtype)
         moved.layers = [to_vector(layer, dtype) for layer in model.layers]
         return moved
+    if not hasattr(model, "neurons"):
+        raise TypeError(f"an nn.MLP or nn.Layer becomes Arrays, got {model!r}")
     dense = vector.Dense(model.nin, model.nout, model.activation, init="zeros", dtype=dtype)
     dense.weight.data = [[w.data for w in neuron.weights] for neuron in model.neurons]
     dense.bias.data = [neuron.bias.data for neuron in model.neurons]
@@ -38,6 +40,8 @@ def to_scalar(model: Any) -> Any:
         moved: Any = scalar.MLP(model.nin, sizes, model.activation, init="zeros")
         moved.layers = [to_scalar(layer) for layer in model.layers]
         return moved
+    if not hasattr(model, "weight"):
+        raise TypeError(f"an nn.vector.MLP or Dense becomes scalars, got {model!r}")
     weights = model.weight.data.tolist()
     layer = scalar.Layer(model.nin, model.nout, model.activation, init=lambda *_: weights)
     for neuron, bias in zip(layer.neurons, model.bias.data.tolist(), strict=True):

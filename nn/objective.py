@@ -35,7 +35,7 @@ class Objective(NamedTuple):
         rows = []
         for part in batches(*samples, size, shuffle=False):
             value, score = self(*part)
-            rows.append((len(part[0]), float(value.data), score))
+            rows.append((len(part[0]), number_of(value), score))
         return means(rows)
 
 
@@ -47,6 +47,11 @@ def apply(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
     if has_arrays(model.parameters()):
         return model(X), y
     return [model(x) for x in X.tolist()], y.tolist()
+
+
+def number_of(loss: Any) -> float:
+    """The number that a loss is, of whatever shape if it is an Array."""
+    return float(np.asarray(loss.data).item())
 
 
 def means(rows: list[tuple[Any, ...]]) -> list[Any]:

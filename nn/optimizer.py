@@ -172,9 +172,12 @@ class Optimizer:
                 + "this is {} over {}; build the optimizer as it was saved".format(*mine)
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
+            if set(memory) != set(self.remembers):
+                raise ValueError(
+                    f"the state remembers {sorted(memory)} of parameter {i}, {self.name} "
+                    f"{sorted(self.remembers)}; build the optimizer as it was saved"
+                )
             for name, x in memory.items():
-                if name not in self.remembers:
-                    raise ValueError(f"the state's {name!r} is nothing that {self.name} remembers")
                 if np.shape(x) not in ((), np.shape(p.data)):
                     raise ValueError(
                         f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "

@@ -22,7 +22,7 @@ from nn.arguments import function, lookup, positive, whole
 from nn.data import Samples, batches, paired, split
 from nn.init import generator
 from nn.metrics import accuracy
-from nn.objective import Objective, means
+from nn.objective import Objective, means, number_of
 from nn.resume import Run, dtypes, fingerprint, name_of
 from nn.schedules import Schedule
 
@@ -151,7 +151,7 @@ def fit(
         value, score = objective(X, y)
         mover.zero_grad()
         value.backward()
-        reached = float(value.data)
+        reached = number_of(value)
         moved = mover.parameters
         norm = optim.grad_norm(moved) if clip is None else optim.clip_grad_norm(moved, clip)
         for what, number in (("loss", reached), ("gradient's norm", norm)):

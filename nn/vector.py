@@ -165,6 +165,8 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Any):
+        if not modules:
+            raise ValueError(f"{type(self).__name__} takes at least one module, got none")
         for each in modules:
             if not callable(each):
                 raise TypeError(f"Sequential takes modules, one after the other, got {each!r}")

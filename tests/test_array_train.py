@@ -256,3 +256,10 @@ def test_a_loss_of_ones_own():
     np.testing.assert_allclose(
         got, figures(fit(named, X, SIGNS, loss="mse", **settings)), rtol=1e-6
     )
+
+
+def test_a_loss_of_one_number_may_have_axes():
+    model, X, y = vector.MLP(2, [1], rng=0), np.ones((3, 2)), np.zeros(3)
+    loss = lambda predictions, targets: (predictions - targets[:, None]).square().mean(axis=0)
+    (record,) = fit(model, X, y, loss=loss, epochs=1, validation=(X, y))
+    assert type(record.loss) is type(record.validation_loss) is float

@@ -17,7 +17,7 @@ inf, nan = math.inf, math.nan
 
 
 def leaf_of(gradient, dtype=np.float64):
-    gradient = np.asarray(gradient, dtype)
+    gradient = np.array(gradient, dtype)  # a copy, to see what is changed in place
     leaf = Array(np.zeros(gradient.shape, dtype))
     leaf.grad = gradient
     return leaf

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nn
-from nn import vector
+from nn import MLP, Neuron, convert, vector
 from nn.scalar import ACTIVATIONS
 from strategies import any_float
 
@@ -130,3 +130,17 @@ def test_gradients_stay_behind_and_the_dropout_too():
     x = np.array([0.3, 0.8])
     assert lifted(x).data == pytest.approx(model.eval()(x).item(), rel=1e-14)
     assert not lifted.to_vector().dropout.rate
+
+
+@pytest.mark.parametrize(
+    ("move", "model"),
+    [
+        (convert.to_vector, Neuron(2)),
+        (convert.to_vector, vector.Dense(2, 1)),
+        (convert.to_scalar, vector.Sequential(vector.Dense(2, 1))),
+        (convert.to_scalar, MLP(2, [1])),
+    ],
+)
+def test_what_has_no_counterpart_is_refused(move, model):
+    with pytest.raises(TypeError, match=r"becomes (Arrays|scalars), got \w+\("):
+        move(model)

@@ -258,3 +258,14 @@ def test_clipping_leaves_what_no_factor_mends():
 def test_what_makes_no_sense_is_refused(make, error, says):
     with pytest.raises(error, match=says):
         make(Value(1.0))
+
+
+@RULES
+def test_a_state_that_forgot_something_is_refused(rule):
+    optimizer = optim.named(rule)([Value(1.0)])
+    state = optimizer.state_dict()
+    if optimizer.remembers:
+        del state["memory"][0][optimizer.remembers[0]]
+    state["memory"][0]["other"] = 1.0
+    with pytest.raises(ValueError, match=r"the state remembers \[.*'other'.*\] of parameter 0"):
+        optimizer.load_state_dict(state)

@@ -339,3 +339,9 @@ def test_errors_name_the_thing_the_value_and_the_remedy(call, error, message):
     with pytest.raises(error) as raised:
         call()
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("kind", [Sequential, Residual])
+def test_no_modules_are_refused(kind):
+    with pytest.raises(ValueError, match=f"{kind.__name__} takes at least one module, got none"):
+        kind()
