@@ -23,15 +23,18 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
     done: dict[Any, Any] = {}
 
     def read(f: Any) -> Any:
+        if not isinstance(f, FunctionType):  # a user's np.sin: it is what it is in any arithmetic
+            return f
         if f not in done:
             names: dict[str, Any] = {"__builtins__": builtins}  # NumPy looks there
             done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
+            done[f].__kwdefaults__ = f.__kwdefaults__
             for name in free_names(f.__code__):
                 if name in space:
                     names[name] = space[name]
                 elif name in f.__globals__ and name not in floats.__all__:
                     value = f.__globals__[name]
-                    names[name] = read(value) if isinstance(value, FunctionType) else value
+                    names[name] = read(value)
         return done[f]
 
     return op.made_of(read(op.forward), *map(read, op.partials))

@@ -288,6 +288,7 @@ def test_astype_carries_gradients_across():
     (z.astype(float) * [1.0, 10.0]).sum().backward()
     same(x.grad, np.array([3.0, 40.0]))
     same(y.grad, np.float32([1.0, 20.0]))
+    assert all(s.contribution.dtype == s.to.dtype for step in walk(z.sum()) for s in step.sent)
     for wrong in (np.int64, "float16", bool, complex):
         with pytest.raises(TypeError, match="an Array is float32 or float64, got"):
             x.astype(wrong)

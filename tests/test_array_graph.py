@@ -159,6 +159,15 @@ def test_a_leafs_gradient_is_its_own(name, times, backward):
 
 
 @both_passes
+def test_a_leafs_gradient_is_contiguous_beside_a_constant_that_is_not(backward):
+    """NumPy gives a product the order of axes of its factors."""
+    x = Array(X)
+    backward((x * np.asfortranarray(X)).sum())
+    assert x.grad.flags.carray
+    same(x.grad, X)
+
+
+@both_passes
 def test_leaves_that_are_given_one_gradient_do_not_share_it(backward):
     """Two summands; two leaves of a user's row that passes its gradient on to both."""
     both = ArrayOp("both", lambda x, y: x + y, *[lambda g, out, x, y: g] * 2)

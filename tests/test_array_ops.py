@@ -6,6 +6,7 @@ judge is the scalar row of that name.
 """
 
 import copy
+import itertools
 import math
 import pickle
 from collections.abc import Callable
@@ -224,7 +225,44 @@ def absolute(root):
 @fewer
 @given(data=st.data())
 def test_a_row_is_what_values_make_of_it(name, data):
-    """sum(C * row(x, ...)) and its gradient at every input; plain arrays among them are constants.
+    """For any of its shapes and settings, in either dtype; plain arrays are constants."""
+    case, dtype = CASES[name], data.draw(dtypes, label="dtype")
+    in_shapes, named = data.draw(case.inputs, label="shapes and settings")
+    xs = [data.draw(arrays(s, dtype, unique=case.distinct), label="x") for s in in_shapes]
+    plain = data.draw(st.lists(st.booleans(), min_size=len(xs), max_size=len(xs)), label="plain")
+    plain[data.draw(st.integers(0, len(xs) - 1))] = False
+    nodes = [x if is_plain else Array(x) for x, is_plain in zip(xs, plain, strict=True)]
+    out = ARRAY_TABLE[name](*nodes, **named)
+    C = data.draw(arrays(out.shape, out.dtype), label="C")
+    assert_values_agree(name, nodes, named, out, C)
+
+
+MATRICES = [
+    [(3,), (3,)], [(3,), (3, 2)], [(2, 3), (3,)], [(2, 3), (3, 4)], [(4, 2, 3), (3,)],
+    [(3,), (4, 3, 2)], [(4, 2, 3), (3, 5)], [(2, 3), (4, 3, 5)], [(4, 1, 2, 3), (5, 3, 2)],
+    [(1, 2, 3), (4, 3, 2)], [(4, 2, 3), (1, 3, 2)], [(2, 1), (1, 3)], [(2, 0), (0, 3)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("in_shapes", MATRICES)
+def test_matrix_products_of_every_kind(in_shapes):
+    """Vectors with stacks, and stacks that broadcast, are rarely drawn with no axis of length 1."""
+    rng = np.random.default_rng(0)
+    nodes = [Array(rng.standard_normal(shape)) for shape in in_shapes]
+    out = nodes[0] @ nodes[1]
+    assert_values_agree("@", nodes, {}, out, rng.standard_normal(out.shape))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_axes_in_every_order(order):
+    rng = np.random.default_rng(0)
+    x = Array(rng.standard_normal((2, 3, 4)))
+    out = x.transpose(*order)
+    assert_values_agree("transpose", [x], {"axes": order}, out, rng.standard_normal(out.shape))
+
+
+def assert_values_agree(name, nodes, named, out, C):
+    """sum(C * row(x, ...)) and its gradient at every input are those of the graph of Values.
 
     Whatever the order of its n roundings, a sum of products is off by at most n * eps times the sum
     of the absolute products, and so is each gradient: the Value graph, run on absolute numbers,
@@ -233,28 +271,17 @@ def test_a_row_is_what_values_make_of_it(name, data):
     as many as there are nodes, as a node makes up to 4, and exp(x - largest) multiplies that of the
     difference by 6 or less.
     """
-    case, row = CASES[name], ARRAY_TABLE[name]
-    dtype = data.draw(dtypes, label="dtype")
-    in_shapes, named = data.draw(case.inputs, label="shapes and settings")
-    numbers = [data.draw(arrays(s, dtype, unique=case.distinct), label="x") for s in in_shapes]
-    plain = data.draw(st.lists(st.booleans(), min_size=len(numbers), max_size=len(numbers)))
-    plain[data.draw(st.integers(0, len(numbers) - 1))] = False
-
-    xs = [x if is_plain else Array(x) for x, is_plain in zip(numbers, plain, strict=True)]
-    out = row(*xs, **named)
-    C = data.draw(arrays(out.shape, out.dtype), label="C")
     root = (out * C).sum()
     root.backward()
-
-    judges = [values(x) for x in numbers]
-    judged = np.asarray(case.judge(*judges, **named), object)
+    judges = [values(x.data if isinstance(x, Array) else x) for x in nodes]
+    judged = np.asarray(CASES[name].judge(*judges, **named), object)
     assert out.shape == judged.shape
     want = weighted(C, judged)
     want.backward()
     roundings = sum(1 + 2 * len(node.inputs) for node in topological(want))
     if name in SHARES:
         most = np.abs(C).sum()
-        size, sizes = most * 6, [np.full(x.shape, 2 * most) for x in numbers]
+        size, sizes = most * 6, [np.full(x.shape, 2 * most) for x in judges]
         roundings *= 10
     else:
         twins = absolute(want)
@@ -262,14 +289,15 @@ def test_a_row_is_what_values_make_of_it(name, data):
         size = twins[want].data
         sizes = [each_grad(x, twins) for x in judges]
 
+    (dtype,) = {x.dtype for x in nodes}
     coarser = max(np.finfo(dtype).eps, np.finfo(out.dtype).eps) / 2
     assert_close(root.data, want.data, 2 * roundings * coarser * size)
     assert out.dtype == named.get("dtype", dtype) == root.dtype == out.grad.dtype
-    for x, judge, size in zip(xs, judges, sizes, strict=True):
+    for x, judge, size in zip(nodes, judges, sizes, strict=True):
         if isinstance(x, Array):
-            assert x.dtype == x.grad.dtype == dtype
+            assert x.grad.dtype == dtype
             assert_close(x.grad, each_grad(judge), 2 * roundings * coarser * size)
-    assert [x for x in out.inputs if not x.constant] == [x for x in xs if isinstance(x, Array)]
+    assert [x for x in out.inputs if not x.constant] == [x for x in nodes if isinstance(x, Array)]
 
 
 # ------------------------------------------------------------ rows of the scalar table, broadcast
@@ -490,3 +518,14 @@ def test_layers_without_samples_and_without_inputs():
         LINEAR(x, w, b).sum().backward()
         assert (x.grad.tolist(), b.grad.tolist()) == ([[float(n)] * k] * m, [float(m)] * n)
         assert w.grad.tolist() == [[float(m)] * k] * n
+
+
+def test_a_row_called_by_itself_has_its_defaults():
+    """Also those that are given by name alone."""
+    assert CONCATENATE(Array([1.0]), Array([2.0])).data.tolist() == [1.0, 2.0]
+
+
+def test_a_users_row_may_be_a_ufunc():
+    x = Array([0.0, 1.0])
+    Op("sine", np.sin, lambda out, x: np.cos(x))(x).sum().backward()
+    assert x.grad.tolist() == np.cos([0.0, 1.0]).tolist()

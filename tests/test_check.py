@@ -265,7 +265,7 @@ SPREAD = ArrayOp(
     lambda x, axis=0: x.sum(axis=axis),
     lambda g, out, x, axis=0: x * 0 + (g if axis == 0 else g[:, None]) * 1.5,
 )
-FLAT = ArrayOp("shares", lambda x: np.exp(x) / np.exp(x).sum(), lambda g, out, x: g * out)  # fmt: skip
+FLAT = ArrayOp("shares", lambda x: np.exp(x) / np.exp(x).sum(), lambda g, out, x: g - (g * out).sum())  # fmt: skip
 
 WRONG_ARRAYS = {
     "square": (lambda x: SQUARE(x).sum(), [A]),

@@ -32,6 +32,7 @@ def test_a_scalar_row_on_arrays_at_special_numbers(name, dtype):
     with np.errstate(all="ignore"):
         out = row.forward(*columns)
         slopes = np.broadcast_arrays(*row.locals(out, *columns), out)[:-1]
+    assert out.dtype == dtype
     judged = [op.forward(*point) for point in points.tolist()]
     judged_slopes = [op.locals(y, *x) for x, y in zip(points.tolist(), judged, strict=True)]
     for got, want in zip([out, *slopes], [judged, *zip(*judged_slopes, strict=True)], strict=True):

@@ -123,6 +123,17 @@ def test_shares_at_the_ends_are_those_of_values(data):
 logits = arrays((2, 4), numbers=st.floats(-700.0, 700.0))
 
 
+@pytest.mark.parametrize("margin", [1.0, 30.0, 100.0, 700.0])
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_gradient_of_softmax_keeps_the_digits_of_a_sure_answer(margin, label):
+    """1 - share is the sum of the other shares, as for Values: by itself it would be 0."""
+    zs = [margin, 0.0, -1.0]
+    x, vs = Array([zs]), [Value(z) for z in zs]
+    x.softmax()[0, label].backward()
+    softmax(vs)[label].backward()
+    np.testing.assert_allclose(x.grad[0], [v.grad for v in vs], rtol=8 * 2.0**-52)
+
+
 @fewer
 @given(logits)
 def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
