@@ -11,6 +11,7 @@ from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
 from engine.ops import ManyOp, Op
+from engine.value import known_label
 
 
 class Array(ArrayMethods):
@@ -40,11 +41,9 @@ class Array(ArrayMethods):
     __slots__ = ()
 
     def __init__(self, data: Any, label: str | None = None):
-        if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label is a string, got {label!r}")
         self._data = np.array(numbers(data), order="C")
         self._grad: Any = None
-        self.label = label
+        self.label = known_label(label)
         self.op = self._x = self._y = self._dx = self._dy = None
 
     @property
@@ -95,6 +94,10 @@ class Array(ArrayMethods):
         """`x` as a node: itself, or a constant."""
         return x if isinstance(x, Array) else ConstantArray(x)
 
+    def _data_of(self, other: Any) -> np.ndarray:
+        x = self.lift(other)
+        return x._data.astype(self._data.dtype, copy=False) if x.constant else x._data
+
     # ------------------------------------------------------------------------- how a row is applied
 
     @staticmethod
@@ -121,8 +124,11 @@ class Array(ArrayMethods):
             data = tuple([x._data.astype(dtype, copy=False) for x in inputs])
             try:
                 out = row.forward(*data, **settings)
-            except (ValueError, IndexError) as problem:
-                raise type(problem)(mismatch(op, inputs, settings, problem)) from None
+            except (ValueError, IndexError, TypeError) as problem:
+                if isinstance(problem, TypeError) and not settings:  # a fault of the formula
+                    raise
+                kind = TypeError if isinstance(problem, TypeError) else type(problem)
+                raise kind(mismatch(op, inputs, settings, problem)) from None
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
@@ -234,7 +240,7 @@ class ConstantArray(Array):
 
     def __init__(self, data: Any, label: str | None = None):
         self._data = numbers(data)  # not copied: a batch of samples is large
-        self._grad, self.label = None, label
+        self._grad, self.label = None, known_label(label)
         self.op = self._x = self._y = self._dx = self._dy = None
 
     @property

@@ -3,6 +3,7 @@
 Each method is one row of `engine.array_ops`, one node, and NumPy's method of the same name.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +20,9 @@ from engine.array_ops import (
     MIN,
     RESHAPE,
     SOFTMAX,
+    SQUEEZE,
     SUM,
+    SWAPAXES,
     TRANSPOSE,
 )  # fmt: skip
 from engine.node import Node
@@ -73,7 +76,7 @@ class ArrayMethods(Node):
 
     def __getitem__(self, index: Any) -> Self:
         """The elements that NumPy would take; an element taken twice is sent both gradients."""
-        return self.apply(GETITEM, self, index=index)
+        return self.apply(GETITEM, self, index=copy.deepcopy(index))  # theirs may change
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
         """The sum over an axis."""
@@ -123,13 +126,11 @@ class ArrayMethods(Node):
 
     def swapaxes(self, first: int, second: int) -> Self:
         """Two axes in each other's place."""
-        order = list(range(self.ndim))
-        order[first], order[second] = order[second], order[first]
-        return self.transpose(order)
+        return self.apply(SWAPAXES, self, first=first, second=second)
 
-    def squeeze(self, axis: int) -> Self:
-        """Without an axis, which has length 1."""
-        return self.reshape(np.squeeze(self._data, axis).shape)
+    def squeeze(self, axis: Axis = None) -> Self:
+        """Without an axis of length 1, by default without any."""
+        return self.apply(SQUEEZE, self, axis=axis)
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Self:
         """Repeated to a shape, as operations of two shapes do by themselves."""

@@ -115,6 +115,8 @@ MIN  = ArrayOp("min",  lambda x, axis=None, keepdims=False: x.min(axis=axis, kee
 
 RESHAPE      = ArrayOp("reshape",      lambda x, shape: x.reshape(shape),          lambda g, out, x, shape: g.reshape(x.shape))
 TRANSPOSE    = ArrayOp("transpose",    lambda x, axes=None: x.transpose(axes),     lambda g, out, x, axes=None: g.transpose(inverse(axes)))
+SWAPAXES     = ArrayOp("swapaxes",     lambda x, first, second: x.swapaxes(first, second),  lambda g, out, x, first, second: g.swapaxes(first, second))
+SQUEEZE      = ArrayOp("squeeze",      lambda x, axis=None: x.squeeze(axis),       lambda g, out, x, axis=None: g.reshape(x.shape))
 BROADCAST_TO = ArrayOp("broadcast_to", lambda x, shape: broadcast_to(x, shape),    lambda g, out, x, shape: g)
 GETITEM      = ArrayOp("getitem",      lambda x, index: x[index],                  lambda g, out, x, index: scatter(g, index, x.shape))
 SCATTER      = ArrayOp("scatter",      lambda x, index, shape: scatter(x, index, shape),  lambda g, out, x, index, shape: g[index])

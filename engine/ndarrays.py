@@ -9,7 +9,7 @@ A space for each dtype, so that what a row makes of its own constants has the dt
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def space(dtype: np.dtype) -> dict[str, Any]:
     return {**UFUNCS, "where": where, "erf": by_element(math.erf), "erfc": by_element(math.erfc)}
 
 
-@cache
+@lru_cache(maxsize=1024)  # a user's rows are let go of
 def over_arrays(op: Op, dtype: np.dtype) -> Any:
     """A row, of `engine.ops` or of `engine.array_ops`, read on arrays of that dtype."""
     return over(op, space(dtype))

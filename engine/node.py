@@ -116,16 +116,19 @@ class Node:
     # Comparisons look at the data. Equality is identity, so that nodes can be keys.
 
     def __lt__(self, other: Any) -> Any:
-        return self.data < self.lift(other).data
+        return self.data < self._data_of(other)
 
     def __le__(self, other: Any) -> Any:
-        return self.data <= self.lift(other).data
+        return self.data <= self._data_of(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.data > self.lift(other).data
+        return self.data > self._data_of(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.data >= self.lift(other).data
+        return self.data >= self._data_of(other)
+
+    def _data_of(self, other: Any) -> Any:
+        return self.lift(other).data
 
     # A copy is of the whole graph under a node, and shares nothing with it.
 

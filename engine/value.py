@@ -33,11 +33,9 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: str | None = None):
-        if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label is a string, got {label!r}")
         self._data = number(data)
         self._grad = 0.0
-        self.label = label
+        self.label = known_label(label)
         self.op = self._x = self._y = self._dx = self._dy = None
 
     @property
@@ -207,6 +205,13 @@ def number(x: Any) -> float:
         except OverflowError:
             return math.inf if x >= 0 else -math.inf  # type: ignore[operator]
     raise TypeError(f"a Value holds one real number, got {described(x)}")
+
+
+def known_label(label: Any) -> str | None:
+    """A string or None; TypeError for anything else."""
+    if label is not None and not isinstance(label, str):
+        raise TypeError(f"a label is a string, got {label!r}")
+    return label
 
 
 def described(x: Any) -> str:

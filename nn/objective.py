@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,8 @@ from engine.functions import has_arrays
 from nn.data import Samples, batches
 
 
-class Objective(NamedTuple):
+@dataclass
+class Objective:
     """A model, how its predictions are judged, and a penalty on its weights."""
 
     model: Any
@@ -20,13 +23,24 @@ class Objective(NamedTuple):
 
     def __call__(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, float | None]:
         """The objective as a node, and the metric."""
-        predictions, targets = apply(self.model, X, y)
+        predictions, targets = self.predicted(X, y)
         value = self.loss(predictions, targets)
         if self.penalty is not None:
             value = value + self.penalty()
         if not hasattr(value, "backward"):
             raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
         return value, None if self.metric is None else self.metric(predictions, targets)
+
+    def predicted(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+        """The predictions for a batch and its targets, as losses and metrics take them."""
+        if self.at_once:
+            return self.model(X), y
+        return [self.model(x) for x in X.tolist()], y.tolist()
+
+    @cached_property
+    def at_once(self) -> bool:
+        """Whether the model takes a batch, as one of Arrays does, or one sample at a time."""
+        return has_arrays(self.model.parameters())
 
     def over(self, samples: Samples | None, size: int | None) -> list[Any]:
         """The means over all samples, no more than `size` of them in one graph; None for none."""
@@ -37,16 +51,6 @@ class Objective(NamedTuple):
             value, score = self(*part)
             rows.append((len(part[0]), number_of(value), score))
         return means(rows)
-
-
-def apply(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
-    """The predictions for a batch and its targets, as losses and metrics take them.
-
-    A model with Arrays for parameters is given the batch at once, another one sample at a time.
-    """
-    if has_arrays(model.parameters()):
-        return model(X), y
-    return [model(x) for x in X.tolist()], y.tolist()
 
 
 def number_of(loss: Any) -> float:

@@ -137,6 +137,8 @@ def fit(
         if len(validation) != 2:
             raise ValueError(f"validation is (X, y) or a fraction, got {len(validation)} parts")
         held_out = finite(*validation)
+    elif isinstance(validation, np.ndarray):
+        raise TypeError(f"validation is (X, y) or a fraction, got shape {validation.shape}")
     elif validation is not None:
         (X, y), held_out = split(X, y, validation, rng)
     objective = Objective(model, loss, metric, penalty)
@@ -163,11 +165,17 @@ def fit(
         mover.step()
         return reached, score, norm
 
+    def augmented(epoch: int) -> Any:
+        seen = X if augment is None else augment(X, epoch, rng)
+        if np.ndim(seen) < 1 or len(seen) != len(X):
+            given = "None" if seen is None else f"shape {np.shape(seen)}"
+            raise ValueError(f"augment returns an epoch's {len(X)} samples, got {given}")
+        return seen
+
     def run_epoch(epoch: int) -> Record:
         began = time.perf_counter()
         model.train()
-        seen_X = X if augment is None else augment(X, epoch, rng)
-        parts = batches(seen_X, y, batch_size, rng=rng)
+        parts = batches(augmented(epoch), y, batch_size, rng=rng)
         seen, score, norm = means([(len(part[0]), *step(epoch, *part)) for part in parts])
         model.eval()
         held_loss, held_score = objective.over(held_out, batch_size)

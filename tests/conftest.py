@@ -1,7 +1,11 @@
-"""Hypothesis profiles; choose one with `pytest --hypothesis-profile=soak`."""
+"""Fixtures, and Hypothesis profiles: choose one with `pytest --hypothesis-profile=soak`."""
 
+import gc
 import os
+import sys
+import threading
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 DEFAULT = settings(  # no test fails because the machine is slow
@@ -12,3 +16,29 @@ settings.register_profile("ci", DEFAULT, derandomize=True, print_blob=True)
 settings.register_profile("soak", DEFAULT, max_examples=10_000)
 
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def collector_off():
+    """What reference counting alone does not free stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def in_threads():
+    """Call f(0), f(1), ... each in its own thread, all at once, switching as often as can be."""
+
+    def run(f, n):
+        threads = [threading.Thread(target=f, args=[i]) for i in range(n)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield run
+    sys.setswitchinterval(before)

@@ -10,6 +10,15 @@ from nn.init import INITS, weights
 from nn.losses import LOSSES
 from nn.scalar import ACTIVATIONS
 
+BESIDE_KINKS = {  # targets of three samples for every loss, where no loss has a kink
+    "mse": [0.5, -1.0, 2.0],
+    "mae": [0.5, -1.0, 2.0],
+    "huber": [0.5, -1.0, 2.0],
+    "hinge": [1, -1, 1],
+    "binary_cross_entropy": [1, 0, 0.25],
+    "cross_entropy": [1, 0, 1],
+}
+
 
 class Training(NamedTuple):
     """Steps of an optimizer: its name and arguments, the norm that gradients are clipped to."""

@@ -24,23 +24,12 @@ from engine import (
 )
 from engine.array_ops import LINEAR
 from engine.ops import DOT, ELEMENTWISE
-from strategies import DTYPES, inf, nan
+from passes import both_passes, every_dtype, same
+from strategies import inf, nan
 
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
 COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge]
 X = np.arange(6.0).reshape(2, 3)
-
-
-def walked(root):
-    return list(walk(root))
-
-
-both_passes = pytest.mark.parametrize("backward", [Array.backward, walked])
-
-
-def same(got, want):
-    np.testing.assert_array_equal(got, want, strict=True)
 
 
 # ---------------------------------------------------------------------------------- what it takes
@@ -163,6 +152,8 @@ def test_a_node_is_not_wrapped():
 def test_a_label_is_a_string(label):
     with pytest.raises(TypeError, match="a label is a string, got"):
         Array([1.0], label)
+    with pytest.raises(TypeError, match="a label is a string, got"):
+        ConstantArray([1.0], label)
 
 
 # ---------------------------------------------------------------------------------------- setters
@@ -412,7 +403,7 @@ METHODS = {
                           x.reshape(np.int64(6)), x.reshape(1, np.int64(2), 3)],
     "transpose": lambda x: [x.T, x.transpose(), x.transpose(1, 0), x.transpose((0, -1)), x.swapaxes(0, -1)],
     "getitem": lambda x: [x[0], x[-1, 1:], x[..., None], x[x > 2.0], x[[0, 1, 0]], x[:, ::-1]],
-    "squeeze": lambda x: [x[:, 1:2].squeeze(1), x[:, 1:2].squeeze(axis=-1)],
+    "squeeze": lambda x: [x[:, 1:2].squeeze(1), x[:, 1:2].squeeze(axis=-1), x[:, 1:2].squeeze()],
 }  # fmt: skip
 
 
@@ -461,6 +452,15 @@ def test_comparisons_look_at_the_data(f):
     same(f(x, 1), f(x.data, 1))
     same(f(1, x), f(1, x.data))
     same(f(x, [0.0, 1.0, 2.0]), f(x.data, [0.0, 1.0, 2.0]))
+
+
+@pytest.mark.parametrize("f", COMPARISONS)
+@pytest.mark.parametrize("other", [0.1, [0.1], np.float64(0.1), np.array([0.1])])
+def test_what_meets_float32_is_compared_in_float32(f, other):
+    """As it is computed with: 0.1 in float32 is another number than in float64."""
+    x = Array(np.float32([0.1]))
+    same(f(x, other), f(x.data, np.float32([0.1])))
+    same(f(x, Array([0.1])), f(x.data, np.array([0.1])))  # two Arrays are what they are
 
 
 def test_equality_is_identity():
@@ -546,6 +546,10 @@ R, C = np.ones((2, 3)), np.ones((4, 2))
         (lambda: Array(R).max(axis=(0, 0)), ValueError, ["max does not take shape (2, 3)", "(0, 0)"]),
         (lambda: Array(R).transpose(0, 0), ValueError, ["transpose", "(2, 3)", "axes=(0, 0)"]),
         (lambda: Array(R).broadcast_to((3, 2)), ValueError, ["broadcast_to", "(2, 3)", "shape=(3, 2)"]),
+        (lambda: Array(R).sum(axis=0.5), TypeError, ["sum does not take shape (2, 3), axis=0.5"]),
+        (lambda: Array(R).swapaxes(0, 2), ValueError, ["swapaxes", "(2, 3)", "first=0, second=2"]),
+        (lambda: Array(R).squeeze(0), ValueError, ["squeeze does not take shape (2, 3), axis=0"]),
+        (lambda: Array(3.0).logsumexp(), IndexError, ["logsumexp does not take shape (), axis=-1"]),
         (lambda: Array(R).softmax(axis=2), ValueError, ["softmax", "(2, 3)", "axis=2"]),
         (lambda: LINEAR(Array(R), C, np.ones(4)), ValueError,
          ["linear does not take shapes (2, 3) and (4, 2) and (4,)"]),

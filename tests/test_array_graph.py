@@ -1,12 +1,9 @@
 """Graphs of Arrays: gradients and whose they are, constants, steps, memory, copies, threads."""
 
 import copy
-import gc
 import itertools
 import pickle
 import re
-import sys
-import threading
 import weakref
 
 import numpy as np
@@ -28,21 +25,10 @@ from engine import (
     where,
 )
 from engine.array_ops import LINEAR, SCATTER
-from strategies import DTYPES, arrays, broadcastable, dtypes, inf, nan
+from passes import both_passes, every_dtype, same, walked
+from strategies import arrays, broadcastable, dtypes, inf, nan
 
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 X = np.arange(6.0).reshape(2, 3)
-
-
-def walked(root):
-    return list(walk(root))
-
-
-both_passes = pytest.mark.parametrize("backward", [Array.backward, walked])
-
-
-def same(got, want):
-    np.testing.assert_array_equal(got, want, strict=True)
 
 
 # --------------------------------------------------------------------------------------- gradients
@@ -97,6 +83,19 @@ def test_backward_on_several_numbers_is_refused(shape):
     assert not x.grad.any()
 
 
+@both_passes
+@pytest.mark.parametrize("kind", [list, np.array, lambda i: (slice(None), np.array(i))])
+def test_an_index_changed_after_the_forward_pass(backward, kind):
+    """Gradients go where the numbers came from."""
+    x, index = Array(X), kind([0, 1])
+    y = x[index].sum()
+    (index[1] if isinstance(index, tuple) else index)[0] = 1
+    backward(y)
+    want = np.zeros((2, 3))
+    want[kind([0, 1])] = 1.0
+    same(x.grad, want)
+
+
 PASSING = {  # rows that pass a gradient on as it came, or views of it
     "+": lambda x: x + ConstantArray(np.ones((2, 3))),
     "+, reversed": lambda x: 1.0 + x,
@@ -115,6 +114,8 @@ PASSING = {  # rows that pass a gradient on as it came, or views of it
     "all": lambda x: x[...],
     "a part": lambda x: x[:, 1:],
     "places": lambda x: x[[1, 0]],
+    "swapaxes": lambda x: x.swapaxes(0, 1),
+    "squeeze": lambda x: x.squeeze(),
     "scatter": lambda x: SCATTER(x, index=slice(0, 2), shape=(2, 3)),
     "concatenate alone": lambda x: concatenate([x]),
     "concatenate": lambda x: concatenate([x, x]),
@@ -381,14 +382,6 @@ class Watched(Array):
     __slots__ = ("__weakref__",)
 
 
-@pytest.fixture
-def collector_off():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 def test_a_chain_of_a_hundred_thousand_nodes(collector_off):
     """Forward, backward and freed, with the recursion limit as it is."""
     x = node = Watched(np.ones(2))
@@ -502,7 +495,7 @@ def test_a_deep_graph_again():
 # ---------------------------------------------------------------------------------------- threads
 
 
-def test_threads_on_graphs_of_their_own():
+def test_threads_on_graphs_of_their_own(in_threads):
     """The same bits as alone; constants, which keep nothing, may be shared."""
     batch = ConstantArray(X)
 
@@ -518,16 +511,7 @@ def test_threads_on_graphs_of_their_own():
         for _ in range(5):
             found[seed] = work(seed)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=run, args=[seed]) for seed in range(6)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads(run, 6)
     for seed, grads in enumerate(want):
         for got, expected in zip(found[seed], grads, strict=True):
             same(got, expected)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine import Array, Value, check_gradients, topological
+from networks import BESIDE_KINKS
 from nn import losses
 from nn.losses import cross_entropy, l1_penalty, l2_penalty
 from nn.vector import MLP
@@ -128,18 +129,7 @@ def test_float32_stays_float32(name):
     assert smoothed.dtype == np.float32
 
 
-# Beside the kinks.
-FIXED = {
-    "mse": [0.5, -1.0, 2.0],
-    "mae": [0.5, -1.0, 2.0],
-    "huber": [0.5, -1.0, 2.0],
-    "hinge": [1, -1, 1],
-    "binary_cross_entropy": [1, 0, 0.25],
-    "cross_entropy": [1, 0, 1],
-}
-
-
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", BESIDE_KINKS)
 def test_gradients_through_a_network(name):
     """Numerically, for every parameter, penalties and label smoothing included."""
     width = 2 if name == "cross_entropy" else 1
@@ -151,7 +141,7 @@ def test_gradients_through_a_network(name):
 
     def f():
         penalty = l2_penalty(model.parameters()) + l1_penalty(model.parameters())
-        return loss(model(X), FIXED[name], **settings) + 0.1 * penalty
+        return loss(model(X), BESIDE_KINKS[name], **settings) + 0.1 * penalty
 
     check_gradients(f, model.parameters())
 

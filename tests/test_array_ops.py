@@ -128,6 +128,19 @@ def transpose_shapes(draw):
     return (shape,), {"axes": tuple(order) or None} if draw(st.integers(0, 3)) else {}
 
 
+def swapaxes_shapes(draw):
+    shape = draw(shapes(1, 4, 0))
+    place = st.integers(-len(shape), len(shape) - 1)
+    return (shape,), {"first": draw(place), "second": draw(place)}
+
+
+def squeeze_shapes(draw):
+    shape = draw(shapes(0, 3, 0))
+    ones = [i for i, n in enumerate(shape) if n == 1]
+    named = [{}, {"axis": tuple(ones)}, *[{"axis": i} for i in ones]]
+    return (shape,), draw(st.sampled_from(named))
+
+
 def broadcast_shapes(draw):
     found = draw(broadcastable(2))
     return found.input_shapes[:1], {"shape": found.result_shape}
@@ -193,6 +206,8 @@ CASES = {
     "min": case("min", reduction(), distinct=True),
     "reshape": case("reshape", reshape_shapes),
     "transpose": case("transpose", transpose_shapes),
+    "swapaxes": case("swapaxes", swapaxes_shapes),
+    "squeeze": case("squeeze", squeeze_shapes),
     "broadcast_to": case("broadcast_to", broadcast_shapes),
     "getitem": case("getitem", getitem_shapes),
     "scatter": case("scatter", scatter_shapes),

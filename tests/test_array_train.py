@@ -263,3 +263,39 @@ def test_a_loss_of_one_number_may_have_axes():
     loss = lambda predictions, targets: (predictions - targets[:, None]).square().mean(axis=0)
     (record,) = fit(model, X, y, loss=loss, epochs=1, validation=(X, y))
     assert type(record.loss) is type(record.validation_loss) is float
+
+
+def test_a_model_is_asked_once_whether_it_takes_a_batch():
+    """Not with every batch: to list the parameters of a large network of scalars takes a while."""
+
+    class Counting(MLP):
+        asked = 0
+
+        def parameters(self):
+            self.asked += 1
+            return super().parameters()
+
+    counts = []
+    for batch_size in (30, 1):
+        model = Counting(2, [1], rng=0)
+        list(fit(model, X, SIGNS, loss="hinge", epochs=2, batch_size=batch_size, validation=0.2))
+        counts.append(model.asked)
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("augment", "given"),
+    [
+        (lambda X, epoch, rng: None, "None"),
+        (lambda X, epoch, rng: X[:3], r"shape \(3, 2\)"),
+        (lambda X, epoch, rng: 1.0, r"shape \(\)"),
+    ],
+)
+def test_augment_returns_the_samples_of_an_epoch(augment, given):
+    with pytest.raises(ValueError, match=f"augment returns an epoch's 30 samples, got {given}"):
+        list(fit(network(), X, SIGNS, loss="hinge", epochs=1, augment=augment))
+
+
+def test_validation_is_no_array():
+    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got shape \(30, 2\)"):
+        fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)

@@ -5,7 +5,6 @@ import gc
 import pickle
 import subprocess
 import sys
-import threading
 import weakref
 from pathlib import Path
 
@@ -292,7 +291,7 @@ def test_a_pickle_is_read_by_a_fresh_process():
     assert out.decode().strip() == gradient(y, x).hex()
 
 
-def test_threads_do_not_see_each_other(monkeypatch):
+def test_threads_do_not_see_each_other(monkeypatch, in_threads):
     """Copies, pickles and failures at the same time: each lists its graph once and gets it right."""
     _, root = chain(2_000)
     want, found, lists = described(root), {}, []
@@ -307,16 +306,7 @@ def test_threads_do_not_see_each_other(monkeypatch):
             with pytest.raises((pickle.PicklingError, AttributeError)):
                 pickle.dumps(x * 2)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=work, args=[i]) for i in range(6)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads(work, 6)
     assert [found[i] == want for i in range(6)] == [True] * 6
     assert len(lists) <= 6 * 4 * 2
 

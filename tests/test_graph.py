@@ -239,14 +239,6 @@ class Watched(Value):
     __slots__ = ("__weakref__",)
 
 
-@pytest.fixture
-def collector_off():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 def test_a_chain_of_a_million_nodes(collector_off):
     """Forward, backward and freed, with the recursion limit as it is."""
     x, one = Watched(1.0), Value(1.0)
