@@ -24,6 +24,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="demo", help=", ".join(known))
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for pictures")
     parser.add_argument("--best", action="store_true", help="mnist: as well as it can, in minutes")
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help="mnist: judge by 5,000 training digits instead",
+    )
     parser.add_argument("--seed", type=seed, help="of the demos that take one")
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in known]
@@ -34,13 +39,13 @@ def main() -> None:
         for name, line in known.items():
             print(f"  {name:{max(map(len, known))}}  {line}")
         return
-    given = {"best": args.best or None, "seed": args.seed}
+    given = {"best": args.best or None, "held_out": args.held_out or None, "seed": args.seed}
     options = {name: value for name, value in given.items() if value is not None}
     try:
         stories = [importlib.import_module(f"demos.{name}").main for name in args.names]
         for name, story in zip(args.names, stories, strict=True):
             for option in options.keys() - inspect.signature(story).parameters:
-                parser.error(f"demo {name} takes no --{option}")
+                parser.error(f"demo {name} takes no --{option.replace('_', '-')}")
         args.out.mkdir(parents=True, exist_ok=True)
         for story in stories:
             story(args.out, **options)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-BLUE, ORANGE, INK, PALE = "#1f5fa8", "#cf5400", "#2b2b2b", "#8a8a8a"
+BLUE, ORANGE, INK, PALE = "#1f5fa8", "#cf5400", "#2b2b2b", "#6e6e6e"
 # Minus to plus runs from dark to light, so that signs can be told apart in grey, too.
 SIGNS = LinearSegmentedColormap.from_list("signs", ["#0b2f66", "#8d9299", "#ffd28a"])
 STYLE: dict[Any, Any] = {

@@ -2,7 +2,8 @@
 
 Dense layers and relu: no convolution, no ensemble. What makes it good are new digits in every
 epoch, rotated, scaled, sheared, shifted and bent (Simard et al. 2003; Ciresan et al. 2010), less so
-towards the end. All of it was chosen by 5,000 training digits held out, never by the test set.
+towards the end. All of it was chosen by 5,000 training digits held out (--held-out), never by the
+test set.
 """
 
 from pathlib import Path
@@ -18,24 +19,24 @@ WIDTHS, EPOCHS, BATCH, RATE = [1024, 1024, 1024, 10], 80, 256, 0.001
 LATE, MILD = 0.3, 0.4  # in the last 30 % of the epochs distortions shrink, to 0.4 of what they were
 
 
-def train(X: np.ndarray, y: np.ndarray, out: Path, seed: int) -> vector.MLP:
-    """Train for minutes; every epoch is saved, so that what was stopped goes on."""
+def train(X: np.ndarray, y: np.ndarray, path: Path, seed: int) -> vector.MLP:
+    """Train for minutes; every epoch is saved in `path`, so that what was stopped goes on."""
     model = vector.MLP(784, WIDTHS, rng=seed)
     print(f"{model.summary()}\n\n{len(X):,} digits to learn from, distorted anew in every epoch")
-    path, steps = out / f"mnist_best_{seed}.ckpt", EPOCHS * -(-len(X) // BATCH)
+    steps = EPOCHS * -(-len(X) // BATCH)
     training = fit(
         model, X, y, loss=smoothed, metric="accuracy", epochs=EPOCHS, batch_size=BATCH,
         schedule=schedules.warm_up(schedules.cosine(RATE, 0.95 * steps), 0.05 * steps),
-        augment=distorted, checkpoint=out / f"mnist_best_{seed}.ckpt", rng=seed,
+        augment=distorted, checkpoint=path, rng=seed,
     )  # fmt: skip
-    seconds = 0.0
     done = load(path).epoch if path.exists() else 0
     bar = tqdm(training, total=EPOCHS, initial=done, desc=f"mnist, seed {seed}", unit="epoch")
     try:
         for record in bar:
             bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.metric:.2%}")
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; the same command goes on from {path}") from None
+        kept = f"the same command goes on from {path}" if path.exists() else "nothing was saved yet"
+        raise KeyboardInterrupt(f"stopped; {kept}") from None
     seconds = sum(Record(*record).seconds for record in load(path).extra["records"])
     print(f"{EPOCHS} epochs in {seconds / 60:.1f} minutes; the weights are in {path}")
     return model

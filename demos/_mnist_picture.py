@@ -22,7 +22,8 @@ def save(path: Path, X: np.ndarray, counts: np.ndarray, wrong: list[Any], inside
         for axes, each in zip(right.subplots(3, 5).flat, wrong, strict=False):
             tile(axes, X[each.place])
             axes.set_title(f"{each.label} → {each.taken_for}", loc="center", fontsize=11, pad=3)
-            axes.set_xlabel(f"{each.share:.0%} sure", color=PALE, fontsize=8.5)
+            sure = "over 99.9%" if each.share > 0.999 else f"{each.share:.1%}"
+            axes.set_xlabel(f"{sure} sure", color=PALE, fontsize=8.5)
         look(bottom, inside)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
@@ -62,8 +63,9 @@ def look(part: Any, inside: Inside) -> None:
     axes[1].set(xticks=classes, xlabel="logits")
     axes[1].tick_params(length=0, labelcolor=INK)
     axes[1].axhline(0, color=PALE, linewidth=0.8)
-    tile(axes[2], inside.ink, SIGNS)
+    inked = lambda pixels: np.ma.masked_where(inside.digit == 0, pixels)
+    tile(axes[2], inked(inside.ink), SIGNS)
     axes[2].set_xlabel(f"ink for {inside.taken_for} (light)\nor for {inside.label} (dark)")
     for each, (k, vote, seen) in zip(axes[3:], inside.neurons, strict=True):
-        tile(each, seen, SIGNS)
+        tile(each, inked(seen), SIGNS)
         each.set_xlabel(f"neuron {k}: {vote:+.2f}\nand its inputs")

@@ -78,13 +78,13 @@ def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], pat
 
         epochs = [record.epoch for record in records]
         curves = [
-            ("loss", "Loss", BLUE, [record.loss for record in records], None),
-            ("accuracy", "Accuracy, %", ORANGE, [100 * (r.metric or 0) for r in records], 102),
+            ("loss", "Loss", BLUE, [record.loss for record in records], 0, None),
+            ("accuracy", "Accuracy, %", ORANGE, [100 * (r.metric or 0) for r in records], 50, 102),
         ]
-        for name, title, colour, heights, top in curves:
+        for name, title, colour, heights, bottom, top in curves:
             right = axes[name]
             right.plot(epochs, heights, color=colour)
-            right.set(xlim=(0, len(epochs)), ylim=(0, top))
+            right.set(xlim=(1, len(epochs)), ylim=(bottom, top))
             right.set_title(title)
         axes["loss"].set_xticklabels([])
         axes["accuracy"].set_xlabel("epoch")

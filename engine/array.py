@@ -30,9 +30,8 @@ class Array(ArrayMethods):
     `data` is a NumPy array of float32 or float64. It keeps its shape and dtype, and what is made of
     it has that dtype too; two Arrays of unlike dtype do not mix until `astype` makes them alike.
     Lists and whole numbers become float64. What is given is copied, but what is assigned to `data`
-    is not. Arithmetic follows IEEE 754:
-    inf and nan, no warning. TypeError for what is not real numbers, ValueError for shapes that do
-    not fit.
+    is not. Arithmetic follows IEEE 754: inf and nan, no warning. TypeError for what is not real
+    numbers, ValueError for shapes that do not fit.
 
     A graph keeps the arrays it was computed from: assigning `p.data = ...` leaves it right, but to
     change one in place (`p.data[0] = ...`, `p.data += ...`) changes what backward multiplies by.

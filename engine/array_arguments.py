@@ -27,7 +27,7 @@ def numbers(x: Any, dtype: Any = None) -> np.ndarray:
         )
     try:
         found = np.asarray(x)
-    except ValueError:  # lists of unequal lengths
+    except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays
         found = np.array(None)
     if found.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
         found = np.asarray(number(x))

@@ -68,6 +68,9 @@ class ArrayMethods(Node):
     def __iter__(self) -> Iterator[Self]:
         return map(self.__getitem__, range(len(self)))
 
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise TypeError("NumPy would lose the graph of an Array; take its .data")
+
     def __matmul__(self, other: Any) -> Self:
         return self.apply(MATMUL, self, other)
 
@@ -113,7 +116,9 @@ class ArrayMethods(Node):
         return self._data.argmax(axis)
 
     def item(self) -> float:
-        """The number of an Array of one element, as a Python float."""
+        """The number of an Array of one element, as a Python float; ValueError for several."""
+        if self.size != 1:
+            raise ValueError(f"item() is of one number, got an array of shape {self.shape}")
         return self._data.item()
 
     def reshape(self, *shape: Any) -> Self:
@@ -145,4 +150,6 @@ class ArrayMethods(Node):
 
 def listed(args: tuple[Any, ...]) -> tuple[int, ...]:
     """(2, 3) from either way of writing it: f(2, 3) or f((2, 3))."""
-    return tuple(args[0]) if len(args) == 1 and isinstance(args[0], tuple | list) else args
+    if len(args) == 1 and (args[0] is None or isinstance(args[0], tuple | list)):
+        return tuple(args[0] or ())
+    return args

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def within(name: str, x: Any, below: float = math.inf) -> float:
-    """`x` as a float in [0, below); ValueError that names it for anything else."""
-    if isinstance(x, Real) and 0.0 <= (value := float(x)) < below:
+def within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
+    """`x` as a float in [0, below) or [0, most]; ValueError that names it for anything else."""
+    value = float(x) if isinstance(x, Real) else math.nan
+    if value >= 0.0 and (value < below if most is None else value <= most):
         return value
-    raise ValueError(f"{name} must be a number in [0, {below}), got {x!r}")
+    upper = f"{below})" if most is None else f"{most}]"
+    raise ValueError(f"{name} must be a number in [0, {upper}, got {x!r}")
 
 
 def positive(name: str, x: Any) -> float:

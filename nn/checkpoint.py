@@ -47,16 +47,18 @@ def save(
     The model's random generators (dropout's) are saved with it. `settings` say what the training
     is, and `load` compares them; `extra` is handed back. Both hold numbers, strings, arrays, lists
     and dicts. TypeError for anything else in them; OSError where the file cannot be written: an
-    older file of that name is then as it was.
+    older file of that name is then as it was; for an rng that is a seed, too: give the Generator.
     """
+    check_kinds(model, optimizer, rng)
     archive.write(
         path,
         {
+            "built": built(model),
             "model": model.state_dict(),
             "generators": {name: state_of(each) for name, each in model.generators().items()},
             "optimizer": optimizer and optimizer.state_dict(),
             "schedule": schedule and rates(schedule),
-            "rng": rng and state_of(rng),
+            "rng": None if rng is None else state_of(rng),
             "epoch": epoch,
             "settings": dict(settings or {}),
             "extra": dict(extra or {}),
@@ -75,6 +77,8 @@ def load(
 ) -> Checkpoint:
     """Put back what a file holds of the model and of whatever else is given.
 
+    A model of another `repr` or dtype than the one that was saved is another model.
+
     Without a model the file is only read. FileNotFoundError where there is none; CheckpointError, a
     ValueError, that names the file and the fault for one that is truncated, damaged or foreign, of
     another model, optimizer, schedule or kind of generator, or of other settings than those given:
@@ -87,6 +91,7 @@ def load(
     >>> load(path, MLP(2, [4, 1])).epoch
     3
     """
+    check_kinds(model, optimizer, rng)
     tree = archive.read(path)
     try:
         missing = [part for part in PARTS if part not in tree]
@@ -106,7 +111,17 @@ def load(
         raise CheckpointError(f"{path}: {problem}") from None
 
 
-PARTS = ("model", "generators", "optimizer", "schedule", "rng", "epoch", "settings", "extra")
+PARTS = (
+    "built",
+    "model",
+    "generators",
+    "optimizer",
+    "schedule",
+    "rng",
+    "epoch",
+    "settings",
+    "extra",
+)
 
 
 def put_back(
@@ -123,6 +138,11 @@ def put_back(
             raise ValueError(f"it was saved without the {name}; load it without, too")
     if schedule is not None and rates(schedule) != tree["schedule"]:
         raise ValueError("it was saved with another schedule; pass the one it was saved with")
+    if model is not None and built(model) != tree["built"]:
+        then, now = (
+            " of ".join([each["model"], *each["dtypes"]]) for each in (tree["built"], built(model))
+        )
+        raise ValueError(f"it was saved from {then}, not {now}; build the model as it was saved")
     generators = {} if model is None else model.generators()
     if model is not None and set(generators) != set(tree["generators"]):
         raise ValueError(
@@ -142,6 +162,24 @@ def put_back(
         for each, state in before:
             set_state(each, state)
         raise
+
+
+def built(model: Module) -> dict[str, Any]:
+    """What a model is known by, besides its weights."""
+    state = model.named_state().values()
+    dtypes = sorted({str(np.asarray(each.data).dtype) for each in state})
+    return {"model": repr(model), "dtypes": dtypes}
+
+
+def check_kinds(model: Any, optimizer: Any, rng: Any) -> None:
+    """TypeError for an argument that is not what it should be: that is no fault of the file."""
+    kinds = {
+        "model": (model, Module), "optimizer": (optimizer, Optimizer),
+        "rng": (rng, np.random.Generator),
+    }  # fmt: skip
+    for name, (given, kind) in kinds.items():
+        if given is not None and not isinstance(given, kind):
+            raise TypeError(f"{name} is a {kind.__name__}, got {given!r}")
 
 
 def state_of(each: Any) -> Any:

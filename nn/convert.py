@@ -36,6 +36,9 @@ def to_scalar(model: Any) -> Any:
     from nn import scalar
 
     if hasattr(model, "layers"):
+        for layer in model.layers:
+            if not (hasattr(layer, "weight") or hasattr(layer, "neurons")):
+                raise TypeError(f"no layer of Values does what {layer!r} does; leave it out")
         sizes = [layer.nout for layer in model.layers]
         moved: Any = scalar.MLP(model.nin, sizes, model.activation, init="zeros")
         moved.layers = [to_scalar(layer) for layer in model.layers]

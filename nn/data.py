@@ -180,7 +180,10 @@ def split(X: Any, y: Any, fraction: float, rng: Any = None) -> tuple[Samples, Sa
 
 def paired(X: Any, y: Any) -> Samples:
     """X and y as arrays; ValueError unless there is one target per sample, and a sample."""
-    X, y = np.asarray(X), np.asarray(y)
+    try:
+        X, y = np.asarray(X), np.asarray(y)
+    except ValueError:
+        raise ValueError("X and y hold numbers, in lists of equal lengths") from None
     for name, array in (("X", X), ("y", y)):
         if not array.ndim:
             raise TypeError(f"{name} holds an entry for each sample, got {array.item()!r}")
@@ -188,4 +191,17 @@ def paired(X: Any, y: Any) -> Samples:
         raise ValueError(f"X has {len(X)} samples, y has {len(y)} targets; each takes one")
     if len(X) == 0:
         raise ValueError("X has no samples; give at least 1")
+    return X, y
+
+
+def finite(X: Any, y: Any) -> Samples:
+    """X and y as arrays of one length; TypeError unless of numbers, ValueError for nan and inf."""
+    X, y = paired(X, y)
+    for name, array in (("X", X), ("y", y)):
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} holds numbers, got an array of {array.dtype}")
+        if not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))
+            value, sample = array[tuple(bad[0])], bad[0][0]
+            raise ValueError(f"{name} holds {value} for sample {sample}; leave such samples out")
     return X, y

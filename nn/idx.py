@@ -63,12 +63,19 @@ def read(path: Any, rank: int | None = None, dtype: Any = None) -> np.ndarray:
     raise ValueError(f"{path}: {says}")
 
 
+def brief(shape: tuple[int, ...]) -> str:
+    """A shape in a message; a damaged file may have 255 dimensions."""
+    return str(shape) if len(shape) <= 4 else f"({', '.join(map(str, shape[:4]))}, ...)"
+
+
 def array(content: BinaryIO | gzip.GzipFile, most: int, rank: Any, dtype: Any) -> np.ndarray:
     """The array in an unpacked stream of at most `most` bytes; a ValueError says what is wrong."""
     stored, shape = header(content)
     native = stored.newbyteorder("=")
     if rank is not None and len(shape) != rank:
-        raise ValueError(f"rank {len(shape)}, of shape {shape}, where rank {rank} is expected")
+        raise ValueError(
+            f"rank {len(shape)}, of shape {brief(shape)}, where rank {rank} is expected"
+        )
     if dtype is not None and native != np.dtype(dtype):
         raise ValueError(f"elements of {native}, where {np.dtype(dtype)} is expected")
     wanted = prod(shape) * stored.itemsize

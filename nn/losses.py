@@ -186,8 +186,11 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
     smoothing = within("smoothing", smoothing, below=1)
     if isinstance(logits, Array):
         losses: Any = array_ops.CROSS_ENTROPY(logits, Y=one_hot_labels(logits, labels))
-        even = logsumexp(logits) - logits.mean(axis=-1) if smoothing else 0.0
-        return ((1.0 - smoothing) * losses + smoothing * even if smoothing else losses).mean()
+        if smoothing:
+            z = logits - logits.data.max(axis=-1, keepdims=True)  # a common offset costs no digits
+            even = logsumexp(z) - z.mean(axis=-1)
+            losses = (1.0 - smoothing) * losses + smoothing * even
+        return losses.mean()
     rows, labels = logits_of(logits), list(labels)
     check_lengths("cross_entropy", rows, labels)
     losses = []

@@ -45,6 +45,15 @@ class Module:
         """
         return {name: node for name, node in self.named_state().items() if not node.constant}
 
+    def named_modules(self) -> dict[str, "Module"]:
+        """This module, under "", and every one in it, each by the path that leads to it.
+
+        >>> from nn import MLP
+        >>> list(MLP(1, [1]).named_modules())
+        ['', 'layers.0', 'layers.0.neurons.0']
+        """
+        return {name: part for name, part in parts(self) if isinstance(part, Module)}
+
     def named_state(self) -> dict[str, Any]:
         """The parameters and the constants among the attributes, each by its path."""
         found: dict[str, Any] = {}

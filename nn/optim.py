@@ -107,11 +107,11 @@ class RMSprop(Optimizer):
         self.eps = positive("eps", eps)
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        squares = fading(memory, "squares", self.alpha, grad * grad)
-        root = sqrt(squares)
+        square = grad * grad
+        root = sqrt(fading(memory, "squares", self.alpha, square), square)
         root *= math.sqrt(1.0 - self.alpha)  # what makes a mean of the sum
         root += self.eps
-        return grad / root
+        return divide(grad, root)
 
 
 class Adagrad(Optimizer):
@@ -140,8 +140,10 @@ class Adagrad(Optimizer):
         self.eps = positive("eps", eps)
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        squares = fading(memory, "squares", 1.0, grad * grad)
-        return grad / (sqrt(squares) + self.eps)
+        square = grad * grad
+        root = sqrt(fading(memory, "squares", 1.0, square), square)
+        root += self.eps
+        return divide(grad, root)
 
 
 class Adam(Optimizer):
@@ -149,6 +151,7 @@ class Adam(Optimizer):
 
     A mean is a sum in which what is a step older weighs beta times as much, over the sum of those
     weights, (1 - beta**steps) / (1 - beta): the paper's correction of a mean that began at 0.
+    (A sum of squares is infinite sooner than a mean: in float32 for gradients beyond 5e17.)
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -177,10 +180,10 @@ class Adam(Optimizer):
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
         first, second = self.betas
-        total = fading(memory, "sum", first, grad)
-        root = sqrt(fading(memory, "squares", second, grad * grad))
+        square = grad * grad
+        root = sqrt(fading(memory, "squares", second, square), square)
         root += self.eps * math.sqrt(self.weight(second))
-        return total / root
+        return divide(fading(memory, "sum", first, grad), root)
 
     def scale(self) -> float:
         first, second = self.betas
@@ -236,5 +239,13 @@ def fading(memory: dict[str, Any], name: str, beta: float, x: Any) -> Any:
     return total
 
 
-def sqrt(x: Any) -> Any:
-    return math.sqrt(x) if isinstance(x, float) else np.sqrt(x)
+# In an array that is needed no more: it is still in the cache, and a new one would not be.
+
+
+def sqrt(x: Any, used: Any) -> Any:
+    return math.sqrt(x) if isinstance(x, float) else np.sqrt(x, out=used)
+
+
+def divide(x: Any, y: Any) -> Any:
+    """x / y, in place of y."""
+    return x / y if isinstance(y, float) else np.divide(x, y, out=y)

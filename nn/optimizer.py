@@ -83,7 +83,8 @@ class Optimizer:
         """What to descend by at a gradient; updates the memory of its parameter.
 
         What the rule remembers and what it computes it may change in place (`+=`), which spares
-        large arrays a copy and means the same for floats; the gradient it may not.
+        large arrays a copy and means the same for floats; the gradient it may not. What it returns
+        is changed in place in turn, unless it is the gradient or remembered.
         """
         raise NotImplementedError(f"{self.name} lacks its rule; define direction(grad, memory)")
 
@@ -109,6 +110,11 @@ class Optimizer:
         move = self.direction(grad, memory)
         if self.weight_decay and self.decoupled:
             data = data * (1.0 - self.lr * self.weight_decay)
+        own = move is not grad and not any(move is kept for kept in memory.values())
+        if own and isinstance(move, np.ndarray) and move.shape == np.shape(data):
+            move *= -rate  # to the same bits, without another array
+            move += data
+            return move
         return data - rate * move
 
     def moved_in_blocks(

@@ -26,6 +26,8 @@ class Run:
     ):
         self.path, self.model, self.settings = path, model, settings
         self.parts: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "rng": rng}
+        if not os.fspath(path) or os.path.isdir(path):
+            raise ValueError(f"checkpoint is the name of a file, got {path!r}")
         folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"no folder {folder} to save {path} in; make it first")
@@ -75,13 +77,16 @@ def fingerprint(x: Any) -> Any:
     return f"{array.shape} {zlib.crc32(array):08x}"
 
 
-def dtypes(parameters: list[Any]) -> list[str]:
-    """The dtypes that parameters have, each once."""
-    return sorted({str(np.asarray(each.data).dtype) for each in parameters})
-
-
 def name_of(f: Any) -> Any:
-    """What a setting that is a function is known by: its name, and what `partial` fills in."""
+    """What a setting that is a function is known by: its name, and what `partial` fills in.
+
+    All lambdas have one name: the numbers and names in them tell them apart.
+    """
     if isinstance(f, functools.partial):
         return f"{name_of(f.func)}{(*f.args, f.keywords)}"
+    if getattr(f, "__name__", "") == "<lambda>":
+        held = [cell.cell_contents for cell in f.__closure__ or ()]
+        parts = [*f.__code__.co_consts, *f.__code__.co_names, *(f.__defaults__ or ()), *held]
+        plain = [each for each in parts if isinstance(each, str | int | float | tuple | None)]
+        return f"<lambda> {zlib.crc32(repr(plain).encode()):08x}"
     return None if f is None else getattr(f, "__name__", type(f).__name__)

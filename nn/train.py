@@ -19,11 +19,12 @@ import numpy as np
 
 from nn import losses, optim, schedules
 from nn.arguments import function, lookup, positive, whole
-from nn.data import Samples, batches, paired, split
+from nn.checkpoint import built
+from nn.data import batches, finite, split
 from nn.init import generator
 from nn.metrics import accuracy
 from nn.objective import Objective, means, number_of
-from nn.resume import Run, dtypes, fingerprint, name_of
+from nn.resume import Run, fingerprint, name_of
 from nn.schedules import Schedule
 
 
@@ -96,10 +97,10 @@ def fit(
     `patience` it is left with the weights of its best epoch when the generator ends: early, at the
     last epoch, by an error, or when it is closed, which after a `break` happens by itself unless
     the generator has a name; then call its `.close()`. Ctrl-C leaves it as it was saved last, where
-    there is a checkpoint.
+    there is a checkpoint, and says how to go on; in the caller's own loop it is Python's alone.
 
-    A checkpoint knows functions by their names, a schedule by its rates; its random state is what
-    training goes on with, whatever `rng` is.
+    A checkpoint knows functions by their names (lambdas by what they name and hold), a schedule by
+    its rates; its random state is what training goes on with, whatever `rng` is.
 
     ValueError for arguments that make no sense, alone or together, and for a checkpoint of another
     training; FloatingPointError when the loss or the gradient is not finite any more.
@@ -121,17 +122,6 @@ def fit(
     rng, loss = generator(rng), losses.named(loss)
     X, y = finite(X, y)
     mover = optimizer_for(model, optimizer, lr, schedule)
-    run = None
-    if checkpoint is not None:
-        settings = {
-            "model": repr(model), "dtype": dtypes(mover.parameters),
-            "loss": name_of(loss), "optimizer": mover.name, **mover.settings(),
-            "lr": None if schedule else mover.lr, "batch_size": batch_size, "clip": clip,
-            "metric": name_of(metric), "penalty": name_of(penalty), "augment": name_of(augment),
-            "patience": patience, "samples X": fingerprint(X), "targets y": fingerprint(y),
-            "validation": fingerprint(validation),
-        }  # fmt: skip
-        run = Run(checkpoint, model, mover, schedule, rng, settings)
     held_out = None
     if isinstance(validation, tuple | list):
         if len(validation) != 2:
@@ -139,7 +129,18 @@ def fit(
         held_out = finite(*validation)
     elif isinstance(validation, np.ndarray):
         raise TypeError(f"validation is (X, y) or a fraction, got shape {validation.shape}")
-    elif validation is not None:
+    run = None
+    if checkpoint is not None:
+        settings = {
+            **built(model),
+            "loss": name_of(loss), "optimizer": mover.name, **mover.settings(),
+            "lr": None if schedule else mover.lr, "batch_size": batch_size, "clip": clip,
+            "metric": name_of(metric), "penalty": name_of(penalty), "augment": name_of(augment),
+            "patience": patience, "samples X": fingerprint(X), "targets y": fingerprint(y),
+            "validation": fingerprint(held_out or validation),
+        }  # fmt: skip
+        run = Run(checkpoint, model, mover, schedule, rng, settings)
+    if validation is not None and not isinstance(validation, tuple | list):
         (X, y), held_out = split(X, y, validation, rng)
     objective = Objective(model, loss, metric, penalty)
     best, done = Best(model), 0
@@ -158,10 +159,10 @@ def fit(
         norm = optim.grad_norm(moved) if clip is None else optim.clip_grad_norm(moved, clip)
         for what, number in (("loss", reached), ("gradient's norm", norm)):
             if not math.isfinite(number):
-                raise FloatingPointError(
-                    f"the {what} is {number} in epoch {epoch}; "
-                    f"try a smaller learning rate than {mover.lr:g}"
-                )
+                remedy = f"try a smaller learning rate than {mover.lr:g}"
+                if not mover.steps:
+                    remedy = "no step was taken yet: look at the samples and the first weights"
+                raise FloatingPointError(f"the {what} is {number} in epoch {epoch}; {remedy}")
         mover.step()
         return reached, score, norm
 
@@ -170,7 +171,7 @@ def fit(
         if np.ndim(seen) < 1 or len(seen) != len(X):
             given = "None" if seen is None else f"shape {np.shape(seen)}"
             raise ValueError(f"augment returns an epoch's {len(X)} samples, got {given}")
-        return seen
+        return seen if augment is None else finite(seen, y)[0]
 
     def run_epoch(epoch: int) -> Record:
         began = time.perf_counter()
@@ -241,16 +242,3 @@ def optimizer_for(
     if not set(optimizer.parameters) & set(parameters):
         raise ValueError("the optimizer moves none of this model's parameters; make it from them")
     return optimizer
-
-
-def finite(X: Any, y: Any) -> Samples:
-    """X and y as arrays of one length; TypeError unless of numbers, ValueError for nan and inf."""
-    X, y = paired(X, y)
-    for name, array in (("X", X), ("y", y)):
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} holds numbers, got an array of {array.dtype}")
-        if not np.isfinite(array).all():
-            bad = np.argwhere(~np.isfinite(array))
-            value, sample = array[tuple(bad[0])], bad[0][0]
-            raise ValueError(f"{name} holds {value} for sample {sample}; leave such samples out")
-    return X, y

@@ -100,7 +100,7 @@ class BatchNorm(Module):
         self, n: int, *, momentum: float = 0.1, eps: float = 1e-5, dtype: Any = np.float32
     ):
         self.n = self.nout = whole("the number of features", n)
-        self.momentum, self.eps = within("momentum", momentum), within("eps", eps)
+        self.momentum, self.eps = within("momentum", momentum, most=1), within("eps", eps)
         self.gamma = Array(np.ones(n, known_dtype(dtype)), "gamma")
         self.beta = Array(np.zeros(n, dtype), "beta")
         # Constants: no gradient moves them, and yet they are the model's state.
@@ -129,7 +129,8 @@ class BatchNorm(Module):
         running.data = running.data + self.momentum * (seen - running.data)
 
     def __repr__(self) -> str:
-        return f"BatchNorm({self.n})"
+        settings = {"momentum": (self.momentum, 0.1), "eps": (self.eps, 1e-5)}
+        return f"BatchNorm({self.n}{unusual(settings)})"
 
 
 class Dropout(Module):
@@ -238,7 +239,9 @@ class MLP(Module):
         return last(X)
 
     def __repr__(self) -> str:
-        return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
+        sizes, rate = [layer.nout for layer in self.layers], self.dropout.rate
+        dropout = unusual({"dropout": (rate, 0.0)})
+        return f"MLP({self.nin}, {sizes}, {self.activation!r}{dropout})"
 
     def to_scalar(self) -> Any:
         """The same network as an `nn.MLP`, to look inside: the same numbers, exactly.
@@ -255,6 +258,15 @@ class MLP(Module):
 def activated(name: str, X: Array) -> Array:
     """The row of that name on every element; "linear" leaves them."""
     return X if name == "linear" else ELEMENTWISE[name](X)
+
+
+def unusual(settings: dict[str, tuple[float, float]]) -> str:
+    """In a repr: the settings that are not their defaults.
+
+    >>> unusual({"momentum": (0.5, 0.1), "eps": (1e-05, 1e-05)})
+    ', momentum=0.5'
+    """
+    return "".join([f", {name}={x}" for name, (x, usual) in settings.items() if x != usual])
 
 
 def known_dtype(dtype: Any) -> np.dtype:

@@ -362,6 +362,14 @@ def test_numpys_functions_refuse_a_node():
 # ----------------------------------------------------------------------------------- what it gives
 
 
+def test_numpy_does_not_take_an_array_apart():
+    """As an iterable it would become an array of objects, one node an element."""
+    x = Array([[1.0, 2.0]])
+    for f in (np.asarray, np.sort, np.concatenate, lambda x: np.argmax(x, axis=1)):
+        with pytest.raises(TypeError, match=r"lose the graph of an Array; take its \.data"):
+            f(x)
+
+
 def test_operators_and_their_gradients():
     x, y = Array([3.0, 4.0]), Array([2.0, 0.5])
     for f, slopes in [
@@ -421,7 +429,7 @@ def test_plain_answers():
     assert x.argmax() == 5
     same(x.argmax(axis=1), np.array([2, 2]))
     assert (x[0, 1].item(), type(x[0, 1].item())) == (1.0, float)
-    with pytest.raises(ValueError, match="size 1"):
+    with pytest.raises(ValueError, match="is of one number"):
         x.item()
 
 

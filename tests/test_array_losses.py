@@ -298,3 +298,11 @@ def test_a_smoothing_outside_0_to_1_is_refused(smoothing):
     for logits in (Array([[1.0, 2.0]]), [[1.0, 2.0]]):
         with pytest.raises(ValueError, match=r"smoothing must be a number in \[0, 1\)"):
             cross_entropy(logits, [0], smoothing=smoothing)
+
+
+def test_smoothing_keeps_its_digits_at_any_offset():
+    """What is added to all logits alike is not seen: in float32, beside 1e8, 8 is a few units."""
+    z, labels = np.array([[0.0, 8.0, -8.0]], np.float32), [0]
+    near = cross_entropy(Array(z), labels, smoothing=0.1).item()
+    far = cross_entropy(Array(z + np.float32(1e8)), labels, smoothing=0.1).item()
+    assert far == pytest.approx(near, rel=1e-6)

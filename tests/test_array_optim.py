@@ -289,3 +289,24 @@ def test_a_rule_that_looks_at_all_elements_is_given_all(monkeypatch):
     W.grad = np.ones(16)
     Normalized([W], lr=1.0, weight_decay=0.0).step()
     assert W.data.tolist() == [-0.25] * 16
+
+
+def test_a_rule_that_returns_the_gradient_or_what_it_remembers_keeps_them():
+    """What a rule makes is moved in place; what it keeps, or was given, is not."""
+
+    class Remembering(optim.Optimizer):
+        remembers = ("kept",)
+
+        def direction(self, grad, memory):
+            memory["kept"] = memory["kept"] + grad
+            return memory["kept"]
+
+    for rule, kept in [(Remembering, "kept"), (optim.SGD, None)]:
+        leaf = Array([1.0, 2.0])
+        optimizer = rule([leaf], 0.5, weight_decay=0.0)
+        for step in (1, 2):
+            leaf.grad = [1.0, 1.0]
+            optimizer.step()
+            assert leaf.grad.tolist() == [1.0, 1.0]
+            if kept:
+                assert optimizer.memory[0][kept].tolist() == [step, step]

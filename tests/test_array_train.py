@@ -7,6 +7,7 @@ from engine import Array
 from nn import MLP, accuracy, data, losses, optim, schedules, vector
 from nn.train import fit
 from nn.vector import BatchNorm, Dense, Dropout, Residual, Sequential
+from strategies import nan
 
 X, Y = data.moons(30, rng=0)
 SIGNS = 2 * Y - 1
@@ -299,3 +300,10 @@ def test_augment_returns_the_samples_of_an_epoch(augment, given):
 def test_validation_is_no_array():
     with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got shape \(30, 2\)"):
         fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)
+
+
+def test_a_loss_that_is_not_finite_at_the_first_step_is_no_matter_of_the_rate():
+    with pytest.raises(FloatingPointError, match="no step was taken yet: look at the samples"):
+        list(fit(network(), X * 1e300, SIGNS, loss="mse", epochs=1))
+    with pytest.raises(ValueError, match="X holds nan for sample 0"):
+        list(fit(network(), X, SIGNS, loss="mse", epochs=1, augment=lambda X, epoch, rng: X * nan))

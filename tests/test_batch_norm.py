@@ -235,3 +235,10 @@ def test_fewer_than_two_samples_are_refused_in_training(shape):
 def test_settings_that_make_no_sense_are_refused(settings, says):
     with pytest.raises(ValueError, match=says):
         BatchNorm(2, **settings)
+
+
+def test_momentum_is_at_most_one():
+    """Beyond it the running variance could become negative."""
+    assert BatchNorm(2, momentum=1).momentum == 1.0
+    with pytest.raises(ValueError, match=r"momentum must be a number in \[0, 1\], got 2"):
+        BatchNorm(2, momentum=2)

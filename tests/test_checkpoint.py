@@ -15,7 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nn import MLP, CheckpointError, archive, data, fit, load, optim, save, schedules, vector
+from nn import (
+    MLP,
+    CheckpointError,
+    archive,
+    data,
+    fit,
+    load,
+    losses,
+    optim,
+    save,
+    schedules,
+    vector,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -112,26 +124,37 @@ def test_without_a_model_it_is_only_read(tmp_path):
 
 # ------------------------------------------------------------------------------ what is refused
 
+
+class Plain(vector.Sequential):
+    """Says nothing of what it is made of, as a user's module does unless it has a repr."""
+
+    def __repr__(self):
+        return "Plain()"
+
+
 OTHERS = {
     "another width": (
-        lambda: vector.Sequential(vector.Dense(3, 8), *network().modules[1:]),
+        lambda: Plain(vector.Dense(3, 8), *network().modules[1:]),
         "modules.0.weight: shape (8, 3) in the model, (8, 2) in the state",
     ),
     "a layer less": (
-        lambda: vector.Sequential(*network().modules[:3]),
+        lambda: Plain(*network().modules[:3]),
         "modules.3.weight: no such parameter",
     ),
     "no dropout": (
-        lambda: vector.Sequential(*[network().modules[i] for i in (0, 1, 3)]),
+        lambda: Plain(*[network().modules[i] for i in (0, 1, 3)]),
         "the model has random generators [], the file ['modules.2.rng']",
     ),
-    "scalars": (lambda: MLP(2, [8, 3]), "the model has random generators []"),
+    "scalars": (
+        lambda: MLP(2, [8, 3]),
+        "it was saved from Plain() of float32, not MLP(2, [8, 3], 'relu') of float64",
+    ),
 }
 
 
 @pytest.mark.parametrize(("make", "message"), OTHERS.values(), ids=OTHERS)
 def test_another_model_is_refused_and_left_alone(make, message, tmp_path):
-    save(tmp_path / "run", network())
+    save(tmp_path / "run", Plain(*network().modules))
     model = make()
     before = model.state_dict()
     with pytest.raises(CheckpointError) as refused:
@@ -139,6 +162,61 @@ def test_another_model_is_refused_and_left_alone(make, message, tmp_path):
     assert message in str(refused.value)
     assert str(tmp_path / "run") in str(refused.value)
     assert same(before, model.state_dict())
+
+
+UNLIKE = [
+    lambda: vector.MLP(2, [8, 3]),
+    lambda: vector.MLP(2, [8, 3], "tanh"),
+    lambda: vector.MLP(2, [8, 3], dtype=float),
+    lambda: vector.MLP(2, [8, 3], dropout=0.1),
+    lambda: vector.MLP(2, [8, 3], dropout=0.5),
+    lambda: vector.Sequential(vector.BatchNorm(2)),
+    lambda: vector.Sequential(vector.BatchNorm(2, momentum=0.5)),
+    lambda: vector.Sequential(vector.BatchNorm(2, eps=1e-3)),
+]
+
+
+@pytest.mark.parametrize("saved", range(len(UNLIKE)))
+def test_a_file_is_of_its_own_model_alone(saved, tmp_path):
+    """Weights that fit do not make a model the same."""
+    save(tmp_path / "run", UNLIKE[saved]())
+    for k, make in enumerate(UNLIKE):
+        if k == saved:
+            load(tmp_path / "run", make())
+        else:
+            with pytest.raises(CheckpointError, match="build the model as it was saved"):
+                load(tmp_path / "run", make())
+
+
+@pytest.mark.parametrize("given", [{"model": "m"}, {"optimizer": "adam"}, {"rng": 0}], ids=str)
+def test_a_wrong_argument_is_no_fault_of_the_file(given, tmp_path):
+    arguments = {"model": network(), **given}
+    for call in (save, load):
+        with pytest.raises(TypeError, match=f"{next(iter(given))} is a .*, got"):
+            call(tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", ["", "."])
+def test_a_checkpoint_is_a_file(path):
+    with pytest.raises(ValueError, match=f"the name of a file, got '{path}'"):
+        fit(network(), *BLOBS, **SETTINGS, epochs=1, checkpoint=path)
+
+
+def test_lambdas_are_known_by_what_they_hold(tmp_path):
+    """All of them have one name."""
+
+    def losing(smoothing):
+        return lambda z, y: losses.cross_entropy(z, y, smoothing=smoothing)
+
+    def train(loss, epochs):
+        settings = {**SETTINGS, "loss": loss, "epochs": epochs}
+        return list(fit(network(), *BLOBS, **settings, checkpoint=tmp_path / "run"))
+
+    train(losing(0.1), 1)
+    assert len(train(losing(0.1), 2)) == 1
+    with pytest.raises(CheckpointError, match="loss='<lambda>"):
+        train(losing(0.9), 3)
 
 
 REFUSALS = [
@@ -232,6 +310,9 @@ SETTINGS = {
 
 
 def jitter(X, epoch, rng):
+    if os.environ.get("PAUSE") == str(epoch):
+        print("paused", flush=True)
+        time.sleep(60)
     return X + rng.normal(0.0, 0.01 * epoch, X.shape)
 
 
@@ -315,11 +396,12 @@ save(end, model)
 """
 
 
-def started(*paths):
+def started(*paths, pause=""):
     command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PAUSE": pause},
+    )  # fmt: skip
 
 
 def finish(*paths):
@@ -345,18 +427,15 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
-    process = started(tmp_path / "run", tmp_path / "end")
-    for line in process.stdout:
-        if line.strip() == "2":
-            process.send_signal(signal.SIGINT)
-            break
+    process = started(tmp_path / "run", tmp_path / "end", pause="3")
+    while process.stdout.readline().strip() != "paused":
+        pass
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    epoch = load(tmp_path / "run").epoch
-    assert 2 <= epoch < 60
     assert process.returncode in (1, 130, -signal.SIGINT)
-    assert "KeyboardInterrupt" in errors
-    if "stopped in epoch" in errors:  # else it came while the caller's loop was printing
-        assert f"the same call goes on after epoch {epoch}, from {tmp_path / 'run'}" in errors
+    told = f"stopped in epoch 3; the same call goes on after epoch 2, from {tmp_path / 'run'}"
+    assert f"KeyboardInterrupt: {told}" in errors
+    assert load(tmp_path / "run").epoch == 2
     finish(tmp_path / "run", tmp_path / "end")
     finish(tmp_path / "straight", tmp_path / "straight end")
     assert (tmp_path / "end").read_bytes() == (tmp_path / "straight end").read_bytes()
@@ -428,5 +507,5 @@ def test_another_activation_and_another_dtype_are_noticed(tmp_path):
     list(fit(vector.MLP(2, [4, 3], "relu"), *BLOBS, **settings))
     with pytest.raises(CheckpointError, match=r"'relu'.*, not .*'tanh'"):
         fit(vector.MLP(2, [4, 3], "tanh"), *BLOBS, **settings)
-    with pytest.raises(CheckpointError, match=r"dtype=\['float32'\], not \['float64'\]"):
+    with pytest.raises(CheckpointError, match=r"dtypes=\['float32'\], not \['float64'\]"):
         fit(vector.MLP(2, [4, 3], dtype=float), *BLOBS, **settings)
