@@ -161,9 +161,16 @@ def logsumexp(x, axis=-1, keepdims=False):
 
 
 def cross_entropy(x, Y):
-    """-log of the label's share. Its logit is taken off first: neither a common offset nor a share
-    of nearly all then costs digits."""
-    return logsumexp(where(Y, 0.0, x - where(Y, x, 0.0).sum(axis=-1, keepdims=True)))
+    """-log of the label's share: log(1 + the sum of exp(d)), d the other logits less the label's.
+
+    Relative to the largest d, or to 0 if that is larger. The 1 is then exp(-largest), of which
+    log1p's argument keeps expm1(-largest): 0 where the label leads, so that no small loss is lost.
+    """
+    d = where(Y, -math.inf, x - x[Y].reshape((*x.shape[:-1], 1)))
+    largest = d.max(axis=-1, keepdims=True)
+    largest = where(largest <= 0.0, 0.0, largest)
+    rest = exp(d - largest).sum(axis=-1, keepdims=True) + expm1(-largest)
+    return where(largest < math.inf, largest + log1p(rest), largest).squeeze(-1)
 
 
 def predicted_minus_target(x, Y):

@@ -25,6 +25,9 @@ UFUNCS: dict[str, Any] = {
 }
 
 
+CHOICES = [(0.0, 1.0), (1.0, 0.0)]  # a slope that is there, or not
+
+
 @cache
 def space(dtype: np.dtype) -> dict[str, Any]:
     """What a row's names mean for arrays of that dtype."""
@@ -32,11 +35,13 @@ def space(dtype: np.dtype) -> dict[str, Any]:
     bits = np.dtype(f"i{dtype.itemsize}")
 
     def where(condition: Any, x: Any, y: Any) -> Any:
+        holds = np.asarray(condition, bool)
+        if type(x) is type(y) is float and (x, y) in CHOICES:
+            return (holds if x else ~holds).astype(dtype)
         x, y = np.asarray(x, dtype), np.asarray(y, dtype)
-        if getattr(condition, "size", 1) < 4096:
-            return np.where(condition, x, y)
+        if holds.size < 4096:
+            return np.where(holds, x, y)
         # np.where branches at each element and guesses half of them wrong; bits need no branch.
-        holds = condition if condition.dtype == bool else condition != 0
         chosen = np.negative(holds.view(np.int8)).astype(bits)  # all bits set where it holds
         x, y = x.view(bits), y.view(bits)
         return (((x ^ y) & chosen) ^ y).view(dtype)
