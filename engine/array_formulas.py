@@ -169,7 +169,8 @@ def cross_entropy(x, Y):
     d = where(Y, -math.inf, x - x[Y].reshape((*x.shape[:-1], 1)))
     largest = d.max(axis=-1, keepdims=True)
     largest = where(largest <= 0.0, 0.0, largest)
-    rest = exp(d - largest).sum(axis=-1, keepdims=True) + expm1(-largest)
+    others: Any = exp(d - largest)
+    rest = others.sum(axis=-1, keepdims=True) + expm1(-largest)
     return where(largest < math.inf, largest + log1p(rest), largest).squeeze(-1)
 
 
