@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else goes into .venv, the first time it is needed.
 PYTHON ?= python3
-DEMO = moons mnist
+DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
@@ -10,7 +10,7 @@ RUN = $(VENV)/bin/python -m
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed-demos ## train on two moons and on MNIST; others: make demo DEMO=...
+demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings

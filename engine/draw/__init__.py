@@ -1,0 +1,12 @@
+"""Pictures of graphs: `draw(root)` is one that shows itself in Jupyter and saves itself as SVG.
+
+>>> from engine import Value
+>>> x, w = Value(2.0, "x"), Value(-3.0, "w")
+>>> picture = draw((x * w).tanh())
+>>> picture.svg.startswith("<svg")
+True
+"""
+
+from engine.draw.drawing import Drawing, draw
+
+__all__ = ["Drawing", "draw"]

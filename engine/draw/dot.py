@@ -1,0 +1,143 @@
+"""A view as DOT, the language of Graphviz: text made of data, and nothing else.
+
+A value is a record `label | data | grad`, an operation a small node before its result. Ids are made
+of places in the topological order, so that the same graph gives the same text; labels are escaped,
+and are never ids.
+"""
+
+import math
+import re
+from typing import Any
+
+import graphviz
+import numpy as np
+
+from engine.draw.theme import FONT, SHAPES, SYMBOLS, THEMES, blended, content, norm, number
+from engine.draw.view import Box, Cell, View
+
+DECADES = 3.0  # from a gradient that is coloured as strongly as can be to one that is not
+DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}
+
+
+def dot(view: View, *, direction: str, theme: str, format: str, locals: bool, heat: bool) -> str:
+    """The DOT source of a view; what the options mean is said in `engine.draw.draw`."""
+    look = THEMES[theme]
+    graph = graphviz.Digraph("graph")
+    graph.attr(
+        rankdir=DIRECTIONS[direction], bgcolor=look["paper"], nodesep="0.16", ranksep="0.32",
+        pad="0.12", fontname=FONT, fontsize="10", fontcolor=look["pale"],
+    )  # fmt: skip
+    text = {"fontname": FONT, "fontcolor": look["ink"]}
+    graph.attr("node", style="filled", fontsize="11", height="0.3", margin="0.08,0.03", **text)
+    graph.attr("edge", fontsize="9", arrowsize="0.6", color=look["pale"], **text)
+    warmth = warmths(view) if heat else {}
+
+    def fill(part: Any, path: str) -> bool:
+        """Draw what stands in a cluster, and the clusters in it; whether there is anything."""
+        for each in view.inside.get(path, []):
+            if isinstance(each, Box):
+                add_box(part, each, look, format)
+            else:
+                add_cell(part, each, look, format, warmth.get(each.id))
+        found = path in view.inside
+        for child in view.modules.children(path):
+            inner = graphviz.Digraph(f"cluster_{child}")
+            inner.attr(
+                label=plain(view.modules.title(child)), labeljust="l", style="rounded,filled",
+                fillcolor=look["tint"], color=look["frame"],
+            )  # fmt: skip
+            if fill(inner, child):
+                part.subgraph(inner)
+                found = True
+        return found
+
+    fill(graph, "")
+    for arrow in view.arrows:
+        label = f"{arrow.times:,}" if arrow.times > 1 else ""
+        if locals and arrow.local is not None:
+            label = size(arrow.local, format)
+        graph.edge(
+            arrow.tail, arrow.head, id=arrow.id, **({"label": plain(label)} if label else {})
+        )
+    return graph.source
+
+
+def add_cell(
+    part: Any, cell: Cell, look: dict[str, Any], format: str, warmth: float | None
+) -> None:
+    """A value, and the operation it came from."""
+    node = cell.node
+    fields = content(node, format)
+    if node.label is not None:
+        fields = [node.label, *fields]
+    fill, line = look[cell.kind]
+    if warmth is not None:
+        fill = blended(look["heat"], warmth)
+    label = "{" + "|".join(map(field, fields)) + "}"
+    shape = SHAPES[cell.kind]
+    part.node(cell.id, label=label, id=cell.id, fillcolor=fill, color=line, **shape)
+    if node.op is not None:
+        name, place = SYMBOLS.get(node.op.name, node.op.name), cell.id.replace("v", "o")
+        form = {"shape": "ellipse", "margin": "0.02,0.01", "height": "0.28", "width": "0.3"}
+        if len(name) == 1:
+            form = {"shape": "circle", "width": "0.28", "fixedsize": "true"}
+        paper = look["paper"]
+        part.node(place, label=plain(name), id=place, fillcolor=paper, color=line, **form)
+
+
+def add_box(part: Any, box: Box, look: dict[str, Any], format: str) -> None:
+    """A collapsed cluster: its name, what is in it, and the norm of its parameters' gradients."""
+    lines = [box.title, f"{box.nodes:,} node{'s' * (box.nodes > 1)}"]
+    if box.parameters:
+        count = sum(np.size(each.data) for each in box.parameters)
+        slope = norm([norm(each.grad) for each in box.parameters])
+        lines[1] = f"{count:,} parameters, {lines[1]}"
+        lines.append(f"‖grad‖ {number(slope, format)}")
+    fill, line = look["root" if box.kind == "root" else "box"]
+    part.node(
+        box.id, label="\\n".join(map(plain, lines)), id=box.id, shape="box", style="filled,rounded",
+        margin="0.16,0.1", fillcolor=fill, color=line,
+        penwidth="2.4" if box.kind == "root" else "1.2",
+    )  # fmt: skip
+
+
+def warmths(view: View) -> dict[str, float]:
+    """Each gradient's magnitude from 0 to 1: a thousandth of the largest, and the largest."""
+    sizes = {
+        each.id: norm(each.node.grad)
+        for each in view.drawn
+        if isinstance(each, Cell) and not each.node.constant
+    }
+    largest = max(sizes.values(), default=0.0)
+    if not 0.0 < largest < math.inf:
+        return dict.fromkeys(sizes, 0.0)
+    decades = {name: math.log10(x / largest) if x > 0 else -math.inf for name, x in sizes.items()}
+    return {name: max(0.0, 1.0 + d / DECADES) for name, d in decades.items()}
+
+
+def size(local: Any, format: str) -> str:
+    """A local derivative: a number, or of an array its norm."""
+    return f"‖{number(norm(local), format)}‖" if np.ndim(local) else number(local, format)
+
+
+# ---------------------------------------------------------------------------------------- escaping
+
+
+UNSEEN = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # not XML's
+
+
+def plain(text: str) -> str:
+    """A label that shows as it was typed: no escape, no entity, no markup.
+
+    >>> print(plain('<b>&lt;'))
+    <b>&amp;lt;
+    """
+    text = re.sub(UNSEEN, "\ufffd", text)
+    text = text.replace("\\", "\\\\").replace("&", "&amp;").replace("\t", "    ")
+    text = text.replace("\n", "\\n")
+    return graphviz.nohtml(text)
+
+
+def field(text: str) -> str:
+    """A label inside a record, where braces and bars have a meaning too."""
+    return re.sub(r"([{}|<> ])", r"\\\1", str(plain(text)))

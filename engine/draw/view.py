@@ -1,0 +1,161 @@
+"""What a picture of a graph shows, as data: cells, boxes, arrows, and the clusters around them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
+from engine.graph import topological
+
+LIMIT = 500  # nodes; beyond, clusters collapse
+
+
+class Cell(NamedTuple):
+    """A node that is drawn: `v3` at place 3 of the topological order, and its operation `o3`."""
+
+    id: str
+    node: Any
+    kind: str  # "leaf", "parameter", "constant", "inner" or "root"
+
+
+class Box(NamedTuple):
+    """A cluster that is drawn collapsed, and what is in it."""
+
+    id: str
+    title: str
+    parameters: list[Any]
+    nodes: int
+    kind: str  # "box", or "root" where the root is inside
+
+
+class Arrow(NamedTuple):
+    """From a value to an operation, from there to its result, or to and from boxes.
+
+    `local` is the local derivative at an arrow into an operation; `times` says how many arrows one
+    between boxes stands for.
+    """
+
+    id: str
+    tail: str
+    head: str
+    local: Any = None
+    times: int = 1
+
+
+class View(NamedTuple):
+    """A graph as it is drawn. `inside` has the cells and boxes of each cluster by its path."""
+
+    inside: dict[str, list[Cell | Box]]
+    arrows: list[Arrow]
+    modules: Modules
+
+    @property
+    def drawn(self) -> list[Cell | Box]:
+        return [each for part in self.inside.values() for each in part]
+
+
+def view(
+    root: Any, model: Any = None, collapse: bool | Iterable[str] | None = None, limit: int = LIMIT
+) -> View:
+    """The graph under `root`, the modules of `model` as clusters.
+
+    `collapse` holds the paths of the modules to be drawn as boxes; True means all, False none. By
+    default none is, unless there are more than `limit` nodes: then neurons are, then layers, then
+    what belongs to no module. ValueError where all that leaves more than `limit`.
+    """
+    order = topological(root)
+    modules = Modules(order, model)
+    places = whereabouts(order, modules)
+    choices = levels(modules) if collapse is None else [chosen(collapse, modules)]
+    for closed in choices:
+        inside, ids = placed(order, modules, places, closed)
+        count = sum(map(len, inside.values()))
+        if count <= limit:
+            return View(inside, list(arrows(order, ids)), modules)
+    remedy = "pass the model, to see its layers: draw(root, model)"
+    if model is not None:
+        remedy = "collapse more: collapse=True"
+    raise ValueError(
+        f"{count:,} nodes are more than the {limit:,} that can be read; {remedy}. "
+        "Or draw a node further down, or raise the limit=..."
+    )
+
+
+def levels(modules: Modules) -> list[set[str]]:
+    """What to collapse, from nothing to everything: neurons, layers, the inputs and the rest."""
+    depths = {path: len(modules.chain(path)) for path in modules.named}
+    closed = [
+        {path for path in depths if depths[path] >= depth}
+        for depth in sorted({*depths.values()}, reverse=True)
+    ]
+    return [set(), *closed, {*depths, INPUTS, REST}] if depths else [set()]
+
+
+def chosen(collapse: bool | Iterable[str], modules: Modules) -> set[str]:
+    """The paths to collapse; ValueError that lists the modules for one that there is not."""
+    known = {*modules.named, INPUTS, REST}
+    if isinstance(collapse, bool):
+        return known if collapse and modules.named else set()
+    paths = {collapse} if isinstance(collapse, str) else set(collapse)
+    for path in sorted(paths - known):
+        raise ValueError(f"no module {path!r} to collapse; there are {', '.join(sorted(known))}")
+    return paths
+
+
+def placed(
+    order: list[Any], modules: Modules, places: dict[Any, str], closed: set[str]
+) -> tuple[dict[str, list[Cell | Box]], dict[Any, str]]:
+    """The cells and boxes of each cluster, and the id of what stands for each node."""
+    outer = {}
+    for path in dict.fromkeys(places.values()):
+        outer[path] = [each for each in modules.chain(path) or [path] if each in closed]
+    boxes: dict[str, list[Any]] = {box[0]: [] for box in outer.values() if box}
+    names = {path: f"b{i}" for i, path in enumerate(boxes)}
+    inside: dict[str, list[Cell | Box]] = {}
+    ids: dict[Any, str] = {}
+    for i, node in enumerate(order):
+        path = places[node]
+        if outer[path]:
+            boxes[outer[path][0]].append(node)
+            ids[node] = names[outer[path][0]]
+        else:
+            ids[node] = f"v{i}"
+            home = path if path in modules.named else ""
+            cell = Cell(f"v{i}", node, kind_of(node, order[-1], modules))
+            inside.setdefault(home, []).append(cell)
+    for path, nodes in boxes.items():
+        weights = [node for node in nodes if node in modules.parameters]
+        kind = "root" if ids[order[-1]] == names[path] else "box"
+        box = Box(names[path], modules.title(path), weights, len(nodes), kind)
+        inside.setdefault(modules.within(path), []).append(box)
+    return inside, ids
+
+
+def kind_of(node: Any, root: Any, modules: Modules) -> str:
+    if node is root:
+        return "root"
+    if node.op is not None:
+        return "inner"
+    if node.constant:
+        return "constant"
+    return "parameter" if node in modules.parameters else "leaf"
+
+
+def arrows(order: list[Any], ids: dict[Any, str]) -> Iterator[Arrow]:
+    """An arrow for each input of each node; those from and to boxes are counted together."""
+    together: Counter[tuple[str, str]] = Counter()
+    for i, node in enumerate(order):
+        if node.op is None:
+            continue
+        single = ids[node] == f"v{i}"
+        head = f"o{i}" if single else ids[node]
+        local = node.locals if single else ()
+        for k, each in enumerate(node.inputs):
+            if single and ids[each][0] == "v":
+                yield Arrow(f"e{i}-{k}", ids[each], head, local[k])
+            elif ids[each] != head:
+                together[ids[each], head] += 1
+        if single:
+            yield Arrow(f"e{i}", head, ids[node])
+    for (tail, head), times in together.items():
+        yield Arrow(f"e-{tail}-{head}", tail, head, times=times)

@@ -1,0 +1,377 @@
+"""Drawings: what they show of a graph, how they look, and that labels are data."""
+
+import re
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Array, Op, Value, dot, topological
+from engine.draw import draw, svg, theme
+from engine.draw.dot import UNSEEN
+from engine.draw.view import Box, view
+from nn import MLP, Neuron, data, losses, vector
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def neuron():
+    """micrograd's example: x1 w1 + x2 w2 + b, then tanh."""
+    x1, x2, w1, w2 = Value(2.0, "x1"), Value(0.0, "x2"), Value(-3.0, "w1"), Value(1.0, "w2")
+    n = x1 * w1 + x2 * w2 + Value(6.8813735870195432, "b")
+    n.label = "n"
+    o = n.tanh()
+    o.label = "o"
+    o.backward()
+    return o
+
+
+def texts(picture):
+    """What stands in each element that has an id, line by line, without the id's prefix."""
+    root = ET.fromstring(picture.svg)
+    found = {}
+    for group in root.iter(f"{SVG}g"):
+        if "id" in group.attrib:
+            name = group.attrib["id"].partition("-")[2]
+            found[name] = [text.text or "" for text in group.iter(f"{SVG}text")]
+    return found
+
+
+# ------------------------------------------------------------------------------- what is shown
+
+
+def test_values_are_records_and_operations_small_nodes():
+    shown = texts(draw(neuron()))
+    assert shown["v0"] == ["x1", "data 2", "grad −1.5"]
+    assert shown["v8"] == ["n", "data 0.8814", "grad 0.5"]
+    assert shown["v9"] == ["o", "data 0.7071", "grad 1"]
+    assert shown["v2"] == ["data −6", "grad 0.5"]  # no label
+    assert [shown[f"o{i}"] for i in (2, 5, 6, 8, 9)] == [["×"], ["×"], ["+"], ["+"], ["tanh"]]
+
+
+def test_every_arrow_is_there_in_order_repeats_included():
+    x = Value(3.0, "x")
+    y = x * x
+    lines = [line.strip() for line in draw(y).dot.splitlines() if "->" in line]
+    assert [line.partition(" [")[0] for line in lines] == ["v0 -> o1", "v0 -> o1", "o1 -> v1"]
+    assert set(texts(draw(y))) == {"v0", "v1", "o1", "e1-0", "e1-1", "e1"}
+
+
+def test_edges_carry_local_derivatives_on_request():
+    shown = texts(draw(neuron(), locals=True))
+    assert shown["e9-0"] == ["0.5"]
+    assert shown["e9"] == []
+    assert texts(draw(neuron()))["e9-0"] == []
+
+
+def test_a_constant_has_no_gradient():
+    shown = texts(draw(Value(2.0, "x") * 3.0))
+    assert shown["v1"] == ["data 3"]
+
+
+def test_arrays_show_shape_and_norms():
+    W = Array([[3.0, 4.0], [0.0, 0.0]], "W")
+    y = (W @ np.array([1.0, 0.0])).sum()
+    y.backward()
+    shown = texts(draw(y, locals=True))
+    assert shown["v0"] == ["W", "(2, 2)", "‖data‖ 5", "‖grad‖ 1.414"]
+    assert shown["v1"] == ["(2)", "‖data‖ 1"]
+    assert shown["e2-0"] == []  # a matrix that is written down nowhere
+    assert texts(draw((W * 2.0).sum(), locals=True))["e2-0"] == ["2"]
+    assert texts(draw((W * W).sum(), locals=True))["e1-0"] == ["‖5‖"]
+
+
+def test_a_drawing_stays_as_it_was_drawn():
+    x = Value(3.0, "x")
+    y = x * 2.0
+    picture = draw(y)
+    x.data, x.grad = 5.0, 7.0
+    assert texts(picture)["v0"] == ["x", "data 3", "grad 0"]
+
+
+@pytest.mark.parametrize(
+    ("x", "spec", "shown"),
+    [
+        (-0.5, ".4g", "−0.5"), (0.0, ".4g", "0"), (-0.0, ".4g", "0"), (-1e-9, ".3f", "0.000"),
+        (1e-9, ".3e", "1.000e−09"), (float("inf"), ".4g", "inf"), (-float("inf"), ".4g", "−inf"),
+        (float("nan"), ".2f", "nan"), (1234567.0, ",.0f", "1,234,567"),
+    ],
+)  # fmt: skip
+def test_numbers(x, spec, shown):
+    assert theme.number(x, spec) == shown
+    assert texts(draw(Value(x, "x"), format=spec))["v0"][1] == f"data {shown}"
+
+
+# -------------------------------------------------------------------------------------- the look
+
+
+def styles(picture):
+    """The attributes of each node in the DOT text."""
+    found = {}
+    for line in picture.dot.splitlines():
+        name, _, rest = line.strip().partition(" [")
+        if re.fullmatch(r"[vob]\d+", name):
+            found[name] = dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s\]]+)', rest))
+    return found
+
+
+def test_kinds_are_told_apart_by_shape_and_line_and_by_colour():
+    model = Neuron(1, "linear", rng=0)
+    y = model([Value(1.0, "x")]) * 2.0 + 0.5
+    found = {each.kind: styles(draw(y, model))[each.id] for each in view(y, model).drawn}
+    assert set(found) == {"leaf", "parameter", "constant", "inner", "root"}
+    lines = [(each["shape"], each.get("penwidth"), each.get("style")) for each in found.values()]
+    assert len(set(lines)) == 5
+    assert len({each["color"] for each in found.values()}) == 5
+
+
+def luminance(colour):
+    """Of a colour such as #ff8000, by WCAG."""
+    linear = lambda c: c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+    red, green, blue = (linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(a, b):
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", theme.THEMES)
+def test_texts_and_lines_stand_out_from_what_is_behind_them(name):
+    """By WCAG: 4.5 for texts, 3 for lines, on every fill."""
+    look = theme.THEMES[name]
+    for kind in ("leaf", "parameter", "constant", "inner", "root", "box"):
+        fill, line = look[kind]
+        assert contrast(look["ink"], fill) >= 7
+        assert contrast(line, look["paper"]) >= 3
+    assert all(contrast(look["ink"], each) >= 4.5 for each in look["heat"])
+    assert contrast(look["pale"], look["tint"]) >= 4.5
+
+
+def test_colour_by_gradient_is_stronger_for_larger_ones():
+    """Three decades: a gradient of 1e-3 of the largest, or none, is not coloured."""
+    leaves = [Value(1.0) for _ in range(5)]
+    y = dot([1.0, 1e-1, 1e-2, 1e-3, 0.0], leaves)
+    y.backward()
+    found = styles(draw(y, color="grad"))
+    order = topological(y)
+    fills = [found[f"v{order.index(leaf)}"]["fillcolor"].strip('"') for leaf in leaves]
+    light = [luminance(each) for each in fills]
+    assert light == sorted(light)
+    assert len(set(light)) == 4
+    assert fills[3] == fills[4] == theme.THEMES["light"]["heat"][0]
+    untouched = styles(draw(Value(1.0) * 2.0, color="grad"))
+    assert untouched["v0"]["fillcolor"].strip('"') == theme.THEMES["light"]["heat"][0]
+
+
+@pytest.mark.parametrize(
+    ("direction", "wide"), [("right", True), ("down", False), ("left", True), ("up", False)]
+)
+def test_direction(direction, wide):
+    box = ET.fromstring(draw(neuron(), direction=direction).svg).attrib["viewBox"].split()
+    assert (float(box[2]) > float(box[3])) == wide
+
+
+# ------------------------------------------------------------------------------ labels are data
+
+
+@settings(max_examples=40)
+@given(label=st.text())
+def test_a_label_shows_as_it_was_typed(label):
+    """Whatever it holds; what XML cannot hold shows as a replacement character."""
+    shown = texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
+    typed = re.sub(UNSEEN, "\ufffd", label).replace("\t", "    ")
+    lines = lambda parts: [x for x in (part.replace("\xa0", " ").strip() for part in parts) if x]
+    assert lines(shown) == lines(typed.split("\n"))
+
+
+HOSTILE = '</text><script>alert(1)</script>"\\n|{}<>&amp;<B>'
+
+
+@pytest.mark.parametrize("form", ["svg", "html"])
+def test_no_label_is_markup(form):
+    cube = Op(HOSTILE, lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    picture = draw(cube(Value(2.0, HOSTILE)))
+    text = getattr(picture, form)
+    assert "<script" not in text
+    assert texts(picture)["v0"][0] == texts(picture)["o1"][0] == HOSTILE
+
+
+def test_names_of_modules_are_data_too():
+    class Model(Neuron):
+        def __repr__(self):
+            return HOSTILE
+
+    model = Model(1)
+    picture = draw(model([1.0]), model)
+    assert "<script" not in picture.svg
+    assert HOSTILE.replace("<", "&lt;").split(">")[0] in picture.svg
+    assert "alert(1)" in draw(model([1.0]), model, collapse=True).svg
+
+
+# --------------------------------------------------------------------------------------- clusters
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_neurons_and_layers_are_clusters_named_as_in_the_model(fused):
+    model = MLP(2, [3, 1], "tanh", rng=0, fused=fused)
+    x = [Value(0.5, "x"), Value(-1.0, "y")]
+    out = model(x)
+    loss = (out - 1.0) ** 2
+    inside = view(loss, model).inside
+    assert set(inside) == {"", "layers.1.neurons.0", *[f"layers.0.neurons.{i}" for i in range(3)]}
+    for i, part in enumerate(model.layers[0].neurons):
+        nodes = {cell.node for cell in inside[f"layers.0.neurons.{i}"]}
+        assert {*part.weights, part.bias} <= nodes
+        assert [node.op.name for node in nodes if node.op is not None].count("tanh") == 1
+        assert len(nodes) == (5 if fused else 8)
+    assert out in {cell.node for cell in inside["layers.1.neurons.0"]}
+    outside = {cell.node for cell in inside[""]}
+    assert {*x, loss} <= outside
+    assert len(outside) == 6  # and 1, the difference, and 2
+    source = draw(loss, model).dot
+    for title in ("layers.0   Layer(2, 3, 'tanh')", "layers.1.neurons.0   Neuron(3, 'linear')"):
+        assert title in source
+
+
+def test_a_penalty_is_no_part_of_a_layer():
+    model = MLP(1, [2, 1], rng=0)
+    loss = model([1.0]) + losses.l2_penalty(model.parameters())
+    outside = [
+        cell.node.op.name for cell in view(loss, model).inside[""] if cell.node.op is not None
+    ]
+    assert sorted(outside) == ["+", "dot"]
+
+
+def test_layers_of_arrays_are_clusters():
+    model = vector.MLP(2, [4, 1], rng=0)
+    loss = losses.mse(model(np.ones((3, 2))), np.ones(3))
+    inside = view(loss, model).inside
+    names = [cell.node.op.name for cell in inside["layers.0"] if cell.node.op is not None]
+    assert names == ["linear", "relu"]
+    assert "layers.1" in inside
+
+
+def test_a_cluster_drawn_collapsed():
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    loss = (model([0.5, -1.0]) - 1.0) ** 2
+    loss.backward()
+    found = view(loss, model, collapse="layers.0")
+    boxes = [each for each in found.drawn if isinstance(each, Box)]
+    assert [(box.nodes, len(box.parameters)) for box in boxes] == [(15, 9)]
+    ways = [arrow for arrow in found.arrows if "b0" in (arrow.tail, arrow.head)]
+    assert sorted((arrow.tail[0], arrow.head[0], arrow.times) for arrow in ways) == [
+        ("b", "o", 3), ("v", "b", 3), ("v", "b", 3),
+    ]  # fmt: skip
+    shown = texts(draw(loss, model, collapse="layers.0"))["b0"]
+    norm = np.linalg.norm([p.grad for p in model.layers[0].parameters()])
+    title = "layers.0   Layer(2, 3, 'tanh')"
+    lines = [line.replace("\xa0", " ") for line in shown]
+    assert lines == [title, "9 parameters, 15 nodes", f"‖grad‖ {norm:.4g}"]
+
+
+def test_a_training_graph_of_65000_nodes_shows_its_layers():
+    X, y = data.moons(100, rng=0)
+    model = MLP(2, [16, 16, 1], rng=0, fused=False)
+    loss = losses.hinge([model(x) for x in X.tolist()], (2 * y - 1).tolist())
+    found = view(loss, model)
+    names = {each.id: each.title for each in found.drawn}
+    layers = [f"layers.{i}   {layer}" for i, layer in enumerate(model.layers)]
+    chain = ["inputs", *layers, "the rest"]
+    assert sorted(names.values()) == sorted(chain)
+    assert sum(box.nodes for box in found.drawn) == len(topological(loss)) > 65_000
+    ways = {(names[each.tail], names[each.head]): each.times for each in found.arrows}
+    assert ways == dict(zip(pairwise(chain), (3200, 25600, 1600, 100), strict=True))
+    with pytest.raises(
+        ValueError, match=r"65,\d+ nodes are more than the 500 that can be read; pass the model"
+    ):
+        draw(loss)
+    with pytest.raises(ValueError, match="collapse more: collapse=True"):
+        draw(loss, model, collapse=False)
+
+
+def test_neurons_collapse_before_layers():
+    model = MLP(4, [8, 8], rng=0, fused=False)
+    total = sum(model([1.0, 2.0, 3.0, 4.0]), start=Value(0.0))
+    count = len(topological(total))
+    kinds = {type(each) for each in view(total, model, limit=count).drawn}
+    assert Box not in kinds
+    titles = [
+        each.title for each in view(total, model, limit=count - 1).drawn if isinstance(each, Box)
+    ]
+    assert len(titles) == 16
+    assert all("Neuron" in title for title in titles)
+
+
+# ------------------------------------------------------------------------------ files and errors
+
+
+def test_saved_by_suffix(tmp_path):
+    picture = draw(neuron())
+    begins = {".svg": b"<svg", ".dot": b"digraph", ".png": b"\x89PNG", ".html": b"<!doctype html>"}
+    for suffix, first in begins.items():
+        path = picture.save(tmp_path / f"graph{suffix}")
+        assert path.read_bytes().startswith(first)
+    assert ET.parse(tmp_path / "graph.svg").getroot().attrib["role"] == "img"
+    for name in ("graph.pdf", "graph", "svg"):
+        with pytest.raises(ValueError, match=r"saved as one of .svg, .dot, .png, .html, got"):
+            picture.save(tmp_path / name)
+
+
+def test_the_same_graph_is_the_same_bytes():
+    assert draw(neuron()).svg == draw(neuron()).svg
+    assert draw(neuron()).dot == draw(neuron()).dot
+
+
+def test_pictures_in_one_page_share_no_id():
+    ids = [re.findall(r'\bid="([^"]+)"', draw(root).svg) for root in (neuron(), Value(1.0) * 2.0)]
+    assert not set(ids[0]) & set(ids[1])
+    assert len(ids[0]) == len(set(ids[0]))
+
+
+def test_jupyter_is_given_an_svg():
+    shown = draw(neuron())._repr_mimebundle_()
+    assert shown["image/svg+xml"].startswith("<svg")
+    assert shown["text/plain"].startswith("<computational graph of 10 nodes")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"direction": "LR"}, "direction is one of right, down, left, up, got 'LR'"),
+        ({"theme": "blue"}, "theme is one of light, dark, got 'blue'"),
+        ({"color": "red"}, "color is one of kind, grad, got 'red'"),
+        ({"layout": "neato"}, "layout is one of auto, embedded, dot, got 'neato'"),
+        ({"format": "d"}, "format is one for a float, such as '.4g', got 'd'"),
+        ({"collapse": "layer"}, "no module 'layer' to collapse; there are inputs, layers.0"),
+    ],
+)
+def test_an_option_that_there_is_not(options, message):
+    model = MLP(1, [1], rng=0)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        draw(model([1.0]), model, **options)
+
+
+def test_what_is_no_graph_and_what_is_no_model():
+    with pytest.raises(TypeError, match=r"a graph hangs from a node such as a Value, got 3\.0"):
+        draw(3.0)
+    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got 'm'"):
+        draw(neuron(), "m")
+
+
+def test_without_graphviz_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(svg, "embedded", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    picture = draw(neuron())
+    assert picture.dot.startswith("digraph")
+    with pytest.raises(RuntimeError, match="pip install graphviz-pure, or install Graphviz"):
+        picture.svg  # noqa: B018
+
+
+def test_graphviz_own_words_are_passed_on():
+    with pytest.raises(RuntimeError, match=r"Graphviz failed: .*syntax error"):
+        svg.rendered("digraph {")
