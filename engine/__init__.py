@@ -11,6 +11,7 @@
 from engine.array import Array, ConstantArray
 from engine.array_ops import ArrayOp
 from engine.check import GradientMismatch, check_gradients
+from engine.explain import Explanation, Path, explain
 from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
 from engine.ops import ManyOp, Op
@@ -21,15 +22,18 @@ __all__ = [
     "ArrayOp",
     "Constant",
     "ConstantArray",
+    "Explanation",
     "GradientMismatch",
     "ManyOp",
     "Op",
+    "Path",
     "Sent",
     "Step",
     "Value",
     "check_gradients",
     "concatenate",
     "dot",
+    "explain",
     "logsumexp",
     "maximum",
     "minimum",

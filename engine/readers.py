@@ -25,6 +25,9 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
     def read(f: Any) -> Any:
         if not isinstance(f, FunctionType):  # a user's np.sin: it is what it is in any arithmetic
             return f
+        own = f.__globals__.get(f.__name__) is f  # a helper, not a lambda of the row's
+        if own and f.__name__ in space:
+            return space[f.__name__]
         if f not in done:
             names: dict[str, Any] = {"__builtins__": builtins}  # NumPy looks there
             done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)

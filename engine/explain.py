@@ -1,0 +1,122 @@
+"""Why this gradient? The paths it came along, and the product of local derivatives on each.
+
+A gradient is a sum over all paths from the leaf to the root, each contributing the product of the
+local derivatives along it: the chain rule, multiplied out (chapter 02, 5.2). There may be more
+paths than atoms; the largest are found without listing the others.
+"""
+
+import heapq
+import math
+from typing import Any, NamedTuple
+
+from engine.graph import topological
+from engine.value import Value
+
+
+class Path(NamedTuple):
+    """One way from a leaf to the root.
+
+    `nodes` begins with the leaf and ends with the root; `locals` has the derivative of each node
+    after the first with respect to the one before it, and `product` is what they multiply to. In
+    print factors of 1 are left out.
+    """
+
+    nodes: tuple[Any, ...]
+    locals: tuple[float, ...]
+    product: float
+
+    def __str__(self) -> str:
+        steps = " · ".join(f"{local:.4g}" for local in self.locals if local != 1.0) or "1"
+        return f"{self.product:.6g} = {steps}   {' → '.join(map(named, self.nodes))}"
+
+
+class Explanation(NamedTuple):
+    """The largest paths of a gradient, and what all others add up to."""
+
+    gradient: float
+    paths: list[Path]
+    remainder: float  # gradient - the sum of the paths' products
+    number: int  # of all paths
+
+    def __str__(self) -> str:
+        lines = [f"{self.gradient:.6g}, along {paths(self.number)}:", *map(str, self.paths)]
+        rest = self.number - len(self.paths)
+        if rest:
+            lines.append(f"{self.remainder:.6g} along {paths(rest)} more")
+        return "\n".join(lines)
+
+
+def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
+    """The k paths from `leaf` to `root` that contribute most to d root / d leaf, largest first.
+
+    Contributions are compared by magnitude. Gradients are not looked at, nor changed: they may be
+    of other roots. Nothing is rounded away in the remainder but its own last bit. TypeError unless
+    both are Values: between arrays a local derivative is a matrix; ValueError where no path leads
+    from one to the other, and for k below 1.
+
+    >>> x, y = Value(3.0, "x"), Value(2.0, "y")
+    >>> print(explain(x * y + x * x, x))
+    8, along 3 paths:
+    3 = 3   x → * → +
+    3 = 3   x → * → +
+    2 = 2   x → * → +
+    """
+    for each in (root, leaf):
+        if not isinstance(each, Value):
+            raise TypeError(f"paths are explained between Values, got {each!r}")
+    if k < 1:
+        raise ValueError(f"k is a number of paths, 1 or more, got {k!r}")
+    between = upstream_of(leaf, topological(root))
+    if root not in between:
+        raise ValueError(f"no path leads from {leaf!r} to {root!r}: the gradient is 0")
+
+    # From the root downwards: each node's gradient, the number of its paths, and the best of them:
+    # the product, the node a path came from, its rank there, and the local derivative of that step.
+    gradients, counts = dict.fromkeys(between, 0.0), dict.fromkeys(between, 0)
+    best: dict[Any, list[tuple[float, Any, int, float]]] = {node: [] for node in between}
+    gradients[root], counts[root], best[root] = 1.0, 1, [(1.0, None, 0, 1.0)]
+    for node in reversed(between):
+        best[node] = heapq.nlargest(k, best[node], key=lambda x: magnitude(x[0]))
+        for each, local in zip(node.inputs, node.locals, strict=True):
+            if each in counts and local is not None:
+                gradients[each] += gradients[node] * local
+                counts[each] += counts[node]
+                best[each] += [(x[0] * local, node, i, local) for i, x in enumerate(best[node])]
+    found = [followed(best, leaf, i) for i in range(len(best[leaf]))]
+    remainder = math.fsum([gradients[leaf], *[-path.product for path in found]])
+    if counts[leaf] == len(found):
+        remainder = 0.0  # but for the roundings of the sum
+    return Explanation(gradients[leaf], found, remainder, counts[leaf])
+
+
+def upstream_of(leaf: Value, order: list[Value]) -> dict[Value, None]:
+    """The nodes that depend on a leaf, itself included, in topological order."""
+    found = {leaf: None} if leaf in set(order) else {}
+    for node in order:
+        if any(each in found for each in node.inputs):
+            found.setdefault(node)
+    return found
+
+
+def magnitude(x: float) -> float:
+    return -1.0 if math.isnan(x) else abs(x)
+
+
+def followed(best: dict[Any, list[Any]], leaf: Value, rank: int) -> Path:
+    """The path of that rank, from the leaf up."""
+    product = best[leaf][rank][0]
+    nodes, locals, node = [leaf], [], leaf
+    while best[node][rank][1] is not None:
+        _, node, rank, local = best[node][rank]
+        nodes.append(node)
+        locals.append(local)
+    return Path(tuple(nodes), tuple(locals), product)
+
+
+def named(node: Any) -> str:
+    """A node in a line of text: its label, else its operation."""
+    return node.label or (f"{node.data:.4g}" if node.op is None else node.op.name)
+
+
+def paths(n: int) -> str:
+    return f"{n:,} path{'s' * (n != 1)}"

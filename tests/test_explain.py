@@ -1,0 +1,145 @@
+"""Why this gradient: paths, their products, and what is left."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Array, Value, dot, explain, topological
+from nn import MLP
+from strategies import programs
+
+inf, nan = math.inf, math.nan
+
+
+def all_paths(root, leaf):
+    """Every path, found by walking down all of them: nodes from the leaf up, and the product."""
+    found = []
+
+    def down(node, above, product):
+        if node is leaf:
+            found.append(((node, *above), product))
+        for each, local in zip(node.inputs, node.locals, strict=True):
+            if local is not None:
+                down(each, (node, *above), product * local)
+
+    down(root, (), 1.0)
+    return found
+
+
+def test_paths_are_largest_first_and_add_up():
+    x, y = Value(3.0, "x"), Value(-2.0, "y")
+    a, b = x * y, x.exp()
+    root = a + b * 0.01 - x
+    found = explain(root, x)
+    assert found.gradient == pytest.approx(-2.0 + math.exp(3.0) * 0.01 - 1.0, rel=1e-15)
+    assert [path.product for path in found.paths] == pytest.approx(
+        [-2.0, -1.0, math.exp(3.0) * 0.01]
+    )
+    assert [path.nodes[0] for path in found.paths] == [x, x, x]
+    assert all(path.nodes[-1] is root for path in found.paths)
+    assert found.paths[0].nodes[1] is a
+    assert found.paths[2].locals == (math.exp(3.0), 0.01, 1.0, 1.0)
+    assert (found.number, found.remainder) == (3, 0.0)
+
+
+def test_an_input_used_twice_is_two_paths():
+    x = Value(3.0, "x")
+    found = explain(x * x, x)
+    assert [path.product for path in found.paths] == [3.0, 3.0]
+    assert found.gradient == 6.0
+
+
+@given(program=programs(longest=12), k=st.integers(1, 5), data=st.data())
+def test_the_best_of_all_paths(program, k, data):
+    """Against the list of all of them."""
+    root = Value.lift(program.on_values()[-1])
+    leaves = [node for node in topological(root) if node.op is None and not node.constant]
+    if not leaves:
+        return
+    leaf = data.draw(st.sampled_from(leaves))
+    paths = all_paths(root, leaf)
+    if not paths or len(paths) > 5000:
+        return
+    found = explain(root, leaf, k)
+    size = lambda product: -1.0 if math.isnan(product) else abs(product)
+    want = sorted([size(product) for _, product in paths], reverse=True)[:k]
+    assert [size(path.product) for path in found.paths] == pytest.approx(
+        want, rel=1e-12, nan_ok=True
+    )
+    assert found.number == len(paths)
+    chains = [nodes for nodes, _ in paths]
+    assert all(path.nodes in chains for path in found.paths)
+    for path in found.paths:
+        assert math.prod(reversed(path.locals)) == pytest.approx(
+            path.product, rel=1e-12, nan_ok=True
+        )
+
+
+def test_the_gradient_is_backwards():
+    model = MLP(3, [8, 8, 1], "tanh", rng=0, fused=False)
+    root = model([0.1, -0.5, 2.0])
+    root.backward()
+    for leaf in model.parameters():
+        found = explain(root, leaf, k=3)
+        assert found.gradient == pytest.approx(leaf.grad, rel=1e-12)
+        total = math.fsum([*[path.product for path in found.paths], found.remainder])
+        assert total == pytest.approx(leaf.grad, rel=1e-12)
+
+
+def test_more_paths_than_could_be_listed():
+    """Each step doubles them."""
+    x = node = Value(1.0, "x")
+    for i in range(100):
+        node = node * 0.5 + node * (0.25 if i else 0.125)
+    found = explain(node, x, k=2)
+    assert found.number == 2**100
+    assert [path.product for path in found.paths] == [0.5**100, 0.5**100 * 0.5]
+    assert found.gradient == pytest.approx(0.625 * 0.75**99, rel=1e-12)
+    assert found.remainder == pytest.approx(found.gradient - 0.5**100 * 1.5, rel=1e-12)
+
+
+def test_gradients_are_not_looked_at():
+    x = Value(3.0, "x")
+    y = x * 2.0
+    x.grad, y.grad = 7.0, 8.0
+    assert explain(y, x).gradient == 2.0
+    assert (x.grad, y.grad) == (7.0, 8.0)
+
+
+def test_a_root_explains_itself_and_nodes_inside_too():
+    x = Value(3.0, "x")
+    y = x * 2.0
+    assert explain(x, x).paths[0].product == 1.0
+    assert explain(y * y, y).gradient == 12.0
+
+
+def test_nan_comes_last():
+    x = Value(2.0, "x")
+    root = dot([nan, 3.0, inf], [x, x, x])
+    assert [path.product for path in explain(root, x).paths][:2] == [inf, 3.0]
+
+
+def test_it_prints():
+    x, y = Value(3.0, "x"), Value(2.0, "y")
+    f = (x * y).tanh() + x
+    f.label = "f"
+    lines = str(explain(f, x, k=1)).split("\n")
+    assert lines == [
+        "1.00005, along 2 paths:", "1 = 1   x → f", "4.91531e-05 along 1 path more",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_explained():
+    x, y = Value(1.0, "x"), Value(2.0, "y")
+    with pytest.raises(
+        ValueError, match=r"no path leads from Value\(2\.0, 'y'\) to .*: the gradient is 0"
+    ):
+        explain(x * 2.0, y)
+    with pytest.raises(ValueError, match="k is a number of paths, 1 or more, got 0"):
+        explain(x * 2.0, x, k=0)
+    with pytest.raises(TypeError, match="between Values, got Array"):
+        explain(Array([1.0]).sum(), x)
+    with pytest.raises(TypeError, match="between Values, got 3"):
+        explain(x, 3)

@@ -1,0 +1,187 @@
+"""Formulas: what a row says in mathematics is what it computes, and is written down readably."""
+
+import math
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Op, Value, floats
+from engine.draw.symbols import forward, made, name, partials
+from engine.draw.writing import latex, mathml, text
+from engine.ops import ELEMENTWISE, TABLE, ManyOp, flat
+
+FUNCTIONS = {
+    "+": lambda x, y: x + y, "·": lambda x, y: x * y, "/": floats.divide, "^": floats.power,
+    "neg": lambda x: -x, "abs": abs, "√": floats.sqrt, "∛": floats.cbrt,
+    "<": lambda x, y: x < y, "≤": lambda x, y: x <= y, ">": lambda x, y: x > y,
+    "≥": lambda x, y: x >= y, "=": lambda x, y: x == y, "and": lambda x, y: x and y,
+    "or": lambda x, y: x or y, "cases": lambda x, condition, y: x if condition else y,
+    "ln": floats.log, "log₂": floats.log2, "log₁₀": floats.log10, "max": max, "min": min,
+    "σ": TABLE["sigmoid"].forward, "Φ": TABLE["normal_cdf"].forward, "sgn": TABLE["sign"].forward,
+    "φ": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi), "atan2": math.atan2,
+    **{f: getattr(floats, f) for f in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc")},
+    **{f"arc{f}": getattr(floats, f"a{f}") for f in ("sin", "cos", "tan")},
+    **{f"ar{f}": getattr(floats, f"a{f}") for f in ("sinh", "cosh", "tanh")},
+}  # fmt: skip
+
+
+def value(symbol, scope):
+    """What an expression is worth."""
+    if symbol.head == "number":
+        return symbol.parts[0]
+    if symbol.head == "name":
+        return scope[symbol.parts[0]]
+    if symbol.head == "softmax":  # of the inputs in the scope
+        (x,) = symbol.parts
+        inputs = [each for letter, each in scope.items() if letter not in ("e", "out")]
+        return math.exp(value(x, scope)) / sum(map(math.exp, inputs))
+    return FUNCTIONS[symbol.head](*[value(part, scope) for part in symbol.parts])
+
+
+def letters(op):
+    if not isinstance(op, ManyOp):
+        return list(op.forward.__code__.co_varnames[: op.arity])
+    several = lambda letter: [f"{letter[:-1]}{i}" for i in (1, 2, 3)]
+    return list(flat(several(x) if x.endswith("s") else x for x in op.letters))
+
+
+@pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
+@given(data=st.data())
+def test_the_formula_is_what_the_row_computes(op, data):
+    """Row and slopes; at a pole or a kink rows have values that mathematics leaves open."""
+    names = letters(op)
+    number = st.sampled_from([-2.5, -1.0, -0.4, 0.0, 0.3, 1.0, 2.0]) | st.floats(-4.0, 4.0).map(
+        lambda x: round(x, 3)
+    )
+    scope = {letter: data.draw(number, label=letter) for letter in names}
+    inputs = list(scope.values())
+    args = op.group(inputs)
+    out = op.forward(*args)
+    scope |= {"out": out, "e": math.e}
+    symbols = [name(letter) for letter in names]
+    found = [forward(op, symbols), *partials(op, name("out"), symbols)]
+    for symbol, want in zip(found, [out, *flat(op.locals(out, *args))], strict=True):
+        got = value(symbol, scope)
+        if math.isfinite(want) and math.isfinite(got):
+            assert got == pytest.approx(want, rel=1e-9, abs=1e-12), text(symbol)
+
+
+@pytest.mark.parametrize(
+    ("op", "row", "slopes"),
+    [
+        ("+", "x + y", ["1", "1"]),
+        ("-", "x − y", ["1", "−1"]),
+        ("*", "x · y", ["y", "x"]),
+        ("/", "x / y", ["1 / y", "−out / y"]),
+        ("tanh", "tanh(x)", ["(1 / cosh(x))²"]),
+        ("exp", "e^x", ["out"]),
+        ("sqrt", "√x", ["0.5 / |out|"]),
+        ("sigmoid", "σ(x)", ["out · σ(−x)"]),
+        ("relu", "max(0, x)", ["0 if x ≤ 0 else 1"]),
+        ("normal_cdf", "Φ(x)", ["φ(x)"]),
+        ("log2", "log₂(x)", ["1/ln 2 / x"]),
+        ("dot", "b + w1 · x1 + w2 · x2 + w3 · x3", ["x1", "x2", "x3", "w1", "w2", "w3", "1"]),
+        ("logsumexp", "ln(e^x1 + e^x2 + e^x3)", [f"softmax(x{i})" for i in (1, 2, 3)]),
+    ],
+)
+def test_formulas_read_as_in_a_textbook(op, row, slopes):
+    symbols = [name(letter) for letter in letters(TABLE[op])]
+    assert text(forward(TABLE[op], symbols)) == row
+    assert [text(each) for each in partials(TABLE[op], name("out"), symbols)] == slopes
+
+
+def test_a_row_of_the_users_has_a_formula_too():
+    cube = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    assert text(forward(cube, [name("a")])) == "a · a · a"
+    assert text(partials(cube, name("out"), [name("a")])[0]) == "3 · a · a"
+    assert cube(Value(2.0)).data == 8.0
+
+
+def test_numbers_can_stand_for_names():
+    assert text(forward(TABLE["*"], [-3.0, 2.0])) == "−3 · 2"
+    assert text(partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "(1 / cosh(0.8814))²"
+
+
+def test_a_long_sum_is_shortened():
+    ws, xs = ([name(f"{c}{i}") for i in range(100)] for c in "wx")
+    assert (
+        text(forward(TABLE["dot"], [*ws, *xs, name("b")]))
+        == "b + w0 · x0 + w1 · x1 + ⋯ + w99 · x99"
+    )
+
+
+x, y, z = name("x"), name("y"), name("z")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "written"),
+    [
+        (x - (y - z), "x − (y − z)"),
+        (x - (y + z), "x − (y + z)"),
+        ((x - y) - z, "x − y − z"),
+        (x + -y, "x − y"),
+        (x + -2.0, "x − 2"),
+        (-(x + y), "−(x + y)"),
+        (-(x * y), "−x · y"),
+        (x * (y + z), "x · (y + z)"),
+        (x * -y, "x · (−y)"),
+        (made("/", x, made("/", y, z)), "x / (y / z)"),
+        (made("/", made("·", x, y), made("·", y, z)), "(x · y) / (y · z)"),
+        (made("^", x + y, 2.0), "(x + y)²"),
+        (made("^", -x, 3.0), "(−x)³"),
+        (made("^", -2.0, x), "(−2)^x"),
+        (made("^", x, y + 1.0), "x^(y + 1)"),
+        (x * 1.0 + 0.0, "x"),
+        (x * 0.0, "0"),
+        (0.0 - (-x), "x"),
+        (abs(x - y), "|x − y|"),
+        (made("cases", x, (x > 0.0) & (y <= 1.0), -x), "x if x > 0 and y ≤ 1 else −x"),
+    ],
+    ids=str,
+)
+def test_parentheses_where_they_are_needed(symbol, written):
+    assert text(symbol) == written
+    assert str(symbol) == written
+
+
+def test_latex():
+    row = [name("x1")]
+    assert latex(partials(TABLE["tanh"], name("o"), row)[0]) == (
+        r"\left(\frac{1}{\cosh\left(x_{1}\right)}\right)^{2}"
+    )
+    assert latex(made("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
+    assert latex(made("cases", 0.0, x <= 0.0, 1.0)) == (
+        r"\begin{cases} 0 & x \le 0 \\ 1 & \text{otherwise} \end{cases}"
+    )
+    assert latex(made("log₁₀", name("a_b%"))) == r"\log_{10}\left(\mathrm{a\_b\%}\right)"
+    assert latex(made("σ", -1e-7)) == r"\sigma\left(-1 \cdot 10^{-7}\right)"
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
+def test_every_formula_is_well_formed(op):
+    symbols = [name(letter) for letter in letters(op)]
+    for symbol in [forward(op, symbols), *partials(op, name("out"), symbols)]:
+        ET.fromstring(f"<math>{mathml(symbol)}</math>")
+        written = latex(symbol)
+        assert written.count("{") == written.count("}")
+        assert written.count(r"\left(") == written.count(r"\right)")
+        assert not re.search(r"[^\x00-\x7f]", written)
+
+
+def test_mathml_says_what_it_means():
+    found = ET.fromstring(f"<math>{mathml(made('/', name('x12'), made('^', y, 2.0)))}</math>")
+    assert [each.tag for each in found.iter()] == [
+        "math", "mfrac", "mrow", "msub", "mi", "mn", "mrow", "msup", "mrow", "mi", "mrow", "mn",
+    ]  # fmt: skip
+    assert "".join(found.itertext()) == "x12y2"
+
+
+@given(label=st.text())
+def test_a_name_is_data(label):
+    """Whatever it holds, no markup comes of it."""
+    clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
+    root = ET.fromstring(f"<math>{mathml(name(clean) + 1.0)}</math>")
+    assert "".join(root.itertext()) == f"{clean}+1"
