@@ -1,22 +1,26 @@
-"""Graphs as pictures: micrograd's neuron, and a small network with its neurons and layers.
+"""Graphs as pictures, and backpropagation step by step: micrograd's neuron, and a small network.
 
-Writes neuron.svg and mlp.svg, with the gradients that backward has filled in.
+Writes neuron.svg and mlp.svg, with the gradients that backward has filled in, and neuron.html and
+mlp.html, pages that go through both passes: open them in a browser, and press the right arrow.
 """
 
 from pathlib import Path
 
 from engine import Value
-from engine.draw import Drawing, draw
+from engine.draw import draw, step
 from nn import MLP
 
 
 def main(out: Path) -> None:
-    drawings = {
-        "neuron.svg": draw(neuron(), locals=True),
-        "mlp.svg": network(),
+    (loss, model), y = network(), neuron()
+    made = {
+        "neuron.svg": draw(y, locals=True),
+        "mlp.svg": draw(loss, model),
+        "neuron.html": step(y),
+        "mlp.html": step(loss, model),
     }
-    for name, drawing in drawings.items():
-        print(f"wrote {drawing.save(out / name)}, a {drawing.title}")
+    for name, each in made.items():
+        print(f"wrote {each.save(out / name)}")
 
 
 def neuron() -> Value:
@@ -30,7 +34,7 @@ def neuron() -> Value:
     return out
 
 
-def network() -> Drawing:
+def network() -> tuple[Value, MLP]:
     """The squared error of a network of four neurons, one sample."""
     model = MLP(2, [3, 1], "tanh", rng=0)
     x = [Value(0.5, "x1"), Value(-1.0, "x2")]
@@ -38,4 +42,4 @@ def network() -> Drawing:
     loss = error**2
     error.label, loss.label = "error", "loss"
     loss.backward()
-    return draw(loss, model)
+    return loss, model

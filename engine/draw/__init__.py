@@ -1,4 +1,5 @@
-"""Pictures of graphs: `draw(root)` is one that shows itself in Jupyter and saves itself as SVG.
+"""Pictures of graphs: `draw(root)` is one that shows itself in Jupyter and saves itself as SVG,
+`step(root)` a page that goes through backpropagation step by step.
 
 >>> from engine import Value
 >>> x, w = Value(2.0, "x"), Value(-3.0, "w")
@@ -8,5 +9,6 @@ True
 """
 
 from engine.draw.drawing import Drawing, draw
+from engine.draw.stepper import Stepper, step
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["Drawing", "Stepper", "draw", "step"]

@@ -7,6 +7,7 @@ and are never ids.
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import graphviz
@@ -19,8 +20,22 @@ DECADES = 3.0  # from a gradient that is coloured as strongly as can be to one t
 DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}
 
 
-def dot(view: View, *, direction: str, theme: str, format: str, locals: bool, heat: bool) -> str:
-    """The DOT source of a view; what the options mean is said in `engine.draw.draw`."""
+def dot(
+    view: View,
+    *,
+    direction: str,
+    theme: str,
+    format: str,
+    locals: bool = False,
+    heat: bool = False,
+    names: Mapping[Any, str] | None = None,
+    grads: Mapping[Any, float] | None = None,
+) -> str:
+    """The DOT source of a view; what the options mean is said in `engine.draw.draw`.
+
+    `names` are shown in place of labels, `grads` in place of the nodes' own gradients.
+    """
+    names, grads = names or {}, grads or {}
     look = THEMES[theme]
     graph = graphviz.Digraph("graph")
     graph.attr(
@@ -38,7 +53,11 @@ def dot(view: View, *, direction: str, theme: str, format: str, locals: bool, he
             if isinstance(each, Box):
                 add_box(part, each, look, format)
             else:
-                add_cell(part, each, look, format, warmth.get(each.id))
+                fields = content(each.node, format, grads.get(each.node))
+                label = names.get(each.node, each.node.label)
+                if label is not None:
+                    fields = [label, *fields]
+                add_cell(part, each, fields, look, warmth.get(each.id))
         found = path in view.inside
         for child in view.modules.children(path):
             inner = graphviz.Digraph(f"cluster_{child}")
@@ -63,13 +82,10 @@ def dot(view: View, *, direction: str, theme: str, format: str, locals: bool, he
 
 
 def add_cell(
-    part: Any, cell: Cell, look: dict[str, Any], format: str, warmth: float | None
+    part: Any, cell: Cell, fields: list[str], look: dict[str, Any], warmth: float | None
 ) -> None:
     """A value, and the operation it came from."""
     node = cell.node
-    fields = content(node, format)
-    if node.label is not None:
-        fields = [node.label, *fields]
     fill, line = look[cell.kind]
     if warmth is not None:
         fill = blended(look["heat"], warmth)

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.draw import dot as dots
 from engine.draw import svg as svgs
-from engine.draw.theme import THEMES
+from engine.draw.theme import THEMES, number
 from engine.draw.view import LIMIT, view
 
 
@@ -55,19 +55,7 @@ def draw(
     >>> "x|data\\\\ 3|grad\\\\ 6" in draw(y).dot
     True
     """
-    options: list[tuple[str, str, Collection[str]]] = [
-        ("direction", direction, dots.DIRECTIONS),
-        ("theme", theme, THEMES),
-        ("color", color, ("kind", "grad")),
-        ("layout", layout, svgs.LAYOUTS),
-    ]
-    for name, given, known in options:
-        if given not in known:
-            raise ValueError(f"{name} is one of {', '.join(known)}, got {given!r}")
-    try:
-        format_(0.5, format)
-    except (TypeError, ValueError):
-        raise ValueError(f"format is one for a float, such as '.4g', got {format!r}") from None
+    check_look(direction=direction, theme=theme, color=color, layout=layout, format=format)
     seen = view(root, model, collapse, limit)
     source = dots.dot(
         seen, direction=direction, theme=theme, format=format, locals=locals, heat=color == "grad"
@@ -75,7 +63,19 @@ def draw(
     return Drawing(source, f"computational graph of {len(seen.drawn)} nodes", layout)
 
 
-format_ = format
+def check_look(format: str, **options: str) -> None:
+    """ValueError that lists what there is, for an option that there is not."""
+    known: dict[str, Collection[str]] = {
+        "direction": dots.DIRECTIONS, "theme": THEMES, "color": ("kind", "grad"),
+        "layout": svgs.LAYOUTS,
+    }  # fmt: skip
+    for name, given in options.items():
+        if given not in known[name]:
+            raise ValueError(f"{name} is one of {', '.join(known[name])}, got {given!r}")
+    try:
+        number(0.5, format)
+    except (TypeError, ValueError):
+        raise ValueError(f"format is one for a float, such as '.4g', got {format!r}") from None
 
 
 class Drawing:

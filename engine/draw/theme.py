@@ -53,16 +53,17 @@ def number(x: Any, spec: str) -> str:
     return text.replace("-", "−")
 
 
-def content(node: Any, spec: str) -> list[str]:
+def content(node: Any, spec: str, grad: Any = None) -> list[str]:
     """The data and the gradient of a node as texts; of an Array its shape and the norms of both.
 
-    A constant has no gradient.
+    `grad` is shown in place of the node's own. A constant has no gradient.
     """
+    grad = node.grad if grad is None else grad
     if np.ndim(node.data):
         found = [f"{node.shape}".replace(",)", ")"), f"‖data‖ {number(norm(node.data), spec)}"]
-        return found if node.constant else [*found, f"‖grad‖ {number(norm(node.grad), spec)}"]
+        return found if node.constant else [*found, f"‖grad‖ {number(norm(grad), spec)}"]
     found = [f"data {number(node.data, spec)}"]
-    return found if node.constant else [*found, f"grad {number(node.grad, spec)}"]
+    return found if node.constant else [*found, f"grad {number(grad, spec)}"]
 
 
 def norm(x: Any) -> float:

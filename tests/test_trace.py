@@ -1,0 +1,108 @@
+"""The frames of backpropagation: what each shows is what the engine computes."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+
+from engine import Array, Value, topological, walk
+from engine.draw.theme import number
+from engine.draw.trace import trace
+from nn import MLP
+from strategies import programs
+
+SPEC = ".17g"  # every bit
+
+
+@given(program=programs(longest=15))
+def test_frames_show_the_engines_numbers_in_its_order(program):
+    """Data by frames as computed; after each contribution the sum so far; at the end `.grad`."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    order = topological(root)
+    found = trace(root, SPEC)
+    data = {name: x for frame in found.frames for name, x in frame.data.items()}
+    assert data == {f"v{i}": number(node.data, SPEC) for i, node in enumerate(order)}
+    shown = [each for frame in found.frames for each in frame.grad.items()]
+    place, sums = {node: i for i, node in enumerate(order)}, dict.fromkeys(order, 0.0)
+    want = [(f"v{len(order) - 1}", "1")]
+    sums[root] = 1.0
+    for step in walk(root):
+        for to, _, contribution in step.sent:
+            sums[to] += contribution
+            want.append((f"v{place[to]}", number(sums[to], SPEC)))
+    assert shown == want
+    assert all(found.grads[node] == node.grad for node in order if not node.constant)
+
+
+def test_forward_before_backward_and_each_points_at_its_part():
+    x, y = Value(3.0, "x"), Value(2.0, "y")
+    f = x * y + x
+    f.label = "f"
+    frames = trace(f).frames
+    assert [(frame.kind, frame.title) for frame in frames] == [
+        ("start", "The inputs are given"),
+        ("forward", "v2 = x · y"),
+        ("forward", "f = v2 + x"),
+        ("seed", "The gradient starts at f"),
+        ("backward", "From f to v2"),
+        ("backward", "From f to x, its first use"),
+        ("backward", "From v2 to x, its second use"),
+        ("backward", "From v2 to y"),
+        ("end", "Every gradient has arrived"),
+    ]
+    assert frames[1].hot == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
+    assert frames[5].hot == ["v3", "o3", "e3", "e3-1", "v0"]
+    assert [frame.grad for frame in frames[5:8]] == [{"v0": "1"}, {"v0": "3"}, {"v1": "3"}]
+
+
+def words(line):
+    """MathML as what one reads."""
+    return "".join(ET.fromstring(f"<math>{line}</math>").itertext())
+
+
+def test_the_chain_rule_with_names_with_numbers_and_the_running_sum():
+    x = Value(3.0, "x")
+    f = (x * -2.0) + x
+    f.label = "f"
+    *_, second, _ = trace(f).frames
+    assert [words(line) for line in second.lines] == [
+        "∂f∂x+=∂f∂v2⋅∂v2∂x⏟−2", "∂f∂x+=1⋅(−2)=−2", "∂f∂x=1−2=−1",
+    ]  # fmt: skip
+    assert [words(line) for line in trace(f).frames[1].lines] == ["v2=x⋅(−2)", "v2=3⋅(−2)=−6"]
+
+
+def test_the_forward_pass_with_names_and_with_numbers():
+    x, w = Value(-0.5, "x"), Value(2.0, "w")
+    y = (x * w).tanh()
+    lines = [words(line) for line in trace(y).frames[2].lines]
+    assert lines == ["v3=tanh\u2061(v2)", "v3=tanh\u2061(−1)=−0.7616"]
+
+
+def test_names_are_labels_where_they_are_unique():
+    a, b = Value(1.0, "w"), Value(2.0, "w")
+    y = (a * b) * 3.0
+    y.label = "y"
+    assert list(trace(y).names.values()) == ["w·0", "w·1", "v2", "3", "y"]
+
+
+def test_the_graphs_own_gradients_are_left_alone():
+    x = Value(3.0, "x")
+    y = x * 2.0
+    x.grad, y.grad = 7.0, 8.0
+    assert trace(y).grads[x] == 2.0
+    assert (x.grad, y.grad) == (7.0, 8.0)
+
+
+def test_every_line_is_well_formed_for_a_network():
+    model = MLP(2, [3, 1], "sigmoid", rng=0)
+    loss = (model([0.5, -1.0]) - 1.0).square()
+    for frame in trace(loss).frames:
+        for line in frame.lines:
+            ET.fromstring(f"<math>{line}</math>")
+
+
+def test_arrays_are_not_stepped_through():
+    with pytest.raises(TypeError, match="a graph of Values is stepped through, got Array"):
+        trace(Array([1.0]).sum())
