@@ -1,6 +1,7 @@
 """Drawings: what they show of a graph, how they look, and that labels are data."""
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -339,6 +340,19 @@ def test_jupyter_is_given_an_svg():
     assert shown["text/plain"].startswith("<computational graph of 10 nodes")
 
 
+def test_a_root_alone():
+    assert texts(draw(Value(1.0, "x"))) == {"v0": ["x", "data 1", "grad 0"]}
+    assert draw(Value(1.0)).title == "computational graph of 1 node"
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="no Graphviz installed beside graphviz-pure")
+def test_the_systems_graphviz_draws_the_same_graph():
+    root = neuron()
+    assert texts(draw(root, layout="dot")) == texts(draw(root, layout="embedded"))
+    hostile = draw(Value(2.0, HOSTILE) * 2.0, layout="dot")
+    assert texts(hostile)["v0"][0] == HOSTILE
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -361,6 +375,8 @@ def test_what_is_no_graph_and_what_is_no_model():
         draw(3.0)
     with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got 'm'"):
         draw(neuron(), "m")
+    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got <class"):
+        draw(neuron(), MLP)
 
 
 def test_without_graphviz_it_says_what_to_install(monkeypatch):

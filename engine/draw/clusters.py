@@ -24,7 +24,8 @@ class Modules:
         self.home: dict[Any, str] = {}  # of a node: the path of its module, "" for none
         if model is None:
             return
-        if not (hasattr(model, "named_parameters") and hasattr(model, "named_modules")):
+        named = hasattr(model, "named_parameters") and hasattr(model, "named_modules")
+        if not named or isinstance(model, type):
             raise TypeError(f"model is a Module, whose layers are drawn, got {model!r}")
         self.named = {path: part for path, part in model.named_modules().items() if path}
         alone = "" if self.named else type(model).__name__

@@ -60,7 +60,11 @@ def draw(
     source = dots.dot(
         seen, direction=direction, theme=theme, format=format, locals=locals, heat=color == "grad"
     )
-    return Drawing(source, f"computational graph of {len(seen.drawn)} nodes", layout)
+    return Drawing(source, title_of(len(seen.drawn)), layout)
+
+
+def title_of(nodes: int) -> str:
+    return f"computational graph of {nodes} node{'s' * (nodes != 1)}"
 
 
 def check_look(format: str, **options: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.draw import dot as dots
-from engine.draw.drawing import Drawing, check_look
+from engine.draw.drawing import Drawing, check_look, title_of
 from engine.draw.theme import THEMES
 from engine.draw.trace import Frame, trace
 from engine.draw.view import view
@@ -62,7 +62,7 @@ def step(
         view(root, model, collapse=False, limit=limit), direction=direction, theme=theme,
         format=format, names=names, grads=traced.grads,
     )  # fmt: skip
-    drawing = Drawing(source, f"computational graph of {len(traced.names)} nodes", layout)
+    drawing = Drawing(source, title_of(len(traced.names)), layout)
     return Stepper(traced.frames, drawing, theme)
 
 
