@@ -190,6 +190,11 @@ def test_a_label_shows_as_it_was_typed(label):
     assert lines(shown) == lines(typed.split("\n"))
 
 
+def test_spaces_are_kept():
+    shown = texts(draw(Value(1.0, "a   b") * 2.0))["v0"][0]
+    assert shown.replace("\xa0", " ") == "a   b"
+
+
 HOSTILE = '</text><script>alert(1)</script>"\\n|{}<>&amp;<B>'
 
 
@@ -246,6 +251,17 @@ def test_a_penalty_is_no_part_of_a_layer():
         cell.node.op.name for cell in view(loss, model).inside[""] if cell.node.op is not None
     ]
     assert sorted(outside) == ["+", "dot"]
+
+
+def test_what_comes_after_a_neuron_is_not_its_own():
+    """Another activation of the same kind, a product of parameters alone."""
+    model = Neuron(1, "tanh", rng=0)
+    again = model([1.0]).tanh()
+    penalty = model.weights[0] * model.bias
+    inside = view(again + penalty, model).inside
+    outside = {cell.node for cell in inside[""]}
+    assert {again, penalty} <= outside
+    assert again.inputs[0] in {cell.node for cell in inside["Neuron"]}
 
 
 def test_layers_of_arrays_are_clusters():
