@@ -14,6 +14,7 @@ from engine.check import GradientMismatch, check_gradients
 from engine.explain import Explanation, Path, explain
 from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
+from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
 from engine.value import Constant, Value
 
@@ -25,6 +26,7 @@ __all__ = [
     "Explanation",
     "GradientMismatch",
     "ManyOp",
+    "Mistake",
     "Op",
     "Path",
     "Sent",
@@ -37,6 +39,7 @@ __all__ = [
     "logsumexp",
     "maximum",
     "minimum",
+    "mistakes",
     "softmax",
     "topological",
     "total",

@@ -1,0 +1,120 @@
+"""Why this order, and why +=? What two wrong backward passes find, and where each goes wrong first.
+
+The question learners ask most about backpropagation, answered by running the wrong algorithm beside
+the right one (chapter 02, 5.2).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from engine.graph import topological
+from engine.value import Value
+
+
+class Mistake(NamedTuple):
+    """A wrong backward pass: what it finds for every node, and what is right.
+
+    `first` is the first node that has a wrong gradient when it sends it on, or, where no such node
+    sends anything, the first leaf that is left with one; None where all of them came out right.
+    """
+
+    name: str
+    why: str
+    found: dict[Any, float]
+    right: dict[Any, float]
+    first: Any
+
+    @property
+    def wrong(self) -> list[Any]:
+        """The nodes whose gradients are wrong, in topological order."""
+        return [node for node, grad in self.right.items() if not same(self.found[node], grad)]
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"{self.name}: right, this time"
+        node, count = self.first, f"{len(self.wrong)} of {len(self.right)} gradients are"
+        return (
+            f"{self.name}: wrong at {node!r} first, {self.found[node]:.6g} for "
+            f"{self.right[node]:.6g}; {count}. {self.why}"
+        )
+
+
+def mistakes(root: Value) -> list[Mistake]:
+    """Two wrong backward passes from `root` beside the right one.
+
+    "no topological order" sends each node's gradient on as soon as the node is met, breadth first;
+    "= in place of +=" keeps the last contribution of each node alone. The graph's own gradients are
+    not looked at, nor changed. TypeError unless `root` is a Value.
+
+    >>> a = Value(3.0, "a")
+    >>> b = a * a
+    >>> for mistake in mistakes(b + b.exp()):
+    ...     print(f"{mistake.name}: {mistake.found[a]:.0f} for {mistake.right[a]:.0f}")
+    no topological order: 6 for 48625
+    = in place of +=: 24309 for 48625
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"backward passes of Values are compared, got {root!r}")
+    order = topological(root)
+    right, _ = passed(root, order, reversed(order), lambda old, new: old + new)
+    found = []
+    for name, why, sending, update in PASSES:
+        grads, sent = passed(root, order, sending(root, order), update)
+        slipped = [node for node in sent if not same(sent[node], right[node])]
+        left = [node for node in right if node.op is None and not same(grads[node], right[node])]
+        first = next((node for node in slipped if node.op is not None), next(iter(left), None))
+        found.append(Mistake(name, why, grads, right, first))
+    return found
+
+
+def passed(
+    root: Any,
+    order: list[Any],
+    sending: Iterable[Any],
+    update: Callable[[float, float], float],
+) -> tuple[dict[Any, float], dict[Any, float]]:
+    """The gradients after a pass in some order, and those that nodes had when they sent them on."""
+    grads = {node: 0.0 for node in order if not node.constant or node is root}
+    grads[root] = 1.0
+    sent: dict[Any, float] = {}
+    for node in sending:
+        if node in grads:
+            sent[node] = grads[node]
+            for each, local in zip(node.inputs, node.locals, strict=True):
+                if each in grads and local is not None:
+                    grads[each] = update(grads[each], sent[node] * local)
+    return grads, sent
+
+
+def as_met(root: Any, order: list[Any]) -> Iterator[Any]:
+    """Breadth first from the root, each node once, whether or not all has arrived at it."""
+    seen, waiting = {root}, deque([root])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for each in node.inputs:
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+
+
+PASSES: list[tuple[str, str, Callable[..., Iterable[Any]], Callable[[float, float], float]]] = [
+    (
+        "no topological order",
+        "A node may send its gradient on only when all contributions to it have arrived.",
+        as_met,
+        lambda old, new: old + new,
+    ),
+    (
+        "= in place of +=",
+        "A node that is used twice is sent two contributions, and its gradient is their sum.",
+        lambda root, order: reversed(order),
+        lambda old, new: new,
+    ),
+]
+
+
+def same(x: float, y: float) -> bool:
+    """But for roundings: a sum in another order is no mistake."""
+    return x == y or x != x != y or abs(x - y) <= 1e-12 * max(abs(x), abs(y))

@@ -1,0 +1,69 @@
+"""Wrong backward passes: what they find, and where they go wrong first."""
+
+import pytest
+from hypothesis import given
+
+from engine import Array, Value, mistakes, topological
+from strategies import programs
+
+
+def test_a_chain_forgives_everything():
+    x = Value(0.5, "x")
+    for mistake in mistakes((x * 2.0).tanh().exp()):
+        assert mistake.first is None
+        assert mistake.wrong == []
+        assert str(mistake) == f"{mistake.name}: right, this time"
+
+
+def test_a_value_used_twice_needs_a_sum():
+    """micrograd's first bug: a + a has slope 2, not 1."""
+    a = Value(3.0, "a")
+    order, assigned = mistakes(a + a)
+    assert order.first is None
+    assert assigned.first is a
+    assert (assigned.found[a], assigned.right[a]) == (1.0, 2.0)
+    assert str(assigned) == (
+        "= in place of +=: wrong at Value(3.0, 'a') first, 1 for 2; 1 of 2 gradients are. A node "
+        "that is used twice is sent two contributions, and its gradient is their sum."
+    )
+
+
+def test_a_value_used_near_and_far_needs_the_order():
+    """It is met by its short way, and sends on before what comes the long way has arrived."""
+    a = Value(2.0, "a")
+    b = a * 3.0
+    b.label = "b"
+    root = b + (b.exp() * 1e-2).log()
+    order, assigned = mistakes(root)
+    assert order.right[a] == pytest.approx(6.0)
+    assert order.first is b
+    assert order.found[a] == 3.0
+    assert a in order.wrong
+    assert assigned.first is b
+
+
+@given(program=programs(longest=20))
+def test_the_right_one_is_the_engines(program):
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    found = mistakes(root)
+    root.backward()
+    for mistake in found:
+        for node in topological(root):
+            if not node.constant:
+                assert mistake.right[node] == pytest.approx(node.grad, rel=1e-12, nan_ok=True)
+        assert mistake.first is not None or mistake.wrong == []
+
+
+def test_the_graphs_own_gradients_are_left_alone():
+    x = Value(3.0, "x")
+    y = x * x
+    x.grad, y.grad = 7.0, 8.0
+    mistakes(y)
+    assert (x.grad, y.grad) == (7.0, 8.0)
+
+
+def test_arrays_are_refused():
+    with pytest.raises(TypeError, match="backward passes of Values are compared, got Array"):
+        mistakes(Array([1.0]).sum())
