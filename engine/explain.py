@@ -35,7 +35,7 @@ class Explanation(NamedTuple):
 
     gradient: float
     paths: list[Path]
-    remainder: float  # gradient - the sum of the paths' products
+    remainder: float  # the gradient less the paths' products; their roundings, where they are all
     number: int  # of all paths
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Explanation(NamedTuple):
 def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     """The k paths from `leaf` to `root` that contribute most to d root / d leaf, largest first.
 
-    Contributions are compared by magnitude. Gradients are not looked at, nor changed: they may be
-    of other roots. Nothing is rounded away in the remainder but its own last bit. TypeError unless
-    both are Values: between arrays a local derivative is a matrix; ValueError where no path leads
-    from one to the other, and for k below 1.
+    Contributions are compared by magnitude; where infinite slopes meet zeros, a path may be missed.
+    Gradients are not looked at, nor changed: they may be of other roots. TypeError unless both are
+    Values: between arrays a local derivative is a matrix; ValueError where no path leads from one
+    to the other, and unless k is a whole number above 0.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))
@@ -64,7 +64,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     for each in (root, leaf):
         if not isinstance(each, Value):
             raise TypeError(f"paths are explained between Values, got {each!r}")
-    if k < 1:
+    if not isinstance(k, int) or k < 1:
         raise ValueError(f"k is a number of paths, 1 or more, got {k!r}")
     between = upstream_of(leaf, topological(root))
     if root not in between:
@@ -83,9 +83,9 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
                 counts[each] += counts[node]
                 best[each] += [(x[0] * local, node, i, local) for i, x in enumerate(best[node])]
     found = [followed(best, leaf, i) for i in range(len(best[leaf]))]
-    remainder = math.fsum([gradients[leaf], *[-path.product for path in found]])
-    if counts[leaf] == len(found):
-        remainder = 0.0  # but for the roundings of the sum
+    terms = [gradients[leaf], *[-path.product for path in found]]
+    finite = all(map(math.isfinite, terms))  # fsum, exact, raises for inf - inf
+    remainder = math.fsum(terms) if finite else sum(terms)
     return Explanation(gradients[leaf], found, remainder, counts[leaf])
 
 

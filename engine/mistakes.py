@@ -15,8 +15,9 @@ from engine.value import Value
 class Mistake(NamedTuple):
     """A wrong backward pass: what it finds for every node, and what is right.
 
-    `first` is the first node that has a wrong gradient when it sends it on, or, where no such node
-    sends anything, the first leaf that is left with one; None where all of them came out right.
+    `found` is the gradient that a node sends on, of a leaf the one it is left with. `first` is the
+    first node to send on a wrong one, or, where none does, the first leaf that is left with one;
+    None where all came out right.
     """
 
     name: str
@@ -61,9 +62,9 @@ def mistakes(root: Value) -> list[Mistake]:
     found = []
     for name, why, sending, update in PASSES:
         grads, sent = passed(root, order, sending(root, order), update)
-        slipped = [node for node in sent if not same(sent[node], right[node])]
-        left = [node for node in right if node.op is None and not same(grads[node], right[node])]
-        first = next((node for node in slipped if node.op is not None), next(iter(left), None))
+        grads |= {node: grad for node, grad in sent.items() if node.op is not None}
+        wrong = [node for node in sent if not same(grads[node], right[node])]
+        first = next((node for node in wrong if node.op is not None), next(iter(wrong), None))
         found.append(Mistake(name, why, grads, right, first))
     return found
 

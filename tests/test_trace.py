@@ -47,8 +47,8 @@ def test_forward_before_backward_and_each_points_at_its_part():
         ("forward", "f = v2 + x"),
         ("seed", "The gradient starts at f"),
         ("backward", "From f to v2"),
-        ("backward", "From f to x, its first use"),
-        ("backward", "From v2 to x, its second use"),
+        ("backward", "From f to x, use 1 of 2"),
+        ("backward", "From v2 to x, use 2 of 2"),
         ("backward", "From v2 to y"),
         ("end", "Every gradient has arrived"),
     ]

@@ -49,8 +49,8 @@ def trace(root: Value, spec: str = ".4g") -> Trace:
     start The inputs are given {'v0': '3'} {}
     forward y = x · x {'v1': '9'} {}
     seed The gradient starts at y {} {'v1': '1'}
-    backward From y to x, its first use {} {'v0': '3'}
-    backward From y to x, its second use {} {'v0': '6'}
+    backward From y to x, use 1 of 2 {} {'v0': '3'}
+    backward From y to x, use 2 of 2 {} {'v0': '6'}
     end Every gradient has arrived {} {}
     """
     if not isinstance(root, Value):
@@ -134,7 +134,7 @@ def backward(
             ]
             nth = ""
             if uses[order[to]] > 1:
-                nth = f", its {ordinal(arrived[to])} use"
+                nth = f", use {arrived[to]} of {uses[order[to]]}"
                 if arrived[to] > 1:
                     lines.append(running(to_slope, before, sent, now, spec))
             hot = [f"v{i}", f"o{i}", f"e{i}", f"e{i}-{k}", f"v{to}"]
@@ -184,7 +184,3 @@ def running(to: str, before: float, sent: float, now: float, spec: str) -> str:
     """What has arrived so far, where a value is used more than once."""
     total = symbols.made("+", shown(before, spec), shown(sent, spec))
     return f"{to}<mo>=</mo>{mathml(total)}<mo>=</mo>{mathml(shown(now, spec))}"
-
-
-def ordinal(n: int) -> str:
-    return ("first", "second", "third")[n - 1] if n <= 3 else f"{n}th"
