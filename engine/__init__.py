@@ -16,6 +16,7 @@ from engine.functions import concatenate, dot, logsumexp, maximum, minimum, soft
 from engine.graph import Sent, Step, topological, walk
 from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
+from engine.origin import Origin, record_origins
 from engine.value import Constant, Value
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ManyOp",
     "Mistake",
     "Op",
+    "Origin",
     "Path",
     "Sent",
     "Step",
@@ -39,6 +41,7 @@ __all__ = [
     "logsumexp",
     "maximum",
     "minimum",
+    "record_origins",
     "mistakes",
     "softmax",
     "topological",

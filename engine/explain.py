@@ -7,6 +7,7 @@ paths than atoms; the largest are found without listing the others.
 
 import heapq
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from engine.graph import topological
@@ -70,23 +71,54 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     if root not in between:
         raise ValueError(f"no path leads from {leaf!r} to {root!r}: the gradient is 0")
 
-    # From the root downwards: each node's gradient, the number of its paths, and the best of them:
-    # the product, the node a path came from, its rank there, and the local derivative of that step.
+    table = ways(root, between, k)
+    found = [followed(table, leaf, rank) for rank in range(len(table[leaf].best))]
+    return Explanation(table[leaf].gradient, found, remainder(table[leaf]), table[leaf].number)
+
+
+class Way(NamedTuple):
+    """The last part of a path first: its product, the node it goes to next, by which of that
+    node's inputs, that step's local derivative, and the rank of the way on from there."""
+
+    product: float
+    to: Any
+    place: int
+    local: float
+    rank: int
+
+
+class Ways(NamedTuple):
+    """A node's gradient, the number of paths from it to the root, and the largest of them."""
+
+    gradient: float
+    number: int
+    best: list[Way]
+
+
+def ways(root: Value, order: Iterable[Value], k: int) -> dict[Any, Ways]:
+    """The k largest ways to `root` from each of the nodes in `order`, which is topological."""
+    between = list(order)
     gradients, counts = dict.fromkeys(between, 0.0), dict.fromkeys(between, 0)
-    best: dict[Any, list[tuple[float, Any, int, float]]] = {node: [] for node in between}
-    gradients[root], counts[root], best[root] = 1.0, 1, [(1.0, None, 0, 1.0)]
+    best: dict[Any, list[Way]] = {node: [] for node in between}
+    gradients[root], counts[root], best[root] = 1.0, 1, [Way(1.0, None, 0, 1.0, 0)]
     for node in reversed(between):
-        best[node] = heapq.nlargest(k, best[node], key=lambda x: magnitude(x[0]))
-        for each, local in zip(node.inputs, node.locals, strict=True):
+        best[node] = heapq.nlargest(k, best[node], key=lambda way: magnitude(way.product))
+        for place, (each, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
             if each in counts and local is not None:
                 gradients[each] += gradients[node] * local
                 counts[each] += counts[node]
-                best[each] += [(x[0] * local, node, i, local) for i, x in enumerate(best[node])]
-    found = [followed(best, leaf, i) for i in range(len(best[leaf]))]
-    terms = [gradients[leaf], *[-path.product for path in found]]
+                best[each] += [
+                    Way(way.product * local, node, place, local, rank)
+                    for rank, way in enumerate(best[node])
+                ]
+    return {node: Ways(gradients[node], counts[node], best[node]) for node in between}
+
+
+def remainder(ways: Ways) -> float:
+    """The gradient less the products of the largest ways."""
+    terms = [ways.gradient, *[-way.product for way in ways.best]]
     finite = all(map(math.isfinite, terms))  # fsum, exact, raises for inf - inf
-    remainder = math.fsum(terms) if finite else sum(terms)
-    return Explanation(gradients[leaf], found, remainder, counts[leaf])
+    return math.fsum(terms) if finite else sum(terms)
 
 
 def upstream_of(leaf: Value, order: list[Value]) -> dict[Value, None]:
@@ -102,14 +134,14 @@ def magnitude(x: float) -> float:
     return -1.0 if math.isnan(x) else abs(x)
 
 
-def followed(best: dict[Any, list[Any]], leaf: Value, rank: int) -> Path:
+def followed(table: dict[Any, Ways], leaf: Value, rank: int) -> Path:
     """The path of that rank, from the leaf up."""
-    product = best[leaf][rank][0]
-    nodes, locals, node = [leaf], [], leaf
-    while best[node][rank][1] is not None:
-        _, node, rank, local = best[node][rank]
-        nodes.append(node)
-        locals.append(local)
+    way = table[leaf].best[rank]
+    nodes, locals, product = [leaf], [], way.product
+    while way.to is not None:
+        nodes.append(way.to)
+        locals.append(way.local)
+        way = table[way.to].best[way.rank]
     return Path(tuple(nodes), tuple(locals), product)
 
 

@@ -58,33 +58,28 @@ def mistakes(root: Value) -> list[Mistake]:
     if not isinstance(root, Value):
         raise TypeError(f"backward passes of Values are compared, got {root!r}")
     order = topological(root)
-    right, _ = passed(root, order, reversed(order), lambda old, new: old + new)
+    right, _ = passed(root, order, RIGHT)
     found = []
-    for name, why, sending, update in PASSES:
-        grads, sent = passed(root, order, sending(root, order), update)
+    for wrong_pass in WRONG:
+        grads, sent = passed(root, order, wrong_pass)
         grads |= {node: grad for node, grad in sent.items() if node.op is not None}
         wrong = [node for node in sent if not same(grads[node], right[node])]
         first = next((node for node in wrong if node.op is not None), next(iter(wrong), None))
-        found.append(Mistake(name, why, grads, right, first))
+        found.append(Mistake(wrong_pass.name, wrong_pass.why, grads, right, first))
     return found
 
 
-def passed(
-    root: Any,
-    order: list[Any],
-    sending: Iterable[Any],
-    update: Callable[[float, float], float],
-) -> tuple[dict[Any, float], dict[Any, float]]:
-    """The gradients after a pass in some order, and those that nodes had when they sent them on."""
+def passed(root: Any, order: list[Any], how: "Pass") -> tuple[dict[Any, float], dict[Any, float]]:
+    """The gradients after a pass, and those that nodes had when they sent them on."""
     grads = {node: 0.0 for node in order if not node.constant or node is root}
     grads[root] = 1.0
     sent: dict[Any, float] = {}
-    for node in sending:
+    for node in how.sending(root, order):
         if node in grads:
             sent[node] = grads[node]
             for each, local in zip(node.inputs, node.locals, strict=True):
                 if each in grads and local is not None:
-                    grads[each] = update(grads[each], sent[node] * local)
+                    grads[each] = how.update(grads[each], sent[node] * local)
     return grads, sent
 
 
@@ -100,18 +95,31 @@ def as_met(root: Any, order: list[Any]) -> Iterator[Any]:
                 waiting.append(each)
 
 
-PASSES: list[tuple[str, str, Callable[..., Iterable[Any]], Callable[[float, float], float]]] = [
-    (
-        "no topological order",
-        "A node may send its gradient on only when all contributions to it have arrived.",
-        as_met,
-        lambda old, new: old + new,
+class Pass(NamedTuple):
+    """A backward pass: in which order nodes send, and what a node does with what arrives."""
+
+    name: str
+    why: str
+    sending: Callable[[Any, list[Any]], Iterable[Any]]
+    update: Callable[[float, float], float]
+
+
+RIGHT = Pass(
+    "right",
+    "Every node sends when all contributions to it have arrived, and adds them up.",
+    lambda root, order: reversed(order),
+    lambda old, new: old + new,
+)
+WRONG = [
+    RIGHT._replace(
+        name="no topological order",
+        why="A node may send its gradient on only when all contributions to it have arrived.",
+        sending=as_met,
     ),
-    (
-        "= in place of +=",
-        "A node that is used twice is sent two contributions, and its gradient is their sum.",
-        lambda root, order: reversed(order),
-        lambda old, new: new,
+    RIGHT._replace(
+        name="= in place of +=",
+        why="A node that is used twice is sent two contributions, and its gradient is their sum.",
+        update=lambda old, new: new,
     ),
 ]
 

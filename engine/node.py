@@ -18,7 +18,7 @@ class Node:
     visit, and it is by far the largest cost of a scalar graph (see `make bench`).
     """
 
-    __slots__ = ("_data", "_dx", "_dy", "_grad", "_x", "_y", "label", "op")
+    __slots__ = ("_data", "_dx", "_dy", "_grad", "_origin", "_x", "_y", "label", "op")
     __array_ufunc__ = None  # np.float64(2) * node asks the node
 
     label: str | None
@@ -44,6 +44,11 @@ class Node:
             None if each.constant else local
             for each, local in zip(self.inputs, found, strict=False)
         )
+
+    @property
+    def origin(self) -> Any:
+        """The line of code that made this node, if `engine.record_origins()` was on; else None."""
+        return getattr(self, "_origin", None)
 
     def backward(self) -> None:
         """Fill `.grad` of everything under this node with d self / d node.
