@@ -5,7 +5,7 @@ the right one (chapter 02, 5.2).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from engine.graph import topological
@@ -16,8 +16,7 @@ class Mistake(NamedTuple):
     """A wrong backward pass: what it finds for every node, and what is right.
 
     `found` is the gradient that a node sends on, of a leaf the one it is left with. `first` is the
-    first node to send on a wrong one, or, where none does, the first leaf that is left with one;
-    None where all came out right.
+    first node to send on a wrong one or to be left with one; None where all came out right.
     """
 
     name: str
@@ -58,32 +57,62 @@ def mistakes(root: Value) -> list[Mistake]:
     if not isinstance(root, Value):
         raise TypeError(f"backward passes of Values are compared, got {root!r}")
     order = topological(root)
-    right, _ = passed(root, order, RIGHT)
+    right = gradients(order, RIGHT)
+    right = {node: right[node] for node in order if node in right}
     found = []
-    for wrong_pass in WRONG:
-        grads, sent = passed(root, order, wrong_pass)
-        grads |= {node: grad for node, grad in sent.items() if node.op is not None}
-        wrong = [node for node in sent if not same(grads[node], right[node])]
-        first = next((node for node in wrong if node.op is not None), next(iter(wrong), None))
-        found.append(Mistake(wrong_pass.name, wrong_pass.why, grads, right, first))
+    for how in WRONG:
+        grads = gradients(order, how)
+        first = next((node for node in grads if not same(grads[node], right[node])), None)
+        found.append(Mistake(how.name, how.why, grads, right, first))
     return found
 
 
-def passed(root: Any, order: list[Any], how: "Pass") -> tuple[dict[Any, float], dict[Any, float]]:
-    """The gradients after a pass, and those that nodes had when they sent them on."""
-    grads = {node: 0.0 for node in order if not node.constant or node is root}
+class Contribution(NamedTuple):
+    """What a node sends to its k-th input, and that input's gradient before and after it came."""
+
+    node: Any
+    k: int
+    to: Any
+    local: float
+    upstream: float
+    sent: float
+    before: float
+    after: float
+
+
+def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
+    """A backward pass from the last node of `order`, which is topological, one by one.
+
+    It is made beside the graph: no gradient of a node is looked at, or changed.
+    """
+    root = order[-1]
+    grads = {node: 0.0 for node in order if not node.constant}
     grads[root] = 1.0
-    sent: dict[Any, float] = {}
     for node in how.sending(root, order):
-        if node in grads:
-            sent[node] = grads[node]
-            for each, local in zip(node.inputs, node.locals, strict=True):
-                if each in grads and local is not None:
-                    grads[each] = how.update(grads[each], sent[node] * local)
-    return grads, sent
+        upstream = grads.get(node, 0.0)
+        for k, (to, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
+            if to in grads and local is not None:
+                sent, before = upstream * local, grads[to]
+                grads[to] = before + sent if how.adds else sent
+                yield Contribution(node, k, to, local, upstream, sent, before, grads[to])
 
 
-def as_met(root: Any, order: list[Any]) -> Iterator[Any]:
+def gradients(order: Sequence[Any], how: "Pass") -> dict[Any, float]:
+    """What each node sends on, of one that sends nothing what it is left with; in the order in
+    which that is settled."""
+    found, sent = {order[-1]: 1.0}, set[Any]()
+    for each in contributions(order, how):
+        if each.node not in sent:
+            sent.add(each.node)
+            found.pop(each.node, None)
+            found[each.node] = each.upstream
+        if each.to not in sent:
+            found.pop(each.to, None)  # the last to come settles it
+            found[each.to] = each.after
+    return found
+
+
+def as_met(root: Any, order: Sequence[Any]) -> Iterator[Any]:
     """Breadth first from the root, each node once, whether or not all has arrived at it."""
     seen, waiting = {root}, deque([root])
     while waiting:
@@ -96,30 +125,34 @@ def as_met(root: Any, order: list[Any]) -> Iterator[Any]:
 
 
 class Pass(NamedTuple):
-    """A backward pass: in which order nodes send, and what a node does with what arrives."""
+    """A backward pass: in which order nodes send, and whether what arrives is added up."""
 
     name: str
+    does: str
     why: str
-    sending: Callable[[Any, list[Any]], Iterable[Any]]
-    update: Callable[[float, float], float]
+    sending: Callable[[Any, Sequence[Any]], Iterable[Any]]
+    adds: bool
 
 
 RIGHT = Pass(
     "right",
+    "Every node sends its gradient on, the root first, inputs last.",
     "Every node sends when all contributions to it have arrived, and adds them up.",
     lambda root, order: reversed(order),
-    lambda old, new: old + new,
+    True,
 )
 WRONG = [
     RIGHT._replace(
         name="no topological order",
+        does="Every node sends its gradient on as soon as it is met, breadth first.",
         why="A node may send its gradient on only when all contributions to it have arrived.",
         sending=as_met,
     ),
     RIGHT._replace(
         name="= in place of +=",
+        does="Every node keeps the last contribution alone, and forgets those before.",
         why="A node that is used twice is sent two contributions, and its gradient is their sum.",
-        update=lambda old, new: new,
+        adds=False,
     ),
 ]
 

@@ -57,7 +57,7 @@ def test_before_and_after_nothing_is_remembered():
 
 def test_an_error_inside_ends_it_too():
     with pytest.raises(ZeroDivisionError), record_origins():
-        1 / 0
+        _ = 1 / 0
     assert Value(1.0).origin is None
 
 

@@ -4,24 +4,15 @@ Needs Debian's chromium (or Google Chrome) and playwright; where they are missin
 skipped, but for CI, where that is a failure.
 """
 
-import os
 import re
-import shutil
 
 import pytest
 
-from engine import Value, topological
+from browsers import HOSTILE, chromium, fields, hot
+from engine import Value, explain, mistakes, record_origins, topological
 from engine.draw import step
 from engine.draw.theme import number
 from nn import MLP
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-HOSTILE = (
-    '</text></script><script>window.hit=1</script><img src=x onerror="window.hit=1">"\\n|{}<>&'
-)
 
 
 def example():
@@ -34,19 +25,8 @@ def example():
 
 @pytest.fixture(scope="module")
 def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing = "playwright is not installed: pip install -e '.[browser]'"
-    else:
-        program = shutil.which("chromium") or shutil.which("google-chrome")
-        missing = None if program else "no chromium: apt install chromium"
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture
@@ -75,21 +55,6 @@ def opened(browser, tmp_path):
 
 def at(page):
     return int(page.locator(".stepper").get_attribute("data-step"))
-
-
-def fields(page):
-    """What stands in each value: {"v0": ["x", "data −0.5", "grad"]}."""
-    return page.evaluate(
-        """() => Object.fromEntries([...document.querySelectorAll("g[id]")]
-            .filter((g) => /-v\\d+$/.test(g.id))
-            .map((g) => [g.id.split("-")[1], [...g.querySelectorAll("text")].map((t) => t.textContent)]))"""
-    )
-
-
-def hot(page):
-    return page.evaluate(
-        """() => [...document.querySelectorAll(".hot")].map((g) => g.id.replace(/^[^-]*-/, "")).sort()"""
-    )
 
 
 def test_buttons_keys_and_slider(opened):
@@ -165,15 +130,123 @@ def test_the_numbers_are_the_engines_at_every_step(opened):
         assert fields(page) == shown
 
 
-def test_a_click_on_a_value_leads_to_its_steps(opened):
-    stepper = step(example())
+def click(page, value):
+    page.evaluate(
+        """(end) => document.querySelector(`g[id$="-${end}"] text`)
+            .dispatchEvent(new MouseEvent("click", {bubbles: true}))""",
+        value,
+    )
+
+
+def rows(page):
+    """The steps that a value's facts lead to: {"receives": [9, 12]}."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".facts .row")].map((row) =>
+            [row.querySelector(".label").textContent,
+             [...row.querySelectorAll(".jump")].map((each) => Number(each.textContent))]))"""
+    )
+
+
+def test_a_click_on_a_value_tells_about_it_and_leads_to_its_steps(opened):
+    y = example()
+    stepper = step(y)
     page = opened(stepper.html)
-    places = [n for n, frame in enumerate(stepper.frames) if "v0" in frame.hot]
-    for n in [*places, places[0]]:
-        page.evaluate(
-            """document.querySelector('g[id$="-v0"] text').dispatchEvent(new MouseEvent("click", {bubbles: true}))"""
-        )
-        assert at(page) == n
+    for i, node in enumerate(topological(y)):
+        click(page, f"v{i}")
+        assert page.locator(".facts select").input_value() == str(i)
+        assert page.locator(".facts .rule math").count() == len(stepper.facts[i].lines)
+        found = rows(page)
+        for n, frame in enumerate(stepper.frames, 1):
+            computed = frame.kind == "forward" and frame.node == f"v{i}"
+            assert (n in found.get("computed", [])) == computed
+            assert (n in found.get("receives", [])) == (frame.to == f"v{i}")
+            sends = frame.kind == "backward" and frame.node == f"v{i}"
+            assert (n in found.get("sends", [])) == sends
+            used = frame.kind == "forward" and f"v{i}" in frame.hot[3:]
+            assert (n in found.get("used", [])) == used
+        assert (found.get("sends") is None) == (node.op is None)
+    click(page, "v0")
+    for n in rows(page)["receives"]:
+        page.click(f".jump[data-to='{n - 1}']")
+        assert at(page) == n - 1
+        assert page.locator("[data-on]").all_inner_texts() == [str(n)]
+
+
+def test_a_value_is_chosen_by_the_keyboard_too(opened):
+    page = opened(step(example()).html)
+    page.locator(".facts select").select_option(label="w (leaf)")
+    assert rows(page) == {"used": [2], "receives": [12]}
+    page.locator(".facts select").select_option("")
+    assert "Click a value" in page.locator(".about").inner_text()
+
+
+def test_where_a_value_was_made_is_told(opened):
+    with record_origins():
+        x = Value(2.0, "x")
+        y = x.exp()
+    page = opened(step(y).html)
+    click(page, "v0")
+    assert page.locator(".made").inner_text().endswith(': x = Value(2.0, "x")')
+    click(page, "v1")
+    assert page.locator(".made").inner_text().endswith(": y = x.exp()")
+
+
+def test_a_path_is_followed_in_the_drawing(opened):
+    """Each path of `explain`, with its arrows and its product; a step ends it."""
+    y = example()
+    order = topological(y)
+    place = {node: f"v{i}" for i, node in enumerate(order)}
+    page = opened(step(y).html)
+    click(page, "v0")
+    found = explain(y, order[0])
+    assert len(found.paths) == 2
+    assert "Along 2 paths to y:" in page.locator(".facts .why").inner_text()
+    for rank, path in enumerate(found.paths):
+        page.click(f".path[data-rank='{rank}']")
+        assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"
+        marked = hot(page)
+        assert [each for each in marked if each[0] == "v"] == sorted(place[x] for x in path.nodes)
+        assert sum(each[0] == "e" and "-" in each for each in marked) == len(path.locals)
+        *_, product = page.locator(".formula math").last.text_content().split("=")
+        assert product == number(path.product, ".4g")
+        assert page.locator(".path[data-on] .product").inner_text() == product
+    before = at(page)
+    page.click("[data-do=next]")
+    assert at(page) == before + 1
+    assert page.locator("[data-on].path").count() == 0
+    assert page.locator(".kind").inner_text() != "path"
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_the_wrong_passes_beside_the_right_one(opened, run):
+    a = Value(2.0, "a")
+    b = a * 3.0
+    b.label = "b"
+    y = b + (b.exp() * 1e-2).log() * a
+    mistake = mistakes(y)[run - 1]
+    place = {node: f"v{i}" for i, node in enumerate(topological(y))}
+    page = opened(step(y).html)
+    assert page.locator("[data-do=mistake]").is_hidden()
+    page.click(f"[data-run='{run}']")
+    under = lambda: page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".right")]
+            .map((text) => [text.parentNode.id.split("-")[1], text.textContent]))"""
+    )
+    right = {place[node]: number(x, ".4g") for node, x in mistake.right.items()}
+    assert under() == {name: f"right {x}" for name, x in right.items()}
+    page.click("[data-do=mistake]")
+    assert "It is the first to go wrong." in page.locator(".note").inner_text()
+    page.click("[data-do=last]")
+    wrong = {place[node] for node in mistake.wrong}
+    first = place[mistake.first]
+    marks = {name: f"≠ {x}" if name in wrong else f"right {x}" for name, x in right.items()}
+    assert under() == {**marks, first: marks[first] + ", first wrong"}
+    assert page.locator(".title").inner_text().startswith(f"{len(wrong)} of {len(right)} grad")
+    page.click("[data-run='0']")
+    assert set(under().values()) == {""}
+    assert page.locator(".wrong").count() == 0
+    page.click(f"[data-run='{run}']")  # where it was left
+    assert page.locator("[data-do=next]").is_disabled()
 
 
 def test_hostile_labels_run_no_script(opened):

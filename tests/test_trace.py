@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given
 
-from engine import Array, Value, topological, walk
+from engine import Array, Value, mistakes, topological, walk
 from engine.draw.theme import number
 from engine.draw.trace import trace
 from nn import MLP
@@ -59,7 +59,7 @@ def test_forward_before_backward_and_each_points_at_its_part():
 
 def words(line):
     """MathML as what one reads."""
-    return "".join(ET.fromstring(f"<math>{line}</math>").itertext())
+    return "".join(ET.fromstring(f"<math>{''.join(line)}</math>").itertext())
 
 
 def test_the_chain_rule_with_names_with_numbers_and_the_running_sum():
@@ -100,7 +100,64 @@ def test_every_line_is_well_formed_for_a_network():
     loss = (model([0.5, -1.0]) - 1.0).square()
     for frame in trace(loss).frames:
         for line in frame.lines:
-            ET.fromstring(f"<math>{line}</math>")
+            words(line)
+
+
+@given(program=programs(longest=15))
+def test_wrong_passes_show_what_mistakes_finds(program):
+    """What each node sends, or is left with; which are wrong, and the first of them first."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    order = topological(root)
+    place = {node: f"v{i}" for i, node in enumerate(order)}
+    right, *wrong = trace(root, SPEC).runs
+    assert not any(frame.wrong or frame.note for frame in right.frames)
+    for run, mistake in zip(wrong, mistakes(root), strict=True):
+        assert run.right == {place[x]: number(grad, SPEC) for x, grad in mistake.right.items()}
+        marked = [each for frame in run.frames for each in frame.wrong]
+        assert sorted(marked) == sorted(place[node] for node in mistake.wrong)
+        assert marked[:1] == [place[node] for node in [mistake.first] if node is not None]
+        grads, sent = {}, {}
+        for frame in run.frames:
+            if frame.to:
+                sent.setdefault(frame.node, grads[frame.node])
+            grads |= frame.grad
+        found = {place[node]: number(grad, SPEC) for node, grad in mistake.found.items()}
+        assert grads | sent == found
+        firsts = sum("the first to go wrong" in frame.note for frame in run.frames)
+        assert firsts == (mistake.first is not None)
+
+
+def test_what_goes_wrong_is_said():
+    a = Value(2.0, "a")
+    b = a * 3.0
+    b.label = "b"
+    c = b + b.exp()
+    c.label = "c"
+    _, order, sum_ = trace(c).runs
+    assert [frame.note for frame in order.frames if frame.to] == [
+        "",
+        "",
+        "b sends 1, where 404.4 is right. It is the first to go wrong. "
+        "a is left with 3, where 1213 is right.",
+        "Too late: b has sent its gradient on already.",
+    ]
+    assert [frame.note for frame in sum_.frames if frame.to] == [
+        "",
+        "",
+        "1 had arrived before, and is lost.",
+        "b sends 403.4, where 404.4 is right. It is the first to go wrong. "
+        "a is left with 1210, where 1213 is right.",
+    ]
+    assert words(sum_.frames[2].lines[0]) == "∂c∂b=∂c∂c⋅∂c∂b⏟1"
+    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients came out wrong"
+    assert sum_.frames[-1].note.startswith("A node that is used twice")
+
+
+def test_a_chain_comes_out_right_in_any_way():
+    for run in trace(Value(0.5, "x").exp().tanh()).runs[1:]:
+        assert run.frames[-1].title == "Every gradient came out right, this time"
 
 
 def test_arrays_are_not_stepped_through():

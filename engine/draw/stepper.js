@@ -1,53 +1,72 @@
 // A page that steps through frames: what they show appears, what they are about is marked.
-// mount(root, {prefix, frames}) finds everything inside `root`; nothing outside it is touched.
+// mount(root, page) finds everything inside `root`; nothing outside it is touched.
 
-function mount(root, { prefix, frames }) {
-  const find = (selector) => root.querySelector(selector);
+function mount(root, page) {
+  const { prefix, runs } = page, find = (selector) => root.querySelector(selector);
   const part = (id) => root.querySelector(`[id="${prefix}-${id}"]`);
-  const graph = find(".graph"), slider = find("input"), play = find("[data-do=play]");
-  const values = [...root.querySelectorAll("g[id]")]
-    .filter((g) => /-v\d+$/.test(g.id))
-    .map((g) => ({ id: g.id.slice(prefix.length + 1), g, texts: lastTexts(g) }));
-  let at = -1, timer = null;
+  const graph = find(".graph"), slider = find(".bar input"), play = find("[data-do=play]");
+  const values = [...root.querySelectorAll("g[id]")].filter((g) => /-v\d+$/.test(g.id)).map(value);
+  const places = runs.map(() => 0); // where each run is
+  let run = 0, at = -1, timer = null;
+  const frames = () => runs[run].frames;
 
-  function lastTexts(g) {
-    const found = { data: null, grad: null };
-    for (const text of g.querySelectorAll("text")) {
-      for (const field of ["data", "grad"]) if (text.textContent.startsWith(field + " ")) found[field] = text;
+  // A value in the drawing, its texts that change, and under its gradient room for the right one.
+  function value(g) {
+    const texts = [...g.querySelectorAll("text")], box = g.getBBox();
+    const text = (field) => texts.findLast((each) => each.textContent.startsWith(field + " "));
+    const found = { id: g.id.slice(prefix.length + 1), g, texts: { data: text("data"), grad: text("grad") } };
+    if (found.texts.grad) {
+      found.right = found.texts.grad.cloneNode();
+      found.right.setAttribute("y", box.y + box.height + 9);
+      found.right.setAttribute("class", "right");
+      g.append(found.right);
     }
     return found;
   }
 
   function show(wanted) {
-    const n = Math.max(0, Math.min(frames.length - 1, wanted)), frame = frames[n];
-    if (n === at) return;
-    const seen = { data: {}, grad: {} };
-    for (const each of frames.slice(0, n + 1)) {
+    const n = Math.max(0, Math.min(frames().length - 1, wanted)), frame = frames()[n];
+    if (n === at && !root.dataset.path) return;
+    const seen = { data: {}, grad: {} }, wrong = [], { right } = runs[run];
+    for (const each of frames().slice(0, n + 1)) {
       Object.assign(seen.data, each.data);
       Object.assign(seen.grad, each.grad);
+      wrong.push(...(each.wrong ?? []));
     }
-    for (const { id, g, texts } of values) {
-      for (const field of ["data", "grad"]) {
-        const text = texts[field], shown = id in seen[field] ? `${field} ${seen[field][id]}` : field;
-        if (text && text.textContent !== shown) text.textContent = shown;
-      }
+    for (const { id, g, texts, right: under } of values) {
+      for (const field of ["data", "grad"]) say(texts[field], id in seen[field] ? `${field} ${seen[field][id]}` : field);
       g.classList.toggle("unknown", !(id in seen.data));
+      g.classList.toggle("wrong", wrong.includes(id));
+      const first = id === wrong[0] ? ", first wrong" : "";
+      say(under, !right || !(id in right) ? "" : wrong.includes(id) ? `≠ ${right[id]}${first}` : `right ${right[id]}`);
     }
-    root.querySelectorAll(".hot").forEach((each) => each.classList.remove("hot"));
-    const hot = frame.hot.map(part).filter(Boolean);
-    hot.forEach((each) => each.classList.add("hot"));
-    find(".kind").textContent = frame.kind;
-    find(".kind").dataset.kind = frame.kind;
-    find(".title").textContent = frame.title;
-    find(".formula").innerHTML = frame.lines
-      .map((line) => `<math display="block"><mrow>${line}</mrow></math>`).join("");
-    find(".place").textContent = `${n + 1} of ${frames.length}`;
+    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
+    mark(frame.hot ?? []);
+    find(".place").textContent = `${n + 1} of ${frames().length}`;
     slider.value = n;
     slider.setAttribute("aria-valuetext", `step ${n + 1}: ${frame.title}`);
     find("[data-do=first]").disabled = find("[data-do=previous]").disabled = n === 0;
-    find("[data-do=next]").disabled = find("[data-do=last]").disabled = n === frames.length - 1;
-    at = n;
+    find("[data-do=next]").disabled = find("[data-do=last]").disabled = n === frames().length - 1;
+    at = places[run] = n;
     root.dataset.step = n;
+    delete root.dataset.path;
+    inspector.update();
+  }
+
+  const say = (text, what) => { if (text && text.textContent !== what) text.textContent = what; };
+  const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
+
+  function describe(kind, title, lines, note) {
+    find(".kind").textContent = find(".kind").dataset.kind = kind;
+    find(".title").textContent = title;
+    find(".formula").innerHTML = lines.map(math).join("");
+    find(".note").textContent = note;
+  }
+
+  function mark(ids) {
+    root.querySelectorAll(".hot").forEach((each) => each.classList.remove("hot"));
+    const hot = ids.map(part).filter(Boolean);
+    hot.forEach((each) => each.classList.add("hot"));
     if (hot.length) reveal(hot);
   }
 
@@ -60,6 +79,17 @@ function mount(root, { prefix, frames }) {
     if (top < view.top || bottom > view.bottom) graph.scrollTop += (top + bottom - view.top - view.bottom) / 2;
   }
 
+  // Another way through the graph, from where it was left.
+  function change(to) {
+    run = to;
+    at = -1;
+    root.querySelectorAll("[data-run]").forEach((each) => each.setAttribute("aria-pressed", Number(each.dataset.run) === to));
+    slider.max = frames().length - 1;
+    find("[data-do=mistake]").hidden = !frames().some((each) => each.wrong);
+    show(places[to]);
+    inspector.choose(); // its steps are others
+  }
+
   function stop() {
     clearInterval(timer);
     timer = null;
@@ -68,12 +98,12 @@ function mount(root, { prefix, frames }) {
   }
 
   function start() {
-    if (at === frames.length - 1) show(0);
+    if (at === frames().length - 1) show(0);
     play.setAttribute("aria-pressed", "true");
     play.setAttribute("aria-label", "Pause");
     timer = setInterval(() => {
       show(at + 1);
-      if (!root.isConnected || at === frames.length - 1) stop();
+      if (!root.isConnected || at === frames().length - 1) stop();
     }, 900);
   }
 
@@ -81,7 +111,8 @@ function mount(root, { prefix, frames }) {
     first: () => show(0),
     previous: () => show(at - 1),
     next: () => show(at + 1),
-    last: () => show(frames.length - 1),
+    last: () => show(frames().length - 1),
+    mistake: () => show(frames().findIndex((each) => each.wrong)),
     play: () => (timer ? stop() : start()),
   };
   const act = (what) => {
@@ -89,15 +120,19 @@ function mount(root, { prefix, frames }) {
     actions[what]();
   };
   root.querySelectorAll("[data-do]").forEach((each) => each.addEventListener("click", () => act(each.dataset.do)));
+  root.querySelectorAll("[data-run]").forEach((each) => each.addEventListener("click", () => {
+    stop();
+    change(Number(each.dataset.run));
+  }));
   slider.addEventListener("input", () => {
     stop();
     show(Number(slider.value));
   });
   const keys = { ArrowRight: "next", ArrowLeft: "previous", Home: "first", End: "last", " ": "play" };
   root.addEventListener("keydown", (event) => {
-    const what = keys[event.key];
-    if (!what || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === " " && event.target.tagName === "BUTTON") return; // presses the button
+    const what = keys[event.key], tag = event.target.tagName;
+    if (!what || event.ctrlKey || event.metaKey || event.altKey || tag === "SELECT") return;
+    if (event.key === " " && tag === "BUTTON") return; // presses the button
     event.preventDefault();
     event.stopPropagation();
     act(what);
@@ -109,16 +144,11 @@ function mount(root, { prefix, frames }) {
   fit();
   addEventListener("resize", fit);
 
-  // A value that is clicked leads to the steps it is part of, one after the other.
-  graph.addEventListener("click", (event) => {
-    const g = event.target.closest("g[id]");
-    if (!g || !g.id.startsWith(prefix)) return;
-    const id = g.id.slice(prefix.length + 1).replace(/^o/, "v");
-    const places = frames.map((frame, n) => (frame.hot.includes(id) ? n : -1)).filter((n) => n >= 0);
-    if (!places.length) return;
-    stop();
-    show(places.find((n) => n > at) ?? places[0]);
+  const inspector = inspect(root, page, {
+    frames, math, part, describe, mark,
+    at: () => at,
+    show: (n) => { stop(); show(n); },
+    stop,
   });
-  show(0);
-  return { show, stop };
+  change(0);
 }

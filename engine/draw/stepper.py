@@ -10,8 +10,10 @@ from typing import Any
 
 from engine.draw import dot as dots
 from engine.draw.drawing import Drawing, check_look, title_of
+from engine.draw.facts import Facts, facts
+from engine.draw.frames import Frame
 from engine.draw.theme import THEMES
-from engine.draw.trace import Frame, trace
+from engine.draw.trace import Run, trace
 from engine.draw.view import view
 
 HERE = Path(__file__).parent
@@ -39,8 +41,13 @@ def step(
 
     Buttons, a slider and the arrow keys move through it; what a step is about is marked in the
     drawing, its formula stands above, with names and with numbers; what has not arrived is blank.
-    Clicking a value leads to the steps it is part of. Gradients are those of this root alone,
-    whatever the graph holds.
+
+    Beside it run two wrong backward passes (see `engine.mistakes`), with the right gradients under
+    theirs and the first value that goes wrong marked: why this order, and why +=.
+
+    Clicking a value shows its rule, the line that made it if `engine.record_origins()` was on, its
+    steps, and the paths along which its gradient came (see `engine.explain`), to be followed in the
+    drawing. Gradients are those of this root alone, whatever the graph holds.
 
     The options are those of `engine.draw.draw`. TypeError unless `root` is a Value, ValueError for
     more than `limit` of them.
@@ -58,12 +65,13 @@ def step(
             "step through a node further down, or raise the limit=..."
         )
     names = {node: name for node, name in traced.names.items() if not node.constant}
+    seen = view(root, model, collapse=False, limit=limit)
     source = dots.dot(
-        view(root, model, collapse=False, limit=limit), direction=direction, theme=theme,
-        format=format, names=names, grads=traced.grads,
-    )  # fmt: skip
+        seen, direction=direction, theme=theme, format=format, names=names, grads=traced.grads
+    )
     drawing = Drawing(source, title_of(len(traced.names)), layout)
-    return Stepper(traced.frames, drawing, theme)
+    known = facts(root, traced.names, seen.modules.parameters, format)
+    return Stepper(traced.runs, known, drawing, theme)
 
 
 class Stepper:
@@ -73,8 +81,13 @@ class Stepper:
     and where no script runs the drawing.
     """
 
-    def __init__(self, frames: list[Frame], drawing: Drawing, theme: str):
-        self.frames, self.drawing, self.theme = frames, drawing, theme
+    def __init__(self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str):
+        self.runs, self.facts, self.drawing, self.theme = runs, facts, drawing, theme
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The steps of the forward and the backward pass, as data."""
+        return self.runs[0].frames
 
     @cached_property
     def html(self) -> str:
@@ -83,22 +96,43 @@ class Stepper:
         colours = "".join(f"--{k}:{look[k]};" for k in ("paper", "ink", "pale", "frame", "tint"))
         mark = {"light": "#c2410c", "dark": "#fb923c"}[self.theme]
         svg = self.drawing.svg
-        data = {
-            "prefix": svg.partition(' id="')[2].partition("-")[0],
-            "frames": [frame._asdict() for frame in self.frames],
-        }
-        script = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+        data = json.dumps(self.data(svg), ensure_ascii=False, separators=(",", ":"))
+        data, scripts = data.replace("<", "\\u003c"), read("stepper.js") + read("inspector.js")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width">'
             "<title>Backpropagation, step by step</title>\n"
             f"<style>body{{margin:0;background:{look['paper']}}}\n"
             f".stepper{{{colours}--mark:{mark}}}\n{read('stepper.css')}</style></head>\n<body>\n"
-            f"{controls(len(self.frames))}\n"
+            f"{controls(self.runs)}\n"
             f'<div class="graph" tabindex="-1">{svg}</div></div>\n'
-            f'<script type="application/json" id="steps">{script}</script>\n'
-            f"<script>{read('stepper.js')}\n{START}</script></body></html>\n"
+            f'<script type="application/json" id="steps">{data}</script>\n'
+            f"<script>{scripts}\n{START}</script></body></html>\n"
         )
+
+    def data(self, svg: str) -> dict[str, Any]:
+        """What the script is given. Pieces of formulas are numbers: their places in `texts`."""
+        texts: dict[str, int] = {}
+
+        def packed(part: Frame | Facts) -> dict[str, Any]:
+            found = {key: value for key, value in part._asdict().items() if value}
+            for key in ("lines", "factors"):
+                if key in found or key == "lines":
+                    found[key] = [places(each) for each in found.get(key, ())]
+            return found
+
+        def places(line: Any) -> Any:
+            if isinstance(line, str):
+                return texts.setdefault(line, len(texts))
+            return [texts.setdefault(piece, len(texts)) for piece in line]
+
+        runs = [
+            {"right": run.right, "frames": [packed(frame) for frame in run.frames]}
+            for run in self.runs
+        ]
+        facts = [packed(each) for each in self.facts]
+        prefix = svg.partition(' id="')[2].partition("-")[0]
+        return {"prefix": prefix, "runs": runs, "facts": facts, "texts": list(texts)}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, and return its path; ValueError unless it ends with .html."""
@@ -135,7 +169,7 @@ fit();
 addEventListener("load", fit);"""
 
 
-def controls(steps: int) -> str:
+def controls(runs: list[Run]) -> str:
     """What stands above the drawing."""
     icon = '<svg viewBox="0 0 14 14" aria-hidden="true"><path class="{}" d="{}"/>{}</svg>'.format
     button = '<button type="button" data-do="{0}" aria-label="{1}" title="{1}">{2}</button>'.format
@@ -143,14 +177,24 @@ def controls(steps: int) -> str:
     play = icon("go", GO, f'<path class="pause" d="{PAUSE}"/>')
     made["play"] = button("play", "Play", play).replace("<button", '<button aria-pressed="false"')
     buttons = "".join(made[what] for what in ("first", "previous", "play", "next", "last"))
+    choices = "".join(
+        f'<button type="button" data-run="{i}" aria-pressed="false">{run.title}</button>'
+        for i, run in enumerate(runs)
+    )
     return (
         '<div class="stepper" tabindex="0" role="group" aria-label="Backpropagation, step by step" '
-        f'data-lm-suppress-shortcuts="true">\n<div class="bar">{buttons}'
-        f'<input type="range" min="0" max="{steps - 1}" value="0" aria-label="Step">'
-        '<span class="place"></span></div>\n'
-        '<div class="said" aria-live="polite">'
+        'data-lm-suppress-shortcuts="true">\n'
+        f'<div class="bar">{buttons}'
+        f'<input type="range" min="0" max="{len(runs[0].frames) - 1}" value="0" aria-label="Step">'
+        '<span class="place"></span>'
+        '<button type="button" data-do="mistake" hidden>First mistake</button>'
+        f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
+        '<div class="top"><div class="step"><div class="said" aria-live="polite">'
         '<span class="kind"></span><span class="title"></span></div>\n'
-        '<div class="formula"></div>'
+        '<div class="formula"></div><div class="note" aria-live="polite"></div></div>\n'
+        '<section class="facts" aria-label="A value"><select aria-label="Value">'
+        '<option value="">a value …</option></select><div class="about">Click a value in the '
+        "graph for its rule, its steps, and where its gradient comes from.</div></section></div>"
     )
 
 

@@ -69,8 +69,8 @@ def picture(svg: str, prefix: str, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: identified(x[1], prefix), svg)
-    svg = svg.replace(f'font-family="{FONT}"', f'font-family="{FONTS}"')
-    head = f'<svg role="img" aria-label="{title}"'
+    svg = svg.replace(f' font-family="{FONT}"', "")
+    head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
     return svg.replace("<svg", head, 1).strip() + "\n"
 
 

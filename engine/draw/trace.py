@@ -1,39 +1,55 @@
-"""Backpropagation as a list of frames: what each step computes, shows and points at.
+"""Backpropagation as lists of frames: what each step computes, shows and points at.
 
 First the forward pass, a frame for each operation; then the backward pass, a frame for each
-contribution: d root / d x += d root / d out * d out / d x, with names and with numbers.
-A frame is data; `engine.draw.stepper` makes a page of them.
+contribution: d root / d x += d root / d out * d out / d x, with names and with numbers. Beside that
+the backward passes that are wrong, up to where they go wrong and on to the end.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw import symbols
-from engine.draw.symbols import Symbol, lift, name
+from engine.draw.frames import (
+    NOTHING,
+    Frame,
+    chain,
+    equation,
+    letter,
+    product,
+    running,
+    shown,
+    slope,
+)
+from engine.draw.symbols import lift, name
 from engine.draw.theme import number
-from engine.draw.writing import mathml
 from engine.graph import topological
+from engine.mistakes import RIGHT, WRONG, Mistake, Pass, contributions, mistakes
 from engine.value import Value
 
 
-class Frame(NamedTuple):
-    """One step. Ids are those of the drawing: `v3` a value, `o3` its operation, `e3-0` an arrow."""
+class Run(NamedTuple):
+    """A way through the graph, from a first frame to a last; of a wrong one, what is right."""
 
-    kind: str  # "start", "forward", "seed", "backward" or "end"
     title: str
-    lines: list[str]  # MathML: what is computed, with names, then with numbers
-    data: dict[str, str]  # what shows from now on, by value
-    grad: dict[str, str]
-    hot: list[str]  # what it is about
+    frames: list[Frame]
+    right: Mapping[str, str] = NOTHING
 
 
 class Trace(NamedTuple):
-    """All frames of a graph, how its nodes are called, and the gradients they end with."""
+    """All ways through a graph, the right one first, and how its nodes are called."""
 
-    frames: list[Frame]
-    names: dict[Any, str]
-    grads: dict[Any, float]
+    runs: list[Run]
+    names: dict[Any, str]  # in topological order
+    grads: dict[Any, float]  # with which the right one ends
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The frames of forward and backward pass."""
+        return self.runs[0].frames
+
+
+TITLES = ("Backpropagation", "Why this order?", "Why +=, not =?")
 
 
 def trace(root: Value, spec: str = ".4g") -> Trace:
@@ -57,10 +73,15 @@ def trace(root: Value, spec: str = ".4g") -> Trace:
         raise TypeError(f"a graph of Values is stepped through, got {root!r}")
     order = topological(root)
     names = named(order)
-    grads = dict.fromkeys(order, 0.0)
-    passes = [*forward(order, names, spec), *backward(order, names, grads, spec)]
-    frames = [start(order, spec), *passes]
-    return Trace(frames, dict(zip(order, names, strict=True)), grads)
+    found = mistakes(root)
+    end = Frame("end", "Every gradient has arrived")
+    passes = [*forward(order, names, spec), *backward(order, names, spec), end]
+    runs = [Run(TITLES[0], [start(order, spec), *passes])]
+    for title, how, mistake in zip(TITLES[1:], WRONG, found, strict=True):
+        right = {f"v{i}": number(mistake.right[node], spec) for i, node in moved(order)}
+        runs.append(Run(title, list(wrong(order, names, spec, how, mistake)), right))
+    grads = {node: found[0].right.get(node, 0.0) for node in order}
+    return Trace(runs, dict(zip(order, names, strict=True)), grads)
 
 
 def named(order: Sequence[Any]) -> list[str]:
@@ -77,9 +98,14 @@ def named(order: Sequence[Any]) -> list[str]:
     return found
 
 
+def moved(order: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """The nodes that have gradients, and their places."""
+    return ((i, node) for i, node in enumerate(order) if not node.constant)
+
+
 def start(order: Sequence[Any], spec: str) -> Frame:
     given = {f"v{i}": number(x.data, spec) for i, x in enumerate(order) if x.op is None}
-    return Frame("start", "The inputs are given", [], given, {}, [])
+    return Frame("start", "The inputs are given", data=given)
 
 
 def forward(order: Sequence[Any], names: list[str], spec: str) -> Iterator[Frame]:
@@ -95,92 +121,79 @@ def forward(order: Sequence[Any], names: list[str], spec: str) -> Iterator[Frame
             equation(name(names[i]), by_name),
             equation(name(names[i]), by_number, shown(node.data, spec)),
         ]
-        title = f"{names[i]} = {by_name}"
         arrows = [f"e{i}-{k}" for k in range(len(inputs))]
         hot = [f"v{i}", f"o{i}", f"e{i}", *arrows, *(f"v{k}" for k in inputs)]
-        yield Frame("forward", title, lines, {f"v{i}": number(node.data, spec)}, {}, hot)
+        data = {f"v{i}": number(node.data, spec)}
+        yield Frame("forward", f"{names[i]} = {by_name}", lines, data=data, hot=hot, node=f"v{i}")
 
 
 def backward(
-    order: Sequence[Any], names: list[str], grads: dict[Any, float], spec: str
+    order: Sequence[Any], names: list[str], spec: str, how: Pass = RIGHT
 ) -> Iterator[Frame]:
-    """A frame for every contribution, in the order in which the engine adds them to `grads`."""
+    """A frame for every contribution, in the order in which a pass adds them up."""
     place = {node: i for i, node in enumerate(order)}
-    uses = Counter(each for node in order for each in node.inputs if not each.constant)
-    arrived = [0] * len(order)
-    last = len(order) - 1
-    root = name(names[last])
-    grads[order[last]] = 1.0
-    one = equation(slope(root, root), lift(1.0))
-    first = {f"v{last}": number(1.0, spec)}
-    yield Frame("seed", f"The gradient starts at {names[last]}", [one], {}, first, [f"v{last}"])
-    for i in reversed(range(len(order))):
-        node = order[i]
-        if node.op is None or node.constant:
-            continue
-        inputs = [place[each] for each in node.inputs]
-        out, letters = name(names[i]), [letter(order[k], names[k], spec) for k in inputs]
-        rules = symbols.partials(node.op, out, letters)
-        for k, (to, local, rule) in enumerate(zip(inputs, node.locals, rules, strict=True)):
-            if order[to].constant:
-                continue
-            sent, before = grads[node] * local, grads[order[to]]
-            now = grads[order[to]] = before + sent
-            arrived[to] += 1
-            to_slope = slope(root, name(names[to]))
-            lines = [
-                chain(root, out, name(names[to]), rule),
-                product(to_slope, grads[node], local, sent, spec),
-            ]
-            nth = ""
-            if uses[order[to]] > 1:
-                nth = f", use {arrived[to]} of {uses[order[to]]}"
-                if arrived[to] > 1:
-                    lines.append(running(to_slope, before, sent, now, spec))
-            hot = [f"v{i}", f"o{i}", f"e{i}", f"e{i}-{k}", f"v{to}"]
-            title = f"From {names[i]} to {names[to]}{nth}"
-            yield Frame("backward", title, lines, {}, {f"v{to}": number(now, spec)}, hot)
-    yield Frame("end", "Every gradient has arrived", [], {}, {}, [])
+    uses = Counter(each for node in order for each in node.inputs)
+    arrived: Counter[Any] = Counter()
+    rules: dict[Any, list[symbols.Symbol]] = {}
+    root, last = name(names[-1]), f"v{len(order) - 1}"
+    sign = "+=" if how.adds else "="
+    one, seed = equation(slope(root, root), lift(1.0)), {last: number(1.0, spec)}
+    yield Frame("seed", f"The gradient starts at {names[-1]}", [one], grad=seed, hot=[last])
+    for node, k, to, local, upstream, sent, before, after in contributions(order, how):
+        i, at = place[node], place[to]
+        out, under = name(names[i]), slope(root, name(names[at]))
+        if node not in rules:
+            letters = [letter(each, names[place[each]], spec) for each in node.inputs]
+            rules[node] = symbols.partials(node.op, out, letters)
+        lines = [
+            chain(root, out, name(names[at]), rules[node][k], sign),
+            product(under, upstream, local, sent, sign, spec),
+        ]
+        title = f"From {names[i]} to {names[at]}"
+        arrived[to] += 1
+        if uses[to] > 1:
+            title += f", use {arrived[to]} of {uses[to]}"
+            if arrived[to] > 1 and how.adds:
+                lines.append(running(under, before, sent, after, spec))
+        yield Frame(
+            "backward", title, lines, grad={f"v{at}": number(after, spec)},
+            hot=[f"v{i}", f"o{i}", f"e{i}", f"e{i}-{k}", f"v{at}"], node=f"v{i}", to=f"v{at}",
+        )  # fmt: skip
 
 
-# --------------------------------------------------------------------------------------- MathML
-
-
-def letter(node: Any, called: str, spec: str) -> Symbol:
-    """What stands for a node in a formula: its name, or the number that a constant is."""
-    return shown(node.data, spec) if node.constant and not node.label else name(called)
-
-
-def shown(x: float, spec: str) -> Symbol:
-    """A number as it is written in a formula."""
-    return (
-        name(number(x, spec)) if x >= 0 or x != x else symbols.made("neg", name(number(-x, spec)))
-    )
-
-
-def equation(*sides: Symbol | str) -> str:
-    return "<mo>=</mo>".join(side if isinstance(side, str) else mathml(side) for side in sides)
-
-
-def slope(of: Symbol, to: Symbol) -> str:
-    over, under = (f"<mrow><mi>∂</mi>{mathml(each)}</mrow>" for each in (of, to))
-    return f"<mfrac>{over}{under}</mfrac>"
-
-
-def chain(root: Symbol, out: Symbol, to: Symbol, rule: Symbol) -> str:
-    """d root / d x += d root / d out * d out / d x, the last factor by its rule."""
-    ruled = (
-        f"<munder><munder>{slope(out, to)}<mo>⏟</mo></munder><mrow>{mathml(rule)}</mrow></munder>"
-    )
-    return f"{slope(root, to)}<mo>+=</mo>{slope(root, out)}<mo>⋅</mo>{ruled}"
-
-
-def product(to: str, upstream: float, local: float, sent: float, spec: str) -> str:
-    factors = symbols.made("·", shown(upstream, spec), shown(local, spec))
-    return f"{to}<mo>+=</mo>{mathml(factors)}<mo>=</mo>{mathml(shown(sent, spec))}"
-
-
-def running(to: str, before: float, sent: float, now: float, spec: str) -> str:
-    """What has arrived so far, where a value is used more than once."""
-    total = symbols.made("+", shown(before, spec), shown(sent, spec))
-    return f"{to}<mo>=</mo>{mathml(total)}<mo>=</mo>{mathml(shown(now, spec))}"
+def wrong(
+    order: Sequence[Any], names: list[str], spec: str, how: Pass, mistake: Mistake
+) -> Iterator[Frame]:
+    """A wrong backward pass, with what goes wrong in it, and where first."""
+    data = {f"v{i}": number(node.data, spec) for i, node in enumerate(order)}
+    yield Frame("start", how.does, data=data, note="Under each gradient stands the right one.")
+    seed, *frames = backward(order, names, spec, how)
+    yield seed
+    called = dict(zip(order, names, strict=True))
+    place = {node: f"v{i}" for i, node in enumerate(order)}
+    waiting = Counter(each for node in order for each in node.inputs)
+    came: set[Any] = set()
+    done: set[Any] = set()  # what has sent, or has all it gets
+    for frame, each in zip(frames, contributions(order, how), strict=True):
+        notes, settled, to = [], [each.node], each.to
+        waiting[to] -= 1
+        if to in done:
+            notes.append(f"Too late: {called[to]} has sent its gradient on already.")
+        if to in came and not how.adds:
+            notes.append(f"{number(each.before, spec)} had arrived before, and is lost.")
+        came.add(to)
+        if not waiting[to] and not any(x is not None for x in to.locals):
+            settled.append(to)
+        bad = [x for x in settled if x not in done and x in mistake.wrong]
+        done.update(settled)
+        for x in bad:
+            does = "sends" if x is each.node else "is left with"
+            found, right = (number(y[x], spec) for y in (mistake.found, mistake.right))
+            first = " It is the first to go wrong." if x is mistake.first else ""
+            notes.append(f"{called[x]} {does} {found}, where {right} is right.{first}")
+        yield frame._replace(note=" ".join(notes), wrong=[place[x] for x in bad])
+    count, all_of_them = len(mistake.wrong), len(mistake.right)
+    title = f"{count} of {all_of_them} gradients came out wrong"
+    if not count:
+        title = "Every gradient came out right, this time"
+    yield Frame("end", title, note=how.why)

@@ -1,0 +1,83 @@
+"""What there is to know about a value, to be read beside its steps."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from engine.draw import symbols
+from engine.draw.frames import Line, equation, factor, letter, shown, slope
+from engine.draw.symbols import name
+from engine.draw.theme import SYMBOLS, number
+from engine.draw.writing import mathml
+from engine.explain import Ways, remainder, ways
+from engine.graph import topological
+
+PATHS = 5  # how many of a gradient's paths are listed
+SLOPES = 6  # how many of an operation's local derivatives are
+
+
+class Facts(NamedTuple):
+    """A value's name, what it is, its rule and local derivatives, its line of code, its paths.
+
+    A path is its product, the value it goes to next, by which of the arrows there, and the rank of
+    the path that goes on from there; -1 where it ends, at the root.
+    """
+
+    name: str
+    math: str
+    what: str
+    lines: list[Line]
+    factors: list[str]  # the local derivatives, as they are written in a product
+    made: str
+    paths: list[tuple[str, int, int, int]]
+    number: str  # of all paths
+    rest: str  # what those that are not listed add up to
+
+
+def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) -> list[Facts]:
+    """The facts of every node, in topological order."""
+    order = topological(root)
+    place = {node: i for i, node in enumerate(order)}
+    table = ways(root, order, PATHS)
+    return [
+        Facts(
+            names[node], mathml(name(names[node])), what(node, parameters),
+            rule(node, names, spec), ["" if x is None else factor(x, spec) for x in node.locals],
+            str(node.origin or ""), *paths(table[node], place, spec),
+        )
+        for node in order
+    ]  # fmt: skip
+
+
+def what(node: Any, parameters: set[Any]) -> str:
+    if node.op is not None:
+        return SYMBOLS.get(node.op.name, node.op.name)
+    return "constant" if node.constant else "parameter" if node in parameters else "leaf"
+
+
+def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
+    """An operation's formula, and its local derivatives as formulas and numbers."""
+    if node.op is None:
+        return []
+    out = name(names[node])
+    letters = [letter(each, names[each], spec) for each in node.inputs]
+    lines = [equation(out, symbols.forward(node.op, letters))]
+    rules = symbols.partials(node.op, out, letters)
+    for to, x, formula, local in zip(node.inputs, letters, rules, node.locals, strict=True):
+        if to.constant or len(lines) > SLOPES:
+            continue
+        sides = [formula] if formula.head == "number" else [formula, shown(local, spec)]
+        lines.append(equation(slope(out, x), *sides))
+    return lines
+
+
+def paths(
+    found: Ways, place: Mapping[Any, int], spec: str
+) -> tuple[list[tuple[str, int, int, int]], str, str]:
+    """The largest paths, the number of all, and the sum of the others."""
+    listed = [
+        (number(way.product, spec), place.get(way.to, -1), way.place, way.rank)
+        for way in found.best
+    ]
+    rest = remainder(found) if found.number > len(listed) else 0.0
+    count = f"{found.number:,}" if found.number < 10**12 else f"10^{len(str(found.number)) - 1}"
+    return listed, count, number(rest, spec)

@@ -1,0 +1,51 @@
+"""Chromium for the tests that look at pages: playwright drives Debian's chromium or Google Chrome."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HOSTILE = (
+    '</text></script><script>window.hit=1</script><img src=x onerror="window.hit=1">"\\n|{}<>&'
+)
+
+
+def missing(what):
+    """The tests are skipped, but for CI, where that is a failure."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+@contextmanager
+def chromium():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed: pip install -e '.[browser]'")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        missing("no chromium: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def fields(page):
+    """What stands in each value: {"v0": ["x", "data −0.5", "grad"]}."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("g[id]")]
+            .filter((g) => /-v\\d+$/.test(g.id))
+            .map((g) => [g.id.split("-")[1], [...g.querySelectorAll("text:not(.right)")].map((t) => t.textContent)]))"""
+    )
+
+
+def hot(page):
+    """The names of what is marked."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".hot")].map((g) => g.id.replace(/^[^-]*-/, "")).sort()"""
+    )

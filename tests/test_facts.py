@@ -1,0 +1,97 @@
+"""What is told about a value: its rule, its line of code, and the paths of its gradient."""
+
+import math
+
+import pytest
+from hypothesis import given
+
+from engine import Value, explain, record_origins, topological
+from engine.draw.facts import PATHS, facts
+from engine.draw.theme import number
+from engine.draw.trace import trace
+from nn import Neuron
+from strategies import programs
+from test_trace import words
+
+SPEC = ".17g"
+
+
+def known(root, parameters=(), spec=".4g"):
+    return facts(root, trace(root).names, set(parameters), spec)
+
+
+@given(program=programs(longest=15))
+def test_paths_are_those_of_explain(program):
+    """Their products, their nodes, their number and what the others add up to."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    order = topological(root)
+    found = known(root, spec=SPEC)
+    for i, node in enumerate(order):
+        if node.constant:
+            assert found[i].paths == []
+            continue
+        want = explain(root, node, PATHS)
+        assert found[i].number == f"{want.number:,}"
+        assert len(found[i].paths) == len(want.paths)
+        if want.number > PATHS:
+            assert found[i].rest == number(want.remainder, SPEC)
+        for (product, to, k, rank), path in zip(found[i].paths, want.paths, strict=True):
+            assert product == number(path.product, SPEC)
+            at, nodes, factors = i, [node], []
+            while to >= 0:
+                assert order[to].inputs[k] is order[at]
+                factors.append(found[to].factors[k])
+                at = to
+                nodes.append(order[at])
+                _, to, k, rank = found[at].paths[rank]
+            assert nodes[-1] is root
+            if not any(map(math.isnan, path.locals)):
+                assert len(factors) == len(path.locals)
+
+
+def test_the_rule_with_names_and_numbers():
+    x, y = Value(3.0, "x"), Value(-2.0, "y")
+    f = x * y
+    f.label = "f"
+    leaf, _, product = known(f)
+    assert [words(line) for line in product.lines] == ["f=x⋅y", "∂f∂x=y=−2", "∂f∂y=x=3"]
+    assert [words([each]) for each in product.factors] == ["(−2)", "3"]
+    assert leaf.lines == leaf.factors == []
+    assert [words(line) for line in known(x.tanh() * 1.0)[1].lines] == [
+        "v1=tanh\u2061(x)", "∂v1∂x=(1cosh\u2061(x))2=0.009866",
+    ]  # fmt: skip
+
+
+def test_kinds():
+    neuron = Neuron(1, "tanh", rng=0)
+    out = neuron([2.0]) * Value(1.0, "s")
+    kinds = {x.name: x.what for x in known(out, neuron.parameters())}
+    assert kinds == {
+        "w0": "parameter", "2": "constant", "b": "parameter", "v3": "dot", "v4": "tanh",
+        "s": "leaf", "v6": "×",
+    }  # fmt: skip
+
+
+def test_a_wide_operation_is_cut_short():
+    neuron = Neuron(20, "linear", rng=0)
+    assert len(known(neuron([1.0] * 20))[-1].lines) == 7
+
+
+def test_more_paths_than_can_be_written_out():
+    x = Value(1.0, "x")
+    for _ in range(200):
+        x = x + x
+    assert known(x)[0].number == "10^60"
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_where_it_was_made(recorded):
+    if recorded:
+        with record_origins():
+            y = Value(1.0).exp()
+    else:
+        y = Value(1.0).exp()
+    made = known(y)[1].made
+    assert made.endswith(": y = Value(1.0).exp()") if recorded else made == ""
