@@ -88,7 +88,7 @@ def test_buttons_keys_and_slider(opened):
 
 
 def test_play_goes_to_the_end_and_stops(opened):
-    page = opened(step(example()).html.replace("}, 900);", "}, 20);"))
+    page = opened(step(example()).html.replace("}, 900);", "}, 200);"))
     page.focus(".stepper")
     page.keyboard.press(" ")
     assert page.locator("[data-do=play]").get_attribute("aria-label") == "Pause"
@@ -327,7 +327,7 @@ def test_what_is_refused(tmp_path):
     node = x
     for _ in range(300):
         node = node.tanh()
-    with pytest.raises(ValueError, match="301 values are more than the 250 that can be followed"):
+    with pytest.raises(ValueError, match="301 nodes are more than the 250 that can be read"):
         step(node)
     with pytest.raises(ValueError, match="theme is one of light, dark, got 'x'"):
         step(x * 2.0, theme="x")

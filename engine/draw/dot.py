@@ -51,7 +51,7 @@ def dot(
         """Draw what stands in a cluster, and the clusters in it; whether there is anything."""
         for each in view.inside.get(path, []):
             if isinstance(each, Box):
-                add_box(part, each, look, format)
+                add_box(part, each, look, format, grads)
             else:
                 fields = content(each.node, format, grads.get(each.node))
                 label = names.get(each.node, each.node.label)
@@ -101,12 +101,14 @@ def add_cell(
         part.node(place, label=plain(name), id=place, fillcolor=paper, color=line, **form)
 
 
-def add_box(part: Any, box: Box, look: dict[str, Any], format: str) -> None:
+def add_box(
+    part: Any, box: Box, look: dict[str, Any], format: str, grads: Mapping[Any, float]
+) -> None:
     """A collapsed cluster: its name, what is in it, and the norm of its parameters' gradients."""
     lines = [box.title, f"{box.nodes:,} node{'s' * (box.nodes > 1)}"]
     if box.parameters:
         count = sum(np.size(each.data) for each in box.parameters)
-        slope = norm([norm(each.grad) for each in box.parameters])
+        slope = norm([norm(grads.get(each, each.grad)) for each in box.parameters])
         lines[1] = f"{count:,} parameters, {lines[1]}"
         lines.append(f"‖grad‖ {number(slope, format)}")
     fill, line = look["root" if box.kind == "root" else "box"]

@@ -7,6 +7,7 @@ from engine.draw import symbols
 from engine.draw.frames import Line, equation, factor, letter, shown, slope
 from engine.draw.symbols import name
 from engine.draw.theme import SYMBOLS, number
+from engine.draw.view import Box, View
 from engine.draw.writing import mathml
 from engine.explain import Ways, remainder, ways
 from engine.graph import topological
@@ -16,12 +17,14 @@ SLOPES = 6  # how many of an operation's local derivatives are
 
 
 class Facts(NamedTuple):
-    """A value's name, what it is, its rule and local derivatives, its line of code, its paths.
+    """A value's id in the drawing, its name, what it is, its rule and local derivatives, its line
+    of code, its paths.
 
     A path is its product, the value it goes to next, by which of the arrows there, and the rank of
     the path that goes on from there; -1 where it ends, at the root.
     """
 
+    id: str
     name: str
     math: str
     what: str
@@ -40,12 +43,29 @@ def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) 
     table = ways(root, order, PATHS)
     return [
         Facts(
-            names[node], mathml(name(names[node])), what(node, parameters),
+            f"v{i}", names[node], mathml(name(names[node])), what(node, parameters),
             rule(node, names, spec), ["" if x is None else factor(x, spec) for x in node.locals],
             str(node.origin or ""), *paths(table[node], place, spec),
         )
-        for node in order
+        for i, node in enumerate(order)
     ]  # fmt: skip
+
+
+def coarse_facts(seen: View, names: Mapping[Any, str], spec: str) -> list[Facts]:
+    """The facts of what is drawn where some of it is boxes: no paths, which would end in them."""
+    blank = Facts("", "", "", "", [], [], "", [], "", "")
+    found = []
+    for node, place in seen.ids.items():
+        if place[0] == "v":
+            kind = what(node, seen.modules.parameters)
+            lines, made = rule(node, names, spec), str(node.origin or "")
+            called = blank._replace(id=place, name=names[node])
+            found.append(called._replace(what=kind, lines=lines, made=made))
+    for each in seen.drawn:
+        if isinstance(each, Box):
+            kind = f"{each.nodes:,} node{'s' * (each.nodes != 1)}"
+            found.append(blank._replace(id=each.id, name=each.path, what=kind))
+    return found
 
 
 def what(node: Any, parameters: set[Any]) -> str:

@@ -6,6 +6,7 @@ function inspect(root, { prefix, facts, texts }, step) {
   const idle = body.textContent;
   let chosen = -1;
   facts.forEach(({ name, what }, i) => pick.append(new Option(`${name} (${what})`, i)));
+  const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
 
   function made(tag, kind, content = "") {
     const found = document.createElement(tag);
@@ -33,16 +34,16 @@ function inspect(root, { prefix, facts, texts }, step) {
     chosen = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((each) => each.classList.remove("chosen"));
-    step.part(`v${i}`)?.classList.add("chosen");
+    step.part(facts[i]?.id)?.classList.add("chosen");
     body.textContent = i < 0 ? idle : "";
     if (i < 0) return;
     const fact = facts[i], rule = made("div", "rule");
     rule.innerHTML = fact.lines.map(step.math).join("");
     body.append(rule);
     row("made by", ...(fact.made ? [made("code", "made", fact.made)] : []));
-    const is = (field) => (frame) => frame[field] === `v${i}`, [back, ahead] = ["backward", "forward"];
+    const is = (field) => (frame) => frame[field] === fact.id, [back, ahead] = ["backward", "forward"];
     jumps("computed", (frame) => frame.kind === ahead && is("node")(frame));
-    jumps("used", (frame) => frame.kind === ahead && !is("node")(frame) && frame.hot.includes(`v${i}`));
+    jumps("used", (frame) => frame.kind === ahead && !is("node")(frame) && frame.hot.includes(fact.id));
     jumps("receives", is("to"));
     jumps("sends", (frame) => frame.kind === back && is("node")(frame));
     why(fact, i);
@@ -118,7 +119,8 @@ function inspect(root, { prefix, facts, texts }, step) {
   pick.addEventListener("change", () => choose(pick.value === "" ? -1 : Number(pick.value)));
   root.querySelector(".graph").addEventListener("click", (event) => {
     const g = event.target.closest("g[id]"), id = g?.id.startsWith(prefix) && g.id.slice(prefix.length + 1);
-    if (/^[vo]\d+$/.test(id)) choose(Number(id.slice(1)));
+    const i = placeOf[id && id.replace(/^o/, "v")];
+    if (i !== undefined) choose(i);
   });
   return { choose: () => choose(chosen), update };
 }

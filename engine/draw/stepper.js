@@ -5,7 +5,7 @@ function mount(root, page) {
   const { prefix, runs } = page, find = (selector) => root.querySelector(selector);
   const part = (id) => root.querySelector(`[id="${prefix}-${id}"]`);
   const graph = find(".graph"), slider = find(".bar input"), play = find("[data-do=play]");
-  const values = [...root.querySelectorAll("g[id]")].filter((g) => /-v\d+$/.test(g.id)).map(value);
+  const values = [...root.querySelectorAll("g[id]")].filter((g) => /^[^-]*-[vb]\d+$/.test(g.id)).map(value);
   const places = runs.map(() => 0); // where each run is
   let run = 0, at = -1, timer = null;
   const frames = () => runs[run].frames;
@@ -14,7 +14,8 @@ function mount(root, page) {
   function value(g) {
     const texts = [...g.querySelectorAll("text")], box = g.getBBox();
     const text = (field) => texts.findLast((each) => each.textContent.startsWith(field + " "));
-    const found = { id: g.id.slice(prefix.length + 1), g, texts: { data: text("data"), grad: text("grad") } };
+    const found = { id: g.id.slice(prefix.length + 1), g, texts: { data: text("data"), grad: text("grad") ?? text("‖grad‖") } };
+    found.grad = found.texts.grad?.textContent.split(" ")[0];
     if (found.texts.grad) {
       found.right = found.texts.grad.cloneNode();
       found.right.setAttribute("y", box.y + box.height + 9);
@@ -33,14 +34,17 @@ function mount(root, page) {
       Object.assign(seen.grad, each.grad);
       wrong.push(...(each.wrong ?? []));
     }
-    for (const { id, g, texts, right: under } of values) {
-      for (const field of ["data", "grad"]) say(texts[field], id in seen[field] ? `${field} ${seen[field][id]}` : field);
+    for (const { id, g, texts, grad, right: under } of values) {
+      for (const [field, called] of [["data", "data"], ["grad", grad]]) {
+        say(texts[field], id in seen[field] ? `${called} ${seen[field][id]}` : called);
+      }
       g.classList.toggle("unknown", !(id in seen.data));
       g.classList.toggle("wrong", wrong.includes(id));
       const first = id === wrong[0] ? ", first wrong" : "";
       say(under, !right || !(id in right) ? "" : wrong.includes(id) ? `≠ ${right[id]}${first}` : `right ${right[id]}`);
     }
     describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
+    find(".note").classList.toggle("alarm", Boolean(frame.wrong));
     mark(frame.hot ?? []);
     find(".place").textContent = `${n + 1} of ${frames().length}`;
     slider.value = n;

@@ -4,17 +4,20 @@ import base64
 import html
 import json
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from engine.draw import dot as dots
+from engine.draw.coarse import coarse
 from engine.draw.drawing import Drawing, check_look, title_of
-from engine.draw.facts import Facts, facts
+from engine.draw.facts import Facts, coarse_facts, facts
 from engine.draw.frames import Frame
 from engine.draw.theme import THEMES
 from engine.draw.trace import Run, trace
-from engine.draw.view import view
+from engine.draw.view import Box, view
+from engine.value import Value
 
 HERE = Path(__file__).parent
 MOST = 250  # values that are stepped through one by one
@@ -34,6 +37,7 @@ def step(
     direction: str = "right",
     theme: str = "light",
     format: str = ".4g",
+    collapse: bool | str | Iterable[str] | None = None,
     limit: int = MOST,
     layout: str = "auto",
 ) -> "Stepper":
@@ -49,8 +53,9 @@ def step(
     steps, and the paths along which its gradient came (see `engine.explain`), to be followed in the
     drawing. Gradients are those of this root alone, whatever the graph holds.
 
-    The options are those of `engine.draw.draw`. TypeError unless `root` is a Value, ValueError for
-    more than `limit` of them.
+    The options are those of `engine.draw.draw`. Modules that are collapsed, as they are by default
+    where there are more than `limit` values, are stepped through as a whole, box by box. TypeError
+    unless `root` is a Value, ValueError for too many values and no model; it says what to do.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -58,19 +63,20 @@ def step(
     <stepper of 6 steps; .save('steps.html') writes it>
     """
     check_look(direction=direction, theme=theme, layout=layout, format=format)
-    traced = trace(root, format)
-    if len(traced.names) > limit:
-        raise ValueError(
-            f"{len(traced.names):,} values are more than the {limit:,} that can be followed; "
-            "step through a node further down, or raise the limit=..."
-        )
+    if not isinstance(root, Value):
+        raise TypeError(f"a graph of Values is stepped through, got {root!r}")
+    seen = view(root, model, collapse, limit)
+    if any(isinstance(each, Box) for each in seen.drawn):
+        traced = coarse(seen, format)
+        known = coarse_facts(seen, traced.names, format)
+    else:
+        traced = trace(root, format)
+        known = facts(root, traced.names, seen.modules.parameters, format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    seen = view(root, model, collapse=False, limit=limit)
     source = dots.dot(
         seen, direction=direction, theme=theme, format=format, names=names, grads=traced.grads
     )
-    drawing = Drawing(source, title_of(len(traced.names)), layout)
-    known = facts(root, traced.names, seen.modules.parameters, format)
+    drawing = Drawing(source, title_of(len(seen.drawn)), layout)
     return Stepper(traced.runs, known, drawing, theme)
 
 
@@ -177,9 +183,13 @@ def controls(runs: list[Run]) -> str:
     play = icon("go", GO, f'<path class="pause" d="{PAUSE}"/>')
     made["play"] = button("play", "Play", play).replace("<button", '<button aria-pressed="false"')
     buttons = "".join(made[what] for what in ("first", "previous", "play", "next", "last"))
-    choices = "".join(
-        f'<button type="button" data-run="{i}" aria-pressed="false">{run.title}</button>'
-        for i, run in enumerate(runs)
+    choices = (
+        ""
+        if len(runs) == 1
+        else "".join(
+            f'<button type="button" data-run="{i}" aria-pressed="false">{run.title}</button>'
+            for i, run in enumerate(runs)
+        )
     )
     return (
         '<div class="stepper" tabindex="0" role="group" aria-label="Backpropagation, step by step" '

@@ -22,6 +22,7 @@ class Box(NamedTuple):
     """A cluster that is drawn collapsed, and what is in it."""
 
     id: str
+    path: str
     title: str
     parameters: list[Any]
     nodes: int
@@ -43,11 +44,13 @@ class Arrow(NamedTuple):
 
 
 class View(NamedTuple):
-    """A graph as it is drawn. `inside` has the cells and boxes of each cluster by its path."""
+    """A graph as it is drawn. `inside` has the cells and boxes of each cluster by its path, `ids`
+    what stands for each node, in topological order."""
 
     inside: dict[str, list[Cell | Box]]
     arrows: list[Arrow]
     modules: Modules
+    ids: dict[Any, str]
 
     @property
     def drawn(self) -> list[Cell | Box]:
@@ -71,13 +74,13 @@ def view(
         inside, ids = placed(order, modules, places, closed)
         count = sum(map(len, inside.values()))
         if count <= limit:
-            return View(inside, list(arrows(order, ids)), modules)
-    remedy = "pass the model, to see its layers: draw(root, model)"
+            return View(inside, list(arrows(order, ids)), modules, ids)
+    remedy = "pass the model too, and its layers are drawn as one box each"
     if model is not None:
         remedy = "collapse more: collapse=True"
     raise ValueError(
         f"{count:,} nodes are more than the {limit:,} that can be read; {remedy}. "
-        "Or draw a node further down, or raise the limit=..."
+        "Or take a node further down, or raise the limit=..."
     )
 
 
@@ -126,7 +129,7 @@ def placed(
     for path, nodes in boxes.items():
         weights = [node for node in nodes if node in modules.parameters]
         kind = "root" if ids[order[-1]] == names[path] else "box"
-        box = Box(names[path], modules.title(path), weights, len(nodes), kind)
+        box = Box(names[path], path, modules.title(path), weights, len(nodes), kind)
         inside.setdefault(modules.within(path), []).append(box)
     return inside, ids
 
@@ -147,15 +150,27 @@ def arrows(order: list[Any], ids: dict[Any, str]) -> Iterator[Arrow]:
     for i, node in enumerate(order):
         if node.op is None:
             continue
-        single = ids[node] == f"v{i}"
-        head = f"o{i}" if single else ids[node]
+        single = ids[node][0] == "v"
         local = node.locals if single else ()
         for k, each in enumerate(node.inputs):
             if single and ids[each][0] == "v":
-                yield Arrow(f"e{i}-{k}", ids[each], head, local[k])
-            elif ids[each] != head:
-                together[ids[each], head] += 1
+                yield Arrow(arrow_id(ids, node, k), ids[each], f"o{i}", local[k])
+            elif ids[each] != ids[node]:
+                together[ids[each], head_of(ids, node)] += 1
         if single:
-            yield Arrow(f"e{i}", head, ids[node])
+            yield Arrow(f"e{i}", f"o{i}", ids[node])
     for (tail, head), times in together.items():
         yield Arrow(f"e-{tail}-{head}", tail, head, times=times)
+
+
+def head_of(ids: dict[Any, str], node: Any) -> str:
+    """What the arrows from a node's inputs lead to: its operation, or its box."""
+    return ids[node].replace("v", "o")
+
+
+def arrow_id(ids: dict[Any, str], node: Any, k: int) -> str:
+    """The arrow from a node's k-th input; those from and to boxes stand for several."""
+    tail = ids[node.inputs[k]]
+    if tail[0] == ids[node][0] == "v":
+        return f"e{ids[node][1:]}-{k}"
+    return f"e-{tail}-{head_of(ids, node)}"
