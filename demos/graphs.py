@@ -2,22 +2,25 @@
 
 Writes neuron.svg and mlp.svg, with the gradients that backward has filled in, and neuron.html and
 mlp.html, pages that go through both passes: open them in a browser, and press the right arrow.
+training.html does so for the training loss of a larger network, layer by layer.
 """
 
 from pathlib import Path
 
-from engine import Value
+from engine import Value, record_origins, total
 from engine.draw import draw, step
-from nn import MLP
+from nn import MLP, data
 
 
 def main(out: Path) -> None:
-    (loss, model), y = network(), neuron()
+    with record_origins():  # a click on a value then shows the line that made it
+        (loss, model), y = network(), neuron()
     made = {
         "neuron.svg": draw(y, locals=True),
         "mlp.svg": draw(loss, model),
         "neuron.html": step(y),
         "mlp.html": step(loss, model),
+        "training.html": step(*training()),
     }
     for name, each in made.items():
         print(f"wrote {each.save(out / name)}")
@@ -41,5 +44,15 @@ def network() -> tuple[Value, MLP]:
     error = model(x) - 1.0
     loss = error**2
     error.label, loss.label = "error", "loss"
+    loss.backward()
+    return loss, model
+
+
+def training() -> tuple[Value, MLP]:
+    """The mean squared error of 337 parameters over 20 samples: 1,600 values."""
+    model = MLP(2, [16, 16, 1], "tanh", rng=0)
+    X, y = data.moons(20, rng=0)
+    loss = total([(model(x) - target).square() for x, target in zip(X, y, strict=True)]) / len(y)
+    loss.label = "loss"
     loss.backward()
     return loss, model

@@ -91,7 +91,9 @@ def test_what_is_marked_is_in_the_drawing():
 
 def test_a_large_graph_is_stepped_through_by_itself_a_small_one_when_asked():
     loss, model = penalized(samples=20, sizes=(16, 16, 1))
-    assert len(step(loss, model).frames) < 40
+    assert len(step(loss, model).frames) < 40  # layer by layer
+    middling, of = penalized(fused=False)
+    assert any("neurons" in frame.title for frame in step(middling, of, limit=150).frames)
     small, model = penalized(samples=1, sizes=(2, 1))
     assert [run.title for run in step(small, model, collapse=True).runs] == ["Backpropagation"]
     assert len(step(small, model).runs) == 3

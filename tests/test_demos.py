@@ -109,6 +109,6 @@ def test_graphs_are_drawn(tmp_path):
     for name in ("neuron.svg", "mlp.svg"):
         assert f"wrote {tmp_path / name}" in done.stdout
         assert (tmp_path / name).read_bytes() == (ROOT / "demos" / name).read_bytes()
-    for name in ("neuron.html", "mlp.html"):
+    for name in ("neuron.html", "mlp.html", "training.html"):
         assert f"wrote {tmp_path / name}" in done.stdout
         assert (tmp_path / name).read_text("utf-8").startswith("<!doctype html>")

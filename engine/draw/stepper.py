@@ -66,7 +66,10 @@ def step(
     if not isinstance(root, Value):
         raise TypeError(f"a graph of Values is stepped through, got {root!r}")
     seen = view(root, model, collapse, limit)
-    if any(isinstance(each, Box) for each in seen.drawn):
+    boxes = any(isinstance(each, Box) for each in seen.drawn)
+    if boxes and collapse is None and len(seen.arrows) > limit:
+        seen = view(root, model, True, limit)  # an arrow is a step at least
+    if boxes:
         traced = coarse(seen, format)
         known = coarse_facts(seen, traced.names, format)
     else:
