@@ -12,7 +12,7 @@ from engine.draw import symbols
 from engine.draw.frames import Frame, equation, letter, shown, slope
 from engine.draw.symbols import lift, name
 from engine.draw.theme import norm, number
-from engine.draw.trace import TITLES, Run, Trace, named
+from engine.draw.trace import KEYS, TITLES, Run, Trace, named
 from engine.draw.view import Box, View, arrow_id
 from engine.mistakes import RIGHT, Contribution, contributions
 
@@ -97,7 +97,7 @@ def start(seen: View, boxes: dict[str, Box], spec: str) -> Frame:
         for node, place in seen.ids.items()
         if place not in computed
     }
-    return Frame("start", "The inputs are given", data=given)
+    return Frame("start", "The inputs are given", data=given, note=KEYS)
 
 
 def forward(parts: list[Part], seen: View, called: dict[Any, str], spec: str) -> Iterator[Frame]:

@@ -167,15 +167,15 @@ class Stepper:
 
 # In a notebook's iframe the page says how high it is; a page that may not ask stays as it is.
 START = """const steps = JSON.parse(document.getElementById("steps").textContent);
-mount(document.querySelector(".stepper"), steps);
-const fit = () => {
+const stepper = document.querySelector(".stepper");
+stepper.classList.toggle("framed", window !== window.parent);
+mount(stepper, steps);
+new ResizeObserver(() => {
   try {
     const frame = window.frameElement;
-    if (frame) frame.style.height = document.documentElement.scrollHeight + "px";
+    if (frame) frame.style.height = stepper.offsetHeight + "px";
   } catch {}
-};
-fit();
-addEventListener("load", fit);"""
+}).observe(stepper);"""
 
 
 def controls(runs: list[Run]) -> str:

@@ -49,6 +49,7 @@ class Trace(NamedTuple):
         return self.runs[0].frames
 
 
+KEYS = "The right arrow key steps on, the left one back."
 TITLES = ("Backpropagation", "Why this order?", "Why +=, not =?")
 
 
@@ -105,7 +106,7 @@ def moved(order: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 def start(order: Sequence[Any], spec: str) -> Frame:
     given = {f"v{i}": number(x.data, spec) for i, x in enumerate(order) if x.op is None}
-    return Frame("start", "The inputs are given", data=given)
+    return Frame("start", "The inputs are given", data=given, note=KEYS)
 
 
 def forward(order: Sequence[Any], names: list[str], spec: str) -> Iterator[Frame]:
