@@ -4,14 +4,17 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo test lint format types bench clean
+.PHONY: help demo notebooks test lint format types bench clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
+
+notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with what they show
+	$(RUN) notebooks
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
 	$(RUN) pytest
@@ -26,8 +29,8 @@ types: $(VENV)/installed-dev ## check the types
 	$(RUN) mypy
 
 bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and scikit-learn
-	@$(MAKE) --no-print-directory $(VENV)/installed-peers || echo >&2 \
-	    "not all peers could be installed; the tables say which are missing"
+	@$(MAKE) -k --no-print-directory $(VENV)/installed-peers $(VENV)/installed-browser || echo >&2 \
+	    "not all peers, or no playwright, could be installed; the tables say what is missing"
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches

@@ -27,7 +27,8 @@ class Path(NamedTuple):
     product: float
 
     def __str__(self) -> str:
-        steps = " · ".join(f"{local:.4g}" for local in self.locals if local != 1.0) or "1"
+        factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals if x != 1.0]
+        steps = " · ".join(factors) or "1"
         return f"{self.product:.6g} = {steps}   {' → '.join(map(named, self.nodes))}"
 
 

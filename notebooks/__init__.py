@@ -1,0 +1,1 @@
+"""A first expression, step by step through backpropagation, two moons, and MNIST."""
