@@ -1,7 +1,7 @@
 """What `make bench` measures: stepgrad against other libraries, each in processes of its own.
 
-    python -m benchmarks            every table, in about 7 minutes
-    python -m benchmarks --quick    the same in about a minute, with less certain figures
+    python -m benchmarks            every table, in about 10 minutes
+    python -m benchmarks --quick    the same in about two minutes, with less certain figures
 
 Peers are optional: `pip install -e '.[peers]'` brings them all, some gigabytes with PyTorch's parts
 for GPUs, and a table says which are missing.

@@ -339,6 +339,14 @@ def test_saved_by_suffix(tmp_path):
             picture.save(tmp_path / name)
 
 
+def test_a_long_chain_that_uses_one_leaf_throughout_is_laid_out():
+    """Without a limit Graphviz's network simplex takes minutes over it."""
+    x = node = Value(0.5, "x")
+    for _ in range(100):
+        node = (node * x).tanh()
+    assert draw(node).svg.count('class="node"') > 300
+
+
 def test_the_same_graph_is_the_same_bytes():
     assert draw(neuron()).svg == draw(neuron()).svg
     assert draw(neuron()).dot == draw(neuron()).dot

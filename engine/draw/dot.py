@@ -41,6 +41,7 @@ def dot(
     graph.attr(
         rankdir=DIRECTIONS[direction], bgcolor=look["paper"], nodesep="0.16", ranksep="0.32",
         pad="0.12", fontname=FONT, fontsize="10", fontcolor=look["pale"],
+        nslimit="2",  # or a long chain that uses one leaf at every step takes minutes
     )  # fmt: skip
     text = {"fontname": FONT, "fontcolor": look["ink"]}
     graph.attr("node", style="filled", fontsize="11", height="0.3", margin="0.08,0.03", **text)

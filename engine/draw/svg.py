@@ -22,6 +22,10 @@ def rendered(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
     of them that there is. RuntimeError that says what to install where there is none, and with
     Graphviz's own words where it does not take the text.
     """
+    if form == "png":  # a Verdana that is not there would be drawn as Times
+        dot = re.sub(
+            f"^(\t.*) fontname={FONT} ", r"\1 fontname=Helvetica ", dot, count=3, flags=re.M
+        )
     run = subprocess.run(
         [program(layout), f"-T{form}", "-q", *(["-Gdpi=192"] if form == "png" else [])],
         input=dot.encode(), capture_output=True, check=False,
