@@ -1,5 +1,6 @@
 """`draw`: a graph as a picture."""
 
+import base64
 import html
 import os
 import zlib
@@ -104,6 +105,20 @@ class Drawing:
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f"</head>\n<body>\n{self.svg}</body></html>\n"
+        )
+
+    @property
+    def image(self) -> str:
+        """As HTML that any page may hold, an untrusted notebook too: an image.
+
+        It shrinks to fit, as long as its texts can be read, and then scrolls.
+        """
+        width = float(self.svg.partition(' width="')[2].partition("pt")[0])
+        picture = base64.b64encode(self.svg.encode()).decode()
+        return (
+            f'<div style="overflow-x:auto"><img alt="{self.title}" style="width:100%;'
+            f'min-width:{0.72 * width:.0f}pt;max-width:{width:.0f}pt" '
+            f'src="data:image/svg+xml;base64,{picture}"></div>'
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -1,6 +1,5 @@
 """`step`: a page that goes through backpropagation, forwards and backwards, frame by frame."""
 
-import base64
 import html
 import json
 import os
@@ -152,12 +151,11 @@ class Stepper:
         return path
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        picture = base64.b64encode(self.drawing.svg.encode()).decode()
         page = (
             '<div class="stepgrad"><style>.stepgrad:has(iframe) img{display:none}</style>'
             f'<iframe srcdoc="{html.escape(self.html)}" title="Backpropagation, step by step" '
             'style="width:100%;height:240px;border:0"></iframe>'
-            f'<img alt="{self.drawing.title}" src="data:image/svg+xml;base64,{picture}"></div>'
+            f"{self.drawing.image}</div>"
         )
         return {"text/html": page, "image/svg+xml": self.drawing.svg, "text/plain": repr(self)}
 
