@@ -66,8 +66,10 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     for each in (root, leaf):
         if not isinstance(each, Value):
             raise TypeError(f"paths are explained between Values, got {each!r}")
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise ValueError(f"k is a number of paths, 1 or more, got {k!r}")
+    if leaf.constant:
+        raise ValueError(f"{leaf!r} is a constant, which asks for no gradient; make it a Value")
     between = upstream_of(leaf, topological(root))
     if root not in between:
         raise ValueError(f"no path leads from {leaf!r} to {root!r}: the gradient is 0")

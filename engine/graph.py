@@ -17,7 +17,7 @@ def topological(root: Any) -> list[Any]:
     >>> [node.op or node.label for node in topological((x + y) * (x - y))]
     ['x', 'y', Op('+'), Op('-'), Op('*')]
     """
-    if not hasattr(root, "inputs"):
+    if not hasattr(root, "inputs") or isinstance(root, type):
         raise TypeError(f"a graph hangs from a node such as a Value, got {root!r}")
     order: list[Any] = []
     seen: set[Any] = set()

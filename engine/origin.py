@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,10 @@ OURS = tuple(f"{HOUSE / name}{os.sep}" for name in ("engine", "nn"))  # not the 
 
 
 class Origin(NamedTuple):
-    """A line of code: its file, its number, the function it stands in, and what it says."""
+    """A line of code: its file, its number, the function it stands in, and what it says.
+
+    An expression over several lines has the number of its first, and all that they say.
+    """
 
     file: str
     line: int
@@ -108,7 +112,12 @@ def found(frame: Any) -> Origin | None:
     while frame is not None:
         code, line = frame.f_code, frame.f_lineno
         if not code.co_filename.startswith(OURS):
-            text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
-            return Origin(code.co_filename, line, code.co_name, text)
+            where = next(islice(code.co_positions(), frame.f_lasti // 2, None))
+            first, last = where[0] or line, where[1] or line
+            rows = [
+                linecache.getline(code.co_filename, i, frame.f_globals).strip()
+                for i in range(first, last + 1)
+            ]
+            return Origin(code.co_filename, first, code.co_name, " ".join(rows))
         frame = frame.f_back
     return None

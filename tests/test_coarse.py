@@ -24,7 +24,7 @@ def penalized(samples=2, sizes=(4, 3, 1), **how):
 
 
 @pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"], ["inputs"]])
+@pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"], ["the inputs"]])
 def test_the_gradients_are_the_engines(collapse, fused):
     loss, model = penalized(fused=fused)
     seen = view(loss, model, collapse)
@@ -69,9 +69,9 @@ def test_all_that_is_sent_is_sent_once_and_what_stays_inside_is_not():
         "From the rest, part 1 of 2 to the parameters of layers.1",
         "From the rest, part 1 of 2 to the parameters of layers.0",
         "From layers.0 to its own parameters",
-        "From layers.0 to inputs",
+        "From layers.0 to the inputs",
     ]
-    assert steps[2][1].startswith("3 contributions, of norm")
+    assert steps[2][1].startswith("3 gradients, of norm")
     assert steps[0][1] == "1 contribution: 1"
     assert [frame.title for frame in found if frame.kind == "forward"] == [
         "layers.0", "the rest, part 1 of 2", "layers.1", "the rest, part 2 of 2",

@@ -82,7 +82,7 @@ def test_arrays_show_shape_and_norms():
     assert shown["v1"] == ["(2)", "‖data‖ 1"]
     assert shown["e2-0"] == []  # a matrix that is written down nowhere
     assert texts(draw((W * 2.0).sum(), locals=True))["e2-0"] == ["2"]
-    assert texts(draw((W * W).sum(), locals=True))["e1-0"] == ["‖5‖"]
+    assert texts(draw((W * W).sum(), locals=True))["e1-0"] == ["‖∂‖ 5"]
 
 
 def test_a_drawing_stays_as_it_was_drawn():
@@ -298,7 +298,7 @@ def test_a_training_graph_of_65000_nodes_shows_its_layers():
     found = view(loss, model)
     names = {each.id: each.title for each in found.drawn}
     layers = [f"layers.{i}   {layer}" for i, layer in enumerate(model.layers)]
-    chain = ["inputs", *layers, "the rest"]
+    chain = ["the inputs", *layers, "the rest"]
     assert sorted(names.values()) == sorted(chain)
     assert sum(box.nodes for box in found.drawn) == len(topological(loss)) > 65_000
     ways = {(names[each.tail], names[each.head]): each.times for each in found.arrows}
@@ -385,7 +385,10 @@ def test_the_systems_graphviz_draws_the_same_graph():
         ({"color": "red"}, "color is one of kind, grad, got 'red'"),
         ({"layout": "neato"}, "layout is one of auto, embedded, dot, got 'neato'"),
         ({"format": "d"}, "format is one for a float, such as '.4g', got 'd'"),
-        ({"collapse": "layer"}, "no module 'layer' to collapse; there are inputs, layers.0"),
+        (
+            {"collapse": "layer"},
+            "no module 'layer' to collapse; there are layers.0, layers.0.neurons.0, the rest, ...",
+        ),
     ],
 )
 def test_an_option_that_there_is_not(options, message):
@@ -401,6 +404,29 @@ def test_what_is_no_graph_and_what_is_no_model():
         draw(neuron(), "m")
     with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got <class"):
         draw(neuron(), MLP)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit is a number of nodes, 1 or more, got 0"),
+        ({"limit": None}, "limit is a number of nodes, 1 or more, got None"),
+        ({"theme": [1]}, "theme is one of light, dark, got [1]"),
+        ({"collapse": 3}, "no module 3 to collapse"),
+        ({"collapse": [1, "a"]}, "no module 1 to collapse"),
+        ({"collapse": True, "model": None}, "there are no modules to collapse without a model"),
+        ({"model": MLP(2, [3, 1])}, "no parameter of MLP(2, [3, 1], 'relu') is in this graph"),
+    ],
+)
+def test_wrong_arguments_are_told_apart(options, message):
+    model = MLP(2, [1])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        draw(model([1.0, 2.0]), **{"model": model, **options})
+
+
+def test_a_class_is_no_graph():
+    with pytest.raises(TypeError, match="a graph hangs from a node such as a Value, got <class"):
+        draw(Value)
 
 
 def test_without_graphviz_it_says_what_to_install(monkeypatch):

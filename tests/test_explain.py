@@ -149,3 +149,11 @@ def test_what_cannot_be_explained():
         explain(Array([1.0]).sum(), x)
     with pytest.raises(TypeError, match="between Values, got 3"):
         explain(x, 3)
+
+
+def test_a_constant_has_no_gradient_to_explain():
+    y = Value(2.0, "x") * 3.0
+    with pytest.raises(
+        ValueError, match=r"Constant\(3.0\) is a constant, which asks for no gradient"
+    ):
+        explain(y, y.inputs[1])

@@ -57,6 +57,7 @@ def test_the_rule_with_names_and_numbers():
     f.label = "f"
     leaf, _, product = known(f)
     assert [words(line) for line in product.lines] == ["f=x⋅y", "∂f∂x=y=−2", "∂f∂y=x=3"]
+    assert (leaf.gradient, product.gradient) == ("−2", "1")
     assert [words([each]) for each in product.factors] == ["(−2)", "3"]
     assert leaf.lines == leaf.factors == []
     assert [words(line) for line in known(x.tanh() * 1.0)[1].lines] == [

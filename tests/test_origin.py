@@ -44,6 +44,17 @@ def test_what_a_network_computes_was_made_where_it_was_called(model):
     assert origins == {None, "out = model([1.0, 2.0] if isinstance(model, MLP) else [[1.0, 2.0]])"}
 
 
+def test_an_expression_over_several_lines():
+    with record_origins():
+        y = (
+            Value(1.0)
+            * Value(2.0)
+            + 3.0
+        ).tanh()  # fmt: skip
+    assert line_of(y.inputs[0]) == "Value(1.0) * Value(2.0) + 3.0"
+    assert line_of(y.inputs[0].inputs[0]) == "Value(1.0) * Value(2.0)"
+
+
 def test_before_and_after_nothing_is_remembered():
     x = Value(1.0)
     with record_origins():

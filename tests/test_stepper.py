@@ -74,7 +74,6 @@ def test_buttons_keys_and_slider(opened):
     assert page.locator("[data-do=next]").is_disabled()
     press("first")
     assert at(page) == 0
-    page.focus(".stepper")
     for key, place in [
         ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", last), ("ArrowRight", last),
         ("Home", 0), ("ArrowLeft", 0),
@@ -87,16 +86,39 @@ def test_buttons_keys_and_slider(opened):
     assert "step 4: " in page.locator("input").get_attribute("aria-valuetext")
 
 
+def test_the_keys_work_at_once_and_at_both_ends(opened):
+    """A button that has been pressed keeps the focus where it can be pressed no further."""
+    stepper = step(example())
+    page = opened(stepper.html)
+    page.keyboard.press("ArrowRight")
+    assert at(page) == 1
+    for end, key in [("last", "ArrowLeft"), ("first", "ArrowRight")]:
+        page.click(f"[data-do={end}]")
+        before = at(page)
+        page.keyboard.press(key)
+        assert abs(at(page) - before) == 1
+
+
+def test_what_is_new_is_said(opened):
+    """To a screen reader, which sees no drawing."""
+    page = opened(step(Value(3.0, "x") * 2.0).html)
+    said = []
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        said.append(page.locator(".live").text_content())
+    assert said[0] == "v2 = x · 2. now 6"
+    assert said[2] == "From v2 to x. now 2"
+
+
 def test_play_goes_to_the_end_and_stops(opened):
     page = opened(step(example()).html.replace("}, 900);", "}, 200);"))
-    page.focus(".stepper")
     page.keyboard.press(" ")
     assert page.locator("[data-do=play]").get_attribute("aria-label") == "Pause"
-    page.wait_for_selector("[data-do=play][aria-pressed=false]")
+    page.wait_for_selector("[data-do=play][aria-label=Play]")
     assert page.locator("[data-do=next]").is_disabled()
     page.click("[data-do=play]")  # from the beginning again
     page.click("[data-do=play]")
-    assert page.locator("[data-do=play]").get_attribute("aria-pressed") == "false"
+    assert page.locator("[data-do=play]").get_attribute("title") == "Play"
     assert page.locator("[data-do=next]").is_enabled()
 
 
@@ -200,7 +222,7 @@ def test_a_path_is_followed_in_the_drawing(opened):
     click(page, "v0")
     found = explain(y, order[0])
     assert len(found.paths) == 2
-    assert "Along 2 paths to y:" in page.locator(".facts .why").inner_text()
+    assert "it is 0.133, along 2 paths to y:" in page.locator(".facts .why").inner_text()
     for rank, path in enumerate(found.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"
@@ -230,7 +252,7 @@ def test_the_wrong_passes_beside_the_right_one(opened, run):
     page.click(f"[data-run='{run}']")
     under = lambda: page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll(".right")]
-            .map((text) => [text.parentNode.id.split("-")[1], text.textContent]))"""
+            .map((text) => [text.dataset.of, text.textContent]))"""
     )
     right = {place[node]: number(x, ".4g") for node, x in mistake.right.items()}
     assert under() == {name: f"right {x}" for name, x in right.items()}
@@ -296,6 +318,35 @@ def test_a_wide_graph_scrolls_to_what_is_marked(opened, theme):
         )
         assert inside
     assert page.evaluate("document.scrollingElement.scrollTop") == 0
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_what_is_computed_or_receives_can_be_seen_at_each_step(opened, width):
+    x = root = Value(0.5, "x")
+    for i in range(40):
+        root = root.tanh() if i % 2 else root * x
+    page = opened(step(root).html)
+    page.set_viewport_size({"width": width, "height": 700})
+    for frame in step(root).frames[1:-1]:
+        page.evaluate("document.querySelector('[data-do=next]').click()")
+        assert page.evaluate(
+            """(id) => {
+                const view = document.querySelector(".graph").getBoundingClientRect();
+                const box = document.querySelector(`g[id$="-${id}"]`).getBoundingClientRect();
+                return box.left >= view.left - 1 && box.right <= view.right + 1
+                    && box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
+            }""",
+            frame.to or frame.node or frame.hot[0],
+        ), frame.title
+
+
+def test_a_page_that_is_hidden_at_first_shows_later(opened):
+    bundle = step(example())._repr_mimebundle_()
+    page = opened(f"<!doctype html><body><div style='display:none'>{bundle['text/html']}</div>")
+    page.evaluate("document.querySelector('div').style.display = 'block'")
+    page.wait_for_function(
+        "document.querySelector('iframe').contentDocument.querySelector('.graph svg').getBoundingClientRect().width > 300"
+    )
 
 
 # ------------------------------------------------------------------------------ without a browser

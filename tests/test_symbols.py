@@ -34,10 +34,9 @@ def value(symbol, scope):
         return symbol.parts[0]
     if symbol.head == "name":
         return scope[symbol.parts[0]]
-    if symbol.head == "softmax":  # of the inputs in the scope
-        (x,) = symbol.parts
-        inputs = [each for letter, each in scope.items() if letter not in ("e", "out")]
-        return math.exp(value(x, scope)) / sum(map(math.exp, inputs))
+    if symbol.head.startswith("softmax"):
+        xs = [math.exp(value(part, scope)) for part in symbol.parts]
+        return xs["₁₂₃₄₅₆₇₈₉".index(symbol.head[-1])] / sum(xs)
     return FUNCTIONS[symbol.head](*[value(part, scope) for part in symbol.parts])
 
 
@@ -84,7 +83,7 @@ def test_the_formula_is_what_the_row_computes(op, data):
         ("normal_cdf", "Φ(x)", ["φ(x)"]),
         ("log2", "log₂(x)", ["1/ln 2 / x"]),
         ("dot", "b + w1 · x1 + w2 · x2 + w3 · x3", ["x1", "x2", "x3", "w1", "w2", "w3", "1"]),
-        ("logsumexp", "ln(e^x1 + e^x2 + e^x3)", [f"softmax(x{i})" for i in (1, 2, 3)]),
+        ("logsumexp", "ln(e^x1 + e^x2 + e^x3)", [f"softmax{i}(x1, x2, x3)" for i in "₁₂₃"]),
     ],
 )
 def test_formulas_read_as_in_a_textbook(op, row, slopes):

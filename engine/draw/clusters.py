@@ -8,7 +8,7 @@ products too, and the activation that comes next.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-INPUTS, REST = "inputs", "the rest"  # what belongs to no module, where that is drawn collapsed
+INPUTS, REST = "the inputs", "the rest"  # what belongs to no module, where that is drawn collapsed
 
 
 class Modules:
@@ -30,7 +30,10 @@ class Modules:
         self.named = {path: part for path, part in model.named_modules().items() if path}
         alone = "" if self.named else type(model).__name__
         self.named = self.named or {alone: model}
-        for name, parameter in model.named_parameters().items():
+        parameters = model.named_parameters()
+        if parameters and not set(parameters.values()).intersection(order):
+            raise ValueError(f"no parameter of {model!r} is in this graph; was it made by another?")
+        for name, parameter in parameters.items():
             self.parameters.add(parameter)
             self.home[parameter] = alone or self.within(name)
         for node in order:

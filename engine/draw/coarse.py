@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.draw import symbols
-from engine.draw.frames import Frame, equation, letter, shown, slope
+from engine.draw.frames import Frame, equation, gradient, letter, shown, slope
 from engine.draw.symbols import lift, name
 from engine.draw.theme import norm, number
 from engine.draw.trace import KEYS, TITLES, Run, Trace, named
 from engine.draw.view import Box, View, arrow_id
 from engine.mistakes import RIGHT, Contribution, contributions
+
+LETTERS = "A layer stands for what it hands on, θ for its parameters."
 
 
 class Sent(NamedTuple):
@@ -50,7 +52,7 @@ def coarse(seen: View, spec: str) -> Trace:
     boxes = {each.id: each for each in seen.drawn if isinstance(each, Box)}
     called = {
         node: boxes[ids[node]].path if ids[node] in boxes else own
-        for node, own in zip(order, named(order), strict=True)
+        for node, own in zip(order, named(order, spec), strict=True)
     }
     parts = parted(seen, called)
     passed = list(contributions(order, RIGHT))
@@ -97,7 +99,12 @@ def start(seen: View, boxes: dict[str, Box], spec: str) -> Frame:
         for node, place in seen.ids.items()
         if place not in computed
     }
-    return Frame("start", "The inputs are given", data=given, note=KEYS)
+    return Frame(
+        "start",
+        "The inputs are given",
+        data=given,
+        note=f"{KEYS} {LETTERS}",
+    )
 
 
 def forward(parts: list[Part], seen: View, called: dict[Any, str], spec: str) -> Iterator[Frame]:
@@ -152,7 +159,7 @@ def backward(
     waiting = Counter(each.to for bundle in bundles for each in bundle.sent)
     sums = dict.fromkeys(ids, 0.0) | {last: 1.0}
     seed = {ids[last]: number(1.0, spec)} if ids[last] not in boxes else {}
-    one = equation(slope(root, root), lift(1.0))
+    one = equation(gradient(root, root), lift(1.0))
     yield Frame("seed", f"The gradient starts at {end}", [one], grad=seed, hot=[ids[last]])
     for part, to, title, sent in bundles:
         for each in sent:
@@ -165,20 +172,25 @@ def backward(
         if leaves:
             whose = "its own parameters" if own else f"the parameters of {whose}"
         out, under = name(called[first.node]), name("θ" if leaves else called[first.to])
-        jacobian = f"{slope(root, out)}<mo>⋅</mo>{slope(out, under)}"
-        lines = [(slope(root, under), "<mo>+=</mo>", jacobian)]
+        jacobian = f"{gradient(root, out)}<mo>⋅</mo>{slope(out, under)}"
+        lines = [(gradient(root, under), "<mo>+=</mo>", jacobian)]
         grad = {} if box else {to: number(sums[first.to], spec)}
         if leaves:
             grad = {to: number(norm(slopes), spec)}
         arrows = [] if own else dict.fromkeys(arrow_id(ids, x.node, x.k) for x in sent)
         cell = [part.id.replace("v", x) for x in "oe"] if part.id not in boxes else []
-        size = f", of norm {number(norm([x.sent for x in sent]), spec)}"
+        vector: dict[Any, float] = {}
+        for each in sent:
+            vector[each.to] = vector.get(each.to, 0.0) + each.sent
+        count = many(len(sent), "contribution")
+        note = f"{many(len(vector), 'gradient')}, of norm {number(norm([*vector.values()]), spec)}"
+        note += f", from {count}" if len(sent) > len(vector) else ""
         if len(sent) == 1:
-            size = f": {number(first.sent, spec)}"
+            note = f"{count}: {number(first.sent, spec)}"
         yield Frame(
             "backward", f"From {part.title} to {whose}", lines, grad=grad,
             hot=[part.id, *cell, *arrows, to], node=part.id, to=to,
-            note=f"{many(len(sent), 'contribution')}{size}",
+            note=note,
         )  # fmt: skip
 
 

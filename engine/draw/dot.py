@@ -110,7 +110,7 @@ def add_box(
     if box.parameters:
         count = sum(np.size(each.data) for each in box.parameters)
         slope = norm([norm(grads.get(each, each.grad)) for each in box.parameters])
-        lines[1] = f"{count:,} parameters, {lines[1]}"
+        lines[1] = f"{count:,} parameter{'s' * (count > 1)}, {lines[1]}"
         lines.append(f"‖grad‖ {number(slope, format)}")
     fill, line = look["root" if box.kind == "root" else "box"]
     part.node(
@@ -136,7 +136,7 @@ def warmths(view: View) -> dict[str, float]:
 
 def size(local: Any, format: str) -> str:
     """A local derivative: a number, or of an array its norm."""
-    return f"‖{number(norm(local), format)}‖" if np.ndim(local) else number(local, format)
+    return f"‖∂‖ {number(norm(local), format)}" if np.ndim(local) else number(local, format)
 
 
 # ---------------------------------------------------------------------------------------- escaping

@@ -75,7 +75,7 @@ def check_look(format: str, **options: str) -> None:
         "layout": svgs.LAYOUTS,
     }  # fmt: skip
     for name, given in options.items():
-        if given not in known[name]:
+        if not isinstance(given, str) or given not in known[name]:
             raise ValueError(f"{name} is one of {', '.join(known[name])}, got {given!r}")
     try:
         number(0.5, format)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.draw import symbols
-from engine.draw.frames import Line, equation, factor, letter, shown, slope
+from engine.draw.frames import Line, equation, factor, letter, shown, slope, slots
 from engine.draw.symbols import name
 from engine.draw.theme import SYMBOLS, number
 from engine.draw.view import Box, View
@@ -17,8 +17,8 @@ SLOPES = 6  # how many of an operation's local derivatives are
 
 
 class Facts(NamedTuple):
-    """A value's id in the drawing, its name, what it is, its rule and local derivatives, its line
-    of code, its paths.
+    """A value's id in the drawing, its name, what it is, its rule and local derivatives (the number
+    of each is the last piece), its line of code, its gradient in the end and the paths of it.
 
     A path is its product, the value it goes to next, by which of the arrows there, and the rank of
     the path that goes on from there; -1 where it ends, at the root.
@@ -31,6 +31,7 @@ class Facts(NamedTuple):
     lines: list[Line]
     factors: list[str]  # the local derivatives, as they are written in a product
     made: str
+    gradient: str
     paths: list[tuple[str, int, int, int]]
     number: str  # of all paths
     rest: str  # what those that are not listed add up to
@@ -45,7 +46,8 @@ def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) 
         Facts(
             f"v{i}", names[node], mathml(name(names[node])), what(node, parameters),
             rule(node, names, spec), ["" if x is None else factor(x, spec) for x in node.locals],
-            str(node.origin or ""), *paths(table[node], place, spec),
+            str(node.origin or ""), number(table[node].gradient, spec),
+            *paths(table[node], place, spec),
         )
         for i, node in enumerate(order)
     ]  # fmt: skip
@@ -53,7 +55,7 @@ def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) 
 
 def coarse_facts(seen: View, names: Mapping[Any, str], spec: str) -> list[Facts]:
     """The facts of what is drawn where some of it is boxes: no paths, which would end in them."""
-    blank = Facts("", "", "", "", [], [], "", [], "", "")
+    blank = Facts("", "", "", "", [], [], "", "", [], "", "")
     found = []
     for node, place in seen.ids.items():
         if place[0] == "v":
@@ -82,11 +84,11 @@ def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
     letters = [letter(each, names[each], spec) for each in node.inputs]
     lines = [equation(out, symbols.forward(node.op, letters))]
     rules = symbols.partials(node.op, out, letters)
-    for to, x, formula, local in zip(node.inputs, letters, rules, node.locals, strict=True):
+    for to, x, formula, local in zip(node.inputs, slots(letters), rules, node.locals, strict=True):
         if to.constant or len(lines) > SLOPES:
             continue
-        sides = [formula] if formula.head == "number" else [formula, shown(local, spec)]
-        lines.append(equation(slope(out, x), *sides))
+        known = "" if formula.head == "number" else f"<mo>=</mo>{mathml(shown(local, spec))}"
+        lines.append((*equation(slope(out, x), formula), known))
     return lines
 
 

@@ -4,6 +4,7 @@
 tuple of pieces: many lines have pieces in common, and a page holds each piece once.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -53,17 +54,45 @@ def equation(*sides: Symbol | str) -> Line:
     return "<mo>=</mo>".join(written).partition("<mo>=</mo>")
 
 
-def slope(of: Symbol, to: Symbol) -> str:
-    over, under = (f"<mrow><mi>∂</mi>{mathml(each)}</mrow>" for each in (of, to))
+def slope(of: Symbol, to: Symbol, d: str = "∂") -> str:
+    """A local derivative: along one arrow alone."""
+    over, under = (f"<mrow><mi>{d}</mi>{mathml(each)}</mrow>" for each in (of, to))
     return f"<mfrac>{over}{under}</mfrac>"
 
 
-def chain(root: Symbol, out: Symbol, to: Symbol, rule: Symbol, sign: str) -> Line:
-    """d root / d x += d root / d out * d out / d x, the last factor by its rule."""
-    ruled = (
-        f"<munder><munder>{slope(out, to)}<mo>⏟</mo></munder><mrow>{mathml(rule)}</mrow></munder>"
-    )
-    return slope(root, to), f"<mo>{sign}</mo>", f"{slope(root, out)}<mo>⋅</mo>{ruled}"
+def gradient(root: Symbol, x: Symbol) -> str:
+    """The derivative of the root, along all paths."""
+    return slope(root, x, "d")
+
+
+def grad(root: Symbol, x: Symbol) -> str:
+    """What a pass has for the gradient, right or wrong."""
+    return f"<mrow>{mathml(x)}<mtext>.grad</mtext></mrow>"
+
+
+def slots(letters: Sequence[Symbol]) -> list[Symbol]:
+    """The inputs of an operation; one that it has twice is told apart by its number."""
+    uses = Counter(letters)
+    nth: Counter[Symbol] = Counter()
+    found = []
+    for each in letters:
+        nth[each] += 1
+        found.append(each if uses[each] == 1 else numbered(each, nth[each]))
+    return found
+
+
+def numbered(x: Symbol, n: int) -> Symbol:
+    """The n-th of some that have a name in common."""
+    return name(f"{x.parts[0]}⁽{str(n).translate(RAISED)}⁾")
+
+
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def chain(to: str, out: str, local: str, rule: Symbol, sign: str) -> Line:
+    """d root / d x += d root / d out * ∂ out / ∂ x, the last factor by its rule."""
+    ruled = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{mathml(rule)}</mrow></munder>"
+    return to, f"<mo>{sign}</mo>", f"{out}<mo>⋅</mo>{ruled}"
 
 
 def product(to: str, upstream: float, local: float, sent: float, sign: str, spec: str) -> Line:

@@ -37,9 +37,8 @@ function inspect(root, { prefix, facts, texts }, step) {
     step.part(facts[i]?.id)?.classList.add("chosen");
     body.textContent = i < 0 ? idle : "";
     if (i < 0) return;
-    const fact = facts[i], rule = made("div", "rule");
-    rule.innerHTML = fact.lines.map(step.math).join("");
-    body.append(rule);
+    const fact = facts[i];
+    body.append(made("div", "now"), made("div", "rule"));
     row("made by", ...(fact.made ? [made("code", "made", fact.made)] : []));
     const is = (field) => (frame) => frame[field] === fact.id, [back, ahead] = ["backward", "forward"];
     jumps("computed", (frame) => frame.kind === ahead && is("node")(frame));
@@ -62,15 +61,16 @@ function inspect(root, { prefix, facts, texts }, step) {
   }
 
   // The paths from a value to the root, the largest first.
-  function why({ paths, number, rest, name }, i) {
+  function why({ paths, number, rest, name, gradient }, i) {
     if (!paths || i === facts.length - 1) return;
     const largest = Math.max(...paths.map(([product]) => size(product))), list = made("div", "paths");
-    body.append(made("div", "why", `Why this gradient? Along ${number} path${number === "1" ? "" : "s"} to ${facts.at(-1).name}:`), list);
+    const along = `${number} path${number === "1" ? "" : "s"} to ${facts.at(-1).name}`;
+    body.append(made("div", "why", `Why this gradient? In the end it is ${gradient}, along ${along}:`), list);
     paths.forEach(([product], rank) => {
-      const nodes = followed(i, rank).map(({ to }) => facts[to].name), bar = made("span", "bar");
+      const nodes = followed(i, rank).map(({ to }) => facts[to].name), bar = made("span", "length");
       const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");
       bar.style.width = `${largest ? (48 * size(product)) / largest : 0}px`;
-      const each = button("path", "", "Show this path", () => follow(i, rank)), cell = made("span", "cell");
+      const each = button("path", "", "Show this path", () => follow(i, rank)), cell = made("span", "");
       cell.append(bar);
       each.append(cell, made("span", "product", product), made("span", "route", route));
       each.dataset.rank = rank;
@@ -108,8 +108,14 @@ function inspect(root, { prefix, facts, texts }, step) {
     update();
   }
 
-  // Mark what is on the page now: the step's button, the path's.
+  // What is on the page now: the numbers that have appeared, and the button of the step or path.
   function update() {
+    if (chosen < 0) return;
+    const { id, lines } = facts[chosen], { data, grad } = step.seen();
+    const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
+    body.querySelector(".now").textContent = known.map(([what, x]) => `${what} ${x}`).join(", ");
+    body.querySelector(".rule").innerHTML = lines
+      .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)).join("");
     for (const each of body.querySelectorAll(".jump, .path")) {
       const on = "path" in root.dataset ? each.dataset.rank === root.dataset.path : Number(each.dataset.to) === step.at();
       each.toggleAttribute("data-on", on);

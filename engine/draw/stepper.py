@@ -26,6 +26,7 @@ ICONS = {
     "next": ("Next", "M4 2v10l7-5z"),
     "last": ("Last", "M10 2h2v10h-2zM2 2v10l7-5z"),
 }
+COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")
 GO, PAUSE = "M3 1v12l9-6z", "M3 2h3v10H3zM8 2h3v10H8z"
 
 
@@ -53,7 +54,8 @@ def step(
     drawing. Gradients are those of this root alone, whatever the graph holds.
 
     The options are those of `engine.draw.draw`. Modules that are collapsed, as they are by default
-    where there are more than `limit` values, are stepped through as a whole, box by box. TypeError
+    where there are more than `limit` values, are stepped through as a whole, box by box; where
+    even their arrows are more than `limit`, layers and all else are. TypeError
     unless `root` is a Value, ValueError for too many values and no model; it says what to do.
 
     >>> from engine import Value
@@ -101,8 +103,7 @@ class Stepper:
     def html(self) -> str:
         """The page, whole."""
         look = THEMES[self.theme]
-        colours = "".join(f"--{k}:{look[k]};" for k in ("paper", "ink", "pale", "frame", "tint"))
-        mark = {"light": "#c2410c", "dark": "#fb923c"}[self.theme]
+        colours = "".join(f"--{k}:{look[k]};" for k in COLOURS)
         svg = self.drawing.svg
         data = json.dumps(self.data(svg), ensure_ascii=False, separators=(",", ":"))
         data, scripts = data.replace("<", "\\u003c"), read("stepper.js") + read("inspector.js")
@@ -111,9 +112,9 @@ class Stepper:
             '<meta name="viewport" content="width=device-width">'
             "<title>Backpropagation, step by step</title>\n"
             f"<style>body{{margin:0;background:{look['paper']}}}\n"
-            f".stepper{{{colours}--mark:{mark}}}\n{read('stepper.css')}</style></head>\n<body>\n"
+            f".stepper{{{colours}}}\n{read('stepper.css')}</style></head>\n<body>\n"
             f"{controls(self.runs)}\n"
-            f'<div class="graph" tabindex="-1">{svg}</div></div>\n'
+            f'<div class="graph" tabindex="0" role="region" aria-label="Graph">{svg}</div></div>\n'
             f'<script type="application/json" id="steps">{data}</script>\n'
             f"<script>{scripts}\n{START}</script></body></html>\n"
         )
@@ -138,9 +139,9 @@ class Stepper:
             {"right": run.right, "frames": [packed(frame) for frame in run.frames]}
             for run in self.runs
         ]
-        facts = [packed(each) for each in self.facts]
+        known = [packed(each) for each in self.facts]
         prefix = svg.partition(' id="')[2].partition("-")[0]
-        return {"prefix": prefix, "runs": runs, "facts": facts, "texts": list(texts)}
+        return {"prefix": prefix, "runs": runs, "facts": known, "texts": list(texts)}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, and return its path; ValueError unless it ends with .html."""
@@ -182,7 +183,7 @@ def controls(runs: list[Run]) -> str:
     button = '<button type="button" data-do="{0}" aria-label="{1}" title="{1}">{2}</button>'.format
     made = {what: button(what, said, icon("", d, "")) for what, (said, d) in ICONS.items()}
     play = icon("go", GO, f'<path class="pause" d="{PAUSE}"/>')
-    made["play"] = button("play", "Play", play).replace("<button", '<button aria-pressed="false"')
+    made["play"] = button("play", "Play", play)
     buttons = "".join(made[what] for what in ("first", "previous", "play", "next", "last"))
     choices = (
         ""
@@ -200,9 +201,10 @@ def controls(runs: list[Run]) -> str:
         '<span class="place"></span>'
         '<button type="button" data-do="mistake" hidden>First mistake</button>'
         f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
-        '<div class="top"><div class="step"><div class="said" aria-live="polite">'
+        '<div class="top"><div class="step"><div class="said">'
         '<span class="kind"></span><span class="title"></span></div>\n'
-        '<div class="formula"></div><div class="note" aria-live="polite"></div></div>\n'
+        '<div class="formula"></div><div class="note"></div>'
+        '<div class="live" aria-live="polite"></div></div>\n'
         '<section class="facts" aria-label="A value"><select aria-label="Value">'
         '<option value="">a value …</option></select><div class="about">Click a value in the '
         "graph for its rule, its steps, and where its gradient comes from.</div></section></div>"

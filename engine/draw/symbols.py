@@ -128,7 +128,7 @@ def negative(x: Any) -> Symbol:
 
 
 def power(x: Any, y: Any) -> Symbol:
-    return lift(x) if lift(y) == ONE else made("^", x, y)
+    return lift(x) if lift(y) == ONE or lift(x) == ONE else made("^", x, y)
 
 
 def e_to(x: Any) -> Symbol:
@@ -140,13 +140,15 @@ def where(condition: Any, x: Any, y: Any) -> Symbol:
 
 
 def softmax(xs: Sequence[Any]) -> list[Symbol]:
-    return [made("softmax", x) for x in xs]
+    """The shares of all: which one it is stands in the index."""
+    return [made(f"softmax{str(i).translate(LOWERED)}", *xs) for i in range(1, len(xs) + 1)]
 
 
 def total(xs: Sequence[Any]) -> Any:
     return reduce(add, xs, ZERO)
 
 
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 ZERO, ONE, MINUS_ONE = lift(0.0), lift(1.0), lift(-1.0)
 SIDES = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
 MATHEMATICS: dict[str, Any] = {
@@ -167,7 +169,8 @@ MATHEMATICS: dict[str, Any] = {
     "exp_product": lambda x, y: e_to(times(x, y)), "bounded": lift, "not_low": lift,
     "hypot_slope": lambda out, x: made("/", x, out),
     "power_x": lambda out, x, y: times(y, power(x, plus(y, -1.0))),
-    "add_up": total, "softmax": softmax, "share_of_first": lambda x, others: made("softmax", x),
+    "add_up": total, "softmax": softmax,
+    "share_of_first": lambda x, others: softmax([x, *others])[0],
     "logsumexp": lambda xs: made("ln", total([e_to(x) for x in xs])),
     "cross_entropy": lambda x, others: made("ln", 1.0 + total([e_to(o - x) for o in others])),
 }  # fmt: skip

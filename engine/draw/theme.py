@@ -23,7 +23,7 @@ SHAPES = {
 THEMES: dict[str, dict[str, Any]] = {
     "light": {
         "paper": "#ffffff", "ink": "#1f2328", "pale": "#6b7280",
-        "frame": "#c3c8cf", "tint": "#f6f7f9",
+        "frame": "#c3c8cf", "tint": "#f6f7f9", "mark": "#c2410c",
         "heat": ("#ffffff", "#e69f00"),
         "leaf": ("#e3f1fa", "#0072b2"), "parameter": ("#fdf0d5", "#b06f00"),
         "constant": ("#f3f4f6", "#6b7280"), "inner": ("#ffffff", "#4b5563"),
@@ -31,7 +31,7 @@ THEMES: dict[str, dict[str, Any]] = {
     },
     "dark": {
         "paper": "#16191d", "ink": "#e8eaed", "pale": "#a0a7b1",
-        "frame": "#4a515b", "tint": "#1f242a",
+        "frame": "#4a515b", "tint": "#1f242a", "mark": "#fb923c",
         "heat": ("#16191d", "#8f5a00"),
         "leaf": ("#12324a", "#56b4e9"), "parameter": ("#45330c", "#e69f00"),
         "constant": ("#24282e", "#8b93a0"), "inner": ("#1b1f24", "#a0a7b1"),

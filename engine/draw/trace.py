@@ -1,7 +1,7 @@
 """Backpropagation as lists of frames: what each step computes, shows and points at.
 
 First the forward pass, a frame for each operation; then the backward pass, a frame for each
-contribution: d root / d x += d root / d out * d out / d x, with names and with numbers. Beside that
+contribution: d root / d x += d root / d out * ∂ out / ∂ x, with names and with numbers. Beside that
 the backward passes that are wrong, up to where they go wrong and on to the end.
 """
 
@@ -15,11 +15,15 @@ from engine.draw.frames import (
     Frame,
     chain,
     equation,
+    grad,
+    gradient,
     letter,
+    numbered,
     product,
     running,
     shown,
     slope,
+    slots,
 )
 from engine.draw.symbols import lift, name
 from engine.draw.theme import number
@@ -73,7 +77,7 @@ def trace(root: Value, spec: str = ".4g") -> Trace:
     if not isinstance(root, Value):
         raise TypeError(f"a graph of Values is stepped through, got {root!r}")
     order = topological(root)
-    names = named(order)
+    names = named(order, spec)
     found = mistakes(root)
     end = Frame("end", "Every gradient has arrived")
     passes = [*forward(order, names, spec), *backward(order, names, spec), end]
@@ -85,17 +89,25 @@ def trace(root: Value, spec: str = ".4g") -> Trace:
     return Trace(runs, dict(zip(order, names, strict=True)), grads)
 
 
-def named(order: Sequence[Any]) -> list[str]:
-    """A name for every node: its label, if no other has it; a constant's number; else v3, ..."""
+def named(order: Sequence[Any], spec: str) -> list[str]:
+    """A name for every node, which no other has but constants: its label, x⁽¹⁾ and x⁽²⁾ where two
+    have the same, a constant's number; else v3 and so on, by its place."""
     labels = Counter(node.label for node in order)
+    nth: Counter[str] = Counter()
+    taken = set(labels)
     found = []
     for i, node in enumerate(order):
-        if node.label and labels[node.label] == 1:
-            found.append(node.label)
-        elif node.label:
-            found.append(f"{node.label}·{i}")
-        else:
-            found.append(number(node.data, ".4g") if node.constant else f"v{i}")
+        called = node.label
+        if not called and node.constant:
+            found.append(number(node.data, spec))
+            continue
+        if not called or labels[called] > 1:
+            nth[called] += 1
+            called = str(numbered(name(called), nth[called])) if called else f"v{i}"
+            while called in taken:
+                called += "′"
+        taken.add(called)
+        found.append(called)
     return found
 
 
@@ -135,19 +147,20 @@ def backward(
     place = {node: i for i, node in enumerate(order)}
     uses = Counter(each for node in order for each in node.inputs)
     arrived: Counter[Any] = Counter()
-    rules: dict[Any, list[symbols.Symbol]] = {}
+    rules: dict[Any, tuple[list[symbols.Symbol], list[symbols.Symbol]]] = {}
     root, last = name(names[-1]), f"v{len(order) - 1}"
-    sign = "+=" if how.adds else "="
-    one, seed = equation(slope(root, root), lift(1.0)), {last: number(1.0, spec)}
+    sign, written = "+=" if how.adds else "=", gradient if how is RIGHT else grad
+    one, seed = equation(written(root, root), lift(1.0)), {last: number(1.0, spec)}
     yield Frame("seed", f"The gradient starts at {names[-1]}", [one], grad=seed, hot=[last])
     for node, k, to, local, upstream, sent, before, after in contributions(order, how):
         i, at = place[node], place[to]
-        out, under = name(names[i]), slope(root, name(names[at]))
+        out, under = name(names[i]), written(root, name(names[at]))
         if node not in rules:
             letters = [letter(each, names[place[each]], spec) for each in node.inputs]
-            rules[node] = symbols.partials(node.op, out, letters)
+            rules[node] = symbols.partials(node.op, out, letters), slots(letters)
+        formulas, inputs = rules[node]
         lines = [
-            chain(root, out, name(names[at]), rules[node][k], sign),
+            chain(under, written(root, out), slope(out, inputs[k]), formulas[k], sign),
             product(under, upstream, local, sent, sign, spec),
         ]
         title = f"From {names[i]} to {names[at]}"
@@ -193,8 +206,10 @@ def wrong(
             first = " It is the first to go wrong." if x is mistake.first else ""
             notes.append(f"{called[x]} {does} {found}, where {right} is right.{first}")
         yield frame._replace(note=" ".join(notes), wrong=[place[x] for x in bad])
-    count, all_of_them = len(mistake.wrong), len(mistake.right)
+    count, all_of_them, why = len(mistake.wrong), len(mistake.right), how.why
     title = f"{count} of {all_of_them} gradients came out wrong"
     if not count:
         title = "Every gradient came out right, this time"
-    yield Frame("end", title, note=how.why)
+        if max(Counter(x for node in order for x in node.inputs).values(), default=0) < 2:
+            why = "No value here is used twice: nothing can come late, or be written over."
+    yield Frame("end", title, note=why)

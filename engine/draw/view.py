@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
@@ -66,7 +67,11 @@ def view(
     default none is, unless there are more than `limit` nodes: then neurons are, then layers, then
     what belongs to no module. ValueError where all that leaves more than `limit`.
     """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"limit is a number of nodes, 1 or more, got {limit!r}")
     order = topological(root)
+    if model is None and collapse not in (None, False):
+        raise ValueError("there are no modules to collapse without a model; pass it too")
     modules = Modules(order, model)
     places = whereabouts(order, modules)
     choices = levels(modules) if collapse is None else [chosen(collapse, modules)]
@@ -99,10 +104,13 @@ def chosen(collapse: bool | Iterable[str], modules: Modules) -> set[str]:
     known = {*modules.named, INPUTS, REST}
     if isinstance(collapse, bool):
         return known if collapse and modules.named else set()
-    paths = {collapse} if isinstance(collapse, str) else set(collapse)
-    for path in sorted(paths - known):
-        raise ValueError(f"no module {path!r} to collapse; there are {', '.join(sorted(known))}")
-    return paths
+    several = isinstance(collapse, Iterable) and not isinstance(collapse, str)
+    paths: list[Any] = [*collapse] if several else [collapse]
+    for path in paths:
+        if path not in known:
+            near = get_close_matches(str(path), known, n=10, cutoff=0.3) or sorted(known)[:10]
+            raise ValueError(f"no module {path!r} to collapse; there are {', '.join(near)}, ...")
+    return set(paths)
 
 
 def placed(

@@ -92,6 +92,8 @@ class Text:
     # What is written otherwise elsewhere.
 
     def number(self, x: float) -> str:
+        if -x in NAMED:
+            return "−" + NAMED[-x]
         return NAMED.get(x) or f"{x:{self.spec}}".replace("-", "−").replace("inf", "∞")
 
     def name(self, x: str) -> str:
@@ -122,9 +124,15 @@ class Text:
         return f"{write(x, 1)} if {write(condition, 1)} else {write(y)}"
 
     def call(self, function: str, args: list[str]) -> str:
-        return f"{function}({', '.join(args)})"
+        return f"{function}({', '.join(self.listed(args))})"
+
+    def listed(self, args: list[str]) -> list[str]:
+        dots = self.name("⋯")
+        return args if len(args) <= MOST else [*args[: MOST // 2], dots, args[-1]]
 
 
+DIGITS = "₀₁₂₃₄₅₆₇₈₉"
+LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
 SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
 KNOWN = [
@@ -137,6 +145,8 @@ class Latex(Text):
     """LaTeX; names of several letters are set upright, digits at their end as an index."""
 
     def number(self, x: float) -> str:
+        if -x in NAMED:
+            return "-" + self.number(-x)
         if x in NAMED:
             return NAMED[x].replace("√π", r"\sqrt{\pi}").replace("ln", r"\ln")
         found = f"{x:{self.spec}}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
@@ -170,10 +180,11 @@ class Latex(Text):
         return rf"\begin{{cases}} {rows} \end{{cases}}"
 
     def call(self, function: str, args: list[str]) -> str:
-        base = function.rstrip("₂₁₀")
-        index = {"₂": "_2", "₁₀": "_{10}"}.get(function[len(base) :], "")
+        base = function.rstrip(DIGITS)
+        digits = function[len(base) :].translate(str.maketrans(DIGITS, "0123456789"))
+        index = f"_{{{digits}}}" if digits else ""
         head = GREEK.get(base, rf"\{base}" if base in KNOWN else rf"\operatorname{{{base}}}")
-        return rf"{head}{index}\left({', '.join(args)}\right)"
+        return rf"{head}{index}\left({', '.join(self.listed(args))}\right)"
 
 
 class MathML(Text):
@@ -183,6 +194,10 @@ class MathML(Text):
         return f"<mn>{super().number(x)}</mn>"
 
     def name(self, x: str) -> str:
+        found = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
+        if found:  # the n-th of that name
+            base, nth = self.name(found[1]), found[2].translate(LEVEL)
+            return f"<msup>{base}<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow></msup>{found[3]}"
         letters, digits = indexed(x)
         shown = f"<mi>{html.escape(letters)}</mi>"
         return f"<msub>{shown}<mn>{digits}</mn></msub>" if digits else shown
@@ -213,12 +228,12 @@ class MathML(Text):
 
     def cases(self, x: Symbol, condition: Symbol, y: Symbol) -> str:
         row = "<mtr><mtd>{}</mtd><mtd>{}</mtd></mtr>".format
-        rows = row(self.write(x), "<mtext>if </mtext>" + self.write(condition))
+        rows = row(self.write(x), "<mtext>if\u00a0</mtext>" + self.write(condition))
         rows += row(self.write(y), "<mtext>otherwise</mtext>")
         return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>"
 
     def call(self, function: str, args: list[str]) -> str:
-        inside = "<mo>,</mo>".join(args)
+        inside = "<mo>,</mo>".join(self.listed(args))
         return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{self.bracketed(inside)}"
 
 
