@@ -47,7 +47,7 @@ STEPS = """async () => {
     port1.onmessage = () => done(painted.push(performance.now() - clicked));
     port2.postMessage(null);
   });
-  while (!next.disabled) await new Promise(step);
+  while (next.ariaDisabled !== "true") await new Promise(step);
   return [Number(document.querySelector(".stepper").dataset.step), laid, painted];
 }"""
 

@@ -173,5 +173,9 @@ function mount(root, page) {
     stop,
   });
   change(0);
+  for (const n of [1, frames().length - 2, 0]) { // fonts and styles are loaded now, not at the first step
+    show(n);
+    root.getBoundingClientRect();
+  }
   if (window === window.parent) root.focus({ preventScroll: true }); // the arrow keys work at once
 }
