@@ -53,9 +53,15 @@ sinh = ieee(math.sinh, np.sinh)
 cosh = ieee(math.cosh, np.cosh)
 acosh = ieee(math.acosh, np.arccosh)
 atanh = ieee(math.atanh, np.arctanh)
-hypot = ieee(math.hypot, np.hypot)
 power = ieee(math.pow, np.power)
 divide = ieee(operator.truediv, np.divide)
+
+
+def hypot(x: float, y: float) -> float:
+    """The C library's, which compiled code calls too: Python's may differ in the last bit."""
+    with np.errstate(all="ignore"):
+        return float(np.hypot(x, y))
+
 
 # These never raise.
 cbrt, atan, atan2, tanh, asinh = math.cbrt, math.atan, math.atan2, math.tanh, math.asinh

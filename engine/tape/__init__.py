@@ -1,0 +1,8 @@
+"""A scalar graph recorded once, and replayed at the speed of compiled code.
+
+Needs numba (the extra `jit`), which is imported when a tape is made.
+"""
+
+from engine.tape.tape import Tape
+
+__all__ = ["Tape"]
