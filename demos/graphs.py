@@ -49,7 +49,7 @@ def network() -> tuple[Value, MLP]:
 
 
 def training() -> tuple[Value, MLP]:
-    """The mean squared error of 337 parameters over 20 samples: 1,600 values."""
+    """The mean squared error of 337 parameters over 20 samples: 1,740 values."""
     model = MLP(2, [16, 16, 1], "tanh", rng=0)
     X, y = data.moons(20, rng=0)
     loss = total([(model(x) - target).square() for x, target in zip(X, y, strict=True)]) / len(y)

@@ -54,7 +54,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     Contributions are compared by magnitude; where infinite slopes meet zeros, a path may be missed.
     Gradients are not looked at, nor changed: they may be of other roots. TypeError unless both are
     Values: between arrays a local derivative is a matrix; ValueError where no path leads from one
-    to the other, and unless k is a whole number above 0.
+    to the other, for a constant, and unless k is a whole number above 0.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))

@@ -50,7 +50,7 @@ def record_origins() -> Iterator[None]:
     """Within it, every node remembers which line of the user's code made it: its `.origin`.
 
     Lines of `engine` and `nn` are passed over: a network's nodes were made where it was called.
-    It holds for all threads. To make a node takes about four times as long.
+    It holds for all threads. To make a node takes several times as long.
 
     >>> from engine import Value
     >>> with record_origins():
