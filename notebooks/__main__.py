@@ -8,6 +8,7 @@ that running them again changes no file where nothing else has changed.
 import os
 import sys
 import tempfile
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat.reader import NotJSONError
 
 PATHS = sorted(Path(__file__).parent.glob("*.ipynb"))
 METADATA = {
@@ -29,11 +31,14 @@ SETTINGS = {  # one thread: sums are added up in the same order on any number of
 
 def main() -> None:
     for path in PATHS:
-        notebook = nbformat.read(path, as_version=4)
         try:
-            executed(notebook)
+            notebook = executed(nbformat.read(path, as_version=4))
         except CellExecutionError as error:
             sys.exit(f"{path.name} was left as it is:\n{error}")
+        except NotJSONError:
+            sys.exit(f"{path.name} is no notebook, or only a part of one; git has it whole")
+        except (KeyboardInterrupt, CancelledError):
+            sys.exit(f"stopped; {path.name} was left as it is")
         text = nbformat.writes(normalized(notebook))
         path.write_text(text.rstrip("\n") + "\n", "utf-8", newline="\n")
         print(f"ran {path.name}")
