@@ -51,7 +51,8 @@ class Ball:
     def made(self, exact: Any, spread: Any, size: Any, roundings: int) -> "Ball":
         """A result that its inputs' errors move by `spread`, rounded so often where it has `size`."""
         spread, size = np.asarray(spread, float), np.asarray(size, float)
-        radius = spread + roundings * np.where(size > 0.0, self.unit * size + self.least, 0.0)
+        some = (size > 0.0) | np.asarray(exact != 0, bool)  # a size may be too small for a float
+        radius = spread + roundings * np.where(some, self.unit * size + self.least, 0.0)
         # n roundings are a factor of up to 1 / (1 - n u); and floats round the radius, here and above.
         return Ball(exact, radius * (1.0 + 2 * roundings * self.unit + 1e-12), self.dtype)
 

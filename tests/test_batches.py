@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import exact
@@ -30,8 +30,19 @@ def mean(xs: list[Any], shares: list[float]) -> Any:
     return sum(others, first)
 
 
+# A softmax of e^-904: too small to be a float, and not zero.
+TINY = Network(
+    layers=(
+        ((0.0,) * 4,), ((0.0,) * 2,) * 3, ((0.0, 0.0, 0.0, 7.5),),
+        (*((0.0, 0.0),) * 3, (0.5, 0.0), *((0.0, 0.0),) * 2),
+    ),
+    activation="exp", loss="cross_entropy", X=((0.0,) * 3,) * 3, y=(0, 0, 0), training=None,
+)  # fmt: skip
+
+
 @FEW
 @given(networks(), st.booleans())
+@example(TINY, False)
 def test_a_batch_is_the_mean_of_its_parts(network, in_two):
     """Loss and gradients: of two parts, weighted by their sizes, or of the samples one by one."""
     m = len(network.X)
