@@ -18,7 +18,9 @@ class Node:
     visit, and it is by far the largest cost of a scalar graph (see `make bench`).
     """
 
-    __slots__ = ("_data", "_dx", "_dy", "_grad", "_origin", "_x", "_y", "label", "op")
+    __slots__ = (
+        "__weakref__", "_data", "_dx", "_dy", "_grad", "_origin", "_x", "_y", "label", "op",
+    )  # fmt: skip
     __array_ufunc__ = None  # np.float64(2) * node asks the node
 
     label: str | None

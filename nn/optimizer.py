@@ -1,34 +1,15 @@
 """What optimizers share: parameters, a learning rate, weight decay, and the step."""
 
 import copy
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from engine.threads import threads
 from nn.arguments import positive, within
 
 BLOCK = 2**18  # elements that a thread moves at a time; to hand out fewer costs more than it saves
-
-
-@cache
-def pool(process: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores())
-
-
-def threads() -> ThreadPoolExecutor:
-    """A thread for each core this process may use; a forked process has its own."""
-    return pool(os.getpid())
-
-
-def cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 class Optimizer:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.tape import Tape
 from nn import losses, optim, schedules
 from nn.arguments import function, lookup, positive, whole
 from nn.checkpoint import built
@@ -26,6 +27,7 @@ from nn.metrics import accuracy
 from nn.objective import Objective, means, number_of
 from nn.resume import Run, fingerprint, name_of
 from nn.schedules import Schedule
+from nn.taped import Taped
 
 
 class Record(NamedTuple):
@@ -73,6 +75,9 @@ def fit(
 ) -> Generator[Record, None, None]:
     """Train `model` on samples X and targets y, and yield a `Record` after every epoch.
 
+    The model is a Module, or an `engine.tape.Tape` with inputs, whose `.sync()` then gives the
+    Values that it was recorded from the numbers that were found.
+
     A generator: each epoch runs when its record is asked for, and without a loop nothing is
     trained.
 
@@ -105,6 +110,8 @@ def fit(
     ValueError for arguments that make no sense, alone or together, and for a checkpoint of another
     training; FloatingPointError when the loss or the gradient is not finite any more.
     """
+    if isinstance(model, Tape):
+        model = Taped(model)
     if not hasattr(model, "parameters"):
         raise TypeError(f"fit trains a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     epochs = whole("epochs", epochs)

@@ -376,15 +376,9 @@ def test_steps_add_up_and_give_what_backward_gives(seed):
 # ------------------------------------------------------------------------------------------ memory
 
 
-class Watched(Array):
-    """A leaf that can be seen to be freed: it is, when all that was computed from it is."""
-
-    __slots__ = ("__weakref__",)
-
-
 def test_a_chain_of_a_hundred_thousand_nodes(collector_off):
     """Forward, backward and freed, with the recursion limit as it is."""
-    x = node = Watched(np.ones(2))
+    x = node = Array(np.ones(2))
     leaf = weakref.ref(x)
     for _ in range(25_000):
         node = concatenate([1.0 - (-node)[::-1]])
@@ -403,7 +397,7 @@ def test_a_dropped_graph_is_gone_at_once(f, collector_off):
     """No reference cycles: not in the graph, not by passing through it, not after an error."""
 
     def used():
-        x = Watched(np.ones((3, 3)))
+        x = Array(np.ones((3, 3)))
         root = (concatenate([x, x.T @ x.softmax()])[[0, 1, 1]] * x.max(axis=0)).logsumexp().sum()
         f(root)
         with pytest.raises(ValueError, match="does not take"):

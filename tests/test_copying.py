@@ -184,7 +184,7 @@ class Loose(Value):
 
 
 class Odd(Value):
-    __slots__ = ("__hidden", "__weakref__", "unset")
+    __slots__ = ("__hidden", "unset")
 
     def __init__(self, data):
         super().__init__(data)

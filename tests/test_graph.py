@@ -233,15 +233,9 @@ def test_an_abandoned_walk_leaves_no_trace_but_in_leaves(backward):
 # ----------------------------------------------------------------------------------------- memory
 
 
-class Watched(Value):
-    """A leaf that can be seen to be freed: it is, when all that was computed from it is."""
-
-    __slots__ = ("__weakref__",)
-
-
 def test_a_chain_of_a_million_nodes(collector_off):
     """Forward, backward and freed, with the recursion limit as it is."""
-    x, one = Watched(1.0), Value(1.0)
+    x, one = Value(1.0), Value(1.0)
     leaf, node = weakref.ref(x), x
     for _ in range(250_000):  # unary and binary nodes, on either side, and ones over sequences
         node = -node
@@ -259,7 +253,7 @@ def test_a_dropped_graph_is_gone_at_once(program):
     """No reference cycles: not in the graph, not by passing through it, not after an error."""
 
     def used():
-        x, *_ = results = program.on_values(Watched)
+        x, *_ = results = program.on_values(Value)
         results[-1].backward()
         next(walk(results[-1]))
         walked(results[-1])

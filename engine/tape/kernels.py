@@ -2,14 +2,36 @@
 
 It knows no row of the table: what a row does with numbers has been written down in these
 instructions (see `engine.tape.rows`). Functions are the C library's, which Python's own call too,
-so that a replay gives the same bits. Importing this module imports numba.
+so that a replay gives the same bits. In single precision every instruction computes in double and
+rounds, which for + - * / is what single precision does by itself.
+
+Truth is 1.0 or 0.0. Importing this module imports numba.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import float64, types
 
+from engine.tape.caching import kernel, renamed
+
+INSTRUCTIONS = (
+    "=", "+", "-", "*", "divide", "neg", "abs", "<", "<=", ">", ">=", "==", "!=", "&", "|", "where",
+    "exp", "log", "sqrt", "tanh", "cosh", "sinh", "sin", "cos", "tan", "expm1", "log1p", "exp2",
+    "log2", "log10", "cbrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc",
+    "power", "hypot", "atan2", "multiply add", "multiply from 0", "multiply add on",
+    "spread", "scale", "scale add", "sum", "sum product",
+)  # fmt: skip
+CODES = {name: code for code, name in enumerate(INSTRUCTIONS)}
+(
+    COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, ABS, LESS, AT_MOST, MORE, AT_LEAST, EQUAL,
+    UNEQUAL, AND, OR, WHERE, EXP, LOG, SQRT, TANH, COSH, SINH, SIN, COS, TAN, EXPM1, LOG1P, EXP2,
+    LOG2, LOG10, CBRT, ASIN, ACOS, ATAN, ASINH, ACOSH, ATANH, ERF, ERFC, POWER, HYPOT, ATAN2,
+    MULTIPLY_ADD, MULTIPLY_FROM_0, MULTIPLY_ADD_ON, SPREAD, SCALE, SCALE_ADD, SUM, SUM_PRODUCT,
+) = range(len(INSTRUCTIONS))  # fmt: skip
+
+ANY_ORDER = False  # whether sums over samples may be added up in the order that is fastest
+QUICK = {"contract", "reassoc", "nsz"}  # what `fast` lets the compiler do
 F1 = types.float64(types.float64)
 F2 = types.float64(types.float64, types.float64)
 
@@ -28,141 +50,235 @@ sqrt, tan, tanh = library("sqrt"), library("tan"), library("tanh")
 atan2, power, hypot = library("atan2", F2), library("pow", F2), library("hypot", F2)
 
 
-@njit(cache=True, nogil=True)
-def levels(do: Any, result: Any, a: Any, b: Any, c: Any, slots: int, places: int) -> Any:
-    """How many instructions each has to wait for, one after the other.
+@kernel()
+def run(do: Any, ends: Any, begins: Any, a: Any, b: Any, c: Any, data: Any) -> None:
+    """Every instruction, one run of the same kind after the other.
 
-    Instructions that add to one gradient keep their order, which is what keeps the bits.
+    A run's results stand side by side: instruction i has its own at `begins` + i. What a run of
+    `multiply add on` adds to stands side by side too.
     """
-    data, grad = np.zeros(slots, np.int32), np.zeros(places, np.int32)
-    found = np.empty(do.size, np.int32)
-    for i in range(do.size):
-        if do[i] < 2:
-            level = max(grad[result[i]], grad[a[i]], data[b[i]])
-            grad[result[i]] = level + 1
-        else:
-            level = max(data[a[i]], data[b[i]], data[c[i]])
-            data[result[i]] = level + 1
-        found[i] = level
-    return found
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def run(
-    do: Any, ends: Any, begins: Any, result: Any, a: Any, b: Any, c: Any, data: Any, grad: Any
-) -> None:
-    """Every instruction, one run of the same kind after the other."""
     start = np.uint64(0)  # unsigned: a signed index may be counted from the end, which is checked
     for n in range(do.size):
         f, end, o = do[n], ends[n], begins[n]
-        if f == 0:
+        if f == MULTIPLY_ADD_ON:
+            on = np.uint64(c[start]) - start
             for i in range(start, end):
-                grad[result[i]] += grad[a[i]]
-        elif f == 1:
+                data[o + i] = data[on + i] + data[a[i]] * data[b[i]]
+        elif f == MULTIPLY_ADD:
             for i in range(start, end):
-                grad[result[i]] += grad[a[i]] * data[b[i]]
-        elif f == 2:
+                data[o + i] = data[c[i]] + data[a[i]] * data[b[i]]
+        elif f == MULTIPLY_FROM_0:
             for i in range(start, end):
-                data[o + i] = data[a[i]]
-        elif f == 3:
+                data[o + i] = 0.0 + data[a[i]] * data[b[i]]
+        elif f == ADD:
             for i in range(start, end):
                 data[o + i] = data[a[i]] + data[b[i]]
-        elif f == 4:
+        elif f == SUBTRACT:
             for i in range(start, end):
                 data[o + i] = data[a[i]] - data[b[i]]
-        elif f == 5:
+        elif f == MULTIPLY:
             for i in range(start, end):
                 data[o + i] = data[a[i]] * data[b[i]]
-        elif f == 6:
+        elif f == AT_MOST:
             for i in range(start, end):
-                data[o + i] = data[a[i]] / data[b[i]]
-        elif f == 7:
-            for i in range(start, end):
-                data[o + i] = -data[a[i]]
-        elif f == 8:
-            for i in range(start, end):
-                data[o + i] = abs(data[a[i]])
-        elif f < 15:
-            for i in range(start, end):
-                data[o + i] = 1.0 if holds(f, data[a[i]], data[b[i]]) else 0.0
-        elif f == 15:
+                data[o + i] = 1.0 if data[a[i]] <= data[b[i]] else 0.0
+        elif f == WHERE:
             for i in range(start, end):
                 data[o + i] = data[b[i]] if data[a[i]] != 0.0 else data[c[i]]
-        elif f < 39:
-            for i in range(start, end):
-                data[o + i] = unary(f, data[a[i]])
-        elif f == 39:
-            for i in range(start, end):
-                data[o + i] = power(data[a[i]], data[b[i]])
-        elif f == 40:
-            for i in range(start, end):
-                data[o + i] = hypot(data[a[i]], data[b[i]])
         else:
             for i in range(start, end):
-                data[o + i] = atan2(data[a[i]], data[b[i]])
+                data[o + i] = one(f, float64(data[a[i]]), float64(data[b[i]]))
         start = end
 
 
-@njit(cache=True, nogil=True)
-def holds(f: Any, x: Any, y: Any) -> Any:
-    if f == 9:
+@kernel()
+def run_lanes(
+    do: Any, ends: Any, begins: Any, a: Any, b: Any, c: Any,
+    shared: Any, blocks: Any, samples: int, sums: Any, first: int, step: int,
+) -> None:  # fmt: skip
+    """The same with a lane for each sample, over the blocks `first`, `first` + `step`, ...
+
+    `blocks` has a row of lanes for each slot. Operands are rows, but for `spread`, which fills one
+    with a shared number, and the first factor of `scale` and `scale add`, which is one. `sum` and
+    `sum product` add up the lanes that hold samples, and add what they find to `sums`.
+    """
+    lanes = blocks.shape[2]
+    row = np.zeros(lanes, blocks.dtype)
+    zero = row[0]
+    for block in range(first, blocks.shape[0], step):
+        data = blocks[block]
+        held = min(lanes, samples - block * lanes)
+        start = np.uint64(0)
+        for n in range(do.size):
+            f, end, o = do[n], ends[n], begins[n]
+            if f == SCALE_ADD:
+                for i in range(start, end):
+                    out, w, x, y = data[o + i], shared[a[i]], data[b[i]], data[c[i]]
+                    for k in range(lanes):
+                        out[k] = y[k] + w * x[k]
+            elif f == SUM_PRODUCT:
+                for i in range(start, end):
+                    x, y = data[a[i]], data[b[i]]
+                    if ANY_ORDER and held == lanes:
+                        total = zero
+                        for k in range(lanes):
+                            total += x[k] * y[k]
+                        sums[o + i] += total
+                        continue
+                    for k in range(lanes):
+                        row[k] = x[k] * y[k]
+                    sums[o + i] += folded(row, held)
+            elif f == MULTIPLY_ADD:
+                for i in range(start, end):
+                    out, x, y, z = data[o + i], data[a[i]], data[b[i]], data[c[i]]
+                    for k in range(lanes):
+                        out[k] = z[k] + x[k] * y[k]
+            elif f == MULTIPLY_FROM_0:
+                for i in range(start, end):
+                    out, x, y = data[o + i], data[a[i]], data[b[i]]
+                    for k in range(lanes):
+                        out[k] = 0.0 + x[k] * y[k]
+            elif f == ADD:
+                for i in range(start, end):
+                    out, x, y = data[o + i], data[a[i]], data[b[i]]
+                    for k in range(lanes):
+                        out[k] = x[k] + y[k]
+            elif f == MULTIPLY:
+                for i in range(start, end):
+                    out, x, y = data[o + i], data[a[i]], data[b[i]]
+                    for k in range(lanes):
+                        out[k] = x[k] * y[k]
+            elif f == SCALE:
+                for i in range(start, end):
+                    out, w, x = data[o + i], shared[a[i]], data[b[i]]
+                    for k in range(lanes):
+                        out[k] = w * x[k]
+            elif f == SPREAD:
+                for i in range(start, end):
+                    data[o + i, :] = shared[a[i]]
+            elif f == SUM:
+                for i in range(start, end):
+                    row[:] = data[a[i]]
+                    sums[o + i] += folded(row, held)
+            elif f == WHERE:
+                for i in range(start, end):
+                    out, x, y, z = data[o + i], data[a[i]], data[b[i]], data[c[i]]
+                    for k in range(lanes):
+                        out[k] = y[k] if x[k] != 0.0 else z[k]
+            else:
+                for i in range(start, end):
+                    out, x, y = data[o + i], data[a[i]], data[b[i]]
+                    for k in range(lanes):
+                        out[k] = one(f, float64(x[k]), float64(y[k]))
+            start = end
+
+
+@kernel()
+def folded(row: Any, held: int) -> Any:
+    """The sum of a row's first numbers, by halves: the upper half is added to the lower."""
+    for k in range(held, row.size):
+        row[k] = 0.0
+    half = row.size // 2
+    while half >= 8:  # a block has 8 lanes at least
+        for k in range(half):
+            row[k] += row[k + half]
+        half //= 2
+    return ((row[0] + row[4]) + (row[2] + row[6])) + ((row[1] + row[5]) + (row[3] + row[7]))
+
+
+@kernel()
+def one(f: Any, x: Any, y: Any) -> Any:
+    """What an instruction makes of its operands, in double precision."""
+    if f == COPY:
+        return x
+    if f == SUBTRACT:
+        return x - y
+    if f == DIVIDE:
+        return x / y
+    if f == NEGATE:
+        return -x
+    if f == ABS:
+        return abs(x)
+    if f < AND:
+        return 1.0 if compared(f, x, y) else 0.0
+    if f == AND:
+        return 1.0 if x != 0.0 and y != 0.0 else 0.0
+    if f == OR:
+        return 1.0 if x != 0.0 or y != 0.0 else 0.0
+    if f == POWER:
+        return power(x, y)
+    if f == HYPOT:
+        return hypot(x, y)
+    if f == ATAN2:
+        return atan2(x, y)
+    return function(f, x)
+
+
+@kernel()
+def compared(f: Any, x: Any, y: Any) -> Any:
+    if f == LESS:
         return x < y
-    if f == 10:
+    if f == AT_MOST:
         return x <= y
-    if f == 11:
+    if f == MORE:
         return x > y
-    if f == 12:
+    if f == AT_LEAST:
         return x >= y
-    if f == 13:
-        return x != 0.0 and y != 0.0
-    return x != 0.0 or y != 0.0
+    if f == EQUAL:
+        return x == y
+    return x != y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def unary(f: Any, x: Any) -> Any:
+@kernel()
+def function(f: Any, x: Any) -> Any:
     """A function of one number."""
-    if f == 16:
+    if f == EXP:
         return exp(x)
-    if f == 17:
+    if f == LOG:
         return log(x)
-    if f == 18:
+    if f == SQRT:
         return sqrt(x)
-    if f == 19:
+    if f == TANH:
         return tanh(x)
-    if f == 20:
+    if f == COSH:
         return cosh(x)
-    if f == 21:
+    if f == SINH:
         return sinh(x)
-    if f == 22:
+    if f == SIN:
         return sin(x)
-    if f == 23:
+    if f == COS:
         return cos(x)
-    if f == 24:
+    if f == TAN:
         return tan(x)
-    if f == 25:
+    if f == EXPM1:
         return expm1(x)
-    if f == 26:
+    if f == LOG1P:
         return log1p(x)
-    if f == 27:
+    if f == EXP2:
         return exp2(x)
-    if f == 28:
+    if f == LOG2:
         return log2(x)
-    if f == 29:
+    if f == LOG10:
         return log10(x)
-    if f == 30:
+    if f == CBRT:
         return cbrt(x)
-    if f == 31:
+    if f == ASIN:
         return asin(x)
-    if f == 32:
+    if f == ACOS:
         return acos(x)
-    if f == 33:
+    if f == ATAN:
         return atan(x)
-    if f == 34:
+    if f == ASINH:
         return asinh(x)
-    if f == 35:
+    if f == ACOSH:
         return acosh(x)
-    if f == 36:
+    if f == ATANH:
         return atanh(x)
-    if f == 37:
+    if f == ERF:
         return erf(x)
     return erfc(x)
+
+
+# The same code, in which a product and a sum may be one instruction, with one rounding.
+run_fast = renamed(run, "run_fast", fastmath=QUICK)
+run_lanes_fast = renamed(run_lanes, "run_lanes_fast", fastmath=QUICK, ANY_ORDER=True)

@@ -11,18 +11,6 @@ from engine import floats
 from engine.ops import Op, flat
 from engine.readers import over
 
-# All that a tape can do, by the numbers that `engine.tape.kernels` knows them by. The first two add
-# to a gradient another one, or another one times a local derivative; the others compute data, in
-# which truth is 1.0 or 0.0.
-PASS_ON, SEND = "pass on", "send"
-INSTRUCTIONS = (
-    PASS_ON, SEND, "=", "+", "-", "*", "divide", "neg", "abs", "<", "<=", ">", ">=", "&", "|",
-    "where", "exp", "log", "sqrt", "tanh", "cosh", "sinh", "sin", "cos", "tan", "expm1", "log1p",
-    "exp2", "log2", "log10", "cbrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf",
-    "erfc", "power", "hypot", "atan2",
-)  # fmt: skip
-CODES = {name: code for code, name in enumerate(INSTRUCTIONS)}
-
 
 class Instruction(NamedTuple):
     """result = do(a, b, c), of slots: numbers of an instruction's operands, -1 for none."""

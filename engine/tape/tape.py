@@ -1,96 +1,271 @@
-"""`Tape`: the graph under a Value, recorded once and replayed by compiled code."""
+"""`Tape`: a graph of Values, recorded once and replayed by compiled code."""
 
+import weakref
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from engine.array import Array
+from engine.array_ops import ArrayOp
+from engine.functions import total
 from engine.graph import topological
-from engine.tape.program import program
-from engine.tape.schedule import scheduled
-from engine.value import Value
+from engine.tape.branches import BranchChanged
+from engine.tape.recording import recorded
+from engine.tape.replay import recompute, send
+from engine.value import ASSIGNED, Value
 
 
 class Tape:
-    """The graph under `root`, to be computed and differentiated again and again.
+    """A graph of Values as compiled code: computed and differentiated again and again.
 
-    The tape has numbers of its own: `parameters` is one Array of all leaves that ask for gradients,
-    in topological order, whose `.data` an optimizer may move. `forward()` computes everything anew
-    from it, `backward()` fills its `.grad`. `sync()` brings all numbers and gradients to the
-    graph's own Values, `load()` takes the leaves' numbers from there. Both passes give the same
-    bits as the graph would.
+    root        a Value, a list of them, or a function that makes one or the other; it is called
+                once, with `inputs` if there are any, and what Python decides by looking at a
+                Value's number meanwhile is watched from then on
+    parameters  the leaves to train, all that ask for gradients if they are not named
+    inputs      leaves that are not trained: every sample of a batch has its own numbers for them
+    dtype       float64, or float32: every elementary operation then rounds to single precision
+    fast        multiply and add with one rounding, which is faster and changes last bits
+    threads     at most so many for a batch; as many as there are cores if it is None
+    input_gradients  whether backward() also finds d output / d input for every sample
 
-    What was a constant stays what it was when the tape was recorded, and so does every choice that
-    Python made by looking at a number.
+    The tape has numbers of its own. `flat` is one Array of all parameters, whose `.data` an
+    optimizer may move; `forward()` computes everything from it, `backward()` fills its `.grad`, and
+    `sync()` brings it all to the graph's own Values. Both passes give the same bits as the graph
+    would (but for `fast` and float32), and do not depend on the number of threads.
 
-    TypeError unless `root` is a Value; ImportError that names the extra where numba is missing.
+    All other leaves are constants. Where one of them, or a parameter's own Value, was assigned
+    another number since, `forward()` says so; `load()` takes it. A graph that was made before its
+    tape may come of decisions that nobody watched: give the function, or make it within
+    `record_branches()`.
+
+    TypeError for what is no graph of Values; ImportError that names the extra where numba is
+    missing.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> tape = Tape(x * y + x)
-    >>> tape.parameters.data = [4.0, 5.0]
-    >>> tape.forward(), tape.backward(), tape.parameters.grad
+    >>> tape.flat.data = [4.0, 5.0]
+    >>> tape.forward(), tape.backward(), tape.flat.grad
     (24.0, None, array([6., 4.]))
+
+    With inputs it is recorded for one sample, and runs for a batch:
+
+    >>> w, x = Value(3.0), Value(0.0)
+    >>> tape = Tape((w * x).tanh(), inputs=[x])
+    >>> tape.forward([[0.0], [1.0], [2.0]]).shape
+    (3,)
     """
 
-    def __init__(self, root: Value):
-        if not isinstance(root, Value):
-            raise TypeError(f"a tape records a graph of Values, got {root!r}")
-        self.order = topological(root)
-        machine = kernels()
-        self.run = machine.run
-        recorded = program(self.order)
-        self.free, self.places = recorded.free, recorded.places
-        self.schedule = scheduled(recorded, machine.levels)
-        self.data, self.slots = self.schedule.data, self.schedule.slots
-        self.grad = np.zeros(len(self.order))
-        self.parameters = Array(self.data[: self.free])
+    def __init__(
+        self,
+        root: Value | Sequence[Value] | Callable[..., Any],
+        inputs: Sequence[Value] | None = None,
+        *,
+        parameters: Sequence[Value] | None = None,
+        dtype: Any = np.float64,
+        fast: bool = False,
+        threads: int | None = None,
+        input_gradients: bool = False,
+    ):
+        if np.dtype(dtype) not in (np.float64, np.float32):
+            raise TypeError(f"a tape computes in float64 or float32, got {dtype!r}")
+        found = recorded(root, inputs, parameters)
+        self.machine = compiled().Machine(found, dtype, fast, threads, input_gradients)
+        self.single, self.columns = found.single, len(found.inputs)
+        self.nodes = len(found.order) - found.aside
+        self.outputs = [weakref.ref(each) for each in found.outputs]
+        self.leaves, self.inputs, self.constants = found.parameters, found.inputs, found.constants
+        self.branches = [found.branches[i] for i in self.machine.watched]
+        self.outcomes = np.array([branch.outcome for branch in self.branches], bool)
+        self.finds_input_gradients = input_gradients
+        self.flat = Array(np.array([x._data for x in self.leaves], dtype), "flat")
+        self.input_gradients: np.ndarray | None = None
+        self.seen: Any = None  # the parameters and samples of the last forward(), and what its
+        self.seeds: np.ndarray | None = None  # outputs' gradients started with
+        self.remember()
 
-    @property
-    def value(self) -> float:
-        """The number of the root, as it was computed last."""
-        return float(self.data[self.slots[-1]])
+    def parameters(self) -> list[Array]:
+        """What an optimizer moves: `flat`, alone."""
+        return [self.flat]
 
-    def forward(self) -> float:
-        """Compute everything from `parameters`; the root's number."""
-        self.data[: self.free] = self.parameters.data
-        self.run(*self.schedule.forward, self.data, self.grad)
-        return self.value
+    def forward(self, X: Any = None) -> Any:
+        """Compute the outputs from `flat` and, with inputs, samples of shape (samples, inputs).
 
-    def backward(self) -> None:
-        """Fill the gradients of the root: those of `parameters`, and all others for `sync()`.
-
-        They are overwritten, not added to.
+        One number, or an array if there are several outputs; for samples an array of shape
+        (samples,) or (samples, outputs). ValueError for samples of another shape; `BranchChanged`
+        where Python would have built another graph; RuntimeError where a leaf was assigned another
+        number since it was recorded.
         """
-        self.grad[:] = 0.0
-        self.grad[self.places[-1]] = 1.0
-        self.run(*self.schedule.backward, self.data, self.grad)
-        self.parameters.grad = self.grad[: self.free]
+        found = self.computed(self.flat.data, self.checked(X))
+        return found if found.ndim else float(found)
+
+    def backward(self, gradient: Any = 1.0) -> None:
+        """Fill `flat.grad` with the gradient of the sum of all outputs, over all samples.
+
+        It is overwritten, not added to. `gradient` is what each output starts with: one number, or
+        an array such as forward() returns. RuntimeError before the first forward().
+        """
+        if self.seen is None:
+            raise RuntimeError("backward() goes back over what forward() computed; call it first")
+        self.flat.grad = self.pulled(gradient)
+
+    def __call__(self, X: Any = None) -> Array:
+        """The outputs as a node: `loss(tape(X), y).backward()` adds to `flat.grad`.
+
+        What is computed from it are Arrays. ValueError also for samples that ask for gradients,
+        unless the tape was made with `input_gradients`.
+        """
+        if isinstance(X, Array) and not X.constant and not self.finds_input_gradients:
+            raise ValueError(
+                "samples ask for gradients; Tape(..., input_gradients=True) finds them"
+            )
+        given = [] if X is None else [X if isinstance(X, Array) else self.checked(X)]
+        self.checked(X)
+        return Array.apply(TAPE, self.flat, *given, tape=self)
 
     def load(self) -> None:
         """Take the numbers of all leaves, constants too, from the graph's Values."""
-        for node, slot in zip(self.order, self.slots, strict=True):
-            if node.op is None:
-                self.data[slot] = node.data
-        self.parameters.data = self.data[: self.free].copy()
+        self.machine.hold([x._data for x in self.constants])
+        self.flat.data = [x._data for x in self.leaves]
+        self.seen = None
+        self.remember()
 
-    def sync(self) -> None:
-        """Give the graph's Values the numbers and gradients of the tape, leaves included.
+    def sync(self, sample: int = 0) -> None:
+        """Bring the graph's own Values to the numbers and gradients of the tape.
 
-        Gradients of leaves are overwritten. To send gradients through the graph from here would
-        multiply by derivatives of before.
+        The leaves take the tape's numbers, the inputs those of one sample of the last batch; then
+        the graph computes itself anew, local derivatives too, and after backward() gets gradients
+        from the outputs, which are overwritten, leaves included. Where the graph is gone, leaves
+        alone have numbers to take; and gradients, if there are no samples.
         """
-        data = self.data[self.slots].tolist()
-        grad = self.grad[self.places].tolist()
-        for node, x, g in zip(self.order, data, grad, strict=True):
-            node.data, node.grad = x, g
+        for x, number in zip(self.leaves, self.flat.data.tolist(), strict=True):
+            x.data = number
+        if self.columns and self.seen is not None:
+            for x, number in zip(self.inputs, self.seen[1][sample].tolist(), strict=True):
+                x.data = number
+        self.remember()
+        outputs = [each for ref in self.outputs if (each := ref()) is not None]
+        seeds = None if self.seeds is None else self.seeds[sample if self.columns else 0].tolist()
+        if len(outputs) < len(self.outputs):
+            if seeds is not None and not self.columns:
+                for x, g in zip(self.leaves, self.flat.grad.tolist(), strict=True):
+                    x.grad = g
+            return
+        order = topological(outputs[0]) if self.single else topological(total(outputs))[:-1]
+        recompute(order)
+        if seeds is not None:
+            send(order, list(zip(outputs, seeds, strict=True)))
+
+    # ------------------------------------------------------------------------------------ machinery
+
+    def computed(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
+        """The outputs for these parameters and samples."""
+        self.check_leaves()
+        found = self.machine.forward(flat, X)
+        self.seen, self.seeds = (flat, X), None
+        self.check_branches()
+        return found[..., 0] if self.single else found
+
+    def pulled(self, gradient: Any) -> np.ndarray:
+        """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
+        samples = 1 if self.seen[1] is None else len(self.seen[1])
+        given = np.asarray(gradient, self.flat.dtype)
+        shape = (samples, len(self.outputs))
+        fits = (
+            shape[:1] if self.single and self.columns else shape[1:] if not self.columns else shape
+        )
+        if given.ndim and given.shape != fits and not (self.single and not self.columns):
+            raise ValueError(f"backward takes one number or an array {fits}, got {given.shape}")
+        self.seeds = np.broadcast_to(given.reshape(shape) if given.ndim else given, shape) + 0.0
+        found = self.machine.backward(self.seeds)
+        if self.finds_input_gradients:
+            self.input_gradients = self.machine.input_gradients()
+        return found
+
+    def checked(self, X: Any) -> np.ndarray | None:
+        """Samples as an array of the tape's dtype."""
+        if not self.columns:
+            if X is not None:
+                raise ValueError(
+                    "this tape has no inputs to take samples for; Tape(..., inputs=xs)"
+                )
+            return None
+        X = X.data if isinstance(X, Array) else X
+        found = np.asarray(X, self.flat.dtype)
+        if found.ndim != 2 or found.shape[1] != self.columns or not len(found):
+            got = "none" if X is None else f"shape {found.shape}"
+            raise ValueError(
+                f"this tape takes samples of shape (samples, {self.columns}), got {got}"
+            )
+        return found
+
+    def remember(self) -> None:
+        """What the leaves' own numbers are."""
+        self.assigned = ASSIGNED[0]
+        self.known = [x._data for x in (*self.leaves, *self.constants)]
+
+    def check_leaves(self) -> None:
+        """RuntimeError where one was assigned another number."""
+        if self.assigned == ASSIGNED[0]:
+            return
+        leaves = [*self.leaves, *self.constants]
+        for x, known in zip(leaves, self.known, strict=True):
+            if x._data != known and (x._data == x._data or known == known):
+                what = "the constant" if x in self.constants else "the parameter"
+                raise RuntimeError(
+                    f"{what} {x.label or 'without a label'} was {known:g} when the tape took it, "
+                    f"and is {x._data:g} now; tape.load() takes it, and tape.sync() puts back what "
+                    "the tape has"
+                )
+        self.assigned = ASSIGNED[0]
+
+    def check_branches(self) -> None:
+        """BranchChanged where a comparison has another outcome than it had."""
+        if not self.branches:
+            return
+        wrong = self.machine.truths() != self.outcomes
+        if wrong.any():
+            sample, i = np.argwhere(wrong)[0]
+            self.seen = None
+            branch = self.branches[i]
+            where = "" if branch.origin is None else f" ({branch.origin})"
+            which = f" for sample {sample}" if self.columns else ""
+            raise BranchChanged(
+                f"{branch} was {branch.outcome} when the tape was recorded, and is "
+                f"{not branch.outcome}{which}{where}; record another tape"
+            )
+
+    def __repr__(self) -> str:
+        inputs = f", {self.columns:,} inputs" if self.columns else ""
+        return f"Tape({self.nodes:,} nodes, {len(self.leaves):,} parameters{inputs})"
 
 
-def kernels() -> Any:
-    """The machine, compiled when it is first used."""
+def compiled() -> Any:
+    """The machinery that imports numba, when it is first needed."""
     try:
-        return import_module("engine.tape.kernels")
+        import_module("engine.tape.kernels")
     except ImportError as problem:
         raise ImportError(
             "a tape is replayed by numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
+    return import_module("engine.tape.machine")
+
+
+def compute(flat: np.ndarray, X: Any = None, *, tape: Tape) -> np.ndarray:
+    return tape.computed(flat, X)
+
+
+def pull(g: np.ndarray, out: Any, flat: np.ndarray, X: Any = None, *, tape: Tape) -> np.ndarray:
+    """What arrived at the outputs, at the parameters: computed again if others were meanwhile."""
+    if tape.seen is None or tape.seen[0] is not flat or tape.seen[1] is not X:
+        tape.computed(flat, X)
+    return tape.pulled(g)
+
+
+def pull_inputs(g: np.ndarray, out: Any, flat: np.ndarray, X: Any, *, tape: Tape) -> Any:
+    pull(g, out, flat, X, tape=tape)
+    return tape.input_gradients
+
+
+TAPE = ArrayOp("tape", compute, pull, pull_inputs)

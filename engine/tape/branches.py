@@ -1,0 +1,164 @@
+"""What Python decides by looking at a number while a graph is built: a tape has to watch it.
+
+A graph has no branches: it is what came of one way through the code. With other numbers the code
+might have built another one.
+"""
+
+import operator
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from engine.origin import Origin, found
+from engine.value import Value
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+class BranchChanged(RuntimeError):
+    """A tape was given numbers for which Python would have built another graph."""
+
+
+class Branch(NamedTuple):
+    """A comparison of the numbers of two Values, how it came out, and the line that made it."""
+
+    do: str
+    x: Value
+    y: Value
+    outcome: bool
+    origin: Origin | None
+
+    def __str__(self) -> str:
+        return f"{shown(self.x)} {self.do} {shown(self.y)}"
+
+
+def shown(x: Value) -> str:
+    return x.label or f"{x.data:.6g}"
+
+
+class Open(threading.local):
+    """The lists that this thread writes branches into."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[Branch]] = []
+
+
+opened, LOCK, DEPTH = Open(), threading.Lock(), [0]
+
+
+@contextmanager
+def record_branches() -> Iterator[list[Branch]]:
+    """Within it, what this thread decides by a Value's number is written down.
+
+    That is: comparisons of Values with `<`, `<=`, `>` and `>=`, which `sorted` and `max` make too;
+    and of what their `.data` gives, with `==`, `!=` and `if x.data` too, also after + - * / and
+    abs. What is made of a number in other ways, such as `int(x.data)`, goes unseen.
+
+    >>> with record_branches() as branches:
+    ...     x = Value(3.0, "x")
+    ...     y = x * 2.0 if x > 0.0 else x
+    >>> str(branches[0]), branches[0].outcome
+    ('x > 0', True)
+    """
+    branches: list[Branch] = []
+    switch(1)
+    opened.lists.append(branches)
+    try:
+        yield branches
+    finally:
+        opened.lists.pop()
+        switch(-1)
+
+
+def recorded_branches() -> list[Branch]:
+    """All that was written down in the `with` statements that are open."""
+    return [each for branches in opened.lists for each in branches]
+
+
+def switch(change: int) -> None:
+    """Exchange what compares, and what `.data` gives: nothing else asks whether to record."""
+    with LOCK:
+        DEPTH[0] += change
+        for name, method in {**WATCHING, "data": WATCHED}.items():
+            if DEPTH[0]:
+                setattr(Value, name, method)
+            else:
+                setattr(Value, name, PLAIN) if name == "data" else delattr(Value, name)
+
+
+def decided(do: str, x: Any, y: Any, outcome: bool) -> bool:
+    """The outcome, which is written down."""
+    branch = Branch(do, Value.lift(x), Value.lift(y), outcome, found(sys._getframe(2)))
+    for branches in opened.lists:
+        branches.append(branch)
+    return outcome
+
+
+class Number(float):
+    """The number of a Value that is compared, or computed with, while branches are recorded."""
+
+    __slots__ = ("node",)
+    node: Value
+    __hash__ = float.__hash__
+
+    def __bool__(self) -> bool:
+        return decided("!=", self.node, 0.0, float(self) != 0.0)
+
+
+def number_of(node: Value) -> Number:
+    found = Number(node._data)
+    found.node = node
+    return found
+
+
+def comparing(do: str) -> Callable[[Any, Any], Any]:
+    """A comparison of Values, or of their numbers, that is written down."""
+    compare = COMPARISONS[do]
+
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(self, Number):
+            if not isinstance(other, (int, float)):
+                return NotImplemented
+            x, y = self.node, getattr(other, "node", other)
+        else:
+            x, y = self, getattr(other, "node", other)
+        x, y = Value.lift(x), Value.lift(y)
+        return decided(do, x, y, compare(x._data, y._data))
+
+    return method
+
+
+def computing(name: str) -> Callable[..., Any]:
+    """An operation on numbers of Values, whose result is one again."""
+
+    def method(self: Any, *others: Any) -> Any:
+        if not all(isinstance(x, (int, float)) for x in others):
+            return NotImplemented
+        getattr(float, name)(float(self), *map(float, others))  # raises what a number would
+        nodes = [getattr(x, "node", x) for x in others]
+        return number_of(getattr(self.node, name)(*nodes))
+
+    return method
+
+
+NAMES = {
+    "<": "__lt__",
+    "<=": "__le__",
+    ">": "__gt__",
+    ">=": "__ge__",
+    "==": "__eq__",
+    "!=": "__ne__",
+}
+for _do, _name in NAMES.items():
+    setattr(Number, _name, comparing(_do))
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "abs"):
+    setattr(Number, f"__{_name}__", computing(f"__{_name}__"))
+
+PLAIN = Value.__dict__["data"]
+WATCHED = property(number_of, PLAIN.fset, doc=PLAIN.__doc__)
+WATCHING = {NAMES[do]: comparing(do) for do in ("<", "<=", ">", ">=")}

@@ -1,0 +1,32 @@
+"""A tape as a model: its parameters in one Array, its outputs for a batch."""
+
+from typing import Any
+
+from engine.tape import Tape
+from nn.module import Module
+
+
+class Taped(Module):
+    """What `fit` makes of a tape: a Module whose only parameter is `tape.flat`.
+
+    >>> from nn import MLP
+    >>> from engine import Value
+    >>> x = [Value(0.0), Value(0.0)]
+    >>> model = Taped(Tape(MLP(2, [3, 1], rng=0)(x), inputs=x))
+    >>> model([[1.0, 2.0], [3.0, 4.0]]).shape, model.parameters()[0].shape
+    ((2,), (13,))
+    """
+
+    def __init__(self, tape: Tape):
+        if not tape.inputs:
+            raise ValueError(
+                "a tape that is to be trained takes its samples by inputs: "
+                "Tape(model, inputs=[Value(0.0), ...]), one for each feature"
+            )
+        self.tape, self.flat = tape, tape.flat
+
+    def __call__(self, X: Any) -> Any:
+        return self.tape(X)
+
+    def __repr__(self) -> str:
+        return repr(self.tape)
