@@ -1,6 +1,8 @@
-"""The two paths of a network, Values and Arrays, and the judge of both, who prints programs."""
+"""The paths of a network, Values, Arrays and tapes, and the judge of all, who prints programs."""
 
+import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,11 @@ import numpy as np
 import exact
 from balls import Ball
 from engine import Array, Value
+from engine.tape import Tape
 from networks import Network
 from nn import optim
 from nn.losses import LOSSES
+from nn.taped import Taped
 
 
 def scalar_path(network: Network, model: Any = None) -> dict[str, Any]:
@@ -43,6 +47,28 @@ def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
     def outputs() -> tuple[Any, Any]:
         found = model(X)
         return found, found.data
+
+    return path(network, model, np.array(network.y), outputs, layers, lambda: X.grad)
+
+
+def tape_path(network: Network, dtype: Any = np.float64, fast: bool = False) -> dict[str, Any]:
+    """What a tape of the Values finds, a lane for each sample, under a loss on Arrays."""
+    scalars, xs = network.model(), [Value(x) for x in network.X[0]]
+    how = {"dtype": dtype, "fast": fast, "input_gradients": True}
+    tape = Tape(scalars, xs, parameters=scalars.parameters(), **how)
+    model, X = Taped(tape), Array(np.array(network.X, dtype))
+
+    def layers(what: str) -> list[Any]:
+        found, numbers = [], getattr(tape.flat, what)
+        for layer in scalars.layers:
+            size = len(layer.parameters())
+            found.append(numbers[:size].reshape(layer.nout, -1))
+            numbers = numbers[size:]
+        return found
+
+    def outputs() -> tuple[Any, Any]:
+        found = model(X)
+        return found, found.data.reshape(len(network.X), -1)
 
     return path(network, model, np.array(network.y), outputs, layers, lambda: X.grad)
 
@@ -101,8 +127,11 @@ SHOWN = "# This program shows it:"
 
 
 def judge(network: Network, dtype: Any = np.float64) -> None:
-    """Both paths in float64, Arrays in float32."""
+    """All paths in float64, in float32 those that have it; tapes also where they round less."""
     want = exact.results(network, dtype)
     if dtype is np.float64:
         check(scalar_path(network), want, network)
     check(array_path(network, dtype), want, network, dtype)
+    if find_spec("numba") or os.environ.get("CI"):
+        for fast in (False, True):
+            check(tape_path(network, dtype, fast), want, network, dtype)

@@ -30,6 +30,14 @@ def same(x, y):
     return (x != x and y != y) or (x == y and math.copysign(1, x) == math.copysign(1, y))
 
 
+def check_same(found, wanted):
+    """The same for arrays: an AssertionError unless all are the same to the bit."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.shape == wanted.shape
+    equal = (found == wanted) & (np.signbit(found) == np.signbit(wanted))
+    assert (equal | (np.isnan(found) & np.isnan(wanted))).all(), (found, wanted)
+
+
 def leaves_of(root):
     return [x for x in topological(root) if x.op is None and not x.constant]
 

@@ -155,10 +155,14 @@ def run_lanes(
                         out[k] = w * x[k]
             elif f == SPREAD:
                 for i in range(start, end):
-                    data[o + i, :] = shared[a[i]]
+                    out, w = data[o + i], shared[a[i]]
+                    for k in range(lanes):
+                        out[k] = w
             elif f == SUM:
                 for i in range(start, end):
-                    row[:] = data[a[i]]
+                    x = data[a[i]]
+                    for k in range(lanes):  # copying as a slice takes numba seconds to compile
+                        row[k] = x[k]
                     sums[o + i] += folded(row, held)
             elif f == WHERE:
                 for i in range(start, end):
@@ -169,7 +173,8 @@ def run_lanes(
                 for i in range(start, end):
                     out, x, y = data[o + i], data[a[i]], data[b[i]]
                     for k in range(lanes):
-                        out[k] = one(f, float64(x[k]), float64(y[k]))
+                        # Not f: the compiler would make a loop of its own for every function.
+                        out[k] = one(do[n], float64(x[k]), float64(y[k]))
             start = end
 
 

@@ -20,7 +20,7 @@ def lowered(found: Program, staged: Staged) -> Staged:
     """
     code, given, size = staged.code, staged.code.given, staged.code.given + len(staged.code.do)
     laned = np.zeros(size, bool)
-    laned[found.parameters : found.parameters + found.inputs + found.seeds] = True
+    laned[found.laned] = True
     mine = laned[given:] = staged.stage >= EACH_FORWARD
 
     do, a, b, c = (each.copy() for each in code[1:5])
@@ -28,13 +28,14 @@ def lowered(found: Program, staged: Staged) -> Staged:
     swap = times & laned[a] & ~laned[b]
     a[swap], b[swap] = code.b[swap], code.a[swap]
     scales = times & ~laned[a]
-    c[scales & (do == MULTIPLY_FROM_0)] = given - len(found.numbers)  # the first of them is 0
+    c[scales & (do == MULTIPLY_FROM_0)] = found.zero
     do[scales] = np.where(do[scales] == MULTIPLY, SCALE, SCALE_ADD)
 
     # Slots are numbered anew: the rows come between what is given and what is computed.
     operands = ((a, mine & ~scales), (b, mine), (c, mine & (do != SCALE)))
     met = [each[rows & ~laned[each]] for each, rows in operands]
-    shared = np.unique(np.concatenate([*met, staged.outputs[~laned[staged.outputs]]]))
+    asked = np.concatenate([staged.outputs, staged.gradients[found.parameters :]])
+    shared = np.unique(np.concatenate([*met, asked[~laned[asked]]]))
     new = np.arange(size, dtype=np.int32)
     new[given:] += len(shared)
     row = new.copy()
@@ -48,7 +49,9 @@ def lowered(found: Program, staged: Staged) -> Staged:
         Code(given, *joined),
         np.append(np.full(len(shared), EACH_FORWARD), staged.stage),
         row[staged.outputs],
-        new[staged.gradients],
+        np.append(
+            new[staged.gradients[: found.parameters]], row[staged.gradients[found.parameters :]]
+        ),
         new[staged.guards],
         staged.watched,
     )

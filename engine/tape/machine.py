@@ -1,15 +1,16 @@
 """A recorded graph, compiled: flat numbers in, flat numbers out. Importing it imports numba."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from engine.tape.flat import Flat, Kind
 from engine.tape.kernels import run, run_fast
 from engine.tape.lanes import Lanes
 from engine.tape.lowering import lowered
 from engine.tape.passes import BACKWARD, FORWARD, ONCE, improved
 from engine.tape.program import program
-from engine.tape.recording import Recording
 from engine.tape.schedule import scheduled
 
 
@@ -21,30 +22,27 @@ class Machine:
     """
 
     def __init__(
-        self, found: Recording, dtype: Any, fast: bool, threads: int | None, input_gradients: bool
+        self, graph: Flat, dtype: Any, fast: bool, threads: int | None, input_gradients: bool
     ):
-        written = program(found)
-        staged = improved(written, input_gradients)
+        found = program(graph)
+        staged = improved(found, input_gradients)
         if found.inputs:
-            staged = lowered(written, staged)
-        self.program, self.schedule = written, scheduled(written, staged)
-        self.stages, at, room = self.schedule.stages, self.schedule.at, self.schedule.room
-        self.watched = staged.watched
-        self.outputs, self.guards = at[staged.outputs], at[staged.guards]
-        self.laned_guards = room[staged.guards] == 1
-        self.parameters, self.inputs = written.parameters, written.inputs
-        self.gradients = at[staged.gradients]
-        self.sent = room[staged.gradients[: self.parameters]] == 2
+            staged = lowered(found, staged)
+        self.schedule, room, at = scheduled(found, staged)
+        self.graph, self.stages = graph, self.schedule.stages
+        self.parameters, self.inputs = found.parameters, found.inputs
+        self.outputs, self.gradients = at[staged.outputs], at[staged.gradients]
+        self.watched, self.guards = staged.watched, at[staged.guards]
+        self.laned = room[staged.guards] == 1
+        self.sent = np.flatnonzero(room[staged.gradients[: found.parameters]] == 2)
 
         self.shared = np.zeros(self.schedule.rooms[0], dtype)
-        start = written.parameters + written.inputs + written.seeds
-        numbers = at[start : written.code.given]
-        self.numbers, self.constants = numbers, numbers[len(numbers) - len(found.constants) :]
-        self.shared[numbers] = written.numbers
-        self.seeds = slice(written.parameters, written.parameters + written.seeds)
+        numbers = at[found.zero : found.code.given]
+        self.shared[numbers[: len(found.numbers)]] = found.numbers
+        self.constants = numbers[len(found.numbers) :]
+        self.seeds = at[found.parameters + found.inputs : found.zero]
         self.run = run_fast if fast else run
-        self.lanes = Lanes(self.schedule, self.shared.dtype, self.inputs, fast, threads)
-        self.hold(written.numbers[len(numbers) - len(found.constants) :])
+        self.lanes = Lanes(self.schedule, self.shared.dtype, found.inputs, fast, threads)
 
     def hold(self, constants: Any) -> None:
         """Take the numbers of the constant leaves, and compute what depends on them alone."""
@@ -69,7 +67,7 @@ class Machine:
             return self.shared[self.gradients]
         sums = self.lanes.backward(self.shared, seeds)
         found = np.zeros(self.parameters, self.shared.dtype)
-        found[self.sent] = sums[self.gradients[: self.parameters][self.sent]]
+        found[self.sent] = sums[self.gradients[self.sent]]
         return found
 
     def input_gradients(self) -> np.ndarray:
@@ -78,11 +76,23 @@ class Machine:
 
     def truths(self) -> np.ndarray:
         """Whether each guard holds, (samples, guards); one row where there are no samples."""
-        guards, laned = self.guards, self.laned_guards
-        shared = self.shared[np.where(laned, 0, guards)][None, :]
-        found = (
-            np.where(laned, self.lanes.get(np.where(laned, guards, 0)), shared)
-            if laned.any()
-            else shared
-        )
+        found = self.shared[np.where(self.laned, 0, self.guards)][None, :]
+        if self.laned.any():
+            found = np.where(
+                self.laned, self.lanes.get(np.where(self.laned, self.guards, 0)), found
+            )
         return found != 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """What its arrays take, but for lanes, of which there are as many as a batch needs."""
+        instructions = sum(len(runs.a) for runs in self.stages)
+        order = [each for runs in self.stages for each in runs[:3]]
+        numbers = self.shared.nbytes + sum(each.nbytes for each in order)
+        return self.bytes_of(self.graph.kinds, instructions) + numbers
+
+    def bytes_of(self, kinds: Sequence[Kind], instructions: int) -> int:
+        """What nodes and so many instructions take, their numbers left out."""
+        arrays = (*self.stages[FORWARD][3:], self.schedule.rows[FORWARD])
+        one = sum(each.itemsize for each in arrays)
+        return sum(x.nodes.nbytes + x.inputs.nbytes for x in kinds) + instructions * one

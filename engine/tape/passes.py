@@ -52,13 +52,11 @@ def improved(found: Program, input_gradients: bool = False) -> Staged:
     are none.
     """
     code, parameters = found.code, found.parameters
-    leaves = parameters + found.inputs
     given, size = code.given, code.given + len(code.do)
 
     rate = np.zeros(size, np.uint8)  # of constants; 1: one number; 2: a number for each sample
-    rate[:parameters] = 1
-    rate[parameters:leaves] = 2
-    rate[leaves : leaves + found.seeds] = 2 if found.inputs else 1
+    rate[: found.zero] = 1
+    rate[found.laned] = 2
     spread_rates(code.a, code.b, code.c, rate, given)
 
     gradients = found.gradients if input_gradients else found.gradients[:parameters]

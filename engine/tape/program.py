@@ -9,16 +9,13 @@ Every row is written down once for each number of inputs that it occurs with (`e
 and stamped on all nodes at once that have that row.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from engine.ops import Op
+from engine.tape.flat import Flat, Kind
 from engine.tape.kernels import ADD, CODES, COPY, MULTIPLY_ADD, MULTIPLY_FROM_0
-from engine.tape.recording import Recording
-from engine.tape.rows import Instruction, Template, template
+from engine.tape.rows import Instruction, Template
 
 
 class Code(NamedTuple):
@@ -26,7 +23,7 @@ class Code(NamedTuple):
 
     Instruction i puts its result in slot `given` + i; the slots before hold numbers that nothing
     computes. Where an instruction has no b or c, a stands there again. `row` says whose it is, by
-    the place of a row among `Program.rows`.
+    its place among `Flat.rows`.
     """
 
     given: int
@@ -41,115 +38,82 @@ class Program(NamedTuple):
     """Code, and what is in which slot.
 
     The given slots are, in this order: `parameters`, `inputs`, `seeds` (the gradients that outputs
-    start with), each so many, and the `numbers`, of which the first is 0. The others are slots of
-    results: `gradients` those of each parameter, then of each input.
+    start with), each so many, and the `numbers`: first 0, then what rows hold, then as many
+    constants. The others are slots of results: `gradients` those of each parameter, then of each
+    input.
     """
 
     code: Code
     parameters: int
     inputs: int
     seeds: int
-    numbers: np.ndarray
+    numbers: list[float]
     outputs: np.ndarray
     gradients: np.ndarray
     guards: np.ndarray
-    rows: list[Op]
-    nodes: list[int]
 
+    @property
+    def zero(self) -> int:
+        """The slot that holds 0, the first that is a number's; before it are leaves and seeds."""
+        return self.parameters + self.inputs + self.seeds
 
-class Kind(NamedTuple):
-    """The nodes of one row with one number of inputs, by their places in the order."""
-
-    row: int
-    template: Template
-    nodes: np.ndarray
-    inputs: np.ndarray
+    @property
+    def laned(self) -> slice:
+        """The given slots that hold a number for each sample."""
+        return slice(self.parameters, self.zero if self.inputs else self.parameters)
 
 
 ZERO = (0.0).hex()
 
 
-def program(found: Recording) -> Program:
+def program(graph: Flat) -> Program:
     """The program of a graph: its nodes in order, what gradients are sums of, and its guards."""
-    order, outputs, parameters, inputs = found.order, found.outputs, found.parameters, found.inputs
-    place = dict(zip(order, range(len(order)), strict=True))
-    kinds, rows = sorted_by_kind(order, place)
-    ends = np.array([place[x] for x in outputs])
-    asked = np.array([place[x] for x in (*parameters, *inputs)], np.int64)
+    kinds, outputs = graph.kinds, graph.outputs
+    asked = np.concatenate([graph.parameters, graph.inputs])
 
-    # Given slots. Numbers that rows hold are held once; a constant leaf has a slot of its own.
+    # Given slots. A number that rows hold is held once; a constant leaf has a slot of its own.
     held = {ZERO: 0.0}
     held.update({x.hex(): x for kind in kinds for x in kind.template.constants.values()})
-    constants = np.array([place[x] for x in found.constants], np.int64)
-    start = len(asked) + len(ends)
-    numbers = np.array([*held.values(), *[x._data for x in found.constants]])
-    given = start + len(numbers)
+    start = len(asked) + len(outputs)
+    given = start + len(held) + len(graph.constants)
     held_at = {key: start + i for i, key in enumerate(held)}
 
     # Each node's instructions, in the order of the nodes, then what gradients are sums of.
-    sizes, arity = np.zeros(len(order), np.int64), np.zeros(len(order), np.int64)
+    sizes, arity = np.zeros(graph.size, np.int64), np.zeros(graph.size, np.int64)
     for kind in kinds:
-        sizes[kind.nodes] = len(kind.template.forward) + len(kind.template.backward)
+        sizes[kind.nodes] = len(steps(kind.template))
         arity[kind.nodes] = kind.inputs.shape[1]
-    arity[len(order) - found.aside :] = 0  # no gradient comes from there
-    first, parts = starts(sizes), len(ends) + starts(arity[::-1])[::-1]
-    computed, sent = int(sizes.sum()), len(ends) + int(arity.sum())
+    arity[graph.size - graph.aside :] = 0  # no gradient comes from there
+    first, parts = starts(sizes), len(outputs) + starts(arity[::-1])[::-1]
+    computed, sent = int(sizes.sum()), len(outputs) + int(arity.sum())
 
-    slots = np.empty(len(order), np.int32)
+    slots = np.empty(graph.size, np.int32)
     slots[asked] = np.arange(len(asked))
-    slots[constants] = start + len(held) + np.arange(len(constants))
+    slots[graph.constants] = given - len(graph.constants) + np.arange(len(graph.constants))
     for kind in kinds:
         done = [each.result for each in steps(kind.template)]
         slots[kind.nodes] = given + first[kind.nodes] + done.index(kind.template.out)
 
-    code = blank(given, computed + sent + len(found.branches))
+    code = blank(given, computed + sent + len(graph.guards))
     target, source, local = (np.zeros(sent, np.int32) for _ in range(3))
-    target[: len(ends)], local[: len(ends)] = ends, -1
+    target[: len(outputs)], local[: len(outputs)] = outputs, -1
     for kind in kinds:
         columns = stamp(code, kind, given + first[kind.nodes], slots, held_at)
-        sends = kind.nodes < len(order) - found.aside
+        sends = kind.nodes < graph.size - graph.aside
         at = parts[kind.nodes[sends]][:, None] + np.arange(kind.inputs.shape[1])
         slopes = np.array([-1 if s is None else s for s in kind.template.locals])
         target[at], source[at] = kind.inputs[sends], kind.nodes[sends, None]
         local[at] = np.where(slopes < 0, -1, columns[sends][:, slopes])
         code.row[computed + at] = kind.row
-    arrived = add_parts(code, computed, len(asked), target, source, local, len(ends), len(order))
-    for i, branch in enumerate(found.branches, computed + sent):
-        code.do[i], code.a[i] = CODES[branch.do], slots[place[branch.x]]
-        code.b[i] = slots[place[branch.y]]
-        code.c[i] = code.a[i]
-    zero = held_at[ZERO]
-    gradients = np.array([zero if arrived[i] < 0 else arrived[i] for i in asked], np.int32)
+    arrived = add_parts(code, computed, len(asked), target, source, local, len(outputs), graph.size)
+    for i, (do, x, y) in enumerate(graph.guards, computed + sent):
+        code.do[i], code.a[i], code.b[i], code.c[i] = CODES[do], slots[x], slots[y], slots[x]
+        code.row[i] = len(graph.rows)
     return Program(
-        code, len(parameters), len(inputs), len(ends), numbers, slots[ends], gradients,
-        given + computed + sent + np.arange(len(found.branches)), rows,
-        [sum(len(kind.nodes) for kind in kinds if kind.row == i) for i in range(len(rows))],
+        code, len(graph.parameters), len(graph.inputs), len(outputs), list(held.values()),
+        slots[outputs], np.where(arrived[asked] < 0, held_at[ZERO], arrived[asked]),
+        given + computed + sent + np.arange(len(graph.guards)),
     )  # fmt: skip
-
-
-def sorted_by_kind(order: Sequence[Any], place: dict[Any, int]) -> tuple[list[Kind], list[Op]]:
-    """The kinds of nodes, and the rows that they are of."""
-    found: Any = defaultdict(lambda: ([], []))
-    for i, node in enumerate(order):
-        x, y = node._x, node._y
-        if x is None:
-            continue
-        if type(x) is tuple:
-            nodes, inputs = found[node.op, len(x)]
-            inputs.extend([place[each] for each in x])
-        elif y is None:
-            nodes, inputs = found[node.op, 1]
-            inputs.append(place[x])
-        else:
-            nodes, inputs = found[node.op, 2]
-            inputs += place[x], place[y]
-        nodes.append(i)
-    rows = list(dict.fromkeys(op for op, _ in found))
-    kinds = [
-        Kind(rows.index(op), template(op, n), np.array(nodes), np.array(inputs).reshape(-1, n))
-        for (op, n), (nodes, inputs) in found.items()
-    ]
-    return kinds, rows
 
 
 def steps(found: Template) -> list[Instruction]:

@@ -34,21 +34,19 @@ class Runs(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The runs of each stage, whose row each instruction is of, and where things are.
+    """The runs of each stage, and whose row each instruction is of.
 
     There are three rooms: numbers that all samples share, rows of lanes, and sums over samples.
-    `rooms` has the size of each, `room` and `at` the room of each slot and its place there.
+    `rooms` has the size of each.
     """
 
     stages: list[Runs]
     rows: list[np.ndarray]
     rooms: list[int]
-    room: np.ndarray
-    at: np.ndarray
 
 
-def scheduled(found: Program, staged: Staged) -> Schedule:
-    """The order of the instructions of each stage, and a place for each slot."""
+def scheduled(found: Program, staged: Staged) -> tuple[Schedule, np.ndarray, np.ndarray]:
+    """The order of the instructions of each stage; of each slot the room, and its place there."""
     code, given = staged.code, staged.code.given
     level = np.zeros(len(code.do), np.int64)
     levels(code.a, code.b, code.c, staged.stage, level, given)
@@ -67,9 +65,7 @@ def scheduled(found: Program, staged: Staged) -> Schedule:
     last[kept[kept >= 0]] = NEVER
 
     room = np.zeros(given + len(do), np.uint8)
-    room[found.parameters : found.parameters + found.inputs] = 1
-    if found.inputs:
-        room[given - len(found.numbers) - found.seeds : given - len(found.numbers)] = 1
+    room[found.laned] = 1
     room[given:] = np.where(np.isin(code.do, (SUM, SUM_PRODUCT)), 2, staged.stage >= EACH_FORWARD)
     at, begin, rooms = np.zeros(len(room), np.int64), np.zeros(len(starts), np.int64), []
     for each in range(3):
@@ -87,7 +83,7 @@ def scheduled(found: Program, staged: Staged) -> Schedule:
         plain = Runs(do[starts[runs]], ends, begin[runs] - ends + sizes[runs], *operands)
         stages.append(with_chains(plain, each < EACH_FORWARD))
         rows.append(code.row[mine])
-    return Schedule(stages, rows, rooms, room, at)
+    return Schedule(stages, rows, rooms), room, at
 
 
 def with_chains(runs: Runs, wanted: bool) -> Runs:

@@ -12,8 +12,10 @@ from engine.array_ops import ArrayOp
 from engine.functions import total
 from engine.graph import topological
 from engine.tape.branches import BranchChanged
+from engine.tape.flat import flattened
 from engine.tape.recording import recorded
 from engine.tape.replay import recompute, send
+from engine.tape.source import source
 from engine.value import ASSIGNED, Value
 
 
@@ -71,7 +73,9 @@ class Tape:
         if np.dtype(dtype) not in (np.float64, np.float32):
             raise TypeError(f"a tape computes in float64 or float32, got {dtype!r}")
         found = recorded(root, inputs, parameters)
-        self.machine = compiled().Machine(found, dtype, fast, threads, input_gradients)
+        self.machine = compiled("machine").Machine(
+            flattened(found), dtype, fast, threads, input_gradients
+        )
         self.single, self.columns = found.single, len(found.inputs)
         self.nodes = len(found.order) - found.aside
         self.outputs = [weakref.ref(each) for each in found.outputs]
@@ -83,7 +87,7 @@ class Tape:
         self.input_gradients: np.ndarray | None = None
         self.seen: Any = None  # the parameters and samples of the last forward(), and what its
         self.seeds: np.ndarray | None = None  # outputs' gradients started with
-        self.remember()
+        self.load()
 
     def parameters(self) -> list[Array]:
         """What an optimizer moves: `flat`, alone."""
@@ -156,6 +160,34 @@ class Tape:
         recompute(order)
         if seeds is not None:
             send(order, list(zip(outputs, seeds, strict=True)))
+
+    def source(self) -> str:
+        """The program as Python code, one line a node and pass: a function of leaves, to be read.
+
+        >>> x = Value(3.0, "x")
+        >>> print(Tape(x * x + 1.0).source().partition("\\n\\n\\n")[2])
+        def replay(x):
+            # forward: 2 nodes
+            v1 = x * x
+            v3 = v1 + 1.0
+            # backward: a gradient is the sum of what arrives, from 0 on
+            d_v3 = 0.0 + 1.0
+            d_v1 = 0.0 + d_v3
+            d_x = 0.0 + d_v1 * x; d_x += d_v1 * x
+            return [v3], [d_x]
+        <BLANKLINE>
+        """
+        return source(self.machine.graph, [x._data for x in self.constants])
+
+    def summary(self) -> str:
+        """A table, to be printed: nodes, instructions, bytes and time by operation.
+
+        The instructions of each operation are timed alone; the last line is timed too, and what its
+        passes take is less where an operation alone goes from one place to another. With inputs,
+        times are for a sample of a full block of lanes, on one thread. A product that a sum took up
+        counts as the sum's.
+        """
+        return compiled("summary").summary(self.machine)
 
     # ------------------------------------------------------------------------------------ machinery
 
@@ -241,15 +273,15 @@ class Tape:
         return f"Tape({self.nodes:,} nodes, {len(self.leaves):,} parameters{inputs})"
 
 
-def compiled() -> Any:
-    """The machinery that imports numba, when it is first needed."""
+def compiled(module: str) -> Any:
+    """A module that imports numba, when it is first needed."""
     try:
         import_module("engine.tape.kernels")
     except ImportError as problem:
         raise ImportError(
             "a tape is replayed by numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
-    return import_module("engine.tape.machine")
+    return import_module(f"engine.tape.{module}")
 
 
 def compute(flat: np.ndarray, X: Any = None, *, tape: Tape) -> np.ndarray:

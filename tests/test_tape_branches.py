@@ -1,0 +1,181 @@
+"""What a tape freezes: decisions of Python while the graph was built, and who notices."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from engine import Value, topological, walk
+from nn import MLP
+
+if not os.environ.get("CI"):
+    pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
+
+from engine.tape import BranchChanged, Tape, record_branches
+
+
+def bent(x):
+    """A branch on the Value itself."""
+    if x > 1.0:
+        return x * 2.0
+    return x * 3.0
+
+
+def test_a_flipped_branch_raises_and_names_the_line():
+    x = Value(3.0, "x")
+    tape = Tape(lambda: bent(x))
+    assert tape.forward() == 6.0
+    tape.flat.data = [1.5]
+    assert tape.forward() == 3.0
+    tape.flat.data = [0.5]
+    says = r"x > 1 was True .* is False \(test_tape_branches.py, line \d+ in bent: if x > 1.0:\)"
+    with pytest.raises(BranchChanged, match=says):
+        tape.forward()
+    with pytest.raises(RuntimeError):  # there is nothing to go back over
+        tape.backward()
+    tape.flat.data = [2.0]
+    assert tape.forward() == 4.0
+
+
+def test_a_tape_made_within_record_branches():
+    x = Value(3.0, "x")
+    with record_branches():
+        tape = Tape(bent(x))
+    tape.flat.data = [0.5]
+    with pytest.raises(BranchChanged):
+        tape.forward()
+
+
+def test_a_graph_made_before_is_not_watched():
+    x = Value(3.0)
+    tape = Tape(bent(x))
+    tape.flat.data = [0.5]
+    assert tape.forward() == 1.0  # what the docstring warns of
+
+
+@pytest.mark.parametrize(
+    ("decide", "holds", "fails"),
+    [
+        (lambda x, y: x < y, (1.0, 2.0), (2.0, 2.0)),
+        (lambda x, y: x <= y, (2.0, 2.0), (3.0, 2.0)),
+        (lambda x, y: x > y, (3.0, 2.0), (2.0, 2.0)),
+        (lambda x, y: x >= y, (2.0, 2.0), (1.0, 2.0)),
+        (lambda x, y: x < 2.0, (1.0, 0.0), (3.0, 0.0)),
+        (lambda x, y: x.data == y.data, (2.0, 2.0), (2.0, 3.0)),
+        (lambda x, y: x.data != 1.0, (2.0, 0.0), (1.0, 0.0)),
+        (lambda x, y: bool(x.data), (2.0, 0.0), (0.0, 0.0)),
+        (lambda x, y: abs(x.data - y.data) < 0.5, (2.0, 2.1), (2.0, 3.0)),
+        (lambda x, y: 1.0 / x.data + y.data * 2.0 > 0.0, (1.0, 1.0), (-1.0, 0.0)),
+        (lambda x, y: -x.data <= 0.0, (1.0, 0.0), (-1.0, 0.0)),
+        (lambda x, y: (x - y).exp() > 1.0, (2.0, 1.0), (1.0, 2.0)),  # a node that is then gone
+        (lambda x, y: max(x, y) is x, (2.0, 1.0), (1.0, 2.0)),
+        (lambda x, y: sorted([x, y])[0] is x, (1.0, 2.0), (2.0, 1.0)),
+        (lambda x, y: x < float("nan"), (1.0, 1.0), None),
+    ],
+)
+def test_every_kind_of_decision(decide, holds, fails):
+    """With numbers that decide alike nothing happens; with others the tape notices."""
+    x, y = map(Value, holds)
+    tape = Tape(lambda: x * 2.0 if decide(x, y) else y + x, parameters=[x, y])
+    tape.forward()
+    tape.flat.data = np.array(holds) * 1.0
+    tape.forward()
+    if fails:
+        tape.flat.data = fails
+        with pytest.raises(BranchChanged):
+            tape.forward()
+
+
+def test_what_decides_about_constants_alone_is_not_watched():
+    x = Value(1.0)
+    tape = Tape(lambda: x * (2.0 if Value.lift(3.0) > 2.0 else 5.0))
+    assert tape.branches == []
+
+
+def test_a_branch_for_one_sample_of_a_batch():
+    w, x = Value(1.0, "w"), Value(2.0, "x")
+
+    def model(inputs):
+        (x,) = inputs
+        return w * x if x > 0.0 else w - x
+
+    tape = Tape(model, [x])
+    assert tape.forward([[1.0], [2.0]]).tolist() == [1.0, 2.0]
+    with pytest.raises(BranchChanged, match=r"x > 0 was True .* is False for sample 2 \(.*line"):
+        tape.forward([[1.0], [2.0], [-3.0]])
+
+
+def test_a_branch_on_a_parameter_of_a_batch():
+    w, x = Value(1.0, "w"), Value(2.0, "x")
+    tape = Tape(lambda xs: w * xs[0] if w > 0.0 else w - xs[0], [x])
+    tape.flat.data = [-1.0]
+    with pytest.raises(BranchChanged, match="w > 0"):
+        tape.forward([[1.0]])
+
+
+def test_watching_changes_neither_order_nor_gradients():
+    """A decision about nodes that are not under the root, made in another order."""
+    model = MLP(2, [4, 1], "tanh", rng=0)
+
+    def watched():
+        aside = model.layers[1].neurons[0].bias * 3.0
+        assert aside < 1e9
+        return model([0.5, 1.0])
+
+    tape, plain = Tape(watched, parameters=model.parameters()), model([0.5, 1.0])
+    plain.backward()
+    assert tape.forward() == plain.data
+    tape.backward()
+    assert tape.flat.grad.tolist() == [p.grad for p in model.parameters()]
+
+
+def test_nothing_is_left_of_watching():
+    """Comparisons, data and classes are what they were, after an error too."""
+    before = dict(vars(Value)), Value.__lt__
+    branches = []
+
+    def fails():
+        with record_branches(), record_branches() as found:
+            assert Value(1.0) < 2.0
+            branches.append(len(found))
+            Value(1.0).data / 0.0
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert (dict(vars(Value)), Value.__lt__) == before
+    assert type(Value(1.0).data) is float
+    assert branches == [1]
+
+
+def test_another_thread_is_not_watched():
+    with record_branches() as branches:
+        other = threading.Thread(target=lambda: Value(1.0) < 2.0)
+        other.start()
+        other.join()
+    assert branches == []
+
+
+def test_numbers_of_values_are_numbers_while_branches_are_recorded():
+    with record_branches() as branches:
+        x = Value(2.0)
+        assert Value(x.data).data == 2.0
+        assert type(Value(x.data)._data) is float
+        assert x.data + 1 == 3.0
+        assert 2 * x.data - 1 == 3.0
+        assert {x.data: "a"}[2.0] == "a"
+        assert (x.data == "a") is False
+        assert f"{x.data:.1f}" == "2.0"
+        assert np.array([x.data]).dtype == float
+    assert [str(each) for each in branches[:2]] == ["2 == 2", "3 == 3"]
+
+
+def test_decisions_while_walking_are_no_branches():
+    """The engine's own comparisons do not ask Values."""
+    x = Value(2.0)
+    y = (x * x).relu()
+    with record_branches() as branches:
+        y.backward()
+        list(walk(y))
+        topological(y)
+    assert branches == []

@@ -1,0 +1,123 @@
+"""A tape as code that can be read and run, and as a table."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Value, dot, total
+from engine.ops import TABLE
+from nn import MLP
+from strategies import any_float, fewer, programs
+
+if not os.environ.get("CI"):
+    pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
+
+from engine.tape import Tape
+from test_tape import check_same, inputs_of
+
+
+def run(text, numbers):
+    """What the code computes, by Python."""
+    names = {}
+    exec(text, names)
+    return names["replay"](*numbers)
+
+
+def check_source(tape):
+    outputs, slopes = run(tape.source(), tape.flat.data.tolist())
+    check_same(np.atleast_1d(tape.forward()), outputs)
+    tape.backward()
+    check_same(tape.flat.grad, slopes)
+
+
+def test_it_reads_as_what_it_is():
+    x, w = Value(0.5, "x"), Value(2.0, "w")
+    text = Tape((x * w + 1.0).tanh() + x, parameters=[x, w]).source()
+    assert text.endswith(
+        """def replay(x, w):
+    # forward: 4 nodes
+    v2 = x * w
+    v4 = v2 + 1.0
+    v5 = tanh(v4)
+    v6 = v5 + x
+    # backward: a gradient is the sum of what arrives, from 0 on
+    d_v6 = 0.0 + 1.0
+    d_v5 = 0.0 + d_v6; d_x = 0.0 + d_v6
+    _0 = divide(1.0, cosh(v4)); d_v4 = 0.0 + d_v5 * (_0 * _0)
+    d_v2 = 0.0 + d_v4
+    d_x += d_v2 * w; d_w = 0.0 + d_v2 * x
+    return [v6], [d_x, d_w]
+"""
+    )
+
+
+@settings(max_examples=200)
+@given(program=programs(longest=25, smooth=False))
+def test_it_gives_the_bits_of_the_tape(program):
+    check_source(Tape(Value.lift(program.on_values()[-1])))
+
+
+@pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
+@fewer
+@given(data=st.data())
+def test_every_row(op, data):
+    xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
+    check_source(Tape(op(*op.group(xs)) * 1.0, parameters=xs))
+
+
+def test_names_that_are_none_or_not_ones_own():
+    """Labels that are words of Python, functions, other nodes' names, or the same twice."""
+    labels = ["lambda", "exp", "v1", "d_x", "a", "a", "two words", "replay", "_0", "x", "abs", None]
+    xs = [Value(i + 0.5, label) for i, label in enumerate(labels)]
+    check_source(Tape(total([x.tanh() * -2.0 for x in xs]) + abs(xs[0]), parameters=xs))
+
+
+def test_long_rows_and_decisions():
+    xs = [Value(0.1 * i) for i in range(2000)]
+    check_source(Tape(dot(xs[:1000], xs[1000:], -1.0)))
+    x = Value(2.0, "x")
+    tape = Tape(lambda: x * 2.0 if x > 1.0 else x)
+    assert "assert x > 1.0" in tape.source()
+    check_source(tape)
+
+
+def test_with_inputs_and_without_a_graph():
+    """The graph need not be there any more; a tape with inputs is written for one sample."""
+    xs = [Value(0.0, "height"), Value(0.0, "width")]
+    model = MLP(2, [3, 2], "tanh", rng=0)
+    tape = Tape(model, xs, parameters=model.parameters())
+    text = tape.source()
+    assert "height, width):" in text
+    outputs, slopes = run(text, [*tape.flat.data.tolist(), 0.5, -1.0])
+    check_same(tape.forward([[0.5, -1.0]])[0], outputs)
+    tape.backward()
+    check_same(tape.flat.grad, slopes[:-2])
+
+
+def test_the_summary_counts_what_there_is():
+    model = MLP(2, [3, 1], "tanh", rng=0, fused=False)
+    root = (model([0.5, -1.0]) - 1.0).square()
+    tape = Tape(root)
+    lines = tape.summary().splitlines()
+    _, *rows, _, whole = [line.split() for line in lines]
+    counts = {row[0]: [int(x.replace(",", "")) for x in row[1:6]] for row in rows}
+    assert counts["*"][0] == counts["+"][0] == 9
+    assert (counts["tanh"][0], counts["-"][0], counts["square"][0]) == (3, 1, 1)
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
+    assert [int(x.replace(",", "")) for x in whole[1:5]] == totals[:4]
+    assert int(whole[5].replace(",", "")) == tape.machine.nbytes
+    assert all(len(line) <= 100 for line in lines)
+    assert float(whole[6]) > 0.0
+
+
+def test_the_summary_of_a_tape_with_inputs_and_decisions():
+    w, x = Value(2.0), Value(1.0)
+    tape = Tape(lambda xs: (w * xs[0]).exp() if xs[0] > 0.0 else w, [x], dtype=np.float32)
+    before = tape.forward([[1.0], [2.0]]).tolist()
+    names = [line.split()[0] for line in tape.summary().splitlines()]
+    assert {"*", "exp", "decisions", "all"} <= set(names)
+    tape.backward()  # its own numbers are where they were
+    np.testing.assert_allclose(tape.flat.grad, [before[0] + before[1] * 2], rtol=1e-6)
