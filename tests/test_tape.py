@@ -53,7 +53,7 @@ def check_against_graph(root, tape):
     root.backward()
     assert same(tape.forward(), root.data)
     tape.backward()
-    for x, grad in zip(tape.leaves, tape.flat.grad, strict=True):
+    for x, grad in zip(tape.leaves.parameters, tape.flat.grad, strict=True):
         assert same(grad, x.grad), x
 
 
@@ -114,7 +114,7 @@ def test_several_outputs(program, data):
     for node in reversed(order):
         for to, _, contribution in node.sends():
             to.receive(contribution)
-    assert all(same(g, x.grad) for g, x in zip(tape.flat.grad, tape.leaves, strict=True))
+    assert all(same(g, x.grad) for g, x in zip(tape.flat.grad, tape.leaves.parameters, strict=True))
 
 
 def test_backward_can_be_repeated_with_other_seeds():
@@ -127,7 +127,7 @@ def test_backward_can_be_repeated_with_other_seeds():
         model.zero_grad()
         outputs[k].backward()
         tape.backward(np.eye(3)[k])
-        assert tape.flat.grad.tolist() == [p.grad for p in tape.leaves]
+        assert tape.flat.grad.tolist() == [p.grad for p in tape.leaves.parameters]
 
 
 class Single(float):
@@ -178,7 +178,9 @@ def test_float32_rounds_every_elementary_operation(program):
     assert same(tape.forward(), float(value))
     tape.backward()
     assert tape.flat.grad.dtype == np.float32
-    assert all(same(float(g), grad[x]) for g, x in zip(tape.flat.grad, tape.leaves, strict=True))
+    assert all(
+        same(float(g), grad[x]) for g, x in zip(tape.flat.grad, tape.leaves.parameters, strict=True)
+    )
 
 
 def test_after_its_leaves_have_changed():
@@ -190,12 +192,12 @@ def test_after_its_leaves_have_changed():
     tape.forward()
     tape.backward()
     tape.sync()
-    synced = [x.grad for x in tape.leaves]
+    synced = [x.grad for x in tape.leaves.parameters]
     model.zero_grad()
     again = loss()
     again.backward()
     assert tape.forward() == again.data == kept.data
-    assert tape.flat.grad.tolist() == [x.grad for x in tape.leaves] == synced
+    assert tape.flat.grad.tolist() == [x.grad for x in tape.leaves.parameters] == synced
 
 
 def test_sync_leaves_a_graph_that_can_be_walked():
@@ -388,7 +390,7 @@ LEAF = Value(1.0)
         (lambda: Tape(Value(1.0), inputs=[Value(2.0)] * 2), ValueError, "once each"),
         (lambda: Tape(Value(1.0), [LEAF], parameters=[LEAF]), ValueError, "not both"),
         (lambda: Tape(Value(1.0)).backward(), RuntimeError, "call it first"),
-        (lambda: Tape(Value(1.0)).forward([[1.0]]), ValueError, "no inputs"),
+        (lambda: Tape(Value(1.0)).forward([[1.0]]), ValueError, "takes no samples"),
     ],
 )
 def test_what_makes_no_tape(make, error, says):

@@ -20,10 +20,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 
 
-class BranchChanged(RuntimeError):
-    """A tape was given numbers for which Python would have built another graph."""
-
-
 class Branch(NamedTuple):
     """A comparison of the numbers of two Values, how it came out, and the line that made it."""
 

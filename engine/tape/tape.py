@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from engine.array import Array
-from engine.array_ops import ArrayOp
 from engine.functions import total
 from engine.graph import topological
-from engine.tape.branches import BranchChanged
+from engine.tape.array_node import TAPE
 from engine.tape.flat import flattened
+from engine.tape.frozen import Decisions, Leaves
 from engine.tape.recording import recorded
 from engine.tape.replay import recompute, send
 from engine.tape.source import source
-from engine.value import ASSIGNED, Value
+from engine.value import Value
 
 
 class Tape:
@@ -73,20 +73,16 @@ class Tape:
         if np.dtype(dtype) not in (np.float64, np.float32):
             raise TypeError(f"a tape computes in float64 or float32, got {dtype!r}")
         found = recorded(root, inputs, parameters)
-        self.machine = compiled("machine").Machine(
-            flattened(found), dtype, fast, threads, input_gradients
-        )
-        self.single, self.columns = found.single, len(found.inputs)
-        self.nodes = len(found.order) - found.aside
+        graph = flattened(found)
+        self.machine = compiled("machine").Machine(graph, dtype, fast, threads, input_gradients)
+        self.inputs, self.single = found.inputs, found.single
+        self.nodes = graph.size - graph.aside
+        self.leaves = Leaves(found.parameters, found.constants)
+        self.decisions = Decisions([found.branches[i] for i in self.machine.watched])
         self.outputs = [weakref.ref(each) for each in found.outputs]
-        self.leaves, self.inputs, self.constants = found.parameters, found.inputs, found.constants
-        self.branches = [found.branches[i] for i in self.machine.watched]
-        self.outcomes = np.array([branch.outcome for branch in self.branches], bool)
         self.finds_input_gradients = input_gradients
-        self.flat = Array(np.array([x._data for x in self.leaves], dtype), "flat")
-        self.input_gradients: np.ndarray | None = None
-        self.seen: Any = None  # the parameters and samples of the last forward(), and what its
-        self.seeds: np.ndarray | None = None  # outputs' gradients started with
+        self.input_gradients: np.ndarray | None = None  # (samples, inputs)
+        self.flat = Array(np.zeros(len(found.parameters), dtype), "flat")
         self.load()
 
     def parameters(self) -> list[Array]:
@@ -124,16 +120,17 @@ class Tape:
             raise ValueError(
                 "samples ask for gradients; Tape(..., input_gradients=True) finds them"
             )
-        given = [] if X is None else [X if isinstance(X, Array) else self.checked(X)]
-        self.checked(X)
+        found = self.checked(X)
+        given = [] if X is None else [X if isinstance(X, Array) else found]
         return Array.apply(TAPE, self.flat, *given, tape=self)
 
     def load(self) -> None:
         """Take the numbers of all leaves, constants too, from the graph's Values."""
-        self.machine.hold([x._data for x in self.constants])
-        self.flat.data = [x._data for x in self.leaves]
-        self.seen = None
-        self.remember()
+        self.machine.hold([x._data for x in self.leaves.constants])
+        self.flat.data = [x._data for x in self.leaves.parameters]
+        self.leaves.remember()
+        self.seen: Any = None  # the parameters and samples of the last forward(),
+        self.seeds: np.ndarray | None = None  # and what its outputs' gradients started with
 
     def sync(self, sample: int = 0) -> None:
         """Bring the graph's own Values to the numbers and gradients of the tape.
@@ -141,25 +138,21 @@ class Tape:
         The leaves take the tape's numbers, the inputs those of one sample of the last batch; then
         the graph computes itself anew, local derivatives too, and after backward() gets gradients
         from the outputs, which are overwritten, leaves included. Where the graph is gone, leaves
-        alone have numbers to take; and gradients, if there are no samples.
+        alone have numbers to take; and gradients, if there are no inputs.
         """
-        for x, number in zip(self.leaves, self.flat.data.tolist(), strict=True):
-            x.data = number
-        if self.columns and self.seen is not None:
-            for x, number in zip(self.inputs, self.seen[1][sample].tolist(), strict=True):
-                x.data = number
-        self.remember()
+        assign("data", self.leaves.parameters, self.flat.data)
+        if self.inputs and self.seen is not None:
+            assign("data", self.inputs, self.seen[1][sample])
+        self.leaves.remember()
         outputs = [each for ref in self.outputs if (each := ref()) is not None]
-        seeds = None if self.seeds is None else self.seeds[sample if self.columns else 0].tolist()
-        if len(outputs) < len(self.outputs):
-            if seeds is not None and not self.columns:
-                for x, g in zip(self.leaves, self.flat.grad.tolist(), strict=True):
-                    x.grad = g
-            return
-        order = topological(outputs[0]) if self.single else topological(total(outputs))[:-1]
-        recompute(order)
-        if seeds is not None:
-            send(order, list(zip(outputs, seeds, strict=True)))
+        if len(outputs) == len(self.outputs):
+            order = topological(outputs[0]) if self.single else topological(total(outputs))[:-1]
+            recompute(order)
+            if self.seeds is not None:
+                seeds = self.seeds[sample if self.inputs else 0].tolist()
+                send(order, list(zip(outputs, seeds, strict=True)))
+        elif self.seeds is not None and not self.inputs:
+            assign("grad", self.leaves.parameters, self.flat.grad)
 
     def source(self) -> str:
         """The program as Python code, one line a node and pass: a function of leaves, to be read.
@@ -177,7 +170,7 @@ class Tape:
             return [v3], [d_x]
         <BLANKLINE>
         """
-        return source(self.machine.graph, [x._data for x in self.constants])
+        return source(self.machine.graph, [x._data for x in self.leaves.constants])
 
     def summary(self) -> str:
         """A table, to be printed: nodes, instructions, bytes and time by operation.
@@ -193,84 +186,48 @@ class Tape:
 
     def computed(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """The outputs for these parameters and samples."""
-        self.check_leaves()
+        self.leaves.check()
+        self.seen = self.seeds = None
         found = self.machine.forward(flat, X)
-        self.seen, self.seeds = (flat, X), None
-        self.check_branches()
+        if self.decisions.all:
+            self.decisions.check(self.machine.truths(), bool(self.inputs))
+        self.seen = flat, X
         return found[..., 0] if self.single else found
 
     def pulled(self, gradient: Any) -> np.ndarray:
         """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
-        samples = 1 if self.seen[1] is None else len(self.seen[1])
+        samples = [len(self.seen[1])] if self.inputs else []
+        shape = (*samples, *([] if self.single else [len(self.outputs)]))
         given = np.asarray(gradient, self.flat.dtype)
-        shape = (samples, len(self.outputs))
-        fits = (
-            shape[:1] if self.single and self.columns else shape[1:] if not self.columns else shape
-        )
-        if given.ndim and given.shape != fits and not (self.single and not self.columns):
-            raise ValueError(f"backward takes one number or an array {fits}, got {given.shape}")
-        self.seeds = np.broadcast_to(given.reshape(shape) if given.ndim else given, shape) + 0.0
+        if given.ndim and given.shape != shape:
+            raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
+        self.seeds = np.broadcast_to(given, shape).reshape(-1, len(self.outputs)) + 0.0
         found = self.machine.backward(self.seeds)
         if self.finds_input_gradients:
             self.input_gradients = self.machine.input_gradients()
         return found
 
     def checked(self, X: Any) -> np.ndarray | None:
-        """Samples as an array of the tape's dtype."""
-        if not self.columns:
+        """Samples as an array of the tape's dtype; ValueError for another shape."""
+        if not self.inputs:
             if X is not None:
-                raise ValueError(
-                    "this tape has no inputs to take samples for; Tape(..., inputs=xs)"
-                )
+                raise ValueError("this tape takes no samples; Tape(..., inputs=xs) would")
             return None
-        X = X.data if isinstance(X, Array) else X
-        found = np.asarray(X, self.flat.dtype)
-        if found.ndim != 2 or found.shape[1] != self.columns or not len(found):
+        found = np.asarray(X.data if isinstance(X, Array) else X, self.flat.dtype)
+        columns = len(self.inputs)
+        if found.ndim != 2 or found.shape[1] != columns or not len(found):
             got = "none" if X is None else f"shape {found.shape}"
-            raise ValueError(
-                f"this tape takes samples of shape (samples, {self.columns}), got {got}"
-            )
+            raise ValueError(f"this tape takes samples of shape (samples, {columns}), got {got}")
         return found
 
-    def remember(self) -> None:
-        """What the leaves' own numbers are."""
-        self.assigned = ASSIGNED[0]
-        self.known = [x._data for x in (*self.leaves, *self.constants)]
-
-    def check_leaves(self) -> None:
-        """RuntimeError where one was assigned another number."""
-        if self.assigned == ASSIGNED[0]:
-            return
-        leaves = [*self.leaves, *self.constants]
-        for x, known in zip(leaves, self.known, strict=True):
-            if x._data != known and (x._data == x._data or known == known):
-                what = "the constant" if x in self.constants else "the parameter"
-                raise RuntimeError(
-                    f"{what} {x.label or 'without a label'} was {known:g} when the tape took it, "
-                    f"and is {x._data:g} now; tape.load() takes it, and tape.sync() puts back what "
-                    "the tape has"
-                )
-        self.assigned = ASSIGNED[0]
-
-    def check_branches(self) -> None:
-        """BranchChanged where a comparison has another outcome than it had."""
-        if not self.branches:
-            return
-        wrong = self.machine.truths() != self.outcomes
-        if wrong.any():
-            sample, i = np.argwhere(wrong)[0]
-            self.seen = None
-            branch = self.branches[i]
-            where = "" if branch.origin is None else f" ({branch.origin})"
-            which = f" for sample {sample}" if self.columns else ""
-            raise BranchChanged(
-                f"{branch} was {branch.outcome} when the tape was recorded, and is "
-                f"{not branch.outcome}{which}{where}; record another tape"
-            )
-
     def __repr__(self) -> str:
-        inputs = f", {self.columns:,} inputs" if self.columns else ""
-        return f"Tape({self.nodes:,} nodes, {len(self.leaves):,} parameters{inputs})"
+        inputs = f", {len(self.inputs):,} inputs" if self.inputs else ""
+        return f"Tape({self.nodes:,} nodes, {self.flat.size:,} parameters{inputs})"
+
+
+def assign(what: str, nodes: Sequence[Value], numbers: np.ndarray) -> None:
+    for node, number in zip(nodes, numbers.tolist(), strict=True):
+        setattr(node, what, number)
 
 
 def compiled(module: str) -> Any:
@@ -282,22 +239,3 @@ def compiled(module: str) -> Any:
             "a tape is replayed by numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
     return import_module(f"engine.tape.{module}")
-
-
-def compute(flat: np.ndarray, X: Any = None, *, tape: Tape) -> np.ndarray:
-    return tape.computed(flat, X)
-
-
-def pull(g: np.ndarray, out: Any, flat: np.ndarray, X: Any = None, *, tape: Tape) -> np.ndarray:
-    """What arrived at the outputs, at the parameters: computed again if others were meanwhile."""
-    if tape.seen is None or tape.seen[0] is not flat or tape.seen[1] is not X:
-        tape.computed(flat, X)
-    return tape.pulled(g)
-
-
-def pull_inputs(g: np.ndarray, out: Any, flat: np.ndarray, X: Any, *, tape: Tape) -> Any:
-    pull(g, out, flat, X, tape=tape)
-    return tape.input_gradients
-
-
-TAPE = ArrayOp("tape", compute, pull, pull_inputs)

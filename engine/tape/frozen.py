@@ -1,0 +1,70 @@
+"""What a tape takes for granted: numbers of leaves, and decisions of Python. Both are checked."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.origin import Origin
+from engine.tape.branches import Branch
+from engine.value import ASSIGNED, Value
+
+
+class BranchChanged(RuntimeError):
+    """A tape was given numbers for which Python would have built another graph."""
+
+
+class Leaves:
+    """The leaves of a graph but for its inputs, and what their numbers were when last looked at."""
+
+    def __init__(self, parameters: Sequence[Value], constants: Sequence[Value]):
+        self.parameters, self.constants = parameters, constants
+        self.remember()
+
+    def remember(self) -> None:
+        """Take their numbers as they are now for known."""
+        self.assigned = ASSIGNED[0]
+        self.known = [x._data for x in (*self.parameters, *self.constants)]
+
+    def check(self) -> None:
+        """RuntimeError where one was assigned another number; costs nothing where none was."""
+        if self.assigned == ASSIGNED[0]:
+            return
+        for x, known in zip((*self.parameters, *self.constants), self.known, strict=True):
+            if x._data != known and (x._data == x._data or known == known):  # nan is nan still
+                what = "constant" if any(x is each for each in self.constants) else "parameter"
+                name = f"the {what} {x.label}" if x.label else f"a {what}"
+                raise RuntimeError(
+                    f"{name} was {known:g} when the tape took it, and is {x._data:g} now; "
+                    "tape.load() takes that, tape.sync() puts back what the tape has"
+                )
+        self.assigned = ASSIGNED[0]
+
+
+class Decision(NamedTuple):
+    """A comparison that Python made, in words: the nodes that it was of may be gone."""
+
+    text: str
+    outcome: bool
+    origin: Origin | None
+
+
+class Decisions:
+    """What Python decided while a graph was built, as far as parameters or inputs had a say."""
+
+    def __init__(self, branches: Sequence[Branch]):
+        self.all = [Decision(str(each), each.outcome, each.origin) for each in branches]
+        self.outcomes = np.array([each.outcome for each in branches], bool)
+
+    def check(self, truths: np.ndarray, batched: bool) -> None:
+        """BranchChanged for the first that would be another now, of (samples, decisions)."""
+        wrong = truths != self.outcomes
+        if wrong.any():
+            sample, i = np.argwhere(wrong)[0]
+            text, outcome, origin = self.all[i]
+            where = "" if origin is None else f" ({origin})"
+            which = f" for sample {sample}" if batched else ""
+            raise BranchChanged(
+                f"{text} was {outcome} when the tape was recorded, and is {not outcome} now{which}"
+                f"{where}; Python would have built another graph: record another tape"
+            )
