@@ -49,8 +49,7 @@ def test_it_reads_as_what_it_is():
     _0 = divide(1.0, cosh(v4)); d_v4 = 0.0 + d_v5 * (_0 * _0)
     d_v2 = 0.0 + d_v4
     d_x += d_v2 * w; d_w = 0.0 + d_v2 * x
-    return [v6], [d_x, d_w]
-"""
+    return [v6], [d_x, d_w]"""
     )
 
 

@@ -45,7 +45,7 @@ def source(graph: Flat, constants: Sequence[float]) -> str:
     ]
     head = "from math import inf, nan\n\nfrom engine.floats import *\n\n\n"
     called = f"def replay({', '.join(name[i] for i in wanted)}):\n"
-    return head + called + "".join(f"    {line}\n" for line in lines)
+    return head + called + "\n".join(f"    {line}" for line in lines)
 
 
 def names(graph: Flat, constants: Sequence[float]) -> list[str]:

@@ -16,7 +16,7 @@ REPEATS = 15
 
 
 def summary(machine: Machine) -> str:
-    """A table, to be printed: a line for each operation, those that take longest first."""
+    """A table, to be printed: a line for each operation, those of most instructions first."""
     graph = machine.graph
     rows: list[list[Any]] = []
     for i, name in enumerate([*[op.name for op in graph.rows], "decisions"]):
@@ -31,7 +31,7 @@ def summary(machine: Machine) -> str:
             nodes = sum(len(kind.nodes) for kind in kinds)
             held = machine.bytes_of(kinds, once + ahead + back)
             rows.append([name, nodes, once, ahead, back, held, *microseconds(machine, stages)])
-    rows.sort(key=lambda row: -(row[-1] + row[-2]))
+    rows.sort(key=lambda row: -sum(row[2:5]))
     sums = [sum(row[k] for row in rows) for k in range(1, 6)]
     rows.append(["numbers, order", "", "", "", "", machine.nbytes - sums[-1], "", ""])
     rows.append(["all", *sums[:-1], machine.nbytes, *microseconds(machine, machine.stages)])

@@ -168,7 +168,6 @@ class Tape:
             d_v1 = 0.0 + d_v3
             d_x = 0.0 + d_v1 * x; d_x += d_v1 * x
             return [v3], [d_x]
-        <BLANKLINE>
         """
         return source(self.machine.graph, [x._data for x in self.leaves.constants])
 
