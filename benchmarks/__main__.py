@@ -2,18 +2,18 @@
 
 import argparse
 
-from benchmarks import machine, memory, mnist, mnist_profile, moons, pictures, sizes
+from benchmarks import machine, memory, mnist, mnist_profile, moons, pictures, sizes, tape
 from benchmarks.processes import FULL, QUICK
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="about two minutes: fewer and shorter rounds"
+        "--quick", action="store_true", help="about four minutes: fewer and shorter rounds"
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    for each in (moons, memory, sizes, mnist, mnist_profile, pictures):
+    for each in (moons, memory, sizes, tape, mnist, mnist_profile, pictures):
         print(f"\n{each.table(effort)}", flush=True)
 
 

@@ -6,20 +6,21 @@ from typing import Any
 
 ENGINES = {"micrograd": "micrograd", "default": "stepgrad", "node": "stepgrad, node for node"}
 
-PEERS = {  # the module that a peer is, and what pip installs
-    "micrograd": ("micrograd", "micrograd"),
-    "torch": ("torch", "torch==2.13.0"),
-    "fused": ("torch", "torch==2.13.0"),
-    "jax": ("jax", "jax"),
-    "sklearn": ("sklearn", "scikit-learn"),
+PEERS = {  # the module that a peer is, or needs; what pip installs; the extra that brings it
+    "micrograd": ("micrograd", "micrograd", "peers"),
+    "torch": ("torch", "torch==2.13.0", "peers"),
+    "fused": ("torch", "torch==2.13.0", "peers"),
+    "jax": ("jax", "jax", "peers"),
+    "sklearn": ("sklearn", "scikit-learn", "peers"),
+    "tape": ("numba", "numba", "jit"),
 }
 
 
 def missing(engine: str) -> str | None:
     """What to do about an engine that is not installed; None where it is."""
-    module, package = PEERS.get(engine, ("benchmarks", ""))
+    module, package, extra = PEERS.get(engine, ("benchmarks", "", ""))
     if find_spec(module) is None:
-        return f"not installed: pip install {package}, or pip install -e '.[peers]'"
+        return f"not installed: pip install {package}, or pip install -e '.[{extra}]'"
     return None
 
 

@@ -7,7 +7,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "micrograd", "torch", "jax", "scikit-learn")
+PACKAGES = ("numpy", "numba", "micrograd", "torch", "jax", "scikit-learn")
 
 
 def facts() -> str:

@@ -106,17 +106,21 @@ def default() -> Steps:
     return Steps(forward, backward, update)
 
 
-def steps_of(engine: str) -> Steps:
-    """The training step of an engine, whose weights are those of every other."""
-    if engine == "default":
-        return default()
-    Value = value_of(engine)
+def network(engine: str) -> Any:
+    """The demo's model, node for node, in either engine."""
     if engine == "node":
         model = import_module("nn").MLP(2, [16, 16, 1], rng=0, fused=False)
     else:
         model = import_module("micrograd.nn").MLP(2, [16, 16, 1])
     start(model.parameters())
-    return demo(Value, model)
+    return model
+
+
+def steps_of(engine: str) -> Steps:
+    """The training step of an engine, whose weights are those of every other."""
+    if engine == "default":
+        return default()
+    return demo(value_of(engine), network(engine))
 
 
 def measure(engine: str, seconds: float, steps: int) -> dict[str, Any]:

@@ -37,10 +37,10 @@ class Machine:
         self.sent = np.flatnonzero(room[staged.gradients[: found.parameters]] == 2)
 
         self.shared = np.zeros(self.schedule.rooms[0], dtype)
-        numbers = at[found.zero : found.code.given]
+        numbers = at[found.zero : found.code.given].copy()  # of all the places we keep these
         self.shared[numbers[: len(found.numbers)]] = found.numbers
         self.constants = numbers[len(found.numbers) :]
-        self.seeds = at[found.parameters + found.inputs : found.zero]
+        self.seeds = at[found.parameters + found.inputs : found.zero].copy()
         self.run = run_fast if fast else run
         self.lanes = Lanes(self.schedule, self.shared.dtype, found.inputs, fast, threads)
 
