@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from tqdm import tqdm
 
+from demos._executors import side_by_side
 from demos._look import BLUE, INK, ORANGE, STYLE
 from engine import topological
 from nn import MLP, data, fit, losses
@@ -48,6 +49,11 @@ def main(out: Path) -> None:
     print(f"{nodes * len(records) / seconds:,.0f} nodes a second, forward and backward")
     path = picture(model, X, y, records, out / "moons.svg")
     print(f"wrote {path}")
+
+    def loss_of(predictions, model):
+        return losses.hinge(predictions, labels) + 1e-4 * losses.l2_penalty(model.parameters())
+
+    print(f"\n{side_by_side(model, X, loss_of)}")
 
 
 def picture(model: MLP, X: np.ndarray, y: np.ndarray, records: list[Record], path: Path) -> Path:

@@ -43,6 +43,41 @@ def test_moons_are_told_apart_and_drawn(tmp_path):
     picture = tmp_path / "new" / "moons.svg"
     assert f"wrote {picture}" in done.stdout
     assert ET.parse(picture).getroot().tag.endswith("svg")
+    speeds = re.findall(r"^(Values|the same on a tape|arrays) .* +([\d,]+) x$", done.stdout, re.M)
+    assert [name for name, _ in speeds] == ["Values", "the same on a tape", "arrays"]
+    assert float(speeds[1][1]) > 1.0
+
+
+def test_mnist_is_learned_by_scalars_alone(tmp_path):
+    """97 % of the test digits; the tape and the Values agree about one to float32's roundings."""
+    done = run("tape", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Tape(305,960 nodes, 101,770 parameters, 794 inputs)" in done.stdout
+    (share,) = re.findall(r"^([\d.]+)% of the test digits are right", done.stdout, re.M)
+    assert float(share) >= 97.0
+    tape, values = (
+        [float(z) for z in line.split()] for line in re.findall(r"^ +(-?\d.*)$", done.stdout, re.M)
+    )
+    assert tape == pytest.approx(values, abs=0.002)
+    assert max(range(10), key=values.__getitem__) == 7
+    text = (tmp_path / "tape.svg").read_text("utf-8")
+    assert "100,480 parameters" in text
+    assert "1,290 parameters" in text
+
+
+def test_what_a_step_costs_adds_up(tmp_path):
+    done = run("cost", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ET.parse(tmp_path / "cost.svg").getroot().tag.endswith("svg")
+    lines = done.stdout.splitlines()
+    numbers = lambda line: [float(x.replace(",", "")) for x in re.findall(r"[\d,.]+", line)]
+    (sums,) = (numbers(line) for line in lines if line.startswith("in sum"))
+    (whole,) = (numbers(line) for line in lines if line.startswith("a whole step"))
+    assert sums[0] == 123_820  # the Values; on the tape each layer has its inputs, too
+    assert sums[6] == 9
+    assert len(whole) == 3
+    products = [numbers(line)[-6] for line in lines if re.match(r"(layer . +| +)\* ", line)]
+    assert products == [32 * 49 * 32, 32 * 32 * 10]
 
 
 def test_mnist_is_learned_and_looked_into(tmp_path):

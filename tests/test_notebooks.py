@@ -82,7 +82,9 @@ def saved(path):
 @cache
 def ran(path):
     """The cells as they are when the notebook has run here, and its facts have held."""
-    lacking = [each for each in ("nbclient", "ipykernel", "matplotlib", "numba") if not find_spec(each)]
+    lacking = [
+        each for each in ("nbclient", "ipykernel", "matplotlib", "numba") if not find_spec(each)
+    ]
     if lacking:
         missing(f"not installed: {', '.join(lacking)}; pip install -e '.[notebooks]'")
     import nbformat

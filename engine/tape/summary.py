@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,28 +15,46 @@ from engine.tape.schedule import Runs
 REPEATS = 15
 
 
+class Cost(NamedTuple):
+    """What the nodes of one operation take; times are microseconds."""
+
+    operation: str
+    nodes: int
+    once: int  # instructions that were carried out when the tape was made, and in each pass
+    forward: int
+    backward: int
+    bytes: int
+    ahead: float
+    back: float
+
+
 def summary(machine: Machine) -> str:
     """A table, to be printed: a line for each operation, those of most instructions first."""
-    graph = machine.graph
-    rows: list[list[Any]] = []
+    rows = sorted(costs(machine), key=lambda row: -(row.once + row.forward + row.backward))
+    held = machine.nbytes - sum(row.bytes for row in rows)
+    counts = [sum(column) for column in zip(*[row[1:5] for row in rows], strict=True)] or [0] * 4
+    head = ["operation", "nodes", "once", "forward", "backward", "bytes", "µs ahead", "µs back"]
+    numbers = ["numbers, order", "", "", "", "", held, "", ""]
+    whole = ["all", *counts, machine.nbytes, *microseconds(machine, machine.stages)]
+    return "\n".join(aligned([head, *map(list, rows), numbers, whole]))
+
+
+def costs(machine: Machine) -> list[Cost]:
+    """Of each operation that there is, what it takes by itself."""
+    graph, found = machine.graph, []
     for i, name in enumerate([*[op.name for op in graph.rows], "decisions"]):
         kinds = [kind for kind in graph.kinds if kind.row == i]
         stages = [
             part(runs, row == i)
             for runs, row in zip(machine.stages, machine.schedule.rows, strict=True)
         ]
-        once, *ahead_and_back = (len(runs.a) for runs in stages)
-        ahead, back = sum(ahead_and_back[::2]), sum(ahead_and_back[1::2])
-        if kinds or once + ahead + back:
+        once, *passes = (len(runs.a) for runs in stages)
+        if kinds or once or any(passes):
             nodes = sum(len(kind.nodes) for kind in kinds)
-            held = machine.bytes_of(kinds, once + ahead + back)
-            rows.append([name, nodes, once, ahead, back, held, *microseconds(machine, stages)])
-    rows.sort(key=lambda row: -sum(row[2:5]))
-    sums = [sum(row[k] for row in rows) for k in range(1, 6)]
-    rows.append(["numbers, order", "", "", "", "", machine.nbytes - sums[-1], "", ""])
-    rows.append(["all", *sums[:-1], machine.nbytes, *microseconds(machine, machine.stages)])
-    head = ["operation", "nodes", "once", "forward", "backward", "bytes", "µs ahead", "µs back"]
-    return "\n".join(aligned([head, *rows]))
+            held = machine.bytes_of(kinds, once + sum(passes))
+            counts = once, sum(passes[::2]), sum(passes[1::2])
+            found.append(Cost(name, nodes, *counts, held, *microseconds(machine, stages)))
+    return found
 
 
 def part(runs: Runs, wanted: np.ndarray) -> Runs:
