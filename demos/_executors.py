@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import Value, topological
-from engine.tape import Tape
+from engine import Tape, Value, topological
 
 SECONDS = 0.4  # for each
 

@@ -13,8 +13,7 @@ from statistics import median
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-from engine import Array, Value, topological
-from engine.tape import Tape
+from engine import Array, Tape, Value, topological
 from engine.tape.summary import costs
 
 REPEATS = 5

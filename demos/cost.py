@@ -13,7 +13,7 @@ import numpy as np
 
 from demos._ledger import Cost, Ledger, of_arrays, of_tape, of_values, seconds
 from demos._look import BLUE, INK, ORANGE, PALE, STYLE
-from engine.tape import Tape
+from engine import Tape
 from nn import MLP, data, losses
 
 SAMPLES, SIDE, WIDTHS = 32, 7, [32, 10]  # digits of 7 x 7 pixels

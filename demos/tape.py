@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from engine import Value, dot, logsumexp
+from engine import Tape, Value, dot, logsumexp
 from engine.draw import draw
-from engine.tape import Tape
 from nn import MLP, accuracy, data, fit, schedules
 
 HIDDEN, EPOCHS, BATCH, RATE = 128, 4, 128, 0.004

@@ -17,11 +17,13 @@ from engine.graph import Sent, Step, topological, walk
 from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
 from engine.origin import Origin, record_origins
+from engine.tape import BranchChanged, Tape, record_branches
 from engine.value import Constant, Value
 
 __all__ = [
     "Array",
     "ArrayOp",
+    "BranchChanged",
     "Constant",
     "ConstantArray",
     "Explanation",
@@ -33,6 +35,7 @@ __all__ = [
     "Path",
     "Sent",
     "Step",
+    "Tape",
     "Value",
     "check_gradients",
     "concatenate",
@@ -42,6 +45,7 @@ __all__ = [
     "maximum",
     "minimum",
     "mistakes",
+    "record_branches",
     "record_origins",
     "softmax",
     "topological",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.tape import Tape
+from engine import Tape
 from nn.module import Module
 
 

@@ -75,7 +75,7 @@ def fit(
 ) -> Generator[Record, None, None]:
     """Train `model` on samples X and targets y, and yield a `Record` after every epoch.
 
-    The model is a Module, or an `engine.tape.Tape` with inputs, whose `.sync()` then gives the
+    The model is a Module, or an `engine.Tape` with inputs, whose `.sync()` then gives the
     Values that it was recorded from the numbers that were found.
 
     A generator: each epoch runs when its record is asked for, and without a loop nothing is
