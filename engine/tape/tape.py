@@ -28,7 +28,8 @@ class Tape:
     parameters  the leaves to train, all that ask for gradients if they are not named
     inputs      leaves that are not trained: every sample of a batch has its own numbers for them
     dtype       float64, or float32: every elementary operation then rounds to single precision
-    fast        multiply and add with one rounding, which is faster and changes last bits
+    fast        multiply and add with one rounding, add up samples in whatever order is fastest:
+                it changes last bits
     threads     at most so many for a batch; as many as there are cores if it is None
     input_gradients  whether backward() also finds d output / d input for every sample
 
@@ -200,7 +201,7 @@ class Tape:
         given = np.asarray(gradient, self.flat.dtype)
         if given.ndim and given.shape != shape:
             raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
-        self.seeds = np.broadcast_to(given, shape).reshape(-1, len(self.outputs)) + 0.0
+        self.seeds = (np.zeros(shape, self.flat.dtype) + given).reshape(-1, len(self.outputs))
         found = self.machine.backward(self.seeds)
         if self.finds_input_gradients:
             self.input_gradients = self.machine.input_gradients()
