@@ -59,7 +59,8 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         """,
 }
 # Training in float32 ends a little differently with every BLAS. What these cells print is compared
-# without its digits, or with so much between two numbers; what they draw, by its kind alone.
+# without its digits (and the brackets of a factor below 0), or with so much between two numbers;
+# what they draw, by its kind alone.
 ROUGH = {
     "train": 0.5,
     "test": 0.5,
@@ -114,7 +115,7 @@ def comparable(cell):
     return [
         {
             kind: None if kind == "image/png" or (rough and kind == "image/svg+xml")
-            else " ".join(NUMBER.sub("#", text).split()) if rough else text
+            else " ".join(NUMBER.sub("#", text).replace("(#)", "#").split()) if rough else text
             for kind, text in each.items()
         }
         for each in shown(cell)

@@ -219,6 +219,17 @@ def test_sync_leaves_a_graph_that_can_be_walked():
         assert (got.data, got.grad, got.locals) == (want.data, want.grad, want.locals)
 
 
+def test_sync_sends_what_backward_sent():
+    x, y = Value(2.0), Value(3.0)
+    outputs = [x * y, x + y, x * y]
+    tape = Tape(outputs)
+    tape.forward()
+    tape.backward([0.5, -1.0, 2.0])
+    tape.sync()
+    assert [x.grad, y.grad] == tape.flat.grad.tolist() == [6.5, 4.0]
+    assert outputs[1].grad == -1.0
+
+
 def test_an_optimizer_drives_its_parameters():
     """Fifty steps of Adam on the tape and on the Values, to the same bits."""
     points, y = data.moons(20, rng=0)
@@ -256,6 +267,9 @@ def test_load_takes_the_numbers_of_the_graph():
     x.data, c.data = 5.0, 0.0
     tape.load()
     assert tape.forward() == 5.0
+    tape.load()
+    with pytest.raises(RuntimeError, match="call it first"):  # what is there is of other numbers
+        tape.backward()
 
 
 @pytest.mark.parametrize("which", ["parameter", "constant"])
