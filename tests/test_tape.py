@@ -1,8 +1,10 @@
 """The tape against the graph: the same bits, whatever the graph and the numbers."""
 
+import copy
 import gc
 import math
 import os
+import pickle
 import sys
 import weakref
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Array, Constant, Op, Value, dot, floats, topological, total
+from engine import Array, Constant, ManyOp, Op, Value, dot, floats, topological, total
+from engine.floats import where
 from engine.ops import TABLE, flat
 from engine.readers import over
 from nn import MLP, data, losses, optim
@@ -375,10 +378,46 @@ def test_a_row_of_the_users():
     check_against_graph(root, Tape(root))
 
 
-def test_a_row_that_computes_with_something_else_says_so():
-    hidden = Op("hidden", lambda x: math.sin(x), lambda out, x: math.cos(x))
-    with pytest.raises(TypeError, match=r"row 'hidden' cannot be written on a tape"):
-        Tape(hidden(Value(1.0)))
+@pytest.mark.parametrize(
+    "row",
+    [
+        Op("cube", lambda x: x**3, lambda out, x: 3 * x**2),
+        Op("inverse", lambda x: 1 / x, lambda out, x: -1 / x**2),
+        Op("two", lambda x: 2**x, lambda out, x: 2**x * math.log(2.0)),
+        Op(
+            "spike", lambda x: where(x == 1.7, 2.0 * x, x), lambda out, x: where(x != 1.7, 1.0, 2.0)
+        ),
+        ManyOp("sums", lambda xs: sum(xs) / len(xs), lambda out, xs: ([1 / len(xs) for _ in xs],)),
+    ],
+    ids=lambda row: row.name,
+)
+def test_rows_that_use_operators_as_they_come(row):
+    x = Value(1.7)
+    root = row([x, x * 2.0]) if isinstance(row, ManyOp) else row(x) + row(x * 2.0)
+    check_against_graph(root, Tape(root))
+    check_same(Tape([root]).forward(), [root.data])
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (Op("hidden", lambda x: math.sin(x), lambda out, x: math.cos(x)), "not Slot"),
+        (Op("bent", lambda x: x if x > 0 else 0.0, lambda out, x: 1.0), "decides by a number"),
+        (Op("flat", lambda x: x, lambda out, x: float(x == 2.0)), "'Slot'"),
+        (Op("larger", lambda x, y: max(x, y), lambda *_: 1.0, lambda *_: 0.0), "decides"),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_a_row_that_computes_with_something_else_says_so(row, says):
+    with pytest.raises(TypeError, match=rf"row '{row.name}' cannot be written on a tape .*{says}"):
+        Tape(row(*[Value(1.0)] * row.arity))
+
+
+def test_a_tape_is_not_copied():
+    tape = Tape(Value(1.0) * 2.0)
+    for way in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="record another"):
+            way(tape)
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
@@ -405,6 +444,8 @@ LEAF = Value(1.0)
         (lambda: Tape(Value(1.0), [LEAF], parameters=[LEAF]), ValueError, "not both"),
         (lambda: Tape(Value(1.0)).backward(), RuntimeError, "call it first"),
         (lambda: Tape(Value(1.0)).forward([[1.0]]), ValueError, "takes no samples"),
+        (lambda: Tape(Value(1.0), threads=0), ValueError, "threads is a whole number"),
+        (lambda: Tape(None), TypeError, "a graph of Values, got None"),
     ],
 )
 def test_what_makes_no_tape(make, error, says):

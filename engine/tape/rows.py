@@ -73,6 +73,11 @@ class Slot:
     def __init__(self, writer: Writer, place: int):
         self.writer, self.place = writer, place
 
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError("it decides by a number, which a tape does not know yet")
+
 
 def operator(do: str, reflected: bool = False) -> Callable[..., Any]:
     if reflected:
@@ -80,12 +85,15 @@ def operator(do: str, reflected: bool = False) -> Callable[..., Any]:
     return lambda self, *others: self.writer.write(do, self, *others)
 
 
-OPERATORS = {"add": "+", "sub": "-", "mul": "*", "and": "&", "or": "|"}
+OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "and": "&", "or": "|",
+}  # fmt: skip
 for _name, _do in OPERATORS.items():
     setattr(Slot, f"__{_name}__", operator(_do))
     setattr(Slot, f"__r{_name}__", operator(_do, reflected=True))
 for _name, _do in {
-    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "neg": "neg", "abs": "abs",
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+    "neg": "neg", "abs": "abs",
 }.items():  # fmt: skip
     setattr(Slot, f"__{_name}__", operator(_do))
 
@@ -104,7 +112,8 @@ SPACE = {name: function(name) for name in floats.__all__}
 def template(op: Op, inputs: int) -> Template:
     """What `op` does on a tape with that many inputs.
 
-    TypeError for a row that computes with something else than `engine.floats` and operators.
+    TypeError for a row that computes with something else than `engine.floats` and operators, or
+    that has an `if` on a number.
     """
     row, writer = over(op, SPACE), Writer(inputs)
     args = op.group([Slot(writer, i) for i in range(inputs)])
@@ -117,7 +126,7 @@ def template(op: Op, inputs: int) -> Template:
     except TypeError as problem:
         raise TypeError(
             f"row {op.name!r} cannot be written on a tape ({problem}); let it compute with the "
-            "functions of engine.floats"
+            "functions of engine.floats, and choose with where"
         ) from problem
     locals = [None if is_one(each) else writer.slot(each) for each in slopes]
     return Template(ahead, out, writer.instructions, locals, writer.constants, writer.slots)

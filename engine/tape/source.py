@@ -14,7 +14,7 @@ from engine.tape.flat import Flat
 from engine.tape.rows import Instruction, Template
 
 LONGEST = 500  # of a formula; what is longer is written in parts
-INFIX = ("+", "-", "*", "<", "<=", ">", ">=", "&", "|")
+INFIX = ("+", "-", "*", "<", "<=", ">", ">=", "==", "!=", "&", "|")
 ON_THE_LEFT = {"+": ("+", "-", "*"), "-": ("+", "-", "*"), "*": ("*",)}  # what needs no brackets
 ON_THE_RIGHT = {"+": ("*",), "-": ("*",)}
 
@@ -37,7 +37,7 @@ def source(graph: Flat, constants: Sequence[float]) -> str:
     wanted = [*graph.parameters.tolist(), *graph.inputs.tolist()]
     slopes = [f"d_{name[i]}" if i in gradients.begun else "0.0" for i in wanted]
     lines = [
-        f"# forward: {len(nodes):,} nodes",
+        f"# forward: {len(nodes):,} node{'s' * (len(nodes) != 1)}",
         *ahead,
         "# backward: a gradient is the sum of what arrives, from 0 on",
         *filter(None, back),

@@ -43,8 +43,8 @@ class Tape:
     tape may come of decisions that nobody watched: give the function, or make it within
     `record_branches()`.
 
-    TypeError for what is no graph of Values; ImportError that names the extra where numba is
-    missing.
+    TypeError for what is no graph of Values, ValueError for leaves that are none; ImportError that
+    names the extra where numba is missing.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> tape = Tape(x * y + x)
@@ -73,6 +73,8 @@ class Tape:
     ):
         if np.dtype(dtype) not in (np.float64, np.float32):
             raise TypeError(f"a tape computes in float64 or float32, got {dtype!r}")
+        if threads is not None and not (isinstance(threads, int) and threads > 0):
+            raise ValueError(f"threads is a whole number above 0, or None, got {threads!r}")
         found = recorded(root, inputs, parameters)
         graph = flattened(found)
         self.machine = compiled("machine").Machine(graph, dtype, fast, threads, input_gradients)
@@ -219,6 +221,9 @@ class Tape:
             got = "none" if X is None else f"shape {found.shape}"
             raise ValueError(f"this tape takes samples of shape (samples, {columns}), got {got}")
         return found
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a tape is not copied or saved: save its model, and record another")
 
     def __repr__(self) -> str:
         inputs = f", {len(self.inputs):,} inputs" if self.inputs else ""
