@@ -1,5 +1,16 @@
-"""What is not collected where numba, the extra `jit`, is missing."""
+"""What is not collected where numba, the extra `jit`, is missing: what imports it, what tapes."""
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("numba") else ["engine/tape/kernels.py", "engine/tape/tape.py"]
+COMPILED = (
+    "caching", "kernels", "lanes", "lowering", "machine", "passes", "program", "schedule",
+    "summary", "tape",
+)  # fmt: skip
+collect_ignore = [
+    *[f"engine/tape/{name}.py" for name in COMPILED],
+    "nn/taped.py",
+    "demos/_ledger.py",
+    "demos/cost.py",
+]
+if find_spec("numba"):
+    collect_ignore = []
