@@ -96,9 +96,15 @@ def normal_cdf(x):
 
 
 def power_x(out, x, y):
-    """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0."""
+    """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0.
+
+    That 0 is a product too where it can be: its own slope in y is 1 / x.
+    """
     usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0) | (abs(x) >= math.inf)
-    return where(equal(y, 0.0), 0.0, where(usable, y * power(x, y - 1.0), divide(y * out, x)))
+    before = power(x, y - 1.0)
+    slope = y * before
+    at_zero = where(abs(before) < math.inf, slope, 0.0)
+    return where(equal(y, 0.0), at_zero, where(usable, slope, divide(y * out, x)))
 
 
 def add_up(xs):
