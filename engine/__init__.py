@@ -11,6 +11,7 @@
 from engine.array import Array, ConstantArray
 from engine.array_ops import ArrayOp
 from engine.check import GradientMismatch, check_gradients
+from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.explain import Explanation, Path, explain
 from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
@@ -41,6 +42,11 @@ __all__ = [
     "concatenate",
     "dot",
     "explain",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "logsumexp",
     "maximum",
     "minimum",
@@ -50,6 +56,7 @@ __all__ = [
     "softmax",
     "topological",
     "total",
+    "vjp",
     "walk",
     "where",
 ]

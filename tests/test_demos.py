@@ -48,6 +48,18 @@ def test_moons_are_told_apart_and_drawn(tmp_path):
     assert float(speeds[1][1]) > 1.0
 
 
+def test_both_modes_of_differentiation_are_counted(tmp_path):
+    """One pass for a loss backwards, as many as there are inputs forwards; and vice versa."""
+    done = run("modes", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [list(map(int, line.replace(",", "").split()))
+            for line in done.stdout.splitlines() if re.match(r" +\d", line)]  # fmt: skip
+    assert [row[:3] for row in rows] == [
+        [n, m, n] for n, m in [(64, 1), (16, 4), (8, 8), (4, 16), (1, 64)]
+    ]
+    assert [row[3] > row[5] for row in rows] == [True, True, True, False, False]
+
+
 def test_mnist_is_learned_by_scalars_alone(tmp_path):
     """97 % of the test digits; the tape and the Values agree about one to float32's roundings."""
     done = run("tape", "--out", tmp_path)
