@@ -150,6 +150,26 @@ def test_any_number_of_samples_on_any_threads(count, threads):
     check_lanes(network, NUMBERS, X, seeds, threads=threads)
 
 
+@settings(max_examples=60)
+@given(program=programs(longest=20, smooth=False), data=st.data())
+def test_lanes_in_float32_are_what_one_sample_is_alone(program, data):
+    """Outputs, and gradients of inputs; alone, an input is a parameter like any other."""
+    leaves = [Value(x) for x in program.at]
+    root = Value.lift(program.run(leaves, node)[-1])
+    tape = Tape(root, leaves[:1], parameters=leaves[1:], dtype=np.float32, input_gradients=True)
+    alone = Tape(root, parameters=leaves, dtype=np.float32)
+    X = np.array(data.draw(st.lists(any_float, min_size=1, max_size=9)))
+    with np.errstate(over="ignore"):
+        X = X.astype(np.float32)[:, None]
+    found = tape.forward(X)
+    tape.backward()
+    for sample, x in enumerate(X):
+        alone.flat.data = np.append(x, np.float32(program.at[1:]))
+        check_same(np.float32(alone.forward()), found[sample])
+        alone.backward()
+        check_same(alone.flat.grad[:1], tape.input_gradients[sample])
+
+
 def test_float32_is_close_and_does_not_depend_on_threads():
     X = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     found = []
