@@ -52,8 +52,9 @@ def recorded(
             if x in named:
                 raise ValueError(f"{x!r} is a parameter or an input, not both")
     under = set(order)
-    extra = [*trained, *given, *[each for branch in branches for each in (branch.x, branch.y)]]
-    aside = [x for x in topological(total(extra))[:-1] if x not in under]
+    watched = [each for branch in branches for each in (branch.x, branch.y)]
+    extra = [x for x in (*trained, *given, *watched) if x not in under]
+    aside = [x for x in topological(total(extra))[:-1] if x not in under] if extra else []
     named.update(trained)
     order += aside
     constants = [x for x in order if x.op is None and x not in named]
