@@ -15,6 +15,7 @@ from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.explain import Explanation, Path, explain
 from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
+from engine.guard import Anomaly, detect_anomaly, no_grad
 from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
 from engine.origin import Origin, record_origins
@@ -22,6 +23,7 @@ from engine.tape import BranchChanged, Tape, record_branches
 from engine.value import Constant, Value
 
 __all__ = [
+    "Anomaly",
     "Array",
     "ArrayOp",
     "BranchChanged",
@@ -40,6 +42,7 @@ __all__ = [
     "Value",
     "check_gradients",
     "concatenate",
+    "detect_anomaly",
     "dot",
     "explain",
     "grad",
@@ -51,6 +54,7 @@ __all__ = [
     "maximum",
     "minimum",
     "mistakes",
+    "no_grad",
     "record_branches",
     "record_origins",
     "softmax",

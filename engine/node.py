@@ -60,6 +60,18 @@ class Node:
         for _ in walk(self):
             pass
 
+    def detach(self) -> Self:
+        """Its data alone, as a constant: a graph that goes on from there sends nothing back here.
+
+        >>> from engine import Value
+        >>> x = Value(3.0)
+        >>> y = x * x.detach()
+        >>> y.backward()
+        >>> x.grad
+        3.0
+        """
+        return self.lift(self._data)
+
     def zero_grad(self) -> None:
         """Forget the gradient: `.grad` is 0 again."""
         self.grad = 0.0

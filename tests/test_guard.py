@@ -1,0 +1,121 @@
+"""no_grad, detach and detect_anomaly: what they leave out, what they find, and nothing left of them."""
+
+import numpy as np
+import pytest
+
+from engine import Anomaly, Array, Value, detect_anomaly, dot, no_grad, record_origins, topological
+from nn import MLP, losses, vector
+
+
+@pytest.mark.parametrize("make", [lambda: Value(2.0, "x"), lambda: Array([2.0, 3.0], "x")])
+def test_without_gradients_there_is_no_graph(make):
+    x = make()
+    with no_grad():
+        y = (x * x + 1.0).tanh() / x
+        z = dot([x, x], [x, 2.0]) if isinstance(x, Value) else (x @ x).sum()
+    for node in (y, z):
+        assert node.constant
+        assert node.inputs == ()
+    np.testing.assert_array_equal(y.data, ((x * x + 1.0).tanh() / x).data)
+    later = y * x  # a graph that goes on from a constant
+    assert {node.label for node in topological(later)} == {None, "x"}
+
+
+def test_a_model_is_looked_at_without_gradients():
+    model, arrays = MLP(2, [4, 1], rng=0), vector.MLP(2, [4, 1], rng=0)
+    with no_grad():
+        found = model([1.0, 2.0]), arrays([[1.0, 2.0]]), losses.mse([model([1.0, 2.0])], [1.0])
+    assert all(each.constant for each in found)
+    assert not model([1.0, 2.0]).constant
+    with no_grad():
+        made = Value(3.0)  # a leaf is a leaf
+    assert not made.constant
+
+
+def test_another_thread_keeps_its_graph(in_threads):
+    found = {}
+
+    def work(i):
+        x = Value(1.0)
+        if i % 2:
+            with no_grad():
+                found[i] = [(x * 2.0).constant for _ in range(200)]
+        else:
+            found[i] = [(x * 2.0).constant for _ in range(200)]
+
+    in_threads(work, 6)
+    assert all(set(each) == {bool(i % 2)} for i, each in found.items())
+
+
+@pytest.mark.parametrize("make", [lambda: Value(2.0, "x"), lambda: Array([2.0], "x")])
+def test_what_is_detached_sends_nothing_back(make):
+    x = make()
+    y = (x * x).detach()
+    assert y.constant
+    (y * x).backward()
+    np.testing.assert_array_equal(x.grad, (x * x).data)
+
+
+def test_the_first_anomaly_names_operation_inputs_and_line():
+    x, w = Value(-1.0, "x"), Array([[1.0, -2.0]], "w")
+    with detect_anomaly():
+        y = x * 2.0
+        with pytest.raises(Anomaly, match=r"log of -2 is nan: test_guard.py, line \d+ .*y.log\(\)"):
+            y.log()
+        with pytest.raises(
+            Anomaly, match=r"sqrt of w = an array of shape \(1, 2\) is nan at \(0, 1\)"
+        ):
+            w.sqrt()
+        with pytest.raises(Anomaly, match=r"/ of x = -1, 0 is -inf"):
+            x / 0.0
+        with pytest.raises(Anomaly, match=r"dot of .* is inf"):
+            dot([Value(1e200)], [Value(1e200)])
+    assert np.isnan((x * 2.0).log().data)
+
+
+def test_an_anomaly_on_the_way_back():
+    x, a = Value(0.0, "x"), Array([0.0, 4.0], "a")
+    with detect_anomaly():
+        y = x.sqrt() + 1.0
+        says = r"sqrt of x = 0 sends inf back to x = 0, whose local derivative there is inf: .*line"
+        with pytest.raises(Anomaly, match=says):
+            y.backward()
+        z = a.sqrt().sum()
+        with pytest.raises(
+            Anomaly, match=r"sends inf at \(0,\) back to a = an array of shape \(2,\)"
+        ):
+            z.backward()
+        fine = (x + 2.0).log()
+        fine.backward()
+    assert x.grad == np.inf + 0.5
+
+
+def test_what_is_sound_is_as_it_was():
+    """The same numbers and gradients within and without."""
+    model = MLP(2, [5, 1], "tanh", rng=0)
+    loss = lambda: losses.mse([model([0.5, -1.0])], [1.0])
+    want = loss()
+    want.backward()
+    grads = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    with detect_anomaly(), record_origins():
+        found = loss()
+        found.backward()
+    assert found.data == want.data
+    assert [p.grad for p in model.parameters()] == grads
+
+
+def test_nothing_is_left_of_them():
+    names = [(Value, "_unary"), (Value, "_binary"), (Value, "_many"), (Array, "apply")]
+    names += [(Value, "backward"), (Array, "backward"), (Value, "__init__")]
+    before = [kind.__dict__[name] for kind, name in names]
+
+    def fails():
+        with no_grad(), detect_anomaly(), no_grad():
+            assert (Value(1.0) * 2.0).constant
+            Value(-1.0).log()
+
+    with pytest.raises(Anomaly, match="log of -1"):
+        fails()
+    assert [kind.__dict__[name] for kind, name in names] == before
+    assert (Value(1.0) * 2.0).origin is None
