@@ -4,11 +4,11 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test lint format types bench clean
+.PHONY: help demo notebooks test test-peers lint format types bench clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
@@ -18,6 +18,9 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with 
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
 	$(RUN) pytest
+
+test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch
+	PEERS=1 $(RUN) pytest tests/peers
 
 lint: $(VENV)/installed-dev ## look for mistakes
 	$(RUN) ruff check
