@@ -19,7 +19,7 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
 	$(RUN) pytest
 
-test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch
+test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
 	PEERS=1 $(RUN) pytest tests/peers
 
 lint: $(VENV)/installed-dev ## look for mistakes

@@ -16,9 +16,9 @@ if os.environ.get("PEERS"):  # where it must be there
 else:
     torch = pytest.importorskip("torch", reason="not installed: pip install -e '.[peers]'")
 
-from engine import Value, grad, hessian
 from engine.ops import TABLE
 from nn import losses, optim, vector
+from peers.rows import KINKS, ours, points
 from reference import ROWS
 
 torch.set_default_dtype(torch.float64)
@@ -45,16 +45,6 @@ THEIRS = {
     "softmax": lambda *xs: torch.softmax(torch.stack(xs), 0)[0],
     "cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0)[0],
 }
-POINTS = {
-    "one": [(-2.3,), (-0.7,), (0.3,), (0.9,), (2.5,), (40.0,), (-40.0,)],
-    "two": [(0.3, 0.7), (-1.2, 2.0), (2.0, -0.5), (3.0, 3.0), (0.7, 1.0)],
-    "clip": [(0.4, -1.0, 1.0), (-3.0, -1.0, 1.0), (3.0, -1.0, 1.0)],
-    "where": [(1.0, 0.3, 0.7), (0.0, 0.3, 0.7)],
-    "leaky_relu": [(-2.0, 0.1), (3.0, 0.1)], "elu": [(-2.0, 0.7), (3.0, 0.7)],
-    "several": [(0.3, -0.5, 1.1, 2.0, -1.0), (30.0, -5.0, 2.0, 0.0, 0.0)],
-}
-KINKS = {"abs": (0.0,), "relu": (0.0,), "sign": (0.0,), "maximum": (1.0, 1.0), "minimum": (1.0, 1.0)}
-
 # Where we differ on purpose: the row, at, whose derivative, and why.
 DIFFERENCES = {
     ("tanh", 20.0): "1 - tanh² cancels to 0; the slope is 1.7e-17",
@@ -62,21 +52,6 @@ DIFFERENCES = {
     ("gelu", -12.0): "x * pdf + cdf, and cdf is 0 already; the slope is -2.5e-31",
 }
 # fmt: on
-
-
-def points(name):
-    arity = TABLE[name].arity
-    if name in POINTS:
-        return POINTS[name]
-    if name in ("dot", "total", "logsumexp", "softmax", "cross_entropy"):
-        return POINTS["several"]
-    return POINTS["one"] if arity == 1 else POINTS["two"]
-
-
-def ours(name, at):
-    xs = [Value(x) for x in at]
-    y = TABLE[name](*TABLE[name].group(xs))
-    return y.data, grad(y, xs), hessian(y, xs)
 
 
 def theirs(name, at):

@@ -1,0 +1,1 @@
+"""Other libraries as judges: `make test-peers`."""

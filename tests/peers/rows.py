@@ -1,0 +1,32 @@
+"""Where rows are compared with other libraries, and what ours are there."""
+
+from engine import Value, grad, hessian
+from engine.ops import TABLE
+
+# fmt: off
+POINTS = {
+    "one": [(-2.3,), (-0.7,), (0.3,), (0.9,), (2.5,), (40.0,), (-40.0,)],
+    "two": [(0.3, 0.7), (-1.2, 2.0), (2.0, -0.5), (3.0, 3.0), (0.7, 1.0)],
+    "clip": [(0.4, -1.0, 1.0), (-3.0, -1.0, 1.0), (3.0, -1.0, 1.0)],
+    "where": [(1.0, 0.3, 0.7), (0.0, 0.3, 0.7)],
+    "leaky_relu": [(-2.0, 0.1), (3.0, 0.1)], "elu": [(-2.0, 0.7), (3.0, 0.7)],
+    "several": [(0.3, -0.5, 1.1, 2.0, -1.0), (30.0, -5.0, 2.0, 0.0, 0.0)],
+}
+KINKS = {"abs": (0.0,), "relu": (0.0,), "sign": (0.0,), "maximum": (1.0, 1.0), "minimum": (1.0, 1.0)}
+
+# fmt: on
+
+
+def points(name):
+    arity = TABLE[name].arity
+    if name in POINTS:
+        return POINTS[name]
+    if name in ("dot", "total", "logsumexp", "softmax", "cross_entropy"):
+        return POINTS["several"]
+    return POINTS["one"] if arity == 1 else POINTS["two"]
+
+
+def ours(name, at):
+    xs = [Value(x) for x in at]
+    y = TABLE[name](*TABLE[name].group(xs))
+    return y.data, grad(y, xs), hessian(y, xs)
