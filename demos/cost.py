@@ -1,6 +1,7 @@
 """What a training step costs, by layer and operation: Values, a tape of them, and arrays.
 
-Writes cost.svg. One network, one batch, three executors: why vectorization exists.
+Writes cost.svg. One network, one batch, three executors. Arrays save memory above all: a tape of a
+network as small as this one takes no longer.
 """
 
 import gc

@@ -65,5 +65,6 @@ def train(tape: Tape, X: np.ndarray, y: np.ndarray, seed: int) -> None:
     for record in bar:
         seconds += record.seconds
         bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.metric:.2%}")
-    nodes = tape.nodes * len(X) * EPOCHS
-    print(f"{EPOCHS} epochs in {seconds:.1f} s: {nodes / seconds / 1e9:.1f} billion nodes a second")
+    operations = (tape.nodes - tape.flat.size - len(tape.inputs)) * len(X) * EPOCHS
+    speed = f"{operations / seconds / 1e9:.1f} billion operations a second"
+    print(f"{EPOCHS} epochs in {seconds:.1f} s: {speed}")

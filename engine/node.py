@@ -70,7 +70,7 @@ class Node:
         >>> x.grad
         3.0
         """
-        return self.lift(self._data)
+        return self.lift(self.data)
 
     def zero_grad(self) -> None:
         """Forget the gradient: `.grad` is 0 again."""

@@ -29,4 +29,5 @@ class Taped(Module):
         return self.tape(X)
 
     def __repr__(self) -> str:
-        return repr(self.tape)
+        """A checkpoint knows a model by it: what is computed is a part of it."""
+        return f"{self.tape!r} of program {self.tape.machine.fingerprint:08x}"

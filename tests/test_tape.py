@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Array, Constant, ManyOp, Op, Value, dot, floats, topological, total
+from engine import (
+    Array,
+    Constant,
+    ManyOp,
+    Op,
+    Value,
+    detect_anomaly,
+    dot,
+    floats,
+    no_grad,
+    topological,
+    total,
+)  # fmt: skip
 from engine.floats import where
 from engine.ops import TABLE, flat
 from engine.readers import over
@@ -479,3 +491,44 @@ def test_special_numbers_reach_leaves_unchanged():
     for number in SPECIAL:
         x = Value(number)
         check_against_graph(x * 1.0 + 0.0, Tape(x * 1.0 + 0.0))
+
+
+def test_minus_zero_is_another_number():
+    x, c = Value(1.0), Value(0.0)
+    tape = Tape(x / c, parameters=[x])
+    c.data = -0.0
+    with pytest.raises(RuntimeError, match="was 0 when the tape took it"):
+        tape.forward()
+
+
+def test_rows_without_inputs():
+    x = Value(2.0)
+    check_against_graph(total([]) + x, Tape(total([]) + x))
+
+
+def test_tapes_are_made_and_synced_whatever_watches_nodes():
+    x, unused = Value(2.0), Value(1.0)
+    with no_grad():
+        tape = Tape([x, x], parameters=[x, unused])
+        assert tape.forward().tolist() == [2.0, 2.0]
+    outputs = [x * 1e308, x * -1e308]
+    with detect_anomaly():
+        tape = Tape([x * 3.0, x * 2.0], parameters=[x, unused])
+    tape = Tape(outputs)
+    tape.flat.data = [0.5]
+    tape.forward()
+    with no_grad():
+        tape.sync()
+    assert [y.data for y in outputs] == [5e307, -5e307]
+
+
+def test_a_tape_in_several_threads_does_not_crash(in_threads):
+    """It is for one at a time; numbers may be mixed up then, memory is not."""
+    w, x = Value(2.0), Value(1.0)
+    tape = Tape((w * x).tanh(), [x])
+
+    def work(i):
+        for n in (1, 700, 3, 90) * 20:
+            assert len(tape.forward(np.ones((n, 1)))) == n
+
+    in_threads(work, 4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Value, logsumexp, topological, total
 from engine.ops import TABLE
-from nn import MLP, accuracy, data, fit
+from nn import MLP, CheckpointError, accuracy, data, fit
 from strategies import any_float, fewer, node, programs
 
 if not os.environ.get("CI"):
@@ -267,6 +267,16 @@ def test_fit_goes_on_from_a_checkpoint(tmp_path):
     rest, numbers = trained(5)
     (tmp_path / "run.ckpt").unlink()
     assert trained(5) == (first + rest, numbers)
+
+
+def test_fit_resumes_no_other_networks_checkpoint(tmp_path):
+    X, y = data.blobs(30, rng=0)
+    xs = [Value(0.0), Value(0.0)]
+    one, other = (Tape(MLP(2, [4, 3], name, rng=0), xs) for name in ("tanh", "sin"))
+    how = {"loss": "cross_entropy", "epochs": 1, "checkpoint": tmp_path / "run.ckpt"}
+    next(fit(one, X, y, **how))
+    with pytest.raises(CheckpointError, match="of program"):
+        next(fit(other, X, y, **how))
 
 
 def test_fit_takes_no_tape_without_inputs():

@@ -120,3 +120,8 @@ def test_the_summary_of_a_tape_with_inputs_and_decisions():
     assert {"*", "exp", "decisions", "all"} <= set(names)
     tape.backward()  # its own numbers are where they were
     np.testing.assert_allclose(tape.flat.grad, [before[0] + before[1] * 2], rtol=1e-6)
+
+
+def test_constants_as_outputs_and_labels_that_python_takes_for_one():
+    x, y = Value(1.5, "\u00b5"), Value(2.5, "\u03bc")
+    check_source(Tape([x * y, Value.lift(2.0), Value.lift(-2.0)], parameters=[x, y]))

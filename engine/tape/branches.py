@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from engine.origin import Origin, found
 from engine.value import Value
 
@@ -37,6 +39,9 @@ def shown(x: Value) -> str:
     return x.label or f"{x.data:.6g}"
 
 
+REAL = (int, float, np.integer, np.floating)
+
+
 class Open(threading.local):
     """The lists that this thread writes branches into."""
 
@@ -53,7 +58,8 @@ def record_branches() -> Iterator[list[Branch]]:
 
     That is: comparisons of Values with `<`, `<=`, `>` and `>=`, which `sorted` and `max` make too;
     and of what their `.data` gives, with `==`, `!=` and `if x.data` too, also after + - * / and
-    abs. What is made of a number in other ways, such as `int(x.data)`, goes unseen.
+    abs. A number that a graph takes as it is, as in `x * x.data`, is decided to stay the same. What
+    is made of a number in other ways, such as `int(x.data)`, goes unseen.
 
     >>> with record_branches() as branches:
     ...     x = Value(3.0, "x")
@@ -102,8 +108,16 @@ class Number(float):
     node: Value
     __hash__ = float.__hash__
 
+    __array_ufunc__ = None  # NumPy's numbers leave operations to it
+
     def __bool__(self) -> bool:
-        return decided("!=", self.node, 0.0, float(self) != 0.0)
+        return decided("!=", self.node, 0.0, float.__ne__(self, 0.0))
+
+    def __float__(self) -> float:
+        """Where a graph takes it as a number, it is decided that it stays that number."""
+        plain = float.__pos__(self)
+        decided("==", self.node, plain, plain == plain)
+        return plain
 
 
 def number_of(node: Value) -> Number:
@@ -118,7 +132,7 @@ def comparing(do: str) -> Callable[[Any, Any], Any]:
 
     def method(self: Any, other: Any) -> Any:
         if isinstance(self, Number):
-            if not isinstance(other, (int, float)):
+            if not isinstance(other, REAL):
                 return NotImplemented
             x, y = self.node, getattr(other, "node", other)
         else:
@@ -133,9 +147,10 @@ def computing(name: str) -> Callable[..., Any]:
     """An operation on numbers of Values, whose result is one again."""
 
     def method(self: Any, *others: Any) -> Any:
-        if not all(isinstance(x, (int, float)) for x in others):
+        if not all(isinstance(x, REAL) for x in others):
             return NotImplemented
-        getattr(float, name)(float(self), *map(float, others))  # raises what a number would
+        plain = [x if isinstance(x, float) else float(x) for x in others]
+        getattr(float, name)(self, *plain)  # raises what a number would
         nodes = [getattr(x, "node", x) for x in others]
         return number_of(getattr(self.node, name)(*nodes))
 
@@ -152,7 +167,9 @@ NAMES = {
 }
 for _do, _name in NAMES.items():
     setattr(Number, _name, comparing(_do))
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "abs"):
+for _name in (
+    "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow", "neg", "abs",
+):  # fmt: skip
     setattr(Number, f"__{_name}__", computing(f"__{_name}__"))
 
 PLAIN = Value.__dict__["data"]

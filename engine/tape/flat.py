@@ -37,6 +37,7 @@ class Flat(NamedTuple):
     parameters: np.ndarray
     inputs: np.ndarray
     constants: np.ndarray
+    fixed: np.ndarray
     outputs: np.ndarray
     guards: list[tuple[str, int, int]]
     labels: dict[int, str]
@@ -53,9 +54,11 @@ def flattened(found: Recording) -> Flat:
     )
     guards = [(branch.do, place[branch.x], place[branch.y]) for branch in found.branches]
     labels = {i: x.label for i, x in enumerate(order) if x.label is not None}
+    fixed = np.array([x.constant for x in found.constants], bool)
     return Flat(
-        len(order), found.aside, kinds, rows, parameters, inputs, constants, outputs, guards, labels
-    )
+        len(order), found.aside, kinds, rows, parameters, inputs, constants, fixed, outputs,
+        guards, labels,
+    )  # fmt: skip
 
 
 def sorted_by_kind(order: Sequence[Any], place: dict[Any, int]) -> tuple[list[Kind], list[Op]]:
@@ -78,6 +81,6 @@ def sorted_by_kind(order: Sequence[Any], place: dict[Any, int]) -> tuple[list[Ki
     rows = list(dict.fromkeys(op for op, _ in found))
     kinds = []
     for (op, n), (nodes, inputs) in found.items():
-        listed = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(-1, n)
+        listed = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(len(nodes), n)
         kinds.append(Kind(rows.index(op), template(op, n), *listed))
     return kinds, rows

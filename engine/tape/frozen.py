@@ -31,7 +31,7 @@ class Leaves:
         if self.assigned == ASSIGNED[0]:
             return
         for x, known in zip((*self.parameters, *self.constants), self.known, strict=True):
-            if x._data != known and (x._data == x._data or known == known):  # nan is nan still
+            if repr(x._data) != repr(known):  # to the bit, and nan is nan still
                 what = "constant" if any(x is each for each in self.constants) else "parameter"
                 name = f"the {what} {x.label}" if x.label else f"a {what}"
                 raise RuntimeError(

@@ -107,7 +107,7 @@ def run_lanes(
     zero = row[0]
     for block in range(first, blocks.shape[0], step):
         data = blocks[block]
-        held = min(lanes, samples - block * lanes)
+        held = max(0, min(lanes, samples - block * lanes))
         start = np.uint64(0)
         for n in range(do.size):
             f, end, o = do[n], ends[n], begins[n]

@@ -65,7 +65,10 @@ def improved(found: Program, input_gradients: bool = False) -> Staged:
         of, gradients = gradients[sent], gradients.copy()
         gradients[sent] = size + np.arange(len(sent))
         code, rate = summed(code, of), np.append(rate, np.full(len(sent), 2, np.uint8))
-    watched = np.flatnonzero(rate[found.guards] > 0)
+    may_change = np.zeros(len(rate), np.uint8)
+    may_change[: found.zero] = may_change[found.assignable] = 1
+    spread_rates(code.a, code.b, code.c, may_change, given)
+    watched = np.flatnonzero(may_change[found.guards])
     guards = found.guards[watched]
 
     ahead = np.zeros(len(rate), bool)

@@ -51,6 +51,7 @@ class Program(NamedTuple):
     outputs: np.ndarray
     gradients: np.ndarray
     guards: np.ndarray
+    assignable: np.ndarray  # slots of constants that may get other numbers by `load()`
 
     @property
     def zero(self) -> int:
@@ -101,7 +102,7 @@ def program(graph: Flat) -> Program:
         columns = stamp(code, kind, given + first[kind.nodes], slots, held_at)
         sends = kind.nodes < graph.size - graph.aside
         at = parts[kind.nodes[sends]][:, None] + np.arange(kind.inputs.shape[1])
-        slopes = np.array([-1 if s is None else s for s in kind.template.locals])
+        slopes = np.array([-1 if s is None else s for s in kind.template.locals], np.int64)
         target[at], source[at] = kind.inputs[sends], kind.nodes[sends, None]
         local[at] = np.where(slopes < 0, -1, columns[sends][:, slopes])
         code.row[computed + at] = kind.row
@@ -113,6 +114,7 @@ def program(graph: Flat) -> Program:
         code, len(graph.parameters), len(graph.inputs), len(outputs), list(held.values()),
         slots[outputs], np.where(arrived[asked] < 0, held_at[ZERO], arrived[asked]),
         given + computed + sent + np.arange(len(graph.guards)),
+        slots[graph.constants[~graph.fixed]],
     )  # fmt: skip
 
 

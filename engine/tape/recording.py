@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from engine.functions import total
 from engine.graph import topological
 from engine.tape.branches import Branch, record_branches, recorded_branches
 from engine.value import Value, nodes
@@ -41,7 +40,7 @@ def recorded(
             raise TypeError(f"a tape records a graph of Values, got {each!r}")
     if not outputs:
         raise ValueError("a tape takes at least one Value to compute, got none")
-    order = topological(root) if single else topological(total(outputs))[:-1]
+    order = ordered(outputs)
 
     named = set(given)
     if parameters is None:
@@ -54,11 +53,23 @@ def recorded(
     under = set(order)
     watched = [each for branch in branches for each in (branch.x, branch.y)]
     extra = [x for x in (*trained, *given, *watched) if x not in under]
-    aside = [x for x in topological(total(extra))[:-1] if x not in under] if extra else []
+    aside = [x for x in ordered(extra) if x not in under]
     named.update(trained)
     order += aside
     constants = [x for x in order if x.op is None and x not in named]
     return Recording(order, outputs, single, trained, given, constants, branches, len(aside))
+
+
+class Roots:
+    """Several nodes as the inputs of one, which computes nothing."""
+
+    def __init__(self, nodes: Sequence[Value]):
+        self._x, self._y, self.inputs = tuple(nodes), None, tuple(nodes)
+
+
+def ordered(roots: Sequence[Value]) -> list[Value]:
+    """All nodes under some, in topological order."""
+    return topological(Roots(roots))[:-1] if len(roots) != 1 else topological(roots[0])
 
 
 def leaves(what: str, found: Sequence[Value]) -> list[Value]:

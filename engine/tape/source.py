@@ -8,6 +8,7 @@ import keyword
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 
 from engine import floats
 from engine.tape.flat import Flat
@@ -30,7 +31,7 @@ def source(graph: Flat, constants: Sequence[float]) -> str:
     ahead = [forward(name, i, *nodes[i]) for i in sorted(nodes)]
     ahead += [f"assert {name[x]} {do} {name[y]}" for do, x, y in graph.guards]
     gradients = Gradients(name)
-    back = [gradients.add(i, "1.0") for i in graph.outputs.tolist()]
+    back = [gradients.add(i, "1.0") for i in graph.outputs.tolist() if i not in fixed]
     under = sorted((i for i in nodes if i < graph.size - graph.aside), reverse=True)
     back += [backward(name, gradients, fixed, i, *nodes[i]) for i in under]
 
@@ -50,9 +51,10 @@ def source(graph: Flat, constants: Sequence[float]) -> str:
 
 def names(graph: Flat, constants: Sequence[float]) -> list[str]:
     """What each node is called: its label, if that is a name and its own; else its place."""
-    found, times = [f"v{i}" for i in range(graph.size)], Counter(graph.labels.values())
+    labels = {i: normalize("NFKC", label) for i, label in graph.labels.items()}  # as Python reads
+    found, times = [f"v{i}" for i in range(graph.size)], Counter(labels.values())
     taken = {*found, *floats.__all__, *keyword.kwlist, "abs", "inf", "nan", "replay"}
-    for i, label in graph.labels.items():
+    for i, label in labels.items():
         own = times[label] == 1 and label.isidentifier() and label not in taken
         if own and not label.startswith(("_", "d_")):
             found[i] = label

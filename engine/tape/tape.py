@@ -1,5 +1,6 @@
 """`Tape`: a graph of Values, recorded once and replayed by compiled code."""
 
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -8,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from engine.array import Array
-from engine.functions import total
-from engine.graph import topological
 from engine.tape.array_node import TAPE
 from engine.tape.flat import flattened
 from engine.tape.frozen import Decisions, Leaves
-from engine.tape.recording import recorded
+from engine.tape.recording import ordered, recorded
 from engine.tape.replay import recompute, send
 from engine.tape.source import source
 from engine.value import Value
@@ -38,10 +37,14 @@ class Tape:
     `sync()` brings it all to the graph's own Values. Both passes give the same bits as the graph
     would (but for `fast` and float32), and do not depend on the number of threads.
 
+    With inputs, outputs and each sample's share of a gradient have these bits; what samples send to
+    a parameter is added up in the order that `engine.tape.lanes` gives. A tape is for one thread at
+    a time.
+
     All other leaves are constants. Where one of them, or a parameter's own Value, was assigned
     another number since, `forward()` says so; `load()` takes it. A graph that was made before its
-    tape may come of decisions that nobody watched: give the function, or make it within
-    `record_branches()`.
+    tape may come of decisions that nobody watched: give the function, or make both, the graph and
+    the tape, within `record_branches()`.
 
     TypeError for what is no graph of Values, ValueError for leaves that are none; ImportError that
     names the extra where numba is missing.
@@ -84,6 +87,7 @@ class Tape:
         self.decisions = Decisions([found.branches[i] for i in self.machine.watched])
         self.outputs = [weakref.ref(each) for each in found.outputs]
         self.finds_input_gradients = input_gradients
+        self.lock = threading.RLock()  # compiled code is not stopped by Python's
         self.input_gradients: np.ndarray | None = None  # (samples, inputs)
         self.flat = Array(np.zeros(len(found.parameters), dtype), "flat")
         self.load()
@@ -143,13 +147,17 @@ class Tape:
         from the outputs, which are overwritten, leaves included. Where the graph is gone, leaves
         alone have numbers to take; and gradients, if there are no inputs.
         """
+        row = self.seen[1][sample] if self.inputs and self.seen is not None else None
+        if self.decisions.all and (self.seen is not None or not self.inputs):
+            self.machine.forward(self.flat.data, None if self.seen is None else self.seen[1])
+            self.decide()
         assign("data", self.leaves.parameters, self.flat.data)
-        if self.inputs and self.seen is not None:
-            assign("data", self.inputs, self.seen[1][sample])
+        if row is not None:
+            assign("data", self.inputs, row)
         self.leaves.remember()
         outputs = [each for ref in self.outputs if (each := ref()) is not None]
         if len(outputs) == len(self.outputs):
-            order = topological(outputs[0]) if self.single else topological(total(outputs))[:-1]
+            order = ordered(outputs)
             recompute(order)
             if self.seeds is not None:
                 seeds = self.seeds[sample if self.inputs else 0].tolist()
@@ -188,13 +196,18 @@ class Tape:
 
     def computed(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """The outputs for these parameters and samples."""
-        self.leaves.check()
-        self.seen = self.seeds = None
-        found = self.machine.forward(flat, X)
+        with self.lock:
+            self.leaves.check()
+            self.seen = self.seeds = None
+            found = self.machine.forward(flat, X)
+            self.decide()
+            self.seen = flat, X
+        return found[..., 0] if self.single else found
+
+    def decide(self) -> None:
+        """BranchChanged where Python would decide otherwise by the numbers that there are."""
         if self.decisions.all:
             self.decisions.check(self.machine.truths(), bool(self.inputs))
-        self.seen = flat, X
-        return found[..., 0] if self.single else found
 
     def pulled(self, gradient: Any) -> np.ndarray:
         """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
@@ -204,9 +217,10 @@ class Tape:
         if given.ndim and given.shape != shape:
             raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
         self.seeds = (np.zeros(shape, self.flat.dtype) + given).reshape(-1, len(self.outputs))
-        found = self.machine.backward(self.seeds)
-        if self.finds_input_gradients:
-            self.input_gradients = self.machine.input_gradients()
+        with self.lock:
+            found = self.machine.backward(self.seeds)
+            if self.finds_input_gradients:
+                self.input_gradients = self.machine.input_gradients()
         return found
 
     def checked(self, X: Any) -> np.ndarray | None:
@@ -239,7 +253,9 @@ def compiled(module: str) -> Any:
     """A module that imports numba, when it is first needed."""
     try:
         import_module("engine.tape.kernels")
-    except ImportError as problem:
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("numba", "engine.tape.kernels"):
+            raise
         raise ImportError(
             "a tape is replayed by numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
