@@ -12,6 +12,7 @@ import numpy as np
 from engine.array import Array
 from engine.array_ops import ArrayOp
 from engine.graph import topological
+from engine.guard import graphs_kept
 from engine.node import Node
 from engine.on_nodes import contributions
 from engine.value import Value
@@ -21,9 +22,12 @@ def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
     """d y / d x, for a node or for each of several; numbers, or nodes with `create_graph`.
 
     `y` is a Value, or an Array of one element; `xs` are nodes of its graph, leaves or not. What y
-    does not depend on has the derivative 0. The rules are run on nodes, at the numbers that they
-    have now. ValueError for a y of several elements; TypeError for
+    does not depend on has the derivative 0. ValueError for a y of several elements; TypeError for
     what are no nodes.
+
+    The rules are run on nodes, with the numbers that these have: after a leaf was assigned another,
+    compute y anew first. What a row chooses (`where`, relu) it chooses by the numbers of now, so
+    that a tape of a derivative is right as long as no choice changes.
 
     >>> x = Value(3.0)
     >>> grad(x**4, x)
@@ -35,6 +39,7 @@ def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
     return vjp(y, xs, one(y), create_graph=create_graph)
 
 
+@graphs_kept()
 def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     """v · d y / d x, the vector-Jacobian product: one backward pass, for v of y's shape.
 
@@ -48,6 +53,7 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     return found if isinstance(xs, list | tuple) else found[0]
 
 
+@graphs_kept()
 def jvp(y: Any, xs: Any, vs: Any) -> Any:
     """d y / d x · v, the Jacobian-vector product: one pass forwards, for v of x's shape.
 
@@ -62,11 +68,15 @@ def jvp(y: Any, xs: Any, vs: Any) -> Any:
     given = list(vs) if isinstance(xs, list | tuple) else [vs]
     if len(given) != len(wanted):
         raise ValueError(f"jvp takes a direction for each x, got {len(given)} for {len(wanted)}")
-    moves = {x: beside(x, v) for x, v in zip(wanted, given, strict=True)}
-    for node in topological(checked(y)):
-        if node.op is not None and node not in moves and any(x in moves for x in node.inputs):
-            moves[node] = pushed(node, moves)
-    return number(moves[y]) if y in moves else number(zero(y))
+    moves: dict[Any, Any] = {}
+    for x, v in zip(wanted, given, strict=True):
+        moves[x] = moves[x] + beside(x, v) if x in moves else beside(x, v)
+    with np.errstate(all="ignore"):
+        for node in topological(checked(y)):
+            if node.op is not None and any(x in moves for x in node.inputs):
+                own = moves.get(node)
+                moves[node] = pushed(node, moves) if own is None else pushed(node, moves) + own
+    return number(moves[y] if y in moves else zero(y))
 
 
 def jacobian(ys: Any, xs: Any) -> Any:
@@ -90,6 +100,7 @@ def jacobian(ys: Any, xs: Any) -> Any:
     return float(found) if isinstance(found, np.floating) else found
 
 
+@graphs_kept()
 def hessian(y: Any, xs: Any) -> Any:
     """All second derivatives of one number, in the form of `jacobian(grad(y, xs), xs)`.
 
@@ -101,6 +112,7 @@ def hessian(y: Any, xs: Any) -> Any:
     return jacobian(grad(y, xs, create_graph=True), xs)
 
 
+@graphs_kept()
 def hvp(y: Any, xs: Any, vs: Any) -> Any:
     """The Hessian times a direction, in the time of a few passes: the matrix is never made.
 
@@ -167,7 +179,7 @@ def blocks_of(y: Any, wanted: list[Any]) -> list[Any]:
     rows = [vjp(y, wanted, unit.reshape(y.shape)) for unit in np.eye(y.size, dtype=y.dtype)]
     columns = zip(*rows, strict=True)
     return [
-        np.array(column, y.dtype).reshape(*y.shape, *np.shape(x.data))
+        np.array(column, y.dtype).reshape((*y.shape, *np.shape(x.data)))
         for column, x in zip(columns, wanted, strict=True)
     ]
 
@@ -209,4 +221,6 @@ def zero(x: Any) -> Any:
 
 
 def number(x: Any) -> Any:
-    return x.data if isinstance(x, Node) else x
+    """The numbers of a node or an array, as the caller's own."""
+    x = x.data if isinstance(x, Node) else x
+    return np.array(x) if isinstance(x, np.ndarray) else x

@@ -100,6 +100,16 @@ def made_at(node: Any) -> str:
 # ----------------------------------------------------------------------------------- the exchange
 
 
+@contextmanager
+def graphs_kept() -> Iterator[None]:
+    """Within it, this thread makes graphs whatever it asked for: derivatives are made of them."""
+    before, mine.all = mine.all, []
+    try:
+        yield
+    finally:
+        mine.all = before
+
+
 class Handlers(threading.local):
     """What this thread does with each node that it makes, in order."""
 

@@ -15,7 +15,7 @@ def compute(flat: np.ndarray, X: Any = None, *, tape: Any) -> np.ndarray:
 def pull(g: np.ndarray, out: Any, flat: np.ndarray, X: Any = None, *, tape: Any) -> np.ndarray:
     """What arrived at the outputs, at the parameters; computed again if others were since."""
     if not isinstance(g, np.ndarray):
-        raise TypeError("a tape has first derivatives alone; take second ones of its Values")
+        raise TypeError("a tape is differentiated by backward() alone; take others of its Values")
     if tape.seen is None or tape.seen[0] is not flat or tape.seen[1] is not X:
         tape.computed(flat, X)
     return tape.pulled(g)
