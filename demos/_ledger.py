@@ -3,12 +3,14 @@
 Each group of nodes is measured alone: of Values and Arrays, its nodes are made anew from their
 inputs, and send their gradients once more; of a tape, a layer is recorded by itself and each
 operation's instructions replayed. What is beside that (zeroing gradients, ordering, calls) shows in
-the whole step, which is measured by itself.
+the whole step, which is measured by itself, as one graph or one tape; the bytes of a graph by
+tracemalloc. A float that several nodes hold counts once: x * y has the number of y for a slope.
 """
 
 import time
+import tracemalloc
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from sys import getsizeof
 from typing import Any, NamedTuple
@@ -33,7 +35,7 @@ Ledger = dict[tuple[str, str], Cost]  # by layer and operation
 
 def of_values(model: Any, X: list[list[float]], loss_of: Loss) -> Ledger:
     """Every sample through each layer, and then the loss of all."""
-    known: set[Any] = set()
+    known: dict[int, Any] = {}
     found: Ledger = {}
     rows: list[Any] = [list(map(Value.lift, x)) for x in X]
     for i, layer in enumerate(model.layers, 1):
@@ -44,7 +46,7 @@ def of_values(model: Any, X: list[list[float]], loss_of: Loss) -> Ledger:
 
 def of_arrays(model: Any, X: Any, loss_of: Loss) -> Ledger:
     """The same, all samples at once."""
-    known: set[Any] = set()
+    known: dict[int, Any] = {}
     found: Ledger = {}
     rows = X
     for i, layer in enumerate(model.layers, 1):
@@ -67,18 +69,48 @@ def of_tape(model: Any, X: list[list[float]], loss_of: Loss) -> Ledger:
     return found | of_machine("loss", Tape(loss_of(rows), parameters=logits))
 
 
-def of_nodes(layer: str, ends: Sequence[Any], known: set[Any]) -> Ledger:
-    """The nodes under some that are not known yet; they are known then."""
+def of_graph(made: Callable[[], Any], step: Callable[[], Any]) -> Cost:
+    """A whole step; `made` makes its network, too, so that its parameters are traced."""
+    tracemalloc.start()
+    root = made()
+    root.backward()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    nodes = sum(map(counts, topological(root)))
+    del root  # steps are timed one graph at a time
+    return Cost(nodes, taken, seconds(lambda: step().backward()))
+
+
+def of_whole_tape(tape: Tape) -> Cost:
+    """The same of a tape, whose bytes are those of its arrays."""
+    taken = seconds(lambda: (tape.forward(), tape.backward()))
+    return Cost(tape.nodes - len(tape.leaves.constants), tape.machine.nbytes, taken)
+
+
+def counts(node: Any) -> bool:
+    """Pixels and other numbers that ask for no gradient are not the network's."""
+    return node.op is not None or not node.constant
+
+
+def of_nodes(layer: str, ends: Sequence[Any], known: dict[int, Any]) -> Ledger:
+    """The nodes under some that are not known yet; they are known then, with their numbers.
+
+    `known` has, by id, nodes, and for each number the first node that holds it.
+    """
     groups: dict[str, list[Any]] = defaultdict(list)
     for end in ends:
         for node in topological(end):
-            if node not in known and not (node.op is None and node.constant):
+            if id(node) in known:
+                continue
+            known[id(node)] = node
+            for number in numbers(node):
+                known.setdefault(id(number), node)
+            if counts(node):
                 groups["parameters" if node.op is None else node.op.name].append(node)
-            known.add(node)
-    return {(layer, name): measured(nodes) for name, nodes in groups.items()}
+    return {(layer, name): measured(nodes, known) for name, nodes in groups.items()}
 
 
-def measured(nodes: list[Any]) -> Cost:
+def measured(nodes: list[Any], known: dict[int, Any]) -> Cost:
     """Nodes of one operation: made anew, and sending their gradients."""
     made = [making(node) for node in nodes if node.op is not None]
     send = send_arrays if isinstance(nodes[0], Array) else send_values
@@ -88,7 +120,8 @@ def measured(nodes: list[Any]) -> Cost:
             make(*given)
         send(nodes)
 
-    return Cost(len(nodes), sum(map(size, nodes)), seconds(again) if made else 0.0)
+    taken = sum(size(node, known) for node in nodes)
+    return Cost(len(nodes), taken, seconds(again) if made else 0.0)
 
 
 def making(node: Any) -> tuple[Any, ...]:
@@ -121,14 +154,21 @@ def send_values(nodes: list[Any]) -> None:
             node._y._grad += upstream * node._dy
 
 
-def size(node: Any) -> int:
-    """Bytes of a node, its numbers and their gradients; inputs are other nodes'."""
+def size(node: Any, known: dict[int, Any]) -> int:
+    """Bytes of a node, its gradient, and the numbers that no node before it holds."""
     if isinstance(node, Array):
         return getsizeof(node) + 2 * node.data.nbytes
-    held: Iterable[Any] = [node._data, node._grad, node._dx, node._dy]
-    if type(node._x) is tuple:
-        held = [node._data, node._grad, node._x, node._dx, *node._dx]
-    return getsizeof(node) + sum(getsizeof(x) for x in held if x is not None)
+    own = {id(x): x for x in numbers(node) if known[id(x)] is node}
+    tuples = [node._x, node._dx] if type(node._x) is tuple else []
+    return sum(map(getsizeof, [node, node._grad, *own.values(), *tuples]))
+
+
+def numbers(node: Any) -> list[float]:
+    """A Value's data and local derivatives, as the objects that they are."""
+    if isinstance(node, Array):
+        return []
+    slopes = node._dx if type(node._x) is tuple else (node._dx, node._dy)
+    return [node._data, *(x for x in slopes if x is not None)]
 
 
 def of_machine(layer: str, tape: Tape) -> Ledger:

@@ -5,14 +5,13 @@ network as small as this one takes no longer.
 """
 
 import gc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from demos._ledger import Cost, Ledger, of_arrays, of_tape, of_values, seconds
+from demos._ledger import Cost, Ledger, of_arrays, of_graph, of_tape, of_values, of_whole_tape
 from demos._look import BLUE, INK, ORANGE, PALE, STYLE
 from engine import Tape
 from nn import MLP, data, losses
@@ -25,12 +24,14 @@ def main(out: Path) -> None:
     (X, y), _ = data.mnist()
     tiles = X[:SAMPLES].reshape(SAMPLES, SIDE, 4, SIDE, 4).astype(float)
     X, y = tiles.mean(axis=(2, 4)).reshape(SAMPLES, -1), y[:SAMPLES]
-    model = MLP(SIDE * SIDE, WIDTHS, rng=0, fused=False)
+    fresh: Any = lambda: MLP(SIDE * SIDE, WIDTHS, rng=0, fused=False)
+    model = fresh()
     arrays, listed = model.to_vector(), X.tolist()
     loss_of: Any = lambda rows: losses.cross_entropy(rows, y.tolist())
     on_arrays: Any = lambda rows: losses.cross_entropy(rows, y)
-    graph = lambda: loss_of([model(x) for x in listed])
-    tape = Tape(graph(), parameters=model.parameters())
+    graph: Any = lambda model: loss_of([model(x) for x in listed])
+    array_graph: Any = lambda model: on_arrays(model(X))
+    tape = Tape(graph(model), parameters=model.parameters())
 
     gc.collect()
     gc.disable()  # its visits would fall into whatever is being measured
@@ -40,23 +41,25 @@ def main(out: Path) -> None:
             "tape": of_tape(model, listed, loss_of),
             "arrays": of_arrays(arrays, X, on_arrays),
         }
-        steps: dict[str, Callable[[], Any]] = {
-            "Values": lambda: graph().backward(),
-            "tape": lambda: (tape.forward(), tape.backward()),
-            "arrays": lambda: on_arrays(arrays(X)).backward(),
+        whole = {
+            "Values": of_graph(lambda: graph(fresh()), lambda: graph(model)),
+            "tape": of_whole_tape(tape),
+            "arrays": of_graph(
+                lambda: array_graph(fresh().to_vector()), lambda: array_graph(arrays)
+            ),
         }
-        whole = {name: seconds(step) for name, step in steps.items()}
     finally:
         gc.enable()
     print(
         f"{model.summary()}\n\nOne step, forward and backward, for {SAMPLES} digits of {SIDE} x "
         f"{SIDE} pixels\n(float64, one thread, Python's collector off; kB of nodes, numbers and "
-        f"gradients)\n\n{table(ledgers, whole)}"
+        "gradients;\neach line is measured by itself, the last one, too: as one graph or one tape)"
+        f"\n\n{table(ledgers, whole)}"
     )
     print(f"\nwrote {picture(ledgers, whole, out / 'cost.svg')}")
 
 
-def table(ledgers: dict[str, Ledger], whole: dict[str, float]) -> str:
+def table(ledgers: dict[str, Ledger], whole: dict[str, Cost]) -> str:
     """A line for each operation of each layer; sums, and what a whole step takes."""
     keys = sorted({key for ledger in ledgers.values() for key in ledger}, key=order)
     lines = [f"{'':<24}" + "".join(f"{name:^29}" for name in ledgers)]
@@ -68,7 +71,7 @@ def table(ledgers: dict[str, Ledger], whole: dict[str, float]) -> str:
         before = layer
     sums = [cells(total(ledger)) for ledger in ledgers.values()]
     lines.append(f"{'in sum':<24}" + "".join(sums))
-    steps = [f"{1e6 * whole[name]:>27,.0f}  " for name in ledgers]
+    steps = [cells(whole[name]) for name in ledgers]
     lines.append(f"{'a whole step':<24}" + "".join(steps))
     return "\n".join(line.rstrip() for line in lines)
 
@@ -91,7 +94,7 @@ def total(ledger: Ledger, layer: str | None = None) -> Cost:
     return Cost(*(sum(column) for column in zip(*costs, strict=True)))
 
 
-def picture(ledgers: dict[str, Ledger], whole: dict[str, float], path: Path) -> Path:
+def picture(ledgers: dict[str, Ledger], whole: dict[str, Cost], path: Path) -> Path:
     """Time and memory of each layer for each executor, on scales of powers of ten."""
     layers = list(dict.fromkeys(layer for layer, _ in ledgers["Values"]))
     names = [*layers, "all of it"]
@@ -103,9 +106,7 @@ def picture(ledgers: dict[str, Ledger], whole: dict[str, float], path: Path) -> 
         ):
             for k, (executor, colour) in enumerate(EXECUTORS.items()):
                 ledger = ledgers[executor]
-                heights = [of(total(ledger, layer)) for layer in layers] + [of(total(ledger))]
-                if axis is axes[0]:
-                    heights[-1] = 1e6 * whole[executor]
+                heights = [of(total(ledger, layer)) for layer in layers] + [of(whole[executor])]
                 places = np.arange(len(names)) + 0.27 * (k - 1)
                 bars = axis.bar(places, heights, 0.25, color=colour, label=executor)
                 texts = [f"{x:,.0f}" if x >= 10 else f"{x:.1f}" for x in heights]

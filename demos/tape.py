@@ -39,7 +39,7 @@ def main(out: Path, seed: int = 0) -> None:
     by_tape = tape.forward(digit)[0, 1:]
     tape.backward(np.eye(1, 11))  # of the loss alone
     tape.sync()
-    by_values = [z.data for z in logits]
+    by_values = [z.data for z in model(X_test[0].tolist())]  # a graph of its own
     print(f"\nThe first test digit is a {y_test[0]}; its logits, by the tape and by the Values:")
     for found in (by_tape, by_values):
         print("  ", *[f"{z:8.3f}" for z in found])
