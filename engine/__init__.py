@@ -19,6 +19,7 @@ from engine.guard import Anomaly, detect_anomaly, no_grad
 from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
 from engine.origin import Origin, record_origins
+from engine.remarks import GradientWarning
 from engine.tape import BranchChanged, Tape, record_branches
 from engine.value import Constant, Value
 
@@ -31,6 +32,7 @@ __all__ = [
     "ConstantArray",
     "Explanation",
     "GradientMismatch",
+    "GradientWarning",
     "ManyOp",
     "Mistake",
     "Op",

@@ -11,6 +11,7 @@ from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
 from engine.ops import ManyOp, Op
+from engine.remarks import assigned, check_root, used
 from engine.value import known_label
 
 
@@ -53,6 +54,8 @@ class Array(ArrayMethods):
     @data.setter
     def data(self, data: Any) -> None:
         self._data = self._fitting(data, "data")
+        if self.op is None:
+            assigned(self) if self._grad is None else used(self)
 
     @property
     def grad(self) -> np.ndarray:
@@ -63,6 +66,8 @@ class Array(ArrayMethods):
     def grad(self, grad: Any) -> None:
         none = isinstance(grad, float) and grad == 0.0
         self._grad = None if none else self._fitting(grad, "grad")
+        if self.op is None:
+            self._dx = None  # what backward adds from now on is another gradient
 
     def _fitting(self, new: Any, what: str) -> np.ndarray:
         """`new` in this Array's dtype; ValueError unless it is one number or of this shape."""
@@ -159,6 +164,9 @@ class Array(ArrayMethods):
                 f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
         order = graph.topological(self)
+        again, finite = self.op is not None and self._grad is not None, np.isfinite(self._data)
+        if again or not finite:
+            check_root(self, order, again, bool(finite))
         for node in order:
             if node.op is not None:
                 node._grad = None
@@ -168,6 +176,11 @@ class Array(ArrayMethods):
                 if node.op is not None and not node.constant:
                     for each, _, contribution in node._sent():
                         each.receive(contribution)
+
+    def outdated(self, i: int) -> bool:
+        """Whether its input i has other numbers than it was computed from."""
+        now, then = self._x[i]._data, self._dx[i]
+        return now is not then and not np.array_equal(now, then, equal_nan=True)
 
     def ones(self) -> np.ndarray:
         """d self / d self."""
@@ -192,9 +205,18 @@ class Array(ArrayMethods):
             return [] if self.op is None else self._sent()
 
     def _sent(self) -> list[Sent]:
-        pulled = self._pulled
+        # A view, by whose base `receive` knows what was passed on as it came.
+        g, pulled = self.grad.view(), self._pulled
         return [
-            Sent(each, *pulled(i, each._data.shape))
+            Sent(each, *pulled(i, g, each._data.shape))
+            for i, each in enumerate(self._x)
+            if not each.constant
+        ]
+
+    def sent(self, g: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+        """What the chain rule would send to each input, were g the gradient here."""
+        return [
+            (each, self._pulled(i, g, each._data.shape)[1])
             for i, each in enumerate(self._x)
             if not each.constant
         ]
@@ -214,10 +236,9 @@ class Array(ArrayMethods):
     def _local(self, i: int) -> Any:
         return over_arrays(self.op, self._dx[0].dtype).partials[i](self._data, *self._dx)
 
-    def _pulled(self, i: int, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
-        """The local derivative for input i, if it has one, and its gradient."""
-        # A view, by whose base `receive` knows what was passed on as it came.
-        op, g, data = self.op, self.grad.view(), self._dx
+    def _pulled(self, i: int, g: np.ndarray, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
+        """The local derivative for input i, if it has one, and what a gradient g here sends it."""
+        op, data = self.op, self._dx
         if isinstance(op, ArrayOp):
             row = over_arrays(op.row, data[0].dtype)
             local, found = None, row.pull(i, g, self._data, data, op.settings)

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from engine.array import Array
+from engine.array_arguments import numbers
 from engine.array_ops import ArrayOp
 from engine.graph import topological
 from engine.guard import graphs_kept
 from engine.node import Node
 from engine.on_nodes import contributions
+from engine.remarks import named, stale
 from engine.value import Value
+from engine.value import number as scalar
 
 
 def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
@@ -25,9 +28,10 @@ def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
     does not depend on has the derivative 0. ValueError for a y of several elements; TypeError for
     what are no nodes.
 
-    The rules are run on nodes, with the numbers that these have: after a leaf was assigned another,
-    compute y anew first. What a row chooses (`where`, relu) it chooses by the numbers of now, so
-    that a tape of a derivative is right as long as no choice changes.
+    Numbers are those of `backward()`: after a leaf was assigned another, they are of the numbers
+    that y was computed from. With `create_graph` the rules are run on nodes, and that is a
+    ValueError: compute y anew first. What a row chooses (`where`, relu) it chooses by the numbers
+    of now, so that a tape of a derivative is right as long as no choice changes.
 
     >>> x = Value(3.0)
     >>> grad(x**4, x)
@@ -48,8 +52,8 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     array([ 2.,  0., 60.])
     """
     wanted = listed(xs)
-    found = pulled(checked(y), beside(y, v), wanted)
-    found = found if create_graph else [number(each) for each in found]
+    v = beside(checked(y), v)
+    found = as_nodes(y, v, wanted) if create_graph else as_numbers(y, v, wanted)
     return found if isinstance(xs, list | tuple) else found[0]
 
 
@@ -65,14 +69,12 @@ def jvp(y: Any, xs: Any, vs: Any) -> Any:
     12.0
     """
     wanted = listed(xs)
-    given = list(vs) if isinstance(xs, list | tuple) else [vs]
-    if len(given) != len(wanted):
-        raise ValueError(f"jvp takes a direction for each x, got {len(given)} for {len(wanted)}")
+    given = directions("jvp", xs, vs, len(wanted))
     moves: dict[Any, Any] = {}
     for x, v in zip(wanted, given, strict=True):
         moves[x] = moves[x] + beside(x, v) if x in moves else beside(x, v)
     with np.errstate(all="ignore"):
-        for node in topological(checked(y)):
+        for node in current(topological(checked(y))):
             if node.op is not None and any(x in moves for x in node.inputs):
                 own = moves.get(node)
                 moves[node] = pushed(node, moves) if own is None else pushed(node, moves) + own
@@ -90,10 +92,11 @@ def jacobian(ys: Any, xs: Any) -> Any:
     array([[2., 3.],
            [1., 1.]])
     """
-    wanted, outputs = listed(xs), listed(ys)
+    wanted = listed(xs)
+    outputs = [checked(y) for y in (ys if isinstance(ys, list | tuple) else [ys])]
     found: Any = [blocks_of(y, wanted) for y in outputs]
     if all(isinstance(x, Value) for x in (*outputs, *wanted)):
-        found = np.array(found)
+        found = np.array(found).reshape(len(outputs), len(wanted))
     if not isinstance(xs, list | tuple):
         found = [row[0] for row in found] if isinstance(found, list) else found[:, 0]
     found = found if isinstance(ys, list | tuple) else found[0]
@@ -120,34 +123,60 @@ def hvp(y: Any, xs: Any, vs: Any) -> Any:
     >>> hvp(x * x * y, [x, y], [1.0, 10.0])
     [64.0, 6.0]
     """
-    slopes = listed(grad(y, xs, create_graph=True))
-    given = list(vs) if isinstance(xs, list | tuple) else [vs]
-    if len(given) != len(slopes):
-        raise ValueError(f"hvp takes a direction for each x, got {len(given)} for {len(slopes)}")
-    along: Any = 0.0
-    for slope, v in zip(slopes, given, strict=True):
+    wanted = listed(xs)
+    slopes = grad(y, wanted, create_graph=True)
+    along: dict[Any, Any] = {}  # of each payload and dtype: nodes of unlike ones are not added up
+    for slope, v in zip(slopes, directions("hvp", xs, vs, len(slopes)), strict=True):
         part = slope * beside(slope, v)
-        along = part.sum() + along if isinstance(part, Array) else part + along
-    return grad(along, xs)
+        part = part.sum() if isinstance(part, Array) else part
+        kind = getattr(part, "dtype", float)
+        along[kind] = along[kind] + part if kind in along else part
+    found = [number(zero(x)) for x in wanted]
+    for part in along.values():
+        found = [a + b for a, b in zip(found, grad(part, wanted), strict=True)]
+    return found if isinstance(xs, list | tuple) else found[0]
 
 
 # ------------------------------------------------------------------------------------------ passes
 
 
-def pulled(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
-    """The backward pass in nodes: what arrives at each wanted node, and nothing beside the way."""
-    order = topological(y)
+def as_numbers(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
+    """The backward pass: what arrives at each wanted node, and nothing beside the way."""
+    arrived = pulled(y, v, topological(y), wanted, lambda node, g: node.sent(g))
+    return [number(arrived.get(x, zero(x))) for x in wanted]
+
+
+def as_nodes(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
+    """The same in nodes."""
+    send = lambda node, g: zip(node.inputs, contributions(node, g), strict=True)
+    arrived = pulled(y, type(y).lift(v), current(topological(y)), wanted, send)
+    return [type(x).lift(arrived.get(x, zero(x))) for x in wanted]
+
+
+@np.errstate(all="ignore")
+def pulled(y: Any, v: Any, order: list[Any], wanted: list[Any], send: Any) -> dict[Any, Any]:
+    """What arrives at the nodes between y and the wanted ones, by a rule for what a node sends."""
     concerned = set(wanted)
     for node in order:
         if any(each in concerned for each in node.inputs):
             concerned.add(node)
-    arrived = {y: type(y).lift(v)}
+    arrived = {y: v}
     for node in reversed(order):
         if node.op is not None and node in arrived and node in concerned:
-            for to, part in zip(node.inputs, contributions(node, arrived[node]), strict=True):
+            for to, part in send(node, arrived[node]):
                 if to in concerned:
-                    arrived[to] = arrived[to] + part if to in arrived else type(to).lift(part)
-    return [arrived.get(x, type(x).lift(zero(x))) for x in wanted]
+                    arrived[to] = arrived[to] + part if to in arrived else part
+    return arrived
+
+
+def current(order: list[Any]) -> list[Any]:
+    """The same; ValueError where a leaf was assigned other numbers than these were computed of."""
+    leaf = stale(order)
+    if leaf is not None:
+        raise ValueError(
+            f"{named(leaf)} was assigned other numbers since y was computed; compute y anew"
+        )
+    return order
 
 
 def pushed(node: Any, moves: dict[Any, Any]) -> Any:
@@ -186,6 +215,8 @@ def blocks_of(y: Any, wanted: list[Any]) -> list[Any]:
 
 def checked(y: Any) -> Any:
     """A node that has a derivative; TypeError for anything else."""
+    if isinstance(y, list | tuple):
+        raise TypeError(f"this is of one node, got {len(y)}; jacobian takes several")
     if not isinstance(y, Node):
         raise TypeError(f"derivatives are of nodes, got {y!r}; make it of Values or Arrays")
     return y
@@ -194,7 +225,23 @@ def checked(y: Any) -> Any:
 def listed(xs: Any) -> list[Any]:
     """The nodes, one or several; TypeError where something else is among them."""
     found = list(xs) if isinstance(xs, list | tuple) else [xs]
-    return [checked(x) for x in found]
+    for x in found:
+        if not isinstance(x, Node):
+            raise TypeError(f"derivatives are by a node or a list of nodes, got {x!r}")
+        if x.constant:
+            raise ValueError(f"{x!r} asks for no gradient; make a Value or an Array of its .data")
+    return found
+
+
+def directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
+    """A direction for each x; ValueError for more or fewer."""
+    several = isinstance(xs, list | tuple)
+    if several and not isinstance(vs, list | tuple | np.ndarray):
+        raise TypeError(f"{name} takes a list of directions, one for each x, got {vs!r}")
+    given = list(vs) if several else [vs]
+    if len(given) != count:
+        raise ValueError(f"{name} takes a direction for each x, got {len(given)} for {count}")
+    return given
 
 
 def one(y: Any) -> Any:
@@ -208,9 +255,11 @@ def one(y: Any) -> Any:
 
 def beside(x: Any, v: Any) -> Any:
     """A direction of the shape of a node; ValueError for another shape."""
+    if isinstance(v, Node):
+        raise TypeError(f"a direction is of numbers, got {v!r}; its numbers are .data")
     if isinstance(x, Value):
-        return float(v)
-    found = np.asarray(v, x.dtype)
+        return scalar(v)
+    found = numbers(v, x.dtype)
     if found.shape != x.shape:
         raise ValueError(f"a direction has the shape {x.shape} of its node, got {found.shape}")
     return found

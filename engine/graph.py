@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
+from engine.remarks import check_root
+
 
 def topological(root: Any) -> list[Any]:
     """All nodes under `root`, each after its inputs; `root` is the last.
@@ -91,6 +93,9 @@ def walk(root: Any) -> Iterator[Step]:
 def backward(root: Any) -> None:
     """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
     order = topological(root)
+    again, finite = root.op is not None and root._grad != 0.0, isfinite(root._data)
+    if again or not finite:
+        check_root(root, order, again, finite)
     for node in order:
         if node.op is not None:
             node._grad = 0.0

@@ -23,8 +23,18 @@ ROWS = {**ELEMENTWISE, "divide": DIV, "power": POW}
 
 
 def contributions(node: Any, g: Any) -> list[Any]:
-    """What the chain rule sends to each input of a node for the gradient g, as nodes."""
-    return to_arrays(node, g) if isinstance(node, Array) else to_values(node, g)
+    """What the chain rule sends to each input of a node for the gradient g, as nodes.
+
+    TypeError that names the row where it takes its inputs for numbers.
+    """
+    try:
+        return to_arrays(node, g) if isinstance(node, Array) else to_values(node, g)
+    except TypeError as problem:
+        name = node.op.name
+        raise TypeError(
+            f"the row {name!r} cannot be run on nodes, as a derivative that is a graph needs: "
+            f"{problem}; write it with the functions of engine.floats"
+        ) from problem
 
 
 def to_values(node: Value, g: Value) -> list[Any]:

@@ -110,7 +110,12 @@ class ManyOp(Op):
     the inputs of a node at which a zero arrived.
 
     >>> from engine import Value
-    >>> NORM = ManyOp("norm", lambda xs: math.hypot(*xs), lambda out, xs: ([x / out for x in xs],))
+    >>> from engine.floats import divide, sqrt
+    >>> NORM = ManyOp(
+    ...     "norm",
+    ...     lambda xs: sqrt(multiply_add(xs, xs, 0.0)),
+    ...     lambda out, xs: ([divide(x, out) for x in xs],),
+    ... )
     >>> NORM([Value(3.0), Value(4.0)])
     Value(5.0)
     """
@@ -173,7 +178,7 @@ LOG    = Op("log",    lambda x: log(x),      lambda out, x: divide(1.0, x))
 LOG2   = Op("log2",   lambda x: log2(x),     lambda out, x: divide(1.0 / LN2, x))
 LOG10  = Op("log10",  lambda x: log10(x),    lambda out, x: divide(1.0 / LN10, x))
 LOG1P  = Op("log1p",  lambda x: log1p(x),    lambda out, x: divide(1.0, 1.0 + x))
-SQRT   = Op("sqrt",   lambda x: sqrt(x),     lambda out, x: divide(0.5, abs(out)))   # inf at 0 and at -0.0
+SQRT   = Op("sqrt",   lambda x: sqrt(x),     lambda out, x: divide(0.5, out + 0.0))   # inf at 0 and at -0.0, which + 0.0 makes 0
 CBRT   = Op("cbrt",   lambda x: cbrt(x),     lambda out, x: divide(1.0, 3.0 * out * out))
 SQUARE = Op("square", square,                lambda out, x: 2.0 * x)
 

@@ -11,6 +11,7 @@ from engine import graph
 from engine.graph import Sent
 from engine.node import Node
 from engine.ops import ManyOp, Op, flat
+from engine.remarks import assigned, used
 
 
 class Value(Node):
@@ -47,6 +48,8 @@ class Value(Node):
     def data(self, data: Any) -> None:
         self._data = number(data)
         ASSIGNED[0] += 1
+        if self.op is None:
+            used(self) if self._grad else assigned(self)
 
     @property
     def grad(self) -> float:
@@ -56,6 +59,20 @@ class Value(Node):
     @grad.setter
     def grad(self, grad: Any) -> None:
         self._grad = number(grad)
+        if self.op is None:
+            self._dx = None  # what backward adds from now on is another gradient
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self!r} is neither true nor false: compare it, as in x > 0, or ask its .data; "
+            "where(x > 0, a, b) chooses in the graph"
+        )
+
+    def __float__(self) -> float:
+        raise TypeError(
+            f"{self!r} as a float would leave the graph, as in math.exp(x): x.exp() stays in it, "
+            "and its number is x.data"
+        )
 
     def __repr__(self) -> str:
         shown = repr(float(f"{self._data:.6g}"))
@@ -148,6 +165,17 @@ class Value(Node):
         27.0
         """
         graph.backward(self)
+
+    def sent(self, g: float) -> list[tuple[Any, float]]:
+        """What the chain rule would send to each input, were g the gradient here."""
+        pairs = zip(self.inputs, self.locals, strict=True)
+        return [(x, g * local) for x, local in pairs if local is not None]
+
+    def outdated(self, i: int) -> bool:
+        """Whether it would be another number if it were computed anew."""
+        op: Any = self.op
+        now = op.forward(*op.group([x._data for x in self.inputs]))
+        return now != self._data and not (now != now and self._data != self._data)
 
     def ones(self) -> float:
         """d self / d self."""

@@ -11,6 +11,8 @@
 from nn import augment, data, init, losses, optim, schedules, vector
 from nn.archive import CheckpointError
 from nn.checkpoint import Checkpoint, load, save
+from nn.diagnose import diagnose
+from nn.diagnosis import Diagnosis
 from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module
 from nn.scalar import MLP, Layer, Neuron
@@ -20,6 +22,7 @@ __all__ = [
     "MLP",
     "Checkpoint",
     "CheckpointError",
+    "Diagnosis",
     "Layer",
     "Module",
     "Neuron",
@@ -28,6 +31,7 @@ __all__ = [
     "augment",
     "confusion_matrix",
     "data",
+    "diagnose",
     "fit",
     "init",
     "load",

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.node import Node
+from engine.remarks import used
 from nn.arguments import positive
 
 
@@ -22,7 +24,9 @@ def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     """
     limit = positive("limit", limit)
     for p in parameters:
+        used_once(p)
         p.grad = np.clip(p.grad, -limit, limit)
+        used_once(p)
 
 
 def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
@@ -42,8 +46,16 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
+            used_once(p)
             p.grad = p.grad * (limit / norm)  # the norm itself may be beyond float32's range
+            used_once(p)
     return norm
+
+
+def used_once(p: Any) -> None:
+    """A gradient that is clipped is the one that moves the parameter: no other is in it."""
+    if isinstance(p, Node) and p._grad is not None:
+        used(p)
 
 
 @np.errstate(all="ignore")

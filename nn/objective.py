@@ -20,6 +20,7 @@ class Objective:
     loss: Callable[[Any, Any], Any]
     metric: Callable[[Any, Any], float] | None
     penalty: Callable[[], Any] | None
+    watch: Callable[[Any, Any], None] | None = None  # is shown the predictions and the objective
 
     def __call__(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, float | None]:
         """The objective as a node, and the metric."""
@@ -29,6 +30,8 @@ class Objective:
             value = value + self.penalty()
         if not hasattr(value, "backward"):
             raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
+        if self.watch is not None:
+            self.watch(predictions, value)
         return value, None if self.metric is None else self.metric(predictions, targets)
 
     def predicted(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.array import Array
+from engine.node import Node
+from engine.remarks import named, remark
 from engine.threads import threads
 from nn.arguments import positive, within
 
@@ -48,6 +51,7 @@ class Optimizer:
         self.lr = positive("lr", lr)
         self.weight_decay = within("weight_decay", weight_decay)
         self.steps = 0
+        self.expects_gradients = True  # whether the first step says so where none has come
         # 0.0 takes the shape of the first array that is added to it.
         self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
 
@@ -76,6 +80,8 @@ class Optimizer:
     @np.errstate(all="ignore")  # inf and nan without a warning, as IEEE 754 has it
     def step(self) -> None:
         """Move every parameter once, by the gradient it has now."""
+        if self.expects_gradients and not (self.steps or self.weight_decay):
+            self.check_gradients_arrived()
         self.steps += 1
         rate = self.lr * self.scale()
         for p, memory in zip(self.parameters, self.memory, strict=True):
@@ -83,6 +89,17 @@ class Optimizer:
             large = self.elementwise and isinstance(data, np.ndarray) and data.size > BLOCK
             move = self.moved_in_blocks if large else self.moved
             p.data = move(data, grad, memory, rate)
+
+    def check_gradients_arrived(self) -> None:
+        """A warning where, before the first step, no gradient has come to some parameter."""
+        none = [p for p in self.parameters if isinstance(p, Node) and not reached(p)]
+        alone = len(none) == len(self.parameters)
+        if none and (alone or isinstance(none[0], Array)):  # a Value's may have come to 0
+            which = "any parameter" if alone else named(none[0])
+            remark(
+                f"no gradient has arrived at {which}, and {self.name} makes its first step; call "
+                "loss.backward() before it, of a loss that is computed from these parameters"
+            )
 
     def moved(self, data: Any, grad: Any, memory: dict[str, Any], rate: float) -> Any:
         """Where a step leads from `data`."""
@@ -138,7 +155,7 @@ class Optimizer:
         >>> Adam([Value(1.0)]).settings()
         {'weight_decay': 0.0, 'betas': [0.9, 0.999], 'eps': 1e-08}
         """
-        state = ("name", "parameters", "steps", "memory", "_lr")
+        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients")
         found = {name: x for name, x in vars(self).items() if name not in state}
         return {name: list(x) if isinstance(x, tuple) else x for name, x in found.items()}
 
@@ -172,3 +189,8 @@ class Optimizer:
                     )
         self.lr, self.steps = state["lr"], state["steps"]
         self.memory = copy.deepcopy(state["memory"])
+
+
+def reached(p: Any) -> bool:
+    """Whether a gradient has come to a parameter; of a Value's 0 nobody knows."""
+    return p._grad is not None if isinstance(p, Array) else p.grad != 0.0

@@ -28,6 +28,7 @@ from nn.objective import Objective, means, number_of
 from nn.resume import Run, fingerprint, name_of
 from nn.schedules import Schedule
 from nn.taped import Taped
+from nn.watch import Watch
 
 
 class Record(NamedTuple):
@@ -150,6 +151,7 @@ def fit(
     if validation is not None and not isinstance(validation, tuple | list):
         (X, y), held_out = split(X, y, validation, rng)
     objective = Objective(model, loss, metric, penalty)
+    mover.expects_gradients = False  # it is seen in the graph whether any will come
     best, done = Best(model), 0
     if run is not None:
         done = run.resume(best)
@@ -159,19 +161,22 @@ def fit(
         if schedule is not None:
             mover.lr = schedule(mover.steps)
         value, score = objective(X, y)
+        reached = number_of(value) if np.size(value.data) == 1 else 0.0  # refused by backward
+        still_finite("loss", reached, epoch)
         mover.zero_grad()
         value.backward()
-        reached = number_of(value)
         moved = mover.parameters
         norm = optim.grad_norm(moved) if clip is None else optim.clip_grad_norm(moved, clip)
-        for what, number in (("loss", reached), ("gradient's norm", norm)):
-            if not math.isfinite(number):
-                remedy = f"try a smaller learning rate than {mover.lr:g}"
-                if not mover.steps:
-                    remedy = "no step was taken yet: look at the samples and the first weights"
-                raise FloatingPointError(f"the {what} is {number} in epoch {epoch}; {remedy}")
+        still_finite("gradient's norm", norm, epoch)
         mover.step()
         return reached, score, norm
+
+    def still_finite(what: str, number: float, epoch: int) -> None:
+        if not math.isfinite(number):
+            remedy = f"try a smaller learning rate than {mover.lr:g}"
+            if not mover.steps:
+                remedy = "no step was taken yet: look at the samples and the first weights"
+            raise FloatingPointError(f"the {what} is {number} in epoch {epoch}; {remedy}")
 
     def augmented(epoch: int) -> Any:
         seen = X if augment is None else augment(X, epoch, rng)
@@ -183,9 +188,12 @@ def fit(
     def run_epoch(epoch: int) -> Record:
         began = time.perf_counter()
         model.train()
+        if epoch == 1 and not isinstance(model, Taped):
+            objective.watch = Watch(model, mover.parameters, len(X), batch_size)
         parts = batches(augmented(epoch), y, batch_size, rng=rng)
         seen, score, norm = means([(len(part[0]), *step(epoch, *part)) for part in parts])
         model.eval()
+        objective.watch = None
         held_loss, held_score = objective.over(held_out, batch_size)
         if patience is not None:
             best.see(held_loss if held_out else objective.over((X, y), batch_size)[0])

@@ -13,6 +13,9 @@ from nn import optim, optimizer
 from strategies import SPECIAL, any_float
 from test_optim import RULES, settings_of
 
+# Gradients are given here, and some are 0.
+pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
+
 BLOCKS = [2, optimizer.BLOCK]  # few elements a thread, as of a large array, or all at once
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda d: d.__name__)
 

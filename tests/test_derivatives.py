@@ -191,13 +191,14 @@ def test_the_shapes_of_jacobians_and_hessians():
     np.testing.assert_allclose(aa[0, :, 0], 2 * W.T @ W, rtol=1e-12)
 
 
-def test_a_tape_has_first_derivatives_alone():
+def test_a_tape_has_first_derivatives_in_numbers():
     pytest.importorskip("numba")
     w, x = Value(2.0), Value(0.0)
     tape = Tape(w * x, [x])
     y = tape([[1.0], [3.0]]).sum()
     with pytest.raises(TypeError, match=r"by backward\(\) alone"):
-        grad(y, tape.flat)
+        grad(y, tape.flat, create_graph=True)
+    assert grad(y, tape.flat).tolist() == [4.0]
     slope = Tape(grad((w * x).tanh(), [w], create_graph=True), [x])  # but derivatives have tapes
     assert slope.forward([[0.5]])[0, 0] == grad((w * 0.5).tanh(), w) / 0.5 * 0.5
 
@@ -213,7 +214,7 @@ def test_float32_stays():
     ("make", "error", "says"),
     [
         (lambda: grad(3.0, Value(1.0)), TypeError, "derivatives are of nodes, got 3.0"),
-        (lambda: grad(Value(1.0), 2.0), TypeError, "derivatives are of nodes, got 2.0"),
+        (lambda: grad(Value(1.0), 2.0), TypeError, "by a node or a list of nodes, got 2.0"),
         (lambda: grad(Array([1.0, 2.0]), Array([1.0])), ValueError, "grad is of one number"),
         (lambda: vjp(Array([1.0, 2.0]), Array([1.0]), [1.0]), ValueError, r"the shape \(2,\)"),
         (lambda: jvp(Value(1.0), [Value(1.0)], [1.0, 2.0]), ValueError, "for each x, got 2 for 1"),
@@ -248,3 +249,65 @@ def test_what_is_returned_is_the_callers_own():
     for found in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
         found *= 0.5
     assert v.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("make", [Value, lambda x: Array([x, x])])
+def test_what_a_leaf_was_assigned_since(make):
+    """Numbers are of then, as backward has them; a graph would mix then and now."""
+    x = make(3.0)
+    y = x * x
+    y = y if isinstance(y, Value) else y.sum()
+    then = grad(y, x)
+    x.data = 5.0
+    np.testing.assert_array_equal(grad(y, x), then)
+    for late in (
+        lambda: grad(y, x, create_graph=True), lambda: hessian(y, x),
+        lambda: jvp(y, x, x.data), lambda: hvp(y, x, x.data),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="assigned other numbers since y was computed; comp"):
+            late()
+    x.data = 3.0
+    np.testing.assert_array_equal(np.diag(np.atleast_2d(hessian(y, x))), 2.0)
+
+
+def test_payloads_and_dtypes_side_by_side():
+    """A Hessian times directions of which some are of another kind than y."""
+    x, single, other = Array([1.0, 2.0]), Array(np.float32([3.0, 4.0])), Value(1.0)
+    y = (x * single.astype(np.float64)).square().sum()
+    found = hvp(y, [x, single, other], [[1.0, 0.0], [0.0, 1.0], 1.0])
+    np.testing.assert_allclose(found[0], [2 * 9.0, 4 * 2.0 * 4.0])
+    np.testing.assert_allclose(found[1], [4 * 1.0 * 3.0, 2 * 4.0])
+    assert (found[1].dtype, found[2]) == (np.float32, 0.0)
+
+
+def test_of_nothing():
+    x = Value(2.0)
+    assert grad(x * x, []) == []
+    assert hvp(x * x, [], []) == []
+    assert jacobian([], [x]).shape == (0, 1)
+    assert jacobian([x * x], []).shape == (1, 0)
+
+
+def test_slopes_of_a_root_at_zero():
+    for zero in (0.0, -0.0):
+        x = Value(zero)
+        assert grad(x.sqrt(), x) == math.inf
+        assert hessian(x.sqrt(), x) == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda x: grad([x], x), TypeError, "of one node, got 1; jacobian takes several"),
+        (lambda x: grad(x * x, {"x": x}), TypeError, "a node or a list of nodes, got {"),
+        (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of nodes, got <gen"),
+        (lambda x: grad(x * 2.0, Value.lift(2.0)), ValueError, "Constant.* asks for no gradient"),
+        (lambda x: jvp(x * x, x, "1"), TypeError, r"the string '1'; convert it first"),
+        (lambda x: jvp(x * x, x, x), TypeError, "a direction is of numbers, got Value"),
+        (lambda x: jvp(x * x, [x], 1.0), TypeError, "a list of directions, one for each x"),
+        (lambda x: vjp(x * x, x, [1.0, 2.0]), TypeError, "a list of 2"),
+    ],
+)
+def test_bad_arguments(make, error, says):
+    with pytest.raises(error, match=says):
+        make(Value(3.0))

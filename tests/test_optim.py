@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from engine import Value
 from nn import optim
 
+# Gradients are given here, and some are 0.
+pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
+
 SETTINGS = {
     "sgd": {"momentum": st.floats(0, 0.99), "nesterov": st.booleans()},
     "rmsprop": {"alpha": st.floats(0.5, 0.999)},

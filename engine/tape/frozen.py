@@ -66,5 +66,6 @@ class Decisions:
             which = f" for sample {sample}" if batched else ""
             raise BranchChanged(
                 f"{text} was {outcome} when the tape was recorded, and is {not outcome} now{which}"
-                f"{where}; Python would have built another graph: record another tape"
+                f"{where}; Python would have built another graph: record another tape, "
+                "or have the graph choose, by where(), maximum() or minimum()"
             )

@@ -1,0 +1,188 @@
+"""What `nn.diagnose` found: a table, what is wrong and what helps, and a picture."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, NamedTuple
+
+FAR = 1e3  # how much a gradient may grow or shrink on its way through all layers
+
+
+class LayerReport(NamedTuple):
+    """What goes forwards and comes back at a layer.
+
+    outputs     the root of the mean square of what it gives to the next layer
+    gradient    the same of the loss's gradient there, for one sample
+    of_weights  the same of the gradients of its parameters, of the mean loss
+    units       how many units have an activation; of these `dead` have slope 0 at every sample
+    flat        the share of activations, by unit and sample, with a slope under 0.01
+    cuts        whether some slopes are exactly 0, as relu's are for half of its inputs
+    """
+
+    name: str
+    what: str
+    outputs: float
+    gradient: float
+    of_weights: float
+    units: int
+    dead: int
+    flat: float
+    cuts: bool
+
+
+class Problem(NamedTuple):
+    """What is wrong, where, and what helps."""
+
+    kind: str  # not finite, no gradient, dead, flat, vanishing, exploding
+    where: str
+    text: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}; {self.remedy}"
+
+
+@dataclass
+class Diagnosis:
+    """The layers of a model from the first to the last, and what is wrong with them.
+
+    Prints as a table; `plot()` and `save(path)` draw it (with matplotlib), and so does Jupyter.
+    """
+
+    loss: float
+    layers: list[LayerReport]
+    problems: list[Problem]
+
+    def __str__(self) -> str:
+        rows = [("layer", "what", "outputs", "gradient", "of weights", "dead", "flat")]
+        for each in self.layers:
+            shares = ("-", "-")
+            if each.units:
+                shares = (f"{each.dead / each.units:.0%}", f"{each.flat:.0%}")
+            numbers = (f"{each.outputs:.3g}", f"{each.gradient:.2g}", f"{each.of_weights:.2g}")
+            rows.append((each.name, each.what, *numbers, *shares))
+        a, b, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = [
+            f"{name:<{a}}  {what:<{b}}"
+            + "".join(f"  {x:>{width}}" for x, width in zip(numbers, widths, strict=True))
+            for name, what, *numbers in rows
+        ]
+        return "\n".join([*lines, *[f"\n{problem}" for problem in self.problems]])
+
+    def plot(self) -> Any:
+        """A matplotlib figure: outputs and gradients by layer, and what is dead or flat."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9.0, 4.6), layout="constrained")
+        curves, shares = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+        places = range(len(self.layers))
+        for name, colour, mark in [("outputs", BLUE, "o"), ("gradient", ORANGE, "s")]:
+            heights = [positive(getattr(each, name)) for each in self.layers]
+            curves.plot(places, heights, mark + "-", color=colour, label=name, linewidth=2.0)
+        curves.set_yscale("log")
+        curves.set_title(self.headline(), loc="left", fontweight="bold", fontsize="medium")
+        curves.legend(frameon=False, loc="best", ncols=2)
+        dead = [each.dead / each.units if each.units else 0.0 for each in self.layers]
+        flat = [each.flat if not each.cuts else 0.0 for each in self.layers]
+        for shift, heights, colour, name in [(-0.2, dead, INK, "dead"), (0.2, flat, GREY, "flat")]:
+            bars = [100.0 * height for height in heights]
+            shares.bar([x + shift for x in places], bars, 0.38, color=colour, label=name)
+        shares.set(ylim=(0, 100), ylabel="% of units")
+        shares.legend(frameon=False, loc="upper right", ncols=2)
+        names = [each.name for each in self.layers]
+        few = places if len(names) <= 12 else range(0, len(names), math.ceil(len(names) / 12))
+        shares.set_xticks(list(few), [names[i] for i in few])
+        for axes in (curves, shares):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(axis="y", color="#e8e8e8")
+            axes.set_axisbelow(True)
+        return figure
+
+    def headline(self) -> str:
+        """What the picture shows, in a line."""
+        kinds = dict.fromkeys(problem.kind for problem in self.problems)
+        return f"{', '.join(kinds)}" if kinds else "outputs and gradients, layer by layer"
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the picture; the suffix says as what: .svg, .png, .pdf.
+
+        ValueError for a suffix that matplotlib does not know.
+        """
+        self.plot().savefig(path, metadata={"Date": None} if f"{path}".endswith("svg") else None)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        bundle = {"text/plain": str(self)}
+        try:
+            file = io.StringIO()
+            self.plot().savefig(file, format="svg", metadata={"Date": None})
+            bundle["image/svg+xml"] = file.getvalue()
+        except ImportError:
+            pass  # without matplotlib, the table
+        return bundle
+
+
+BLUE, ORANGE, INK, GREY = "#1f5fa8", "#cf5400", "#2b2b2b", "#a8a8a8"
+
+
+def positive(x: float) -> float:
+    """A number on a logarithmic scale; nan leaves a gap."""
+    return x if 0.0 < x < math.inf else math.nan
+
+
+def problems_of(layers: Sequence[LayerReport], without: Sequence[str]) -> list[Problem]:
+    """What is wrong, the worst first."""
+    found = [
+        Problem(
+            "not finite", each.name, f"its outputs are {each.outputs:g} and its gradient is "
+            f"{each.gradient:g} in the mean", "try a smaller learning rate or weights; "
+            "engine.detect_anomaly() names the operation",
+        )
+        for each in layers if not (math.isfinite(each.outputs) and math.isfinite(each.gradient))
+    ][:1]  # fmt: skip
+    if without:
+        more = f" and {len(without) - 1} more" if len(without) > 1 else ""
+        found.append(
+            Problem("no gradient", without[0] + more, "the loss is not computed from it",
+                    "use it in the model's __call__, or take it out of its attributes")
+        )  # fmt: skip
+    for each in layers:
+        if half_dead(each.dead, each.units):
+            found.append(
+                Problem("dead", each.name, f"{each.dead} of {each.units} units are dead: their "
+                        "slope is 0 at every sample, and no gradient will move them",
+                        "try a smaller learning rate, leaky_relu, or init='he_normal'")
+            )  # fmt: skip
+        elif each.flat >= 0.5 and not each.cuts:
+            found.append(
+                Problem("flat", each.name, f"{each.flat:.0%} of its activations are saturated, "
+                        "with a slope under 0.01", "try smaller weights, such as "
+                        "init='xavier_normal', scaled inputs, batch normalization, or relu")
+            )  # fmt: skip
+    if not found or found[0].kind != "not finite":
+        found += ratio_of(layers)
+    return found
+
+
+def half_dead(dead: int, units: int) -> bool:
+    """Whether so many are dead that a layer hardly learns."""
+    return units > 0 and dead >= units / 2
+
+
+def ratio_of(layers: Sequence[LayerReport]) -> list[Problem]:
+    """Whether gradients vanish or explode on the way from the last layer to the first."""
+    through = all(each.dead < each.units or not each.units for each in layers)
+    if len(layers) < 2 or not layers[-1].gradient or not through:
+        return []
+    first, last = layers[0], layers[-1]
+    story = (
+        f"the gradient goes from {last.gradient:.2g} at {last.name} to {first.gradient:.2g} here"
+    )
+    if first.gradient * FAR < last.gradient:
+        remedy = "try relu with init='he_normal', batch normalization, or residual connections"
+        return [Problem("vanishing", first.name, story, remedy)]
+    if first.gradient > FAR * last.gradient:
+        remedy = "try smaller weights, batch normalization, or clipping: fit(..., clip=1.0)"
+        return [Problem("exploding", first.name, story, remedy)]
+    return []

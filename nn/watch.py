@@ -1,0 +1,65 @@
+"""What `fit` notices in its first epoch, and warns of: it looks at graphs that are there anyway."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from engine.graph import topological
+from engine.remarks import remark
+from nn.diagnosis import half_dead
+from nn.layers import Layers
+
+ENOUGH = 256  # samples at which a unit with slope 0 at each of them passes for dead
+
+
+class Watch:
+    """Parameters that no gradient can reach, at the first step; dead units, at the epoch's end."""
+
+    def __init__(self, model: Any, parameters: Any, samples: int, batch_size: int | None):
+        self.model, self.parameters = model, set(parameters)
+        size = batch_size or samples
+        self.steps = math.ceil(samples / size)
+        self.first = max(self.steps - math.ceil(ENOUGH / size), 0)  # of the steps it looks at
+        self.step, self.seen = 0, 0
+        self.alive: dict[str, list[np.ndarray]] = {}
+
+    def __call__(self, predictions: Any, loss: Any) -> None:
+        """Look at the graph of a step."""
+        if self.step == 0:
+            self.parameters -= set(topological(loss))
+            self.say_what_is_not_reached()
+        if self.step >= self.first:
+            self.look(Layers(self.model, predictions))
+        self.step += 1
+        if self.step == self.steps:
+            self.say_what_is_dead()
+
+    def look(self, layers: Layers) -> None:
+        slopes = {name: layers.slopes(name) for name in layers.names}
+        self.seen += max([len(each) for many in slopes.values() for each in many], default=0)
+        for name, found in slopes.items():
+            alive = [(each != 0.0).any(axis=0) for each in found]
+            before = self.alive.get(name, alive)
+            self.alive[name] = [a | b for a, b in zip(before, alive, strict=True)]
+
+    def say_what_is_not_reached(self) -> None:
+        names = [n for n, p in self.model.named_parameters().items() if p in self.parameters]
+        if names:
+            more = f" and {len(names) - 1:,} more parameters" if len(names) > 1 else ""
+            remark(
+                f"{names[0]}{more} will not learn: the loss is not computed from it; use it in the "
+                "model's __call__, or take it out of the model's attributes"
+            )
+
+    def say_what_is_dead(self) -> None:
+        for name, masks in self.alive.items():
+            units = sum(map(len, masks))
+            dead = units - int(sum(map(np.sum, masks)))
+            if half_dead(dead, units):
+                remark(
+                    f"{dead} of {units} units of {name} are dead after the first epoch: their "
+                    f"slope was 0 at each of the last {self.seen} samples, and no gradient will "
+                    "move them; try a smaller learning rate, leaky_relu, or init='he_normal'; "
+                    "nn.diagnose(model, X, y) shows every layer"
+                )

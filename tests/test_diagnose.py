@@ -1,0 +1,201 @@
+"""diagnose: networks whose illness is known, both payloads alike, and nothing changed by looking."""
+
+import numpy as np
+import pytest
+
+import nn
+from engine import Array, Tape, Value
+from nn import MLP, Layer, Module, Neuron, data, diagnose, losses, vector
+
+X, Y = data.moons(40, rng=0)
+
+
+def deep(activation, depth=12, **options):
+    return vector.MLP(2, [16] * depth + [1], activation, rng=0, dtype=np.float64, **options)
+
+
+def kinds(found):
+    return [problem.kind for problem in found.problems]
+
+
+def test_both_payloads_have_the_same_numbers():
+    model = MLP(2, [5, 4, 1], "tanh", rng=0)
+    scalars, arrays = diagnose(model, X, Y), diagnose(model.to_vector(), X, Y)
+    assert scalars.loss == pytest.approx(arrays.loss, rel=1e-12)
+    assert [each.name for each in scalars.layers] == [each.name for each in arrays.layers]
+    for one, other in zip(scalars.layers, arrays.layers, strict=True):
+        assert one[2:5] == pytest.approx(other[2:5], rel=1e-9)
+        assert one[5:] == other[5:]
+
+
+def test_numbers_by_hand():
+    """Outputs, gradients and dead units of two layers, written out with NumPy."""
+    model = vector.MLP(2, [6, 1], rng=3, dtype=np.float64)
+    first, last = diagnose(model, X, Y, loss="mse").layers
+    (W, b), (V, c) = [(layer.weight.data, layer.bias.data) for layer in model.layers]
+    Z = X @ W.T + b
+    A = np.maximum(Z, 0.0)
+    error = (A @ V.T + c)[:, 0] - Y
+    rms = lambda x: np.sqrt(np.mean(np.square(x)))
+    assert last.outputs == pytest.approx(rms(error + Y))
+    assert last.gradient == pytest.approx(rms(2.0 * error))
+    assert first.outputs == pytest.approx(rms(A))
+    assert first.gradient == pytest.approx(rms(2.0 * error[:, None] * V))
+    dZ = 2.0 * error[:, None] * V * (Z > 0) / len(X)
+    grads = np.concatenate([np.ravel(dZ.T @ X), dZ.sum(axis=0)])
+    assert first.of_weights == pytest.approx(rms(grads))
+    assert (first.units, first.dead) == (6, int((Z <= 0).all(axis=0).sum()))
+    assert first.flat == pytest.approx(np.mean(Z <= 0))
+
+
+def test_vanishing():
+    found = diagnose(deep("sigmoid"), X, Y)
+    assert kinds(found) == ["vanishing"]
+    assert "residual" in found.problems[0].remedy
+    assert found.problems[0].where == "layers.0"
+    gradients = [each.gradient for each in found.layers]
+    assert gradients == sorted(gradients)
+    assert kinds(diagnose(deep("relu"), X, Y)) == []
+
+
+def test_exploding():
+    large = lambda nin, nout, rng: rng.normal(size=(nout, nin))
+    found = diagnose(deep("relu", init=large), X, Y)
+    assert kinds(found) == ["exploding"]
+    assert "clip" in found.problems[0].remedy
+
+
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+def test_dead(kind):
+    model = kind(2, [6, 4, 1], rng=0)
+    if kind is MLP:
+        for neuron in model.layers[1].neurons:
+            neuron.bias.data = -50.0
+    else:
+        model.layers[1].bias.data = -50.0
+    found = diagnose(model, X, Y)
+    assert kinds(found) == ["dead"]
+    assert "4 of 4 units are dead" in str(found)
+    assert (found.layers[1].dead, found.layers[0].gradient) == (4, 0.0)
+
+
+def test_flat_not_finite_and_without_gradient():
+    model = vector.MLP(2, [8, 1], "tanh", rng=0)
+    model.layers[0].bias.data = 20.0
+    assert kinds(diagnose(model, X, Y)) == ["flat"]
+    model.spare = Array([1.0])
+    model.layers[1].weight.data = np.inf
+    found = diagnose(model, X, Y)
+    assert kinds(found)[:2] == ["not finite", "no gradient"]
+    assert "spare: the loss is not computed from it" in str(found)
+
+
+def everything():
+    return vector.Sequential(
+        vector.Dense(2, 8, rng=0),
+        vector.BatchNorm(8),
+        vector.Dropout(0.3, rng=1),
+        vector.Residual(vector.Dense(8, 8, rng=2)),
+        vector.Dense(8, 3, "linear", rng=3),
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_is_changed(training):
+    model = everything().train(training)
+    for p in model.parameters():
+        p.grad = np.full(p.shape, 7.0)
+    before = model.state_dict()
+    chance = [rng.bit_generator.state for rng in model.generators().values()]
+    first = diagnose(model, X, Y)
+    assert str(diagnose(model, X, Y)) == str(first)
+    for name, each in model.state_dict().items():
+        np.testing.assert_array_equal(each, before[name])
+    assert chance == [rng.bit_generator.state for rng in model.generators().values()]
+    assert all((p.grad == 7.0).all() for p in model.parameters())
+    assert model.training is training
+
+
+def test_layers_of_every_make():
+    names = lambda model, y=Y: [each.name for each in diagnose(model, X, y).layers]
+    assert names(everything()) == ["modules.0", "modules.1", "modules.3.modules.0", "modules.4"]
+    assert names(Neuron(2)) == ["Neuron"]
+    assert names(vector.Dense(2, 1)) == ["Dense"]
+    (layer,) = diagnose(Layer(2, 3), X, Y).layers
+    assert (layer.name, layer.units) == ("Layer", 3)
+
+
+class Own(Module):
+    """Layers of a user's making, the first used twice, in Values."""
+
+    def __init__(self):
+        self.one = [Value(0.5, "a"), Value(-1.0, "b")]
+        self.deeper = Neuron(1, "tanh", rng=0)
+
+    def __call__(self, x):
+        a, b = self.one
+        return self.deeper([(a * x[0] + b * x[1]).relu()]) * a
+
+
+def test_a_module_of_ones_own():
+    found = diagnose(Own(), X, Y, loss="mse")
+    assert {each.name for each in found.layers} == {"Own", "deeper"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "y", "loss"),
+    [
+        (3, Y, losses.cross_entropy),
+        (1, Y, losses.binary_cross_entropy),
+        (1, 2 * Y - 1, losses.hinge),
+        (1, Y + 0.5, losses.mse),
+    ],
+)
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+def test_the_loss_that_targets_look_like(outputs, y, loss, kind):
+    model = kind(2, [4, outputs], rng=0)
+    predictions = model(X) if kind is vector.MLP else [model(x) for x in X]
+    assert diagnose(model, X, y).loss == pytest.approx(float(loss(predictions, y).data), rel=1e-6)
+
+
+def test_the_table_and_the_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    found = diagnose(deep("sigmoid", 30), X, Y)
+    head, *rows = str(found).split("\n\n")[0].splitlines()
+    assert (len(rows), head.split()[:2]) == (31, ["layer", "what"])
+    figure = found.plot()
+    outputs, gradients = figure.axes[0].get_lines()
+    np.testing.assert_array_equal(outputs.get_ydata(), [each.outputs for each in found.layers])
+    np.testing.assert_array_equal(gradients.get_ydata(), [each.gradient for each in found.layers])
+    for name in ("a.svg", "a.png"):
+        found.save(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5_000
+    bundle = found._repr_mimebundle_()
+    assert bundle["text/plain"] == str(found)
+    assert bundle["image/svg+xml"].count("<svg") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: diagnose(3.0, X, Y), TypeError, "looks at a Module such as .*got 3.0"),
+        (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP takes 3 inputs, got 2"),
+        (lambda: diagnose(MLP(2, [1]), X, Y[:-1]), ValueError, "39"),
+        (lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"), ValueError, "no loss 'huge'; there are"),
+    ],
+)
+def test_bad_arguments(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+def test_a_tape_is_not_looked_into():
+    pytest.importorskip("numba")
+    x = [Value(0.0), Value(0.0)]
+    with pytest.raises(TypeError, match=r"got Tape.*after tape\.sync\(\)"):
+        diagnose(Tape(MLP(2, [1])(x), inputs=x), X, Y)
+
+
+def test_it_is_found_where_it_is_said_to_be():
+    assert nn.diagnose is diagnose
+    assert isinstance(diagnose(MLP(2, [1], rng=0), X, Y), nn.Diagnosis)

@@ -1,0 +1,157 @@
+"""A user's row: written once, served by every reader; and a wrong one, named by the check."""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine import (
+    Array,
+    GradientMismatch,
+    ManyOp,
+    Op,
+    Tape,
+    Value,
+    check_gradients,
+    explain,
+    grad,
+    hessian,
+    jvp,
+    mistakes,
+    walk,
+)  # fmt: skip
+from engine.draw import draw, step
+from engine.floats import divide, sqrt
+from engine.formulas import multiply_add, square
+from engine.ops import TABLE
+
+SOFTSIGN = Op(
+    "softsign",
+    lambda x: divide(x, 1.0 + abs(x)),
+    lambda out, x: square(divide(1.0, 1.0 + abs(x))),
+)
+BLEND = Op(
+    "blend",  # x where t is 1, y where it is 0
+    lambda x, y, t: t * x + (1.0 - t) * y,
+    lambda out, x, y, t: t,
+    lambda out, x, y, t: 1.0 - t,
+    lambda out, x, y, t: x - y,
+)
+NORM = ManyOp(
+    "norm",
+    lambda xs: sqrt(multiply_add(xs, xs, 0.0)),
+    lambda out, xs: ([divide(x, out) for x in xs],),
+)
+
+CASES = {
+    "softsign": (SOFTSIGN, lambda xs: SOFTSIGN(xs[0]), [-1.5]),
+    "blend": (BLEND, lambda xs: BLEND(*xs), [2.0, -1.0, 0.25]),
+    "norm": (NORM, lambda xs: NORM(xs), [3.0, -4.0, 12.0]),
+}
+own = pytest.mark.parametrize(("op", "f", "at"), CASES.values(), ids=CASES)
+elementwise = pytest.mark.parametrize(
+    ("op", "f", "at"), [CASES["softsign"], CASES["blend"]], ids=["softsign", "blend"]
+)
+
+
+def leaves(at):
+    return [Value(x, f"x{i}") for i, x in enumerate(at)]
+
+
+@own
+def test_values_and_the_check(op, f, at):
+    assert op.name not in TABLE
+    xs = leaves(at)
+    y = f(xs)
+    assert y.op is op
+    check_gradients(lambda *xs: f(xs), at=at)
+    y.backward()
+    assert [x.grad for x in xs] == grad(f(xs), xs)
+
+
+@elementwise
+def test_arrays(op, f, at):
+    """Every element as a Value has it, the gradients too."""
+    many = [np.array([x, 0.0, -x, 0.3]) for x in at]
+    arrays = [Array(x) for x in many]
+    y = f(arrays)
+    y.sum().backward()
+    for i, numbers in enumerate(zip(*many, strict=True)):
+        xs = leaves(numbers)
+        one = f(xs)
+        one.backward()
+        assert y.data[i] == one.data
+        assert [x.grad[i] for x in arrays] == [x.grad for x in xs]
+    check_gradients(lambda: f(arrays).sum(), at=arrays)
+
+
+@own
+def test_derivatives_of_derivatives(op, f, at):
+    """Slopes of slopes against differences; forwards as backwards."""
+    found, h = hessian(f(xs := leaves(at)), xs), 1e-6
+    for j in range(len(at)):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = leaves([x + sign * h * (i == j) for i, x in enumerate(at)])
+            ends.append(np.array(grad(f(moved), moved)))
+        np.testing.assert_allclose(found[:, j], (ends[0] - ends[1]) / (2.0 * h), atol=1e-8)
+    ahead = [jvp(f(xs), xs, list(unit)) for unit in np.eye(len(at))]
+    assert ahead == pytest.approx(grad(f(xs), xs), rel=1e-15)
+    slope = grad(f(xs), xs[0], create_graph=True)
+    assert "softsign" not in draw(slope).dot  # a graph of its own, of the row's parts
+
+
+@own
+def test_a_tape_to_the_bits(op, f, at):
+    """At the numbers of the recording and at others; its source runs to the same bits."""
+    pytest.importorskip("numba")
+    xs = leaves(at)
+    tape = Tape(f(xs).tanh())
+    assert "divide" in tape.source() or op is BLEND
+    for factor in (1.0, -0.7):
+        other = leaves([factor * x for x in at])
+        y = f(other).tanh()
+        y.backward()
+        tape.flat.data = [x.data for x in other]
+        assert tape.forward() == y.data
+        tape.backward()
+        assert tape.flat.grad.tolist() == [x.grad for x in other]
+
+
+@own
+def test_drawing_formula_and_words(op, f, at):
+    """The drawing has its name, the stepper its formula with numbers, and the words their paths."""
+    xs = leaves(at)
+    with_others = f(xs) * 2.0
+    assert f">{op.name}<" in draw(with_others, locals=True).svg
+    page = step(with_others).html
+    assert op.name in page
+    assert "mfrac" in page or op is BLEND  # of what its local derivatives are made
+    assert op.name in str(explain(with_others, xs[0]))
+    assert mistakes(with_others)
+    steps = {s.node.op: s for s in walk(with_others)}
+    assert [s.local for s in steps[op].sent] == [g / 2.0 for g in grad(with_others, xs)]
+
+
+WRONG = {
+    "slope": Op("softsign", SOFTSIGN.forward, lambda out, x: divide(1.0, 1.0 + abs(x))),
+    "sign": Op("blend", BLEND.forward, *BLEND.partials[:2], lambda out, x, y, t: y - x),
+    "many": ManyOp("norm", NORM.forward, lambda out, xs: ([x * out for x in xs],)),
+}
+
+
+@pytest.mark.parametrize("op", WRONG.values(), ids=WRONG)
+def test_a_wrong_row_is_named(op):
+    _, _, at = CASES[op.name]
+    wrong = (lambda *xs: op(xs).exp()) if isinstance(op, ManyOp) else lambda *xs: op(*xs).exp()
+    with pytest.raises(GradientMismatch, match=op.name):
+        check_gradients(wrong, at=[x / 10.0 for x in at])
+
+
+def test_a_row_that_leaves_the_graph_says_so():
+    """First derivatives are of numbers; those that are graphs need the row on nodes."""
+    mine = Op("mine", lambda x: math.exp(x), lambda out, x: math.exp(x))
+    x = Value(0.5, "x")
+    assert grad(mine(x), x) == math.exp(0.5)
+    with pytest.raises(TypeError, match=r"row 'mine' .*engine\.floats"):
+        grad(mine(x), x, create_graph=True)

@@ -1,0 +1,280 @@
+"""Warnings of gradients that are not what they seem: at the user's line, and not without reason."""
+
+import inspect
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from engine import Array, GradientWarning, Tape, Value, check_gradients, record_branches
+from engine.tape import BranchChanged
+from nn import MLP, data, fit, losses, optim, vector
+
+X, Y = data.moons(20, rng=0)
+SIGNS = 2 * Y - 1
+both = pytest.mark.parametrize("make", [Value, lambda x: Array([x, x])], ids=["Value", "Array"])
+
+
+def loss_of(w):
+    y = (w - 1.0) * (w - 1.0)
+    return y if isinstance(y, Value) else y.sum()
+
+
+def warned(run):
+    """The warning that a function gives, and the line of this file that it gives it for."""
+    with pytest.warns(GradientWarning) as found:
+        run()
+    assert {each.filename for each in found} == {__file__}
+    lines, start = inspect.getsourcelines(run)
+    return str(found[0].message), lines[found[0].lineno - start].strip()
+
+
+# ------------------------------------------------------------------------ gradients not zeroed
+
+
+@both
+def test_gradients_of_two_steps_in_one(make):
+    def run():
+        w = make(3.0)
+        for _ in range(2):
+            loss_of(w).backward()
+            w.data = w.data - 0.1 * w.grad
+
+    text, line = warned(run)
+    assert line == "w.data = w.data - 0.1 * w.grad"
+    assert "still holds that of the step before" in text
+    assert "call zero_grad() of the model or the optimizer before each backward()" in text
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3], ids=["", "clipped"])
+def test_an_optimizers_gradients_of_two_steps(clip):
+    def run():
+        model = MLP(2, [3, 1], rng=0)
+        mover = optim.SGD(model.parameters(), 0.1)
+        for _ in range(2):
+            losses.mse([model(x) for x in X], SIGNS).backward()
+            if clip:
+                optim.clip_grad_norm(model.parameters(), clip)
+            mover.step()
+
+    assert warned(run)[1] == (
+        "optim.clip_grad_norm(model.parameters(), clip)" if clip else "mover.step()"
+    )
+
+
+def zeroed_by_model(model, mover):
+    model.zero_grad()
+
+
+def zeroed_by_optimizer(model, mover):
+    mover.zero_grad()
+
+
+def zeroed_by_hand(model, mover):
+    for p in model.parameters():
+        p.grad = 0.0
+
+
+@pytest.mark.parametrize("zero", [zeroed_by_model, zeroed_by_optimizer, zeroed_by_hand])
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+@pytest.mark.parametrize("clip", [1e9, 1e-3])
+def test_no_warning_where_they_are_zeroed(zero, kind, clip):
+    """Nor where gradients are added up on purpose, before a step."""
+    model = kind(2, [3, 1], rng=0)
+    mover = optim.Adam(model.parameters())
+    for _ in range(3):
+        zero(model, mover)
+        for half in (X[:10], X[10:]):
+            out = model(half) if kind is vector.MLP else [model(x) for x in half]
+            losses.mse(out, SIGNS[:10]).backward()
+        optim.clip_grad_norm(model.parameters(), clip)
+        mover.step()
+
+
+@both
+def test_no_warning_for_gradients_that_are_given(make):
+    w = make(3.0)
+    for g in (1.0, 2.0, 3.0):
+        w.grad = make(g).data
+        w.data = w.data - 0.1 * w.grad
+
+
+@both
+def test_no_warning_for_numbers_that_are_tried(make):
+    """To assign several numbers after one backward pass is no step by another gradient."""
+    w = make(3.0)
+    loss_of(w).backward()
+    for x in (1.0, 2.0, 3.0):
+        w.data = make(x).data
+    check_gradients(lambda: loss_of(w), at=[w])
+
+
+# ----------------------------------------------------------------------------- stale graphs
+
+
+@both
+def test_a_graph_of_old_numbers(make):
+    def run():
+        w = make(3.0)
+        loss = loss_of(w)
+        for _ in range(2):
+            w.zero_grad()
+            loss.backward()
+            w.data = w.data - 0.1 * w.grad
+
+    text, line = warned(run)
+    assert line == "loss.backward()"
+    assert "was assigned other numbers" in text
+    assert "compute the loss anew for each step" in text
+
+
+@both
+def test_no_warning_for_a_second_backward(make):
+    """Of a graph whose numbers are those of now: gradients add up, as they should."""
+    w = make(3.0)
+    w.data = make(2.0).data
+    loss = loss_of(w)
+    loss.backward()
+    loss.backward()
+    w.data = make(5.0).data
+    w.data = make(2.0).data  # and back
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, make(6.0).data)
+
+
+# ------------------------------------------------------------------------ a loss that is nan
+
+
+@both
+def test_a_learning_rate_that_was_too_large(make):
+    def run():
+        w = make(3.0)
+        for _ in range(600):
+            w.zero_grad()
+            loss = loss_of(w)
+            loss.backward()
+            w.data = w.data - 30.0 * w.grad
+
+    with np.errstate(all="ignore"):
+        text, line = warned(run)
+    assert line == "loss.backward()"
+    assert "the loss is inf after its parameters were moved" in text
+    assert "try a smaller learning rate" in text
+    assert "detect_anomaly()" in text
+
+
+@both
+def test_no_warning_for_a_loss_that_was_never_finite(make):
+    """Before any step there is no learning rate to blame: IEEE 754 has its way in silence."""
+    w = make(-1.0)
+    y = w.log()
+    (y if isinstance(y, Value) else y.sum()).backward()
+
+
+# -------------------------------------------------------------- gradients that do not arrive
+
+
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+def test_a_step_without_a_gradient(kind):
+    def run():
+        mover = optim.SGD(kind(2, [3, 1], rng=0).parameters(), 0.1)
+        mover.step()
+
+    text, line = warned(run)
+    assert line == "mover.step()"
+    assert "no gradient has arrived at any parameter" in text
+    assert "call loss.backward() before it" in text
+
+
+def test_a_step_without_one_of_its_gradients():
+    def run():
+        w, v = Array([1.0], "w"), Array([[1.0]], "v")
+        mover = optim.SGD([w, v], 0.1)
+        loss_of(w).backward()
+        mover.step()
+
+    assert "no gradient has arrived at v (of shape (1, 1))" in warned(run)[0]
+
+
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+def test_a_parameter_that_fit_cannot_move(kind):
+    class Forgetful(kind):
+        def __init__(self):
+            super().__init__(2, [3, 1], rng=0)
+            self.spare = [Array([1.0]) if kind is vector.MLP else Value(1.0) for _ in range(3)]
+
+    def run():
+        for _ in fit(Forgetful(), X, SIGNS, loss="hinge", epochs=2, rng=0):
+            pass
+
+    text, line = warned(run)
+    assert line.startswith("for _ in fit(")
+    assert text.startswith("spare.0 and 2 more parameters will not learn: the loss is not")
+
+
+@pytest.mark.parametrize("kind", [MLP, vector.MLP])
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_relus_that_are_dead(kind, batch_size):
+    model = kind(2, [6, 4, 1], rng=0)
+    if kind is MLP:
+        for neuron in model.layers[1].neurons[:3]:
+            neuron.bias.data = -50.0
+    else:
+        model.layers[1].bias.data = [-50.0, -50.0, -50.0, 0.0]
+
+    def run():
+        list(fit(model, X, SIGNS, loss="hinge", epochs=2, batch_size=batch_size, rng=0))
+
+    text, _ = warned(run)
+    assert "3 of 4 units of layers.1 are dead after the first epoch" in text
+    assert "at each of the last 20 samples" in text
+    assert "leaky_relu" in text
+
+
+def test_a_unit_that_lives_in_one_batch_is_alive():
+    """All batches are looked at together; and each step of fit calls the model once."""
+    calls = []
+
+    class Counting(vector.MLP):
+        def __call__(self, X):
+            calls.append(len(X))
+            return super().__call__(X)
+
+    model = Counting(1, [2, 1], rng=0)
+    model.layers[0].weight.data, model.layers[0].bias.data = [[1.0], [-1.0]], [-5.0, 5.0]
+    x = np.concatenate([np.full((1, 1), 10.0), np.zeros((19, 1))])
+    model.layers[0].weight.data = [[1.0], [0.0]]
+    list(fit(model, x, SIGNS, loss="hinge", epochs=1, batch_size=4, lr=1e-9, rng=0))
+    assert calls == [4] * 5
+
+
+# ------------------------------------------------------- Python where the graph was meant
+
+
+def test_if_and_floats_of_values():
+    x = Value(3.0, "x")
+    with pytest.raises(TypeError, match=r"neither true nor false: compare it, .*where\(x > 0"):
+        assert x
+    with pytest.raises(TypeError, match=r"would leave the graph, as in math\.exp\(x\): x\.exp\(\)"):
+        math.exp(x)
+    with pytest.raises(TypeError, match=r"and its number is x\.data"):
+        float(x)
+
+
+def test_max_on_a_tape_says_what_was_meant():
+    pytest.importorskip("numba")
+    x = Value(3.0, "x")
+    with record_branches():
+        tape = Tape(max(x, 0.0) * 2.0)
+    tape.flat.data = [-1.0]
+    with pytest.raises(BranchChanged, match=r"have the graph choose, by where\(\), maximum\(\)"):
+        tape.forward()
+
+
+def test_what_is_sound_is_in_silence():
+    """Training, validation, early stopping, restored weights: nothing to say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model in (MLP(2, [6, 1], rng=0), vector.MLP(2, [6, 1], rng=0)):
+            list(fit(model, X, SIGNS, loss="hinge", epochs=6, patience=2, validation=0.2, rng=0))
