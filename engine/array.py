@@ -110,12 +110,16 @@ class Array(ArrayMethods):
 
         What backward needs are the inputs' data as they are now: they are kept beside the inputs.
         """
+        if not isinstance(op, Op):
+            raise TypeError(f"what is applied to Arrays is an Op, a row of a table, got {op!r}")
         if isinstance(op, ManyOp):
             raise TypeError(
                 f"{op.name} is a row over sequences of Values; those of Arrays: engine.array_ops"
             )
         if isinstance(op, ArrayOp):
             op, settings = op.row, {**op.settings, **settings}
+            if not args or (len(args) > op.arity and not op.many):
+                raise TypeError(f"{op.name} takes {op.arity} Arrays, got {len(args)}")
         else:
             if len(args) < op.arity and op.forward.__defaults__:
                 args += op.forward.__defaults__[len(args) - op.arity :]

@@ -1,6 +1,7 @@
 """What an Array takes: real numbers, of one dtype, of shapes that fit; errors that name them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from engine.array_ops import described
 from engine.node import Node
 from engine.ops import Op
+from engine.value import described as described_number
 from engine.value import number
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -34,10 +36,10 @@ def numbers(x: Any, dtype: Any = None) -> np.ndarray:
     if found.dtype.kind not in "fiub":
         if isinstance(x, Sequence) and any(isinstance(each, Node) for each in x):
             raise TypeError("an Array holds numbers, got a list of nodes; concatenate joins Arrays")
-        raise TypeError(
-            "an Array holds real numbers, in lists of equal lengths, "
-            f"got {type(x).__name__} of {found.dtype}"
-        )
+        got = f"{type(x).__name__} of {found.dtype}"
+        if x is None or isinstance(x, str | complex):
+            got = described_number(x)
+        raise TypeError(f"an Array holds real numbers, in lists of equal lengths, got {got}")
     own = np.float32 if found.dtype.type is np.float32 else np.float64
     with np.errstate(all="ignore"):
         return found.astype(dtype or own, copy=False)
@@ -53,6 +55,17 @@ def dtype_of(op: Op, inputs: Sequence[Any]) -> np.dtype:
         mixed = " and ".join(map(shown, inputs))
         raise TypeError(f"{op.name} takes Arrays of one dtype, got {mixed}; convert with .astype()")
     return max(found, key=lambda dtype: dtype.itemsize)
+
+
+def known_dtype(dtype: Any, what: str = "dtype") -> np.dtype:
+    """float32 or float64; TypeError for any other: whole numbers would make zeros of weights."""
+    found = None
+    with suppress(TypeError, ValueError):  # of what NumPy does not know
+        found = None if dtype is None else np.dtype(dtype)
+    if found is None or found not in DTYPES:  # to NumPy, None is float64
+        got = repr(dtype) if found is None else found
+        raise TypeError(f"{what} is float32 or float64, got {got}")
+    return found
 
 
 def shown(x: Any) -> str:

@@ -5,10 +5,12 @@ Each method is one row of `engine.array_ops`, one node, and NumPy's method of th
 
 import copy
 from collections.abc import Iterator
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from engine.array_arguments import known_dtype
 from engine.array_ops import (
     ASTYPE,
     BROADCAST_TO,
@@ -63,6 +65,8 @@ class ArrayMethods(Node):
         return self.transpose()
 
     def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError(f"an Array without axes has no length, got {self!r}; take its .item()")
         return len(self._data)
 
     def __iter__(self) -> Iterator[Self]:
@@ -113,7 +117,12 @@ class ArrayMethods(Node):
 
     def argmax(self, axis: int | None = None) -> Any:
         """Where the largest stands, as plain integers: the class that logits predict."""
-        return self._data.argmax(axis)
+        try:
+            return self._data.argmax(axis)
+        except (TypeError, ValueError) as problem:
+            kind = TypeError if isinstance(problem, TypeError) else ValueError
+            given = f"argmax does not take shape {self.shape}, axis={axis!r}"
+            raise kind(f"{given}: {problem}") from None
 
     def item(self) -> float:
         """The number of an Array of one element, as a Python float; ValueError for several."""
@@ -139,13 +148,13 @@ class ArrayMethods(Node):
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Self:
         """Repeated to a shape, as operations of two shapes do by themselves."""
+        if not isinstance(shape, tuple | list | Integral):
+            raise TypeError(f"broadcast_to takes a shape such as (2, 3), got {shape!r}")
         return self.apply(BROADCAST_TO, self, shape=shape)
 
     def astype(self, dtype: Any) -> Self:
         """The numbers in float32 or float64; the gradient comes back in this Array's dtype."""
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise TypeError(f"an Array is float32 or float64, got {np.dtype(dtype)}")
-        return self.apply(ASTYPE, self, dtype=np.dtype(dtype))
+        return self.apply(ASTYPE, self, dtype=known_dtype(dtype, "an Array"))
 
 
 def listed(args: tuple[Any, ...]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.arguments import positive, sequence
 from engine.array import Array
 from engine.array_arguments import shown
 from engine.array_ops import ArrayOp
@@ -39,7 +40,10 @@ def check_gradients(
     >>> check_gradients(lambda W: (W @ [0.1, 0.2]).tanh().sum(), at=[np.eye(2)]) < 1e-7
     True
     """
-    at = [at] if isinstance(at, Node) else list(at)
+    if not callable(f):
+        raise TypeError(f"check_gradients takes a function such as lambda x: x * x, got {f!r}")
+    tolerance = positive("tolerance", tolerance)
+    at = [at] if isinstance(at, Node) else list(sequence(at, "check_gradients takes a list"))
     given = [isinstance(x, Node) for x in at]
     if not given:
         raise ValueError("check_gradients needs at least one number or node to check at")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from engine.arguments import whole
 from engine.graph import topological
 from engine.value import Value
 
@@ -66,8 +67,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     for each in (root, leaf):
         if not isinstance(each, Value):
             raise TypeError(f"paths are explained between Values, got {each!r}")
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"k is a number of paths, 1 or more, got {k!r}")
+    k = whole("k, a number of paths,", k)
     if leaf.constant:
         raise ValueError(f"{leaf!r} is a constant, which asks for no gradient; make it a Value")
     between = upstream_of(leaf, topological(root))

@@ -5,9 +5,11 @@ Those that mean something for Arrays take them too.
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from operator import add, index
+from numbers import Integral
+from operator import add
 from typing import Any
 
+from engine.arguments import sequence
 from engine.array import Array
 from engine.array_ops import CONCATENATE
 from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE, Op
@@ -67,7 +69,7 @@ def total(xs: Iterable[Any]) -> Any:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
-    xs = list(xs)
+    xs = list(xs if isinstance(xs, Array) else sequence(xs))
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, nodes(xs))
 
 
@@ -136,10 +138,14 @@ def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
     >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
     Array([1., 2., 3.])
     """
+    if not isinstance(xs, Array):
+        xs = sequence(xs, "concatenate takes a list of Arrays")
     xs = tuple(xs)
     if not xs:
         raise ValueError("concatenate takes at least one Array, got none")
-    return Array.apply(CONCATENATE, *xs, axis=index(axis))
+    if not isinstance(axis, Integral) or isinstance(axis, bool):
+        raise TypeError(f"axis is a whole number, of an axis that they have, got {axis!r}")
+    return Array.apply(CONCATENATE, *xs, axis=int(axis))
 
 
 def has_arrays(args: Iterable[Any]) -> bool:

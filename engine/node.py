@@ -167,7 +167,10 @@ def method(op: Op) -> Callable[..., Any]:
         return self._binary(op, y)
 
     def several(self: Node, *others: Any, **named: Any) -> Node:
-        bound = signature.bind(self, *others, **named)
+        try:
+            bound = signature.bind(self, *others, **named)
+        except TypeError as problem:
+            raise TypeError(f"{op.name} takes {signature}: {problem}") from None
         bound.apply_defaults()
         return self.apply(op, *bound.args)
 

@@ -52,7 +52,8 @@ class Op:
         if not (isinstance(name, str) and partials and all(map(callable, (forward, *partials)))):
             raise TypeError(
                 "Op takes a name, the formula and a partial derivative for each input, such as "
-                "Op('cube', lambda x: x**3, lambda out, x: 3 * x**2)"
+                "Op('cube', lambda x: x**3, lambda out, x: 3 * x**2), "
+                f"got {(name, forward, *partials)}"
             )
         self.name, self.forward, self.partials = name, forward, partials
         self.tame = False  # whether slopes are known to be finite wherever the result is
@@ -131,6 +132,11 @@ class ManyOp(Op):
         tame: bool = False,
     ):
         super().__init__(name, forward, partials)
+        if not hasattr(forward, "__code__"):
+            raise TypeError(
+                f"{name}: the names of a function's arguments are read, which {forward!r} does "
+                "not tell; write lambda xs: ..."
+            )
         if not any(letter.endswith("s") for letter in self.letters):
             raise ValueError(
                 f"{name}: none of {self.letters} is plural, to be a sequence, as xs is"
@@ -145,6 +151,12 @@ class ManyOp(Op):
     @property
     def arity(self) -> int:
         return self.forward.__code__.co_argcount
+
+    def check_sequences(self, args: Sequence[Any]) -> None:
+        """TypeError for an argument with a plural name that is no list or tuple."""
+        for letter, x in zip(self.letters, args, strict=False):
+            if letter.endswith("s") and not isinstance(x, list | tuple):
+                raise TypeError(f"{self.name} takes a list for {letter}, got {x!r}; write [x]")
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
         return self.partials[0](out, *args)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine import graph
+from engine.arguments import sequence
 from engine.graph import Sent
 from engine.node import Node
 from engine.ops import ManyOp, Op, flat
@@ -132,6 +133,8 @@ class Value(Node):
 
         The row may be a user's: whatever numbers it computes with, what it returns become floats.
         """
+        if not isinstance(op, Op) or hasattr(op, "pull"):
+            raise TypeError(f"what is applied to Values is an Op, a row of engine.ops, got {op!r}")
         if len(args) < op.arity and op.forward.__defaults__:
             args += op.forward.__defaults__[len(args) - op.arity :]
         if len(args) != op.arity:
@@ -139,7 +142,12 @@ class Value(Node):
         many = isinstance(op, ManyOp)
         args = tuple([nodes(a) if many and isinstance(a, (list, tuple)) else lift(a) for a in args])
         data = [[x._data for x in arg] if type(arg) is tuple else arg._data for arg in args]
-        out = op.forward(*data)
+        try:
+            out = op.forward(*data)
+        except TypeError:  # perhaps of a number where the row goes through a sequence
+            if isinstance(op, ManyOp):
+                op.check_sequences(args)
+            raise
         local = op.locals(out, *data)
         if len(local) != len(args):
             raise ValueError(f"{op.name} has {len(args)} arguments, but {len(local)} slopes")
@@ -147,6 +155,8 @@ class Value(Node):
         for arg, slope in zip(args, local, strict=True):
             if type(arg) is not tuple:
                 slopes.append(number(slope))
+            elif not hasattr(slope, "__len__"):
+                raise TypeError(f"{op.name} has the slope {slope!r} for a sequence; give a list")
             elif len(arg) == len(slope):
                 slopes.extend(map(number, slope))
             else:
@@ -214,10 +224,8 @@ lift = Value.lift
 
 
 def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
-    """Each as a node; numbers become constants."""
-    if isinstance(xs, Value):
-        raise TypeError(f"a sequence of Values is taken here, got {xs!r}; write [x]")
-    return tuple(map(lift, xs))
+    """Each as a node; numbers become constants. TypeError for what is no sequence."""
+    return tuple(map(lift, sequence(xs)))
 
 
 def number(x: Any) -> float:

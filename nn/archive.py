@@ -21,6 +21,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from nn.arguments import file
+
 FORMAT, VERSION = "stepgrad archive", 1
 HEAD = "stepgrad.json"  # the first member: its name stands at byte 30 of every file
 SEAL = 8  # digits of the checksum
@@ -58,7 +60,7 @@ def read(path: Any) -> Any:
     ...     read(f"{folder}/best")
     {'epoch': 3, 'loss': inf, 'weights': array([0., 0.])}
     """
-    content = Path(path).read_bytes()
+    content = file("path", path).read_bytes()
     try:
         return unpack(content)
     except CheckpointError as problem:
@@ -71,17 +73,17 @@ def replace(path: Any, content: bytes) -> None:
     A new file in the same folder takes the place and the permissions of the old one; where `path`
     is a symbolic link, of the file that it leads to.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(file("path", path)))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; make it first")
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is a folder or a device; give the name of a file")
     temporary = path.with_name(f".stepgrad-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with open(temporary, "xb") as new:
+            new.write(content)
+            new.flush()
+            os.fsync(new.fileno())
         if path.exists():
             shutil.copymode(path, temporary)
         os.replace(temporary, path)

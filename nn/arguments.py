@@ -1,34 +1,16 @@
-"""Checks of arguments: each returns what was meant, or names the fault and the remedy."""
+"""Checks of arguments that networks add to those of `engine.arguments`."""
 
-import math
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any, TypeVar
 
+from engine.arguments import file, finite, flag, positive, sequence, whole, within
+
+__all__ = [
+    "file", "finite", "flag", "function", "lookup", "mapping", "parameters_of", "positive",
+    "sequence", "whole", "within",
+]  # fmt: skip
+
 T = TypeVar("T")
-
-
-def within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
-    """`x` as a float in [0, below) or [0, most]; ValueError that names it for anything else."""
-    value = float(x) if isinstance(x, Real) else math.nan
-    if value >= 0.0 and (value < below if most is None else value <= most):
-        return value
-    upper = f"{below})" if most is None else f"{most}]"
-    raise ValueError(f"{name} must be a number in [0, {upper}, got {x!r}")
-
-
-def positive(name: str, x: Any) -> float:
-    """`x` as a float in (0, inf); ValueError that names it for anything else."""
-    if isinstance(x, Real) and 0.0 < (value := float(x)) < math.inf:
-        return value
-    raise ValueError(f"{name} must be a positive, finite number, got {x!r}")
-
-
-def whole(name: str, x: Any, least: int = 1) -> int:
-    """`x` as an int of at least `least`; ValueError that names it for anything else."""
-    if isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= least:
-        return int(x)
-    raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
 
 
 def function(name: str, f: Any, example: str) -> Any:
@@ -43,3 +25,21 @@ def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
     if isinstance(name, str) and name in table:
         return table[name]
     raise ValueError(f"no {kind} {name!r}; there are {', '.join(table)}")
+
+
+def mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:
+    """`x`, a mapping; TypeError that shows an example for anything else."""
+    if isinstance(x, Mapping):
+        return x
+    raise TypeError(f"{name} is a dict, such as {example}, got {x!r}")
+
+
+def parameters_of(name: str, parameters: Any) -> list[Any]:
+    """What has `.data` and `.grad`, as a list; TypeError that says what to pass for the rest."""
+    if hasattr(parameters, "parameters"):
+        raise TypeError(f"{name} takes parameters, got {parameters!r}; pass model.parameters()")
+    found = list(sequence(parameters, f"{name} takes a list of parameters"))
+    for p in found:
+        if isinstance(p, type) or not (hasattr(p, "data") and hasattr(p, "grad")):
+            raise TypeError(f"{name} takes what has .data and .grad, got {p!r}; make it a Value")
+    return found

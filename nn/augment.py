@@ -211,7 +211,12 @@ def interpolate(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def pictures(images: Any) -> np.ndarray:
     """The images as (n, height, width); ValueError for another shape, TypeError for a dtype."""
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError:
+        raise TypeError("images are arrays of one shape, got lists of unequal lengths") from None
+    if images.dtype.kind not in "fiub":
+        raise TypeError(f"images are float32 or float64, got an array of {images.dtype}")
     if images.dtype not in (np.float32, np.float64):
         raise TypeError(
             f"images are float32 or float64, got {images.dtype}; divide bytes by np.float32(255)"

@@ -16,6 +16,7 @@ import numpy as np
 
 from nn import archive
 from nn.archive import CheckpointError
+from nn.arguments import function, mapping, whole, within
 from nn.module import Module
 from nn.optim import Optimizer
 from nn.schedules import Schedule
@@ -49,7 +50,13 @@ def save(
     and dicts. TypeError for anything else in them; OSError where the file cannot be written: an
     older file of that name is then as it was; for an rng that is a seed, too: give the Generator.
     """
-    check_kinds(model, optimizer, rng)
+    if model is None:
+        raise TypeError("model is a Module, got None; there is nothing to save without it")
+    check_kinds(model, optimizer, rng, schedule)
+    epoch = whole("epoch", epoch, least=0)
+    for name, given in (("settings", settings), ("extra", extra)):
+        if given is not None:
+            mapping(name, given, "{'width': 16}")
     archive.write(
         path,
         {
@@ -91,7 +98,9 @@ def load(
     >>> load(path, MLP(2, [4, 1])).epoch
     3
     """
-    check_kinds(model, optimizer, rng)
+    check_kinds(model, optimizer, rng, schedule)
+    if settings is not None:
+        mapping("settings", settings, "those given to save")
     tree = archive.read(path)
     try:
         missing = [part for part in PARTS if part not in tree]
@@ -171,7 +180,7 @@ def built(model: Module) -> dict[str, Any]:
     return {"model": repr(model), "dtypes": dtypes}
 
 
-def check_kinds(model: Any, optimizer: Any, rng: Any) -> None:
+def check_kinds(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
     """TypeError for an argument that is not what it should be: that is no fault of the file."""
     kinds = {
         "model": (model, Module), "optimizer": (optimizer, Optimizer),
@@ -179,7 +188,9 @@ def check_kinds(model: Any, optimizer: Any, rng: Any) -> None:
     }  # fmt: skip
     for name, (given, kind) in kinds.items():
         if given is not None and not isinstance(given, kind):
-            raise TypeError(f"{name} is a {kind.__name__}, got {given!r}")
+            article = "an" if kind is Optimizer else "a"
+            raise TypeError(f"{name} is {article} {kind.__name__}, got {given!r}")
+    function("schedule", schedule, "nn.schedules.cosine(...)")
 
 
 def state_of(each: Any) -> Any:
@@ -204,7 +215,7 @@ def set_state(each: Any, state: Any) -> None:
 
 def rates(schedule: Schedule) -> list[float]:
     """A schedule's learning rates at some steps, by which it is known again."""
-    return [float(schedule(step)) for step in PROBES]
+    return [within(f"schedule({step})", schedule(step)) for step in PROBES]
 
 
 def differences(saved: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.node import Node
 from engine.remarks import used
-from nn.arguments import positive
+from nn.arguments import parameters_of, positive
 
 
 @np.errstate(all="ignore")
@@ -23,7 +23,7 @@ def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     -5.0
     """
     limit = positive("limit", limit)
-    for p in parameters:
+    for p in parameters_of("clip_grad_value", parameters):
         used_once(p)
         p.grad = np.clip(p.grad, -limit, limit)
         used_once(p)
@@ -42,7 +42,7 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     (50.0, 3.0, 4.0)
     """
     limit = positive("limit", limit)
-    parameters = list(parameters)
+    parameters = parameters_of("clip_grad_norm", parameters)
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
@@ -61,7 +61,7 @@ def used_once(p: Any) -> None:
 @np.errstate(all="ignore")
 def grad_norm(parameters: Iterable[Any]) -> float:
     """The Euclidean norm of the gradients of all parameters together, as one vector."""
-    return math.hypot(*[length(p.grad) for p in parameters])
+    return math.hypot(*[length(p.grad) for p in parameters_of("grad_norm", parameters)])
 
 
 def length(g: Any) -> float:

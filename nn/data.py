@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from nn import idx
-from nn.arguments import whole, within
+from nn.arguments import file, flag, whole, within
+from nn.arguments import finite as finite_number
 from nn.init import generator
 
 Samples = tuple[np.ndarray, np.ndarray]
@@ -39,6 +40,7 @@ def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
 
 def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float = 0.5) -> Samples:
     """A circle of radius 1, label 0, around one of radius `inner`, label 1."""
+    inner = within("inner", inner)
 
     def circle(k: int, m: int) -> Any:
         t = np.linspace(0, 2 * pi, m, endpoint=False)
@@ -52,6 +54,7 @@ def spirals(
     n: int = 100, noise: float = 0.05, rng: Any = None, *, arms: int = 2, turns: float = 1.0
 ) -> Samples:
     """Arms that wind around the origin out to radius 1, one label each (Lang & Witbrock 1988)."""
+    turns = finite_number("turns", turns)
 
     def arm(k: int, m: int) -> Any:
         r = np.linspace(0.1, 1, m)  # not from 0, where all arms meet
@@ -115,7 +118,7 @@ def mnist(folder: Any = None, *, classes: int = 10) -> tuple[Samples, Samples]:
     >>> X.shape, X_test.shape, y[:5]
     ((60000, 784), (10000, 784), array([5, 0, 4, 1, 9]))
     """
-    folder = idx.MNIST if folder is None else folder
+    folder = idx.MNIST if folder is None else file("folder", folder)
     train, test = (idx.labelled(folder, part, classes) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
@@ -150,6 +153,7 @@ def batches(
     n = len(X)
     if size is None:
         return iter([(X, y)])
+    shuffle = flag("shuffle", shuffle)
     size = whole("size (None takes them all)", size)
     order = generator(rng).permutation(n) if shuffle else np.arange(n)
     parts = [order[i : i + size] for i in range(0, n, size)]

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from nn.arguments import lookup, whole
+from engine.array_arguments import numbers
+from nn.arguments import finite, lookup, whole
 
 Init = Callable[[int, int, np.random.Generator], Any]
 
 
 def zeros(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     """0 everywhere: neurons of one layer would stay equal for ever, so not for hidden layers."""
-    return np.zeros((fan_out, fan_in))
+    return np.zeros(shape(fan_in, fan_out))
 
 
 def uniform(
@@ -29,7 +30,10 @@ def uniform(
     >>> uniform(3, 2, rng=0).shape
     (2, 3)
     """
-    return generator(rng).uniform(low, high, (fan_out, fan_in))
+    low, high = finite("low", low), finite("high", high)
+    if low > high:
+        raise ValueError(f"low={low} is above high={high}; exchange them")
+    return generator(rng).uniform(low, high, shape(fan_in, fan_out))
 
 
 def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
@@ -38,18 +42,19 @@ def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     Its variance 2 / (fan_in + fan_out) is between 1 / fan_in, which keeps the size of signals on
     the way forward, and 1 / fan_out, which keeps that of gradients on the way back.
     """
-    a = sqrt(6.0 / (fan_in + fan_out))
+    a = sqrt(6.0 / sum(shape(fan_in, fan_out)))
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
 def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     """N(0, 2 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 12)."""
-    return generator(rng).normal(0.0, sqrt(2.0 / (fan_in + fan_out)), (fan_out, fan_in))
+    sizes = shape(fan_in, fan_out)
+    return generator(rng).normal(0.0, sqrt(2.0 / sum(sizes)), sizes)
 
 
 def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     """U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, with no far outliers."""
-    a = sqrt(6.0 / fan_in)
+    a = sqrt(6.0 / shape(fan_in, fan_out)[1])
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
@@ -59,7 +64,14 @@ def he_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     >>> bool(abs(he_normal(784, 128, rng=0).std() - (2 / 784) ** 0.5) < 0.001)
     True
     """
-    return generator(rng).normal(0.0, sqrt(2.0 / fan_in), (fan_out, fan_in))
+    sizes = shape(fan_in, fan_out)
+    return generator(rng).normal(0.0, sqrt(2.0 / sizes[1]), sizes)
+
+
+def shape(fan_in: Any, fan_out: Any) -> tuple[int, int]:
+    """That of a layer's weights; ValueError unless both sizes are whole numbers above 0."""
+    fan_in, fan_out = whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
+    return fan_out, fan_in
 
 
 INITS: dict[str, Init] = {
@@ -79,12 +91,17 @@ def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.
     array([[0., 0., 0.],
            [0., 0., 0.]])
     """
-    whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
-    made = np.asarray(named(init)(fan_in, fan_out, generator(rng)))
-    if made.shape != (fan_out, fan_in):
+    sizes, name = shape(fan_in, fan_out), getattr(init, "__name__", init)
+    try:
+        made = numbers(named(init)(sizes[1], sizes[0], generator(rng)))
+    except TypeError as problem:
+        if "an Array" not in str(problem):
+            raise
+        raise TypeError(f"init {name!r} made no weights: {problem}") from None
+    if made.shape != sizes:
         raise ValueError(
-            f"init {getattr(init, '__name__', init)!r} made weights of shape {made.shape}, "
-            f"a layer of {fan_in} inputs and {fan_out} outputs takes {(fan_out, fan_in)}"
+            f"init {name!r} made weights of shape {made.shape}, "
+            f"a layer of {fan_in} inputs and {fan_out} outputs takes {sizes}"
         )
     return made
 
@@ -95,6 +112,10 @@ def generator(rng: Any = None) -> np.random.Generator:
     >>> generator(7).random() == generator(7).random()
     True
     """
-    if rng is None or isinstance(rng, int | np.integer | np.random.Generator):
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool | np.timedelta64):
+        if rng < 0:
+            raise ValueError(f"rng takes a seed of 0 or more, got {rng}")
         return np.random.default_rng(rng)
     raise TypeError(f"rng takes a seed (an int), a NumPy Generator or None, got {rng!r}")

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from engine import array_ops
+from engine.arguments import is_real
 from engine.array import Array
 from engine.functions import dot, has_arrays, logsumexp, total
 from engine.ops import CROSS_ENTROPY
 from engine.value import Value, nodes
-from nn.arguments import lookup, within
+from nn.arguments import lookup, sequence, within
 
 
 def loss(
@@ -59,6 +60,7 @@ def loss(
 def by_sample(xs: Any) -> list[tuple[Value, ...]]:
     """Each sample's numbers, one or several, as nodes."""
     several = lambda x: isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0
+    xs = sequence(xs, "a loss takes a list of predictions and one of targets")
     return [nodes(x if several(x) else (x,)) for x in xs]
 
 
@@ -138,8 +140,8 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     >>> huber([Value(1.5), Value(5.0)], [1.0, 2.0])
     Value(1.3125)
     """
-    if not delta > 0:
-        raise ValueError(f"huber takes a delta above 0, got {delta}")
+    if not (is_real(delta) and delta > 0):
+        raise ValueError(f"huber takes a delta above 0, got {delta!r}")
     error = predictions - targets
     clipped = error.clip(-delta, delta)
     return clipped * (error - 0.5 * clipped)  # both cases in one
@@ -207,9 +209,9 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
 
 
 def logits_of(logits: Any) -> list[tuple[Value, ...]]:
-    logits = list(logits)
+    logits = list(sequence(logits, "cross_entropy takes a list of logits per sample"))
     for row in logits:
-        if isinstance(row, Value):
+        if isinstance(row, Value) or not hasattr(row, "__iter__"):
             raise TypeError(
                 "cross_entropy takes a list of logits per sample, got one number; "
                 "give the model an output per class, or use binary_cross_entropy"
@@ -253,9 +255,9 @@ def l1_penalty(parameters: Iterable[Any]) -> Any:
     >>> l1_penalty([Value(-3.0), Value(4.0)])
     Value(7.0)
     """
-    parameters = list(parameters)
+    parameters = listed("l1_penalty", parameters)
     if has_arrays(parameters):
-        return total([abs(p).sum() for p in parameters])
+        return total([abs(Array.lift(p)).sum() for p in parameters])
     return total([abs(p) for p in nodes(parameters)])
 
 
@@ -265,11 +267,18 @@ def l2_penalty(parameters: Iterable[Any]) -> Any:
     >>> l2_penalty([Value(-3.0), Value(4.0)])
     Value(25.0)
     """
-    parameters = list(parameters)
+    parameters = listed("l2_penalty", parameters)
     if has_arrays(parameters):
-        return total([p.square().sum() for p in parameters])
+        return total([Array.lift(p).square().sum() for p in parameters])
     parameters = nodes(parameters)
     return dot(parameters, parameters)
+
+
+def listed(name: str, parameters: Any) -> list[Any]:
+    """The parameters; TypeError that says what to pass for anything else."""
+    if hasattr(parameters, "parameters"):
+        raise TypeError(f"{name} takes parameters, got {parameters!r}; pass model.parameters()")
+    return list(sequence(parameters, f"{name} takes a list of parameters"))
 
 
 LOSSES: dict[str, Callable[..., Any]] = {

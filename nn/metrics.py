@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 
 from engine.array import Array
+from engine.node import Node
+from engine.value import Value, number
+from nn.arguments import sequence
 
 
 def accuracy(predictions: Any, targets: Any) -> float:
@@ -19,7 +22,9 @@ def accuracy(predictions: Any, targets: Any) -> float:
     (0.75, 1.0)
     """
     if isinstance(predictions, Array | np.ndarray):
-        return share_right(numbers(predictions), np.asarray(targets))
+        return share_right(numbers(predictions), labels_of(targets))
+    predictions = list(sequence(predictions, "accuracy takes a list of predictions"))
+    targets = list(sequence(targets, "accuracy takes a list of targets"))
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
             "accuracy takes one target per prediction and at least one, "
@@ -27,7 +32,10 @@ def accuracy(predictions: Any, targets: Any) -> float:
         )
     right = 0
     for prediction, label in zip(predictions, targets, strict=True):
-        logits = prediction if hasattr(prediction, "__len__") else [prediction]
+        several = hasattr(prediction, "__len__") and not isinstance(prediction, str)
+        logits = list(map(score, prediction if several else [prediction]))
+        if not logits:
+            raise ValueError("accuracy takes at least one logit per prediction, got none")
         classes = range(-1, 2) if len(logits) == 1 else range(len(logits))
         if label not in classes:
             raise not_a_label("accuracy", label, classes)
@@ -67,7 +75,7 @@ def confusion_matrix(predictions: Any, targets: Any) -> np.ndarray:
     array([[1, 1],
            [0, 1]])
     """
-    logits, labels = numbers(predictions), np.asarray(targets)
+    logits, labels = numbers(predictions), labels_of(targets)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
             "confusion_matrix takes logits of shape (samples, classes) and labels of shape "
@@ -80,18 +88,51 @@ def confusion_matrix(predictions: Any, targets: Any) -> np.ndarray:
     return counts
 
 
+def score(x: Any) -> float:
+    """A prediction's number, be it a node's; TypeError for what is none."""
+    try:
+        return number(x.data if isinstance(x, Node) else x)
+    except TypeError:
+        raise TypeError(f"accuracy takes predictions that are numbers, got {x!r}") from None
+
+
 def numbers(predictions: Any) -> np.ndarray:
-    return predictions.data if isinstance(predictions, Array) else np.asarray(predictions)
+    """Predictions as an array; TypeError unless of real numbers."""
+    if isinstance(predictions, Array):
+        return predictions.data
+    try:
+        found = np.asarray(predictions)
+    except ValueError:
+        raise TypeError("predictions are numbers, in lists of equal lengths") from None
+    if found.dtype.kind == "O":  # Values, or nothing of use
+        found = np.array([number_in(x) for x in found.flat]).reshape(found.shape)
+    if found.dtype.kind not in "fiub":
+        raise TypeError(f"predictions are real numbers, got an array of {found.dtype}")
+    return found
+
+
+def number_in(x: Any) -> Any:
+    if isinstance(x, Value):
+        return x.data
+    raise TypeError(f"predictions are numbers, got {x!r}; give an array or a list of lists of them")
+
+
+def labels_of(targets: Any) -> np.ndarray:
+    """Targets as an array; TypeError for lists of unequal lengths."""
+    try:
+        return targets.data if isinstance(targets, Array) else np.asarray(targets)
+    except ValueError:
+        raise TypeError("targets are labels, one a sample, got lists in lists") from None
 
 
 def check_labels(name: str, labels: np.ndarray, classes: range) -> None:
     """ValueError that names the first label that is no class."""
     bad = np.flatnonzero(~np.isin(labels, classes))
     if len(bad):
-        raise not_a_label(name, labels[bad[0]].item(), classes)
+        raise not_a_label(name, labels.flat[bad[:1]].tolist()[0], classes)
 
 
 def not_a_label(name: str, label: Any, classes: range) -> ValueError:
     return ValueError(
-        f"{name} takes labels from {classes.start} to {classes.stop - 1} here, got {label}"
+        f"{name} takes labels from {classes.start} to {classes.stop - 1} here, got {label!r}"
     )

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from engine.node import Node
+from nn.arguments import flag, mapping
 
 
 class Module:
@@ -73,6 +74,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Make `.training` true here and in every part, as it is at first; return the module."""
+        mode = flag("mode", mode)
         for _, part in parts(self):
             if isinstance(part, Module):
                 part.training = mode
@@ -98,6 +100,7 @@ class Module:
         >>> a.state_dict() == b.state_dict()
         True
         """
+        mapping("a state", state, "state_dict() returns")
         parameters = self.named_state()
         problems = [f"{name}: missing" for name in parameters if name not in state]
         problems += [f"{name}: no such parameter" for name in state if name not in parameters]
@@ -197,7 +200,7 @@ def fitted(value: Any, like: np.ndarray) -> np.ndarray:
     """A copy of `value` with the type of `like`; ValueError where it has another shape."""
     try:
         array = np.asarray(value)
-    except ValueError:  # lists of unequal lengths
+    except (ValueError, TypeError):  # lists of unequal lengths, Arrays
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{type(value).__name__} in the state, not numbers")

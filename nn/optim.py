@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nn.arguments import lookup, positive, within
+from nn.arguments import flag, lookup, positive, within
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
 from nn.optimizer import Optimizer
 
@@ -68,7 +68,7 @@ class SGD(Optimizer):
     ):
         super().__init__(parameters, lr, weight_decay)
         self.momentum = within("momentum", momentum, below=1)
-        self.nesterov = nesterov
+        self.nesterov = nesterov = flag("nesterov", nesterov)
         if nesterov and not momentum:
             raise ValueError("nesterov=True looks ahead along a momentum; pass one, such as 0.9")
 
@@ -174,6 +174,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
+        if not (isinstance(betas, tuple | list) and len(betas) == 2):
+            raise ValueError(f"betas is a pair such as (0.9, 0.999), got {betas!r}")
         first, second = betas
         self.betas = within("betas[0]", first, below=1), within("betas[1]", second, below=1)
         self.eps = positive("eps", eps)

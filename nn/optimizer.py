@@ -10,7 +10,7 @@ from engine.array import Array
 from engine.node import Node
 from engine.remarks import named, remark
 from engine.threads import threads
-from nn.arguments import positive, within
+from nn.arguments import mapping, parameters_of, positive, whole, within
 
 BLOCK = 2**18  # elements that a thread moves at a time; to hand out fewer costs more than it saves
 
@@ -33,16 +33,11 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
         self.name = type(self).__name__
-        if hasattr(parameters, "parameters"):
-            raise TypeError(f"{self.name} moves parameters; pass model.parameters()")
-        self.parameters = list({id(p): p for p in parameters}.values())
+        found = parameters_of(self.name, parameters)
+        self.parameters = list({id(p): p for p in found}.values())
         if not self.parameters:
             raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
         for p in self.parameters:
-            if not (hasattr(p, "data") and hasattr(p, "grad")):
-                raise TypeError(
-                    f"{self.name} moves what has .data and .grad, got {p!r}; make it a Value"
-                )
             if getattr(p, "op", None) is not None or getattr(p, "constant", False):
                 raise ValueError(
                     f"{self.name} moves leaves, got {p!r}, which is computed anew from its inputs "
@@ -169,6 +164,12 @@ class Optimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()`; ValueError for one of another rule or other parameters."""
+        mapping("a state", state, "state_dict() returns")
+        for part in ("rule", "lr", "steps", "memory"):
+            if part not in state:
+                raise ValueError(f"the state lacks {part!r}; give what state_dict() returned")
+        if not isinstance(state["memory"], list):
+            raise TypeError(f"the state's memory is a list of dicts, got {state['memory']!r}")
         saved, mine = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
         if saved != mine:
             raise ValueError(
@@ -176,6 +177,7 @@ class Optimizer:
                 + "this is {} over {}; build the optimizer as it was saved".format(*mine)
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
+            mapping(f"the state's memory of parameter {i}", memory, "state_dict() returns")
             if set(memory) != set(self.remembers):
                 raise ValueError(
                     f"the state remembers {sorted(memory)} of parameter {i}, {self.name} "
@@ -187,7 +189,8 @@ class Optimizer:
                         f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "
                         f"parameter {np.shape(p.data)}; build the model as it was saved"
                     )
-        self.lr, self.steps = state["lr"], state["steps"]
+        steps = whole("the state's number of steps", state["steps"], least=0)
+        self.lr, self.steps = state["lr"], steps
         self.memory = copy.deepcopy(state["memory"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nn.arguments import file
 from nn.checkpoint import load, save, set_state, state_of
 from nn.optim import Optimizer
 from nn.schedules import Schedule
@@ -26,6 +27,7 @@ class Run:
     ):
         self.path, self.model, self.settings = path, model, settings
         self.parts: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "rng": rng}
+        file("checkpoint", path)
         if not os.fspath(path) or os.path.isdir(path):
             raise ValueError(f"checkpoint is the name of a file, got {path!r}")
         folder = os.path.dirname(os.path.abspath(path))

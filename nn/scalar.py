@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.array import Array
 from engine.functions import linear, map_row
 from engine.ops import ELEMENTWISE, Op
 from engine.value import Value, nodes
 from nn import convert
-from nn.arguments import lookup
+from nn.arguments import flag, lookup, sequence, whole
 from nn.init import Init, generator, weights
 from nn.module import Module
 
@@ -43,7 +44,8 @@ class Neuron(Module):
         fused: bool = True,
     ):
         (row,) = weights(init, nin, 1, rng)
-        self.nin, self.activation, self.fused = nin, known(activation), fused
+        self.nin, self.activation = int(nin), known(activation)
+        self.fused = flag("fused", fused)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
         self.bias = Value(0.0, "b")
 
@@ -74,7 +76,8 @@ class Layer(Module):
     ):
         # Drawn as one matrix: what an init makes may depend on both sizes.
         rows = iter(weights(init, nin, nout, rng))
-        self.nin, self.nout, self.activation, self.fused = nin, nout, activation, fused
+        self.nin, self.nout, self.activation = int(nin), int(nout), activation
+        self.fused = flag("fused", fused)
         self.neurons = [
             Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
         ]
@@ -143,20 +146,40 @@ def layer_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
     """An MLP's sizes from its input to its output."""
     if not isinstance(nouts, Iterable):
         raise TypeError(f"MLP takes a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
-    sizes = [nin, *nouts]
-    if len(sizes) == 1:
+    nouts = list(sequence(nouts, "MLP takes a list of layer sizes"))
+    if not nouts:
         raise ValueError("MLP takes at least one layer size, got []")
-    return sizes
+    return [
+        whole("the number of inputs", nin),
+        *[whole("the number of outputs", n) for n in nouts],
+    ]
 
 
 def inputs(model: Any, x: Any) -> tuple[Value, ...]:
     """`x` as nodes, its numbers as constants; ValueError where the model takes more or fewer."""
     alone = not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0
-    x = nodes((x,) if alone else x)
+    try:
+        x = nodes((x,) if alone else x)
+    except TypeError as problem:
+        name = type(model).__name__
+        if isinstance(x, Array):
+            remedy = "take its .data, or .to_vector() of the model"
+            raise TypeError(f"{name} takes numbers or Values, got an Array; {remedy}") from None
+        if getattr(x, "ndim", 1) > 1 or (isinstance(x, list | tuple) and holds_lists(x)):
+            shape = f" of shape {x.shape}" if hasattr(x, "shape") else f" of {len(x)} samples"
+            raise TypeError(
+                f"{name} takes the numbers of one sample, got {type(x).__name__}{shape}; "
+                "write [model(x) for x in X]"
+            ) from None
+        raise TypeError(f"{name} takes numbers or Values: {problem}") from None
     if len(x) != model.nin:
         takes = f"{model.nin} input{'s' * (model.nin != 1)}"
         raise ValueError(f"{type(model).__name__} takes {takes}, got {len(x)}")
     return x
+
+
+def holds_lists(x: Any) -> bool:
+    return any(isinstance(each, list | tuple | np.ndarray) for each in x)
 
 
 def outputs(how: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:

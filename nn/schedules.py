@@ -14,10 +14,22 @@ ValueError for rates and numbers of steps that are not positive and finite (an e
 import math
 from collections.abc import Callable
 
+from engine.arguments import is_real
 from engine.floats import power
-from nn.arguments import lookup, positive, within
+from nn.arguments import function, lookup, positive, within
 
 Schedule = Callable[[float], float]
+
+
+def of_step(schedule: Schedule) -> Schedule:
+    """`schedule`, with a TypeError for a step that is no number."""
+
+    def checked(step: float) -> float:
+        if not is_real(step):
+            raise TypeError(f"a schedule is a function of the step, a number, got {step!r}")
+        return schedule(step)
+
+    return checked
 
 
 def constant(lr: float) -> Schedule:
@@ -27,7 +39,7 @@ def constant(lr: float) -> Schedule:
     0.1
     """
     lr = positive("lr", lr)
-    return lambda step: lr
+    return of_step(lambda step: lr)
 
 
 def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
@@ -52,7 +64,7 @@ def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     lr, every, by = positive("lr", lr), positive("every", every), positive("by", by)
     if by < 1:
         raise ValueError(f"by={by} would raise the rate: it divides; did you mean {1 / by:.6g}?")
-    return lambda step: lr / power(by, max(step, 0) // every)
+    return of_step(lambda step: lr / power(by, max(step, 0) // every))
 
 
 def exponential(lr: float, factor: float) -> Schedule:
@@ -62,7 +74,7 @@ def exponential(lr: float, factor: float) -> Schedule:
     0.0125
     """
     lr, factor = positive("lr", lr), within("factor", factor, below=1)
-    return lambda step: lr * power(factor, max(step, 0))
+    return of_step(lambda step: lr * power(factor, max(step, 0)))
 
 
 def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
@@ -91,7 +103,7 @@ def one_cycle(
     peak = steps * within("rise", rise, below=1)
     up = from_to(lr / positive("divide", divide), lr, peak, half_cosine)
     down = from_to(lr, within("end", end), steps - peak, half_cosine)
-    return lambda step: up(step) if step < peak else down(step - peak)
+    return of_step(lambda step: up(step) if step < peak else down(step - peak))
 
 
 def warm_up(schedule: Schedule, steps: float) -> Schedule:
@@ -103,9 +115,12 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
     >>> [schedule(step) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    steps = positive("steps", steps)
-    rise = from_to(schedule(0) / (steps + 1), schedule(0), steps, lambda t: t)
-    return lambda step: rise(step) if step < steps else schedule(step - steps)
+    steps, example = positive("steps", steps), "cosine(0.1, steps=90)"
+    if function("schedule", schedule, example) in (None, *SCHEDULES.values()):
+        raise TypeError(f"schedule is a function such as {example}, got {schedule!r}")
+    first = within("schedule(0)", schedule(0))
+    rise = from_to(first / (steps + 1), first, steps, lambda t: t)
+    return of_step(lambda step: rise(step) if step < steps else schedule(step - steps))
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
@@ -130,7 +145,7 @@ def from_to(start: float, end: float, steps: float, way: Callable[[float], float
         t = way(min(max(step / steps, 0.0), 1.0))
         return (1.0 - t) * start + t * end
 
-    return schedule
+    return of_step(schedule)
 
 
 def half_cosine(t: float) -> float:

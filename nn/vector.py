@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.array import Array, ConstantArray
+from engine.array_arguments import known_dtype
 from engine.array_ops import LINEAR
 from engine.ops import ELEMENTWISE
 from nn import convert
@@ -47,8 +48,9 @@ class Dense(Module):
         rng: Any = None,
         dtype: Any = np.float32,
     ):
-        self.nin, self.nout, self.activation = nin, nout, known(activation)
-        self.weight = Array(weights(init, nin, nout, rng).astype(known_dtype(dtype)), "W")
+        made = weights(init, nin, nout, rng)
+        self.nin, self.nout, self.activation = int(nin), int(nout), known(activation)
+        self.weight = Array(made.astype(known_dtype(dtype)), "W")
         self.bias = Array(np.zeros(nout, dtype), "b")
 
     def __call__(self, X: Any) -> Array:
@@ -169,8 +171,12 @@ class Sequential(Module):
         if not modules:
             raise ValueError(f"{type(self).__name__} takes at least one module, got none")
         for each in modules:
-            if not callable(each):
-                raise TypeError(f"Sequential takes modules, one after the other, got {each!r}")
+            if not callable(each) or isinstance(each, type):
+                name = type(self).__name__
+                raise TypeError(
+                    f"{name} takes modules, one after the other, got {each!r}; "
+                    f"write {name}(Dense(...), Dense(...))"
+                )
         self.modules = list(modules)
 
     def __call__(self, X: Any) -> Array:
@@ -267,13 +273,6 @@ def unusual(settings: dict[str, tuple[float, float]]) -> str:
     ', momentum=0.5'
     """
     return "".join([f", {name}={x}" for name, (x, usual) in settings.items() if x != usual])
-
-
-def known_dtype(dtype: Any) -> np.dtype:
-    """float32 or float64; TypeError for any other: whole numbers would make zeros of weights."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"dtype is float32 or float64, got {np.dtype(dtype)}")
-    return np.dtype(dtype)
 
 
 def samples(layer: Module, X: Any, n: int) -> Array:

@@ -100,12 +100,12 @@ def test_data_is_contiguous_and_can_be_written_to(given):
 
 WHAT = "an Array holds real numbers, in lists of equal lengths, got "
 NOT_NUMBERS = [
-    ("2", WHAT + "str of <U1"),
+    ("2", WHAT + "the string '2'; convert it first: float('2')"),
     (["1", "2"], WHAT + "list of <U1"),
     (b"2", WHAT + "bytes of"),
-    (None, WHAT + "NoneType of object"),
+    (None, WHAT + "None; does the function that made it return its result?"),
     ([None, 1.0], WHAT + "list of object"),
-    (2j, WHAT + "complex of complex128"),
+    (2j, WHAT + "the complex number 2j; take its .real or .imag"),
     (np.array([2j]), WHAT + "ndarray of complex128"),
     ([[1.0], [2.0, 3.0]], WHAT + "list of object"),
     ({}, WHAT + "dict of object"),
@@ -545,7 +545,7 @@ R, C = np.ones((2, 3)), np.ones((4, 2))
          ["concatenate does not take shapes (2, 3) and (4, 2), axis=0"]),
         (lambda: concatenate([Array(R), R], axis=2), ValueError, ["(2, 3) and (2, 3), axis=2"]),
         (lambda: concatenate([]), ValueError, ["concatenate takes at least one Array, got none"]),
-        (lambda: concatenate([Array(R)], axis=None), TypeError, ["NoneType"]),
+        (lambda: concatenate([Array(R)], axis=None), TypeError, ["axis is a whole number", "None"]),
         (lambda: Array(R)[2], IndexError, ["getitem does not take shape (2, 3), index=2"]),
         (lambda: Array(R)[0, 0, 0], IndexError, ["(2, 3)", "index=(0, 0, 0)", "too many"]),
         (lambda: Array(R)[np.ones(3, bool)], IndexError, ["(2, 3)", "index=<(3,)>"]),

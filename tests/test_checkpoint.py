@@ -192,7 +192,7 @@ def test_a_file_is_of_its_own_model_alone(saved, tmp_path):
 def test_a_wrong_argument_is_no_fault_of_the_file(given, tmp_path):
     arguments = {"model": network(), **given}
     for call in (save, load):
-        with pytest.raises(TypeError, match=f"{next(iter(given))} is a .*, got"):
+        with pytest.raises(TypeError, match=f"{next(iter(given))} is an? .*, got"):
             call(tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
 

@@ -335,7 +335,7 @@ def test_saved_by_suffix(tmp_path):
         assert path.read_bytes().startswith(first)
     assert ET.parse(tmp_path / "graph.svg").getroot().attrib["role"] == "img"
     for name in ("graph.pdf", "graph", "svg"):
-        with pytest.raises(ValueError, match=r"saved as one of .svg, .dot, .png, .html, got"):
+        with pytest.raises(ValueError, match=r"a drawing is saved as .svg, .dot, .png, .html, got"):
             picture.save(tmp_path / name)
 
 
@@ -409,8 +409,8 @@ def test_what_is_no_graph_and_what_is_no_model():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limit": 0}, "limit is a number of nodes, 1 or more, got 0"),
-        ({"limit": None}, "limit is a number of nodes, 1 or more, got None"),
+        ({"limit": 0}, "limit, a number of nodes, must be a whole number, 1 or more, got 0"),
+        ({"limit": None}, "limit, a number of nodes, must be a whole number, 1 or more, got None"),
         ({"theme": [1]}, "theme is one of light, dark, got [1]"),
         ({"collapse": 3}, "no module 3 to collapse"),
         ({"collapse": [1, "a"]}, "no module 1 to collapse"),

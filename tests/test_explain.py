@@ -141,7 +141,9 @@ def test_what_cannot_be_explained():
         ValueError, match=r"no path leads from Value\(2\.0, 'y'\) to .*: the gradient is 0"
     ):
         explain(x * 2.0, y)
-    with pytest.raises(ValueError, match="k is a number of paths, 1 or more, got 0"):
+    with pytest.raises(
+        ValueError, match="k, a number of paths, must be a whole number, 1 or more, got 0"
+    ):
         explain(x * 2.0, x, k=0)
     with pytest.raises(ValueError, match="1 or more, got 'all'"):
         explain(x * 2.0, x, k="all")

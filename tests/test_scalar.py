@@ -164,7 +164,7 @@ def test_repr_makes_another_of_its_kind(model):
         (
             lambda: MLP(2, [1])(["1", 2.0]),
             TypeError,
-            "a Value holds one real number, got the string '1'; convert it first: float('1')",
+            "MLP takes numbers or Values: a Value holds one real number, got the string '1'; convert it first: float('1')",
         ),
         (
             lambda: MLP(2, 16),

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from engine.arguments import file_to_write, flag
 from engine.draw import dot as dots
 from engine.draw import svg as svgs
 from engine.draw.theme import THEMES, number
@@ -57,6 +58,7 @@ def draw(
     True
     """
     check_look(direction=direction, theme=theme, color=color, layout=layout, format=format)
+    locals = flag("locals", locals)
     seen = view(root, model, collapse, limit)
     source = dots.dot(
         seen, direction=direction, theme=theme, format=format, locals=locals, heat=color == "grad"
@@ -122,17 +124,17 @@ class Drawing:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a .svg, .dot, .png or .html file, and return its path; ValueError for another."""
-        path = Path(path)
+        """Write a .svg, .dot, .png or .html file, and return its path; ValueError for another.
+
+        FileNotFoundError where there is no such folder.
+        """
         writers = {
             ".svg": lambda: self.svg.encode(),
             ".dot": lambda: self.dot.encode(),
             ".png": lambda: svgs.rendered(self.dot, "png", self.layout),
             ".html": lambda: self.html.encode(),
         }
-        if path.suffix.lower() not in writers:
-            known = ", ".join(writers)
-            raise ValueError(f"a drawing is saved as one of {known}, got {str(path)!r}")
+        path = file_to_write("a drawing", path, writers)
         path.write_bytes(writers[path.suffix.lower()]())
         return path
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from engine.arguments import file_to_write
 from engine.draw import dot as dots
 from engine.draw.coarse import coarse
 from engine.draw.drawing import Drawing, check_look, title_of
@@ -145,9 +146,7 @@ class Stepper:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, and return its path; ValueError unless it ends with .html."""
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"a stepper is saved as .html, got {str(path)!r}; draw saves pictures")
+        path = file_to_write("a stepper", path, (".html", ".htm"), "; draw saves pictures")
         path.write_text(self.html, "utf-8")
         return path
 

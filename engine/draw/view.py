@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from engine.arguments import whole
 from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
 from engine.graph import topological
+from engine.value import known_label
 
 LIMIT = 500  # nodes; beyond, clusters collapse
 
@@ -67,9 +69,10 @@ def view(
     default none is, unless there are more than `limit` nodes: then neurons are, then layers, then
     what belongs to no module. ValueError where all that leaves more than `limit`.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"limit is a number of nodes, 1 or more, got {limit!r}")
+    limit = whole("limit, a number of nodes,", limit)
     order = topological(root)
+    for node in order:
+        known_label(node.label)
     if model is None and collapse not in (None, False):
         raise ValueError("there are no modules to collapse without a model; pass it too")
     modules = Modules(order, model)

@@ -30,6 +30,8 @@ def recorded(
     """The graph under a Value or several, or under what a function makes of the inputs."""
     given = leaves("inputs", inputs or ())
     branches = recorded_branches()
+    if isinstance(root, type):
+        raise TypeError(f"a tape records a graph of Values, got {root!r}; make one of them")
     if callable(root):
         with record_branches() as branches:
             root = root() if inputs is None else root(given)

@@ -4,11 +4,14 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from engine.arguments import flag, whole
 from engine.array import Array
+from engine.array_arguments import known_dtype, numbers
 from engine.tape.array_node import TAPE
 from engine.tape.flat import flattened
 from engine.tape.frozen import Decisions, Leaves
@@ -74,10 +77,10 @@ class Tape:
         threads: int | None = None,
         input_gradients: bool = False,
     ):
-        if np.dtype(dtype) not in (np.float64, np.float32):
-            raise TypeError(f"a tape computes in float64 or float32, got {dtype!r}")
-        if threads is not None and not (isinstance(threads, int) and threads > 0):
-            raise ValueError(f"threads is a whole number above 0, or None, got {threads!r}")
+        dtype = known_dtype(dtype, "what a tape computes in")
+        if threads is not None:
+            threads = whole("threads (None takes all cores)", threads)
+        fast, input_gradients = flag("fast", fast), flag("input_gradients", input_gradients)
         found = recorded(root, inputs, parameters)
         graph = flattened(found)
         self.machine = compiled("machine").Machine(graph, dtype, fast, threads, input_gradients)
@@ -147,7 +150,15 @@ class Tape:
         from the outputs, which are overwritten, leaves included. Where the graph is gone, leaves
         alone have numbers to take; and gradients, if there are no inputs.
         """
-        row = self.seen[1][sample] if self.inputs and self.seen is not None else None
+        if not self.inputs and sample != 0:
+            raise ValueError(f"this tape takes no samples, so none is {sample!r}; call sync()")
+        row = None
+        if self.inputs and self.seen is not None:
+            count = len(self.seen[1])
+            whole_number = isinstance(sample, Integral) and not isinstance(sample, bool)
+            if not (whole_number and -count <= sample < count):
+                raise IndexError(f"sample is one of 0 to {count - 1}, got {sample!r}")
+            row = self.seen[1][sample]
         if self.decisions.all and (self.seen is not None or not self.inputs):
             self.machine.forward(self.flat.data, None if self.seen is None else self.seen[1])
             self.decide()
@@ -213,7 +224,7 @@ class Tape:
         """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
         samples = [len(self.seen[1])] if self.inputs else []
         shape = (*samples, *([] if self.single else [len(self.outputs)]))
-        given = np.asarray(gradient, self.flat.dtype)
+        given = numbers(gradient, self.flat.dtype)
         if given.ndim and given.shape != shape:
             raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
         self.seeds = (np.zeros(shape, self.flat.dtype) + given).reshape(-1, len(self.outputs))
@@ -229,8 +240,13 @@ class Tape:
             if X is not None:
                 raise ValueError("this tape takes no samples; Tape(..., inputs=xs) would")
             return None
-        found = np.asarray(X.data if isinstance(X, Array) else X, self.flat.dtype)
         columns = len(self.inputs)
+        found = X.data if isinstance(X, Array) else np.zeros(0) if X is None else X
+        try:
+            found = numbers(found, self.flat.dtype)
+        except TypeError as problem:
+            takes = f"this tape takes samples of shape (samples, {columns})"
+            raise TypeError(f"{takes}: {problem}") from None
         if found.ndim != 2 or found.shape[1] != columns or not len(found):
             got = "none" if X is None else f"shape {found.shape}"
             raise ValueError(f"this tape takes samples of shape (samples, {columns}), got {got}")

@@ -1,0 +1,1 @@
+"""Every public function refuses bad arguments with the thing, the value and the remedy."""

@@ -1,0 +1,118 @@
+"""Whatever is public and takes arguments has rows."""
+
+import inspect
+from importlib.util import find_spec
+from types import ModuleType
+
+import pytest
+
+import engine
+import engine.draw
+import nn
+from arguments.test_refused import ROWS
+from engine.node import Node
+from nn import augment, data, init, losses, metrics, optim, schedules, vector
+
+RESULTS = "a result, which users are given and do not make"
+EXCEPTIONS = {  # of what has no rows, why
+    "engine.Anomaly": "an exception", "engine.BranchChanged": "an exception",
+    "engine.GradientMismatch": "an exception", "nn.CheckpointError": "an exception",
+    "engine.Explanation": RESULTS, "engine.Path": RESULTS, "engine.Mistake": RESULTS,
+    "engine.Origin": RESULTS, "engine.Sent": RESULTS, "engine.Step": RESULTS,
+    "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
+    "nn.Record": RESULTS, "engine.draw.Stepper.data": "what the page's script is given",
+    "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
+}  # fmt: skip
+if not find_spec("numba"):
+    EXCEPTIONS["engine.Tape"] = "there is none without numba"
+PROTOCOL = {  # methods that the engine calls, with what it has made itself
+    "receive", "locals", "group", "with_settings", "pull", "check_sequences", "computed", "checked",
+    "pulled", "decide", "direction", "moved", "moved_in_blocks", "remember", "weight",
+}  # fmt: skip
+HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for themselves
+    "nn.losses": {"loss", "by_sample", "beside", "check_allowed", "mean", "check_lengths", "logits_of", "one_hot_labels", "not_a_label", "is_index", "listed"},
+    "nn.data": {"scattered", "flattened", "paired", "finite"},
+    "nn.augment": {"plane", "affine_maps", "elastic_waves", "interpolate", "pictures", "between"},
+    "nn.metrics": {"share_right", "numbers", "number_in", "labels_of", "check_labels", "not_a_label", "score"},
+    "nn.schedules": {"from_to", "half_cosine"},
+    "nn.vector": {"activated", "unusual", "samples"},
+}  # fmt: skip
+
+
+def takes_arguments(f, bound):
+    try:
+        parameters = list(inspect.signature(f).parameters)
+    except (ValueError, TypeError):  # of C
+        return False
+    return len(parameters) > bound
+
+
+def public(module):
+    """The public names of a module, and what they are."""
+    names = getattr(module, "__all__", None)
+    if names is None:
+        own = lambda x: getattr(x, "__module__", "") == module.__name__
+        names = [
+            name for name, x in vars(module).items() if name[0] != "_" and callable(x) and own(x)
+        ]
+        names = [name for name in names if name not in HELPERS.get(module.__name__, ())]
+    return {f"{module.__name__}.{name}": getattr(module, name) for name in names}
+
+
+def methods(of, kind):
+    """What a class defines, or inherits from another of ours that is not public itself."""
+    for name, f in inspect.getmembers(kind, callable):
+        if name[0] == "_" or name in PROTOCOL:
+            continue
+        static = isinstance(inspect.getattr_static(kind, name), staticmethod)
+        if takes_arguments(f, 0 if static else 1):
+            owner = next(k for k in kind.__mro__ if name in vars(k))
+            yield f"{of}.{name}", owner
+
+
+MODULES = [engine, engine.draw, nn, vector, losses, optim, schedules, data, init, augment, metrics]
+NAMES = {name: x for module in MODULES for name, x in public(module).items()}
+NAMES = {name: x for name, x in NAMES.items() if not isinstance(x, ModuleType)}
+CLASSES = {x: name for name, x in NAMES.items() if inspect.isclass(x)}
+COVERED = {row.of for row in ROWS}
+# A method that every row adds to nodes is one of a few: of one input, two, or several.
+ROW_METHODS = {name for name in vars(Node) if name in engine.ops.ELEMENTWISE}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_takes_arguments_has_rows(name):
+    if name in EXCEPTIONS or (callable(NAMES[name]) and not takes_arguments(NAMES[name], 0)):
+        return
+    assert name in COVERED
+
+
+def inherited(name, owner):
+    """Whether a method is that of another public class, which has rows for it."""
+    method = name.rpartition(".")[2]
+    return f"{CLASSES.get(owner, '?')}.{method}" in COVERED or any(
+        f"{other}.{method}" in COVERED for kind, other in CLASSES.items() if issubclass(kind, owner)
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CLASSES.values() if EXCEPTIONS.get(name) != "an exception"]
+)
+def test_methods_that_take_arguments_have_rows(name):
+    missing = [
+        each
+        for each, owner in methods(name, NAMES[name])
+        if owner.__module__.startswith(("engine", "nn"))
+        and not {each, name} & {"engine.Tape"} & {*EXCEPTIONS}
+        and each not in {*COVERED, *EXCEPTIONS}
+        and each.rpartition(".")[2] not in ROW_METHODS
+        and not inherited(each, owner)
+    ]
+    assert not missing
+
+
+def test_methods_of_each_arity_have_rows():
+    assert {f"engine.Value.{name}" for name in ("maximum", "clip", "leaky_relu")} <= COVERED
+
+
+def test_exceptions_are_still_needed():
+    assert not COVERED & {*EXCEPTIONS}
