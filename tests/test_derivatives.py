@@ -248,3 +248,12 @@ def test_what_is_returned_is_the_callers_own():
     for found in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
         found *= 0.5
     assert v.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("x", [399.0, 401.0, -711.0, 1e4, math.inf])
+def test_the_second_derivative_of_a_saturated_tanh(x):
+    """0; with an infinite cosh in it, it was inf * 0."""
+    v = Value(x)
+    assert hessian(v.tanh(), v) == 0.0
+    a = Array([x])
+    assert hvp(a.tanh().sum(), a, [1.0]) == 0.0
