@@ -227,7 +227,7 @@ def listed(xs: Any) -> list[Any]:
     found = list(xs) if isinstance(xs, list | tuple) else [xs]
     for x in found:
         if not isinstance(x, Node):
-            raise TypeError(f"derivatives are by a node or a list of nodes, got {x!r}")
+            raise TypeError(f"derivatives are of nodes, by one or a list of them, got {x!r}")
         if x.constant:
             raise ValueError(f"{x!r} asks for no gradient; make a Value or an Array of its .data")
     return found
@@ -237,7 +237,7 @@ def directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
     """A direction for each x; ValueError for more or fewer."""
     several = isinstance(xs, list | tuple)
     if several and not isinstance(vs, list | tuple | np.ndarray):
-        raise TypeError(f"{name} takes a list of directions, one for each x, got {vs!r}")
+        raise TypeError(f"{name} takes a direction for each x, in a list, got {vs!r}")
     given = list(vs) if several else [vs]
     if len(given) != count:
         raise ValueError(f"{name} takes a direction for each x, got {len(given)} for {count}")
@@ -257,9 +257,12 @@ def beside(x: Any, v: Any) -> Any:
     """A direction of the shape of a node; ValueError for another shape."""
     if isinstance(v, Node):
         raise TypeError(f"a direction is of numbers, got {v!r}; its numbers are .data")
+    try:
+        found: Any = scalar(v) if isinstance(x, Value) else numbers(v, x.dtype)
+    except TypeError as problem:
+        raise TypeError(f"a direction is of numbers, as the node is: {problem}") from None
     if isinstance(x, Value):
-        return scalar(v)
-    found = numbers(v, x.dtype)
+        return found
     if found.shape != x.shape:
         raise ValueError(f"a direction has the shape {x.shape} of its node, got {found.shape}")
     return found

@@ -80,6 +80,11 @@ def not_low(x):
     return where(x < -1e3, -0.0, x)
 
 
+def held(x):
+    """x, but 400 where it is so large that 1 / cosh² is 0: cosh is infinite from 711 on."""
+    return where(abs(x) >= 400.0, 400.0, x)
+
+
 def hypot_slope(out, x):
     """x / out; 0 at the origin, and the sign of an infinite x."""
     return where(equal(out, 0.0), 0.0, where(abs(x) >= math.inf, sign(x), divide(x, out)))

@@ -25,6 +25,19 @@ from engine.ops import CROSS_ENTROPY
 from engine.value import Value, nodes
 from nn.arguments import lookup, sequence, within
 
+__all__ = [
+    "LOSSES",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "hinge",
+    "huber",
+    "l1_penalty",
+    "l2_penalty",
+    "mae",
+    "mse",
+    "named",
+]
+
 
 def loss(
     allowed: Callable[[Any], Any] = lambda y: True, takes: str = ""

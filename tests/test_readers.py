@@ -53,6 +53,7 @@ SYMBOLS = {
     "log": operator("ln {0}"),
     "divide": operator("{0}/{1}"),
     "square": operator("({0})²"),
+    "held": operator("{0}"),  # what keeps a formula from overflowing is not said
 }
 
 

@@ -46,7 +46,7 @@ def test_it_reads_as_what_it_is():
     # backward: a gradient is the sum of what arrives, from 0 on
     d_v6 = 0.0 + 1.0
     d_v5 = 0.0 + d_v6; d_x = 0.0 + d_v6
-    _0 = divide(1.0, cosh(v4)); d_v4 = 0.0 + d_v5 * (_0 * _0)
+    _0 = divide(1.0, cosh(where(abs(v4) >= 400.0, 400.0, v4))); d_v4 = 0.0 + d_v5 * (_0 * _0)
     d_v2 = 0.0 + d_v4
     d_x += d_v2 * w; d_w = 0.0 + d_v2 * x
     return [v6], [d_x, d_w]"""

@@ -167,6 +167,7 @@ MATHEMATICS: dict[str, Any] = {
     "relu": lambda x: made("max", 0.0, x), "sigmoid": function("σ"),
     "normal_cdf": function("Φ"), "normal_pdf": function("φ"),
     "exp_product": lambda x, y: e_to(times(x, y)), "bounded": lift, "not_low": lift,
+    "held": lift,
     "hypot_slope": lambda out, x: made("/", x, out),
     "power_x": lambda out, x, y: times(y, power(x, plus(y, -1.0))),
     "add_up": total, "softmax": softmax,

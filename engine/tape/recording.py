@@ -28,7 +28,7 @@ def recorded(
     root: Any, inputs: Sequence[Value] | None, parameters: Sequence[Value] | None
 ) -> Recording:
     """The graph under a Value or several, or under what a function makes of the inputs."""
-    given = leaves("inputs", inputs or ())
+    given = leaves("inputs", () if inputs is None else inputs)
     branches = recorded_branches()
     if isinstance(root, type):
         raise TypeError(f"a tape records a graph of Values, got {root!r}; make one of them")

@@ -30,6 +30,17 @@ INS, OUTS, ACT = "the number of inputs", "the number of outputs", "no activation
 LISTS = SEQUENCE._replace(values=[v for v in SEQUENCE.values if v is not Value])
 
 
+def diagnoses():
+    of, f = "nn.diagnose", nn.diagnose
+    model, y = nn.MLP(2, [1]), [0.0, 1.0, 0.0]
+    for v in (None, 3.0, "x", nn.MLP, [1.0]):
+        yield row(of, lambda v=v: f(v, X3, y), TypeError, "diagnose looks at a Module such as", kind=f"model {v!r}")
+    yield row(of, lambda: f(model, X3.T, y), ValueError, "2", "3")
+    yield row(of, lambda: f(model, np.ones((3, 4)), y), ValueError, "MLP takes 2 inputs", "4")
+    yield row(of, lambda: f(model, X3, y, loss="huge"), ValueError, "no loss 'huge'", "mse")
+    yield row(of, lambda: f(model, X3 * np.nan, y), ValueError, "nan")
+
+
 def models():
     """What all layers and networks take: a row for each of their arguments."""
     makers = {
@@ -172,4 +183,4 @@ def judged():
     yield row(of, lambda: confusion_matrix([[1.0, 2.0]], [[0], [1, 2]]), TypeError, "targets are labels")
 
 
-ROWS = [*models(), *calls(), *modules(), *inits(), *judged()]
+ROWS = [*models(), *diagnoses(), *calls(), *modules(), *inits(), *judged()]

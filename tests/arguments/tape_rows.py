@@ -78,17 +78,14 @@ def derivatives():
         yield from bad(of, of_nodes, NODE._replace(values=nodes), lambda v, call=call: call(z, v))
     for f in (grad, hessian):
         yield row(f"engine.{f.__name__}", lambda f=f: f(a * a, a), ValueError, "of one number", "(2,)", ".sum()")
-    late = "a direction is not looked at: float() of Python's, or an iteration, complains"
     for f in (vjp, jvp, hvp):
         of = f"engine.{f.__name__}"
         for v in (None, "x", 1j, [1.0], x):
-            yield row(of, lambda v=v, f=f: f(z, x, v), (TypeError, ValueError), "a direction", kind=f"direction {v!r}", fault=late)
+            yield row(of, lambda v=v, f=f: f(z, x, v), (TypeError, ValueError), "a direction", kind=f"direction {v!r}")
         yield row(of, lambda f=f: f((a * a).sum() if f is hvp else a * a, a, [1.0]) if f is not jvp else f(a * a, a, [1.0]), ValueError, "a direction has the shape (2,)", "(1,)")
     for f in (jvp, hvp):
         yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], [1.0, 2.0]), ValueError, "a direction for each x", "2 for 1")
-        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], 1.0), (TypeError, ValueError), "a direction for each x", "1.0", kind="one for a list", fault=late)
-    yield row("engine.jacobian", lambda: jacobian([], x), ValueError, "at least one", fault="an IndexError of NumPy's for no ys")
-    yield row("engine.hvp", lambda: hvp(z, [], []), ValueError, "at least one", fault="says that derivatives are of nodes, got 0.0")
+        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], 1.0), (TypeError, ValueError), "a direction for each x", "1.0", kind="one for a list")
     yield from bad("engine.grad", "create_graph is", FLAG, lambda v: grad(z, x, create_graph=v), "any word is taken for true")
 
 

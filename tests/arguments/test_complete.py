@@ -20,13 +20,15 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.Explanation": RESULTS, "engine.Path": RESULTS, "engine.Mistake": RESULTS,
     "engine.Origin": RESULTS, "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
-    "nn.Record": RESULTS, "engine.draw.Stepper.data": "what the page's script is given",
+    "nn.Record": RESULTS, "nn.Diagnosis": RESULTS, "nn.losses.LOSSES": "a table",
+    "nn.Diagnosis.save": "matplotlib's to refuse", "engine.GradientWarning": "a warning",
+    "engine.draw.Stepper.data": "what the page's script is given",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
 }  # fmt: skip
 if not find_spec("numba"):
     EXCEPTIONS["engine.Tape"] = "there is none without numba"
 PROTOCOL = {  # methods that the engine calls, with what it has made itself
-    "receive", "locals", "group", "with_settings", "pull", "check_sequences", "computed", "checked",
+    "receive", "sent", "outdated", "locals", "group", "with_settings", "pull", "check_sequences", "computed", "checked",
     "pulled", "decide", "direction", "moved", "moved_in_blocks", "remember", "weight",
 }  # fmt: skip
 HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for themselves

@@ -68,7 +68,7 @@ def movers():
     yield row("nn.optim.SGD", lambda: optim.SGD([x], nesterov=True), ValueError, "nesterov=True", "pass one, such as 0.9")
     yield from bad("nn.optim.RMSprop", "alpha", SHARE, lambda v: optim.RMSprop([x], alpha=v))
     yield from bad("nn.optim.Optimizer", "Optimizer takes", PARAMETERS, lambda v: optim.Optimizer(v, 0.1, 0.0))
-    yield row("nn.optim.Optimizer", lambda: optim.Optimizer([x], 0.1, 0.0).step(), NotImplementedError, "lacks its rule", "define direction")
+    yield row("nn.optim.Optimizer", lambda: optim.Optimizer([x], 0.1, 0.1).step(), NotImplementedError, "lacks its rule", "define direction")
     yield from bad("nn.optim.named", "no optimizer", NAME, optim.named)
     for f in (optim.clip_grad_norm, optim.clip_grad_value):
         yield from bad(f"nn.optim.{f.__name__}", f.__name__, PARAMETERS, lambda v, f=f: f(v, 1.0))

@@ -1,25 +1,13 @@
 """Generated networks against PyTorch and JAX: outputs, loss, and gradients of weights and samples."""
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-if os.environ.get("PEERS"):
-    import jax
-    import torch
-else:
-    torch = pytest.importorskip("torch", reason="not installed: pip install -e '.[peers]'")
-    jax = pytest.importorskip("jax", reason="not installed: pip install -e '.[peers]'")
-
-from jax import numpy as jnp
-
 from networks import networks
 from paths import array_path, scalar_path
+from peers.judges import jax, jnp, torch
 
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_disable_jit", True)  # every network has other shapes
 F = torch.nn.functional
 COMMON = ["linear", "tanh", "relu", "sigmoid", "sin", "softplus", "silu", "gelu", "elu", "square"]
 TORCH = {
@@ -84,7 +72,7 @@ def by_jax(network):
 
 
 @pytest.mark.parametrize("judge", [by_torch, by_jax])
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(network=networks(COMMON))
 def test_generated_networks_agree(judge, network):
     """Both our paths, to roundings of the largest number that they come through."""

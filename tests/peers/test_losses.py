@@ -1,0 +1,173 @@
+"""Every loss, with every option, against PyTorch's and JAX: value, gradients, second derivatives."""
+
+import inspect
+
+import mpmath
+import numpy as np
+import pytest
+
+from nn import losses
+from peers.judges import EPS, JUDGES, PAYLOADS, agree, by_torch, jax, jnp, torch
+
+F = torch.nn.functional
+RNG = np.random.default_rng(5)
+P, Q = RNG.normal(size=6), RNG.normal(size=(6, 3))
+TARGETS, SEVERAL = RNG.normal(size=6), RNG.normal(size=(6, 3))
+SIGNS, UNIT = np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0]), np.array([0.0, 1.0, 0.25, 0.5, 1.0, 0.0])
+HUGE = np.array([1e4, -1e4, 1e4, -1e4, 0.0, 40.0])
+CLASSES = np.array([2, 0, 1, 1, 0, 2])
+EDGES = TARGETS + np.array([1.0, -1.0, 0.0, 2.0, -2.0, 0.5])  # errors of delta, 0 and beyond
+
+
+def logit_rows():
+    """(6, 3): drawn, identical, huge, sure, with a common offset."""
+    huge = np.array([[1e4, -1e4, 0.0]] * 6)
+    return [
+        Q,
+        np.zeros((6, 3)),
+        huge,
+        30.0 * np.eye(3)[CLASSES],
+        300.0 * np.eye(3)[CLASSES],
+        Q + 1e4,
+    ]
+
+
+def with_numbers(f):
+    """A judge's function of predictions, given targets as its own arrays."""
+    return {
+        "torch": lambda y, **how: lambda p: f["torch"](p, torch.tensor(y), **how),
+        "jax": lambda y, **how: lambda p: f["jax"](p, jnp.array(y), **how),
+    }
+
+
+def clamped(lib, x):
+    """max(x, 0), of slope 0 at 0 in all libraries."""
+    return lib.where(x > 0, x, 0.0 * x)
+
+
+def smoothed(z, y, smoothing=0.0):
+    target = (1 - smoothing) * jax.nn.one_hot(y, z.shape[1]) + smoothing / z.shape[1]
+    return -(target * jax.nn.log_softmax(z)).sum(axis=1).mean()
+
+
+def huber_of(p, y, delta=1.0):
+    e = p - y
+    return jnp.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2)).mean()
+
+
+THEIRS = {
+    "mse": {"torch": F.mse_loss, "jax": lambda p, y: ((p - y) ** 2).mean()},
+    # JAX's slope of abs is 1 at 0
+    "mae": {"torch": F.l1_loss, "jax": lambda p, y: ((p - y) * jnp.sign(p - y)).mean()},
+    "huber": {"torch": F.huber_loss, "jax": huber_of},
+    "hinge": {
+        "torch": lambda p, y: clamped(torch, 1 - y * p).mean(),
+        "jax": lambda p, y: jax.nn.relu(1 - y * p).mean(),
+    },
+    "binary_cross_entropy": {
+        "torch": F.binary_cross_entropy_with_logits,
+        "jax": lambda z, y: (y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)).mean(),
+    },
+    "cross_entropy": {
+        "torch": lambda z, y, smoothing=0.0: F.cross_entropy(z, y, label_smoothing=smoothing),
+        "jax": smoothed,
+    },
+}  # fmt: skip
+# The loss, predictions, targets, options.
+CASES = [
+    *[("mse", p, y, {}) for p, y in [(P, TARGETS), (Q, SEVERAL), (P, P), (HUGE, TARGETS)]],
+    *[("mae", p, y, {}) for p, y in [(P, TARGETS), (Q, SEVERAL), (P, P)]],
+    *[("huber", p, y, how) for how in ({}, {"delta": 2.0}, {"delta": 0.3})
+      for p, y in [(P, TARGETS), (Q, SEVERAL), (np.round(EDGES - TARGETS, 1), np.zeros(6)), (P, P), (HUGE, TARGETS)]],
+    *[("hinge", p, SIGNS, {}) for p in (P, SIGNS, HUGE, 3 * SIGNS)],
+    ("hinge", Q, np.sign(SEVERAL), {}),
+    *[("binary_cross_entropy", z, UNIT, {}) for z in (P, np.zeros(6), HUGE, 40 * (2 * UNIT - 1), -700 * (2 * UNIT - 1))],
+    ("binary_cross_entropy", Q, abs(np.sin(SEVERAL)), {}),
+    *[("cross_entropy", z, CLASSES, how) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9}) for z in logit_rows()],
+]  # fmt: skip
+
+
+# Where |e| = delta the slope has a kink: our second derivative is that of the parabola, PyTorch's
+# that of the line, JAX's what the formula above says.
+DIFFERENCES = {("huber", "torch"): ("second",)}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}{i}")
+def test_agrees(i, judge):
+    """A mean of 18 losses at most, of 4 rows, each in 6 roundings; thrice in a second slope.
+
+    Of the largest number; for logits of 1, where shares less 1 cancel in theirs, and of the logits,
+    as z - logsumexp(z) is rounded so, and in exp that error becomes one of a share.
+    """
+    name, p, y, how = CASES[i]
+    logits = name == "cross_entropy"
+    size, floor = (max(1.0, abs(p).max()), 1.0) if logits else (1.0, 1e-300)
+    want = JUDGES[judge](with_numbers(THEIRS[name])[judge](y, **how), [p])
+    at_kink = name == "huber" and (abs(p - y) == how.get("delta", 1.0)).any()
+    unless = DIFFERENCES.get((name, judge), ()) if at_kink else ()
+    for payload, on in PAYLOADS.items():
+        targets = y.tolist() if payload == "values" else y
+        found = on(lambda p, y=targets: getattr(losses, name)(p, y, **how), [p])
+        agree(found, want, 3 * (18 + 6 * 4) * size, floor, unless)
+
+
+PENALTIES = {
+    "l1_penalty": lambda lib, *ps: sum((p * lib.sign(p)).sum() for p in ps),
+    "l2_penalty": lambda lib, *ps: sum((p**2).sum() for p in ps),
+}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties_agree(name, payload, judge):
+    at = [P, np.array([0.0, -0.0, 3.0])]
+    lib = {"torch": torch, "jax": jnp}[judge]
+    want = JUDGES[judge](lambda *ps: PENALTIES[name](lib, *ps), at)
+    ours = getattr(losses, name)
+    f = (
+        (lambda *ps: ours([x for p in ps for x in p]))
+        if payload == "values"
+        else (lambda *ps: ours(ps))
+    )
+    agree(PAYLOADS[payload](f, at), want, 2 * 9)
+
+
+def test_where_theirs_loses_a_small_slope_mpmath_is_with_us():
+    """Of a sure answer, -sigmoid(-40): share less 1 is 0 in theirs, of both cross entropies."""
+    z, y, two = np.array([40.0]), np.array([1.0]), np.array([[40.0, 0.0]])
+    exact = float(-1 / (1 + mpmath.exp(40)))
+    found = PAYLOADS["arrays"](lambda z: losses.binary_cross_entropy(z, y), [z])
+    assert found.slopes[0] == pytest.approx(exact, rel=6 * EPS, abs=0)
+    theirs = by_torch(with_numbers(THEIRS["binary_cross_entropy"])["torch"](y), [z])
+    assert theirs.slopes[0] == 0, "they agree by now"
+    for payload in PAYLOADS.values():
+        slopes = payload(lambda z: losses.cross_entropy(z, [0]), [two]).slopes[0]
+        assert slopes[0, 0] == pytest.approx(exact, rel=6 * EPS, abs=0)
+    theirs = by_torch(lambda z: F.cross_entropy(z, torch.tensor([0])), [two])
+    assert theirs.slopes[0][0, 0] == 0, "they agree by now"
+
+
+def test_every_loss_and_option_has_a_case():
+    """A loss without a judge fails here, and so does an option that no case sets."""
+    helpers = {"LOSSES", "named"}  # a table and its look-up
+    judged = {name for name, *_ in CASES} | set(PENALTIES)
+    assert judged == set(losses.__all__) - helpers
+    assert set(losses.LOSSES) == set(THEIRS)
+    for name in THEIRS:
+        options = list(inspect.signature(getattr(losses, name)).parameters)[2:]
+        set_by_a_case = {option for case in CASES if case[0] == name for option in case[3]}
+        assert set(options) == set_by_a_case, name
+
+
+def test_all_names_every_public_loss():
+    """Functions of predictions or parameters, whatever `__all__` says."""
+    takes = ("predictions", "scores", "logits", "parameters")
+    found = {
+        name
+        for name, f in vars(losses).items()
+        if inspect.isfunction(f) and f.__module__ == losses.__name__
+        and next(iter(inspect.signature(f).parameters), "") in takes
+    }  # fmt: skip
+    assert found - {"logits_of", "one_hot_labels"} <= set(losses.__all__)
