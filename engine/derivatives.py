@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.arguments import flag
 from engine.array import Array
 from engine.array_arguments import numbers
 from engine.array_ops import ArrayOp
@@ -53,7 +54,9 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     """
     wanted = listed(xs)
     v = beside(checked(y), v)
-    found = as_nodes(y, v, wanted) if create_graph else as_numbers(y, v, wanted)
+    found = (
+        as_nodes(y, v, wanted) if flag("create_graph", create_graph) else as_numbers(y, v, wanted)
+    )
     return found if isinstance(xs, list | tuple) else found[0]
 
 

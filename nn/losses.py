@@ -206,7 +206,10 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
             even = logsumexp(z) - z.mean(axis=-1)
             losses = (1.0 - smoothing) * losses + smoothing * even
         return losses.mean()
-    rows, labels = logits_of(logits), list(labels)
+    rows = logits_of(logits)
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"cross_entropy takes labels, a class index a sample, got {labels!r}")
+    labels = list(labels)
     check_lengths("cross_entropy", rows, labels)
     losses = []
     for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -234,7 +237,12 @@ def logits_of(logits: Any) -> list[tuple[Value, ...]]:
 
 def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
     """True at each sample's label, of the shape of the logits."""
-    found = np.asarray(labels)
+    try:
+        found = np.asarray(labels)
+    except ValueError:  # ragged
+        found = np.array(None)
+    if found.dtype.kind == "O":
+        raise TypeError(f"cross_entropy takes labels, a class index a sample, got {labels!r}")
     if logits.ndim != 2 or found.shape != logits.shape[:1] or not logits.size:
         raise ValueError(
             "cross_entropy takes logits of shape (samples, classes) and labels of shape "

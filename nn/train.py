@@ -113,7 +113,7 @@ def fit(
     """
     if isinstance(model, Tape):
         model = Taped(model)
-    if not hasattr(model, "parameters"):
+    if not hasattr(model, "parameters") or isinstance(model, type):
         raise TypeError(f"fit trains a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     epochs = whole("epochs", epochs)
     patience = patience if patience is None else whole("patience", patience)
