@@ -137,7 +137,6 @@ def judged():
         yield row(of, lambda v=v: ce([[x, w]], [v]), ValueError, "labels from 0 to 1 (int)", repr(v), kind=f"label {v!r}")
         if not isinstance(v, list | None):
             yield row(of, lambda v=v: ce(A, [v, v]), ValueError, "labels from 0 to 1 (int)", repr(v), kind=f"label {v!r} of Arrays")
-    bare = "labels that are no list of one length are left to Python and NumPy"
     for v in (None, 1):
         yield row(of, lambda v=v: ce([[x, w]], v), TypeError, "cross_entropy takes", kind=f"labels {v!r}")
     yield row(of, lambda: ce(A, [[0], [1, 2]]), (TypeError, ValueError), "cross_entropy takes", kind="ragged labels")
