@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-peers lint format types bench clean
+.PHONY: help demo notebooks test test-peers soak lint format types bench clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -21,6 +21,12 @@ test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the ex
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
 	PEERS=1 $(RUN) pytest tests/peers
+
+soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
+	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
+	cd tests && PYTHONPATH=..:. ../$(RUN) soak checkpoints=100000
+	cd tests && PYTHONPATH=..:. ../$(RUN) soak kills=100
+	$(RUN) pytest tests --hypothesis-profile=soak
 
 lint: $(VENV)/installed-dev ## look for mistakes
 	$(RUN) ruff check

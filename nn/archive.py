@@ -27,6 +27,8 @@ FORMAT, VERSION = "stepgrad archive", 1
 HEAD = "stepgrad.json"  # the first member: its name stands at byte 30 of every file
 SEAL = 8  # digits of the checksum
 DEEPEST = 100  # levels of nesting
+LONGEST = 2000  # bytes of an array's header, which takes memory 500 times as large to parse
+QUOTED = 500  # characters at either end
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 TYPES += ["float16", "float32", "float64"]
 
@@ -141,8 +143,19 @@ def unpack(content: bytes) -> Any:
     except CheckpointError:
         raise
     except Exception as problem:  # zipfile, json and NumPy raise what they happen to stumble on
-        says = f"not as stepgrad writes it ({problem!r}); take another checkpoint"
+        says = f"not as stepgrad writes it ({quoted(repr(problem))}); take another checkpoint"
         raise CheckpointError(says) from problem
+
+
+def quoted(text: str) -> str:
+    """What a message quotes of a file: not all of a long text, nothing that a terminal obeys.
+
+    >>> quoted("\\x1b[2Jred" + "!" * 9999)[:20]
+    '\\\\x1b[2Jred!!!!!!!!!!'
+    """
+    if len(text) > 2 * QUOTED:
+        text = f"{text[:QUOTED]} ... {text[-QUOTED:]}"
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def opened(content: bytes) -> Any:
@@ -175,7 +188,7 @@ def array_in(member: bytes) -> np.ndarray:
     stream = io.BytesIO(member)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("an array in another version of NumPy's format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=LONGEST)
     found = elements(memoryview(member)[stream.tell() :], dtype)
     return found.reshape(shape, order="F" if fortran else "C")
 

@@ -117,7 +117,7 @@ def load(
         put_back(tree, model, optimizer, schedule, rng)
         return Checkpoint(tree["epoch"], tree["settings"], tree["extra"])
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
-        raise CheckpointError(f"{path}: {problem}") from None
+        raise CheckpointError(f"{path}: {archive.quoted(str(problem))}") from None
 
 
 PARTS = (

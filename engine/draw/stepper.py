@@ -107,7 +107,8 @@ class Stepper:
         colours = "".join(f"--{k}:{look[k]};" for k in COLOURS)
         svg = self.drawing.svg
         data = json.dumps(self.data(svg), ensure_ascii=False, separators=(",", ":"))
-        data, scripts = data.replace("<", "\\u003c"), read("stepper.js") + read("inspector.js")
+        data = data.replace("<", "\\u003c").encode("utf-8", "replace").decode()  # halves of pairs
+        scripts = read("stepper.js") + read("inspector.js")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width">'

@@ -1,0 +1,219 @@
+"""Checkpoints: read whole, or a CheckpointError that names the file, and nothing has changed."""
+
+import copy
+import io
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from nn import MLP, CheckpointError, archive, load, optim, save, vector
+from soak.mutations import EDGES, mutated
+from soak.watch import Tally, input_named, random, start, watched
+
+EARLY = ("empty", "not a checkpoint", "truncated or damaged")
+GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64")
+# Python's objects for JSON's shortest terms: "{}," is three bytes, and becomes an empty dict twice.
+FACTOR, LEAST = 100, 2**21
+
+
+class Trap:
+    """Leaves a folder behind when a pickle of it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("sprung",)
+
+
+def training(generator: str) -> dict[str, Any]:
+    """A model with every kind of state, an optimizer and a generator."""
+    parts = [vector.Dense(2, 3, rng=1), vector.BatchNorm(3), vector.Dropout(0.2, rng=2)]
+    model = MLP(2, [2, 1], rng=0) if generator == "SFC64" else vector.Sequential(*parts)
+    rng = np.random.Generator(getattr(np.random, generator)(3))
+    return {"model": model, "optimizer": optim.Adam(model.parameters()), "rng": rng}
+
+
+def state(given: dict[str, Any]) -> bytes:
+    return archive.pack(
+        [
+            given["model"].state_dict(), given["optimizer"].state_dict(),
+            given["rng"].bit_generator.state,
+            [each.bit_generator.state for each in given["model"].generators().values()],
+        ]
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------ the inputs
+
+
+def resealed(content: bytes) -> bytes:
+    return content[: -archive.SEAL] + archive.checksum(content[: -archive.SEAL])
+
+
+def zipped(members: list[tuple[str, bytes]], rng: Random) -> bytes:
+    """An archive of any members, with the right checksum."""
+    buffer = io.BytesIO()
+    kind = rng.choice([zipfile.ZIP_STORED] * 9 + [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+    with zipfile.ZipFile(buffer, "w", kind) as made:
+        for name, member in members:
+            made.writestr(zipfile.ZipInfo(name), member, kind)
+        made.comment = bytes(archive.SEAL)
+    return resealed(buffer.getvalue())
+
+
+def junk(rng: Random) -> Any:
+    """A term that stands where another is expected."""
+    nested: Any = []
+    for _ in range(rng.choice([5, 150, 5000])):
+        nested = [nested] if rng.random() < 0.5 else {"$tuple": [nested]}
+    return rng.choice([
+        None, True, -1, 0.5, 10**30, "x", "\x1b[31m\ud800", "x" * 999, [], {}, [[]] * 9, {"a": 1},
+        {"$array": rng.choice([0, -1, 10**9, "0", [1], None, True])},
+        {"$scalar": [rng.choice(["<f8", "|O", "U99", "i4,f4", {}, [], "<M8[s]", ">i2"]), "00" * 8]},
+        {"$int": rng.choice(["0x" + "f" * 999, "-0x8000000000000000", "x", 1])},
+        {"$float": rng.choice(["7ff8000000000000", "zz", "", 7])},
+        {"$tuple": rng.choice([1, "ab", {}, [1, 2]])}, {"$": 1}, {"$$array": 0}, {"$array": 0, "b": 1},
+        rng.choice(EDGES), -rng.choice(EDGES), nested,
+    ])  # fmt: skip
+
+
+def places(tree: Any) -> list[tuple[Any, Any]]:
+    """Every container in the tree with every key in it."""
+    keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+    found = [(tree, key) for key in keys]
+    for key in keys:
+        if isinstance(tree[key], dict | list):
+            found += places(tree[key])
+    return found
+
+
+def rewritten(head: bytes, rng: Random) -> bytes:
+    """The tree with junk in it, something twice, or something less."""
+    tree = json.loads(head)
+    known, every = places(tree["tree"]), places(tree)
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        at, key = rng.choice(known if rng.random() < 0.95 else every)
+        other, its = rng.choice(known)
+        kind = rng.random()
+        try:
+            if kind < 0.6:
+                at[key] = junk(rng)
+            elif kind < 0.8:
+                at[key] = copy.deepcopy(other[its])
+            else:
+                del at[key]
+        except (LookupError, RecursionError):  # it is gone already, or too deep
+            continue
+    try:
+        return json.dumps(tree).encode("utf-8", "surrogatepass")
+    except RecursionError:
+        return b"[" * 9999
+
+
+def relaid(member: bytes, rng: Random) -> bytes:
+    """An array whose header says something else than it should."""
+    changes: dict[str, Any] = {
+        "descr": rng.choice(["|O", "<c16", ">f4", "<f8", "i4,f4", "|V9", "<U9", [("a", "<f8")], 7]),
+        "shape": rng.choice([(2**50,), (0, 2**62), (-1,), (3, -3), "x", (), (1,) * 70, (True,), 3]),
+        "fortran_order": rng.choice([True, 1, "x"]),
+    }
+    header = {"descr": "<f8", "fortran_order": False, "shape": (3,)}
+    header |= dict(rng.sample(sorted(changes.items()), rng.randrange(1, 3)))
+    text = rng.choice([repr(header)] * 6 + ["(" * 900, "-" * 900, "__import__('os')", "1" * 9000])
+    length = len(text) + rng.choice([0, 0, 0, -1, 999])
+    magic = b"\x93NUMPY" + rng.choice([b"\1\0", b"\1\0", b"\1\0", b"\2\0", b"\3\0"])
+    return magic + (length % 2**16).to_bytes(2, "little") + text.encode() + member[128:]
+
+
+def made(seeds: list[bytes], rng: Random) -> bytes:
+    """An input: most are damage below a right checksum."""
+    kind = rng.random()
+    content = rng.choice(seeds)
+    if kind < 0.05:
+        return mutated(seeds, rng)
+    if kind < 0.08:
+        trap = pickle.dumps(Trap())
+        return rng.choice([trap, b"PK\3\4" + bytes(26) + b"stepgrad.json" + trap, b"", trap * 9])
+    if kind < 0.45:
+        return resealed(mutated(seeds, rng))
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        members = [(name, opened.read(name)) for name in opened.namelist()]
+    if kind < 0.8:
+        members[0] = members[0][0], rewritten(members[0][1], rng)
+    elif kind < 0.9:
+        i = rng.randrange(1, len(members))
+        trap = b"\x93NUMPY\1\0\x76\0" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"
+        trapped = trap.ljust(127) + b"\n" + pickle.dumps([Trap()])
+        members[i] = members[i][0], rng.choice([relaid(members[i][1], rng)] * 4 + [trapped])
+    else:
+        i, j = rng.randrange(len(members)), rng.randrange(len(members))
+        other = mutated([each for _, each in members], rng)
+        names = ["../x", "", "0.npy", "\x1b[31m", "x" * 999]
+        members[i] = rng.choice([members[j], (members[i][0], other), (rng.choice(names), other)])
+    return zipped(members, rng)
+
+
+# ------------------------------------------------------------------------------------ the reading
+
+
+def soak(n: int, seed: int) -> Tally:
+    """Load n files into a model, an optimizer and a generator, which are used afterwards."""
+    tally = Tally()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)  # a trap is set for this folder
+        path = Path("some.ckpt")
+        given, saved, seeds = {}, {}, {}
+        for name in GENERATORS:
+            given[name] = training(name)
+            save(path, **given[name], epoch=3, settings={"lr": 0.1}, extra={"x": [1, (2.5, None)]})
+            saved[name], seeds[name] = state(given[name]), path.read_bytes()
+            load(path, **given[name])
+        start()
+        for i in range(n):
+            rng = random(seed, i)
+            name = rng.choice(GENERATORS)
+            other = rng.choice(GENERATORS)
+            content = made([seeds[name]] * 9 + [seeds[other]], rng)
+            path.unlink()
+            path.write_bytes(content)
+            with input_named(i, seed, content):
+                tally.ends[ended(path, len(content), given[name], saved[name])] += 1
+                assert os.listdir() == [path.name]
+            if state(given[name]) != saved[name]:
+                path.write_bytes(seeds[name])
+                load(path, **given[name])
+        os.chdir("/")
+    return tally
+
+
+def ended(path: Path, size: int, given: dict[str, Any], before: bytes) -> str:
+    """How loading it ends; what was loaded can be used."""
+    with watched(LEAST + FACTOR * size):
+        try:
+            found = load(path, **given)
+        except CheckpointError as problem:
+            says = str(problem)
+        else:
+            says = ""
+    if not says:
+        archive.pack([found.settings, found.extra])  # nothing else than can be saved
+        for each in [given["rng"], *given["model"].generators().values()]:
+            each.random(700), each.integers(9, size=3, dtype=np.uint32)
+        return "loaded"
+    assert state(given) == before, "it was refused, and something changed"
+    assert says.startswith(f"{path}: "), says
+    assert len(says) < 4000, f"a message of {len(says):,} characters"
+    assert "\x1b" not in says, says
+    says = says.removeprefix(f"{path}: ")
+    if says.startswith(EARLY):
+        return "- " + " ".join(says.split()[:3])
+    return (
+        "".join(each if each.isalpha() else " " for each in says.split("(")[-1]).split()[0]
+        if (says.startswith("not as"))
+        else "does not fit"
+    )

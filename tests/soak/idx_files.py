@@ -1,0 +1,109 @@
+"""IDX files: an array, or a ValueError that names the file."""
+
+import gzip
+import pickle
+import struct
+import zlib
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from nn import idx
+from soak.mutations import EDGES, mutated
+from soak.watch import Tally, input_named, random, start, watched
+
+WIDTHS = {8: 1, 9: 1, 11: 2, 12: 4, 13: 4, 14: 8}
+EARLY = ("empty", "not IDX", "truncated: 1 b", "truncated: 2 b", "truncated: 3 b", "type code")
+
+
+def header(code: int, sizes: list[int]) -> bytes:
+    return struct.pack(f">4B{len(sizes)}I", 0, 0, code, len(sizes), *sizes)
+
+
+def whole(rng: Random) -> bytes:
+    """A file as it should be."""
+    code, sizes = rng.choice(list(WIDTHS)), [rng.randrange(5) for _ in range(rng.randrange(5))]
+    return header(code, sizes) + rng.randbytes(WIDTHS[code] * int(np.prod(sizes)))
+
+
+def promising(rng: Random) -> bytes:
+    """Sizes at the edge, and little behind them."""
+    rank = rng.choice([1, 2, 3, 9, 64, 65, 255])
+    sizes = [rng.choice([*EDGES, 0, 1, 1, 1]) % 2**32 for _ in range(rank)]
+    return header(rng.choice(list(WIDTHS)), sizes) + rng.randbytes(rng.randrange(99))
+
+
+def packed(content: bytes, rng: Random) -> bytes:
+    """What gzip makes of it, in one or several members, with or without a name."""
+    cut = rng.randrange(len(content) + 1)
+    made = [gzip.compress(part, rng.randrange(10)) for part in (content[:cut], content[cut:])]
+    if rng.random() < 0.2:  # flags: text, header's CRC, extra field, name, comment
+        made[0] = made[0][:3] + bytes([rng.randrange(32)]) + made[0][4:10] + bytes(9) + made[0][10:]
+    return b"".join(made) + bytes(rng.choice([0, 0, 7]))
+
+
+BOMB = gzip.compress(header(8, [10]) + bytes(2**25))
+FULL = gzip.compress(header(8, [2**16]) + bytes(2**16))
+FOREIGN = [
+    b"",
+    b"<html>",
+    b"PK\3\4",
+    pickle.dumps([print, 1]),
+    b"\x93NUMPY\1\0",
+    zlib.compress(b"x"),
+]
+
+
+def made(rng: Random) -> bytes:
+    """An input: half of them are damaged after they were packed, or before, or both."""
+    kind = rng.random()
+    if kind < 0.02:
+        return mutated([BOMB, FULL], rng)
+    if kind < 0.04:
+        return mutated(FOREIGN, rng)
+    content = promising(rng) if kind < 0.2 else whole(rng)
+    if rng.random() < 0.6:
+        seeds = [content, whole(rng)]
+        content = mutated(seeds, rng)
+    if rng.random() < 0.5:
+        content = packed(content, rng)
+        if rng.random() < 0.5:
+            content = mutated([content], rng)
+    return content
+
+
+def soak(n: int, seed: int) -> Tally:
+    """Read n files."""
+    tally = Tally()
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "some.idx")
+        path.write_bytes(FULL)
+        idx.read(path)
+        start()
+        for i in range(n):
+            content = made(random(seed, i))
+            path.unlink()
+            path.write_bytes(content)
+            with input_named(i, seed, content):
+                tally.ends[ended(path, len(content))] += 1
+    return tally
+
+
+def ended(path: Path, size: int) -> str:
+    """How reading it ends. What gzip unpacks to is believed up to what deflate can do."""
+    with watched(2**20 + 3 * size * idx.EXPANSION):
+        try:
+            found = idx.read(path)
+        except ValueError as problem:
+            says = str(problem)
+        else:
+            assert found.flags.writeable
+            assert found.nbytes <= size * idx.EXPANSION
+            return "read"
+    assert says.startswith(f"{path}: "), says
+    assert len(says) < 4000, says
+    says = says.removeprefix(f"{path}: ")
+    early = says.startswith(EARLY)
+    return "- " * early + " ".join(says.split(",")[0].split(":")[0].split()[:2])

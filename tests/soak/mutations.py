@@ -1,0 +1,64 @@
+"""Damage to bytes: what a disk, a transfer or an enemy does to a file."""
+
+from collections.abc import Sequence
+from random import Random
+
+EDGES = [0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+EDGES += [2**63 - 1, 2**63, 2**64 - 1, 2**40]
+
+
+def flipped(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    for _ in range(rng.choice([1, 1, 1, 2, 8])):
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+
+
+def truncated(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    del content[rng.randrange(len(content)) :]
+
+
+def inserted(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    at = rng.randrange(len(content) + 1)
+    content[at:at] = rng.randbytes(rng.choice([1, 2, 4, 30]))
+
+
+def removed(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    at = rng.randrange(len(content))
+    del content[at : at + rng.choice([1, 2, 4, 30])]
+
+
+def repeated(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    at = rng.randrange(len(content))
+    part = content[at : at + rng.choice([1, 4, 30, 200])]
+    content[at:at] = part * rng.choice([1, 1, 5])
+
+
+def spliced(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    """The beginning of one file and the end of another."""
+    other = rng.choice(seeds)
+    content[rng.randrange(len(content)) :] = other[rng.randrange(len(other)) :]
+
+
+def numbered(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    """A length, a size or an offset at the edge of what it can be."""
+    width = rng.choice([1, 2, 4, 8])
+    at = rng.randrange(len(content))
+    number = rng.choice(EDGES) % 256**width
+    content[at : at + width] = number.to_bytes(width, rng.choice(["little", "big"]))
+
+
+def blanked(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
+    at = rng.randrange(len(content))
+    length = len(content[at : at + 16])
+    content[at : at + length] = bytes(length)
+
+
+ALL = [flipped, truncated, inserted, removed, repeated, spliced, numbered, blanked]
+
+
+def mutated(seeds: Sequence[bytes], rng: Random) -> bytes:
+    """One of the seeds, damaged once or a few times."""
+    content = bytearray(rng.choice(seeds))
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        if content:
+            rng.choice(ALL)(content, rng, seeds)
+    return bytes(content)

@@ -1,0 +1,106 @@
+"""What no input may do: hang, run code, write, or take memory that the file does not account for."""
+
+import resource
+import signal
+import sys
+import tracemalloc
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+SECONDS = 10  # an input takes a millisecond
+ROOM = 2**30  # of addresses, beyond those of the process as it starts
+FORBIDDEN = (
+    "exec", "import", "marshal.", "pickle.", "os.", "shutil.", "socket.", "subprocess.", "ctypes.",
+    "cpython.run", "code.__new__", "function.__new__",
+)  # fmt: skip
+HARMLESS = ("os.fspath", "os.listdir", "os.scandir")
+
+
+class Hung(BaseException):
+    """No reader may catch it."""
+
+
+class Forbidden(BaseException):
+    """Something was done that reading a file has no need of."""
+
+
+reading = False
+
+
+def audited(event: str, arguments: tuple) -> None:
+    """Python tells of whatever touches the world outside; it cannot be told to stop doing so."""
+    if not reading:
+        return
+    if event == "open":
+        path, mode, flags = arguments
+        if flags & 3 or (isinstance(mode, str) and set(mode) & set("wax+")):
+            raise Forbidden(f"open {path!r} to write")
+    elif event == "import" and str(arguments[0]).startswith("encodings"):
+        return  # zipfile names members in cp437
+    elif event.startswith(FORBIDDEN) and event not in HARMLESS:
+        raise Forbidden(f"{event} {arguments!r:.200}")
+
+
+def rung(*_: object) -> None:
+    raise Hung(f"more than {SECONDS} seconds")
+
+
+def start() -> None:
+    """Once in a process of its own: none of this can be taken back."""
+    sys.addaudithook(audited)
+    signal.signal(signal.SIGALRM, rung)
+    warnings.simplefilter("ignore")  # of odd headers, which literal_eval warns of
+    pages = int(open("/proc/self/statm").read().split()[0]) if sys.platform == "linux" else 0  # noqa: SIM115
+    if pages:
+        most = pages * resource.getpagesize() + ROOM
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    tracemalloc.start()
+
+
+@contextmanager
+def watched(most: int) -> Iterator[None]:
+    """One input: it is over soon, does nothing but read, and takes at most so many bytes."""
+    global reading
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    reading = True
+    try:
+        yield
+    finally:
+        reading = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    taken = tracemalloc.get_traced_memory()[1] - before
+    if taken > most:
+        raise AssertionError(f"{taken:,} bytes of memory, at most {most:,} are accounted for")
+
+
+class Tally:
+    """How far inputs got, by the error that ended each."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        n = self.ends.total()
+        deep = sum(count for end, count in self.ends.items() if not end.startswith("- "))
+        parts = ", ".join(f"{end} {count:,}" for end, count in self.ends.most_common())
+        return f"{n:,} inputs, {deep / n:.0%} past the first checks ({parts})"
+
+
+@contextmanager
+def input_named(i: int, seed: int, content: object) -> Iterator[None]:
+    """A failure says which input it was, and what."""
+    try:
+        yield
+    except BaseException as problem:
+        problem.add_note(f"input {i} of seed {seed}: {content!r:.2000}")
+        raise
+
+
+def random(seed: int, i: int) -> Random:
+    """Each input has its own numbers: any one can be made again alone."""
+    return Random(f"{seed} {i}")
