@@ -14,6 +14,7 @@ else:
     jax = pytest.importorskip("jax", reason="not installed: pip install -e '.[peers]'")
 
 from jax import numpy as jnp
+from jax.example_libraries import optimizers as jax_optim  # noqa: F401 (for test_optim)
 
 from engine import Array, Value, grad, hvp
 

@@ -7,11 +7,10 @@ import inspect
 
 import numpy as np
 import pytest
-from jax.example_libraries import optimizers as jax_optim
 
 from engine import Array
 from nn import losses, optim, vector
-from peers.judges import close, jnp, torch
+from peers.judges import close, jax_optim, jnp, torch
 
 F, STEPS = torch.nn.functional, 20
 RNG = np.random.default_rng(0)
