@@ -54,6 +54,7 @@ def test_outputs_loss_and_gradients_in_float32(activation, data):
     judge(data.draw(networks([activation])), np.float32)
 
 
+@pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
 @pytest.mark.parametrize("rule", optim.RULES)
 @settings(max_examples=20)
 @given(data=st.data())
@@ -228,6 +229,7 @@ def test_a_failure_is_shrunk(make_wrong):
     assert re.search(r"e-1\d", printed(said))
 
 
+@pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
 def test_a_wrong_optimizer_is_caught(monkeypatch):
     monkeypatch.setattr(optim.Adam, "scale", lambda self: 1.0)
     assert "after step" in failure(networks(rule="adam"), Phase.generate)
