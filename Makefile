@@ -25,6 +25,7 @@ test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine ag
 soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak checkpoints=100000
+	cd tests && PYTHONPATH=..:. ../$(RUN) soak labels=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak kills=100
 	$(RUN) pytest tests --hypothesis-profile=soak
 

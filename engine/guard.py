@@ -7,12 +7,13 @@ exchanged while anyone needs it.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
 from engine.array import Array
+from engine.exchange import Exchange
 from engine.graph import walk
 from engine.origin import record_origins
 from engine.value import Value
@@ -114,10 +115,10 @@ class Handlers(threading.local):
     """What this thread does with each node that it makes, in order."""
 
     def __init__(self) -> None:
-        self.all: list[Callable[[Any], Any]] = []
+        self.all: list[partial[Any]] = []
 
 
-mine, LOCK, OPEN = Handlers(), threading.Lock(), [0]
+mine = Handlers()
 MAKERS: list[tuple[Any, str]] = [
     (Value, "_unary"), (Value, "_binary"), (Value, "_many"), (Array, "apply"),
 ]  # fmt: skip
@@ -127,17 +128,14 @@ PLAIN = {(kind, name): kind.__dict__[name] for kind, name in MAKERS}
 @contextmanager
 def handling(handle: Callable[[Any], Any], last: bool) -> Iterator[None]:
     """Have this thread's nodes handled; a handler that is not to be the last comes first."""
-    with LOCK:
-        OPEN[0] += 1
-        exchange(OPEN[0] > 0)
-    mine.all.insert(len(mine.all) if last else 0, handle)
-    try:
-        yield
-    finally:
-        mine.all.remove(handle)
-        with LOCK:
-            OPEN[0] -= 1
-            exchange(OPEN[0] > 0)
+    mark = partial(handle)  # equal to no other
+    with HANDLING.needed():
+        try:
+            mine.all.insert(len(mine.all) if last else 0, mark)
+            yield
+        finally:
+            if mark in mine.all:
+                mine.all.remove(mark)
 
 
 def exchange(on: bool) -> None:
@@ -145,6 +143,9 @@ def exchange(on: bool) -> None:
         setattr(kind, name, handled(plain) if on else plain)
     for kind, plain in BACKWARD.items():
         kind.backward = watched(plain) if on else plain
+
+
+HANDLING = Exchange(exchange)
 
 
 def handled(plain: Any) -> Any:
@@ -168,6 +169,6 @@ BACKWARD: dict[Any, Any] = {kind: kind.__dict__["backward"] for kind in (Value, 
 def watched(plain: Any) -> Any:
     @wraps(plain)
     def backward(self: Any) -> None:
-        checked_backward(self) if checked in mine.all else plain(self)
+        checked_backward(self) if any(each.func is checked for each in mine.all) else plain(self)
 
     return backward

@@ -5,7 +5,6 @@ To look for it costs more than the node itself, so that no node does unless it i
 
 import linecache
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine import array, value
+from engine.exchange import Exchange
 from engine.remarks import OURS
 
 
@@ -56,33 +56,19 @@ def record_origins() -> Iterator[None]:
     >>> y.origin.text
     'y = x * x'
     """
-    with LOCK:
-        Recording.depth += 1
-        switched(Recording.depth > 0)
-    try:
+    with RECORDING.needed():
         yield
-    finally:
-        with LOCK:
-            Recording.depth -= 1
-            switched(Recording.depth > 0)
 
 
-LOCK = threading.Lock()
-
-
-class Recording:
-    """How many `with` statements are open."""
-
-    depth = 0
-
-
-def switched(on: bool) -> None:
+def exchange(on: bool) -> None:
     """Exchange what makes nodes: nothing in between is asked whether to record."""
     for module in (value, array):
         module.new = recorded if on else object.__new__  # type: ignore[attr-defined]
     for kind, init in LEAVES.items():
         kind.__init__ = recording(init) if on else init  # type: ignore[method-assign]
 
+
+RECORDING = Exchange(exchange)
 
 LEAVES = {kind: kind.__init__ for kind in (value.Value, array.Array, array.ConstantArray)}
 

@@ -167,7 +167,8 @@ class Value(Node):
         """Fill `.grad` of everything under this Value with d self / d node.
 
         Overwrites the gradient of interior nodes and adds to that of leaves, so that a second call
-        doubles them until `zero_grad()`.
+        doubles them until `zero_grad()`. Cut short, as by Ctrl-C, it leaves some of them added to:
+        with the leaves' at 0 again, it can be called anew.
 
         >>> x = Value(3.0)
         >>> (x**3).backward()

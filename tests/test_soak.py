@@ -1,4 +1,4 @@
-"""A short run of what `make soak` does for hours: no foreign bytes crash, hang or run code."""
+"""A short run of what `make soak` does for hours: no foreign bytes or labels crash, hang or run code."""
 
 import subprocess
 import sys
@@ -10,7 +10,9 @@ TESTS = Path(__file__).parent
 
 
 @pytest.mark.parametrize(
-    ("part", "n"), [("idx_files", 500), ("checkpoints", 500), ("kills", 3)], ids=lambda x: str(x)
+    ("part", "n"),
+    [("idx_files", 500), ("checkpoints", 500), ("labels", 500), ("kills", 3)],
+    ids=lambda x: str(x),
 )
 def test_soak(part, n):
     done = subprocess.run(

@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +108,8 @@ class Stepper:
         colours = "".join(f"--{k}:{look[k]};" for k in COLOURS)
         svg = self.drawing.svg
         data = json.dumps(self.data(svg), ensure_ascii=False, separators=(",", ":"))
-        data = data.replace("<", "\\u003c").encode("utf-8", "replace").decode()  # halves of pairs
+        data = data.replace("<", "\\u003c")
+        data = re.sub(r"[\ud800-\udfff]", "\ufffd", data)  # halves of pairs, as in the drawing
         scripts = read("stepper.js") + read("inspector.js")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.exchange import Exchange
 from engine.origin import Origin, found
 from engine.value import Value
 
@@ -49,7 +50,7 @@ class Open(threading.local):
         self.lists: list[list[Branch]] = []
 
 
-opened, LOCK, DEPTH = Open(), threading.Lock(), [0]
+opened = Open()
 
 
 @contextmanager
@@ -68,13 +69,13 @@ def record_branches() -> Iterator[list[Branch]]:
     ('x > 0', True)
     """
     branches: list[Branch] = []
-    switch(1)
-    opened.lists.append(branches)
-    try:
-        yield branches
-    finally:
-        opened.lists.pop()
-        switch(-1)
+    with RECORDING.needed():
+        before = opened.lists
+        try:
+            opened.lists = [*before, branches]
+            yield branches
+        finally:
+            opened.lists = before
 
 
 def recorded_branches() -> list[Branch]:
@@ -82,15 +83,18 @@ def recorded_branches() -> list[Branch]:
     return [each for branches in opened.lists for each in branches]
 
 
-def switch(change: int) -> None:
-    """Exchange what compares, and what `.data` gives: nothing else asks whether to record."""
-    with LOCK:
-        DEPTH[0] += change
-        for name, method in {**WATCHING, "data": WATCHED}.items():
-            if DEPTH[0]:
-                setattr(Value, name, method)
-            else:
-                setattr(Value, name, PLAIN) if name == "data" else delattr(Value, name)
+def exchange(on: bool) -> None:
+    """What compares, and what `.data` gives."""
+    for name, method in {**WATCHING, "data": WATCHED}.items():
+        if on:
+            setattr(Value, name, method)
+        elif name == "data":
+            setattr(Value, name, PLAIN)
+        elif name in Value.__dict__:
+            delattr(Value, name)
+
+
+RECORDING = Exchange(exchange)
 
 
 def decided(do: str, x: Any, y: Any, outcome: bool) -> bool:

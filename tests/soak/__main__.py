@@ -6,7 +6,7 @@ Each part is a module here with a function `soak(n, seed)`, which says how it we
 import sys
 from importlib import import_module
 
-PARTS = ("idx_files", "checkpoints", "kills")
+PARTS = ("idx_files", "checkpoints", "labels", "kills")
 
 asked = {name: int(n) for name, _, n in (each.partition("=") for each in sys.argv[1:])}
 seed = asked.pop("seed", 0)

@@ -1,0 +1,206 @@
+"""Labels: whatever they are made of, DOT, SVG and pages show them, and nothing more."""
+
+import json
+import re
+import shutil
+import signal
+import xml.etree.ElementTree as ET
+from collections import Counter
+from html.parser import HTMLParser
+from random import Random
+from typing import Any
+
+from engine import Value, total
+from engine.draw import draw, step
+from soak.watch import SECONDS, Hung, input_named, random
+
+SVG = "{http://www.w3.org/2000/svg}"
+LIMIT = 10**6
+BATCH = 250  # labels in one graph
+PIECES = [
+    "<b>", "</b>", "<script>alert(1)</script>", "</script>", "<!--", "-->", "<![CDATA[", "]]>", "<?x?>",
+    "</text>", "</svg>", "</title>", "</style>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>",
+    "javascript:alert(1)", "' onclick='alert(1)", '" onclick="alert(1)', "&lt;", "&#0;", "&#x1b;",
+    "&amp", "&nbsp;", "&bogus;", "&", "\\N", "\\G", "\\L", "\\E", "\\T", "\\H", "\\n", "\\l", "\\r",
+    "\\", "\\\\", '\\"', '"', "'", "`", "${x}", "{", "}", "|", "<", ">", "{a|b}", "<port>", ";", "->",
+    "digraph {", "}\n", "/*", "*/", "//", "#", "\n", "\r", "\r\n", "\t", " ", "   ", "\0", "\1", "\x1b[31m",
+    "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u200e", "\u202e", "\u2028", "\u2029", "\u2066", "\ufeff",
+    "\ufffe", "\uffff", "\ufdd0", "\ud800", "\udfff", "\ud83d\ude00", "😀", "e\u0301", "שלום", "漢字", "½",
+    "\U0010ffff", "x", "w1", "0", "-1", "node", "graph", "%s", "%n", "{0}", "$", "x" * 300, "_", "^",
+]  # fmt: skip
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "div", "button", "svg", "path", "input", "span",
+    "section", "select", "option", "script", "g", "polygon", "polyline", "ellipse", "text",
+}  # fmt: skip
+SAFE = {
+    "lang", "charset", "name", "content", "class", "id", "style", "tabindex", "role", "aria-label",
+    "aria-hidden", "aria-live", "aria-pressed", "type", "data-do", "data-run",
+    "data-lm-suppress-shortcuts", "title", "viewbox", "d", "min", "max", "value", "hidden", "width",
+    "height", "xmlns", "xmlns:xlink", "font-family", "fill", "stroke", "stroke-width",
+    "stroke-dasharray", "points", "text-anchor", "x", "y", "cx", "cy", "rx", "ry", "font-size",
+    "transform", "xml:space", "font-weight",
+}  # fmt: skip
+
+
+def label(rng: Random) -> str:
+    """Pieces that mean something to somebody, or any characters at all."""
+    if rng.random() < 0.15:
+        return "".join(chr(rng.randrange(rng.choice([128, 256, 0x110000]))) for _ in range(9))
+    if rng.random() < 0.002:
+        return rng.choice(PIECES) * 5000
+    return "".join(rng.choices(PIECES, k=rng.choice([0, 1, 1, 2, 3, 6])))
+
+
+# ------------------------------------------------------------------------------- what is expected
+
+
+def lines(text: str) -> list[str]:
+    """What is shown of a text, line by line; Graphviz leaves blanks at the edges out."""
+    found = [each.replace("\xa0", " ").strip() for each in text.split("\n")]
+    return [each for each in found if each]
+
+
+def typed(text: str) -> str:
+    """What cannot stand in XML is shown as U+FFFD."""
+
+    def known(c: str) -> str:
+        n = ord(c)
+        fine = c in "\t\n\x85" or 0x20 <= n < 0x7F or 0xA0 <= n < 0xD800 or 0xDFFF < n < 0xFFFE
+        return c if fine or n > 0xFFFF else "\ufffd"
+
+    return "".join(map(known, text)).replace("\t", "    ")
+
+
+class Page(HTMLParser):
+    """A page as a browser sees it: tags, attributes, and what scripts hold."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.tags: Counter[str] = Counter()
+        self.scripts: list[str] = []
+        self.inside, self.declarations = "", 0
+        self.frames: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.inside = tag
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "iframe":
+            self.frames.append(dict(attrs)["srcdoc"] or "")
+            return
+        if tag == "img":
+            return
+        strange = {name for name, _ in attrs} - SAFE
+        assert tag in TAGS, f"a tag <{tag}> came of a label"
+        assert not strange, f"attributes {strange} came of a label"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "script":
+            self.scripts[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment came of a label: {data!r:.200}")
+
+    def handle_pi(self, data: str) -> None:
+        raise AssertionError(f"an instruction came of a label: {data!r:.200}")
+
+
+# ------------------------------------------------------------------------------------ the checks
+
+
+def check(names: list[str], layout: str) -> None:
+    """One graph whose leaves have these labels, drawn and stepped through."""
+    root = graph(names)
+    picture = draw(root, limit=LIMIT, layout=layout)
+    picture.dot.encode()
+    check_svg(picture.svg, names)
+    tame = draw(graph([name and "x" for name in names]), limit=LIMIT, layout=layout)
+    assert elements(picture.html) == elements(tame.html), "a label made elements"
+    check_page(step(root, limit=LIMIT, layout=layout), names)
+
+
+def graph(names: list[str]) -> Value:
+    root = total([Value(float(i), name) for i, name in enumerate(names)])
+    root.label = names[0]
+    return root
+
+
+def elements(html: str) -> dict[str, int]:
+    """How many of each there are; a name is text, of as many lines as it has."""
+    return {tag: n for tag, n in Page(html).tags.items() if tag != "text"}
+
+
+def check_svg(svg: str, names: list[str]) -> None:
+    """Well formed, without anything that acts, with each label as text where it belongs."""
+    root = ET.fromstring(svg)
+    for each in root.iter():
+        assert each.tag.removeprefix(SVG) in TAGS, each.tag
+        for name in each.attrib:
+            assert not name.lower().startswith("on"), name
+            assert "href" not in name, name
+    shown = {
+        group.attrib["id"].partition("-")[2]: [text.text or "" for text in group.iter(f"{SVG}text")]
+        for group in root.iter(f"{SVG}g")
+        if "id" in group.attrib
+    }
+    for i, name in enumerate([*names, names[0]]):
+        found = lines("\n".join(shown[f"v{i}"][:-2]))
+        assert found == lines(typed(name)), f"{name!r:.400} is shown as {found!r:.400}"
+
+
+def check_page(stepper: Any, names: list[str]) -> None:
+    """The page holds its own two scripts alone; the first is JSON, with each name in it."""
+    html = stepper.html
+    html.encode()
+    page = Page(html)
+    assert page.tags["script"] == len(page.scripts) == 2
+    assert not re.search(r"alert\(1\)", page.scripts[1])
+    told = json.loads(page.scripts[0])
+    known = {each["name"] for each in told["facts"] if "name" in each}
+    for frame in [frame for run in told["runs"] for frame in run["frames"]]:
+        assert isinstance(frame["lines"], list)
+    for name in names:
+        if name:
+            assert any(typed(name) in typed(each) for each in known), f"{name!r} is lost"
+    for text in told["texts"]:
+        check_formula(text)
+    bundle = Page(stepper._repr_mimebundle_()["text/html"])
+    assert bundle.frames == [html], "the page in a notebook is another"
+
+
+def check_formula(text: str) -> None:
+    """MathML, or a piece of it: the script puts it into the page as markup."""
+    found = re.findall(r"<\s*/?\s*([^\s>/]*)([^>]*)>", text)
+    for tag, attributes in found:
+        assert re.fullmatch(r"m[a-z]+|math", tag), f"<{tag}> in a formula: {text!r:.300}"
+        assert not re.search(r"\bon\w+\s*=|href|src\s*=", attributes), text
+
+
+def soak(n: int, seed: int) -> str:
+    """n labels, as many to a graph as can be read; every tenth graph by the system's Graphviz."""
+    installed = shutil.which("dot") is not None
+    graphs, hostile = 0, 0
+    signal.signal(signal.SIGALRM, rung)
+    for start in range(0, n, BATCH):
+        rng = random(seed, start)
+        names = [label(rng) for _ in range(min(BATCH, n - start))]
+        hostile += sum(
+            not name.isprintable() or bool(set(name) & set("<>&\"'\\{}|")) for name in names
+        )
+        layout = "dot" if installed and graphs % 10 == 9 else "auto"
+        signal.setitimer(signal.ITIMER_REAL, 12 * SECONDS)
+        with input_named(start, seed, names):
+            check(names, layout)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        graphs += 1
+    return f"{n:,} labels, {hostile / n:.0%} hostile, in {graphs} drawings and as many pages"
+
+
+def rung(*_: object) -> None:
+    raise Hung(f"more than {12 * SECONDS} seconds")
