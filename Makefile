@@ -4,11 +4,11 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-peers soak lint format types bench clean
+.PHONY: help demo notebooks test test-oldest test-pythons test-peers soak lint format types bench clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
@@ -18,6 +18,16 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with 
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
 	$(RUN) pytest
+
+test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
+	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
+
+test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
+	@for python in python3.11 python3.12 python3.13 python3.14; do \
+	    if $$python -c '' 2>/dev/null; then \
+	        $(MAKE) PYTHON=$$python VENV=.venv-$$python test || exit 1; \
+	    else echo "$$python is not here"; fi; \
+	done
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
 	PEERS=1 $(RUN) pytest tests/peers
@@ -44,7 +54,7 @@ bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and sc
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches
-	rm -rf $(VENV) dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp per extra, written when pip has succeeded; a changed pyproject.toml makes it stale.

@@ -204,8 +204,8 @@ SINH  = Op("sinh",  lambda x: sinh(x),   lambda out, x: cosh(x))
 COSH  = Op("cosh",  lambda x: cosh(x),   lambda out, x: sinh(x))
 TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: square(divide(1.0, cosh(held(x)))))          # 1 - out * out is 0 for |x| > 19
 ASINH = Op("asinh", lambda x: asinh(x),  lambda out, x: divide(1.0, hypot(1.0, x)))                  # x * x overflows
-ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)))
-ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(1.0, (1.0 - x) * (1.0 + x)))
+ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(divide(1.0, sqrt(x - 1.0)), sqrt(x + 1.0)))   # a product would be inf * 0
+ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(0.5, 1.0 - x) + divide(0.5, 1.0 + x))
 
 ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
            lambda out, x, y: divide(divide(y, hypot(x, y)), hypot(x, y)),

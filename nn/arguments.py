@@ -1,5 +1,6 @@
 """Checks of arguments that networks add to those of `engine.arguments`."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -13,11 +14,25 @@ __all__ = [
 T = TypeVar("T")
 
 
-def function(name: str, f: Any, example: str) -> Any:
-    """`f`, a function or None; TypeError that shows an example for anything else."""
-    if f is None or callable(f):
+def function(name: str, f: Any, example: str, takes: int) -> Any:
+    """`f`, a function of so many arguments or None; TypeError with an example for anything else."""
+    if f is None or (callable(f) and accepts(f, takes)):
         return f
-    raise TypeError(f"{name} is a function such as {example}, got {f!r}")
+    of = "no argument" if not takes else f"{takes} argument{'s' * (takes > 1)}"
+    raise TypeError(f"{name} is a function such as {example}, of {of}, got {f!r}")
+
+
+def accepts(f: Any, count: int) -> bool:
+    """Whether `f` can be called with so many arguments, as far as it tells."""
+    try:
+        found = inspect.signature(f)
+    except ValueError:  # a function of C may keep it to itself
+        return True
+    try:
+        found.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:

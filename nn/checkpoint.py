@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn import archive
+from nn import archive, schedules
 from nn.archive import CheckpointError
-from nn.arguments import function, mapping, whole, within
+from nn.arguments import mapping, whole, within
 from nn.module import Module
 from nn.optim import Optimizer
 from nn.schedules import Schedule
@@ -190,7 +190,8 @@ def check_kinds(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
         if given is not None and not isinstance(given, kind):
             article = "an" if kind is Optimizer else "a"
             raise TypeError(f"{name} is {article} {kind.__name__}, got {given!r}")
-    function("schedule", schedule, "nn.schedules.cosine(...)")
+    if schedule is not None:
+        schedules.known(schedule)
 
 
 def state_of(each: Any) -> Any:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,13 @@ class Objective:
             raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
         if self.watch is not None:
             self.watch(predictions, value)
-        return value, None if self.metric is None else self.metric(predictions, targets)
+        return value, None if self.metric is None else self.judged(predictions, targets)
+
+    def judged(self, predictions: Any, targets: Any) -> float:
+        score = self.metric(predictions, targets)  # type: ignore[misc]
+        if np.ndim(score) or not isinstance(score, Real | np.ndarray | np.bool_):
+            raise TypeError(f"a metric returns a number, got {score!r}")
+        return float(score)
 
     def predicted(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
         """The predictions for a batch and its targets, as losses and metrics take them."""

@@ -13,6 +13,7 @@ ValueError for rates and numbers of steps that are not positive and finite (an e
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from engine.arguments import is_real
 from engine.floats import power
@@ -115,9 +116,7 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
     >>> [schedule(step) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    steps, example = positive("steps", steps), "cosine(0.1, steps=90)"
-    if function("schedule", schedule, example) in (None, *SCHEDULES.values()):
-        raise TypeError(f"schedule is a function such as {example}, got {schedule!r}")
+    steps, schedule = positive("steps", steps), known(schedule)
     first = within("schedule(0)", schedule(0))
     rise = from_to(first / (steps + 1), first, steps, lambda t: t)
     return of_step(lambda step: rise(step) if step < steps else schedule(step - steps))
@@ -126,6 +125,14 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
     f.__name__: f for f in (constant, linear, step_decay, exponential, cosine, one_cycle, warm_up)
 }
+
+
+def known(schedule: Any) -> Schedule:
+    """`schedule`; TypeError unless it is a function of the step, and not what makes one."""
+    example = "schedules.cosine(0.1, steps=90)"
+    if schedule is None or function("schedule", schedule, example, 1) in SCHEDULES.values():
+        raise TypeError(f"schedule is a function such as {example}, got {schedule!r}")
+    return schedule
 
 
 def named(name: str) -> Callable[..., Schedule]:

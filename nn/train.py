@@ -123,10 +123,10 @@ def fit(
         metric = lookup("metric", {"accuracy": accuracy}, metric)
     if isinstance(schedule, str):
         schedules.named(schedule)  # an unknown name is a ValueError that lists the known ones
-    function("metric", metric, "nn.accuracy")
-    function("schedule", schedule, "nn.schedules.cosine(...)")
-    function("penalty", penalty, "lambda: 1e-4 * ...")
-    function("augment", augment, "lambda X, epoch, rng: ...")
+    schedule = schedule if schedule is None else schedules.known(schedule)
+    function("metric", metric, "nn.accuracy", 2)
+    function("penalty", penalty, "lambda: 1e-4 * ...", 0)
+    function("augment", augment, "lambda X, epoch, rng: ...", 3)
     rng, loss = generator(rng), losses.named(loss)
     X, y = finite(X, y)
     mover = optimizer_for(model, optimizer, lr, schedule)

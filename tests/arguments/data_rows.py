@@ -165,11 +165,11 @@ def fitted():
     for v in (3, 0.1, "cosine", [0.1]):
         yield row(of, lambda v=v: fit(schedule=v), TypeError, "schedule is a function such as", repr(v), kind=f"schedule {v!r}")
     yield row(of, lambda: fit(schedule="no"), ValueError, "no schedule 'no'; there are constant")
-    yield row(of, lambda: fit(schedule=schedules.cosine), TypeError, "schedule is a function such as", kind="schedule without its rate", fault="called with a step, it says that steps are missing")
+    yield row(of, lambda: fit(schedule=schedules.cosine), TypeError, "schedule is a function such as", kind="schedule without its rate")
     yield row(of, lambda: fit(schedule=lambda step: -1.0), ValueError, "lr must be a number in [0, inf)", "-1.0")
     yield row(of, lambda: fit(schedule=schedules.constant(0.1), lr=0.1), ValueError, "lr=0.1", "give one of them")
     yield row(of, lambda: fit(metric="no"), ValueError, "no metric 'no'; there are accuracy")
-    yield row(of, lambda: fit(metric=lambda p, y: "x"), (TypeError, ValueError), "a metric returns", kind="a metric to text", fault="the mean of texts is a TypeError of Python's")
+    yield row(of, lambda: fit(metric=lambda p, y: "x"), (TypeError, ValueError), "a metric returns", kind="a metric to text")
     for v in (None, 3, optim.Adam, [x]):
         yield row(of, lambda v=v: fit(optimizer=v), TypeError, "optimizer takes a name or one such as Adam(model.parameters())", repr(v), kind=f"optimizer {v!r}")
     yield row(of, lambda: fit(optimizer="no"), ValueError, "no optimizer 'no'; there are sgd")

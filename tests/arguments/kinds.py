@@ -34,7 +34,6 @@ class Row(NamedTuple):
     call: Any
     error: type
     words: tuple  # that the message holds
-    fault: str = ""  # why it does not yet
     value: Any = ...  # that it was given
 
     def __str__(self):
@@ -112,7 +111,7 @@ def shown(x):
     return type(x).__name__ if isinstance(x, Value | Array) else repr(x)[:24]
 
 
-def bad(of, thing, kind, f, fault="", value=True):
+def bad(of, thing, kind, f, value=True):
     """A row for each wrong value of an argument."""
     words = (thing, kind.remedy)
     return [
@@ -122,16 +121,15 @@ def bad(of, thing, kind, f, fault="", value=True):
             lambda x=x: f(x),
             kind.error,
             words,
-            fault,
             x if value else ...,
         )
         for x in kind.values
     ]
 
 
-def row(of, f, error, *words, kind="", fault=""):
+def row(of, f, error, *words, kind=""):
     """A row of its own; the words say what the message holds."""
-    return Row(of, kind or str(words[0])[:40], f, error, words, fault)
+    return Row(of, kind or str(words[0])[:40], f, error, words)
 
 
 def names_the_value(message, x):

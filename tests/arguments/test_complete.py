@@ -36,7 +36,7 @@ HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for t
     "nn.data": {"scattered", "flattened", "paired", "finite"},
     "nn.augment": {"plane", "affine_maps", "elastic_waves", "interpolate", "pictures", "between"},
     "nn.metrics": {"share_right", "numbers", "number_in", "labels_of", "check_labels", "not_a_label", "score"},
-    "nn.schedules": {"from_to", "half_cosine"},
+    "nn.schedules": {"from_to", "half_cosine", "known"},
     "nn.vector": {"activated", "unusual", "samples"},
 }  # fmt: skip
 

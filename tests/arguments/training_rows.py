@@ -100,7 +100,7 @@ def rates():
     yield row("nn.schedules.step_decay", lambda: schedules.step_decay(0.1, 3, 0.5), ValueError, "by=0.5 would raise", "did you mean 2")
     yield row("nn.schedules.one_cycle", lambda: schedules.one_cycle(0.1, 9, rise=1.0), ValueError, "rise", "1.0")
     for v in (None, 0.1, "cosine", schedules.cosine):
-        yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(v, 3), TypeError, "schedule is a function such as cosine(0.1, steps=90)", repr(v), kind=f"of {v!r}")
+        yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(v, 3), TypeError, "schedule is a function such as schedules.cosine(0.1, steps=90)", repr(v), kind=f"of {v!r}")
     for v in (None, "x", -1.0, NAN):
         yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(lambda step: v, 3), ValueError, "schedule(0) must be a number", repr(v), kind=f"to {v!r}")
     yield from bad("nn.schedules.named", "no schedule", NAME, schedules.named)

@@ -1,0 +1,23 @@
+"""The oldest versions of dependencies: what pyproject.toml allows is what `make test-oldest` has."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TESTED = ("jit", "demos", "test")  # the extras that `make test` needs
+
+
+def test_constraints_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(each for name in TESTED for each in extras[name])]
+    bounds = dict(re.fullmatch(r"([\w-]+)>=([\d.]+).*", each).groups() for each in asked)
+    text = (ROOT / "constraints-oldest.txt").read_text("utf-8").partition("# Not ours")[0]
+    pinned = dict(re.findall(r"(?m)^([\w-]+)==([\d.]+)$", text))
+
+    def whole(version):
+        return [*map(int, version.split(".")), 0, 0][:3]
+
+    assert pinned.keys() == bounds.keys()
+    assert {k: whole(v) for k, v in pinned.items()} == {k: whole(v) for k, v in bounds.items()}
