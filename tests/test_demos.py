@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demos import _mnist_best
+from demos import _mnist_best, descent
 from nn import data
 
 ROOT = Path(__file__).parent.parent
@@ -161,3 +161,65 @@ def test_graphs_are_drawn(tmp_path):
     for name in ("neuron.html", "mlp.html", "training.html"):
         assert f"wrote {tmp_path / name}" in done.stdout
         assert (tmp_path / name).read_text("utf-8").startswith("<!doctype html>")
+
+
+def table(text):
+    """Lines of a table: a name, and what follows in columns, two blanks or more apart."""
+    lines = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    return {name: columns for name, *columns in lines if columns}
+
+
+def test_three_ways_down_one_surface(tmp_path):
+    """Noise is what theory says; a schedule that falls goes below a constant rate's floor."""
+    done = run("descent", "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = table(done.stdout)
+    for name, steps in [("batch, all 64", 30), ("mini-batch of 8", 240), ("stochastic, 1", 1920)]:
+        assert int(found[name][0]) == steps
+        assert found[name][2] == found[name][3]
+    reached = {
+        name: float(found[name][0].split()[0]) for name in ("step decay", "cosine", "one-cycle")
+    }
+    constant = float(found["constant"][0].split()[0])
+    assert all(each < constant / 10 for each in reached.values())
+    assert ET.parse(tmp_path / "descent.svg").getroot().tag.endswith("svg")
+
+
+def test_where_a_step_climbs():
+    """Below 2 / λ every step of all samples goes down, above it the loss grows in the end."""
+    x, y = descent.points()
+    ones = np.column_stack([x, np.ones_like(x)])
+    limit = 2 / np.linalg.eigvalsh(2 * ones.T @ ones / len(x))[-1]
+    for share, falls in [(0.99, True), (1.01, False)]:
+        path = descent.descend(x, y, descent.SAMPLES, share * limit, 600)
+        heights = descent.heights(path, x, y)
+        assert (np.diff(heights) < 1e-15).all() == falls
+        assert (heights[-1] < heights[0]) == falls
+
+
+@pytest.mark.parametrize("size", [1, 4, 16, 64])
+def test_noise_of_a_step_is_what_theory_says(size):
+    found, expected = descent.noise(*descent.points(), size)
+    assert found == pytest.approx(expected, rel=0.15, abs=1e-12)
+
+
+def test_gradients_vanish_and_each_cure_helps(tmp_path):
+    done = run("depth", "--out", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = table(done.stdout)
+    for name in ("sigmoid", "tanh", "relu"):
+        by_depth = [*map(float, found[name])]
+        assert by_depth == sorted(by_depth, reverse=True)
+        assert by_depth[-1] < 1e-10
+    first, _, last, right = found["none: weights within ±1/√n"]
+    assert float(first) < 1e-6
+    assert last == "0.69"  # ln 2: it says one half of everything
+    for name in ("He", "batch normalization", "residual connections"):
+        first, *_, last, right = found[name]
+        assert 0.01 < float(first) < 100
+        assert float(last) < 0.1
+        assert right == "100%"
+    assert float(found["weights too large"][0]) > 100
+    assert found["weights too large"][2] == "nan"
+    assert float(found["... and clipping to 1"][2]) < 0.1
+    assert ET.parse(tmp_path / "depth.svg").getroot().tag.endswith("svg")

@@ -57,6 +57,39 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         assert tape.nodes > 50_000
         assert path[-1] < 0.02
         """,
+    "6_derivative": """
+        assert off(x.grad) < 4e-16
+        assert off(imaginary(1e-8)) < 4e-16 and off(imaginary(1e-300)) < 4e-16
+        errors = {k: off(central(10.0**-k)) for k in range(1, 15)}
+        assert min(errors, key=errors.get) in (5, 6)
+        assert 1e-11 < np.median([off(central(h)) for h in np.geomspace(5e-8, 2e-7, 99)]) < 1e-8
+        """,
+    "7_chain_rule": """
+        assert [df, da, db, dx, dy] == [1, 1, 5, 6, -4] == [v.grad for v in (f, a, b, x, y)]
+        h, before = 1e-6, [p.data for p in model.parameters()]
+        for p, was in zip(model.parameters(), before, strict=True):
+            sides = []
+            for p.data in (was + h, was - h):
+                sides.append(losses.cross_entropy([model(inputs)], [0]).data)
+            p.data = was
+            assert abs((sides[0] - sides[1]) / (2 * h) - p.grad) < 1e-8
+        """,
+    "8_two_layers": """
+        assert all(np.allclose(hand, p.grad, atol=1e-15) for hand, p in pairs)
+        assert abs(L - losses.cross_entropy(model(x.T), labels).item()) < 1e-15
+        assert [v.shape for v in (dW1, db1, dW2, db2)] == [v.shape for v in (W1, b1, W2, b2)]
+        assert np.allclose(J.T @ by_loss, [0.2, -0.3, 0.1])
+        assert np.allclose(grads, [0.1, -0.9, 0.8])
+        assert (loss.data, z[0].grad, z[1].grad) == (1000.0, 1.0, -1.0)
+        """,
+    "9_self_check": """
+        assert np.allclose(dW, layer.weight.grad)
+        shares = [diagnose(each, X, labels).layers for each in models.values()]
+        ratios = [each[0].gradient / each[-1].gradient for each in shares]
+        assert ratios == sorted(ratios)
+        assert ratios[0] < 1e-8 and ratios[-1] > 0.1
+        assert np.isclose(x.grad, np.prod([each.locals[0] for each in kept]))
+        """,
 }
 # Training in float32 ends a little differently with every BLAS. What these cells print is compared
 # without its digits (and the brackets of a factor below 0), or with so much between two numbers;
@@ -71,6 +104,8 @@ ROUGH = {
     "moons": None,
     "batch": 0.5,
     "digit": None,
+    "five": None,
+    "nine": None,
 }
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
