@@ -139,8 +139,8 @@ def main(out: Path, *, iterations: int = 5000, sizes: tuple[int, ...] = (10, 100
           f"{accuracy(w, b, X_test, Y_test):.2%} in the test\n")  # fmt: skip
 
     print("The chef's m feedback cards, in ms: number by number (two loops, over samples and\n"
-          "features), card by card (one loop), all on the table (none). dw and db in float64; apart:\n"
-          "the largest difference. An X larger than the cache makes all of them wait.\n\n"
+          "features), card by card (one loop), all on the table (none). dw and db in float64;\n"
+          "apart: the largest difference. An X larger than the cache makes all of them wait.\n\n"
           "       m   two loops    one loop     no loop  two/none  one/none   apart")  # fmt: skip
     gains = {}
     for size in dict.fromkeys(min(size, m) for size in sizes):

@@ -257,6 +257,11 @@ class ConstantArray(Array):
     """An array that met an Array, or was made of such alone: it asks for no gradient.
 
     Its data is the array given, not a copy. In a Module it is state that no gradient moves.
+
+    >>> y = Array([1.0, 2.0]) * ConstantArray([3.0, 4.0])
+    >>> y.sum().backward()
+    >>> [x.grad for x in y.inputs]
+    [array([3., 4.]), array([0., 0.])]
     """
 
     __slots__ = ()

@@ -18,7 +18,14 @@ CHAPTERS_TOLERANCE = 1e-7
 
 
 class GradientMismatch(AssertionError):
-    """Backward and the numerical derivative part; the message shows both and the suspect row."""
+    """Backward and the numerical derivative part; the message shows both and the suspect row.
+
+    >>> from engine import Op
+    >>> wrong = Op("double", lambda x: 2.0 * x, lambda out, x: 1.0)
+    >>> check_gradients(wrong, at=[3.0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    engine.check.GradientMismatch: relative error 0.33, above 1e-07; slopes that part: 1...
+    """
 
 
 def check_gradients(

@@ -21,6 +21,12 @@ class Path(NamedTuple):
     `nodes` begins with the leaf and ends with the root; `locals` has the derivative of each node
     after the first with respect to the one before it, and `product` is what they multiply to. In
     print factors of 1 are left out.
+
+    >>> from engine import Value
+    >>> x, y = Value(3.0, "x"), Value(2.0, "y")
+    >>> (path,) = explain(x * y, x).paths
+    >>> path.locals, path.product, [node.data for node in path.nodes]
+    ((2.0,), 2.0, [3.0, 6.0])
     """
 
     nodes: tuple[Any, ...]
@@ -34,7 +40,14 @@ class Path(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """The largest paths of a gradient, and what all others add up to."""
+    """The largest paths of a gradient, and what all others add up to.
+
+    >>> from engine import Value
+    >>> x = Value(3.0, "x")
+    >>> found = explain(x * x + x, x)
+    >>> found.gradient, len(found.paths)
+    (7.0, 3)
+    """
 
     gradient: float
     paths: list[Path]

@@ -49,7 +49,13 @@ def topological(root: Any) -> list[Any]:
 
 
 class Sent(NamedTuple):
-    """What a node sends to one of its inputs: upstream * local, the chain rule."""
+    """What a node sends to one of its inputs: upstream * local, the chain rule.
+
+    >>> from engine import Value
+    >>> step = next(walk(Value(3.0, "x") * 2.0))
+    >>> step.sent
+    (Sent(to=Value(3.0, 'x'), local=2.0, contribution=2.0),)
+    """
 
     to: Any
     local: Any
@@ -57,7 +63,13 @@ class Sent(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of the backward pass: a node, the gradient that arrived, what it sends on."""
+    """One step of the backward pass: a node, the gradient that arrived, what it sends on.
+
+    >>> from engine import Value
+    >>> x = Value(3.0, "x")
+    >>> [(step.node.data, step.upstream) for step in walk(x * x)]
+    [(9.0, 1.0), (3.0, 6.0)]
+    """
 
     node: Any
     upstream: Any

@@ -20,7 +20,15 @@ from engine.value import Value
 
 
 class Anomaly(FloatingPointError):
-    """The first inf or nan, with the operation, its inputs and the line that made it."""
+    """The first inf or nan, with the operation, its inputs and the line that made it.
+
+    >>> with detect_anomaly():
+    ...     try:
+    ...         Value(0.0, "x").log()
+    ...     except Anomaly as found:
+    ...         print(str(found).partition(":")[0])
+    log of x = 0 is -inf
+    """
 
 
 @contextmanager

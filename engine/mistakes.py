@@ -17,6 +17,12 @@ class Mistake(NamedTuple):
 
     `found` is the gradient that a node sends on, of a leaf the one it is left with. `first` is the
     first node to send on a wrong one or to be left with one; None where all came out right.
+
+    >>> from engine import Value
+    >>> a = Value(2.0, "a")
+    >>> order, overwritten = mistakes(a * a)
+    >>> overwritten.first, overwritten.found[a], overwritten.right[a]
+    (Value(2.0, 'a'), 2.0, 4.0)
     """
 
     name: str

@@ -20,6 +20,12 @@ class Origin(NamedTuple):
     """A line of code: its file, its number, the function it stands in, and what it says.
 
     An expression over several lines has the number of its first, and all that they say.
+
+    >>> from engine import Value
+    >>> with record_origins():
+    ...     y = Value(3.0) * 2.0
+    >>> y.origin.line, y.origin.text
+    (2, 'y = Value(3.0) * 2.0')
     """
 
     file: str

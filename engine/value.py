@@ -204,7 +204,11 @@ class Value(Node):
 
 
 class Constant(Value):
-    """A number that met a Value: a leaf that asks for no gradient; its `.grad` stays 0."""
+    """A number that met a Value: a leaf that asks for no gradient; its `.grad` stays 0.
+
+    >>> (Value(3.0) * 2.0).inputs
+    (Value(3.0), Constant(2.0))
+    """
 
     __slots__ = ()
     constant = True

@@ -34,7 +34,18 @@ TYPES += ["float16", "float32", "float64"]
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, is not whole or does not fit; it says what to do about that."""
+    """A file that is no checkpoint, is not whole or does not fit; it says what to do about that.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "photo.ckpt")
+    ...     _ = path.write_bytes(b"not one")
+    ...     try:
+    ...         read(path)
+    ...     except CheckpointError as problem:
+    ...         print(path.name in str(problem))
+    True
+    """
 
 
 def write(path: Any, tree: Any) -> None:

@@ -25,7 +25,18 @@ PROBES = [0, 1, 2, *(10**k for k in range(1, 7)), *(3 * 10**k for k in range(1, 
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds besides what was put back in place."""
+    """What a file holds besides what was put back in place.
+
+    >>> import tempfile, pathlib
+    >>> from nn import MLP
+    >>> model = MLP(2, [1], rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.ckpt")
+    ...     save(path, model, epoch=3, extra={"best": 0.97})
+    ...     found = load(path, model)
+    >>> found.epoch, found.extra
+    (3, {'best': 0.97})
+    """
 
     epoch: int  # the last that was finished, 0 before the first
     settings: dict[str, Any]
@@ -49,6 +60,15 @@ def save(
     is, and `load` compares them; `extra` is handed back. Both hold numbers, strings, arrays, lists
     and dicts. TypeError for anything else in them; OSError where the file cannot be written: an
     older file of that name is then as it was; for an rng that is a seed, too: give the Generator.
+
+    >>> import tempfile, pathlib
+    >>> from nn import MLP
+    >>> model, other = MLP(2, [1], rng=0), MLP(2, [1], rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(pathlib.Path(folder, "model.ckpt"), model)
+    ...     loaded = load(pathlib.Path(folder, "model.ckpt"), other)
+    >>> other([1.0, 2.0]).data == model([1.0, 2.0]).data
+    True
     """
     if model is None:
         raise TypeError("model is a Module, got None; there is nothing to save without it")

@@ -60,7 +60,14 @@ def used_once(p: Any) -> None:
 
 @np.errstate(all="ignore")
 def grad_norm(parameters: Iterable[Any]) -> float:
-    """The Euclidean norm of the gradients of all parameters together, as one vector."""
+    """The Euclidean norm of the gradients of all parameters together, as one vector.
+
+    >>> from engine import Value
+    >>> x, y = Value(0.0), Value(0.0)
+    >>> (3.0 * x + 4.0 * y).backward()
+    >>> grad_norm([x, y])
+    5.0
+    """
     return math.hypot(*[length(p.grad) for p in parameters_of("grad_norm", parameters)])
 
 

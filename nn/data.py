@@ -29,7 +29,12 @@ Samples = tuple[np.ndarray, np.ndarray]
 
 
 def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
-    """Two half circles of radius 1 that reach into each other, those of micrograd's demo."""
+    """Two half circles of radius 1 that reach into each other, those of micrograd's demo.
+
+    >>> X, y = moons(100, rng=0)
+    >>> X.shape, sorted(set(y.tolist()))
+    ((100, 2), [0, 1])
+    """
 
     def half(k: int, m: int) -> Any:
         t = np.linspace(0, pi, m)
@@ -39,7 +44,12 @@ def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
 
 
 def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float = 0.5) -> Samples:
-    """A circle of radius 1, label 0, around one of radius `inner`, label 1."""
+    """A circle of radius 1, label 0, around one of radius `inner`, label 1.
+
+    >>> X, y = circles(100, noise=0.0, rng=0)
+    >>> sorted(set(np.hypot(*X.T).round(6).tolist()))
+    [0.5, 1.0]
+    """
     inner = within("inner", inner)
 
     def circle(k: int, m: int) -> Any:
@@ -53,7 +63,12 @@ def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float =
 def spirals(
     n: int = 100, noise: float = 0.05, rng: Any = None, *, arms: int = 2, turns: float = 1.0
 ) -> Samples:
-    """Arms that wind around the origin out to radius 1, one label each (Lang & Witbrock 1988)."""
+    """Arms that wind around the origin out to radius 1, one label each (Lang & Witbrock 1988).
+
+    >>> X, y = spirals(90, rng=0)
+    >>> X.shape, sorted(set(y.tolist()))
+    ((90, 2), [0, 1])
+    """
     turns = finite_number("turns", turns)
 
     def arm(k: int, m: int) -> Any:
@@ -65,7 +80,12 @@ def spirals(
 
 
 def blobs(n: int = 100, noise: float = 0.2, rng: Any = None, *, centers: int = 3) -> Samples:
-    """Round clouds of width `noise`, one label each, evenly placed on the circle of radius 1."""
+    """Round clouds of width `noise`, one label each, evenly placed on the circle of radius 1.
+
+    >>> X, y = blobs(90, rng=0)
+    >>> X.shape, sorted(set(y.tolist()))
+    ((90, 2), [0, 1, 2])
+    """
 
     def cloud(k: int, m: int) -> Any:
         t = np.full(m, 2 * pi * k / centers)

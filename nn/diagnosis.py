@@ -49,6 +49,14 @@ class Diagnosis:
     """The layers of a model from the first to the last, and what is wrong with them.
 
     Prints as a table; `plot()` and `save(path)` draw it (with matplotlib), and so does Jupyter.
+
+    >>> from nn import MLP, data, diagnose
+    >>> X, y = data.moons(50, rng=0)
+    >>> found = diagnose(MLP(2, [8] * 9 + [1], "sigmoid", rng=0), X, y)
+    >>> [problem.kind for problem in found.problems]
+    ['vanishing']
+    >>> [each.name for each in found.layers][:2]
+    ['layers.0', 'layers.1']
     """
 
     loss: float

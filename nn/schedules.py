@@ -23,7 +23,11 @@ Schedule = Callable[[float], float]
 
 
 def of_step(schedule: Schedule) -> Schedule:
-    """`schedule`, with a TypeError for a step that is no number."""
+    """`schedule`, with a TypeError for a step that is no number.
+
+    >>> of_step(lambda step: 0.1)(7)
+    0.1
+    """
 
     def checked(step: float) -> float:
         if not is_real(step):

@@ -42,6 +42,12 @@ class Record(NamedTuple):
     seconds                             what the epoch took, validation included
 
     Both losses include the penalty.
+
+    >>> from nn import MLP, data
+    >>> X, y = data.moons(50, rng=0)
+    >>> record = next(fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=1))
+    >>> record.epoch, record.metric, record.validation_loss
+    (1, None, None)
     """
 
     epoch: int  # from 1
@@ -110,6 +116,14 @@ def fit(
 
     ValueError for arguments that make no sense, alone or together, and for a checkpoint of another
     training; FloatingPointError when the loss or the gradient is not finite any more.
+
+    >>> from nn import MLP, data
+    >>> X, y = data.moons(50, rng=0)
+    >>> model = MLP(2, [8, 1], "tanh", rng=0)
+    >>> how = {"loss": "binary_cross_entropy", "metric": "accuracy", "epochs": 30, "lr": 0.1}
+    >>> records = list(fit(model, X, y, **how))
+    >>> records[-1].loss < records[0].loss
+    True
     """
     if isinstance(model, Tape):
         model = Taped(model)

@@ -89,6 +89,10 @@ class Drawing:
     """A picture of a graph: `.dot` and `.svg` are text, `.save(path)` writes a file.
 
     In Jupyter it shows itself. It stays as it was drawn, whatever happens to the graph.
+
+    >>> from engine import Value
+    >>> draw(Value(3.0, "x") * 2.0)
+    <computational graph of 3 nodes; .save('graph.svg') writes it>
     """
 
     def __init__(self, dot: str, title: str, layout: str = "auto"):

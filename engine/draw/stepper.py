@@ -91,6 +91,10 @@ class Stepper:
 
     The page needs no network and no kernel. In Jupyter it shows itself, in an untrusted notebook
     and where no script runs the drawing.
+
+    >>> from engine import Value
+    >>> step(Value(3.0, "x") * 2.0)  # doctest: +ELLIPSIS
+    <stepper of ... steps; .save('steps.html') writes it>
     """
 
     def __init__(self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str):

@@ -11,7 +11,16 @@ from engine.value import ASSIGNED, Value
 
 
 class BranchChanged(RuntimeError):
-    """A tape was given numbers for which Python would have built another graph."""
+    """A tape was given numbers for which Python would have built another graph.
+
+    >>> from engine import Tape, Value
+    >>> x = Value(3.0, "x")
+    >>> tape = Tape(lambda: x * 2.0 if x > 0.0 else x)
+    >>> tape.flat.data = [-1.0]
+    >>> tape.forward()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    engine.tape.frozen.BranchChanged: ...
+    """
 
 
 class Leaves:
