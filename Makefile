@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-oldest test-pythons test-peers soak lint format types bench clean
+.PHONY: help demo notebooks test test-oldest test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -47,6 +47,9 @@ format: $(VENV)/installed-dev ## lay out the code
 
 types: $(VENV)/installed-dev ## check the types
 	$(RUN) mypy
+
+docs: $(VENV)/installed-docs ## write the API reference into out/docs, and look for dead links
+	$(RUN) docs
 
 bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and scikit-learn
 	@$(MAKE) -k --no-print-directory $(VENV)/installed-peers $(VENV)/installed-browser || echo >&2 \

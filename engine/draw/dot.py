@@ -142,16 +142,17 @@ def size(local: Any, format: str) -> str:
 # ---------------------------------------------------------------------------------------- escaping
 
 
+LONG = 1000  # characters of a label; Graphviz's parser takes 16 kB, escapes included
 UNSEEN = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # not XML's
 
 
 def plain(text: str) -> str:
-    """A label that shows as it was typed: no escape, no entity, no markup.
+    """A label that shows as it was typed: no escape, no entity, no markup. A long one is cut off.
 
     >>> print(plain('<b>&lt;'))
     <b>&amp;lt;
     """
-    text = re.sub(UNSEEN, "\ufffd", text)
+    text = re.sub(UNSEEN, "\ufffd", text if len(text) <= LONG else text[:LONG] + "…")
     text = text.replace("\\", "\\\\").replace("&", "&amp;").replace("\t", "    ")
     text = text.replace("\n", "\\n")
     return graphviz.nohtml(text)

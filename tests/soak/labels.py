@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import Value, total
 from engine.draw import draw, step
+from engine.draw.dot import LONG
 from soak.watch import SECONDS, Hung, input_named, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,14 +62,15 @@ def lines(text: str) -> list[str]:
 
 
 def typed(text: str) -> str:
-    """What cannot stand in XML is shown as U+FFFD."""
+    """What cannot stand in XML is shown as U+FFFD; what is long, in part."""
 
     def known(c: str) -> str:
         n = ord(c)
         fine = c in "\t\n\x85" or 0x20 <= n < 0x7F or 0xA0 <= n < 0xD800 or 0xDFFF < n < 0xFFFE
         return c if fine or n > 0xFFFF else "\ufffd"
 
-    return "".join(map(known, text)).replace("\t", "    ")
+    cut = text if len(text) <= LONG else text[:LONG] + "…"
+    return "".join(map(known, cut)).replace("\t", "    ")
 
 
 class Page(HTMLParser):

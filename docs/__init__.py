@@ -1,0 +1,1 @@
+"""The API reference, made of the docstrings: `python -m docs`."""
