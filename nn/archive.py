@@ -253,8 +253,10 @@ def name(place: tuple[Any, ...]) -> str:
     return "tree" + "".join(f"[{key!r}]" for key in place[:9]) + "..." * (len(place) > 9)
 
 
-def decode(x: Any, array: Any) -> Any:
+def decode(x: Any, array: Any, depth: int = 0) -> Any:
     """What `encode` made `x` of; `array(i)` is the i-th of its arrays."""
+    if depth > DEEPEST:
+        raise ValueError(f"its tree is over {DEEPEST} levels deep")
     match x:
         case {"$array": i}:
             return array(i)
@@ -265,11 +267,12 @@ def decode(x: Any, array: Any) -> Any:
         case {"$float": bits}:
             return struct.unpack(">d", bytes.fromhex(bits))[0]
         case {"$tuple": items}:
-            return tuple(decode(items, array))
+            return tuple(decode(items, array, depth))
         case dict():
             if unknown := [key for key in x if key.startswith("$") and key[:2] != "$$"]:
                 raise ValueError(f"{unknown[0]!r} in its tree means nothing")
-            return {key[key.startswith("$") :]: decode(each, array) for key, each in x.items()}
+            deeper = {key: decode(each, array, depth + 1) for key, each in x.items()}
+            return {key[key.startswith("$") :]: each for key, each in deeper.items()}
         case list():
-            return [decode(each, array) for each in x]
+            return [decode(each, array, depth + 1) for each in x]
     return x

@@ -249,6 +249,7 @@ SAY = {
     "no head": (forged([(archive.HEAD, "[]")]), "not as stepgrad writes it"),
     "no tree": (forged([(archive.HEAD, '{"format": "stepgrad archive", "version": 1}')]), "KeyError"),
     "deep": (forged([(archive.HEAD, "[" * 10**5)]), "RecursionError"),
+    "deeper": (forged([head(json.loads("[" * 102 + "]" * 102))]), "over 100 levels deep"),
     "less": (forged([head(ARRAY)]), "KeyError"),
     "more": (forged([head({}), ("0.npy", npy(ONE))]), "1 arrays have no place"),
     "twice": (forged([head([ARRAY, ARRAY]), ("0.npy", npy(ONE))]), "KeyError"),

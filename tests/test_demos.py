@@ -155,7 +155,7 @@ def test_an_option_that_a_demo_does_not_take_is_refused_before_any_runs(option):
 def test_graphs_are_drawn(tmp_path):
     done = run("graphs", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("neuron.svg", "mlp.svg"):
+    for name in ("neuron.svg", "mlp.svg", "neuron.html"):
         assert f"wrote {tmp_path / name}" in done.stdout
         assert (tmp_path / name).read_bytes() == (ROOT / "demos" / name).read_bytes()
     for name in ("neuron.html", "mlp.html", "training.html"):
