@@ -4,6 +4,7 @@
 hold the thing, the value and the remedy. `row(of, f, error, *words)` is one of its own.
 """
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     value: Any = ...  # that it was given
 
     def __str__(self):
-        return f"{self.of}-{self.kind}"
+        return re.sub(r" at 0x\w+", "", f"{self.of}-{self.kind}")
 
 
 class Kind(NamedTuple):
