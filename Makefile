@@ -16,8 +16,8 @@ demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; o
 notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with what they show
 	$(RUN) notebooks
 
-test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings
-	$(RUN) pytest
+test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings, on all cores
+	$(RUN) pytest -n auto --dist worksteal
 
 test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test

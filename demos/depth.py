@@ -20,7 +20,7 @@ from nn.optim import SGD, clip_grad_norm
 from nn.vector import Activation, BatchNorm, Dense, Residual, Sequential
 
 DEPTHS, WIDTH, DEEP, STEPS = (2, 5, 10, 20, 50), 32, 20, 300
-GREEN, PURPLE = "#2f7d4f", "#7a3e9d"
+GREEN, PURPLE, CYAN = "#2f7d4f", "#7a3e9d", "#3aa6b9"
 SHADES = ("#9db8d6", "#7199c6", "#477bb3", "#1f5fa8", "#0b2f66")
 
 
@@ -84,10 +84,11 @@ def learn(model: Any, X: np.ndarray, y: np.ndarray, clip: float | None = None) -
 CURES: dict[str, dict[str, Any]] = {
     "none: weights within ±1/√n": {},
     "He": {"init": "he_normal"},
+    "Xavier, with tanh": {"init": "xavier_normal", "activation": "tanh"},
     "batch normalization": {"norm": True},
     "residual connections": {"residual": True},
 }
-COLOURS = dict(zip(CURES, (PALE, BLUE, ORANGE, GREEN), strict=True))
+COLOURS = dict(zip(CURES, (PALE, BLUE, CYAN, ORANGE, GREEN), strict=True))
 
 
 def main(out: Path) -> None:
@@ -104,7 +105,9 @@ def main(out: Path) -> None:
         print(f"{name:12}" + "".join(f"{part(by_depth[depth]):>10.0e}" for depth in DEPTHS))
     print(f"{'0.25 ** k':12}" + "".join(f"{0.25 ** (depth - 1):>10.0e}" for depth in DEPTHS))
 
-    print(f"\n{DEEP} layers of relu, and {STEPS} steps of gradient descent\n")
+    print(
+        f"\n{DEEP} layers, of relu if not said otherwise, and {STEPS} steps of gradient descent\n"
+    )
     print(f"{'cure':28}{'first / last':>14}{'loss, from':>13}{'to':>10}{'accuracy':>10}")
     cured = {name: arriving(network(DEEP, **how), X, y) for name, how in CURES.items()}
     falls = {name: trained(name, cured[name], CURES[name], X, y) for name in CURES}
@@ -154,7 +157,7 @@ def draw_cures(axis: Any, cured: dict[str, np.ndarray], exploding: np.ndarray) -
     for name, by_layer in cured.items():
         axis.plot(layers, by_layer, color=COLOURS[name], label=name)
     axis.plot(layers, exploding, color=PURPLE, label="weights too large")
-    axis.set(title=f"Cures, {DEEP} layers of relu", xlabel="layer", yscale="log")
+    axis.set(title=f"Cures, {DEEP} layers", xlabel="layer", yscale="log")
     axis.set(ylabel="gradient that arrives", xticks=[1, 5, 10, 15, 20])
     axis.legend(frameon=False, fontsize="small")
 

@@ -214,11 +214,12 @@ def test_gradients_vanish_and_each_cure_helps(tmp_path):
     first, _, last, right = found["none: weights within ±1/√n"]
     assert float(first) < 1e-6
     assert last == "0.69"  # ln 2: it says one half of everything
-    for name in ("He", "batch normalization", "residual connections"):
+    for name in ("He", "Xavier, with tanh", "batch normalization", "residual connections"):
         first, *_, last, right = found[name]
         assert 0.01 < float(first) < 100
-        assert float(last) < 0.1
-        assert right == "100%"
+        if "tanh" not in name:  # whose loss leaps once, at a step that roundings move
+            assert float(last) < 0.1
+            assert right == "100%"
     assert float(found["weights too large"][0]) > 100
     assert found["weights too large"][2] == "nan"
     assert float(found["... and clipping to 1"][2]) < 0.1
