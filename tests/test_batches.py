@@ -25,9 +25,10 @@ def of_samples(network: Network, chosen: Any) -> Network:
 
 
 def mean(xs: list[Any], shares: list[float]) -> Any:
-    """Σ share x, for numbers and for Balls."""
+    """Σ share x, for numbers and for Balls; of numbers that overflow, nan."""
     first, *others = [x * share for x, share in zip(xs, shares, strict=True)]
-    return sum(others, first)
+    with np.errstate(invalid="ignore"):
+        return sum(others, first)
 
 
 # A softmax of e^-904: too small to be a float, and not zero.
