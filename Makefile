@@ -30,7 +30,7 @@ test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
 	done
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
-	PEERS=1 $(RUN) pytest tests/peers
+	PEERS=1 $(RUN) pytest -n auto --dist worksteal tests/peers
 
 soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000

@@ -222,10 +222,10 @@ def test_a_wrong_row_is_caught(fault, make_wrong):
 
 
 def test_a_failure_is_shrunk(make_wrong):
-    """To one layer, of one input or two, with one or two outputs."""
+    """To one layer or two, of one or two neurons, with as many inputs."""
     make_wrong(*FAULTS["a pullback, in the tenth digit"])
     said = failure(networks(["linear"], deepest=2), Phase.generate, Phase.shrink)
-    assert re.search(r"MLP\([12], \[[12]\], 'linear'", said)
+    assert re.search(r"MLP\([12], \[[12](, [12])?\], 'linear'", said)
     assert re.search(r"e-1\d", printed(said))
 
 

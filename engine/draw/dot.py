@@ -159,5 +159,9 @@ def plain(text: str) -> str:
 
 
 def field(text: str) -> str:
-    """A label inside a record, where braces and bars have a meaning too."""
+    """A label inside a record, where braces and bars have a meaning too.
+
+    Blanks at the edges would not be shown; after some, dot 2.43 loses the next one in "é x".
+    """
+    text = "\n".join(line.strip(" \t") for line in text.split("\n"))
     return re.sub(r"([{}|<> ])", r"\\\1", str(plain(text)))

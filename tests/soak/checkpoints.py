@@ -213,7 +213,7 @@ def ended(path: Path, size: int, given: dict[str, Any], before: bytes) -> str:
     if says.startswith(EARLY):
         return "- " + " ".join(says.split()[:3])
     return (
-        "".join(each if each.isalpha() else " " for each in says.split("(")[-1]).split()[0]
+        "".join(each if each.isalpha() else " " for each in says.split("(")[-1]).split()[0][:9]
         if (says.startswith("not as"))
         else "does not fit"
     )

@@ -35,7 +35,7 @@ def repeated(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
 def spliced(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
     """The beginning of one file and the end of another."""
     other = rng.choice(seeds)
-    content[rng.randrange(len(content)) :] = other[rng.randrange(len(other)) :]
+    content[rng.randrange(len(content)) :] = other[rng.randrange(len(other) + 1) :]
 
 
 def numbered(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
