@@ -168,7 +168,8 @@ class Array(ArrayMethods):
                 f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
         order = graph.topological(self)
-        again, finite = self.op is not None and self._grad is not None, np.isfinite(self._data)
+        again = any(node.op is not None and node._grad is not None for node in order)
+        finite = np.isfinite(self._data)
         if again or not finite:
             check_root(self, order, again, bool(finite))
         for node in order:
@@ -184,7 +185,13 @@ class Array(ArrayMethods):
     def outdated(self, i: int) -> bool:
         """Whether its input i has other numbers than it was computed from."""
         now, then = self._x[i]._data, self._dx[i]
-        return now is not then and not np.array_equal(now, then, equal_nan=True)
+        if now is then:  # it may have been changed in place: then this is another result
+            op, settings = self.op, {}
+            if isinstance(op, ArrayOp):
+                op, settings = op.row, op.settings
+            with np.errstate(all="ignore"):
+                now, then = over_arrays(op, then.dtype).forward(*self._dx, **settings), self._data
+        return not np.array_equal(now, then, equal_nan=True)
 
     def ones(self) -> np.ndarray:
         """d self / d self."""

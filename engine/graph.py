@@ -102,10 +102,18 @@ def walk(root: Any) -> Iterator[Step]:
         yield Step(node, node.grad, sent)
 
 
+def seen_before(order: list[Any]) -> bool:
+    """Whether a backward pass has been here, as far as its ends show: there are gradients.
+
+    The first nodes are those of the predictions, which may be older than the loss.
+    """
+    return any(node.op is not None and node._grad for node in (order[-1], *order[:32]))
+
+
 def backward(root: Any) -> None:
     """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
     order = topological(root)
-    again, finite = root.op is not None and root._grad != 0.0, isfinite(root._data)
+    again, finite = seen_before(order), isfinite(root._data)
     if again or not finite:
         check_root(root, order, again, finite)
     for node in order:

@@ -52,14 +52,21 @@ def assigned(leaf: Any) -> None:
 
 def used(leaf: Any) -> None:
     """A leaf moves by its gradient: a warning where it has done so before, and more was added."""
-    if leaf.constant:
-        return
-    if leaf._dx is not None and leaf._dx is not leaf._grad:
+    check_used_once(leaf)
+    if not leaf.constant:
+        leaf._dx, leaf._dy = leaf._grad, True
+
+
+def check_used_once(leaf: Any) -> None:
+    """A warning where a gradient that has moved a leaf is in the one that is to move it now.
+
+    One that was 0, or an array that was set to 0 in place, is in none.
+    """
+    if leaf._dx is not None and leaf._dx is not leaf._grad and np.any(leaf._dx):
         remark(
             "a step is made by a gradient that still holds that of the step before: backward() "
             "adds to it; call zero_grad() of the model or the optimizer before each backward()"
         )
-    leaf._dx, leaf._dy = leaf._grad, True
 
 
 def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.node import Node
-from engine.remarks import used
+from engine.remarks import check_used_once
 from nn.arguments import parameters_of, positive
 
 
@@ -24,9 +24,8 @@ def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     """
     limit = positive("limit", limit)
     for p in parameters_of("clip_grad_value", parameters):
-        used_once(p)
+        check_used(p)
         p.grad = np.clip(p.grad, -limit, limit)
-        used_once(p)
 
 
 def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
@@ -46,16 +45,15 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
-            used_once(p)
+            check_used(p)
             p.grad = p.grad * (limit / norm)  # the norm itself may be beyond float32's range
-            used_once(p)
     return norm
 
 
-def used_once(p: Any) -> None:
-    """A gradient that is clipped is the one that moves the parameter: no other is in it."""
-    if isinstance(p, Node) and p._grad is not None:
-        used(p)
+def check_used(p: Any) -> None:
+    """No gradient that has moved the parameter is in one that is clipped: it would go unseen."""
+    if isinstance(p, Node) and not p.constant:
+        check_used_once(p)
 
 
 @np.errstate(all="ignore")

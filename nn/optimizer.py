@@ -103,8 +103,8 @@ class Optimizer:
         if none and (alone or isinstance(none[0], Array)):  # a Value's may have come to 0
             which = "any parameter" if alone else named(none[0])
             remark(
-                f"no gradient has arrived at {which}, and {self.name} makes its first step; call "
-                "loss.backward() before it, of a loss that is computed from these parameters"
+                f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
+                "step; call loss.backward() before it, of a loss that is computed from them"
             )
 
     def moved(self, data: Any, grad: Any, memory: dict[str, Any], rate: float) -> Any:

@@ -10,11 +10,12 @@ from engine.remarks import remark
 from nn.diagnosis import half_dead
 from nn.layers import Layers
 
+SOME = 8  # steps in which a parameter that is used now and then has been used
 ENOUGH = 256  # samples at which a unit with slope 0 at each of them passes for dead
 
 
 class Watch:
-    """Parameters that no gradient can reach, at the first step; dead units, at the epoch's end."""
+    """Parameters that no gradient reached in the first steps; at the epoch's end, dead units."""
 
     def __init__(self, model: Any, parameters: Any, samples: int, batch_size: int | None):
         self.model, self.parameters = model, set(parameters)
@@ -26,9 +27,10 @@ class Watch:
 
     def __call__(self, predictions: Any, loss: Any) -> None:
         """Look at the graph of a step."""
-        if self.step == 0:
+        if self.parameters and self.step < SOME:
             self.parameters -= set(topological(loss))
-            self.say_what_is_not_reached()
+            if self.step + 1 == min(SOME, self.steps):
+                self.say_what_is_not_reached()
         if self.step >= self.first:
             self.look(Layers(self.model, predictions))
         self.step += 1

@@ -69,6 +69,7 @@ def typed(text: str) -> str:
         fine = c in "\t\n\x85" or 0x20 <= n < 0x7F or 0xA0 <= n < 0xD800 or 0xDFFF < n < 0xFFFE
         return c if fine or n > 0xFFFF else "\ufffd"
 
+    text = "\n".join(line.strip(" \t") for line in text.split("\n"))
     cut = text if len(text) <= LONG else text[:LONG] + "…"
     return "".join(map(known, cut)).replace("\t", "    ")
 
