@@ -20,7 +20,7 @@ from engine import (
     mistakes,
     walk,
 )  # fmt: skip
-from engine.draw import draw, step
+from engine.draw import draw, step, symbols
 from engine.floats import divide, sqrt
 from engine.formulas import multiply_add, square
 from engine.ops import TABLE
@@ -155,3 +155,28 @@ def test_a_row_that_leaves_the_graph_says_so():
     assert grad(mine(x), x) == math.exp(0.5)
     with pytest.raises(TypeError, match=r"row 'mine' .*engine\.floats"):
         grad(mine(x), x, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("op", "formula", "slope"),
+    [
+        (Op("mysin", lambda x: math.sin(x), lambda out, x: math.cos(x)), "mysin(x)", "mysin′(x)"),
+        (Op("npsin", np.sin, lambda out, x: np.cos(x)), "npsin(x)", "npsin′(x)"),
+        (
+            Op("ramp", lambda x: x if x > 0 else 0.0, lambda out, x: float(x > 0)),
+            "ramp(x)",
+            "ramp′(x)",
+        ),
+        (Op("fourth", lambda x: x**4, lambda out, x: 4 * x**3), "x^4", "4 · x³"),
+        (Op("inverse", lambda x: 1 / x, lambda out, x: -1 / x**2), "1 / x", "−1 / x²"),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
+    """With its name, where Python's functions and choices take no symbols."""
+    x = symbols.name("x")
+    assert str(symbols.forward(op, [x])) == formula
+    assert [str(each) for each in symbols.partials(op, symbols.name("out"), [x])] == [slope]
+    y = op(Value(0.5, "x"))
+    assert op.name in step(y).html
+    assert op.name in draw(y, locals=True).svg

@@ -52,11 +52,26 @@ class Symbol:
     def __rmul__(self, other: Any) -> Any:
         return times(other, self)
 
+    def __truediv__(self, other: Any) -> Any:
+        return MATHEMATICS["divide"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return MATHEMATICS["divide"](other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return MATHEMATICS["power"](self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return MATHEMATICS["power"](other, self)
+
     def __neg__(self) -> Any:
         return negative(self)
 
     def __abs__(self) -> Any:
         return made("abs", self)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a formula is neither true nor false")
 
     def __lt__(self, other: Any) -> Any:
         return made("<", self, other)
@@ -180,13 +195,27 @@ NAMED = {  # numbers that have names
     1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
 }  # fmt: skip
 
+OPAQUE = (TypeError, AttributeError, NameError, ValueError)
+
 
 def forward(op: Op, args: Sequence[Any]) -> Symbol:
-    """The formula of a row, for names or numbers of its inputs, in a flat list."""
-    return lift(over(op, MATHEMATICS).forward(*op.group([lift(x) for x in args])))
+    """The formula of a row, for names or numbers of its inputs, in a flat list.
+
+    A user's row may be of functions of other modules, which take no symbols, or may choose by
+    comparing: what is known of it then is its name.
+    """
+    try:
+        return lift(over(op, MATHEMATICS).forward(*op.group([lift(x) for x in args])))
+    except OPAQUE:
+        return made(op.name, *args)
 
 
 def partials(op: Op, out: Any, args: Sequence[Any]) -> list[Symbol]:
-    """The formulas of its local derivatives, one for each input."""
+    """The formulas of its local derivatives, one for each input; where it has none, f′(x)."""
     row, inputs = over(op, MATHEMATICS), op.group([lift(x) for x in args])
-    return [lift(each) for each in flat(row.locals(lift(out), *inputs))]
+    try:
+        return [lift(each) for each in flat(row.locals(lift(out), *inputs))]
+    except OPAQUE:
+        if len(args) == 1:
+            return [made(f"{op.name}′", *args)]
+        return [made(f"{op.name}′{i + 1}", *args) for i in range(len(args))]
