@@ -29,14 +29,14 @@ PUBLIC = {
     for kind in vars(package).values()
     if isinstance(kind, type)
 }
-BY_ORIGIN: Any = Class._members_by_origin.func  # type: ignore[attr-defined]
+BY_ORIGIN: Any = Class._members_by_origin.func
 
 
 def main(out: Path = Path("out/docs")) -> None:
     plain = render_helpers.to_html
     pdoc.render.env.filters["to_html"] = lambda text: plain(markdown(text))
     pdoc.render.configure(show_source=True, search=True, footer_text="stepgrad")
-    Class._members_by_origin = property(members_by_origin)  # type: ignore[assignment]
+    Class._members_by_origin = property(members_by_origin)
     pdoc.pdoc(*MODULES, output_directory=out)
     for path in out.rglob("*.html"):
         path.write_text(without_inherited(path.read_text("utf-8")), "utf-8")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from engine import array, value
 from engine.exchange import Exchange
-from engine.remarks import OURS
+from engine.remarks import PASSED_BY
 
 
 class Origin(NamedTuple):
@@ -100,7 +100,7 @@ def found(frame: Any) -> Origin | None:
     """The innermost line that is not ours."""
     while frame is not None:
         code, line = frame.f_code, frame.f_lineno
-        if not code.co_filename.startswith(OURS):
+        if not code.co_filename.startswith(PASSED_BY):
             where = next(islice(code.co_positions(), frame.f_lasti // 2, None))
             first, last = where[0] or line, where[1] or line
             rows = [

@@ -64,6 +64,9 @@ class Symbol:
     def __rpow__(self, other: Any) -> Any:
         return MATHEMATICS["power"](other, self)
 
+    def __pos__(self) -> Any:
+        return self
+
     def __neg__(self) -> Any:
         return negative(self)
 
