@@ -98,12 +98,13 @@ def main(out: Path) -> None:
         for name in ("sigmoid", "tanh", "relu")
     }
     print(
-        "The gradient that arrives at the first layer, in parts of that at the last\n\n"
+        "The gradient that arrives at the first layer (the root of its mean square, by\n"
+        "sample), as a fraction of that at the last\n\n"
         f"{'layers':12}" + "".join(f"{depth:>10}" for depth in DEPTHS)
     )
     for name, by_depth in found.items():
         print(f"{name:12}" + "".join(f"{part(by_depth[depth]):>10.0e}" for depth in DEPTHS))
-    print(f"{'0.25 ** k':12}" + "".join(f"{0.25 ** (depth - 1):>10.0e}" for depth in DEPTHS))
+    print(f"{'1/4 a layer':12}" + "".join(f"{0.25 ** (depth - 1):>10.0e}" for depth in DEPTHS))
 
     print(
         f"\n{DEEP} layers, of relu if not said otherwise, and {STEPS} steps of gradient descent\n"
@@ -147,7 +148,7 @@ def draw_depths(axes: Any, found: dict[str, dict[int, np.ndarray]]) -> None:
     for axis, (name, by_depth) in zip(axes, found.items(), strict=True):
         for (depth, by_layer), colour in zip(by_depth.items(), SHADES, strict=True):
             axis.plot(range(1, depth + 1), by_layer, color=colour, label=f"{depth} layers")
-        axis.set(title=name, xlabel="layer", yscale="log", ylim=(1e-25, 10))
+        axis.set(title=name, xlabel="layer", yscale="log", ylim=(1e-43, 10))
     axes[0].set(ylabel="gradient that arrives")
     axes[-1].legend(frameon=False, loc="lower right")
 

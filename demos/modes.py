@@ -12,7 +12,7 @@ import numpy as np
 from engine import Value, jvp, topological, total, vjp
 from nn import MLP
 
-SHAPES = [(64, 1), (16, 4), (8, 8), (4, 16), (1, 64)]
+SHAPES = [(1, 1), (10, 1), (100, 1), (10, 10), (1, 10), (1, 100)]
 
 
 def main(out: Path) -> None:
