@@ -11,7 +11,7 @@ from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
 from engine.ops import ManyOp, Op
-from engine.remarks import assigned, check_reaches, check_root, used
+from engine.remarks import assigned, check_root, used
 from engine.value import known_label
 
 
@@ -168,7 +168,6 @@ class Array(ArrayMethods):
                 f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
         order = graph.topological(self)
-        check_reaches(self)
         again = any(node.op is not None and node._grad is not None for node in order)
         finite = np.isfinite(self._data)
         if again or not finite:

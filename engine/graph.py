@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-from engine.remarks import check_reaches, check_root
+from engine.remarks import check_root
 
 
 def topological(root: Any) -> list[Any]:
@@ -113,7 +113,6 @@ def seen_before(order: list[Any]) -> bool:
 def backward(root: Any) -> None:
     """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
     order = topological(root)
-    check_reaches(root)
     again, finite = seen_before(order), isfinite(root._data)
     if again or not finite:
         check_root(root, order, again, finite)

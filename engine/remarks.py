@@ -84,15 +84,6 @@ def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> No
         )
 
 
-def check_reaches(root: Any) -> None:
-    """What is to be said of a backward pass that begins at a constant, and ends there."""
-    if root.constant:
-        remark(
-            f"backward() of {root!r:.60} reaches nothing: it is a constant, made under no_grad(), "
-            "by detach(), or of plain numbers such as .data; compute it from parameters"
-        )
-
-
 def stale(order: Iterable[Any]) -> Any:
     """The first leaf that was given other numbers since the graph was computed; None for none."""
     for node in order:

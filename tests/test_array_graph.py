@@ -265,7 +265,6 @@ def test_no_local_derivative_is_computed_for_a_constant(backward):
     same(y.locals[0], X)
 
 
-@pytest.mark.filterwarnings("ignore:backward.. of Constant:engine.GradientWarning")
 @both_passes
 def test_constants_are_contagious(backward):
     """What is made of constants alone is one, and ends the backward pass."""

@@ -119,7 +119,6 @@ def test_backward_on_a_leaf(backward):
     assert x.grad == 2.0
 
 
-@pytest.mark.filterwarnings("ignore:backward.. of Constant:engine.GradientWarning")
 @both_passes
 def test_constants_get_no_gradient(backward):
     """Neither as a root, nor as inputs of one, two or many, nor where all inputs are constant."""

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from engine import Array, GradientWarning, Tape, Value, check_gradients, no_grad, record_branches
+from engine import Array, GradientWarning, Tape, Value, check_gradients, record_branches
 from engine.tape import BranchChanged
 from nn import MLP, data, fit, losses, optim, vector
 
@@ -346,18 +346,6 @@ def test_no_warning_for_a_parameter_that_is_used_now_and_then():
     model.other = Value(0.5)
     for _ in fit(model, X, SIGNS, loss="mse", epochs=2, batch_size=1, lr=0.01):
         pass
-
-
-@both
-def test_a_constant_that_is_gone_back_from(make):
-    def run():
-        with no_grad():
-            loss = loss_of(make(3.0))
-        loss.backward()
-
-    text, line = warned(run)
-    assert line == "loss.backward()"
-    assert "reaches nothing: it is a constant, made under no_grad(), by detach()" in text
 
 
 def test_a_stale_graph_is_said_once_a_line():
