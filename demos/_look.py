@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 BLUE, ORANGE, INK, PALE = "#1f5fa8", "#cf5400", "#2b2b2b", "#6e6e6e"
+GREEN, PURPLE, CYAN = "#2f7d4f", "#7a3e9d", "#3aa6b9"
 # Minus to plus runs from dark to light, so that signs can be told apart in grey, too.
 SIGNS = LinearSegmentedColormap.from_list("signs", ["#0b2f66", "#8d9299", "#ffd28a"])
 STYLE: dict[Any, Any] = {

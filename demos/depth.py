@@ -14,13 +14,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from demos._look import BLUE, INK, ORANGE, PALE, STYLE
+from demos._look import BLUE, CYAN, GREEN, INK, ORANGE, PALE, PURPLE, STYLE
 from nn import accuracy, data, diagnose, losses
 from nn.optim import SGD, clip_grad_norm
 from nn.vector import Activation, BatchNorm, Dense, Residual, Sequential
 
 DEPTHS, WIDTH, DEEP, STEPS = (2, 5, 10, 20, 50), 32, 20, 300
-GREEN, PURPLE, CYAN = "#2f7d4f", "#7a3e9d", "#3aa6b9"
 SHADES = ("#9db8d6", "#7199c6", "#477bb3", "#1f5fa8", "#0b2f66")
 
 
@@ -80,7 +79,7 @@ def learn(model: Any, X: np.ndarray, y: np.ndarray, clip: float | None = None) -
         mover.step()
 
 
-# What a network of relus is built with.
+# What a network is built with, of relus if it says nothing else.
 CURES: dict[str, dict[str, Any]] = {
     "none: weights within ±1/√n": {},
     "He": {"init": "he_normal"},

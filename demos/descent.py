@@ -18,7 +18,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from demos._look import BLUE, INK, ORANGE, PALE, STYLE
+from demos._look import BLUE, GREEN, INK, ORANGE, PALE, STYLE
 from engine import Array, hessian
 from nn import data, optim, schedules
 
@@ -26,7 +26,6 @@ SAMPLES, EPOCHS, RATE, START = 64, 30, 0.05, (-1.6, 2.4)
 SIZES = {"batch, all 64": 64, "mini-batch of 8": 8, "stochastic, 1": 1}
 FEW, ORDERS = 4, 9  # samples a step under a schedule; orders of them to take the median of
 COLOURS = dict(zip(SIZES, (INK, BLUE, ORANGE), strict=True))
-GREEN = "#2f7d4f"
 
 
 def points(rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:

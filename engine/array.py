@@ -53,7 +53,9 @@ class Array(ArrayMethods):
 
     @data.setter
     def data(self, data: Any) -> None:
-        self._data = self._fitting(data, "data")
+        fitting = self._fitting(data, "data")
+        # Changed in place, as by x.data -= ...: another object, by which older graphs know.
+        self._data = fitting.view() if fitting is self._data else fitting
         if self.op is None:
             assigned(self) if self._grad is None else used(self)
 
@@ -185,13 +187,10 @@ class Array(ArrayMethods):
     def outdated(self, i: int) -> bool:
         """Whether its input i has other numbers than it was computed from."""
         now, then = self._x[i]._data, self._dx[i]
-        if now is then:  # it may have been changed in place: then this is another result
-            op, settings = self.op, {}
-            if isinstance(op, ArrayOp):
-                op, settings = op.row, op.settings
-            with np.errstate(all="ignore"):
-                now, then = over_arrays(op, then.dtype).forward(*self._dx, **settings), self._data
-        return not np.array_equal(now, then, equal_nan=True)
+        if now is then:
+            return False
+        in_place = np.may_share_memory(now, then)
+        return in_place or not np.array_equal(now, then, equal_nan=True)
 
     def ones(self) -> np.ndarray:
         """d self / d self."""

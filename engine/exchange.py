@@ -1,4 +1,4 @@
-"""Code that is exchanged while anyone needs it, so that nothing is asked of an operation else."""
+"""Code that is exchanged while anyone needs it, so that an operation is asked nothing otherwise."""
 
 import threading
 from collections.abc import Callable, Iterator
