@@ -89,7 +89,7 @@ def stale(order: Iterable[Any]) -> Any:
     for node in order:
         if node.op is not None:
             for i, x in enumerate(node.inputs):
-                if x.op is None and x._dy is not None and not x.constant and node.outdated(i):
+                if x.op is None and x._dy is not None and node.outdated(i):
                     return x
     return None
 

@@ -195,6 +195,13 @@ def test_spaces_are_kept():
     assert shown.replace("\xa0", " ") == "a   b"
 
 
+def test_blanks_at_the_edges_of_lines_and_all_beyond_1000_characters_are_left_out():
+    shown = lambda label: texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
+    assert shown(" \té x \n\t y ") == ["é x", "y"]
+    assert shown("x" * 1000) == ["x" * 1000]
+    assert shown("x" * 20_000) == ["x" * 1000 + "…"]
+
+
 HOSTILE = '</text><script>alert(1)</script>"\\n|{}<>&amp;<B>'
 
 

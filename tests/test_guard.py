@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from engine import Anomaly, Array, Value, detect_anomaly, dot, no_grad, record_origins, topological
+from engine import (
+    Anomaly,
+    Array,
+    Value,
+    detect_anomaly,
+    dot,
+    guard,
+    no_grad,
+    record_origins,
+    topological,
+)
 from nn import MLP, losses, vector
 
 
@@ -19,6 +29,31 @@ def test_without_gradients_there_is_no_graph(make):
     np.testing.assert_array_equal(y.data, ((x * x + 1.0).tanh() / x).data)
     later = y * x  # a graph that goes on from a constant
     assert {node.label for node in topological(later)} == {None, "x"}
+
+
+def test_one_within_the_other_ends_alone():
+    x = Value(0.0)
+    with no_grad():
+        with detect_anomaly(), pytest.raises(Anomaly):
+            x.log()
+        assert x.log().constant
+    with detect_anomaly():
+        with no_grad(), pytest.raises(Anomaly):
+            x.log()
+        assert not x.exp().constant
+        with pytest.raises(Anomaly):
+            x.log()
+
+
+def test_ctrl_c_at_the_first_step(monkeypatch):
+    class Interrupted(list):
+        def insert(self, *_):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(guard.mine, "all", Interrupted())
+    with pytest.raises(KeyboardInterrupt), no_grad():
+        pass
+    assert not guard.HANDLING.users
 
 
 def test_a_model_is_looked_at_without_gradients():

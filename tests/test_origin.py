@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from engine import Array, Origin, Value, record_origins, topological
+from engine import Array, Origin, Value, grad, record_origins, topological
 from nn import MLP, vector
 
 
@@ -42,6 +42,13 @@ def test_what_a_network_computes_was_made_where_it_was_called(model):
         out = model([1.0, 2.0] if isinstance(model, MLP) else [[1.0, 2.0]])
     origins = {node.origin and line_of(node) for node in topological(out)}
     assert origins == {None, "out = model([1.0, 2.0] if isinstance(model, MLP) else [[1.0, 2.0]])"}
+
+
+def test_what_a_derivative_is_made_of_was_made_where_it_was_asked_for():
+    x = Value(2.0)
+    with record_origins():
+        slope = grad(x * x, x, create_graph=True)
+    assert line_of(slope) == "slope = grad(x * x, x, create_graph=True)"
 
 
 def test_an_expression_over_several_lines():

@@ -167,6 +167,11 @@ def test_a_row_that_leaves_the_graph_says_so():
             "ramp(x)",
             "ramp′(x)",
         ),
+        (
+            Op("method", lambda x: x.__round__(2), lambda out, x: 1.0 if x.is_integer() else 0.0),
+            "method(x)",
+            "method′(x)",
+        ),
         (Op("fourth", lambda x: x**4, lambda out, x: 4 * x**3), "x^4", "4 · x³"),
         (Op("inverse", lambda x: 1 / x, lambda out, x: -1 / x**2), "1 / x", "−1 / x²"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.links import dead_in_markdown
+from docs.links import dead_in_html, dead_in_markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,6 +24,20 @@ def test_code_runs_and_prints_what_it_says(code, capsys, tmp_path, monkeypatch):
 
 def test_links_lead_somewhere():
     assert not [*dead_in_markdown(ROOT)]
+
+
+def test_dead_links_are_found(tmp_path):
+    (tmp_path / "a.md").write_text(
+        "# One two\n[a](b.md) [b](c.md) [c](#one-two) [d](#three) [e](http://x)"
+    )
+    (tmp_path / "b.md").write_text("[a](a.md#one-two) [b](a.md#four)")
+    found = [each.rpartition("/")[2] for each in dead_in_markdown(tmp_path)]
+    assert found == ["a.md: c.md", "a.md: #three", "b.md: a.md#four"]
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#p"></a><a href="c.html"></a><a href="#q"></a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="p"><a href="a.html"></a><a href="#o"></a>')
+    assert {*dead_in_html(tmp_path)} == {"a.html: c.html", "a.html: #q", "b.html: #o"}
 
 
 def test_the_readme_names_every_demo():

@@ -313,6 +313,31 @@ def test_a_graph_whose_leaf_was_changed_in_place():
     assert "before w (of shape (2,)) was assigned other numbers" in warned(run)[0]
 
 
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
+def test_clipping_does_not_hide_a_gradient_of_two_steps(clip):
+    def run():
+        w = Value(3.0)
+        for _ in range(2):
+            loss_of(w).backward()
+            clip([w], 0.5)
+            w.data = w.data - 0.1 * w.grad
+
+    assert warned(run)[1] == "clip([w], 0.5)"
+
+
+@both
+def test_a_constant_of_the_graph_that_was_assigned(make):
+    def run():
+        w, c = make(3.0), make(2.0).detach()
+        loss = loss_of(w * c)
+        for _ in range(2):
+            w.zero_grad()
+            loss.backward()
+            c.data = c.data + 1.0
+
+    assert "was assigned other numbers" in warned(run)[0]
+
+
 @both
 def test_no_warning_for_parts_that_are_clipped_one_by_one(make):
     w = make(3.0)

@@ -283,6 +283,11 @@ def test_hostile_labels_run_no_script(opened):
     assert page.locator("img").count() == 0
 
 
+def test_half_a_surrogate_pair_is_as_in_the_drawing():
+    page = step(Value(2.0, "a\ud800") * 2.0).html
+    assert "a\ufffd" in page.encode().decode()
+
+
 def test_in_a_notebook_it_is_an_iframe_that_grows(opened):
     """Without one, as in an untrusted notebook, the drawing shows."""
     bundle = step(example())._repr_mimebundle_()

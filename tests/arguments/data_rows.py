@@ -168,6 +168,8 @@ def fitted():
     yield row(of, lambda: fit(schedule=schedules.cosine), TypeError, "schedule is a function such as", kind="schedule without its rate")
     yield row(of, lambda: fit(schedule=lambda step: -1.0), ValueError, "lr must be a number in [0, inf)", "-1.0")
     yield row(of, lambda: fit(schedule=schedules.constant(0.1), lr=0.1), ValueError, "lr=0.1", "give one of them")
+    yield row(of, lambda: fit(metric=lambda p: 1.0), TypeError, "metric is a function such as", "of 2 arguments", kind="metric of one")
+    yield row(of, lambda: fit(penalty=lambda p: 1.0), TypeError, "penalty is a function such as", kind="penalty of one")
     yield row(of, lambda: fit(metric="no"), ValueError, "no metric 'no'; there are accuracy")
     yield row(of, lambda: fit(metric=lambda p, y: "x"), (TypeError, ValueError), "a metric returns", kind="a metric to text")
     for v in (None, 3, optim.Adam, [x]):
