@@ -68,6 +68,10 @@ def test_the_formula_is_what_the_row_computes(op, data):
             assert got == pytest.approx(want, rel=1e-9, abs=1e-12), text(symbol)
 
 
+SHARES = [f"softmax{i}(x, other1, other2, other3)" for i in "₁₂₃₄"]
+CHANCES = [f"−({' + '.join(SHARES[1:])})", *SHARES[1:]]
+
+
 @pytest.mark.parametrize(
     ("op", "row", "slopes"),
     [
@@ -82,7 +86,16 @@ def test_the_formula_is_what_the_row_computes(op, data):
         ("relu", "max(0, x)", ["0 if x ≤ 0 else 1"]),
         ("normal_cdf", "Φ(x)", ["φ(x)"]),
         ("log2", "log₂(x)", ["1/ln 2 / x"]),
+        ("expm1", "e^x − 1", ["e^x"]),
+        ("asinh", "arsinh(x)", ["1 / √(1 + x²)"]),
+        ("hypot", "√(x² + y²)", ["x / out", "y / out"]),
+        ("erf", "erf(x)", ["2/√π · e^((−x) · x)"]),
+        ("silu", "x · σ(x)", ["σ(x) · (1 + x · σ(−x))"]),
+        ("gelu", "x · Φ(x)", ["Φ(x) + x · φ(x)"]),
+        ("**", "x^y", ["y · x^(y − 1)", "0 if out = 0 else out · ln(x)"]),
+        ("sign", "sgn(x)", ["0 if |x| ≥ 0 else x"]),
         ("dot", "b + w1 · x1 + w2 · x2 + w3 · x3", ["x1", "x2", "x3", "w1", "w2", "w3", "1"]),
+        ("cross_entropy", "ln(1 + e^(other1 − x) + e^(other2 − x) + e^(other3 − x))", CHANCES),
         ("logsumexp", "ln(e^x1 + e^x2 + e^x3)", [f"softmax{i}(x1, x2, x3)" for i in "₁₂₃"]),
     ],
 )
