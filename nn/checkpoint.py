@@ -10,6 +10,7 @@ the optimizer's: of a schedule the file holds its rates at some steps, so that a
 
 import copy
 from collections.abc import Mapping
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -231,7 +232,15 @@ def set_state(each: Any, state: Any) -> None:
             f"the random state is of a {state['bit_generator']}, the generator a {mine}; "
             "build it as it was saved"
         )
+    check_places(state)
     each.bit_generator.state = state
+
+
+def check_places(state: Any) -> None:
+    """ValueError for a generator that stands outside its buffer: NumPy would read on from there."""
+    for holder, name, last in [(state["state"], "pos", 624), (state, "buffer_pos", 4)]:
+        if name in holder and not 0 <= index(holder[name]) <= last:
+            raise ValueError(f"the random state's {name} is {holder[name]!r}, not 0 to {last}")
 
 
 def rates(schedule: Schedule) -> list[float]:

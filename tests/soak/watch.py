@@ -1,5 +1,6 @@
 """What no input may do: hang, run code, write, or take memory that the file does not account for."""
 
+import faulthandler
 import resource
 import signal
 import sys
@@ -50,6 +51,7 @@ def rung(*_: object) -> None:
 
 def start() -> None:
     """Once in a process of its own: none of this can be taken back."""
+    faulthandler.enable()  # a crash says where
     sys.addaudithook(audited)
     signal.signal(signal.SIGALRM, rung)
     warnings.simplefilter("ignore")  # of odd headers, which literal_eval warns of
