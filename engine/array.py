@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from engine import graph
-from engine.array_arguments import dtype_of, mismatch, numbers, shown
+from engine.array_arguments import check_elementwise, dtype_of, mismatch, numbers, shown
 from engine.array_methods import ArrayMethods
 from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
@@ -139,6 +139,8 @@ class Array(ArrayMethods):
                     raise
                 kind = TypeError if isinstance(problem, TypeError) else type(problem)
                 raise kind(mismatch(op, inputs, settings, problem)) from None
+        if not isinstance(op, ArrayOp):
+            check_elementwise(op, np.shape(out), data)
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
@@ -248,14 +250,21 @@ class Array(ArrayMethods):
 
     def _pulled(self, i: int, g: np.ndarray, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
         """The local derivative for input i, if it has one, and what a gradient g here sends it."""
-        op, data = self.op, self._dx
+        op: Any = self.op
+        data = self._dx
         if isinstance(op, ArrayOp):
             row = over_arrays(op.row, data[0].dtype)
             local, found = None, row.pull(i, g, self._data, data, op.settings)
         else:
-            local = self._local(i)
-            passes = type(local) is float and local == 1.0  # as a sum does: no multiplication
-            found = g if passes else g * local
+            try:
+                local = self._local(i)
+                passes = type(local) is float and local == 1.0  # as a sum does: no multiplication
+                found = g if passes else g * local
+                if found.shape != g.shape:
+                    raise ValueError(f"a slope of shape {np.shape(local)} at {shown(self)}")
+            except Exception as problem:  # which may be of any Python that a user's row runs
+                problem.add_note(f"in the slope of {op.name!r} for its input {i}")
+                raise
         return local, np.asarray(unbroadcast(found, shape))
 
 

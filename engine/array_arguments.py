@@ -73,6 +73,15 @@ def shown(x: Any) -> str:
     return f"{'an array' if x.label is None else x.label} of shape {x.shape} and dtype {x.dtype}"
 
 
+def check_elementwise(op: Op, shape: tuple[int, ...], data: Sequence[np.ndarray]) -> None:
+    """ValueError unless a row's result has the shape of its inputs, broadcast."""
+    if shape != data[0].shape and shape != (want := np.broadcast_shapes(*map(np.shape, data))):
+        raise ValueError(
+            f"the row {op.name!r} works element by element, from {want} to {want}, "
+            f"and gave {shape}; one that mixes elements is an ArrayOp"
+        )
+
+
 def mismatch(op: Op, inputs: Sequence[Any], settings: dict[str, Any], problem: Exception) -> str:
     """Why an operation does not take these shapes."""
     shapes = " and ".join(str(x.shape) for x in inputs)

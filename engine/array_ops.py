@@ -50,6 +50,9 @@ class ArrayOp(Op):
         self.row: ArrayOp = self
         self.settings: dict[str, Any] = {}
 
+    def _check_arguments(self, name: str, forward: Any, partials: Any) -> None:
+        """Settings are named, so that there are more arguments than inputs."""
+
     def with_settings(self, **settings: Any) -> "ArrayOp":
         """This row with its axis, shape or index filled in, as a node keeps it."""
         op = self.made_of(self.forward, *self.partials)

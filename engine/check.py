@@ -18,13 +18,13 @@ CHAPTERS_TOLERANCE = 1e-7
 
 
 class GradientMismatch(AssertionError):
-    """Backward and the numerical derivative part; the message shows both and the suspect row.
+    """Backward and the numerical derivative differ; the message shows both and the suspect row.
 
     >>> from engine import Op
     >>> wrong = Op("double", lambda x: 2.0 * x, lambda out, x: 1.0)
     >>> check_gradients(wrong, at=[3.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    engine.check.GradientMismatch: relative error 0.33, above 1e-07; slopes that part: 1...
+    engine.check.GradientMismatch: relative error 0.33, above 1e-07; slopes that differ: 1...
     """
 
 
@@ -39,8 +39,9 @@ def check_gradients(
     backward finds and n the numerical one.
 
     GradientMismatch where it is above `tolerance`, with lines for up to 20 numbers, and for rows
-    that part from their own slopes. At a kink (relu at 0) there is no derivative: check beside it.
-    Data and gradients are left as they were. TypeError for float32, too coarse for differences.
+    that differ from their own slopes. At a kink (relu at 0) there is no derivative: check beside
+    it. Data and gradients are left as they were. ValueError for an f that is random, TypeError for
+    float32, too coarse for differences.
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
@@ -62,6 +63,7 @@ def check_gradients(
         if isinstance(leaf, Array) and leaf.dtype != np.float64:
             raise TypeError(f"numerical slopes need the digits of float64, got {shown(leaf)}")
     args = [] if given[0] else leaves
+    check_repeats(lambda: one_number(f(*args)))
     entries = compared(lambda: one_number(f(*args)), leaves)
     error = relative_error(entries)
     if not error <= tolerance:
@@ -70,10 +72,22 @@ def check_gradients(
             for name, x, backward, slope in entries
             if slope.parts_from(backward, tolerance)
         ]
-        first = f"relative error {error:.2g}, above {tolerance:.2g}; slopes that part: {len(off)}"
+        first = f"relative error {error:.2g}, above {tolerance:.2g}; slopes that differ: {len(off)}"
+        if any(math.isnan(slope.value) for *_, slope in entries):
+            first += "; where the numerical one is nan, f has no value on one side at least"
         found = suspects(one_number(f(*args)), max(tolerance, 1e-6))
         raise GradientMismatch("\n".join([first, *off[:20], *found]))
     return error
+
+
+def check_repeats(f: Callable[[], Any]) -> None:
+    """ValueError for a function that gives another number when it is called again."""
+    first, second = np.asarray(f().data).item(), np.asarray(f().data).item()
+    if first != second and not (math.isnan(first) and math.isnan(second)):
+        raise ValueError(
+            f"f gives {first:.10g}, and called again {second:.10g}: it has no derivative; draw its "
+            "random numbers once, outside of it, or make the generator inside it: default_rng(0)"
+        )
 
 
 def one_number(y: Any) -> Any:

@@ -14,7 +14,7 @@ from engine.array import Array
 from engine.array_arguments import numbers
 from engine.array_ops import ArrayOp
 from engine.graph import topological
-from engine.guard import graphs_kept
+from engine.guard import check_pushed, check_sent, check_sum, graphs_kept, watching
 from engine.node import Node
 from engine.on_nodes import contributions
 from engine.remarks import named, stale
@@ -81,6 +81,8 @@ def jvp(y: Any, xs: Any, vs: Any) -> Any:
             if node.op is not None and any(x in moves for x in node.inputs):
                 own = moves.get(node)
                 moves[node] = pushed(node, moves) if own is None else pushed(node, moves) + own
+                if watching():
+                    check_pushed(node, moves[node])
     return number(moves[y] if y in moves else zero(y))
 
 
@@ -163,12 +165,15 @@ def pulled(y: Any, v: Any, order: list[Any], wanted: list[Any], send: Any) -> di
     for node in order:
         if any(each in concerned for each in node.inputs):
             concerned.add(node)
-    arrived = {y: v}
+    arrived, watched = {y: v}, watching()
     for node in reversed(order):
         if node.op is not None and node in arrived and node in concerned:
             for to, part in send(node, arrived[node]):
                 if to in concerned:
                     arrived[to] = arrived[to] + part if to in arrived else part
+                    if watched:
+                        check_sent(node, to, numbers_of(part))
+                        check_sum(to, numbers_of(arrived[to]))
     return arrived
 
 
@@ -209,10 +214,9 @@ def blocks_of(y: Any, wanted: list[Any]) -> list[Any]:
     if isinstance(y, Value):
         return vjp(y, wanted, 1.0)
     rows = [vjp(y, wanted, unit.reshape(y.shape)) for unit in np.eye(y.size, dtype=y.dtype)]
-    columns = zip(*rows, strict=True)
     return [
-        np.array(column, y.dtype).reshape((*y.shape, *np.shape(x.data)))
-        for column, x in zip(columns, wanted, strict=True)
+        np.array([row[i] for row in rows], y.dtype).reshape((*y.shape, *np.shape(x.data)))
+        for i, x in enumerate(wanted)
     ]
 
 
@@ -275,7 +279,11 @@ def zero(x: Any) -> Any:
     return 0.0 if isinstance(x, Value) else np.zeros_like(x.data)
 
 
+def numbers_of(x: Any) -> Any:
+    return x.data if isinstance(x, Node) else x
+
+
 def number(x: Any) -> Any:
     """The numbers of a node or an array, as the caller's own."""
-    x = x.data if isinstance(x, Node) else x
+    x = numbers_of(x)
     return np.array(x) if isinstance(x, np.ndarray) else x

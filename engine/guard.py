@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.array import Array
 from engine.exchange import Exchange
-from engine.graph import walk
+from engine.graph import topological, walk
 from engine.origin import record_origins
 from engine.value import Value
 
@@ -51,15 +51,21 @@ def no_grad() -> Iterator[None]:
 def detect_anomaly() -> Iterator[None]:
     """Within it, the first result or gradient that is inf or nan raises an `Anomaly`.
 
-    Every node remembers its line meanwhile, which takes several times as long.
+    So it is of `backward()` and of `engine.derivatives`; a tape is not looked into: `tape.sync()`
+    gives the graph. Every node remembers its line meanwhile, which takes several times as long.
 
     >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     Value(-1.0, "x").log()
     Traceback (most recent call last):
     engine.guard.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
-    with record_origins(), handling(checked, last=False):
-        yield
+    before = mine.watching
+    try:
+        mine.watching = True
+        with record_origins(), handling(checked, last=False):
+            yield
+    finally:
+        mine.watching = before
 
 
 def checked(node: Any) -> Any:
@@ -72,15 +78,43 @@ def checked(node: Any) -> Any:
 
 def checked_backward(root: Any) -> None:
     """`backward`, one step at a time; Anomaly where a gradient is not finite any more."""
+    before = {x for x in topological(root) if x.op is None and not np.isfinite(x.grad).all()}
     for step in walk(root):
         for to, local, contribution in step.sent:
-            if not np.isfinite(contribution).all():
-                inputs = ", ".join(map(described, step.node.inputs))
-                slope = "" if local is None else f", whose local derivative there is {bad(local)}"
-                raise Anomaly(
-                    f"{step.node.op.name} of {inputs} sends {bad(contribution)} back to "
-                    f"{described(to)}{slope}{made_at(step.node)}"
-                )
+            check_sent(step.node, to, contribution, local)
+            if to not in before:
+                check_sum(to, to.grad)
+
+
+def check_sent(node: Any, to: Any, contribution: Any, local: Any = None) -> None:
+    """Anomaly for a contribution that is not finite."""
+    if not np.isfinite(contribution).all():
+        inputs = ", ".join(map(described, node.inputs))
+        slope = "" if local is None else f", whose local derivative there is {bad(local)}"
+        raise Anomaly(
+            f"{node.op.name} of {inputs} sends {bad(contribution)} back to "
+            f"{described(to)}{slope}{made_at(node)}"
+        )
+
+
+def check_pushed(node: Any, move: Any) -> None:
+    """Anomaly for a node that moves infinitely fast, in forward mode."""
+    if not np.isfinite(move).all():
+        inputs = ", ".join(map(described, node.inputs))
+        raise Anomaly(f"{node.op.name} of {inputs} moves by {bad(move)}{made_at(node)}")
+
+
+def check_sum(to: Any, gradient: Any) -> None:
+    """Anomaly for contributions that are finite, and their sum is not."""
+    if not np.isfinite(gradient).all():
+        raise Anomaly(
+            f"the gradients that arrive at {described(to)} add up to {bad(gradient)}{made_at(to)}"
+        )
+
+
+def watching() -> bool:
+    """Whether this thread asked to `detect_anomaly`."""
+    return mine.watching
 
 
 def described(x: Any) -> str:
@@ -124,6 +158,7 @@ class Handlers(threading.local):
 
     def __init__(self) -> None:
         self.all: list[partial[Any]] = []
+        self.watching = False
 
 
 mine = Handlers()
@@ -177,6 +212,6 @@ BACKWARD: dict[Any, Any] = {kind: kind.__dict__["backward"] for kind in (Value, 
 def watched(plain: Any) -> Any:
     @wraps(plain)
     def backward(self: Any) -> None:
-        checked_backward(self) if any(each.func is checked for each in mine.all) else plain(self)
+        checked_backward(self) if mine.watching else plain(self)
 
     return backward

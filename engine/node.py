@@ -76,6 +76,18 @@ class Node:
         """Forget the gradient: `.grad` is 0 again."""
         self.grad = 0.0
 
+    def __float__(self) -> float:
+        number = "x.data" if isinstance(self.data, float) else "x.data.item()"
+        raise TypeError(
+            f"{self!r} as a float would leave the graph, as in math.exp(x): x.exp() stays in it, "
+            f"and its number is {number}"
+        )
+
+    __int__ = __float__
+
+    def __round__(self, digits: int | None = None) -> float:
+        return float(self)
+
     # Operators. A payload applies a row to one operand (_unary) or two (_binary), and makes a node
     # of a number (lift).
 

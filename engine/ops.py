@@ -24,6 +24,7 @@ ones that keep the last bits: each comment says what the textbook form loses.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from inspect import CO_VARARGS
 from typing import Any, Self
 
 from engine.floats import *
@@ -55,8 +56,21 @@ class Op:
                 "Op('cube', lambda x: x**3, lambda out, x: 3 * x**2), "
                 f"got {(name, forward, *partials)}"
             )
+        self._check_arguments(name, forward, partials)
         self.name, self.forward, self.partials = name, forward, partials
         self.tame = False  # whether slopes are known to be finite wherever the result is
+
+    def _check_arguments(self, name: str, forward: Any, partials: Sequence[Any]) -> None:
+        """ValueError where the formula has more inputs, or fewer, than partial derivatives."""
+        n = len(partials)
+        for what, f, count in [("formula", forward, n), *[("slope", f, n + 1) for f in partials]]:
+            if not takes(f, count):
+                inputs = f"{'out and ' * (f is not forward)}{n} input{'s' * (n > 1)}"
+                raise ValueError(
+                    f"{name}: there {'are' if n > 1 else 'is'} {n} partial "
+                    f"derivative{'s' * (n > 1)}, so that each {what} takes {inputs}; one takes "
+                    f"{', '.join(f.__code__.co_varnames[: f.__code__.co_argcount]) or 'nothing'}"
+                )
 
     @property
     def arity(self) -> int:
@@ -78,7 +92,11 @@ class Op:
     def __call__(self, *args: Any) -> Any:
         for each in flat(args):
             if hasattr(each, "apply"):
-                return each.apply(self, *args)
+                try:
+                    return each.apply(self, *args)
+                except Exception as problem:  # which may be of any Python that a user's row runs
+                    problem.add_note(f"in the row {self.name!r}")
+                    raise
         raise TypeError(f"{self.name} takes a node among its arguments, got {args}")
 
     def __repr__(self) -> str:
@@ -98,6 +116,14 @@ class Op:
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self
+
+
+def takes(f: Any, count: int) -> bool:
+    """Whether a function takes so many arguments by place, as far as it tells."""
+    code = getattr(f, "__code__", None)
+    if code is None or code.co_flags & CO_VARARGS:
+        return True
+    return code.co_argcount - len(f.__defaults__ or ()) <= count <= code.co_argcount
 
 
 class ManyOp(Op):
@@ -142,6 +168,13 @@ class ManyOp(Op):
                 f"{name}: none of {self.letters} is plural, to be a sequence, as xs is"
             )
         self.tame = tame
+
+    def _check_arguments(self, name: str, forward: Any, partials: Sequence[Any]) -> None:
+        """Its one function for all slopes takes `out` and what the formula takes."""
+        if hasattr(forward, "__code__") and not takes(
+            partials[0], forward.__code__.co_argcount + 1
+        ):
+            raise ValueError(f"{name}: the slopes take out and all that the formula takes")
 
     @property
     def letters(self) -> tuple[str, ...]:

@@ -77,11 +77,19 @@ def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> No
             "other numbers: these are the gradients of then; compute the loss anew for each step"
         )
     if not finite and any(node.op is None and node._dy for node in order):
+        given = next((x for x in order if x.op is None and not x._dy and not is_finite(x)), None)
+        cause = "try a smaller learning rate"
+        if given is not None:
+            cause = f"{named(given)} holds inf or nan, and was not moved: look at the data"
         remark(
             f"the loss is {float(root.data)} after its parameters were moved, and so will be what "
-            "backward() makes of it; try a smaller learning rate; "
+            f"backward() makes of it; {cause}; "
             "with detect_anomaly(): ... names the first operation that is not finite"
         )
+
+
+def is_finite(x: Any) -> bool:
+    return bool(np.isfinite(x.data).all())
 
 
 def stale(order: Iterable[Any]) -> Any:
@@ -96,5 +104,5 @@ def stale(order: Iterable[Any]) -> Any:
 
 def named(leaf: Any) -> str:
     """A leaf as it is spoken of."""
-    name = "a leaf" if leaf.label is None else leaf.label
+    name = leaf.label or ("a constant" if leaf.constant else "a leaf")
     return f"{name} (of shape {leaf.data.shape})" if hasattr(leaf.data, "shape") else name

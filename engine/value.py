@@ -69,12 +69,6 @@ class Value(Node):
             "where(x > 0, a, b) chooses in the graph"
         )
 
-    def __float__(self) -> float:
-        raise TypeError(
-            f"{self!r} as a float would leave the graph, as in math.exp(x): x.exp() stays in it, "
-            "and its number is x.data"
-        )
-
     def __repr__(self) -> str:
         shown = repr(float(f"{self._data:.6g}"))
         label = "" if self.label is None else f", {self.label!r}"

@@ -215,6 +215,7 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
     for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
         if not row:
             raise ValueError(f"cross_entropy takes at least one logit, got none for sample {i}")
+        check_classes(len(row))
         if not is_index(label, len(row)):
             raise not_a_label(label, len(row), i)
         one = CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :]))
@@ -244,11 +245,14 @@ def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
     if found.dtype.kind == "O":
         raise TypeError(f"cross_entropy takes labels, a class index a sample, got {labels!r}")
     if logits.ndim != 2 or found.shape != logits.shape[:1] or not logits.size:
+        one_hot = "; of one-hot rows Y, the labels are Y.argmax(axis=1)"
         raise ValueError(
             "cross_entropy takes logits of shape (samples, classes) and labels of shape "
             f"(samples,), at least one, got {logits.shape} and {found.shape}"
+            f"{one_hot if found.ndim == 2 and found.shape == logits.shape else ''}"
         )
     classes = logits.shape[1]
+    check_classes(classes)
     fits = (found >= 0) & (found < classes) if found.dtype.kind in "iu" else np.zeros(len(found))
     if not np.all(fits):
         i = int(np.argmin(fits))
@@ -257,10 +261,25 @@ def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
 
 
 def not_a_label(label: Any, classes: int, sample: int) -> ValueError:
+    if hasattr(label, "__len__") and len(label) == classes:
+        remedy = "; of a one-hot row, the label is the place of its 1"
+    elif isinstance(label, float) and label.is_integer():
+        remedy = "; y.astype(int) makes whole numbers of an array's floats"
+    else:
+        remedy = ""
     return ValueError(
         f"cross_entropy takes labels from 0 to {classes - 1} (int), "
-        f"got {label!r} for sample {sample}"
+        f"got {label!r} for sample {sample}{remedy}"
     )
+
+
+def check_classes(classes: int) -> None:
+    """ValueError for a single output: its share is 1, and the loss 0, whatever the weights."""
+    if classes == 1:
+        raise ValueError(
+            "cross_entropy takes a logit per class, got one a sample, whose loss is 0 whatever it "
+            "is; give the model an output per class, or use binary_cross_entropy"
+        )
 
 
 def is_index(label: Any, length: int) -> bool:

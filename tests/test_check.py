@@ -316,9 +316,28 @@ def test_a_lost_gradient_of_an_array_is_caught_without_blame():
 
 
 def test_the_report_of_a_large_layer_is_short():
-    with pytest.raises(GradientMismatch, match="slopes that part: 25") as caught:
+    with pytest.raises(GradientMismatch, match="slopes that differ: 25") as caught:
         check_gradients(lambda x: SQUARE(x).sum(), [np.ones((5, 5))])
     assert len(str(caught.value).splitlines()) == 1 + 20 + 1
+
+
+def test_a_random_function_has_no_derivative():
+    rng = np.random.default_rng(0)
+    for f, at in [
+        (lambda x: x * rng.random(), 1.0),
+        (lambda X: (X * rng.random(2)).sum(), np.ones(2)),
+    ]:
+        with pytest.raises(
+            ValueError, match=r"f gives .*, and called again .* random numbers once"
+        ):
+            check_gradients(f, at=[at])
+    check_gradients(lambda x: x * np.random.default_rng(0).random(), at=[1.0])
+
+
+def test_outside_a_domain_it_says_so():
+    for f, at in [(Value.log, -1.0), (Value.sqrt, 0.0)]:
+        with pytest.raises(GradientMismatch, match="f has no value on one side at least"):
+            check_gradients(f, at=[at])
 
 
 def test_arrays_as_at_are_left_as_they_were():
@@ -330,7 +349,7 @@ def test_arrays_as_at_are_left_as_they_were():
     for f, error in [
         (lambda: (W @ b).tanh().sum(), None),
         (lambda: SQUARE(W).sum(), GradientMismatch),
-        (lambda: W.sum() + next(calls), StopIteration),
+        (lambda: W.sum() + 0.0 * next(calls), StopIteration),
     ]:
         with pytest.raises(error) if error else nullcontext():
             check_gradients(f, [W, b])

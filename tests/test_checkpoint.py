@@ -300,14 +300,18 @@ def places(tree):
             yield from places(each)
 
 
-@pytest.mark.parametrize("place", [-(2**31), -1, 625, 2**31 - 1, 2**70, 1.5, float("nan"), "1", None, [1, 2]])
+@pytest.mark.parametrize(
+    "place", [-(2**31), -1, 625, 2**31 - 1, 2**70, 1.5, float("nan"), "1", None, [1, 2]]
+)
 @pytest.mark.parametrize("kind", ["MT19937", "Philox"])
 def test_a_generator_that_stands_outside_its_buffer_is_refused(kind, place, tmp_path):
     """NumPy sets it as it is told, and then draws what lies there, or the process ends."""
     rng = np.random.Generator(getattr(np.random, kind)(0))
     save(tmp_path / "run", MLP(2, [1]), rng=rng)
     tree = archive.read(tmp_path / "run")
-    holder, name = (tree["rng"]["state"], "pos") if kind == "MT19937" else (tree["rng"], "buffer_pos")
+    holder, name = (
+        (tree["rng"]["state"], "pos") if kind == "MT19937" else (tree["rng"], "buffer_pos")
+    )
     holder[name] = place
     archive.write(tmp_path / "run", tree)
     before = rng.bit_generator.state

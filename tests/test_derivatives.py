@@ -328,3 +328,11 @@ def test_the_second_derivative_of_a_saturated_tanh(x):
     assert hessian(v.tanh(), v) == 0.0
     a = Array([x])
     assert hvp(a.tanh().sum(), a, [1.0]) == 0.0
+
+
+def test_of_nothing_there_are_no_derivatives():
+    for shape in ((0,), (0, 2)):
+        x = Array(np.zeros(shape))
+        assert jacobian(x * 2.0, x).shape == shape + shape
+        assert hessian((x * x).sum(), x).shape == shape + shape
+        assert jacobian(x * 2.0, Array([1.0, 2.0])).shape == (*shape, 2)

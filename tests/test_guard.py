@@ -9,7 +9,10 @@ from engine import (
     Value,
     detect_anomaly,
     dot,
+    grad,
     guard,
+    hessian,
+    jvp,
     no_grad,
     record_origins,
     topological,
@@ -123,6 +126,39 @@ def test_an_anomaly_on_the_way_back():
         fine = (x + 2.0).log()
         fine.backward()
     assert x.grad == np.inf + 0.5
+
+
+@pytest.mark.parametrize("make", [lambda: Value(0.0, "x"), lambda: Array([0.0], "x")])
+@pytest.mark.parametrize(
+    ("find", "says"),
+    [
+        (lambda y, x: grad(y, x), r"sqrt of x = .* sends inf"),
+        (lambda y, x: grad(y, x, create_graph=True), r"sqrt of x = .* sends inf"),
+        (lambda y, x: hessian(y, x), r"sqrt of x = .* sends inf"),
+        (lambda y, x: jvp(y, x, np.ones_like(x.data)), r"sqrt of x = .* moves by inf"),
+    ],
+    ids=["grad", "create_graph", "hessian", "jvp"],
+)
+def test_an_anomaly_of_a_derivative(make, find, says):
+    x = make()
+    y = x.sqrt() if isinstance(x, Value) else x.sqrt().sum()
+    find(y, x)
+    with detect_anomaly(), pytest.raises(Anomaly, match=says):
+        find(y, x)
+    with detect_anomaly():
+        find(y + 0.0 * x, y)
+    find(y, x)
+
+
+@pytest.mark.parametrize("make", [lambda: Value(1.0, "x"), lambda: Array([1.0], "x")])
+def test_gradients_that_add_up_to_infinity(make):
+    x = make()
+    big = (x * 1e308) if isinstance(x, Value) else (x * 1e308).sum()
+    with detect_anomaly():
+        big.backward()
+        with pytest.raises(Anomaly, match=r"the gradients that arrive at x = .* add up to inf"):
+            big.backward()
+        big.backward()  # what was infinite before is told of once
 
 
 def test_what_is_sound_is_as_it_was():

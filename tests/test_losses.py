@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import reference  # sets mpmath's precision
-from engine import Value, check_gradients, logsumexp, topological
+from engine import Array, Value, check_gradients, logsumexp, topological
 from networks import BESIDE_KINKS
 from nn import MLP, losses
 from nn.losses import (
@@ -91,7 +91,7 @@ def test_value_and_gradient_are_the_formulas(name, data):
 
 
 @given(
-    st.integers(1, 5).flatmap(
+    st.integers(2, 5).flatmap(
         lambda k: st.lists(
             st.tuples(st.lists(logit, min_size=k, max_size=k), st.integers(0, k - 1)),
             min_size=1,
@@ -253,9 +253,22 @@ BCE = "binary_cross_entropy takes targets from 0 to 1"
         *[
             (
                 lambda label=label: cross_entropy([[1.0, 2.0]] * 2, [1, label]),
-                f"cross_entropy takes labels from 0 to 1 (int), got {label!r} for sample 1",
+                f"cross_entropy takes labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
             )
-            for label in (2, -1, 1.0, "a", None, [0, 1], np.array([0, 1]))
+            for labels, remedy in [
+                ((2, -1, 1.5, "a", None, [0, 1, 0]), ""),
+                ((1.0,), "; y.astype(int) makes whole numbers of an array's floats"),
+                (([0, 1], np.array([0, 1])), "; of a one-hot row, the label is the place of its 1"),
+            ]
+            for label in labels
+        ],
+        *[
+            (
+                lambda logits=logits: cross_entropy(logits, [0, 0]),
+                "cross_entropy takes a logit per class, got one a sample, whose loss is 0 whatever "
+                "it is; give the model an output per class, or use binary_cross_entropy",
+            )
+            for logits in ([[1.0], [2.0]], Array([[1.0], [2.0]]))
         ],
         (
             lambda: cross_entropy([[]], [0]),

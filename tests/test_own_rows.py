@@ -148,6 +148,50 @@ def test_a_wrong_row_is_named(op):
         check_gradients(wrong, at=[x / 10.0 for x in at])
 
 
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (lambda: Op("f", lambda x, y: x, lambda out, x, y: 1.0), "1 partial derivative, so that each formula takes 1 input; one takes x, y"),
+        (lambda: Op("f", lambda x: x, lambda x: 1.0), "each slope takes out and 1 input; one takes x"),
+        (lambda: ManyOp("f", lambda xs: xs[0], lambda xs: (xs,)), "the slopes take out and all"),
+    ],
+)  # fmt: skip
+def test_a_row_with_too_many_arguments_or_too_few(row, says):
+    with pytest.raises(ValueError, match=f"^f: .*{says}"):
+        row()
+
+
+@pytest.mark.parametrize("x", [Value(1.0), Array([1.0, 2.0])])
+@pytest.mark.parametrize(
+    "op",
+    [
+        Op("mine", lambda x: x + None, lambda out, x: 1.0),
+        Op("mine", lambda x: x, lambda out, x: None),
+        Op("mine", lambda x: x, lambda out, x: np.ones(3)),
+        Op("mine", lambda x: np.ones(3), lambda out, x: 1.0),
+    ],
+)
+def test_an_error_in_a_row_names_it(op, x):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        (op(x) * x).backward() if isinstance(x, Value) else op(x).sum().backward()
+    assert "'mine'" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("slope", [np.ones(3), np.ones((2, 1)), np.ones((1, 2))])
+def test_a_slope_of_another_shape_is_not_broadcast(slope):
+    y = Op("mine", lambda x: x, lambda out, x: slope)(Array([1.0, 2.0]))
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        y.sum().backward()
+    assert raised.value.__notes__ == ["in the slope of 'mine' for its input 0"]
+
+
+def test_a_row_that_mixes_elements_is_no_row_of_single_ones():
+    with pytest.raises(
+        ValueError, match=r"'mine' works element by element, from \(2,\) to \(2,\), and gave"
+    ):
+        Op("mine", lambda x: x.sum(), lambda out, x: 1.0)(Array([1.0, 2.0]))
+
+
 def test_a_row_that_leaves_the_graph_says_so():
     """First derivatives are of numbers; those that are graphs need the row on nodes."""
     mine = Op("mine", lambda x: math.exp(x), lambda out, x: math.exp(x))

@@ -165,6 +165,21 @@ def test_a_learning_rate_that_was_too_large(make):
 
 
 @both
+def test_data_that_is_nan_is_not_the_learning_rates_fault(make):
+    def run():
+        w, x = make(3.0), make(2.0).detach()
+        for bad in (1.0, math.nan):
+            w.zero_grad()
+            loss_of(w * x * bad).backward()
+            w.data = w.data - 0.1 * w.grad
+
+    text, _ = warned(run)
+    assert "holds inf or nan, and was not moved: look at the data" in text
+    assert "a constant" in text
+    assert "learning rate" not in text
+
+
+@both
 def test_no_warning_for_a_loss_that_was_never_finite(make):
     """Before any step there is no learning rate to blame: IEEE 754 has its way in silence."""
     w = make(-1.0)
@@ -258,8 +273,11 @@ def test_if_and_floats_of_values():
         assert x
     with pytest.raises(TypeError, match=r"would leave the graph, as in math\.exp\(x\): x\.exp\(\)"):
         math.exp(x)
-    with pytest.raises(TypeError, match=r"and its number is x\.data"):
-        float(x)
+    for plain in (float, int, round, lambda x: round(x, 2)):
+        with pytest.raises(TypeError, match=r"and its number is x\.data$"):
+            plain(x)
+        with pytest.raises(TypeError, match=r"and its number is x\.data\.item\(\)$"):
+            plain(Array(3.0))
 
 
 def test_max_on_a_tape_says_what_was_meant():
