@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.graph import topological
+from engine.ops import RELU
 from nn import losses
 from nn.data import finite
 from nn.diagnosis import Diagnosis, LayerReport, problems_of
@@ -121,7 +122,7 @@ def report(layers: Layers, name: str, samples: int) -> LayerReport:
         units=sum(each.shape[-1] for each in slopes),
         dead=sum(int((each == 0.0).all(axis=0).sum()) for each in slopes),
         flat=float(np.mean(every < FLAT)) if len(every) else 0.0,
-        cuts=bool(np.any(every == 0.0)),
+        cuts=any(node.op is RELU for _, node in layers.activations[name]),
     )
 
 

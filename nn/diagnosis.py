@@ -18,7 +18,7 @@ class LayerReport(NamedTuple):
     of_weights  the same of the gradients of its parameters, of the mean loss
     units       how many units have an activation; of these `dead` have slope 0 at every sample
     flat        the share of activations, by unit and sample, with a slope under 0.01
-    cuts        whether some slopes are exactly 0, as relu's are for half of its inputs
+    cuts        whether there is relu among them, whose slope is 0 for half of its inputs anyway
     """
 
     name: str
@@ -81,37 +81,20 @@ class Diagnosis:
 
     def plot(self) -> Any:
         """A matplotlib figure: outputs and gradients by layer, and what is dead or flat."""
-        from matplotlib.figure import Figure
+        from nn.diagnosis_plot import figure  # matplotlib is an extra
 
-        figure = Figure(figsize=(9.0, 4.6), layout="constrained")
-        curves, shares = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
-        places = range(len(self.layers))
-        for name, colour, mark in [("outputs", BLUE, "o"), ("gradient", ORANGE, "s")]:
-            heights = [positive(getattr(each, name)) for each in self.layers]
-            curves.plot(places, heights, mark + "-", color=colour, label=name, linewidth=2.0)
-        curves.set_yscale("log")
-        curves.set_title(self.headline(), loc="left", fontweight="bold", fontsize="medium")
-        curves.legend(frameon=False, loc="best", ncols=2)
-        dead = [each.dead / each.units if each.units else 0.0 for each in self.layers]
-        flat = [each.flat if not each.cuts else 0.0 for each in self.layers]
-        for shift, heights, colour, name in [(-0.2, dead, INK, "dead"), (0.2, flat, GREY, "flat")]:
-            bars = [100.0 * height for height in heights]
-            shares.bar([x + shift for x in places], bars, 0.38, color=colour, label=name)
-        shares.set(ylim=(0, 100), ylabel="% of units")
-        shares.legend(frameon=False, loc="upper right", ncols=2)
-        names = [each.name for each in self.layers]
-        few = places if len(names) <= 12 else range(0, len(names), math.ceil(len(names) / 12))
-        shares.set_xticks(list(few), [names[i] for i in few])
-        for axes in (curves, shares):
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color="#e8e8e8")
-            axes.set_axisbelow(True)
-        return figure
+        return figure(self)
 
     def headline(self) -> str:
         """What the picture shows, in a line."""
-        kinds = dict.fromkeys(problem.kind for problem in self.problems)
-        return f"{', '.join(kinds)}" if kinds else "outputs and gradients, layer by layer"
+        by_kind: dict[str, list[str]] = {}
+        for problem in self.problems:
+            by_kind.setdefault(problem.kind, []).append(problem.where)
+        found = [
+            f"{kind}: {where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else "")
+            for kind, where in by_kind.items()
+        ]
+        return "; ".join(found) or "outputs and gradients, layer by layer"
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the picture; the suffix says as what: .svg, .png, .pdf.
@@ -131,12 +114,9 @@ class Diagnosis:
         return bundle
 
 
-BLUE, ORANGE, INK, GREY = "#1f5fa8", "#cf5400", "#2b2b2b", "#a8a8a8"
-
-
-def positive(x: float) -> float:
-    """A number on a logarithmic scale; nan leaves a gap."""
-    return x if 0.0 < x < math.inf else math.nan
+SATURATED = (
+    "try smaller weights, such as init='xavier_normal', scaled inputs, batch normalization, or relu"
+)
 
 
 def problems_of(layers: Sequence[LayerReport], without: Sequence[str]) -> list[Problem]:
@@ -157,16 +137,16 @@ def problems_of(layers: Sequence[LayerReport], without: Sequence[str]) -> list[P
         )  # fmt: skip
     for each in layers:
         if half_dead(each.dead, each.units):
+            remedy = "try a smaller learning rate, leaky_relu, or init='he_normal'"
             found.append(
                 Problem("dead", each.name, f"{each.dead} of {each.units} units are dead: their "
                         "slope is 0 at every sample, and no gradient will move them",
-                        "try a smaller learning rate, leaky_relu, or init='he_normal'")
+                        remedy if each.cuts else SATURATED)
             )  # fmt: skip
         elif each.flat >= 0.5 and not each.cuts:
             found.append(
                 Problem("flat", each.name, f"{each.flat:.0%} of its activations are saturated, "
-                        "with a slope under 0.01", "try smaller weights, such as "
-                        "init='xavier_normal', scaled inputs, batch normalization, or relu")
+                        "with a slope under 0.01", SATURATED)
             )  # fmt: skip
     if not found or found[0].kind != "not finite":
         found += ratio_of(layers)

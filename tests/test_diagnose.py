@@ -90,6 +90,31 @@ def test_flat_not_finite_and_without_gradient():
     assert "spare: the loss is not computed from it" in str(found)
 
 
+@pytest.mark.parametrize("size", [30.0, 3e4])
+def test_tanh_that_is_saturated_is_flat_or_dead_however_far(size):
+    """Far out its slope is exactly 0, as relu's is: it is no relu."""
+    model = deep("tanh", depth=2)
+    for p in model.parameters():
+        p.data = p.data * size
+    found = [each for each in diagnose(model, X, Y).problems if each.kind in ("flat", "dead")]
+    assert [each.where for each in found] == ["layers.0", "layers.1"]
+    assert all("xavier_normal" in each.remedy for each in found)
+
+
+def test_the_picture_marks_what_is_ill():
+    """A ground at each layer that is, words for sizes without a logarithm."""
+    model = vector.MLP(2, [6, 4, 1], rng=0)
+    model.layers[1].bias.data = -50.0
+    found = diagnose(model, X, Y)
+    sizes, shares = found.plot().axes
+    assert sizes.get_title(loc="left") == "dead: layers.1"
+    assert [text.get_text() for text in sizes.texts] == ["0", "0", "0"]
+    assert [text.get_position()[0] for text in sizes.texts] == [1, 2, 0]
+    grounds = [p for p in sizes.patches if p.get_width() == pytest.approx(0.9)]
+    assert [p.get_x() + 0.45 for p in grounds] == [1.0]
+    assert [bar.get_height() for bar in shares.patches[:3]] == [0.0, 100.0, 0.0]
+
+
 def everything():
     return vector.Sequential(
         vector.Dense(2, 8, rng=0),
