@@ -182,7 +182,7 @@ def table(effort: Effort) -> str:
                 )
     title = (
         "A step of micrograd's moons demo in ms: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians over {effort.rounds} rounds; step: forward, backward and update, without "
+        f"(medians of {effort.rounds} rounds; step: forward, backward and update, without "
         "freeing the graph;\nratio: micrograd's step over ours)"
     )
     header = ["collector", "engine", "nodes", "step", *PARTS, "ratio", "target"]

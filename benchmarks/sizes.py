@@ -93,7 +93,7 @@ def table(effort: Effort) -> str:
     header = ["collector", "engine", "shape", *[f"{n:,}" for n in SIZES], "max/min", "target"]
     title = (
         "Forward and backward in ns per node, by the number of nodes\n"
-        f"(medians over {rounds} rounds; -: left out)"
+        f"(medians of {rounds} rounds; -: left out)"
     )
     return aligned(title, header, rows)
 

@@ -156,8 +156,8 @@ def table(effort: Effort) -> str:
                 trained[n].append(run(("tape_mnist", "train", str(n), str(seed))))
     parts = aligned(
         "A tape of one MNIST digit, 784-128-10 node for node, with its cross-entropy\n"
-        f"(medians over {rounds} rounds; float64, 1 thread, collector on; s on the clock, ms of "
-        "CPU time)",
+        f"(medians of {rounds} rounds; float64, 1 thread, collector on; s: elapsed time, ms: CPU "
+        "time)",
         ["what", "figure", "target"],
         [["a tape", remedy]] if remedy else rows(found),
     )

@@ -74,7 +74,7 @@ def table(effort: Effort) -> str:
     rows = [row(kind, found.get(job), min(peers, default=None)) for kind, job in jobs.items()]
     title = (
         "The moons step, forward and backward alone: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians over {rounds} rounds, in µs of CPU time, with 2 threads of the clock's; "
+        f"(medians of {rounds} rounds, in µs: CPU time with 1 thread, elapsed time with 2; "
         "collector on;\nratio: over PyTorch eager on 1 thread, in the dtype in which it is faster)"
     )
     header = ["engine", "threads", "dtype", "nodes", "µs", "ns/node", "ratio", "target"]

@@ -140,7 +140,7 @@ def table(effort: Effort) -> str:
     header = ["shape", *[f"{n:,}" for n in sizes], "target"]
     title = (
         "A tape's forward and backward in ns per node, by the number of nodes\n"
-        f"(medians over {rounds} rounds, the largest in one; float64, CPU time, 1 thread, "
+        f"(medians of {rounds} rounds, the largest in one; float64, CPU time, 1 thread, "
         f"collector off;\n-: left out; target: {JUDGED:,} nodes)"
     )
     if remedy := missing("tape"):

@@ -107,6 +107,7 @@ def main(out: Path) -> None:
 
     print(
         f"\n{DEEP} layers, of relu if not said otherwise, and {STEPS} steps of gradient descent\n"
+        "(first / last: gradients before the first step; clipping divides both by one number)\n"
     )
     print(f"{'cure':28}{'first / last':>14}{'loss, from':>13}{'to':>10}{'accuracy':>10}")
     cured = {name: arriving(network(DEEP, **how), X, y) for name, how in CURES.items()}
