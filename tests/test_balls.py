@@ -5,13 +5,14 @@ from operator import add
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
 from balls import Ball, exactly
 from exact import activated
 from nn.scalar import ACTIVATIONS
+from strategies import examples
 
 DTYPES = st.sampled_from([np.float64, np.float32])
 centre = st.integers(-8, 8).map(float) | st.floats(-8.0, 8.0)
@@ -20,7 +21,7 @@ inside = st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@settings(max_examples=40)
+@examples(40)
 @given(x=centre, radius=radius, steps=inside)
 def test_an_image_holds_what_its_ball_is_mapped_to(activation, x, radius, steps):
     """Turning points, poles, kinks and jumps included: activations, and their slopes."""

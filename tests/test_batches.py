@@ -7,15 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import exact
 from balls import Ball, exactly
 from networks import Network, networks
 from paths import PATHS, check, scalar_path
+from strategies import examples
 
-FEW = settings(max_examples=25)
+FEW = examples(25)
 
 
 def of_samples(network: Network, chosen: Any) -> Network:

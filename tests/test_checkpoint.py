@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nn import (
@@ -28,6 +28,7 @@ from nn import (
     schedules,
     vector,
 )
+from strategies import examples
 
 ROOT = Path(__file__).parents[1]
 
@@ -267,7 +268,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(place=st.integers(0, 10**6), wrong=trees)
 def test_a_whole_file_with_anything_in_the_wrong_place_is_refused_or_loaded(place, wrong):
     """Nothing but CheckpointError, and then everything is as it was."""

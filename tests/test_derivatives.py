@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Tape, Value, concatenate, dot, no_grad, softmax, topological, walk
@@ -13,10 +13,10 @@ from engine.check import derivative
 from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.draw import draw
 from nn import MLP, losses, vector
-from strategies import node, programs
+from strategies import examples, node, programs
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=30))
 def test_gradients_are_those_of_backward(program):
     """The same numbers, without a trace: every .grad is what it was."""
@@ -28,7 +28,7 @@ def test_gradients_are_those_of_backward(program):
     assert found == pytest.approx([x.grad for x in leaves], rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=12))
 def test_second_derivatives_are_slopes_of_first(program):
     """Smooth programs: the Hessian's first row against differences, and its symmetry."""
@@ -46,7 +46,7 @@ def test_second_derivatives_are_slopes_of_first(program):
     assert found[0, 0] == pytest.approx(derivative(slope, program.at[0]), rel=1e-5, abs=1e-6 * size)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=20), data=st.data())
 def test_forwards_and_backwards_agree(program, data):
     """v · (J t) = (v · J) · t for a node in the middle and leaves."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, topological
@@ -15,6 +15,7 @@ from engine.draw import draw, svg, theme
 from engine.draw.dot import UNSEEN
 from engine.draw.view import Box, view
 from nn import MLP, Neuron, data, losses, vector
+from strategies import examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -180,7 +181,7 @@ def test_direction(direction, wide):
 # ------------------------------------------------------------------------------ labels are data
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(label=st.text())
 def test_a_label_shows_as_it_was_typed(label):
     """Whatever it holds; what XML cannot hold shows as a replacement character."""

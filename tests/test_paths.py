@@ -35,20 +35,21 @@ from nn import optim
 from nn.losses import LOSSES
 from nn.scalar import ACTIVATIONS
 from paths import SHOWN, array_path, check, judge, scalar_path
+from strategies import examples
 
 DTYPES = st.sampled_from([np.float64, np.float32])
-FEW = settings(max_examples=25)
+FEW = examples(25)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@settings(max_examples=8)
+@examples(8)
 @given(data=st.data())
 def test_outputs_loss_and_gradients(activation, data):
     judge(data.draw(networks([activation])))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@settings(max_examples=4)
+@examples(4)
 @given(data=st.data())
 def test_outputs_loss_and_gradients_in_float32(activation, data):
     judge(data.draw(networks([activation])), np.float32)
@@ -56,14 +57,14 @@ def test_outputs_loss_and_gradients_in_float32(activation, data):
 
 @pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
 @pytest.mark.parametrize("rule", optim.RULES)
-@settings(max_examples=20)
+@examples(20)
 @given(data=st.data())
 def test_weights_after_steps(rule, data):
     """With momentum, weight decay, and gradients clipped by their norm."""
     judge(data.draw(networks(rule=rule)), data.draw(DTYPES, label="dtype"))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(networks(), DTYPES)
 def test_there_and_back(network, dtype):
     """to_vector() and to_scalar() keep every number, or what float32 has of it."""

@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import (
@@ -30,7 +30,7 @@ from engine.floats import where
 from engine.ops import TABLE, flat
 from engine.readers import over
 from nn import MLP, data, losses, optim
-from strategies import SPECIAL, any_float, fewer, programs
+from strategies import SPECIAL, any_float, examples, fewer, programs
 
 if not os.environ.get("CI"):  # where it must be there
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -72,7 +72,7 @@ def check_against_graph(root, tape):
         assert same(grad, x.grad), x
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(program=programs(longest=40, smooth=False))
 def test_the_same_bits_as_the_graph(program):
     root = Value.lift(program.on_values()[-1])
@@ -110,7 +110,7 @@ def test_every_row_recorded_at_other_numbers(op, data):
     assert all(same(g, y.grad) for g, y in zip(tape.flat.grad, ys, strict=True))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=30, smooth=False), data=st.data())
 def test_several_outputs(program, data):
     """Any nodes, the same one twice, leaves among them, and what their gradients start with."""
@@ -182,7 +182,7 @@ def in_single_precision(root, numbers):
     return value[root], grad
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=30, smooth=False))
 def test_float32_rounds_every_elementary_operation(program):
     root = Value.lift(program.on_values()[-1])

@@ -4,13 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Value, logsumexp, topological, total
 from engine.ops import TABLE
 from nn import MLP, CheckpointError, accuracy, data, fit
-from strategies import any_float, fewer, node, programs
+from strategies import any_float, examples, fewer, node, programs
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -81,7 +81,7 @@ def drawn(data, count, columns, numbers):
     return np.array([few[i % len(few)] for i in range(count)])
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(program=programs(longest=25, smooth=False), data=st.data())
 def test_the_same_bits_as_a_loop_over_samples(program, data):
     """Parameters, inputs and constants in any role; outputs that depend on neither."""
@@ -150,7 +150,7 @@ def test_any_number_of_samples_on_any_threads(count, threads):
     check_lanes(network, NUMBERS, X, seeds, threads=threads)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(program=programs(longest=20, smooth=False), data=st.data())
 def test_lanes_in_float32_are_what_one_sample_is_alone(program, data):
     """Outputs, and gradients of inputs; alone, an input is a parameter like any other."""

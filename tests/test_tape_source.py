@@ -4,13 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Value, dot, total
 from engine.ops import TABLE
 from nn import MLP
-from strategies import any_float, fewer, programs
+from strategies import any_float, examples, fewer, programs
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -53,7 +53,7 @@ def test_it_reads_as_what_it_is():
     )
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(program=programs(longest=25, smooth=False))
 def test_it_gives_the_bits_of_the_tape(program):
     check_source(Tape(Value.lift(program.on_values()[-1])))

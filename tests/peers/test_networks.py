@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from networks import networks
 from paths import array_path, scalar_path
 from peers.judges import jax, jnp, torch
+from strategies import examples
 
 F = torch.nn.functional
 COMMON = ["linear", "tanh", "relu", "sigmoid", "sin", "softplus", "silu", "gelu", "elu", "square"]
@@ -72,7 +73,7 @@ def by_jax(network):
 
 
 @pytest.mark.parametrize("judge", [by_torch, by_jax])
-@settings(max_examples=20)
+@examples(20)
 @given(network=networks(COMMON))
 def test_generated_networks_agree(judge, network):
     """Both our paths, to roundings of the largest number that they come through."""
