@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from engine import graph
-from engine.array_arguments import check_elementwise, dtype_of, mismatch, numbers, shown
+from engine.array_arguments import check_elementwise, dtype_of, mismatch, numbers, read_only, shown
 from engine.array_methods import ArrayMethods
 from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
-from engine.ops import ManyOp, Op
-from engine.remarks import assigned, check_root, used
-from engine.value import known_label
+from engine.ops import TABLE, ManyOp, Op
+from engine.remarks import assigned, check_kept, check_root, overwritten, used
+from engine.value import NO_GRADIENT, known_label
 
 
 class Array(ArrayMethods):
@@ -66,6 +66,10 @@ class Array(ArrayMethods):
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        if grad is None:
+            raise TypeError(
+                f"an Array holds real numbers, in lists of equal lengths, {NO_GRADIENT}"
+            )
         none = isinstance(grad, float) and grad == 0.0
         self._grad = None if none else self._fitting(grad, "grad")
         if self.op is None:
@@ -91,6 +95,12 @@ class Array(ArrayMethods):
         if spec and self.size != 1:
             raise ValueError(f"format {spec!r} is for one number, got {shown(self)}; format .data")
         return format(self._data.item(), spec) if spec else repr(self)
+
+    def __setitem__(self, index: Any, x: Any) -> None:
+        raise TypeError(
+            f"an Array is not changed in part, got [{index!r}] = {x!r}: where(condition, x, y) "
+            "chooses in the graph, and a leaf gets other .data before a graph is made of it"
+        )
 
     def __bool__(self) -> bool:
         raise TypeError(f"an Array is neither true nor false, got {shown(self)}; ask its .data")
@@ -132,15 +142,18 @@ class Array(ArrayMethods):
         row = over_arrays(op, dtype)
         with np.errstate(all="ignore"):
             data = tuple([x._data.astype(dtype, copy=False) for x in inputs])
+            own = not isinstance(op, ArrayOp) and TABLE.get(op.name) is not op
             try:
-                out = row.forward(*data, **settings)
+                out = row.forward(*(map(read_only, data) if own else data), **settings)
             except (ValueError, IndexError, TypeError) as problem:
                 if isinstance(problem, TypeError) and not settings:  # a fault of the formula
                     raise
                 kind = TypeError if isinstance(problem, TypeError) else type(problem)
                 raise kind(mismatch(op, inputs, settings, problem)) from None
         if not isinstance(op, ArrayOp):
-            check_elementwise(op, np.shape(out), data)
+            check_elementwise(op, out, data)
+        if own and any(np.may_share_memory(out, x) for x in data):
+            out = np.array(out)
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
@@ -167,15 +180,7 @@ class Array(ArrayMethods):
         >>> x.grad
         array([2., 4., 6.])
         """
-        if self.size != 1:
-            raise ValueError(
-                f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
-            )
-        order = graph.topological(self)
-        again = any(node.op is not None and node._grad is not None for node in order)
-        finite = np.isfinite(self._data)
-        if again or not finite:
-            check_root(self, order, again, bool(finite))
+        order = self.begun()
         for node in order:
             if node.op is not None:
                 node._grad = None
@@ -186,13 +191,32 @@ class Array(ArrayMethods):
                     for each, _, contribution in node._sent():
                         each.receive(contribution)
 
+    def begun(self) -> list[Any]:
+        """The graph in order, after what is to be said before a backward pass."""
+        if self.size != 1:
+            raise ValueError(
+                f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
+            )
+        order = graph.topological(self)
+        again = any(node.op is not None and node._grad is not None for node in order)
+        finite = np.isfinite(self._data)
+        if (leaf := overwritten(order)) is not None:
+            check_kept(leaf)
+        elif again or not finite:
+            check_root(self, order, again, bool(finite))
+        return order
+
     def outdated(self, i: int) -> bool:
         """Whether its input i has other numbers than it was computed from."""
         now, then = self._x[i]._data, self._dx[i]
         if now is then:
             return False
-        in_place = np.may_share_memory(now, then)
-        return in_place or not np.array_equal(now, then, equal_nan=True)
+        return self.overwritten(i) or not np.array_equal(now, then, equal_nan=True)
+
+    def overwritten(self, i: int) -> bool:
+        """Whether the numbers of its input i were changed in place: those of then are lost."""
+        now, then = self._x[i]._data, self._dx[i]
+        return now is not then and np.may_share_memory(now, then)
 
     def ones(self) -> np.ndarray:
         """d self / d self."""
@@ -252,20 +276,20 @@ class Array(ArrayMethods):
         """The local derivative for input i, if it has one, and what a gradient g here sends it."""
         op: Any = self.op
         data = self._dx
-        if isinstance(op, ArrayOp):
-            row = over_arrays(op.row, data[0].dtype)
-            local, found = None, row.pull(i, g, self._data, data, op.settings)
-        else:
-            try:
+        try:
+            if isinstance(op, ArrayOp):
+                row = over_arrays(op.row, data[0].dtype)
+                local, found = None, row.pull(i, g, self._data, data, op.settings)
+            else:
                 local = self._local(i)
                 passes = type(local) is float and local == 1.0  # as a sum does: no multiplication
                 found = g if passes else g * local
                 if found.shape != g.shape:
                     raise ValueError(f"a slope of shape {np.shape(local)} at {shown(self)}")
-            except Exception as problem:  # which may be of any Python that a user's row runs
-                problem.add_note(f"in the slope of {op.name!r} for its input {i}")
-                raise
-        return local, np.asarray(unbroadcast(found, shape))
+            return local, np.asarray(unbroadcast(found, shape))
+        except Exception as problem:  # of whatever Python a user's row runs
+            problem.add_note(f"in the slope of {op.name!r} for its input {i}")
+            raise
 
 
 class ConstantArray(Array):

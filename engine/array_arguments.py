@@ -73,13 +73,23 @@ def shown(x: Any) -> str:
     return f"{'an array' if x.label is None else x.label} of shape {x.shape} and dtype {x.dtype}"
 
 
-def check_elementwise(op: Op, shape: tuple[int, ...], data: Sequence[np.ndarray]) -> None:
+def read_only(x: np.ndarray) -> np.ndarray:
+    """The same numbers, for eyes only: a user's row may say x += 1."""
+    view = x.view()
+    view.flags.writeable = False
+    return view
+
+
+def check_elementwise(op: Op, out: Any, data: Sequence[np.ndarray]) -> None:
     """ValueError unless a row's result has the shape of its inputs, broadcast."""
-    if shape != data[0].shape and shape != (want := np.broadcast_shapes(*map(np.shape, data))):
-        raise ValueError(
-            f"the row {op.name!r} works element by element, from {want} to {want}, "
-            f"and gave {shape}; one that mixes elements is an ArrayOp"
-        )
+    if np.shape(out) != data[0].shape or len(data) > 1:
+        want = np.broadcast_shapes(*[x.shape for x in data])
+        if np.shape(out) != want:
+            gave = "None" if out is None else f"shape {np.shape(out)}"
+            raise ValueError(
+                f"the row {op.name!r} works element by element and should give shape {want}, "
+                f"but gave {gave}; one that mixes elements is an ArrayOp"
+            )
 
 
 def mismatch(op: Op, inputs: Sequence[Any], settings: dict[str, Any], problem: Exception) -> str:

@@ -71,7 +71,11 @@ class ArrayOp(Op):
     def __call__(self, *args: Any, **settings: Any) -> Any:
         for each in args:
             if hasattr(each, "apply"):
-                return each.apply(self, *args, **settings)
+                try:
+                    return each.apply(self, *args, **settings)
+                except Exception as problem:  # of whatever Python a user's row runs
+                    problem.add_note(f"in the row {self.name!r}")
+                    raise
         raise TypeError(f"{self.name} takes an Array among its inputs, got {args}")
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from engine.array import Array
 from engine.array_arguments import shown
 from engine.array_ops import ArrayOp
 from engine.graph import topological
+from engine.guard import graphs_kept
 from engine.node import Node
 from engine.value import Value
 
@@ -28,6 +29,7 @@ class GradientMismatch(AssertionError):
     """
 
 
+@graphs_kept()
 def check_gradients(
     f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = CHAPTERS_TOLERANCE
 ) -> float:

@@ -17,7 +17,7 @@ from engine.graph import topological
 from engine.guard import check_pushed, check_sent, check_sum, graphs_kept, watching
 from engine.node import Node
 from engine.on_nodes import contributions
-from engine.remarks import named, stale
+from engine.remarks import named, overwritten, stale
 from engine.value import Value
 from engine.value import number as scalar
 
@@ -147,25 +147,30 @@ def hvp(y: Any, xs: Any, vs: Any) -> Any:
 
 def as_numbers(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
     """The backward pass: what arrives at each wanted node, and nothing beside the way."""
-    arrived = pulled(y, v, topological(y), wanted, lambda node, g: node.sent(g))
+    order = topological(y)
+    if (leaf := overwritten(order)) is not None:
+        raise ValueError(f"{named(leaf)} was changed in place since y was computed; compute y anew")
+    arrived = pulled(y, v, order, wanted, lambda node, g: node.sent(g), watching())
     return [number(arrived.get(x, zero(x))) for x in wanted]
 
 
 def as_nodes(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
     """The same in nodes."""
     send = lambda node, g: zip(node.inputs, contributions(node, g), strict=True)
-    arrived = pulled(y, type(y).lift(v), current(topological(y)), wanted, send)
+    arrived = pulled(y, type(y).lift(v), current(topological(y)), wanted, send, watching())
     return [type(x).lift(arrived.get(x, zero(x))) for x in wanted]
 
 
 @np.errstate(all="ignore")
-def pulled(y: Any, v: Any, order: list[Any], wanted: list[Any], send: Any) -> dict[Any, Any]:
+def pulled(
+    y: Any, v: Any, order: list[Any], wanted: list[Any], send: Any, watched: bool
+) -> dict[Any, Any]:
     """What arrives at the nodes between y and the wanted ones, by a rule for what a node sends."""
     concerned = set(wanted)
     for node in order:
         if any(each in concerned for each in node.inputs):
             concerned.add(node)
-    arrived, watched = {y: v}, watching()
+    arrived = {y: v}
     for node in reversed(order):
         if node.op is not None and node in arrived and node in concerned:
             for to, part in send(node, arrived[node]):
@@ -206,7 +211,8 @@ def pushed(node: Any, moves: dict[Any, Any]) -> Any:
     for x, part in zip(node.inputs, contributions(node, v), strict=True):
         if x in moves:
             along = (part * moves[x]).sum() + along
-    return grad(along, v)
+    arrived = pulled(along, along.ones(), topological(along), [v], lambda n, g: n.sent(g), False)
+    return arrived.get(v, zero(v))
 
 
 def blocks_of(y: Any, wanted: list[Any]) -> list[Any]:

@@ -110,12 +110,18 @@ def seen_before(order: list[Any]) -> bool:
     return any(node.op is not None and node._grad for node in (order[-1], *order[:32]))
 
 
-def backward(root: Any) -> None:
-    """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
+def begun(root: Any) -> list[Any]:
+    """The graph in order, after what is to be said before a backward pass."""
     order = topological(root)
     again, finite = seen_before(order), isfinite(root._data)
     if again or not finite:
         check_root(root, order, again, finite)
+    return order
+
+
+def backward(root: Any) -> None:
+    """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
+    order = begun(root)
     for node in order:
         if node.op is not None:
             node._grad = 0.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.array import Array
 from engine.exchange import Exchange
-from engine.graph import topological, walk
+from engine.graph import walk
 from engine.origin import record_origins
 from engine.value import Value
 
@@ -59,13 +59,13 @@ def detect_anomaly() -> Iterator[None]:
     Traceback (most recent call last):
     engine.guard.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
-    before = mine.watching
+    mark = object()
     try:
-        mine.watching = True
+        mine.watchers.add(mark)
         with record_origins(), handling(checked, last=False):
             yield
     finally:
-        mine.watching = before
+        mine.watchers.discard(mark)
 
 
 def checked(node: Any) -> Any:
@@ -78,7 +78,8 @@ def checked(node: Any) -> Any:
 
 def checked_backward(root: Any) -> None:
     """`backward`, one step at a time; Anomaly where a gradient is not finite any more."""
-    before = {x for x in topological(root) if x.op is None and not np.isfinite(x.grad).all()}
+    order = root.begun()
+    before = {x for x in order if x.op is None and not np.isfinite(x.grad).all()}
     for step in walk(root):
         for to, local, contribution in step.sent:
             check_sent(step.node, to, contribution, local)
@@ -114,7 +115,7 @@ def check_sum(to: Any, gradient: Any) -> None:
 
 def watching() -> bool:
     """Whether this thread asked to `detect_anomaly`."""
-    return mine.watching
+    return bool(mine.watchers)
 
 
 def described(x: Any) -> str:
@@ -158,7 +159,7 @@ class Handlers(threading.local):
 
     def __init__(self) -> None:
         self.all: list[partial[Any]] = []
-        self.watching = False
+        self.watchers: set[object] = set()
 
 
 mine = Handlers()
@@ -212,6 +213,6 @@ BACKWARD: dict[Any, Any] = {kind: kind.__dict__["backward"] for kind in (Value, 
 def watched(plain: Any) -> Any:
     @wraps(plain)
     def backward(self: Any) -> None:
-        checked_backward(self) if mine.watching else plain(self)
+        checked_backward(self) if mine.watchers else plain(self)
 
     return backward

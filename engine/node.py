@@ -76,17 +76,22 @@ class Node:
         """Forget the gradient: `.grad` is 0 again."""
         self.grad = 0.0
 
-    def __float__(self) -> float:
-        number = "x.data" if isinstance(self.data, float) else "x.data.item()"
-        raise TypeError(
-            f"{self!r} as a float would leave the graph, as in math.exp(x): x.exp() stays in it, "
-            f"and its number is {number}"
-        )
+    # What would leave the graph without a word, and what a learner tries.
 
-    __int__ = __float__
+    def __float__(self) -> float:
+        raise self._leaves("a float", "math.exp(x): x.exp() stays in it")
+
+    def __int__(self) -> int:
+        raise self._leaves("an int", "range(x)")
 
     def __round__(self, digits: int | None = None) -> float:
-        return float(self)
+        raise self._leaves("a rounded number", "round(x)")
+
+    def _leaves(self, what: str, example: str) -> TypeError:
+        number = "x.data" if isinstance(self.data, float) else "x.data.item()"
+        return TypeError(
+            f"{self!r} as {what} would leave the graph, as in {example}; its number is {number}"
+        )
 
     # Operators. A payload applies a row to one operand (_unary) or two (_binary), and makes a node
     # of a number (lift).

@@ -35,6 +35,9 @@ def contributions(node: Any, g: Any) -> list[Any]:
             f"the row {name!r} cannot be run on nodes, as a derivative that is a graph needs: "
             f"{problem}; write it with the functions of engine.floats"
         ) from problem
+    except Exception as problem:
+        problem.add_note(f"in the slopes of {node.op.name!r}")
+        raise
 
 
 def to_values(node: Value, g: Value) -> list[Any]:

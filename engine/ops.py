@@ -69,7 +69,7 @@ class Op:
                 raise ValueError(
                     f"{name}: there {'are' if n > 1 else 'is'} {n} partial "
                     f"derivative{'s' * (n > 1)}, so that each {what} takes {inputs}; one takes "
-                    f"{', '.join(f.__code__.co_varnames[: f.__code__.co_argcount]) or 'nothing'}"
+                    f"{', '.join(arguments(f)) or 'nothing'}"
                 )
 
     @property
@@ -94,7 +94,7 @@ class Op:
             if hasattr(each, "apply"):
                 try:
                     return each.apply(self, *args)
-                except Exception as problem:  # which may be of any Python that a user's row runs
+                except Exception as problem:  # of whatever Python a user's row runs
                     problem.add_note(f"in the row {self.name!r}")
                     raise
         raise TypeError(f"{self.name} takes a node among its arguments, got {args}")
@@ -123,7 +123,13 @@ def takes(f: Any, count: int) -> bool:
     code = getattr(f, "__code__", None)
     if code is None or code.co_flags & CO_VARARGS:
         return True
-    return code.co_argcount - len(f.__defaults__ or ()) <= count <= code.co_argcount
+    most = len(arguments(f))
+    return most - len(f.__defaults__ or ()) <= count <= most
+
+
+def arguments(f: Any) -> tuple[str, ...]:
+    """The names of a function's arguments by place, without a method's self."""
+    return f.__code__.co_varnames[hasattr(f, "__self__") : f.__code__.co_argcount]
 
 
 class ManyOp(Op):
@@ -171,19 +177,17 @@ class ManyOp(Op):
 
     def _check_arguments(self, name: str, forward: Any, partials: Sequence[Any]) -> None:
         """Its one function for all slopes takes `out` and what the formula takes."""
-        if hasattr(forward, "__code__") and not takes(
-            partials[0], forward.__code__.co_argcount + 1
-        ):
+        if hasattr(forward, "__code__") and not takes(partials[0], len(arguments(forward)) + 1):
             raise ValueError(f"{name}: the slopes take out and all that the formula takes")
 
     @property
     def letters(self) -> tuple[str, ...]:
         """The names of the arguments; a plural is a sequence, and all sequences have one length."""
-        return self.forward.__code__.co_varnames[: self.arity]
+        return arguments(self.forward)
 
     @property
     def arity(self) -> int:
-        return self.forward.__code__.co_argcount
+        return len(self.letters)
 
     def check_sequences(self, args: Sequence[Any]) -> None:
         """TypeError for an argument with a plural name that is no list or tuple."""

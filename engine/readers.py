@@ -5,15 +5,20 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from engine import floats
 from engine.ops import Op
+
+OURS = ("engine.", "nn.")
 
 
 def over(op: Op, space: Mapping[str, Any]) -> Op:
     """The row read in another arithmetic: the same code, its free names looked up in `space`.
 
     A name that `space` lacks is looked up where the row was written: a helper function there is
-    read along with the row, a constant is taken as it is. The functions of `engine.floats` are what
+    read along with the row, a constant is taken as it is. So is one of the user's own making that
+    has the name of one in `space`. The functions of `engine.floats` are what
     a space must supply itself; one that is missing is a NameError when the row is run.
 
     >>> from engine.ops import LOG
@@ -25,7 +30,7 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
     def read(f: Any) -> Any:
         if not isinstance(f, FunctionType):  # a user's np.sin: it is what it is in any arithmetic
             return f
-        own = f.__globals__.get(f.__name__) is f  # a helper, not a lambda of the row's
+        own = f.__globals__.get(f.__name__) is f and not theirs(f)  # a helper, not a lambda
         if own and f.__name__ in space:
             return space[f.__name__]
         if f not in done:
@@ -33,14 +38,23 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
             done[f] = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)
             done[f].__kwdefaults__ = f.__kwdefaults__
             for name in free_names(f.__code__):
-                if name in space:
+                value = f.__globals__.get(name)
+                if theirs(value):
+                    names[name] = read(value)
+                elif name in space:
                     names[name] = space[name]
                 elif name in f.__globals__ and name not in floats.__all__:
-                    value = f.__globals__[name]
                     names[name] = read(value)
         return done[f]
 
     return op.made_of(read(op.forward), *map(read, op.partials))
+
+
+def theirs(x: Any) -> bool:
+    """Whether a name stands for a user's function or number, whatever else has that name."""
+    if isinstance(x, FunctionType):
+        return not x.__module__.startswith(OURS)
+    return isinstance(x, int | float | np.generic | np.ndarray)
 
 
 def free_names(code: CodeType) -> Iterator[str]:

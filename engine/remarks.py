@@ -92,6 +92,25 @@ def is_finite(x: Any) -> bool:
     return bool(np.isfinite(x.data).all())
 
 
+def check_kept(leaf: Any) -> None:
+    """What is to be said of a graph that lost numbers it needs for its derivatives."""
+    remark(
+        f"{named(leaf)} was changed in place since this graph was computed, so that its "
+        "derivatives mix numbers of then and of now; write x.data = x.data - ..., or compute the "
+        "loss anew"
+    )
+
+
+def overwritten(order: Iterable[Any]) -> Any:
+    """The first leaf of Arrays that was changed in place since; None for none."""
+    for node in order:
+        if node.op is not None and hasattr(node, "overwritten"):
+            for i, x in enumerate(node._x):
+                if x.op is None and x._dy is not None and node.overwritten(i):
+                    return x
+    return None
+
+
 def stale(order: Iterable[Any]) -> Any:
     """The first leaf that was given other numbers since the graph was computed; None for none."""
     for node in order:

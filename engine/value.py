@@ -59,6 +59,8 @@ class Value(Node):
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        if grad is None:
+            raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
         self._grad = number(grad)
         if self.op is None:
             self._dx = None  # what backward adds from now on is another gradient
@@ -171,6 +173,10 @@ class Value(Node):
         """
         graph.backward(self)
 
+    def begun(self) -> list[Any]:
+        """The graph in order, after what is to be said before a backward pass."""
+        return graph.begun(self)
+
     def sent(self, g: float) -> list[tuple[Any, float]]:
         """What the chain rule would send to each input, were g the gradient here."""
         pairs = zip(self.inputs, self.locals, strict=True)
@@ -219,6 +225,9 @@ class Constant(Value):
 ASSIGNED = [0]  # how often a number was assigned: where it stands still, none has changed
 
 new = object.__new__
+NO_GRADIENT = (
+    "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
+)
 lift = Value.lift
 
 

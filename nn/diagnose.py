@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.graph import topological
+from engine.guard import graphs_kept
 from engine.ops import RELU
 from nn import losses
 from nn.data import finite
@@ -18,6 +19,7 @@ from nn.objective import Objective, number_of
 from nn.taped import Taped
 
 
+@graphs_kept()
 def diagnose(
     model: Any, X: Any, y: Any, *, loss: str | Callable[[Any, Any], Any] | None = None
 ) -> Diagnosis:
@@ -85,7 +87,8 @@ def left_as_it_was(model: Module) -> Iterator[None]:
         yield
     finally:
         for x, data in state.items():
-            x.data = data
+            if x.data is not data:
+                x.data = data
         for rng, before in chance.items():
             rng.bit_generator.state = before
 
@@ -130,4 +133,7 @@ def report(layers: Layers, name: str, samples: int) -> LayerReport:
 def rms(arrays: list[Any]) -> float:
     """The root of the mean square of all elements."""
     every = np.concatenate([np.ravel(each) for each in arrays]).astype(float)
-    return float(np.sqrt(np.mean(np.square(every))))
+    largest = float(np.abs(every).max(initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return largest
+    return largest * float(np.sqrt(np.mean(np.square(every / largest))))  # no square overflows

@@ -121,14 +121,17 @@ SATURATED = (
 
 def problems_of(layers: Sequence[LayerReport], without: Sequence[str]) -> list[Problem]:
     """What is wrong, the worst first."""
+    # What is not finite goes on forwards from where it arose, and then backwards through all.
+    forwards = [each for each in layers if not math.isfinite(each.outputs)][:1]
+    backwards = [each for each in layers if not math.isfinite(each.gradient)][-1:]
     found = [
         Problem(
             "not finite", each.name, f"its outputs are {each.outputs:g} and its gradient is "
             f"{each.gradient:g} in the mean", "try a smaller learning rate or weights; "
             "engine.detect_anomaly() names the operation",
         )
-        for each in layers if not (math.isfinite(each.outputs) and math.isfinite(each.gradient))
-    ][:1]  # fmt: skip
+        for each in forwards or backwards
+    ]  # fmt: skip
     if without:
         more = f" and {len(without) - 1} more" if len(without) > 1 else ""
         found.append(

@@ -19,7 +19,7 @@ def figure(found: Diagnosis) -> Figure:
     draw_sizes(above, found)
     draw_shares(below, found)
     names = [each.name for each in found.layers]
-    every = math.ceil(len(names) / MOST)
+    every = max(1, math.ceil(len(names) / MOST))
     below.set_xticks(range(0, len(names), every), names[::every])
     below.set_xlim(-0.6, len(names) - 0.4)
     ill = {problem.where for problem in found.problems}

@@ -78,4 +78,8 @@ def roots(predictions: Any) -> list[Any]:
     """The nodes that a model returned: an Array, or Values in lists."""
     if isinstance(predictions, Node):
         return [predictions]
+    if not isinstance(predictions, list | tuple):
+        raise TypeError(
+            f"a model returns nodes, Values or an Array, got {predictions!r} among its predictions"
+        )
     return [node for each in predictions for node in roots(each)]

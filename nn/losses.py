@@ -245,11 +245,14 @@ def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
     if found.dtype.kind == "O":
         raise TypeError(f"cross_entropy takes labels, a class index a sample, got {labels!r}")
     if logits.ndim != 2 or found.shape != logits.shape[:1] or not logits.size:
-        one_hot = "; of one-hot rows Y, the labels are Y.argmax(axis=1)"
+        remedy = ""
+        if found.shape == (len(logits.data), 1):
+            remedy = "; of a column y, the labels are y[:, 0]"
+        elif found.ndim == 2 and found.shape == logits.shape:
+            remedy = "; of one-hot rows Y, the labels are Y.argmax(axis=1)"
         raise ValueError(
             "cross_entropy takes logits of shape (samples, classes) and labels of shape "
-            f"(samples,), at least one, got {logits.shape} and {found.shape}"
-            f"{one_hot if found.ndim == 2 and found.shape == logits.shape else ''}"
+            f"(samples,), at least one, got {logits.shape} and {found.shape}{remedy}"
         )
     classes = logits.shape[1]
     check_classes(classes)
@@ -261,9 +264,9 @@ def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
 
 
 def not_a_label(label: Any, classes: int, sample: int) -> ValueError:
-    if hasattr(label, "__len__") and len(label) == classes:
+    if isinstance(label, list | tuple | np.ndarray) and np.shape(label) == (classes,):
         remedy = "; of a one-hot row, the label is the place of its 1"
-    elif isinstance(label, float) and label.is_integer():
+    elif isinstance(label, float) and label.is_integer() and 0 <= label < classes:
         remedy = "; y.astype(int) makes whole numbers of an array's floats"
     else:
         remedy = ""

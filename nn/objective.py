@@ -31,7 +31,7 @@ class Objective:
             value = value + self.penalty()
         if not hasattr(value, "backward"):
             raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
-        if self.watch is not None:
+        if self.watch is not None and not getattr(value, "constant", False):
             self.watch(predictions, value)
         return value, None if self.metric is None else self.judged(predictions, targets)
 

@@ -175,6 +175,11 @@ def fit(
         if schedule is not None:
             mover.lr = schedule(mover.steps)
         value, score = objective(X, y)
+        if getattr(value, "constant", False):
+            raise ValueError(
+                "the loss is a constant, so that nothing can be learned: is fit called within "
+                "no_grad(), or does the model compute with .data?"
+            )
         reached = number_of(value) if np.size(value.data) == 1 else 0.0  # refused by backward
         still_finite("loss", reached, epoch)
         mover.zero_grad()

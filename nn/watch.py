@@ -10,12 +10,11 @@ from engine.remarks import remark
 from nn.diagnosis import half_dead
 from nn.layers import Layers
 
-SOME = 8  # steps in which a parameter that is used now and then has been used
 ENOUGH = 256  # samples at which a unit with slope 0 at each of them passes for dead
 
 
 class Watch:
-    """Parameters that no gradient reached in the first steps; at the epoch's end, dead units."""
+    """At an epoch's end: parameters that no gradient reached, and dead units."""
 
     def __init__(self, model: Any, parameters: Any, samples: int, batch_size: int | None):
         self.model, self.parameters = model, set(parameters)
@@ -27,14 +26,13 @@ class Watch:
 
     def __call__(self, predictions: Any, loss: Any) -> None:
         """Look at the graph of a step."""
-        if self.parameters and self.step < SOME:
+        if self.parameters:  # a sound model has none left after the first step
             self.parameters -= set(topological(loss))
-            if self.step + 1 == min(SOME, self.steps):
-                self.say_what_is_not_reached()
         if self.step >= self.first:
             self.look(Layers(self.model, predictions))
         self.step += 1
         if self.step == self.steps:
+            self.say_what_is_not_reached()
             self.say_what_is_dead()
 
     def look(self, layers: Layers) -> None:

@@ -282,7 +282,11 @@ CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
             f"{CLASS} 0.0 for sample 0; y.astype(int) makes whole numbers of an array's floats",
         ),
         ((3, 2), np.array([1, 0, 255], np.uint8), f"{CLASS} 255 for sample 2"),
-        ((3, 2), [[0], [1], [1]], f"{SHAPES} (3, 2) and (3, 1)"),
+        (
+            (3, 2),
+            [[0], [1], [1]],
+            f"{SHAPES} (3, 2) and (3, 1); of a column y, the labels are y[:, 0]",
+        ),
         (
             (3, 2),
             [[1.0, 0.0]] * 3,

@@ -1,10 +1,12 @@
 """diagnose: networks whose illness is known, both payloads alike, and nothing changed by looking."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import nn
-from engine import Array, Tape, Value
+from engine import Array, Tape, Value, grad
 from nn import MLP, Layer, Module, Neuron, data, diagnose, losses, vector
 
 X, Y = data.moons(40, rng=0)
@@ -113,6 +115,47 @@ def test_the_picture_marks_what_is_ill():
     grounds = [p for p in sizes.patches if p.get_width() == pytest.approx(0.9)]
     assert [p.get_x() + 0.45 for p in grounds] == [1.0]
     assert [bar.get_height() for bar in shares.patches[:3]] == [0.0, 100.0, 0.0]
+
+
+def test_what_is_not_finite_is_told_of_where_it_arose():
+    model = vector.MLP(2, [4, 4, 4, 1], rng=0, dtype=np.float64)
+    for layer in model.layers:
+        layer.weight.data = layer.weight.data * 1e140
+    with np.errstate(all="ignore"):
+        assert diagnose(model, X, Y).problems[0].where == "layers.2"
+
+
+class Lost(Module):
+    """Leaves the graph."""
+
+    def __init__(self, f):
+        self.w, self.f = Value(1.0), f
+
+    def __call__(self, x):
+        return self.f(self.w, x)
+
+
+def test_a_model_that_leaves_the_graph():
+    found = diagnose(Lost(lambda w, x: w.detach() * x[0]), X, Y, loss="mse")
+    assert kinds(found) == ["no gradient"]
+    assert found.plot().axes
+    with pytest.raises(TypeError, match=r"a model returns nodes, .* got .*among its predictions"):
+        diagnose(Lost(lambda w, x: w.data * x[0]), X, Y, loss="mse")
+
+
+def test_a_graph_of_the_model_is_as_good_as_before():
+    """Its statistics were moved and put back, or were not moved."""
+    for training in (True, False):
+        model = everything().train(training)
+        loss = losses.cross_entropy(model(X), Y)
+        diagnose(model, X, Y)
+        x = model.parameters()[0]
+        grad(loss, x, create_graph=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            loss.backward()
+            diagnose(model, X, Y)
+            loss.backward()
 
 
 def everything():

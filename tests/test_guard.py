@@ -7,6 +7,7 @@ from engine import (
     Anomaly,
     Array,
     Value,
+    check_gradients,
     detect_anomaly,
     dot,
     grad,
@@ -17,7 +18,7 @@ from engine import (
     record_origins,
     topological,
 )
-from nn import MLP, losses, vector
+from nn import MLP, diagnose, fit, losses, vector
 
 
 @pytest.mark.parametrize("make", [lambda: Value(2.0, "x"), lambda: Array([2.0, 3.0], "x")])
@@ -46,6 +47,37 @@ def test_one_within_the_other_ends_alone():
         assert not x.exp().constant
         with pytest.raises(Anomaly):
             x.log()
+
+
+def test_two_that_overlap_end_each_for_itself():
+    def watching():
+        with detect_anomaly():
+            yield
+
+    first, second = watching(), watching()
+    next(first), next(second)
+    first.close()
+    with pytest.raises(Anomaly):
+        grad(Value(0.0).exp().log().sqrt(), Value(0.0)), Value(0.0).log()
+    second.close()
+    x = Value(0.0)
+    assert grad(x.sqrt(), x) == np.inf
+
+
+def test_jvp_names_the_users_operation():
+    x = Array([1.0, 1.0], "x")
+    with detect_anomaly(), pytest.raises(Anomaly, match=r"^sum of x = .* moves by inf"):
+        jvp(x.sum(), x, [1e308, 1e308])
+
+
+def test_within_no_grad_derivatives_are_looked_at_all_the_same():
+    model = MLP(2, [3, 1], rng=0)
+    X, y = [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0]
+    with no_grad():
+        check_gradients(lambda x: x * x, at=[2.0])
+        assert diagnose(model, X, y).layers
+        with pytest.raises(ValueError, match=r"the loss is a constant.* no_grad\(\)"):
+            list(fit(model, X, y, loss="mse", epochs=1))
 
 
 def test_ctrl_c_at_the_first_step(monkeypatch):

@@ -7,9 +7,18 @@ import warnings
 import numpy as np
 import pytest
 
-from engine import Array, GradientWarning, Tape, Value, check_gradients, record_branches
+from engine import (
+    Array,
+    GradientWarning,
+    Tape,
+    Value,
+    check_gradients,
+    detect_anomaly,
+    grad,
+    record_branches,
+)
 from engine.tape import BranchChanged
-from nn import MLP, data, fit, losses, optim, vector
+from nn import MLP, Module, data, fit, losses, optim, vector
 
 X, Y = data.moons(20, rng=0)
 SIGNS = 2 * Y - 1
@@ -274,10 +283,18 @@ def test_if_and_floats_of_values():
     with pytest.raises(TypeError, match=r"would leave the graph, as in math\.exp\(x\): x\.exp\(\)"):
         math.exp(x)
     for plain in (float, int, round, lambda x: round(x, 2)):
-        with pytest.raises(TypeError, match=r"and its number is x\.data$"):
+        with pytest.raises(TypeError, match=r"its number is x\.data$"):
             plain(x)
-        with pytest.raises(TypeError, match=r"and its number is x\.data\.item\(\)$"):
+        with pytest.raises(TypeError, match=r"its number is x\.data\.item\(\)$"):
             plain(Array(3.0))
+
+
+@both
+def test_what_learners_write_of_other_libraries(make):
+    with pytest.raises(TypeError, match=r"got None; .* x\.zero_grad\(\) makes a gradient 0"):
+        make(1.0).grad = None
+    with pytest.raises(TypeError, match=r"not changed in part, got \[0\] = 1\.0: where\("):
+        Array([2.0])[0] = 1.0
 
 
 def test_max_on_a_tape_says_what_was_meant():
@@ -318,17 +335,41 @@ def test_predictions_that_are_older_than_the_loss(make):
 
 
 def test_a_graph_whose_leaf_was_changed_in_place():
-    """The array is the same object, and yet another result would come of it."""
+    """Its numbers of then are lost, so that there is no gradient at all; grad refuses."""
 
     def run():
         w = Array([3.0, 2.0], "w")
-        loss = (w * w).sum()
-        for _ in range(2):
-            w.zero_grad()
-            loss.backward()
-            w.data -= 0.1 * w.grad
+        loss = (w.exp() * w).sum()
+        w.data -= 0.1
+        loss.backward()
 
-    assert "before w (of shape (2,)) was assigned other numbers" in warned(run)[0]
+    assert "w (of shape (2,)) was changed in place since this graph was computed" in warned(run)[0]
+    w = Array([3.0, 2.0], "w")
+    loss = (w * w).sum()
+    w.data += 1.0
+    for graph in (False, True):
+        with pytest.raises(ValueError, match=r"w \(of shape \(2,\)\) was .*; compute y anew"):
+            grad(loss, w, create_graph=graph)
+    w = Array([3.0, 2.0], "w")
+    for _ in range(2):
+        w.zero_grad()
+        (w * w).sum().backward()
+        w.data -= 0.1 * w.grad  # of a graph that is made anew
+
+
+def test_what_is_said_of_a_graph_is_said_within_detect_anomaly_too():
+    def run():
+        w = Value(3.0)
+        loss = loss_of(w)
+        with detect_anomaly():
+            for _ in range(2):
+                w.zero_grad()
+                loss.backward()
+                w.data = w.data - 0.1 * w.grad
+
+    assert "was assigned other numbers" in warned(run)[0]
+    with detect_anomaly(), pytest.raises(ValueError, match="backward starts at one number"):
+        Array([1.0, 2.0]).backward()
 
 
 @pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
@@ -388,6 +429,22 @@ def test_no_warning_for_a_parameter_that_is_used_now_and_then():
     model = Alternating(2, [1], rng=0)
     model.other = Value(0.5)
     for _ in fit(model, X, SIGNS, loss="mse", epochs=2, batch_size=1, lr=0.01):
+        pass
+
+
+class Embedding(Module):
+    """Each sample uses a parameter of its own."""
+
+    def __init__(self):
+        self.table = [Value(0.1 * i) for i in range(20)]
+
+    def __call__(self, x):
+        return self.table[int(x[0])]
+
+
+def test_no_warning_for_an_embedding():
+    ids = np.arange(20.0)[:, None]
+    for _ in fit(Embedding(), ids, ids[:, 0], loss="mse", epochs=2, batch_size=1, lr=0.01):
         pass
 
 

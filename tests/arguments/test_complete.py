@@ -28,7 +28,7 @@ EXCEPTIONS = {  # of what has no rows, why
 if not find_spec("numba"):
     EXCEPTIONS["engine.Tape"] = "there is none without numba"
 PROTOCOL = {  # methods that the engine calls, with what it has made itself
-    "receive", "sent", "outdated", "locals", "group", "with_settings", "pull", "check_sequences", "computed", "checked",
+    "receive", "sent", "outdated", "overwritten", "locals", "group", "with_settings", "pull", "check_sequences", "computed", "checked",
     "pulled", "decide", "direction", "moved", "moved_in_blocks", "remember", "weight",
 }  # fmt: skip
 HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for themselves
