@@ -150,10 +150,9 @@ class Array(ArrayMethods):
                     raise
                 kind = TypeError if isinstance(problem, TypeError) else type(problem)
                 raise kind(mismatch(op, inputs, settings, problem)) from None
-        if not isinstance(op, ArrayOp):
+        if own:
             check_elementwise(op, out, data)
-        if own and any(np.may_share_memory(out, x) for x in data):
-            out = np.array(out)
+            out = np.array(out)  # perhaps one of its inputs
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)

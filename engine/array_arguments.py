@@ -82,14 +82,13 @@ def read_only(x: np.ndarray) -> np.ndarray:
 
 def check_elementwise(op: Op, out: Any, data: Sequence[np.ndarray]) -> None:
     """ValueError unless a row's result has the shape of its inputs, broadcast."""
-    if np.shape(out) != data[0].shape or len(data) > 1:
-        want = np.broadcast_shapes(*[x.shape for x in data])
-        if np.shape(out) != want:
-            gave = "None" if out is None else f"shape {np.shape(out)}"
-            raise ValueError(
-                f"the row {op.name!r} works element by element and should give shape {want}, "
-                f"but gave {gave}; one that mixes elements is an ArrayOp"
-            )
+    want = np.broadcast_shapes(*[x.shape for x in data])
+    if np.shape(out) != want:
+        gave = "None" if out is None else f"shape {np.shape(out)}"
+        raise ValueError(
+            f"the row {op.name!r} works element by element and should give shape {want}, "
+            f"but gave {gave}; one that mixes elements is an ArrayOp"
+        )
 
 
 def mismatch(op: Op, inputs: Sequence[Any], settings: dict[str, Any], problem: Exception) -> str:
