@@ -46,13 +46,14 @@ def main() -> None:
         for name, story in zip(args.names, stories, strict=True):
             for option in options.keys() - inspect.signature(story).parameters:
                 parser.error(f"demo {name} takes no --{option.replace('_', '-')}")
-        args.out.mkdir(parents=True, exist_ok=True)
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            sys.exit(f"--out {args.out}: {problem.strerror}; name a folder to write to")
         for story in stories:
             story(args.out, **options)
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing}; the demos need: pip install -e '.[demos]', which make demo does")
-    except FileExistsError:
-        sys.exit(f"--out {args.out} is a file; name a folder")
     except KeyboardInterrupt as stop:
         sys.exit(f"\n{stop or 'stopped'}")
 

@@ -20,6 +20,7 @@ from nn.optim import SGD, clip_grad_norm
 from nn.vector import Activation, BatchNorm, Dense, Residual, Sequential
 
 DEPTHS, WIDTH, DEEP, STEPS = (2, 5, 10, 20, 50), 32, 20, 300
+SEEDS, LAST = 3, 50  # the networks of each cure; their losses are the medians of so many steps
 SHADES = ("#9db8d6", "#7199c6", "#477bb3", "#1f5fa8", "#0b2f66")
 
 
@@ -104,18 +105,22 @@ def main(out: Path) -> None:
     for name, by_depth in found.items():
         print(f"{name:12}" + "".join(f"{part(by_depth[depth]):>10.0e}" for depth in DEPTHS))
     print(f"{'1/4 a layer':12}" + "".join(f"{0.25 ** (depth - 1):>10.0e}" for depth in DEPTHS))
-
+    print("(1/4 a layer: the most that the slopes of sigmoid can leave, were the weights 1)")
     print(
         f"\n{DEEP} layers, of relu if not said otherwise, and {STEPS} steps of gradient descent\n"
-        "(first / last: gradients before the first step; clipping divides both by one number)\n"
+        f"(the median of {SEEDS} networks, and the worst of them; "
+        "first / last: gradients before the\n"
+        "first step, of which clipping divides both by one number; loss: before the first step,\n"
+        f"and the median of the last {LAST})\n"
     )
-    print(f"{'cure':28}{'first / last':>14}{'loss, from':>13}{'to':>10}{'accuracy':>10}")
+    print(f"{'cure':28}{'first / last':>13}{'loss, from':>12}{'to':>9}{'worst':>9}{'accuracy':>10}")
     cured = {name: arriving(network(DEEP, **how), X, y) for name, how in CURES.items()}
     falls = {name: trained(name, cured[name], CURES[name], X, y) for name in CURES}
     wild = {"init": too_large}
     exploding = arriving(network(DEEP, **wild), X, y)
     for name, clip in (("weights too large", None), ("... and clipping to 1", 1.0)):
         falls[name] = trained(name, exploding, wild, X, y, clip)
+    print("Clipping keeps steps finite, which does not make all of them good ones.")
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(13, 8), layout="constrained")
         above, below = figure.subfigures(2, 1)
@@ -123,6 +128,7 @@ def main(out: Path) -> None:
         left, right = below.subplots(1, 2)
         draw_cures(left, cured, exploding)
         draw_learning(right, falls)
+        below.legend(*right.get_legend_handles_labels(), frameon=False, loc="outside right center")
         figure.savefig(out / "depth.svg", metadata={"Date": None})
         plt.close(figure)
     print(f"\nwrote {out / 'depth.svg'}")
@@ -134,14 +140,24 @@ def part(by_layer: np.ndarray) -> float:
 
 def trained(
     name: str, by_layer: Any, how: dict[str, Any], X: Any, y: Any, clip: float | None = None
-) -> list[float]:
-    """Train a network, and print a row of the table; returns its losses."""
-    model = network(DEEP, **how)
-    with np.errstate(all="ignore"):
-        fall = list(learn(model, X, y, clip))
-        share = accuracy(model.eval()(X), y)
-    print(f"{name:28}{part(by_layer):>14.0e}{fall[0]:>13.2g}{fall[-1]:>10.2g}{share:>10.0%}")
-    return fall
+) -> np.ndarray:
+    """Train some networks, and print a row of the table; their losses (seeds, steps).
+
+    Where one is not finite, and from there on, they are inf.
+    """
+    falls, shares = np.full((SEEDS, STEPS), np.inf), []
+    for seed, fall in enumerate(falls):
+        model = network(DEEP, **how, rng=seed)
+        with np.errstate(all="ignore"):
+            found = np.array(list(learn(model, X, y, clip)))
+            shares.append(accuracy(model.eval()(X), y))
+        fall[: len(found)] = np.where(np.isfinite(found), found, np.inf)
+    first, ends = np.median(falls[:, 0]), np.median(falls[:, -LAST:], axis=1)
+    print(
+        f"{name:28}{part(by_layer):>13.0e}{first:>12.2g}{np.median(ends):>9.2g}{ends.max():>9.2g}"
+        f"{np.median(shares):>10.0%}"
+    )
+    return falls
 
 
 def draw_depths(axes: Any, found: dict[str, dict[int, np.ndarray]]) -> None:
@@ -154,19 +170,22 @@ def draw_depths(axes: Any, found: dict[str, dict[int, np.ndarray]]) -> None:
 
 
 def draw_cures(axis: Any, cured: dict[str, np.ndarray], exploding: np.ndarray) -> None:
+    """The legend of the curves beside serves these, too."""
     layers = range(1, DEEP + 1)
     for name, by_layer in cured.items():
         axis.plot(layers, by_layer, color=COLOURS[name], label=name)
     axis.plot(layers, exploding, color=PURPLE, label="weights too large")
     axis.set(title=f"Cures, {DEEP} layers", xlabel="layer", yscale="log")
     axis.set(ylabel="gradient that arrives", xticks=[1, 5, 10, 15, 20])
-    axis.legend(frameon=False, fontsize="small")
 
 
-def draw_learning(axis: Any, falls: dict[str, list[float]]) -> None:
+def draw_learning(axis: Any, falls: dict[str, np.ndarray]) -> None:
     for (name, fall), colour in zip(falls.items(), [*COLOURS.values(), PURPLE, INK], strict=True):
-        axis.plot(fall, color=colour, label=name, linewidth=1.0 if colour is INK else 2.4)
-        if not np.isfinite(fall[-1]):
-            axis.plot(len(fall) - 2, min(fall[-2], 1.0), "x", color=colour, markersize=9)
-    axis.set(title="Who learns", xlabel="step", ylabel="loss", ylim=(0, 1.05))
-    axis.legend(frameon=False, fontsize="small")
+        middle = np.median(fall, axis=0)
+        axis.plot(middle, color=colour, label=name, linewidth=0.7 if colour is INK else 1.6)
+        if not np.isfinite(middle[-1]):
+            steps = int(np.argmin(np.isfinite(middle)))
+            says = f"beyond 1e{np.log10(middle[steps - 1]):.0f} at step {steps}, then nan"
+            axis.annotate(says, (steps, 1.5e3), (6, 0), textcoords="offset points", color=colour)
+    axis.set(title=f"Who learns: the median of {SEEDS} networks", xlabel="step", ylabel="loss")
+    axis.set(yscale="log", ylim=(1e-4, 5e3))

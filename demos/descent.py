@@ -24,15 +24,16 @@ from nn import data, optim, schedules
 
 SAMPLES, EPOCHS, RATE, START = 64, 30, 0.05, (-1.6, 2.4)
 SIZES = {"batch, all 64": 64, "mini-batch of 8": 8, "stochastic, 1": 1}
+MANY = (64, 4_096, 262_144)  # samples of which all cost more than one
 FEW, ORDERS = 4, 9  # samples a step under a schedule; orders of them to take the median of
 COLOURS = dict(zip(SIZES, (INK, BLUE, ORANGE), strict=True))
 
 
-def points(rng: Any = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Points (64,) near the line y = 1.5 x - 0.5, x from 0 to 2."""
+def points(rng: Any = 0, samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:
+    """Points (samples,) near the line y = 1.5 x - 0.5, x from 0 to 2."""
     rng = np.random.default_rng(rng)
-    x = rng.uniform(0.0, 2.0, SAMPLES)
-    return x, 1.5 * x - 0.5 + rng.normal(0.0, 0.4, SAMPLES)
+    x = rng.uniform(0.0, 2.0, samples)
+    return x, 1.5 * x - 0.5 + rng.normal(0.0, 0.4, samples)
 
 
 def loss(line: Array, x: np.ndarray, y: np.ndarray) -> Array:
@@ -100,6 +101,7 @@ def main(out: Path) -> None:
         f"steps with α above 2 / {high:.2f} = {limit:.3f} climb.\n"
     )
     paths = ways_down(x, y, lowest)
+    costs()
     rates = {
         f"too small, {limit / 100:.3f}": limit / 100,
         f"right, {limit / 2:.2f}": limit / 2,
@@ -151,6 +153,23 @@ def ways_down(x: np.ndarray, y: np.ndarray, lowest: float) -> dict[str, np.ndarr
     return paths
 
 
+def costs() -> None:
+    """A table of what a step costs that looks at all samples, and one that looks at one."""
+    print(f"\n{'samples':>7}{'µs a step, all':>16}{'one':>6}")
+    for samples in MANY:
+        x, y = points(samples=samples)
+        taken = []
+        for some in ((x, y), (x[:1], y[:1])):
+            line, runs = Array(np.array(START)), []
+            for _ in range(25):
+                began = time.perf_counter()
+                loss(line, *some).backward()
+                runs.append(time.perf_counter() - began)
+            taken.append(np.median(runs) * 1e6)
+        print(f"{samples:>7,}{taken[0]:>16,.0f}{taken[1]:>6,.0f}")
+    print("(of few samples, a step costs what Python costs, however many of them it looks at)")
+
+
 def scheduled(plans: dict[str, Any], x: Any, y: Any, lowest: float) -> dict[str, np.ndarray]:
     """The loss above its minimum by epoch, the median of some orders of samples; and a table."""
     print(f"\nSchedules, {FEW} samples a step, {EPOCHS} epochs, the median of {ORDERS} orders\n")
@@ -181,8 +200,8 @@ def draw_rates(axis: Any, runs: dict[str, np.ndarray]) -> None:
     for (name, fall), colour in zip(runs.items(), (PALE, BLUE, GREEN, ORANGE), strict=True):
         axis.plot(fall, color=colour, label=f"α {name}")
     axis.set(title="One learning rate, all samples", xlabel="step", ylabel="loss above its minimum")
-    axis.set(yscale="log", ylim=(1e-7, 1e3))
-    axis.legend(frameon=False, loc="lower left")
+    axis.set(yscale="log", ylim=(1e-4, 1e5))
+    axis.legend(frameon=False, loc="upper left", ncols=2)
 
 
 def draw_schedules(plan: Any, last: Any, plans: Any, falls: Any) -> None:

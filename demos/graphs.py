@@ -2,7 +2,8 @@
 
 Writes neuron.svg and mlp.svg, with the gradients that backward has filled in, and neuron.html and
 mlp.html, pages that go through both passes: open them in a browser, and press the right arrow.
-training.html does so for the training loss of a larger network, layer by layer.
+training.html does so for the training loss of a larger network, layer by layer; order.html for an
+expression in which two wrong orders of the backward pass go wrong ("Why this order?").
 """
 
 from pathlib import Path
@@ -14,16 +15,18 @@ from nn import MLP, data
 
 def main(out: Path) -> None:
     with record_origins():  # a click on a value then shows the line that made it
-        (loss, model), y = network(), neuron()
+        (loss, model), y, twice = network(), neuron(), used_twice()
     made = {
         "neuron.svg": draw(y, locals=True),
         "mlp.svg": draw(loss, model),
         "neuron.html": step(y),
         "mlp.html": step(loss, model),
         "training.html": step(*training()),
+        "order.html": step(twice),
     }
     for name, each in made.items():
         print(f"wrote {each.save(out / name)}")
+    print("\nOpen neuron.html in a browser: arrow keys step, a click on a value tells about it.")
 
 
 def neuron() -> Value:
@@ -33,6 +36,16 @@ def neuron() -> Value:
     n = x1 * w1 + x2 * w2 + b
     out = n.tanh()
     n.label, out.label = "n", "out"
+    out.backward()
+    return out
+
+
+def used_twice() -> Value:
+    """b + exp(b), b = 3 a: what b sends on is right only when both its gradients have arrived."""
+    a = Value(0.5, "a")
+    b = a * 3.0
+    out = b + b.exp()
+    b.label, out.label = "b", "out"
     out.backward()
     return out
 
