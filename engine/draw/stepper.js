@@ -55,7 +55,7 @@ function mount(root, page) {
     find(".note").classList.toggle("alarm", Boolean(frame.wrong));
     mark(frame.hot ?? [], frame.to || frame.node);
     const news = Object.entries({ ...frame.data, ...frame.grad }).map(([, x]) => x).filter(Boolean);
-    find(".live").textContent = [frame.title, ...(news.length === 1 ? [`now ${news[0]}`] : []), frame.note].filter(Boolean).join(". ");
+    find(".live").textContent = [frame.title, ...(news.length === 1 ? [`now ${news[0]}`] : []), frame.note].filter(Boolean).map((each) => each.replace(/\.$/, "")).join(". ");
     find(".place").textContent = `${n + 1} of ${frames().length}`;
     slider.value = n;
     slider.setAttribute("aria-valuetext", `step ${n + 1}: ${frame.title}`);
