@@ -167,15 +167,18 @@ def slope_of(f: Callable[[float], float], x: float) -> Slope:
 
     Central differences (f(x + h) - f(x - h)) / 2h for ever smaller h, extrapolated to h = 0
     (Richardson's scheme; Ridders 1982). Of all entries of the scheme the one is taken whose error
-    looks smallest: how far it is from those it was made of, and what rounding f can do to it.
+    looks smallest: how far it is from those it was made of, and what rounding f can do to it. That
+    goes by the largest value seen: f may be small at x because large numbers cancel in it.
     """
-    best, least = math.nan, math.inf
+    best, least, largest = math.nan, math.inf, 0.0
     row: list[float] = []
     h = max(abs(x), 1.0) / 8.0
     for _ in range(20):
         above, below = x + h, x - h
         upper, lower = f(above), f(below)
-        rounding = (abs(upper) + abs(lower)) * 2.0**-53 / h
+        values = abs(upper) + abs(lower)
+        largest = max(largest, values) if math.isfinite(values) else largest
+        rounding = largest * 2.0**-53 / h
         new = [(upper - lower) / (above - below)]
         for k, old in enumerate(row[:5]):
             new.append(new[k] + (new[k] - old) / (16.0 ** (k + 1) - 1.0))

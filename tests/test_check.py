@@ -321,6 +321,13 @@ def test_the_report_of_a_large_layer_is_short():
     assert len(str(caught.value).splitlines()) == 1 + 20 + 1
 
 
+def test_a_value_of_0_is_not_taken_for_one_without_rounding():
+    """0.062 + x is -0.938 at x = -1, and what it is multiplied by cancels to 0."""
+    f = lambda x: x + (x + 0.062) * x + 0.062
+    assert derivative(f, -1.0) == pytest.approx(-0.938, abs=1e-11)
+    assert check_gradients(f, at=[-1.0]) < 1e-11
+
+
 def test_a_random_function_has_no_derivative():
     rng = np.random.default_rng(0)
     for f, at in [
