@@ -60,7 +60,7 @@ def look(part: Any, inside: Inside) -> None:
     classes = np.arange(len(inside.logits))
     named = {inside.taken_for: ORANGE, inside.label: BLUE}
     axes[1].bar(classes, inside.logits, color=[named.get(k, "#c9c9c9") for k in classes.tolist()])
-    axes[1].set(xticks=classes, xlabel="logits")
+    axes[1].set(xticks=classes, xlabel="class; height: its logit")
     axes[1].tick_params(length=0, labelcolor=INK)
     axes[1].axhline(0, color=PALE, linewidth=0.8)
     inked = lambda pixels: np.ma.masked_where(inside.digit == 0, pixels)

@@ -8,6 +8,7 @@
 (5.0, 6.0, -4.0)
 """
 
+from engine.anomaly import Anomaly
 from engine.array import Array, ConstantArray
 from engine.array_ops import ArrayOp
 from engine.check import GradientMismatch, check_gradients
@@ -15,7 +16,7 @@ from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.explain import Explanation, Path, explain
 from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
-from engine.guard import Anomaly, detect_anomaly, no_grad
+from engine.guard import detect_anomaly, no_grad
 from engine.mistakes import Mistake, mistakes
 from engine.ops import ManyOp, Op
 from engine.origin import Origin, record_origins

@@ -10,7 +10,7 @@ from engine.array_methods import ArrayMethods
 from engine.array_ops import ArrayOp, unbroadcast
 from engine.graph import Sent
 from engine.ndarrays import over_arrays
-from engine.ops import TABLE, ManyOp, Op
+from engine.ops import BUILT_IN, ManyOp, Op
 from engine.remarks import assigned, check_kept, check_root, overwritten, used
 from engine.value import NO_GRADIENT, known_label
 
@@ -142,15 +142,15 @@ class Array(ArrayMethods):
         row = over_arrays(op, dtype)
         with np.errstate(all="ignore"):
             data = tuple([x._data.astype(dtype, copy=False) for x in inputs])
-            own = not isinstance(op, ArrayOp) and TABLE.get(op.name) is not op
+            users = not isinstance(op, ArrayOp) and op not in BUILT_IN
             try:
-                out = row.forward(*(map(read_only, data) if own else data), **settings)
+                out = row.forward(*(map(read_only, data) if users else data), **settings)
             except (ValueError, IndexError, TypeError) as problem:
                 if isinstance(problem, TypeError) and not settings:  # a fault of the formula
                     raise
                 kind = TypeError if isinstance(problem, TypeError) else type(problem)
                 raise kind(mismatch(op, inputs, settings, problem)) from None
-        if own:
+        if users:
             check_elementwise(op, out, data)
             out = np.array(out)  # perhaps one of its inputs
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)

@@ -29,7 +29,7 @@ class GradientMismatch(AssertionError):
     """
 
 
-@graphs_kept()
+@graphs_kept(watched=True)
 def check_gradients(
     f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = CHAPTERS_TOLERANCE
 ) -> float:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.anomaly import check_pushed, check_sent, check_sum
 from engine.arguments import flag
 from engine.array import Array
 from engine.array_arguments import numbers
 from engine.array_ops import ArrayOp
 from engine.graph import topological
-from engine.guard import check_pushed, check_sent, check_sum, graphs_kept, watching
+from engine.guard import graphs_kept, watching
 from engine.node import Node
 from engine.on_nodes import contributions
 from engine.remarks import named, overwritten, stale

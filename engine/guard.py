@@ -10,25 +10,11 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any
 
-import numpy as np
-
+from engine.anomaly import checked, checked_backward
 from engine.array import Array
 from engine.exchange import Exchange
-from engine.graph import walk
 from engine.origin import record_origins
 from engine.value import Value
-
-
-class Anomaly(FloatingPointError):
-    """The first inf or nan, with the operation, its inputs and the line that made it.
-
-    >>> with detect_anomaly():
-    ...     try:
-    ...         Value(0.0, "x").log()
-    ...     except Anomaly as found:
-    ...         print(str(found).partition(":")[0])
-    log of x = 0 is -inf
-    """
 
 
 @contextmanager
@@ -51,13 +37,14 @@ def no_grad() -> Iterator[None]:
 def detect_anomaly() -> Iterator[None]:
     """Within it, the first result or gradient that is inf or nan raises an `Anomaly`.
 
-    So it is of `backward()` and of `engine.derivatives`; a tape is not looked into: `tape.sync()`
-    gives the graph. Every node remembers its line meanwhile, which takes several times as long.
+    `backward()` and the functions of `engine.derivatives` are watched, too. A tape is not: compute
+    its graph anew instead. Every node remembers its line meanwhile, which takes several times as
+    long.
 
     >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     Value(-1.0, "x").log()
     Traceback (most recent call last):
-    engine.guard.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
+    engine.anomaly.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
     mark = object()
     try:
@@ -68,87 +55,24 @@ def detect_anomaly() -> Iterator[None]:
         mine.watchers.discard(mark)
 
 
-def checked(node: Any) -> Any:
-    """The node; Anomaly where a number of it is not finite."""
-    if not np.isfinite(node._data).all():
-        inputs = ", ".join(map(described, node.inputs))
-        raise Anomaly(f"{node.op.name} of {inputs} is {bad(node._data)}{made_at(node)}")
-    return node
-
-
-def checked_backward(root: Any) -> None:
-    """`backward`, one step at a time; Anomaly where a gradient is not finite any more."""
-    order = root.begun()
-    before = {x for x in order if x.op is None and not np.isfinite(x.grad).all()}
-    for step in walk(root):
-        for to, local, contribution in step.sent:
-            check_sent(step.node, to, contribution, local)
-            if to not in before:
-                check_sum(to, to.grad)
-
-
-def check_sent(node: Any, to: Any, contribution: Any, local: Any = None) -> None:
-    """Anomaly for a contribution that is not finite."""
-    if not np.isfinite(contribution).all():
-        inputs = ", ".join(map(described, node.inputs))
-        slope = "" if local is None else f", whose local derivative there is {bad(local)}"
-        raise Anomaly(
-            f"{node.op.name} of {inputs} sends {bad(contribution)} back to "
-            f"{described(to)}{slope}{made_at(node)}"
-        )
-
-
-def check_pushed(node: Any, move: Any) -> None:
-    """Anomaly for a node that moves infinitely fast, in forward mode."""
-    if not np.isfinite(move).all():
-        inputs = ", ".join(map(described, node.inputs))
-        raise Anomaly(f"{node.op.name} of {inputs} moves by {bad(move)}{made_at(node)}")
-
-
-def check_sum(to: Any, gradient: Any) -> None:
-    """Anomaly for contributions that are finite, and their sum is not."""
-    if not np.isfinite(gradient).all():
-        raise Anomaly(
-            f"the gradients that arrive at {described(to)} add up to {bad(gradient)}{made_at(to)}"
-        )
-
-
 def watching() -> bool:
     """Whether this thread asked to `detect_anomaly`."""
     return bool(mine.watchers)
-
-
-def described(x: Any) -> str:
-    """A node's label and number; of an Array the shape, and the first that is not finite."""
-    name = "" if x.label is None else f"{x.label} = "
-    if isinstance(x, Value):
-        return f"{name}{x._data:g}"
-    whole = np.isfinite(x._data).all()
-    return f"{name}an array of shape {x.shape}" + ("" if whole else f" with {bad(x._data)}")
-
-
-def bad(data: Any) -> str:
-    """The first number that is not finite, and where."""
-    array = np.asarray(data)
-    places = np.argwhere(~np.isfinite(array))
-    if not len(places):
-        return f"{array:g}" if not array.ndim else "finite"
-    where = f" at {tuple(places[0].tolist())}" if array.ndim else ""
-    return f"{array[tuple(places[0])]:g}{where}"
-
-
-def made_at(node: Any) -> str:
-    return "" if node.origin is None else f": {node.origin}"
 
 
 # ----------------------------------------------------------------------------------- the exchange
 
 
 @contextmanager
-def graphs_kept() -> Iterator[None]:
-    """Within it, this thread makes graphs whatever it asked for: derivatives are made of them."""
-    before, mine.all = mine.all, []
+def graphs_kept(*, watched: bool = False) -> Iterator[None]:
+    """Within it, this thread makes graphs even under `no_grad`: derivatives are made of them.
+
+    Anomalies are looked for only if `watched`: a rule that is run on nodes computes both sides of a
+    `where`, and the one that is not chosen may well be inf.
+    """
+    before = mine.all
     try:
+        mine.all = [each for each in before if watched and each.func is checked]
         yield
     finally:
         mine.all = before

@@ -290,6 +290,7 @@ CROSS_ENTROPY = ManyOp("cross_entropy", cross_entropy, lambda out, x, others: cr
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
 ELEMENTWISE = {name: op for name, op in TABLE.items() if not isinstance(op, ManyOp)}
+BUILT_IN = frozenset(TABLE.values())  # and not what a user adds to the table
 
 
 def flat(args: Iterable[Any]) -> Iterator[Any]:

@@ -53,7 +53,7 @@ def over(op: Op, space: Mapping[str, Any]) -> Op:
 def theirs(x: Any) -> bool:
     """Whether a name stands for a user's function or number, whatever else has that name."""
     if isinstance(x, FunctionType):
-        return not x.__module__.startswith(OURS)
+        return not (x.__module__ or "").startswith(OURS)  # None for what exec made
     return isinstance(x, int | float | np.generic | np.ndarray)
 
 

@@ -19,7 +19,7 @@ from nn.objective import Objective, number_of
 from nn.taped import Taped
 
 
-@graphs_kept()
+@graphs_kept(watched=True)
 def diagnose(
     model: Any, X: Any, y: Any, *, loss: str | Callable[[Any, Any], Any] | None = None
 ) -> Diagnosis:

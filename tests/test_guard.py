@@ -80,6 +80,23 @@ def test_within_no_grad_derivatives_are_looked_at_all_the_same():
             list(fit(model, X, y, loss="mse", epochs=1))
 
 
+def test_diagnose_and_check_gradients_can_be_watched():
+    """As the diagnosis of a network that is not finite advises."""
+    model = MLP(1, [1], "linear", rng=0)
+    model.layers[0].neurons[0].weights[0].data = 1e308
+    with detect_anomaly():
+        with pytest.raises(Anomaly, match=r"^dot of .* is inf: test_guard.py"):
+            diagnose(model, [[1e9]], [0.0])
+        with pytest.raises(Anomaly, match=r"^log of -1 is nan: test_guard.py"):
+            check_gradients(lambda x: x.log(), at=[-1.0])
+
+
+def test_a_side_that_where_does_not_choose_is_no_anomaly():
+    x = Array([0.0], "x")
+    with detect_anomaly():
+        grad(x.hypot(0.0).sum(), x, create_graph=True)
+
+
 def test_ctrl_c_at_the_first_step(monkeypatch):
     class Interrupted(list):
         def insert(self, *_):

@@ -212,6 +212,31 @@ def test_a_users_function_with_a_name_of_ours_is_the_users(name, op):
     assert Tape(op(x).tanh()).forward() == op(x).tanh().data
 
 
+def test_a_row_that_exec_made_is_read_like_any_other():
+    """Its helper has no module to be told by."""
+    made = {"Op": Op}
+    exec(
+        "def half(x): return 0.5 * x\nrow = Op('half', lambda x: half(x), lambda out, x: 0.5)", made
+    )
+    row = made["row"]
+    assert row(Array([1.0, 2.0])).data.tolist() == [0.5, 1.0]
+    assert str(symbols.forward(row, [symbols.name("x")])) == "0.5 · x"
+
+
+def test_a_users_row_in_the_table_is_still_a_users(monkeypatch):
+    def risen(x):
+        x += 1.0
+        return x
+
+    row = Op("risen", risen, lambda out, x: math.floor(x) * 0.0 + 1.0)
+    monkeypatch.setitem(TABLE, "risen", row)
+    with pytest.raises(ValueError, match="read-only"):
+        row(Array([1.0, 2.0]))
+    assert [str(x) for x in symbols.partials(row, symbols.name("out"), [symbols.name("x")])] == [
+        "risen′(x)"
+    ]
+
+
 class Scale:
     by = 3.0
 

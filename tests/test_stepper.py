@@ -325,6 +325,17 @@ def test_a_wide_graph_scrolls_to_what_is_marked(opened, theme):
     assert page.evaluate("document.scrollingElement.scrollTop") == 0
 
 
+def test_a_large_graph_is_seen_from_its_beginning(opened):
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    page = opened(step(model([0.5, -1.0]), model).html)
+    page.set_viewport_size({"width": 900, "height": 420})
+    page.reload()
+    seen = page.evaluate(
+        "(({scrollLeft, scrollTop, scrollHeight, clientHeight}) => [scrollLeft, scrollTop, scrollHeight > clientHeight])(document.querySelector('.graph'))"
+    )
+    assert seen == [0, 0, True]
+
+
 @pytest.mark.parametrize("width", [400, 1000])
 def test_what_is_computed_or_receives_can_be_seen_at_each_step(opened, width):
     x = root = Value(0.5, "x")

@@ -177,5 +177,6 @@ function mount(root, page) {
     show(n);
     root.getBoundingClientRect();
   }
+  graph.scrollTo(0, 0); // where they left it is not the beginning
   if (window === window.parent) root.focus({ preventScroll: true }); // the arrow keys work at once
 }

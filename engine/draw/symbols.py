@@ -19,7 +19,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from engine.ops import TABLE, Op, flat
+from engine.ops import BUILT_IN, Op, flat
 from engine.readers import over
 
 
@@ -197,7 +197,6 @@ NAMED = {  # numbers that have names
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
     1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
 }  # fmt: skip
-OURS = frozenset(TABLE.values())
 
 
 def forward(op: Op, args: Sequence[Any]) -> Symbol:
@@ -209,7 +208,7 @@ def forward(op: Op, args: Sequence[Any]) -> Symbol:
     try:
         return lift(over(op, MATHEMATICS).forward(*op.group([lift(x) for x in args])))
     except Exception:  # whatever Python makes of symbols there
-        if op in OURS:
+        if op in BUILT_IN:
             raise
         return made(op.name, *args)
 
@@ -220,7 +219,7 @@ def partials(op: Op, out: Any, args: Sequence[Any]) -> list[Symbol]:
     try:
         return [lift(each) for each in flat(row.locals(lift(out), *inputs))]
     except Exception:
-        if op in OURS:
+        if op in BUILT_IN:
             raise
         if len(args) == 1:
             return [made(f"{op.name}′", *args)]
