@@ -2,7 +2,18 @@
 
 import argparse
 
-from benchmarks import machine, memory, mnist, mnist_profile, moons, pictures, sizes, tape
+from benchmarks import (
+    imports,
+    machine,
+    memory,
+    mnist,
+    mnist_profile,
+    moons,
+    node,
+    pictures,
+    sizes,
+    tape,
+)
 from benchmarks.processes import FULL, QUICK
 
 
@@ -13,7 +24,7 @@ def main() -> None:
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    for each in (moons, memory, sizes, tape, mnist, mnist_profile, pictures):
+    for each in (moons, node, memory, imports, sizes, tape, mnist, mnist_profile, pictures):
         print(f"\n{each.table(effort)}", flush=True)
 
 

@@ -4,7 +4,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-ENGINES = {"micrograd": "micrograd", "default": "stepgrad", "node": "stepgrad, node for node"}
+ENGINES = {
+    "micrograd": "micrograd",
+    "default": "stepgrad",
+    "values": "stepgrad, inputs as Values",
+    "node": "stepgrad, node for node",
+}
 
 PEERS = {  # the module that a peer is, or needs; what pip installs; the extra that brings it
     "micrograd": ("micrograd", "micrograd", "peers"),
