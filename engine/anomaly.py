@@ -1,17 +1,18 @@
-"""The first number that is inf or nan, and what is told of it: looked for by `detect_anomaly`."""
+"""The first number that is inf or nan, and the message about it; see `detect_anomaly`."""
 
+import math
+import sys
 from typing import Any
 
-import numpy as np
-
-from engine.graph import walk
-from engine.value import Value
+from engine import hooks
+from engine.graph import topological, walk_back
+from engine.remarks import all_finite
 
 
 class Anomaly(FloatingPointError):
     """The first inf or nan, with the operation, its inputs and the line that made it.
 
-    >>> from engine import detect_anomaly
+    >>> from engine import Value, detect_anomaly
     >>> with detect_anomaly():
     ...     try:
     ...         Value(0.0, "x").log()
@@ -21,28 +22,36 @@ class Anomaly(FloatingPointError):
     """
 
 
-def checked(node: Any) -> Any:
-    """The node; Anomaly where a number of it is not finite."""
-    if not np.isfinite(node._data).all():
-        inputs = ", ".join(map(described, node.inputs))
+def check_made(node: Any) -> Any:
+    """Return a node; raise Anomaly if a number of it is not finite."""
+    if not all_finite(node._data):
+        several = node.op.index is not None  # one of several results
+        shared = node.inputs[0] if several else node
+        inputs = ", ".join(map(described, shared.inputs))
         raise Anomaly(f"{node.op.name} of {inputs} is {bad(node._data)}{made_at(node)}")
     return node
 
 
 def checked_backward(root: Any) -> None:
-    """`backward`, one step at a time; Anomaly where a gradient is not finite any more."""
-    order = root.begun()
-    before = {x for x in order if x.op is None and not np.isfinite(x.grad).all()}
-    for step in walk(root):
-        for to, local, contribution in step.sent:
-            check_sent(step.node, to, contribution, local)
-            if to not in before:
-                check_sum(to, to.grad)
+    """Run `backward` one step at a time; raise Anomaly at the first gradient that is not finite."""
+    order = topological(root)
+    hooks.watch.before_backward(root, order)
+    before = {x for x in order if x.op is None and not all_finite(x.grad)}
+    for step in walk_back(order, [(root, root._one())]):
+        check_step(step, before)
+
+
+def check_step(step: Any, ignored: Any = ()) -> None:
+    """Raise Anomaly if a contribution, or a gradient that it was added to, is not finite."""
+    for to, local, contribution in step.sent:
+        check_sent(step.node, to, contribution, local)
+        if to not in ignored:
+            check_sum(to, to.grad)
 
 
 def check_sent(node: Any, to: Any, contribution: Any, local: Any = None) -> None:
-    """Anomaly for a contribution that is not finite."""
-    if not np.isfinite(contribution).all():
+    """Raise Anomaly if a contribution is not finite."""
+    if not all_finite(contribution):
         inputs = ", ".join(map(described, node.inputs))
         slope = "" if local is None else f", whose local derivative there is {bad(local)}"
         raise Anomaly(
@@ -51,32 +60,39 @@ def check_sent(node: Any, to: Any, contribution: Any, local: Any = None) -> None
         )
 
 
-def check_pushed(node: Any, move: Any) -> None:
-    """Anomaly for a node that moves infinitely fast, in forward mode."""
-    if not np.isfinite(move).all():
+def check_pushed(node: Any, tangent: Any) -> None:
+    """Raise Anomaly if a tangent is not finite."""
+    if not all_finite(tangent):
         inputs = ", ".join(map(described, node.inputs))
-        raise Anomaly(f"{node.op.name} of {inputs} moves by {bad(move)}{made_at(node)}")
+        raise Anomaly(f"the tangent of {node.op.name} of {inputs} is {bad(tangent)}{made_at(node)}")
 
 
 def check_sum(to: Any, gradient: Any) -> None:
-    """Anomaly for contributions that are finite, and their sum is not."""
-    if not np.isfinite(gradient).all():
+    """Raise Anomaly if contributions are finite, and their sum is not."""
+    if not all_finite(gradient):
         raise Anomaly(
             f"the gradients that arrive at {described(to)} add up to {bad(gradient)}{made_at(to)}"
         )
 
 
 def described(x: Any) -> str:
-    """A node's label and number; of an Array the shape, and the first that is not finite."""
+    """Return a node's label and number; of an Array the shape, and the first that is not finite."""
     name = "" if x.label is None else f"{x.label} = "
-    if isinstance(x, Value):
+    if isinstance(x._data, float):
         return f"{name}{x._data:g}"
-    whole = np.isfinite(x._data).all()
-    return f"{name}an array of shape {x.shape}" + ("" if whole else f" with {bad(x._data)}")
+    if isinstance(x._data, tuple):
+        return f"{len(x._data)} results of {x.op.name}"
+    bad_one = "" if all_finite(x._data) else f" with {bad(x._data)}"
+    return f"{name}an array of shape {x.shape}{bad_one}"
 
 
 def bad(data: Any) -> str:
-    """The first number that is not finite, and where."""
+    """Return the first number that is not finite, and its place."""
+    if isinstance(data, float):
+        return f"{data:g}"
+    if isinstance(data, tuple | list):
+        return next(f"{x:g}" for x in data if not (x is None or math.isfinite(x)))
+    np = sys.modules["numpy"]
     array = np.asarray(data)
     places = np.argwhere(~np.isfinite(array))
     if not len(places):

@@ -2,14 +2,35 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterable
-from numbers import Integral, Real
-from pathlib import Path
-from typing import Any
+from numbers import Complex, Integral, Real
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from engine.node import Node
+
+def numpy_type(name: str, module: str = "numpy") -> tuple[Any, ...]:
+    """Return a type of NumPy in a tuple, which is empty while that module of it is not loaded."""
+    found = sys.modules.get(module)
+    return () if found is None else (getattr(found, name),)
+
+
+def is_bool(x: Any) -> bool:
+    """Return whether `x` is a bool, of Python or NumPy."""
+    return isinstance(x, (bool, *numpy_type("bool_")))
+
+
+def is_bool_or_duration(x: Any) -> bool:
+    """Return whether `x` counts as an integer in Python or NumPy without being meant as one."""
+    return isinstance(x, (bool, *numpy_type("timedelta64")))
+
+
+def is_node(x: Any) -> bool:
+    """Return whether `x` is a node of a graph."""
+    return hasattr(x, "_dx") and hasattr(x, "inputs")
+
 
 UNORDERED = (str, bytes, dict, set, frozenset)  # what has other elements than it seems, or no order
 
@@ -22,11 +43,11 @@ def sequence(xs: Any, takes: str = "a sequence of Values is taken here") -> Iter
     if type(xs) is list or type(xs) is tuple:
         return xs
     several = hasattr(xs, "__iter__") and getattr(xs, "ndim", 1) > 0
-    if isinstance(xs, (Node, type, *UNORDERED)) or not several:
-        remedy = "write [x]" if isinstance(xs, Node) else f"write [{xs!r}]"
+    if is_node(xs) or isinstance(xs, (type, *UNORDERED)) or not several:
+        remedy = "write [x]" if is_node(xs) else f"write [{xs!r}]"
         if xs is None:
             remedy = "does the function that made it return its result?"
-        elif isinstance(xs, UNORDERED) or (several and not isinstance(xs, Node)):
+        elif isinstance(xs, UNORDERED) or (several and not is_node(xs)):
             remedy = "write them in a list"
         raise TypeError(f"{takes}, got {xs!r}; {remedy}")
     return xs
@@ -34,7 +55,7 @@ def sequence(xs: Any, takes: str = "a sequence of Values is taken here") -> Iter
 
 def whole(name: str, x: Any, least: int = 1) -> int:
     """`x` as an int of at least `least`; ValueError that names it for anything else."""
-    is_whole = isinstance(x, Integral) and not isinstance(x, bool | np.timedelta64)
+    is_whole = isinstance(x, Integral) and not is_bool_or_duration(x)
     if is_whole and int(x) >= least:
         return int(x)
     raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
@@ -42,7 +63,7 @@ def whole(name: str, x: Any, least: int = 1) -> int:
 
 def is_real(x: Any) -> bool:
     """Whether `x` is a number, which True and durations are not where numbers are meant."""
-    return isinstance(x, Real) and not isinstance(x, bool | np.timedelta64)
+    return isinstance(x, Real) and not is_bool_or_duration(x)
 
 
 def within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
@@ -70,20 +91,22 @@ def finite(name: str, x: Any) -> float:
 
 def flag(name: str, x: Any) -> bool:
     """`x` as True or False, also of 1 or 0; TypeError that names it for a word such as "no"."""
-    if isinstance(x, bool | np.bool_) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
+    if is_bool(x) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
         return bool(x)
     raise TypeError(f"{name} is True or False, got {x!r}")
 
 
-def file(name: str, path: Any) -> Path:
+def file(name: str, path: Any) -> "Path":
     """`path` as a Path; TypeError that names it for what is not a path."""
+    from pathlib import Path
+
     given = path.__fspath__() if isinstance(path, os.PathLike) else path
     if isinstance(given, str):
         return Path(path)
     raise TypeError(f"{name} is a path, a str or a pathlib.Path, got {path!r}")
 
 
-def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> Path:
+def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> "Path":
     """The path of a file to be written, with one of these suffixes, in a folder that there is.
 
     TypeError, ValueError, FileNotFoundError or IsADirectoryError, that say what to do.
@@ -96,3 +119,59 @@ def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "
     if place.is_dir():
         raise IsADirectoryError(f"{place} is a folder; give the name of a file")
     return place
+
+
+# ----------------------------------------------------------------------------- numbers of Values
+
+
+def real(x: Any) -> float:
+    """Return a real number as a float; raise TypeError that says how to convert anything else."""
+    array = isinstance(x, numpy_type("ndarray")) and x.ndim == 0 and x.dtype.kind in "fiub"
+    duration = isinstance(x, numpy_type("timedelta64"))
+    if array or ((isinstance(x, Real) or is_bool(x)) and not duration):
+        try:
+            return float(x)
+        except OverflowError:
+            return math.inf if x >= 0 else -math.inf
+    raise TypeError(f"a Value holds one real number, got {described(x)}")
+
+
+def described(x: Any) -> str:
+    """Return words for an object in place of a number, with the remedy."""
+    if isinstance(x, str):
+        return f"the string {x!r}; convert it first: float({x!r})"
+    if x is None:
+        return "None; does the function that made it return its result?"
+    if isinstance(x, Complex):
+        return f"the complex number {x!r}; take its .real or .imag"
+    if isinstance(x, numpy_type("ndarray")):
+        return f"an array of shape {x.shape}; use Array, or make one Value per element"
+    if isinstance(x, list | tuple | dict | set):
+        return f"a {type(x).__name__} of {len(x)}; make one Value per element"
+    if is_node(x):
+        return f"{x!r}, which is a node already; its number is .data"
+    return f"{x!r} of type {type(x).__name__}; convert it with float() first"
+
+
+# ------------------------------------------------------------------------------------------- rows
+
+
+def foreign(problem: BaseException) -> str:
+    """Return a problem in a row, with the call that raised it: `math.exp(x): must be ...`."""
+    import linecache
+
+    trace, following = None, problem.__traceback__
+    while following is not None:
+        if not following.tb_frame.f_code.co_filename.startswith(os.path.dirname(__file__)):
+            trace = following  # the innermost line outside this package
+        following = following.tb_next
+    if trace is None:
+        return str(problem)
+    code = trace.tb_frame.f_code
+    place = list(code.co_positions())[trace.tb_lasti // 2]
+    first, last, start, end = place
+    text = linecache.getline(code.co_filename, first or 0, trace.tb_frame.f_globals)
+    if not text or first != last or start is None or end is None:
+        return str(problem)
+    called = text.encode()[start:end].decode(errors="replace")
+    return f"{called}: {problem}"

@@ -1,51 +1,59 @@
-"""Formulas that rows of the table share, in the forms that keep the last bits.
+"""Formulas that rows of the rule table share, in the forms that keep the last bits.
 
-They follow the rows' rules (see `engine.ops`): no `if` on a number and no `==`, so that every
-reader can run them.
+They follow the rules for rows (see `engine.rules`): no `if` on a number and no `==`, so that they
+run in every arithmetic. An arithmetic that has a function of the same name answers in place of one
+that is `dispatched`: on nodes `sigmoid(x)` is one node, in a formula it is written σ(x).
 """
 
 import math
-from functools import reduce
-from operator import mul
 
-from engine.floats import *
+from engine.arithmetic import *
+from engine.arithmetic import dispatched
 
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 ONE_OVER_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 SQRT_HALF, SQRT_HALF_REST = math.sqrt(0.5), -4.833646656726457e-17  # together √½ to 107 bits
 
 
+@dispatched
 def square(x):
     return x * x
 
 
+@dispatched
 def equal(x, y):
     return (x <= y) & (x >= y)
 
 
+@dispatched
 def sign(x):
     return where(x > 0.0, 1.0, where(x < 0.0, -1.0, 0.0 * x))
 
 
+@dispatched
 def maximum(x, y):
     """The larger; nan when either is."""
     return where(x > y, x, where(x <= y, y, x + y))
 
 
+@dispatched
 def minimum(x, y):
     """The smaller; nan when either is."""
     return where(x < y, x, where(x >= y, y, x + y))
 
 
+@dispatched
 def share(x, y):
     """Of the slope of maximum, the part that goes to x: a tie is shared equally."""
     return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, x + y)))
 
 
+@dispatched
 def relu(x):
     return where(x <= 0.0, 0.0, x)
 
 
+@dispatched
 def sigmoid(x):
     """1 / (1 + exp(-x)), kept from overflowing for negative x."""
     return divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
@@ -58,48 +66,56 @@ def high_half(x):
 
 
 def product_error(x, y):
-    """What rounding took from x * y, exactly (Dekker 1971); 0 where it cannot be had."""
+    """Return the rounding error of x * y exactly (Dekker 1971), or 0 if it has no float."""
     x_high, y_high = high_half(x), high_half(y)
     x_low, y_low = x - x_high, y - y_high
     error = x_low * y_low - (((x * y - x_high * y_high) - x_low * y_high) - x_high * y_low)
     return where(abs(error) < 1.0, error, 0.0)
 
 
+@dispatched
 def exp_product(x, y):
     """exp(x * y) with the rounding error of the product put back."""
     return exp(x * y) * (1.0 + product_error(x, y))
 
 
+@dispatched
 def bounded(x):
     """x, but 0 where it is so large that the factor beside it is 0 or 1: inf * 0 would be nan."""
     return where(abs(x) < 1e3, x, 0.0)
 
 
+@dispatched
 def not_low(x):
     """x, but -0.0 where it is so low that the factor beside it is 0."""
     return where(x < -1e3, -0.0, x)
 
 
+@dispatched
 def held(x):
     """x, but 400 where it is so large that 1 / cosh² is 0: cosh is infinite from 711 on."""
     return where(abs(x) >= 400.0, 400.0, x)
 
 
+@dispatched
 def hypot_slope(out, x):
     """x / out; 0 at the origin, and the sign of an infinite x."""
     return where(equal(out, 0.0), 0.0, where(abs(x) >= math.inf, sign(x), divide(x, out)))
 
 
+@dispatched
 def normal_pdf(x):
     return ONE_OVER_SQRT_2PI * exp_product(-0.5 * x, x)
 
 
+@dispatched
 def normal_cdf(x):
     """erfc(-x / √2) / 2, with the rounding error of x / √2 put back."""
     error = product_error(x, SQRT_HALF) + where(abs(x) < 40.0, x, 0.0) * SQRT_HALF_REST
     return 0.5 * erfc(-SQRT_HALF * x) + error * (0.5 * TWO_OVER_SQRT_PI) * exp(-0.5 * x * x)
 
 
+@dispatched
 def power_x(out, x, y):
     """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0.
 
@@ -110,62 +126,3 @@ def power_x(out, x, y):
     slope = y * before
     at_zero = where(abs(before) < math.inf, slope, 0.0)
     return where(equal(y, 0.0), at_zero, where(usable, slope, divide(y * out, x)))
-
-
-def add_up(xs):
-    """From left to right; the built-in sum rounds differently from Python 3.12 on."""
-    out = 0.0
-    for x in xs:
-        out = out + x
-    return out
-
-
-def multiply_add(ws, xs, b):
-    """b + w1 x1 + w2 x2 + ..., from left to right."""
-    out = b
-    for product in map(mul, ws, xs):
-        out = out + product
-    return out
-
-
-def shares(xs):
-    """exp(x) for each, relative to the largest: all in [0, 1], so that nothing overflows."""
-    largest = reduce(maximum, xs)
-    return [where(x >= largest, 1.0, exp(x - largest)) for x in xs]
-
-
-def softmax(xs):
-    exps = shares(xs)
-    total = add_up(exps)
-    return [divide(e, total) for e in exps]
-
-
-def share_of_first(x, others):
-    return softmax([x, *others])[0]
-
-
-def share_slopes(out, others):
-    """out * (1 - out) and -out * p for the other shares p; their sum is 1 - out, uncancelled."""
-    return out * add_up(others), [-(out * p) for p in others]
-
-
-def cross_entropy(x, others):
-    """-log of the share of x. It is taken off first: neither a common offset nor a share of nearly
-    all then costs digits."""
-    return logsumexp([0.0, *[other - x for other in others]])
-
-
-def cross_entropy_slopes(others):
-    """share - 1 of x, uncancelled, and the shares of the others: predicted minus target."""
-    return -add_up(others), others
-
-
-def logsumexp(xs):
-    """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
-    largest = reduce(maximum, xs)
-    rest, met = 0.0, 0.0  # met: 1 after the first of the largest
-    for x, e in zip(xs, shares(xs), strict=True):
-        is_largest = x >= largest
-        rest = rest + where(is_largest, met, e)
-        met = where(is_largest, 1.0, met)
-    return where(abs(largest) < math.inf, largest + log1p(rest), largest)

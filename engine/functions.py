@@ -5,15 +5,15 @@ Those that mean something for Arrays take them too.
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from numbers import Integral
 from operator import add
 from typing import Any
 
 from engine.arguments import sequence
-from engine.array import Array
-from engine.array_ops import CONCATENATE
-from engine.ops import DOT, LOGSUMEXP, MAXIMUM, MINIMUM, SOFTMAX, TOTAL, WHERE, Op
-from engine.value import Value, nodes
+from engine.methods import NAMES
+from engine.node import Node
+from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
+from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unrolled
+from engine.value import Value, node_of, nodes
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
@@ -39,7 +39,7 @@ def linear(
     [Value(321.0)]
     """
     x = [each._data for each in xs]
-    forward, (partials,), node = DOT.forward, DOT.partials, Value._many
+    forward, (partials,) = unrolled(DOT, 2 * len(x) + 1), DOT.partials
     outs = []
     for ws, bias in zip(rows, biases, strict=True):
         w, b = [each._data for each in ws], bias._data
@@ -47,18 +47,19 @@ def linear(
             raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
         out = forward(w, x, b)
         dws, dxs, db = partials(out, w, x, b)
-        outs.append(node(DOT, (*ws, *xs, bias), out, (*dws, *dxs, db)))
+        outs.append(node_of(DOT, (*ws, *xs, bias), None, out, (*dws, *dxs, db), None))
     return outs
 
 
 def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
     """A one-input row on each of some nodes: a layer's activation.
 
-    >>> from engine.ops import RELU
+    >>> from engine.rules import RELU
     >>> map_row(RELU, [Value(2.0), Value(-2.0)])
     [Value(2.0), Value(0.0)]
     """
-    return [x._unary(op) for x in xs]
+    method = NAMES.get(op)
+    return [getattr(x, method)() if method else x._unary(op) for x in xs]
 
 
 def total(xs: Iterable[Any]) -> Any:
@@ -69,7 +70,7 @@ def total(xs: Iterable[Any]) -> Any:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
-    xs = list(xs if isinstance(xs, Array) else sequence(xs))
+    xs = list(xs if is_array(xs) else sequence(xs))
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, nodes(xs))
 
 
@@ -81,24 +82,21 @@ def logsumexp(xs: Any) -> Any:
     >>> logsumexp([Value(1000.0), 1000.0])
     Value(1000.69)
     """
-    if isinstance(xs, Array):
+    if is_array(xs):
         return xs.logsumexp()
     return Value.apply(LOGSUMEXP, some(xs, "logsumexp"))
 
 
 def softmax(xs: Any) -> Any:
-    """exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive, and 1 in sum (chapter 02, 5.5).
+    """exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive, and 1 in sum.
 
-    Of Values a list, one node per output; its first input is its own x, the others follow in order.
-    Of an Array one Array, along its last axis. ValueError for an empty sequence.
+    Of Values a list: the results of one operation. Of an Array one Array, along its last axis.
+    Raises ValueError for an empty sequence.
 
     >>> softmax([Value(0.0), Value(0.0)])
     [Value(0.5), Value(0.5)]
     """
-    if isinstance(xs, Array):
-        return xs.softmax()
-    xs = some(xs, "softmax")
-    return [SOFTMAX(x, (*xs[:i], *xs[i + 1 :])) for i, x in enumerate(xs)]
+    return xs.softmax() if is_array(xs) else Value.apply(SOFTMAX, some(xs, "softmax"))
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -132,33 +130,23 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return payload(condition, x, y).apply(WHERE, condition, x, y)
 
 
-def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
-    """Arrays joined along an axis they have; ValueError where other axes differ, or for none.
-
-    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
-    Array([1., 2., 3.])
-    """
-    if not isinstance(xs, Array):
-        xs = sequence(xs, "concatenate takes a list of Arrays")
-    xs = tuple(xs)
-    if not xs:
-        raise ValueError("concatenate takes at least one Array, got none")
-    if not isinstance(axis, Integral) or isinstance(axis, bool):
-        raise TypeError(f"axis is a whole number, of an axis that they have, got {axis!r}")
-    return Array.apply(CONCATENATE, *xs, axis=int(axis))
-
-
 def has_arrays(args: Iterable[Any]) -> bool:
-    return any(isinstance(each, Array) for each in args)
+    """Return whether there is an Array among the arguments."""
+    return any(map(is_array, args))
+
+
+def is_array(x: Any) -> bool:
+    """Return whether `x` is an Array; the scalar path runs without NumPy, so without its class."""
+    return isinstance(x, Node) and hasattr(x, "shape")
 
 
 def payload(*args: Any) -> Any:
-    """The class of node that an operation on these makes."""
-    return Array if has_arrays(args) else Value
+    """Return an object whose `apply` makes the node of an operation on these."""
+    return next((x for x in args if is_array(x)), Value)
 
 
 def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
-    """Each as a node; ValueError for none."""
+    """Return each as a node. Raises ValueError for an empty sequence."""
     found = nodes(xs)
     if not found:
         raise ValueError(f"{name} takes at least one input, got none")

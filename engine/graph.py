@@ -1,18 +1,18 @@
-"""The graph: its order, and the backward pass, one node at a time."""
+"""The graph: its order, and the reverse pass, one node at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-from engine.remarks import check_root
+from engine import hooks
 
 
 def topological(root: Any) -> list[Any]:
-    """All nodes under `root`, each after its inputs; `root` is the last.
+    """Return all nodes under `root`, each after its inputs; `root` is the last.
 
-    The order is the one in which reading the expression from left to right completes its parts, so
-    it is the same in every run. It is found with a stack of our own: a chain of a million nodes is
-    no deeper than one of three.
+    The order is the one in which evaluating the expression from left to right completes its parts,
+    so it is the same in every run. The search keeps its own stack: a chain of a million nodes needs
+    no recursion.
 
     >>> from engine import Value
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -22,34 +22,60 @@ def topological(root: Any) -> list[Any]:
     if not hasattr(root, "inputs") or isinstance(root, type):
         raise TypeError(f"a graph hangs from a node such as a Value, got {root!r}")
     order: list[Any] = []
-    seen: set[Any] = set()
-    stack = [root]
+    visited: set[Any] = set()
+    stack: list[Any] = []  # pairs: a node that waits for inputs, and the input to look at next
     push, pop = stack.append, stack.pop
-    add, emit, hold = seen.add, order.append, seen.issuperset
-    while stack:
-        node = pop()
-        if node is None:  # all inputs of the node below are in the order by now
-            emit(pop())
-        elif node not in seen:
-            add(node)
-            x, y = node._x, node._y
-            if x is None or (type(x) is tuple and hold(x)):
-                emit(node)
-                continue
+    visit, emit, all_visited = visited.add, order.append, visited.issuperset
+    node = root
+    while True:
+        visit(node)
+        x = node._x
+        if x is None or (type(x) is tuple and all_visited(x)):
+            emit(node)
+        elif type(x) is tuple:
+            inputs = [each for each in x if each not in visited]
             push(node)
             push(None)
-            if type(x) is tuple:
-                stack.extend([each for each in reversed(x) if each not in seen])
+            for each in reversed(inputs[1:]):
+                push(None)
+                push(each)
+            node = inputs[0]
+            continue
+        elif x not in visited:
+            push(node)
+            push(node._y)
+            node = x
+            continue
+        else:
+            y = node._y
+            if y is None or y in visited:
+                emit(node)
+            else:
+                push(node)
+                push(None)
+                node = y
                 continue
-            if y is not None and y not in seen:
-                push(y)
-            if x not in seen:
-                push(x)
-    return order
+        while stack:  # go back to the nodes whose inputs have all been emitted
+            y, node = pop(), pop()
+            if node is None:  # y is one of many inputs
+                if y not in visited:
+                    node = y
+                    break
+            elif y is None or y in visited:
+                emit(node)
+            else:
+                push(node)
+                push(None)
+                node = y
+                break
+        else:
+            return order
 
 
 class Sent(NamedTuple):
-    """What a node sends to one of its inputs: upstream * local, the chain rule.
+    """A contribution of a node to the gradient of one of its inputs: the chain rule.
+
+    The contribution is upstream * local. `local` is None where the derivative is a matrix.
 
     >>> from engine import Value
     >>> step = next(walk(Value(3.0, "x") * 2.0))
@@ -63,7 +89,7 @@ class Sent(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of the backward pass: a node, the gradient that arrived, what it sends on.
+    """One step of a reverse pass: a node, the gradient that has arrived at it, its contributions.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -76,12 +102,51 @@ class Step(NamedTuple):
     sent: tuple[Sent, ...]
 
 
-def walk(root: Any) -> Iterator[Step]:
-    """The backward pass from `root`, one `Step` per node, `root` first.
+class Gradients(dict[Any, Any]):
+    """The gradients of a reverse pass, beside the graph; a node without one sends nothing."""
 
-    Gradients of interior nodes are overwritten, those of leaves are added to. When a step is
-    yielded, its contributions have arrived. An input that occurs twice is sent to twice; constants
-    are sent nothing.
+    def add(self, node: Any, contribution: Any) -> None:
+        """Add a contribution to the gradient of a node."""
+        self[node] = self[node] + contribution if node in self else contribution
+
+
+class InGraph:
+    """The gradients that the nodes hold themselves, as `Gradients` for `reverse_pass`."""
+
+    get = staticmethod(lambda node: node.grad)
+    add = staticmethod(lambda node, contribution: node._receive(contribution))
+
+
+def send(node: Any, gradient: Any) -> Iterable[Sent]:
+    """Return the contributions of a node, computed from its numbers."""
+    return node._send(gradient)
+
+
+def reverse_pass(
+    nodes: Iterable[Any],
+    gradients: Any,
+    send: Callable[[Any, Any], Iterable[Sent]] = send,
+) -> Iterator[Step]:
+    """Propagate gradients from each of `nodes`, in this order, to its inputs.
+
+    `gradients` holds the seeds and receives the contributions: `Gradients`, or the graph itself.
+    `send` returns the contributions of a node for a gradient. A step is yielded when its
+    contributions have been added.
+    """
+    for node in nodes:
+        upstream = gradients.get(node)
+        if upstream is not None:
+            sent = tuple(send(node, upstream))
+            for to, _, contribution in sent:
+                gradients.add(to, contribution)
+            yield Step(node, upstream, sent)
+
+
+def walk(root: Any) -> Iterator[Step]:
+    """Run the backward pass from `root`; yield one `Step` per node, `root` first.
+
+    Gradients of interior nodes are overwritten, those of leaves are added to. An input that occurs
+    twice receives two contributions; constants receive none.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -91,53 +156,51 @@ def walk(root: Any) -> Iterator[Step]:
     Value(3.0, 'x') 6.0 []
     """
     order = topological(root)
+    return walk_back(order, [(root, root._one())])
+
+
+def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[Step]:
+    """Run the backward pass over nodes in topological order, from seeds of some of them."""
     for node in order:
         if node.op is not None:
-            node.grad = 0.0
-    root.receive(root.ones())
-    for node in reversed(order):
-        sent = tuple(node.sends())
-        for each, _, contribution in sent:
-            each.receive(contribution)
-        yield Step(node, node.grad, sent)
-
-
-def seen_before(order: list[Any]) -> bool:
-    """Whether a backward pass has been here, as far as its ends show: there are gradients.
-
-    The first nodes are those of the predictions, which may be older than the loss.
-    """
-    return any(node.op is not None and node._grad for node in (order[-1], *order[:32]))
-
-
-def begun(root: Any) -> list[Any]:
-    """The graph in order, after what is to be said before a backward pass."""
-    order = topological(root)
-    again, finite = seen_before(order), isfinite(root._data)
-    if again or not finite:
-        check_root(root, order, again, finite)
-    return order
+            node._grad = node._zero
+    for node, seed in seeds:
+        node._receive(seed)
+    yield from reverse_pass(reversed(order), InGraph)
 
 
 def backward(root: Any) -> None:
-    """`walk` exhausted, for scalars: the same additions in the same order, made in a tight loop."""
-    order = begun(root)
+    """Exhaust `walk` for scalars: the same additions in the same order, in tight loops."""
+    order = topological(root)
+    hooks.watch.before_backward(root, order)
     for node in order:
         if node.op is not None:
             node._grad = 0.0
     root._grad += 1.0
-    for node in reversed(order):
-        if node.op is None:
+    send_values(reversed(order))
+
+
+def send_values(nodes: Iterable[Any]) -> None:
+    """Propagate the gradients of scalar nodes, in this order: `reverse_pass` without its steps."""
+    for node in nodes:
+        x = node._x
+        if x is None:
             continue
-        x, dx, upstream = node._x, node._dx, node._grad
-        if type(x) is tuple:
+        dx, dy, upstream = node._dx, node._dy, node._grad
+        if dy is not None:
+            if dx is not None:
+                x._grad += upstream * dx
+            node._y._grad += upstream * dy
+        elif type(x) is tuple:
+            if type(upstream) is list:  # the gradients of several results
+                for to, _, contribution in node._send(upstream):
+                    to._grad += contribution
             # Zero times a finite slope adds nothing: half the neurons of a relu network need no
             # visit to their inputs.
-            if upstream or not (node.op.tame and isfinite(node._data)):
+            elif upstream or not (node.op.tame and isfinite(node._data)):
                 for each, local in zip(x, dx):  # noqa: B905 (of one length)
                     each._grad += upstream * local
-            continue
-        if dx is not None:
+        elif dx is not None:
             x._grad += upstream * dx
-        if node._dy is not None:
-            node._y._grad += upstream * node._dy
+        elif node.op.index is not None:  # one of several results
+            x._grad[node.op.index] += upstream

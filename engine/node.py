@@ -1,35 +1,56 @@
-"""What the payloads share: operators, comparisons, a method for every row, and copying."""
+"""What all nodes of a graph share: inputs, local derivatives, operators, comparisons."""
 
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from engine import copying, ops
-from engine.graph import walk
-from engine.ops import ABS, ADD, DIV, MUL, NEG, POW, SUB, Op
+from engine.methods import Methods
+from engine.rules import Op
 
 
-class Node:
+class Node(Methods):
     """A node of a graph: its data, its gradient, and the operation and inputs it came from.
 
-    A payload (`Value`, `Array`) says what data is and how a row is applied to it. The inputs of a
-    unary or binary operation stand in two slots, those of any other in a tuple in the first, each
-    beside its local derivative: one object per node is what Python's garbage collector has to
-    visit, and it is by far the largest cost of a scalar graph (see `make bench`).
+    A payload (`Value`, `Array`) defines what data is and how a row is applied to it. The inputs of
+    a unary or binary operation stand in two slots, those of any other in a tuple in the first, each
+    beside its local derivative. A node is then a single object to Python's garbage collector, whose
+    visits are by far the largest cost of a scalar graph (see `make bench`).
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_dx", "_dy", "_grad", "_origin", "_x", "_y", "label", "op",
+        "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
     __array_ufunc__ = None  # np.float64(2) * node asks the node
 
-    label: str | None
     op: Op | None
-    constant = False  # a constant asks for no gradient
+    constant = False  # a constant does not require a gradient
+    _zero: Any = 0.0  # the gradient before any contribution
+
+    if TYPE_CHECKING:  # supplied by each payload
+        data: Any
+        grad: Any
+        _x: Any
+        _y: Any
+        _dx: Any
+        _dy: Any
+        lift: Callable[[Any], Self]  # a number as a constant node
+        _unary: Callable[[Op], Self]  # apply a row of one input
+        _binary: Callable[[Op, Any], Self]
+        apply: Callable[..., Self]
+
+    @property
+    def label(self) -> str | None:
+        """The name of the node in drawings and messages, or None."""
+        return getattr(self, "_label", None)
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"a label is a string, got {label!r}")
+        self._label = label
 
     @property
     def inputs(self) -> tuple[Self, ...]:
-        """The nodes this one was computed from, in order, repeats kept; () for a leaf."""
+        """The nodes this one was computed from, in order and with repeats; () for a leaf."""
         x, y = self._x, self._y
         if type(x) is tuple:
             return x
@@ -37,14 +58,13 @@ class Node:
 
     @property
     def locals(self) -> tuple[Any, ...]:
-        """d self / d input for each of `inputs`, as they were when it was computed.
+        """d self / d input for each of `inputs`, as computed together with the node.
 
-        None for a constant, and for every input where none was asked for.
+        None for a constant.
         """
-        found = self._dx if type(self._x) is tuple else (self._dx, self._dy)
+        slopes = self._dx if type(self._x) is tuple else (self._dx, self._dy)
         return tuple(
-            None if each.constant else local
-            for each, local in zip(self.inputs, found, strict=False)
+            None if x.constant else slope for x, slope in zip(self.inputs, slopes, strict=False)
         )
 
     @property
@@ -52,16 +72,8 @@ class Node:
         """The line of code that made this node, if `engine.record_origins()` was on; else None."""
         return getattr(self, "_origin", None)
 
-    def backward(self) -> None:
-        """Fill `.grad` of everything under this node with d self / d node.
-
-        Overwrites the gradient of interior nodes and adds to that of leaves.
-        """
-        for _ in walk(self):
-            pass
-
     def detach(self) -> Self:
-        """Its data alone, as a constant: a graph that goes on from there sends nothing back here.
+        """Return the node's data as a constant; backward stops there.
 
         >>> from engine import Value
         >>> x = Value(3.0)
@@ -73,10 +85,10 @@ class Node:
         return self.lift(self.data)
 
     def zero_grad(self) -> None:
-        """Forget the gradient: `.grad` is 0 again."""
+        """Set `.grad` to 0."""
         self.grad = 0.0
 
-    # What would leave the graph without a word, and what a learner tries.
+    # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
         raise self._leaves("a float", "math.exp(x): x.exp() stays in it")
@@ -93,63 +105,10 @@ class Node:
             f"{self!r} as {what} would leave the graph, as in {example}; its number is {number}"
         )
 
-    # Operators. A payload applies a row to one operand (_unary) or two (_binary), and makes a node
-    # of a number (lift).
-
-    if TYPE_CHECKING:
-        data: Any
-        grad: Any
-        _x: Any
-        _y: Any
-        _dx: Any
-        _dy: Any
-        lift: Callable[[Any], Self]
-        _unary: Callable[[Op], Self]
-        _binary: Callable[[Op, Any], Self]
-        apply: Callable[..., Self]
-
-        def __getattr__(self, name: str) -> Callable[..., Self]: ...  # the rows, added below
-
-    def __add__(self, other: Any) -> Self:
-        return self._binary(ADD, other)
-
-    def __radd__(self, other: Any) -> Self:
-        return self.lift(other)._binary(ADD, self)
-
-    def __sub__(self, other: Any) -> Self:
-        return self._binary(SUB, other)
-
-    def __rsub__(self, other: Any) -> Self:
-        return self.lift(other)._binary(SUB, self)
-
-    def __mul__(self, other: Any) -> Self:
-        return self._binary(MUL, other)
-
-    def __rmul__(self, other: Any) -> Self:
-        return self.lift(other)._binary(MUL, self)
-
-    def __truediv__(self, other: Any) -> Self:
-        return self._binary(DIV, other)
-
-    def __rtruediv__(self, other: Any) -> Self:
-        return self.lift(other)._binary(DIV, self)
-
-    def __pow__(self, other: Any) -> Self:
-        return self._binary(POW, other)
-
-    def __rpow__(self, other: Any) -> Self:
-        return self.lift(other)._binary(POW, self)
-
-    def __neg__(self) -> Self:
-        return self._unary(NEG)
+    # Comparisons look at the data. Equality is identity, so that nodes can be keys.
 
     def __pos__(self) -> Self:
         return self
-
-    def __abs__(self) -> Self:
-        return self._unary(ABS)
-
-    # Comparisons look at the data. Equality is identity, so that nodes can be keys.
 
     def __lt__(self, other: Any) -> Any:
         return self.data < self._data_of(other)
@@ -166,40 +125,14 @@ class Node:
     def _data_of(self, other: Any) -> Any:
         return self.lift(other).data
 
-    # A copy is of the whole graph under a node, and shares nothing with it.
+    # A copy is a copy of the whole graph under a node, and shares nothing with it.
 
-    __reduce_ex__ = copying.reduce
-    __copy__ = copying.copy
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from engine.copying import reduce
 
+        return reduce(self)
 
-def method(op: Op) -> Callable[..., Any]:
-    """The row as a method: `x.tanh()`, `x.clip(lo, hi)`, `x.leaky_relu(slope=0.2)`."""
-    signature = inspect.signature(op.forward)
-    letters = [p.name for p in signature.parameters.values() if p.default is p.empty]
+    def __copy__(self) -> Self:
+        from engine.copying import copy
 
-    def unary(self: Node) -> Node:
-        return self._unary(op)
-
-    def binary(self: Node, y: Any) -> Node:
-        return self._binary(op, y)
-
-    def several(self: Node, *others: Any, **named: Any) -> Node:
-        try:
-            bound = signature.bind(self, *others, **named)
-        except TypeError as problem:
-            raise TypeError(f"{op.name} takes {signature}: {problem}") from None
-        bound.apply_defaults()
-        return self.apply(op, *bound.args)
-
-    arity = len(op.partials)
-    f: Any = several if arity > min(len(letters), 2) else binary if arity == 2 else unary
-    f.__name__, f.__qualname__ = op.name, f"Node.{op.name}"
-    f.__doc__ = f"{op.name}{signature} as one node: the row {op.name!r} of engine.ops."
-    first, *others = signature.parameters.values()
-    f.__signature__ = signature.replace(parameters=[first.replace(name="self"), *others])
-    return f
-
-
-for _name, _op in ops.ELEMENTWISE.items():
-    if _name.isidentifier():
-        setattr(Node, _name, method(_op))
+        return copy(self)

@@ -1,19 +1,16 @@
-"""Where a node was made: the line of the user's code, remembered while that is asked for.
+"""Where a node was made: the line of the user's code.
 
-To look for it costs more than the node itself, so that no node does unless it is told to.
+Finding it costs more than the node itself, so it is recorded on request only.
 """
 
 import linecache
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import array, value
-from engine.exchange import Exchange
-from engine.remarks import PASSED_BY
+from engine.hooks import Hook
+from engine.remarks import is_ours
 
 
 class Origin(NamedTuple):
@@ -48,12 +45,11 @@ class Origin(NamedTuple):
         return Path(self.file).name
 
 
-@contextmanager
-def record_origins() -> Iterator[None]:
-    """Within it, every node remembers which line of the user's code made it: its `.origin`.
+class record_origins(Hook):
+    """Context manager that records, for each node, the line of the user's code that made it.
 
-    Lines of `engine` and `nn` are passed over: a network's nodes were made where it was called.
-    It holds for all threads. To make a node takes several times as long.
+    The line is `node.origin`. Lines of this package are passed over: the nodes of a network were
+    made where it was called. Making a node takes several times as long meanwhile.
 
     >>> from engine import Value
     >>> with record_origins():
@@ -62,45 +58,24 @@ def record_origins() -> Iterator[None]:
     >>> y.origin.text
     'y = x * x'
     """
-    with RECORDING.needed():
-        yield
+
+    rank = 0
+
+    def made(self, node: Any) -> Any:
+        node._origin = find_origin(sys._getframe(1))
+        if node.op is not None and node.op.index is not None:
+            node._x._origin = node._origin
+        return node
+
+    def leaf(self, node: Any) -> None:
+        node._origin = find_origin(sys._getframe(1))
 
 
-def exchange(on: bool) -> None:
-    """Exchange what makes nodes: nothing in between is asked whether to record."""
-    for module in (value, array):
-        module.new = recorded if on else object.__new__  # type: ignore[attr-defined]
-    for kind, init in LEAVES.items():
-        kind.__init__ = recording(init) if on else init  # type: ignore[method-assign]
-
-
-RECORDING = Exchange(exchange)
-
-LEAVES = {kind: kind.__init__ for kind in (value.Value, array.Array, array.ConstantArray)}
-
-
-def recorded(kind: Any) -> Any:
-    """A new node, computed from others."""
-    node = object.__new__(kind)
-    node._origin = found(sys._getframe(1))
-    return node
-
-
-def recording(init: Any) -> Any:
-    """The same for a leaf."""
-
-    def __init__(self: Any, data: Any, label: str | None = None) -> None:
-        init(self, data, label)
-        self._origin = found(sys._getframe(1))
-
-    return __init__
-
-
-def found(frame: Any) -> Origin | None:
-    """The innermost line that is not ours."""
+def find_origin(frame: Any) -> Origin | None:
+    """Return the caller's line, outside this package."""
     while frame is not None:
         code, line = frame.f_code, frame.f_lineno
-        if not code.co_filename.startswith(PASSED_BY):
+        if not is_ours(code.co_filename):
             where = next(islice(code.co_positions(), frame.f_lasti // 2, None))
             first, last = where[0] or line, where[1] or line
             rows = [

@@ -1,24 +1,38 @@
-"""Warnings about gradients that are not what they seem: each at the user's line, with the remedy.
+"""Warnings about gradients that are probably not the intended ones, at the user's line.
 
-They are noticed where it costs next to nothing. A leaf has no local derivatives, so that it keeps
-there what is needed to know: in `_dx` the gradient that it was last moved by, until that is set to
-0 (or another) again; in `_dy` whether its data was ever assigned (False), or moved so (True).
+The checks run where they cost almost nothing. A leaf has no local derivatives, so it keeps what
+is needed in those slots: in `_dx` the gradient that it was last moved by, until that is set to 0
+(or to another) again; in `_dy` whether its data was ever assigned (False), or moved by a gradient
+(True).
 """
 
 import contextlib
+import math
 import os
 import sys
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-import numpy as np
+from engine import hooks
 
-HOUSE = Path(__file__).parents[1]
-OURS = tuple(f"{HOUSE / name}{os.sep}" for name in ("engine", "nn"))  # not the user's lines
+HOUSE = os.path.dirname(os.path.dirname(__file__))
+OURS = (*(os.path.join(HOUSE, name, "") for name in ("engine", "nn")), "<Value.")  # printed methods
 
-PASSED_BY = (*OURS, np.__file__.rpartition(os.sep)[0], contextlib.__file__)  # decorators of ours
+
+def is_ours(file: str) -> bool:
+    """Return whether a line of code is passed over in the search for the user's line."""
+    return file.startswith(passed_over("numpy" in sys.modules))
+
+
+@cache
+def passed_over(numpy: bool) -> tuple[str, ...]:
+    """Return the beginnings of the files of this package, and of decorators that it uses."""
+    decorators = [contextlib.__file__]
+    if numpy:
+        decorators.append(os.path.dirname(sys.modules["numpy"].__file__ or ""))
+    return (*OURS, *decorators)
 
 
 class GradientWarning(UserWarning):
@@ -37,32 +51,57 @@ class GradientWarning(UserWarning):
 
 
 def remark(text: str) -> None:
-    """Warn at the innermost line that is not ours."""
+    """Warn at the caller's line, outside this package."""
     frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PASSED_BY):
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
         frame, depth = frame.f_back, depth + 1
     warnings.warn(text, GradientWarning, stacklevel=depth)
 
 
-def assigned(leaf: Any) -> None:
-    """A leaf got other data."""
-    if leaf._dy is None:
-        leaf._dy = False
+class Remarks(hooks.Watch):
+    """The checks that run when a leaf is assigned and when a backward pass begins."""
+
+    def assigned(self, leaf: Any) -> None:
+        if has_gradient(leaf):
+            check_used_once(leaf)
+            if not leaf.constant:
+                leaf._dx, leaf._dy = leaf._grad, True
+        elif leaf._dy is None:
+            leaf._dy = False
+
+    def before_backward(self, root: Any, order: list[Any]) -> None:
+        # The first nodes are those of the predictions, which may be older than the loss.
+        ends = (order[-1], *order[:32]) if type(root._data) is float else order
+        again = any(node.op is not None and has_gradient(node) for node in ends)
+        finite = all_finite(root._data)
+        if (leaf := overwritten(order)) is not None:
+            remark(
+                f"{named(leaf)} was changed in place since this graph was computed, so that its "
+                "derivatives mix numbers of then and of now; write x.data = x.data - ..., or "
+                "compute the loss anew"
+            )
+        elif again or not finite:
+            check_root(root, order, again, finite)
 
 
-def used(leaf: Any) -> None:
-    """A leaf moves by its gradient: a warning where it has done so before, and more was added."""
-    check_used_once(leaf)
-    if not leaf.constant:
-        leaf._dx, leaf._dy = leaf._grad, True
+hooks.watch = Remarks()
+
+
+def has_gradient(node: Any) -> bool:
+    """Return whether a gradient other than 0 has arrived at a node; of an Array any gradient."""
+    grad = node._grad
+    if type(grad) is float:
+        return grad != 0.0
+    return any(grad) if type(grad) is list else grad is not None
 
 
 def check_used_once(leaf: Any) -> None:
-    """A warning where a gradient that has moved a leaf is in the one that is to move it now.
+    """Warn if the gradient that is to move a leaf contains the one that moved it before.
 
-    One that was 0, or an array that was set to 0 in place, is in none.
+    A gradient that was 0, or an array that was set to 0 in place, is in none.
     """
-    if leaf._dx is not None and leaf._dx is not leaf._grad and np.any(leaf._dx):
+    before = leaf._dx
+    if before is not None and before is not leaf._grad and any_nonzero(before):
         remark(
             "a step is made by a gradient that still holds that of the step before: backward() "
             "adds to it; call zero_grad() of the model or the optimizer before each backward()"
@@ -70,14 +109,16 @@ def check_used_once(leaf: Any) -> None:
 
 
 def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> None:
-    """What is to be said of a graph whose backward pass begins, for the second time perhaps."""
+    """Warn of a graph older than its leaves, and of a root that is not finite."""
     if again and (leaf := stale(order)) is not None:
         remark(
             f"backward() goes through a graph that was computed before {named(leaf)} was assigned "
-            "other numbers: these are the gradients of then; compute the loss anew for each step"
+            "other numbers: these gradients belong to the old ones; compute the loss anew for "
+            "each step"
         )
     if not finite and any(node.op is None and node._dy for node in order):
-        given = next((x for x in order if x.op is None and not x._dy and not is_finite(x)), None)
+        leaves = [x for x in order if x.op is None and not x._dy]
+        given = next((x for x in leaves if not all_finite(x._data)), None)
         cause = "try a smaller learning rate"
         if given is not None:
             cause = f"{named(given)} holds inf or nan, and was not moved: look at the data"
@@ -88,40 +129,43 @@ def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> No
         )
 
 
-def is_finite(x: Any) -> bool:
-    return bool(np.isfinite(x.data).all())
+def all_finite(data: Any) -> bool:
+    """Return whether a number, a tuple of numbers or an array is finite."""
+    if type(data) is float:
+        return math.isfinite(data)
+    if isinstance(data, tuple | list):
+        return all(x is None or math.isfinite(x) for x in data)
+    return bool(sys.modules["numpy"].isfinite(data).all())
 
 
-def check_kept(leaf: Any) -> None:
-    """What is to be said of a graph that lost numbers it needs for its derivatives."""
-    remark(
-        f"{named(leaf)} was changed in place since this graph was computed, so that its "
-        "derivatives mix numbers of then and of now; write x.data = x.data - ..., or compute the "
-        "loss anew"
-    )
+def any_nonzero(data: Any) -> bool:
+    """Return whether a number, or one in a list or an array, is not 0."""
+    if isinstance(data, list):
+        return any(data)
+    return data != 0.0 if type(data) is float else bool(data.any())
 
 
 def overwritten(order: Iterable[Any]) -> Any:
-    """The first leaf of Arrays that was changed in place since; None for none."""
+    """Return the first leaf whose array was changed in place since the graph was computed."""
     for node in order:
-        if node.op is not None and hasattr(node, "overwritten"):
+        if node.op is not None and hasattr(node, "_overwritten"):
             for i, x in enumerate(node._x):
-                if x.op is None and x._dy is not None and node.overwritten(i):
+                if x.op is None and x._dy is not None and node._overwritten(i):
                     return x
     return None
 
 
 def stale(order: Iterable[Any]) -> Any:
-    """The first leaf that was given other numbers since the graph was computed; None for none."""
+    """Return the first leaf that was given other numbers since the graph was computed."""
     for node in order:
         if node.op is not None:
             for i, x in enumerate(node.inputs):
-                if x.op is None and x._dy is not None and node.outdated(i):
+                if x.op is None and x._dy is not None and node._outdated(i):
                     return x
     return None
 
 
 def named(leaf: Any) -> str:
-    """A leaf as it is spoken of."""
+    """Return a leaf's name in a message."""
     name = leaf.label or ("a constant" if leaf.constant else "a leaf")
     return f"{name} (of shape {leaf.data.shape})" if hasattr(leaf.data, "shape") else name

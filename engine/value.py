@@ -1,25 +1,22 @@
 """`Value`: a number that remembers what it was computed from."""
 
-import math
-import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
-import numpy as np
-
-from engine import graph
-from engine.arguments import sequence
+from engine import arithmetic, graph, hooks, methods
 from engine.graph import Sent
 from engine.node import Node
-from engine.ops import ManyOp, Op, flat
-from engine.remarks import assigned, used
+from engine.rules import DIV, ELEMENTWISE, POW, Op
+
+new = object.__new__
 
 
 class Value(Node):
     """A scalar node: a float, its gradient, and the operation and inputs it came from.
 
-    Operations on Values build a graph; `backward()` sends gradients through it (chapter 02, 4 and
-    9.3). Numbers that meet a Value become constants, which ask for no gradient.
+    Operations on Values build a graph; `backward()` propagates gradients through it. Numbers that
+    meet a Value become constants, which do not require a gradient.
 
     >>> a, b = Value(2.0), Value(3.0)
     >>> c = a * b
@@ -27,9 +24,9 @@ class Value(Node):
     >>> c, a.grad, b.grad
     (Value(6.0), 3.0, 2.0)
 
-    `data` is a Python float, always; TypeError for what is not a real number. Arithmetic follows
+    `data` is always a Python float; anything but a real number raises TypeError. Arithmetic follows
     IEEE 754: `Value(1.0) / 0.0` is inf, `Value(-1.0).log()` is nan, nothing raises. `<` and `>`
-    compare the numbers; `==` asks whether two names are of one node, so that nodes can be keys.
+    compare the numbers; `==` compares identities, so that nodes can be keys.
     """
 
     __slots__ = ()
@@ -37,12 +34,24 @@ class Value(Node):
     def __init__(self, data: Any, label: str | None = None):
         self._data = number(data)
         self._grad = 0.0
-        self.label = known_label(label)
+        if label is not None:
+            self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
+        if observed:
+            hooks.leaf(self)
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Give a subclass the definitions in place of the fast methods, which expect a Value."""
+        super().__init_subclass__(**named)
+        for name in methods.FAST:
+            if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
+                setattr(cls, name, vars(methods.Methods)[name])
 
     @property
     def data(self) -> float:
-        """The number. Graphs that used it stay as they were computed when it is assigned to."""
+        """The number. Assigning to it does not change graphs that were already computed from it."""
+        if observed and (read := hooks.override("read")):
+            return read(self)
         return self._data
 
     @data.setter
@@ -50,11 +59,11 @@ class Value(Node):
         self._data = number(data)
         ASSIGNED[0] += 1
         if self.op is None:
-            used(self) if self._grad else assigned(self)
+            hooks.watch.assigned(self)
 
     @property
     def grad(self) -> float:
-        """d root / d self, for the roots that `backward()` was called on."""
+        """d root / d self, summed over the roots that `backward()` was called on."""
         return self._grad
 
     @grad.setter
@@ -63,7 +72,12 @@ class Value(Node):
             raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
         self._grad = number(grad)
         if self.op is None:
-            self._dx = None  # what backward adds from now on is another gradient
+            self._dx = None  # the next contributions belong to another gradient
+
+    @property
+    def locals(self) -> tuple[Any, ...]:
+        one_of_several = self.op is not None and self.op.index is not None
+        return (1.0,) if one_of_several else super().locals
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -72,139 +86,97 @@ class Value(Node):
         )
 
     def __repr__(self) -> str:
-        shown = repr(float(f"{self._data:.6g}"))
         label = "" if self.label is None else f", {self.label!r}"
-        return f"{type(self).__name__}({shown}{label})"
+        return f"{type(self).__name__}({rounded(self._data)}{label})"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
 
     @staticmethod
     def lift(x: Any) -> "Value":
-        """`x` as a node: itself, or a constant for a number."""
+        """Return `x` as a node: itself, or a constant for a number."""
         return x if isinstance(x, Value) else Constant(x)
 
-    # A node is computed together with its local derivatives: what they were then is what backward
-    # multiplies by, whatever happens to the inputs' data in between.
+    # A node is computed together with its local derivatives: backward multiplies by those, even if
+    # the data of an input is assigned in between. The fast methods do the same in one function.
 
     def _unary(self, op: Op) -> "Value":
         x = self._data
-        node = new(Value)
-        node.op, node.label = op, None
-        node._x, node._y = self, None
-        node._data = out = op.forward(x)
-        node._grad = 0.0
-        (dx,) = op.partials
-        node._dx = None if self.constant else dx(out, x)
-        node._dy = None
-        return node
+        out = op.forward(x)
+        return node_of(op, self, None, out, None if self.constant else op.partials[0](out, x), None)
 
     def _binary(self, op: Op, other: Any) -> "Value":
-        if not isinstance(other, Value):
-            other = Constant(other)
+        other = lift(other)
         x, y = self._data, other._data
-        node = new(Value)
-        node.op, node.label = op, None
-        node._x, node._y = self, other
-        node._data = out = op.forward(x, y)
-        node._grad = 0.0
+        out = op.forward(x, y)
         dx, dy = op.partials
-        node._dx = None if self.constant else dx(out, x, y)
-        node._dy = None if other.constant else dy(out, x, y)
-        return node
+        return node_of(
+            op, self, other, out,
+            None if self.constant else dx(out, x, y),
+            None if other.constant else dy(out, x, y),
+        )  # fmt: skip
 
     @staticmethod
-    def _many(op: Op, inputs: tuple["Value", ...], out: float, local: tuple[float, ...]) -> "Value":
-        node = new(Value)
-        node.op, node.label = op, None
-        node._x, node._y = inputs, None
-        node._data = out
-        node._grad = 0.0
-        node._dx, node._dy = local, None
-        return node
+    def apply(op: Op, *args: Any) -> Any:
+        """Return the node of `op` over nodes and numbers; see `engine.sequences` for sequences.
 
-    @staticmethod
-    def apply(op: Op, *args: Any) -> "Value":
-        """The node of `op` over nodes and numbers; over sequences of them where the row says so.
-
-        The row may be a user's: whatever numbers it computes with, what it returns become floats.
+        The row may be a user's: whatever numbers it computes with, its results become floats.
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
-            raise TypeError(f"what is applied to Values is an Op, a row of engine.ops, got {op!r}")
-        if len(args) < op.arity and op.forward.__defaults__:
-            args += op.forward.__defaults__[len(args) - op.arity :]
-        if len(args) != op.arity:
-            raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
-        many = isinstance(op, ManyOp)
-        args = tuple([nodes(a) if many and isinstance(a, (list, tuple)) else lift(a) for a in args])
-        data = [[x._data for x in arg] if type(arg) is tuple else arg._data for arg in args]
-        try:
-            out = op.forward(*data)
-        except TypeError:  # perhaps of a number where the row goes through a sequence
-            if isinstance(op, ManyOp):
-                op.check_sequences(args)
-            raise
-        local = op.locals(out, *data)
-        if len(local) != len(args):
-            raise ValueError(f"{op.name} has {len(args)} arguments, but {len(local)} slopes")
-        slopes: list[float] = []
-        for arg, slope in zip(args, local, strict=True):
-            if type(arg) is not tuple:
-                slopes.append(number(slope))
-            elif not hasattr(slope, "__len__"):
-                raise TypeError(f"{op.name} has the slope {slope!r} for a sequence; give a list")
-            elif len(arg) == len(slope):
-                slopes.extend(map(number, slope))
-            else:
-                raise ValueError(f"{op.name} has {len(slope)} slopes for {len(arg)} inputs")
-        return Value._many(op, tuple(flat(args)), number(out), tuple(slopes))
+            raise TypeError(
+                f"what is applied to Values is an Op, a row of engine.rules, got {op!r}"
+            )
+        if hasattr(op, "on_values"):
+            return op.on_values(*args)
+        inputs = tuple([lift(x) for x in op.complete(args)])
+        data = [x._data for x in inputs]
+        out = op.forward(*data)
+        slopes = tuple(map(number, op.locals(out, *data)))
+        return node_of(op, inputs, None, number(out), slopes, None)
 
     def backward(self) -> None:
-        """Fill `.grad` of everything under this Value with d self / d node.
+        """Fill `.grad` of every node under this Value with d self / d node.
 
-        Overwrites the gradient of interior nodes and adds to that of leaves, so that a second call
-        doubles them until `zero_grad()`. Cut short, as by Ctrl-C, it leaves some of them added to:
-        with the leaves' at 0 again, it can be called anew.
+        Overwrites the gradient of interior nodes and adds to that of leaves, so a second call
+        doubles those until `zero_grad()`. If it is interrupted, as by Ctrl-C, some leaves have been
+        added to; set their gradients to 0 and call it again.
 
         >>> x = Value(3.0)
         >>> (x**3).backward()
         >>> x.grad
         27.0
         """
-        graph.backward(self)
+        run = hooks.override("backward") if observed else None
+        (run or graph.backward)(self)
 
-    def begun(self) -> list[Any]:
-        """The graph in order, after what is to be said before a backward pass."""
-        return graph.begun(self)
+    def _one(self) -> float:
+        return 1.0
 
-    def sent(self, g: float) -> list[tuple[Any, float]]:
-        """What the chain rule would send to each input, were g the gradient here."""
-        pairs = zip(self.inputs, self.locals, strict=True)
-        return [(x, g * local) for x, local in pairs if local is not None]
+    def _receive(self, contribution: float) -> None:
+        self._grad += contribution
 
-    def outdated(self, i: int) -> bool:
-        """Whether it would be another number if it were computed anew."""
+    def _send(self, g: float) -> list[Sent]:
+        """Return the contributions to each input, for a gradient g of this node."""
+        x, dx, dy = self._x, self._dx, self._dy
+        if x is None:
+            return []
+        if type(x) is tuple:
+            pairs = zip(x, dx, strict=True)
+            return [Sent(each, local, g * local) for each, local in pairs if not each.constant]
+        if self.op.index is not None:  # type: ignore[union-attr]
+            return [Sent(x, None, x._only(self.op.index, g))]  # type: ignore[union-attr]
+        sent = [] if dx is None else [Sent(x, dx, g * dx)]
+        return sent if dy is None else [*sent, Sent(self._y, dy, g * dy)]
+
+    def _outdated(self, i: int) -> bool:
+        """Return whether recomputing this node would give another number."""
         op: Any = self.op
         now = op.forward(*op.group([x._data for x in self.inputs]))
         return now != self._data and not (now != now and self._data != self._data)
 
-    def ones(self) -> float:
-        """d self / d self."""
-        return 1.0
-
-    def receive(self, contribution: float) -> None:
-        """Add what arrived to the gradient."""
-        self._grad += contribution
-
-    def sends(self) -> Iterator[Sent]:
-        """What the chain rule sends to each input: the gradient here times the local derivative."""
-        for each, local in zip(self.inputs, self.locals, strict=True):
-            if local is not None:
-                yield Sent(each, local, self._grad * local)
-
 
 class Constant(Value):
-    """A number that met a Value: a leaf that asks for no gradient; its `.grad` stays 0.
+    """A number that met a Value: a leaf that does not require a gradient; its `.grad` stays 0.
 
     >>> (Value(3.0) * 2.0).inputs
     (Value(3.0), Constant(2.0))
@@ -222,57 +194,66 @@ class Constant(Value):
         pass
 
 
-ASSIGNED = [0]  # how often a number was assigned: where it stands still, none has changed
+def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
+    """Return the node of a result, with its inputs and local derivatives."""
+    node = new(Value)
+    node.op, node._x, node._y = op, x, y
+    node._data, node._grad = out, 0.0
+    node._dx, node._dy = dx, dy
+    return hooks.made(node) if observed else node
 
-new = object.__new__
+
+observed = False  # kept by `hooks`
+ASSIGNED = [0]  # how often a number was assigned: while it stands still, none has changed
 NO_GRADIENT = (
     "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
 )
 lift = Value.lift
 
 
+def choose(condition: Any, x: Any, y: Any) -> Any:
+    """Return x or y; a derivative chooses by the numbers, and a choice has no slope."""
+    return x if (condition._data if isinstance(condition, Value) else condition) else y
+
+
+VALUES: dict[str, Callable[..., Any]] = {
+    **ELEMENTWISE,
+    "divide": DIV,
+    "power": POW,
+    "where": choose,
+}
+arithmetic.register(Value, VALUES)
+
+
 def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
-    """Each as a node; numbers become constants. TypeError for what is no sequence."""
-    return tuple(map(lift, sequence(xs)))
+    """Return each as a node; numbers become constants. Raises TypeError if xs is no sequence."""
+    if type(xs) is not list and type(xs) is not tuple:
+        from engine.arguments import sequence
+
+        xs = sequence(xs)
+    return tuple(map(lift, xs))
 
 
 def number(x: Any) -> float:
-    """`x` as a Python float; TypeError that says what to do for what is not a real number.
+    """Return `x` as a Python float; raise TypeError with the remedy if it is not a real number.
 
-    Takes ints, floats, bools, fractions, NumPy scalars and arrays of no dimensions. An int beyond
-    the floats' range is inf, as IEEE 754 rounds it.
+    Accepts ints, floats, bools, fractions, NumPy scalars and arrays of no dimensions. An int beyond
+    the range of floats is inf, as IEEE 754 rounds it.
     """
     if type(x) is float:
         return x
-    if (isinstance(x, numbers.Real | np.bool_) and not isinstance(x, np.timedelta64)) or (
-        isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"
-    ):
+    if type(x) is int:
         try:
             return float(x)
         except OverflowError:
-            return math.inf if x >= 0 else -math.inf  # type: ignore[operator]
-    raise TypeError(f"a Value holds one real number, got {described(x)}")
+            return inf if x >= 0 else -inf
+    from engine.arguments import real
+
+    return real(x)
 
 
-def known_label(label: Any) -> str | None:
-    """A string or None; TypeError for anything else."""
-    if label is not None and not isinstance(label, str):
-        raise TypeError(f"a label is a string, got {label!r}")
-    return label
+def rounded(x: float) -> str:
+    return repr(float(f"{x:.6g}"))
 
 
-def described(x: Any) -> str:
-    """What was given in place of a number, and the remedy."""
-    if isinstance(x, str):
-        return f"the string {x!r}; convert it first: float({x!r})"
-    if x is None:
-        return "None; does the function that made it return its result?"
-    if isinstance(x, numbers.Complex | np.complexfloating):
-        return f"the complex number {x!r}; take its .real or .imag"
-    if isinstance(x, np.ndarray):
-        return f"an array of shape {x.shape}; use Array, or make one Value per element"
-    if isinstance(x, list | tuple | dict | set):
-        return f"a {type(x).__name__} of {len(x)}; make one Value per element"
-    if isinstance(x, Node):
-        return f"{x!r}, which is a node already; its number is .data"
-    return f"{x!r} of type {type(x).__name__}; convert it with float() first"
+hooks.SPACES += [globals(), methods.install(Value, Constant)]

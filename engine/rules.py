@@ -4,17 +4,14 @@ A row can be checked against a textbook: `Op(name, forward, partial, partial, ..
 forward formula and one partial derivative per input. The letters mean the same in every row:
 
     out     the result                     x, y, lo, hi, ...   the inputs, one number each
-    xs, ws  inputs that are sequences (a plural letter), in the rows that take any number of inputs
 
-A row names functions (exp, where, ...) without saying whose. As written it computes on floats;
-`readers.over(row, space)` reads the same code in another arithmetic: arrays, nodes of a graph (which gives
-derivatives of derivatives), names of a program, symbols of a formula. Adding a row gives every
-reader the new operation. Three rules keep rows readable by all of them:
+A row calls functions (`exp`, `where`, ...) that answer in the arithmetic of their arguments (see
+`engine.arithmetic`). The same row therefore computes on floats and arrays, builds the graph of a
+derivative, records a program and prints a formula. Two rules keep rows readable in all of them:
 
-  - no `if` on a number, but `where(condition, x, y)`, which computes both; no `==`, which for nodes
+  - no `if` on a number but `where(condition, x, y)`, which computes both; no `==`, which for nodes
     is identity, but `equal(x, y)`;
-  - a helper function (`engine.formulas`) is read along with the row that calls it;
-  - every function that a partial derivative names is a row itself or made of rows, so that it can
+  - every function that a partial derivative calls is a row itself or made of rows, so that it can
     be differentiated in turn.
 
 Outside a function's domain the result is nan, and slopes there mean nothing. The formulas are the
@@ -24,12 +21,12 @@ ones that keep the last bits: each comment says what the textbook form loses.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from inspect import CO_VARARGS
 from typing import Any, Self
 
-from engine.floats import *
+from engine.arithmetic import *
 from engine.formulas import *
 
+CO_VARARGS = 0x04  # as in `inspect`, which takes long to import
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
@@ -39,7 +36,7 @@ class Op:
     forward     x, y, ... -> out
     partials    out, x, y, ... -> d out / d input, one function for each input
 
-    Called on nodes, numbers among them, it makes the node of its result:
+    Called on nodes, with numbers among them, it makes the node of its result:
 
     >>> from engine import Value
     >>> CUBE = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
@@ -47,7 +44,12 @@ class Op:
     Value(8.0)
     """
 
-    __slots__ = ("forward", "name", "partials", "tame")
+    __slots__ = ("forward", "name", "partials")
+
+    tame = False  # whether slopes are known to be finite wherever the result is
+    index: Any = None  # which of several results this is; see `engine.sequences`
+    several = False  # whether it has several results
+    needs = "a node among its arguments"
 
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
         if not (isinstance(name, str) and partials and all(map(callable, (forward, *partials)))):
@@ -56,19 +58,19 @@ class Op:
                 "Op('cube', lambda x: x**3, lambda out, x: 3 * x**2), "
                 f"got {(name, forward, *partials)}"
             )
-        self._check_arguments(name, forward, partials)
         self.name, self.forward, self.partials = name, forward, partials
-        self.tame = False  # whether slopes are known to be finite wherever the result is
+        self._check_arguments()
 
-    def _check_arguments(self, name: str, forward: Any, partials: Sequence[Any]) -> None:
-        """ValueError where the formula has more inputs, or fewer, than partial derivatives."""
-        n = len(partials)
-        for what, f, count in [("formula", forward, n), *[("slope", f, n + 1) for f in partials]]:
+    def _check_arguments(self) -> None:
+        """Raise ValueError where the formula has more inputs, or fewer, than partial derivatives."""
+        n = len(self.partials)
+        functions = [("formula", self.forward, n), *[("slope", f, n + 1) for f in self.partials]]
+        for kind, f, count in functions:
             if not takes(f, count):
-                inputs = f"{'out and ' * (f is not forward)}{n} input{'s' * (n > 1)}"
+                inputs = f"{'out and ' * (kind == 'slope')}{n} input{'s' * (n > 1)}"
                 raise ValueError(
-                    f"{name}: there {'are' if n > 1 else 'is'} {n} partial "
-                    f"derivative{'s' * (n > 1)}, so that each {what} takes {inputs}; one takes "
+                    f"{self.name}: there {'are' if n > 1 else 'is'} {n} partial "
+                    f"derivative{'s' * (n > 1)}, so that each {kind} takes {inputs}; one takes "
                     f"{', '.join(arguments(f)) or 'nothing'}"
                 )
 
@@ -77,27 +79,31 @@ class Op:
         """The number of arguments."""
         return len(self.partials)
 
+    def complete(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the arguments with the formula's defaults; raise TypeError for a wrong number."""
+        defaults = getattr(self.forward, "__defaults__", None) or ()
+        missing = self.arity - len(args)
+        if missing > len(defaults) or missing < 0:
+            raise TypeError(f"{self.name} takes {self.arity} arguments, got {len(args)}")
+        return args + defaults[len(defaults) - missing :]
+
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
-        """The local derivatives of `out`, one for each argument."""
+        """Return the local derivatives of `out`, one for each argument."""
         return tuple([partial(out, *args) for partial in self.partials])
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """A flat list of inputs as the arguments of this row's formulas."""
+        """Return a flat list of inputs as the arguments of this row's formulas."""
         return tuple(inputs)
 
-    def made_of(self, forward: Callable[..., Any], *partials: Callable[..., Any]) -> "Op":
-        """A row of this name and kind with other formulas."""
-        return type(self)(self.name, forward, *partials)
-
-    def __call__(self, *args: Any) -> Any:
-        for each in flat(args):
-            if hasattr(each, "apply"):
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        for x in flat(args):
+            if hasattr(x, "apply"):
                 try:
-                    return each.apply(self, *args)
+                    return x.apply(self, *args, **settings)
                 except Exception as problem:  # of whatever Python a user's row runs
                     problem.add_note(f"in the row {self.name!r}")
                     raise
-        raise TypeError(f"{self.name} takes a node among its arguments, got {args}")
+        raise TypeError(f"{self.name} takes {self.needs}, got {args}")
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"
@@ -106,10 +112,10 @@ class Op:
         """Rows are saved by name: a file that holds one cannot bring code along."""
         if TABLE.get(self.name) is not self:
             raise TypeError(
-                f"operation {self.name!r} is not in engine.ops.TABLE, so nothing could find it "
+                f"operation {self.name!r} is not in engine.rules.TABLE, so nothing could find it "
                 f"when the graph is loaded; add it with TABLE[{self.name!r}] = ..."
             )
-        return named, (self.name,)
+        return row, (self.name,)
 
     def __copy__(self) -> Self:
         return self
@@ -119,7 +125,8 @@ class Op:
 
 
 def takes(f: Any, count: int) -> bool:
-    """Whether a function takes so many arguments by place, as far as it tells."""
+    """Return whether a function takes that many positional arguments, as far as it tells."""
+    f = getattr(f, "__wrapped__", f)
     code = getattr(f, "__code__", None)
     if code is None or code.co_flags & CO_VARARGS:
         return True
@@ -128,85 +135,9 @@ def takes(f: Any, count: int) -> bool:
 
 
 def arguments(f: Any) -> tuple[str, ...]:
-    """The names of a function's arguments by place, without a method's self."""
+    """Return the names of a function's positional arguments, without a method's self."""
+    f = getattr(f, "__wrapped__", f)
     return f.__code__.co_varnames[hasattr(f, "__self__") : f.__code__.co_argcount]
-
-
-class ManyOp(Op):
-    """A row with sequences among its arguments, of any length: one node, however many inputs.
-
-    An argument with a plural name (xs, ws) is a sequence.
-
-    It has one function for all its local derivatives, which share their work: a tuple with an entry
-    for each argument, the entry of a sequence being the sequence of its elements' derivatives. A
-    `tame` row promises that they are finite wherever the result is; backward need then not visit
-    the inputs of a node at which a zero arrived.
-
-    >>> from engine import Value
-    >>> from engine.floats import divide, sqrt
-    >>> NORM = ManyOp(
-    ...     "norm",
-    ...     lambda xs: sqrt(multiply_add(xs, xs, 0.0)),
-    ...     lambda out, xs: ([divide(x, out) for x in xs],),
-    ... )
-    >>> NORM([Value(3.0), Value(4.0)])
-    Value(5.0)
-    """
-
-    __slots__ = ()
-
-    def __init__(
-        self,
-        name: str,
-        forward: Callable[..., Any],
-        partials: Callable[..., Any],
-        *,
-        tame: bool = False,
-    ):
-        super().__init__(name, forward, partials)
-        if not hasattr(forward, "__code__"):
-            raise TypeError(
-                f"{name}: the names of a function's arguments are read, which {forward!r} does "
-                "not tell; write lambda xs: ..."
-            )
-        if not any(letter.endswith("s") for letter in self.letters):
-            raise ValueError(
-                f"{name}: none of {self.letters} is plural, to be a sequence, as xs is"
-            )
-        self.tame = tame
-
-    def _check_arguments(self, name: str, forward: Any, partials: Sequence[Any]) -> None:
-        """Its one function for all slopes takes `out` and what the formula takes."""
-        if hasattr(forward, "__code__") and not takes(partials[0], len(arguments(forward)) + 1):
-            raise ValueError(f"{name}: the slopes take out and all that the formula takes")
-
-    @property
-    def letters(self) -> tuple[str, ...]:
-        """The names of the arguments; a plural is a sequence, and all sequences have one length."""
-        return arguments(self.forward)
-
-    @property
-    def arity(self) -> int:
-        return len(self.letters)
-
-    def check_sequences(self, args: Sequence[Any]) -> None:
-        """TypeError for an argument with a plural name that is no list or tuple."""
-        for letter, x in zip(self.letters, args, strict=False):
-            if letter.endswith("s") and not isinstance(x, list | tuple):
-                raise TypeError(f"{self.name} takes a list for {letter}, got {x!r}; write [x]")
-
-    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
-        return self.partials[0](out, *args)
-
-    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        plural = [letter.endswith("s") for letter in self.letters]
-        length = (len(inputs) - plural.count(False)) // plural.count(True)
-        args, start = [], 0
-        for many in plural:
-            stop = start + (length if many else 1)
-            args.append(tuple(inputs[start:stop]) if many else inputs[start])
-            start = stop
-        return tuple(args)
 
 
 # ------------------------------------------------------------------------------------- the table
@@ -280,21 +211,14 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
              lambda out, condition, x, y: where(condition, 1.0, 0.0),
              lambda out, condition, x, y: where(condition, 0.0, 1.0))
 
-DOT           = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), tame=True)
-TOTAL         = ManyOp("total",     add_up,        lambda out, xs: ([1.0] * len(xs),), tame=True)
-LOGSUMEXP     = ManyOp("logsumexp", logsumexp,     lambda out, xs: (softmax(xs),), tame=True)
-SOFTMAX       = ManyOp("softmax",   share_of_first,  lambda out, x, others: share_slopes(out, softmax([x, *others])[1:]), tame=True)
-CROSS_ENTROPY = ManyOp("cross_entropy", cross_entropy, lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), tame=True)
-
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
-ELEMENTWISE = {name: op for name, op in TABLE.items() if not isinstance(op, ManyOp)}
-BUILT_IN = frozenset(TABLE.values())  # and not what a user adds to the table
+ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences` adds others to TABLE
 
 
 def flat(args: Iterable[Any]) -> Iterator[Any]:
-    """The elements of args, and of the sequences among them."""
+    """Yield the elements of args, and of the sequences among them."""
     for arg in args:
         if isinstance(arg, (tuple, list)):
             yield from arg
@@ -302,8 +226,8 @@ def flat(args: Iterable[Any]) -> Iterator[Any]:
             yield arg
 
 
-def named(name: str) -> Op:
-    """The row of that name; ValueError where there is none."""
+def row(name: str) -> Op:
+    """Return the row of that name; raise ValueError if there is none."""
     if name not in TABLE:
-        raise ValueError(f"no operation {name!r} in engine.ops.TABLE")
+        raise ValueError(f"no operation {name!r} in engine.rules.TABLE")
     return TABLE[name]

@@ -1,0 +1,240 @@
+"""Mathematical functions that answer in the arithmetic of their arguments.
+
+The rows of the rule table call `exp`, `where`, `divide`, ... without naming an arithmetic. These
+functions look at the types of their arguments. Floats are computed as IEEE 754 prescribes, with inf
+and nan in place of exceptions. Any other type belongs to an arithmetic that was registered for it:
+NumPy arrays, nodes of a graph, slots of a program, symbols of a formula.
+
+    >>> exp(1000.0), log(0.0), divide(1.0, 0.0), power(-8.0, 1 / 3)
+    (inf, -inf, inf, nan)
+    >>> import numpy as np
+    >>> exp(np.array([0.0, 1.0]))
+    array([1.        , 2.71828183])
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from functools import wraps
+from math import copysign, inf, nan
+from typing import Any, NamedTuple
+
+__all__ = [  # the functions that an arithmetic supplies
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "divide",
+    "erf", "erfc", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power",
+    "sin", "sinh", "sqrt", "tan", "tanh", "where",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------- which arithmetic
+
+
+class Arithmetic(NamedTuple):
+    """The functions of one type of argument; where types meet, the higher rank answers."""
+
+    functions: Mapping[str, Callable[..., Any]]
+    rank: int
+
+
+class Arithmetics(dict[type, Arithmetic | None]):
+    """The arithmetic of each type: its own, or that of its nearest base; None for numbers."""
+
+    def __missing__(self, kind: type) -> Arithmetic | None:
+        if not NUMPY and any(base.__module__ == "numpy" for base in kind.__mro__):
+            register_numpy()
+        bases = [self.get(base) for base in kind.__mro__]
+        self[kind] = found = next(filter(None, bases), None)
+        return found
+
+
+KNOWN = Arithmetics()
+NUMPY: list[type] = []  # the types of NumPy, once they are registered
+
+
+def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: int = 2) -> None:
+    """Define the functions of this module for arguments of type `kind`.
+
+    `functions` maps names to functions. It supplies the names in `__all__` and may supply names of
+    functions that are `dispatched`, such as `sigmoid` of `engine.formulas`.
+
+    >>> class Text(str): ...
+    >>> register(Text, {"exp": "e^{}".format})
+    >>> exp(Text("x"))
+    'e^x'
+    """
+    KNOWN[kind] = Arithmetic(functions, rank)
+    for other in list(KNOWN):
+        if kind in other.__mro__[1:] and other not in NUMPY:
+            KNOWN.pop(other, None)  # it was looked up before and may have found another base
+
+
+def arithmetic_of(args: Iterable[Any]) -> Arithmetic | None:
+    """Return the arithmetic of highest rank among the arguments and the elements of lists."""
+    found = None
+    for x in args:
+        kind = type(x)
+        if kind is float:
+            continue
+        other = arithmetic_of(x) if kind is list or kind is tuple else KNOWN[kind]
+        if other is not None and (found is None or other.rank > found.rank):
+            found = other
+    return found
+
+
+def dispatched(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function answer in the arithmetic of its arguments, by its name.
+
+    The function itself is the definition for floats and for every arithmetic that does not have
+    this name.
+    """
+    name = f.__name__
+
+    @wraps(f)
+    def g(*args: Any, **settings: Any) -> Any:
+        if (found := arithmetic_of(args)) is not None and name in found.functions:
+            return found.functions[name](*args, **settings)
+        return f(*args, **settings)
+
+    return g
+
+
+def elementary(f: Callable[..., float]) -> Callable[..., Any]:
+    """Make a function of floats answer in the arithmetic of its arguments, which must have it."""
+    name = f.__name__
+
+    def g(*args: Any) -> Any:
+        if (found := arithmetic_of(args)) is None:
+            return f(*args)
+        if name not in found.functions:
+            kinds = " and ".join(type(x).__name__ for x in args)
+            raise TypeError(f"{name} is not defined for {kinds}")
+        return found.functions[name](*args)
+
+    FLOATS[name] = f
+    return wraps(f)(g)
+
+
+FLOATS: dict[str, Callable[..., float]] = {}  # the functions for floats, without dispatch
+
+# -------------------------------------------------------------------------------- floats, IEEE 754
+
+
+def function(f: Callable[[float], float], limit: Callable[[float], float]) -> Callable[..., Any]:
+    """Return a function of `math` that follows IEEE 754: `limit` answers where Python raises."""
+
+    def on_floats(x: float) -> float:
+        try:
+            return f(x)
+        except (OverflowError, ValueError):
+            return limit(x)
+
+    def g(x: Any) -> Any:
+        if type(x) is not float:
+            return general(x)
+        try:
+            return f(x)
+        except (OverflowError, ValueError):
+            return limit(x)
+
+    on_floats.__name__ = g.__name__ = g.__qualname__ = f.__name__
+    general = elementary(on_floats)
+    return g
+
+
+infinite, invalid = (lambda x: inf), (lambda x: nan)
+exp, exp2, expm1 = (function(f, infinite) for f in (math.exp, math.exp2, math.expm1))
+log, log2, log10 = (
+    function(f, lambda x: -inf if x == 0.0 else nan) for f in (math.log, math.log2, math.log10)
+)
+log1p = function(math.log1p, lambda x: -inf if x == -1.0 else nan)
+sqrt, cbrt = function(math.sqrt, invalid), function(math.cbrt, invalid)
+sin, cos, tan = (function(f, invalid) for f in (math.sin, math.cos, math.tan))
+asin, acos, atan = (function(f, invalid) for f in (math.asin, math.acos, math.atan))
+sinh = function(math.sinh, lambda x: copysign(inf, x))
+cosh, tanh = function(math.cosh, infinite), function(math.tanh, invalid)
+asinh, acosh = function(math.asinh, invalid), function(math.acosh, invalid)
+atanh = function(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
+erf, erfc = function(math.erf, invalid), function(math.erfc, invalid)
+atan2 = elementary(math.atan2)
+
+
+@elementary
+def power(x: float, y: float) -> float:
+    """x ** y; nan for a negative x and a y that is not an integer."""
+    try:
+        return math.pow(x, y)
+    except (OverflowError, ValueError):
+        if x < 0.0 and y != math.floor(y):
+            return nan
+        return copysign(inf, x) if y % 2.0 == 1.0 else inf
+
+
+@elementary
+def divide(x: float, y: float) -> float:
+    """x / y; a division by zero is infinite, and nan for 0 / 0."""
+    try:
+        return operator.truediv(x, y)
+    except ZeroDivisionError:
+        return copysign(inf, x) * copysign(1.0, y) if x < 0.0 or x > 0.0 else nan
+
+
+@elementary
+def hypot(x: float, y: float) -> float:
+    """√(x² + y²) by the C library, as compiled code; math.hypot can differ in the last bit."""
+    try:
+        return abs(complex(x, y))
+    except OverflowError:
+        return inf
+
+
+@elementary
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """Return x where the condition holds, else y. Both are evaluated."""
+    return x if condition else y
+
+
+# ------------------------------------------------------------------------------------------- NumPy
+
+
+DTYPE: ContextVar[Any] = ContextVar("dtype", default=float)  # of numbers that meet no array
+
+
+def register_numpy() -> None:
+    """Register the arithmetic of NumPy arrays and scalars, when the first of them is met.
+
+    A result has the dtype of the arrays among the arguments; Python numbers are weak, as in NumPy.
+    Whoever runs a row on arrays of another dtype than float64 sets `DTYPE`: it is the dtype of
+    `where(x > 0.0, 1.0, 0.0)`, whose arguments have none.
+    """
+    import numpy as np
+
+    def choose(condition: Any, x: Any, y: Any) -> Any:
+        holds = np.asarray(condition, bool)
+        if type(x) is type(y) is float:
+            dtype = np.dtype(DTYPE.get())
+            if {x, y} == {0.0, 1.0} and copysign(1.0, x) == copysign(1.0, y):
+                return (holds if x else ~holds).astype(dtype)
+        else:
+            dtype = np.result_type(x, y)
+        x, y = np.asarray(x, dtype), np.asarray(y, dtype)
+        if holds.size < 4096 or dtype.itemsize > 8:
+            return np.where(holds, x, y)
+        # np.where branches at each element and mispredicts half of them; a mask of bits does not.
+        bits = np.dtype(f"i{dtype.itemsize}")
+        mask = np.negative(holds.view(np.int8)).astype(bits)  # all bits set where it holds
+        x, y = x.view(bits), y.view(bits)
+        return (((x ^ y) & mask) ^ y).view(dtype)
+
+    def by_element(f: Callable[[float], float]) -> Callable[[Any], Any]:
+        ufunc = np.frompyfunc(f, 1, 1)  # NumPy lacks them; Python's take some 60 ns an element
+        dtype = lambda x: x.dtype if x.dtype.kind == "f" else np.dtype(float)
+        return lambda x: np.asarray(ufunc(x), dtype(x))[()]
+
+    names = {"atan2": "arctan2", **{f"a{f}": f"arc{f}" for f in (
+        "sin", "cos", "tan", "sinh", "cosh", "tanh")}}  # fmt: skip
+    functions: dict[str, Any] = {name: getattr(np, names.get(name, name), None) for name in __all__}
+    functions |= {"where": choose, "erf": by_element(math.erf), "erfc": by_element(math.erfc)}
+    NUMPY[:] = np.ndarray, np.generic
+    for kind in NUMPY:
+        if kind not in KNOWN:  # not registered by the user
+            register(kind, functions, rank=1)

@@ -1,0 +1,395 @@
+"""Rows over sequences: one node however many inputs, and operations with several results.
+
+`ManyOp` is a row such as `dot`, with one result. `VectorOp` is a row such as `softmax`, whose
+results share their work; its node, `Outputs`, stands between the inputs and a Value for each result.
+
+    g, gs   the gradient of the result, of several    xs, ws, others    the sequences
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, reduce
+from operator import add, mul
+from typing import Any
+
+from engine.arithmetic import *
+from engine.arithmetic import FLOATS, dispatched
+from engine.formulas import maximum
+from engine.graph import Sent
+from engine.instructions import INLINE, Formulas, record
+from engine.node import Node
+from engine.rules import TABLE, Op, arguments, flat, takes
+from engine.value import VALUES, Value, lift, node_of, nodes, number, rounded
+
+# --------------------------------------------------------------------------------------- formulas
+
+
+@dispatched
+def add_up(xs):
+    """From left to right; the built-in sum rounds differently from Python 3.12 on."""
+    out = 0.0
+    for x in xs:
+        out = out + x
+    return out
+
+
+def multiply_add(ws, xs, b):
+    """b + w1 x1 + w2 x2 + ..., from left to right."""
+    out = b
+    for product in map(mul, ws, xs):
+        out = out + product
+    return out
+
+
+def shares(xs):
+    """exp(x) for each, relative to the largest: all in [0, 1], so that nothing overflows."""
+    largest = reduce(maximum, xs)
+    return [where(x >= largest, 1.0, exp(x - largest)) for x in xs]
+
+
+@dispatched
+def softmax(xs):
+    exps = shares(xs)
+    total = add_up(exps)
+    return [divide(e, total) for e in exps]
+
+
+@dispatched
+def softmax_pullback(gs, outs, xs):
+    """out * (g - the mean of all g, weighted by out), for each.
+
+    Adding a number to all g changes nothing, so g is taken relative to its value at the largest
+    out. The factor 1 - out of the largest is then the sum of the other outs, without cancellation.
+    """
+    largest = reduce(maximum, xs)
+    ties = add_up([where(x >= largest, 1.0, 0.0) for x in xs])
+    at_largest = add_up([where(x >= largest, g, 0.0) for x, g in zip(xs, gs, strict=True)])
+    gs = [g - divide(at_largest, ties) for g in gs]
+    mean = multiply_add(outs, gs, 0.0)
+    return [out * (g - mean) for out, g in zip(outs, gs, strict=True)]
+
+
+@dispatched
+def cross_entropy(x, others):
+    """-log of the share of x. It is taken off first: neither a common offset nor a share of nearly
+    all then costs digits."""
+    return logsumexp([0.0, *[other - x for other in others]])
+
+
+def cross_entropy_slopes(others):
+    """share - 1 of x, uncancelled, and the shares of the others: predicted minus target."""
+    return -add_up(others), others
+
+
+@dispatched
+def logsumexp(xs):
+    """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
+    largest = reduce(maximum, xs)
+    rest, met = 0.0, 0.0  # met: 1 after the first of the largest
+    for x, e in zip(xs, shares(xs), strict=True):
+        is_largest = x >= largest
+        rest = rest + where(is_largest, met, e)
+        met = where(is_largest, 1.0, met)
+    return where(abs(largest) < math.inf, largest + log1p(rest), largest)
+
+
+# ------------------------------------------------------------------------------- kinds of rows
+
+
+class ManyOp(Op):
+    """A row with sequences among its arguments, of any length: one node, however many inputs.
+
+    It has one function for all its local derivatives, which share their work: a tuple with an entry
+    for each argument, the entry of a sequence being the sequence of its elements' derivatives.
+    `sequences` names the arguments that are sequences, all of one length; it may be left out where
+    there is but one argument. A `tame` row promises that its slopes are finite wherever its result
+    is: backward then skips the inputs of a node at which a zero arrived.
+
+    >>> from engine import Value
+    >>> from engine.arithmetic import divide, sqrt
+    >>> NORM = ManyOp(
+    ...     "norm",
+    ...     lambda xs, eps: sqrt(multiply_add(xs, xs, eps)),
+    ...     lambda out, xs, eps: ([divide(x, out) for x in xs], divide(0.5, out)),
+    ...     sequences=["xs"],
+    ... )
+    >>> NORM([Value(3.0), Value(4.0)], 0.0)
+    Value(5.0)
+    """
+
+    __slots__ = ("sequences", "tame")
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        partials: Callable[..., Any],
+        *,
+        sequences: Iterable[str] = (),
+        tame: bool = False,
+    ):
+        super().__init__(name, forward, partials)
+        if not hasattr(forward, "__code__"):
+            raise TypeError(
+                f"{name}: expected a function with named arguments, got {forward!r}; write "
+                "lambda xs: ..."
+            )
+        given = tuple([sequences] if isinstance(sequences, str) else sequences)
+        self.sequences = given or self.letters[: len(self.letters) == 1]
+        self.tame = tame
+        if not self.sequences or not set(self.sequences) <= set(self.letters):
+            raise ValueError(
+                f"{name}: expected the names of the sequences among {self.letters}, such as "
+                f"sequences={list(self.letters[:1])}, got {list(given)}"
+            )
+
+    def _check_arguments(self) -> None:
+        """The one function for all slopes takes `out` and the arguments of the formula."""
+        known = hasattr(self.forward, "__code__")
+        if known and not takes(self.partials[0], len(arguments(self.forward)) + 1):
+            raise ValueError(f"{self.name}: the slopes take out and all that the formula takes")
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The names of the arguments."""
+        return arguments(self.forward)
+
+    @property
+    def arity(self) -> int:
+        return len(self.letters)
+
+    def check_sequences(self, args: Sequence[Any]) -> None:
+        """Raise TypeError or ValueError for sequences that are none, or of unlike lengths."""
+        given = [
+            x for letter, x in zip(self.letters, args, strict=True) if letter in self.sequences
+        ]
+        for letter, x in zip(self.sequences, given, strict=True):
+            if not isinstance(x, list | tuple):
+                raise TypeError(f"{self.name} takes a list for {letter}, got {x!r}; write [x]")
+            if len(x) != len(given[0]):
+                raise ValueError(
+                    f"{self.name} takes sequences of one length, got {len(given[0])} and {len(x)}"
+                )
+
+    def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
+        return self.partials[0](out, *args)
+
+    def on_values(self, *args: Any) -> Any:
+        """Return the node of this row over nodes, numbers and sequences of them."""
+        args = self.complete(args)
+        args = tuple([nodes(a) if isinstance(a, (list, tuple)) else lift(a) for a in args])
+        self.check_sequences(args)
+        data = [[x._data for x in a] if type(a) is tuple else a._data for a in args]
+        return self.node_over(args, data, self.forward(*data))
+
+    def node_over(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
+        slopes: list[float] = []
+        local = self.locals(out, *data)
+        if len(local) != len(args):
+            raise ValueError(f"{self.name} has {len(args)} arguments, but {len(local)} slopes")
+        for arg, slope in zip(args, local, strict=True):
+            if type(arg) is not tuple:
+                slopes.append(number(slope))
+            elif not hasattr(slope, "__len__"):
+                raise TypeError(f"{self.name} has the slope {slope!r} for a sequence; give a list")
+            elif len(arg) == len(slope):
+                slopes.extend(map(number, slope))
+            else:
+                raise ValueError(f"{self.name} has {len(slope)} slopes for {len(arg)} inputs")
+        return node_of(self, tuple(flat(args)), None, number(out), tuple(slopes), None)
+
+    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        single = len(self.letters) - len(self.sequences)
+        length = (len(inputs) - single) // len(self.sequences)
+        rest = iter(inputs)
+        take = lambda n: tuple([next(rest) for _ in range(n)])
+        return tuple([take(length) if x in self.sequences else next(rest) for x in self.letters])
+
+
+class VectorOp(ManyOp):
+    """A row over one sequence with several results, which share their work.
+
+    forward     xs -> outs
+    pullback    gs, outs, xs -> the gradients of xs, where gs are those of outs
+
+    >>> from engine import Value
+    >>> SHIFT = VectorOp(
+    ...     "shift", lambda xs: [x - xs[0] for x in xs],
+    ...     lambda gs, outs, xs: [gs[0] - add_up(gs), *gs[1:]],
+    ... )
+    >>> SHIFT([Value(3.0), Value(5.0)])
+    [Value(0.0), Value(2.0)]
+    """
+
+    __slots__ = ()
+    several = True
+
+    def _check_arguments(self) -> None:
+        if not (takes(self.forward, 1) and takes(self.partials[0], 3)):
+            raise ValueError(f"{self.name}: the formula takes xs, the pullback gs, outs and xs")
+
+    def locals(self, outs: Any, xs: Any) -> tuple[Any, ...]:
+        """Return the derivatives of all results, for each input."""
+        units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
+        return tuple(zip(*[self.partials[0](unit, outs, xs) for unit in units], strict=True))
+
+    def node_over(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
+        return Outputs(self, args[0], data[0], out).nodes()
+
+
+class Output(Op):
+    """One result of a `VectorOp`, by its index."""
+
+    __slots__ = ("index", "of")
+
+    def __init__(self, of: VectorOp, index: int):
+        super().__init__(f"{of.name}[{index}]", lambda outs: outs[index], lambda out, outs: 1.0)
+        self.of, self.index = of, index
+
+    def __reduce__(self) -> Any:
+        return output, (self.of, self.index)
+
+
+@lru_cache(maxsize=4096)  # lets users' rows be freed
+def output(op: VectorOp, index: int) -> Output:
+    """Return the row of one result."""
+    return Output(op, index)
+
+
+class Outputs(Node):
+    """The node of an operation with several results: between its inputs and a Value for each.
+
+    `data` and `grad` are tuples with an entry for each result.
+
+    >>> from engine import softmax
+    >>> p, q = softmax([Value(0.0), Value(0.0)])
+    >>> p.inputs
+    (Outputs(0.5, 0.5),)
+    """
+
+    __slots__ = ("_grads",)
+    op: Any
+
+    def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
+        self._data, self._x, self._dx = tuple(map(number, outs)), inputs, tuple(xs)
+        self._grad, self.op, self._y, self._dy = 0.0, op, None, None
+
+    def nodes(self) -> list[Value]:
+        """Return a node for each result."""
+        return [
+            node_of(output(self.op, i), self, None, out, None, None)
+            for i, out in enumerate(self._data)
+        ]
+
+    @property
+    def data(self) -> tuple[float, ...]:
+        return self._data
+
+    @property
+    def grad(self) -> tuple[float, ...]:
+        return tuple(self._grads)
+
+    @grad.setter
+    def grad(self, grads: Any) -> None:
+        self._grad = grads
+
+    @property
+    def _zero(self) -> "Parts":
+        return Parts([None] * len(self._data))
+
+    @property
+    def _grad(self) -> list[float]:
+        return self._grads
+
+    @_grad.setter
+    def _grad(self, grads: Any) -> None:
+        given = [grads] * len(self._data) if isinstance(grads, float) else grads
+        self._grads = [0.0 if g is None else g for g in given]
+
+    @property
+    def locals(self) -> tuple[tuple[float, ...] | None, ...]:
+        """The derivatives of all results, for each of `inputs`; None for a constant."""
+        rows = self.op.locals(self._data, self._dx)
+        return tuple(None if x.constant else row for x, row in zip(self._x, rows, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Outputs({', '.join(map(rounded, self._data))})"
+
+    def _refuse(self, *_: Any) -> Any:
+        name = self.op.name
+        raise TypeError(f"{self!r} has several results; take one of them, as in p = {name}(xs)[0]")
+
+    lift = _unary = _binary = apply = _one = _refuse
+
+    def _only(self, i: int, g: Any) -> "Parts":
+        """Return the contribution g of the result i."""
+        return Parts([g if k == i else None for k in range(len(self._data))])
+
+    def _receive(self, contribution: "Parts") -> None:
+        self._grads = list(Parts(self._grads) + contribution)
+
+    def _send(self, gs: Any) -> list[Sent]:
+        gs = [0.0 if g is None else g for g in gs]
+        pulled = self.op.partials[0](gs, self._data, self._dx)
+        if not hasattr(pulled, "__len__") or len(pulled) != len(self._x):
+            raise ValueError(
+                f"expected {len(self._x)} gradients from the pullback of {self.op.name!r}, one for "
+                f"each input, got {pulled!r}"
+            )
+        return [Sent(x, None, g) for x, g in zip(self._x, pulled, strict=True) if not x.constant]
+
+    def _outdated(self, i: int) -> bool:
+        now = self.op.forward([x._data for x in self._x])
+        return repr(tuple(map(number, now))) != repr(self._data)  # to the bit; nan is nan
+
+
+class Parts(tuple[Any, ...]):
+    """The gradients of several results, added one by one; None where none has arrived."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> "Parts":
+        pairs = zip(self, other, strict=True)
+        return Parts([b if a is None else a if b is None else add(a, b) for a, b in pairs])
+
+
+LONGEST = 129  # inputs of a formula that is written out
+
+
+@lru_cache(maxsize=256)
+def unrolled(op: ManyOp, inputs: int) -> Callable[..., float]:
+    """Return a row's formula for floats, printed for that many inputs: a sum without a loop."""
+    if inputs > LONGEST:
+        return op.forward
+    names = [f"x{i}" for i in range(inputs)]
+    row = record(op, inputs)
+    formula = Formulas(dict(enumerate(names)), row, row.forward, row.outs, INLINE)
+    lines = [
+        f"{', '.join(part)}{',' * (len(part) == 1)} = {letter}"
+        if isinstance(part, tuple)
+        else f"{part} = {letter}"
+        for letter, part in zip(op.letters, op.group(names), strict=True)
+        if part != ()
+    ]
+    lines += [*formula.parts, f"return {formula.of(row.outs[0])}"]
+    code = f"def {op.name}({', '.join(op.letters)}):\n" + "".join(f"    {x}\n" for x in lines)
+    space: dict[str, Any] = {**FLOATS, "inf": math.inf, "nan": math.nan}
+    exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings pass over
+    return space[op.name]
+
+
+# ------------------------------------------------------------------------------------------ the rows
+# fmt: off
+
+DOT           = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), sequences=["ws", "xs"], tame=True)
+TOTAL         = ManyOp("total",     lambda xs: add_up(xs),     lambda out, xs: ([1.0] * len(xs),), tame=True)
+LOGSUMEXP     = ManyOp("logsumexp", lambda xs: logsumexp(xs),  lambda out, xs: (softmax(xs),), tame=True)
+CROSS_ENTROPY = ManyOp("cross_entropy", lambda x, others: cross_entropy(x, others),
+                       lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), sequences=["others"], tame=True)
+SOFTMAX       = VectorOp("softmax", lambda xs: softmax(xs),    lambda gs, outs, xs: softmax_pullback(gs, outs, xs))
+
+# fmt: on
+
+TABLE.update({op.name: op for op in (DOT, TOTAL, LOGSUMEXP, CROSS_ENTROPY, SOFTMAX)})
+BUILT_IN = frozenset(TABLE.values())  # and not what a user adds to the table
+VALUES["softmax"] = SOFTMAX
