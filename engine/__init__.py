@@ -8,21 +8,27 @@
 (5.0, 6.0, -4.0)
 """
 
-from engine.anomaly import Anomaly
-from engine.array import Array, ConstantArray
-from engine.array_ops import ArrayOp
-from engine.check import GradientMismatch, check_gradients
-from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-from engine.explain import Explanation, Path, explain
-from engine.functions import concatenate, dot, logsumexp, maximum, minimum, softmax, total, where
+from typing import TYPE_CHECKING
+
+from engine import lazy
+from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
-from engine.guard import detect_anomaly, no_grad
-from engine.mistakes import Mistake, mistakes
-from engine.ops import ManyOp, Op
-from engine.origin import Origin, record_origins
 from engine.remarks import GradientWarning
-from engine.tape import BranchChanged, Tape, record_branches
+from engine.rules import Op
+from engine.sequences import ManyOp, Outputs, VectorOp
 from engine.value import Constant, Value
+
+if TYPE_CHECKING:
+    from engine.anomaly import Anomaly
+    from engine.array import Array, ConstantArray, concatenate
+    from engine.array_ops import ArrayOp
+    from engine.check import GradientMismatch, check_gradients
+    from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
+    from engine.guard import detect_anomaly, no_grad
+    from engine.origin import Origin, record_origins
+    from engine.paths import Explanation, Path, explain
+    from engine.tape import BranchChanged, Tape, record_branches
+    from engine.wrong_passes import Mistake, mistakes
 
 __all__ = [
     "Anomaly",
@@ -38,11 +44,13 @@ __all__ = [
     "Mistake",
     "Op",
     "Origin",
+    "Outputs",
     "Path",
     "Sent",
     "Step",
     "Tape",
     "Value",
+    "VectorOp",
     "check_gradients",
     "concatenate",
     "detect_anomaly",
@@ -67,3 +75,23 @@ __all__ = [
     "walk",
     "where",
 ]
+
+# Loaded when first used: the scalar path needs neither them nor NumPy. No function here has the
+# name of its file, as importing the file would then hide the function.
+LAZY = {
+    "anomaly": ["Anomaly"],
+    "array": ["Array", "ConstantArray", "concatenate"],
+    "array_ops": ["ArrayOp"],
+    "check": ["GradientMismatch", "check_gradients"],
+    "derivatives": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
+    "guard": ["detect_anomaly", "no_grad"],
+    "origin": ["Origin", "record_origins"],
+    "paths": ["Explanation", "Path", "explain"],
+    "tape": ["BranchChanged", "Tape", "record_branches"],
+    "wrong_passes": ["Mistake", "mistakes"],
+}
+__getattr__ = lazy.attributes(globals(), LAZY)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,18 +1,21 @@
 """`Array`: an array of numbers that remembers what it was computed from."""
 
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from engine import graph
+from engine import arithmetic, hooks
+from engine.arguments import foreign, sequence
 from engine.array_arguments import check_elementwise, dtype_of, mismatch, numbers, read_only, shown
 from engine.array_methods import ArrayMethods
-from engine.array_ops import ArrayOp, unbroadcast
-from engine.graph import Sent
-from engine.ndarrays import over_arrays
-from engine.ops import BUILT_IN, ManyOp, Op
-from engine.remarks import assigned, check_kept, check_root, overwritten, used
-from engine.value import NO_GRADIENT, known_label
+from engine.array_ops import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
+from engine.graph import InGraph, Sent, reverse_pass, topological
+from engine.node import Node
+from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
+from engine.sequences import BUILT_IN, ManyOp
+from engine.value import NO_GRADIENT
 
 
 class Array(ArrayMethods):
@@ -39,12 +42,15 @@ class Array(ArrayMethods):
     """
 
     __slots__ = ()
+    _zero = None
 
     def __init__(self, data: Any, label: str | None = None):
         self._data = np.array(numbers(data), order="C")
         self._grad: Any = None
-        self.label = known_label(label)
+        self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
+        if hooks.observed:
+            hooks.leaf(self)
 
     @property
     def data(self) -> np.ndarray:
@@ -57,7 +63,7 @@ class Array(ArrayMethods):
         # Changed in place, as by x.data -= ...: another object, by which older graphs know.
         self._data = fitting.view() if fitting is self._data else fitting
         if self.op is None:
-            assigned(self) if self._grad is None else used(self)
+            hooks.watch.assigned(self)
 
     @property
     def grad(self) -> np.ndarray:
@@ -139,13 +145,15 @@ class Array(ArrayMethods):
                 raise TypeError(f"{op.name} takes {op.arity} arguments, got {len(args)}")
         inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
         dtype = dtype_of(op, inputs)
-        row = over_arrays(op, dtype)
         with np.errstate(all="ignore"):
             data = tuple([x._data.astype(dtype, copy=False) for x in inputs])
             users = not isinstance(op, ArrayOp) and op not in BUILT_IN
             try:
-                out = row.forward(*(map(read_only, data) if users else data), **settings)
+                given = map(read_only, data) if users else data
+                out = run(op.forward, dtype, *given, **settings)
             except (ValueError, IndexError, TypeError) as problem:
+                if isinstance(problem, TypeError) and users:
+                    raise takes_no_arrays(op, problem) from problem
                 if isinstance(problem, TypeError) and not settings:  # a fault of the formula
                     raise
                 kind = TypeError if isinstance(problem, TypeError) else type(problem)
@@ -156,9 +164,9 @@ class Array(ArrayMethods):
         node = new(ConstantArray if all(x.constant for x in inputs) else Array)
         node.op = op.with_settings(**settings) if settings else op
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
-        node._grad = node.label = node._y = node._dy = None
+        node._grad = node._y = node._dy = None
         node._x, node._dx = inputs, data
-        return node
+        return hooks.made(node) if hooks.observed else node
 
     def _unary(self, op: Op) -> "Array":
         return self.apply(op, self)
@@ -179,50 +187,41 @@ class Array(ArrayMethods):
         >>> x.grad
         array([2., 4., 6.])
         """
-        order = self.begun()
-        for node in order:
-            if node.op is not None:
-                node._grad = None
-        self.receive(self.ones())
-        with np.errstate(all="ignore"):  # the same contributions in the same order as by walk
-            for node in reversed(order):
-                if node.op is not None and not node.constant:
-                    for each, _, contribution in node._sent():
-                        each.receive(contribution)
-
-    def begun(self) -> list[Any]:
-        """The graph in order, after what is to be said before a backward pass."""
         if self.size != 1:
             raise ValueError(
                 f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
-        order = graph.topological(self)
-        again = any(node.op is not None and node._grad is not None for node in order)
-        finite = np.isfinite(self._data)
-        if (leaf := overwritten(order)) is not None:
-            check_kept(leaf)
-        elif again or not finite:
-            check_root(self, order, again, bool(finite))
-        return order
+        if hooks.observed and (run := hooks.override("backward")):
+            run(self)
+            return
+        order = topological(self)
+        hooks.watch.before_backward(self, order)
+        for node in order:
+            if node.op is not None:
+                node._grad = None
+        self._receive(self._one())
+        senders = [node for node in order if node.op is not None and not node.constant]
+        with np.errstate(all="ignore"):
+            for _ in reverse_pass(reversed(senders), InGraph, Array._send_quietly):
+                pass
 
-    def outdated(self, i: int) -> bool:
-        """Whether its input i has other numbers than it was computed from."""
+    def _outdated(self, i: int) -> bool:
+        """Return whether its input i has other numbers than it was computed from."""
         now, then = self._x[i]._data, self._dx[i]
         if now is then:
             return False
-        return self.overwritten(i) or not np.array_equal(now, then, equal_nan=True)
+        return self._overwritten(i) or not np.array_equal(now, then, equal_nan=True)
 
-    def overwritten(self, i: int) -> bool:
-        """Whether the numbers of its input i were changed in place: those of then are lost."""
+    def _overwritten(self, i: int) -> bool:
+        """Return whether the numbers of its input i were changed in place, and are lost."""
         now, then = self._x[i]._data, self._dx[i]
         return now is not then and np.may_share_memory(now, then)
 
-    def ones(self) -> np.ndarray:
-        """d self / d self."""
+    def _one(self) -> np.ndarray:
         return np.ones_like(self._data)
 
-    def receive(self, contribution: np.ndarray) -> None:
-        """Add what arrived to the gradient; a leaf's is its own, not a view of another's."""
+    def _receive(self, contribution: np.ndarray) -> None:
+        """Add to the gradient; that of a leaf is its own array, not a view of another."""
         if self._grad is not None:
             with np.errstate(all="ignore"):
                 contribution = np.add(self._grad, contribution, order="C")
@@ -230,30 +229,21 @@ class Array(ArrayMethods):
             contribution = np.array(contribution, order="C")
         self._grad = np.asarray(contribution, self._data.dtype)
 
-    def sends(self) -> list[Sent]:
-        """What the chain rule sends to each input: the pullback of the gradient here.
+    def _send(self, g: np.ndarray) -> list[Sent]:
+        """Return the contributions to each input, for a gradient g of this node.
 
-        A row that works element by element multiplies by its local derivative; for others that is
-        None.
+        A row that works element by element multiplies by its local derivative. Other rows have no
+        local derivatives, but a pullback.
         """
         with np.errstate(all="ignore"):
-            return [] if self.op is None else self._sent()
+            return [] if self.op is None else self._send_quietly(g)
 
-    def _sent(self) -> list[Sent]:
-        # A view, by whose base `receive` knows what was passed on as it came.
-        g, pulled = self.grad.view(), self._pulled
+    def _send_quietly(self, g: np.ndarray) -> list[Sent]:
+        g = g.view()  # by whose base `_receive` knows what was passed on as it came
         return [
-            Sent(each, *pulled(i, g, each._data.shape))
-            for i, each in enumerate(self._x)
-            if not each.constant
-        ]
-
-    def sent(self, g: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-        """What the chain rule would send to each input, were g the gradient here."""
-        return [
-            (each, self._pulled(i, g, each._data.shape)[1])
-            for i, each in enumerate(self._x)
-            if not each.constant
+            Sent(x, *self._pulled(i, g, x._data.shape))
+            for i, x in enumerate(self._x)
+            if not x.constant
         ]
 
     @property
@@ -269,7 +259,8 @@ class Array(ArrayMethods):
             )
 
     def _local(self, i: int) -> Any:
-        return over_arrays(self.op, self._dx[0].dtype).partials[i](self._data, *self._dx)
+        op: Any = self.op
+        return run(op.partials[i], self._dx[0].dtype, self._data, *self._dx)
 
     def _pulled(self, i: int, g: np.ndarray, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
         """The local derivative for input i, if it has one, and what a gradient g here sends it."""
@@ -277,8 +268,8 @@ class Array(ArrayMethods):
         data = self._dx
         try:
             if isinstance(op, ArrayOp):
-                row = over_arrays(op.row, data[0].dtype)
-                local, found = None, row.pull(i, g, self._data, data, op.settings)
+                pulled = run(op.row.pull, g.dtype, i, g, self._data, data, op.settings)
+                local, found = None, pulled
             else:
                 local = self._local(i)
                 passes = type(local) is float and local == 1.0  # as a sum does: no multiplication
@@ -287,8 +278,14 @@ class Array(ArrayMethods):
                     raise ValueError(f"a slope of shape {np.shape(local)} at {shown(self)}")
             return local, np.asarray(unbroadcast(found, shape))
         except Exception as problem:  # of whatever Python a user's row runs
+            if (
+                isinstance(problem, TypeError)
+                and not isinstance(op, ArrayOp)
+                and op not in BUILT_IN
+            ):
+                problem = takes_no_arrays(op, problem)
             problem.add_note(f"in the slope of {op.name!r} for its input {i}")
-            raise
+            raise problem
 
 
 class ConstantArray(Array):
@@ -307,8 +304,10 @@ class ConstantArray(Array):
 
     def __init__(self, data: Any, label: str | None = None):
         self._data = numbers(data)  # not copied: a batch of samples is large
-        self._grad, self.label = None, known_label(label)
+        self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
+        if hooks.observed:
+            hooks.leaf(self)
 
     @property
     def grad(self) -> np.ndarray:
@@ -320,3 +319,71 @@ class ConstantArray(Array):
 
 
 new = object.__new__
+
+
+def run(f: Any, dtype: Any, /, *args: Any, **settings: Any) -> Any:
+    """Call a function of a row on arrays of a dtype."""
+    token = arithmetic.DTYPE.set(dtype)
+    try:
+        return f(*args, **settings)
+    finally:
+        arithmetic.DTYPE.reset(token)
+
+
+def takes_no_arrays(op: Op, problem: TypeError) -> TypeError:
+    """Return the error for a row with a function that takes single numbers, such as math.exp."""
+    return TypeError(
+        f"the row {op.name!r} does not run on arrays ({foreign(problem)}); write it with the "
+        "functions of engine.arithmetic: from engine.arithmetic import exp, where"
+    )
+
+
+# ------------------------------------------------------- rows on Arrays, for derivatives as graphs
+
+
+def choose(condition: Any, x: Any, y: Any) -> Any:
+    """Return x where the condition holds, else y; a choice has no slope.
+
+    Where all elements choose alike, the other side is left out: times 0, an infinite slope of it
+    would be nan.
+    """
+    condition = np.asarray(condition.data if isinstance(condition, Node) else condition, bool)
+    if condition.all() or not condition.any():
+        return x if condition.all() else y
+    return WHERE(Array.lift(condition), x, y)
+
+
+def share_of_largest(x: Array, out: Array, axis: Any) -> Array:
+    """Return which elements are the largest: a choice, and so a constant."""
+    ones, settings = np.ones_like(out.data), {"axis": axis}
+    return Array.lift(run(MAX.pull, x.dtype, 0, ones, out.data, (x.data,), settings))
+
+
+arithmetic.register(
+    Array,
+    {
+        **ELEMENTWISE, "divide": DIV, "power": POW, "where": choose,
+        "softmax": lambda x, axis=-1: x.softmax(axis),
+        "broadcast_to": lambda x, shape: BROADCAST_TO(x, shape=shape),
+        "scatter": lambda x, index, shape: SCATTER(x, index=index, shape=shape),
+        "share_of_largest": share_of_largest,
+    },
+)  # fmt: skip
+
+
+def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
+    """Join Arrays along an axis.
+
+    Raises ValueError for Arrays that differ in another axis, and for none.
+
+    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
+    Array([1., 2., 3.])
+    """
+    if not isinstance(xs, Array):
+        xs = sequence(xs, "concatenate takes a list of Arrays")
+    xs = tuple(xs)
+    if not xs:
+        raise ValueError("concatenate takes at least one Array, got none")
+    if not isinstance(axis, Integral) or isinstance(axis, bool):
+        raise TypeError(f"axis is a whole number, of an axis that they have, got {axis!r}")
+    return Array.apply(CONCATENATE, *xs, axis=int(axis))

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.floats import *
+from engine.arithmetic import *
+from engine.arithmetic import dispatched
 
 # ------------------------------------------------------------------------------------------ shapes
 
@@ -49,10 +50,12 @@ def beside(reduced: Any, x: Any, axis: Any) -> Any:
     return reduced.reshape(tuple(shape))
 
 
+@dispatched
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(x, shape)
 
 
+@dispatched
 def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros, but for x added up at the places of an index."""
     out = np.zeros(shape, x.dtype)
@@ -129,12 +132,14 @@ def one_hot(index: np.ndarray, n: int, axis: int = -1) -> np.ndarray:
     return found if axis == -1 else np.moveaxis(found, -1, axis)
 
 
+@dispatched
 def share_of_largest(x, out, axis):
     """1 at the largest; where several are, equal parts, as for maximum(x, y)."""
     largest = where(x == beside(out, x, axis), 1.0, 0.0)
     return largest / largest.sum(axis=axis, keepdims=True)
 
 
+@dispatched
 def softmax(x, axis=-1):
     """exp(x) over its sum, relative to the largest: nothing overflows."""
     largest = x.max(axis=axis, keepdims=True)

@@ -1,6 +1,6 @@
 """Rows for whole arrays: an operation that mixes elements has pullbacks for local derivatives.
 
-A row of `engine.ops` works on each element alone, so that its local derivative is a number beside
+A row of `engine.rules` works on each element alone, so that its local derivative is a number beside
 each element. An operation that mixes elements, a matrix product, a sum, a choice of some, has a
 matrix there, far too large to be written down. All that backward asks of that matrix is what it
 makes of the gradient g that arrived: the vector-Jacobian product, or pullback.
@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_formulas import *
-from engine.floats import *
-from engine.ops import Op
+from engine.rules import Op
 
 
 class ArrayOp(Op):
@@ -37,6 +36,7 @@ class ArrayOp(Op):
     """
 
     __slots__ = ("many", "row", "settings")
+    needs = "an Array among its inputs"
 
     def __init__(
         self,
@@ -50,33 +50,20 @@ class ArrayOp(Op):
         self.row: ArrayOp = self
         self.settings: dict[str, Any] = {}
 
-    def _check_arguments(self, name: str, forward: Any, partials: Any) -> None:
+    def _check_arguments(self) -> None:
         """Settings are named, so that there are more arguments than inputs."""
 
     def with_settings(self, **settings: Any) -> "ArrayOp":
         """This row with its axis, shape or index filled in, as a node keeps it."""
-        op = self.made_of(self.forward, *self.partials)
+        op = type(self)(self.name, self.forward, *self.partials, many=self.many)
         op.row, op.settings = self, settings
         return op
-
-    def made_of(self, forward: Callable[..., Any], *partials: Callable[..., Any]) -> "ArrayOp":
-        return type(self)(self.name, forward, *partials, many=self.many)
 
     def pull(self, i: int, g: Any, out: Any, inputs: Any, settings: dict[str, Any]) -> Any:
         """What the gradient g at `out` sends to input i."""
         if self.many:
             return self.partials[0](i, g, out, *inputs, **settings)
         return self.partials[i](g, out, *inputs, **settings)
-
-    def __call__(self, *args: Any, **settings: Any) -> Any:
-        for each in args:
-            if hasattr(each, "apply"):
-                try:
-                    return each.apply(self, *args, **settings)
-                except Exception as problem:  # of whatever Python a user's row runs
-                    problem.add_note(f"in the row {self.name!r}")
-                    raise
-        raise TypeError(f"{self.name} takes an Array among its inputs, got {args}")
 
     def __repr__(self) -> str:
         shown = [f"{name}={described(x)}" for name, x in self.settings.items()]

@@ -4,12 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from engine.arguments import positive, sequence
-from engine.array import Array
-from engine.array_arguments import shown
-from engine.array_ops import ArrayOp
+from engine.arguments import numpy_type, positive, sequence
+from engine.derivatives import as_numbers
+from engine.functions import is_array, total
 from engine.graph import topological
 from engine.guard import graphs_kept
 from engine.node import Node
@@ -47,6 +44,7 @@ def check_gradients(
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
+    >>> import numpy as np
     >>> check_gradients(lambda W: (W @ [0.1, 0.2]).tanh().sum(), at=[np.eye(2)]) < 1e-7
     True
     """
@@ -59,11 +57,13 @@ def check_gradients(
         raise ValueError("check_gradients needs at least one number or node to check at")
     if any(given) and not all(given):
         raise TypeError("check_gradients takes numbers or nodes to check at, not some of each")
-    payload: Any = Array if any(isinstance(x, np.ndarray) for x in at) else Value
+    payload: Any = Value
+    if any(isinstance(x, numpy_type("ndarray")) for x in at):
+        from engine.array import Array as payload
     leaves: list[Any] = at if given[0] else [payload(x) for x in at]
     for leaf in leaves:
-        if isinstance(leaf, Array) and leaf.dtype != np.float64:
-            raise TypeError(f"numerical slopes need the digits of float64, got {shown(leaf)}")
+        if is_array(leaf) and leaf.dtype != "float64":
+            raise TypeError(f"numerical slopes need the digits of float64, got {described(leaf)}")
     args = [] if given[0] else leaves
     check_repeats(lambda: one_number(f(*args)))
     entries = compared(lambda: one_number(f(*args)), leaves)
@@ -84,7 +84,7 @@ def check_gradients(
 
 def check_repeats(f: Callable[[], Any]) -> None:
     """ValueError for a function that gives another number when it is called again."""
-    first, second = np.asarray(f().data).item(), np.asarray(f().data).item()
+    first, second = number(f()), number(f())
     if first != second and not (math.isnan(first) and math.isnan(second)):
         raise ValueError(
             f"f gives {first:.10g}, and called again {second:.10g}: it has no derivative; draw its "
@@ -95,9 +95,30 @@ def check_repeats(f: Callable[[], Any]) -> None:
 def one_number(y: Any) -> Any:
     """What f returned, as a node."""
     root: Any = y if isinstance(y, Node) else Value.lift(y)
-    if np.size(root.data) != 1:
-        raise ValueError(f"f returns one number, got {shown(root)}; take its .sum() or .mean()")
+    if getattr(root, "size", 1) != 1:
+        raise ValueError(f"f returns one number, got {described(root)}; take its .sum() or .mean()")
     return root
+
+
+def described(x: Any) -> str:
+    """Return words for an Array in a message."""
+    from engine.array_arguments import shown
+
+    return shown(x)
+
+
+def number(root: Any) -> float:
+    """Return the number of a Value or of an Array of one element."""
+    return root.data.item() if is_array(root) else root.data
+
+
+def elements(data: Any) -> dict[tuple[int, ...], float]:
+    """Return the numbers of a node by their places, which is () for a float."""
+    if isinstance(data, float):
+        return {(): data}
+    import numpy as np
+
+    return {place: float(x) for place, x in np.ndenumerate(data)}
 
 
 class Slope(NamedTuple):
@@ -126,10 +147,12 @@ class Entry(NamedTuple):
 def compared(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
     """Every element of the nodes among the leaves, with its slopes of the node f()."""
     entries, nodes = [], [(i, x) for i, x in enumerate(leaves) if isinstance(x, Node)]
-    for (i, leaf), grad in zip(nodes, gradient(f(), [x for _, x in nodes]), strict=True):
-        for place, x in [(place, float(x)) for place, x in np.ndenumerate(leaf.data)]:
+    root = f()
+    gradients = as_numbers(root, root._one(), [x for _, x in nodes])
+    for (i, leaf), grad in zip(nodes, map(elements, gradients), strict=True):
+        for place, x in elements(leaf.data).items():
             name = (leaf.label or f"input {i}") + (str(list(place)) if place else "")
-            entries.append(Entry(name, x, float(grad[place]), slope_of(along(f, leaf, place), x)))
+            entries.append(Entry(name, x, grad[place], slope_of(along(f, leaf, place), x)))
     return entries
 
 
@@ -137,29 +160,17 @@ def along(f: Callable[[], Any], leaf: Any, place: tuple[int, ...]) -> Callable[[
     """f() as a function of one element of a leaf, which is left as it was."""
 
     def moved(x: float) -> float:
-        before, data = leaf.data, np.array(leaf.data)
-        data[place] = x
+        before, data = leaf.data, x
+        if is_array(leaf):
+            data = before.copy()
+            data[place] = x
         leaf.data = data
         try:
-            return np.asarray(f().data).item()
+            return number(f())
         finally:
             leaf.data = before
 
     return moved
-
-
-def gradient(root: Any, leaves: Sequence[Any]) -> list[np.ndarray]:
-    """d root / d leaf for each, by backward; every gradient is left as it was."""
-    touched = [*topological(root), *leaves]
-    before = [node.grad for node in touched]
-    try:
-        for node in touched:
-            node.grad = 0.0
-        root.backward()
-        return [np.asarray(leaf.grad) for leaf in leaves]
-    finally:
-        for node, grad in zip(touched, before, strict=True):
-            node.grad = grad
 
 
 def slope_of(f: Callable[[float], float], x: float) -> Slope:
@@ -209,18 +220,24 @@ def suspects(root: Any, tolerance: float) -> list[str]:
     """A line for each operation under `root` that, checked alone, is not its formula's slope."""
     found = {}
     for node in topological(root):
-        if all(x.constant for x in node.inputs):
+        if all(x.constant for x in node.inputs) or node.op.index is not None:
             continue
-        leaf: Any = Array if isinstance(node, Array) else Value
+        leaf: Any = Value
+        if is_array(node):
+            from engine.array import Array as leaf
         args = [x.data if x.constant else leaf(x.data) for x in node.inputs]
 
         def alone(op: Any = node.op, args: Any = args) -> Any:
             out = op(*op.group(args))
-            if isinstance(op, ArrayOp):  # weighted, as the sum of some, such as softmax, is flat
-                out = out * np.cos(np.arange(out.size)).reshape(out.shape)
-            return out.sum() if isinstance(out, Array) else out
+            if isinstance(out, list):
+                return total([math.cos(i) * each for i, each in enumerate(out)])
+            if hasattr(op, "pull"):  # weighted, as the sum of some, such as softmax, is flat
+                import numpy as np
 
-        at = [np.shape(x.data) or x.data for x in node.inputs]
+                out = out * np.cos(np.arange(out.size)).reshape(out.shape)
+            return out.sum() if is_array(out) else out
+
+        at = [getattr(x, "shape", ()) or x.data for x in node.inputs]
         for name, _, backward, slope in compared(alone, args):
             if not math.isnan(slope.value) and slope.parts_from(backward, tolerance):
                 found[node.op.name, name.partition("[")[0]] = (

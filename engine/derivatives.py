@@ -5,20 +5,19 @@ for. With `create_graph` a derivative is a graph itself: drawn, stepped through,
 like any other (chapter 02, 9).
 """
 
+import sys
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
-
 from engine.anomaly import check_pushed, check_sent, check_sum
-from engine.arguments import flag
-from engine.array import Array
-from engine.array_arguments import numbers
-from engine.array_ops import ArrayOp
-from engine.graph import topological
+from engine.arguments import flag, foreign, numpy_type
+from engine.functions import is_array, total
+from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.guard import graphs_kept, watching
+from engine.lazy import numpy_for
 from engine.node import Node
-from engine.on_nodes import contributions
 from engine.remarks import named, overwritten, stale
+from engine.rules import flat
 from engine.value import Value
 from engine.value import number as scalar
 
@@ -49,6 +48,7 @@ def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
 def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     """v · d y / d x, the vector-Jacobian product: one backward pass, for v of y's shape.
 
+    >>> from engine import Array
     >>> x = Array([1.0, 2.0, 3.0])
     >>> vjp(x * x, x, [1.0, 0.0, 10.0])
     array([ 2.,  0., 60.])
@@ -77,7 +77,7 @@ def jvp(y: Any, xs: Any, vs: Any) -> Any:
     moves: dict[Any, Any] = {}
     for x, v in zip(wanted, given, strict=True):
         moves[x] = moves[x] + beside(x, v) if x in moves else beside(x, v)
-    with np.errstate(all="ignore"):
+    with overflow_ignored():
         for node in current(topological(checked(y))):
             if node.op is not None and any(x in moves for x in node.inputs):
                 own = moves.get(node)
@@ -98,6 +98,7 @@ def jacobian(ys: Any, xs: Any) -> Any:
     array([[2., 3.],
            [1., 1.]])
     """
+    np = numpy_for("a matrix of derivatives")
     wanted = listed(xs)
     outputs = [checked(y) for y in (ys if isinstance(ys, list | tuple) else [ys])]
     found: Any = [blocks_of(y, wanted) for y in outputs]
@@ -131,10 +132,10 @@ def hvp(y: Any, xs: Any, vs: Any) -> Any:
     """
     wanted = listed(xs)
     slopes = grad(y, wanted, create_graph=True)
-    along: dict[Any, Any] = {}  # of each payload and dtype: nodes of unlike ones are not added up
+    along: dict[Any, Any] = {}  # by payload and dtype: nodes of different dtypes cannot be added
     for slope, v in zip(slopes, directions("hvp", xs, vs, len(slopes)), strict=True):
         part = slope * beside(slope, v)
-        part = part.sum() if isinstance(part, Array) else part
+        part = part.sum() if is_array(part) else part
         kind = getattr(part, "dtype", float)
         along[kind] = along[kind] + part if kind in along else part
     found = [number(zero(x)) for x in wanted]
@@ -151,36 +152,72 @@ def as_numbers(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
     order = topological(y)
     if (leaf := overwritten(order)) is not None:
         raise ValueError(f"{named(leaf)} was changed in place since y was computed; compute y anew")
-    arrived = pulled(y, v, order, wanted, lambda node, g: node.sent(g), watching())
+    arrived = propagate(y, v, order, wanted, lambda node, g: node._send(g), watching())
     return [number(arrived.get(x, zero(x))) for x in wanted]
 
 
 def as_nodes(y: Any, v: Any, wanted: list[Any]) -> list[Any]:
-    """The same in nodes."""
-    send = lambda node, g: zip(node.inputs, contributions(node, g), strict=True)
-    arrived = pulled(y, type(y).lift(v), current(topological(y)), wanted, send, watching())
+    """Run the backward pass on nodes."""
+    arrived = propagate(y, type(y).lift(v), current(topological(y)), wanted, send_nodes, watching())
     return [type(x).lift(arrived.get(x, zero(x))) for x in wanted]
 
 
-@np.errstate(all="ignore")
-def pulled(
+def propagate(
     y: Any, v: Any, order: list[Any], wanted: list[Any], send: Any, watched: bool
-) -> dict[Any, Any]:
-    """What arrives at the nodes between y and the wanted ones, by a rule for what a node sends."""
+) -> Gradients:
+    """Return the gradients of the nodes between y and the wanted ones; `send` as in the pass."""
     concerned = set(wanted)
     for node in order:
-        if any(each in concerned for each in node.inputs):
+        if any(x in concerned for x in node.inputs):
             concerned.add(node)
-    arrived = {y: v}
-    for node in reversed(order):
-        if node.op is not None and node in arrived and node in concerned:
-            for to, part in send(node, arrived[node]):
-                if to in concerned:
-                    arrived[to] = arrived[to] + part if to in arrived else part
-                    if watched:
-                        check_sent(node, to, numbers_of(part))
-                        check_sum(to, numbers_of(arrived[to]))
-    return arrived
+    nodes = [node for node in reversed(order) if node.op is not None and node in concerned]
+    gradients = Gradients({y: v})
+    within = lambda node, g: [each for each in send(node, g) if each.to in concerned]
+    with overflow_ignored():
+        for step in reverse_pass(nodes, gradients, within):
+            if watched:
+                for to, _, contribution in step.sent:
+                    check_sent(step.node, to, numbers_of(contribution))
+                    check_sum(to, numbers_of(gradients[to]))
+    return gradients
+
+
+def overflow_ignored() -> Any:
+    """Return a context in which NumPy, if it is loaded, does not warn of inf and nan."""
+    numpy = sys.modules.get("numpy")
+    return numpy.errstate(all="ignore") if numpy else nullcontext()
+
+
+def send_nodes(node: Any, g: Any) -> list[Sent]:
+    """Return the contributions of a node to its inputs for a gradient that is a node, as nodes.
+
+    Raises TypeError that names the row if it takes its inputs for numbers.
+    """
+    op, inputs = node.op, node.inputs
+    try:
+        if op.index is not None:
+            return [Sent(inputs[0], None, inputs[0]._only(op.index, g))]
+        if op.several:
+            gs = [0.0 if each is None else each for each in g]
+            found = op.partials[0](gs, node.nodes(), list(inputs))
+        elif hasattr(op, "pull"):
+            found = [op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))]
+        else:
+            slopes = flat(op.locals(node, *op.group(inputs)))
+            found = [g if type(slope) is float and slope == 1.0 else g * slope for slope in slopes]
+    except TypeError as problem:
+        raise TypeError(
+            f"the row {op.name!r} cannot be run on nodes, as a derivative that is a graph needs: "
+            f"{foreign(problem)}; write it with the functions of engine.arithmetic"
+        ) from problem
+    except Exception as problem:
+        problem.add_note(f"in the slopes of {op.name!r}")
+        raise
+    if is_array(node):
+        from engine.array_formulas import unbroadcast
+
+        found = [unbroadcast(part, x.shape) for part, x in zip(found, inputs, strict=True)]
+    return [Sent(x, None, part) for x, part in zip(inputs, found, strict=True)]
 
 
 def current(order: list[Any]) -> list[Any]:
@@ -199,20 +236,38 @@ def pushed(node: Any, moves: dict[Any, Any]) -> Any:
     A row that mixes elements has no slopes to write down, but a pullback, v to v · J. That is
     linear in v, so that its own derivative along t is J · t.
     """
-    if not isinstance(node.op, ArrayOp):
+    if node.op.index is not None:
+        return moves[node.inputs[0]][node.op.index]
+    if node.op.several:
+        vs = [Value(0.0) for _ in node._data]
+        parts = node.op.partials[0](vs, list(node._data), list(node._dx))
+        pairs = zip(node.inputs, parts, strict=True)
+        tangent = total([part * moves[x] for x, part in pairs if x in moves])
+        order = topological(tangent)
+        arrived = propagate(tangent, 1.0, order, vs, lambda n, g: n._send(g), False)
+        return tuple(arrived.get(v, 0.0) for v in vs)
+    if not hasattr(node.op, "pull"):
         parts = [
             slope * moves[x]
             for x, slope in zip(node.inputs, node.locals, strict=True)
             if x in moves and slope is not None
         ]
         found: Any = sum(parts) if parts else zero(node)
-        return found if isinstance(node, Value) else np.broadcast_to(found, node.shape)
-    v = Array(np.zeros_like(node.data))
+        if isinstance(node, Value):
+            return found
+        import numpy as np
+
+        return np.broadcast_to(found, node.shape)
+    from engine.array import Array
+
+    v = Array(zero(node))
     along: Any = 0.0
-    for x, part in zip(node.inputs, contributions(node, v), strict=True):
+    for x, _, part in send_nodes(node, v):
         if x in moves:
             along = (part * moves[x]).sum() + along
-    arrived = pulled(along, along.ones(), topological(along), [v], lambda n, g: n.sent(g), False)
+    arrived = propagate(
+        along, along._one(), topological(along), [v], lambda n, g: n._send(g), False
+    )
     return arrived.get(v, zero(v))
 
 
@@ -220,6 +275,8 @@ def blocks_of(y: Any, wanted: list[Any]) -> list[Any]:
     """d y / d x for each x, of shape (*y.shape, *x.shape)."""
     if isinstance(y, Value):
         return vjp(y, wanted, 1.0)
+    import numpy as np
+
     rows = [vjp(y, wanted, unit.reshape(y.shape)) for unit in np.eye(y.size, dtype=y.dtype)]
     return [
         np.array([row[i] for row in rows], y.dtype).reshape((*y.shape, *np.shape(x.data)))
@@ -233,6 +290,8 @@ def checked(y: Any) -> Any:
         raise TypeError(f"this is of one node, got {len(y)}; jacobian takes several")
     if not isinstance(y, Node):
         raise TypeError(f"derivatives are of nodes, got {y!r}; make it of Values or Arrays")
+    if y.op is not None and y.op.several:
+        y.apply()  # raises
     return y
 
 
@@ -242,6 +301,8 @@ def listed(xs: Any) -> list[Any]:
     for x in found:
         if not isinstance(x, Node):
             raise TypeError(f"derivatives are of nodes, by one or a list of them, got {x!r}")
+        if x.op is not None and x.op.several:
+            x.apply()  # raises
         if x.constant:
             raise ValueError(f"{x!r} asks for no gradient; make a Value or an Array of its .data")
     return found
@@ -250,7 +311,7 @@ def listed(xs: Any) -> list[Any]:
 def directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
     """A direction for each x; ValueError for more or fewer."""
     several = isinstance(xs, list | tuple)
-    if several and not isinstance(vs, list | tuple | np.ndarray):
+    if several and not isinstance(vs, (list, tuple, numpy_type("ndarray"))):
         raise TypeError(f"{name} takes a direction for each x, in a list, got {vs!r}")
     given = list(vs) if several else [vs]
     if len(given) != count:
@@ -260,11 +321,11 @@ def directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
 
 def one(y: Any) -> Any:
     """What a gradient starts with; ValueError for a node of several elements."""
-    if isinstance(y, Array) and y.size != 1:
+    if is_array(y) and y.size != 1:
         raise ValueError(
             f"grad is of one number, got shape {y.shape}; take its .sum(), or vjp and jacobian"
         )
-    return checked(y).ones()
+    return checked(y)._one()
 
 
 def beside(x: Any, v: Any) -> Any:
@@ -272,25 +333,33 @@ def beside(x: Any, v: Any) -> Any:
     if isinstance(v, Node):
         raise TypeError(f"a direction is of numbers, got {v!r}; its numbers are .data")
     try:
-        found: Any = scalar(v) if isinstance(x, Value) else numbers(v, x.dtype)
+        if isinstance(x, Value):
+            return scalar(v)
+        from engine.array_arguments import numbers
+
+        found = numbers(v, x.dtype)
     except TypeError as problem:
         raise TypeError(f"a direction is of numbers, as the node is: {problem}") from None
-    if isinstance(x, Value):
-        return found
     if found.shape != x.shape:
         raise ValueError(f"a direction has the shape {x.shape} of its node, got {found.shape}")
     return found
 
 
 def zero(x: Any) -> Any:
-    return 0.0 if isinstance(x, Value) else np.zeros_like(x.data)
+    if isinstance(x, Value):
+        return 0.0
+    import numpy as np
+
+    return np.zeros_like(x.data)
 
 
 def numbers_of(x: Any) -> Any:
+    if isinstance(x, tuple):  # the gradients of several results
+        return tuple(map(numbers_of, x))
     return x.data if isinstance(x, Node) else x
 
 
 def number(x: Any) -> Any:
     """The numbers of a node or an array, as the caller's own."""
     x = numbers_of(x)
-    return np.array(x) if isinstance(x, np.ndarray) else x
+    return x.copy(order="K") if isinstance(x, numpy_type("ndarray")) else x

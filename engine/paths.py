@@ -7,11 +7,12 @@ paths than atoms; the largest are found without listing the others.
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from engine.arguments import whole
-from engine.graph import topological
+from engine.graph import Gradients, Sent, reverse_pass, topological
+from engine.sequences import Outputs
 from engine.value import Value
 
 
@@ -104,30 +105,73 @@ class Way(NamedTuple):
 
 
 class Ways(NamedTuple):
-    """A node's gradient, the number of paths from it to the root, and the largest of them."""
+    """A node's gradient, the number of paths from it to the root, and the largest of them.
 
-    gradient: float
+    The gradient of an operation with several results has an entry for each.
+    """
+
+    gradient: Any
     number: int
     best: list[Way]
 
 
+class Table(Gradients):
+    """The ways of all nodes: the "gradients" of a reverse pass that carries paths."""
+
+    def __init__(self, root: Value, k: int):
+        super().__init__({root: Ways(1.0, 1, [Way(1.0, None, 0, 1.0, 0)])})
+        self.k = k
+
+    def add(self, node: Any, ways: Ways) -> None:
+        """Add the ways along one arrow to those of the node at its tail."""
+        if node in self:
+            before = self[node]
+            ways = Ways(
+                before.gradient + ways.gradient,
+                before.number + ways.number,
+                before.best + ways.best,
+            )
+        self[node] = ways
+
+    def get(self, node: Any, default: Any = None) -> Any:
+        """Return the ways of a node, of which only the largest are kept."""
+        if node not in self:
+            return default
+        best = heapq.nlargest(self.k, self[node].best, key=lambda way: magnitude(way.product))
+        self[node] = self[node]._replace(best=best)
+        return self[node]
+
+
 def ways(root: Value, order: Iterable[Value], k: int) -> dict[Any, Ways]:
-    """The k largest ways to `root` from each of the nodes in `order`, which is topological."""
+    """Return the k largest ways to `root` from each of the nodes in `order`, a topological one."""
     between = list(order)
-    gradients, counts = dict.fromkeys(between, 0.0), dict.fromkeys(between, 0)
-    best: dict[Any, list[Way]] = {node: [] for node in between}
-    gradients[root], counts[root], best[root] = 1.0, 1, [Way(1.0, None, 0, 1.0, 0)]
-    for node in reversed(between):
-        best[node] = heapq.nlargest(k, best[node], key=lambda way: magnitude(way.product))
-        for place, (each, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
-            if each in counts and local is not None:
-                gradients[each] += gradients[node] * local
-                counts[each] += counts[node]
-                best[each] += [
-                    Way(way.product * local, node, place, local, rank)
-                    for rank, way in enumerate(best[node])
-                ]
-    return {node: Ways(gradients[node], counts[node], best[node]) for node in between}
+    table, known = Table(root, k), set(between)
+
+    def send(node: Any, ways: Ways) -> Iterator[Sent]:
+        for place, (x, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
+            if x in known and local is not None:
+                yield Sent(x, None, extended(node, place, local, ways))
+
+    for _ in reverse_pass(reversed(between), table, send):
+        pass
+    return {node: table.get(node, Ways(0.0, 0, [])) for node in between}
+
+
+def extended(node: Any, place: int, local: Any, ways: Ways) -> Ways:
+    """Return ways that begin one step earlier, at an input of `node`."""
+    if isinstance(node, Outputs):  # a local derivative for each result
+        slopes = [local[way.to.op.index] for way in ways.best]
+        gs = [0.0 if g is None else g for g in ways.gradient]
+        gradient = node.op.partials[0](gs, node._data, node._dx)[place]
+    else:
+        slopes, gradient = [local] * len(ways.best), ways.gradient * local
+        if node.op.index is not None:
+            gradient = node._x._only(node.op.index, ways.gradient)
+    best = [
+        Way(way.product * slope, node, place, slope, rank)
+        for rank, (way, slope) in enumerate(zip(ways.best, slopes, strict=True))
+    ]
+    return Ways(gradient, ways.number, best)
 
 
 def remainder(ways: Ways) -> float:
@@ -155,8 +199,11 @@ def followed(table: dict[Any, Ways], leaf: Value, rank: int) -> Path:
     way = table[leaf].best[rank]
     nodes, locals, product = [leaf], [], way.product
     while way.to is not None:
-        nodes.append(way.to)
-        locals.append(way.local)
+        if way.to.op.index is None:  # the step to one of several results has no factor
+            nodes.append(way.to)
+            locals.append(way.local)
+        else:
+            nodes[-1] = way.to
         way = table[way.to].best[way.rank]
     return Path(tuple(nodes), tuple(locals), product)
 

@@ -5,10 +5,10 @@ the right one (chapter 02, 5.2).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.graph import topological
+from engine.graph import Gradients, reverse_pass, topological
 from engine.value import Value
 
 
@@ -63,14 +63,21 @@ def mistakes(root: Value) -> list[Mistake]:
     if not isinstance(root, Value):
         raise TypeError(f"backward passes of Values are compared, got {root!r}")
     order = topological(root)
-    right = gradients(order, RIGHT)
+    return mistakes_of(order, {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)})
+
+
+def mistakes_of(
+    order: Sequence[Any], runs: "Mapping[Pass, Sequence[Contribution]]"
+) -> list[Mistake]:
+    """Return the mistakes of the wrong passes, from the contributions of all passes."""
+    right = gradients(order, runs[RIGHT])
     right = {node: right[node] for node in order if node in right}
-    found = []
+    mistakes = []
     for how in WRONG:
-        grads = gradients(order, how)
+        grads = gradients(order, runs[how])
         first = next((node for node in grads if not same(grads[node], right[node])), None)
-        found.append(Mistake(how.name, how.why, grads, right, first))
-    return found
+        mistakes.append(Mistake(how.name, how.why, grads, right, first))
+    return mistakes
 
 
 class Contribution(NamedTuple):
@@ -86,33 +93,40 @@ class Contribution(NamedTuple):
     after: float
 
 
-def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
-    """A backward pass from the last node of `order`, which is topological, one by one.
+class Replaced(Gradients):
+    """Gradients that keep the last contribution alone."""
 
-    It is made beside the graph: no gradient of a node is looked at, or changed.
+    def add(self, node: Any, contribution: Any) -> None:
+        several = isinstance(contribution, tuple)  # each result has a gradient of its own
+        super().add(node, contribution) if several else self.update({node: contribution})
+
+
+def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
+    """Run a pass from the last node of `order`, a topological one; yield each contribution.
+
+    The pass runs beside the graph: it neither reads nor changes the gradients of nodes.
     """
     root = order[-1]
-    grads = {node: 0.0 for node in order if not node.constant}
-    grads[root] = 1.0
-    for node in how.sending(root, order):
-        upstream = grads.get(node, 0.0)
-        for k, (to, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
-            if to in grads and local is not None:
-                sent, before = upstream * local, grads[to]
-                grads[to] = before + sent if how.adds else sent
-                yield Contribution(node, k, to, local, upstream, sent, before, grads[to])
+    zeros = {node: node._zero for node in order if not node.constant} | {root: 1.0}
+    before = how.store(zeros)
+    for step in reverse_pass(how.sending(root, order), how.store(zeros)):
+        places = [k for k, x in enumerate(step.node.inputs) if not x.constant]
+        for k, (to, local, sent) in zip(places, step.sent, strict=True):
+            was = before[to]
+            before.add(to, sent)
+            yield Contribution(step.node, k, to, local, step.upstream, sent, was, before[to])
 
 
-def gradients(order: Sequence[Any], how: "Pass") -> dict[Any, float]:
+def gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Any, float]:
     """What each node sends on, of one that sends nothing what it is left with; in the order in
     which that is settled."""
     found, sent = {order[-1]: 1.0}, set[Any]()
-    for each in contributions(order, how):
-        if each.node not in sent:
+    for each in passed:
+        if each.node not in sent and isinstance(each.node, Value):
             sent.add(each.node)
             found.pop(each.node, None)
             found[each.node] = each.upstream
-        if each.to not in sent:
+        if each.to not in sent and isinstance(each.to, Value):
             found.pop(each.to, None)  # the last to come settles it
             found[each.to] = each.after
     return found
@@ -137,7 +151,11 @@ class Pass(NamedTuple):
     does: str
     why: str
     sending: Callable[[Any, Sequence[Any]], Iterable[Any]]
-    adds: bool
+    store: type[Gradients]  # whether contributions are added up
+
+    @property
+    def adds(self) -> bool:
+        return self.store is Gradients
 
 
 RIGHT = Pass(
@@ -145,7 +163,7 @@ RIGHT = Pass(
     "Every node sends its gradient on, the root first, inputs last.",
     "Every node sends when all contributions to it have arrived, and adds them up.",
     lambda root, order: reversed(order),
-    True,
+    Gradients,
 )
 WRONG = [
     RIGHT._replace(
@@ -158,7 +176,7 @@ WRONG = [
         name="= in place of +=",
         does="Every node keeps the last contribution alone, and forgets those before.",
         why="A node that is used twice is sent two contributions, and its gradient is their sum.",
-        adds=False,
+        store=Replaced,
     ),
 ]
 

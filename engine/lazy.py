@@ -1,0 +1,49 @@
+"""Names that are loaded when they are first used; NumPy is one of them, and may be missing."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+MISSING = "{} needs NumPy, which is not installed: pip install numpy"
+
+
+def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package (PEP 562): it loads a name from its file.
+
+    `space` is the package's `globals()`. A name that is also the name of its file is that module.
+    """
+    package = space["__name__"]
+    file_by_name = {name: file for file, names in files.items() for name in names}
+
+    def load(name: str) -> Any:
+        if name not in file_by_name:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        file = file_by_name[name]
+        try:
+            module = import_module(f"{package}.{file}")
+        except ModuleNotFoundError as problem:
+            if problem.name != "numpy":
+                raise
+            raise ImportError(MISSING.format(f"{package}.{name}"), name="numpy") from None
+        space[name] = module if name == file else getattr(module, name)
+        return space[name]
+
+    return load
+
+
+@cache
+def numpy_if_installed() -> Any:
+    """Return NumPy, or None where it is not installed."""
+    try:
+        return import_module("numpy")
+    except ModuleNotFoundError:
+        return None
+
+
+def numpy_for(user: str) -> Any:
+    """Return NumPy; raise ImportError that names its user where it is not installed."""
+    numpy = numpy_if_installed()
+    if numpy is None:
+        raise ImportError(MISSING.format(user), name="numpy")
+    return numpy
