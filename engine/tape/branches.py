@@ -1,4 +1,4 @@
-"""What Python decides by looking at a number while a graph is built: a tape has to watch it.
+"""Record the decisions that Python makes by numbers while it builds a graph, for tapes to check.
 
 A graph has no branches: it is what came of one way through the code. With other numbers the code
 might have built another one.
@@ -6,15 +6,12 @@ might have built another one.
 
 import operator
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from engine.exchange import Exchange
-from engine.origin import Origin, found
+from engine.hooks import Hook, active
+from engine.origin import Origin, find_origin
 from engine.value import Value
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -40,24 +37,10 @@ def shown(x: Value) -> str:
     return x.label or f"{x.data:.6g}"
 
 
-REAL = (int, float, np.integer, np.floating)
+class record_branches(Hook):
+    """Context manager that records the decisions that Python makes by the number of a Value.
 
-
-class Open(threading.local):
-    """The lists that this thread writes branches into."""
-
-    def __init__(self) -> None:
-        self.lists: list[list[Branch]] = []
-
-
-opened = Open()
-
-
-@contextmanager
-def record_branches() -> Iterator[list[Branch]]:
-    """Within it, what this thread decides by a Value's number is written down.
-
-    That is: comparisons of Values with `<`, `<=`, `>` and `>=`, which `sorted` and `max` make too;
+    These are comparisons of Values with `<`, `<=`, `>` and `>=`, which `sorted` and `max` make too;
     and of what their `.data` gives, with `==`, `!=` and `if x.data` too, also after + - * / and
     abs. A number that a graph takes as it is, as in `x * x.data`, is decided to stay the same. What
     is made of a number in other ways, such as `int(x.data)`, goes unseen.
@@ -68,40 +51,35 @@ def record_branches() -> Iterator[list[Branch]]:
     >>> str(branches[0]), branches[0].outcome
     ('x > 0', True)
     """
-    branches: list[Branch] = []
-    with RECORDING.needed():
-        before = opened.lists
-        try:
-            opened.lists = [*before, branches]
-            yield branches
-        finally:
-            opened.lists = before
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches: list[Branch] = []
+
+    def __enter__(self) -> Any:
+        super().__enter__()
+        return self.branches
+
+    @staticmethod
+    def read(node: Value) -> "Number":
+        """Return the number of a Value, as one whose comparisons are recorded."""
+        return number_of(node)
 
 
 def recorded_branches() -> list[Branch]:
-    """All that was written down in the `with` statements that are open."""
-    return [each for branches in opened.lists for each in branches]
+    """Return all that was recorded in the `with` statements that are open."""
+    return [x for hook in recorders() for x in hook.branches]
 
 
-def exchange(on: bool) -> None:
-    """What compares, and what `.data` gives."""
-    for name, method in {**WATCHING, "data": WATCHED}.items():
-        if on:
-            setattr(Value, name, method)
-        elif name == "data":
-            setattr(Value, name, PLAIN)
-        elif name in Value.__dict__:
-            delattr(Value, name)
-
-
-RECORDING = Exchange(exchange)
+def recorders() -> list[record_branches]:
+    return [hook for hook in active() if isinstance(hook, record_branches)]
 
 
 def decided(do: str, x: Any, y: Any, outcome: bool) -> bool:
-    """The outcome, which is written down."""
-    branch = Branch(do, Value.lift(x), Value.lift(y), outcome, found(sys._getframe(2)))
-    for branches in opened.lists:
-        branches.append(branch)
+    """Record an outcome and return it."""
+    branch = Branch(do, Value.lift(x), Value.lift(y), outcome, find_origin(sys._getframe(2)))
+    for hook in recorders():
+        hook.branches.append(branch)
     return outcome
 
 
@@ -131,17 +109,13 @@ def number_of(node: Value) -> Number:
 
 
 def comparing(do: str) -> Callable[[Any, Any], Any]:
-    """A comparison of Values, or of their numbers, that is written down."""
+    """Return a comparison of the numbers of Values that is recorded."""
     compare = COMPARISONS[do]
 
     def method(self: Any, other: Any) -> Any:
-        if isinstance(self, Number):
-            if not isinstance(other, REAL):
-                return NotImplemented
-            x, y = self.node, getattr(other, "node", other)
-        else:
-            x, y = self, getattr(other, "node", other)
-        x, y = Value.lift(x), Value.lift(y)
+        if not isinstance(other, Real):
+            return NotImplemented
+        x, y = self.node, Value.lift(getattr(other, "node", other))
         return decided(do, x, y, compare(x._data, y._data))
 
     return method
@@ -151,7 +125,7 @@ def computing(name: str) -> Callable[..., Any]:
     """An operation on numbers of Values, whose result is one again."""
 
     def method(self: Any, *others: Any) -> Any:
-        if not all(isinstance(x, REAL) for x in others):
+        if not all(isinstance(x, Real) for x in others):
             return NotImplemented
         plain = [x if isinstance(x, float) else float(x) for x in others]
         getattr(float, name)(self, *plain)  # raises what a number would
@@ -175,7 +149,3 @@ for _name in (
     "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow", "neg", "abs",
 ):  # fmt: skip
     setattr(Number, f"__{_name}__", computing(f"__{_name}__"))
-
-PLAIN = Value.__dict__["data"]
-WATCHED = property(number_of, PLAIN.fset, doc=PLAIN.__doc__)
-WATCHING = {NAMES[do]: comparing(do) for do in ("<", "<=", ">", ">=")}

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.ops import Op
+from engine.instructions import Recorded, record
+from engine.rules import Op
 from engine.tape.recording import Recording
-from engine.tape.rows import Template, template
 
 
 class Kind(NamedTuple):
     """The nodes of one row with one number of inputs, and the inputs of each."""
 
     row: int
-    template: Template
+    template: Recorded
     nodes: np.ndarray
     inputs: np.ndarray
 
@@ -26,13 +26,15 @@ class Kind(NamedTuple):
 class Flat(NamedTuple):
     """So many nodes in topological order, and which are what.
 
-    The last `aside` nodes are not under the outputs. `guards` are comparisons of two nodes, each by
-    its instruction. `labels` has those that there are.
+    The last `aside` nodes are not under the outputs. `results` has a row for each node that is one
+    of several results: its place, that of the operation, and its index. `guards` are comparisons of
+    two nodes, each by its instruction. `labels` maps places to labels.
     """
 
     size: int
     aside: int
     kinds: list[Kind]
+    results: np.ndarray
     rows: list[Op]
     parameters: np.ndarray
     inputs: np.ndarray
@@ -48,6 +50,12 @@ def flattened(found: Recording) -> Flat:
     order = found.order
     place = dict(zip(order, range(len(order)), strict=True))
     kinds, rows = sorted_by_kind(order, place)
+    several = [
+        (i, place[x._x], x.op.index)
+        for i, x in enumerate(order)
+        if x.op is not None and x.op.index is not None
+    ]
+    results = np.array(several, np.int32).reshape(-1, 3)
     parameters, inputs, constants, outputs = (
         np.array([place[x] for x in nodes], np.int32)
         for nodes in (found.parameters, found.inputs, found.constants, found.outputs)
@@ -56,8 +64,8 @@ def flattened(found: Recording) -> Flat:
     labels = {i: x.label for i, x in enumerate(order) if x.label is not None}
     fixed = np.array([x.constant for x in found.constants], bool)
     return Flat(
-        len(order), found.aside, kinds, rows, parameters, inputs, constants, fixed, outputs,
-        guards, labels,
+        len(order), found.aside, kinds, results, rows, parameters, inputs, constants, fixed,
+        outputs, guards, labels,
     )  # fmt: skip
 
 
@@ -66,7 +74,7 @@ def sorted_by_kind(order: Sequence[Any], place: dict[Any, int]) -> tuple[list[Ki
     found: Any = defaultdict(lambda: ([], []))
     for i, node in enumerate(order):
         x, y = node._x, node._y
-        if x is None:
+        if x is None or node.op.index is not None:
             continue
         if type(x) is tuple:
             nodes, inputs = found[node.op, len(x)]
@@ -82,5 +90,5 @@ def sorted_by_kind(order: Sequence[Any], place: dict[Any, int]) -> tuple[list[Ki
     kinds = []
     for (op, n), (nodes, inputs) in found.items():
         listed = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(len(nodes), n)
-        kinds.append(Kind(rows.index(op), template(op, n), *listed))
+        kinds.append(Kind(rows.index(op), record(op, n), *listed))
     return kinds, rows
