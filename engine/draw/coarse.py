@@ -12,9 +12,11 @@ from engine.draw import symbols
 from engine.draw.frames import Frame, equation, gradient, letter, shown, slope
 from engine.draw.symbols import lift, name
 from engine.draw.theme import norm, number
-from engine.draw.trace import KEYS, TITLES, Run, Trace, named
+from engine.draw.trace import KEYS, TITLES, Run, Trace, named, several
 from engine.draw.view import Box, View, arrow_id
-from engine.mistakes import RIGHT, Contribution, contributions
+from engine.sequences import Outputs
+from engine.value import Value
+from engine.wrong_passes import RIGHT, Contribution, contributions
 
 LETTERS = "A layer stands for what it hands on, θ for its parameters."
 
@@ -54,6 +56,7 @@ def coarse(seen: View, spec: str) -> Trace:
         node: boxes[ids[node]].path if ids[node] in boxes else own
         for node, own in zip(order, named(order, spec), strict=True)
     }
+    called |= {node: node.op.name for node in order if node.op and node.op.several}
     parts = parted(seen, called)
     passed = list(contributions(order, RIGHT))
     grads = dict.fromkeys(order, 0.0) | {order[-1]: 1.0} | {each.to: each.after for each in passed}
@@ -118,6 +121,13 @@ def forward(parts: list[Part], seen: View, called: dict[Any, str], spec: str) ->
         hot = [place, *dict.fromkeys(arrow_id(ids, n, k) for n, k in inputs)]
         hot += dict.fromkeys(ids[n.inputs[k]] for n, k in inputs)
         node = nodes[-1]
+        if isinstance(node, Outputs) and place[0] == "v":
+            order = list(ids)
+            places = [order.index(x) for x in node.inputs]
+            yield several(node, int(place[1:]), order, [called[x] for x in order], places, spec)
+            continue
+        if place[0] == "v" and node.op.index is not None:
+            continue  # computed with the others
         if place[0] == "v":
             formula = symbols.forward(node.op, [letter(x, called[x], spec) for x in node.inputs])
             lines = [equation(name(title), formula, shown(node.data, spec))]
@@ -125,7 +135,8 @@ def forward(parts: list[Part], seen: View, called: dict[Any, str], spec: str) ->
             data = {place: number(node.data, spec)}
             yield Frame("forward", f"{title} = {formula}", lines, data=data, hot=hot, node=place)
             continue
-        outputs = [x.data for x in nodes if x in needed] or [node.data]
+        values = [x for x in nodes if isinstance(x, Value)]
+        outputs = [x.data for x in values if x in needed] or [node.data]
         note = f"{many(len(nodes), 'value')}, {len(outputs):,} handed on: " + (
             number(outputs[0], spec)
             if len(outputs) == 1
@@ -141,7 +152,7 @@ def bundled(
     part_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
     found: dict[tuple[int, str], list[Sent]] = {}
     for node, k, to, _, _, sent, _, _ in passed:
-        if part_of.get(to) != part_of[node]:
+        if part_of.get(to) != part_of[node] and isinstance(to, Value):
             key = -part_of[node], ids[to]
             found.setdefault(key, []).append(Sent(node, k, to, sent, grads[to]))
     order = sorted(found, key=lambda key: key[0])

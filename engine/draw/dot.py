@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import graphviz
-import numpy as np
 
 from engine.draw.theme import FONT, SHAPES, SYMBOLS, THEMES, blended, content, norm, number
 from engine.draw.view import Box, Cell, View
@@ -53,6 +52,8 @@ def dot(
         for each in view.inside.get(path, []):
             if isinstance(each, Box):
                 add_box(part, each, look, format, grads)
+            elif each.kind == "operation":
+                add_operation(part, each, look)
             else:
                 fields = content(each.node, format, grads.get(each.node))
                 label = names.get(each.node, each.node.label)
@@ -93,13 +94,18 @@ def add_cell(
     label = "{" + "|".join(map(field, fields)) + "}"
     shape = SHAPES[cell.kind]
     part.node(cell.id, label=label, id=cell.id, fillcolor=fill, color=line, **shape)
-    if node.op is not None:
-        name, place = SYMBOLS.get(node.op.name, node.op.name), cell.id.replace("v", "o")
-        form = {"shape": "ellipse", "margin": "0.02,0.01", "height": "0.28", "width": "0.3"}
-        if len(name) == 1:
-            form = {"shape": "circle", "width": "0.28", "fixedsize": "true"}
-        paper = look["paper"]
-        part.node(place, label=plain(name), id=place, fillcolor=paper, color=line, **form)
+    if node.op is not None and node.op.index is None:
+        add_operation(part, cell, look)
+
+
+def add_operation(part: Any, cell: Cell, look: dict[str, Any]) -> None:
+    """The operation of a value, or of several."""
+    name, place = SYMBOLS.get(cell.node.op.name, cell.node.op.name), cell.id.replace("v", "o")
+    form = {"shape": "ellipse", "margin": "0.02,0.01", "height": "0.28", "width": "0.3"}
+    if len(name) == 1:
+        form = {"shape": "circle", "width": "0.28", "fixedsize": "true"}
+    line = look["inner" if cell.kind == "operation" else cell.kind][1]
+    part.node(place, label=plain(name), id=place, fillcolor=look["paper"], color=line, **form)
 
 
 def add_box(
@@ -108,7 +114,7 @@ def add_box(
     """A collapsed cluster: its name, what is in it, and the norm of its parameters' gradients."""
     lines = [box.title, f"{box.nodes:,} node{'s' * (box.nodes > 1)}"]
     if box.parameters:
-        count = sum(np.size(each.data) for each in box.parameters)
+        count = sum(getattr(each.data, "size", 1) for each in box.parameters)
         slope = norm([norm(grads.get(each, each.grad)) for each in box.parameters])
         lines[1] = f"{count:,} parameter{'s' * (count > 1)}, {lines[1]}"
         lines.append(f"‖grad‖ {number(slope, format)}")
@@ -125,7 +131,7 @@ def warmths(view: View) -> dict[str, float]:
     sizes = {
         each.id: norm(each.node.grad)
         for each in view.drawn
-        if isinstance(each, Cell) and not each.node.constant
+        if isinstance(each, Cell) and each.kind != "operation" and not each.node.constant
     }
     largest = max(sizes.values(), default=0.0)
     if not 0.0 < largest < math.inf:
@@ -136,7 +142,8 @@ def warmths(view: View) -> dict[str, float]:
 
 def size(local: Any, format: str) -> str:
     """A local derivative: a number, or of an array its norm."""
-    return f"‖∂‖ {number(norm(local), format)}" if np.ndim(local) else number(local, format)
+    is_array = getattr(local, "ndim", 0) > 0
+    return f"‖∂‖ {number(norm(local), format)}" if is_array else number(local, format)
 
 
 # ---------------------------------------------------------------------------------------- escaping

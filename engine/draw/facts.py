@@ -9,8 +9,8 @@ from engine.draw.symbols import name
 from engine.draw.theme import SYMBOLS, number
 from engine.draw.view import Box, View
 from engine.draw.writing import mathml
-from engine.explain import Ways, remainder, ways
-from engine.graph import topological
+from engine.paths import Ways, remainder, ways
+from engine.sequences import Outputs
 
 PATHS = 5  # how many of a gradient's paths are listed
 SLOPES = 6  # how many of an operation's local derivatives are
@@ -35,44 +35,63 @@ class Facts(NamedTuple):
     paths: list[tuple[str, int, int, int]]
     number: str  # of all paths
     rest: str  # what those that are not listed add up to
+    via: int | None = None  # the place of the operation, for one of several results
+
+
+BLANK = Facts("", "", "", "", [], [], "", "", [], "", "")
 
 
 def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) -> list[Facts]:
-    """The facts of every node, in topological order."""
-    order = topological(root)
+    """Return the facts of every node; `names` has them in topological order."""
+    order = list(names)
     place = {node: i for i, node in enumerate(order)}
     table = ways(root, order, PATHS)
-    return [
-        Facts(
+    found = []
+    for i, node in enumerate(order):
+        if isinstance(node, Outputs):
+            found.append(BLANK)  # a place in this list is an id
+            continue
+        _, slopes = inputs_of(node)
+        via = place[node.inputs[0]] if node.op is not None and node.op.index is not None else None
+        fact = Facts(
             f"v{i}", names[node], mathml(name(names[node])), what(node, parameters),
-            rule(node, names, spec), ["" if x is None else factor(x, spec) for x in node.locals],
+            rule(node, names, spec), ["" if x is None else factor(x, spec) for x in slopes],
             str(node.origin or ""), number(table[node].gradient, spec),
-            *paths(table[node], place, spec),
-        )
-        for i, node in enumerate(order)
-    ]  # fmt: skip
+            *paths(table, node, place, spec), via,
+        )  # fmt: skip
+        found.append(fact)
+    return found
+
+
+def inputs_of(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the inputs and local derivatives of a value; of one of several results, its own."""
+    if node.op is None or node.op.index is None:
+        return node.inputs, node.locals
+    (shared,) = node.inputs
+    unit = [float(i == node.op.index) for i in range(len(shared.data))]
+    return shared.inputs, tuple(node.op.of.partials[0](unit, shared._data, shared._dx))
 
 
 def coarse_facts(seen: View, names: Mapping[Any, str], spec: str) -> list[Facts]:
     """The facts of what is drawn where some of it is boxes: no paths, which would end in them."""
-    blank = Facts("", "", "", "", [], [], "", "", [], "", "")
     found = []
     for node, place in seen.ids.items():
-        if place[0] == "v":
+        if place[0] == "v" and not isinstance(node, Outputs):
             kind = what(node, seen.modules.parameters)
             lines, made = rule(node, names, spec), str(node.origin or "")
-            called = blank._replace(id=place, name=names[node])
+            called = BLANK._replace(id=place, name=names[node])
             found.append(called._replace(what=kind, lines=lines, made=made))
     for each in seen.drawn:
         if isinstance(each, Box):
             kind = f"{each.nodes:,} node{'s' * (each.nodes != 1)}"
-            found.append(blank._replace(id=each.id, name=each.path, what=kind))
+            found.append(BLANK._replace(id=each.id, name=each.path, what=kind))
     return found
 
 
 def what(node: Any, parameters: set[Any]) -> str:
     if node.op is not None:
-        return SYMBOLS.get(node.op.name, node.op.name)
+        op = node.op if node.op.index is None else node.op.of
+        return SYMBOLS.get(op.name, op.name)
     return "constant" if node.constant else "parameter" if node in parameters else "leaf"
 
 
@@ -80,11 +99,11 @@ def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
     """An operation's formula, and its local derivatives as formulas and numbers."""
     if node.op is None:
         return []
-    out = name(names[node])
-    letters = [letter(each, names[each], spec) for each in node.inputs]
+    out, (inputs, slopes) = name(names[node]), inputs_of(node)
+    letters = [letter(each, names[each], spec) for each in inputs]
     lines = [equation(out, symbols.forward(node.op, letters))]
     rules = symbols.partials(node.op, out, letters)
-    for to, x, formula, local in zip(node.inputs, slots(letters), rules, node.locals, strict=True):
+    for to, x, formula, local in zip(inputs, slots(letters), rules, slopes, strict=True):
         if to.constant or len(lines) > SLOPES:
             continue
         known = "" if formula.head == "number" else f"<mo>=</mo>{mathml(shown(local, spec))}"
@@ -93,13 +112,16 @@ def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
 
 
 def paths(
-    found: Ways, place: Mapping[Any, int], spec: str
+    table: Mapping[Any, Ways], node: Any, place: Mapping[Any, int], spec: str
 ) -> tuple[list[tuple[str, int, int, int]], str, str]:
     """The largest paths, the number of all, and the sum of the others."""
-    listed = [
-        (number(way.product, spec), place.get(way.to, -1), way.place, way.rank)
-        for way in found.best
-    ]
+    found = table[node]
+    listed = []
+    for way in found.best:
+        to, rank = way.to, way.rank
+        if isinstance(to, Outputs):  # on to the result that the path goes through
+            to, rank = table[to].best[rank].to, table[to].best[rank].rank
+        listed.append((number(way.product, spec), place.get(to, -1), way.place, rank))
     rest = remainder(found) if found.number > len(listed) else 0.0
     count = f"{found.number:,}" if found.number < 10**12 else f"10^{len(str(found.number)) - 1}"
     return listed, count, number(rest, spec)

@@ -5,7 +5,7 @@ function inspect(root, { prefix, facts, texts }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".about");
   const idle = body.textContent;
   let chosen = -1;
-  facts.forEach(({ name, what }, i) => pick.append(new Option(`${name} (${what})`, i)));
+  facts.forEach(({ name, what }, i) => name && pick.append(new Option(`${name} (${what})`, i)));
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
 
   function made(tag, kind, content = "") {
@@ -40,7 +40,9 @@ function inspect(root, { prefix, facts, texts }, step) {
     const fact = facts[i];
     body.append(made("div", "now"), made("div", "rule"));
     row("made by", ...(fact.made ? [made("code", "made", fact.made)] : []));
-    const is = (field) => (frame) => frame[field] === fact.id, [back, ahead] = ["backward", "forward"];
+    // One of several results is computed, and sends, together with the others.
+    const is = (field) => (frame) => frame[field] === fact.id || (field === "node" && fact.via !== undefined && frame.node === `v${fact.via}`);
+    const [back, ahead] = ["backward", "forward"];
     jumps("computed", (frame) => frame.kind === ahead && is("node")(frame));
     jumps("used", (frame) => frame.kind === ahead && !is("node")(frame) && frame.hot.includes(fact.id));
     jumps("receives", is("to"));
@@ -103,7 +105,8 @@ function inspect(root, { prefix, facts, texts }, step) {
     step.describe("path", `${of} from ${name} to ${facts.at(-1).name}`, [], "");
     root.querySelector(".formula").innerHTML = [chain, `${numbers}<mo>=</mo><mn>${paths[rank][0]}</mn>`]
       .map((line) => `<math display="block"><mrow>${line}</mrow></math>`).join("");
-    step.mark([`v${i}`, ...links.flatMap(({ to, k }) => [`e${to}-${k}`, `o${to}`, `e${to}`, `v${to}`])]);
+    const op = (to) => facts[to].via ?? to; // several results share an operation
+    step.mark([`v${i}`, ...links.flatMap(({ to, k }) => [`e${op(to)}-${k}`, `o${op(to)}`, `e${to}`, `v${to}`])]);
     root.dataset.path = rank;
     update();
   }

@@ -48,11 +48,11 @@ def step(
     Buttons, a slider and the arrow keys move through it; what a step is about is marked in the
     drawing, its formula stands above, with names and with numbers; what has not arrived is blank.
 
-    Beside it run two wrong backward passes (see `engine.mistakes`), with the right gradients under
-    theirs and the first value that goes wrong marked: why this order, and why +=.
+    Beside it run two wrong backward passes (see `engine.wrong_passes`), with the right gradients
+    under theirs and the first value that goes wrong marked: why this order, and why +=.
 
     Clicking a value shows its rule, the line that made it if `engine.record_origins()` was on, its
-    steps, and the paths along which its gradient came (see `engine.explain`), to be followed in the
+    steps, and the paths along which its gradient came (see `engine.paths`), to be followed in the
     drawing. Gradients are those of this root alone, whatever the graph holds.
 
     The options are those of `engine.draw.draw`. Modules that are collapsed, as they are by default
@@ -76,7 +76,7 @@ def step(
         traced = coarse(seen, format)
         known = coarse_facts(seen, traced.names, format)
     else:
-        traced = trace(root, format)
+        traced = trace(root, format, list(seen.ids))
         known = facts(root, traced.names, seen.modules.parameters, format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     source = dots.dot(

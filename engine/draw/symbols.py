@@ -1,10 +1,10 @@
 """Mathematics on symbols: a row of the rule table, run on names, gives its formula.
 
-An expression is a small tree. `MATHEMATICS` says what the names in rows mean for symbols, as
-`engine.floats` does for floats. Helpers that do nothing but keep last bits are taken as what they
-are in mathematics.
+An expression is a small tree. `MATHEMATICS` defines the functions of rows for symbols, as
+`engine.arithmetic` does for floats. Helpers that only keep last bits are written as what they are
+in mathematics.
 
->>> from engine.ops import MUL, TANH
+>>> from engine.rules import MUL, TANH
 >>> x, y, out = name("x"), name("y"), name("out")
 >>> str(forward(TANH, [x])), [str(each) for each in partials(TANH, out, [x])]
 ('tanh(x)', ['(1 / cosh(x))²'])
@@ -19,8 +19,9 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from engine.ops import BUILT_IN, Op, flat
-from engine.readers import over
+from engine import arithmetic
+from engine.rules import Op, flat
+from engine.sequences import BUILT_IN, Output, VectorOp
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,12 @@ def softmax(xs: Sequence[Any]) -> list[Symbol]:
     return [made(f"softmax{str(i).translate(LOWERED)}", *xs) for i in range(1, len(xs) + 1)]
 
 
+def softmax_pullback(gs: Sequence[Any], outs: Sequence[Any], xs: Sequence[Any]) -> list[Symbol]:
+    """out · (g - the weighted mean of all g), for each."""
+    mean = total([times(out, g) for out, g in zip(outs, gs, strict=True)])
+    return [times(out, plus(g, negative(mean))) for out, g in zip(outs, gs, strict=True)]
+
+
 def total(xs: Sequence[Any]) -> Any:
     return reduce(add, xs, ZERO)
 
@@ -188,8 +195,7 @@ MATHEMATICS: dict[str, Any] = {
     "held": lift,
     "hypot_slope": lambda out, x: made("/", x, out),
     "power_x": lambda out, x, y: times(y, power(x, plus(y, -1.0))),
-    "add_up": total, "softmax": softmax,
-    "share_of_first": lambda x, others: softmax([x, *others])[0],
+    "add_up": lambda xs: total(xs), "softmax": softmax, "softmax_pullback": softmax_pullback,
     "logsumexp": lambda xs: made("ln", total([e_to(x) for x in xs])),
     "cross_entropy": lambda x, others: made("ln", 1.0 + total([e_to(o - x) for o in others])),
 }  # fmt: skip
@@ -199,25 +205,39 @@ NAMED = {  # numbers that have names
 }  # fmt: skip
 
 
-def forward(op: Op, args: Sequence[Any]) -> Symbol:
-    """The formula of a row, for names or numbers of its inputs, in a flat list.
+arithmetic.register(Symbol, MATHEMATICS)
 
-    A user's row may be of functions of other modules, which take no symbols, or may choose by
-    comparing: what is known of it then is its name.
+
+def forward(op: Op, args: Sequence[Any]) -> Symbol:
+    """Return the formula of a row, for names or numbers of its inputs, in a flat list.
+
+    A user's row may call functions of other modules, which take no symbols, or may choose by
+    comparing: its formula is then its name. The formula of one of several results is that result's.
     """
+    if isinstance(op, Output):
+        return results(op.of, args)[op.index]
     try:
-        return lift(over(op, MATHEMATICS).forward(*op.group([lift(x) for x in args])))
-    except Exception:  # whatever Python makes of symbols there
+        return lift(op.forward(*op.group([lift(x) for x in args])))
+    except Exception:  # of whatever Python makes of symbols there
         if op in BUILT_IN:
             raise
         return made(op.name, *args)
 
 
+def results(op: VectorOp, args: Sequence[Any]) -> list[Symbol]:
+    """Return the formulas of a row with several results."""
+    return [lift(x) for x in op.forward([lift(x) for x in args])]
+
+
 def partials(op: Op, out: Any, args: Sequence[Any]) -> list[Symbol]:
-    """The formulas of its local derivatives, one for each input; where it has none, f′(x)."""
-    row, inputs = over(op, MATHEMATICS), op.group([lift(x) for x in args])
+    """Return the formulas of the local derivatives, one for each input; or f′(x) if unknown."""
+    inputs = op.group([lift(x) for x in args]) if not isinstance(op, Output) else ()
     try:
-        return [lift(each) for each in flat(row.locals(lift(out), *inputs))]
+        if isinstance(op, Output):
+            outs = [lift(out) if i == op.index else x for i, x in enumerate(results(op.of, args))]
+            units = [float(i == op.index) for i in range(len(outs))]
+            return [lift(x) for x in op.of.partials[0](units, outs, [lift(x) for x in args])]
+        return [lift(each) for each in flat(op.locals(lift(out), *inputs))]
     except Exception:
         if op in BUILT_IN:
             raise

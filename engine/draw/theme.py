@@ -9,8 +9,6 @@ hues the colour-blind tell apart.
 import math
 from typing import Any
 
-import numpy as np
-
 FONT = "Verdana"  # the widest of those that may be there instead: all texts then fit
 FONTS = "Verdana,DejaVu Sans,Helvetica,Arial,sans-serif"
 SHAPES = {
@@ -59,7 +57,7 @@ def content(node: Any, spec: str, grad: Any = None) -> list[str]:
     `grad` is shown in place of the node's own. A constant has no gradient.
     """
     grad = node.grad if grad is None else grad
-    if np.ndim(node.data):
+    if getattr(node.data, "ndim", 0):
         found = [f"{node.shape}".replace(",)", ")"), f"‖data‖ {number(norm(node.data), spec)}"]
         return found if node.constant else [*found, f"‖grad‖ {number(norm(grad), spec)}"]
     found = [f"data {number(node.data, spec)}"]
@@ -67,12 +65,15 @@ def content(node: Any, spec: str, grad: Any = None) -> list[str]:
 
 
 def norm(x: Any) -> float:
-    """The Euclidean norm; of what would overflow, computed relative to the largest."""
-    x = np.abs(np.asarray(x, float))
-    largest = float(x.max(initial=0.0))
-    if not 0.0 < largest < math.inf:
-        return largest
-    return largest * float(np.sqrt(np.sum((x / largest) ** 2)))
+    """Return the Euclidean norm of a number, a list of numbers or an array; nan if one is nan.
+
+    No square overflows or underflows.
+
+    >>> norm([3e200, 4e200]) < 6e200, norm(-2.0)
+    (True, 2.0)
+    """
+    xs = [x] if isinstance(x, float) else x.ravel().tolist() if hasattr(x, "ravel") else x
+    return math.nan if any(map(math.isnan, xs)) else math.hypot(*xs)
 
 
 def blended(colours: tuple[str, str], share: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from engine.arguments import whole
 from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
 from engine.graph import topological
-from engine.value import known_label
+from engine.sequences import Outputs
 
 LIMIT = 500  # nodes; beyond, clusters collapse
 
@@ -18,7 +18,7 @@ class Cell(NamedTuple):
 
     id: str
     node: Any
-    kind: str  # "leaf", "parameter", "constant", "inner" or "root"
+    kind: str  # "leaf", "parameter", "constant", "inner" or "root"; "operation": no value
 
 
 class Box(NamedTuple):
@@ -71,8 +71,6 @@ def view(
     """
     limit = whole("limit, a number of nodes,", limit)
     order = topological(root)
-    for node in order:
-        known_label(node.label)
     if model is None and collapse not in (None, False):
         raise ValueError("there are no modules to collapse without a model; pass it too")
     modules = Modules(order, model)
@@ -146,6 +144,8 @@ def placed(
 
 
 def kind_of(node: Any, root: Any, modules: Modules) -> str:
+    if isinstance(node, Outputs):
+        return "operation"
     if node is root:
         return "root"
     if node.op is not None:
@@ -162,13 +162,17 @@ def arrows(order: list[Any], ids: dict[Any, str]) -> Iterator[Arrow]:
         if node.op is None:
             continue
         single = ids[node][0] == "v"
-        local = node.locals if single else ()
+        several = isinstance(node, Outputs)
+        local = node.locals if single and not several else ()
         for k, each in enumerate(node.inputs):
-            if single and ids[each][0] == "v":
-                yield Arrow(arrow_id(ids, node, k), ids[each], f"o{i}", local[k])
+            if isinstance(each, Outputs) and single and ids[each][0] == "v":
+                yield Arrow(f"e{i}", head_of(ids, each), ids[node])
+            elif single and ids[each][0] == "v":
+                slope = None if several else local[k]
+                yield Arrow(arrow_id(ids, node, k), ids[each], f"o{i}", slope)
             elif ids[each] != ids[node]:
                 together[ids[each], head_of(ids, node)] += 1
-        if single:
+        if single and not several and node.op.index is None:
             yield Arrow(f"e{i}", f"o{i}", ids[node])
     for (tail, head), times in together.items():
         yield Arrow(f"e-{tail}-{head}", tail, head, times=times)
@@ -176,6 +180,8 @@ def arrows(order: list[Any], ids: dict[Any, str]) -> Iterator[Arrow]:
 
 def head_of(ids: dict[Any, str], node: Any) -> str:
     """What the arrows from a node's inputs lead to: its operation, or its box."""
+    if node.op.index is not None:  # one of several results has no operation of its own
+        return ids[node]
     return ids[node].replace("v", "o")
 
 
