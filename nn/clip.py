@@ -4,14 +4,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from engine.node import Node
 from engine.remarks import check_used_once
 from nn.arguments import parameters_of, positive
 
 
-@np.errstate(all="ignore")
 def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     """Cut every gradient's elements to [-limit, limit] (chapter 02, 8.3); nan stays nan.
 
@@ -25,7 +22,16 @@ def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     limit = positive("limit", limit)
     for p in parameters_of("clip_grad_value", parameters):
         check_used(p)
-        p.grad = np.clip(p.grad, -limit, limit)
+        p.grad = clipped(p.grad, limit)
+
+
+def clipped(g: Any, limit: float) -> Any:
+    if type(g) is float:
+        return max(-limit, min(limit, g)) if g == g else g
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        return np.clip(g, -limit, limit)
 
 
 def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
@@ -56,7 +62,6 @@ def check_used(p: Any) -> None:
         check_used_once(p)
 
 
-@np.errstate(all="ignore")
 def grad_norm(parameters: Iterable[Any]) -> float:
     """The Euclidean norm of the gradients of all parameters together, as one vector.
 
@@ -73,11 +78,14 @@ def length(g: Any) -> float:
     """The norm of one gradient, even where its squares are beyond the floats' range."""
     if isinstance(g, float):
         return g
-    flat = np.ravel(g, order="K")
-    square = float(np.dot(flat, flat))
-    if 1e-30 < square < math.inf:
-        return math.sqrt(square)
-    largest = float(np.abs(flat).max(initial=0.0))
-    if not 0.0 < largest < math.inf:
-        return largest
-    return largest * float(np.linalg.norm(flat.astype(float) / largest))
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        flat = np.ravel(g, order="K")
+        square = float(np.dot(flat, flat))
+        if 1e-30 < square < math.inf:
+            return math.sqrt(square)
+        largest = float(np.abs(flat).max(initial=0.0))
+        if not 0.0 < largest < math.inf:
+            return largest
+        return largest * float(np.linalg.norm(flat.astype(float) / largest))

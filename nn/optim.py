@@ -1,8 +1,14 @@
 """Optimizers: how a gradient moves a weight.
 
-An optimizer is one update rule, `direction`; the weight moves by `-lr * direction`. Rules and
-defaults are PyTorch's. They touch nothing but `.data` and `.grad`, with arithmetic that floats and
-NumPy arrays share, so that they serve every payload.
+An optimizer is one update rule: a function (grad, *memory, *settings) -> (direction, *memory). The
+weight moves by `-lr * direction`. Rules and defaults are PyTorch's. A rule is written once, for
+numbers; it is recorded as instructions that move floats and, in place, arrays:
+
+>>> from nn.optimizer import Update
+>>> print(Update(polyak, ("velocity",), settings=1, decay="").program)
+s7 = s5 * s2 + s1
+s9 = s0 - s3 * s7
+return [s9, s7]
 
 >>> from engine import Value
 >>> w = Value(0.5)
@@ -16,8 +22,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
+from engine.arithmetic import sqrt
 from nn.arguments import flag, lookup, positive, within
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
 from nn.optimizer import Optimizer
@@ -39,9 +44,8 @@ __all__ = [
 class SGD(Optimizer):
     """Gradient descent (chapter 02, 1.3), with the momentum of Polyak 1964 or Nesterov 1983.
 
-    Called stochastic where each gradient is of one sample or a mini-batch (chapter 02, 6.2). With
-    momentum it descends by the velocity `v = momentum * v + grad`; Nesterov's looks one step of
-    the velocity ahead.
+    It is called stochastic if each gradient is that of one sample or a mini-batch (chapter 02,
+    6.2). With momentum, the direction is the velocity; Nesterov's looks one step of it ahead.
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -55,7 +59,6 @@ class SGD(Optimizer):
     """
 
     remembers = ("velocity",)
-    elementwise = True
 
     def __init__(
         self,
@@ -72,11 +75,24 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov=True looks ahead along a momentum; pass one, such as 0.9")
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
+    def rule(self) -> Any:
         if not self.momentum:
-            return grad
-        velocity = fading(memory, "velocity", self.momentum, grad)
-        return grad + self.momentum * velocity if self.nesterov else velocity
+            return steepest, (), ()
+        return (nesterov if self.nesterov else polyak), self.remembers, (self.momentum,)
+
+
+def steepest(grad: Any) -> Any:
+    return (grad,)
+
+
+def polyak(grad: Any, velocity: Any, momentum: Any) -> Any:
+    velocity = momentum * velocity + grad
+    return velocity, velocity
+
+
+def nesterov(grad: Any, velocity: Any, momentum: Any) -> Any:
+    velocity = momentum * velocity + grad
+    return grad + momentum * velocity, velocity
 
 
 class RMSprop(Optimizer):
@@ -91,7 +107,6 @@ class RMSprop(Optimizer):
     """
 
     remembers = ("squares",)
-    elementwise = True
 
     def __init__(
         self,
@@ -106,12 +121,13 @@ class RMSprop(Optimizer):
         self.alpha = within("alpha", alpha, below=1)
         self.eps = positive("eps", eps)
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        square = grad * grad
-        root = sqrt(fading(memory, "squares", self.alpha, square), square)
-        root *= math.sqrt(1.0 - self.alpha)  # what makes a mean of the sum
-        root += self.eps
-        return divide(grad, root)
+    def rule(self) -> Any:
+        return rmsprop, self.remembers, (self.alpha, math.sqrt(1.0 - self.alpha), self.eps)
+
+
+def rmsprop(grad: Any, squares: Any, alpha: Any, share: Any, eps: Any) -> Any:
+    squares = alpha * squares + grad * grad  # a sum; share**2 times as much is the mean
+    return grad / (share * sqrt(squares) + eps), squares
 
 
 class Adagrad(Optimizer):
@@ -126,7 +142,6 @@ class Adagrad(Optimizer):
     """
 
     remembers = ("squares",)
-    elementwise = True
 
     def __init__(
         self,
@@ -139,19 +154,22 @@ class Adagrad(Optimizer):
         super().__init__(parameters, lr, weight_decay)
         self.eps = positive("eps", eps)
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        square = grad * grad
-        root = sqrt(fading(memory, "squares", 1.0, square), square)
-        root += self.eps
-        return divide(grad, root)
+    def rule(self) -> Any:
+        return adagrad, self.remembers, (self.eps,)
+
+
+def adagrad(grad: Any, squares: Any, eps: Any) -> Any:
+    squares = squares + grad * grad
+    return grad / (sqrt(squares) + eps), squares
 
 
 class Adam(Optimizer):
     """The running mean of the gradient over the root of that of its square (Kingma & Ba 2015).
 
-    A mean is a sum in which what is a step older weighs beta times as much, over the sum of those
-    weights, (1 - beta**steps) / (1 - beta): the paper's correction of a mean that began at 0.
-    (A sum of squares is infinite sooner than a mean: in float32 for gradients beyond 5e17.)
+    A mean is a sum, in which a gradient's weight is multiplied by beta at each step, divided by the
+    sum of the weights, (1 - beta**steps) / (1 - beta). This is the paper's mean that begins at 0,
+    with its correction. (A sum of squares overflows sooner than a mean: in float32 for gradients
+    beyond 5e17.)
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -162,7 +180,6 @@ class Adam(Optimizer):
     """
 
     remembers = ("sum", "squares")
-    elementwise = True
 
     def __init__(
         self,
@@ -180,24 +197,28 @@ class Adam(Optimizer):
         self.betas = within("betas[0]", first, below=1), within("betas[1]", second, below=1)
         self.eps = positive("eps", eps)
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
+    def rule(self) -> Any:
         first, second = self.betas
-        square = grad * grad
-        root = sqrt(fading(memory, "squares", second, square), square)
-        root += self.eps * math.sqrt(self.weight(second))
-        return divide(fading(memory, "sum", first, grad), root)
+        eps = self.eps * math.sqrt(self.weight(second))  # for the root of a sum, not of a mean
+        return adam, self.remembers, (first, second, eps)
 
     def scale(self) -> float:
         first, second = self.betas
         return math.sqrt(self.weight(second)) / self.weight(first)
 
     def weight(self, beta: float) -> float:
-        """1 + beta + beta**2 + ..., a term for each step."""
+        """Return 1 + beta + beta**2 + ..., with a term for each step."""
         return (1.0 - beta**self.steps) / (1.0 - beta)
 
 
+def adam(grad: Any, sum: Any, squares: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
+    sum = beta1 * sum + grad
+    squares = beta2 * squares + grad * grad
+    return sum / (sqrt(squares) + eps), sum, squares
+
+
 class AdamW(Adam):
-    """Adam whose weight decay is decoupled: no gradient scales it (Loshchilov & Hutter 2019).
+    """Adam with decoupled weight decay: no gradient scales it (Loshchilov & Hutter 2019).
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -224,30 +245,9 @@ RULES = {rule.__name__.lower(): rule for rule in (SGD, RMSprop, Adagrad, Adam, A
 
 
 def named(name: str) -> Any:
-    """The optimizer class of that name; ValueError that lists the known for another.
+    """Return the optimizer class of that name. Raises ValueError for an unknown name.
 
     >>> named("adam").__name__
     'Adam'
     """
     return lookup("optimizer", RULES, name.lower() if isinstance(name, str) else name)
-
-
-def fading(memory: dict[str, Any], name: str, beta: float, x: Any) -> Any:
-    """The sum of all x so far, in which what is a step older weighs beta times as much."""
-    total = memory[name]
-    total *= beta
-    total += x
-    memory[name] = total
-    return total
-
-
-# In an array that is needed no more: it is still in the cache, and a new one would not be.
-
-
-def sqrt(x: Any, used: Any) -> Any:
-    return math.sqrt(x) if isinstance(x, float) else np.sqrt(x, out=used)
-
-
-def divide(x: Any, y: Any) -> Any:
-    """x / y, in place of y."""
-    return x / y if isinstance(y, float) else np.divide(x, y, out=y)

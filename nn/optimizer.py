@@ -1,30 +1,110 @@
-"""What optimizers share: parameters, a learning rate, weight decay, and the step."""
+"""The base class of optimizers: parameters, a learning rate, weight decay, and the step."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property, lru_cache
+from types import MethodType
 from typing import Any
 
-import numpy as np
-
-from engine.array import Array
+from engine.instructions import Slot
 from engine.node import Node
+from engine.recorded import compiled, record_function
 from engine.remarks import named, remark
-from engine.threads import threads
 from nn.arguments import mapping, parameters_of, positive, whole, within
 
-BLOCK = 2**18  # elements that a thread moves at a time; to hand out fewer costs more than it saves
+BLOCK = 2**18  # elements of an array that a thread moves at a time; fewer cost more than they save
+
+
+def moved(
+    rule: Callable[..., Any], decay: str, data: Any, grad: Any, memory: Iterable[Any],
+    rate: Any, shrink: Any, settings: Iterable[Any] = (),
+) -> list[Any]:  # fmt: skip
+    """Return a weight's new data, and its new memory, after a step.
+
+    `decay` is "coupled" (`shrink * data` is added to the gradient), "decoupled" (the data is
+    multiplied by `shrink`) or "" for no weight decay.
+    """
+    if decay == "coupled":
+        grad = grad + shrink * data
+    direction, *memory = rule(grad, *memory, *settings)
+    if decay == "decoupled":
+        data = data * shrink
+    return [data - rate * direction, *memory]
+
+
+class Update:
+    """A step recorded once as instructions, for floats and for arrays.
+
+    `names` are those of the memory that the rule takes; `settings` counts its settings. The inputs
+    of the instructions are data, grad, *memory, rate, shrink, *settings.
+    """
+
+    def __init__(self, rule: Callable[..., Any], names: tuple[str, ...], settings: int, decay: str):
+        self.rule, self.names, self.decay = rule, names, decay
+        self.arrays = 2 + len(names)
+        try:
+            if isinstance(rule, MethodType):
+                raise TypeError("it is a method, whose settings would be those of the first step")
+            self.program = record_function(self.on_slots, self.arrays + 2 + settings)
+        except TypeError as problem:
+            raise TypeError(
+                f"the rule {rule!r} cannot be recorded ({problem}); write a function of numbers "
+                "with operators and engine.arithmetic, or define direction(grad, memory)"
+            ) from problem
+
+    def on_slots(self, data: Slot, grad: Slot, *rest: Slot) -> list[Any]:
+        n = len(self.names)
+        memory, (rate, shrink, *settings) = rest[:n], rest[n:]
+        return moved(self.rule, self.decay, data, grad, memory, rate, shrink, settings)
+
+    @cached_property
+    def move(self) -> Callable[..., None]:
+        """The function (parameters, memories, rate, shrink, *settings) that moves floats."""
+        n, names, (data, *memory) = self.arrays, self.program.names, self.program.outputs
+        kept = [f"memory[{name!r}]" for name in self.names]
+        lines = [
+            f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *kept])}",
+            *self.program.lines(),
+            f"p.data = {names([data])}",
+            *[f"{place} = {names([slot])}" for place, slot in zip(kept, memory, strict=True)],
+        ]
+        head = f"def move(parameters, memories, {names(range(n, self.program.inputs))}):"
+        loop = "for p, memory in zip(parameters, memories):"
+        return compiled(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
+
+    @cached_property
+    def in_place(self) -> Any:
+        """The function ([data, grad, *memory], (rate, shrink, *settings)) that moves arrays.
+
+        It returns the new data in a list and overwrites the memory.
+        """
+        over = [None, *range(2, self.arrays)]
+        return array_tools().InPlace(self.program, self.arrays, over)
+
+
+update_by = lru_cache(maxsize=256)(Update)
+
+
+@cache
+def array_tools() -> Any:
+    """Return the module that moves arrays. NumPy is loaded when the first array is moved."""
+    from engine import in_place
+
+    return in_place
 
 
 class Optimizer:
-    """Moves parameters against their gradients; a subclass says in which direction.
+    """Base class: moves parameters against their gradients.
 
-    `parameters` are objects with `.data` and `.grad`; one that occurs twice is moved once. `lr` is
-    the learning rate; schedules assign it between steps. `weight_decay` adds `weight_decay * data`
+    `parameters` are objects with `.data` and `.grad`; duplicates are moved once. `lr` is the
+    learning rate; schedules assign it between steps. `weight_decay` adds `weight_decay * data`
     to the gradient, the slope of the L2 penalty `weight_decay / 2 * data**2`.
 
-    ValueError for no parameters and for a number outside its range (a learning rate of 0 may be
-    assigned, where a schedule ends, but not begun with); TypeError for parameters without `.data`
-    and `.grad`.
+    Raises ValueError for an empty list of parameters and for a number outside its range (a schedule
+    may assign a learning rate of 0, but the first one is positive), and TypeError for parameters
+    without `.data` and `.grad`.
+
+    A subclass lists the names of its memory in `remembers` and defines `rule`, or `direction`.
 
     >>> from engine import Value
     >>> from nn.optim import SGD
@@ -38,9 +118,8 @@ class Optimizer:
     1.92
     """
 
-    remembers: tuple[str, ...] = ()  # what the rule keeps of each parameter from step to step
-    decoupled = False  # whether weight decay goes past the rule, straight to the weight
-    elementwise = False  # whether the rule looks at no element but its own, so that blocks will do
+    remembers: tuple[str, ...] = ()  # names of the numbers that the rule keeps for each weight
+    decoupled = False  # whether weight decay shrinks the weight directly, not through the gradient
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
         self.name = type(self).__name__
@@ -58,123 +137,117 @@ class Optimizer:
         self.weight_decay = within("weight_decay", weight_decay)
         self.steps = 0
         self.expects_gradients = True  # whether the first step says so where none has come
-        # 0.0 takes the shape of the first array that is added to it.
+        # 0.0 becomes an array of the parameter's shape when the rule first changes it.
         self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
+        arrays = [hasattr(p.data, "dtype") for p in self.parameters]
+        self._arrays = arrays if any(arrays) else None  # which parameters are; None for none
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step."""
+        """Learning rate of the next step."""
         return self._lr
 
     @lr.setter
     def lr(self, lr: float) -> None:
         self._lr = within("lr", lr)
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        """What to descend by at a gradient; updates the memory of its parameter.
+    def rule(self) -> tuple[Callable[..., Any], tuple[str, ...], tuple[float, ...]]:
+        """Return the rule of this step, the names of the memory it takes, and its settings.
 
-        What the rule remembers and what it computes it may change in place (`+=`), which spares
-        large arrays a copy and means the same for floats; the gradient it may not. What it returns
-        is changed in place in turn, unless it is the gradient or remembered.
+        The rule is a function of numbers: (grad, *memory, *settings) -> (direction, *memory). It
+        uses operators and the functions of `engine.arithmetic`, and no `if` on a number: it is
+        recorded once, and then runs on floats and, in place, on arrays. Numbers that may change
+        between steps are settings.
         """
-        raise NotImplementedError(f"{self.name} lacks its rule; define direction(grad, memory)")
+        raise NotImplementedError(
+            f"{self.name} lacks its rule; define direction(grad, memory) or rule()"
+        )
 
     def scale(self) -> float:
-        """A number that belongs to every direction of this step, multiplied into the rate."""
+        """Return a factor of all directions of this step; it is multiplied into the rate."""
         return 1.0
 
-    @np.errstate(all="ignore")  # inf and nan without a warning, as IEEE 754 has it
+    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
+        """Return the direction to descend by, and update the memory of one parameter.
+
+        A subclass may define this instead of `rule`. It receives floats or whole arrays, and may
+        use any function and any `if`. It may change the arrays in `memory`, but not the gradient.
+        """
+        rule, names, numbers = self.rule()
+        direction, *kept = rule(grad, *[memory[name] for name in names], *numbers)
+        memory.update(zip(names, kept, strict=True))
+        return direction
+
     def step(self) -> None:
         """Move every parameter once, by the gradient it has now."""
         if self.expects_gradients and not (self.steps or self.weight_decay):
             self.check_gradients_arrived()
         self.steps += 1
-        rate = self.lr * self.scale()
-        for p, memory in zip(self.parameters, self.memory, strict=True):
-            data, grad = p.data, p.grad
-            large = self.elementwise and isinstance(data, np.ndarray) and data.size > BLOCK
-            move = self.moved_in_blocks if large else self.moved
-            p.data = move(data, grad, memory, rate)
+        if self._arrays:
+            array_tools().quietly(self._move)
+        else:
+            self._move()
+
+    def _move(self) -> None:
+        rate, shrink, decay = self.lr * self.scale(), self.weight_decay, ""
+        if shrink:
+            decay = "decoupled" if self.decoupled else "coupled"
+            shrink = 1.0 - self.lr * shrink if self.decoupled else shrink
+        if type(self).direction is not Optimizer.direction:
+            for p, memory in zip(self.parameters, self.memory, strict=True):
+                rule = lambda grad, memory=memory: (self.direction(grad, memory),)
+                (p.data,) = moved(rule, decay, p.data, p.grad, (), rate, shrink)
+            return
+        rule, names, settings = self.rule()
+        update, numbers = update_by(rule, names, len(settings), decay), (rate, shrink, *settings)
+        if not self._arrays:
+            update.move(self.parameters, self.memory, *numbers)
+            return
+        for p, memory, array in zip(self.parameters, self.memory, self._arrays, strict=True):
+            if array:
+                kept = arrays_of(memory, names, p.data) if names else []
+                (p.data,) = update.in_place([p.data, p.grad, *kept], numbers, BLOCK)
+            else:
+                update.move([p], [memory], *numbers)
 
     def check_gradients_arrived(self) -> None:
-        """A warning where, before the first step, no gradient has come to some parameter."""
+        """Warn before the first step if a parameter has received no gradient."""
         none = [p for p in self.parameters if isinstance(p, Node) and not reached(p)]
         alone = len(none) == len(self.parameters)
-        if none and (alone or isinstance(none[0], Array)):  # a Value's may have come to 0
+        if none and (alone or hasattr(none[0].data, "dtype")):  # a Value's may have come to 0
             which = "any parameter" if alone else named(none[0])
             remark(
                 f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
                 "step; call loss.backward() before it, of a loss that is computed from them"
             )
 
-    def moved(self, data: Any, grad: Any, memory: dict[str, Any], rate: float) -> Any:
-        """Where a step leads from `data`."""
-        if self.weight_decay and not self.decoupled:
-            grad = grad + self.weight_decay * data
-        move = self.direction(grad, memory)
-        if self.weight_decay and self.decoupled:
-            data = data * (1.0 - self.lr * self.weight_decay)
-        own = move is not grad and not any(move is kept for kept in memory.values())
-        if own and isinstance(move, np.ndarray) and move.shape == np.shape(data):
-            move *= -rate  # to the same bits, without another array
-            move += data
-            return move
-        return data - rate * move
-
-    def moved_in_blocks(
-        self, data: np.ndarray, grad: np.ndarray, memory: dict[str, Any], rate: float
-    ) -> np.ndarray:
-        """`moved`, to the same bits, for a large array: block by block, on all cores.
-
-        What one pass over a block leaves is still in the cache for the next.
-        """
-        for name, kept in memory.items():
-            begun = np.shape(kept) == data.shape
-            memory[name] = (
-                np.ascontiguousarray(kept) if begun else np.full_like(data, kept, order="C")
-            )
-        new = np.empty_like(data, order="C")
-        whole = [np.reshape(each, -1) for each in (new, data, grad, *memory.values())]
-
-        @np.errstate(all="ignore")
-        def move(start: int) -> None:
-            to, old, slope, *parts = [each[start : start + BLOCK] for each in whole]
-            kept = dict(zip(memory, parts, strict=True))
-            to[:] = self.moved(old, slope, kept, rate)
-            for name, part in zip(memory, parts, strict=True):
-                if kept[name] is not part:  # the rule made a new array
-                    part[:] = kept[name]
-
-        list(threads().map(move, range(0, data.size, BLOCK)))
-        return new
-
     def zero_grad(self) -> None:
-        """Forget the gradients, to which backward() adds."""
+        """Set all gradients to 0; backward() adds to them."""
         for p in self.parameters:
             p.grad = 0.0
 
     def settings(self) -> dict[str, Any]:
-        """The constructor's numbers but for the learning rate: momentum, betas, weight_decay, ...
+        """Return the constructor's options except the learning rate: momentum, weight_decay, ...
 
         >>> from engine import Value
         >>> from nn.optim import Adam
         >>> Adam([Value(1.0)]).settings()
         {'weight_decay': 0.0, 'betas': [0.9, 0.999], 'eps': 1e-08}
         """
-        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients")
+        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients", "_arrays")
         found = {name: x for name, x in vars(self).items() if name not in state}
         return {name: list(x) if isinstance(x, tuple) else x for name, x in found.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What steps have changed besides the weights: an optimizer that loads it goes on the same.
+        """Return a copy of the state that steps change: memory, number of steps, learning rate.
 
-        Settings such as momentum are not in it: they are the constructor's.
+        Settings such as momentum are not part of it; pass them to the constructor.
         """
         memory = copy.deepcopy(self.memory)
         return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict()`; ValueError for one of another rule or other parameters."""
+        """Restore a `state_dict()`. Raises ValueError if its rule or its parameters differ."""
         mapping("a state", state, "state_dict() returns")
         for part in ("rule", "lr", "steps", "memory"):
             if part not in state:
@@ -195,16 +268,46 @@ class Optimizer:
                     f"{sorted(self.remembers)}; build the optimizer as it was saved"
                 )
             for name, x in memory.items():
-                if np.shape(x) not in ((), np.shape(p.data)):
+                if shape(x) not in ((), shape(p.data)):
                     raise ValueError(
-                        f"the state's {name} of parameter {i} has shape {np.shape(x)}, the "
-                        f"parameter {np.shape(p.data)}; build the model as it was saved"
+                        f"the state's {name} of parameter {i} has shape {shape(x)}, the "
+                        f"parameter {shape(p.data)}; build the model as it was saved"
                     )
         steps = whole("the state's number of steps", state["steps"], least=0)
         self.lr, self.steps = state["lr"], steps
-        self.memory = copy.deepcopy(state["memory"])
+        self.memory = [
+            {name: fitting(memory[name], p.data) for name in self.remembers}
+            for p, memory in zip(self.parameters, state["memory"], strict=True)
+        ]
 
 
 def reached(p: Any) -> bool:
-    """Whether a gradient has come to a parameter; of a Value's 0 nobody knows."""
-    return p._grad is not None if isinstance(p, Array) else p.grad != 0.0
+    """Return whether a parameter has received a gradient; a Value's may also have been 0."""
+    return p._grad is not None if hasattr(p.data, "dtype") else p.grad != 0.0
+
+
+def arrays_of(memory: dict[str, Any], names: tuple[str, ...], data: Any) -> list[Any]:
+    """Return the memory of an array parameter, in arrays: the first step begins with numbers."""
+    for name in names:
+        if type(memory[name]) is float:
+            memory[name] = array_tools().np.full_like(data, memory[name], order="C")
+    return [memory[name] for name in names]
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    if isinstance(x, float | int):
+        return ()
+    import numpy as np
+
+    return np.shape(x)
+
+
+def fitting(x: Any, data: Any) -> Any:
+    """Return a copy of a remembered number or array, in the shape and dtype of `data`."""
+    if not hasattr(data, "dtype"):
+        return copy.deepcopy(x)
+    if not hasattr(x, "dtype"):
+        return float(x)
+    import numpy as np
+
+    return np.array(np.broadcast_to(x, data.shape), data.dtype, order="C")

@@ -1,0 +1,188 @@
+"""Recorded instructions carried out on NumPy arrays, in place.
+
+Each instruction is one NumPy call that writes into an array that exists already: one that the
+function overwrites, one that it returns, or a scratch array. An array that is dead is used again.
+
+    >>> from engine.recorded import record_function
+    >>> descent = lambda w, v, grad, rate, beta: (w - rate * (beta * v + grad), beta * v + grad)
+    >>> descent = InPlace(record_function(descent, inputs=5), arrays=3, over=[None, 1])
+    >>> print(descent.source)
+    def run(s0, s1, s2, s3, s4):
+        s9 = empty(s0.shape, s0.dtype)
+        multiply(s4, s1, s1)
+        add(s1, s2, s1)
+        multiply(s3, s1, s9)
+        subtract(s0, s9, s9)
+        return [s9]
+    >>> w, v, grad = np.array([1.0, 2.0]), np.zeros(2), np.array([10.0, -10.0])
+    >>> descent([w, v, grad], (0.5, 0.9))
+    [array([-4.,  7.])]
+    >>> w, v
+    (array([1., 2.]), array([ 10., -10.]))
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine import arithmetic
+from engine.instructions import Instruction
+from engine.recorded import Program, on_floats
+from engine.threads import cores, threads
+
+BLOCK = 2**18  # elements that a thread works on at a time; fewer cost more than they save
+
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "=": np.positive, "neg": np.negative,
+    "abs": np.absolute, "<": np.less, "<=": np.less_equal, ">": np.greater,
+    ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal, "&": np.logical_and,
+    "|": np.logical_or,
+}  # fmt: skip
+
+
+def ufunc(do: str) -> Callable[..., Any]:
+    """Return the function that an instruction names; its last argument receives the result."""
+    numpys: Any = arithmetic.KNOWN[np.ndarray]
+    f = UFUNCS.get(do) or numpys.functions[do]
+    if isinstance(f, np.ufunc):
+        return f
+    return lambda *args: np.copyto(args[-1], f(*args[:-1]))  # where, erf: not in place
+
+
+@np.errstate(all="ignore")
+def quietly(f: Callable[..., Any], *args: Any) -> Any:
+    """Call `f` without NumPy's warnings: inf and nan are as IEEE 754 prescribes."""
+    return f(*args)
+
+
+class InPlace:
+    """A recorded function of arrays of one shape and dtype, and of Python numbers.
+
+    The first `arrays` inputs are arrays, the others are numbers. `over` has for each output the
+    position of the array that it overwrites, or None for a new array. The first array gives shape
+    and dtype and is not overwritten; those that are must be in C order. Numbers are rounded to the
+    dtype of the arrays, as NumPy rounds Python numbers. Results do not depend on the blocks.
+    """
+
+    def __init__(self, program: Program, arrays: int, over: Sequence[int | None]) -> None:
+        self.arrays, self.slots = arrays, program.slots
+        known, once, steps = {*range(arrays, program.inputs), *program.constants}, [], []
+        for step in program.instructions:
+            if known.issuperset(operands_of(step)):  # the same number for all elements
+                once.append(step)
+                known.add(step.result)
+            else:
+                steps.append(step)
+        used = {slot for step in steps for slot in operands_of(step)} | {*program.outputs}
+        self.known = sorted(known & used)
+        self.numbers = on_floats(program._replace(instructions=once, outputs=self.known), arrays)
+        self.new: list[int] = []
+        targets: dict[int, int] = {}  # of a result, the slot of the array that receives it
+        computed = {step.result for step in steps}
+        for slot, own in zip(program.outputs, over, strict=True):
+            if own is None:
+                self.new.append(self.slot())
+            if slot == own:  # unchanged
+                continue
+            if slot not in computed or slot in targets:  # an input, a number, or an output twice
+                steps.append(Instruction("=", self.slot(), slot))
+                slot = steps[-1].result
+            targets[slot] = self.new[-1] if own is None else own
+        self.scratch: list[int] = []
+        lines, space = self.allocated(steps, targets)
+        inputs, fresh = [*range(arrays), *self.known], [*self.new, *self.scratch]
+        made = [f"s{slot} = empty(s0.shape, s0.dtype)" for slot in fresh]
+        result = f"return [{names(self.new)}]"
+        self.source = "\n    ".join([f"def run({names(inputs)}):", *made, *lines, result])
+        into = "\n    ".join([f"def run_into({names([*inputs, *fresh])}):", *lines, "return"])
+        exec(f"{self.source}\n{into}", space)
+        self.run, self.run_into = space["run"], space["run_into"]
+        self.bound: tuple[Any, ...] = (None, None, None)
+
+    def slot(self) -> int:
+        """Return a new slot."""
+        self.slots += 1
+        return self.slots - 1
+
+    def allocated(
+        self, steps: list[Instruction], targets: dict[int, int]
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Return the steps as lines of code, and the functions in it. Each result has an array.
+
+        A result whose target is still needed is kept in another array until the end.
+        """
+        last = {slot: i for i, step in enumerate(steps) for slot in operands_of(step)}
+        last |= dict.fromkeys(targets, len(steps))
+        free = [slot for slot in targets.values() if slot not in last]  # the latest at the end
+        writable, place = {*targets.values()}, list(range(self.slots))
+        lines: list[str] = []
+        space: dict[str, Any] = {"empty": np.empty, "positive": np.positive}
+        for i, step in enumerate(steps):
+            operands = [place[slot] for slot in operands_of(step)]
+            dead = {place[slot] for slot in operands_of(step) if last[slot] == i}
+            free += sorted(dead & writable)
+            spot = targets.get(step.result)
+            if spot not in free:
+                spot = free[-1] if free and spot is None else self.slot()
+            if spot in free:
+                free.remove(spot)
+            else:
+                self.scratch.append(spot)
+                writable.add(spot)
+            f = ufunc(step.do)
+            name = f.__name__ if isinstance(f, np.ufunc) else step.do
+            lines.append(f"{name}({names([*operands, spot])})")
+            space[name], place[step.result] = f, spot
+        for slot, target in targets.items():
+            if place[slot] != target:
+                lines.append(f"positive({names([place[slot], target])})")
+        return lines, space
+
+    def __call__(
+        self, arrays: Sequence[Any], numbers: tuple[float, ...], block: int = BLOCK
+    ) -> list[np.ndarray]:
+        """Return the new arrays. Large arrays are worked on in blocks, on all cores.
+
+        NumPy warns of inf and nan unless it is called `quietly`.
+        """
+        like = arrays[0]
+        known, dtype, bound = self.bound
+        if numbers != known or like.dtype is not dtype:
+            if like.dtype.kind != "f":
+                raise TypeError(f"expected arrays of floats, got {like.dtype}; use .astype(float)")
+            # NumPy needs half the time for an array of one number that it needs for a float.
+            bound = [np.array(x, like.dtype) for x in self.numbers(*numbers)]
+            self.bound = numbers, like.dtype, bound
+        if like.size > block:
+            return self.in_blocks(arrays, bound, block)
+        return self.run(*arrays, *bound)
+
+    def in_blocks(self, arrays: Sequence[Any], bound: Any, block: int) -> list[np.ndarray]:
+        """Carry out all steps on one block before the next: it is still in the cache then."""
+        like = arrays[0]
+        new = [np.empty(like.shape, like.dtype) for _ in self.new]
+        flat = [np.reshape(x, -1) if np.ndim(x) else x for x in arrays]
+        flat_new = [x.reshape(-1) for x in new]
+        starts = iter(range(0, like.size, block))
+
+        def work(_: int) -> None:
+            scratch = [np.empty(block, like.dtype) for _ in self.scratch]
+            for start in starts:  # a thread that is ready takes the next
+                part = slice(start, min(start + block, like.size))
+                spare = [x[: part.stop - start] for x in scratch]
+                parts = [x[part] if np.ndim(x) else x for x in flat]
+                self.run_into(*parts, *bound, *[x[part] for x in flat_new], *spare)
+
+        workers = min(cores(), math.ceil(like.size / block))
+        list(threads().map(lambda i: quietly(work, i), range(workers)))
+        return new
+
+
+def operands_of(step: Instruction) -> list[int]:
+    return [slot for slot in step[2:] if slot >= 0]
+
+
+def names(slots: Sequence[int]) -> str:
+    return ", ".join([f"s{slot}" for slot in slots])
