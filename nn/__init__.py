@@ -8,15 +8,21 @@
 17
 """
 
-from nn import augment, data, init, losses, optim, schedules, vector
-from nn.archive import CheckpointError
-from nn.checkpoint import Checkpoint, load, save
-from nn.diagnose import diagnose
-from nn.diagnosis import Diagnosis
+from typing import TYPE_CHECKING
+
+from engine import lazy
+from nn import init, losses, schedules
 from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module
 from nn.scalar import MLP, Layer, Neuron
-from nn.train import Record, fit
+
+if TYPE_CHECKING:
+    from nn import augment, data, optim, vector
+    from nn.archive import CheckpointError
+    from nn.checkpoint import Checkpoint, load, save
+    from nn.diagnosing import diagnose
+    from nn.diagnosis import Diagnosis
+    from nn.train import Record, fit
 
 __all__ = [
     "MLP",
@@ -41,3 +47,21 @@ __all__ = [
     "schedules",
     "vector",
 ]
+
+# Loaded when first used: a network of Values needs neither them nor NumPy.
+LAZY = {
+    "archive": ["CheckpointError"],
+    "augment": ["augment"],
+    "checkpoint": ["Checkpoint", "load", "save"],
+    "data": ["data"],
+    "diagnosing": ["diagnose"],
+    "diagnosis": ["Diagnosis"],
+    "optim": ["optim"],
+    "train": ["Record", "fit"],
+    "vector": ["vector"],
+}
+__getattr__ = lazy.attributes(globals(), LAZY)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
 
-
-def to_vector(model: Any, dtype: Any = np.float64) -> Any:
+def to_vector(model: Any, dtype: Any = "float64") -> Any:
     """An `nn.Layer` as an `nn.vector.Dense`, an `nn.MLP` as an `nn.vector.MLP`; data is copied.
 
     >>> from nn import MLP

@@ -14,18 +14,18 @@ ValueError for fewer samples than classes and for a noise that is negative or no
 [32, 32, 32, 4]
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import pi
 from typing import Any
 
 import numpy as np
 
 from nn import idx
-from nn.arguments import file, flag, whole, within
-from nn.arguments import finite as finite_number
+from nn.arguments import file, finite, whole, within
+from nn.batches import Samples, batches, split
 from nn.init import generator
 
-Samples = tuple[np.ndarray, np.ndarray]
+__all__ = ["batches", "blobs", "circles", "mnist", "moons", "spirals", "split", "xor"]
 
 
 def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
@@ -69,7 +69,7 @@ def spirals(
     >>> X.shape, sorted(set(y.tolist()))
     ((90, 2), [0, 1])
     """
-    turns = finite_number("turns", turns)
+    turns = finite("turns", turns)
 
     def arm(k: int, m: int) -> Any:
         r = np.linspace(0.1, 1, m)  # not from 0, where all arms meet
@@ -152,80 +152,3 @@ def flattened(images: np.ndarray, labels: np.ndarray) -> Samples:
     """Each image as a row of numbers in [0, 1]."""
     X = np.divide(images, 255, dtype=np.float32)
     return X.reshape(len(X), -1), labels.astype(np.int64)
-
-
-def batches(
-    X: Any, y: Any, size: int | None = None, shuffle: bool = True, rng: Any = None
-) -> Iterator[Samples]:
-    """Go through the samples once, `size` at a time; the last batch holds what is left.
-
-    size=None is batch gradient descent: everything at once, in the order given. 1 is stochastic
-    gradient descent, anything between mini-batch (chapter 02, 6.1 to 6.3). Each call shuffles anew.
-
-    ValueError for X and y of unequal length, for no samples, and for a size below 1.
-
-    >>> for X, y in batches([[1.0], [2.0], [3.0]], [1, 2, 3], size=2, shuffle=False):
-    ...     print(X.tolist(), y)
-    [[1.0], [2.0]] [1 2]
-    [[3.0]] [3]
-    """
-    X, y = paired(X, y)
-    n = len(X)
-    if size is None:
-        return iter([(X, y)])
-    shuffle = flag("shuffle", shuffle)
-    size = whole("size (None takes them all)", size)
-    order = generator(rng).permutation(n) if shuffle else np.arange(n)
-    parts = [order[i : i + size] for i in range(0, n, size)]
-    return ((X[part], y[part]) for part in parts)
-
-
-def split(X: Any, y: Any, fraction: float, rng: Any = None) -> tuple[Samples, Samples]:
-    """The samples in two parts: `(X, y)` to train on, and `fraction` of them to validate with.
-
-    Drawn at random, without regard to the labels. ValueError for X and y of unequal length, and for
-    a fraction that leaves either part empty.
-
-    >>> (X, y), (X_held_out, y_held_out) = split(*moons(100, rng=0), fraction=0.2, rng=0)
-    >>> len(X), len(X_held_out)
-    (80, 20)
-    """
-    X, y = paired(X, y)
-    held_out = round(within("fraction", fraction, below=1) * len(X))
-    if not 0 < held_out < len(X):
-        raise ValueError(
-            f"fraction={fraction} of {len(X)} samples leaves {len(X) - held_out} to train on and "
-            f"{held_out} to validate with; both take at least 1"
-        )
-    order = generator(rng).permutation(len(X))
-    train, rest = order[held_out:], order[:held_out]
-    return (X[train], y[train]), (X[rest], y[rest])
-
-
-def paired(X: Any, y: Any) -> Samples:
-    """X and y as arrays; ValueError unless there is one target per sample, and a sample."""
-    try:
-        X, y = np.asarray(X), np.asarray(y)
-    except ValueError:
-        raise ValueError("X and y hold numbers, in lists of equal lengths") from None
-    for name, array in (("X", X), ("y", y)):
-        if not array.ndim:
-            raise TypeError(f"{name} holds an entry for each sample, got {array.item()!r}")
-    if len(X) != len(y):
-        raise ValueError(f"X has {len(X)} samples, y has {len(y)} targets; each takes one")
-    if len(X) == 0:
-        raise ValueError("X has no samples; give at least 1")
-    return X, y
-
-
-def finite(X: Any, y: Any) -> Samples:
-    """X and y as arrays of one length; TypeError unless of numbers, ValueError for nan and inf."""
-    X, y = paired(X, y)
-    for name, array in (("X", X), ("y", y)):
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} holds numbers, got an array of {array.dtype}")
-        if not np.isfinite(array).all():
-            bad = np.argwhere(~np.isfinite(array))
-            value, sample = array[tuple(bad[0])], bad[0][0]
-            raise ValueError(f"{name} holds {value} for sample {sample}; leave such samples out")
-    return X, y

@@ -2,33 +2,34 @@
 
 Each function takes `(fan_in, fan_out, rng)`, the sizes of a layer and its source of randomness, and
 returns weights of shape `(fan_out, fan_in)`. Biases begin at zero. Layers choose by name
-(`init="xavier_uniform"`) or take a function of this kind.
+(`init="xavier_uniform"`) or take a function of this kind. Weights are arrays, or lists where NumPy
+is not installed; they then differ for the same seed.
 """
 
 from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
-import numpy as np
-
-from engine.array_arguments import numbers
+from engine.arguments import is_bool_or_duration, numpy_type
+from engine.lazy import numpy_if_installed
+from nn import plain
 from nn.arguments import finite, lookup, whole
 
-Init = Callable[[int, int, np.random.Generator], Any]
+Init = Callable[[int, int, Any], Any]
 
 
-def zeros(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def zeros(fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """0 everywhere: neurons of one layer would stay equal for ever, so not for hidden layers.
 
     >>> zeros(2, 1)
     array([[0., 0.]])
     """
-    return np.zeros(shape(fan_in, fan_out))
+    return (numpy_if_installed() or plain).zeros(shape(fan_in, fan_out))
 
 
 def uniform(
     fan_in: int, fan_out: int, rng: Any = None, low: float = -1.0, high: float = 1.0
-) -> np.ndarray:
+) -> Any:
     """U(low, high), whatever the sizes; U(-1, 1) is what micrograd does.
 
     >>> uniform(3, 2, rng=0).shape
@@ -40,7 +41,7 @@ def uniform(
     return generator(rng).uniform(low, high, shape(fan_in, fan_out))
 
 
-def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """U(-a, a), a = √(6 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 16).
 
     Its variance 2 / (fan_in + fan_out) is between 1 / fan_in, which keeps the size of signals on
@@ -53,7 +54,7 @@ def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """N(0, 2 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 12).
 
     >>> round(float(xavier_normal(200, 200, rng=0).std()), 2)  # √(2 / 400)
@@ -63,7 +64,7 @@ def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     return generator(rng).normal(0.0, sqrt(2.0 / sum(sizes)), sizes)
 
 
-def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, with no far outliers.
 
     >>> bool(abs(he_uniform(6, 50, rng=0)).max() < 1.0)  # √(6 / 6)
@@ -73,7 +74,7 @@ def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def he_normal(fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def he_normal(fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """N(0, 2 / fan_in): for relu, which halves the second moment of a signal (He et al. 2015, 10).
 
     >>> bool(abs(he_normal(784, 128, rng=0).std() - (2 / 784) ** 0.5) < 0.001)
@@ -107,7 +108,7 @@ def named(init: str | Init) -> Init:
     return init if callable(init) else lookup("init", INITS, init)
 
 
-def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.ndarray:
+def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> Any:
     """What `init` makes for a layer of these sizes: shape `(fan_out, fan_in)`, or ValueError.
 
     >>> weights("zeros", 3, 2)
@@ -116,29 +117,40 @@ def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> np.
     """
     sizes, name = shape(fan_in, fan_out), getattr(init, "__name__", init)
     try:
-        made = numbers(named(init)(sizes[1], sizes[0], generator(rng)))
+        made = named(init)(sizes[1], sizes[0], generator(rng))
+        if numpy_if_installed():
+            from engine.array_arguments import numbers
+
+            made = numbers(made)
     except TypeError as problem:
         if "an Array" not in str(problem):
             raise
         raise TypeError(f"init {name!r} made no weights: {problem}") from None
-    if made.shape != sizes:
+    found = made.shape if numpy_if_installed() else plain.shape(made)
+    if found != sizes:
         raise ValueError(
-            f"init {name!r} made weights of shape {made.shape}, "
+            f"init {name!r} made weights of shape {found}, "
             f"a layer of {fan_in} inputs and {fan_out} outputs takes {sizes}"
         )
     return made
 
 
-def generator(rng: Any = None) -> np.random.Generator:
-    """`rng` if it is a Generator; else a new one, from the seed it is, or from none.
+def generator(rng: Any = None) -> Any:
+    """Return `rng` if it is a Generator, else a new one from that seed; None is a random seed.
+
+    It is a NumPy Generator. Where NumPy is not installed, the numbers are those of
+    `random.Random`: the same seed then gives other weights and another order of samples.
 
     >>> generator(7).random() == generator(7).random()
     True
     """
-    if rng is None or isinstance(rng, np.random.Generator):
-        return np.random.default_rng(rng)
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool | np.timedelta64):
+    numpy = numpy_if_installed()
+    kind = plain.Generator if numpy is None else numpy.random.Generator
+    if isinstance(rng, kind):
+        return rng
+    if isinstance(rng, (int, numpy_type("integer"))) and not is_bool_or_duration(rng):
         if rng < 0:
             raise ValueError(f"rng takes a seed of 0 or more, got {rng}")
-        return np.random.default_rng(rng)
-    raise TypeError(f"rng takes a seed (an int), a NumPy Generator or None, got {rng!r}")
+    elif rng is not None:
+        raise TypeError(f"rng takes a seed (an int), a NumPy Generator or None, got {rng!r}")
+    return plain.Generator(rng) if numpy is None else numpy.random.default_rng(rng)

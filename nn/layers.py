@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
-from engine.array import Array
+from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.ops import ELEMENTWISE
+from engine.rules import ELEMENTWISE
 from nn.module import Module
 from nn.scalar import ACTIVATIONS, Neuron
 
@@ -60,18 +58,20 @@ class Layers:
         if node.op in ACTIVATION_ROWS and not node.inputs[0].constant:
             self.activations[layer].append((unit, node))
 
-    def slopes(self, name: str) -> list[np.ndarray]:
-        """Of each activation in a layer, its slopes of shape (samples, units)."""
+    def slopes(self, name: str) -> list[Any]:
+        """Return the slopes of each unit's activation in a layer, one for each sample."""
         units: dict[Any, list[float]] = {}
-        found = []
+        found: list[Any] = []
         for unit, node in self.activations[name]:
             local = node.locals[0]
-            if isinstance(node, Array):
+            if is_array(node):
+                import numpy as np
+
                 whole = np.broadcast_to(local, node.shape)
-                found.append(whole.reshape(-1, whole.shape[-1] if whole.ndim else 1))
+                found.extend(whole.reshape(-1, whole.shape[-1] if whole.ndim else 1).T)
             else:
                 units.setdefault(unit, []).append(local)
-        return found + [np.array(each)[:, None] for each in units.values()]
+        return found + list(units.values())
 
 
 def roots(predictions: Any) -> list[Any]:

@@ -15,13 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
-from engine import array_ops
 from engine.arguments import is_real
-from engine.array import Array
-from engine.functions import dot, has_arrays, logsumexp, total
-from engine.ops import CROSS_ENTROPY
+from engine.functions import dot, has_arrays, is_array, logsumexp, payload, total
+from engine.sequences import CROSS_ENTROPY
 from engine.value import Value, nodes
 from nn.arguments import lookup, sequence, within
 
@@ -40,7 +36,7 @@ __all__ = [
 
 
 def loss(
-    allowed: Callable[[Any], Any] = lambda y: True, takes: str = ""
+    allowed: Callable[[Any], Any] | None = None, takes: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a loss of a formula for one prediction and one target: its mean over the samples.
 
@@ -53,16 +49,19 @@ def loss(
 
         @functools.wraps(formula)
         def mean_loss(predictions: Any, targets: Any, *settings: Any, **named: Any) -> Any:
-            if isinstance(predictions, Array):
+            if is_array(predictions):
                 prediction, target = beside(name, predictions, targets)
-                check_allowed(name, target.data, math.prod(target.shape[1:]), allowed, takes)
+                if allowed is not None and not allowed(target.data).all():
+                    outputs = math.prod(target.shape[1:])
+                    check_allowed(name, target.data.flat, outputs, allowed, takes)
                 return formula(prediction, target, *settings, **named).mean()
             ps, ys = by_sample(predictions), by_sample(targets)
             check_lengths(name, ps, ys)
             for i, (p, y) in enumerate(zip(ps, ys, strict=True)):
                 check_lengths(name, p, y, f" for sample {i}")
             p, y = tuple(chain.from_iterable(ps)), tuple(chain.from_iterable(ys))
-            check_allowed(name, np.array([each.data for each in y]), len(ys[0]), allowed, takes)
+            if allowed is not None:
+                check_allowed(name, [each.data for each in y], len(ys[0]), allowed, takes)
             return mean([formula(*each, *settings, **named) for each in zip(p, y, strict=True)])
 
         return mean_loss
@@ -77,12 +76,12 @@ def by_sample(xs: Any) -> list[tuple[Value, ...]]:
     return [nodes(x if several(x) else (x,)) for x in xs]
 
 
-def beside(name: str, predictions: Array, targets: Any) -> tuple[Array, Array]:
+def beside(name: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
     """Predictions and targets in one shape; a single output a sample may have an axis of its own.
 
     Anything else would be broadcast silently, (m, 1) beside (m,) to (m, m).
     """
-    ys = Array.lift(targets)
+    ys = predictions.lift(targets)
     if predictions.shape == (*ys.shape, 1):
         predictions = predictions.reshape(ys.shape)
     if predictions.shape != ys.shape:
@@ -96,13 +95,12 @@ def beside(name: str, predictions: Array, targets: Any) -> tuple[Array, Array]:
 
 
 def check_allowed(
-    name: str, ys: np.ndarray, outputs: int, allowed: Callable[[Any], Any], takes: str
+    name: str, ys: Iterable[Any], outputs: int, allowed: Callable[[Any], Any], takes: str
 ) -> None:
     """ValueError that names the first target that is not allowed, of `outputs` a sample."""
-    bad = np.flatnonzero(~np.broadcast_to(allowed(ys), ys.shape))
-    if len(bad):
-        sample = bad[0] // outputs
-        raise ValueError(f"{name} takes {takes}, got {ys.flat[bad[0]]} for sample {sample}")
+    for i, y in enumerate(ys):
+        if not allowed(y):
+            raise ValueError(f"{name} takes {takes}, got {y} for sample {i // outputs}")
 
 
 def mean(xs: Sequence[Value]) -> Value:
@@ -199,7 +197,9 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
     [0.5, -0.5]
     """
     smoothing = within("smoothing", smoothing, below=1)
-    if isinstance(logits, Array):
+    if is_array(logits):
+        from engine import array_ops
+
         losses: Any = array_ops.CROSS_ENTROPY(logits, Y=one_hot_labels(logits, labels))
         if smoothing:
             z = logits - logits.data.max(axis=-1, keepdims=True)  # a common offset costs no digits
@@ -236,8 +236,12 @@ def logits_of(logits: Any) -> list[tuple[Value, ...]]:
     return [nodes(row) for row in logits]
 
 
-def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
+def one_hot_labels(logits: Any, labels: Any) -> Any:
     """True at each sample's label, of the shape of the logits."""
+    import numpy as np
+
+    from engine.array_ops import one_hot
+
     try:
         found = np.asarray(labels)
     except ValueError:  # ragged
@@ -260,11 +264,13 @@ def one_hot_labels(logits: Array, labels: Any) -> np.ndarray:
     if not np.all(fits):
         i = int(np.argmin(fits))
         raise not_a_label(found[i].item(), classes, i)
-    return array_ops.one_hot(found, classes)
+    return one_hot(found, classes)
 
 
 def not_a_label(label: Any, classes: int, sample: int) -> ValueError:
-    if isinstance(label, list | tuple | np.ndarray) and np.shape(label) == (classes,):
+    if getattr(label, "shape", None) == (classes,) or (
+        isinstance(label, list | tuple) and len(label) == classes
+    ):
         remedy = "; of a one-hot row, the label is the place of its 1"
     elif isinstance(label, float) and label.is_integer() and 0 <= label < classes:
         remedy = "; y.astype(int) makes whole numbers of an array's floats"
@@ -300,7 +306,7 @@ def l1_penalty(parameters: Iterable[Any]) -> Any:
     """
     parameters = listed("l1_penalty", parameters)
     if has_arrays(parameters):
-        return total([abs(Array.lift(p)).sum() for p in parameters])
+        return total([abs(p).sum() for p in map(payload(*parameters).lift, parameters)])
     return total([abs(p) for p in nodes(parameters)])
 
 
@@ -312,7 +318,7 @@ def l2_penalty(parameters: Iterable[Any]) -> Any:
     """
     parameters = listed("l2_penalty", parameters)
     if has_arrays(parameters):
-        return total([Array.lift(p).square().sum() for p in parameters])
+        return total([p.square().sum() for p in map(payload(*parameters).lift, parameters)])
     parameters = nodes(parameters)
     return dot(parameters, parameters)
 

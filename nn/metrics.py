@@ -1,13 +1,16 @@
 """How good predictions are, as people count: accuracy, and which classes are taken for which."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from engine.array import Array
+from engine.arguments import numpy_type
+from engine.functions import is_array
+from engine.lazy import numpy_for
 from engine.node import Node
 from engine.value import Value, number
 from nn.arguments import sequence
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def accuracy(predictions: Any, targets: Any) -> float:
@@ -21,7 +24,7 @@ def accuracy(predictions: Any, targets: Any) -> float:
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
     """
-    if isinstance(predictions, Array | np.ndarray):
+    if is_array(predictions) or isinstance(predictions, numpy_type("ndarray")):
         return share_right(numbers(predictions), labels_of(targets))
     predictions = list(sequence(predictions, "accuracy takes a list of predictions"))
     targets = list(sequence(targets, "accuracy takes a list of targets"))
@@ -46,7 +49,7 @@ def accuracy(predictions: Any, targets: Any) -> float:
     return right / len(predictions)
 
 
-def share_right(predictions: np.ndarray, labels: np.ndarray) -> float:
+def share_right(predictions: Any, labels: Any) -> float:
     """`accuracy` of arrays; labels beside scores `(samples, 1)` may have that shape too."""
     given = f"{predictions.shape} and {labels.shape}"
     if predictions.shape[1:] == (1,):
@@ -60,21 +63,23 @@ def share_right(predictions: np.ndarray, labels: np.ndarray) -> float:
         )
     if predictions.ndim == 1:
         check_labels("accuracy", labels, range(-1, 2))
-        return float(np.mean((predictions > 0) == (labels > 0)))
+        return float(((predictions > 0) == (labels > 0)).mean())
     check_labels("accuracy", labels, range(predictions.shape[1]))
-    return float(np.mean(predictions.argmax(axis=1) == labels))
+    return float((predictions.argmax(axis=1) == labels).mean())
 
 
-def confusion_matrix(predictions: Any, targets: Any) -> np.ndarray:
+def confusion_matrix(predictions: Any, targets: Any) -> "np.ndarray":
     """How often each class, a row, was taken for each, a column: `(classes, classes)`, of ints.
 
     Predictions are logits of shape `(samples, classes)`, targets class indices. ValueError for
     other shapes and labels.
 
+    >>> import numpy as np
     >>> confusion_matrix(np.array([[2.0, 1.0], [0.0, 3.0], [0.5, 0.7]]), [0, 1, 0])
     array([[1, 1],
            [0, 1]])
     """
+    np = numpy_for("confusion_matrix")
     logits, labels = numbers(predictions), labels_of(targets)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
@@ -96,10 +101,12 @@ def score(x: Any) -> float:
         raise TypeError(f"accuracy takes predictions that are numbers, got {x!r}") from None
 
 
-def numbers(predictions: Any) -> np.ndarray:
+def numbers(predictions: Any) -> "np.ndarray":
     """Predictions as an array; TypeError unless of real numbers."""
-    if isinstance(predictions, Array):
+    if is_array(predictions):
         return predictions.data
+    import numpy as np
+
     try:
         found = np.asarray(predictions)
     except ValueError:
@@ -117,16 +124,20 @@ def number_in(x: Any) -> Any:
     raise TypeError(f"predictions are numbers, got {x!r}; give an array or a list of lists of them")
 
 
-def labels_of(targets: Any) -> np.ndarray:
+def labels_of(targets: Any) -> "np.ndarray":
     """Targets as an array; TypeError for lists of unequal lengths."""
+    import numpy as np
+
     try:
-        return targets.data if isinstance(targets, Array) else np.asarray(targets)
+        return targets.data if is_array(targets) else np.asarray(targets)
     except ValueError:
         raise TypeError("targets are labels, one a sample, got lists in lists") from None
 
 
-def check_labels(name: str, labels: np.ndarray, classes: range) -> None:
+def check_labels(name: str, labels: "np.ndarray", classes: range) -> None:
     """ValueError that names the first label that is no class."""
+    import numpy as np
+
     bad = np.flatnonzero(~np.isin(labels, classes))
     if len(bad):
         raise not_a_label(name, labels.flat[bad[:1]].tolist()[0], classes)

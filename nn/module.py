@@ -4,8 +4,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
-
+from engine.arguments import is_bool, is_real, numpy_type
+from engine.lazy import numpy_if_installed
 from engine.node import Node
 from nn.arguments import flag, mapping
 
@@ -63,9 +63,9 @@ class Module:
                 raise ValueError(f"two parameters of {self!r} are named {name!r}; rename one")
         return found
 
-    def generators(self) -> dict[str, np.random.Generator]:
+    def generators(self) -> dict[str, Any]:
         """The sources of randomness, such as dropout's, each by the path that leads to it."""
-        return {n: part for n, part in parts(self) if isinstance(part, np.random.Generator)}
+        return {name: part for name, part in parts(self) if is_generator(part)}
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -108,7 +108,7 @@ class Module:
         for name, parameter in parameters.items():
             if name in state:
                 try:
-                    new[name] = fitted(state[name], np.asarray(parameter.data))
+                    new[name] = fitted(state[name], parameter.data)
                 except ValueError as problem:
                     problems.append(f"{name}: {problem}")
         if problems:
@@ -151,7 +151,7 @@ class Module:
                 counts.append(0)
                 row = name + "."
             if isinstance(part, Node):
-                counts[-1] += np.size(part.data)
+                counts[-1] += getattr(part.data, "size", 1)
         table = [
             ("layer", "what", "outputs", "parameters"),
             *[(*cells, f"{count:,}") for cells, count in zip(rows, counts, strict=True)],
@@ -175,7 +175,7 @@ def parts(module: Module) -> list[tuple[str, Any]]:
                 if each.op is None and id(each) not in seen:
                     seen.add(id(each))
                     found.append((f"{start}{key}", each))
-            elif isinstance(each, np.random.Generator) and id(each) not in seen:
+            elif is_generator(each) and id(each) not in seen:
                 seen.add(id(each))
                 found.append((f"{start}{key}", each))
             elif isinstance(each, (Module, list, tuple, dict)) and id(each) not in seen:
@@ -196,8 +196,19 @@ def inside(held: Any) -> Any:
     return held.items() if isinstance(held, dict) else enumerate(held)
 
 
-def fitted(value: Any, like: np.ndarray) -> np.ndarray:
+def is_generator(x: Any) -> bool:
+    """Return whether `x` is a NumPy Generator."""
+    return isinstance(x, numpy_type("Generator", "numpy.random"))
+
+
+def fitted(value: Any, like: Any) -> Any:
     """A copy of `value` with the type of `like`; ValueError where it has another shape."""
+    if isinstance(like, float) and (is_real(value) or is_bool(value)):
+        return value
+    np = numpy_if_installed()
+    if np is None:
+        raise ValueError(f"{type(value).__name__} in the state, not a number")
+    like = np.asarray(like)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):  # lists of unequal lengths, Arrays

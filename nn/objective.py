@@ -7,10 +7,9 @@ from functools import cached_property
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
+from engine.arguments import numpy_type
 from engine.functions import has_arrays
-from nn.data import Samples, batches
+from nn.batches import Samples, batches
 
 
 @dataclass
@@ -23,7 +22,7 @@ class Objective:
     penalty: Callable[[], Any] | None
     watch: Callable[[Any, Any], None] | None = None  # is shown the predictions and the objective
 
-    def __call__(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, float | None]:
+    def __call__(self, X: Any, y: Any) -> tuple[Any, float | None]:
         """The objective as a node, and the metric."""
         predictions, targets = self.predicted(X, y)
         value = self.loss(predictions, targets)
@@ -37,11 +36,12 @@ class Objective:
 
     def judged(self, predictions: Any, targets: Any) -> float:
         score = self.metric(predictions, targets)  # type: ignore[misc]
-        if np.ndim(score) or not isinstance(score, Real | np.ndarray | np.bool_):
+        numbers = (Real, numpy_type("ndarray"), numpy_type("bool_"))
+        if getattr(score, "ndim", 0) or not isinstance(score, numbers):
             raise TypeError(f"a metric returns a number, got {score!r}")
         return float(score)
 
-    def predicted(self, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    def predicted(self, X: Any, y: Any) -> tuple[Any, Any]:
         """The predictions for a batch and its targets, as losses and metrics take them."""
         if self.at_once:
             return self.model(X), y
@@ -65,7 +65,7 @@ class Objective:
 
 def number_of(loss: Any) -> float:
     """The number that a loss is, of whatever shape if it is an Array."""
-    return float(np.asarray(loss.data).item())
+    return float(loss.data.item() if hasattr(loss.data, "item") else loss.data)
 
 
 def means(rows: list[tuple[Any, ...]]) -> list[Any]:

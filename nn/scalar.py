@@ -8,11 +8,9 @@ from math import isfinite
 from operator import add, mul
 from typing import Any
 
-import numpy as np
-
-from engine.array import Array
-from engine.functions import linear, map_row
-from engine.ops import ELEMENTWISE, Op
+from engine.arguments import numpy_type
+from engine.functions import is_array, linear, map_row
+from engine.rules import ELEMENTWISE, Op
 from engine.value import Value, nodes
 from nn import convert
 from nn.arguments import flag, lookup, sequence, whole
@@ -23,7 +21,7 @@ from nn.module import Module
 class Neuron(Module):
     """activation(bias + w1 x1 + w2 x2 + ...): one `dot` node and one for the activation.
 
-    The activation is the name of a one-input row of `engine.ops`, or "linear" for none. With
+    The activation is the name of a one-input row of `engine.rules`, or "linear" for none. With
     `fused=False` every product and every sum is a node of its own, with the same numbers.
 
     >>> neuron = Neuron(2, "tanh", init="zeros")
@@ -87,7 +85,7 @@ class Layer(Module):
         outs = outputs(self, self.neurons, inputs(self, x))
         return outs[0] if len(outs) == 1 else outs
 
-    def to_vector(self, dtype: Any = np.float64) -> Any:
+    def to_vector(self, dtype: Any = "float64") -> Any:
         """The same layer as an `nn.vector.Dense`; the same numbers, unless in float32."""
         return convert.to_vector(self, dtype)
 
@@ -97,6 +95,9 @@ class Layer(Module):
 
 class MLP(Module):
     """Layer after layer, a multilayer perceptron; the last one is linear (chapter 02, 4.3).
+
+    `rng` is a seed or a NumPy Generator. Where NumPy is not installed, the seed is that of
+    `random.Random`, and the weights differ from those with NumPy.
 
     >>> model = MLP(2, [16, 16, 1], init="zeros")
     >>> model([1.0, -2.0])
@@ -130,7 +131,7 @@ class MLP(Module):
             x = tuple(outputs(layer, layer.neurons, x))
         return x[0] if len(x) == 1 else list(x)
 
-    def to_vector(self, dtype: Any = np.float64) -> Any:
+    def to_vector(self, dtype: Any = "float64") -> Any:
         """The same network as an `nn.vector.MLP`; the same numbers, unless in float32.
 
         >>> MLP(2, [3, 1], rng=0).to_vector()([[1.0, 2.0], [3.0, 4.0]]).shape
@@ -162,7 +163,7 @@ def inputs(model: Any, x: Any) -> tuple[Value, ...]:
         x = nodes((x,) if alone else x)
     except TypeError as problem:
         name = type(model).__name__
-        if isinstance(x, Array):
+        if is_array(x):
             remedy = "take its .data, or .to_vector() of the model"
             raise TypeError(f"{name} takes numbers or Values, got an Array; {remedy}") from None
         if getattr(x, "ndim", 1) > 1 or (isinstance(x, list | tuple) and holds_lists(x)):
@@ -179,7 +180,7 @@ def inputs(model: Any, x: Any) -> tuple[Value, ...]:
 
 
 def holds_lists(x: Any) -> bool:
-    return any(isinstance(each, list | tuple | np.ndarray) for each in x)
+    return any(isinstance(each, (list, tuple, numpy_type("ndarray"))) for each in x)
 
 
 def outputs(how: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:

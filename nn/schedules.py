@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.arguments import is_real
-from engine.floats import power
+from engine.arithmetic import power
 from nn.arguments import function, lookup, positive, within
 
 Schedule = Callable[[float], float]

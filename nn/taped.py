@@ -1,23 +1,26 @@
 """A tape as a model: its parameters in one Array, its outputs for a batch."""
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-from engine import Tape
 from nn.module import Module
+
+if TYPE_CHECKING:
+    from engine import Tape
 
 
 class Taped(Module):
     """What `fit` makes of a tape: a Module whose only parameter is `tape.flat`.
 
     >>> from nn import MLP
-    >>> from engine import Value
+    >>> from engine import Tape, Value
     >>> x = [Value(0.0), Value(0.0)]
     >>> model = Taped(Tape(MLP(2, [3, 1], rng=0)(x), inputs=x))
     >>> model([[1.0, 2.0], [3.0, 4.0]]).shape, model.parameters()[0].shape
     ((2,), (13,))
     """
 
-    def __init__(self, tape: Tape):
+    def __init__(self, tape: "Tape"):
         if not tape.inputs:
             raise ValueError(
                 "a tape that is to be trained takes its samples by inputs: "
@@ -31,3 +34,8 @@ class Taped(Module):
     def __repr__(self) -> str:
         """A checkpoint knows a model by it: what is computed is a part of it."""
         return f"{self.tape!r} of program {self.tape.machine.fingerprint:08x}"
+
+
+def is_tape(x: Any) -> bool:
+    """Return whether `x` is a Tape; there is none before its file is loaded, which needs NumPy."""
+    return isinstance(x, getattr(sys.modules.get("engine.tape"), "Tape", ()))

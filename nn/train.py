@@ -15,19 +15,16 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from engine.tape import Tape
-from nn import losses, optim, schedules
+from engine.arguments import numpy_type
+from engine.lazy import numpy_for, numpy_if_installed
+from nn import losses, optim, plain, schedules
 from nn.arguments import function, lookup, positive, whole
-from nn.checkpoint import built
-from nn.data import batches, finite, split
+from nn.batches import batches, finite, split
 from nn.init import generator
 from nn.metrics import accuracy
 from nn.objective import Objective, means, number_of
-from nn.resume import Run, fingerprint, name_of
 from nn.schedules import Schedule
-from nn.taped import Taped
+from nn.taped import Taped, is_tape
 from nn.watch import Watch
 
 
@@ -76,7 +73,7 @@ def fit(
     patience: int | None = None,
     clip: float | None = None,
     penalty: Callable[[], Any] | None = None,
-    augment: Callable[[Any, int, np.random.Generator], Any] | None = None,
+    augment: Callable[[Any, int, Any], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     rng: Any = None,
 ) -> Generator[Record, None, None]:
@@ -103,7 +100,8 @@ def fit(
     augment     a function (X, epoch, rng) -> X that makes an epoch's samples of those to train on
     checkpoint  a file in which all of this is saved after every epoch; where it is there already,
                 training goes on from it, to the same bits as if it had never stopped
-    rng         a seed or a NumPy Generator, for what is held out, augmentation, and the order
+    rng         a seed or a NumPy Generator, for what is held out, augmentation, and the order;
+                where NumPy is not installed, a seed gives another order
 
     The model is in train() mode for its steps and in eval() mode whenever the caller has it. With
     `patience` it is left with the weights of its best epoch when the generator ends: early, at the
@@ -125,7 +123,7 @@ def fit(
     >>> records[-1].loss < records[0].loss
     True
     """
-    if isinstance(model, Tape):
+    if is_tape(model):
         model = Taped(model)
     if not hasattr(model, "parameters") or isinstance(model, type):
         raise TypeError(f"fit trains a Module such as nn.MLP(2, [16, 1]), got {model!r}")
@@ -149,10 +147,14 @@ def fit(
         if len(validation) != 2:
             raise ValueError(f"validation is (X, y) or a fraction, got {len(validation)} parts")
         held_out = finite(*validation)
-    elif isinstance(validation, np.ndarray):
+    elif isinstance(validation, numpy_type("ndarray")):
         raise TypeError(f"validation is (X, y) or a fraction, got shape {validation.shape}")
     run = None
     if checkpoint is not None:
+        numpy_for("a checkpoint")
+        from nn.checkpoint import built
+        from nn.resume import Run, fingerprint, name_of
+
         settings = {
             **built(model),
             "loss": name_of(loss), "optimizer": mover.name, **mover.settings(),
@@ -170,7 +172,7 @@ def fit(
     if run is not None:
         done = run.resume(best)
 
-    def step(epoch: int, X: np.ndarray, y: np.ndarray) -> tuple[float, float | None, float]:
+    def step(epoch: int, X: Any, y: Any) -> tuple[float, float | None, float]:
         """Move the weights once; return the loss, the metric and the gradient's norm before."""
         if schedule is not None:
             mover.lr = schedule(mover.steps)
@@ -180,7 +182,7 @@ def fit(
                 "the loss is a constant, so that nothing can be learned: is fit called within "
                 "no_grad(), or does the model compute with .data?"
             )
-        reached = number_of(value) if np.size(value.data) == 1 else 0.0  # refused by backward
+        reached = number_of(value) if getattr(value, "size", 1) == 1 else 0.0  # refused by backward
         still_finite("loss", reached, epoch)
         mover.zero_grad()
         value.backward()
@@ -199,8 +201,9 @@ def fit(
 
     def augmented(epoch: int) -> Any:
         seen = X if augment is None else augment(X, epoch, rng)
-        if np.ndim(seen) < 1 or len(seen) != len(X):
-            given = "None" if seen is None else f"shape {np.shape(seen)}"
+        shape = (numpy_if_installed() or plain).shape(seen)
+        if shape[:1] != (len(X),):
+            given = "None" if seen is None else f"shape {shape}"
             raise ValueError(f"augment returns an epoch's {len(X)} samples, got {given}")
         return seen if augment is None else finite(seen, y)[0]
 

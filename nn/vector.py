@@ -18,7 +18,7 @@ import numpy as np
 from engine.array import Array, ConstantArray
 from engine.array_arguments import known_dtype
 from engine.array_ops import LINEAR
-from engine.ops import ELEMENTWISE
+from engine.rules import ELEMENTWISE
 from nn import convert
 from nn.arguments import whole, within
 from nn.init import Init, generator, weights

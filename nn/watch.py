@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from engine.graph import topological
-from engine.remarks import remark
+from engine.remarks import any_nonzero, remark
 from nn.diagnosis import half_dead
 from nn.layers import Layers
 
@@ -22,7 +20,7 @@ class Watch:
         self.steps = math.ceil(samples / size)
         self.first = max(self.steps - math.ceil(ENOUGH / size), 0)  # of the steps it looks at
         self.step, self.seen = 0, 0
-        self.alive: dict[str, list[np.ndarray]] = {}
+        self.alive: dict[str, list[bool]] = {}
 
     def __call__(self, predictions: Any, loss: Any) -> None:
         """Look at the graph of a step."""
@@ -39,9 +37,10 @@ class Watch:
         slopes = {name: layers.slopes(name) for name in layers.names}
         self.seen += max([len(each) for many in slopes.values() for each in many], default=0)
         for name, found in slopes.items():
-            alive = [(each != 0.0).any(axis=0) for each in found]
-            before = self.alive.get(name, alive)
-            self.alive[name] = [a | b for a, b in zip(before, alive, strict=True)]
+            before = self.alive.get(name) or [False] * len(found)
+            self.alive[name] = [
+                a or any_nonzero(each) for a, each in zip(before, found, strict=True)
+            ]
 
     def say_what_is_not_reached(self) -> None:
         names = [n for n, p in self.model.named_parameters().items() if p in self.parameters]
@@ -53,9 +52,9 @@ class Watch:
             )
 
     def say_what_is_dead(self) -> None:
-        for name, masks in self.alive.items():
-            units = sum(map(len, masks))
-            dead = units - int(sum(map(np.sum, masks)))
+        for name, alive in self.alive.items():
+            units = len(alive)
+            dead = alive.count(False)
             if half_dead(dead, units):
                 remark(
                     f"{dead} of {units} units of {name} are dead after the first epoch: their "

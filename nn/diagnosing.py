@@ -9,9 +9,9 @@ import numpy as np
 
 from engine.graph import topological
 from engine.guard import graphs_kept
-from engine.ops import RELU
+from engine.rules import RELU
 from nn import losses
-from nn.data import finite
+from nn.batches import finite
 from nn.diagnosis import Diagnosis, LayerReport, problems_of
 from nn.layers import Layers
 from nn.module import Module
@@ -115,15 +115,15 @@ def report(layers: Layers, name: str, samples: int) -> LayerReport:
     module, outputs = layers.modules[name], list(layers.outputs[name])
     parameters = layers.parameters[name]
     slopes = [np.abs(each) for each in layers.slopes(name)]
-    every = np.concatenate([np.ravel(each) for each in slopes]) if slopes else np.zeros(0)
+    every = np.concatenate(slopes) if slopes else np.zeros(0)
     return LayerReport(
         name=name or type(module).__name__,
         what=repr(module),
         outputs=rms([x.data for x in outputs]),
         gradient=samples * rms([x.grad for x in outputs]),
         of_weights=rms([p.grad for p in parameters]),
-        units=sum(each.shape[-1] for each in slopes),
-        dead=sum(int((each == 0.0).all(axis=0).sum()) for each in slopes),
+        units=len(slopes),
+        dead=sum(not each.any() for each in slopes),
         flat=float(np.mean(every < FLAT)) if len(every) else 0.0,
         cuts=any(node.op is RELU for _, node in layers.activations[name]),
     )
