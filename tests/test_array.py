@@ -23,7 +23,8 @@ from engine import (
     where,
 )
 from engine.array_ops import LINEAR
-from engine.ops import DOT, ELEMENTWISE
+from engine.rules import ELEMENTWISE
+from engine.sequences import DOT
 from passes import both_passes, every_dtype, same
 from strategies import inf, nan
 

@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as hnp
 import reference
 from engine import Array, ArrayOp, Value, logsumexp, softmax, topological, total, walk
 from engine.array_ops import ARRAY_TABLE, CONCATENATE, CROSS_ENTROPY, LINEAR, one_hot, unbroadcast
-from engine.ops import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
-from engine.ops import ELEMENTWISE, Op
+from engine.rules import ELEMENTWISE, Op
+from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from strategies import (
     DTYPES,
     arrays,

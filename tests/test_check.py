@@ -26,7 +26,7 @@ from engine import (
 )
 from engine.array_ops import CROSS_ENTROPY, LINEAR, one_hot
 from engine.check import CHAPTERS_TOLERANCE, derivative
-from engine.ops import ELEMENTWISE
+from engine.rules import ELEMENTWISE
 from nn import vector
 from nn.losses import cross_entropy, mse
 from strategies import nan, programs
@@ -122,7 +122,7 @@ WRONG_MANY = {
     "one of many": ManyOp("norm2", lambda xs: sum(x * x for x in xs),
                           lambda out, xs: ([2 * xs[0], *xs[1:]],)),
     "order":       ManyOp("weighted", lambda ws, xs, b: ws[0] * xs[0] + ws[1] * xs[1] + b,
-                          lambda out, ws, xs, b: (ws, ws, 1.0)),
+                          lambda out, ws, xs, b: (ws, ws, 1.0), sequences=["ws", "xs"]),
 }
 # fmt: on
 

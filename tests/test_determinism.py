@@ -31,13 +31,13 @@ def show(root):
     place = {each: i for i, each in enumerate(order)}
     for each in order:
         inputs = [place[x] for x in each.inputs]
-        print(each.op, each.label, each.data.hex(), each.grad.hex(), *inputs)
+        print(each.op, each.label, repr(each.data), repr(each.grad), *inputs)
 
 show(root)
 show(copy.deepcopy(root))
 show(pickle.loads(pickle.dumps(root)))
 for step in walk(root):
-    print(step.upstream.hex(), [sent.contribution.hex() for sent in step.sent])
+    print(repr(step.upstream), [repr(sent.contribution) for sent in step.sent])
 """
 
 

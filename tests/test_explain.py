@@ -20,8 +20,12 @@ def all_paths(root, leaf):
     def down(node, above, product):
         if node is leaf:
             found.append(((node, *above), product))
-        for each, local in zip(node.inputs, node.locals, strict=True):
-            if local is not None:
+        inputs, slopes = node.inputs, node.locals
+        if node.op is not None and node.op.index is not None:  # a path goes through the operation
+            inputs = node.inputs[0].inputs
+            slopes = [row and row[node.op.index] for row in node.inputs[0].locals]
+        for each, local in zip(inputs, slopes, strict=True):
+            if local is not None and not each.constant:
                 down(each, (node, *above), product * local)
 
     down(root, (), 1.0)

@@ -9,8 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from engine import Value, dot, logsumexp, maximum, minimum, softmax, topological, total, where
-from engine.ops import TABLE
+from engine import (
+    Value,
+    VectorOp,
+    dot,
+    grad,
+    logsumexp,
+    maximum,
+    minimum,
+    softmax,
+    topological,
+    total,
+    walk,
+    where,
+)
+from engine.rules import TABLE
 from reference import ulps
 from strategies import inf, nan, wide
 
@@ -63,8 +76,8 @@ def test_any_iterable_of_numbers_and_values(f):
 def test_one_node_however_many_inputs(f):
     xs = values([0.5, -1.0, 2.0])
     y = f(xs)
-    assert [node for node in topological(y) if node.op] == [y]
-    assert [each for each in y.inputs if not each.constant] == xs
+    (node,) = [node for node in topological(y) if node.op and node.op.index is None]
+    assert [each for each in node.inputs if not each.constant] == xs
 
 
 @over_sequences
@@ -84,7 +97,8 @@ def test_the_same_node_repeated(f):
     """Its gradient is the sum of what separate nodes of the same value get."""
     x, ys = Value(0.5), values([0.5, 0.5, 0.5])
     y = f([x, x, x])
-    assert y.inputs.count(x) == 3
+    node = y.inputs[0] if y.op.index is not None else y
+    assert node.inputs.count(x) == 3
     assert gradients(y, [x]) == [pytest.approx(sum(gradients(f(ys), ys)), abs=1e-16)]
 
 
@@ -223,12 +237,30 @@ def test_softmax_does_not_depend_on_the_order_of_its_inputs(numbers, random):
         assert mixed[place].data == pytest.approx(straight[i].data, rel=1e-14, abs=1e-320)
 
 
-def test_each_share_is_a_node_over_all_inputs_its_own_first():
+def test_all_shares_are_the_results_of_one_operation():
     xs = values([1.0, 2.0, 3.0])
-    a, b, c = softmax(xs)
-    assert (a.inputs, b.inputs, c.inputs) == (
-        (xs[0], xs[1], xs[2]), (xs[1], xs[0], xs[2]), (xs[2], xs[0], xs[1])
-    )  # fmt: skip
+    a, b, c = shares = softmax(xs)
+    ((shared,),) = {p.inputs for p in shares}
+    assert (shared.inputs, shared.data) == (tuple(xs), (a.data, b.data, c.data))
+    assert [p.op.name for p in shares] == ["softmax[0]", "softmax[1]", "softmax[2]"]
+    assert [p.locals for p in shares] == [(1.0,)] * 3
+    total([a * 2.0, b, c * c]).backward()
+    assert shared.grad == (2.0, 1.0, 2.0 * c.data)
+    assert len(topological(total(shares))) == 3 + 1 + 3 + 1
+
+
+def test_the_derivatives_of_several_results():
+    """Row by row p_i ((i = j) - p_j), whichever results are used, and used twice."""
+    numbers = [0.3, -0.5, 1.1]
+    p = [x.data for x in softmax(numbers)]
+    jacobian = [[p[i] * ((i == j) - p[j]) for j in range(3)] for i in range(3)]
+    shared = softmax(values(numbers))[0].inputs[0]
+    assert np.array(shared.locals) == pytest.approx(np.array(jacobian).T)
+    for used in ([0], [2, 0], [1, 1, 2]):
+        xs = values(numbers)
+        shares = softmax(xs)
+        got = gradients(total([shares[i] for i in used]), xs)
+        assert got == pytest.approx([sum(jacobian[i][j] for i in used) for j in range(3)])
 
 
 @pytest.mark.parametrize(
@@ -307,3 +339,25 @@ def test_where_takes_what_comparisons_give(condition):
 def test_nan_is_not_swallowed(f):
     for a, b in [(nan, 1.0), (1.0, nan)]:
         assert math.isnan(f(a, b).data)
+
+
+def test_the_operation_between_is_not_a_value():
+    """It stands in the graph, and every use as a number says what to take."""
+    x = Value(0.5, "x")
+    p, _ = softmax([x, 1.0])
+    (shared,) = p.inputs
+    for use in (
+        lambda: shared + 1.0, lambda: shared.tanh(), lambda: shared < 1.0, lambda: walk(shared),
+        lambda: shared.detach(), lambda: grad(shared, x), lambda: grad(p, shared),
+        lambda: grad(p, shared, create_graph=True), lambda: 2.0 * shared,
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=r"Outputs\(.*\) has several results; take one"):
+            use()
+
+
+def test_a_pullback_of_the_wrong_length_is_named():
+    for bad in (lambda gs, outs, xs: gs[:1], lambda gs, outs, xs: None):
+        op = VectorOp("bad", lambda xs: list(xs), bad)
+        y = op([Value(1.0), Value(2.0)])[0]
+        with pytest.raises(ValueError, match="expected 2 gradients from the pullback of 'bad'"):
+            y.backward()

@@ -6,7 +6,8 @@ import weakref
 import pytest
 from hypothesis import given
 
-from engine import Constant, Sent, Step, Value, dot, topological, total, walk
+from engine import Constant, Outputs, Sent, Step, Value, dot, topological, total, walk
+from engine.graph import Gradients
 from strategies import any_float, programs
 
 
@@ -193,12 +194,14 @@ def test_steps_send_along_every_arrow_but_those_of_constants():
 def test_steps_add_up(program):
     """The gradient that arrived at a node is the sum of what was sent to it, in that order."""
     *_, root = program.on_values()
-    arrived = {root: 1.0}
+    arrived = Gradients({root: 1.0})
     for node, upstream, sent in walk(root):
-        assert upstream == node.grad == arrived.get(node, 0.0)
+        sums = arrived.get(node, 0.0)
+        several = isinstance(node, Outputs)
+        assert upstream == node.grad == (tuple(g or 0.0 for g in sums) if several else sums)
         for to, local, contribution in sent:
-            assert contribution == upstream * local
-            arrived[to] = arrived.get(to, 0.0) + contribution
+            assert local is None or contribution == upstream * local
+            arrived.add(to, contribution)
             assert not to.constant
 
 

@@ -1,5 +1,7 @@
 """no_grad, detach and detect_anomaly: what they leave out, what they find, and nothing left of them."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ from engine import (
     detect_anomaly,
     dot,
     grad,
-    guard,
     hessian,
+    hooks,
     jvp,
     no_grad,
     record_origins,
@@ -66,7 +68,7 @@ def test_two_that_overlap_end_each_for_itself():
 
 def test_jvp_names_the_users_operation():
     x = Array([1.0, 1.0], "x")
-    with detect_anomaly(), pytest.raises(Anomaly, match=r"^sum of x = .* moves by inf"):
+    with detect_anomaly(), pytest.raises(Anomaly, match=r"^the tangent of sum of x = .* is inf"):
         jvp(x.sum(), x, [1e308, 1e308])
 
 
@@ -97,15 +99,21 @@ def test_a_side_that_where_does_not_choose_is_no_anomaly():
         grad(x.hypot(0.0).sum(), x, create_graph=True)
 
 
-def test_ctrl_c_at_the_first_step(monkeypatch):
-    class Interrupted(list):
-        def insert(self, *_):
+def test_ctrl_c_while_a_hook_is_entered(monkeypatch):
+    class Interrupted:
+        get = staticmethod(hooks.ACTIVE.get)
+
+        def set(self, active):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(guard.mine, "all", Interrupted())
+    monkeypatch.setattr(hooks, "ACTIVE", Interrupted())
     with pytest.raises(KeyboardInterrupt), no_grad():
         pass
-    assert not guard.HANDLING.users
+    monkeypatch.undo()
+    assert hooks.active() == []
+    with no_grad():  # the flag is set anew
+        pass
+    assert not hooks.observed
 
 
 def test_a_model_is_looked_at_without_gradients():
@@ -184,7 +192,7 @@ def test_an_anomaly_on_the_way_back():
         (lambda y, x: grad(y, x), r"sqrt of x = .* sends inf"),
         (lambda y, x: grad(y, x, create_graph=True), r"sqrt of x = .* sends inf"),
         (lambda y, x: hessian(y, x), r"sqrt of x = .* sends inf"),
-        (lambda y, x: jvp(y, x, np.ones_like(x.data)), r"sqrt of x = .* moves by inf"),
+        (lambda y, x: jvp(y, x, np.ones_like(x.data)), r"the tangent of sqrt of x = .* is inf"),
     ],
     ids=["grad", "create_graph", "hessian", "jvp"],
 )
@@ -226,16 +234,165 @@ def test_what_is_sound_is_as_it_was():
 
 
 def test_nothing_is_left_of_them():
-    names = [(Value, "_unary"), (Value, "_binary"), (Value, "_many"), (Array, "apply")]
-    names += [(Value, "backward"), (Array, "backward"), (Value, "__init__")]
-    before = [kind.__dict__[name] for kind, name in names]
+    """No class changes while a hook is active, and none is active afterwards."""
+    before = {kind: dict(vars(kind)) for kind in (Value, Array)}
 
     def fails():
         with no_grad(), detect_anomaly(), no_grad():
             assert (Value(1.0) * 2.0).constant
+            assert {kind: dict(vars(kind)) for kind in (Value, Array)} == before
             Value(-1.0).log()
 
+    Value(1.0) * 2.0, Value(1.0).log()  # methods are made at their first use
+    before = {kind: dict(vars(kind)) for kind in (Value, Array)}
     with pytest.raises(Anomaly, match="log of -1"):
         fails()
-    assert [kind.__dict__[name] for kind, name in names] == before
+    assert {kind: dict(vars(kind)) for kind in (Value, Array)} == before
+    assert (hooks.ACTIVE.get(), hooks.observed) == ((), False)
     assert (Value(1.0) * 2.0).origin is None
+
+
+# ------------------------------------------------- inside generators, coroutines and other threads
+
+
+def test_a_decorated_generator_is_within_while_its_own_code_runs():
+    @no_grad()
+    def numbers(n):
+        """Yields constants."""
+        total = Value(0.0)
+        for _ in range(n):
+            total = total + 1.0
+            sent = yield total
+            if sent is not None:
+                yield sent * 2.0
+        return "end"
+
+    x = Value(3.0)
+    steps = numbers(2)
+    assert next(steps).constant
+    assert not (x * 2.0).constant  # between two of its values
+    assert steps.send(x).constant
+    assert next(steps).constant
+    with pytest.raises(StopIteration, match="end"):
+        next(steps)
+    assert numbers.__doc__ == "Yields constants."
+    assert not hooks.observed
+
+
+def test_a_decorated_generator_takes_errors_and_is_closed():
+    seen = []
+
+    @no_grad()
+    def careful():
+        try:
+            yield 1
+        except KeyError as problem:
+            seen.append((Value(1.0) * 2.0).constant)
+            yield str(problem)
+        finally:
+            seen.append((Value(1.0) * 3.0).constant)
+
+    steps = careful()
+    next(steps)
+    assert steps.throw(KeyError("k")) == "'k'"
+    steps.close()
+    assert seen == [True, True]
+    assert not hooks.observed
+
+
+def test_an_undecorated_generator_leaks_as_in_pytorch():
+    def leaky():
+        with no_grad():
+            yield
+
+    steps = leaky()
+    next(steps)
+    assert (Value(1.0) * 2.0).constant
+    steps.close()
+    assert not (Value(1.0) * 2.0).constant
+
+
+def test_hooks_hold_across_await_and_in_no_other_task():
+    @no_grad()
+    async def frozen(log):
+        for _ in range(3):
+            log.append((Value(1.0) * 2.0).constant)
+            await asyncio.sleep(0)
+        return "done"
+
+    async def block(log):
+        with no_grad():
+            for _ in range(3):
+                log.append((Value(1.0) * 2.0).constant)
+                await asyncio.sleep(0)
+
+    async def free(log):
+        for _ in range(4):
+            log.append((Value(1.0) * 2.0).constant)
+            await asyncio.sleep(0)
+
+    async def both():
+        logs = [], [], []
+        found = await asyncio.gather(frozen(logs[0]), block(logs[1]), free(logs[2]))
+        return found[0], logs
+
+    done, (within, inside, outside) = asyncio.run(both())
+    assert (done, within, inside, outside) == ("done", [True] * 3, [True] * 3, [False] * 4)
+    assert not hooks.observed
+
+
+def test_a_decorated_asynchronous_generator():
+    @no_grad()
+    async def numbers(n):
+        for i in range(n):
+            await asyncio.sleep(0)
+            yield Value(float(i)) * 2.0
+
+    async def collect():
+        return [(x.data, x.constant, (Value(1.0) * 2.0).constant) async for x in numbers(3)]
+
+    assert asyncio.run(collect()) == [(0.0, True, False), (2.0, True, False), (4.0, True, False)]
+
+
+def test_the_same_hook_entered_twice():
+    hook = no_grad()
+    with hook, hook:
+        assert (Value(1.0) * 2.0).constant
+    with hook:
+        assert (Value(1.0) * 2.0).constant
+    assert not (Value(1.0) * 2.0).constant
+
+
+def test_a_hook_that_several_threads_enter(in_threads):
+    """Each leaves what it entered itself."""
+    hook, found = no_grad(), []
+
+    def work(i):
+        for _ in range(200):
+            with hook:
+                found.append((Value(1.0) * 2.0).constant)
+            found.append(not (Value(1.0) * 2.0).constant)
+
+    in_threads(work, 6)
+    assert all(found)
+    assert not hooks.observed
+
+
+def test_a_task_that_outlives_the_with_statement_it_was_started_in():
+    """Its copy of the hook is active while that statement is open, and never again."""
+
+    async def late(log):
+        log.append((Value(1.0) * 2.0).constant)
+        await asyncio.sleep(0.01)
+        with record_origins():  # another hook does not bring it back
+            log.append((Value(1.0) * 2.0).constant)
+
+    async def main(log):
+        with no_grad():
+            task = asyncio.create_task(late(log))
+            await asyncio.sleep(0)
+        await task
+
+    log = []
+    asyncio.run(main(log))
+    assert log == [True, False]

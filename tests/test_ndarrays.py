@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ndarrays import over_arrays, space
-from engine.ops import ELEMENTWISE
+from engine import Array, Op
+from engine.arithmetic import where
+from engine.array import run
+from engine.rules import ELEMENTWISE
 from strategies import (
     DTYPES,
     SPECIAL,
@@ -27,11 +29,10 @@ def test_a_scalar_row_on_arrays_at_special_numbers(name, dtype):
     points = np.array(
         list(itertools.product(special[-8:] if op.arity > 2 else special, repeat=op.arity))
     )
-    row = over_arrays(op, np.dtype(dtype))
     columns = [np.array(column, dtype) for column in points.T]
     with np.errstate(all="ignore"):
-        out = row.forward(*columns)
-        slopes = np.broadcast_arrays(*row.locals(out, *columns), out)[:-1]
+        out = op.forward(*columns)
+        slopes = np.broadcast_arrays(*op.locals(out, *columns), out)[:-1]
     assert out.dtype == dtype
     judged = [op.forward(*point) for point in points.tolist()]
     judged_slopes = [op.locals(y, *x) for x, y in zip(points.tolist(), judged, strict=True)]
@@ -71,23 +72,46 @@ def test_where_gives_the_bits_that_numpy_gives(dtype, data):
         found = rng.choice(pool, shape)
         return found.T if kind == "spread" else found
 
-    condition, x, y = drawn("condition"), drawn("x"), drawn("y")
+    condition, x, y = np.asarray(drawn("condition")), drawn("x"), drawn("y")
     if data.draw(st.booleans(), label="of bools"):
         condition = np.isnan(condition)
     with np.errstate(invalid="ignore"):  # nan as a condition, which holds
-        got = space(np.dtype(dtype))["where"](condition, x, y)
+        got = run(where, np.dtype(dtype), condition, x, y)
         want = np.where(condition, np.asarray(x, dtype), np.asarray(y, dtype))
     assert got.dtype == dtype
     np.testing.assert_array_equal(got.view(bits), want.view(bits), strict=True)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 5000])
-def test_where_takes_what_a_users_row_may_give_it(dtype, n):
-    """Whole numbers, bools and arrays of another dtype become numbers of its own."""
-    where, x = space(np.dtype(dtype))["where"], np.full(n, 0.5)
-    for a, b in [(1, 0), (True, False), (x, 2), (x.astype(np.float32), x), (x > 0, 3.0)]:
+def test_where_has_the_dtype_that_numpy_gives_its_arguments(n):
+    """Python numbers are weak; two of them have the dtype of the row that is run, or float64."""
+    x = np.full(n, 0.5)
+    single = x.astype(np.float32)
+    for a, b, dtype in [
+        (x, 2.0, np.float64), (single, 2.0, np.float32), (single, x, np.float64),
+        (0.5, single, np.float32), (1.0, 0.0, np.float64), (0.0, 1.0, np.float64),
+        (0.1, 0.0, np.float64), (inf, nan, np.float64), (1.0, -0.0, np.float64),
+        (1e300, 0.0, np.float64),
+    ]:  # fmt: skip
         for condition in (np.ones(n, bool), np.zeros(n)):
             got = where(condition, a, b)
             assert got.dtype == dtype
-            np.testing.assert_array_equal(got, np.where(condition, a, b))
+            want = np.where(condition, a, b)
+            np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+
+
+def test_numbers_have_the_dtype_of_the_row_that_is_run():
+    """A third of float32 times a gradient of float32, and no float64 in between."""
+    thirds = Op("thirds", lambda x: x, lambda out, x: where(x > 0.0, 1.0, 0.0) / 3.0)
+    seen = []
+    spy = Op(
+        "spy", lambda x: x, lambda out, x: (seen.append(where(x > 0.0, 1.0, 0.5).dtype), 1.0)[1]
+    )
+    for dtype in DTYPES:
+        x = Array(np.ones(2, dtype))
+        thirds(x).sum().backward()
+        assert x.grad.tolist() == [float(dtype(1.0) / dtype(3.0))] * 2
+        spy(Array(np.ones(2, dtype))).sum().backward()
+    assert seen == [np.dtype(dtype) for dtype in DTYPES]
+    assert where(np.array([True]), 1.0, 0.0).dtype == np.float64

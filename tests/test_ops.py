@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import reference
-from engine import Op, Value, floats, ops
-from engine.ops import ELEMENTWISE, TABLE, flat
-from engine.readers import over
+from engine import Value, arithmetic, rules, sequences
+from engine.rules import ELEMENTWISE, TABLE, flat
 from reference import ROWS, ulps
 
 inf, nan = math.inf, math.nan
@@ -169,19 +168,19 @@ def test_logsumexp_and_softmax_against_mpmath(xs):
     """Slopes of logsumexp are the shares; each within a unit per unit of distance, and a few."""
     exps = [reference.exp(mpf(x)) for x in xs]
     want = reference.log(sum(exps))
-    out = ops.logsumexp(xs)
+    out = sequences.logsumexp(xs)
     assert abs(mpf(out) - want) <= 4 * math.ulp(max(1.0, *map(abs, xs)))
-    for x, share, e in zip(xs, ops.softmax(xs), exps, strict=True):
+    for x, share, e in zip(xs, sequences.softmax(xs), exps, strict=True):
         assert ulps(share, e / sum(exps)) <= 4 + len(xs) + (max(xs) - x)
 
 
 def test_logsumexp_keeps_a_rest_too_small_to_change_one():
-    assert ops.logsumexp([0.0, -40.0]) == math.exp(-40.0)
+    assert sequences.logsumexp([0.0, -40.0]) == math.exp(-40.0)
 
 
 @pytest.mark.parametrize("largest", [inf, -inf])
 def test_logsumexp_of_infinities(largest):
-    assert ops.logsumexp([largest, -inf]) == largest
+    assert sequences.logsumexp([largest, -inf]) == largest
 
 
 def test_floats_answer_what_numpy_answers():
@@ -195,45 +194,23 @@ def test_floats_answer_what_numpy_answers():
     with np.errstate(all="ignore"):
         for name, numpys in pairs.items():
             for x in [inf, -inf, nan, 0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 1e4, -1e4]:
-                got = getattr(floats, name)(x)
+                got = getattr(arithmetic, name)(x)
                 assert type(got) is float
                 np.testing.assert_allclose(got, numpys(x), rtol=1e-15, err_msg=f"{name}({x})")
         for x in [0.0, -0.0, 1.0, -1.0, -8.0, inf, -inf, nan, 1e200]:
             for y in [0.0, -0.0, 1 / 3, -1.0, -2.0, 3.0, inf, nan]:
-                np.testing.assert_equal(floats.power(x, y), np.power(x, y), f"{x} ** {y}")
-                np.testing.assert_equal(floats.divide(x, y), np.divide(x, y), f"{x} / {y}")
-
-
-def test_over_reads_helpers_along_and_leaves_the_row_alone():
-    """A user's row with a helper and a constant of their own, read in another arithmetic."""
-    op = Op("gain", lambda x: floats_gain(x), lambda out, x: GAIN * exp_or(x))
-    written = over(op, {"exp": lambda x: f"exp({x})", "add": lambda x, y: f"{x} + {y}"})
-    assert written.partials[0]("out", "x") == "exp(x)exp(x)"
-    assert op.partials[0](0.0, 0.0) == 2.0
-    with pytest.raises(NameError, match="cosh"):
-        over(ops.TANH, {"divide": lambda x, y: 0, "square": lambda x: x}).partials[0](0.0, 0.0)
-
-
-GAIN = 2
-exp = floats.exp
-
-
-def exp_or(x):
-    return exp(x)
-
-
-def floats_gain(x):
-    return GAIN * exp(x)
+                np.testing.assert_equal(arithmetic.power(x, y), np.power(x, y), f"{x} ** {y}")
+                np.testing.assert_equal(arithmetic.divide(x, y), np.divide(x, y), f"{x} / {y}")
 
 
 def test_calling_a_row_makes_its_node():
     x = Value(3.0)
-    assert ops.SQUARE(x).inputs == (x,)
-    assert ops.DOT([x, 1.0], [2.0, x], 0.5).data == 9.5
+    assert rules.SQUARE(x).inputs == (x,)
+    assert sequences.DOT([x, 1.0], [2.0, x], 0.5).data == 9.5
     with pytest.raises(TypeError, match="clip takes 3 arguments, got 1"):
-        ops.CLIP(x)
+        rules.CLIP(x)
 
 
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="no operation 'sine'"):
-        ops.named("sine")
+        rules.row("sine")

@@ -1,5 +1,6 @@
-"""One rule table, many readers: rows run on arrays, nodes, names and symbols as they stand."""
+"""One rule table, many arithmetics: the same rows on floats, arrays, nodes, texts and symbols."""
 
+import functools
 import math
 
 import numpy as np
@@ -7,17 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Value, floats, softmax, topological
+from engine import Array, Op, Tape, Value, arithmetic, grad, softmax, topological
+from engine.arithmetic import divide, exp, where
 from engine.check import derivative
-from engine.ndarrays import over_arrays
-from engine.on_nodes import space
-from engine.ops import ELEMENTWISE, TABLE, flat
-from engine.readers import over
+from engine.draw import symbols
+from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flat
+from engine.sequences import SOFTMAX
 from strategies import DTYPES
 
 # ---------------------------------------------------------------------------------- arithmetics
-
-NODES = space(arrays=False)
 
 
 class Text:
@@ -29,32 +28,41 @@ class Text:
     __str__ = __repr__ = lambda self: self.text
 
 
-def operator(pattern):
-    return lambda x, y="": Text(pattern.format(x, y))
+class Formula(Text):
+    """The same, as a textbook writes it."""
+
+
+def operator(kind, pattern):
+    return lambda x, y="": kind(pattern.format(x, y))
 
 
 SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "gt": ">", "lt": "<", "ge": ">=", "le": "<=",
     "and": "&", "or": "|",
 }  # fmt: skip
-for name, sign in SIGNS.items():
-    setattr(Text, f"__{name}__", operator(f"({{0}} {sign} {{1}})"))
-    setattr(Text, f"__r{name}__", operator(f"({{1}} {sign} {{0}})"))
-Text.__neg__, Text.__abs__ = operator("(-{0})"), operator("abs({0})")
+for kind in (Text, Formula):
+    for name, sign in SIGNS.items():
+        setattr(kind, f"__{name}__", operator(kind, f"({{0}} {sign} {{1}})"))
+        setattr(kind, f"__r{name}__", operator(kind, f"({{1}} {sign} {{0}})"))
+    kind.__neg__, kind.__abs__ = operator(kind, "(-{0})"), operator(kind, "abs({0})")
 
-NAMES = {
-    name: lambda *args, name=name: Text(f"{name}({', '.join(map(str, args))})")
-    for name in floats.__all__
-}
-SYMBOLS = {
-    **NAMES,
-    **dict.fromkeys((), NAMES["exp"]),
-    "exp": operator("e^{0}"),
-    "log": operator("ln {0}"),
-    "divide": operator("{0}/{1}"),
-    "square": operator("({0})²"),
-    "held": operator("{0}"),  # what keeps a formula from overflowing is not said
-}
+
+def called(kind, name):
+    return lambda *args: kind(f"{name}({', '.join(map(str, args))})")
+
+
+arithmetic.register(Text, {name: called(Text, name) for name in arithmetic.__all__})
+arithmetic.register(
+    Formula,
+    {
+        **{name: called(Formula, name) for name in arithmetic.__all__},
+        "exp": operator(Formula, "e^{0}"),
+        "log": operator(Formula, "ln {0}"),
+        "divide": operator(Formula, "{0}/{1}"),
+        "square": operator(Formula, "({0})²"),
+        "held": operator(Formula, "{0}"),  # what keeps a formula from overflowing is left out
+    },
+)
 
 
 # ---------------------------------------------------------------------------------------- tests
@@ -77,10 +85,9 @@ def test_arrays_give_what_floats_give(op, data):
     number = st.floats(-50.0, 50.0)
     xs = data.draw(st.tuples(*[st.lists(number, min_size=3, max_size=3) for _ in op.partials]))
     arrays = [np.array(x) for x in xs]
-    row = over_arrays(op, np.dtype(np.float64))
     with np.errstate(all="ignore"):
-        out = row.forward(*arrays)
-        slopes = row.locals(out, *arrays)
+        out = op.forward(*arrays)
+        slopes = op.locals(out, *arrays)
     for k, each in enumerate(zip(*xs, strict=True)):
         want = op.forward(*each)
         at = lambda a, k=k: a if np.ndim(a) == 0 else a[k]
@@ -94,10 +101,9 @@ def test_arrays_give_what_floats_give(op, data):
 @pytest.mark.parametrize("shape", [(), (2,), (5000,)])
 def test_arrays_keep_their_dtype(op, dtype, shape):
     """Results and slopes, however large; a slope that is one number for all stays a plain float."""
-    arrays, row = [np.full(shape, x, dtype) for x in point(op)], over_arrays(op, np.dtype(dtype))
-    out = row.forward(*arrays)
-    assert (out.dtype, out.shape) == (dtype, shape)
-    for slope in row.locals(out, *arrays):
+    y = op(*[Array(np.full(shape, x, dtype)) for x in point(op)])
+    assert (y.data.dtype, y.shape) == (dtype, shape)
+    for slope in y.locals:
         assert type(slope) is float or slope.dtype == dtype
 
 
@@ -105,7 +111,7 @@ def test_arrays_keep_their_dtype(op, dtype, shape):
 def test_nodes_give_second_derivatives(op):
     """Slopes computed on nodes are graphs, and backward through them is the slope's derivative."""
     xs = point(op)
-    for i, partial in enumerate(over(op, NODES).partials):
+    for i, partial in enumerate(op.partials):
         inputs = [Value(x) for x in xs]
         slope = Value.lift(partial(op(*inputs), *inputs))
         assert slope.data == pytest.approx(op.partials[i](op.forward(*xs), *xs), rel=1e-14)
@@ -120,42 +126,157 @@ def test_nodes_give_second_derivatives(op):
 
 
 def test_nodes_give_second_derivatives_of_rows_over_sequences():
-    """The slopes of logsumexp are softmax nodes, those of softmax made of rows."""
+    """The slopes of logsumexp are the results of one softmax."""
     xs = [Value(0.3), Value(-0.5), Value(1.1)]
-    for name, args in [("logsumexp", (xs,)), ("softmax", (xs[0], xs[1:])), ("dot", (xs, xs, 1.0))]:
+    for name, args in [("logsumexp", (xs,)), ("dot", (xs, xs, 1.0))]:
         op = TABLE[name]
-        for slope in flat(over(op, NODES).locals(op(*args), *args)):
+        for slope in flat(op.locals(op(*args), *args)):
             assert isinstance(slope, Value | float)
     p, q, r = softmax(xs)
-    slope = over(TABLE["logsumexp"], NODES).partials[0](None, xs)[0][0]
+    slope = TABLE["logsumexp"].partials[0](None, xs)[0][0]
     slope.backward()
     got = [x.grad for x in xs]
     want = [p.data * (1 - p.data), -p.data * q.data, -p.data * r.data]
     assert got == pytest.approx(want, rel=1e-14)
-    assert slope.op.name == "softmax"
-    assert len(topological(slope)) == 4
+    assert slope.inputs[0].op is SOFTMAX
+    assert len(topological(slope)) == 5
 
 
 @rows
 @given(data=st.data())
-def test_names_write_a_program_with_the_same_bits(op, data):
+def test_texts_write_a_program_with_the_same_bits(op, data):
     """The row written as source text, compiled and run, gives the floats the row itself gives."""
-    row, letters = over(op, NAMES), [f"x{i}" for i in range(len(op.partials))]
+    letters = [f"x{i}" for i in range(len(op.partials))]
     xs = data.draw(st.tuples(*[st.floats() for _ in letters]))
-    scope = {name: getattr(floats, name) for name in floats.__all__}
-    scope["inf"] = math.inf
-    scope |= dict(zip(letters, xs, strict=True))
+    scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__}
+    scope |= {"inf": math.inf, **dict(zip(letters, xs, strict=True))}
     names = [Text(letter) for letter in letters]
     scope["out"] = out = op.forward(*xs)
-    texts = [row.forward(*names), *row.locals(Text("out"), *names)]
+    texts = [op.forward(*names), *op.locals(Text("out"), *names)]
     for text, want in zip(texts, [out, *op.locals(out, *xs)], strict=True):
         got = eval(str(text), scope)
         assert float(got).hex() == float(want).hex(), text
 
 
-def test_symbols_print_the_formula():
-    x, y, out = Text("x"), Text("y"), Text("out")
-    tanh, mul, log = (over(TABLE[name], SYMBOLS) for name in ("tanh", "*", "log"))
-    assert str(tanh.partials[0](out, x)) == "(1.0/cosh(x))²"
-    assert [str(p(out, x, y)) for p in mul.partials] == ["y", "x"]
-    assert (str(log.forward(x)), str(log.partials[0](out, x))) == ("ln x", "1.0/x")
+def test_an_arithmetic_may_know_a_helper_better():
+    x, y, out = Formula("x"), Formula("y"), Formula("out")
+    assert str(TANH.partials[0](out, x)) == "(1.0/cosh(x))²"
+    assert [str(p(out, x, y)) for p in MUL.partials] == ["y", "x"]
+    assert (str(LOG.forward(x)), str(LOG.partials[0](out, x))) == ("ln x", "1.0/x")
+    assert str(TANH.partials[0](Text("out"), Text("x"))).startswith("(divide(1.0, cosh(where(")
+
+
+# ------------------------------------------------------------- rows made of every kind of function
+
+
+def a_closure():
+    f = exp
+    return lambda x: divide(1.0, 1.0 + f(-x))
+
+
+class Namespace:
+    exp = staticmethod(exp)
+
+
+class Callable:
+    def __call__(self, x):
+        return divide(1.0, 1.0 + exp(-x))
+
+
+def general(one, x):
+    return divide(one, one + exp(-x))
+
+
+def with_default(x, f=exp):
+    return divide(1.0, 1.0 + f(-x))
+
+
+SLOPES = {
+    "closure": a_closure(),
+    "attribute": lambda x: divide(1.0, 1.0 + Namespace.exp(-x)),
+    "module": lambda x: arithmetic.divide(1.0, 1.0 + arithmetic.exp(-x)),
+    "partial": functools.partial(general, 1.0),
+    "default": lambda x: with_default(x),
+    "callable": Callable(),
+}
+
+
+@pytest.mark.parametrize("sigma", SLOPES.values(), ids=SLOPES)
+def test_a_row_of_any_kind_of_function_runs_in_every_arithmetic(sigma):
+    op = Op("mine", sigma, lambda out, x: sigma(x) * sigma(-x))
+    x, a = Value(0.5, "x"), Array([0.5, -2.0])
+    y, b = op(x), op(a)
+    y.backward()
+    b.sum().backward()
+    assert b.data[0] == pytest.approx(y.data, rel=1e-15)
+    assert a.grad[0] == pytest.approx(x.grad, rel=1e-15)
+    s = y.data
+    assert grad(grad(op(x), x, create_graph=True), x) == pytest.approx(s * (1 - s) * (1 - 2 * s))
+    second = grad(grad(op(a).sum(), a, create_graph=True).sum(), a)
+    assert second[0] == pytest.approx(s * (1 - s) * (1 - 2 * s))
+    assert str(symbols.forward(op, [symbols.name("x")])) == "1 / (1 + e^(−x))"
+    pytest.importorskip("numba")
+    assert Tape(op(x)).forward() == y.data
+
+
+def helped(x):
+    return 2.0 * math.sin(x)
+
+
+FOREIGN = {
+    "math.exp": (lambda x: math.exp(x), r"math\.exp\(x\)"),
+    "math.sin in a helper": (helped, r"math\.sin\(x\)"),
+}
+
+
+@pytest.mark.parametrize(("f", "call"), FOREIGN.values(), ids=FOREIGN)
+def test_a_function_that_no_arithmetic_knows_is_named(f, call):
+    """With the row, the call, and what to write; on floats it is a function like any other."""
+    op, x = Op("mine", f, lambda out, x: f(x)), Value(1.0)
+    says = pytest.raises(TypeError, match=rf"row 'mine' .*{call}: .*engine\.arithmetic")
+    assert op(x).data == f(1.0)
+    with says:
+        op(Array([1.0, 2.0]))
+    with says:
+        grad(op(x), x, create_graph=True)
+    pytest.importorskip("numba")
+    with says:
+        Tape(op(x))
+
+
+def test_a_slope_that_no_arithmetic_knows_is_named():
+    op = Op("mine", lambda x: x * x, lambda out, x: math.exp(x))
+    y = op(Array([1.0, 2.0])).sum()
+    with pytest.raises(TypeError, match=r"row 'mine' .*math\.exp\(x\): .*engine\.arithmetic"):
+        y.backward()
+
+
+def test_the_highest_rank_answers():
+    """A node beside an array, an array beside a number; and a type that is registered late."""
+
+    class Late(float): ...
+
+    assert exp(Late(0.0)) == 1.0
+    arithmetic.register(Late, {"exp": lambda x: "late"})
+    assert exp(Late(0.0)) == "late"
+    assert isinstance(divide(np.ones(2), Array([1.0, 2.0])), Array)
+    assert isinstance(where(np.array([True, False]), Array([1.0, 2.0]), 0.0), Array)
+    assert isinstance(divide(1.0, np.ones(2)), np.ndarray)
+    with pytest.raises(TypeError, match="log is not defined for Late"):
+        arithmetic.log(Late(1.0))
+
+
+def test_a_condition_of_numpy_chooses_by_its_truth():
+    mask, x = np.array([False]), Value(3.0)
+    op = Op("mine", lambda x: x * x, lambda out, x: where(mask[0], x, 2.0 * x))
+    assert grad(op(x), x) == grad(op(x), x, create_graph=True).data == 6.0
+
+
+def test_numpy_is_registered_once():
+    kinds = [np.float64(1), np.float32(1), np.int64(1), np.ones(2)]
+    before = [arithmetic.KNOWN[type(x)] for x in kinds]
+    for x in kinds * 3:
+        exp(x)
+    assert [arithmetic.KNOWN[type(x)] for x in kinds] == before
+    assert arithmetic.erf(np.array([1, 2])) == pytest.approx([math.erf(1), math.erf(2)])
+    assert arithmetic.erf(np.int64(1)) == math.erf(1)

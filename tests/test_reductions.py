@@ -12,7 +12,7 @@ from mpmath import mpf
 
 from engine import Array, Value, logsumexp, softmax
 from engine.array_ops import CROSS_ENTROPY, one_hot
-from engine.ops import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
+from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
 from strategies import (
     DTYPES,

@@ -18,26 +18,26 @@ from engine import (
     Constant,
     ManyOp,
     Op,
+    Outputs,
     Value,
+    arithmetic,
     detect_anomaly,
     dot,
-    floats,
     no_grad,
     topological,
     total,
 )  # fmt: skip
-from engine.floats import where
-from engine.ops import TABLE, flat
-from engine.readers import over
+from engine.arithmetic import where
+from engine.rules import TABLE, flat
 from nn import MLP, data, losses, optim
-from strategies import SPECIAL, any_float, examples, fewer, programs
+from strategies import SPECIAL, any_float, examples, fewer, programs, weighted
 
 if not os.environ.get("CI"):  # where it must be there
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
 
+from engine.instructions import record
 from engine.tape import Tape
 from engine.tape.kernels import CODES
-from engine.tape.rows import template
 
 
 def same(x, y):
@@ -83,7 +83,7 @@ def test_the_same_bits_as_the_graph(program):
 @given(data=st.data())
 def test_every_row_at_any_number(op, data):
     xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
-    root = op(*op.group(xs)) * 1.0
+    root = weighted(op(*op.group(xs))) * 1.0
     check_against_graph(root, Tape(root))
 
 
@@ -96,10 +96,8 @@ def test_every_row_recorded_at_other_numbers(op, data):
     before, after = ([data.draw(any_float) for _ in range(n)] for _ in range(2))
     fixed = data.draw(st.lists(st.booleans(), min_size=n, max_size=n))
     xs = [Value(x) for x in before]
-    build = lambda xs: (
-        op(*op.group([Constant(b) if c else x for x, b, c in zip(xs, before, fixed, strict=True)]))
-        * xs[0]
-    )
+    given = lambda xs: [Constant(b) if c else x for x, b, c in zip(xs, before, fixed, strict=True)]
+    build = lambda xs: weighted(op(*op.group(given(xs)))) * xs[0]
     tape = Tape(build(xs), parameters=xs)
     tape.flat.data = after
     ys = [Value(x) for x in after]
@@ -125,10 +123,10 @@ def test_several_outputs(program, data):
     for node in order:
         node.grad = 0.0
     for node, seed in zip(picked, seeds, strict=True):
-        node.receive(seed)
+        node._receive(seed)
     for node in reversed(order):
-        for to, _, contribution in node.sends():
-            to.receive(contribution)
+        for to, _, contribution in node._send(node.grad):
+            to._receive(contribution)
     assert all(same(g, x.grad) for g, x in zip(tape.flat.grad, tape.leaves.parameters, strict=True))
 
 
@@ -160,7 +158,8 @@ def rounded(f):
 
 for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "neg", "abs"):
     setattr(Single, f"__{_name}__", rounded(getattr(float, f"__{_name}__")))
-SINGLES = {f: rounded(getattr(floats, f)) for f in floats.__all__} | {"where": floats.where}
+SINGLES = {f: rounded(arithmetic.FLOATS[f]) for f in arithmetic.__all__}
+arithmetic.register(Single, {**SINGLES, "where": lambda c, x, y: Single(np.float32(x if c else y))})
 
 
 def in_single_precision(root, numbers):
@@ -171,14 +170,24 @@ def in_single_precision(root, numbers):
     slopes = {}
     for node in order:
         if node.op is not None:
-            row, args = over(node.op, SINGLES), [value[x] for x in node.inputs]
-            args = node.op.group(args)
-            value[node] = row.forward(*args)
-            slopes[node] = list(flat(row.locals(value[node], *args)))
+            args = node.op.group([value[x] for x in node.inputs])
+            value[node] = node.op.forward(*args)
+            if isinstance(node, Outputs):
+                grad[node] = [Single(0.0)] * len(value[node])
+            else:
+                slopes[node] = list(flat(node.op.locals(value[node], *args)))
     grad[root] = Single(1.0)
     for node in reversed(order):
-        for to, slope in zip(node.inputs, slopes.get(node, ()), strict=False):
-            grad[to] = grad[to] + grad[node] * rounded(lambda x: x)(slope)
+        if isinstance(node, Outputs):
+            xs = [value[x] for x in node.inputs]
+            parts = node.op.partials[0](grad[node], value[node], xs)
+            for to, part in zip(node.inputs, parts, strict=True):
+                grad[to] = grad[to] + part
+        elif node.op is not None and node.op.index is not None:
+            grad[node.inputs[0]][node.op.index] = grad[node]
+        else:
+            for to, slope in zip(node.inputs, slopes.get(node, ()), strict=False):
+                grad[to] = grad[to] + grad[node] * rounded(lambda x: x)(slope)
     return value[root], grad
 
 
@@ -436,7 +445,9 @@ def test_rows_that_use_operators_as_they_come(row):
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_a_row_that_computes_with_something_else_says_so(row, says):
-    with pytest.raises(TypeError, match=rf"row '{row.name}' cannot be written on a tape .*{says}"):
+    with pytest.raises(
+        TypeError, match=rf"row '{row.name}' cannot be written as instructions .*{says}"
+    ):
         Tape(row(*[Value(1.0)] * row.arity))
 
 
@@ -450,7 +461,7 @@ def test_a_tape_is_not_copied():
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
 def test_rows_are_written_in_instructions_that_there_are(op):
     inputs = inputs_of(op)
-    found = template(op, inputs)
+    found = record(op, inputs)
     assert {each.do for each in (*found.forward, *found.backward)} <= set(CODES)
     assert len(found.locals) == inputs
 

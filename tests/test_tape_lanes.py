@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Value, logsumexp, topological, total
-from engine.ops import TABLE
+from engine.rules import TABLE
 from nn import MLP, CheckpointError, accuracy, data, fit
-from strategies import any_float, examples, fewer, node, programs
+from strategies import any_float, examples, fewer, node, programs, weighted
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -54,10 +54,10 @@ def by_samples(build, parameters, X, seeds):
         found = build(ps, xs)
         order = topological(total(found))[:-1]
         for output, g in zip(found, seed, strict=True):
-            output.receive(g)
+            output._receive(g)
         for each in reversed(order):
-            for to, _, contribution in each.sends():
-                to.receive(contribution)
+            for to, _, contribution in each._send(each.grad):
+                to._receive(contribution)
         outputs.append([output.data for output in found])
         grads.append([p.grad for p in ps])
         of_inputs.append([each.grad for each in xs])
@@ -120,7 +120,7 @@ def test_every_row_over_lanes(op, data):
             next(take[r]) if r in take else Value.lift(c)
             for r, c in zip(roles, numbers, strict=True)
         ]
-        return [op(*op.group(args)) * xs[0]]
+        return [weighted(op(*op.group(args))) * xs[0]]
 
     X = drawn(data, 5, 1 + roles.count("x"), any_float)
     parameters = [c for r, c in zip(roles, numbers, strict=True) if r == "p"]

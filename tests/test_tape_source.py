@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Value, dot, total
-from engine.ops import TABLE
+from engine.rules import TABLE
 from nn import MLP
-from strategies import any_float, examples, fewer, programs
+from strategies import any_float, examples, fewer, programs, weighted
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -64,7 +64,7 @@ def test_it_gives_the_bits_of_the_tape(program):
 @given(data=st.data())
 def test_every_row(op, data):
     xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
-    check_source(Tape(op(*op.group(xs)) * 1.0, parameters=xs))
+    check_source(Tape(weighted(op(*op.group(xs))) * 1.0, parameters=xs))
 
 
 def test_names_that_are_none_or_not_ones_own():

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 import nn
 from engine import Array, Value, check_gradients, topological, walk
-from engine.ops import ELEMENTWISE
+from engine.rules import ELEMENTWISE
 from nn import init
 from nn.scalar import ACTIVATIONS
 from nn.vector import MLP, Activation, BatchNorm, Dense, Dropout, Residual, Sequential

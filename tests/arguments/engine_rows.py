@@ -22,14 +22,18 @@ from engine import (
     ManyOp,
     Op,
     Value,
+    VectorOp,
     check_gradients,
     concatenate,
+    detect_anomaly,
     dot,
     explain,
     logsumexp,
     maximum,
     minimum,
     mistakes,
+    no_grad,
+    record_origins,
     softmax,
     topological,
     total,
@@ -37,7 +41,8 @@ from engine import (
     where,
 )  # fmt: skip
 from engine.array_ops import SUM
-from engine.ops import DOT, TANH
+from engine.rules import TANH
+from engine.sequences import DOT
 
 x, y = Value(2.0, "x"), Value(3.0, "y")
 z = x * y
@@ -75,7 +80,7 @@ VALUE = [
     row("engine.Value.apply", lambda: x.apply(SUM, x), TypeError, "applied to Values", "sum"),
     row("engine.Value.apply", lambda: x.apply(TANH, x, y), TypeError, "tanh takes 1", "got 2"),
     row("engine.Value.apply", lambda: x.apply(DOT, x, x, x), TypeError, "dot takes a list for ws", "write [x]"),
-    row("engine.Value.apply", lambda: x.apply(DOT, [x], [x, y], x), ValueError, "2 slopes for 1"),
+    row("engine.Value.apply", lambda: x.apply(DOT, [x], [x, y], x), ValueError, "one length, got 1 and 2"),
     *bad("engine.Constant", HOLDS, NUMBER, Constant),
 ]  # fmt: skip
 
@@ -142,13 +147,18 @@ OPS = [
     row("engine.Op", lambda: TANH(None), TypeError, "tanh takes a node", "None"),
     row("engine.Op", lambda: TANH(x, y), TypeError, "tanh takes 1 arguments, got 2"),
     row("engine.Op", lambda: Op("f", lambda x: "a", lambda out, x: 1.0)(x), TypeError, HOLDS, "'a'"),
-    row("engine.Op.made_of", lambda: TANH.made_of(None), TypeError, "Op takes", "None"),
     row("engine.ArrayOp", lambda: SUM(3), TypeError, "sum takes an Array", "3"),
     row("engine.ArrayOp", lambda: SUM(x), TypeError, "applied to Values", "Op('sum')"),
-    row("engine.ArrayOp.made_of", lambda: SUM.made_of(None), TypeError, "Op takes", "None"),
     row("engine.ManyOp", lambda: ManyOp("n", None, None), TypeError, "Op takes a name", "None"),
-    row("engine.ManyOp", lambda: ManyOp("n", sum, abs), TypeError, "n: the names", "sum", "lambda xs"),
-    row("engine.ManyOp", lambda: ManyOp("n", lambda x: x, abs), ValueError, "n: none of ('x',)", "xs"),
+    row("engine.ManyOp", lambda: ManyOp("n", sum, abs), TypeError, "n: expected a function with named arguments", "sum", "lambda xs"),
+    row("engine.ManyOp", lambda: ManyOp("n", lambda xs, eps: eps, lambda out, xs, eps: 1.0), ValueError, "n: expected the names of the sequences among ('xs', 'eps')", "sequences=['xs']"),
+    row("engine.ManyOp", lambda: ManyOp("n", lambda xs: xs, lambda out, xs: 1.0, sequences=["ys"]), ValueError, "among ('xs',)", "['ys']"),
+    row("engine.VectorOp", lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula takes xs, the pullback gs, outs and xs"),
+    row("engine.VectorOp", lambda: VectorOp("n", None, None), TypeError, "Op takes a name", "None"),
+    *[
+        row(f"engine.{hook.__name__}", lambda hook=hook: hook(abs), TypeError, "expected no arguments", f"write @{hook.__name__}()")
+        for hook in (no_grad, detect_anomaly, record_origins)
+    ],
     row("engine.ManyOp", lambda: SUMS(x), TypeError, "sums takes a list for xs", "write [x]"),
     row("engine.ManyOp", lambda: SUMS(iter([x])), TypeError, "sums takes a node", "iterator"),
     row("engine.ManyOp", lambda: SUMS([x], [x]), TypeError, "sums takes 1 arguments, got 2"),

@@ -140,6 +140,7 @@ def test_agrees(name, of, at, judge):
 
 def test_every_function_has_a_case():
     public = {n for n in engine.__all__ if getattr(engine, n) is getattr(functions, n, None)}
+    public.add("concatenate")  # of Arrays
     public -= {n for n in public if isinstance(getattr(engine, n), type)}  # Array, Value, Op
     assert public == set(FUNCTIONS)
     assert set(ARRAY_TABLE) == set(ARRAY_ROWS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.ops import TABLE
+from engine.rules import TABLE
 from peers.judges import jax, jnp
 from peers.rows import ours, points
 

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from engine.ops import TABLE
+from engine.rules import TABLE
 from peers import test_jax, test_torch
 from peers.judges import EPS
 from peers.rows import ours

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from engine.ops import TABLE
+from engine.rules import TABLE
 from peers.judges import torch
 from peers.rows import ours, points
 from reference import ROWS

@@ -1,0 +1,147 @@
+"""The fast methods of Value, printed from the rows, against the definitions that they stand for."""
+
+import inspect
+import pickle
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docs.stubs import PATH, stub
+from engine import Array, Constant, Op, Value, hooks, no_grad, record_origins, topological
+from engine.methods import FAST, Methods, source
+from engine.node import Node
+from engine.rules import ELEMENTWISE
+from strategies import any_float
+
+fast = pytest.mark.parametrize("name", FAST)
+
+
+def fields(node):
+    """All that a node has, numbers to the bit."""
+    bits = [None if x is None else x.hex() for x in (node._data, node._grad, node._dx, node._dy)]
+    return type(node), node.op, node.label, node.constant, *bits
+
+
+@fast
+@given(data=st.data())
+def test_a_fast_method_has_the_bits_of_its_definition(name, data):
+    """Result, slopes and inputs; the other operand a Value, a constant, a float or an int."""
+    x = Value(data.draw(any_float, label="x"))
+    others = []
+    if len(FAST[name].partials) == 2:
+        number = data.draw(any_float, label="y")
+        whole = data.draw(st.integers(-9, 9), label="whole")
+        others = [data.draw(st.sampled_from([Value(number), Constant(number), number, whole, x]))]
+        if name.startswith("__r"):
+            others = [data.draw(st.sampled_from([number, whole]))]
+    got, want = getattr(Value, name)(x, *others), getattr(Methods, name)(x, *others)
+    assert fields(got) == fields(want)
+    assert list(map(fields, got.inputs)) == list(map(fields, want.inputs))
+    for a, b in zip(got.inputs, want.inputs, strict=True):
+        assert a is b or (type(a) is Constant and not isinstance(others[0], Value))
+
+
+def test_every_row_of_one_or_two_inputs_has_a_fast_method():
+    small = {op for op in ELEMENTWISE.values() if len(op.partials) <= 2}
+    assert small - set(FAST.values()) == {ELEMENTWISE["leaky_relu"], ELEMENTWISE["elu"]}
+    assert all(vars(Value)[name] is not vars(Methods)[name] for name in FAST)
+
+
+@fast
+def test_the_source_of_a_fast_method_can_be_read(name):
+    """By `inspect`, and by `source`; the formula stands in it, no call of the row does."""
+    method = getattr(Value, name)
+    assert inspect.getsource(method) == source(name)
+    assert method.__doc__
+    assert "forward" not in source(name)
+    assert "partials" not in source(name)
+
+
+def test_formula_and_slopes_are_inline():
+    assert "out = x * y\n" in source("__mul__")
+    assert "node._dx = y\n" in source("__mul__")
+    assert "node._dx = 0.0 if _0 else 1.0\n" in source("relu")  # where _0 is x <= 0.0
+
+
+def test_a_traceback_shows_the_lines_of_a_fast_method(monkeypatch):
+    space = Value.exp.__globals__
+    monkeypatch.setitem(space, "exp", lambda x: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        Value(1.0).exp()
+    lines = [frame.line for frame in traceback.extract_tb(raised.tb)]
+    assert "out = exp(x)" in lines
+
+
+@fast
+def test_constants_and_subclasses_have_the_definitions(name):
+    """The fast methods take their operand for a Value that requires a gradient."""
+
+    class Mine(Value): ...
+
+    for kind in (Constant, Mine):
+        assert getattr(kind, name) is getattr(Node, name)
+    others = [2.0] * (len(FAST[name].partials) - 1)
+    made = getattr(Constant(0.5), name)(*others)
+    assert all(local is None for local in made.locals)
+
+
+def test_a_subclass_keeps_its_own_operators():
+    class Loud(Value):
+        def __add__(self, other):
+            return "added"
+
+    assert Loud(1.0) + 2.0 == "added"
+    assert (Loud(1.0) * 2.0).data == 2.0
+
+
+def test_what_a_subclass_inherits_goes_before_the_fast_methods():
+    class Mine(Value):
+        def tanh(self):
+            return "mine"
+
+    class Mixin:
+        def __mul__(self, other):
+            return "mixin"
+
+    class Child(Mine): ...
+
+    class Mixed(Mixin, Value): ...
+
+    assert Child(1.0).tanh() == "mine"
+    assert Mixed(1.0) * 2.0 == "mixin"
+    assert (Mixed(1.0) + 2.0).data == 3.0
+
+
+def test_methods_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(Value.tanh)) is Value.tanh
+
+
+@fast
+def test_a_hook_sees_every_node_of_a_fast_method(name):
+    x, others = Value(0.5), [0.25] * (len(FAST[name].partials) - 1)
+    with record_origins():
+        y = getattr(x, name)(*others)
+    assert all(node.origin is not None for node in topological(y) if node is not x)
+    with no_grad():
+        assert getattr(x, name)(*others).constant
+    assert not getattr(x, name)(*others).constant
+    assert not hooks.observed
+
+
+def test_an_array_beside_a_value_is_refused_as_before():
+    with pytest.raises(TypeError, match="a Value holds one real number, got Array"):
+        Value(1.0) * Array([1.0])
+
+
+def test_a_row_of_a_user_needs_no_method():
+    cube = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    x = Value(2.0)
+    y = cube(x)
+    y.backward()
+    assert (y.data, x.grad) == (8.0, 12.0)
+
+
+def test_the_stub_for_editors_is_current():
+    assert PATH.read_text("utf-8") == stub(), "run python -m docs.stubs"
