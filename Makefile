@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-oldest test-pythons test-peers soak lint format types bench docs clean
+.PHONY: help demo notebooks test test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -21,6 +21,9 @@ test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the ex
 
 test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
+
+test-plain: .venv-plain/without-numpy ## the tests of Values and their networks, without NumPy
+	.venv-plain/bin/python -m pytest --noconftest tests/test_without_numpy.py
 
 test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
 	@for python in python3.11 python3.12 python3.13 python3.14; do \
@@ -63,6 +66,14 @@ clean: ## remove .venv, out and caches
 # One stamp per extra, written when pip has succeeded; a changed pyproject.toml makes it stale.
 $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/activate
 	$(RUN) pip install -e '.[$*]'
+	@touch $@
+
+# The project without its dependencies, but for what draws.
+.venv-plain/without-numpy: pyproject.toml
+	$(MAKE) VENV=.venv-plain .venv-plain/bin/activate
+	.venv-plain/bin/python -m pip install --no-deps -e .
+	.venv-plain/bin/python -m pip install pytest graphviz graphviz-pure
+	! .venv-plain/bin/python -c 'import numpy' 2>/dev/null
 	@touch $@
 
 # The last file that venv writes: it is there when the whole .venv is.

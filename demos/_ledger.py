@@ -16,6 +16,8 @@ from sys import getsizeof
 from typing import Any, NamedTuple
 
 from engine import Array, Tape, Value, topological
+from engine.graph import InGraph, reverse_pass, send_values
+from engine.methods import NAMES
 from engine.tape.summary import costs
 
 REPEATS = 5
@@ -131,27 +133,13 @@ def making(node: Any) -> tuple[Any, ...]:
         return Array.apply, node.op, *x
     if type(x) is tuple:
         return node.op, *node.op.group(x)
-    return (x._unary, node.op) if y is None else (x._binary, node.op, y)
+    method = getattr(type(x), NAMES[node.op])
+    return (method, x) if y is None else (method, x, y)
 
 
 def send_arrays(nodes: list[Any]) -> None:
-    for node in nodes:
-        for to, _, contribution in node.sends():
-            to.receive(contribution)
-
-
-def send_values(nodes: list[Any]) -> None:
-    """What `Value.backward` does at each node."""
-    for node in nodes:
-        x, dx, upstream = node._x, node._dx, node._grad
-        if type(x) is tuple:
-            for each, local in zip(x, dx, strict=True):
-                each._grad += upstream * local
-            continue
-        if dx is not None:
-            x._grad += upstream * dx
-        if node._dy is not None:
-            node._y._grad += upstream * node._dy
+    for _ in reverse_pass(nodes, InGraph):
+        pass
 
 
 def size(node: Any, known: dict[int, Any]) -> int:

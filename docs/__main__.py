@@ -20,13 +20,13 @@ from docs.text import markdown
 
 MODULES = (
     "engine", "engine.draw", "nn", "nn.metrics",  # nn's other modules are among its names
-    "!engine.explain", "!engine.mistakes", "!nn.diagnose", # functions of these names are meant
+    "!engine.explain", "!engine.mistakes",  # functions of these names are meant
 )  # fmt: skip
 
 PUBLIC = {
     (kind.__module__, kind.__qualname__)
     for package in (engine, engine.draw, nn, nn.vector, nn.optim)
-    for kind in vars(package).values()
+    for kind in (getattr(package, name) for name in dir(package))
     if isinstance(kind, type)
 }
 BY_ORIGIN: Any = Class._members_by_origin.func

@@ -1,0 +1,60 @@
+"""`python -m docs.stubs` writes engine/methods.pyi, so that editors and mypy know the methods.
+
+The methods of nodes are made from the rows of the rule table, which type checkers cannot see.
+"""
+
+import inspect
+from pathlib import Path
+
+from engine.methods import FAST, Methods, described
+from engine.rules import ELEMENTWISE, Op
+
+PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
+HEAD = '''"""The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from engine.rules import Op
+
+FAST: dict[str, Op]
+NAMES: dict[Op, str]
+OPERATORS: dict[str, str]
+SYMBOLS: dict[Op, str]
+
+def method(op: Op) -> Callable[..., Any]: ...
+def described(op: Op) -> str: ...
+def source(name: str) -> str: ...
+def install(value: Any, constant: Any) -> dict[str, Any]: ...
+
+class Methods:
+'''
+
+
+def stub() -> str:
+    """Return the stub of `engine.methods`."""
+    lines = []
+    for name in vars(Methods):
+        f = getattr(Methods, name)
+        if not inspect.isfunction(f):
+            continue
+        parameters = ["self"]
+        for p in list(inspect.signature(f).parameters.values())[1:]:
+            default = "" if p.default is p.empty else f" = {p.default!r}"
+            parameters.append(f"{p.name}: Any{default}")
+        head = f"    def {name}({', '.join(parameters)}) -> Self:"
+        op = row_of(name)
+        if name.startswith("__"):
+            lines.append(f"{head} ...")
+        else:
+            lines += [head, f'        """{described(op)}"""']
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def row_of(name: str) -> Op:
+    return FAST[name] if name in FAST else ELEMENTWISE[name]
+
+
+if __name__ == "__main__":
+    PATH.write_text(stub(), "utf-8")
+    print(f"wrote {PATH.name}")
