@@ -171,7 +171,8 @@ def in_single_precision(root, numbers):
     for node in order:
         if node.op is not None:
             args = node.op.group([value[x] for x in node.inputs])
-            value[node] = node.op.forward(*args)
+            out = node.op.forward(*args)  # of numbers alone where a sequence is empty
+            value[node] = out if isinstance(out, list) else rounded(lambda x: x)(out)
             if isinstance(node, Outputs):
                 grad[node] = [Single(0.0)] * len(value[node])
             else:
