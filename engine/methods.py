@@ -21,7 +21,7 @@ OPERATORS = {
 
 
 class MadeAtFirstUse:
-    """A method that is made when it is first looked up: to make all of them takes 35 ms."""
+    """A method that is made when it is first looked up, which keeps `import engine` fast."""
 
     def __init__(self, make: Callable[[], Any]):
         self.make, self.method = make, None

@@ -123,9 +123,7 @@ class Value(Node):
         The row may be a user's: whatever numbers it computes with, its results become floats.
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
-            raise TypeError(
-                f"what is applied to Values is an Op, a row of engine.rules, got {op!r}"
-            )
+            raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")
         if hasattr(op, "on_values"):
             return op.on_values(*args)
         inputs = tuple([lift(x) for x in op.complete(args)])
