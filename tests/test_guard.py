@@ -387,8 +387,10 @@ def test_a_task_that_outlives_the_with_statement_it_was_started_in():
         with record_origins():  # another hook does not bring it back
             log.append((Value(1.0) * 2.0).constant)
 
+    hook = no_grad()  # kept: its copy in the task is not gone by itself
+
     async def main(log):
-        with no_grad():
+        with hook:
             task = asyncio.create_task(late(log))
             await asyncio.sleep(0)
         await task
