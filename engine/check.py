@@ -34,13 +34,13 @@ def check_gradients(
 
     `at` holds numbers, at which `f(*values)` is checked, or, with NumPy arrays among them,
     `f(*arrays)`; or nodes, such as parameters, which `f()` should use. Each element of an Array is
-    moved by itself. The error is the chapter's, ||a - n|| / (||a|| + ||n||), a the gradient that
-    backward finds and n the numerical one.
+    moved by itself. The error is the chapter's, ||a - n|| / (||a|| + ||n||), where a is the
+    gradient of the backward pass and n the numerical gradient.
 
-    GradientMismatch where it is above `tolerance`, with lines for up to 20 numbers, and for rows
-    that differ from their own slopes. At a kink (relu at 0) there is no derivative: check beside
-    it. Data and gradients are left as they were. ValueError for an f that is random, TypeError for
-    float32, too coarse for differences.
+    Raises GradientMismatch if the error is above `tolerance`; its message lists up to 20 numbers,
+    and the rows that differ from their own slopes. At a kink (relu at 0) there is no derivative:
+    check beside it. Data and gradients are left as they were. Raises ValueError if f is random,
+    and TypeError for float32, which is too coarse for differences.
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
