@@ -10,25 +10,25 @@
 
 from typing import TYPE_CHECKING
 
-from engine import lazy
 from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
-from engine.remarks import GradientWarning
 from engine.rules import Op
 from engine.sequences import ManyOp, Outputs, VectorOp
+from engine.support import lazy
 from engine.value import Constant, Value
+from engine.watch.gradient_warnings import GradientWarning
 
 if TYPE_CHECKING:
-    from engine.anomaly import Anomaly
-    from engine.array import Array, ConstantArray, concatenate
-    from engine.array_ops import ArrayOp
-    from engine.check import GradientMismatch, check_gradients
-    from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from engine.guard import detect_anomaly, no_grad
-    from engine.origin import Origin, record_origins
-    from engine.paths import Explanation, Path, explain
+    from engine.arrays.array import Array, ConstantArray, concatenate
+    from engine.arrays.rules import ArrayOp
+    from engine.derivatives.check import GradientMismatch, check_gradients
+    from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
     from engine.tape import BranchChanged, Tape, record_branches
-    from engine.wrong_passes import Mistake, mistakes
+    from engine.watch.anomaly import Anomaly
+    from engine.watch.guard import detect_anomaly, no_grad
+    from engine.watch.origin import Origin, record_origins
+    from engine.watch.paths import Explanation, Path, explain
+    from engine.watch.wrong_passes import Mistake, mistakes
 
 __all__ = [
     "Anomaly",
@@ -79,16 +79,16 @@ __all__ = [
 # Loaded when first used: the scalar path needs neither them nor NumPy. No function here has the
 # name of its file, as importing the file would then hide the function.
 LAZY = {
-    "anomaly": ["Anomaly"],
-    "array": ["Array", "ConstantArray", "concatenate"],
-    "array_ops": ["ArrayOp"],
-    "check": ["GradientMismatch", "check_gradients"],
-    "derivatives": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
-    "guard": ["detect_anomaly", "no_grad"],
-    "origin": ["Origin", "record_origins"],
-    "paths": ["Explanation", "Path", "explain"],
+    "arrays.array": ["Array", "ConstantArray", "concatenate"],
+    "arrays.rules": ["ArrayOp"],
+    "derivatives.check": ["GradientMismatch", "check_gradients"],
+    "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
     "tape": ["BranchChanged", "Tape", "record_branches"],
-    "wrong_passes": ["Mistake", "mistakes"],
+    "watch.anomaly": ["Anomaly"],
+    "watch.guard": ["detect_anomaly", "no_grad"],
+    "watch.origin": ["Origin", "record_origins"],
+    "watch.paths": ["Explanation", "Path", "explain"],
+    "watch.wrong_passes": ["Mistake", "mistakes"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)
 

@@ -15,8 +15,8 @@ NumPy arrays, nodes of a graph, slots of a program, symbols of a formula.
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
 from functools import wraps
+from importlib import import_module
 from math import copysign, inf, nan
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ class Arithmetics(dict[type, Arithmetic | None]):
 
     def __missing__(self, kind: type) -> Arithmetic | None:
         if not NUMPY and any(base.__module__ == "numpy" for base in kind.__mro__):
-            register_numpy()
+            import_module("engine.arrays.arithmetic")  # registers the types of NumPy
         bases = [self.get(base) for base in kind.__mro__]
         self[kind] = found = next(filter(None, bases), None)
         return found
@@ -191,50 +191,3 @@ def hypot(x: float, y: float) -> float:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y. Both are evaluated."""
     return x if condition else y
-
-
-# ------------------------------------------------------------------------------------------- NumPy
-
-
-DTYPE: ContextVar[Any] = ContextVar("dtype", default=float)  # of numbers that meet no array
-
-
-def register_numpy() -> None:
-    """Register the arithmetic of NumPy arrays and scalars, when the first of them is met.
-
-    A result has the dtype of the arrays among the arguments; Python numbers are weak, as in NumPy.
-    Whoever runs a row on arrays of another dtype than float64 sets `DTYPE`: it is the dtype of
-    `where(x > 0.0, 1.0, 0.0)`, whose arguments have none.
-    """
-    import numpy as np
-
-    def choose(condition: Any, x: Any, y: Any) -> Any:
-        holds = np.asarray(condition, bool)
-        if type(x) is type(y) is float:
-            dtype = np.dtype(DTYPE.get())
-            if {x, y} == {0.0, 1.0} and copysign(1.0, x) == copysign(1.0, y):
-                return (holds if x else ~holds).astype(dtype)
-        else:
-            dtype = np.result_type(x, y)
-        x, y = np.asarray(x, dtype), np.asarray(y, dtype)
-        if holds.size < 4096 or dtype.itemsize > 8:
-            return np.where(holds, x, y)
-        # np.where branches at each element and mispredicts half of them; a mask of bits does not.
-        bits = np.dtype(f"i{dtype.itemsize}")
-        mask = np.negative(holds.view(np.int8)).astype(bits)  # all bits set where it holds
-        x, y = x.view(bits), y.view(bits)
-        return (((x ^ y) & mask) ^ y).view(dtype)
-
-    def by_element(f: Callable[[float], float]) -> Callable[[Any], Any]:
-        ufunc = np.frompyfunc(f, 1, 1)  # NumPy lacks them; Python's take some 60 ns an element
-        dtype = lambda x: x.dtype if x.dtype.kind == "f" else np.dtype(float)
-        return lambda x: np.asarray(ufunc(x), dtype(x))[()]
-
-    names = {"atan2": "arctan2", **{f"a{f}": f"arc{f}" for f in (
-        "sin", "cos", "tan", "sinh", "cosh", "tanh")}}  # fmt: skip
-    functions: dict[str, Any] = {name: getattr(np, names.get(name, name), None) for name in __all__}
-    functions |= {"where": choose, "erf": by_element(math.erf), "erfc": by_element(math.erfc)}
-    NUMPY[:] = np.ndarray, np.generic
-    for kind in NUMPY:
-        if kind not in KNOWN:  # not registered by the user
-            register(kind, functions, rank=1)

@@ -8,11 +8,11 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from engine.arguments import sequence
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unrolled
+from engine.support.arguments import sequence
 from engine.value import Value, node_of, nodes
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-from engine import hooks
-
 
 def topological(root: Any) -> list[Any]:
     """Return all nodes under `root`, each after its inputs; `root` is the last.
@@ -172,7 +170,7 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 def backward(root: Any) -> None:
     """Exhaust `walk` for scalars: the same additions in the same order, in tight loops."""
     order = topological(root)
-    hooks.watch.before_backward(root, order)
+    observer.before_backward(root, order)
     for node in order:
         if node.op is not None:
             node._grad = 0.0
@@ -204,3 +202,30 @@ def send_values(nodes: Iterable[Any]) -> None:
             x._grad += upstream * dx
         elif node.op.index is not None:  # one of several results
             x._grad[node.op.index] += upstream
+
+
+class Observer:
+    """Observes the nodes that a program makes and their backward passes; see `engine.watch.hooks`.
+
+    Operations call `made`, `leaf` and `override` only while the flag `observed` of their module is
+    set.
+    """
+
+    def made(self, node: Any) -> Any:
+        """Return the node to use in place of one that an operation made."""
+        return node
+
+    def leaf(self, node: Any) -> None:
+        """Observe a new leaf."""
+
+    def override(self, name: str) -> Any:
+        """Return the function that replaces `read` or `backward`, or None."""
+
+    def assigned(self, leaf: Any) -> None:
+        """Observe a leaf whose data was assigned."""
+
+    def before_backward(self, root: Any, order: list[Any]) -> None:
+        """Observe a graph, in topological order, that is about to be differentiated."""
+
+
+observer = Observer()  # `engine.watch` replaces it

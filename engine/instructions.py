@@ -140,7 +140,7 @@ def record(op: Op, inputs: int) -> Recorded:
         else:
             slopes = list(flat(op.locals(results[0], *args)))
     except TypeError as problem:
-        from engine.arguments import foreign
+        from engine.support.arguments import foreign
 
         raise TypeError(
             f"row {op.name!r} cannot be written as instructions ({foreign(problem)}); let it "

@@ -230,14 +230,15 @@ for _name, _op in ELEMENTWISE.items():
         define(Methods, _method, MadeAtFirstUse(lambda op=_op: reflected(op)))
 
 
-def install(value: Any, constant: Any) -> dict[str, Any]:
-    """Give `Value` the fast methods and `Constant` the definitions; return the methods' globals."""
-    space: dict[str, Any] = {
-        **arithmetic.FLOATS, **{name: op for op, name in SYMBOLS.items()}, "Value": value,
-        "Constant": constant, "new": object.__new__, "observed": False, "inf": inf, "nan": nan,
-        "__name__": __name__,
-    }  # fmt: skip
+SPACE: dict[str, Any] = {  # the globals of the fast methods
+    **arithmetic.FLOATS, **{name: op for op, name in SYMBOLS.items()}, "new": object.__new__,
+    "observed": False, "inf": inf, "nan": nan, "__name__": __name__,
+}  # fmt: skip
+
+
+def install(value: Any, constant: Any) -> None:
+    """Give `Value` the fast methods and `Constant` the definitions."""
+    SPACE.update(Value=value, Constant=constant)
     for name in FAST:
-        define(value, name, MadeAtFirstUse(lambda name=name: compiled(name, space)))
+        define(value, name, MadeAtFirstUse(lambda name=name: compiled(name, SPACE)))
         setattr(constant, name, vars(Methods)[name])
-    return space

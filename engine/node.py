@@ -128,11 +128,11 @@ class Node(Methods):
     # A copy is a copy of the whole graph under a node, and shares nothing with it.
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from engine.copying import reduce
+        from engine.support.copying import reduce
 
         return reduce(self)
 
     def __copy__(self) -> Self:
-        from engine.copying import copy
+        from engine.support.copying import copy
 
         return copy(self)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
-from engine import arithmetic, graph, hooks, methods
+from engine import arithmetic, graph, methods
 from engine.graph import Sent
 from engine.node import Node
 from engine.rules import DIV, ELEMENTWISE, POW, Op
@@ -38,7 +38,7 @@ class Value(Node):
             self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
         if observed:
-            hooks.leaf(self)
+            graph.observer.leaf(self)
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Give a subclass the definitions in place of the fast methods, which expect a Value."""
@@ -50,7 +50,7 @@ class Value(Node):
     @property
     def data(self) -> float:
         """The number. Assigning to it does not change graphs that were already computed from it."""
-        if observed and (read := hooks.override("read")):
+        if observed and (read := graph.observer.override("read")):
             return read(self)
         return self._data
 
@@ -59,7 +59,7 @@ class Value(Node):
         self._data = number(data)
         ASSIGNED[0] += 1
         if self.op is None:
-            hooks.watch.assigned(self)
+            graph.observer.assigned(self)
 
     @property
     def grad(self) -> float:
@@ -144,7 +144,7 @@ class Value(Node):
         >>> x.grad
         27.0
         """
-        run = hooks.override("backward") if observed else None
+        run = graph.observer.override("backward") if observed else None
         (run or graph.backward)(self)
 
     def _one(self) -> float:
@@ -198,10 +198,10 @@ def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
     node.op, node._x, node._y = op, x, y
     node._data, node._grad = out, 0.0
     node._dx, node._dy = dx, dy
-    return hooks.made(node) if observed else node
+    return graph.observer.made(node) if observed else node
 
 
-observed = False  # kept by `hooks`
+observed = False  # set by `engine.watch.hooks`
 ASSIGNED = [0]  # how often a number was assigned: while it stands still, none has changed
 NO_GRADIENT = (
     "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
@@ -226,7 +226,7 @@ arithmetic.register(Value, VALUES)
 def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     """Return each as a node; numbers become constants. Raises TypeError if xs is no sequence."""
     if type(xs) is not list and type(xs) is not tuple:
-        from engine.arguments import sequence
+        from engine.support.arguments import sequence
 
         xs = sequence(xs)
     return tuple(map(lift, xs))
@@ -245,7 +245,7 @@ def number(x: Any) -> float:
             return float(x)
         except OverflowError:
             return inf if x >= 0 else -inf
-    from engine.arguments import real
+    from engine.support.arguments import real
 
     return real(x)
 
@@ -254,4 +254,4 @@ def rounded(x: float) -> str:
     return repr(float(f"{x:.6g}"))
 
 
-hooks.SPACES += [globals(), methods.install(Value, Constant)]
+methods.install(Value, Constant)

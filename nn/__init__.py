@@ -10,7 +10,7 @@
 
 from typing import TYPE_CHECKING
 
-from engine import lazy
+from engine.support import lazy
 from nn import init, losses, schedules
 from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module

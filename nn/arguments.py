@@ -1,10 +1,10 @@
-"""Checks of arguments that networks add to those of `engine.arguments`."""
+"""Checks of arguments that networks add to those of `engine.support.arguments`."""
 
 import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from engine.arguments import file, finite, flag, positive, sequence, whole, within
+from engine.support.arguments import file, finite, flag, positive, sequence, whole, within
 
 __all__ = [
     "file", "finite", "flag", "function", "lookup", "mapping", "parameters_of", "positive",

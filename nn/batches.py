@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from engine.lazy import numpy_if_installed
+from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import flag, whole, within
 from nn.init import generator

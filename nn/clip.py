@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.node import Node
-from engine.remarks import check_used_once
+from engine.watch.gradient_warnings import check_used_once
 from nn.arguments import parameters_of, positive
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from engine.graph import topological
-from engine.guard import graphs_kept
 from engine.rules import RELU
+from engine.watch.guard import graphs_kept
 from nn import losses
 from nn.batches import finite
 from nn.diagnosis import Diagnosis, LayerReport, problems_of

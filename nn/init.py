@@ -10,8 +10,8 @@ from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
-from engine.arguments import is_bool_or_duration, numpy_type
-from engine.lazy import numpy_if_installed
+from engine.support.arguments import is_bool_or_duration, numpy_type
+from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import finite, lookup, whole
 
@@ -119,7 +119,7 @@ def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> Any
     try:
         made = named(init)(sizes[1], sizes[0], generator(rng))
         if numpy_if_installed():
-            from engine.array_arguments import numbers
+            from engine.arrays.arguments import numbers
 
             made = numbers(made)
     except TypeError as problem:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from engine.arguments import is_real
 from engine.functions import dot, has_arrays, is_array, logsumexp, payload, total
 from engine.sequences import CROSS_ENTROPY
+from engine.support.arguments import is_real
 from engine.value import Value, nodes
 from nn.arguments import lookup, sequence, within
 
@@ -198,7 +198,7 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:
     """
     smoothing = within("smoothing", smoothing, below=1)
     if is_array(logits):
-        from engine import array_ops
+        from engine.arrays import rules as array_ops
 
         losses: Any = array_ops.CROSS_ENTROPY(logits, Y=one_hot_labels(logits, labels))
         if smoothing:
@@ -240,7 +240,7 @@ def one_hot_labels(logits: Any, labels: Any) -> Any:
     """True at each sample's label, of the shape of the logits."""
     import numpy as np
 
-    from engine.array_ops import one_hot
+    from engine.arrays.rules import one_hot
 
     try:
         found = np.asarray(labels)

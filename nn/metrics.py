@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from engine.arguments import numpy_type
 from engine.functions import is_array
-from engine.lazy import numpy_for
 from engine.node import Node
+from engine.support.arguments import numpy_type
+from engine.support.lazy import numpy_for
 from engine.value import Value, number
 from nn.arguments import sequence
 

@@ -4,9 +4,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
-from engine.arguments import is_bool, is_real, numpy_type
-from engine.lazy import numpy_if_installed
 from engine.node import Node
+from engine.support.arguments import is_bool, is_real, numpy_type
+from engine.support.lazy import numpy_if_installed
 from nn.arguments import flag, mapping
 
 

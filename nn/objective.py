@@ -7,8 +7,8 @@ from functools import cached_property
 from numbers import Real
 from typing import Any
 
-from engine.arguments import numpy_type
 from engine.functions import has_arrays
+from engine.support.arguments import numpy_type
 from nn.batches import Samples, batches
 
 

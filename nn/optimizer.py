@@ -6,10 +6,10 @@ from functools import cache, cached_property, lru_cache
 from types import MethodType
 from typing import Any
 
+from engine.arrays.recorded import compiled, record_function
 from engine.instructions import Slot
 from engine.node import Node
-from engine.recorded import compiled, record_function
-from engine.remarks import named, remark
+from engine.watch.gradient_warnings import named, remark
 from nn.arguments import mapping, parameters_of, positive, whole, within
 
 BLOCK = 2**18  # elements of an array that a thread moves at a time; fewer cost more than they save
@@ -88,7 +88,7 @@ update_by = lru_cache(maxsize=256)(Update)
 @cache
 def array_tools() -> Any:
     """Return the module that moves arrays. NumPy is loaded when the first array is moved."""
-    from engine import in_place
+    from engine.arrays import in_place
 
     return in_place
 

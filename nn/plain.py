@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from engine.arguments import UNORDERED, is_bool, is_real
+from engine.support.arguments import UNORDERED, is_bool, is_real
 
 
 class Generator:

@@ -8,9 +8,9 @@ from math import isfinite
 from operator import add, mul
 from typing import Any
 
-from engine.arguments import numpy_type
 from engine.functions import is_array, linear, map_row
 from engine.rules import ELEMENTWISE, Op
+from engine.support.arguments import numpy_type
 from engine.value import Value, nodes
 from nn import convert
 from nn.arguments import flag, lookup, sequence, whole

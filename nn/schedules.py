@@ -15,8 +15,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from engine.arguments import is_real
 from engine.arithmetic import power
+from engine.support.arguments import is_real
 from nn.arguments import function, lookup, positive, within
 
 Schedule = Callable[[float], float]

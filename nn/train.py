@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
-from engine.arguments import numpy_type
-from engine.lazy import numpy_for, numpy_if_installed
+from engine.support.arguments import numpy_type
+from engine.support.lazy import numpy_for, numpy_if_installed
 from nn import losses, optim, plain, schedules
 from nn.arguments import function, lookup, positive, whole
 from nn.batches import batches, finite, split

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.array import Array, ConstantArray
-from engine.array_arguments import known_dtype
-from engine.array_ops import LINEAR
+from engine.arrays.arguments import known_dtype
+from engine.arrays.array import Array, ConstantArray
+from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
 from nn import convert
 from nn.arguments import whole, within

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from engine.graph import topological
-from engine.remarks import any_nonzero, remark
+from engine.watch.gradient_warnings import any_nonzero, remark
 from nn.diagnosis import half_dead
 from nn.layers import Layers
 

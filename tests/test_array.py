@@ -22,7 +22,7 @@ from engine import (
     walk,
     where,
 )
-from engine.array_ops import LINEAR
+from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
 from engine.sequences import DOT
 from passes import both_passes, every_dtype, same

@@ -24,7 +24,7 @@ from engine import (
     walk,
     where,
 )
-from engine.array_ops import LINEAR, SCATTER
+from engine.arrays.rules import LINEAR, SCATTER
 from passes import both_passes, every_dtype, same, walked
 from strategies import arrays, broadcastable, dtypes, inf, nan
 

@@ -20,7 +20,14 @@ from hypothesis.extra import numpy as hnp
 
 import reference
 from engine import Array, ArrayOp, Value, logsumexp, softmax, topological, total, walk
-from engine.array_ops import ARRAY_TABLE, CONCATENATE, CROSS_ENTROPY, LINEAR, one_hot, unbroadcast
+from engine.arrays.rules import (
+    ARRAY_TABLE,
+    CONCATENATE,
+    CROSS_ENTROPY,
+    LINEAR,
+    one_hot,
+    unbroadcast,
+)
 from engine.rules import ELEMENTWISE, Op
 from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from strategies import (
@@ -482,7 +489,9 @@ def test_a_users_row(dtype):
 
 def test_a_users_row_is_pickled_when_it_is_in_the_table(monkeypatch):
     node = SCALED(Array(X), 2.0, factor=3.0)
-    remedy = r"'scaled sum' is not in engine.array_ops.ARRAY_TABLE.*ARRAY_TABLE\['scaled sum'\] ="
+    remedy = (
+        r"'scaled sum' is not in engine.arrays.rules.ARRAY_TABLE.*ARRAY_TABLE\['scaled sum'\] ="
+    )
     with pytest.raises(TypeError, match=remedy):
         pickle.dumps(node)
     monkeypatch.setitem(ARRAY_TABLE, "scaled sum", SCALED)

@@ -24,8 +24,8 @@ from engine import (
     total,
     where,
 )
-from engine.array_ops import CROSS_ENTROPY, LINEAR, one_hot
-from engine.check import CHAPTERS_TOLERANCE, derivative
+from engine.arrays.rules import CROSS_ENTROPY, LINEAR, one_hot
+from engine.derivatives.check import CHAPTERS_TOLERANCE, derivative
 from engine.rules import ELEMENTWISE
 from nn import vector
 from nn.losses import cross_entropy, mse

@@ -296,7 +296,7 @@ def test_threads_do_not_see_each_other(monkeypatch, in_threads):
     _, root = chain(2_000)
     want, found, lists = described(root), {}, []
     order = lambda node: (lists.append(node), topological(node))[1]
-    monkeypatch.setattr("engine.copying.topological", order)
+    monkeypatch.setattr("engine.support.copying.topological", order)
 
     def work(i):
         for _ in range(4):

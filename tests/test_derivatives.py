@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Tape, Value, concatenate, dot, no_grad, softmax, topological, walk
-from engine.array_ops import ARRAY_TABLE
-from engine.check import derivative
-from engine.derivatives import grad, hessian, hvp, jacobian, jvp, vjp
+from engine.arrays.rules import ARRAY_TABLE
+from engine.derivatives.check import derivative
+from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.draw import draw
 from nn import MLP, losses, vector
 from strategies import examples, node, programs

@@ -14,12 +14,12 @@ from engine import (
     dot,
     grad,
     hessian,
-    hooks,
     jvp,
     no_grad,
     record_origins,
     topological,
 )
+from engine.watch import hooks
 from nn import MLP, diagnose, fit, losses, vector
 
 

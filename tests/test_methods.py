@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.stubs import PATH, stub
-from engine import Array, Constant, Op, Value, hooks, no_grad, record_origins, topological
+from engine import Array, Constant, Op, Value, no_grad, record_origins, topological
 from engine.methods import FAST, Methods, source
 from engine.node import Node
 from engine.rules import ELEMENTWISE
+from engine.watch import hooks
 from strategies import any_float
 
 fast = pytest.mark.parametrize("name", FAST)

@@ -27,9 +27,10 @@ from hypothesis import strategies as st
 import exact
 from balls import Ball, exactly
 from demos import backprop_by_hand, logistic_regression
-from engine import Array, array, rules, topological
+from engine import Array, rules, topological
 from engine.arithmetic import where
-from engine.array_ops import LINEAR
+from engine.arrays import array
+from engine.arrays.rules import LINEAR
 from networks import Network, Training, networks, unrounded
 from nn import optim
 from nn.losses import LOSSES

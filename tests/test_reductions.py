@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from engine import Array, Value, logsumexp, softmax
-from engine.array_ops import CROSS_ENTROPY, one_hot
+from engine.arrays.rules import CROSS_ENTROPY, one_hot
 from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
 from strategies import (

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import nn
-from engine import Array, Tape, Value, detect_anomaly, hooks, no_grad, record_origins, total, walk
+from engine import Array, Tape, Value, detect_anomaly, no_grad, record_origins, total, walk
+from engine.watch import hooks
 
 POINTS = [[0.1, -0.4], [0.7, 0.3], [-0.2, 0.9]]
 

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine import Array, Value, arithmetic, in_place
+from engine import Array, Value, arithmetic
 from engine.arithmetic import sqrt, where
-from engine.in_place import InPlace
-from engine.recorded import on_floats, record_function
+from engine.arrays import in_place
+from engine.arrays.in_place import InPlace
+from engine.arrays.recorded import on_floats, record_function
 from nn import optim, optimizer
 from strategies import any_float
 from test_optim import RULES, Parameter, settings_of

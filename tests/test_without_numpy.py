@@ -39,7 +39,7 @@ from engine import (
     where,
 )
 from engine.draw import draw, step
-from engine.lazy import numpy_if_installed
+from engine.support.lazy import numpy_if_installed
 from nn import MLP, Layer, Module, Neuron, accuracy, init, losses, plain, schedules
 
 INSTALLED = numpy_if_installed() is not None

@@ -16,7 +16,7 @@ from engine.draw.trace import KEYS, TITLES, Run, Trace, named, several
 from engine.draw.view import Box, View, arrow_id
 from engine.sequences import Outputs
 from engine.value import Value
-from engine.wrong_passes import RIGHT, Contribution, contributions
+from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
 LETTERS = "A layer stands for what it hands on, θ for its parameters."
 

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engine.arguments import file_to_write, flag
 from engine.draw import dot as dots
 from engine.draw import svg as svgs
 from engine.draw.theme import THEMES, number
 from engine.draw.view import LIMIT, view
+from engine.support.arguments import file_to_write, flag
 
 
 def draw(

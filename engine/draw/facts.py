@@ -9,8 +9,8 @@ from engine.draw.symbols import name
 from engine.draw.theme import SYMBOLS, number
 from engine.draw.view import Box, View
 from engine.draw.writing import mathml
-from engine.paths import Ways, remainder, ways
 from engine.sequences import Outputs
+from engine.watch.paths import Ways, remainder, ways
 
 PATHS = 5  # how many of a gradient's paths are listed
 SLOPES = 6  # how many of an operation's local derivatives are

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engine.arguments import file_to_write
 from engine.draw import dot as dots
 from engine.draw.coarse import coarse
 from engine.draw.drawing import Drawing, check_look, title_of
@@ -18,6 +17,7 @@ from engine.draw.frames import Frame
 from engine.draw.theme import THEMES
 from engine.draw.trace import Run, trace
 from engine.draw.view import Box, view
+from engine.support.arguments import file_to_write
 from engine.value import Value
 
 HERE = Path(__file__).parent
@@ -48,12 +48,12 @@ def step(
     Buttons, a slider and the arrow keys move through it; what a step is about is marked in the
     drawing, its formula stands above, with names and with numbers; what has not arrived is blank.
 
-    Beside it run two wrong backward passes (see `engine.wrong_passes`), with the right gradients
+    Beside it run two wrong backward passes (`engine.watch.wrong_passes`), with the right gradients
     under theirs and the first value that goes wrong marked: why this order, and why +=.
 
     Clicking a value shows its rule, the line that made it if `engine.record_origins()` was on, its
-    steps, and the paths along which its gradient came (see `engine.paths`), to be followed in the
-    drawing. Gradients are those of this root alone, whatever the graph holds.
+    steps, and the paths along which its gradient came (`engine.watch.paths`), to be followed in
+    the drawing. Gradients are those of this root alone, whatever the graph holds.
 
     The options are those of `engine.draw.draw`. Modules that are collapsed, as they are by default
     where there are more than `limit` values, are stepped through as a whole, box by box; where

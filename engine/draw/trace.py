@@ -31,7 +31,7 @@ from engine.draw.writing import mathml
 from engine.graph import topological
 from engine.sequences import Outputs
 from engine.value import Value
-from engine.wrong_passes import (
+from engine.watch.wrong_passes import (
     RIGHT,
     WRONG,
     Contribution,

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from engine.arguments import whole
 from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
 from engine.graph import topological
 from engine.sequences import Outputs
+from engine.support.arguments import whole
 
 LIMIT = 500  # nodes; beyond, clusters collapse
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.array_ops import ArrayOp
+from engine.arrays.rules import ArrayOp
 
 
 def compute(flat: np.ndarray, X: Any = None, *, tape: Any) -> np.ndarray:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any, NamedTuple
 
-from engine.hooks import Hook, active
-from engine.origin import Origin, find_origin
 from engine.value import Value
+from engine.watch.hooks import Hook, active
+from engine.watch.origin import Origin, find_origin
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.origin import Origin
 from engine.tape.branches import Branch
 from engine.value import ASSIGNED, Value
+from engine.watch.origin import Origin
 
 
 class BranchChanged(RuntimeError):

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.support.threads import threads
 from engine.tape.kernels import run_lanes, run_lanes_fast
 from engine.tape.passes import EACH_BACKWARD, EACH_FORWARD
 from engine.tape.schedule import Schedule
-from engine.threads import threads
 
 WIDEST, NARROWEST = 64, 8  # lanes of a block
 SUMS = 8  # what threads add to: a block's sums go to its number modulo this, whoever computes it

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.arguments import flag, whole
-from engine.array import Array
-from engine.array_arguments import known_dtype, numbers
+from engine.arrays.arguments import known_dtype, numbers
+from engine.arrays.array import Array
+from engine.support.arguments import flag, whole
 from engine.tape.array_node import TAPE
 from engine.tape.flat import flattened
 from engine.tape.frozen import Decisions, Leaves

@@ -40,7 +40,7 @@ from engine import (
     walk,
     where,
 )  # fmt: skip
-from engine.array_ops import SUM
+from engine.arrays.rules import SUM
 from engine.rules import TANH
 from engine.sequences import DOT
 

@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from engine import functions
-from engine.array_ops import ARRAY_TABLE
+from engine.arrays.rules import ARRAY_TABLE
 from peers.judges import JUDGES, PAYLOADS, agree, jax, jnp, torch
 
 inf = np.inf

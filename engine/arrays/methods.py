@@ -1,6 +1,6 @@
 """What can be asked of an Array, beside the operators and rows that every node has.
 
-Each method is one row of `engine.array_ops`, one node, and NumPy's method of the same name.
+Each method is one row of `engine.arrays.rules`, one node, and NumPy's method of the same name.
 """
 
 import copy
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engine.array_arguments import known_dtype
-from engine.array_ops import (
+from engine.arrays.arguments import known_dtype
+from engine.arrays.rules import (
     ASTYPE,
     BROADCAST_TO,
     GETITEM,

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from engine.arguments import whole
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.sequences import Outputs
+from engine.support.arguments import whole
 from engine.value import Value
 
 

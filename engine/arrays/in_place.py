@@ -3,7 +3,7 @@
 Each instruction is one NumPy call that writes into an array that exists already: one that the
 function overwrites, one that it returns, or a scratch array. An array that is dead is used again.
 
-    >>> from engine.recorded import record_function
+    >>> from engine.arrays.recorded import record_function
     >>> descent = lambda w, v, grad, rate, beta: (w - rate * (beta * v + grad), beta * v + grad)
     >>> descent = InPlace(record_function(descent, inputs=5), arrays=3, over=[None, 1])
     >>> print(descent.source)
@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from engine import arithmetic
+from engine.arrays.recorded import Program, on_floats
 from engine.instructions import Instruction
-from engine.recorded import Program, on_floats
-from engine.threads import cores, threads
+from engine.support.threads import cores, threads
 
 BLOCK = 2**18  # elements that a thread works on at a time; fewer cost more than they save
 

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from engine.arguments import numpy_type, positive, sequence
-from engine.derivatives import as_numbers
+from engine.derivatives.transforms import as_numbers
 from engine.functions import is_array, total
 from engine.graph import topological
-from engine.guard import graphs_kept
 from engine.node import Node
+from engine.support.arguments import numpy_type, positive, sequence
 from engine.value import Value
+from engine.watch.guard import graphs_kept
 
 CHAPTERS_TOLERANCE = 1e-7
 
@@ -22,7 +22,7 @@ class GradientMismatch(AssertionError):
     >>> wrong = Op("double", lambda x: 2.0 * x, lambda out, x: 1.0)
     >>> check_gradients(wrong, at=[3.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    engine.check.GradientMismatch: relative error 0.33, above 1e-07; slopes that differ: 1...
+    engine.derivatives.check.GradientMismatch: relative error 0.33, above 1e-07; slopes ...
     """
 
 
@@ -59,7 +59,7 @@ def check_gradients(
         raise TypeError("check_gradients takes numbers or nodes to check at, not some of each")
     payload: Any = Value
     if any(isinstance(x, numpy_type("ndarray")) for x in at):
-        from engine.array import Array as payload
+        from engine.arrays.array import Array as payload
     leaves: list[Any] = at if given[0] else [payload(x) for x in at]
     for leaf in leaves:
         if is_array(leaf) and leaf.dtype != "float64":
@@ -102,7 +102,7 @@ def one_number(y: Any) -> Any:
 
 def described(x: Any) -> str:
     """Return words for an Array in a message."""
-    from engine.array_arguments import shown
+    from engine.arrays.arguments import shown
 
     return shown(x)
 
@@ -224,7 +224,7 @@ def suspects(root: Any, tolerance: float) -> list[str]:
             continue
         leaf: Any = Value
         if is_array(node):
-            from engine.array import Array as leaf
+            from engine.arrays.array import Array as leaf
         args = [x.data if x.constant else leaf(x.data) for x in node.inputs]
 
         def alone(op: Any = node.op, args: Any = args) -> Any:

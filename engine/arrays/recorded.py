@@ -1,7 +1,7 @@
 """A function of numbers with several results, recorded as instructions and printed as Python.
 
 Rows are recorded by `engine.instructions`. This serves all other formulas, such as the update rules
-of optimizers: written once, they run on floats and, with `engine.in_place`, on arrays.
+of optimizers: written once, they run on floats and, with `engine.arrays.in_place`, on arrays.
 """
 
 from collections.abc import Callable, Iterable

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from engine import hooks
+from engine import graph
+from engine.watch.hooks import Hooks
 
-HOUSE = os.path.dirname(os.path.dirname(__file__))
+HOUSE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 OURS = (*(os.path.join(HOUSE, name, "") for name in ("engine", "nn")), "<Value.")  # printed methods
 
 
@@ -58,7 +59,7 @@ def remark(text: str) -> None:
     warnings.warn(text, GradientWarning, stacklevel=depth)
 
 
-class Remarks(hooks.Watch):
+class Remarks(Hooks):
     """The checks that run when a leaf is assigned and when a backward pass begins."""
 
     def assigned(self, leaf: Any) -> None:
@@ -84,7 +85,7 @@ class Remarks(hooks.Watch):
             check_root(root, order, again, finite)
 
 
-hooks.watch = Remarks()
+graph.observer = Remarks()
 
 
 def has_gradient(node: Any) -> bool:

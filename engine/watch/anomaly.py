@@ -4,9 +4,9 @@ import math
 import sys
 from typing import Any
 
-from engine import hooks
+from engine import graph
 from engine.graph import topological, walk_back
-from engine.remarks import all_finite
+from engine.watch.gradient_warnings import all_finite
 
 
 class Anomaly(FloatingPointError):
@@ -35,7 +35,7 @@ def check_made(node: Any) -> Any:
 def checked_backward(root: Any) -> None:
     """Run `backward` one step at a time; raise Anomaly at the first gradient that is not finite."""
     order = topological(root)
-    hooks.watch.before_backward(root, order)
+    graph.observer.before_backward(root, order)
     before = {x for x in order if x.op is None and not all_finite(x.grad)}
     for step in walk_back(order, [(root, root._one())]):
         check_step(step, before)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.array_formulas import *
+from engine.arrays.formulas import *
 from engine.rules import Op
 
 
@@ -72,7 +72,7 @@ class ArrayOp(Op):
     def __reduce__(self) -> Any:
         if ARRAY_TABLE.get(self.name) is not self.row:
             raise TypeError(
-                f"operation {self.name!r} is not in engine.array_ops.ARRAY_TABLE, so nothing could "
+                f"operation {self.name!r} is not in engine.arrays.rules.ARRAY_TABLE, so nothing could "
                 f"find it when the graph is loaded; add it with ARRAY_TABLE[{self.name!r}] = ..."
             )
         return array_op, (self.name, self.settings)
@@ -81,7 +81,7 @@ class ArrayOp(Op):
 def array_op(name: str, settings: dict[str, Any]) -> ArrayOp:
     """The row of that name, with its settings; ValueError where there is none."""
     if name not in ARRAY_TABLE:
-        raise ValueError(f"no operation {name!r} in engine.array_ops.ARRAY_TABLE")
+        raise ValueError(f"no operation {name!r} in engine.arrays.rules.ARRAY_TABLE")
     return ARRAY_TABLE[name].with_settings(**settings) if settings else ARRAY_TABLE[name]
 
 

@@ -12,9 +12,11 @@ from threading import RLock
 from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
 
+from engine import graph, methods, value
+
 observed = False  # whether any hook is active in any context
 ENTERED: dict[object, "ReferenceType[Hook]"] = {}  # a mark for each `with` statement that is open
-SPACES: list[dict[str, Any]] = [globals()]  # the modules that have the flag `observed`
+SPACES = [globals(), vars(value), methods.SPACE]  # what has the flag `observed`
 LOCK = RLock()
 
 
@@ -87,7 +89,7 @@ class Hook:
 
     def __call__(self, f: Any) -> Any:
         """Return a function that runs `f` within this hook."""
-        from engine.decorated import decorated
+        from engine.watch.decorated import decorated
 
         return decorated(f, self)
 
@@ -103,33 +105,18 @@ def flag(mark: object, hook: "ReferenceType[Hook] | None") -> None:
             space["observed"] = bool(ENTERED)
 
 
-def made(node: Any) -> Any:
-    """Return the node that the active hooks make of a new one."""
-    for hook in active():
-        node = hook.made(node)
-    return node
+class Hooks(graph.Observer):
+    """Shows new nodes to the active hooks, in order."""
 
+    def made(self, node: Any) -> Any:
+        for hook in active():
+            node = hook.made(node)
+        return node
 
-def leaf(node: Any) -> None:
-    """Show a new leaf to the active hooks."""
-    for hook in active():
-        hook.leaf(node)
+    def leaf(self, node: Any) -> None:
+        for hook in active():
+            hook.leaf(node)
 
-
-def override(name: str) -> Any:
-    """Return the method of that name of the first active hook that has one, else None."""
-    methods = (getattr(hook, name) for hook in active())
-    return next((f for f in methods if f is not None), None)
-
-
-class Watch:
-    """Observes assignments to leaves and the start of a backward pass; see `engine.remarks`."""
-
-    def assigned(self, leaf: Any) -> None:
-        """Observe a leaf whose data was assigned."""
-
-    def before_backward(self, root: Any, order: list[Any]) -> None:
-        """Observe a graph, in topological order, that is about to be differentiated."""
-
-
-watch = Watch()
+    def override(self, name: str) -> Any:
+        functions = (getattr(hook, name) for hook in active())
+        return next((f for f in functions if f is not None), None)

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
-from engine.anomaly import check_made, checked_backward
-from engine.hooks import ACTIVE, Hook, active
-from engine.origin import record_origins
+from engine.watch.anomaly import check_made, checked_backward
+from engine.watch.hooks import ACTIVE, Hook, active
+from engine.watch.origin import record_origins
 
 
 class no_grad(Hook):
@@ -47,7 +47,7 @@ class detect_anomaly(watched_graphs):
     >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     Value(-1.0, "x").log()
     Traceback (most recent call last):
-    engine.anomaly.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
+    engine.watch.anomaly.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
 
     def made(self, node: Any) -> Any:

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.hooks import Hook
-from engine.remarks import is_ours
+from engine.watch.gradient_warnings import is_ours
+from engine.watch.hooks import Hook
 
 
 class Origin(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.arguments import described as described_number
-from engine.array_ops import described
+from engine.arrays.rules import described
 from engine.node import Node
 from engine.rules import Op
+from engine.support.arguments import described as described_number
 from engine.value import number
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))

@@ -9,17 +9,17 @@ import sys
 from contextlib import nullcontext
 from typing import Any
 
-from engine.anomaly import check_pushed, check_sent, check_sum
-from engine.arguments import flag, foreign, numpy_type
 from engine.functions import is_array, total
 from engine.graph import Gradients, Sent, reverse_pass, topological
-from engine.guard import graphs_kept, watching
-from engine.lazy import numpy_for
 from engine.node import Node
-from engine.remarks import named, overwritten, stale
 from engine.rules import flat
+from engine.support.arguments import flag, foreign, numpy_type
+from engine.support.lazy import numpy_for
 from engine.value import Value
 from engine.value import number as scalar
+from engine.watch.anomaly import check_pushed, check_sent, check_sum
+from engine.watch.gradient_warnings import named, overwritten, stale
+from engine.watch.guard import graphs_kept, watching
 
 
 def grad(y: Any, xs: Any, *, create_graph: bool = False) -> Any:
@@ -214,7 +214,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
         problem.add_note(f"in the slopes of {op.name!r}")
         raise
     if is_array(node):
-        from engine.array_formulas import unbroadcast
+        from engine.arrays.formulas import unbroadcast
 
         found = [unbroadcast(part, x.shape) for part, x in zip(found, inputs, strict=True)]
     return [Sent(x, None, part) for x, part in zip(inputs, found, strict=True)]
@@ -258,7 +258,7 @@ def pushed(node: Any, moves: dict[Any, Any]) -> Any:
         import numpy as np
 
         return np.broadcast_to(found, node.shape)
-    from engine.array import Array
+    from engine.arrays.array import Array
 
     v = Array(zero(node))
     along: Any = 0.0
@@ -335,7 +335,7 @@ def beside(x: Any, v: Any) -> Any:
     try:
         if isinstance(x, Value):
             return scalar(v)
-        from engine.array_arguments import numbers
+        from engine.arrays.arguments import numbers
 
         found = numbers(v, x.dtype)
     except TypeError as problem:

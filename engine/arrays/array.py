@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from engine import arithmetic, hooks
-from engine.arguments import foreign, sequence
-from engine.array_arguments import check_elementwise, dtype_of, mismatch, numbers, read_only, shown
-from engine.array_methods import ArrayMethods
-from engine.array_ops import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
+from engine import arithmetic, graph
+from engine.arrays.arguments import check_elementwise, dtype_of, mismatch, numbers, read_only, shown
+from engine.arrays.arithmetic import DTYPE
+from engine.arrays.methods import ArrayMethods
+from engine.arrays.rules import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
 from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
 from engine.sequences import BUILT_IN, ManyOp
+from engine.support.arguments import foreign, sequence
 from engine.value import NO_GRADIENT
+from engine.watch import hooks
 
 
 class Array(ArrayMethods):
@@ -50,7 +52,7 @@ class Array(ArrayMethods):
         self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
         if hooks.observed:
-            hooks.leaf(self)
+            graph.observer.leaf(self)
 
     @property
     def data(self) -> np.ndarray:
@@ -63,7 +65,7 @@ class Array(ArrayMethods):
         # Changed in place, as by x.data -= ...: another object, by which older graphs know.
         self._data = fitting.view() if fitting is self._data else fitting
         if self.op is None:
-            hooks.watch.assigned(self)
+            graph.observer.assigned(self)
 
     @property
     def grad(self) -> np.ndarray:
@@ -132,7 +134,7 @@ class Array(ArrayMethods):
             raise TypeError(f"what is applied to Arrays is an Op, a row of a table, got {op!r}")
         if isinstance(op, ManyOp):
             raise TypeError(
-                f"{op.name} is a row over sequences of Values; those of Arrays: engine.array_ops"
+                f"{op.name} is a row over sequences of Values; those of Arrays: engine.arrays.rules"
             )
         if isinstance(op, ArrayOp):
             op, settings = op.row, {**op.settings, **settings}
@@ -166,7 +168,7 @@ class Array(ArrayMethods):
         node._data = numbers(out, None if isinstance(op, ArrayOp) else dtype)
         node._grad = node._y = node._dy = None
         node._x, node._dx = inputs, data
-        return hooks.made(node) if hooks.observed else node
+        return graph.observer.made(node) if hooks.observed else node
 
     def _unary(self, op: Op) -> "Array":
         return self.apply(op, self)
@@ -191,11 +193,11 @@ class Array(ArrayMethods):
             raise ValueError(
                 f"backward starts at one number, got {shown(self)}; take its .sum() or .mean()"
             )
-        if hooks.observed and (run := hooks.override("backward")):
+        if hooks.observed and (run := graph.observer.override("backward")):
             run(self)
             return
         order = topological(self)
-        hooks.watch.before_backward(self, order)
+        graph.observer.before_backward(self, order)
         for node in order:
             if node.op is not None:
                 node._grad = None
@@ -307,7 +309,7 @@ class ConstantArray(Array):
         self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
         if hooks.observed:
-            hooks.leaf(self)
+            graph.observer.leaf(self)
 
     @property
     def grad(self) -> np.ndarray:
@@ -323,11 +325,11 @@ new = object.__new__
 
 def run(f: Any, dtype: Any, /, *args: Any, **settings: Any) -> Any:
     """Call a function of a row on arrays of a dtype."""
-    token = arithmetic.DTYPE.set(dtype)
+    token = DTYPE.set(dtype)
     try:
         return f(*args, **settings)
     finally:
-        arithmetic.DTYPE.reset(token)
+        DTYPE.reset(token)
 
 
 def takes_no_arrays(op: Op, problem: TypeError) -> TypeError:

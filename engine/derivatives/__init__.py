@@ -1,0 +1,1 @@
+"""Derivatives of functions (`grad`, `hessian`, ...), and their check against numerical slopes."""

@@ -1,0 +1,1 @@
+"""Checks of arguments, copies, lazy imports and threads, which the other folders share."""

@@ -1,0 +1,1 @@
+"""Readers that observe and explain a graph: hooks, warnings, anomalies, paths, wrong passes."""
