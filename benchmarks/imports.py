@@ -30,7 +30,7 @@ import sys, time
 begin = time.process_time()
 import engine
 ms = 1e3 * (time.process_time() - begin)
-modules = sum(name.partition(".")[0] == "engine" for name in sys.modules)
+modules = sum(name.partition(".")[0] == "stepgrad" for name in sys.modules)
 import json
 print(json.dumps({{"ms": ms, "modules": modules, "numpy": "numpy" in sys.modules}}))
 """

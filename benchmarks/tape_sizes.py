@@ -98,7 +98,7 @@ def held(tape: Any) -> int:
 def ours(kind: type) -> bool:
     """Whether an object may hold arrays of a tape: its own parts, and containers."""
     return kind in (list, tuple, dict) or kind.__module__.startswith(
-        ("engine.tape", "engine.arrays.array")
+        ("stepgrad.tape", "stepgrad.arrays.array")
     )
 
 

@@ -52,7 +52,7 @@ def members_by_origin(self: Class) -> dict[tuple[str, str], list[Doc]]:
     """Of a class: what it inherits from one that has no page is its own."""
     found: dict[tuple[str, str], list[Doc]] = {}
     for (module, name), members in BY_ORIGIN(self).items():
-        ours = module.partition(".")[0] in ("engine", "nn") and (module, name) not in PUBLIC
+        ours = module.partition(".")[0] == "stepgrad" and (module, name) not in PUBLIC
         found.setdefault(self.taken_from if ours else (module, name), []).extend(members)
     return found
 

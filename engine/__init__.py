@@ -10,6 +10,7 @@
 
 from typing import TYPE_CHECKING
 
+import stepgrad  # noqa: F401 # gives the clone's modules their installed names
 from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
 from engine.rules import Op
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.watch.paths import Explanation, Path, explain
     from engine.watch.wrong_passes import Mistake, mistakes
 
+__version__ = "0.1.0"
 __all__ = [
     "Anomaly",
     "Array",
@@ -89,9 +91,11 @@ LAZY = {
     "watch.origin": ["Origin", "record_origins"],
     "watch.paths": ["Explanation", "Path", "explain"],
     "watch.wrong_passes": ["Mistake", "mistakes"],
+    "draw": ["draw"],
+    "nn": ["nn"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "draw", "nn"]

@@ -204,7 +204,7 @@ def compiled(name: str, space: dict[str, Any]) -> Any:
     local: dict[str, Any] = {}
     exec(compile(text, file, "exec"), space, local)
     f = local[name]
-    f.__qualname__, f.__module__ = f"Value.{name}", "engine.value"
+    f.__qualname__, f.__module__ = f"Value.{name}", "stepgrad.value"
     f.__doc__ = described(FAST[name])
     return f
 

@@ -10,6 +10,7 @@
 
 from typing import TYPE_CHECKING
 
+import stepgrad  # noqa: F401 # gives the clone's modules their installed names
 from engine.support import lazy
 from nn import init, losses, schedules
 from nn.metrics import accuracy, confusion_matrix

@@ -282,15 +282,15 @@ def test_random_numbers():
 @pytest.mark.parametrize(
     ("use", "name"),
     [
-        (lambda: engine.Array, "engine.Array"),
+        (lambda: engine.Array, "stepgrad.Array"),
         (lambda: jacobian(Value(1.0), [Value(1.0)]), "a matrix of derivatives"),
         (lambda: hessian(Value(1.0), [Value(1.0)]), "a matrix of derivatives"),
-        (lambda: nn.vector, "nn.vector"),
-        (lambda: nn.data, "nn.data"),
-        (lambda: nn.augment, "nn.augment"),
-        (lambda: nn.save, "nn.save"),
-        (lambda: nn.diagnose, "nn.diagnose"),
-        (lambda: MLP(2, [1]).to_vector(), "nn.vector"),
+        (lambda: nn.vector, "stepgrad.nn.vector"),
+        (lambda: nn.data, "stepgrad.nn.data"),
+        (lambda: nn.augment, "stepgrad.nn.augment"),
+        (lambda: nn.save, "stepgrad.nn.save"),
+        (lambda: nn.diagnose, "stepgrad.nn.diagnose"),
+        (lambda: MLP(2, [1]).to_vector(), "stepgrad.nn.vector"),
         (lambda: nn.confusion_matrix([[1.0, 2.0]], [0]), "confusion_matrix"),
     ],
 )

@@ -1,0 +1,1 @@
+from engine.draw import *
