@@ -1,8 +1,14 @@
-"""What is not collected where numba, the extra `jit`, is missing: what imports it, what tapes."""
+"""Which docstrings pytest collects."""
 
+import ast
+import doctest
+import inspect
+from functools import cache
 from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
-COMPILED = (
+COMPILED = (  # modules of engine/tape that import numba
     "caching", "kernels", "lanes", "lowering", "machine", "passes", "program", "schedule",
     "summary", "tape",
 )  # fmt: skip
@@ -14,3 +20,25 @@ collect_ignore = [
 ]
 if find_spec("numba"):
     collect_ignore = []
+
+is_from_module = doctest.DocTestFinder._from_module  # type: ignore[attr-defined]
+
+
+def is_defined_in_module(finder: Any, module: ModuleType, x: Any) -> bool:
+    """Return whether doctest looks for the examples of `x` in a module.
+
+    It looks where `__module__` says, which for exceptions is the package that exports them.
+    """
+    if isinstance(x, type) and issubclass(x, Exception):
+        return x.__name__ in class_names(module)
+    return is_from_module(finder, module, x)
+
+
+@cache
+def class_names(module: ModuleType) -> set[str]:
+    """Return the names of the classes that a module's source defines."""
+    tree = ast.parse(inspect.getsource(module))
+    return {statement.name for statement in tree.body if isinstance(statement, ast.ClassDef)}
+
+
+doctest.DocTestFinder._from_module = is_defined_in_module  # type: ignore[attr-defined]

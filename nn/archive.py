@@ -47,6 +47,8 @@ class CheckpointError(ValueError):
     True
     """
 
+    __module__ = "stepgrad.nn"  # tracebacks show the public name
+
 
 def write(path: Any, tree: Any) -> None:
     """Save `tree` in a file, which at any moment is the old one or the new one, and whole.

@@ -22,8 +22,10 @@ class GradientMismatch(AssertionError):
     >>> wrong = Op("double", lambda x: 2.0 * x, lambda out, x: 1.0)
     >>> check_gradients(wrong, at=[3.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    engine.derivatives.check.GradientMismatch: relative error 0.33, above 1e-07; slopes ...
+    stepgrad.GradientMismatch: relative error 0.33, above 1e-07; slopes ...
     """
+
+    __module__ = "stepgrad"  # tracebacks show the public name
 
 
 @graphs_kept(watched=True)

@@ -19,8 +19,10 @@ class BranchChanged(RuntimeError):
     >>> tape.flat.data = [-1.0]
     >>> tape.forward()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    engine.tape.frozen.BranchChanged: ...
+    stepgrad.BranchChanged: ...
     """
+
+    __module__ = "stepgrad"  # tracebacks show the public name
 
 
 class Leaves:

@@ -21,6 +21,8 @@ class Anomaly(FloatingPointError):
     log of x = 0 is -inf
     """
 
+    __module__ = "stepgrad"  # tracebacks show the public name
+
 
 def check_made(node: Any) -> Any:
     """Return a node; raise Anomaly if a number of it is not finite."""

@@ -50,6 +50,8 @@ class GradientWarning(UserWarning):
     ['GradientWarning']
     """
 
+    __module__ = "stepgrad"  # tracebacks show the public name
+
 
 def remark(text: str) -> None:
     """Warn at the caller's line, outside this package."""

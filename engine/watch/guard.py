@@ -47,7 +47,7 @@ class detect_anomaly(watched_graphs):
     >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     Value(-1.0, "x").log()
     Traceback (most recent call last):
-    engine.watch.anomaly.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
+    stepgrad.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
 
     def made(self, node: Any) -> Any:
