@@ -5,8 +5,9 @@ The methods of nodes are made from the rows of the rule table, which type checke
 
 import inspect
 from pathlib import Path
+from textwrap import indent
 
-from engine.methods import FAST, Methods, described
+from engine.methods import FAST, Methods, describe
 from engine.rules import ELEMENTWISE, Op
 
 PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
@@ -24,7 +25,7 @@ SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
 
 def method(op: Op) -> Callable[..., Any]: ...
-def described(op: Op) -> str: ...
+def describe(op: Op) -> str: ...
 def source(name: str) -> str: ...
 def install(value: Any, constant: Any) -> None: ...
 
@@ -48,7 +49,7 @@ def stub() -> str:
         if name.startswith("__"):
             lines.append(f"{head} ...")
         else:
-            lines += [head, f'        """{described(op)}"""']
+            lines += [head, indent(f'"""{describe(op)}\n"""', " " * 8)]
     return HEAD + "\n".join(lines) + "\n"
 
 

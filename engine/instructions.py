@@ -1,11 +1,11 @@
-"""Rows as elementary instructions, and their printer.
+"""Rows as elementary instructions, and a printer for them.
 
-A row is run once on slots, an arithmetic that writes down each operation on them. The instructions
-are then printed in a language (`Formulas`), or stamped on all nodes of a tape.
+A row runs once on slots, an arithmetic that records each operation. The instructions are then
+printed in a language (`Formulas`), or repeated for each node of a tape.
 
 >>> from engine.rules import SIGMOID
->>> found = record(SIGMOID, 1)
->>> Formulas({0: "x"}, found, found.forward, found.outs, PYTHON).of(found.outs[0])
+>>> row = record(SIGMOID, 1)
+>>> Formulas({0: "x"}, row, row.forward, row.outs, PYTHON).of(row.outs[0])
 'divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))'
 """
 
@@ -27,9 +27,14 @@ class Instruction(NamedTuple):
     b: int = -1
     c: int = -1
 
+    @property
+    def operands(self) -> list[int]:
+        """The slots of the operands."""
+        return [s for s in self[2:] if s >= 0]
+
 
 class Recorded(NamedTuple):
-    """The instructions of a row over n inputs, which are the slots 0 to n - 1.
+    """The instructions of a row over n inputs, which occupy the slots 0 to n - 1.
 
     `forward` leaves the results in the slots `outs`. `backward` leaves the local derivative for
     each input in the slots `locals`, where None stands for exactly 1. The row of a `VectorOp` has
@@ -51,7 +56,7 @@ class Writer:
 
     def __init__(self, inputs: int):
         self.slots = inputs
-        self.written: dict[Any, int] = {}
+        self.written: dict[Any, int] = {}  # the slot of each constant and of each instruction
         self.instructions: list[Instruction] = []
         self.constants: dict[int, float] = {}
 
@@ -61,24 +66,24 @@ class Writer:
             return x.place
         key = ("constant", float(x).hex())
         if key not in self.written:
-            self.written[key] = self.slots
-            self.constants[self.slots] = float(x)
-            self.slots += 1
+            self.constants[self.new_slot(key)] = float(x)
         return self.written[key]
 
     def write(self, do: str, *operands: Any) -> "Slot":
         """Write an instruction and return its result."""
-        places = [self.slot(x) for x in operands]
-        key = (do, *places)
+        key = (do, *map(self.slot, operands))
         if key not in self.written:
-            self.written[key] = self.slots
-            self.instructions.append(Instruction(do, self.slots, *places))
-            self.slots += 1
+            self.instructions.append(Instruction(do, self.new_slot(key), *key[1:]))
         return Slot(self, self.written[key])
+
+    def new_slot(self, key: Any) -> int:
+        self.written[key] = self.slots
+        self.slots += 1
+        return self.slots - 1
 
 
 class Slot:
-    """A number that is not known yet."""
+    """A number that is not known while a row is recorded."""
 
     def __init__(self, writer: Writer, place: int):
         self.writer, self.place = writer, place
@@ -89,10 +94,14 @@ class Slot:
         raise TypeError("it decides by a number that is not known while the row is recorded")
 
 
-def operator(do: str, reflected: bool = False) -> Callable[..., Slot]:
-    if reflected:
-        return lambda self, other: self.writer.write(do, other, self)
-    return lambda self, *others: self.writer.write(do, self, *others)
+def instruction(do: str, reflected: bool = False) -> Callable[..., Slot]:
+    """Return the function that writes an instruction; a reflected one is called as y, x."""
+
+    def f(*args: Any) -> Slot:
+        writer = next(x for x in args if isinstance(x, Slot)).writer
+        return writer.write(do, *(args[::-1] if reflected else args))
+
+    return f
 
 
 for _name, _do in {
@@ -100,86 +109,81 @@ for _name, _do in {
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "neg",
     "abs": "abs",
 }.items():  # fmt: skip
-    setattr(Slot, f"__{_name}__", operator(_do))
-    if _name in ("add", "sub", "mul", "truediv", "pow", "and", "or"):
-        setattr(Slot, f"__r{_name}__", operator(_do, reflected=True))
+    setattr(Slot, f"__{_name}__", instruction(_do))
+    setattr(Slot, f"__r{_name}__", instruction(_do, reflected=True))  # Python ignores __rlt__, ...
+arithmetic.register(Slot, {name: instruction(name) for name in arithmetic.__all__})
 
 
-def function(name: str) -> Callable[..., Slot]:
-    def f(*args: Any) -> Slot:
-        return next(x for x in args if isinstance(x, Slot)).writer.write(name, *args)
-
-    return f
-
-
-arithmetic.register(Slot, {name: function(name) for name in arithmetic.__all__})
-
-
-@lru_cache(maxsize=1024)  # lets users' rows be freed
+@lru_cache(maxsize=1024)  # bounded, so that users' rows are freed
 def record(op: Op, inputs: int) -> Recorded:
-    """Return the instructions of a row for that many inputs.
+    """Return the instructions of a row for a number of inputs.
 
-    Raises TypeError for a row with an `if` on a number, or with a function that is not one of
+    Raises TypeError if the row has an `if` on a number, or calls a function that is not in
     `engine.arithmetic`.
     """
     writer = Writer(inputs)
     args = op.group([Slot(writer, i) for i in range(inputs)])
     try:
-        several = op.several
         outs = [writer.slot(out) for out in flat([op.forward(*args)])]
-        computed = {each.result for each in writer.instructions}
+        computed = {step.result for step in writer.instructions}
         for i, out in enumerate(outs):
             if out not in computed:  # an input or a number
                 outs[i] = writer.write("=", Slot(writer, out)).place
-        ahead, writer.instructions = writer.instructions, []
+        forward, writer.instructions = writer.instructions, []
         results = [Slot(writer, out) for out in outs]
-        gs = list(range(writer.slots, writer.slots + len(outs) * several))
+        gs = list(range(writer.slots, writer.slots + len(outs) * op.several))
         writer.slots += len(gs)
-        if several:
-            slopes = list(op.partials[0]([Slot(writer, g) for g in gs], results, *args))
+        if op.several:
+            slopes = op.partials[0]([Slot(writer, g) for g in gs], results, *args)
         else:
-            slopes = list(flat(op.locals(results[0], *args)))
+            slopes = flat(op.locals(results[0], *args))
+        locals = [
+            None if not op.several and not isinstance(x, Slot) and x == 1.0 else writer.slot(x)
+            for x in slopes
+        ]
     except TypeError as problem:
         from engine.support.arguments import foreign
 
         raise TypeError(
-            f"row {op.name!r} cannot be written as instructions ({foreign(problem)}); let it "
-            "compute with the functions of engine.arithmetic, and choose with where"
+            f"row {op.name!r} cannot be recorded as instructions ({foreign(problem)}); use the "
+            "functions of engine.arithmetic, and choose with where"
         ) from problem
-    locals = [
-        None if not (isinstance(x, Slot) or several) and float(x) == 1.0 else writer.slot(x)
-        for x in slopes
-    ]
-    return Recorded(ahead, outs, gs, writer.instructions, locals, writer.constants, writer.slots)
+    return Recorded(forward, outs, gs, writer.instructions, locals, writer.constants, writer.slots)
 
 
 # --------------------------------------------------------------------------------------- printing
 
-INFIX = ("+", "-", "*", "<", "<=", ">", ">=", "==", "!=", "&", "|")
-ON_THE_LEFT = {"+": ("+", "-", "*"), "-": ("+", "-", "*"), "*": ("*",)}  # needs no brackets there
-ON_THE_RIGHT = {"+": ("*",), "-": ("*",)}
-LONGEST = 500  # characters of a formula; a longer one is written in parts
-
-# What differs from an infix operator or a call, by instruction. Braces hold operands, which are
-# bracketed where they are compound.
-PYTHON: dict[str, str] = {"neg": "-{}"}
+# A language maps an instruction to a pattern and its precedence. An operand is bracketed where it
+# binds less tightly than the pattern does, and on the right of an operator also if equally. An
+# instruction without a pattern is a call; "/" is a division by a constant other than 0.
+NAME, CALL, SIGN, FACTOR, TERM, COMPARISON, AND, OR, CONDITIONAL = range(9, 0, -1)
+PYTHON: dict[str, tuple[str, int]] = {
+    **{do: (f"{{}} {do} {{}}", COMPARISON) for do in ("<", "<=", ">", ">=", "==", "!=", "&", "|")},
+    **{do: (f"{{}} {do} {{}}", TERM) for do in "+-"},
+    **{do: (f"{{}} {do} {{}}", FACTOR) for do in "*/"},
+    "neg": ("-{}", SIGN),
+}
 INLINE = {  # the same values for floats, without calls
-    **PYTHON, "&": "{} and {}", "|": "{} or {}", "where": "{1} if {0} else {2}",
-    "divide": "{0} / {1} if {1} else divide({0}, {1})",
+    **PYTHON, "&": ("{} and {}", AND), "|": ("{} or {}", OR),
+    "where": ("{1} if {0} else {2}", CONDITIONAL),
+    "divide": ("{0} / {1} if {1} else divide({0}, {1})", CONDITIONAL),
 }  # fmt: skip
+LONGEST = 80  # characters of a formula; a longer one gets a name
 
 
 class Formula(NamedTuple):
+    """The text of a slot's formula, and the precedence of its outermost operation."""
+
     text: str
-    do: str  # the outermost operation; "" for a name or a number, "call" for a call
+    precedence: int
 
 
 class Formulas:
-    """Formulas for slots; `parts` are assignments of what occurs in them more than once.
+    """Formulas for slots; `parts` are assignments of those that occur more than once.
 
     given     names for slots that are known
     wanted    the slots to write formulas for
-    assigned  slots that get a name and an assignment in any case
+    assigned  names for slots that are assigned in any case
     """
 
     def __init__(
@@ -188,76 +192,57 @@ class Formulas:
         row: Any,
         instructions: Iterable[Instruction],
         wanted: Iterable[int],
-        language: Mapping[str, str],
+        language: Mapping[str, tuple[str, int]],
         assigned: Mapping[int, str] = {},
     ):
-        held = row.constants.items()
-        self.formulas = {s: Formula(repr(x), "neg" if repr(x)[0] == "-" else "") for s, x in held}
-        self.formulas |= {s: Formula(name, "") for s, name in given.items()}
+        self.constants, self.language = row.constants, language
+        known = {s: repr(x) for s, x in row.constants.items()} | dict(given)
+        self.formulas = {s: Formula(name, NAME) for s, name in known.items()}
         self.parts: list[str] = []
-        self.language = language
-        todo = needed(instructions, [*wanted, *assigned], given)
-        uses = Counter(s for each in todo for s in operands(each))
-        uses.update(wanted)
-        for each in todo:
-            found = self.formula(each)
-            long = uses[each.result] > 1 or len(found.text) > LONGEST
-            if each.result in assigned or (found.do and long):
-                found = self.assign(found, assigned.get(each.result))
-            self.formulas[each.result] = found
+        steps = needed(instructions, [*wanted, *assigned], given)
+        uses = Counter([*wanted, *(s for step in steps for s in step.operands)])
+        for step in steps:
+            formula = self.formula(step)
+            if step.result in assigned or uses[step.result] > 1 or len(formula.text) > LONGEST:
+                formula = self.assign(formula, assigned.get(step.result))
+            self.formulas[step.result] = formula
 
     def assign(self, x: Formula, name: str | None = None) -> Formula:
-        """Assign a formula to a name."""
+        """Assign a formula to a name, unless it is a name already."""
+        if x.precedence == NAME and name is None:
+            return x
         name = name or f"_{len(self.parts)}"
         self.parts.append(f"{name} = {x.text}")
-        return Formula(name, "")
+        return Formula(name, NAME)
 
-    def of(self, s: int, factor: bool = False) -> str:
-        """Return the formula of a slot; bracketed as a factor if it is a sum."""
-        found = self.formulas[s]
-        return bracketed(found, ()) if factor else found.text
+    def of(self, s: int, precedence: int = 0) -> str:
+        """Return the formula of a slot, in brackets if it does not bind that tightly."""
+        formula = self.formulas[s]
+        return formula.text if formula.precedence >= precedence else f"({formula.text})"
 
-    def formula(self, each: Instruction) -> Formula:
-        found = [self.formulas[s] for s in operands(each)]
-        if each.do == "=":
-            return found[0]
-        pattern = self.language.get(each.do)
-        if pattern is None and each.do in INFIX:
-            x = bracketed(found[0], ON_THE_LEFT.get(each.do, ()))
-            y = bracketed(found[1], ON_THE_RIGHT.get(each.do, ()))
-            return Formula(f"{x} {each.do} {y}", each.do)
-        if pattern is None:
-            return Formula(f"{each.do}({', '.join(x.text for x in found)})", "call")
-        if pattern.count("{1}") > 1:  # written twice, so it has to be a name or a number
-            if is_number(found[1]):
-                return Formula(f"{bracketed(found[0], ('*',))} / {found[1].text}", "/")
-            found[1] = self.assign(found[1]) if found[1].do else found[1]
-            found[0] = (
-                self.assign(found[0]) if found[0].do and not is_number(found[0]) else found[0]
-            )
-        return Formula(pattern.format(*[bracketed(x, ()) for x in found]), each.do)
-
-
-def is_number(x: Formula) -> bool:
-    """Return whether a formula is a number other than 0."""
-    return x.text.lstrip("-")[0].isdigit() and x.do in ("", "neg") and float(x.text) != 0.0
-
-
-def bracketed(x: Formula, bare: tuple[str, ...]) -> str:
-    return x.text if x.do in ("", "call", *bare) else f"({x.text})"
-
-
-def operands(each: Instruction) -> list[int]:
-    return [s for s in (each.a, each.b, each.c) if s >= 0]
+    def formula(self, step: Instruction) -> Formula:
+        """Return the formula of an instruction."""
+        if step.do == "=":
+            return self.formulas[step.a]
+        do = "/" if step.do == "divide" and self.constants.get(step.b) else step.do
+        if do not in self.language:
+            return Formula(f"{do}({', '.join(map(self.of, step.operands))})", CALL)
+        pattern, precedence = self.language[do]
+        if pattern.count("{1}") > 1:  # only names and numbers are written twice
+            for s in step.operands:
+                self.formulas[s] = self.assign(self.formulas[s])
+        on_left = precedence + (precedence not in (TERM, FACTOR))
+        bounds = [on_left, precedence + 1, precedence + 1]
+        return Formula(pattern.format(*map(self.of, step.operands, bounds)), precedence)
 
 
 def needed(
     instructions: Iterable[Instruction], wanted: Iterable[int], given: Iterable[int]
 ) -> list[Instruction]:
-    """Return the instructions that compute the wanted slots from the given ones, in their order."""
-    slots, found = set(wanted) - set(given), []
-    for each in reversed(list(instructions)):
-        if each.result in slots:
-            found.append(each)
-            slots.update(s for s in operands(each) if s not in given)
-    return found[::-1]
+    """Return the instructions that compute the wanted slots from the given ones, in order."""
+    slots, steps = set(wanted) - set(given), []
+    for step in reversed(list(instructions)):
+        if step.result in slots:
+            steps.append(step)
+            slots.update(s for s in step.operands if s not in given)
+    return steps[::-1]

@@ -2,12 +2,13 @@
 
 `Methods` defines the operators and methods that all nodes share: each applies its row. The fast
 methods of `Value` are printed from the instructions of the rows, with the formula and the slopes
-inline, so that a node costs no call into its row. `source()` returns what is printed; a property
-test holds both to the same bits.
+inline, so that a node needs no call into its row. `source()` returns what is printed; a property
+test compares the two bit for bit.
 """
 
 from collections.abc import Callable
 from math import inf, nan
+from textwrap import indent
 from typing import Any
 
 from engine import arithmetic, rules
@@ -23,11 +24,8 @@ OPERATORS = {
 class MadeAtFirstUse:
     """A method that is made when it is first looked up, which keeps `import engine` fast."""
 
-    def __init__(self, make: Callable[[], Any]):
-        self.make, self.method = make, None
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, make: Callable[[], Any]):
+        self.name, self.make, self.method = name, make, None
 
     def __get__(self, node: Any, owner: type) -> Any:
         if self.method is None:
@@ -39,7 +37,7 @@ class MadeAtFirstUse:
 
 
 class Methods:
-    """The operators, and a method for each row that works element by element: `x.tanh()`."""
+    """The operators, and a method for each elementwise row: `x.tanh()`."""
 
     __slots__ = ()
 
@@ -49,7 +47,7 @@ def method(op: Op) -> Callable[..., Any]:
     from inspect import signature
 
     takes = signature(op.forward)
-    letters = [p.name for p in takes.parameters.values() if p.default is p.empty]
+    required = [p.name for p in takes.parameters.values() if p.default is p.empty]
 
     def unary(self: Any) -> Any:
         return self._unary(op)
@@ -57,27 +55,20 @@ def method(op: Op) -> Callable[..., Any]:
     def binary(self: Any, y: Any) -> Any:
         return self._binary(op, y)
 
-    def several(self: Any, *others: Any, **named: Any) -> Any:
+    def several(self: Any, *others: Any, **settings: Any) -> Any:
         try:
-            bound = takes.bind(self, *others, **named)
+            bound = takes.bind(self, *others, **settings)
         except TypeError as problem:
             raise TypeError(f"{op.name} takes {takes}: {problem}") from None
         bound.apply_defaults()
         return self.apply(op, *bound.args)
 
     arity = len(op.partials)
-    f: Any = several if arity > min(len(letters), 2) else binary if arity == 2 else unary
-    f.__name__, f.__qualname__ = op.name, f"Node.{op.name}"
-    f.__doc__ = described(op)
+    f: Any = several if arity > min(len(required), 2) else binary if arity == 2 else unary
+    f.__name__, f.__qualname__, f.__doc__ = op.name, f"Node.{op.name}", describe(op)
     first, *others = takes.parameters.values()
     f.__signature__ = takes.replace(parameters=[first.replace(name="self"), *others])
     return f
-
-
-def described(op: Op) -> str:
-    """Return the docstring of a method."""
-    letters = ", ".join(arguments(op.forward))
-    return f"Return {op.name}({letters}) as one node: the row {op.name!r} of engine.rules."
 
 
 def reflected(op: Op) -> Callable[..., Any]:
@@ -91,33 +82,40 @@ def reflected(op: Op) -> Callable[..., Any]:
     return method
 
 
+def describe(op: Op) -> str:
+    """Return the docstring of a method."""
+    from engine.support.row_docs import docstring
+
+    return docstring(op)
+
+
 # ------------------------------------------------------------------------------- the fast methods
 
-# A fast method handles operands that are exactly Values and floats while no hook is active. The
-# definition in `Methods` handles everything else.
-ONE_INPUT = """\
+# A fast method handles Values and floats while no hook is active; `Methods` handles all else.
+UNARY = """\
 def {name}(self):
     if observed:
         return self._unary({op})
     {x} = self._data
-{body}"""
-TWO_INPUTS = """\
-def {name}(self, {other}):
-    if type({other}) is not Value or observed:
-        if type({other}) is not float or observed:
-            return self._binary({op}, {other})
+{of_value}"""
+BINARY = """\
+def {name}(self, {y}):
+    if type({y}) is not Value or observed:
+        if type({y}) is not float or observed:
+            return self._binary({op}, {y})
+        {x} = self._data
 {of_number}
+    other = {y}
     {x} = self._data
-{data}
-{body}"""
+    {y} = other._data
+{of_value}"""
 REFLECTED = """\
-def {name}(self, other):
-    if type(other) is not float or observed:
-        return self.lift(other)._binary({op}, self)
+def {name}(self, {x}):
+    if type({x}) is not float or observed:
+        return self.lift({x})._binary({op}, self)
+    {y} = self._data
 {of_number}"""
 CONSTANT = """\
-{node} = self._data
-{number} = other
 constant = new(Constant)
 constant._data = {number}
 constant._grad = 0.0
@@ -136,51 +134,6 @@ return node
 """
 
 
-def printed(op: Op, name: str) -> str:
-    """Return the source of the fast method of a row with one or two inputs."""
-    letters, symbol = arguments(op.forward), SYMBOLS[op]
-    if len(letters) == 1:
-        body = indent(node_of(op, ["self"]), "    ")
-        return ONE_INPUT.format(name=name, op=symbol, x=letters[0], body=body)
-    x, y = letters
-    if name.startswith("__r"):
-        of_number = CONSTANT.format(node=y, number=x) + node_of(op, ["constant", "self"])
-        return REFLECTED.format(name=name, op=symbol, of_number=indent(of_number, "    "))
-    of_number = CONSTANT.format(node=x, number=y) + node_of(op, ["self", "constant"])
-    other = "other" if name.startswith("__") else y  # the name of the argument
-    body = indent(node_of(op, ["self", "other"]), "    ")
-    data = f"    other = {y}\n    {y} = other._data" if other == y else f"    {y} = other._data"
-    return TWO_INPUTS.format(
-        name=name,
-        op=symbol,
-        other=other,
-        of_number=indent(
-            of_number.replace(f"{y} = other\n", "" if other == y else f"{y} = other\n"), "        "
-        ),
-        x=x,
-        data=data,
-        body=body,
-    )
-
-
-def indent(text: str, by: str) -> str:
-    return "".join(f"{by}{line}" for line in text.splitlines(keepends=True))
-
-
-def node_of(op: Op, inputs: list[str]) -> str:
-    """Return the lines that make a node of its inputs, one of which may be the constant."""
-    row = record(op, len(inputs))
-    pairs = list(zip(inputs, row.locals, strict=True))
-    wanted = [s for x, s in pairs if x != "constant" and s is not None]
-    given, every = dict(enumerate(arguments(op.forward))), [*row.forward, *row.backward]
-    found = Formulas(given, row, every, wanted, INLINE, {row.outs[0]: "out"})
-    slopes = ["None" if x == "constant" else "1.0" if s is None else found.of(s) for x, s in pairs]
-    x, y, *_ = [*inputs, "None"]
-    dx, dy, *_ = [*slopes, "None"]
-    lines = "".join(f"{line}\n" for line in found.parts)
-    return lines + NODE.format(op=SYMBOLS[op], x=x, y=y, dx=dx, dy=dy)
-
-
 def source(name: str) -> str:
     """Return the source of a fast method of `Value`, as printed from its row.
 
@@ -192,53 +145,70 @@ def source(name: str) -> str:
         out = -x
     <BLANKLINE>
     """
-    return printed(FAST[name], name)
+    op = FAST[name]
+    x, y = (*arguments(op.forward), "")[:2]
+    fill = {"name": name, "op": SYMBOLS[op], "x": x, "y": y}
+    if not y:
+        return UNARY.format(**fill, of_value=indent(node_of(op, "self"), " " * 4))
+    if name.startswith("__r"):
+        text = CONSTANT.format(number=x) + node_of(op, "constant", "self")
+        return REFLECTED.format(**fill, of_number=indent(text, " " * 4))
+    text = CONSTANT.format(number=y) + node_of(op, "self", "constant")
+    of_value = indent(node_of(op, "self", "other"), " " * 4)
+    return BINARY.format(**fill, of_number=indent(text, " " * 8), of_value=of_value)
 
 
-def compiled(name: str, space: dict[str, Any]) -> Any:
+def node_of(op: Op, *inputs: str) -> str:
+    """Return the lines that make a node of its inputs, one of which may be the constant."""
+    row = record(op, len(inputs))
+    slopes = dict(zip(inputs, row.locals, strict=True))
+    slopes.pop("constant", None)
+    names, steps = dict(enumerate(arguments(op.forward))), [*row.forward, *row.backward]
+    wanted = [s for s in slopes.values() if s is not None]
+    formulas = Formulas(names, row, steps, wanted, INLINE, {row.outs[0]: "out"})
+    texts = {x: "1.0" if s is None else formulas.of(s) for x, s in slopes.items()}
+    x, y = (*inputs, "None")[:2]
+    node = NODE.format(op=SYMBOLS[op], x=x, y=y, dx=texts.get(x, "None"), dy=texts.get(y, "None"))
+    return "\n".join([*formulas.parts, node])
+
+
+def compiled(name: str) -> Any:
     """Return a fast method of `Value`; tracebacks and `inspect.getsource` show its lines."""
     import linecache
 
     file, text = f"<Value.{name}, printed from engine.rules>", source(name)
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    local: dict[str, Any] = {}
-    exec(compile(text, file, "exec"), space, local)
-    f = local[name]
+    methods: dict[str, Any] = {}
+    exec(compile(text, file, "exec"), SPACE, methods)
+    f = methods[name]
     f.__qualname__, f.__module__ = f"Value.{name}", "stepgrad.value"
-    f.__doc__ = described(FAST[name])
+    f.__doc__ = describe(FAST[name])
     return f
-
-
-def define(owner: type, name: str, made: MadeAtFirstUse) -> None:
-    """Set a method of a class."""
-    made.__set_name__(owner, name)
-    setattr(owner, name, made)
-
-
-FAST: dict[str, Op] = {}  # the rows of the fast methods, by the methods' names
-NAMES: dict[Op, str] = {}  # the names of the methods, by their rows
-for _name, _op in ELEMENTWISE.items():
-    _called = [f"__{OPERATORS[_name]}__"] if _name in OPERATORS else []
-    _called += [_name] if _name.isidentifier() else []
-    NAMES[_op] = _called[0]
-    for _method in _called:
-        define(Methods, _method, MadeAtFirstUse(lambda op=_op: method(op)))
-        if len(_op.partials) <= 2 and not _op.forward.__defaults__:
-            FAST[_method] = _op
-    if len(_op.partials) == 2 and _name in OPERATORS:
-        FAST[_method := f"__r{OPERATORS[_name]}__"] = _op
-        define(Methods, _method, MadeAtFirstUse(lambda op=_op: reflected(op)))
 
 
 SPACE: dict[str, Any] = {  # the globals of the fast methods
     **arithmetic.FLOATS, **{name: op for op, name in SYMBOLS.items()}, "new": object.__new__,
     "observed": False, "inf": inf, "nan": nan, "__name__": __name__,
 }  # fmt: skip
+FAST: dict[str, Op] = {}  # the rows of the fast methods, by the methods' names
+NAMES: dict[Op, str] = {}  # the names of the methods, by their rows
+for _row, _op in ELEMENTWISE.items():
+    _methods = [f"__{OPERATORS[_row]}__"] if _row in OPERATORS else []
+    _methods += [_row] if _row.isidentifier() else []
+    NAMES[_op] = _methods[0]
+    _reflected = (
+        [f"__r{OPERATORS[_row]}__"] if _methods[0] != _row and len(_op.partials) == 2 else []
+    )
+    for _name in [*_methods, *_reflected]:
+        _make = reflected if _name in _reflected else method
+        setattr(Methods, _name, MadeAtFirstUse(_name, lambda f=_make, op=_op: f(op)))
+        if len(_op.partials) <= 2 and not _op.forward.__defaults__:
+            FAST[_name] = _op
 
 
 def install(value: Any, constant: Any) -> None:
     """Give `Value` the fast methods and `Constant` the definitions."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
-        define(value, name, MadeAtFirstUse(lambda name=name: compiled(name, SPACE)))
+        setattr(value, name, MadeAtFirstUse(name, lambda name=name: compiled(name)))
         setattr(constant, name, vars(Methods)[name])

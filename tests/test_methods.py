@@ -1,5 +1,6 @@
 """The fast methods of Value, printed from the rows, against the definitions that they stand for."""
 
+import doctest
 import inspect
 import pickle
 import traceback
@@ -58,6 +59,27 @@ def test_the_source_of_a_fast_method_can_be_read(name):
     assert method.__doc__
     assert "forward" not in source(name)
     assert "partials" not in source(name)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(Value) if name in ELEMENTWISE])
+def test_the_docstring_is_made_from_the_row(name):
+    """It says formula, derivative, domain and kinks, and its example runs."""
+    text = getattr(Value, name).__doc__
+    assert text.startswith("Return ")
+    assert "Derivative" in text
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(verbose=False)
+    (test,) = finder.find(getattr(Value, name), name, globs={"Value": Value})
+    assert len(test.examples) == 1
+    assert runner.run(test).failed == 0
+
+
+def test_docstrings_say_where_a_function_is_defined_and_its_slope_at_kinks():
+    assert "Derivative: divide(1.0, x)\nDefined for x >= 0; -inf at x = 0." in Value.log.__doc__
+    assert "Defined for -1 <= x <= 1." in Value.asin.__doc__
+    assert "Slope at the kink x = 0: 0." in Value.relu.__doc__
+    assert "Slopes at the kink x = y: 0.5 and 0.5." in Value.maximum.__doc__
+    assert "Slope at the kink x = 0: 0.01." in Value.leaky_relu.__doc__
+    assert "kink" not in Value.tanh.__doc__
 
 
 def test_formula_and_slopes_are_inline():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from unicodedata import normalize
 
 from engine import arithmetic
-from engine.instructions import PYTHON, Formulas, Recorded
+from engine.instructions import FACTOR, PYTHON, Formulas, Recorded
 from engine.tape.flat import Flat
 
 
@@ -91,7 +91,7 @@ def backward(
     slopes = [s for _, s in sent if s is not None]
     text = Formulas(given, row, [*row.forward, *row.backward], slopes, PYTHON)
     for x, s in sent:
-        factor = "" if s is None else f" * {text.of(s, factor=True)}"
+        factor = "" if s is None else f" * {text.of(s, FACTOR + 1)}"
         text.parts.append(gradients.add(x, f"d_{name[i]}{factor}"))
     return "; ".join(text.parts)
 

@@ -1,0 +1,97 @@
+"""Docstrings of the methods of nodes, made from their rows."""
+
+import linecache
+import re
+from math import isfinite, isnan
+from typing import Any
+
+from engine.rules import Op, arguments
+
+PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin and end at -1, 0 or 1
+STEP = 1e-6
+
+
+def docstring(op: Op) -> str:
+    """Return the docstring of a row's method: formula, derivatives, domain, kinks, an example.
+
+    >>> from engine.rules import LOG
+    >>> for line in docstring(LOG).splitlines():  # doctest: +NORMALIZE_WHITESPACE
+    ...     print("|", line)
+    | Return log(x) as one node.
+    |
+    | Derivative: divide(1.0, x)
+    | Defined for x >= 0; -inf at x = 0.
+    |
+    | >>> Value(0.5).log()
+    | Value(-0.693147)
+    """
+    letters, slopes = arguments(op.forward), [formula(partial) for partial in op.partials]
+    out = "out = " if any(re.search(r"\bout\b", slope) for slope in slopes) else ""
+    lines = [f"Return {out}{formula(op.forward)} as one node.", ""]
+    if len(letters) == 1:
+        lines += [f"Derivative: {slopes[0]}", *domain(op)]
+    else:
+        lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
+    return "\n".join([*lines, *kinks(op), "", *example(op)])
+
+
+def formula(f: Any) -> str:
+    """Return the body of a lambda as it stands in its file, or the call of another function."""
+    code = f.__code__
+    if code.co_name == "<lambda>":
+        places = [p for p in code.co_positions() if None not in p and p[3] > p[2]]
+        lines = {line for p in places for line in p[:2]}
+        if len(lines) == 1:
+            text = linecache.getline(code.co_filename, lines.pop()).encode()
+            return text[min(p[2] for p in places) : max(p[3] for p in places)].decode().strip()
+    name = "f" if code.co_name == "<lambda>" else f.__name__
+    return f"{name}({', '.join(arguments(f))})"
+
+
+def evaluate(op: Op, *args: float) -> tuple[float, ...]:
+    """Return the result of a row and its slopes, for numbers; defaults stand for missing ones."""
+    args = op.complete(args)
+    out = op.forward(*args)
+    return out, *op.locals(out, *args)
+
+
+def domain(op: Op) -> list[str]:
+    """Return a line about the numbers for which a row of one input is defined."""
+    outs = {x: out for x in PROBES if not isnan(out := evaluate(op, x)[0])}
+    low, high = min(outs, default=PROBES[-1]), max(outs, default=PROBES[0])
+    if low > high:
+        return []
+    bounds = f"{low:g} <= x <= {high:g}" if high < PROBES[-1] else f"x >= {low:g}"
+    infinite = [f"{out} at x = {x:g}" for x, out in outs.items() if not isfinite(out)]
+    return [f"Defined for {'; '.join([bounds if low > PROBES[0] else 'all x', *infinite])}."]
+
+
+def kinks(op: Op) -> list[str]:
+    """Return a line about the slopes where those from the left and from the right differ."""
+    inputs = len(op.partials) - len(op.forward.__defaults__ or ())
+    if inputs > 2:
+        return []
+
+    def is_kink(at: float) -> bool:
+        left, right = (evaluate(op, at + step, *[at] * (inputs - 1))[1] for step in (-STEP, STEP))
+        return isfinite(left) and isfinite(right) and 0.01 < abs(left - right) < 100.0
+
+    places = [at for at in (0.0, 1.0) if is_kink(at)]
+    if not places:
+        return []
+    slopes = evaluate(op, *[places[-1]] * inputs)[1 : inputs + 1]
+    letters = list(arguments(op.forward)[:inputs])
+    place = " = ".join(letters if len(places) == 2 else [*letters, f"{places[0]:g}"])
+    numbers = " and ".join(f"{slope:g}" for slope in slopes)
+    return [f"Slope{'s' * (inputs > 1)} at the kink {place}: {numbers}."]
+
+
+def example(op: Op) -> list[str]:
+    """Return an example of the method that runs."""
+    count = len(op.partials) - len(op.forward.__defaults__ or ()) - 1
+    others = [0.25 * 2**i for i in range(count)]
+    x = 2.0 if isnan(evaluate(op, 0.5, *others)[0]) else 0.5
+    call = f".{op.name}({', '.join(map(repr, others))})"
+    if not op.name.isidentifier():
+        call = f" {op.name} {others[0]}"
+    return [f">>> Value({x}){call}", f"Value({float(f'{evaluate(op, x, *others)[0]:.6g}')})"]
