@@ -1,5 +1,6 @@
 """The graph: its order, and the reverse pass, one node at a time."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
@@ -168,40 +169,94 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 
 
 def backward(root: Any) -> None:
-    """Exhaust `walk` for scalars: the same additions in the same order, in tight loops."""
-    order = topological(root)
-    observer.before_backward(root, order)
-    for node in order:
-        if node.op is not None:
-            node._grad = 0.0
+    """Run `walk` to its end for scalars: the same additions in the same order, in tight loops."""
+    if sys.implementation.name != "cpython":  # PyPy's floats lack the identity that is needed
+        for _ in walk(root):
+            pass
+        return
+    order, again = visit_operations(root)
+    observer.before_backward(root, order, again)
     root._grad += 1.0
-    send_values(reversed(order))
-
-
-def send_values(nodes: Iterable[Any]) -> None:
-    """Propagate the gradients of scalar nodes, in this order: `reverse_pass` without its steps."""
-    for node in nodes:
-        x = node._x
-        if x is None:
-            continue
-        dx, dy, upstream = node._dx, node._dy, node._grad
+    for node in reversed(order):
+        x, dx, dy, upstream = node._x, node._dx, node._dy, node._grad
         if dy is not None:
             if dx is not None:
                 x._grad += upstream * dx
             node._y._grad += upstream * dy
         elif type(x) is tuple:
-            if type(upstream) is list:  # the gradients of several results
-                for to, _, contribution in node._send(upstream):
+            if node.op.several:
+                for to, _, contribution in node._send(node.grad):
                     to._grad += contribution
             # Zero times a finite slope adds nothing: half the neurons of a relu network need no
             # visit to their inputs.
             elif upstream or not (node.op.tame and isfinite(node._data)):
-                for each, local in zip(x, dx):  # noqa: B905 (of one length)
-                    each._grad += upstream * local
+                for to, local in zip(x, dx):  # noqa: B905 (of one length)
+                    to._grad += upstream * local
         elif dx is not None:
             x._grad += upstream * dx
         elif node.op.index is not None:  # one of several results
-            x._grad[node.op.index] += upstream
+            x._receive(x._only(node.op.index, upstream))
+
+
+def visit_operations(root: Any) -> tuple[list[Any], bool]:
+    """Set the gradient of each interior scalar node under `root` to 0.
+
+    Returns these nodes in topological order, and whether any of them had a gradient other than 0.
+    """
+    # A node has been visited if its gradient is this very object. A set of the visited nodes would
+    # take twice as long: its hash table is read at random.
+    zero = float("0")
+    order: list[Any] = []
+    again = False
+    stack: list[Any] = []  # pairs: a node that waits for inputs, and the input to look at next
+    push, pop, emit = stack.append, stack.pop, order.append
+    node = root
+    if root._x is None:
+        return order, again
+    while True:
+        if node._grad:
+            again = True
+        node._grad = zero
+        x = node._x
+        if type(x) is tuple:
+            inputs = [each for each in x if each._x is not None and each._grad is not zero]
+            if inputs:
+                push(node)
+                push(None)
+                for each in reversed(inputs[1:]):
+                    push(None)
+                    push(each)
+                node = inputs[0]
+                continue
+            emit(node)
+        elif x._x is not None and x._grad is not zero:
+            push(node)
+            push(node._y)
+            node = x
+            continue
+        else:
+            y = node._y
+            if y is not None and y._x is not None and y._grad is not zero:
+                push(node)
+                push(None)
+                node = y
+                continue
+            emit(node)
+        while stack:  # go back to the nodes whose inputs have all been emitted
+            y, node = pop(), pop()
+            if node is None:  # y is one of many inputs
+                if y._grad is not zero:
+                    node = y
+                    break
+            elif y is None or y._x is None or y._grad is zero:
+                emit(node)
+            else:
+                push(node)
+                push(None)
+                node = y
+                break
+        else:
+            return order, again
 
 
 class Observer:
@@ -224,8 +279,8 @@ class Observer:
     def assigned(self, leaf: Any) -> None:
         """Observe a leaf whose data was assigned."""
 
-    def before_backward(self, root: Any, order: list[Any]) -> None:
-        """Observe a graph, in topological order, that is about to be differentiated."""
+    def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
+        """Observe a graph that is about to be differentiated, and whether it was before."""
 
 
 observer = Observer()  # `engine.watch` replaces it

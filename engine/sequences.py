@@ -267,7 +267,7 @@ class Outputs(Node):
     (Outputs(0.5, 0.5),)
     """
 
-    __slots__ = ("_grads",)
+    __slots__ = ()
     op: Any
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
@@ -287,24 +287,15 @@ class Outputs(Node):
 
     @property
     def grad(self) -> tuple[float, ...]:
-        return tuple(self._grads)
+        return tuple([0.0 if g is None else g for g in self._parts()])
 
     @grad.setter
     def grad(self, grads: Any) -> None:
-        self._grad = grads
+        self._grad = grads if isinstance(grads, float) else Parts(grads)
 
-    @property
-    def _zero(self) -> "Parts":
-        return Parts([None] * len(self._data))
-
-    @property
-    def _grad(self) -> list[float]:
-        return self._grads
-
-    @_grad.setter
-    def _grad(self, grads: Any) -> None:
-        given = [grads] * len(self._data) if isinstance(grads, float) else grads
-        self._grads = [0.0 if g is None else g for g in given]
+    def _parts(self) -> "Parts":
+        """Return the gradients, with None where none has arrived; a number stands for none."""
+        return self._grad if type(self._grad) is Parts else Parts([None] * len(self._data))
 
     @property
     def locals(self) -> tuple[tuple[float, ...] | None, ...]:
@@ -326,7 +317,7 @@ class Outputs(Node):
         return Parts([g if k == i else None for k in range(len(self._data))])
 
     def _receive(self, contribution: "Parts") -> None:
-        self._grads = list(Parts(self._grads) + contribution)
+        self._grad = self._parts() + contribution
 
     def _send(self, gs: Any) -> list[Sent]:
         gs = [0.0 if g is None else g for g in gs]

@@ -447,7 +447,7 @@ def test_rows_that_use_operators_as_they_come(row):
 )
 def test_a_row_that_computes_with_something_else_says_so(row, says):
     with pytest.raises(
-        TypeError, match=rf"row '{row.name}' cannot be written as instructions .*{says}"
+        TypeError, match=rf"row '{row.name}' cannot be recorded as instructions .*{says}"
     ):
         Tape(row(*[Value(1.0)] * row.arity))
 

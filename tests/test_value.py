@@ -293,7 +293,7 @@ def test_every_row_is_a_method_that_says_what_it_is(name):
     first, *others = inspect.signature(f).parameters.values()
     _, *letters = inspect.signature(op.forward).parameters.values()
     assert (f.__name__, first.name, others) == (name, "self", letters)
-    assert f.__doc__.startswith(f"Return {name}(")
+    assert f.__doc__.startswith("Return ")
     args = [0.5] * len(letters)
     y = f(Value(0.5), *args)
     assert (y.op, len(y.inputs)) == (op, 1 + len(letters))

@@ -197,7 +197,8 @@ class Array(ArrayMethods):
             run(self)
             return
         order = topological(self)
-        graph.observer.before_backward(self, order)
+        again = any(node.op is not None and node._grad is not None for node in order)
+        graph.observer.before_backward(self, order, again)
         for node in order:
             if node.op is not None:
                 node._grad = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine import graph
 from engine.graph import topological, walk_back
-from engine.watch.gradient_warnings import all_finite
+from engine.watch.gradient_warnings import all_finite, differentiated
 
 
 class Anomaly(FloatingPointError):
@@ -37,7 +37,7 @@ def check_made(node: Any) -> Any:
 def checked_backward(root: Any) -> None:
     """Run `backward` one step at a time; raise Anomaly at the first gradient that is not finite."""
     order = topological(root)
-    graph.observer.before_backward(root, order)
+    graph.observer.before_backward(root, order, differentiated(order))
     before = {x for x in order if x.op is None and not all_finite(x.grad)}
     for step in walk_back(order, [(root, root._one())]):
         check_step(step, before)

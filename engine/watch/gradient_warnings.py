@@ -72,12 +72,9 @@ class Remarks(Hooks):
         elif leaf._dy is None:
             leaf._dy = False
 
-    def before_backward(self, root: Any, order: list[Any]) -> None:
-        # The first nodes are those of the predictions, which may be older than the loss.
-        ends = (order[-1], *order[:32]) if type(root._data) is float else order
-        again = any(node.op is not None and has_gradient(node) for node in ends)
+    def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
         finite = all_finite(root._data)
-        if (leaf := overwritten(order)) is not None:
+        if hasattr(root, "_overwritten") and (leaf := overwritten(order)) is not None:
             remark(
                 f"{named(leaf)} was changed in place since this graph was computed, so that its "
                 "derivatives mix numbers of then and of now; write x.data = x.data - ..., or "
@@ -95,7 +92,12 @@ def has_gradient(node: Any) -> bool:
     grad = node._grad
     if type(grad) is float:
         return grad != 0.0
-    return any(grad) if type(grad) is list else grad is not None
+    return any(grad) if isinstance(grad, tuple) else grad is not None
+
+
+def differentiated(order: Iterable[Any]) -> bool:
+    """Return whether a gradient has arrived at an interior node of a graph."""
+    return any(node.op is not None and has_gradient(node) for node in order)
 
 
 def check_used_once(leaf: Any) -> None:
@@ -111,7 +113,7 @@ def check_used_once(leaf: Any) -> None:
         )
 
 
-def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> None:
+def check_root(root: Any, order: list[Any], again: bool, finite: bool) -> None:
     """Warn of a graph older than its leaves, and of a root that is not finite."""
     if again and (leaf := stale(order)) is not None:
         remark(
@@ -119,8 +121,9 @@ def check_root(root: Any, order: Iterable[Any], again: bool, finite: bool) -> No
             "other numbers: these gradients belong to the old ones; compute the loss anew for "
             "each step"
         )
-    if not finite and any(node.op is None and node._dy for node in order):
-        leaves = [x for x in order if x.op is None and not x._dy]
+    everything = [] if finite else graph.topological(root)
+    if any(node.op is None and node._dy for node in everything):
+        leaves = [x for x in everything if x.op is None and not x._dy]
         given = next((x for x in leaves if not all_finite(x._data)), None)
         cause = "try a smaller learning rate"
         if given is not None:
@@ -143,7 +146,7 @@ def all_finite(data: Any) -> bool:
 
 def any_nonzero(data: Any) -> bool:
     """Return whether a number, or one in a list or an array, is not 0."""
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         return any(data)
     return data != 0.0 if type(data) is float else bool(data.any())
 
