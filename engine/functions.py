@@ -5,15 +5,17 @@ Those that mean something for Arrays take them too.
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import chain
 from operator import add
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unrolled
 from engine.support.arguments import sequence
-from engine.value import Value, node_of, nodes
+from engine.value import ASSIGNED, Value, node_of, nodes
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
@@ -28,27 +30,52 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
 
 
 def linear(
-    rows: Iterable[Sequence[Value]], xs: Sequence[Value], biases: Iterable[Value]
+    rows: list[Sequence[Value]], xs: Sequence[Value], biases: list[Value], layer: Any = None
 ) -> list[Value]:
-    """W x + b: one `dot` node for each row of W, of nodes alone; a layer before its activation.
+    """Return W x + b, of nodes alone: one `dot` node for each row of W.
 
-    ValueError where a row has another length than xs.
+    What is known of the weights is kept for a `layer`, which may be any object with weak
+    references. Raises ValueError for a row with another length than xs.
 
     >>> x = [Value(10.0), Value(100.0)]
     >>> linear([[Value(2.0), Value(3.0)]], x, [Value(1.0)])
     [Value(321.0)]
     """
-    x = [each._data for each in xs]
-    forward, (partials,) = unrolled(DOT, 2 * len(x) + 1), DOT.partials
+    weights = WEIGHTS.get(layer) if layer is not None else None
+    if weights is None or not weights.are(rows, biases):
+        weights = Weights(rows, biases)
+        if layer is not None:
+            WEIGHTS[layer] = weights
+    x = [node._data for node in xs]
+    dot_of_floats = unrolled(DOT, 2 * len(x) + 1)
+    # The inputs that are not leaves, in one tuple for all nodes: `graph.visit_operations` looks
+    # through it once.
+    interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
     outs = []
-    for ws, bias in zip(rows, biases, strict=True):
-        w, b = [each._data for each in ws], bias._data
+    for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
         if len(w) != len(x):
             raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
-        out = forward(w, x, b)
-        dws, dxs, db = partials(out, w, x, b)
-        outs.append(node_of(DOT, (*ws, *xs, bias), None, out, (*dws, *dxs, db), None))
+        out, slopes = dot_of_floats(w, x, b)
+        outs.append(node_of(DOT, (*ws, *xs, bias), interior, out, slopes, None))
     return outs
+
+
+class Weights:
+    """The numbers of a layer's weights, read when the first of them has been assigned anew."""
+
+    def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
+        self.rows, self.biases = rows, biases
+        self.are_leaves = all(x._x is None for x in chain(*rows, biases))
+        self.assigned = ASSIGNED[0]  # before the numbers: another thread may assign meanwhile
+        self.data = [[w._data for w in ws] for ws in rows]
+        self.bias_data = [b._data for b in biases]
+
+    def are(self, rows: list[Sequence[Value]], biases: list[Value]) -> bool:
+        """Return whether these are the weights, with the same numbers."""
+        return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
+
+
+WEIGHTS: WeakKeyDictionary[Any, Weights] = WeakKeyDictionary()
 
 
 def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:

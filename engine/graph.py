@@ -207,7 +207,7 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
     # take twice as long: its hash table is read at random.
     zero = float("0")
     order: list[Any] = []
-    again = False
+    again, visited = False, None  # visited: inputs that have all been visited
     stack: list[Any] = []  # pairs: a node that waits for inputs, and the input to look at next
     push, pop, emit = stack.append, stack.pop, order.append
     node = root
@@ -219,8 +219,10 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
         node._grad = zero
         x = node._x
         if type(x) is tuple:
-            inputs = [each for each in x if each._x is not None and each._grad is not zero]
-            if inputs:
+            among = x if node._y is None else node._y  # (see `engine.functions.linear`)
+            if among is visited:
+                emit(node)
+            elif inputs := [x for x in among if x._x is not None and x._grad is not zero]:
                 push(node)
                 push(None)
                 for each in reversed(inputs[1:]):
@@ -228,7 +230,9 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
                     push(each)
                 node = inputs[0]
                 continue
-            emit(node)
+            else:
+                visited = among
+                emit(node)
         elif x._x is not None and x._grad is not zero:
             push(node)
             push(node._y)

@@ -348,21 +348,29 @@ LONGEST = 129  # inputs of a formula that is written out
 
 
 @lru_cache(maxsize=256)
-def unrolled(op: ManyOp, inputs: int) -> Callable[..., float]:
-    """Return a row's formula for floats, printed for that many inputs: a sum without a loop."""
+def unrolled(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, ...]]]:
+    """Return a function of a row's arguments, floats, that returns its result and flat slopes.
+
+    It is printed for that number of inputs: a sum without a loop.
+    """
     if inputs > LONGEST:
-        return op.forward
-    names = [f"x{i}" for i in range(inputs)]
-    row = record(op, inputs)
-    formula = Formulas(dict(enumerate(names)), row, row.forward, row.outs, INLINE)
-    lines = [
-        f"{', '.join(part)}{',' * (len(part) == 1)} = {letter}"
-        if isinstance(part, tuple)
-        else f"{part} = {letter}"
-        for letter, part in zip(op.letters, op.group(names), strict=True)
-        if part != ()
-    ]
-    lines += [*formula.parts, f"return {formula.of(row.outs[0])}"]
+
+        def general(*args: Any) -> tuple[float, tuple[float, ...]]:
+            out = op.forward(*args)
+            return out, tuple(flat(op.locals(out, *args)))
+
+        return general
+    names, row = [f"x{i}" for i in range(inputs)], record(op, inputs)
+    wanted = [*row.outs, *[s for s in row.locals if s is not None]]
+    steps = [*row.forward, *row.backward]
+    formulas = Formulas(dict(enumerate(names)), row, steps, wanted, INLINE)
+    lines = []
+    for letter, part in zip(op.letters, op.group(names), strict=True):
+        if part != ():
+            target = f"({', '.join(part)},)" if isinstance(part, tuple) else part
+            lines.append(f"{target} = {letter}")
+    slopes = ["1.0" if s is None else formulas.of(s) for s in row.locals]
+    lines += [*formulas.parts, f"return {formulas.of(row.outs[0])}, ({', '.join(slopes)},)"]
     code = f"def {op.name}({', '.join(op.letters)}):\n" + "".join(f"    {x}\n" for x in lines)
     space: dict[str, Any] = {**FLOATS, "inf": math.inf, "nan": math.nan}
     exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings pass over

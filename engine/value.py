@@ -57,7 +57,7 @@ class Value(Node):
     @data.setter
     def data(self, data: Any) -> None:
         self._data = number(data)
-        ASSIGNED[0] += 1
+        ASSIGNED[0] = object()
         if self.op is None:
             graph.observer.assigned(self)
 
@@ -202,7 +202,7 @@ def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
 
 
 observed = False  # set by `engine.watch.hooks`
-ASSIGNED = [0]  # how often a number was assigned: while it stands still, none has changed
+ASSIGNED = [object()]  # another object after each assignment to `data`
 NO_GRADIENT = (
     "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
 )

@@ -186,7 +186,7 @@ def holds_lists(x: Any) -> bool:
 def outputs(how: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
     """What neurons make of the same inputs, fused or not and activated as `how` says."""
     if how.fused:
-        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons])
+        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons], layer=how)
     else:  # the products and sums of `dot`, in its order
         zs = [reduce(add, map(mul, n.weights, x), n.bias) for n in neurons]
     if how.activation == "linear":
