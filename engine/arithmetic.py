@@ -1,9 +1,9 @@
-"""Mathematical functions that answer in the arithmetic of their arguments.
+"""Mathematical functions that dispatch on the types of their arguments.
 
-The rows of the rule table call `exp`, `where`, `divide`, ... without naming an arithmetic. These
-functions look at the types of their arguments. Floats are computed as IEEE 754 prescribes, with inf
-and nan in place of exceptions. Any other type belongs to an arithmetic that was registered for it:
-NumPy arrays, nodes of a graph, slots of a program, symbols of a formula.
+The rows of the rule table call `exp`, `where`, `divide`, ... For floats these functions follow
+IEEE 754: they return inf and nan where Python raises an exception. For any other type they call the
+functions that are registered for it: NumPy arrays, nodes of a graph, slots of a program, symbols of
+a formula.
 
     >>> exp(1000.0), log(0.0), divide(1.0, 0.0), power(-8.0, 1 / 3)
     (inf, -inf, inf, nan)
@@ -20,7 +20,7 @@ from importlib import import_module
 from math import copysign, inf, nan
 from typing import Any, NamedTuple
 
-__all__ = [  # the functions that an arithmetic supplies
+__all__ = [  # the functions that every arithmetic supplies
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "divide",
     "erf", "erfc", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power",
     "sin", "sinh", "sqrt", "tan", "tanh", "where",
@@ -30,32 +30,32 @@ __all__ = [  # the functions that an arithmetic supplies
 
 
 class Arithmetic(NamedTuple):
-    """The functions of one type of argument; where types meet, the higher rank answers."""
+    """The functions for one type of argument. Among mixed arguments the highest rank wins."""
 
     functions: Mapping[str, Callable[..., Any]]
     rank: int
 
 
 class Arithmetics(dict[type, Arithmetic | None]):
-    """The arithmetic of each type: its own, or that of its nearest base; None for numbers."""
+    """The arithmetic of each type, inherited from its bases; None for Python numbers."""
 
     def __missing__(self, kind: type) -> Arithmetic | None:
         if not NUMPY and any(base.__module__ == "numpy" for base in kind.__mro__):
             import_module("engine.arrays.arithmetic")  # registers the types of NumPy
-        bases = [self.get(base) for base in kind.__mro__]
-        self[kind] = found = next(filter(None, bases), None)
-        return found
+        inherited = [self.get(base) for base in kind.__mro__]
+        self[kind] = next(filter(None, inherited), None)
+        return self[kind]
 
 
 KNOWN = Arithmetics()
-NUMPY: list[type] = []  # the types of NumPy, once they are registered
+NUMPY: list[type] = []  # NumPy's types, once they are registered
 
 
 def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: int = 2) -> None:
     """Define the functions of this module for arguments of type `kind`.
 
-    `functions` maps names to functions. It supplies the names in `__all__` and may supply names of
-    functions that are `dispatched`, such as `sigmoid` of `engine.formulas`.
+    `functions` maps names to functions: all names in `__all__`, and optionally names of
+    `dispatched` functions, such as `sigmoid` in `engine.formulas`.
 
     >>> class Text(str): ...
     >>> register(Text, {"exp": "e^{}".format})
@@ -65,50 +65,49 @@ def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: i
     KNOWN[kind] = Arithmetic(functions, rank)
     for other in list(KNOWN):
         if kind in other.__mro__[1:] and other not in NUMPY:
-            KNOWN.pop(other, None)  # it was looked up before and may have found another base
+            KNOWN.pop(other, None)  # its cached arithmetic may be that of another base
 
 
 def arithmetic_of(args: Iterable[Any]) -> Arithmetic | None:
     """Return the arithmetic of highest rank among the arguments and the elements of lists."""
-    found = None
+    highest = None
     for x in args:
         kind = type(x)
         if kind is float:
             continue
         other = arithmetic_of(x) if kind is list or kind is tuple else KNOWN[kind]
-        if other is not None and (found is None or other.rank > found.rank):
-            found = other
-    return found
+        if other is not None and (highest is None or other.rank > highest.rank):
+            highest = other
+    return highest
 
 
 def dispatched(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function answer in the arithmetic of its arguments, by its name.
+    """Make a function dispatch on its arguments, by its name.
 
-    The function itself is the definition for floats and for every arithmetic that does not have
-    this name.
+    The function itself serves floats, and every arithmetic in which its name is not registered.
     """
     name = f.__name__
 
     @wraps(f)
     def g(*args: Any, **settings: Any) -> Any:
-        if (found := arithmetic_of(args)) is not None and name in found.functions:
-            return found.functions[name](*args, **settings)
+        if (known := arithmetic_of(args)) is not None and name in known.functions:
+            return known.functions[name](*args, **settings)
         return f(*args, **settings)
 
     return g
 
 
 def elementary(f: Callable[..., float]) -> Callable[..., Any]:
-    """Make a function of floats answer in the arithmetic of its arguments, which must have it."""
+    """Make a function of floats dispatch on its arguments; raise TypeError for unknown types."""
     name = f.__name__
 
     def g(*args: Any) -> Any:
-        if (found := arithmetic_of(args)) is None:
+        if (known := arithmetic_of(args)) is None:
             return f(*args)
-        if name not in found.functions:
+        if name not in known.functions:
             kinds = " and ".join(type(x).__name__ for x in args)
             raise TypeError(f"{name} is not defined for {kinds}")
-        return found.functions[name](*args)
+        return known.functions[name](*args)
 
     FLOATS[name] = f
     return wraps(f)(g)
@@ -120,7 +119,7 @@ FLOATS: dict[str, Callable[..., float]] = {}  # the functions for floats, withou
 
 
 def function(f: Callable[[float], float], limit: Callable[[float], float]) -> Callable[..., Any]:
-    """Return a function of `math` that follows IEEE 754: `limit` answers where Python raises."""
+    """Return a function of `math` that returns `limit(x)` where Python raises an exception."""
 
     def on_floats(x: float) -> float:
         try:
@@ -160,7 +159,7 @@ atan2 = elementary(math.atan2)
 
 @elementary
 def power(x: float, y: float) -> float:
-    """x ** y; nan for a negative x and a y that is not an integer."""
+    """Return x ** y; nan for a negative x and a y that is not an integer."""
     try:
         return math.pow(x, y)
     except (OverflowError, ValueError):
@@ -171,7 +170,7 @@ def power(x: float, y: float) -> float:
 
 @elementary
 def divide(x: float, y: float) -> float:
-    """x / y; a division by zero is infinite, and nan for 0 / 0."""
+    """Return x / y; inf or -inf for a division by zero, and nan for 0 / 0."""
     try:
         return operator.truediv(x, y)
     except ZeroDivisionError:
@@ -180,7 +179,7 @@ def divide(x: float, y: float) -> float:
 
 @elementary
 def hypot(x: float, y: float) -> float:
-    """√(x² + y²) by the C library, as compiled code; math.hypot can differ in the last bit."""
+    """Return √(x² + y²) by the C library, like compiled code; math.hypot rounds differently."""
     try:
         return abs(complex(x, y))
     except OverflowError:
@@ -189,5 +188,5 @@ def hypot(x: float, y: float) -> float:
 
 @elementary
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """Return x where the condition holds, else y. Both are evaluated."""
+    """Return x if the condition holds, else y."""
     return x if condition else y

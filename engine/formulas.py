@@ -1,8 +1,8 @@
-"""Formulas that rows of the rule table share, in the forms that keep the last bits.
+"""Formulas that rows of the rule table share, in numerically accurate forms.
 
-They follow the rules for rows (see `engine.rules`): no `if` on a number and no `==`, so that they
-run in every arithmetic. An arithmetic that has a function of the same name answers in place of one
-that is `dispatched`: on nodes `sigmoid(x)` is one node, in a formula it is written σ(x).
+They obey the same restrictions as rows (see `engine.rules`): no `if` on a number and no `==`. They
+therefore run in every arithmetic. An arithmetic may replace a `dispatched` formula by a function of
+the same name: on nodes `sigmoid(x)` is one node, in printed mathematics it is σ(x).
 """
 
 import math
@@ -32,19 +32,19 @@ def sign(x):
 
 @dispatched
 def maximum(x, y):
-    """The larger; nan when either is."""
+    """Return the larger; nan if either is nan."""
     return where(x > y, x, where(x <= y, y, x + y))
 
 
 @dispatched
 def minimum(x, y):
-    """The smaller; nan when either is."""
+    """Return the smaller; nan if either is nan."""
     return where(x < y, x, where(x >= y, y, x + y))
 
 
 @dispatched
 def share(x, y):
-    """Of the slope of maximum, the part that goes to x: a tie is shared equally."""
+    """Return the slope of maximum(x, y) for x: 1/2 at a tie."""
     return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, x + y)))
 
 
@@ -55,12 +55,12 @@ def relu(x):
 
 @dispatched
 def sigmoid(x):
-    """1 / (1 + exp(-x)), kept from overflowing for negative x."""
+    """Return 1 / (1 + exp(-x)), without overflow for negative x."""
     return divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
 
 
 def high_half(x):
-    """The upper 26 of a float's 53 bits (Veltkamp's splitting): products of halves are exact."""
+    """Return the upper 26 of a float's 53 bits (Veltkamp 1968): products of halves are exact."""
     scaled = 134217729.0 * x
     return scaled - (scaled - x)
 
@@ -75,31 +75,31 @@ def product_error(x, y):
 
 @dispatched
 def exp_product(x, y):
-    """exp(x * y) with the rounding error of the product put back."""
+    """Return exp(x * y), corrected for the rounding error of the product."""
     return exp(x * y) * (1.0 + product_error(x, y))
 
 
 @dispatched
 def bounded(x):
-    """x, but 0 where it is so large that the factor beside it is 0 or 1: inf * 0 would be nan."""
+    """Return x, or 0 for |x| >= 1000, where its factor underflows: inf * 0 would be nan."""
     return where(abs(x) < 1e3, x, 0.0)
 
 
 @dispatched
 def not_low(x):
-    """x, but -0.0 where it is so low that the factor beside it is 0."""
+    """Return x, or -0.0 for x < -1000, where its factor underflows."""
     return where(x < -1e3, -0.0, x)
 
 
 @dispatched
 def held(x):
-    """x, but 400 where it is so large that 1 / cosh² is 0: cosh is infinite from 711 on."""
+    """Return x, or 400 for |x| >= 400, where 1 / cosh² underflows: cosh overflows from 711 on."""
     return where(abs(x) >= 400.0, 400.0, x)
 
 
 @dispatched
 def hypot_slope(out, x):
-    """x / out; 0 at the origin, and the sign of an infinite x."""
+    """Return x / out; 0 at the origin, and the sign of an infinite x."""
     return where(equal(out, 0.0), 0.0, where(abs(x) >= math.inf, sign(x), divide(x, out)))
 
 
@@ -110,16 +110,17 @@ def normal_pdf(x):
 
 @dispatched
 def normal_cdf(x):
-    """erfc(-x / √2) / 2, with the rounding error of x / √2 put back."""
+    """Return erfc(-x / √2) / 2, corrected for the rounding error of x / √2."""
     error = product_error(x, SQRT_HALF) + where(abs(x) < 40.0, x, 0.0) * SQRT_HALF_REST
     return 0.5 * erfc(-SQRT_HALF * x) + error * (0.5 * TWO_OVER_SQRT_PI) * exp(-0.5 * x * x)
 
 
 @dispatched
 def power_x(out, x, y):
-    """y * x ** (y - 1), but y * out / x where y - 1 is inexact (below 1/2); 0 for y = 0.
+    """Return y * x ** (y - 1), or y * out / x where y - 1 is inexact (|y| < 1/2); 0 for y = 0.
 
-    That 0 is a product too where it can be: its own slope in y is 1 / x.
+    For y = 0 the result is the product 0 * x ** -1 if that is finite, so that its derivative with
+    respect to y is right, too: 1 / x.
     """
     usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0) | (abs(x) >= math.inf)
     before = power(x, y - 1.0)

@@ -1,7 +1,4 @@
-"""Functions of several nodes, one node each, however many inputs: dot, total, softmax, ...
-
-Those that mean something for Arrays take them too.
-"""
+"""Functions of any number of nodes: dot, total, softmax, maximum, ... Each makes one node."""
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -19,9 +16,9 @@ from engine.value import ASSIGNED, Value, node_of, nodes
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
-    """bias + w1 x1 + w2 x2 + ..., added from left to right; a neuron before its activation.
+    """Return bias + w1 x1 + w2 x2 + ..., added from left to right: a neuron's pre-activation.
 
-    ValueError where the lengths differ.
+    Raises ValueError if the lengths differ.
 
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
@@ -32,10 +29,10 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
 def linear(
     rows: list[Sequence[Value]], xs: Sequence[Value], biases: list[Value], layer: Any = None
 ) -> list[Value]:
-    """Return W x + b, of nodes alone: one `dot` node for each row of W.
+    """Return W x + b for nodes: one `dot` node for each row of W, a layer's pre-activations.
 
-    What is known of the weights is kept for a `layer`, which may be any object with weak
-    references. Raises ValueError for a row with another length than xs.
+    The numbers of the weights are cached for a `layer`, which is any object that supports weak
+    references. Raises ValueError if a row and `xs` differ in length.
 
     >>> x = [Value(10.0), Value(100.0)]
     >>> linear([[Value(2.0), Value(3.0)]], x, [Value(1.0)])
@@ -48,8 +45,8 @@ def linear(
             WEIGHTS[layer] = weights
     x = [node._data for node in xs]
     dot_of_floats = unrolled(DOT, 2 * len(x) + 1)
-    # The inputs that are not leaves, in one tuple for all nodes: `graph.visit_operations` looks
-    # through it once.
+    # The inputs that are not leaves, in one tuple for the whole layer, which
+    # `graph.visit_operations` scans only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
     outs = []
     for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
@@ -61,17 +58,17 @@ def linear(
 
 
 class Weights:
-    """The numbers of a layer's weights, read when the first of them has been assigned anew."""
+    """The weights and biases of a layer, and their numbers until any Value is assigned."""
 
     def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
         self.rows, self.biases = rows, biases
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
-        self.assigned = ASSIGNED[0]  # before the numbers: another thread may assign meanwhile
+        self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]
 
     def are(self, rows: list[Sequence[Value]], biases: list[Value]) -> bool:
-        """Return whether these are the weights, with the same numbers."""
+        """Return whether these are the weights, with unchanged numbers."""
         return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
 
 
@@ -79,7 +76,7 @@ WEIGHTS: WeakKeyDictionary[Any, Weights] = WeakKeyDictionary()
 
 
 def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
-    """A one-input row on each of some nodes: a layer's activation.
+    """Apply a row of one input to each node: a layer's activation.
 
     >>> from engine.rules import RELU
     >>> map_row(RELU, [Value(2.0), Value(-2.0)])
@@ -90,9 +87,9 @@ def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
 
 
 def total(xs: Iterable[Any]) -> Any:
-    """x1 + x2 + ..., added from left to right; 0 for none.
+    """Return x1 + x2 + ..., added from left to right; 0 for an empty sequence.
 
-    Of Values one node; of Arrays, whose shapes broadcast, a node for each sum.
+    The sum of Values is one node. Arrays, whose shapes broadcast, are added one by one.
 
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
@@ -102,9 +99,9 @@ def total(xs: Iterable[Any]) -> Any:
 
 
 def logsumexp(xs: Any) -> Any:
-    """log(exp(x1) + exp(x2) + ...), which neither overflows nor loses a small rest.
+    """Return log(exp(x1) + exp(x2) + ...), without overflow or cancellation.
 
-    Of an Array, along its last axis. ValueError for an empty sequence.
+    For an Array it is computed along the last axis. Raises ValueError for an empty sequence.
 
     >>> logsumexp([Value(1000.0), 1000.0])
     Value(1000.69)
@@ -115,10 +112,10 @@ def logsumexp(xs: Any) -> Any:
 
 
 def softmax(xs: Any) -> Any:
-    """exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive, and 1 in sum.
+    """Return exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive numbers whose sum is 1.
 
-    Of Values a list: the results of one operation. Of an Array one Array, along its last axis.
-    Raises ValueError for an empty sequence.
+    For Values it returns a list, the results of one operation; for an Array an Array, computed
+    along the last axis. Raises ValueError for an empty sequence.
 
     >>> softmax([Value(0.0), Value(0.0)])
     [Value(0.5), Value(0.5)]
@@ -127,7 +124,7 @@ def softmax(xs: Any) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """The larger of two; where they are equal, each has slope 1/2.
+    """Return the larger of two; at a tie, each has slope 1/2.
 
     >>> maximum(Value(2.0), 3.0)
     Value(3.0)
@@ -136,7 +133,7 @@ def maximum(x: Any, y: Any) -> Any:
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """The smaller of two; where they are equal, each has slope 1/2.
+    """Return the smaller of two; at a tie, each has slope 1/2.
 
     >>> minimum(Value(2.0), 3.0)
     Value(2.0)
@@ -145,10 +142,10 @@ def minimum(x: Any, y: Any) -> Any:
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """x where the condition holds, else y; the gradient goes to the one that was taken.
+    """Return x where the condition holds, else y; the gradient goes to the selected one.
 
-    Both are computed, and the other is sent 0, which an infinite slope there turns into nan: keep
-    it out of reach, as in `where(x > 0, where(x > 0, x, 1.0).log(), 0.0)`.
+    Both are computed, and the other receives a gradient of 0, which an infinite local derivative
+    turns into nan. Avoid that as in `where(x > 0, where(x > 0, x, 1.0).log(), 0.0)`.
 
     >>> v = Value(-2.0)
     >>> where(v > 0, v, v * 0.1)
@@ -158,23 +155,23 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def has_arrays(args: Iterable[Any]) -> bool:
-    """Return whether there is an Array among the arguments."""
+    """Return whether any argument is an Array."""
     return any(map(is_array, args))
 
 
 def is_array(x: Any) -> bool:
-    """Return whether `x` is an Array; the scalar path runs without NumPy, so without its class."""
+    """Return whether `x` is an Array, whose class is not imported, as that requires NumPy."""
     return isinstance(x, Node) and hasattr(x, "shape")
 
 
 def payload(*args: Any) -> Any:
-    """Return an object whose `apply` makes the node of an operation on these."""
+    """Return the Array among the arguments, or Value: its `apply` applies a row to them."""
     return next((x for x in args if is_array(x)), Value)
 
 
 def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
-    """Return each as a node. Raises ValueError for an empty sequence."""
-    found = nodes(xs)
-    if not found:
+    """Return nodes; raise ValueError for an empty sequence."""
+    inputs = nodes(xs)
+    if not inputs:
         raise ValueError(f"{name} takes at least one input, got none")
-    return found
+    return inputs

@@ -1,4 +1,4 @@
-"""The graph: its order, and the reverse pass, one node at a time."""
+"""The topological order of a graph, and the reverse pass over it."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 def topological(root: Any) -> list[Any]:
     """Return all nodes under `root`, each after its inputs; `root` is the last.
 
-    The order is the one in which evaluating the expression from left to right completes its parts,
-    so it is the same in every run. The search keeps its own stack: a chain of a million nodes needs
-    no recursion.
+    The order is that of a depth-first search, inputs from left to right, so it is the same in every
+    run. The search keeps its own stack, because deep graphs would exceed Python's recursion limit.
+    Raises TypeError if `root` is not a node.
 
     >>> from engine import Value
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -19,62 +19,25 @@ def topological(root: Any) -> list[Any]:
     ['x', 'y', Op('+'), Op('-'), Op('*')]
     """
     if not hasattr(root, "inputs") or isinstance(root, type):
-        raise TypeError(f"a graph hangs from a node such as a Value, got {root!r}")
-    order: list[Any] = []
-    visited: set[Any] = set()
-    stack: list[Any] = []  # pairs: a node that waits for inputs, and the input to look at next
-    push, pop = stack.append, stack.pop
-    visit, emit, all_visited = visited.add, order.append, visited.issuperset
-    node = root
-    while True:
-        visit(node)
-        x = node._x
-        if x is None or (type(x) is tuple and all_visited(x)):
-            emit(node)
-        elif type(x) is tuple:
-            inputs = [each for each in x if each not in visited]
-            push(node)
-            push(None)
-            for each in reversed(inputs[1:]):
-                push(None)
-                push(each)
-            node = inputs[0]
-            continue
-        elif x not in visited:
-            push(node)
-            push(node._y)
-            node = x
-            continue
-        else:
-            y = node._y
-            if y is None or y in visited:
-                emit(node)
-            else:
-                push(node)
-                push(None)
-                node = y
-                continue
-        while stack:  # go back to the nodes whose inputs have all been emitted
-            y, node = pop(), pop()
-            if node is None:  # y is one of many inputs
-                if y not in visited:
-                    node = y
-                    break
-            elif y is None or y in visited:
-                emit(node)
-            else:
-                push(node)
-                push(None)
-                node = y
+        raise TypeError(f"expected a node such as a Value, got {root!r}")
+    order, visited, path = [], {root}, [(root, iter(root.inputs))]
+    while path:
+        node, inputs = path[-1]
+        for x in inputs:
+            if x not in visited:
+                visited.add(x)
+                path.append((x, iter(x.inputs)))
                 break
         else:
-            return order
+            order.append(node)
+            path.pop()
+    return order
 
 
 class Sent(NamedTuple):
-    """A contribution of a node to the gradient of one of its inputs: the chain rule.
+    """The contribution of a node to the gradient of one of its inputs.
 
-    The contribution is upstream * local. `local` is None where the derivative is a matrix.
+    By the chain rule it is upstream * local. `local` is None if the derivative is a matrix.
 
     >>> from engine import Value
     >>> step = next(walk(Value(3.0, "x") * 2.0))
@@ -88,7 +51,7 @@ class Sent(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of a reverse pass: a node, the gradient that has arrived at it, its contributions.
+    """One step of a reverse pass: a node, its gradient (`upstream`), and its contributions.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -102,7 +65,7 @@ class Step(NamedTuple):
 
 
 class Gradients(dict[Any, Any]):
-    """The gradients of a reverse pass, beside the graph; a node without one sends nothing."""
+    """The gradients of a reverse pass, kept outside the graph."""
 
     def add(self, node: Any, contribution: Any) -> None:
         """Add a contribution to the gradient of a node."""
@@ -110,14 +73,14 @@ class Gradients(dict[Any, Any]):
 
 
 class InGraph:
-    """The gradients that the nodes hold themselves, as `Gradients` for `reverse_pass`."""
+    """The gradients in the nodes themselves, with the interface of `Gradients`."""
 
     get = staticmethod(lambda node: node.grad)
     add = staticmethod(lambda node, contribution: node._receive(contribution))
 
 
 def send(node: Any, gradient: Any) -> Iterable[Sent]:
-    """Return the contributions of a node, computed from its numbers."""
+    """Return the contributions of a node to its inputs."""
     return node._send(gradient)
 
 
@@ -126,11 +89,10 @@ def reverse_pass(
     gradients: Any,
     send: Callable[[Any, Any], Iterable[Sent]] = send,
 ) -> Iterator[Step]:
-    """Propagate gradients from each of `nodes`, in this order, to its inputs.
+    """Propagate gradients from `nodes`, in the given order, to their inputs; yield each step.
 
-    `gradients` holds the seeds and receives the contributions: `Gradients`, or the graph itself.
-    `send` returns the contributions of a node for a gradient. A step is yielded when its
-    contributions have been added.
+    `gradients` (`Gradients` or `InGraph`) contains the seeds and receives the contributions. A node
+    without a gradient is skipped. `send` returns the contributions of a node for a gradient.
     """
     for node in nodes:
         upstream = gradients.get(node)
@@ -142,10 +104,10 @@ def reverse_pass(
 
 
 def walk(root: Any) -> Iterator[Step]:
-    """Run the backward pass from `root`; yield one `Step` per node, `root` first.
+    """Run the backward pass from `root` and yield one `Step` per node, `root` first.
 
-    Gradients of interior nodes are overwritten, those of leaves are added to. An input that occurs
-    twice receives two contributions; constants receive none.
+    Overwrites the gradients of interior nodes and adds to those of leaves. An input that occurs
+    twice receives two contributions; a constant receives none.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -159,7 +121,7 @@ def walk(root: Any) -> Iterator[Step]:
 
 
 def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[Step]:
-    """Run the backward pass over nodes in topological order, from seeds of some of them."""
+    """Run the backward pass over nodes in topological order, from (node, gradient) seeds."""
     for node in order:
         if node.op is not None:
             node._grad = node._zero
@@ -169,7 +131,7 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 
 
 def backward(root: Any) -> None:
-    """Run `walk` to its end for scalars: the same additions in the same order, in tight loops."""
+    """Run the backward pass of `walk` for scalars: the same additions in the same order, faster."""
     if sys.implementation.name != "cpython":  # PyPy's floats lack the identity that is needed
         for _ in walk(root):
             pass
@@ -187,8 +149,7 @@ def backward(root: Any) -> None:
             if node.op.several:
                 for to, _, contribution in node._send(node.grad):
                     to._grad += contribution
-            # Zero times a finite slope adds nothing: half the neurons of a relu network need no
-            # visit to their inputs.
+            # Zero times a finite slope adds nothing, so inactive relu neurons are skipped.
             elif upstream or not (node.op.tame and isfinite(node._data)):
                 for to, local in zip(x, dx):  # noqa: B905 (of one length)
                     to._grad += upstream * local
@@ -203,12 +164,12 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
 
     Returns these nodes in topological order, and whether any of them had a gradient other than 0.
     """
-    # A node has been visited if its gradient is this very object. A set of the visited nodes would
-    # take twice as long: its hash table is read at random.
+    # A node has been visited if its gradient is this very object. Looking nodes up in a set would
+    # take twice as long, because that reads memory at random.
     zero = float("0")
     order: list[Any] = []
     again, visited = False, None  # visited: inputs that have all been visited
-    stack: list[Any] = []  # pairs: a node that waits for inputs, and the input to look at next
+    stack: list[Any] = []  # pairs: a node that waits for its inputs, and the next input
     push, pop, emit = stack.append, stack.pop, order.append
     node = root
     if root._x is None:
@@ -246,9 +207,9 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
                 node = y
                 continue
             emit(node)
-        while stack:  # go back to the nodes whose inputs have all been emitted
+        while stack:  # return to nodes whose inputs have all been emitted
             y, node = pop(), pop()
-            if node is None:  # y is one of many inputs
+            if node is None:  # y is one of several inputs
                 if y._grad is not zero:
                     node = y
                     break
@@ -264,27 +225,26 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
 
 
 class Observer:
-    """Observes the nodes that a program makes and their backward passes; see `engine.watch.hooks`.
+    """An observer of new nodes and backward passes; `engine.watch.hooks` installs another one.
 
-    Operations call `made`, `leaf` and `override` only while the flag `observed` of their module is
-    set.
+    Operations call `made`, `leaf` and `override` only while their module's flag `observed` is set.
     """
 
     def made(self, node: Any) -> Any:
-        """Return the node to use in place of one that an operation made."""
+        """Return the node to use in place of a new one."""
         return node
 
     def leaf(self, node: Any) -> None:
         """Observe a new leaf."""
 
     def override(self, name: str) -> Any:
-        """Return the function that replaces `read` or `backward`, or None."""
+        """Return a function to call in place of `read` or `backward`, or None."""
 
     def assigned(self, leaf: Any) -> None:
         """Observe a leaf whose data was assigned."""
 
     def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
-        """Observe a graph that is about to be differentiated, and whether it was before."""
+        """Observe the start of a backward pass; `again` if the graph was differentiated before."""
 
 
 observer = Observer()  # `engine.watch` replaces it

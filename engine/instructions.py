@@ -91,7 +91,7 @@ class Slot:
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        raise TypeError("it decides by a number that is not known while the row is recorded")
+        raise TypeError("a condition depends on a number that is unknown while a row is recorded")
 
 
 def instruction(do: str, reflected: bool = False) -> Callable[..., Slot]:

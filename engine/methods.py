@@ -2,8 +2,8 @@
 
 `Methods` defines the operators and methods that all nodes share: each applies its row. The fast
 methods of `Value` are printed from the instructions of the rows, with the formula and the slopes
-inline, so that a node needs no call into its row. `source()` returns what is printed; a property
-test compares the two bit for bit.
+inline, so that a node needs no call into its row. `source()` returns that code. A property test
+compares both kinds of methods bit for bit.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What all nodes of a graph share: inputs, local derivatives, operators, comparisons."""
+"""`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -8,18 +8,19 @@ from engine.rules import Op
 
 
 class Node(Methods):
-    """A node of a graph: its data, its gradient, and the operation and inputs it came from.
+    """A node of a graph, with its data, its gradient, its operation and its inputs.
 
-    A payload (`Value`, `Array`) defines what data is and how a row is applied to it. The inputs of
-    a unary or binary operation stand in two slots, those of any other in a tuple in the first, each
-    beside its local derivative. A node is then a single object to Python's garbage collector, whose
-    visits are by far the largest cost of a scalar graph (see `make bench`).
+    A payload (`Value`, `Array`) defines the data and how a row is applied to it. The inputs of a
+    unary or binary operation are in the slots `_x` and `_y`, those of other operations in a tuple
+    in `_x`; the local derivatives are in `_dx` and `_dy` likewise. A node is thus a single object
+    to Python's garbage collector, whose visits cost more than anything else in a scalar graph (see
+    `make bench`).
     """
 
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    __array_ufunc__ = None  # np.float64(2) * node asks the node
+    __array_ufunc__ = None  # np.float64(2) * node calls node.__rmul__
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -39,7 +40,10 @@ class Node(Methods):
 
     @property
     def label(self) -> str | None:
-        """The name of the node in drawings and messages, or None."""
+        """The name of the node in drawings and messages, or None.
+
+        Raises TypeError for anything but a string or None.
+        """
         return getattr(self, "_label", None)
 
     @label.setter
@@ -50,7 +54,7 @@ class Node(Methods):
 
     @property
     def inputs(self) -> tuple[Self, ...]:
-        """The nodes this one was computed from, in order and with repeats; () for a leaf."""
+        """The nodes from which this one was computed, in order and with repeats; () for a leaf."""
         x, y = self._x, self._y
         if type(x) is tuple:
             return x
@@ -58,10 +62,7 @@ class Node(Methods):
 
     @property
     def locals(self) -> tuple[Any, ...]:
-        """d self / d input for each of `inputs`, as computed together with the node.
-
-        None for a constant.
-        """
+        """d self / d input for each input, computed together with the node; None for a constant."""
         slopes = self._dx if type(self._x) is tuple else (self._dx, self._dy)
         return tuple(
             None if x.constant else slope for x, slope in zip(self.inputs, slopes, strict=False)
@@ -69,11 +70,11 @@ class Node(Methods):
 
     @property
     def origin(self) -> Any:
-        """The line of code that made this node, if `engine.record_origins()` was on; else None."""
+        """The line of code that made this node, or None if `record_origins()` was not active."""
         return getattr(self, "_origin", None)
 
     def detach(self) -> Self:
-        """Return the node's data as a constant; backward stops there.
+        """Return a constant with the node's data, through which no gradient flows.
 
         >>> from engine import Value
         >>> x = Value(3.0)
@@ -105,7 +106,7 @@ class Node(Methods):
             f"{self!r} as {what} would leave the graph, as in {example}; its number is {number}"
         )
 
-    # Comparisons look at the data. Equality is identity, so that nodes can be keys.
+    # Comparisons compare data, but equality is identity, so that nodes can be keys of dicts.
 
     def __pos__(self) -> Self:
         return self
@@ -125,7 +126,7 @@ class Node(Methods):
     def _data_of(self, other: Any) -> Any:
         return self.lift(other).data
 
-    # A copy is a copy of the whole graph under a node, and shares nothing with it.
+    # Copying a node copies the whole graph under it.
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from engine.support.copying import reduce

@@ -1,22 +1,22 @@
-"""The rule table: every operation is one row, its formula and its local derivatives.
+"""The rule table: each operation is a row with its formula and its local derivatives.
 
-A row can be checked against a textbook: `Op(name, forward, partial, partial, ...)` holds the
-forward formula and one partial derivative per input. The letters mean the same in every row:
+A row reads like a line of a textbook: `Op(name, forward, partial, partial, ...)` has the formula
+and one partial derivative per input. The letters mean the same in every row:
 
     out     the result                     x, y, lo, hi, ...   the inputs, one number each
 
-A row calls functions (`exp`, `where`, ...) that answer in the arithmetic of their arguments (see
+A row calls functions (`exp`, `where`, ...) that dispatch on their arguments (see
 `engine.arithmetic`). The same row therefore computes on floats and arrays, builds the graph of a
-derivative, records a program and prints a formula. Two rules keep rows readable in all of them:
+derivative, records a program and prints a formula. Two restrictions make this possible:
 
-  - no `if` on a number but `where(condition, x, y)`, which computes both; no `==`, which for nodes
-    is identity, but `equal(x, y)`;
-  - every function that a partial derivative calls is a row itself or made of rows, so that it can
-    be differentiated in turn.
+  - rows use `where(condition, x, y)` in place of `if`, and `equal(x, y)` in place of `==`, which
+    compares the identity of nodes;
+  - partial derivatives call only functions that are rows or consist of rows, so that they can be
+    differentiated again.
 
-Outside a function's domain the result is nan, and slopes there mean nothing. The formulas are the
-ones that keep the last bits: each comment says what the textbook form loses.
-`tests/reference.py` states the bound of every row, in units in the last place.
+Outside the domain of a function the result is nan and the slopes are meaningless. Formulas are
+written in their accurate form; comments say what the textbook form would lose.
+`tests/reference.py` states an error bound for every row, in units in the last place.
 """
 
 import math
@@ -31,12 +31,13 @@ LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
 class Op:
-    """An operation: a row of the table.
+    """An operation, one row of the table.
 
     forward     x, y, ... -> out
     partials    out, x, y, ... -> d out / d input, one function for each input
 
-    Called on nodes, with numbers among them, it makes the node of its result:
+    Calling it on nodes and numbers returns the node of the result. Raises TypeError or ValueError
+    for functions that do not take these arguments.
 
     >>> from engine import Value
     >>> CUBE = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
@@ -46,9 +47,9 @@ class Op:
 
     __slots__ = ("forward", "name", "partials")
 
-    tame = False  # whether slopes are known to be finite wherever the result is
-    index: Any = None  # which of several results this is; see `engine.sequences`
-    several = False  # whether it has several results
+    tame = False  # whether slopes are finite wherever the result is finite
+    index: Any = None  # the index of this result of an operation with several (engine.sequences)
+    several = False  # whether the operation has several results
     needs = "a node among its arguments"
 
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
@@ -62,16 +63,15 @@ class Op:
         self._check_arguments()
 
     def _check_arguments(self) -> None:
-        """Raise ValueError where the formula has more inputs, or fewer, than partial derivatives."""
+        """Raise ValueError unless there is one partial derivative for each input."""
         n = len(self.partials)
         functions = [("formula", self.forward, n), *[("slope", f, n + 1) for f in self.partials]]
         for kind, f, count in functions:
             if not takes(f, count):
                 inputs = f"{'out and ' * (kind == 'slope')}{n} input{'s' * (n > 1)}"
                 raise ValueError(
-                    f"{self.name}: there {'are' if n > 1 else 'is'} {n} partial "
-                    f"derivative{'s' * (n > 1)}, so that each {kind} takes {inputs}; one takes "
-                    f"{', '.join(arguments(f)) or 'nothing'}"
+                    f"{self.name} has {n} partial derivative{'s' * (n > 1)}, so each {kind} must "
+                    f"take {inputs}; one takes {', '.join(arguments(f)) or 'nothing'}"
                 )
 
     @property
@@ -80,7 +80,7 @@ class Op:
         return len(self.partials)
 
     def complete(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the arguments with the formula's defaults; raise TypeError for a wrong number."""
+        """Return the arguments followed by defaults; raise TypeError for a wrong number of them."""
         defaults = getattr(self.forward, "__defaults__", None) or ()
         missing = self.arity - len(args)
         if missing > len(defaults) or missing < 0:
@@ -92,7 +92,7 @@ class Op:
         return tuple([partial(out, *args) for partial in self.partials])
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """Return a flat list of inputs as the arguments of this row's formulas."""
+        """Return the arguments of the formulas for a flat list of inputs."""
         return tuple(inputs)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
@@ -100,7 +100,7 @@ class Op:
             if hasattr(x, "apply"):
                 try:
                     return x.apply(self, *args, **settings)
-                except Exception as problem:  # of whatever Python a user's row runs
+                except Exception as problem:  # a user's row may run any Python
                     problem.add_note(f"in the row {self.name!r}")
                     raise
         raise TypeError(f"{self.name} takes {self.needs}, got {args}")
@@ -109,11 +109,11 @@ class Op:
         return f"Op({self.name!r})"
 
     def __reduce__(self) -> Any:
-        """Rows are saved by name: a file that holds one cannot bring code along."""
+        """Pickle a row by its name, so that a file contains no code."""
         if TABLE.get(self.name) is not self:
             raise TypeError(
-                f"operation {self.name!r} is not in engine.rules.TABLE, so nothing could find it "
-                f"when the graph is loaded; add it with TABLE[{self.name!r}] = ..."
+                f"operation {self.name!r} is not in engine.rules.TABLE, so that a saved graph could "
+                f"not be loaded; add it with TABLE[{self.name!r}] = ..."
             )
         return row, (self.name,)
 
@@ -125,7 +125,7 @@ class Op:
 
 
 def takes(f: Any, count: int) -> bool:
-    """Return whether a function takes that many positional arguments, as far as it tells."""
+    """Return whether a function takes that many positional arguments, or may take them."""
     f = getattr(f, "__wrapped__", f)
     code = getattr(f, "__code__", None)
     if code is None or code.co_flags & CO_VARARGS:
@@ -218,7 +218,7 @@ ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences` adds othe
 
 
 def flat(args: Iterable[Any]) -> Iterator[Any]:
-    """Yield the elements of args, and of the sequences among them."""
+    """Yield the elements of args, and the elements of lists and tuples among them."""
     for arg in args:
         if isinstance(arg, (tuple, list)):
             yield from arg
@@ -227,7 +227,7 @@ def flat(args: Iterable[Any]) -> Iterator[Any]:
 
 
 def row(name: str) -> Op:
-    """Return the row of that name; raise ValueError if there is none."""
+    """Return the row of a name; raise ValueError for an unknown name."""
     if name not in TABLE:
         raise ValueError(f"no operation {name!r} in engine.rules.TABLE")
     return TABLE[name]

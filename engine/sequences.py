@@ -1,7 +1,7 @@
-"""Rows over sequences: one node however many inputs, and operations with several results.
+"""Rows over sequences: operations with any number of inputs, and with several results.
 
-`ManyOp` is a row such as `dot`, with one result. `VectorOp` is a row such as `softmax`, whose
-results share their work; its node, `Outputs`, stands between the inputs and a Value for each result.
+A `ManyOp` such as `dot` has one result. A `VectorOp` such as `softmax` has several results, which
+are computed together. Its node, `Outputs`, lies between the inputs and one Value for each result.
 
     g, gs   the gradient of the result, of several    xs, ws, others    the sequences
 """
@@ -26,7 +26,7 @@ from engine.value import VALUES, Value, lift, node_of, nodes, number, rounded
 
 @dispatched
 def add_up(xs):
-    """From left to right; the built-in sum rounds differently from Python 3.12 on."""
+    """Return the sum from left to right; the built-in sum compensates from Python 3.12 on."""
     out = 0.0
     for x in xs:
         out = out + x
@@ -34,7 +34,7 @@ def add_up(xs):
 
 
 def multiply_add(ws, xs, b):
-    """b + w1 x1 + w2 x2 + ..., from left to right."""
+    """Return b + w1 x1 + w2 x2 + ..., from left to right."""
     out = b
     for product in map(mul, ws, xs):
         out = out + product
@@ -42,7 +42,7 @@ def multiply_add(ws, xs, b):
 
 
 def shares(xs):
-    """exp(x) for each, relative to the largest: all in [0, 1], so that nothing overflows."""
+    """Return exp(x - largest) for each x: all are in [0, 1], so nothing overflows."""
     largest = reduce(maximum, xs)
     return [where(x >= largest, 1.0, exp(x - largest)) for x in xs]
 
@@ -56,10 +56,10 @@ def softmax(xs):
 
 @dispatched
 def softmax_pullback(gs, outs, xs):
-    """out * (g - the mean of all g, weighted by out), for each.
+    """Return out * (g - sum(outs * gs)) for each result.
 
-    Adding a number to all g changes nothing, so g is taken relative to its value at the largest
-    out. The factor 1 - out of the largest is then the sum of the other outs, without cancellation.
+    Adding a constant to all g leaves the result unchanged, so the g of the largest out is
+    subtracted first. Its factor 1 - out is then the sum of the other outs, without cancellation.
     """
     largest = reduce(maximum, xs)
     ties = add_up([where(x >= largest, 1.0, 0.0) for x in xs])
@@ -71,25 +71,24 @@ def softmax_pullback(gs, outs, xs):
 
 @dispatched
 def cross_entropy(x, others):
-    """-log of the share of x. It is taken off first: neither a common offset nor a share of nearly
-    all then costs digits."""
+    """Return -log(softmax of x). Subtracting x first avoids cancellation."""
     return logsumexp([0.0, *[other - x for other in others]])
 
 
 def cross_entropy_slopes(others):
-    """share - 1 of x, uncancelled, and the shares of the others: predicted minus target."""
+    """Return the probabilities minus the one-hot target; for x, p - 1 without cancellation."""
     return -add_up(others), others
 
 
 @dispatched
 def logsumexp(xs):
-    """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
+    """Return largest + log1p(rest), since 1 + rest may round to 1."""
     largest = reduce(maximum, xs)
-    rest, met = 0.0, 0.0  # met: 1 after the first of the largest
+    rest, tied = 0.0, 0.0  # tied: 1 after the first of the largest
     for x, e in zip(xs, shares(xs), strict=True):
         is_largest = x >= largest
-        rest = rest + where(is_largest, met, e)
-        met = where(is_largest, 1.0, met)
+        rest = rest + where(is_largest, tied, e)
+        tied = where(is_largest, 1.0, tied)
     return where(abs(largest) < math.inf, largest + log1p(rest), largest)
 
 
@@ -97,13 +96,15 @@ def logsumexp(xs):
 
 
 class ManyOp(Op):
-    """A row with sequences among its arguments, of any length: one node, however many inputs.
+    """A row with sequences of any length among its arguments; it makes one node.
 
-    It has one function for all its local derivatives, which share their work: a tuple with an entry
-    for each argument, the entry of a sequence being the sequence of its elements' derivatives.
-    `sequences` names the arguments that are sequences, all of one length; it may be left out where
-    there is but one argument. A `tame` row promises that its slopes are finite wherever its result
-    is: backward then skips the inputs of a node at which a zero arrived.
+    forward     xs, ... -> out
+    partials    out, xs, ... -> the local derivatives, one entry for each argument
+
+    One function computes all local derivatives. The entry of a sequence is the sequence of its
+    elements' derivatives. `sequences` names the arguments that are sequences, which have equal
+    lengths; it may be omitted for a row of one argument. A `tame` row guarantees that its slopes
+    are finite wherever its result is finite: backward then skips nodes whose gradient is 0.
 
     >>> from engine import Value
     >>> from engine.arithmetic import divide, sqrt
@@ -131,7 +132,7 @@ class ManyOp(Op):
         super().__init__(name, forward, partials)
         if not hasattr(forward, "__code__"):
             raise TypeError(
-                f"{name}: expected a function with named arguments, got {forward!r}; write "
+                f"{name} expects a function with named arguments, got {forward!r}; write "
                 "lambda xs: ..."
             )
         given = tuple([sequences] if isinstance(sequences, str) else sequences)
@@ -144,10 +145,13 @@ class ManyOp(Op):
             )
 
     def _check_arguments(self) -> None:
-        """The one function for all slopes takes `out` and the arguments of the formula."""
+        """Raise ValueError unless the slopes take `out` and the arguments of the formula."""
         known = hasattr(self.forward, "__code__")
         if known and not takes(self.partials[0], len(arguments(self.forward)) + 1):
-            raise ValueError(f"{self.name}: the slopes take out and all that the formula takes")
+            raise ValueError(
+                f"{self.name}: the function of the slopes must take out and the arguments of the "
+                "formula"
+            )
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -159,7 +163,7 @@ class ManyOp(Op):
         return len(self.letters)
 
     def check_sequences(self, args: Sequence[Any]) -> None:
-        """Raise TypeError or ValueError for sequences that are none, or of unlike lengths."""
+        """Raise TypeError if an argument must be a sequence, ValueError for unequal lengths."""
         given = [
             x for letter, x in zip(self.letters, args, strict=True) if letter in self.sequences
         ]
@@ -175,7 +179,7 @@ class ManyOp(Op):
         return self.partials[0](out, *args)
 
     def on_values(self, *args: Any) -> Any:
-        """Return the node of this row over nodes, numbers and sequences of them."""
+        """Return the node of this row applied to nodes, numbers and sequences of them."""
         args = self.complete(args)
         args = tuple([nodes(a) if isinstance(a, (list, tuple)) else lift(a) for a in args])
         self.check_sequences(args)
@@ -207,10 +211,10 @@ class ManyOp(Op):
 
 
 class VectorOp(ManyOp):
-    """A row over one sequence with several results, which share their work.
+    """A row over one sequence, with several results that are computed together.
 
     forward     xs -> outs
-    pullback    gs, outs, xs -> the gradients of xs, where gs are those of outs
+    pullback    gs, outs, xs -> the gradients of xs, for the gradients gs of outs
 
     >>> from engine import Value
     >>> SHIFT = VectorOp(
@@ -226,10 +230,12 @@ class VectorOp(ManyOp):
 
     def _check_arguments(self) -> None:
         if not (takes(self.forward, 1) and takes(self.partials[0], 3)):
-            raise ValueError(f"{self.name}: the formula takes xs, the pullback gs, outs and xs")
+            raise ValueError(
+                f"{self.name}: the formula must take xs, and the pullback gs, outs and xs"
+            )
 
     def locals(self, outs: Any, xs: Any) -> tuple[Any, ...]:
-        """Return the derivatives of all results, for each input."""
+        """Return the derivatives of all results for each input."""
         units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
         return tuple(zip(*[self.partials[0](unit, outs, xs) for unit in units], strict=True))
 
@@ -238,7 +244,7 @@ class VectorOp(ManyOp):
 
 
 class Output(Op):
-    """One result of a `VectorOp`, by its index."""
+    """One result of a `VectorOp`, selected by its index."""
 
     __slots__ = ("index", "of")
 
@@ -257,9 +263,9 @@ def output(op: VectorOp, index: int) -> Output:
 
 
 class Outputs(Node):
-    """The node of an operation with several results: between its inputs and a Value for each.
+    """The node of an operation with several results, the input of the Value of each result.
 
-    `data` and `grad` are tuples with an entry for each result.
+    `data` and `grad` are tuples with one entry per result.
 
     >>> from engine import softmax
     >>> p, q = softmax([Value(0.0), Value(0.0)])
@@ -294,12 +300,12 @@ class Outputs(Node):
         self._grad = grads if isinstance(grads, float) else Parts(grads)
 
     def _parts(self) -> "Parts":
-        """Return the gradients, with None where none has arrived; a number stands for none."""
+        """Return the gradients of the results, with None for those without a contribution."""
         return self._grad if type(self._grad) is Parts else Parts([None] * len(self._data))
 
     @property
     def locals(self) -> tuple[tuple[float, ...] | None, ...]:
-        """The derivatives of all results, for each of `inputs`; None for a constant."""
+        """The derivatives of all results for each input; None for a constant."""
         rows = self.op.locals(self._data, self._dx)
         return tuple(None if x.constant else row for x, row in zip(self._x, rows, strict=True))
 
@@ -308,7 +314,7 @@ class Outputs(Node):
 
     def _refuse(self, *_: Any) -> Any:
         name = self.op.name
-        raise TypeError(f"{self!r} has several results; take one of them, as in p = {name}(xs)[0]")
+        raise TypeError(f"{self!r} has several results; select one, as in {name}(xs)[0]")
 
     lift = _unary = _binary = apply = _one = _refuse
 
@@ -321,13 +327,14 @@ class Outputs(Node):
 
     def _send(self, gs: Any) -> list[Sent]:
         gs = [0.0 if g is None else g for g in gs]
-        pulled = self.op.partials[0](gs, self._data, self._dx)
-        if not hasattr(pulled, "__len__") or len(pulled) != len(self._x):
+        gradients = self.op.partials[0](gs, self._data, self._dx)
+        if not hasattr(gradients, "__len__") or len(gradients) != len(self._x):
             raise ValueError(
                 f"expected {len(self._x)} gradients from the pullback of {self.op.name!r}, one for "
-                f"each input, got {pulled!r}"
+                f"each input, got {gradients!r}"
             )
-        return [Sent(x, None, g) for x, g in zip(self._x, pulled, strict=True) if not x.constant]
+        pairs = zip(self._x, gradients, strict=True)
+        return [Sent(x, None, g) for x, g in pairs if not x.constant]
 
     def _outdated(self, i: int) -> bool:
         now = self.op.forward([x._data for x in self._x])
@@ -335,7 +342,7 @@ class Outputs(Node):
 
 
 class Parts(tuple[Any, ...]):
-    """The gradients of several results, added one by one; None where none has arrived."""
+    """The gradients of several results, added element by element; None for no contribution."""
 
     __slots__ = ()
 
@@ -390,5 +397,5 @@ SOFTMAX       = VectorOp("softmax", lambda xs: softmax(xs),    lambda gs, outs, 
 # fmt: on
 
 TABLE.update({op.name: op for op in (DOT, TOTAL, LOGSUMEXP, CROSS_ENTROPY, SOFTMAX)})
-BUILT_IN = frozenset(TABLE.values())  # and not what a user adds to the table
+BUILT_IN = frozenset(TABLE.values())  # without rows that users add
 VALUES["softmax"] = SOFTMAX

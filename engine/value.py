@@ -13,10 +13,10 @@ new = object.__new__
 
 
 class Value(Node):
-    """A scalar node: a float, its gradient, and the operation and inputs it came from.
+    """A node that holds one float and its gradient.
 
-    Operations on Values build a graph; `backward()` propagates gradients through it. Numbers that
-    meet a Value become constants, which do not require a gradient.
+    Operations on Values build a graph, and `backward()` propagates gradients through it. Numbers in
+    an operation become constants, which do not require a gradient.
 
     >>> a, b = Value(2.0), Value(3.0)
     >>> c = a * b
@@ -24,9 +24,9 @@ class Value(Node):
     >>> c, a.grad, b.grad
     (Value(6.0), 3.0, 2.0)
 
-    `data` is always a Python float; anything but a real number raises TypeError. Arithmetic follows
-    IEEE 754: `Value(1.0) / 0.0` is inf, `Value(-1.0).log()` is nan, nothing raises. `<` and `>`
-    compare the numbers; `==` compares identities, so that nodes can be keys.
+    `data` is a Python float; anything but a real number raises TypeError. Arithmetic follows
+    IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions. `<` and
+    `>` compare data; `==` compares identity, so that nodes can be keys of dicts.
     """
 
     __slots__ = ()
@@ -41,7 +41,7 @@ class Value(Node):
             graph.observer.leaf(self)
 
     def __init_subclass__(cls, **named: Any) -> None:
-        """Give a subclass the definitions in place of the fast methods, which expect a Value."""
+        """Replace the fast methods, which expect exact Values, by their definitions."""
         super().__init_subclass__(**named)
         for name in methods.FAST:
             if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
@@ -49,7 +49,7 @@ class Value(Node):
 
     @property
     def data(self) -> float:
-        """The number. Assigning to it does not change graphs that were already computed from it."""
+        """The float. Assigning to it does not change graphs that were already computed from it."""
         if observed and (read := graph.observer.override("read")):
             return read(self)
         return self._data
@@ -63,7 +63,7 @@ class Value(Node):
 
     @property
     def grad(self) -> float:
-        """d root / d self, summed over the roots that `backward()` was called on."""
+        """d root / d self, summed over calls of `backward()` for a leaf."""
         return self._grad
 
     @grad.setter
@@ -72,7 +72,7 @@ class Value(Node):
             raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
         self._grad = number(grad)
         if self.op is None:
-            self._dx = None  # the next contributions belong to another gradient
+            self._dx = None  # (see `engine.watch.gradient_warnings`)
 
     @property
     def locals(self) -> tuple[Any, ...]:
@@ -81,8 +81,8 @@ class Value(Node):
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"{self!r} is neither true nor false: compare it, as in x > 0, or ask its .data; "
-            "where(x > 0, a, b) chooses in the graph"
+            f"the truth of {self!r} is ambiguous: compare it, as in x > 0, or test its .data; "
+            "where(x > 0, a, b) chooses within the graph"
         )
 
     def __repr__(self) -> str:
@@ -94,11 +94,11 @@ class Value(Node):
 
     @staticmethod
     def lift(x: Any) -> "Value":
-        """Return `x` as a node: itself, or a constant for a number."""
+        """Return `x` if it is a Value, else a constant with this number."""
         return x if isinstance(x, Value) else Constant(x)
 
-    # A node is computed together with its local derivatives: backward multiplies by those, even if
-    # the data of an input is assigned in between. The fast methods do the same in one function.
+    # A node is computed together with its local derivatives, so that backward is right even if the
+    # data of an input is assigned in between. The fast methods do the same in one function.
 
     def _unary(self, op: Op) -> "Value":
         x = self._data
@@ -118,9 +118,9 @@ class Value(Node):
 
     @staticmethod
     def apply(op: Op, *args: Any) -> Any:
-        """Return the node of `op` over nodes and numbers; see `engine.sequences` for sequences.
+        """Return the node of `op` applied to nodes and numbers.
 
-        The row may be a user's: whatever numbers it computes with, its results become floats.
+        Results of a user's row are converted to floats. Raises TypeError if `op` is not a row.
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")
@@ -133,11 +133,11 @@ class Value(Node):
         return node_of(op, inputs, None, number(out), slopes, None)
 
     def backward(self) -> None:
-        """Fill `.grad` of every node under this Value with d self / d node.
+        """Compute d self / d node for every node under this Value, as its `.grad`.
 
-        Overwrites the gradient of interior nodes and adds to that of leaves, so a second call
-        doubles those until `zero_grad()`. If it is interrupted, as by Ctrl-C, some leaves have been
-        added to; set their gradients to 0 and call it again.
+        Overwrites the gradients of interior nodes and adds to those of leaves, until their
+        `zero_grad()`. After an interruption, as by Ctrl-C, some leaves already have contributions:
+        set their gradients to 0 before calling it again.
 
         >>> x = Value(3.0)
         >>> (x**3).backward()
@@ -154,13 +154,13 @@ class Value(Node):
         self._grad += contribution
 
     def _send(self, g: float) -> list[Sent]:
-        """Return the contributions to each input, for a gradient g of this node."""
+        """Return the contributions to the inputs for a gradient g of this node."""
         x, dx, dy = self._x, self._dx, self._dy
         if x is None:
             return []
         if type(x) is tuple:
             pairs = zip(x, dx, strict=True)
-            return [Sent(each, local, g * local) for each, local in pairs if not each.constant]
+            return [Sent(to, local, g * local) for to, local in pairs if not to.constant]
         if self.op.index is not None:  # type: ignore[union-attr]
             return [Sent(x, None, x._only(self.op.index, g))]  # type: ignore[union-attr]
         sent = [] if dx is None else [Sent(x, dx, g * dx)]
@@ -174,7 +174,7 @@ class Value(Node):
 
 
 class Constant(Value):
-    """A number that met a Value: a leaf that does not require a gradient; its `.grad` stays 0.
+    """A leaf that does not require a gradient, such as a number in an operation; `.grad` is 0.
 
     >>> (Value(3.0) * 2.0).inputs
     (Value(3.0), Constant(2.0))
@@ -193,7 +193,7 @@ class Constant(Value):
 
 
 def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
-    """Return the node of a result, with its inputs and local derivatives."""
+    """Return a new node with its operation, inputs, data and local derivatives."""
     node = new(Value)
     node.op, node._x, node._y = op, x, y
     node._data, node._grad = out, 0.0
@@ -202,7 +202,7 @@ def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
 
 
 observed = False  # set by `engine.watch.hooks`
-ASSIGNED = [object()]  # another object after each assignment to `data`
+ASSIGNED = [object()]  # replaced at each assignment to `data`
 NO_GRADIENT = (
     "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
 )
@@ -210,7 +210,7 @@ lift = Value.lift
 
 
 def choose(condition: Any, x: Any, y: Any) -> Any:
-    """Return x or y; a derivative chooses by the numbers, and a choice has no slope."""
+    """Return x or y, chosen by the number of the condition: `where` in derivatives of nodes."""
     return x if (condition._data if isinstance(condition, Value) else condition) else y
 
 
@@ -224,7 +224,7 @@ arithmetic.register(Value, VALUES)
 
 
 def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
-    """Return each as a node; numbers become constants. Raises TypeError if xs is no sequence."""
+    """Return nodes, with numbers as constants; raise TypeError if `xs` is not a sequence."""
     if type(xs) is not list and type(xs) is not tuple:
         from engine.support.arguments import sequence
 
@@ -233,10 +233,10 @@ def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
 
 
 def number(x: Any) -> float:
-    """Return `x` as a Python float; raise TypeError with the remedy if it is not a real number.
+    """Return `x` as a Python float; raise TypeError if it is not a real number.
 
-    Accepts ints, floats, bools, fractions, NumPy scalars and arrays of no dimensions. An int beyond
-    the range of floats is inf, as IEEE 754 rounds it.
+    Real numbers are ints, floats, bools, fractions, NumPy scalars and 0-d arrays. Ints beyond the
+    range of floats become inf or -inf.
     """
     if type(x) is float:
         return x

@@ -406,7 +406,7 @@ def test_an_option_that_there_is_not(options, message):
 
 
 def test_what_is_no_graph_and_what_is_no_model():
-    with pytest.raises(TypeError, match=r"a graph hangs from a node such as a Value, got 3\.0"):
+    with pytest.raises(TypeError, match=r"expected a node such as a Value, got 3\.0"):
         draw(3.0)
     with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got 'm'"):
         draw(neuron(), "m")
@@ -433,7 +433,7 @@ def test_wrong_arguments_are_told_apart(options, message):
 
 
 def test_a_class_is_no_graph():
-    with pytest.raises(TypeError, match="a graph hangs from a node such as a Value, got <class"):
+    with pytest.raises(TypeError, match="expected a node such as a Value, got <class"):
         draw(Value)
 
 

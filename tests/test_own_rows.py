@@ -154,7 +154,7 @@ def test_a_wrong_row_is_named(op):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (lambda: Op("f", lambda x, y: x, lambda out, x, y: 1.0), "1 partial derivative, so that each formula takes 1 input; one takes x, y"),
+        (lambda: Op("f", lambda x, y: x, lambda out, x, y: 1.0), "1 partial derivative, so each formula must take 1 input; one takes x, y"),
         (lambda: Op("f", lambda x: x, lambda x: 1.0), "each slope takes out and 1 input; one takes x"),
         (lambda: ManyOp("f", lambda xs: xs[0], lambda xs: (xs,)), "the slopes take out and all"),
     ],

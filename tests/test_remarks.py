@@ -278,7 +278,7 @@ def test_a_unit_that_lives_in_one_batch_is_alive():
 
 def test_if_and_floats_of_values():
     x = Value(3.0, "x")
-    with pytest.raises(TypeError, match=r"neither true nor false: compare it, .*where\(x > 0"):
+    with pytest.raises(TypeError, match=r"is ambiguous: compare it, .*where\(x > 0"):
         assert x
     with pytest.raises(TypeError, match=r"would leave the graph, as in math\.exp\(x\): x\.exp\(\)"):
         math.exp(x)

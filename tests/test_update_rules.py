@@ -337,7 +337,7 @@ def test_a_direction_may_remember_what_it_likes():
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        (lambda grad: (grad if grad > 0.0 else -grad,), "decides by a number"),
+        (lambda grad: (grad if grad > 0.0 else -grad,), "a condition depends on a number"),
         (lambda grad: (math.sqrt(grad),), "cannot be recorded"),
     ],
 )

@@ -212,8 +212,8 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 GRAPH = [
-    *bad("engine.topological", "a graph hangs from a node such as a Value", NODE, topological),
-    *bad("engine.walk", "a graph hangs from a node such as a Value", NODE, lambda v: list(walk(v))),
+    *bad("engine.topological", "expected a node such as a Value", NODE, topological),
+    *bad("engine.walk", "expected a node such as a Value", NODE, lambda v: list(walk(v))),
     *bad("engine.mistakes", "backward passes of Values", NODE, mistakes),
     row("engine.mistakes", lambda: mistakes(a), TypeError, "of Values", "Array([1., 2.])"),
     *bad("engine.explain", "paths are explained between Values", NODE, lambda v: explain(v, x)),

@@ -94,7 +94,7 @@ def pictures():
     out, drawing, stepper = model([1.0, 2.0]), draw(z), step(z)
     for f in (draw, step):
         of = f"engine.draw.{f.__name__}"
-        hangs = "a graph hangs from a node" if f is draw else "a graph of Values is stepped through"
+        hangs = "expected a node" if f is draw else "a graph of Values is stepped through"
         yield from bad(of, hangs, NODE, f)
         for v in (3, "x", MLP, [model]):
             yield row(of, lambda v=v, f=f: f(z, v), TypeError, "model is a Module", repr(v), kind=f"model {v!r}")
