@@ -182,8 +182,8 @@ def hypot(x: float, y: float) -> float:
     """Return √(x² + y²) by the C library, like compiled code; math.hypot rounds differently."""
     try:
         return abs(complex(x, y))
-    except OverflowError:
-        return inf
+    except OverflowError:  # raised for nan, too, if the C library's errno is that of an overflow
+        return nan if x != x or y != y else inf
 
 
 @elementary
