@@ -1,1 +1,1 @@
-"""The API reference, made of the docstrings: `python -m docs`."""
+"""The API reference, generated from the docstrings: `python -m docs`."""

@@ -1,7 +1,7 @@
-"""`python -m docs` writes the API reference into out/docs, and looks for dead links.
+"""`python -m docs` writes the API reference into out/docs and reports dead links.
 
-Needs pdoc, the extra `docs`. What is looked at: every link of the reference, to its files and the
-places in them, and those of the Markdown files to files of the project. What leads outside is not.
+Needs pdoc, the extra `docs`. It checks the links and anchors of the reference and the
+links from Markdown files to files of the project. It does not check external links.
 """
 
 import sys
@@ -19,8 +19,8 @@ from docs.links import dead_in_html, dead_in_markdown, without_inherited
 from docs.text import markdown
 
 MODULES = (
-    "engine", "engine.draw", "nn", "nn.metrics",  # nn's other modules are among its names
-    "!engine.explain", "!engine.mistakes",  # functions of these names are meant
+    "engine", "engine.draw", "nn", "nn.metrics",  # nn has the other public modules
+    "!engine.explain", "!engine.mistakes",  # functions, not modules
 )  # fmt: skip
 
 PUBLIC = {
@@ -33,28 +33,29 @@ BY_ORIGIN: Any = Class._members_by_origin.func
 
 
 def main(out: Path = Path("out/docs")) -> None:
-    plain = render_helpers.to_html
-    pdoc.render.env.filters["to_html"] = lambda text: plain(markdown(text))
+    """Write the reference into `out`. Exits with status 1 if there are dead links."""
+    to_html = render_helpers.to_html
+    pdoc.render.env.filters["to_html"] = lambda text: to_html(markdown(text))
     pdoc.render.configure(show_source=True, search=True, footer_text="stepgrad")
     Class._members_by_origin = property(members_by_origin)
     pdoc.pdoc(*MODULES, output_directory=out)
     for path in out.rglob("*.html"):
         path.write_text(without_inherited(path.read_text("utf-8")), "utf-8")
     dead = [*dead_in_html(out), *dead_in_markdown(Path())]
-    for each in dead:
-        print(f"dead link: {each}", file=sys.stderr)
+    for link in dead:
+        print(f"dead link: {link}", file=sys.stderr)
     if dead:
         sys.exit(1)
     print(f"wrote {out}/index.html; no dead links")
 
 
 def members_by_origin(self: Class) -> dict[tuple[str, str], list[Doc]]:
-    """Of a class: what it inherits from one that has no page is its own."""
-    found: dict[tuple[str, str], list[Doc]] = {}
+    """Return a class's members by origin; those of base classes without a page are its own."""
+    members_of: dict[tuple[str, str], list[Doc]] = {}
     for (module, name), members in BY_ORIGIN(self).items():
         ours = module.partition(".")[0] == "stepgrad" and (module, name) not in PUBLIC
-        found.setdefault(self.taken_from if ours else (module, name), []).extend(members)
-    return found
+        members_of.setdefault(self.taken_from if ours else (module, name), []).extend(members)
+    return members_of
 
 
 if __name__ == "__main__":

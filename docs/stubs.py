@@ -1,6 +1,6 @@
-"""`python -m docs.stubs` writes engine/methods.pyi, so that editors and mypy know the methods.
+"""`python -m docs.stubs` writes engine/methods.pyi, the stub file for editors and mypy.
 
-The methods of nodes are made from the rows of the rule table, which type checkers cannot see.
+Type checkers cannot see the methods of nodes, because they are generated from the rule table.
 """
 
 import inspect
@@ -54,6 +54,7 @@ def stub() -> str:
 
 
 def row_of(name: str) -> Op:
+    """Return the row behind a method of nodes."""
     return FAST[name] if name in FAST else ELEMENTWISE[name]
 
 

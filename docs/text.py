@@ -1,16 +1,16 @@
-"""Docstrings as Markdown: columns of arguments become lists."""
+"""Docstrings as Markdown: aligned columns of arguments become lists."""
 
 import re
 
-# A name or several at the margin, two blanks or more, and what it is; or more of that, further in.
+# One or more names at the margin, at least two spaces, and a description.
 ARGUMENT = re.compile(r"^(\*?\w[\w, *]*?) {2,}(\S.*)$")
 
 
 def markdown(text: str) -> str:
-    """The same text, in which columns are lists.
+    """Return the text with aligned columns converted to lists.
 
-    >>> print(markdown("What it does.\\n\\nroot   a node\\n       or several\\nmodel  a Module"))
-    What it does.
+    >>> print(markdown("Draw it.\\n\\nroot   a node\\n       or several\\nmodel  a Module"))
+    Draw it.
     <BLANKLINE>
     - **root**: a node
       or several
@@ -22,19 +22,20 @@ def markdown(text: str) -> str:
 
 
 def block(text: str) -> str:
+    """Return a paragraph, converted to a list if all of its lines are columns."""
     lines = text.split("\n")
     first = ARGUMENT.match(lines[0])
     if not first:
         return text
-    column, found = first.start(2), []
+    column, items = first.start(2), []
     for line in lines:
         match = ARGUMENT.match(line)
         if match and match.start(2) == column:
-            found.append(f"- **{match[1]}**: {match[2]}")
+            items.append(f"- **{match[1]}**: {match[2]}")
         elif line.startswith(" " * column):
-            found.append(f"  {line[column:]}")
-        elif line.startswith("    ") and found:
-            found.append(f"  {line.strip()}")
+            items.append(f"  {line[column:]}")
+        elif line.startswith("    ") and items:
+            items.append(f"  {line.strip()}")
         else:
             return text
-    return "\n".join(found)
+    return "\n".join(items)

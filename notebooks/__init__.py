@@ -1,1 +1,1 @@
-"""A first expression, step by step through backpropagation, two moons, and MNIST."""
+"""Notebooks that teach backpropagation; `python -m notebooks` runs them."""

@@ -1,8 +1,9 @@
-"""`python -m notebooks` runs the notebooks anew, and saves them with what they show.
+"""`python -m notebooks` runs all notebooks and saves them with their outputs.
 
-Each runs from top to bottom in this very interpreter's kernel, in an empty folder that is thrown
-away, with no settings of the user. What differs from run to run, such as times, is not saved, so
-that running them again changes no file where nothing else has changed.
+`python -m notebooks 1 5` runs the notebooks whose names start with 1 or 5. Each notebook runs from
+top to bottom in a kernel of this interpreter, in a temporary folder, without user settings. Times
+and other metadata of a run are not saved, so running a notebook again does not change its file
+unless its results change.
 """
 
 import os
@@ -24,30 +25,31 @@ METADATA = {
     "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     "language_info": {"name": "python"},
 }
-SETTINGS = {  # one thread: sums are added up in the same order on any number of cores
+SETTINGS = {  # one thread, so that sums have the same order on any number of cores
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }  # fmt: skip
 
 
 def main() -> None:
-    for path in PATHS:
+    prefixes = tuple(sys.argv[1:]) or ("",)
+    for path in [path for path in PATHS if path.name.startswith(prefixes)]:
         try:
             notebook = executed(nbformat.read(path, as_version=4))
         except CellExecutionError as error:
-            sys.exit(f"{path.name} was left as it is:\n{error}")
+            sys.exit(f"{path.name} failed and was not changed:\n{error}")
         except NotJSONError:
-            sys.exit(f"{path.name} is no notebook, or only a part of one; git has it whole")
+            sys.exit(f"{path.name} is not a valid notebook; restore it with git checkout")
         except (KeyboardInterrupt, CancelledError):
-            sys.exit(f"stopped; {path.name} was left as it is")
+            sys.exit(f"stopped; {path.name} was not changed")
         text = nbformat.writes(normalized(notebook))
         path.write_text(text.rstrip("\n") + "\n", "utf-8", newline="\n")
         print(f"ran {path.name}")
 
 
 def executed(notebook: Any) -> Any:
-    """The notebook, with what its cells show when they run now; CellExecutionError if one fails."""
+    """Run a notebook and return it with its outputs. Raises CellExecutionError if a cell fails."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as profile:
-        # With no folders to look in there is one kernel: this interpreter's.
+        # Without kernel folders, the only kernel is that of this interpreter.
         kernels = KernelSpecManager(kernel_dirs=[])
         client = NotebookClient(
             notebook,
@@ -63,7 +65,7 @@ def executed(notebook: Any) -> Any:
 
 
 def normalized(notebook: Any) -> Any:
-    """The notebook with the metadata that all of them have, and none of a run."""
+    """Return the notebook with the metadata common to all notebooks and none of the run."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})

@@ -1,8 +1,4 @@
-"""Numbers that the source chapters work out by hand.
-
-Sections are those of chapter 02, Backpropagation & Gradient Descent; "vectorizing" is the diary's
-page on vectorizing backpropagation.
-"""
+"""Numbers that the chapters compute by hand; notebooks/README.md names the chapters and sections."""
 
 import math
 
@@ -17,17 +13,17 @@ moderate = st.floats(-100.0, 100.0)
 
 def gradients(root, *leaves):
     root.backward()
-    return [each.grad for each in leaves]
+    return [leaf.grad for leaf in leaves]
 
 
 def slope(f, at):
-    """f'(at), by the engine."""
+    """Return f'(at), computed by the engine."""
     x = Value(at)
     return gradients(Value.lift(f(x)), x)[0]
 
 
 def close(want, digits):
-    """Equal to the number of decimals that the chapter gives."""
+    """Return an approximation of `want` to that number of decimals."""
     return pytest.approx(want, abs=0.5 * 10**-digits)
 
 
@@ -36,7 +32,7 @@ def close(want, digits):
 
 @pytest.mark.parametrize(("gradient", "new"), [(2.0, 0.3), (-3.0, 0.8), (0.0, 0.5)])
 def test_gradient_descent_step(gradient, new):
-    """1.3: from w = 0.5 with α = 0.1 a gradient of 2 leads to 0.3; of -3 up by 3α; of 0 nowhere."""
+    """1.3: from w = 0.5 with α = 0.1, a gradient of 2 gives 0.3, of -3 gives 0.8, of 0 gives 0.5."""
     w = Value(0.5)
     loss = gradient * w
     loss.backward()
@@ -116,7 +112,7 @@ def test_chain_rule_at_a_point():
 
 
 def test_the_product_of_the_chain():
-    """2.3: along y = f4(f3(f2(f1(x)))) the steps multiply the local derivatives one by one."""
+    """2.3: the backward pass of f4(f3(f2(f1(x)))) multiplies the local derivatives one by one."""
     x = Value(0.3)
     y = x.exp().sin().tanh().sqrt()
     product = 1.0
@@ -147,7 +143,7 @@ def test_chain_rule_of_a_cube(x):
 
 @given(st.floats(-5.0, 5.0))
 def test_multivariable_chain_rule(t):
-    """3.3: z = f(x, y) with x = t², y = sin t: the ways through x and through y are added."""
+    """3.3: z = f(x, y) with x = t², y = sin t sums the paths through x and through y."""
     v = Value(t)
     x, y = v**2, v.sin()
     z = x * y
@@ -170,10 +166,10 @@ def test_matrix_vector_product():
     w = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]]
     x = [Value(5.0), Value(6.0)]
     z = [dot(row, x) for row in w]
-    assert [each.data for each in z] == [17.0, 39.0]
+    assert [output.data for output in z] == [17.0, 39.0]
     z[1].backward()
-    assert [[each.grad for each in row] for row in w] == [[0.0, 0.0], [5.0, 6.0]]
-    assert [each.grad for each in x] == [3.0, 4.0]
+    assert [[weight.grad for weight in row] for row in w] == [[0.0, 0.0], [5.0, 6.0]]
+    assert [leaf.grad for leaf in x] == [3.0, 4.0]
 
 
 # ------------------------------------------------------------------------ 4 computational graphs
@@ -190,8 +186,8 @@ def test_sum_times_difference():
 
 
 # ----------------------------------------------------------------------------- 5 backpropagation
-# The chapter's matrices have one sample per column. Here layers are lists of Values, and the loss
-# Σ dz · z / m has the chapter's ∂L/∂z = dz for each of m samples.
+# Matrices have one sample per column. Here layers are lists of Values, and the loss Σ dz · z / m has
+# ∂L/∂z = dz for each of m samples.
 
 
 def layer(weights, biases, sample):
@@ -215,15 +211,15 @@ def test_relu_gates_the_gradient():
     z = values([[-2.0, 0.5], [3.0, -1.0]])
     upstream = [[0.3, 0.5], [0.2, 0.8]]
     loss = total(
-        g * each.relu() for gs, row in zip(upstream, z, strict=True)
-        for g, each in zip(gs, row, strict=True)
+        g * value.relu() for gs, row in zip(upstream, z, strict=True)
+        for g, value in zip(gs, row, strict=True)
     )  # fmt: skip
     loss.backward()
     assert grads(z) == [[0.0, 0.5], [0.2, 0.0]]
 
 
 def backward_through_a_layer(dz, a, w):
-    """The gradients of w, b and a where ∂L/∂z is dz; m samples in the columns of dz and a."""
+    """Return the gradients of w, b and a for ∂L/∂z = dz, with m samples in the columns of dz and a."""
     weights, biases, inputs = values(w), [Value(0.0) for _ in w], values(a)
     m = len(dz[0])
     loss = total(
@@ -276,7 +272,7 @@ def test_softmax_and_cross_entropy(predicted, gradient):
         assert gradients(loss(z), *z) == pytest.approx(gradient, rel=1e-14, abs=0)
 
 
-def test_a_perfect_prediction_has_nothing_to_learn():
+def test_a_perfect_prediction_has_gradient_0():
     """5.5: ŷ = y gives gradient 0."""
     z = [Value(0.0), Value(1000.0), Value(0.0)]
     loss = logsumexp(z) - z[1]
@@ -315,14 +311,14 @@ def test_activation_functions(z, upstream):
 
 
 def test_vanishing_gradient():
-    """8.2: a sigmoid's slope is at most 0.25, and ten of them leave 0.25^10 = 0.0000009."""
+    """8.2: the derivative of sigmoid is at most 0.25; ten of them multiply to 0.25^10 = 0.0000009."""
     x = Value(0.0)
     assert gradients(x.sigmoid(), x) == [0.25]
     x = node = Value(0.0)
     for _ in range(10):
         node = node.sigmoid() - 0.5
     assert gradients(node, x) == [0.25**10]
-    assert f"{x.grad:.8f}".startswith("0.0000009")  # cut off, not rounded
+    assert f"{x.grad:.8f}".startswith("0.0000009")  # truncated, not rounded
 
 
 @given(st.floats())
@@ -332,7 +328,7 @@ def test_no_slope_of_a_sigmoid_exceeds_a_quarter(z):
 
 
 def test_relu_does_not_vanish():
-    """8.3: its slope is 1 for positive values, however deep."""
+    """8.3: its derivative is 1 for positive values at any depth."""
     x = node = Value(2.0)
     for _ in range(1000):
         node = node.relu()
@@ -355,7 +351,7 @@ def test_gradient_check():
     w, x, epsilon = [0.5, -0.2], [1.0, 2.0], 1e-7
     loss = lambda w0, w1: (dot([w0, w1], x).tanh() - 0.3) ** 2
     assert check_gradients(loss, w) < 1e-7
-    ws = [Value(each) for each in w]
+    ws = [Value(weight) for weight in w]
     got = gradients(loss(*ws), *ws)
     above, below = (loss(w[0] + sign * epsilon, w[1]).data for sign in (1, -1))
     numerical = (above - below) / (2 * epsilon)

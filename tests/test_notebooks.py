@@ -1,7 +1,7 @@
-"""The notebooks run, and show what is saved in them: on GitHub that is all there is to see.
+"""The notebooks run and reproduce their saved outputs, which are all that GitHub shows.
 
-Needs the extra `notebooks`; where parts of it are missing, what runs is skipped, but for CI, where
-that is a failure.
+Running them needs the extra `notebooks`. Without it these tests are skipped, except in CI, where they
+fail.
 """
 
 import ast
@@ -16,9 +16,10 @@ from textwrap import dedent
 import pytest
 
 from browsers import missing
+from docs.links import ELSEWHERE
 
 PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-FACTS = {  # what is true when a notebook has run, whatever it shows
+FACTS = {  # assertions that hold after a notebook has run
     "1_expression": """
         assert (x.grad, y.grad) == (2 * 3.0, -2 * 2.0)  # f is x**2 - y**2
         assert abs(w.data - 1) < 0.01
@@ -30,8 +31,8 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         from pathlib import Path
 
         slope = 1 - np.tanh(2.0 * -3.0 + 0.0 * 1.0 + 6.8813735870195432) ** 2
-        found = [each.grad for each in (x1, w1, x2, w2, b)]
-        assert np.allclose(found, np.array([-3.0, 2.0, 1.0, 0.0, 1.0]) * slope, atol=1e-12)
+        grads = [leaf.grad for leaf in (x1, w1, x2, w2, b)]
+        assert np.allclose(grads, np.array([-3.0, 2.0, 1.0, 0.0, 1.0]) * slope, atol=1e-12)
         assert np.allclose([u.grad, v.grad], np.array([2.0, 1.0]) * (1 + np.exp(1.0)), atol=1e-12)
         assert order.found[u] == 2.0
         assert overwritten.found[v] == np.exp(1.0)
@@ -39,18 +40,18 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         """,
     "3_moons": """
         X_other, y_other = data.moons(300, noise=0.1, rng=3)
-        right = [(model(x).data > 0) == (k == 1) for x, k in zip(X_other, y_other, strict=True)]
-        assert np.mean(right) >= 0.95
+        correct = [(model(x).data > 0) == (k == 1) for x, k in zip(X_other, y_other, strict=True)]
+        assert np.mean(correct) >= 0.95
         assert [record.epoch for record in records] == [*range(1, 61)]
         """,
     "4_arrays_and_mnist": """
         assert np.mean(model(X_test).data.argmax(axis=1) == y_test) >= 0.975
         first, last = model.layers
         a = np.maximum(first.weight.data @ X_test[0] + first.bias.data, 0)
-        assert np.allclose([each.data for each in hidden], a, atol=1e-3)
+        assert np.allclose([neuron.data for neuron in hidden], a, atol=1e-3)
         assert np.allclose(votes, last.weight.data[7] * a, atol=1e-3)
         z = last.weight.data @ a + last.bias.data
-        assert np.allclose([each.data for each in outputs], z, atol=1e-3)
+        assert np.allclose([output.data for output in outputs], z, atol=1e-3)
         assert abs(logit.data - z[7]) < 1e-3
         """,
     "5_tape": """
@@ -59,11 +60,11 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         assert path[-1] < 0.02
         """,
     "6_derivative": """
-        assert off(x.grad) < 4e-16
-        assert off(imaginary(1e-8)) < 4e-16 and off(imaginary(1e-300)) < 4e-16
-        errors = {k: off(central(10.0**-k)) for k in range(1, 15)}
+        assert error(x.grad) < 4e-16
+        assert error(imaginary(1e-8)) < 4e-16 and error(imaginary(1e-300)) < 4e-16
+        errors = {k: error(central(10.0**-k)) for k in range(1, 15)}
         assert min(errors, key=errors.get) in (5, 6)
-        assert 1e-11 < np.median([off(central(h)) for h in np.geomspace(5e-8, 2e-7, 99)]) < 1e-8
+        assert 1e-11 < np.median([error(central(h)) for h in np.geomspace(5e-8, 2e-7, 99)]) < 1e-8
         """,
     "7_chain_rule": """
         assert [df, da, db, dx, dy] == [1, 1, 5, 6, -4] == [v.grad for v in (f, a, b, x, y)]
@@ -85,16 +86,16 @@ FACTS = {  # what is true when a notebook has run, whatever it shows
         """,
     "9_self_check": """
         assert np.allclose(dW, layer.weight.grad)
-        shares = [diagnose(each, X, labels).layers for each in models.values()]
-        ratios = [each[0].gradient / each[-1].gradient for each in shares]
+        reports = [diagnose(model, X, labels).layers for model in models.values()]
+        ratios = [layers[0].gradient / layers[-1].gradient for layers in reports]
         assert ratios == sorted(ratios)
         assert ratios[0] < 1e-8 and ratios[-1] > 0.1
-        assert np.isclose(x.grad, np.prod([each.locals[0] for each in kept]))
+        assert np.isclose(x.grad, np.prod(cached))
         """,
 }
-# Training in float32 ends a little differently with every BLAS. What these cells print is compared
-# without its digits (and the brackets of a factor below 0), or with so much between two numbers;
-# what they draw, by its kind alone.
+# Training in float32 gives slightly different numbers with every BLAS. The text of these cells is
+# compared without digits (and without parentheses around negative factors), their numbers with this
+# absolute tolerance (None: not at all), their drawings only by type.
 ROUGH = {
     "train": 0.5,
     "test": 0.5,
@@ -118,10 +119,9 @@ def saved(path):
 
 @cache
 def ran(path):
-    """The cells as they are when the notebook has run here, and its facts have held."""
-    lacking = [
-        each for each in ("nbclient", "ipykernel", "matplotlib", "numba") if not find_spec(each)
-    ]
+    """Run a notebook and its FACTS, and return the cells."""
+    packages = ("nbclient", "ipykernel", "matplotlib", "numba")
+    lacking = [package for package in packages if not find_spec(package)]
     if lacking:
         missing(f"not installed: {', '.join(lacking)}; pip install -e '.[notebooks]'")
     import nbformat
@@ -139,34 +139,35 @@ def code(cells):
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def shown(cell):
-    """What a cell shows, by kind, for each of its outputs; what it prints is text, too."""
+def outputs(cell):
+    """Return each output of a cell as a dict of texts by MIME type or stream."""
     bundles = [out.get("data") or {out["name"]: out["text"]} for out in cell["outputs"]]
-    return [{kind: "".join(text) for kind, text in each.items()} for each in bundles]
+    return [{kind: "".join(text) for kind, text in bundle.items()} for bundle in bundles]
 
 
 def comparable(cell):
-    """What has to be the same in every run: of a plot, that there is one."""
+    """Return the outputs without the parts that differ between runs; of a plot only its type."""
     rough = cell["id"] in ROUGH
     return [
         {
             kind: None if kind == "image/png" or (rough and kind == "image/svg+xml")
             else " ".join(NUMBER.sub("#", text).replace("(#)", "#").split()) if rough else text
-            for kind, text in each.items()
+            for kind, text in bundle.items()
         }
-        for each in shown(cell)
+        for bundle in outputs(cell)
     ]  # fmt: skip
 
 
 def numbers(cell):
-    return [float(x) for each in shown(cell) for x in NUMBER.findall(each.get("stdout", ""))]
+    """Return all numbers that a cell prints."""
+    return [float(x) for bundle in outputs(cell) for x in NUMBER.findall(bundle.get("stdout", ""))]
 
 
 @notebooks
-def test_it_runs_and_shows_what_is_saved(path):
+def test_it_runs_and_reproduces_its_outputs(path):
     for was, now in zip(code(saved(path)), code(ran(path)), strict=True):
-        assert comparable(now) == comparable(was), f"cell {was['id']}: make notebooks saves it anew"
-        assert "stderr" not in {kind for each in shown(now) for kind in each}
+        assert comparable(now) == comparable(was), f"cell {was['id']} differs; run make notebooks"
+        assert "stderr" not in {kind for bundle in outputs(now) for kind in bundle}
         if ROUGH.get(was["id"]):
             assert numbers(now) == pytest.approx(numbers(was), abs=ROUGH[was["id"]])
 
@@ -183,7 +184,7 @@ def test_it_was_saved_after_a_run_from_top_to_bottom(path):
 
 @notebooks
 def test_a_sentence_a_cell_a_result(path):
-    """A few lines of text before each cell of code, and each cell of code shows something."""
+    """Each code cell is short, follows a few lines of text, and has an output."""
     cells = saved(path)
     for before, cell in pairwise(cells):
         if cell["cell_type"] == "code":
@@ -196,42 +197,43 @@ def test_a_sentence_a_cell_a_result(path):
 
 @notebooks
 def test_nothing_in_it_is_worth_importing(path):
-    """No functions, no classes; and it needs what is installed with the extra alone."""
+    """Notebooks define no functions or classes and import only stepgrad, NumPy and Matplotlib."""
     for cell in code(saved(path)):
         lines = [line for line in cell["source"] if not line.startswith("%")]
         tree = ast.parse("".join(lines))
         defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        assert not [each for each in ast.walk(tree) if isinstance(each, defined)]
-        for each in ast.walk(tree):
-            names = [alias.name for alias in each.names] if isinstance(each, ast.Import) else []
-            names += [each.module] if isinstance(each, ast.ImportFrom) else []
-            assert {name.split(".")[0] for name in names} <= {"engine", "nn", "numpy", "matplotlib"}
+        assert not [node for node in ast.walk(tree) if isinstance(node, defined)]
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= {"stepgrad", "numpy", "matplotlib"}
 
 
 @notebooks
-def test_nothing_in_it_is_of_one_machine_or_one_run(path):
+def test_nothing_in_it_depends_on_the_machine_or_the_run(path):
     notebook = json.loads(path.read_text("utf-8"))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     assert notebook["metadata"] == {"kernelspec": kernel, "language_info": {"name": "python"}}
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len({*ids}) == len(ids)
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", each) for each in ids)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in ids)
     assert not [cell for cell in notebook["cells"] if cell["metadata"]]
     texts = ["".join(cell["source"]) for cell in notebook["cells"]]
     for cell in code(notebook["cells"]):
-        texts += [x for each in shown(cell) for kind, x in each.items() if kind != "image/png"]
+        for bundle in outputs(cell):
+            texts += [text for kind, text in bundle.items() if kind != "image/png"]
     for text in texts:
         text = re.sub(r"base64,[\w+/=]+", "", text)
         assert not re.search(r"(?<![\w.<])/(work|tmp|home|root|usr|var|Users)\b|[A-Z]:\\", text)
 
 
 @notebooks
-def test_its_links_lead_somewhere(path):
+def test_its_links_are_valid(path):
     for cell in saved(path):
         if cell["cell_type"] == "markdown":
             for link in re.findall(r"\]\(([^)]+)\)", "".join(cell["source"])):
-                assert (path.parent / link).exists()
+                assert link.startswith(ELSEWHERE) or (path.parent / link).exists()
 
 
-def test_a_notebook_without_facts_is_noticed():
+def test_every_notebook_has_facts():
     assert [path.stem for path in PATHS] == [*FACTS]

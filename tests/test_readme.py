@@ -1,4 +1,4 @@
-"""The code in README and tour runs and prints what it says; files and links of all pages are there."""
+"""The code in README and tour runs and prints the stated output; links and file names are valid."""
 
 import re
 from pathlib import Path
@@ -14,16 +14,16 @@ BLOCKS = [code for page in PAGES for code in re.findall(r"```python\n(.*?)```", 
 
 
 @pytest.mark.parametrize("code", BLOCKS)
-def test_code_runs_and_prints_what_it_says(code, capsys, tmp_path, monkeypatch):
+def test_code_runs_and_prints_the_stated_output(code, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     printed = capsys.readouterr().out
-    shown = re.findall(r"^print\(.*\)  # ([-\d].*)$|^# (.*)$", code, re.M)
-    for said in map("".join, shown):  # a comment line of its own is what is printed on
-        assert said.removesuffix(" ...") in printed
+    stated = re.findall(r"^print\(.*\)  # ([-\d].*)$|^# (.*)$", code, re.M)
+    for text in map("".join, stated):  # a comment on its own line continues the output
+        assert text.removesuffix(" ...") in printed
 
 
-def test_links_lead_somewhere():
+def test_links_are_valid():
     assert not [*dead_in_markdown(ROOT)]
 
 
@@ -32,8 +32,8 @@ def test_dead_links_are_found(tmp_path):
         "# One two\n[a](b.md) [b](c.md) [c](#one-two) [d](#three) [e](http://x)"
     )
     (tmp_path / "b.md").write_text("[a](a.md#one-two) [b](a.md#four)")
-    found = [each.rpartition("/")[2] for each in dead_in_markdown(tmp_path)]
-    assert found == ["a.md: c.md", "a.md: #three", "b.md: a.md#four"]
+    dead = [link.rpartition("/")[2] for link in dead_in_markdown(tmp_path)]
+    assert dead == ["a.md: c.md", "a.md: #three", "b.md: a.md#four"]
     (tmp_path / "a.html").write_text(
         '<a href="b.html#p"></a><a href="c.html"></a><a href="#q"></a>'
     )
@@ -47,6 +47,6 @@ def test_the_readme_names_every_demo():
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):]+)\)|`([a-z]+/[\w./]*)`", README))
-def test_files_it_names_are_there(path):
+def test_files_it_names_exist(path):
     path = "".join(path)
     assert path.startswith("out/") or (ROOT / path).exists()
