@@ -5,6 +5,7 @@ links from Markdown files to files of the project. It does not check external li
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,19 @@ import pdoc
 from pdoc import render_helpers
 from pdoc.doc import Class, Doc
 
-import engine
-import engine.draw
-import nn
+import stepgrad.draw
 from docs.links import dead_in_html, dead_in_markdown, without_inherited
 from docs.text import markdown
+from stepgrad import nn
 
 MODULES = (
-    "engine", "engine.draw", "nn", "nn.metrics",  # nn has the other public modules
-    "!engine.explain", "!engine.mistakes",  # functions, not modules
+    "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.metrics",
+    "!stepgrad.explain", "!stepgrad.mistakes",  # functions, not modules
 )  # fmt: skip
 
 PUBLIC = {
     (kind.__module__, kind.__qualname__)
-    for package in (engine, engine.draw, nn, nn.vector, nn.optim)
+    for package in (stepgrad, stepgrad.draw, nn, nn.vector, nn.optim)
     for kind in (getattr(package, name) for name in dir(package))
     if isinstance(kind, type)
 }
@@ -36,8 +36,10 @@ def main(out: Path = Path("out/docs")) -> None:
     """Write the reference into `out`. Exits with status 1 if there are dead links."""
     to_html = render_helpers.to_html
     pdoc.render.env.filters["to_html"] = lambda text: to_html(markdown(text))
-    pdoc.render.configure(show_source=True, search=True, footer_text="stepgrad")
+    pdoc.render.configure(docformat="google", show_source=True, search=True, footer_text="stepgrad")
     Class._members_by_origin = property(members_by_origin)
+    # pdoc sees that stepgrad is loaded from engine/, not from the folder stepgrad/.
+    warnings.filterwarnings("ignore", "'stepgrad' may refer to", RuntimeWarning)
     pdoc.pdoc(*MODULES, output_directory=out)
     for path in out.rglob("*.html"):
         path.write_text(without_inherited(path.read_text("utf-8")), "utf-8")
