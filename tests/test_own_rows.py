@@ -155,12 +155,12 @@ def test_a_wrong_row_is_named(op):
     ("row", "says"),
     [
         (lambda: Op("f", lambda x, y: x, lambda out, x, y: 1.0), "1 partial derivative, so each formula must take 1 input; one takes x, y"),
-        (lambda: Op("f", lambda x: x, lambda x: 1.0), "each slope takes out and 1 input; one takes x"),
-        (lambda: ManyOp("f", lambda xs: xs[0], lambda xs: (xs,)), "the slopes take out and all"),
+        (lambda: Op("f", lambda x: x, lambda x: 1.0), "each slope must take out and 1 input; one takes x"),
+        (lambda: ManyOp("f", lambda xs: xs[0], lambda xs: (xs,)), "the function of the slopes must take out"),
     ],
 )  # fmt: skip
 def test_a_row_with_too_many_arguments_or_too_few(row, says):
-    with pytest.raises(ValueError, match=f"^f: .*{says}"):
+    with pytest.raises(ValueError, match=f"^f.*{says}"):
         row()
 
 
@@ -258,7 +258,7 @@ def test_methods_are_rows_too():
     x, scale = Value(2.0), Scale()
     assert grad(Op("scale", scale.forward, scale.slope)(x), x) == 3.0
     assert grad(ManyOp("most", scale.most, scale.slopes)([x, x]), x) == 3.0
-    with pytest.raises(ValueError, match="each formula takes 1 input; one takes out, x"):
+    with pytest.raises(ValueError, match="each formula must take 1 input; one takes out, x"):
         Op("scale", scale.slope, scale.slope)
 
 
