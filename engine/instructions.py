@@ -71,9 +71,10 @@ class Writer:
 
     def write(self, do: str, *operands: Any) -> "Slot":
         """Write an instruction and return its result."""
-        key = (do, *map(self.slot, operands))
+        places = [self.slot(x) for x in operands]
+        key = (do, *places)
         if key not in self.written:
-            self.instructions.append(Instruction(do, self.new_slot(key), *key[1:]))
+            self.instructions.append(Instruction(do, self.new_slot(key), *places))
         return Slot(self, self.written[key])
 
     def new_slot(self, key: Any) -> int:

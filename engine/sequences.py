@@ -275,6 +275,7 @@ class Outputs(Node):
 
     __slots__ = ()
     op: Any
+    _grad: Any  # Parts; a float where no contribution has arrived
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
         self._data, self._x, self._dx = tuple(map(number, outs)), inputs, tuple(xs)

@@ -439,7 +439,10 @@ def test_rows_that_use_operators_as_they_come(row):
     ("row", "says"),
     [
         (Op("hidden", lambda x: math.sin(x), lambda out, x: math.cos(x)), "not Slot"),
-        (Op("bent", lambda x: x if x > 0 else 0.0, lambda out, x: 1.0), "a condition depends on a number"),
+        (
+            Op("bent", lambda x: x if x > 0 else 0.0, lambda out, x: 1.0),
+            "a condition depends on a number",
+        ),
         (Op("flat", lambda x: x, lambda out, x: float(x == 2.0)), "'Slot'"),
         (Op("larger", lambda x, y: max(x, y), lambda *_: 1.0, lambda *_: 0.0), "condition"),
     ],
