@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
+.PHONY: help demo notebooks test test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -18,6 +18,15 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with 
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings, on all cores
 	$(RUN) pytest -n auto --dist worksteal
+
+test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel, and test it where the clone is not installed
+	rm -rf dist .venv-wheel
+	$(RUN) build --outdir dist
+	$(RUN) twine check --strict dist/*
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install "$$(echo dist/*.whl)[demos]" pytest
+	WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(RUN) pytest tests/test_wheel.py
+	$(RUN) pytest hatch_build.py
 
 test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
