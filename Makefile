@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
+.PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -28,6 +28,9 @@ test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel,
 	WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(RUN) pytest tests/test_wheel.py
 	$(RUN) pytest hatch_build.py
 
+coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests, and print which lines and branches they reach
+	$(RUN) pytest -n auto --dist worksteal --cov --cov-report=term
+
 test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
 
@@ -42,7 +45,7 @@ test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
 	done
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
-	PEERS=1 $(RUN) pytest -n auto --dist worksteal tests/peers
+	$(RUN) pytest -n auto --dist worksteal tests/peers
 
 soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
