@@ -72,7 +72,7 @@ bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and sc
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches
-	rm -rf $(VENV) .venv-* dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .coverage* dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp per extra, written when pip has succeeded; a changed pyproject.toml makes it stale.
