@@ -4,7 +4,7 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
-.PHONY: help demo notebooks test test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
+.PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list these targets
@@ -18,6 +18,18 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with 
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings, on all cores
 	$(RUN) pytest -n auto --dist worksteal
+
+test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel, and test it where the clone is not installed
+	rm -rf dist .venv-wheel
+	$(RUN) build --outdir dist
+	$(RUN) twine check --strict dist/*
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install "$$(echo dist/*.whl)[demos]" pytest
+	WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(RUN) pytest tests/test_wheel.py
+	$(RUN) pytest hatch_build.py
+
+coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests, and print which lines and branches they reach
+	$(RUN) pytest -n auto --dist worksteal --cov --cov-report=term
 
 test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
@@ -33,7 +45,7 @@ test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
 	done
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
-	PEERS=1 $(RUN) pytest -n auto --dist worksteal tests/peers
+	$(RUN) pytest -n auto --dist worksteal tests/peers
 
 soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
@@ -60,7 +72,7 @@ bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and sc
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches
-	rm -rf $(VENV) .venv-* dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .coverage* dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp per extra, written when pip has succeeded; a changed pyproject.toml makes it stale.

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 CLONE = pathlib.Path(__file__).parents[1]
 INSTALLED = {"engine": "stepgrad", "nn": "stepgrad.nn"}
+MOVED = {  # modules that old pickles name
+    "engine.array": "stepgrad.arrays.array",
+    "engine.array_ops": "stepgrad.arrays.rules",
+    "engine.copying": "stepgrad.support.copying",
+}
 
 
 class Finder(MetaPathFinder):
@@ -31,7 +36,7 @@ class Finder(MetaPathFinder):
         package, dot, rest = name.partition(".")
         if package not in INSTALLED:
             return None
-        module = util.find_spec(INSTALLED[package] + dot + rest)
+        module = util.find_spec(MOVED.get(name, INSTALLED[package] + dot + rest))
         return module and ModuleSpec(name, Alias(module.name), origin=module.origin)
 
 

@@ -1,18 +1,10 @@
 """The same function in three libraries: value, gradients, and the Hessian times a direction."""
 
-import os
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
-import pytest
-
-if os.environ.get("PEERS"):  # where they must be there
-    import jax
-    import torch
-else:
-    torch = pytest.importorskip("torch", reason="not installed: pip install -e '.[peers]'")
-    jax = pytest.importorskip("jax", reason="not installed: pip install -e '.[peers]'")
-
+import torch
 from jax import numpy as jnp
 from jax.example_libraries import optimizers as jax_optim  # noqa: F401 (for test_optim)
 

@@ -1,15 +1,9 @@
 """micrograd's demo with other import lines: the same losses, step by step."""
 
-import os
 import random
 
+import micrograd  # noqa: F401
 import numpy as np
-import pytest
-
-if os.environ.get("PEERS"):
-    import micrograd  # noqa: F401
-else:
-    pytest.importorskip("micrograd", reason="not installed: pip install -e '.[peers]'")
 
 from nn import data
 

@@ -1,0 +1,69 @@
+"""The build of the wheel: `engine` becomes the package `stepgrad`, `nn` becomes `stepgrad.nn`.
+
+The files of both are copied, and their names for each other are rewritten in imports, docstrings,
+examples and messages alike. Lines keep their numbers. This is text replacement: code in engine/ and
+nn/ therefore writes `torch.nn.Linear` and not `nn.Linear`.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn"}
+TEXT = {".py", ".pyi", ".js", ".css", ".md"}
+NAME = re.compile(
+    r"\bfrom (?!engine\b|nn\b)([\w.]+) import [\w, ]*"  # another package's names stay
+    r"|(?<=\bfrom )(engine|nn)\b"
+    r"|(?<=\bimport )(engine|nn)\b"
+    r"|(?<![\w./-])(engine|nn)(?=[./][\w{])"  # not the word at the end of a sentence
+)
+
+
+def rewritten(text: str) -> str:
+    """Return a file's text with the names of the installed package.
+
+    >>> rewritten("from nn import MLP  # see engine/value.py and `nn.losses`")
+    'from stepgrad.nn import MLP  # see stepgrad/value.py and `stepgrad.nn.losses`'
+    >>> rewritten("import engine, an engine. torch.nn.Linear, my_engine.x")
+    'import stepgrad, an engine. torch.nn.Linear, my_engine.x'
+    >>> rewritten("from torch import nn")
+    Traceback (most recent call last):
+    ValueError: 'from torch import nn' hides a package of ours; write import torch
+    """
+
+    def new_name(match: re.Match[str]) -> str:
+        if match[0] not in FOLDERS:
+            if re.search(r"import .*\b(engine|nn)\b", match[0]):
+                raise ValueError(f"{match[0]!r} hides a package of ours; write import {match[1]}")
+            return match[0]
+        folder = FOLDERS[match[0]]
+        return folder if text.startswith("/", match.end()) else folder.replace("/", ".")
+
+    return NAME.sub(new_name, text.replace("from stepgrad import nn\n", "import stepgrad.nn\n"))
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Puts the rewritten files into the wheel. An editable install uses the clone's own."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return
+        self.copies = tempfile.TemporaryDirectory()
+        for name, installed in FOLDERS.items():
+            folder = Path(self.root, name)
+            for file in sorted(folder.rglob("*")):
+                if file.is_dir() or "__pycache__" in file.parts:
+                    continue
+                path, source = f"{installed}/{file.relative_to(folder).as_posix()}", file
+                if file.suffix in TEXT:
+                    source = Path(self.copies.name, path)
+                    source.parent.mkdir(parents=True, exist_ok=True)
+                    source.write_bytes(rewritten(file.read_bytes().decode()).encode())
+                build_data["force_include"][str(source)] = path
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if version != "editable":
+            self.copies.cleanup()

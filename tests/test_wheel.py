@@ -1,0 +1,151 @@
+"""The installed wheel, in a folder with a stranger's engine.py and nn.py; run by `make test-wheel`."""
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import nn
+import stepgrad
+from engine import Value, softmax
+from nn import vector
+
+ROOT = Path(__file__).parents[1]
+PYTHON = os.environ.get("WHEEL_PYTHON")  # of an environment with the wheel and without the clone
+pytestmark = pytest.mark.skipif(not PYTHON, reason="make test-wheel runs it")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("engine", "nn"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('the file of a stranger')")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder):
+    def run(code):
+        script = folder / "script.py"
+        script.write_text(code, "utf-8")
+        command = [PYTHON, "-W", "error", script]
+        out = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+        return out.stdout
+
+    return run
+
+
+def test_it_is_one_package_that_knows_no_other_name(run):
+    files = run("import importlib.metadata as m; print(*m.files('stepgrad'), sep='\\n')").split()
+    top = {file.partition("/")[0] for file in files if not file.startswith("..")}
+    assert top == {"stepgrad", f"stepgrad-{stepgrad.__version__}.dist-info"}
+    assert {"stepgrad/py.typed", "stepgrad/methods.pyi", "stepgrad/nn/mnist/README.md"} <= {*files}
+    place = Path(run("import stepgrad; print(stepgrad.__file__)").strip()).parent
+    texts = {file: file.read_text("utf-8") for file in place.rglob("*.py")}
+    assert len(texts) > 80
+    old = re.compile(r"\b(from|import) (engine|nn)\b|\bengine[./]\w|(?<![\w./])nn\.\w")
+    assert not [file for file, text in texts.items() if old.search(text)]
+
+
+def test_the_first_code_of_the_readme(run, folder):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)[1]
+    assert run(code).startswith("5.0 6.0 -4.0\n-4, along 2 paths:")
+    assert "<svg" in (folder / "steps.html").read_text("utf-8")
+
+
+def test_examples_in_docstrings(folder):
+    (folder / "pytest.ini").write_text(
+        "[pytest]\naddopts = --doctest-modules -p no:cacheprovider\nfilterwarnings = error\n"
+        "    ignore:invalid value encountered in matmul:RuntimeWarning\n"
+    )
+    shutil.copy(ROOT / "conftest.py", folder)
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "conftest", "--pyargs", "stepgrad"]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def test_messages_name_the_package_and_lines_of_the_script(run):
+    code = """
+import warnings
+from stepgrad import Anomaly, GradientMismatch, Op, Value, detect_anomaly, record_origins
+from stepgrad.nn import MLP, CheckpointError, losses
+
+print(Anomaly, GradientMismatch, CheckpointError)
+with record_origins():
+    model = MLP(2, [1], rng=0)
+    out = model([1.0, 2.0])  # made here
+print(out.origin)
+
+x = Value(1.0)
+for _ in range(2):
+    loss = x * x
+    loss.backward()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        x.data -= 0.1 * x.grad
+print(caught[0].filename, caught[0].lineno)
+try:
+    Value.apply("tanh", x)
+except TypeError as problem:
+    print(problem)
+"""
+    classes, origin, warning, message = run(code).splitlines()
+    assert classes == (
+        "<class 'stepgrad.Anomaly'> <class 'stepgrad.GradientMismatch'> "
+        "<class 'stepgrad.nn.CheckpointError'>"
+    )
+    assert origin == "script.py, line 9: out = model([1.0, 2.0])  # made here"
+    assert warning.endswith("script.py 18")
+    assert "a row of stepgrad.rules" in message
+
+
+def test_a_tape(run):
+    code = """
+from stepgrad import Tape, Value
+
+x = Value(3.0)
+tape = Tape(x * x)
+tape.forward()
+tape.backward()
+tape.sync()
+print(x.grad)
+"""
+    assert run(code) == "6.0\n"
+
+
+LOADED = """
+import pickle
+from stepgrad import Value
+from stepgrad.nn import load, save
+
+with open("here.pickle", "rb") as file:
+    y, scalar, arrays = pickle.load(file)
+load("here.ckpt", scalar)
+print(type(y), scalar([1.0, 2.0]).data.hex(), arrays([[1.0, 2.0]]).data.tolist()[0][0].hex())
+with open("there.pickle", "wb") as file:
+    pickle.dump((y, scalar, arrays), file)
+save("there.ckpt", scalar)
+"""
+
+
+def test_pickles_and_checkpoints_of_the_clone_load_in_the_wheel_and_back(run, folder):
+    x = Value(2.0, "x")
+    things = ((x * 3.0).tanh() + softmax([x, 1.0])[0], nn.MLP(2, [1]), vector.MLP(2, [1]))
+    (folder / "here.pickle").write_bytes(pickle.dumps(things))
+    trained = nn.MLP(2, [1], rng=7)
+    nn.save(folder / "here.ckpt", trained)
+    number = trained([1.0, 2.0]).data.hex()
+    array = things[2]([[1.0, 2.0]]).data[0, 0].item().hex()
+    assert run(LOADED) == f"<class 'stepgrad.value.Value'> {number} {array}\n"
+    y, scalar, arrays = pickle.loads((folder / "there.pickle").read_bytes())
+    assert (type(y), y.data, type(scalar), type(arrays)) == (
+        Value,
+        things[0].data,
+        nn.MLP,
+        vector.MLP,
+    )
+    other = nn.MLP(2, [1], rng=1)
+    nn.load(folder / "there.ckpt", other)
+    assert other([1.0, 2.0]).data.hex() == scalar([1.0, 2.0]).data.hex() == number
