@@ -1,4 +1,4 @@
-"""Neural networks on the engine: layers, losses, optimizers and a training loop.
+"""Neural networks: layers, losses, optimizers, data and a training loop.
 
 >>> from nn import MLP, losses
 >>> model = MLP(2, [4, 1], "tanh", rng=0)
@@ -49,7 +49,7 @@ __all__ = [
     "vector",
 ]
 
-# Loaded when first used: a network of Values needs neither them nor NumPy.
+# Loaded when first used: networks of Values need none of them, and no NumPy.
 LAZY = {
     "archive": ["CheckpointError"],
     "augment": ["augment"],

@@ -212,7 +212,7 @@ def check_kinds(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
             article = "an" if kind is Optimizer else "a"
             raise TypeError(f"{name} is {article} {kind.__name__}, got {given!r}")
     if schedule is not None:
-        schedules.known(schedule)
+        schedules.check_schedule(schedule)
 
 
 def state_of(each: Any) -> Any:

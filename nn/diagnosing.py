@@ -67,7 +67,7 @@ def diagnose(
 def named(loss: Any, predictions: Any, targets: Any) -> Callable[[Any, Any], Any]:
     """The loss, or the one that the targets look like."""
     if loss is not None:
-        return losses.named(loss)
+        return losses.get(loss)
     labels = np.asarray(targets)
     shape = getattr(predictions, "shape", None) or np.shape(predictions)
     if len(shape) == 2 and shape[1] > 1 and labels.ndim == 1 and not np.any(labels % 1):

@@ -134,12 +134,12 @@ def fit(
     if isinstance(metric, str):
         metric = lookup("metric", {"accuracy": accuracy}, metric)
     if isinstance(schedule, str):
-        schedules.named(schedule)  # an unknown name is a ValueError that lists the known ones
-    schedule = schedule if schedule is None else schedules.known(schedule)
+        schedules.get(schedule)  # an unknown name is a ValueError that lists the known ones
+    schedule = schedule if schedule is None else schedules.check_schedule(schedule)
     function("metric", metric, "nn.accuracy", 2)
     function("penalty", penalty, "lambda: 1e-4 * ...", 0)
     function("augment", augment, "lambda X, epoch, rng: ...", 3)
-    rng, loss = generator(rng), losses.named(loss)
+    rng, loss = generator(rng), losses.get(loss)
     X, y = finite(X, y)
     mover = optimizer_for(model, optimizer, lr, schedule)
     held_out = None
@@ -268,7 +268,7 @@ def optimizer_for(
         raise ValueError(f"lr={lr} and a schedule both say the learning rate; give one of them")
     parameters = model.parameters()
     if isinstance(optimizer, str):
-        rule = optim.named(optimizer)
+        rule = optim.get(optimizer)
         return rule(parameters) if lr is None else rule(parameters, lr)
     if not isinstance(optimizer, optim.Optimizer):
         raise TypeError(

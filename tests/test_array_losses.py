@@ -75,7 +75,7 @@ def test_huber_takes_its_delta():
     assert (got, gradient.tolist()) == ((4 + 4 + 0.5) / 3, [2 / 3, -2 / 3, 1 / 3])
     assert losses.huber(Array(P), Y, math.inf).item() == pytest.approx(19 / 6, rel=1e-15)
     assert losses.huber(Array(np.float32(P)), Y, 1e300).item() == pytest.approx(19 / 6, rel=1e-6)
-    with pytest.raises(ValueError, match=r"huber takes a delta above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"huber expects a delta above 0, got 0\.0"):
         losses.huber(Array(P), Y, delta=0.0)
 
 
@@ -216,10 +216,10 @@ def test_penalties_of_float32_are_float32():
     ],
 )
 def test_shapes_are_never_broadcast(name, predictions, targets):
-    with pytest.raises(ValueError, match="takes one target") as raised:
+    with pytest.raises(ValueError, match="expects one target") as raised:
         getattr(losses, name)(Array(np.ones(predictions)), np.ones(targets))
     assert str(raised.value) == (
-        f"{name} takes one target per prediction, "
+        f"{name} expects one target per prediction, "
         f"got predictions of shape {predictions} and targets of shape {targets}"
     )
 
@@ -227,7 +227,7 @@ def test_shapes_are_never_broadcast(name, predictions, targets):
 @NAMES
 @pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3), (3, 0)])
 def test_nothing_has_no_mean(name, shape):
-    with pytest.raises(ValueError, match=f"{name} takes at least one prediction, got none"):
+    with pytest.raises(ValueError, match=f"{name} expects at least one prediction, got none"):
         getattr(losses, name)(Array(np.ones(shape)), np.ones(shape))
 
 
@@ -249,26 +249,26 @@ def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, 
 
 @pytest.mark.parametrize("form", [Array, np.ndarray.tolist], ids=["Array", "list"])
 @pytest.mark.parametrize(
-    ("name", "bad", "takes"),
+    ("name", "bad", "expected"),
     [
-        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
-        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
+        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
+        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
         ("binary_cross_entropy", -1.0, "targets from 0 to 1"),
         ("binary_cross_entropy", 1.5, "targets from 0 to 1"),
         ("binary_cross_entropy", math.nan, "targets from 0 to 1"),
     ],
 )
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
-def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, takes, shape):
+def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, expected, shape):
     Y = np.ones(shape)
     Y.reshape(4, -1)[2, -1] = bad
-    with pytest.raises(ValueError, match="takes") as raised:
+    with pytest.raises(ValueError, match="expects") as raised:
         getattr(losses, name)(form(np.zeros(shape)), Y)
-    assert str(raised.value) == f"{name} takes {takes}, got {bad} for sample 2"
+    assert str(raised.value) == f"{name} expects {expected}, got {bad} for sample 2"
 
 
-SHAPES = "cross_entropy takes logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
-CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
+SHAPES = "cross_entropy expects logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
+CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
         (
             (3, 2),
             [0.0, 1.0, 0.0],
-            f"{CLASS} 0.0 for sample 0; y.astype(int) makes whole numbers of an array's floats",
+            f"{CLASS} 0.0 for sample 0; y.astype(int) converts an array of floats",
         ),
         ((3, 2), np.array([1, 0, 255], np.uint8), f"{CLASS} 255 for sample 2"),
         (
@@ -301,7 +301,7 @@ CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
     ],
 )
 def test_labels_that_are_no_classes(shape, labels, message):
-    with pytest.raises(ValueError, match="cross_entropy takes") as raised:
+    with pytest.raises(ValueError, match="cross_entropy expects") as raised:
         cross_entropy(Array(np.zeros(shape)), labels)
     assert str(raised.value) == message
 

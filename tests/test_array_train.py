@@ -207,8 +207,8 @@ def per_sample(predictions, targets):
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"X": np.ones((30, 3))}, ValueError, r"Dense takes shape \(samples, 2\), got \(30, 3\)$"),
-        ({"X": np.ones(30)}, ValueError, r"Dense takes shape \(samples, 2\), got \(30,\)$"),
+        ({"X": np.ones((30, 3))}, ValueError, r"Dense expects shape \(samples, 2\), got \(30, 3\)$"),
+        ({"X": np.ones(30)}, ValueError, r"Dense expects shape \(samples, 2\), got \(30,\)$"),
         (
             {"X": np.ones((30, 28, 28))},
             ValueError,
@@ -220,8 +220,8 @@ def per_sample(predictions, targets):
             r"backward starts at one number, got an array of shape \(30,\) .* \.sum\(\) or \.mean",
         ),
         ({"loss": lambda p, y: 0.5}, TypeError, r"made from the predictions, got 0\.5"),
-        ({"loss": "cross_entropy"}, ValueError, "a logit per class, got one .* binary_cross_entropy"),
-        ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0 for"),
+        ({"loss": "cross_entropy"}, ValueError, "one logit per class, got one .* binary_cross_entropy"),
+        ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0 for"),
         ({"y": SIGNS[:, None] * np.ones((1, 2))}, ValueError, r"\(30, 1\) and targets of shape \(30, 2\)"),
         ({"y": SIGNS[:29]}, ValueError, "X has 30 samples, y has 29 targets"),
         ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy takes labels"),

@@ -211,12 +211,12 @@ def test_the_elastic_field_is_smoothed_noise(sigma):
 
 def test_the_field_of_simard():
     """sigma 4 and alpha 34 move pixels by 1.38 each way, drawn from 42 numbers."""
-    waves = augment.elastic_waves(28, 28, 4.0)
+    waves = augment.elastic_basis(28, 28, 4.0)
     assert waves.shape == (42, 784)
     assert 34 / (8 * math.sqrt(3 * math.pi)) == pytest.approx(1.384, abs=1e-3)
     assert (waves**2).sum(axis=0).mean() == pytest.approx(1, abs=1e-3)
     assert np.linalg.matrix_rank(waves) == 42
-    assert augment.elastic_waves(3, 5, 0.05).shape == (15, 15)  # white noise: nothing to leave out
+    assert augment.elastic_basis(3, 5, 0.05).shape == (15, 15)  # white noise: nothing to leave out
 
 
 def test_what_is_smooth_and_inside_keeps_its_mean():
@@ -299,7 +299,7 @@ ONE = np.zeros((1, 4, 4))
         (lambda: distort(ONE, sigma=0), ValueError, "sigma must be a positive, finite number, got 0"),
         (lambda: distort(ONE, sigma=-4), ValueError, "sigma must be a positive.*got -4"),
         (lambda: distort(ONE, threads=0), ValueError, "threads must be a whole number, 1 or more"),
-        (lambda: distort(ONE, rng="a"), TypeError, "rng takes a seed"),
+        (lambda: distort(ONE, rng="a"), TypeError, "rng expects a seed"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(call, error, says):

@@ -66,7 +66,7 @@ def state(model, optimizer, rng):
 def trained(make, rule="adamw", seed=0):
     """A model, its optimizer and a generator, after some steps."""
     model, rng = make(seed), np.random.default_rng(seed)
-    optimizer = optim.named(rule)(model.parameters())
+    optimizer = optim.get(rule)(model.parameters())
     for _ in fit(model, *BLOBS, loss="cross_entropy", epochs=2, optimizer=optimizer, rng=rng):
         pass
     return model, optimizer, rng
@@ -79,7 +79,7 @@ BLOBS = data.blobs(60, rng=0)
 
 
 @models
-@pytest.mark.parametrize("rule", optim.RULES)
+@pytest.mark.parametrize("rule", optim.OPTIMIZERS)
 def test_everything_is_put_back_bit_for_bit(make, rule, tmp_path):
     model, optimizer, rng = trained(make, rule)
     kept, schedule = state(model, optimizer, rng), schedules.cosine(0.1, steps=50)

@@ -247,7 +247,7 @@ def test_the_table_and_the_picture(tmp_path):
     ("make", "error", "says"),
     [
         (lambda: diagnose(3.0, X, Y), TypeError, "looks at a Module such as .*got 3.0"),
-        (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP takes 3 inputs, got 2"),
+        (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP expects 3 inputs, got 2"),
         (lambda: diagnose(MLP(2, [1]), X, Y[:-1]), ValueError, "39"),
         (lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"), ValueError, "no loss 'huge'; there are"),
     ],

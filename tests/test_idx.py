@@ -116,17 +116,17 @@ def test_any_bytes_are_refused_or_read(file, content, start):
         (b"<!DOCTYPE html>", {}, r"not IDX.*b'<!DO'; a web page\? Download the file itself"),
         (b"\n\n<html>", {}, "a web page"),
         (b"PK\3\4 and more", {}, r"not IDX.*; a zip archive\? Unpack it"),
-        (zipped(zipped(SMALL)), {}, r"packed twice\? Unpack it once"),
+        (zipped(zipped(SMALL)), {}, r"compressed twice\? Unpack it once"),
         (b"\x93NUMPY\1\0", {}, r"Read it with numpy\.load"),
         (b"\1\2\3\4", {}, r"two zeros: b'\\x01\\x02\\x03\\x04'$"),
         (b"\0\0\x0a\1", {}, r"type code 0x0a; IDX has 0x08 \(uint8\), 0x09 \(int8\), 0x0b \(int16"),
-        (b"\0\0\x08\3" + bytes(11), {}, "sizes of 3 dimensions take 12 bytes, found 11"),
-        (SMALL, {"rank": 3}, r"rank 2, of shape \(3, 4\), where rank 3 is expected"),
-        (SMALL, {"dtype": "u1"}, "elements of int16, where uint8 is expected"),
-        (SMALL[:-1], {}, r"truncated: shape \(3, 4\) takes 24 bytes of elements, found 23"),
+        (b"\0\0\x08\3" + bytes(11), {}, "sizes of 3 dimensions take 12 bytes, got 11"),
+        (SMALL, {"rank": 3}, r"expected rank 3, got 2, of shape \(3, 4\)"),
+        (SMALL, {"dtype": "u1"}, "expected elements of uint8, got int16"),
+        (SMALL[:-1], {}, r"truncated: shape \(3, 4\) takes 24 bytes of elements, got 23"),
         (SMALL[:12], {}, r"\(3, 4\) takes 24 bytes of elements, the whole file can hold 12;"),
         (SMALL + b"\0", {}, r"overlong: bytes follow the 24 that shape \(3, 4\) takes"),
-        (zipped(SMALL[:-1]), {}, "truncated: .* takes 24 bytes of elements, found 23"),
+        (zipped(SMALL[:-1]), {}, "truncated: .* takes 24 bytes of elements, got 23"),
         (zipped(SMALL + b"\0"), {}, "overlong: bytes follow the 24 "),
         (zipped(SMALL) + zipped(b"more"), {}, "overlong: bytes follow the 24 "),
         (zipped(SMALL) + b"garbage", {}, r"bytes after its end \(Not a gzipped file"),
@@ -205,7 +205,7 @@ def test_mnist():
     squares = np.einsum("ij,ij->i", X, X)
     assert (squares.mean(dtype=float) / 784 - 0.1307**2) ** 0.5 == pytest.approx(0.3081, abs=1e-4)
     for part, got in [("train", X), ("t10k", X_test)]:
-        images, _ = idx.labelled(idx.MNIST, part, classes=10)
+        images, _ = idx.read_labelled(idx.MNIST, part, classes=10)
         np.testing.assert_array_equal(got[::999], images[::999].reshape(-1, 784) / np.float32(255))
 
 
@@ -264,7 +264,10 @@ def test_labels_stay_below_classes(tmp_path_factory, labels, classes):
         (_, y), _ = data.mnist(folder, classes=classes)
         assert y.tolist() == labels.tolist()
     else:
-        with pytest.raises(ValueError, match=r"-labels-idx1-ubyte: label \d+ at index \d"):
+        with pytest.raises(
+            ValueError,
+            match=r"-labels-idx1-ubyte: expected labels from 0 to \d+, got label \d+ at index \d",
+        ):
             data.mnist(folder, classes=classes)
 
 
@@ -274,14 +277,14 @@ BYTES = np.zeros(6, np.uint8)
 @pytest.mark.parametrize(
     ("changes", "arguments", "says"),
     [
-        ({"t10k_labels": BYTES[:4] + 10}, {}, "t10k-labels-idx1-ubyte: label 10 at index 0, where 10 classes have labels 0 to 9; .*pass classes=11"),
-        ({}, {"classes": 5}, "train-labels-idx1-ubyte: label 5 at index 5, .*pass classes=6"),
+        ({"t10k_labels": BYTES[:4] + 10}, {}, "t10k-labels-idx1-ubyte: expected labels from 0 to 9, got label 10 at index 0; .*pass classes=11"),
+        ({}, {"classes": 5}, "train-labels-idx1-ubyte: .*got label 5 at index 5; .*pass classes=6"),
         ({}, {"classes": 0}, "classes must be a whole number, 1 or more, got 0"),
-        ({"train_images": images(7)}, {}, "train-images-idx3-ubyte has 7 images, .*train-labels-idx1-ubyte 6 labels"),
+        ({"train_images": images(7)}, {}, "train-images-idx3-ubyte has 7 images, .*train-labels-idx1-ubyte has 6 labels"),
         ({"t10k_labels": BYTES[:3]}, {}, "t10k-images-idx3-ubyte has 4 images, .* 3 labels"),
-        ({"t10k_images": images(4, 2, 3)}, {}, r"train on of \(3, 2\) pixels, to test with of \(2, 3\)"),
-        ({"train_images": images(6).reshape(6, 6)}, {}, "train-images.*: rank 2, .* rank 3 is exp"),
-        ({"train_labels": BYTES.astype("i4")}, {}, "train-labels.*: elements of int32, where uint8"),
+        ({"t10k_images": images(4, 2, 3)}, {}, r"images of one size, got \(3, 2\) and \(2, 3\)"),
+        ({"train_images": images(6).reshape(6, 6)}, {}, "train-images.*: expected rank 3, got 2"),
+        ({"train_labels": BYTES.astype("i4")}, {}, "train-labels.*: expected elements of uint8, got int32"),
         ({"train_images": images(6)[:0], "train_labels": BYTES[:0]}, {}, r"no pixels, of shape \(0, 3, 2\)"),
         ({"t10k_images": images(4, 0)}, {}, r"t10k-images-idx3-ubyte: no pixels, of shape \(4, 0, 2\)"),
     ],

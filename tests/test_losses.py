@@ -225,26 +225,26 @@ def test_any_sequences_of_numbers_and_values():
     assert y.grad == -2.0
 
 
-HINGE = "hinge takes labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"
-BCE = "binary_cross_entropy takes targets from 0 to 1"
+HINGE = "hinge expects labels -1 or 1 (2 * y - 1 converts 0 and 1)"
+BCE = "binary_cross_entropy expects targets from 0 to 1"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         *[
-            (lambda f=f: f([], []), f"{f.__name__} takes at least one prediction, got none")
+            (lambda f=f: f([], []), f"{f.__name__} expects at least one prediction, got none")
             for f in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
         ],
         *[
             (
                 lambda f=f: f([[1.0], [2.0]] if f is cross_entropy else [1.0, 2.0], [1]),
-                f"{f.__name__} takes one target per prediction, got 2 predictions and 1 targets",
+                f"{f.__name__} expects one target per prediction, got 2 predictions and 1 targets",
             )
             for f in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
         ],
-        (lambda: huber([1.0], [1.0], delta=0.0), "huber takes a delta above 0, got 0.0"),
-        (lambda: huber([1.0], [1.0], math.nan), "huber takes a delta above 0, got nan"),
+        (lambda: huber([1.0], [1.0], delta=0.0), "huber expects a delta above 0, got 0.0"),
+        (lambda: huber([1.0], [1.0], math.nan), "huber expects a delta above 0, got nan"),
         (lambda: hinge([1.0, 1.0], [1, 0]), f"{HINGE}, got 0.0 for sample 1"),
         (lambda: hinge([1.0], [math.nan]), f"{HINGE}, got nan for sample 0"),
         (lambda: binary_cross_entropy([1.0], [1.5]), f"{BCE}, got 1.5 for sample 0"),
@@ -253,31 +253,31 @@ BCE = "binary_cross_entropy takes targets from 0 to 1"
         *[
             (
                 lambda label=label: cross_entropy([[1.0, 2.0]] * 2, [1, label]),
-                f"cross_entropy takes labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
+                f"cross_entropy expects labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
             )
             for labels, remedy in [
                 ((2, -1, 1.5, "a", None, [0, 1, 0]), ""),
-                ((1.0,), "; y.astype(int) makes whole numbers of an array's floats"),
-                (([0, 1], np.array([0, 1])), "; of a one-hot row, the label is the place of its 1"),
+                ((1.0,), "; y.astype(int) converts an array of floats"),
+                (([0, 1], np.array([0, 1])), "; of a one-hot row, the label is the position of its 1"),
             ]
             for label in labels
         ],
         *[
             (
                 lambda logits=logits: cross_entropy(logits, [0, 0]),
-                "cross_entropy takes a logit per class, got one a sample, whose loss is 0 whatever "
-                "it is; give the model an output per class, or use binary_cross_entropy",
+                "cross_entropy expects one logit per class, got one per sample, for which the loss is "
+                "always 0; give the model an output per class, or use binary_cross_entropy",
             )
             for logits in ([[1.0], [2.0]], Array([[1.0], [2.0]]))
         ],
         (
             lambda: cross_entropy([[]], [0]),
-            "cross_entropy takes at least one logit, got none for sample 0",
+            "cross_entropy expects at least one logit, got none for sample 0",
         ),
     ],
 )
 def test_errors_name_the_thing_the_value_and_the_remedy(call, message):
-    with pytest.raises(ValueError, match="takes") as raised:
+    with pytest.raises(ValueError, match="expects") as raised:
         call()
     assert str(raised.value) == message
 

@@ -43,7 +43,7 @@ def settings_of(draw, rule):
 def run(rule, start, gradients, **settings):
     """The weights after each step of the optimizer over one parameter."""
     parameter = start if hasattr(start, "grad") else Value(start)
-    optimizer = optim.named(rule)([parameter], **settings)
+    optimizer = optim.get(rule)([parameter], **settings)
     path = []
     for gradient in gradients:
         parameter.grad = gradient
@@ -109,7 +109,7 @@ def test_arrays_and_floats_get_the_same_bits(rule, data):
 @RULES
 def test_float32_stays_float32(rule):
     parameter = Parameter(np.ones(3, np.float32))
-    optimizer = optim.named(rule)([parameter], lr=np.float64(0.1), weight_decay=0.1)
+    optimizer = optim.get(rule)([parameter], lr=np.float64(0.1), weight_decay=0.1)
     optimizer.lr = np.float64(0.2)
     for _ in range(2):
         parameter.grad = np.ones(3, np.float32)
@@ -123,7 +123,7 @@ def test_float32_stays_float32(rule):
 def test_the_bottom_of_a_quadratic(rule):
     """(u - 3)² + 10 (v + 1)² from 0 and 0: the rules that decay nothing arrive at its minimum."""
     u, v = Value(0.0), Value(0.0)
-    optimizer = optim.named(rule)([u, v], lr=1.0 if rule == "adagrad" else 0.05, weight_decay=0.0)
+    optimizer = optim.get(rule)([u, v], lr=1.0 if rule == "adagrad" else 0.05, weight_decay=0.0)
     for step in range(600):
         optimizer.zero_grad()
         ((u - 3) ** 2 + 10 * (v + 1) ** 2).backward()
@@ -140,7 +140,7 @@ def test_the_step_of_the_chapter():
 def test_defaults_are_those_of_pytorch():
     rates = {"sgd": 1e-3, "rmsprop": 1e-2, "adagrad": 1e-2, "adam": 1e-3, "adamw": 1e-3}
     for rule, lr in rates.items():
-        optimizer = optim.named(rule)([Value(1.0)])
+        optimizer = optim.get(rule)([Value(1.0)])
         assert (optimizer.lr, optimizer.weight_decay) == (lr, 0.01 if rule == "adamw" else 0.0)
     assert (optim.SGD([Value(1.0)]).momentum, optim.SGD([Value(1.0)]).nesterov) == (0.0, False)
     assert optim.RMSprop([Value(1.0)]).alpha == 0.99
@@ -161,7 +161,7 @@ def test_a_loaded_state_goes_on_the_same(rule):
     settings = {"lr": 0.1, "weight_decay": 0.01} | ({"momentum": 0.9} if rule == "sgd" else {})
     straight = run(rule, 1.0, gradients, **settings)
 
-    first = optim.named(rule)([w := Value(1.0)], **settings)
+    first = optim.get(rule)([w := Value(1.0)], **settings)
     for gradient in gradients[:3]:
         w.grad = gradient
         first.step()
@@ -171,7 +171,7 @@ def test_a_loaded_state_goes_on_the_same(rule):
     first.step()
     assert json.dumps(saved) == text  # a state is a copy
 
-    second = optim.named(rule)([w := Value(straight[2])], **settings | {"lr": 7.0})
+    second = optim.get(rule)([w := Value(straight[2])], **settings | {"lr": 7.0})
     second.load_state_dict(json.loads(text))
     for gradient in gradients[3:]:
         w.grad = gradient
@@ -252,7 +252,7 @@ def test_clipping_leaves_what_no_factor_mends():
         (lambda w: optim.Adam([w], betas=(1.0, 0.9)), ValueError, r"betas\[0\] must.*got 1\.0"),
         (lambda w: optim.AdamW([w], betas=(0.9, -1)), ValueError, r"betas\[1\] must.*got -1"),
         (lambda w: optim.AdamW([w], eps=0.0), ValueError, "eps must be"),
-        (lambda w: optim.named("lbfgs"), ValueError, "'lbfgs'; there are sgd, rmsprop, adagrad, "),
+        (lambda w: optim.get("lbfgs"), ValueError, "'lbfgs'; there are sgd, rmsprop, adagrad, "),
         (lambda w: optim.clip_grad_norm([w], 0), ValueError, "limit must be.*got 0"),
         (lambda w: optim.clip_grad_value([w], -1), ValueError, "limit must be.*got -1"),
         (lambda w: optim.Optimizer([w], 0.1, 0).step(), NotImplementedError, "define direction"),
@@ -265,7 +265,7 @@ def test_what_makes_no_sense_is_refused(make, error, says):
 
 @RULES
 def test_a_state_that_forgot_something_is_refused(rule):
-    optimizer = optim.named(rule)([Value(1.0)])
+    optimizer = optim.get(rule)([Value(1.0)])
     state = optimizer.state_dict()
     if optimizer.remembers:
         del state["memory"][0][optimizer.remembers[0]]

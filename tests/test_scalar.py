@@ -157,21 +157,21 @@ def test_repr_makes_another_of_its_kind(model):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: Neuron(2)([1, 2, 3]), ValueError, "Neuron takes 2 inputs, got 3"),
-        (lambda: Neuron(1)([]), ValueError, "Neuron takes 1 input, got 0"),
-        (lambda: Layer(2, 3)([1]), ValueError, "Layer takes 2 inputs, got 1"),
-        (lambda: MLP(2, [3, 1])(0.5), ValueError, "MLP takes 2 inputs, got 1"),
+        (lambda: Neuron(2)([1, 2, 3]), ValueError, "Neuron expects 2 inputs, got 3"),
+        (lambda: Neuron(1)([]), ValueError, "Neuron expects 1 input, got 0"),
+        (lambda: Layer(2, 3)([1]), ValueError, "Layer expects 2 inputs, got 1"),
+        (lambda: MLP(2, [3, 1])(0.5), ValueError, "MLP expects 2 inputs, got 1"),
         (
             lambda: MLP(2, [1])(["1", 2.0]),
             TypeError,
-            "MLP takes numbers or Values: a Value holds one real number, got the string '1'; convert it first: float('1')",
+            "MLP expects numbers or Values: a Value holds one real number, got the string '1'; convert it first: float('1')",
         ),
         (
             lambda: MLP(2, 16),
             TypeError,
-            "MLP takes a list of layer sizes, got 16; write [16]",
+            "MLP expects a list of layer sizes, got 16; write [16]",
         ),
-        (lambda: MLP(2, []), ValueError, "MLP takes at least one layer size, got []"),
+        (lambda: MLP(2, []), ValueError, "MLP expects at least one layer size, got []"),
         (
             lambda: MLP(2, [3, 0, 1]),
             ValueError,

@@ -92,9 +92,9 @@ def test_warm_up_comes_before_the_schedule(n, step):
 
 
 def test_by_name():
-    assert schedules.named("cosine") is schedules.cosine
+    assert schedules.get("cosine") is schedules.cosine
     with pytest.raises(ValueError, match="no schedule 'cos'; there are constant, linear, step_"):
-        schedules.named("cos")
+        schedules.get("cos")
 
 
 @pytest.mark.parametrize(

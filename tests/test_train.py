@@ -257,7 +257,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"X": X * np.where(Y == 1, np.nan, 1)[:, None]}, ValueError, r"X holds nan for sample"),
         ({"y": np.where(np.arange(30) == 3, np.inf, 1)}, ValueError, "y holds inf for sample 3"),
         ({"X": [["a"]] * 30}, TypeError, "X holds numbers, got an array of <U1"),
-        ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0"),
+        ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0"),
         ({"epochs": 0}, ValueError, "epochs must be a whole number, 1 or more, got 0"),
         ({"batch_size": 0}, ValueError, "size .* whole number, 1 or more, got 0"),
         ({"patience": 0}, ValueError, "patience must be a whole number, 1 or more, got 0"),
@@ -272,7 +272,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"lr": -1}, ValueError, "lr must be a positive"),
         ({"lr": 0.1, "schedule": abs}, ValueError, "both say the learning rate"),
         ({"schedule": "cosine"}, TypeError, "schedule is a function .* got 'cosine'"),
-        ({"rng": "seed"}, TypeError, "rng takes a seed"),
+        ({"rng": "seed"}, TypeError, "rng expects a seed"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, error, says):

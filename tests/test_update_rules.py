@@ -47,14 +47,14 @@ def direction(o, grad, memory):
         return grad / (np.sqrt(fading(memory, "squares", 1.0, square)) + o.eps)
     first, second = o.betas
     root = np.sqrt(fading(memory, "squares", second, square))
-    root = root + o.eps * math.sqrt(o.weight(second))
+    root = root + o.eps * math.sqrt(o._weight(second))
     return fading(memory, "sum", first, grad) / root
 
 
 def reference_step(o, data, grad, memory):
     """The data after step number `o.steps`; the memory is updated."""
     first, second = getattr(o, "betas", (0.0, 0.0))
-    scale = math.sqrt(o.weight(second)) / o.weight(first) if isinstance(o, optim.Adam) else 1.0
+    scale = math.sqrt(o._weight(second)) / o._weight(first) if isinstance(o, optim.Adam) else 1.0
     rate = o.lr * scale
     if o.weight_decay and not o.decoupled:
         grad = grad + o.weight_decay * data
@@ -78,7 +78,7 @@ def check_bits(got, want):
     data=st.data(),
     dtype=st.sampled_from([np.float32, np.float64]),
     shape=st.sampled_from([(3,), (2, 2), (1,), (0,)]),
-    block=st.sampled_from([2, 3, optimizer.BLOCK]),
+    block=st.sampled_from([2, 3, in_place.BLOCK]),
 )
 def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
     """Data and memory, bit for bit, in float32 as NumPy rounds it; the learning rate may change."""
@@ -87,10 +87,10 @@ def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
     each = arrays(dtype, shape, elements=numbers)
     start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
     leaf, want = Array(start), start
-    mover = optim.named(rule)([leaf], lr=0.1, **settings)
+    mover = optim.get(rule)([leaf], lr=0.1, **settings)
     memory = dict.fromkeys(mover.remembers, 0.0)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-        patch.setattr(optimizer, "BLOCK", block)
+        patch.setattr(in_place, "BLOCK", block)
         for gradient in gradients:
             mover.lr = data.draw(st.sampled_from([0.1, 0.0, 1e-3, 1e30]), label="lr")
             leaf.grad = gradient
@@ -111,7 +111,7 @@ def test_values_move_as_the_formulas_say(rule, data, size):
     rows = st.lists(any_float, min_size=size, max_size=size)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start, gradients")
     values, want = [Value(x) for x in start], np.array(start)
-    mover = optim.named(rule)(values, lr=0.1, **settings)
+    mover = optim.get(rule)(values, lr=0.1, **settings)
     memory = dict.fromkeys(mover.remembers, 0.0)
     for gradient in gradients:
         for value, x in zip(values, gradient, strict=True):
@@ -143,7 +143,7 @@ OPERATIONS = {"steepest": 0, "polyak": 2, "nesterov": 4, "rmsprop": 7, "adagrad"
 
 
 def update_of(rule, how):
-    mover = optim.named(rule)([Value(1.0)], **how)
+    mover = optim.get(rule)([Value(1.0)], **how)
     function, names, settings = mover.rule()
     decay = ("decoupled" if mover.decoupled else "coupled") if how["weight_decay"] else ""
     return optimizer.Update(function, names, len(settings), decay)
@@ -271,10 +271,10 @@ class Lion(optim.Optimizer):
         return lion, self.remembers, (0.9, 0.99)
 
 
-@pytest.mark.parametrize("block", [2, optimizer.BLOCK])
+@pytest.mark.parametrize("block", [2, in_place.BLOCK])
 def test_a_rule_of_ones_own(block, monkeypatch):
     """One function for Values and Arrays."""
-    monkeypatch.setattr(optimizer, "BLOCK", block)
+    monkeypatch.setattr(in_place, "BLOCK", block)
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=7), rng.normal(size=(5, 7))
     gradients[:, 3] = 0.0
@@ -382,12 +382,12 @@ def test_settings_may_change_between_steps():
 
 
 @RULES
-@pytest.mark.parametrize("block", [2, optimizer.BLOCK])
+@pytest.mark.parametrize("block", [2, in_place.BLOCK])
 def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
     """NumPy's warnings are errors here."""
-    monkeypatch.setattr(optimizer, "BLOCK", block)
+    monkeypatch.setattr(in_place, "BLOCK", block)
     leaf = Array(np.full(5, 3e38, np.float32))
-    mover = optim.named(rule)([leaf], lr=1e30, weight_decay=0.5)
+    mover = optim.get(rule)([leaf], lr=1e30, weight_decay=0.5)
     for g in (3e38, math.inf, math.nan):
         leaf.grad = np.full(5, g, np.float32)
         mover.step()
@@ -401,12 +401,12 @@ def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, monkeypatch):
     """Memory that is overwritten in blocks must be contiguous; one number may stand for all."""
-    monkeypatch.setattr(optimizer, "BLOCK", 4)
+    monkeypatch.setattr(in_place, "BLOCK", 4)
     start, g = np.ones((3, 4), dtype), np.arange(12, dtype=dtype).reshape(3, 4)
     ends = []
     for change in (lambda x: x, np.asfortranarray, lambda x: x.astype(np.float64), lambda x: np.stack([x, x], -1)[..., 0]):  # fmt: skip
         leaf = Array(start)
-        mover = optim.named(rule)([leaf], lr=0.1)
+        mover = optim.get(rule)([leaf], lr=0.1)
         leaf.grad = g
         mover.step()
         state = mover.state_dict()
@@ -429,7 +429,7 @@ def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, 
 def test_a_parameter_of_one_number(rule, dtype):
     """An Array of no axes, in both dtypes, through a state and back."""
     leaf, row = Array(np.array(2.0, dtype)), Array(np.array([2.0], dtype))
-    one, other = (optim.named(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
+    one, other = (optim.get(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
     for g in (1.0, -3.0, 0.5):
         leaf.grad, row.grad = np.array(g, dtype), np.array([g], dtype)
         one.load_state_dict(one.state_dict())
@@ -442,9 +442,9 @@ def test_a_parameter_of_one_number(rule, dtype):
 def test_a_gradient_of_0_for_an_array(rule, monkeypatch):
     """zero_grad() sets 0.0, which an object with `.data` and `.grad` may keep as it is."""
     for block in (2, 100):
-        monkeypatch.setattr(optimizer, "BLOCK", block)
+        monkeypatch.setattr(in_place, "BLOCK", block)
         parameter, other = (Parameter(np.ones(5, np.float32)) for _ in range(2))
-        movers = [optim.named(rule)([x], lr=0.1, weight_decay=0.1) for x in (parameter, other)]
+        movers = [optim.get(rule)([x], lr=0.1, weight_decay=0.1) for x in (parameter, other)]
         for _ in range(2):
             parameter.grad, other.grad = 0.0, np.zeros(5, np.float32)
             for mover in movers:

@@ -298,16 +298,16 @@ def test_repr_makes_another_of_its_kind(model):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: Dense(3, 2)(np.zeros((5, 4))), ValueError, "Dense takes shape (samples, 3), got (5, 4)"),
-        (lambda: Dense(3, 2)(np.zeros(4)), ValueError, "Dense takes shape (samples, 3), got (4,)"),
-        (lambda: Dense(1, 2)(0.5), ValueError, "Dense takes shape (samples, 1), got ()"),
-        (lambda: Dense(3, 2)(np.zeros((3, 1))), ValueError, "Dense takes shape (samples, 3), got (3, 1)"),
+        (lambda: Dense(3, 2)(np.zeros((5, 4))), ValueError, "Dense expects shape (samples, 3), got (5, 4)"),
+        (lambda: Dense(3, 2)(np.zeros(4)), ValueError, "Dense expects shape (samples, 3), got (4,)"),
+        (lambda: Dense(1, 2)(0.5), ValueError, "Dense expects shape (samples, 1), got ()"),
+        (lambda: Dense(3, 2)(np.zeros((3, 1))), ValueError, "Dense expects shape (samples, 3), got (3, 1)"),
         (
             lambda: MLP(784, [10])(np.zeros((2, 28, 28))),
             ValueError,
-            "Dense takes shape (samples, 784), got (2, 28, 28); flatten each sample with X.reshape(len(X), -1)",
+            "Dense expects shape (samples, 784), got (2, 28, 28); flatten each sample with X.reshape(len(X), -1)",
         ),
-        (lambda: BatchNorm(3)(np.zeros((5, 1))), ValueError, "BatchNorm takes shape (samples, 3), got (5, 1)"),
+        (lambda: BatchNorm(3)(np.zeros((5, 1))), ValueError, "BatchNorm expects shape (samples, 3), got (5, 1)"),
         (
             lambda: Residual(Dense(3, 1))(np.ones((2, 3))),  # would be broadcast
             ValueError,
@@ -319,12 +319,12 @@ def test_repr_makes_another_of_its_kind(model):
         (lambda: Dense(0, 1), ValueError, "the number of inputs must be a whole number, 1 or more, got 0"),
         (lambda: Dense(2, 1.5), ValueError, "the number of outputs must be a whole number, 1 or more, got 1.5"),
         (lambda: BatchNorm(0), ValueError, "the number of features must be a whole number, 1 or more, got 0"),
-        (lambda: MLP(2, 16), TypeError, "MLP takes a list of layer sizes, got 16; write [16]"),
-        (lambda: MLP(2, []), ValueError, "MLP takes at least one layer size, got []"),
+        (lambda: MLP(2, 16), TypeError, "MLP expects a list of layer sizes, got 16; write [16]"),
+        (lambda: MLP(2, []), ValueError, "MLP expects at least one layer size, got []"),
         (lambda: Dropout(1.0), ValueError, "rate must be a number in [0, 1), got 1.0"),
         (lambda: MLP(2, [1], dropout=-0.1), ValueError, "rate must be a number in [0, 1), got -0.1"),
-        (lambda: Dropout(rng="seed"), TypeError, "rng takes a seed (an int), a NumPy Generator or None, got 'seed'"),
-        (lambda: Sequential([Activation("relu")]), TypeError, "Sequential takes modules, one after the other, got [Activation('relu')]; write Sequential(Dense(...), Dense(...))"),
+        (lambda: Dropout(rng="seed"), TypeError, "rng expects a seed (an int), a NumPy Generator or None, got 'seed'"),
+        (lambda: Sequential([Activation("relu")]), TypeError, "Sequential expects modules, one after the other, got [Activation('relu')]; write Sequential(Dense(...), Dense(...))"),
         (lambda: Dense(2, 1, dtype=int), TypeError, "dtype is float32 or float64, got int64"),
         (lambda: BatchNorm(2, dtype="float16"), TypeError, "dtype is float32 or float64, got float16"),
         (
@@ -343,5 +343,5 @@ def test_errors_name_the_thing_the_value_and_the_remedy(call, error, message):
 
 @pytest.mark.parametrize("kind", [Sequential, Residual])
 def test_no_modules_are_refused(kind):
-    with pytest.raises(ValueError, match=f"{kind.__name__} takes at least one module, got none"):
+    with pytest.raises(ValueError, match=f"{kind.__name__} expects at least one module, got none"):
         kind()

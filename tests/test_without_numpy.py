@@ -141,7 +141,7 @@ def test_networks():
 
 @pytest.mark.parametrize("name", init.INITS)
 def test_weights(name):
-    rows = [[float(w) for w in row] for row in init.weights(name, 50, 40, rng=0)]
+    rows = [[float(w) for w in row] for row in init.make_weights(name, 50, 40, rng=0)]
     every = [w for row in rows for w in row]
     assert [len(row) for row in rows] == [50] * 40
     variance = sum(w * w for w in every) / len(every)
@@ -155,9 +155,9 @@ def test_weights(name):
 def test_weights_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(1, 3\), a layer of 2 inputs and 1 outputs"):
         MLP(2, [1], init=lambda fan_in, fan_out, rng: [[1.0] * 3])
-    with pytest.raises(ValueError, match="rng takes a seed of 0 or more, got -1"):
+    with pytest.raises(ValueError, match="rng expects a seed of 0 or more, got -1"):
         MLP(2, [1], rng=-1)
-    with pytest.raises(TypeError, match="rng takes a seed"):
+    with pytest.raises(TypeError, match="rng expects a seed"):
         MLP(2, [1], rng="0")
 
 
@@ -188,7 +188,7 @@ def test_losses_and_accuracy():
     assert smooth.data == pytest.approx(math.log(2.0))
     assert losses.l2_penalty(z).data == 9.0625
     assert accuracy([0.3, -2.0], [1, 1]) == 0.5
-    with pytest.raises(ValueError, match=r"hinge takes labels -1 or 1 .*, got 0.0 for sample 1"):
+    with pytest.raises(ValueError, match=r"hinge expects labels -1 or 1 .*, got 0.0 for sample 1"):
         losses.hinge(z, [1, 0])
     with pytest.raises(ValueError, match="the label is the place of its 1"):
         losses.cross_entropy([z], [[0, 1]])

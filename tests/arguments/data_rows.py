@@ -36,10 +36,10 @@ def toys():
         f, of = getattr(data, name), f"nn.data.{name}"
         yield from bad(of, "n must", COUNT, f)
         yield from bad(of, "noise", WITHIN, lambda v, f=f: f(9, v))
-        yield from bad(of, "rng takes", RNG, lambda v, f=f: f(9, rng=v))
-        yield from bad(of, "rng takes", SEED, lambda v, f=f: f(9, rng=v))
+        yield from bad(of, "rng expects", RNG, lambda v, f=f: f(9, rng=v))
+        yield from bad(of, "rng expects", SEED, lambda v, f=f: f(9, rng=v))
         for n in range(classes):
-            yield row(of, lambda f=f, n=n: f(n), ValueError, f"{n} samples cannot show {classes} classes", "one of each")
+            yield row(of, lambda f=f, n=n: f(n), ValueError, f"at least one sample of each of {classes} classes, got n={n}")
     yield from bad("nn.data.circles", "inner", WITHIN, lambda v: data.circles(9, inner=v))
     yield from bad("nn.data.spirals", "turns", FINITE, lambda v: data.spirals(9, turns=v))
     yield from bad("nn.data.spirals", "the number of classes", WHOLE, lambda v: data.spirals(9, arms=v))
@@ -68,9 +68,9 @@ def parts():
             yield row(of, lambda f=f, X=X, y=y: f(X, y), error, *words)
     yield from bad("nn.data.batches", "size (None takes them all)", WHOLE._replace(values=WHOLE.values[1:]), lambda v: data.batches(X4, y4, v))
     yield from bad("nn.data.batches", "shuffle is", FLAG, lambda v: data.batches(X4, y4, 2, v))
-    yield from bad("nn.data.batches", "rng takes", RNG, lambda v: data.batches(X4, y4, 2, rng=v))
+    yield from bad("nn.data.batches", "rng expects", RNG, lambda v: data.batches(X4, y4, 2, rng=v))
     yield from bad("nn.data.split", "fraction", SHARE, lambda v: data.split(X4, y4, v))
-    yield from bad("nn.data.split", "rng takes", RNG, lambda v: data.split(X4, y4, 0.5, v))
+    yield from bad("nn.data.split", "rng expects", RNG, lambda v: data.split(X4, y4, 0.5, v))
     yield row("nn.data.split", lambda: data.split(X4, y4, 0), ValueError, "fraction=0 of 4 samples", "at least 1")
 
 
@@ -85,7 +85,7 @@ def moved():
         yield row(of, lambda f=f: f(np.ones((2, 5))), ValueError, "square, got 5 pixels", "reshape")
         yield row(of, lambda f=f: f(np.ones(4)), ValueError, "(n, pixels), got (4,)")
         yield row(of, lambda f=f: f(Array(pictures)), TypeError, "lose the graph", ".data")
-        yield from bad(of, "rng takes", RNG, lambda v, name=name: getattr(augment, name)(pictures, **({"pixels": 1} if name == "shift" else {}), rng=v))
+        yield from bad(of, "rng expects", RNG, lambda v, name=name: getattr(augment, name)(pictures, **({"pixels": 1} if name == "shift" else {}), rng=v))
     yield from bad("nn.augment.shift", "pixels", COUNT, lambda v: augment.shift(pictures, v))
     distort, of = augment.distort, "nn.augment.distort"
     for name in ("degrees", "scale", "shear", "shift"):
@@ -139,7 +139,7 @@ def fitted():
     for v in (nn.MLP, vector.MLP):
         yield row(of, lambda v=v: fit(v), TypeError, "fit trains a Module such as", kind=f"model {v!r}")
     for model in (scalar, wide):
-        name, takes = ("MLP", "takes 2 inputs, got 1") if model is scalar else ("Dense", "takes shape (samples, 2), got (4")
+        name, takes = ("MLP", "expects 2 inputs, got 1") if model is scalar else ("Dense", "expects shape (samples, 2), got (4")
         yield row(of, lambda m=model: fit(m, X4[:, :1]), ValueError, f"{name} {takes}")
         yield row(of, lambda m=model: fit(m, X4[:, 0]), ValueError, f"{name} {takes}", kind=f"{name} 1-d")
         yield row(of, lambda m=model: fit(m, X4.T), ValueError, "X has 2 samples, y has 4 targets", kind=f"{name} transposed")
@@ -188,7 +188,7 @@ def fitted():
     yield row(of, lambda: fit(checkpoint=""), ValueError, "checkpoint is the name of a file", "''")
     yield row(of, lambda: fit(checkpoint="folder.svg"), ValueError, "checkpoint is the name of a file")
     yield row(of, lambda: fit(checkpoint="no/x"), FileNotFoundError, "no folder", "make it first")
-    yield from bad(of, "rng takes", RNG, lambda v: fit(rng=v))
+    yield from bad(of, "rng expects", RNG, lambda v: fit(rng=v))
 
 
 ROWS = [*toys(), *parts(), *moved(), *saved(), *fitted()]

@@ -151,7 +151,7 @@ def test_where_theirs_loses_a_small_slope_mpmath_is_with_us():
 
 def test_every_loss_and_option_has_a_case():
     """A loss without a judge fails here, and so does an option that no case sets."""
-    helpers = {"LOSSES", "named"}  # a table and its look-up
+    helpers = {"LOSSES", "get"}  # a table and its look-up
     judged = {name for name, *_ in CASES} | set(PENALTIES)
     assert judged == set(losses.__all__) - helpers
     assert set(losses.LOSSES) == set(THEIRS)
@@ -170,4 +170,4 @@ def test_all_names_every_public_loss():
         if inspect.isfunction(f) and f.__module__ == losses.__name__
         and next(iter(inspect.signature(f).parameters), "") in takes
     }  # fmt: skip
-    assert found - {"logits_of", "one_hot_labels"} <= set(losses.__all__)
+    assert found - {"logit_rows", "one_hot_labels"} <= set(losses.__all__)

@@ -182,19 +182,19 @@ def test_every_optimizer_and_option_has_a_case():
     """A rule without a judge fails here, and so does an option that no case sets."""
     elsewhere = {
         "Optimizer": "lacks a rule",
-        "named": "looks a rule up",
+        "get": "looks an optimizer up", "OPTIMIZERS": "a table",
         "clip_grad_norm": "above", "clip_grad_value": "above", "grad_norm": "above",
     }  # fmt: skip
     assert {rule for rule, _ in CASES} | set(elsewhere) == set(optim.__all__)
-    assert {rule for rule, _ in CASES} == {rule.__name__ for rule in optim.RULES.values()}
-    for rule in optim.RULES.values():
+    assert {rule for rule, _ in CASES} == {rule.__name__ for rule in optim.OPTIMIZERS.values()}
+    for rule in optim.OPTIMIZERS.values():
         options = set(inspect.signature(rule).parameters) - {"parameters"}
         assert options == {o for name, how in CASES if name == rule.__name__ for o in how}
 
 
 def test_defaults_are_pytorchs():
     """Each by its name: 20 steps hardly show a beta of 0.999."""
-    for name, rule in optim.RULES.items():
+    for name, rule in optim.OPTIMIZERS.items():
         mine = inspect.signature(rule).parameters
         theirs = inspect.signature(getattr(torch.optim, rule.__name__)).parameters
         for option in set(mine) - {"parameters"}:
