@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 from engine import Array, Value
 from engine.arrays import in_place
 from nn import optim
+from optimizers import settings_of, with_memory
 from strategies import SPECIAL, any_float
-from test_optim import RULES, settings_of
+from test_optim import RULES
 
 # Gradients are given here, and some are 0.
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
@@ -28,8 +29,9 @@ def gradients_of(rule, steps=5, shape=(3,), dtype=np.float64):
 
 def moving(rule, leaf, **settings):
     """An optimizer that remembers and decays, whatever the rule."""
-    momentum = {"momentum": 0.9} if rule == "sgd" else {}
-    return optim.get(rule)([leaf], **{"lr": 0.1, "weight_decay": 0.05} | momentum | settings)
+    return optim.get(rule)(
+        [leaf], **{"lr": 0.1, "weight_decay": 0.05} | with_memory(rule) | settings
+    )
 
 
 @pytest.fixture(params=BLOCKS, ids=["blocks", "whole"])

@@ -10,18 +10,12 @@ from hypothesis import strategies as st
 
 from engine import Value
 from nn import optim
+from optimizers import ROWS, settings_of, with_memory
 
 # Gradients are given here, and some are 0.
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
-SETTINGS = {
-    "sgd": {"momentum": st.floats(0, 0.99), "nesterov": st.booleans()},
-    "rmsprop": {"alpha": st.floats(0.5, 0.999)},
-    "adagrad": {},
-    "adam": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
-    "adamw": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
-}
-RULES = pytest.mark.parametrize("rule", SETTINGS)
+RULES = pytest.mark.parametrize("rule", ROWS)
 
 
 class Parameter:
@@ -29,15 +23,6 @@ class Parameter:
 
     def __init__(self, data):
         self.data, self.grad = data, data * 0.0
-
-
-@st.composite
-def settings_of(draw, rule):
-    chosen = {name: draw(each) for name, each in SETTINGS[rule].items()}
-    if rule == "sgd" and not chosen["momentum"]:
-        chosen["nesterov"] = False
-    chosen["weight_decay"] = draw(st.sampled_from([0.0, 0.01, 0.5]))
-    return chosen
 
 
 def run(rule, start, gradients, **settings):
@@ -53,31 +38,19 @@ def run(rule, start, gradients, **settings):
 
 
 def reference(rule, start, gradients, lr, weight_decay=0.0, **settings):
-    """The same path: every step from all gradients so far, weighted by their age."""
+    """The same path: every step from all gradients so far."""
     w, seen, path = np.float64(start), [], []
+    decoupled = optim.get(rule).decoupled
     for gradient in gradients:
-        seen.append(gradient if rule == "adamw" else gradient + weight_decay * w)
-        g, age = np.array(seen), np.arange(len(seen))[::-1]
-
-        def average(x, beta, age=age, corrected=True):
-            weights = np.power(beta, age)  # 0.0 ** 0 is 1
-            return (x @ weights) / (weights.sum() if corrected else 1 / (1 - beta))
-
-        if rule == "sgd":
-            mu = settings["momentum"]
-            ahead = age + 1 if settings["nesterov"] else age
-            move = g @ np.power(mu, ahead) + (g[-1] if settings["nesterov"] else 0.0)
-        elif rule == "rmsprop":
-            move = g[-1] / (average(g**2, settings["alpha"], corrected=False) ** 0.5 + 1e-8)
-        elif rule == "adagrad":
-            move = g[-1] / (np.linalg.norm(g) + 1e-10)
-        else:
-            first, second = settings["betas"]
-            move = average(g, first) / (np.sqrt(average(g**2, second)) + 1e-8)
-        shrunk = w * (1 - lr * weight_decay) if rule == "adamw" else w
-        w = shrunk - lr * move
+        seen.append(gradient if decoupled else gradient + weight_decay * w)
+        move = ROWS[rule].direction(np.array(seen), **settings)
+        w = (w * (1 - lr * weight_decay) if decoupled else w) - lr * move
         path.append(w)
     return path
+
+
+def test_every_optimizer_has_a_row():
+    assert list(ROWS) == list(optim.OPTIMIZERS)
 
 
 @RULES
@@ -123,7 +96,7 @@ def test_float32_stays_float32(rule):
 def test_the_bottom_of_a_quadratic(rule):
     """(u - 3)² + 10 (v + 1)² from 0 and 0: the rules that decay nothing arrive at its minimum."""
     u, v = Value(0.0), Value(0.0)
-    optimizer = optim.get(rule)([u, v], lr=1.0 if rule == "adagrad" else 0.05, weight_decay=0.0)
+    optimizer = optim.get(rule)([u, v], lr=ROWS[rule].lr, weight_decay=0.0)
     for step in range(600):
         optimizer.zero_grad()
         ((u - 3) ** 2 + 10 * (v + 1) ** 2).backward()
@@ -158,7 +131,7 @@ def test_a_parameter_given_twice_moves_once():
 def test_a_loaded_state_goes_on_the_same(rule):
     """Through JSON and a new optimizer, in the middle of a run, to the same bits."""
     gradients = [0.3, -2.0, 1e-3, 5.0, 0.7, -0.1]
-    settings = {"lr": 0.1, "weight_decay": 0.01} | ({"momentum": 0.9} if rule == "sgd" else {})
+    settings = {"lr": 0.1, "weight_decay": 0.01} | with_memory(rule)
     straight = run(rule, 1.0, gradients, **settings)
 
     first = optim.get(rule)([w := Value(1.0)], **settings)

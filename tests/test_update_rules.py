@@ -15,53 +15,21 @@ from engine.arrays import in_place
 from engine.arrays.in_place import InPlace
 from engine.arrays.recorded import on_floats, record_function
 from nn import optim, optimizer
+from optimizers import ROWS, settings_of
 from strategies import any_float
-from test_optim import RULES, Parameter, settings_of
+from test_optim import RULES, Parameter
 
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
-# ------------------------------------------------------------ the formulas, written out for NumPy
-# They round at each operation as the optimizers have since the first version: a change of the last
-# bit changes trainings that are to be repeated.
 
-
-def fading(memory, name, beta, x):
-    total = memory[name]
-    total = total * beta
-    total = total + x
-    memory[name] = total
-    return total
-
-
-def direction(o, grad, memory):
-    if isinstance(o, optim.SGD):
-        if not o.momentum:
-            return grad
-        velocity = fading(memory, "velocity", o.momentum, grad)
-        return grad + o.momentum * velocity if o.nesterov else velocity
-    square = grad * grad
-    if isinstance(o, optim.RMSprop):
-        root = np.sqrt(fading(memory, "squares", o.alpha, square))
-        return grad / (root * math.sqrt(1.0 - o.alpha) + o.eps)
-    if isinstance(o, optim.Adagrad):
-        return grad / (np.sqrt(fading(memory, "squares", 1.0, square)) + o.eps)
-    first, second = o.betas
-    root = np.sqrt(fading(memory, "squares", second, square))
-    root = root + o.eps * math.sqrt(o._weight(second))
-    return fading(memory, "sum", first, grad) / root
-
-
-def reference_step(o, data, grad, memory):
+def reference_step(rule, o, data, grad, memory):
     """The data after step number `o.steps`; the memory is updated."""
-    first, second = getattr(o, "betas", (0.0, 0.0))
-    scale = math.sqrt(o._weight(second)) / o._weight(first) if isinstance(o, optim.Adam) else 1.0
-    rate = o.lr * scale
     if o.weight_decay and not o.decoupled:
         grad = grad + o.weight_decay * data
-    move = direction(o, grad, memory)
+    direction, scale = ROWS[rule].formula(o, grad, memory)
     if o.weight_decay and o.decoupled:
         data = data * (1.0 - o.lr * o.weight_decay)
-    return data - rate * move
+    return data - o.lr * scale * direction
 
 
 def check_bits(got, want):
@@ -95,7 +63,7 @@ def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
             mover.lr = data.draw(st.sampled_from([0.1, 0.0, 1e-3, 1e30]), label="lr")
             leaf.grad = gradient
             mover.step()
-            want = reference_step(mover, want, gradient, memory)
+            want = reference_step(rule, mover, want, gradient, memory)
             check_bits(leaf.data, want)
             for name, x in mover.memory[0].items():
                 check_bits(
@@ -118,7 +86,7 @@ def test_values_move_as_the_formulas_say(rule, data, size):
             value.grad = x
         mover.step()
         with np.errstate(all="ignore"):
-            want = reference_step(mover, want, np.array(gradient), memory)
+            want = reference_step(rule, mover, want, np.array(gradient), memory)
         check_bits(np.array([value.data for value in values]), want)
         for name in mover.remembers:
             kept = [each[name] for each in mover.memory]
@@ -128,18 +96,12 @@ def test_values_move_as_the_formulas_say(rule, data, size):
 
 # ------------------------------------------------------------------------------ as instructions
 
-OPTIONS = {
-    "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
-    "rmsprop": [{}], "adagrad": [{}], "adam": [{}], "adamw": [{}],
-}  # fmt: skip
 EVERY = [
     pytest.param(rule, {**how, "weight_decay": decay}, id="-".join([rule, *how, f"decay={decay}"]))
-    for rule, several in OPTIONS.items()
-    for how in several
+    for rule, row in ROWS.items()
+    for how in row.variants
     for decay in (0.0, 0.1)
 ]
-# How many operations the papers' equations have, for the sums that stand in for means.
-OPERATIONS = {"steepest": 0, "polyak": 2, "nesterov": 4, "rmsprop": 7, "adagrad": 5, "adam": 8}
 
 
 def update_of(rule, how):
@@ -159,7 +121,8 @@ def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
     used = {place for _, _, *places in done for place in places} | set(update.program.outputs)
     assert {step.result for step in done} <= used
     decay = {"": 0, "coupled": 2, "decoupled": 1}[update.decay]
-    assert len(done) == OPERATIONS[update.rule.__name__] + decay + 2
+    operations, _ = ROWS[rule].costs[update.rule.__name__]
+    assert len(done) == operations + decay + 2
     assert len(update.program.outputs) == 1 + len(update.names)
 
 
@@ -183,8 +146,9 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 def test_no_rule_needs_scratch_but_for_one_array(rule, how):
     """An array that is dead is used again: a step of Adam touches five arrays."""
-    move = update_of(rule, how).in_place
-    assert len(move.scratch) <= (how["weight_decay"] > 0)
+    update = update_of(rule, how)
+    move, (_, scratch) = update.in_place, ROWS[rule].costs[update.rule.__name__]
+    assert len(move.scratch) <= scratch + (how["weight_decay"] > 0)
     if rule == "adam" and not how["weight_decay"]:
         assert not move.scratch
         assert move.source.count("\n") == 1 + 1 + 10  # the new array, ten operations, the return
@@ -386,12 +350,17 @@ def test_settings_may_change_between_steps():
 def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
     """NumPy's warnings are errors here."""
     monkeypatch.setattr(in_place, "BLOCK", block)
-    leaf = Array(np.full(5, 3e38, np.float32))
+    want = np.full(5, 3e38, np.float32)
+    leaf = Array(want)
     mover = optim.get(rule)([leaf], lr=1e30, weight_decay=0.5)
+    memory = dict.fromkeys(mover.remembers, 0.0)
     for g in (3e38, math.inf, math.nan):
         leaf.grad = np.full(5, g, np.float32)
         mover.step()
-    assert np.isnan(leaf.data).all()
+        with np.errstate(all="ignore"):
+            want = reference_step(rule, mover, want, leaf.grad, memory)
+        check_bits(leaf.data, want)
+    assert not np.isfinite(leaf.data).any()
 
 
 # --------------------------------------------------------------------------------- loaded memory
