@@ -34,9 +34,10 @@ def logit_rows():
 
 def with_numbers(f):
     """A judge's function of predictions, given targets as its own arrays."""
+    arrays = {"torch": torch.tensor, "jax": jnp.array}
     return {
-        "torch": lambda y, **how: lambda p: f["torch"](p, torch.tensor(y), **how),
-        "jax": lambda y, **how: lambda p: f["jax"](p, jnp.array(y), **how),
+        judge: lambda y, f=f[judge], array=arrays[judge], **how: lambda p: f(p, array(y), **how)
+        for judge in f
     }
 
 
@@ -55,6 +56,7 @@ def huber_of(p, y, delta=1.0):
     return jnp.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2)).mean()
 
 
+# One of the judges is enough. A loss that neither library has is a formula of their operations.
 THEIRS = {
     "mse": {"torch": F.mse_loss, "jax": lambda p, y: ((p - y) ** 2).mean()},
     # JAX's slope of abs is 1 at 0
@@ -92,8 +94,14 @@ CASES = [
 DIFFERENCES = {("huber", "torch"): ("second",)}
 
 
-@pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}{i}")
+JUDGED = [
+    pytest.param(i, judge, id=f"{name}{i}-{judge}")
+    for i, (name, *_) in enumerate(CASES)
+    for judge in THEIRS.get(name, ())
+]
+
+
+@pytest.mark.parametrize(("i", "judge"), JUDGED)
 def test_agrees(i, judge):
     """A mean of 18 losses at most, of 4 rows, each in 6 roundings; thrice in a second slope.
 
@@ -154,7 +162,7 @@ def test_every_loss_and_option_has_a_case():
     helpers = {"LOSSES", "get"}  # a table and its look-up
     judged = {name for name, *_ in CASES} | set(PENALTIES)
     assert judged == set(losses.__all__) - helpers
-    assert set(losses.LOSSES) == set(THEIRS)
+    assert set(losses.LOSSES) == {name for name, judges in THEIRS.items() if judges}
     for name in THEIRS:
         options = list(inspect.signature(getattr(losses, name)).parameters)[2:]
         set_by_a_case = {option for case in CASES if case[0] == name for option in case[3]}
