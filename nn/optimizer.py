@@ -183,7 +183,10 @@ class Optimizer:
         `grad` and the result are floats or arrays. By default the direction is that of `rule`.
         """
         rule, names, settings = self.rule()
-        direction, *new = rule(grad, *[memory[name] for name in names], *settings)
+        results = rule(grad, *[memory[name] for name in names], *settings)
+        if hasattr(grad, "dtype"):  # `where` of two numbers is float64
+            results = tuple([x.astype(grad.dtype, copy=False) for x in results])
+        direction, *new = results
         memory.update(zip(names, new, strict=True))
         return direction
 

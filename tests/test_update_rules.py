@@ -257,6 +257,14 @@ def test_a_rule_of_ones_own(block, monkeypatch):
         np.testing.assert_array_equal(whole.data, w)
 
 
+def test_a_direction_has_the_dtype_of_the_gradient():
+    """Also if the rule chooses between numbers, which NumPy returns in float64."""
+    grad, memory = np.float32([2.0, -3.0, 0.0]), {"mean": np.zeros(3, np.float32)}
+    direction = Lion([Array(grad)], 0.1).direction(grad, memory)
+    assert direction.tolist() == [1.0, -1.0, 0.0]
+    assert direction.dtype == memory["mean"].dtype == np.float32
+
+
 def test_one_rule_for_values_and_arrays_together():
     value, array = Value(1.0), Array([1.0, 1.0])
     mover = optim.Adam([value, array], lr=0.1)
