@@ -1,4 +1,4 @@
-"""Losses of Arrays: the scalar losses' numbers, in shapes that are never broadcast."""
+"""Losses of Arrays: the numbers of the scalar losses, and shapes that never broadcast."""
 
 import math
 
@@ -38,7 +38,7 @@ def logits_and_labels(draw):
 
 
 def on_values(loss, Z, targets, **settings):
-    """The scalar loss and its gradient, for the same numbers."""
+    """Return the scalar loss and its gradient for the same numbers."""
     nodes = np.vectorize(Value, otypes=[object])(Z)
     out = loss(nodes.tolist(), np.asarray(targets).tolist(), **settings)
     out.backward()
@@ -94,7 +94,7 @@ def test_cross_entropy_is_its_definition_for_both_payloads(case, smoothing):
 
 
 def test_the_chapters_numbers():
-    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1 (chapter 02, 5.5)."""
+    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1."""
     got, gradient = on_arrays(cross_entropy, np.log([[0.2, 0.7, 0.1]]), [1])
     assert got == pytest.approx(-math.log(0.7), rel=1e-14)
     assert gradient == pytest.approx(np.array([[0.2, -0.3, 0.1]]), rel=1e-14)
@@ -102,7 +102,7 @@ def test_the_chapters_numbers():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_small_losses_and_large_logits(dtype):
-    """What log(1 + exp(-40)) would round to 0, and exp(1000) to inf; a common offset costs nothing."""
+    """Small losses do not round to 0 and large logits do not overflow; offsets cost no digits."""
     bce = losses.binary_cross_entropy
     assert bce(Array(dtype([40.0])), [1]).item() == pytest.approx(math.exp(-40), rel=1e-6)
     assert bce(Array(dtype([1000.0, -1000.0])), [0, 1]).item() == 1000.0
@@ -115,7 +115,7 @@ def test_small_losses_and_large_logits(dtype):
 
 @pytest.mark.parametrize("name", [*TARGETS, "cross_entropy"])
 def test_float32_stays_float32(name):
-    """Whatever the targets are: the loss and the gradient, and both near those of float64."""
+    """Loss and gradient are float32 for targets of any dtype, and near those of float64."""
     rng = np.random.default_rng(0)
     P = rng.normal(size=(20, 4 if name == "cross_entropy" else 1))
     Z = rng.normal(size=(20, 4))
@@ -132,7 +132,7 @@ def test_float32_stays_float32(name):
 
 @pytest.mark.parametrize("name", BESIDE_KINKS)
 def test_gradients_through_a_network(name):
-    """Numerically, for every parameter, penalties and label smoothing included."""
+    """Gradients agree with numerical ones, penalties and label smoothing included."""
     width = 2 if name == "cross_entropy" else 1
     model = MLP(2, [3, width], "tanh", init="uniform", rng=0, dtype=np.float64)
     for i, p in enumerate(model.parameters()):
@@ -154,7 +154,7 @@ def test_targets_may_ask_for_gradients():
 
 
 def test_graphs_are_small():
-    """A node or two for the mean, and what the formula has: whatever the number of samples."""
+    """The number of nodes does not depend on the number of samples."""
     names = lambda out: [node.op.name for node in topological(out) if node.op is not None]
     Z = Array(np.zeros((10, 4)))
     assert names(cross_entropy(Z, np.zeros(10, int))) == ["cross_entropy", "mean"]
@@ -242,7 +242,7 @@ def test_nothing_has_no_mean(name, shape):
     ],
 )
 def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, says):
-    """As many in all is not enough."""
+    """Equal total numbers of predictions and targets do not suffice."""
     with pytest.raises(ValueError, match=says):
         getattr(losses, name)(predictions, targets)
 
@@ -314,7 +314,7 @@ def test_a_smoothing_outside_0_to_1_is_refused(smoothing):
 
 
 def test_smoothing_keeps_its_digits_at_any_offset():
-    """What is added to all logits alike is not seen: in float32, beside 1e8, 8 is a few units."""
+    """A common offset of the logits does not change the loss; 1e8 has units of 8 in float32."""
     z, labels = np.array([[0.0, 8.0, -8.0]], np.float32), [0]
     near = cross_entropy(Array(z), labels, smoothing=0.1).item()
     far = cross_entropy(Array(z + np.float32(1e8)), labels, smoothing=0.1).item()

@@ -1,4 +1,4 @@
-"""Optimizers of Arrays: as Values move, to the last bit, and nothing else is touched."""
+"""Optimizers of Arrays move them as Values, to the last bit, and change nothing else."""
 
 import copy
 
@@ -28,7 +28,7 @@ def gradients_of(rule, steps=5, shape=(3,), dtype=np.float64):
 
 
 def moving(rule, leaf, **settings):
-    """An optimizer that remembers and decays, whatever the rule."""
+    """Return an optimizer with a memory and a weight decay."""
     return optim.get(rule)(
         [leaf], **{"lr": 0.1, "weight_decay": 0.05} | with_memory(rule) | settings
     )
@@ -42,7 +42,7 @@ def block(request, monkeypatch):
 @RULES
 @given(data=st.data(), shape=st.sampled_from([(), (1,), (3,), (2, 2)]))
 def test_an_array_moves_as_its_elements_do(rule, data, shape):
-    """Bit for bit as Values, with weights and gradients of any size, inf and nan included."""
+    """Arrays move bit for bit as Values, also with inf and nan."""
     settings = data.draw(settings_of(rule), label="settings")
     each = arrays(np.float64, shape, elements=any_float)
     start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
@@ -87,7 +87,7 @@ def test_adam_is_algorithm_1_of_the_paper(rule, data, first, second, decay):
 
 
 def test_adamws_decay_is_decoupled():
-    """It shrinks weights that have no gradient, and what the rule remembers knows nothing of it."""
+    """Decoupled decay shrinks weights without a gradient and does not enter the memory."""
     heavy, light = Array([1.0, -4.0]), Array([1.0, -4.0])
     decayed = optim.AdamW([heavy], lr=0.1, weight_decay=0.5)
     plain = optim.AdamW([light], lr=0.1, weight_decay=0.0)
@@ -131,7 +131,7 @@ def test_a_large_array_moves_as_its_parts_do(rule):
 @DTYPES
 @pytest.mark.usefixtures("block")
 def test_dtypes_stay(rule, dtype):
-    """Of weights, gradients and what is remembered: a float64 there would cost twice the time."""
+    """Weights, gradients and memory keep float32; float64 would take twice the time."""
     leaf = Array(np.ones(3, dtype))
     optimizer = moving(rule, leaf)
     for g in gradients_of(rule, dtype=dtype):
@@ -146,7 +146,7 @@ def test_dtypes_stay(rule, dtype):
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.usefixtures("block")
 def test_gradients_are_not_changed_and_not_kept(rule, decay):
-    """Not in place, and no memory of one is a view of it."""
+    """A step leaves the gradient as it is, and no memory is a view of it."""
     leaf, other = Array([1.0, 2.0, 3.0]), Array([1.0, 2.0, 3.0])
     first, second = (moving(rule, each, weight_decay=decay) for each in (leaf, other))
     for g in gradients_of(rule):
@@ -162,7 +162,7 @@ def test_gradients_are_not_changed_and_not_kept(rule, decay):
 @RULES
 @pytest.mark.usefixtures("block")
 def test_a_graph_from_before_the_step_stays_right(rule):
-    """The old data is not changed in place: 2 w, of the w it was computed with."""
+    """A step does not change the old data in place: the gradient is 2 w of the old w."""
     leaf = Array([1.0, -2.0, 3.0])
     optimizer, old = moving(rule, leaf), leaf.data
     for g in gradients_of(rule):
@@ -243,7 +243,7 @@ def test_constants_and_interior_nodes_are_not_moved():
 @pytest.mark.parametrize("rule", optim.OPTIMIZERS)
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_block_by_block_a_large_array_gets_the_same_bits(rule, block, monkeypatch):
-    """On any number of threads, also where the last block is short and memory is loaded."""
+    """Blocks give the same bits on any number of threads, also with loaded memory."""
     rng = np.random.default_rng(0)
     start, grads = rng.normal(size=(5, 9)), rng.normal(size=(4, 5, 9))
     ends = []
@@ -298,7 +298,7 @@ def test_a_rule_that_looks_at_all_elements_is_given_all(monkeypatch):
 
 
 def test_a_rule_that_returns_the_gradient_or_what_it_remembers_keeps_them():
-    """What a rule makes is moved in place; what it keeps, or was given, is not."""
+    """Only results of a rule are overwritten, never arrays that it keeps or receives."""
 
     class Remembering(optim.Optimizer):
         remembers = ("kept",)

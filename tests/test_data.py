@@ -1,4 +1,4 @@
-"""Toy data where it should be, batches that lose nothing, and splits."""
+"""Toy data on its curves, batches and splits that lose no sample."""
 
 import math
 
@@ -18,14 +18,14 @@ def samples(toy, *args, **kwargs):
 
 
 def rows(X, y):
-    """The samples as a sorted list: the same for the same samples in another order."""
+    """Return the samples as a sorted list, which does not depend on their order."""
     return sorted(zip(np.asarray(X).tolist(), np.asarray(y).tolist(), strict=True))
 
 
 @EACH
 @given(n=st.integers(3, 200), noise=st.floats(0, 10), seed=st.integers(0, 2**32))
 def test_shapes_and_classes(toy, n, noise, seed):
-    """(n, 2) of float64, (n,) of ints; every class there, none more than once oftener."""
+    """Shapes and dtypes are as documented, and class sizes differ by one sample at most."""
     X, y = samples(toy, n, noise, seed)
     assert (X.shape, X.dtype, y.shape, y.dtype.kind) == ((n, 2), np.float64, (n,), "i")
     counts = np.bincount(y)
@@ -47,7 +47,7 @@ def test_the_same_seed_is_the_same_data(toy):
 
 @EACH
 def test_samples_are_shuffled(toy):
-    """Any half of them is a fair picture: of the classes, and of the whole curve."""
+    """Each half of the samples has all classes and all parts of the curve."""
     X, y = samples(toy, 600, 0.01, rng=0)
     for label in range(TOYS[toy]):
         first, second = X[:300][y[:300] == label], X[300:][y[300:] == label]

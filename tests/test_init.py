@@ -1,4 +1,4 @@
-"""First weights: their distributions against the papers, by statistics with fixed seeds."""
+"""Initializers: their distributions against the papers, by statistics with fixed seeds."""
 
 from math import sqrt
 

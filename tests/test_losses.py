@@ -64,7 +64,7 @@ ROWS = {
 
 
 def close(got, true, size, roundings):
-    """Within that many roundings of numbers of that size; below 1e-300, floats are coarser."""
+    """Check that `got` is within so many roundings of that size; floats below 1e-300 are coarser."""
     return abs(mpf(got) - true) <= roundings * EPS * size + 1e-300
 
 
@@ -120,7 +120,7 @@ def test_cross_entropy_and_its_gradient_a_minus_y(samples):
 
 
 def test_the_chapters_numbers():
-    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1 (chapter 02, 5.5)."""
+    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1."""
     z = [Value(math.log(p)) for p in (0.2, 0.7, 0.1)]
     loss = cross_entropy([z], [1])
     loss.backward()
@@ -140,7 +140,7 @@ def test_binary_cross_entropy_is_cross_entropy_against_a_logit_of_zero(label):
 
 
 def test_small_losses_and_large_logits():
-    """What log(1 + exp(-40)) would round to 0, and exp(1000) to inf."""
+    """The formula log(1 + exp(-z)) would round to 0 at 40 and overflow at -1000."""
     assert binary_cross_entropy([40.0], [1]).data == math.log1p(math.exp(-40.0))
     assert binary_cross_entropy([1000.0, -1000.0], [0, 1]).data == 1000.0
     assert cross_entropy([[1000.0, 0.0]], [1]).data == 1000.0
@@ -149,7 +149,7 @@ def test_small_losses_and_large_logits():
 
 @pytest.mark.parametrize("name", BESIDE_KINKS)
 def test_gradients_through_a_network(name):
-    """Numerically, for every parameter, penalties included."""
+    """Gradients agree with numerical ones, penalties included."""
     model = MLP(2, [3, 2 if name == "cross_entropy" else 1], "tanh", init="uniform", rng=0)
     X, loss = [[0.5, -1.0], [2.0, 0.3], [-0.7, 1.5]], getattr(losses, name)
     for i, p in enumerate(model.parameters()):
@@ -200,7 +200,7 @@ def test_the_mean_of_equal_numbers_is_that_number(n):
 
 
 def test_graphs_are_small():
-    """One node for the sum, one for the mean, and per sample what the formula has."""
+    """A loss has one node for the sum, one for the mean, and those of the formula per sample."""
     zs = [Value(float(i)) for i in range(10)]
 
     def count(root):

@@ -1,4 +1,4 @@
-"""Optimizers against update rules derived anew from each gradient's whole history."""
+"""Optimizers against update rules derived from the whole history of gradients."""
 
 import json
 import math
@@ -19,14 +19,14 @@ RULES = pytest.mark.parametrize("rule", ROWS)
 
 
 class Parameter:
-    """The least an optimizer asks for, over any payload."""
+    """The least that an optimizer needs: data and a gradient."""
 
     def __init__(self, data):
         self.data, self.grad = data, data * 0.0
 
 
 def run(rule, start, gradients, **settings):
-    """The weights after each step of the optimizer over one parameter."""
+    """Return the weight after each step of the optimizer."""
     parameter = start if hasattr(start, "grad") else Value(start)
     optimizer = optim.get(rule)([parameter], **settings)
     path = []
@@ -38,7 +38,7 @@ def run(rule, start, gradients, **settings):
 
 
 def reference(rule, start, gradients, lr, weight_decay=0.0, **settings):
-    """The same path: every step from all gradients so far."""
+    """Return the same weights, with each step computed from all gradients so far."""
     w, seen, path = np.float64(start), [], []
     decoupled = optim.get(rule).decoupled
     for gradient in gradients:
@@ -56,7 +56,7 @@ def test_every_optimizer_has_a_row():
 @RULES
 @given(data=st.data())
 def test_the_weights_follow_the_rule(rule, data):
-    """As the rule, worked out from all gradients at each step, says: to 1e-9 of the way's size."""
+    """Weights agree with the rule, to 1e-9 of the largest number."""
     settings = data.draw(settings_of(rule), label="settings")
     gradients = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12), label="grads")
     start, lr = data.draw(st.floats(-10, 10), label="start"), data.draw(st.floats(1e-4, 1))
@@ -68,7 +68,7 @@ def test_the_weights_follow_the_rule(rule, data):
 @RULES
 @given(data=st.data())
 def test_arrays_and_floats_get_the_same_bits(rule, data):
-    """An array of three weights moves as three Values do, inf and nan included."""
+    """An array of three weights moves as three Values do, also to inf and nan."""
     settings = data.draw(settings_of(rule), label="settings")
     rows = st.lists(st.floats(), min_size=3, max_size=3)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start and grads")
@@ -94,7 +94,7 @@ def test_float32_stays_float32(rule):
 
 @RULES
 def test_the_bottom_of_a_quadratic(rule):
-    """(u - 3)² + 10 (v + 1)² from 0 and 0: the rules that decay nothing arrive at its minimum."""
+    """From 0 and 0, without weight decay, all arrive at the minimum of (u - 3)² + 10 (v + 1)²."""
     u, v = Value(0.0), Value(0.0)
     optimizer = optim.get(rule)([u, v], lr=ROWS[rule].lr, weight_decay=0.0)
     for step in range(600):
@@ -106,7 +106,7 @@ def test_the_bottom_of_a_quadratic(rule):
 
 
 def test_the_step_of_the_chapter():
-    """0.5 - 0.1 * 2.0 = 0.3, and back up where the gradient is negative (chapter 02, 1.3)."""
+    """0.5 - 0.1 * 2.0 = 0.3, and back up where the gradient is negative."""
     assert run("sgd", 0.5, [2.0, -3.0], lr=0.1) == pytest.approx([0.3, 0.6], rel=1e-15)
 
 
@@ -129,7 +129,7 @@ def test_a_parameter_given_twice_moves_once():
 
 @RULES
 def test_a_loaded_state_goes_on_the_same(rule):
-    """Through JSON and a new optimizer, in the middle of a run, to the same bits."""
+    """A state saved as JSON in the middle of a run continues with the same bits."""
     gradients = [0.3, -2.0, 1e-3, 5.0, 0.7, -0.1]
     settings = {"lr": 0.1, "weight_decay": 0.01} | with_memory(rule)
     straight = run(rule, 1.0, gradients, **settings)
@@ -168,7 +168,7 @@ def test_a_state_of_something_else_is_refused():
 
 @given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6), st.floats(1e-3, 1e3))
 def test_clipping_by_norm_keeps_the_direction(gradients, limit):
-    """Untouched up to the limit; beyond it, of that norm and parallel; an array as its elements."""
+    """Gradients within the limit are unchanged; larger ones are scaled to it."""
     values, row = [Value(0.0) for _ in gradients], Parameter(np.zeros(len(gradients)))
     for value, gradient in zip(values, gradients, strict=True):
         value.grad = gradient

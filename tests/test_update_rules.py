@@ -1,4 +1,4 @@
-"""Update rules as recorded instructions: the same bits as formulas written out, on every payload."""
+"""Update rules, recorded as instructions, have the bits of formulas written out."""
 
 import math
 from itertools import pairwise
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
 
 def reference_step(rule, o, data, grad, memory):
-    """The data after step number `o.steps`; the memory is updated."""
+    """Return the data after step number `o.steps`, and update the memory."""
     if o.weight_decay and not o.decoupled:
         grad = grad + o.weight_decay * data
     direction, scale = ROWS[rule].formula(o, grad, memory)
@@ -33,7 +33,7 @@ def reference_step(rule, o, data, grad, memory):
 
 
 def check_bits(got, want):
-    """Equal in every bit, but for the sign and the payload of nan."""
+    """Check that arrays are equal in every bit, but for the sign and payload of nan."""
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(
@@ -49,7 +49,7 @@ def check_bits(got, want):
     block=st.sampled_from([2, 3, in_place.BLOCK]),
 )
 def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
-    """Data and memory, bit for bit, in float32 as NumPy rounds it; the learning rate may change."""
+    """Data and memory agree bit for bit, in float32 too; the learning rate may change."""
     settings = data.draw(settings_of(rule), label="settings")
     numbers = any_float.map(dtype) if dtype == np.float64 else st.floats(width=32)
     each = arrays(dtype, shape, elements=numbers)
@@ -113,7 +113,7 @@ def update_of(rule, how):
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
-    """No two compute the same, in either order of the operands; each is used; no more than needed."""
+    """No instruction is repeated, unused, or more than the formula needs."""
     update = update_of(rule, how)
     done = update.program.instructions
     same = {(do, *(sorted(places) if do in ("+", "*") else places)) for do, _, *places in done}
@@ -129,7 +129,7 @@ def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 @given(data=st.data())
 def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
-    """On floats: the instructions, in order, against the rule called on the same floats."""
+    """The instructions, replayed on floats, have the bits of the rule called on the same floats."""
     update = update_of(rule, how)
     n = update.program.inputs
     xs = data.draw(st.lists(st.floats(0.0, 1e300) | any_float, min_size=n, max_size=n))
@@ -145,7 +145,7 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 def test_no_rule_needs_scratch_but_for_one_array(rule, how):
-    """An array that is dead is used again: a step of Adam touches five arrays."""
+    """Arrays that are no longer needed are reused: a step of Adam touches five arrays."""
     update = update_of(rule, how)
     move, (_, scratch) = update.in_place, ROWS[rule].costs[update.rule.__name__]
     assert len(move.scratch) <= scratch + (how["weight_decay"] > 0)
@@ -176,7 +176,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block", [4, 5, 100])
 def test_in_place_is_the_function(name, dtype, block):
-    """Whatever is overwritten, also in an order in which an output would destroy an input."""
+    """Results are right also where an output overwrites an input that is still needed."""
     f, over = FUNCTIONS[name]
     rng = np.random.default_rng(0)
     first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))
@@ -208,7 +208,7 @@ def test_numbers_and_dtypes_that_change_are_noticed():
 
 
 def test_blocks_are_taken_by_all_threads(monkeypatch):
-    """Each block once, also if one thread is held up."""
+    """Each block is computed once, also if one thread is slow."""
     monkeypatch.setattr(in_place, "cores", lambda: 3)
     move = InPlace(record_function(lambda a, b, k: (a + k, b * k + a), 3), arrays=2, over=[None, 1])
     a, b = np.arange(1000.0), np.ones(1000)
@@ -258,7 +258,7 @@ def test_a_rule_of_ones_own(block, monkeypatch):
 
 
 def test_a_direction_has_the_dtype_of_the_gradient():
-    """Also if the rule chooses between numbers, which NumPy returns in float64."""
+    """Directions keep the dtype also if the rule chooses between Python numbers."""
     grad, memory = np.float32([2.0, -3.0, 0.0]), {"mean": np.zeros(3, np.float32)}
     direction = Lion([Array(grad)], 0.1).direction(grad, memory)
     assert direction.tolist() == [1.0, -1.0, 0.0]
@@ -341,7 +341,7 @@ def test_a_method_is_no_rule():
 
 
 def test_settings_may_change_between_steps():
-    """As schedules of momentum do; the rule that is used may change with them."""
+    """Settings may change between steps, and the rule with them."""
     for leaf in (Value(0.0), Array([0.0])):
         mover = optim.SGD([leaf], lr=1.0, momentum=0.5)
         path = [0.0]
@@ -377,7 +377,7 @@ def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, monkeypatch):
-    """Memory that is overwritten in blocks must be contiguous; one number may stand for all."""
+    """Memory that is not contiguous, or a single number, is loaded as contiguous arrays."""
     monkeypatch.setattr(in_place, "BLOCK", 4)
     start, g = np.ones((3, 4), dtype), np.arange(12, dtype=dtype).reshape(3, 4)
     ends = []
@@ -404,7 +404,7 @@ def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, 
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_parameter_of_one_number(rule, dtype):
-    """An Array of no axes, in both dtypes, through a state and back."""
+    """Arrays of no axes work in both dtypes, also through a state and back."""
     leaf, row = Array(np.array(2.0, dtype)), Array(np.array([2.0], dtype))
     one, other = (optim.get(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
     for g in (1.0, -3.0, 0.5):

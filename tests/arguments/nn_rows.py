@@ -1,4 +1,4 @@
-"""Rows for models: `nn`'s Module, Neuron, Layer, MLP, its vectors, inits and metrics."""
+"""Rows for models, initializers and metrics."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def diagnoses():
 
 
 def models():
-    """What all layers and networks take: a row for each of their arguments."""
+    """Yield rows for the arguments of layers and networks."""
     makers = {
         "nn.Neuron": lambda nin=2, **k: nn.Neuron(nin, **k),
         "nn.Layer": lambda nin=2, nout=3, **k: nn.Layer(nin, nout, **k),
@@ -74,7 +74,7 @@ def models():
 
 
 def calls():
-    """What models are called with."""
+    """Yield rows for the inputs that models are called with."""
     scalars = {"nn.Neuron": nn.Neuron(2), "nn.Layer": nn.Layer(2, 3), "nn.MLP": nn.MLP(2, [1])}
     for of, model in scalars.items():
         name = of.removeprefix("nn.")
