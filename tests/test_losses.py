@@ -258,7 +258,10 @@ BCE = "binary_cross_entropy expects targets from 0 to 1"
             for labels, remedy in [
                 ((2, -1, 1.5, "a", None, [0, 1, 0]), ""),
                 ((1.0,), "; y.astype(int) converts an array of floats"),
-                (([0, 1], np.array([0, 1])), "; of a one-hot row, the label is the position of its 1"),
+                (
+                    ([0, 1], np.array([0, 1])),
+                    "; of a one-hot row, the label is the position of its 1",
+                ),
             ]
             for label in labels
         ],

@@ -153,7 +153,7 @@ def test_weights(name):
 
 
 def test_weights_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(1, 3\), a layer of 2 inputs and 1 outputs"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3\); a layer of 2 inputs and 1 outputs"):
         MLP(2, [1], init=lambda fan_in, fan_out, rng: [[1.0] * 3])
     with pytest.raises(ValueError, match="rng expects a seed of 0 or more, got -1"):
         MLP(2, [1], rng=-1)
@@ -190,7 +190,7 @@ def test_losses_and_accuracy():
     assert accuracy([0.3, -2.0], [1, 1]) == 0.5
     with pytest.raises(ValueError, match=r"hinge expects labels -1 or 1 .*, got 0.0 for sample 1"):
         losses.hinge(z, [1, 0])
-    with pytest.raises(ValueError, match="the label is the place of its 1"):
+    with pytest.raises(ValueError, match="the label is the position of its 1"):
         losses.cross_entropy([z], [[0, 1]])
 
 
