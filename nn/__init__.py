@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from nn import augment, data, optim, vector
     from nn.archive import CheckpointError
     from nn.checkpoint import Checkpoint, load, save
-    from nn.diagnosing import diagnose
-    from nn.diagnosis import Diagnosis
-    from nn.train import Record, fit
+    from nn.diagnosis import Diagnosis, diagnose
+    from nn.train import fit
+    from nn.training import Record, Training
 
 __all__ = [
     "MLP",
@@ -34,6 +34,7 @@ __all__ = [
     "Module",
     "Neuron",
     "Record",
+    "Training",
     "accuracy",
     "augment",
     "confusion_matrix",
@@ -55,10 +56,10 @@ LAZY = {
     "augment": ["augment"],
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
-    "diagnosing": ["diagnose"],
-    "diagnosis": ["Diagnosis"],
+    "diagnosis": ["Diagnosis", "diagnose"],
     "optim": ["optim"],
-    "train": ["Record", "fit"],
+    "train": ["fit"],
+    "training": ["Record", "Training"],
     "vector": ["vector"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)

@@ -164,7 +164,7 @@ def check_schedule(schedule: Schedule) -> Schedule:
     """
     example = "schedules.cosine(0.1, steps=90)"
     if schedule is None or function("schedule", schedule, example, 1) in SCHEDULES.values():
-        raise TypeError(f"schedule is a function such as {example}, got {schedule!r}")
+        raise TypeError(f"schedule must be a function such as {example}, got {schedule!r}")
     return schedule
 
 

@@ -238,7 +238,7 @@ def savez(**arrays):
 
 
 SAY = {
-    "empty": (b"", "empty; take another checkpoint"),
+    "empty": (b"", "empty; use another checkpoint"),
     "text": (b"weights: 1, 2", "not a checkpoint of stepgrad: it begins with b'weights:'"),
     "pickle": (pickle.dumps([1]), "not a checkpoint of stepgrad"),
     "npz": (savez(a=ONE), "not a checkpoint of stepgrad"),
@@ -256,7 +256,7 @@ SAY = {
     "other": (forged([head(ARRAY), ("x.npy", npy(ONE))]), "it contains stepgrad.json, x.npy"),
     "order": (forged([("0.npy", npy(ONE)), head(ARRAY)]), "not a checkpoint of stepgrad"),
     "packed": (forged([head(ARRAY), ("0.npy", npy(ONE))], zipfile.ZIP_DEFLATED), "compressed"),
-    "term": (forged([head([{"$set": []}])]), "'\\$set' in its tree means nothing"),
+    "term": (forged([head([{"$set": []}])]), "'\\$set' in its tree is not a known type"),
     "int": (forged([head({"$int": "x"})]), "ValueError"),
     "float": (forged([head({"$float": "00"})]), "error"),
     "scalar": (forged([head({"$scalar": ["|O", "00" * 8]})]), "an array of object"),
@@ -351,20 +351,20 @@ NESTED["model"] = [NESTED]
 @pytest.mark.parametrize(
     ("tree", "error", "says"),
     [
-        ({"a": [0, {1, 2}]}, TypeError, r"tree\['a'\]\[1\] is a set; what can be saved is a dict"),
-        ({"a": {2: 3}}, TypeError, r"tree\['a'\] has the key 2; a key is a str"),
+        ({"a": [0, {1, 2}]}, TypeError, r"tree\['a'\]\[1\] is a set, which cannot be saved; use dicts"),
+        ({"a": {2: 3}}, TypeError, r"tree\['a'\] has the key 2; a key must be a str"),
         ({np.str_("a"): 3}, TypeError, r"tree has the key (np\.str_\()?'a'"),
-        (b"bytes", TypeError, "tree is a bytes;"),
-        ([1j], TypeError, r"tree\[0\] is a complex;"),
+        (b"bytes", TypeError, "tree is a bytes,"),
+        ([1j], TypeError, r"tree\[0\] is a complex,"),
         ([np.array([None])], TypeError, r"tree\[0\] is a ndarray of object; .* int8, .*float64"),
         ([np.zeros(2, "c8")], TypeError, "ndarray of complex64"),
         ([np.zeros(2, "M8[s]")], TypeError, "ndarray of datetime64"),
         ([np.zeros(2, "i4,f4")], TypeError, "ndarray of "),
         ([np.array("text")], TypeError, "ndarray of <U4"),
-        ([np.ma.array([1], mask=[True])], TypeError, "is a MaskedArray;"),
+        ([np.ma.array([1], mask=[True])], TypeError, "is a MaskedArray,"),
         ([np.str_("text")], TypeError, "str_ of <U4"),
-        ([stat.FILE_ATTRIBUTE_HIDDEN, signal.SIGINT], TypeError, r"tree\[1\] is a Signals;"),
-        (NESTED, ValueError, r"tree\['model'\]\[0\].* is over 100 levels deep; is a part inside it"),
+        ([stat.FILE_ATTRIBUTE_HIDDEN, signal.SIGINT], TypeError, r"tree\[1\] is a Signals,"),
+        (NESTED, ValueError, r"tree\['model'\]\[0\].* is over 100 levels deep; does a part contain it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_saved_is_named(tmp_path, tree, error, says):
@@ -378,7 +378,7 @@ def test_what_cannot_be_saved_is_named(tmp_path, tree, error, says):
 
 def test_the_deepest_tree_is_read():
     tree = 1
-    for _ in range(archive.DEEPEST):
+    for _ in range(archive.MAX_DEPTH):
         tree = [tree]
     assert unpack(pack(tree)) == tree
     with pytest.raises(ValueError, match="over 100 levels"):

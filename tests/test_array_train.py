@@ -223,7 +223,7 @@ def per_sample(predictions, targets):
         ({"loss": "cross_entropy"}, ValueError, "one logit per class, got one .* binary_cross_entropy"),
         ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0 for"),
         ({"y": SIGNS[:, None] * np.ones((1, 2))}, ValueError, r"\(30, 1\) and targets of shape \(30, 2\)"),
-        ({"y": SIGNS[:29]}, ValueError, "X has 30 samples, y has 29 targets"),
+        ({"y": SIGNS[:29]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
         ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy takes labels"),
     ],
 )  # fmt: skip
@@ -293,17 +293,19 @@ def test_a_model_is_asked_once_whether_it_takes_a_batch():
     ],
 )
 def test_augment_returns_the_samples_of_an_epoch(augment, given):
-    with pytest.raises(ValueError, match=f"augment returns an epoch's 30 samples, got {given}"):
+    with pytest.raises(
+        ValueError, match=f"augment must return the 30 samples of an epoch, got {given}"
+    ):
         list(fit(network(), X, SIGNS, loss="hinge", epochs=1, augment=augment))
 
 
 def test_validation_is_no_array():
-    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got shape \(30, 2\)"):
+    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got an array of shape \(30, 2\)"):
         fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)
 
 
 def test_a_loss_that_is_not_finite_at_the_first_step_is_no_matter_of_the_rate():
-    with pytest.raises(FloatingPointError, match="no step was taken yet: look at the samples"):
+    with pytest.raises(FloatingPointError, match="no step was taken yet: check the samples"):
         list(fit(network(), X * 1e300, SIGNS, loss="mse", epochs=1))
-    with pytest.raises(ValueError, match="X holds nan for sample 0"):
+    with pytest.raises(ValueError, match="X must hold finite numbers, got nan for sample 0"):
         list(fit(network(), X, SIGNS, loss="mse", epochs=1, augment=lambda X, epoch, rng: X * nan))

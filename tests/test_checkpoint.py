@@ -193,7 +193,7 @@ def test_a_file_is_of_its_own_model_alone(saved, tmp_path):
 def test_a_wrong_argument_is_no_fault_of_the_file(given, tmp_path):
     arguments = {"model": network(), **given}
     for call in (save, load):
-        with pytest.raises(TypeError, match=f"{next(iter(given))} is an? .*, got"):
+        with pytest.raises(TypeError, match=f"{next(iter(given))} must be an? .*, got"):
             call(tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
 
@@ -454,7 +454,9 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode in (1, 130, -signal.SIGINT)
-    told = f"stopped in epoch 3; the same call goes on after epoch 2, from {tmp_path / 'run'}"
+    told = (
+        f"stopped in epoch 3; the same call to fit resumes after epoch 2, from {tmp_path / 'run'}"
+    )
     assert f"KeyboardInterrupt: {told}" in errors
     assert load(tmp_path / "run").epoch == 2
     finish(tmp_path / "run", tmp_path / "end")
@@ -480,7 +482,7 @@ def test_an_interrupt_in_an_epoch_leaves_the_model_as_it_was_saved(saved, patien
     if saved:
         assert (
             str(stopped.value)
-            == f"stopped in epoch 3; the same call goes on after epoch 2, from {path}"
+            == f"stopped in epoch 3; the same call to fit resumes after epoch 2, from {path}"
         )
         other = network(seed=5)
         load(path, other)
@@ -502,7 +504,7 @@ def test_an_interrupt_while_the_file_is_written_is_told_by_what_the_file_holds(
         own(path, content)
 
     monkeypatch.setattr(archive, "replace", replace)
-    told = "no epoch was finished" if epoch == 1 else "goes on after epoch 2"
+    told = "no epoch was finished" if epoch == 1 else "resumes after epoch 2"
     with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch {epoch}; .*{told}"):
         list(fit(model, *BLOBS, **SETTINGS, epochs=5, checkpoint=path))
     again = list(fit(network(), *BLOBS, **SETTINGS, epochs=5, checkpoint=path))

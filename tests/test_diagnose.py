@@ -230,7 +230,7 @@ def test_the_table_and_the_picture(tmp_path):
     pytest.importorskip("matplotlib")
     found = diagnose(deep("sigmoid", 30), X, Y)
     head, *rows = str(found).split("\n\n")[0].splitlines()
-    assert (len(rows), head.split()[:2]) == (31, ["layer", "what"])
+    assert (len(rows), head.split()[:2]) == (31, ["layer", "module"])
     figure = found.plot()
     outputs, gradients = figure.axes[0].get_lines()
     np.testing.assert_array_equal(outputs.get_ydata(), [each.outputs for each in found.layers])
@@ -246,7 +246,7 @@ def test_the_table_and_the_picture(tmp_path):
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: diagnose(3.0, X, Y), TypeError, "looks at a Module such as .*got 3.0"),
+        (lambda: diagnose(3.0, X, Y), TypeError, "expects a Module such as .*got 3.0"),
         (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP expects 3 inputs, got 2"),
         (lambda: diagnose(MLP(2, [1]), X, Y[:-1]), ValueError, "39"),
         (lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"), ValueError, "no loss 'huge'; there are"),

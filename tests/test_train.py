@@ -208,7 +208,7 @@ def test_a_loss_that_is_nan_says_when_and_what_to_do():
     assert (walker.w.data, walker.training) == (3.0, False)
 
     slope = walk(start=1.0, loss=lambda ps, ts: (ps[0] - 1.0).sqrt(), patience=None)[1]
-    with pytest.raises(FloatingPointError, match="gradient's norm is inf in epoch 1"):
+    with pytest.raises(FloatingPointError, match="gradient norm is inf in epoch 1"):
         list(slope)
     with pytest.raises(FloatingPointError, match="smaller"):
         list(fit(model(), X, SIGNS, loss="mse", epochs=50, optimizer="sgd", lr=1e6))
@@ -251,12 +251,20 @@ OWN = object()  # stands for an optimizer over the model's parameters
     ("settings", "error", "says"),
     [
         ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
-        ({"loss": lambda ps, ts: 0.5}, TypeError, r"returns a node made from .* got 0\.5"),
-        ({"y": SIGNS[1:]}, ValueError, "X has 30 samples, y has 29 targets"),
-        ({"X": [], "y": []}, ValueError, "X has no samples"),
-        ({"X": X * np.where(Y == 1, np.nan, 1)[:, None]}, ValueError, r"X holds nan for sample"),
-        ({"y": np.where(np.arange(30) == 3, np.inf, 1)}, ValueError, "y holds inf for sample 3"),
-        ({"X": [["a"]] * 30}, TypeError, "X holds numbers, got an array of <U1"),
+        ({"loss": lambda ps, ts: 0.5}, TypeError, r"return a node made from .* got 0\.5"),
+        ({"y": SIGNS[1:]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
+        ({"X": [], "y": []}, ValueError, "X must have at least 1 sample"),
+        (
+            {"X": X * np.where(Y == 1, np.nan, 1)[:, None]},
+            ValueError,
+            "X must hold finite numbers, got nan for sample",
+        ),
+        (
+            {"y": np.where(np.arange(30) == 3, np.inf, 1)},
+            ValueError,
+            "y must hold finite numbers, got inf for sample 3",
+        ),
+        ({"X": [["a"]] * 30}, TypeError, "X must hold numbers, got an array of <U1"),
         ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0"),
         ({"epochs": 0}, ValueError, "epochs must be a whole number, 1 or more, got 0"),
         ({"batch_size": 0}, ValueError, "size .* whole number, 1 or more, got 0"),
@@ -264,14 +272,14 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"clip": 0}, ValueError, "clip must be a positive.*got 0"),
         ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
         ({"validation": 0.001}, ValueError, "0 to validate with"),
-        ({"validation": (X, Y[1:])}, ValueError, "X has 30 samples, y has 29 targets"),
+        ({"validation": (X, Y[1:])}, ValueError, "equal lengths, got 30 samples and 29 targets"),
         ({"optimizer": "adamm"}, ValueError, "no optimizer 'adamm'; there are sgd, "),
         ({"optimizer": optim.Adam}, TypeError, r"such as Adam\(model.parameters\(\)\), got <class"),
-        ({"optimizer": FOREIGN}, ValueError, "moves none of this model's parameters"),
-        ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this has lr=0\.01"),
+        ({"optimizer": FOREIGN}, ValueError, "has none of the model's parameters"),
+        ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this one has lr=0\.01"),
         ({"lr": -1}, ValueError, "lr must be a positive"),
-        ({"lr": 0.1, "schedule": abs}, ValueError, "both say the learning rate"),
-        ({"schedule": "cosine"}, TypeError, "schedule is a function .* got 'cosine'"),
+        ({"lr": 0.1, "schedule": abs}, ValueError, "a learning rate or a schedule"),
+        ({"schedule": "cosine"}, TypeError, "schedule must be a function .* got 'cosine'"),
         ({"rng": "seed"}, TypeError, "rng expects a seed"),
     ],
 )

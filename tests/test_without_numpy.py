@@ -253,12 +253,12 @@ def test_fit_with_everything():
 @pytest.mark.parametrize(
     ("samples", "targets", "error", "says"),
     [
-        (X, Y[1:], ValueError, "X has 24 samples, y has 23 targets"),
-        ([], [], ValueError, "X has no samples"),
+        (X, Y[1:], ValueError, "equal lengths, got 24 samples and 23 targets"),
+        ([], [], ValueError, "X must have at least 1 sample"),
         ([[1.0], [1.0, 2.0]], [0, 1], ValueError, "lists of equal lengths"),
-        (X, ["a"] * 24, TypeError, "y holds numbers, got"),
-        (X, [math.nan] * 24, ValueError, "y holds nan for sample 0"),
-        (X, 5.0, TypeError, "y holds an entry for each sample, got 5.0"),
+        (X, ["a"] * 24, TypeError, "y must hold numbers, got"),
+        (X, [math.nan] * 24, ValueError, "y must hold finite numbers, got nan for sample 0"),
+        (X, 5.0, TypeError, "y must have an entry for each sample, got 5.0"),
     ],
 )
 def test_samples_that_make_no_sense(samples, targets, error, says):

@@ -34,7 +34,7 @@ def diagnoses():
     of, f = "nn.diagnose", nn.diagnose
     model, y = nn.MLP(2, [1]), [0.0, 1.0, 0.0]
     for v in (None, 3.0, "x", nn.MLP, [1.0]):
-        yield row(of, lambda v=v: f(v, X3, y), TypeError, "diagnose looks at a Module such as", kind=f"model {v!r}")
+        yield row(of, lambda v=v: f(v, X3, y), TypeError, "diagnose expects a Module such as", kind=f"model {v!r}")
     yield row(of, lambda: f(model, X3.T, y), ValueError, "2", "3")
     yield row(of, lambda: f(model, np.ones((3, 4)), y), ValueError, "MLP expects 2 inputs", "4")
     yield row(of, lambda: f(model, X3, y, loss="huge"), ValueError, "no loss 'huge'", "mse")

@@ -21,7 +21,7 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.Origin": RESULTS, "engine.Outputs": RESULTS, "engine.Outputs.apply": RESULTS, "engine.Outputs.lift": RESULTS,
     "engine.detect_anomaly.backward": "what the engine calls", "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
-    "nn.Record": RESULTS, "nn.Diagnosis": RESULTS,
+    "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
     "nn.Diagnosis.save": "matplotlib's to refuse", "engine.GradientWarning": "a warning",
     "engine.draw.Stepper.data": "what the page's script is given",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",

@@ -34,13 +34,13 @@ def movers():
     for rule in optim.OPTIMIZERS.values():
         name = rule.__name__
         of = f"nn.optim.{name}"
-        yield from bad(of, f"{name} takes", PARAMETERS, rule)
+        yield from bad(of, f"{name} expects", PARAMETERS, rule)
         yield from bad(of, "lr", POSITIVE, lambda v, rule=rule: rule([x], v))
         yield from bad(of, "weight_decay", WITHIN, lambda v, rule=rule: rule([x], weight_decay=v))
         yield from bad(of, "lr", WITHIN, lambda v, rule=rule: setattr(rule([x]), "lr", v))
         yield row(of, lambda r=rule: r([]), ValueError, f"{name} got no parameters", "pass model.parameters()")
-        yield row(of, lambda r=rule: r(nn.MLP(2, [1])), TypeError, f"{name} takes parameters", "MLP(2, [1], 'relu')", "pass model.parameters()")
-        yield row(of, lambda r=rule: r(a), TypeError, f"{name} takes a list", "Array([1., 2.])", "write [x]")
+        yield row(of, lambda r=rule: r(nn.MLP(2, [1])), TypeError, f"{name} expects parameters", "MLP(2, [1], 'relu')", "pass model.parameters()")
+        yield row(of, lambda r=rule: r(a), TypeError, f"{name} expects a list", "Array([1., 2.])", "write [x]")
         yield row(of, lambda r=rule: r([x * w]), ValueError, f"{name} moves leaves", "Value(6.0)")
         yield row(of, lambda r=rule: r([Constant(1.0)]), ValueError, f"{name} moves leaves", "Constant(1.0)")
         if "eps" in signature(rule).parameters:
@@ -69,14 +69,14 @@ def movers():
     yield from bad("nn.optim.SGD", "nesterov is", FLAG, lambda v: optim.SGD([x], nesterov=v, momentum=0.9))
     yield row("nn.optim.SGD", lambda: optim.SGD([x], nesterov=True), ValueError, "nesterov=True", "pass one, such as 0.9")
     yield from bad("nn.optim.RMSprop", "alpha", SHARE, lambda v: optim.RMSprop([x], alpha=v))
-    yield from bad("nn.optim.Optimizer", "Optimizer takes", PARAMETERS, lambda v: optim.Optimizer(v, 0.1, 0.0))
+    yield from bad("nn.optim.Optimizer", "Optimizer expects", PARAMETERS, lambda v: optim.Optimizer(v, 0.1, 0.0))
     yield row("nn.optim.Optimizer", lambda: optim.Optimizer([x], 0.1, 0.1).step(), NotImplementedError, "lacks its rule", "define direction")
     yield from bad("nn.optim.get", "no optimizer", NAME, optim.get)
     for f in (optim.clip_grad_norm, optim.clip_grad_value):
         yield from bad(f"nn.optim.{f.__name__}", f.__name__, PARAMETERS, lambda v, f=f: f(v, 1.0))
         yield from bad(f"nn.optim.{f.__name__}", "limit", POSITIVE, lambda v, f=f: f([x], v))
         yield row(f"nn.optim.{f.__name__}", lambda f=f: f(nn.MLP(2, [1]), 1.0), TypeError, "MLP(2, [1], 'relu')", "pass model.parameters()")
-    yield from bad("nn.optim.grad_norm", "grad_norm takes", PARAMETERS, optim.grad_norm)
+    yield from bad("nn.optim.grad_norm", "grad_norm expects", PARAMETERS, optim.grad_norm)
 
 
 def rates():
@@ -102,7 +102,7 @@ def rates():
     yield row("nn.schedules.step_decay", lambda: schedules.step_decay(0.1, 3, 0.5), ValueError, "by=0.5 would raise", "did you mean 2")
     yield row("nn.schedules.one_cycle", lambda: schedules.one_cycle(0.1, 9, rise=1.0), ValueError, "rise", "1.0")
     for v in (None, 0.1, "cosine", schedules.cosine):
-        yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(v, 3), TypeError, "schedule is a function such as schedules.cosine(0.1, steps=90)", repr(v), kind=f"of {v!r}")
+        yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(v, 3), TypeError, "schedule must be a function such as schedules.cosine(0.1, steps=90)", repr(v), kind=f"of {v!r}")
     for v in (None, "x", -1.0, NAN):
         yield row("nn.schedules.warm_up", lambda v=v: schedules.warm_up(lambda step: v, 3), ValueError, "schedule(0) must be a number", repr(v), kind=f"to {v!r}")
     yield from bad("nn.schedules.get", "no schedule", NAME, schedules.get)
