@@ -356,7 +356,7 @@ NESTED["model"] = [NESTED]
         ({np.str_("a"): 3}, TypeError, r"tree has the key (np\.str_\()?'a'"),
         (b"bytes", TypeError, "tree is a bytes,"),
         ([1j], TypeError, r"tree\[0\] is a complex,"),
-        ([np.array([None])], TypeError, r"tree\[0\] is a ndarray of object; .* int8, .*float64"),
+        ([np.array([None])], TypeError, r"tree\[0\] is a ndarray of object, .* int8, .*float64"),
         ([np.zeros(2, "c8")], TypeError, "ndarray of complex64"),
         ([np.zeros(2, "M8[s]")], TypeError, "ndarray of datetime64"),
         ([np.zeros(2, "i4,f4")], TypeError, "ndarray of "),
