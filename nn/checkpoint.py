@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from nn.arguments import file, mapping, whole, within
 from nn.module import Module
 from nn.optim import Optimizer
 from nn.schedules import Schedule
-
-if TYPE_CHECKING:
-    from nn.training import BestWeights, Record
 
 # A schedule is a function and cannot be saved. Its rates at these steps identify it.
 PROBES = [0, 1, 2, *(10**k for k in range(1, 7)), *(3 * 10**k for k in range(1, 6))]
@@ -183,22 +180,16 @@ class TrainingCheckpoint:
         self.first_rng = get_state(rng)
         self.records = [] if self.saved is None else self.saved.extra["records"]
 
-    def restore(self, best: "BestWeights") -> int:
-        """Restore the training, if there is a file. Return the number of finished epochs."""
-        if self.saved is None:
-            return 0
-        load(self.path, self.model, **self.parts)
-        best.loss, best.age, best.weights = self.saved.extra["best"]
-        return self.saved.epoch
+    def restore(self) -> Checkpoint | None:
+        """Restore the training and return the rest of the file; None if there is no file."""
+        if self.saved is not None:
+            load(self.path, self.model, **self.parts)
+        return self.saved
 
-    def save(self, epoch: int, record: "Record", best: "BestWeights") -> None:
-        """Save the training after an epoch."""
+    def save(self, epoch: int, record: tuple[Any, ...], best: list[Any]) -> None:
+        """Save the training after an epoch, with its record and the state of its best epoch."""
         records = [*self.records, list(record)]
-        extra = {
-            "first rng": self.first_rng,
-            "best": [best.loss, best.age, best.weights],
-            "records": records,
-        }
+        extra = {"first rng": self.first_rng, "best": best, "records": records}
         save(self.path, self.model, **self.parts, epoch=epoch, settings=self.settings, extra=extra)
         self.records = records
 

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from engine.node import Node
 from nn.module import Module
 
 if TYPE_CHECKING:
@@ -40,4 +41,5 @@ class Taped(Module):
 
 def is_tape(x: Any) -> "TypeGuard[Tape]":
     """Return whether `x` is a Tape, without loading `engine.tape`, which needs NumPy."""
-    return isinstance(x, getattr(sys.modules.get("engine.tape"), "Tape", ()))
+    engine = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
+    return isinstance(x, getattr(sys.modules.get(f"{engine}.tape"), "Tape", ()))

@@ -88,8 +88,10 @@ class Training(Iterator[Record]):
         self._modules = self.model.named_modules().values()
         self._best = BestWeights(self.model)
         self.optimizer.expects_gradients = False  # `Watch` sees in the graph where they arrive
-        if self.checkpoint is not None:
-            self.epoch = self.checkpoint.restore(self._best)
+        saved = self.checkpoint and self.checkpoint.restore()
+        if saved:
+            self.epoch, best = saved.epoch, saved.extra["best"]
+            self._best.loss, self._best.age, self._best.weights = best
 
     def __next__(self) -> Record:
         """Train for one epoch and return its record."""
@@ -122,7 +124,8 @@ class Training(Iterator[Record]):
         try:
             record = self._run_epoch()
             if self.checkpoint is not None:
-                self.checkpoint.save(self.epoch, record, self._best)
+                best = [self._best.loss, self._best.age, self._best.weights]
+                self.checkpoint.save(self.epoch, record, best)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._recover_from_interrupt()) from None
         return record

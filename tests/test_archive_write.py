@@ -17,7 +17,9 @@ from nn.archive import pack, read, write
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
         read(tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to write model to; create it"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder .*nowhere to write model to; create it"
+    ):
         write(tmp_path / "nowhere" / "model", {})
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from engine import Array
-from nn import MLP, accuracy, data, losses, optim, schedules, vector
-from nn.train import fit
+from nn import MLP, accuracy, data, fit, losses, optim, schedules, vector
 from nn.vector import BatchNorm, Dense, Dropout, Residual, Sequential
 from strategies import nan
 
@@ -224,7 +223,7 @@ def per_sample(predictions, targets):
         ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0 for"),
         ({"y": SIGNS[:, None] * np.ones((1, 2))}, ValueError, r"\(30, 1\) and targets of shape \(30, 2\)"),
         ({"y": SIGNS[:29]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
-        ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy takes labels"),
+        ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy expects labels"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(settings, error, says):

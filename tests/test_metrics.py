@@ -90,10 +90,10 @@ def test_labels_of_true_and_false_are_numbers():
 )
 @pytest.mark.parametrize("payload", [Array, np.asarray], ids=["Array", "ndarray"])
 def test_shapes_are_never_broadcast(payload, predictions, labels):
-    with pytest.raises(ValueError, match="accuracy takes predictions") as raised:
+    with pytest.raises(ValueError, match="accuracy expects predictions") as raised:
         accuracy(payload(np.ones(predictions)), np.ones(labels, int))
     assert str(raised.value) == (
-        "accuracy takes predictions of shape (samples,), (samples, 1) or (samples, classes) "
+        "accuracy expects predictions of shape (samples,), (samples, 1) or (samples, classes) "
         f"and labels of shape (samples,), at least one, got {predictions} and {labels}"
     )
 
@@ -101,10 +101,10 @@ def test_shapes_are_never_broadcast(payload, predictions, labels):
 @pytest.mark.parametrize("labels", [(3, 1), (2,), (1,), (1, 3), ()])
 @pytest.mark.parametrize("predictions", [(3, 2), (3,), (3, 1, 2)])
 def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
-    with pytest.raises(ValueError, match="takes logits") as raised:
+    with pytest.raises(ValueError, match="expects logits") as raised:
         confusion_matrix(np.ones(predictions), np.ones(labels, int))
     assert str(raised.value) == (
-        "confusion_matrix takes logits of shape (samples, classes) and labels of shape (samples,), "
+        "confusion_matrix expects logits of shape (samples, classes) and labels of shape (samples,), "
         f"got {predictions} and {labels}"
     )
 
@@ -112,14 +112,14 @@ def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
 @pytest.mark.parametrize(
     ("predictions", "labels", "says"),
     [
-        ([1.0, 2.0], [1, 2], "from -1 to 1 here, got 2"),
-        ([1.0, 2.0], [-2, 1], "from -1 to 1 here, got -2"),
-        ([1.0, 2.0], [1, 0.5], "from -1 to 1 here, got 0.5"),
-        ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1 here, got 2"),
-        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1 here, got -1"),
-        ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1 here, got 0.5"),
-        ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1 here, got nan"),
-        ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1 here, got inf"),
+        ([1.0, 2.0], [1, 2], "from -1 to 1, got 2"),
+        ([1.0, 2.0], [-2, 1], "from -1 to 1, got -2"),
+        ([1.0, 2.0], [1, 0.5], "from -1 to 1, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1, got 2"),
+        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1, got -1"),
+        ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1, got nan"),
+        ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1, got inf"),
     ],
 )
 def test_labels_that_are_no_class_are_refused(predictions, labels, says):
@@ -128,9 +128,9 @@ def test_labels_that_are_no_class_are_refused(predictions, labels, says):
         for form in (list, np.array, Array):
             if metric is confusion_matrix and np.ndim(predictions) == 1:
                 continue
-            with pytest.raises(ValueError, match="takes labels") as raised:
+            with pytest.raises(ValueError, match="expects labels") as raised:
                 metric(form(predictions), labels)
-            assert str(raised.value) == f"{metric.__name__} takes labels {says}"
+            assert str(raised.value) == f"{metric.__name__} expects labels {says}"
 
 
 def test_one_label_a_prediction_in_lists():

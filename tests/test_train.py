@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+import nn
 from engine import Value
-from nn import MLP, Module, data, losses, optim, schedules
-from nn.train import Record, accuracy, fit
+from nn import MLP, Module, Record, accuracy, data, fit, losses, optim, schedules
 
 X, Y = data.moons(30, rng=0)
 SIGNS = 2 * Y - 1
@@ -195,6 +195,59 @@ def test_the_last_epoch_and_a_break_leave_the_best_with_patience(patience, left)
     assert [record.loss for record in again] == [-left]
 
 
+def test_a_break_closes_a_training_that_no_variable_refers_to():
+    """The model has its best weights then, as after `close()`."""
+    walker = Walker()
+    settings = {"loss": scripted, "optimizer": "sgd", "lr": 1.0, "validation": ([0.0], [1.0])}
+    for record in fit(walker, [0.0], [0.0], epochs=9, patience=9, **settings):
+        if record.epoch == 5:
+            break
+    assert (walker.w.data, walker.training) == (3.0, False)
+
+
+def test_a_training_is_iterated_over_once():
+    """Each epoch runs when its record is requested; without a loop the model stays as it was."""
+    network = model()
+    training = fit(network, X, SIGNS, loss="hinge", epochs=3)
+    before = weights(network)
+    assert isinstance(training, nn.Training)
+    assert (training.epoch, network.training, before) == (0, True, weights(network))
+    assert (next(training).epoch, training.epoch, network.training) == (1, 1, False)
+    assert weights(network) != before
+    assert [record.epoch for record in training] == [2, 3]
+    assert list(training) == []
+    training.close()
+    with pytest.raises(StopIteration):
+        next(training)
+
+
+def test_a_training_that_was_closed_before_it_began_changes_nothing():
+    walker, training = walk()
+    training.close()
+    assert list(training) == []
+    assert (walker.w.data, walker.training) == (0.0, True)
+
+
+def test_a_model_may_decide_what_is_in_train_mode():
+    """A `train` method of its own runs, as where a part stays in eval() mode for fine-tuning."""
+
+    class Frozen(MLP):
+        def train(self, mode=True):
+            super().train(mode)
+            self.layers[0].training = False
+            return self
+
+    modes = []
+
+    def loss(predictions, targets):
+        modes.append([layer.training for layer in network.layers])
+        return losses.hinge(predictions, targets)
+
+    network = Frozen(2, [3, 1], rng=0)
+    list(fit(network, X, SIGNS, loss=loss, epochs=2, validation=(X, SIGNS)))
+    assert modes == [[False, True], [False, False]] * 2
+
+
 def test_a_loss_that_is_nan_says_when_and_what_to_do():
     """And the model is left usable: at its best weights with patience, in eval() mode."""
 
@@ -233,9 +286,9 @@ def test_accuracy():
     assert accuracy(logits, [1, 0]) == 1.0
     assert accuracy(logits, np.array([2, 0])) == 0.5
     assert accuracy(np.array([[0.0, 1.0], [1.0, 0.0]]), [1.0, 1.0]) == 0.5
-    with pytest.raises(ValueError, match="labels from -1 to 1 here, got 2"):
+    with pytest.raises(ValueError, match="labels from -1 to 1, got 2"):
         accuracy(scores, [1, 0, 0, 2])
-    with pytest.raises(ValueError, match="labels from 0 to 2 here, got -1"):
+    with pytest.raises(ValueError, match="labels from 0 to 2, got -1"):
         accuracy(logits, [1, -1])
     with pytest.raises(ValueError, match="got 4 predictions and 3 targets"):
         accuracy(scores, [1, 0, 0])

@@ -156,10 +156,10 @@ def inits():
 
 def judged():
     of = "nn.accuracy"
-    yield from bad(of, "accuracy takes a list of predictions", LISTS._replace(values=LISTS.values[:-2]), lambda v: accuracy(v, [1]))
-    yield from bad(of, "accuracy takes a list of targets", LISTS, lambda v: accuracy([1.0], v))
+    yield from bad(of, "accuracy expects a list of predictions", LISTS._replace(values=LISTS.values[:-2]), lambda v: accuracy(v, [1]))
+    yield from bad(of, "accuracy expects a list of targets", LISTS, lambda v: accuracy([1.0], v))
     for v in ("a", None, 1j, A):
-        yield row(of, lambda v=v: accuracy([v], [1]), TypeError, "accuracy takes predictions that are numbers", kind=f"[{v!r}]")
+        yield row(of, lambda v=v: accuracy([v], [1]), TypeError, "accuracy expects predictions that are numbers", kind=f"[{v!r}]")
     for v in (2, "1", None, float("nan"), 0.5):
         yield row(of, lambda v=v: accuracy([1.0], [v]), ValueError, "labels from -1 to 1", repr(v), kind=f"label {v!r}")
         yield row(of, lambda v=v: accuracy(np.ones(1), [v]), ValueError, "labels from -1 to 1", repr(v), kind=f"label {v!r} beside an array")
@@ -170,13 +170,13 @@ def judged():
     yield row(of, lambda: accuracy(np.ones((2, 1)), np.ones((2, 2))), ValueError, "(samples, 1)", "(2, 1) and (2, 2)")
     yield row(of, lambda: accuracy(np.ones((2, 3)), [0]), ValueError, "(samples, classes)", "(2, 3) and (1,)")
     yield row(of, lambda: accuracy(A, A), ValueError, "(samples, classes)", "(2, 2) and (2, 2)")
-    yield row(of, lambda: accuracy(np.array([1j]), [1]), TypeError, "predictions are real numbers", "complex128")
-    yield row(of, lambda: accuracy(np.array(["a"]), [1]), TypeError, "predictions are real numbers", "<U1")
+    yield row(of, lambda: accuracy(np.array([1j]), [1]), TypeError, "predictions must be real numbers", "complex128")
+    yield row(of, lambda: accuracy(np.array(["a"]), [1]), TypeError, "predictions must be real numbers", "<U1")
     of = "nn.confusion_matrix"
     for v in (None, "ab", [1.0], [], 3):
-        yield row(of, lambda v=v: confusion_matrix(v, [1]), (TypeError, ValueError), "confusion_matrix takes logits" if v is not None and v != "ab" else "predictions are", kind=f"of {v!r}")
+        yield row(of, lambda v=v: confusion_matrix(v, [1]), (TypeError, ValueError), "confusion_matrix expects logits" if v is not None and v != "ab" else "predictions must be", kind=f"of {v!r}")
     for v in ([["a", "b"]], [[1j, 2.0]], [[1.0, 2.0], [1.0]], [[None, 1.0]]):
-        yield row(of, lambda v=v: confusion_matrix(v, [1] * len(v)), TypeError, "predictions are", kind=f"of {v!r}")
+        yield row(of, lambda v=v: confusion_matrix(v, [1] * len(v)), TypeError, "predictions must be", kind=f"of {v!r}")
     for v in (2, -1, "a", 0.5, None):
         yield row(of, lambda v=v: confusion_matrix([[1.0, 2.0]], [v]), ValueError, "labels from 0 to 1", repr(v), kind=f"label {v!r}")
     yield row(of, lambda: confusion_matrix([[1.0, 2.0]], None), ValueError, "(samples,)", "()")

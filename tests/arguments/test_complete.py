@@ -33,9 +33,6 @@ PROTOCOL = {  # methods that the engine calls, with what it has made itself
     "made", "leaf", "read",
     "pulled", "decide", "direction",
 }  # fmt: skip
-HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for themselves
-    "nn.metrics": {"share_right", "numbers", "number_in", "labels_of", "check_labels", "not_a_label", "score"},
-}  # fmt: skip
 
 
 def takes_arguments(f, bound):
@@ -61,7 +58,6 @@ def public(module):
         names = [
             name for name, x in vars(module).items() if name[0] != "_" and callable(x) and own(x)
         ]
-        names = [name for name in names if name not in HELPERS.get(module_name, ())]
     return {f"{module_name}.{name}": getattr(module, name) for name in names}
 
 
