@@ -37,7 +37,7 @@ class Objective:
         loss = self.loss(predictions, targets)
         if self.penalty is not None:
             loss = loss + self.penalty()
-        if not hasattr(loss, "backward"):
+        if not isinstance(loss, Node):
             raise TypeError(f"a loss must return a node made from the predictions, got {loss!r}")
         if self.watch is not None and not loss.constant:
             self.watch(predictions, loss)

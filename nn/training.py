@@ -109,10 +109,11 @@ class Training(Iterator[Record]):
 
         A training that nothing refers to closes by itself.
         """
-        if self._started and not self._closed:
+        active = self._started and not self._closed
+        self._closed = True
+        if active:
             self.model.eval()
             self._best.restore()
-        self._closed = True
 
     __del__ = close
 
@@ -163,7 +164,7 @@ class Training(Iterator[Record]):
         """Switch the model to train() or eval() mode, without a walk through its modules."""
         kind = type(self.model)
         if kind.train is not Module.train or kind.eval is not Module.eval:
-            _ = self.model.train() if training else self.model.eval()
+            (self.model.train if training else self.model.eval)()
             return
         for module in self._modules:
             module.training = training
@@ -186,7 +187,7 @@ class Training(Iterator[Record]):
         if self.schedule is not None:
             optimizer.lr = self.schedule(optimizer.steps)
         loss, metric = self.objective(X, y)
-        if getattr(loss, "constant", False):
+        if loss.constant:
             raise ValueError(
                 "the loss is a constant and has no gradient; "
                 "was fit called within no_grad(), or does the model compute with .data?"

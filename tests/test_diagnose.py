@@ -1,4 +1,4 @@
-"""diagnose: networks whose illness is known, both payloads alike, and nothing changed by looking."""
+"""`diagnose` on networks with known problems, of Values and Arrays; it changes nothing."""
 
 import warnings
 
@@ -31,7 +31,7 @@ def test_both_payloads_have_the_same_numbers():
 
 
 def test_numbers_by_hand():
-    """Outputs, gradients and dead units of two layers, written out with NumPy."""
+    """Outputs, gradients and dead units of two layers equal those written out with NumPy."""
     model = vector.MLP(2, [6, 1], rng=3, dtype=np.float64)
     first, last = diagnose(model, X, Y, loss="mse").layers
     (W, b), (V, c) = [(layer.weight.data, layer.bias.data) for layer in model.layers]
@@ -93,8 +93,8 @@ def test_flat_not_finite_and_without_gradient():
 
 
 @pytest.mark.parametrize("size", [30.0, 3e4])
-def test_tanh_that_is_saturated_is_flat_or_dead_however_far(size):
-    """Far out its slope is exactly 0, as relu's is: it is no relu."""
+def test_a_saturated_tanh_is_flat_or_dead(size):
+    """For large inputs its slope is exactly 0, like that of relu; the remedy is another."""
     model = deep("tanh", depth=2)
     for p in model.parameters():
         p.data = p.data * size
@@ -103,8 +103,8 @@ def test_tanh_that_is_saturated_is_flat_or_dead_however_far(size):
     assert all("xavier_normal" in each.remedy for each in found)
 
 
-def test_the_picture_marks_what_is_ill():
-    """A ground at each layer that is, words for sizes without a logarithm."""
+def test_the_plot_marks_problems():
+    """A layer with a problem has a coloured background; sizes without a logarithm are words."""
     model = vector.MLP(2, [6, 4, 1], rng=0)
     model.layers[1].bias.data = -50.0
     found = diagnose(model, X, Y)
@@ -117,7 +117,7 @@ def test_the_picture_marks_what_is_ill():
     assert [bar.get_height() for bar in shares.patches[:3]] == [0.0, 100.0, 0.0]
 
 
-def test_what_is_not_finite_is_told_of_where_it_arose():
+def test_the_problem_not_finite_is_at_the_layer_where_it_arose():
     model = vector.MLP(2, [4, 4, 4, 1], rng=0, dtype=np.float64)
     for layer in model.layers:
         layer.weight.data = layer.weight.data * 1e140
@@ -126,7 +126,7 @@ def test_what_is_not_finite_is_told_of_where_it_arose():
 
 
 class Lost(Module):
-    """Leaves the graph."""
+    """A model that leaves the graph."""
 
     def __init__(self, f):
         self.w, self.f = Value(1.0), f
@@ -143,8 +143,8 @@ def test_a_model_that_leaves_the_graph():
         diagnose(Lost(lambda w, x: w.data * x[0]), X, Y, loss="mse")
 
 
-def test_a_graph_of_the_model_is_as_good_as_before():
-    """Its statistics were moved and put back, or were not moved."""
+def test_an_existing_graph_of_the_model_stays_valid():
+    """Running statistics are restored, or were not changed."""
     for training in (True, False):
         model = everything().train(training)
         loss = losses.cross_entropy(model(X), Y)
@@ -184,7 +184,7 @@ def test_nothing_is_changed(training):
     assert model.training is training
 
 
-def test_layers_of_every_make():
+def test_layers_of_every_kind():
     names = lambda model, y=Y: [each.name for each in diagnose(model, X, y).layers]
     assert names(everything()) == ["modules.0", "modules.1", "modules.3.modules.0", "modules.4"]
     assert names(Neuron(2)) == ["Neuron"]
@@ -194,7 +194,7 @@ def test_layers_of_every_make():
 
 
 class Own(Module):
-    """Layers of a user's making, the first used twice, in Values."""
+    """A user's module of Values whose own parameters are used twice."""
 
     def __init__(self):
         self.one = [Value(0.5, "a"), Value(-1.0, "b")]
@@ -205,7 +205,7 @@ class Own(Module):
         return self.deeper([(a * x[0] + b * x[1]).relu()]) * a
 
 
-def test_a_module_of_ones_own():
+def test_a_custom_module():
     found = diagnose(Own(), X, Y, loss="mse")
     assert {each.name for each in found.layers} == {"Own", "deeper"}
 
@@ -220,13 +220,13 @@ def test_a_module_of_ones_own():
     ],
 )
 @pytest.mark.parametrize("kind", [MLP, vector.MLP])
-def test_the_loss_that_targets_look_like(outputs, y, loss, kind):
+def test_the_loss_is_chosen_by_the_targets(outputs, y, loss, kind):
     model = kind(2, [4, outputs], rng=0)
     predictions = model(X) if kind is vector.MLP else [model(x) for x in X]
     assert diagnose(model, X, y).loss == pytest.approx(float(loss(predictions, y).data), rel=1e-6)
 
 
-def test_the_table_and_the_picture(tmp_path):
+def test_the_table_and_the_plot(tmp_path):
     pytest.importorskip("matplotlib")
     found = diagnose(deep("sigmoid", 30), X, Y)
     head, *rows = str(found).split("\n\n")[0].splitlines()
@@ -257,13 +257,13 @@ def test_bad_arguments(make, error, says):
         make()
 
 
-def test_a_tape_is_not_looked_into():
+def test_a_tape_is_rejected():
     pytest.importorskip("numba")
     x = [Value(0.0), Value(0.0)]
     with pytest.raises(TypeError, match=r"got Tape.*after tape\.sync\(\)"):
         diagnose(Tape(MLP(2, [1])(x), inputs=x), X, Y)
 
 
-def test_it_is_found_where_it_is_said_to_be():
+def test_the_names_in_nn():
     assert nn.diagnose is diagnose
     assert isinstance(diagnose(MLP(2, [1], rng=0), X, Y), nn.Diagnosis)

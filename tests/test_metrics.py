@@ -1,4 +1,4 @@
-"""Accuracy and confusion, for every payload, against their definitions written out."""
+"""Accuracy and confusion matrix, of lists, Values and Arrays, against their definitions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine import Array, Value
 from nn import accuracy, confusion_matrix
 
-# Few numbers, so that ties and zeros are common.
+# Few different numbers make ties and zeros common.
 scores = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 3.0])
 samples = st.integers(1, 8)
 
@@ -25,8 +25,8 @@ def first_largest(row):
 
 
 @given(st.data(), samples, st.sampled_from([[0, 1], [-1, 1]]))
-def test_a_score_stands_for_its_sign(data, m, classes):
-    """0 is the lower class; the same from lists, Values and arrays of one axis or two."""
+def test_the_sign_of_a_score_decides(data, m, classes):
+    """0 is the lower class. Lists, Values and arrays of one or two axes agree."""
     row = data.draw(st.lists(scores, min_size=m, max_size=m), label="scores")
     labels = data.draw(st.lists(st.sampled_from(classes), min_size=m, max_size=m), label="labels")
     want = sum((score > 0) == (label == 1) for score, label in zip(row, labels, strict=True)) / m
@@ -42,8 +42,8 @@ def test_a_score_stands_for_its_sign(data, m, classes):
 
 
 @given(logits_and_labels())
-def test_logits_stand_for_the_first_of_the_largest(case):
-    """In the accuracy and in the matrix; lists, Values and arrays agree."""
+def test_the_first_largest_logit_decides(case):
+    """Accuracy and confusion matrix agree, for lists, Values and arrays."""
     rows, labels = case
     found = [first_largest(row) for row in rows]
     want = sum(f == label for f, label in zip(found, labels, strict=True)) / len(rows)
@@ -70,7 +70,7 @@ def test_labels_of_true_and_false_are_numbers():
 @pytest.mark.parametrize(
     ("predictions", "labels"),
     [
-        ((3, 3), (3, 1)),  # would be broadcast to (3, 3), each of them
+        ((3, 3), (3, 1)),  # these would broadcast to (3, 3)
         ((3,), (3, 1)),
         ((3, 1), (1, 3)),
         ((3, 1), (1,)),
@@ -100,7 +100,7 @@ def test_shapes_are_never_broadcast(payload, predictions, labels):
 
 @pytest.mark.parametrize("labels", [(3, 1), (2,), (1,), (1, 3), ()])
 @pytest.mark.parametrize("predictions", [(3, 2), (3,), (3, 1, 2)])
-def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
+def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, labels):
     with pytest.raises(ValueError, match="expects logits") as raised:
         confusion_matrix(np.ones(predictions), np.ones(labels, int))
     assert str(raised.value) == (
@@ -122,8 +122,8 @@ def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
         ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1, got inf"),
     ],
 )
-def test_labels_that_are_no_class_are_refused(predictions, labels, says):
-    """The first of them is named, in lists and in arrays with the same words."""
+def test_labels_that_are_not_classes(predictions, labels, says):
+    """The message names the first one, with the same words for lists and arrays."""
     for metric in (accuracy, confusion_matrix):
         for form in (list, np.array, Array):
             if metric is confusion_matrix and np.ndim(predictions) == 1:
@@ -133,7 +133,7 @@ def test_labels_that_are_no_class_are_refused(predictions, labels, says):
             assert str(raised.value) == f"{metric.__name__} expects labels {says}"
 
 
-def test_one_label_a_prediction_in_lists():
+def test_one_label_per_prediction_in_lists():
     with pytest.raises(ValueError, match="got 2 predictions and 1 targets"):
         accuracy([1.0, 2.0], [1])
     with pytest.raises(ValueError, match="got 0 predictions and 0 targets"):

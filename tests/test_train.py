@@ -1,4 +1,4 @@
-"""The training loop against the same loop written out, and against scripted losses."""
+"""The training loop, compared with the same loop written out and with scripted losses."""
 
 import math
 
@@ -22,7 +22,7 @@ def weights(model):
 
 
 class Walker(Module):
-    """A model that is one weight, whatever the input."""
+    """A model that returns its only weight for any input."""
 
     def __init__(self, start=0.0):
         self.w = Value(start)
@@ -32,7 +32,7 @@ class Walker(Module):
 
 
 def scripted(predictions, targets):
-    """Training (targets 0) moves w up by lr a step, without end; validation is best at w = 3."""
+    """Each step adds lr to w, for targets 0. The validation loss, targets 1, is lowest at w = 3."""
     w = predictions[0]
     return -w if targets[0] == 0 else (w - 3.0) ** 2
 
@@ -77,7 +77,7 @@ def test_the_loop_written_out():
     [("xor", "binary_cross_entropy", 1), ("moons", "hinge", 1), ("blobs", "cross_entropy", 3)],
 )
 def test_it_learns(toy, loss, last):
-    """A small network separates each in seconds, from the losses' names alone."""
+    """A small network separates each data set, with losses given by name."""
     X, y = getattr(data, toy)(40, rng=1)
     targets = 2 * y - 1 if loss == "hinge" else y
     network = model(2, (8, last))
@@ -88,7 +88,7 @@ def test_it_learns(toy, loss, last):
 
 
 def test_means_are_over_samples_not_batches():
-    """With weights that stand still, batches of 8, 8, 8, 6 give the figures of all 30 at once."""
+    """With constant weights, batches of 8, 8, 8 and 6 give the same means as one batch of 30."""
     settings = {"loss": "hinge", "epochs": 1, "metric": accuracy, "validation": (X[:7], SIGNS[:7])}
     still = {"optimizer": "sgd", "lr": 1e-300}
     (parts,) = fit(model(), X, SIGNS, batch_size=8, rng=0, **settings, **still)
@@ -108,7 +108,7 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_steps_batches_and_modes():
-    """Each sample once an epoch; train() for steps, eval() for validation and for the caller."""
+    """Each sample is used once an epoch. The mode is train() for steps and eval() otherwise."""
     network, seen = model(), []
 
     def watched(predictions, targets):
@@ -126,7 +126,7 @@ def test_steps_batches_and_modes():
 
 
 def test_held_out_samples_are_not_trained_on():
-    """A fraction is drawn once, and the rest is all that steps see."""
+    """A fraction is drawn once; steps use only the rest."""
     X = np.arange(20.0).reshape(20, 1)
     trained, checked = set(), set()
 
@@ -140,8 +140,8 @@ def test_held_out_samples_are_not_trained_on():
     assert trained | checked == set(X[:, 0])
 
 
-def test_clip_is_on_the_norm_of_all():
-    """A step of SGD with rate 1 is then as long as the limit; the record shows what was clipped."""
+def test_clip_limits_the_norm_of_all_gradients():
+    """A step of SGD with rate 1 has the length of the limit; the record has the norm before."""
     network = model()
     before = weights(network)
     (record,) = fit(network, X, SIGNS, loss="hinge", epochs=1, optimizer="sgd", lr=1, clip=1e-3)
@@ -150,14 +150,14 @@ def test_clip_is_on_the_norm_of_all():
 
 
 def test_early_stopping_restores_the_best():
-    """Validation losses 4 1 0 1 4: two epochs without a new lowest, and back to w = 3."""
+    """The validation losses are 4 1 0 1 4: after two epochs without a new lowest, w is 3 again."""
     walker, records = walk()
     assert [record.validation_loss for record in records] == [4, 1, 0, 1, 4]
     assert walker.w.data == 3.0
 
 
-def test_patience_is_with_epochs_in_a_row():
-    """An equal loss is no new lowest; a new lowest starts the count again."""
+def test_patience_counts_consecutive_epochs():
+    """An equal loss is not a new lowest one, which restarts the count."""
     heights = {1: 5, 2: 6, 3: 4, 4: 4, 5: 4}
 
     def loss(predictions, targets):
@@ -170,7 +170,7 @@ def test_patience_is_with_epochs_in_a_row():
 
 
 def test_patience_without_validation_watches_the_training_samples():
-    """At the weights after the epoch: |w - 3| by steps of 2 from 0 is 1 1 after the first two."""
+    """The loss is |w - 3| after the epoch: 1 and 1 after the first two steps of 2 from w = 0."""
     walker, records = walk(
         validation=None, patience=1, lr=2.0, loss=lambda ps, ts: abs(ps[0] - 3.0)
     )
@@ -248,8 +248,8 @@ def test_a_model_may_decide_what_is_in_train_mode():
     assert modes == [[False, True], [False, False]] * 2
 
 
-def test_a_loss_that_is_nan_says_when_and_what_to_do():
-    """And the model is left usable: at its best weights with patience, in eval() mode."""
+def test_a_nan_loss_raises_with_the_epoch_and_a_remedy():
+    """The model ends with its best weights if there is patience, and in eval() mode."""
 
     def loss(predictions, targets):
         w = predictions[0]
@@ -267,8 +267,8 @@ def test_a_loss_that_is_nan_says_when_and_what_to_do():
         list(fit(model(), X, SIGNS, loss="mse", epochs=50, optimizer="sgd", lr=1e6))
 
 
-def test_an_optimizer_goes_on_from_one_fit_to_the_next():
-    """Its memory and the steps a schedule counts: 2 + 3 epochs are 5."""
+def test_an_optimizer_continues_in_the_next_fit():
+    """Its memory and its number of steps are kept: 2 + 3 epochs equal 5."""
     network, other = model(), model()
     schedule = schedules.cosine(0.1, 5)
     moving, settings = optim.Adam(network.parameters()), {"loss": "hinge", "schedule": schedule}
@@ -279,7 +279,7 @@ def test_an_optimizer_goes_on_from_one_fit_to_the_next():
 
 
 def test_accuracy():
-    """One score: its sign, 0 being the lower class; logits: the first of the largest."""
+    """The sign of a score decides, and 0 is the lower class; of logits, the first largest does."""
     scores = [Value(0.5), Value(-0.5), Value(0.0), Value(2.0)]
     assert accuracy(scores, [1, 0, 0, 0]) == accuracy(scores, [1, -1, -1, -1]) == 0.75
     logits = [[Value(1.0), Value(3.0), Value(2.0)], [Value(1.0), Value(0.0), Value(1.0)]]
@@ -336,7 +336,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"rng": "seed"}, TypeError, "rng expects a seed"),
     ],
 )
-def test_what_makes_no_sense_is_refused(settings, error, says):
+def test_invalid_arguments(settings, error, says):
     network = model()
     if settings.get("optimizer") is OWN:
         settings = settings | {"optimizer": optim.SGD(network.parameters(), lr=0.01)}
@@ -345,6 +345,6 @@ def test_what_makes_no_sense_is_refused(settings, error, says):
         next(fit(network, **arguments))
 
 
-def test_arguments_are_checked_before_the_first_epoch_is_asked_for():
+def test_arguments_are_checked_before_the_first_epoch():
     with pytest.raises(ValueError, match="epochs must"):
         fit(model(), X, SIGNS, loss="hinge", epochs=0)

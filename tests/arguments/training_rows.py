@@ -1,4 +1,4 @@
-"""Rows for what trains: optimizers, schedules, losses."""
+"""Rows for optimizers, schedules and losses."""
 
 from inspect import signature
 
