@@ -10,13 +10,14 @@ from nn.init import generator
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 Samples = tuple[Any, Any]  # X and y: NumPy arrays, or plain.Rows where NumPy is not installed
 
 
 def batches(
-    X: Any,
-    y: Any,
+    X: "ArrayLike",
+    y: "ArrayLike",
     size: int | None = None,
     shuffle: bool = True,
     rng: "int | np.random.Generator | None" = None,
@@ -33,19 +34,22 @@ def batches(
     [[1.0], [2.0]] [1 2]
     [[3.0]] [3]
     """
-    X, y = to_samples(X, y)
-    n = len(X)
+    inputs, targets = to_samples(X, y)
+    n = len(inputs)
     if size is None:
-        return iter([(X, y)])
+        return iter([(inputs, targets)])
     shuffle = flag("shuffle", shuffle)
     size = whole("size (None takes them all)", size)
     order = generator(rng).permutation(n) if shuffle else range(n)
     parts = [order[i : i + size] for i in range(0, n, size)]
-    return ((X[part], y[part]) for part in parts)
+    return ((inputs[part], targets[part]) for part in parts)
 
 
 def split(
-    X: Any, y: Any, fraction: float, rng: "int | np.random.Generator | None" = None
+    X: "ArrayLike",
+    y: "ArrayLike",
+    fraction: float,
+    rng: "int | np.random.Generator | None" = None,
 ) -> tuple[Samples, Samples]:
     """Split the samples at random into `(X, y)` to train on and a `fraction` to validate with.
 
@@ -57,16 +61,17 @@ def split(
     >>> len(X), len(X_held_out)
     (80, 20)
     """
-    X, y = to_samples(X, y)
-    held_out = round(within("fraction", fraction, below=1) * len(X))
-    if not 0 < held_out < len(X):
+    inputs, targets = to_samples(X, y)
+    n = len(inputs)
+    held_out = round(within("fraction", fraction, below=1) * n)
+    if not 0 < held_out < n:
         raise ValueError(
-            f"fraction={fraction} of {len(X)} samples leaves {len(X) - held_out} to train on and "
+            f"fraction={fraction} of {n} samples leaves {n - held_out} to train on and "
             f"{held_out} to validate with; both need at least 1"
         )
-    order = generator(rng).permutation(len(X))
+    order = generator(rng).permutation(n)
     train, rest = order[held_out:], order[:held_out]
-    return (X[train], y[train]), (X[rest], y[rest])
+    return (inputs[train], targets[train]), (inputs[rest], targets[rest])
 
 
 def to_samples(X: Any, y: Any) -> Samples:

@@ -26,6 +26,7 @@ from nn.watch import is_mostly_dead
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 FLAT = 0.01  # a slope below which an activation is saturated
 FAR = 1e3  # the factor between the gradients of the first and the last layer that is a problem
@@ -157,7 +158,9 @@ class Diagnosis:
 
 
 @graphs_kept(watched=True)
-def diagnose(model: Module, X: Any, y: Any, *, loss: str | Loss | None = None) -> Diagnosis:
+def diagnose(
+    model: Module, X: "ArrayLike", y: "ArrayLike", *, loss: str | Loss | None = None
+) -> Diagnosis:
     """Return the sizes of outputs and gradients at each layer of a model, and its problems.
 
     A layer is the innermost Module around a parameter; for a Neuron, the Module around the Neuron.
@@ -184,15 +187,15 @@ def diagnose(model: Module, X: Any, y: Any, *, loss: str | Loss | None = None) -
             f"diagnose expects a Module such as nn.MLP(2, [16, 1]), got {model!r}; "
             "for a tape, pass the model that it was recorded from, after tape.sync()"
         )
-    X, y = to_finite_samples(X, y)
+    samples = to_finite_samples(X, y)
     with _state_restored(model):
-        predictions, targets = Objective(model, losses.mse).predict(X, y)
+        predictions, targets = Objective(model, losses.mse).predict(*samples)
         value = _choose_loss(loss, predictions, targets)(predictions, targets)
         layers = Layers(model, predictions)
         nodes, parameters = topological(value), model.named_parameters()
         with _gradients_restored([*nodes, *parameters.values()]):
             value.backward()
-            reports = [_measure(layers, name, len(X)) for name in layers.names]
+            reports = [_measure(layers, name, len(samples[0])) for name in layers.names]
     reached = set(nodes)
     unreached = [name for name, parameter in parameters.items() if parameter not in reached]
     return Diagnosis(to_float(value), reports, find_problems(reports, unreached))

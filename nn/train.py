@@ -27,6 +27,7 @@ from nn.training import Augment, Record, Training
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
     from engine import Tape
 
@@ -35,8 +36,8 @@ __all__ = ["Record", "Training", "fit"]
 
 def fit(
     model: "Module | Tape",
-    X: Any,
-    y: Any,
+    X: "ArrayLike",
+    y: "ArrayLike",
     *,
     loss: str | Loss,
     epochs: int,
@@ -45,7 +46,7 @@ def fit(
     schedule: Schedule | None = None,
     batch_size: int | None = None,
     metric: str | Metric | None = None,
-    validation: float | tuple[Any, Any] | None = None,
+    validation: "float | tuple[ArrayLike, ArrayLike] | None" = None,
     patience: int | None = None,
     clip: float | None = None,
     penalty: Penalty | None = None,
@@ -125,13 +126,12 @@ def fit(
         numpy_for("a checkpoint")
         from nn.checkpoint import TrainingCheckpoint, describe_function, fingerprint
 
-        X, y = samples
         settings = {
             "loss": describe_function(loss), "optimizer": mover.name, **mover.settings(),
             "lr": None if schedule else mover.lr, "batch_size": batch_size, "clip": clip,
             "metric": describe_function(metric), "penalty": describe_function(penalty),
             "augment": describe_function(augment), "patience": patience,
-            "samples X": fingerprint(X), "targets y": fingerprint(y),
+            "samples X": fingerprint(samples[0]), "targets y": fingerprint(samples[1]),
             "validation": fingerprint(held_out),
         }  # fmt: skip
         saved = TrainingCheckpoint(checkpoint, module, mover, schedule, source, settings)

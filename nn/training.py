@@ -147,9 +147,10 @@ class Training(Iterator[Record]):
             self.objective.watch = Watch(
                 self.model, self.optimizer.parameters, len(self.samples[0]), self.batch_size
             )
+        samples = self.samples if self.augment is None else self._augment(self.augment)
         loss, metric, norm = means([
             (len(X), *self._step(X, y))
-            for X, y in batches(*self._augment_samples(), self.batch_size, rng=self.rng)
+            for X, y in batches(*samples, self.batch_size, rng=self.rng)
         ])  # fmt: skip
         self.objective.watch = None
         self._modules = self.model.named_modules().values()  # a step may have added some
@@ -169,12 +170,10 @@ class Training(Iterator[Record]):
         for module in self._modules:
             module.training = training
 
-    def _augment_samples(self) -> Samples:
-        """Return the samples of this epoch."""
+    def _augment(self, augment: Augment) -> Samples:
+        """Return the augmented samples of this epoch."""
         X, y = self.samples
-        if self.augment is None:
-            return X, y
-        augmented = self.augment(X, self.epoch, self.rng)
+        augmented = augment(X, self.epoch, self.rng)
         shape = (numpy_if_installed() or plain).shape(augmented)
         if shape[:1] != (len(X),):
             got = "None" if augmented is None else f"shape {shape}"
@@ -193,24 +192,25 @@ class Training(Iterator[Record]):
                 "was fit called within no_grad(), or does the model compute with .data?"
             )
         number = to_float(loss) if getattr(loss, "size", 1) == 1 else 0.0  # backward() will raise
-        self._check_finite("loss", number)
+        if not math.isfinite(number):
+            raise self._not_finite("loss", number)
         optimizer.zero_grad()
         loss.backward()
         if self.clip is None:
             norm = grad_norm(optimizer.parameters)
         else:
             norm = clip_grad_norm(optimizer.parameters, self.clip)
-        self._check_finite("gradient norm", norm)
+        if not math.isfinite(norm):
+            raise self._not_finite("gradient norm", norm)
         optimizer.step()
         return number, metric, norm
 
-    def _check_finite(self, name: str, number: float) -> None:
-        """Raise FloatingPointError, with a remedy, if a number is inf or nan."""
-        if not math.isfinite(number):
-            remedy = f"try a smaller learning rate than {self.optimizer.lr:g}"
-            if not self.optimizer.steps:
-                remedy = "no step was taken yet: check the samples and the initial weights"
-            raise FloatingPointError(f"the {name} is {number} in epoch {self.epoch}; {remedy}")
+    def _not_finite(self, name: str, number: float) -> FloatingPointError:
+        """Return the error for a number that is inf or nan, with a remedy."""
+        remedy = f"try a smaller learning rate than {self.optimizer.lr:g}"
+        if not self.optimizer.steps:
+            remedy = "no step was taken yet: check the samples and the initial weights"
+        return FloatingPointError(f"the {name} is {number} in epoch {self.epoch}; {remedy}")
 
     def _validate(self) -> tuple[float | None, float | None]:
         """Return the validation loss and metric; update the best weights if there is patience."""
