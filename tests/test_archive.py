@@ -64,15 +64,15 @@ def bits(tree):
         order = isinstance(tree, np.ndarray) and tree.flags.fnc
         return type(tree), native.dtype, tree.shape, native.tobytes(), order
     if isinstance(tree, list | tuple):
-        return type(tree), [bits(each) for each in tree]
+        return type(tree), [bits(item) for item in tree]
     if isinstance(tree, dict):
-        return dict, [(key, bits(each)) for key, each in tree.items()]
+        return dict, [(key, bits(item)) for key, item in tree.items()]
     return type(tree), struct.pack(">d", tree) if isinstance(tree, float) else tree
 
 
 def leaves(tree):
-    for each in tree.values() if isinstance(tree, dict) else tree:
-        yield from leaves(each) if isinstance(each, dict | list | tuple) else [each]
+    for item in tree.values() if isinstance(tree, dict) else tree:
+        yield from leaves(item) if isinstance(item, dict | list | tuple) else [item]
 
 
 def refused(content):
@@ -193,9 +193,14 @@ def test_every_truncation_is_rejected(tmp_path):
         assert refused(SMALL[:end])
     assert refused(SMALL + b"\0").startswith("truncated or damaged")
     path = tmp_path / "model"
-    for end, says in [(0, "empty"), (9, "not a checkpoint"), (99, "truncated"), (-1, "truncated")]:
+    for end, message in [
+        (0, "empty"),
+        (9, "not a checkpoint"),
+        (99, "truncated"),
+        (-1, "truncated"),
+    ]:
         path.write_bytes(SMALL[:end])
-        with pytest.raises(CheckpointError, match=f"model: {says}.*"):
+        with pytest.raises(CheckpointError, match=f"model: {message}.*"):
             read(path)
 
 
@@ -237,7 +242,7 @@ def savez(**arrays):
     return buffer.getvalue()
 
 
-SAY = {
+MESSAGES = {
     "empty": (b"", "empty; use another checkpoint"),
     "text": (b"weights: 1, 2", "not a checkpoint of stepgrad: it begins with b'weights:'"),
     "pickle": (pickle.dumps([1]), "not a checkpoint of stepgrad"),
@@ -275,14 +280,14 @@ SAY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SAY)
+@pytest.mark.parametrize("name", MESSAGES)
 def test_the_message_names_the_fault(tmp_path, name):
     """Memory is not allocated by what a header claims."""
-    content, says = SAY[name]
+    content, message = MESSAGES[name]
     (tmp_path / "model").write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(CheckpointError, match=f"model: .*{says}"):
+        with pytest.raises(CheckpointError, match=f"model: .*{message}"):
             read(tmp_path / "model")
         assert tracemalloc.get_traced_memory()[1] < 2**21
     finally:
@@ -349,7 +354,7 @@ NESTED["model"] = [NESTED]
 
 
 @pytest.mark.parametrize(
-    ("tree", "error", "says"),
+    ("tree", "error", "message"),
     [
         ({"a": [0, {1, 2}]}, TypeError, r"tree\['a'\]\[1\] is a set, which cannot be saved; use dicts"),
         ({"a": {2: 3}}, TypeError, r"tree\['a'\] has the key 2; a key must be a str"),
@@ -367,12 +372,12 @@ NESTED["model"] = [NESTED]
         (NESTED, ValueError, r"tree\['model'\]\[0\].* is over 100 levels deep; does a part contain it"),
     ],
 )  # fmt: skip
-def test_the_message_names_a_part_that_cannot_be_saved(tmp_path, tree, error, says):
+def test_the_message_names_a_part_that_cannot_be_saved(tmp_path, tree, error, message):
     """The file does not change."""
     write(tmp_path / "model", "old")
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         write(tmp_path / "model", tree)
-    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert read(tmp_path / "model") == "old"
 
 

@@ -24,7 +24,7 @@ def test_a_missing_file_and_a_missing_folder(tmp_path):
 
 
 def names(folder):
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
@@ -161,34 +161,34 @@ import json, os, random, signal, sys, time
 import numpy as np
 from nn import archive
 
-path, rng, found = sys.argv[1], random.Random(0), []
+path, rng, numbers = sys.argv[1], random.Random(0), []
 for _ in range(20):
-    start = found[-1] + 1 if found else 0
-    told, tells = os.pipe()
+    start = numbers[-1] + 1 if numbers else 0
+    reader, writer = os.pipe()
     child = os.fork()
     if not child:
         for n in range(start, 10**9):
             archive.write(path, {"n": n, "x": [np.full(50_000, n), np.full(7, n)]})
-            os.write(tells, b".")
-    os.close(tells)
-    written = len(os.read(told, 1))
+            os.write(writer, b".")
+    os.close(writer)
+    written = len(os.read(reader, 1))
     time.sleep(rng.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    while dots := os.read(told, 999):
+    while dots := os.read(reader, 999):
         written += len(dots)
-    os.close(told)
+    os.close(reader)
     tree = archive.read(path)
     assert all((x == tree["n"]).all() for x in tree["x"])
     assert tree["n"] - start in (written - 1, written)  # one more may be written and not reported
-    found.append(tree["n"])
-print(json.dumps(found))
+    numbers.append(tree["n"])
+print(json.dumps(numbers))
 """
 
 
 @posix
 def test_a_process_killed_while_it_writes(tmp_path):
     """After SIGKILL to each of twenty writing processes, the file is complete and the latest."""
-    found = json.loads(run(KILLED, tmp_path / "model"))
-    assert len(found) == 20
+    numbers = json.loads(run(KILLED, tmp_path / "model"))
+    assert len(numbers) == 20
     assert {Path(name).suffix for name in names(tmp_path)} <= {"", ".tmp"}

@@ -104,10 +104,10 @@ def test_the_same_seed_is_the_same_run():
 
 def test_the_model_is_in_eval_mode_outside_of_steps():
     """Dropout and normalization are inactive then, and during validation."""
-    model, seen = deep(), []
+    model, calls = deep(), []
 
     def watched(predictions, targets):
-        seen.append((model.training, model.modules[1].training, len(predictions)))
+        calls.append((model.training, model.modules[1].training, len(predictions)))
         return losses.hinge(predictions, targets)
 
     settings = {"loss": watched, "epochs": 2, "batch_size": 12, "validation": (X[:5], SIGNS[:5])}
@@ -117,7 +117,7 @@ def test_the_model_is_in_eval_mode_outside_of_steps():
         np.testing.assert_array_equal(model(X).data, model(X).data)
         assert bits(model) == before
     step, validation = (True, True), (False, False)
-    assert seen == [(*step, 12), (*step, 12), (*step, 6), (*validation, 5)] * 2
+    assert calls == [(*step, 12), (*step, 12), (*step, 6), (*validation, 5)] * 2
 
 
 def test_patience_restores_the_complete_state_of_the_best_epoch():
@@ -204,7 +204,7 @@ def per_sample(predictions, targets):
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "says"),
+    ("settings", "error", "message"),
     [
         ({"X": np.ones((30, 3))}, ValueError, r"Dense expects shape \(samples, 2\), got \(30, 3\)$"),
         ({"X": np.ones(30)}, ValueError, r"Dense expects shape \(samples, 2\), got \(30,\)$"),
@@ -226,12 +226,12 @@ def per_sample(predictions, targets):
         ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy expects labels"),
     ],
 )  # fmt: skip
-def test_invalid_arguments(settings, error, says):
+def test_invalid_arguments(settings, error, message):
     """The model keeps its weights."""
     model = network()
     before = bits(model)
     arguments = {"X": X, "y": SIGNS, "loss": "hinge", "epochs": 1} | settings
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         next(fit(model, **arguments))
     assert bits(model) == before
 
@@ -251,10 +251,10 @@ def test_a_custom_loss():
     """A loss may be any function that returns one number."""
     settings = {"epochs": 2, "optimizer": "sgd", "lr": 0.1}
     mean = lambda p, y: per_sample(p, Array(np.float32(y))).mean()
-    own, named = network(), network()
-    got = figures(fit(own, X, SIGNS, loss=mean, **settings))
+    custom, other = network(), network()
+    got = figures(fit(custom, X, SIGNS, loss=mean, **settings))
     np.testing.assert_allclose(
-        got, figures(fit(named, X, SIGNS, loss="mse", **settings)), rtol=1e-6
+        got, figures(fit(other, X, SIGNS, loss="mse", **settings)), rtol=1e-6
     )
 
 
@@ -269,31 +269,31 @@ def test_the_parameters_are_not_listed_for_every_batch():
     """Listing the parameters of a large network of Values takes a while."""
 
     class Counting(MLP):
-        asked = 0
+        listed = 0
 
         def parameters(self):
-            self.asked += 1
+            self.listed += 1
             return super().parameters()
 
     counts = []
     for batch_size in (30, 1):
         model = Counting(2, [1], rng=0)
         list(fit(model, X, SIGNS, loss="hinge", epochs=2, batch_size=batch_size, validation=0.2))
-        counts.append(model.asked)
+        counts.append(model.listed)
     assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(
-    ("augment", "given"),
+    ("augment", "got"),
     [
         (lambda X, epoch, rng: None, "None"),
         (lambda X, epoch, rng: X[:3], r"shape \(3, 2\)"),
         (lambda X, epoch, rng: 1.0, r"shape \(\)"),
     ],
 )
-def test_augment_returns_the_samples_of_an_epoch(augment, given):
+def test_augment_returns_the_samples_of_an_epoch(augment, got):
     with pytest.raises(
-        ValueError, match=f"augment must return the 30 samples of an epoch, got {given}"
+        ValueError, match=f"augment must return the 30 samples of an epoch, got {got}"
     ):
         list(fit(network(), X, SIGNS, loss="hinge", epochs=1, augment=augment))
 

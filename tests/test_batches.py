@@ -59,8 +59,8 @@ def test_a_batch_is_the_mean_of_its_parts(network, in_two):
             off = abs(means[name].exact - whole[name].exact)
             assert np.all(off <= means[name].radius + whole[name].radius)
     for path in PATHS:
-        found = [path(part) for part in parts]
-        got = {name: mean([np.array(each[name]) for each in found], shares) for name in names}
+        results = [path(part) for part in parts]
+        got = {name: mean([np.array(result[name]) for result in results], shares) for name in names}
         check(got, means, network)
 
 
@@ -92,9 +92,9 @@ def test_a_neuron_of_weight_zero_changes_nothing(data):
     wider[i + 1] = tuple((*weights, 0.0, bias) for *weights, bias in after)
     grown = network._replace(layers=tuple(wider))
 
-    def without(found: dict[str, Any]) -> dict[str, Any]:
+    def without(results: dict[str, Any]) -> dict[str, Any]:
         """Remove the gradients of the copy's weights and of its output weights."""
-        kept = {k: x if isinstance(x, Ball) else np.array(x) for k, x in found.items()}
+        kept = {k: x if isinstance(x, Ball) else np.array(x) for k, x in results.items()}
         above = f"gradient of layer {i + 1}"
         kept[f"gradient of layer {i}"] = kept[f"gradient of layer {i}"][: len(layer)]
         kept[above] = kept[above][:, [*range(len(layer)), len(layer) + 1]]
@@ -104,7 +104,7 @@ def test_a_neuron_of_weight_zero_changes_nothing(data):
     for path in PATHS:
         check(without(path(grown)), want, grown)
     after, before = without(scalar_path(grown)), scalar_path(network)
-    if not all(np.isfinite(each).all() for each in before.values()):
+    if not all(np.isfinite(x).all() for x in before.values()):
         return  # 0 * inf is nan
     for name in before:
         np.testing.assert_array_equal(after[name], np.array(before[name]))

@@ -59,7 +59,9 @@ def same(a, b):
 
 
 def state(model, optimizer, rng):
-    generators = [each.bit_generator.state for each in [*model.generators().values(), rng]]
+    generators = [
+        generator.bit_generator.state for generator in [*model.generators().values(), rng]
+    ]
     return copy.deepcopy([model.state_dict(), optimizer.state_dict(), generators])
 
 
@@ -82,20 +84,20 @@ BLOBS = data.blobs(60, rng=0)
 @pytest.mark.parametrize("rule", optim.OPTIMIZERS)
 def test_everything_is_restored_bit_for_bit(make, rule, tmp_path):
     model, optimizer, rng = trained(make, rule)
-    kept, schedule = state(model, optimizer, rng), schedules.cosine(0.1, steps=50)
+    saved, schedule = state(model, optimizer, rng), schedules.cosine(0.1, steps=50)
     save(
         tmp_path / "a", model, optimizer=optimizer, schedule=schedule, rng=rng, epoch=2,
         settings={"batch_size": 32}, extra={"note": "two epochs"},
     )  # fmt: skip
     other = trained(make, rule, seed=1)
-    assert not same(kept, state(*other))
-    found = load(
+    assert not same(saved, state(*other))
+    checkpoint = load(
         tmp_path / "a", other[0], optimizer=other[1], rng=other[2],
         schedule=schedules.cosine(0.1, steps=50),
     )  # fmt: skip
-    assert same(kept, state(*other))
-    assert found == (2, {"batch_size": 32}, {"note": "two epochs"})
-    assert same(kept, state(model, optimizer, rng))  # saving changes nothing
+    assert same(saved, state(*other))
+    assert checkpoint == (2, {"batch_size": 32}, {"note": "two epochs"})
+    assert same(saved, state(model, optimizer, rng))  # saving changes nothing
 
 
 def test_the_file_is_a_copy(tmp_path):
@@ -103,12 +105,12 @@ def test_the_file_is_a_copy(tmp_path):
     model, optimizer, rng = trained(network)
     save(tmp_path / "a", model, optimizer=optimizer)
     load(tmp_path / "a", model, optimizer=optimizer)
-    kept = state(model, optimizer, rng)
+    saved = state(model, optimizer, rng)
     for p in optimizer.parameters:
         p.grad = np.ones(p.shape)
     optimizer.step()
     load(tmp_path / "a", model, optimizer=optimizer)
-    assert same(kept, state(model, optimizer, rng))
+    assert same(saved, state(model, optimizer, rng))
 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path):
@@ -189,11 +191,11 @@ def test_a_file_fits_its_own_model_only(saved, tmp_path):
                 load(tmp_path / "run", make())
 
 
-@pytest.mark.parametrize("given", [{"model": "m"}, {"optimizer": "adam"}, {"rng": 0}], ids=str)
-def test_a_wrong_argument_is_not_an_error_in_the_file(given, tmp_path):
-    arguments = {"model": network(), **given}
+@pytest.mark.parametrize("wrong", [{"model": "m"}, {"optimizer": "adam"}, {"rng": 0}], ids=str)
+def test_a_wrong_argument_is_not_an_error_in_the_file(wrong, tmp_path):
+    arguments = {"model": network(), **wrong}
     for call in (save, load):
-        with pytest.raises(TypeError, match=f"{next(iter(given))} must be an? .*, got"):
+        with pytest.raises(TypeError, match=f"{next(iter(wrong))} must be an? .*, got"):
             call(tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
 
@@ -242,9 +244,9 @@ def test_a_part_that_does_not_fit_is_rejected_and_nothing_changes(others, messag
     )  # fmt: skip
     mine = trained(network, seed=1)
     before = state(*mine)
-    given = {"optimizer": mine[1], "rng": mine[2], **others(*mine)}
+    parts = {"optimizer": mine[1], "rng": mine[2], **others(*mine)}
     with pytest.raises(CheckpointError, match=re.escape(message)):
-        load(tmp_path / "run", mine[0], **given)
+        load(tmp_path / "run", mine[0], **parts)
     assert same(before, state(*mine))
 
 
@@ -252,9 +254,9 @@ def test_a_part_that_does_not_fit_is_rejected_and_nothing_changes(others, messag
 def test_a_part_that_was_not_saved_is_not_loaded(part, tmp_path):
     model, optimizer, rng = trained(network)
     save(tmp_path / "run", model)
-    given = {"optimizer": optimizer, "schedule": schedules.constant(0.1), "rng": rng}
+    parts = {"optimizer": optimizer, "schedule": schedules.constant(0.1), "rng": rng}
     with pytest.raises(CheckpointError, match=f"it was saved without the {part}"):
-        load(tmp_path / "run", model, **{part: given[part]})
+        load(tmp_path / "run", model, **{part: parts[part]})
 
 
 def test_a_missing_file(tmp_path):
@@ -295,10 +297,10 @@ def test_an_intact_file_with_a_wrong_part_is_rejected_or_loaded(place, wrong):
 
 def places(tree):
     """Generate the pairs of a container in a tree and a key in it."""
-    for key, each in tree.items() if isinstance(tree, dict) else enumerate(tree):
+    for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
         yield tree, key
-        if isinstance(each, dict | list):
-            yield from places(each)
+        if isinstance(part, dict | list):
+            yield from places(part)
 
 
 @pytest.mark.parametrize(
@@ -349,8 +351,8 @@ def test_resumed_training_ends_with_the_same_bits(make, stop, tmp_path):
     rest = list(fit(resumed, *BLOBS, **again))
     assert same(whole.state_dict(), resumed.state_dict())
     assert [r[:-1] for r in first + rest] == [r[:-1] for r in straight]
-    kept = load(tmp_path / "run").extra["records"]
-    assert [tuple(r[:-1]) for r in kept] == [r[:-1] for r in straight]
+    records = load(tmp_path / "run").extra["records"]
+    assert [tuple(r[:-1]) for r in records] == [r[:-1] for r in straight]
 
 
 def test_early_stopping_resumes(tmp_path):
@@ -454,10 +456,10 @@ def test_ctrl_c_stops_cleanly_with_a_message_about_resuming(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode in (1, 130, -signal.SIGINT)
-    told = (
+    message = (
         f"stopped in epoch 3; the same call to fit resumes after epoch 2, from {tmp_path / 'run'}"
     )
-    assert f"KeyboardInterrupt: {told}" in errors
+    assert f"KeyboardInterrupt: {message}" in errors
     assert load(tmp_path / "run").epoch == 2
     finish(tmp_path / "run", tmp_path / "end")
     finish(tmp_path / "straight", tmp_path / "straight end")
@@ -504,8 +506,8 @@ def test_the_message_of_an_interrupt_during_saving_depends_on_the_file(
         own(path, content)
 
     monkeypatch.setattr(archive, "replace", replace)
-    told = "no epoch was finished" if epoch == 1 else "resumes after epoch 2"
-    with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch {epoch}; .*{told}"):
+    message = "no epoch was finished" if epoch == 1 else "resumes after epoch 2"
+    with pytest.raises(KeyboardInterrupt, match=f"stopped in epoch {epoch}; .*{message}"):
         list(fit(model, *BLOBS, **SETTINGS, epochs=5, checkpoint=path))
     again = list(fit(network(), *BLOBS, **SETTINGS, epochs=5, checkpoint=path))
     assert [record.epoch for record in again] == list(range(epoch, 6))

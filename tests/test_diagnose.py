@@ -16,15 +16,15 @@ def deep(activation, depth=12, **options):
     return vector.MLP(2, [16] * depth + [1], activation, rng=0, dtype=np.float64, **options)
 
 
-def kinds(found):
-    return [problem.kind for problem in found.problems]
+def kinds(diagnosis):
+    return [problem.kind for problem in diagnosis.problems]
 
 
 def test_both_payloads_have_the_same_numbers():
     model = MLP(2, [5, 4, 1], "tanh", rng=0)
     scalars, arrays = diagnose(model, X, Y), diagnose(model.to_vector(), X, Y)
     assert scalars.loss == pytest.approx(arrays.loss, rel=1e-12)
-    assert [each.name for each in scalars.layers] == [each.name for each in arrays.layers]
+    assert [layer.name for layer in scalars.layers] == [layer.name for layer in arrays.layers]
     for one, other in zip(scalars.layers, arrays.layers, strict=True):
         assert one[2:5] == pytest.approx(other[2:5], rel=1e-9)
         assert one[5:] == other[5:]
@@ -51,20 +51,20 @@ def test_numbers_by_hand():
 
 
 def test_vanishing():
-    found = diagnose(deep("sigmoid"), X, Y)
-    assert kinds(found) == ["vanishing"]
-    assert "residual" in found.problems[0].remedy
-    assert found.problems[0].where == "layers.0"
-    gradients = [each.gradient for each in found.layers]
+    diagnosis = diagnose(deep("sigmoid"), X, Y)
+    assert kinds(diagnosis) == ["vanishing"]
+    assert "residual" in diagnosis.problems[0].remedy
+    assert diagnosis.problems[0].where == "layers.0"
+    gradients = [layer.gradient for layer in diagnosis.layers]
     assert gradients == sorted(gradients)
     assert kinds(diagnose(deep("relu"), X, Y)) == []
 
 
 def test_exploding():
     large = lambda nin, nout, rng: rng.normal(size=(nout, nin))
-    found = diagnose(deep("relu", init=large), X, Y)
-    assert kinds(found) == ["exploding"]
-    assert "clip" in found.problems[0].remedy
+    diagnosis = diagnose(deep("relu", init=large), X, Y)
+    assert kinds(diagnosis) == ["exploding"]
+    assert "clip" in diagnosis.problems[0].remedy
 
 
 @pytest.mark.parametrize("kind", [MLP, vector.MLP])
@@ -75,10 +75,10 @@ def test_dead(kind):
             neuron.bias.data = -50.0
     else:
         model.layers[1].bias.data = -50.0
-    found = diagnose(model, X, Y)
-    assert kinds(found) == ["dead"]
-    assert "4 of 4 units are dead" in str(found)
-    assert (found.layers[1].dead, found.layers[0].gradient) == (4, 0.0)
+    diagnosis = diagnose(model, X, Y)
+    assert kinds(diagnosis) == ["dead"]
+    assert "4 of 4 units are dead" in str(diagnosis)
+    assert (diagnosis.layers[1].dead, diagnosis.layers[0].gradient) == (4, 0.0)
 
 
 def test_flat_not_finite_and_without_gradient():
@@ -87,9 +87,9 @@ def test_flat_not_finite_and_without_gradient():
     assert kinds(diagnose(model, X, Y)) == ["flat"]
     model.spare = Array([1.0])
     model.layers[1].weight.data = np.inf
-    found = diagnose(model, X, Y)
-    assert kinds(found)[:2] == ["not finite", "no gradient"]
-    assert "spare: the loss is not computed from it" in str(found)
+    diagnosis = diagnose(model, X, Y)
+    assert kinds(diagnosis)[:2] == ["not finite", "no gradient"]
+    assert "spare: the loss is not computed from it" in str(diagnosis)
 
 
 @pytest.mark.parametrize("size", [30.0, 3e4])
@@ -98,17 +98,17 @@ def test_a_saturated_tanh_is_flat_or_dead(size):
     model = deep("tanh", depth=2)
     for p in model.parameters():
         p.data = p.data * size
-    found = [each for each in diagnose(model, X, Y).problems if each.kind in ("flat", "dead")]
-    assert [each.where for each in found] == ["layers.0", "layers.1"]
-    assert all("xavier_normal" in each.remedy for each in found)
+    problems = [p for p in diagnose(model, X, Y).problems if p.kind in ("flat", "dead")]
+    assert [problem.where for problem in problems] == ["layers.0", "layers.1"]
+    assert all("xavier_normal" in problem.remedy for problem in problems)
 
 
 def test_the_plot_marks_problems():
     """A layer with a problem has a coloured background; sizes without a logarithm are words."""
     model = vector.MLP(2, [6, 4, 1], rng=0)
     model.layers[1].bias.data = -50.0
-    found = diagnose(model, X, Y)
-    sizes, shares = found.plot().axes
+    diagnosis = diagnose(model, X, Y)
+    sizes, shares = diagnosis.plot().axes
     assert sizes.get_title(loc="left") == "dead: layers.1"
     assert [text.get_text() for text in sizes.texts] == ["0", "0", "0"]
     assert [text.get_position()[0] for text in sizes.texts] == [1, 2, 0]
@@ -136,9 +136,9 @@ class Lost(Module):
 
 
 def test_a_model_that_leaves_the_graph():
-    found = diagnose(Lost(lambda w, x: w.detach() * x[0]), X, Y, loss="mse")
-    assert kinds(found) == ["no gradient"]
-    assert found.plot().axes
+    diagnosis = diagnose(Lost(lambda w, x: w.detach() * x[0]), X, Y, loss="mse")
+    assert kinds(diagnosis) == ["no gradient"]
+    assert diagnosis.plot().axes
     with pytest.raises(TypeError, match=r"a model returns nodes, .* got .*among its predictions"):
         diagnose(Lost(lambda w, x: w.data * x[0]), X, Y, loss="mse")
 
@@ -177,15 +177,15 @@ def test_nothing_is_changed(training):
     chance = [rng.bit_generator.state for rng in model.generators().values()]
     first = diagnose(model, X, Y)
     assert str(diagnose(model, X, Y)) == str(first)
-    for name, each in model.state_dict().items():
-        np.testing.assert_array_equal(each, before[name])
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x, before[name])
     assert chance == [rng.bit_generator.state for rng in model.generators().values()]
     assert all((p.grad == 7.0).all() for p in model.parameters())
     assert model.training is training
 
 
 def test_layers_of_every_kind():
-    names = lambda model, y=Y: [each.name for each in diagnose(model, X, y).layers]
+    names = lambda model, y=Y: [layer.name for layer in diagnose(model, X, y).layers]
     assert names(everything()) == ["modules.0", "modules.1", "modules.3.modules.0", "modules.4"]
     assert names(Neuron(2)) == ["Neuron"]
     assert names(vector.Dense(2, 1)) == ["Dense"]
@@ -206,8 +206,8 @@ class Own(Module):
 
 
 def test_a_custom_module():
-    found = diagnose(Own(), X, Y, loss="mse")
-    assert {each.name for each in found.layers} == {"Own", "deeper"}
+    diagnosis = diagnose(Own(), X, Y, loss="mse")
+    assert {layer.name for layer in diagnosis.layers} == {"Own", "deeper"}
 
 
 @pytest.mark.parametrize(
@@ -228,23 +228,27 @@ def test_the_loss_is_chosen_by_the_targets(outputs, y, loss, kind):
 
 def test_the_table_and_the_plot(tmp_path):
     pytest.importorskip("matplotlib")
-    found = diagnose(deep("sigmoid", 30), X, Y)
-    head, *rows = str(found).split("\n\n")[0].splitlines()
+    diagnosis = diagnose(deep("sigmoid", 30), X, Y)
+    head, *rows = str(diagnosis).split("\n\n")[0].splitlines()
     assert (len(rows), head.split()[:2]) == (31, ["layer", "module"])
-    figure = found.plot()
+    figure = diagnosis.plot()
     outputs, gradients = figure.axes[0].get_lines()
-    np.testing.assert_array_equal(outputs.get_ydata(), [each.outputs for each in found.layers])
-    np.testing.assert_array_equal(gradients.get_ydata(), [each.gradient for each in found.layers])
+    np.testing.assert_array_equal(
+        outputs.get_ydata(), [layer.outputs for layer in diagnosis.layers]
+    )
+    np.testing.assert_array_equal(
+        gradients.get_ydata(), [layer.gradient for layer in diagnosis.layers]
+    )
     for name in ("a.svg", "a.png"):
-        found.save(tmp_path / name)
+        diagnosis.save(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5_000
-    bundle = found._repr_mimebundle_()
-    assert bundle["text/plain"] == str(found)
+    bundle = diagnosis._repr_mimebundle_()
+    assert bundle["text/plain"] == str(diagnosis)
     assert bundle["image/svg+xml"].count("<svg") == 1
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "says"),
+    ("make", "error", "message"),
     [
         (lambda: diagnose(3.0, X, Y), TypeError, "expects a Module such as .*got 3.0"),
         (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP expects 3 inputs, got 2"),
@@ -252,8 +256,8 @@ def test_the_table_and_the_plot(tmp_path):
         (lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"), ValueError, "no loss 'huge'; there are"),
     ],
 )
-def test_bad_arguments(make, error, says):
-    with pytest.raises(error, match=says):
+def test_bad_arguments(make, error, message):
+    with pytest.raises(error, match=message):
         make()
 
 

@@ -21,7 +21,7 @@ def logits_and_labels(draw):
 
 
 def first_largest(row):
-    return min(i for i, each in enumerate(row) if each == max(row))
+    return min(i for i, x in enumerate(row) if x == max(row))
 
 
 @given(st.data(), samples, st.sampled_from([[0, 1], [-1, 1]]))
@@ -45,11 +45,11 @@ def test_the_sign_of_a_score_decides(data, m, classes):
 def test_the_first_largest_logit_decides(case):
     """Accuracy and confusion matrix agree, for lists, Values and arrays."""
     rows, labels = case
-    found = [first_largest(row) for row in rows]
-    want = sum(f == label for f, label in zip(found, labels, strict=True)) / len(rows)
+    predicted = [first_largest(row) for row in rows]
+    want = sum(p == label for p, label in zip(predicted, labels, strict=True)) / len(rows)
     counts = [[0] * len(rows[0]) for _ in rows[0]]
-    for label, each in zip(labels, found, strict=True):
-        counts[label][each] += 1
+    for label, prediction in zip(labels, predicted, strict=True):
+        counts[label][prediction] += 1
     values = [list(map(Value, row)) for row in rows]
     for predictions in (rows, values, np.array(rows), Array(rows), Array(np.float32(rows))):
         for y in (labels, np.array(labels, np.uint8), np.array(labels, float)):
@@ -110,7 +110,7 @@ def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, label
 
 
 @pytest.mark.parametrize(
-    ("predictions", "labels", "says"),
+    ("predictions", "labels", "message"),
     [
         ([1.0, 2.0], [1, 2], "from -1 to 1, got 2"),
         ([1.0, 2.0], [-2, 1], "from -1 to 1, got -2"),
@@ -122,7 +122,7 @@ def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, label
         ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1, got inf"),
     ],
 )
-def test_labels_that_are_not_classes(predictions, labels, says):
+def test_labels_that_are_not_classes(predictions, labels, message):
     """The message names the first one, with the same words for lists and arrays."""
     for metric in (accuracy, confusion_matrix):
         for form in (list, np.array, Array):
@@ -130,7 +130,7 @@ def test_labels_that_are_not_classes(predictions, labels, says):
                 continue
             with pytest.raises(ValueError, match="expects labels") as raised:
                 metric(form(predictions), labels)
-            assert str(raised.value) == f"{metric.__name__} expects labels {says}"
+            assert str(raised.value) == f"{metric.__name__} expects labels {message}"
 
 
 def test_one_label_per_prediction_in_lists():

@@ -109,20 +109,20 @@ def test_the_same_seed_is_the_same_run():
 
 def test_steps_batches_and_modes():
     """Each sample is used once an epoch. The mode is train() for steps and eval() otherwise."""
-    network, seen = model(), []
+    network, calls = model(), []
 
     def watched(predictions, targets):
-        seen.append((network.training, len(targets)))
+        calls.append((network.training, len(targets)))
         return losses.hinge(predictions, targets)
 
-    asked = []
+    steps = []
     settings = {"epochs": 2, "batch_size": 10, "validation": 0.2, "patience": 2}
     for _ in fit(
-        network, X, SIGNS, loss=watched, schedule=lambda k: asked.append(k) or 0.1, **settings
+        network, X, SIGNS, loss=watched, schedule=lambda k: steps.append(k) or 0.1, **settings
     ):
         assert not network.training
-    assert seen == [(True, 10), (True, 10), (True, 4), (False, 6)] * 2
-    assert asked == [0, 1, 2, 3, 4, 5]
+    assert calls == [(True, 10), (True, 10), (True, 4), (False, 6)] * 2
+    assert steps == [0, 1, 2, 3, 4, 5]
 
 
 def test_held_out_samples_are_not_trained_on():
@@ -301,7 +301,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "says"),
+    ("settings", "error", "message"),
     [
         ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
         ({"loss": lambda ps, ts: 0.5}, TypeError, r"return a node made from .* got 0\.5"),
@@ -336,12 +336,12 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"rng": "seed"}, TypeError, "rng expects a seed"),
     ],
 )
-def test_invalid_arguments(settings, error, says):
+def test_invalid_arguments(settings, error, message):
     network = model()
     if settings.get("optimizer") is OWN:
         settings = settings | {"optimizer": optim.SGD(network.parameters(), lr=0.01)}
     arguments = {"X": X, "y": SIGNS, "loss": "hinge", "epochs": 1} | settings
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         next(fit(network, **arguments))
 
 
