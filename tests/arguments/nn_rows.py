@@ -180,7 +180,7 @@ def judged():
     for v in (2, -1, "a", 0.5, None):
         yield row(of, lambda v=v: confusion_matrix([[1.0, 2.0]], [v]), ValueError, "labels from 0 to 1", repr(v), kind=f"label {v!r}")
     yield row(of, lambda: confusion_matrix([[1.0, 2.0]], None), ValueError, "(samples,)", "()")
-    yield row(of, lambda: confusion_matrix([[1.0, 2.0]], [[0], [1, 2]]), TypeError, "targets are labels")
+    yield row(of, lambda: confusion_matrix([[1.0, 2.0]], [[0], [1, 2]]), TypeError, "targets must be one label")
 
 
 ROWS = [*models(), *diagnoses(), *calls(), *modules(), *inits(), *judged()]
