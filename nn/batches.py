@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import flag, whole, within
-from nn.init import generator
+from nn.init import Rng, generator
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike
 
 Samples = tuple[Any, Any]  # X and y: NumPy arrays, or plain.Rows where NumPy is not installed
@@ -20,7 +19,7 @@ def batches(
     y: "ArrayLike",
     size: int | None = None,
     shuffle: bool = True,
-    rng: "int | np.random.Generator | None" = None,
+    rng: Rng = None,
 ) -> Iterator[Samples]:
     """Iterate over the samples once, `size` at a time. The last batch may be smaller.
 
@@ -49,7 +48,7 @@ def split(
     X: "ArrayLike",
     y: "ArrayLike",
     fraction: float,
-    rng: "int | np.random.Generator | None" = None,
+    rng: Rng = None,
 ) -> tuple[Samples, Samples]:
     """Split the samples at random into `(X, y)` to train on and a `fraction` to validate with.
 

@@ -17,7 +17,7 @@ from engine.support.lazy import numpy_for
 from nn import losses, optim, schedules
 from nn.arguments import function, lookup, positive, whole
 from nn.batches import Samples, split, to_finite_samples
-from nn.init import generator
+from nn.init import Rng, generator
 from nn.metrics import accuracy
 from nn.module import Module
 from nn.objective import Loss, Metric, Objective, Penalty
@@ -26,7 +26,6 @@ from nn.taped import Taped, is_tape
 from nn.training import Augment, Record, Training
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike
 
     from engine import Tape
@@ -52,7 +51,7 @@ def fit(
     penalty: Penalty | None = None,
     augment: Augment | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    rng: "int | np.random.Generator | None" = None,
+    rng: Rng = None,
 ) -> Training:
     """Train a model on samples X and targets y. Return a `Training`: an iterator over `Record`s.
 
