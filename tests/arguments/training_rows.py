@@ -56,7 +56,7 @@ def movers():
             yield row(of, lambda m=mover, s={**state, "steps": v}: m.load_state_dict(s), ValueError, "number of steps", repr(v), kind=f"steps={v!r}")
         for v in (None, "x", {}):
             yield row(of, lambda m=mover, s={**state, "memory": v}: m.load_state_dict(s), TypeError, "memory is a list of dicts", repr(v), kind=f"memory={v!r}")
-        yield row(of, lambda m=mover, s={**state, "memory": [None]}: m.load_state_dict(s), TypeError, "memory of parameter 0 is a dict", "None")
+        yield row(of, lambda m=mover, s={**state, "memory": [None]}: m.load_state_dict(s), TypeError, "memory of parameter 0 must be a dict", "None")
         yield row(of, lambda m=mover, s={**state, "lr": "x"}: m.load_state_dict(s), ValueError, "lr must", "'x'")
         yield row(of, lambda m=mover, s={**state, "rule": "no"}: m.load_state_dict(s), ValueError, "the state is of no over 1", "as it was saved")
     for rule in [rule for rule in optim.OPTIMIZERS.values() if "betas" in signature(rule).parameters]:
