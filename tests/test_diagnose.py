@@ -1,6 +1,9 @@
 """`diagnose` on networks with known problems, of Values and Arrays; it changes nothing."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,3 +274,10 @@ def test_a_tape_is_rejected():
 def test_the_names_in_nn():
     assert nn.diagnose is diagnose
     assert isinstance(diagnose(MLP(2, [1], rng=0), X, Y), nn.Diagnosis)
+
+
+def test_matplotlib_loads_when_a_plot_is_drawn():
+    code = "import sys; from nn import diagnose; print(diagnose, 'matplotlib' in sys.modules)"
+    root = Path(__file__).parents[1]
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
+    assert printed.endswith("False\n")
