@@ -36,7 +36,7 @@ class Stepgrad:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            found.append(loss.data)
+            found.append(float(loss.data))
         return found
 
     def accuracy(self) -> float:

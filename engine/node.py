@@ -29,6 +29,7 @@ class Node(Methods):
     if TYPE_CHECKING:  # supplied by each payload
         data: Any
         grad: Any
+        _grad: Any
         _x: Any
         _y: Any
         _dx: Any
@@ -37,6 +38,7 @@ class Node(Methods):
         _unary: Callable[[Op], Self]  # apply a row of one input
         _binary: Callable[[Op, Any], Self]
         apply: Callable[..., Self]
+        backward: Callable[[], None]
 
     @property
     def label(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Neural networks on the engine: layers, losses, optimizers and a training loop.
+"""Neural networks: layers, losses, optimizers, data and a training loop.
 
 >>> from nn import MLP, losses
 >>> model = MLP(2, [4, 1], "tanh", rng=0)
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from nn import augment, data, optim, vector
     from nn.archive import CheckpointError
     from nn.checkpoint import Checkpoint, load, save
-    from nn.diagnosing import diagnose
-    from nn.diagnosis import Diagnosis
-    from nn.train import Record, fit
+    from nn.diagnosis import Diagnosis, diagnose
+    from nn.train import fit
+    from nn.training import Record, Training
 
 __all__ = [
     "MLP",
@@ -34,6 +34,7 @@ __all__ = [
     "Module",
     "Neuron",
     "Record",
+    "Training",
     "accuracy",
     "augment",
     "confusion_matrix",
@@ -49,16 +50,16 @@ __all__ = [
     "vector",
 ]
 
-# Loaded when first used: a network of Values needs neither them nor NumPy.
+# Loaded when first used: networks of Values need none of them, and no NumPy.
 LAZY = {
     "archive": ["CheckpointError"],
     "augment": ["augment"],
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
-    "diagnosing": ["diagnose"],
-    "diagnosis": ["Diagnosis"],
+    "diagnosis": ["Diagnosis", "diagnose"],
     "optim": ["optim"],
-    "train": ["Record", "fit"],
+    "train": ["fit"],
+    "training": ["Record", "Training"],
     "vector": ["vector"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)

@@ -1,9 +1,9 @@
-"""Arrays and numbers, nested in dicts and lists, in one file: what checkpoints are made of.
+"""The file format of checkpoints: a tree of dicts, lists, numbers and arrays in one file.
 
-The file is a zip archive in which nothing is compressed or pickled: opening it runs no code, and
-any zip tool or numpy.load shows what is inside. `stepgrad.json` holds the tree; `0.npy`, `1.npy`,
-... its arrays, in NumPy's own format; the archive's comment the CRC-32 of all that stands before
-it, so that no damage goes unnoticed. The same tree gives the same bytes.
+The file is a zip archive without compression and without pickles: reading it runs no code, and any
+zip tool or numpy.load shows its contents. `stepgrad.json` holds the tree, and `0.npy`, `1.npy`, ...
+its arrays in NumPy's format. The comment of the archive is the CRC-32 of all bytes before it, which
+detects damage. The same tree gives the same bytes.
 """
 
 import io
@@ -14,6 +14,7 @@ import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -24,17 +25,17 @@ import numpy as np
 from nn.arguments import file
 
 FORMAT, VERSION = "stepgrad archive", 1
-HEAD = "stepgrad.json"  # the first member: its name stands at byte 30 of every file
+HEAD = "stepgrad.json"  # the first member; every file has its name at byte 30
 SEAL = 8  # digits of the checksum
-DEEPEST = 100  # levels of nesting
-LONGEST = 2000  # bytes of an array's header, which takes memory 500 times as large to parse
-QUOTED = 500  # characters at either end
+MAX_DEPTH = 100  # levels of nesting
+MAX_HEADER = 2000  # bytes of the header of an array, whose parser takes 500 times as much memory
+MAX_QUOTE = 500  # characters at either end
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 TYPES += ["float16", "float32", "float64"]
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, is not whole or does not fit; it says what to do about that.
+    """A file that is not a checkpoint, is damaged, or does not fit the model or the training.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,24 +51,25 @@ class CheckpointError(ValueError):
     __module__ = "stepgrad.nn"  # tracebacks show the public name
 
 
-def write(path: Any, tree: Any) -> None:
-    """Save `tree` in a file, which at any moment is the old one or the new one, and whole.
+def write(path: str | os.PathLike[str], tree: Any) -> None:
+    """Save a tree in a file, atomically: the file is always the old or the new one, and complete.
 
-    A tree is made of dicts with str keys, lists, tuples, NumPy arrays and scalars (bool, integers,
-    floats of up to 64 bits), str, int, float, bool and None. It is on the disk when this returns.
-    A process that is killed may leave a file `.stepgrad-*.tmp` in the folder; delete it at will.
+    A tree consists of dicts with str keys, lists, tuples, NumPy arrays and scalars (bool, integers,
+    floats of up to 64 bits), str, int, float, bool and None. It is on the disk when `write`
+    returns. A process that is killed may leave a file `.stepgrad-*.tmp` in the folder, which can be
+    deleted.
 
-    TypeError or ValueError that names the place in the tree for what cannot be saved, OSError where
-    the system refuses; the file is then as it was.
+    Raises TypeError or ValueError, with the place in the tree, for anything that cannot be saved,
+    and OSError if the file cannot be written. The old file is then unchanged.
     """
     replace(path, pack(tree))
 
 
-def read(path: Any) -> Any:
-    """The tree in a file, bit for bit as it was saved; its arrays are writable.
+def read(path: str | os.PathLike[str]) -> Any:
+    """Return the tree in a file, with the same bits as it was saved. Its arrays are writable.
 
-    CheckpointError that names the file for one that is truncated, damaged, foreign or too new;
-    OSError for one that cannot be opened.
+    Raises CheckpointError if the file is truncated, damaged, not a checkpoint, or of a newer
+    version, and OSError if it cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -82,15 +84,15 @@ def read(path: Any) -> Any:
         raise CheckpointError(f"{path}: {problem}") from problem.__cause__
 
 
-def replace(path: Any, content: bytes) -> None:
-    """Make `content` that of the file, all at once and durably.
+def replace(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace the content of a file atomically and durably.
 
-    A new file in the same folder takes the place and the permissions of the old one; where `path`
-    is a symbolic link, of the file that it leads to.
+    A new file in the same folder takes the place and the permissions of the old one. A symbolic
+    link stays, and the file that it points to is replaced.
     """
     path = Path(os.path.realpath(file("path", path)))
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; make it first")
+        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; create it first")
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is a folder or a device; give the name of a file")
     temporary = path.with_name(f".stepgrad-{secrets.token_hex(8)}.tmp")
@@ -106,7 +108,7 @@ def replace(path: Any, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    with suppress(OSError):  # the name, where the system can sync a folder; the file is whole
+    with suppress(OSError):  # some systems cannot sync a folder; the file is complete anyway
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -115,25 +117,28 @@ def replace(path: Any, content: bytes) -> None:
 
 
 def pack(tree: Any) -> bytes:
-    """The content of the file that holds `tree`."""
+    """Return the content of a file for a tree."""
     arrays: list[np.ndarray] = []
-    head = {"format": FORMAT, "version": VERSION, "tree": encode(tree, (), arrays)}
+    head = {"format": FORMAT, "version": VERSION, "tree": _encode(tree, (), arrays)}
     text = json.dumps(head, ensure_ascii=False, allow_nan=False)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        with added(archive, HEAD, len(text)) as member:
+        with _open_member(archive, HEAD, len(text)) as member:
             member.write(text.encode("utf-8", "surrogatepass"))
         for i, array in enumerate(arrays):
-            with added(archive, f"{i}.npy", array.nbytes) as member:
+            with _open_member(archive, f"{i}.npy", array.nbytes) as member:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
         archive.comment = bytes(SEAL)
     buffer.getbuffer()[-SEAL:] = checksum(buffer.getbuffer()[:-SEAL])
     return buffer.getvalue()
 
 
-def added(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
-    """A new member of about that size, to be written to; it tells neither its time nor place."""
-    info = zipfile.ZipInfo(name)  # of 1980
+def _open_member(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
+    """Open a new member of about that size to write to.
+
+    Its time and its system are constants, so that the same tree gives the same bytes.
+    """
+    info = zipfile.ZipInfo(name)  # from 1980
     info.create_system = 3  # Unix
     info.file_size = size
     return archive.open(info, "w")
@@ -144,84 +149,87 @@ def checksum(body: bytes | memoryview) -> bytes:
 
 
 def unpack(content: bytes) -> Any:
-    """The tree in the content of a file; a CheckpointError says what is wrong with it."""
+    """Return the tree in the content of a file. Raises CheckpointError if there is none."""
     if not content:
-        raise CheckpointError("empty; take another checkpoint")
+        raise CheckpointError("empty; use another checkpoint")
     if content[:4] != b"PK\3\4" or content[30 : 30 + len(HEAD)] != HEAD.encode():
         raise CheckpointError(f"not a checkpoint of stepgrad: it begins with {content[:8]!r}")
     if content[-SEAL:] != checksum(memoryview(content)[:-SEAL]):
-        raise CheckpointError("truncated or damaged (wrong checksum); take another checkpoint")
+        raise CheckpointError("truncated or damaged (wrong checksum); use another checkpoint")
     try:
-        return opened(content)
+        return _unpack_archive(content)
     except CheckpointError:
         raise
-    except Exception as problem:  # zipfile, json and NumPy raise what they happen to stumble on
-        says = f"not as stepgrad writes it ({quoted(repr(problem))}); take another checkpoint"
-        raise CheckpointError(says) from problem
+    except Exception as problem:  # zipfile, json and NumPy raise errors of many types
+        raise CheckpointError(
+            f"not as stepgrad writes it ({escape(repr(problem))}); use another checkpoint"
+        ) from problem
 
 
-def quoted(text: str) -> str:
-    """What a message quotes of a file: not all of a long text, nothing that a terminal obeys.
+def escape(text: str) -> str:
+    """Shorten a text from a file and escape its control characters, so that a message can quote it.
 
-    >>> quoted("\\x1b[2Jred" + "!" * 9999)[:20]
+    >>> escape("\\x1b[2Jred" + "!" * 9999)[:20]
     '\\\\x1b[2Jred!!!!!!!!!!'
     """
-    if len(text) > 2 * QUOTED:
-        text = f"{text[:QUOTED]} ... {text[-QUOTED:]}"
+    if len(text) > 2 * MAX_QUOTE:
+        text = f"{text[:MAX_QUOTE]} ... {text[-MAX_QUOTE:]}"
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def opened(content: bytes) -> Any:
-    """The tree in what has the right checksum, but may have been made by anybody."""
+def _unpack_archive(content: bytes) -> Any:
+    """Return the tree in a file with the right checksum, which may still be malicious."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         if archive.namelist() != [HEAD, *(f"{i}.npy" for i in range(len(members) - 1))]:
             raise ValueError(f"it contains {', '.join(archive.namelist()[:9])}")
-        # Where nothing expands and nothing is there twice, memory stays near the file's size.
-        stored = all(each.compress_type == zipfile.ZIP_STORED for each in members)
-        if not stored or sum(each.file_size for each in members) > len(content):
+        # Without compression and overlaps, memory stays near the size of the file.
+        stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        if not stored or sum(member.file_size for member in members) > len(content):
             raise ValueError("its members are compressed or overlap")
         head = json.loads(archive.read(HEAD).decode("utf-8", "surrogatepass"))
         if head["format"] != FORMAT:
             raise ValueError(f"its format is {head['format']!r}, not {FORMAT!r}")
         if head["version"] > VERSION:
             raise CheckpointError(
-                f"version {head['version']} of the format, this stepgrad reads up to {VERSION}; "
-                "update stepgrad or take another checkpoint"
+                f"version {head['version']} of the format; this stepgrad reads up to {VERSION}; "
+                "update stepgrad or use another checkpoint"
             )
         unread = dict(enumerate(members[1:]))
-        tree = decode(head["tree"], lambda i: array_in(archive.read(unread.pop(i))))
+        tree = _decode(head["tree"], lambda i: _parse_array(archive.read(unread.pop(i))))
         if unread:
             raise ValueError(f"{len(unread)} arrays have no place in its tree")
         return tree
 
 
-def array_in(member: bytes) -> np.ndarray:
-    """The array in a .npy file, whose header is not believed before the file bears it out."""
+def _parse_array(member: bytes) -> np.ndarray:
+    """Return the array in a .npy file. Memory is allocated by its size, not by its header."""
     stream = io.BytesIO(member)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError("an array in another version of NumPy's format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=LONGEST)
-    found = elements(memoryview(member)[stream.tell() :], dtype)
-    return found.reshape(shape, order="F" if fortran else "C")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER)
+    elements = _parse_elements(memoryview(member)[stream.tell() :], dtype)
+    return elements.reshape(shape, order="F" if fortran else "C")
 
 
-def elements(content: bytes | memoryview, dtype: np.dtype) -> np.ndarray:
-    """The numbers in `content`, if of a type that may be saved, in this machine's byte order."""
+def _parse_elements(content: bytes | memoryview, dtype: np.dtype) -> np.ndarray:
+    """Return the numbers in `content` in native byte order. Raises ValueError for other dtypes."""
     if dtype.name not in TYPES:
         raise ValueError(f"an array of {dtype}")
     return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
 
 
-def encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
-    """`x`, which stands at `place` in the tree, in terms of JSON; its arrays go to `arrays`.
+def _encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
+    """Convert `x`, at `place` in the tree, to JSON, and append its arrays to `arrays`.
 
-    What JSON has no term for is an object with one key, which begins with "$"; keys of the tree
-    that begin so are given a second one.
+    A type that JSON lacks becomes an object with one key that begins with "$". A key of the tree
+    that begins with "$" gets a second one.
     """
     kind = type(x)
-    if len(place) > DEEPEST:
-        raise ValueError(f"{name(place)} is over {DEEPEST} levels deep; is a part inside itself?")
+    if len(place) > MAX_DEPTH:
+        raise ValueError(
+            f"{_format(place)} is over {MAX_DEPTH} levels deep; does a part contain itself?"
+        )
     if kind in (bool, str, type(None)):
         return x
     if kind is int:
@@ -229,14 +237,14 @@ def encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
     if kind is float:
         return x if isfinite(x) else {"$float": struct.pack(">d", x).hex()}
     if kind in (list, tuple):
-        items = [encode(each, (*place, i), arrays) for i, each in enumerate(x)]
+        items = [_encode(item, (*place, i), arrays) for i, item in enumerate(x)]
         return items if kind is list else {"$tuple": items}
     if kind is dict:
-        if strange := [key for key in x if type(key) is not str]:
-            raise TypeError(f"{name(place)} has the key {strange[0]!r}; a key is a str")
-        coded = {key: encode(each, (*place, key), arrays) for key, each in x.items()}
-        return {"$" * key.startswith("$") + key: each for key, each in coded.items()}
-    what = kind.__name__
+        if invalid := [key for key in x if type(key) is not str]:
+            raise TypeError(f"{_format(place)} has the key {invalid[0]!r}; a key must be a str")
+        encoded = {key: _encode(item, (*place, key), arrays) for key, item in x.items()}
+        return {"$" * key.startswith("$") + key: item for key, item in encoded.items()}
+    description = kind.__name__
     if kind is np.ndarray or isinstance(x, np.generic):
         if x.dtype.name in TYPES:
             little = np.asarray(x, x.dtype.newbyteorder("<"))
@@ -244,37 +252,38 @@ def encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
                 return {"$scalar": [little.dtype.str, little.tobytes().hex()]}
             arrays.append(little)
             return {"$array": len(arrays) - 1}
-        what += f" of {x.dtype}"
+        description += f" of {x.dtype}"
     raise TypeError(
-        f"{name(place)} is a {what}; what can be saved is a dict, list, tuple, str, int, float, "
-        f"bool, None, and NumPy's arrays and scalars of {', '.join(TYPES)}"
+        f"{_format(place)} is a {description}, which cannot be saved; use dicts, lists, tuples, "
+        f"str, int, float, bool, None, and NumPy arrays and scalars of {', '.join(TYPES)}"
     )
 
 
-def name(place: tuple[Any, ...]) -> str:
+def _format(place: tuple[Any, ...]) -> str:
+    """Return the expression for a place in the tree: tree['extra'][0]."""
     return "tree" + "".join(f"[{key!r}]" for key in place[:9]) + "..." * (len(place) > 9)
 
 
-def decode(x: Any, array: Any, depth: int = 0) -> Any:
-    """What `encode` made `x` of; `array(i)` is the i-th of its arrays."""
-    if depth > DEEPEST:
-        raise ValueError(f"its tree is over {DEEPEST} levels deep")
+def _decode(x: Any, array: Callable[[int], np.ndarray], depth: int = 0) -> Any:
+    """Undo `_encode`; `array(i)` returns the i-th array."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"its tree is over {MAX_DEPTH} levels deep")
     match x:
         case {"$array": i}:
             return array(i)
         case {"$scalar": [code, bits]}:
-            return elements(bytes.fromhex(bits), np.dtype(code))[0]
+            return _parse_elements(bytes.fromhex(bits), np.dtype(code))[0]
         case {"$int": digits}:
             return int(digits, 16)
         case {"$float": bits}:
             return struct.unpack(">d", bytes.fromhex(bits))[0]
         case {"$tuple": items}:
-            return tuple(decode(items, array, depth))
+            return tuple(_decode(items, array, depth))
         case dict():
             if unknown := [key for key in x if key.startswith("$") and key[:2] != "$$"]:
-                raise ValueError(f"{unknown[0]!r} in its tree means nothing")
-            deeper = {key: decode(each, array, depth + 1) for key, each in x.items()}
-            return {key[key.startswith("$") :]: each for key, each in deeper.items()}
+                raise ValueError(f"{unknown[0]!r} in its tree is not a known type")
+            decoded = {key: _decode(item, array, depth + 1) for key, item in x.items()}
+            return {key[key.startswith("$") :]: item for key, item in decoded.items()}
         case list():
-            return [decode(each, array, depth + 1) for each in x]
+            return [_decode(item, array, depth + 1) for item in x]
     return x

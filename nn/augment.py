@@ -1,13 +1,13 @@
-"""Images moved and bent a little, so that a network sees new ones in every epoch.
+"""Augmentation of images: random shifts and distortions, new ones for every epoch.
 
-Images are float32 or float64, `(n, height, width)`, or `(n, pixels)` with rows of square pictures
-as in MNIST; what comes back has the same shape and dtype, and the images given stay as they are.
-Outside of a picture there is 0. `rng` is a seed or a NumPy Generator: the same seed, the same
-distortions, in either dtype and on any number of threads.
+Images are float32 or float64, of shape `(n, height, width)`, or `(n, pixels)` with square images in
+rows as in MNIST. Functions return new images of the same shape and dtype. Pixels outside an image
+are 0. `rng` is a seed or a NumPy Generator: the same seed gives the same distortions, in either
+dtype and with any number of threads.
 
 >>> digits = np.eye(28, dtype=np.float32).reshape(1, 784)
->>> seen = distort(digits, degrees=15, scale=0.15, shift=2, alpha=34, sigma=4, rng=0)
->>> seen.shape, seen.dtype, bool((seen == digits).all())
+>>> distorted = distort(digits, degrees=15, scale=0.15, shift=2, alpha=34, sigma=4, rng=0)
+>>> distorted.shape, distorted.dtype, bool((distorted == digits).all())
 ((1, 784), dtype('float32'), False)
 """
 
@@ -15,41 +15,42 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nn.arguments import positive, whole, within
-from nn.init import generator
+from nn.init import Rng, generator
 
-Range = float | Sequence[float]
+__all__ = ["distort", "shift"]
 
-BLOCK = 64  # images at a time: what one step leaves is still in the cache for the next
-SMALL = 2**18  # multiplications in a matrix product that OpenBLAS leaves to the thread that asks
-KEPT = 0.999  # of the variance of an elastic field; the rest is in hundreds of tiny waves
+Range = float | Sequence[float]  # x for (-x, x), or (low, high)
+
+BLOCK = 64  # images at a time; the arrays between two operations then fit into the cache
+SMALL = 2**18  # multiplications in a matrix product that OpenBLAS does not give to its threads
+VARIANCE_KEPT = 0.999  # of an elastic field; the rest is in hundreds of small components
 
 
-def shift(images: Any, pixels: int, rng: Any = None) -> np.ndarray:
-    """Each image moved by whole pixels, up to `pixels` in each direction, all equally likely.
+def shift(images: ArrayLike, pixels: int, rng: Rng = None) -> np.ndarray:
+    """Return each image shifted by whole pixels, uniformly up to `pixels` in each direction.
 
-    Nothing is interpolated: the pixels that stay in the picture keep their bits.
-
-    ValueError for pixels below 0 and for images of another shape; TypeError for another dtype.
+    Pixels that stay in the image keep their exact values. Raises ValueError for negative `pixels`
+    and for images of another shape, and TypeError for another dtype.
 
     >>> shift(np.ones((1, 2, 3)), 1, rng=11)
     array([[[0., 0., 0.],
             [0., 1., 1.]]])
     """
-    pixels, stack, rng = whole("pixels", pixels, least=0), pictures(images), generator(rng)
+    pixels, stack, source = whole("pixels", pixels, least=0), check_images(images), generator(rng)
     n, height, width = stack.shape
     padded = np.pad(stack, [(0, 0), (pixels, pixels), (pixels, pixels)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (1, 2))
-    down, right = rng.integers(2 * pixels + 1, size=(2, n))
+    down, right = source.integers(2 * pixels + 1, size=(2, n))
     return windows[np.arange(n), down, right].reshape(np.shape(images))
 
 
 def distort(
-    images: Any,
+    images: ArrayLike,
     *,
     degrees: Range = 0.0,
     scale: Range = 0.0,
@@ -57,58 +58,60 @@ def distort(
     shift: Range = 0.0,
     alpha: float = 0.0,
     sigma: float = 4.0,
-    rng: Any = None,
+    rng: Rng = None,
     threads: int = 2,
 ) -> np.ndarray:
-    """Each image scaled, sheared, rotated, shifted and bent, by amounts drawn for it alone.
+    """Return each image scaled, sheared, rotated, shifted and elastically distorted.
 
-    An amount is drawn evenly from -a to a for a number `a`, from low to high for a pair.
+    Amounts are drawn uniformly for each image: from (-x, x) for a number x, or from a pair
+    (low, high).
 
     degrees  the rotation about the centre, counterclockwise
-    scale    the change in size, drawn for the height and the width: 0.1 is a tenth larger
-    shear    degrees that vertical lines lean to the right, as in italics
-    shift    pixels to the right, and drawn anew, pixels down
-    alpha    the strength of the elastic distortion, 0 for none: Simard et al. move every pixel by
-             a field of noise from U(-1, 1), smoothed by a Gaussian and multiplied by alpha
-    sigma    the standard deviation of that Gaussian, in pixels
-    threads  that share the work; the result does not depend on it
+    scale    the change in size, drawn for height and width separately; 0.1 is 10 % larger
+    shear    degrees by which vertical lines lean to the right, as in italics
+    shift    pixels to the right and, drawn separately, down
+    alpha    the strength of the elastic distortion, which moves each pixel by a field of noise from
+             U(-1, 1), smoothed by a Gaussian and multiplied by alpha; 0 for none
+    sigma    the standard deviation of that Gaussian in pixels
+    threads  the number of threads; the result does not depend on it
 
-    The maps are composed, and each pixel is interpolated once, between the four around the place
-    that it comes from (bilinear). Sources: Simard, Steinkraus & Platt 2003, section 2, for the
-    elastic distortion, alpha=34 and sigma=4 being theirs; Ciresan et al. 2010, section 3, for its
-    union with the affine maps.
+    The maps are composed, and each pixel is interpolated once (bilinear). Sources: Simard,
+    Steinkraus & Platt 2003, section 2, for the elastic distortion, with alpha=34 and sigma=4;
+    Ciresan et al. 2010, section 3, for its combination with affine maps.
 
-    ValueError for an amount that makes no sense and for images of another shape; TypeError for
-    another dtype.
+    Raises ValueError for amounts outside their range and for images of another shape, and TypeError
+    for another dtype.
 
-    >>> picture = np.array([[[1.0, 2.0], [3.0, 4.0]]])
-    >>> distort(picture, degrees=(90, 90)).round(9)
+    >>> image = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> distort(image, degrees=(90, 90)).round(9)
     array([[[2., 4.],
             [1., 3.]]])
     """
-    stack, rng = pictures(images), generator(rng)
+    stack, source = check_images(images), generator(rng)
     n, height, width = stack.shape
     ranges = {
-        "degrees": between("degrees", degrees),
-        "scale": between("scale", scale, above=-1),
-        "shear": between("shear", shear, above=-90, below=90),
-        "shift": between("shift", shift),
+        "degrees": check_range("degrees", degrees),
+        "scale": check_range("scale", scale, above=-1),
+        "shear": check_range("shear", shear, above=-90, below=90),
+        "shift": check_range("shift", shift),
     }
     alpha, sigma = within("alpha", alpha), positive("sigma", sigma)
     threads = whole("threads", threads)
 
-    waves = elastic_waves(height, width, sigma) if alpha else np.empty((0, height * width))
-    basis = np.concatenate([plane(height, width), waves]).astype(stack.dtype)
+    # A map is a weighted sum of basis images, which gives the coordinates of the source of each
+    # pixel.
+    components = elastic_basis(height, width, sigma) if alpha else np.empty((0, height * width))
+    basis = np.concatenate([affine_basis(height, width), components]).astype(stack.dtype)
     basis = basis.reshape(-1, height, width).transpose(1, 0, 2).copy()
     weights = np.empty((2, n, basis.shape[1]), stack.dtype)
-    weights[..., :3] = affine_maps(n, height, width, ranges, rng)
-    # Times the standard deviation of U(-1, 1), and what the Gaussian leaves of it. Drawn as float32
-    # for all images, so that both dtypes get the same draws.
+    weights[..., :3] = affine_weights(n, height, width, ranges, source)
+    # The standard deviation of U(-1, 1), and the factor by which the Gaussian reduces it. Drawn as
+    # float32 for all images, so that both dtypes have the same draws.
     strength = alpha / math.sqrt(3) / (2 * math.sqrt(math.pi) * sigma)
-    weights[..., 3:] = strength * rng.standard_normal((2, n, len(waves)), np.float32)
+    weights[..., 3:] = strength * source.standard_normal((2, n, len(components)), np.float32)
 
     out = np.empty_like(stack)
-    # Products that BLAS spreads over its own threads, asked for by two of ours, crawl.
+    # Two of our threads that call a BLAS with threads of its own slow each other down.
     block = max(1, min(BLOCK, SMALL // (basis.shape[1] * max(width, 1))))
 
     def fill(start: int) -> None:
@@ -118,15 +121,15 @@ def distort(
         y, x = places.reshape(2, -1, height * width)
         out[part] = interpolate(stack[part], y, x)
 
-    with ThreadPoolExecutor(threads) as pool:  # NumPy lets go of the lock while it computes
+    with ThreadPoolExecutor(threads) as pool:  # NumPy releases the lock while it computes
         list(pool.map(fill, range(0, n, block)))
     return out.reshape(np.shape(images))
 
 
-def plane(height: int, width: int) -> np.ndarray:
-    """What affine maps are made of: rows and columns from the centre, and ones; (3, pixels).
+def affine_basis(height: int, width: int) -> np.ndarray:
+    """Return the row and the column of each pixel from the centre, and ones, as (3, pixels).
 
-    >>> plane(2, 3)
+    >>> affine_basis(2, 3)
     array([[-0.5, -0.5, -0.5,  0.5,  0.5,  0.5],
            [-1. ,  0. ,  1. , -1. ,  0. ,  1. ],
            [ 1. ,  1. ,  1. ,  1. ,  1. ,  1. ]])
@@ -135,11 +138,17 @@ def plane(height: int, width: int) -> np.ndarray:
     return np.stack([y, x, np.ones(height * width)])
 
 
-def affine_maps(n: int, height: int, width: int, ranges: dict[str, Any], rng: Any) -> np.ndarray:
-    """Where pixels come from: y and x as weights on the rows of `plane`, shape (2, n, 3).
+def affine_weights(
+    n: int,
+    height: int,
+    width: int,
+    ranges: dict[str, tuple[float, float]],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return random affine maps as weights of `affine_basis`, of shape (2, n, 3), for y and x.
 
-    An image is scaled, sheared, rotated and shifted, in this order; read from the picture that
-    comes out, it all runs backwards.
+    An image is scaled, sheared, rotated and shifted, in this order. The weights are those of the
+    inverse map, from the pixels of the result to their source.
     """
     draw = {name: rng.uniform(*ends, (2, n)) for name, ends in ranges.items()}
     angle, lean = np.radians(draw["degrees"][0]), np.tan(np.radians(draw["shear"][0]))
@@ -154,36 +163,42 @@ def affine_maps(n: int, height: int, width: int, ranges: dict[str, Any], rng: An
 
 
 @lru_cache(maxsize=8)
-def elastic_waves(height: int, width: int, sigma: float) -> np.ndarray:
-    """What smooth noise of variance 1 is made of: shape (waves, pixels), to be weighted by N(0, 1).
+def elastic_basis(height: int, width: int, sigma: float) -> np.ndarray:
+    """Return components of smooth noise of variance 1, of shape (components, pixels).
 
-    White noise under a Gaussian of standard deviation sigma is a Gaussian field (nearly, for other
-    noise, by the central limit theorem) in which the correlation of two pixels is
-    exp(-distance**2 / (4 * sigma**2)). Instead of smoothing a random number per pixel, we draw one
-    for each eigenvector of that covariance (Karhunen & Loeve): 42 of 784 carry 99.9 % of the
-    variance of a 28 x 28 field with sigma 4. The covariance is a product of one along rows and one
-    along columns, and so are its eigenvectors.
+    Their sum, weighted by N(0, 1), is white noise smoothed by a Gaussian of standard deviation
+    sigma: a Gaussian field in which the correlation of two pixels is
+    exp(-distance**2 / (4 * sigma**2)). (For noise from U(-1, 1) this holds nearly, by the central
+    limit theorem.) Instead of smoothing a random number per pixel, one is drawn for each
+    eigenvector of that covariance (Karhunen & Loeve): 42 of 784 have 99.9 % of the variance of a
+    28 x 28 field with sigma 4. The covariance is a product of one along rows and one along columns,
+    and so are its eigenvectors.
     """
 
-    def along(size: int) -> np.ndarray:
-        """Eigenvectors, each times the root of its eigenvalue, as rows."""
+    def along_axis(size: int) -> np.ndarray:
+        """Return the eigenvectors along an axis as rows, each times the root of its eigenvalue."""
         distance = np.subtract.outer(np.arange(size), np.arange(size))
         variances, vectors = np.linalg.eigh(np.exp(-((distance / (2 * sigma)) ** 2)))
         return (vectors * np.sqrt(variances.clip(0))).T
 
-    waves = np.einsum("ay,bx->abyx", along(height), along(width)).reshape(-1, height * width)
-    variance = np.square(waves).sum(axis=1)
+    components = np.einsum("ay,bx->abyx", along_axis(height), along_axis(width))
+    components = components.reshape(-1, height * width)
+    variance = np.square(components).sum(axis=1)
     order = np.argsort(-variance, kind="stable")
-    enough = np.searchsorted(np.cumsum(variance[order]), KEPT * height * width) + 1
-    waves = waves[order[:enough]]
-    waves.flags.writeable = False  # it is shared by all who ask
-    return waves
+    total = VARIANCE_KEPT * height * width
+    count = np.searchsorted(np.cumsum(variance[order]), total) + 1
+    components = components[order[:count]]
+    components.flags.writeable = False  # the cache returns the same array to every caller
+    return components
 
 
 def interpolate(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The images (n, height, width) at the places y, x, each (n, pixels), which it overwrites."""
+    """Return images (n, height, width) at coordinates y and x, each (n, pixels).
+
+    The coordinates are overwritten.
+    """
     n, height, width = images.shape
-    padded = np.pad(images, [(0, 0), (1, 2), (1, 2)])  # the places -1 to height, and one below
+    padded = np.pad(images, [(0, 0), (1, 2), (1, 2)])  # from -1 to height, and one below
     flat, stride = padded.reshape(-1), width + 3
     np.clip(y, -1, height, out=y)
     np.clip(x, -1, width, out=x)
@@ -209,8 +224,11 @@ def interpolate(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return lower.reshape(images.shape)
 
 
-def pictures(images: Any) -> np.ndarray:
-    """The images as (n, height, width); ValueError for another shape, TypeError for a dtype."""
+def check_images(images: ArrayLike) -> np.ndarray:
+    """Return images as (n, height, width).
+
+    Raises ValueError for another shape and TypeError for a dtype other than float32 and float64.
+    """
     try:
         images = np.asarray(images)
     except ValueError:
@@ -228,16 +246,16 @@ def pictures(images: Any) -> np.ndarray:
     side = math.isqrt(images.shape[1])
     if side * side != images.shape[1]:
         raise ValueError(
-            f"images as rows are square, got {images.shape[1]} pixels; reshape them to "
+            f"images in rows are square, got {images.shape[1]} pixels; reshape them to "
             "(n, height, width)"
         )
     return images.reshape(-1, side, side)
 
 
-def between(
-    name: str, x: Any, above: float = -math.inf, below: float = math.inf
+def check_range(
+    name: str, x: Range, above: float = -math.inf, below: float = math.inf
 ) -> tuple[float, float]:
-    """The range from -x to x, or the pair x; ValueError unless above < low <= high < below."""
+    """Return the pair x, or (-x, x). Raises ValueError unless above < low <= high < below."""
     try:
         low, high = x if isinstance(x, Sequence) else (-within(name, x), x)
         if above < low <= high < below:
@@ -248,3 +266,7 @@ def between(
         f"{name} must be a number, 0 or more, or a pair (low, high), "
         f"both inside ({above}, {below}), got {x!r}"
     )
+
+
+def __dir__() -> list[str]:
+    return __all__

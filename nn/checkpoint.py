@@ -1,15 +1,17 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped, in one file.
+"""Checkpoints: the state of a training in one file, from which it resumes to the same bits.
 
     save("run.ckpt", model, optimizer=optimizer, rng=rng, epoch=3)
     load("run.ckpt", model, optimizer=optimizer, rng=rng).epoch
 
-`fit(..., checkpoint="run.ckpt")` does both by itself. The file is written whole or not at all, and
-opening it runs no code (see `nn.archive`). A schedule is a function of the step, and the step is
-the optimizer's: of a schedule the file holds its rates at some steps, so that another is noticed.
+`fit(..., checkpoint="run.ckpt")` calls both. A file is written completely or not at all, and
+reading it runs no code (see `nn.archive`).
 """
 
 import copy
-from collections.abc import Mapping
+import functools
+import os
+import zlib
+from collections.abc import Callable, Mapping
 from operator import index
 from typing import Any, NamedTuple
 
@@ -17,16 +19,21 @@ import numpy as np
 
 from nn import archive, schedules
 from nn.archive import CheckpointError
-from nn.arguments import mapping, whole, within
+from nn.arguments import file, mapping, whole, within
 from nn.module import Module
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
+# A schedule is a function and cannot be saved. Its rates at these steps identify it.
 PROBES = [0, 1, 2, *(10**k for k in range(1, 7)), *(3 * 10**k for k in range(1, 6))]
+PARTS = (
+    "built", "model", "generators", "optimizer", "schedule", "rng", "epoch", "settings", "extra",
+)  # fmt: skip
+Stateful = Module | Optimizer | np.random.Generator
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds besides what was put back in place.
+    """The parts of a checkpoint that `load` returns instead of restoring them.
 
     >>> import tempfile, pathlib
     >>> from nn import MLP
@@ -34,18 +41,18 @@ class Checkpoint(NamedTuple):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "model.ckpt")
     ...     save(path, model, epoch=3, extra={"best": 0.97})
-    ...     found = load(path, model)
-    >>> found.epoch, found.extra
+    ...     checkpoint = load(path, model)
+    >>> checkpoint.epoch, checkpoint.extra
     (3, {'best': 0.97})
     """
 
-    epoch: int  # the last that was finished, 0 before the first
+    epoch: int  # the last finished epoch, 0 before the first
     settings: dict[str, Any]
     extra: dict[str, Any]
 
 
 def save(
-    path: Any,
+    path: str | os.PathLike[str],
     model: Module,
     *,
     optimizer: Optimizer | None = None,
@@ -55,38 +62,45 @@ def save(
     settings: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one file with the model's state and whatever else is given.
+    """Save the state of a model, and of everything else that is given, in one file.
 
-    The model's random generators (dropout's) are saved with it. `settings` say what the training
-    is, and `load` compares them; `extra` is handed back. Both hold numbers, strings, arrays, lists
-    and dicts. TypeError for anything else in them; OSError where the file cannot be written: an
-    older file of that name is then as it was; for an rng that is a seed, too: give the Generator.
+    The random generators of the model, such as those of dropout, are saved too.
+
+    settings  describe the training; `load` compares them with its own
+    extra     is returned by `load`
+
+    Both consist of numbers, strings, arrays, lists and dicts.
+
+    Raises TypeError for anything else in them and for an argument of another type, such as a seed
+    in place of a Generator. Raises OSError if the file cannot be written; an older file of that
+    name is then unchanged.
 
     >>> import tempfile, pathlib
     >>> from nn import MLP
     >>> model, other = MLP(2, [1], rng=0), MLP(2, [1], rng=1)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(pathlib.Path(folder, "model.ckpt"), model)
-    ...     loaded = load(pathlib.Path(folder, "model.ckpt"), other)
+    ...     checkpoint = load(pathlib.Path(folder, "model.ckpt"), other)
     >>> other([1.0, 2.0]).data == model([1.0, 2.0]).data
     True
     """
     if model is None:
-        raise TypeError("model is a Module, got None; there is nothing to save without it")
-    check_kinds(model, optimizer, rng, schedule)
+        raise TypeError("model must be a Module, got None; save the model with its training")
+    _check_types(model, optimizer, rng, schedule)
     epoch = whole("epoch", epoch, least=0)
-    for name, given in (("settings", settings), ("extra", extra)):
-        if given is not None:
-            mapping(name, given, "{'width': 16}")
+    for name, argument in (("settings", settings), ("extra", extra)):
+        if argument is not None:
+            mapping(name, argument, "{'width': 16}")
+    state, generators = model.state_dict(), model.generators()
     archive.write(
         path,
         {
-            "built": built(model),
-            "model": model.state_dict(),
-            "generators": {name: state_of(each) for name, each in model.generators().items()},
+            "built": describe_model(model, state),
+            "model": state,
+            "generators": {name: get_state(x) for name, x in generators.items()},
             "optimizer": optimizer and optimizer.state_dict(),
-            "schedule": schedule and rates(schedule),
-            "rng": None if rng is None else state_of(rng),
+            "schedule": schedule and _probe(schedule),
+            "rng": None if rng is None else get_state(rng),
             "epoch": epoch,
             "settings": dict(settings or {}),
             "extra": dict(extra or {}),
@@ -95,7 +109,7 @@ def save(
 
 
 def load(
-    path: Any,
+    path: str | os.PathLike[str],
     model: Module | None = None,
     *,
     optimizer: Optimizer | None = None,
@@ -103,14 +117,14 @@ def load(
     rng: np.random.Generator | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Put back what a file holds of the model and of whatever else is given.
+    """Restore the state of a model, and of everything else that is given, from a file of `save`.
 
-    A model of another `repr` or dtype than the one that was saved is another model.
+    Without a model, the file is only read. The model must have the `repr` and the dtypes of the
+    saved one.
 
-    Without a model the file is only read. FileNotFoundError where there is none; CheckpointError, a
-    ValueError, that names the file and the fault for one that is truncated, damaged or foreign, of
-    another model, optimizer, schedule or kind of generator, or of other settings than those given:
-    everything is then as it was.
+    Raises FileNotFoundError if there is no file. Raises CheckpointError, a ValueError, if the file
+    is truncated, damaged or not a checkpoint, or if it belongs to another model, optimizer,
+    schedule, kind of random generator or to other settings. Nothing is changed then.
 
     >>> import tempfile, os
     >>> from nn import MLP
@@ -119,139 +133,227 @@ def load(
     >>> load(path, MLP(2, [4, 1])).epoch
     3
     """
-    check_kinds(model, optimizer, rng, schedule)
+    _check_types(model, optimizer, rng, schedule)
     if settings is not None:
-        mapping("settings", settings, "those given to save")
+        mapping("settings", settings, "the settings given to save")
     tree = archive.read(path)
     try:
         missing = [part for part in PARTS if part not in tree]
         if missing:
-            raise ValueError(f"it lacks {', '.join(missing)}; was it made by nn.save?")
-        if settings and not tree["settings"]:
-            raise ValueError("it was not written by fit(..., checkpoint=...), which saves settings")
-        differing = differences(tree["settings"], settings or {})
-        if differing:
-            raise ValueError(
-                f"it was saved by training with {'; '.join(differing)}. "
-                "Train as then, or remove the file to begin anew"
-            )
-        put_back(tree, model, optimizer, schedule, rng)
+            raise ValueError(f"it lacks {', '.join(missing)}; load a file written by nn.save")
+        _check_settings(tree["settings"], settings or {})
+        _check_fits(tree, model, optimizer, schedule, rng)
+        _restore(_pair_with_states(tree, model, optimizer, rng))
         return Checkpoint(tree["epoch"], tree["settings"], tree["extra"])
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
-        raise CheckpointError(f"{path}: {archive.quoted(str(problem))}") from None
+        raise CheckpointError(f"{path}: {archive.escape(str(problem))}") from None
 
 
-PARTS = (
-    "built",
-    "model",
-    "generators",
-    "optimizer",
-    "schedule",
-    "rng",
-    "epoch",
-    "settings",
-    "extra",
-)
+class TrainingCheckpoint:
+    """The checkpoint of one training: restored before its first epoch, saved after each.
+
+    The constructor sets `rng` to the state that it had when the training began, so that the same
+    samples are held out for validation. It raises CheckpointError for a file of another training.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        model: Module,
+        optimizer: Optimizer,
+        schedule: Schedule | None,
+        rng: np.random.Generator,
+        settings: dict[str, Any],
+    ):
+        file("checkpoint", path)
+        if not os.fspath(path) or os.path.isdir(path):
+            raise ValueError(f"checkpoint must be the name of a file, got {path!r}")
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"no folder {folder} to save {path} in; create it first")
+        self.path, self.model = path, model
+        self.parts: dict[str, Any] = {"optimizer": optimizer, "schedule": schedule, "rng": rng}
+        self.settings = {**describe_model(model), **settings}
+        self.saved = load(path, settings=self.settings) if os.path.exists(path) else None
+        if self.saved is not None:
+            set_state(rng, self.saved.extra["first rng"])
+        self.first_rng = get_state(rng)
+        self.records = [] if self.saved is None else self.saved.extra["records"]
+
+    def restore(self) -> Checkpoint | None:
+        """Restore the training and return the rest of the file; None if there is no file."""
+        if self.saved is not None:
+            load(self.path, self.model, **self.parts)
+        return self.saved
+
+    def save(self, epoch: int, record: tuple[Any, ...], best: list[Any]) -> None:
+        """Save the training after an epoch, with its record and the state of its best epoch."""
+        records = [*self.records, list(record)]
+        extra = {"first rng": self.first_rng, "best": best, "records": records}
+        save(self.path, self.model, **self.parts, epoch=epoch, settings=self.settings, extra=extra)
+        self.records = records
+
+    def restore_model(self) -> str:
+        """Restore the model from the file, if there is one. Return a message about resuming."""
+        if not os.path.exists(self.path):
+            return "no epoch was finished, so none was saved"
+        epoch = load(self.path, self.model).epoch
+        return f"the same call to fit resumes after epoch {epoch}, from {self.path}"
 
 
-def put_back(
+def fingerprint(x: Any) -> Any:
+    """Return the shape and a checksum of an array, by which data is compared; a number as it is.
+
+    >>> fingerprint(np.zeros((3, 2))), fingerprint(0.2)
+    ('(3, 2) f288b395', 0.2)
+    """
+    if x is None or np.isscalar(x):
+        return x
+    if isinstance(x, tuple | list):
+        return [fingerprint(part) for part in x]
+    array: Any = np.ascontiguousarray(x)
+    return f"{array.shape} {zlib.crc32(array):08x}"
+
+
+def describe_function(f: Callable[..., Any] | None) -> str | None:
+    """Return text that identifies a function: its name and the arguments bound by `partial`.
+
+    A lambda is identified by its constants, the names in it and the values that it refers to.
+
+    >>> describe_function(functools.partial(max, 1)), describe_function(None)
+    ('max(1, {})', None)
+    """
+    if isinstance(f, functools.partial):
+        return f"{describe_function(f.func)}{(*f.args, f.keywords)}"
+    if getattr(f, "__name__", "") == "<lambda>":
+        bound = [cell.cell_contents for cell in f.__closure__ or ()]  # type: ignore[union-attr]
+        code, defaults = f.__code__, f.__defaults__ or ()  # type: ignore[union-attr]
+        parts = [*code.co_consts, *code.co_names, *defaults, *bound]
+        simple = [part for part in parts if isinstance(part, str | int | float | tuple | None)]
+        return f"<lambda> {zlib.crc32(repr(simple).encode()):08x}"
+    return None if f is None else getattr(f, "__name__", type(f).__name__)
+
+
+def describe_model(model: Module, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the `repr` and the dtypes of a model, by which models are compared."""
+    state = model.state_dict() if state is None else state
+    dtypes = sorted({str(np.asarray(data).dtype) for data in state.values()})
+    return {"model": repr(model), "dtypes": dtypes}
+
+
+def get_state(owner: Stateful) -> dict[str, Any]:
+    """Return a copy of the state of a generator, model or optimizer."""
+    if isinstance(owner, np.random.Generator):
+        return copy.deepcopy(dict(owner.bit_generator.state))
+    return owner.state_dict()
+
+
+def set_state(owner: Stateful, state: dict[str, Any]) -> None:
+    """Restore the state of a generator, model or optimizer. Raises an error if it does not fit."""
+    if not isinstance(owner, np.random.Generator):
+        owner.load_state_dict(state)
+        return
+    kind = type(owner.bit_generator).__name__
+    if state["bit_generator"] != kind:
+        raise ValueError(
+            f"the random state is of a {state['bit_generator']}, the generator a {kind}; "
+            "make the generator as it was saved"
+        )
+    # NumPy does not check positions and would read outside its buffer.
+    for holder, name, last in [(state["state"], "pos", 624), (state, "buffer_pos", 4)]:
+        if name in holder and not 0 <= index(holder[name]) <= last:
+            raise ValueError(
+                f"the random state's {name} must be from 0 to {last}, got {holder[name]!r}"
+            )
+    owner.bit_generator.state = state
+
+
+def _check_types(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
+    """Raise TypeError for arguments of another type. This is not an error in the file."""
+    expected = {
+        "model": (model, Module), "optimizer": (optimizer, Optimizer),
+        "rng": (rng, np.random.Generator),
+    }  # fmt: skip
+    for name, (argument, kind) in expected.items():
+        if argument is not None and not isinstance(argument, kind):
+            article = "an" if kind is Optimizer else "a"
+            raise TypeError(f"{name} must be {article} {kind.__name__}, got {argument!r}")
+    if schedule is not None:
+        schedules.check_schedule(schedule)
+
+
+def _check_settings(saved: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise ValueError if the settings differ from those in a file."""
+    if settings and not saved:
+        raise ValueError("it was not written by fit(..., checkpoint=...), which saves settings")
+    differences = [
+        f"{name}={saved.get(name)!r}, not {value!r}"
+        for name, value in settings.items()
+        if archive.pack(saved.get(name)) != archive.pack(value)
+    ]
+    if differences:
+        raise ValueError(
+            f"it was saved by training with {'; '.join(differences)}; "
+            "use the saved settings, or delete the file to start a new training"
+        )
+
+
+def _check_fits(
     tree: dict[str, Any],
     model: Module | None,
     optimizer: Optimizer | None,
     schedule: Schedule | None,
     rng: np.random.Generator | None,
 ) -> None:
-    """All of it or, after an error, nothing."""
-    given = [(model, "model"), (optimizer, "optimizer")]
-    for what, name in [*given, (schedule, "schedule"), (rng, "rng")]:
-        if what is not None and tree[name] is None:
-            raise ValueError(f"it was saved without the {name}; load it without, too")
-    if schedule is not None and rates(schedule) != tree["schedule"]:
+    """Raise ValueError if a file lacks a part, or has that of another model or schedule."""
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "rng": rng}
+    for name, part in parts.items():
+        if part is not None and tree[name] is None:
+            raise ValueError(f"it was saved without the {name}; load it without the {name}, too")
+    if schedule is not None and _probe(schedule) != tree["schedule"]:
         raise ValueError("it was saved with another schedule; pass the one it was saved with")
-    if model is not None and built(model) != tree["built"]:
-        then, now = (
-            " of ".join([each["model"], *each["dtypes"]]) for each in (tree["built"], built(model))
-        )
-        raise ValueError(f"it was saved from {then}, not {now}; build the model as it was saved")
-    generators = {} if model is None else model.generators()
-    if model is not None and set(generators) != set(tree["generators"]):
+    if model is None:
+        return
+    built = describe_model(model)
+    if built != tree["built"]:
+        saved, now = (" of ".join([x["model"], *x["dtypes"]]) for x in (tree["built"], built))
+        raise ValueError(f"it was saved from {saved}, not {now}; build the model as it was saved")
+    names = sorted(model.generators())
+    if names != sorted(tree["generators"]):
         raise ValueError(
-            f"the model has random generators {sorted(generators)}, the file "
+            f"the model has random generators {names}, the file "
             f"{sorted(tree['generators'])}; build the model as it was saved"
         )
-    changes: list[tuple[Any, Any]] = [
-        (each, tree["generators"][n]) for n, each in generators.items()
-    ]
-    changes += [(rng, tree["rng"])] if rng is not None else []
-    changes += [(each, tree[name]) for each, name in given if each is not None]
-    before = [(each, state_of(each)) for each, _ in changes]
+
+
+def _pair_with_states(
+    tree: dict[str, Any],
+    model: Module | None,
+    optimizer: Optimizer | None,
+    rng: np.random.Generator | None,
+) -> list[tuple[Stateful, Any]]:
+    """Return each object that is to be restored, with its state in the file."""
+    pairs: list[tuple[Stateful, Any]] = []
+    if model is not None:
+        generators = model.generators()
+        pairs += [(generator, tree["generators"][name]) for name, generator in generators.items()]
+    parts: list[tuple[Stateful | None, str]]
+    parts = [(rng, "rng"), (model, "model"), (optimizer, "optimizer")]
+    return pairs + [(part, tree[name]) for part, name in parts if part is not None]
+
+
+def _restore(pairs: list[tuple[Stateful, Any]]) -> None:
+    """Set the states of all objects or, after an error, of none."""
+    before = [(owner, get_state(owner)) for owner, _ in pairs]
     try:
-        for each, state in changes:
-            set_state(each, state)
+        for owner, state in pairs:
+            set_state(owner, state)
     except BaseException:
-        for each, state in before:
-            set_state(each, state)
+        for owner, state in before:
+            set_state(owner, state)
         raise
 
 
-def built(model: Module) -> dict[str, Any]:
-    """What a model is known by, besides its weights."""
-    state = model.named_state().values()
-    dtypes = sorted({str(np.asarray(each.data).dtype) for each in state})
-    return {"model": repr(model), "dtypes": dtypes}
-
-
-def check_kinds(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
-    """TypeError for an argument that is not what it should be: that is no fault of the file."""
-    kinds = {
-        "model": (model, Module), "optimizer": (optimizer, Optimizer),
-        "rng": (rng, np.random.Generator),
-    }  # fmt: skip
-    for name, (given, kind) in kinds.items():
-        if given is not None and not isinstance(given, kind):
-            article = "an" if kind is Optimizer else "a"
-            raise TypeError(f"{name} is {article} {kind.__name__}, got {given!r}")
-    if schedule is not None:
-        schedules.known(schedule)
-
-
-def state_of(each: Any) -> Any:
-    """The state of a generator, model or optimizer: a copy."""
-    if isinstance(each, np.random.Generator):
-        return copy.deepcopy(each.bit_generator.state)
-    return each.state_dict()
-
-
-def set_state(each: Any, state: Any) -> None:
-    if not isinstance(each, np.random.Generator):
-        each.load_state_dict(state)
-        return
-    mine = type(each.bit_generator).__name__
-    if state["bit_generator"] != mine:
-        raise ValueError(
-            f"the random state is of a {state['bit_generator']}, the generator a {mine}; "
-            "build it as it was saved"
-        )
-    check_places(state)
-    each.bit_generator.state = state
-
-
-def check_places(state: Any) -> None:
-    """ValueError for a generator that stands outside its buffer: NumPy would read on from there."""
-    for holder, name, last in [(state["state"], "pos", 624), (state, "buffer_pos", 4)]:
-        if name in holder and not 0 <= index(holder[name]) <= last:
-            raise ValueError(f"the random state's {name} is {holder[name]!r}, not 0 to {last}")
-
-
-def rates(schedule: Schedule) -> list[float]:
-    """A schedule's learning rates at some steps, by which it is known again."""
+def _probe(schedule: Schedule) -> list[float]:
+    """Return the learning rates of a schedule at some steps."""
     return [within(f"schedule({step})", schedule(step)) for step in PROBES]
-
-
-def differences(saved: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
-    """Where two settings differ, in words."""
-    return [
-        f"{name}={saved.get(name)!r}, not {mine[name]!r}"
-        for name in mine
-        if archive.pack(saved.get(name)) != archive.pack(mine[name])
-    ]

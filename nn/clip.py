@@ -1,16 +1,21 @@
-"""Gradient clipping: the cure for gradients that explode (chapter 02, 8.3)."""
+"""Gradient clipping, against exploding gradients."""
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
 from engine.watch.gradient_warnings import check_used_once
 from nn.arguments import parameters_of, positive
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
-    """Cut every gradient's elements to [-limit, limit] (chapter 02, 8.3); nan stays nan.
+
+def clip_grad_value(parameters: Iterable[Node], limit: float) -> None:
+    """Clip each element of each gradient to [-limit, limit]; nan stays nan.
+
+    Raises ValueError unless `limit` is positive and finite.
 
     >>> from engine import Value
     >>> w = Value(0.0)
@@ -21,24 +26,26 @@ def clip_grad_value(parameters: Iterable[Any], limit: float) -> None:
     """
     limit = positive("limit", limit)
     for p in parameters_of("clip_grad_value", parameters):
-        check_used(p)
-        p.grad = clipped(p.grad, limit)
+        check_unused(p)
+        p.grad = clip(p.grad, limit)
 
 
-def clipped(g: Any, limit: float) -> Any:
-    if type(g) is float:
-        return max(-limit, min(limit, g)) if g == g else g
+def clip(gradient: Any, limit: float) -> Any:
+    """Return a gradient with its elements clipped to [-limit, limit]."""
+    if type(gradient) is float:
+        return max(-limit, min(limit, gradient)) if gradient == gradient else gradient
     import numpy as np
 
     with np.errstate(all="ignore"):
-        return np.clip(g, -limit, limit)
+        return np.clip(gradient, -limit, limit)
 
 
-def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
-    """Shrink all gradients by one factor so that their norm is at most `limit`; the norm before.
+def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
+    """Scale all gradients by one factor so that their norm is at most `limit`.
 
-    The norm is that of one vector of all elements (Pascanu et al. 2013). The direction stays.
-    Gradients whose norm is inf or nan are left as they are: no factor mends them.
+    Returns the norm before clipping, that of all gradients as one vector (Pascanu et al. 2013).
+    Gradients whose norm is inf or nan are left as they are. Raises ValueError unless `limit` is
+    positive and finite.
 
     >>> from engine import Value
     >>> u, v = Value(0.0), Value(0.0)
@@ -51,19 +58,22 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
-            check_used(p)
+            check_unused(p)
             p.grad = p.grad * (limit / norm)  # the norm itself may be beyond float32's range
     return norm
 
 
-def check_used(p: Any) -> None:
-    """No gradient that has moved the parameter is in one that is clipped: it would go unseen."""
+def check_unused(p: Any) -> None:
+    """Warn if the gradient has already moved the parameter.
+
+    The optimizer could not notice it: a clipped gradient is another object.
+    """
     if isinstance(p, Node) and not p.constant:
         check_used_once(p)
 
 
-def grad_norm(parameters: Iterable[Any]) -> float:
-    """The Euclidean norm of the gradients of all parameters together, as one vector.
+def grad_norm(parameters: Iterable[Node]) -> float:
+    """Return the Euclidean norm of the gradients of all parameters, taken as one vector.
 
     >>> from engine import Value
     >>> x, y = Value(0.0), Value(0.0)
@@ -71,17 +81,17 @@ def grad_norm(parameters: Iterable[Any]) -> float:
     >>> grad_norm([x, y])
     5.0
     """
-    return math.hypot(*[length(p.grad) for p in parameters_of("grad_norm", parameters)])
+    return math.hypot(*[norm_of(p.grad) for p in parameters_of("grad_norm", parameters)])
 
 
-def length(g: Any) -> float:
-    """The norm of one gradient, even where its squares are beyond the floats' range."""
-    if isinstance(g, float):
-        return g
+def norm_of(gradient: "float | np.ndarray") -> float:
+    """Return the norm of one gradient, also if its squares overflow or underflow."""
+    if isinstance(gradient, float):
+        return gradient
     import numpy as np
 
     with np.errstate(all="ignore"):
-        flat = np.ravel(g, order="K")
+        flat = np.ravel(gradient, order="K")
         square = float(np.dot(flat, flat))
         if 1e-30 < square < math.inf:
             return math.sqrt(square)

@@ -1,50 +1,55 @@
-"""A network moved between scalars and arrays: the same layers with the same numbers."""
+"""Conversion of networks between scalars and arrays: the same layers with the same numbers."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from nn import scalar, vector
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
-def to_vector(model: Any, dtype: Any = "float64") -> Any:
-    """An `nn.Layer` as an `nn.vector.Dense`, an `nn.MLP` as an `nn.vector.MLP`; data is copied.
+def to_vector(model: scalar.Layer | scalar.MLP, dtype: "DTypeLike" = "float64") -> Any:
+    """Return an `nn.Layer` as an `nn.vector.Dense`, or an `nn.MLP` as an `nn.vector.MLP`.
+
+    The weights are copied and rounded to `dtype`. Raises TypeError for any other model.
 
     >>> from nn import MLP
     >>> mlp = MLP(2, [3, 1], rng=0)
     >>> to_vector(mlp)([[1.0, 2.0]]).item() == mlp([1.0, 2.0]).data
     True
     """
-    from nn import vector
-
-    if hasattr(model, "layers"):
+    if isinstance(model, scalar.MLP):
         sizes = [layer.nout for layer in model.layers]
-        moved: Any = vector.MLP(model.nin, sizes, model.activation, init="zeros", dtype=dtype)
-        moved.layers = [to_vector(layer, dtype) for layer in model.layers]
-        return moved
-    if not hasattr(model, "neurons"):
-        raise TypeError(f"an nn.MLP or nn.Layer becomes Arrays, got {model!r}")
+        mlp = vector.MLP(model.nin, sizes, model.activation, init="zeros", dtype=dtype)
+        mlp.layers = [to_vector(layer, dtype) for layer in model.layers]
+        return mlp
+    if not isinstance(model, scalar.Layer):
+        raise TypeError(f"expected an nn.MLP or nn.Layer to convert to Arrays, got {model!r}")
     dense = vector.Dense(model.nin, model.nout, model.activation, init="zeros", dtype=dtype)
     dense.weight.data = [[w.data for w in neuron.weights] for neuron in model.neurons]
     dense.bias.data = [neuron.bias.data for neuron in model.neurons]
     return dense
 
 
-def to_scalar(model: Any) -> Any:
-    """An `nn.vector.Dense` as an `nn.Layer`, an `nn.vector.MLP` as an `nn.MLP`; data is copied.
+def to_scalar(model: vector.Dense | vector.MLP) -> Any:
+    """Return an `nn.vector.Dense` as an `nn.Layer`, or an `nn.vector.MLP` as an `nn.MLP`.
 
-    A node for each weight: some 300 bytes, so 60 MB for 784-256-10.
+    The weights are copied exactly; dropout is left out. Each weight becomes a node of some
+    300 bytes: 60 MB for 784-256-10. Raises TypeError for any other model.
+
+    >>> from nn.vector import MLP
+    >>> to_scalar(MLP(2, [3, 1]))
+    MLP(2, [3, 1], 'relu')
     """
-    from nn import scalar
-
-    if hasattr(model, "layers"):
-        for layer in model.layers:
-            if not (hasattr(layer, "weight") or hasattr(layer, "neurons")):
-                raise TypeError(f"no layer of Values does what {layer!r} does; leave it out")
+    if isinstance(model, vector.MLP):
         sizes = [layer.nout for layer in model.layers]
-        moved: Any = scalar.MLP(model.nin, sizes, model.activation, init="zeros")
-        moved.layers = [to_scalar(layer) for layer in model.layers]
-        return moved
-    if not hasattr(model, "weight"):
-        raise TypeError(f"an nn.vector.MLP or Dense becomes scalars, got {model!r}")
-    weights = model.weight.data.tolist()
-    layer = scalar.Layer(model.nin, model.nout, model.activation, init=lambda *_: weights)
+        mlp = scalar.MLP(model.nin, sizes, model.activation, init="zeros")
+        mlp.layers = [to_scalar(layer) for layer in model.layers]
+        return mlp
+    if not isinstance(model, vector.Dense):
+        raise TypeError(f"expected an nn.vector.MLP or Dense to convert to Values, got {model!r}")
+    rows = model.weight.data.tolist()
+    layer = scalar.Layer(model.nin, model.nout, model.activation, init=lambda *_: rows)
     for neuron, bias in zip(layer.neurons, model.bias.data.tolist(), strict=True):
         neuron.bias.data = bias
     return layer

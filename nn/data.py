@@ -1,11 +1,15 @@
-"""Toy data in the plane, MNIST, mini-batches, and a part held out for validation.
+"""Data sets: points in the plane for classification, and MNIST; mini-batches and splits of them.
 
-The toys return `(X, y)`: `X` float64 of shape `(n, 2)`, `y` int labels 0, 1, ... of shape `(n,)`,
-each class as often as the next or once more, the samples shuffled. `noise` is the standard
-deviation of the normal distribution that is added to both coordinates. `rng` is a seed or a NumPy
-Generator: the same seed, the same data.
+The toy data sets return `(X, y)`: `X` of shape `(n, 2)` in float64, and `y` of shape `(n,)`, the
+class of each sample as an int from 0. Classes have equal sizes, up to one sample. Samples are in
+random order.
 
-ValueError for fewer samples than classes and for a noise that is negative or not finite.
+n      the number of samples
+noise  the standard deviation of the normal distribution added to both coordinates
+rng    a seed or a NumPy Generator; the same seed gives the same data
+
+They raise ValueError for fewer samples than classes, and for a noise that is negative or not
+finite.
 
 >>> X, y = moons(100, rng=0)
 >>> X.shape, y.shape
@@ -16,35 +20,38 @@ ValueError for fewer samples than classes and for a noise that is negative or no
 
 from collections.abc import Callable
 from math import pi
-from typing import Any
+from os import PathLike
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nn import idx
 from nn.arguments import file, finite, whole, within
 from nn.batches import Samples, batches, split
-from nn.init import generator
+from nn.init import Rng, generator
 
 __all__ = ["batches", "blobs", "circles", "mnist", "moons", "spirals", "split", "xor"]
 
+Points = tuple[ArrayLike, ArrayLike]  # the two coordinates of points
 
-def moons(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
-    """Two half circles of radius 1 that reach into each other, those of micrograd's demo.
+
+def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
+    """Return two interleaving half circles of radius 1, the data of micrograd's demo.
 
     >>> X, y = moons(100, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
     ((100, 2), [0, 1])
     """
 
-    def half(k: int, m: int) -> Any:
+    def half(k: int, m: int) -> Points:
         t = np.linspace(0, pi, m)
         return (1 - np.cos(t), 0.5 - np.sin(t)) if k else (np.cos(t), np.sin(t))
 
-    return scattered(half, 2, n, noise, rng)
+    return scatter(half, 2, n, noise, rng)
 
 
-def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float = 0.5) -> Samples:
-    """A circle of radius 1, label 0, around one of radius `inner`, label 1.
+def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float = 0.5) -> Samples:
+    """Return a circle of radius 1 (label 0) and one of radius `inner` (label 1) around the origin.
 
     >>> X, y = circles(100, noise=0.0, rng=0)
     >>> sorted(set(np.hypot(*X.T).round(6).tolist()))
@@ -52,18 +59,22 @@ def circles(n: int = 100, noise: float = 0.1, rng: Any = None, *, inner: float =
     """
     inner = within("inner", inner)
 
-    def circle(k: int, m: int) -> Any:
+    def circle(k: int, m: int) -> Points:
         t = np.linspace(0, 2 * pi, m, endpoint=False)
         r = inner if k else 1.0
         return r * np.cos(t), r * np.sin(t)
 
-    return scattered(circle, 2, n, noise, rng)
+    return scatter(circle, 2, n, noise, rng)
 
 
 def spirals(
-    n: int = 100, noise: float = 0.05, rng: Any = None, *, arms: int = 2, turns: float = 1.0
+    n: int = 100, noise: float = 0.05, rng: Rng = None, *, arms: int = 2, turns: float = 1.0
 ) -> Samples:
-    """Arms that wind around the origin out to radius 1, one label each (Lang & Witbrock 1988).
+    """Return spiral arms out to radius 1, one label each (Lang & Witbrock 1988).
+
+    arms   the number of arms, and of classes
+    turns  the number of turns of each arm; negative ones are clockwise
+
 
     >>> X, y = spirals(90, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
@@ -71,84 +82,99 @@ def spirals(
     """
     turns = finite("turns", turns)
 
-    def arm(k: int, m: int) -> Any:
-        r = np.linspace(0.1, 1, m)  # not from 0, where all arms meet
+    def arm(k: int, m: int) -> Points:
+        r = np.linspace(0.1, 1, m)  # all arms meet at 0
         t = 2 * pi * (turns * r + k / arms)
         return r * np.cos(t), r * np.sin(t)
 
-    return scattered(arm, arms, n, noise, rng)
+    return scatter(arm, arms, n, noise, rng)
 
 
-def blobs(n: int = 100, noise: float = 0.2, rng: Any = None, *, centers: int = 3) -> Samples:
-    """Round clouds of width `noise`, one label each, evenly placed on the circle of radius 1.
+def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3) -> Samples:
+    """Return round clouds with the standard deviation `noise`, one label each.
+
+    Their centers are evenly spaced on the circle of radius 1; `centers` is their number.
+
 
     >>> X, y = blobs(90, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
     ((90, 2), [0, 1, 2])
     """
 
-    def cloud(k: int, m: int) -> Any:
+    def cloud(k: int, m: int) -> Points:
         t = np.full(m, 2 * pi * k / centers)
         return np.cos(t), np.sin(t)
 
-    return scattered(cloud, centers, n, noise, rng)
+    return scatter(cloud, centers, n, noise, rng)
 
 
-def xor(n: int = 100, noise: float = 0.1, rng: Any = None) -> Samples:
-    """Clouds at the corners of the unit square; the label is the exclusive or of the coordinates.
+def xor(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
+    """Return clouds at the corners of the unit square.
+
+    The label is the exclusive or of the corner's coordinates.
+
 
     >>> X, y = xor(4, noise=0)
     >>> sorted(zip(X.tolist(), y.tolist()))
     [([0.0, 0.0], 0), ([0.0, 1.0], 1), ([1.0, 0.0], 1), ([1.0, 1.0], 0)]
     """
 
-    def corners(k: int, m: int) -> Any:
+    def corners(k: int, m: int) -> Points:
         a = np.arange(m) % 2
         return a, a ^ k
 
-    return scattered(corners, 2, n, noise, rng)
+    return scatter(corners, 2, n, noise, rng)
 
 
-def scattered(
-    curve: Callable[[int, int], Any], classes: int, n: int, noise: float, rng: Any
+def scatter(
+    curve: Callable[[int, int], Points], classes: int, n: int, noise: float, rng: Rng
 ) -> Samples:
-    """`n` shuffled samples around the points `curve(label, how many)` of each class."""
+    """Return `n` noisy samples in random order; `curve(label, m)` returns m points of a class."""
     n, classes = whole("n", n, least=0), whole("the number of classes", classes)
     if classes > n:
-        raise ValueError(f"{n} samples cannot show {classes} classes; it takes one of each")
-    noise, rng = within("noise", noise), generator(rng)
+        raise ValueError(f"expected at least one sample of each of {classes} classes, got n={n}")
+    noise, source = within("noise", noise), generator(rng)
     y = np.arange(n) * classes // n
     X = np.concatenate([np.stack(curve(k, m), axis=1) for k, m in enumerate(np.bincount(y))])
-    X = X + rng.normal(0.0, noise, X.shape)
-    order = rng.permutation(n)
+    X = X + source.normal(0.0, noise, X.shape)
+    order = source.permutation(n)
     return X[order], y[order]
 
 
-def mnist(folder: Any = None, *, classes: int = 10) -> tuple[Samples, Samples]:
-    """Handwritten digits: `(X, y)` to train on, `(X, y)` to test with (LeCun et al. 1998).
+def mnist(
+    folder: "str | PathLike[str] | None" = None, *, classes: int = 10
+) -> tuple[Samples, Samples]:
+    """Return the MNIST training set and test set, each as `(X, y)` (LeCun et al. 1998).
 
-    `X` float32 of shape `(n, pixels)`, row by row, black 0 and white 1; `y` int64 of shape `(n,)`,
-    in 0 .. classes - 1. Without a folder, the 60,000 and 10,000 images of 28 x 28 pixels that come
-    with this package; with one, its four files of the same names: Fashion-MNIST, EMNIST, your own.
+    `X` has the shape `(n, pixels)`, one image per row, in float32 from 0 (black) to 1 (white). `y`
+    has the shape `(n,)`, in int64 from 0 to classes - 1.
 
-    FileNotFoundError that lists the names looked for; ValueError that names the file for one that
-    is not what it should be, and for images to test with of another size.
+    folder   a folder with four files of the same names and format, such as Fashion-MNIST or EMNIST;
+             by default that of this package, with 60,000 and 10,000 images of 28 x 28 pixels
+    classes  the number of classes
+
+    Raises FileNotFoundError if a file is missing, and ValueError if one is damaged, if a label is
+    not below `classes`, or if training and test images differ in size.
 
     >>> (X, y), (X_test, y_test) = mnist()
     >>> X.shape, X_test.shape, y[:5]
     ((60000, 784), (10000, 784), array([5, 0, 4, 1, 9]))
     """
     folder = idx.MNIST if folder is None else file("folder", folder)
-    train, test = (idx.labelled(folder, part, classes) for part in ("train", "t10k"))
+    train, test = (idx.read_labelled(folder, part, classes) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
-            f"{folder}: images to train on of {train[0].shape[1:]} pixels, to test with of "
-            f"{test[0].shape[1:]}; take both from the same data set"
+            f"{folder}: expected training and test images of one size, got "
+            f"{train[0].shape[1:]} and {test[0].shape[1:]}; take both from the same data set"
         )
-    return flattened(*train), flattened(*test)
+    return flatten(*train), flatten(*test)
 
 
-def flattened(images: np.ndarray, labels: np.ndarray) -> Samples:
-    """Each image as a row of numbers in [0, 1]."""
+def flatten(images: np.ndarray, labels: np.ndarray) -> Samples:
+    """Return images of bytes as rows of floats in [0, 1], and the labels as int64."""
     X = np.divide(images, 255, dtype=np.float32)
     return X.reshape(len(X), -1), labels.astype(np.int64)
+
+
+def __dir__() -> list[str]:
+    return __all__

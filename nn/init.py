@@ -1,36 +1,58 @@
-"""First weights: small, random, and scaled so that signals neither fade nor grow (chapter 02, 8.3).
+"""Weight initializers: random weights, scaled so that signals keep their size through the layers.
 
-Each function takes `(fan_in, fan_out, rng)`, the sizes of a layer and its source of randomness, and
-returns weights of shape `(fan_out, fan_in)`. Biases begin at zero. Layers choose by name
-(`init="xavier_uniform"`) or take a function of this kind. Weights are arrays, or lists where NumPy
-is not installed; they then differ for the same seed.
+An initializer takes `(fan_in, fan_out, rng)`, the numbers of inputs and outputs of a layer and a
+seed or generator, and returns weights of shape `(fan_out, fan_in)`. Layers take the name of one, as
+in `init="xavier_uniform"`, or any such function; `INITS` has all by name. Biases start at 0.
+
+Weights are NumPy arrays, or lists if NumPy is not installed; the same seed then gives other
+weights. Initializers raise ValueError for sizes that are not whole numbers above 0.
 """
 
 from collections.abc import Callable
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import finite, lookup, whole
 
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "INITS",
+    "generator",
+    "get",
+    "he_normal",
+    "he_uniform",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+Rng: TypeAlias = (
+    "int | np.random.Generator | None"  # a seed, a generator, or None for a random seed
+)
 Init = Callable[[int, int, Any], Any]
 
 
-def zeros(fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """0 everywhere: neurons of one layer would stay equal for ever, so not for hidden layers.
+def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights of 0. Neurons of a hidden layer that start equal stay equal.
 
     >>> zeros(2, 1)
     array([[0., 0.]])
     """
-    return (numpy_if_installed() or plain).zeros(shape(fan_in, fan_out))
+    return (numpy_if_installed() or plain).zeros(weight_shape(fan_in, fan_out))
 
 
 def uniform(
-    fan_in: int, fan_out: int, rng: Any = None, low: float = -1.0, high: float = 1.0
+    fan_in: int, fan_out: int, rng: Rng = None, low: float = -1.0, high: float = 1.0
 ) -> Any:
-    """U(low, high), whatever the sizes; U(-1, 1) is what micrograd does.
+    """Return weights from U(low, high), by default U(-1, 1) as in micrograd.
+
+    Raises ValueError if `low` or `high` is not finite, or if `low` is above `high`.
 
     >>> uniform(3, 2, rng=0).shape
     (2, 3)
@@ -38,60 +60,56 @@ def uniform(
     low, high = finite("low", low), finite("high", high)
     if low > high:
         raise ValueError(f"low={low} is above high={high}; exchange them")
-    return generator(rng).uniform(low, high, shape(fan_in, fan_out))
+    return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
 
 
-def xavier_uniform(fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """U(-a, a), a = √(6 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 16).
+def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights from U(-a, a), a = √(6 / (fan_in + fan_out)), for tanh and sigmoid.
 
-    Its variance 2 / (fan_in + fan_out) is between 1 / fan_in, which keeps the size of signals on
-    the way forward, and 1 / fan_out, which keeps that of gradients on the way back.
+    The variance 2 / (fan_in + fan_out) is a compromise between 1 / fan_in, which keeps the variance
+    of signals in the forward pass, and 1 / fan_out, which keeps that of gradients in the backward
+    pass (Glorot & Bengio 2010, equation 16).
 
     >>> bool(abs(xavier_uniform(3, 3, rng=0)).max() < 1.0)  # √(6 / 6)
     True
     """
-    a = sqrt(6.0 / sum(shape(fan_in, fan_out)))
+    a = sqrt(6.0 / sum(weight_shape(fan_in, fan_out)))
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def xavier_normal(fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """N(0, 2 / (fan_in + fan_out)): for tanh and sigmoid (Glorot & Bengio 2010, 12).
+def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights from N(0, 2 / (fan_in + fan_out)), for tanh and sigmoid.
+
+    The second parameter is the variance (Glorot & Bengio 2010, equation 12).
 
     >>> round(float(xavier_normal(200, 200, rng=0).std()), 2)  # √(2 / 400)
     0.07
     """
-    sizes = shape(fan_in, fan_out)
-    return generator(rng).normal(0.0, sqrt(2.0 / sum(sizes)), sizes)
+    shape = weight_shape(fan_in, fan_out)
+    return generator(rng).normal(0.0, sqrt(2.0 / sum(shape)), shape)
 
 
-def he_uniform(fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, with no far outliers.
+def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights from U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, but bounded.
 
     >>> bool(abs(he_uniform(6, 50, rng=0)).max() < 1.0)  # √(6 / 6)
     True
     """
-    a = sqrt(6.0 / shape(fan_in, fan_out)[1])
+    a = sqrt(6.0 / weight_shape(fan_in, fan_out)[1])
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def he_normal(fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """N(0, 2 / fan_in): for relu, which halves the second moment of a signal (He et al. 2015, 10).
+def he_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights from N(0, 2 / fan_in), for relu.
+
+    The variance makes up for relu, which halves the second moment of a signal (He et al. 2015,
+    equation 10).
 
     >>> bool(abs(he_normal(784, 128, rng=0).std() - (2 / 784) ** 0.5) < 0.001)
     True
     """
-    sizes = shape(fan_in, fan_out)
-    return generator(rng).normal(0.0, sqrt(2.0 / sizes[1]), sizes)
-
-
-def shape(fan_in: Any, fan_out: Any) -> tuple[int, int]:
-    """That of a layer's weights; ValueError unless both sizes are whole numbers above 0.
-
-    >>> shape(3, 2)
-    (2, 3)
-    """
-    fan_in, fan_out = whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
-    return fan_out, fan_in
+    shape = weight_shape(fan_in, fan_out)
+    return generator(rng).normal(0.0, sqrt(2.0 / shape[1]), shape)
 
 
 INITS: dict[str, Init] = {
@@ -99,47 +117,60 @@ INITS: dict[str, Init] = {
 }
 
 
-def named(init: str | Init) -> Init:
-    """The function of that name, or the function itself; ValueError for an unknown name.
+def get(init: str | Init) -> Init:
+    """Return the initializer of that name; a function is returned as it is.
 
-    >>> named("zeros") is zeros
+    Raises ValueError for an unknown name.
+
+    >>> get("zeros") is zeros
     True
     """
     return init if callable(init) else lookup("init", INITS, init)
 
 
-def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> Any:
-    """What `init` makes for a layer of these sizes: shape `(fan_out, fan_in)`, or ValueError.
+def make_weights(init: str | Init, fan_in: int, fan_out: int, rng: Rng = None) -> Any:
+    """Return weights of shape `(fan_out, fan_in)`, made by an initializer or by one of that name.
 
-    >>> weights("zeros", 3, 2)
+    Raises ValueError if the initializer returns another shape, and TypeError if it returns no
+    numbers.
+
+    >>> make_weights("zeros", 3, 2)
     array([[0., 0., 0.],
            [0., 0., 0.]])
     """
-    sizes, name = shape(fan_in, fan_out), getattr(init, "__name__", init)
-    try:
-        made = named(init)(sizes[1], sizes[0], generator(rng))
-        if numpy_if_installed():
-            from engine.arrays.arguments import numbers
+    shape, name = weight_shape(fan_in, fan_out), getattr(init, "__name__", init)
+    weights = get(init)(shape[1], shape[0], generator(rng))
+    if numpy_if_installed():
+        from engine.arrays.arguments import numbers
 
-            made = numbers(made)
-    except TypeError as problem:
-        if "an Array" not in str(problem):
-            raise
-        raise TypeError(f"init {name!r} made no weights: {problem}") from None
-    found = made.shape if numpy_if_installed() else plain.shape(made)
-    if found != sizes:
+        try:
+            weights = numbers(weights)
+        except TypeError as problem:
+            raise TypeError(f"init {name!r} returned no weights: {problem}") from None
+    actual = weights.shape if numpy_if_installed() else plain.shape(weights)
+    if actual != shape:
         raise ValueError(
-            f"init {name!r} made weights of shape {found}, "
-            f"a layer of {fan_in} inputs and {fan_out} outputs takes {sizes}"
+            f"init {name!r} returned weights of shape {actual}; "
+            f"a layer of {fan_in} inputs and {fan_out} outputs expects {shape}"
         )
-    return made
+    return weights
 
 
-def generator(rng: Any = None) -> Any:
-    """Return `rng` if it is a Generator, else a new one from that seed; None is a random seed.
+def weight_shape(fan_in: int, fan_out: int) -> tuple[int, int]:
+    """Return the shape of a layer's weights. Raises ValueError unless both sizes are above 0.
 
-    It is a NumPy Generator. Where NumPy is not installed, the numbers are those of
-    `random.Random`: the same seed then gives other weights and another order of samples.
+    >>> weight_shape(3, 2)
+    (2, 3)
+    """
+    fan_in, fan_out = whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
+    return fan_out, fan_in
+
+
+def generator(rng: Rng = None) -> Any:
+    """Return a NumPy Generator: `rng` itself, or a new one with that seed.
+
+    Raises ValueError for a negative seed and TypeError for any other argument. If NumPy is not
+    installed, the generator is a stand-in based on `random.Random`, with other numbers.
 
     >>> generator(7).random() == generator(7).random()
     True
@@ -150,7 +181,11 @@ def generator(rng: Any = None) -> Any:
         return rng
     if isinstance(rng, (int, numpy_type("integer"))) and not is_bool_or_duration(rng):
         if rng < 0:
-            raise ValueError(f"rng takes a seed of 0 or more, got {rng}")
+            raise ValueError(f"rng expects a seed of 0 or more, got {rng}")
     elif rng is not None:
-        raise TypeError(f"rng takes a seed (an int), a NumPy Generator or None, got {rng!r}")
+        raise TypeError(f"rng expects a seed (an int), a NumPy Generator or None, got {rng!r}")
     return plain.Generator(rng) if numpy is None else numpy.random.default_rng(rng)
+
+
+def __dir__() -> list[str]:
+    return __all__

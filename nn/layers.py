@@ -1,4 +1,4 @@
-"""Which nodes of a graph are a layer's: its outputs, and its activations unit by unit."""
+"""Assignment of the nodes of a graph to the layers of a model."""
 
 from typing import Any
 
@@ -11,75 +11,93 @@ from nn.scalar import ACTIVATIONS, Neuron
 
 ACTIVATION_ROWS = {ELEMENTWISE[name] for name in ACTIVATIONS if name != "linear"}
 
+Home = tuple[str, "Neuron | None"]  # the path of a layer, and a neuron in it if there is one
+
 
 class Layers:
-    """Which nodes of a graph are a layer's: its outputs, and its activations by unit."""
+    """The nodes of each layer of a model, in the graph of its predictions.
+
+    modules      the submodules by path
+    names        the paths of the layers that computed something, in the order of the graph
+    parameters   of a layer, the parameters in it
+    outputs      of a layer, its nodes that other layers or the caller use, as the keys of a dict
+    activations  of a layer, pairs of a neuron (None in layers of Arrays) and an activation node
+
+    Raises TypeError if the predictions are not nodes, or lists of them.
+    """
 
     def __init__(self, model: Module, predictions: Any):
         self.modules = model.named_modules()
-        self.parameters: dict[str, list[Any]] = {}
-        self.outputs: dict[str, dict[Any, None]] = {}  # a dict keeps the order
-        self.activations: dict[str, list[tuple[Any, Any]]] = {}
-        self.home: dict[Any, tuple[str, Any]] = {}
-        for name, parameter in model.named_parameters().items():
-            self.home[parameter] = layer, _ = self.around(name)
-            self.parameters.setdefault(layer, []).append(parameter)
         self.names: list[str] = []
-        for root in roots(predictions):
+        self.parameters: dict[str, list[Node]] = {}
+        self.outputs: dict[str, dict[Node, None]] = {}
+        self.activations: dict[str, list[tuple[Neuron | None, Node]]] = {}
+        self.homes: dict[Node, Home] = {}
+        for path, parameter in model.named_parameters().items():
+            self.homes[parameter] = layer, _ = self.home_of(path)
+            self.parameters.setdefault(layer, []).append(parameter)
+        for root in prediction_nodes(predictions):
             for node in topological(root):
-                if node.op is not None and node not in self.home:
+                if node.op is not None and node not in self.homes:
                     self.place(node)
-            if root in self.home and root.op is not None:
-                self.outputs[self.home[root][0]][root] = None
+            if root in self.homes and root.op is not None:
+                self.outputs[self.homes[root][0]][root] = None
 
-    def around(self, name: str) -> tuple[str, Any]:
-        """The layer and the unit of a parameter: the innermost module, and the Neuron in it."""
-        paths = [path for path in self.modules if not path or name.startswith(f"{path}.")]
-        paths.sort(key=len)
-        unit = paths[-1] if isinstance(self.modules[paths[-1]], Neuron) else None
-        alone = len(paths) == 1 or (len(paths) == 2 and not self.modules[""].nout)
-        return (paths[-1] if unit is None or alone else paths[-2]), unit
+    def home_of(self, path: str) -> Home:
+        """Return the layer of a parameter, and its neuron if there is one.
 
-    def place(self, node: Any) -> None:
-        """A node is of its parameters' layer, or of the last among those of its inputs."""
-        homes = [self.home[x] for x in node.inputs if x in self.home]
-        own = [self.home[x] for x in node.inputs if x in self.home and x.op is None]
+        The layer is the innermost module around the parameter, or around its neuron.
+        """
+        around = [name for name in self.modules if not name or path.startswith(f"{name}.")]
+        around.sort(key=len)
+        inner = self.modules[around[-1]]
+        neuron = inner if isinstance(inner, Neuron) else None
+        is_layer = len(around) == 1 or (len(around) == 2 and not self.modules[""].nout)
+        return (around[-1] if neuron is None or is_layer else around[-2]), neuron
+
+    def place(self, node: Node) -> None:
+        """Assign a node to the layer of its parameters, or else to the last layer of its inputs."""
+        homes = [self.homes[x] for x in node.inputs if x in self.homes]
+        own = [self.homes[x] for x in node.inputs if x in self.homes and x.op is None]
         if not homes:
             return
         if own and own[0][0] not in self.names:
             self.names.append(own[0][0])
             self.outputs[own[0][0]], self.activations[own[0][0]] = {}, []
-        layer, unit = self.home[node] = (
+        layer, neuron = self.homes[node] = (
             own[0] if own else max(homes, key=lambda home: self.names.index(home[0]))
         )
         for x in node.inputs:
-            if x.op is not None and x in self.home and self.home[x][0] != layer:
-                self.outputs[self.home[x][0]][x] = None
+            if x.op is not None and x in self.homes and self.homes[x][0] != layer:
+                self.outputs[self.homes[x][0]][x] = None
         if node.op in ACTIVATION_ROWS and not node.inputs[0].constant:
-            self.activations[layer].append((unit, node))
+            self.activations[layer].append((neuron, node))
 
     def slopes(self, name: str) -> list[Any]:
-        """Return the slopes of each unit's activation in a layer, one for each sample."""
-        units: dict[Any, list[float]] = {}
-        found: list[Any] = []
-        for unit, node in self.activations[name]:
+        """Return a sequence for each unit of a layer: the slopes of its activation by sample."""
+        by_neuron: dict[Neuron | None, list[float]] = {}
+        slopes: list[Any] = []
+        for neuron, node in self.activations[name]:
             local = node.locals[0]
             if is_array(node):
                 import numpy as np
 
-                whole = np.broadcast_to(local, node.shape)
-                found.extend(whole.reshape(-1, whole.shape[-1] if whole.ndim else 1).T)
+                full = np.broadcast_to(local, node.data.shape)
+                slopes.extend(full.reshape(-1, full.shape[-1] if full.ndim else 1).T)
             else:
-                units.setdefault(unit, []).append(local)
-        return found + list(units.values())
+                by_neuron.setdefault(neuron, []).append(local)
+        return slopes + list(by_neuron.values())
 
 
-def roots(predictions: Any) -> list[Any]:
-    """The nodes that a model returned: an Array, or Values in lists."""
+def prediction_nodes(predictions: Any) -> list[Node]:
+    """Return the nodes that a model returned: an Array, a Value, or Values in lists.
+
+    Raises TypeError for anything else.
+    """
     if isinstance(predictions, Node):
         return [predictions]
     if not isinstance(predictions, list | tuple):
         raise TypeError(
             f"a model returns nodes, Values or an Array, got {predictions!r} among its predictions"
         )
-    return [node for each in predictions for node in roots(each)]
+    return [node for row in predictions for node in prediction_nodes(row)]

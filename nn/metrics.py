@@ -1,5 +1,6 @@
-"""How good predictions are, as people count: accuracy, and which classes are taken for which."""
+"""Metrics of classification: accuracy and the confusion matrix."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.functions import is_array
@@ -12,67 +13,81 @@ from nn.arguments import sequence
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine import Array
 
-def accuracy(predictions: Any, targets: Any) -> float:
-    """The share of samples whose class is predicted.
+__all__ = ["accuracy", "confusion_matrix"]
 
-    A prediction is one score, a logit, positive for the class of label 1 and not for that of 0 or
-    -1; or a list of logits, whose largest is at the label. In an array, scores are `(samples,)` or
-    `(samples, 1)`, logits `(samples, classes)`. ValueError for other labels, for no samples, and
-    for unequal lengths: shapes are never broadcast.
+
+def accuracy(
+    predictions: "Array | np.ndarray | Sequence[Any]",
+    targets: "Array | np.ndarray | Sequence[Any]",
+) -> float:
+    """Return the share of samples whose class is predicted correctly.
+
+    predictions  one score per sample, a logit, which is positive for the class of label 1 and not
+                 positive for that of label 0 or -1; or a list of logits per sample, of which the
+                 largest is at the label. Scores in an array have shape `(samples,)` or
+                 `(samples, 1)`, logits have shape `(samples, classes)`.
+    targets      the labels
+
+    Shapes are not broadcast. Raises ValueError for other labels, for no samples and for unequal
+    lengths.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
     """
     if is_array(predictions) or isinstance(predictions, numpy_type("ndarray")):
-        return share_right(numbers(predictions), labels_of(targets))
-    predictions = list(sequence(predictions, "accuracy takes a list of predictions"))
-    targets = list(sequence(targets, "accuracy takes a list of targets"))
+        return _accuracy_of_arrays(_to_array(predictions), _to_labels(targets))
+    predictions = list(sequence(predictions, "accuracy expects a list of predictions"))
+    targets = list(sequence(targets, "accuracy expects a list of targets"))
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
-            "accuracy takes one target per prediction and at least one, "
+            "accuracy expects one target per prediction and at least one, "
             f"got {len(predictions)} predictions and {len(targets)} targets"
         )
-    right = 0
+    correct = 0
     for prediction, label in zip(predictions, targets, strict=True):
-        several = hasattr(prediction, "__len__") and not isinstance(prediction, str)
-        logits = list(map(score, prediction if several else [prediction]))
+        is_list = hasattr(prediction, "__len__") and not isinstance(prediction, str)
+        logits = list(map(_to_number, prediction if is_list else [prediction]))
         if not logits:
-            raise ValueError("accuracy takes at least one logit per prediction, got none")
+            raise ValueError("accuracy expects at least one logit per prediction, got none")
         classes = range(-1, 2) if len(logits) == 1 else range(len(logits))
         if label not in classes:
-            raise not_a_label("accuracy", label, classes)
+            raise _label_error("accuracy", label, classes)
         if len(logits) == 1:
-            right += (logits[0] > 0) == (label > 0)
+            correct += (logits[0] > 0) == (label > 0)
         else:
-            right += max(classes, key=logits.__getitem__) == label
-    return right / len(predictions)
+            correct += max(classes, key=logits.__getitem__) == label
+    return correct / len(predictions)
 
 
-def share_right(predictions: Any, labels: Any) -> float:
-    """`accuracy` of arrays; labels beside scores `(samples, 1)` may have that shape too."""
-    given = f"{predictions.shape} and {labels.shape}"
+def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray") -> float:
+    """Return the accuracy. Labels for scores `(samples, 1)` may have that shape, too."""
+    shapes = f"{predictions.shape} and {labels.shape}"
     if predictions.shape[1:] == (1,):
         labels = labels[:, 0] if labels.shape == predictions.shape else labels
         predictions = predictions[:, 0]
     fits = predictions.ndim in (1, 2) and labels.shape == predictions.shape[:1]
     if not (fits and predictions.size):
         raise ValueError(
-            "accuracy takes predictions of shape (samples,), (samples, 1) or (samples, classes) "
-            f"and labels of shape (samples,), at least one, got {given}"
+            "accuracy expects predictions of shape (samples,), (samples, 1) or (samples, classes) "
+            f"and labels of shape (samples,), at least one, got {shapes}"
         )
     if predictions.ndim == 1:
-        check_labels("accuracy", labels, range(-1, 2))
+        _check_labels("accuracy", labels, range(-1, 2))
         return float(((predictions > 0) == (labels > 0)).mean())
-    check_labels("accuracy", labels, range(predictions.shape[1]))
+    _check_labels("accuracy", labels, range(predictions.shape[1]))
     return float((predictions.argmax(axis=1) == labels).mean())
 
 
-def confusion_matrix(predictions: Any, targets: Any) -> "np.ndarray":
-    """How often each class, a row, was taken for each, a column: `(classes, classes)`, of ints.
+def confusion_matrix(
+    predictions: "Array | np.ndarray | Sequence[Any]",
+    targets: "Array | np.ndarray | Sequence[Any]",
+) -> "np.ndarray":
+    """Return the number of samples of each class, a row, that were predicted as each, a column.
 
-    Predictions are logits of shape `(samples, classes)`, targets class indices. ValueError for
-    other shapes and labels.
+    Predictions are logits of shape `(samples, classes)`, targets are class indices. The matrix has
+    shape `(classes, classes)` and an integer dtype. Raises ValueError for other shapes and labels.
 
     >>> import numpy as np
     >>> confusion_matrix(np.array([[2.0, 1.0], [0.0, 3.0], [0.5, 0.7]]), [0, 1, 0])
@@ -80,70 +95,73 @@ def confusion_matrix(predictions: Any, targets: Any) -> "np.ndarray":
            [0, 1]])
     """
     np = numpy_for("confusion_matrix")
-    logits, labels = numbers(predictions), labels_of(targets)
+    logits, labels = _to_array(predictions), _to_labels(targets)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
-            "confusion_matrix takes logits of shape (samples, classes) and labels of shape "
+            "confusion_matrix expects logits of shape (samples, classes) and labels of shape "
             f"(samples,), got {logits.shape} and {labels.shape}"
         )
     classes = logits.shape[1]
-    check_labels("confusion_matrix", labels, range(classes))
+    _check_labels("confusion_matrix", labels, range(classes))
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (labels.astype(int), logits.argmax(axis=1)), 1)
     return counts
 
 
-def score(x: Any) -> float:
-    """A prediction's number, be it a node's; TypeError for what is none."""
+def _to_number(x: Any) -> float:
+    """Return the number in a prediction, which may be a node. Raises TypeError if it has none."""
     try:
         return number(x.data if isinstance(x, Node) else x)
     except TypeError:
-        raise TypeError(f"accuracy takes predictions that are numbers, got {x!r}") from None
+        raise TypeError(f"accuracy expects predictions that are numbers, got {x!r}") from None
 
 
-def numbers(predictions: Any) -> "np.ndarray":
-    """Predictions as an array; TypeError unless of real numbers."""
+def _to_array(predictions: Any) -> "np.ndarray":
+    """Convert predictions to an array. Raises TypeError unless they are real numbers."""
     if is_array(predictions):
         return predictions.data
     import numpy as np
 
     try:
-        found = np.asarray(predictions)
+        array = np.asarray(predictions)
     except ValueError:
-        raise TypeError("predictions are numbers, in lists of equal lengths") from None
-    if found.dtype.kind == "O":  # Values, or nothing of use
-        found = np.array([number_in(x) for x in found.flat]).reshape(found.shape)
-    if found.dtype.kind not in "fiub":
-        raise TypeError(f"predictions are real numbers, got an array of {found.dtype}")
-    return found
+        raise TypeError("predictions must be numbers, in lists of equal lengths") from None
+    if array.dtype.kind == "O":  # Values, or other objects
+        array = np.array([_data_of(x) for x in array.flat]).reshape(array.shape)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"predictions must be real numbers, got an array of {array.dtype}")
+    return array
 
 
-def number_in(x: Any) -> Any:
+def _data_of(x: Any) -> float:
     if isinstance(x, Value):
         return x.data
-    raise TypeError(f"predictions are numbers, got {x!r}; give an array or a list of lists of them")
+    raise TypeError(f"predictions must be numbers, got {x!r}; pass an array or a list of lists")
 
 
-def labels_of(targets: Any) -> "np.ndarray":
-    """Targets as an array; TypeError for lists of unequal lengths."""
+def _to_labels(targets: Any) -> "np.ndarray":
+    """Convert targets to an array. Raises TypeError for lists of unequal lengths."""
     import numpy as np
 
     try:
         return targets.data if is_array(targets) else np.asarray(targets)
     except ValueError:
-        raise TypeError("targets are labels, one a sample, got lists in lists") from None
+        raise TypeError("targets must be one label per sample, got nested lists") from None
 
 
-def check_labels(name: str, labels: "np.ndarray", classes: range) -> None:
-    """ValueError that names the first label that is no class."""
+def _check_labels(name: str, labels: "np.ndarray", classes: range) -> None:
+    """Raise ValueError with the first label that is not a class."""
     import numpy as np
 
     bad = np.flatnonzero(~np.isin(labels, classes))
     if len(bad):
-        raise not_a_label(name, labels.flat[bad[:1]].tolist()[0], classes)
+        raise _label_error(name, labels.flat[bad[:1]].tolist()[0], classes)
 
 
-def not_a_label(name: str, label: Any, classes: range) -> ValueError:
-    return ValueError(
-        f"{name} takes labels from {classes.start} to {classes.stop - 1} here, got {label!r}"
-    )
+def _label_error(name: str, label: Any, classes: range) -> ValueError:
+    last = classes.stop - 1
+    return ValueError(f"{name} expects labels from {classes.start} to {last}, got {label!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

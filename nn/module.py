@@ -1,22 +1,27 @@
-"""`Module`: anything with parameters, which it finds, names, saves and counts."""
+"""`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn.arguments import flag, mapping
 
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_PROBLEMS = 20  # in one message
+
 
 class Module:
-    """A part of a model; its attributes are its parameters and its own parts.
+    """Base class of models and of their parts.
 
-    A parameter is a leaf node that is not a constant. It is found wherever an attribute leads: in
-    Modules, lists, tuples and dicts, in the order in which they were assigned. What is reached
-    twice counts once, under its first name. A constant node is state that is saved with the
-    parameters, but moved by no gradient, such as running statistics.
+    A leaf node that is not a constant is a parameter. Parameters, constants and submodules are
+    found in the attributes of a module, also inside lists, tuples and dicts, in the order of
+    assignment. An object that is reached twice counts once, under its first path. Constants are
+    saved together with the parameters but receive no gradient; running statistics are an example.
 
     >>> from engine import Value
     >>> class Line(Module):
@@ -29,70 +34,74 @@ class Module:
     [Value(2.0), Value(1.0)]
     """
 
-    training = True  # what dropout and batch normalization ask
-    nout: int | None = None  # how many outputs; a module that says so is one row of a summary
+    training = True  # False in evaluation mode; dropout and batch normalization read it
+    nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
-    def parameters(self) -> list[Any]:
-        """The nodes that training changes."""
-        nodes = [part for _, part in parts(self) if isinstance(part, Node)]
+    def parameters(self) -> list[Node]:
+        """Return the parameters: all leaf nodes that are not constants."""
+        nodes = [part for _, part in find_parts(self) if isinstance(part, Node)]
         return [node for node in nodes if not node.constant]
 
-    def named_parameters(self) -> dict[str, Any]:
-        """The parameters, each by the path that leads to it.
+    def named_parameters(self) -> dict[str, Node]:
+        """Return the parameters by path.
+
+        Raises ValueError if two parameters have the same path.
 
         >>> from nn import MLP
         >>> list(MLP(1, [1]).named_parameters())
         ['layers.0.neurons.0.weights.0', 'layers.0.neurons.0.bias']
         """
-        return {name: node for name, node in self.named_state().items() if not node.constant}
+        return {path: node for path, node in self.named_state().items() if not node.constant}
 
     def named_modules(self) -> dict[str, "Module"]:
-        """This module, under "", and every one in it, each by the path that leads to it.
+        """Return this module, whose path is "", and all its submodules by path.
 
         >>> from nn import MLP
         >>> list(MLP(1, [1]).named_modules())
         ['', 'layers.0', 'layers.0.neurons.0']
         """
-        return {name: part for name, part in parts(self) if isinstance(part, Module)}
+        return {path: part for path, part in find_parts(self) if isinstance(part, Module)}
 
-    def named_state(self) -> dict[str, Any]:
-        """The parameters and the constants among the attributes, each by its path."""
-        found: dict[str, Any] = {}
-        for name, part in parts(self):
-            if isinstance(part, Node) and found.setdefault(name, part) is not part:
-                raise ValueError(f"two parameters of {self!r} are named {name!r}; rename one")
-        return found
+    def named_state(self) -> dict[str, Node]:
+        """Return the parameters and the constants by path.
 
-    def generators(self) -> dict[str, Any]:
-        """The sources of randomness, such as dropout's, each by the path that leads to it."""
-        return {name: part for name, part in parts(self) if is_generator(part)}
+        Raises ValueError if two of them have the same path.
+        """
+        state: dict[str, Node] = {}
+        for path, part in find_parts(self):
+            if isinstance(part, Node) and state.setdefault(path, part) is not part:
+                raise ValueError(f"two parameters of {self!r} are named {path!r}; rename one")
+        return state
+
+    def generators(self) -> dict[str, "np.random.Generator"]:
+        """Return the NumPy Generators of the model, such as a dropout layer's, by path."""
+        return {path: part for path, part in find_parts(self) if is_generator(part)}
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to 0."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
-        """Make `.training` true here and in every part, as it is at first; return the module."""
+        """Set `training` to `mode` in this module and all submodules, and return the module."""
         mode = flag("mode", mode)
-        for _, part in parts(self):
-            if isinstance(part, Module):
-                part.training = mode
+        for module in self.named_modules().values():
+            module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Make `.training` false here and in every part; return the module."""
+        """Set `training` to False in this module and all submodules, and return the module."""
         return self.train(False)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The data of parameters and constants by name: copies, which training leaves alone."""
-        return {name: copy.copy(each.data) for name, each in self.named_state().items()}
+    def state_dict(self) -> dict[str, "float | np.ndarray"]:
+        """Return copies of the data of all parameters and constants by path."""
+        return {path: copy.copy(node.data) for path, node in self.named_state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give every parameter a copy of its entry of `state`.
+        """Copy the entries of `state` into the parameters and constants of the same paths.
 
-        ValueError that lists what is missing, what is not in the model and what has another shape;
-        the model is then as it was.
+        Data is converted to the dtype of the parameter. Raises ValueError if entries are missing,
+        unknown or of another shape. The message lists all of them, and the model is unchanged.
 
         >>> from nn import Neuron
         >>> a, b = Neuron(2), Neuron(2)
@@ -101,32 +110,31 @@ class Module:
         True
         """
         mapping("a state", state, "state_dict() returns")
-        parameters = self.named_state()
-        problems = [f"{name}: missing" for name in parameters if name not in state]
-        problems += [f"{name}: no such parameter" for name in state if name not in parameters]
+        nodes = self.named_state()
+        problems = [f"{path}: missing" for path in nodes if path not in state]
+        problems += [f"{path}: no such parameter" for path in state if path not in nodes]
         new = {}
-        for name, parameter in parameters.items():
-            if name in state:
+        for path, node in nodes.items():
+            if path in state:
                 try:
-                    new[name] = fitted(state[name], parameter.data)
+                    new[path] = converted_like(node.data, state[path])
                 except ValueError as problem:
-                    problems.append(f"{name}: {problem}")
+                    problems.append(f"{path}: {problem}")
         if problems:
-            if len(problems) > 20:
-                problems[20:] = [f"and {len(problems) - 20:,} more"]
+            if len(problems) > MOST_PROBLEMS:
+                problems[MOST_PROBLEMS:] = [f"and {len(problems) - MOST_PROBLEMS:,} more"]
             raise ValueError(
                 f"{self!r} cannot take this state, and was left as it was; "
                 "does it come from a model of the same layers and sizes?\n  "
                 + "\n  ".join(problems)
             )
-        for name, data in new.items():
-            parameters[name].data = data
+        for path, data in new.items():
+            nodes[path].data = data
 
     def summary(self) -> str:
-        """A table, to be printed: what the model is made of, and how many parameters it has.
+        """Return a table of the layers, their numbers of outputs and of parameters.
 
-        A part that says how many outputs it has is one row; any other is opened, down to its
-        parameters.
+        A submodule whose `nout` is set is one row. Any other is replaced by the rows of its parts.
 
         >>> from nn import MLP
         >>> print(MLP(2, [16, 16, 1]).summary())
@@ -138,18 +146,18 @@ class Module:
         """
         rows: list[tuple[str, str, str]] = []
         counts: list[int] = []
-        row = None
-        for name, part in parts(self)[1:]:
+        current = None  # beginning of the paths that belong to the last row
+        for path, part in find_parts(self)[1:]:
             if not isinstance(part, Module) and getattr(part, "constant", True):
                 continue
-            if row is None or not name.startswith(row):
+            if current is None or not path.startswith(current):
                 is_parameter = isinstance(part, Node)
                 if not is_parameter and part.nout is None:
                     continue
                 what, nout = ("parameter", "") if is_parameter else (repr(part), str(part.nout))
-                rows.append((name, what, nout))
+                rows.append((path, what, nout))
                 counts.append(0)
-                row = name + "."
+                current = path + "."
             if isinstance(part, Node):
                 counts[-1] += getattr(part.data, "size", 1)
         table = [
@@ -164,57 +172,57 @@ class Module:
         return f"{type(self).__name__}()"
 
 
-def parts(module: Module) -> list[tuple[str, Any]]:
-    """`module`, then every Module, leaf and generator in it, each once, by its first name."""
-    found: list[tuple[str, Any]] = [("", module)]
-    seen = {id(module)}
+def find_parts(module: Module) -> list[tuple[str, Any]]:
+    """Return `module` and every Module, leaf node and Generator in it, each once, with its path."""
+    parts: list[tuple[str, Any]] = [("", module)]
+    visited = {id(module)}
 
-    def visit(held: Any, start: str) -> None:
-        for key, each in inside(held):
-            if isinstance(each, Node):
-                if each.op is None and id(each) not in seen:
-                    seen.add(id(each))
-                    found.append((f"{start}{key}", each))
-            elif is_generator(each) and id(each) not in seen:
-                seen.add(id(each))
-                found.append((f"{start}{key}", each))
-            elif isinstance(each, (Module, list, tuple, dict)) and id(each) not in seen:
-                seen.add(id(each))
-                name = f"{start}{key}"
-                if isinstance(each, Module):
-                    found.append((name, each))
-                visit(each, f"{name}.")
+    def visit(container: Any, prefix: str) -> None:
+        for key, x in items_of(container):
+            is_part = isinstance(x, Module) or is_generator(x)
+            if isinstance(x, Node):
+                is_part = x.op is None
+            if not (is_part or isinstance(x, (list, tuple, dict))) or id(x) in visited:
+                continue
+            visited.add(id(x))
+            if is_part:
+                parts.append((f"{prefix}{key}", x))
+            if isinstance(x, (Module, list, tuple, dict)):
+                visit(x, f"{prefix}{key}.")
 
     visit(module, "")
-    return found
+    return parts
 
 
-def inside(held: Any) -> Any:
-    """The names and things in a Module, dict, list or tuple."""
-    if isinstance(held, Module):
-        held = vars(held)
-    return held.items() if isinstance(held, dict) else enumerate(held)
+def items_of(container: Module | dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    """Return pairs of the names, keys or positions in a container and the objects there."""
+    if isinstance(container, Module):
+        container = vars(container)
+    return container.items() if isinstance(container, dict) else enumerate(container)
 
 
-def is_generator(x: Any) -> bool:
+def is_generator(x: object) -> bool:
     """Return whether `x` is a NumPy Generator."""
     return isinstance(x, numpy_type("Generator", "numpy.random"))
 
 
-def fitted(value: Any, like: Any) -> Any:
-    """A copy of `value` with the type of `like`; ValueError where it has another shape."""
-    if isinstance(like, float) and (is_real(value) or is_bool(value)):
+def converted_like(data: Any, value: Any) -> Any:
+    """Return a copy of `value` of the type of `data`, the data of a parameter.
+
+    Raises ValueError if `value` is not numeric or has another shape.
+    """
+    if isinstance(data, float) and (is_real(value) or is_bool(value)):
         return value
     np = numpy_if_installed()
     if np is None:
         raise ValueError(f"{type(value).__name__} in the state, not a number")
-    like = np.asarray(like)
+    data = np.asarray(data)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):  # lists of unequal lengths, Arrays
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{type(value).__name__} in the state, not numbers")
-    if array.shape != like.shape:
-        raise ValueError(f"shape {like.shape} in the model, {array.shape} in the state")
-    return array.astype(like.dtype)
+    if array.shape != data.shape:
+        raise ValueError(f"shape {data.shape} in the model, {array.shape} in the state")
+    return array.astype(data.dtype)

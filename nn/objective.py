@@ -1,4 +1,4 @@
-"""What training makes small: the loss of a model over some samples, and the penalty."""
+"""The objective that training minimizes: the mean loss over some samples, plus a penalty."""
 
 import math
 from collections.abc import Callable
@@ -8,68 +8,84 @@ from numbers import Real
 from typing import Any
 
 from engine.functions import has_arrays
+from engine.node import Node
 from engine.support.arguments import numpy_type
 from nn.batches import Samples, batches
+from nn.module import Module
+
+Loss = Callable[[Any, Any], Node]  # of predictions and targets
+Metric = Callable[[Any, Any], float]
+Penalty = Callable[[], Node]
 
 
 @dataclass
 class Objective:
-    """A model, how its predictions are judged, and a penalty on its weights."""
+    """The loss and the metric of a model's predictions, and a penalty on its weights.
 
-    model: Any
-    loss: Callable[[Any, Any], Any]
-    metric: Callable[[Any, Any], float] | None
-    penalty: Callable[[], Any] | None
-    watch: Callable[[Any, Any], None] | None = None  # is shown the predictions and the objective
+    `watch` is called with the predictions and the loss of every batch.
+    """
 
-    def __call__(self, X: Any, y: Any) -> tuple[Any, float | None]:
-        """The objective as a node, and the metric."""
-        predictions, targets = self.predicted(X, y)
-        value = self.loss(predictions, targets)
+    model: Module
+    loss: Loss
+    metric: Metric | None = None
+    penalty: Penalty | None = None
+    watch: Callable[[Any, Node], None] | None = None
+
+    def __call__(self, X: Any, y: Any) -> tuple[Node, float | None]:
+        """Return the loss of a batch, penalty included, and its metric."""
+        predictions, targets = self.predict(X, y)
+        loss = self.loss(predictions, targets)
         if self.penalty is not None:
-            value = value + self.penalty()
-        if not hasattr(value, "backward"):
-            raise TypeError(f"a loss returns a node made from the predictions, got {value!r}")
-        if self.watch is not None and not getattr(value, "constant", False):
-            self.watch(predictions, value)
-        return value, None if self.metric is None else self.judged(predictions, targets)
+            loss = loss + self.penalty()
+        if not isinstance(loss, Node):
+            raise TypeError(f"a loss must return a node made from the predictions, got {loss!r}")
+        if self.watch is not None and not loss.constant:
+            self.watch(predictions, loss)
+        return loss, None if self.metric is None else score(self.metric, predictions, targets)
 
-    def judged(self, predictions: Any, targets: Any) -> float:
-        score = self.metric(predictions, targets)  # type: ignore[misc]
-        numbers = (Real, numpy_type("ndarray"), numpy_type("bool_"))
-        if getattr(score, "ndim", 0) or not isinstance(score, numbers):
-            raise TypeError(f"a metric returns a number, got {score!r}")
-        return float(score)
+    def predict(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return the predictions for a batch, and its targets in the same form.
 
-    def predicted(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """The predictions for a batch and its targets, as losses and metrics take them."""
-        if self.at_once:
-            return self.model(X), y
-        return [self.model(x) for x in X.tolist()], y.tolist()
+        A model of Arrays is called once. A model of Values is called for each sample, and its
+        targets become a list.
+        """
+        if self.takes_batches:
+            return self.model(X), y  # type: ignore[operator]
+        return [self.model(x) for x in X.tolist()], y.tolist()  # type: ignore[operator]
 
     @cached_property
-    def at_once(self) -> bool:
-        """Whether the model takes a batch, as one of Arrays does, or one sample at a time."""
+    def takes_batches(self) -> bool:
+        """Return whether the model takes a batch at a time, as a model of Arrays does."""
         return has_arrays(self.model.parameters())
 
-    def over(self, samples: Samples | None, size: int | None) -> list[Any]:
-        """The means over all samples, no more than `size` of them in one graph; None for none."""
-        if samples is None:
-            return [None, None]
+    def evaluate(self, samples: Samples, batch_size: int | None) -> tuple[float, float | None]:
+        """Return the mean loss and metric over samples, computed `batch_size` at a time."""
         rows = []
-        for part in batches(*samples, size, shuffle=False):
-            value, score = self(*part)
-            rows.append((len(part[0]), number_of(value), score))
-        return means(rows)
+        for X, y in batches(*samples, batch_size, shuffle=False):
+            loss, metric = self(X, y)
+            rows.append((len(X), to_float(loss), metric))
+        loss_mean, metric_mean = means(rows)
+        return loss_mean, metric_mean
 
 
-def number_of(loss: Any) -> float:
-    """The number that a loss is, of whatever shape if it is an Array."""
+def score(metric: Metric, predictions: Any, targets: Any) -> float:
+    """Return a metric as a float. Raises TypeError unless it is a number."""
+    number = metric(predictions, targets)
+    numbers = (Real, *numpy_type("ndarray"), *numpy_type("bool_"))
+    if getattr(number, "ndim", 0) or not isinstance(number, numbers):
+        raise TypeError(f"a metric must return a number, got {number!r}")
+    return float(number)
+
+
+def to_float(loss: Node) -> float:
+    """Return the number in a Value, or in an Array of one element."""
     return float(loss.data.item() if hasattr(loss.data, "item") else loss.data)
 
 
 def means(rows: list[tuple[Any, ...]]) -> list[Any]:
-    """From a row of size and numbers for each batch, the means over the samples; None stays None.
+    """Return the means over all samples, from rows of (size, *means) of the batches.
+
+    The mean of a column with None is None.
 
     >>> means([(30, 1.0, None), (10, 5.0, None)])
     [2.0, None]

@@ -1,8 +1,11 @@
-"""Optimizers: how a gradient moves a weight.
+"""Optimizers, which move weights against their gradients.
 
-An optimizer is one update rule: a function (grad, *memory, *settings) -> (direction, *memory). The
-weight moves by `-lr * direction`. Rules and defaults are PyTorch's. A rule is written once, for
-numbers; it is recorded as instructions that move floats and, in place, arrays:
+An optimizer is an update rule: a function (grad, *memory, *settings) -> (direction, *memory). The
+weight moves by `-lr * direction`. Rules and defaults are those of PyTorch. `OPTIMIZERS` has the
+optimizers by name.
+
+A rule is written once, for numbers. It is recorded as instructions, which run on floats and, in
+place, on arrays:
 
 >>> from nn.optimizer import Update
 >>> print(Update(polyak, ("velocity",), settings=1, decay="").program)
@@ -13,7 +16,7 @@ return [s9, s7]
 >>> from engine import Value
 >>> w = Value(0.5)
 >>> w.grad = 2.0
->>> SGD([w], lr=0.1).step()  # the example of chapter 02, 1.3: 0.5 - 0.1 * 2.0
+>>> SGD([w], lr=0.1).step()  # 0.5 - 0.1 * 2.0
 >>> w
 Value(0.3)
 """
@@ -23,11 +26,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.arithmetic import sqrt
+from engine.node import Node
 from nn.arguments import flag, lookup, positive, within
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
-from nn.optimizer import Optimizer
+from nn.optimizer import Optimizer, Rule
 
 __all__ = [
+    "OPTIMIZERS",
     "SGD",
     "Adagrad",
     "Adam",
@@ -36,16 +41,23 @@ __all__ = [
     "RMSprop",
     "clip_grad_norm",
     "clip_grad_value",
+    "get",
     "grad_norm",
-    "named",
 ]
+
+# In the rules, letters stand for numbers of any arithmetic: floats, arrays, recorded slots.
 
 
 class SGD(Optimizer):
-    """Gradient descent (chapter 02, 1.3), with the momentum of Polyak 1964 or Nesterov 1983.
+    """Gradient descent, with the momentum of Polyak (1964) or Nesterov (1983).
 
-    It is called stochastic if each gradient is that of one sample or a mini-batch (chapter 02,
-    6.2). With momentum, the direction is the velocity; Nesterov's looks one step of it ahead.
+    It is called stochastic if a gradient is that of one sample or of a mini-batch. With momentum,
+    the direction is the velocity; with Nesterov's, it is where the velocity leads next.
+
+    momentum      in [0, 1); the share of the velocity that is kept at each step
+    nesterov      True for Nesterov's momentum; raises ValueError without a momentum
+
+    The other arguments are those of `Optimizer`.
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -62,7 +74,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: Iterable[Node],
         lr: float = 1e-3,
         *,
         momentum: float = 0.0,
@@ -71,36 +83,43 @@ class SGD(Optimizer):
     ):
         super().__init__(parameters, lr, weight_decay)
         self.momentum = within("momentum", momentum, below=1)
-        self.nesterov = nesterov = flag("nesterov", nesterov)
-        if nesterov and not momentum:
-            raise ValueError("nesterov=True looks ahead along a momentum; pass one, such as 0.9")
+        self.nesterov = flag("nesterov", nesterov)
+        if self.nesterov and not momentum:
+            raise ValueError("nesterov=True requires a momentum; pass one, such as 0.9")
 
-    def rule(self) -> Any:
+    def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         if not self.momentum:
             return steepest, (), ()
         return (nesterov if self.nesterov else polyak), self.remembers, (self.momentum,)
 
 
-def steepest(grad: Any) -> Any:
+def steepest(grad: Any) -> tuple[Any, ...]:
     return (grad,)
 
 
-def polyak(grad: Any, velocity: Any, momentum: Any) -> Any:
+def polyak(grad: Any, velocity: Any, momentum: Any) -> tuple[Any, ...]:
     velocity = momentum * velocity + grad
     return velocity, velocity
 
 
-def nesterov(grad: Any, velocity: Any, momentum: Any) -> Any:
+def nesterov(grad: Any, velocity: Any, momentum: Any) -> tuple[Any, ...]:
     velocity = momentum * velocity + grad
     return grad + momentum * velocity, velocity
 
 
 class RMSprop(Optimizer):
-    """The gradient over the root of the running mean of its square (Tieleman & Hinton 2012).
+    """The gradient, divided by the root of the running mean of its square.
+
+    Source: Tieleman & Hinton, lecture 6.5 of "Neural Networks for Machine Learning" (2012).
+
+    alpha  in [0, 1); the share of the mean that is kept at each step
+    eps    positive; added to the root
+
+    The other arguments are those of `Optimizer`.
 
     >>> from engine import Value
     >>> w = Value(1.0)
-    >>> w.grad = 1e6  # only its size next to earlier gradients matters
+    >>> w.grad = 1e6  # only the ratio to earlier gradients matters
     >>> RMSprop([w], lr=0.01, alpha=0.75).step()
     >>> w  # 1 - 0.01 / sqrt(1 - 0.75)
     Value(0.98)
@@ -110,7 +129,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: Iterable[Node],
         lr: float = 1e-2,
         *,
         alpha: float = 0.99,
@@ -121,17 +140,21 @@ class RMSprop(Optimizer):
         self.alpha = within("alpha", alpha, below=1)
         self.eps = positive("eps", eps)
 
-    def rule(self) -> Any:
+    def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         return rmsprop, self.remembers, (self.alpha, math.sqrt(1.0 - self.alpha), self.eps)
 
 
-def rmsprop(grad: Any, squares: Any, alpha: Any, share: Any, eps: Any) -> Any:
-    squares = alpha * squares + grad * grad  # a sum; share**2 times as much is the mean
+def rmsprop(grad: Any, squares: Any, alpha: Any, share: Any, eps: Any) -> tuple[Any, ...]:
+    squares = alpha * squares + grad * grad  # a sum; the mean is share**2 times as large
     return grad / (share * sqrt(squares) + eps), squares
 
 
 class Adagrad(Optimizer):
-    """The gradient over the root of the sum of all its squares so far (Duchi et al. 2011).
+    """The gradient, divided by the root of the sum of its squares so far (Duchi et al. 2011).
+
+    eps  positive; added to the root
+
+    The other arguments are those of `Optimizer`.
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -145,7 +168,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: Iterable[Node],
         lr: float = 1e-2,
         *,
         eps: float = 1e-10,
@@ -154,27 +177,32 @@ class Adagrad(Optimizer):
         super().__init__(parameters, lr, weight_decay)
         self.eps = positive("eps", eps)
 
-    def rule(self) -> Any:
+    def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         return adagrad, self.remembers, (self.eps,)
 
 
-def adagrad(grad: Any, squares: Any, eps: Any) -> Any:
+def adagrad(grad: Any, squares: Any, eps: Any) -> tuple[Any, ...]:
     squares = squares + grad * grad
     return grad / (sqrt(squares) + eps), squares
 
 
 class Adam(Optimizer):
-    """The running mean of the gradient over the root of that of its square (Kingma & Ba 2015).
+    """The running mean of the gradient, divided by the root of that of its square.
 
-    A mean is a sum, in which a gradient's weight is multiplied by beta at each step, divided by the
-    sum of the weights, (1 - beta**steps) / (1 - beta). This is the paper's mean that begins at 0,
-    with its correction. (A sum of squares overflows sooner than a mean: in float32 for gradients
-    beyond 5e17.)
+    Source: Kingma & Ba (2015). The paper's mean, which starts at 0 and is corrected afterwards, is
+    computed as a sum whose terms decay by beta at each step, divided by the sum of their weights,
+    (1 - beta**steps) / (1 - beta). A sum of squares overflows sooner than a mean: in float32 for
+    gradients above 5e17.
+
+    betas  a pair in [0, 1); the decay of the means of the gradient and of its square
+    eps    positive; added to the root
+
+    The other arguments are those of `Optimizer`.
 
     >>> from engine import Value
     >>> w = Value(1.0)
     >>> w.grad = -5.0
-    >>> Adam([w], lr=0.25).step()  # the first step is lr long, whatever the gradient's size
+    >>> Adam([w], lr=0.25).step()  # the first step has the length lr, whatever the gradient
     >>> w
     Value(1.25)
     """
@@ -183,7 +211,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: Iterable[Node],
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -197,28 +225,31 @@ class Adam(Optimizer):
         self.betas = within("betas[0]", first, below=1), within("betas[1]", second, below=1)
         self.eps = positive("eps", eps)
 
-    def rule(self) -> Any:
+    def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         first, second = self.betas
-        eps = self.eps * math.sqrt(self.weight(second))  # for the root of a sum, not of a mean
+        eps = self.eps * math.sqrt(self._weight(second))  # for the root of a sum, not of a mean
         return adam, self.remembers, (first, second, eps)
 
     def scale(self) -> float:
         first, second = self.betas
-        return math.sqrt(self.weight(second)) / self.weight(first)
+        return math.sqrt(self._weight(second)) / self._weight(first)
 
-    def weight(self, beta: float) -> float:
-        """Return 1 + beta + beta**2 + ..., with a term for each step."""
+    def _weight(self, beta: float) -> float:
+        """Return 1 + beta + beta**2 + ..., with one term for each step."""
         return (1.0 - beta**self.steps) / (1.0 - beta)
 
 
-def adam(grad: Any, sum: Any, squares: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
+def adam(grad: Any, sum: Any, squares: Any, beta1: Any, beta2: Any, eps: Any) -> tuple[Any, ...]:
     sum = beta1 * sum + grad
     squares = beta2 * squares + grad * grad
     return sum / (sqrt(squares) + eps), sum, squares
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: no gradient scales it (Loshchilov & Hutter 2019).
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Each step multiplies the weights by `1 - lr * weight_decay`; the decay does not enter the
+    gradient. The other arguments are those of `Adam`.
 
     >>> from engine import Value
     >>> w = Value(1.0)
@@ -231,7 +262,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: Iterable[Node],
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -241,13 +272,21 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
-RULES = {rule.__name__.lower(): rule for rule in (SGD, RMSprop, Adagrad, Adam, AdamW)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)
+}
 
 
-def named(name: str) -> Any:
-    """Return the optimizer class of that name. Raises ValueError for an unknown name.
+def get(name: str) -> Any:
+    """Return the optimizer class of that name, in upper or lower case.
 
-    >>> named("adam").__name__
+    Raises ValueError for an unknown name.
+
+    >>> get("adam").__name__
     'Adam'
     """
-    return lookup("optimizer", RULES, name.lower() if isinstance(name, str) else name)
+    return lookup("optimizer", OPTIMIZERS, name.lower() if isinstance(name, str) else name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,10 +1,10 @@
-"""The base class of optimizers: parameters, a learning rate, weight decay, and the step."""
+"""`Optimizer`, the base class of optimizers: parameters, learning rate, weight decay, step."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property, lru_cache
-from types import MethodType
-from typing import Any
+from types import MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
 
 from engine.arrays.recorded import compiled, record_function
 from engine.instructions import Slot
@@ -12,17 +12,22 @@ from engine.node import Node
 from engine.watch.gradient_warnings import named, remark
 from nn.arguments import mapping, parameters_of, positive, whole, within
 
-BLOCK = 2**18  # elements of an array that a thread moves at a time; fewer cost more than they save
+if TYPE_CHECKING:
+    import numpy as np
+
+    from engine.arrays.in_place import InPlace
+
+Rule = Callable[..., tuple[Any, ...]]
 
 
-def moved(
-    rule: Callable[..., Any], decay: str, data: Any, grad: Any, memory: Iterable[Any],
+def apply_rule(
+    rule: Rule, decay: str, data: Any, grad: Any, memory: Iterable[Any],
     rate: Any, shrink: Any, settings: Iterable[Any] = (),
 ) -> list[Any]:  # fmt: skip
-    """Return a weight's new data, and its new memory, after a step.
+    """Return the new data and the new memory of a weight after a step.
 
-    `decay` is "coupled" (`shrink * data` is added to the gradient), "decoupled" (the data is
-    multiplied by `shrink`) or "" for no weight decay.
+    decay   "coupled" to add `shrink * data` to the gradient, "decoupled" to multiply the data by
+            `shrink`, or "" for no weight decay
     """
     if decay == "coupled":
         grad = grad + shrink * data
@@ -33,13 +38,16 @@ def moved(
 
 
 class Update:
-    """A step recorded once as instructions, for floats and for arrays.
+    """A step of a rule, recorded once as instructions that run on floats and on arrays.
 
-    `names` are those of the memory that the rule takes; `settings` counts its settings. The inputs
-    of the instructions are data, grad, *memory, rate, shrink, *settings.
+    names     of the memory that the rule takes
+    settings  the number of settings that it takes
+
+    The inputs of the instructions are data, grad, *memory, rate, shrink, *settings. Raises
+    TypeError if the rule cannot be recorded.
     """
 
-    def __init__(self, rule: Callable[..., Any], names: tuple[str, ...], settings: int, decay: str):
+    def __init__(self, rule: Rule, names: tuple[str, ...], settings: int, decay: str):
         self.rule, self.names, self.decay = rule, names, decay
         self.arrays = 2 + len(names)
         try:
@@ -55,26 +63,26 @@ class Update:
     def on_slots(self, data: Slot, grad: Slot, *rest: Slot) -> list[Any]:
         n = len(self.names)
         memory, (rate, shrink, *settings) = rest[:n], rest[n:]
-        return moved(self.rule, self.decay, data, grad, memory, rate, shrink, settings)
+        return apply_rule(self.rule, self.decay, data, grad, memory, rate, shrink, settings)
 
     @cached_property
     def move(self) -> Callable[..., None]:
-        """The function (parameters, memories, rate, shrink, *settings) that moves floats."""
+        """A function (parameters, memories, rate, shrink, *settings) that moves floats."""
         n, names, (data, *memory) = self.arrays, self.program.names, self.program.outputs
-        kept = [f"memory[{name!r}]" for name in self.names]
+        places = [f"memory[{name!r}]" for name in self.names]
         lines = [
-            f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *kept])}",
+            f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *places])}",
             *self.program.lines(),
             f"p.data = {names([data])}",
-            *[f"{place} = {names([slot])}" for place, slot in zip(kept, memory, strict=True)],
+            *[f"{place} = {names([slot])}" for place, slot in zip(places, memory, strict=True)],
         ]
         head = f"def move(parameters, memories, {names(range(n, self.program.inputs))}):"
         loop = "for p, memory in zip(parameters, memories):"
         return compiled(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
 
     @cached_property
-    def in_place(self) -> Any:
-        """The function ([data, grad, *memory], (rate, shrink, *settings)) that moves arrays.
+    def in_place(self) -> "InPlace":
+        """A function ([data, grad, *memory], (rate, shrink, *settings)) that moves arrays.
 
         It returns the new data in a list and overwrites the memory.
         """
@@ -82,65 +90,67 @@ class Update:
         return array_tools().InPlace(self.program, self.arrays, over)
 
 
-update_by = lru_cache(maxsize=256)(Update)
+cached_update = lru_cache(maxsize=256)(Update)
 
 
 @cache
-def array_tools() -> Any:
-    """Return the module that moves arrays. NumPy is loaded when the first array is moved."""
+def array_tools() -> ModuleType:
+    """Return the module that moves arrays. It loads NumPy, so it is loaded when first needed."""
     from engine.arrays import in_place
 
     return in_place
 
 
 class Optimizer:
-    """Base class: moves parameters against their gradients.
+    """Base class of optimizers, which move parameters against their gradients.
 
-    `parameters` are objects with `.data` and `.grad`; duplicates are moved once. `lr` is the
-    learning rate; schedules assign it between steps. `weight_decay` adds `weight_decay * data`
-    to the gradient, the slope of the L2 penalty `weight_decay / 2 * data**2`.
+    parameters    objects with `.data` and `.grad`; duplicates are moved once
+    lr            the learning rate; schedules assign it before each step
+    weight_decay  adds `weight_decay * data` to the gradient, the slope of the L2 penalty
+                  `weight_decay / 2 * data**2`
 
-    Raises ValueError for an empty list of parameters and for a number outside its range (a schedule
-    may assign a learning rate of 0, but the first one is positive), and TypeError for parameters
-    without `.data` and `.grad`.
+    Raises ValueError if there are no parameters, if one is computed or a constant, and for a number
+    outside its range: the first learning rate is positive, later ones may be 0. Raises TypeError
+    for parameters without `.data` and `.grad`.
 
-    A subclass lists the names of its memory in `remembers` and defines `rule`, or `direction`.
+    A subclass lists the names of its memory in `remembers`, and defines either `rule` or
+    `direction`.
 
+    >>> import math
     >>> from engine import Value
-    >>> from nn.optim import SGD
+    >>> class SignDescent(Optimizer):
+    ...     def direction(self, grad, memory):
+    ...         return math.copysign(1.0, grad)
     >>> w = Value(3.0)
-    >>> descent = SGD([w], lr=0.1)
-    >>> for _ in range(2):
-    ...     descent.zero_grad()
-    ...     (w * w).backward()
-    ...     descent.step()
-    >>> round(w.data, 12)
-    1.92
+    >>> (w * w).backward()
+    >>> SignDescent([w], lr=0.5).step()
+    >>> w
+    Value(2.5)
     """
 
     remembers: tuple[str, ...] = ()  # names of the numbers that the rule keeps for each weight
-    decoupled = False  # whether weight decay shrinks the weight directly, not through the gradient
+    decoupled = False  # True if weight decay shrinks the weight and does not enter the gradient
 
-    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float):
+    def __init__(self, parameters: Iterable[Node], lr: float, weight_decay: float = 0.0):
         self.name = type(self).__name__
-        found = parameters_of(self.name, parameters)
-        self.parameters = list({id(p): p for p in found}.values())
+        unique = {id(p): p for p in parameters_of(self.name, parameters)}
+        self.parameters = list(unique.values())
         if not self.parameters:
             raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
         for p in self.parameters:
             if getattr(p, "op", None) is not None or getattr(p, "constant", False):
                 raise ValueError(
-                    f"{self.name} moves leaves, got {p!r}, which is computed anew from its inputs "
+                    f"{self.name} moves leaves, got {p!r}, which is computed from its inputs "
                     "or a constant"
                 )
         self.lr = positive("lr", lr)
         self.weight_decay = within("weight_decay", weight_decay)
         self.steps = 0
-        self.expects_gradients = True  # whether the first step says so where none has come
+        self.expects_gradients = True  # whether the first step warns if there are none
         # 0.0 becomes an array of the parameter's shape when the rule first changes it.
         self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
-        arrays = [hasattr(p.data, "dtype") for p in self.parameters]
-        self._arrays = arrays if any(arrays) else None  # which parameters are; None for none
+        is_array = [hasattr(p.data, "dtype") for p in self.parameters]
+        self._is_array = is_array if any(is_array) else None
 
     @property
     def lr(self) -> float:
@@ -151,39 +161,44 @@ class Optimizer:
     def lr(self, lr: float) -> None:
         self._lr = within("lr", lr)
 
-    def rule(self) -> tuple[Callable[..., Any], tuple[str, ...], tuple[float, ...]]:
+    def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         """Return the rule of this step, the names of the memory it takes, and its settings.
 
-        The rule is a function of numbers: (grad, *memory, *settings) -> (direction, *memory). It
-        uses operators and the functions of `engine.arithmetic`, and no `if` on a number: it is
-        recorded once, and then runs on floats and, in place, on arrays. Numbers that may change
-        between steps are settings.
+        The rule is a function of numbers: (grad, *memory, *settings) -> (direction, *memory). It is
+        recorded once and then runs on floats and, in place, on arrays. It may use operators and the
+        functions of `engine.arithmetic`, but no `if` on a number. Numbers that may change between
+        steps are settings.
         """
         raise NotImplementedError(
             f"{self.name} lacks its rule; define direction(grad, memory) or rule()"
         )
 
     def scale(self) -> float:
-        """Return a factor of all directions of this step; it is multiplied into the rate."""
+        """Return a factor of all directions of this step. It is multiplied into the rate."""
         return 1.0
 
     def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
-        """Return the direction to descend by, and update the memory of one parameter.
+        """Return the direction of descent of one parameter, and update its memory.
 
-        A subclass may define this instead of `rule`. It receives floats or whole arrays, and may
-        use any function and any `if`. It may change the arrays in `memory`, but not the gradient.
+        `grad` and the result are floats or arrays. By default the direction is that of `rule`.
         """
-        rule, names, numbers = self.rule()
-        direction, *kept = rule(grad, *[memory[name] for name in names], *numbers)
-        memory.update(zip(names, kept, strict=True))
+        rule, names, settings = self.rule()
+        results = rule(grad, *[memory[name] for name in names], *settings)
+        if hasattr(grad, "dtype"):  # `where` of two numbers is float64
+            results = tuple([x.astype(grad.dtype, copy=False) for x in results])
+        direction, *new = results
+        memory.update(zip(names, new, strict=True))
         return direction
 
     def step(self) -> None:
-        """Move every parameter once, by the gradient it has now."""
+        """Move every parameter once by its gradient.
+
+        The first step warns (GradientWarning) if no gradient has arrived.
+        """
         if self.expects_gradients and not (self.steps or self.weight_decay):
-            self.check_gradients_arrived()
+            self._check_gradients()
         self.steps += 1
-        if self._arrays:
+        if self._is_array:
             array_tools().quietly(self._move)
         else:
             self._move()
@@ -196,33 +211,36 @@ class Optimizer:
         if type(self).direction is not Optimizer.direction:
             for p, memory in zip(self.parameters, self.memory, strict=True):
                 rule = lambda grad, memory=memory: (self.direction(grad, memory),)
-                (p.data,) = moved(rule, decay, p.data, p.grad, (), rate, shrink)
+                (p.data,) = apply_rule(rule, decay, p.data, p.grad, (), rate, shrink)
             return
         rule, names, settings = self.rule()
-        update, numbers = update_by(rule, names, len(settings), decay), (rate, shrink, *settings)
-        if not self._arrays:
+        update = cached_update(rule, names, len(settings), decay)
+        numbers = (rate, shrink, *settings)
+        if not self._is_array:
             update.move(self.parameters, self.memory, *numbers)
             return
-        for p, memory, array in zip(self.parameters, self.memory, self._arrays, strict=True):
-            if array:
-                kept = arrays_of(memory, names, p.data) if names else []
-                (p.data,) = update.in_place([p.data, p.grad, *kept], numbers, BLOCK)
+        block = array_tools().BLOCK
+        for p, memory, is_array in zip(self.parameters, self.memory, self._is_array, strict=True):
+            if is_array:
+                arrays = memory_arrays(memory, names, p.data) if names else []
+                (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
             else:
                 update.move([p], [memory], *numbers)
 
-    def check_gradients_arrived(self) -> None:
-        """Warn before the first step if a parameter has received no gradient."""
-        none = [p for p in self.parameters if isinstance(p, Node) and not reached(p)]
-        alone = len(none) == len(self.parameters)
-        if none and (alone or hasattr(none[0].data, "dtype")):  # a Value's may have come to 0
-            which = "any parameter" if alone else named(none[0])
+    def _check_gradients(self) -> None:
+        """Warn if the parameters, or one that is an array, have received no gradient."""
+        without = [p for p in self.parameters if isinstance(p, Node) and not has_gradient(p)]
+        all_without = len(without) == len(self.parameters)
+        # The gradient of a single Value may be 0.
+        if without and (all_without or hasattr(without[0].data, "dtype")):
+            which = "any parameter" if all_without else named(without[0])
             remark(
                 f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
                 "step; call loss.backward() before it, of a loss that is computed from them"
             )
 
     def zero_grad(self) -> None:
-        """Set all gradients to 0; backward() adds to them."""
+        """Set all gradients to 0. Call it before `backward()`, which adds to them."""
         for p in self.parameters:
             p.grad = 0.0
 
@@ -234,31 +252,34 @@ class Optimizer:
         >>> Adam([Value(1.0)]).settings()
         {'weight_decay': 0.0, 'betas': [0.9, 0.999], 'eps': 1e-08}
         """
-        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients", "_arrays")
-        found = {name: x for name, x in vars(self).items() if name not in state}
-        return {name: list(x) if isinstance(x, tuple) else x for name, x in found.items()}
+        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients", "_is_array")
+        settings = {name: x for name, x in vars(self).items() if name not in state}
+        return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the state that steps change: memory, number of steps, learning rate.
+        """Return a copy of the state that steps change: learning rate, number of steps, memory.
 
         Settings such as momentum are not part of it; pass them to the constructor.
         """
         memory = copy.deepcopy(self.memory)
         return {"rule": self.name, "lr": self.lr, "steps": self.steps, "memory": memory}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a `state_dict()`. Raises ValueError if its rule or its parameters differ."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a state that `state_dict` returned.
+
+        Raises ValueError if it is that of another optimizer or of other parameters.
+        """
         mapping("a state", state, "state_dict() returns")
         for part in ("rule", "lr", "steps", "memory"):
             if part not in state:
                 raise ValueError(f"the state lacks {part!r}; give what state_dict() returned")
         if not isinstance(state["memory"], list):
             raise TypeError(f"the state's memory is a list of dicts, got {state['memory']!r}")
-        saved, mine = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
-        if saved != mine:
+        saved, own = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
+        if saved != own:
             raise ValueError(
                 "the state is of {} over {} parameters, ".format(*saved)
-                + "this is {} over {}; build the optimizer as it was saved".format(*mine)
+                + "this is {} over {}; build the optimizer as it was saved".format(*own)
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
             mapping(f"the state's memory of parameter {i}", memory, "state_dict() returns")
@@ -276,18 +297,20 @@ class Optimizer:
         steps = whole("the state's number of steps", state["steps"], least=0)
         self.lr, self.steps = state["lr"], steps
         self.memory = [
-            {name: fitting(memory[name], p.data) for name in self.remembers}
+            {name: copy_like(p.data, memory[name]) for name in self.remembers}
             for p, memory in zip(self.parameters, state["memory"], strict=True)
         ]
 
 
-def reached(p: Any) -> bool:
-    """Return whether a parameter has received a gradient; a Value's may also have been 0."""
+def has_gradient(p: Any) -> bool:
+    """Return whether a gradient has arrived at a parameter; if it is a Value, one other than 0."""
     return p._grad is not None if hasattr(p.data, "dtype") else p.grad != 0.0
 
 
-def arrays_of(memory: dict[str, Any], names: tuple[str, ...], data: Any) -> list[Any]:
-    """Return the memory of an array parameter, in arrays: the first step begins with numbers."""
+def memory_arrays(
+    memory: dict[str, Any], names: tuple[str, ...], data: "np.ndarray"
+) -> list["np.ndarray"]:
+    """Return the memory of an array parameter; numbers, as before the first step, become arrays."""
     for name in names:
         if type(memory[name]) is float:
             memory[name] = array_tools().np.full_like(data, memory[name], order="C")
@@ -295,6 +318,7 @@ def arrays_of(memory: dict[str, Any], names: tuple[str, ...], data: Any) -> list
 
 
 def shape(x: Any) -> tuple[int, ...]:
+    """Return the shape of a number or an array, without NumPy for numbers."""
     if isinstance(x, float | int):
         return ()
     import numpy as np
@@ -302,7 +326,7 @@ def shape(x: Any) -> tuple[int, ...]:
     return np.shape(x)
 
 
-def fitting(x: Any, data: Any) -> Any:
+def copy_like(data: Any, x: Any) -> Any:
     """Return a copy of a remembered number or array, in the shape and dtype of `data`."""
     if not hasattr(data, "dtype"):
         return copy.deepcopy(x)

@@ -1,7 +1,7 @@
-"""Stand-ins for the parts of NumPy that networks of Values use, for where it is not installed.
+"""Replacements, for environments without NumPy, of the parts that networks of Values use.
 
-They have NumPy's names. The random numbers are those of `random.Random`, so that a seed gives other
-weights and another order of samples than with NumPy.
+Names and arguments are those of NumPy. Random numbers come from `random.Random`, so that a seed
+gives other weights and another order of samples than with NumPy.
 """
 
 import math
@@ -12,7 +12,7 @@ from engine.support.arguments import UNORDERED, is_bool, is_real
 
 
 class Generator:
-    """A source of random numbers with the methods that weights and `fit` need.
+    """A source of random numbers with the methods that `nn.init` and `fit` use.
 
     >>> rng = Generator(0)
     >>> shape(rng.normal(size=(2, 3))), sorted(rng.permutation(4))
@@ -20,57 +20,58 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None):
-        from random import Random  # takes milliseconds, and is not needed beside NumPy
+        from random import Random  # takes milliseconds to load
 
         self.source = Random(seed)
 
     def random(self, size: Any = None) -> Any:
-        return filled(size, self.source.random)
+        return fill(size, self.source.random)
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> Any:
-        return filled(size, lambda: self.source.uniform(low, high))
+        return fill(size, lambda: self.source.uniform(low, high))
 
     def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> Any:
-        return filled(size, lambda: self.source.gauss(loc, scale))
+        return fill(size, lambda: self.source.gauss(loc, scale))
 
     def permutation(self, n: int) -> list[int]:
         return self.source.sample(range(n), n)
 
 
 class Rows(list[Any]):
-    """Samples: a number or a list for each."""
+    """Samples: a number or a nested list for each."""
 
-    def __getitem__(self, places: Any) -> Any:
-        """Return the samples at several places, or the one at a place."""
-        if isinstance(places, Sequence):
-            return Rows([self[i] for i in places])
-        return super().__getitem__(places)
+    def __getitem__(self, index: Any) -> Any:
+        """Return one sample, or the samples at a sequence of indices."""
+        if isinstance(index, Sequence):
+            return Rows([self[i] for i in index])
+        return super().__getitem__(index)
 
     def tolist(self) -> list[Any]:
         return list(self)
 
 
 def asarray(x: Any) -> Any:
-    """Return samples as Rows, a number as it is; raise ValueError for lists of unequal lengths."""
+    """Return samples as Rows, a number as it is. Raises ValueError for lists of unequal lengths."""
     shape(x)
-    return Rows(map(nested, x)) if is_sequence(x) else x
+    return Rows(map(to_lists, x)) if is_sequence(x) else x
 
 
-def nested(x: Any) -> Any:
-    return [nested(each) for each in x] if is_sequence(x) else x
+def to_lists(x: Any) -> Any:
+    """Convert nested sequences to nested lists."""
+    return [to_lists(part) for part in x] if is_sequence(x) else x
 
 
 def shape(x: Any) -> tuple[int, ...]:
-    """Return the shape of numbers in lists; raise ValueError for lists of unequal lengths.
+    """Return the shape of nested lists. Raises ValueError for lists of unequal lengths.
 
     >>> shape([[1.0, 2.0]]), shape(1.0)
     ((1, 2), ())
     """
     if not is_sequence(x):
         return ()
-    inner = {shape(each) for each in x}
+    inner = {shape(part) for part in x}
     if len(inner) > 1:
-        raise ValueError("the lists have unequal lengths")
+        raise ValueError("lists must have equal lengths")
     return (len(x), *(inner.pop() if inner else ()))
 
 
@@ -78,26 +79,26 @@ def is_sequence(x: Any) -> bool:
     return isinstance(x, Iterable) and hasattr(x, "__len__") and not isinstance(x, UNORDERED)
 
 
-def filled(size: Any, draw: Callable[[], float]) -> Any:
-    """Return a number, or numbers in lists of that size.
+def fill(size: Any, draw: Callable[[], float]) -> Any:
+    """Return one result of `draw`, or nested lists of that size with a result in each place.
 
-    >>> filled((2, 3), lambda: 0.0)
+    >>> fill((2, 3), lambda: 0.0)
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     if size is None or size == ():
         return draw()
     first, *rest = (size,) if isinstance(size, int) else size
-    return [filled(tuple(rest), draw) for _ in range(first)]
+    return [fill(tuple(rest), draw) for _ in range(first)]
 
 
 def zeros(size: Any) -> Any:
-    return filled(size, float)
+    return fill(size, float)
 
 
-def not_finite(x: Any) -> list[Any]:
-    """Return the numbers in lists that are inf or nan; raise TypeError for anything else."""
+def not_finite(x: Any) -> list[float]:
+    """Return the inf and nan in nested lists. Raises TypeError for anything but numbers."""
     if is_sequence(x):
-        return [bad for each in x for bad in not_finite(each)]
+        return [number for part in x for number in not_finite(part)]
     if not (is_real(x) or is_bool(x)):
         raise TypeError(f"got {x!r}")
     return [] if abs(x) < math.inf else [x]  # an int may be too large for a float

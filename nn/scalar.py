@@ -1,28 +1,42 @@
-"""Networks of Values, one scalar at a time: `Neuron`, `Layer`, `MLP`, as in micrograd."""
+"""Networks of Values, one scalar at a time: `Neuron`, `Layer` and `MLP`, as in micrograd."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
+from importlib import import_module
 from itertools import pairwise
 from math import isfinite
 from operator import add, mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.functions import is_array, linear, map_row
 from engine.rules import ELEMENTWISE, Op
 from engine.support.arguments import numpy_type
 from engine.value import Value, nodes
-from nn import convert
 from nn.arguments import flag, lookup, sequence, whole
-from nn.init import Init, generator, weights
+from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron"]
+
+CONVERT = ".convert"  # loaded when first used: it imports this module, and needs NumPy
+Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; one may stand alone
 
 
 class Neuron(Module):
-    """activation(bias + w1 x1 + w2 x2 + ...): one `dot` node and one for the activation.
+    """A neuron: activation(bias + w1 x1 + w2 x2 + ...).
 
-    The activation is the name of a one-input row of `engine.rules`, or "linear" for none. With
-    `fused=False` every product and every sum is a node of its own, with the same numbers.
+    nin         the number of inputs
+    activation  the name of a one-input row of `engine.rules`, or "linear" for none
+    init        an initializer, or its name in `nn.init`; the bias starts at 0
+    rng         a seed or a NumPy Generator
+    fused       True to compute the sum as one `dot` node; False for a node for each product and
+                each sum. The numbers are the same.
+
+    Raises ValueError for an unknown activation or initializer, and for `nin` below 1.
 
     >>> neuron = Neuron(2, "tanh", init="zeros")
     >>> neuron.bias.data = 0.5
@@ -38,29 +52,36 @@ class Neuron(Module):
         activation: str = "relu",
         *,
         init: str | Init = "he_normal",
-        rng: Any = None,
+        rng: Rng = None,
         fused: bool = True,
     ):
-        (row,) = weights(init, nin, 1, rng)
-        self.nin, self.activation = int(nin), known(activation)
+        (row,) = make_weights(init, nin, 1, rng)
+        self.nin, self.activation = int(nin), check_activation(activation)
         self.fused = flag("fused", fused)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
         self.bias = Value(0.0, "b")
 
-    def __call__(self, x: Any) -> Value:
-        """The output for `nin` numbers or Values; one may stand alone, without a list."""
-        return outputs(self, [self], inputs(self, x))[0]
+    def __call__(self, x: Sample) -> Value:
+        """Return the output for the `nin` inputs of one sample.
+
+        Raises ValueError for another number of inputs and TypeError for several samples.
+        """
+        return activate(self, [self], check_inputs(self, x))[0]
 
     def __repr__(self) -> str:
         return f"Neuron({self.nin}, {self.activation!r})"
 
 
 class Layer(Module):
-    """`nout` neurons that see the same inputs: activation(W x + b), W of shape (nout, nin).
+    """`nout` neurons with the same inputs: activation(W x + b), W of shape (nout, nin).
+
+    The arguments are those of `Neuron`. Its weights are initialized as one matrix.
 
     >>> Layer(2, 3, init="zeros")([1.0, 2.0])
     [Value(0.0), Value(0.0), Value(0.0)]
     """
+
+    nout: int
 
     def __init__(
         self,
@@ -69,35 +90,40 @@ class Layer(Module):
         activation: str = "relu",
         *,
         init: str | Init = "he_normal",
-        rng: Any = None,
+        rng: Rng = None,
         fused: bool = True,
     ):
-        # Drawn as one matrix: what an init makes may depend on both sizes.
-        rows = iter(weights(init, nin, nout, rng))
+        rows = iter(make_weights(init, nin, nout, rng))  # an init may depend on both sizes
         self.nin, self.nout, self.activation = int(nin), int(nout), activation
         self.fused = flag("fused", fused)
         self.neurons = [
             Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
         ]
 
-    def __call__(self, x: Any) -> Any:
-        """The list of outputs for `nin` numbers or Values; a single output stands alone."""
-        outs = outputs(self, self.neurons, inputs(self, x))
-        return outs[0] if len(outs) == 1 else outs
+    def __call__(self, x: Sample) -> Value | list[Value]:
+        """Return the outputs for the `nin` inputs of one sample: a list, or a Value if nout is 1.
 
-    def to_vector(self, dtype: Any = "float64") -> Any:
-        """The same layer as an `nn.vector.Dense`; the same numbers, unless in float32."""
-        return convert.to_vector(self, dtype)
+        Raises ValueError for another number of inputs and TypeError for several samples.
+        """
+        outputs = activate(self, self.neurons, check_inputs(self, x))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
+        """Return this layer as an `nn.vector.Dense` with copies of the weights in that dtype."""
+        return import_module(CONVERT, __package__).to_vector(self, dtype)
 
     def __repr__(self) -> str:
         return f"Layer({self.nin}, {self.nout}, {self.activation!r})"
 
 
 class MLP(Module):
-    """Layer after layer, a multilayer perceptron; the last one is linear (chapter 02, 4.3).
+    """A multilayer perceptron: one layer after the other, of which the last is linear.
 
-    `rng` is a seed or a NumPy Generator. Where NumPy is not installed, the seed is that of
-    `random.Random`, and the weights differ from those with NumPy.
+    nin         the number of inputs
+    nouts       the number of outputs of each layer
+    activation  of all layers but the last; the other arguments too are those of `Neuron`
+
+    If NumPy is not installed, seeds are those of `random.Random` and give other weights.
 
     >>> model = MLP(2, [16, 16, 1], init="zeros")
     >>> model([1.0, -2.0])
@@ -106,6 +132,8 @@ class MLP(Module):
     337
     """
 
+    nout: int
+
     def __init__(
         self,
         nin: int,
@@ -113,90 +141,99 @@ class MLP(Module):
         activation: str = "relu",
         *,
         init: str | Init = "he_normal",
-        rng: Any = None,
+        rng: Rng = None,
         fused: bool = True,
     ):
-        sizes = layer_sizes(nin, nouts)
-        self.nin, self.nout, self.activation = nin, sizes[-1], known(activation)
+        sizes = check_sizes(nin, nouts)
+        self.nin, self.nout, self.activation = nin, sizes[-1], check_activation(activation)
         last, rng = len(sizes) - 2, generator(rng)
         self.layers = [
             Layer(a, b, activation if i < last else "linear", init=init, rng=rng, fused=fused)
             for i, (a, b) in enumerate(pairwise(sizes))
         ]
 
-    def __call__(self, x: Any) -> Any:
-        """The outputs for `nin` numbers or Values: a list, or one Value if there is one."""
-        x = inputs(self, x)
+    def __call__(self, x: Sample) -> Any:
+        """Return the outputs for the `nin` inputs of one sample: a list, or a Value if nout is 1.
+
+        Raises ValueError for another number of inputs and TypeError for several samples.
+        """
+        x = check_inputs(self, x)
         for layer in self.layers:
-            x = tuple(outputs(layer, layer.neurons, x))
+            x = tuple(activate(layer, layer.neurons, x))
         return x[0] if len(x) == 1 else list(x)
 
-    def to_vector(self, dtype: Any = "float64") -> Any:
-        """The same network as an `nn.vector.MLP`; the same numbers, unless in float32.
+    def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
+        """Return this network as an `nn.vector.MLP` with copies of the weights in that dtype.
 
         >>> MLP(2, [3, 1], rng=0).to_vector()([[1.0, 2.0], [3.0, 4.0]]).shape
         (2, 1)
         """
-        return convert.to_vector(self, dtype)
+        return import_module(CONVERT, __package__).to_vector(self, dtype)
 
     def __repr__(self) -> str:
         return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
 
 
-def layer_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
-    """An MLP's sizes from its input to its output."""
+def check_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
+    """Return the sizes of an MLP from its input to its output.
+
+    Raises TypeError if `nouts` is not a sequence and ValueError for an invalid size or none.
+    """
     if not isinstance(nouts, Iterable):
-        raise TypeError(f"MLP takes a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
-    nouts = list(sequence(nouts, "MLP takes a list of layer sizes"))
+        raise TypeError(f"MLP expects a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
+    nouts = list(sequence(nouts, "MLP expects a list of layer sizes"))
     if not nouts:
-        raise ValueError("MLP takes at least one layer size, got []")
+        raise ValueError("MLP expects at least one layer size, got []")
     return [
         whole("the number of inputs", nin),
         *[whole("the number of outputs", n) for n in nouts],
     ]
 
 
-def inputs(model: Any, x: Any) -> tuple[Value, ...]:
-    """`x` as nodes, its numbers as constants; ValueError where the model takes more or fewer."""
-    alone = not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0
+def check_inputs(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
+    """Return the inputs of one sample as nodes; numbers become constants.
+
+    Raises ValueError if the model has another number of inputs, and TypeError for several samples.
+    """
+    is_single = not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0
+    name = type(model).__name__
     try:
-        x = nodes((x,) if alone else x)
+        xs = nodes((x,) if is_single else x)  # type: ignore[arg-type]
     except TypeError as problem:
-        name = type(model).__name__
         if is_array(x):
             remedy = "take its .data, or .to_vector() of the model"
-            raise TypeError(f"{name} takes numbers or Values, got an Array; {remedy}") from None
-        if getattr(x, "ndim", 1) > 1 or (isinstance(x, list | tuple) and holds_lists(x)):
-            shape = f" of shape {x.shape}" if hasattr(x, "shape") else f" of {len(x)} samples"
+            raise TypeError(f"{name} expects numbers or Values, got an Array; {remedy}") from None
+        if getattr(x, "ndim", 1) > 1 or (isinstance(x, list | tuple) and contains_lists(x)):
+            shape = f" of shape {x.shape}" if hasattr(x, "shape") else f" of {len(x)} samples"  # type: ignore[arg-type]
             raise TypeError(
-                f"{name} takes the numbers of one sample, got {type(x).__name__}{shape}; "
+                f"{name} expects the numbers of one sample, got {type(x).__name__}{shape}; "
                 "write [model(x) for x in X]"
             ) from None
-        raise TypeError(f"{name} takes numbers or Values: {problem}") from None
-    if len(x) != model.nin:
-        takes = f"{model.nin} input{'s' * (model.nin != 1)}"
-        raise ValueError(f"{type(model).__name__} takes {takes}, got {len(x)}")
-    return x
+        raise TypeError(f"{name} expects numbers or Values: {problem}") from None
+    if len(xs) != model.nin:
+        inputs = f"{model.nin} input{'s' * (model.nin != 1)}"
+        raise ValueError(f"{name} expects {inputs}, got {len(xs)}")
+    return xs
 
 
-def holds_lists(x: Any) -> bool:
-    return any(isinstance(each, (list, tuple, numpy_type("ndarray"))) for each in x)
+def contains_lists(xs: Sequence[object]) -> bool:
+    return any(isinstance(x, (list, tuple, numpy_type("ndarray"))) for x in xs)
 
 
-def outputs(how: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
-    """What neurons make of the same inputs, fused or not and activated as `how` says."""
-    if how.fused:
-        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons], layer=how)
+def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
+    """Return the outputs of neurons, with the activation and the `fused` setting of `layer`."""
+    if layer.fused:
+        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons], layer=layer)
     else:  # the products and sums of `dot`, in its order
         zs = [reduce(add, map(mul, n.weights, x), n.bias) for n in neurons]
-    if how.activation == "linear":
+    if layer.activation == "linear":
         return zs
-    row = ELEMENTWISE[how.activation]
+    row = ELEMENTWISE[layer.activation]
     return map_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
 
 
 def is_activation(op: Op) -> bool:
-    """Whether a row takes one input, whatever the number: tanh does, log does not."""
+    """Return whether a row has one input and is finite for every number: tanh, but not log."""
     letters = inspect.signature(op.forward).parameters.values()
     if sum(letter.default is letter.empty for letter in letters) != 1:
         return False
@@ -206,6 +243,10 @@ def is_activation(op: Op) -> bool:
 ACTIVATIONS = ["linear", *[name for name, op in ELEMENTWISE.items() if is_activation(op)]]
 
 
-def known(activation: str) -> str:
-    """The activation's name; ValueError where there is none of that name."""
-    return lookup("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), activation)
+def check_activation(name: str) -> str:
+    """Return the name of an activation. Raises ValueError for an unknown name."""
+    return lookup("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,10 +1,11 @@
-"""Learning rate schedules: `schedule(step)` is the learning rate of that step (chapter 02, 6.4).
+"""Learning rate schedules: functions from the number of a step to its learning rate.
 
-A schedule is a pure function of the step. Steps count from 0, one for each move of the optimizer:
-an epoch has as many as it has mini-batches. A schedule of `steps` steps arrives at its end at
-`schedule(steps)` and stays there; before step 0 it stands at `schedule(0)`.
+Steps count from 0, one for each step of the optimizer; an epoch has one per mini-batch. A schedule
+of `steps` steps reaches its end at `schedule(steps)` and stays there. Before step 0 it has the rate
+of step 0. `SCHEDULES` has the schedules by name.
 
-ValueError for rates and numbers of steps that are not positive and finite (an end may be 0).
+All raise ValueError for rates and numbers of steps that are not positive and finite; only an `end`
+may be 0. A schedule raises TypeError for a step that is not a number.
 
 >>> schedule = warm_up(cosine(0.1, steps=90), steps=10)
 >>> [round(schedule(step), 3) for step in (0, 5, 10, 55, 100, 1000)]
@@ -13,19 +14,30 @@ ValueError for rates and numbers of steps that are not positive and finite (an e
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from engine.arithmetic import power
 from engine.support.arguments import is_real
 from nn.arguments import function, lookup, positive, within
 
+__all__ = [
+    "SCHEDULES",
+    "constant",
+    "cosine",
+    "exponential",
+    "get",
+    "linear",
+    "one_cycle",
+    "step_decay",
+    "warm_up",
+]
+
 Schedule = Callable[[float], float]
 
 
-def of_step(schedule: Schedule) -> Schedule:
-    """`schedule`, with a TypeError for a step that is no number.
+def check_steps(schedule: Schedule) -> Schedule:
+    """Return the schedule with a check that raises TypeError for a step that is not a number.
 
-    >>> of_step(lambda step: 0.1)(7)
+    >>> check_steps(lambda step: 0.1)(7)
     0.1
     """
 
@@ -38,29 +50,29 @@ def of_step(schedule: Schedule) -> Schedule:
 
 
 def constant(lr: float) -> Schedule:
-    """The same learning rate at every step.
+    """Return the schedule with the same learning rate at every step.
 
     >>> constant(0.1)(7)
     0.1
     """
     lr = positive("lr", lr)
-    return of_step(lambda step: lr)
+    return check_steps(lambda step: lr)
 
 
 def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
-    """From `lr` to `end` along a straight line.
+    """Return the schedule from `lr` to `end` along a straight line.
 
     >>> schedule = linear(1.0, steps=100, end=0.1)  # micrograd's demo: 1.0 - 0.9 * step / 100
     >>> schedule(0), schedule(50), schedule(100)
     (1.0, 0.55, 0.1)
     """
-    return from_to(positive("lr", lr), within("end", end), steps, lambda t: t)
+    return interpolate(positive("lr", lr), within("end", end), steps, lambda t: t)
 
 
 def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
-    """Divided by `by` every `every` steps, the schedule of chapter 02, 6.4.
+    """Return the schedule that divides the rate by `by` every `every` steps.
 
-    ValueError also where `by` is below 1, which would raise the rate.
+    Raises ValueError if `by` is below 1, which would raise the rate.
 
     >>> schedule = step_decay(0.1, every=30)
     >>> schedule(0), schedule(29), schedule(30), schedule(60)
@@ -69,36 +81,38 @@ def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     lr, every, by = positive("lr", lr), positive("every", every), positive("by", by)
     if by < 1:
         raise ValueError(f"by={by} would raise the rate: it divides; did you mean {1 / by:.6g}?")
-    return of_step(lambda step: lr / power(by, max(step, 0) // every))
+    return check_steps(lambda step: lr / power(by, max(step, 0) // every))
 
 
 def exponential(lr: float, factor: float) -> Schedule:
-    """Times `factor` at every step; ValueError unless 0 <= factor < 1.
+    """Return the schedule that multiplies the rate by `factor` at every step.
+
+    Raises ValueError unless 0 <= factor < 1.
 
     >>> exponential(0.1, factor=0.5)(3)
     0.0125
     """
     lr, factor = positive("lr", lr), within("factor", factor, below=1)
-    return of_step(lambda step: lr * power(factor, max(step, 0)))
+    return check_steps(lambda step: lr * power(factor, max(step, 0)))
 
 
 def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
-    """From `lr` to `end` along half a cosine, slow at both ends (Loshchilov & Hutter 2017).
+    """Return the schedule from `lr` to `end` along half a cosine (Loshchilov & Hutter 2017).
 
     >>> schedule = cosine(0.5, steps=100)
     >>> schedule(0), round(schedule(50), 9), schedule(100)
     (0.5, 0.25, 0.0)
     """
-    return from_to(positive("lr", lr), within("end", end), steps, half_cosine)
+    return interpolate(positive("lr", lr), within("end", end), steps, half_cosine)
 
 
 def one_cycle(
     lr: float, steps: float, *, rise: float = 0.3, divide: float = 25.0, end: float = 0.0
 ) -> Schedule:
-    """From `lr / divide` up to `lr` in the first `rise` of the steps, then down to `end`.
+    """Return the schedule that rises from `lr / divide` to `lr` and then falls to `end`.
 
-    The cycle of Smith 2018, with half cosines for its straight lines, as fastai and PyTorch have
-    it. ValueError also unless 0 < rise < 1.
+    The rise takes the share `rise` of the steps. Both parts are half cosines, as in fastai and
+    PyTorch; Smith (2018) has straight lines. Raises ValueError unless 0 < rise < 1.
 
     >>> schedule = one_cycle(1.0, steps=100)
     >>> schedule(0), schedule(30), schedule(100)
@@ -106,24 +120,25 @@ def one_cycle(
     """
     lr, steps, rise = positive("lr", lr), positive("steps", steps), positive("rise", rise)
     peak = steps * within("rise", rise, below=1)
-    up = from_to(lr / positive("divide", divide), lr, peak, half_cosine)
-    down = from_to(lr, within("end", end), steps - peak, half_cosine)
-    return of_step(lambda step: up(step) if step < peak else down(step - peak))
+    up = interpolate(lr / positive("divide", divide), lr, peak, half_cosine)
+    down = interpolate(lr, within("end", end), steps - peak, half_cosine)
+    return check_steps(lambda step: up(step) if step < peak else down(step - peak))
 
 
 def warm_up(schedule: Schedule, steps: float) -> Schedule:
-    """A straight rise towards `schedule(0)` before `schedule` begins (Goyal et al. 2017).
+    """Return a schedule that first rises linearly to `schedule(0)` (Goyal et al. 2017).
 
-    Never 0: the first step has 1 / (steps + 1) of `schedule(0)`.
+    The rise takes `steps` steps and starts at `schedule(0) / (steps + 1)`; then `schedule` begins.
+    Raises TypeError if `schedule` is not a function of the step.
 
     >>> schedule = warm_up(constant(1.0), steps=3)
     >>> [schedule(step) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    steps, schedule = positive("steps", steps), known(schedule)
+    steps, schedule = positive("steps", steps), check_schedule(schedule)
     first = within("schedule(0)", schedule(0))
-    rise = from_to(first / (steps + 1), first, steps, lambda t: t)
-    return of_step(lambda step: rise(step) if step < steps else schedule(step - steps))
+    rise = interpolate(first / (steps + 1), first, steps, lambda t: t)
+    return check_steps(lambda step: rise(step) if step < steps else schedule(step - steps))
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
@@ -131,33 +146,47 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 }
 
 
-def known(schedule: Any) -> Schedule:
-    """`schedule`; TypeError unless it is a function of the step, and not what makes one."""
-    example = "schedules.cosine(0.1, steps=90)"
-    if schedule is None or function("schedule", schedule, example, 1) in SCHEDULES.values():
-        raise TypeError(f"schedule is a function such as {example}, got {schedule!r}")
-    return schedule
+def get(name: str) -> Callable[..., Schedule]:
+    """Return the function of that name, which makes a schedule.
 
+    Raises ValueError for an unknown name.
 
-def named(name: str) -> Callable[..., Schedule]:
-    """The schedule of that name; ValueError that lists the known for another.
-
-    >>> named("linear")(1.0, steps=4)(1)
+    >>> get("linear")(1.0, steps=4)(1)
     0.75
     """
     return lookup("schedule", SCHEDULES, name)
 
 
-def from_to(start: float, end: float, steps: float, way: Callable[[float], float]) -> Schedule:
-    """`start` at step 0, `end` from step `steps` on; `way` takes 0 to 0 and 1 to 1 between."""
+def check_schedule(schedule: Schedule) -> Schedule:
+    """Return the schedule.
+
+    Raises TypeError if it is not a function of the step, such as `cosine` without its arguments.
+    """
+    example = "schedules.cosine(0.1, steps=90)"
+    if schedule is None or function("schedule", schedule, example, 1) in SCHEDULES.values():
+        raise TypeError(f"schedule must be a function such as {example}, got {schedule!r}")
+    return schedule
+
+
+def interpolate(
+    start: float, end: float, steps: float, curve: Callable[[float], float]
+) -> Schedule:
+    """Return the schedule from `start` at step 0 to `end` at step `steps` and beyond.
+
+    `curve` is a function on [0, 1] with curve(0) = 0 and curve(1) = 1.
+    """
     steps = positive("steps", steps)
 
     def schedule(step: float) -> float:
-        t = way(min(max(step / steps, 0.0), 1.0))
+        t = curve(min(max(step / steps, 0.0), 1.0))
         return (1.0 - t) * start + t * end
 
-    return of_step(schedule)
+    return check_steps(schedule)
 
 
 def half_cosine(t: float) -> float:
     return (1.0 - math.cos(math.pi * t)) / 2.0
+
+
+def __dir__() -> list[str]:
+    return __all__

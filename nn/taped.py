@@ -3,14 +3,17 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from engine.node import Node
 from nn.module import Module
 
 if TYPE_CHECKING:
-    from engine import Tape
+    from typing import TypeGuard
+
+    from engine import Array, Tape
 
 
 class Taped(Module):
-    """What `fit` makes of a tape: a Module whose only parameter is `tape.flat`.
+    """A tape as a Module whose only parameter is `tape.flat`. `fit` trains tapes in this form.
 
     >>> from nn import MLP
     >>> from engine import Tape, Value
@@ -23,19 +26,20 @@ class Taped(Module):
     def __init__(self, tape: "Tape"):
         if not tape.inputs:
             raise ValueError(
-                "a tape that is to be trained takes its samples by inputs: "
-                "Tape(model, inputs=[Value(0.0), ...]), one for each feature"
+                "fit expects a tape with inputs, got one without; record it with "
+                "Tape(model, inputs=[Value(0.0), ...]), one input per feature"
             )
         self.tape, self.flat = tape, tape.flat
 
-    def __call__(self, X: Any) -> Any:
+    def __call__(self, X: Any) -> "Array":
         return self.tape(X)
 
     def __repr__(self) -> str:
-        """A checkpoint knows a model by it: what is computed is a part of it."""
+        """Return text that tells programs apart: a checkpoint identifies its model by it."""
         return f"{self.tape!r} of program {self.tape.machine.fingerprint:08x}"
 
 
-def is_tape(x: Any) -> bool:
-    """Return whether `x` is a Tape; there is none before its file is loaded, which needs NumPy."""
-    return isinstance(x, getattr(sys.modules.get("engine.tape"), "Tape", ()))
+def is_tape(x: Any) -> "TypeGuard[Tape]":
+    """Return whether `x` is a Tape, without loading `engine.tape`, which needs NumPy."""
+    engine = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
+    return isinstance(x, getattr(sys.modules.get(f"{engine}.tape"), "Tape", ()))

@@ -1,64 +1,81 @@
-"""What `fit` notices in its first epoch, and warns of: it looks at graphs that are there anyway."""
+"""Warnings of `fit` in its first epoch, from the graphs of its steps."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from engine.graph import topological
+from engine.node import Node
 from engine.watch.gradient_warnings import any_nonzero, remark
-from nn.diagnosis import half_dead
 from nn.layers import Layers
+from nn.module import Module
 
-ENOUGH = 256  # samples at which a unit with slope 0 at each of them passes for dead
+ENOUGH = 256  # samples after which a unit whose slope was always 0 counts as dead
 
 
 class Watch:
-    """At an epoch's end: parameters that no gradient reached, and dead units."""
+    """Warns at the end of the first epoch of unreached parameters and of dead units.
 
-    def __init__(self, model: Any, parameters: Any, samples: int, batch_size: int | None):
-        self.model, self.parameters = model, set(parameters)
+    It is called with the predictions and the loss of every step. Parameters are compared with the
+    whole epoch, activations with its last steps only.
+    """
+
+    def __init__(
+        self, model: Module, parameters: Iterable[Node], samples: int, batch_size: int | None
+    ):
+        self.model, self.unreached = model, set(parameters)
         size = batch_size or samples
         self.steps = math.ceil(samples / size)
-        self.first = max(self.steps - math.ceil(ENOUGH / size), 0)  # of the steps it looks at
-        self.step, self.seen = 0, 0
-        self.alive: dict[str, list[bool]] = {}
+        self.first = max(self.steps - math.ceil(ENOUGH / size), 0)  # first step with activations
+        self.step, self.samples = 0, 0
+        self.alive: dict[str, list[bool]] = {}  # by layer, for each unit
 
-    def __call__(self, predictions: Any, loss: Any) -> None:
-        """Look at the graph of a step."""
-        if self.parameters:  # a sound model has none left after the first step
-            self.parameters -= set(topological(loss))
+    def __call__(self, predictions: Any, loss: Node) -> None:
+        """Inspect the graph of a step."""
+        if self.unreached:  # usually empty after the first step
+            self.unreached -= set(topological(loss))
         if self.step >= self.first:
-            self.look(Layers(self.model, predictions))
+            self._inspect_activations(Layers(self.model, predictions))
         self.step += 1
         if self.step == self.steps:
-            self.say_what_is_not_reached()
-            self.say_what_is_dead()
+            self._warn_of_unreached_parameters()
+            self._warn_of_dead_units()
 
-    def look(self, layers: Layers) -> None:
+    def _inspect_activations(self, layers: Layers) -> None:
         slopes = {name: layers.slopes(name) for name in layers.names}
-        self.seen += max([len(each) for many in slopes.values() for each in many], default=0)
-        for name, found in slopes.items():
-            before = self.alive.get(name) or [False] * len(found)
+        self.samples += max([len(unit) for units in slopes.values() for unit in units], default=0)
+        for name, units in slopes.items():
+            before = self.alive.get(name) or [False] * len(units)
             self.alive[name] = [
-                a or any_nonzero(each) for a, each in zip(before, found, strict=True)
+                alive or any_nonzero(unit) for alive, unit in zip(before, units, strict=True)
             ]
 
-    def say_what_is_not_reached(self) -> None:
-        names = [n for n, p in self.model.named_parameters().items() if p in self.parameters]
+    def _warn_of_unreached_parameters(self) -> None:
+        parameters = self.model.named_parameters().items()
+        names = [name for name, parameter in parameters if parameter in self.unreached]
         if names:
             more = f" and {len(names) - 1:,} more parameters" if len(names) > 1 else ""
             remark(
                 f"{names[0]}{more} will not learn: the loss is not computed from it; use it in the "
-                "model's __call__, or take it out of the model's attributes"
+                "model's __call__, or remove it from the model's attributes"
             )
 
-    def say_what_is_dead(self) -> None:
+    def _warn_of_dead_units(self) -> None:
         for name, alive in self.alive.items():
-            units = len(alive)
-            dead = alive.count(False)
-            if half_dead(dead, units):
+            dead, units = alive.count(False), len(alive)
+            if is_mostly_dead(dead, units):
                 remark(
                     f"{dead} of {units} units of {name} are dead after the first epoch: their "
-                    f"slope was 0 at each of the last {self.seen} samples, and no gradient will "
-                    "move them; try a smaller learning rate, leaky_relu, or init='he_normal'; "
-                    "nn.diagnose(model, X, y) shows every layer"
+                    f"slope was 0 at each of the last {self.samples} samples, and no gradient "
+                    "reaches their weights; try a smaller learning rate, leaky_relu, or "
+                    "init='he_normal'; nn.diagnose(model, X, y) shows every layer"
                 )
+
+
+def is_mostly_dead(dead: int, units: int) -> bool:
+    """Return whether at least half of the units of a layer are dead.
+
+    >>> is_mostly_dead(2, 4), is_mostly_dead(1, 4), is_mostly_dead(0, 0)
+    (True, False, False)
+    """
+    return units > 0 and dead >= units / 2

@@ -152,7 +152,7 @@ def moved(
     settings = {
         name: x if isinstance(x, tuple) else mpf(x) for name, x in training.settings.items()
     }
-    lr, decay = settings["lr"], settings["weight_decay"]
+    lr, decay = settings.pop("lr"), settings.pop("weight_decay")
     if training.clip is not None:
         gradients = clipped(gradients, mpf(training.clip))
     if training.rule == "adamw":
@@ -161,7 +161,7 @@ def moved(
         gradients = [g + W * decay for W, g in zip(layers, gradients, strict=True)]
     history.append(gradients)
     return [
-        W - direction(training.rule, settings, list(past)) * lr
+        W - DIRECTIONS[training.rule](list(past), **settings) * lr
         for W, *past in zip(layers, *history, strict=True)
     ]
 
@@ -173,23 +173,32 @@ def clipped(gradients: list[Ball], limit: Any) -> list[Ball]:
     return [g * factor for g in gradients]
 
 
-def direction(rule: str, settings: dict[str, Any], gs: list[Ball]) -> Ball:
-    """What to descend by, from the gradients so far, the newest last."""
-    squares, eps = [g * g for g in gs], settings.get("eps")
-    if rule == "sgd":
-        momentum = settings["momentum"]
-        velocity = faded(gs, momentum)
-        return gs[-1] + velocity * momentum if settings["nesterov"] else velocity
-    if rule == "adagrad":
-        return over_root(gs[-1], faded(squares, mpf(1)), eps, mpf(1))
-    if rule == "rmsprop":
-        rest = 1 - settings["alpha"]
-        return over_root(
-            gs[-1], faded(squares, settings["alpha"]) * rest, eps, 1 / mpmath.sqrt(rest)
-        )
-    first, second = map(mpf, settings["betas"])
+# A direction is a function (gradients so far, the newest last, **settings). The table has optimizers
+# whose direction is continuous in the gradients: small errors then have small effects.
+
+
+def sgd(gs: list[Ball], momentum: Any, nesterov: bool) -> Ball:
+    velocity = faded(gs, momentum)
+    return gs[-1] + velocity * momentum if nesterov else velocity
+
+
+def adagrad(gs: list[Ball], eps: Any) -> Ball:
+    return over_root(gs[-1], faded([g * g for g in gs], mpf(1)), eps, mpf(1))
+
+
+def rmsprop(gs: list[Ball], alpha: Any, eps: Any) -> Ball:
+    rest = 1 - alpha
+    square = faded([g * g for g in gs], alpha) * rest
+    return over_root(gs[-1], square, eps, 1 / mpmath.sqrt(rest))
+
+
+def adam(gs: list[Ball], betas: Any, eps: Any) -> Ball:
+    first, second = map(mpf, betas)
     longest = mpmath.sqrt(weight(first**2 / second, gs) * weight(second, gs)) / weight(first, gs)
-    return over_root(mean(gs, first), mean(squares, second), eps, longest)
+    return over_root(mean(gs, first), mean([g * g for g in gs], second), eps, longest)
+
+
+DIRECTIONS = {"sgd": sgd, "rmsprop": rmsprop, "adagrad": adagrad, "adam": adam, "adamw": adam}
 
 
 def weight(beta: Any, xs: list[Ball]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from nn import MLP
-from nn.init import INITS, weights
+from nn.init import INITS, make_weights
 from nn.losses import LOSSES
 from nn.scalar import ACTIVATIONS
 
@@ -103,7 +103,7 @@ compare("gradients", "grad")
 
 STEPS = """
 settings = {settings}
-movers = [(m, optim.named({rule!r})(m.parameters(), **settings)) for m in (scalars, arrays)]
+movers = [(m, optim.get({rule!r})(m.parameters(), **settings)) for m in (scalars, arrays)]
 for step in range({steps}):
     for model, mover in movers:
         backward(model, X){clip}
@@ -173,7 +173,7 @@ def networks(
         if seed is None:
             rows = [[draw(numbers) for _ in range(nin + 1)] for _ in range(nout)]
         else:
-            rows = weights(draw(st.sampled_from(list(INITS))), nin + 1, nout, seed).tolist()
+            rows = make_weights(draw(st.sampled_from(list(INITS))), nin + 1, nout, seed).tolist()
         layers.append(tuple(tuple(x * scale for x in row) for row in rows))
     target = st.integers(0, k - 1) if loss == "cross_entropy" else TARGETS.get(loss, numbers)
     if loss != "cross_entropy" and k > 1:

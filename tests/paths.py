@@ -98,7 +98,7 @@ def path(
     found["gradient of X"] = gradient()
     if network.training:
         rule, settings, clip, steps = network.training
-        optimizer = optim.named(rule)(model.parameters(), **settings)
+        optimizer = optim.get(rule)(model.parameters(), **settings)
         for step in range(1, steps + 1):
             if step > 1:
                 passes()

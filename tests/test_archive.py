@@ -1,4 +1,4 @@
-"""Archives are read bit for bit or not at all, whatever was done to them."""
+"""Archives are read with the same bits or rejected, after any damage."""
 
 import base64
 import io
@@ -22,11 +22,11 @@ from nn import archive
 from nn.archive import CheckpointError, pack, read, unpack, write
 
 DTYPES = [np.dtype(name).newbyteorder(order) for name in archive.TYPES for order in "<>"]
-NAN = struct.unpack(">d", bytes.fromhex("fff0000000abcdef"))[0]  # one of the many
+NAN = struct.unpack(">d", bytes.fromhex("fff0000000abcdef"))[0]  # one of many nans
 
 
 def layouts(array):
-    """The array as it is, in Fortran's order, and as a part of a larger one."""
+    """Return a strategy for an array in C order, in Fortran order, and as a view."""
     part = np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
     return st.sampled_from([array, np.asfortranarray(array), part])
 
@@ -34,7 +34,7 @@ def layouts(array):
 ARRAYS = st.sampled_from(DTYPES).flatmap(
     lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
 )
-TEXT = st.one_of(  # also halves of surrogate pairs, which some names of files have, alone
+TEXT = st.one_of(  # also lone surrogates, which occur in names of files
     st.text(), st.text("\ud83d\ude00$a"), st.sampled_from(["$", "$array", "$$int"])
 )
 KINDS = {
@@ -58,25 +58,25 @@ TREES = st.recursive(
 
 
 def bits(tree):
-    """What two trees have in common that are the same in type, order and every bit."""
+    """Return a value that is equal for trees with the same types, order and bits."""
     if isinstance(tree, np.ndarray | np.generic):
         native = tree.astype(tree.dtype.newbyteorder("="))
         order = isinstance(tree, np.ndarray) and tree.flags.fnc
         return type(tree), native.dtype, tree.shape, native.tobytes(), order
     if isinstance(tree, list | tuple):
-        return type(tree), [bits(each) for each in tree]
+        return type(tree), [bits(item) for item in tree]
     if isinstance(tree, dict):
-        return dict, [(key, bits(each)) for key, each in tree.items()]
+        return dict, [(key, bits(item)) for key, item in tree.items()]
     return type(tree), struct.pack(">d", tree) if isinstance(tree, float) else tree
 
 
 def leaves(tree):
-    for each in tree.values() if isinstance(tree, dict) else tree:
-        yield from leaves(each) if isinstance(each, dict | list | tuple) else [each]
+    for item in tree.values() if isinstance(tree, dict) else tree:
+        yield from leaves(item) if isinstance(item, dict | list | tuple) else [item]
 
 
 def refused(content):
-    """The message of the CheckpointError; None if the content was read. No other error comes out."""
+    """Return the message of the CheckpointError, or None if the content was read."""
     try:
         unpack(content)
     except CheckpointError as problem:
@@ -84,12 +84,12 @@ def refused(content):
 
 
 def resealed(content):
-    """Damaged content whose checksum is right again."""
+    """Return damaged content with a correct checksum."""
     return content[: -archive.SEAL] + archive.checksum(content[: -archive.SEAL])
 
 
 def forged(members, compress=zipfile.ZIP_STORED):
-    """An archive of any members, with the right checksum."""
+    """Return an archive of any members with a correct checksum."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compress) as made:
         for name, member in members:
@@ -104,7 +104,7 @@ def head(tree, **changes):
 
 
 def npy(array, **changes):
-    """A .npy file, whose header may promise something else."""
+    """Return a .npy file, whose header may be wrong."""
     stream = io.BytesIO()
     np.save(stream, array)
     if not changes:
@@ -123,17 +123,17 @@ SMALL = pack({"weights": ONE, "loss": 0.5, "epochs": [1, 2]})
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 def test_each_kind_of_leaf_is_read_as_it_was_saved(kind, data):
-    """In type and every bit; arrays are this machine's, writable, and laid out as they were."""
+    """Type and bits are the same; arrays are native, writable, and have the same layout."""
     check(data.draw(KINDS[kind], label=kind))
 
 
 @given(TREES)
-def test_what_is_saved_is_read(tree):
+def test_a_saved_tree_is_read_unchanged(tree):
     check(tree)
 
 
 def check(tree):
-    """Read is what was saved, and saved again is the same file."""
+    """Check that a saved tree is read unchanged, and that saving it again gives the same file."""
     content = pack(tree)
     got = unpack(content)
     assert bits(got) == bits(tree)
@@ -158,13 +158,13 @@ FIRST = (
 
 
 def test_a_file_of_the_first_version():
-    """Its bytes are what they were when it was made, on any machine, at any time."""
+    """The bytes do not depend on the machine or the time."""
     tree = {"x": np.eye(2, dtype=np.float32), "n": [1, -0.0, float("nan"), 2**70], "s": "½"}
     assert base64.b64encode(pack(tree)).decode() == FIRST
     assert bits(unpack(base64.b64decode(FIRST))) == bits(tree)
 
 
-def test_numpy_and_zip_tools_show_what_is_inside(tmp_path):
+def test_numpy_and_zip_tools_show_the_contents(tmp_path):
     path = tmp_path / "any.name"
     write(path, {"a": ONE, "b": [ONE + 1]})
     with np.load(path, allow_pickle=False) as loaded:
@@ -188,25 +188,30 @@ def test_the_state_of_a_generator(generator):
     assert (rng.random(9) == want).all()
 
 
-def test_every_truncation_is_refused(tmp_path):
+def test_every_truncation_is_rejected(tmp_path):
     for end in range(len(SMALL)):
         assert refused(SMALL[:end])
     assert refused(SMALL + b"\0").startswith("truncated or damaged")
     path = tmp_path / "model"
-    for end, says in [(0, "empty"), (9, "not a checkpoint"), (99, "truncated"), (-1, "truncated")]:
+    for end, message in [
+        (0, "empty"),
+        (9, "not a checkpoint"),
+        (99, "truncated"),
+        (-1, "truncated"),
+    ]:
         path.write_bytes(SMALL[:end])
-        with pytest.raises(CheckpointError, match=f"model: {says}.*"):
+        with pytest.raises(CheckpointError, match=f"model: {message}.*"):
             read(path)
 
 
-def test_every_wrong_bit_is_refused():
+def test_every_wrong_bit_is_rejected():
     for i in range(len(SMALL)):
         for bit in range(8):
             assert refused(SMALL[:i] + bytes([SMALL[i] ^ 1 << bit]) + SMALL[i + 1 :])
 
 
-def test_a_wrong_bit_below_a_right_checksum_raises_nothing_else():
-    """No damage makes zipfile, json or NumPy raise an error of their own through `unpack`."""
+def test_a_wrong_bit_with_a_correct_checksum_raises_no_other_error():
+    """No error of zipfile, json or NumPy leaves `unpack`."""
     read = 0
     for i in range(len(SMALL)):
         for bit in range(8):
@@ -216,7 +221,7 @@ def test_a_wrong_bit_below_a_right_checksum_raises_nothing_else():
 
 
 @given(data=st.data())
-def test_damage_below_a_right_checksum_raises_nothing_else(data):
+def test_damage_with_a_correct_checksum_raises_no_other_error(data):
     damaged = bytearray(SMALL)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(damaged) - 1))
@@ -226,7 +231,7 @@ def test_damage_below_a_right_checksum_raises_nothing_else(data):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused(content):
+def test_any_bytes_are_rejected(content):
     assert refused(content)
     assert refused(resealed(SMALL[:44] + content + bytes(archive.SEAL)))
 
@@ -237,8 +242,8 @@ def savez(**arrays):
     return buffer.getvalue()
 
 
-SAY = {
-    "empty": (b"", "empty; take another checkpoint"),
+MESSAGES = {
+    "empty": (b"", "empty; use another checkpoint"),
     "text": (b"weights: 1, 2", "not a checkpoint of stepgrad: it begins with b'weights:'"),
     "pickle": (pickle.dumps([1]), "not a checkpoint of stepgrad"),
     "npz": (savez(a=ONE), "not a checkpoint of stepgrad"),
@@ -256,7 +261,7 @@ SAY = {
     "other": (forged([head(ARRAY), ("x.npy", npy(ONE))]), "it contains stepgrad.json, x.npy"),
     "order": (forged([("0.npy", npy(ONE)), head(ARRAY)]), "not a checkpoint of stepgrad"),
     "packed": (forged([head(ARRAY), ("0.npy", npy(ONE))], zipfile.ZIP_DEFLATED), "compressed"),
-    "term": (forged([head([{"$set": []}])]), "'\\$set' in its tree means nothing"),
+    "term": (forged([head([{"$set": []}])]), "'\\$set' in its tree is not a known type"),
     "int": (forged([head({"$int": "x"})]), "ValueError"),
     "float": (forged([head({"$float": "00"})]), "error"),
     "scalar": (forged([head({"$scalar": ["|O", "00" * 8]})]), "an array of object"),
@@ -275,14 +280,14 @@ SAY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SAY)
-def test_what_is_wrong_is_said(tmp_path, name):
-    """And no memory is given to what the file only promises."""
-    content, says = SAY[name]
+@pytest.mark.parametrize("name", MESSAGES)
+def test_the_message_names_the_fault(tmp_path, name):
+    """Memory is not allocated by what a header claims."""
+    content, message = MESSAGES[name]
     (tmp_path / "model").write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(CheckpointError, match=f"model: .*{says}"):
+        with pytest.raises(CheckpointError, match=f"model: .*{message}"):
             read(tmp_path / "model")
         assert tracemalloc.get_traced_memory()[1] < 2**21
     finally:
@@ -290,7 +295,7 @@ def test_what_is_wrong_is_said(tmp_path, name):
 
 
 def nested(content):
-    """The same archive, but that `0.npy` is everything from where it was to the end of `1.npy`."""
+    """Return the archive with a `0.npy` that extends to the end of `1.npy`."""
     content = bytearray(content)
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         directory, (_, first, _) = opened.start_dir, opened.infolist()
@@ -304,15 +309,15 @@ def nested(content):
     return resealed(bytes(content))
 
 
-def test_members_that_share_their_bytes_are_refused():
-    """Else a small file could hold any number of large arrays, each inside the one before."""
+def test_members_that_share_their_bytes_are_rejected():
+    """Otherwise a small file could contain any number of large arrays, one inside the other."""
     small, large = ("0.npy", npy(ONE)), ("1.npy", npy(np.zeros(999)))
     content = forged([head([ARRAY, {"$array": 1}]), small, large])
     assert refused(content) is None
     assert "compressed or overlap" in refused(nested(content))
 
 
-def test_a_bomb_is_refused():
+def test_a_zip_bomb_is_rejected():
     bomb = forged([head(ARRAY), ("0.npy", npy(np.zeros(2**22)))], zipfile.ZIP_DEFLATED)
     tracemalloc.start()
     try:
@@ -323,7 +328,7 @@ def test_a_bomb_is_refused():
 
 
 class Trap:
-    """Leaves a file behind when a pickle of it is loaded."""
+    """An object that creates a folder when its pickle is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -349,36 +354,36 @@ NESTED["model"] = [NESTED]
 
 
 @pytest.mark.parametrize(
-    ("tree", "error", "says"),
+    ("tree", "error", "message"),
     [
-        ({"a": [0, {1, 2}]}, TypeError, r"tree\['a'\]\[1\] is a set; what can be saved is a dict"),
-        ({"a": {2: 3}}, TypeError, r"tree\['a'\] has the key 2; a key is a str"),
+        ({"a": [0, {1, 2}]}, TypeError, r"tree\['a'\]\[1\] is a set, which cannot be saved; use dicts"),
+        ({"a": {2: 3}}, TypeError, r"tree\['a'\] has the key 2; a key must be a str"),
         ({np.str_("a"): 3}, TypeError, r"tree has the key (np\.str_\()?'a'"),
-        (b"bytes", TypeError, "tree is a bytes;"),
-        ([1j], TypeError, r"tree\[0\] is a complex;"),
-        ([np.array([None])], TypeError, r"tree\[0\] is a ndarray of object; .* int8, .*float64"),
+        (b"bytes", TypeError, "tree is a bytes,"),
+        ([1j], TypeError, r"tree\[0\] is a complex,"),
+        ([np.array([None])], TypeError, r"tree\[0\] is a ndarray of object, .* int8, .*float64"),
         ([np.zeros(2, "c8")], TypeError, "ndarray of complex64"),
         ([np.zeros(2, "M8[s]")], TypeError, "ndarray of datetime64"),
         ([np.zeros(2, "i4,f4")], TypeError, "ndarray of "),
         ([np.array("text")], TypeError, "ndarray of <U4"),
-        ([np.ma.array([1], mask=[True])], TypeError, "is a MaskedArray;"),
+        ([np.ma.array([1], mask=[True])], TypeError, "is a MaskedArray,"),
         ([np.str_("text")], TypeError, "str_ of <U4"),
-        ([stat.FILE_ATTRIBUTE_HIDDEN, signal.SIGINT], TypeError, r"tree\[1\] is a Signals;"),
-        (NESTED, ValueError, r"tree\['model'\]\[0\].* is over 100 levels deep; is a part inside it"),
+        ([stat.FILE_ATTRIBUTE_HIDDEN, signal.SIGINT], TypeError, r"tree\[1\] is a Signals,"),
+        (NESTED, ValueError, r"tree\['model'\]\[0\].* is over 100 levels deep; does a part contain it"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_saved_is_named(tmp_path, tree, error, says):
-    """And the file stays as it was."""
+def test_the_message_names_a_part_that_cannot_be_saved(tmp_path, tree, error, message):
+    """The file does not change."""
     write(tmp_path / "model", "old")
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         write(tmp_path / "model", tree)
-    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert read(tmp_path / "model") == "old"
 
 
 def test_the_deepest_tree_is_read():
     tree = 1
-    for _ in range(archive.DEEPEST):
+    for _ in range(archive.MAX_DEPTH):
         tree = [tree]
     assert unpack(pack(tree)) == tree
     with pytest.raises(ValueError, match="over 100 levels"):

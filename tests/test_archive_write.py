@@ -1,4 +1,4 @@
-"""Writing an archive: the old file or the new one, whatever happens to the disk or the process."""
+"""Writing an archive is atomic: after any failure there is the old file or the new one."""
 
 import errno
 import json
@@ -14,15 +14,17 @@ import pytest
 from nn.archive import pack, read, write
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_and_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
         read(tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to write model to; make it"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder .*nowhere to write model to; create it"
+    ):
         write(tmp_path / "nowhere" / "model", {})
 
 
 def names(folder):
-    return sorted(each.name for each in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
@@ -30,7 +32,7 @@ def names(folder):
 @pytest.mark.parametrize("old", [True, False])
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error, call, old):
     def fails(*args):
-        assert len(names(tmp_path)) == 1 + old  # the temporary file is there
+        assert len(names(tmp_path)) == 1 + old  # the temporary file exists
         raise error
 
     if old:
@@ -44,7 +46,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, er
 
 
 def run(script, *args):
-    """What a Python process prints that runs `script`."""
+    """Run a script in a new process and return its output."""
     root = Path(__file__).parents[1]
     command = [sys.executable, "-c", script, *map(str, args)]
     return subprocess.check_output(command, cwd=root, text=True)
@@ -65,7 +67,7 @@ except OSError as error:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of the size of files are POSIX's")
 def test_a_disk_that_is_full(tmp_path):
-    """A process that may write 10,000 bytes to a file, and no more."""
+    """The process may write at most 10,000 bytes to a file."""
     assert run(FULL, tmp_path / "model").strip() == os.strerror(errno.EFBIG)
     assert names(tmp_path) == ["model"]
     assert read(tmp_path / "model") == "old"
@@ -84,8 +86,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert read(tmp_path / "model") == "old"
 
 
-def test_the_disk_has_it_before_the_name(tmp_path, monkeypatch):
-    """Data to the disk, then the name, then the folder to the disk."""
+def test_the_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    """The file is synced, then renamed; then the folder is synced."""
     calls = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
@@ -100,7 +102,7 @@ def test_the_disk_has_it_before_the_name(tmp_path, monkeypatch):
     assert calls == ["fsync", "replace", *(["folder"] if sys.platform != "win32" else [])]
 
 
-def test_a_leftover_of_a_killed_process_does_no_harm(tmp_path):
+def test_the_temporary_file_of_a_killed_process_is_harmless(tmp_path):
     (tmp_path / ".stepgrad-0123456789abcdef.tmp").write_bytes(pack("old")[:50])
     write(tmp_path / "model", 1)
     assert read(tmp_path / "model") == 1
@@ -112,7 +114,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 
 @posix
 def test_a_link_stays_a_link(tmp_path):
-    """The file that it leads to is replaced, even where there is none yet."""
+    """The file that it points to is replaced or created."""
     (tmp_path / "runs").mkdir()
     link, file = tmp_path / "latest", tmp_path / "runs" / "model"
     link.symlink_to(Path("runs", "model"))
@@ -138,7 +140,7 @@ def test_permissions_stay(tmp_path):
 
 
 @posix
-def test_what_is_no_file_is_not_replaced(tmp_path):
+def test_only_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(OSError, match="is a folder or a device; give the name of a file"):
@@ -159,34 +161,34 @@ import json, os, random, signal, sys, time
 import numpy as np
 from nn import archive
 
-path, rng, found = sys.argv[1], random.Random(0), []
+path, rng, numbers = sys.argv[1], random.Random(0), []
 for _ in range(20):
-    start = found[-1] + 1 if found else 0
-    told, tells = os.pipe()
+    start = numbers[-1] + 1 if numbers else 0
+    reader, writer = os.pipe()
     child = os.fork()
     if not child:
         for n in range(start, 10**9):
             archive.write(path, {"n": n, "x": [np.full(50_000, n), np.full(7, n)]})
-            os.write(tells, b".")
-    os.close(tells)
-    written = len(os.read(told, 1))
+            os.write(writer, b".")
+    os.close(writer)
+    written = len(os.read(reader, 1))
     time.sleep(rng.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    while dots := os.read(told, 999):
+    while dots := os.read(reader, 999):
         written += len(dots)
-    os.close(told)
+    os.close(reader)
     tree = archive.read(path)
     assert all((x == tree["n"]).all() for x in tree["x"])
-    assert tree["n"] - start in (written - 1, written)  # the next one may be there, but not told
-    found.append(tree["n"])
-print(json.dumps(found))
+    assert tree["n"] - start in (written - 1, written)  # one more may be written and not reported
+    numbers.append(tree["n"])
+print(json.dumps(numbers))
 """
 
 
 @posix
 def test_a_process_killed_while_it_writes(tmp_path):
-    """Twenty processes that write all the time die by SIGKILL: the file is whole, and the latest."""
-    found = json.loads(run(KILLED, tmp_path / "model"))
-    assert len(found) == 20
+    """After SIGKILL to each of twenty writing processes, the file is complete and the latest."""
+    numbers = json.loads(run(KILLED, tmp_path / "model"))
+    assert len(numbers) == 20
     assert {Path(name).suffix for name in names(tmp_path)} <= {"", ".tmp"}

@@ -1,4 +1,4 @@
-"""Losses of Arrays: the scalar losses' numbers, in shapes that are never broadcast."""
+"""Losses of Arrays: the numbers of the scalar losses, and shapes that never broadcast."""
 
 import math
 
@@ -38,7 +38,7 @@ def logits_and_labels(draw):
 
 
 def on_values(loss, Z, targets, **settings):
-    """The scalar loss and its gradient, for the same numbers."""
+    """Return the scalar loss and its gradient for the same numbers."""
     nodes = np.vectorize(Value, otypes=[object])(Z)
     out = loss(nodes.tolist(), np.asarray(targets).tolist(), **settings)
     out.backward()
@@ -75,7 +75,7 @@ def test_huber_takes_its_delta():
     assert (got, gradient.tolist()) == ((4 + 4 + 0.5) / 3, [2 / 3, -2 / 3, 1 / 3])
     assert losses.huber(Array(P), Y, math.inf).item() == pytest.approx(19 / 6, rel=1e-15)
     assert losses.huber(Array(np.float32(P)), Y, 1e300).item() == pytest.approx(19 / 6, rel=1e-6)
-    with pytest.raises(ValueError, match=r"huber takes a delta above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"huber expects a delta above 0, got 0\.0"):
         losses.huber(Array(P), Y, delta=0.0)
 
 
@@ -94,7 +94,7 @@ def test_cross_entropy_is_its_definition_for_both_payloads(case, smoothing):
 
 
 def test_the_chapters_numbers():
-    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1 (chapter 02, 5.5)."""
+    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1."""
     got, gradient = on_arrays(cross_entropy, np.log([[0.2, 0.7, 0.1]]), [1])
     assert got == pytest.approx(-math.log(0.7), rel=1e-14)
     assert gradient == pytest.approx(np.array([[0.2, -0.3, 0.1]]), rel=1e-14)
@@ -102,7 +102,7 @@ def test_the_chapters_numbers():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_small_losses_and_large_logits(dtype):
-    """What log(1 + exp(-40)) would round to 0, and exp(1000) to inf; a common offset costs nothing."""
+    """Small losses do not round to 0 and large logits do not overflow; offsets cost no digits."""
     bce = losses.binary_cross_entropy
     assert bce(Array(dtype([40.0])), [1]).item() == pytest.approx(math.exp(-40), rel=1e-6)
     assert bce(Array(dtype([1000.0, -1000.0])), [0, 1]).item() == 1000.0
@@ -115,7 +115,7 @@ def test_small_losses_and_large_logits(dtype):
 
 @pytest.mark.parametrize("name", [*TARGETS, "cross_entropy"])
 def test_float32_stays_float32(name):
-    """Whatever the targets are: the loss and the gradient, and both near those of float64."""
+    """Loss and gradient are float32 for targets of any dtype, and near those of float64."""
     rng = np.random.default_rng(0)
     P = rng.normal(size=(20, 4 if name == "cross_entropy" else 1))
     Z = rng.normal(size=(20, 4))
@@ -132,7 +132,7 @@ def test_float32_stays_float32(name):
 
 @pytest.mark.parametrize("name", BESIDE_KINKS)
 def test_gradients_through_a_network(name):
-    """Numerically, for every parameter, penalties and label smoothing included."""
+    """Gradients agree with numerical ones, penalties and label smoothing included."""
     width = 2 if name == "cross_entropy" else 1
     model = MLP(2, [3, width], "tanh", init="uniform", rng=0, dtype=np.float64)
     for i, p in enumerate(model.parameters()):
@@ -154,7 +154,7 @@ def test_targets_may_ask_for_gradients():
 
 
 def test_graphs_are_small():
-    """A node or two for the mean, and what the formula has: whatever the number of samples."""
+    """The number of nodes does not depend on the number of samples."""
     names = lambda out: [node.op.name for node in topological(out) if node.op is not None]
     Z = Array(np.zeros((10, 4)))
     assert names(cross_entropy(Z, np.zeros(10, int))) == ["cross_entropy", "mean"]
@@ -216,10 +216,10 @@ def test_penalties_of_float32_are_float32():
     ],
 )
 def test_shapes_are_never_broadcast(name, predictions, targets):
-    with pytest.raises(ValueError, match="takes one target") as raised:
+    with pytest.raises(ValueError, match="expects one target") as raised:
         getattr(losses, name)(Array(np.ones(predictions)), np.ones(targets))
     assert str(raised.value) == (
-        f"{name} takes one target per prediction, "
+        f"{name} expects one target per prediction, "
         f"got predictions of shape {predictions} and targets of shape {targets}"
     )
 
@@ -227,7 +227,7 @@ def test_shapes_are_never_broadcast(name, predictions, targets):
 @NAMES
 @pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3), (3, 0)])
 def test_nothing_has_no_mean(name, shape):
-    with pytest.raises(ValueError, match=f"{name} takes at least one prediction, got none"):
+    with pytest.raises(ValueError, match=f"{name} expects at least one prediction, got none"):
         getattr(losses, name)(Array(np.ones(shape)), np.ones(shape))
 
 
@@ -242,33 +242,33 @@ def test_nothing_has_no_mean(name, shape):
     ],
 )
 def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, says):
-    """As many in all is not enough."""
+    """Equal total numbers of predictions and targets do not suffice."""
     with pytest.raises(ValueError, match=says):
         getattr(losses, name)(predictions, targets)
 
 
 @pytest.mark.parametrize("form", [Array, np.ndarray.tolist], ids=["Array", "list"])
 @pytest.mark.parametrize(
-    ("name", "bad", "takes"),
+    ("name", "bad", "expected"),
     [
-        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
-        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"),
+        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
+        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
         ("binary_cross_entropy", -1.0, "targets from 0 to 1"),
         ("binary_cross_entropy", 1.5, "targets from 0 to 1"),
         ("binary_cross_entropy", math.nan, "targets from 0 to 1"),
     ],
 )
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
-def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, takes, shape):
+def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, expected, shape):
     Y = np.ones(shape)
     Y.reshape(4, -1)[2, -1] = bad
-    with pytest.raises(ValueError, match="takes") as raised:
+    with pytest.raises(ValueError, match="expects") as raised:
         getattr(losses, name)(form(np.zeros(shape)), Y)
-    assert str(raised.value) == f"{name} takes {takes}, got {bad} for sample 2"
+    assert str(raised.value) == f"{name} expects {expected}, got {bad} for sample 2"
 
 
-SHAPES = "cross_entropy takes logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
-CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
+SHAPES = "cross_entropy expects logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
+CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
         (
             (3, 2),
             [0.0, 1.0, 0.0],
-            f"{CLASS} 0.0 for sample 0; y.astype(int) makes whole numbers of an array's floats",
+            f"{CLASS} 0.0 for sample 0; y.astype(int) converts an array of floats",
         ),
         ((3, 2), np.array([1, 0, 255], np.uint8), f"{CLASS} 255 for sample 2"),
         (
@@ -301,7 +301,7 @@ CLASS = "cross_entropy takes labels from 0 to 1 (int), got"
     ],
 )
 def test_labels_that_are_no_classes(shape, labels, message):
-    with pytest.raises(ValueError, match="cross_entropy takes") as raised:
+    with pytest.raises(ValueError, match="cross_entropy expects") as raised:
         cross_entropy(Array(np.zeros(shape)), labels)
     assert str(raised.value) == message
 
@@ -314,7 +314,7 @@ def test_a_smoothing_outside_0_to_1_is_refused(smoothing):
 
 
 def test_smoothing_keeps_its_digits_at_any_offset():
-    """What is added to all logits alike is not seen: in float32, beside 1e8, 8 is a few units."""
+    """A common offset of the logits does not change the loss; 1e8 has units of 8 in float32."""
     z, labels = np.array([[0.0, 8.0, -8.0]], np.float32), [0]
     near = cross_entropy(Array(z), labels, smoothing=0.1).item()
     far = cross_entropy(Array(z + np.float32(1e8)), labels, smoothing=0.1).item()

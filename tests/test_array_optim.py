@@ -1,4 +1,4 @@
-"""Optimizers of Arrays: as Values move, to the last bit, and nothing else is touched."""
+"""Optimizers of Arrays move them as Values, to the last bit, and change nothing else."""
 
 import copy
 
@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine import Array, Value
-from nn import optim, optimizer
+from engine.arrays import in_place
+from nn import optim
+from optimizers import settings_of, with_memory
 from strategies import SPECIAL, any_float
-from test_optim import RULES, settings_of
+from test_optim import RULES
 
 # Gradients are given here, and some are 0.
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
-BLOCKS = [2, optimizer.BLOCK]  # few elements a thread, as of a large array, or all at once
+BLOCKS = [2, in_place.BLOCK]  # few elements a thread, as of a large array, or all at once
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda d: d.__name__)
 
 
@@ -26,26 +28,27 @@ def gradients_of(rule, steps=5, shape=(3,), dtype=np.float64):
 
 
 def moving(rule, leaf, **settings):
-    """An optimizer that remembers and decays, whatever the rule."""
-    momentum = {"momentum": 0.9} if rule == "sgd" else {}
-    return optim.named(rule)([leaf], **{"lr": 0.1, "weight_decay": 0.05} | momentum | settings)
+    """Return an optimizer with a memory and a weight decay."""
+    return optim.get(rule)(
+        [leaf], **{"lr": 0.1, "weight_decay": 0.05} | with_memory(rule) | settings
+    )
 
 
 @pytest.fixture(params=BLOCKS, ids=["blocks", "whole"])
 def block(request, monkeypatch):
-    monkeypatch.setattr(optimizer, "BLOCK", request.param)
+    monkeypatch.setattr(in_place, "BLOCK", request.param)
 
 
 @RULES
 @given(data=st.data(), shape=st.sampled_from([(), (1,), (3,), (2, 2)]))
 def test_an_array_moves_as_its_elements_do(rule, data, shape):
-    """Bit for bit as Values, with weights and gradients of any size, inf and nan included."""
+    """Arrays move bit for bit as Values, also with inf and nan."""
     settings = data.draw(settings_of(rule), label="settings")
     each = arrays(np.float64, shape, elements=any_float)
     start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
     leaf = Array(start)
     values = [Value(x) for x in start.ravel()]
-    whole, single = (optim.named(rule)(ps, lr=0.1, **settings) for ps in ([leaf], values))
+    whole, single = (optim.get(rule)(ps, lr=0.1, **settings) for ps in ([leaf], values))
     for gradient in gradients:
         leaf.grad = gradient
         for value, x in zip(values, gradient.ravel(), strict=True):
@@ -71,7 +74,7 @@ def test_adam_is_algorithm_1_of_the_paper(rule, data, first, second, decay):
     lr, eps, m, v, start = 0.03, 1e-8, np.zeros(3), np.zeros(3), w
     leaf = Array(w)
     settings = {"betas": (first, second), "eps": eps, "weight_decay": decay}
-    optimizer = optim.named(rule)([leaf], lr=lr, **settings)
+    optimizer = optim.get(rule)([leaf], lr=lr, **settings)
     for t, g in enumerate(gradients, 1):
         leaf.grad = g
         optimizer.step()
@@ -84,7 +87,7 @@ def test_adam_is_algorithm_1_of_the_paper(rule, data, first, second, decay):
 
 
 def test_adamws_decay_is_decoupled():
-    """It shrinks weights that have no gradient, and what the rule remembers knows nothing of it."""
+    """Decoupled decay shrinks weights without a gradient and does not enter the memory."""
     heavy, light = Array([1.0, -4.0]), Array([1.0, -4.0])
     decayed = optim.AdamW([heavy], lr=0.1, weight_decay=0.5)
     plain = optim.AdamW([light], lr=0.1, weight_decay=0.0)
@@ -106,12 +109,12 @@ def test_adamws_decay_is_decoupled():
 def test_a_large_array_moves_as_its_parts_do(rule):
     """Of several blocks, the last one short: to the same bits, whatever the order of its gradient,
     inf and nan included."""
-    shape = (3, optimizer.BLOCK // 2 + 1)
+    shape = (3, in_place.BLOCK // 2 + 1)
     start, *gradients = gradients_of(rule, steps=3, shape=shape, dtype=np.float32)
     with np.errstate(over="ignore"):
         start[0, : len(SPECIAL)] = gradients[1][1, : len(SPECIAL)] = SPECIAL
     leaf, rows = Array(start), [Array(row) for row in start]
-    whole, parts = (optim.named(rule)(ps, lr=0.1, weight_decay=0.05) for ps in ([leaf], rows))
+    whole, parts = (optim.get(rule)(ps, lr=0.1, weight_decay=0.05) for ps in ([leaf], rows))
     for g in gradients:
         leaf.grad = np.asfortranarray(g)
         for row, each in zip(rows, g, strict=True):
@@ -128,7 +131,7 @@ def test_a_large_array_moves_as_its_parts_do(rule):
 @DTYPES
 @pytest.mark.usefixtures("block")
 def test_dtypes_stay(rule, dtype):
-    """Of weights, gradients and what is remembered: a float64 there would cost twice the time."""
+    """Weights, gradients and memory keep float32; float64 would take twice the time."""
     leaf = Array(np.ones(3, dtype))
     optimizer = moving(rule, leaf)
     for g in gradients_of(rule, dtype=dtype):
@@ -143,7 +146,7 @@ def test_dtypes_stay(rule, dtype):
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.usefixtures("block")
 def test_gradients_are_not_changed_and_not_kept(rule, decay):
-    """Not in place, and no memory of one is a view of it."""
+    """A step leaves the gradient as it is, and no memory is a view of it."""
     leaf, other = Array([1.0, 2.0, 3.0]), Array([1.0, 2.0, 3.0])
     first, second = (moving(rule, each, weight_decay=decay) for each in (leaf, other))
     for g in gradients_of(rule):
@@ -159,7 +162,7 @@ def test_gradients_are_not_changed_and_not_kept(rule, decay):
 @RULES
 @pytest.mark.usefixtures("block")
 def test_a_graph_from_before_the_step_stays_right(rule):
-    """The old data is not changed in place: 2 w, of the w it was computed with."""
+    """A step does not change the old data in place: the gradient is 2 w of the old w."""
     leaf = Array([1.0, -2.0, 3.0])
     optimizer, old = moving(rule, leaf), leaf.data
     for g in gradients_of(rule):
@@ -213,7 +216,7 @@ def test_a_loaded_state_goes_on_the_same(rule, dtype):
         np.testing.assert_array_equal(resumed_leaf.data, leaf.data)
     assert saved["steps"] == 3
     for kept, known in zip(saved["memory"], unchanged["memory"], strict=True):
-        assert list(kept) == list(optim.named(rule).remembers)
+        assert list(kept) == list(optim.get(rule).remembers)
         for name, x in kept.items():
             np.testing.assert_array_equal(x, known[name])
 
@@ -237,17 +240,17 @@ def test_constants_and_interior_nodes_are_not_moved():
             optim.SGD([w, node])
 
 
-@pytest.mark.parametrize("rule", optim.RULES)
+@pytest.mark.parametrize("rule", optim.OPTIMIZERS)
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_block_by_block_a_large_array_gets_the_same_bits(rule, block, monkeypatch):
-    """On any number of threads, also where the last block is short and memory is loaded."""
+    """Blocks give the same bits on any number of threads, also with loaded memory."""
     rng = np.random.default_rng(0)
     start, grads = rng.normal(size=(5, 9)), rng.normal(size=(4, 5, 9))
     ends = []
     for size in (1000, block):
-        monkeypatch.setattr(optimizer, "BLOCK", size)
+        monkeypatch.setattr(in_place, "BLOCK", size)
         W = Array(start)
-        moving = optim.named(rule)([W], lr=0.1, weight_decay=0.01)
+        moving = optim.get(rule)([W], lr=0.1, weight_decay=0.01)
         for i, grad in enumerate(grads):
             W.grad = grad
             before = W.data
@@ -256,7 +259,7 @@ def test_block_by_block_a_large_array_gets_the_same_bits(rule, block, monkeypatc
             assert np.array_equal(before, kept)  # a graph that holds it stays right
             if i == 1:
                 state = moving.state_dict()
-                moving = optim.named(rule)([W], lr=0.1, weight_decay=0.01)
+                moving = optim.get(rule)([W], lr=0.1, weight_decay=0.01)
                 moving.load_state_dict(state)
         ends.append([W.data, *moving.memory[0].values()])
     for whole, parts in zip(*ends, strict=True):
@@ -272,7 +275,7 @@ def test_a_rule_that_makes_new_memory_is_remembered_block_by_block(monkeypatch):
             memory["mean"] = 0.5 * memory["mean"] + 0.5 * grad
             return memory["mean"]
 
-    monkeypatch.setattr(optimizer, "BLOCK", 4)
+    monkeypatch.setattr(in_place, "BLOCK", 4)
     W = Array(np.zeros(10))
     moving = Mean([W], lr=1.0, weight_decay=0.0)
     for _ in range(2):
@@ -287,7 +290,7 @@ def test_a_rule_that_looks_at_all_elements_is_given_all(monkeypatch):
         def direction(self, grad, memory):
             return grad / np.linalg.norm(grad)
 
-    monkeypatch.setattr(optimizer, "BLOCK", 4)
+    monkeypatch.setattr(in_place, "BLOCK", 4)
     W = Array(np.zeros(16))
     W.grad = np.ones(16)
     Normalized([W], lr=1.0, weight_decay=0.0).step()
@@ -295,7 +298,7 @@ def test_a_rule_that_looks_at_all_elements_is_given_all(monkeypatch):
 
 
 def test_a_rule_that_returns_the_gradient_or_what_it_remembers_keeps_them():
-    """What a rule makes is moved in place; what it keeps, or was given, is not."""
+    """Only results of a rule are overwritten, never arrays that it keeps or receives."""
 
     class Remembering(optim.Optimizer):
         remembers = ("kept",)

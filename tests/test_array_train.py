@@ -1,11 +1,10 @@
-"""Training models of Arrays: the scalar model's records, and what only a batch at once can show."""
+"""Training of models of Arrays, compared with models of Values; shapes and dtypes of samples."""
 
 import numpy as np
 import pytest
 
 from engine import Array
-from nn import MLP, accuracy, data, losses, optim, schedules, vector
-from nn.train import fit
+from nn import MLP, accuracy, data, fit, losses, optim, schedules, vector
 from nn.vector import BatchNorm, Dense, Dropout, Residual, Sequential
 from strategies import nan
 
@@ -18,7 +17,7 @@ def network(*nouts, rng=0, **settings):
 
 
 def deep(rng=0):
-    """Everything that has a state: weights, running statistics, a generator."""
+    """Return a model with every kind of state: weights, running statistics, a generator."""
     return Sequential(
         Dense(2, 8, rng=rng), BatchNorm(8), Dropout(0.25, rng=rng),
         Residual(Dense(8, 8, "tanh", rng=rng)), Dense(8, 1, "linear", rng=rng),
@@ -30,7 +29,7 @@ def bits(model):
 
 
 def figures(records):
-    """All numbers of the records but the seconds."""
+    """Return the numbers in records, except the seconds."""
     return [[np.nan if x is None else x for x in record[:-1]] for record in records]
 
 
@@ -50,7 +49,7 @@ def figures(records):
     ],
 )
 def test_the_same_records_as_the_scalar_model(toy, loss, last, settings):
-    """From the same weights and seed: each epoch's figures, and the weights at the end.
+    """The same weights and seed give the same figures in each epoch, and the same weights.
 
     Sums are rounded in another order, some 100 roundings a step; 6 epochs of at most 5 steps make
     less than 1e-12 of them, which optimizers that divide by a gradient's size may grow 1000 times.
@@ -75,7 +74,7 @@ def test_the_same_records_as_the_scalar_model(toy, loss, last, settings):
 
 
 def test_it_learns():
-    """Moons, with everything in the network, in float32."""
+    """A network with every kind of layer learns moons in float32."""
     X, y = data.moons(100, noise=0.1, rng=1)
     model = deep()
     settings = {"epochs": 60, "lr": 0.02, "batch_size": 20, "metric": "accuracy", "rng": 0}
@@ -86,11 +85,11 @@ def test_it_learns():
     assert accuracy(model(X), y) >= 0.9
 
 
-# ---------------------------------------------------------------------- what the caller has
+# ------------------------------------------------------------------ modes, state and samples
 
 
 def test_the_same_seed_is_the_same_run():
-    """To the bits, dropout included, which draws from the model's generator."""
+    """The bits are the same, also with dropout, which draws from the model's generator."""
 
     def run(seed, model_seed=0):
         model = deep(model_seed)
@@ -103,12 +102,12 @@ def test_the_same_seed_is_the_same_run():
     assert first[1] != other[1]
 
 
-def test_the_model_is_in_eval_mode_when_the_caller_has_it():
-    """Dropout and normalization are at rest then, and validation sees them so."""
-    model, seen = deep(), []
+def test_the_model_is_in_eval_mode_outside_of_steps():
+    """Dropout and normalization are inactive then, and during validation."""
+    model, calls = deep(), []
 
     def watched(predictions, targets):
-        seen.append((model.training, model.modules[1].training, len(predictions)))
+        calls.append((model.training, model.modules[1].training, len(predictions)))
         return losses.hinge(predictions, targets)
 
     settings = {"loss": watched, "epochs": 2, "batch_size": 12, "validation": (X[:5], SIGNS[:5])}
@@ -118,11 +117,11 @@ def test_the_model_is_in_eval_mode_when_the_caller_has_it():
         np.testing.assert_array_equal(model(X).data, model(X).data)
         assert bits(model) == before
     step, validation = (True, True), (False, False)
-    assert seen == [(*step, 12), (*step, 12), (*step, 6), (*validation, 5)] * 2
+    assert calls == [(*step, 12), (*step, 12), (*step, 6), (*validation, 5)] * 2
 
 
-def test_patience_restores_the_best_epoch_whole():
-    """Weights and running statistics, bit for bit, of the epoch with the lowest validation loss."""
+def test_patience_restores_the_complete_state_of_the_best_epoch():
+    """Weights and running statistics have the bits of the epoch with the lowest loss."""
     model, states, heights = deep(), [], []
     held_out = data.moons(20, noise=0.4, rng=5)
     settings = {"epochs": 200, "lr": 0.2, "patience": 3, "batch_size": 10, "rng": 0}
@@ -138,7 +137,7 @@ def test_patience_restores_the_best_epoch_whole():
     assert again == pytest.approx(heights[best], rel=1e-6)
 
 
-def test_samples_are_left_as_they_were():
+def test_samples_are_not_changed():
     before = X.copy(), SIGNS.copy()
     list(fit(deep(), X, SIGNS, loss="hinge", epochs=2, batch_size=10))
     np.testing.assert_array_equal((*X.ravel(), *SIGNS), (*before[0].ravel(), *before[1]))
@@ -148,8 +147,8 @@ def test_samples_are_left_as_they_were():
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, np.bool_, np.float32, list])
-def test_samples_of_any_numbers(kind):
-    """Whole numbers are what they are as floats."""
+def test_samples_of_any_dtype(kind):
+    """Integers give the same results as equal floats."""
     counts = np.arange(40).reshape(20, 2) % 7 // (6 if kind is np.bool_ else 1)
     other = counts.tolist() if kind is list else counts.astype(kind)
     y = np.arange(20) % 2
@@ -163,7 +162,7 @@ def test_samples_of_any_numbers(kind):
 
 
 def test_a_column_of_scores_and_a_column_of_targets():
-    """(m, 1) beside (m,) or (m, 1): the same loss and accuracy, never m times m of them."""
+    """Scores (m, 1) with targets (m,) or (m, 1) give the same loss; nothing broadcasts to (m, m)."""
     runs = []
     for y in (SIGNS, SIGNS[:, None]):
         settings = {"loss": "hinge", "epochs": 3, "metric": "accuracy", "validation": 0.2}
@@ -176,8 +175,8 @@ def test_a_column_of_scores_and_a_column_of_targets():
     assert record.loss == pytest.approx(np.maximum(0, 1 - SIGNS * scores).mean(), rel=1e-6)
 
 
-def test_several_outputs_a_sample():
-    """A regression on (m, 2) targets; the mean is over samples and outputs."""
+def test_several_outputs_per_sample():
+    """In a regression on (m, 2) targets the mean is over samples and outputs."""
     targets = np.column_stack([X.sum(axis=1), X[:, 0] - X[:, 1]])
     model = vector.MLP(2, [2], rng=0)
     records = list(fit(model, X, targets, loss="mse", epochs=300, lr=0.1))
@@ -186,7 +185,7 @@ def test_several_outputs_a_sample():
 
 
 def test_a_batch_of_one_sample():
-    """As any other, but for BatchNorm, which has no variance then and says what to do."""
+    """It works, except with BatchNorm, which has no variance then and raises with a remedy."""
     settings = {"loss": "hinge", "epochs": 1, "batch_size": 10, "rng": 0}
     assert len(list(fit(network(), X[:21], SIGNS[:21], **settings))) == 1
     model = deep()
@@ -196,7 +195,7 @@ def test_a_batch_of_one_sample():
         list(fit(model, X[:21], SIGNS[:21], **settings))
     assert not model.training
     assert len(list(fit(model, X[:21], SIGNS[:21], **settings | {"batch_size": 7}))) == 1
-    held_out = X[21:22], SIGNS[21:22]  # one sample to validate with is none of its business
+    held_out = X[21:22], SIGNS[21:22]  # one validation sample is enough
     assert list(fit(model, X[:20], SIGNS[:20], validation=held_out, **settings))
 
 
@@ -205,10 +204,10 @@ def per_sample(predictions, targets):
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "says"),
+    ("settings", "error", "message"),
     [
-        ({"X": np.ones((30, 3))}, ValueError, r"Dense takes shape \(samples, 2\), got \(30, 3\)$"),
-        ({"X": np.ones(30)}, ValueError, r"Dense takes shape \(samples, 2\), got \(30,\)$"),
+        ({"X": np.ones((30, 3))}, ValueError, r"Dense expects shape \(samples, 2\), got \(30, 3\)$"),
+        ({"X": np.ones(30)}, ValueError, r"Dense expects shape \(samples, 2\), got \(30,\)$"),
         (
             {"X": np.ones((30, 28, 28))},
             ValueError,
@@ -220,25 +219,25 @@ def per_sample(predictions, targets):
             r"backward starts at one number, got an array of shape \(30,\) .* \.sum\(\) or \.mean",
         ),
         ({"loss": lambda p, y: 0.5}, TypeError, r"made from the predictions, got 0\.5"),
-        ({"loss": "cross_entropy"}, ValueError, "a logit per class, got one .* binary_cross_entropy"),
-        ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0 for"),
+        ({"loss": "cross_entropy"}, ValueError, "one logit per class, got one .* binary_cross_entropy"),
+        ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0 for"),
         ({"y": SIGNS[:, None] * np.ones((1, 2))}, ValueError, r"\(30, 1\) and targets of shape \(30, 2\)"),
-        ({"y": SIGNS[:29]}, ValueError, "X has 30 samples, y has 29 targets"),
-        ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy takes labels"),
+        ({"y": SIGNS[:29]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
+        ({"metric": "accuracy", "y": 3 * SIGNS, "loss": "mse"}, ValueError, "accuracy expects labels"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(settings, error, says):
-    """And the model is left in eval mode, with the weights it had."""
+def test_invalid_arguments(settings, error, message):
+    """The model keeps its weights."""
     model = network()
     before = bits(model)
     arguments = {"X": X, "y": SIGNS, "loss": "hinge", "epochs": 1} | settings
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         next(fit(model, **arguments))
     assert bits(model) == before
 
 
 def test_an_optimizer_moves_some_of_the_parameters():
-    """The last layer alone, as in fine-tuning: the others stay, and go through training unharmed."""
+    """With the last layer alone, as in fine-tuning, the others keep their weights."""
     model = network(8, 1)
     first, last = model.layers
     before = bits(first), bits(last)
@@ -248,14 +247,14 @@ def test_an_optimizer_moves_some_of_the_parameters():
     assert bits(last) != before[1]
 
 
-def test_a_loss_of_ones_own():
-    """Anything that makes one number of an Array."""
+def test_a_custom_loss():
+    """A loss may be any function that returns one number."""
     settings = {"epochs": 2, "optimizer": "sgd", "lr": 0.1}
     mean = lambda p, y: per_sample(p, Array(np.float32(y))).mean()
-    own, named = network(), network()
-    got = figures(fit(own, X, SIGNS, loss=mean, **settings))
+    custom, other = network(), network()
+    got = figures(fit(custom, X, SIGNS, loss=mean, **settings))
     np.testing.assert_allclose(
-        got, figures(fit(named, X, SIGNS, loss="mse", **settings)), rtol=1e-6
+        got, figures(fit(other, X, SIGNS, loss="mse", **settings)), rtol=1e-6
     )
 
 
@@ -266,44 +265,46 @@ def test_a_loss_of_one_number_may_have_axes():
     assert type(record.loss) is type(record.validation_loss) is float
 
 
-def test_a_model_is_asked_once_whether_it_takes_a_batch():
-    """Not with every batch: to list the parameters of a large network of scalars takes a while."""
+def test_the_parameters_are_not_listed_for_every_batch():
+    """Listing the parameters of a large network of Values takes a while."""
 
     class Counting(MLP):
-        asked = 0
+        listed = 0
 
         def parameters(self):
-            self.asked += 1
+            self.listed += 1
             return super().parameters()
 
     counts = []
     for batch_size in (30, 1):
         model = Counting(2, [1], rng=0)
         list(fit(model, X, SIGNS, loss="hinge", epochs=2, batch_size=batch_size, validation=0.2))
-        counts.append(model.asked)
+        counts.append(model.listed)
     assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(
-    ("augment", "given"),
+    ("augment", "got"),
     [
         (lambda X, epoch, rng: None, "None"),
         (lambda X, epoch, rng: X[:3], r"shape \(3, 2\)"),
         (lambda X, epoch, rng: 1.0, r"shape \(\)"),
     ],
 )
-def test_augment_returns_the_samples_of_an_epoch(augment, given):
-    with pytest.raises(ValueError, match=f"augment returns an epoch's 30 samples, got {given}"):
+def test_augment_returns_the_samples_of_an_epoch(augment, got):
+    with pytest.raises(
+        ValueError, match=f"augment must return the 30 samples of an epoch, got {got}"
+    ):
         list(fit(network(), X, SIGNS, loss="hinge", epochs=1, augment=augment))
 
 
-def test_validation_is_no_array():
-    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got shape \(30, 2\)"):
+def test_validation_is_not_an_array():
+    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got an array of shape \(30, 2\)"):
         fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)
 
 
-def test_a_loss_that_is_not_finite_at_the_first_step_is_no_matter_of_the_rate():
-    with pytest.raises(FloatingPointError, match="no step was taken yet: look at the samples"):
+def test_the_learning_rate_is_not_blamed_for_a_loss_that_is_not_finite_at_the_first_step():
+    with pytest.raises(FloatingPointError, match="no step was taken yet: check the samples"):
         list(fit(network(), X * 1e300, SIGNS, loss="mse", epochs=1))
-    with pytest.raises(ValueError, match="X holds nan for sample 0"):
+    with pytest.raises(ValueError, match="X must hold finite numbers, got nan for sample 0"):
         list(fit(network(), X, SIGNS, loss="mse", epochs=1, augment=lambda X, epoch, rng: X * nan))

@@ -1,4 +1,4 @@
-"""Augmentation: maps that are known exactly, fields with the statistics they promise, and seeds."""
+"""Augmentation: exact maps, statistics of elastic fields, seeds, and invalid arguments."""
 
 import math
 
@@ -19,18 +19,18 @@ def noise(*shape, dtype=np.float32, seed=0):
 
 
 def ramps(n, height, width):
-    """Two stacks whose pixels are their own row and column: distorted, they show their places."""
+    """Return two stacks of images in which each pixel is its row, or its column."""
     y, x = np.indices((height, width)).astype(float)
     return np.broadcast_to(y, (n, height, width)), np.broadcast_to(x, (n, height, width))
 
 
 def places(n, size, **amounts):
-    """Where distorted pixels come from, seen through ramps; the same draws for both."""
+    """Return the source coordinates of distorted pixels, from `ramps` with the same draws."""
     return [distort(ramp, **amounts, rng=3) for ramp in ramps(n, size, size)]
 
 
 def moved(image, down, right):
-    """The picture moved by whole pixels, a pixel at a time."""
+    """Return the image shifted by whole pixels, one pixel at a time."""
     height, width = image.shape
     out = np.zeros_like(image)
     for y, x in np.ndindex(image.shape):
@@ -134,7 +134,7 @@ def test_shear_on_a_known_picture():
     by=st.floats(-5, 5),
 )
 def test_maps_are_composed_as_matrices(degrees, scale, shear, by):
-    """Against the maps of the plane as one writes them, multiplied, and inverted by LAPACK."""
+    """Maps agree with products of matrices, inverted by LAPACK."""
     t, lean, size = math.radians(degrees), math.tan(math.radians(shear)), 41
     rotate = [[math.cos(t), math.sin(t)], [-math.sin(t), math.cos(t)]]  # of (x, y), y downwards
     forward = np.array(rotate) @ [[1, -lean], [0, 1]] * (1 + scale)
@@ -149,7 +149,7 @@ def test_maps_are_composed_as_matrices(degrees, scale, shear, by):
 
 
 def test_amounts_are_drawn_evenly_and_apart():
-    """Read off the ramps: each amount fills its range; height and width, down and right, differ."""
+    """Each amount fills its range; both axes are drawn separately."""
     n, middle = 4000, slice(12, 17)
 
     def slopes(axis, **amounts):
@@ -175,7 +175,7 @@ def test_amounts_are_drawn_evenly_and_apart():
 
 @pytest.mark.parametrize("sigma", [2.0, 4.0, 7.0])
 def test_the_elastic_field_is_smoothed_noise(sigma):
-    """Its variance and correlations, against noise from U(-1, 1) smoothed as in Simard et al. 2003."""
+    """Variance and correlations agree with smoothed noise from U(-1, 1) (Simard et al. 2003)."""
     n, size, alpha = 2000, 40, 10.0
     margin, rng = math.ceil(5 * sigma), np.random.default_rng(1)
     offset = np.arange(size)[:, None] - np.arange(-margin, size + margin)
@@ -211,12 +211,12 @@ def test_the_elastic_field_is_smoothed_noise(sigma):
 
 def test_the_field_of_simard():
     """sigma 4 and alpha 34 move pixels by 1.38 each way, drawn from 42 numbers."""
-    waves = augment.elastic_waves(28, 28, 4.0)
+    waves = augment.elastic_basis(28, 28, 4.0)
     assert waves.shape == (42, 784)
     assert 34 / (8 * math.sqrt(3 * math.pi)) == pytest.approx(1.384, abs=1e-3)
     assert (waves**2).sum(axis=0).mean() == pytest.approx(1, abs=1e-3)
     assert np.linalg.matrix_rank(waves) == 42
-    assert augment.elastic_waves(3, 5, 0.05).shape == (15, 15)  # white noise: nothing to leave out
+    assert augment.elastic_basis(3, 5, 0.05).shape == (15, 15)  # white noise: nothing to leave out
 
 
 def test_what_is_smooth_and_inside_keeps_its_mean():
@@ -299,7 +299,7 @@ ONE = np.zeros((1, 4, 4))
         (lambda: distort(ONE, sigma=0), ValueError, "sigma must be a positive, finite number, got 0"),
         (lambda: distort(ONE, sigma=-4), ValueError, "sigma must be a positive.*got -4"),
         (lambda: distort(ONE, threads=0), ValueError, "threads must be a whole number, 1 or more"),
-        (lambda: distort(ONE, rng="a"), TypeError, "rng takes a seed"),
+        (lambda: distort(ONE, rng="a"), TypeError, "rng expects a seed"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(call, error, says):

@@ -1,4 +1,4 @@
-"""BatchNorm: against its formula, its hand-derived gradient, and PyTorch's rule for the running ones."""
+"""BatchNorm against its formula, its gradient derived by hand, and PyTorch's running statistics."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ batches = shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=number
 
 
 def norm_of(n, dtype=np.float64, **settings):
-    """A BatchNorm whose gamma and beta are not 1 and 0."""
+    """Return a BatchNorm whose gamma and beta are not 1 and 0."""
     norm = BatchNorm(n, dtype=dtype, **settings)
     norm.gamma.data, norm.beta.data = np.linspace(-2.0, 0.5, n), np.linspace(1.0, 3.0, n)
     return norm
@@ -55,7 +55,7 @@ def test_output_has_mean_beta_and_deviation_gamma():
 @pytest.mark.parametrize("m", [2, 5])
 @pytest.mark.parametrize("training", [True, False])
 def test_gradients_are_the_slopes(m, training):
-    """Through mean and variance in training: they depend on every sample."""
+    """In training, gradients pass through mean and variance, which depend on every sample."""
     norm, R = norm_of(3), np.random.default_rng(1).normal(size=(m, 3))
     X = Array(random(m, 3), "X")
     norm(random(7, 3, seed=3))
@@ -90,7 +90,7 @@ def test_a_feature_that_never_changes_becomes_beta():
 
 
 def test_float32_far_from_zero_is_normalized_all_the_same():
-    """The variance is the mean square of what is centred, not a difference of two large squares."""
+    """The variance is computed from centred numbers, not as a difference of large squares."""
     X = (1e4 + np.random.default_rng(0).normal(size=(200, 2))).astype(np.float32)
     norm = BatchNorm(2)
     want = (X - X.mean(axis=0, dtype=float)) / X.std(axis=0, dtype=float)
@@ -128,7 +128,7 @@ def test_the_running_ones_follow_pytorchs_rule(data, momentum):
 
 
 def test_eval_normalizes_by_the_running_ones_and_leaves_them():
-    """Each sample on its own: in a batch or alone, the same."""
+    """After eval(), the output of a sample does not depend on the batch."""
     norm = norm_of(3)
     for i in range(5):
         norm(random(8, 3, seed=i))
@@ -159,7 +159,7 @@ def test_the_running_ones_are_state_but_no_parameters():
 
 
 def test_saved_and_restored_with_the_weights():
-    """To the same bits in eval(); a state is a copy, both ways."""
+    """A loaded state gives the same bits in eval(), and is a copy."""
     model, other = (
         Sequential(Dense(2, 3, rng=seed), BatchNorm(3), Dense(3, 1, rng=seed)) for seed in (0, 1)
     )
@@ -183,7 +183,7 @@ def test_saved_and_restored_with_the_weights():
 
 
 def test_first_in_a_network_it_takes_plain_arrays():
-    """No gradient for the samples, and the same for its parameters as with one."""
+    """Plain arrays receive no gradient; those of the parameters do not change."""
     model = Sequential(norm_of(3), Dense(3, 2, "tanh", rng=0, dtype=np.float64))
     gradients = []
     for X in (random(5, 3), Array(random(5, 3))):
@@ -238,7 +238,7 @@ def test_settings_that_make_no_sense_are_refused(settings, says):
 
 
 def test_momentum_is_at_most_one():
-    """Beyond it the running variance could become negative."""
+    """A momentum above 1 could make the running variance negative."""
     assert BatchNorm(2, momentum=1).momentum == 1.0
     with pytest.raises(ValueError, match=r"momentum must be a number in \[0, 1\], got 2"):
         BatchNorm(2, momentum=2)

@@ -185,7 +185,7 @@ def test_losses_of_values(name, p, y, how):
 
 
 def test_every_public_loss_and_option_has_a_case():
-    helpers = {"LOSSES", "named"}  # a table and its look-up
+    helpers = {"LOSSES", "get"}  # a table and its look-up
     assert set(LOSSES) == set(losses.__all__) - helpers
     for name, found in LOSSES.items():
         settings = list(inspect.signature(getattr(losses, name)).parameters)[

@@ -1,4 +1,4 @@
-"""Clipping Arrays' gradients, of any size that floats have: one norm of all, one factor for all."""
+"""Clipping the gradients of Arrays, of any size that floats have."""
 
 import math
 
@@ -36,7 +36,7 @@ def exact_norm(gradients):
 @pytest.mark.parametrize("dtype", SMALLEST)
 @given(data=st.data())
 def test_the_norm_is_that_of_one_vector_of_all_elements(dtype, data):
-    """At any size: squares that overflow or vanish do not reach it. To 4 roundings in each array."""
+    """The norm is exact to 4 roundings per array, also where squares overflow or underflow."""
     drawn = data.draw(shapes, label="shape"), data.draw(shapes, label="shape")
     gradients = [data.draw(arrays(dtype, shape, elements=numbers(dtype))) for shape in drawn]
     eps, want = float(np.finfo(dtype).eps), exact_norm(gradients)
@@ -105,7 +105,7 @@ def test_values_and_arrays_have_one_norm():
 
 
 def test_a_float32_norm_of_many_elements():
-    """Near that of float64: the squares of a million are summed in parts, or in float64."""
+    """The norm of a million float32 numbers is near that of float64."""
     g = np.random.default_rng(0).normal(size=(1000, 1000)).astype(np.float32)
     for order in ("C", "F"):
         leaf = leaf_of(np.asarray(g, order=order), np.float32)
@@ -133,7 +133,7 @@ def test_no_gradients_at_all():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("limit", [0.5, 2.0, 1e300])
 def test_clipping_by_value_cuts_every_element(dtype, limit):
-    """A limit beyond float32's range cuts nothing there; nan stays nan."""
+    """A limit beyond float32's range changes nothing, and nan stays nan."""
     g = np.array([[-3.0, 0.25], [inf, nan]], dtype)
     leaf = leaf_of(g, dtype)
     kept = leaf.grad

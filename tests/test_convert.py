@@ -1,4 +1,4 @@
-"""A network moved between scalars and arrays: the same numbers, the same function, two copies."""
+"""Conversion of networks between scalars and arrays keeps numbers and function, and copies."""
 
 import struct
 
@@ -22,7 +22,7 @@ def scalar_bits(model):
 
 
 def array_bits(model):
-    """A layer's neurons one by one, weights before bias: the order of the scalar network."""
+    """Return the bits of all parameters in the order of the scalar network."""
     layers = getattr(model, "layers", [model])
     rows = [np.column_stack([each.weight.data, each.bias.data]) for each in layers]
     return [struct.pack("d", x) for row in rows for x in row.ravel()]
@@ -30,7 +30,7 @@ def array_bits(model):
 
 @given(st.integers(1, 3), sizes, activations, seeds, st.data())
 def test_there_and_back_every_bit_returns(nin, nouts, activation, seed, data):
-    """inf, nan and -0.0 among them; names, sizes and activations too."""
+    """Parameters such as inf, nan and -0.0 return, as do names, sizes and activations."""
     model = nn.MLP(nin, nouts, activation, rng=seed)
     for parameter in model.parameters()[:5]:
         parameter.data = data.draw(any_float)
@@ -46,7 +46,7 @@ def test_there_and_back_every_bit_returns(nin, nouts, activation, seed, data):
 
 @given(st.integers(1, 3), sizes, seeds)
 def test_float32_is_carried_exactly(nin, nouts, seed):
-    """Into Values as it is, and back; a float64 network is rounded, once, to the nearest."""
+    """float32 converts exactly both ways; float64 is rounded once, to the nearest."""
     model = vector.MLP(nin, nouts, rng=seed)
     lifted = model.to_scalar()
     assert scalar_bits(lifted) == array_bits(model)
@@ -89,7 +89,7 @@ def test_a_layer_is_a_dense(activation, nout):
 
 
 def test_activations_changed_by_hand_survive():
-    """Each layer's own, not the network's; the last one's too."""
+    """The activation of each layer is kept, also if it differs from the network's."""
     model = nn.MLP(2, [3, 3, 1], "relu", rng=0)
     names = ["tanh", "relu", "sigmoid"]
     for layer, name in zip(model.layers, names, strict=True):
@@ -122,7 +122,7 @@ def test_copies_are_not_views():
 
 
 def test_gradients_stay_behind_and_the_dropout_too():
-    """What is moved is the network at rest: its numbers, to look at or to train anew."""
+    """Gradients and dropout are not converted."""
     model = vector.MLP(2, [3, 1], dropout=0.5, rng=0, dtype=np.float64)
     model(np.ones((4, 2))).sum().backward()
     lifted = model.to_scalar()
@@ -142,5 +142,7 @@ def test_gradients_stay_behind_and_the_dropout_too():
     ],
 )
 def test_what_has_no_counterpart_is_refused(move, model):
-    with pytest.raises(TypeError, match=r"becomes (Arrays|scalars), got \w+\("):
+    with pytest.raises(
+        TypeError, match=r"expected an nn\..* to convert to (Arrays|Values), got \w+\("
+    ):
         move(model)

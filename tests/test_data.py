@@ -1,4 +1,4 @@
-"""Toy data where it should be, batches that lose nothing, and splits."""
+"""Toy data on its curves, batches and splits that lose no sample."""
 
 import math
 
@@ -18,14 +18,14 @@ def samples(toy, *args, **kwargs):
 
 
 def rows(X, y):
-    """The samples as a sorted list: the same for the same samples in another order."""
+    """Return the samples as a sorted list, which does not depend on their order."""
     return sorted(zip(np.asarray(X).tolist(), np.asarray(y).tolist(), strict=True))
 
 
 @EACH
 @given(n=st.integers(3, 200), noise=st.floats(0, 10), seed=st.integers(0, 2**32))
 def test_shapes_and_classes(toy, n, noise, seed):
-    """(n, 2) of float64, (n,) of ints; every class there, none more than once oftener."""
+    """Shapes and dtypes are as documented, and class sizes differ by one sample at most."""
     X, y = samples(toy, n, noise, seed)
     assert (X.shape, X.dtype, y.shape, y.dtype.kind) == ((n, 2), np.float64, (n,), "i")
     counts = np.bincount(y)
@@ -47,7 +47,7 @@ def test_the_same_seed_is_the_same_data(toy):
 
 @EACH
 def test_samples_are_shuffled(toy):
-    """Any half of them is a fair picture: of the classes, and of the whole curve."""
+    """Each half of the samples has all classes and all parts of the curve."""
     X, y = samples(toy, 600, 0.01, rng=0)
     for label in range(TOYS[toy]):
         first, second = X[:300][y[:300] == label], X[300:][y[300:] == label]
@@ -142,10 +142,10 @@ def test_a_split_is_drawn_at_random():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        *[(lambda toy=toy: samples(toy, TOYS[toy] - 1), "cannot show [23] cla") for toy in TOYS],
+        *[(lambda toy=toy: samples(toy, TOYS[toy] - 1), "of each of [23] classes, got n=") for toy in TOYS],
         *[(lambda toy=toy: samples(toy, 9, -0.1), r"noise must be.*got -0\.1") for toy in TOYS],
         (lambda: data.moons(10, math.nan), "noise must be.*got nan"),
-        (lambda: data.moons(0), "0 samples cannot show 2 classes"),
+        (lambda: data.moons(0), "of each of 2 classes, got n=0"),
         (lambda: data.blobs(10, centers=0), "number of classes must be.*got 0"),
         (lambda: data.batches([[1.0]], [1, 2]), "X has 1 samples, y has 2 targets"),
         (lambda: data.batches([], []), "X has no samples"),

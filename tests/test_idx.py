@@ -1,4 +1,4 @@
-"""IDX files: what is written is read, whatever is wrong is named, and memory is not given away."""
+"""IDX files: reading, errors of damaged files, and memory."""
 
 import gzip
 import hashlib
@@ -27,7 +27,7 @@ def header(code, *shape):
 
 
 def written(array):
-    """The bytes of an IDX file, as its authors describe the format."""
+    """Return the bytes of an IDX file, as its authors describe the format."""
     array = np.asarray(array)
     big_endian = array.astype(array.dtype.newbyteorder(">")).tobytes()
     return header(CODES[array.dtype.str[1:]], *array.shape) + big_endian
@@ -38,7 +38,7 @@ SMALL = written(np.arange(12, dtype=np.int16).reshape(3, 4))
 
 @pytest.fixture(scope="session")
 def file(tmp_path_factory):
-    """Read what stands in a file: `file(content, **expectations)`."""
+    """Return a function that reads a file with that content: `file(content, **expectations)`."""
     path = tmp_path_factory.mktemp("idx") / "some.idx"
 
     def read(content, **expected):
@@ -51,7 +51,7 @@ def file(tmp_path_factory):
 
 @given(array=ARRAYS, pack=st.sampled_from([bytes, zipped]))
 def test_what_is_written_is_read(file, array, pack):
-    """Every type, rank and number, bit for bit; gzip under any name."""
+    """Every type, rank and number is read bit for bit; gzip under any name."""
     got = file(pack(written(array)), rank=array.ndim, dtype=array.dtype)
     assert (got.dtype, got.shape) == (array.dtype, array.shape)
     assert got.dtype.isnative
@@ -67,7 +67,7 @@ def test_gzip_is_known_by_its_content(tmp_path):
 
 
 def test_gzip_in_pieces_and_padded(file):
-    """What gzip allows: members one after the other, zeros after the last."""
+    """gzip allows several members and zeros after the last."""
     pieces = zipped(SMALL[:7]) + zipped(b"") + zipped(SMALL[7:])
     assert file(pieces + bytes(99)).sum() == 66
 
@@ -81,7 +81,7 @@ def test_every_truncation_is_refused(file, pack):
 
 
 def refused_or_read(file, content):
-    """The array, or None after a ValueError that names the file; nothing else may happen."""
+    """Return the array, or None after a ValueError that names the file."""
     try:
         return file(content)
     except ValueError as error:
@@ -91,7 +91,7 @@ def refused_or_read(file, content):
 
 @pytest.mark.parametrize(("pack", "every"), [(bytes, 1), (zipped, 9)])
 def test_one_wrong_byte_is_refused_or_read(file, pack, every):
-    """Each of the header: a ValueError that names the file, or an array of the same size."""
+    """A changed byte raises a ValueError that names the file, or gives an array of that size."""
     whole, refused = pack(SMALL), 0
     for i in range(12 if pack is bytes else len(whole)):
         for byte in range(0, 256, every):
@@ -116,17 +116,17 @@ def test_any_bytes_are_refused_or_read(file, content, start):
         (b"<!DOCTYPE html>", {}, r"not IDX.*b'<!DO'; a web page\? Download the file itself"),
         (b"\n\n<html>", {}, "a web page"),
         (b"PK\3\4 and more", {}, r"not IDX.*; a zip archive\? Unpack it"),
-        (zipped(zipped(SMALL)), {}, r"packed twice\? Unpack it once"),
+        (zipped(zipped(SMALL)), {}, r"compressed twice\? Unpack it once"),
         (b"\x93NUMPY\1\0", {}, r"Read it with numpy\.load"),
         (b"\1\2\3\4", {}, r"two zeros: b'\\x01\\x02\\x03\\x04'$"),
         (b"\0\0\x0a\1", {}, r"type code 0x0a; IDX has 0x08 \(uint8\), 0x09 \(int8\), 0x0b \(int16"),
-        (b"\0\0\x08\3" + bytes(11), {}, "sizes of 3 dimensions take 12 bytes, found 11"),
-        (SMALL, {"rank": 3}, r"rank 2, of shape \(3, 4\), where rank 3 is expected"),
-        (SMALL, {"dtype": "u1"}, "elements of int16, where uint8 is expected"),
-        (SMALL[:-1], {}, r"truncated: shape \(3, 4\) takes 24 bytes of elements, found 23"),
+        (b"\0\0\x08\3" + bytes(11), {}, "sizes of 3 dimensions take 12 bytes, got 11"),
+        (SMALL, {"rank": 3}, r"expected rank 3, got 2, of shape \(3, 4\)"),
+        (SMALL, {"dtype": "u1"}, "expected elements of uint8, got int16"),
+        (SMALL[:-1], {}, r"truncated: shape \(3, 4\) takes 24 bytes of elements, got 23"),
         (SMALL[:12], {}, r"\(3, 4\) takes 24 bytes of elements, the whole file can hold 12;"),
         (SMALL + b"\0", {}, r"overlong: bytes follow the 24 that shape \(3, 4\) takes"),
-        (zipped(SMALL[:-1]), {}, "truncated: .* takes 24 bytes of elements, found 23"),
+        (zipped(SMALL[:-1]), {}, "truncated: .* takes 24 bytes of elements, got 23"),
         (zipped(SMALL + b"\0"), {}, "overlong: bytes follow the 24 "),
         (zipped(SMALL) + zipped(b"more"), {}, "overlong: bytes follow the 24 "),
         (zipped(SMALL) + b"garbage", {}, r"bytes after its end \(Not a gzipped file"),
@@ -156,7 +156,7 @@ def test_what_is_wrong_is_said(file, content, expected, says):
     ids=["bomb", "promise", "shortfall", "plain"],
 )
 def test_memory_is_for_what_was_read(file, content, says):
-    """Neither a bomb nor a promise takes more than the chunks of one small read."""
+    """Memory is allocated for bytes that were read, not for sizes in a header."""
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match=says):
@@ -167,7 +167,7 @@ def test_memory_is_for_what_was_read(file, content, says):
 
 
 def test_gzip_at_its_best(file):
-    """A thousand bytes for each in the file: no promise, it is all there."""
+    """A file that is compressed a thousandfold is read."""
     assert file(zipped(header(8, 2**22) + bytes(2**22))).nbytes == 2**22
 
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_the_files_of_mnist_are_the_original_ones():
-    """Byte for byte what Y. LeCun published, by their MD5."""
+    """The files of this package are those that Y. LeCun published, by their MD5."""
     sums = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -193,7 +193,7 @@ def test_the_files_of_mnist_are_the_original_ones():
 
 
 def test_mnist():
-    """Shapes, types, the range of the pixels, and how often each digit is there."""
+    """Shapes, types, the range of the pixels, and the count of each digit."""
     (X, y), (X_test, y_test) = data.mnist()
     assert (X.shape, X.dtype, y.shape, y.dtype) == ((60000, 784), np.float32, (60000,), np.int64)
     assert (X_test.shape, X_test.dtype) == ((10000, 784), np.float32)
@@ -205,7 +205,7 @@ def test_mnist():
     squares = np.einsum("ij,ij->i", X, X)
     assert (squares.mean(dtype=float) / 784 - 0.1307**2) ** 0.5 == pytest.approx(0.3081, abs=1e-4)
     for part, got in [("train", X), ("t10k", X_test)]:
-        images, _ = idx.labelled(idx.MNIST, part, classes=10)
+        images, _ = idx.read_labelled(idx.MNIST, part, classes=10)
         np.testing.assert_array_equal(got[::999], images[::999].reshape(-1, 784) / np.float32(255))
 
 
@@ -239,7 +239,7 @@ def test_any_folder_of_four_files(tmp_path, pack, suffix, dot):
 
 
 def test_a_folder_of_that_name_is_no_file(tmp_path):
-    """Some archives unpack each file into a folder that is named like it; the .gz beside it counts."""
+    """A folder with the name of a file is passed over; some archives create one."""
     folder = data_set(tmp_path, [f"{name}.gz" for name in NAMES])
     (folder / NAMES[0]).mkdir()
     assert data.mnist(folder)[0][0].shape == (6, 6)
@@ -264,7 +264,10 @@ def test_labels_stay_below_classes(tmp_path_factory, labels, classes):
         (_, y), _ = data.mnist(folder, classes=classes)
         assert y.tolist() == labels.tolist()
     else:
-        with pytest.raises(ValueError, match=r"-labels-idx1-ubyte: label \d+ at index \d"):
+        with pytest.raises(
+            ValueError,
+            match=r"-labels-idx1-ubyte: expected labels from 0 to \d+, got label \d+ at index \d",
+        ):
             data.mnist(folder, classes=classes)
 
 
@@ -274,14 +277,14 @@ BYTES = np.zeros(6, np.uint8)
 @pytest.mark.parametrize(
     ("changes", "arguments", "says"),
     [
-        ({"t10k_labels": BYTES[:4] + 10}, {}, "t10k-labels-idx1-ubyte: label 10 at index 0, where 10 classes have labels 0 to 9; .*pass classes=11"),
-        ({}, {"classes": 5}, "train-labels-idx1-ubyte: label 5 at index 5, .*pass classes=6"),
+        ({"t10k_labels": BYTES[:4] + 10}, {}, "t10k-labels-idx1-ubyte: expected labels from 0 to 9, got label 10 at index 0; .*pass classes=11"),
+        ({}, {"classes": 5}, "train-labels-idx1-ubyte: .*got label 5 at index 5; .*pass classes=6"),
         ({}, {"classes": 0}, "classes must be a whole number, 1 or more, got 0"),
-        ({"train_images": images(7)}, {}, "train-images-idx3-ubyte has 7 images, .*train-labels-idx1-ubyte 6 labels"),
+        ({"train_images": images(7)}, {}, "train-images-idx3-ubyte has 7 images, .*train-labels-idx1-ubyte has 6 labels"),
         ({"t10k_labels": BYTES[:3]}, {}, "t10k-images-idx3-ubyte has 4 images, .* 3 labels"),
-        ({"t10k_images": images(4, 2, 3)}, {}, r"train on of \(3, 2\) pixels, to test with of \(2, 3\)"),
-        ({"train_images": images(6).reshape(6, 6)}, {}, "train-images.*: rank 2, .* rank 3 is exp"),
-        ({"train_labels": BYTES.astype("i4")}, {}, "train-labels.*: elements of int32, where uint8"),
+        ({"t10k_images": images(4, 2, 3)}, {}, r"images of one size, got \(3, 2\) and \(2, 3\)"),
+        ({"train_images": images(6).reshape(6, 6)}, {}, "train-images.*: expected rank 3, got 2"),
+        ({"train_labels": BYTES.astype("i4")}, {}, "train-labels.*: expected elements of uint8, got int32"),
         ({"train_images": images(6)[:0], "train_labels": BYTES[:0]}, {}, r"no pixels, of shape \(0, 3, 2\)"),
         ({"t10k_images": images(4, 0)}, {}, r"t10k-images-idx3-ubyte: no pixels, of shape \(4, 0, 2\)"),
     ],
@@ -293,7 +296,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path, changes, arguments, says):
 
 
 def test_sizes_are_products():
-    """The helper above writes what the format says: the known header of MNIST's first file."""
+    """The helper above writes the known header of MNIST's first file."""
     start = header(8, 60000, 28, 28)
     with gzip.open(idx.MNIST / f"{NAMES[0]}.gz") as content:
         assert content.read(16) == start

@@ -1,4 +1,4 @@
-"""First weights: their distributions against the papers, by statistics with fixed seeds."""
+"""Initializers: their distributions against the papers, by statistics with fixed seeds."""
 
 from math import sqrt
 
@@ -61,9 +61,9 @@ def test_zeros_are_zero():
 
 
 def test_weights_takes_a_name_or_a_function():
-    np.testing.assert_array_equal(init.weights("he_normal", 3, 2, 0), init.he_normal(3, 2, 0))
-    assert init.weights(lambda i, o, rng: [[i, o]], 2, 1).tolist() == [[2, 1]]
-    assert init.named(init.zeros) is init.zeros
+    np.testing.assert_array_equal(init.make_weights("he_normal", 3, 2, 0), init.he_normal(3, 2, 0))
+    assert init.make_weights(lambda i, o, rng: [[i, o]], 2, 1).tolist() == [[2, 1]]
+    assert init.get(init.zeros) is init.zeros
 
 
 def test_generator_passes_a_generator_on():
@@ -81,31 +81,31 @@ def narrow(fan_in, fan_out, rng):
     ("call", "error", "message"),
     [
         (
-            lambda: init.named("he"),
+            lambda: init.get("he"),
             ValueError,
             "no init 'he'; there are zeros, uniform, xavier_uniform, xavier_normal, "
             "he_uniform, he_normal",
         ),
         (
-            lambda: init.weights("zeros", 0, 3),
+            lambda: init.make_weights("zeros", 0, 3),
             ValueError,
             "the number of inputs must be a whole number, 1 or more, got 0",
         ),
         (
-            lambda: init.weights("zeros", 2, -1),
+            lambda: init.make_weights("zeros", 2, -1),
             ValueError,
             "the number of outputs must be a whole number, 1 or more, got -1",
         ),
         (
-            lambda: init.weights(narrow, 2, 3),
+            lambda: init.make_weights(narrow, 2, 3),
             ValueError,
-            "init 'narrow' made weights of shape (2, 3), "
-            "a layer of 2 inputs and 3 outputs takes (3, 2)",
+            "init 'narrow' returned weights of shape (2, 3); "
+            "a layer of 2 inputs and 3 outputs expects (3, 2)",
         ),
         (
             lambda: init.generator("0"),
             TypeError,
-            "rng takes a seed (an int), a NumPy Generator or None, got '0'",
+            "rng expects a seed (an int), a NumPy Generator or None, got '0'",
         ),
     ],
 )

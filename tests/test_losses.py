@@ -64,7 +64,7 @@ ROWS = {
 
 
 def close(got, true, size, roundings):
-    """Within that many roundings of numbers of that size; below 1e-300, floats are coarser."""
+    """Check that `got` is within so many roundings of that size; floats below 1e-300 are coarser."""
     return abs(mpf(got) - true) <= roundings * EPS * size + 1e-300
 
 
@@ -120,7 +120,7 @@ def test_cross_entropy_and_its_gradient_a_minus_y(samples):
 
 
 def test_the_chapters_numbers():
-    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1 (chapter 02, 5.5)."""
+    """softmax 0.2, 0.7, 0.1 and class 1: the gradient is 0.2, -0.3, 0.1."""
     z = [Value(math.log(p)) for p in (0.2, 0.7, 0.1)]
     loss = cross_entropy([z], [1])
     loss.backward()
@@ -140,7 +140,7 @@ def test_binary_cross_entropy_is_cross_entropy_against_a_logit_of_zero(label):
 
 
 def test_small_losses_and_large_logits():
-    """What log(1 + exp(-40)) would round to 0, and exp(1000) to inf."""
+    """The formula log(1 + exp(-z)) would round to 0 at 40 and overflow at -1000."""
     assert binary_cross_entropy([40.0], [1]).data == math.log1p(math.exp(-40.0))
     assert binary_cross_entropy([1000.0, -1000.0], [0, 1]).data == 1000.0
     assert cross_entropy([[1000.0, 0.0]], [1]).data == 1000.0
@@ -149,7 +149,7 @@ def test_small_losses_and_large_logits():
 
 @pytest.mark.parametrize("name", BESIDE_KINKS)
 def test_gradients_through_a_network(name):
-    """Numerically, for every parameter, penalties included."""
+    """Gradients agree with numerical ones, penalties included."""
     model = MLP(2, [3, 2 if name == "cross_entropy" else 1], "tanh", init="uniform", rng=0)
     X, loss = [[0.5, -1.0], [2.0, 0.3], [-0.7, 1.5]], getattr(losses, name)
     for i, p in enumerate(model.parameters()):
@@ -200,7 +200,7 @@ def test_the_mean_of_equal_numbers_is_that_number(n):
 
 
 def test_graphs_are_small():
-    """One node for the sum, one for the mean, and per sample what the formula has."""
+    """A loss has one node for the sum, one for the mean, and those of the formula per sample."""
     zs = [Value(float(i)) for i in range(10)]
 
     def count(root):
@@ -225,26 +225,26 @@ def test_any_sequences_of_numbers_and_values():
     assert y.grad == -2.0
 
 
-HINGE = "hinge takes labels -1 or 1 (2 * y - 1 makes them of 0 and 1)"
-BCE = "binary_cross_entropy takes targets from 0 to 1"
+HINGE = "hinge expects labels -1 or 1 (2 * y - 1 converts 0 and 1)"
+BCE = "binary_cross_entropy expects targets from 0 to 1"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         *[
-            (lambda f=f: f([], []), f"{f.__name__} takes at least one prediction, got none")
+            (lambda f=f: f([], []), f"{f.__name__} expects at least one prediction, got none")
             for f in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
         ],
         *[
             (
                 lambda f=f: f([[1.0], [2.0]] if f is cross_entropy else [1.0, 2.0], [1]),
-                f"{f.__name__} takes one target per prediction, got 2 predictions and 1 targets",
+                f"{f.__name__} expects one target per prediction, got 2 predictions and 1 targets",
             )
             for f in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
         ],
-        (lambda: huber([1.0], [1.0], delta=0.0), "huber takes a delta above 0, got 0.0"),
-        (lambda: huber([1.0], [1.0], math.nan), "huber takes a delta above 0, got nan"),
+        (lambda: huber([1.0], [1.0], delta=0.0), "huber expects a delta above 0, got 0.0"),
+        (lambda: huber([1.0], [1.0], math.nan), "huber expects a delta above 0, got nan"),
         (lambda: hinge([1.0, 1.0], [1, 0]), f"{HINGE}, got 0.0 for sample 1"),
         (lambda: hinge([1.0], [math.nan]), f"{HINGE}, got nan for sample 0"),
         (lambda: binary_cross_entropy([1.0], [1.5]), f"{BCE}, got 1.5 for sample 0"),
@@ -253,31 +253,34 @@ BCE = "binary_cross_entropy takes targets from 0 to 1"
         *[
             (
                 lambda label=label: cross_entropy([[1.0, 2.0]] * 2, [1, label]),
-                f"cross_entropy takes labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
+                f"cross_entropy expects labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
             )
             for labels, remedy in [
                 ((2, -1, 1.5, "a", None, [0, 1, 0]), ""),
-                ((1.0,), "; y.astype(int) makes whole numbers of an array's floats"),
-                (([0, 1], np.array([0, 1])), "; of a one-hot row, the label is the place of its 1"),
+                ((1.0,), "; y.astype(int) converts an array of floats"),
+                (
+                    ([0, 1], np.array([0, 1])),
+                    "; of a one-hot row, the label is the position of its 1",
+                ),
             ]
             for label in labels
         ],
         *[
             (
                 lambda logits=logits: cross_entropy(logits, [0, 0]),
-                "cross_entropy takes a logit per class, got one a sample, whose loss is 0 whatever "
-                "it is; give the model an output per class, or use binary_cross_entropy",
+                "cross_entropy expects one logit per class, got one per sample, for which the loss is "
+                "always 0; give the model an output per class, or use binary_cross_entropy",
             )
             for logits in ([[1.0], [2.0]], Array([[1.0], [2.0]]))
         ],
         (
             lambda: cross_entropy([[]], [0]),
-            "cross_entropy takes at least one logit, got none for sample 0",
+            "cross_entropy expects at least one logit, got none for sample 0",
         ),
     ],
 )
 def test_errors_name_the_thing_the_value_and_the_remedy(call, message):
-    with pytest.raises(ValueError, match="takes") as raised:
+    with pytest.raises(ValueError, match="expects") as raised:
         call()
     assert str(raised.value) == message
 

@@ -1,4 +1,4 @@
-"""Accuracy and confusion, for every payload, against their definitions written out."""
+"""Accuracy and confusion matrix, of lists, Values and Arrays, against their definitions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine import Array, Value
 from nn import accuracy, confusion_matrix
 
-# Few numbers, so that ties and zeros are common.
+# Few different numbers make ties and zeros common.
 scores = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 3.0])
 samples = st.integers(1, 8)
 
@@ -21,12 +21,12 @@ def logits_and_labels(draw):
 
 
 def first_largest(row):
-    return min(i for i, each in enumerate(row) if each == max(row))
+    return min(i for i, x in enumerate(row) if x == max(row))
 
 
 @given(st.data(), samples, st.sampled_from([[0, 1], [-1, 1]]))
-def test_a_score_stands_for_its_sign(data, m, classes):
-    """0 is the lower class; the same from lists, Values and arrays of one axis or two."""
+def test_the_sign_of_a_score_decides(data, m, classes):
+    """0 is the lower class. Lists, Values and arrays of one or two axes agree."""
     row = data.draw(st.lists(scores, min_size=m, max_size=m), label="scores")
     labels = data.draw(st.lists(st.sampled_from(classes), min_size=m, max_size=m), label="labels")
     want = sum((score > 0) == (label == 1) for score, label in zip(row, labels, strict=True)) / m
@@ -42,14 +42,14 @@ def test_a_score_stands_for_its_sign(data, m, classes):
 
 
 @given(logits_and_labels())
-def test_logits_stand_for_the_first_of_the_largest(case):
-    """In the accuracy and in the matrix; lists, Values and arrays agree."""
+def test_the_first_largest_logit_decides(case):
+    """Accuracy and confusion matrix agree, for lists, Values and arrays."""
     rows, labels = case
-    found = [first_largest(row) for row in rows]
-    want = sum(f == label for f, label in zip(found, labels, strict=True)) / len(rows)
+    predicted = [first_largest(row) for row in rows]
+    want = sum(p == label for p, label in zip(predicted, labels, strict=True)) / len(rows)
     counts = [[0] * len(rows[0]) for _ in rows[0]]
-    for label, each in zip(labels, found, strict=True):
-        counts[label][each] += 1
+    for label, prediction in zip(labels, predicted, strict=True):
+        counts[label][prediction] += 1
     values = [list(map(Value, row)) for row in rows]
     for predictions in (rows, values, np.array(rows), Array(rows), Array(np.float32(rows))):
         for y in (labels, np.array(labels, np.uint8), np.array(labels, float)):
@@ -70,7 +70,7 @@ def test_labels_of_true_and_false_are_numbers():
 @pytest.mark.parametrize(
     ("predictions", "labels"),
     [
-        ((3, 3), (3, 1)),  # would be broadcast to (3, 3), each of them
+        ((3, 3), (3, 1)),  # these would broadcast to (3, 3)
         ((3,), (3, 1)),
         ((3, 1), (1, 3)),
         ((3, 1), (1,)),
@@ -90,50 +90,50 @@ def test_labels_of_true_and_false_are_numbers():
 )
 @pytest.mark.parametrize("payload", [Array, np.asarray], ids=["Array", "ndarray"])
 def test_shapes_are_never_broadcast(payload, predictions, labels):
-    with pytest.raises(ValueError, match="accuracy takes predictions") as raised:
+    with pytest.raises(ValueError, match="accuracy expects predictions") as raised:
         accuracy(payload(np.ones(predictions)), np.ones(labels, int))
     assert str(raised.value) == (
-        "accuracy takes predictions of shape (samples,), (samples, 1) or (samples, classes) "
+        "accuracy expects predictions of shape (samples,), (samples, 1) or (samples, classes) "
         f"and labels of shape (samples,), at least one, got {predictions} and {labels}"
     )
 
 
 @pytest.mark.parametrize("labels", [(3, 1), (2,), (1,), (1, 3), ()])
 @pytest.mark.parametrize("predictions", [(3, 2), (3,), (3, 1, 2)])
-def test_confusion_takes_one_label_a_row_of_logits(predictions, labels):
-    with pytest.raises(ValueError, match="takes logits") as raised:
+def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, labels):
+    with pytest.raises(ValueError, match="expects logits") as raised:
         confusion_matrix(np.ones(predictions), np.ones(labels, int))
     assert str(raised.value) == (
-        "confusion_matrix takes logits of shape (samples, classes) and labels of shape (samples,), "
+        "confusion_matrix expects logits of shape (samples, classes) and labels of shape (samples,), "
         f"got {predictions} and {labels}"
     )
 
 
 @pytest.mark.parametrize(
-    ("predictions", "labels", "says"),
+    ("predictions", "labels", "message"),
     [
-        ([1.0, 2.0], [1, 2], "from -1 to 1 here, got 2"),
-        ([1.0, 2.0], [-2, 1], "from -1 to 1 here, got -2"),
-        ([1.0, 2.0], [1, 0.5], "from -1 to 1 here, got 0.5"),
-        ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1 here, got 2"),
-        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1 here, got -1"),
-        ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1 here, got 0.5"),
-        ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1 here, got nan"),
-        ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1 here, got inf"),
+        ([1.0, 2.0], [1, 2], "from -1 to 1, got 2"),
+        ([1.0, 2.0], [-2, 1], "from -1 to 1, got -2"),
+        ([1.0, 2.0], [1, 0.5], "from -1 to 1, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1, got 2"),
+        ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1, got -1"),
+        ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1, got 0.5"),
+        ([[1.0, 2.0]] * 2, [0.0, float("nan")], "from 0 to 1, got nan"),
+        ([[1.0, 2.0]] * 2, [0.0, float("inf")], "from 0 to 1, got inf"),
     ],
 )
-def test_labels_that_are_no_class_are_refused(predictions, labels, says):
-    """The first of them is named, in lists and in arrays with the same words."""
+def test_labels_that_are_not_classes(predictions, labels, message):
+    """The message names the first one, with the same words for lists and arrays."""
     for metric in (accuracy, confusion_matrix):
         for form in (list, np.array, Array):
             if metric is confusion_matrix and np.ndim(predictions) == 1:
                 continue
-            with pytest.raises(ValueError, match="takes labels") as raised:
+            with pytest.raises(ValueError, match="expects labels") as raised:
                 metric(form(predictions), labels)
-            assert str(raised.value) == f"{metric.__name__} takes labels {says}"
+            assert str(raised.value) == f"{metric.__name__} expects labels {message}"
 
 
-def test_one_label_a_prediction_in_lists():
+def test_one_label_per_prediction_in_lists():
     with pytest.raises(ValueError, match="got 2 predictions and 1 targets"):
         accuracy([1.0, 2.0], [1])
     with pytest.raises(ValueError, match="got 0 predictions and 0 targets"):

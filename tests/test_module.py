@@ -1,4 +1,4 @@
-"""Module: what it finds, in which order, and what it saves, loads, switches and counts."""
+"""Module: parameters in order, state, training mode, summary."""
 
 import copy
 import pickle
@@ -16,14 +16,14 @@ from strategies import any_float
 
 
 class Holder(Module):
-    """A module of whatever it is given."""
+    """A module with the given attributes."""
 
     def __init__(self, **attributes):
         vars(self).update(attributes)
 
 
 class ArrayLeaf(Node):
-    """As much of an array payload as a Module may ask for."""
+    """The part of an array node that Module uses."""
 
     __slots__ = ("data", "grad")
 
@@ -93,7 +93,7 @@ def test_train_and_eval_reach_every_part_and_no_other_model():
 
 @given(st.lists(any_float, min_size=9, max_size=9))
 def test_state_returns_every_bit(numbers):
-    """inf, nan and -0.0 among them; what is saved is a copy."""
+    """inf, nan and -0.0 return, too; a state is a copy."""
     source, target = MLP(2, [2, 1]), MLP(2, [2, 1])
     for parameter, number in zip(source.parameters(), numbers, strict=True):
         parameter.data = number
@@ -174,7 +174,7 @@ def test_copies_share_nothing(copied):
 
 
 def test_constants_are_state_but_no_parameters():
-    """Saved and loaded with the parameters, in the order of attributes; no gradient moves them."""
+    """Constants are saved and loaded with the parameters, but receive no gradient."""
     model = Holder(
         w=Array(np.ones(2)),
         seen=ConstantArray(np.zeros(2)),
@@ -204,7 +204,7 @@ def test_constants_are_state_but_no_parameters():
 
 
 def test_generators_are_found_by_name_each_once():
-    """Sources of randomness are not parameters, and not in the state of weights."""
+    """Generators are neither parameters nor part of the state."""
     shared, own = np.random.default_rng(0), np.random.default_rng(0)
     model = Holder(rng=shared, parts=[Holder(rng=own), {"a": Holder(rng=shared)}], seed=3)
     assert model.generators() == {"rng": shared, "parts.0.rng": own}
@@ -222,7 +222,7 @@ def test_generators_are_found_by_name_each_once():
 
 
 def test_summary_opens_what_does_not_say_its_outputs():
-    """Parameters that stand alone are rows; nested models that say their outputs are not opened."""
+    """Parameters outside layers are rows; submodules with `nout` are one row each."""
     model = Holder(
         scale=Value(1.0),
         branches=[Holder(layer=Layer(2, 3)), MLP(2, [500, 3])],

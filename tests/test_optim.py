@@ -1,4 +1,4 @@
-"""Optimizers against update rules derived anew from each gradient's whole history."""
+"""Optimizers against update rules derived from the whole history of gradients."""
 
 import json
 import math
@@ -10,40 +10,25 @@ from hypothesis import strategies as st
 
 from engine import Value
 from nn import optim
+from optimizers import ROWS, settings_of, with_memory
 
 # Gradients are given here, and some are 0.
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
-SETTINGS = {
-    "sgd": {"momentum": st.floats(0, 0.99), "nesterov": st.booleans()},
-    "rmsprop": {"alpha": st.floats(0.5, 0.999)},
-    "adagrad": {},
-    "adam": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
-    "adamw": {"betas": st.tuples(st.floats(0, 0.99), st.floats(0.5, 0.9999))},
-}
-RULES = pytest.mark.parametrize("rule", SETTINGS)
+RULES = pytest.mark.parametrize("rule", ROWS)
 
 
 class Parameter:
-    """The least an optimizer asks for, over any payload."""
+    """The least that an optimizer needs: data and a gradient."""
 
     def __init__(self, data):
         self.data, self.grad = data, data * 0.0
 
 
-@st.composite
-def settings_of(draw, rule):
-    chosen = {name: draw(each) for name, each in SETTINGS[rule].items()}
-    if rule == "sgd" and not chosen["momentum"]:
-        chosen["nesterov"] = False
-    chosen["weight_decay"] = draw(st.sampled_from([0.0, 0.01, 0.5]))
-    return chosen
-
-
 def run(rule, start, gradients, **settings):
-    """The weights after each step of the optimizer over one parameter."""
+    """Return the weight after each step of the optimizer."""
     parameter = start if hasattr(start, "grad") else Value(start)
-    optimizer = optim.named(rule)([parameter], **settings)
+    optimizer = optim.get(rule)([parameter], **settings)
     path = []
     for gradient in gradients:
         parameter.grad = gradient
@@ -53,37 +38,25 @@ def run(rule, start, gradients, **settings):
 
 
 def reference(rule, start, gradients, lr, weight_decay=0.0, **settings):
-    """The same path: every step from all gradients so far, weighted by their age."""
+    """Return the same weights, with each step computed from all gradients so far."""
     w, seen, path = np.float64(start), [], []
+    decoupled = optim.get(rule).decoupled
     for gradient in gradients:
-        seen.append(gradient if rule == "adamw" else gradient + weight_decay * w)
-        g, age = np.array(seen), np.arange(len(seen))[::-1]
-
-        def average(x, beta, age=age, corrected=True):
-            weights = np.power(beta, age)  # 0.0 ** 0 is 1
-            return (x @ weights) / (weights.sum() if corrected else 1 / (1 - beta))
-
-        if rule == "sgd":
-            mu = settings["momentum"]
-            ahead = age + 1 if settings["nesterov"] else age
-            move = g @ np.power(mu, ahead) + (g[-1] if settings["nesterov"] else 0.0)
-        elif rule == "rmsprop":
-            move = g[-1] / (average(g**2, settings["alpha"], corrected=False) ** 0.5 + 1e-8)
-        elif rule == "adagrad":
-            move = g[-1] / (np.linalg.norm(g) + 1e-10)
-        else:
-            first, second = settings["betas"]
-            move = average(g, first) / (np.sqrt(average(g**2, second)) + 1e-8)
-        shrunk = w * (1 - lr * weight_decay) if rule == "adamw" else w
-        w = shrunk - lr * move
+        seen.append(gradient if decoupled else gradient + weight_decay * w)
+        move = ROWS[rule].direction(np.array(seen), **settings)
+        w = (w * (1 - lr * weight_decay) if decoupled else w) - lr * move
         path.append(w)
     return path
+
+
+def test_every_optimizer_has_a_row():
+    assert list(ROWS) == list(optim.OPTIMIZERS)
 
 
 @RULES
 @given(data=st.data())
 def test_the_weights_follow_the_rule(rule, data):
-    """As the rule, worked out from all gradients at each step, says: to 1e-9 of the way's size."""
+    """Weights agree with the rule, to 1e-9 of the largest number."""
     settings = data.draw(settings_of(rule), label="settings")
     gradients = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12), label="grads")
     start, lr = data.draw(st.floats(-10, 10), label="start"), data.draw(st.floats(1e-4, 1))
@@ -95,7 +68,7 @@ def test_the_weights_follow_the_rule(rule, data):
 @RULES
 @given(data=st.data())
 def test_arrays_and_floats_get_the_same_bits(rule, data):
-    """An array of three weights moves as three Values do, inf and nan included."""
+    """An array of three weights moves as three Values do, also to inf and nan."""
     settings = data.draw(settings_of(rule), label="settings")
     rows = st.lists(st.floats(), min_size=3, max_size=3)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start and grads")
@@ -109,7 +82,7 @@ def test_arrays_and_floats_get_the_same_bits(rule, data):
 @RULES
 def test_float32_stays_float32(rule):
     parameter = Parameter(np.ones(3, np.float32))
-    optimizer = optim.named(rule)([parameter], lr=np.float64(0.1), weight_decay=0.1)
+    optimizer = optim.get(rule)([parameter], lr=np.float64(0.1), weight_decay=0.1)
     optimizer.lr = np.float64(0.2)
     for _ in range(2):
         parameter.grad = np.ones(3, np.float32)
@@ -121,9 +94,9 @@ def test_float32_stays_float32(rule):
 
 @RULES
 def test_the_bottom_of_a_quadratic(rule):
-    """(u - 3)² + 10 (v + 1)² from 0 and 0: the rules that decay nothing arrive at its minimum."""
+    """From 0 and 0, without weight decay, all arrive at the minimum of (u - 3)² + 10 (v + 1)²."""
     u, v = Value(0.0), Value(0.0)
-    optimizer = optim.named(rule)([u, v], lr=1.0 if rule == "adagrad" else 0.05, weight_decay=0.0)
+    optimizer = optim.get(rule)([u, v], lr=ROWS[rule].lr, weight_decay=0.0)
     for step in range(600):
         optimizer.zero_grad()
         ((u - 3) ** 2 + 10 * (v + 1) ** 2).backward()
@@ -133,14 +106,14 @@ def test_the_bottom_of_a_quadratic(rule):
 
 
 def test_the_step_of_the_chapter():
-    """0.5 - 0.1 * 2.0 = 0.3, and back up where the gradient is negative (chapter 02, 1.3)."""
+    """0.5 - 0.1 * 2.0 = 0.3, and back up where the gradient is negative."""
     assert run("sgd", 0.5, [2.0, -3.0], lr=0.1) == pytest.approx([0.3, 0.6], rel=1e-15)
 
 
 def test_defaults_are_those_of_pytorch():
     rates = {"sgd": 1e-3, "rmsprop": 1e-2, "adagrad": 1e-2, "adam": 1e-3, "adamw": 1e-3}
     for rule, lr in rates.items():
-        optimizer = optim.named(rule)([Value(1.0)])
+        optimizer = optim.get(rule)([Value(1.0)])
         assert (optimizer.lr, optimizer.weight_decay) == (lr, 0.01 if rule == "adamw" else 0.0)
     assert (optim.SGD([Value(1.0)]).momentum, optim.SGD([Value(1.0)]).nesterov) == (0.0, False)
     assert optim.RMSprop([Value(1.0)]).alpha == 0.99
@@ -156,12 +129,12 @@ def test_a_parameter_given_twice_moves_once():
 
 @RULES
 def test_a_loaded_state_goes_on_the_same(rule):
-    """Through JSON and a new optimizer, in the middle of a run, to the same bits."""
+    """A state saved as JSON in the middle of a run continues with the same bits."""
     gradients = [0.3, -2.0, 1e-3, 5.0, 0.7, -0.1]
-    settings = {"lr": 0.1, "weight_decay": 0.01} | ({"momentum": 0.9} if rule == "sgd" else {})
+    settings = {"lr": 0.1, "weight_decay": 0.01} | with_memory(rule)
     straight = run(rule, 1.0, gradients, **settings)
 
-    first = optim.named(rule)([w := Value(1.0)], **settings)
+    first = optim.get(rule)([w := Value(1.0)], **settings)
     for gradient in gradients[:3]:
         w.grad = gradient
         first.step()
@@ -171,7 +144,7 @@ def test_a_loaded_state_goes_on_the_same(rule):
     first.step()
     assert json.dumps(saved) == text  # a state is a copy
 
-    second = optim.named(rule)([w := Value(straight[2])], **settings | {"lr": 7.0})
+    second = optim.get(rule)([w := Value(straight[2])], **settings | {"lr": 7.0})
     second.load_state_dict(json.loads(text))
     for gradient in gradients[3:]:
         w.grad = gradient
@@ -195,7 +168,7 @@ def test_a_state_of_something_else_is_refused():
 
 @given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6), st.floats(1e-3, 1e3))
 def test_clipping_by_norm_keeps_the_direction(gradients, limit):
-    """Untouched up to the limit; beyond it, of that norm and parallel; an array as its elements."""
+    """Gradients within the limit are unchanged; larger ones are scaled to it."""
     values, row = [Value(0.0) for _ in gradients], Parameter(np.zeros(len(gradients)))
     for value, gradient in zip(values, gradients, strict=True):
         value.grad = gradient
@@ -252,7 +225,7 @@ def test_clipping_leaves_what_no_factor_mends():
         (lambda w: optim.Adam([w], betas=(1.0, 0.9)), ValueError, r"betas\[0\] must.*got 1\.0"),
         (lambda w: optim.AdamW([w], betas=(0.9, -1)), ValueError, r"betas\[1\] must.*got -1"),
         (lambda w: optim.AdamW([w], eps=0.0), ValueError, "eps must be"),
-        (lambda w: optim.named("lbfgs"), ValueError, "'lbfgs'; there are sgd, rmsprop, adagrad, "),
+        (lambda w: optim.get("lbfgs"), ValueError, "'lbfgs'; there are sgd, rmsprop, adagrad, "),
         (lambda w: optim.clip_grad_norm([w], 0), ValueError, "limit must be.*got 0"),
         (lambda w: optim.clip_grad_value([w], -1), ValueError, "limit must be.*got -1"),
         (lambda w: optim.Optimizer([w], 0.1, 0).step(), NotImplementedError, "define direction"),
@@ -265,7 +238,7 @@ def test_what_makes_no_sense_is_refused(make, error, says):
 
 @RULES
 def test_a_state_that_forgot_something_is_refused(rule):
-    optimizer = optim.named(rule)([Value(1.0)])
+    optimizer = optim.get(rule)([Value(1.0)])
     state = optimizer.state_dict()
     if optimizer.remembers:
         del state["memory"][0][optimizer.remembers[0]]

@@ -57,7 +57,7 @@ def test_outputs_loss_and_gradients_in_float32(activation, data):
 
 
 @pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
-@pytest.mark.parametrize("rule", optim.RULES)
+@pytest.mark.parametrize("rule", exact.DIRECTIONS)
 @examples(20)
 @given(data=st.data())
 def test_weights_after_steps(rule, data):

@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**32)
 
 
 def squares(out):
-    """One number of a model's outputs."""
+    """Return one number computed from a model's outputs."""
     return total([each.square() for each in (out if isinstance(out, list) else [out])])
 
 
@@ -45,7 +45,7 @@ def test_layer_is_matrix_times_vector_plus_bias(data, nin, nout, seed):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("fused", [True, False])
 def test_gradients_of_every_activation(activation, fused):
-    """For the parameters and the inputs; the 5 hidden neurons have the activation, no other."""
+    """Gradients of parameters and inputs; only the 5 hidden neurons have the activation."""
     model = MLP(2, [3, 2, 2], activation, init="uniform", rng=4, fused=fused)
     x = [Value(0.3), Value(-0.7)]
     check_gradients(lambda: squares(model(x)), [*model.parameters(), *x])
@@ -70,7 +70,7 @@ def test_fused_and_unfused_agree_to_the_last_bit(data, nin, nouts, activation, s
 
 @given(st.data(), st.integers(1, 3), seeds)
 def test_parameters_and_outputs_are_micrograds(data, nin, seed):
-    """micrograd's parameters, in its order, take our numbers: then its network is ours."""
+    """micrograd's network, with our weights in its order, has our outputs."""
     theirs = pytest.importorskip("micrograd.nn").MLP(nin, [3, 2, 1])
     ours = MLP(nin, [3, 2, 1], rng=seed)
     assert len(theirs.parameters()) == len(ours.parameters())
@@ -107,7 +107,7 @@ def test_parameters_go_layer_by_layer_weights_before_bias():
 
 
 def test_weights_are_the_rows_of_one_matrix_per_layer_biases_zero():
-    """So that the same seed makes the same network for arrays."""
+    """The same seed gives the same network of arrays."""
     rng, model = np.random.default_rng(5), MLP(3, [4, 2], init="xavier_uniform", rng=5)
     for layer, (fan_in, fan_out) in zip(model.layers, [(3, 4), (4, 2)], strict=True):
         made = [[w.data for w in neuron.weights] for neuron in layer.neurons]
@@ -137,7 +137,7 @@ def test_inputs_may_be_any_sequence_of_numbers_and_values(x):
 
 @pytest.mark.parametrize("x", [0.5, Value(0.5), np.float64(0.5)], ids=type)
 def test_one_input_and_one_output_stand_alone(x):
-    """Between layers too: a hidden layer of one neuron is no trap."""
+    """A hidden layer of one neuron works, too."""
     model = MLP(1, [1, 1, 2], "tanh", rng=0)
     assert [each.data for each in model(x)] == [each.data for each in model([0.5])]
     assert isinstance(Layer(1, 1)(x), Value)
@@ -157,21 +157,21 @@ def test_repr_makes_another_of_its_kind(model):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: Neuron(2)([1, 2, 3]), ValueError, "Neuron takes 2 inputs, got 3"),
-        (lambda: Neuron(1)([]), ValueError, "Neuron takes 1 input, got 0"),
-        (lambda: Layer(2, 3)([1]), ValueError, "Layer takes 2 inputs, got 1"),
-        (lambda: MLP(2, [3, 1])(0.5), ValueError, "MLP takes 2 inputs, got 1"),
+        (lambda: Neuron(2)([1, 2, 3]), ValueError, "Neuron expects 2 inputs, got 3"),
+        (lambda: Neuron(1)([]), ValueError, "Neuron expects 1 input, got 0"),
+        (lambda: Layer(2, 3)([1]), ValueError, "Layer expects 2 inputs, got 1"),
+        (lambda: MLP(2, [3, 1])(0.5), ValueError, "MLP expects 2 inputs, got 1"),
         (
             lambda: MLP(2, [1])(["1", 2.0]),
             TypeError,
-            "MLP takes numbers or Values: a Value holds one real number, got the string '1'; convert it first: float('1')",
+            "MLP expects numbers or Values: a Value holds one real number, got the string '1'; convert it first: float('1')",
         ),
         (
             lambda: MLP(2, 16),
             TypeError,
-            "MLP takes a list of layer sizes, got 16; write [16]",
+            "MLP expects a list of layer sizes, got 16; write [16]",
         ),
-        (lambda: MLP(2, []), ValueError, "MLP takes at least one layer size, got []"),
+        (lambda: MLP(2, []), ValueError, "MLP expects at least one layer size, got []"),
         (
             lambda: MLP(2, [3, 0, 1]),
             ValueError,

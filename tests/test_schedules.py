@@ -1,4 +1,4 @@
-"""Schedules: where they begin and end, their shape between, and what they refuse."""
+"""Schedules: their starts, ends, shapes, and invalid arguments."""
 
 import math
 from itertools import pairwise
@@ -29,7 +29,7 @@ ALL = ENDED | {
 @pytest.mark.parametrize("name", ALL)
 @given(lr=rates, n=counts, end=st.floats(0, 1), step=steps)
 def test_ends_are_met_exactly_and_kept(name, lr, n, end, step):
-    """Nothing before step 0, nothing after the last: the rate stands still there."""
+    """The rate is constant before step 0 and after the last step."""
     schedule, first, last = ALL[name](lr, n, min(end, lr))
     assert schedule(0) == pytest.approx(first, rel=1e-15)
     assert schedule(n) == pytest.approx(last, rel=1e-12, abs=1e-300)
@@ -49,7 +49,7 @@ def test_a_rate_never_rises_again(name, lr, n, before, after):
 
 
 def test_straight_and_bent():
-    """A line has equal steps; the cosine is at cos² of half the angle, halfway in the middle."""
+    """A line has equal steps; the cosine is cos² of half the angle."""
     line = [schedules.linear(2.0, 8, end=1.0)(step) for step in range(9)]
     assert {b - a for a, b in pairwise(line)} == {-0.125}
     cosine = schedules.cosine(3.0, 12, end=1.0)
@@ -60,7 +60,7 @@ def test_straight_and_bent():
 
 
 def test_divided_by_10_every_n_epochs():
-    """Chapter 02, 6.4, with 4 mini-batches an epoch and a tenth every 2 epochs."""
+    """With 4 mini-batches per epoch, the rate falls to a tenth every 2 epochs."""
     schedule = schedules.step_decay(0.5, every=2 * 4)
     assert [schedule(step) for step in (0, 7, 8, 15, 16, 23, 24)] == [
         0.5, 0.5, 0.05, 0.05, 0.005, 0.005, 0.0005
@@ -82,7 +82,7 @@ def test_one_cycle_rises_to_its_peak_and_falls():
 
 @given(st.integers(1, 50), st.integers(0, 200))
 def test_warm_up_comes_before_the_schedule(n, step):
-    """Even steps up to the first rate, above 0 from the start; then the schedule from its own 0."""
+    """Equal steps, all above 0, lead to the first rate; then the schedule begins at its step 0."""
     inner = schedules.linear(2.0, 100, end=1.0)
     schedule = schedules.warm_up(inner, n)
     if step < n:
@@ -92,9 +92,9 @@ def test_warm_up_comes_before_the_schedule(n, step):
 
 
 def test_by_name():
-    assert schedules.named("cosine") is schedules.cosine
+    assert schedules.get("cosine") is schedules.cosine
     with pytest.raises(ValueError, match="no schedule 'cos'; there are constant, linear, step_"):
-        schedules.named("cos")
+        schedules.get("cos")
 
 
 @pytest.mark.parametrize(

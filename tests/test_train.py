@@ -1,13 +1,13 @@
-"""The training loop against the same loop written out, and against scripted losses."""
+"""The training loop, compared with the same loop written out and with scripted losses."""
 
 import math
 
 import numpy as np
 import pytest
 
+import nn
 from engine import Value
-from nn import MLP, Module, data, losses, optim, schedules
-from nn.train import Record, accuracy, fit
+from nn import MLP, Module, Record, accuracy, data, fit, losses, optim, schedules
 
 X, Y = data.moons(30, rng=0)
 SIGNS = 2 * Y - 1
@@ -22,7 +22,7 @@ def weights(model):
 
 
 class Walker(Module):
-    """A model that is one weight, whatever the input."""
+    """A model that returns its only weight for any input."""
 
     def __init__(self, start=0.0):
         self.w = Value(start)
@@ -32,7 +32,7 @@ class Walker(Module):
 
 
 def scripted(predictions, targets):
-    """Training (targets 0) moves w up by lr a step, without end; validation is best at w = 3."""
+    """Each step adds lr to w, for targets 0. The validation loss, targets 1, is lowest at w = 3."""
     w = predictions[0]
     return -w if targets[0] == 0 else (w - 3.0) ** 2
 
@@ -77,7 +77,7 @@ def test_the_loop_written_out():
     [("xor", "binary_cross_entropy", 1), ("moons", "hinge", 1), ("blobs", "cross_entropy", 3)],
 )
 def test_it_learns(toy, loss, last):
-    """A small network separates each in seconds, from the losses' names alone."""
+    """A small network separates each data set, with losses given by name."""
     X, y = getattr(data, toy)(40, rng=1)
     targets = 2 * y - 1 if loss == "hinge" else y
     network = model(2, (8, last))
@@ -88,7 +88,7 @@ def test_it_learns(toy, loss, last):
 
 
 def test_means_are_over_samples_not_batches():
-    """With weights that stand still, batches of 8, 8, 8, 6 give the figures of all 30 at once."""
+    """With constant weights, batches of 8, 8, 8 and 6 give the same means as one batch of 30."""
     settings = {"loss": "hinge", "epochs": 1, "metric": accuracy, "validation": (X[:7], SIGNS[:7])}
     still = {"optimizer": "sgd", "lr": 1e-300}
     (parts,) = fit(model(), X, SIGNS, batch_size=8, rng=0, **settings, **still)
@@ -108,25 +108,25 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_steps_batches_and_modes():
-    """Each sample once an epoch; train() for steps, eval() for validation and for the caller."""
-    network, seen = model(), []
+    """Each sample is used once an epoch. The mode is train() for steps and eval() otherwise."""
+    network, calls = model(), []
 
     def watched(predictions, targets):
-        seen.append((network.training, len(targets)))
+        calls.append((network.training, len(targets)))
         return losses.hinge(predictions, targets)
 
-    asked = []
+    steps = []
     settings = {"epochs": 2, "batch_size": 10, "validation": 0.2, "patience": 2}
     for _ in fit(
-        network, X, SIGNS, loss=watched, schedule=lambda k: asked.append(k) or 0.1, **settings
+        network, X, SIGNS, loss=watched, schedule=lambda k: steps.append(k) or 0.1, **settings
     ):
         assert not network.training
-    assert seen == [(True, 10), (True, 10), (True, 4), (False, 6)] * 2
-    assert asked == [0, 1, 2, 3, 4, 5]
+    assert calls == [(True, 10), (True, 10), (True, 4), (False, 6)] * 2
+    assert steps == [0, 1, 2, 3, 4, 5]
 
 
 def test_held_out_samples_are_not_trained_on():
-    """A fraction is drawn once, and the rest is all that steps see."""
+    """A fraction is drawn once; steps use only the rest."""
     X = np.arange(20.0).reshape(20, 1)
     trained, checked = set(), set()
 
@@ -140,8 +140,8 @@ def test_held_out_samples_are_not_trained_on():
     assert trained | checked == set(X[:, 0])
 
 
-def test_clip_is_on_the_norm_of_all():
-    """A step of SGD with rate 1 is then as long as the limit; the record shows what was clipped."""
+def test_clip_limits_the_norm_of_all_gradients():
+    """A step of SGD with rate 1 has the length of the limit; the record has the norm before."""
     network = model()
     before = weights(network)
     (record,) = fit(network, X, SIGNS, loss="hinge", epochs=1, optimizer="sgd", lr=1, clip=1e-3)
@@ -150,14 +150,14 @@ def test_clip_is_on_the_norm_of_all():
 
 
 def test_early_stopping_restores_the_best():
-    """Validation losses 4 1 0 1 4: two epochs without a new lowest, and back to w = 3."""
+    """The validation losses are 4 1 0 1 4: after two epochs without a new lowest, w is 3 again."""
     walker, records = walk()
     assert [record.validation_loss for record in records] == [4, 1, 0, 1, 4]
     assert walker.w.data == 3.0
 
 
-def test_patience_is_with_epochs_in_a_row():
-    """An equal loss is no new lowest; a new lowest starts the count again."""
+def test_patience_counts_consecutive_epochs():
+    """An equal loss is not a new lowest one, which restarts the count."""
     heights = {1: 5, 2: 6, 3: 4, 4: 4, 5: 4}
 
     def loss(predictions, targets):
@@ -170,7 +170,7 @@ def test_patience_is_with_epochs_in_a_row():
 
 
 def test_patience_without_validation_watches_the_training_samples():
-    """At the weights after the epoch: |w - 3| by steps of 2 from 0 is 1 1 after the first two."""
+    """The loss is |w - 3| after the epoch: 1 and 1 after the first two steps of 2 from w = 0."""
     walker, records = walk(
         validation=None, patience=1, lr=2.0, loss=lambda ps, ts: abs(ps[0] - 3.0)
     )
@@ -195,8 +195,61 @@ def test_the_last_epoch_and_a_break_leave_the_best_with_patience(patience, left)
     assert [record.loss for record in again] == [-left]
 
 
-def test_a_loss_that_is_nan_says_when_and_what_to_do():
-    """And the model is left usable: at its best weights with patience, in eval() mode."""
+def test_a_break_closes_a_training_that_no_variable_refers_to():
+    """The model has its best weights then, as after `close()`."""
+    walker = Walker()
+    settings = {"loss": scripted, "optimizer": "sgd", "lr": 1.0, "validation": ([0.0], [1.0])}
+    for record in fit(walker, [0.0], [0.0], epochs=9, patience=9, **settings):
+        if record.epoch == 5:
+            break
+    assert (walker.w.data, walker.training) == (3.0, False)
+
+
+def test_a_training_is_iterated_over_once():
+    """Each epoch runs when its record is requested; without a loop the model stays as it was."""
+    network = model()
+    training = fit(network, X, SIGNS, loss="hinge", epochs=3)
+    before = weights(network)
+    assert isinstance(training, nn.Training)
+    assert (training.epoch, network.training, before) == (0, True, weights(network))
+    assert (next(training).epoch, training.epoch, network.training) == (1, 1, False)
+    assert weights(network) != before
+    assert [record.epoch for record in training] == [2, 3]
+    assert list(training) == []
+    training.close()
+    with pytest.raises(StopIteration):
+        next(training)
+
+
+def test_a_training_that_was_closed_before_it_began_changes_nothing():
+    walker, training = walk()
+    training.close()
+    assert list(training) == []
+    assert (walker.w.data, walker.training) == (0.0, True)
+
+
+def test_a_model_may_decide_what_is_in_train_mode():
+    """A `train` method of its own runs, as where a part stays in eval() mode for fine-tuning."""
+
+    class Frozen(MLP):
+        def train(self, mode=True):
+            super().train(mode)
+            self.layers[0].training = False
+            return self
+
+    modes = []
+
+    def loss(predictions, targets):
+        modes.append([layer.training for layer in network.layers])
+        return losses.hinge(predictions, targets)
+
+    network = Frozen(2, [3, 1], rng=0)
+    list(fit(network, X, SIGNS, loss=loss, epochs=2, validation=(X, SIGNS)))
+    assert modes == [[False, True], [False, False]] * 2
+
+
+def test_a_nan_loss_raises_with_the_epoch_and_a_remedy():
+    """The model ends with its best weights if there is patience, and in eval() mode."""
 
     def loss(predictions, targets):
         w = predictions[0]
@@ -208,14 +261,14 @@ def test_a_loss_that_is_nan_says_when_and_what_to_do():
     assert (walker.w.data, walker.training) == (3.0, False)
 
     slope = walk(start=1.0, loss=lambda ps, ts: (ps[0] - 1.0).sqrt(), patience=None)[1]
-    with pytest.raises(FloatingPointError, match="gradient's norm is inf in epoch 1"):
+    with pytest.raises(FloatingPointError, match="gradient norm is inf in epoch 1"):
         list(slope)
     with pytest.raises(FloatingPointError, match="smaller"):
         list(fit(model(), X, SIGNS, loss="mse", epochs=50, optimizer="sgd", lr=1e6))
 
 
-def test_an_optimizer_goes_on_from_one_fit_to_the_next():
-    """Its memory and the steps a schedule counts: 2 + 3 epochs are 5."""
+def test_an_optimizer_continues_in_the_next_fit():
+    """Its memory and its number of steps are kept: 2 + 3 epochs equal 5."""
     network, other = model(), model()
     schedule = schedules.cosine(0.1, 5)
     moving, settings = optim.Adam(network.parameters()), {"loss": "hinge", "schedule": schedule}
@@ -226,16 +279,16 @@ def test_an_optimizer_goes_on_from_one_fit_to_the_next():
 
 
 def test_accuracy():
-    """One score: its sign, 0 being the lower class; logits: the first of the largest."""
+    """The sign of a score decides, and 0 is the lower class; of logits, the first largest does."""
     scores = [Value(0.5), Value(-0.5), Value(0.0), Value(2.0)]
     assert accuracy(scores, [1, 0, 0, 0]) == accuracy(scores, [1, -1, -1, -1]) == 0.75
     logits = [[Value(1.0), Value(3.0), Value(2.0)], [Value(1.0), Value(0.0), Value(1.0)]]
     assert accuracy(logits, [1, 0]) == 1.0
     assert accuracy(logits, np.array([2, 0])) == 0.5
     assert accuracy(np.array([[0.0, 1.0], [1.0, 0.0]]), [1.0, 1.0]) == 0.5
-    with pytest.raises(ValueError, match="labels from -1 to 1 here, got 2"):
+    with pytest.raises(ValueError, match="labels from -1 to 1, got 2"):
         accuracy(scores, [1, 0, 0, 2])
-    with pytest.raises(ValueError, match="labels from 0 to 2 here, got -1"):
+    with pytest.raises(ValueError, match="labels from 0 to 2, got -1"):
         accuracy(logits, [1, -1])
     with pytest.raises(ValueError, match="got 4 predictions and 3 targets"):
         accuracy(scores, [1, 0, 0])
@@ -248,42 +301,50 @@ OWN = object()  # stands for an optimizer over the model's parameters
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "says"),
+    ("settings", "error", "message"),
     [
         ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
-        ({"loss": lambda ps, ts: 0.5}, TypeError, r"returns a node made from .* got 0\.5"),
-        ({"y": SIGNS[1:]}, ValueError, "X has 30 samples, y has 29 targets"),
-        ({"X": [], "y": []}, ValueError, "X has no samples"),
-        ({"X": X * np.where(Y == 1, np.nan, 1)[:, None]}, ValueError, r"X holds nan for sample"),
-        ({"y": np.where(np.arange(30) == 3, np.inf, 1)}, ValueError, "y holds inf for sample 3"),
-        ({"X": [["a"]] * 30}, TypeError, "X holds numbers, got an array of <U1"),
-        ({"y": Y}, ValueError, r"hinge takes labels -1 or 1 .* got 0\.0"),
+        ({"loss": lambda ps, ts: 0.5}, TypeError, r"return a node made from .* got 0\.5"),
+        ({"y": SIGNS[1:]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
+        ({"X": [], "y": []}, ValueError, "X must have at least 1 sample"),
+        (
+            {"X": X * np.where(Y == 1, np.nan, 1)[:, None]},
+            ValueError,
+            "X must hold finite numbers, got nan for sample",
+        ),
+        (
+            {"y": np.where(np.arange(30) == 3, np.inf, 1)},
+            ValueError,
+            "y must hold finite numbers, got inf for sample 3",
+        ),
+        ({"X": [["a"]] * 30}, TypeError, "X must hold numbers, got an array of <U1"),
+        ({"y": Y}, ValueError, r"hinge expects labels -1 or 1 .* got 0\.0"),
         ({"epochs": 0}, ValueError, "epochs must be a whole number, 1 or more, got 0"),
         ({"batch_size": 0}, ValueError, "size .* whole number, 1 or more, got 0"),
         ({"patience": 0}, ValueError, "patience must be a whole number, 1 or more, got 0"),
         ({"clip": 0}, ValueError, "clip must be a positive.*got 0"),
         ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
         ({"validation": 0.001}, ValueError, "0 to validate with"),
-        ({"validation": (X, Y[1:])}, ValueError, "X has 30 samples, y has 29 targets"),
+        ({"validation": (X, Y[1:])}, ValueError, "equal lengths, got 30 samples and 29 targets"),
         ({"optimizer": "adamm"}, ValueError, "no optimizer 'adamm'; there are sgd, "),
         ({"optimizer": optim.Adam}, TypeError, r"such as Adam\(model.parameters\(\)\), got <class"),
-        ({"optimizer": FOREIGN}, ValueError, "moves none of this model's parameters"),
-        ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this has lr=0\.01"),
+        ({"optimizer": FOREIGN}, ValueError, "has none of the model's parameters"),
+        ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this one has lr=0\.01"),
         ({"lr": -1}, ValueError, "lr must be a positive"),
-        ({"lr": 0.1, "schedule": abs}, ValueError, "both say the learning rate"),
-        ({"schedule": "cosine"}, TypeError, "schedule is a function .* got 'cosine'"),
-        ({"rng": "seed"}, TypeError, "rng takes a seed"),
+        ({"lr": 0.1, "schedule": abs}, ValueError, "a learning rate or a schedule"),
+        ({"schedule": "cosine"}, TypeError, "schedule must be a function .* got 'cosine'"),
+        ({"rng": "seed"}, TypeError, "rng expects a seed"),
     ],
 )
-def test_what_makes_no_sense_is_refused(settings, error, says):
+def test_invalid_arguments(settings, error, message):
     network = model()
     if settings.get("optimizer") is OWN:
         settings = settings | {"optimizer": optim.SGD(network.parameters(), lr=0.01)}
     arguments = {"X": X, "y": SIGNS, "loss": "hinge", "epochs": 1} | settings
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         next(fit(network, **arguments))
 
 
-def test_arguments_are_checked_before_the_first_epoch_is_asked_for():
+def test_arguments_are_checked_before_the_first_epoch():
     with pytest.raises(ValueError, match="epochs must"):
         fit(model(), X, SIGNS, loss="hinge", epochs=0)

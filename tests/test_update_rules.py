@@ -1,4 +1,4 @@
-"""Update rules as recorded instructions: the same bits as formulas written out, on every payload."""
+"""Update rules, recorded as instructions, have the bits of formulas written out."""
 
 import math
 from itertools import pairwise
@@ -15,57 +15,25 @@ from engine.arrays import in_place
 from engine.arrays.in_place import InPlace
 from engine.arrays.recorded import on_floats, record_function
 from nn import optim, optimizer
+from optimizers import ROWS, settings_of
 from strategies import any_float
-from test_optim import RULES, Parameter, settings_of
+from test_optim import RULES, Parameter
 
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
-# ------------------------------------------------------------ the formulas, written out for NumPy
-# They round at each operation as the optimizers have since the first version: a change of the last
-# bit changes trainings that are to be repeated.
 
-
-def fading(memory, name, beta, x):
-    total = memory[name]
-    total = total * beta
-    total = total + x
-    memory[name] = total
-    return total
-
-
-def direction(o, grad, memory):
-    if isinstance(o, optim.SGD):
-        if not o.momentum:
-            return grad
-        velocity = fading(memory, "velocity", o.momentum, grad)
-        return grad + o.momentum * velocity if o.nesterov else velocity
-    square = grad * grad
-    if isinstance(o, optim.RMSprop):
-        root = np.sqrt(fading(memory, "squares", o.alpha, square))
-        return grad / (root * math.sqrt(1.0 - o.alpha) + o.eps)
-    if isinstance(o, optim.Adagrad):
-        return grad / (np.sqrt(fading(memory, "squares", 1.0, square)) + o.eps)
-    first, second = o.betas
-    root = np.sqrt(fading(memory, "squares", second, square))
-    root = root + o.eps * math.sqrt(o.weight(second))
-    return fading(memory, "sum", first, grad) / root
-
-
-def reference_step(o, data, grad, memory):
-    """The data after step number `o.steps`; the memory is updated."""
-    first, second = getattr(o, "betas", (0.0, 0.0))
-    scale = math.sqrt(o.weight(second)) / o.weight(first) if isinstance(o, optim.Adam) else 1.0
-    rate = o.lr * scale
+def reference_step(rule, o, data, grad, memory):
+    """Return the data after step number `o.steps`, and update the memory."""
     if o.weight_decay and not o.decoupled:
         grad = grad + o.weight_decay * data
-    move = direction(o, grad, memory)
+    direction, scale = ROWS[rule].formula(o, grad, memory)
     if o.weight_decay and o.decoupled:
         data = data * (1.0 - o.lr * o.weight_decay)
-    return data - rate * move
+    return data - o.lr * scale * direction
 
 
 def check_bits(got, want):
-    """Equal in every bit, but for the sign and the payload of nan."""
+    """Check that arrays are equal in every bit, but for the sign and payload of nan."""
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(
@@ -78,24 +46,24 @@ def check_bits(got, want):
     data=st.data(),
     dtype=st.sampled_from([np.float32, np.float64]),
     shape=st.sampled_from([(3,), (2, 2), (1,), (0,)]),
-    block=st.sampled_from([2, 3, optimizer.BLOCK]),
+    block=st.sampled_from([2, 3, in_place.BLOCK]),
 )
 def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
-    """Data and memory, bit for bit, in float32 as NumPy rounds it; the learning rate may change."""
+    """Data and memory agree bit for bit, in float32 too; the learning rate may change."""
     settings = data.draw(settings_of(rule), label="settings")
     numbers = any_float.map(dtype) if dtype == np.float64 else st.floats(width=32)
     each = arrays(dtype, shape, elements=numbers)
     start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
     leaf, want = Array(start), start
-    mover = optim.named(rule)([leaf], lr=0.1, **settings)
+    mover = optim.get(rule)([leaf], lr=0.1, **settings)
     memory = dict.fromkeys(mover.remembers, 0.0)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-        patch.setattr(optimizer, "BLOCK", block)
+        patch.setattr(in_place, "BLOCK", block)
         for gradient in gradients:
             mover.lr = data.draw(st.sampled_from([0.1, 0.0, 1e-3, 1e30]), label="lr")
             leaf.grad = gradient
             mover.step()
-            want = reference_step(mover, want, gradient, memory)
+            want = reference_step(rule, mover, want, gradient, memory)
             check_bits(leaf.data, want)
             for name, x in mover.memory[0].items():
                 check_bits(
@@ -111,14 +79,14 @@ def test_values_move_as_the_formulas_say(rule, data, size):
     rows = st.lists(any_float, min_size=size, max_size=size)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start, gradients")
     values, want = [Value(x) for x in start], np.array(start)
-    mover = optim.named(rule)(values, lr=0.1, **settings)
+    mover = optim.get(rule)(values, lr=0.1, **settings)
     memory = dict.fromkeys(mover.remembers, 0.0)
     for gradient in gradients:
         for value, x in zip(values, gradient, strict=True):
             value.grad = x
         mover.step()
         with np.errstate(all="ignore"):
-            want = reference_step(mover, want, np.array(gradient), memory)
+            want = reference_step(rule, mover, want, np.array(gradient), memory)
         check_bits(np.array([value.data for value in values]), want)
         for name in mover.remembers:
             kept = [each[name] for each in mover.memory]
@@ -128,22 +96,16 @@ def test_values_move_as_the_formulas_say(rule, data, size):
 
 # ------------------------------------------------------------------------------ as instructions
 
-OPTIONS = {
-    "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
-    "rmsprop": [{}], "adagrad": [{}], "adam": [{}], "adamw": [{}],
-}  # fmt: skip
 EVERY = [
     pytest.param(rule, {**how, "weight_decay": decay}, id="-".join([rule, *how, f"decay={decay}"]))
-    for rule, several in OPTIONS.items()
-    for how in several
+    for rule, row in ROWS.items()
+    for how in row.variants
     for decay in (0.0, 0.1)
 ]
-# How many operations the papers' equations have, for the sums that stand in for means.
-OPERATIONS = {"steepest": 0, "polyak": 2, "nesterov": 4, "rmsprop": 7, "adagrad": 5, "adam": 8}
 
 
 def update_of(rule, how):
-    mover = optim.named(rule)([Value(1.0)], **how)
+    mover = optim.get(rule)([Value(1.0)], **how)
     function, names, settings = mover.rule()
     decay = ("decoupled" if mover.decoupled else "coupled") if how["weight_decay"] else ""
     return optimizer.Update(function, names, len(settings), decay)
@@ -151,7 +113,7 @@ def update_of(rule, how):
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
-    """No two compute the same, in either order of the operands; each is used; no more than needed."""
+    """No instruction is repeated, unused, or more than the formula needs."""
     update = update_of(rule, how)
     done = update.program.instructions
     same = {(do, *(sorted(places) if do in ("+", "*") else places)) for do, _, *places in done}
@@ -159,14 +121,15 @@ def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
     used = {place for _, _, *places in done for place in places} | set(update.program.outputs)
     assert {step.result for step in done} <= used
     decay = {"": 0, "coupled": 2, "decoupled": 1}[update.decay]
-    assert len(done) == OPERATIONS[update.rule.__name__] + decay + 2
+    operations, _ = ROWS[rule].costs[update.rule.__name__]
+    assert len(done) == operations + decay + 2
     assert len(update.program.outputs) == 1 + len(update.names)
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 @given(data=st.data())
 def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
-    """On floats: the instructions, in order, against the rule called on the same floats."""
+    """The instructions, replayed on floats, have the bits of the rule called on the same floats."""
     update = update_of(rule, how)
     n = update.program.inputs
     xs = data.draw(st.lists(st.floats(0.0, 1e300) | any_float, min_size=n, max_size=n))
@@ -182,9 +145,10 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 def test_no_rule_needs_scratch_but_for_one_array(rule, how):
-    """An array that is dead is used again: a step of Adam touches five arrays."""
-    move = update_of(rule, how).in_place
-    assert len(move.scratch) <= (how["weight_decay"] > 0)
+    """Arrays that are no longer needed are reused: a step of Adam touches five arrays."""
+    update = update_of(rule, how)
+    move, (_, scratch) = update.in_place, ROWS[rule].costs[update.rule.__name__]
+    assert len(move.scratch) <= scratch + (how["weight_decay"] > 0)
     if rule == "adam" and not how["weight_decay"]:
         assert not move.scratch
         assert move.source.count("\n") == 1 + 1 + 10  # the new array, ten operations, the return
@@ -212,7 +176,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block", [4, 5, 100])
 def test_in_place_is_the_function(name, dtype, block):
-    """Whatever is overwritten, also in an order in which an output would destroy an input."""
+    """Results are right also where an output overwrites an input that is still needed."""
     f, over = FUNCTIONS[name]
     rng = np.random.default_rng(0)
     first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))
@@ -244,7 +208,7 @@ def test_numbers_and_dtypes_that_change_are_noticed():
 
 
 def test_blocks_are_taken_by_all_threads(monkeypatch):
-    """Each block once, also if one thread is held up."""
+    """Each block is computed once, also if one thread is slow."""
     monkeypatch.setattr(in_place, "cores", lambda: 3)
     move = InPlace(record_function(lambda a, b, k: (a + k, b * k + a), 3), arrays=2, over=[None, 1])
     a, b = np.arange(1000.0), np.ones(1000)
@@ -271,10 +235,10 @@ class Lion(optim.Optimizer):
         return lion, self.remembers, (0.9, 0.99)
 
 
-@pytest.mark.parametrize("block", [2, optimizer.BLOCK])
+@pytest.mark.parametrize("block", [2, in_place.BLOCK])
 def test_a_rule_of_ones_own(block, monkeypatch):
     """One function for Values and Arrays."""
-    monkeypatch.setattr(optimizer, "BLOCK", block)
+    monkeypatch.setattr(in_place, "BLOCK", block)
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=7), rng.normal(size=(5, 7))
     gradients[:, 3] = 0.0
@@ -291,6 +255,14 @@ def test_a_rule_of_ones_own(block, monkeypatch):
         mean = 0.99 * mean + (1 - 0.99) * g
         np.testing.assert_array_equal(whole.data, [value.data for value in values])
         np.testing.assert_array_equal(whole.data, w)
+
+
+def test_a_direction_has_the_dtype_of_the_gradient():
+    """Directions keep the dtype also if the rule chooses between Python numbers."""
+    grad, memory = np.float32([2.0, -3.0, 0.0]), {"mean": np.zeros(3, np.float32)}
+    direction = Lion([Array(grad)], 0.1).direction(grad, memory)
+    assert direction.tolist() == [1.0, -1.0, 0.0]
+    assert direction.dtype == memory["mean"].dtype == np.float32
 
 
 def test_one_rule_for_values_and_arrays_together():
@@ -369,7 +341,7 @@ def test_a_method_is_no_rule():
 
 
 def test_settings_may_change_between_steps():
-    """As schedules of momentum do; the rule that is used may change with them."""
+    """Settings may change between steps, and the rule with them."""
     for leaf in (Value(0.0), Array([0.0])):
         mover = optim.SGD([leaf], lr=1.0, momentum=0.5)
         path = [0.0]
@@ -382,16 +354,21 @@ def test_settings_may_change_between_steps():
 
 
 @RULES
-@pytest.mark.parametrize("block", [2, optimizer.BLOCK])
+@pytest.mark.parametrize("block", [2, in_place.BLOCK])
 def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
     """NumPy's warnings are errors here."""
-    monkeypatch.setattr(optimizer, "BLOCK", block)
-    leaf = Array(np.full(5, 3e38, np.float32))
-    mover = optim.named(rule)([leaf], lr=1e30, weight_decay=0.5)
+    monkeypatch.setattr(in_place, "BLOCK", block)
+    want = np.full(5, 3e38, np.float32)
+    leaf = Array(want)
+    mover = optim.get(rule)([leaf], lr=1e30, weight_decay=0.5)
+    memory = dict.fromkeys(mover.remembers, 0.0)
     for g in (3e38, math.inf, math.nan):
         leaf.grad = np.full(5, g, np.float32)
         mover.step()
-    assert np.isnan(leaf.data).all()
+        with np.errstate(all="ignore"):
+            want = reference_step(rule, mover, want, leaf.grad, memory)
+        check_bits(leaf.data, want)
+    assert not np.isfinite(leaf.data).any()
 
 
 # --------------------------------------------------------------------------------- loaded memory
@@ -400,13 +377,13 @@ def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, monkeypatch):
-    """Memory that is overwritten in blocks must be contiguous; one number may stand for all."""
-    monkeypatch.setattr(optimizer, "BLOCK", 4)
+    """Memory that is not contiguous, or a single number, is loaded as contiguous arrays."""
+    monkeypatch.setattr(in_place, "BLOCK", 4)
     start, g = np.ones((3, 4), dtype), np.arange(12, dtype=dtype).reshape(3, 4)
     ends = []
     for change in (lambda x: x, np.asfortranarray, lambda x: x.astype(np.float64), lambda x: np.stack([x, x], -1)[..., 0]):  # fmt: skip
         leaf = Array(start)
-        mover = optim.named(rule)([leaf], lr=0.1)
+        mover = optim.get(rule)([leaf], lr=0.1)
         leaf.grad = g
         mover.step()
         state = mover.state_dict()
@@ -427,9 +404,9 @@ def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, 
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_parameter_of_one_number(rule, dtype):
-    """An Array of no axes, in both dtypes, through a state and back."""
+    """Arrays of no axes work in both dtypes, also through a state and back."""
     leaf, row = Array(np.array(2.0, dtype)), Array(np.array([2.0], dtype))
-    one, other = (optim.named(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
+    one, other = (optim.get(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
     for g in (1.0, -3.0, 0.5):
         leaf.grad, row.grad = np.array(g, dtype), np.array([g], dtype)
         one.load_state_dict(one.state_dict())
@@ -442,9 +419,9 @@ def test_a_parameter_of_one_number(rule, dtype):
 def test_a_gradient_of_0_for_an_array(rule, monkeypatch):
     """zero_grad() sets 0.0, which an object with `.data` and `.grad` may keep as it is."""
     for block in (2, 100):
-        monkeypatch.setattr(optimizer, "BLOCK", block)
+        monkeypatch.setattr(in_place, "BLOCK", block)
         parameter, other = (Parameter(np.ones(5, np.float32)) for _ in range(2))
-        movers = [optim.named(rule)([x], lr=0.1, weight_decay=0.1) for x in (parameter, other)]
+        movers = [optim.get(rule)([x], lr=0.1, weight_decay=0.1) for x in (parameter, other)]
         for _ in range(2):
             parameter.grad, other.grad = 0.0, np.zeros(5, np.float32)
             for mover in movers:

@@ -59,7 +59,7 @@ def test_samples_may_be_lists_whole_numbers_and_arrays(X):
 
 
 def test_no_gradient_is_computed_for_plain_samples():
-    """Two pullbacks of three in the first layer, all three after it; an Array gets its gradient."""
+    """The first layer needs two of three pullbacks, unless its input is an Array."""
     model, X = MLP(3, [4, 4, 2], rng=0, dtype=np.float64), np.ones((5, 3))
 
     def sent(X):
@@ -79,7 +79,7 @@ def test_no_gradient_is_computed_for_plain_samples():
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_of_every_activation(activation):
-    """For weights, biases and samples; the hidden layers have the activation, the last has none."""
+    """Gradients of weights, biases and samples; the last layer has no activation."""
     model = MLP(2, [3, 2, 2], activation, init="uniform", rng=4, dtype=np.float64)
     X = Array([[0.3, -0.7], [1.1, 0.4]], "X")
     check_gradients(lambda: model(X).square().sum(), [*model.parameters(), X])
@@ -89,7 +89,7 @@ def test_gradients_of_every_activation(activation):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_its_row_on_every_element(name):
-    """The scalar row's numbers, to a few roundings, at the kinks and far out too; dtypes stay."""
+    """The numbers of the scalar row, to a few roundings, also at kinks and far out."""
     x = np.array([[-30.0, -1.5, -1e-9, -0.0], [0.0, 1e-9, 0.7, 30.0]])
     out = Activation(name)(x)
     if name == "linear":
@@ -108,7 +108,7 @@ def test_an_activation_is_its_row_on_every_element(name):
 
 @given(st.sampled_from(list(init.INITS)), seeds, st.sampled_from([0.0, 0.5]))
 def test_first_weights_are_those_of_the_scalar_network(name, seed, dropout):
-    """From one seed, to the last bit in float64; a shared generator is left in one state."""
+    """The same weights from one seed, and the same state of a shared generator."""
     rngs = np.random.default_rng(seed), np.random.default_rng(seed)
     scalar = nn.MLP(3, [4, 2], init=name, rng=rngs[0])
     array = MLP(3, [4, 2], init=name, rng=rngs[1], dropout=dropout, dtype=np.float64)
@@ -141,7 +141,7 @@ def test_a_network_is_its_layers_one_after_the_other():
 
 
 def test_dropout_in_a_network_is_after_each_hidden_activation():
-    """In training only, from the network's own generator; not before the first layer or after."""
+    """Dropout applies in training, to hidden layers only."""
     model, X = MLP(3, [50, 50, 2], rng=1, dropout=0.5, dtype=np.float64), np.ones((4, 3))
     assert row_names(model(X)) == ["linear", "relu", "*", "linear", "relu", "*", "linear"]
     assert not np.array_equal(model(X).data, model(X).data)
@@ -211,7 +211,7 @@ def test_a_residual_keeps_the_dtype_of_its_layers():
 @DTYPES
 @given(rate=st.floats(0.01, 0.95), seed=seeds)
 def test_dropout_keeps_its_share_and_grows_it_exactly(dtype, rate, seed):
-    """Each element is 0 or 1 / (1 - rate) of itself, forwards and backwards; its mean stays."""
+    """Each element is 0 or divided by 1 - rate, in both passes; the mean stays."""
     n = 10_000
     x = Array(np.random.default_rng(0).normal(size=n).astype(dtype))
     out = Dropout(rate, rng=seed)(x)
@@ -272,7 +272,7 @@ MODELS = [
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies_share_nothing_and_go_on_the_same(model, copied):
-    """With the same numbers, the same running statistics and the same random masks to come."""
+    """A copy has the same parameters, running statistics and future random masks."""
     X = np.random.default_rng(0).normal(size=(5, 2))
     model(X)
     twin = copied(model)
@@ -298,16 +298,16 @@ def test_repr_makes_another_of_its_kind(model):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: Dense(3, 2)(np.zeros((5, 4))), ValueError, "Dense takes shape (samples, 3), got (5, 4)"),
-        (lambda: Dense(3, 2)(np.zeros(4)), ValueError, "Dense takes shape (samples, 3), got (4,)"),
-        (lambda: Dense(1, 2)(0.5), ValueError, "Dense takes shape (samples, 1), got ()"),
-        (lambda: Dense(3, 2)(np.zeros((3, 1))), ValueError, "Dense takes shape (samples, 3), got (3, 1)"),
+        (lambda: Dense(3, 2)(np.zeros((5, 4))), ValueError, "Dense expects shape (samples, 3), got (5, 4)"),
+        (lambda: Dense(3, 2)(np.zeros(4)), ValueError, "Dense expects shape (samples, 3), got (4,)"),
+        (lambda: Dense(1, 2)(0.5), ValueError, "Dense expects shape (samples, 1), got ()"),
+        (lambda: Dense(3, 2)(np.zeros((3, 1))), ValueError, "Dense expects shape (samples, 3), got (3, 1)"),
         (
             lambda: MLP(784, [10])(np.zeros((2, 28, 28))),
             ValueError,
-            "Dense takes shape (samples, 784), got (2, 28, 28); flatten each sample with X.reshape(len(X), -1)",
+            "Dense expects shape (samples, 784), got (2, 28, 28); flatten each sample with X.reshape(len(X), -1)",
         ),
-        (lambda: BatchNorm(3)(np.zeros((5, 1))), ValueError, "BatchNorm takes shape (samples, 3), got (5, 1)"),
+        (lambda: BatchNorm(3)(np.zeros((5, 1))), ValueError, "BatchNorm expects shape (samples, 3), got (5, 1)"),
         (
             lambda: Residual(Dense(3, 1))(np.ones((2, 3))),  # would be broadcast
             ValueError,
@@ -319,12 +319,12 @@ def test_repr_makes_another_of_its_kind(model):
         (lambda: Dense(0, 1), ValueError, "the number of inputs must be a whole number, 1 or more, got 0"),
         (lambda: Dense(2, 1.5), ValueError, "the number of outputs must be a whole number, 1 or more, got 1.5"),
         (lambda: BatchNorm(0), ValueError, "the number of features must be a whole number, 1 or more, got 0"),
-        (lambda: MLP(2, 16), TypeError, "MLP takes a list of layer sizes, got 16; write [16]"),
-        (lambda: MLP(2, []), ValueError, "MLP takes at least one layer size, got []"),
+        (lambda: MLP(2, 16), TypeError, "MLP expects a list of layer sizes, got 16; write [16]"),
+        (lambda: MLP(2, []), ValueError, "MLP expects at least one layer size, got []"),
         (lambda: Dropout(1.0), ValueError, "rate must be a number in [0, 1), got 1.0"),
         (lambda: MLP(2, [1], dropout=-0.1), ValueError, "rate must be a number in [0, 1), got -0.1"),
-        (lambda: Dropout(rng="seed"), TypeError, "rng takes a seed (an int), a NumPy Generator or None, got 'seed'"),
-        (lambda: Sequential([Activation("relu")]), TypeError, "Sequential takes modules, one after the other, got [Activation('relu')]; write Sequential(Dense(...), Dense(...))"),
+        (lambda: Dropout(rng="seed"), TypeError, "rng expects a seed (an int), a NumPy Generator or None, got 'seed'"),
+        (lambda: Sequential([Activation("relu")]), TypeError, "Sequential expects modules, one after the other, got [Activation('relu')]; write Sequential(Dense(...), Dense(...))"),
         (lambda: Dense(2, 1, dtype=int), TypeError, "dtype is float32 or float64, got int64"),
         (lambda: BatchNorm(2, dtype="float16"), TypeError, "dtype is float32 or float64, got float16"),
         (
@@ -343,5 +343,5 @@ def test_errors_name_the_thing_the_value_and_the_remedy(call, error, message):
 
 @pytest.mark.parametrize("kind", [Sequential, Residual])
 def test_no_modules_are_refused(kind):
-    with pytest.raises(ValueError, match=f"{kind.__name__} takes at least one module, got none"):
+    with pytest.raises(ValueError, match=f"{kind.__name__} expects at least one module, got none"):
         kind()

@@ -141,7 +141,7 @@ def test_networks():
 
 @pytest.mark.parametrize("name", init.INITS)
 def test_weights(name):
-    rows = [[float(w) for w in row] for row in init.weights(name, 50, 40, rng=0)]
+    rows = [[float(w) for w in row] for row in init.make_weights(name, 50, 40, rng=0)]
     every = [w for row in rows for w in row]
     assert [len(row) for row in rows] == [50] * 40
     variance = sum(w * w for w in every) / len(every)
@@ -153,11 +153,11 @@ def test_weights(name):
 
 
 def test_weights_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(1, 3\), a layer of 2 inputs and 1 outputs"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3\); a layer of 2 inputs and 1 outputs"):
         MLP(2, [1], init=lambda fan_in, fan_out, rng: [[1.0] * 3])
-    with pytest.raises(ValueError, match="rng takes a seed of 0 or more, got -1"):
+    with pytest.raises(ValueError, match="rng expects a seed of 0 or more, got -1"):
         MLP(2, [1], rng=-1)
-    with pytest.raises(TypeError, match="rng takes a seed"):
+    with pytest.raises(TypeError, match="rng expects a seed"):
         MLP(2, [1], rng="0")
 
 
@@ -188,9 +188,9 @@ def test_losses_and_accuracy():
     assert smooth.data == pytest.approx(math.log(2.0))
     assert losses.l2_penalty(z).data == 9.0625
     assert accuracy([0.3, -2.0], [1, 1]) == 0.5
-    with pytest.raises(ValueError, match=r"hinge takes labels -1 or 1 .*, got 0.0 for sample 1"):
+    with pytest.raises(ValueError, match=r"hinge expects labels -1 or 1 .*, got 0.0 for sample 1"):
         losses.hinge(z, [1, 0])
-    with pytest.raises(ValueError, match="the label is the place of its 1"):
+    with pytest.raises(ValueError, match="the label is the position of its 1"):
         losses.cross_entropy([z], [[0, 1]])
 
 
@@ -253,12 +253,12 @@ def test_fit_with_everything():
 @pytest.mark.parametrize(
     ("samples", "targets", "error", "says"),
     [
-        (X, Y[1:], ValueError, "X has 24 samples, y has 23 targets"),
-        ([], [], ValueError, "X has no samples"),
+        (X, Y[1:], ValueError, "equal lengths, got 24 samples and 23 targets"),
+        ([], [], ValueError, "X must have at least 1 sample"),
         ([[1.0], [1.0, 2.0]], [0, 1], ValueError, "lists of equal lengths"),
-        (X, ["a"] * 24, TypeError, "y holds numbers, got"),
-        (X, [math.nan] * 24, ValueError, "y holds nan for sample 0"),
-        (X, 5.0, TypeError, "y holds an entry for each sample, got 5.0"),
+        (X, ["a"] * 24, TypeError, "y must hold numbers, got"),
+        (X, [math.nan] * 24, ValueError, "y must hold finite numbers, got nan for sample 0"),
+        (X, 5.0, TypeError, "y must have an entry for each sample, got 5.0"),
     ],
 )
 def test_samples_that_make_no_sense(samples, targets, error, says):

@@ -102,8 +102,8 @@ DTYPE = Kind(
 )
 DTYPE = DTYPE._replace(values=DTYPE.values[:-1])
 NAME = Kind(ValueError, "there are", [None, "no such", 3, ["tanh"], Value(1.0)])
-CALLABLE = Kind(TypeError, "is a function such as", [3, "x", [1], Value(1.0)])
-MAPPING = Kind(TypeError, "is a dict, such as", [3, "ab", [1], Value(1.0)])
+CALLABLE = Kind(TypeError, "must be a function such as", [3, "x", [1], Value(1.0)])
+MAPPING = Kind(TypeError, "must be a dict, such as", [3, "ab", [1], Value(1.0)])
 NODE = Kind(TypeError, "", [None, 3.0, "x", [Value(1.0)], Value, {}, TENSOR])
 
 

@@ -1,4 +1,4 @@
-"""Rows for models: `nn`'s Module, Neuron, Layer, MLP, its vectors, inits and metrics."""
+"""Rows for models, initializers and metrics."""
 
 import numpy as np
 
@@ -34,15 +34,15 @@ def diagnoses():
     of, f = "nn.diagnose", nn.diagnose
     model, y = nn.MLP(2, [1]), [0.0, 1.0, 0.0]
     for v in (None, 3.0, "x", nn.MLP, [1.0]):
-        yield row(of, lambda v=v: f(v, X3, y), TypeError, "diagnose looks at a Module such as", kind=f"model {v!r}")
+        yield row(of, lambda v=v: f(v, X3, y), TypeError, "diagnose expects a Module such as", kind=f"model {v!r}")
     yield row(of, lambda: f(model, X3.T, y), ValueError, "2", "3")
-    yield row(of, lambda: f(model, np.ones((3, 4)), y), ValueError, "MLP takes 2 inputs", "4")
+    yield row(of, lambda: f(model, np.ones((3, 4)), y), ValueError, "MLP expects 2 inputs", "4")
     yield row(of, lambda: f(model, X3, y, loss="huge"), ValueError, "no loss 'huge'", "mse")
     yield row(of, lambda: f(model, X3 * np.nan, y), ValueError, "nan")
 
 
 def models():
-    """What all layers and networks take: a row for each of their arguments."""
+    """Yield rows for the arguments of layers and networks."""
     makers = {
         "nn.Neuron": lambda nin=2, **k: nn.Neuron(nin, **k),
         "nn.Layer": lambda nin=2, nout=3, **k: nn.Layer(nin, nout, **k),
@@ -54,16 +54,16 @@ def models():
         yield from bad(of, INS, WHOLE, lambda v, make=make: make(v))
         yield from bad(of, ACT, NAME, lambda v, make=make: make(activation=v))
         yield from bad(of, "no init", NAME, lambda v, make=make: make(init=v))
-        yield from bad(of, "rng takes", RNG, lambda v, make=make: make(rng=v))
-        yield from bad(of, "rng takes", SEED, lambda v, make=make: make(rng=v))
+        yield from bad(of, "rng expects", RNG, lambda v, make=make: make(rng=v))
+        yield from bad(of, "rng expects", SEED, lambda v, make=make: make(rng=v))
         for made, error in [([[1.0]], ValueError), (None, TypeError), ("ab", TypeError), ([["a"]], TypeError), ([[1.0], [1.0, 2.0]], TypeError), (1j, TypeError)]:
-            yield row(of, lambda m=made, make=make: make(init=lambda *_: m), error, "init '<lambda>' made", kind=f"init makes {made!r}")
+            yield row(of, lambda m=made, make=make: make(init=lambda *_: m), error, "init '<lambda>' returned", kind=f"init makes {made!r}")
         if "vector" in of:
             yield from bad(of, "dtype is", DTYPE, lambda v, make=make: make(dtype=v), value=False)
         else:
             yield from bad(of, "fused is", FLAG, lambda v, make=make: make(fused=v))
         if "MLP" in of:
-            takes = "MLP takes a list of layer sizes"
+            takes = "MLP expects a list of layer sizes"
             yield from bad(of, takes, LISTS, lambda v, make=make: make(nouts=v))
             yield from bad(of, OUTS, WHOLE, lambda v, make=make: make(nouts=[v]))
             yield row(of, lambda make=make: make(nouts=16), TypeError, takes, "16; write [16]")
@@ -74,19 +74,19 @@ def models():
 
 
 def calls():
-    """What models are called with."""
+    """Yield rows for the inputs that models are called with."""
     scalars = {"nn.Neuron": nn.Neuron(2), "nn.Layer": nn.Layer(2, 3), "nn.MLP": nn.MLP(2, [1])}
     for of, model in scalars.items():
         name = of.removeprefix("nn.")
         for v in ([1.0], [1.0, 2.0, 3.0], 1.0, [], np.ones(3)):
             got = np.size(v)
-            yield row(of, lambda m=model, v=v: m(v), ValueError, f"{name} takes 2 inputs, got {got}", kind=f"called with {v!r}")
+            yield row(of, lambda m=model, v=v: m(v), ValueError, f"{name} expects 2 inputs, got {got}", kind=f"called with {v!r}")
         for v in (None, "ab", {1.0: 1, 2.0: 2}, {1.0, 2.0}, [1.0, None], ["a", "b"], [1j, 1.0], [a, a]):
-            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} takes numbers or Values", "got", kind=f"called with {v!r}")
+            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} expects numbers or Values", "got", kind=f"called with {v!r}")
         for v in ([[1.0, 2.0], [3.0, 4.0]], np.ones((2, 2)), X3.T):
-            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} takes the numbers of one sample", "[model(x) for x in X]", kind=f"called with {np.shape(v)}")
+            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} expects the numbers of one sample", "[model(x) for x in X]", kind=f"called with {np.shape(v)}")
         for v in (a, A):
-            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} takes numbers or Values, got an Array", ".to_vector()", kind=f"called with Array {v.shape}")
+            yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} expects numbers or Values, got an Array", ".to_vector()", kind=f"called with Array {v.shape}")
         if of != "nn.Neuron":
             yield from bad(f"{of}.to_vector", "dtype is", DTYPE, model.to_vector, value=False)
     vectors = {
@@ -104,7 +104,7 @@ def calls():
         yield row(of, lambda m=model: m([x, x]), TypeError, "a list of nodes")
         if name:
             for v in (X3.T, np.ones(3), 1.0, []):
-                yield row(of, lambda m=model, v=v: m(v), ValueError, f"{name} takes shape (samples, 2), got {np.shape(v)}", kind=f"called with {np.shape(v)}")
+                yield row(of, lambda m=model, v=v: m(v), ValueError, f"{name} expects shape (samples, 2), got {np.shape(v)}", kind=f"called with {np.shape(v)}")
     yield row("nn.vector.Dense", lambda: vector.Dense(784, 1)(np.zeros((2, 28, 28))), ValueError, "(samples, 784)", "(2, 28, 28)", "X.reshape(len(X), -1)")
     yield row("nn.vector.Dense", lambda: vector.Dense(2, 1)(Array(X3)), TypeError, "one dtype", "float64", ".astype()")
     yield row("nn.vector.BatchNorm", lambda: vector.BatchNorm(2)(np.ones((1, 2))), ValueError, "2 samples or more", "(1, 2)", "eval()")
@@ -118,12 +118,12 @@ def modules():
     yield from bad("nn.vector.BatchNorm", "eps", WITHIN, lambda v: vector.BatchNorm(2, eps=v))
     yield from bad("nn.vector.BatchNorm", "dtype is", DTYPE, lambda v: vector.BatchNorm(2, dtype=v), value=False)
     yield from bad("nn.vector.Dropout", "rate", SHARE, vector.Dropout)
-    yield from bad("nn.vector.Dropout", "rng takes", RNG, lambda v: vector.Dropout(rng=v))
+    yield from bad("nn.vector.Dropout", "rng expects", RNG, lambda v: vector.Dropout(rng=v))
     for kind in (vector.Sequential, vector.Residual):
         name = kind.__name__
-        yield row(f"nn.vector.{name}", lambda k=kind: k(), ValueError, f"{name} takes at least one module")
+        yield row(f"nn.vector.{name}", lambda k=kind: k(), ValueError, f"{name} expects at least one module")
         for v in (None, 3, "relu", [vector.Dropout()], vector.Dense):
-            yield row(f"nn.vector.{name}", lambda k=kind, v=v: k(v), TypeError, f"{name} takes modules", repr(v), "write", kind=f"of {v!r}")
+            yield row(f"nn.vector.{name}", lambda k=kind, v=v: k(v), TypeError, f"{name} expects modules", repr(v), "write", kind=f"of {v!r}")
     neuron = nn.Neuron(2)
     for of, model in [("nn.Module", nn.Module()), ("nn.MLP", nn.MLP(2, [1])), ("nn.vector.Dense", vector.Dense(2, 3))]:
         yield from bad(f"{of}.train", "mode is", FLAG, model.train)
@@ -140,26 +140,26 @@ def inits():
         yield from bad(of, INS, WHOLE, lambda v, f=f: f(v, 2))
         yield from bad(of, OUTS, WHOLE, lambda v, f=f: f(2, v))
         if name != "zeros":
-            yield from bad(of, "rng takes", RNG, lambda v, f=f: f(2, 2, v))
-            yield from bad(of, "rng takes", SEED, lambda v, f=f: f(2, 2, v))
+            yield from bad(of, "rng expects", RNG, lambda v, f=f: f(2, 2, v))
+            yield from bad(of, "rng expects", SEED, lambda v, f=f: f(2, 2, v))
     yield from bad("nn.init.uniform", "low", FINITE, lambda v: init.uniform(2, 2, 0, v))
     yield from bad("nn.init.uniform", "high", FINITE, lambda v: init.uniform(2, 2, 0, -1.0, v))
     yield row("nn.init.uniform", lambda: init.uniform(2, 2, 0, 1.0, -1.0), ValueError, "low=1.0 is above high=-1.0", "exchange")
-    yield from bad("nn.init.named", "no init", NAME, init.named)
-    yield from bad("nn.init.weights", "no init", NAME, lambda v: init.weights(v, 2, 2))
-    yield from bad("nn.init.weights", INS, WHOLE, lambda v: init.weights("zeros", v, 2))
-    yield from bad("nn.init.weights", OUTS, WHOLE, lambda v: init.weights("zeros", 2, v))
-    yield from bad("nn.init.shape", INS, WHOLE, lambda v: init.shape(v, 2))
-    yield from bad("nn.init.generator", "rng takes", RNG, init.generator)
-    yield from bad("nn.init.generator", "rng takes", SEED, init.generator)
+    yield from bad("nn.init.get", "no init", NAME, init.get)
+    yield from bad("nn.init.make_weights", "no init", NAME, lambda v: init.make_weights(v, 2, 2))
+    yield from bad("nn.init.make_weights", INS, WHOLE, lambda v: init.make_weights("zeros", v, 2))
+    yield from bad("nn.init.make_weights", OUTS, WHOLE, lambda v: init.make_weights("zeros", 2, v))
+    yield from bad("nn.init.weight_shape", INS, WHOLE, lambda v: init.weight_shape(v, 2))
+    yield from bad("nn.init.generator", "rng expects", RNG, init.generator)
+    yield from bad("nn.init.generator", "rng expects", SEED, init.generator)
 
 
 def judged():
     of = "nn.accuracy"
-    yield from bad(of, "accuracy takes a list of predictions", LISTS._replace(values=LISTS.values[:-2]), lambda v: accuracy(v, [1]))
-    yield from bad(of, "accuracy takes a list of targets", LISTS, lambda v: accuracy([1.0], v))
+    yield from bad(of, "accuracy expects a list of predictions", LISTS._replace(values=LISTS.values[:-2]), lambda v: accuracy(v, [1]))
+    yield from bad(of, "accuracy expects a list of targets", LISTS, lambda v: accuracy([1.0], v))
     for v in ("a", None, 1j, A):
-        yield row(of, lambda v=v: accuracy([v], [1]), TypeError, "accuracy takes predictions that are numbers", kind=f"[{v!r}]")
+        yield row(of, lambda v=v: accuracy([v], [1]), TypeError, "accuracy expects predictions that are numbers", kind=f"[{v!r}]")
     for v in (2, "1", None, float("nan"), 0.5):
         yield row(of, lambda v=v: accuracy([1.0], [v]), ValueError, "labels from -1 to 1", repr(v), kind=f"label {v!r}")
         yield row(of, lambda v=v: accuracy(np.ones(1), [v]), ValueError, "labels from -1 to 1", repr(v), kind=f"label {v!r} beside an array")
@@ -170,17 +170,17 @@ def judged():
     yield row(of, lambda: accuracy(np.ones((2, 1)), np.ones((2, 2))), ValueError, "(samples, 1)", "(2, 1) and (2, 2)")
     yield row(of, lambda: accuracy(np.ones((2, 3)), [0]), ValueError, "(samples, classes)", "(2, 3) and (1,)")
     yield row(of, lambda: accuracy(A, A), ValueError, "(samples, classes)", "(2, 2) and (2, 2)")
-    yield row(of, lambda: accuracy(np.array([1j]), [1]), TypeError, "predictions are real numbers", "complex128")
-    yield row(of, lambda: accuracy(np.array(["a"]), [1]), TypeError, "predictions are real numbers", "<U1")
+    yield row(of, lambda: accuracy(np.array([1j]), [1]), TypeError, "predictions must be real numbers", "complex128")
+    yield row(of, lambda: accuracy(np.array(["a"]), [1]), TypeError, "predictions must be real numbers", "<U1")
     of = "nn.confusion_matrix"
     for v in (None, "ab", [1.0], [], 3):
-        yield row(of, lambda v=v: confusion_matrix(v, [1]), (TypeError, ValueError), "confusion_matrix takes logits" if v is not None and v != "ab" else "predictions are", kind=f"of {v!r}")
+        yield row(of, lambda v=v: confusion_matrix(v, [1]), (TypeError, ValueError), "confusion_matrix expects logits" if v is not None and v != "ab" else "predictions must be", kind=f"of {v!r}")
     for v in ([["a", "b"]], [[1j, 2.0]], [[1.0, 2.0], [1.0]], [[None, 1.0]]):
-        yield row(of, lambda v=v: confusion_matrix(v, [1] * len(v)), TypeError, "predictions are", kind=f"of {v!r}")
+        yield row(of, lambda v=v: confusion_matrix(v, [1] * len(v)), TypeError, "predictions must be", kind=f"of {v!r}")
     for v in (2, -1, "a", 0.5, None):
         yield row(of, lambda v=v: confusion_matrix([[1.0, 2.0]], [v]), ValueError, "labels from 0 to 1", repr(v), kind=f"label {v!r}")
     yield row(of, lambda: confusion_matrix([[1.0, 2.0]], None), ValueError, "(samples,)", "()")
-    yield row(of, lambda: confusion_matrix([[1.0, 2.0]], [[0], [1, 2]]), TypeError, "targets are labels")
+    yield row(of, lambda: confusion_matrix([[1.0, 2.0]], [[0], [1, 2]]), TypeError, "targets must be one label")
 
 
 ROWS = [*models(), *diagnoses(), *calls(), *modules(), *inits(), *judged()]
