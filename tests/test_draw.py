@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, topological
 from engine.draw import draw, svg, theme
-from engine.draw.dot import UNSEEN
-from engine.draw.view import Box, view
+from engine.draw.dot import NOT_IN_XML
+from engine.draw.view import Box, build_view
 from nn import MLP, Neuron, data, losses, vector
 from strategies import examples
 
@@ -103,7 +103,7 @@ def test_a_drawing_stays_as_it_was_drawn():
     ],
 )  # fmt: skip
 def test_numbers(x, spec, shown):
-    assert theme.number(x, spec) == shown
+    assert theme.format_number(x, spec) == shown
     assert texts(draw(Value(x, "x"), format=spec))["v0"][1] == f"data {shown}"
 
 
@@ -123,7 +123,7 @@ def styles(picture):
 def test_kinds_are_told_apart_by_shape_and_line_and_by_colour():
     model = Neuron(1, "linear", rng=0)
     y = model([Value(1.0, "x")]) * 2.0 + 0.5
-    found = {each.kind: styles(draw(y, model))[each.id] for each in view(y, model).drawn}
+    found = {each.kind: styles(draw(y, model))[each.id] for each in build_view(y, model).drawn}
     assert set(found) == {"leaf", "parameter", "constant", "inner", "root"}
     lines = [(each["shape"], each.get("penwidth"), each.get("style")) for each in found.values()]
     assert len(set(lines)) == 5
@@ -147,11 +147,11 @@ def test_texts_and_lines_stand_out_from_what_is_behind_them(name):
     """By WCAG: 4.5 for texts, 3 for lines, on every fill."""
     look = theme.THEMES[name]
     for kind in ("leaf", "parameter", "constant", "inner", "root", "box"):
-        fill, line = look[kind]
-        assert contrast(look["ink"], fill) >= 7
-        assert contrast(line, look["paper"]) >= 3
-    assert all(contrast(look["ink"], each) >= 4.5 for each in look["heat"])
-    assert contrast(look["pale"], look["tint"]) >= 4.5
+        fill, line = look.kinds[kind]
+        assert contrast(look.ink, fill) >= 7
+        assert contrast(line, look.paper) >= 3
+    assert all(contrast(look.ink, each) >= 4.5 for each in look.heat)
+    assert contrast(look.pale, look.tint) >= 4.5
 
 
 def test_colour_by_gradient_is_stronger_for_larger_ones():
@@ -165,9 +165,9 @@ def test_colour_by_gradient_is_stronger_for_larger_ones():
     light = [luminance(each) for each in fills]
     assert light == sorted(light)
     assert len(set(light)) == 4
-    assert fills[3] == fills[4] == theme.THEMES["light"]["heat"][0]
+    assert fills[3] == fills[4] == theme.THEMES["light"].heat[0]
     untouched = styles(draw(Value(1.0) * 2.0, color="grad"))
-    assert untouched["v0"]["fillcolor"].strip('"') == theme.THEMES["light"]["heat"][0]
+    assert untouched["v0"]["fillcolor"].strip('"') == theme.THEMES["light"].heat[0]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_direction(direction, wide):
 def test_a_label_shows_as_it_was_typed(label):
     """Whatever it holds; what XML cannot hold shows as a replacement character."""
     shown = texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
-    typed = re.sub(UNSEEN, "\ufffd", label).replace("\t", "    ")
+    typed = re.sub(NOT_IN_XML, "\ufffd", label).replace("\t", "    ")
     lines = lambda parts: [x for x in (part.replace("\xa0", " ").strip() for part in parts) if x]
     assert lines(shown) == lines(typed.split("\n"))
 
@@ -236,7 +236,7 @@ def test_neurons_and_layers_are_clusters_named_as_in_the_model(fused):
     x = [Value(0.5, "x"), Value(-1.0, "y")]
     out = model(x)
     loss = (out - 1.0) ** 2
-    inside = view(loss, model).inside
+    inside = build_view(loss, model).contents
     assert set(inside) == {"", "layers.1.neurons.0", *[f"layers.0.neurons.{i}" for i in range(3)]}
     for i, part in enumerate(model.layers[0].neurons):
         nodes = {cell.node for cell in inside[f"layers.0.neurons.{i}"]}
@@ -256,7 +256,9 @@ def test_a_penalty_is_no_part_of_a_layer():
     model = MLP(1, [2, 1], rng=0)
     loss = model([1.0]) + losses.l2_penalty(model.parameters())
     outside = [
-        cell.node.op.name for cell in view(loss, model).inside[""] if cell.node.op is not None
+        cell.node.op.name
+        for cell in build_view(loss, model).contents[""]
+        if cell.node.op is not None
     ]
     assert sorted(outside) == ["+", "dot"]
 
@@ -266,7 +268,7 @@ def test_what_comes_after_a_neuron_is_not_its_own():
     model = Neuron(1, "tanh", rng=0)
     again = model([1.0]).tanh()
     penalty = model.weights[0] * model.bias
-    inside = view(again + penalty, model).inside
+    inside = build_view(again + penalty, model).contents
     outside = {cell.node for cell in inside[""]}
     assert {again, penalty} <= outside
     assert again.inputs[0] in {cell.node for cell in inside["Neuron"]}
@@ -275,7 +277,7 @@ def test_what_comes_after_a_neuron_is_not_its_own():
 def test_layers_of_arrays_are_clusters():
     model = vector.MLP(2, [4, 1], rng=0)
     loss = losses.mse(model(np.ones((3, 2))), np.ones(3))
-    inside = view(loss, model).inside
+    inside = build_view(loss, model).contents
     names = [cell.node.op.name for cell in inside["layers.0"] if cell.node.op is not None]
     assert names == ["linear", "relu"]
     assert "layers.1" in inside
@@ -285,11 +287,11 @@ def test_a_cluster_drawn_collapsed():
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([0.5, -1.0]) - 1.0) ** 2
     loss.backward()
-    found = view(loss, model, collapse="layers.0")
+    found = build_view(loss, model, collapse="layers.0")
     boxes = [each for each in found.drawn if isinstance(each, Box)]
     assert [(box.nodes, len(box.parameters)) for box in boxes] == [(15, 9)]
     ways = [arrow for arrow in found.arrows if "b0" in (arrow.tail, arrow.head)]
-    assert sorted((arrow.tail[0], arrow.head[0], arrow.times) for arrow in ways) == [
+    assert sorted((arrow.tail[0], arrow.head[0], arrow.multiplicity) for arrow in ways) == [
         ("b", "o", 3), ("v", "b", 3), ("v", "b", 3),
     ]  # fmt: skip
     shown = texts(draw(loss, model, collapse="layers.0"))["b0"]
@@ -303,19 +305,17 @@ def test_a_training_graph_of_65000_nodes_shows_its_layers():
     X, y = data.moons(100, rng=0)
     model = MLP(2, [16, 16, 1], rng=0, fused=False)
     loss = losses.hinge([model(x) for x in X.tolist()], (2 * y - 1).tolist())
-    found = view(loss, model)
+    found = build_view(loss, model)
     names = {each.id: each.title for each in found.drawn}
     layers = [f"layers.{i}   {layer}" for i, layer in enumerate(model.layers)]
     chain = ["the inputs", *layers, "the rest"]
     assert sorted(names.values()) == sorted(chain)
     assert sum(box.nodes for box in found.drawn) == len(topological(loss)) > 65_000
-    ways = {(names[each.tail], names[each.head]): each.times for each in found.arrows}
+    ways = {(names[each.tail], names[each.head]): each.multiplicity for each in found.arrows}
     assert ways == dict(zip(pairwise(chain), (3200, 25600, 1600, 100), strict=True))
-    with pytest.raises(
-        ValueError, match=r"65,\d+ nodes are more than the 500 that can be read; pass the model"
-    ):
+    with pytest.raises(ValueError, match=r"at most 500 nodes to draw, got 65,\d+; pass the model"):
         draw(loss)
-    with pytest.raises(ValueError, match="collapse more: collapse=True"):
+    with pytest.raises(ValueError, match="collapse more modules, or all with collapse=True"):
         draw(loss, model, collapse=False)
 
 
@@ -323,10 +323,12 @@ def test_neurons_collapse_before_layers():
     model = MLP(4, [8, 8], rng=0, fused=False)
     total = sum(model([1.0, 2.0, 3.0, 4.0]), start=Value(0.0))
     count = len(topological(total))
-    kinds = {type(each) for each in view(total, model, limit=count).drawn}
+    kinds = {type(each) for each in build_view(total, model, limit=count).drawn}
     assert Box not in kinds
     titles = [
-        each.title for each in view(total, model, limit=count - 1).drawn if isinstance(each, Box)
+        each.title
+        for each in build_view(total, model, limit=count - 1).drawn
+        if isinstance(each, Box)
     ]
     assert len(titles) == 16
     assert all("Neuron" in title for title in titles)
@@ -388,14 +390,14 @@ def test_the_systems_graphviz_draws_the_same_graph():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"direction": "LR"}, "direction is one of right, down, left, up, got 'LR'"),
-        ({"theme": "blue"}, "theme is one of light, dark, got 'blue'"),
-        ({"color": "red"}, "color is one of kind, grad, got 'red'"),
-        ({"layout": "neato"}, "layout is one of auto, embedded, dot, got 'neato'"),
-        ({"format": "d"}, "format is one for a float, such as '.4g', got 'd'"),
+        ({"direction": "LR"}, "direction must be one of right, down, left, up, got 'LR'"),
+        ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
+        ({"color": "red"}, "color must be one of kind, grad, got 'red'"),
+        ({"layout": "neato"}, "layout must be one of auto, embedded, dot, got 'neato'"),
+        ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
         (
             {"collapse": "layer"},
-            "no module 'layer' to collapse; there are layers.0, layers.0.neurons.0, the rest, ...",
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the rest, got 'layer'",
         ),
     ],
 )
@@ -408,21 +410,30 @@ def test_an_option_that_there_is_not(options, message):
 def test_what_is_no_graph_and_what_is_no_model():
     with pytest.raises(TypeError, match=r"expected a node such as a Value, got 3\.0"):
         draw(3.0)
-    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got 'm'"):
+    with pytest.raises(TypeError, match=r"model must be a Module such as nn\.MLP, got 'm'"):
         draw(neuron(), "m")
-    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got <class"):
+    with pytest.raises(TypeError, match=r"model must be a Module such as nn\.MLP, got <class"):
         draw(neuron(), MLP)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limit": 0}, "limit, a number of nodes, must be a whole number, 1 or more, got 0"),
-        ({"limit": None}, "limit, a number of nodes, must be a whole number, 1 or more, got None"),
-        ({"theme": [1]}, "theme is one of light, dark, got [1]"),
-        ({"collapse": 3}, "no module 3 to collapse"),
-        ({"collapse": [1, "a"]}, "no module 1 to collapse"),
-        ({"collapse": True, "model": None}, "there are no modules to collapse without a model"),
+        ({"limit": 0}, "limit must be a whole number, 1 or more, got 0"),
+        ({"limit": None}, "limit must be a whole number, 1 or more, got None"),
+        ({"theme": [1]}, "theme must be one of light, dark, got [1]"),
+        (
+            {"collapse": 3},
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",
+        ),
+        (
+            {"collapse": [1, "a"]},
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 1",
+        ),
+        (
+            {"collapse": True, "model": None},
+            "collapse requires a model; pass it as the second argument",
+        ),
         ({"model": MLP(2, [3, 1])}, "no parameter of MLP(2, [3, 1], 'relu') is in this graph"),
     ],
 )
@@ -438,7 +449,7 @@ def test_a_class_is_no_graph():
 
 
 def test_without_graphviz_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(svg, "embedded", lambda: None)
+    monkeypatch.setattr(svg, "find_embedded", lambda: None)
     monkeypatch.setenv("PATH", "")
     picture = draw(neuron())
     assert picture.dot.startswith("digraph")
@@ -448,4 +459,4 @@ def test_without_graphviz_it_says_what_to_install(monkeypatch):
 
 def test_graphviz_own_words_are_passed_on():
     with pytest.raises(RuntimeError, match=r"Graphviz failed: .*syntax error"):
-        svg.rendered("digraph {")
+        svg.render("digraph {")

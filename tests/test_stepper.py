@@ -11,7 +11,7 @@ import pytest
 from browsers import HOSTILE, chromium, fields, hot
 from engine import Value, explain, mistakes, record_origins, topological
 from engine.draw import step
-from engine.draw.theme import number
+from engine.draw.theme import format_number
 from nn import MLP
 
 
@@ -138,7 +138,7 @@ def test_the_numbers_are_the_engines_at_every_step(opened):
             if not node.constant:
                 want = f"grad {grad[f'v{i}']}" if f"v{i}" in grad else "grad"
                 assert shown[f"v{i}"][-1] == want
-        assert hot(page) == sorted(frame.hot)
+        assert hot(page) == sorted(frame.marked)
         assert page.locator(".title").inner_text() == frame.title
         assert page.locator("math").count() == len(frame.lines)
         seen.append(shown)
@@ -146,7 +146,7 @@ def test_the_numbers_are_the_engines_at_every_step(opened):
     y.backward()
     for i, node in enumerate(topological(y)):
         if not node.constant:
-            assert seen[-1][f"v{i}"][-1] == f"grad {number(node.grad, '.4g')}"
+            assert seen[-1][f"v{i}"][-1] == f"grad {format_number(node.grad, '.4g')}"
     for shown in reversed(seen[:-1]):
         page.click("[data-do=previous]")
         assert fields(page) == shown
@@ -184,7 +184,7 @@ def test_a_click_on_a_value_tells_about_it_and_leads_to_its_steps(opened):
             assert (n in found.get("receives", [])) == (frame.to == f"v{i}")
             sends = frame.kind == "backward" and frame.node == f"v{i}"
             assert (n in found.get("sends", [])) == sends
-            used = frame.kind == "forward" and f"v{i}" in frame.hot[3:]
+            used = frame.kind == "forward" and f"v{i}" in frame.marked[3:]
             assert (n in found.get("used", [])) == used
         assert (found.get("sends") is None) == (node.op is None)
     click(page, "v0")
@@ -222,7 +222,7 @@ def test_a_path_is_followed_in_the_drawing(opened):
     click(page, "v0")
     found = explain(y, order[0])
     assert len(found.paths) == 2
-    assert "it is 0.133, along 2 paths to y:" in page.locator(".facts .why").inner_text()
+    assert "is 0.133, the sum over 2 paths to y:" in page.locator(".facts .why").inner_text()
     for rank, path in enumerate(found.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"
@@ -230,7 +230,7 @@ def test_a_path_is_followed_in_the_drawing(opened):
         assert [each for each in marked if each[0] == "v"] == sorted(place[x] for x in path.nodes)
         assert sum(each[0] == "e" and "-" in each for each in marked) == len(path.locals)
         *_, product = page.locator(".formula math").last.text_content().split("=")
-        assert product == number(path.product, ".4g")
+        assert product == format_number(path.product, ".4g")
         assert page.locator(".path[data-on] .product").inner_text() == product
     before = at(page)
     page.click("[data-do=next]")
@@ -254,14 +254,14 @@ def test_the_wrong_passes_beside_the_right_one(opened, run):
         """() => Object.fromEntries([...document.querySelectorAll(".right")]
             .map((text) => [text.dataset.of, text.textContent]))"""
     )
-    right = {place[node]: number(x, ".4g") for node, x in mistake.right.items()}
-    assert under() == {name: f"right {x}" for name, x in right.items()}
+    right = {place[node]: format_number(x, ".4g") for node, x in mistake.right.items()}
+    assert under() == {name: f"correct {x}" for name, x in right.items()}
     page.click("[data-do=mistake]")
-    assert "It is the first to go wrong." in page.locator(".note").inner_text()
+    assert "This is the first wrong gradient." in page.locator(".note").inner_text()
     page.click("[data-do=last]")
     wrong = {place[node] for node in mistake.wrong}
     first = place[mistake.first]
-    marks = {name: f"≠ {x}" if name in wrong else f"right {x}" for name, x in right.items()}
+    marks = {name: f"≠ {x}" if name in wrong else f"correct {x}" for name, x in right.items()}
     assert under() == {**marks, first: marks[first] + ", first wrong"}
     assert page.locator(".title").inner_text().startswith(f"{len(wrong)} of {len(right)} grad")
     page.click("[data-run='0']")
@@ -301,7 +301,7 @@ def test_in_a_notebook_it_is_an_iframe_that_grows(opened):
     assert page.locator("img").is_visible()
     assert page.evaluate("document.querySelector('img').naturalWidth") > 100
     assert bundle["image/svg+xml"].startswith("<svg")
-    assert bundle["text/plain"] == "<stepper of 13 steps; .save('steps.html') writes it>"
+    assert bundle["text/plain"] == "<stepper of 13 steps; save it with .save('steps.html')>"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -352,7 +352,7 @@ def test_what_is_computed_or_receives_can_be_seen_at_each_step(opened, width):
                 return box.left >= view.left - 1 && box.right <= view.right + 1
                     && box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
             }""",
-            frame.to or frame.node or frame.hot[0],
+            frame.to or frame.node or frame.marked[0],
         ), frame.title
 
 
@@ -394,9 +394,9 @@ def test_what_is_refused(tmp_path):
     node = x
     for _ in range(300):
         node = node.tanh()
-    with pytest.raises(ValueError, match="301 nodes are more than the 250 that can be read"):
+    with pytest.raises(ValueError, match="at most 250 nodes to draw, got 301"):
         step(node)
-    with pytest.raises(ValueError, match="theme is one of light, dark, got 'x'"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, got 'x'"):
         step(x * 2.0, theme="x")
-    with pytest.raises(TypeError, match="a graph of Values is stepped through, got 3"):
+    with pytest.raises(TypeError, match="step expects a Value as root, got 3"):
         step(3)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 
 from engine import Array, Value, grad, mistakes, softmax, topological, walk
-from engine.draw.theme import number
+from engine.draw import step
+from engine.draw.theme import format_number
 from engine.draw.trace import trace
+from engine.watch.wrong_passes import WRONG
 from nn import MLP
 from strategies import programs
 
@@ -24,16 +26,16 @@ def test_frames_show_the_engines_numbers_in_its_order(program):
     found = trace(root, SPEC)
     data = {name: x for frame in found.frames for name, x in frame.data.items()}
     values = [(i, node) for i, node in enumerate(order) if isinstance(node, Value)]
-    assert data == {f"v{i}": number(node.data, SPEC) for i, node in values}
+    assert data == {f"v{i}": format_number(node.data, SPEC) for i, node in values}
     shown = [each for frame in found.frames for each in frame.grad.items()]
     place, sums = {node: i for i, node in enumerate(order)}, dict.fromkeys(order, 0.0)
     want = [(f"v{len(order) - 1}", "1")]
     sums[root] = 1.0
-    for step in walk(root):
-        for to, _, contribution in step.sent:
+    for sender in walk(root):
+        for to, _, contribution in sender.sent:
             if isinstance(to, Value):
                 sums[to] += contribution
-                want.append((f"v{place[to]}", number(sums[to], SPEC)))
+                want.append((f"v{place[to]}", format_number(sums[to], SPEC)))
     assert shown == want
     assert all(found.grads[node] == node.grad for _, node in values if not node.constant)
 
@@ -44,7 +46,7 @@ def test_forward_before_backward_and_each_points_at_its_part():
     f.label = "f"
     frames = trace(f).frames
     assert [(frame.kind, frame.title) for frame in frames] == [
-        ("start", "The inputs are given"),
+        ("start", "Start with the inputs"),
         ("forward", "v2 = x · y"),
         ("forward", "f = v2 + x"),
         ("seed", "The gradient starts at f"),
@@ -52,10 +54,10 @@ def test_forward_before_backward_and_each_points_at_its_part():
         ("backward", "From f to x, use 1 of 2"),
         ("backward", "From v2 to x, use 2 of 2"),
         ("backward", "From v2 to y"),
-        ("end", "Every gradient has arrived"),
+        ("end", "All gradients are complete"),
     ]
-    assert frames[1].hot == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
-    assert frames[5].hot == ["v3", "o3", "e3", "e3-1", "v0"]
+    assert frames[1].marked == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
+    assert frames[5].marked == ["v3", "o3", "e3", "e3-1", "v0"]
     assert [frame.grad for frame in frames[5:8]] == [{"v0": "1"}, {"v0": "3"}, {"v1": "3"}]
 
 
@@ -138,7 +140,9 @@ def test_wrong_passes_show_what_mistakes_finds(program):
     right, *wrong = trace(root, SPEC).runs
     assert not any(frame.wrong or frame.note for frame in right.frames[1:])
     for run, mistake in zip(wrong, mistakes(root), strict=True):
-        assert run.right == {place[x]: number(grad, SPEC) for x, grad in mistake.right.items()}
+        assert run.right == {
+            place[x]: format_number(grad, SPEC) for x, grad in mistake.right.items()
+        }
         marked = [each for frame in run.frames for each in frame.wrong]
         assert sorted(marked) == sorted(place[node] for node in mistake.wrong)
         assert marked[:1] == [place[node] for node in [mistake.first] if node is not None]
@@ -147,9 +151,9 @@ def test_wrong_passes_show_what_mistakes_finds(program):
             if frame.to and frame.node in grads:  # an operation with several results has none
                 sent.setdefault(frame.node, grads[frame.node])
             grads |= frame.grad
-        found = {place[node]: number(grad, SPEC) for node, grad in mistake.found.items()}
+        found = {place[node]: format_number(grad, SPEC) for node, grad in mistake.found.items()}
         assert grads | sent == found
-        firsts = sum("the first to go wrong" in frame.note for frame in run.frames)
+        firsts = sum("the first wrong gradient" in frame.note for frame in run.frames)
         assert firsts == (mistake.first is not None)
 
 
@@ -163,31 +167,31 @@ def test_what_goes_wrong_is_said():
     assert [frame.note for frame in order.frames if frame.to] == [
         "",
         "",
-        "b sends 1, where 404.4 is right. It is the first to go wrong. "
-        "a is left with 3, where 1213 is right.",
-        "Too late: b has sent its gradient on already.",
+        "b sends 1; the correct gradient is 404.4. This is the first wrong gradient. "
+        "a ends with 3; the correct gradient is 1213.",
+        "Too late: b has already propagated its gradient.",
     ]
     assert [frame.note for frame in sum_.frames if frame.to] == [
         "",
         "",
-        "1 had arrived before, and is lost.",
-        "b sends 403.4, where 404.4 is right. It is the first to go wrong. "
-        "a is left with 1210, where 1213 is right.",
+        "The earlier gradient 1 is lost.",
+        "b sends 403.4; the correct gradient is 404.4. This is the first wrong gradient. "
+        "a ends with 1210; the correct gradient is 1213.",
     ]
     assert words(sum_.frames[2].lines[0]) == "b.grad=c.grad⋅∂c∂b⏟1"
-    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients came out wrong"
-    assert sum_.frames[-1].note.startswith("A node that is used twice")
+    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients are wrong"
+    assert [run.frames[-1].note for run in (order, sum_)] == [how.why for how in WRONG]
 
 
 def test_a_chain_comes_out_right_in_any_way():
     for run in trace(Value(0.5, "x").exp().tanh()).runs[1:]:
-        assert run.frames[-1].title == "Every gradient came out right, this time"
-        assert run.frames[-1].note.startswith("No value here is used twice")
+        assert run.frames[-1].title == "All gradients are correct, this time"
+        assert run.frames[-1].note.startswith("No value is used twice here")
 
 
 def test_arrays_are_not_stepped_through():
-    with pytest.raises(TypeError, match="a graph of Values is stepped through, got Array"):
-        trace(Array([1.0]).sum())
+    with pytest.raises(TypeError, match="step expects a Value as root, got Array"):
+        step(Array([1.0]).sum())
 
 
 def test_an_operation_with_several_results_is_one_step():
@@ -204,7 +208,7 @@ def test_an_operation_with_several_results_is_one_step():
     assert len(computed.data) == len(computed.lines) == 2
     (sent,) = [frame for frame in frames if frame.title == "From p, q to y"]
     assert len(sent.lines) == 3
-    assert sent.grad == {"v1": number(grad(loss, y), SPEC)}
+    assert sent.grad == {"v1": format_number(grad(loss, y), SPEC)}
     assert not any(title == "From q to softmax" for title in titles)
     wrong = trace(loss, SPEC).runs[1].frames
     assert any(frame.title == "From q to softmax" for frame in wrong)

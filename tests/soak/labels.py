@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import Value, total
 from engine.draw import draw, step
-from engine.draw.dot import LONG
+from engine.draw.dot import LONGEST_LABEL
 from soak.watch import SECONDS, Hung, input_named, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -70,7 +70,7 @@ def typed(text: str) -> str:
         return c if fine or n > 0xFFFF else "\ufffd"
 
     text = "\n".join(line.strip(" \t") for line in text.split("\n"))
-    cut = text if len(text) <= LONG else text[:LONG] + "…"
+    cut = text if len(text) <= LONGEST_LABEL else text[:LONGEST_LABEL] + "…"
     return "".join(map(known, cut)).replace("\t", "    ")
 
 
