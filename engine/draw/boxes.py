@@ -6,7 +6,7 @@ box in one step: the chain rule with vectors for values and Jacobians for local 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engine.draw.frames import Frame, Notation, write_derivative, write_equation, write_gradient
 from engine.draw.symbols import Symbol, build_formula, lift, make_name
@@ -14,6 +14,7 @@ from engine.draw.theme import format_count, norm
 from engine.draw.trace import END, KEYS, START, TITLES, Run, Trace, Tracer, choose_names
 from engine.draw.view import Box, View, is_result, name_arrow
 from engine.node import Node
+from engine.rules import Op
 from engine.sequences import Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
@@ -98,8 +99,8 @@ class BoxTracer:
                 yield self.compute_box(part, outputs)
             elif isinstance(node, Outputs):
                 yield tracer.compute_results(node)
-            elif not is_result(node):  # all results of an operation are computed together
-                yield self.compute(part, node)
+            elif node.op is not None and not is_result(node):  # results are computed together
+                yield self.compute(part, node, node.op)
 
     def mark_inputs(self, part: Part) -> list[str]:
         """Return the ids of a part, of the arrows into it, and of what they come from."""
@@ -108,9 +109,8 @@ class BoxTracer:
         arrows = dict.fromkeys(name_arrow(ids, n, k) for n, k in inputs)
         return [part.id, *arrows, *dict.fromkeys(ids[n.inputs[k]] for n, k in inputs)]
 
-    def compute(self, part: Part, node: Node) -> Frame:
+    def compute(self, part: Part, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
-        op: Any = node.op
         formula = build_formula(op, [self.notation.input(x) for x in node.inputs])
         result = self.notation.number(node.data)
         line = write_equation(make_name(part.title), formula, result)

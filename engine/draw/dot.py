@@ -8,7 +8,7 @@ never used as ids.
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphviz
 
@@ -24,8 +24,11 @@ from engine.draw.theme import (
     format_number,
     norm,
 )
-from engine.draw.view import Box, Cell, View, is_result
+from engine.draw.view import Box, Cell, View
 from engine.node import Node
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
@@ -116,12 +119,13 @@ class Writer:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
         part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
-        if node.op is not None and not is_result(node):
-            self.add_operation(part, cell)
+        self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
-        """Draw the operation of a value, or of several results."""
-        op: Any = cell.node.op
+        """Draw the operation of a value, or of several results. A leaf or one result has none."""
+        op = cell.node.op
+        if op is None or op.index is not None:
+            return
         name, id = SYMBOLS.get(op.name, op.name), cell.id.replace("v", "o")
         size = f"{self.options.sizes.operation:g}"
         shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
@@ -145,11 +149,11 @@ class Writer:
             penwidth="2.4" if box.kind == "root" else "1.2",
         )  # fmt: skip
 
-    def format_local(self, local: Any) -> str:
+    def format_local(self, local: "float | np.ndarray[Any, Any]") -> str:
         """Format a local derivative: a number, or the norm of an array."""
-        size = format_number(norm(local), self.options.format)
-        is_array = getattr(local, "ndim", 0) > 0
-        return f"‖∂‖ {size}" if is_array else format_number(local, self.options.format)
+        if getattr(local, "ndim", 0) > 0:
+            return f"‖∂‖ {format_number(norm(local), self.options.format)}"
+        return format_number(local, self.options.format)
 
 
 def scale_gradients(view: View) -> dict[str, float]:

@@ -10,6 +10,7 @@ from engine.draw.view import Box, View, is_result
 from engine.draw.writing import to_mathml
 from engine.node import Node
 from engine.sequences import Output, Outputs
+from engine.value import Value
 from engine.watch.paths import Ways, remainder, ways
 
 MOST_PATHS = 5  # paths of a gradient that are listed
@@ -42,7 +43,7 @@ class Facts(NamedTuple):
     shared: int | None = None  # the place of the operation that one of several results shares
 
 
-def collect_facts(root: Any, notation: Notation, parameters: Collection[Node]) -> list[Facts]:
+def collect_facts(root: Value, notation: Notation, parameters: Collection[Node]) -> list[Facts]:
     """Return the facts about every node; `notation` names all nodes, in topological order."""
     order: list[Any] = list(notation.names)
     place = {node: i for i, node in enumerate(order)}

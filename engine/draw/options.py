@@ -71,7 +71,7 @@ def check_names(options: Mapping[str, object], keywords: type) -> None:
     known = get_type_hints(keywords)
     for name in options:
         if name not in known:
-            raise TypeError(f"expected options among {', '.join(known)}, got {name!r}")
+            raise TypeError(f"unknown option {name!r}; expected one of {', '.join(known)}")
 
 
 def show_options(keywords: type) -> Callable[[Function], Function]:

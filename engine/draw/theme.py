@@ -87,7 +87,7 @@ THEMES = {
 }  # fmt: skip
 
 
-def format_number(x: float, spec: str) -> str:
+def format_number(x: "float | np.ndarray[Any, Any]", spec: str) -> str:
     """Format a number with a typographic minus sign.
 
     >>> format_number(-0.5, ".4g"), format_number(-1e-20, ".3f")

@@ -35,7 +35,8 @@ from engine.draw.theme import format_number
 from engine.draw.view import is_result
 from engine.graph import topological
 from engine.node import Node
-from engine.sequences import Outputs
+from engine.rules import Op
+from engine.sequences import Output, Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import (
     RIGHT,
@@ -147,11 +148,12 @@ class Tracer:
         self.place = {node: i for i, node in enumerate(order)}
         self.ids = {node: f"v{i}" for i, node in enumerate(order)}
         self.uses = Counter(x for node in order for x in node.inputs)
-        results: dict[Node, list[Node]] = {}
+        self.results: dict[Node, list[tuple[int, Node]]] = {}  # of an operation with several
         for node in order:
-            if is_result(node):
-                results.setdefault(node.inputs[0], []).append(node)
-        self.results = {x: sorted(nodes, key=result_index) for x, nodes in results.items()}
+            if isinstance(node.op, Output):
+                self.results.setdefault(node.inputs[0], []).append((node.op.index, node))
+        for results in self.results.values():
+            results.sort(key=lambda result: result[0])
 
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves."""
@@ -164,12 +166,11 @@ class Tracer:
             if isinstance(node, Outputs):
                 yield self.compute_results(node)
             elif node.op is not None and not is_result(node):
-                yield self.compute(node)
+                yield self.compute(node, node.op)
 
-    def compute(self, node: Node) -> Frame:
+    def compute(self, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         notation, i, id = self.notation, self.place[node], self.ids[node]
-        op: Any = node.op
         by_name = build_formula(op, [notation.input(x) for x in node.inputs])
         by_number = build_formula(op, [notation.number(x.data) for x in node.inputs])
         lines = [
@@ -185,11 +186,11 @@ class Tracer:
     def compute_results(self, node: Outputs) -> Frame:
         """Return the frame in which several results are computed, of which the graph may use
         some."""
-        notation, results = self.notation, self.results[node]
+        notation, results = self.notation, [x for _, x in self.results[node]]
         formulas = build_results(node.op, [notation.input(x) for x in node.inputs])
         lines = [
-            write_equation(notation.name(x), formulas[result_index(x)], notation.number(x.data))
-            for x in results[:MOST_RESULTS]
+            write_equation(notation.name(x), formulas[index], notation.number(x.data))
+            for index, x in self.results[node][:MOST_RESULTS]
         ]
         marked = [f"o{self.place[node]}", *self.list_arrows(node)]
         marked += [*(f"e{self.place[x]}" for x in results), *(self.ids[x] for x in results)]
@@ -259,17 +260,16 @@ class Tracer:
 
     def send_from_results(self, sent: Contribution, locals: Sequence[float], how: Pass) -> Frame:
         """Return the frame of the contribution of several results: a sum over them."""
-        notation, i, results = self.notation, self.place[sent.node], self.results[sent.node]
+        notation, i = self.notation, self.place[sent.node]
+        results = [x for _, x in self.results[sent.node]]
         x, to = notation.name(sent.to), self.write_gradient_of(sent.to, how)
         upstreams: Any = sent.upstream  # one for each result, None where none has arrived
         names, numbers = [], []
-        for result in results[:MOST_RESULTS]:
-            upstream = upstreams[result_index(result)] or 0.0
-            local = locals[result_index(result)]
+        for index, result in self.results[sent.node][:MOST_RESULTS]:
             derivative = write_derivative(notation.name(result), x)
             names.append(f"{self.write_gradient_of(result, how)}<mo>⋅</mo>{derivative}")
-            product = combine("·", notation.number(upstream), notation.number(local))
-            numbers.append(write_equality(product))
+            upstream, local = notation.number(upstreams[index] or 0.0), locals[index]
+            numbers.append(write_equality(combine("·", upstream, notation.number(local))))
         dots = ["<mo>⋯</mo>"] * (len(results) > MOST_RESULTS)
         sides = ["<mo>+</mo>".join([*terms, *dots]) for terms in (names, numbers)]
         sides.append(write_equality(notation.number(sent.sent)))
@@ -336,9 +336,3 @@ class Tracer:
 
     def list_arrows(self, node: Node) -> list[str]:
         return [f"e{self.place[node]}-{k}" for k in range(len(node.inputs))]
-
-
-def result_index(node: Node) -> int:
-    """Return the index of one of several results."""
-    op: Any = node.op
-    return op.index

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.draw.clusters import INPUTS, REST, Model, Modules, group_nodes
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences import Output, Outputs
 from engine.support.arguments import whole
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LIMIT = 500  # nodes; beyond it modules collapse
 
@@ -43,7 +46,7 @@ class Arrow(NamedTuple):
     id: str
     tail: str
     head: str
-    local: Any = None  # a float, or an array
+    local: "float | np.ndarray[Any, Any] | None" = None
     multiplicity: int = 1
 
 
