@@ -222,7 +222,7 @@ def test_a_path_is_followed_in_the_drawing(opened):
     click(page, "v0")
     found = explain(y, order[0])
     assert len(found.paths) == 2
-    assert "is 0.133, the sum over 2 paths to y:" in page.locator(".facts .why").inner_text()
+    assert "It adds up to 0.133 along 2 paths to y:" in page.locator(".facts .why").inner_text()
     for rank, path in enumerate(found.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"

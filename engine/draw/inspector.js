@@ -67,8 +67,8 @@ function inspect(root, { prefix, facts, texts }, step) {
   function addPaths({ paths, path_count: count, rest, name, gradient }, i) {
     if (!paths || i === facts.length - 1) return;
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
-    const sum = `${gradient}, the sum over ${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
-    body.append(create("div", "why", `Why this gradient? Its final value is ${sum}:`), list);
+    const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
+    body.append(create("div", "why", `Why this gradient? It adds up to ${gradient} along ${along}:`), list);
     paths.forEach(([product], rank) => {
       const nodes = listLinks(i, rank).map(({ to }) => facts[to].name), bar = create("span", "length");
       const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");
