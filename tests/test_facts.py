@@ -1,4 +1,4 @@
-"""What is told about a value: its rule, its line of code, and the paths of its gradient."""
+"""The facts about a value: its rule, its line of code, and the paths of its gradient."""
 
 import math
 
@@ -22,32 +22,32 @@ def known(root, parameters=(), spec=".4g"):
 
 
 @given(program=programs(longest=15))
-def test_paths_are_those_of_explain(program):
-    """Their products, their nodes, their number and what the others add up to."""
+def test_paths_agree_with_explain(program):
+    """Products, nodes, the number of paths, and the sum of the others agree."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     order = topological(root)
-    found = known(root, spec=SPEC)
+    facts = known(root, spec=SPEC)
     for i, node in enumerate(order):
         if node.constant or isinstance(node, Outputs):
-            assert not found[i].paths
+            assert not facts[i].paths
             continue
         want = explain(root, node, MOST_PATHS)
-        assert found[i].path_count == f"{want.number:,}"
-        assert len(found[i].paths) == len(want.paths)
+        assert facts[i].path_count == f"{want.number:,}"
+        assert len(facts[i].paths) == len(want.paths)
         if want.number > MOST_PATHS:
-            assert found[i].rest == format_number(want.remainder, SPEC)
-        for (product, to, k, rank), path in zip(found[i].paths, want.paths, strict=True):
+            assert facts[i].rest == format_number(want.remainder, SPEC)
+        for (product, to, k, rank), path in zip(facts[i].paths, want.paths, strict=True):
             assert product == format_number(path.product, SPEC)
             at, nodes, factors = i, [node], []
             while to >= 0:
-                via = to if found[to].shared is None else found[to].shared
+                via = to if facts[to].shared is None else facts[to].shared
                 assert order[via].inputs[k] is order[at]
-                factors.append(found[to].factors[k])
+                factors.append(facts[to].factors[k])
                 at = to
                 nodes.append(order[at])
-                _, to, k, rank = found[at].paths[rank]
+                _, to, k, rank = facts[at].paths[rank]
             assert nodes[-1] is root
             if not any(map(math.isnan, path.locals)):
                 assert len(factors) == len(path.locals)
@@ -60,7 +60,7 @@ def test_the_rule_with_names_and_numbers():
     leaf, _, product = known(f)
     assert [words(line) for line in product.lines] == ["f=x⋅y", "∂f∂x=y=−2", "∂f∂y=x=3"]
     assert (leaf.gradient, product.gradient) == ("−2", "1")
-    assert [words([each]) for each in product.factors] == ["(−2)", "3"]
+    assert [words([factor]) for factor in product.factors] == ["(−2)", "3"]
     assert list(leaf.lines) == list(leaf.factors) == []
     assert [words(line) for line in known(x.tanh() * 1.0)[1].lines] == [
         "v1=tanh\u2061(x)", "∂v1∂x=(1cosh\u2061(x))2=0.009866",
@@ -77,12 +77,12 @@ def test_kinds():
     }  # fmt: skip
 
 
-def test_a_wide_operation_is_cut_short():
+def test_the_rule_of_a_wide_operation_is_cut():
     neuron = Neuron(20, "linear", rng=0)
     assert len(known(neuron([1.0] * 20))[-1].lines) == 7
 
 
-def test_more_paths_than_can_be_written_out():
+def test_a_large_number_of_paths_is_rounded():
     x = Value(1.0, "x")
     for _ in range(200):
         x = x + x
@@ -90,7 +90,7 @@ def test_more_paths_than_can_be_written_out():
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_where_it_was_made(recorded):
+def test_the_origin_is_the_line_of_code(recorded):
     if recorded:
         with record_origins():
             y = Value(1.0).exp()

@@ -1,4 +1,4 @@
-"""Formulas: what a row says in mathematics is what it computes, and is written down readably."""
+"""Formulas of rows agree with the numbers that rows compute, and are readable."""
 
 import math
 import re
@@ -30,7 +30,7 @@ FUNCTIONS = {
 
 
 def value(symbol, scope):
-    """What an expression is worth."""
+    """Evaluate an expression, with the numbers of its names."""
     if symbol.head == "number":
         return symbol.parts[0]
     if symbol.head == "name":
@@ -53,8 +53,8 @@ SINGLE = {name: op for name, op in TABLE.items() if not isinstance(op, VectorOp)
 
 @pytest.mark.parametrize("op", SINGLE.values(), ids=SINGLE)
 @given(data=st.data())
-def test_the_formula_is_what_the_row_computes(op, data):
-    """Row and slopes; at a pole or a kink rows have values that mathematics leaves open."""
+def test_formulas_agree_with_the_row(op, data):
+    """Results and local derivatives agree, except at poles, where a formula is not finite."""
     names = letters(op)
     number = st.sampled_from([-2.5, -1.0, -0.4, 0.0, 0.3, 1.0, 2.0]) | st.floats(-4.0, 4.0).map(
         lambda x: round(x, 3)
@@ -65,8 +65,8 @@ def test_the_formula_is_what_the_row_computes(op, data):
     out = op.forward(*args)
     scope |= {"out": out, "e": math.e}
     symbols = [make_name(letter) for letter in names]
-    found = [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
-    for symbol, want in zip(found, [out, *flat(op.locals(out, *args))], strict=True):
+    formulas = [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
+    for symbol, want in zip(formulas, [out, *flat(op.locals(out, *args))], strict=True):
         got = value(symbol, scope)
         if math.isfinite(want) and math.isfinite(got):
             assert got == pytest.approx(want, rel=1e-9, abs=1e-12), to_text(symbol)
@@ -107,18 +107,18 @@ def test_formulas_read_as_in_a_textbook(op, row, slopes):
     symbols = [make_name(letter) for letter in letters(TABLE[op])]
     assert to_text(build_formula(TABLE[op], symbols)) == row
     assert [
-        to_text(each) for each in build_partials(TABLE[op], make_name("out"), symbols)
+        to_text(symbol) for symbol in build_partials(TABLE[op], make_name("out"), symbols)
     ] == slopes
 
 
-def test_a_row_of_the_users_has_a_formula_too():
+def test_a_user_row_has_a_formula():
     cube = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
     assert to_text(build_formula(cube, [make_name("a")])) == "a · a · a"
     assert to_text(build_partials(cube, make_name("out"), [make_name("a")])[0]) == "3 · a · a"
     assert cube(Value(2.0)).data == 8.0
 
 
-def test_numbers_can_stand_for_names():
+def test_formulas_accept_numbers():
     assert to_text(build_formula(TABLE["*"], [-3.0, 2.0])) == "−3 · 2"
     assert to_text(build_partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "(1 / cosh(0.8814))²"
 
@@ -189,19 +189,19 @@ def test_every_formula_is_well_formed(op):
         assert not re.search(r"[^\x00-\x7f]", written)
 
 
-def test_mathml_says_what_it_means():
-    found = ET.fromstring(
+def test_the_elements_of_mathml():
+    root = ET.fromstring(
         f"<math>{to_mathml(combine('/', make_name('x12'), combine('^', y, 2.0)))}</math>"
     )
-    assert [each.tag for each in found.iter()] == [
+    assert [element.tag for element in root.iter()] == [
         "math", "mfrac", "mrow", "msub", "mi", "mn", "mrow", "msup", "mrow", "mi", "mrow", "mn",
     ]  # fmt: skip
-    assert "".join(found.itertext()) == "x12y2"
+    assert "".join(root.itertext()) == "x12y2"
 
 
 @given(label=st.text())
-def test_a_name_is_data(label):
-    """Whatever it holds, no markup comes of it."""
+def test_no_name_is_markup(label):
+    """Names are escaped."""
     clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
     root = ET.fromstring(f"<math>{to_mathml(make_name(clean) + 1.0)}</math>")
     assert "".join(root.itertext()) == f"{clean}+1"

@@ -1,4 +1,4 @@
-"""The frames of backpropagation: what each shows is what the engine computes."""
+"""The frames of backpropagation show the numbers that the engine computes."""
 
 import xml.etree.ElementTree as ET
 
@@ -17,17 +17,17 @@ SPEC = ".17g"  # every bit
 
 
 @given(program=programs(longest=15))
-def test_frames_show_the_engines_numbers_in_its_order(program):
-    """Data by frames as computed; after each contribution the sum so far; at the end `.grad`."""
+def test_frames_show_the_numbers_of_the_engine_in_its_order(program):
+    """Each contribution shows the sum so far, which ends as `.grad`."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     order = topological(root)
-    found = trace(root, SPEC)
-    data = {name: x for frame in found.frames for name, x in frame.data.items()}
+    traced = trace(root, SPEC)
+    data = {name: x for frame in traced.frames for name, x in frame.data.items()}
     values = [(i, node) for i, node in enumerate(order) if isinstance(node, Value)]
     assert data == {f"v{i}": format_number(node.data, SPEC) for i, node in values}
-    shown = [each for frame in found.frames for each in frame.grad.items()]
+    grads = [item for frame in traced.frames for item in frame.grad.items()]
     place, sums = {node: i for i, node in enumerate(order)}, dict.fromkeys(order, 0.0)
     want = [(f"v{len(order) - 1}", "1")]
     sums[root] = 1.0
@@ -36,11 +36,11 @@ def test_frames_show_the_engines_numbers_in_its_order(program):
             if isinstance(to, Value):
                 sums[to] += contribution
                 want.append((f"v{place[to]}", format_number(sums[to], SPEC)))
-    assert shown == want
-    assert all(found.grads[node] == node.grad for _, node in values if not node.constant)
+    assert grads == want
+    assert all(traced.grads[node] == node.grad for _, node in values if not node.constant)
 
 
-def test_forward_before_backward_and_each_points_at_its_part():
+def test_frames_of_both_passes_mark_their_parts():
     x, y = Value(3.0, "x"), Value(2.0, "y")
     f = x * y + x
     f.label = "f"
@@ -62,7 +62,7 @@ def test_forward_before_backward_and_each_points_at_its_part():
 
 
 def words(line):
-    """MathML as what one reads."""
+    """Return the text of a line of MathML."""
     return "".join(ET.fromstring(f"<math>{''.join(line)}</math>").itertext())
 
 
@@ -84,15 +84,15 @@ def test_the_forward_pass_with_names_and_with_numbers():
     assert lines == ["v3=tanh\u2061(v2)", "v3=tanh\u2061(−1)=−0.7616"]
 
 
-def test_names_are_labels_where_they_are_unique():
+def test_unique_labels_are_names():
     a, b = Value(1.0, "w"), Value(2.0, "w")
     y = (a * b) * 3.0
     y.label = "y"
     assert list(trace(y).names.values()) == ["w⁽¹⁾", "w⁽²⁾", "v2", "3", "y"]
 
 
-def test_no_two_values_have_one_name():
-    """Whatever the labels are."""
+def test_names_are_unique():
+    """Labels that look like generated names do not clash with them."""
     labels = ["v8", "a", "a", "a⁽¹⁾", "a⁽²⁾′", "", " "]
     xs = [Value(1.0, label) for label in labels]
     root = xs[0]
@@ -102,8 +102,8 @@ def test_no_two_values_have_one_name():
     assert len(set(names)) == len(names) == 13
 
 
-def test_an_input_that_is_there_twice_is_told_apart():
-    """Each arrow has a derivative of its own; their sum is the gradient."""
+def test_a_repeated_input_is_numbered():
+    """Each arrow has its own derivative, and their sum is the gradient."""
     x = Value(3.0, "x")
     y = x * x
     y.label = "y"
@@ -113,7 +113,7 @@ def test_an_input_that_is_there_twice_is_told_apart():
     assert words(second.lines[2]) == "dydx=3+3=6"
 
 
-def test_the_graphs_own_gradients_are_left_alone():
+def test_gradients_of_the_graph_do_not_change():
     x = Value(3.0, "x")
     y = x * 2.0
     x.grad, y.grad = 7.0, 8.0
@@ -130,8 +130,8 @@ def test_every_line_is_well_formed_for_a_network():
 
 
 @given(program=programs(longest=15))
-def test_wrong_passes_show_what_mistakes_finds(program):
-    """What each node sends, or is left with; which are wrong, and the first of them first."""
+def test_wrong_passes_show_the_gradients_of_mistakes(program):
+    """Frames show the gradient that each node sends or ends with, and mark the wrong ones."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
@@ -143,7 +143,7 @@ def test_wrong_passes_show_what_mistakes_finds(program):
         assert run.right == {
             place[x]: format_number(grad, SPEC) for x, grad in mistake.right.items()
         }
-        marked = [each for frame in run.frames for each in frame.wrong]
+        marked = [id for frame in run.frames for id in frame.wrong]
         assert sorted(marked) == sorted(place[node] for node in mistake.wrong)
         assert marked[:1] == [place[node] for node in [mistake.first] if node is not None]
         grads, sent = {}, {}
@@ -151,13 +151,15 @@ def test_wrong_passes_show_what_mistakes_finds(program):
             if frame.to and frame.node in grads:  # an operation with several results has none
                 sent.setdefault(frame.node, grads[frame.node])
             grads |= frame.grad
-        found = {place[node]: format_number(grad, SPEC) for node, grad in mistake.found.items()}
-        assert grads | sent == found
+        grads_sent = {
+            place[node]: format_number(grad, SPEC) for node, grad in mistake.found.items()
+        }
+        assert grads | sent == grads_sent
         firsts = sum("the first wrong gradient" in frame.note for frame in run.frames)
         assert firsts == (mistake.first is not None)
 
 
-def test_what_goes_wrong_is_said():
+def test_notes_name_the_wrong_gradients():
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -183,19 +185,19 @@ def test_what_goes_wrong_is_said():
     assert [run.frames[-1].note for run in (order, sum_)] == [how.why for how in WRONG]
 
 
-def test_a_chain_comes_out_right_in_any_way():
+def test_wrong_passes_are_correct_on_a_chain():
     for run in trace(Value(0.5, "x").exp().tanh()).runs[1:]:
         assert run.frames[-1].title == "All gradients are correct, this time"
         assert run.frames[-1].note.startswith("No value is used twice here")
 
 
-def test_arrays_are_not_stepped_through():
+def test_step_refuses_arrays():
     with pytest.raises(TypeError, match="step expects a Value as root, got Array"):
         step(Array([1.0]).sum())
 
 
 def test_an_operation_with_several_results_is_one_step():
-    """Forward all results at once; backward a sum over them for each input, in three lines."""
+    """All results are computed at once, and each input receives a sum over them, in three lines."""
     x, y = Value(1.0, "x"), Value(2.0, "y")
     p, q = softmax([x, y])
     p.label, q.label = "p", "q"
