@@ -198,7 +198,7 @@ def lab(server):
 
 @pytest.fixture(autouse=True)
 def calm(lab):
-    """Yield a `Lab`; it must report no error and send no request elsewhere."""
+    """Assert that JupyterLab reported no error and sent no request elsewhere."""
     yield
     assert lab.troubles == []
     ours = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
@@ -207,7 +207,7 @@ def calm(lab):
 
 @pytest.fixture(scope="module")
 def received(lab):
-    """Yield the same notebook as another user receives it: changed, so not trusted."""
+    """Return the name of the same notebook as another user receives it: changed, so not trusted."""
     lab.command("docmanager:open", path="ran.ipynb")
     lab.command("docmanager:save")
     saved = json.loads((lab.folder / "ran.ipynb").read_text("utf-8"))
@@ -218,7 +218,7 @@ def received(lab):
 
 
 def is_a_picture(img):
-    """Assert that an image is visible and not broken."""
+    """Return whether an image is visible and not broken."""
     img.wait_for()
     return img.evaluate("async (img) => (await img.decode(), img.naturalWidth > 100)")
 

@@ -98,14 +98,14 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     names = dict(zip(order, choose_names(order, spec), strict=True))
     passes = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
     mistakes = mistakes_of(order, passes)
-    tracer = Tracer(order, Notation(names, spec))
-    frames = [
-        tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END,
-    ]  # fmt: skip
+    notation = Notation(names, spec)
+    tracer = BackwardTracer(order, notation, RIGHT)
+    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]
     for title, how, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
-        runs.append(Run(title, list(tracer.trace_mistake(passes[how], how, mistake)), right))
+        wrong_tracer = BackwardTracer(order, notation, how)
+        runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[how], mistake)), right))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
     return Trace(runs, names, grads)
 
@@ -136,7 +136,7 @@ def choose_names(order: Sequence[Node], spec: str) -> list[str]:
 
 
 class Tracer:
-    """The frames of passes through one graph.
+    """The frames of the forward pass through one graph.
 
     Args:
         order: the graph in topological order.
@@ -199,13 +199,31 @@ class Tracer:
         title = f"{self.list_names(results)} = {node.op.name}"
         return Frame("forward", title, lines, data=data, marked=marked, node=self.ids[node])
 
-    def trace_backward(self, passed: Sequence[Contribution], how: Pass = RIGHT) -> Iterator[Frame]:
+    def list_names(self, results: Sequence[Node]) -> str:
+        return ", ".join(self.notation.names[x] for x in results[:MOST_RESULTS])
+
+    def list_arrows(self, node: Node) -> list[str]:
+        return [f"e{self.place[node]}-{k}" for k in range(len(node.inputs))]
+
+
+class BackwardTracer(Tracer):
+    """The frames of one backward pass through a graph, which may be a wrong one."""
+
+    def __init__(self, order: Sequence[Node], notation: Notation, how: Pass):
+        super().__init__(order, notation)
+        self.how, self.sign = how, "+=" if how.adds else "="
+
+    def write_gradient(self, node: Node) -> str:
+        """Write d root / d node, or for a wrong pass node.grad."""
+        write = write_gradient if self.how is RIGHT else write_grad
+        return write(self.notation.name(self.order[-1]), self.notation.name(node))
+
+    def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each contribution, in the order of the pass."""
         root = self.order[-1]
-        write, name = (write_gradient if how is RIGHT else write_grad), self.notation.name(root)
         yield Frame(
-            "seed", f"The gradient starts at {name}",
-            [write_equation(write(name, name), lift(1.0))],
+            "seed", f"The gradient starts at {self.notation.names[root]}",
+            [write_equation(self.write_gradient(root), lift(1.0))],
             grad={self.ids[root]: self.notation.format(1.0)}, marked=[self.ids[root]],
         )  # fmt: skip
         arrived: Counter[Node] = Counter()
@@ -214,12 +232,12 @@ class Tracer:
         for sent in passed:
             arrived[sent.to] += 1
             if isinstance(sent.to, Outputs):
-                if how is not RIGHT:  # a result may propagate its gradient too early
+                if self.how is not RIGHT:  # a result may propagate its gradient too early
                     yield self.send_to_operation(sent)
             elif isinstance(sent.node, Outputs):
                 if sent.node not in slopes:
                     slopes[sent.node] = sent.node.locals
-                yield self.send_from_results(sent, slopes[sent.node][sent.k], how)
+                yield self.send_from_results(sent, slopes[sent.node][sent.k])
             else:
                 if sent.node not in rules:
                     inputs = [self.notation.input(x) for x in sent.node.inputs]
@@ -227,22 +245,21 @@ class Tracer:
                     partials = build_partials(sent.node.op, out, inputs)
                     rules[sent.node] = partials, number_repeats(inputs)
                 partials, inputs = rules[sent.node]
-                yield self.send(sent, partials[sent.k], inputs[sent.k], arrived[sent.to], how)
+                yield self.send(sent, partials[sent.k], inputs[sent.k], arrived[sent.to])
 
-    def send(self, sent: Contribution, rule: Symbol, x: Symbol, use: int, how: Pass) -> Frame:
+    def send(self, sent: Contribution, rule: Symbol, x: Symbol, use: int) -> Frame:
         """Return the frame of a contribution, which the `use`-th use of its receiver makes."""
         notation, i = self.notation, self.place[sent.node]
-        sign, to = self.sign(how), self.write_gradient_of(sent.to, how)
-        out = notation.name(sent.node)
-        upstream, local = self.write_gradient_of(sent.node, how), write_derivative(out, x)
+        to, out = self.write_gradient(sent.to), notation.name(sent.node)
+        upstream, local = self.write_gradient(sent.node), write_derivative(out, x)
         lines = [
-            write_chain_rule(to, sign, upstream, local, rule),
-            notation.write_product(to, sign, sent.upstream, sent.local, sent.sent),
+            write_chain_rule(to, self.sign, upstream, local, rule),
+            notation.write_product(to, self.sign, sent.upstream, sent.local, sent.sent),
         ]
         title = f"From {out} to {notation.name(sent.to)}"
         if self.uses[sent.to] > 1:
             title += f", use {use} of {self.uses[sent.to]}"
-            if use > 1 and how.adds:
+            if use > 1 and self.how.adds:
                 lines.append(notation.write_running_sum(to, sent.before, sent.sent, sent.after))
         ids = self.ids[sent.node], self.ids[sent.to]
         marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
@@ -252,22 +269,22 @@ class Tracer:
     def send_to_operation(self, sent: Contribution) -> Frame:
         """Return the frame of one result's gradient, sent to the operation it shares."""
         i, to = self.place[sent.node], self.place[sent.to]
-        written = write_grad(self.notation.name(self.order[-1]), self.notation.name(sent.node))
-        line = write_equation(written, self.notation.number(sent.upstream))
+        upstream = self.notation.number(sent.upstream)
+        line = write_equation(self.write_gradient(sent.node), upstream)
         title = f"From {self.notation.name(sent.node)} to {sent.to.op.name}"
         marked = [f"v{i}", f"e{i}", f"o{to}"]
         return Frame("backward", title, [line], marked=marked, node=f"v{i}", to=f"v{to}")
 
-    def send_from_results(self, sent: Contribution, locals: Sequence[float], how: Pass) -> Frame:
+    def send_from_results(self, sent: Contribution, locals: Sequence[float]) -> Frame:
         """Return the frame of the contribution of several results: a sum over them."""
         notation, i = self.notation, self.place[sent.node]
         results = [x for _, x in self.results[sent.node]]
-        x, to = notation.name(sent.to), self.write_gradient_of(sent.to, how)
+        x, to = notation.name(sent.to), self.write_gradient(sent.to)
         upstreams: Any = sent.upstream  # one for each result, None where none has arrived
         names, numbers = [], []
         for index, result in self.results[sent.node][:MOST_RESULTS]:
             derivative = write_derivative(notation.name(result), x)
-            names.append(f"{self.write_gradient_of(result, how)}<mo>⋅</mo>{derivative}")
+            names.append(f"{self.write_gradient(result)}<mo>⋅</mo>{derivative}")
             upstream, local = notation.number(upstreams[index] or 0.0), locals[index]
             numbers.append(write_equality(combine("·", upstream, notation.number(local))))
         dots = ["<mo>⋯</mo>"] * (len(results) > MOST_RESULTS)
@@ -277,20 +294,18 @@ class Tracer:
         marked += [f"o{i}", f"e{i}-{sent.k}", self.ids[sent.to]]
         return Frame(
             "backward", f"From {self.list_names(results)} to {x}",
-            [(to, f"<mo>{self.sign(how)}</mo>", side) for side in sides],
+            [(to, f"<mo>{self.sign}</mo>", side) for side in sides],
             grad={self.ids[sent.to]: notation.format(sent.after)}, marked=marked,
             node=self.ids[sent.node], to=self.ids[sent.to],
         )  # fmt: skip
 
-    def trace_mistake(
-        self, passed: Sequence[Contribution], how: Pass, mistake: Mistake
-    ) -> Iterator[Frame]:
+    def trace_mistake(self, passed: Sequence[Contribution], mistake: Mistake) -> Iterator[Frame]:
         """Yield the frames of a wrong backward pass, which name the wrong gradients."""
         notation, ids, names = self.notation, self.ids, self.notation.names
         data = {ids[x]: notation.format(x.data) for x in self.order if isinstance(x, Value)}
         note = "The correct gradient is shown below each gradient."
-        yield Frame("start", how.does, data=data, note=note)
-        seed, *frames = self.trace_backward(passed, how)
+        yield Frame("start", self.how.does, data=data, note=note)
+        seed, *frames = self.trace_backward(passed)
         yield seed
         waiting = Counter(self.uses)
         reached: set[Node] = set()
@@ -301,7 +316,7 @@ class Tracer:
             waiting[to] -= 1
             if to in done:
                 notes.append(f"Too late: {names[to]} has already propagated its gradient.")
-            if to in reached and not how.adds and isinstance(to, Value):
+            if to in reached and not self.how.adds and isinstance(to, Value):
                 notes.append(f"The earlier gradient {notation.format(sent.before)} is lost.")
             reached.add(to)
             if not waiting[to] and not any(x is not None for x in to.locals):
@@ -316,23 +331,10 @@ class Tracer:
                     f"is {notation.format(mistake.right[x])}.{first}"
                 )
             yield frame._replace(note=" ".join(notes), wrong=[ids[x] for x in wrong])
-        count, total, why = len(mistake.wrong), len(mistake.right), how.why
+        count, total, why = len(mistake.wrong), len(mistake.right), self.how.why
         title = f"{count} of {total} gradients are wrong"
         if not count:
             title = "All gradients are correct, this time"
             if max(self.uses.values(), default=0) < 2:
                 why = "No value is used twice here: nothing can arrive late or be overwritten."
         yield Frame("end", title, note=why)
-
-    def sign(self, how: Pass) -> str:
-        return "+=" if how.adds else "="
-
-    def write_gradient_of(self, node: Node, how: Pass) -> str:
-        write = write_gradient if how is RIGHT else write_grad
-        return write(self.notation.name(self.order[-1]), self.notation.name(node))
-
-    def list_names(self, results: Sequence[Node]) -> str:
-        return ", ".join(self.notation.names[x] for x in results[:MOST_RESULTS])
-
-    def list_arrows(self, node: Node) -> list[str]:
-        return [f"e{self.place[node]}-{k}" for k in range(len(node.inputs))]
