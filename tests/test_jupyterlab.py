@@ -233,7 +233,7 @@ def test_the_stepper_steps(lab):
         page.click("[data-do=next]")
         assert page.inner_text(".place") == f"{n} of {len(frames)}"
         assert page.inner_text(".title") == frame.title
-        assert hot(page) == sorted(frame.hot)
+        assert hot(page) == sorted(frame.marked)
         shown.append(fields(page))
         for name, number in frame.data.items():
             assert f"data {number}" in shown[-1][name]
