@@ -233,9 +233,10 @@ def test_a_users_row_in_the_table_is_still_a_users(monkeypatch):
     monkeypatch.setitem(TABLE, "risen", row)
     with pytest.raises(ValueError, match="read-only"):
         row(Array([1.0, 2.0]))
-    assert [str(x) for x in symbols.build_partials(row, symbols.make_name("out"), [symbols.make_name("x")])] == [
-        "risen′(x)"
-    ]
+    assert [
+        str(x)
+        for x in symbols.build_partials(row, symbols.make_name("out"), [symbols.make_name("x")])
+    ] == ["risen′(x)"]
 
 
 class Scale:
@@ -340,7 +341,9 @@ def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
     """With its name, where Python's functions and choices take no symbols."""
     x = symbols.make_name("x")
     assert str(symbols.build_formula(op, [x])) == formula
-    assert [str(each) for each in symbols.build_partials(op, symbols.make_name("out"), [x])] == [slope]
+    assert [str(each) for each in symbols.build_partials(op, symbols.make_name("out"), [x])] == [
+        slope
+    ]
     y = op(Value(0.5, "x"))
     assert op.name in step(y).html
     assert op.name in draw(y, locals=True).svg
