@@ -77,11 +77,12 @@ def graph(shape: str, size: int) -> tuple[Any, Any]:
 def drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
     """Seconds until DOT is written, and until Graphviz has made SVG of it."""
     from engine.draw import draw
-    from engine.draw.svg import program
-    from engine.draw.view import view
+    from engine.draw.svg import find_program
+    from engine.draw.view import build_view
 
     try:
-        asked = subprocess.run([program(layout), "-V"], capture_output=True, text=True, check=True)
+        command = [find_program(layout), "-V"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=True)
     except RuntimeError as error:
         return {"missing": str(error)}
     by = " ".join([LAYOUTS[layout], *re.findall(r"version (\S+)", asked.stderr)[:1]])
@@ -91,7 +92,7 @@ def drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
     times = {"dot": perf_counter() - begin}
     assert picture.svg  # is made now
     times["svg"] = perf_counter() - begin
-    return {**times, "by": by, "nodes": count(root), "drawn": len(view(root, model).drawn)}
+    return {**times, "by": by, "nodes": count(root), "drawn": len(build_view(root, model).drawn)}
 
 
 def stepping(shape: str, size: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Chromium for the tests that look at pages: playwright drives Debian's chromium or Google Chrome."""
+"""Chromium or Google Chrome, driven by playwright, for tests of pages."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ HOSTILE = (
 
 
 def missing(what):
-    """The tests are skipped, but for CI, where that is a failure (not in `make test-oldest`)."""
+    """Skip the tests; in CI, except in `make test-oldest`, fail them."""
     needed = os.environ.get("CI") and not os.environ.get("PIP_CONSTRAINT")
     (pytest.fail if needed else pytest.skip)(what)
 
@@ -37,7 +37,7 @@ def chromium():
 
 
 def fields(page):
-    """What stands in each value: {"v0": ["x", "data −0.5", "grad"]}."""
+    """Return the texts in each value: {"v0": ["x", "data −0.5", "grad"]}."""
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll("g[id]")]
             .filter((g) => /-v\\d+$/.test(g.id))
@@ -46,7 +46,7 @@ def fields(page):
 
 
 def hot(page):
-    """The names of what is marked."""
+    """Return the ids of the marked elements, without their prefix."""
     return page.evaluate(
         """() => [...document.querySelectorAll(".hot")].map((g) => g.id.replace(/^[^-]*-/, "")).sort()"""
     )

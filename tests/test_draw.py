@@ -1,4 +1,4 @@
-"""Drawings: what they show of a graph, how they look, and that labels are data."""
+"""Drawings: content, look, escaping of labels, clusters, files and errors."""
 
 import re
 import shutil
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, topological
 from engine.draw import draw, svg, theme
-from engine.draw.dot import UNSEEN
-from engine.draw.view import Box, view
+from engine.draw.dot import NOT_IN_XML
+from engine.draw.view import Box, build_view
 from nn import MLP, Neuron, data, losses, vector
 from strategies import examples
 
@@ -32,29 +32,29 @@ def neuron():
 
 
 def texts(picture):
-    """What stands in each element that has an id, line by line, without the id's prefix."""
+    """Return the lines of text in each element with an id, by the id without its prefix."""
     root = ET.fromstring(picture.svg)
-    found = {}
+    lines = {}
     for group in root.iter(f"{SVG}g"):
         if "id" in group.attrib:
             name = group.attrib["id"].partition("-")[2]
-            found[name] = [text.text or "" for text in group.iter(f"{SVG}text")]
-    return found
+            lines[name] = [text.text or "" for text in group.iter(f"{SVG}text")]
+    return lines
 
 
-# ------------------------------------------------------------------------------- what is shown
+# ------------------------------------------------------------------------------------- content
 
 
 def test_values_are_records_and_operations_small_nodes():
-    shown = texts(draw(neuron()))
-    assert shown["v0"] == ["x1", "data 2", "grad −1.5"]
-    assert shown["v8"] == ["n", "data 0.8814", "grad 0.5"]
-    assert shown["v9"] == ["o", "data 0.7071", "grad 1"]
-    assert shown["v2"] == ["data −6", "grad 0.5"]  # no label
-    assert [shown[f"o{i}"] for i in (2, 5, 6, 8, 9)] == [["×"], ["×"], ["+"], ["+"], ["tanh"]]
+    lines = texts(draw(neuron()))
+    assert lines["v0"] == ["x1", "data 2", "grad −1.5"]
+    assert lines["v8"] == ["n", "data 0.8814", "grad 0.5"]
+    assert lines["v9"] == ["o", "data 0.7071", "grad 1"]
+    assert lines["v2"] == ["data −6", "grad 0.5"]  # no label
+    assert [lines[f"o{i}"] for i in (2, 5, 6, 8, 9)] == [["×"], ["×"], ["+"], ["+"], ["tanh"]]
 
 
-def test_every_arrow_is_there_in_order_repeats_included():
+def test_arrows_are_in_order_and_repeat_with_the_inputs():
     x = Value(3.0, "x")
     y = x * x
     lines = [line.strip() for line in draw(y).dot.splitlines() if "->" in line]
@@ -63,30 +63,30 @@ def test_every_arrow_is_there_in_order_repeats_included():
 
 
 def test_edges_carry_local_derivatives_on_request():
-    shown = texts(draw(neuron(), locals=True))
-    assert shown["e9-0"] == ["0.5"]
-    assert shown["e9"] == []
+    lines = texts(draw(neuron(), locals=True))
+    assert lines["e9-0"] == ["0.5"]
+    assert lines["e9"] == []
     assert texts(draw(neuron()))["e9-0"] == []
 
 
 def test_a_constant_has_no_gradient():
-    shown = texts(draw(Value(2.0, "x") * 3.0))
-    assert shown["v1"] == ["data 3"]
+    lines = texts(draw(Value(2.0, "x") * 3.0))
+    assert lines["v1"] == ["data 3"]
 
 
 def test_arrays_show_shape_and_norms():
     W = Array([[3.0, 4.0], [0.0, 0.0]], "W")
     y = (W @ np.array([1.0, 0.0])).sum()
     y.backward()
-    shown = texts(draw(y, locals=True))
-    assert shown["v0"] == ["W", "(2, 2)", "‖data‖ 5", "‖grad‖ 1.414"]
-    assert shown["v1"] == ["(2)", "‖data‖ 1"]
-    assert shown["e2-0"] == []  # a matrix that is written down nowhere
+    lines = texts(draw(y, locals=True))
+    assert lines["v0"] == ["W", "(2, 2)", "‖data‖ 5", "‖grad‖ 1.414"]
+    assert lines["v1"] == ["(2)", "‖data‖ 1"]
+    assert lines["e2-0"] == []  # a matrix that is never computed
     assert texts(draw((W * 2.0).sum(), locals=True))["e2-0"] == ["2"]
     assert texts(draw((W * W).sum(), locals=True))["e1-0"] == ["‖∂‖ 5"]
 
 
-def test_a_drawing_stays_as_it_was_drawn():
+def test_a_drawing_does_not_change_with_the_graph():
     x = Value(3.0, "x")
     y = x * 2.0
     picture = draw(y)
@@ -95,43 +95,47 @@ def test_a_drawing_stays_as_it_was_drawn():
 
 
 @pytest.mark.parametrize(
-    ("x", "spec", "shown"),
+    ("x", "spec", "text"),
     [
         (-0.5, ".4g", "−0.5"), (0.0, ".4g", "0"), (-0.0, ".4g", "0"), (-1e-9, ".3f", "0.000"),
         (1e-9, ".3e", "1.000e−09"), (float("inf"), ".4g", "inf"), (-float("inf"), ".4g", "−inf"),
         (float("nan"), ".2f", "nan"), (1234567.0, ",.0f", "1,234,567"),
     ],
 )  # fmt: skip
-def test_numbers(x, spec, shown):
-    assert theme.number(x, spec) == shown
-    assert texts(draw(Value(x, "x"), format=spec))["v0"][1] == f"data {shown}"
+def test_numbers(x, spec, text):
+    assert theme.format_number(x, spec) == text
+    assert texts(draw(Value(x, "x"), format=spec))["v0"][1] == f"data {text}"
 
 
-# -------------------------------------------------------------------------------------- the look
+# ---------------------------------------------------------------------------------------- look
 
 
 def styles(picture):
-    """The attributes of each node in the DOT text."""
-    found = {}
+    """Return the attributes of each node in the DOT text."""
+    attributes = {}
     for line in picture.dot.splitlines():
         name, _, rest = line.strip().partition(" [")
         if re.fullmatch(r"[vob]\d+", name):
-            found[name] = dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s\]]+)', rest))
-    return found
+            attributes[name] = dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s\]]+)', rest))
+    return attributes
 
 
-def test_kinds_are_told_apart_by_shape_and_line_and_by_colour():
+def test_kinds_differ_in_shape_and_line_and_in_colour():
     model = Neuron(1, "linear", rng=0)
     y = model([Value(1.0, "x")]) * 2.0 + 0.5
-    found = {each.kind: styles(draw(y, model))[each.id] for each in view(y, model).drawn}
-    assert set(found) == {"leaf", "parameter", "constant", "inner", "root"}
-    lines = [(each["shape"], each.get("penwidth"), each.get("style")) for each in found.values()]
+    cells = build_view(y, model).drawn
+    styles_by_kind = {cell.kind: styles(draw(y, model))[cell.id] for cell in cells}
+    assert set(styles_by_kind) == {"leaf", "parameter", "constant", "inner", "root"}
+    lines = [
+        (style["shape"], style.get("penwidth"), style.get("style"))
+        for style in styles_by_kind.values()
+    ]
     assert len(set(lines)) == 5
-    assert len({each["color"] for each in found.values()}) == 5
+    assert len({style["color"] for style in styles_by_kind.values()}) == 5
 
 
 def luminance(colour):
-    """Of a colour such as #ff8000, by WCAG."""
+    """Return the relative luminance of a colour such as #ff8000, as WCAG defines it."""
     linear = lambda c: c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
     red, green, blue = (linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -143,31 +147,31 @@ def contrast(a, b):
 
 
 @pytest.mark.parametrize("name", theme.THEMES)
-def test_texts_and_lines_stand_out_from_what_is_behind_them(name):
-    """By WCAG: 4.5 for texts, 3 for lines, on every fill."""
+def test_texts_and_lines_have_enough_contrast(name):
+    """WCAG requires 4.5 for texts and 3 for lines, on every fill."""
     look = theme.THEMES[name]
     for kind in ("leaf", "parameter", "constant", "inner", "root", "box"):
-        fill, line = look[kind]
-        assert contrast(look["ink"], fill) >= 7
-        assert contrast(line, look["paper"]) >= 3
-    assert all(contrast(look["ink"], each) >= 4.5 for each in look["heat"])
-    assert contrast(look["pale"], look["tint"]) >= 4.5
+        fill, line = look.kinds[kind]
+        assert contrast(look.ink, fill) >= 7
+        assert contrast(line, look.paper) >= 3
+    assert all(contrast(look.ink, colour) >= 4.5 for colour in look.heat)
+    assert contrast(look.pale, look.tint) >= 4.5
 
 
 def test_colour_by_gradient_is_stronger_for_larger_ones():
-    """Three decades: a gradient of 1e-3 of the largest, or none, is not coloured."""
+    """A gradient of at most 1e-3 of the largest is not coloured."""
     leaves = [Value(1.0) for _ in range(5)]
     y = dot([1.0, 1e-1, 1e-2, 1e-3, 0.0], leaves)
     y.backward()
-    found = styles(draw(y, color="grad"))
+    attributes = styles(draw(y, color="grad"))
     order = topological(y)
-    fills = [found[f"v{order.index(leaf)}"]["fillcolor"].strip('"') for leaf in leaves]
-    light = [luminance(each) for each in fills]
+    fills = [attributes[f"v{order.index(leaf)}"]["fillcolor"].strip('"') for leaf in leaves]
+    light = [luminance(colour) for colour in fills]
     assert light == sorted(light)
     assert len(set(light)) == 4
-    assert fills[3] == fills[4] == theme.THEMES["light"]["heat"][0]
+    assert fills[3] == fills[4] == theme.THEMES["light"].heat[0]
     untouched = styles(draw(Value(1.0) * 2.0, color="grad"))
-    assert untouched["v0"]["fillcolor"].strip('"') == theme.THEMES["light"]["heat"][0]
+    assert untouched["v0"]["fillcolor"].strip('"') == theme.THEMES["light"].heat[0]
 
 
 @pytest.mark.parametrize(
@@ -178,29 +182,29 @@ def test_direction(direction, wide):
     assert (float(box[2]) > float(box[3])) == wide
 
 
-# ------------------------------------------------------------------------------ labels are data
+# ------------------------------------------------------------------------------------ escaping
 
 
 @examples(40)
 @given(label=st.text())
-def test_a_label_shows_as_it_was_typed(label):
-    """Whatever it holds; what XML cannot hold shows as a replacement character."""
-    shown = texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
-    typed = re.sub(UNSEEN, "\ufffd", label).replace("\t", "    ")
+def test_a_label_shows_as_typed(label):
+    """A character that XML does not allow shows as U+FFFD."""
+    text = texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
+    typed = re.sub(NOT_IN_XML, "\ufffd", label).replace("\t", "    ")
     lines = lambda parts: [x for x in (part.replace("\xa0", " ").strip() for part in parts) if x]
-    assert lines(shown) == lines(typed.split("\n"))
+    assert lines(text) == lines(typed.split("\n"))
 
 
 def test_spaces_are_kept():
-    shown = texts(draw(Value(1.0, "a   b") * 2.0))["v0"][0]
-    assert shown.replace("\xa0", " ") == "a   b"
+    text = texts(draw(Value(1.0, "a   b") * 2.0))["v0"][0]
+    assert text.replace("\xa0", " ") == "a   b"
 
 
-def test_blanks_at_the_edges_of_lines_and_all_beyond_1000_characters_are_left_out():
-    shown = lambda label: texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
-    assert shown(" \té x \n\t y ") == ["é x", "y"]
-    assert shown("x" * 1000) == ["x" * 1000]
-    assert shown("x" * 20_000) == ["x" * 1000 + "…"]
+def test_blanks_at_the_edges_of_lines_and_texts_beyond_1000_characters_are_cut():
+    text = lambda label: texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
+    assert text(" \té x \n\t y ") == ["é x", "y"]
+    assert text("x" * 1000) == ["x" * 1000]
+    assert text("x" * 20_000) == ["x" * 1000 + "…"]
 
 
 HOSTILE = '</text><script>alert(1)</script>"\\n|{}<>&amp;<B>'
@@ -215,7 +219,7 @@ def test_no_label_is_markup(form):
     assert texts(picture)["v0"][0] == texts(picture)["o1"][0] == HOSTILE
 
 
-def test_names_of_modules_are_data_too():
+def test_no_name_of_a_module_is_markup():
     class Model(Neuron):
         def __repr__(self):
             return HOSTILE
@@ -227,7 +231,7 @@ def test_names_of_modules_are_data_too():
     assert "alert(1)" in draw(model([1.0]), model, collapse=True).svg
 
 
-# --------------------------------------------------------------------------------------- clusters
+# ------------------------------------------------------------------------------------ clusters
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -236,7 +240,7 @@ def test_neurons_and_layers_are_clusters_named_as_in_the_model(fused):
     x = [Value(0.5, "x"), Value(-1.0, "y")]
     out = model(x)
     loss = (out - 1.0) ** 2
-    inside = view(loss, model).inside
+    inside = build_view(loss, model).contents
     assert set(inside) == {"", "layers.1.neurons.0", *[f"layers.0.neurons.{i}" for i in range(3)]}
     for i, part in enumerate(model.layers[0].neurons):
         nodes = {cell.node for cell in inside[f"layers.0.neurons.{i}"]}
@@ -252,21 +256,23 @@ def test_neurons_and_layers_are_clusters_named_as_in_the_model(fused):
         assert title in source
 
 
-def test_a_penalty_is_no_part_of_a_layer():
+def test_a_penalty_belongs_to_no_layer():
     model = MLP(1, [2, 1], rng=0)
     loss = model([1.0]) + losses.l2_penalty(model.parameters())
     outside = [
-        cell.node.op.name for cell in view(loss, model).inside[""] if cell.node.op is not None
+        cell.node.op.name
+        for cell in build_view(loss, model).contents[""]
+        if cell.node.op is not None
     ]
     assert sorted(outside) == ["+", "dot"]
 
 
-def test_what_comes_after_a_neuron_is_not_its_own():
-    """Another activation of the same kind, a product of parameters alone."""
+def test_nodes_after_a_neuron_do_not_belong_to_it():
+    """A second activation of the same kind and a product of parameters are outside."""
     model = Neuron(1, "tanh", rng=0)
     again = model([1.0]).tanh()
     penalty = model.weights[0] * model.bias
-    inside = view(again + penalty, model).inside
+    inside = build_view(again + penalty, model).contents
     outside = {cell.node for cell in inside[""]}
     assert {again, penalty} <= outside
     assert again.inputs[0] in {cell.node for cell in inside["Neuron"]}
@@ -275,27 +281,27 @@ def test_what_comes_after_a_neuron_is_not_its_own():
 def test_layers_of_arrays_are_clusters():
     model = vector.MLP(2, [4, 1], rng=0)
     loss = losses.mse(model(np.ones((3, 2))), np.ones(3))
-    inside = view(loss, model).inside
+    inside = build_view(loss, model).contents
     names = [cell.node.op.name for cell in inside["layers.0"] if cell.node.op is not None]
     assert names == ["linear", "relu"]
     assert "layers.1" in inside
 
 
-def test_a_cluster_drawn_collapsed():
+def test_a_collapsed_cluster():
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([0.5, -1.0]) - 1.0) ** 2
     loss.backward()
-    found = view(loss, model, collapse="layers.0")
-    boxes = [each for each in found.drawn if isinstance(each, Box)]
+    view = build_view(loss, model, collapse="layers.0")
+    boxes = [part for part in view.drawn if isinstance(part, Box)]
     assert [(box.nodes, len(box.parameters)) for box in boxes] == [(15, 9)]
-    ways = [arrow for arrow in found.arrows if "b0" in (arrow.tail, arrow.head)]
-    assert sorted((arrow.tail[0], arrow.head[0], arrow.times) for arrow in ways) == [
+    ways = [arrow for arrow in view.arrows if "b0" in (arrow.tail, arrow.head)]
+    assert sorted((arrow.tail[0], arrow.head[0], arrow.multiplicity) for arrow in ways) == [
         ("b", "o", 3), ("v", "b", 3), ("v", "b", 3),
     ]  # fmt: skip
-    shown = texts(draw(loss, model, collapse="layers.0"))["b0"]
+    text = texts(draw(loss, model, collapse="layers.0"))["b0"]
     norm = np.linalg.norm([p.grad for p in model.layers[0].parameters()])
     title = "layers.0   Layer(2, 3, 'tanh')"
-    lines = [line.replace("\xa0", " ") for line in shown]
+    lines = [line.replace("\xa0", " ") for line in text]
     assert lines == [title, "9 parameters, 15 nodes", f"‖grad‖ {norm:.4g}"]
 
 
@@ -303,19 +309,17 @@ def test_a_training_graph_of_65000_nodes_shows_its_layers():
     X, y = data.moons(100, rng=0)
     model = MLP(2, [16, 16, 1], rng=0, fused=False)
     loss = losses.hinge([model(x) for x in X.tolist()], (2 * y - 1).tolist())
-    found = view(loss, model)
-    names = {each.id: each.title for each in found.drawn}
+    view = build_view(loss, model)
+    names = {box.id: box.title for box in view.drawn}
     layers = [f"layers.{i}   {layer}" for i, layer in enumerate(model.layers)]
     chain = ["the inputs", *layers, "the rest"]
     assert sorted(names.values()) == sorted(chain)
-    assert sum(box.nodes for box in found.drawn) == len(topological(loss)) > 65_000
-    ways = {(names[each.tail], names[each.head]): each.times for each in found.arrows}
+    assert sum(box.nodes for box in view.drawn) == len(topological(loss)) > 65_000
+    ways = {(names[arrow.tail], names[arrow.head]): arrow.multiplicity for arrow in view.arrows}
     assert ways == dict(zip(pairwise(chain), (3200, 25600, 1600, 100), strict=True))
-    with pytest.raises(
-        ValueError, match=r"65,\d+ nodes are more than the 500 that can be read; pass the model"
-    ):
+    with pytest.raises(ValueError, match=r"at most 500 nodes to draw, got 65,\d+; pass the model"):
         draw(loss)
-    with pytest.raises(ValueError, match="collapse more: collapse=True"):
+    with pytest.raises(ValueError, match="collapse more modules, or all with collapse=True"):
         draw(loss, model, collapse=False)
 
 
@@ -323,19 +327,21 @@ def test_neurons_collapse_before_layers():
     model = MLP(4, [8, 8], rng=0, fused=False)
     total = sum(model([1.0, 2.0, 3.0, 4.0]), start=Value(0.0))
     count = len(topological(total))
-    kinds = {type(each) for each in view(total, model, limit=count).drawn}
+    kinds = {type(part) for part in build_view(total, model, limit=count).drawn}
     assert Box not in kinds
     titles = [
-        each.title for each in view(total, model, limit=count - 1).drawn if isinstance(each, Box)
+        part.title
+        for part in build_view(total, model, limit=count - 1).drawn
+        if isinstance(part, Box)
     ]
     assert len(titles) == 16
     assert all("Neuron" in title for title in titles)
 
 
-# ------------------------------------------------------------------------------ files and errors
+# ---------------------------------------------------------------------------- files and errors
 
 
-def test_saved_by_suffix(tmp_path):
+def test_the_suffix_chooses_the_file_format(tmp_path):
     picture = draw(neuron())
     begins = {".svg": b"<svg", ".dot": b"digraph", ".png": b"\x89PNG", ".html": b"<!doctype html>"}
     for suffix, first in begins.items():
@@ -347,15 +353,15 @@ def test_saved_by_suffix(tmp_path):
             picture.save(tmp_path / name)
 
 
-def test_a_long_chain_that_uses_one_leaf_throughout_is_laid_out():
-    """Without a limit Graphviz's network simplex takes minutes over it."""
+def test_a_long_chain_that_reuses_one_leaf_is_laid_out():
+    """Without `nslimit`, Graphviz's network simplex takes minutes."""
     x = node = Value(0.5, "x")
     for _ in range(100):
         node = (node * x).tanh()
     assert draw(node).svg.count('class="node"') > 300
 
 
-def test_the_same_graph_is_the_same_bytes():
+def test_the_same_graph_gives_the_same_bytes():
     assert draw(neuron()).svg == draw(neuron()).svg
     assert draw(neuron()).dot == draw(neuron()).dot
 
@@ -366,10 +372,10 @@ def test_pictures_in_one_page_share_no_id():
     assert len(ids[0]) == len(set(ids[0]))
 
 
-def test_jupyter_is_given_an_svg():
-    shown = draw(neuron())._repr_mimebundle_()
-    assert shown["image/svg+xml"].startswith("<svg")
-    assert shown["text/plain"].startswith("<computational graph of 10 nodes")
+def test_jupyter_displays_an_svg():
+    bundle = draw(neuron())._repr_mimebundle_()
+    assert bundle["image/svg+xml"].startswith("<svg")
+    assert bundle["text/plain"].startswith("<computational graph of 10 nodes")
 
 
 def test_a_root_alone():
@@ -377,8 +383,8 @@ def test_a_root_alone():
     assert draw(Value(1.0)).title == "computational graph of 1 node"
 
 
-@pytest.mark.skipif(not shutil.which("dot"), reason="no Graphviz installed beside graphviz-pure")
-def test_the_systems_graphviz_draws_the_same_graph():
+@pytest.mark.skipif(not shutil.which("dot"), reason="requires Graphviz beside graphviz-pure")
+def test_graphviz_of_the_system_draws_the_same_graph():
     root = neuron()
     assert texts(draw(root, layout="dot")) == texts(draw(root, layout="embedded"))
     hostile = draw(Value(2.0, HOSTILE) * 2.0, layout="dot")
@@ -388,57 +394,66 @@ def test_the_systems_graphviz_draws_the_same_graph():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"direction": "LR"}, "direction is one of right, down, left, up, got 'LR'"),
-        ({"theme": "blue"}, "theme is one of light, dark, got 'blue'"),
-        ({"color": "red"}, "color is one of kind, grad, got 'red'"),
-        ({"layout": "neato"}, "layout is one of auto, embedded, dot, got 'neato'"),
-        ({"format": "d"}, "format is one for a float, such as '.4g', got 'd'"),
+        ({"direction": "LR"}, "direction must be one of right, down, left, up, got 'LR'"),
+        ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
+        ({"color": "red"}, "color must be one of kind, grad, got 'red'"),
+        ({"layout": "neato"}, "layout must be one of auto, embedded, dot, got 'neato'"),
+        ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
         (
             {"collapse": "layer"},
-            "no module 'layer' to collapse; there are layers.0, layers.0.neurons.0, the rest, ...",
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the rest, got 'layer'",
         ),
     ],
 )
-def test_an_option_that_there_is_not(options, message):
+def test_unknown_values_of_options_are_refused(options, message):
     model = MLP(1, [1], rng=0)
     with pytest.raises(ValueError, match=re.escape(message)):
         draw(model([1.0]), model, **options)
 
 
-def test_what_is_no_graph_and_what_is_no_model():
+def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
     with pytest.raises(TypeError, match=r"expected a node such as a Value, got 3\.0"):
         draw(3.0)
-    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got 'm'"):
+    with pytest.raises(TypeError, match=r"model must be a Module such as nn\.MLP, got 'm'"):
         draw(neuron(), "m")
-    with pytest.raises(TypeError, match="model is a Module, whose layers are drawn, got <class"):
+    with pytest.raises(TypeError, match=r"model must be a Module such as nn\.MLP, got <class"):
         draw(neuron(), MLP)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limit": 0}, "limit, a number of nodes, must be a whole number, 1 or more, got 0"),
-        ({"limit": None}, "limit, a number of nodes, must be a whole number, 1 or more, got None"),
-        ({"theme": [1]}, "theme is one of light, dark, got [1]"),
-        ({"collapse": 3}, "no module 3 to collapse"),
-        ({"collapse": [1, "a"]}, "no module 1 to collapse"),
-        ({"collapse": True, "model": None}, "there are no modules to collapse without a model"),
+        ({"limit": 0}, "limit must be a whole number, 1 or more, got 0"),
+        ({"limit": None}, "limit must be a whole number, 1 or more, got None"),
+        ({"theme": [1]}, "theme must be one of light, dark, got [1]"),
+        (
+            {"collapse": 3},
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",
+        ),
+        (
+            {"collapse": [1, "a"]},
+            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 1",
+        ),
+        (
+            {"collapse": True, "model": None},
+            "collapse requires a model; pass it as the second argument",
+        ),
         ({"model": MLP(2, [3, 1])}, "no parameter of MLP(2, [3, 1], 'relu') is in this graph"),
     ],
 )
-def test_wrong_arguments_are_told_apart(options, message):
+def test_wrong_arguments_have_messages_of_their_own(options, message):
     model = MLP(2, [1])
     with pytest.raises(ValueError, match=re.escape(message)):
         draw(model([1.0, 2.0]), **{"model": model, **options})
 
 
-def test_a_class_is_no_graph():
+def test_a_class_as_root_is_refused():
     with pytest.raises(TypeError, match="expected a node such as a Value, got <class"):
         draw(Value)
 
 
-def test_without_graphviz_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(svg, "embedded", lambda: None)
+def test_without_graphviz_the_message_names_what_to_install(monkeypatch):
+    monkeypatch.setattr(svg, "find_embedded", lambda: None)
     monkeypatch.setenv("PATH", "")
     picture = draw(neuron())
     assert picture.dot.startswith("digraph")
@@ -446,6 +461,6 @@ def test_without_graphviz_it_says_what_to_install(monkeypatch):
         picture.svg  # noqa: B018
 
 
-def test_graphviz_own_words_are_passed_on():
+def test_the_message_of_graphviz_is_passed_on():
     with pytest.raises(RuntimeError, match=r"Graphviz failed: .*syntax error"):
-        svg.rendered("digraph {")
+        svg.render("digraph {")

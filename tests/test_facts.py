@@ -1,4 +1,4 @@
-"""What is told about a value: its rule, its line of code, and the paths of its gradient."""
+"""The facts about a value: its rule, its line of code, and the paths of its gradient."""
 
 import math
 
@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 
 from engine import Outputs, Value, explain, record_origins, topological
-from engine.draw.facts import PATHS, facts
-from engine.draw.theme import number
+from engine.draw.facts import MOST_PATHS, collect_facts
+from engine.draw.frames import Notation
+from engine.draw.theme import format_number
 from engine.draw.trace import trace
 from nn import Neuron
 from strategies import programs
@@ -17,36 +18,36 @@ SPEC = ".17g"
 
 
 def known(root, parameters=(), spec=".4g"):
-    return facts(root, trace(root).names, set(parameters), spec)
+    return collect_facts(root, Notation(trace(root).names, spec), set(parameters))
 
 
 @given(program=programs(longest=15))
-def test_paths_are_those_of_explain(program):
-    """Their products, their nodes, their number and what the others add up to."""
+def test_paths_agree_with_explain(program):
+    """Products, nodes, the number of paths, and the sum of the others agree."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     order = topological(root)
-    found = known(root, spec=SPEC)
+    facts = known(root, spec=SPEC)
     for i, node in enumerate(order):
         if node.constant or isinstance(node, Outputs):
-            assert found[i].paths == []
+            assert not facts[i].paths
             continue
-        want = explain(root, node, PATHS)
-        assert found[i].number == f"{want.number:,}"
-        assert len(found[i].paths) == len(want.paths)
-        if want.number > PATHS:
-            assert found[i].rest == number(want.remainder, SPEC)
-        for (product, to, k, rank), path in zip(found[i].paths, want.paths, strict=True):
-            assert product == number(path.product, SPEC)
+        want = explain(root, node, MOST_PATHS)
+        assert facts[i].path_count == f"{want.number:,}"
+        assert len(facts[i].paths) == len(want.paths)
+        if want.number > MOST_PATHS:
+            assert facts[i].rest == format_number(want.remainder, SPEC)
+        for (product, to, k, rank), path in zip(facts[i].paths, want.paths, strict=True):
+            assert product == format_number(path.product, SPEC)
             at, nodes, factors = i, [node], []
             while to >= 0:
-                via = to if found[to].via is None else found[to].via
+                via = to if facts[to].shared is None else facts[to].shared
                 assert order[via].inputs[k] is order[at]
-                factors.append(found[to].factors[k])
+                factors.append(facts[to].factors[k])
                 at = to
                 nodes.append(order[at])
-                _, to, k, rank = found[at].paths[rank]
+                _, to, k, rank = facts[at].paths[rank]
             assert nodes[-1] is root
             if not any(map(math.isnan, path.locals)):
                 assert len(factors) == len(path.locals)
@@ -59,8 +60,8 @@ def test_the_rule_with_names_and_numbers():
     leaf, _, product = known(f)
     assert [words(line) for line in product.lines] == ["f=x⋅y", "∂f∂x=y=−2", "∂f∂y=x=3"]
     assert (leaf.gradient, product.gradient) == ("−2", "1")
-    assert [words([each]) for each in product.factors] == ["(−2)", "3"]
-    assert leaf.lines == leaf.factors == []
+    assert [words([factor]) for factor in product.factors] == ["(−2)", "3"]
+    assert list(leaf.lines) == list(leaf.factors) == []
     assert [words(line) for line in known(x.tanh() * 1.0)[1].lines] == [
         "v1=tanh\u2061(x)", "∂v1∂x=(1cosh\u2061(x))2=0.009866",
     ]  # fmt: skip
@@ -69,31 +70,31 @@ def test_the_rule_with_names_and_numbers():
 def test_kinds():
     neuron = Neuron(1, "tanh", rng=0)
     out = neuron([2.0]) * Value(1.0, "s")
-    kinds = {x.name: x.what for x in known(out, neuron.parameters())}
+    kinds = {x.name: x.kind for x in known(out, neuron.parameters())}
     assert kinds == {
         "w0": "parameter", "2": "constant", "b": "parameter", "v3": "dot", "v4": "tanh",
         "s": "leaf", "v6": "×",
     }  # fmt: skip
 
 
-def test_a_wide_operation_is_cut_short():
+def test_the_rule_of_a_wide_operation_is_cut():
     neuron = Neuron(20, "linear", rng=0)
     assert len(known(neuron([1.0] * 20))[-1].lines) == 7
 
 
-def test_more_paths_than_can_be_written_out():
+def test_a_large_number_of_paths_is_rounded():
     x = Value(1.0, "x")
     for _ in range(200):
         x = x + x
-    assert known(x)[0].number == "10^60"
+    assert known(x)[0].path_count == "10^60"
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_where_it_was_made(recorded):
+def test_the_origin_is_the_line_of_code(recorded):
     if recorded:
         with record_origins():
             y = Value(1.0).exp()
     else:
         y = Value(1.0).exp()
-    made = known(y)[1].made
+    made = known(y)[1].origin
     assert made.endswith(": y = Value(1.0).exp()") if recorded else made == ""

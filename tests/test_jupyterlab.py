@@ -1,6 +1,6 @@
-"""Steppers and drawings in a real JupyterLab: in a notebook that ran, and in one from elsewhere.
+"""Steppers and drawings in JupyterLab, in a notebook that ran and in an untrusted one.
 
-Needs jupyterlab where the tests run, and what tests/browsers.py needs.
+Requires jupyterlab, and the browser that tests/browsers.py requires.
 """
 
 import json
@@ -43,13 +43,13 @@ QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": Tru
 
 
 def example():
-    """What the notebook steps through."""
+    """Return the graph that the notebook steps through."""
     x, w = Value(-0.5, "x"), Value(2.0, "w")
     return (x * w + x * 3.0).tanh()
 
 
 def notebook(sources):
-    """A notebook that has not run; it names its kernel, or JupyterLab asks."""
+    """Return a notebook that has not run. It names its kernel; otherwise JupyterLab asks for one."""
     cells = [
         {
             "cell_type": "code", "id": f"cell{i}", "source": source, "metadata": {},
@@ -62,7 +62,7 @@ def notebook(sources):
 
 
 class Lab:
-    """A page of JupyterLab with `ran.ipynb`, which has run, and all that went wrong on the way."""
+    """A page of JupyterLab with `ran.ipynb`, which has run, and the errors it reported."""
 
     def __init__(self, page, url, folder):
         self.page, self.folder = page, folder
@@ -100,7 +100,7 @@ class Lab:
         )
 
     def output(self, path, place):
-        """What the cell in that place of that notebook shows, in front and laid out."""
+        """Return the output of a notebook's cell, in the foreground and laid out."""
         self.command("docmanager:open", path=path)
         panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         found = panel.locator(".jp-CodeCell").nth(place).locator(".jp-OutputArea-output")
@@ -108,7 +108,7 @@ class Lab:
         return found
 
     def stepper(self, path, place):
-        """The page inside of a stepper, loaded."""
+        """Return the iframe of a stepper and the page in it, loaded."""
         iframe = self.output(path, place).locator("iframe")
         frame = iframe.element_handle().content_frame()
         frame.wait_for_selector(".stepper[data-step]")
@@ -117,7 +117,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The address of a JupyterLab that knows nothing of this user's, and its notebooks' folder."""
+    """Yield the address of a JupyterLab without the user's settings, and its folder of notebooks."""
     if not find_spec("jupyterlab"):
         missing("jupyterlab is not installed: pip install -e '.[jupyter]'")
     home = tmp_path_factory.mktemp("jupyter")
@@ -175,7 +175,7 @@ def answers(port):
 
 
 def stop(process):
-    """End the server, which ends its kernels, and whatever of its group is left."""
+    """End the server, which ends its kernels, and then the rest of its process group."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, how)
@@ -198,7 +198,7 @@ def lab(server):
 
 @pytest.fixture(autouse=True)
 def calm(lab):
-    """Nothing complains, and nothing is asked of anybody else, also while the notebook opens."""
+    """Assert that JupyterLab reported no error and sent no request elsewhere."""
     yield
     assert lab.troubles == []
     ours = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
@@ -207,7 +207,7 @@ def calm(lab):
 
 @pytest.fixture(scope="module")
 def received(lab):
-    """The same notebook as someone else gets it, who has not run it: changed, so not trusted."""
+    """Return the name of the same notebook as another user receives it: changed, so not trusted."""
     lab.command("docmanager:open", path="ran.ipynb")
     lab.command("docmanager:save")
     saved = json.loads((lab.folder / "ran.ipynb").read_text("utf-8"))
@@ -218,7 +218,7 @@ def received(lab):
 
 
 def is_a_picture(img):
-    """It can be seen, and it is not the sign for a broken one."""
+    """Return whether an image is visible and not broken."""
     img.wait_for()
     return img.evaluate("async (img) => (await img.decode(), img.naturalWidth > 100)")
 
@@ -233,7 +233,7 @@ def test_the_stepper_steps(lab):
         page.click("[data-do=next]")
         assert page.inner_text(".place") == f"{n} of {len(frames)}"
         assert page.inner_text(".title") == frame.title
-        assert hot(page) == sorted(frame.hot)
+        assert hot(page) == sorted(frame.marked)
         shown.append(fields(page))
         for name, number in frame.data.items():
             assert f"data {number}" in shown[-1][name]
@@ -246,7 +246,7 @@ def test_the_stepper_steps(lab):
 
 @pytest.mark.parametrize("place", [STEP, STEP_WIDE])
 def test_nothing_of_the_stepper_is_cut_off(lab, place):
-    """Its frame grows with the page; a wide graph scrolls inside."""
+    """The iframe grows with the page, and a wide graph scrolls inside it."""
     iframe, page = lab.stepper("ran.ipynb", place)
     page.wait_for_function(
         """() => {

@@ -208,7 +208,7 @@ def test_a_users_function_with_a_name_of_ours_is_the_users(name, op):
     check_gradients(lambda: op(a).sum(), at=[a])
     second = {"relu": 48.0, "exp": 1.0, "sigmoid": 6.0}[name]
     assert hessian(op(x), x) == second
-    assert "e^" not in str(symbols.forward(op, [symbols.name("x")]))
+    assert "e^" not in str(symbols.build_formula(op, [symbols.make_name("x")]))
     pytest.importorskip("numba")
     assert Tape(op(x).tanh()).forward() == op(x).tanh().data
 
@@ -221,7 +221,7 @@ def test_a_row_that_exec_made_is_read_like_any_other():
     )
     row = made["row"]
     assert row(Array([1.0, 2.0])).data.tolist() == [0.5, 1.0]
-    assert str(symbols.forward(row, [symbols.name("x")])) == "0.5 · x"
+    assert str(symbols.build_formula(row, [symbols.make_name("x")])) == "0.5 · x"
 
 
 def test_a_users_row_in_the_table_is_still_a_users(monkeypatch):
@@ -233,9 +233,10 @@ def test_a_users_row_in_the_table_is_still_a_users(monkeypatch):
     monkeypatch.setitem(TABLE, "risen", row)
     with pytest.raises(ValueError, match="read-only"):
         row(Array([1.0, 2.0]))
-    assert [str(x) for x in symbols.partials(row, symbols.name("out"), [symbols.name("x")])] == [
-        "risen′(x)"
-    ]
+    assert [
+        str(x)
+        for x in symbols.build_partials(row, symbols.make_name("out"), [symbols.make_name("x")])
+    ] == ["risen′(x)"]
 
 
 class Scale:
@@ -338,9 +339,11 @@ def test_a_row_that_leaves_the_graph_says_so():
 )
 def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
     """With its name, where Python's functions and choices take no symbols."""
-    x = symbols.name("x")
-    assert str(symbols.forward(op, [x])) == formula
-    assert [str(each) for each in symbols.partials(op, symbols.name("out"), [x])] == [slope]
+    x = symbols.make_name("x")
+    assert str(symbols.build_formula(op, [x])) == formula
+    assert [str(each) for each in symbols.build_partials(op, symbols.make_name("out"), [x])] == [
+        slope
+    ]
     y = op(Value(0.5, "x"))
     assert op.name in step(y).html
     assert op.name in draw(y, locals=True).svg

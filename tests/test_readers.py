@@ -214,7 +214,7 @@ def test_a_row_of_any_kind_of_function_runs_in_every_arithmetic(sigma):
     assert grad(grad(op(x), x, create_graph=True), x) == pytest.approx(s * (1 - s) * (1 - 2 * s))
     second = grad(grad(op(a).sum(), a, create_graph=True).sum(), a)
     assert second[0] == pytest.approx(s * (1 - s) * (1 - 2 * s))
-    assert str(symbols.forward(op, [symbols.name("x")])) == "1 / (1 + e^(−x))"
+    assert str(symbols.build_formula(op, [symbols.make_name("x")])) == "1 / (1 + e^(−x))"
     pytest.importorskip("numba")
     assert Tape(op(x)).forward() == y.data
 

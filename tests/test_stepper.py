@@ -1,7 +1,6 @@
-"""The stepper's page in a real browser: every control, every number, and nothing from outside.
+"""The stepper's page in a browser: controls, numbers, details of values, and no requests.
 
-Needs Debian's chromium (or Google Chrome) and playwright; where they are missing these tests are
-skipped, but for CI, where that is a failure.
+Requires playwright and Chromium or Google Chrome. Without them the tests are skipped, or fail in CI.
 """
 
 import re
@@ -11,12 +10,12 @@ import pytest
 from browsers import HOSTILE, chromium, fields, hot
 from engine import Value, explain, mistakes, record_origins, topological
 from engine.draw import step
-from engine.draw.theme import number
+from engine.draw.theme import format_number
 from nn import MLP
 
 
 def example():
-    """A value used twice, a constant, a negative number."""
+    """Return a graph with a value used twice, a constant, and a negative number."""
     x, w = Value(-0.5, "x"), Value(2.0, "w")
     y = (x * w + x * 3.0).tanh()
     y.label = "y"
@@ -25,13 +24,13 @@ def example():
 
 @pytest.fixture(scope="module")
 def browser():
-    with chromium() as found:
-        yield found
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """Open a page that must ask for nothing and complain of nothing."""
+    """Yield a function that opens a page; the page must request nothing and report no error."""
     troubles = []
     context = browser.new_context(viewport={"width": 1000, "height": 700})
     page = context.new_page()
@@ -86,8 +85,8 @@ def test_buttons_keys_and_slider(opened):
     assert "step 4: " in page.locator("input").get_attribute("aria-valuetext")
 
 
-def test_the_keys_work_at_once_and_at_both_ends(opened):
-    """A button that has been pressed keeps the focus where it can be pressed no further."""
+def test_keys_work_without_a_click_and_at_both_ends(opened):
+    """A pressed button keeps the focus where it is disabled."""
     stepper = step(example())
     page = opened(stepper.html)
     page.keyboard.press("ArrowRight")
@@ -99,31 +98,31 @@ def test_the_keys_work_at_once_and_at_both_ends(opened):
         assert abs(at(page) - before) == 1
 
 
-def test_what_is_new_is_said(opened):
-    """To a screen reader, which sees no drawing."""
+def test_steps_are_announced_to_screen_readers(opened):
+    """Screen readers do not see the drawing."""
     page = opened(step(Value(3.0, "x") * 2.0).html)
-    said = []
+    announced = []
     for _ in range(4):
         page.keyboard.press("ArrowRight")
-        said.append(page.locator(".live").text_content())
-    assert said[0] == "v2 = x · 2. now 6"
-    assert said[2] == "From v2 to x. now 2"
+        announced.append(page.locator(".live").text_content())
+    assert announced[0] == "v2 = x · 2. now 6"
+    assert announced[2] == "From v2 to x. now 2"
 
 
-def test_play_goes_to_the_end_and_stops(opened):
+def test_play_stops_at_the_end(opened):
     page = opened(step(example()).html.replace("}, 900);", "}, 200);"))
     page.keyboard.press(" ")
     assert page.locator("[data-do=play]").get_attribute("aria-label") == "Pause"
     page.wait_for_selector("[data-do=play][aria-label=Play]")
     assert page.locator("[data-do=next]").is_disabled()
-    page.click("[data-do=play]")  # from the beginning again
+    page.click("[data-do=play]")  # starts again at the first step
     page.click("[data-do=play]")
     assert page.locator("[data-do=play]").get_attribute("title") == "Play"
     assert page.locator("[data-do=next]").is_enabled()
 
 
-def test_the_numbers_are_the_engines_at_every_step(opened):
-    """What has not arrived yet is blank; forwards and backwards give the same."""
+def test_the_numbers_at_every_step_are_those_of_the_engine(opened):
+    """Numbers not yet computed are blank, and stepping back shows the same as stepping forwards."""
     y = example()
     stepper = step(y)
     page = opened(stepper.html)
@@ -131,25 +130,25 @@ def test_the_numbers_are_the_engines_at_every_step(opened):
     for frame in stepper.frames:
         data |= frame.data
         grad |= frame.grad
-        shown = fields(page)
+        texts = fields(page)
         for i, node in enumerate(topological(y)):
-            *_, a = shown[f"v{i}"] if node.constant else shown[f"v{i}"][:-1]
+            *_, a = texts[f"v{i}"] if node.constant else texts[f"v{i}"][:-1]
             assert a == f"data {data[f'v{i}']}" if f"v{i}" in data else a == "data"
             if not node.constant:
                 want = f"grad {grad[f'v{i}']}" if f"v{i}" in grad else "grad"
-                assert shown[f"v{i}"][-1] == want
-        assert hot(page) == sorted(frame.hot)
+                assert texts[f"v{i}"][-1] == want
+        assert hot(page) == sorted(frame.marked)
         assert page.locator(".title").inner_text() == frame.title
         assert page.locator("math").count() == len(frame.lines)
-        seen.append(shown)
+        seen.append(texts)
         page.evaluate("document.querySelector('[data-do=next]').click()")
     y.backward()
     for i, node in enumerate(topological(y)):
         if not node.constant:
-            assert seen[-1][f"v{i}"][-1] == f"grad {number(node.grad, '.4g')}"
-    for shown in reversed(seen[:-1]):
+            assert seen[-1][f"v{i}"][-1] == f"grad {format_number(node.grad, '.4g')}"
+    for texts in reversed(seen[:-1]):
         page.click("[data-do=previous]")
-        assert fields(page) == shown
+        assert fields(page) == texts
 
 
 def click(page, value):
@@ -161,7 +160,7 @@ def click(page, value):
 
 
 def rows(page):
-    """The steps that a value's facts lead to: {"receives": [9, 12]}."""
+    """Return the steps that the details of a value link to: {"receives": [9, 12]}."""
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll(".facts .row")].map((row) =>
             [row.querySelector(".label").textContent,
@@ -169,7 +168,7 @@ def rows(page):
     )
 
 
-def test_a_click_on_a_value_tells_about_it_and_leads_to_its_steps(opened):
+def test_a_click_on_a_value_shows_its_details_and_links_its_steps(opened):
     y = example()
     stepper = step(y)
     page = opened(stepper.html)
@@ -177,16 +176,16 @@ def test_a_click_on_a_value_tells_about_it_and_leads_to_its_steps(opened):
         click(page, f"v{i}")
         assert page.locator(".facts select").input_value() == str(i)
         assert page.locator(".facts .rule math").count() == len(stepper.facts[i].lines)
-        found = rows(page)
+        links = rows(page)
         for n, frame in enumerate(stepper.frames, 1):
             computed = frame.kind == "forward" and frame.node == f"v{i}"
-            assert (n in found.get("computed", [])) == computed
-            assert (n in found.get("receives", [])) == (frame.to == f"v{i}")
+            assert (n in links.get("computed", [])) == computed
+            assert (n in links.get("receives", [])) == (frame.to == f"v{i}")
             sends = frame.kind == "backward" and frame.node == f"v{i}"
-            assert (n in found.get("sends", [])) == sends
-            used = frame.kind == "forward" and f"v{i}" in frame.hot[3:]
-            assert (n in found.get("used", [])) == used
-        assert (found.get("sends") is None) == (node.op is None)
+            assert (n in links.get("sends", [])) == sends
+            used = frame.kind == "forward" and f"v{i}" in frame.marked[3:]
+            assert (n in links.get("used", [])) == used
+        assert (links.get("sends") is None) == (node.op is None)
     click(page, "v0")
     for n in rows(page)["receives"]:
         page.click(f".jump[data-to='{n - 1}']")
@@ -194,7 +193,7 @@ def test_a_click_on_a_value_tells_about_it_and_leads_to_its_steps(opened):
         assert page.locator("[data-on]").all_inner_texts() == [str(n)]
 
 
-def test_a_value_is_chosen_by_the_keyboard_too(opened):
+def test_the_keyboard_selects_a_value(opened):
     page = opened(step(example()).html)
     page.locator(".facts select").select_option(label="w (leaf)")
     assert rows(page) == {"used": [2], "receives": [12]}
@@ -202,7 +201,7 @@ def test_a_value_is_chosen_by_the_keyboard_too(opened):
     assert "Click a value" in page.locator(".about").inner_text()
 
 
-def test_where_a_value_was_made_is_told(opened):
+def test_the_line_that_made_a_value_is_shown(opened):
     with record_origins():
         x = Value(2.0, "x")
         y = x.exp()
@@ -213,24 +212,24 @@ def test_where_a_value_was_made_is_told(opened):
     assert page.locator(".made").inner_text().endswith(": y = x.exp()")
 
 
-def test_a_path_is_followed_in_the_drawing(opened):
-    """Each path of `explain`, with its arrows and its product; a step ends it."""
+def test_paths_are_marked_in_the_drawing(opened):
+    """Each path of `explain` is marked with its arrows and product, until the next step."""
     y = example()
     order = topological(y)
     place = {node: f"v{i}" for i, node in enumerate(order)}
     page = opened(step(y).html)
     click(page, "v0")
-    found = explain(y, order[0])
-    assert len(found.paths) == 2
-    assert "it is 0.133, along 2 paths to y:" in page.locator(".facts .why").inner_text()
-    for rank, path in enumerate(found.paths):
+    explanation = explain(y, order[0])
+    assert len(explanation.paths) == 2
+    assert "It adds up to 0.133 along 2 paths to y:" in page.locator(".facts .why").inner_text()
+    for rank, path in enumerate(explanation.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"
         marked = hot(page)
-        assert [each for each in marked if each[0] == "v"] == sorted(place[x] for x in path.nodes)
-        assert sum(each[0] == "e" and "-" in each for each in marked) == len(path.locals)
+        assert [id for id in marked if id[0] == "v"] == sorted(place[x] for x in path.nodes)
+        assert sum(id[0] == "e" and "-" in id for id in marked) == len(path.locals)
         *_, product = page.locator(".formula math").last.text_content().split("=")
-        assert product == number(path.product, ".4g")
+        assert product == format_number(path.product, ".4g")
         assert page.locator(".path[data-on] .product").inner_text() == product
     before = at(page)
     page.click("[data-do=next]")
@@ -240,7 +239,7 @@ def test_a_path_is_followed_in_the_drawing(opened):
 
 
 @pytest.mark.parametrize("run", [1, 2])
-def test_the_wrong_passes_beside_the_right_one(opened, run):
+def test_wrong_passes_show_the_correct_gradients(opened, run):
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -254,14 +253,14 @@ def test_the_wrong_passes_beside_the_right_one(opened, run):
         """() => Object.fromEntries([...document.querySelectorAll(".right")]
             .map((text) => [text.dataset.of, text.textContent]))"""
     )
-    right = {place[node]: number(x, ".4g") for node, x in mistake.right.items()}
-    assert under() == {name: f"right {x}" for name, x in right.items()}
+    right = {place[node]: format_number(x, ".4g") for node, x in mistake.right.items()}
+    assert under() == {name: f"correct {x}" for name, x in right.items()}
     page.click("[data-do=mistake]")
-    assert "It is the first to go wrong." in page.locator(".note").inner_text()
+    assert "This is the first wrong gradient." in page.locator(".note").inner_text()
     page.click("[data-do=last]")
     wrong = {place[node] for node in mistake.wrong}
     first = place[mistake.first]
-    marks = {name: f"≠ {x}" if name in wrong else f"right {x}" for name, x in right.items()}
+    marks = {name: f"≠ {x}" if name in wrong else f"correct {x}" for name, x in right.items()}
     assert under() == {**marks, first: marks[first] + ", first wrong"}
     assert page.locator(".title").inner_text().startswith(f"{len(wrong)} of {len(right)} grad")
     page.click("[data-run='0']")
@@ -283,13 +282,13 @@ def test_hostile_labels_run_no_script(opened):
     assert page.locator("img").count() == 0
 
 
-def test_half_a_surrogate_pair_is_as_in_the_drawing():
+def test_a_lone_surrogate_is_replaced_as_in_the_drawing():
     page = step(Value(2.0, "a\ud800") * 2.0).html
     assert "a\ufffd" in page.encode().decode()
 
 
-def test_in_a_notebook_it_is_an_iframe_that_grows(opened):
-    """Without one, as in an untrusted notebook, the drawing shows."""
+def test_a_notebook_shows_an_iframe_that_grows(opened):
+    """Without the iframe, as in an untrusted notebook, the drawing is visible."""
     bundle = step(example())._repr_mimebundle_()
     page = opened(f"<!doctype html><body>{bundle['text/html']}</body>")
     frame = page.frame_locator("iframe")
@@ -301,11 +300,11 @@ def test_in_a_notebook_it_is_an_iframe_that_grows(opened):
     assert page.locator("img").is_visible()
     assert page.evaluate("document.querySelector('img').naturalWidth") > 100
     assert bundle["image/svg+xml"].startswith("<svg")
-    assert bundle["text/plain"] == "<stepper of 13 steps; .save('steps.html') writes it>"
+    assert bundle["text/plain"] == "<stepper of 13 steps; save it with .save('steps.html')>"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_wide_graph_scrolls_to_what_is_marked(opened, theme):
+def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
     stepper = step(loss, model, theme=theme)
@@ -325,7 +324,7 @@ def test_a_wide_graph_scrolls_to_what_is_marked(opened, theme):
     assert page.evaluate("document.scrollingElement.scrollTop") == 0
 
 
-def test_a_large_graph_is_seen_from_its_beginning(opened):
+def test_a_large_graph_starts_at_its_beginning(opened):
     model = MLP(2, [3, 1], "tanh", rng=0)
     page = opened(step(model([0.5, -1.0]), model).html)
     page.set_viewport_size({"width": 900, "height": 420})
@@ -337,7 +336,7 @@ def test_a_large_graph_is_seen_from_its_beginning(opened):
 
 
 @pytest.mark.parametrize("width", [400, 1000])
-def test_what_is_computed_or_receives_can_be_seen_at_each_step(opened, width):
+def test_the_value_of_each_step_is_visible(opened, width):
     x = root = Value(0.5, "x")
     for i in range(40):
         root = root.tanh() if i % 2 else root * x
@@ -352,11 +351,11 @@ def test_what_is_computed_or_receives_can_be_seen_at_each_step(opened, width):
                 return box.left >= view.left - 1 && box.right <= view.right + 1
                     && box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
             }""",
-            frame.to or frame.node or frame.hot[0],
+            frame.to or frame.node or frame.marked[0],
         ), frame.title
 
 
-def test_a_page_that_is_hidden_at_first_shows_later(opened):
+def test_a_page_that_is_hidden_first_grows_when_shown(opened):
     bundle = step(example())._repr_mimebundle_()
     page = opened(f"<!doctype html><body><div style='display:none'>{bundle['text/html']}</div>")
     page.evaluate("document.querySelector('div').style.display = 'block'")
@@ -375,18 +374,18 @@ def test_a_page_for_100_values_is_small():
     assert len(step(node).html.encode()) < 1_000_000
 
 
-def test_the_same_graph_is_the_same_page():
+def test_the_same_graph_gives_the_same_page():
     assert step(example()).html == step(example()).html
 
 
-def test_nothing_is_loaded_from_elsewhere():
+def test_the_page_links_to_nothing():
     page = step(example()).html
     urls = set(re.findall(r"https?://[^\s\"'<)]+", page))
     assert urls == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert not re.search(r"\b(src|href)=(?!\"#)", page)
 
 
-def test_what_is_refused(tmp_path):
+def test_wrong_arguments_are_refused(tmp_path):
     x = Value(1.0, "x")
     with pytest.raises(ValueError, match=r"a stepper is saved as .html, .htm, got 'steps.svg'"):
         step(x * 2.0).save("steps.svg")
@@ -394,9 +393,9 @@ def test_what_is_refused(tmp_path):
     node = x
     for _ in range(300):
         node = node.tanh()
-    with pytest.raises(ValueError, match="301 nodes are more than the 250 that can be read"):
+    with pytest.raises(ValueError, match="at most 250 nodes to draw, got 301"):
         step(node)
-    with pytest.raises(ValueError, match="theme is one of light, dark, got 'x'"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, got 'x'"):
         step(x * 2.0, theme="x")
-    with pytest.raises(TypeError, match="a graph of Values is stepped through, got 3"):
+    with pytest.raises(TypeError, match="step expects a Value as root, got 3"):
         step(3)

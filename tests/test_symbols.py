@@ -1,4 +1,4 @@
-"""Formulas: what a row says in mathematics is what it computes, and is written down readably."""
+"""Formulas of rows agree with the numbers that rows compute, and are readable."""
 
 import math
 import re
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
-from engine.draw.symbols import forward, made, name, partials
-from engine.draw.writing import latex, mathml, text
+from engine.draw.symbols import build_formula, build_partials, combine, make_name
+from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, arguments, flat
 from engine.sequences import ManyOp, VectorOp
 
@@ -30,7 +30,7 @@ FUNCTIONS = {
 
 
 def value(symbol, scope):
-    """What an expression is worth."""
+    """Evaluate an expression, with the numbers of its names."""
     if symbol.head == "number":
         return symbol.parts[0]
     if symbol.head == "name":
@@ -53,8 +53,8 @@ SINGLE = {name: op for name, op in TABLE.items() if not isinstance(op, VectorOp)
 
 @pytest.mark.parametrize("op", SINGLE.values(), ids=SINGLE)
 @given(data=st.data())
-def test_the_formula_is_what_the_row_computes(op, data):
-    """Row and slopes; at a pole or a kink rows have values that mathematics leaves open."""
+def test_formulas_agree_with_the_row(op, data):
+    """Results and local derivatives agree, except at poles, where a formula is not finite."""
     names = letters(op)
     number = st.sampled_from([-2.5, -1.0, -0.4, 0.0, 0.3, 1.0, 2.0]) | st.floats(-4.0, 4.0).map(
         lambda x: round(x, 3)
@@ -64,12 +64,12 @@ def test_the_formula_is_what_the_row_computes(op, data):
     args = op.group(inputs)
     out = op.forward(*args)
     scope |= {"out": out, "e": math.e}
-    symbols = [name(letter) for letter in names]
-    found = [forward(op, symbols), *partials(op, name("out"), symbols)]
-    for symbol, want in zip(found, [out, *flat(op.locals(out, *args))], strict=True):
+    symbols = [make_name(letter) for letter in names]
+    formulas = [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
+    for symbol, want in zip(formulas, [out, *flat(op.locals(out, *args))], strict=True):
         got = value(symbol, scope)
         if math.isfinite(want) and math.isfinite(got):
-            assert got == pytest.approx(want, rel=1e-9, abs=1e-12), text(symbol)
+            assert got == pytest.approx(want, rel=1e-9, abs=1e-12), to_text(symbol)
 
 
 SHARES = [f"softmax{i}(x, other1, other2, other3)" for i in "₁₂₃₄"]
@@ -104,32 +104,34 @@ CHANCES = [f"−({' + '.join(SHARES[1:])})", *SHARES[1:]]
     ],
 )
 def test_formulas_read_as_in_a_textbook(op, row, slopes):
-    symbols = [name(letter) for letter in letters(TABLE[op])]
-    assert text(forward(TABLE[op], symbols)) == row
-    assert [text(each) for each in partials(TABLE[op], name("out"), symbols)] == slopes
+    symbols = [make_name(letter) for letter in letters(TABLE[op])]
+    assert to_text(build_formula(TABLE[op], symbols)) == row
+    assert [
+        to_text(symbol) for symbol in build_partials(TABLE[op], make_name("out"), symbols)
+    ] == slopes
 
 
-def test_a_row_of_the_users_has_a_formula_too():
+def test_a_user_row_has_a_formula():
     cube = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
-    assert text(forward(cube, [name("a")])) == "a · a · a"
-    assert text(partials(cube, name("out"), [name("a")])[0]) == "3 · a · a"
+    assert to_text(build_formula(cube, [make_name("a")])) == "a · a · a"
+    assert to_text(build_partials(cube, make_name("out"), [make_name("a")])[0]) == "3 · a · a"
     assert cube(Value(2.0)).data == 8.0
 
 
-def test_numbers_can_stand_for_names():
-    assert text(forward(TABLE["*"], [-3.0, 2.0])) == "−3 · 2"
-    assert text(partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "(1 / cosh(0.8814))²"
+def test_formulas_accept_numbers():
+    assert to_text(build_formula(TABLE["*"], [-3.0, 2.0])) == "−3 · 2"
+    assert to_text(build_partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "(1 / cosh(0.8814))²"
 
 
 def test_a_long_sum_is_shortened():
-    ws, xs = ([name(f"{c}{i}") for i in range(100)] for c in "wx")
+    ws, xs = ([make_name(f"{c}{i}") for i in range(100)] for c in "wx")
     assert (
-        text(forward(TABLE["dot"], [*ws, *xs, name("b")]))
+        to_text(build_formula(TABLE["dot"], [*ws, *xs, make_name("b")]))
         == "b + w0 · x0 + w1 · x1 + ⋯ + w99 · x99"
     )
 
 
-x, y, z = name("x"), name("y"), name("z")
+x, y, z = make_name("x"), make_name("y"), make_name("z")
 
 
 @pytest.mark.parametrize(
@@ -144,60 +146,62 @@ x, y, z = name("x"), name("y"), name("z")
         (-(x * y), "−x · y"),
         (x * (y + z), "x · (y + z)"),
         (x * -y, "x · (−y)"),
-        (made("/", x, made("/", y, z)), "x / (y / z)"),
-        (made("/", made("·", x, y), made("·", y, z)), "(x · y) / (y · z)"),
-        (made("^", x + y, 2.0), "(x + y)²"),
-        (made("^", -x, 3.0), "(−x)³"),
-        (made("^", -2.0, x), "(−2)^x"),
-        (made("^", x, y + 1.0), "x^(y + 1)"),
+        (combine("/", x, combine("/", y, z)), "x / (y / z)"),
+        (combine("/", combine("·", x, y), combine("·", y, z)), "(x · y) / (y · z)"),
+        (combine("^", x + y, 2.0), "(x + y)²"),
+        (combine("^", -x, 3.0), "(−x)³"),
+        (combine("^", -2.0, x), "(−2)^x"),
+        (combine("^", x, y + 1.0), "x^(y + 1)"),
         (x * 1.0 + 0.0, "x"),
         (x * 0.0, "0"),
         (0.0 - (-x), "x"),
         (abs(x - y), "|x − y|"),
-        (made("cases", x, (x > 0.0) & (y <= 1.0), -x), "x if x > 0 and y ≤ 1 else −x"),
+        (combine("cases", x, (x > 0.0) & (y <= 1.0), -x), "x if x > 0 and y ≤ 1 else −x"),
     ],
     ids=str,
 )
 def test_parentheses_where_they_are_needed(symbol, written):
-    assert text(symbol) == written
+    assert to_text(symbol) == written
     assert str(symbol) == written
 
 
 def test_latex():
-    row = [name("x1")]
-    assert latex(partials(TABLE["tanh"], name("o"), row)[0]) == (
+    row = [make_name("x1")]
+    assert to_latex(build_partials(TABLE["tanh"], make_name("o"), row)[0]) == (
         r"\left(\frac{1}{\cosh\left(x_{1}\right)}\right)^{2}"
     )
-    assert latex(made("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
-    assert latex(made("cases", 0.0, x <= 0.0, 1.0)) == (
+    assert to_latex(combine("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
+    assert to_latex(combine("cases", 0.0, x <= 0.0, 1.0)) == (
         r"\begin{cases} 0 & x \le 0 \\ 1 & \text{otherwise} \end{cases}"
     )
-    assert latex(made("log₁₀", name("a_b%"))) == r"\log_{10}\left(\mathrm{a\_b\%}\right)"
-    assert latex(made("σ", -1e-7)) == r"\sigma\left(-1 \cdot 10^{-7}\right)"
+    assert to_latex(combine("log₁₀", make_name("a_b%"))) == r"\log_{10}\left(\mathrm{a\_b\%}\right)"
+    assert to_latex(combine("σ", -1e-7)) == r"\sigma\left(-1 \cdot 10^{-7}\right)"
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
 def test_every_formula_is_well_formed(op):
-    symbols = [name(letter) for letter in letters(op)]
-    for symbol in [forward(op, symbols), *partials(op, name("out"), symbols)]:
-        ET.fromstring(f"<math>{mathml(symbol)}</math>")
-        written = latex(symbol)
+    symbols = [make_name(letter) for letter in letters(op)]
+    for symbol in [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]:
+        ET.fromstring(f"<math>{to_mathml(symbol)}</math>")
+        written = to_latex(symbol)
         assert written.count("{") == written.count("}")
         assert written.count(r"\left(") == written.count(r"\right)")
         assert not re.search(r"[^\x00-\x7f]", written)
 
 
-def test_mathml_says_what_it_means():
-    found = ET.fromstring(f"<math>{mathml(made('/', name('x12'), made('^', y, 2.0)))}</math>")
-    assert [each.tag for each in found.iter()] == [
+def test_the_elements_of_mathml():
+    root = ET.fromstring(
+        f"<math>{to_mathml(combine('/', make_name('x12'), combine('^', y, 2.0)))}</math>"
+    )
+    assert [element.tag for element in root.iter()] == [
         "math", "mfrac", "mrow", "msub", "mi", "mn", "mrow", "msup", "mrow", "mi", "mrow", "mn",
     ]  # fmt: skip
-    assert "".join(found.itertext()) == "x12y2"
+    assert "".join(root.itertext()) == "x12y2"
 
 
 @given(label=st.text())
-def test_a_name_is_data(label):
-    """Whatever it holds, no markup comes of it."""
+def test_no_name_is_markup(label):
+    """Names are escaped."""
     clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
-    root = ET.fromstring(f"<math>{mathml(name(clean) + 1.0)}</math>")
+    root = ET.fromstring(f"<math>{to_mathml(make_name(clean) + 1.0)}</math>")
     assert "".join(root.itertext()) == f"{clean}+1"

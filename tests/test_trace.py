@@ -1,4 +1,4 @@
-"""The frames of backpropagation: what each shows is what the engine computes."""
+"""The frames of backpropagation show the numbers that the engine computes."""
 
 import xml.etree.ElementTree as ET
 
@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 
 from engine import Array, Value, grad, mistakes, softmax, topological, walk
-from engine.draw.theme import number
+from engine.draw import step
+from engine.draw.theme import format_number
 from engine.draw.trace import trace
+from engine.watch.wrong_passes import WRONG
 from nn import MLP
 from strategies import programs
 
@@ -15,36 +17,36 @@ SPEC = ".17g"  # every bit
 
 
 @given(program=programs(longest=15))
-def test_frames_show_the_engines_numbers_in_its_order(program):
-    """Data by frames as computed; after each contribution the sum so far; at the end `.grad`."""
+def test_frames_show_the_numbers_of_the_engine_in_its_order(program):
+    """Each contribution shows the sum so far, which ends as `.grad`."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     order = topological(root)
-    found = trace(root, SPEC)
-    data = {name: x for frame in found.frames for name, x in frame.data.items()}
+    traced = trace(root, SPEC)
+    data = {name: x for frame in traced.frames for name, x in frame.data.items()}
     values = [(i, node) for i, node in enumerate(order) if isinstance(node, Value)]
-    assert data == {f"v{i}": number(node.data, SPEC) for i, node in values}
-    shown = [each for frame in found.frames for each in frame.grad.items()]
+    assert data == {f"v{i}": format_number(node.data, SPEC) for i, node in values}
+    grads = [item for frame in traced.frames for item in frame.grad.items()]
     place, sums = {node: i for i, node in enumerate(order)}, dict.fromkeys(order, 0.0)
     want = [(f"v{len(order) - 1}", "1")]
     sums[root] = 1.0
-    for step in walk(root):
-        for to, _, contribution in step.sent:
+    for sender in walk(root):
+        for to, _, contribution in sender.sent:
             if isinstance(to, Value):
                 sums[to] += contribution
-                want.append((f"v{place[to]}", number(sums[to], SPEC)))
-    assert shown == want
-    assert all(found.grads[node] == node.grad for _, node in values if not node.constant)
+                want.append((f"v{place[to]}", format_number(sums[to], SPEC)))
+    assert grads == want
+    assert all(traced.grads[node] == node.grad for _, node in values if not node.constant)
 
 
-def test_forward_before_backward_and_each_points_at_its_part():
+def test_frames_of_both_passes_mark_their_parts():
     x, y = Value(3.0, "x"), Value(2.0, "y")
     f = x * y + x
     f.label = "f"
     frames = trace(f).frames
     assert [(frame.kind, frame.title) for frame in frames] == [
-        ("start", "The inputs are given"),
+        ("start", "Start with the inputs"),
         ("forward", "v2 = x · y"),
         ("forward", "f = v2 + x"),
         ("seed", "The gradient starts at f"),
@@ -52,15 +54,15 @@ def test_forward_before_backward_and_each_points_at_its_part():
         ("backward", "From f to x, use 1 of 2"),
         ("backward", "From v2 to x, use 2 of 2"),
         ("backward", "From v2 to y"),
-        ("end", "Every gradient has arrived"),
+        ("end", "All gradients are complete"),
     ]
-    assert frames[1].hot == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
-    assert frames[5].hot == ["v3", "o3", "e3", "e3-1", "v0"]
+    assert frames[1].marked == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
+    assert frames[5].marked == ["v3", "o3", "e3", "e3-1", "v0"]
     assert [frame.grad for frame in frames[5:8]] == [{"v0": "1"}, {"v0": "3"}, {"v1": "3"}]
 
 
 def words(line):
-    """MathML as what one reads."""
+    """Return the text of a line of MathML."""
     return "".join(ET.fromstring(f"<math>{''.join(line)}</math>").itertext())
 
 
@@ -82,15 +84,15 @@ def test_the_forward_pass_with_names_and_with_numbers():
     assert lines == ["v3=tanh\u2061(v2)", "v3=tanh\u2061(−1)=−0.7616"]
 
 
-def test_names_are_labels_where_they_are_unique():
+def test_unique_labels_are_names():
     a, b = Value(1.0, "w"), Value(2.0, "w")
     y = (a * b) * 3.0
     y.label = "y"
     assert list(trace(y).names.values()) == ["w⁽¹⁾", "w⁽²⁾", "v2", "3", "y"]
 
 
-def test_no_two_values_have_one_name():
-    """Whatever the labels are."""
+def test_names_are_unique():
+    """Labels that look like generated names do not clash with them."""
     labels = ["v8", "a", "a", "a⁽¹⁾", "a⁽²⁾′", "", " "]
     xs = [Value(1.0, label) for label in labels]
     root = xs[0]
@@ -100,8 +102,8 @@ def test_no_two_values_have_one_name():
     assert len(set(names)) == len(names) == 13
 
 
-def test_an_input_that_is_there_twice_is_told_apart():
-    """Each arrow has a derivative of its own; their sum is the gradient."""
+def test_a_repeated_input_is_numbered():
+    """Each arrow has its own derivative, and their sum is the gradient."""
     x = Value(3.0, "x")
     y = x * x
     y.label = "y"
@@ -111,7 +113,7 @@ def test_an_input_that_is_there_twice_is_told_apart():
     assert words(second.lines[2]) == "dydx=3+3=6"
 
 
-def test_the_graphs_own_gradients_are_left_alone():
+def test_gradients_of_the_graph_do_not_change():
     x = Value(3.0, "x")
     y = x * 2.0
     x.grad, y.grad = 7.0, 8.0
@@ -128,8 +130,8 @@ def test_every_line_is_well_formed_for_a_network():
 
 
 @given(program=programs(longest=15))
-def test_wrong_passes_show_what_mistakes_finds(program):
-    """What each node sends, or is left with; which are wrong, and the first of them first."""
+def test_wrong_passes_show_the_gradients_of_mistakes(program):
+    """Frames show the gradient that each node sends or ends with, and mark the wrong ones."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
@@ -138,8 +140,10 @@ def test_wrong_passes_show_what_mistakes_finds(program):
     right, *wrong = trace(root, SPEC).runs
     assert not any(frame.wrong or frame.note for frame in right.frames[1:])
     for run, mistake in zip(wrong, mistakes(root), strict=True):
-        assert run.right == {place[x]: number(grad, SPEC) for x, grad in mistake.right.items()}
-        marked = [each for frame in run.frames for each in frame.wrong]
+        assert run.right == {
+            place[x]: format_number(grad, SPEC) for x, grad in mistake.right.items()
+        }
+        marked = [id for frame in run.frames for id in frame.wrong]
         assert sorted(marked) == sorted(place[node] for node in mistake.wrong)
         assert marked[:1] == [place[node] for node in [mistake.first] if node is not None]
         grads, sent = {}, {}
@@ -147,13 +151,15 @@ def test_wrong_passes_show_what_mistakes_finds(program):
             if frame.to and frame.node in grads:  # an operation with several results has none
                 sent.setdefault(frame.node, grads[frame.node])
             grads |= frame.grad
-        found = {place[node]: number(grad, SPEC) for node, grad in mistake.found.items()}
-        assert grads | sent == found
-        firsts = sum("the first to go wrong" in frame.note for frame in run.frames)
+        grads_sent = {
+            place[node]: format_number(grad, SPEC) for node, grad in mistake.found.items()
+        }
+        assert grads | sent == grads_sent
+        firsts = sum("the first wrong gradient" in frame.note for frame in run.frames)
         assert firsts == (mistake.first is not None)
 
 
-def test_what_goes_wrong_is_said():
+def test_notes_name_the_wrong_gradients():
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -163,35 +169,35 @@ def test_what_goes_wrong_is_said():
     assert [frame.note for frame in order.frames if frame.to] == [
         "",
         "",
-        "b sends 1, where 404.4 is right. It is the first to go wrong. "
-        "a is left with 3, where 1213 is right.",
-        "Too late: b has sent its gradient on already.",
+        "b sends 1; the correct gradient is 404.4. This is the first wrong gradient. "
+        "a ends with 3; the correct gradient is 1213.",
+        "Too late: b has already propagated its gradient.",
     ]
     assert [frame.note for frame in sum_.frames if frame.to] == [
         "",
         "",
-        "1 had arrived before, and is lost.",
-        "b sends 403.4, where 404.4 is right. It is the first to go wrong. "
-        "a is left with 1210, where 1213 is right.",
+        "The earlier gradient 1 is lost.",
+        "b sends 403.4; the correct gradient is 404.4. This is the first wrong gradient. "
+        "a ends with 1210; the correct gradient is 1213.",
     ]
     assert words(sum_.frames[2].lines[0]) == "b.grad=c.grad⋅∂c∂b⏟1"
-    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients came out wrong"
-    assert sum_.frames[-1].note.startswith("A node that is used twice")
+    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients are wrong"
+    assert [run.frames[-1].note for run in (order, sum_)] == [how.why for how in WRONG]
 
 
-def test_a_chain_comes_out_right_in_any_way():
+def test_wrong_passes_are_correct_on_a_chain():
     for run in trace(Value(0.5, "x").exp().tanh()).runs[1:]:
-        assert run.frames[-1].title == "Every gradient came out right, this time"
-        assert run.frames[-1].note.startswith("No value here is used twice")
+        assert run.frames[-1].title == "All gradients are correct, this time"
+        assert run.frames[-1].note.startswith("No value is used twice here")
 
 
-def test_arrays_are_not_stepped_through():
-    with pytest.raises(TypeError, match="a graph of Values is stepped through, got Array"):
-        trace(Array([1.0]).sum())
+def test_step_refuses_arrays():
+    with pytest.raises(TypeError, match="step expects a Value as root, got Array"):
+        step(Array([1.0]).sum())
 
 
 def test_an_operation_with_several_results_is_one_step():
-    """Forward all results at once; backward a sum over them for each input, in three lines."""
+    """All results are computed at once, and each input receives a sum over them, in three lines."""
     x, y = Value(1.0, "x"), Value(2.0, "y")
     p, q = softmax([x, y])
     p.label, q.label = "p", "q"
@@ -204,7 +210,7 @@ def test_an_operation_with_several_results_is_one_step():
     assert len(computed.data) == len(computed.lines) == 2
     (sent,) = [frame for frame in frames if frame.title == "From p, q to y"]
     assert len(sent.lines) == 3
-    assert sent.grad == {"v1": number(grad(loss, y), SPEC)}
+    assert sent.grad == {"v1": format_number(grad(loss, y), SPEC)}
     assert not any(title == "From q to softmax" for title in titles)
     wrong = trace(loss, SPEC).runs[1].frames
     assert any(frame.title == "From q to softmax" for frame in wrong)

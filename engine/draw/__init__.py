@@ -1,5 +1,7 @@
-"""Pictures of graphs: `draw(root)` is one that shows itself in Jupyter and saves itself as SVG,
-`step(root)` a page that goes through backpropagation step by step.
+"""Pictures of graphs, and pages that step through backpropagation.
+
+`draw(root)` returns a picture, which Jupyter displays and `.save` writes as SVG, PNG, HTML or DOT.
+`step(root)` returns a page that steps through the forward and the backward pass.
 
 >>> from engine import Value
 >>> x, w = Value(2.0, "x"), Value(-3.0, "w")
@@ -12,3 +14,7 @@ from engine.draw.drawing import Drawing, draw
 from engine.draw.stepper import Stepper, step
 
 __all__ = ["Drawing", "Stepper", "draw", "step"]
+
+
+def __dir__() -> list[str]:
+    return __all__

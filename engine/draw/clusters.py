@@ -1,99 +1,117 @@
-"""Which module of a model a node belongs to: what is drawn inside its neuron and its layer.
+"""The module of a model that each node of a graph belongs to, for clusters in drawings.
 
-A graph knows nothing of modules. A model says which parameters are whose, and the rest follows: a
-node that combines a module's parameter with something else is that module's, the sum of its
-products too, and the activation that comes next.
+A graph does not know modules. A model says which parameters each module has, and the rest follows:
+a node that combines a parameter of a module with something else belongs to that module, and so do
+the sum of such products and the activation that follows.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
-INPUTS, REST = "the inputs", "the rest"  # what belongs to no module, where that is drawn collapsed
+from engine.node import Node
+
+INPUTS, REST = "the inputs", "the rest"  # the boxes of nodes that belong to no module
+
+
+class Model(Protocol):
+    """A model that names its parameters and modules by their paths, as `nn.Module` does."""
+
+    def named_parameters(self) -> Mapping[str, Node]: ...
+
+    def named_modules(self) -> Mapping[str, object]: ...
 
 
 class Modules:
-    """The modules of a model by their paths, and which of them each node of a graph belongs to.
+    """The modules of a model by their paths, and the path of the module of each node.
 
-    A module without parts, such as a neuron, goes by the name of its class. TypeError for a model
-    that does not name its parameters and modules as `nn.Module` does.
+    A model without submodules, such as a neuron, has the name of its class as its path.
+
+    Raises TypeError if `model` is not a `Model`, and ValueError if the graph uses none of its
+    parameters.
     """
 
-    def __init__(self, order: Sequence[Any], model: Any = None):
-        self.named: dict[str, Any] = {}
-        self.parameters: set[Any] = set()
-        self.home: dict[Any, str] = {}  # of a node: the path of its module, "" for none
+    def __init__(self, order: Sequence[Node], model: Model | None = None):
+        self.by_path: dict[str, object] = {}
+        self.parameters: set[Node] = set()
+        self.path_by_node: dict[Node, str] = {}  # "" for a node that belongs to no module
         if model is None:
             return
-        named = hasattr(model, "named_parameters") and hasattr(model, "named_modules")
-        if not named or isinstance(model, type):
-            raise TypeError(f"model is a Module, whose layers are drawn, got {model!r}")
-        self.named = {path: part for path, part in model.named_modules().items() if path}
-        alone = "" if self.named else type(model).__name__
-        self.named = self.named or {alone: model}
+        names = hasattr(model, "named_parameters") and hasattr(model, "named_modules")
+        if not names or isinstance(model, type):
+            raise TypeError(f"model must be a Module such as nn.MLP, got {model!r}")
+        self.by_path = {path: part for path, part in model.named_modules().items() if path}
+        alone = "" if self.by_path else type(model).__name__
+        self.by_path = self.by_path or {alone: model}
         parameters = model.named_parameters()
         if parameters and not set(parameters.values()).intersection(order):
-            raise ValueError(f"no parameter of {model!r} is in this graph; was it made by another?")
+            raise ValueError(
+                f"no parameter of {model!r} is in this graph; pass the model that computed it"
+            )
         for name, parameter in parameters.items():
             self.parameters.add(parameter)
-            self.home[parameter] = alone or self.within(name)
+            self.path_by_node[parameter] = alone or self.find_parent(name)
         for node in order:
             if node.op is not None:
-                self.home[node] = self.path_of(node)
+                self.path_by_node[node] = self.find_path(node)
 
-    def path_of(self, node: Any) -> str:
-        """The module of a computed node, from those of its inputs."""
-        own = [self.home[x] for x in node.inputs if x in self.parameters]
-        if own:  # of parameters alone it is a penalty, say
-            return self.common(own) if len(own) < len(node.inputs) else ""
-        paths = {self.home.get(x, "") for x in node.inputs if not x.constant}
+    def find_path(self, node: Node) -> str:
+        """Return the path of a computed node's module, from those of its inputs."""
+        own = [self.path_by_node[x] for x in node.inputs if x in self.parameters]
+        if own:  # a node of parameters alone is, for example, a penalty
+            return self.find_common(own) if len(own) < len(node.inputs) else ""
+        paths = {self.path_by_node.get(x, "") for x in node.inputs if not x.constant}
         path = paths.pop() if len(paths) == 1 else ""
-        before = [x.op.name for x in node.inputs if x.op is not None]
-        activation = getattr(self.named.get(path), "activation", None)
-        activates = node.op.name == activation and activation not in before
-        adds = node.op.name == "+" and any(map(self.is_product, node.inputs))
+        name = node.op.name if node.op is not None else ""
+        activation = getattr(self.by_path.get(path), "activation", None)
+        repeats = any(x.op is not None and x.op.name == activation for x in node.inputs)
+        activates = name == activation and not repeats
+        adds = name == "+" and any(map(self.is_product, node.inputs))
         return path if activates or adds else ""
 
-    def is_product(self, node: Any) -> bool:
+    def is_product(self, node: Node) -> bool:
+        """Return whether a node is computed from a parameter."""
         return node.op is not None and any(x in self.parameters for x in node.inputs)
 
-    def within(self, path: str) -> str:
-        """The innermost module around a parameter or module of that path; "" for none."""
+    def find_parent(self, path: str) -> str:
+        """Return the path of the innermost module around a parameter or module; "" for none."""
         while path:
             path = path.rpartition(".")[0]
-            if path in self.named:
+            if path in self.by_path:
                 break
         return path
 
-    def chain(self, path: str) -> list[str]:
-        """A module and those around it, the outermost first."""
-        found = []
+    def list_ancestors(self, path: str) -> list[str]:
+        """Return the paths of the modules around one, the outermost first, itself last."""
+        ancestors = []
         while path:
-            found.append(path)
-            path = self.within(path)
-        return found[::-1]
+            ancestors.append(path)
+            path = self.find_parent(path)
+        return ancestors[::-1]
 
-    def common(self, paths: Iterable[str]) -> str:
-        """The innermost module around all of these."""
-        shared = ""
-        for level in zip(*map(self.chain, paths), strict=False):
+    def find_common(self, paths: Iterable[str]) -> str:
+        """Return the path of the innermost module around all of the given ones; "" for none."""
+        common = ""
+        for level in zip(*map(self.list_ancestors, paths), strict=False):
             if len(set(level)) > 1:
                 break
-            shared = level[0]
-        return shared
+            common = level[0]
+        return common
 
-    def children(self, path: str) -> list[str]:
-        """The modules directly inside one, or with "" the outermost."""
-        return [each for each in self.named if self.within(each) == path]
+    def list_children(self, path: str) -> list[str]:
+        """Return the paths of the modules directly inside one; of the outermost ones for ""."""
+        return [child for child in self.by_path if self.find_parent(child) == path]
 
-    def title(self, path: str) -> str:
-        """A cluster's name: its path in the model, and what it is."""
-        module = self.named.get(path)
-        shown = repr(module)
-        return path if module is None else shown if shown.startswith(path) else f"{path}   {shown}"
+    def format_title(self, path: str) -> str:
+        """Return the title of a cluster: a module's path and its repr."""
+        if path not in self.by_path:
+            return path
+        text = repr(self.by_path[path])
+        return text if text.startswith(path) else f"{path}   {text}"
 
 
-def whereabouts(order: Sequence[Any], modules: Modules) -> dict[Any, str]:
-    """Where every node stands: in a module, among the `INPUTS` that modules take, in the `REST`."""
-    home = modules.home
-    taken = {x for node in order if home.get(node) for x in node.inputs if x.op is None}
-    return {node: home.get(node) or (INPUTS if node in taken else REST) for node in order}
+def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
+    """Return the group of each node: the path of its module, `INPUTS` for the leaves that modules
+    take, `REST` for all others."""
+    paths = modules.path_by_node
+    inputs = {x for node in order if paths.get(node) for x in node.inputs if x.op is None}
+    return {node: paths.get(node) or (INPUTS if node in inputs else REST) for node in order}

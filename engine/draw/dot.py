@@ -1,174 +1,203 @@
-"""A view as DOT, the language of Graphviz: text made of data, and nothing else.
+"""A view as text in DOT, the language of Graphviz.
 
-A value is a record `label | data | grad`, an operation a small node before its result. Ids are made
-of places in the topological order, so that the same graph gives the same text; labels are escaped,
-and are never ids.
+A value is a record `label | data | grad`, an operation a small node before its result. Ids are
+places in the topological order, so the same graph gives the same text. Labels are escaped, and
+never used as ids.
 """
 
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphviz
 
-from engine.draw.theme import FONT, SHAPES, SYMBOLS, THEMES, blended, content, norm, number
+from engine.draw.options import DIRECTIONS, Options
+from engine.draw.theme import (
+    FONT,
+    SHAPES,
+    SYMBOLS,
+    THEMES,
+    blend,
+    format_count,
+    format_fields,
+    format_number,
+    norm,
+)
 from engine.draw.view import Box, Cell, View
+from engine.node import Node
 
-DECADES = 3.0  # from a gradient that is coloured as strongly as can be to one that is not
-DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}
+if TYPE_CHECKING:
+    import numpy as np
+
+DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
-def dot(
+def write_dot(
     view: View,
-    *,
-    direction: str,
-    theme: str,
-    format: str,
-    locals: bool = False,
-    heat: bool = False,
-    names: Mapping[Any, str] | None = None,
-    grads: Mapping[Any, float] | None = None,
+    options: Options,
+    names: Mapping[Node, str] | None = None,
+    grads: Mapping[Node, float] | None = None,
 ) -> str:
-    """The DOT source of a view; what the options mean is said in `engine.draw.draw`.
+    """Return the DOT source of a view.
 
-    `names` are shown in place of labels, `grads` in place of the nodes' own gradients.
+    Args:
+        view: the content of the drawing.
+        options: the options of the drawing.
+        names: texts that replace the labels of nodes.
+        grads: numbers that replace the gradients of nodes.
     """
-    names, grads = names or {}, grads or {}
-    look = THEMES[theme]
-    graph = graphviz.Digraph("graph")
-    graph.attr(
-        rankdir=DIRECTIONS[direction], bgcolor=look["paper"], nodesep="0.16", ranksep="0.32",
-        pad="0.12", fontname=FONT, fontsize="10", fontcolor=look["pale"],
-        nslimit="2",  # or a long chain that uses one leaf at every step takes minutes
-    )  # fmt: skip
-    text = {"fontname": FONT, "fontcolor": look["ink"]}
-    graph.attr("node", style="filled", fontsize="11", height="0.3", margin="0.08,0.03", **text)
-    graph.attr("edge", fontsize="9", arrowsize="0.6", color=look["pale"], **text)
-    warmth = warmths(view) if heat else {}
+    return Writer(view, options, names or {}, grads or {}).write()
 
-    def fill(part: Any, path: str) -> bool:
-        """Draw what stands in a cluster, and the clusters in it; whether there is anything."""
-        for each in view.inside.get(path, []):
-            if isinstance(each, Box):
-                add_box(part, each, look, format, grads)
-            elif each.kind == "operation":
-                add_operation(part, each, look)
-            else:
-                fields = content(each.node, format, grads.get(each.node))
-                label = names.get(each.node, each.node.label)
-                if label is not None:
-                    fields = [label, *fields]
-                add_cell(part, each, fields, look, warmth.get(each.id))
-        found = path in view.inside
-        for child in view.modules.children(path):
-            inner = graphviz.Digraph(f"cluster_{child}")
-            inner.attr(
-                label=plain(view.modules.title(child)), labeljust="l", style="rounded,filled",
-                fillcolor=look["tint"], color=look["frame"],
-            )  # fmt: skip
-            if fill(inner, child):
-                part.subgraph(inner)
-                found = True
-        return found
 
-    fill(graph, "")
-    for arrow in view.arrows:
-        label = f"{arrow.times:,}" if arrow.times > 1 else ""
-        if locals and arrow.local is not None:
-            label = size(arrow.local, format)
-        graph.edge(
-            arrow.tail, arrow.head, id=arrow.id, **({"label": plain(label)} if label else {})
+class Writer:
+    """A writer of DOT for one view."""
+
+    def __init__(
+        self, view: View, options: Options, names: Mapping[Node, str], grads: Mapping[Node, float]
+    ):
+        self.view, self.options, self.names, self.grads = view, options, names, grads
+        self.theme = THEMES[options.theme]
+        self.heat = scale_gradients(view) if options.color == "grad" else {}
+
+    def write(self) -> str:
+        theme, sizes = self.theme, self.options.sizes
+        graph = graphviz.Digraph("graph")
+        graph.attr(
+            rankdir=DIRECTIONS[self.options.direction], bgcolor=theme.paper,
+            nodesep=f"{sizes.gap:g}", ranksep=f"{sizes.step:g}", pad=f"{sizes.padding:g}",
+            fontname=FONT, fontsize=f"{sizes.cluster_text:g}", fontcolor=theme.pale,
+            nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
+        )  # fmt: skip
+        text = {"fontname": FONT, "fontcolor": theme.ink}
+        graph.attr(
+            "node", style="filled", fontsize=f"{sizes.text:g}", height=f"{sizes.cell_height:g}",
+            margin="0.08,0.03", **text,
+        )  # fmt: skip
+        graph.attr(
+            "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
-    return graph.source
+        self.fill(graph, "")
+        for arrow in self.view.arrows:
+            label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
+            if self.options.locals and arrow.local is not None:
+                label = self.format_local(arrow.local)
+            attributes = {"label": escape(label)} if label else {}
+            graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
+        return graph.source
+
+    def fill(self, part: graphviz.Digraph, path: str) -> bool:
+        """Draw the content of a cluster and the clusters in it. Return whether there is any."""
+        for item in self.view.contents.get(path, []):
+            if isinstance(item, Box):
+                self.add_box(part, item)
+            elif item.kind == "operation":
+                self.add_operation(part, item)
+            else:
+                self.add_cell(part, item)
+        modules, filled = self.view.modules, path in self.view.contents
+        for child in modules.list_children(path):
+            cluster = graphviz.Digraph(f"cluster_{child}")
+            cluster.attr(
+                label=escape(modules.format_title(child)), labeljust="l", style="rounded,filled",
+                fillcolor=self.theme.tint, color=self.theme.frame,
+            )  # fmt: skip
+            if self.fill(cluster, child):
+                part.subgraph(cluster)
+                filled = True
+        return filled
+
+    def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
+        """Draw a value and its operation."""
+        node = cell.node
+        fields = format_fields(node, self.options.format, self.grads.get(node))
+        label = self.names.get(node, node.label)
+        if label is not None:
+            fields = [label, *fields]
+        fill, line = self.theme.kinds[cell.kind]
+        if cell.id in self.heat:
+            fill = blend(self.theme.heat, self.heat[cell.id])
+        text = "{" + "|".join(map(escape_field, fields)) + "}"
+        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
+        self.add_operation(part, cell)
+
+    def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
+        """Draw the operation of a value, or of several results. A leaf or one result has none."""
+        op = cell.node.op
+        if op is None or op.index is not None:
+            return
+        name, id = SYMBOLS.get(op.name, op.name), cell.id.replace("v", "o")
+        size = f"{self.options.sizes.operation:g}"
+        shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
+        if len(name) == 1:
+            shape = {"shape": "circle", "width": size, "fixedsize": "true"}
+        line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
+        part.node(id, label=escape(name), id=id, fillcolor=self.theme.paper, color=line, **shape)
+
+    def add_box(self, part: graphviz.Digraph, box: Box) -> None:
+        """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
+        lines = [box.title, format_count(box.nodes, "node")]
+        if box.parameters:
+            count = sum(getattr(x.data, "size", 1) for x in box.parameters)
+            gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
+            lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"
+            lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
+        fill, line = self.theme.kinds[box.kind]
+        part.node(
+            box.id, label="\\n".join(map(escape, lines)), id=box.id, shape="box",
+            style="filled,rounded", margin="0.16,0.1", fillcolor=fill, color=line,
+            penwidth="2.4" if box.kind == "root" else "1.2",
+        )  # fmt: skip
+
+    def format_local(self, local: "float | np.ndarray[Any, Any]") -> str:
+        """Format a local derivative: a number, or the norm of an array."""
+        if getattr(local, "ndim", 0) > 0:
+            return f"‖∂‖ {format_number(norm(local), self.options.format)}"
+        return format_number(local, self.options.format)
 
 
-def add_cell(
-    part: Any, cell: Cell, fields: list[str], look: dict[str, Any], warmth: float | None
-) -> None:
-    """A value, and the operation it came from."""
-    node = cell.node
-    fill, line = look[cell.kind]
-    if warmth is not None:
-        fill = blended(look["heat"], warmth)
-    label = "{" + "|".join(map(field, fields)) + "}"
-    shape = SHAPES[cell.kind]
-    part.node(cell.id, label=label, id=cell.id, fillcolor=fill, color=line, **shape)
-    if node.op is not None and node.op.index is None:
-        add_operation(part, cell, look)
-
-
-def add_operation(part: Any, cell: Cell, look: dict[str, Any]) -> None:
-    """The operation of a value, or of several."""
-    name, place = SYMBOLS.get(cell.node.op.name, cell.node.op.name), cell.id.replace("v", "o")
-    form = {"shape": "ellipse", "margin": "0.02,0.01", "height": "0.28", "width": "0.3"}
-    if len(name) == 1:
-        form = {"shape": "circle", "width": "0.28", "fixedsize": "true"}
-    line = look["inner" if cell.kind == "operation" else cell.kind][1]
-    part.node(place, label=plain(name), id=place, fillcolor=look["paper"], color=line, **form)
-
-
-def add_box(
-    part: Any, box: Box, look: dict[str, Any], format: str, grads: Mapping[Any, float]
-) -> None:
-    """A collapsed cluster: its name, what is in it, and the norm of its parameters' gradients."""
-    lines = [box.title, f"{box.nodes:,} node{'s' * (box.nodes > 1)}"]
-    if box.parameters:
-        count = sum(getattr(each.data, "size", 1) for each in box.parameters)
-        slope = norm([norm(grads.get(each, each.grad)) for each in box.parameters])
-        lines[1] = f"{count:,} parameter{'s' * (count > 1)}, {lines[1]}"
-        lines.append(f"‖grad‖ {number(slope, format)}")
-    fill, line = look["root" if box.kind == "root" else "box"]
-    part.node(
-        box.id, label="\\n".join(map(plain, lines)), id=box.id, shape="box", style="filled,rounded",
-        margin="0.16,0.1", fillcolor=fill, color=line,
-        penwidth="2.4" if box.kind == "root" else "1.2",
-    )  # fmt: skip
-
-
-def warmths(view: View) -> dict[str, float]:
-    """Each gradient's magnitude from 0 to 1: a thousandth of the largest, and the largest."""
+def scale_gradients(view: View) -> dict[str, float]:
+    """Return each cell's gradient on a logarithmic scale: 1 for the largest, 0 from `DECADES`
+    below it."""
     sizes = {
-        each.id: norm(each.node.grad)
-        for each in view.drawn
-        if isinstance(each, Cell) and each.kind != "operation" and not each.node.constant
+        cell.id: norm(cell.node.grad)
+        for cell in view.drawn
+        if isinstance(cell, Cell) and cell.kind != "operation" and not cell.node.constant
     }
     largest = max(sizes.values(), default=0.0)
     if not 0.0 < largest < math.inf:
         return dict.fromkeys(sizes, 0.0)
-    decades = {name: math.log10(x / largest) if x > 0 else -math.inf for name, x in sizes.items()}
-    return {name: max(0.0, 1.0 + d / DECADES) for name, d in decades.items()}
-
-
-def size(local: Any, format: str) -> str:
-    """A local derivative: a number, or of an array its norm."""
-    is_array = getattr(local, "ndim", 0) > 0
-    return f"‖∂‖ {number(norm(local), format)}" if is_array else number(local, format)
+    decades = {id: math.log10(x / largest) if x > 0 else -math.inf for id, x in sizes.items()}
+    return {id: max(0.0, 1.0 + d / DECADES) for id, d in decades.items()}
 
 
 # ---------------------------------------------------------------------------------------- escaping
 
 
-LONG = 1000  # characters of a label; Graphviz's parser takes 16 kB, escapes included
-UNSEEN = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # not XML's
+LONGEST_LABEL = 1000  # characters; Graphviz's parser takes 16 kB, escapes included
+NOT_IN_XML = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
-def plain(text: str) -> str:
-    """A label that shows as it was typed: no escape, no entity, no markup. A long one is cut off.
+def escape(text: str) -> str:
+    """Escape a label, so that it shows as typed; cut it if it is long.
 
-    >>> print(plain('<b>&lt;'))
+    Escape sequences, entities and markup have no effect.
+
+    >>> print(escape('<b>&lt;'))
     <b>&amp;lt;
     """
-    text = re.sub(UNSEEN, "\ufffd", text if len(text) <= LONG else text[:LONG] + "…")
+    if len(text) > LONGEST_LABEL:
+        text = text[:LONGEST_LABEL] + "…"
+    text = re.sub(NOT_IN_XML, "\ufffd", text)
     text = text.replace("\\", "\\\\").replace("&", "&amp;").replace("\t", "    ")
-    text = text.replace("\n", "\\n")
-    return graphviz.nohtml(text)
+    return graphviz.nohtml(text.replace("\n", "\\n"))
 
 
-def field(text: str) -> str:
-    """A label inside a record, where braces and bars have a meaning too.
+def escape_field(text: str) -> str:
+    """Escape a label in a record, where braces and bars have a meaning too.
 
-    Blanks at the edges would not be shown; after some, dot 2.43 loses the next one in "é x".
+    Blanks at the edges of lines are dropped: Graphviz would not show them, and after some of them
+    dot 2.43 loses the blank in "é x".
     """
     text = "\n".join(line.strip(" \t") for line in text.split("\n"))
-    return re.sub(r"([{}|<> ])", r"\\\1", str(plain(text)))
+    return re.sub(r"([{}|<> ])", r"\\\1", escape(text))

@@ -4,51 +4,55 @@ import base64
 import html
 import os
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from engine.draw import dot as dots
-from engine.draw import svg as svgs
-from engine.draw.theme import THEMES, number
-from engine.draw.view import LIMIT, view
-from engine.support.arguments import file_to_write, flag
+from engine.draw.clusters import Model
+from engine.draw.dot import write_dot
+from engine.draw.options import DrawOptions, Options, check_names, show_options
+from engine.draw.svg import clean_svg, render
+from engine.draw.theme import format_count
+from engine.draw.view import LIMIT, build_view
+from engine.node import Node
+from engine.support.arguments import file_to_write
 
 
+@show_options(DrawOptions)
 def draw(
-    root: Any,
-    model: Any = None,
+    root: Node,
+    model: Model | None = None,
     *,
-    direction: str = "right",
-    theme: str = "light",
-    format: str = ".4g",
-    locals: bool = False,
-    color: str = "kind",
     collapse: bool | str | Iterable[str] | None = None,
     limit: int = LIMIT,
-    layout: str = "auto",
+    **options: Unpack[DrawOptions],
 ) -> "Drawing":
-    """The graph under `root` as it is now, as a picture.
+    """Draw the graph under `root` as it is now.
 
-    A value is a record: label, data, gradient; of an Array the shape and the norms of both. The
-    small nodes are operations. Rounded is what comes from outside, with a thick line a parameter
-    of the model, dashed a constant; the root has a thick line and corners.
+    A value is a record: its label, data and gradient, or the shape of an Array and the norms of its
+    data and gradient. The small nodes are operations. Leaves are rounded, with a thick line for a
+    parameter of the model and a dashed one for a constant; the root has a thick line and corners.
 
-    model       a Module whose neurons and layers are drawn as clusters, by their paths in it
-    direction   where the arrows lead: "right", "down", "left" or "up"
-    theme       "light" or "dark"
-    format      how numbers are written, as in Python's format(x, ".4g")
-    locals      whether arrows into an operation carry its local derivative (of an Array the norm)
-    color       "kind", or "grad": the larger a gradient, the stronger, three decades down to none
-    collapse    the modules to draw as one box each, by their paths; True means all, False none. By
-                default none is, unless there are more than `limit` nodes: then neurons are, then
-                layers
-    limit       how many nodes can be read
-    layout      "auto", "embedded" or "dot": which Graphviz does the layout (see `engine.draw.svg`)
+    Args:
+        root: the result of the graph.
+        model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
+        collapse: the paths of the modules to draw as one box each; True for all, False for none. By
+            default nothing collapses unless there are more than `limit` nodes. Then neurons do,
+            then layers.
+        limit: the largest number of nodes to draw.
+        direction: the direction of the arrows, "right", "down", "left" or "up".
+        theme: "light" or "dark".
+        format: the format of numbers, as in Python's `format(x, ".4g")`.
+        layout: the Graphviz that computes the layout, "embedded" for graphviz-pure, "dot" for the
+            system's, or "auto" for the first of the two that is installed.
+        locals: whether the arrows into an operation show its local derivatives, or the norms of
+            arrays.
+        color: "kind" for a colour for each kind of node, or "grad" for a stronger colour for a
+            larger gradient, down to a thousandth of the largest.
 
-    TypeError for what is no graph, ValueError for an option that there is not and for too many
-    nodes; it says what to do.
+    Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
+    listed here, or for too many nodes.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -57,42 +61,26 @@ def draw(
     >>> "x|data\\\\ 3|grad\\\\ 6" in draw(y).dot
     True
     """
-    check_look(direction=direction, theme=theme, color=color, layout=layout, format=format)
-    locals = flag("locals", locals)
-    seen = view(root, model, collapse, limit)
-    source = dots.dot(
-        seen, direction=direction, theme=theme, format=format, locals=locals, heat=color == "grad"
-    )
-    return Drawing(source, title_of(len(seen.drawn)), layout)
+    check_names(options, DrawOptions)
+    look = Options(**options)
+    view = build_view(root, model, collapse, limit)
+    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
 
 
-def title_of(nodes: int) -> str:
-    return f"computational graph of {nodes} node{'s' * (nodes != 1)}"
-
-
-def check_look(format: str, **options: str) -> None:
-    """ValueError that lists what there is, for an option that there is not."""
-    known: dict[str, Collection[str]] = {
-        "direction": dots.DIRECTIONS, "theme": THEMES, "color": ("kind", "grad"),
-        "layout": svgs.LAYOUTS,
-    }  # fmt: skip
-    for name, given in options.items():
-        if not isinstance(given, str) or given not in known[name]:
-            raise ValueError(f"{name} is one of {', '.join(known[name])}, got {given!r}")
-    try:
-        number(0.5, format)
-    except (TypeError, ValueError):
-        raise ValueError(f"format is one for a float, such as '.4g', got {format!r}") from None
+def title_graph(nodes: int) -> str:
+    """Return the title of a drawing."""
+    return f"computational graph of {format_count(nodes, 'node')}"
 
 
 class Drawing:
-    """A picture of a graph: `.dot` and `.svg` are text, `.save(path)` writes a file.
+    """A picture of a graph, which Jupyter displays.
 
-    In Jupyter it shows itself. It stays as it was drawn, whatever happens to the graph.
+    `.dot` and `.svg` are text, and `.save(path)` writes a file. Later changes of the graph do not
+    change the picture.
 
     >>> from engine import Value
     >>> draw(Value(3.0, "x") * 2.0)
-    <computational graph of 3 nodes; .save('graph.svg') writes it>
+    <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
     def __init__(self, dot: str, title: str, layout: str = "auto"):
@@ -100,13 +88,13 @@ class Drawing:
 
     @cached_property
     def svg(self) -> str:
-        """The picture as an SVG element. RuntimeError where there is no Graphviz."""
-        text = svgs.rendered(self.dot, "svg", self.layout).decode()
-        return svgs.picture(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
+        text = render(self.dot, "svg", self.layout).decode()
+        return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
 
     @property
     def html(self) -> str:
-        """A page of its own."""
+        """The picture as a complete HTML page."""
         title = html.escape(self.title)
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -114,10 +102,10 @@ class Drawing:
         )
 
     @property
-    def image(self) -> str:
-        """As HTML that any page may hold, an untrusted notebook too: an image.
+    def _image(self) -> str:
+        """The picture as an HTML image, which an untrusted notebook displays too.
 
-        It shrinks to fit, as long as its texts can be read, and then scrolls.
+        It shrinks to the width of the page while its texts can be read, and scrolls below that.
         """
         width = float(self.svg.partition(' width="')[2].partition("pt")[0])
         picture = base64.b64encode(self.svg.encode()).decode()
@@ -128,22 +116,22 @@ class Drawing:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a .svg, .dot, .png or .html file, and return its path; ValueError for another.
+        """Write a .svg, .dot, .png or .html file, and return its path.
 
-        FileNotFoundError where there is no such folder.
+        Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
         """
         writers = {
             ".svg": lambda: self.svg.encode(),
             ".dot": lambda: self.dot.encode(),
-            ".png": lambda: svgs.rendered(self.dot, "png", self.layout),
+            ".png": lambda: render(self.dot, "png", self.layout),
             ".html": lambda: self.html.encode(),
         }
         path = file_to_write("a drawing", path, writers)
         path.write_bytes(writers[path.suffix.lower()]())
         return path
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"image/svg+xml": self.svg, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return f"<{self.title}; .save('graph.svg') writes it>"
+        return f"<{self.title}; save it with .save('graph.svg')>"

@@ -1,127 +1,135 @@
-"""What there is to know about a value, to be read beside its steps."""
+"""The facts about a value that a page shows when it is selected."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.draw import symbols
-from engine.draw.frames import Line, equation, factor, letter, shown, slope, slots
-from engine.draw.symbols import name
-from engine.draw.theme import SYMBOLS, number
-from engine.draw.view import Box, View
-from engine.draw.writing import mathml
-from engine.sequences import Outputs
+from engine.draw.frames import Line, Notation, number_repeats, write_derivative, write_equation
+from engine.draw.symbols import build_formula, build_partials
+from engine.draw.theme import SYMBOLS, format_count
+from engine.draw.view import Box, View, is_result
+from engine.draw.writing import to_mathml
+from engine.node import Node
+from engine.sequences import Output, Outputs
+from engine.value import Value
 from engine.watch.paths import Ways, remainder, ways
 
-PATHS = 5  # how many of a gradient's paths are listed
-SLOPES = 6  # how many of an operation's local derivatives are
+MOST_PATHS = 5  # paths of a gradient that are listed
+MOST_PARTIALS = 6  # local derivatives of an operation that are listed
+
+
+class PathStep(NamedTuple):
+    """A path of a gradient, described by its first step; the node it leads to has the next one."""
+
+    product: str
+    to: int  # the place of the next value; -1 at the root, where the path ends
+    k: int  # which input of that value's operation
+    rank: int  # of the rest of the path, among the paths of the next value
 
 
 class Facts(NamedTuple):
-    """A value's id in the drawing, its name, what it is, its rule and local derivatives (the number
-    of each is the last piece), its line of code, its gradient in the end and the paths of it.
+    """The facts about one value or box."""
 
-    A path is its product, the value it goes to next, by which of the arrows there, and the rank of
-    the path that goes on from there; -1 where it ends, at the root.
-    """
-
-    id: str
+    id: str  # in the drawing
     name: str
-    math: str
-    what: str
-    lines: list[Line]
-    factors: list[str]  # the local derivatives, as they are written in a product
-    made: str
-    gradient: str
-    paths: list[tuple[str, int, int, int]]
-    number: str  # of all paths
-    rest: str  # what those that are not listed add up to
-    via: int | None = None  # the place of the operation, for one of several results
+    kind: str = ""
+    math: str = ""  # the name in MathML
+    lines: Sequence[Line] = ()  # the formula and local derivatives; numbers are the fourth pieces
+    factors: Sequence[str] = ()  # the local derivatives, as they are written in a product
+    origin: str = ""  # the line of code
+    gradient: str = ""
+    paths: Sequence[PathStep] = ()
+    path_count: str = ""  # of all paths
+    rest: str = ""  # the sum of the paths that are not listed
+    shared: int | None = None  # the place of the operation that one of several results shares
 
 
-BLANK = Facts("", "", "", "", [], [], "", "", [], "", "")
-
-
-def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) -> list[Facts]:
-    """Return the facts of every node; `names` has them in topological order."""
-    order = list(names)
+def collect_facts(root: Value, notation: Notation, parameters: Collection[Node]) -> list[Facts]:
+    """Return the facts about every node; `notation` names all nodes, in topological order."""
+    order: list[Any] = list(notation.names)
     place = {node: i for i, node in enumerate(order)}
-    table = ways(root, order, PATHS)
-    found = []
+    table = ways(root, order, MOST_PATHS)
+    facts = []
     for i, node in enumerate(order):
-        if isinstance(node, Outputs):
-            found.append(BLANK)  # a place in this list is an id
+        if isinstance(node, Outputs):  # an empty entry, since places in this list are ids
+            facts.append(Facts("", ""))
             continue
-        _, slopes = inputs_of(node)
-        via = place[node.inputs[0]] if node.op is not None and node.op.index is not None else None
-        fact = Facts(
-            f"v{i}", names[node], mathml(name(names[node])), what(node, parameters),
-            rule(node, names, spec), ["" if x is None else factor(x, spec) for x in slopes],
-            str(node.origin or ""), number(table[node].gradient, spec),
-            *paths(table, node, place, spec), via,
+        _, partials = get_inputs(node)
+        paths, count, rest = list_paths(table, node, place, notation)
+        fact = describe(f"v{i}", node, notation, parameters)._replace(
+            math=to_mathml(notation.name(node)),
+            factors=["" if x is None else notation.write_factor(x) for x in partials],
+            gradient=notation.format(table[node].gradient),
+            paths=paths, path_count=count, rest=rest,
+            shared=place[node.inputs[0]] if is_result(node) else None,
         )  # fmt: skip
-        found.append(fact)
-    return found
+        facts.append(fact)
+    return facts
 
 
-def inputs_of(node: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
+    """Return the facts about the values and boxes of a drawing with boxes, without paths."""
+    parameters = view.modules.parameters
+    facts = [
+        describe(id, node, notation, parameters)
+        for node, id in view.ids.items()
+        if id[0] == "v" and not isinstance(node, Outputs)
+    ]
+    boxes = [box for box in view.drawn if isinstance(box, Box)]
+    return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
+
+
+def describe(id: str, node: Node, notation: Notation, parameters: Collection[Node]) -> Facts:
+    """Return the facts about a value that do not depend on other values."""
+    kind, lines = describe_kind(node, parameters), write_rule(node, notation)
+    return Facts(id, notation.names[node], kind, lines=lines, origin=str(node.origin or ""))
+
+
+def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[Any, ...]]:
     """Return the inputs and local derivatives of a value; of one of several results, its own."""
-    if node.op is None or node.op.index is None:
+    if not isinstance(node.op, Output):
         return node.inputs, node.locals
-    (shared,) = node.inputs
+    shared: Any = node.inputs[0]
     unit = [float(i == node.op.index) for i in range(len(shared.data))]
     return shared.inputs, tuple(node.op.of.partials[0](unit, shared._data, shared._dx))
 
 
-def coarse_facts(seen: View, names: Mapping[Any, str], spec: str) -> list[Facts]:
-    """The facts of what is drawn where some of it is boxes: no paths, which would end in them."""
-    found = []
-    for node, place in seen.ids.items():
-        if place[0] == "v" and not isinstance(node, Outputs):
-            kind = what(node, seen.modules.parameters)
-            lines, made = rule(node, names, spec), str(node.origin or "")
-            called = BLANK._replace(id=place, name=names[node])
-            found.append(called._replace(what=kind, lines=lines, made=made))
-    for each in seen.drawn:
-        if isinstance(each, Box):
-            kind = f"{each.nodes:,} node{'s' * (each.nodes != 1)}"
-            found.append(BLANK._replace(id=each.id, name=each.path, what=kind))
-    return found
-
-
-def what(node: Any, parameters: set[Any]) -> str:
+def describe_kind(node: Node, parameters: Collection[Node]) -> str:
+    """Return the symbol of a value's operation, or the kind of leaf that it is."""
     if node.op is not None:
-        op = node.op if node.op.index is None else node.op.of
-        return SYMBOLS.get(op.name, op.name)
+        name = node.op.of.name if isinstance(node.op, Output) else node.op.name
+        return SYMBOLS.get(name, name)
     return "constant" if node.constant else "parameter" if node in parameters else "leaf"
 
 
-def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
-    """An operation's formula, and its local derivatives as formulas and numbers."""
+def write_rule(node: Node, notation: Notation) -> list[Line]:
+    """Write an operation's formula, and its local derivatives as formulas and numbers."""
     if node.op is None:
         return []
-    out, (inputs, slopes) = name(names[node]), inputs_of(node)
-    letters = [letter(each, names[each], spec) for each in inputs]
-    lines = [equation(out, symbols.forward(node.op, letters))]
-    rules = symbols.partials(node.op, out, letters)
-    for to, x, formula, local in zip(inputs, slots(letters), rules, slopes, strict=True):
-        if to.constant or len(lines) > SLOPES:
+    out, (inputs, partials) = notation.name(node), get_inputs(node)
+    names = [notation.input(x) for x in inputs]
+    lines: list[Line] = [write_equation(out, build_formula(node.op, names))]
+    rules = build_partials(node.op, out, names)
+    for x, name, rule, local in zip(inputs, number_repeats(names), rules, partials, strict=True):
+        if x.constant or len(lines) > MOST_PARTIALS:
             continue
-        known = "" if formula.head == "number" else f"<mo>=</mo>{mathml(shown(local, spec))}"
-        lines.append((*equation(slope(out, x), formula), known))
+        number = f"<mo>=</mo>{to_mathml(notation.number(local))}"
+        equation = write_equation(write_derivative(out, name), rule)
+        lines.append((*equation, "" if rule.head == "number" else number))
     return lines
 
 
-def paths(
-    table: Mapping[Any, Ways], node: Any, place: Mapping[Any, int], spec: str
-) -> tuple[list[tuple[str, int, int, int]], str, str]:
-    """The largest paths, the number of all, and the sum of the others."""
-    found = table[node]
-    listed = []
-    for way in found.best:
+def list_paths(
+    table: Mapping[Any, Ways], node: Node, place: Mapping[Node, int], notation: Notation
+) -> tuple[list[PathStep], str, str]:
+    """Return the largest paths, the number of all, and the sum of the others."""
+    node_ways = table[node]
+    paths = []
+    for way in node_ways.best:
         to, rank = way.to, way.rank
-        if isinstance(to, Outputs):  # on to the result that the path goes through
+        if isinstance(to, Outputs):  # go on to the result that the path passes
             to, rank = table[to].best[rank].to, table[to].best[rank].rank
-        listed.append((number(way.product, spec), place.get(to, -1), way.place, rank))
-    rest = remainder(found) if found.number > len(listed) else 0.0
-    count = f"{found.number:,}" if found.number < 10**12 else f"10^{len(str(found.number)) - 1}"
-    return listed, count, number(rest, spec)
+        paths.append(PathStep(notation.format(way.product), place.get(to, -1), way.place, rank))
+    rest = remainder(node_ways) if node_ways.number > len(paths) else 0.0
+    total = node_ways.number
+    count = f"{total:,}" if total < 10**12 else f"10^{len(str(total)) - 1}"
+    return paths, count, notation.format(rest)

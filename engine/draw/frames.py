@@ -1,107 +1,132 @@
-"""A frame: one step of a pass through a graph, as data; and the formulas it shows, in MathML.
+"""Frames, the steps of a pass as data, and the formulas that they show.
 
-`engine.draw.trace` makes frames, `engine.draw.stepper` makes a page of them. A line of MathML is a
-tuple of pieces: many lines have pieces in common, and a page holds each piece once.
+`engine.draw.trace` makes frames, `engine.draw.stepper` makes a page of them. A formula is a line of
+MathML, split into pieces: many lines share pieces, and a page contains each piece once.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from engine.draw import symbols
-from engine.draw.symbols import Symbol, name
-from engine.draw.theme import number
-from engine.draw.writing import BINDS, MathML, mathml
+from engine.draw.symbols import Symbol, combine, make_name
+from engine.draw.theme import format_number
+from engine.draw.writing import PRECEDENCE, MathML, to_mathml
+from engine.node import Node
 
 Line = tuple[str, ...]
-NOTHING: Mapping[str, str] = {}
+EMPTY: Mapping[str, str] = {}
 
 
 class Frame(NamedTuple):
-    """One step. Ids are those of the drawing: `v3` a value, `o3` its operation, `e3-0` an arrow."""
+    """One step of a pass.
+
+    Ids are those of the drawing: `v3` is a value, `o3` its operation, `e3-0` an arrow, `b0` a box.
+    """
 
     kind: str  # "start", "forward", "seed", "backward" or "end"
     title: str
-    lines: Sequence[Line] = ()  # what is computed, with names, then with numbers
-    data: Mapping[str, str] = NOTHING  # what shows from now on, by value
-    grad: Mapping[str, str] = NOTHING
-    hot: Sequence[str] = ()  # what it is about
-    node: str = ""  # the value that is computed, or whose gradient is sent on
-    to: str = ""  # the value that it is sent to
+    lines: Sequence[Line] = ()  # the formulas: with names, then with numbers
+    data: Mapping[str, str] = EMPTY  # numbers that appear, by the id of their value
+    grad: Mapping[str, str] = EMPTY  # gradients that appear or change
+    marked: Sequence[str] = ()  # ids
+    node: str = ""  # the id of the value that is computed or propagates its gradient
+    to: str = ""  # the id of the value that receives a contribution
     note: str = ""
-    wrong: Sequence[str] = ()  # values that are marked as wrong from now on
+    wrong: Sequence[str] = ()  # ids of values whose gradients turn out to be wrong
 
 
-def letter(node: Any, called: str, spec: str) -> Symbol:
-    """What stands for a node in a formula: its name, or the number that a constant is."""
-    return shown(node.data, spec) if node.constant and not node.label else name(called)
+class Notation:
+    """The names of nodes and the format of numbers in formulas.
+
+    >>> from engine import Value
+    >>> x = Value(-0.5, "x")
+    >>> notation = Notation({x: "x"}, ".4g")
+    >>> str(notation.name(x)), str(notation.number(x.data))
+    ('x', '−0.5')
+    """
+
+    def __init__(self, names: Mapping[Node, str], spec: str):
+        self.names, self.spec = names, spec
+
+    def name(self, node: Node) -> Symbol:
+        """Return the name of a node."""
+        return make_name(self.names[node])
+
+    def input(self, node: Node) -> Symbol:
+        """Return the name of an operation's input; of a constant without a label, its number."""
+        return self.number(node.data) if node.constant and not node.label else self.name(node)
+
+    def number(self, x: float) -> Symbol:
+        """Return a number as it is formatted."""
+        if x >= 0 or x != x:
+            return make_name(self.format(x))
+        return combine("neg", make_name(self.format(-x)))
+
+    def format(self, x: float) -> str:
+        """Format a number outside formulas."""
+        return format_number(x, self.spec)
+
+    def write_factor(self, x: float) -> str:
+        """Write a number as a factor: in parentheses if it is negative."""
+        return MathML().write(self.number(x), PRECEDENCE["·"] + 1)
+
+    def write_product(self, to: str, sign: str, upstream: float, local: float, sent: float) -> Line:
+        """Write the numbers of a contribution: to += upstream * local = sent."""
+        product = combine("·", self.number(upstream), self.number(local))
+        return to, f"<mo>{sign}</mo>", write_equality(product, self.number(sent))
+
+    def write_running_sum(self, to: str, before: float, sent: float, after: float) -> Line:
+        """Write the sum of the contributions so far: to = before + sent = after."""
+        total = combine("+", self.number(before), self.number(sent))
+        return to, "<mo>=</mo>", write_equality(total, self.number(after))
 
 
-def shown(x: float, spec: str) -> Symbol:
-    """A number as it is written in a formula."""
-    positive = x >= 0 or x != x
-    return name(number(x, spec)) if positive else symbols.made("neg", name(number(-x, spec)))
+def write_equality(*sides: Symbol | str) -> str:
+    """Write a = b = c, of expressions or MathML."""
+    return "<mo>=</mo>".join(side if isinstance(side, str) else to_mathml(side) for side in sides)
 
 
-def factor(x: float, spec: str) -> str:
-    """A number where it is multiplied: in parentheses, if it is negative."""
-    return MathML().write(shown(x, spec), BINDS["·"] + 1)
+def write_equation(left: Symbol | str, *sides: Symbol | str) -> Line:
+    """Write a = b = c as a line."""
+    return write_equality(left), "<mo>=</mo>", write_equality(*sides)
 
 
-def equation(*sides: Symbol | str) -> Line:
-    """a = b = c, of expressions and of MathML."""
-    written = [side if isinstance(side, str) else mathml(side) for side in sides]
-    return "<mo>=</mo>".join(written).partition("<mo>=</mo>")
-
-
-def slope(of: Symbol, to: Symbol, d: str = "∂") -> str:
-    """A local derivative: along one arrow alone."""
-    over, under = (f"<mrow><mi>{d}</mi>{mathml(each)}</mrow>" for each in (of, to))
+def write_derivative(of: Symbol, to: Symbol, d: str = "∂") -> str:
+    """Write a local derivative, along one arrow."""
+    over, under = (f"<mrow><mi>{d}</mi>{to_mathml(x)}</mrow>" for x in (of, to))
     return f"<mfrac>{over}{under}</mfrac>"
 
 
-def gradient(root: Symbol, x: Symbol) -> str:
-    """The derivative of the root, along all paths."""
-    return slope(root, x, "d")
+def write_gradient(root: Symbol, x: Symbol) -> str:
+    """Write the derivative of the root, along all paths."""
+    return write_derivative(root, x, "d")
 
 
-def grad(root: Symbol, x: Symbol) -> str:
-    """What a pass has for the gradient, right or wrong."""
-    return f"<mrow>{mathml(x)}<mtext>.grad</mtext></mrow>"
+def write_grad(root: Symbol, x: Symbol) -> str:
+    """Write `x.grad`, the result of a pass that may be wrong."""
+    return f"<mrow>{to_mathml(x)}<mtext>.grad</mtext></mrow>"
 
 
-def slots(letters: Sequence[Symbol]) -> list[Symbol]:
-    """The inputs of an operation; one that it has twice is told apart by its number."""
-    uses = Counter(letters)
-    nth: Counter[Symbol] = Counter()
-    found = []
-    for each in letters:
-        nth[each] += 1
-        found.append(each if uses[each] == 1 else numbered(each, nth[each]))
-    return found
+def write_chain_rule(to: str, sign: str, upstream: str, local: str, rule: Symbol) -> Line:
+    """Write d root / d x += d root / d out * ∂ out / ∂ x, with the rule below the last factor."""
+    braced = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{to_mathml(rule)}</mrow></munder>"
+    return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 
 
-def numbered(x: Symbol, n: int) -> Symbol:
-    """The n-th of some that have a name in common."""
-    return name(f"{x.parts[0]}⁽{str(n).translate(RAISED)}⁾")
+def number_repeats(inputs: Sequence[Symbol]) -> list[Symbol]:
+    """Return the inputs of an operation, with x⁽¹⁾ and x⁽²⁾ for an x that occurs twice."""
+    uses = Counter(inputs)
+    counts: Counter[Symbol] = Counter()
+    slots = []
+    for x in inputs:
+        counts[x] += 1
+        slots.append(x if uses[x] == 1 else add_number(x, counts[x]))
+    return slots
 
 
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+def add_number(x: Symbol, n: int) -> Symbol:
+    """Return x⁽ⁿ⁾, the n-th of several with one name."""
+    return make_name(f"{x.parts[0]}⁽{str(n).translate(SUPERSCRIPTS)}⁾")
 
 
-def chain(to: str, out: str, local: str, rule: Symbol, sign: str) -> Line:
-    """d root / d x += d root / d out * ∂ out / ∂ x, the last factor by its rule."""
-    ruled = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{mathml(rule)}</mrow></munder>"
-    return to, f"<mo>{sign}</mo>", f"{out}<mo>⋅</mo>{ruled}"
-
-
-def product(to: str, upstream: float, local: float, sent: float, sign: str, spec: str) -> Line:
-    """The same with numbers."""
-    factors = symbols.made("·", shown(upstream, spec), shown(local, spec))
-    return to, f"<mo>{sign}</mo>", f"{mathml(factors)}<mo>=</mo>{mathml(shown(sent, spec))}"
-
-
-def running(to: str, before: float, sent: float, now: float, spec: str) -> Line:
-    """What has arrived so far, where a value is used more than once."""
-    total = symbols.made("+", shown(before, spec), shown(sent, spec))
-    return to, "<mo>=</mo>", f"{mathml(total)}<mo>=</mo>{mathml(shown(now, spec))}"
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

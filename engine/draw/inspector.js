@@ -1,135 +1,136 @@
-// What there is to know about the value that was clicked: its rule, where it was made, its steps,
-// and the paths along which its gradient came. `step` is what stepper.js lends.
+// The details of the selected value: its rule, its line of code, its steps, and the paths of its
+// gradient. `step` is the interface of stepper.js.
 
 function inspect(root, { prefix, facts, texts }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".about");
   const idle = body.textContent;
-  let chosen = -1;
-  facts.forEach(({ name, what }, i) => name && pick.append(new Option(`${name} (${what})`, i)));
+  let selected = -1;
+  facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
 
-  function made(tag, kind, content = "") {
-    const found = document.createElement(tag);
-    found.className = kind;
-    found.textContent = content;
-    return found;
+  function create(tag, kind, content = "") {
+    const element = document.createElement(tag);
+    element.className = kind;
+    element.textContent = content;
+    return element;
   }
 
-  function button(kind, content, title, action) {
-    const found = made("button", kind, content);
-    found.type = "button";
-    found.title = title;
-    found.addEventListener("click", action);
-    return found;
+  function createButton(kind, content, title, action) {
+    const button = create("button", kind, content);
+    button.type = "button";
+    button.title = title;
+    button.addEventListener("click", action);
+    return button;
   }
 
-  function row(label, ...contents) {
+  function addRow(label, ...contents) {
     if (!contents.length) return;
-    const found = made("div", "row");
-    found.append(made("span", "label", label), ...contents);
-    body.append(found);
+    const row = create("div", "row");
+    row.append(create("span", "label", label), ...contents);
+    body.append(row);
   }
 
-  function choose(i) {
-    chosen = i;
+  function select(i) {
+    selected = i;
     pick.value = i < 0 ? "" : i;
-    root.querySelectorAll(".chosen").forEach((each) => each.classList.remove("chosen"));
+    root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
     step.part(facts[i]?.id)?.classList.add("chosen");
     body.textContent = i < 0 ? idle : "";
     if (i < 0) return;
     const fact = facts[i];
-    body.append(made("div", "now"), made("div", "rule"));
-    row("made by", ...(fact.made ? [made("code", "made", fact.made)] : []));
-    // One of several results is computed, and sends, together with the others.
-    const is = (field) => (frame) => frame[field] === fact.id || (field === "node" && fact.via !== undefined && frame.node === `v${fact.via}`);
-    const [back, ahead] = ["backward", "forward"];
-    jumps("computed", (frame) => frame.kind === ahead && is("node")(frame));
-    jumps("used", (frame) => frame.kind === ahead && !is("node")(frame) && frame.hot.includes(fact.id));
-    jumps("receives", is("to"));
-    jumps("sends", (frame) => frame.kind === back && is("node")(frame));
-    why(fact, i);
+    body.append(create("div", "now"), create("div", "rule"));
+    addRow("made by", ...(fact.origin ? [create("code", "made", fact.origin)] : []));
+    // The operation that several results share computes all of them, and propagates their gradients.
+    const nodes = [fact.id, ...("shared" in fact ? [`v${fact.shared}`] : [])];
+    const computes = ({ kind, node }) => kind === "forward" && nodes.includes(node);
+    addJumps("computed", computes);
+    addJumps("used", (frame) => frame.kind === "forward" && !computes(frame) && frame.marked.includes(fact.id));
+    addJumps("receives", ({ to }) => to === fact.id);
+    addJumps("sends", ({ kind, node }) => kind === "backward" && nodes.includes(node));
+    addPaths(fact, i);
     update();
   }
 
-  // The steps of a kind, as buttons that go there.
-  function jumps(label, test, most = 8) {
-    const found = step.frames().map((frame, n) => [frame, n]).filter(([frame]) => test(frame));
-    const shown = found.slice(0, most).map(([frame, n]) => {
-      const jump = button("jump", n + 1, frame.title, () => step.show(n));
-      jump.dataset.to = n;
-      return jump;
+  // Adds a row of buttons that lead to the steps that pass a test.
+  function addJumps(label, test, most = 8) {
+    const steps = step.frames().map((frame, n) => [frame, n]).filter(([frame]) => test(frame));
+    const buttons = steps.slice(0, most).map(([frame, n]) => {
+      const button = createButton("jump", n + 1, frame.title, () => step.show(n));
+      button.dataset.to = n;
+      return button;
     });
-    row(label, ...shown, ...(found.length > most ? [made("span", "more", `and ${found.length - most} more`)] : []));
+    const more = steps.length - most;
+    addRow(label, ...buttons, ...(more > 0 ? [create("span", "more", `and ${more} more`)] : []));
   }
 
-  // The paths from a value to the root, the largest first.
-  function why({ paths, number, rest, name, gradient }, i) {
+  // Adds the paths from a value to the root, the largest first.
+  function addPaths({ paths, path_count: count, rest, name, gradient }, i) {
     if (!paths || i === facts.length - 1) return;
-    const largest = Math.max(...paths.map(([product]) => size(product))), list = made("div", "paths");
-    const along = `${number} path${number === "1" ? "" : "s"} to ${facts.at(-1).name}`;
-    body.append(made("div", "why", `Why this gradient? In the end it is ${gradient}, along ${along}:`), list);
+    const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
+    const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
+    body.append(create("div", "why", `Why this gradient? It adds up to ${gradient} along ${along}:`), list);
     paths.forEach(([product], rank) => {
-      const nodes = followed(i, rank).map(({ to }) => facts[to].name), bar = made("span", "length");
+      const nodes = listLinks(i, rank).map(({ to }) => facts[to].name), bar = create("span", "length");
       const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");
       bar.style.width = `${largest ? (48 * size(product)) / largest : 0}px`;
-      const each = button("path", "", "Show this path", () => follow(i, rank)), cell = made("span", "");
+      const button = createButton("path", "", "Show this path", () => showPath(i, rank)), cell = create("span", "");
       cell.append(bar);
-      each.append(cell, made("span", "product", product), made("span", "route", route));
-      each.dataset.rank = rank;
-      list.append(each);
+      button.append(cell, create("span", "product", product), create("span", "route", route));
+      button.dataset.rank = rank;
+      list.append(button);
     });
-    if (rest !== "0") list.append(made("div", "rest", `${rest} along the others`));
-    else if (number !== String(paths.length)) list.append(made("div", "rest", "the others add up to 0"));
+    if (rest !== "0") list.append(create("div", "rest", `${rest} along the other paths`));
+    else if (count !== String(paths.length)) list.append(create("div", "rest", "the other paths add up to 0"));
   }
 
   const size = (product) => Math.abs(Number(product.replace("−", "-"))) || 0;
 
-  // A path, step by step: from which value to which, by which arrow.
-  function followed(from, rank) {
-    const found = [];
+  // Returns the links of a path: from which value to which, by which of the second one's inputs.
+  function listLinks(from, rank) {
+    const links = [];
     for (let [, to, k, next] = facts[from].paths[rank]; to >= 0; [, to, k, next] = facts[from].paths[rank]) {
-      found.push({ from, to, k });
+      links.push({ from, to, k });
       [from, rank] = [to, next];
     }
-    return found;
+    return links;
   }
 
-  function follow(i, rank) {
+  function showPath(i, rank) {
     step.stop();
-    const links = followed(i, rank), down = [...links].reverse(), { paths, number, name } = facts[i];
-    const slope = (of, to) => `<mfrac><mrow><mi>∂</mi>${of.math}</mrow><mrow><mi>∂</mi>${to.math}</mrow></mfrac>`;
-    const times = (factors) => (factors.length > 9 ? [...factors.slice(0, 5), "<mo>⋯</mo>", ...factors.slice(-3)] : factors).join("<mo>⋅</mo>");
-    const chain = times(down.map(({ from, to }) => slope(facts[to], facts[from])));
-    const numbers = times(down.map(({ to, k }) => texts[facts[to].factors[k]]));
-    const of = number === "1" ? "The only path" : `Path ${rank + 1} of ${number}`;
-    step.describe("path", `${of} from ${name} to ${facts.at(-1).name}`, [], "");
+    const links = listLinks(i, rank), down = [...links].reverse(), { paths, path_count: count, name } = facts[i];
+    const derivative = (of, to) => `<mfrac><mrow><mi>∂</mi>${of.math}</mrow><mrow><mi>∂</mi>${to.math}</mrow></mfrac>`;
+    const multiply = (factors) => (factors.length > 9 ? [...factors.slice(0, 5), "<mo>⋯</mo>", ...factors.slice(-3)] : factors).join("<mo>⋅</mo>");
+    const chain = multiply(down.map(({ from, to }) => derivative(facts[to], facts[from])));
+    const numbers = multiply(down.map(({ to, k }) => texts[facts[to].factors[k]]));
+    const which = count === "1" ? "The only path" : `Path ${rank + 1} of ${count}`;
+    step.describe("path", `${which} from ${name} to ${facts.at(-1).name}`, [], "");
     root.querySelector(".formula").innerHTML = [chain, `${numbers}<mo>=</mo><mn>${paths[rank][0]}</mn>`]
       .map((line) => `<math display="block"><mrow>${line}</mrow></math>`).join("");
-    const op = (to) => facts[to].via ?? to; // several results share an operation
+    const op = (to) => facts[to].shared ?? to; // several results share an operation
     step.mark([`v${i}`, ...links.flatMap(({ to, k }) => [`e${op(to)}-${k}`, `o${op(to)}`, `e${to}`, `v${to}`])]);
     root.dataset.path = rank;
     update();
   }
 
-  // What is on the page now: the numbers that have appeared, and the button of the step or path.
+  // Shows the numbers that have appeared, and highlights the button of the current step or path.
   function update() {
-    if (chosen < 0) return;
-    const { id, lines } = facts[chosen], { data, grad } = step.seen();
+    if (selected < 0) return;
+    const { id, lines } = facts[selected], { data, grad } = step.state();
     const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
-    body.querySelector(".now").textContent = known.map(([what, x]) => `${what} ${x}`).join(", ");
+    body.querySelector(".now").textContent = known.map(([field, x]) => `${field} ${x}`).join(", ");
     body.querySelector(".rule").innerHTML = lines
       .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)).join("");
-    for (const each of body.querySelectorAll(".jump, .path")) {
-      const on = "path" in root.dataset ? each.dataset.rank === root.dataset.path : Number(each.dataset.to) === step.at();
-      each.toggleAttribute("data-on", on);
+    for (const button of body.querySelectorAll(".jump, .path")) {
+      const { rank, to } = button.dataset;
+      button.toggleAttribute("data-on", "path" in root.dataset ? rank === root.dataset.path : Number(to) === step.at());
     }
   }
 
-  pick.addEventListener("change", () => choose(pick.value === "" ? -1 : Number(pick.value)));
+  pick.addEventListener("change", () => select(pick.value === "" ? -1 : Number(pick.value)));
   root.querySelector(".graph").addEventListener("click", (event) => {
     const g = event.target.closest("g[id]"), id = g?.id.startsWith(prefix) && g.id.slice(prefix.length + 1);
     const i = placeOf[id && id.replace(/^o/, "v")];
-    if (i !== undefined) choose(i);
+    if (i !== undefined) select(i);
   });
-  return { choose: () => choose(chosen), update };
+  return { refresh: () => select(selected), update };
 }

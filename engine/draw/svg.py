@@ -1,7 +1,7 @@
-"""DOT to SVG or PNG: the only place that starts a process.
+"""DOT to SVG or PNG: the only module of this package that starts a process.
 
-Layout is by `graphviz-pure`, a port of Graphviz that is installed with this package and gives the
-same bytes on every platform; or by the system's `dot`.
+`graphviz-pure`, a port of Graphviz that is installed with this package and writes the same bytes on
+every platform, computes the layout; so can the system's `dot`.
 """
 
 import re
@@ -15,19 +15,24 @@ from engine.draw.theme import FONT, FONTS
 LAYOUTS = ("auto", "embedded", "dot")
 
 
-def rendered(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
-    """The picture that Graphviz makes of DOT text, in one of its formats.
+def render(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
+    """Return the picture that Graphviz makes of DOT text.
 
-    `layout` is "embedded" for graphviz-pure, "dot" for the system's Graphviz, "auto" for the first
-    of them that there is. RuntimeError that says what to install where there is none, and with
-    Graphviz's own words where it does not take the text.
+    Args:
+        dot: the DOT source.
+        form: "svg" or "png".
+        layout: "embedded" for graphviz-pure, "dot" for the system's Graphviz, or "auto" for the
+            first of the two that is installed.
+
+    Raises RuntimeError if no Graphviz is installed, or with Graphviz's own message if it rejects
+    the text.
     """
-    if form == "png":  # a Verdana that is not there would be drawn as Times
+    if form == "png":  # without Verdana, Graphviz would fall back on Times
         dot = re.sub(
             f"^(\t.*) fontname={FONT} ", r"\1 fontname=Helvetica ", dot, count=3, flags=re.M
         )
     run = subprocess.run(
-        [program(layout), f"-T{form}", "-q", *(["-Gdpi=192"] if form == "png" else [])],
+        [find_program(layout), f"-T{form}", "-q", *(["-Gdpi=192"] if form == "png" else [])],
         input=dot.encode(), capture_output=True, check=False,
     )  # fmt: skip
     if run.returncode or not run.stdout:
@@ -35,25 +40,21 @@ def rendered(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
     return run.stdout
 
 
-def program(layout: str) -> str:
-    """The path of the program that does the layout."""
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout is one of {', '.join(LAYOUTS)}, got {layout!r}")
-    found = None
-    if layout != "dot":
-        found = embedded()
-    if found is None and layout != "embedded":
-        found = shutil.which("dot")
-    if found is None:
+def find_program(layout: str) -> str:
+    """Return the path of the program that computes the layout."""
+    program = None if layout == "dot" else find_embedded()
+    if program is None and layout != "embedded":
+        program = shutil.which("dot")
+    if program is None:
         raise RuntimeError(
-            "no Graphviz to lay the graph out: pip install graphviz-pure, or install Graphviz, so "
-            "that `dot` is on the PATH"
+            "drawing requires Graphviz, and none was found; run pip install graphviz-pure, or "
+            "install Graphviz and put its dot on the PATH"
         )
-    return found
+    return program
 
 
-def embedded() -> str | None:
-    """graphviz-pure's program, found by what its wheel installed: PATH need not lead there."""
+def find_embedded() -> str | None:
+    """Return the path of graphviz-pure's program, which need not be on the PATH."""
     try:
         files = metadata.files("graphviz-pure") or []
     except metadata.PackageNotFoundError:
@@ -65,20 +66,22 @@ def embedded() -> str | None:
     return None
 
 
-def picture(svg: str, prefix: str, title: str) -> str:
-    """Graphviz's SVG as it can stand in a page: an element with a name, whose ids no other has.
+def clean_svg(svg: str, prefix: str, title: str) -> str:
+    """Return Graphviz's SVG as an element for a page: with a title, and ids that begin with
+    `prefix`, so that no other drawing in the page shares them.
 
-    Its own titles, which browsers show as tooltips, are names from the DOT text: they go.
+    Graphviz's own titles are dropped. They are names from the DOT text, and browsers would show
+    them as tooltips.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
-    svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: identified(x[1], prefix), svg)
+    svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
     svg = svg.replace(f' font-family="{FONT}"', "")
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
     return svg.replace("<svg", head, 1).strip() + "\n"
 
 
-def identified(name: str | None, prefix: str) -> str:
-    """Only what this package has named keeps an id."""
+def rewrite_id(name: str | None, prefix: str) -> str:
+    """Return the id attribute of an element that this package named; "" for any other."""
     name = (name or "").replace("&#45;", "-")
     return f'id="{prefix}-{name}"' if re.fullmatch(r"[voeb][-\w]*\d", name) else ""

@@ -1,246 +1,242 @@
-"""Mathematics on symbols: a row of the rule table, run on names, gives its formula.
+"""Mathematics on symbols: a row of the rule table, applied to names, gives its formula.
 
-An expression is a small tree. `MATHEMATICS` defines the functions of rows for symbols, as
-`engine.arithmetic` does for floats. Helpers that only keep last bits are written as what they are
-in mathematics.
+`MATHEMATICS` defines the functions that rows call for symbols, as `engine.arithmetic` does for
+floats. Helpers that only preserve the last bits are written as the mathematics they compute.
 
 >>> from engine.rules import MUL, TANH
->>> x, y, out = name("x"), name("y"), name("out")
->>> str(forward(TANH, [x])), [str(each) for each in partials(TANH, out, [x])]
+>>> x, y, out = make_name("x"), make_name("y"), make_name("out")
+>>> str(build_formula(TANH, [x])), [str(slope) for slope in build_partials(TANH, out, [x])]
 ('tanh(x)', ['(1 / cosh(x))²'])
->>> [str(each) for each in partials(MUL, out, [x, y])]
+>>> [str(slope) for slope in build_partials(MUL, out, [x, y])]
 ['y', 'x']
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from operator import add
-from typing import Any
+from typing import Any, TypeAlias
 
 from engine import arithmetic
+from engine.draw.writing import Expression, to_text
 from engine.rules import Op, flat
 from engine.sequences import BUILT_IN, Output, VectorOp
 
+Operand: TypeAlias = "Symbol | float"
 
-@dataclass(frozen=True)
-class Symbol:
-    """An expression: a number, a name, or an operation on its parts.
 
-    Heads are "number", "name", the signs + · / ^ √ < ≤ > ≥ =, "neg", "abs", "and", "or", "cases"
-    (value, condition, otherwise), and names of functions.
-    """
+class Symbol(Expression):
+    """An expression with operators, each of which returns a larger expression."""
 
-    head: str
-    parts: tuple[Any, ...]
+    def __add__(self, other: Operand) -> "Symbol":
+        return add(self, other)
 
-    def __add__(self, other: Any) -> Any:
-        return plus(self, other)
+    def __radd__(self, other: Operand) -> "Symbol":
+        return add(other, self)
 
-    def __radd__(self, other: Any) -> Any:
-        return plus(other, self)
+    def __sub__(self, other: Operand) -> "Symbol":
+        return add(self, negate(other))
 
-    def __sub__(self, other: Any) -> Any:
-        return plus(self, negative(other))
+    def __rsub__(self, other: Operand) -> "Symbol":
+        return add(other, negate(self))
 
-    def __rsub__(self, other: Any) -> Any:
-        return plus(other, negative(self))
+    def __mul__(self, other: Operand) -> "Symbol":
+        return multiply(self, other)
 
-    def __mul__(self, other: Any) -> Any:
-        return times(self, other)
+    def __rmul__(self, other: Operand) -> "Symbol":
+        return multiply(other, self)
 
-    def __rmul__(self, other: Any) -> Any:
-        return times(other, self)
+    def __truediv__(self, other: Operand) -> "Symbol":
+        return combine("/", self, other)
 
-    def __truediv__(self, other: Any) -> Any:
-        return MATHEMATICS["divide"](self, other)
+    def __rtruediv__(self, other: Operand) -> "Symbol":
+        return combine("/", other, self)
 
-    def __rtruediv__(self, other: Any) -> Any:
-        return MATHEMATICS["divide"](other, self)
+    def __pow__(self, other: Operand) -> "Symbol":
+        return raise_power(self, other)
 
-    def __pow__(self, other: Any) -> Any:
-        return MATHEMATICS["power"](self, other)
+    def __rpow__(self, other: Operand) -> "Symbol":
+        return raise_power(other, self)
 
-    def __rpow__(self, other: Any) -> Any:
-        return MATHEMATICS["power"](other, self)
-
-    def __pos__(self) -> Any:
+    def __pos__(self) -> "Symbol":
         return self
 
-    def __neg__(self) -> Any:
-        return negative(self)
+    def __neg__(self) -> "Symbol":
+        return negate(self)
 
-    def __abs__(self) -> Any:
-        return made("abs", self)
+    def __abs__(self) -> "Symbol":
+        return combine("abs", self)
 
     def __bool__(self) -> bool:
-        raise TypeError("a formula is neither true nor false")
+        raise TypeError(f"the formula {self} has no truth value; use where() to choose")
 
-    def __lt__(self, other: Any) -> Any:
-        return made("<", self, other)
+    def __lt__(self, other: Operand) -> "Symbol":
+        return combine("<", self, other)
 
-    def __le__(self, other: Any) -> Any:
-        return made("≤", self, other)
+    def __le__(self, other: Operand) -> "Symbol":
+        return combine("≤", self, other)
 
-    def __gt__(self, other: Any) -> Any:
-        return made(">", self, other)
+    def __gt__(self, other: Operand) -> "Symbol":
+        return combine(">", self, other)
 
-    def __ge__(self, other: Any) -> Any:
-        return made("≥", self, other)
+    def __ge__(self, other: Operand) -> "Symbol":
+        return combine("≥", self, other)
 
-    def __and__(self, other: Any) -> Any:
-        return made("and", self, other)
+    def __and__(self, other: Operand) -> "Symbol":
+        return combine("and", self, other)
 
-    def __or__(self, other: Any) -> Any:
-        return made("or", self, other)
+    def __or__(self, other: Operand) -> "Symbol":
+        return combine("or", self, other)
 
     def __str__(self) -> str:
-        from engine.draw.writing import text  # which knows how symbols look
-
-        return text(self)
+        return to_text(self)
 
 
-def name(text: str) -> Symbol:
+def make_name(text: str) -> Symbol:
+    """Return a name as an expression."""
     return Symbol("name", (text,))
 
 
-def lift(x: Any) -> Symbol:
-    """`x` as an expression."""
+def lift(x: Operand) -> Symbol:
+    """Return a number as an expression, and an expression as it is."""
     return x if isinstance(x, Symbol) else Symbol("number", (float(x),))
 
 
-def made(head: str, *parts: Any) -> Symbol:
+def combine(head: str, *parts: Operand) -> Symbol:
+    """Return an operation on parts."""
     return Symbol(head, tuple(map(lift, parts)))
 
 
-def function(head: str) -> Callable[..., Symbol]:
-    return lambda *args: made(head, *args)
+def make_function(head: str) -> Callable[..., Symbol]:
+    """Return a function that applies the operation `head` to its arguments."""
+    return lambda *args: combine(head, *args)
 
 
-# What is 0 or 1 is not written.
+# The functions below leave out terms of 0 and factors of 1.
 
 
-def plus(x: Any, y: Any) -> Symbol:
+def add(x: Operand, y: Operand) -> Symbol:
     x, y = lift(x), lift(y)
     if ZERO in (x, y):
         return y if x == ZERO else x
-    return made("+", x, y)
+    return combine("+", x, y)
 
 
-def times(x: Any, y: Any) -> Symbol:
+def multiply(x: Operand, y: Operand) -> Symbol:
     x, y = lift(x), lift(y)
     if ZERO in (x, y):
         return ZERO
     if ONE in (x, y):
         return y if x == ONE else x
     if MINUS_ONE in (x, y):
-        return negative(y if x == MINUS_ONE else x)
-    return made("·", x, y)
+        return negate(y if x == MINUS_ONE else x)
+    return combine("·", x, y)
 
 
-def negative(x: Any) -> Symbol:
+def negate(x: Operand) -> Symbol:
     x = lift(x)
     if x.head == "number":
         return lift(-x.parts[0])
-    return x.parts[0] if x.head == "neg" else made("neg", x)
+    return x.parts[0] if x.head == "neg" else combine("neg", x)
 
 
-def power(x: Any, y: Any) -> Symbol:
-    return lift(x) if lift(y) == ONE or lift(x) == ONE else made("^", x, y)
+def raise_power(x: Operand, y: Operand) -> Symbol:
+    return lift(x) if lift(y) == ONE or lift(x) == ONE else combine("^", x, y)
 
 
-def e_to(x: Any) -> Symbol:
-    return power(name("e"), x)
+def exp(x: Operand) -> Symbol:
+    return raise_power(make_name("e"), x)
 
 
-def where(condition: Any, x: Any, y: Any) -> Symbol:
-    return lift(x) if lift(x) == lift(y) else made("cases", x, condition, y)
+def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
+    return lift(x) if lift(x) == lift(y) else combine("cases", x, condition, y)
 
 
-def softmax(xs: Sequence[Any]) -> list[Symbol]:
-    """The shares of all: which one it is stands in the index."""
-    return [made(f"softmax{str(i).translate(LOWERED)}", *xs) for i in range(1, len(xs) + 1)]
+def softmax(xs: Sequence[Operand]) -> list[Symbol]:
+    """Return the results of softmax, told apart by an index."""
+    return [combine(f"softmax{str(i).translate(SUBSCRIPTS)}", *xs) for i in range(1, len(xs) + 1)]
 
 
-def softmax_pullback(gs: Sequence[Any], outs: Sequence[Any], xs: Sequence[Any]) -> list[Symbol]:
-    """out · (g - the weighted mean of all g), for each."""
-    mean = total([times(out, g) for out, g in zip(outs, gs, strict=True)])
-    return [times(out, plus(g, negative(mean))) for out, g in zip(outs, gs, strict=True)]
+def softmax_pullback(
+    gs: Sequence[Operand], outs: Sequence[Operand], xs: Sequence[Operand]
+) -> list[Symbol]:
+    """Return out · (g - the mean of all g, weighted by out) for each input."""
+    mean = add_up(multiply(out, g) for out, g in zip(outs, gs, strict=True))
+    return [multiply(out, add(g, negate(mean))) for out, g in zip(outs, gs, strict=True)]
 
 
-def total(xs: Sequence[Any]) -> Any:
+def add_up(xs: Iterable[Operand]) -> Symbol:
     return reduce(add, xs, ZERO)
 
 
-LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 ZERO, ONE, MINUS_ONE = lift(0.0), lift(1.0), lift(-1.0)
-SIDES = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
-MATHEMATICS: dict[str, Any] = {
-    **{f: function(f) for f in (*SIDES, "erf", "erfc", "atan2")},
-    **{f"a{f}": function(f"ar{f}" if f.endswith("h") else f"arc{f}") for f in SIDES},
-    "exp": e_to, "exp2": lambda x: power(2.0, x), "expm1": lambda x: e_to(x) - 1.0,
-    "log": function("ln"), "log2": function("log₂"), "log10": function("log₁₀"),
-    "log1p": lambda x: made("ln", plus(1.0, x)),
-    "sqrt": function("√"), "cbrt": function("∛"),
-    "hypot": lambda x, y: made("√", power(x, 2.0) + power(y, 2.0)),
-    "where": where, "divide": function("/"), "power": power,
+INVERTIBLE = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+MATHEMATICS: dict[str, Callable[..., Any]] = {
+    **{f: make_function(f) for f in (*INVERTIBLE, "erf", "erfc", "atan2")},
+    **{f"a{f}": make_function(f"ar{f}" if f.endswith("h") else f"arc{f}") for f in INVERTIBLE},
+    "exp": exp, "exp2": lambda x: raise_power(2.0, x), "expm1": lambda x: exp(x) - 1.0,
+    "log": make_function("ln"), "log2": make_function("log₂"), "log10": make_function("log₁₀"),
+    "log1p": lambda x: combine("ln", add(1.0, x)),
+    "sqrt": make_function("√"), "cbrt": make_function("∛"),
+    "hypot": lambda x, y: combine("√", raise_power(x, 2.0) + raise_power(y, 2.0)),
+    "where": where, "divide": make_function("/"), "power": raise_power,
     # The helpers of engine.formulas.
-    "square": lambda x: power(x, 2.0), "sign": function("sgn"),
-    "equal": function("="), "maximum": function("max"), "minimum": function("min"),
-    "share": lambda x, y: where(made(">", x, y), 1.0, where(made("<", x, y), 0.0, 0.5)),
-    "relu": lambda x: made("max", 0.0, x), "sigmoid": function("σ"),
-    "normal_cdf": function("Φ"), "normal_pdf": function("φ"),
-    "exp_product": lambda x, y: e_to(times(x, y)), "bounded": lift, "not_low": lift,
+    "square": lambda x: raise_power(x, 2.0), "sign": make_function("sgn"),
+    "equal": make_function("="), "maximum": make_function("max"), "minimum": make_function("min"),
+    "share": lambda x, y: where(combine(">", x, y), 1.0, where(combine("<", x, y), 0.0, 0.5)),
+    "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
+    "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
+    "exp_product": lambda x, y: exp(multiply(x, y)), "bounded": lift, "not_low": lift,
     "held": lift,
-    "hypot_slope": lambda out, x: made("/", x, out),
-    "power_x": lambda out, x, y: times(y, power(x, plus(y, -1.0))),
-    "add_up": lambda xs: total(xs), "softmax": softmax, "softmax_pullback": softmax_pullback,
-    "logsumexp": lambda xs: made("ln", total([e_to(x) for x in xs])),
-    "cross_entropy": lambda x, others: made("ln", 1.0 + total([e_to(o - x) for o in others])),
-}  # fmt: skip
-NAMED = {  # numbers that have names
-    math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
-    1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
+    "hypot_slope": lambda out, x: combine("/", x, out),
+    "power_x": lambda out, x, y: multiply(y, raise_power(x, add(y, -1.0))),
+    "add_up": add_up, "softmax": softmax, "softmax_pullback": softmax_pullback,
+    "logsumexp": lambda xs: combine("ln", add_up(exp(x) for x in xs)),
+    "cross_entropy": lambda x, others: combine("ln", 1.0 + add_up(exp(o - x) for o in others)),
 }  # fmt: skip
 
 
 arithmetic.register(Symbol, MATHEMATICS)
 
 
-def forward(op: Op, args: Sequence[Any]) -> Symbol:
-    """Return the formula of a row, for names or numbers of its inputs, in a flat list.
+def build_formula(op: Op, args: Sequence[Operand]) -> Symbol:
+    """Return the formula of a row, for a flat list of its inputs: names, numbers or expressions.
 
-    A user's row may call functions of other modules, which take no symbols, or may choose by
-    comparing: its formula is then its name. The formula of one of several results is that result's.
+    The formula of a user's row is its name, applied to its inputs, if the row calls functions that
+    accept no symbols or branches on a comparison. The row of one of several results gives the
+    formula of that result.
     """
     if isinstance(op, Output):
-        return results(op.of, args)[op.index]
+        return build_results(op.of, args)[op.index]
     try:
         return lift(op.forward(*op.group([lift(x) for x in args])))
-    except Exception:  # of whatever Python makes of symbols there
+    except Exception:  # a user's row may raise anything when it gets symbols
         if op in BUILT_IN:
             raise
-        return made(op.name, *args)
+        return combine(op.name, *args)
 
 
-def results(op: VectorOp, args: Sequence[Any]) -> list[Symbol]:
+def build_results(op: VectorOp, args: Sequence[Operand]) -> list[Symbol]:
     """Return the formulas of a row with several results."""
     return [lift(x) for x in op.forward([lift(x) for x in args])]
 
 
-def partials(op: Op, out: Any, args: Sequence[Any]) -> list[Symbol]:
-    """Return the formulas of the local derivatives, one for each input; or f′(x) if unknown."""
-    inputs = op.group([lift(x) for x in args]) if not isinstance(op, Output) else ()
+def build_partials(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol]:
+    """Return the formulas of the local derivatives, one for each input; f′(x) for an unknown one.
+
+    `out` is the name of the result.
+    """
+    symbols = [lift(x) for x in args]
     try:
         if isinstance(op, Output):
-            outs = [lift(out) if i == op.index else x for i, x in enumerate(results(op.of, args))]
+            outs = [
+                lift(out) if i == op.index else x for i, x in enumerate(build_results(op.of, args))
+            ]
             units = [float(i == op.index) for i in range(len(outs))]
-            return [lift(x) for x in op.of.partials[0](units, outs, [lift(x) for x in args])]
-        return [lift(each) for each in flat(op.locals(lift(out), *inputs))]
+            return [lift(x) for x in op.of.partials[0](units, outs, symbols)]
+        return [lift(slope) for slope in flat(op.locals(lift(out), *op.group(symbols)))]
     except Exception:
         if op in BUILT_IN:
             raise
         if len(args) == 1:
-            return [made(f"{op.name}′", *args)]
-        return [made(f"{op.name}′{i + 1}", *args) for i in range(len(args))]
+            return [combine(f"{op.name}′", *args)]
+        return [combine(f"{op.name}′{i + 1}", *args) for i in range(len(args))]

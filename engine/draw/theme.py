@@ -1,15 +1,21 @@
-"""How graphs look: colours, lines and numbers.
+"""The look of graphs: colours, lines, sizes and the format of numbers.
 
-What kind a node is shows in its shape and line before it shows in its colour, so that it can be
-told in grey: values that come from outside are rounded, computed ones are not; parameters and the
-root have a thick line, constants a dashed one. The colours are from Okabe and Ito's palette, whose
-hues the colour-blind tell apart.
+Shape and line tell the kinds of nodes apart before colour does, so a drawing can be read in grey:
+leaves are rounded and computed values are not, parameters and the root have a thick line,
+constants a dashed one. The colours are from the palette of Okabe and Ito, "Color Universal Design"
+(2008), whose hues remain distinct with colour blindness.
 """
 
 import math
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-FONT = "Verdana"  # the widest of those that may be there instead: all texts then fit
+from engine.node import Node
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FONT = "Verdana"  # the widest of FONTS: a text that fits in it fits in each of the others
 FONTS = "Verdana,DejaVu Sans,Helvetica,Arial,sans-serif"
 SHAPES = {
     "leaf": {"shape": "Mrecord"},
@@ -18,53 +24,107 @@ SHAPES = {
     "inner": {"shape": "record"},
     "root": {"shape": "record", "penwidth": "2.4"},
 }
-THEMES: dict[str, dict[str, Any]] = {
-    "light": {
-        "paper": "#ffffff", "ink": "#1f2328", "pale": "#6b7280",
-        "frame": "#c3c8cf", "tint": "#f6f7f9", "mark": "#c2410c",
-        "heat": ("#ffffff", "#e69f00"),
-        "leaf": ("#e3f1fa", "#0072b2"), "parameter": ("#fdf0d5", "#b06f00"),
-        "constant": ("#f3f4f6", "#6b7280"), "inner": ("#ffffff", "#4b5563"),
-        "root": ("#e2f4ec", "#007a58"), "box": ("#eceff3", "#6b7280"),
-    },
-    "dark": {
-        "paper": "#16191d", "ink": "#e8eaed", "pale": "#a0a7b1",
-        "frame": "#4a515b", "tint": "#1f242a", "mark": "#fb923c",
-        "heat": ("#16191d", "#8f5a00"),
-        "leaf": ("#12324a", "#56b4e9"), "parameter": ("#45330c", "#e69f00"),
-        "constant": ("#24282e", "#8b93a0"), "inner": ("#1b1f24", "#a0a7b1"),
-        "root": ("#0e3a2d", "#26b98c"), "box": ("#262c34", "#8b93a0"),
-    },
-}  # fmt: skip
 SYMBOLS = {"*": "×", "-": "−", "/": "÷", "neg": "−x", "**": "xʸ", "square": "x²"}
 
 
-def number(x: Any, spec: str) -> str:
-    """A number as it is shown: with the sign that typography has for minus.
+class Sizes(NamedTuple):
+    """The sizes in a drawing: texts in points, lengths in inches."""
 
-    >>> number(-0.5, ".4g"), number(1e-20, ".3f")
+    text: float = 11
+    cluster_text: float = 10
+    edge_text: float = 9
+    cell_height: float = 0.3
+    operation: float = 0.28  # the diameter of a circle
+    gap: float = 0.16  # between neighbours
+    step: float = 0.32  # between a node and its inputs
+    padding: float = 0.12  # around the drawing
+
+
+SIZES = Sizes()
+
+
+class Paint(NamedTuple):
+    """The colours of a node."""
+
+    fill: str
+    line: str
+
+
+class Theme(NamedTuple):
+    """The colours of a drawing and of a page around it."""
+
+    paper: str
+    ink: str
+    pale: str  # secondary texts and arrows
+    frame: str  # lines around clusters
+    tint: str  # the background of clusters
+    mark: str  # the current step of a page
+    heat: tuple[str, str]  # no gradient, the largest gradient
+    kinds: Mapping[str, Paint]
+
+
+THEMES = {
+    "light": Theme(
+        paper="#ffffff", ink="#1f2328", pale="#6b7280",
+        frame="#c3c8cf", tint="#f6f7f9", mark="#c2410c",
+        heat=("#ffffff", "#e69f00"),
+        kinds={
+            "leaf": Paint("#e3f1fa", "#0072b2"), "parameter": Paint("#fdf0d5", "#b06f00"),
+            "constant": Paint("#f3f4f6", "#6b7280"), "inner": Paint("#ffffff", "#4b5563"),
+            "root": Paint("#e2f4ec", "#007a58"), "box": Paint("#eceff3", "#6b7280"),
+        },
+    ),
+    "dark": Theme(
+        paper="#16191d", ink="#e8eaed", pale="#a0a7b1",
+        frame="#4a515b", tint="#1f242a", mark="#fb923c",
+        heat=("#16191d", "#8f5a00"),
+        kinds={
+            "leaf": Paint("#12324a", "#56b4e9"), "parameter": Paint("#45330c", "#e69f00"),
+            "constant": Paint("#24282e", "#8b93a0"), "inner": Paint("#1b1f24", "#a0a7b1"),
+            "root": Paint("#0e3a2d", "#26b98c"), "box": Paint("#262c34", "#8b93a0"),
+        },
+    ),
+}  # fmt: skip
+
+
+def format_number(x: "float | np.ndarray[Any, Any]", spec: str) -> str:
+    """Format a number with a typographic minus sign.
+
+    >>> format_number(-0.5, ".4g"), format_number(-1e-20, ".3f")
     ('−0.5', '0.000')
     """
     text = format(float(x), spec)
     if not any(digit in text for digit in "123456789") and text.startswith("-") and "n" not in text:
-        text = text[1:]  # -0.000 is a number that was rounded away
+        text = text[1:]  # a negative number that rounds to zero
     return text.replace("-", "−")
 
 
-def content(node: Any, spec: str, grad: Any = None) -> list[str]:
-    """The data and the gradient of a node as texts; of an Array its shape and the norms of both.
+def format_count(n: int, noun: str) -> str:
+    """Format a count with its noun.
 
-    `grad` is shown in place of the node's own. A constant has no gradient.
+    >>> format_count(1, "node"), format_count(1200, "node")
+    ('1 node', '1,200 nodes')
     """
-    grad = node.grad if grad is None else grad
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]:
+    """Return the texts in a node: its data and gradient, or an Array's shape and both norms.
+
+    `grad` replaces the node's own gradient. A constant has none.
+    """
+    gradient = node.grad if grad is None else grad
     if getattr(node.data, "ndim", 0):
-        found = [f"{node.shape}".replace(",)", ")"), f"‖data‖ {number(norm(node.data), spec)}"]
-        return found if node.constant else [*found, f"‖grad‖ {number(norm(grad), spec)}"]
-    found = [f"data {number(node.data, spec)}"]
-    return found if node.constant else [*found, f"grad {number(grad, spec)}"]
+        shape = str(node.data.shape).replace(",)", ")")
+        fields = [shape, f"‖data‖ {format_number(norm(node.data), spec)}"]
+        gradient_field = f"‖grad‖ {format_number(norm(gradient), spec)}"
+    else:
+        fields = [f"data {format_number(node.data, spec)}"]
+        gradient_field = f"grad {format_number(gradient, spec)}"
+    return fields if node.constant else [*fields, gradient_field]
 
 
-def norm(x: Any) -> float:
+def norm(x: "float | Iterable[float] | np.ndarray[Any, Any]") -> float:
     """Return the Euclidean norm of a number, a list of numbers or an array; nan if one is nan.
 
     No square overflows or underflows.
@@ -72,15 +132,15 @@ def norm(x: Any) -> float:
     >>> norm([3e200, 4e200]) < 6e200, norm(-2.0)
     (True, 2.0)
     """
-    xs = [x] if isinstance(x, float) else x.ravel().tolist() if hasattr(x, "ravel") else x
+    xs: Any = [x] if isinstance(x, float) else x.ravel().tolist() if hasattr(x, "ravel") else x
     return math.nan if any(map(math.isnan, xs)) else math.hypot(*xs)
 
 
-def blended(colours: tuple[str, str], share: float) -> str:
-    """The colour that lies at a share of the way from one to the other.
+def blend(colours: tuple[str, str], share: float) -> str:
+    """Return the colour between two others, at a share from 0 (the first) to 1 (the second).
 
-    >>> blended(("#000000", "#ff8000"), 0.5)
+    >>> blend(("#000000", "#ff8000"), 0.5)
     '#804000'
     """
-    a, b = ([int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colours)
+    a, b = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours)
     return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in zip(a, b, strict=True))

@@ -1,35 +1,42 @@
-"""Backpropagation as lists of frames: what each step computes, shows and points at.
+"""Backpropagation as lists of frames: what each step computes, shows and marks.
 
-First the forward pass, a frame for each operation; then the backward pass, a frame for each
-contribution: d root / d x += d root / d out * ∂ out / ∂ x, with names and with numbers. Beside that
-the backward passes that are wrong, up to where they go wrong and on to the end.
+The forward pass has a frame for each operation, the backward pass one for each contribution:
+d root / d x += d root / d out * ∂ out / ∂ x, with names and with numbers. Wrong backward passes
+have frames of their own, which say where they go wrong.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.draw import symbols
 from engine.draw.frames import (
-    NOTHING,
+    EMPTY,
     Frame,
-    chain,
-    equation,
-    grad,
-    gradient,
-    letter,
-    numbered,
-    product,
-    running,
-    shown,
-    slope,
-    slots,
+    Notation,
+    add_number,
+    number_repeats,
+    write_chain_rule,
+    write_derivative,
+    write_equality,
+    write_equation,
+    write_grad,
+    write_gradient,
 )
-from engine.draw.symbols import lift, name
-from engine.draw.theme import number
-from engine.draw.writing import mathml
+from engine.draw.symbols import (
+    Symbol,
+    build_formula,
+    build_partials,
+    build_results,
+    combine,
+    lift,
+    make_name,
+)
+from engine.draw.theme import format_number
+from engine.draw.view import is_result
 from engine.graph import topological
-from engine.sequences import Outputs
+from engine.node import Node
+from engine.rules import Op
+from engine.sequences import Output, Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import (
     RIGHT,
@@ -43,284 +50,291 @@ from engine.watch.wrong_passes import (
 
 
 class Run(NamedTuple):
-    """A way through the graph, from a first frame to a last; of a wrong one, what is right."""
+    """The frames of one way through the graph; of a wrong pass, also the correct gradients."""
 
     title: str
     frames: list[Frame]
-    right: Mapping[str, str] = NOTHING
+    right: Mapping[str, str] = EMPTY
 
 
 class Trace(NamedTuple):
-    """All ways through a graph, the right one first, and how its nodes are called."""
+    """The ways through a graph, the correct one first."""
 
     runs: list[Run]
-    names: dict[Any, str]  # in topological order
-    grads: dict[Any, float]  # with which the right one ends
+    names: dict[Node, str]  # in topological order
+    grads: dict[Node, float]  # the correct ones
 
     @property
     def frames(self) -> list[Frame]:
-        """The frames of forward and backward pass."""
+        """The frames of the forward and the correct backward pass."""
         return self.runs[0].frames
 
 
-KEYS = "The right arrow key steps on, the left one back."
+KEYS = "Press the right arrow key for the next step, the left one for the previous step."
+START = Frame("start", "Start with the inputs", note=KEYS)
+END = Frame("end", "All gradients are complete")
 TITLES = ("Backpropagation", "Why this order?", "Why +=, not =?")
+MOST_RESULTS = 4  # results whose formulas a frame shows
 
 
-def trace(root: Value, spec: str = ".4g", order: Sequence[Any] = ()) -> Trace:
-    """The frames of both passes. Gradients of the graph are not looked at, nor changed.
+def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
+    """Return the frames of the forward and the backward passes from `root`.
 
-    `order` is the graph in topological order, if it is known. Raises TypeError unless `root` is a
-    Value.
+    Reads and changes no gradient of the graph. `order` is the graph in topological order, if known.
 
     >>> x = Value(3.0, "x")
     >>> y = x * x
     >>> y.label = "y"
     >>> for frame in trace(y).frames:
     ...     print(frame.kind, frame.title, frame.data, frame.grad)
-    start The inputs are given {'v0': '3'} {}
+    start Start with the inputs {'v0': '3'} {}
     forward y = x · x {'v1': '9'} {}
     seed The gradient starts at y {} {'v1': '1'}
     backward From y to x, use 1 of 2 {} {'v0': '3'}
     backward From y to x, use 2 of 2 {} {'v0': '6'}
-    end Every gradient has arrived {} {}
+    end All gradients are complete {} {}
     """
-    if not isinstance(root, Value):
-        raise TypeError(f"a graph of Values is stepped through, got {root!r}")
     order = order or topological(root)
-    names = named(order, spec)
-    passed = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
-    found = mistakes_of(order, passed)
-    end = Frame("end", "Every gradient has arrived")
-    passes = [*forward(order, names, spec), *backward(order, names, spec, passed[RIGHT]), end]
-    runs = [Run(TITLES[0], [start(order, spec), *passes])]
-    for title, how, mistake in zip(TITLES[1:], WRONG, found, strict=True):
-        right = {f"v{i}": number(mistake.right[node], spec) for i, node in moved(order)}
-        runs.append(Run(title, list(wrong(order, names, spec, passed[how], how, mistake)), right))
-    grads = {node: found[0].right.get(node, 0.0) for node in order}
-    return Trace(runs, dict(zip(order, names, strict=True)), grads)
+    names = dict(zip(order, choose_names(order, spec), strict=True))
+    passes = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
+    mistakes = mistakes_of(order, passes)
+    notation = Notation(names, spec)
+    tracer = BackwardTracer(order, notation, RIGHT)
+    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
+    runs = [Run(TITLES[0], frames)]
+    for title, how, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
+        right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
+        wrong_tracer = BackwardTracer(order, notation, how)
+        runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[how], mistake)), right))
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    return Trace(runs, names, grads)
 
 
-def named(order: Sequence[Any], spec: str) -> list[str]:
-    """A name for every node, which no other has but constants: its label, x⁽¹⁾ and x⁽²⁾ where two
-    have the same, a constant's number; else v3 and so on, by its place."""
+def choose_names(order: Sequence[Node], spec: str) -> list[str]:
+    """Return a name for each node; only constants may share one.
+
+    The name is the label, numbered as x⁽¹⁾ and x⁽²⁾ if several nodes have it. A constant without a
+    label is its number, any other node v3, by its place.
+    """
     labels = Counter(node.label for node in order)
-    nth: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     taken = set(labels)
-    found = []
+    names = []
     for i, node in enumerate(order):
-        called = node.label
-        if not called and node.constant:
-            found.append(number(node.data, spec))
+        name = node.label
+        if not name and node.constant:
+            names.append(format_number(node.data, spec))
             continue
-        if not called or labels[called] > 1:
-            nth[called] += 1
-            called = str(numbered(name(called), nth[called])) if called else f"v{i}"
-            while called in taken:
-                called += "′"
-        taken.add(called)
-        found.append(called)
-    return found
+        if not name or labels[name] > 1:
+            counts[name or ""] += 1
+            name = str(add_number(make_name(name), counts[name])) if name else f"v{i}"
+            while name in taken:
+                name += "′"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
-def moved(order: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """The nodes that have gradients, and their places."""
-    return (
-        (i, node)
-        for i, node in enumerate(order)
-        if not node.constant and not isinstance(node, Outputs)
-    )
+class Tracer:
+    """The frames of the forward pass through one graph.
 
+    Args:
+        order: the graph in topological order.
+        notation: the names of all its nodes.
+    """
 
-def start(order: Sequence[Any], spec: str) -> Frame:
-    given = {f"v{i}": number(x.data, spec) for i, x in enumerate(order) if x.op is None}
-    return Frame("start", "The inputs are given", data=given, note=KEYS)
+    def __init__(self, order: Sequence[Node], notation: Notation):
+        self.order, self.notation = order, notation
+        self.place = {node: i for i, node in enumerate(order)}
+        self.ids = {node: f"v{i}" for i, node in enumerate(order)}
+        self.uses = Counter(x for node in order for x in node.inputs)
+        self.results: dict[Node, list[tuple[int, Node]]] = {}  # of an operation with several
+        for node in order:
+            if isinstance(node.op, Output):
+                self.results.setdefault(node.inputs[0], []).append((node.op.index, node))
+        for results in self.results.values():
+            results.sort(key=lambda result: result[0])
 
+    def start(self) -> Frame:
+        """Return the first frame, which shows the leaves."""
+        leaves = [node for node in self.order if node.op is None]
+        return START._replace(data={self.ids[x]: self.notation.format(x.data) for x in leaves})
 
-def forward(order: Sequence[Any], names: list[str], spec: str) -> Iterator[Frame]:
-    """A frame for every operation: its formula with names, with numbers, and the result."""
-    place = {node: i for i, node in enumerate(order)}
-    for i, node in enumerate(order):
-        if node.op is None or node.op.index is not None:
-            continue
-        inputs = [place[each] for each in node.inputs]
-        if isinstance(node, Outputs):
-            yield several(node, i, order, names, inputs, spec)
-            continue
-        by_name = symbols.forward(node.op, [letter(order[k], names[k], spec) for k in inputs])
-        by_number = symbols.forward(node.op, [shown(order[k].data, spec) for k in inputs])
+    def trace_forward(self) -> Iterator[Frame]:
+        """Yield a frame for each operation: its formula with names, with numbers, the result."""
+        for node in self.order:
+            if isinstance(node, Outputs):
+                yield self.compute_results(node)
+            elif node.op is not None and not is_result(node):
+                yield self.compute(node, node.op)
+
+    def compute(self, node: Node, op: Op) -> Frame:
+        """Return the frame in which a value is computed."""
+        notation, i, id = self.notation, self.place[node], self.ids[node]
+        by_name = build_formula(op, [notation.input(x) for x in node.inputs])
+        by_number = build_formula(op, [notation.number(x.data) for x in node.inputs])
         lines = [
-            equation(name(names[i]), by_name),
-            equation(name(names[i]), by_number, shown(node.data, spec)),
+            write_equation(notation.name(node), by_name),
+            write_equation(notation.name(node), by_number, notation.number(node.data)),
         ]
-        arrows = [f"e{i}-{k}" for k in range(len(inputs))]
-        hot = [f"v{i}", f"o{i}", f"e{i}", *arrows, *(f"v{k}" for k in inputs)]
-        data = {f"v{i}": number(node.data, spec)}
-        yield Frame("forward", f"{names[i]} = {by_name}", lines, data=data, hot=hot, node=f"v{i}")
+        marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node)]
+        marked += [self.ids[x] for x in node.inputs]
+        data = {id: notation.format(node.data)}
+        title = f"{notation.name(node)} = {by_name}"
+        return Frame("forward", title, lines, data=data, marked=marked, node=id)
 
-
-def several(
-    node: Any, i: int, order: Sequence[Any], names: list[str], inputs: list[int], spec: str
-) -> Frame:
-    """A frame for an operation with several results, of which the graph may use some."""
-    outs = results_of(node, order)
-    letters = [letter(order[k], names[k], spec) for k in inputs]
-    formulas = symbols.results(node.op, letters)
-    lines = []
-    for k in outs[:SHOWN]:
-        formula = formulas[order[k].op.index]
-        lines.append(equation(name(names[k]), formula, shown(order[k].data, spec)))
-    arrows = [f"e{i}-{k}" for k in range(len(inputs))] + [f"e{k}" for k in outs]
-    hot = [f"o{i}", *arrows, *(f"v{k}" for k in (*outs, *inputs))]
-    data = {f"v{k}": number(order[k].data, spec) for k in outs}
-    title = f"{', '.join(names[k] for k in outs[:SHOWN])} = {node.op.name}"
-    return Frame("forward", title, lines, data=data, hot=hot, node=f"v{i}")
-
-
-SHOWN = 4  # results whose formulas a frame shows
-
-
-def results_of(node: Any, order: Sequence[Any]) -> list[int]:
-    """Return the places of the results of an operation that are in the graph, by their index."""
-    places = [k for k, x in enumerate(order) if x.op is not None and x.inputs[0] is node]
-    return sorted(places, key=lambda k: order[k].op.index)
-
-
-def backward(
-    order: Sequence[Any],
-    names: list[str],
-    spec: str,
-    passed: Sequence[Contribution],
-    how: Pass = RIGHT,
-) -> Iterator[Frame]:
-    """A frame for every contribution, in the order in which a pass adds them up."""
-    place = {node: i for i, node in enumerate(order)}
-    uses = Counter(each for node in order for each in node.inputs)
-    arrived: Counter[Any] = Counter()
-    rules: dict[Any, tuple[list[symbols.Symbol], list[symbols.Symbol]]] = {}
-    slopes: dict[Any, Any] = {}  # of operations with several results
-    root, last = name(names[-1]), f"v{len(order) - 1}"
-    sign, written = "+=" if how.adds else "=", gradient if how is RIGHT else grad
-    one, seed = equation(written(root, root), lift(1.0)), {last: number(1.0, spec)}
-    yield Frame("seed", f"The gradient starts at {names[-1]}", [one], grad=seed, hot=[last])
-    for node, k, to, local, upstream, sent, before, after in passed:
-        i, at = place[node], place[to]
-        if isinstance(to, Outputs):
-            if how is not RIGHT:  # a result may hand on its gradient too early
-                hot = [f"v{i}", f"e{i}", f"o{at}"]
-                given = equation(written(root, name(names[i])), shown(upstream, spec))
-                yield Frame(
-                    "backward", f"From {names[i]} to {to.op.name}", [given], hot=hot,
-                    node=f"v{i}", to=f"v{at}",
-                )  # fmt: skip
-            continue
-        if isinstance(node, Outputs):
-            arrived[to] += 1
-            if node not in slopes:
-                slopes[node] = node.locals
-            row = slopes[node][k]
-            yield from_several(
-                node, k, to, sent, after, upstream, row, order, names, written, spec, sign
-            )
-            continue
-        out, under = name(names[i]), written(root, name(names[at]))
-        if node not in rules:
-            letters = [letter(each, names[place[each]], spec) for each in node.inputs]
-            rules[node] = symbols.partials(node.op, out, letters), slots(letters)
-        formulas, inputs = rules[node]
+    def compute_results(self, node: Outputs) -> Frame:
+        """Return the frame in which several results are computed, of which the graph may use
+        some."""
+        notation, results = self.notation, [x for _, x in self.results[node]]
+        formulas = build_results(node.op, [notation.input(x) for x in node.inputs])
         lines = [
-            chain(under, written(root, out), slope(out, inputs[k]), formulas[k], sign),
-            product(under, upstream, local, sent, sign, spec),
+            write_equation(notation.name(x), formulas[index], notation.number(x.data))
+            for index, x in self.results[node][:MOST_RESULTS]
         ]
-        title = f"From {names[i]} to {names[at]}"
-        arrived[to] += 1
-        if uses[to] > 1:
-            title += f", use {arrived[to]} of {uses[to]}"
-            if arrived[to] > 1 and how.adds:
-                lines.append(running(under, before, sent, after, spec))
+        marked = [f"o{self.place[node]}", *self.list_arrows(node)]
+        marked += [*(f"e{self.place[x]}" for x in results), *(self.ids[x] for x in results)]
+        marked += [self.ids[x] for x in node.inputs]
+        data = {self.ids[x]: notation.format(x.data) for x in results}
+        title = f"{self.list_names(results)} = {node.op.name}"
+        return Frame("forward", title, lines, data=data, marked=marked, node=self.ids[node])
+
+    def list_names(self, results: Sequence[Node]) -> str:
+        return ", ".join(self.notation.names[x] for x in results[:MOST_RESULTS])
+
+    def list_arrows(self, node: Node) -> list[str]:
+        return [f"e{self.place[node]}-{k}" for k in range(len(node.inputs))]
+
+
+class BackwardTracer(Tracer):
+    """The frames of one backward pass through a graph, which may be a wrong one."""
+
+    def __init__(self, order: Sequence[Node], notation: Notation, how: Pass):
+        super().__init__(order, notation)
+        self.how, self.sign = how, "+=" if how.adds else "="
+
+    def write_gradient(self, node: Node) -> str:
+        """Write d root / d node, or for a wrong pass node.grad."""
+        write = write_gradient if self.how is RIGHT else write_grad
+        return write(self.notation.name(self.order[-1]), self.notation.name(node))
+
+    def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield a frame for the seed and one for each contribution, in the order of the pass."""
+        root = self.order[-1]
         yield Frame(
-            "backward", title, lines, grad={f"v{at}": number(after, spec)},
-            hot=[f"v{i}", f"o{i}", f"e{i}", f"e{i}-{k}", f"v{at}"], node=f"v{i}", to=f"v{at}",
+            "seed", f"The gradient starts at {self.notation.names[root]}",
+            [write_equation(self.write_gradient(root), lift(1.0))],
+            grad={self.ids[root]: self.notation.format(1.0)}, marked=[self.ids[root]],
+        )  # fmt: skip
+        arrived: Counter[Node] = Counter()
+        rules: dict[Node, tuple[list[Symbol], list[Symbol]]] = {}
+        slopes: dict[Node, Any] = {}  # of operations with several results
+        for sent in passed:
+            arrived[sent.to] += 1
+            if isinstance(sent.to, Outputs):
+                if self.how is not RIGHT:  # a result may propagate its gradient too early
+                    yield self.send_to_operation(sent)
+            elif isinstance(sent.node, Outputs):
+                if sent.node not in slopes:
+                    slopes[sent.node] = sent.node.locals
+                yield self.send_from_results(sent, slopes[sent.node][sent.k])
+            else:
+                if sent.node not in rules:
+                    inputs = [self.notation.input(x) for x in sent.node.inputs]
+                    out = self.notation.name(sent.node)
+                    partials = build_partials(sent.node.op, out, inputs)
+                    rules[sent.node] = partials, number_repeats(inputs)
+                partials, inputs = rules[sent.node]
+                yield self.send(sent, partials[sent.k], inputs[sent.k], arrived[sent.to])
+
+    def send(self, sent: Contribution, rule: Symbol, x: Symbol, use: int) -> Frame:
+        """Return the frame of a contribution, which the `use`-th use of its receiver makes."""
+        notation, i = self.notation, self.place[sent.node]
+        to, out = self.write_gradient(sent.to), notation.name(sent.node)
+        upstream, local = self.write_gradient(sent.node), write_derivative(out, x)
+        lines = [
+            write_chain_rule(to, self.sign, upstream, local, rule),
+            notation.write_product(to, self.sign, sent.upstream, sent.local, sent.sent),
+        ]
+        title = f"From {out} to {notation.name(sent.to)}"
+        if self.uses[sent.to] > 1:
+            title += f", use {use} of {self.uses[sent.to]}"
+            if use > 1 and self.how.adds:
+                lines.append(notation.write_running_sum(to, sent.before, sent.sent, sent.after))
+        ids = self.ids[sent.node], self.ids[sent.to]
+        marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
+        grad = {ids[1]: notation.format(sent.after)}
+        return Frame("backward", title, lines, grad=grad, marked=marked, node=ids[0], to=ids[1])
+
+    def send_to_operation(self, sent: Contribution) -> Frame:
+        """Return the frame of one result's gradient, sent to the operation it shares."""
+        i, to = self.place[sent.node], self.place[sent.to]
+        upstream = self.notation.number(sent.upstream)
+        line = write_equation(self.write_gradient(sent.node), upstream)
+        title = f"From {self.notation.name(sent.node)} to {sent.to.op.name}"
+        marked = [f"v{i}", f"e{i}", f"o{to}"]
+        return Frame("backward", title, [line], marked=marked, node=f"v{i}", to=f"v{to}")
+
+    def send_from_results(self, sent: Contribution, locals: Sequence[float]) -> Frame:
+        """Return the frame of the contribution of several results: a sum over them."""
+        notation, i = self.notation, self.place[sent.node]
+        results = [x for _, x in self.results[sent.node]]
+        x, to = notation.name(sent.to), self.write_gradient(sent.to)
+        upstreams: Any = sent.upstream  # one for each result, None where none has arrived
+        names, numbers = [], []
+        for index, result in self.results[sent.node][:MOST_RESULTS]:
+            derivative = write_derivative(notation.name(result), x)
+            names.append(f"{self.write_gradient(result)}<mo>⋅</mo>{derivative}")
+            upstream, local = notation.number(upstreams[index] or 0.0), locals[index]
+            numbers.append(write_equality(combine("·", upstream, notation.number(local))))
+        dots = ["<mo>⋯</mo>"] * (len(results) > MOST_RESULTS)
+        sides = ["<mo>+</mo>".join([*terms, *dots]) for terms in (names, numbers)]
+        sides.append(write_equality(notation.number(sent.sent)))
+        marked = [*(self.ids[r] for r in results), *(f"e{self.place[r]}" for r in results)]
+        marked += [f"o{i}", f"e{i}-{sent.k}", self.ids[sent.to]]
+        return Frame(
+            "backward", f"From {self.list_names(results)} to {x}",
+            [(to, f"<mo>{self.sign}</mo>", side) for side in sides],
+            grad={self.ids[sent.to]: notation.format(sent.after)}, marked=marked,
+            node=self.ids[sent.node], to=self.ids[sent.to],
         )  # fmt: skip
 
-
-def from_several(
-    node: Any, k: int, to: Any, sent: float, after: float, gs: Any, row: Any, order: Sequence[Any],
-    names: list[str], written: Any, spec: str, sign: str,
-) -> Frame:  # fmt: skip
-    """A frame for the contribution of an operation with several results: a sum over them."""
-    place = {each: i for i, each in enumerate(order)}
-    root, i, at = name(names[-1]), place[node], place[to]
-    outs = results_of(node, order)
-    under = written(root, name(names[at]))
-    products = [
-        f"{written(root, name(names[n]))}<mo>⋅</mo>{slope(name(names[n]), name(names[at]))}"
-        for n in outs[:SHOWN]
-    ]
-    numbers = [
-        symbols.made(
-            "·", shown(gs[order[n].op.index] or 0.0, spec), shown(row[order[n].op.index], spec)
-        )
-        for n in outs[:SHOWN]
-    ]
-    more = ["<mo>⋯</mo>"] * (len(outs) > SHOWN)
-    plus = "<mo>+</mo>"
-    lines = [
-        (under, f"<mo>{sign}</mo>", plus.join([*products, *more])),
-        (under, f"<mo>{sign}</mo>", plus.join([*map(mathml, numbers), *more])),
-        (under, f"<mo>{sign}</mo>", mathml(shown(sent, spec))),
-    ]  # fmt: skip
-    hot = [*(f"v{n}" for n in outs), *(f"e{n}" for n in outs), f"o{i}", f"e{i}-{k}", f"v{at}"]
-    title = f"From {', '.join(names[n] for n in outs[:SHOWN])} to {names[at]}"
-    return Frame(
-        "backward", title, lines, grad={f"v{at}": number(after, spec)}, hot=hot, node=f"v{i}",
-        to=f"v{at}",
-    )  # fmt: skip
-
-
-def wrong(
-    order: Sequence[Any],
-    names: list[str],
-    spec: str,
-    passed: Sequence[Contribution],
-    how: Pass,
-    mistake: Mistake,
-) -> Iterator[Frame]:
-    """A wrong backward pass, with what goes wrong in it, and where first."""
-    values = [(i, node) for i, node in enumerate(order) if isinstance(node, Value)]
-    data = {f"v{i}": number(node.data, spec) for i, node in values}
-    yield Frame("start", how.does, data=data, note="Under each gradient stands the right one.")
-    seed, *frames = backward(order, names, spec, passed, how)
-    yield seed
-    called = dict(zip(order, names, strict=True))
-    place = {node: f"v{i}" for i, node in enumerate(order)}
-    waiting = Counter(each for node in order for each in node.inputs)
-    came: set[Any] = set()
-    done: set[Any] = set()  # what has sent, or has all it gets
-    for frame, each in zip(frames, passed, strict=True):
-        notes, settled, to = [], [each.node], each.to
-        if isinstance(each.node, Outputs):  # its results have settled before
-            settled = []
-        waiting[to] -= 1
-        if to in done:
-            notes.append(f"Too late: {called[to]} has sent its gradient on already.")
-        if to in came and not how.adds and isinstance(to, Value):
-            notes.append(f"{number(each.before, spec)} had arrived before, and is lost.")
-        came.add(to)
-        if not waiting[to] and not any(x is not None for x in to.locals):
-            settled.append(to)
-        bad = [x for x in settled if x not in done and x in mistake.wrong]
-        done.update(settled)
-        for x in bad:
-            does = "sends" if x is each.node else "is left with"
-            found, right = (number(y[x], spec) for y in (mistake.found, mistake.right))
-            first = " It is the first to go wrong." if x is mistake.first else ""
-            notes.append(f"{called[x]} {does} {found}, where {right} is right.{first}")
-        yield frame._replace(note=" ".join(notes), wrong=[place[x] for x in bad])
-    count, all_of_them, why = len(mistake.wrong), len(mistake.right), how.why
-    title = f"{count} of {all_of_them} gradients came out wrong"
-    if not count:
-        title = "Every gradient came out right, this time"
-        if max(Counter(x for node in order for x in node.inputs).values(), default=0) < 2:
-            why = "No value here is used twice: nothing can come late, or be written over."
-    yield Frame("end", title, note=why)
+    def trace_mistake(self, passed: Sequence[Contribution], mistake: Mistake) -> Iterator[Frame]:
+        """Yield the frames of a wrong backward pass, which name the wrong gradients."""
+        notation, ids, names = self.notation, self.ids, self.notation.names
+        data = {ids[x]: notation.format(x.data) for x in self.order if isinstance(x, Value)}
+        note = "The correct gradient is shown below each gradient."
+        yield Frame("start", self.how.does, data=data, note=note)
+        seed, *frames = self.trace_backward(passed)
+        yield seed
+        waiting = Counter(self.uses)
+        reached: set[Node] = set()
+        done: set[Node] = set()  # nodes that have sent, or have received everything
+        for frame, sent in zip(frames, passed, strict=True):
+            notes, to = [], sent.to
+            settled = [] if isinstance(sent.node, Outputs) else [sent.node]
+            waiting[to] -= 1
+            if to in done:
+                notes.append(f"Too late: {names[to]} has already propagated its gradient.")
+            if to in reached and not self.how.adds and isinstance(to, Value):
+                notes.append(f"The earlier gradient {notation.format(sent.before)} is lost.")
+            reached.add(to)
+            if not waiting[to] and not any(x is not None for x in to.locals):
+                settled.append(to)
+            wrong = [x for x in settled if x not in done and x in mistake.wrong]
+            done.update(settled)
+            for x in wrong:
+                verb = "sends" if x is sent.node else "ends with"
+                first = " This is the first wrong gradient." if x is mistake.first else ""
+                notes.append(
+                    f"{names[x]} {verb} {notation.format(mistake.found[x])}; the correct gradient "
+                    f"is {notation.format(mistake.right[x])}.{first}"
+                )
+            yield frame._replace(note=" ".join(notes), wrong=[ids[x] for x in wrong])
+        count, total, why = len(mistake.wrong), len(mistake.right), self.how.why
+        title = f"{count} of {total} gradients are wrong"
+        if not count:
+            title = "All gradients are correct, this time"
+            if max(self.uses.values(), default=0) < 2:
+                why = "No value is used twice here: nothing can arrive late or be overwritten."
+        yield Frame("end", title, note=why)

@@ -1,98 +1,111 @@
-"""What a picture of a graph shows, as data: cells, boxes, arrows, and the clusters around them."""
+"""The content of a drawing as data: cells, boxes, arrows, and the clusters around them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.draw.clusters import INPUTS, REST, Modules, whereabouts
+from engine.draw.clusters import INPUTS, REST, Model, Modules, group_nodes
 from engine.graph import topological
-from engine.sequences import Outputs
+from engine.node import Node
+from engine.sequences import Output, Outputs
 from engine.support.arguments import whole
 
-LIMIT = 500  # nodes; beyond, clusters collapse
+if TYPE_CHECKING:
+    import numpy as np
+
+LIMIT = 500  # nodes; beyond it modules collapse
 
 
 class Cell(NamedTuple):
-    """A node that is drawn: `v3` at place 3 of the topological order, and its operation `o3`."""
+    """A drawn node: `v3` at place 3 of the topological order, its operation is `o3`."""
 
     id: str
-    node: Any
-    kind: str  # "leaf", "parameter", "constant", "inner" or "root"; "operation": no value
+    node: Node
+    kind: str  # "leaf", "parameter", "constant", "inner", "root", or "operation" without a value
 
 
 class Box(NamedTuple):
-    """A cluster that is drawn collapsed, and what is in it."""
+    """A collapsed cluster and its content."""
 
     id: str
     path: str
     title: str
-    parameters: list[Any]
+    parameters: list[Node]
     nodes: int
-    kind: str  # "box", or "root" where the root is inside
+    kind: str  # "box", or "root" if the root is inside
 
 
 class Arrow(NamedTuple):
-    """From a value to an operation, from there to its result, or to and from boxes.
+    """An arrow from a value to an operation, from there to its result, or to and from boxes.
 
-    `local` is the local derivative at an arrow into an operation; `times` says how many arrows one
-    between boxes stands for.
+    `local` is the local derivative of an arrow into an operation. `multiplicity` is the number of
+    inputs that one arrow between boxes stands for.
     """
 
     id: str
     tail: str
     head: str
-    local: Any = None
-    times: int = 1
+    local: "float | np.ndarray[Any, Any] | None" = None
+    multiplicity: int = 1
 
 
 class View(NamedTuple):
-    """A graph as it is drawn. `inside` has the cells and boxes of each cluster by its path, `ids`
-    what stands for each node, in topological order."""
+    """A graph as it is drawn."""
 
-    inside: dict[str, list[Cell | Box]]
+    contents: dict[str, list[Cell | Box]]  # of each cluster, by its path; "" is outside all
     arrows: list[Arrow]
     modules: Modules
-    ids: dict[Any, str]
+    ids: dict[Node, str]  # of the cell or box of each node, in topological order
 
     @property
     def drawn(self) -> list[Cell | Box]:
-        return [each for part in self.inside.values() for each in part]
+        """All cells and boxes."""
+        return [part for parts in self.contents.values() for part in parts]
 
 
-def view(
-    root: Any, model: Any = None, collapse: bool | Iterable[str] | None = None, limit: int = LIMIT
+def build_view(
+    root: Node,
+    model: Model | None = None,
+    collapse: bool | str | Iterable[str] | None = None,
+    limit: int = LIMIT,
 ) -> View:
-    """The graph under `root`, the modules of `model` as clusters.
+    """Return the view of the graph under `root`, with the modules of `model` as clusters.
 
-    `collapse` holds the paths of the modules to be drawn as boxes; True means all, False none. By
-    default none is, unless there are more than `limit` nodes: then neurons are, then layers, then
-    what belongs to no module. ValueError where all that leaves more than `limit`.
+    Args:
+        root: the graph's result.
+        model: the model whose modules are drawn.
+        collapse: the paths of the modules to draw as boxes; True for all, False for none. By
+            default nothing collapses unless there are more than `limit` nodes. Then neurons do,
+            then layers, then all nodes outside modules.
+        limit: the largest number of cells and boxes.
+
+    Raises ValueError for an unknown path, and for more than `limit` cells and boxes.
     """
-    limit = whole("limit, a number of nodes,", limit)
+    limit = whole("limit", limit)
     order = topological(root)
     if model is None and collapse not in (None, False):
-        raise ValueError("there are no modules to collapse without a model; pass it too")
+        raise ValueError("collapse requires a model; pass it as the second argument")
     modules = Modules(order, model)
-    places = whereabouts(order, modules)
-    choices = levels(modules) if collapse is None else [chosen(collapse, modules)]
+    groups = group_nodes(order, modules)
+    choices = list_choices(modules) if collapse is None else [parse_collapse(collapse, modules)]
     for closed in choices:
-        inside, ids = placed(order, modules, places, closed)
-        count = sum(map(len, inside.values()))
+        contents, ids = place_nodes(order, modules, groups, closed)
+        count = sum(map(len, contents.values()))
         if count <= limit:
-            return View(inside, list(arrows(order, ids)), modules, ids)
-    remedy = "pass the model too, and its layers are drawn as one box each"
+            return View(contents, list(build_arrows(order, ids)), modules, ids)
+    remedy = "pass the model to draw each of its layers as one box"
     if model is not None:
-        remedy = "collapse more: collapse=True"
+        remedy = "collapse more modules, or all with collapse=True"
     raise ValueError(
-        f"{count:,} nodes are more than the {limit:,} that can be read; {remedy}. "
-        "Or take a node further down, or raise the limit=..."
+        f"expected at most {limit:,} nodes to draw, got {count:,}; {remedy}, or choose a node "
+        "further down, or raise limit"
     )
 
 
-def levels(modules: Modules) -> list[set[str]]:
-    """What to collapse, from nothing to everything: neurons, layers, the inputs and the rest."""
-    depths = {path: len(modules.chain(path)) for path in modules.named}
+def list_choices(modules: Modules) -> list[set[str]]:
+    """Return the sets of modules to collapse, from none to neurons, layers and everything."""
+    depths = {path: len(modules.list_ancestors(path)) for path in modules.by_path}
     closed = [
         {path for path in depths if depths[path] >= depth}
         for depth in sorted({*depths.values()}, reverse=True)
@@ -100,50 +113,51 @@ def levels(modules: Modules) -> list[set[str]]:
     return [set(), *closed, {*depths, INPUTS, REST}] if depths else [set()]
 
 
-def chosen(collapse: bool | Iterable[str], modules: Modules) -> set[str]:
-    """The paths to collapse; ValueError that lists the modules for one that there is not."""
-    known = {*modules.named, INPUTS, REST}
+def parse_collapse(collapse: bool | str | Iterable[str], modules: Modules) -> set[str]:
+    """Return the paths to collapse. Raises ValueError for a path that is not in the model."""
+    known = {*modules.by_path, INPUTS, REST}
     if isinstance(collapse, bool):
-        return known if collapse and modules.named else set()
+        return known if collapse and modules.by_path else set()
     several = isinstance(collapse, Iterable) and not isinstance(collapse, str)
     paths: list[Any] = [*collapse] if several else [collapse]
     for path in paths:
         if path not in known:
             near = get_close_matches(str(path), known, n=10, cutoff=0.3) or sorted(known)[:10]
-            raise ValueError(f"no module {path!r} to collapse; there are {', '.join(near)}, ...")
+            raise ValueError(f"collapse expects paths such as {', '.join(near)}, got {path!r}")
     return set(paths)
 
 
-def placed(
-    order: list[Any], modules: Modules, places: dict[Any, str], closed: set[str]
-) -> tuple[dict[str, list[Cell | Box]], dict[Any, str]]:
-    """The cells and boxes of each cluster, and the id of what stands for each node."""
-    outer = {}
-    for path in dict.fromkeys(places.values()):
-        outer[path] = [each for each in modules.chain(path) or [path] if each in closed]
-    boxes: dict[str, list[Any]] = {box[0]: [] for box in outer.values() if box}
-    names = {path: f"b{i}" for i, path in enumerate(boxes)}
-    inside: dict[str, list[Cell | Box]] = {}
-    ids: dict[Any, str] = {}
+def place_nodes(
+    order: Sequence[Node], modules: Modules, groups: Mapping[Node, str], closed: set[str]
+) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
+    """Return the cells and boxes of each cluster, and the id of each node's cell or box."""
+    around = {}  # the closed modules around each group, the outermost first
+    for path in dict.fromkeys(groups.values()):
+        around[path] = [x for x in modules.list_ancestors(path) or [path] if x in closed]
+    boxes: dict[str, list[Node]] = {paths[0]: [] for paths in around.values() if paths}
+    box_ids = {path: f"b{i}" for i, path in enumerate(boxes)}
+    contents: dict[str, list[Cell | Box]] = {}
+    ids: dict[Node, str] = {}
     for i, node in enumerate(order):
-        path = places[node]
-        if outer[path]:
-            boxes[outer[path][0]].append(node)
-            ids[node] = names[outer[path][0]]
+        path = groups[node]
+        if around[path]:
+            boxes[around[path][0]].append(node)
+            ids[node] = box_ids[around[path][0]]
         else:
             ids[node] = f"v{i}"
-            home = path if path in modules.named else ""
-            cell = Cell(f"v{i}", node, kind_of(node, order[-1], modules))
-            inside.setdefault(home, []).append(cell)
+            cluster = path if path in modules.by_path else ""
+            cell = Cell(f"v{i}", node, classify(node, order[-1], modules))
+            contents.setdefault(cluster, []).append(cell)
     for path, nodes in boxes.items():
-        weights = [node for node in nodes if node in modules.parameters]
-        kind = "root" if ids[order[-1]] == names[path] else "box"
-        box = Box(names[path], path, modules.title(path), weights, len(nodes), kind)
-        inside.setdefault(modules.within(path), []).append(box)
-    return inside, ids
+        parameters = [node for node in nodes if node in modules.parameters]
+        kind = "root" if ids[order[-1]] == box_ids[path] else "box"
+        box = Box(box_ids[path], path, modules.format_title(path), parameters, len(nodes), kind)
+        contents.setdefault(modules.find_parent(path), []).append(box)
+    return contents, ids
 
 
-def kind_of(node: Any, root: Any, modules: Modules) -> str:
+def classify(node: Node, root: Node, modules: Modules) -> str:
+    """Return the kind of a node's cell."""
     if isinstance(node, Outputs):
         return "operation"
     if node is root:
@@ -155,39 +169,43 @@ def kind_of(node: Any, root: Any, modules: Modules) -> str:
     return "parameter" if node in modules.parameters else "leaf"
 
 
-def arrows(order: list[Any], ids: dict[Any, str]) -> Iterator[Arrow]:
-    """An arrow for each input of each node; those from and to boxes are counted together."""
-    together: Counter[tuple[str, str]] = Counter()
+def build_arrows(order: Sequence[Node], ids: Mapping[Node, str]) -> Iterator[Arrow]:
+    """Yield an arrow for each input of each node, and one for all those between two boxes."""
+    counts: Counter[tuple[str, str]] = Counter()
     for i, node in enumerate(order):
         if node.op is None:
             continue
-        single = ids[node][0] == "v"
-        several = isinstance(node, Outputs)
-        local = node.locals if single and not several else ()
-        for k, each in enumerate(node.inputs):
-            if isinstance(each, Outputs) and single and ids[each][0] == "v":
-                yield Arrow(f"e{i}", head_of(ids, each), ids[node])
-            elif single and ids[each][0] == "v":
-                slope = None if several else local[k]
-                yield Arrow(arrow_id(ids, node, k), ids[each], f"o{i}", slope)
-            elif ids[each] != ids[node]:
-                together[ids[each], head_of(ids, node)] += 1
-        if single and not several and node.op.index is None:
+        is_cell = ids[node][0] == "v"
+        is_operation = isinstance(node, Outputs)
+        locals = node.locals if is_cell and not is_operation else ()
+        for k, x in enumerate(node.inputs):
+            if is_cell and ids[x][0] == "v":
+                if isinstance(x, Outputs):
+                    yield Arrow(f"e{i}", find_head(ids, x), ids[node])
+                else:
+                    local = None if is_operation else locals[k]
+                    yield Arrow(name_arrow(ids, node, k), ids[x], f"o{i}", local)
+            elif ids[x] != ids[node]:
+                counts[ids[x], find_head(ids, node)] += 1
+        if is_cell and not is_operation and not is_result(node):
             yield Arrow(f"e{i}", f"o{i}", ids[node])
-    for (tail, head), times in together.items():
-        yield Arrow(f"e-{tail}-{head}", tail, head, times=times)
+    for (tail, head), count in counts.items():
+        yield Arrow(f"e-{tail}-{head}", tail, head, multiplicity=count)
 
 
-def head_of(ids: dict[Any, str], node: Any) -> str:
-    """What the arrows from a node's inputs lead to: its operation, or its box."""
-    if node.op.index is not None:  # one of several results has no operation of its own
-        return ids[node]
-    return ids[node].replace("v", "o")
+def is_result(node: Node) -> bool:
+    """Return whether a node is one of several results, which share one operation."""
+    return isinstance(node.op, Output)
 
 
-def arrow_id(ids: dict[Any, str], node: Any, k: int) -> str:
-    """The arrow from a node's k-th input; those from and to boxes stand for several."""
+def find_head(ids: Mapping[Node, str], node: Node) -> str:
+    """Return the id that the arrows from a node's inputs lead to: its operation or its box."""
+    return ids[node] if is_result(node) else ids[node].replace("v", "o")
+
+
+def name_arrow(ids: Mapping[Node, str], node: Node, k: int) -> str:
+    """Return the id of the arrow from a node's k-th input, which may be one between boxes."""
     tail = ids[node.inputs[k]]
     if tail[0] == ids[node][0] == "v":
         return f"e{ids[node][1:]}-{k}"
-    return f"e-{tail}-{head_of(ids, node)}"
+    return f"e-{tail}-{find_head(ids, node)}"

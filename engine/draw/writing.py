@@ -1,255 +1,281 @@
-"""Expressions written down: as text, as LaTeX, and as MathML, which browsers set by themselves.
+"""Expressions, written as text, as LaTeX, and as MathML, which browsers render themselves.
 
->>> from engine.draw.symbols import made, name
->>> half = made("/", 1.0, made("^", name("x1"), 2.0))
->>> print(text(half), latex(half))
+>>> from engine.draw.symbols import combine, make_name
+>>> half = combine("/", 1.0, combine("^", make_name("x1"), 2.0))
+>>> print(to_text(half), to_latex(half))
 1 / x1² \\frac{1}{x_{1}^{2}}
 """
 
 import html
+import math
 import re
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from engine.draw.symbols import NAMED, Symbol, lift
-
-# How strongly an operation binds: a part that binds less than its place asks for is put in
-# parentheses.
-COMPARISONS = ("<", "≤", ">", "≥", "=")
-BINDS = {
-    "cases": 0, "or": 1, "and": 2, **dict.fromkeys(COMPARISONS, 3),
-    "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
-}  # fmt: skip
-TIGHT, MOST = 9, 6  # MOST: the terms of a sum that are written out
+T = TypeVar("T")
 
 
-def text(x: Any) -> str:
-    """In one line of plain text."""
+@dataclass(frozen=True)
+class Expression:
+    """An expression: a number, a name, or an operation on its parts.
+
+    Heads are "number", "name", the signs + · / ^ √ ∛ < ≤ > ≥ =, "neg", "abs", "and", "or", "cases"
+    (value, condition, otherwise), and names of functions. The part of a number is a float, that of
+    a name a string; the parts of any other head are expressions.
+    """
+
+    head: str
+    parts: tuple[Any, ...]
+
+
+def to_text(x: Expression) -> str:
+    """Return an expression as one line of plain text."""
     return Text().write(x)
 
 
-def latex(x: Any) -> str:
-    """In LaTeX's mathematics, without the signs that begin and end it."""
+def to_latex(x: Expression) -> str:
+    """Return an expression in LaTeX's math mode, without the dollar signs."""
     return Latex().write(x)
 
 
-def mathml(x: Any) -> str:
-    """As the inside of a <math> element."""
+def to_mathml(x: Expression) -> str:
+    """Return an expression as the content of a <math> element."""
     return MathML().write(x)
 
 
+# An operation's precedence. A part in a place that requires a higher one is put in parentheses.
+COMPARISONS = ("<", "≤", ">", "≥", "=")
+PRECEDENCE = {
+    "cases": 0, "or": 1, "and": 2, **dict.fromkeys(COMPARISONS, 3),
+    "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
+}  # fmt: skip
+ATOM = 9  # the precedence of names, positive numbers and calls
+LONGEST_SUM = 6  # terms or arguments; of more, some are left out
+DOTS = Expression("name", ("⋯",))
+NAMES_OF_NUMBERS = {
+    math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
+    1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
+}  # fmt: skip
+
+
 class Text:
-    """A way of writing; the others replace what they write otherwise."""
+    """A writer of plain text; writers of other formats override how parts are written."""
 
     spec = ".4g"
 
-    def write(self, x: Any, least: int = 0) -> str:
-        """An expression where a part has to bind at least so strongly."""
-        x = lift(x)
+    def write(self, x: Expression, precedence: int = 0) -> str:
+        """Return an expression for a place that requires at least this precedence."""
         head, parts = x.head, x.parts
         if head == "number":
-            found, binds = self.number(parts[0]), BINDS["neg"] if parts[0] < 0 else TIGHT
+            text, own = self.write_number(parts[0]), PRECEDENCE["neg"] if parts[0] < 0 else ATOM
         elif head == "name":
-            found, binds = self.name(parts[0]), TIGHT
+            text, own = self.write_name(parts[0]), ATOM
         else:
-            binds = BINDS.get(head, TIGHT)
-            found = self.operation(head, parts, binds)
-        return self.bracketed(found) if binds < least else found
+            own = PRECEDENCE.get(head, ATOM)
+            text = self.write_operation(head, parts, own)
+        return self.write_parentheses(text) if own < precedence else text
 
-    def operation(self, head: str, parts: tuple[Symbol, ...], binds: int) -> str:
+    def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
         write = self.write
         if head == "+":
-            return self.sum(terms(Symbol(head, parts)))
+            return self.write_sum(flatten_sum(parts))
         if head == "neg":
-            return self.sign("−") + write(parts[0], BINDS["·"])
+            return self.write_sign("−") + write(parts[0], PRECEDENCE["·"])
         if head == "·":
-            first = write(parts[0], 0 if parts[0].head == "number" else binds)
-            return first + self.sign(" · ") + write(parts[1], binds)
+            first = write(parts[0], 0 if parts[0].head == "number" else own)
+            return first + self.write_sign(" · ") + write(parts[1], own)
         if head == "/":
-            return self.fraction(*parts)
+            return self.write_fraction(*parts)
         if head == "^":
-            return self.power(*parts)
+            return self.write_power(*parts)
         if head == "cases":
-            return self.cases(*parts)
+            return self.write_cases(*parts)
         if head in COMPARISONS or head in ("and", "or"):
-            return self.sign(f" {head} ").join(write(part, binds + 1) for part in parts)
+            return self.write_sign(f" {head} ").join(write(part, own + 1) for part in parts)
         if head in ("√", "∛"):
-            return self.root(head, parts[0])
+            return self.write_root(head, parts[0])
         if head == "abs":
-            return self.sign("|") + write(parts[0]) + self.sign("|")
-        return self.call(head, [write(part) for part in parts])
+            return self.write_sign("|") + write(parts[0]) + self.write_sign("|")
+        return self.write_call(head, shorten([write(part) for part in parts], self.write(DOTS)))
 
-    def sum(self, parts: list[Symbol]) -> str:
-        if len(parts) > MOST:
-            parts = [*parts[: MOST // 2], Symbol("name", ("⋯",)), parts[-1]]
-        found = self.write(parts[0], BINDS["+"])
-        for part in parts[1:]:
-            minus = part.head == "neg" or (part.head == "number" and part.parts[0] < 0)
-            if minus:
-                part = part.parts[0] if part.head == "neg" else lift(-part.parts[0])
-            found += self.sign(" − " if minus else " + ") + self.write(part, BINDS["neg"])
-        return found
+    def write_sum(self, terms: Sequence[Expression]) -> str:
+        first, *rest = shorten(terms, DOTS)
+        text = self.write(first, PRECEDENCE["+"])
+        for term in rest:
+            is_number = term.head == "number" and term.parts[0] < 0
+            if is_number or term.head == "neg":
+                term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
+                text += self.write_sign(" − ")
+            else:
+                text += self.write_sign(" + ")
+            text += self.write(term, PRECEDENCE["neg"])
+        return text
 
-    # What is written otherwise elsewhere.
+    # The methods below are overridden.
 
-    def number(self, x: float) -> str:
-        if -x in NAMED:
-            return "−" + NAMED[-x]
-        return NAMED.get(x) or f"{x:{self.spec}}".replace("-", "−").replace("inf", "∞")
+    def write_number(self, x: float) -> str:
+        if -x in NAMES_OF_NUMBERS:
+            return "−" + NAMES_OF_NUMBERS[-x]
+        text = f"{x:{self.spec}}".replace("-", "−").replace("inf", "∞")
+        return NAMES_OF_NUMBERS.get(x, text)
 
-    def name(self, x: str) -> str:
+    def write_name(self, x: str) -> str:
         return x
 
-    def sign(self, x: str) -> str:
+    def write_sign(self, x: str) -> str:
         return x
 
-    def bracketed(self, x: str) -> str:
+    def write_parentheses(self, x: str) -> str:
         return f"({x})"
 
-    def fraction(self, x: Symbol, y: Symbol) -> str:
-        over = self.write(x, 0 if x.head == "number" else BINDS["/"])
-        return f"{over} / {self.write(y, BINDS['/'] + 1)}"
+    def write_fraction(self, x: Expression, y: Expression) -> str:
+        over = self.write(x, 0 if x.head == "number" else PRECEDENCE["/"])
+        return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
-    def power(self, x: Symbol, y: Symbol) -> str:
-        base = self.write(x, TIGHT)
-        if y in (lift(2.0), lift(3.0)):
-            return base + ("²" if y == lift(2.0) else "³")
-        return f"{base}^{self.write(y, TIGHT)}"
+    def write_power(self, x: Expression, y: Expression) -> str:
+        base = self.write(x, ATOM)
+        if y.head == "number" and y.parts[0] in (2.0, 3.0):
+            return base + ("²" if y.parts[0] == 2.0 else "³")
+        return f"{base}^{self.write(y, ATOM)}"
 
-    def root(self, head: str, x: Symbol) -> str:
-        inner = self.write(x)
-        return head + (inner if x.head in ("name", "number") else f"({inner})")
+    def write_root(self, head: str, x: Expression) -> str:
+        text = self.write(x)
+        return head + (text if x.head in ("name", "number") else f"({text})")
 
-    def cases(self, x: Symbol, condition: Symbol, y: Symbol) -> str:
+    def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
         write = self.write
         return f"{write(x, 1)} if {write(condition, 1)} else {write(y)}"
 
-    def call(self, function: str, args: list[str]) -> str:
-        return f"{function}({', '.join(self.listed(args))})"
-
-    def listed(self, args: list[str]) -> list[str]:
-        dots = self.name("⋯")
-        return args if len(args) <= MOST else [*args[: MOST // 2], dots, args[-1]]
+    def write_call(self, function: str, args: Sequence[str]) -> str:
+        return f"{function}({', '.join(args)})"
 
 
 DIGITS = "₀₁₂₃₄₅₆₇₈₉"
-LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+FROM_SUBSCRIPTS = str.maketrans(DIGITS, "0123456789")
+FROM_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
-SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
-KNOWN = [
+LATEX_SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
+LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
 ]  # fmt: skip
+MATHML_SIGNS = {"and": "∧", "or": "∨", "·": "⋅"}
 
 
 class Latex(Text):
-    """LaTeX; names of several letters are set upright, digits at their end as an index."""
+    """A writer of LaTeX: names of several letters are upright, trailing digits are an index."""
 
-    def number(self, x: float) -> str:
-        if -x in NAMED:
-            return "-" + self.number(-x)
-        if x in NAMED:
-            return NAMED[x].replace("√π", r"\sqrt{\pi}").replace("ln", r"\ln")
-        found = f"{x:{self.spec}}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
-        return re.sub(r"e([+-]\d+)", lambda e: rf" \cdot 10^{{{int(e[1])}}}", found)
+    def write_number(self, x: float) -> str:
+        if -x in NAMES_OF_NUMBERS:
+            return "-" + self.write_number(-x)
+        if x in NAMES_OF_NUMBERS:
+            return NAMES_OF_NUMBERS[x].replace("√π", r"\sqrt{\pi}").replace("ln", r"\ln")
+        text = f"{x:{self.spec}}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+        return re.sub(r"e([+-]\d+)", lambda e: rf" \cdot 10^{{{int(e[1])}}}", text)
 
-    def name(self, x: str) -> str:
+    def write_name(self, x: str) -> str:
         if x == "⋯":
             return r"\cdots"
-        letters, digits = indexed(x)
-        shown = re.sub(r"([_&%$#{}])", r"\\\1", re.sub(r"[\\^~]", "?", letters))
-        shown = GREEK.get(letters) or (shown if len(letters) == 1 else rf"\mathrm{{{shown}}}")
-        return f"{shown}_{{{digits}}}" if digits else shown
+        letters, digits = split_index(x)
+        text = re.sub(r"([_&%$#{}])", r"\\\1", re.sub(r"[\\^~]", "?", letters))
+        text = GREEK.get(letters) or (text if len(letters) == 1 else rf"\mathrm{{{text}}}")
+        return f"{text}_{{{digits}}}" if digits else text
 
-    def sign(self, x: str) -> str:
-        return x.replace(x.strip(), SIGNS.get(x.strip(), x.strip()))
+    def write_sign(self, x: str) -> str:
+        return x.replace(x.strip(), LATEX_SIGNS.get(x.strip(), x.strip()))
 
-    def bracketed(self, x: str) -> str:
+    def write_parentheses(self, x: str) -> str:
         return rf"\left({x}\right)"
 
-    def fraction(self, x: Symbol, y: Symbol) -> str:
+    def write_fraction(self, x: Expression, y: Expression) -> str:
         return rf"\frac{{{self.write(x)}}}{{{self.write(y)}}}"
 
-    def power(self, x: Symbol, y: Symbol) -> str:
-        return f"{self.write(x, TIGHT)}^{{{self.write(y)}}}"
+    def write_power(self, x: Expression, y: Expression) -> str:
+        return f"{self.write(x, ATOM)}^{{{self.write(y)}}}"
 
-    def root(self, head: str, x: Symbol) -> str:
+    def write_root(self, head: str, x: Expression) -> str:
         return (r"\sqrt" if head == "√" else r"\sqrt[3]") + f"{{{self.write(x)}}}"
 
-    def cases(self, x: Symbol, condition: Symbol, y: Symbol) -> str:
+    def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
         rows = rf"{self.write(x)} & {self.write(condition)} \\ {self.write(y)} & \text{{otherwise}}"
         return rf"\begin{{cases}} {rows} \end{{cases}}"
 
-    def call(self, function: str, args: list[str]) -> str:
+    def write_call(self, function: str, args: Sequence[str]) -> str:
         base = function.rstrip(DIGITS)
-        digits = function[len(base) :].translate(str.maketrans(DIGITS, "0123456789"))
+        digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
         index = f"_{{{digits}}}" if digits else ""
-        head = GREEK.get(base, rf"\{base}" if base in KNOWN else rf"\operatorname{{{base}}}")
-        return rf"{head}{index}\left({', '.join(self.listed(args))}\right)"
+        plain = rf"\{base}" if base in LATEX_FUNCTIONS else rf"\operatorname{{{base}}}"
+        return rf"{GREEK.get(base, plain)}{index}\left({', '.join(args)}\right)"
 
 
 class MathML(Text):
-    """MathML Core, which every browser sets; names and numbers are escaped."""
+    """A writer of MathML Core, with names and numbers escaped."""
 
-    def number(self, x: float) -> str:
-        return f"<mn>{super().number(x)}</mn>"
+    def write_number(self, x: float) -> str:
+        return f"<mn>{super().write_number(x)}</mn>"
 
-    def name(self, x: str) -> str:
-        found = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
-        if found:  # the n-th of that name
-            base, nth = self.name(found[1]), found[2].translate(LEVEL)
-            return f"<msup>{base}<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow></msup>{found[3]}"
-        letters, digits = indexed(x)
-        shown = f"<mi>{html.escape(letters)}</mi>"
-        return f"<msub>{shown}<mn>{digits}</mn></msub>" if digits else shown
+    def write_name(self, x: str) -> str:
+        repeated = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
+        if repeated:  # x⁽²⁾ is the second node that is called x
+            base, nth = self.write_name(repeated[1]), repeated[2].translate(FROM_SUPERSCRIPTS)
+            index = f"<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow>"
+            return f"<msup>{base}{index}</msup>{repeated[3]}"
+        letters, digits = split_index(x)
+        text = f"<mi>{html.escape(letters)}</mi>"
+        return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
 
-    def sign(self, x: str) -> str:
-        return (
-            f"<mo>{html.escape({'and': '∧', 'or': '∨', '·': '⋅'}.get(x.strip(), x.strip()))}</mo>"
-        )
+    def write_sign(self, x: str) -> str:
+        return f"<mo>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
 
-    def bracketed(self, x: str) -> str:
+    def write_parentheses(self, x: str) -> str:
         return f"<mrow><mo>(</mo>{x}<mo>)</mo></mrow>"
 
-    def row(self, x: Symbol, least: int = 0) -> str:
-        return f"<mrow>{self.write(x, least)}</mrow>"
+    def write_row(self, x: Expression, precedence: int = 0) -> str:
+        return f"<mrow>{self.write(x, precedence)}</mrow>"
 
-    def fraction(self, x: Symbol, y: Symbol) -> str:
-        return f"<mfrac>{self.row(x)}{self.row(y)}</mfrac>"
+    def write_fraction(self, x: Expression, y: Expression) -> str:
+        return f"<mfrac>{self.write_row(x)}{self.write_row(y)}</mfrac>"
 
-    def power(self, x: Symbol, y: Symbol) -> str:
-        return f"<msup>{self.row(x, TIGHT)}{self.row(y)}</msup>"
+    def write_power(self, x: Expression, y: Expression) -> str:
+        return f"<msup>{self.write_row(x, ATOM)}{self.write_row(y)}</msup>"
 
-    def root(self, head: str, x: Symbol) -> str:
-        return (
-            f"<msqrt>{self.write(x)}</msqrt>"
-            if head == "√"
-            else f"<mroot>{self.row(x)}<mn>3</mn></mroot>"
-        )
+    def write_root(self, head: str, x: Expression) -> str:
+        if head == "√":
+            return f"<msqrt>{self.write(x)}</msqrt>"
+        return f"<mroot>{self.write_row(x)}<mn>3</mn></mroot>"
 
-    def cases(self, x: Symbol, condition: Symbol, y: Symbol) -> str:
+    def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
         row = "<mtr><mtd>{}</mtd><mtd>{}</mtd></mtr>".format
         rows = row(self.write(x), "<mtext>if\u00a0</mtext>" + self.write(condition))
         rows += row(self.write(y), "<mtext>otherwise</mtext>")
         return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>"
 
-    def call(self, function: str, args: list[str]) -> str:
-        inside = "<mo>,</mo>".join(self.listed(args))
-        return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{self.bracketed(inside)}"
+    def write_call(self, function: str, args: Sequence[str]) -> str:
+        inside = self.write_parentheses("<mo>,</mo>".join(args))
+        return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{inside}"
 
 
-def terms(x: Symbol) -> list[Symbol]:
-    """The terms of nested sums, from left to right."""
-    found, waiting = [], [x]
-    while waiting:
-        part = waiting.pop()
-        if part.head == "+":
-            waiting += reversed(part.parts)
+def shorten(items: Sequence[T], dots: T) -> list[T]:
+    """Return the first items, dots and the last one if there are more than `LONGEST_SUM`."""
+    if len(items) <= LONGEST_SUM:
+        return [*items]
+    return [*items[: LONGEST_SUM // 2], dots, items[-1]]
+
+
+def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:
+    """Return the terms of a sum and of the sums in it, from left to right."""
+    terms, stack = [], [*reversed(parts)]
+    while stack:
+        term = stack.pop()
+        if term.head == "+":
+            stack += reversed(term.parts)
         else:
-            found.append(part)
-    return found
+            terms.append(term)
+    return terms
 
 
-def indexed(x: str) -> tuple[str, str]:
-    """A name and the digits at its end, which are its index."""
-    found = re.fullmatch(r"([^\W\d_]+)(\d+)", x)
-    return (found[1], found[2]) if found else (x, "")
+def split_index(name: str) -> tuple[str, str]:
+    """Split a name into its letters and its trailing digits: x1 into x and 1."""
+    match = re.fullmatch(r"([^\W\d_]+)(\d+)", name)
+    return (match[1], match[2]) if match else (name, "")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.graph import Gradients, reverse_pass, topological
+from engine.sequences import Outputs, Parts
 from engine.value import Value
 
 
@@ -107,7 +108,9 @@ def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
     The pass runs beside the graph: it neither reads nor changes the gradients of nodes.
     """
     root = order[-1]
-    zeros = {node: node._zero for node in order if not node.constant} | {root: 1.0}
+    zeros: dict[Any, Any] = {node: 0.0 for node in order if not node.constant}
+    zeros |= {x: Parts([None] * len(x.data)) for x in order if isinstance(x, Outputs)}
+    zeros[root] = 1.0
     before = how.store(zeros)
     for step in reverse_pass(how.sending(root, order), how.store(zeros)):
         places = [k for k, x in enumerate(step.node.inputs) if not x.constant]

@@ -94,26 +94,26 @@ def pictures():
     out, drawing, stepper = model([1.0, 2.0]), draw(z), step(z)
     for f in (draw, step):
         of = f"engine.draw.{f.__name__}"
-        hangs = "expected a node" if f is draw else "a graph of Values is stepped through"
+        hangs = "expected a node" if f is draw else "step expects a Value as root"
         yield from bad(of, hangs, NODE, f)
         for v in (3, "x", MLP, [model]):
-            yield row(of, lambda v=v, f=f: f(z, v), TypeError, "model is a Module", repr(v), kind=f"model {v!r}")
-        yield row(of, lambda f=f: f(z, model), ValueError, "no parameter of MLP(2, [2, 1], 'relu')", "another")
+            yield row(of, lambda v=v, f=f: f(z, v), TypeError, "model must be a Module", repr(v), kind=f"model {v!r}")
+        yield row(of, lambda f=f: f(z, model), ValueError, "no parameter of MLP(2, [2, 1], 'relu')", "pass the model")
         options = {"direction": "right, down, left, up", "theme": "light, dark", "layout": "auto, embedded, dot"}
         if f is draw:
             options["color"] = "kind, grad"
             yield from bad(of, "locals is", FLAG, lambda v: draw(z, locals=v))
         for name, known in options.items():
             for v in (None, "no such", 3, True, ["right"]):
-                yield row(of, lambda n=name, v=v, f=f: f(z, **{n: v}), ValueError, f"{name} is one of {known}", repr(v), kind=f"{name}={v!r}")
+                yield row(of, lambda n=name, v=v, f=f: f(z, **{n: v}), ValueError, f"{name} must be one of {known}", repr(v), kind=f"{name}={v!r}")
         for v in (None, "x", 3, ".4q", [".4g"]):
-            yield row(of, lambda v=v, f=f: f(z, format=v), ValueError, "format is one for a float, such as '.4g'", repr(v), kind=f"format={v!r}")
+            yield row(of, lambda v=v, f=f: f(z, format=v), ValueError, "format must be a format of floats such as '.4g'", repr(v), kind=f"format={v!r}")
         for v in ("x", 3, ["layers.9"], [None], x):
             bare = v if not isinstance(v, list) else v[0]
-            yield row(of, lambda v=v, f=f: f(out, model, collapse=v), ValueError, f"no module {bare!r} to collapse; there are", kind=f"collapse={v!r}")
-        yield row(of, lambda f=f: f(z, collapse=True), ValueError, "no modules to collapse", "pass it too")
-        yield from bad(of, "limit, a number of nodes", WHOLE, lambda v, f=f: f(z, limit=v))
-        yield row(of, lambda f=f: f(z, limit=1), ValueError, "3 nodes are more than the 1", "raise the limit")
+            yield row(of, lambda v=v, f=f: f(out, model, collapse=v), ValueError, "collapse expects paths such as", f"got {bare!r}", kind=f"collapse={v!r}")
+        yield row(of, lambda f=f: f(z, collapse=True), ValueError, "collapse requires a model", "pass it")
+        yield from bad(of, "limit must be", WHOLE, lambda v, f=f: f(z, limit=v))
+        yield row(of, lambda f=f: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
         yield row(of, lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label is a string", "3")
     for of, thing, right in [("Drawing", drawing, ".svg, .dot, .png, .html"), ("Stepper", stepper, ".html")]:
         what = f"a {of.lower()} is saved as"

@@ -23,7 +23,6 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
     "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
     "nn.Diagnosis.save": "matplotlib's to refuse", "engine.GradientWarning": "a warning",
-    "engine.draw.Stepper.data": "what the page's script is given",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
 }  # fmt: skip
 if not find_spec("numba"):

@@ -1,4 +1,4 @@
-"""Labels: whatever they are made of, DOT, SVG and pages show them, and nothing more."""
+"""Labels of arbitrary characters: DOT, SVG and pages show them as text."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import Value, total
 from engine.draw import draw, step
-from engine.draw.dot import LONG
+from engine.draw.dot import LONGEST_LABEL
 from soak.watch import SECONDS, Hung, input_named, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,7 +44,7 @@ SAFE = {
 
 
 def label(rng: Random) -> str:
-    """Pieces that mean something to somebody, or any characters at all."""
+    """Return a label of pieces with a meaning in some format, or of random characters."""
     if rng.random() < 0.15:
         return "".join(chr(rng.randrange(rng.choice([128, 256, 0x110000]))) for _ in range(9))
     if rng.random() < 0.002:
@@ -52,17 +52,17 @@ def label(rng: Random) -> str:
     return "".join(rng.choices(PIECES, k=rng.choice([0, 1, 1, 2, 3, 6])))
 
 
-# ------------------------------------------------------------------------------- what is expected
+# ------------------------------------------------------------------------------------ expected
 
 
 def lines(text: str) -> list[str]:
-    """What is shown of a text, line by line; Graphviz leaves blanks at the edges out."""
+    """Return the lines that are shown of a text, without blanks at their edges and empty lines."""
     found = [each.replace("\xa0", " ").strip() for each in text.split("\n")]
     return [each for each in found if each]
 
 
 def typed(text: str) -> str:
-    """What cannot stand in XML is shown as U+FFFD; what is long, in part."""
+    """Return a label as it is shown: cut if long, with U+FFFD for characters XML does not allow."""
 
     def known(c: str) -> str:
         n = ord(c)
@@ -70,12 +70,12 @@ def typed(text: str) -> str:
         return c if fine or n > 0xFFFF else "\ufffd"
 
     text = "\n".join(line.strip(" \t") for line in text.split("\n"))
-    cut = text if len(text) <= LONG else text[:LONG] + "…"
+    cut = text if len(text) <= LONGEST_LABEL else text[:LONGEST_LABEL] + "…"
     return "".join(map(known, cut)).replace("\t", "    ")
 
 
 class Page(HTMLParser):
-    """A page as a browser sees it: tags, attributes, and what scripts hold."""
+    """The tags, attributes and scripts of a page, as a browser parses it."""
 
     def __init__(self, text: str):
         super().__init__(convert_charrefs=True)
@@ -118,7 +118,7 @@ class Page(HTMLParser):
 
 
 def check(names: list[str], layout: str) -> None:
-    """One graph whose leaves have these labels, drawn and stepped through."""
+    """Draw and step through one graph whose leaves have these labels, and check both."""
     root = graph(names)
     picture = draw(root, limit=LIMIT, layout=layout)
     picture.dot.encode()
@@ -135,12 +135,12 @@ def graph(names: list[str]) -> Value:
 
 
 def elements(html: str) -> dict[str, int]:
-    """How many of each there are; a name is text, of as many lines as it has."""
+    """Return the number of elements by tag, except texts, of which a label has one for each line."""
     return {tag: n for tag, n in Page(html).tags.items() if tag != "text"}
 
 
 def check_svg(svg: str, names: list[str]) -> None:
-    """Well formed, without anything that acts, with each label as text where it belongs."""
+    """Check that an SVG is well formed and inert, and shows each label in its place."""
     root = ET.fromstring(svg)
     for each in root.iter():
         assert each.tag.removeprefix(SVG) in TAGS, each.tag
@@ -158,7 +158,7 @@ def check_svg(svg: str, names: list[str]) -> None:
 
 
 def check_page(stepper: Any, names: list[str]) -> None:
-    """The page holds its own two scripts alone; the first is JSON, with each name in it."""
+    """Check that a page has two scripts only, and that the first is JSON with all names."""
     html = stepper.html
     html.encode()
     page = Page(html)
@@ -178,7 +178,7 @@ def check_page(stepper: Any, names: list[str]) -> None:
 
 
 def check_formula(text: str) -> None:
-    """MathML, or a piece of it: the script puts it into the page as markup."""
+    """Check a piece of MathML, which the script inserts into the page as markup."""
     found = re.findall(r"<\s*/?\s*([^\s>/]*)([^>]*)>", text)
     for tag, attributes in found:
         assert re.fullmatch(r"m[a-z]+|math", tag), f"<{tag}> in a formula: {text!r:.300}"
@@ -186,7 +186,7 @@ def check_formula(text: str) -> None:
 
 
 def soak(n: int, seed: int) -> str:
-    """n labels, as many to a graph as can be read; every tenth graph by the system's Graphviz."""
+    """Check n labels, in graphs of `BATCH`; the system's Graphviz draws every tenth graph."""
     installed = shutil.which("dot") is not None
     graphs, hostile = 0, 0
     signal.signal(signal.SIGALRM, rung)

@@ -1,21 +1,21 @@
-"""Stepping through clusters: the engine's numbers, each part after those that it needs."""
+"""Stepping through boxes: the numbers of the engine, each part after those it depends on."""
 
 import pytest
 
 from engine import Value, total
 from engine.draw import step
-from engine.draw.coarse import coarse, parted
-from engine.draw.theme import norm, number
-from engine.draw.view import Box, view
+from engine.draw.boxes import split_into_parts, trace_boxes
+from engine.draw.theme import format_number, norm
+from engine.draw.view import Box, build_view
 from nn import MLP, data
 
 SPEC = ".10g"
 
 
 def penalized(samples=2, sizes=(4, 3, 1), **how):
-    """A loss with a penalty: what belongs to no layer is needed by it, and needs it."""
+    """Return a loss with a penalty: nodes outside layers feed layers and depend on them."""
     model = MLP(2, sizes, "tanh", rng=0, **how)
-    points, y = (each[:samples] for each in data.moons(samples + 2, rng=0))
+    points, y = (xs[:samples] for xs in data.moons(samples + 2, rng=0))
     inputs = [[Value(a, f"x{i}"), Value(b, f"y{i}")] for i, (a, b) in enumerate(points)]
     errors = [(model(x) - t).square() for x, t in zip(inputs, y, strict=True)]
     loss = total(errors) + 1e-3 * total([p * p for p in model.parameters()])
@@ -25,42 +25,42 @@ def penalized(samples=2, sizes=(4, 3, 1), **how):
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"], ["the inputs"]])
-def test_the_gradients_are_the_engines(collapse, fused):
+def test_the_gradients_are_those_of_the_engine(collapse, fused):
     loss, model = penalized(fused=fused)
-    seen = view(loss, model, collapse)
-    found = coarse(seen, SPEC)
-    shown = {}
-    for frame in found.frames:
-        shown |= frame.grad
+    view = build_view(loss, model, collapse)
+    traced = trace_boxes(view, SPEC)
+    grads = {}
+    for frame in traced.frames:
+        grads |= frame.grad
     loss.backward()
-    for each in seen.drawn:
-        if isinstance(each, Box):
-            want = norm([x.grad for x in each.parameters])
-            assert shown.get(each.id) == (number(want, SPEC) if each.parameters else None)
-        elif not each.node.constant:
-            assert shown[each.id] == number(each.node.grad, SPEC)
-    assert all(found.grads[node] == node.grad for node in seen.ids if not node.constant)
+    for part in view.drawn:
+        if isinstance(part, Box):
+            want = norm([x.grad for x in part.parameters])
+            assert grads.get(part.id) == (format_number(want, SPEC) if part.parameters else None)
+        elif not part.node.constant:
+            assert grads[part.id] == format_number(part.node.grad, SPEC)
+    assert all(traced.grads[node] == node.grad for node in view.ids if not node.constant)
 
 
 @pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"]])
-def test_each_part_comes_after_what_it_needs(collapse):
+def test_each_part_comes_after_the_parts_it_depends_on(collapse):
     loss, model = penalized()
-    seen = view(loss, model, collapse)
-    titles = {place: place for place in seen.ids.values()}
-    parts = parted(seen, {node: titles[place] for node, place in seen.ids.items()})
+    view = build_view(loss, model, collapse)
+    titles = {place: place for place in view.ids.values()}
+    parts = split_into_parts(view, {node: titles[place] for node, place in view.ids.items()})
     number_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
-    assert set(number_of) == {node for node in seen.ids if node.op is not None}
+    assert set(number_of) == {node for node in view.ids if node.op is not None}
     for node, i in number_of.items():
         assert all(number_of.get(x, -1) <= i for x in node.inputs)
-    frames = coarse(seen, SPEC).frames
+    frames = trace_boxes(view, SPEC).frames
     computed = [frame.node for frame in frames if frame.kind == "forward"]
     assert computed == [part.id for part in parts]
 
 
-def test_all_that_is_sent_is_sent_once_and_what_stays_inside_is_not():
+def test_contributions_between_parts_are_sent_once_and_those_inside_are_not():
     loss, model = penalized(samples=1, sizes=(2, 1))
-    found = coarse(view(loss, model, True), ".4g").frames
-    steps = [(frame.title, frame.note) for frame in found if frame.kind == "backward"]
+    frames = trace_boxes(build_view(loss, model, True), ".4g").frames
+    steps = [(frame.title, frame.note) for frame in frames if frame.kind == "backward"]
     assert [title for title, _ in steps] == [
         "From the rest, part 2 of 2 to the rest, part 1 of 2",
         "From the rest, part 2 of 2 to layers.1",
@@ -71,25 +71,25 @@ def test_all_that_is_sent_is_sent_once_and_what_stays_inside_is_not():
         "From layers.0 to its own parameters",
         "From layers.0 to the inputs",
     ]
-    assert steps[2][1].startswith("3 gradients, of norm")
+    assert steps[2][1].startswith("3 gradients with norm")
     assert steps[0][1] == "1 contribution: 1"
-    assert [frame.title for frame in found if frame.kind == "forward"] == [
+    assert [frame.title for frame in frames if frame.kind == "forward"] == [
         "layers.0", "the rest, part 1 of 2", "layers.1", "the rest, part 2 of 2",
     ]  # fmt: skip
 
 
-def test_what_is_marked_is_in_the_drawing():
+def test_marked_ids_are_in_the_drawing():
     loss, model = penalized()
     for collapse in (True, "layers.1"):
         stepper = step(loss, model, collapse=collapse)
         for frame in stepper.frames:
-            for name in frame.hot:
-                assert f'id="{stepper.data(stepper.drawing.svg)["prefix"]}-{name}"' in (
+            for name in frame.marked:
+                assert f'id="{stepper._data(stepper.drawing.svg)["prefix"]}-{name}"' in (
                     stepper.drawing.svg
                 ), (name, frame)
 
 
-def test_a_large_graph_is_stepped_through_by_itself_a_small_one_when_asked():
+def test_a_large_graph_collapses_by_default_and_a_small_one_on_request():
     loss, model = penalized(samples=20, sizes=(16, 16, 1))
     assert len(step(loss, model).frames) < 40  # layer by layer
     middling, of = penalized(fused=False)
@@ -97,5 +97,5 @@ def test_a_large_graph_is_stepped_through_by_itself_a_small_one_when_asked():
     small, model = penalized(samples=1, sizes=(2, 1))
     assert [run.title for run in step(small, model, collapse=True).runs] == ["Backpropagation"]
     assert len(step(small, model).runs) == 3
-    with pytest.raises(ValueError, match="pass the model too, and its layers are drawn as one box"):
+    with pytest.raises(ValueError, match="pass the model to draw each of its layers as one box"):
         step(loss)
