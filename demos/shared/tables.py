@@ -1,0 +1,35 @@
+"""Plain-text tables."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns, two spaces apart.
+
+    A column is aligned to the right if one of its cells starts with a digit. A row may be shorter
+    than the header: its last cell then extends to the end of the line.
+
+    >>> print(format_table(["engine", "ms"], [["ours", "7.0"], ["other", "110.0"]]))
+    engine     ms
+    ours      7.0
+    other   110.0
+    """
+
+    def aligned(row: Sequence[str]) -> Sequence[str]:
+        return row if len(row) == len(header) else row[:-1]
+
+    columns = zip_longest(*map(aligned, [header, *rows]), fillvalue="")
+    widths, numeric = [], []
+    for head, *cells in columns:
+        widths.append(max(map(len, [head, *cells])))
+        numeric.append(any(cell[:1].isdigit() for cell in cells))
+
+    def format_row(row: Sequence[str]) -> str:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(aligned(row), widths, numeric, strict=False)
+        ]
+        return "  ".join([*cells, *row[len(cells) :]]).rstrip()
+
+    return "\n".join(map(format_row, [header, *rows]))
