@@ -58,8 +58,8 @@ def cross_entropy(Z: np.ndarray, Y: np.ndarray) -> float:
     return float(-np.sum(check_shape(Z, Y) * log_A) / Z.shape[1])
 
 
-# Each activation f, and its derivative as a function of Z and A = f(Z). Softmax is only for the last
-# layer, as its derivative is part of dZ = A - Y.
+# Each activation f, and its derivative as a function of Z and A = f(Z). Softmax is only for the
+# last layer, as its derivative is part of dZ = A - Y.
 ACTIVATIONS: dict[str, tuple[Any, Any]] = {
     "linear": (lambda Z: Z, lambda Z, A: np.ones_like(Z)),
     "relu": (lambda Z: np.maximum(0, Z), lambda Z, A: Z > 0),

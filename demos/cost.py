@@ -79,8 +79,8 @@ def new_network() -> MLP:
 def table(ledgers: dict[str, Ledger], steps: dict[str, Cost]) -> str:
     """Return a row for each operation of each layer, the sums, and a whole step."""
     keys = sorted({key for ledger in ledgers.values() for key in ledger}, key=sort_key)
-    lines = [f"{'':<24}" + "".join(f"{name:^29}" for name in ledgers)]
-    lines.append(f"{'layer':<10}{'operation':<14}" + f"{'nodes':>9}{'kB':>9}{'µs':>9}  " * 3)
+    lines = [f"{'':<24}" + "".join(f"{name:^30}" for name in ledgers)]
+    lines.append(f"{'layer':<10}{'operation':<14}" + f"{'nodes':>9}{'kB':>9}{'µs':>10}  " * 3)
     previous = ""
     for layer, operation in keys:
         cells = [format_cost(ledger.get((layer, operation))) for ledger in ledgers.values()]
@@ -102,6 +102,6 @@ def sort_key(key: tuple[str, str]) -> tuple[bool, str, int, str]:
 
 def format_cost(cost: Cost | None) -> str:
     if cost is None:
-        return " " * 29
-    time = f"{1e6 * cost.seconds:>9,.0f}" if cost.seconds else " " * 9
+        return " " * 30
+    time = f"{1e6 * cost.seconds:>10,.0f}" if cost.seconds else " " * 10
     return f"{cost.nodes:>9,}{cost.bytes / 1e3:>9,.1f}{time}  "
