@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns, two spaces apart.
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
+    """Return rows as aligned columns, two spaces apart, below an optional title.
 
     A column is aligned to the right if one of its cells starts with a digit. A row may be shorter
     than the header: its last cell then extends to the end of the line.
@@ -16,10 +16,10 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     other   110.0
     """
 
-    def aligned(row: Sequence[str]) -> Sequence[str]:
+    def in_columns(row: Sequence[str]) -> Sequence[str]:
         return row if len(row) == len(header) else row[:-1]
 
-    columns = zip_longest(*map(aligned, [header, *rows]), fillvalue="")
+    columns = zip_longest(*map(in_columns, [header, *rows]), fillvalue="")
     widths, numeric = [], []
     for head, *cells in columns:
         widths.append(max(map(len, [head, *cells])))
@@ -28,8 +28,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def format_row(row: Sequence[str]) -> str:
         cells = [
             cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(aligned(row), widths, numeric, strict=False)
+            for cell, width, right in zip(in_columns(row), widths, numeric, strict=False)
         ]
         return "  ".join([*cells, *row[len(cells) :]]).rstrip()
 
-    return "\n".join(map(format_row, [header, *rows]))
+    return "\n".join([*([title, ""] if title else []), *map(format_row, [header, *rows])])
