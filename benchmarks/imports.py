@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.processes import Effort, threads
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 
 BEFORE = {"after": "import numpy", "alone": "pass"}  # the code that runs before the clock starts
 MOST_MS = 25  # beyond `import numpy`
@@ -70,7 +70,9 @@ def table(effort: Effort) -> str:
         ],
         ["loads NumPy", "yes" if first["numpy"] else "no", ""],
     ]
-    title = f"import engine, in a fresh interpreter (medians of {rounds} rounds, CPU time)"
+    title = (
+        f"import engine, in a fresh interpreter (medians of {pluralize(rounds, 'round')}, CPU time)"
+    )
     return format_table(["quantity", "value", "target"], rows, title)
 
 

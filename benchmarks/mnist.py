@@ -32,7 +32,7 @@ from benchmarks.engines import missing
 from benchmarks.mnist_trainers import SIZES, TRAINERS
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 
 FILES = Path(__file__).parents[1] / "nn" / "mnist"
 BATCH = 128
@@ -122,7 +122,7 @@ def table(effort: Effort) -> str:
     }
     title = (
         "MNIST, 784-256-10, batches of 128, Adam, float32: an epoch, and the time to 98 %\n"
-        f"(medians of {rounds} seeds; cpu: CPU seconds per epoch; /PyTorch, /JAX, /NumPy: ratio of "
+        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; /PyTorch, /JAX, /NumPy: ratio of "
         "the\nepochs; epochs and s to 98 %: until 98 % of the test images are correct, from the "
         "start of\nthe process)"
     )
@@ -167,7 +167,7 @@ def format_verdicts(medians: Mapping[tuple[int, str], dict[str, float]], threads
     if by_engine:
         fastest = all(ours["to_goal"] < peer["to_goal"] for peer in by_engine.values())
         verdicts.append(f"fastest to 98 %: {'' if fastest else 'not '}reached")
-    return [f"{threads} thread{'s' * (threads > 1)}: {'; '.join(verdicts)}"] if verdicts else []
+    return [f"{pluralize(threads, 'thread')}: {'; '.join(verdicts)}"] if verdicts else []
 
 
 def agreement(results: Mapping[tuple[int, str], list[dict[str, Any]]]) -> list[str]:

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from benchmarks.engines import ENGINES, count_nodes, missing, value_of
 from benchmarks.processes import MODES, Effort, Job, interleaved, set_collector
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 
 PARTS = ("forward", "backward", "update", "freeing")  # a step is the first three
 ALIKE = ("micrograd", "node")  # engines with the same number of nodes
@@ -192,7 +192,7 @@ def table(effort: Effort) -> str:
                 )
     title = (
         "A step of micrograd's moons demo in ms: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {effort.rounds} rounds; step: forward, backward and update, without freeing; "
+        f"(medians of {pluralize(effort.rounds, 'round')}; step: forward, backward and update, without freeing; "
         "stepgrad: one\ndot node per neuron, points as floats; inputs as Values: the same, points "
         "as leaves; node for\nnode: the same nodes as micrograd; ratio: micrograd's step over "
         "stepgrad's)"

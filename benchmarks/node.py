@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.engines import missing
 from benchmarks.processes import MODES, Effort, interleaved, set_collector
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 
 CLASSES = {"stepgrad": "engine", "hand": "benchmarks.by_hand", "micrograd": "micrograd.engine"}
 PAIR = ("stepgrad", "hand")  # the ratio is the first over the second
@@ -183,7 +183,7 @@ def table(effort: Effort) -> str:
             )
     title = (
         "A node of stepgrad and of a minimal class of 40 lines: ns of CPU time\n"
-        f"(medians of {effort.rounds} rounds; s + x * y: per node of a graph of {NODES:,}; others: "
+        f"(medians of {pluralize(effort.rounds, 'round')}; s + x * y: per node of a graph of {NODES:,}; others: "
         "per operation; ratio:\nstepgrad over the minimal class, the median over pairs of "
         "neighbouring bursts)"
     )

@@ -30,7 +30,7 @@ from benchmarks.engines import count_nodes
 from benchmarks.moons import moons
 from benchmarks.processes import Effort, Job, interleaved
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 
 DRAWN = (("1", "1"), ("4, 1", "4"), ("3, 1", "17"), ("16, 16, 1", "100"))
 STEPPED = (("3, 1", "3"), ("chain", "100"), ("9, 1", "3"))
@@ -142,14 +142,14 @@ def table(effort: Effort) -> str:
         ["graph", "layout by", "nodes", "drawn", "to DOT", "to SVG", "target"],
         [row(job, figures) for job, figures in results.items() if job[1] == "draw"],
         "Drawing a graph: elapsed seconds until DOT is written, and until SVG is written\n"
-        f"(medians of {rounds} rounds; drawn: values, or boxes of modules)",
+        f"(medians of {pluralize(rounds, 'round')}; drawn: values, or boxes of modules)",
     )
     steps = format_table(
         ["graph", "values", "steps", "s", "kB", "laid out", "slowest", "painted", "slowest"],
         [row(job, figures) for job, figures in results.items() if job[1] == "step"],
         "The stepper's page: elapsed seconds to write it; its size in kB; ms from a click until a\n"
         "step is laid out and until it is painted, the median and the slowest of all steps\n"
-        f"({browser}; medians of {rounds} rounds)",
+        f"({browser}; medians of {pluralize(rounds, 'round')})",
     )
     largest = max(page["kB"] for page in pages if page["values"] == 100)
     targets = [f"kB of a page for 100 values: {verdict(largest, KB, least=False)}"]

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.engines import ENGINES, count_nodes, missing, value_of
 from benchmarks.processes import MODES, Effort, interleaved, set_collector
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 from demos.shared.timing import time_calls
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -100,7 +100,7 @@ def table(effort: Effort) -> str:
     header = ["collector", "engine", "shape", *[f"{n:,}" for n in SIZES], "max/min", "target"]
     title = (
         "Forward and backward in ns per node, by the number of nodes\n"
-        f"(medians of {rounds} rounds; -: not measured)"
+        f"(medians of {pluralize(rounds, 'round')}; -: not measured)"
     )
     return format_table(header, rows, title)
 

@@ -24,7 +24,7 @@ from benchmarks.engines import missing
 from benchmarks.mnist import BATCH, EPOCHS, RATE
 from benchmarks.processes import Effort, Job, interleaved, limit_cores, run
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 from demos.shared.timing import time_calls
 
 SIZES = (784, 128, 10)  # pixels, hidden neurons, classes
@@ -162,7 +162,7 @@ def table(effort: Effort) -> str:
         ["task", "time", "target"],
         [["a tape", remedy]] if remedy else rows(results),
         "A tape of one MNIST digit, 784-128-10 node by node, with its cross-entropy\n"
-        f"(medians of {rounds} rounds; float64, 1 thread, collector on; s: elapsed time, ms: CPU "
+        f"(medians of {pluralize(rounds, 'round')}; float64, 1 thread, collector on; s: elapsed time, ms: CPU "
         "time)",
     )
     header = ["threads", "s/epoch", "cpu", "epochs", "test %", "s to 97 %"]
@@ -175,7 +175,7 @@ def table(effort: Effort) -> str:
         header,
         [[str(n), remedy] if remedy else epoch_row(n, medians[n]) for n in counts],
         "MNIST node by node: nn.fit with a tape, 784-128-10, batches of 128, Adam, float32\n"
-        f"(medians of {rounds} seeds; cpu: CPU seconds per epoch; collector on; epochs: those of "
+        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; collector on; epochs: those of "
         f"{EPOCHS} that\nended within {LIMIT} s; test %: accuracy after these; s to 97 %: from the "
         "start of the process)",
     )
@@ -231,7 +231,7 @@ def format_verdicts(threads: int, figures: Mapping[str, float]) -> str:
         f"test % {verdict(figures['score'], 100 * GOAL, least=True)}",
         f"s to 97 % {verdict(figures['to_goal'], LIMIT, least=False)}",
     ]
-    return f"{threads} thread{'s' * (threads > 1)}: {'; '.join(verdicts)}"
+    return f"{pluralize(threads, 'thread')}: {'; '.join(verdicts)}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from benchmarks.engines import ENGINES, missing
 from benchmarks.processes import Effort, Job, interleaved, limit_cores
 from benchmarks.tape_engines import STEPPERS
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 from demos.shared.timing import time_calls
 
 Kind = tuple[str, str, int, str]  # engine, key of PEERS, threads, dtype
@@ -76,7 +76,7 @@ def table(effort: Effort) -> str:
     rows = [row(kind, results.get(job), min(peers, default=None)) for kind, job in jobs.items()]
     title = (
         "Forward and backward of the moons step: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {rounds} rounds; µs: CPU time with 1 thread, elapsed time with 2; collector "
+        f"(medians of {pluralize(rounds, 'round')}; µs: CPU time with 1 thread, elapsed time with 2; collector "
         "on;\nratio: over PyTorch eager on 1 thread, in its faster dtype)"
     )
     header = ["engine", "threads", "dtype", "nodes", "µs", "ns/node", "ratio", "target"]

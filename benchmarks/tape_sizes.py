@@ -20,7 +20,7 @@ from benchmarks.moons import moons
 from benchmarks.processes import Effort, Job, interleaved, limit_cores, set_collector
 from benchmarks.sizes import BUILDERS
 from benchmarks.targets import verdict
-from demos.shared.tables import format_table
+from demos.shared.tables import format_table, pluralize
 from demos.shared.timing import time_calls
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -140,7 +140,7 @@ def table(effort: Effort) -> str:
     header = ["shape", *[f"{n:,}" for n in sizes], "target"]
     title = (
         "A tape's forward and backward in ns per node, by the number of nodes\n"
-        f"(medians of {rounds} rounds, the largest in one; float64, CPU time, 1 thread, "
+        f"(medians of {pluralize(rounds, 'round')}, the largest in one; float64, CPU time, 1 thread, "
         f"collector off;\n-: not measured; target: {TARGET_NODES:,} nodes)"
     )
     if remedy := missing("tape"):

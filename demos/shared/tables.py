@@ -33,3 +33,12 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: st
         return "  ".join([*cells, *row[len(cells) :]]).rstrip()
 
     return "\n".join([*([title, ""] if title else []), *map(format_row, [header, *rows])])
+
+
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> pluralize(1, "round"), pluralize(5, "round")
+    ('1 round', '5 rounds')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
