@@ -122,8 +122,8 @@ def table(effort: Effort) -> str:
     }
     title = (
         "MNIST, 784-256-10, batches of 128, Adam, float32: an epoch, and the time to 98 %\n"
-        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; /PyTorch, /JAX, /NumPy: ratio of "
-        "the\nepochs; epochs and s to 98 %: until 98 % of the test images are correct, from the "
+        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; "
+        "/PyTorch, /JAX, /NumPy: ratio of the\nepochs; epochs and s to 98 %: until 98 % of the test images are correct, from the "
         "start of\nthe process)"
     )
     header = ["threads", "engine", "s/epoch", "cpu", *COLUMNS.values(), "epochs", "s to 98 %"]

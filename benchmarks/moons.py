@@ -192,10 +192,10 @@ def table(effort: Effort) -> str:
                 )
     title = (
         "A step of micrograd's moons demo in ms: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {pluralize(effort.rounds, 'round')}; step: forward, backward and update, without freeing; "
-        "stepgrad: one\ndot node per neuron, points as floats; inputs as Values: the same, points "
-        "as leaves; node for\nnode: the same nodes as micrograd; ratio: micrograd's step over "
-        "stepgrad's)"
+        f"(medians of {pluralize(effort.rounds, 'round')}; "
+        "step: forward, backward and update, without freeing; stepgrad: one\n"
+        "dot node per neuron, points as floats; inputs as Values: the same, points as leaves;\n"
+        "node for node: the same nodes as micrograd; ratio: micrograd's step over stepgrad's)"
     )
     header = ["collector", "engine", "nodes", "step", *PARTS, "ratio", "target"]
     return "\n".join([format_table(header, rows, title), agreement(results)])

@@ -183,9 +183,9 @@ def table(effort: Effort) -> str:
             )
     title = (
         "A node of stepgrad and of a minimal class of 40 lines: ns of CPU time\n"
-        f"(medians of {pluralize(effort.rounds, 'round')}; s + x * y: per node of a graph of {NODES:,}; others: "
-        "per operation; ratio:\nstepgrad over the minimal class, the median over pairs of "
-        "neighbouring bursts)"
+        f"(medians of {pluralize(effort.rounds, 'round')}; s + x * y: per node of a graph of "
+        f"{NODES:,}; others: per operation; ratio:\n"
+        "stepgrad over the minimal class, the median over pairs of neighbouring bursts)"
     )
     header = ["collector", "operation", "stepgrad", "minimal", "micrograd", "ratio", "target"]
     checks = [check for figures in results.values() for check in figures["checks"]]

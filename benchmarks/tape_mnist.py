@@ -162,8 +162,8 @@ def table(effort: Effort) -> str:
         ["task", "time", "target"],
         [["a tape", remedy]] if remedy else rows(results),
         "A tape of one MNIST digit, 784-128-10 node by node, with its cross-entropy\n"
-        f"(medians of {pluralize(rounds, 'round')}; float64, 1 thread, collector on; s: elapsed time, ms: CPU "
-        "time)",
+        f"(medians of {pluralize(rounds, 'round')}; float64, 1 thread, collector on; "
+        "s: elapsed time, ms: CPU time)",
     )
     header = ["threads", "s/epoch", "cpu", "epochs", "test %", "s to 97 %"]
     medians = {
@@ -175,9 +175,10 @@ def table(effort: Effort) -> str:
         header,
         [[str(n), remedy] if remedy else epoch_row(n, medians[n]) for n in counts],
         "MNIST node by node: nn.fit with a tape, 784-128-10, batches of 128, Adam, float32\n"
-        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; collector on; epochs: those of "
-        f"{EPOCHS} that\nended within {LIMIT} s; test %: accuracy after these; s to 97 %: from the "
-        "start of the process)",
+        f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; collector on; "
+        f"epochs: those of {EPOCHS} that\n"
+        f"ended within {LIMIT} s; test %: accuracy after these; s to 97 %: from the start of the "
+        "process)",
     )
     targets = [format_verdicts(n, figures) for n, figures in medians.items()]
     return "\n".join([parts, "", epochs, *targets])

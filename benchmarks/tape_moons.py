@@ -76,8 +76,8 @@ def table(effort: Effort) -> str:
     rows = [row(kind, results.get(job), min(peers, default=None)) for kind, job in jobs.items()]
     title = (
         "Forward and backward of the moons step: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {pluralize(rounds, 'round')}; µs: CPU time with 1 thread, elapsed time with 2; collector "
-        "on;\nratio: over PyTorch eager on 1 thread, in its faster dtype)"
+        f"(medians of {pluralize(rounds, 'round')}; µs: CPU time with 1 thread, elapsed time with "
+        "2; collector on;\nratio: over PyTorch eager on 1 thread, in its faster dtype)"
     )
     header = ["engine", "threads", "dtype", "nodes", "µs", "ns/node", "ratio", "target"]
     return "\n".join([format_table(header, rows, title), agreement(results)])

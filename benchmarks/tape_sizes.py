@@ -140,8 +140,8 @@ def table(effort: Effort) -> str:
     header = ["shape", *[f"{n:,}" for n in sizes], "target"]
     title = (
         "A tape's forward and backward in ns per node, by the number of nodes\n"
-        f"(medians of {pluralize(rounds, 'round')}, the largest in one; float64, CPU time, 1 thread, "
-        f"collector off;\n-: not measured; target: {TARGET_NODES:,} nodes)"
+        f"(medians of {pluralize(rounds, 'round')}, the largest in one; float64, CPU time, "
+        f"1 thread, collector off;\n-: not measured; target: {TARGET_NODES:,} nodes)"
     )
     if remedy := missing("tape"):
         return format_table(header, [[shape, remedy] for shape in SHAPES], title)
