@@ -123,8 +123,9 @@ def table(effort: Effort) -> str:
     title = (
         "MNIST, 784-256-10, batches of 128, Adam, float32: an epoch, and the time to 98 %\n"
         f"(medians of {pluralize(rounds, 'seed')}; cpu: CPU seconds per epoch; "
-        "/PyTorch, /JAX, /NumPy: ratio of the\nepochs; epochs and s to 98 %: until 98 % of the test images are correct, from the "
-        "start of\nthe process)"
+        "/PyTorch, /JAX, /NumPy: ratio of the\n"
+        "epochs; epochs, s to 98 %: until 98 % of the test images are correct, from the start of\n"
+        "the process)"
     )
     header = ["threads", "engine", "s/epoch", "cpu", *COLUMNS.values(), "epochs", "s to 98 %"]
     rows = [row(medians, threads, engine) for threads in counts for engine in TRAINERS]
