@@ -12,7 +12,7 @@ from nn import losses, vector
 class Neuron(NamedTuple):
     """A hidden neuron that favours the prediction over the label."""
 
-    index: int
+    unit: int
     vote: float  # its activation times the difference of its weights to the two logits
     contributions: np.ndarray  # to the vote, by pixel
 

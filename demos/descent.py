@@ -10,6 +10,7 @@ Optimization, 2004, 9.3). The loss of a network is not convex, and there it may 
 Writes descent.svg: the paths, learning rates from too small to too large, and four schedules.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,15 +88,17 @@ def gradient_noise(x: np.ndarray, y: np.ndarray, size: int) -> tuple[float, floa
     sample, times (m - size) / (m - 1) / size (Cochran, Sampling Techniques, 1977, theorem 2.2).
     """
     full = gradient(x, y)
-    length = np.linalg.norm(full)
+    length = float(np.linalg.norm(full))
 
     def distance(batches: list[tuple[np.ndarray, np.ndarray]]) -> float:
-        return np.sqrt(np.mean([np.sum((gradient(*batch) - full) ** 2) for batch in batches]))
+        return float(
+            np.sqrt(np.mean([np.sum((gradient(*batch) - full) ** 2) for batch in batches]))
+        )
 
     rng = np.random.default_rng(1)
     batches = [batch for _ in range(50) for batch in data.batches(x, y, size, rng=rng)]
     of_one = distance([(x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
-    predicted = of_one * np.sqrt((len(x) - size) / (len(x) - 1) / size)
+    predicted = of_one * math.sqrt((len(x) - size) / (len(x) - 1) / size)
     return distance(batches) / length, predicted / length
 
 

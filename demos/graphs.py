@@ -9,14 +9,14 @@ backward pass give wrong gradients ("Why this order?").
 from pathlib import Path
 
 from engine import Value, record_origins, total
-from engine.draw import draw, step
+from engine.draw import Drawing, Stepper, draw, step
 from nn import MLP, data
 
 
 def main(out: Path) -> None:
     with record_origins():  # a click on a value then shows the line that made it
         (loss, model), y, twice = network(), neuron(), used_twice()
-    figures = {
+    figures: dict[str, Drawing | Stepper] = {
         "neuron.svg": draw(y, locals=True),
         "mlp.svg": draw(loss, model),
         "neuron.html": step(y),

@@ -32,10 +32,10 @@ def main(out: Path, best: bool = False, seed: int = 0, held_out: bool = False) -
     print(f"{accuracy(logits, y_test):.2%} of the {test} digits are correct, {len(wrong)} are not")
 
     first = wrong[0]
-    inspection = inspect_digit(model, X_test[first.index], first.label, first.prediction)
+    inspection = inspect_digit(model, X_test[first.sample], first.label, first.prediction)
     print(inspection.report())
     path = out / f"{name}.svg"
-    captions = [(X_test[mistake.index], mistake.title, mistake.caption) for mistake in wrong[:15]]
+    captions = [(X_test[mistake.sample], mistake.title, mistake.caption) for mistake in wrong[:15]]
     save_picture(confusion_matrix(logits, y_test), captions, inspection, path)
     print(f"wrote {path}")
 
@@ -60,7 +60,7 @@ def train_quickly(X: np.ndarray, y: np.ndarray, _: Path, seed: int) -> vector.ML
 class Mistake(NamedTuple):
     """A misclassified digit."""
 
-    index: int
+    sample: int
     label: int
     prediction: int
     probability: float  # of the prediction

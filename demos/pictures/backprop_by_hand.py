@@ -1,6 +1,7 @@
 """The picture of the demo `backprop_by_hand`."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,7 @@ def save_picture(
         path: The file to write.
     """
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(11, 7), layout="constrained")
+        figure: Any = plt.figure(figsize=(11, 7), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1])
         loss, accuracy, check = above.subplots(1, 3, width_ratios=[1, 1, 1.5])
         epochs = range(1, history.shape[2] + 1)

@@ -1,6 +1,7 @@
 """The picture of the demo `depth`."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +28,7 @@ def save_picture(
             of its own.
     """
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(13, 8), layout="constrained")
+        figure: Any = plt.figure(figsize=(13, 8), layout="constrained")
         above, below = figure.subfigures(2, 1)
         draw_depths(above.subplots(1, 3, sharey=True), by_depth)
         left, right = below.subplots(1, 2)

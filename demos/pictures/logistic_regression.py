@@ -1,6 +1,7 @@
 """The picture of the demo `logistic_regression`."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +32,7 @@ def save_picture(
         path: The file to write.
     """
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(11, 7.2), layout="constrained")
+        figure: Any = plt.figure(figsize=(11, 7.2), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=[3, 1])
         axes = above.subplot_mosaic([["w", "cost"], ["w", "speedup"]], width_ratios=[1.25, 1])
         draw_weights(above, axes["w"], w, digits)
@@ -48,7 +49,7 @@ def save_picture(
 def draw_weights(figure: SubFigure, axis: Axes, w: np.ndarray, digits: tuple[int, int]) -> None:
     image = draw_tile(axis, w, SIGNS)
     axis.set(title=f"w: dark pixels favour {digits[0]}, bright pixels {digits[1]}")
-    figure.colorbar(image, ax=axis, shrink=0.8, aspect=30).outline.set_visible(False)  # type: ignore[operator]
+    figure.colorbar(image, ax=axis, shrink=0.8, aspect=30).outline.set_visible(False)
 
 
 def draw_speedups(axis: Axes, speedups: dict[int, tuple[float, float]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,7 @@ def save_picture(
         path: The file to write.
     """
     with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure = plt.figure(figsize=(12, 7.2), layout="constrained")
+        figure: Any = plt.figure(figsize=(12, 7.2), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=[1.75, 1], hspace=0.06)
         left, right = above.subfigures(1, 2, width_ratios=[1, 1.12])
         draw_confusion(left.subplots(), counts)
@@ -84,4 +85,4 @@ def draw_inspection(figure: SubFigure, inspection: Inspection) -> None:
     axes[2].set_xlabel(f"pixels for {prediction} (light)\nor for {label} (dark)")
     for axis, neuron in zip(axes[3:], inspection.neurons, strict=True):
         draw_tile(axis, mask_blank(neuron.contributions), SIGNS)
-        axis.set_xlabel(f"neuron {neuron.index}: {neuron.vote:+.2f}\nand its pixels")
+        axis.set_xlabel(f"neuron {neuron.unit}: {neuron.vote:+.2f}\nand its pixels")

@@ -47,7 +47,8 @@ def draw_boundary(axis: Axes, model: MLP, X: np.ndarray, y: np.ndarray) -> None:
     axis.contour(xs, ys, scores, [-1, 0, 1], colors=INK, linewidths=[0.7, 2.2, 0.7],
                  linestyles=["dashed", "solid", "dashed"])  # fmt: skip
     for label, colour, marker in [(0, BLUE, "o"), (1, ORANGE, "^")]:
-        axis.scatter(*X[y == label].T, c=colour, marker=marker, s=52, edgecolors="white",
+        points = X[y == label]
+        axis.scatter(points[:, 0], points[:, 1], c=colour, marker=marker, s=52, edgecolors="white",
                      linewidths=0.9, zorder=3)  # fmt: skip
     axis.set(aspect="equal", xticks=[], yticks=[])
     axis.grid(False)

@@ -14,7 +14,7 @@ BLUE, ORANGE, INK, PALE = "#1f5fa8", "#cf5400", "#2b2b2b", "#6e6e6e"
 GREEN, PURPLE, CYAN = "#2f7d4f", "#7a3e9d", "#3aa6b9"
 # From minus to plus the map runs from dark to light, so signs are distinguishable in grey too.
 SIGNS = LinearSegmentedColormap.from_list("signs", ["#0b2f66", "#8d9299", "#ffd28a"])
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 11, "text.color": INK, "axes.labelcolor": INK,
     "axes.edgecolor": PALE, "xtick.color": PALE, "ytick.color": PALE, "lines.linewidth": 2.4,
     "axes.titleweight": "bold", "axes.titlelocation": "left",
