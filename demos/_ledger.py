@@ -1,10 +1,10 @@
 """The cost of one training step by layer and operation: Values, a tape of Values, and arrays.
 
-Each group of nodes is measured by itself. The nodes of Values and Arrays are computed again from
-their inputs, under `tracemalloc` for the bytes and under the clock for the time, and send their
-gradients again. A tape records each layer separately and replays the instructions of one operation.
-The groups leave out zeroing gradients, sorting and calling the model, so the whole step is measured
-as well.
+Each group of nodes is measured by itself. Its nodes are computed again from their inputs, under
+`tracemalloc` for the bytes, and under the clock together with their backward pass: for Values, that
+of their total with respect to their inputs. A tape records each layer separately and replays the
+instructions of one operation. The groups leave out the calls of the model, so the whole step is
+measured as well.
 """
 
 import operator
@@ -16,8 +16,8 @@ from sys import getsizeof
 from typing import Any, NamedTuple
 
 from demos.shared.timing import time_calls
-from engine import Array, ManyOp, Tape, Value, topological
-from engine.graph import InGraph, reverse_pass, send_values
+from engine import Array, ManyOp, Tape, Value, topological, total
+from engine.graph import InGraph, reverse_pass
 from engine.node import Node
 from engine.tape.summary import costs
 
@@ -130,32 +130,35 @@ def measure_group(nodes: list[Any]) -> Cost:
     """Return the cost of nodes of one operation, or of leaves."""
     if nodes[0].op is None:
         return Cost(len(nodes), sum(map(leaf_bytes, nodes)), 0.0)
-    calls = [recorded_call(node) for node in nodes]
+    leaves: dict[Node, Any] = {}
+    calls = [recorded_call(node, leaves) for node in nodes]
 
     def forward_and_backward() -> None:
-        for call, *inputs in calls:
-            call(*inputs)
-        send_gradients(nodes)
+        results = [call(*inputs) for call, *inputs in calls]
+        if isinstance(results[0], Value):
+            (total(results) if len(results) > 1 else results[0]).backward()
+        else:
+            for _ in reverse_pass(nodes, InGraph):
+                pass
 
     time = median_time(forward_and_backward)  # first, as a first call may allocate caches
     return Cost(len(nodes), traced_bytes(calls) + sum(map(gradient_bytes, nodes)), time)
 
 
-def recorded_call(node: Any) -> tuple[Any, ...]:
-    """Return the function that computed a node, and its arguments."""
+def recorded_call(node: Any, leaves: dict[Node, Any]) -> tuple[Any, ...]:
+    """Return the function that computed a node, and its arguments.
+
+    Values among the arguments are replaced by leaves, which are added to `leaves`.
+    """
     op, inputs = node.op, node.inputs
+    if isinstance(node, Value):
+        for x in inputs:
+            if x not in leaves:
+                leaves[x] = x if x.constant else Value(x.data)
+        inputs = tuple(leaves[x] for x in inputs)
     if isinstance(node, Value) and not isinstance(op, ManyOp):
         return OPERATORS.get(op.name) or getattr(type(inputs[0]), op.name), *inputs
     return op, *op.group(inputs)
-
-
-def send_gradients(nodes: list[Any]) -> None:
-    """Propagate the gradients of nodes to their inputs, as `backward` does."""
-    if isinstance(nodes[0], Value):
-        send_values(nodes)
-    else:
-        for _ in reverse_pass(nodes, InGraph):
-            pass
 
 
 def traced_bytes(calls: list[tuple[Any, ...]]) -> int:
