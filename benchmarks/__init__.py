@@ -1,15 +1,16 @@
-"""What `make bench` measures: stepgrad against other libraries, each in processes of its own.
+"""Benchmarks of stepgrad and other libraries, which `make bench` runs, each in its own processes.
 
-    python -m benchmarks            every table, in about 15 minutes
-    python -m benchmarks --quick    the same in about four minutes, with less certain figures
-    python -m benchmarks.tape       the tables of tapes alone, which are several files
-    python -m benchmarks.hops       functions, files and lines that a call passes through; no times
+    python -m benchmarks            all tables, in about 15 minutes
+    python -m benchmarks --quick    all tables, in about four minutes, with more noise
+    python -m benchmarks.tape       the tables of tapes
+    python -m benchmarks.hops       functions, files and lines that a call runs; no times
 
-Peers are optional: `pip install -e '.[peers]'` brings them all, some gigabytes with PyTorch's parts
-for GPUs; tapes need numba, which is in `.[jit]`. A table says what is missing.
+The peers are optional. `pip install -e '.[peers]'` installs them all (gigabytes, as PyTorch
+includes its GPU libraries); tapes need numba, which `.[jit]` installs. A table says what is
+missing.
 
-A table is a file: the workload, which runs in a fresh process (`python -m benchmarks.moons default
-off` prints one process's figures as JSON), and the function that starts such processes in turn and
-lays their figures out. Importing a table imports no engine: a worker holds the one it measures
-(`benchmarks.node` holds two, which alternate).
+Each file is one table. It has the workload, which runs in a fresh process (`python -m
+benchmarks.moons default off` prints the figures of one process as JSON), and a function `table`
+that starts such processes in turn and formats their figures. Importing the file of a table imports
+no engine: a worker imports the one that it measures (`benchmarks.node` imports two and alternates).
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: print the machine's facts and every table."""
+"""`python -m benchmarks`: print the facts of the machine and all tables."""
 
 import argparse
 
@@ -18,14 +18,16 @@ from benchmarks.processes import FULL, QUICK
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Run all benchmarks and print their tables."
+    )
     parser.add_argument(
-        "--quick", action="store_true", help="about four minutes: fewer and shorter rounds"
+        "--quick", action="store_true", help="fewer and shorter rounds, about four minutes"
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    for each in (moons, node, memory, imports, sizes, tape, mnist, mnist_profile, pictures):
-        print(f"\n{each.table(effort)}", flush=True)
+    for benchmark in (moons, node, memory, imports, sizes, tape, mnist, mnist_profile, pictures):
+        print(f"\n{benchmark.table(effort)}", flush=True)
 
 
 if __name__ == "__main__":

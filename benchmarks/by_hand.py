@@ -1,8 +1,8 @@
-"""A class of scalar nodes as one would write it by hand in 40 lines: the yardstick of a node.
+"""A minimal class of scalar nodes in 40 lines, the reference for the cost of a node.
 
-It has what a graph of scalars needs at least, and nothing else: no closures, no labels, no checks.
-It is written to be quick: `__slots__`, local derivatives computed in the forward pass, and an
-iterative topological order. `benchmarks.node` measures it beside stepgrad.
+It has no closures, labels or checks. It is written for speed: `__slots__`, local derivatives
+computed in the forward pass, and an iterative topological order. `benchmarks.node` compares it with
+stepgrad.
 """
 
 from math import exp
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Value:
-    """A scalar node: its number, its gradient, its children and a local derivative for each.
+    """A scalar node: its data, gradient, children, and a local derivative for each child.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> z = (x * y + x).relu()
@@ -49,7 +49,7 @@ class Value:
         stack: list[Any] = [self]
         while stack:
             node = stack.pop()
-            if node is None:  # the children of the node below it are in the order
+            if node is None:  # all children of the next node are in the order
                 order.append(stack.pop())
             elif node not in visited:
                 visited.add(node)
@@ -59,5 +59,5 @@ class Value:
                     order.append(node)
         self.grad = 1.0
         for node in reversed(order):
-            for child, slope in zip(node.children, node.slopes):  # noqa: B905 (of one length)
+            for child, slope in zip(node.children, node.slopes):  # noqa: B905, equal lengths
                 child.grad += slope * node.grad

@@ -1,4 +1,4 @@
-"""The engines that are measured, by the names that workers take."""
+"""The scalar engines and the peers, by the names that workers take as arguments."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ ENGINES = {
     "node": "stepgrad, node for node",
 }
 
-PEERS = {  # the module that a peer is, or needs; what pip installs; the extra that brings it
+PEERS = {  # the module that a peer needs, the package that has it, and the extra that installs it
     "micrograd": ("micrograd", "micrograd", "peers"),
     "torch": ("torch", "torch==2.13.0", "peers"),
     "fused": ("torch", "torch==2.13.0", "peers"),
@@ -22,7 +22,7 @@ PEERS = {  # the module that a peer is, or needs; what pip installs; the extra t
 
 
 def missing(engine: str) -> str | None:
-    """What to do about an engine that is not installed; None where it is."""
+    """Return how to install an engine, or None if it is installed."""
     module, package, extra = PEERS.get(engine, ("benchmarks", "", ""))
     if find_spec(module) is None:
         return f"not installed: pip install {package}, or pip install -e '.[{extra}]'"
@@ -30,19 +30,19 @@ def missing(engine: str) -> str | None:
 
 
 def value_of(engine: str) -> Any:
-    """The engine's class of scalar nodes."""
+    """Return the engine's class of scalar nodes."""
     if engine not in ENGINES:
-        raise SystemExit(f"an engine is one of {', '.join(ENGINES)}, got {engine!r}")
+        raise SystemExit(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     return import_module("micrograd.engine" if engine == "micrograd" else "engine").Value
 
 
-def count(root: Any) -> int:
-    """The nodes under a root, leaves and constants included, in either engine's graph."""
-    found, waiting = {root}, [root]
-    while waiting:
-        node = waiting.pop()
-        for each in node.inputs if hasattr(node, "inputs") else node._prev:
-            if each not in found:
-                found.add(each)
-                waiting.append(each)
-    return len(found)
+def count_nodes(root: Any) -> int:
+    """Return the number of nodes under a root, leaves and constants included, of any engine."""
+    visited, stack = {root}, [root]
+    while stack:
+        node = stack.pop()
+        for child in node.inputs if hasattr(node, "inputs") else node._prev:
+            if child not in visited:
+                visited.add(child)
+                stack.append(child)
+    return len(visited)

@@ -1,14 +1,13 @@
-"""How much code one call passes through: functions, files, and the lines of these files.
+"""The code that one call runs: functions, files, and the lines of these files.
 
     python -m benchmarks.hops           the table
     python -m benchmarks.hops 'x * y'   one row as JSON, with the names of the files
 
-These are the Python functions of this project that run in a call, as a debugger would step into
-them. Each call is the first of its kind in a fresh process. Modules that are imported during a call
-are not counted. A comprehension counts as part of the function that it is in, a generator as one
-call, however often it is resumed.
+The functions are the Python functions of this project that a debugger would step into. Each call is
+the first of its kind in a fresh process. Modules imported during a call do not count. A
+comprehension counts as part of its function, and a generator as one call, however often it resumes.
 
-Below the table stand the lines of the core: the files of `engine` that eager Values need. The
+A second table lists the lines of the core: the files of `engine` that eager Values need. The
 figures do not depend on the machine, so `make bench` does not print them.
 """
 
@@ -20,20 +19,19 @@ from types import CodeType, FrameType
 from typing import Any
 
 from benchmarks.engines import missing
-from benchmarks.layout import aligned
 from benchmarks.processes import run
+from demos.shared.tables import format_table
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("engine", "nn")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-CORE = (  # those that exist are counted
-    "arithmetic", "floats", "readers", "formulas", "rules", "ops", "instructions", "hooks",
-    "exchange", "graph", "node", "value", "methods", "ndarrays",
+CORE = (
+    "arithmetic", "formulas", "rules", "instructions", "methods", "graph", "node", "value",
 )  # fmt: skip
 
 
 def expression() -> tuple[Any, Any, Any]:
-    """The README's first expression: x, y and f."""
+    """Return x, y and f of the first expression in the README."""
     from engine import Value
 
     x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -69,7 +67,7 @@ def tape() -> Callable[[], Any]:
     return lambda: Tape(f)
 
 
-CALLS: dict[str, Callable[[], Callable[[], Any]]] = {  # each prepares what is then called
+CALLS: dict[str, Callable[[], Callable[[], Any]]] = {  # functions that prepare the call
     "x * y": multiplication,
     "loss.backward()": backward,
     "step(root)": stepper,
@@ -78,27 +76,27 @@ CALLS: dict[str, Callable[[], Callable[[], Any]]] = {  # each prepares what is t
 }
 
 
-def followed(call: Callable[[], Any]) -> dict[str, Any]:
-    """Run a call and count the functions and files of this project that it passes through.
+def profile_call(call: Callable[[], Any]) -> dict[str, Any]:
+    """Run a call; return the functions, calls and files of this project that it runs.
 
-    >>> followed(lambda: None)
+    >>> profile_call(lambda: None)
     {'functions': 0, 'calls': 0, 'files': []}
-    >>> followed(multiplication())["files"]  # its code is printed there
+    >>> profile_call(multiplication())["files"]  # where its generated code comes from
     ['engine/methods.py']
     """
     outermost = sys._getframe()
-    frames: dict[FrameType, None] = {}  # a generator is resumed in the same frame
+    frames: dict[FrameType, None] = {}  # a generator resumes in the same frame
 
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and not in_import(frame, outermost):
+    def record_frame(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and not is_in_import(frame, outermost):
             frames.setdefault(frame)
 
-    sys.setprofile(profile)
+    sys.setprofile(record_frame)
     try:
         call()
     finally:
         sys.setprofile(None)
-    codes: list[CodeType] = []  # counted by identity: two lambdas on one line may be equal
+    codes: list[CodeType] = []  # counted by identity, as two lambdas on one line may be equal
     files: set[str] = set()
     for frame in frames:
         file = file_of(frame)
@@ -108,8 +106,8 @@ def followed(call: Callable[[], Any]) -> dict[str, Any]:
     return {"functions": len(set(map(id, codes))), "calls": len(codes), "files": sorted(files)}
 
 
-def in_import(frame: FrameType | None, outermost: FrameType) -> bool:
-    """Whether a frame runs because the outermost one imports a module."""
+def is_in_import(frame: FrameType | None, outermost: FrameType) -> bool:
+    """Return whether a frame runs because the outermost one imports a module."""
     while frame is not None and frame is not outermost:
         if frame.f_code.co_name == "<module>":
             return True
@@ -118,9 +116,9 @@ def in_import(frame: FrameType | None, outermost: FrameType) -> bool:
 
 
 def file_of(frame: FrameType) -> str | None:
-    """The project's file that a frame's code is in; None for other code.
+    """Return the file of this project that has a frame's code; None for other code.
 
-    Generated code is in no file. It counts for the module whose names it uses.
+    Generated code has no file and counts for the module whose globals it uses.
     """
     file = Path(frame.f_code.co_filename)
     if not file.is_file():
@@ -132,41 +130,41 @@ def file_of(frame: FrameType) -> str | None:
     return None
 
 
-def lines(files: Iterable[str]) -> int:
-    """The number of lines of files, blank ones included."""
+def count_lines(files: Iterable[str]) -> int:
+    """Return the number of lines of files, including blank lines."""
     return sum(len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files)
 
 
 def table() -> str:
-    """A row for each call."""
+    """Return a row for each call."""
     rows = []
     for name in CALLS:
         if name.startswith("Tape") and (remedy := missing("tape")):
             rows.append([name, remedy])
             continue
-        found = run(("hops", name))
-        counts = [found["functions"], found["calls"], len(found["files"]), lines(found["files"])]
+        row = run(("hops", name))
+        counts = [row["functions"], row["calls"], len(row["files"]), count_lines(row["files"])]
         rows.append([name, *[f"{count:,}" for count in counts]])
     title = (
-        "Code that one call passes through, for f = (x + y) * (x - y)\n"
-        "(functions and files of engine and nn; lines: of these files)"
+        "Code that one call runs, for f = (x + y) * (x - y)\n"
+        "(functions and files of engine and nn; lines: total of these files)"
     )
-    return aligned(title, ["call", "functions", "calls", "files", "lines"], rows)
+    return format_table(["call", "functions", "calls", "files", "lines"], rows, title)
 
 
-def core() -> str:
-    """The core's files with their lines."""
-    files = [file for name in CORE if (ROOT / (file := f"engine/{name}.py")).is_file()]
-    rows = [[file, f"{lines([file]):,}"] for file in files]
-    title = f"The core: {lines(files):,} lines in {len(files)} files"
-    return aligned(title, ["file", "lines"], rows)
+def core_table() -> str:
+    """Return a row for each file of the core."""
+    files = [f"engine/{name}.py" for name in CORE]
+    rows = [[file, f"{count_lines([file]):,}"] for file in files]
+    title = f"The core: {count_lines(files):,} lines in {len(files)} files"
+    return format_table(["file", "lines"], rows, title)
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
         (name,) = sys.argv[1:]
         if name not in CALLS:
-            raise SystemExit(f"a call is one of {', '.join(CALLS)}, got {name!r}")
-        print(json.dumps(followed(CALLS[name]())))
+            raise SystemExit(f"call must be one of {', '.join(CALLS)}, got {name!r}")
+        print(json.dumps(profile_call(CALLS[name]())))
     else:
-        print(f"{table()}\n\n{core()}")
+        print(f"{table()}\n\n{core_table()}")

@@ -1,10 +1,10 @@
-"""What `import engine` costs: CPU time, modules, and whether it loads NumPy.
+"""The cost of `import engine`: CPU time, modules, and whether it loads NumPy.
 
     python -m benchmarks.imports {after,alone}
 
-Every import is timed in a fresh interpreter that has loaded nothing else: with NumPy imported
-before the clock starts, or without it. The files are in the system's cache and compiled, because
-one import precedes those that are measured.
+Each import is timed in a fresh interpreter, either after NumPy was imported (`after`) or without it
+(`alone`). An import before the measurements compiles the files and loads them into the system's
+cache.
 """
 
 import json
@@ -15,15 +15,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.layout import aligned, verdict
 from benchmarks.processes import Effort, threads
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
 
-BEFORE = {"after": "import numpy", "alone": "pass"}  # by the names of the two ways
+BEFORE = {"after": "import numpy", "alone": "pass"}  # the code that runs before the clock starts
 MOST_MS = 25  # beyond `import numpy`
 MOST_MODULES = 20
 
-# The interpreter runs this and not a module of this package, which would load modules of the
-# standard library that `import engine` needs, too.
+# This runs in place of a module of this package, which would load modules of the standard library
+# that `import engine` needs as well.
 TIMED = """
 import sys, time
 {before}
@@ -36,10 +37,10 @@ print(json.dumps({{"ms": ms, "modules": modules, "numpy": "numpy" in sys.modules
 """
 
 
-def measure(way: str) -> dict[str, Any]:
-    """Import engine in a fresh interpreter: ms of CPU time, modules of engine, NumPy loaded."""
+def measure(mode: str) -> dict[str, Any]:
+    """Import engine in a fresh interpreter; return CPU ms, modules, and whether NumPy is loaded."""
     printed = subprocess.run(
-        [sys.executable, "-c", TIMED.format(before=BEFORE[way])],
+        [sys.executable, "-c", TIMED.format(before=BEFORE[mode])],
         cwd=Path(__file__).parents[1],
         env={**os.environ, **threads(1), "PYTHONDONTWRITEBYTECODE": ""},  # compile at most once
         stdout=subprocess.PIPE,
@@ -49,32 +50,34 @@ def measure(way: str) -> dict[str, Any]:
 
 
 def table(effort: Effort) -> str:
-    """A row for each fact about the import."""
+    """Return the time, the modules, and whether NumPy is loaded."""
     rounds = 3 * effort.rounds
-    found: dict[str, list[dict[str, Any]]] = {way: [] for way in BEFORE}
-    for way in BEFORE:
-        measure(way)  # warm up
+    results: dict[str, list[dict[str, Any]]] = {mode: [] for mode in BEFORE}
+    for mode in BEFORE:
+        measure(mode)  # warm up
     for _ in range(rounds):
-        for way, results in found.items():
-            results.append(measure(way))
-    after, alone = (median(each["ms"] for each in found[way]) for way in ("after", "alone"))
-    first = found["alone"][0]
+        for mode, figures in results.items():
+            figures.append(measure(mode))
+    after, alone = (median(figures["ms"] for figures in results[mode]) for mode in BEFORE)
+    first = results["alone"][0]
     rows = [
-        ["ms, NumPy imported before", f"{after:.1f}", verdict(after, MOST_MS, least=False)],
-        ["ms, NumPy not imported before", f"{alone:.1f}", ""],
+        ["ms, after import numpy", f"{after:.1f}", verdict(after, MOST_MS, least=False)],
+        ["ms, without", f"{alone:.1f}", ""],
         [
-            "modules of engine that it loads",
+            "modules of engine loaded",
             str(first["modules"]),
             verdict(first["modules"], MOST_MODULES, least=False),
         ],
         ["loads NumPy", "yes" if first["numpy"] else "no", ""],
     ]
-    title = f"import engine, in a fresh interpreter (medians of {rounds} rounds, CPU time)"
-    return aligned(title, ["what", "figure", "target"], rows)
+    title = (
+        f"import engine, in a fresh interpreter (medians of {pluralize(rounds, 'round')}, CPU time)"
+    )
+    return format_table(["quantity", "value", "target"], rows, title)
 
 
 if __name__ == "__main__":
-    (way,) = sys.argv[1:]
-    if way not in BEFORE:
-        raise SystemExit(f"a way is one of {', '.join(BEFORE)}, got {way!r}")
-    print(json.dumps(measure(way)))
+    (mode,) = sys.argv[1:]
+    if mode not in BEFORE:
+        raise SystemExit(f"mode must be one of {', '.join(BEFORE)}, got {mode!r}")
+    print(json.dumps(measure(mode)))

@@ -1,4 +1,4 @@
-"""The facts without which a figure means nothing: the machine, its software, how time was taken."""
+"""The machine, its software, and how times are measured: the lines above the tables."""
 
 import datetime
 import os
@@ -11,21 +11,23 @@ PACKAGES = ("numpy", "numba", "micrograd", "torch", "jax", "scikit-learn")
 
 
 def facts() -> str:
-    """The lines that stand above the tables."""
+    """Return the facts of the machine, several lines."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return "\n".join(
         [
             f"stepgrad benchmarks, {datetime.date.today()}",
             f"{cpu()}, {os.cpu_count()} cores, {platform.system()}",
-            ", ".join([python, *(f"{each} {installed(each)}" for each in PACKAGES)]),
-            "fresh processes that take turns; for graphs of scalars float64, 1 thread, CPU time",
-            "collector: Python's garbage collector, on as by default, or off by gc.disable()",
+            ", ".join(
+                [python, *(f"{package} {installed_version(package)}" for package in PACKAGES)]
+            ),
+            "fresh processes that alternate; scalar graphs: float64, 1 thread, CPU time",
+            "collector: Python's garbage collector, on (the default) or off by gc.disable()",
         ]
     )
 
 
 def cpu() -> str:
-    """The processor's name, as the system gives it."""
+    """Return the name of the processor according to the system."""
     try:
         name = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:  # not Linux
@@ -33,7 +35,7 @@ def cpu() -> str:
     return name[1].strip() if name else platform.processor() or platform.machine()
 
 
-def installed(package: str) -> str:
+def installed_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,8 +1,8 @@
-"""Bytes that a product takes: the node, the float it holds, and all that hangs on it.
+"""The memory of a product: the node, its float, and everything else that it allocates.
 
     python -m benchmarks.memory {micrograd,default}
 
-Products `a * b` are kept alive in a list made before, so that nothing but they is counted.
+The products `a * b` are stored in an existing list, so nothing else is counted.
 """
 
 import json
@@ -11,18 +11,19 @@ import tracemalloc
 from typing import Any
 
 from benchmarks.engines import ENGINES, missing, value_of
-from benchmarks.layout import aligned, verdict
 from benchmarks.processes import Effort, run
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table
 
 PRODUCTS = 20_000
 TARGET = 250
 
 
 def measure(engine: str) -> dict[str, Any]:
-    """Bytes per product before backward, as `tracemalloc` counts what Python asks for."""
+    """Return the bytes per product before backward, according to `tracemalloc`."""
     Value = value_of(engine)
     a, b = Value(1.5), Value(2.5)
-    a * b  # what a first call keeps belongs to no product
+    a * b  # a first call may allocate caches
     products: list[Any] = [None] * PRODUCTS
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
@@ -33,7 +34,7 @@ def measure(engine: str) -> dict[str, Any]:
 
 
 def table(effort: Effort) -> str:
-    """Bytes per product of each engine."""
+    """Return a row for each engine."""
     rows = []
     for engine in ("micrograd", "default"):
         if remedy := missing(engine):
@@ -42,8 +43,8 @@ def table(effort: Effort) -> str:
         size = run(("memory", engine))["bytes"]
         target = verdict(size, TARGET, least=False) if engine == "default" else ""
         rows.append([ENGINES[engine], f"{size:.0f}", target])
-    title = "Memory of a product node a * b, its result included, before backward"
-    return aligned(title, ["engine", "bytes", "target"], rows)
+    title = "Memory of a product node a * b before backward, including its float"
+    return format_table(["engine", "bytes", "target"], rows, title)
 
 
 if __name__ == "__main__":

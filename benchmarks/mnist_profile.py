@@ -1,11 +1,11 @@
-"""Where the time of stepgrad's MNIST epoch goes, and how much of it is matrix products.
+"""The time of each part of a training step of stepgrad on MNIST, and the share of matrix products.
 
     python -m benchmarks.mnist_profile
 
-The epoch of `benchmarks.mnist`, its phases timed one by one; the backward pass is walked, so that
-each node's part is seen. A layer is one node, and within it the matrix products cannot be told from
-the rest: so they are computed once more at every step, from the same operands, and timed alone. The
-graph tells which they are. The repeats are not part of the step.
+This is the epoch of `benchmarks.mnist`. Its phases are timed one by one, and the backward pass node
+by node. A layer is one node, whose matrix products cannot be timed separately. They are computed
+again after every step, from the same operands, and timed alone; the repetitions are not part of the
+step.
 """
 
 import json
@@ -13,10 +13,11 @@ from collections.abc import Callable
 from time import process_time
 from typing import Any
 
-from benchmarks.layout import aligned, verdict
-from benchmarks.mnist import RATE, first_weights, images, shuffled
+from benchmarks.mnist import RATE, first_weights, images, shuffled_batches
 from benchmarks.mnist_trainers import Stepgrad
-from benchmarks.processes import Effort, cores, run
+from benchmarks.processes import Effort, limit_cores, run
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table
 
 PARTS = (
     "batch gather",
@@ -32,7 +33,7 @@ WARM_UP = 20  # steps
 
 
 class Stopwatch:
-    """CPU seconds by name; each `lap` counts what has passed since the last."""
+    """CPU seconds by name; `lap` adds the time since the last lap."""
 
     def __init__(self) -> None:
         self.spent = dict.fromkeys(("step", *PARTS), 0.0)
@@ -46,26 +47,26 @@ class Stopwatch:
 
 
 def measure() -> dict[str, float]:
-    """CPU milliseconds a step takes in all and in each part, on one thread."""
+    """Return the CPU milliseconds of a step and of each part, on one thread."""
     from numpy.random import default_rng
 
     train, test = images("train"), images("t10k")
     rng = default_rng(0)
     trainer = Stepgrad(first_weights(rng), train, test, 1, 0)
     trainer.optimizer.lr = RATE
-    order = shuffled(rng, len(train[0]))
+    order = shuffled_batches(rng, len(train[0]))
     for batch in order[:WARM_UP]:
-        profiled(trainer, batch, Stopwatch())
+        profile_step(trainer, batch, Stopwatch())
     watch, timed = Stopwatch(), order[WARM_UP:]
     for batch in timed:
-        profiled(trainer, batch, watch)
+        profile_step(trainer, batch, watch)
     spent = watch.spent
     spent["the rest"] = 2 * spent["step"] - sum(spent.values())
     return {name: 1e3 * seconds / len(timed) for name, seconds in spent.items()}
 
 
-def profiled(trainer: Stepgrad, batch: Any, watch: Stopwatch) -> None:
-    """A step of training, in its parts."""
+def profile_step(trainer: Stepgrad, batch: Any, watch: Stopwatch) -> None:
+    """Train for one step and time its parts."""
     from engine import walk
 
     lap = watch.lap
@@ -88,16 +89,16 @@ def profiled(trainer: Stepgrad, batch: Any, watch: Stopwatch) -> None:
             node.op(*node.inputs)
             lap("activation")
         elif node.op is not None and node.op.name == "linear":
-            for part, product in products(node):
-                product()
+            for part, multiply in matrix_products(node):
+                multiply()
                 lap(f"matrix products, {part}")
     lap()
     trainer.optimizer.step()
     lap("step", "optimizer")
 
 
-def products(layer: Any) -> list[tuple[str, Callable[[], Any]]]:
-    """The matrix products of a layer's node, forward and backward."""
+def matrix_products(layer: Any) -> list[tuple[str, Callable[[], Any]]]:
+    """Return the matrix products of a layer's node, each with the name of its pass."""
     X, W, _ = layer.inputs
     x, w, g = X.data, W.data, layer.grad
     backward = [lambda: g.T @ x] if X.constant else [lambda: g.T @ x, lambda: g @ w]
@@ -105,22 +106,24 @@ def products(layer: Any) -> list[tuple[str, Callable[[], Any]]]:
 
 
 def table(effort: Effort) -> str:
-    """A row for each part."""
+    """Return a row for each part."""
     figures = run(("mnist_profile",))
     share = {part: 100 * figures[part] / figures["step"] for part in PARTS}
     rows = [[part, f"{figures[part]:.3f}", f"{share[part]:.0f}"] for part in PARTS]
-    rows.append(["a step", f"{figures['step']:.3f}", "100"])
+    rows.append(["step", f"{figures['step']:.3f}", "100"])
     products = sum(share[part] for part in PARTS if part.startswith("matrix"))
-    title = "Where stepgrad's step goes: CPU time on 1 thread, the products computed alone"
+    title = (
+        "Parts of a training step of stepgrad on MNIST: CPU time, 1 thread; products timed alone"
+    )
     return "\n".join(
         [
-            aligned(title, ["part", "ms", "%"], rows),
-            f"matrix products, % of the step: {products:.0f}, "
+            format_table(["part", "ms", "%"], rows, title),
+            f"matrix products: {products:.0f} % of the step, "
             + verdict(products, TARGET, least=True),
         ]
     )
 
 
 if __name__ == "__main__":
-    cores(1)
+    limit_cores(1)
     print(json.dumps(measure()))

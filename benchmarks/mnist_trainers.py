@@ -1,10 +1,10 @@
-"""The same network and the same steps, in each library as its own users write them.
+"""One network and its training step in each library, as users of the library write it.
 
-A trainer takes the first weights, the samples to train on and to test with, the threads it may use
-and a seed. `epoch(order, lr)` takes a step for each row of `order`, the numbers of the samples in a
-batch, and returns the loss before each step; `accuracy()` is that on the samples to test with.
+A trainer takes the initial weights, the training and test samples, the number of threads and a
+seed. `epoch(order, lr)` takes a step for each row of `order`, the indices of the samples of a
+batch, and returns the loss before each step. `accuracy()` is the accuracy on the test samples.
 
-A trainer imports its library and no other: what importing takes is part of what is measured.
+A trainer imports only its own library, as the time of the import is part of the measurement.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SIZES = (784, 256, 10)  # pixels, hidden neurons, classes
 
 
 class Stepgrad:
-    """This library: `nn.vector.MLP`, in the loop that its users write."""
+    """stepgrad: `nn.vector.MLP` in a training loop."""
 
     def __init__(self, weights: Any, train: Any, test: Any, threads: int, seed: int):
         from nn import accuracy, losses, optim, vector
@@ -29,15 +29,15 @@ class Stepgrad:
         self.optimizer = optim.Adam(self.model.parameters())
 
     def epoch(self, order: Any, lr: float) -> Sequence[float]:
-        found = []
+        losses = []
         self.optimizer.lr = lr
         for batch in order:
             loss = self.loss(self.model(self.X[batch]), self.y[batch])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            found.append(float(loss.data))
-        return found
+            losses.append(float(loss.data))
+        return losses
 
     def accuracy(self) -> float:
         X, y = self.test
@@ -45,10 +45,10 @@ class Stepgrad:
 
 
 class NumPy:
-    """The same steps in NumPy alone, every derivative written out and Adam in place.
+    """The same steps in plain NumPy, with every derivative written out and Adam in place.
 
-    What an engine on NumPy could come down to: the matrix products cannot be faster, and what
-    stepgrad takes longer is what it costs to build the graph and walk it.
+    This is a lower bound for an engine on NumPy: the difference to stepgrad is the cost of building
+    and walking the graph.
     """
 
     def __init__(self, weights: Any, train: Any, test: Any, threads: int, seed: int):
@@ -77,10 +77,10 @@ class NumPy:
         d /= len(y)
         d_hidden = d @ W2
         d_hidden *= hidden > 0
-        self.move((d_hidden.T @ X, d_hidden.sum(axis=0), d.T @ hidden, d.sum(axis=0)), lr)
+        self.update((d_hidden.T @ X, d_hidden.sum(axis=0), d.T @ hidden, d.sum(axis=0)), lr)
         return loss
 
-    def move(self, grads: Any, lr: float) -> None:
+    def update(self, grads: Any, lr: float) -> None:
         np = self.np
         self.steps += 1
         first, second = 1 - 0.9**self.steps, (1 - 0.999**self.steps) ** 0.5
@@ -88,7 +88,7 @@ class NumPy:
         eps = 1e-8 * second / 0.001**0.5
         for g, (p, m, v, x, y) in zip(grads, self.adam, strict=True):
             m *= 0.9
-            m += g  # decayed sums; what makes means of them is in rate and eps
+            m += g  # decayed sums; rate and eps include the factors that turn them into means
             v *= 0.999
             v += np.multiply(g, g, out=x)
             np.sqrt(v, out=x)
@@ -103,8 +103,10 @@ class NumPy:
 
 
 class Torch:
-    """PyTorch, eager: modules, autograd and Adam, which by default works parameter by parameter
-    on a CPU, or in one fused kernel. Batches are taken from tensors, without a DataLoader."""
+    """Eager PyTorch with modules, autograd and Adam, without a DataLoader.
+
+    On a CPU, Adam updates one parameter at a time by default.
+    """
 
     fused: bool | None = None
 
@@ -124,7 +126,7 @@ class Torch:
 
     def epoch(self, order: Any, lr: float) -> Sequence[float]:
         cross_entropy = self.torch.nn.functional.cross_entropy
-        found = []
+        losses = []
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         for batch in self.torch.from_numpy(order):
@@ -132,8 +134,8 @@ class Torch:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            found.append(loss.detach())
-        return self.torch.stack(found).tolist()
+            losses.append(loss.detach())
+        return self.torch.stack(losses).tolist()
 
     def accuracy(self) -> float:
         X, y = self.test
@@ -142,13 +144,13 @@ class Torch:
 
 
 class TorchFused(Torch):
-    """PyTorch with Adam in one kernel for all parameters."""
+    """PyTorch with Adam as one kernel for all parameters."""
 
     fused = True
 
 
 class Jax:
-    """JAX: an epoch is one compiled program, a scan over the batches that updates in place."""
+    """JAX: an epoch is one compiled program, a scan over batches with updates in place."""
 
     def __init__(self, weights: Any, train: Any, test: Any, threads: int, seed: int):
         self.jax = jax = import_module("jax")
@@ -165,7 +167,7 @@ class Jax:
         def epoch(state: Any, order: Any, lr: Any, X: Any, y: Any) -> Any:
             def step(state: Any, batch: Any) -> Any:
                 layers, mean, square, steps = state
-                found, grads = jax.value_and_grad(loss)(layers, X[batch], y[batch])
+                value, grads = jax.value_and_grad(loss)(layers, X[batch], y[batch])
                 steps = steps + 1
                 mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, grads)
                 square = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, square, grads)
@@ -174,7 +176,7 @@ class Jax:
                     lambda p, m, v: p - lr * (m / first) / (jnp.sqrt(v / second) + 1e-8),
                     layers, mean, square,
                 )  # fmt: skip
-                return (layers, mean, square, steps), found
+                return (layers, mean, square, steps), value
 
             return jax.lax.scan(step, state, order)
 
@@ -182,7 +184,7 @@ class Jax:
         self.score = jax.jit(lambda layers, X, y: (logits(layers, X).argmax(axis=1) == y).mean())
         layers = [(weight, weight[:, 0] * 0) for weight in weights]
         zeros = jax.tree.map(lambda p: p * 0, layers)
-        # Two copies: what is donated is given up, and no buffer can be given up twice.
+        # Two copies, as a buffer can be donated only once.
         self.state = jax.device_put((layers, zeros, jax.tree.map(lambda p: p * 0, layers), 0))
         self.train, self.test = jax.device_put((train, test))
 
@@ -195,21 +197,21 @@ class Jax:
 
 
 class Sklearn:
-    """scikit-learn, whose MLPClassifier chooses first weights and order by itself."""
+    """scikit-learn, whose MLPClassifier draws its own initial weights and order."""
 
     def __init__(self, weights: Any, train: Any, test: Any, threads: int, seed: int):
         from numpy.random import RandomState
 
         _, hidden, self.classes = SIZES
         self.train, self.test = train, test
-        # A generator: with a seed every call of partial_fit would shuffle alike.
+        # A generator, as with a seed every call of partial_fit would shuffle alike.
         self.model = import_module("sklearn.neural_network").MLPClassifier(
             (hidden,), alpha=0.0, random_state=RandomState(seed)
         )
 
     def epoch(self, order: Any, lr: float) -> Sequence[float]:
         self.model.set_params(batch_size=order.shape[1], learning_rate_init=lr)
-        if hasattr(self.model, "_optimizer"):  # which otherwise keeps the rate it was made with
+        if hasattr(self.model, "_optimizer"):  # it otherwise keeps its initial rate
             self.model._optimizer.learning_rate_init = lr
         self.model.partial_fit(*self.train, classes=range(self.classes))
         return [self.model.loss_]
@@ -218,7 +220,7 @@ class Sklearn:
         return self.model.score(*self.test)
 
 
-TRAINERS: dict[str, tuple[str, Any]] = {  # by the names that workers take, in the table's order
+TRAINERS: dict[str, tuple[str, Any]] = {  # names and classes, in the order of the table
     "torch": ("PyTorch eager", Torch),
     "fused": ("PyTorch, fused Adam", TorchFused),
     "jax": ("JAX jit, epoch by scan", Jax),

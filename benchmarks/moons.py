@@ -1,20 +1,20 @@
-"""One training step of micrograd's own demo, by micrograd and by stepgrad in three ways.
+"""One training step of micrograd's demo, by micrograd and by stepgrad in three ways.
 
     python -m benchmarks.moons {micrograd,default,values,node} {on,off} [SECONDS] [STEPS]
 
-100 points of two moons, MLP(2, [16, 16, 1]), hinge loss and an L2 penalty, one score at a time.
-The steps follow one another as they do in training, and nothing is collected by hand: a step ends
-by letting go of its loss, and so of the graph. (micrograd's graphs are reference cycles: they stay
-until the collector comes, and with the collector off for good.) Every engine starts at the same
-weights, and must find the same loss.
+100 points of two moons, MLP(2, [16, 16, 1]), hinge loss and an L2 penalty, one sample at a time.
+The steps follow one another as in training, without explicit collections: a step ends by dropping
+its loss, and with it the graph. micrograd's graphs are reference cycles, which stay until the
+collector runs, and forever if it is off. All engines start at the same weights, and their losses
+must agree.
 
-    default  as stepgrad's users write it: the neurons' dot nodes, nn.losses, nn.optim; the points
-             are given as floats, which become constants
-    values   the same network, losses and optimizer; the points are given as leaves, which require
-             gradients, `list(map(Value, xrow))` as in the demo
-    node     node for node what micrograd computes: the demo's own expressions, `fused=False`
+    default  idiomatic stepgrad: neurons as dot nodes, nn.losses, nn.optim; the points are floats,
+             which become constants
+    values   the same, but the points are leaves that require gradients, `list(map(Value, xrow))`,
+             as in micrograd's demo
+    node     the same nodes as micrograd: the expressions of its demo, `fused=False`
 
-micrograd is given Python floats; the demo's own NumPy floats make it slower by a tenth.
+micrograd receives Python floats; the NumPy floats of its demo make it slower by a tenth.
 """
 
 import json
@@ -26,12 +26,13 @@ from importlib import import_module
 from time import process_time
 from typing import Any, NamedTuple
 
-from benchmarks.engines import ENGINES, count, missing, value_of
-from benchmarks.layout import aligned, verdict
-from benchmarks.processes import MODES, Effort, Job, collector, interleaved
+from benchmarks.engines import ENGINES, count_nodes, missing, value_of
+from benchmarks.processes import MODES, Effort, Job, interleaved, set_collector
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
 
-PARTS = ("forward", "backward", "update", "freeing")  # the step is the first three
-ALIKE = ("micrograd", "node")  # engines whose graphs have as many nodes
+PARTS = ("forward", "backward", "update", "freeing")  # a step is the first three
+ALIKE = ("micrograd", "node")  # engines with the same number of nodes
 TARGETS = {
     ("default", "on"): 50, ("values", "on"): 50, ("node", "on"): 5,
     ("default", "off"): 10, ("values", "off"): 12, ("node", "off"): 3,
@@ -39,34 +40,34 @@ TARGETS = {
 
 
 def moons(n: int = 100, noise: float = 0.1) -> tuple[list[list[float]], list[int]]:
-    """Two half circles, points and labels -1 and 1, without a library: workers import engines."""
+    """Return points on two half circles and labels -1 and 1, without importing a library."""
     rng = random.Random(0)
     X, y = [], []
     for i in range(n):
         t = math.pi * (i // 2) / (n // 2 - 1)
         x = (math.cos(t), math.sin(t)) if i % 2 else (1 - math.cos(t), 0.5 - math.sin(t))
-        X.append([each + rng.gauss(0, noise) for each in x])
+        X.append([coordinate + rng.gauss(0, noise) for coordinate in x])
         y.append(1 if i % 2 else -1)
     return X, y
 
 
 class Steps(NamedTuple):
-    """A training step in three parts, to be called in turn."""
+    """The three parts of a training step, called in turn."""
 
     forward: Callable[[], Any]
     backward: Callable[[Any], None]
     update: Callable[[float], None]
 
 
-def start(parameters: Iterable[Any]) -> None:
-    """Give every engine the same weights, from micrograd's distribution."""
+def set_weights(parameters: Iterable[Any]) -> None:
+    """Set the same weights for every engine, from micrograd's distribution."""
     rng = random.Random(0)
     for p in parameters:
         p.data = rng.uniform(-1, 1)
 
 
 def demo(Value: Any, model: Any) -> Steps:
-    """The steps of micrograd's notebook, in its words; they mean the same for stepgrad's Values."""
+    """Return the step of micrograd's notebook, which also runs on stepgrad's Values."""
     X, y = moons()
 
     def forward() -> Any:
@@ -90,7 +91,7 @@ def demo(Value: Any, model: Any) -> Steps:
 
 
 def default(leaves: bool = False) -> Steps:
-    """The same steps as a user of stepgrad writes them; the points as floats or as leaves."""
+    """Return the same step in idiomatic stepgrad, with points as floats or as leaves."""
     from engine import Value
     from nn import MLP, losses, optim
 
@@ -98,7 +99,7 @@ def default(leaves: bool = False) -> Steps:
     model = MLP(2, [16, 16, 1], rng=0)
     parameters = model.parameters()
     optimizer = optim.SGD(parameters, lr=1.0)
-    start(parameters)
+    set_weights(parameters)
 
     def forward() -> Any:
         inputs = [list(map(Value, xrow)) for xrow in X] if leaves else X
@@ -116,27 +117,27 @@ def default(leaves: bool = False) -> Steps:
 
 
 def network(engine: str) -> Any:
-    """The demo's model, node for node, in either engine."""
+    """Return the model of the demo, with the same nodes in either engine."""
     if engine == "node":
         model = import_module("nn").MLP(2, [16, 16, 1], rng=0, fused=False)
     else:
         model = import_module("micrograd.nn").MLP(2, [16, 16, 1])
-    start(model.parameters())
+    set_weights(model.parameters())
     return model
 
 
 def steps_of(engine: str) -> Steps:
-    """The training step of an engine, whose weights are those of every other."""
+    """Return the training step of an engine, at the weights that all engines share."""
     if engine in ("default", "values"):
         return default(leaves=engine == "values")
     return demo(value_of(engine), network(engine))
 
 
 def measure(engine: str, seconds: float, steps: int) -> dict[str, Any]:
-    """The mean times of a step, in ms of CPU time; the graph's nodes; the loss after a step.
+    """Return the mean times of a step in CPU ms, the nodes of the graph, and the loss after a step.
 
-    The mean, because the collector's long pauses come in some steps and belong to all. The first
-    step warms up.
+    The mean distributes the long pauses of the collector over all steps. The first step is a
+    warm-up.
     """
     forward, backward, update = steps_of(engine)
     losses: list[float] = []
@@ -151,35 +152,35 @@ def measure(engine: str, seconds: float, steps: int) -> dict[str, Any]:
         update(1.0 - 0.9 * min(len(losses), 100) / 100)
         t3 = process_time()
         losses.append(loss.data)
-        nodes = nodes or count(loss)
+        nodes = nodes or count_nodes(loss)
         t4 = process_time()
         del loss
         t5 = process_time()
         if len(losses) > 1:
             times.append((t1 - t0, t2 - t1, t3 - t2, t5 - t4))
             spent += sum(times[-1])
-    means = [1e3 * sum(each) / len(times) for each in zip(*times, strict=True)]
+    means = [1e3 * sum(part) / len(times) for part in zip(*times, strict=True)]
     figures = dict(zip(PARTS, means, strict=True))
     return {**figures, "step": sum(means[:3]), "nodes": nodes, "loss": losses[1]}
 
 
 def table(effort: Effort) -> str:
-    """Times of a step and, beside each of ours, how many times as long micrograd takes."""
+    """Return a row for each engine and mode of the collector, and the ratios to micrograd."""
     jobs = {
         (engine, mode): ("moons", engine, mode, str(effort.seconds), str(effort.steps))
         for mode in MODES
         for engine in ENGINES
         if not missing(engine)
     }
-    found = interleaved(jobs.values(), effort.rounds)
+    results = interleaved(jobs.values(), effort.rounds)
     rows = []
     for mode in MODES:
-        peer = found.get(jobs.get(("micrograd", mode), ()))
+        peer = results.get(jobs.get(("micrograd", mode), ()))
         for engine, name in ENGINES.items():
             if remedy := missing(engine):
                 rows.append([mode, name, remedy])
                 continue
-            figures = found[jobs[engine, mode]]
+            figures = results[jobs[engine, mode]]
             row = [mode, name, f"{figures['nodes']:,}"]
             row += [f"{figures[part]:,.1f}" for part in ("step", *PARTS)]
             if engine == "micrograd" or peer is None:
@@ -191,28 +192,28 @@ def table(effort: Effort) -> str:
                 )
     title = (
         "A step of micrograd's moons demo in ms: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {effort.rounds} rounds; step: forward, backward and update, without "
-        "freeing the graph;\nstepgrad: one dot node per neuron, the points given as floats; "
-        "inputs as Values: the\nsame, the points given as leaves as in the demo; "
-        "ratio: micrograd's step over ours)"
+        f"(medians of {pluralize(effort.rounds, 'round')}; "
+        "step: forward, backward and update, without freeing; stepgrad: one\n"
+        "dot node per neuron, points as floats; inputs as Values: the same, points as leaves;\n"
+        "node for node: the same nodes as micrograd; ratio: micrograd's step over stepgrad's)"
     )
     header = ["collector", "engine", "nodes", "step", *PARTS, "ratio", "target"]
-    return "\n".join([aligned(title, header, rows), agreement(found)])
+    return "\n".join([format_table(header, rows, title), agreement(results)])
 
 
-def agreement(found: dict[Job, dict[str, Any]]) -> str:
-    """Whether the engines computed the same: the loss, and node for node as many nodes."""
-    losses = [figures["loss"] for figures in found.values()]
+def agreement(results: dict[Job, dict[str, Any]]) -> str:
+    """Return whether the losses of all engines agree, and the nodes of those in ALIKE."""
+    losses = [figures["loss"] for figures in results.values()]
     if not all(math.isclose(loss, losses[0], rel_tol=1e-9) for loss in losses):
         return f"NOT COMPARABLE: the losses after a step differ, {losses}"
-    nodes = {figures["nodes"] for (_, engine, *_), figures in found.items() if engine in ALIKE}
+    nodes = {figures["nodes"] for (_, engine, *_), figures in results.items() if engine in ALIKE}
     if len(nodes) > 1:
-        return f"NOT COMPARABLE: node for node there are different numbers of nodes, {nodes}"
-    return f"(checked: the loss after a step is {losses[0]:.9f} in all of them)"
+        return f"NOT COMPARABLE: the numbers of nodes differ, {nodes}"
+    return f"(checked: the loss after a step is {losses[0]:.9f} for all engines)"
 
 
 if __name__ == "__main__":
     engine, mode, *limits = sys.argv[1:]
     seconds, steps = limits or ("0.5", "2")
-    collector(mode)
+    set_collector(mode)
     print(json.dumps(measure(engine, float(seconds), int(steps))))

@@ -1,14 +1,14 @@
-"""What one node costs, beside a class written by hand in 40 lines (`benchmarks/by_hand.py`).
+"""The cost of a node, relative to a minimal class of 40 lines (`benchmarks/by_hand.py`).
 
     python -m benchmarks.node {on,off} SECONDS {stepgrad,hand,micrograd} ...
 
-A process measures the engines that it is given, in turn: a burst of 3,000 operations by one, a few
-milliseconds long, then the same by the next. A shared machine's speed may double within seconds,
-so the ratio of two engines is the median over pairs of neighbouring bursts. It need not be the
+A process alternates between its engines: a burst of 3,000 operations, a few milliseconds long, with
+one, then the same with the next. The speed of a shared machine may double within seconds, so the
+ratio of two engines is the median over pairs of neighbouring bursts, which may differ from the
 ratio of the median times.
 
-stepgrad and the class written by hand share a process. micrograd has one of its own, because its
-graphs are reference cycles, which the collector would free during another engine's burst.
+stepgrad and the minimal class share a process. micrograd runs in its own, because its graphs are
+reference cycles, which the collector would free during bursts of other engines.
 """
 
 import gc
@@ -23,8 +23,9 @@ from types import FunctionType
 from typing import Any
 
 from benchmarks.engines import missing
-from benchmarks.layout import aligned, verdict
-from benchmarks.processes import MODES, Effort, collector, interleaved
+from benchmarks.processes import MODES, Effort, interleaved, set_collector
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
 
 CLASSES = {"stepgrad": "engine", "hand": "benchmarks.by_hand", "micrograd": "micrograd.engine"}
 PAIR = ("stepgrad", "hand")  # the ratio is the first over the second
@@ -34,14 +35,14 @@ LEAVES = 64
 WARM_UP = 3  # turns
 
 FORWARD, BACKWARD, BOTH = "s + x * y: forward", "s + x * y: backward", "s + x * y: both passes"
-CONSTANT = "x * 2.0"  # the number becomes a node, too
+CONSTANT = "x * 2.0"  # the number becomes a node as well
 TARGETS = {FORWARD: 0.85, BOTH: 0.65, CONSTANT: 0.85}  # collector off
 
 
-# The work. Results are kept until the clock has stopped, so that freeing them is not measured.
+# The operations. Results are freed after the clock is read, so freeing is not measured.
 
 
-def chain(x: list[Any]) -> Any:
+def sum_products(x: list[Any]) -> Any:
     s = x[0]
     for k in range(ROUNDS):
         s = s + x[k % LEAVES] * x[(k * 7) % LEAVES]
@@ -83,40 +84,40 @@ OPERATIONS: dict[str, Callable[[Any, Any, list[Any]], None]] = {
 ROWS = (FORWARD, BACKWARD, BOTH, *OPERATIONS)
 
 
-def separate(function: Any) -> Any:
-    """Return the function with bytecode of its own.
+def specialize(function: Any) -> Any:
+    """Return a copy of the function with its own bytecode.
 
-    CPython specializes bytecode in place for the classes that it meets. Engines that ran the same
+    CPython specializes bytecode in place for the classes that it runs with. Engines that share
     bytecode would undo each other's specialization.
     """
     return FunctionType(function.__code__.replace(), function.__globals__)
 
 
 class Bursts:
-    """An engine's bursts of work. Each returns CPU seconds by the names of ROWS."""
+    """The bursts of an engine; each returns CPU seconds by the names of ROWS."""
 
     def __init__(self, engine: str):
         self.Value = import_module(CLASSES[engine]).Value
         self.leaves = [self.Value(i / LEAVES) for i in range(LEAVES)]
         self.x, self.y = self.Value(1.5), self.Value(2.5)
-        self.chain = separate(chain)
+        self.sum_products = specialize(sum_products)
         self.operations = {
-            name: separate(operation)
+            name: specialize(operation)
             for name, operation in OPERATIONS.items()
             if hasattr(self.Value, "exp") or operation is not exp  # micrograd has none
         }
 
-    def passes(self) -> dict[str, float]:
-        """Build and differentiate the graph of s + x * y."""
+    def time_passes(self) -> dict[str, float]:
+        """Time building and differentiating the graph of s + x * y."""
         t0 = process_time()
-        s = self.chain(self.leaves)
+        s = self.sum_products(self.leaves)
         t1 = process_time()
         s.backward()
         t2 = process_time()
         return {FORWARD: t1 - t0, BACKWARD: t2 - t1, BOTH: t2 - t0}
 
-    def operation(self, name: str) -> dict[str, float]:
-        """Carry out one operation again and again; an empty result if the engine has none."""
+    def time_operation(self, name: str) -> dict[str, float]:
+        """Time one operation; return {} if the engine does not have it."""
         if name not in self.operations:
             return {}
         results: list[Any] = [None] * NODES
@@ -124,51 +125,53 @@ class Bursts:
         self.operations[name](self.x, self.y, results)
         return {name: process_time() - begin}
 
-    def checks(self) -> tuple[float, float]:
-        """The sum s and the sum of the leaves' gradients, which all engines must agree on."""
+    def checksums(self) -> tuple[float, float]:
+        """Return s and the sum of the gradients, which must agree between engines."""
         leaves = [self.Value(leaf.data) for leaf in self.leaves]
-        s = chain(leaves)
+        s = sum_products(leaves)
         s.backward()
         return s.data, sum(leaf.grad for leaf in leaves)
 
 
 def measure(engines: list[str], seconds: float) -> dict[str, Any]:
-    """Return median times in ns per node, median ratios, and the numbers that were computed."""
+    """Return median times in ns per node, median ratios, and checksums."""
     bursts = {engine: Bursts(engine) for engine in engines}
-    found: dict[tuple[str, str], list[float]] = {}
+    times: dict[tuple[str, str], list[float]] = {}
     turn, spent = 0, 0.0
     while turn < WARM_UP + 3 or spent < seconds:
-        order = engines if turn % 2 else engines[::-1]  # neither always follows the other
+        order = engines if turn % 2 else engines[::-1]  # alternate which engine is first
         for work in (None, *OPERATIONS):
             for engine in order:
-                each = bursts[engine]
-                for row, time in (each.operation(work) if work else each.passes()).items():
+                burst = bursts[engine]
+                for row, seconds_taken in (
+                    burst.time_operation(work) if work else burst.time_passes()
+                ).items():
                     if turn >= WARM_UP:
-                        found.setdefault((engine, row), []).append(time)
-                        spent += time
+                        times.setdefault((engine, row), []).append(seconds_taken)
+                        spent += seconds_taken
         if "micrograd" in engines and not gc.isenabled():
             gc.collect()  # its graphs would fill the memory
         turn += 1
-    figures = {f"{engine} {row}": 1e9 * median(ts) / NODES for (engine, row), ts in found.items()}
+    figures = {f"{engine} {row}": 1e9 * median(ts) / NODES for (engine, row), ts in times.items()}
     if set(PAIR) <= set(engines):
         for row in ROWS:
-            ours, peers = (found[engine, row] for engine in PAIR)
+            ours, peers = (times[engine, row] for engine in PAIR)
             figures[f"ratio {row}"] = median(a / b for a, b in zip(ours, peers, strict=True))
-    return {**figures, "checks": [each.checks() for each in bursts.values()]}
+    return {**figures, "checks": [burst.checksums() for burst in bursts.values()]}
 
 
 def table(effort: Effort) -> str:
-    """A row for each kind of work, with the collector on and off."""
+    """Return a row for each operation, with the collector on and off."""
     runs = [PAIR] if missing("micrograd") else [PAIR, ("micrograd",)]
     jobs = {
         (mode, engines): ("node", mode, str(4 * effort.seconds), *engines)
         for mode in MODES
         for engines in runs
     }
-    found = interleaved(jobs.values(), effort.rounds)
+    results = interleaved(jobs.values(), effort.rounds)
     rows = []
     for mode in MODES:
-        figures = {k: v for engines in runs for k, v in found[jobs[mode, engines]].items()}
+        figures = {k: v for engines in runs for k, v in results[jobs[mode, engines]].items()}
         for row in ROWS:
             ratio = figures[f"ratio {row}"]
             target = mode == "off" and row in TARGETS
@@ -179,23 +182,23 @@ def table(effort: Effort) -> str:
                 + [f"{ratio:.2f}", verdict(ratio, TARGETS[row], least=False) if target else ""]
             )
     title = (
-        "A node, beside a class written by hand in 40 lines: ns of CPU time\n"
-        f"(medians of {effort.rounds} rounds; s + x * y: per node of a graph of {NODES:,}, the "
-        "others: per operation;\nratio: stepgrad over the class by hand, the median over pairs of "
-        "neighbouring bursts)"
+        "A node of stepgrad and of a minimal class of 40 lines: ns of CPU time\n"
+        f"(medians of {pluralize(effort.rounds, 'round')}; s + x * y: per node of a graph of "
+        f"{NODES:,}; others: per operation; ratio:\n"
+        "stepgrad over the minimal class, the median over pairs of neighbouring bursts)"
     )
-    header = ["collector", "work", "stepgrad", "by hand", "micrograd", "ratio", "target"]
-    checks = [check for figures in found.values() for check in figures["checks"]]
+    header = ["collector", "operation", "stepgrad", "minimal", "micrograd", "ratio", "target"]
+    checks = [check for figures in results.values() for check in figures["checks"]]
     remedy = missing("micrograd")
     notes = [f"(micrograd: {remedy})"] if remedy else []
-    return "\n".join([aligned(title, header, rows), *notes, agreement(checks)])
+    return "\n".join([format_table(header, rows, title), *notes, agreement(checks)])
 
 
 def agreement(checks: list[list[float]]) -> str:
-    """Return a line that says whether the engines computed the same numbers.
+    """Return a line that says whether the checksums agree.
 
     >>> agreement([[2.0, 3.0], [2.0, 3.0]])
-    '(checked: the sum and its gradients are the same in all of them)'
+    '(checked: sums and gradients agree)'
     >>> agreement([[2.0, 3.0], [2.0, 4.0]])
     'NOT COMPARABLE: the sums and gradients differ, [[2.0, 3.0], [2.0, 4.0]]'
     """
@@ -203,13 +206,13 @@ def agreement(checks: list[list[float]]) -> str:
     for other in others:
         if not all(math.isclose(a, b, rel_tol=1e-9) for a, b in zip(first, other, strict=True)):
             return f"NOT COMPARABLE: the sums and gradients differ, {checks}"
-    return "(checked: the sum and its gradients are the same in all of them)"
+    return "(checked: sums and gradients agree)"
 
 
 if __name__ == "__main__":
     mode, seconds, *engines = sys.argv[1:]
     if not engines or not set(engines) <= set(CLASSES):
-        raise SystemExit(f"engines are among {', '.join(CLASSES)}, got {engines}")
+        raise SystemExit(f"engines must be among {', '.join(CLASSES)}, got {engines}")
     sys.setrecursionlimit(10 * NODES)  # micrograd's backward() is recursive
-    collector(mode)
+    set_collector(mode)
     print(json.dumps(measure(engines, float(seconds))))

@@ -1,16 +1,16 @@
-"""What pictures take: to draw a graph, to make the stepper's page, to step in a browser.
+"""The time to draw a graph, to write the stepper's page, and to step in a browser.
 
     python -m benchmarks.pictures draw {chain,WIDTHS} SIZE {embedded,dot}
     python -m benchmarks.pictures step {chain,WIDTHS} SIZE
 
-A graph is a chain of SIZE values, or the hinge loss of MLP(2, WIDTHS) on SIZE points of two moons,
-node for node, with its model. It is built before the clock starts, and its picture is the first of
-its process. Time is the clock's, for Graphviz and the browser are processes of their own; starting
-Graphviz is in it, importing `engine.draw` and starting the browser are not. A step of the page is
+A graph is a chain of SIZE values, or the hinge loss of MLP(2, WIDTHS), not fused, on SIZE points of
+two moons. It is built before the clock starts, and its picture is the first of its process. Times
+are elapsed times, as Graphviz and the browser are other processes. They include starting Graphviz,
+but not importing `engine.draw` or starting the browser. The time of a step of the page is
 
-    laid out  when the script that clicks has had the page laid out
-    painted   when the page's thread has handed the frame on: the click comes as a frame begins, so
-              that no waiting for the screen is in it; what other threads do with it is not either
+    laid out  from a click until the layout is computed
+    painted   from a click at the start of a frame until the page's thread has finished the frame;
+              waiting for the screen and other threads are not included
 """
 
 import json
@@ -26,36 +26,37 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from benchmarks.engines import count
-from benchmarks.layout import aligned, verdict
+from benchmarks.engines import count_nodes
 from benchmarks.moons import moons
 from benchmarks.processes import Effort, Job, interleaved
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
 
 DRAWN = (("1", "1"), ("4, 1", "4"), ("3, 1", "17"), ("16, 16, 1", "100"))
 STEPPED = (("3, 1", "3"), ("chain", "100"), ("9, 1", "3"))
 LAYOUTS = {"embedded": "graphviz-pure", "dot": "dot"}
-SECONDS, KB, MS = 3, 1000, 30  # of the largest drawing, of a page for 100 values, of a step
+SECONDS, KB, MS = 3, 1000, 30  # the targets of the largest drawing, a page for 100 values, a step
 TIMES = ("median laid out", "slowest laid out", "median painted", "slowest painted")
-# A message that is sent as a frame begins arrives when it has been painted.
+# A message sent at the start of a frame arrives after the frame is painted.
 STEPS = """async () => {
-  const next = document.querySelector("[data-do=next]"), laid = [], painted = [];
+  const next = document.querySelector("[data-do=next]"), laidOut = [], painted = [];
   const step = (done) => requestAnimationFrame(() => {
     const { port1, port2 } = new MessageChannel(), clicked = performance.now();
     next.click();
     document.body.offsetHeight;
-    laid.push(performance.now() - clicked);
+    laidOut.push(performance.now() - clicked);
     port1.onmessage = () => done(painted.push(performance.now() - clicked));
     port2.postMessage(null);
   });
   while (next.ariaDisabled !== "true") await new Promise(step);
-  return [Number(document.querySelector(".stepper").dataset.step), laid, painted];
+  return [Number(document.querySelector(".stepper").dataset.step), laidOut, painted];
 }"""
 
 
 def graph(shape: str, size: int) -> tuple[Any, Any]:
-    """A root that has its gradients, and its model.
+    """Return a root after backward, and its model.
 
-    >>> [count(graph(shape, int(size))[0]) for shape, size in STEPPED]
+    >>> [count_nodes(graph(shape, int(size))[0]) for shape, size in STEPPED]
     [100, 100, 250]
     """
     from engine import Value
@@ -74,29 +75,31 @@ def graph(shape: str, size: int) -> tuple[Any, Any]:
     return root, model
 
 
-def drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
-    """Seconds until DOT is written, and until Graphviz has made SVG of it."""
+def time_drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
+    """Return the seconds until DOT is written, and until Graphviz has written SVG."""
     from engine.draw import draw
     from engine.draw.svg import find_program
     from engine.draw.view import build_view
 
     try:
-        command = [find_program(layout), "-V"]
-        asked = subprocess.run(command, capture_output=True, text=True, check=True)
+        printed = subprocess.run(
+            [find_program(layout), "-V"], capture_output=True, text=True, check=True
+        )
     except RuntimeError as error:
         return {"missing": str(error)}
-    by = " ".join([LAYOUTS[layout], *re.findall(r"version (\S+)", asked.stderr)[:1]])
+    version = re.findall(r"version (\S+)", printed.stderr)[:1]
     root, model = graph(shape, size)
     begin = perf_counter()
     picture = draw(root, model, layout=layout)
     times = {"dot": perf_counter() - begin}
-    assert picture.svg  # is made now
+    assert picture.svg  # computed at the first access
     times["svg"] = perf_counter() - begin
-    return {**times, "by": by, "nodes": count(root), "drawn": len(build_view(root, model).drawn)}
+    by = " ".join([LAYOUTS[layout], *version])
+    return {**times, "by": by, "nodes": count_nodes(root), "drawn": len(build_view(root, model).drawn)}
 
 
-def stepping(shape: str, size: int) -> dict[str, Any]:
-    """Seconds to make a page, its kB; ms of its steps, or what to install for them."""
+def time_stepper(shape: str, size: int) -> dict[str, Any]:
+    """Return the seconds to write a page, its kB, and the ms of its steps in a browser."""
     from engine.draw import step
 
     root, model = graph(shape, size)
@@ -104,77 +107,78 @@ def stepping(shape: str, size: int) -> dict[str, Any]:
     stepper = step(root, model)
     page = stepper.html
     seconds, steps = perf_counter() - begin, len(stepper.frames) - 1
-    made: dict[str, Any] = {"values": count(root), "steps": steps, "s": seconds}
-    made["kB"] = len(page.encode()) / 1000
+    figures: dict[str, Any] = {"values": count_nodes(root), "steps": steps, "s": seconds}
+    figures["kB"] = len(page.encode()) / 1000
     if not find_spec("playwright"):
-        return {**made, "missing": "playwright is not installed: pip install -e '.[browser]'"}
+        return {**figures, "missing": "playwright is not installed: pip install -e '.[browser]'"}
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
-        return {**made, "missing": "no chromium: apt install chromium"}
+        return {**figures, "missing": "no chromium: apt install chromium"}
     playwright = import_module("playwright.sync_api").sync_playwright
-    with tempfile.TemporaryDirectory() as folder, playwright() as started:
+    with tempfile.TemporaryDirectory() as folder, playwright() as driver:
         path = Path(folder, "steps.html")
         path.write_text(page, "utf-8")
         flags = ["--no-sandbox", "--disable-gpu"]
-        browser = started.chromium.launch(executable_path=chromium, args=flags)
-        shown = browser.new_page(viewport={"width": 1280, "height": 720})
-        shown.goto(path.as_uri())
-        at, laid, painted = shown.evaluate(STEPS)
-        made["browser"] = f"Chromium {browser.version}, headless, no GPU"
+        browser = driver.chromium.launch(executable_path=chromium, args=flags)
+        tab = browser.new_page(viewport={"width": 1280, "height": 720})
+        tab.goto(path.as_uri())
+        step_shown, laid_out, painted = tab.evaluate(STEPS)
+        figures["browser"] = f"Chromium {browser.version}, headless, no GPU"
         browser.close()
-    if not at == len(laid) == steps:
-        raise RuntimeError(f"the page must be at step {steps} after as many clicks, is at {at}")
-    times = [float(find(each)) for each in (laid, painted) for find in (median, max)]
-    return made | dict(zip(TIMES, times, strict=True))
+    if not step_shown == len(laid_out) == steps:
+        raise RuntimeError(f"after {steps} clicks the page must show that step, not {step_shown}")
+    times = [float(f(series)) for series in (laid_out, painted) for f in (median, max)]
+    return figures | dict(zip(TIMES, times, strict=True))
 
 
 def table(effort: Effort) -> str:
-    """Drawings; pages and their steps."""
+    """Return a table of drawings, one of pages and their steps, and the targets."""
     rounds = (effort.rounds + 1) // 2
     jobs: list[Job] = [("pictures", "draw", *g, layout) for g in DRAWN for layout in LAYOUTS]
-    found = interleaved([*jobs, *(("pictures", "step", *g) for g in STEPPED)], rounds)
-    pages = [each for each in found.values() if "kB" in each]
+    results = interleaved([*jobs, *(("pictures", "step", *g) for g in STEPPED)], rounds)
+    pages = [figures for figures in results.values() if "kB" in figures]
     browser = next((page["browser"] for page in pages if "browser" in page), "no browser")
-    drawings = aligned(
-        "Drawing a graph: seconds on the clock until DOT is written, and until there is SVG\n"
-        f"(medians, number of rounds: {rounds}; drawn: values, or boxes of modules)",
+    drawings = format_table(
         ["graph", "layout by", "nodes", "drawn", "to DOT", "to SVG", "target"],
-        [row(job, figures) for job, figures in found.items() if job[1] == "draw"],
+        [row(job, figures) for job, figures in results.items() if job[1] == "draw"],
+        "Drawing a graph: elapsed seconds until DOT is written, and until SVG is written\n"
+        f"(medians of {pluralize(rounds, 'round')}; drawn: values, or boxes of modules)",
     )
-    steps = aligned(
-        "The stepper's page: seconds on the clock to make it; kB; ms from a click until the step\n"
-        "is laid out, and until it is painted: the median, and the slowest of all steps\n"
-        f"({browser}; medians, number of rounds: {rounds})",
+    steps = format_table(
         ["graph", "values", "steps", "s", "kB", "laid out", "slowest", "painted", "slowest"],
-        [row(job, figures) for job, figures in found.items() if job[1] == "step"],
+        [row(job, figures) for job, figures in results.items() if job[1] == "step"],
+        "The stepper's page: elapsed seconds to write it; its size in kB; ms from a click until a\n"
+        "step is laid out and until it is painted, the median and the slowest of all steps\n"
+        f"({browser}; medians of {pluralize(rounds, 'round')})",
     )
     largest = max(page["kB"] for page in pages if page["values"] == 100)
-    judged = [f"kB of a page for 100 values: {verdict(largest, KB, least=False)}"]
-    judged += [
-        f"ms of a step, {each}: {verdict(max(page[each] for page in pages), MS, least=False)}"
-        for each in TIMES[:2]
-        if all(each in page for page in pages)
+    targets = [f"kB of a page for 100 values: {verdict(largest, KB, least=False)}"]
+    targets += [
+        f"ms of a step, {name}: {verdict(max(page[name] for page in pages), MS, least=False)}"
+        for name in TIMES[:2]
+        if all(name in page for page in pages)
     ]
-    return "\n".join([drawings, "", steps, *judged])
+    return "\n".join([drawings, "", steps, *targets])
 
 
-def row(job: Job, found: dict[str, Any]) -> list[str]:
-    _, what, shape, _, *layout = job
+def row(job: Job, figures: dict[str, Any]) -> list[str]:
+    """Return the cells of a drawing or a page."""
+    _, task, shape, _, *layout = job
     cells = [shape if shape == "chain" else f"MLP(2, [{shape}])"]
-    if what == "step":
-        cells += [f"{found['values']}", f"{found['steps']}"]
-        cells += [f"{found['s']:.2f}", f"{found['kB']:,.0f}"]
-        times = [f"{found[each]:.1f}" for each in TIMES if each in found]
-        return [*cells, *(times or [found["missing"]])]
-    if "missing" in found:
-        return [*cells, LAYOUTS[layout[0]], found["missing"]]
-    cells += [found["by"], f"{found['nodes']:,}", f"{found['drawn']}"]
-    judged = found["nodes"] > 60_000 and layout == ["embedded"]
-    target = verdict(found["svg"], SECONDS, least=False) if judged else ""
-    return [*cells, f"{found['dot']:.3f}", f"{found['svg']:.3f}", target]
+    if task == "step":
+        cells += [f"{figures['values']}", f"{figures['steps']}"]
+        cells += [f"{figures['s']:.2f}", f"{figures['kB']:,.0f}"]
+        times = [f"{figures[name]:.1f}" for name in TIMES if name in figures]
+        return [*cells, *(times or [figures["missing"]])]
+    if "missing" in figures:
+        return [*cells, LAYOUTS[layout[0]], figures["missing"]]
+    cells += [figures["by"], f"{figures['nodes']:,}", f"{figures['drawn']}"]
+    has_target = figures["nodes"] > 60_000 and layout == ["embedded"]
+    target = verdict(figures["svg"], SECONDS, least=False) if has_target else ""
+    return [*cells, f"{figures['dot']:.3f}", f"{figures['svg']:.3f}", target]
 
 
 if __name__ == "__main__":
-    what, shape, size, *layout = sys.argv[1:]
-    figures = drawing(shape, int(size), *layout) if what == "draw" else stepping(shape, int(size))
-    print(json.dumps(figures))
+    task, shape, size, *layout = sys.argv[1:]
+    measure = time_drawing if task == "draw" else time_stepper
+    print(json.dumps(measure(shape, int(size), *layout)))

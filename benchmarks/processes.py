@@ -1,8 +1,8 @@
-"""Workers: fresh processes that measure one thing each, started in turn, round after round.
+"""Workers: fresh processes that measure one engine each, in interleaved rounds.
 
-A shared machine drifts. Whatever is compared runs in the order A B C A B C, so that every engine
-meets the same minutes; the median over the rounds sets the outliers aside; and what is measured on
-one thread is CPU time, which another process on the core does not lengthen as it does the clock's.
+The speed of a shared machine drifts. Engines run in the order A B C A B C, so all of them run under
+similar conditions, and the median over the rounds ignores outliers. On one thread CPU time is
+measured, which other processes affect less than elapsed time.
 """
 
 import gc
@@ -16,15 +16,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-Job = tuple[str, ...]  # a worker's module and arguments: ("moons", "micrograd", "on")
+Job = tuple[str, ...]  # the module and arguments of a worker: ("moons", "micrograd", "on")
 
 MODES = ("on", "off")  # of the garbage collector
 
 
 class Effort(NamedTuple):
-    """How much to spend: rounds of processes, seconds and steps measured in each of them.
+    """The number of rounds, and the least seconds and steps that each process measures.
 
-    `threads` are the numbers of threads to measure with, where a table has several.
+    `threads` are the numbers of threads of the tables that have several.
     """
 
     rounds: int
@@ -38,27 +38,27 @@ QUICK = Effort(rounds=2, seconds=0.1, steps=1, threads=(1,))
 
 
 def interleaved(jobs: Iterable[Job], rounds: int) -> dict[Job, dict[str, Any]]:
-    """Run every job once a round; the medians of the figures each of them printed.
+    """Run every job once per round; return the medians of the floats that each job prints.
 
-    What is not a number in them is taken from the first round.
+    Other figures are those of the first round.
     """
-    found: dict[Job, list[dict[str, Any]]] = {job: [] for job in jobs}
+    results: dict[Job, list[dict[str, Any]]] = {job: [] for job in jobs}
     for _ in range(rounds):
-        for job, results in found.items():
-            results.append(run(job))
+        for job, figures in results.items():
+            figures.append(run(job))
     return {
         job: {
-            key: median(each[key] for each in results) if isinstance(first, float) else first
-            for key, first in results[0].items()
+            key: median(row[key] for row in figures) if isinstance(first, float) else first
+            for key, first in figures[0].items()
         }
-        for job, results in found.items()
+        for job, figures in results.items()
     }
 
 
 def run(job: Job) -> dict[str, Any]:
-    """What `python -m benchmarks.<job>` prints, in a fresh process with one thread.
+    """Run `python -m benchmarks.<job>` with one thread; return the figures that it prints.
 
-    The process finds in STARTED when it was started, by `time.time()`.
+    The environment variable STARTED is the start of the process, by `time.time()`.
     """
     module, *arguments = job
     printed = subprocess.run(
@@ -71,23 +71,22 @@ def run(job: Job) -> dict[str, Any]:
     return json.loads(printed.stdout)
 
 
-def collector(mode: str) -> None:
-    """Turn this process's garbage collector on or off."""
+def set_collector(mode: str) -> None:
+    """Turn the garbage collector of this process on or off."""
     if mode not in MODES:
-        raise SystemExit(f"the collector's mode is one of {', '.join(MODES)}, got {mode!r}")
+        raise SystemExit(f"collector mode must be one of {', '.join(MODES)}, got {mode!r}")
     gc.enable() if mode == "on" else gc.disable()
 
 
 def threads(n: int) -> dict[str, str]:
-    """The environment in which numerical libraries start n threads."""
+    """Return environment variables that make numerical libraries start n threads."""
     return {f"{library}_NUM_THREADS": str(n) for library in ("OMP", "OPENBLAS", "MKL")}
 
 
-def cores(n: int) -> None:
-    """Keep this process to n cores, and libraries that it imports from now on to n threads.
+def limit_cores(n: int) -> None:
+    """Limit this process to n cores, and libraries that it imports later to n threads.
 
-    XLA has no setting for its threads: it starts as many as there are cores to run on, for which
-    Linux alone can be asked.
+    XLA has no setting for threads and starts one per available core. Only Linux can limit these.
     """
     os.environ.update(threads(n))
     if sys.platform == "linux":

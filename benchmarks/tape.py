@@ -1,10 +1,10 @@
-"""What a tape costs: a scalar graph recorded once, and replayed by compiled code.
+"""The cost of a tape: a scalar graph recorded once and replayed by compiled code.
 
-    python -m benchmarks.tape            every table of tapes, in about six minutes
-    python -m benchmarks.tape --quick    the same in about two minutes, with less certain figures
+    python -m benchmarks.tape            all tables of tapes, in about six minutes
+    python -m benchmarks.tape --quick    all tables of tapes, in about two minutes, with more noise
 
-A training step against other engines, the time and the memory of a node by the size of the graph,
-and MNIST node by node.
+The tables: a training step of several engines, the time and memory of a node by the size of the
+graph, and MNIST node by node.
 """
 
 import argparse
@@ -14,12 +14,14 @@ from benchmarks.processes import FULL, QUICK, Effort
 
 
 def table(effort: Effort) -> str:
-    """The tables of all parts."""
-    return "\n\n".join(each.table(effort) for each in (tape_moons, tape_sizes, tape_mnist))
+    """Return all tables of tapes."""
+    return "\n\n".join(part.table(effort) for part in (tape_moons, tape_sizes, tape_mnist))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tape", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.tape", description="Run the benchmarks of tapes and print them."
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     effort = QUICK if parser.parse_args().quick else FULL
     print(f"{machine.facts()}\n\n{table(effort)}")

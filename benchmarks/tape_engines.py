@@ -1,10 +1,10 @@
-"""The step of `benchmarks.moons`, forward and backward, by tapes and by engines of arrays.
+"""Forward and backward of the step of `benchmarks.moons`, with tapes and with array engines.
 
-An engine takes the threads it may use and a dtype. It begins at the weights that every other begins
-at; `step()` computes the loss and its gradient, and returns the loss; `move(lr)` goes against the
-gradient. `nodes` are those of a graph of scalars.
+An engine takes a number of threads and a dtype, and starts at the weights that all engines share.
+`step()` computes the loss and its gradient and returns the loss. `update(lr)` takes a step of
+gradient descent. `nodes` is the number of nodes of a scalar graph, or None.
 
-An engine imports its library and no other.
+An engine imports only its own library.
 """
 
 import random
@@ -12,7 +12,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.engines import count, value_of
+from benchmarks.engines import count_nodes, value_of
 from benchmarks.moons import default, demo, moons, network
 
 SIZES = (2, 16, 16, 1)  # of the network
@@ -20,29 +20,29 @@ ALPHA = 1e-4  # of the L2 penalty
 
 
 class Tape:
-    """A tape over the graph that a user of stepgrad writes."""
+    """A tape of the idiomatic graph of `benchmarks.moons`."""
 
     def __init__(self, threads: int, dtype: str):
         root, parameters = self.graph()
-        self.nodes = count(root)
-        how = {"parameters": parameters, "threads": threads, "dtype": dtype}
-        self.tape = import_module("engine.tape").Tape(root, **how)
+        self.nodes = count_nodes(root)
+        options = {"parameters": parameters, "threads": threads, "dtype": dtype}
+        self.tape = import_module("engine.tape").Tape(root, **options)
 
     def graph(self) -> tuple[Any, Any]:
-        return default().forward(), None  # all that ask for gradients are parameters
+        return default().forward(), None  # all leaves that require gradients are parameters
 
     def step(self) -> float:
         loss = self.tape.forward()
         self.tape.backward()
         return loss
 
-    def move(self, lr: float) -> None:
+    def update(self, lr: float) -> None:
         flat = self.tape.flat
         flat.data = flat.data - lr * flat.grad
 
 
 class TapeOfNodes(Tape):
-    """A tape over the graph that is micrograd's, node for node."""
+    """A tape of the graph with the same nodes as micrograd's."""
 
     def graph(self) -> tuple[Any, Any]:
         model = network("node")
@@ -50,7 +50,7 @@ class TapeOfNodes(Tape):
 
 
 def weights() -> list[list[list[float]]]:
-    """Layers of neurons, each its weights and its bias: what `moons.start` gives to scalars."""
+    """Return the weights and the bias of each neuron, by layer; those of `moons.set_weights`."""
     rng = random.Random(0)
     return [
         [[rng.uniform(-1, 1) for _ in range(nin + 1)] for _ in range(nout)]
@@ -59,7 +59,7 @@ def weights() -> list[list[list[float]]]:
 
 
 class Torch:
-    """PyTorch, eager, all samples at once."""
+    """Eager PyTorch, with all samples at once."""
 
     nodes = None
 
@@ -67,7 +67,7 @@ class Torch:
         self.torch = torch = import_module("torch")
         torch.set_num_threads(threads)
         torch.set_default_dtype(getattr(torch, dtype))
-        self.X, self.y = (torch.tensor(each, dtype=torch.get_default_dtype()) for each in moons())
+        self.X, self.y = (torch.tensor(data, dtype=torch.get_default_dtype()) for data in moons())
         layers = []
         for (nin, nout), neurons in zip(pairwise(SIZES), weights(), strict=True):
             layer = torch.nn.Linear(nin, nout)
@@ -86,23 +86,23 @@ class Torch:
         loss.backward()
         return loss.detach()
 
-    def move(self, lr: float) -> None:
+    def update(self, lr: float) -> None:
         with self.torch.no_grad():
             for p in self.parameters:
                 p -= lr * p.grad
 
 
 class Jax:
-    """JAX: the loss and its gradient as one compiled program, all samples at once."""
+    """JAX: the loss and its gradient as one compiled program, with all samples at once."""
 
     nodes = None
 
     def __init__(self, threads: int, dtype: str):
         self.jax = jax = import_module("jax")
         jax.config.update("jax_enable_x64", dtype == "float64")
-        arrays = (jax.numpy.asarray(each, dtype) for each in weights())
-        self.layers = [(each[:, :-1], each[:, -1]) for each in arrays]
-        self.samples = [jax.numpy.asarray(each, dtype) for each in moons()]
+        layers = (jax.numpy.asarray(layer, dtype) for layer in weights())
+        self.layers = [(layer[:, :-1], layer[:, -1]) for layer in layers]
+        self.samples = [jax.numpy.asarray(data, dtype) for data in moons()]
 
         def loss(layers: Any, X: Any, y: Any) -> Any:
             *hidden, (w, b) = layers
@@ -118,11 +118,11 @@ class Jax:
         loss, self.gradient = self.jax.block_until_ready(self.compiled(self.layers, *self.samples))
         return loss
 
-    def move(self, lr: float) -> None:
+    def update(self, lr: float) -> None:
         self.layers = self.jax.tree.map(lambda p, g: p - lr * g, self.layers, self.gradient)
 
 
-STEPPERS: dict[str, tuple[str, Any]] = {  # by the names that workers take
+STEPPERS: dict[str, tuple[str, Any]] = {  # names and classes
     "node": ("stepgrad tape, node for node", TapeOfNodes),
     "default": ("stepgrad tape", Tape),
     "torch": ("PyTorch eager", Torch),

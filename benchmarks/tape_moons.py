@@ -1,25 +1,28 @@
-"""Forward and backward of micrograd's moons demo, replayed by a tape, and by other engines.
+"""Forward and backward of micrograd's moons demo, with tapes and with other engines.
 
     python -m benchmarks.tape_moons {node,default,torch,jax} THREADS {float64,float32} [SECONDS]
 
-The network, the points and the first weights of `benchmarks.moons`, which itself measures the
-engines that build the graph anew in every step. Those of arrays take all samples at once. Every
-engine must find the same loss after a step that is taken before the clock starts.
+The network, the points and the initial weights are those of `benchmarks.moons`, which measures the
+engines that build the graph in every step. Array engines compute all samples at once. The losses of
+all engines must agree after a step, which is taken before the clock starts.
 """
 
 import json
 import math
 import sys
 from collections.abc import Mapping
+from statistics import mean
 from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.engines import ENGINES, missing
-from benchmarks.layout import aligned, verdict
-from benchmarks.processes import Effort, Job, cores, interleaved
+from benchmarks.processes import Effort, Job, interleaved, limit_cores
 from benchmarks.tape_engines import STEPPERS
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import time_calls
 
-Kind = tuple[str, str, int, str]  # engine, its name among those that may be missing, threads, dtype
+Kind = tuple[str, str, int, str]  # engine, key of PEERS, threads, dtype
 
 TAPES_AND_ARRAYS: tuple[Kind, ...] = (
     ("node", "tape", 1, "float64"),
@@ -37,29 +40,26 @@ EAGER: tuple[Kind, ...] = (  # measured by benchmarks.moons
     ("micrograd", "micrograd", 1, "float64"),
 )
 TARGET = 0.6  # of PyTorch's step
-AT_ONCE = 10  # steps between two looks at the clock
-TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # relative, for the loss after a step
+AT_ONCE = 10  # steps per measurement
+TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # relative, of the loss after a step
 
 
 def measure(engine: str, threads: int, dtype: str, seconds: float) -> dict[str, Any]:
-    """The mean time of a step in ms, of CPU time on one thread and the clock's on several."""
+    """Return the mean ms of a step: CPU time on one thread, elapsed time on several."""
     stepper = STEPPERS[engine][1](threads, dtype)
     stepper.step()
-    stepper.move(1.0)
+    stepper.update(1.0)
     loss = float(stepper.step())
     clock = process_time if threads == 1 else perf_counter
-    times: list[float] = []
-    while len(times) < 2 or sum(times[1:]) < seconds:  # the first warms up
-        begin = clock()
-        for _ in range(AT_ONCE):
-            stepper.step()
-        times.append((clock() - begin) / AT_ONCE)
-    figures = {"ms": 1e3 * sum(times[1:]) / len(times[1:]), "loss": loss}
+    time_calls(stepper.step, repeats=AT_ONCE)  # warm up
+    # Steps are short: more of them give a more precise mean.
+    times = time_calls(stepper.step, seconds=10 * seconds, calls=AT_ONCE, clock=clock)
+    figures = {"ms": 1e3 * mean(times), "loss": loss}
     return figures if stepper.nodes is None else {**figures, "nodes": stepper.nodes}
 
 
 def table(effort: Effort) -> str:
-    """A row for each engine, number of threads and dtype; the ratio to PyTorch's faster one."""
+    """Return a row for each engine, number of threads and dtype, with the ratio to PyTorch."""
     rounds, limits = max(effort.rounds // 2, 1), (str(effort.seconds), str(effort.steps))
     jobs: dict[Kind, Job] = {
         kind: ("tape_moons", kind[0], str(kind[2]), kind[3], limits[0])
@@ -67,22 +67,24 @@ def table(effort: Effort) -> str:
         if kind[2] <= max(effort.threads)
     }
     jobs |= {kind: ("moons", kind[0], "on", *limits) for kind in EAGER}
-    found = interleaved([job for kind, job in jobs.items() if not missing(kind[1])], rounds)
+    results = interleaved([job for kind, job in jobs.items() if not missing(kind[1])], rounds)
     peers = [
-        found[job]["ms"] for kind, job in jobs.items() if kind[1:3] == ("torch", 1) and job in found
+        results[job]["ms"]
+        for kind, job in jobs.items()
+        if kind[1:3] == ("torch", 1) and job in results
     ]
-    rows = [row(kind, found.get(job), min(peers, default=None)) for kind, job in jobs.items()]
+    rows = [row(kind, results.get(job), min(peers, default=None)) for kind, job in jobs.items()]
     title = (
-        "The moons step, forward and backward alone: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
-        f"(medians of {rounds} rounds, in µs: CPU time with 1 thread, elapsed time with 2; "
-        "collector on;\nratio: over PyTorch eager on 1 thread, in the dtype in which it is faster)"
+        "Forward and backward of the moons step: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
+        f"(medians of {pluralize(rounds, 'round')}; µs: CPU time with 1 thread, elapsed time with "
+        "2; collector on;\nratio: over PyTorch eager on 1 thread, in its faster dtype)"
     )
     header = ["engine", "threads", "dtype", "nodes", "µs", "ns/node", "ratio", "target"]
-    return "\n".join([aligned(title, header, rows), agreement(found)])
+    return "\n".join([format_table(header, rows, title), agreement(results)])
 
 
 def row(kind: Kind, figures: Mapping[str, Any] | None, peer: float | None) -> list[str]:
-    """An engine's figures; nodes where there is a graph of scalars.
+    """Return the cells of an engine; `figures` is None if it is not installed.
 
     >>> row(("node", "tape", 1, "float64"), {"ms": 0.5, "nodes": 100_000}, peer=1.0)[3:]
     ['100,000', '500', '5.00', '0.50', 'at most 0.6: reached']
@@ -99,28 +101,28 @@ def row(kind: Kind, figures: Mapping[str, Any] | None, peer: float | None) -> li
     return [name, str(threads), dtype, *cells, target]
 
 
-def agreement(found: Mapping[Job, dict[str, Any]]) -> str:
-    """Whether the engines computed the same: the loss after a step.
+def agreement(results: Mapping[Job, dict[str, Any]]) -> str:
+    """Return whether the losses after a step agree.
 
     >>> tape, jax = ("tape_moons", "node", "1", "float64"), ("tape_moons", "jax", "1", "float32")
     >>> agreement({tape: {"loss": 0.5}, jax: {"loss": 0.50001}})
-    '(checked: the loss after a step is 0.500000000 in all of them, in float32 to 1e-4)'
+    '(checked: the loss after a step is 0.500000000 for all engines, in float32 to 1e-4)'
     >>> agreement({tape: {"loss": 0.5}, jax: {"loss": 0.51}})
     'NOT COMPARABLE: the losses after a step differ, 0.5, 0.51'
     """
-    losses = [figures["loss"] for figures in found.values()]
-    dtypes = ["float32" if "float32" in job else "float64" for job in found]
+    losses = [figures["loss"] for figures in results.values()]
+    dtypes = ["float32" if "float32" in job else "float64" for job in results]
     exact = next((x for x, dtype in zip(losses, dtypes, strict=True) if dtype == "float64"), 0.0)
     for loss, dtype in zip(losses, dtypes, strict=True):
         if not math.isclose(loss, exact, rel_tol=TOLERANCES[dtype]):
             return f"NOT COMPARABLE: the losses after a step differ, {', '.join(map(str, losses))}"
-    return f"(checked: the loss after a step is {exact:.9f} in all of them, in float32 to 1e-4)"
+    return f"(checked: the loss after a step is {exact:.9f} for all engines, in float32 to 1e-4)"
 
 
 if __name__ == "__main__":
     engine, threads, dtype, *limits = sys.argv[1:]
     (seconds,) = limits or ("0.5",)
     if engine not in STEPPERS:
-        raise SystemExit(f"an engine is one of {', '.join(STEPPERS)}, got {engine!r}")
-    cores(int(threads))
+        raise SystemExit(f"engine must be one of {', '.join(STEPPERS)}, got {engine!r}")
+    limit_cores(int(threads))
     print(json.dumps(measure(engine, int(threads), dtype, float(seconds))))

@@ -1,40 +1,42 @@
-"""What a node of a tape costs in graphs of a thousand to ten million nodes: time and memory.
+"""The time and memory of a node of a tape, in graphs of a thousand to ten million nodes.
 
 python -m benchmarks.tape_sizes {mlp,bush,chain} NODES [SECONDS]
 
-mlp    what people train: the hinge loss of MLP(2, [16, 16, 1], fused=False) on as many points
-       of two moons as give so many nodes
-bush   and `chain`: those of `benchmarks.sizes`, where hardly any or no two instructions can
-       stand side by side
+mlp          the hinge loss of MLP(2, [16, 16, 1], fused=False), on as many points of two moons
+             as the number of nodes allows
+bush, chain  the graphs of `benchmarks.sizes`, in which few or no instructions are independent
 """
 
 import gc
 import json
 import sys
 from collections.abc import Mapping
+from statistics import mean
 from time import process_time
 from typing import Any
 
 from benchmarks.engines import missing
-from benchmarks.layout import aligned, verdict
 from benchmarks.moons import moons
-from benchmarks.processes import Effort, Job, collector, cores, interleaved
-from benchmarks.sizes import bush, chain
+from benchmarks.processes import Effort, Job, interleaved, limit_cores, set_collector
+from benchmarks.sizes import BUILDERS
+from benchmarks.targets import verdict
+from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import time_calls
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-LARGEST = 10_000_000  # takes most of a minute, and 5 GB: one shape, one process
+LARGEST = 10_000_000  # takes most of a minute and 5 GB: one shape, one process
 SHAPES = ("mlp", "bush", "chain")
-JUDGED = 100_000  # nodes, of an mlp
-NS, BYTES = 2.5, 48
-PER_SAMPLE = 645  # nodes, beside the parameters
-AT_ONCE = 100_000  # nodes that are replayed between two looks at the clock
+TARGET_NODES = 100_000  # of an mlp, for which the targets are
+NS, BYTES = 2.5, 48  # targets, per node
+PER_SAMPLE = 645  # nodes, without the parameters
+AT_ONCE = 100_000  # nodes per measurement
 
 
 def graph(shape: str, nodes: int) -> tuple[Any, list[Any]]:
-    """A root and the leaves to train.
+    """Return a root and its parameters.
 
-    >>> from benchmarks.engines import count
-    >>> [count(graph(shape, 1_000)[0]) for shape in SHAPES]
+    >>> from benchmarks.engines import count_nodes
+    >>> [count_nodes(graph(shape, 1_000)[0]) for shape in SHAPES]
     [987, 991, 1003]
     """
     from engine import Value
@@ -42,7 +44,7 @@ def graph(shape: str, nodes: int) -> tuple[Any, list[Any]]:
 
     if shape != "mlp":
         w, b = Value(-1.0), Value(0.25)
-        return {"bush": bush, "chain": chain}[shape](Value, w, b, nodes), [w, b]
+        return BUILDERS[shape](Value, w, b, nodes), [w, b]
     model = MLP(2, [16, 16, 1], rng=0, fused=False)
     samples = max(nodes // PER_SAMPLE, 1)
     X, y = moons(max(samples, 4))
@@ -50,7 +52,7 @@ def graph(shape: str, nodes: int) -> tuple[Any, list[Any]]:
 
 
 def measure(shape: str, nodes: int, seconds: float) -> dict[str, Any]:
-    """Mean CPU time of both passes in ns per node; bytes per node; GB/s beside those of a copy."""
+    """Return ns of CPU time and bytes per node, and the GB/s of a replay and of a copy."""
     from engine import topological
     from engine.tape import Tape
 
@@ -58,139 +60,138 @@ def measure(shape: str, nodes: int, seconds: float) -> dict[str, Any]:
     nodes = len(topological(root))
     tape = Tape(root, parameters=parameters)
     del root
-    times: list[float] = []
-    at_once = max(AT_ONCE // nodes, 1)
-    while len(times) < 3 or sum(times[1:]) < seconds / at_once:  # the first warms up
-        begin = process_time()
-        for _ in range(at_once):
-            tape.forward()
-            tape.backward()
-        times.append((process_time() - begin) / at_once)
-    mean, bytes_moved = sum(times[1:]) / len(times[1:]), moved(tape.machine)
+
+    def replay() -> None:
+        tape.forward()
+        tape.backward()
+
+    calls = max(AT_ONCE // nodes, 1)
+    time_calls(replay, calls=calls)  # warm up
+    times = time_calls(replay, repeats=2, seconds=seconds, calls=calls, clock=process_time)
+    time, bytes_moved = mean(times), count_moved_bytes(tape.machine)
     return {
         "nodes": nodes,
-        "ns": 1e9 * mean / nodes,
-        "held": held(tape) / nodes,
+        "ns": 1e9 * time / nodes,
+        "held": count_held_bytes(tape) / nodes,
         "moved": bytes_moved / nodes,
-        "rate": bytes_moved / mean / 1e9,
-        "copy": copied(bytes_moved, seconds) / 1e9,
+        "rate": bytes_moved / time / 1e9,
+        "copy": copy_rate(bytes_moved, seconds) / 1e9,
     }
 
 
-def held(tape: Any) -> int:
-    """Bytes of all NumPy arrays that are found from a tape; what they share is counted once."""
+def count_held_bytes(tape: Any) -> int:
+    """Return the bytes of all NumPy arrays reachable from a tape; shared memory counts once."""
     import numpy as np
 
     arrays: dict[int, int] = {}
-    met, waiting = {id(tape)}, [tape]
-    while waiting:
-        for each in gc.get_referents(waiting.pop()):
-            while isinstance(each, np.ndarray) and each.base is not None:
-                each = each.base
-            if isinstance(each, np.ndarray):
-                arrays[id(each)] = each.nbytes
-            elif id(each) not in met and ours(type(each)):
-                met.add(id(each))
-                waiting.append(each)
+    visited, stack = {id(tape)}, [tape]
+    while stack:
+        for item in gc.get_referents(stack.pop()):
+            while isinstance(item, np.ndarray) and item.base is not None:
+                item = item.base
+            if isinstance(item, np.ndarray):
+                arrays[id(item)] = item.nbytes
+            elif id(item) not in visited and may_hold_arrays(type(item)):
+                visited.add(id(item))
+                stack.append(item)
     return sum(arrays.values())
 
 
-def ours(kind: type) -> bool:
-    """Whether an object may hold arrays of a tape: its own parts, and containers."""
+def may_hold_arrays(kind: type) -> bool:
+    """Return True for containers, and for classes of tapes and Arrays."""
     return kind in (list, tuple, dict) or kind.__module__.startswith(
         ("stepgrad.tape", "stepgrad.arrays.array")
     )
 
 
-def moved(machine: Any) -> int:
-    """Bytes that both passes move at least: what each instruction reads to know its operands, and
-    every number of the tape, read once and written once.
+def count_moved_bytes(machine: Any) -> int:
+    """Return a lower bound of the bytes that both passes move.
+
+    These are the operand indices of each instruction, and each number, read and written once.
     """
     import numpy as np
 
     from engine.tape.kernels import MULTIPLY_ADD_ON
     from engine.tape.passes import BACKWARD, FORWARD, OPERANDS
 
-    found = 2 * machine.shared.nbytes
+    size = 2 * machine.shared.nbytes
     for runs in (machine.stages[FORWARD], machine.stages[BACKWARD]):
         operands = np.where(runs.do == MULTIPLY_ADD_ON, 2, OPERANDS[runs.do])
-        found += int(np.diff(runs.ends.astype(int), prepend=0) @ operands) * runs.a.itemsize
-        found += runs.do.nbytes + runs.ends.nbytes + runs.begins.nbytes
-    return found
+        size += int(np.diff(runs.ends.astype(int), prepend=0) @ operands) * runs.a.itemsize
+        size += runs.do.nbytes + runs.ends.nbytes + runs.begins.nbytes
+    return size
 
 
-def copied(size: int, seconds: float) -> float:
-    """Bytes a second that NumPy reads and writes, copying an array to another, `size` in all."""
+def copy_rate(size: int, seconds: float) -> float:
+    """Return the bytes per second that NumPy reads and writes to copy an array; `size` in total."""
     import numpy as np
 
     x = np.ones(max(size // 16, 1))
     y = x.copy()
-    begin, copies = process_time(), 0
-    while process_time() - begin < seconds:
-        for _ in range(max(1_000_000 // size, 1)):
-            np.copyto(y, x)
-            copies += 1
-    return 2 * x.nbytes * copies / (process_time() - begin)
+    calls = max(1_000_000 // size, 1)
+    times = time_calls(lambda: np.copyto(y, x), seconds=seconds, calls=calls, clock=process_time)
+    return 2 * x.nbytes / mean(times)
 
 
 def table(effort: Effort) -> str:
-    """Times by shape and size; memory by size, of what people train."""
+    """Return a table of times by shape and size, and one of the memory of an mlp by size."""
     rounds = max(effort.rounds // 2, 1)
     sizes = (*SIZES, LARGEST) if effort.rounds > 2 else SIZES
     header = ["shape", *[f"{n:,}" for n in sizes], "target"]
     title = (
         "A tape's forward and backward in ns per node, by the number of nodes\n"
-        f"(medians of {rounds} rounds, the largest in one; float64, CPU time, 1 thread, "
-        f"collector off;\n-: left out; target: {JUDGED:,} nodes)"
+        f"(medians of {pluralize(rounds, 'round')}, the largest in one; float64, CPU time, "
+        f"1 thread, collector off;\n-: not measured; target: {TARGET_NODES:,} nodes)"
     )
     if remedy := missing("tape"):
-        return aligned(title, header, [[shape, remedy] for shape in SHAPES])
+        return format_table(header, [[shape, remedy] for shape in SHAPES], title)
     seconds = str(effort.seconds)
     jobs = {(shape, n): ("tape_sizes", shape, str(n), seconds) for shape in SHAPES for n in SIZES}
-    found: dict[Job, dict[str, Any]] = interleaved(jobs.values(), rounds)
+    results: dict[Job, dict[str, Any]] = interleaved(jobs.values(), rounds)
     if LARGEST in sizes:
         jobs[SHAPES[0], LARGEST] = ("tape_sizes", SHAPES[0], str(LARGEST), seconds)
-        found |= interleaved([jobs[SHAPES[0], LARGEST]], 1)
+        results |= interleaved([jobs[SHAPES[0], LARGEST]], 1)
     rows = []
     for shape in SHAPES:
-        row = [f"{found[jobs[shape, n]]['ns']:.2f}" if (shape, n) in jobs else "-" for n in sizes]
-        ns = found[jobs[shape, JUDGED]]["ns"]
+        row = [f"{results[jobs[shape, n]]['ns']:.2f}" if (shape, n) in jobs else "-" for n in sizes]
+        ns = results[jobs[shape, TARGET_NODES]]["ns"]
         rows.append([shape, *row, verdict(ns, NS, least=False) if shape == SHAPES[0] else ""])
-    mine = {n: found[jobs[SHAPES[0], n]] for n in sizes}
-    return "\n\n".join([aligned(title, header, rows), memory(mine)])
+    by_size = {n: results[jobs[SHAPES[0], n]] for n in sizes}
+    return "\n\n".join([format_table(header, rows, title), memory_table(by_size)])
 
 
-def memory(found: Mapping[int, dict[str, Any]]) -> str:
-    """A row for each size: bytes, and bytes a second."""
+def memory_table(by_size: Mapping[int, dict[str, Any]]) -> str:
+    """Return a row for each size: bytes per node, and bytes per second."""
     title = (
-        f"Memory of these tapes, {SHAPES[0]}, in bytes per node; GB/s of a replay, and of a copy\n"
-        "(holds: all arrays that a tape keeps; moves: what both passes read and write at least,\n"
-        "the instructions once, each number twice; copy: NumPy's between arrays of as many bytes\n"
-        "in all)"
+        f"Memory of these tapes, {SHAPES[0]}, in bytes per node; GB/s of a replay and of a copy\n"
+        "(holds: all arrays of a tape; moves: a lower bound for both passes, instructions once,\n"
+        "numbers twice; copy: NumPy's copy of an array, with the same number of bytes in total)"
     )
     rows = []
-    for n, each in found.items():
-        share = each["rate"] / each["copy"]
-        row = [f"{each['nodes']:,}", f"{each['held']:.1f}", f"{each['moved']:.1f}"]
-        row += [f"{each['rate']:.1f}", f"{each['copy']:.1f}", f"{100 * share:.0f} %"]
-        rows.append([*row, verdict(each["held"], BYTES, least=False) if n == JUDGED else ""])
-    header = ["nodes", "holds", "moves", "replay", "copy", "share", "target"]
-    return "\n".join([aligned(title, header, rows), explained(list(found.values())[-1])])
+    for n, figures in by_size.items():
+        ratio = figures["rate"] / figures["copy"]
+        row = [f"{figures['nodes']:,}", f"{figures['held']:.1f}", f"{figures['moved']:.1f}"]
+        row += [f"{figures['rate']:.1f}", f"{figures['copy']:.1f}", f"{100 * ratio:.0f} %"]
+        target = verdict(figures["held"], BYTES, least=False) if n == TARGET_NODES else ""
+        rows.append([*row, target])
+    header = ["nodes", "holds", "moves", "replay", "copy", "of copy", "target"]
+    return "\n".join(
+        [format_table(header, rows, title), bandwidth_note(list(by_size.values())[-1])]
+    )
 
 
-def explained(largest: Mapping[str, Any]) -> str:
-    """What memory takes of a replay's time.
+def bandwidth_note(largest: Mapping[str, Any]) -> str:
+    """Return how much of a replay's time memory bandwidth explains.
 
-    >>> print(explained({"nodes": 1000, "ns": 2.0, "moved": 10.0, "copy": 20.0}))
-    At 1,000 nodes a copy of as many bytes would take 0.50 of the 2.00 ns a node: the rest
-    is not bandwidth, but finding operands by their places, and sums that wait for one another.
+    >>> print(bandwidth_note({"nodes": 1000, "ns": 2.0, "moved": 10.0, "copy": 20.0}))
+    At 1,000 nodes, copying as many bytes takes 0.50 of the 2.00 ns per node. The rest is
+    not bandwidth, but indirect addressing, and sums that depend on one another.
     """
     ns = largest["moved"] / largest["copy"]
     return (
-        f"At {largest['nodes']:,} nodes a copy of as many bytes would take {ns:.2f} of the "
-        f"{largest['ns']:.2f} ns a node: the "
-        "rest\nis not bandwidth, but finding operands by their places, and sums that wait for one "
-        "another."
+        f"At {largest['nodes']:,} nodes, copying as many bytes takes {ns:.2f} of the "
+        f"{largest['ns']:.2f} ns per node. The rest is\n"
+        "not bandwidth, but indirect addressing, and sums that depend on one another."
     )
 
 
@@ -198,7 +199,7 @@ if __name__ == "__main__":
     shape, nodes, *limits = sys.argv[1:]
     (seconds,) = limits or ("0.5",)
     if shape not in SHAPES:
-        raise SystemExit(f"a shape is one of {', '.join(SHAPES)}, got {shape!r}")
-    cores(1)
-    collector("off")
+        raise SystemExit(f"shape must be one of {', '.join(SHAPES)}, got {shape!r}")
+    limit_cores(1)
+    set_collector("off")
     print(json.dumps(measure(shape, int(nodes), float(seconds))))

@@ -1,1 +1,1 @@
-"""Runnable stories, one a file; `python -m demos` lists them."""
+"""Runnable demos, one per file; `python -m demos` lists them."""

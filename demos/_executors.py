@@ -1,55 +1,69 @@
-"""One training step by all three executors: Values, a tape of them, and arrays."""
+"""One training step by three executors: Values, a tape of Values, and arrays."""
 
 import gc
-import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from demos.shared.tables import format_table
+from demos.shared.timing import time_calls
 from engine import Tape, Value, topological
 
-SECONDS = 0.4  # for each
+SECONDS = 0.4  # per executor
 
 
-def side_by_side(model: Any, X: np.ndarray, loss_of: Callable[[Any, Any], Any]) -> str:
-    """A table: nodes, and milliseconds for forward and backward; `loss_of(predictions, model)`."""
+class Timing(NamedTuple):
+    """The nodes of a step, and the median seconds of its forward and backward passes."""
+
+    nodes: int
+    seconds: float
+
+
+def compare_executors(
+    model: Any, X: np.ndarray, loss: Callable[[Any, Any], Any]
+) -> dict[str, Timing]:
+    """Return the timing of each executor; `loss` is a function of the predictions and the model.
+
+    Python's garbage collector is on, as by default.
+    """
     arrays = model.to_vector()
 
-    def graph() -> Value:
-        return loss_of([model(x) for x in X.tolist()], model)
+    def forward_values() -> Value:
+        return loss([model(x) for x in X.tolist()], model)
 
-    def on_arrays() -> Any:
-        return loss_of(arrays(X), arrays)
+    def forward_arrays() -> Any:
+        return loss(arrays(X), arrays)
 
-    tape = Tape(graph(), parameters=model.parameters())
+    tape = Tape(forward_values(), parameters=model.parameters())
 
     def replay() -> None:
         tape.forward()
         tape.backward()
 
-    executors: dict[str, tuple[int, Callable[[], Any]]] = {
-        "Values": (len(topological(graph())), lambda: graph().backward()),
-        "the same on a tape": (tape.nodes, replay),
-        "arrays": (len(topological(on_arrays())), lambda: on_arrays().backward()),
+    return {
+        "Values": Timing(
+            len(topological(forward_values())), time_step(lambda: forward_values().backward())
+        ),
+        "tape": Timing(tape.nodes, time_step(replay)),
+        "arrays": Timing(
+            len(topological(forward_arrays())), time_step(lambda: forward_arrays().backward())
+        ),
     }
-    times = {name: seconds(step) for name, (_, step) in executors.items()}
-    slowest = max(times.values())
-    lines = [f"{'a step by':<20}{'nodes':>8}{'ms':>10}{'faster':>10}"]
-    for name, (nodes, _) in executors.items():
-        ms, ratio = 1e3 * times[name], slowest / times[name]
-        lines.append(f"{name:<20}{nodes:>8,}{ms:>10.3f}{ratio:>8,.0f} x")
-    return "\n".join(lines)
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    """The median time of a step, Python's collector on as by default."""
+def time_step(step: Callable[[], Any]) -> float:
     gc.collect()
-    step()
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < SECONDS:
-        began = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - began)
-    return median(times)
+    step()  # warm up
+    return median(time_calls(step, repeats=3, seconds=SECONDS))
+
+
+def table(timings: dict[str, Timing]) -> str:
+    """Return a row for each executor; the speedup is relative to the slowest."""
+    slowest = max(timing.seconds for timing in timings.values())
+    rows = [
+        [name, f"{nodes:,}", f"{1e3 * seconds:.3f}", f"{slowest / seconds:,.0f} x"]
+        for name, (nodes, seconds) in timings.items()
+    ]
+    return format_table(["executor", "nodes", "ms per step", "speedup"], rows)

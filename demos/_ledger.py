@@ -1,13 +1,13 @@
-"""What one training step costs, by layer and operation, for each of the three executors.
+"""The cost of one training step by layer and operation: Values, a tape of Values, and arrays.
 
-Each group of nodes is measured alone: of Values and Arrays, its nodes are made anew from their
-inputs, and send their gradients once more; of a tape, a layer is recorded by itself and each
-operation's instructions replayed. What is beside that (zeroing gradients, ordering, calls) shows in
-the whole step, which is measured by itself, as one graph or one tape; the bytes of a graph by
-tracemalloc. A float that several nodes hold counts once: x * y has the number of y for a slope.
+Each group of nodes is measured by itself. Its nodes are computed again from their inputs, under
+`tracemalloc` for the bytes, and under the clock together with their backward pass: for Values, that
+of their total with respect to their inputs. A tape records each layer separately and replays the
+instructions of one operation. The groups leave out the calls of the model, so the whole step is
+measured as well.
 """
 
-import time
+import operator
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,168 +15,188 @@ from statistics import median
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-from engine import Array, Tape, Value, topological
-from engine.graph import InGraph, reverse_pass, send_values
-from engine.methods import NAMES
+from demos.shared.timing import time_calls
+from engine import Array, ManyOp, Tape, Value, topological, total
+from engine.graph import InGraph, reverse_pass
+from engine.node import Node
 from engine.tape.summary import costs
 
 REPEATS = 5
-Loss = Callable[[Any], Any]
+OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 class Cost(NamedTuple):
-    """What some nodes take: bytes of memory, and seconds for forward and backward."""
+    """Nodes, bytes of memory, and seconds for forward and backward."""
 
     nodes: int
     bytes: int
     seconds: float
 
 
-Ledger = dict[tuple[str, str], Cost]  # by layer and operation
+Ledger = dict[tuple[str, str], Cost]  # the cost of each layer and operation
 
 
-def of_values(model: Any, X: list[list[float]], loss_of: Loss) -> Ledger:
-    """Every sample through each layer, and then the loss of all."""
-    known: dict[int, Any] = {}
-    found: Ledger = {}
+def measure_values(
+    model: Any, X: list[list[float]], loss: Callable[[list[list[Value]]], Value]
+) -> Ledger:
+    """Return the costs of a network of Values; `loss` is a function of the predictions."""
+    visited: set[Node] = set()
+    ledger: Ledger = {}
     rows: list[Any] = [list(map(Value.lift, x)) for x in X]
     for i, layer in enumerate(model.layers, 1):
         rows = [layer(row) for row in rows]
-        found |= of_nodes(f"layer {i}", [z for row in rows for z in row], known)
-    return found | of_nodes("loss", [loss_of(rows)], known)
+        ledger |= measure_nodes(f"layer {i}", [z for row in rows for z in row], visited)
+    return ledger | measure_nodes("loss", [loss(rows)], visited)
 
 
-def of_arrays(model: Any, X: Any, loss_of: Loss) -> Ledger:
-    """The same, all samples at once."""
-    known: dict[int, Any] = {}
-    found: Ledger = {}
-    rows = X
+def measure_arrays(model: Any, X: Any, loss: Callable[[Array], Array]) -> Ledger:
+    """Return the costs of a network of Arrays, for all samples at once."""
+    visited: set[Node] = set()
+    ledger: Ledger = {}
+    predictions = X
     for i, layer in enumerate(model.layers, 1):
-        rows = layer(rows)
-        found |= of_nodes(f"layer {i}", [rows], known)
-    return found | of_nodes("loss", [loss_of(rows)], known)
+        predictions = layer(predictions)
+        ledger |= measure_nodes(f"layer {i}", [predictions], visited)
+    return ledger | measure_nodes("loss", [loss(predictions)], visited)
 
 
-def of_tape(model: Any, X: list[list[float]], loss_of: Loss) -> Ledger:
-    """Each layer on a tape of its own, with the outputs of the layer before as leaves."""
-    found: Ledger = {}
+def measure_tape(
+    model: Any, X: list[list[float]], loss: Callable[[list[list[Value]]], Value]
+) -> Ledger:
+    """Return the costs of tapes of Values, one per layer, whose leaves are the layer's inputs."""
+    ledger: Ledger = {}
     rows: list[Any] = [list(map(Value.lift, x)) for x in X]
     for i, layer in enumerate(model.layers, 1):
-        asked = [x for row in rows for x in row if not x.constant]
-        outs = [layer(row) for row in rows]
-        tape = Tape([z for out in outs for z in out], parameters=[*layer.parameters(), *asked])
-        found |= of_machine(f"layer {i}", tape)
-        rows = [[Value(z.data) for z in out] for out in outs]
+        inputs = [x for row in rows for x in row if not x.constant]
+        outputs = [layer(row) for row in rows]
+        root = [z for row in outputs for z in row]
+        tape = Tape(root, parameters=[*layer.parameters(), *inputs])
+        ledger |= measure_operations(f"layer {i}", tape)
+        rows = [[Value(z.data) for z in row] for row in outputs]
     logits = [z for row in rows for z in row]
-    return found | of_machine("loss", Tape(loss_of(rows), parameters=logits))
+    return ledger | measure_operations("loss", Tape(loss(rows), parameters=logits))
 
 
-def of_graph(made: Callable[[], Any], step: Callable[[], Any]) -> Cost:
-    """A whole step; `made` makes its network, too, so that its parameters are traced."""
+def measure_graph(build: Callable[[], Any], forward: Callable[[], Any]) -> Cost:
+    """Return the cost of a whole step as a graph.
+
+    `build` creates the network as well and returns the loss, so that `tracemalloc` sees its
+    parameters; `forward` computes the loss of an existing network and is timed.
+    """
     tracemalloc.start()
-    root = made()
+    root = build()
     root.backward()
-    taken, _ = tracemalloc.get_traced_memory()
+    size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    nodes = sum(map(counts, topological(root)))
-    del root  # steps are timed one graph at a time
-    return Cost(nodes, taken, seconds(lambda: step().backward()))
+    nodes = count_nodes(root)
+    del root  # the timed steps hold one graph at a time
+    return Cost(nodes, size, median_time(lambda: forward().backward()))
 
 
-def of_whole_tape(tape: Tape) -> Cost:
-    """The same of a tape, whose bytes are those of its arrays."""
-    taken = seconds(lambda: (tape.forward(), tape.backward()))
-    return Cost(tape.nodes - len(tape.leaves.constants), tape.machine.nbytes, taken)
+def measure_whole_tape(root: Value, parameters: list[Value]) -> Cost:
+    """Return the cost of a whole step as a tape; its bytes are those of its arrays."""
+    tape = Tape(root, parameters=parameters)
+
+    def replay() -> None:
+        tape.forward()
+        tape.backward()
+
+    return Cost(count_nodes(root), tape.machine.nbytes, median_time(replay))
 
 
-def counts(node: Any) -> bool:
-    """Pixels and other numbers that ask for no gradient are not the network's."""
+def count_nodes(root: Node) -> int:
+    """Return the number of nodes under `root` that belong to the network."""
+    return sum(map(belongs_to_network, topological(root)))
+
+
+def belongs_to_network(node: Node) -> bool:
+    """Return False for pixels and other constants."""
     return node.op is not None or not node.constant
 
 
-def of_nodes(layer: str, ends: Sequence[Any], known: dict[int, Any]) -> Ledger:
-    """The nodes under some that are not known yet; they are known then, with their numbers.
-
-    `known` has, by id, nodes, and for each number the first node that holds it.
-    """
+def measure_nodes(layer: str, roots: Sequence[Any], visited: set[Node]) -> Ledger:
+    """Return the costs of the nodes under `roots` that are not in `visited`, and add them to it."""
     groups: dict[str, list[Any]] = defaultdict(list)
-    for end in ends:
-        for node in topological(end):
-            if id(node) in known:
-                continue
-            known[id(node)] = node
-            for number in numbers(node):
-                known.setdefault(id(number), node)
-            if counts(node):
-                groups["parameters" if node.op is None else node.op.name].append(node)
-    return {(layer, name): measured(nodes, known) for name, nodes in groups.items()}
+    for root in roots:
+        for node in topological(root):
+            if node not in visited:
+                visited.add(node)
+                if belongs_to_network(node):
+                    groups["parameters" if node.op is None else node.op.name].append(node)
+    return {(layer, name): measure_group(nodes) for name, nodes in groups.items()}
 
 
-def measured(nodes: list[Any], known: dict[int, Any]) -> Cost:
-    """Nodes of one operation: made anew, and sending their gradients."""
-    made = [making(node) for node in nodes if node.op is not None]
-    send = send_arrays if isinstance(nodes[0], Array) else send_values
+def measure_group(nodes: list[Any]) -> Cost:
+    """Return the cost of nodes of one operation, or of leaves."""
+    if nodes[0].op is None:
+        return Cost(len(nodes), sum(map(leaf_bytes, nodes)), 0.0)
+    leaves: dict[Node, Any] = {}
+    calls = [recorded_call(node, leaves) for node in nodes]
 
-    def again() -> None:
-        for make, *given in made:
-            make(*given)
-        send(nodes)
+    def forward_and_backward() -> None:
+        results = [call(*inputs) for call, *inputs in calls]
+        if isinstance(results[0], Value):
+            (total(results) if len(results) > 1 else results[0]).backward()
+        else:
+            for _ in reverse_pass(nodes, InGraph):
+                pass
 
-    taken = sum(size(node, known) for node in nodes)
-    return Cost(len(nodes), taken, seconds(again) if made else 0.0)
-
-
-def making(node: Any) -> tuple[Any, ...]:
-    """The call that makes a node, as operators and methods do it."""
-    x, y = node._x, node._y
-    if isinstance(node, Array):
-        return Array.apply, node.op, *x
-    if type(x) is tuple:
-        return node.op, *node.op.group(x)
-    method = getattr(type(x), NAMES[node.op])
-    return (method, x) if y is None else (method, x, y)
+    time = median_time(forward_and_backward)  # first, as a first call may allocate caches
+    return Cost(len(nodes), traced_bytes(calls) + sum(map(gradient_bytes, nodes)), time)
 
 
-def send_arrays(nodes: list[Any]) -> None:
-    for _ in reverse_pass(nodes, InGraph):
-        pass
+def recorded_call(node: Any, leaves: dict[Node, Any]) -> tuple[Any, ...]:
+    """Return the function that computed a node, and its arguments.
+
+    Values among the arguments are replaced by leaves, which are added to `leaves`.
+    """
+    op, inputs = node.op, node.inputs
+    if isinstance(node, Value):
+        for x in inputs:
+            if x not in leaves:
+                leaves[x] = x if x.constant else Value(x.data)
+        inputs = tuple(leaves[x] for x in inputs)
+    if isinstance(node, Value) and not isinstance(op, ManyOp):
+        return OPERATORS.get(op.name) or getattr(type(inputs[0]), op.name), *inputs
+    return op, *op.group(inputs)
 
 
-def size(node: Any, known: dict[int, Any]) -> int:
-    """Bytes of a node, its gradient, and the numbers that no node before it holds."""
-    if isinstance(node, Array):
-        return getsizeof(node) + 2 * node.data.nbytes
-    own = {id(x): x for x in numbers(node) if known[id(x)] is node}
-    tuples = [node._x, node._dx] if type(node._x) is tuple else []
-    return sum(map(getsizeof, [node, node._grad, *own.values(), *tuples]))
+def traced_bytes(calls: list[tuple[Any, ...]]) -> int:
+    """Return the bytes of the nodes that calls return.
+
+    A float that several nodes share counts once: the local derivatives of x * y are the data of y
+    and x.
+    """
+    nodes: list[Any] = [None] * len(calls)
+    tracemalloc.start()
+    for i, (call, *inputs) in enumerate(calls):
+        nodes[i] = call(*inputs)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size
 
 
-def numbers(node: Any) -> list[float]:
-    """A Value's data and local derivatives, as the objects that they are."""
-    if isinstance(node, Array):
-        return []
-    slopes = node._dx if type(node._x) is tuple else (node._dx, node._dy)
-    return [node._data, *(x for x in slopes if x is not None)]
+def gradient_bytes(node: Any) -> int:
+    return node.data.nbytes if isinstance(node, Array) else getsizeof(node.grad)
 
 
-def of_machine(layer: str, tape: Tape) -> Ledger:
-    """The operations of a tape; its numbers and their order count as the parameters'."""
+def leaf_bytes(node: Any) -> int:
+    data = node.data.nbytes if isinstance(node, Array) else getsizeof(node.data)
+    return getsizeof(node) + data + gradient_bytes(node)
+
+
+def measure_operations(layer: str, tape: Tape) -> Ledger:
+    """Return the costs of a tape's operations; "parameters" includes what operations share."""
     tape.forward()
     tape.backward()
-    found = costs(tape.machine)
-    rest = tape.machine.nbytes - sum(each.bytes for each in found)
+    rows = costs(tape.machine)
+    rest = tape.machine.nbytes - sum(row.bytes for row in rows)
     ledger = {
-        (layer, each.operation): Cost(each.nodes, each.bytes, 1e-6 * (each.ahead + each.back))
-        for each in found
+        (layer, row.operation): Cost(row.nodes, row.bytes, 1e-6 * (row.ahead + row.back))
+        for row in rows
     }
     return ledger | {(layer, "parameters"): Cost(tape.flat.size, rest, 0.0)}
 
 
-def seconds(f: Callable[[], Any]) -> float:
-    """The median of some calls."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - began)
-    return median(times)
+def median_time(call: Callable[[], Any]) -> float:
+    return median(time_calls(call, repeats=REPEATS))

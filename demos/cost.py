@@ -1,122 +1,107 @@
-"""What a training step costs, by layer and operation: Values, a tape of them, and arrays.
+"""The cost of a training step by layer and operation: Values, a tape of Values, and arrays.
 
-Writes cost.svg. One network, one batch, three executors. Arrays save memory above all: a tape of a
-network as small as this one takes no longer.
+One network and one batch run on three executors. Arrays mainly save memory: for a network as small
+as this one, a tape is as fast. Writes cost.svg.
 """
 
 import gc
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
-from demos._ledger import Cost, Ledger, of_arrays, of_graph, of_tape, of_values, of_whole_tape
-from demos._look import BLUE, INK, ORANGE, PALE, STYLE
-from engine import Tape
-from nn import MLP, data, losses
+from demos._ledger import (
+    Cost,
+    Ledger,
+    measure_arrays,
+    measure_graph,
+    measure_tape,
+    measure_values,
+    measure_whole_tape,
+)
+from demos.pictures.cost import save_picture
+from engine import Array, Value
+from nn import MLP, data, losses, vector
 
 SAMPLES, SIDE, WIDTHS = 32, 7, [32, 10]  # digits of 7 x 7 pixels
-EXECUTORS = {"Values": BLUE, "tape": "#6f9a3c", "arrays": ORANGE}
 
 
 def main(out: Path) -> None:
-    (X, y), _ = data.mnist()
-    tiles = X[:SAMPLES].reshape(SAMPLES, SIDE, 4, SIDE, 4).astype(float)
-    X, y = tiles.mean(axis=(2, 4)).reshape(SAMPLES, -1), y[:SAMPLES]
-    fresh: Any = lambda: MLP(SIDE * SIDE, WIDTHS, rng=0, fused=False)
-    model = fresh()
-    arrays, listed = model.to_vector(), X.tolist()
-    loss_of: Any = lambda rows: losses.cross_entropy(rows, y.tolist())
-    on_arrays: Any = lambda rows: losses.cross_entropy(rows, y)
-    graph: Any = lambda model: loss_of([model(x) for x in listed])
-    array_graph: Any = lambda model: on_arrays(model(X))
-    tape = Tape(graph(model), parameters=model.parameters())
+    X, y = small_digits()
+    rows, labels = X.tolist(), y.tolist()
+    model = new_network()
+    arrays = model.to_vector()
+
+    def value_loss(model: MLP) -> Value:
+        return losses.cross_entropy([model(x) for x in rows], labels)
+
+    def array_loss(model: vector.MLP) -> Array:
+        return losses.cross_entropy(model(X), y)
 
     gc.collect()
-    gc.disable()  # its visits would fall into whatever is being measured
+    gc.disable()  # a collection would count for whichever operation it interrupts
     try:
         ledgers = {
-            "Values": of_values(model, listed, loss_of),
-            "tape": of_tape(model, listed, loss_of),
-            "arrays": of_arrays(arrays, X, on_arrays),
+            "Values": measure_values(model, rows, lambda z: losses.cross_entropy(z, labels)),
+            "tape": measure_tape(model, rows, lambda z: losses.cross_entropy(z, labels)),
+            "arrays": measure_arrays(arrays, X, lambda z: losses.cross_entropy(z, y)),
         }
-        whole = {
-            "Values": of_graph(lambda: graph(fresh()), lambda: graph(model)),
-            "tape": of_whole_tape(tape),
-            "arrays": of_graph(
-                lambda: array_graph(fresh().to_vector()), lambda: array_graph(arrays)
+        steps = {
+            "Values": measure_graph(lambda: value_loss(new_network()), lambda: value_loss(model)),
+            "tape": measure_whole_tape(value_loss(model), model.parameters()),
+            "arrays": measure_graph(
+                lambda: array_loss(new_network().to_vector()), lambda: array_loss(arrays)
             ),
         }
     finally:
         gc.enable()
     print(
-        f"{model.summary()}\n\nOne step, forward and backward, for {SAMPLES} digits of {SIDE} x "
-        f"{SIDE} pixels\n(float64, one thread, Python's collector off; kB of nodes, numbers and "
-        "gradients;\neach line is measured by itself, the last one, too: as one graph or one tape)"
-        f"\n\n{table(ledgers, whole)}"
+        f"{model.summary()}\n\n"
+        f"One step, forward and backward, for {SAMPLES} digits of {SIDE} x {SIDE} pixels\n"
+        "(float64, 1 thread, garbage collector off; kB: nodes, numbers and gradients; every row\n"
+        "is measured by itself, the whole step as one graph or one tape)\n\n"
+        f"{table(ledgers, steps)}"
     )
-    print(f"\nwrote {picture(ledgers, whole, out / 'cost.svg')}")
+    save_picture(ledgers, steps, out / "cost.svg")
+    print(f"\nwrote {out / 'cost.svg'}")
 
 
-def table(ledgers: dict[str, Ledger], whole: dict[str, Cost]) -> str:
-    """A line for each operation of each layer; sums, and what a whole step takes."""
-    keys = sorted({key for ledger in ledgers.values() for key in ledger}, key=order)
-    lines = [f"{'':<24}" + "".join(f"{name:^29}" for name in ledgers)]
-    lines.append(f"{'layer':<10}{'operation':<14}" + f"{'nodes':>9}{'kB':>9}{'µs':>9}  " * 3)
-    before = ""
+def small_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return MNIST digits, (SAMPLES, SIDE * SIDE), averaged over 4 x 4 pixels, and their labels."""
+    (X, y), _ = data.mnist()
+    tiles = X[:SAMPLES].reshape(SAMPLES, SIDE, 4, SIDE, 4).astype(float)
+    return tiles.mean(axis=(2, 4)).reshape(SAMPLES, -1), y[:SAMPLES]
+
+
+def new_network() -> MLP:
+    return MLP(SIDE * SIDE, WIDTHS, rng=0, fused=False)
+
+
+def table(ledgers: dict[str, Ledger], steps: dict[str, Cost]) -> str:
+    """Return a row for each operation of each layer, the sums, and a whole step."""
+    keys = sorted({key for ledger in ledgers.values() for key in ledger}, key=sort_key)
+    lines = [f"{'':<24}" + "".join(f"{name:^30}" for name in ledgers)]
+    lines.append(f"{'layer':<10}{'operation':<14}" + f"{'nodes':>9}{'kB':>9}{'µs':>10}  " * 3)
+    previous = ""
     for layer, operation in keys:
-        shown = [cells(ledger.get((layer, operation))) for ledger in ledgers.values()]
-        lines.append(f"{layer if layer != before else '':<10}{operation:<14}" + "".join(shown))
-        before = layer
-    sums = [cells(total(ledger)) for ledger in ledgers.values()]
-    lines.append(f"{'in sum':<24}" + "".join(sums))
-    steps = [cells(whole[name]) for name in ledgers]
-    lines.append(f"{'a whole step':<24}" + "".join(steps))
+        cells = [format_cost(ledger.get((layer, operation))) for ledger in ledgers.values()]
+        lines.append(f"{layer if layer != previous else '':<10}{operation:<14}" + "".join(cells))
+        previous = layer
+    sums = [Cost(*map(sum, zip(*ledger.values(), strict=True))) for ledger in ledgers.values()]
+    lines.append(f"{'sum':<24}" + "".join(map(format_cost, sums)))
+    lines.append(f"{'whole step':<24}" + "".join(format_cost(steps[name]) for name in ledgers))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def order(key: tuple[str, str]) -> Any:
+def sort_key(key: tuple[str, str]) -> tuple[bool, str, int, str]:
+    """Order layers as in the network, and operations as they run."""
     layer, operation = key
-    places = ["parameters", "*", "+", "linear", "relu"]
-    return layer == "loss", layer, places.index(operation) if operation in places else 9, operation
+    operations = ["parameters", "*", "+", "linear", "relu"]
+    position = operations.index(operation) if operation in operations else len(operations)
+    return layer == "loss", layer, position, operation
 
 
-def cells(cost: Cost | None) -> str:
+def format_cost(cost: Cost | None) -> str:
     if cost is None:
-        return " " * 29
-    time = f"{1e6 * cost.seconds:>9,.0f}" if cost.seconds else " " * 9
+        return " " * 30
+    time = f"{1e6 * cost.seconds:>10,.0f}" if cost.seconds else " " * 10
     return f"{cost.nodes:>9,}{cost.bytes / 1e3:>9,.1f}{time}  "
-
-
-def total(ledger: Ledger, layer: str | None = None) -> Cost:
-    costs = [cost for (name, _), cost in ledger.items() if layer in (None, name)]
-    return Cost(*(sum(column) for column in zip(*costs, strict=True)))
-
-
-def picture(ledgers: dict[str, Ledger], whole: dict[str, Cost], path: Path) -> Path:
-    """Time and memory of each layer for each executor, on scales of powers of ten."""
-    layers = list(dict.fromkeys(layer for layer, _ in ledgers["Values"]))
-    names = [*layers, "all of it"]
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-        for axis, title, of in (
-            (axes[0], "Time of a step, µs", lambda cost: 1e6 * cost.seconds),
-            (axes[1], "Memory, kB", lambda cost: cost.bytes / 1e3),
-        ):
-            for k, (executor, colour) in enumerate(EXECUTORS.items()):
-                ledger = ledgers[executor]
-                heights = [of(total(ledger, layer)) for layer in layers] + [of(whole[executor])]
-                places = np.arange(len(names)) + 0.27 * (k - 1)
-                bars = axis.bar(places, heights, 0.25, color=colour, label=executor)
-                texts = [f"{x:,.0f}" if x >= 10 else f"{x:.1f}" for x in heights]
-                axis.bar_label(bars, texts, padding=2, fontsize=8, color=PALE)
-            axis.set_yscale("log")
-            axis.margins(y=0.12)
-            axis.set_xticks(range(len(names)), names)
-            axis.tick_params(axis="x", length=0, labelcolor=INK)
-            axis.set_title(title)
-        axes[0].legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.1))
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
-    return path

@@ -1,22 +1,22 @@
-"""Graphs as pictures, and backpropagation step by step: micrograd's neuron, and a small network.
+"""Graphs as pictures, and pages that step through both passes of backpropagation.
 
-Writes neuron.svg and mlp.svg, with the gradients that backward has filled in, and neuron.html and
-mlp.html, pages that go through both passes: open them in a browser, and press the right arrow.
-training.html does so for the training loss of a larger network, layer by layer; order.html for an
-expression in which two wrong orders of the backward pass go wrong ("Why this order?").
+Writes two pictures with gradients, neuron.svg and mlp.svg, and pages that run in a browser:
+neuron.html and mlp.html step through the same graphs; training.html through the training loss of a
+larger network, layer by layer; order.html through an expression for which two wrong orders of the
+backward pass give wrong gradients ("Why this order?").
 """
 
 from pathlib import Path
 
 from engine import Value, record_origins, total
-from engine.draw import draw, step
+from engine.draw import Drawing, Stepper, draw, step
 from nn import MLP, data
 
 
 def main(out: Path) -> None:
     with record_origins():  # a click on a value then shows the line that made it
         (loss, model), y, twice = network(), neuron(), used_twice()
-    made = {
+    figures: dict[str, Drawing | Stepper] = {
         "neuron.svg": draw(y, locals=True),
         "mlp.svg": draw(loss, model),
         "neuron.html": step(y),
@@ -24,13 +24,13 @@ def main(out: Path) -> None:
         "training.html": step(*training()),
         "order.html": step(twice),
     }
-    for name, each in made.items():
-        print(f"wrote {each.save(out / name)}")
-    print("\nOpen neuron.html in a browser: arrow keys step, a click on a value tells about it.")
+    for name, figure in figures.items():
+        print(f"wrote {figure.save(out / name)}")
+    print("\nOpen neuron.html in a browser. The arrow keys step; click a value for its details.")
 
 
 def neuron() -> Value:
-    """tanh(x1 w1 + x2 w2 + b), node by node, with numbers that make every gradient a round one."""
+    """Return tanh(x1 w1 + x2 w2 + b), node by node, with numbers that give round gradients."""
     x1, x2 = Value(2.0, "x1"), Value(0.0, "x2")
     w1, w2, b = Value(-3.0, "w1"), Value(1.0, "w2"), Value(6.8813735870195432, "b")
     n = x1 * w1 + x2 * w2 + b
@@ -41,7 +41,7 @@ def neuron() -> Value:
 
 
 def used_twice() -> Value:
-    """b + exp(b), b = 3 a: what b sends on is right only when both its gradients have arrived."""
+    """Return b + exp(b) with b = 3 a: b must receive both gradients before it sends its own."""
     a = Value(0.5, "a")
     b = a * 3.0
     out = b + b.exp()
@@ -51,7 +51,7 @@ def used_twice() -> Value:
 
 
 def network() -> tuple[Value, MLP]:
-    """The squared error of a network of four neurons, one sample."""
+    """Return the squared error of a network of four neurons for one sample, and the network."""
     model = MLP(2, [3, 1], "tanh", rng=0)
     x = [Value(0.5, "x1"), Value(-1.0, "x2")]
     error = model(x) - 1.0
@@ -62,7 +62,7 @@ def network() -> tuple[Value, MLP]:
 
 
 def training() -> tuple[Value, MLP]:
-    """The mean squared error of 337 parameters over 20 samples: 1,740 values."""
+    """Return the mean squared error of 20 samples, 1,740 values, and its network."""
     model = MLP(2, [16, 16, 1], "tanh", rng=0)
     X, y = data.moons(20, rng=0)
     loss = total([(model(x) - target).square() for x, target in zip(X, y, strict=True)]) / len(y)

@@ -1,31 +1,34 @@
-"""Logistic regression: a 3 or an 8? Every image at once, without a loop, and with loops beside it.
+"""Logistic regression in NumPy: 3 or 8, vectorized over all images and with explicit loops.
 
-The source chapter on vectorizing backpropagation in NumPy; the engine has no part in it. One sample
-per column, as the chapter writes: X (n_x, m), Y (1, m) with entries 0 and 1, w (n_x, 1), and b, a
-number. float32 and float64 are kept.
+The engine is not used: every derivative is derived by hand (Bishop, Pattern Recognition and Machine
+Learning, 2006, 4.3.2). Each column is a sample: X is (n_x, m), Y is (1, m) with entries 0 and 1,
+w is (n_x, 1), and b is a number. The dtype of X, float32 or float64, is kept.
 
-Writes logistic_regression.svg: weights, cost, what vectorization gains, and the surest mistakes.
+Writes logistic_regression.svg: the weights, the cost, the speedup without loops, and the mistakes
+with the highest confidence.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from demos._look import BLUE, LEFT, ORANGE, SIGNS, STYLE, tile
+from demos.pictures.logistic_regression import save_picture
+from demos.shared.tables import format_table
+from demos.shared.timing import time_calls
 from nn import data
 
 DIGITS = (3, 8)
-CONVERGED = 1e-5  # when an iteration lowers the cost by less
+CONVERGED = 1e-5  # training stops when an iteration lowers the cost by less
 
 
-def sigmoid(Z):
-    """1 / (1 + e^-Z) of each entry; no exponent is positive, so that none overflows.
+def sigmoid(Z: Any) -> Any:
+    """Return 1 / (1 + e^-Z), elementwise; no exponent is positive, so none overflows.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
@@ -34,25 +37,26 @@ def sigmoid(Z):
 
 
 def cost(Z: np.ndarray, Y: np.ndarray) -> float:
-    """J, the mean of -y log a - (1 - y) log(1 - a), from z: no logarithm ever meets a 0.
+    """Return J, the mean of -y log a - (1 - y) log(1 - a) with a = sigmoid(z).
 
-    It is log(1 + e^-z) where y is 1 and log(1 + e^z) where y is 0.
+    It is computed from z, as log(1 + e^-z) for y = 1 and log(1 + e^z) for y = 0, so no logarithm
+    of 0 occurs.
 
     >>> cost(np.array([[0.0, 1000.0]]), np.array([[1.0, 0.0]])) == (math.log(2) + 1000) / 2
     True
     """
-    return float(np.mean(np.logaddexp(0, (1 - 2 * alike(Z, Y)) * Z)))
+    return float(np.mean(np.logaddexp(0, (1 - 2 * check_shape(Z, Y)) * Z)))
 
 
-def alike(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Y, if it has the shape of A: the guard against the broadcasting trap; else ValueError."""
+def check_shape(A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Return Y; raise ValueError if broadcasting would hide that its shape is not that of A."""
     if A.shape != Y.shape:
-        raise ValueError(f"Y takes the shape of A, {A.shape}, got {Y.shape}; reshape it")
+        raise ValueError(f"Y must have the shape of A, {A.shape}, got {Y.shape}; reshape it")
     return Y
 
 
-def gradients(w, b, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Z, A, dZ of shape (1, m), dw (n_x, 1) and db () by the chapter's equations, line by line.
+def gradients(w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray) -> tuple[Any, ...]:
+    """Return Z, A and dZ of shape (1, m), dw (n_x, 1) and db ().
 
     >>> X, Y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 1.0]])
     >>> Z, A, dZ, dw, db = gradients(np.zeros((2, 1)), 0.0, X, Y)
@@ -62,14 +66,16 @@ def gradients(w, b, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, ...]:
     m = X.shape[1]
     Z = w.T @ X + b
     A = sigmoid(Z)
-    dZ = A - alike(A, Y)
+    dZ = A - check_shape(A, Y)
     dw = X @ dZ.T / m
     db = np.sum(dZ) / m
     return Z, A, dZ, dw, db
 
 
-def gradients_by_sample(w, b, X, Y) -> tuple[np.ndarray, float]:
-    """dw and db with a loop over the samples; each is still a vector."""
+def gradients_by_sample(
+    w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return dw and db, by a loop over the samples."""
     dw, db = np.zeros_like(w), 0.0
     for x, y in zip(X.T, Y[0], strict=True):
         dz = sigmoid(w[:, 0] @ x + b) - y
@@ -78,8 +84,10 @@ def gradients_by_sample(w, b, X, Y) -> tuple[np.ndarray, float]:
     return dw / X.shape[1], db / X.shape[1]
 
 
-def gradients_by_feature(w, b, X, Y) -> tuple[np.ndarray, float]:
-    """dw and db with loops over the samples and their features, one Python float at a time."""
+def gradients_by_feature(
+    w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return dw and db, by loops over the samples and their features, in Python floats."""
     weights, dw, db = w[:, 0].tolist(), [0.0] * len(w), 0.0
     for x, y in zip(X.T.tolist(), Y[0].tolist(), strict=True):
         z = float(b)
@@ -93,74 +101,78 @@ def gradients_by_feature(w, b, X, Y) -> tuple[np.ndarray, float]:
 
 
 def train(X: np.ndarray, Y: np.ndarray, iterations: int) -> Iterator[tuple[np.ndarray, Any, float]]:
-    """Gradient descent from 0 until it has converged; yields w (moved in place), b and their cost.
+    """Run gradient descent from 0 until it converges; yield w (updated in place), b and the cost.
 
-    α needs no tuning: the cost falls for every α < 2 / L where it curves by L at most, and that is
-    the slope of sigmoid, 1/4 or less, times the mean of |x|² + 1, or less.
+    The learning rate α needs no tuning. The cost decreases for every α < 2 / L, where L bounds its
+    curvature, and L is at most the largest slope of sigmoid, 1/4, times the mean of |x|² + 1.
     """
     alpha = 8 / (float(np.sum(X * X)) / X.shape[1] + 1)
-    w, b, before = np.zeros((len(X), 1), X.dtype), X.dtype.type(0), math.inf
+    w, b, previous = np.zeros((len(X), 1), X.dtype), X.dtype.type(0), math.inf
     for _ in range(iterations):
         Z, _, _, dw, db = gradients(w, b, X, Y)
         J = cost(Z, Y)
         yield w, b, J
-        if before - J < CONVERGED:
+        if previous - J < CONVERGED:
             break
-        before = J
+        previous = J
         w -= alpha * dw
         b -= alpha * db
 
 
-def accuracy(w, b, X, Y) -> float:
-    """The part of the samples that are on the right side of Z = 0."""
+def accuracy(w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray) -> float:
+    """Return the fraction of samples with Z > 0 for class 1, and not for class 0."""
     Z = w.T @ X + b
-    return float(np.mean((Z > 0) == alike(Z, Y)))
+    return float(np.mean((Z > 0) == check_shape(Z, Y)))
 
 
-def samples(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The images of the two digits, one per column, and Y of shape (1, m): 1 for the second."""
-    chosen = np.isin(y, DIGITS)
-    return np.ascontiguousarray(X[chosen].T), (y[chosen] == DIGITS[1]).astype(X.dtype)[None, :]
+def select_digits(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of the two digits, one per column, and Y (1, m): 1 for the second."""
+    selected = np.isin(y, DIGITS)
+    return np.ascontiguousarray(X[selected].T), (y[selected] == DIGITS[1]).astype(X.dtype)[None, :]
 
 
-def main(out: Path, *, iterations: int = 5000, sizes: tuple[int, ...] = (10, 100, 1000, 12000)):
-    (X, Y), (X_test, Y_test) = [samples(*each) for each in data.mnist()]
+def mistakes(w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray) -> list[tuple[np.ndarray, str]]:
+    """Return the misclassified images with captions, the most confident mistakes first."""
+    Z = (w.T @ X + b)[0]
+    wrong = np.flatnonzero((Z > 0) != Y[0])
+    return [
+        (X[:, i], f"{DIGITS[int(Y[0, i])]} as {DIGITS[int(Z[i] > 0)]}\n{sigmoid(abs(Z[i])):.1%}")
+        for i in wrong[np.argsort(-abs(Z[wrong]), kind="stable")]
+    ]
+
+
+def main(
+    out: Path, *, iterations: int = 5000, sizes: tuple[int, ...] = (10, 100, 1000, 12000)
+) -> None:
+    (X, Y), (X_test, Y_test) = [select_digits(*part) for part in data.mnist()]
     m = X.shape[1]
-    print(f"{DIGITS[0]} (Y = 0) against {DIGITS[1]} (Y = 1) in {X.dtype}: {m:,} images to train "
-          f"on, {X_test.shape[1]:,} to test with\n\n{arrows(X, Y)}\n")  # fmt: skip
+    print(f"{DIGITS[0]} (Y = 0) or {DIGITS[1]} (Y = 1), {X.dtype}: {m:,} training images, "
+          f"{X_test.shape[1]:,} test images\n\n{format_shapes(X, Y)}\n")  # fmt: skip
 
-    costs, start = [], time.perf_counter()
+    costs, began = [], time.perf_counter()
     bar = tqdm(train(X, Y, iterations), desc="descent", unit=" iterations")
-    for w, b, J in bar:  # noqa: B007, used when the loop is done
+    for w, b, J in bar:  # noqa: B007, used after the loop
         costs.append(J)
         bar.set_postfix(cost=f"{J:.4f}", refresh=False)
     print(f"cost {costs[0]:.4f} -> {costs[-1]:.4f} in {len(costs):,} iterations, "
-          f"{time.perf_counter() - start:.1f} s; accuracy {accuracy(w, b, X, Y):.2%} in training, "
-          f"{accuracy(w, b, X_test, Y_test):.2%} in the test\n")  # fmt: skip
+          f"{time.perf_counter() - began:.1f} s; accuracy {accuracy(w, b, X, Y):.2%} on training "
+          f"images, {accuracy(w, b, X_test, Y_test):.2%} on test images\n")  # fmt: skip
 
-    print("The chef's m feedback cards, in ms: number by number (two loops, over samples and\n"
-          "features), card by card (one loop), all on the table (none). dw and db in float64;\n"
-          "apart: the largest difference. An X larger than the cache makes all of them wait.\n\n"
-          "       m   two loops    one loop     no loop  two/none  one/none   apart")  # fmt: skip
-    gains = {}
-    for size in dict.fromkeys(min(size, m) for size in sizes):
-        case = [np.asarray(each, float) for each in (w, b, X[:, :size], Y[:, :size])]
-        (two, one, none), apart = measured(*case)
-        gains[size] = two / none, one / none
-        print(f"{size:8,}{1e3 * two:12,.2f}{1e3 * one:12,.2f}{1e3 * none:12,.3f}"
-              f"{two / none:10,.0f}{one / none:10,.0f}{apart:8.0e}")  # fmt: skip
-
-    print(f"\n{trap(w, b, X[:, :1000], Y[:, :1000])}\n"
-          f"All {m:,} images would make A - Y {m * m * X.itemsize / 1e6:,.0f} MB.\n")  # fmt: skip
-    path = picture(w, b, X_test, Y_test, costs, gains, out / "logistic_regression.svg")
+    speedups = compare_loops(w, b, X, Y, sizes)
+    print(f"\n{broadcasting_error(w, b, X[:, :1000], Y[:, :1000])}")
+    print(f"With all {m:,} images, A - Y would take {m * m * X.itemsize / 1e6:,.0f} MB.\n")
+    wrong = mistakes(w, b, X_test, Y_test)
+    heading = f"Most confident of {len(wrong)} mistakes on {X_test.shape[1]:,} test images"
+    path = out / "logistic_regression.svg"
+    save_picture(w, costs, speedups, wrong, DIGITS, heading, path)
     print(f"wrote {path}")
 
 
-def arrows(X: np.ndarray, Y: np.ndarray) -> str:
-    """The shapes of one iteration, read off the arrays."""
+def format_shapes(X: np.ndarray, Y: np.ndarray) -> str:
+    """Return the shapes of one iteration, read from the arrays."""
     w = np.zeros((len(X), 1), X.dtype)
     Z, A, dZ, dw, db = gradients(w, 0.0, X, Y)
-    return f"""One iteration, without a loop:
+    return f"""One iteration, without loops:
     Z = wᵀ X + b       {w.T.shape} @ {X.shape} + () -> {Z.shape}
     A = sigmoid(Z)     {Z.shape} -> {A.shape}
     dZ = A - Y         {A.shape} - {Y.shape} -> {dZ.shape}
@@ -170,67 +182,60 @@ def arrows(X: np.ndarray, Y: np.ndarray) -> str:
     b -= α db          () - {np.shape(db)} -> {np.shape(0.0 - db)}"""
 
 
-def measured(w, b, X, Y) -> tuple[list[float], float]:
-    """Seconds with two loops, one and none, the best of several; how far their results part."""
-    times, results = [], []
-    for way in (gradients_by_feature, gradients_by_sample, gradients):
-        taken: list[float] = []
-        while sum(taken) < 0.1:
-            start = time.perf_counter()
-            *_, dw, db = way(w, b, X, Y)
-            taken.append(time.perf_counter() - start)
-        times.append(min(taken))
-        results.append(np.append(dw, db))
-    return times, float(np.ptp(results, axis=0).max())
+def compare_loops(
+    w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray, sizes: tuple[int, ...]
+) -> dict[int, tuple[float, float]]:
+    """Print the times of dw and db with two loops, one and none.
+
+    Returns, for each number of samples, the time of two loops and of one, over that of none.
+    """
+    speedups, rows = {}, []
+    for size in dict.fromkeys(min(size, X.shape[1]) for size in sizes):
+        case = [np.asarray(array, float) for array in (w, b, X[:, :size], Y[:, :size])]
+        functions = (gradients_by_feature, gradients_by_sample, gradients)
+        times, results = zip(*(time_gradients(f, case) for f in functions), strict=True)
+        two, one, none = times
+        difference = np.ptp(results, axis=0).max()
+        speedups[size] = two / none, one / none
+        ratios = [f"{ratio:,.0f}" for ratio in speedups[size]]
+        times = [f"{1e3 * two:,.2f}", f"{1e3 * one:,.2f}", f"{1e3 * none:,.3f}"]
+        rows.append([f"{size:,}", *times, *ratios, f"{difference:.0e}"])
+    print(
+        "Time of dw and db in ms, float64: two loops, over samples and features; one loop, over\n"
+        "samples; no loop. All slow down when X outgrows the cache. (two/none, one/none: ratios;\n"
+        "difference: the largest among the three results)\n"
+    )
+    header = ["m", "two loops", "one loop", "no loop", "two/none", "one/none", "difference"]
+    print(format_table(header, rows))
+    return speedups
 
 
-def trap(w, b, X, Y) -> str:
-    """What becomes of Y in the wrong shape, step by step, without the guard."""
+def time_gradients(
+    function: Callable[..., Any], case: list[np.ndarray]
+) -> tuple[float, np.ndarray]:
+    """Return the shortest time of several calls, and dw and db as one vector."""
+    results: deque[Any] = deque(maxlen=1)
+    times = time_calls(lambda: results.append(function(*case)), seconds=0.1)
+    *_, dw, db = results[0]
+    return min(times), np.append(dw, db)
+
+
+def broadcasting_error(w: np.ndarray, b: Any, X: np.ndarray, Y: np.ndarray) -> str:
+    """Return a table of the results for Y of three shapes without `check_shape`, explained."""
     (Z, A, *_), m = gradients(w, b, X, Y), X.shape[1]
-    lines = [f"The broadcasting trap: A is {A.shape}, and without a guard\n",
-             f"{'Y':12}{'A - Y':12}{'bytes':>10}   {'dw':14}{'db':>8}{'J':>10}"]  # fmt: skip
+    rows = []
     for y in (Y, Y.reshape(m), Y.reshape(m, 1)):
         dZ = A - y
         dw, db, J = X @ dZ.T / m, np.sum(dZ) / m, np.mean(np.logaddexp(0, (1 - 2 * y) * Z))
-        shapes = f"{y.shape!s:12}{dZ.shape!s:12}{dZ.nbytes:10,}   {dw.shape!s:14}"
-        lines.append(f"{shapes}{db:8.4f}{J:10.4f}")
-    lesson = f"""
-(m,) is right by luck, since it counts as (1, m). (m, 1) holds every image against every label, and
-nothing fails: dw betrays it by its shape, but J is a number as ever, and so is db, {m:,} times too
-large. w = w - α dw would go on, with w of shape {dw.shape}; w -= α dw, in place, fails.
-Keep axes by keepdims=True in sums, and compare shapes before you subtract, as `alike` does."""
-    return "\n".join([*lines, lesson])
+        rows.append(
+            [str(y.shape), str(dZ.shape), f"{dZ.nbytes:,}", str(dw.shape), f"{db:.4f}", f"{J:.4f}"]
+        )
+    return f"""Broadcasting errors: A is {A.shape}, and the shape of Y is not checked
 
+{format_table(["Y", "A - Y", "bytes", "dw", "db", "J"], rows)}
 
-def picture(w, b, X, Y, costs: list[float], gains: dict[int, Any], path: Path) -> Path:
-    """Weights on the left, cost and speed-up on the right, mistakes among X below."""
-    with plt.rc_context(STYLE):
-        figure: Any = plt.figure(figsize=(11, 7.2), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=[3, 1])
-        axes = above.subplot_mosaic([["w", "cost"], ["w", "gain"]], width_ratios=[1.25, 1])
-
-        image = tile(axes["w"], w, SIGNS)
-        axes["w"].set(title=f"w: ink on dark says {DIGITS[0]}, on bright {DIGITS[1]}")
-        above.colorbar(image, ax=axes["w"], shrink=0.8, aspect=30).outline.set_visible(False)
-        axes["cost"].plot(costs, color=BLUE)
-        axes["cost"].set(title="Cost J", xlim=(0, len(costs)), ylim=(0, None), xlabel="iteration")
-
-        gain, (two, one) = axes["gain"], zip(*gains.values(), strict=True)
-        gain.loglog(list(gains), two, "o-", color=BLUE)
-        gain.loglog(list(gains), one, "^-", color=ORANGE)
-        gain.text(0.02, 0.9, "than two loops", color=BLUE, transform=gain.transAxes)
-        gain.text(0.98, 0.08, "than one loop", color=ORANGE, transform=gain.transAxes, ha="right")
-        gain.set(title="Times faster without a loop", xlabel="samples m", ylim=(1, 5 * max(two)))
-        for axis in (gain.xaxis, gain.yaxis):
-            axis.set_major_formatter("{x:,.0f}")
-        Z = (w.T @ X + b)[0]
-        wrong = np.flatnonzero((Z > 0) != Y[0])
-        below.suptitle(f"The surest of {len(wrong)} mistakes in {len(Z):,} test images", **LEFT)
-        surest = wrong[np.argsort(-abs(Z[wrong]), kind="stable")]
-        for axis, i in zip(below.subplots(1, 8), surest, strict=False):
-            tile(axis, X[:, i], "gray_r")
-            true, said = DIGITS[int(Y[0, i])], DIGITS[int(Z[i] > 0)]
-            axis.set_xlabel(f"a {true}, said {said}\n{sigmoid(abs(Z[i])):.1%} sure")
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
-    return path
+Shape (m,) gives correct results because it broadcasts as (1, m). Shape (m, 1) subtracts every label
+from every output and raises no error. dw has the wrong shape, but J and db are still numbers, and
+db is {m:,} times too large. w = w - α dw continues with a w of shape {dw.shape}; w -= α dw, in
+place, raises an error. Use keepdims=True in sums, and compare shapes before subtracting, as
+`check_shape` does."""

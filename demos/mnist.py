@@ -1,6 +1,6 @@
-"""MNIST: handwritten digits, learned with arrays in seconds; then one digit, scalar by scalar.
+"""MNIST: an array network learns handwritten digits in seconds; one digit is inspected as Values.
 
-Writes mnist.svg: what is taken for what, the worst mistakes, and a look inside one of them.
+Writes mnist.svg: the confusion matrix, the most confident mistakes, and an inspection of the first.
 """
 
 from pathlib import Path
@@ -9,39 +9,41 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from demos import _mnist_best, _mnist_picture
-from demos._mnist_inside import look_inside
+from demos import _mnist_best
+from demos._mnist_inside import inspect_digit
+from demos.pictures.mnist import save_picture
 from nn import accuracy, confusion_matrix, data, fit, schedules, vector
 
-HIDDEN, EPOCHS, BATCH, RATE = 256, 5, 256, 0.005  # the best of some by --held-out
+HIDDEN, EPOCHS, BATCH, RATE = 256, 5, 256, 0.005  # chosen by --held-out
 HELD_OUT = 5000
 
 
 def main(out: Path, best: bool = False, seed: int = 0, held_out: bool = False) -> None:
     (X, y), (X_test, y_test) = data.mnist()
-    judges = "test digits"
-    if held_out:  # how recipes are compared, so that the test digits choose nothing
+    test = "test"
+    if held_out:  # to compare recipes, so that the test digits choose nothing
         X, X_test, y, y_test = X[:-HELD_OUT], X[-HELD_OUT:], y[:-HELD_OUT], y[-HELD_OUT:]
-        judges = f"{HELD_OUT:,} digits held out"
+        test = f"{HELD_OUT:,} held-out"
     name = ("mnist_best" if best else "mnist") + ("_held_out" if held_out else "")
-    train = _mnist_best.train if best else in_seconds
+    train = _mnist_best.train if best else train_quickly
     model = train(X, y, out / f"{name}_{seed}.ckpt", seed)
     logits = model(X_test)
     wrong = mistakes(logits.softmax().data, y_test)
-    print(f"{accuracy(logits, y_test):.2%} of the {judges} are right, {len(wrong)} are not")
+    print(f"{accuracy(logits, y_test):.2%} of the {test} digits are correct, {len(wrong)} are not")
 
-    worst = wrong[0]
-    inside = look_inside(model, X_test[worst.place], worst.label, worst.taken_for)
-    print(inside.report())
+    first = wrong[0]
+    inspection = inspect_digit(model, X_test[first.sample], first.label, first.prediction)
+    print(inspection.report())
     path = out / f"{name}.svg"
-    _mnist_picture.save(path, X_test, confusion_matrix(logits, y_test), wrong, inside)
+    captions = [(X_test[mistake.sample], mistake.title, mistake.caption) for mistake in wrong[:15]]
+    save_picture(confusion_matrix(logits, y_test), captions, inspection, path)
     print(f"wrote {path}")
 
 
-def in_seconds(X: np.ndarray, y: np.ndarray, _: Path, seed: int) -> vector.MLP:
-    """One hidden layer, a few epochs, a learning rate that falls to 0; too few to save."""
+def train_quickly(X: np.ndarray, y: np.ndarray, _: Path, seed: int) -> vector.MLP:
+    """Train one hidden layer for a few epochs, with a learning rate that decreases to 0."""
     model = vector.MLP(784, [HIDDEN, 10], rng=seed)
-    print(f"{model.summary()}\n\n{len(X):,} digits to learn from")
+    print(f"{model.summary()}\n\n{len(X):,} training digits")
     training = fit(
         model, X, y, loss="cross_entropy", metric="accuracy", epochs=EPOCHS, batch_size=BATCH,
         schedule=schedules.linear(RATE, steps=EPOCHS * -(-len(X) // BATCH)), rng=seed,
@@ -56,17 +58,28 @@ def in_seconds(X: np.ndarray, y: np.ndarray, _: Path, seed: int) -> vector.MLP:
 
 
 class Mistake(NamedTuple):
-    """A test digit taken for another."""
+    """A misclassified digit."""
 
-    place: int
+    sample: int
     label: int
-    taken_for: int
-    share: float  # the softmax share of what it was taken for
+    prediction: int
+    probability: float  # of the prediction
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} → {self.prediction}"
+
+    @property
+    def caption(self) -> str:
+        return "over 99.9%" if self.probability > 0.999 else f"{self.probability:.1%}"
 
 
-def mistakes(shares: np.ndarray, labels: np.ndarray) -> list[Mistake]:
-    """Every mistake, the surest first."""
-    taken = shares.argmax(axis=1)
-    wrong = np.flatnonzero(taken != labels)
-    wrong = wrong[np.argsort(-shares[wrong, taken[wrong]], kind="stable")]
-    return [Mistake(i, int(labels[i]), int(taken[i]), float(shares[i, taken[i]])) for i in wrong]
+def mistakes(probabilities: np.ndarray, labels: np.ndarray) -> list[Mistake]:
+    """Return all mistakes, the most confident first."""
+    predictions = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predictions != labels)
+    confidence = probabilities[wrong, predictions[wrong]]
+    return [
+        Mistake(i, int(labels[i]), int(predictions[i]), float(probabilities[i, predictions[i]]))
+        for i in wrong[np.argsort(-confidence, kind="stable")]
+    ]

@@ -1,46 +1,54 @@
-"""Forward and reverse mode: the same derivatives, and who has to work more for them.
+"""Forward and reverse mode: the same derivatives at different cost.
 
-Chapter 02, 9.2: a pass forwards moves one input and sees every output move; a pass backwards starts
-at one output and reaches every input. All derivatives take as many passes as there are inputs, or
-outputs: a loss has one output and many inputs, which is why networks learn backwards.
+A forward pass differentiates all outputs with respect to one input; a reverse pass differentiates
+one output with respect to all inputs. All derivatives take one forward pass per input, or one
+reverse pass per output (Griewank and Walther, Evaluating Derivatives, 2008, chapter 3). A loss has
+one output and many inputs, so networks are trained in reverse mode.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from demos.shared.tables import format_table
 from engine import Value, jvp, topological, total, vjp
 from nn import MLP
 
-SHAPES = [(1, 1), (10, 1), (100, 1), (10, 10), (1, 10), (1, 100)]
+SHAPES = [(1, 1), (10, 1), (100, 1), (10, 10), (1, 10), (1, 100)]  # inputs, outputs
 
 
 def main(out: Path) -> None:
-    print(
-        "All derivatives of a network with 16 hidden neurons, by its inputs and outputs\n\n"
-        f"{'':>16}{'forward mode':>22}{'reverse mode':>23}\n"
-        f"{'inputs':>6}{'outputs':>10}{'passes':>11}{'products':>11}{'passes':>12}{'products':>11}"
-    )
+    rows = []
     for n, m in SHAPES:
         xs = [Value(0.1 * i, f"x{i}") for i in range(n)]
-        found = MLP(n, [16, m], "tanh", rng=0, fused=False)(xs)
-        ys = found if m > 1 else [found]
-        ahead = np.array([[jvp(y, xs, unit) for y in ys] for unit in np.eye(n).tolist()])
-        back = np.array([vjp(y, xs, 1.0) for y in ys])
-        assert np.allclose(ahead.T, back, rtol=1e-12, atol=1e-15)
-        forward = sum(products(ys, [x]) for x in xs)
-        reverse = sum(products([y], xs) for y in ys)
-        print(f"{n:>6}{m:>10}{n:>11}{forward:>11,}{m:>12}{reverse:>11,}")
-    print("\n(products: a slope times what came; both modes find the same, but for roundings)")
+        outputs = MLP(n, [16, m], "tanh", rng=0, fused=False)(xs)
+        ys = outputs if m > 1 else [outputs]
+        forward = np.array([[jvp(y, xs, unit) for y in ys] for unit in np.eye(n).tolist()])
+        reverse = np.array([vjp(y, xs, 1.0) for y in ys])
+        assert np.allclose(forward.T, reverse, rtol=1e-12, atol=1e-15)
+        counts = (
+            n, m, n, sum(count_products(ys, [x]) for x in xs),
+            m, sum(count_products([y], xs) for y in ys),
+        )  # fmt: skip
+        rows.append([f"{count:,}" for count in counts])
+    print(
+        "All derivatives of a network with 16 hidden neurons\n"
+        "(products: multiplications by a local derivative; both modes agree to rounding)\n"
+    )
+    print(
+        format_table(
+            ["inputs", "outputs", "forward passes", "products", "reverse passes", "products"], rows
+        )
+    )
 
 
-def products(ys: list[Value], xs: list[Value]) -> int:
-    """How many arrows lead from some inputs to some outputs: each is one product in a pass."""
-    moving = set(xs)
+def count_products(ys: list[Value], xs: list[Value]) -> int:
+    """Return the number of edges on paths from `xs` to `ys`; a pass multiplies once per edge."""
+    dependent = set(xs)
     count = 0
     for node in topological(total(ys))[:-1]:
-        arrows = sum(x in moving for x in node.inputs)
-        if arrows:
-            moving.add(node)
-            count += arrows
+        edges = sum(x in dependent for x in node.inputs)
+        if edges:
+            dependent.add(node)
+            count += edges
     return count

@@ -1,4 +1,4 @@
-"""Backpropagation by hand: the chapter's figures, complex steps, and the algebra of batches."""
+"""Backpropagation by hand: worked examples, complex steps, and the algebra of batches."""
 
 import ast
 import inspect
@@ -24,6 +24,7 @@ from demos.backprop_by_hand import (
     initialize,
     softmax,
 )
+from demos.pictures.backprop_by_hand import save_picture
 
 HIDDEN = ["linear", "relu", "sigmoid", "tanh"]
 seeds = st.integers(0, 2**32 - 1)
@@ -33,11 +34,11 @@ def array(*rows):
     return np.array(rows, float)
 
 
-# ------------------------------------------------------------ the chapter's figures: 5.4 and 5.5
+# -------------------------------------------------------------------------------- worked examples
 
 
-def below(dZ, W, Z, activation):
-    """The dZ of a layer with this Z, under a layer with these W and dZ."""
+def previous_dZ(dZ, W, Z, activation):
+    """Return dZ of a layer with this Z and activation, before a layer with these W and dZ."""
     layers = [
         Layer(np.zeros((len(Z), 1)), np.zeros((len(Z), 1)), activation),
         Layer(W, 0, "linear"),
@@ -48,13 +49,13 @@ def below(dZ, W, Z, activation):
 
 
 def test_relu_gates_the_gradient():
-    """5.4, 1: dZ = dA where Z > 0, else 0; the layer above passes dA on as it is."""
+    """dZ = dA where Z > 0, else 0; the identity as the next layer gives dA."""
     dA, Z = array([0.3, 0.5], [0.2, 0.8]), array([-2.0, 0.5], [3.0, -1.0])
-    assert below(dA, np.eye(2), Z, "relu").tolist() == [[0.0, 0.5], [0.2, 0.0]]
+    assert previous_dZ(dA, np.eye(2), Z, "relu").tolist() == [[0.0, 0.5], [0.2, 0.0]]
 
 
 def test_gradient_of_weights():
-    """5.4, 2: dW = dZ A_prevᵀ / m."""
+    """dW = dZ A_prevᵀ / m."""
     A_prev, dZ = array([1.0, 2.0], [0.5, 1.5], [0.0, 1.0]), array([0.2, 0.3], [0.1, 0.4])
     layers = [Layer(np.zeros((2, 3)), np.zeros((2, 1)), "relu")]
     (gradients,) = backward_from(layers, [Cache(A_prev, dZ, dZ)], dZ)
@@ -62,17 +63,17 @@ def test_gradient_of_weights():
 
 
 def test_gradient_of_biases():
-    """5.4, 3: db is the mean of dZ over the samples, of shape (2, 1): 0.2 and 0.233."""
+    """db is the mean of dZ over the samples, of shape (2, 1)."""
     dZ = array([0.2, 0.3, 0.1], [0.1, 0.4, 0.2])
     layers = [Layer(np.zeros((2, 1)), np.zeros((2, 1)), "relu")]
     (gradients,) = backward_from(layers, [Cache(np.zeros((1, 3)), dZ, dZ)], dZ)
     assert gradients.db.round(3).tolist() == [[0.2], [0.233]]
 
 
-def test_gradient_of_the_layer_before():
-    """5.4, 4: dA_prev = Wᵀ dZ, which is the dZ of a linear layer."""
+def test_gradient_of_the_previous_layer():
+    """dA_prev = Wᵀ dZ, which is dZ of a linear layer."""
     dZ, W = array([0.2, 0.3], [0.1, 0.4]), array([0.5, 0.2, 0.1], [0.3, 0.4, 0.6])
-    dA_prev = below(dZ, W, np.zeros((3, 2)), "linear")
+    dA_prev = previous_dZ(dZ, W, np.zeros((3, 2)), "linear")
     np.testing.assert_allclose(dA_prev, [[0.13, 0.27], [0.08, 0.22], [0.08, 0.27]], rtol=1e-15)
 
 
@@ -86,7 +87,7 @@ def test_gradient_of_the_layer_before():
     ids=["unsure", "confident", "wrong"],
 )
 def test_softmax_minus_one_hot(predicted, gradient):
-    """5.5: dZ = A - Y for true class 1, of logits that softmax makes these predictions of."""
+    """dZ = A - Y for class 1, with logits whose softmax is the prediction."""
     layers = [Layer(np.log(array(predicted)).T, np.zeros((3, 1)), "softmax")]
     caches = forward(layers, np.ones((1, 1)))
     (gradients,) = backward(layers, caches, array([0, 1, 0]).T)
@@ -95,7 +96,7 @@ def test_softmax_minus_one_hot(predicted, gradient):
 
 
 def test_two_layers_line_by_line():
-    """5.3: the code of the chapter, as it stands there."""
+    """The demo agrees with the textbook equations of a two-layer network, in plain NumPy."""
     rng = np.random.default_rng(0)
     x, m = rng.normal(size=(5, 7)), 7
     W1, b1, W2, b2 = (rng.normal(size=shape) for shape in [(4, 5), (4, 1), (3, 4), (3, 1)])
@@ -118,33 +119,33 @@ def test_two_layers_line_by_line():
     assert cross_entropy(caches[-1].Z, y_true) == pytest.approx(L, rel=1e-14)
     wanted = [(dz1, dW1, db1), (dz2, dW2, db2)]
     for got, want in zip(backward(layers, caches, y_true), wanted, strict=True):
-        for each, other in zip(got, want, strict=True):
-            assert each.shape == other.shape
-            np.testing.assert_allclose(each, other, rtol=1e-13, atol=1e-15)
+        for a, b in zip(got, want, strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
 
 
 # ------------------------------------------------------------------ activations, softmax, the loss
 
 
 def decay(Z):
-    """e^-Z on the right of 0, e^Z on its left."""
+    """Return e^-Z for Z > 0, else e^Z."""
     return np.exp(np.where(Z.real > 0, -Z, Z))
 
 
-TEXTBOOK = {  # complex numbers included
+TEXTBOOK = {  # for complex numbers, too
     "linear": lambda Z: Z,
     "relu": lambda Z: Z * (Z.real > 0),
     "sigmoid": lambda Z: np.where(Z.real > 0, 1, decay(Z)) / (1 + decay(Z)),
     "tanh": np.tanh,
     "softmax": lambda Z: np.exp(Z - Z.real.max(axis=0)) / np.exp(Z - Z.real.max(axis=0)).sum(axis=0),
 }  # fmt: skip
-STEP = 1e-100j  # a complex step loses no digits (Squire & Trapp 1998)
+STEP = 1e-100j  # a complex step loses no digits (Squire and Trapp 1998)
 
 
 @pytest.mark.parametrize("name", HIDDEN)
 @given(z=st.floats(-300, 300))
 def test_derivatives_of_activations(name, z):
-    """f(z + ih) / h, to the four roundings of A (1 - A) and 1 - A² with those of A itself."""
+    """They equal the imaginary part of f(z + ih) / h, to the roundings of A (1 - A) and 1 - A²."""
     f, derivative = ACTIVATIONS[name]
     Z = np.array([[z]])
     want = TEXTBOOK[name](Z + STEP).imag / 1e-100
@@ -152,7 +153,7 @@ def test_derivatives_of_activations(name, z):
     assert abs(derivative(Z, f(Z)) * np.ones(1) - want) <= 8 * 2**-53
 
 
-def test_slopes_at_the_kink_and_far_out():
+def test_derivatives_at_the_kink_and_for_large_inputs():
     Z = np.array([[-1e308, -800.0, -0.0, 0.0, 800.0, 1e308]])
     slopes = {name: d(Z, f(Z)).tolist()[0] for name, (f, d) in ACTIVATIONS.items() if d}
     assert slopes == {
@@ -170,26 +171,26 @@ def test_softmax_is_a_distribution_in_each_column(K, m, scale, seed):
     assert ((A >= 0) & (A <= 1)).all()
     np.testing.assert_allclose(A.sum(axis=0), 1, rtol=(K + 2) * 2**-53)
     assert (A[Z.argmax(axis=0), range(m)] == A.max(axis=0)).all()
-    assert (softmax(Z - Z.max(axis=0)) == A).all()  # only differences count
+    assert (softmax(Z - Z.max(axis=0)) == A).all()  # only differences matter
 
 
 @given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6), st.data())
-def test_cross_entropy_to_the_last_digits(logits, data):
-    """From any logits: no log(0), no overflow, errors of the size of the largest difference."""
+def test_accuracy_of_cross_entropy(logits, data):
+    """Any logits work, without log(0) or overflow; the error scales with their differences."""
     k = data.draw(st.integers(0, len(logits) - 1), label="class")
     got = cross_entropy(np.array(logits)[:, None], np.eye(len(logits))[:, [k]])
     with mpmath.workdps(400):
-        z = [mpmath.mpf(each) - mpmath.mpf(max(logits)) for each in logits]
-        want = mpmath.log(sum(mpmath.exp(each) if each > -1e4 else 0 for each in z)) - z[k]
+        z = [mpmath.mpf(logit) - mpmath.mpf(max(logits)) for logit in logits]
+        want = mpmath.log(sum(mpmath.exp(x) if x > -1e4 else 0 for x in z)) - z[k]
         assert abs(got - want) <= (len(z) + 8) * 2**-53 * (1 + abs(z[k]))
 
 
-def test_large_logits_by_figures():
+def test_large_logits():
     Z = array([1e5, 0.0], [0.0, 1e5], [-1e5, 1e5])
     assert softmax(Z).tolist() == [[1, 0], [0, 0.5], [0, 0.5]]
     assert cross_entropy(Z[:, :1], array([0, 0, 1]).T) == 2e5
     assert cross_entropy(Z[:, :1], array([1, 0, 0]).T) == 0.0
-    halves = array([0.5, 0.5, 0.0]).T  # a target may be shared: label smoothing, distillation
+    halves = array([0.5, 0.5, 0.0]).T  # targets may be soft: label smoothing, distillation
     assert cross_entropy(Z[:, :1], halves) == 5e4
 
 
@@ -203,7 +204,7 @@ class Network(NamedTuple):
 
 
 @st.composite
-def drafts(draw, outputs, dtype):
+def draw_networks(draw, outputs, dtype):
     sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=5))
     names = [draw(st.sampled_from(HIDDEN)) for _ in sizes[2:]] + [draw(st.sampled_from(outputs))]
     m, scale = draw(st.integers(1, 6)), draw(st.floats(0.1, 3.0))
@@ -216,22 +217,23 @@ def drafts(draw, outputs, dtype):
     return Network(layers, rng.normal(size=(sizes[0], m)).astype(dtype), Y.astype(dtype))
 
 
-def smooth(network):
-    """No relu is near its kink, where roundings decide on which side it is."""
+def is_smooth(network):
+    """Return whether every relu is far enough from its kink for roundings not to matter."""
     passes = zip(network.layers, forward(network.layers, network.X), strict=True)
     return all(abs(c.Z).min() > 1e-3 for layer, c in passes if layer.activation == "relu")
 
 
 def networks(outputs=("softmax",), dtype=float):
-    """1 to 4 layers of 1 to 5 neurons, 1 to 6 samples; targets are distributions in each column."""
-    return drafts(tuple(outputs), dtype).filter(smooth)
+    """Draw 1 to 4 layers of 1 to 5 neurons, and 1 to 6 samples whose targets are distributions."""
+    return draw_networks(tuple(outputs), dtype).filter(is_smooth)
 
 
 def roundings(network):
-    """First-order bounds, layer by layer, on the errors of dW and db: u times what is bounded.
+    """Return first-order bounds on the errors of dW and db of each layer.
 
-    n products and sums err by n u times their sizes (Higham 2002, 3.5); what comes in grows by |W|
-    and by slopes, at most 1; slopes move by at most twice what A does; functions round six times.
+    n products and sums have an error of n u times their sizes (Higham 2002, 3.5). Incoming errors
+    grow by |W| and by slopes, which are at most 1. The error of a slope is at most twice that of A.
+    Functions round six times.
     """
     layers, X, Y = network
     caches, u = forward(layers, X), np.finfo(X.dtype).eps / 2
@@ -258,25 +260,27 @@ def roundings(network):
     return errors
 
 
-def slopes(network, loss):
-    """The gradient of a loss of Z and Y by complex steps in each weight and bias."""
+def complex_step_gradients(network, loss):
+    """Yield the gradients of a loss of Z and Y with respect to the W and b of each layer."""
     layers, X, Y = network
 
-    def of(place, k):
-        moved = [
+    def derivative(index, k):
+        shifted = [
             [layer.W.astype(complex), layer.b.astype(complex), layer.activation] for layer in layers
         ]
-        moved[place][k % 2].flat[k // 2] += STEP
+        shifted[index][k % 2].flat[k // 2] += STEP
         A = X
-        for W, b, name in moved:
+        for W, b, name in shifted:
             Z = W @ A + b
             A = TEXTBOOK[name](Z)
         return loss(Z, Y).imag / 1e-100
 
     for i, layer in enumerate(layers):
         yield (
-            np.array([of(i, 2 * k) for k in range(layer.W.size)]).reshape(layer.W.shape),
-            np.array([of(i, 2 * k + 1) for k in range(layer.b.size)]).reshape(layer.b.shape),
+            np.array([derivative(i, 2 * k) for k in range(layer.W.size)]).reshape(layer.W.shape),
+            np.array([derivative(i, 2 * k + 1) for k in range(layer.b.size)]).reshape(
+                layer.b.shape
+            ),
         )
 
 
@@ -285,7 +289,7 @@ def log_softmax(Z):
     return Z - np.log(np.exp(Z).sum(axis=0))
 
 
-LOSSES = {  # means over the samples, of functions of the last Z
+LOSSES = {  # means over the samples, as functions of the last Z
     "softmax": lambda Z, Y: -np.sum(Y * log_softmax(Z)) / Z.shape[1],
     "sigmoid": lambda Z, Y: np.sum(np.log1p(decay(Z)) + ((Z.real > 0) - Y) * Z) / Z.shape[1],
     "linear": lambda Z, Y: np.sum((Z - Y) ** 2) / 2 / Z.shape[1],
@@ -293,77 +297,79 @@ LOSSES = {  # means over the samples, of functions of the last Z
 
 
 @given(networks(outputs=LOSSES))
-def test_gradients_are_the_slopes_of_the_mean_loss(network):
-    """... for every output with its loss, to twice the roundings of either computation."""
+def test_gradients_of_the_mean_loss(network):
+    """They agree with complex steps for every output and its loss, to the roundings of both."""
     caches = forward(network.layers, network.X)
     got = backward(network.layers, caches, network.Y)
-    wanted = slopes(network, LOSSES[network.layers[-1].activation])
+    wanted = complex_step_gradients(network, LOSSES[network.layers[-1].activation])
     for (_, dW, db), want, error in zip(got, wanted, roundings(network), strict=True):
-        for each, other, bound in zip((dW, db), want, error, strict=True):
-            assert (abs(each - other) <= 4 * bound).all()
+        for a, b, bound in zip((dW, db), want, error, strict=True):
+            assert (abs(a - b) <= 4 * bound).all()
 
 
 @given(networks(dtype=np.float32))
-def test_float32_is_float64_but_for_roundings(network):
-    """... and everything that comes back is float32."""
+def test_float32_agrees_with_float64(network):
+    """The results agree to the roundings of float32, and are float32."""
     single = forward(network.layers, network.X)
     got = backward(network.layers, single, network.Y)
-    assert {a.dtype for c in single for a in c} | {g.dtype for each in got for g in each} == {
-        np.dtype("f4")
-    }
+    assert {a.dtype for c in single for a in c} | {
+        g.dtype for gradients in got for g in gradients
+    } == {np.dtype("f4")}
     layers = [Layer(W.astype(float), b.astype(float), name) for W, b, name in network.layers]
     double = Network(layers, network.X.astype(float), network.Y.astype(float))
     wanted = backward(layers, forward(layers, double.X), double.Y)
-    for each, other, error in zip(got, wanted, roundings(network), strict=True):
-        for a, b, bound in zip(each[1:], other[1:], error, strict=True):
+    for single, double, error in zip(got, wanted, roundings(network), strict=True):
+        for a, b, bound in zip(single[1:], double[1:], error, strict=True):
             assert (abs(a - b) <= 1.5 * bound).all()
 
 
 @given(networks(outputs=LOSSES))
 def test_a_batch_is_the_mean_of_its_samples(network):
-    """dW and db are means over the samples; dZ of a sample does not know how many others there are."""
+    """dW and db are means over the samples; dZ of a sample does not depend on the others."""
     layers, X, Y = network
     batch, m = backward(layers, forward(layers, X), Y), X.shape[1]
     singles = [backward(layers, forward(layers, X[:, [j]]), Y[:, [j]]) for j in range(m)]
     for i, error in enumerate(roundings(network)):
         for k, bound in enumerate(error, start=1):
-            mean = sum(each[i][k] for each in singles) / m
+            mean = sum(single[i][k] for single in singles) / m
             assert (abs(batch[i][k] - mean) <= 4 * bound).all()
-        dZ = np.hstack([each[i].dZ for each in singles])
+        dZ = np.hstack([single[i].dZ for single in singles])
         np.testing.assert_allclose(batch[i].dZ, dZ, rtol=1e-9, atol=1e-9)
 
 
 @given(networks(), seeds)
-def test_the_order_of_samples_is_nothing_to_the_gradients(network, seed):
+def test_gradients_do_not_depend_on_the_order_of_samples(network, seed):
     layers, X, Y = network
     order = np.random.default_rng(seed).permutation(X.shape[1])
     got = backward(layers, forward(layers, X), Y)
     shuffled = backward(layers, forward(layers, X[:, order]), Y[:, order])
-    for each, other, error in zip(got, shuffled, roundings(network), strict=True):
-        for a, b, bound in zip(each[1:], other[1:], error, strict=True):
+    for in_order, permuted, error in zip(got, shuffled, roundings(network), strict=True):
+        for a, b, bound in zip(in_order[1:], permuted[1:], error, strict=True):
             assert (abs(a - b) <= 4 * bound).all()
 
 
-# -------------------------------------------------------------------- shapes and what is refused
+# -------------------------------------------------------------------- errors
 
 
-def test_shapes_and_values_that_make_no_sense_are_refused():
+def test_invalid_arguments_are_rejected():
     layers = initialize([3, 2], rng=0)
     for X in (np.ones((2, 3)), np.ones(3)):  # W @ x + b would be (2, 2)
-        with pytest.raises(ValueError, match=r"a layer takes inputs \(3, m\), one a column, got"):
+        with pytest.raises(
+            ValueError, match=r"a layer expects inputs \(3, m\), one per column, got"
+        ):
             forward(layers, X)
     caches = forward(layers, np.ones((3, 4)))
-    with pytest.raises(ValueError, match=r"takes the shape of A, \(2, 4\), got \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"must have the shape of A, \(2, 4\), got \(4, 2\)"):
         backward(layers, caches, np.ones((4, 2)))
-    with pytest.raises(ValueError, match=r"takes the shape of A, \(2, 4\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"must have the shape of A, \(2, 4\), got \(4,\)"):
         cross_entropy(caches[-1].Z, np.ones(4))
     with pytest.raises(ValueError, match="no activation 'relo'; there are linear, relu"):
         forward(initialize([3, 2, 2], 0, "relo"), np.ones((3, 1)))
 
 
 @pytest.mark.parametrize(("hidden", "variance"), [("relu", 2 / 300), ("tanh", 2 / 500)])
-def test_first_weights(hidden, variance):
-    """He for relu, Xavier for the rest, softmax included; biases 0."""
+def test_initial_weights(hidden, variance):
+    """He's variance for relu, Xavier's for all others, including softmax; biases are 0."""
     layers = initialize([300, 200, 100], rng=1, hidden=hidden, dtype=np.float64)
     assert [layer.activation for layer in layers] == [hidden, "softmax"]
     assert [layer.b.tolist() for layer in layers] == [[[0.0]] * 200, [[0.0]] * 100]
@@ -381,8 +387,8 @@ def test_first_weights(hidden, variance):
 
 
 @given(networks())
-def test_the_gradient_check_leaves_weights_as_they_were(network):
-    """... bit for bit; and its error is a part, 0 where there is nothing to learn."""
+def test_the_gradient_check_restores_the_weights(network):
+    """Its error is between 0 and 1, and 0 if all gradients are 0."""
     before = [p.tobytes() for layer in network.layers for p in layer[:2]]
     assert 0 <= demo.gradient_check(*network, 1e-5) <= 1
     assert before == [p.tobytes() for layer in network.layers for p in layer[:2]]
@@ -390,7 +396,7 @@ def test_the_gradient_check_leaves_weights_as_they_were(network):
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_the_gradient_check_catches_a_wrong_slope(name, monkeypatch):
+def test_the_gradient_check_detects_a_wrong_derivative(name, monkeypatch):
     rng = np.random.default_rng(0)
     case = (
         initialize([4, 3, 2], 0, name, dtype=float),
@@ -403,17 +409,19 @@ def test_the_gradient_check_catches_a_wrong_slope(name, monkeypatch):
     assert 1e-5 < demo.gradient_check(*case, 1e-5) < 1e-3
 
 
-def test_the_relative_error_is_the_chapters(monkeypatch):
+def test_the_relative_error(monkeypatch):
     """|a - n| / (|a| + |n|) is 1 / 3 where a = 2n."""
     layers, X, Y = initialize([2, 2], 0, dtype=float), np.eye(2), np.eye(2)
-    honest = demo.backward
-    doubled = lambda *args: [demo.Gradients(*(2 * g for g in each)) for each in honest(*args)]
+    right = demo.backward
+    doubled = lambda *args: [
+        demo.Gradients(*(2 * g for g in gradients)) for gradients in right(*args)
+    ]
     monkeypatch.setattr(demo, "backward", doubled)
     assert demo.gradient_check(layers, X, Y, 1e-5) == pytest.approx(1 / 3, rel=1e-8)
 
 
 def test_truncation_and_rounding():
-    """The error falls as ε² down to about 1e-5, and below rises as 1 / ε."""
+    """The error decreases as ε² down to about 1e-5, and increases as 1 / ε below."""
     rng = np.random.default_rng(0)
     case = (
         initialize([4, 3, 2], 0, "tanh", dtype=float),
@@ -428,24 +436,24 @@ def test_truncation_and_rounding():
 
 
 def test_mini_batch_gradient_descent():
-    """W -= α dW for each batch; α a tenth from epoch 7 on; every sample once an epoch."""
+    """W -= α dW for each batch; every sample once per epoch; α is a tenth from epoch 7 on."""
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(3, 40)), np.eye(2)[:, rng.integers(0, 2, 40)]
     layers, by_loop = (initialize([3, 4, 2], 0, dtype=float) for _ in range(2))
     order = np.random.default_rng(5)
     for epoch in demo.train(layers, X, Y, epochs=9, rng=5):
-        places = order.permutation(40)
-        for batch in (places[:32], places[32:]):
+        indices = order.permutation(40)
+        for batch in (indices[:32], indices[32:]):
             gradients = backward(by_loop, forward(by_loop, X[:, batch]), Y[:, batch])
-            for layer, each in zip(by_loop, gradients, strict=True):
-                layer.W[:] -= (0.5 if epoch < 7 else 0.05) * each.dW
-                layer.b[:] -= (0.5 if epoch < 7 else 0.05) * each.db
+            for layer, (_, dW, db) in zip(by_loop, gradients, strict=True):
+                layer.W[:] -= (0.5 if epoch < 7 else 0.05) * dW
+                layer.b[:] -= (0.5 if epoch < 7 else 0.05) * db
         for layer, other in zip(layers, by_loop, strict=True):
             np.testing.assert_allclose(layer.W, other.W, rtol=1e-12)
             np.testing.assert_allclose(layer.b, other.b, rtol=1e-12, atol=1e-15)
 
 
-def test_what_can_be_learned_is_learned():
+def test_exclusive_or_is_learned():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (2, 400)).astype(np.float32)
     Y = np.eye(2, dtype=np.float32)[:, (X[0] * X[1] > 0).astype(int)]  # exclusive or
@@ -461,33 +469,33 @@ def test_what_can_be_learned_is_learned():
 # ---------------------------------------------------------------------------------------- the demo
 
 
-def test_the_demo_tells_its_story(tmp_path, capsys, monkeypatch):
+def test_the_output_of_the_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "EPSILONS", [1e-3, 1e-5, 1e-7])
     demo.main(tmp_path, epochs=3, samples=6000)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for line in [
-        "5,500 images to train on, 500 held out, 10,000 to test with",
+        "5,500 training images, 500 held-out images, 10,000 test images",
         "Z1 = W1 A0 + b1     (256, 784) @ (784, 32) + (256, 1)  -> (256, 32)",
         "dW1 = dZ1 A0ᵀ / m   (256, 32) @ (32, 784)              -> (256, 784)",
         f"wrote {tmp_path / 'backprop_by_hand.svg'}",
     ]:
-        assert line in told
-    assert float(told.split("on test images ")[1].split("%")[0]) > 90
+        assert line in output
+    assert float(output.split("on test images ")[1].split("%")[0]) > 90
     assert ET.parse(tmp_path / "backprop_by_hand.svg").getroot().tag.endswith("svg")
 
 
-def test_the_same_figures_are_the_same_picture(tmp_path):
+def test_pictures_are_deterministic(tmp_path):
     layers = initialize([784, 20, 10], rng=0)
     history = np.array([[[0.3, 0.2], [0.3, 0.25]], [[0.9, 0.95], [0.9, 0.92]]])
-    checks = dict.fromkeys("abc", demo.EPSILONS)
+    weights, errors = [layer.W for layer in layers], dict.fromkeys("abc", demo.EPSILONS)
     for name in ("a.svg", "b.svg"):
-        demo.picture(layers, history, checks, tmp_path / name)
+        save_picture(weights, history, demo.EPSILONS, errors, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_the_engine_has_no_part_in_it():
+def test_the_engine_is_not_used():
     tree = ast.parse(inspect.getsource(demo))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    ours = {f"{each.module}.{n.name}" for each in froms for n in each.names if "nn" in each.module}
-    assert ours == {"nn.data", "nn.arguments.lookup", "nn.init.generator"}
-    assert not any(each.module.startswith("engine") for each in froms)
+    modules = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in modules for alias in node.names}
+    allowed = {"nn.data", "nn.arguments.lookup", "nn.init.generator"}
+    assert {name for name in names if name.startswith(("engine", "nn"))} == allowed

@@ -1,4 +1,4 @@
-"""Logistic regression as the chapter vectorizes it: against loops, the definition, and the trap."""
+"""Vectorized logistic regression against loops, the definition, and broadcasting errors."""
 
 import ast
 import inspect
@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from demos import logistic_regression as demo
 from demos.logistic_regression import cost, gradients, sigmoid
+from demos.pictures import logistic_regression as pictures
+from demos.pictures.style import SIGNS
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 @st.composite
 def cases(draw, dtype=float, widest=1e3):
-    """w (n_x, 1), b (), X (n_x, m) and Y (1, m) with entries 0 and 1."""
+    """Draw w (n_x, 1), b (), X (n_x, m) and Y (1, m) with entries 0 and 1."""
     n_x, m = draw(st.integers(1, 20)), draw(st.integers(1, 30))
     scale = draw(st.floats(1e-3, widest))
     rng = np.random.default_rng(draw(seeds))
@@ -29,10 +31,11 @@ def cases(draw, dtype=float, widest=1e3):
 
 
 def roundings(w, b, X, Y):
-    """How far two ways to compute dw and db may part, whatever their order of summation.
+    """Return the largest difference of two computations of dw and of db, in any order of summation.
 
-    A sum of n products errs by n u times the sum of their sizes at most (Higham 2002, 3.5), u half
-    an ulp of 1; what Z errs by reaches A times 1/4 or less, and sigmoid rounds six times itself.
+    The error of a sum of n products is at most n u times the sum of their sizes (Higham 2002, 3.5),
+    where u is half an ulp of 1. The error of Z reaches A times 1/4 or less, and sigmoid itself
+    rounds six times.
     """
     (n_x, m), u = X.shape, np.finfo(X.dtype).eps / 2
     dz_error = ((n_x + 2) / 4 * (abs(w).T @ abs(X) + abs(b)) + 6) * u
@@ -43,8 +46,8 @@ def roundings(w, b, X, Y):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("loops", [demo.gradients_by_sample, demo.gradients_by_feature])
 @given(data=st.data())
-def test_loops_compute_the_same(loops, dtype, data):
-    """dw = X dZᵀ / m and db = sum(dZ) / m are the chapter's sums over samples and features."""
+def test_loops_agree(loops, dtype, data):
+    """dw = X dZᵀ / m and db = sum(dZ) / m are sums over samples and features."""
     case = data.draw(cases(dtype), label="w, b, X, Y")
     *_, dw, db = gradients(*case)
     dw_error, db_error = roundings(*case)
@@ -55,8 +58,8 @@ def test_loops_compute_the_same(loops, dtype, data):
 
 
 @given(cases(widest=5.0))
-def test_gradients_are_the_slopes_of_the_cost(case):
-    """By complex steps (Squire & Trapp 1998), which lose no digits: log a = -log(1 + e^-z)."""
+def test_gradients_of_the_cost(case):
+    """They are those of complex steps, which lose no digits (Squire and Trapp 1998)."""
     w, b, X, Y = case
 
     def slope(dw, db):
@@ -70,8 +73,8 @@ def test_gradients_are_the_slopes_of_the_cost(case):
     assert abs(db - slope(0, 1)) <= 2 * db_error
 
 
-def test_one_iteration_in_figures():
-    """w = 0 gives A = 1/2; dw is then the mean of x (1/2 - y)."""
+def test_one_iteration():
+    """For w = 0, A is 1/2 and dw the mean of x (1/2 - y)."""
     X, Y = np.array([[1.0, 2.0, 3.0], [0.0, 4.0, -1.0]]), np.array([[1.0, 0.0, 1.0]])
     Z, A, dZ, dw, db = gradients(np.zeros((2, 1)), 0.0, X, Y)
     assert (Z.tolist(), A.tolist(), dZ.tolist()) == ([[0] * 3], [[0.5] * 3], [[-0.5, 0.5, -0.5]])
@@ -80,10 +83,10 @@ def test_one_iteration_in_figures():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_types_are_kept(dtype):
+def test_dtypes_are_kept(dtype):
     X = np.ones((2, 3), dtype)
     results = gradients(np.zeros((2, 1), dtype), dtype(0), X, np.ones((1, 3), dtype))
-    assert {each.dtype for each in results} == {np.dtype(dtype)}
+    assert {result.dtype for result in results} == {np.dtype(dtype)}
     for w, b, _ in demo.train(X, np.ones((1, 3), dtype), iterations=3):
         assert (w.dtype, b.dtype) == (dtype, dtype)
 
@@ -92,15 +95,15 @@ def test_types_are_kept(dtype):
 
 
 @given(st.floats(allow_nan=False))
-def test_sigmoid_to_the_last_digits(z):
-    """Six roundings, in every size; and no warning, which would fail the test."""
+def test_accuracy_of_sigmoid(z):
+    """At most six roundings for any z, and no warning, which would fail the test."""
     want = 1 / (1 + mpmath.exp(-mpmath.mpf(z))) if z > -1e4 else 0.0
     assert abs(float(sigmoid(z)) - want) <= 6 * 2**-53 * want + 5e-324
 
 
 @given(st.floats(-1e300, 1e300), st.booleans())
-def test_cost_to_the_last_digits(z, y):
-    """-log a, or -log(1 - a), from any logit: no log(0), no overflow."""
+def test_accuracy_of_the_cost(z, y):
+    """-log a, or -log(1 - a), for any logit, without log(0) or overflow."""
     got = cost(np.array([[z]]), np.array([[float(y)]]))
     with mpmath.workprec(200):
         z = -mpmath.mpf(z) if y else mpmath.mpf(z)
@@ -108,17 +111,17 @@ def test_cost_to_the_last_digits(z, y):
     assert abs(got - want) <= 6 * 2**-53 * want + 5e-324
 
 
-def test_confidence_in_what_is_wrong_has_its_price():
+def test_cost_of_confident_predictions():
     assert cost(np.array([[-1e5, 1e5]]), np.array([[1.0, 0.0]])) == 1e5
     assert cost(np.array([[1e5, -1e5]]), np.array([[1.0, 0.0]])) == 0.0
 
 
-# ------------------------------------------------------------------------------------ the trap
+# ------------------------------------------------------------------------------------ broadcasting
 
 
 @given(cases())
-def test_the_trap_without_the_guard(case):
-    """(m, 1) against (1, m) is (m, m): dw of shape (n_x, m), and db m times what it should be."""
+def test_broadcasting_error(case):
+    """(1, m) minus (m, 1) is (m, m): dw has shape (n_x, m), and db is m times too large."""
     w, _, X, Y = case
     (n_x, m), (_, A, dZ, _, db) = X.shape, gradients(*case)
     wrong = A - Y.reshape(m, 1)
@@ -126,21 +129,23 @@ def test_the_trap_without_the_guard(case):
     dw = X @ wrong.T / m
     assert dw.shape == (n_x, m)
     assert abs(np.sum(wrong) / m - m * db) <= m * (2 * m + 2) * 2**-52
-    assert (w - dw).shape == (n_x, m)  # a new w goes on as if nothing had been ...
+    assert (w - dw).shape == (n_x, m)  # a new w raises no error ...
     if m > 1:
         with pytest.raises(ValueError, match="non-broadcastable"):
-            w -= dw  # ... the old one does not
+            w -= dw  # ... an update in place does
     assert (A - Y.reshape(m) == dZ).all()
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (), (1, 3), (1, 5)])
-def test_the_guard(shape):
+def test_shapes_are_checked(shape):
     w, X, Y = np.zeros((2, 1)), np.ones((2, 4)), np.ones(shape)
-    says = rf"Y takes the shape of A, \(1, 4\), got {str(shape).translate({40: '[(]', 41: '[)]'})}"
+    message = (
+        rf"Y must have the shape of A, \(1, 4\), got {str(shape).translate({40: '[(]', 41: '[)]'})}"
+    )
     for use in (gradients, demo.accuracy):
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=message):
             use(w, 0.0, X, Y)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         cost(w.T @ X, Y)
 
 
@@ -149,7 +154,7 @@ def test_the_guard(shape):
 
 @given(cases(widest=10.0), st.integers(1, 60))
 def test_the_cost_never_rises(case, iterations):
-    """With α = 8 / (mean of |x|² + 1), whatever the data; a rounding or two aside."""
+    """α = 8 / (mean of |x|² + 1) lowers the cost for any data, up to a few roundings."""
     *_, X, Y = case
     costs = [J for _, _, J in demo.train(X, Y, iterations)]
     assert costs[0] == pytest.approx(np.log(2), rel=1e-15)
@@ -158,8 +163,8 @@ def test_the_cost_never_rises(case, iterations):
         assert costs[-2] - costs[-1] < demo.CONVERGED
 
 
-def test_it_stops_when_there_is_no_more_to_gain():
-    """Nothing to tell two samples by: the cost stays where it is."""
+def test_training_stops_when_it_has_converged():
+    """The cost is constant for two equal samples with different labels."""
     assert len(list(demo.train(np.ones((3, 2)), np.array([[0.0, 1.0]]), 100))) == 2
     costs = [J for *_, J in demo.train(np.eye(2), np.array([[0.0, 1.0]]), 10**6)]
     falls = -np.diff(costs)
@@ -180,7 +185,7 @@ def test_training_is_gradient_descent():
         w, b = w - alpha * dw, b - alpha * db
 
 
-def test_what_a_line_divides_is_told_apart():
+def test_separable_samples_are_learned():
     rng = np.random.default_rng(0)
     X = rng.normal(0, 1, (2, 200))
     Y = (X[:1] + X[1:] > 0).astype(float)
@@ -189,8 +194,8 @@ def test_what_a_line_divides_is_told_apart():
     assert demo.accuracy(-w, -b, X, Y) < 0.01
 
 
-def test_the_two_digits_one_per_column():
-    X, Y = demo.samples(np.arange(12.0).reshape(4, 3), np.array([8, 1, 3, 8]))
+def test_digits_are_selected_and_transposed():
+    X, Y = demo.select_digits(np.arange(12.0).reshape(4, 3), np.array([8, 1, 3, 8]))
     assert X.tolist() == [[0.0, 6.0, 9.0], [1.0, 7.0, 10.0], [2.0, 8.0, 11.0]]
     assert Y.tolist() == [[1.0, 0.0, 1.0]]
 
@@ -198,43 +203,45 @@ def test_the_two_digits_one_per_column():
 # ------------------------------------------------------------------------------------- the demo
 
 
-def test_the_demo_tells_its_story(tmp_path, capsys):
+def test_the_output_of_the_demo(tmp_path, capsys):
     demo.main(tmp_path, iterations=40, sizes=(5, 20))
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for line in [
-        "11,982 images to train on, 1,984 to test with",
+        "11,982 training images, 1,984 test images",
         "dw = X dZᵀ / m     (784, 11982) @ (11982, 1) -> (784, 1)",
         "cost 0.6931 -> 0.2",
-        "(1000, 1)   (1000, 1000) 4,000,000   (784, 1000)",
-        "All 11,982 images would make A - Y 574 MB.",
+        "(1000, 1)  (1000, 1000)  4,000,000  (784, 1000)",
+        "With all 11,982 images, A - Y would take 574 MB.",
         f"wrote {tmp_path / 'logistic_regression.svg'}",
     ]:
-        assert line in told
+        assert line in output
     assert ET.parse(tmp_path / "logistic_regression.svg").getroot().tag.endswith("svg")
 
 
-def test_the_same_figures_are_the_same_picture(tmp_path):
+def test_pictures_are_deterministic(tmp_path):
     rng = np.random.default_rng(0)
     w, X, Y = rng.normal(0, 1, (784, 1)), rng.random((784, 30)), rng.integers(0, 2, (1, 30))
+    mistakes = demo.mistakes(w, 0.0, X, Y)
     for name in ("a.svg", "b.svg"):
-        demo.picture(w, 0.0, X, Y, [0.7, 0.5], {10: (50, 5), 100: (200, 9)}, tmp_path / name)
-    # The layout's solver may end a last bit apart, from which names of clip paths are made.
-    shown = [
+        pictures.save_picture(
+            w, [0.7, 0.5], {10: (50, 5), 100: (200, 9)}, mistakes, (3, 8), "", tmp_path / name
+        )
+    # The layout may differ in the last bit, which changes the names of clip paths.
+    first, second = [
         re.sub(r"\d+\.\d+", lambda x: f"{float(x[0]):.2f}", re.sub(r"\bp[0-9a-f]{10}\b", "", text))
         for text in [(tmp_path / name).read_text("utf-8") for name in ("a.svg", "b.svg")]
     ]
-    assert shown[0] == shown[1]
+    assert first == second
 
 
-def test_signs_can_be_told_apart_in_grey():
-    """The colour map's luminance (ITU-R BT.709, linear light) rises all the way."""
-    colours = demo.SIGNS(np.linspace(0, 1, 256))[:, :3]
+def test_signs_are_distinguishable_in_grey():
+    """The luminance of the colour map (ITU-R BT.709, linear light) increases throughout."""
+    colours = SIGNS(np.linspace(0, 1, 256))[:, :3]
     assert (np.diff(colours**2.2 @ [0.2126, 0.7152, 0.0722]) > 0).all()
 
 
-def test_the_engine_has_no_part_in_it():
+def test_the_engine_is_not_used():
     tree = ast.parse(inspect.getsource(demo))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    ours = {f"{each.module}.{n.name}" for each in froms for n in each.names if "nn" in each.module}
-    assert ours == {"nn.data"}
-    assert not any(each.module.startswith("engine") for each in froms)
+    modules = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in modules for alias in node.names}
+    assert {name for name in names if name.startswith(("engine", "nn"))} == {"nn.data"}

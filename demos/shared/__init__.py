@@ -1,0 +1,1 @@
+"""Tools that several demos share, and the benchmarks too: timing and tables."""
