@@ -15,7 +15,8 @@ from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
 from engine.sequences import BUILT_IN, ManyOp
-from engine.support.arguments import foreign, sequence
+from engine.support.arguments import sequence
+from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
 
@@ -336,8 +337,8 @@ def run(f: Any, dtype: Any, /, *args: Any, **settings: Any) -> Any:
 def takes_no_arrays(op: Op, problem: TypeError) -> TypeError:
     """Return the error for a row with a function that takes single numbers, such as math.exp."""
     return TypeError(
-        f"the row {op.name!r} does not run on arrays ({foreign(problem)}); write it with the "
-        "functions of engine.arithmetic: from engine.arithmetic import exp, where"
+        f"the row {op.name!r} does not run on arrays ({describe_failure(problem)}); write it "
+        "with the functions of engine.arithmetic: from engine.arithmetic import exp, where"
     )
 
 

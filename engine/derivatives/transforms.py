@@ -13,7 +13,8 @@ from engine.functions import is_array, total
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.rules import flat
-from engine.support.arguments import flag, foreign, numpy_type
+from engine.support.arguments import flag, numpy_type
+from engine.support.frames import describe_failure
 from engine.support.lazy import numpy_for
 from engine.value import Value
 from engine.value import number as scalar
@@ -208,7 +209,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
     except TypeError as problem:
         raise TypeError(
             f"the row {op.name!r} cannot be run on nodes, as a derivative that is a graph needs: "
-            f"{foreign(problem)}; write it with the functions of engine.arithmetic"
+            f"{describe_failure(problem)}; write it with the functions of engine.arithmetic"
         ) from problem
     except Exception as problem:
         problem.add_note(f"in the slopes of {op.name!r}")

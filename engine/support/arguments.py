@@ -151,27 +151,3 @@ def described(x: Any) -> str:
     if is_node(x):
         return f"{x!r}, which is a node already; its number is .data"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"
-
-
-# ------------------------------------------------------------------------------------------- rows
-
-
-def foreign(problem: BaseException) -> str:
-    """Return a problem in a row, with the call that raised it: `math.exp(x): must be ...`."""
-    import linecache
-
-    trace, following = None, problem.__traceback__
-    while following is not None:
-        if not following.tb_frame.f_code.co_filename.startswith(os.path.dirname(__file__)):
-            trace = following  # the innermost line outside this package
-        following = following.tb_next
-    if trace is None:
-        return str(problem)
-    code = trace.tb_frame.f_code
-    place = list(code.co_positions())[trace.tb_lasti // 2]
-    first, last, start, end = place
-    text = linecache.getline(code.co_filename, first or 0, trace.tb_frame.f_globals)
-    if not text or first != last or start is None or end is None:
-        return str(problem)
-    called = text.encode()[start:end].decode(errors="replace")
-    return f"{called}: {problem}"

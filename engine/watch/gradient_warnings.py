@@ -6,34 +6,15 @@ is needed in those slots: in `_dx` the gradient that it was last moved by, until
 (True).
 """
 
-import contextlib
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from engine import graph
+from engine.support.frames import is_internal
 from engine.watch.hooks import Hooks
-
-HOUSE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-OURS = (*(os.path.join(HOUSE, name, "") for name in ("engine", "nn")), "<Value.")  # printed methods
-
-
-def is_ours(file: str) -> bool:
-    """Return whether a line of code is passed over in the search for the user's line."""
-    return file.startswith(passed_over("numpy" in sys.modules))
-
-
-@cache
-def passed_over(numpy: bool) -> tuple[str, ...]:
-    """Return the beginnings of the files of this package, and of decorators that it uses."""
-    decorators = [contextlib.__file__]
-    if numpy:
-        decorators.append(os.path.dirname(sys.modules["numpy"].__file__ or ""))
-    return (*OURS, *decorators)
 
 
 class GradientWarning(UserWarning):
@@ -56,7 +37,7 @@ class GradientWarning(UserWarning):
 def remark(text: str) -> None:
     """Warn at the caller's line, outside this package."""
     frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+    while frame.f_back is not None and is_internal(frame.f_code.co_filename):
         frame, depth = frame.f_back, depth + 1
     warnings.warn(text, GradientWarning, stacklevel=depth)
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.watch.gradient_warnings import is_ours
+from engine.support.frames import is_internal
 from engine.watch.hooks import Hook
 
 
@@ -75,7 +75,7 @@ def find_origin(frame: Any) -> Origin | None:
     """Return the caller's line, outside this package."""
     while frame is not None:
         code, line = frame.f_code, frame.f_lineno
-        if not is_ours(code.co_filename):
+        if not is_internal(code.co_filename):
             where = next(islice(code.co_positions(), frame.f_lasti // 2, None))
             first, last = where[0] or line, where[1] or line
             rows = [
