@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.node import Node
-from engine.watch.gradient_warnings import check_used_once
+from engine.watch.gradient_warnings import check_gradient_is_new
 from nn.arguments import parameters_of, positive
 
 
@@ -59,7 +59,7 @@ def clip_grad_norm(parameters: Iterable[Any], limit: float) -> float:
 def check_used(p: Any) -> None:
     """No gradient that has moved the parameter is in one that is clipped: it would go unseen."""
     if isinstance(p, Node) and not p.constant:
-        check_used_once(p)
+        check_gradient_is_new(p)
 
 
 def grad_norm(parameters: Iterable[Any]) -> float:

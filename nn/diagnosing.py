@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.graph import topological
 from engine.rules import RELU
-from engine.watch.guard import graphs_kept
+from engine.watch.no_grad import keep_graphs
 from nn import losses
 from nn.batches import finite
 from nn.diagnosis import Diagnosis, LayerReport, problems_of
@@ -19,7 +19,7 @@ from nn.objective import Objective, number_of
 from nn.taped import Taped
 
 
-@graphs_kept(watched=True)
+@keep_graphs(check_results=True)
 def diagnose(
     model: Any, X: Any, y: Any, *, loss: str | Callable[[Any, Any], Any] | None = None
 ) -> Diagnosis:

@@ -119,9 +119,9 @@ def weights(init: str | Init, fan_in: int, fan_out: int, rng: Any = None) -> Any
     try:
         made = named(init)(sizes[1], sizes[0], generator(rng))
         if numpy_if_installed():
-            from engine.arrays.arguments import numbers
+            from engine.arrays.arguments import as_data
 
-            made = numbers(made)
+            made = as_data(made)
     except TypeError as problem:
         if "an Array" not in str(problem):
             raise

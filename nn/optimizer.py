@@ -6,10 +6,10 @@ from functools import cache, cached_property, lru_cache
 from types import MethodType
 from typing import Any
 
-from engine.arrays.recorded import compiled, record_function
+from engine.arrays.recorded_function import compile_function, record_function
 from engine.instructions import Slot
 from engine.node import Node
-from engine.watch.gradient_warnings import named, remark
+from engine.watch.gradient_warnings import describe_leaf, warn
 from nn.arguments import mapping, parameters_of, positive, whole, within
 
 BLOCK = 2**18  # elements of an array that a thread moves at a time; fewer cost more than they save
@@ -60,17 +60,17 @@ class Update:
     @cached_property
     def move(self) -> Callable[..., None]:
         """The function (parameters, memories, rate, shrink, *settings) that moves floats."""
-        n, names, (data, *memory) = self.arrays, self.program.names, self.program.outputs
+        n, names, (data, *memory) = self.arrays, self.program.format_slots, self.program.outputs
         kept = [f"memory[{name!r}]" for name in self.names]
         lines = [
             f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *kept])}",
-            *self.program.lines(),
+            *self.program.assignments(),
             f"p.data = {names([data])}",
             *[f"{place} = {names([slot])}" for place, slot in zip(kept, memory, strict=True)],
         ]
         head = f"def move(parameters, memories, {names(range(n, self.program.inputs))}):"
         loop = "for p, memory in zip(parameters, memories):"
-        return compiled(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
+        return compile_function(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
 
     @cached_property
     def in_place(self) -> Any:
@@ -184,7 +184,7 @@ class Optimizer:
             self.check_gradients_arrived()
         self.steps += 1
         if self._arrays:
-            array_tools().quietly(self._move)
+            array_tools().call_quietly(self._move)
         else:
             self._move()
 
@@ -215,8 +215,8 @@ class Optimizer:
         none = [p for p in self.parameters if isinstance(p, Node) and not reached(p)]
         alone = len(none) == len(self.parameters)
         if none and (alone or hasattr(none[0].data, "dtype")):  # a Value's may have come to 0
-            which = "any parameter" if alone else named(none[0])
-            remark(
+            which = "any parameter" if alone else describe_leaf(none[0])
+            warn(
                 f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
                 "step; call loss.backward() before it, of a loss that is computed from them"
             )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays.arguments import known_dtype
+from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
@@ -50,7 +50,7 @@ class Dense(Module):
     ):
         made = weights(init, nin, nout, rng)
         self.nin, self.nout, self.activation = int(nin), int(nout), known(activation)
-        self.weight = Array(made.astype(known_dtype(dtype)), "W")
+        self.weight = Array(made.astype(as_dtype(dtype)), "W")
         self.bias = Array(np.zeros(nout, dtype), "b")
 
     def __call__(self, X: Any) -> Array:
@@ -103,7 +103,7 @@ class BatchNorm(Module):
     ):
         self.n = self.nout = whole("the number of features", n)
         self.momentum, self.eps = within("momentum", momentum, most=1), within("eps", eps)
-        self.gamma = Array(np.ones(n, known_dtype(dtype)), "gamma")
+        self.gamma = Array(np.ones(n, as_dtype(dtype)), "gamma")
         self.beta = Array(np.zeros(n, dtype), "beta")
         # Constants: no gradient moves them, and yet they are the model's state.
         self.running_mean = ConstantArray(np.zeros(n, dtype), "running mean")

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from engine.graph import topological
-from engine.watch.gradient_warnings import any_nonzero, remark
+from engine.watch.gradient_warnings import any_nonzero, warn
 from nn.diagnosis import half_dead
 from nn.layers import Layers
 
@@ -46,7 +46,7 @@ class Watch:
         names = [n for n, p in self.model.named_parameters().items() if p in self.parameters]
         if names:
             more = f" and {len(names) - 1:,} more parameters" if len(names) > 1 else ""
-            remark(
+            warn(
                 f"{names[0]}{more} will not learn: the loss is not computed from it; use it in the "
                 "model's __call__, or take it out of the model's attributes"
             )
@@ -56,7 +56,7 @@ class Watch:
             units = len(alive)
             dead = alive.count(False)
             if half_dead(dead, units):
-                remark(
+                warn(
                     f"{dead} of {units} units of {name} are dead after the first epoch: their "
                     f"slope was 0 at each of the last {self.seen} samples, and no gradient will "
                     "move them; try a smaller learning rate, leaky_relu, or init='he_normal'; "

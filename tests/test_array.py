@@ -113,9 +113,12 @@ NOT_NUMBERS = [
     (np.array(["2020-01-01"], "M8[D]"), WHAT + "ndarray of datetime64"),
     (np.array([1], "m8[s]"), WHAT + "ndarray of timedelta64"),
     (np.array([object()]), WHAT + "ndarray of object"),
-    ([Array(1.0), 2.0], "an Array holds numbers, got a list of nodes; concatenate joins Arrays"),
-    ([Array([1.0]), Array([1.0, 2.0])], "an Array holds numbers, got a list of nodes; concatenate"),
-    ((Value(1.0), Value(2.0)), "an Array holds numbers, got a list of nodes; concatenate"),
+    (
+        [Array(1.0), 2.0],
+        "an Array holds numbers, got a list of nodes; join Arrays with concatenate",
+    ),
+    ([Array([1.0]), Array([1.0, 2.0])], "an Array holds numbers, got a list of nodes; join"),
+    ((Value(1.0), Value(2.0)), "an Array holds numbers, got a list of nodes; join"),
 ]
 not_numbers = pytest.mark.parametrize(("thing", "message"), NOT_NUMBERS)
 
@@ -144,7 +147,7 @@ def test_what_is_not_real_numbers_is_refused(thing, message):
 def test_a_node_is_not_wrapped():
     for node in (Value(2.0, "x"), Array(2.0, "x"), ConstantArray(2.0, "x")):
         with pytest.raises(
-            TypeError, match=re.escape(f"{node!r} is a node already: take its .data")
+            TypeError, match=re.escape(f"{node!r} is a node already; use its .data")
         ):
             Array(node)
 
@@ -180,7 +183,8 @@ def test_setting_data_keeps_shape_and_dtype(dtype):
         for wrong in ([1.0, 2.0], [[1.0]], np.ones((2, 2, 1)), np.ones((0, 2))):
             shape = re.escape(str(np.shape(wrong)))
             with pytest.raises(
-                ValueError, match=rf"{name} of shape {shape} for x of shape \(2, 2\)"
+                ValueError,
+                match=rf"{name} of shape {shape} to x of shape \(2, 2\)",
             ):
                 setattr(x, name, wrong)
         with pytest.raises(TypeError, match="is a node already"):
@@ -265,7 +269,7 @@ def test_a_float32_model_is_fed_float64_data():
 def test_arrays_of_unlike_dtype_do_not_mix(mix):
     x, y = Array([1.0, 2.0], "x"), Array(np.float32([1.0, 2.0]), "y")
     for a, b in [(x, y), (y, x)]:
-        with pytest.raises(TypeError, match="takes Arrays of one dtype, got") as caught:
+        with pytest.raises(TypeError, match="expects Arrays of one dtype, got") as caught:
             mix(a, b)
         assert "dtype float64" in str(caught.value)
         assert "dtype float32" in str(caught.value)
@@ -282,7 +286,9 @@ def test_astype_carries_gradients_across():
     same(y.grad, np.float32([1.0, 20.0]))
     assert all(s.contribution.dtype == s.to.dtype for step in walk(z.sum()) for s in step.sent)
     for wrong in (np.int64, "float16", bool, complex):
-        with pytest.raises(TypeError, match="an Array is float32 or float64, got"):
+        with pytest.raises(
+            TypeError, match="the dtype of an Array must be float32 or float64, got"
+        ):
             x.astype(wrong)
 
 
@@ -367,7 +373,7 @@ def test_numpy_does_not_take_an_array_apart():
     """As an iterable it would become an array of objects, one node an element."""
     x = Array([[1.0, 2.0]])
     for f in (np.asarray, np.sort, np.concatenate, lambda x: np.argmax(x, axis=1)):
-        with pytest.raises(TypeError, match=r"lose the graph of an Array; take its \.data"):
+        with pytest.raises(TypeError, match=r"lose the graph of an Array; use its \.data"):
             f(x)
 
 
@@ -430,7 +436,7 @@ def test_plain_answers():
     assert x.argmax() == 5
     same(x.argmax(axis=1), np.array([2, 2]))
     assert (x[0, 1].item(), type(x[0, 1].item())) == (1.0, float)
-    with pytest.raises(ValueError, match="is of one number"):
+    with pytest.raises(ValueError, match="expects an Array of one element"):
         x.item()
 
 
@@ -517,7 +523,9 @@ def test_format():
     """A specification is for one number, of whatever shape."""
     assert f"{Array(3.14159):.2f} {Array([[2.5]]):5.1f}" == "3.14   2.5"
     assert f"{Array([1.0, 2.0])}" == "Array([1., 2.])"
-    with pytest.raises(ValueError, match=r"'.1f' is for one number, got an array of shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"'.1f' expects one element, got an array of shape \(2,\)"
+    ):
         f"{Array([1.0, 2.0]):.1f}"
 
 
@@ -535,35 +543,35 @@ R, C = np.ones((2, 3)), np.ones((4, 2))
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: Array(R) + C, ValueError, ["+ does not take shapes (2, 3) and (4, 2)"]),
-        (lambda: C - Array(R), ValueError, ["- does not take shapes (4, 2) and (2, 3)"]),
-        (lambda: Array(R) @ Array(R), ValueError, ["@ does not take shapes (2, 3) and (2, 3)"]),
-        (lambda: Array(R) @ 2.0, ValueError, ["@ does not take shapes (2, 3) and ()"]),
+        (lambda: Array(R) + C, ValueError, ["+ does not accept shapes (2, 3) and (4, 2)"]),
+        (lambda: C - Array(R), ValueError, ["- does not accept shapes (4, 2) and (2, 3)"]),
+        (lambda: Array(R) @ Array(R), ValueError, ["@ does not accept shapes (2, 3) and (2, 3)"]),
+        (lambda: Array(R) @ 2.0, ValueError, ["@ does not accept shapes (2, 3) and ()"]),
         (lambda: Array(R).reshape(4, 2), ValueError,
-         ["reshape does not take shape (2, 3), shape=(4, 2)"]),
+         ["reshape does not accept shape (2, 3), shape=(4, 2)"]),
         (lambda: Array(R).reshape(-1, -1), ValueError, ["(2, 3)", "shape=(-1, -1)"]),
         (lambda: concatenate([Array(R), C]), ValueError,
-         ["concatenate does not take shapes (2, 3) and (4, 2), axis=0"]),
+         ["concatenate does not accept shapes (2, 3) and (4, 2), axis=0"]),
         (lambda: concatenate([Array(R), R], axis=2), ValueError, ["(2, 3) and (2, 3), axis=2"]),
-        (lambda: concatenate([]), ValueError, ["concatenate takes at least one Array, got none"]),
-        (lambda: concatenate([Array(R)], axis=None), TypeError, ["axis is a whole number", "None"]),
-        (lambda: Array(R)[2], IndexError, ["getitem does not take shape (2, 3), index=2"]),
+        (lambda: concatenate([]), ValueError, ["concatenate expects at least one Array, got none"]),
+        (lambda: concatenate([Array(R)], axis=None), TypeError, ["expects an integer axis", "None"]),
+        (lambda: Array(R)[2], IndexError, ["getitem does not accept shape (2, 3), index=2"]),
         (lambda: Array(R)[0, 0, 0], IndexError, ["(2, 3)", "index=(0, 0, 0)", "too many"]),
         (lambda: Array(R)[np.ones(3, bool)], IndexError, ["(2, 3)", "index=<(3,)>"]),
         (lambda: Array(R)["a"], IndexError, ["(2, 3)", "index='a'"]),
-        (lambda: Array(R).sum(axis=2), ValueError, ["sum does not take shape (2, 3), axis=2"]),
-        (lambda: Array(R).max(axis=(0, 0)), ValueError, ["max does not take shape (2, 3)", "(0, 0)"]),
+        (lambda: Array(R).sum(axis=2), ValueError, ["sum does not accept shape (2, 3), axis=2"]),
+        (lambda: Array(R).max(axis=(0, 0)), ValueError, ["max does not accept shape (2, 3)", "(0, 0)"]),
         (lambda: Array(R).transpose(0, 0), ValueError, ["transpose", "(2, 3)", "axes=(0, 0)"]),
         (lambda: Array(R).broadcast_to((3, 2)), ValueError, ["broadcast_to", "(2, 3)", "shape=(3, 2)"]),
-        (lambda: Array(R).sum(axis=0.5), TypeError, ["sum does not take shape (2, 3), axis=0.5"]),
+        (lambda: Array(R).sum(axis=0.5), TypeError, ["sum does not accept shape (2, 3), axis=0.5"]),
         (lambda: Array(R).swapaxes(0, 2), ValueError, ["swapaxes", "(2, 3)", "first=0, second=2"]),
-        (lambda: Array(R).squeeze(0), ValueError, ["squeeze does not take shape (2, 3), axis=0"]),
-        (lambda: Array(3.0).logsumexp(), IndexError, ["logsumexp does not take shape (), axis=-1"]),
+        (lambda: Array(R).squeeze(0), ValueError, ["squeeze does not accept shape (2, 3), axis=0"]),
+        (lambda: Array(3.0).logsumexp(), IndexError, ["logsumexp does not accept shape (), axis=-1"]),
         (lambda: Array(R).softmax(axis=2), ValueError, ["softmax", "(2, 3)", "axis=2"]),
         (lambda: LINEAR(Array(R), C, np.ones(4)), ValueError,
-         ["linear does not take shapes (2, 3) and (4, 2) and (4,)"]),
+         ["linear does not accept shapes (2, 3) and (4, 2) and (4,)"]),
         (lambda: where(Array(R) > 0, Array(R), C), ValueError,
-         ["where does not take shapes (2, 3) and (2, 3) and (4, 2)"]),
+         ["where does not accept shapes (2, 3) and (2, 3) and (4, 2)"]),
         (lambda: Array(R).clip(C, 1.0), ValueError, ["clip", "(2, 3) and (4, 2) and ()"]),
     ],
 )  # fmt: skip

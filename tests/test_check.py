@@ -25,7 +25,8 @@ from engine import (
     where,
 )
 from engine.arrays.rules import CROSS_ENTROPY, LINEAR, one_hot
-from engine.derivatives.check import CHAPTERS_TOLERANCE, derivative
+from engine.derivatives.check import TOLERANCE
+from engine.derivatives.numerical import derivative
 from engine.rules import ELEMENTWISE
 from nn import vector
 from nn.losses import cross_entropy, mse
@@ -66,7 +67,7 @@ RIGHT = [
 @pytest.mark.parametrize(("f", "at"), RIGHT)
 def test_right_gradients_pass(f, at):
     """Below the chapter's 1e-7: large and small, and near the end of a domain too."""
-    assert check_gradients(f, at) < CHAPTERS_TOLERANCE == 1e-7
+    assert check_gradients(f, at) < TOLERANCE == 1e-7
 
 
 @pytest.mark.parametrize("at", [(1.0, 2), [np.float32(1), True], np.array([1.0, 2.0])], ids=repr)
@@ -139,7 +140,7 @@ def test_a_wrong_row_is_caught_by_name(op, at):
     with pytest.raises(GradientMismatch) as caught:
         check_gradients(f, at)
     text = str(caught.value)
-    assert f"the row {op.name!r} looks wrong" in text
+    assert f"row {op.name!r} looks wrong" in text
     assert text.count("looks wrong") == sum(
         partial(op.forward(*at), *at) != pytest.approx(want, rel=1e-6)
         for partial, want in zip(op.partials, slopes_of(op, at), strict=True)
@@ -159,7 +160,7 @@ def test_a_wrong_row_over_sequences_is_caught_by_name(op):
     def f(x, y, z):
         return op([x, y, z]) if op.name == "norm2" else op([x, y], [y, z], x)
 
-    with pytest.raises(GradientMismatch, match=f"the row '{op.name}' looks wrong"):
+    with pytest.raises(GradientMismatch, match=f"row '{op.name}' looks wrong"):
         check_gradients(f, [1.0, 2.0, 3.0])
 
 
@@ -212,7 +213,7 @@ def test_a_row_of_the_table_would_be_caught(name):
     op = ELEMENTWISE[name]
     scaled = [lambda *args, f=f: 1.001 * f(*args) for f in op.partials]
     points = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
-    with pytest.raises(GradientMismatch, match=f"the row '{re.escape(name)}' looks wrong"):
+    with pytest.raises(GradientMismatch, match=f"row '{re.escape(name)}' looks wrong"):
         check_gradients(
             Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7][: len(op.partials)])
         )
@@ -285,7 +286,7 @@ def test_a_wrong_row_on_arrays_is_caught_by_name(name):
         right = (xs[0].softmax() * xs[0].T.reshape(xs[0].shape)).sigmoid().max()
         return wrong(*xs) + right
 
-    with pytest.raises(GradientMismatch, match=f"the row '{name}' looks wrong") as caught:
+    with pytest.raises(GradientMismatch, match=f"row '{name}' looks wrong") as caught:
         check_gradients(f, at)
     assert str(caught.value).count("looks wrong") == 1
 
@@ -303,7 +304,7 @@ def test_the_report_names_leaf_index_and_both_slopes():
         "  W[1, 2] = -0.5: backward -1.5, numerical -1",
         "  c = 2: backward 6, numerical 4",
     ]
-    assert all("the row 'square' looks wrong" in line for line in lines[3:])
+    assert all("row 'square' looks wrong" in line for line in lines[3:])
     with pytest.raises(GradientMismatch, match=r"input 1\[2\] = 1.5: backward 4.5, numerical 3"):
         check_gradients(lambda x, y: SQUARE(y).sum() + x.sum(), [A, B])
 
@@ -316,7 +317,7 @@ def test_a_lost_gradient_of_an_array_is_caught_without_blame():
 
 
 def test_the_report_of_a_large_layer_is_short():
-    with pytest.raises(GradientMismatch, match="slopes that differ: 25") as caught:
+    with pytest.raises(GradientMismatch, match="25 of 25 derivatives differ") as caught:
         check_gradients(lambda x: SQUARE(x).sum(), [np.ones((5, 5))])
     assert len(str(caught.value).splitlines()) == 1 + 20 + 1
 
@@ -335,7 +336,7 @@ def test_a_random_function_has_no_derivative():
         (lambda X: (X * rng.random(2)).sum(), np.ones(2)),
     ]:
         with pytest.raises(
-            ValueError, match=r"f gives .*, and called again .* random numbers once"
+            ValueError, match=r"f returns .* when called again.* random numbers once"
         ):
             check_gradients(f, at=[at])
     check_gradients(lambda x: x * np.random.default_rng(0).random(), at=[1.0])
@@ -343,7 +344,7 @@ def test_a_random_function_has_no_derivative():
 
 def test_outside_a_domain_it_says_so():
     for f, at in [(Value.log, -1.0), (Value.sqrt, 0.0)]:
-        with pytest.raises(GradientMismatch, match="f has no value on one side at least"):
+        with pytest.raises(GradientMismatch, match="f is undefined on one side or both"):
             check_gradients(f, at=[at])
 
 
@@ -372,7 +373,7 @@ def test_float32_is_refused():
     """Its differences have no digits to compare."""
     coarse = Array(np.float32(A), "W")
     with pytest.raises(
-        TypeError, match=r"slopes need the digits of float64, got W of shape \(2, 3\)"
+        TypeError, match=r"check_gradients requires float64, got W of shape \(2, 3\)"
     ):
         check_gradients(lambda: coarse.sum(), [coarse])
     with pytest.raises(TypeError, match=r"float64, got an array of shape \(3,\) and dtype float32"):
@@ -382,7 +383,7 @@ def test_float32_is_refused():
 @pytest.mark.parametrize("f", [lambda x: x, lambda x: x.sum(axis=0), lambda x: x[:0]])
 def test_a_function_of_several_numbers_is_refused(f):
     with pytest.raises(
-        ValueError, match=r"f returns one number, got an array of shape .*take its \.sum"
+        ValueError, match=r"expects f to return one number, got an array of shape .*take its \.sum"
     ):
         check_gradients(f, [A])
 

@@ -388,7 +388,7 @@ def test_nothing_is_loaded_from_elsewhere():
 
 def test_what_is_refused(tmp_path):
     x = Value(1.0, "x")
-    with pytest.raises(ValueError, match=r"a stepper is saved as .html, .htm, got 'steps.svg'"):
+    with pytest.raises(ValueError, match=r"a stepper can be saved as .html, .htm, got 'steps.svg'"):
         step(x * 2.0).save("steps.svg")
     assert step(x * 2.0).save(tmp_path / "s.html").read_text("utf-8").startswith("<!doctype html>")
     node = x

@@ -10,7 +10,7 @@ from engine.draw.theme import SYMBOLS, number
 from engine.draw.view import Box, View
 from engine.draw.writing import mathml
 from engine.sequences import Outputs
-from engine.watch.paths import Ways, remainder, ways
+from engine.watch.paths import PartialPaths, largest_paths, remainder
 
 PATHS = 5  # how many of a gradient's paths are listed
 SLOPES = 6  # how many of an operation's local derivatives are
@@ -45,7 +45,7 @@ def facts(root: Any, names: Mapping[Any, str], parameters: set[Any], spec: str) 
     """Return the facts of every node; `names` has them in topological order."""
     order = list(names)
     place = {node: i for i, node in enumerate(order)}
-    table = ways(root, order, PATHS)
+    table = largest_paths(root, order, PATHS)
     found = []
     for i, node in enumerate(order):
         if isinstance(node, Outputs):
@@ -112,7 +112,7 @@ def rule(node: Any, names: Mapping[Any, str], spec: str) -> list[Line]:
 
 
 def paths(
-    table: Mapping[Any, Ways], node: Any, place: Mapping[Any, int], spec: str
+    table: Mapping[Any, PartialPaths], node: Any, place: Mapping[Any, int], spec: str
 ) -> tuple[list[tuple[str, int, int, int]], str, str]:
     """The largest paths, the number of all, and the sum of the others."""
     found = table[node]

@@ -37,8 +37,8 @@ from engine.watch.wrong_passes import (
     Contribution,
     Mistake,
     Pass,
+    compare_passes,
     contributions,
-    mistakes_of,
 )
 
 
@@ -90,7 +90,7 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Any] = ()) -> Trace:
     order = order or topological(root)
     names = named(order, spec)
     passed = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
-    found = mistakes_of(order, passed)
+    found = compare_passes(order, passed)
     end = Frame("end", "Every gradient has arrived")
     passes = [*forward(order, names, spec), *backward(order, names, spec, passed[RIGHT]), end]
     runs = [Run(TITLES[0], [start(order, spec), *passes])]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from types import FrameType
 
-ROOT = os.path.dirname(os.path.dirname(__file__))  # the folder of `engine`
-OURS = (os.path.join(ROOT, ""), "<Value.")  # files of the engine, and methods printed from rows
+ROOT = os.path.dirname(os.path.dirname(__file__))  # the folder of the engine
+OURS: tuple[str, ...] = (os.path.join(ROOT, ""), "<Value.")  # the latter: printed methods
 if os.path.basename(ROOT) == "engine":  # `nn` is a neighbor in the clone, a subfolder if installed
     OURS += (os.path.join(os.path.dirname(ROOT), "nn", ""),)
 

@@ -19,7 +19,7 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.GradientMismatch": "an exception", "nn.CheckpointError": "an exception",
     "engine.Explanation": RESULTS, "engine.Path": RESULTS, "engine.Mistake": RESULTS,
     "engine.Origin": RESULTS, "engine.Outputs": RESULTS, "engine.Outputs.apply": RESULTS, "engine.Outputs.lift": RESULTS,
-    "engine.detect_anomaly.backward": "what the engine calls", "engine.Sent": RESULTS, "engine.Step": RESULTS,
+    "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
     "nn.Record": RESULTS, "nn.Diagnosis": RESULTS, "nn.losses.LOSSES": "a table",
     "nn.Diagnosis.save": "matplotlib's to refuse", "engine.GradientWarning": "a warning",
@@ -30,7 +30,6 @@ if not find_spec("numba"):
     EXCEPTIONS["engine.Tape"] = "there is none without numba"
 PROTOCOL = {  # methods that the engine calls, with what it has made itself
     "locals", "group", "complete", "on_values", "node_over", "with_settings", "pull", "check_sequences", "computed", "checked",
-    "made", "leaf", "read",
     "pulled", "decide", "direction", "remember", "weight",
 }  # fmt: skip
 HELPERS = {  # of nn's modules: not in their __all__, which they lack, and for themselves

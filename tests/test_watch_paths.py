@@ -142,24 +142,22 @@ def test_it_prints():
 def test_what_cannot_be_explained():
     x, y = Value(1.0, "x"), Value(2.0, "y")
     with pytest.raises(
-        ValueError, match=r"no path leads from Value\(2\.0, 'y'\) to .*: the gradient is 0"
+        ValueError, match=r"no path leads from Value\(2\.0, 'y'\) to .*, so the gradient is 0"
     ):
         explain(x * 2.0, y)
     with pytest.raises(
-        ValueError, match="k, a number of paths, must be a whole number, 1 or more, got 0"
+        ValueError, match="k, the number of paths, must be a whole number, 1 or more, got 0"
     ):
         explain(x * 2.0, x, k=0)
     with pytest.raises(ValueError, match="1 or more, got 'all'"):
         explain(x * 2.0, x, k="all")
-    with pytest.raises(TypeError, match="between Values, got Array"):
+    with pytest.raises(TypeError, match="explain expects two Values, got Array"):
         explain(Array([1.0]).sum(), x)
-    with pytest.raises(TypeError, match="between Values, got 3"):
+    with pytest.raises(TypeError, match="explain expects two Values, got 3"):
         explain(x, 3)
 
 
 def test_a_constant_has_no_gradient_to_explain():
     y = Value(2.0, "x") * 3.0
-    with pytest.raises(
-        ValueError, match=r"Constant\(3.0\) is a constant, which asks for no gradient"
-    ):
+    with pytest.raises(ValueError, match=r"requires a gradient, got Constant\(3.0\)"):
         explain(y, y.inputs[1])

@@ -395,7 +395,10 @@ def test_a_pullback_of_another_shape_is_refused(given_shape, shape):
     """As when a transpose was forgotten; reshaped silently, it would be a wrong gradient."""
     with pytest.raises(ValueError, match="pullback") as caught:
         unbroadcast(np.ones(given_shape), shape)
-    assert str(caught.value) == f"a pullback gave shape {given_shape} for an input of shape {shape}"
+    assert (
+        str(caught.value)
+        == f"expected a gradient of shape {shape} from a pullback, got shape {given_shape}"
+    )
 
 
 # ---------------------------------------------------------------------------- rows with settings
@@ -518,7 +521,7 @@ def test_a_users_row_over_any_number_of_inputs():
 def test_a_users_pullback_of_the_wrong_shape_is_refused():
     turned = ArrayOp("turned", lambda x: x.T, lambda g, out, x: g)
     with pytest.raises(
-        ValueError, match=r"pullback gave shape \(3, 2\) for an input of shape \(2, 3\)"
+        ValueError, match=r"gradient of shape \(2, 3\) from a pullback, got shape \(3, 2\)"
     ):
         turned(Array(X)).sum().backward()
 

@@ -52,7 +52,7 @@ def test_gradients_of_two_steps_in_one(make):
 
     text, line = warned(run)
     assert line == "w.data = w.data - 0.1 * w.grad"
-    assert "still holds that of the step before" in text
+    assert "still include those of the previous step" in text
     assert "call zero_grad() of the model or the optimizer before each backward()" in text
 
 
@@ -134,8 +134,8 @@ def test_a_graph_of_old_numbers(make):
 
     text, line = warned(run)
     assert line == "loss.backward()"
-    assert "was assigned other numbers" in text
-    assert "compute the loss anew for each step" in text
+    assert "before new data was assigned" in text
+    assert "recompute the loss in each step" in text
 
 
 @both
@@ -168,7 +168,7 @@ def test_a_learning_rate_that_was_too_large(make):
     with np.errstate(all="ignore"):
         text, line = warned(run)
     assert line == "loss.backward()"
-    assert "the loss is inf after its parameters were moved" in text
+    assert "the loss is inf after its parameters were updated" in text
     assert "try a smaller learning rate" in text
     assert "detect_anomaly()" in text
 
@@ -183,7 +183,7 @@ def test_data_that_is_nan_is_not_the_learning_rates_fault(make):
             w.data = w.data - 0.1 * w.grad
 
     text, _ = warned(run)
-    assert "holds inf or nan, and was not moved: look at the data" in text
+    assert "contains inf or nan and was not updated: check it" in text
     assert "a constant" in text
     assert "learning rate" not in text
 
@@ -218,7 +218,7 @@ def test_a_step_without_one_of_its_gradients():
         loss_of(w).backward()
         mover.step()
 
-    assert "no gradient but 0 has arrived at v (of shape (1, 1))" in warned(run)[0]
+    assert "no gradient but 0 has arrived at v of shape (1, 1)" in warned(run)[0]
 
 
 @pytest.mark.parametrize("kind", [MLP, vector.MLP])
@@ -293,7 +293,7 @@ def test_if_and_floats_of_values():
 def test_what_learners_write_of_other_libraries(make):
     with pytest.raises(TypeError, match=r"got None; .* x\.zero_grad\(\) makes a gradient 0"):
         make(1.0).grad = None
-    with pytest.raises(TypeError, match=r"not changed in part, got \[0\] = 1\.0: where\("):
+    with pytest.raises(TypeError, match=r"cannot be assigned, got \[0\] = 1\.0; .* where\("):
         Array([2.0])[0] = 1.0
 
 
@@ -343,12 +343,12 @@ def test_a_graph_whose_leaf_was_changed_in_place():
         w.data -= 0.1
         loss.backward()
 
-    assert "w (of shape (2,)) was changed in place since this graph was computed" in warned(run)[0]
+    assert "w of shape (2,) was modified in place after this graph was computed" in warned(run)[0]
     w = Array([3.0, 2.0], "w")
     loss = (w * w).sum()
     w.data += 1.0
     for graph in (False, True):
-        with pytest.raises(ValueError, match=r"w \(of shape \(2,\)\) was .*; compute y anew"):
+        with pytest.raises(ValueError, match=r"w of shape \(2,\) was .*; recompute y"):
             grad(loss, w, create_graph=graph)
     w = Array([3.0, 2.0], "w")
     for _ in range(2):
@@ -367,8 +367,8 @@ def test_what_is_said_of_a_graph_is_said_within_detect_anomaly_too():
                 loss.backward()
                 w.data = w.data - 0.1 * w.grad
 
-    assert "was assigned other numbers" in warned(run)[0]
-    with detect_anomaly(), pytest.raises(ValueError, match="backward starts at one number"):
+    assert "before new data was assigned" in warned(run)[0]
+    with detect_anomaly(), pytest.raises(ValueError, match="backward expects one element"):
         Array([1.0, 2.0]).backward()
 
 
@@ -394,7 +394,7 @@ def test_a_constant_of_the_graph_that_was_assigned(make):
             loss.backward()
             c.data = c.data + 1.0
 
-    assert "was assigned other numbers" in warned(run)[0]
+    assert "before new data was assigned" in warned(run)[0]
 
 
 @both

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Op
 from engine.arithmetic import where
-from engine.arrays.array import run
+from engine.arrays.arithmetic import run
 from engine.rules import ELEMENTWISE
 from strategies import (
     DTYPES,

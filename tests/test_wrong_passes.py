@@ -12,7 +12,7 @@ def test_a_chain_forgives_everything():
     for mistake in mistakes((x * 2.0).tanh().exp()):
         assert mistake.first is None
         assert mistake.wrong == []
-        assert str(mistake) == f"{mistake.name}: right, this time"
+        assert str(mistake) == f"{mistake.name}: no wrong gradient in this graph"
 
 
 def test_a_value_used_twice_needs_a_sum():
@@ -23,8 +23,8 @@ def test_a_value_used_twice_needs_a_sum():
     assert assigned.first is a
     assert (assigned.found[a], assigned.right[a]) == (1.0, 2.0)
     assert str(assigned) == (
-        "= in place of +=: wrong at Value(3.0, 'a') first, 1 for 2; 1 of 2 gradients are. A node "
-        "that is used twice is sent two contributions, and its gradient is their sum."
+        "= in place of +=: first wrong at Value(3.0, 'a'), 1 instead of 2; 1 of 2 gradients are "
+        "wrong. A node that is used twice receives two contributions; its gradient is their sum."
     )
 
 
@@ -39,7 +39,7 @@ def test_a_value_used_near_and_far_needs_the_order():
     assert order.first is b
     assert (order.found[b], order.right[b]) == (1.0, pytest.approx(2.0))
     assert str(order).startswith(
-        "no topological order: wrong at Value(6.0, 'b') first, 1 for 2; 2 of"
+        "no topological order: first wrong at Value(6.0, 'b'), 1 instead of 2; 2 of"
     )
     assert order.wrong == [a, b]
     assert order.found[a] == 3.0
@@ -69,5 +69,5 @@ def test_the_graphs_own_gradients_are_left_alone():
 
 
 def test_arrays_are_refused():
-    with pytest.raises(TypeError, match="backward passes of Values are compared, got Array"):
+    with pytest.raises(TypeError, match="mistakes expects a Value, got Array"):
         mistakes(Array([1.0]).sum())

@@ -78,7 +78,7 @@ def test_reductions_of_nothing(shape):
     assert x.grad.shape == shape
     for name in ("max", "min", "logsumexp", "softmax"):
         with pytest.raises(
-            ValueError, match=rf"{name} does not take shape {re.escape(str(shape))}"
+            ValueError, match=rf"{name} does not accept shape {re.escape(str(shape))}"
         ):
             getattr(x, name)(axis=axis)
 
