@@ -37,7 +37,7 @@ def test_the_first_anomaly_names_operation_inputs_and_line():
     assert np.isnan((x * 2.0).log().data)
 
 
-def test_an_anomaly_on_the_way_back():
+def test_an_anomaly_in_the_backward_pass():
     x, a = Value(0.0, "x"), Array([0.0, 4.0], "a")
     with detect_anomaly():
         y = x.sqrt() + 1.0
@@ -83,7 +83,7 @@ def test_jvp_names_the_users_operation():
 
 
 @pytest.mark.parametrize("make", [lambda: Value(1.0, "x"), lambda: Array([1.0], "x")])
-def test_gradients_that_add_up_to_infinity(make):
+def test_contributions_that_add_up_to_infinity(make):
     x = make()
     big = (x * 1e308) if isinstance(x, Value) else (x * 1e308).sum()
     with detect_anomaly():
@@ -92,17 +92,17 @@ def test_gradients_that_add_up_to_infinity(make):
             Anomaly, match=r"the contributions to the gradient of x = .* add up to inf"
         ):
             big.backward()
-        big.backward()  # what was infinite before is told of once
+        big.backward()  # a gradient that was infinite before is ignored
 
 
-def test_a_side_that_where_does_not_choose_is_no_anomaly():
+def test_the_other_side_of_a_where_is_not_an_anomaly():
     x = Array([0.0], "x")
     with detect_anomaly():
         grad(x.hypot(0.0).sum(), x, create_graph=True)
 
 
-def test_diagnose_and_check_gradients_can_be_watched():
-    """As the diagnosis of a network that is not finite advises."""
+def test_diagnose_and_check_gradients_raise_anomalies():
+    """As the diagnosis of a network that is not finite recommends."""
     model = MLP(1, [1], "linear", rng=0)
     model.layers[0].neurons[0].weights[0].data = 1e308
     with detect_anomaly():
@@ -112,8 +112,8 @@ def test_diagnose_and_check_gradients_can_be_watched():
             check_gradients(lambda x: x.log(), at=[-1.0])
 
 
-def test_what_is_sound_is_as_it_was():
-    """The same numbers and gradients within and without."""
+def test_finite_computations_are_unchanged():
+    """The same numbers and gradients with and without it."""
     model = MLP(2, [5, 1], "tanh", rng=0)
     loss = lambda: losses.mse([model([0.5, -1.0])], [1.0])
     want = loss()

@@ -1,4 +1,4 @@
-"""Hooks: nested, overlapping, in generators, coroutines and threads; nothing remains of them."""
+"""Hooks: nested, overlapping, in generators, coroutines and threads."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from engine import Anomaly, Array, Value, detect_anomaly, grad, no_grad, record_
 from engine.watch import hooks
 
 
-def test_one_within_the_other_ends_alone():
+def test_nested_hooks_end_separately():
     x = Value(0.0)
     with no_grad():
         with detect_anomaly(), pytest.raises(Anomaly):
@@ -23,7 +23,7 @@ def test_one_within_the_other_ends_alone():
             x.log()
 
 
-def test_two_that_overlap_end_each_for_itself():
+def test_overlapping_hooks_end_separately():
     def watching():
         with detect_anomaly():
             yield
@@ -47,7 +47,7 @@ def test_the_same_hook_entered_twice():
     assert not (Value(1.0) * 2.0).constant
 
 
-def test_ctrl_c_while_a_hook_is_entered(monkeypatch):
+def test_ctrl_c_while_entering_a_hook(monkeypatch):
     class Interrupted:
         get = staticmethod(hooks.ACTIVE.get)
 
@@ -59,12 +59,12 @@ def test_ctrl_c_while_a_hook_is_entered(monkeypatch):
         pass
     monkeypatch.undo()
     assert hooks.active() == []
-    with no_grad():  # the flag is set anew
+    with no_grad():  # updates the flag
         pass
     assert not hooks.observed
 
 
-def test_nothing_is_left_of_them():
+def test_hooks_leave_nothing_behind():
     """No class changes while a hook is active, and none is active afterwards."""
     before = {kind: dict(vars(kind)) for kind in (Value, Array)}
 
@@ -86,7 +86,7 @@ def test_nothing_is_left_of_them():
 # ------------------------------------------------------------------------ generators and coroutines
 
 
-def test_a_decorated_generator_is_within_while_its_own_code_runs():
+def test_a_hook_is_active_while_a_decorated_generator_runs():
     @no_grad()
     def numbers(n):
         """Yields constants."""
@@ -101,7 +101,7 @@ def test_a_decorated_generator_is_within_while_its_own_code_runs():
     x = Value(3.0)
     steps = numbers(2)
     assert next(steps).constant
-    assert not (x * 2.0).constant  # between two of its values
+    assert not (x * 2.0).constant  # between two values
     assert steps.send(x).constant
     assert next(steps).constant
     with pytest.raises(StopIteration, match="end"):
@@ -110,7 +110,7 @@ def test_a_decorated_generator_is_within_while_its_own_code_runs():
     assert not hooks.observed
 
 
-def test_a_decorated_generator_takes_errors_and_is_closed():
+def test_a_decorated_generator_receives_errors_and_is_closed():
     seen = []
 
     @no_grad()
@@ -143,7 +143,7 @@ def test_an_undecorated_generator_leaks_as_in_pytorch():
     assert not (Value(1.0) * 2.0).constant
 
 
-def test_hooks_hold_across_await_and_in_no_other_task():
+def test_hooks_stay_active_across_await_and_in_no_other_task():
     @no_grad()
     async def frozen(log):
         for _ in range(3):
@@ -185,21 +185,21 @@ def test_a_decorated_asynchronous_generator():
     assert asyncio.run(collect()) == [(0.0, True, False), (2.0, True, False), (4.0, True, False)]
 
 
-def test_a_task_that_outlives_the_with_statement_it_was_started_in():
-    """Its copy of the hook is active while that statement is open, and never again."""
+def test_a_task_that_outlives_its_with_statement():
+    """Its copy of the hook is active as long as that statement is open, and never again."""
 
     async def late(log):
         log.append((Value(1.0) * 2.0).constant)
         await asyncio.sleep(0.01)
         log.append((Value(1.0) * 2.0).constant)
 
-    hook = no_grad()  # kept: its copy in the task is not gone by itself
+    hook = no_grad()  # kept alive, so that the task's reference stays valid
 
     async def main(log):
         with hook:
             task = asyncio.create_task(late(log))
             await asyncio.sleep(0)
-        with record_origins():  # another hook does not bring the first one back
+        with record_origins():  # entering another hook does not reactivate the first
             await task
 
     log = []
@@ -226,7 +226,7 @@ def test_another_thread_keeps_its_graph(in_threads):
 
 
 def test_a_hook_that_several_threads_enter(in_threads):
-    """Each leaves what it entered itself."""
+    """Each thread exits what it entered."""
     hook, found = no_grad(), []
 
     def work(i):

@@ -1,4 +1,4 @@
-"""Recorded functions on arrays, in place: the same bits as the function, in blocks and threads."""
+"""Recorded functions on arrays in place, in blocks and threads: the bits of the function."""
 
 import math
 
@@ -30,8 +30,8 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block", [4, 5, 100])
-def test_in_place_is_the_function(name, dtype, block):
-    """Whatever is overwritten, also in an order in which an output would destroy an input."""
+def test_in_place_returns_the_bits_of_the_function(name, dtype, block):
+    """Whatever is overwritten, also where an output would destroy an input that is still needed."""
     f, over = FUNCTIONS[name]
     rng = np.random.default_rng(0)
     first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))
@@ -40,7 +40,7 @@ def test_in_place_is_the_function(name, dtype, block):
         f, over = (lambda a, b, c, k: (c, b, a + k)), [1, 2, None]
     want = [np.broadcast_to(np.asarray(x, dtype), 13) for x in f(first, *others, k)]
     move = InPlace(record_function(f, 4), arrays=3, over=over)
-    for _ in range(2):  # the second time, with numbers that are known
+    for _ in range(2):  # the second time with the same numbers
         arrays = [x.copy() for x in given]
         made = iter(move(arrays, (k,), block))
         got = [next(made) if own is None else arrays[own] for own in over]
@@ -62,8 +62,8 @@ def test_numbers_and_dtypes_that_change_are_noticed():
         move([np.arange(3)], (2.0,))
 
 
-def test_blocks_are_taken_by_all_threads(monkeypatch):
-    """Each block once, also if one thread is held up."""
+def test_blocks_are_shared_by_threads(monkeypatch):
+    """Each block is processed once, also if one thread is delayed."""
     monkeypatch.setattr(in_place, "cores", lambda: 3)
     move = InPlace(record_function(lambda a, b, k: (a + k, b * k + a), 3), arrays=2, over=[None, 1])
     a, b = np.arange(1000.0), np.ones(1000)

@@ -1,4 +1,4 @@
-"""`no_grad` and `detach`: constants, and no graph."""
+"""`no_grad` and `detach`: constants without a graph."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from nn import MLP, diagnose, fit, losses, vector
 
 
 @pytest.mark.parametrize("make", [lambda: Value(2.0, "x"), lambda: Array([2.0, 3.0], "x")])
-def test_without_gradients_there_is_no_graph(make):
+def test_no_grad_records_no_graph(make):
     x = make()
     with no_grad():
         y = (x * x + 1.0).tanh() / x
@@ -17,22 +17,22 @@ def test_without_gradients_there_is_no_graph(make):
         assert node.constant
         assert node.inputs == ()
     np.testing.assert_array_equal(y.data, ((x * x + 1.0).tanh() / x).data)
-    later = y * x  # a graph that goes on from a constant
+    later = y * x  # a graph that begins at a constant
     assert {node.label for node in topological(later)} == {None, "x"}
 
 
-def test_a_model_is_looked_at_without_gradients():
+def test_models_return_constants():
     model, arrays = MLP(2, [4, 1], rng=0), vector.MLP(2, [4, 1], rng=0)
     with no_grad():
         found = model([1.0, 2.0]), arrays([[1.0, 2.0]]), losses.mse([model([1.0, 2.0])], [1.0])
     assert all(each.constant for each in found)
     assert not model([1.0, 2.0]).constant
     with no_grad():
-        made = Value(3.0)  # a leaf is a leaf
+        made = Value(3.0)  # leaves are not affected
     assert not made.constant
 
 
-def test_within_no_grad_derivatives_are_looked_at_all_the_same():
+def test_derivatives_are_computed_under_no_grad():
     model = MLP(2, [3, 1], rng=0)
     X, y = [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0]
     with no_grad():
@@ -43,7 +43,7 @@ def test_within_no_grad_derivatives_are_looked_at_all_the_same():
 
 
 @pytest.mark.parametrize("make", [lambda: Value(2.0, "x"), lambda: Array([2.0], "x")])
-def test_what_is_detached_sends_nothing_back(make):
+def test_a_detached_node_propagates_nothing(make):
     x = make()
     y = (x * x).detach()
     assert y.constant

@@ -1,4 +1,4 @@
-"""Update rules as recorded instructions: the same bits as formulas written out, on every payload."""
+"""Update rules as recorded instructions: the bits of the formulas, for Values and Arrays."""
 
 import math
 from itertools import pairwise
@@ -19,8 +19,8 @@ from test_optim import RULES, Parameter, settings_of
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
 
 # ------------------------------------------------------------ the formulas, written out for NumPy
-# They round at each operation as the optimizers have since the first version: a change of the last
-# bit changes trainings that are to be repeated.
+# They round at each operation as the optimizers have since the first version: a change in the last
+# bit would change trainings that must be reproducible.
 
 
 def fading(memory, name, beta, x):
@@ -50,7 +50,7 @@ def direction(o, grad, memory):
 
 
 def reference_step(o, data, grad, memory):
-    """The data after step number `o.steps`; the memory is updated."""
+    """Return the data after step number `o.steps`, and update the memory."""
     first, second = getattr(o, "betas", (0.0, 0.0))
     scale = math.sqrt(o.weight(second)) / o.weight(first) if isinstance(o, optim.Adam) else 1.0
     rate = o.lr * scale
@@ -63,7 +63,7 @@ def reference_step(o, data, grad, memory):
 
 
 def check_bits(got, want):
-    """Equal in every bit, but for the sign and the payload of nan."""
+    """Check that all bits are equal, except the sign and payload of nan."""
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(
@@ -78,8 +78,8 @@ def check_bits(got, want):
     shape=st.sampled_from([(3,), (2, 2), (1,), (0,)]),
     block=st.sampled_from([2, 3, optimizer.BLOCK]),
 )
-def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
-    """Data and memory, bit for bit, in float32 as NumPy rounds it; the learning rate may change."""
+def test_steps_of_arrays_agree_with_the_formulas(rule, data, dtype, shape, block):
+    """Data and memory, to the bit, in float32 as NumPy rounds it; the learning rate may change."""
     settings = data.draw(settings_of(rule), label="settings")
     numbers = any_float.map(dtype) if dtype == np.float64 else st.floats(width=32)
     each = arrays(dtype, shape, elements=numbers)
@@ -104,7 +104,7 @@ def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
 
 @RULES
 @given(data=st.data(), size=st.integers(1, 3))
-def test_values_move_as_the_formulas_say(rule, data, size):
+def test_steps_of_values_agree_with_the_formulas(rule, data, size):
     settings = data.draw(settings_of(rule), label="settings")
     rows = st.lists(any_float, min_size=size, max_size=size)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start, gradients")
@@ -124,7 +124,7 @@ def test_values_move_as_the_formulas_say(rule, data, size):
             check_bits(np.array(kept), np.broadcast_to(memory[name], size))
 
 
-# ------------------------------------------------------------------------------ as instructions
+# ------------------------------------------------------------------------------------- instructions
 
 OPTIONS = {
     "sgd": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
@@ -136,7 +136,7 @@ EVERY = [
     for how in several
     for decay in (0.0, 0.1)
 ]
-# How many operations the papers' equations have, for the sums that stand in for means.
+# The number of operations in the papers' equations, with sums in place of means.
 OPERATIONS = {"steepest": 0, "polyak": 2, "nesterov": 4, "rmsprop": 7, "adagrad": 5, "adam": 8}
 
 
@@ -148,8 +148,8 @@ def update_of(rule, how):
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
-def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
-    """No two compute the same, in either order of the operands; each is used; no more than needed."""
+def test_no_instruction_is_repeated_or_unused(rule, how):
+    """None is repeated in another order of operands; there are as many as the equations need."""
     update = update_of(rule, how)
     done = update.program.instructions
     same = {(do, *(sorted(places) if do in ("+", "*") else places)) for do, _, *places in done}
@@ -163,14 +163,14 @@ def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
 @given(data=st.data())
-def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
-    """On floats: the instructions, in order, against the rule called on the same floats."""
+def test_a_recorded_rule_returns_the_bits_of_the_rule(rule, how, data):
+    """On floats."""
     update = update_of(rule, how)
     n = update.program.inputs
     xs = data.draw(st.lists(st.floats(0.0, 1e300) | any_float, min_size=n, max_size=n))
     try:
         want = update.on_slots(*xs)
-    except ZeroDivisionError:  # of a plain `/`; the instruction is as IEEE 754 has it
+    except ZeroDivisionError:  # by a plain `/`; the instruction follows IEEE 754
         want = None
     got = float_function(update.program)(*xs)
     assert len(got) == len(update.program.outputs)
@@ -179,8 +179,8 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
-def test_no_rule_needs_scratch_but_for_one_array(rule, how):
-    """An array that is dead is used again: a step of Adam touches five arrays."""
+def test_rules_need_at_most_one_scratch_array(rule, how):
+    """Arrays are reused: a step of Adam touches five arrays."""
     move = update_of(rule, how).in_place
     assert len(move.scratch) <= (how["weight_decay"] > 0)
     if rule == "adam" and not how["weight_decay"]:
@@ -188,11 +188,11 @@ def test_no_rule_needs_scratch_but_for_one_array(rule, how):
         assert move.source.count("\n") == 1 + 1 + 10  # the new array, ten operations, the return
 
 
-# ------------------------------------------------------------------------- a user's own rules
+# ------------------------------------------------------------------------------------- users' rules
 
 
 def lion(grad, mean, beta1, beta2):
-    """Chen et al. 2023: the sign of a mean."""
+    """The sign of a mean (Chen et al. 2023)."""
     ahead = beta1 * mean + (1.0 - beta1) * grad
     sign = where(ahead > 0.0, 1.0, where(ahead < 0.0, -1.0, 0.0))
     return sign, beta2 * mean + (1.0 - beta2) * grad
@@ -207,7 +207,7 @@ class Lion(optim.Optimizer):
 
 
 @pytest.mark.parametrize("block", [2, optimizer.BLOCK])
-def test_a_rule_of_ones_own(block, monkeypatch):
+def test_a_users_rule(block, monkeypatch):
     """One function for Values and Arrays."""
     monkeypatch.setattr(optimizer, "BLOCK", block)
     rng = np.random.default_rng(0)
@@ -254,7 +254,7 @@ def test_a_built_in_direction_can_be_extended():
     assert mover.memory[1]["sum"].tolist() == [0.9 * 3.0 + 3.0, 0.9 * -2.0 - 2.0]
 
 
-def test_a_direction_may_remember_what_it_likes():
+def test_a_direction_may_store_anything_in_memory():
     class Counting(optim.Optimizer):
         def direction(self, grad, memory):
             memory["calls"] = memory.get("calls", 0) + 1
@@ -287,8 +287,8 @@ def test_a_rule_that_cannot_be_recorded_is_refused(rule, says):
         assert "define direction(grad, memory)" in str(caught.value)
 
 
-def test_a_method_is_no_rule():
-    """Its settings would be recorded as they are at the first step."""
+def test_a_method_is_refused_as_a_rule():
+    """It would record its settings as they are at the first step."""
 
     class Own(optim.Optimizer):
         factor = 2.0
@@ -304,7 +304,7 @@ def test_a_method_is_no_rule():
 
 
 def test_settings_may_change_between_steps():
-    """As schedules of momentum do; the rule that is used may change with them."""
+    """As with a schedule of momentum; another rule may apply then."""
     for leaf in (Value(0.0), Array([0.0])):
         mover = optim.SGD([leaf], lr=1.0, momentum=0.5)
         path = [0.0]
@@ -319,7 +319,7 @@ def test_settings_may_change_between_steps():
 @RULES
 @pytest.mark.parametrize("block", [2, optimizer.BLOCK])
 def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
-    """NumPy's warnings are errors here."""
+    """Warnings of NumPy are errors in these tests."""
     monkeypatch.setattr(optimizer, "BLOCK", block)
     leaf = Array(np.full(5, 3e38, np.float32))
     mover = optim.named(rule)([leaf], lr=1e30, weight_decay=0.5)
@@ -335,7 +335,7 @@ def test_infinite_steps_do_not_warn(rule, block, monkeypatch):
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, monkeypatch):
-    """Memory that is overwritten in blocks must be contiguous; one number may stand for all."""
+    """Memory that is overwritten in blocks must be contiguous; one number may replace an array."""
     monkeypatch.setattr(optimizer, "BLOCK", 4)
     start, g = np.ones((3, 4), dtype), np.arange(12, dtype=dtype).reshape(3, 4)
     ends = []
@@ -361,8 +361,8 @@ def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, 
 
 @RULES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_parameter_of_one_number(rule, dtype):
-    """An Array of no axes, in both dtypes, through a state and back."""
+def test_a_parameter_without_axes(rule, dtype):
+    """In both dtypes, through a state and back."""
     leaf, row = Array(np.array(2.0, dtype)), Array(np.array([2.0], dtype))
     one, other = (optim.named(rule)([x], lr=0.1, weight_decay=0.1) for x in (leaf, row))
     for g in (1.0, -3.0, 0.5):
@@ -375,7 +375,7 @@ def test_a_parameter_of_one_number(rule, dtype):
 
 @RULES
 def test_a_gradient_of_0_for_an_array(rule, monkeypatch):
-    """zero_grad() sets 0.0, which an object with `.data` and `.grad` may keep as it is."""
+    """zero_grad() assigns 0.0, which a user's parameter may keep as a float."""
     for block in (2, 100):
         monkeypatch.setattr(optimizer, "BLOCK", block)
         parameter, other = (Parameter(np.ones(5, np.float32)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Why this gradient: paths, their products, and what is left."""
+"""Explanations of a gradient: paths, their products and the remainder."""
 
 import math
 
@@ -14,14 +14,14 @@ inf, nan = math.inf, math.nan
 
 
 def all_paths(root, leaf):
-    """Every path, found by walking down all of them: nodes from the leaf up, and the product."""
+    """Return the nodes, from the leaf to the root, and the product of every path."""
     found = []
 
     def down(node, above, product):
         if node is leaf:
             found.append(((node, *above), product))
         inputs, slopes = node.inputs, node.locals
-        if node.op is not None and node.op.index is not None:  # a path goes through the operation
+        if node.op is not None and node.op.index is not None:  # paths lead through the operation
             inputs = node.inputs[0].inputs
             slopes = [row and row[node.op.index] for row in node.inputs[0].locals]
         for each, local in zip(inputs, slopes, strict=True):
@@ -32,7 +32,7 @@ def all_paths(root, leaf):
     return found
 
 
-def test_paths_are_largest_first_and_add_up():
+def test_paths_are_sorted_and_add_up():
     x, y = Value(3.0, "x"), Value(-2.0, "y")
     a, b = x * y, x.exp()
     root = a + b * 0.01 - x
@@ -57,8 +57,8 @@ def test_an_input_used_twice_is_two_paths():
 
 
 @given(program=programs(longest=12), k=st.integers(1, 5), data=st.data())
-def test_the_best_of_all_paths(program, k, data):
-    """Against the list of all of them."""
+def test_the_largest_of_all_paths(program, k, data):
+    """Against a list of all paths."""
     root = Value.lift(program.on_values()[-1])
     leaves = [node for node in topological(root) if node.op is None and not node.constant]
     if not leaves:
@@ -82,7 +82,7 @@ def test_the_best_of_all_paths(program, k, data):
         )
 
 
-def test_the_gradient_is_backwards():
+def test_the_gradient_agrees_with_backward():
     model = MLP(3, [8, 8, 1], "tanh", rng=0, fused=False)
     root = model([0.1, -0.5, 2.0])
     root.backward()
@@ -93,8 +93,8 @@ def test_the_gradient_is_backwards():
         assert total == pytest.approx(leaf.grad, rel=1e-12)
 
 
-def test_more_paths_than_could_be_listed():
-    """Each step doubles them."""
+def test_more_paths_than_can_be_listed():
+    """Each step doubles their number."""
     x = node = Value(1.0, "x")
     for i in range(100):
         node = node * 0.5 + node * (0.25 if i else 0.125)
@@ -105,7 +105,7 @@ def test_more_paths_than_could_be_listed():
     assert found.remainder == pytest.approx(found.gradient - 0.5**100 * 1.5, rel=1e-12)
 
 
-def test_gradients_are_not_looked_at():
+def test_gradients_are_neither_read_nor_changed():
     x = Value(3.0, "x")
     y = x * 2.0
     x.grad, y.grad = 7.0, 8.0
@@ -113,7 +113,7 @@ def test_gradients_are_not_looked_at():
     assert (x.grad, y.grad) == (7.0, 8.0)
 
 
-def test_a_root_explains_itself_and_nodes_inside_too():
+def test_the_root_and_interior_nodes():
     x = Value(3.0, "x")
     y = x * 2.0
     assert explain(x, x).paths[0].product == 1.0
@@ -129,7 +129,7 @@ def test_nan_comes_last():
     assert math.isnan(explain(x * inf, x).remainder)  # inf - inf
 
 
-def test_it_prints():
+def test_the_text_of_an_explanation():
     x, y = Value(3.0, "x"), Value(2.0, "y")
     f = (x * y).tanh() + x
     f.label = "f"
@@ -139,7 +139,7 @@ def test_it_prints():
     ]  # fmt: skip
 
 
-def test_what_cannot_be_explained():
+def test_errors():
     x, y = Value(1.0, "x"), Value(2.0, "y")
     with pytest.raises(
         ValueError, match=r"no path leads from Value\(2\.0, 'y'\) to .*, so the gradient is 0"
@@ -157,7 +157,7 @@ def test_what_cannot_be_explained():
         explain(x, 3)
 
 
-def test_a_constant_has_no_gradient_to_explain():
+def test_a_constant_is_refused():
     y = Value(2.0, "x") * 3.0
     with pytest.raises(ValueError, match=r"requires a gradient, got Constant\(3.0\)"):
         explain(y, y.inputs[1])

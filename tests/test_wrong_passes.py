@@ -1,4 +1,4 @@
-"""Wrong backward passes: what they find, and where they go wrong first."""
+"""Wrong backward passes: their gradients, and the first wrong node."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from engine import Array, Value, mistakes, topological
 from strategies import programs
 
 
-def test_a_chain_forgives_everything():
+def test_a_chain_has_right_gradients_in_every_pass():
     x = Value(0.5, "x")
     for mistake in mistakes((x * 2.0).tanh().exp()):
         assert mistake.first is None
@@ -15,7 +15,7 @@ def test_a_chain_forgives_everything():
         assert str(mistake) == f"{mistake.name}: no wrong gradient in this graph"
 
 
-def test_a_value_used_twice_needs_a_sum():
+def test_a_value_used_twice_requires_a_sum():
     """micrograd's first bug: a + a has slope 2, not 1."""
     a = Value(3.0, "a")
     order, assigned = mistakes(a + a)
@@ -28,8 +28,8 @@ def test_a_value_used_twice_needs_a_sum():
     )
 
 
-def test_a_value_used_near_and_far_needs_the_order():
-    """It is met by its short way, and sends on before what comes the long way has arrived."""
+def test_a_value_at_two_depths_requires_the_order():
+    """It is reached by its short path, and propagates before the long path's gradient arrives."""
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -47,7 +47,7 @@ def test_a_value_used_near_and_far_needs_the_order():
 
 
 @given(program=programs(longest=20))
-def test_the_right_one_is_the_engines(program):
+def test_right_gradients_agree_with_backward(program):
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
@@ -60,7 +60,7 @@ def test_the_right_one_is_the_engines(program):
         assert (mistake.first is None) == (mistake.wrong == [])
 
 
-def test_the_graphs_own_gradients_are_left_alone():
+def test_gradients_are_neither_read_nor_changed():
     x = Value(3.0, "x")
     y = x * x
     x.grad, y.grad = 7.0, 8.0
