@@ -121,7 +121,7 @@ def test_finite_computations_are_unchanged():
     grads = [p.grad for p in model.parameters()]
     model.zero_grad()
     with detect_anomaly(), record_origins():
-        found = loss()
-        found.backward()
-    assert found.data == want.data
+        got = loss()
+        got.backward()
+    assert got.data == want.data
     assert [p.grad for p in model.parameters()] == grads

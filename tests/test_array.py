@@ -1,5 +1,6 @@
 """`Array` for its users: construction, setters, dtypes, NumPy on the left, methods, errors."""
 
+import inspect
 import operator
 import re
 from fractions import Fraction
@@ -176,9 +177,9 @@ def test_setting_data_keeps_shape_and_dtype(dtype):
     ):
         for name in ("data", "grad"):
             setattr(x, name, new)
-            found = getattr(x, name)
-            assert type(found) is np.ndarray
-            same(found, np.broadcast_to(np.asarray(new, dtype), (2, 2)))
+            result = getattr(x, name)
+            assert type(result) is np.ndarray
+            same(result, np.broadcast_to(np.asarray(new, dtype), (2, 2)))
     for name in ("data", "grad"):
         for wrong in ([1.0, 2.0], [[1.0]], np.ones((2, 2, 1)), np.ones((0, 2))):
             shape = re.escape(str(np.shape(wrong)))
@@ -440,6 +441,16 @@ def test_properties_and_plain_results():
         x.item()
 
 
+def test_dir_shows_documented_names():
+    public = {name for name in dir(Array) if name[0] != "_"} - set(dir(Value))
+    assert public == {
+        "T", "argmax", "astype", "broadcast_to", "dtype", "item", "logsumexp", "max",
+        "mean", "min", "ndim", "reshape", "shape", "size", "softmax", "squeeze", "sum", "swapaxes",
+        "transpose",
+    }  # fmt: skip
+    assert all(inspect.getdoc(getattr(Array, name)) for name in public)
+
+
 def test_iteration_is_over_the_first_axis():
     x = Array(X)
     rows = list(x)
@@ -501,7 +512,7 @@ def test_in_place_operators_make_new_nodes():
 
 
 @pytest.mark.parametrize(
-    ("node", "shown"),
+    ("node", "text"),
     [
         (Array(3), "Array(3.)"),
         (Array([1.0, 2.5], "x"), "Array([1. , 2.5], 'x')"),
@@ -511,8 +522,8 @@ def test_in_place_operators_make_new_nodes():
         (Array([]), "Array([])"),
     ],
 )
-def test_repr(node, shown):
-    assert repr(node) == f"{node}" == str(node) == shown
+def test_repr(node, text):
+    assert repr(node) == f"{node}" == str(node) == text
 
 
 def test_repr_of_many_numbers_is_short():

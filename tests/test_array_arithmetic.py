@@ -70,11 +70,11 @@ def test_where_returns_the_bits_of_numpy(dtype, data):
     def drawn(label):
         kind = data.draw(kinds, label=label)
         if kind in ("0-d", "scalar", "float"):
-            found = rng.choice(pool, ())
-            return {"0-d": np.asarray(found), "scalar": dtype(found), "float": 0.25}[kind]
+            numbers = rng.choice(pool, ())
+            return {"0-d": np.asarray(numbers), "scalar": dtype(numbers), "float": 0.25}[kind]
         shape = {"array": (3, n), "row": (n,), "column": (3, 1), "spread": (n, 3)}[kind]
-        found = rng.choice(pool, shape)
-        return found.T if kind == "spread" else found
+        numbers = rng.choice(pool, shape)
+        return numbers.T if kind == "spread" else numbers
 
     condition, x, y = np.asarray(drawn("condition")), drawn("x"), drawn("y")
     if data.draw(st.booleans(), label="of bools"):

@@ -75,12 +75,12 @@ def test_backward_starts_at_one_element_of_any_shape(backward, shape):
 @pytest.mark.parametrize("shape", [(2,), (0,), (1, 3)])
 def test_backward_on_several_elements_is_refused(shape):
     x = Array(np.ones(shape), "x")
-    shown = re.escape(str(shape))
+    pattern = re.escape(str(shape))
     with pytest.raises(
-        ValueError, match=rf"one element, got x of shape {shown}.*take its .sum\(\)"
+        ValueError, match=rf"one element, got x of shape {pattern}.*take its .sum\(\)"
     ):
         x.backward()
-    with pytest.raises(ValueError, match=rf"one element, got an array of shape {shown}"):
+    with pytest.raises(ValueError, match=rf"one element, got an array of shape {pattern}"):
         (x * 2.0).backward()
     assert not x.grad.any()
 
@@ -207,20 +207,20 @@ def test_gradients_have_the_shape_and_dtype_of_the_data(shape, dtype, backward):
 @given(data=st.data())
 def test_gradients_of_broadcast_inputs_are_sums(data):
     """With integers, so that the sum is exact in either dtype: d/dx sum(C * (x + y * x))."""
-    found, dtype = data.draw(broadcastable(3)), data.draw(dtypes)
+    drawn, dtype = data.draw(broadcastable(3)), data.draw(dtypes)
     whole = st.integers(-4, 4).map(float)
-    x, y, c = (data.draw(arrays(s, dtype, whole)) for s in found.input_shapes)
+    x, y, c = (data.draw(arrays(s, dtype, whole)) for s in drawn.input_shapes)
     nodes = [Array(x), Array(y)]
     (c * (nodes[0] + nodes[1] * nodes[0])).sum().backward()
-    ones = np.ones(found.result_shape, dtype)
+    ones = np.ones(drawn.result_shape, dtype)
     for node, term in zip(nodes, [c * (1 + y) * ones, c * x * ones], strict=True):
         want = np.zeros(node.shape, dtype)
-        for place in np.ndindex(found.result_shape):
+        for place in np.ndindex(drawn.result_shape):
             own = place[len(place) - node.ndim :]
             own = tuple(0 if n == 1 else i for i, n in zip(own, node.shape, strict=True))
             want[own] += term[place]
         shape = np.broadcast_shapes(x.shape, y.shape)
-        if np.broadcast_shapes(shape, c.shape) == found.result_shape:
+        if np.broadcast_shapes(shape, c.shape) == drawn.result_shape:
             same(node.grad, want)
 
 
@@ -371,12 +371,12 @@ def test_walk_and_backward_agree_to_the_bit(seed):
             if local is not None:
                 assert contribution.shape == to.shape
             arrived[to] = arrived[to] + contribution if to in arrived else contribution
-    found = {node: node.grad.copy() for node in order}
+    gradients = {node: node.grad.copy() for node in order}
     x.zero_grad()
     y.zero_grad()
     root.backward()
     for node in order:
-        same(node.grad, found[node])
+        same(node.grad, gradients[node])
 
 
 # ------------------------------------------------------------------------------------------ memory
@@ -505,16 +505,16 @@ def test_threads_with_graphs_of_their_own(in_threads):
         shared.backward()
         return x.grad, y.grad
 
-    want, found = [work(seed) for seed in range(6)], {}
+    want, got = [work(seed) for seed in range(6)], {}
 
     def run(seed):
         for _ in range(5):
-            found[seed] = work(seed)
+            got[seed] = work(seed)
 
     in_threads(run, 6)
     for seed, grads in enumerate(want):
-        for got, expected in zip(found[seed], grads, strict=True):
-            same(got, expected)
+        for result, expected in zip(got[seed], grads, strict=True):
+            same(result, expected)
 
 
 # --------------------------------------------------------------------------------------- IEEE 754

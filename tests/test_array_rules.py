@@ -54,8 +54,8 @@ def weighted(C, out):
 
 def each_grad(nodes, twins=None):
     """Return the gradient of each node, or of its twin; 0 for a node that was not used."""
-    found = nodes.flat if twins is None else [twins.get(node, Value(0.0)) for node in nodes.flat]
-    return np.array([node.grad for node in found], np.float64).reshape(nodes.shape)
+    holders = nodes.flat if twins is None else [twins.get(node, Value(0.0)) for node in nodes.flat]
+    return np.array([node.grad for node in holders], np.float64).reshape(nodes.shape)
 
 
 def assert_close(got, want, error):
@@ -149,8 +149,8 @@ def squeeze_shapes(draw):
 
 
 def broadcast_shapes(draw):
-    found = draw(broadcastable(2))
-    return found.input_shapes[:1], {"shape": found.result_shape}
+    drawn = draw(broadcastable(2))
+    return drawn.input_shapes[:1], {"shape": drawn.result_shape}
 
 
 def getitem_shapes(draw):
@@ -185,11 +185,11 @@ def by_rows(f):
 
     def judge(x, axis=-1, keepdims=False):
         rows = np.moveaxis(x, axis, -1)
-        found = [f(list(row)) for row in rows.reshape(-1, rows.shape[-1])]
-        if found and isinstance(found[0], list):
-            flat = [each for row in found for each in row]
+        results = [f(list(row)) for row in rows.reshape(-1, rows.shape[-1])]
+        if results and isinstance(results[0], list):
+            flat = [each for row in results for each in row]
             return np.moveaxis(np.array(flat, object).reshape(rows.shape), -1, axis)
-        out = np.array(found, object).reshape(rows.shape[:-1])
+        out = np.array(results, object).reshape(rows.shape[:-1])
         return np.expand_dims(out, axis) if keepdims else out
 
     return judge
@@ -197,11 +197,11 @@ def by_rows(f):
 
 def cross_entropy_of_values(x, Y):
     rows, labels = x.reshape(-1, x.shape[-1]), Y.argmax(-1).flat
-    found = [
+    losses = [
         SCALAR_CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :]))
         for row, label in zip(rows.tolist(), labels, strict=True)
     ]
-    return np.array(found, object).reshape(x.shape[:-1])
+    return np.array(losses, object).reshape(x.shape[:-1])
 
 
 CASES = {
@@ -339,15 +339,15 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
     Gaussians, up to 9 here, are rounded too. The m uses are summed with m roundings.
     """
     op, row, dtype = ELEMENTWISE[name], reference.ROWS[name], data.draw(dtypes, label="dtype")
-    found = data.draw(broadcastable(op.arity), label="shapes")
-    numbers = [data.draw(arrays(s, dtype), label="x") for s in found.input_shapes]
-    C = data.draw(arrays(found.result_shape, dtype), label="C")
+    drawn = data.draw(broadcastable(op.arity), label="shapes")
+    numbers = [data.draw(arrays(s, dtype), label="x") for s in drawn.input_shapes]
+    C = data.draw(arrays(drawn.result_shape, dtype), label="C")
     xs = [Array(x) for x in numbers]
     out = op(*xs)
     (out * C).sum().backward()
 
     judges = [values(x) for x in numbers]
-    cells = zip(*[np.broadcast_to(x, found.result_shape).flat for x in judges], strict=True)
+    cells = zip(*[np.broadcast_to(x, drawn.result_shape).flat for x in judges], strict=True)
     judged = [op(*cell) for cell in cells]
     root = weighted(C, np.array(judged, object))
     sizes = {v: 0.0 for x in judges for v in x.flat}
@@ -357,7 +357,7 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
                 sizes[sent.to] += abs(sent.contribution)
 
     assert out.dtype == dtype
-    assert out.shape == found.result_shape
+    assert out.shape == drawn.result_shape
     eps = np.finfo(dtype).eps
     off = [
         bound + 16 + (9 if name in GAUSSIAN and dtype is np.float32 else 0) for bound in row.ulps
@@ -378,8 +378,8 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
 @given(data=st.data())
 def test_unbroadcast_is_the_transpose_of_broadcasting(data):
     """<g, broadcast(x)> = <unbroadcast(g), x> for all g and x, exactly for integers."""
-    found = data.draw(broadcastable(2), label="shapes")
-    (shape, _), result = found.input_shapes, found.result_shape
+    drawn = data.draw(broadcastable(2), label="shapes")
+    (shape, _), result = drawn.input_shapes, drawn.result_shape
     whole = st.integers(-9, 9).map(float)
     g, x = data.draw(arrays(result, numbers=whole)), data.draw(arrays(shape, numbers=whole))
     got = unbroadcast(g, shape)

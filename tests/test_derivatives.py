@@ -22,10 +22,10 @@ def test_gradients_agree_with_backward(program):
     """And no `.grad` changes."""
     results = program.on_values()
     leaves, y = results[: len(program.at)], Value.lift(results[-1])
-    found = grad(y, leaves)
+    gradients = grad(y, leaves)
     assert all(node.grad in (0.0, (0.0,) * np.size(node.data)) for node in topological(y))
     y.backward()
-    assert found == pytest.approx([x.grad for x in leaves], rel=1e-9, abs=1e-9)
+    assert gradients == pytest.approx([x.grad for x in leaves], rel=1e-9, abs=1e-9)
 
 
 @examples(200)
@@ -39,11 +39,13 @@ def test_second_derivatives_are_slopes_of_first(program):
         moved = [Value(t), *map(Value, program.at[1:])]
         return grad(Value.lift(program.run(moved, node)[-1]), moved[0])
 
-    found = hessian(y, leaves)
-    assert found.shape == (len(leaves), len(leaves))
-    size = max(abs(found).max(), 1.0)
-    np.testing.assert_allclose(found, found.T, rtol=1e-9, atol=1e-9 * size)
-    assert found[0, 0] == pytest.approx(derivative(slope, program.at[0]), rel=1e-5, abs=1e-6 * size)
+    matrix = hessian(y, leaves)
+    assert matrix.shape == (len(leaves), len(leaves))
+    size = max(abs(matrix).max(), 1.0)
+    np.testing.assert_allclose(matrix, matrix.T, rtol=1e-9, atol=1e-9 * size)
+    assert matrix[0, 0] == pytest.approx(
+        derivative(slope, program.at[0]), rel=1e-5, abs=1e-6 * size
+    )
 
 
 @examples(200)
@@ -117,10 +119,10 @@ def test_derivatives_of_arrays_agree_with_differences(f):
 def test_gradients_of_arrays_agree_with_backward(f):
     x = Array(X)
     y = f(x).sum()
-    found = grad(y, x)
+    gradient = grad(y, x)
     assert not x.grad.any()
     y.backward()
-    np.testing.assert_allclose(found, x.grad, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(gradient, x.grad, rtol=1e-13, atol=1e-15)
 
 
 def test_any_order():
@@ -241,9 +243,9 @@ def test_derivatives_under_no_grad_and_of_dependent_inputs():
     y = (a.softmax() * np.array([1.0, 3.0])).sum()
     want = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0]), hessian(v**3, v)
     with no_grad():
-        found = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0])
+        got = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0])
         assert (v * 2.0).constant
-    for one, other in zip(found, want, strict=False):
+    for one, other in zip(got, want, strict=False):
         np.testing.assert_array_equal(one, other)
     assert want[3] == 12.0
     x, w = Value(3.0), Value(2.0)
@@ -256,8 +258,8 @@ def test_derivatives_under_no_grad_and_of_dependent_inputs():
 
 def test_results_may_be_modified():
     a, v = Array([1.0, 2.0]), np.array([1.0, 1.0])
-    for found in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
-        found *= 0.5
+    for result in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
+        result *= 0.5
     assert v.tolist() == [1.0, 1.0]
 
 
@@ -284,10 +286,10 @@ def test_several_payloads_and_dtypes():
     """A Hessian-vector product with inputs of other kinds than y."""
     x, single, other = Array([1.0, 2.0]), Array(np.float32([3.0, 4.0])), Value(1.0)
     y = (x * single.astype(np.float64)).square().sum()
-    found = hvp(y, [x, single, other], [[1.0, 0.0], [0.0, 1.0], 1.0])
-    np.testing.assert_allclose(found[0], [2 * 9.0, 4 * 2.0 * 4.0])
-    np.testing.assert_allclose(found[1], [4 * 1.0 * 3.0, 2 * 4.0])
-    assert (found[1].dtype, found[2]) == (np.float32, 0.0)
+    products = hvp(y, [x, single, other], [[1.0, 0.0], [0.0, 1.0], 1.0])
+    np.testing.assert_allclose(products[0], [2 * 9.0, 4 * 2.0 * 4.0])
+    np.testing.assert_allclose(products[1], [4 * 1.0 * 3.0, 2 * 4.0])
+    assert (products[1].dtype, products[2]) == (np.float32, 0.0)
 
 
 def test_empty_lists():

@@ -32,11 +32,11 @@ def loss_of(w):
 
 def warned(run):
     """Return the text of the warning that a function causes, and the line that it is issued for."""
-    with pytest.warns(GradientWarning) as found:
+    with pytest.warns(GradientWarning) as caught:
         run()
-    assert {each.filename for each in found} == {__file__}
+    assert {warning.filename for warning in caught} == {__file__}
     lines, start = inspect.getsourcelines(run)
-    return str(found[0].message), lines[found[0].lineno - start].strip()
+    return str(caught[0].message), lines[caught[0].lineno - start].strip()
 
 
 # ------------------------------------------------------------------- gradients that were not zeroed
@@ -450,13 +450,13 @@ def test_no_warning_for_an_embedding():
 
 def test_a_stale_graph_has_a_constant_message():
     """Python repeats a warning whose text differs, so the text must not contain numbers."""
-    w, found = Value(3.0, "w"), set()
+    w, messages = Value(3.0, "w"), set()
     loss = loss_of(w)
     for _ in range(5):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             w.zero_grad()
             loss.backward()
-        found |= {str(each.message) for each in caught}
+        messages |= {str(warning.message) for warning in caught}
         w.data = w.data - 0.1 * w.grad
-    assert len(found) == 1
+    assert len(messages) == 1

@@ -83,6 +83,11 @@ def test_hooks_leave_nothing_behind():
     assert (Value(1.0) * 2.0).origin is None
 
 
+@pytest.mark.parametrize("hook", [no_grad, detect_anomaly, record_origins])
+def test_hooks_have_no_public_methods(hook):
+    assert [name for name in dir(hook) if name[0] != "_"] == []
+
+
 # ------------------------------------------------------------------------ generators and coroutines
 
 
@@ -164,8 +169,8 @@ def test_hooks_stay_active_across_await_and_in_no_other_task():
 
     async def both():
         logs = [], [], []
-        found = await asyncio.gather(frozen(logs[0]), block(logs[1]), free(logs[2]))
-        return found[0], logs
+        results = await asyncio.gather(frozen(logs[0]), block(logs[1]), free(logs[2]))
+        return results[0], logs
 
     done, (within, inside, outside) = asyncio.run(both())
     assert (done, within, inside, outside) == ("done", [True] * 3, [True] * 3, [False] * 4)
@@ -211,30 +216,30 @@ def test_a_task_that_outlives_its_with_statement():
 
 
 def test_another_thread_keeps_its_graph(in_threads):
-    found = {}
+    constants = {}
 
     def work(i):
         x = Value(1.0)
         if i % 2:
             with no_grad():
-                found[i] = [(x * 2.0).constant for _ in range(200)]
+                constants[i] = [(x * 2.0).constant for _ in range(200)]
         else:
-            found[i] = [(x * 2.0).constant for _ in range(200)]
+            constants[i] = [(x * 2.0).constant for _ in range(200)]
 
     in_threads(work, 6)
-    assert all(set(each) == {bool(i % 2)} for i, each in found.items())
+    assert all(set(flags) == {bool(i % 2)} for i, flags in constants.items())
 
 
 def test_a_hook_that_several_threads_enter(in_threads):
     """Each thread exits what it entered."""
-    hook, found = no_grad(), []
+    hook, checks = no_grad(), []
 
     def work(i):
         for _ in range(200):
             with hook:
-                found.append((Value(1.0) * 2.0).constant)
-            found.append(not (Value(1.0) * 2.0).constant)
+                checks.append((Value(1.0) * 2.0).constant)
+            checks.append(not (Value(1.0) * 2.0).constant)
 
     in_threads(work, 6)
-    assert all(found)
+    assert all(checks)
     assert not hooks.observed

@@ -24,8 +24,8 @@ def test_no_grad_records_no_graph(make):
 def test_models_return_constants():
     model, arrays = MLP(2, [4, 1], rng=0), vector.MLP(2, [4, 1], rng=0)
     with no_grad():
-        found = model([1.0, 2.0]), arrays([[1.0, 2.0]]), losses.mse([model([1.0, 2.0])], [1.0])
-    assert all(each.constant for each in found)
+        results = model([1.0, 2.0]), arrays([[1.0, 2.0]]), losses.mse([model([1.0, 2.0])], [1.0])
+    assert all(node.constant for node in results)
     assert not model([1.0, 2.0]).constant
     with no_grad():
         made = Value(3.0)  # leaves are not affected

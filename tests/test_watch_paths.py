@@ -15,11 +15,11 @@ inf, nan = math.inf, math.nan
 
 def all_paths(root, leaf):
     """Return the nodes, from the leaf to the root, and the product of every path."""
-    found = []
+    paths = []
 
     def down(node, above, product):
         if node is leaf:
-            found.append(((node, *above), product))
+            paths.append(((node, *above), product))
         inputs, slopes = node.inputs, node.locals
         if node.op is not None and node.op.index is not None:  # paths lead through the operation
             inputs = node.inputs[0].inputs
@@ -29,31 +29,31 @@ def all_paths(root, leaf):
                 down(each, (node, *above), product * local)
 
     down(root, (), 1.0)
-    return found
+    return paths
 
 
 def test_paths_are_sorted_and_add_up():
     x, y = Value(3.0, "x"), Value(-2.0, "y")
     a, b = x * y, x.exp()
     root = a + b * 0.01 - x
-    found = explain(root, x)
-    assert found.gradient == pytest.approx(-2.0 + math.exp(3.0) * 0.01 - 1.0, rel=1e-15)
-    assert [path.product for path in found.paths] == pytest.approx(
+    explanation = explain(root, x)
+    assert explanation.gradient == pytest.approx(-2.0 + math.exp(3.0) * 0.01 - 1.0, rel=1e-15)
+    assert [path.product for path in explanation.paths] == pytest.approx(
         [-2.0, -1.0, math.exp(3.0) * 0.01]
     )
-    assert [path.nodes[0] for path in found.paths] == [x, x, x]
-    assert all(path.nodes[-1] is root for path in found.paths)
-    assert found.paths[0].nodes[1] is a
-    assert found.paths[2].locals == (math.exp(3.0), 0.01, 1.0, 1.0)
-    assert found.number == 3
-    assert abs(found.remainder) < 1e-15
+    assert [path.nodes[0] for path in explanation.paths] == [x, x, x]
+    assert all(path.nodes[-1] is root for path in explanation.paths)
+    assert explanation.paths[0].nodes[1] is a
+    assert explanation.paths[2].locals == (math.exp(3.0), 0.01, 1.0, 1.0)
+    assert explanation.number == 3
+    assert abs(explanation.remainder) < 1e-15
 
 
 def test_an_input_used_twice_is_two_paths():
     x = Value(3.0, "x")
-    found = explain(x * x, x)
-    assert [path.product for path in found.paths] == [3.0, 3.0]
-    assert found.gradient == 6.0
+    explanation = explain(x * x, x)
+    assert [path.product for path in explanation.paths] == [3.0, 3.0]
+    assert explanation.gradient == 6.0
 
 
 @given(program=programs(longest=12), k=st.integers(1, 5), data=st.data())
@@ -67,16 +67,16 @@ def test_the_largest_of_all_paths(program, k, data):
     paths = all_paths(root, leaf)
     if not paths or len(paths) > 5000:
         return
-    found = explain(root, leaf, k)
+    explanation = explain(root, leaf, k)
     size = lambda product: -1.0 if math.isnan(product) else abs(product)
     want = sorted([size(product) for _, product in paths], reverse=True)[:k]
-    assert [size(path.product) for path in found.paths] == pytest.approx(
+    assert [size(path.product) for path in explanation.paths] == pytest.approx(
         want, rel=1e-12, nan_ok=True
     )
-    assert found.number == len(paths)
+    assert explanation.number == len(paths)
     chains = [nodes for nodes, _ in paths]
-    assert all(path.nodes in chains for path in found.paths)
-    for path in found.paths:
+    assert all(path.nodes in chains for path in explanation.paths)
+    for path in explanation.paths:
         assert math.prod(reversed(path.locals)) == pytest.approx(
             path.product, rel=1e-12, nan_ok=True
         )
@@ -87,9 +87,9 @@ def test_the_gradient_agrees_with_backward():
     root = model([0.1, -0.5, 2.0])
     root.backward()
     for leaf in model.parameters():
-        found = explain(root, leaf, k=3)
-        assert found.gradient == pytest.approx(leaf.grad, rel=1e-12)
-        total = math.fsum([*[path.product for path in found.paths], found.remainder])
+        explanation = explain(root, leaf, k=3)
+        assert explanation.gradient == pytest.approx(leaf.grad, rel=1e-12)
+        total = math.fsum([*[path.product for path in explanation.paths], explanation.remainder])
         assert total == pytest.approx(leaf.grad, rel=1e-12)
 
 
@@ -98,11 +98,11 @@ def test_more_paths_than_can_be_listed():
     x = node = Value(1.0, "x")
     for i in range(100):
         node = node * 0.5 + node * (0.25 if i else 0.125)
-    found = explain(node, x, k=2)
-    assert found.number == 2**100
-    assert [path.product for path in found.paths] == [0.5**100, 0.5**100 * 0.5]
-    assert found.gradient == pytest.approx(0.625 * 0.75**99, rel=1e-12)
-    assert found.remainder == pytest.approx(found.gradient - 0.5**100 * 1.5, rel=1e-12)
+    explanation = explain(node, x, k=2)
+    assert explanation.number == 2**100
+    assert [path.product for path in explanation.paths] == [0.5**100, 0.5**100 * 0.5]
+    assert explanation.gradient == pytest.approx(0.625 * 0.75**99, rel=1e-12)
+    assert explanation.remainder == pytest.approx(explanation.gradient - 0.5**100 * 1.5, rel=1e-12)
 
 
 def test_gradients_are_neither_read_nor_changed():
@@ -123,9 +123,9 @@ def test_the_root_and_interior_nodes():
 def test_nan_comes_last():
     x = Value(2.0, "x")
     root = dot([nan, 3.0, inf], [x, x, x])
-    found = explain(root, x)
-    assert [path.product for path in found.paths][:2] == [inf, 3.0]
-    assert math.isnan(found.remainder)
+    explanation = explain(root, x)
+    assert [path.product for path in explanation.paths][:2] == [inf, 3.0]
+    assert math.isnan(explanation.remainder)
     assert math.isnan(explain(x * inf, x).remainder)  # inf - inf
 
 

@@ -51,9 +51,9 @@ def test_right_gradients_agree_with_backward(program):
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
-    found = mistakes(root)
+    passes = mistakes(root)
     root.backward()
-    for mistake in found:
+    for mistake in passes:
         for node in topological(root):
             if not node.constant and isinstance(node, Value):
                 assert mistake.right[node] == pytest.approx(node.grad, rel=1e-12, nan_ok=True)
