@@ -346,11 +346,12 @@ def check_row(
         )
     if isinstance(op, ArrayOp):
         if not args or (len(args) > op.arity and not op.many):
-            raise TypeError(f"{op.name} expects {op.arity} Arrays, got {len(args)}")
+            arrays = "1 Array" if op.arity == 1 else f"{op.arity} Arrays"
+            raise TypeError(f"{op.name} expects {arrays}, got {len(args)}")
         return op.row, args, {**op.settings, **settings}
     if settings:
         raise TypeError(f"{op.name} expects no settings, got {', '.join(settings)}")
-    return op, op.complete(args), {}
+    return op, args if len(args) == len(op.partials) else op.complete(args), settings
 
 
 def not_for_arrays(op: Op, problem: TypeError) -> TypeError:

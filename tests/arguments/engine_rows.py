@@ -1,4 +1,4 @@
-"""Rows for what `engine` exports: nodes, functions of nodes, the graph."""
+"""Bad arguments of the names in `engine`: nodes, functions of nodes, the graph."""
 
 import numpy as np
 
