@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.graph import Gradients, reverse_pass, topological
 from engine.node import Node
+from engine.sequences import Outputs, Parts
 from engine.value import Value
 
 
@@ -117,7 +118,7 @@ def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
     The gradients of the graph itself are neither read nor changed.
     """
     root = order[-1]
-    zeros = {node: node._zero for node in order if not node.constant} | {root: 1.0}
+    zeros = {node: zero_of(node) for node in order if not node.constant} | {root: 1.0}
     gradients = how.store(zeros)
     for step in reverse_pass(how.sending(root, order), how.store(zeros)):
         places = [k for k, x in enumerate(step.node.inputs) if not x.constant]
@@ -125,6 +126,11 @@ def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
             before = gradients[to]
             gradients.add(to, sent)
             yield Contribution(step.node, k, to, local, step.upstream, sent, before, gradients[to])
+
+
+def zero_of(node: Any) -> Any:
+    """Return the gradient of a node to which nothing has been added."""
+    return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0
 
 
 def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Any, float]:
