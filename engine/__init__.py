@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from engine.derivatives.check import GradientMismatch, check_gradients
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
     from engine.tape import BranchChanged, Tape, record_branches
-    from engine.watch.anomaly import Anomaly
-    from engine.watch.guard import detect_anomaly, no_grad
+    from engine.watch.anomaly import Anomaly, detect_anomaly
+    from engine.watch.no_grad import no_grad
     from engine.watch.origin import Origin, record_origins
     from engine.watch.paths import Explanation, Path, explain
     from engine.watch.wrong_passes import Mistake, mistakes
@@ -86,8 +86,8 @@ LAZY = {
     "derivatives.check": ["GradientMismatch", "check_gradients"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
     "tape": ["BranchChanged", "Tape", "record_branches"],
-    "watch.anomaly": ["Anomaly"],
-    "watch.guard": ["detect_anomaly", "no_grad"],
+    "watch.anomaly": ["Anomaly", "detect_anomaly"],
+    "watch.no_grad": ["no_grad"],
     "watch.origin": ["Origin", "record_origins"],
     "watch.paths": ["Explanation", "Path", "explain"],
     "watch.wrong_passes": ["Mistake", "mistakes"],

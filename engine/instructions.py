@@ -143,11 +143,11 @@ def record(op: Op, inputs: int) -> Recorded:
             for x in slopes
         ]
     except TypeError as problem:
-        from engine.support.arguments import foreign
+        from engine.support.frames import describe_failure
 
         raise TypeError(
-            f"row {op.name!r} cannot be recorded as instructions ({foreign(problem)}); use the "
-            "functions of engine.arithmetic, and choose with where"
+            f"row {op.name!r} cannot be recorded as instructions: {describe_failure(problem)}; use "
+            "the functions of engine.arithmetic, and choose with where"
         ) from problem
     return Recorded(forward, outs, gs, writer.instructions, locals, writer.constants, writer.slots)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
-from engine.watch.gradient_warnings import check_used_once
+from engine.watch.gradient_warnings import check_gradient_is_new
 from nn.arguments import parameters_of, positive
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def check_unused(p: Any) -> None:
     The optimizer could not notice it: a clipped gradient is another object.
     """
     if isinstance(p, Node) and not p.constant:
-        check_used_once(p)
+        check_gradient_is_new(p)
 
 
 def grad_norm(parameters: Iterable[Node]) -> float:

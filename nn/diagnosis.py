@@ -14,7 +14,7 @@ import numpy as np
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import RELU
-from engine.watch.guard import graphs_kept
+from engine.watch.no_grad import keep_graphs
 from nn import losses
 from nn.batches import to_finite_samples
 from nn.layers import Layers
@@ -157,7 +157,7 @@ class Diagnosis:
 # --------------------------------------------------------------------------------- measurement
 
 
-@graphs_kept(watched=True)
+@keep_graphs(check_results=True)
 def diagnose(
     model: Module, X: "ArrayLike", y: "ArrayLike", *, loss: str | Loss | None = None
 ) -> Diagnosis:

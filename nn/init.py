@@ -141,10 +141,10 @@ def make_weights(init: str | Init, fan_in: int, fan_out: int, rng: Rng = None) -
     shape, name = weight_shape(fan_in, fan_out), getattr(init, "__name__", init)
     weights = get(init)(shape[1], shape[0], generator(rng))
     if numpy_if_installed():
-        from engine.arrays.arguments import numbers
+        from engine.arrays.arguments import as_data
 
         try:
-            weights = numbers(weights)
+            weights = as_data(weights)
         except TypeError as problem:
             raise TypeError(f"init {name!r} returned no weights: {problem}") from None
     actual = weights.shape if numpy_if_installed() else plain.shape(weights)

@@ -6,10 +6,10 @@ from functools import cache, cached_property, lru_cache
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from engine.arrays.recorded import compiled, record_function
+from engine.arrays.recorded_function import compile_function, record_function
 from engine.instructions import Slot
 from engine.node import Node
-from engine.watch.gradient_warnings import named, remark
+from engine.watch.gradient_warnings import describe_leaf, warn
 from nn.arguments import mapping, parameters_of, positive, whole, within
 
 if TYPE_CHECKING:
@@ -68,17 +68,17 @@ class Update:
     @cached_property
     def move(self) -> Callable[..., None]:
         """A function (parameters, memories, rate, shrink, *settings) that moves floats."""
-        n, names, (data, *memory) = self.arrays, self.program.names, self.program.outputs
+        n, names, (data, *memory) = self.arrays, self.program.format_slots, self.program.outputs
         places = [f"memory[{name!r}]" for name in self.names]
         lines = [
             f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *places])}",
-            *self.program.lines(),
+            *self.program.assignments(),
             f"p.data = {names([data])}",
             *[f"{place} = {names([slot])}" for place, slot in zip(places, memory, strict=True)],
         ]
         head = f"def move(parameters, memories, {names(range(n, self.program.inputs))}):"
         loop = "for p, memory in zip(parameters, memories):"
-        return compiled(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
+        return compile_function(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
 
     @cached_property
     def in_place(self) -> "InPlace":
@@ -199,7 +199,7 @@ class Optimizer:
             self._check_gradients()
         self.steps += 1
         if self._is_array:
-            array_tools().quietly(self._move)
+            array_tools().call_quietly(self._move)
         else:
             self._move()
 
@@ -233,8 +233,8 @@ class Optimizer:
         all_without = len(without) == len(self.parameters)
         # The gradient of a single Value may be 0.
         if without and (all_without or hasattr(without[0].data, "dtype")):
-            which = "any parameter" if all_without else named(without[0])
-            remark(
+            which = "any parameter" if all_without else describe_leaf(without[0])
+            warn(
                 f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
                 "step; call loss.backward() before it, of a loss that is computed from them"
             )

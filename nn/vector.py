@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from engine.arrays.arguments import known_dtype
+from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
@@ -64,7 +64,7 @@ class Dense(Module):
     ):
         weights = make_weights(init, nin, nout, rng)
         self.nin, self.nout, self.activation = int(nin), int(nout), check_activation(activation)
-        self.weight = Array(weights.astype(known_dtype(dtype)), "W")
+        self.weight = Array(weights.astype(as_dtype(dtype)), "W")
         self.bias = Array(np.zeros(nout, dtype), "b")
 
     def __call__(self, X: Samples) -> Array:
@@ -123,7 +123,7 @@ class BatchNorm(Module):
     ):
         self.n = self.nout = whole("the number of features", n)
         self.momentum, self.eps = within("momentum", momentum, most=1), within("eps", eps)
-        self.gamma = Array(np.ones(n, known_dtype(dtype)), "gamma")
+        self.gamma = Array(np.ones(n, as_dtype(dtype)), "gamma")
         self.beta = Array(np.zeros(n, dtype), "beta")
         # Constants receive no gradient, but are saved with the model.
         self.running_mean = ConstantArray(np.zeros(n, dtype), "running mean")

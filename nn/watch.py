@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.graph import topological
 from engine.node import Node
-from engine.watch.gradient_warnings import any_nonzero, remark
+from engine.watch.gradient_warnings import any_nonzero, warn
 from nn.layers import Layers
 from nn.module import Module
 
@@ -55,7 +55,7 @@ class Watch:
         names = [name for name, parameter in parameters if parameter in self.unreached]
         if names:
             more = f" and {len(names) - 1:,} more parameters" if len(names) > 1 else ""
-            remark(
+            warn(
                 f"{names[0]}{more} will not learn: the loss is not computed from it; use it in the "
                 "model's __call__, or remove it from the model's attributes"
             )
@@ -64,7 +64,7 @@ class Watch:
         for name, alive in self.alive.items():
             dead, units = alive.count(False), len(alive)
             if is_mostly_dead(dead, units):
-                remark(
+                warn(
                     f"{dead} of {units} units of {name} are dead after the first epoch: their "
                     f"slope was 0 at each of the last {self.samples} samples, and no gradient "
                     "reaches their weights; try a smaller learning rate, leaky_relu, or "

@@ -1,4 +1,4 @@
-"""What tests of Arrays share: both backward passes, both dtypes, and equality to the bit."""
+"""Helpers of tests of Arrays: both backward passes, both dtypes, equality to the bit."""
 
 import numpy as np
 import pytest

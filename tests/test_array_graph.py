@@ -1,4 +1,4 @@
-"""Graphs of Arrays: gradients and whose they are, constants, steps, memory, copies, threads."""
+"""Graphs of Arrays: gradients and their memory, constants, steps, copies, threads."""
 
 import copy
 import itertools
@@ -36,7 +36,7 @@ X = np.arange(6.0).reshape(2, 3)
 
 @both_passes
 def test_a_second_call_adds_to_leaves(backward):
-    """The interior is overwritten, whatever stood there."""
+    """It overwrites the gradients of interior nodes, whatever they were."""
     x = Array([1.0, 2.0])
     square = x * x
     y = square.sum()
@@ -50,7 +50,7 @@ def test_a_second_call_adds_to_leaves(backward):
 
 
 @both_passes
-def test_an_input_that_occurs_twice_and_a_shared_part(backward):
+def test_repeated_inputs_and_shared_subgraphs(backward):
     x = node = Array([1.0, 3.0])
     for _ in range(60):
         node = node + node
@@ -60,7 +60,7 @@ def test_an_input_that_occurs_twice_and_a_shared_part(backward):
 
 @both_passes
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
-def test_backward_starts_at_one_number_of_whatever_shape(backward, shape):
+def test_backward_starts_at_one_element_of_any_shape(backward, shape):
     x = Array(np.full(shape, 3.0))
     y = x * x
     backward(y)
@@ -73,12 +73,14 @@ def test_backward_starts_at_one_number_of_whatever_shape(backward, shape):
 
 
 @pytest.mark.parametrize("shape", [(2,), (0,), (1, 3)])
-def test_backward_on_several_numbers_is_refused(shape):
+def test_backward_on_several_elements_is_refused(shape):
     x = Array(np.ones(shape), "x")
-    shown = re.escape(str(shape))
-    with pytest.raises(ValueError, match=rf"one number, got x of shape {shown}.*take its .sum\(\)"):
+    pattern = re.escape(str(shape))
+    with pytest.raises(
+        ValueError, match=rf"one element, got x of shape {pattern}.*take its .sum\(\)"
+    ):
         x.backward()
-    with pytest.raises(ValueError, match=rf"one number, got an array of shape {shown}"):
+    with pytest.raises(ValueError, match=rf"one element, got an array of shape {pattern}"):
         (x * 2.0).backward()
     assert not x.grad.any()
 
@@ -86,7 +88,7 @@ def test_backward_on_several_numbers_is_refused(shape):
 @both_passes
 @pytest.mark.parametrize("kind", [list, np.array, lambda i: (slice(None), np.array(i))])
 def test_an_index_changed_after_the_forward_pass(backward, kind):
-    """Gradients go where the numbers came from."""
+    """Gradients are scattered to the elements that the forward pass took."""
     x, index = Array(X), kind([0, 1])
     y = x[index].sum()
     (index[1] if isinstance(index, tuple) else index)[0] = 1
@@ -96,7 +98,7 @@ def test_an_index_changed_after_the_forward_pass(backward, kind):
     same(x.grad, want)
 
 
-PASSING = {  # rows that pass a gradient on as it came, or views of it
+PASSING = {  # rows whose contribution is the gradient itself, or a view of it
     "+": lambda x: x + ConstantArray(np.ones((2, 3))),
     "+, reversed": lambda x: 1.0 + x,
     "+ itself": lambda x: x + x,
@@ -137,9 +139,11 @@ PASSING = {  # rows that pass a gradient on as it came, or views of it
 @both_passes
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("name", PASSING)
-def test_a_leafs_gradient_is_its_own(name, times, backward):
-    """No view of another node's, contiguous, and to be written to: clipping in place changes it
-    alone. Also one that arrived over several arrows, in different orders of axes."""
+def test_a_leafs_gradient_is_an_array_of_its_own(name, times, backward):
+    """It is contiguous, writable and not a view: clipping it in place changes nothing else.
+
+    Also if it arrived over several arrows, in different orders of axes.
+    """
     x, twin, f = Array(X), Array(X), PASSING[name]
     parts = [f(each) for each in [x, twin, *[x] * (times - 1)]]
     weighted = [part * np.arange(1.0, part.size + 1.0).reshape(part.shape) for part in parts]
@@ -160,7 +164,7 @@ def test_a_leafs_gradient_is_its_own(name, times, backward):
 
 
 @both_passes
-def test_a_leafs_gradient_is_contiguous_beside_a_constant_that_is_not(backward):
+def test_a_leafs_gradient_is_contiguous_if_a_factor_is_not(backward):
     """NumPy gives a product the order of axes of its factors."""
     x = Array(X)
     backward((x * np.asfortranarray(X)).sum())
@@ -169,8 +173,8 @@ def test_a_leafs_gradient_is_contiguous_beside_a_constant_that_is_not(backward):
 
 
 @both_passes
-def test_leaves_that_are_given_one_gradient_do_not_share_it(backward):
-    """Two summands; two leaves of a user's row that passes its gradient on to both."""
+def test_leaves_that_receive_the_same_gradient_do_not_share_it(backward):
+    """Two summands, and two inputs of a user's row that returns the same gradient for both."""
     both = ArrayOp("both", lambda x, y: x + y, *[lambda g, out, x, y: g] * 2)
     for f in (lambda x, y: x + y, both, lambda x, y: both(x, both(y, 1.0)), LINEAR_ONE):
         x, y = Array([1.0, 2.0]), Array([3.0, 4.0])
@@ -187,8 +191,8 @@ LINEAR_ONE = lambda x, y: LINEAR(
 @both_passes
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
 @every_dtype
-def test_gradients_are_arrays_of_the_datas_shape_and_dtype(shape, dtype, backward):
-    """Numbers without axes too; over one arrow and over several; before backward as well."""
+def test_gradients_have_the_shape_and_dtype_of_the_data(shape, dtype, backward):
+    """Also without axes, over one arrow and over several, and before backward."""
     x = Array(np.full(shape, 2.0, dtype))
     for f in (lambda: x * 3.0, lambda: x + x.exp(), lambda: x.sum() * x, lambda: abs(-x) ** 2):
         y = f()
@@ -201,22 +205,22 @@ def test_gradients_are_arrays_of_the_datas_shape_and_dtype(shape, dtype, backwar
 
 
 @given(data=st.data())
-def test_gradients_of_what_was_broadcast_are_sums(data):
-    """Whole numbers, so that the sum is exact in either dtype: d/dx sum(C * (x + y * x))."""
-    found, dtype = data.draw(broadcastable(3)), data.draw(dtypes)
+def test_gradients_of_broadcast_inputs_are_sums(data):
+    """With integers, so that the sum is exact in either dtype: d/dx sum(C * (x + y * x))."""
+    drawn, dtype = data.draw(broadcastable(3)), data.draw(dtypes)
     whole = st.integers(-4, 4).map(float)
-    x, y, c = (data.draw(arrays(s, dtype, whole)) for s in found.input_shapes)
+    x, y, c = (data.draw(arrays(s, dtype, whole)) for s in drawn.input_shapes)
     nodes = [Array(x), Array(y)]
     (c * (nodes[0] + nodes[1] * nodes[0])).sum().backward()
-    ones = np.ones(found.result_shape, dtype)
+    ones = np.ones(drawn.result_shape, dtype)
     for node, term in zip(nodes, [c * (1 + y) * ones, c * x * ones], strict=True):
         want = np.zeros(node.shape, dtype)
-        for place in np.ndindex(found.result_shape):
+        for place in np.ndindex(drawn.result_shape):
             own = place[len(place) - node.ndim :]
             own = tuple(0 if n == 1 else i for i, n in zip(own, node.shape, strict=True))
             want[own] += term[place]
         shape = np.broadcast_shapes(x.shape, y.shape)
-        if np.broadcast_shapes(shape, c.shape) == found.result_shape:
+        if np.broadcast_shapes(shape, c.shape) == drawn.result_shape:
             same(node.grad, want)
 
 
@@ -224,7 +228,7 @@ def test_gradients_of_what_was_broadcast_are_sums(data):
 
 
 def counting():
-    """A product that counts the pullbacks it is asked for, by input."""
+    """Return a product that counts the calls of its pullbacks, by input, and the counts."""
     calls = [0, 0]
 
     def pullback(i):
@@ -266,8 +270,8 @@ def test_no_local_derivative_is_computed_for_a_constant(backward):
 
 
 @both_passes
-def test_constants_are_contagious(backward):
-    """What is made of constants alone is one, and ends the backward pass."""
+def test_results_of_constants_are_constants(backward):
+    """They end the backward pass."""
     c, x = ConstantArray(X), Array(X)
     part = ((c * 2.0).exp() @ X.T).sum(axis=0)
     assert (type(part), part.constant) == (ConstantArray, True)
@@ -304,7 +308,7 @@ def test_a_large_batch_is_not_copied():
 
 
 def test_steps():
-    """One per node from the root down, as of Values; a row that mixes elements has no locals."""
+    """One per node, from the root to the leaves; pullbacks have no local derivatives."""
     x, y = Array([3.0, 4.0], "x"), Array([2.0, 5.0], "y")
     product = x * y
     root = product.sum()
@@ -321,7 +325,7 @@ def test_steps():
     assert [step.sent for step in leaves] == [(), ()]
 
 
-MAKES = [  # of two arrays of 3 or 3 x 3, of which the second is a matrix
+MAKES = [  # of two arrays of shape (3,) or (3, 3); the second is a matrix
     lambda a, m: a * m,
     lambda a, m: m @ a,
     lambda a, m: m.T.tanh(),
@@ -336,7 +340,7 @@ MAKES = [  # of two arrays of 3 or 3 x 3, of which the second is a matrix
 
 
 def graph(seed):
-    """A graph of all kinds of rows over two leaves that it shares; its leaves and its root."""
+    """Return two leaves and the root of a graph over them, with rows of all kinds."""
     rng = np.random.default_rng(seed)
     x, y = Array(rng.standard_normal((3, 3)), "x"), Array(rng.standard_normal(3), "y")
     nodes = [x, y, x + y]
@@ -347,9 +351,11 @@ def graph(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_steps_add_up_and_give_what_backward_gives(seed):
-    """The gradient that arrived is the sum of what was sent, in that order; the order of nodes is
-    that of reading. `backward`, which is a loop of its own, ends at the same bits."""
+def test_walk_and_backward_agree_to_the_bit(seed):
+    """The upstream gradient is the sum of the contributions, in that order.
+
+    The order of nodes is that of evaluation. `backward` is a separate loop.
+    """
     x, y, root = graph(seed)
     order = topological(root)
     place = {node: i for i, node in enumerate(order)}
@@ -365,19 +371,19 @@ def test_steps_add_up_and_give_what_backward_gives(seed):
             if local is not None:
                 assert contribution.shape == to.shape
             arrived[to] = arrived[to] + contribution if to in arrived else contribution
-    found = {node: node.grad.copy() for node in order}
+    gradients = {node: node.grad.copy() for node in order}
     x.zero_grad()
     y.zero_grad()
     root.backward()
     for node in order:
-        same(node.grad, found[node])
+        same(node.grad, gradients[node])
 
 
 # ------------------------------------------------------------------------------------------ memory
 
 
 def test_a_chain_of_a_hundred_thousand_nodes(collector_off):
-    """Forward, backward and freed, with the recursion limit as it is."""
+    """Forward, backward and freeing it, with the default recursion limit."""
     x = node = Array(np.ones(2))
     leaf = weakref.ref(x)
     for _ in range(25_000):
@@ -393,26 +399,26 @@ def test_a_chain_of_a_hundred_thousand_nodes(collector_off):
 @pytest.mark.parametrize(
     "f", [Array.backward, walked, lambda root: next(walk(root)), copy.deepcopy, repr]
 )
-def test_a_dropped_graph_is_gone_at_once(f, collector_off):
-    """No reference cycles: not in the graph, not by passing through it, not after an error."""
+def test_a_dropped_graph_is_freed_immediately(f, collector_off):
+    """It has no reference cycles: not by itself, not after a pass over it, not after an error."""
 
     def used():
         x = Array(np.ones((3, 3)))
         root = (concatenate([x, x.T @ x.softmax()])[[0, 1, 1]] * x.max(axis=0)).logsumexp().sum()
         f(root)
-        with pytest.raises(ValueError, match="does not take"):
+        with pytest.raises(ValueError, match="does not accept"):
             x @ np.ones(4)
         with pytest.raises(TypeError):
             x + "text"
         list(x)
         return weakref.ref(x)
 
-    used()  # whatever is cached at the first call
+    used()  # fills caches
     assert used()() is None
 
 
 def test_the_data_of_a_dropped_graph_is_freed(collector_off):
-    """Arrays too, by what backward needs as well as by gradients that are views."""
+    """Neither the backward pass nor gradients that are views keep its arrays alive."""
     data = np.ones((50, 50))
     x = Array(data)
     root = (x.T.reshape(-1)[10:] * 2.0).sum()
@@ -446,8 +452,8 @@ def described(root):
 
 @pytest.mark.parametrize("again", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_same_graph_again_and_apart(again, seed):
-    """Order, data, gradients, labels and settings; no node and no number in common."""
+def test_copies_are_equal_and_independent(again, seed):
+    """Order, data, gradients, labels and settings are equal; no node and no array is shared."""
     x, y, root = graph(seed)
     root.backward()
     other = again(root)
@@ -468,14 +474,14 @@ def test_the_same_graph_again_and_apart(again, seed):
 
 @pytest.mark.parametrize("again", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("node", [Array([3.0], "x"), Array(np.float32(-0.0)), ConstantArray(X)])
-def test_a_leaf_again(again, node):
+def test_a_copied_leaf(again, node):
     other = again(node)
     assert (type(other), other.label, repr(other)) == (type(node), node.label, repr(node))
     same(other.data, node.data)
     assert not np.shares_memory(other.data, node.data)
 
 
-def test_a_deep_graph_again():
+def test_a_copied_deep_graph():
     node = leaf = Array([1.0], "leaf")
     for _ in range(2_000):
         node = 1.0 - node
@@ -489,8 +495,8 @@ def test_a_deep_graph_again():
 # ---------------------------------------------------------------------------------------- threads
 
 
-def test_threads_on_graphs_of_their_own(in_threads):
-    """The same bits as alone; constants, which keep nothing, may be shared."""
+def test_threads_with_graphs_of_their_own(in_threads):
+    """The same bits as without threads. Constants, which keep no gradient, may be shared."""
     batch = ConstantArray(X)
 
     def work(seed):
@@ -499,16 +505,16 @@ def test_threads_on_graphs_of_their_own(in_threads):
         shared.backward()
         return x.grad, y.grad
 
-    want, found = [work(seed) for seed in range(6)], {}
+    want, got = [work(seed) for seed in range(6)], {}
 
     def run(seed):
         for _ in range(5):
-            found[seed] = work(seed)
+            got[seed] = work(seed)
 
     in_threads(run, 6)
     for seed, grads in enumerate(want):
-        for got, expected in zip(found[seed], grads, strict=True):
-            same(got, expected)
+        for result, expected in zip(got[seed], grads, strict=True):
+            same(result, expected)
 
 
 # --------------------------------------------------------------------------------------- IEEE 754
@@ -517,7 +523,7 @@ def test_threads_on_graphs_of_their_own(in_threads):
 @every_dtype
 @both_passes
 def test_ieee_754_without_warnings(dtype, backward):
-    """Forward, backward and where gradients are added up; NumPy's settings are left as they were."""
+    """In both passes and in sums of gradients; NumPy's settings do not change."""
     settings = np.geterr()
     for f, at, out, grad in [
         (lambda x: x.exp(), 1e4, inf, inf),

@@ -1,4 +1,4 @@
-"""The gradient check: right gradients pass, and a wrong row is caught by name."""
+"""The gradient check: right gradients pass, and a wrong row is named."""
 
 import math
 import re
@@ -25,7 +25,8 @@ from engine import (
     where,
 )
 from engine.arrays.rules import CROSS_ENTROPY, LINEAR, one_hot
-from engine.derivatives.check import CHAPTERS_TOLERANCE, derivative
+from engine.derivatives.check import TOLERANCE
+from engine.derivatives.numerical import derivative
 from engine.rules import ELEMENTWISE
 from nn import vector
 from nn.losses import cross_entropy, mse
@@ -65,20 +66,20 @@ RIGHT = [
 
 @pytest.mark.parametrize(("f", "at"), RIGHT)
 def test_right_gradients_pass(f, at):
-    """Below the chapter's 1e-7: large and small, and near the end of a domain too."""
-    assert check_gradients(f, at) < CHAPTERS_TOLERANCE == 1e-7
+    """With an error below 1e-7 for large and small numbers, and near the end of a domain."""
+    assert check_gradients(f, at) < TOLERANCE == 1e-7
 
 
 @pytest.mark.parametrize("at", [(1.0, 2), [np.float32(1), True], np.array([1.0, 2.0])], ids=repr)
-def test_at_takes_numbers_of_any_kind(at):
+def test_at_accepts_numbers_of_any_kind(at):
     assert check_gradients(lambda x, y: x * y.exp(), at) < 1e-7
 
 
 @given(programs(longest=5, rows=["+", "-", "*", "tanh", "sin", "exp", "atan", "softmax", "dot"]))
-def test_derivative_judges_what_backward_finds(program):
-    """Two derivations of any small smooth graph.
+def test_numerical_derivatives_agree_with_backward(program):
+    """For small smooth graphs.
 
-    Differences of numbers up to 1e3 or so, each right to 1e-13, over a step of 1e-3 or less.
+    Differences of numbers up to about 1e3, each accurate to 1e-13, over a step of 1e-3 or less.
     """
     *_, root = results = program.on_values()
     root.backward()
@@ -128,8 +129,11 @@ WRONG_MANY = {
 
 
 @pytest.mark.parametrize(("op", "at"), WRONG.values(), ids=WRONG)
-def test_a_wrong_row_is_caught_by_name(op, at):
-    """Among right ones, which are not blamed; with a line for an input whose gradient is wrong."""
+def test_a_wrong_row_is_named(op, at):
+    """Right rows beside it are not named.
+
+    There is a line for each input whose gradient is wrong.
+    """
 
     def f(*xs):
         x, *_ = xs
@@ -139,7 +143,7 @@ def test_a_wrong_row_is_caught_by_name(op, at):
     with pytest.raises(GradientMismatch) as caught:
         check_gradients(f, at)
     text = str(caught.value)
-    assert f"the row {op.name!r} looks wrong" in text
+    assert f"row {op.name!r} looks wrong" in text
     assert text.count("looks wrong") == sum(
         partial(op.forward(*at), *at) != pytest.approx(want, rel=1e-6)
         for partial, want in zip(op.partials, slopes_of(op, at), strict=True)
@@ -155,11 +159,11 @@ def slopes_of(op, at):
 
 
 @pytest.mark.parametrize("op", WRONG_MANY.values(), ids=WRONG_MANY)
-def test_a_wrong_row_over_sequences_is_caught_by_name(op):
+def test_a_wrong_row_over_sequences_is_named(op):
     def f(x, y, z):
         return op([x, y, z]) if op.name == "norm2" else op([x, y], [y, z], x)
 
-    with pytest.raises(GradientMismatch, match=f"the row '{op.name}' looks wrong"):
+    with pytest.raises(GradientMismatch, match=f"row '{op.name}' looks wrong"):
         check_gradients(f, [1.0, 2.0, 3.0])
 
 
@@ -172,8 +176,8 @@ def test_a_slight_error_is_caught(factor):
     assert error == pytest.approx(abs(factor - 1) / 2, rel=1e-3)
 
 
-def test_a_wrong_gradient_of_one_input_among_many_right_ones():
-    """The line names the input, by its label where it has one, with both numbers."""
+def test_one_wrong_gradient_among_right_ones():
+    """Its line has the input's label, if there is one, and both numbers."""
     op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
     w, v = Value(2.0, "w"), Value(5.0, "v")
     with pytest.raises(GradientMismatch, match="w = 2: backward 6, numerical 4") as caught:
@@ -183,8 +187,8 @@ def test_a_wrong_gradient_of_one_input_among_many_right_ones():
         check_gradients(lambda y, x: op(x) + y, [5.0, 2.0])
 
 
-def test_right_rows_are_not_blamed_where_they_are_flat():
-    """Saturated, at a maximum, or too small to matter: the numerical slope is all rounding there."""
+def test_flat_rows_are_not_named():
+    """Saturated, at a maximum, or tiny: the numerical slope there is rounding error."""
     op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
     x, y = Value(2.0, "x"), Value(5.0, "y")
 
@@ -198,21 +202,23 @@ def test_right_rows_are_not_blamed_where_they_are_flat():
     assert "y = 5" not in str(caught.value)
 
 
-def test_a_wrong_graph_of_right_rows_is_caught_without_blame():
-    """A gradient that is lost on the way, as where a user takes `.data`."""
+def test_a_lost_gradient_names_no_row():
+    """As where a user takes `.data`."""
     with pytest.raises(GradientMismatch) as caught:
         check_gradients(lambda x: x * x.data, [3.0])
     assert "backward 3, numerical 6" in str(caught.value)
     assert "looks wrong" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(ELEMENTWISE) - {"sign"}))  # a slope of 0 stays 0
-def test_a_row_of_the_table_would_be_caught(name):
-    """Each row with its slopes a thousandth too large."""
+@pytest.mark.parametrize(
+    "name", sorted(set(ELEMENTWISE) - {"sign"})
+)  # a slope of 0 times 1.001 is 0
+def test_an_error_in_any_row_of_the_table_is_found(name):
+    """Each row with slopes that are too large by a thousandth."""
     op = ELEMENTWISE[name]
     scaled = [lambda *args, f=f: 1.001 * f(*args) for f in op.partials]
     points = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
-    with pytest.raises(GradientMismatch, match=f"the row '{re.escape(name)}' looks wrong"):
+    with pytest.raises(GradientMismatch, match=f"row '{re.escape(name)}' looks wrong"):
         check_gradients(
             Op(name, op.forward, *scaled), points.get(name, [0.3, 0.7][: len(op.partials)])
         )
@@ -241,7 +247,7 @@ RIGHT_ARRAYS = [
 
 @pytest.mark.parametrize(("f", "at"), RIGHT_ARRAYS)
 def test_right_gradients_of_arrays_pass(f, at):
-    """Given as arrays, numbers among them, and as nodes."""
+    """As arrays, with numbers among them, and as nodes."""
     assert check_gradients(f, at) < 1e-7
     leaves = [Array(x) for x in at]
     assert check_gradients(lambda: f(*leaves), leaves) < 1e-7
@@ -250,7 +256,7 @@ def test_right_gradients_of_arrays_pass(f, at):
 
 
 def test_a_network_of_arrays_passes():
-    """Its parameters, as a user checks a model."""
+    """At its parameters, as a user checks a model."""
     model = vector.MLP(3, [4, 2], "tanh", rng=0, dtype=np.float64)
     check_gradients(lambda: cross_entropy(model(A), [1, 0]), model.parameters())
     x = Array(A)
@@ -277,21 +283,21 @@ WRONG_ARRAYS = {
 
 
 @pytest.mark.parametrize("name", WRONG_ARRAYS)
-def test_a_wrong_row_on_arrays_is_caught_by_name(name):
-    """Local derivatives and pullbacks; among right rows, which are not blamed."""
+def test_a_wrong_row_on_arrays_is_named(name):
+    """With local derivatives or with a pullback. Right rows are not named."""
     wrong, at = WRONG_ARRAYS[name]
 
     def f(*xs):
         right = (xs[0].softmax() * xs[0].T.reshape(xs[0].shape)).sigmoid().max()
         return wrong(*xs) + right
 
-    with pytest.raises(GradientMismatch, match=f"the row '{name}' looks wrong") as caught:
+    with pytest.raises(GradientMismatch, match=f"row '{name}' looks wrong") as caught:
         check_gradients(f, at)
     assert str(caught.value).count("looks wrong") == 1
 
 
-def test_the_report_names_leaf_index_and_both_slopes():
-    """A line for each element that parts; no axis, no index."""
+def test_the_message_names_leaf_index_and_both_derivatives():
+    """With a line for each wrong element; a leaf without axes has no index."""
     W, b, c = Array(A, "W"), Array(B), Array(2.0, "c")
     with pytest.raises(GradientMismatch) as caught:
         check_gradients(
@@ -303,26 +309,26 @@ def test_the_report_names_leaf_index_and_both_slopes():
         "  W[1, 2] = -0.5: backward -1.5, numerical -1",
         "  c = 2: backward 6, numerical 4",
     ]
-    assert all("the row 'square' looks wrong" in line for line in lines[3:])
+    assert all("row 'square' looks wrong" in line for line in lines[3:])
     with pytest.raises(GradientMismatch, match=r"input 1\[2\] = 1.5: backward 4.5, numerical 3"):
         check_gradients(lambda x, y: SQUARE(y).sum() + x.sum(), [A, B])
 
 
-def test_a_lost_gradient_of_an_array_is_caught_without_blame():
+def test_a_lost_gradient_of_an_array_names_no_row():
     with pytest.raises(GradientMismatch) as caught:
         check_gradients(lambda x: (x * x.data).sum(), [A])
     assert "input 0[0, 1] = -1.5: backward -1.5, numerical -3" in str(caught.value)
     assert "looks wrong" not in str(caught.value)
 
 
-def test_the_report_of_a_large_layer_is_short():
-    with pytest.raises(GradientMismatch, match="slopes that differ: 25") as caught:
+def test_the_message_for_a_large_layer_is_short():
+    with pytest.raises(GradientMismatch, match="25 of 25 derivatives differ") as caught:
         check_gradients(lambda x: SQUARE(x).sum(), [np.ones((5, 5))])
     assert len(str(caught.value).splitlines()) == 1 + 20 + 1
 
 
-def test_a_value_of_0_is_not_taken_for_one_without_rounding():
-    """0.062 + x is -0.938 at x = -1, and what it is multiplied by cancels to 0."""
+def test_a_value_of_0_by_cancellation_has_a_rounding_error():
+    """0.062 + x is -0.938 at x = -1, where f is 0 by cancellation."""
     f = lambda x: x + (x + 0.062) * x + 0.062
     assert derivative(f, -1.0) == pytest.approx(-0.938, abs=1e-11)
     assert check_gradients(f, at=[-1.0]) < 1e-11
@@ -335,24 +341,24 @@ def test_a_random_function_has_no_derivative():
         (lambda X: (X * rng.random(2)).sum(), np.ones(2)),
     ]:
         with pytest.raises(
-            ValueError, match=r"f gives .*, and called again .* random numbers once"
+            ValueError, match=r"f returns .* when called again.* random numbers once"
         ):
             check_gradients(f, at=[at])
     check_gradients(lambda x: x * np.random.default_rng(0).random(), at=[1.0])
 
 
-def test_outside_a_domain_it_says_so():
+def test_points_outside_the_domain():
     for f, at in [(Value.log, -1.0), (Value.sqrt, 0.0)]:
-        with pytest.raises(GradientMismatch, match="f has no value on one side at least"):
+        with pytest.raises(GradientMismatch, match="f is undefined on one side or both"):
             check_gradients(f, at=[at])
 
 
-def test_arrays_as_at_are_left_as_they_were():
-    """Data, the very array, and gradients; after a mismatch and an error in the function too."""
+def test_arrays_are_left_as_they_were():
+    """Data, the same array object, and gradients; also after a mismatch and after an error in f."""
     W, b = Array(A, "W"), Array(B)
     W.grad, b.grad = 7.0, 8.0
     data, grad = W.data, W.grad
-    calls = iter(range(9))  # the tenth is an error
+    calls = iter(range(9))  # the tenth call raises
     for f, error in [
         (lambda: (W @ b).tanh().sum(), None),
         (lambda: SQUARE(W).sum(), GradientMismatch),
@@ -369,10 +375,10 @@ def test_arrays_as_at_are_left_as_they_were():
 
 
 def test_float32_is_refused():
-    """Its differences have no digits to compare."""
+    """It is too coarse for differences."""
     coarse = Array(np.float32(A), "W")
     with pytest.raises(
-        TypeError, match=r"slopes need the digits of float64, got W of shape \(2, 3\)"
+        TypeError, match=r"check_gradients requires float64, got W of shape \(2, 3\)"
     ):
         check_gradients(lambda: coarse.sum(), [coarse])
     with pytest.raises(TypeError, match=r"float64, got an array of shape \(3,\) and dtype float32"):
@@ -382,30 +388,30 @@ def test_float32_is_refused():
 @pytest.mark.parametrize("f", [lambda x: x, lambda x: x.sum(axis=0), lambda x: x[:0]])
 def test_a_function_of_several_numbers_is_refused(f):
     with pytest.raises(
-        ValueError, match=r"f returns one number, got an array of shape .*take its \.sum"
+        ValueError, match=r"expects f to return one number, got an array of shape .*take its \.sum"
     ):
         check_gradients(f, [A])
 
 
-# ------------------------------------------------------------------------------ what it leaves be
+# ------------------------------------------------------------------------------------- side effects
 
 
-def test_values_as_at_are_left_as_they_were():
+def test_values_are_left_as_they_were():
     w, b = Value(0.5, "w"), Value(-1.0, "b")
     w.grad, b.grad = 7.0, 8.0
     assert check_gradients(lambda: (w * 2 + b).tanh() * w, [w, b]) < 1e-7
     assert (w.data, b.data, w.grad, b.grad) == (0.5, -1.0, 7.0, 8.0)
 
 
-def test_values_that_a_function_uses_besides_are_left_as_they_were():
-    """Parameters of a model that is checked by its inputs."""
+def test_other_values_are_left_as_they_were():
+    """As the parameters of a model that is checked at its inputs."""
     w = Value(0.5)
     w.grad = 7.0
     check_gradients(lambda x: w * x, [3.0])
     assert (w.data, w.grad) == (0.5, 7.0)
 
 
-def test_after_a_mismatch_all_is_as_it_was():
+def test_values_are_restored_after_a_mismatch():
     op = Op("square", lambda x: x * x, lambda out, x: 3 * x)
     w = Value(2.0)
     w.grad = 7.0
@@ -415,7 +421,7 @@ def test_after_a_mismatch_all_is_as_it_was():
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2, 5])
-def test_after_an_error_in_the_function_all_is_as_it_was(calls):
+def test_values_are_restored_after_an_error_in_f(calls):
     w, left = Value(2.0), [calls]
     w.grad = 7.0
 
@@ -445,17 +451,17 @@ def test_nothing_to_check_at():
 
 
 @pytest.mark.parametrize("at", [[Value(1.0), 2.0], [2.0, Value(1.0)], [Array(A), A], [A, Array(A)]])
-def test_numbers_and_values_are_not_mixed(at):
+def test_numbers_and_nodes_do_not_mix(at):
     with pytest.raises(TypeError, match="number"):
         check_gradients(lambda *xs: total(at), at)
 
 
-def test_what_the_function_returns_is_a_value():
+def test_f_must_return_a_node_or_a_number():
     with pytest.raises(TypeError, match="None; does the function that made it return"):
         check_gradients(lambda x: None, [1.0])
 
 
 def test_a_nan_gradient_is_a_mismatch():
-    """Where neither is a number there is nothing to compare."""
+    """There is nothing to compare if both are nan."""
     with pytest.raises(GradientMismatch):
         check_gradients(lambda x: x.log(), [-1.0])

@@ -1,4 +1,4 @@
-"""Derivatives as functions: against backward, against differences, and against one another."""
+"""Derivatives as functions, compared with backward, with differences and with each other."""
 
 import math
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Tape, Value, concatenate, dot, no_grad, softmax, topological, walk
 from engine.arrays.rules import ARRAY_TABLE
-from engine.derivatives.check import derivative
+from engine.derivatives.numerical import derivative
 from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
 from engine.draw import draw
 from nn import MLP, losses, vector
@@ -18,20 +18,20 @@ from strategies import examples, node, programs
 
 @examples(200)
 @given(program=programs(longest=30))
-def test_gradients_are_those_of_backward(program):
-    """The same numbers, without a trace: every .grad is what it was."""
+def test_gradients_agree_with_backward(program):
+    """And no `.grad` changes."""
     results = program.on_values()
     leaves, y = results[: len(program.at)], Value.lift(results[-1])
-    found = grad(y, leaves)
+    gradients = grad(y, leaves)
     assert all(node.grad in (0.0, (0.0,) * np.size(node.data)) for node in topological(y))
     y.backward()
-    assert found == pytest.approx([x.grad for x in leaves], rel=1e-9, abs=1e-9)
+    assert gradients == pytest.approx([x.grad for x in leaves], rel=1e-9, abs=1e-9)
 
 
 @examples(200)
 @given(program=programs(longest=12))
 def test_second_derivatives_are_slopes_of_first(program):
-    """Smooth programs: the Hessian's first row against differences, and its symmetry."""
+    """The Hessian of smooth programs: its first row against differences, and its symmetry."""
     leaves = [Value(x) for x in program.at]
     y = Value.lift(program.run(leaves, node)[-1])
 
@@ -39,17 +39,19 @@ def test_second_derivatives_are_slopes_of_first(program):
         moved = [Value(t), *map(Value, program.at[1:])]
         return grad(Value.lift(program.run(moved, node)[-1]), moved[0])
 
-    found = hessian(y, leaves)
-    assert found.shape == (len(leaves), len(leaves))
-    size = max(abs(found).max(), 1.0)
-    np.testing.assert_allclose(found, found.T, rtol=1e-9, atol=1e-9 * size)
-    assert found[0, 0] == pytest.approx(derivative(slope, program.at[0]), rel=1e-5, abs=1e-6 * size)
+    matrix = hessian(y, leaves)
+    assert matrix.shape == (len(leaves), len(leaves))
+    size = max(abs(matrix).max(), 1.0)
+    np.testing.assert_allclose(matrix, matrix.T, rtol=1e-9, atol=1e-9 * size)
+    assert matrix[0, 0] == pytest.approx(
+        derivative(slope, program.at[0]), rel=1e-5, abs=1e-6 * size
+    )
 
 
 @examples(200)
 @given(program=programs(longest=20), data=st.data())
-def test_forwards_and_backwards_agree(program, data):
-    """v · (J t) = (v · J) · t for a node in the middle and leaves."""
+def test_forward_and_reverse_mode_agree(program, data):
+    """v · (J t) = (v · J) · t."""
     results = [Value.lift(x) for x in program.on_values()]
     leaves, y = results[: len(program.at)], results[-1]
     t = data.draw(st.lists(st.floats(-2, 2), min_size=len(leaves), max_size=len(leaves)))
@@ -98,8 +100,8 @@ def test_every_row_for_arrays_has_a_case():
 
 
 @cases
-def test_arrays_have_the_derivatives_of_differences(f):
-    """Forwards, backwards, and once more: along one direction, each as the other says."""
+def test_derivatives_of_arrays_agree_with_differences(f):
+    """Forward, reverse and second order, along one direction."""
     x, v = Array(X), np.random.default_rng(2).normal(size=X.shape)
     u = np.random.default_rng(3).normal(size=f(x).shape)
     along = lambda h: f(Array(X + h * v))
@@ -114,17 +116,17 @@ def test_arrays_have_the_derivatives_of_differences(f):
 
 
 @cases
-def test_arrays_have_the_gradients_of_backward(f):
+def test_gradients_of_arrays_agree_with_backward(f):
     x = Array(X)
     y = f(x).sum()
-    found = grad(y, x)
+    gradient = grad(y, x)
     assert not x.grad.any()
     y.backward()
-    np.testing.assert_allclose(found, x.grad, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(gradient, x.grad, rtol=1e-13, atol=1e-15)
 
 
 def test_any_order():
-    """x**5, sin and exp, differentiated again and again."""
+    """x**5, sin, exp and cos, differentiated up to five times."""
     x = Value(1.3)
     y = x**5
     for k, factor in enumerate([5.0, 20.0, 60.0, 120.0, 120.0], 1):
@@ -149,8 +151,8 @@ def test_a_derivative_is_a_graph_like_any_other():
     assert x.grad == grad(slope, x)
 
 
-def test_a_penalty_on_gradients_trains():
-    """Double backward through a network of Values, as in gradient penalties."""
+def test_a_gradient_penalty_has_gradients():
+    """Double backward through a network of Values."""
     model, x = MLP(2, [4, 1], "tanh", rng=0), [Value(0.5), Value(-1.0)]
     slopes = grad(model(x), x, create_graph=True)
     penalty = dot(slopes, slopes)
@@ -164,7 +166,7 @@ def test_a_penalty_on_gradients_trains():
     assert p.grad == pytest.approx(derivative(moved, p.data), rel=1e-7)
 
 
-def test_interior_nodes_and_what_does_not_depend():
+def test_interior_and_independent_nodes():
     x, other = Value(2.0), Value(5.0)
     u = x * 3.0
     y = u * u + x
@@ -191,7 +193,7 @@ def test_the_shapes_of_jacobians_and_hessians():
     np.testing.assert_allclose(aa[0, :, 0], 2 * W.T @ W, rtol=1e-12)
 
 
-def test_a_tape_has_first_derivatives_in_numbers():
+def test_a_tape_has_no_derivatives_as_graphs():
     pytest.importorskip("numba")
     w, x = Value(2.0), Value(0.0)
     tape = Tape(w * x, [x])
@@ -199,11 +201,13 @@ def test_a_tape_has_first_derivatives_in_numbers():
     with pytest.raises(TypeError, match=r"by backward\(\) alone"):
         grad(y, tape.flat, create_graph=True)
     assert grad(y, tape.flat).tolist() == [4.0]
-    slope = Tape(grad((w * x).tanh(), [w], create_graph=True), [x])  # but derivatives have tapes
+    slope = Tape(
+        grad((w * x).tanh(), [w], create_graph=True), [x]
+    )  # a derivative can be recorded on a tape
     assert slope.forward([[0.5]])[0, 0] == grad((w * 0.5).tanh(), w) / 0.5 * 0.5
 
 
-def test_float32_stays():
+def test_float32_is_kept():
     x = Array(np.float32([1.0, 2.0]))
     assert grad((x * x).sum(), x).dtype == np.float32
     assert hvp((x**3).sum(), x, [1.0, 1.0]).dtype == np.float32
@@ -213,31 +217,35 @@ def test_float32_stays():
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: grad(3.0, Value(1.0)), TypeError, "derivatives are of nodes, got 3.0"),
+        (lambda: grad(3.0, Value(1.0)), TypeError, "expected a node to differentiate, got 3.0"),
         (
             lambda: grad(Value(1.0), 2.0),
             TypeError,
-            "derivatives are of nodes, by one or a list of them, got 2.0",
+            "a list of nodes, to differentiate with respect to, got 2.0",
         ),
-        (lambda: grad(Array([1.0, 2.0]), Array([1.0])), ValueError, "grad is of one number"),
+        (
+            lambda: grad(Array([1.0, 2.0]), Array([1.0])),
+            ValueError,
+            "grad expects a node of one element",
+        ),
         (lambda: vjp(Array([1.0, 2.0]), Array([1.0]), [1.0]), ValueError, r"the shape \(2,\)"),
         (lambda: jvp(Value(1.0), [Value(1.0)], [1.0, 2.0]), ValueError, "for each x, got 2 for 1"),
         (lambda: hvp(Value(1.0), [Value(1.0)], []), ValueError, "for each x, got 0 for 1"),
     ],
 )
-def test_what_has_no_derivative(make, error, says):
+def test_nodes_and_directions_that_do_not_fit(make, error, says):
     with pytest.raises(error, match=says):
         make()
 
 
-def test_derivatives_under_no_grad_and_with_xs_that_depend_on_one_another():
+def test_derivatives_under_no_grad_and_of_dependent_inputs():
     a, v = Array([1.0, 2.0]), Value(2.0)
     y = (a.softmax() * np.array([1.0, 3.0])).sum()
     want = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0]), hessian(v**3, v)
     with no_grad():
-        found = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0])
+        got = jvp(y, a, [1.0, 0.0]), hessian(y, a), hvp(y, a, [1.0, 0.0])
         assert (v * 2.0).constant
-    for one, other in zip(found, want, strict=False):
+    for one, other in zip(got, want, strict=False):
         np.testing.assert_array_equal(one, other)
     assert want[3] == 12.0
     x, w = Value(3.0), Value(2.0)
@@ -248,16 +256,16 @@ def test_derivatives_under_no_grad_and_with_xs_that_depend_on_one_another():
     assert hessian(one * one, one) == 2.0
 
 
-def test_what_is_returned_is_the_callers_own():
+def test_results_may_be_modified():
     a, v = Array([1.0, 2.0]), np.array([1.0, 1.0])
-    for found in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
-        found *= 0.5
+    for result in (vjp(a, a, v), jvp(a, a, v), grad(a.sum(), a)):
+        result *= 0.5
     assert v.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("make", [Value, lambda x: Array([x, x])])
-def test_what_a_leaf_was_assigned_since(make):
-    """Numbers are of then, as backward has them; a graph would mix then and now."""
+def test_a_leaf_that_was_assigned_new_data(make):
+    """Derivatives belong to the old data, as in backward; a graph would mix old and new data."""
     x = make(3.0)
     y = x * x
     y = y if isinstance(y, Value) else y.sum()
@@ -268,23 +276,23 @@ def test_what_a_leaf_was_assigned_since(make):
         lambda: grad(y, x, create_graph=True), lambda: hessian(y, x),
         lambda: jvp(y, x, x.data), lambda: hvp(y, x, x.data),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match="assigned other numbers since y was computed; comp"):
+        with pytest.raises(ValueError, match="assigned new data after y was computed; recomp"):
             late()
     x.data = 3.0
     np.testing.assert_array_equal(np.diag(np.atleast_2d(hessian(y, x))), 2.0)
 
 
-def test_payloads_and_dtypes_side_by_side():
-    """A Hessian times directions of which some are of another kind than y."""
+def test_several_payloads_and_dtypes():
+    """A Hessian-vector product with inputs of other kinds than y."""
     x, single, other = Array([1.0, 2.0]), Array(np.float32([3.0, 4.0])), Value(1.0)
     y = (x * single.astype(np.float64)).square().sum()
-    found = hvp(y, [x, single, other], [[1.0, 0.0], [0.0, 1.0], 1.0])
-    np.testing.assert_allclose(found[0], [2 * 9.0, 4 * 2.0 * 4.0])
-    np.testing.assert_allclose(found[1], [4 * 1.0 * 3.0, 2 * 4.0])
-    assert (found[1].dtype, found[2]) == (np.float32, 0.0)
+    products = hvp(y, [x, single, other], [[1.0, 0.0], [0.0, 1.0], 1.0])
+    np.testing.assert_allclose(products[0], [2 * 9.0, 4 * 2.0 * 4.0])
+    np.testing.assert_allclose(products[1], [4 * 1.0 * 3.0, 2 * 4.0])
+    assert (products[1].dtype, products[2]) == (np.float32, 0.0)
 
 
-def test_of_nothing():
+def test_empty_lists():
     x = Value(2.0)
     assert grad(x * x, []) == []
     assert hvp(x * x, [], []) == []
@@ -292,7 +300,7 @@ def test_of_nothing():
     assert jacobian([x * x], []).shape == (1, 0)
 
 
-def test_slopes_of_a_root_at_zero():
+def test_derivatives_of_a_square_root_at_zero():
     for zero in (0.0, -0.0):
         x = Value(zero)
         assert grad(x.sqrt(), x) == math.inf
@@ -302,17 +310,33 @@ def test_slopes_of_a_root_at_zero():
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda x: grad([x], x), TypeError, "of one node, got 1; jacobian takes several"),
-        (lambda x: grad(x * x, {"x": x}), TypeError, "by one or a list of them, got {"),
-        (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of them, got <gen"),
-        (lambda x: grad(x * 2.0, Value.lift(2.0)), ValueError, "Constant.* asks for no gradient"),
+        (
+            lambda x: grad([x], x),
+            TypeError,
+            "one node to differentiate, got 1; jacobian takes several",
+        ),
+        (lambda x: grad(x * x, {"x": x}), TypeError, "or a list of nodes, .* got {"),
+        (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of nodes, .* got <gen"),
+        (
+            lambda x: grad(x * 2.0, Value.lift(2.0)),
+            ValueError,
+            "Constant.* does not require a gradient",
+        ),
         (
             lambda x: jvp(x * x, x, "1"),
             TypeError,
-            r"a direction is of numbers.*the string '1'; convert it first",
+            r"a direction must be a number .*the string '1'; convert it first",
         ),
-        (lambda x: jvp(x * x, x, x), TypeError, "a direction is of numbers, got Value"),
-        (lambda x: jvp(x * x, [x], 1.0), TypeError, "a direction for each x, in a list, got 1.0"),
+        (
+            lambda x: jvp(x * x, x, x),
+            TypeError,
+            "a direction must be a number or an array, got Value",
+        ),
+        (
+            lambda x: jvp(x * x, [x], 1.0),
+            TypeError,
+            "expects a list of directions, one for each x, got 1.0",
+        ),
         (lambda x: vjp(x * x, x, [1.0, 2.0]), TypeError, "a list of 2"),
     ],
 )
@@ -323,14 +347,14 @@ def test_bad_arguments(make, error, says):
 
 @pytest.mark.parametrize("x", [399.0, 401.0, -711.0, 1e4, math.inf])
 def test_the_second_derivative_of_a_saturated_tanh(x):
-    """0; with an infinite cosh in it, it was inf * 0."""
+    """It is 0; cosh is infinite there, and inf * 0 would be nan."""
     v = Value(x)
     assert hessian(v.tanh(), v) == 0.0
     a = Array([x])
     assert hvp(a.tanh().sum(), a, [1.0]) == 0.0
 
 
-def test_of_nothing_there_are_no_derivatives():
+def test_arrays_without_elements():
     for shape in ((0,), (0, 2)):
         x = Array(np.zeros(shape))
         assert jacobian(x * 2.0, x).shape == shape + shape

@@ -349,7 +349,9 @@ def test_the_suffix_chooses_the_file_format(tmp_path):
         assert path.read_bytes().startswith(first)
     assert ET.parse(tmp_path / "graph.svg").getroot().attrib["role"] == "img"
     for name in ("graph.pdf", "graph", "svg"):
-        with pytest.raises(ValueError, match=r"a drawing is saved as .svg, .dot, .png, .html, got"):
+        with pytest.raises(
+            ValueError, match=r"a drawing can be saved as .svg, .dot, .png, .html, got"
+        ):
             picture.save(tmp_path / name)
 
 

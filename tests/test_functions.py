@@ -110,7 +110,7 @@ def test_the_same_node_repeated(f):
         ([1.0, None, 2.0], "None"),
         (np.ones((3, 2)), r"an array of shape \(2,\)"),
         ([[1.0], 2.0, 3.0], "a list of 1"),
-        (5.0, r"a sequence of Values is taken here, got 5\.0; write \[5\.0\]"),
+        (5.0, r"expected a sequence of Values, got 5\.0; write \[5\.0\]"),
     ],
     ids=["string", "None", "matrix", "nested", "number"],
 )

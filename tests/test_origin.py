@@ -1,4 +1,4 @@
-"""Nodes remember the line that made them, while that is asked for and at no other time."""
+"""Origins: nodes record their line of code while `record_origins` is active."""
 
 import copy
 import pickle
@@ -25,7 +25,7 @@ def test_leaves_and_operations_of_both_payloads():
     assert [line_of(node) for node in topological(y)[1:]] == ["y = x * 3.0 + x"] * 3
 
 
-def test_which_file_line_and_function():
+def test_file_line_and_function():
     def double(x):
         return x + x
 
@@ -37,14 +37,14 @@ def test_which_file_line_and_function():
 
 
 @pytest.mark.parametrize("model", [MLP(2, [3, 1], rng=0), vector.MLP(2, [3, 1], rng=0)])
-def test_what_a_network_computes_was_made_where_it_was_called(model):
+def test_nodes_of_a_network_originate_at_its_call(model):
     with record_origins():
         out = model([1.0, 2.0] if isinstance(model, MLP) else [[1.0, 2.0]])
     origins = {node.origin and line_of(node) for node in topological(out)}
     assert origins == {None, "out = model([1.0, 2.0] if isinstance(model, MLP) else [[1.0, 2.0]])"}
 
 
-def test_what_a_derivative_is_made_of_was_made_where_it_was_asked_for():
+def test_nodes_of_a_derivative_originate_at_its_call():
     x = Value(2.0)
     with record_origins():
         slope = grad(x * x, x, create_graph=True)
@@ -62,7 +62,7 @@ def test_an_expression_over_several_lines():
     assert line_of(y.inputs[0].inputs[0]) == "Value(1.0) * Value(2.0)"
 
 
-def test_before_and_after_nothing_is_remembered():
+def test_nothing_is_recorded_before_and_after():
     x = Value(1.0)
     with record_origins():
         with record_origins():
@@ -73,14 +73,14 @@ def test_before_and_after_nothing_is_remembered():
     assert all(node.origin is None for node in (x * 2.0, Value(1.0), Array([1.0]) * 2.0))
 
 
-def test_an_error_inside_ends_it_too():
+def test_an_error_ends_the_recording():
     with pytest.raises(ZeroDivisionError), record_origins():
         _ = 1 / 0
     assert Value(1.0).origin is None
 
 
 def test_in_threads(in_threads):
-    """While one thread is inside, leaving in another does not end it."""
+    """One thread ending its recording does not end another's."""
     found = []
 
     def work(i):
@@ -94,7 +94,7 @@ def test_in_threads(in_threads):
     assert Value(1.0).origin is None
 
 
-def test_copies_and_pickles_keep_it():
+def test_copies_and_pickles_keep_origins():
     with record_origins():
         y = Value(1.0) * 2.0
     assert copy.deepcopy(y).origin == pickle.loads(pickle.dumps(y)).origin == y.origin

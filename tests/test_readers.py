@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Op, Tape, Value, arithmetic, grad, softmax, topological
 from engine.arithmetic import divide, exp, where
-from engine.derivatives.check import derivative
+from engine.derivatives.numerical import derivative
 from engine.draw import symbols
 from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flat
 from engine.sequences import SOFTMAX

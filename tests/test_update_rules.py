@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine import Array, Value, arithmetic
-from engine.arithmetic import sqrt, where
-from engine.arrays import in_place
-from engine.arrays.in_place import InPlace
-from engine.arrays.recorded import on_floats, record_function
+from engine import Array, Value
+from engine.arithmetic import where
+from engine.arrays.recorded_function import float_function
 from nn import optim, optimizer
 from optimizers import ROWS, settings_of
 from strategies import any_float
@@ -74,7 +72,7 @@ def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
 
 @RULES
 @given(data=st.data(), size=st.integers(1, 3))
-def test_values_move_as_the_formulas_say(rule, data, size):
+def test_steps_of_values_agree_with_the_formulas(rule, data, size):
     settings = data.draw(settings_of(rule), label="settings")
     rows = st.lists(any_float, min_size=size, max_size=size)
     start, *gradients = data.draw(st.lists(rows, min_size=2, max_size=5), label="start, gradients")
@@ -94,7 +92,7 @@ def test_values_move_as_the_formulas_say(rule, data, size):
             check_bits(np.array(kept), np.broadcast_to(memory[name], size))
 
 
-# ------------------------------------------------------------------------------ as instructions
+# ------------------------------------------------------------------------------------- instructions
 
 EVERY = [
     pytest.param(rule, {**how, "weight_decay": decay}, id="-".join([rule, *how, f"decay={decay}"]))
@@ -135,9 +133,9 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
     xs = data.draw(st.lists(st.floats(0.0, 1e300) | any_float, min_size=n, max_size=n))
     try:
         want = update.on_slots(*xs)
-    except ZeroDivisionError:  # of a plain `/`; the instruction is as IEEE 754 has it
+    except ZeroDivisionError:  # by a plain `/`; the instruction follows IEEE 754
         want = None
-    got = on_floats(update.program)(*xs)
+    got = float_function(update.program)(*xs)
     assert len(got) == len(update.program.outputs)
     if want is not None:
         check_bits(np.array(got), np.array(want))
@@ -154,74 +152,11 @@ def test_no_rule_needs_scratch_but_for_one_array(rule, how):
         assert move.source.count("\n") == 1 + 1 + 10  # the new array, ten operations, the return
 
 
-# --------------------------------------------------------------------- any function, in place
-
-FUNCTIONS = {
-    "swapped": (lambda a, b, c, k: (b, a, c + k), [1, 0, None]),
-    "shifted": (lambda a, b, c, k: (a * k, b, b - c), [None, 2, 1]),
-    "twice the same": (lambda a, b, c, k: (a + b, a + b, a + b), [None, 1, 2]),
-    "a number": (lambda a, b, c, k: (k * 2.0, 3.0, a), [None, 1, 2]),
-    "of numbers": (lambda a, b, c, k: ((1.0 - k * k) * (1.0 - k) * a + sqrt(k) / 3.0 * b, b, c), [None, 1, 2]),
-    "needed later": (lambda a, b, c, k: ((b + c) * b - (b + c) / c, b + c, c * b), [None, 1, 2]),
-    "unused": (lambda a, b, c, k: (a, a * a, a + 1.0), [None, 1, 2]),
-    "unchanged": (lambda a, b, c, k: (b * b + c, b, c), [None, 1, 2]),
-    "choosing": (lambda a, b, c, k: (where(b > c, b, k), where(b >= c, c, b), abs(-c)), [None, 1, 2]),
-    "and, or": (lambda a, b, c, k: (where((a < b) & (b < c) | (a == c), a, b), b, k - c), [None, 1, 2]),
-    "functions": (lambda a, b, c, k: (arithmetic.tanh(a), arithmetic.erf(b), arithmetic.hypot(b, c)), [None, 1, 2]),
-    "several new": (lambda a, b, c, k: (a + b, a - b, a * k), [None, None, None]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("block", [4, 5, 100])
-def test_in_place_is_the_function(name, dtype, block):
-    """Results are right also where an output overwrites an input that is still needed."""
-    f, over = FUNCTIONS[name]
-    rng = np.random.default_rng(0)
-    first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))
-    given, k = [first.copy(), *[x.copy() for x in others]], 0.3
-    if name == "swapped":  # the first array is not overwritten
-        f, over = (lambda a, b, c, k: (c, b, a + k)), [1, 2, None]
-    want = [np.broadcast_to(np.asarray(x, dtype), 13) for x in f(first, *others, k)]
-    move = InPlace(record_function(f, 4), arrays=3, over=over)
-    for _ in range(2):  # the second time, with numbers that are known
-        arrays = [x.copy() for x in given]
-        made = iter(move(arrays, (k,), block))
-        got = [next(made) if own is None else arrays[own] for own in over]
-        for x, y in zip(got, want, strict=True):
-            np.testing.assert_array_equal(x, y)
-            assert x.dtype == dtype
-        assert next(made, None) is None
-        untouched = set(range(3)) - set(over)
-        assert all(np.array_equal(arrays[i], given[i]) for i in untouched)
-
-
-def test_numbers_and_dtypes_that_change_are_noticed():
-    move = InPlace(record_function(lambda a, k: (a * k,), 2), arrays=1, over=[None])
-    a = np.linspace(0.1, 2.0, 50)
-    for x, k in [(a, 2.0), (a, 0.1), (np.float32(a), 0.1), (a, 0.1), (a, math.nan), (a, math.nan)]:
-        (got,) = move([x], (k,))
-        check_bits(got, x * k)
-    with pytest.raises(TypeError, match=r"arrays of floats, got int64; use \.astype"):
-        move([np.arange(3)], (2.0,))
-
-
-def test_blocks_are_taken_by_all_threads(monkeypatch):
-    """Each block is computed once, also if one thread is slow."""
-    monkeypatch.setattr(in_place, "cores", lambda: 3)
-    move = InPlace(record_function(lambda a, b, k: (a + k, b * k + a), 3), arrays=2, over=[None, 1])
-    a, b = np.arange(1000.0), np.ones(1000)
-    (new,) = move([a, b], (2.0,), block=7)
-    np.testing.assert_array_equal(new, a + 2.0)
-    np.testing.assert_array_equal(b, 2.0 + a)
-
-
-# ------------------------------------------------------------------------- a user's own rules
+# ------------------------------------------------------------------------------------- users' rules
 
 
 def lion(grad, mean, beta1, beta2):
-    """Chen et al. 2023: the sign of a mean."""
+    """The sign of a mean (Chen et al. 2023)."""
     ahead = beta1 * mean + (1.0 - beta1) * grad
     sign = where(ahead > 0.0, 1.0, where(ahead < 0.0, -1.0, 0.0))
     return sign, beta2 * mean + (1.0 - beta2) * grad
@@ -291,7 +226,7 @@ def test_a_built_in_direction_can_be_extended():
     assert mover.memory[1]["sum"].tolist() == [0.9 * 3.0 + 3.0, 0.9 * -2.0 - 2.0]
 
 
-def test_a_direction_may_remember_what_it_likes():
+def test_a_direction_may_store_anything_in_memory():
     class Counting(optim.Optimizer):
         def direction(self, grad, memory):
             memory["calls"] = memory.get("calls", 0) + 1
@@ -324,8 +259,8 @@ def test_a_rule_that_cannot_be_recorded_is_refused(rule, says):
         assert "define direction(grad, memory)" in str(caught.value)
 
 
-def test_a_method_is_no_rule():
-    """Its settings would be recorded as they are at the first step."""
+def test_a_method_is_refused_as_a_rule():
+    """It would record its settings as they are at the first step."""
 
     class Own(optim.Optimizer):
         factor = 2.0
@@ -417,7 +352,7 @@ def test_a_parameter_of_one_number(rule, dtype):
 
 @RULES
 def test_a_gradient_of_0_for_an_array(rule, monkeypatch):
-    """zero_grad() sets 0.0, which an object with `.data` and `.grad` may keep as it is."""
+    """zero_grad() assigns 0.0, which a user's parameter may keep as a float."""
     for block in (2, 100):
         monkeypatch.setattr(in_place, "BLOCK", block)
         parameter, other = (Parameter(np.ones(5, np.float32)) for _ in range(2))

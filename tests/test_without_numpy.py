@@ -94,7 +94,7 @@ def test_derivatives():
 def test_gradients_are_checked():
     assert check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     wrong = Op("double", lambda x: 2.0 * x, lambda out, x: 1.0)
-    with pytest.raises(GradientMismatch, match="the row 'double' looks wrong"):
+    with pytest.raises(GradientMismatch, match="row 'double' looks wrong"):
         check_gradients(wrong, at=[3.0])
 
 
@@ -297,11 +297,11 @@ def test_random_numbers():
 def test_the_error_says_how_to_install_it(use, name):
     with pytest.raises(ImportError) as raised:
         use()
-    assert str(raised.value) == f"{name} needs NumPy, which is not installed: pip install numpy"
+    assert str(raised.value) == f"{name} requires NumPy, which is not installed: pip install numpy"
 
 
 @pytest.mark.skipif(INSTALLED, reason="NumPy is installed")
 def test_checkpoints_need_it():
     pytest.importorskip("nn.optim")
-    with pytest.raises(ImportError, match="a checkpoint needs NumPy"):
+    with pytest.raises(ImportError, match="a checkpoint requires NumPy"):
         nn.fit(MLP(2, [1]), X, Y, loss="mse", epochs=1, checkpoint="run.ckpt")

@@ -1,1 +1,1 @@
-"""Arrays: nodes that hold NumPy arrays, their operations, and update rules that run in place."""
+"""Arrays: nodes that hold NumPy arrays, their operations, and recorded functions in place."""

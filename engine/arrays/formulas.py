@@ -1,6 +1,7 @@
 """Formulas that rows for whole arrays share: of shapes, which have no slopes, and of numbers.
 
-They are made of rows and of methods that nodes have too, so that they can be differentiated.
+They consist of rows and of methods that nodes have too, so they can be differentiated. The letters
+are those of `engine.arrays.rules`.
 """
 
 import math
@@ -11,39 +12,44 @@ import numpy as np
 from engine.arithmetic import *
 from engine.arithmetic import dispatched
 
+Axis = int | tuple[int, ...] | None
+Shape = tuple[int, ...]
+
 # ------------------------------------------------------------------------------------------ shapes
 
 
-def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """Undo broadcasting: the transpose of repeating is summing.
+def unbroadcast(g: Any, shape: Shape) -> Any:
+    """Undo broadcasting to `g.shape`: the transpose of repeating is summing.
 
-    ValueError for a g that is not of that shape broadcast.
+    Raises ValueError if `shape` does not broadcast to `g.shape`.
     """
     if g.shape == shape:
         return g
     extra = tuple(range(g.ndim - len(shape)))
-    found = g.sum(axis=extra) if extra else g
-    repeated = tuple([i for i, n in enumerate(found.shape) if shape[i] == 1 != n])
-    found = found.sum(axis=repeated, keepdims=True) if repeated else found
-    if found.shape != shape:
-        raise ValueError(f"a pullback gave shape {g.shape} for an input of shape {shape}")
-    return found
+    out = g.sum(axis=extra) if extra else g
+    repeated = tuple([i for i, n in enumerate(out.shape) if shape[i] == 1 != n])
+    out = out.sum(axis=repeated, keepdims=True) if repeated else out
+    if out.shape != shape:
+        raise ValueError(
+            f"expected a gradient of shape {shape} from a pullback, got shape {g.shape}"
+        )
+    return out
 
 
-def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
-    """The axes that a reduction goes over, None meaning all."""
+def axes_of(x: Any, axis: Axis) -> tuple[int, ...]:
+    """Return the axes of a reduction as a tuple; None means all."""
     if axis is None or not x.ndim:  # NumPy lets a single number have a last axis
         return tuple(range(x.ndim))
     return axis if isinstance(axis, tuple) else (axis,)
 
 
-def count(x: Any, axis: Any) -> int:
-    """How many elements a reduction makes one of."""
+def count(x: Any, axis: Axis) -> int:
+    """Return the number of elements that a reduction combines into one."""
     return math.prod([x.shape[i] for i in axes_of(x, axis)])
 
 
-def beside(reduced: Any, x: Any, axis: Any) -> Any:
-    """What a reduction left of x, in a shape that broadcasts against x."""
+def restore_axes(reduced: Any, x: Any, axis: Axis) -> Any:
+    """Return a reduction of x, or its gradient, in a shape that broadcasts to that of x."""
     shape = list(x.shape)
     for i in axes_of(x, axis):
         shape[i] = 1
@@ -51,34 +57,29 @@ def beside(reduced: Any, x: Any, axis: Any) -> Any:
 
 
 @dispatched
-def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+def broadcast_to(x: Any, shape: Shape) -> Any:
     return np.broadcast_to(x, shape)
 
 
 @dispatched
-def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Zeros, but for x added up at the places of an index."""
+def scatter(x: Any, index: Any, shape: Shape) -> Any:
+    """Return zeros of a shape, with x added at the places of an index."""
     out = np.zeros(shape, x.dtype)
     np.add.at(out, index, x)
     return out
 
 
 def inverse(axes: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """The order of axes that undoes one."""
+    """Return the permutation of axes that undoes another."""
     return axes and tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
 
 
-def part(x: Any, axis: int, start: int, stop: int) -> Any:
-    """x[..., start:stop, ...] along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (slice(start, stop),)]
-
-
-def matrix(x: Any) -> Any:
-    """x as rows of its last axis: whatever stands before counts samples."""
+def as_matrix(x: Any) -> Any:
+    """Return x as a matrix whose rows are its last axis."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def swapped(x: Any) -> Any:
+def transpose_last(x: Any) -> Any:
     return x.swapaxes(-1, -2)
 
 
@@ -90,66 +91,72 @@ def as_column(x: Any) -> Any:
     return x[:, None] if x.ndim == 1 else x
 
 
-def between(g: Any, x: Any, y: Any) -> Any:
-    """The gradient at x @ y with the axis back that a vector x or y lacks."""
+def matrix_gradient(g: Any, x: Any, y: Any) -> Any:
+    """Return the gradient at x @ y, with an axis for each of x and y that is a vector."""
     g = g[..., None] if y.ndim == 1 else g
     return g[..., None, :] if x.ndim == 1 else g
 
 
 def linear(x, w, b):
+    """Return x wᵀ + b; x is (..., inputs), w is (outputs, inputs), b is (outputs,)."""
     out = x @ w.T
-    out += b  # in place: the product is nobody else's
+    out += b  # in place: the product belongs to nobody else
     return out
 
 
 def matmul_x(g, out, x, y):
-    found = between(g, x, y) @ swapped(as_column(y))  # g y^T
-    return found[..., 0, :] if x.ndim == 1 else found
+    """Return g yᵀ."""
+    product = matrix_gradient(g, x, y) @ transpose_last(as_column(y))
+    return product[..., 0, :] if x.ndim == 1 else product
 
 
 def matmul_y(g, out, x, y):
-    found = swapped(as_row(x)) @ between(g, x, y)  # x^T g
-    return found[..., 0] if y.ndim == 1 else found
+    """Return xᵀ g."""
+    product = transpose_last(as_row(x)) @ matrix_gradient(g, x, y)
+    return product[..., 0] if y.ndim == 1 else product
 
 
-def along(x: Any, g: Any, i: int, axis: int, xs: Any) -> Any:
-    """The part of a concatenation's gradient that belongs to its i-th input."""
-    start = sum(each.shape[axis] for each in xs[:i])
-    return part(g, axis, start, start + x.shape[axis])
+def part_of_input(g: Any, i: int, axis: int, xs: Any) -> Any:
+    """Return the part of a concatenation's gradient that belongs to its i-th input."""
+    start = sum(x.shape[axis] for x in xs[:i])
+    stop = start + xs[i].shape[axis]
+    return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
 # ---------------------------------------------------------------------------------------- formulas
 
 
 def one_hot(index: np.ndarray, n: int, axis: int = -1) -> np.ndarray:
-    """True at each index of n, along a new axis, False elsewhere.
+    """Return an array with a new axis of length n that is True at each index, False elsewhere.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[False, False,  True],
            [ True, False, False]])
     """
-    found = index[..., None] == np.arange(n)
-    return found if axis == -1 else np.moveaxis(found, -1, axis)
+    out = index[..., None] == np.arange(n)
+    return out if axis == -1 else np.moveaxis(out, -1, axis)
 
 
 @dispatched
 def share_of_largest(x, out, axis):
-    """1 at the largest; where several are, equal parts, as for maximum(x, y)."""
-    largest = where(x == beside(out, x, axis), 1.0, 0.0)
+    """Return 1 at the largest element; equal parts at a tie, as for maximum(x, y)."""
+    largest = where(x == restore_axes(out, x, axis), 1.0, 0.0)
     return largest / largest.sum(axis=axis, keepdims=True)
 
 
 @dispatched
 def softmax(x, axis=-1):
-    """exp(x) over its sum, relative to the largest: nothing overflows."""
+    """Return exp(x) over its sum, computed relative to the largest x so that nothing overflows."""
     largest = x.max(axis=axis, keepdims=True)
     e = where(x >= largest, 1.0, exp(x - largest))  # inf - inf is nan
     return e / e.sum(axis=axis, keepdims=True)
 
 
 def share_gradient(g, out, axis):
-    """out * (g - the mean of g, weighted by out). As adding a number to all of g changes nothing,
-    g is taken from its value at the largest share: 1 - share is then the others' sum, uncancelled.
+    """Return out * (g - mean), the mean of g weighted by out: the pullback of softmax.
+
+    Adding a number to all g changes nothing, so g is taken relative to its value at the largest
+    out. The factor 1 - out of the largest is then the sum of the other outs, without cancellation.
     """
     largest = share_of_largest(out, out.max(axis=axis), axis)
     g = g - (g * largest).sum(axis=axis, keepdims=True)
@@ -157,7 +164,7 @@ def share_gradient(g, out, axis):
 
 
 def logsumexp(x, axis=-1, keepdims=False):
-    """The largest + log1p(the rest): the rest may be too small to change 1 + rest."""
+    """Return the largest x + log1p(rest): the rest may be too small to change 1 + rest."""
     largest = x.max(axis=axis, keepdims=True)
     is_first = one_hot(x.argmax(axis=axis), x.shape[axis], axis)
     rest = where(is_first, 0.0, exp(x - largest)).sum(axis=axis, keepdims=True)
@@ -166,10 +173,11 @@ def logsumexp(x, axis=-1, keepdims=False):
 
 
 def cross_entropy(x, Y):
-    """-log of the label's share: log(1 + the sum of exp(d)), d the other logits less the label's.
+    """Return -log softmax(x) at the label: log(1 + Σ exp(d)), d = other logits - label's logit.
 
-    Relative to the largest d, or to 0 if that is larger. The 1 is then exp(-largest), of which
-    log1p's argument keeps expm1(-largest): 0 where the label leads, so that no small loss is lost.
+    The sum is computed relative to the largest d, or to 0 if that is larger. The 1 is then
+    exp(-largest), of which the argument of log1p keeps expm1(-largest). That is 0 where the label's
+    logit is the largest, so that a small loss keeps its digits.
     """
     d = where(Y, -math.inf, x - x[Y].reshape((*x.shape[:-1], 1)))
     largest = d.max(axis=-1, keepdims=True)
@@ -180,6 +188,6 @@ def cross_entropy(x, Y):
 
 
 def predicted_minus_target(x, Y):
-    """A - Y, A = softmax(x); share - 1 of the label is minus the others' sum, uncancelled."""
+    """Return softmax(x) - Y; softmax - 1 at the label is minus the sum of the others."""
     others = where(Y, 0.0, softmax(x))
     return where(Y, -others.sum(axis=-1, keepdims=True), others)

@@ -1,9 +1,9 @@
-"""Recorded instructions carried out on NumPy arrays, in place.
+"""A recorded function on NumPy arrays, in place.
 
-Each instruction is one NumPy call that writes into an array that exists already: one that the
-function overwrites, one that it returns, or a scratch array. An array that is dead is used again.
+Each instruction is one NumPy call that writes into an existing array: one that the function
+overwrites, one that it returns, or a scratch array. An array that is no longer needed is reused.
 
-    >>> from engine.arrays.recorded import record_function
+    >>> from engine.arrays.recorded_function import record_function
     >>> descent = lambda w, v, grad, rate, beta: (w - rate * (beta * v + grad), beta * v + grad)
     >>> descent = InPlace(record_function(descent, inputs=5), arrays=3, over=[None, 1])
     >>> print(descent.source)
@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from engine import arithmetic
-from engine.arrays.recorded import Program, on_floats
+from engine.arrays.recorded_function import RecordedFunction, float_function
 from engine.instructions import Instruction
 from engine.support.threads import cores, threads
 
-BLOCK = 2**18  # elements that a thread works on at a time; fewer cost more than they save
+BLOCK = 2**18  # elements that a thread processes at a time; fewer cost more than they save
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "=": np.positive, "neg": np.negative,
@@ -42,18 +42,18 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def ufunc(do: str) -> Callable[..., Any]:
+def function_of(do: str) -> Callable[..., Any]:
     """Return the function that an instruction names; its last argument receives the result."""
     numpys: Any = arithmetic.KNOWN[np.ndarray]
     f = UFUNCS.get(do) or numpys.functions[do]
     if isinstance(f, np.ufunc):
         return f
-    return lambda *args: np.copyto(args[-1], f(*args[:-1]))  # where, erf: not in place
+    return lambda *args: np.copyto(args[-1], f(*args[:-1]))  # where, erf: with a temporary
 
 
 @np.errstate(all="ignore")
-def quietly(f: Callable[..., Any], *args: Any) -> Any:
-    """Call `f` without NumPy's warnings: inf and nan are as IEEE 754 prescribes."""
+def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
+    """Call `f` without NumPy's warnings: inf and nan follow IEEE 754."""
     return f(*args)
 
 
@@ -61,37 +61,40 @@ class InPlace:
     """A recorded function of arrays of one shape and dtype, and of Python numbers.
 
     The first `arrays` inputs are arrays, the others are numbers. `over` has for each output the
-    position of the array that it overwrites, or None for a new array. The first array gives shape
-    and dtype and is not overwritten; those that are must be in C order. Numbers are rounded to the
-    dtype of the arrays, as NumPy rounds Python numbers. Results do not depend on the blocks.
+    index of the array that it overwrites, or None for a new array. The first array defines shape
+    and dtype and is not overwritten; arrays that are overwritten must be in C order. Numbers are
+    rounded to the dtype of the arrays, as NumPy rounds Python numbers. Results do not depend on the
+    size of the blocks.
     """
 
-    def __init__(self, program: Program, arrays: int, over: Sequence[int | None]) -> None:
-        self.arrays, self.slots = arrays, program.slots
-        known, once, steps = {*range(arrays, program.inputs), *program.constants}, [], []
-        for step in program.instructions:
+    def __init__(self, recorded: RecordedFunction, arrays: int, over: Sequence[int | None]) -> None:
+        self.arrays, self.slots = arrays, recorded.slots
+        known, once, steps = {*range(arrays, recorded.inputs), *recorded.constants}, [], []
+        for step in recorded.instructions:
             if known.issuperset(operands_of(step)):  # the same number for all elements
                 once.append(step)
                 known.add(step.result)
             else:
                 steps.append(step)
-        used = {slot for step in steps for slot in operands_of(step)} | {*program.outputs}
+        used = {slot for step in steps for slot in operands_of(step)} | {*recorded.outputs}
         self.known = sorted(known & used)
-        self.numbers = on_floats(program._replace(instructions=once, outputs=self.known), arrays)
+        self.numbers = float_function(
+            recorded._replace(instructions=once, outputs=self.known), arrays
+        )
         self.new: list[int] = []
-        targets: dict[int, int] = {}  # of a result, the slot of the array that receives it
+        targets: dict[int, int] = {}  # the slot of the array that receives a result, by result
         computed = {step.result for step in steps}
-        for slot, own in zip(program.outputs, over, strict=True):
+        for slot, own in zip(recorded.outputs, over, strict=True):
             if own is None:
-                self.new.append(self.slot())
+                self.new.append(self.new_slot())
             if slot == own:  # unchanged
                 continue
             if slot not in computed or slot in targets:  # an input, a number, or an output twice
-                steps.append(Instruction("=", self.slot(), slot))
+                steps.append(Instruction("=", self.new_slot(), slot))
                 slot = steps[-1].result
             targets[slot] = self.new[-1] if own is None else own
         self.scratch: list[int] = []
-        lines, space = self.allocated(steps, targets)
+        lines, space = self.allocate(steps, targets)
         inputs, fresh = [*range(arrays), *self.known], [*self.new, *self.scratch]
         made = [f"s{slot} = empty(s0.shape, s0.dtype)" for slot in fresh]
         result = f"return [{names(self.new)}]"
@@ -99,19 +102,18 @@ class InPlace:
         into = "\n    ".join([f"def run_into({names([*inputs, *fresh])}):", *lines, "return"])
         exec(f"{self.source}\n{into}", space)
         self.run, self.run_into = space["run"], space["run_into"]
-        self.bound: tuple[Any, ...] = (None, None, None)
+        self.bound: tuple[Any, ...] = (None, None, None)  # the last numbers, as arrays
 
-    def slot(self) -> int:
-        """Return a new slot."""
+    def new_slot(self) -> int:
         self.slots += 1
         return self.slots - 1
 
-    def allocated(
+    def allocate(
         self, steps: list[Instruction], targets: dict[int, int]
     ) -> tuple[list[str], dict[str, Any]]:
-        """Return the steps as lines of code, and the functions in it. Each result has an array.
+        """Choose an array for each result; return the lines of code and the functions they call.
 
-        A result whose target is still needed is kept in another array until the end.
+        A result whose target is still needed stays in another array until the end.
         """
         last = {slot: i for i, step in enumerate(steps) for slot in operands_of(step)}
         last |= dict.fromkeys(targets, len(steps))
@@ -125,13 +127,13 @@ class InPlace:
             free += sorted(dead & writable)
             spot = targets.get(step.result)
             if spot not in free:
-                spot = free[-1] if free and spot is None else self.slot()
+                spot = free[-1] if free and spot is None else self.new_slot()
             if spot in free:
                 free.remove(spot)
             else:
                 self.scratch.append(spot)
                 writable.add(spot)
-            f = ufunc(step.do)
+            f = function_of(step.do)
             name = f.__name__ if isinstance(f, np.ufunc) else step.do
             lines.append(f"{name}({names([*operands, spot])})")
             space[name], place[step.result] = f, spot
@@ -141,42 +143,45 @@ class InPlace:
         return lines, space
 
     def __call__(
-        self, arrays: Sequence[Any], numbers: tuple[float, ...], block: int = BLOCK
+        self, arrays: Sequence[np.ndarray], numbers: tuple[float, ...], block: int = BLOCK
     ) -> list[np.ndarray]:
-        """Return the new arrays. Large arrays are worked on in blocks, on all cores.
+        """Return the new arrays. Large arrays are processed in blocks, on all cores.
 
-        NumPy warns of inf and nan unless it is called `quietly`.
+        NumPy warns of inf and nan unless this runs in `call_quietly`. Raises TypeError for arrays
+        of integers.
         """
-        like = arrays[0]
+        first = arrays[0]
         known, dtype, bound = self.bound
-        if numbers != known or like.dtype is not dtype:
-            if like.dtype.kind != "f":
-                raise TypeError(f"expected arrays of floats, got {like.dtype}; use .astype(float)")
-            # NumPy needs half the time for an array of one number that it needs for a float.
-            bound = [np.array(x, like.dtype) for x in self.numbers(*numbers)]
-            self.bound = numbers, like.dtype, bound
-        if like.size > block:
-            return self.in_blocks(arrays, bound, block)
+        if numbers != known or first.dtype is not dtype:
+            if first.dtype.kind != "f":
+                raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
+            # NumPy takes half the time for an array of one number that it takes for a float.
+            bound = [np.array(x, first.dtype) for x in self.numbers(*numbers)]
+            self.bound = numbers, first.dtype, bound
+        if first.size > block:
+            return self.run_in_blocks(arrays, bound, block)
         return self.run(*arrays, *bound)
 
-    def in_blocks(self, arrays: Sequence[Any], bound: Any, block: int) -> list[np.ndarray]:
-        """Carry out all steps on one block before the next: it is still in the cache then."""
-        like = arrays[0]
-        new = [np.empty(like.shape, like.dtype) for _ in self.new]
+    def run_in_blocks(
+        self, arrays: Sequence[np.ndarray], bound: list[np.ndarray], block: int
+    ) -> list[np.ndarray]:
+        """Run all steps on one block before the next, while it is in the cache."""
+        first = arrays[0]
+        new = [np.empty(first.shape, first.dtype) for _ in self.new]
         flat = [np.reshape(x, -1) if np.ndim(x) else x for x in arrays]
         flat_new = [x.reshape(-1) for x in new]
-        starts = iter(range(0, like.size, block))
+        starts = iter(range(0, first.size, block))
 
         def work(_: int) -> None:
-            scratch = [np.empty(block, like.dtype) for _ in self.scratch]
-            for start in starts:  # a thread that is ready takes the next
-                part = slice(start, min(start + block, like.size))
+            scratch = [np.empty(block, first.dtype) for _ in self.scratch]
+            for start in starts:  # the next thread that is ready takes the next block
+                part = slice(start, min(start + block, first.size))
                 spare = [x[: part.stop - start] for x in scratch]
                 parts = [x[part] if np.ndim(x) else x for x in flat]
                 self.run_into(*parts, *bound, *[x[part] for x in flat_new], *spare)
 
-        workers = min(cores(), math.ceil(like.size / block))
-        list(threads().map(lambda i: quietly(work, i), range(workers)))
+        workers = min(cores(), math.ceil(first.size / block))
+        list(threads().map(lambda i: call_quietly(work, i), range(workers)))
         return new
 
 

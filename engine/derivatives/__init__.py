@@ -1,1 +1,1 @@
-"""Derivatives of functions (`grad`, `hessian`, ...), and their check against numerical slopes."""
+"""Derivatives as functions (`grad`, `jvp`, ...), and a check against numerical slopes."""

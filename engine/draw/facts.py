@@ -11,7 +11,7 @@ from engine.draw.writing import to_mathml
 from engine.node import Node
 from engine.sequences import Output, Outputs
 from engine.value import Value
-from engine.watch.paths import Ways, remainder, ways
+from engine.watch.paths import PartialPaths, largest_paths, remainder
 
 MOST_PATHS = 5  # paths of a gradient that are listed
 MOST_PARTIALS = 6  # local derivatives of an operation that are listed
@@ -47,7 +47,7 @@ def collect_facts(root: Value, notation: Notation, parameters: Collection[Node])
     """Return the facts about every node; `notation` names all nodes, in topological order."""
     order: list[Any] = list(notation.names)
     place = {node: i for i, node in enumerate(order)}
-    table = ways(root, order, MOST_PATHS)
+    table = largest_paths(root, order, MOST_PATHS)
     facts = []
     for i, node in enumerate(order):
         if isinstance(node, Outputs):  # an empty entry, since places in this list are ids
@@ -119,7 +119,7 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
 
 
 def list_paths(
-    table: Mapping[Any, Ways], node: Node, place: Mapping[Node, int], notation: Notation
+    table: Mapping[Any, PartialPaths], node: Node, place: Mapping[Node, int], notation: Notation
 ) -> tuple[list[PathStep], str, str]:
     """Return the largest paths, the number of all, and the sum of the others."""
     node_ways = table[node]

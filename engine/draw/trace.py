@@ -44,8 +44,8 @@ from engine.watch.wrong_passes import (
     Contribution,
     Mistake,
     Pass,
+    compare_passes,
     contributions,
-    mistakes_of,
 )
 
 
@@ -97,7 +97,7 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     order = order or topological(root)
     names = dict(zip(order, choose_names(order, spec), strict=True))
     passes = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
-    mistakes = mistakes_of(order, passes)
+    mistakes = compare_passes(order, passes)
     notation = Notation(names, spec)
     tracer = BackwardTracer(order, notation, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]

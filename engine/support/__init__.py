@@ -1,1 +1,1 @@
-"""Checks of arguments, copies, lazy imports and threads, which the other folders share."""
+"""Helpers that all folders share: checks of arguments, frames, copies, lazy imports, threads."""

@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns what was meant, or names the fault and the remedy."""
+"""Checks of arguments: each returns the converted argument, or raises an error with the remedy."""
 
 import math
 import os
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def numpy_type(name: str, module: str = "numpy") -> tuple[Any, ...]:
-    """Return a type of NumPy in a tuple, which is empty while that module of it is not loaded."""
-    found = sys.modules.get(module)
-    return () if found is None else (getattr(found, name),)
+    """Return a type of NumPy in a tuple, which is empty while NumPy is not loaded."""
+    numpy = sys.modules.get(module)
+    return () if numpy is None else (getattr(numpy, name),)
 
 
 def is_bool(x: Any) -> bool:
@@ -23,8 +23,13 @@ def is_bool(x: Any) -> bool:
 
 
 def is_bool_or_duration(x: Any) -> bool:
-    """Return whether `x` counts as an integer in Python or NumPy without being meant as one."""
+    """Return whether `x` is an integer to Python or NumPy, but probably not intended as one."""
     return isinstance(x, (bool, *numpy_type("timedelta64")))
+
+
+def is_real(x: Any) -> bool:
+    """Return whether `x` is a real number; bools and durations are not."""
+    return isinstance(x, Real) and not is_bool_or_duration(x)
 
 
 def is_node(x: Any) -> bool:
@@ -32,42 +37,36 @@ def is_node(x: Any) -> bool:
     return hasattr(x, "_dx") and hasattr(x, "inputs")
 
 
-UNORDERED = (str, bytes, dict, set, frozenset)  # what has other elements than it seems, or no order
+UNORDERED = (str, bytes, dict, set, frozenset)  # iterables of letters or keys, or without an order
 
 
-def sequence(xs: Any, takes: str = "a sequence of Values is taken here") -> Iterable[Any]:
-    """`xs`, if it has elements in an order; TypeError that says what to write for anything else.
+def sequence(xs: Any, expected: str = "expected a sequence of Values") -> Iterable[Any]:
+    """Return `xs` if it has elements in an order. Raises TypeError for anything else.
 
-    A dict would give its keys, a string its letters.
+    A dict would yield its keys, a string its letters. The message begins with `expected`.
     """
     if type(xs) is list or type(xs) is tuple:
         return xs
-    several = hasattr(xs, "__iter__") and getattr(xs, "ndim", 1) > 0
-    if is_node(xs) or isinstance(xs, (type, *UNORDERED)) or not several:
+    is_iterable = hasattr(xs, "__iter__") and getattr(xs, "ndim", 1) > 0
+    if is_node(xs) or isinstance(xs, (type, *UNORDERED)) or not is_iterable:
         remedy = "write [x]" if is_node(xs) else f"write [{xs!r}]"
         if xs is None:
             remedy = "does the function that made it return its result?"
-        elif isinstance(xs, UNORDERED) or (several and not is_node(xs)):
-            remedy = "write them in a list"
-        raise TypeError(f"{takes}, got {xs!r}; {remedy}")
+        elif isinstance(xs, UNORDERED) or (is_iterable and not is_node(xs)):
+            remedy = "pass a list"
+        raise TypeError(f"{expected}, got {xs!r}; {remedy}")
     return xs
 
 
 def whole(name: str, x: Any, least: int = 1) -> int:
-    """`x` as an int of at least `least`; ValueError that names it for anything else."""
-    is_whole = isinstance(x, Integral) and not is_bool_or_duration(x)
-    if is_whole and int(x) >= least:
+    """Return `x` as an int of at least `least`. Raises ValueError for anything else."""
+    if isinstance(x, Integral) and not is_bool_or_duration(x) and int(x) >= least:
         return int(x)
     raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
 
 
-def is_real(x: Any) -> bool:
-    """Whether `x` is a number, which True and durations are not where numbers are meant."""
-    return isinstance(x, Real) and not is_bool_or_duration(x)
-
-
 def within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
-    """`x` as a float in [0, below) or [0, most]; ValueError that names it for anything else."""
+    """Return `x` as a float in [0, below), or in [0, most]. Raises ValueError for anything else."""
     value = float(x) if is_real(x) else math.nan
     if value >= 0.0 and (value < below if most is None else value <= most):
         return value
@@ -76,44 +75,45 @@ def within(name: str, x: Any, below: float = math.inf, most: float | None = None
 
 
 def positive(name: str, x: Any) -> float:
-    """`x` as a float in (0, inf); ValueError that names it for anything else."""
+    """Return `x` as a float in (0, inf). Raises ValueError for anything else."""
     if is_real(x) and 0.0 < (value := float(x)) < math.inf:
         return value
     raise ValueError(f"{name} must be a positive, finite number, got {x!r}")
 
 
 def finite(name: str, x: Any) -> float:
-    """`x` as a float that is neither inf nor nan; ValueError that names it for anything else."""
+    """Return `x` as a float that is neither inf nor nan. Raises ValueError for anything else."""
     if is_real(x) and math.isfinite(float(x)):
         return float(x)
     raise ValueError(f"{name} must be a finite number, got {x!r}")
 
 
 def flag(name: str, x: Any) -> bool:
-    """`x` as True or False, also of 1 or 0; TypeError that names it for a word such as "no"."""
+    """Return `x` as a bool; 1 and 0 are accepted. Raises TypeError for anything else, as "no"."""
     if is_bool(x) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
         return bool(x)
-    raise TypeError(f"{name} is True or False, got {x!r}")
+    raise TypeError(f"{name} must be True or False, got {x!r}")
 
 
 def file(name: str, path: Any) -> "Path":
-    """`path` as a Path; TypeError that names it for what is not a path."""
+    """Return `path` as a Path. Raises TypeError for anything but a str or a path."""
     from pathlib import Path
 
     given = path.__fspath__() if isinstance(path, os.PathLike) else path
     if isinstance(given, str):
         return Path(path)
-    raise TypeError(f"{name} is a path, a str or a pathlib.Path, got {path!r}")
+    raise TypeError(f"{name} must be a path, a str or a pathlib.Path, got {path!r}")
 
 
 def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> "Path":
-    """The path of a file to be written, with one of these suffixes, in a folder that there is.
+    """Return the path of a file to write, with one of the suffixes, in an existing folder.
 
-    TypeError, ValueError, FileNotFoundError or IsADirectoryError, that say what to do.
+    Raises TypeError for anything but a path, ValueError for another suffix, FileNotFoundError for a
+    missing folder, and IsADirectoryError for a folder.
     """
-    place = file(f"what {what} is saved as", path)
+    place = file(f"the file of {what}", path)
     if place.suffix.lower() not in suffixes:
-        raise ValueError(f"{what} is saved as {', '.join(suffixes)}, got {str(path)!r}{remedy}")
+        raise ValueError(f"{what} can be saved as {', '.join(suffixes)}, got {str(path)!r}{remedy}")
     if not place.parent.is_dir():
         raise FileNotFoundError(f"no folder {place.parent} to save {place.name} in; make it first")
     if place.is_dir():
@@ -125,19 +125,19 @@ def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "
 
 
 def real(x: Any) -> float:
-    """Return a real number as a float; raise TypeError that says how to convert anything else."""
-    array = isinstance(x, numpy_type("ndarray")) and x.ndim == 0 and x.dtype.kind in "fiub"
-    duration = isinstance(x, numpy_type("timedelta64"))
-    if array or ((isinstance(x, Real) or is_bool(x)) and not duration):
+    """Return a real number as a float. Raises TypeError with the remedy for anything else."""
+    is_scalar = isinstance(x, numpy_type("ndarray")) and x.ndim == 0 and x.dtype.kind in "fiub"
+    is_duration = isinstance(x, numpy_type("timedelta64"))
+    if is_scalar or ((isinstance(x, Real) or is_bool(x)) and not is_duration):
         try:
             return float(x)
         except OverflowError:
             return math.inf if x >= 0 else -math.inf
-    raise TypeError(f"a Value holds one real number, got {described(x)}")
+    raise TypeError(f"a Value holds one real number, got {describe_object(x)}")
 
 
-def described(x: Any) -> str:
-    """Return words for an object in place of a number, with the remedy."""
+def describe_object(x: Any) -> str:
+    """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
         return f"the string {x!r}; convert it first: float({x!r})"
     if x is None:
@@ -151,27 +151,3 @@ def described(x: Any) -> str:
     if is_node(x):
         return f"{x!r}, which is a node already; its number is .data"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"
-
-
-# ------------------------------------------------------------------------------------------- rows
-
-
-def foreign(problem: BaseException) -> str:
-    """Return a problem in a row, with the call that raised it: `math.exp(x): must be ...`."""
-    import linecache
-
-    trace, following = None, problem.__traceback__
-    while following is not None:
-        if not following.tb_frame.f_code.co_filename.startswith(os.path.dirname(__file__)):
-            trace = following  # the innermost line outside this package
-        following = following.tb_next
-    if trace is None:
-        return str(problem)
-    code = trace.tb_frame.f_code
-    place = list(code.co_positions())[trace.tb_lasti // 2]
-    first, last, start, end = place
-    text = linecache.getline(code.co_filename, first or 0, trace.tb_frame.f_globals)
-    if not text or first != last or start is None or end is None:
-        return str(problem)
-    called = text.encode()[start:end].decode(errors="replace")
-    return f"{called}: {problem}"

@@ -1,9 +1,9 @@
-"""Copies and pickles of graphs: of any depth, sharing nothing with the original.
+"""Copies and pickles of graphs: of any depth, and independent of the original.
 
 Pickle and deepcopy follow inputs by recursion, which a deep graph would exhaust. Here a node is
-saved as the list of all nodes under it, inputs first: when a node's turn comes, its inputs have
-been saved already, so that no recursion goes deeper than one node. Nodes that two roots share stay
-shared when the two are saved together.
+saved as the list of all nodes under it in topological order. When a node's turn comes, its inputs
+have been saved already, so the recursion is never deeper than one node. Nodes that two roots share
+stay shared if the roots are saved together.
 """
 
 import copy as python_copy
@@ -13,45 +13,53 @@ from typing import Any
 from engine.graph import topological
 
 
-class Listed(threading.local):
-    """The nodes whose list this thread is saving: the place of each, by id, and the last saved."""
+class SavedList(threading.local):
+    """The list of nodes that this thread is saving.
+
+    places  the index of each node in the list, by id
+    last    the index of the node that was saved last
+    """
 
     def __init__(self) -> None:
         self.places: dict[int, int] = {}
         self.last = -1
 
 
-listed = Listed()
+current = SavedList()
 
 
 def reduce(node: Any, protocol: Any = 2) -> Any:
-    """What pickle and copy are told to save of a node: its slots if its turn has come, or a list.
+    """Return what pickle and copy save of a node: its slots if its turn has come, else a list.
 
-    A list that was left half saved, by an error, is recognized by nodes that come out of turn.
+    An error may leave a list half saved. Nodes out of turn show this, and begin a new list.
     """
-    place = listed.places.get(id(node), -1)
-    if place > listed.last:
-        listed.last = place
+    place = current.places.get(id(node), -1)
+    if place > current.last:
+        current.last = place
         return object.__reduce_ex__(node, 2)
     nodes = topological(node)
-    return root_of, (Mark({id(each): i for i, each in enumerate(nodes)}), nodes, Mark({}))
+    return last_of, (Mark({id(x): i for i, x in enumerate(nodes)}), nodes, Mark({}))
 
 
 def copy(node: Any) -> Any:
-    """A copy of the whole graph under `node`: with leaves in common it would add to theirs."""
+    """Return a copy of the whole graph under `node`.
+
+    With leaves in common, the backward pass of a copy would add to the original's gradients.
+    """
     return python_copy.deepcopy(node)
 
 
 class Mark:
-    """Saved before and after a list of nodes, it says from then on which nodes are listed."""
+    """A marker that is saved before and after a list of nodes, and makes it the current list."""
 
     def __init__(self, places: dict[int, int]):
         self.places = places
 
     def __reduce__(self) -> Any:
-        listed.places, listed.last = self.places, -1
+        current.places, current.last = self.places, -1
         return Mark, ({},)
 
 
-def root_of(begin: Mark, nodes: list[Any], end: Mark) -> Any:
+def last_of(begin: Mark, nodes: list[Any], end: Mark) -> Any:
+    """Return the root of a saved list."""
     return nodes[-1]

@@ -1,17 +1,18 @@
-"""Names that are loaded when they are first used; NumPy is one of them, and may be missing."""
+"""Lazy imports: names that are loaded when first used, and NumPy, which may not be installed."""
 
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-MISSING = "{} needs NumPy, which is not installed: pip install numpy"
+MISSING = "{} requires NumPy, which is not installed: pip install numpy"
 
 
 def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package (PEP 562): it loads a name from its file.
+    """Return the `__getattr__` of a package (PEP 562), which loads a name from its file.
 
-    `space` is the package's `globals()`. A name that is also the name of its file is that module.
+    `space` is the package's `globals()`; `files` maps files to the names they define. A name that
+    is also the name of its file is that module.
     """
     package = space["__name__"]
     file_by_name = {name: file for file, names in files.items() for name in names}
@@ -34,7 +35,7 @@ def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[
 
 @cache
 def numpy_if_installed() -> Any:
-    """Return NumPy, or None where it is not installed."""
+    """Return NumPy, or None if it is not installed."""
     try:
         return import_module("numpy")
     except ModuleNotFoundError:
@@ -42,7 +43,7 @@ def numpy_if_installed() -> Any:
 
 
 def numpy_for(user: str) -> Any:
-    """Return NumPy; raise ImportError that names its user where it is not installed."""
+    """Return NumPy. Raises ImportError that names its user if it is not installed."""
     numpy = numpy_if_installed()
     if numpy is None:
         raise ImportError(MISSING.format(user), name="numpy")

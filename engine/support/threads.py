@@ -1,4 +1,4 @@
-"""Threads for work that Python's lock does not hold up: NumPy's on large arrays, compiled code."""
+"""A pool of threads for work that releases Python's lock: large arrays, compiled code."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from functools import cache
 
 
 def threads() -> ThreadPoolExecutor:
-    """A thread for each core this process may use; a forked process has its own."""
+    """Return the pool of this process, with a thread per core; a forked process has its own."""
     return pool(os.getpid())
 
 
@@ -16,7 +16,7 @@ def pool(process: int) -> ThreadPoolExecutor:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux

@@ -61,7 +61,7 @@ class record_branches(Hook):
         return self.branches
 
     @staticmethod
-    def read(node: Value) -> "Number":
+    def _read(node: Value) -> "Number":
         """Return the number of a Value, as one whose comparisons are recorded."""
         return number_of(node)
 

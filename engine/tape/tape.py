@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.arrays.arguments import known_dtype, numbers
+from engine.arrays.arguments import as_data, as_dtype
 from engine.arrays.array import Array
 from engine.support.arguments import flag, whole
 from engine.tape.array_node import TAPE
@@ -77,7 +77,7 @@ class Tape:
         threads: int | None = None,
         input_gradients: bool = False,
     ):
-        dtype = known_dtype(dtype, "what a tape computes in")
+        dtype = as_dtype(dtype, "the dtype of a tape")
         if threads is not None:
             threads = whole("threads (None takes all cores)", threads)
         fast, input_gradients = flag("fast", fast), flag("input_gradients", input_gradients)
@@ -224,7 +224,7 @@ class Tape:
         """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
         samples = [len(self.seen[1])] if self.inputs else []
         shape = (*samples, *([] if self.single else [len(self.outputs)]))
-        given = numbers(gradient, self.flat.dtype)
+        given = as_data(gradient, self.flat.dtype)
         if given.ndim and given.shape != shape:
             raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
         self.seeds = (np.zeros(shape, self.flat.dtype) + given).reshape(-1, len(self.outputs))
@@ -243,7 +243,7 @@ class Tape:
         columns = len(self.inputs)
         found = X.data if isinstance(X, Array) else np.zeros(0) if X is None else X
         try:
-            found = numbers(found, self.flat.dtype)
+            found = as_data(found, self.flat.dtype)
         except TypeError as problem:
             takes = f"this tape takes samples of shape (samples, {columns})"
             raise TypeError(f"{takes}: {problem}") from None

@@ -1,1 +1,1 @@
-"""Readers that observe and explain a graph: hooks, warnings, anomalies, paths, wrong passes."""
+"""Hooks (`no_grad`, `detect_anomaly`, ...), warnings about gradients, and explanations of them."""

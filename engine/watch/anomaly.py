@@ -1,95 +1,133 @@
-"""The first number that is inf or nan, and the message about it; see `detect_anomaly`."""
+"""`detect_anomaly`: find the first number of a computation that is inf or nan."""
 
 import math
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from engine import graph
-from engine.graph import topological, walk_back
-from engine.watch.gradient_warnings import all_finite, differentiated
+from engine.graph import Step, topological, walk_back
+from engine.node import Node
+from engine.watch.gradient_warnings import all_finite, is_differentiated
+from engine.watch.hooks import active
+from engine.watch.origin import record_origins
+
+Data = Any  # the data or gradient of a node: a float, an array, or a tuple of several results
 
 
 class Anomaly(FloatingPointError):
-    """The first inf or nan, with the operation, its inputs and the line that made it.
+    """The first inf or nan; the message names the operation, its inputs and its line of code.
 
     >>> from engine import Value, detect_anomaly
     >>> with detect_anomaly():
     ...     try:
     ...         Value(0.0, "x").log()
-    ...     except Anomaly as found:
-    ...         print(str(found).partition(":")[0])
+    ...     except Anomaly as anomaly:
+    ...         print(str(anomaly).partition(":")[0])
     log of x = 0 is -inf
     """
 
     __module__ = "stepgrad"  # tracebacks show the public name
 
 
-def check_made(node: Any) -> Any:
-    """Return a node; raise Anomaly if a number of it is not finite."""
-    if not all_finite(node._data):
-        several = node.op.index is not None  # one of several results
-        shared = node.inputs[0] if several else node
-        inputs = ", ".join(map(described, shared.inputs))
-        raise Anomaly(f"{node.op.name} of {inputs} is {bad(node._data)}{made_at(node)}")
-    return node
+class detect_gradient_anomaly(record_origins):
+    """`detect_anomaly` for gradients and tangents only, not for results."""
 
 
-def checked_backward(root: Any) -> None:
-    """Run `backward` one step at a time; raise Anomaly at the first gradient that is not finite."""
-    order = topological(root)
-    graph.observer.before_backward(root, order, differentiated(order))
-    before = {x for x in order if x.op is None and not all_finite(x.grad)}
-    for step in walk_back(order, [(root, root._one())]):
-        check_step(step, before)
+class detect_anomaly(detect_gradient_anomaly):
+    """Context manager that raises `Anomaly` at the first result or gradient that is inf or nan.
+
+    It covers `backward()` and the functions of `engine.derivatives`. It does not cover tapes:
+    recompute a tape's graph instead. Every node records its origin meanwhile, so that making one
+    takes several times as long.
+
+    >>> from engine import Value
+    >>> with detect_anomaly():  # doctest: +ELLIPSIS
+    ...     Value(-1.0, "x").log()
+    Traceback (most recent call last):
+    stepgrad.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
+    """
+
+    def _on_node(self, node: Any) -> Any:
+        node = super()._on_node(node)
+        if not all_finite(node._data):
+            operation = node.inputs[0] if node.op.index is not None else node
+            inputs = describe_inputs(operation)
+            raise Anomaly(f"{node.op.name} of {inputs} is {bad_number(node._data)}{made_at(node)}")
+        return node
+
+    @staticmethod
+    def _backward(root: Any) -> None:
+        """Run the backward pass step by step, and check each."""
+        order = topological(root)
+        graph.observer.before_backward(root, order, is_differentiated(order))
+        before = {x for x in order if x.op is None and not all_finite(x.grad)}
+        for step in walk_back(order, [(root, root._one())]):
+            check_step(step, before)
 
 
-def check_step(step: Any, ignored: Any = ()) -> None:
-    """Raise Anomaly if a contribution, or a gradient that it was added to, is not finite."""
+def detecting() -> bool:
+    """Return whether `detect_anomaly` is active."""
+    return any(isinstance(hook, detect_gradient_anomaly) for hook in active())
+
+
+def check_step(step: Step, ignored: Collection[Node] = ()) -> None:
+    """Raise Anomaly if a contribution, or the gradient it was added to, is not finite."""
     for to, local, contribution in step.sent:
-        check_sent(step.node, to, contribution, local)
+        check_contribution(step.node, to, contribution, local)
         if to not in ignored:
-            check_sum(to, to.grad)
+            check_gradient(to, to.grad)
 
 
-def check_sent(node: Any, to: Any, contribution: Any, local: Any = None) -> None:
-    """Raise Anomaly if a contribution is not finite."""
+def check_contribution(node: Node, to: Node, contribution: Data, local: Data = None) -> None:
+    """Raise Anomaly if the contribution of a node to an input's gradient is not finite."""
     if not all_finite(contribution):
-        inputs = ", ".join(map(described, node.inputs))
-        slope = "" if local is None else f", whose local derivative there is {bad(local)}"
+        slope = "" if local is None else f", with local derivative {bad_number(local)}"
         raise Anomaly(
-            f"{node.op.name} of {inputs} sends {bad(contribution)} back to "
-            f"{described(to)}{slope}{made_at(node)}"
+            f"the contribution of {name_of(node)} of {describe_inputs(node)} to the gradient of "
+            f"{describe_node(to)} is {bad_number(contribution)}{slope}{made_at(node)}"
         )
 
 
-def check_pushed(node: Any, tangent: Any) -> None:
-    """Raise Anomaly if a tangent is not finite."""
+def check_tangent(node: Node, tangent: Data) -> None:
+    """Raise Anomaly if the tangent of a node is not finite."""
     if not all_finite(tangent):
-        inputs = ", ".join(map(described, node.inputs))
-        raise Anomaly(f"the tangent of {node.op.name} of {inputs} is {bad(tangent)}{made_at(node)}")
+        raise Anomaly(
+            f"the tangent of {name_of(node)} of {describe_inputs(node)} is "
+            f"{bad_number(tangent)}{made_at(node)}"
+        )
 
 
-def check_sum(to: Any, gradient: Any) -> None:
-    """Raise Anomaly if contributions are finite, and their sum is not."""
+def check_gradient(node: Node, gradient: Data) -> None:
+    """Raise Anomaly if a gradient, the sum of finite contributions, is not finite."""
     if not all_finite(gradient):
         raise Anomaly(
-            f"the gradients that arrive at {described(to)} add up to {bad(gradient)}{made_at(to)}"
+            f"the contributions to the gradient of {describe_node(node)} add up to "
+            f"{bad_number(gradient)}{made_at(node)}"
         )
 
 
-def described(x: Any) -> str:
-    """Return a node's label and number; of an Array the shape, and the first that is not finite."""
-    name = "" if x.label is None else f"{x.label} = "
+def name_of(node: Any) -> str:
+    return node.op.name
+
+
+def describe_inputs(node: Node) -> str:
+    return ", ".join(map(describe_node, node.inputs))
+
+
+def describe_node(x: Any) -> str:
+    """Return a node's label and number; for an Array its shape and first bad number."""
+    label = "" if x.label is None else f"{x.label} = "
     if isinstance(x._data, float):
-        return f"{name}{x._data:g}"
+        return f"{label}{x._data:g}"
     if isinstance(x._data, tuple):
         return f"{len(x._data)} results of {x.op.name}"
-    bad_one = "" if all_finite(x._data) else f" with {bad(x._data)}"
-    return f"{name}an array of shape {x.shape}{bad_one}"
+    suffix = "" if all_finite(x._data) else f" with {bad_number(x._data)}"
+    return f"{label}an array of shape {x.shape}{suffix}"
 
 
-def bad(data: Any) -> str:
-    """Return the first number that is not finite, and its place."""
+def bad_number(data: Data) -> str:
+    """Return the first number that is not finite, and its index in an array."""
     if isinstance(data, float):
         return f"{data:g}"
     if isinstance(data, tuple | list):
@@ -99,9 +137,9 @@ def bad(data: Any) -> str:
     places = np.argwhere(~np.isfinite(array))
     if not len(places):
         return f"{array:g}" if not array.ndim else "finite"
-    where = f" at {tuple(places[0].tolist())}" if array.ndim else ""
-    return f"{array[tuple(places[0])]:g}{where}"
+    index = tuple(places[0].tolist())
+    return f"{array[index]:g}" + (f" at {index}" if index else "")
 
 
-def made_at(node: Any) -> str:
+def made_at(node: Node) -> str:
     return "" if node.origin is None else f": {node.origin}"

@@ -1,142 +1,123 @@
 """Warnings about gradients that are probably not the intended ones, at the user's line.
 
-The checks run where they cost almost nothing. A leaf has no local derivatives, so it keeps what
-is needed in those slots: in `_dx` the gradient that it was last moved by, until that is set to 0
-(or to another) again; in `_dy` whether its data was ever assigned (False), or moved by a gradient
-(True).
+The checks run where they cost almost nothing. A leaf has no local derivatives, so it keeps what the
+checks need in those slots: `_dx` is the gradient that last updated it, until `.grad` is assigned;
+`_dy` is None if its data was never assigned, True if a gradient updated it, False otherwise.
 """
 
-import contextlib
 import math
-import os
 import sys
 import warnings
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from engine import graph
+from engine.node import Node
+from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hooks
-
-HOUSE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-OURS = (*(os.path.join(HOUSE, name, "") for name in ("engine", "nn")), "<Value.")  # printed methods
-
-
-def is_ours(file: str) -> bool:
-    """Return whether a line of code is passed over in the search for the user's line."""
-    return file.startswith(passed_over("numpy" in sys.modules))
-
-
-@cache
-def passed_over(numpy: bool) -> tuple[str, ...]:
-    """Return the beginnings of the files of this package, and of decorators that it uses."""
-    decorators = [contextlib.__file__]
-    if numpy:
-        decorators.append(os.path.dirname(sys.modules["numpy"].__file__ or ""))
-    return (*OURS, *decorators)
 
 
 class GradientWarning(UserWarning):
-    """A gradient is, most likely, not the one that was meant.
+    """A gradient is probably not the intended one.
 
     >>> from engine import Value
     >>> x, caught = Value(1.0), []
     >>> for _ in range(2):
-    ...     (x * x).backward()  # x.grad is not set to 0 before
+    ...     (x * x).backward()  # without zero_grad()
     ...     with warnings.catch_warnings(record=True) as caught:
     ...         warnings.simplefilter("always")
     ...         x.data -= 0.1 * x.grad
-    >>> [each.category.__name__ for each in caught]
+    >>> [warning.category.__name__ for warning in caught]
     ['GradientWarning']
     """
 
     __module__ = "stepgrad"  # tracebacks show the public name
 
 
-def remark(text: str) -> None:
-    """Warn at the caller's line, outside this package."""
-    frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(text, GradientWarning, stacklevel=depth)
+def warn(text: str) -> None:
+    """Issue a GradientWarning at the innermost line outside this package."""
+    files = [frame.f_code.co_filename for frame in callers(sys._getframe(1))]
+    users = next((i for i, file in enumerate(files) if not is_internal(file)), len(files) - 1)
+    warnings.warn(text, GradientWarning, stacklevel=users + 2)
 
 
-class Remarks(Hooks):
-    """The checks that run when a leaf is assigned and when a backward pass begins."""
+class GradientChecks(Hooks):
+    """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
     def assigned(self, leaf: Any) -> None:
         if has_gradient(leaf):
-            check_used_once(leaf)
+            check_gradient_is_new(leaf)
             if not leaf.constant:
                 leaf._dx, leaf._dy = leaf._grad, True
         elif leaf._dy is None:
             leaf._dy = False
 
     def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
-        finite = all_finite(root._data)
-        if hasattr(root, "_overwritten") and (leaf := overwritten(order)) is not None:
-            remark(
-                f"{named(leaf)} was changed in place since this graph was computed, so that its "
-                "derivatives mix numbers of then and of now; write x.data = x.data - ..., or "
-                "compute the loss anew"
+        if hasattr(root, "_overwritten") and (leaf := find_overwritten_leaf(order)) is not None:
+            warn(
+                f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
+                "its gradients mix old and new data; write x.data = x.data - ..., or recompute the "
+                "loss"
             )
-        elif again or not finite:
-            check_root(root, order, again, finite)
+            return
+        if again and (leaf := find_reassigned_leaf(order)) is not None:
+            warn(
+                "backward() runs through a graph that was computed before new data was assigned "
+                f"to {describe_leaf(leaf)}, so these gradients belong to the old data; recompute "
+                "the loss in each step"
+            )
+        if not all_finite(root._data):
+            check_loss(root)
 
 
-graph.observer = Remarks()
+graph.observer = GradientChecks()
 
 
 def has_gradient(node: Any) -> bool:
-    """Return whether a gradient other than 0 has arrived at a node; of an Array any gradient."""
+    """Return whether a Value's gradient is not 0, or an Array has received any gradient."""
     grad = node._grad
     if type(grad) is float:
         return grad != 0.0
     return any(grad) if isinstance(grad, tuple) else grad is not None
 
 
-def differentiated(order: Iterable[Any]) -> bool:
-    """Return whether a gradient has arrived at an interior node of a graph."""
+def is_differentiated(order: Iterable[Any]) -> bool:
+    """Return whether an interior node of a graph has received a gradient."""
     return any(node.op is not None and has_gradient(node) for node in order)
 
 
-def check_used_once(leaf: Any) -> None:
-    """Warn if the gradient that is to move a leaf contains the one that moved it before.
+def check_gradient_is_new(leaf: Any) -> None:
+    """Warn if the gradient of a leaf includes the gradient that last updated it.
 
-    A gradient that was 0, or an array that was set to 0 in place, is in none.
+    There is nothing to warn about if that gradient was 0, or was set to 0 in place.
     """
     before = leaf._dx
     if before is not None and before is not leaf._grad and any_nonzero(before):
-        remark(
-            "a step is made by a gradient that still holds that of the step before: backward() "
-            "adds to it; call zero_grad() of the model or the optimizer before each backward()"
+        warn(
+            "this step uses gradients that still include those of the previous step, because "
+            "backward() adds to .grad; call zero_grad() of the model or the optimizer before each "
+            "backward()"
         )
 
 
-def check_root(root: Any, order: list[Any], again: bool, finite: bool) -> None:
-    """Warn of a graph older than its leaves, and of a root that is not finite."""
-    if again and (leaf := stale(order)) is not None:
-        remark(
-            f"backward() goes through a graph that was computed before {named(leaf)} was assigned "
-            "other numbers: these gradients belong to the old ones; compute the loss anew for "
-            "each step"
-        )
-    everything = [] if finite else graph.topological(root)
-    if any(node.op is None and node._dy for node in everything):
-        leaves = [x for x in everything if x.op is None and not x._dy]
-        given = next((x for x in leaves if not all_finite(x._data)), None)
-        cause = "try a smaller learning rate"
-        if given is not None:
-            cause = f"{named(given)} holds inf or nan, and was not moved: look at the data"
-        remark(
-            f"the loss is {float(root.data)} after its parameters were moved, and so will be what "
-            f"backward() makes of it; {cause}; "
-            "with detect_anomaly(): ... names the first operation that is not finite"
-        )
+def check_loss(root: Any) -> None:
+    """Warn about a loss that is not finite after a gradient has updated its leaves."""
+    leaves = [node for node in graph.topological(root) if node.op is None]
+    if not any(leaf._dy for leaf in leaves):
+        return
+    bad_input = next((x for x in leaves if not x._dy and not all_finite(x._data)), None)
+    remedy = "try a smaller learning rate"
+    if bad_input is not None:
+        remedy = f"{describe_leaf(bad_input)} contains inf or nan and was not updated: check it"
+    warn(
+        f"the loss is {float(root.data)} after its parameters were updated, so its gradients will "
+        f"not be finite either; {remedy}; with detect_anomaly(): ... names the first operation "
+        "whose result is not finite"
+    )
 
 
 def all_finite(data: Any) -> bool:
-    """Return whether a number, a tuple of numbers or an array is finite."""
+    """Return whether a float, an array or all numbers in a tuple are finite; None counts as 0."""
     if type(data) is float:
         return math.isfinite(data)
     if isinstance(data, tuple | list):
@@ -145,14 +126,14 @@ def all_finite(data: Any) -> bool:
 
 
 def any_nonzero(data: Any) -> bool:
-    """Return whether a number, or one in a list or an array, is not 0."""
+    """Return whether a float, or any element of a list or an array, is not 0."""
     if isinstance(data, list | tuple):
         return any(data)
     return data != 0.0 if type(data) is float else bool(data.any())
 
 
-def overwritten(order: Iterable[Any]) -> Any:
-    """Return the first leaf whose array was changed in place since the graph was computed."""
+def find_overwritten_leaf(order: Iterable[Any]) -> Node | None:
+    """Return the first leaf whose array was modified in place after the graph was computed."""
     for node in order:
         if node.op is not None and hasattr(node, "_overwritten"):
             for i, x in enumerate(node._x):
@@ -161,8 +142,8 @@ def overwritten(order: Iterable[Any]) -> Any:
     return None
 
 
-def stale(order: Iterable[Any]) -> Any:
-    """Return the first leaf that was given other numbers since the graph was computed."""
+def find_reassigned_leaf(order: Iterable[Any]) -> Node | None:
+    """Return the first leaf whose data has changed since the graph was computed."""
     for node in order:
         if node.op is not None:
             for i, x in enumerate(node.inputs):
@@ -171,7 +152,7 @@ def stale(order: Iterable[Any]) -> Any:
     return None
 
 
-def named(leaf: Any) -> str:
-    """Return a leaf's name in a message."""
+def describe_leaf(leaf: Node) -> str:
+    """Return the label of a leaf, and the shape of an Array."""
     name = leaf.label or ("a constant" if leaf.constant else "a leaf")
-    return f"{name} (of shape {leaf.data.shape})" if hasattr(leaf.data, "shape") else name
+    return f"{name} of shape {leaf.data.shape}" if hasattr(leaf.data, "shape") else name

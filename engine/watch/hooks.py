@@ -1,29 +1,30 @@
-"""Hooks: objects that observe or replace the nodes that a program makes, while they are entered.
+"""Hooks: context managers that observe or replace the nodes that a program makes.
 
-`no_grad`, `detect_anomaly`, `record_origins` and `record_branches` are hooks. The active ones stand
-in one context variable, so a hook holds for the code that entered it and for the tasks started
-there, not for other threads. Operations look at the flag `observed` alone, which is False while no
-hook is active anywhere.
+`no_grad`, `detect_anomaly`, `record_origins` and `record_branches` are hooks. The active ones are
+kept in one context variable, so a hook applies to the code that entered it and to the tasks started
+there, not to other threads. Operations check only the flag `observed`, which is False while no hook
+is active in any context.
 """
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from weakref import ReferenceType, ref
 
 from engine import graph, methods, value
+from engine.node import Node
 
 observed = False  # whether any hook is active in any context
-ENTERED: dict[object, "ReferenceType[Hook]"] = {}  # a mark for each `with` statement that is open
-SPACES = [globals(), vars(value), methods.SPACE]  # what has the flag `observed`
+OPEN: dict[object, "ReferenceType[Hook]"] = {}  # the hook of each open `with` statement, by mark
+SPACES = [globals(), vars(value), methods.SPACE]  # namespaces that contain the flag `observed`
 LOCK = RLock()
 
 
 class Entry(NamedTuple):
-    """A hook that was entered, and the mark of the `with` statement.
+    """A hook that was entered, and the mark of its `with` statement.
 
-    The reference is weak: Ctrl-C may come just before `__exit__`, and the hook is then gone.
+    The reference is weak: Ctrl-C may arrive just before `__exit__`, and the hook is then gone.
     """
 
     mark: object
@@ -36,87 +37,89 @@ ACTIVE: ContextVar[tuple[Entry, ...]] = ContextVar("hooks", default=())
 def active() -> list["Hook"]:
     """Return the active hooks in order.
 
-    A task that was started in a `with` statement keeps a copy of its hooks, which are active there
-    as long as that statement is open.
+    A task that was started in a `with` statement keeps a copy of its hooks. They are active there
+    only as long as that statement is open.
     """
     entries = [(entry.hook(), entry.mark) for entry in ACTIVE.get()]
-    return [hook for hook, mark in entries if hook is not None and mark in ENTERED]
+    return [hook for hook, mark in entries if hook is not None and mark in OPEN]
 
 
 class Hook:
-    """A context manager and decorator that is active within it; subclasses override methods.
+    """Base class of hooks: a context manager and a decorator.
 
-    As a decorator it also holds inside generators, coroutines and asynchronous generators. A `with`
-    statement in an undecorated generator stays active in the caller's code between two of its
-    values, as in PyTorch.
+    As a decorator it also applies inside generators, coroutines and asynchronous generators. A
+    `with` statement in an undecorated generator stays active in the caller's code between two
+    yielded values, as in PyTorch.
     """
 
-    rank = 1  # hooks of lower rank see a node first
+    _rank = 1  # hooks of lower rank see a node first
 
-    def __init__(self, *given: Any) -> None:
-        if given:
-            raise TypeError(
-                f"expected no arguments, got {given[0]!r}; write @{type(self).__name__}()"
-            )
-        self.marks: list[object] = []  # of the `with` statements that have entered it
+    def __init__(self, *args: Any) -> None:
+        if args:
+            name = type(self).__name__
+            raise TypeError(f"{name} expects no arguments, got {args[0]!r}; write @{name}()")
+        self._marks: list[object] = []  # of the `with` statements that have entered this hook
 
-    def made(self, node: Any) -> Any:
+    def _on_node(self, node: Any) -> Any:
         """Return the node to use in place of one that an operation made."""
         return node
 
-    def leaf(self, node: Any) -> None:
+    def _on_leaf(self, leaf: Node) -> None:
         """Observe a new leaf."""
 
-    read: Callable[[Any], Any] | None = None  # node -> the number that `.data` returns
-    backward: Callable[[Any], None] | None = None  # root -> run its backward pass
+    _read: Callable[[Any], float] | None = None  # replaces reading `.data` of a Value
+    _backward: Callable[[Any], None] | None = None  # replaces the backward pass from a root
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         mark = object()
-        self.marks.append(mark)
-        flag(mark, ref(self))
-        entries = [entry for entry in ACTIVE.get() if entry.mark in ENTERED]
-        place = sum(hook.rank <= self.rank for entry in entries if (hook := entry.hook()))
+        self._marks.append(mark)
+        set_hook(mark, ref(self))
+        entries = [entry for entry in ACTIVE.get() if entry.mark in OPEN]
+        place = sum(hook._rank <= self._rank for entry in entries if (hook := entry.hook()))
         ACTIVE.set((*entries[:place], Entry(mark, ref(self)), *entries[place:]))
         return self
 
     def __exit__(self, *_: Any) -> None:
         entries = ACTIVE.get()
-        mine = [entry.mark for entry in entries if entry.hook() is self]
-        mark = (mine or self.marks)[-1]  # a generator may be closed in another context
+        own = [entry.mark for entry in entries if entry.hook() is self]
+        mark = (own or self._marks)[-1]  # a generator may be closed in another context
         ACTIVE.set(tuple(entry for entry in entries if entry.mark is not mark))
-        flag(mark, None)
-        self.marks.remove(mark)
+        set_hook(mark, None)
+        self._marks.remove(mark)
 
-    def __call__(self, f: Any) -> Any:
-        """Return a function that runs `f` within this hook."""
-        from engine.watch.decorated import decorated
+    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that runs `f` with this hook active."""
+        from engine.watch.decorator import decorate
 
-        return decorated(f, self)
+        return decorate(f, self)
 
 
-def flag(mark: object, hook: "ReferenceType[Hook] | None") -> None:
-    """Add or remove a `with` statement, and those whose hooks are gone; set the flag."""
+def set_hook(mark: object, hook: "ReferenceType[Hook] | None") -> None:
+    """Register the hook of a `with` statement, or remove it if `hook` is None.
+
+    Also removes the hooks that no longer exist, and updates the flag `observed`.
+    """
     with LOCK:
-        for other in [other for other, ref in ENTERED.items() if other is mark or ref() is None]:
-            del ENTERED[other]
+        for other in [other for other, ref in OPEN.items() if other is mark or ref() is None]:
+            del OPEN[other]
         if hook is not None:
-            ENTERED[mark] = hook
+            OPEN[mark] = hook
         for space in SPACES:
-            space["observed"] = bool(ENTERED)
+            space["observed"] = bool(OPEN)
 
 
 class Hooks(graph.Observer):
-    """Shows new nodes to the active hooks, in order."""
+    """The observer that passes new nodes to the active hooks, in order."""
 
     def made(self, node: Any) -> Any:
         for hook in active():
-            node = hook.made(node)
+            node = hook._on_node(node)
         return node
 
     def leaf(self, node: Any) -> None:
         for hook in active():
-            hook.leaf(node)
+            hook._on_leaf(node)
 
     def override(self, name: str) -> Any:
-        functions = (getattr(hook, name) for hook in active())
+        functions = (getattr(hook, f"_{name}") for hook in active())
         return next((f for f in functions if f is not None), None)

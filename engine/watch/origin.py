@@ -1,22 +1,23 @@
-"""Where a node was made: the line of the user's code.
+"""The origin of a node: the line of the user's code that made it.
 
-Finding it costs more than the node itself, so it is recorded on request only.
+Finding it takes longer than making the node, so it is recorded only on request.
 """
 
 import linecache
 import sys
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
-from engine.watch.gradient_warnings import is_ours
+from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hook
 
 
 class Origin(NamedTuple):
-    """A line of code: its file, its number, the function it stands in, and what it says.
+    """A line of code: its file, line number, enclosing function and text.
 
-    An expression over several lines has the number of its first, and all that they say.
+    An expression that spans several lines has the number of the first and the text of all.
 
     >>> from engine import Value
     >>> with record_origins():
@@ -36,7 +37,7 @@ class Origin(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The file's name; of a notebook's cell what Jupyter calls it."""
+        """The name of the file, or Jupyter's name for a notebook cell."""
         if "IPython" in sys.modules:
             shell = sys.modules["IPython"].get_ipython()
             cell = shell and shell.compile.format_code_name(self.file)
@@ -48,8 +49,8 @@ class Origin(NamedTuple):
 class record_origins(Hook):
     """Context manager that records, for each node, the line of the user's code that made it.
 
-    The line is `node.origin`. Lines of this package are passed over: the nodes of a network were
-    made where it was called. Making a node takes several times as long meanwhile.
+    The line is `node.origin`. Lines inside this package are skipped: the nodes of a network
+    originate where the network was called. Making a node takes several times as long meanwhile.
 
     >>> from engine import Value
     >>> with record_origins():
@@ -59,29 +60,28 @@ class record_origins(Hook):
     'y = x * x'
     """
 
-    rank = 0
+    _rank = 0
 
-    def made(self, node: Any) -> Any:
+    def _on_node(self, node: Any) -> Any:
         node._origin = find_origin(sys._getframe(1))
-        if node.op is not None and node.op.index is not None:
+        if node.op is not None and node.op.index is not None:  # one of several results
             node._x._origin = node._origin
         return node
 
-    def leaf(self, node: Any) -> None:
-        node._origin = find_origin(sys._getframe(1))
+    def _on_leaf(self, leaf: Any) -> None:
+        leaf._origin = find_origin(sys._getframe(1))
 
 
-def find_origin(frame: Any) -> Origin | None:
-    """Return the caller's line, outside this package."""
-    while frame is not None:
-        code, line = frame.f_code, frame.f_lineno
-        if not is_ours(code.co_filename):
-            where = next(islice(code.co_positions(), frame.f_lasti // 2, None))
-            first, last = where[0] or line, where[1] or line
-            rows = [
-                linecache.getline(code.co_filename, i, frame.f_globals).strip()
+def find_origin(frame: FrameType | None) -> Origin | None:
+    """Return the innermost line outside this package, or None if there is none."""
+    for caller in callers(frame):
+        code, line = caller.f_code, caller.f_lineno
+        if not is_internal(code.co_filename):
+            position = next(islice(code.co_positions(), caller.f_lasti // 2, None))
+            first, last = position[0] or line, position[1] or line
+            lines = [
+                linecache.getline(code.co_filename, i, caller.f_globals).strip()
                 for i in range(first, last + 1)
             ]
-            return Origin(code.co_filename, first, code.co_name, " ".join(rows))
-        frame = frame.f_back
+            return Origin(code.co_filename, first, code.co_name, " ".join(lines))
     return None

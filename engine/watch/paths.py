@@ -1,8 +1,9 @@
-"""Why this gradient? The paths it came along, and the product of local derivatives on each.
+"""Explanations of a gradient: the paths from a leaf to the root, and the product on each.
 
-A gradient is a sum over all paths from the leaf to the root, each contributing the product of the
-local derivatives along it: the chain rule, multiplied out (chapter 02, 5.2). There may be more
-paths than atoms; the largest are found without listing the others.
+A gradient is a sum over all paths from the leaf to the root. Each path contributes the product of
+the local derivatives along it: the chain rule, multiplied out (Bauer 1974, "Computational graphs
+and rounding error"). There may be more paths than atoms, so the k largest are found in one pass
+over the graph, without listing the others.
 """
 
 import heapq
@@ -11,17 +12,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from engine.graph import Gradients, Sent, reverse_pass, topological
+from engine.node import Node
 from engine.sequences import Outputs
 from engine.support.arguments import whole
 from engine.value import Value
 
 
 class Path(NamedTuple):
-    """One way from a leaf to the root.
+    """A path from a leaf to the root.
 
-    `nodes` begins with the leaf and ends with the root; `locals` has the derivative of each node
-    after the first with respect to the one before it, and `product` is what they multiply to. In
-    print factors of 1 are left out.
+    nodes    the nodes in order; the leaf is the first, the root the last
+    locals   the derivative of each node after the first with respect to the one before it
+    product  the product of `locals`
+
+    `str(path)` omits factors of 1.
 
     >>> from engine import Value
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -30,46 +34,53 @@ class Path(NamedTuple):
     ((2.0,), 2.0, [3.0, 6.0])
     """
 
-    nodes: tuple[Any, ...]
+    nodes: tuple[Value, ...]
     locals: tuple[float, ...]
     product: float
 
     def __str__(self) -> str:
         factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals if x != 1.0]
-        steps = " · ".join(factors) or "1"
-        return f"{self.product:.6g} = {steps}   {' → '.join(map(named, self.nodes))}"
+        product = " · ".join(factors) or "1"
+        return f"{self.product:.6g} = {product}   {' → '.join(map(name_node, self.nodes))}"
 
 
 class Explanation(NamedTuple):
-    """The largest paths of a gradient, and what all others add up to.
+    """The largest paths of a gradient, and the sum of all others.
+
+    gradient   d root / d leaf
+    paths      the largest paths, in descending order of magnitude
+    remainder  the gradient minus the products of `paths`; rounding errors if `paths` are all
+    number     the number of all paths
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
-    >>> found = explain(x * x + x, x)
-    >>> found.gradient, len(found.paths)
+    >>> explanation = explain(x * x + x, x)
+    >>> explanation.gradient, len(explanation.paths)
     (7.0, 3)
     """
 
     gradient: float
     paths: list[Path]
-    remainder: float  # the gradient less the paths' products; their roundings, where they are all
-    number: int  # of all paths
+    remainder: float
+    number: int
 
     def __str__(self) -> str:
-        lines = [f"{self.gradient:.6g}, along {paths(self.number)}:", *map(str, self.paths)]
+        lines = [f"{self.gradient:.6g}, along {count_paths(self.number)}:", *map(str, self.paths)]
         rest = self.number - len(self.paths)
         if rest:
-            lines.append(f"{self.remainder:.6g} along {paths(rest)} more")
+            lines.append(f"{self.remainder:.6g} along {count_paths(rest)} more")
         return "\n".join(lines)
 
 
 def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
-    """The k paths from `leaf` to `root` that contribute most to d root / d leaf, largest first.
+    """Return the k paths from `leaf` to `root` that contribute most to d root / d leaf.
 
-    Contributions are compared by magnitude; where infinite slopes meet zeros, a path may be missed.
-    Gradients are not looked at, nor changed: they may be of other roots. TypeError unless both are
-    Values: between arrays a local derivative is a matrix; ValueError where no path leads from one
-    to the other, for a constant, and unless k is a whole number above 0.
+    The largest is the first; contributions are compared by magnitude. Where infinite local
+    derivatives meet zeros, a path may be missed. Gradients are neither read nor changed.
+
+    Raises TypeError unless both are Values: between Arrays a local derivative is a matrix. Raises
+    ValueError if no path leads from `leaf` to `root`, if `leaf` is a constant, and unless k is a
+    positive integer.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))
@@ -78,24 +89,32 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     3 = 3   x → * → +
     2 = 2   x → * → +
     """
-    for each in (root, leaf):
-        if not isinstance(each, Value):
-            raise TypeError(f"paths are explained between Values, got {each!r}")
-    k = whole("k, a number of paths,", k)
+    for node in (root, leaf):
+        if not isinstance(node, Value):
+            raise TypeError(f"explain expects two Values, got {node!r}")
+    k = whole("k, the number of paths,", k)
     if leaf.constant:
-        raise ValueError(f"{leaf!r} is a constant, which asks for no gradient; make it a Value")
-    between = upstream_of(leaf, topological(root))
+        raise ValueError(
+            f"explain expects a leaf that requires a gradient, got {leaf!r}; make it a Value"
+        )
+    between = find_dependents(leaf, topological(root))
     if root not in between:
-        raise ValueError(f"no path leads from {leaf!r} to {root!r}: the gradient is 0")
+        raise ValueError(f"no path leads from {leaf!r} to {root!r}, so the gradient is 0")
 
-    table = ways(root, between, k)
-    found = [followed(table, leaf, rank) for rank in range(len(table[leaf].best))]
-    return Explanation(table[leaf].gradient, found, remainder(table[leaf]), table[leaf].number)
+    table = largest_paths(root, between, k)
+    paths = [follow_path(table, leaf, rank) for rank in range(len(table[leaf].best))]
+    return Explanation(table[leaf].gradient, paths, remainder(table[leaf]), table[leaf].number)
 
 
-class Way(NamedTuple):
-    """The last part of a path first: its product, the node it goes to next, by which of that
-    node's inputs, that step's local derivative, and the rank of the way on from there."""
+class PartialPath(NamedTuple):
+    """A path from some node to the root, as its first step and a reference to the rest.
+
+    product  the product of the local derivatives along it
+    to       the next node, or None at the root
+    place    the index of the input of `to` by which the path enters it
+    local    the local derivative of that step
+    rank     the rank of the rest among the best partial paths of `to`
+    """
 
     product: float
     to: Any
@@ -104,7 +123,7 @@ class Way(NamedTuple):
     rank: int
 
 
-class Ways(NamedTuple):
+class PartialPaths(NamedTuple):
     """A node's gradient, the number of paths from it to the root, and the largest of them.
 
     The gradient of an operation with several results has an entry for each.
@@ -112,106 +131,110 @@ class Ways(NamedTuple):
 
     gradient: Any
     number: int
-    best: list[Way]
+    best: list[PartialPath]
 
 
-class Table(Gradients):
-    """The ways of all nodes: the "gradients" of a reverse pass that carries paths."""
+class PathTable(Gradients):
+    """The partial paths of all nodes: the "gradients" of a reverse pass that propagates paths."""
 
     def __init__(self, root: Value, k: int):
-        super().__init__({root: Ways(1.0, 1, [Way(1.0, None, 0, 1.0, 0)])})
+        super().__init__({root: PartialPaths(1.0, 1, [PartialPath(1.0, None, 0, 1.0, 0)])})
         self.k = k
 
-    def add(self, node: Any, ways: Ways) -> None:
-        """Add the ways along one arrow to those of the node at its tail."""
+    def add(self, node: Any, paths: PartialPaths) -> None:
+        """Add the paths that begin with one arrow to those of the node at its tail."""
         if node in self:
             before = self[node]
-            ways = Ways(
-                before.gradient + ways.gradient,
-                before.number + ways.number,
-                before.best + ways.best,
+            paths = PartialPaths(
+                before.gradient + paths.gradient,
+                before.number + paths.number,
+                before.best + paths.best,
             )
-        self[node] = ways
+        self[node] = paths
 
     def get(self, node: Any, default: Any = None) -> Any:
-        """Return the ways of a node, of which only the largest are kept."""
+        """Return the partial paths of a node, reduced to the k largest."""
         if node not in self:
             return default
-        best = heapq.nlargest(self.k, self[node].best, key=lambda way: magnitude(way.product))
+        best = heapq.nlargest(self.k, self[node].best, key=lambda path: magnitude(path.product))
         self[node] = self[node]._replace(best=best)
         return self[node]
 
 
-def ways(root: Value, order: Iterable[Value], k: int) -> dict[Any, Ways]:
-    """Return the k largest ways to `root` from each of the nodes in `order`, a topological one."""
-    between = list(order)
-    table, known = Table(root, k), set(between)
+def largest_paths(root: Value, order: Iterable[Any], k: int) -> dict[Any, PartialPaths]:
+    """Return the k largest paths to `root` from each of the nodes in `order`.
 
-    def send(node: Any, ways: Ways) -> Iterator[Sent]:
+    `order` is topological; paths through other nodes are ignored.
+    """
+    between = list(order)
+    table, known = PathTable(root, k), set(between)
+
+    def send(node: Any, paths: PartialPaths) -> Iterator[Sent]:
         for place, (x, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
             if x in known and local is not None:
-                yield Sent(x, None, extended(node, place, local, ways))
+                yield Sent(x, None, extend_paths(node, place, local, paths))
 
     for _ in reverse_pass(reversed(between), table, send):
         pass
-    return {node: table.get(node, Ways(0.0, 0, [])) for node in between}
+    return {node: table.get(node, PartialPaths(0.0, 0, [])) for node in between}
 
 
-def extended(node: Any, place: int, local: Any, ways: Ways) -> Ways:
-    """Return ways that begin one step earlier, at an input of `node`."""
+def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> PartialPaths:
+    """Return the paths of a node with the step from one of its inputs in front."""
     if isinstance(node, Outputs):  # a local derivative for each result
-        slopes = [local[way.to.op.index] for way in ways.best]
-        gs = [0.0 if g is None else g for g in ways.gradient]
+        slopes = [local[path.to.op.index] for path in paths.best]
+        gs = [0.0 if g is None else g for g in paths.gradient]
         gradient = node.op.partials[0](gs, node._data, node._dx)[place]
     else:
-        slopes, gradient = [local] * len(ways.best), ways.gradient * local
+        slopes, gradient = [local] * len(paths.best), paths.gradient * local
         if node.op.index is not None:
-            gradient = node._x._only(node.op.index, ways.gradient)
+            gradient = node._x._only(node.op.index, paths.gradient)
     best = [
-        Way(way.product * slope, node, place, slope, rank)
-        for rank, (way, slope) in enumerate(zip(ways.best, slopes, strict=True))
+        PartialPath(path.product * slope, node, place, slope, rank)
+        for rank, (path, slope) in enumerate(zip(paths.best, slopes, strict=True))
     ]
-    return Ways(gradient, ways.number, best)
+    return PartialPaths(gradient, paths.number, best)
 
 
-def remainder(ways: Ways) -> float:
-    """The gradient less the products of the largest ways."""
-    terms = [ways.gradient, *[-way.product for way in ways.best]]
+def remainder(paths: PartialPaths) -> float:
+    """Return the gradient minus the products of the largest paths."""
+    terms = [paths.gradient, *[-path.product for path in paths.best]]
     finite = all(map(math.isfinite, terms))  # fsum, exact, raises for inf - inf
     return math.fsum(terms) if finite else sum(terms)
 
 
-def upstream_of(leaf: Value, order: list[Value]) -> dict[Value, None]:
-    """The nodes that depend on a leaf, itself included, in topological order."""
-    found = {leaf: None} if leaf in set(order) else {}
+def find_dependents(leaf: Node, order: list[Any]) -> dict[Any, None]:
+    """Return the nodes that depend on a leaf, and the leaf, in topological order."""
+    dependents = {leaf: None} if leaf in set(order) else {}
     for node in order:
-        if any(each in found for each in node.inputs):
-            found.setdefault(node)
-    return found
+        if any(x in dependents for x in node.inputs):
+            dependents.setdefault(node)
+    return dependents
 
 
 def magnitude(x: float) -> float:
+    """Return |x|, and -1 for nan, which is therefore the last."""
     return -1.0 if math.isnan(x) else abs(x)
 
 
-def followed(table: dict[Any, Ways], leaf: Value, rank: int) -> Path:
-    """The path of that rank, from the leaf up."""
-    way = table[leaf].best[rank]
-    nodes, locals, product = [leaf], [], way.product
-    while way.to is not None:
-        if way.to.op.index is None:  # the step to one of several results has no factor
-            nodes.append(way.to)
-            locals.append(way.local)
-        else:
-            nodes[-1] = way.to
-        way = table[way.to].best[way.rank]
+def follow_path(table: dict[Any, PartialPaths], leaf: Value, rank: int) -> Path:
+    """Return the path of a rank, from the leaf to the root."""
+    path = table[leaf].best[rank]
+    nodes, locals, product = [leaf], [], path.product
+    while path.to is not None:
+        if path.to.op.index is None:
+            nodes.append(path.to)
+            locals.append(path.local)
+        else:  # the step from an operation to one of its results has no factor
+            nodes[-1] = path.to
+        path = table[path.to].best[path.rank]
     return Path(tuple(nodes), tuple(locals), product)
 
 
-def named(node: Any) -> str:
-    """A node in a line of text: its label, else its operation."""
+def name_node(node: Value) -> str:
+    """Return a node's label, its number if it is a leaf, or the name of its operation."""
     return node.label or (f"{node.data:.4g}" if node.op is None else node.op.name)
 
 
-def paths(n: int) -> str:
+def count_paths(n: int) -> str:
     return f"{n:,} path{'s' * (n != 1)}"

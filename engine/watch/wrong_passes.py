@@ -1,7 +1,7 @@
-"""Why this order, and why +=? What two wrong backward passes find, and where each goes wrong first.
+"""Two wrong backward passes beside the right one, and where each goes wrong first.
 
-The question learners ask most about backpropagation, answered by running the wrong algorithm beside
-the right one (chapter 02, 5.2).
+They answer the two questions that learners ask most about backpropagation: why must nodes be
+visited in topological order, and why are gradients accumulated with += instead of assigned?
 """
 
 from collections import deque
@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.graph import Gradients, reverse_pass, topological
+from engine.node import Node
 from engine.sequences import Outputs, Parts
 from engine.value import Value
 
 
 class Mistake(NamedTuple):
-    """A wrong backward pass: what it finds for every node, and what is right.
+    """The gradients of a wrong backward pass beside the right ones.
 
-    `found` is the gradient that a node sends on, of a leaf the one it is left with. `first` is the
-    first node to send on a wrong one or to be left with one; None where all came out right.
+    name   the name of the wrong pass
+    why    the rule that it breaks
+    found  its gradient of each node: the one that the node propagates, or for a leaf the final one
+    right  the right gradient of each node, in topological order
+    first  the first node to propagate, or end with, a wrong gradient; None if all are right
 
     >>> from engine import Value
     >>> a = Value(2.0, "a")
@@ -28,61 +32,67 @@ class Mistake(NamedTuple):
 
     name: str
     why: str
-    found: dict[Any, float]
-    right: dict[Any, float]
-    first: Any
+    found: dict[Value, float]
+    right: dict[Value, float]
+    first: Value | None
 
     @property
-    def wrong(self) -> list[Any]:
+    def wrong(self) -> list[Value]:
         """The nodes whose gradients are wrong, in topological order."""
-        return [node for node, grad in self.right.items() if not same(self.found[node], grad)]
+        return [
+            node for node, grad in self.right.items() if not nearly_equal(self.found[node], grad)
+        ]
 
     def __str__(self) -> str:
         if self.first is None:
-            return f"{self.name}: right, this time"
-        node, count = self.first, f"{len(self.wrong)} of {len(self.right)} gradients are"
+            return f"{self.name}: no wrong gradient in this graph"
+        node = self.first
         return (
-            f"{self.name}: wrong at {node!r} first, {self.found[node]:.6g} for "
-            f"{self.right[node]:.6g}; {count}. {self.why}"
+            f"{self.name}: first wrong at {node!r}, {self.found[node]:.6g} instead of "
+            f"{self.right[node]:.6g}; {len(self.wrong)} of {len(self.right)} gradients are wrong. "
+            f"{self.why}"
         )
 
 
 def mistakes(root: Value) -> list[Mistake]:
-    """Two wrong backward passes from `root` beside the right one.
+    """Run two wrong backward passes from `root`, and compare them with the right one.
 
-    "no topological order" sends each node's gradient on as soon as the node is met, breadth first;
-    "= in place of +=" keeps the last contribution of each node alone. The graph's own gradients are
-    not looked at, nor changed. TypeError unless `root` is a Value.
+    "no topological order" propagates each node's gradient as soon as the node is reached, breadth
+    first. "= in place of +=" keeps only the last contribution to each gradient. The gradients of
+    the graph itself are neither read nor changed. Raises TypeError unless `root` is a Value.
 
     >>> a = Value(3.0, "a")
     >>> b = a * a
     >>> for mistake in mistakes(b + b.exp()):
-    ...     print(f"{mistake.name}: {mistake.found[a]:.0f} for {mistake.right[a]:.0f}")
-    no topological order: 6 for 48625
-    = in place of +=: 24309 for 48625
+    ...     print(f"{mistake.name}: {mistake.found[a]:.0f} instead of {mistake.right[a]:.0f}")
+    no topological order: 6 instead of 48625
+    = in place of +=: 24309 instead of 48625
     """
     if not isinstance(root, Value):
-        raise TypeError(f"backward passes of Values are compared, got {root!r}")
+        raise TypeError(f"mistakes expects a Value, got {root!r}")
     order = topological(root)
-    return mistakes_of(order, {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)})
+    return compare_passes(order, {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)})
 
 
-def mistakes_of(
-    order: Sequence[Any], runs: "Mapping[Pass, Sequence[Contribution]]"
+def compare_passes(
+    order: Sequence[Node], runs: "Mapping[Pass, Sequence[Contribution]]"
 ) -> list[Mistake]:
     """Return the mistakes of the wrong passes, from the contributions of all passes."""
-    right = gradients(order, runs[RIGHT])
+    right = final_gradients(order, runs[RIGHT])
     right = {node: right[node] for node in order if node in right}
     mistakes = []
     for how in WRONG:
-        grads = gradients(order, runs[how])
-        first = next((node for node in grads if not same(grads[node], right[node])), None)
+        grads = final_gradients(order, runs[how])
+        first = next((node for node in grads if not nearly_equal(grads[node], right[node])), None)
         mistakes.append(Mistake(how.name, how.why, grads, right, first))
     return mistakes
 
 
 class Contribution(NamedTuple):
-    """What a node sends to its k-th input, and that input's gradient before and after it came."""
+    """The contribution of a node to the gradient of its k-th input.
+
+    `before` and `after` are that gradient before and after it arrives.
+    """
 
     node: Any
     k: int
@@ -94,8 +104,8 @@ class Contribution(NamedTuple):
     after: float
 
 
-class Replaced(Gradients):
-    """Gradients that keep the last contribution alone."""
+class Overwritten(Gradients):
+    """Gradients that keep only the last contribution."""
 
     def add(self, node: Any, contribution: Any) -> None:
         several = isinstance(contribution, tuple)  # each result has a gradient of its own
@@ -103,58 +113,70 @@ class Replaced(Gradients):
 
 
 def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
-    """Run a pass from the last node of `order`, a topological one; yield each contribution.
+    """Run a pass from the last node of a topological order; yield each contribution.
 
-    The pass runs beside the graph: it neither reads nor changes the gradients of nodes.
+    The gradients of the graph itself are neither read nor changed.
     """
     root = order[-1]
-    zeros: dict[Any, Any] = {node: 0.0 for node in order if not node.constant}
-    zeros |= {x: Parts([None] * len(x.data)) for x in order if isinstance(x, Outputs)}
-    zeros[root] = 1.0
-    before = how.store(zeros)
+    zeros = {node: zero_of(node) for node in order if not node.constant} | {root: 1.0}
+    gradients = how.store(zeros)
     for step in reverse_pass(how.sending(root, order), how.store(zeros)):
         places = [k for k, x in enumerate(step.node.inputs) if not x.constant]
         for k, (to, local, sent) in zip(places, step.sent, strict=True):
-            was = before[to]
-            before.add(to, sent)
-            yield Contribution(step.node, k, to, local, step.upstream, sent, was, before[to])
+            before = gradients[to]
+            gradients.add(to, sent)
+            yield Contribution(step.node, k, to, local, step.upstream, sent, before, gradients[to])
 
 
-def gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Any, float]:
-    """What each node sends on, of one that sends nothing what it is left with; in the order in
-    which that is settled."""
-    found, sent = {order[-1]: 1.0}, set[Any]()
+def zero_of(node: Any) -> Any:
+    """Return the gradient of a node to which nothing has been added."""
+    return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0
+
+
+def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Any, float]:
+    """Return the gradient that each Value propagates, or ends with if it propagates none.
+
+    The dict is in the order in which these are settled.
+    """
+    grads, senders = {order[-1]: 1.0}, set[Any]()
     for each in passed:
-        if each.node not in sent and isinstance(each.node, Value):
-            sent.add(each.node)
-            found.pop(each.node, None)
-            found[each.node] = each.upstream
-        if each.to not in sent and isinstance(each.to, Value):
-            found.pop(each.to, None)  # the last to come settles it
-            found[each.to] = each.after
-    return found
+        if each.node not in senders and isinstance(each.node, Value):
+            senders.add(each.node)
+            grads.pop(each.node, None)
+            grads[each.node] = each.upstream
+        if each.to not in senders and isinstance(each.to, Value):
+            grads.pop(each.to, None)  # the last contribution settles it
+            grads[each.to] = each.after
+    return grads
 
 
-def as_met(root: Any, order: Sequence[Any]) -> Iterator[Any]:
-    """Breadth first from the root, each node once, whether or not all has arrived at it."""
-    seen, waiting = {root}, deque([root])
-    while waiting:
-        node = waiting.popleft()
+def breadth_first(root: Any, order: Sequence[Any]) -> Iterator[Any]:
+    """Yield each node once, breadth first from the root, whatever has arrived at it."""
+    visited, queue = {root}, deque([root])
+    while queue:
+        node = queue.popleft()
         yield node
-        for each in node.inputs:
-            if each not in seen:
-                seen.add(each)
-                waiting.append(each)
+        for x in node.inputs:
+            if x not in visited:
+                visited.add(x)
+                queue.append(x)
 
 
 class Pass(NamedTuple):
-    """A backward pass: in which order nodes send, and whether what arrives is added up."""
+    """A backward pass.
+
+    name     its name
+    does     a description for the stepper
+    why      the rule that it follows or breaks
+    sending  root, topological order -> the nodes in the order in which they propagate
+    store    whether contributions are added up, or overwritten
+    """
 
     name: str
     does: str
     why: str
     sending: Callable[[Any, Sequence[Any]], Iterable[Any]]
-    store: type[Gradients]  # whether contributions are added up
+    store: type[Gradients]
 
     @property
     def adds(self) -> bool:
@@ -163,27 +185,27 @@ class Pass(NamedTuple):
 
 RIGHT = Pass(
     "right",
-    "Every node sends its gradient on, the root first, inputs last.",
-    "Every node sends when all contributions to it have arrived, and adds them up.",
+    "Every node propagates its gradient to its inputs, from the root to the leaves.",
+    "Every node adds up its contributions, and propagates their sum when all have arrived.",
     lambda root, order: reversed(order),
     Gradients,
 )
 WRONG = [
     RIGHT._replace(
         name="no topological order",
-        does="Every node sends its gradient on as soon as it is met, breadth first.",
-        why="A node may send its gradient on only when all contributions to it have arrived.",
-        sending=as_met,
+        does="Every node propagates its gradient as soon as it is reached, breadth first.",
+        why="A node may propagate its gradient only when all contributions to it have arrived.",
+        sending=breadth_first,
     ),
     RIGHT._replace(
         name="= in place of +=",
-        does="Every node keeps the last contribution alone, and forgets those before.",
-        why="A node that is used twice is sent two contributions, and its gradient is their sum.",
-        store=Replaced,
+        does="Every node keeps only the last contribution to its gradient.",
+        why="A node that is used twice receives two contributions; its gradient is their sum.",
+        store=Overwritten,
     ),
 ]
 
 
-def same(x: float, y: float) -> bool:
-    """But for roundings: a sum in another order is no mistake."""
+def nearly_equal(x: float, y: float) -> bool:
+    """Return whether two gradients are equal up to rounding, which depends on the order of sums."""
     return x == y or x != x != y or abs(x - y) <= 1e-12 * max(abs(x), abs(y))

@@ -1,4 +1,4 @@
-"""Rows for what `engine` exports: nodes, functions of nodes, the graph."""
+"""Bad arguments of the names in `engine`: nodes, functions of nodes, the graph."""
 
 import numpy as np
 
@@ -86,34 +86,34 @@ VALUE = [
 
 ARRAYS = [
     *bad("engine.Array", "an Array holds", ARRAY, Array),
-    row("engine.Array", lambda: Array(x), TypeError, "is a node already", "take its .data", MIX),
+    row("engine.Array", lambda: Array(x), TypeError, "is a node already", "use its .data", MIX),
     row("engine.Array", lambda: Array([x]), TypeError, "a list of nodes", "concatenate"),
     row("engine.Array", lambda: Array(v for v in [1.0]), TypeError, "an Array holds", "generator"),
     row("engine.Array", lambda: Array([1.0], 3), TypeError, "a label is a string", "3"),
     *bad("engine.Array", "an Array holds", ARRAY, set_to(lambda: Array([1.0]), "data")),
     *bad("engine.Array", "an Array holds", ARRAY, set_to(lambda: Array([1.0]), "grad")),
-    row("engine.Array", lambda: setattr(Array([1.0]), "data", [1.0, 2.0]), ValueError, "data of shape (2,)", "(1,)"),
+    row("engine.Array", lambda: setattr(Array([1.0]), "data", [1.0, 2.0]), ValueError, "data of shape (2,)", "of shape (1,)"),
     *bad("engine.Array", "an Array holds", ARRAY, lambda other: a + other),
     *bad("engine.Array", "an Array holds", ARRAY, lambda other: a @ other),
     row("engine.Array", lambda: a + x, TypeError, "Value(2.0, 'x')", MIX),
     row("engine.Array", lambda: x + a, TypeError, HOLDS, "a node already"),
-    row("engine.Array", lambda: a + np.ones(3), ValueError, "+ does not take shapes (2,) and (3,)"),
-    row("engine.Array", lambda: A @ [1.0], ValueError, "@ does not take shapes (2, 2) and (1,)"),
+    row("engine.Array", lambda: a + np.ones(3), ValueError, "+ does not accept shapes (2,) and (3,)"),
+    row("engine.Array", lambda: A @ [1.0], ValueError, "@ does not accept shapes (2, 2) and (1,)"),
     row("engine.Array", lambda: A + A.astype("float32"), TypeError, "one dtype", "float32", ".astype()"),
-    row("engine.Array", lambda: a[5], IndexError, "getitem does not take shape (2,)", "index=5"),
+    row("engine.Array", lambda: a[5], IndexError, "getitem does not accept shape (2,)", "index=5"),
     row("engine.Array", lambda: a["x"], IndexError, "getitem", "'x'", "only integers"),
     row("engine.Array", lambda: len(Array(1.0)), TypeError, "no length", "Array(1.)", ".item()"),
-    row("engine.Array", lambda: np.asarray(a), TypeError, "lose the graph", "take its .data"),
+    row("engine.Array", lambda: np.asarray(a), TypeError, "lose the graph", "use its .data"),
     row("engine.Array", a.__bool__, TypeError, "neither true nor false", "shape (2,)", ".data"),
-    row("engine.Array.backward", a.backward, ValueError, "one number", "shape (2,)", ".sum()"),
-    row("engine.Array.item", a.item, ValueError, "item() is of one number", "shape (2,)"),
+    row("engine.Array.backward", a.backward, ValueError, "one element", "shape (2,)", ".sum()"),
+    row("engine.Array.item", a.item, ValueError, "item() expects an Array of one element", "shape (2,)"),
     *[
         row(f"engine.Array.{name}", lambda f=name, axis=axis: getattr(a, f)(axis), error, name, f"axis={axis!r}", kind=f"axis={axis!r}")
         for name in ("sum", "mean", "max", "min", "argmax", "logsumexp", "softmax", "squeeze")
         for axis, error in [("x", TypeError), (5, ValueError), (1.0, TypeError), ([0], TypeError)]
     ],
-    row("engine.Array.max", lambda: Array([]).max(), ValueError, "max does not take shape (0,)"),
-    row("engine.Array.argmax", lambda: Array([]).argmax(), ValueError, "argmax does not take shape (0,)"),
+    row("engine.Array.max", lambda: Array([]).max(), ValueError, "max does not accept shape (0,)"),
+    row("engine.Array.argmax", lambda: Array([]).argmax(), ValueError, "argmax does not accept shape (0,)"),
     row("engine.Array.reshape", lambda: a.reshape(3), ValueError, "reshape", "shape (2,)", "(3,)"),
     row("engine.Array.reshape", lambda: a.reshape("x"), TypeError, "reshape", "'x'"),
     row("engine.Array.reshape", lambda: a.reshape(1.5), TypeError, "reshape", "1.5"),
@@ -123,12 +123,12 @@ ARRAYS = [
     row("engine.Array.swapaxes", lambda: A.swapaxes("x", 0), TypeError, "swapaxes", "first='x'"),
     row("engine.Array.broadcast_to", lambda: a.broadcast_to((3,)), ValueError, "broadcast_to", "shape=(3,)"),
     row("engine.Array.broadcast_to", lambda: a.broadcast_to(None), TypeError, "broadcast_to", "None"),
-    *bad("engine.Array.astype", "an Array is", DTYPE, a.astype, value=False),
+    *bad("engine.Array.astype", "the dtype of an Array must be", DTYPE, a.astype, value=False),
     *bad("engine.Array.lift", "an Array holds", ARRAY, Array.lift),
     row("engine.Array.lift", lambda: Array.lift(x), TypeError, "a node already", MIX),
     *bad("engine.Array.apply", "an Op, a row of", NODE, lambda op: Array.apply(op, a)),
     row("engine.Array.apply", lambda: a.apply(DOT, a, a, a), TypeError, "sequences of Values"),
-    row("engine.Array.apply", lambda: a.apply(SUM, a, a), TypeError, "sum takes 1", "got 2"),
+    row("engine.Array.apply", lambda: a.apply(SUM, a, a), TypeError, "sum expects 1", "got 2"),
     row("engine.Array.apply", lambda: a.apply(SUM, a, axes=3), TypeError, "sum", "axes=3"),
     *bad("engine.ConstantArray", "an Array holds", ARRAY, ConstantArray),
     row("engine.ConstantArray", lambda: ConstantArray(x), TypeError, "a node already", ".data"),
@@ -156,7 +156,7 @@ OPS = [
     row("engine.VectorOp", lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula takes xs, the pullback gs, outs and xs"),
     row("engine.VectorOp", lambda: VectorOp("n", None, None), TypeError, "Op takes a name", "None"),
     *[
-        row(f"engine.{hook.__name__}", lambda hook=hook: hook(abs), TypeError, "expected no arguments", f"write @{hook.__name__}()")
+        row(f"engine.{hook.__name__}", lambda hook=hook: hook(abs), TypeError, "expects no arguments", f"write @{hook.__name__}()")
         for hook in (no_grad, detect_anomaly, record_origins)
     ],
     row("engine.ManyOp", lambda: SUMS(x), TypeError, "sums takes a list for xs", "write [x]"),
@@ -165,7 +165,7 @@ OPS = [
     row("engine.ManyOp", lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n has the slope 1.0", "give a list"),
 ]  # fmt: skip
 
-TAKEN = "a sequence of Values is taken here"
+TAKEN = "expected a sequence of Values"
 FUNCTIONS = [
     *bad("engine.dot", TAKEN, SEQUENCE, lambda ws: dot(ws, [1.0])),
     *bad("engine.dot", TAKEN, SEQUENCE, lambda xs: dot([x], xs)),
@@ -186,7 +186,7 @@ FUNCTIONS = [
             row(f"engine.{f.__name__}", lambda f=f: f([[x]]), TypeError, HOLDS, "a list of 1"),
         ]
     ],
-    row("engine.logsumexp", lambda: logsumexp(Array(1.0)), IndexError, "logsumexp does not take shape ()"),
+    row("engine.logsumexp", lambda: logsumexp(Array(1.0)), IndexError, "logsumexp does not accept shape ()"),
     *[
         each
         for f in (maximum, minimum)
@@ -199,14 +199,14 @@ FUNCTIONS = [
     *bad("engine.where", "real number", NUMBER, lambda v: where(v, x, y), value=False)[:-2],
     *bad("engine.where", "real number", NUMBER, lambda v: where(True, x, v), value=False)[:-2],
     row("engine.where", lambda: where(x, a, a), TypeError, MIX),
-    *bad("engine.concatenate", "concatenate takes a list of Arrays", SEQUENCE, concatenate),
+    *bad("engine.concatenate", "concatenate expects a list of Arrays", SEQUENCE, concatenate),
     row("engine.concatenate", lambda: concatenate([]), ValueError, "at least one Array", "none"),
     row("engine.concatenate", lambda: concatenate([x]), TypeError, "Value(2.0", MIX),
     row("engine.concatenate", lambda: concatenate([a, "x"]), TypeError, "an Array holds", "'x'"),
     row("engine.concatenate", lambda: concatenate([a, A]), ValueError, "shapes (2,) and (2, 2)"),
     row("engine.concatenate", lambda: concatenate([a], axis=2), ValueError, "concatenate", "axis=2"),
     *[
-        row("engine.concatenate", lambda v=v: concatenate([a], axis=v), TypeError, "axis is a whole number", repr(v), kind=f"axis={v!r}")
+        row("engine.concatenate", lambda v=v: concatenate([a], axis=v), TypeError, "expects an integer axis", repr(v), kind=f"axis={v!r}")
         for v in (None, "x", 1.0, True, [0])
     ],
 ]  # fmt: skip
@@ -214,20 +214,20 @@ FUNCTIONS = [
 GRAPH = [
     *bad("engine.topological", "expected a node such as a Value", NODE, topological),
     *bad("engine.walk", "expected a node such as a Value", NODE, lambda v: list(walk(v))),
-    *bad("engine.mistakes", "backward passes of Values", NODE, mistakes),
-    row("engine.mistakes", lambda: mistakes(a), TypeError, "of Values", "Array([1., 2.])"),
-    *bad("engine.explain", "paths are explained between Values", NODE, lambda v: explain(v, x)),
-    *bad("engine.explain", "paths are explained between Values", NODE, lambda v: explain(z, v)),
-    *bad("engine.explain", "k, a number of paths", WHOLE, lambda k: explain(z, x, k)),
+    *bad("engine.mistakes", "mistakes expects a Value", NODE, mistakes),
+    row("engine.mistakes", lambda: mistakes(a), TypeError, "expects a Value", "Array([1., 2.])"),
+    *bad("engine.explain", "explain expects two Values", NODE, lambda v: explain(v, x)),
+    *bad("engine.explain", "explain expects two Values", NODE, lambda v: explain(z, v)),
+    *bad("engine.explain", "k, the number of paths", WHOLE, lambda k: explain(z, x, k)),
     row("engine.explain", lambda: explain(z, Value(1.0)), ValueError, "no path leads from Value(1.0)"),
     row("engine.explain", lambda: explain(z, Constant(1.0)), ValueError, "Constant(1.0)", "make it a Value"),
-    row("engine.explain", lambda: explain(A, a), TypeError, "between Values", "Array"),
+    row("engine.explain", lambda: explain(A, a), TypeError, "two Values", "Array"),
     *[
-        row("engine.check_gradients", lambda f=f: check_gradients(f, [1.0]), TypeError, "takes a function such as", repr(f), kind=f"f={f!r}")
+        row("engine.check_gradients", lambda f=f: check_gradients(f, [1.0]), TypeError, "expects a function such as", repr(f), kind=f"f={f!r}")
         for f in (None, 3.0, "x", [abs], z)
     ],
     *[
-        row("engine.check_gradients", lambda v=v: check_gradients(lambda x: x, v), TypeError, "check_gradients takes a list", repr(v), kind=f"at={v!r}")
+        row("engine.check_gradients", lambda v=v: check_gradients(lambda x: x, v), TypeError, "check_gradients expects a list", repr(v), kind=f"at={v!r}")
         for v in (None, 3.0, "x", {1.0: 2}, {1.0})
     ],
     *bad("engine.check_gradients", "tolerance", POSITIVE, lambda t: check_gradients(lambda x: x * x, [1.0], tolerance=t)),

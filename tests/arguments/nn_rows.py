@@ -59,9 +59,9 @@ def models():
         for made, error in [([[1.0]], ValueError), (None, TypeError), ("ab", TypeError), ([["a"]], TypeError), ([[1.0], [1.0, 2.0]], TypeError), (1j, TypeError)]:
             yield row(of, lambda m=made, make=make: make(init=lambda *_: m), error, "init '<lambda>' returned", kind=f"init makes {made!r}")
         if "vector" in of:
-            yield from bad(of, "dtype is", DTYPE, lambda v, make=make: make(dtype=v), value=False)
+            yield from bad(of, "dtype must be", DTYPE, lambda v, make=make: make(dtype=v), value=False)
         else:
-            yield from bad(of, "fused is", FLAG, lambda v, make=make: make(fused=v))
+            yield from bad(of, "fused must be", FLAG, lambda v, make=make: make(fused=v))
         if "MLP" in of:
             takes = "MLP expects a list of layer sizes"
             yield from bad(of, takes, LISTS, lambda v, make=make: make(nouts=v))
@@ -88,7 +88,7 @@ def calls():
         for v in (a, A):
             yield row(of, lambda m=model, v=v: m(v), TypeError, f"{name} expects numbers or Values, got an Array", ".to_vector()", kind=f"called with Array {v.shape}")
         if of != "nn.Neuron":
-            yield from bad(f"{of}.to_vector", "dtype is", DTYPE, model.to_vector, value=False)
+            yield from bad(f"{of}.to_vector", "dtype must be", DTYPE, model.to_vector, value=False)
     vectors = {
         "nn.vector.Dense": (vector.Dense(2, 3), "Dense"),
         "nn.vector.MLP": (vector.MLP(2, [1]), "Dense"),
@@ -116,7 +116,7 @@ def modules():
     yield from bad("nn.vector.BatchNorm", "the number of features", WHOLE, vector.BatchNorm)
     yield from bad("nn.vector.BatchNorm", "momentum", WITHIN, lambda v: vector.BatchNorm(2, momentum=v))
     yield from bad("nn.vector.BatchNorm", "eps", WITHIN, lambda v: vector.BatchNorm(2, eps=v))
-    yield from bad("nn.vector.BatchNorm", "dtype is", DTYPE, lambda v: vector.BatchNorm(2, dtype=v), value=False)
+    yield from bad("nn.vector.BatchNorm", "dtype must be", DTYPE, lambda v: vector.BatchNorm(2, dtype=v), value=False)
     yield from bad("nn.vector.Dropout", "rate", SHARE, vector.Dropout)
     yield from bad("nn.vector.Dropout", "rng expects", RNG, lambda v: vector.Dropout(rng=v))
     for kind in (vector.Sequential, vector.Residual):
@@ -126,7 +126,7 @@ def modules():
             yield row(f"nn.vector.{name}", lambda k=kind, v=v: k(v), TypeError, f"{name} expects modules", repr(v), "write", kind=f"of {v!r}")
     neuron = nn.Neuron(2)
     for of, model in [("nn.Module", nn.Module()), ("nn.MLP", nn.MLP(2, [1])), ("nn.vector.Dense", vector.Dense(2, 3))]:
-        yield from bad(f"{of}.train", "mode is", FLAG, model.train)
+        yield from bad(f"{of}.train", "mode must be", FLAG, model.train)
         yield from bad(f"{of}.load_state_dict", "a state", MAPPING, model.load_state_dict)
         yield row(f"{of}.load_state_dict", lambda m=model: m.load_state_dict({"no": 1.0}), ValueError, "cannot take this state", "no: no such parameter")
     for v in ("x", [1.0], None, 1j, x, a, [[1.0], [1.0, 2.0]]):

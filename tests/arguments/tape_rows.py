@@ -23,7 +23,7 @@ from nn import MLP
 x, y, s = Value(2.0, "x"), Value(3.0, "y"), Value(0.5, "s")
 z = x * y
 a, A = Array([1.0, 2.0]), Array([[1.0, 2.0], [3.0, 4.0]])
-TAKEN, HOLDS = "a sequence of Values is taken here", "a Value holds one real number"
+TAKEN, HOLDS = "expected a sequence of Values", "a Value holds one real number"
 LISTS = SEQUENCE._replace(values=[v for v in SEQUENCE.values if v is not None])
 
 
@@ -43,10 +43,10 @@ def tapes():
         yield row(of, lambda n=name: Tape(z, **{n: [1.0]}), ValueError, f"{name} are Values", "Constant(1.0)", kind=f"{name}: number")
         yield row(of, lambda n=name: Tape(z, **{n: [x, x]}), ValueError, f"{name} are named once", "twice")
     yield row(of, lambda: Tape(z, [x], parameters=[x]), ValueError, "a parameter or an input", "Value(2.0, 'x')")
-    yield from bad(of, "what a tape computes in is", DTYPE, lambda v: Tape(z, dtype=v), value=False)
+    yield from bad(of, "the dtype of a tape must be", DTYPE, lambda v: Tape(z, dtype=v), value=False)
     yield from bad(of, "threads (None takes all cores)", WHOLE._replace(values=WHOLE.values[1:]), lambda v: Tape(z, threads=v))
-    yield from bad(of, "fast is", FLAG, lambda v: Tape(z, fast=v))
-    yield from bad(of, "input_gradients is", FLAG, lambda v: Tape(z, input_gradients=v))
+    yield from bad(of, "fast must be", FLAG, lambda v: Tape(z, fast=v))
+    yield from bad(of, "input_gradients must be", FLAG, lambda v: Tape(z, input_gradients=v))
     for of, call in (("engine.Tape.forward", batch.forward), ("engine.Tape", batch)):
         for v in ([1.0], [[1.0, 2.0]], [], [[]], 3.0, np.int64(3), np.ones((2, 1, 1)), None):
             yield row(of, lambda v=v, f=call: f(v), ValueError, "this tape takes samples of shape (samples, 1), got", kind=f"of {v!r}")
@@ -67,7 +67,7 @@ def tapes():
 
 
 def derivatives():
-    of_nodes = "derivatives are of nodes"
+    of_nodes = "to differentiate"
     for f, call in [
         (grad, lambda y, x: grad(y, x)), (vjp, lambda y, x: vjp(y, x, 1.0)), (jvp, lambda y, x: jvp(y, x, 1.0)),
         (jacobian, lambda y, x: jacobian(y, x)), (hessian, lambda y, x: hessian(y, x)), (hvp, lambda y, x: hvp(y, x, 1.0)),
@@ -77,16 +77,16 @@ def derivatives():
         yield from bad(of, of_nodes, NODE._replace(values=nodes), lambda v, call=call: call(v, x))
         yield from bad(of, of_nodes, NODE._replace(values=nodes), lambda v, call=call: call(z, v))
     for f in (grad, hessian):
-        yield row(f"engine.{f.__name__}", lambda f=f: f(a * a, a), ValueError, "of one number", "(2,)", ".sum()")
+        yield row(f"engine.{f.__name__}", lambda f=f: f(a * a, a), ValueError, "a node of one element", "(2,)", ".sum()")
     for f in (vjp, jvp, hvp):
         of = f"engine.{f.__name__}"
         for v in (None, "x", 1j, [1.0], x):
             yield row(of, lambda v=v, f=f: f(z, x, v), (TypeError, ValueError), "a direction", kind=f"direction {v!r}")
-        yield row(of, lambda f=f: f((a * a).sum() if f is hvp else a * a, a, [1.0]) if f is not jvp else f(a * a, a, [1.0]), ValueError, "a direction has the shape (2,)", "(1,)")
+        yield row(of, lambda f=f: f((a * a).sum() if f is hvp else a * a, a, [1.0]) if f is not jvp else f(a * a, a, [1.0]), ValueError, "a direction must have the shape (2,)", "(1,)")
     for f in (jvp, hvp):
-        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], [1.0, 2.0]), ValueError, "a direction for each x", "2 for 1")
-        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], 1.0), (TypeError, ValueError), "a direction for each x", "1.0", kind="one for a list")
-    yield from bad("engine.grad", "create_graph is", FLAG, lambda v: grad(z, x, create_graph=v))
+        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], [1.0, 2.0]), ValueError, "one direction for each x", "2 for 1")
+        yield row(f"engine.{f.__name__}", lambda f=f: f(z, [x], 1.0), (TypeError, ValueError), "directions, one for each x", "1.0", kind="one for a list")
+    yield from bad("engine.grad", "create_graph must be", FLAG, lambda v: grad(z, x, create_graph=v))
 
 
 def pictures():
@@ -102,7 +102,7 @@ def pictures():
         options = {"direction": "right, down, left, up", "theme": "light, dark", "layout": "auto, embedded, dot"}
         if f is draw:
             options["color"] = "kind, grad"
-            yield from bad(of, "locals is", FLAG, lambda v: draw(z, locals=v))
+            yield from bad(of, "locals must be", FLAG, lambda v: draw(z, locals=v))
         for name, known in options.items():
             for v in (None, "no such", 3, True, ["right"]):
                 yield row(of, lambda n=name, v=v, f=f: f(z, **{n: v}), ValueError, f"{name} must be one of {known}", repr(v), kind=f"{name}={v!r}")
@@ -116,10 +116,10 @@ def pictures():
         yield row(of, lambda f=f: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
         yield row(of, lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label is a string", "3")
     for of, thing, right in [("Drawing", drawing, ".svg, .dot, .png, .html"), ("Stepper", stepper, ".html")]:
-        what = f"a {of.lower()} is saved as"
+        what = f"a {of.lower()} can be saved as"
         end = right[:4] if of == "Drawing" else ".html"
         of = f"engine.draw.{of}.save"
-        yield from bad(of, what, PATH, thing.save)
+        yield from bad(of, f"the file of {what[: what.index(' can')]} must be", PATH, thing.save)
         for v in ("x", "", "x.txt", "x.pdf", "."):
             yield row(of, lambda v=v, t=thing: t.save(v), ValueError, f"{what} {right}", f"got {v!r}", kind=f"{v!r}")
         yield row(of, lambda t=thing, e=end: t.save(f"no/x{e}"), FileNotFoundError, "no folder no", "make it first")

@@ -66,7 +66,7 @@ def movers():
         yield from bad(of, "betas[0]", SHARE, lambda v, rule=rule: rule([x], betas=(v, 0.9)))
         yield from bad(of, "betas[1]", SHARE, lambda v, rule=rule: rule([x], betas=(0.9, v)))
     yield from bad("nn.optim.SGD", "momentum", SHARE, lambda v: optim.SGD([x], momentum=v))
-    yield from bad("nn.optim.SGD", "nesterov is", FLAG, lambda v: optim.SGD([x], nesterov=v, momentum=0.9))
+    yield from bad("nn.optim.SGD", "nesterov must be", FLAG, lambda v: optim.SGD([x], nesterov=v, momentum=0.9))
     yield row("nn.optim.SGD", lambda: optim.SGD([x], nesterov=True), ValueError, "nesterov=True", "pass one, such as 0.9")
     yield from bad("nn.optim.RMSprop", "alpha", SHARE, lambda v: optim.RMSprop([x], alpha=v))
     yield from bad("nn.optim.Optimizer", "Optimizer expects", PARAMETERS, lambda v: optim.Optimizer(v, 0.1, 0.0))

@@ -1,8 +1,8 @@
-"""Rows for whole arrays, judged by scalars: the same formulas run on object arrays of Values.
+"""Rows for whole arrays, compared with the same formulas on object arrays of Values.
 
 NumPy's @, sums, shapes and indices on an array of Values call the operators of each Value, which
-the tests of the scalar engine hold to their definitions. Where a formula is not made of those, the
-judge is the scalar row of that name.
+the tests of the scalar engine verify. Where a formula does not consist of those, the reference is
+the scalar row of that name.
 """
 
 import copy
@@ -43,23 +43,23 @@ from strategies import (
 
 
 def values(x):
-    """An object array of Values with these numbers."""
+    """Return an object array of Values with these numbers."""
     return np.array([Value(number) for number in x.flat], object).reshape(x.shape)
 
 
 def weighted(C, out):
-    """The sum of an object array, each element times a number."""
+    """Return the sum of an object array, with a weight for each element."""
     return total([Value(0.0), *[c * x for c, x in zip(C.flat, out.flat, strict=True)]])
 
 
 def each_grad(nodes, twins=None):
-    """The gradient at each place, or that of the twin there; 0 for a node that was not used."""
-    found = nodes.flat if twins is None else [twins.get(node, Value(0.0)) for node in nodes.flat]
-    return np.array([node.grad for node in found], np.float64).reshape(nodes.shape)
+    """Return the gradient of each node, or of its twin; 0 for a node that was not used."""
+    holders = nodes.flat if twins is None else [twins.get(node, Value(0.0)) for node in nodes.flat]
+    return np.array([node.grad for node in holders], np.float64).reshape(nodes.shape)
 
 
 def assert_close(got, want, error):
-    """Within an error element by element; inf and nan where they are wanted."""
+    """Check that each element is within its error, and that inf and nan are equal."""
     got, want, error = np.float64(got), np.float64(want), np.float64(error)
     assert got.shape == want.shape
     finite = np.isfinite(want)
@@ -69,15 +69,15 @@ def assert_close(got, want, error):
     assert not far.any(), f"{got[far]} for {want[far]}, off by more than {error[far]}"
 
 
-# --------------------------------------------------- every row against the same formula of Values
+# ---------------------------------------------------------- every row against its formula on Values
 
 
 class Case(NamedTuple):
-    """How a row is drawn and judged.
+    """The inputs of a row, and its reference.
 
-    inputs      -> the shapes of its inputs, its settings
+    inputs      a strategy for the shapes of its inputs and its settings
     judge       object arrays of Values, settings -> an object array of Values
-    distinct    whether no number may occur twice, where ties have slopes of their own
+    distinct    whether all numbers differ, because ties have slopes of their own
     """
 
     inputs: st.SearchStrategy[Any]
@@ -90,7 +90,7 @@ def case(name, draw, judge=None, **named):
 
 
 def matmul_shapes(draw):
-    """Vectors, matrices, and stacks of matrices that broadcast; axes of length 0 and 1 too."""
+    """Draw vectors, matrices and stacks that broadcast; axes may have length 0 or 1."""
     signature = hnp.mutually_broadcastable_shapes(
         signature=np.matmul.signature, max_dims=2, min_side=0, max_side=3
     )
@@ -128,7 +128,7 @@ def reshape_shapes(draw):
 
 
 def transpose_shapes(draw):
-    """An order of three axes may differ from the one that undoes it, of fewer it does not."""
+    """Draw up to three axes: with fewer, every permutation is its own inverse."""
     shape = draw(shapes(0, 2, 0) | shapes(3, 3))
     order = draw(st.permutations(range(len(shape))))
     order = [i - len(shape) * draw(st.integers(0, 1)) for i in order]
@@ -149,8 +149,8 @@ def squeeze_shapes(draw):
 
 
 def broadcast_shapes(draw):
-    found = draw(broadcastable(2))
-    return found.input_shapes[:1], {"shape": found.result_shape}
+    drawn = draw(broadcastable(2))
+    return drawn.input_shapes[:1], {"shape": drawn.result_shape}
 
 
 def getitem_shapes(draw):
@@ -181,15 +181,15 @@ def cross_entropy_shapes(draw):
 
 
 def by_rows(f):
-    """A function of a list of Values along an axis, which gives a list or one Value."""
+    """Apply a function of a list of Values, which returns a list or one Value, along an axis."""
 
     def judge(x, axis=-1, keepdims=False):
         rows = np.moveaxis(x, axis, -1)
-        found = [f(list(row)) for row in rows.reshape(-1, rows.shape[-1])]
-        if found and isinstance(found[0], list):
-            flat = [each for row in found for each in row]
+        results = [f(list(row)) for row in rows.reshape(-1, rows.shape[-1])]
+        if results and isinstance(results[0], list):
+            flat = [each for row in results for each in row]
             return np.moveaxis(np.array(flat, object).reshape(rows.shape), -1, axis)
-        out = np.array(found, object).reshape(rows.shape[:-1])
+        out = np.array(results, object).reshape(rows.shape[:-1])
         return np.expand_dims(out, axis) if keepdims else out
 
     return judge
@@ -197,11 +197,11 @@ def by_rows(f):
 
 def cross_entropy_of_values(x, Y):
     rows, labels = x.reshape(-1, x.shape[-1]), Y.argmax(-1).flat
-    found = [
+    losses = [
         SCALAR_CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :]))
         for row, label in zip(rows.tolist(), labels, strict=True)
     ]
-    return np.array(found, object).reshape(x.shape[:-1])
+    return np.array(losses, object).reshape(x.shape[:-1])
 
 
 CASES = {
@@ -229,12 +229,12 @@ SHARES = {"softmax", "logsumexp", "cross_entropy"}
 
 
 def test_every_row_has_a_case():
-    """Add one to CASES for a new row: how its inputs are drawn, and who judges."""
+    """A new row requires a case in CASES: the inputs to draw, and a reference."""
     assert set(CASES) == set(ARRAY_TABLE)
 
 
 def absolute(root):
-    """The same sums and products of absolute numbers, of which no term cancels another."""
+    """Return the twins of nodes in a graph of absolute values, where no terms cancel."""
     twins = {}
     for node in topological(root):
         assert node.op is None or node.op.name in {"+", "*", "/", "total"}
@@ -246,8 +246,8 @@ def absolute(root):
 @pytest.mark.parametrize("name", ARRAY_TABLE)
 @fewer
 @given(data=st.data())
-def test_a_row_is_what_values_make_of_it(name, data):
-    """For any of its shapes and settings, in either dtype; plain arrays are constants."""
+def test_a_row_agrees_with_its_formula_on_values(name, data):
+    """For all its shapes and settings, in either dtype; plain arrays are constants."""
     case, dtype = CASES[name], data.draw(dtypes, label="dtype")
     in_shapes, named = data.draw(case.inputs, label="shapes and settings")
     xs = [data.draw(arrays(s, dtype, unique=case.distinct), label="x") for s in in_shapes]
@@ -268,7 +268,7 @@ MATRICES = [
 
 @pytest.mark.parametrize("in_shapes", MATRICES)
 def test_matrix_products_of_every_kind(in_shapes):
-    """Vectors with stacks, and stacks that broadcast, are rarely drawn with no axis of length 1."""
+    """Stacks that broadcast and have no axis of length 1 are rarely drawn."""
     rng = np.random.default_rng(0)
     nodes = [Array(rng.standard_normal(shape)) for shape in in_shapes]
     out = nodes[0] @ nodes[1]
@@ -284,14 +284,14 @@ def test_axes_in_every_order(order):
 
 
 def assert_values_agree(name, nodes, named, out, C):
-    """sum(C * row(x, ...)) and its gradient at every input are those of the graph of Values.
+    """Compare sum(C * row(x, ...)) and its gradients with those of the graph of Values.
 
-    Whatever the order of its n roundings, a sum of products is off by at most n * eps times the sum
-    of the absolute products, and so is each gradient: the Value graph, run on absolute numbers,
-    gives these. A node rounds once, going back an arrow twice. Both sides round: 2 n.
-    Shares of softmax are at most 1: each rounding costs at most eps of the C beside it, ten times
-    as many as there are nodes, as a node makes up to 4, and exp(x - largest) multiplies that of the
-    difference by 6 or less.
+    In any order of its n roundings, a sum of products is off by at most n * eps times the sum of
+    the absolute products, which the graph of absolute values yields; so is each gradient. A node
+    rounds once forward, and twice per arrow backward. Both sides round: 2 n. Shares of softmax are
+    at most 1, so each rounding costs at most eps times the weight in C. There are ten times as many
+    roundings as nodes: a node makes up to 4, and exp(x - largest) multiplies that of the difference
+    by up to 6.
     """
     root = (out * C).sum()
     root.backward()
@@ -322,7 +322,7 @@ def assert_values_agree(name, nodes, named, out, C):
     assert [x for x in out.inputs if not x.constant] == [x for x in nodes if isinstance(x, Array)]
 
 
-# ------------------------------------------------------------ rows of the scalar table, broadcast
+# --------------------------------------------------------------------------- scalar rows, broadcast
 
 
 GAUSSIAN = {"erf", "erfc", "normal_cdf", "gelu", "exp_product"}
@@ -332,22 +332,22 @@ GAUSSIAN = {"erf", "erfc", "normal_cdf", "gelu", "exp_product"}
 @fewer
 @given(data=st.data())
 def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
-    """With shapes that broadcast: the gradient of a number used often is the sum over its uses.
+    """The gradient of an element that is broadcast is the sum over its uses.
 
     Each use is off by the row's bound in `reference.ROWS`, and by up to 4 units for each of up to
-    four functions that NumPy computes otherwise than Python; in float32 the exponents of Gaussians,
-    up to 9 here, are rounded too. The m uses are added up with m roundings.
+    four functions that NumPy computes differently from Python. In float32 the exponents of
+    Gaussians, up to 9 here, are rounded too. The m uses are summed with m roundings.
     """
     op, row, dtype = ELEMENTWISE[name], reference.ROWS[name], data.draw(dtypes, label="dtype")
-    found = data.draw(broadcastable(op.arity), label="shapes")
-    numbers = [data.draw(arrays(s, dtype), label="x") for s in found.input_shapes]
-    C = data.draw(arrays(found.result_shape, dtype), label="C")
+    drawn = data.draw(broadcastable(op.arity), label="shapes")
+    numbers = [data.draw(arrays(s, dtype), label="x") for s in drawn.input_shapes]
+    C = data.draw(arrays(drawn.result_shape, dtype), label="C")
     xs = [Array(x) for x in numbers]
     out = op(*xs)
     (out * C).sum().backward()
 
     judges = [values(x) for x in numbers]
-    cells = zip(*[np.broadcast_to(x, found.result_shape).flat for x in judges], strict=True)
+    cells = zip(*[np.broadcast_to(x, drawn.result_shape).flat for x in judges], strict=True)
     judged = [op(*cell) for cell in cells]
     root = weighted(C, np.array(judged, object))
     sizes = {v: 0.0 for x in judges for v in x.flat}
@@ -357,7 +357,7 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
                 sizes[sent.to] += abs(sent.contribution)
 
     assert out.dtype == dtype
-    assert out.shape == found.result_shape
+    assert out.shape == drawn.result_shape
     eps = np.finfo(dtype).eps
     off = [
         bound + 16 + (9 if name in GAUSSIAN and dtype is np.float32 else 0) for bound in row.ulps
@@ -367,7 +367,7 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
     for i, (x, judge) in enumerate(zip(xs, judges, strict=True)):
         assert x.grad.dtype == dtype
         size = np.array([sizes[v] for v in judge.flat]).reshape(judge.shape)
-        if row.terms:  # of the slope, which cancel each other
+        if row.terms:  # the terms of the slope cancel
             size += 2 * np.abs(C).sum()
         assert_close(x.grad, each_grad(judge), (off[i + 1] + 2 + C.size) * eps * size)
 
@@ -377,9 +377,9 @@ def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
 
 @given(data=st.data())
 def test_unbroadcast_is_the_transpose_of_broadcasting(data):
-    """<g, broadcast(x)> = <unbroadcast(g), x> for every g and x: exactly, of whole numbers."""
-    found = data.draw(broadcastable(2), label="shapes")
-    (shape, _), result = found.input_shapes, found.result_shape
+    """<g, broadcast(x)> = <unbroadcast(g), x> for all g and x, exactly for integers."""
+    drawn = data.draw(broadcastable(2), label="shapes")
+    (shape, _), result = drawn.input_shapes, drawn.result_shape
     whole = st.integers(-9, 9).map(float)
     g, x = data.draw(arrays(result, numbers=whole)), data.draw(arrays(shape, numbers=whole))
     got = unbroadcast(g, shape)
@@ -392,10 +392,13 @@ def test_unbroadcast_is_the_transpose_of_broadcasting(data):
     [((3, 2), (2, 3)), ((), (3,)), ((3,), (1, 3)), ((2, 3), (2,)), ((6,), (2, 3))],
 )
 def test_a_pullback_of_another_shape_is_refused(given_shape, shape):
-    """As when a transpose was forgotten; reshaped silently, it would be a wrong gradient."""
+    """As when a transpose is missing; a silent reshape would give a wrong gradient."""
     with pytest.raises(ValueError, match="pullback") as caught:
         unbroadcast(np.ones(given_shape), shape)
-    assert str(caught.value) == f"a pullback gave shape {given_shape} for an input of shape {shape}"
+    assert (
+        str(caught.value)
+        == f"expected a gradient of shape {shape} from a pullback, got shape {given_shape}"
+    )
 
 
 # ---------------------------------------------------------------------------- rows with settings
@@ -425,7 +428,7 @@ X = np.arange(6.0).reshape(2, 3)
     ],
 )
 def test_rows_with_settings_are_copied_and_pickled(name, again):
-    """The node of the copy has the same settings, and goes back as the original does."""
+    """The copy has the same settings and the same gradients."""
     x = Array(X)
     y = NODES[name](x)
     z = again(y)
@@ -442,7 +445,7 @@ def test_rows_with_settings_are_copied_and_pickled(name, again):
 
 @with_settings
 def test_a_row_is_applied_again_with_its_settings(name):
-    """`node.op(*node.inputs)` is what a reader of graphs does; settings can be replaced."""
+    """Readers of graphs call `node.op(*node.inputs)`; settings can be overridden."""
     y = NODES[name](Array(X))
     again = y.op(*y.inputs)
     np.testing.assert_array_equal(again.data, y.data, strict=True)
@@ -452,7 +455,7 @@ def test_a_row_is_applied_again_with_its_settings(name):
 
 
 def test_repr_of_rows_with_settings():
-    """Arrays among the settings are shown by their shapes."""
+    """Arrays among the settings are represented by their shapes."""
     x = Array(X)
     assert repr(ARRAY_TABLE["sum"]) == "Op('sum')"
     assert repr(x.sum(axis=1).op) == "Op('sum', axis=1, keepdims=False)"
@@ -462,7 +465,7 @@ def test_repr_of_rows_with_settings():
     assert repr((x @ x.T).op) == "Op('@')"
 
 
-# ------------------------------------------------------------------------------- rows of the user
+# -------------------------------------------------------------------------------------- users' rows
 
 SCALED = ArrayOp(
     "scaled sum",
@@ -474,7 +477,7 @@ SCALED = ArrayOp(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_users_row(dtype):
-    """Called on Arrays, numbers among them, with settings by name; broadcasting is undone for it."""
+    """Called on Arrays and numbers, with settings by name; broadcasting is undone for it."""
     x, y = Array(X.astype(dtype)), Array(dtype(2.0))
     out = SCALED(x, y, factor=3.0)
     (out * np.array([1.0, 10.0, 100.0])).sum().backward()
@@ -503,7 +506,7 @@ def test_a_users_row_is_pickled_when_it_is_in_the_table(monkeypatch):
 
 
 def test_a_users_row_over_any_number_of_inputs():
-    """It has one pullback, which is told the place of its input."""
+    """Its only pullback receives the index of the input."""
     product = ArrayOp(
         "product",
         lambda *xs: math.prod(xs),
@@ -518,14 +521,14 @@ def test_a_users_row_over_any_number_of_inputs():
 def test_a_users_pullback_of_the_wrong_shape_is_refused():
     turned = ArrayOp("turned", lambda x: x.T, lambda g, out, x: g)
     with pytest.raises(
-        ValueError, match=r"pullback gave shape \(3, 2\) for an input of shape \(2, 3\)"
+        ValueError, match=r"gradient of shape \(2, 3\) from a pullback, got shape \(3, 2\)"
     ):
         turned(Array(X)).sum().backward()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_users_scalar_row_gives_numbers_of_the_graphs_dtype(dtype):
-    """Whatever it computes with: bools, whole numbers, NumPy's float64."""
+def test_a_users_scalar_row_returns_the_dtype_of_the_graph(dtype):
+    """It may compute bools, integers or NumPy's float64."""
     step = Op("step", lambda x: x > 0, lambda out, x: 0)
     root2 = Op("root2", lambda x: np.sqrt(2) * x, lambda out, x: np.sqrt(2))
     for op, slope in [(step, 0.0), (root2, math.sqrt(2))]:
@@ -544,8 +547,8 @@ def test_layers_without_samples_and_without_inputs():
         assert w.grad.tolist() == [[float(m)] * k] * n
 
 
-def test_a_row_called_by_itself_has_its_defaults():
-    """Also those that are given by name alone."""
+def test_a_row_called_directly_uses_its_defaults():
+    """Including keyword-only ones."""
     assert CONCATENATE(Array([1.0]), Array([2.0])).data.tolist() == [1.0, 2.0]
 
 

@@ -37,17 +37,17 @@ def test_row_is_right_to_the_last_places(name, data):
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - {"where", "**"}))
 def test_nan_in_nan_out(name):
-    """A nan among the inputs is never swallowed."""
+    """nan in any input gives nan."""
     op = TABLE[name]
     for i in range(len(op.partials)):
         xs = [nan if i == j else 0.5 for j in range(len(op.partials))]
         if (name, i) in {("leaky_relu", 1), ("elu", 1), ("clip", 1), ("clip", 2)}:
-            continue  # the branch that was taken does not look at it
+            continue  # the branch taken does not use it
         assert math.isnan(op.forward(*xs)), xs
 
 
-# At the edges, where a formula could give nan or the wrong infinity: the inputs, the result, the
-# slopes. Limits where there is one; at kinks and jumps what the row's comment says.
+# Points where a formula could give nan or the wrong infinity: inputs, result, slopes. They are the
+# limits, or at kinks and jumps the slopes that the row's comment states.
 # fmt: off
 EDGES = [
     ("/",        (1.0, 0.0),      inf,    (inf, -inf)),
@@ -155,7 +155,7 @@ def test_edges(name, xs, result, slopes):
 @pytest.mark.parametrize("op", [op for op in TABLE.values() if op.tame], ids=repr)
 @given(data=st.data())
 def test_slopes_of_a_tame_row_are_finite_where_its_result_is(op, data):
-    """What lets backward skip a node at which a zero gradient arrived."""
+    """The backward pass may then skip a node whose gradient is 0."""
     size = data.draw(st.integers(1, 5)) * (2 if op.name == "dot" else 1) + (op.name == "dot")
     xs = data.draw(st.lists(st.floats(), min_size=size, max_size=size), label="inputs")
     args = op.group(tuple(xs))
@@ -166,7 +166,7 @@ def test_slopes_of_a_tame_row_are_finite_where_its_result_is(op, data):
 
 @given(st.lists(reference.both_signs(1e-3, 700.0), min_size=1, max_size=6))
 def test_logsumexp_and_softmax_against_mpmath(xs):
-    """Slopes of logsumexp are the shares; each within a unit per unit of distance, and a few."""
+    """Slopes of logsumexp are the shares; the error grows by one unit per unit of distance."""
     exps = [reference.exp(mpf(x)) for x in xs]
     want = reference.log(sum(exps))
     out = sequences.logsumexp(xs)
@@ -184,8 +184,8 @@ def test_logsumexp_of_infinities(largest):
     assert sequences.logsumexp([largest, -inf]) == largest
 
 
-def test_floats_answer_what_numpy_answers():
-    """Where Python's math raises, the answer is IEEE 754's."""
+def test_floats_agree_with_numpy():
+    """Where Python's math raises, the result follows IEEE 754."""
     import numpy as np
 
     pairs = {

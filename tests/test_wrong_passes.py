@@ -1,4 +1,4 @@
-"""Wrong backward passes: what they find, and where they go wrong first."""
+"""Wrong backward passes: their gradients, and the first wrong node."""
 
 import pytest
 from hypothesis import given
@@ -7,15 +7,15 @@ from engine import Array, Value, mistakes, topological
 from strategies import programs
 
 
-def test_a_chain_forgives_everything():
+def test_a_chain_has_right_gradients_in_every_pass():
     x = Value(0.5, "x")
     for mistake in mistakes((x * 2.0).tanh().exp()):
         assert mistake.first is None
         assert mistake.wrong == []
-        assert str(mistake) == f"{mistake.name}: right, this time"
+        assert str(mistake) == f"{mistake.name}: no wrong gradient in this graph"
 
 
-def test_a_value_used_twice_needs_a_sum():
+def test_a_value_used_twice_requires_a_sum():
     """micrograd's first bug: a + a has slope 2, not 1."""
     a = Value(3.0, "a")
     order, assigned = mistakes(a + a)
@@ -23,13 +23,13 @@ def test_a_value_used_twice_needs_a_sum():
     assert assigned.first is a
     assert (assigned.found[a], assigned.right[a]) == (1.0, 2.0)
     assert str(assigned) == (
-        "= in place of +=: wrong at Value(3.0, 'a') first, 1 for 2; 1 of 2 gradients are. A node "
-        "that is used twice is sent two contributions, and its gradient is their sum."
+        "= in place of +=: first wrong at Value(3.0, 'a'), 1 instead of 2; 1 of 2 gradients are "
+        "wrong. A node that is used twice receives two contributions; its gradient is their sum."
     )
 
 
-def test_a_value_used_near_and_far_needs_the_order():
-    """It is met by its short way, and sends on before what comes the long way has arrived."""
+def test_a_value_at_two_depths_requires_the_order():
+    """It is reached by its short path, and propagates before the long path's gradient arrives."""
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -39,7 +39,7 @@ def test_a_value_used_near_and_far_needs_the_order():
     assert order.first is b
     assert (order.found[b], order.right[b]) == (1.0, pytest.approx(2.0))
     assert str(order).startswith(
-        "no topological order: wrong at Value(6.0, 'b') first, 1 for 2; 2 of"
+        "no topological order: first wrong at Value(6.0, 'b'), 1 instead of 2; 2 of"
     )
     assert order.wrong == [a, b]
     assert order.found[a] == 3.0
@@ -47,20 +47,20 @@ def test_a_value_used_near_and_far_needs_the_order():
 
 
 @given(program=programs(longest=20))
-def test_the_right_one_is_the_engines(program):
+def test_right_gradients_agree_with_backward(program):
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
-    found = mistakes(root)
+    passes = mistakes(root)
     root.backward()
-    for mistake in found:
+    for mistake in passes:
         for node in topological(root):
             if not node.constant and isinstance(node, Value):
                 assert mistake.right[node] == pytest.approx(node.grad, rel=1e-12, nan_ok=True)
         assert (mistake.first is None) == (mistake.wrong == [])
 
 
-def test_the_graphs_own_gradients_are_left_alone():
+def test_gradients_are_neither_read_nor_changed():
     x = Value(3.0, "x")
     y = x * x
     x.grad, y.grad = 7.0, 8.0
@@ -69,5 +69,5 @@ def test_the_graphs_own_gradients_are_left_alone():
 
 
 def test_arrays_are_refused():
-    with pytest.raises(TypeError, match="backward passes of Values are compared, got Array"):
+    with pytest.raises(TypeError, match="mistakes expects a Value, got Array"):
         mistakes(Array([1.0]).sum())

@@ -1,4 +1,4 @@
-"""Mathematics for arrays: what floats give, and `where`, which chooses by bits."""
+"""The arithmetic of arrays: the results of floats, and `where`, which selects by bit masks."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Op
 from engine.arithmetic import where
-from engine.arrays.array import run
+from engine.arrays.arithmetic import run
 from engine.rules import ELEMENTWISE
 from strategies import (
     DTYPES,
@@ -22,8 +22,10 @@ from strategies import (
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_a_scalar_row_on_arrays_at_special_numbers(name, dtype):
-    """Zeros of either sign, infinities, nan, and what overflows: what the float gives, the zero's
-    sign too. Where float32 holds it: without the numbers it does not have."""
+    """Zeros of either sign, infinities, nan and overflow, as for floats, with the sign of zeros.
+
+    float32 is tested at the numbers that it can represent.
+    """
     op, eps = ELEMENTWISE[name], np.finfo(dtype).eps
     special = SPECIAL if dtype is np.float64 else [0.0, -0.0, 1.0, -1.0, 0.25, inf, -inf, nan]
     points = np.array(
@@ -42,7 +44,7 @@ def test_a_scalar_row_on_arrays_at_special_numbers(name, dtype):
         np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(np.array(want)[zero]))
 
 
-# ------------------------------------------------------------------------- where, which takes bits
+# -------------------------------------------------------------------------------------------- where
 
 KINDS = {
     np.float64: (np.uint64, [0x7FF8000000000001, 0xFFF0000000000001, 0x7FF4DEADBEEF0000, 1]),
@@ -52,9 +54,11 @@ KINDS = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-def test_where_gives_the_bits_that_numpy_gives(dtype, data):
-    """Payloads of nan, signs of zeros; conditions of bools and floats; below 4096 elements and
-    from there on, where it takes another way; scalars, and shapes that broadcast."""
+def test_where_returns_the_bits_of_numpy(dtype, data):
+    """For payloads of nan, signed zeros, scalars, broadcasting, conditions of bools and floats.
+
+    From 4096 elements on the algorithm is another one.
+    """
     bits, odd = KINDS[dtype]
     n = data.draw(st.sampled_from([1, 3, 4095, 4096, 4097, 9000]), label="n")
     rng = np.random.default_rng(data.draw(st.integers(0, 9), label="seed"))
@@ -66,16 +70,16 @@ def test_where_gives_the_bits_that_numpy_gives(dtype, data):
     def drawn(label):
         kind = data.draw(kinds, label=label)
         if kind in ("0-d", "scalar", "float"):
-            found = rng.choice(pool, ())
-            return {"0-d": np.asarray(found), "scalar": dtype(found), "float": 0.25}[kind]
+            numbers = rng.choice(pool, ())
+            return {"0-d": np.asarray(numbers), "scalar": dtype(numbers), "float": 0.25}[kind]
         shape = {"array": (3, n), "row": (n,), "column": (3, 1), "spread": (n, 3)}[kind]
-        found = rng.choice(pool, shape)
-        return found.T if kind == "spread" else found
+        numbers = rng.choice(pool, shape)
+        return numbers.T if kind == "spread" else numbers
 
     condition, x, y = np.asarray(drawn("condition")), drawn("x"), drawn("y")
     if data.draw(st.booleans(), label="of bools"):
         condition = np.isnan(condition)
-    with np.errstate(invalid="ignore"):  # nan as a condition, which holds
+    with np.errstate(invalid="ignore"):  # a nan condition is true
         got = run(where, np.dtype(dtype), condition, x, y)
         want = np.where(condition, np.asarray(x, dtype), np.asarray(y, dtype))
     assert got.dtype == dtype
@@ -83,8 +87,8 @@ def test_where_gives_the_bits_that_numpy_gives(dtype, data):
 
 
 @pytest.mark.parametrize("n", [1, 5000])
-def test_where_has_the_dtype_that_numpy_gives_its_arguments(n):
-    """Python numbers are weak; two of them have the dtype of the row that is run, or float64."""
+def test_where_returns_the_dtype_of_numpy(n):
+    """Python numbers are weak; two of them have the dtype of the row that runs, or float64."""
     x = np.full(n, 0.5)
     single = x.astype(np.float32)
     for a, b, dtype in [
@@ -101,8 +105,8 @@ def test_where_has_the_dtype_that_numpy_gives_its_arguments(n):
             np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
 
 
-def test_numbers_have_the_dtype_of_the_row_that_is_run():
-    """A third of float32 times a gradient of float32, and no float64 in between."""
+def test_numbers_have_the_dtype_of_the_row_that_runs():
+    """A third in float32 times a gradient in float32, without float64 in between."""
     thirds = Op("thirds", lambda x: x, lambda out, x: where(x > 0.0, 1.0, 0.0) / 3.0)
     seen = []
     spy = Op(

@@ -1,4 +1,4 @@
-"""Reductions at their edges: ties, nan, infinities, nothing; softmax and its kin to the last digit."""
+"""Reductions in limiting cases (ties, nan, infinities, no elements); softmax to the last digits."""
 
 import math
 import re
@@ -30,7 +30,7 @@ from strategies import (
 @pytest.mark.parametrize("name", ["max", "min"])
 @given(data=st.data())
 def test_ties_share_equally(name, data):
-    """The gradient of a slice goes in equal parts to its largest, and nowhere else."""
+    """The gradient of a slice is divided equally among its largest elements."""
     shape = data.draw(shapes(), label="shape")
     x = data.draw(
         arrays(shape, numbers=st.sampled_from([-1.0, 0.0, -0.0, 1.0, inf, -inf])), label="x"
@@ -54,8 +54,8 @@ REDUCTIONS = {
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("place", range(3))
-def test_nan_goes_through_and_stays_in_its_row(name, place):
-    """A sample of nan makes nan of its own results and gradients, and of no other sample's."""
+def test_nan_stays_in_its_sample(name, place):
+    """A sample with nan has nan results and gradients, and does not affect other samples."""
     x, clean = Array(np.arange(6.0).reshape(2, 3)), Array(np.arange(6.0).reshape(2, 3))
     x.data[0, place] = nan
     out, well = REDUCTIONS[name](x), REDUCTIONS[name](clean)
@@ -68,8 +68,8 @@ def test_nan_goes_through_and_stays_in_its_row(name, place):
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
-def test_reductions_of_nothing(shape):
-    """A sum of nothing is 0, a mean nan, silently; there is no largest."""
+def test_reductions_of_no_elements(shape):
+    """The sum is 0, the mean is nan without a warning, and a maximum does not exist."""
     x, axis = Array(np.zeros(shape)), shape.index(0)
     total, mean = x.sum(axis), x.mean(axis)
     assert (total.data == 0).all()
@@ -78,13 +78,13 @@ def test_reductions_of_nothing(shape):
     assert x.grad.shape == shape
     for name in ("max", "min", "logsumexp", "softmax"):
         with pytest.raises(
-            ValueError, match=rf"{name} does not take shape {re.escape(str(shape))}"
+            ValueError, match=rf"{name} does not accept shape {re.escape(str(shape))}"
         ):
             getattr(x, name)(axis=axis)
 
 
-def test_a_single_number_has_a_last_axis():
-    """As in NumPy: an array of no axes is reduced over axis 0 or -1, to itself."""
+def test_an_array_without_axes_has_a_last_axis():
+    """As in NumPy, a reduction over axis 0 or -1 returns it unchanged."""
     for name in ("sum", "mean", "max", "min", "softmax"):
         for axis in (0, -1):
             x = Array(3.0)
@@ -99,8 +99,8 @@ extreme = st.sampled_from([inf, -inf, nan, 0.0, 1.0, 40.0, -1e3, 1e308, -1e308])
 
 
 @given(data=st.data())
-def test_shares_at_the_ends_are_those_of_values(data):
-    """Infinite logits, masked classes and nan among them: the scalar engine's answers."""
+def test_extreme_logits_agree_with_values(data):
+    """Infinite logits, masked classes and nan have the results of the scalar engine."""
     zs = data.draw(st.lists(extreme, min_size=1, max_size=4), label="logits")
     label = data.draw(st.integers(0, len(zs) - 1), label="label")
 
@@ -125,8 +125,8 @@ logits = arrays((2, 4), numbers=st.floats(-700.0, 700.0))
 
 @pytest.mark.parametrize("margin", [1.0, 30.0, 100.0, 700.0])
 @pytest.mark.parametrize("label", [0, 1, 2])
-def test_the_gradient_of_softmax_keeps_the_digits_of_a_sure_answer(margin, label):
-    """1 - share is the sum of the other shares, as for Values: by itself it would be 0."""
+def test_the_gradient_of_softmax_does_not_cancel_near_one(margin, label):
+    """1 - share is computed as the sum of the other shares, as for Values; it would be 0."""
     zs = [margin, 0.0, -1.0]
     x, vs = Array([zs]), [Value(z) for z in zs]
     x.softmax()[0, label].backward()
@@ -137,7 +137,7 @@ def test_the_gradient_of_softmax_keeps_the_digits_of_a_sure_answer(margin, label
 @fewer
 @given(logits)
 def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
-    """Against mpmath, in the bounds of `test_functions`: those of the scalar row."""
+    """Against mpmath, within the bounds of the scalar row in `test_functions`."""
     node = Array(x)
     out = node.logsumexp()
     out.sum().backward()
@@ -153,10 +153,10 @@ def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
 @fewer
 @given(logits, arrays((2,), numbers=st.integers(0, 3).map(float)))
 def test_cross_entropy_and_its_gradient_are_right_to_the_last_places(x, labels):
-    """-log of the label's share, and predicted minus target, which does not cancel: against mpmath.
+    """-log of the label's share, and predicted minus target without cancellation, against mpmath.
 
-    The loss is the sum of a difference of logits and log1p of a sum of shares, whose exponents, up
-    to 1400, are rounded; the shares of classes far below the label's likewise.
+    The loss sums a difference of logits and log1p of a sum of shares, whose exponents, up to 1400,
+    are rounded; so do the shares of classes far below the label's.
     """
     labels, node = labels.astype(int), Array(x)
     out = CROSS_ENTROPY(node, Y=one_hot(labels, 4))
@@ -175,7 +175,7 @@ def test_cross_entropy_and_its_gradient_are_right_to_the_last_places(x, labels):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("offset", [0.0, 1e6, -1e7, 1e17])
-def test_cross_entropy_is_not_moved_by_a_common_offset(offset, dtype):
+def test_cross_entropy_does_not_depend_on_a_common_offset(offset, dtype):
     x = Array(np.full((1, 2), offset, dtype))
     loss = CROSS_ENTROPY(x, Y=one_hot(np.array([0]), 2))
     loss.sum().backward()
@@ -185,11 +185,11 @@ def test_cross_entropy_is_not_moved_by_a_common_offset(offset, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("margin", [1.0, 30.0, 80.0])
-def test_cross_entropy_of_a_sure_answer_keeps_its_digits(margin, dtype):
+def test_a_small_cross_entropy_keeps_its_digits(margin, dtype):
     x = Array(np.array([[margin, 0.0]], dtype))
     loss = CROSS_ENTROPY(x, Y=one_hot(np.array([0]), 2))
     loss.sum().backward()
-    small = math.exp(-margin)  # 1 + small is 1 from a margin of 37 on
+    small = math.exp(-margin)  # 1 + small rounds to 1 for margins above 37
     close = lambda want: pytest.approx(want, rel=float(8 * np.finfo(dtype).eps), abs=0)
     assert loss.data[0] == close(math.log1p(small))
     assert x.grad[0].tolist() == close([-small / (1 + small), small / (1 + small)])

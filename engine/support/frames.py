@@ -1,0 +1,58 @@
+"""Stack frames: the lines of the user's code, in warnings, origins and error messages."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from types import FrameType
+
+ROOT = os.path.dirname(os.path.dirname(__file__))  # the folder of the engine
+OURS: tuple[str, ...] = (os.path.join(ROOT, ""), "<Value.")  # the latter: printed methods
+if os.path.basename(ROOT) == "engine":  # `nn` is a neighbor in the clone, a subfolder if installed
+    OURS += (os.path.join(os.path.dirname(ROOT), "nn", ""),)
+
+
+def is_internal(file: str) -> bool:
+    """Return whether a file belongs to this package, or to a library that calls back into it."""
+    return file.startswith(internal_paths("numpy" in sys.modules))
+
+
+@cache
+def internal_paths(numpy: bool) -> tuple[str, ...]:
+    """Return the beginnings of the paths of internal files."""
+    libraries = [contextlib.__file__]  # decorators
+    if numpy:
+        libraries.append(os.path.dirname(sys.modules["numpy"].__file__ or ""))
+    return (*OURS, *libraries)
+
+
+def callers(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and its callers, innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def describe_failure(problem: BaseException) -> str:
+    """Return an error's message after the user's call that raised it: `math.exp(x): must be ...`.
+
+    Returns the message alone if no line outside this package is involved, or if the call covers
+    several lines.
+    """
+    import linecache
+
+    user, trace = None, problem.__traceback__
+    while trace is not None:
+        if not is_internal(trace.tb_frame.f_code.co_filename):
+            user = trace
+        trace = trace.tb_next
+    if user is None:
+        return str(problem)
+    code = user.tb_frame.f_code
+    first, last, start, end = list(code.co_positions())[user.tb_lasti // 2]
+    text = linecache.getline(code.co_filename, first or 0, user.tb_frame.f_globals)
+    if not text or first != last or start is None or end is None:
+        return str(problem)
+    call = text.encode()[start:end].decode(errors="replace")
+    return f"{call}: {problem}"
