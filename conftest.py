@@ -9,8 +9,7 @@ from types import ModuleType
 from typing import Any
 
 COMPILED = (  # modules of engine/tape that import numba
-    "caching", "kernels", "lanes", "lowering", "machine", "passes", "program", "schedule",
-    "summary", "tape",
+    "kernels", "machine", "passes", "schedule", "summary", "tape",
 )  # fmt: skip
 collect_ignore = [
     *[f"engine/tape/{name}.py" for name in COMPILED],

@@ -95,7 +95,12 @@ def time_drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
     assert picture.svg  # computed at the first access
     times["svg"] = perf_counter() - begin
     by = " ".join([LAYOUTS[layout], *version])
-    return {**times, "by": by, "nodes": count_nodes(root), "drawn": len(build_view(root, model).drawn)}
+    return {
+        **times,
+        "by": by,
+        "nodes": count_nodes(root),
+        "drawn": len(build_view(root, model).drawn),
+    }
 
 
 def time_stepper(shape: str, size: int) -> dict[str, Any]:

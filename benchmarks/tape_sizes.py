@@ -68,7 +68,7 @@ def measure(shape: str, nodes: int, seconds: float) -> dict[str, Any]:
     calls = max(AT_ONCE // nodes, 1)
     time_calls(replay, calls=calls)  # warm up
     times = time_calls(replay, repeats=2, seconds=seconds, calls=calls, clock=process_time)
-    time, bytes_moved = mean(times), count_moved_bytes(tape.machine)
+    time, bytes_moved = mean(times), count_moved_bytes(tape._machine)
     return {
         "nodes": nodes,
         "ns": 1e9 * time / nodes,
@@ -111,14 +111,14 @@ def count_moved_bytes(machine: Any) -> int:
     """
     import numpy as np
 
-    from engine.tape.kernels import MULTIPLY_ADD_ON
-    from engine.tape.passes import BACKWARD, FORWARD, OPERANDS
+    from engine.tape.opcodes import MULTIPLY_ADD_ON, OPERANDS
+    from engine.tape.passes import BACKWARD, FORWARD
 
     size = 2 * machine.shared.nbytes
     for runs in (machine.stages[FORWARD], machine.stages[BACKWARD]):
-        operands = np.where(runs.do == MULTIPLY_ADD_ON, 2, OPERANDS[runs.do])
+        operands = np.where(runs.opcodes == MULTIPLY_ADD_ON, 2, OPERANDS[runs.opcodes])
         size += int(np.diff(runs.ends.astype(int), prepend=0) @ operands) * runs.a.itemsize
-        size += runs.do.nbytes + runs.ends.nbytes + runs.begins.nbytes
+        size += runs.opcodes.nbytes + runs.ends.nbytes + runs.begins.nbytes
     return size
 
 

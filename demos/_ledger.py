@@ -19,7 +19,6 @@ from demos.shared.timing import time_calls
 from engine import Array, ManyOp, Tape, Value, topological, total
 from engine.graph import InGraph, reverse_pass
 from engine.node import Node
-from engine.tape.summary import costs
 
 REPEATS = 5
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
@@ -101,7 +100,7 @@ def measure_whole_tape(root: Value, parameters: list[Value]) -> Cost:
         tape.forward()
         tape.backward()
 
-    return Cost(count_nodes(root), tape.machine.nbytes, median_time(replay))
+    return Cost(count_nodes(root), tape.nbytes, median_time(replay))
 
 
 def count_nodes(root: Node) -> int:
@@ -189,10 +188,10 @@ def measure_operations(layer: str, tape: Tape) -> Ledger:
     """Return the costs of a tape's operations; "parameters" includes what operations share."""
     tape.forward()
     tape.backward()
-    rows = costs(tape.machine)
-    rest = tape.machine.nbytes - sum(row.bytes for row in rows)
+    rows = tape.costs()
+    rest = tape.nbytes - sum(row.bytes for row in rows)
     ledger = {
-        (layer, row.operation): Cost(row.nodes, row.bytes, 1e-6 * (row.ahead + row.back))
+        (layer, row.operation): Cost(row.nodes, row.bytes, 1e-6 * (row.forward_us + row.backward_us))
         for row in rows
     }
     return ledger | {(layer, "parameters"): Cost(tape.flat.size, rest, 0.0)}

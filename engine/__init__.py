@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from engine.arrays.rules import ArrayOp
     from engine.derivatives.check import GradientMismatch, check_gradients
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
-    from engine.tape import BranchChanged, Tape, record_branches
+    from engine.tape import Tape
     from engine.watch.anomaly import Anomaly, detect_anomaly
+    from engine.watch.branches import BranchChanged, record_branches
     from engine.watch.no_grad import no_grad
     from engine.watch.origin import Origin, record_origins
     from engine.watch.paths import Explanation, Path, explain
@@ -85,8 +86,9 @@ LAZY = {
     "arrays.rules": ["ArrayOp"],
     "derivatives.check": ["GradientMismatch", "check_gradients"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
-    "tape": ["BranchChanged", "Tape", "record_branches"],
+    "tape": ["Tape"],
     "watch.anomaly": ["Anomaly", "detect_anomaly"],
+    "watch.branches": ["BranchChanged", "record_branches"],
     "watch.no_grad": ["no_grad"],
     "watch.origin": ["Origin", "record_origins"],
     "watch.paths": ["Explanation", "Path", "explain"],

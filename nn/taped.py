@@ -36,7 +36,7 @@ class Taped(Module):
 
     def __repr__(self) -> str:
         """Return text that tells programs apart: a checkpoint identifies its model by it."""
-        return f"{self.tape!r} of program {self.tape.machine.fingerprint:08x}"
+        return f"{self.tape!r} of program {self.tape.fingerprint:08x}"
 
 
 def is_tape(x: Any) -> "TypeGuard[Tape]":

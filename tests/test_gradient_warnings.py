@@ -303,7 +303,7 @@ def test_max_on_a_tape_recommends_maximum():
     with record_branches():
         tape = Tape(max(x, 0.0) * 2.0)
     tape.flat.data = [-1.0]
-    with pytest.raises(BranchChanged, match=r"have the graph choose, by where\(\), maximum\(\)"):
+    with pytest.raises(BranchChanged, match=r"choose in the graph with where\(\), maximum\(\)"):
         tape.forward()
 
 

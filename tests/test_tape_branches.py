@@ -1,6 +1,8 @@
-"""What a tape freezes: decisions of Python while the graph was built, and who notices."""
+"""A tape checks the decisions that Python made while the graph was built."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -12,11 +14,11 @@ from nn import MLP
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
 
-from engine.tape import BranchChanged, Tape, record_branches
+from engine import BranchChanged, Tape, record_branches
 
 
-def bent(x):
-    """A branch on the Value itself."""
+def kinked(x):
+    """Branch on a Value."""
     if x > 1.0:
         return x * 2.0
     return x * 3.0
@@ -24,17 +26,17 @@ def bent(x):
 
 def test_a_flipped_branch_raises_and_names_the_line():
     x = Value(3.0, "x")
-    tape = Tape(lambda: bent(x))
+    tape = Tape(lambda: kinked(x))
     assert tape.forward() == 6.0
     tape.flat.data = [1.5]
     assert tape.forward() == 3.0
     tape.flat.data = [0.5]
-    says = (
-        r"x > 1 was True .* is False now \(test_tape_branches.py, line \d+ in bent: if x > 1.0:\)"
+    message = (
+        r"x > 1 was True .* is False now \(test_tape_branches.py, line \d+ in kinked: if x > 1.0:\)"
     )
-    with pytest.raises(BranchChanged, match=says):
+    with pytest.raises(BranchChanged, match=message):
         tape.forward()
-    with pytest.raises(RuntimeError):  # there is nothing to go back over
+    with pytest.raises(RuntimeError):  # the forward pass failed
         tape.backward()
     tape.flat.data = [2.0]
     assert tape.forward() == 4.0
@@ -43,17 +45,17 @@ def test_a_flipped_branch_raises_and_names_the_line():
 def test_a_tape_made_within_record_branches():
     x = Value(3.0, "x")
     with record_branches():
-        tape = Tape(bent(x))
+        tape = Tape(kinked(x))
     tape.flat.data = [0.5]
     with pytest.raises(BranchChanged):
         tape.forward()
 
 
-def test_a_graph_made_before_is_not_watched():
+def test_a_graph_that_was_built_before_is_not_checked():
     x = Value(3.0)
-    tape = Tape(bent(x))
+    tape = Tape(kinked(x))
     tape.flat.data = [0.5]
-    assert tape.forward() == 1.0  # what the docstring warns of
+    assert tape.forward() == 1.0  # the docstring warns of this
 
 
 @pytest.mark.parametrize(
@@ -70,14 +72,14 @@ def test_a_graph_made_before_is_not_watched():
         (lambda x, y: abs(x.data - y.data) < 0.5, (2.0, 2.1), (2.0, 3.0)),
         (lambda x, y: 1.0 / x.data + y.data * 2.0 > 0.0, (1.0, 1.0), (-1.0, 0.0)),
         (lambda x, y: -x.data <= 0.0, (1.0, 0.0), (-1.0, 0.0)),
-        (lambda x, y: (x - y).exp() > 1.0, (2.0, 1.0), (1.0, 2.0)),  # a node that is then gone
+        (lambda x, y: (x - y).exp() > 1.0, (2.0, 1.0), (1.0, 2.0)),  # of a temporary node
         (lambda x, y: max(x, y) is x, (2.0, 1.0), (1.0, 2.0)),
         (lambda x, y: sorted([x, y])[0] is x, (1.0, 2.0), (2.0, 1.0)),
         (lambda x, y: x < float("nan"), (1.0, 1.0), None),
     ],
 )
 def test_every_kind_of_decision(decide, holds, fails):
-    """With numbers that decide alike nothing happens; with others the tape notices."""
+    """The tape raises an error only for numbers that change a decision."""
     x, y = map(Value, holds)
     tape = Tape(lambda: x * 2.0 if decide(x, y) else y + x, parameters=[x, y])
     tape.forward()
@@ -89,10 +91,10 @@ def test_every_kind_of_decision(decide, holds, fails):
             tape.forward()
 
 
-def test_what_decides_about_constants_alone_is_not_watched():
+def test_decisions_about_constants_alone_are_not_checked():
     x = Value(1.0)
     tape = Tape(lambda: x * (2.0 if Value.lift(3.0) > 2.0 else 5.0))
-    assert tape.decisions.all == []
+    assert tape._decisions.all == []
 
 
 def test_a_branch_for_one_sample_of_a_batch():
@@ -118,31 +120,31 @@ def test_a_branch_on_a_parameter_of_a_batch():
         tape.forward([[1.0]])
 
 
-def test_watching_changes_neither_order_nor_gradients():
-    """A decision about nodes that are not under the root, made in another order."""
+def test_recording_branches_changes_neither_order_nor_gradients():
+    """The compared nodes are not under the root, and are built in another order."""
     model = MLP(2, [4, 1], "tanh", rng=0)
 
-    def watched():
-        aside = model.layers[1].neurons[0].bias * 3.0
-        assert aside < 1e9
+    def build():
+        extra = model.layers[1].neurons[0].bias * 3.0
+        assert extra < 1e9
         return model([0.5, 1.0])
 
-    tape, plain = Tape(watched, parameters=model.parameters()), model([0.5, 1.0])
+    tape, plain = Tape(build, parameters=model.parameters()), model([0.5, 1.0])
     plain.backward()
     assert tape.forward() == plain.data
     tape.backward()
     assert tape.flat.grad.tolist() == [p.grad for p in model.parameters()]
 
 
-def test_nothing_is_left_of_watching():
-    """Comparisons, data and classes are what they were, after an error too."""
+def test_recording_branches_leaves_no_trace():
+    """Comparisons, data and classes are as before, also after an error."""
     before = dict(vars(Value)), Value.__lt__
     branches = []
 
     def fails():
-        with record_branches(), record_branches() as found:
+        with record_branches(), record_branches() as inner:
             assert Value(1.0) < 2.0
-            branches.append(len(found))
+            branches.append(len(inner))
             Value(1.0).data / 0.0
 
     with pytest.raises(ZeroDivisionError):
@@ -152,7 +154,7 @@ def test_nothing_is_left_of_watching():
     assert branches == [1]
 
 
-def test_another_thread_is_not_watched():
+def test_other_threads_are_not_recorded():
     with record_branches() as branches:
         other = threading.Thread(target=lambda: Value(1.0) < 2.0)
         other.start()
@@ -171,11 +173,11 @@ def test_numbers_of_values_are_numbers_while_branches_are_recorded():
         assert (x.data == "a") is False
         assert f"{x.data:.1f}" == "2.0"
         assert np.array([x.data]).dtype == float
-    assert {str(each) for each in branches} == {"2 == 2", "3 == 3"}
+    assert {str(branch) for branch in branches} == {"2 == 2", "3 == 3"}
 
 
 def test_decisions_while_walking_are_no_branches():
-    """The engine's own comparisons do not ask Values."""
+    """The engine itself does not compare Values."""
     x = Value(2.0)
     y = (x * x).relu()
     with record_branches() as branches:
@@ -185,8 +187,8 @@ def test_decisions_while_walking_are_no_branches():
     assert branches == []
 
 
-def test_a_number_that_flows_into_the_graph_is_decided_to_stay():
-    """It would be a constant: a replay with another number is not what the code means."""
+def test_a_number_that_enters_the_graph_must_stay():
+    """As a constant of the graph, it would be wrong in a replay with other numbers."""
     for build in (
         lambda x: x * x.data,
         lambda x: x * x.detach(),
@@ -211,7 +213,7 @@ def test_decisions_with_numpys_numbers(kind):
     ):
         x = Value(1.0)
         tape = Tape(lambda decide=decide, x=x: x * 2.0 if decide(x, kind(2)) else x * 3.0)
-        assert tape.decisions.all
+        assert tape._decisions.all
         tape.flat.data = [50.0]
         with pytest.raises(BranchChanged):
             tape.forward()
@@ -227,7 +229,7 @@ def test_a_decision_about_a_constant_that_is_then_loaded():
         tape.forward()
 
 
-def test_sync_does_not_cross_a_decision():
+def test_sync_checks_decisions():
     x = Value(3.0, "x")
     y = None
 
@@ -242,3 +244,8 @@ def test_sync_does_not_cross_a_decision():
     with pytest.raises(BranchChanged):
         tape.sync()
     assert (x.data, y.data) == (3.0, 6.0)
+
+
+def test_recording_branches_needs_no_numpy():
+    code = "import sys; from engine import record_branches; print('numpy' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

@@ -1,4 +1,4 @@
-"""Compiled code is kept on disk: by two processes at once, and where nothing can be written."""
+"""numba keeps compiled code on disk, also with two processes at once, or no directory for it."""
 
 import os
 import subprocess
@@ -21,8 +21,8 @@ print(tape.forward() == (x * x + x.exp()).data)
 """
 
 
-def begun(place):
-    """A process of its own that makes a tape, its compiled code being kept at that place."""
+def start(place):
+    """Start a process that makes a tape, with a directory for compiled code."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         env={**os.environ, "NUMBA_CACHE_DIR": str(place), "PYTHONPATH": str(HOUSE)},
@@ -32,32 +32,32 @@ def begun(place):
     )
 
 
-def ended(process):
-    out, problems = process.communicate(timeout=120)
-    assert (out, problems, process.returncode) == ("True\n", "", 0)
+def finish(process):
+    """Assert that a process prints True and no errors."""
+    out, errors = process.communicate(timeout=120)
+    assert (out, errors, process.returncode) == ("True\n", "", 0)
 
 
 def test_two_processes_that_start_at_once_and_one_that_comes_later(tmp_path):
-    for process in [begun(tmp_path), begun(tmp_path)]:
-        ended(process)
-    kept = {each: each.stat().st_mtime_ns for each in tmp_path.rglob("*.nb*")}
-    assert any("run" in each.name for each in kept)
-    ended(begun(tmp_path))
-    assert kept == {each: each.stat().st_mtime_ns for each in tmp_path.rglob("*.nb*")}
+    for process in [start(tmp_path), start(tmp_path)]:
+        finish(process)
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb*")}
+    assert any("run" in file.name for file in files)
+    finish(start(tmp_path))
+    assert files == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb*")}
 
 
-def test_where_nothing_can_be_written():
-    """Neither beside the source nor in the user's cache: every process compiles for itself."""
+def test_without_a_directory_each_process_compiles_for_itself():
     program = f"""
 import numba.core.caching as caching
 
-caching.CacheImpl._locator_classes = []  # no place that could be written to
+caching.CacheImpl._locator_classes = []  # no directory can be written to
 {PROGRAM}"""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": str(HOUSE)},
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert (process.stdout, process.stderr) == ("True\n", "")

@@ -1,4 +1,4 @@
-"""A tape with inputs: a lane for each sample, to the bits of a loop over samples."""
+"""A tape with inputs computes the same bits as a loop over samples."""
 
 import os
 
@@ -22,12 +22,12 @@ counts = st.sampled_from([1, 2, 7, 8, 9, 63, 64, 65, 130, 600])
 
 
 def lanes(samples):
-    """The width of a block of lanes: a power of two from 8 to 64."""
+    """Return the width of a block of lanes: a power of two from 8 to 64."""
     return next(w for w in (8, 16, 32, 64) if w >= min(samples, 64))
 
 
-def summed(rows):
-    """The documented order: lanes by halves, blocks modulo 8, then these sums in order."""
+def sum_over_samples(rows):
+    """Sum in the documented order: lanes by halves, blocks modulo 8, then these eight sums."""
     rows = np.asarray(rows)
     width = lanes(len(rows))
     padded = np.zeros((-(-len(rows) // width) * width, rows.shape[1]), rows.dtype)
@@ -41,42 +41,43 @@ def summed(rows):
         for k, block in enumerate(blocks[:, 0]):
             sums[k % 8] += block
         out = sums[0]
-        for each in sums[1:]:
-            out = out + each
+        for x in sums[1:]:
+            out = out + x
     return out
 
 
 def by_samples(build, parameters, X, seeds):
-    """Outputs, and each sample's gradients of parameters and inputs, by the graph itself."""
+    """Return the outputs and the gradients of each sample, computed by the graph."""
     outputs, grads, of_inputs = [], [], []
     for x, seed in zip(np.asarray(X).tolist(), np.asarray(seeds).tolist(), strict=True):
-        ps, xs = [Value(p) for p in parameters], [Value(each) for each in x]
-        found = build(ps, xs)
-        order = topological(total(found))[:-1]
-        for output, g in zip(found, seed, strict=True):
-            output._receive(g)
-        for each in reversed(order):
-            for to, _, contribution in each._send(each.grad):
+        ps, xs = [Value(p) for p in parameters], [Value(number) for number in x]
+        roots = build(ps, xs)
+        order = topological(total(roots))[:-1]
+        for root, g in zip(roots, seed, strict=True):
+            root._receive(g)
+        for z in reversed(order):
+            for to, _, contribution in z._send(z.grad):
                 to._receive(contribution)
-        outputs.append([output.data for output in found])
+        outputs.append([root.data for root in roots])
         grads.append([p.grad for p in ps])
-        of_inputs.append([each.grad for each in xs])
+        of_inputs.append([x.grad for x in xs])
     return np.array(outputs), np.array(grads), np.array(of_inputs)
 
 
-def check_lanes(build, parameters, X, seeds, **how):
+def check_lanes(build, parameters, X, seeds, **options):
+    """Assert that a tape computes the same bits as a loop over samples."""
     ps, xs = [Value(p) for p in parameters], [Value(0.5) for _ in X[0]]
-    tape = Tape(build(ps, xs), xs, parameters=ps, input_gradients=True, **how)
+    tape = Tape(build(ps, xs), xs, parameters=ps, input_gradients=True, **options)
     outputs, grads, of_inputs = by_samples(build, parameters, X, seeds)
     check_same(tape.forward(X), outputs)
     tape.backward(seeds)
-    check_same(tape.flat.grad, summed(grads) + 0.0)
+    check_same(tape.flat.grad, sum_over_samples(grads) + 0.0)
     check_same(tape.input_gradients, of_inputs)
     return tape
 
 
-def drawn(data, count, columns, numbers):
-    """So many samples, some the same: a few hundred graphs by hand would take long."""
+def draw_samples(data, count, columns, numbers):
+    """Draw up to four samples, and repeat them: generating hundreds would take long."""
     few = data.draw(st.lists(st.tuples(*[numbers] * columns), min_size=1, max_size=4))
     return np.array([few[i % len(few)] for i in range(count)])
 
@@ -84,7 +85,7 @@ def drawn(data, count, columns, numbers):
 @examples(100)
 @given(program=programs(longest=25, smooth=False), data=st.data())
 def test_the_same_bits_as_a_loop_over_samples(program, data):
-    """Parameters, inputs and constants in any role; outputs that depend on neither."""
+    """Leaves are parameters or inputs; outputs can depend on neither."""
     size = len(program.at)
     split = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
     if not any(split):
@@ -96,12 +97,12 @@ def test_the_same_bits_as_a_loop_over_samples(program, data):
     def build(ps, xs):
         ps, xs = iter(ps), iter(xs)
         leaves = [next(xs) if is_input else next(ps) for is_input in split]
-        found = program.run(leaves, node)
-        return [Value.lift(found[i]) for i in picks]
+        nodes = program.run(leaves, node)
+        return [Value.lift(nodes[i]) for i in picks]
 
     count = data.draw(st.sampled_from([1, 3, 8, 9, 70]))
-    X = drawn(data, count, sum(split), any_float)
-    seeds = drawn(data, count, len(picks), any_float)
+    X = draw_samples(data, count, sum(split), any_float)
+    seeds = draw_samples(data, count, len(picks), any_float)
     check_lanes(build, [x for x, s in zip(program.at, split, strict=True) if not s], X, seeds)
 
 
@@ -109,7 +110,7 @@ def test_the_same_bits_as_a_loop_over_samples(program, data):
 @fewer
 @given(data=st.data())
 def test_every_row_over_lanes(op, data):
-    """Each argument an input, a parameter or a constant."""
+    """Each argument is an input, a parameter or a constant."""
     n = inputs_of(op)
     roles = data.draw(st.lists(st.sampled_from("xpc"), min_size=n, max_size=n))
     numbers = [data.draw(any_float) for _ in range(n)]
@@ -122,7 +123,7 @@ def test_every_row_over_lanes(op, data):
         ]
         return [weighted(op(*op.group(args))) * xs[0]]
 
-    X = drawn(data, 5, 1 + roles.count("x"), any_float)
+    X = draw_samples(data, 5, 1 + roles.count("x"), any_float)
     parameters = [c for r, c in zip(roles, numbers, strict=True) if r == "p"]
     check_lanes(build, parameters, X, np.ones((5, 1)))
 
@@ -131,7 +132,7 @@ MODEL = MLP(3, [5, 4, 2], "tanh", rng=1)
 
 
 def network(ps, xs):
-    """The model on nodes: its parameters and a sample."""
+    """Return the outputs of the model for a sample, node by node."""
     rest = iter(ps)
     for layer in MODEL.layers:
         xs = [sum([next(rest) * x for x in xs], next(rest)) for _ in layer.neurons]
@@ -152,8 +153,8 @@ def test_any_number_of_samples_on_any_threads(count, threads):
 
 @examples(60)
 @given(program=programs(longest=20, smooth=False), data=st.data())
-def test_lanes_in_float32_are_what_one_sample_is_alone(program, data):
-    """Outputs, and gradients of inputs; alone, an input is a parameter like any other."""
+def test_lanes_in_float32_equal_a_tape_of_one_sample(program, data):
+    """For one sample alone, the input is a parameter."""
     leaves = [Value(x) for x in program.at]
     root = Value.lift(program.run(leaves, node)[-1])
     tape = Tape(root, leaves[:1], parameters=leaves[1:], dtype=np.float32, input_gradients=True)
@@ -161,45 +162,33 @@ def test_lanes_in_float32_are_what_one_sample_is_alone(program, data):
     X = np.array(data.draw(st.lists(any_float, min_size=1, max_size=9)))
     with np.errstate(over="ignore"):
         X = X.astype(np.float32)[:, None]
-    found = tape.forward(X)
+    outputs = tape.forward(X)
     tape.backward()
     for sample, x in enumerate(X):
         alone.flat.data = np.append(x, np.float32(program.at[1:]))
-        check_same(np.float32(alone.forward()), found[sample])
+        check_same(np.float32(alone.forward()), outputs[sample])
         alone.backward()
         check_same(alone.flat.grad[:1], tape.input_gradients[sample])
 
 
 def test_float32_is_close_and_does_not_depend_on_threads():
     X = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
-    found = []
+    results = []
     for threads in (1, 2, 5):
         ps, xs = [Value(p) for p in NUMBERS], [Value(0.0) for _ in range(3)]
         tape = Tape(network(ps, xs)[0], xs, parameters=ps, dtype=np.float32, threads=threads)
         out = tape.forward(X)
         tape.backward(np.float32(1 / 300))
         assert out.dtype == tape.flat.grad.dtype == np.float32
-        found.append((out.tobytes(), tape.flat.grad.tobytes()))
-    assert found[0] == found[1] == found[2]
-    exact = by_samples(
-        network,
-        NUMBERS,
-        X.tolist(),
-        [
-            [
-                1 / 300,
-                0.0,
-                0.0,
-            ][:3]
-        ]
-        * 300,
-    )
+        results.append((out.tobytes(), tape.flat.grad.tobytes()))
+    assert results[0] == results[1] == results[2]
+    exact = by_samples(network, NUMBERS, X.tolist(), [[1 / 300, 0.0, 0.0]] * 300)
     np.testing.assert_allclose(out, exact[0][:, 0], rtol=1e-5)
     np.testing.assert_allclose(tape.flat.grad, exact[1].sum(axis=0), rtol=1e-4, atol=1e-6)
 
 
-def test_lanes_that_hold_no_sample_add_nothing():
-    """Not even where a number there is infinite, or none."""
+def test_lanes_without_a_sample_add_nothing():
+    """Not even if their number is infinite or nan."""
     w, x = Value(1.0), Value(1.0)
     tape = Tape(w * x, [x])
     for numbers in ([1.0, np.inf], [np.nan], [2.0] * 65):
@@ -212,21 +201,21 @@ def test_lanes_that_hold_no_sample_add_nothing():
 
 
 def test_the_outputs_of_a_tape_are_an_array_in_a_graph():
-    """A loss on Arrays, sent back through the tape, twice in one graph, in any order."""
+    """A loss of Arrays propagates through two uses of a tape, in any order."""
     X, Y = np.random.default_rng(2).normal(size=(2, 20, 3))
     model = MODEL.to_vector()
     xs = [Value(0.0) for _ in range(3)]
     tape = Tape(MODEL(xs), xs, parameters=MODEL.parameters(), input_gradients=True)
     inputs = Array(X)
     loss = (tape(inputs).tanh() * tape(Y)).mean()
-    want_inputs = Array(X)
-    want = (model(want_inputs).tanh() * model(Y)).mean()
-    for each in (loss, want):
-        each.backward()
-    np.testing.assert_allclose(loss.data, want.data, rtol=1e-12)
+    expected_inputs = Array(X)
+    expected = (model(expected_inputs).tanh() * model(Y)).mean()
+    for root in (loss, expected):
+        root.backward()
+    np.testing.assert_allclose(loss.data, expected.data, rtol=1e-12)
     flat = [np.c_[layer.weight.grad, layer.bias.grad].ravel() for layer in model.layers]
     np.testing.assert_allclose(tape.flat.grad, np.concatenate(flat), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(inputs.grad, want_inputs.grad, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(inputs.grad, expected_inputs.grad, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -234,12 +223,12 @@ def test_fit_trains_a_tape_as_it_trains_arrays(single):
     X, y = data.moons(90, rng=0) if single else data.blobs(90, rng=0)
     y = 2 * y - 1 if single else y
     loss = "hinge" if single else "cross_entropy"
-    how = {"loss": loss, "metric": "accuracy", "batch_size": 32, "epochs": 4, "rng": 0}
+    options = {"loss": loss, "metric": "accuracy", "batch_size": 32, "epochs": 4, "rng": 0}
     model = MLP(2, [6, 1 if single else 3], rng=0)
     arrays = model.to_vector()
     xs = [Value(0.0), Value(0.0)]
     tape = Tape(model, xs, parameters=model.parameters())
-    for one, other in zip(fit(tape, X, y, **how), fit(arrays, X, y, **how), strict=True):
+    for one, other in zip(fit(tape, X, y, **options), fit(arrays, X, y, **options), strict=True):
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-9)
         assert one.metric == other.metric
     tape.sync()
@@ -252,15 +241,15 @@ def test_fit_trains_a_tape_as_it_trains_arrays(single):
     assert accuracy(predictions, y) == accuracy(tape(X), y)
 
 
-def test_fit_goes_on_from_a_checkpoint(tmp_path):
+def test_fit_resumes_from_a_checkpoint(tmp_path):
     X, y = data.blobs(60, rng=0)
 
     def trained(epochs):
         model = MLP(2, [4, 3], rng=0)
         xs = [Value(0.0), Value(0.0)]
         tape = Tape(model, xs, parameters=model.parameters())
-        how = {"loss": "cross_entropy", "batch_size": 16, "checkpoint": tmp_path / "run.ckpt"}
-        records = [r.loss for r in fit(tape, X, y, epochs=epochs, rng=1, **how)]
+        options = {"loss": "cross_entropy", "batch_size": 16, "checkpoint": tmp_path / "run.ckpt"}
+        records = [r.loss for r in fit(tape, X, y, epochs=epochs, rng=1, **options)]
         return records, tape.flat.data.tolist()
 
     first = trained(2)[0]
@@ -269,22 +258,22 @@ def test_fit_goes_on_from_a_checkpoint(tmp_path):
     assert trained(5) == (first + rest, numbers)
 
 
-def test_fit_resumes_no_other_networks_checkpoint(tmp_path):
+def test_fit_rejects_a_checkpoint_of_another_network(tmp_path):
     X, y = data.blobs(30, rng=0)
     xs = [Value(0.0), Value(0.0)]
     one, other = (Tape(MLP(2, [4, 3], name, rng=0), xs) for name in ("tanh", "sin"))
-    how = {"loss": "cross_entropy", "epochs": 1, "checkpoint": tmp_path / "run.ckpt"}
-    next(fit(one, X, y, **how))
+    options = {"loss": "cross_entropy", "epochs": 1, "checkpoint": tmp_path / "run.ckpt"}
+    next(fit(one, X, y, **options))
     with pytest.raises(CheckpointError, match="of program"):
-        next(fit(other, X, y, **how))
+        next(fit(other, X, y, **options))
 
 
-def test_fit_takes_no_tape_without_inputs():
+def test_fit_rejects_a_tape_without_inputs():
     with pytest.raises(ValueError, match=r"Tape\(model, inputs="):
         next(fit(Tape(Value(1.0) * 2.0), [[1.0]], [1.0], loss="mse", epochs=1))
 
 
-def test_sync_shows_one_sample():
+def test_sync_copies_one_sample():
     w, x = Value(2.0, "w"), Value(0.0, "x")
     root = (w * x).tanh()
     tape = Tape(root, [x])
@@ -326,12 +315,12 @@ def test_a_gradient_of_another_shape():
     tape = Tape([x * y, x], [x])
     tape.forward([[1.0], [2.0], [3.0]])
     for wrong in (np.ones(3), np.ones((2, 2)), np.ones((3, 1))):
-        with pytest.raises(ValueError, match=r"one number or an array \(3, 2\)"):
+        with pytest.raises(ValueError, match=r"one number or an array of shape \(3, 2\)"):
             tape.backward(wrong)
     tape.backward(np.ones((3, 2)))
 
 
-def test_samples_that_ask_for_gradients():
+def test_samples_that_require_gradients():
     x = Value(1.0)
     with pytest.raises(ValueError, match="input_gradients=True"):
         Tape(x * 2.0, [x])(Array([[1.0]]))

@@ -1,4 +1,4 @@
-"""A tape as code that can be read and run, and as a table."""
+"""The source of a tape runs in Python to the same bits, and its summary counts correctly."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Value, dot, total
+from engine import Value, dot, logsumexp, softmax, total
 from engine.rules import TABLE
 from nn import MLP
 from strategies import any_float, examples, fewer, programs, weighted
@@ -20,20 +20,21 @@ from test_tape import check_same, inputs_of
 
 
 def run(text, numbers):
-    """What the code computes, by Python."""
+    """Run the code of a tape in Python."""
     names = {}
     exec(text, names)
     return names["replay"](*numbers)
 
 
 def check_source(tape):
+    """Assert that the source computes the bits of the tape."""
     outputs, slopes = run(tape.source(), tape.flat.data.tolist())
     check_same(np.atleast_1d(tape.forward()), outputs)
     tape.backward()
     check_same(tape.flat.grad, slopes)
 
 
-def test_it_reads_as_what_it_is():
+def test_the_source_of_a_small_graph():
     x, w = Value(0.5, "x"), Value(2.0, "w")
     text = Tape((x * w + 1.0).tanh() + x, parameters=[x, w]).source()
     assert text.endswith(
@@ -43,7 +44,7 @@ def test_it_reads_as_what_it_is():
     v4 = v2 + 1.0
     v5 = tanh(v4)
     v6 = v5 + x
-    # backward: a gradient is the sum of what arrives, from 0 on
+    # backward: a gradient is the sum of its contributions, starting from 0
     d_v6 = 0.0 + 1.0
     d_v5 = 0.0 + d_v6; d_x = 0.0 + d_v6
     _0 = divide(1.0, cosh(where(abs(v4) >= 400.0, 400.0, v4))); d_v4 = 0.0 + d_v5 * (_0 * _0)
@@ -55,7 +56,7 @@ def test_it_reads_as_what_it_is():
 
 @examples(200)
 @given(program=programs(longest=25, smooth=False))
-def test_it_gives_the_bits_of_the_tape(program):
+def test_the_source_computes_the_bits_of_the_tape(program):
     check_source(Tape(Value.lift(program.on_values()[-1])))
 
 
@@ -67,8 +68,8 @@ def test_every_row(op, data):
     check_source(Tape(weighted(op(*op.group(xs))) * 1.0, parameters=xs))
 
 
-def test_names_that_are_none_or_not_ones_own():
-    """Labels that are words of Python, functions, other nodes' names, or the same twice."""
+def test_labels_that_cannot_be_names():
+    """Keywords, functions, names of other nodes, and labels that occur twice."""
     labels = ["lambda", "exp", "v1", "d_x", "a", "a", "two words", "replay", "_0", "x", "abs", None]
     xs = [Value(i + 0.5, label) for i, label in enumerate(labels)]
     check_source(Tape(total([x.tanh() * -2.0 for x in xs]) + abs(xs[0]), parameters=xs))
@@ -84,7 +85,7 @@ def test_long_rows_and_decisions():
 
 
 def test_with_inputs_and_without_a_graph():
-    """The graph need not be there any more; a tape with inputs is written for one sample."""
+    """The source does not need the graph; with inputs it is that of one sample."""
     xs = [Value(0.0, "height"), Value(0.0, "width")]
     model = MLP(2, [3, 2], "tanh", rng=0)
     tape = Tape(model, xs, parameters=model.parameters())
@@ -96,7 +97,7 @@ def test_with_inputs_and_without_a_graph():
     check_same(tape.flat.grad, slopes[:-2])
 
 
-def test_the_summary_counts_what_there_is():
+def test_the_summary_counts_nodes_and_bytes():
     model = MLP(2, [3, 1], "tanh", rng=0, fused=False)
     root = (model([0.5, -1.0]) - 1.0).square()
     tape = Tape(root)
@@ -107,7 +108,7 @@ def test_the_summary_counts_what_there_is():
     assert (counts["tanh"][0], counts["-"][0], counts["square"][0]) == (3, 1, 1)
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     assert [int(x.replace(",", "")) for x in whole[1:5]] == totals[:4]
-    assert int(whole[5].replace(",", "")) == tape.machine.nbytes
+    assert int(whole[5].replace(",", "")) == tape.nbytes
     assert all(len(line) <= 100 for line in lines)
     assert float(whole[6]) > 0.0
 
@@ -118,10 +119,17 @@ def test_the_summary_of_a_tape_with_inputs_and_decisions():
     before = tape.forward([[1.0], [2.0]]).tolist()
     names = [line.split()[0] for line in tape.summary().splitlines()]
     assert {"*", "exp", "decisions", "all"} <= set(names)
-    tape.backward()  # its own numbers are where they were
+    tape.backward()  # the summary left the numbers of the tape alone
     np.testing.assert_allclose(tape.flat.grad, [before[0] + before[1] * 2], rtol=1e-6)
 
 
-def test_constants_as_outputs_and_labels_that_python_takes_for_one():
+def test_constants_as_outputs_and_labels_that_python_normalizes_to_one():
     x, y = Value(1.5, "\u00b5"), Value(2.5, "\u03bc")
     check_source(Tape([x * y, Value.lift(2.0), Value.lift(-2.0)], parameters=[x, y]))
+
+
+def test_no_line_is_longer_than_a_hundred_characters():
+    xs = [Value(0.1 * i) for i in range(70)]
+    tape = Tape([*softmax(xs[:40])[:3], dot(xs[:35], xs[35:]), logsumexp(xs)])
+    assert max(map(len, tape.source().splitlines())) <= 100
+    check_source(tape)

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from engine import Array, Value
 from engine.arithmetic import where
+from engine.arrays import in_place
 from engine.arrays.recorded_function import float_function
 from nn import optim, optimizer
 from optimizers import ROWS, settings_of

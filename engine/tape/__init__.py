@@ -1,10 +1,9 @@
-"""A scalar graph recorded once, and replayed at the speed of compiled code.
+"""Record a graph of Values once, and replay it in compiled code.
 
-Needs numba (the extra `jit`), which is imported when a tape is made.
+Needs numba (the extra `jit`), which is imported when the first tape is made.
 """
 
-from engine.tape.branches import record_branches
-from engine.tape.frozen import BranchChanged
 from engine.tape.tape import Tape
+from engine.watch.branches import BranchChanged, record_branches
 
 __all__ = ["BranchChanged", "Tape", "record_branches"]

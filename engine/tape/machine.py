@@ -1,108 +1,209 @@
-"""A recorded graph, compiled: flat numbers in, flat numbers out. Importing it imports numba."""
+"""The machine: a compiled graph, its numbers in flat arrays, and both passes over them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import numpy as np
 
-from engine.tape.flat import Flat, Kind
-from engine.tape.kernels import run, run_fast
-from engine.tape.lanes import Lanes
-from engine.tape.lowering import lowered
-from engine.tape.passes import BACKWARD, FORWARD, ONCE, improved
-from engine.tape.program import program
-from engine.tape.schedule import scheduled
+from engine.support.threads import threads as thread_pool
+from engine.tape.flat_graph import FlatGraph, NodeGroup
+from engine.tape.kernels import run, run_fast, run_lanes, run_lanes_fast
+from engine.tape.passes import (
+    BACKWARD,
+    EACH_BACKWARD,
+    EACH_FORWARD,
+    FORWARD,
+    ONCE,
+    lower_to_lanes,
+    optimize,
+)
+from engine.tape.schedule import LANES, SUMS, Schedule, schedule_runs
+from engine.tape.ssa import build_program
+
+WIDEST, NARROWEST = 64, 8  # lanes in a block
+ACCUMULATORS = 8  # block k adds its sums to number k modulo this, on whatever thread
 
 
 class Machine:
-    """The numbers of a graph in flat arrays, and both passes over them.
+    """The numbers of a graph, and both passes over them.
 
-    `shared` has those that are the same for all samples: the parameters first. With inputs, `lanes`
-    has what each sample has of its own.
+    `shared` contains the numbers that are the same for all samples, the parameters first. With
+    inputs, `lanes` contains the numbers of each sample.
     """
 
     def __init__(
-        self, graph: Flat, dtype: Any, fast: bool, threads: int | None, input_gradients: bool
+        self,
+        graph: FlatGraph,
+        dtype: np.dtype,
+        fast: bool,
+        threads: int | None,
+        input_gradients: bool,
     ):
-        found = program(graph)
-        staged = improved(found, input_gradients)
-        if found.inputs:
-            staged = lowered(found, staged)
-        self.schedule, room, at = scheduled(found, staged)
+        program = build_program(graph)
+        staged = optimize(program, input_gradients)
+        if program.inputs:
+            staged = lower_to_lanes(program, staged)
+        self.schedule, place, room = schedule_runs(program, staged)
         self.graph, self.stages = graph, self.schedule.stages
-        self.parameters, self.inputs = found.parameters, found.inputs
-        self.outputs, self.gradients = at[staged.outputs], at[staged.gradients]
-        self.watched, self.guards = staged.watched, at[staged.guards]
-        self.laned = room[staged.guards] == 1
-        self.sent = np.flatnonzero(room[staged.gradients[: found.parameters]] == 2)
+        self.parameters, self.inputs = program.parameters, program.inputs
+        self.outputs, self.gradients = place[staged.outputs], place[staged.gradients]
+        self.guards, self.guard_places = staged.guard_numbers, place[staged.guards]
+        self.guard_in_lanes = room[staged.guards] == LANES
+        self.summed = np.flatnonzero(room[staged.gradients[: program.parameters]] == SUMS)
 
-        self.shared = np.zeros(self.schedule.rooms[0], dtype)
-        numbers = at[found.zero : found.code.given].copy()  # of all the places we keep these
-        self.shared[numbers[: len(found.numbers)]] = found.numbers
-        self.constants = numbers[len(found.numbers) :]
-        self.seeds = at[found.parameters + found.inputs : found.zero].copy()
+        self.shared = np.zeros(self.schedule.sizes[0], dtype)
+        # Copies: a slice would keep the places of all slots alive.
+        numbers = place[program.zero : program.code.offset].copy()
+        self.shared[numbers[: len(program.numbers)]] = program.numbers
+        self.constants = numbers[len(program.numbers) :]
+        self.seeds = place[program.parameters + program.inputs : program.zero].copy()
         self.run = run_fast if fast else run
-        self.lanes = Lanes(self.schedule, self.shared.dtype, found.inputs, fast, threads)
+        self.lanes = Lanes(self.schedule, self.shared.dtype, program.inputs, fast, threads)
 
-    def hold(self, constants: Any) -> None:
-        """Take the numbers of the constant leaves, and compute what depends on them alone."""
+    def set_constants(self, constants: Sequence[float]) -> None:
+        """Set the numbers of the constant leaves, and compute what depends on them alone."""
         self.shared[self.constants] = constants
         self.run(*self.stages[ONCE], self.shared)
 
     def forward(self, parameters: np.ndarray, X: np.ndarray | None) -> np.ndarray:
-        """The outputs: so many, or (samples, so many)."""
+        """Return the outputs, of shape (outputs,) or (samples, outputs)."""
         self.shared[: self.parameters] = parameters
         self.run(*self.stages[FORWARD], self.shared)
         if X is None:
             return self.shared[self.outputs]
         self.lanes.load(X)
         self.lanes.forward(self.shared)
-        return self.lanes.get(self.outputs)
+        return self.lanes.read(self.outputs)
 
     def backward(self, seeds: np.ndarray) -> np.ndarray:
-        """The gradient of each parameter, from those that the outputs start with."""
+        """Return the gradients of the parameters, given those of the outputs."""
         if not self.inputs:
             self.shared[self.seeds] = seeds
             self.run(*self.stages[BACKWARD], self.shared)
             return self.shared[self.gradients]
         sums = self.lanes.backward(self.shared, seeds)
-        found = np.zeros(self.parameters, self.shared.dtype)
-        found[self.sent] = sums[self.gradients[self.sent]]
-        return found
+        gradients = np.zeros(self.parameters, self.shared.dtype)
+        gradients[self.summed] = sums[self.gradients[self.summed]]
+        return gradients
 
     def input_gradients(self) -> np.ndarray:
-        """(samples, inputs), where they were asked for."""
-        return self.lanes.get(self.gradients[self.parameters :])
+        """Return the gradients of the inputs, of shape (samples, inputs)."""
+        return self.lanes.read(self.gradients[self.parameters :])
 
-    def truths(self) -> np.ndarray:
-        """Whether each guard holds, (samples, guards); one row where there are no samples."""
-        found = self.shared[np.where(self.laned, 0, self.guards)][None, :]
-        if self.laned.any():
-            found = np.where(
-                self.laned, self.lanes.get(np.where(self.laned, self.guards, 0)), found
-            )
-        return found != 0.0
+    def outcomes(self) -> np.ndarray:
+        """Return the outcome of each guard, of shape (samples, guards) or (1, guards)."""
+        in_lanes, places = self.guard_in_lanes, self.guard_places
+        outcomes = self.shared[np.where(in_lanes, 0, places)][None, :]
+        if in_lanes.any():
+            outcomes = np.where(in_lanes, self.lanes.read(np.where(in_lanes, places, 0)), outcomes)
+        return outcomes != 0.0
 
     @property
     def fingerprint(self) -> int:
-        """A number that another program would hardly have."""
-        found = 0
+        """A checksum of the compiled program."""
+        checksum = 0
         for runs in self.stages:
-            for each in (runs.do, runs.a, runs.b, runs.c):
-                found = crc32(each.tobytes(), found)
-        return found
+            for array in (runs.opcodes, runs.a, runs.b, runs.c):
+                checksum = crc32(array.tobytes(), checksum)
+        return checksum
 
     @property
     def nbytes(self) -> int:
-        """What its arrays take, but for lanes, of which there are as many as a batch needs."""
+        """The size of all arrays but the lanes, which grow with the batch."""
         instructions = sum(len(runs.a) for runs in self.stages)
-        order = [each for runs in self.stages for each in runs[:3]]
-        numbers = self.shared.nbytes + sum(each.nbytes for each in order)
-        return self.bytes_of(self.graph.kinds, instructions) + numbers
+        order = [array for runs in self.stages for array in runs[:3]]
+        numbers = self.shared.nbytes + sum(array.nbytes for array in order)
+        return self.bytes_of(self.graph.groups, instructions) + numbers
 
-    def bytes_of(self, kinds: Sequence[Kind], instructions: int) -> int:
-        """What nodes and so many instructions take, their numbers left out."""
+    def bytes_of(self, groups: Iterable[NodeGroup], instructions: int) -> int:
+        """Return the size of some nodes and of so many instructions, without their numbers."""
         arrays = (*self.stages[FORWARD][3:], self.schedule.rows[FORWARD])
-        one = sum(each.itemsize for each in arrays)
-        return sum(x.nodes.nbytes + x.inputs.nbytes for x in kinds) + instructions * one
+        per_instruction = sum(array.itemsize for array in arrays)
+        nodes = sum(group.nodes.nbytes + group.inputs.nbytes for group in groups)
+        return nodes + instructions * per_instruction
+
+
+class Lanes:
+    """The numbers of a batch in blocks of lanes, one lane for each sample.
+
+    Gradients of parameters are summed over samples in this order: in a block of 64 lanes (a smaller
+    power of two for a smaller batch) by halves, the upper half added to the lower; then over the
+    blocks 0, 8, 16, ..., over 1, 9, 17, ..., and so on up to 7; then over these eight sums in
+    order. The order does not depend on the thread that computes a block, so any number of threads
+    gives the same bits.
+    """
+
+    def __init__(
+        self, schedule: Schedule, dtype: np.dtype, inputs: int, fast: bool, threads: int | None
+    ):
+        self.stages, self.dtype, self.inputs = schedule.stages, dtype, inputs
+        self.rows, self.sums = schedule.sizes[LANES], schedule.sizes[SUMS]
+        self.kernel, self.threads = run_lanes_fast if fast else run_lanes, threads
+        self.samples = 0
+        self.blocks = np.zeros((0, self.rows, NARROWEST), dtype)
+
+    def load(self, X: np.ndarray) -> None:
+        """Store a batch of samples."""
+        self.samples = len(X)
+        width = NARROWEST
+        while width < min(self.samples, WIDEST):
+            width *= 2
+        shape = -(-self.samples // width), self.rows, width
+        if self.blocks.shape != shape:
+            self.blocks = np.zeros(shape, self.dtype)
+        self.write(X, 0)
+
+    def write(self, numbers: np.ndarray, row: int) -> None:
+        """Store numbers of shape (samples, columns) in rows from `row` on.
+
+        Lanes without a sample repeat the last one.
+        """
+        count, _, width = self.blocks.shape
+        unused = count * width - self.samples
+        if unused:
+            numbers = np.concatenate([numbers, np.repeat(numbers[-1:], unused, axis=0)])
+        columns = numbers.shape[1]
+        blocks = numbers.reshape(count, width, columns).transpose(0, 2, 1)
+        self.blocks[:, row : row + columns] = blocks
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers in some rows, of shape (samples, rows)."""
+        numbers = self.blocks[:, rows].transpose(0, 2, 1)
+        return numbers.reshape(-1, len(rows))[: self.samples]
+
+    def forward(self, shared: np.ndarray) -> None:
+        """Run the forward pass of every sample."""
+        self.run(EACH_FORWARD, shared, np.zeros((ACCUMULATORS, 0), self.dtype))
+
+    def backward(self, shared: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Run the backward pass of every sample, and return the sums over samples."""
+        self.write(seeds, self.inputs)
+        accumulators = np.zeros((min(ACCUMULATORS, len(self.blocks)), self.sums), self.dtype)
+        self.run(EACH_BACKWARD, shared, accumulators)
+        if not len(accumulators):
+            return np.zeros(self.sums, self.dtype)
+        sums = accumulators[0]
+        for accumulator in accumulators[1:]:
+            sums += accumulator
+        return sums
+
+    def run(self, stage: int, shared: np.ndarray, accumulators: np.ndarray) -> None:
+        """Run a stage over every block; blocks with the same accumulator run one after another."""
+        runs = self.stages[stage]
+        if not len(runs.opcodes):
+            return
+        count = min(ACCUMULATORS, len(self.blocks))
+
+        def run_blocks(numbers: range) -> None:
+            for k in numbers:
+                self.kernel(
+                    *runs, shared, self.blocks, self.samples, accumulators[k], k, ACCUMULATORS
+                )
+
+        workers = count if self.threads is None else min(self.threads, count)
+        if workers < 2:
+            run_blocks(range(count))
+        elif self.threads is None:
+            list(thread_pool().map(run_blocks, [range(k, k + 1) for k in range(count)]))
+        else:
+            list(thread_pool().map(run_blocks, [range(k, count, workers) for k in range(workers)]))

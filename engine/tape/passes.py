@@ -1,154 +1,203 @@
-"""What makes a program shorter without changing a bit of its results.
+"""Optimize a program without changing a bit of its results, and lower it to lanes.
 
-Instructions that nothing needs are dropped. Those that know all their operands are carried out
-once. A product that is used once, by a sum, is computed there, with a rounding of its own.
+Instructions that no output, gradient or guard needs are dropped. Those whose operands are constant
+run once. A product whose only use is a sum is computed together with it, with both roundings.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from engine.tape.caching import kernel
-from engine.tape.kernels import (
+from engine.tape.kernels import compile_kernel
+from engine.tape.opcodes import (
     ADD,
-    CODES,
-    INSTRUCTIONS,
     MULTIPLY,
     MULTIPLY_ADD,
     MULTIPLY_FROM_0,
+    OPERANDS,
+    SCALE,
+    SHARED_CODES,
+    SPREAD,
     SUM,
     SUM_PRODUCT,
-    WHERE,
 )
-from engine.tape.program import Code, Program
+from engine.tape.ssa import Code, SSAProgram
 
-# When an instruction is carried out: once; in forward() and in backward(), for all samples; and the
-# same for each.
+# The stage in which an instruction runs: once; in forward() or backward(), for all samples at once;
+# in forward() or backward(), for each sample.
 ONCE, FORWARD, BACKWARD, EACH_FORWARD, EACH_BACKWARD = range(5)
 
-OPERANDS = np.ones(len(INSTRUCTIONS), np.uint8)  # how many an instruction has
-OPERANDS[[CODES[name] for name in (
-    "+", "-", "*", "multiply from 0", "divide", "<", "<=", ">", ">=", "==", "!=", "&", "|",
-    "power", "hypot", "atan2",
-)]] = 2  # fmt: skip
-OPERANDS[[WHERE, MULTIPLY_ADD]] = 3
+# How often a slot changes.
+CONSTANT, PER_PASS, PER_SAMPLE = range(3)
 
 
-class Staged(NamedTuple):
-    """Code, when each instruction is carried out, and the slots of what is asked for."""
+class StagedProgram(NamedTuple):
+    """Code, the stage of each instruction, and the slots of the results.
+
+    `guard_numbers` are the places of the guards among those of the original program.
+    """
 
     code: Code
     stage: np.ndarray
     outputs: np.ndarray
     gradients: np.ndarray
     guards: np.ndarray
-    watched: np.ndarray  # which of the program's guards these are
+    guard_numbers: np.ndarray
 
 
-def improved(found: Program, input_gradients: bool = False) -> Staged:
-    """The program, of which nothing is left but what outputs, gradients and guards need.
+def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgram:
+    """Return the instructions that the outputs, gradients and guards need, by stage.
 
-    With inputs, the gradient of a parameter is what samples send to it in sum. Guards on constants
-    are none.
+    With inputs, the gradient of a parameter is the sum over the samples. Guards that only depend on
+    constants are dropped.
     """
-    code, parameters = found.code, found.parameters
-    given, size = code.given, code.given + len(code.do)
+    code, parameters, offset = program.code, program.parameters, program.code.offset
+    rate = np.zeros(code.size, np.uint8)
+    rate[: program.zero] = PER_PASS
+    rate[program.per_sample] = PER_SAMPLE
+    propagate_rates(code.a, code.b, code.c, rate, offset)
 
-    rate = np.zeros(size, np.uint8)  # of constants; 1: one number; 2: a number for each sample
-    rate[: found.zero] = 1
-    rate[found.laned] = 2
-    spread_rates(code.a, code.b, code.c, rate, given)
-
-    gradients = found.gradients if input_gradients else found.gradients[:parameters]
-    sent = np.flatnonzero(rate[gradients[:parameters]] == 2)
-    if len(sent):
-        of, gradients = gradients[sent], gradients.copy()
-        gradients[sent] = size + np.arange(len(sent))
-        code, rate = summed(code, of), np.append(rate, np.full(len(sent), 2, np.uint8))
+    gradients = program.gradients if input_gradients else program.gradients[:parameters]
+    summed = np.flatnonzero(rate[gradients[:parameters]] == PER_SAMPLE)
+    if len(summed):
+        addends, gradients = gradients[summed], gradients.copy()
+        gradients[summed] = code.size + np.arange(len(summed))
+        code = append_sums(code, addends)
+        rate = np.append(rate, np.full(len(summed), PER_SAMPLE, np.uint8))
     may_change = np.zeros(len(rate), np.uint8)
-    may_change[: found.zero] = may_change[found.assignable] = 1
-    spread_rates(code.a, code.b, code.c, may_change, given)
-    watched = np.flatnonzero(may_change[found.guards])
-    guards = found.guards[watched]
+    may_change[: program.zero] = may_change[program.assignable] = True
+    propagate_rates(code.a, code.b, code.c, may_change, offset)
+    guard_numbers = np.flatnonzero(may_change[program.guards])
+    guards = program.guards[guard_numbers]
 
-    ahead = np.zeros(len(rate), bool)
-    ahead[found.outputs] = ahead[guards] = True
-    mark_needed(code.a, code.b, code.c, ahead, given)
-    needed = ahead.copy()
+    in_forward = np.zeros(len(rate), bool)
+    in_forward[program.outputs] = in_forward[guards] = True
+    mark_needed(code.a, code.b, code.c, in_forward, offset)
+    needed = in_forward.copy()
     needed[gradients] = True
-    mark_needed(code.a, code.b, code.c, needed, given)
+    mark_needed(code.a, code.b, code.c, needed, offset)
 
-    stage = np.where(rate == 2, np.where(ahead, EACH_FORWARD, EACH_BACKWARD), FORWARD)
-    stage[rate == 0] = ONCE
-    if not found.inputs:
-        stage[(rate == 1) & ~ahead] = BACKWARD
-    stage[: code.given] = -1
-    staged = Staged(code, stage, found.outputs, gradients, guards, watched)
-    for product, to, both in ((MULTIPLY, ADD, MULTIPLY_ADD), (MULTIPLY_FROM_0, SUM, SUM_PRODUCT)):
-        staged = fused(staged, needed, product, to, both)
-    return only(staged, needed)
-
-
-def summed(code: Code, slots: np.ndarray) -> Code:
-    """The code, and then the sums of these slots over the samples."""
-    do, row = np.full(len(slots), SUM, np.uint8), code.row[np.maximum(slots - code.given, 0)]
-    added = Code(code.given, do, slots, slots, slots, row)
-    joined = [np.concatenate(pair) for pair in zip(code[1:], added[1:], strict=True)]
-    return Code._make([code.given, *joined])
+    stage = np.where(rate == PER_SAMPLE, np.where(in_forward, EACH_FORWARD, EACH_BACKWARD), FORWARD)
+    stage[rate == CONSTANT] = ONCE
+    if not program.inputs:
+        stage[(rate == PER_PASS) & ~in_forward] = BACKWARD
+    stage[:offset] = -1
+    staged = StagedProgram(code, stage, program.outputs, gradients, guards, guard_numbers)
+    staged = fuse(staged, needed, MULTIPLY, ADD, MULTIPLY_ADD)
+    staged = fuse(staged, needed, MULTIPLY_FROM_0, SUM, SUM_PRODUCT)
+    return keep_needed(staged, needed)
 
 
-def fused(staged: Staged, needed: np.ndarray, product: int, to: int, both: int) -> Staged:
-    """Products that are used once, by a sum in the same stage, computed there.
+def append_sums(code: Code, slots: np.ndarray) -> Code:
+    """Append the sums of some slots over the samples."""
+    row = code.row[np.maximum(slots - code.offset, 0)]
+    sums = np.full(len(slots), SUM, np.uint8), slots, slots, slots, row
+    return Code(code.offset, *map(np.append, code[1:], sums))
 
-    What is summed over the samples needs not be added to 0 first: that sum starts from 0 too.
+
+def fuse(
+    staged: StagedProgram, needed: np.ndarray, product: int, sum: int, both: int
+) -> StagedProgram:
+    """Compute products together with the sum that is their only use, if it is in the same stage.
+
+    A sum over samples starts from 0 itself, so its products do not have to.
     """
-    code, given = staged.code, staged.code.given
-    do, a, b, c = (each.copy() for each in code[1:5])
-    asked = np.concatenate([staged.outputs, staged.gradients, staged.guards])
-    uses = np.bincount(asked, minlength=len(needed))
+    code, offset = staged.code, staged.code.offset
+    opcodes, a, b, c = (array.copy() for array in code[1:5])
+    results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
+    uses = np.bincount(results, minlength=len(needed))
     for n, operand in enumerate((a, b, c), 1):
-        uses += np.bincount(operand[needed[given:] & (OPERANDS[do] >= n)], minlength=len(needed))
-    ready = needed & (uses == 1)
-    ready[:given] = False
-    ready[given:] &= do == product
-    for here, other in ((code.a, code.b), (code.b, code.a)):
-        sums = np.flatnonzero(needed[given:] & (do == to))
-        sums = sums[ready[here[sums]] & (staged.stage[here[sums]] == staged.stage[given:][sums])]
-        times = here[sums] - given
-        do[sums], a[sums], b[sums] = both, code.a[times], code.b[times]
+        reads = needed[offset:] & (OPERANDS[opcodes] >= n)
+        uses += np.bincount(operand[reads], minlength=len(needed))
+    single = needed & (uses == 1)
+    single[:offset] = False
+    single[offset:] &= opcodes == product
+    for factor, other in ((code.a, code.b), (code.b, code.a)):
+        sums = np.flatnonzero(needed[offset:] & (opcodes == sum))
+        same_stage = staged.stage[factor[sums]] == staged.stage[offset:][sums]
+        sums = sums[single[factor[sums]] & same_stage]
+        products = factor[sums] - offset
+        opcodes[sums], a[sums], b[sums] = both, code.a[products], code.b[products]
         c[sums] = other[sums] if both == MULTIPLY_ADD else a[sums]
-        needed[here[sums]] = False
-    return staged._replace(code=Code(given, do, a, b, c, code.row))
+        needed[factor[sums]] = False
+    return staged._replace(code=Code(offset, opcodes, a, b, c, code.row))
 
 
-def only(staged: Staged, needed: np.ndarray) -> Staged:
-    """The instructions that are needed."""
-    code, given = staged.code, staged.code.given
-    keep = needed[given:]
+def keep_needed(staged: StagedProgram, needed: np.ndarray) -> StagedProgram:
+    """Drop the instructions that are not needed."""
+    code, offset = staged.code, staged.code.offset
+    keep = needed[offset:]
     new = np.zeros(len(needed), np.int32)
-    new[:given] = np.arange(given)
-    new[given:][keep] = given + np.arange(int(keep.sum()))
-    a, b, c = (new[each[keep]] for each in (code.a, code.b, code.c))
-    return Staged(
-        Code(given, code.do[keep], a, b, c, code.row[keep]),
-        staged.stage[given:][keep],
+    new[:offset] = np.arange(offset)
+    new[offset:][keep] = offset + np.arange(int(keep.sum()))
+    a, b, c = (new[operand[keep]] for operand in (code.a, code.b, code.c))
+    return StagedProgram(
+        Code(offset, code.opcodes[keep], a, b, c, code.row[keep]),
+        staged.stage[offset:][keep],
         new[staged.outputs],
         new[staged.gradients],
         new[staged.guards],
-        staged.watched,
+        staged.guard_numbers,
     )
 
 
-@kernel()
-def spread_rates(a: Any, b: Any, c: Any, rate: Any, given: int) -> None:
-    """An instruction is as often carried out as the most often changing of its operands."""
+def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
+    """Return the program with rows of lanes for the numbers that differ between samples.
+
+    A shared number stays one number as the first factor of a product. For other uses it is first
+    spread over a row.
+    """
+    code, offset, size = staged.code, staged.code.offset, staged.code.size
+    in_lanes = np.zeros(size, bool)
+    in_lanes[program.per_sample] = True
+    lowered = in_lanes[offset:] = staged.stage >= EACH_FORWARD
+
+    opcodes, a, b, c = (array.copy() for array in code[1:5])
+    products = lowered & (SHARED_CODES[opcodes] > 0)
+    swap = products & in_lanes[a] & ~in_lanes[b]
+    a[swap], b[swap] = code.b[swap], code.a[swap]
+    scales = products & ~in_lanes[a]
+    c[scales & (opcodes == MULTIPLY_FROM_0)] = program.zero
+    opcodes[scales] = SHARED_CODES[opcodes[scales]]
+
+    # Number the slots anew: the rows for spread numbers come first after the offset.
+    reads_row = ((a, lowered & ~scales), (b, lowered), (c, lowered & (opcodes != SCALE)))
+    shared_operands = [operand[rows & ~in_lanes[operand]] for operand, rows in reads_row]
+    results = np.concatenate([staged.outputs, staged.gradients[program.parameters :]])
+    shared = np.unique(np.concatenate([*shared_operands, results[~in_lanes[results]]]))
+    new = np.arange(size, dtype=np.int32)
+    new[offset:] += len(shared)
+    row = new.copy()
+    row[shared] = offset + np.arange(len(shared))
+    for operand, rows in reads_row:
+        operand[:] = np.where(rows, row[operand], new[operand])
+    c[opcodes == SCALE] = b[opcodes == SCALE]
+    spread = np.full(len(shared), SPREAD, np.uint8), *[new[shared]] * 3, 0 * shared
+    gradients = staged.gradients
+    return StagedProgram(
+        Code(offset, *map(np.append, spread, (opcodes, a, b, c, code.row))),
+        np.append(np.full(len(shared), EACH_FORWARD), staged.stage),
+        row[staged.outputs],
+        np.append(new[gradients[: program.parameters]], row[gradients[program.parameters :]]),
+        new[staged.guards],
+        staged.guard_numbers,
+    )
+
+
+@compile_kernel()
+def propagate_rates(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, rate: np.ndarray, offset: int
+) -> None:
+    """An instruction runs as often as its most frequently changing operand."""
     for i in range(a.size):
-        rate[given + i] = max(rate[a[i]], rate[b[i]], rate[c[i]])
+        rate[offset + i] = max(rate[a[i]], rate[b[i]], rate[c[i]])
 
 
-@kernel()
-def mark_needed(a: Any, b: Any, c: Any, needed: Any, given: int) -> None:
-    """What a needed instruction takes is needed."""
+@compile_kernel()
+def mark_needed(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, needed: np.ndarray, offset: int
+) -> None:
+    """Mark the operands of all needed instructions."""
     for i in range(a.size - 1, -1, -1):
-        if needed[given + i]:
+        if needed[offset + i]:
             needed[a[i]] = needed[b[i]] = needed[c[i]] = True

@@ -1,31 +1,34 @@
-"""In which order a program is run, and where its numbers are.
+"""Schedule a program: order its instructions in runs, and give its numbers their places.
 
-Like instructions stand side by side, each as soon as it can be: an interpreter that does one thing
-many times in a row is several times as fast as one that does another thing each time. Their results
-stand side by side too, and where they are is used again once nothing needs them any more, so that
-little memory is gone through. No sum is reordered: the parts of one follow one another.
+Instructions with the same opcode run one after another as soon as their operands are ready: an
+interpreter that repeats one operation is several times as fast as one that alternates. The results
+of a run are contiguous, and a place is reused when its numbers are no longer needed, which keeps
+the memory small. Sums are not reordered: each contribution waits for the one before.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from engine.tape.caching import kernel
-from engine.tape.kernels import MULTIPLY_ADD, MULTIPLY_ADD_ON, SUM, SUM_PRODUCT
-from engine.tape.passes import EACH_BACKWARD, EACH_FORWARD, ONCE, Staged
-from engine.tape.program import Program
+from engine.tape.kernels import compile_kernel
+from engine.tape.opcodes import MULTIPLY_ADD, MULTIPLY_ADD_ON, SUM, SUM_PRODUCT
+from engine.tape.passes import EACH_BACKWARD, EACH_FORWARD, ONCE, StagedProgram
+from engine.tape.ssa import SSAProgram
 
 STAGES = range(ONCE, EACH_BACKWARD + 1)
-SHORTEST = 16  # of a run of its own
+SHARED, LANES, SUMS = range(3)  # the rooms: numbers for all samples, rows of lanes, sums
+SHORTEST = 16  # instructions in a run of "multiply add on"
 NEVER = np.iinfo(np.int64).max
 
 
 class Runs(NamedTuple):
-    """Instructions in runs of one kind: what each run does, where it ends, and how far its results
-    are from its instructions; then the operands of each instruction.
+    """The instructions of a stage in runs.
+
+    A run has an opcode, the instruction that it ends before, and the distance of its results from
+    its instructions. An instruction has the places of its operands.
     """
 
-    do: np.ndarray
+    opcodes: np.ndarray
     ends: np.ndarray
     begins: np.ndarray
     a: np.ndarray
@@ -34,128 +37,146 @@ class Runs(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The runs of each stage, and whose row each instruction is of.
-
-    There are three rooms: numbers that all samples share, rows of lanes, and sums over samples.
-    `rooms` has the size of each.
-    """
+    """The runs of each stage, the row of each instruction, and the size of each room."""
 
     stages: list[Runs]
     rows: list[np.ndarray]
-    rooms: list[int]
+    sizes: list[int]
 
 
-def scheduled(found: Program, staged: Staged) -> tuple[Schedule, np.ndarray, np.ndarray]:
-    """The order of the instructions of each stage; of each slot the room, and its place there."""
-    code, given = staged.code, staged.code.given
-    level = np.zeros(len(code.do), np.int64)
-    levels(code.a, code.b, code.c, staged.stage, level, given)
-    key = (staged.stage * (level.max(initial=0) + 1) + level) * 256 + code.do
+def schedule_runs(
+    program: SSAProgram, staged: StagedProgram
+) -> tuple[Schedule, np.ndarray, np.ndarray]:
+    """Return the schedule, the place of each slot in its room, and the room of each slot."""
+    code, offset = staged.code, staged.code.offset
+    level = np.zeros(len(code.opcodes), np.int64)
+    find_levels(code.a, code.b, code.c, staged.stage, level, offset)
+    key = (staged.stage * (level.max(initial=0) + 1) + level) * 256 + code.opcodes
     order = np.argsort(key, kind="stable")
-    do, stage, key = code.do[order], staged.stage[order], key[order]
+    opcodes, stage, key = code.opcodes[order], staged.stage[order], key[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    sizes = np.diff(starts, append=len(do))
+    sizes = np.diff(starts, append=len(opcodes))
 
-    # The last run that needs the results of each run.
-    run_of = np.full(given + len(do), -1)
-    run_of[given:][order] = np.repeat(np.arange(len(starts)), sizes)
-    last = np.full(len(starts), -1)
-    last_uses(code.a, code.b, code.c, run_of, last, stage[starts], given)
+    run_of = np.full(code.size, -1)
+    run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes)
+    last_use = np.full(len(starts), -1)  # by run: the last run that reads its results
+    find_last_uses(code.a, code.b, code.c, run_of, last_use, stage[starts], offset)
     kept = run_of[np.concatenate([staged.outputs, staged.gradients, staged.guards])]
-    last[kept[kept >= 0]] = NEVER
+    last_use[kept[kept >= 0]] = NEVER
 
-    room = np.zeros(given + len(do), np.uint8)
-    room[found.laned] = 1
-    room[given:] = np.where(np.isin(code.do, (SUM, SUM_PRODUCT)), 2, staged.stage >= EACH_FORWARD)
-    at, begin, rooms = np.zeros(len(room), np.int64), np.zeros(len(starts), np.int64), []
-    for each in range(3):
-        mine = np.flatnonzero(room[:given] == each)
-        at[mine] = np.arange(len(mine))
-        runs = np.flatnonzero(room[given:][order][starts] == each)
-        rooms.append(places(sizes, last, runs, begin, len(mine)))
-    at[given:][order] = np.repeat(begin - starts, sizes) + np.arange(len(do))
+    room = np.zeros(code.size, np.uint8)
+    room[program.per_sample] = LANES
+    is_sum = np.isin(code.opcodes, (SUM, SUM_PRODUCT))
+    room[offset:] = np.where(is_sum, SUMS, np.where(staged.stage >= EACH_FORWARD, LANES, SHARED))
+    place, begins, room_sizes = np.zeros(len(room), np.int64), np.zeros(len(starts), np.int64), []
+    for number in (SHARED, LANES, SUMS):
+        slots = np.flatnonzero(room[:offset] == number)
+        place[slots] = np.arange(len(slots))
+        runs = np.flatnonzero(room[offset:][order][starts] == number)
+        room_sizes.append(assign_places(sizes, last_use, runs, begins, len(slots)))
+    place[offset:][order] = np.repeat(begins - starts, sizes) + np.arange(len(opcodes))
 
     stages, rows = [], []
-    for each in STAGES:
-        mine, runs = order[stage == each], np.flatnonzero(stage[starts] == each)
+    for number in STAGES:
+        steps, runs = order[stage == number], np.flatnonzero(stage[starts] == number)
         ends = np.cumsum(sizes[runs])
-        operands = [at[slot[mine]].astype(np.uint32) for slot in (code.a, code.b, code.c)]
-        plain = Runs(do[starts[runs]], ends, begin[runs] - ends + sizes[runs], *operands)
-        stages.append(with_chains(plain, each < EACH_FORWARD))
-        rows.append(code.row[mine])
-    return Schedule(stages, rows, rooms), room, at
+        operands = [place[slots[steps]].astype(np.uint32) for slots in (code.a, code.b, code.c)]
+        plain = Runs(opcodes[starts[runs]], ends, begins[runs] - ends + sizes[runs], *operands)
+        stages.append(split_runs(plain, contiguous=number < EACH_FORWARD))
+        rows.append(code.row[steps])
+    return Schedule(stages, rows, room_sizes), place, room
 
 
-def with_chains(runs: Runs, wanted: bool) -> Runs:
-    """Where many sums go on from results that stand side by side, that is a run of its own."""
+def split_runs(runs: Runs, contiguous: bool) -> Runs:
+    """Return the runs with unsigned indices.
+
+    If `contiguous`, many sums that continue contiguous results become a run of their own, of the
+    opcode "multiply add on".
+    """
     n = len(runs.a)
     sizes = np.diff(runs.ends, prepend=0)
     first = np.zeros(n, bool)
     first[runs.ends - sizes] = True
-    adds = np.repeat(runs.do == MULTIPLY_ADD, sizes) & wanted
+    adds = np.repeat(runs.opcodes == MULTIPLY_ADD, sizes) & contiguous
     breaks = first | (adds & (np.diff(runs.c.astype(np.int64), prepend=-2) != 1))
     lengths = np.diff(np.flatnonzero(breaks), append=n)
-    chain = np.repeat(lengths >= SHORTEST, lengths) & adds
-    starts = np.flatnonzero(first | (breaks & (chain | np.append(False, chain[:-1]))))
-    of = np.searchsorted(runs.ends, starts, side="right")
-    do = np.where(chain[starts], MULTIPLY_ADD_ON, runs.do[of]).astype(np.uint8)
+    long = np.repeat(lengths >= SHORTEST, lengths) & adds
+    starts = np.flatnonzero(first | (breaks & (long | np.append(False, long[:-1]))))
+    run = np.searchsorted(runs.ends, starts, side="right")
+    opcodes = np.where(long[starts], MULTIPLY_ADD_ON, runs.opcodes[run]).astype(np.uint8)
     ends = np.append(starts[1:], n)[: len(starts)]
-    return Runs(do, ends.astype(np.uint64), runs.begins[of].astype(np.uint64), *runs[3:])
+    return Runs(opcodes, ends.astype(np.uint64), runs.begins[run].astype(np.uint64), *runs[3:])
 
 
-@kernel()
-def levels(a: Any, b: Any, c: Any, stage: Any, level: Any, given: int) -> None:
-    """How many instructions of its stage each has to wait for, one after the other."""
+@compile_kernel()
+def find_levels(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray, level: np.ndarray, offset: int
+) -> None:
+    """Fill in the number of instructions of the same stage that must run before each."""
     for i in range(a.size):
-        found = 0
+        longest = 0
         for slot in (a[i], b[i], c[i]):
-            j = slot - given
-            if j >= 0 and stage[j] == stage[i] and level[j] >= found:
-                found = level[j] + 1
-        level[i] = found
+            j = slot - offset
+            if j >= 0 and stage[j] == stage[i] and level[j] >= longest:
+                longest = level[j] + 1
+        level[i] = longest
 
 
-@kernel()
-def last_uses(a: Any, b: Any, c: Any, run_of: Any, last: Any, stage_of: Any, given: int) -> None:
-    """The last run that reads from each; never, where a later stage may read again and again."""
+@compile_kernel()
+def find_last_uses(
+    a: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    run_of: np.ndarray,
+    last_use: np.ndarray,
+    stage_of: np.ndarray,
+    offset: int,
+) -> None:
+    """Fill in the last run that reads the results of each run.
+
+    It is NEVER for results that a later stage reads, as that may run again and again.
+    """
     for i in range(a.size):
-        here = run_of[given + i]
+        reader = run_of[offset + i]
         for slot in (a[i], b[i], c[i]):
             j = run_of[slot]
             if j >= 0:
-                last[j] = max(last[j], here) if stage_of[j] == stage_of[here] else NEVER
+                same_stage = stage_of[j] == stage_of[reader]
+                last_use[j] = max(last_use[j], reader) if same_stage else NEVER
 
 
-@kernel()
-def places(sizes: Any, last: Any, runs: Any, begin: Any, taken: int) -> int:
-    """A place for the results of each run, after those that are taken; how many there are in all.
+@compile_kernel()
+def assign_places(
+    sizes: np.ndarray, last_use: np.ndarray, runs: np.ndarray, begins: np.ndarray, taken: int
+) -> int:
+    """Fill in the first place of each run, after those that are taken; return the size of the room.
 
-    Where the results of a run of the same size are not needed any more is taken first.
+    A run takes the places of an earlier run of the same size whose results are no longer needed.
     """
     largest = 0
     for r in runs:
         largest = max(largest, sizes[r])
-    free = np.full(largest + 1, -1)  # by size, the first of a chain of runs
-    ends = np.full(sizes.size, -1)  # by run, the first of those that it is the last to need
-    next_ = np.full(sizes.size, -1)
+    free = np.full(largest + 1, -1)  # by size: the first run of a linked list
+    expiring = np.full(sizes.size, -1)  # by run: the first of the runs that it is the last to read
+    following = np.full(sizes.size, -1)  # links of both lists
     done = 0
     for r in runs:
-        while done < r:  # what was needed until before this run
-            k = ends[done]
+        while done < r:  # free the results that were needed before this run
+            k = expiring[done]
             while k >= 0:
-                following = next_[k]
-                next_[k] = free[sizes[k]]
+                after = following[k]
+                following[k] = free[sizes[k]]
                 free[sizes[k]] = k
-                k = following
+                k = after
             done += 1
         k = free[sizes[r]]
         if k >= 0:
-            free[sizes[r]] = next_[k]
-            begin[r] = begin[k]
+            free[sizes[r]] = following[k]
+            begins[r] = begins[k]
         else:
-            begin[r] = taken
+            begins[r] = taken
             taken += sizes[r]
-        if r < last[r] < NEVER:
-            next_[r] = ends[last[r]]
-            ends[last[r]] = r
+        if r < last_use[r] < NEVER:
+            following[r] = expiring[last_use[r]]
+            expiring[last_use[r]] = r
     return taken

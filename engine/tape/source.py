@@ -1,130 +1,177 @@
-"""A tape as Python code, to be read: one line a node in the forward pass, and one in the backward.
+"""Print a tape as Python code, for reading.
 
-The lines are what the rows say, written down with names for numbers; run by Python they give the
-bits that the tape gives. (The tape runs the same in another order, without what nobody needs.)
+The code states the rows of both passes with names for numbers. Python computes the bits of the tape
+from it. (The tape runs the same instructions in another order, without those that are not needed.)
 """
 
 import keyword
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 from unicodedata import normalize
 
 from engine import arithmetic
 from engine.instructions import FACTOR, PYTHON, Formulas, Recorded
-from engine.tape.flat import Flat
+from engine.tape.flat_graph import FlatGraph
+
+HEAD = f"from math import inf, nan\n\nfrom {arithmetic.__name__} import *\n\n\n"
+WIDTH, INDENT = 100, " " * 4
+BREAK = re.compile(r"(?<=,) | (?=[-+*/<>=!&|]+ )")  # after a comma, or before an operator
+BRACKETS = {"(": 1, "[": 1, ")": -1, "]": -1}
 
 
-def source(graph: Flat, constants: Sequence[float]) -> str:
-    """A function `replay` of parameters and inputs: outputs, and the gradient of their sum."""
-    name, fixed = names(graph, constants), set(graph.constants.tolist())
-    nodes: dict[int, tuple[Recorded, list[int]]] = {}
-    for kind in graph.kinds:
-        inputs = zip(kind.nodes.tolist(), kind.inputs.tolist(), strict=True)
-        nodes.update({i: (kind.template, to) for i, to in inputs})
+class Operation(NamedTuple):
+    """An operation of the graph: its instructions, its inputs, and its results by index."""
 
-    results: dict[int, dict[int, int]] = defaultdict(dict)  # of an operation with several
-    for i, shared, index in graph.results.tolist():
-        results[shared][index] = i
-    ahead = [forward(name, results.get(i, {0: i}), *nodes[i]) for i in sorted(nodes)]
-    ahead += [f"assert {name[x]} {do} {name[y]}" for do, x, y in graph.guards]
-    gradients = Gradients(name)
-    back = [gradients.add(i, "1.0") for i in graph.outputs.tolist() if i not in fixed]
-    under = sorted((i for i in nodes if i < graph.size - graph.aside), reverse=True)
-    back += [
-        pullback(name, gradients, fixed, results[i], *nodes[i])
-        if nodes[i][0].gs
-        else backward(name, gradients, fixed, i, *nodes[i])
-        for i in under
-    ]
+    row: Recorded
+    inputs: list[int]
+    results: dict[int, int]
 
-    wanted = [*graph.parameters.tolist(), *graph.inputs.tolist()]
-    slopes = [f"d_{name[i]}" if i in gradients.begun else "0.0" for i in wanted]
+
+def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
+    """Return the code of a function `replay` of parameters and inputs.
+
+    It returns the outputs, and the gradient of their sum for each argument.
+    """
+    names, fixed = name_nodes(graph, constants), set(graph.constants.tolist())
+    results: dict[int, dict[int, int]] = defaultdict(dict)
+    for i, operation, index in graph.results.tolist():
+        results[operation][index] = i
+    operations = {
+        i: Operation(group.template, inputs, results[i] if group.template.gs else {0: i})
+        for group in graph.groups
+        for i, inputs in zip(group.nodes.tolist(), group.inputs.tolist(), strict=True)
+    }
+
+    arguments = [*graph.parameters.tolist(), *graph.inputs.tolist()]
+    gradients = Gradients(names, fixed)
+    forward = [print_forward(names, operations[i]) for i in sorted(operations)]
+    forward += [[f"assert {names[x]} {operator} {names[y]}"] for operator, x, y in graph.guards]
+    seeds = [[gradients.add(i, "1.0")] for i in graph.outputs.tolist() if i not in fixed]
+    under = sorted((i for i in operations if i < graph.reached), reverse=True)
+    backward = [print_backward(names, gradients, operations[i]) for i in under]
+    slopes = [f"d_{names[i]}" if i in gradients.begun else "0.0" for i in arguments]
     lines = [
-        f"# forward: {len(nodes):,} node{'s' * (len(nodes) != 1)}",
-        *ahead,
-        "# backward: a gradient is the sum of what arrives, from 0 on",
-        *filter(None, back),
-        f"return {listed(name[i] for i in graph.outputs)}, {listed(slopes)}",
+        f"# forward: {len(operations):,} node{'s' * (len(operations) != 1)}",
+        *(line for statements in forward for line in fill_lines(statements)),
+        "# backward: a gradient is the sum of its contributions, starting from 0",
+        *(line for statements in [*seeds, *backward] for line in fill_lines(statements)),
+        *break_line(f"return {bracket(names[i] for i in graph.outputs)}, {bracket(slopes)}"),
     ]
-    head = "from math import inf, nan\n\nfrom engine.arithmetic import *\n\n\n"
-    called = f"def replay({', '.join(name[i] for i in wanted)}):\n"
-    return head + called + "\n".join(f"    {line}" for line in lines)
+    signature = break_line(f"def replay({', '.join(names[i] for i in arguments)}):")
+    return HEAD + "\n".join([*signature, *(INDENT + line for line in lines)])
 
 
-def names(graph: Flat, constants: Sequence[float]) -> list[str]:
-    """What each node is called: its label, if that is a name and its own; else its place."""
+def name_nodes(graph: FlatGraph, constants: Sequence[float]) -> list[str]:
+    """Return a name for each node: its label if that is a unique identifier, or its place.
+
+    A constant is named by its number.
+    """
     labels = {i: normalize("NFKC", label) for i, label in graph.labels.items()}  # as Python reads
-    found, times = [f"v{i}" for i in range(graph.size)], Counter(labels.values())
-    taken = {*found, *arithmetic.__all__, *keyword.kwlist, "abs", "inf", "nan", "replay"}
+    names, uses = [f"v{i}" for i in range(graph.size)], Counter(labels.values())
+    taken = {*names, *arithmetic.__all__, *keyword.kwlist, "abs", "inf", "nan", "replay"}
     for i, label in labels.items():
-        own = times[label] == 1 and label.isidentifier() and label not in taken
-        if own and not label.startswith(("_", "d_")):
-            found[i] = label
+        usable = uses[label] == 1 and label.isidentifier() and label not in taken
+        if usable and not label.startswith(("_", "d_")):
+            names[i] = label
     for i, number in zip(graph.constants, constants, strict=True):
-        found[i] = f"({number!r})" if repr(number).startswith("-") else repr(number)
-    return found
-
-
-def listed(parts: Iterable[str]) -> str:
-    return f"[{', '.join(parts)}]"
-
-
-def forward(name: list[str], results: dict[int, int], row: Recorded, inputs: list[int]) -> str:
-    """Return the assignment of a node's number, or of those of an operation's results."""
-    outs = [row.outs[k] for k in results]
-    text = Formulas({s: name[x] for s, x in enumerate(inputs)}, row, row.forward, outs, PYTHON)
-    found = [f"{name[i]} = {text.of(row.outs[k])}" for k, i in results.items()]
-    return "; ".join([*text.parts, *found])
-
-
-def backward(
-    name: list[str],
-    gradients: "Gradients",
-    fixed: set[int],
-    i: int,
-    row: Recorded,
-    inputs: list[int],
-) -> str:
-    """Return the contributions of a node: its gradient times the local derivative, unless 1."""
-    given = {row.outs[0]: name[i], **{s: name[x] for s, x in enumerate(inputs)}}
-    sent = [(x, s) for x, s in zip(inputs, row.locals, strict=True) if x not in fixed]
-    slopes = [s for _, s in sent if s is not None]
-    text = Formulas(given, row, [*row.forward, *row.backward], slopes, PYTHON)
-    for x, s in sent:
-        factor = "" if s is None else f" * {text.of(s, FACTOR + 1)}"
-        text.parts.append(gradients.add(x, f"d_{name[i]}{factor}"))
-    return "; ".join(text.parts)
-
-
-def pullback(
-    name: list[str],
-    gradients: "Gradients",
-    fixed: set[int],
-    results: dict[int, int],
-    row: Recorded,
-    inputs: list[int],
-) -> str:
-    """Return the contributions of an operation with several results."""
-    given = {row.outs[k]: name[i] for k, i in results.items()}
-    for k, g in enumerate(row.gs):
-        i = results.get(k, -1)
-        given[g] = f"d_{name[i]}" if i in gradients.begun else "0.0"
-    given |= {s: name[x] for s, x in enumerate(inputs)}
-    sent = [(x, s) for x, s in zip(inputs, row.locals, strict=True) if x not in fixed]
-    wanted = [s for _, s in sent if s is not None]
-    text = Formulas(given, row, [*row.forward, *row.backward], wanted, PYTHON)
-    text.parts += [gradients.add(x, text.of(s)) for x, s in sent if s is not None]
-    return "; ".join(text.parts)
+        names[i] = f"({number!r})" if repr(number).startswith("-") else repr(number)
+    return names
 
 
 class Gradients:
-    """The assignments of gradients, of which the first begins a sum."""
+    """The assignments of gradients; the first to each begins a sum."""
 
-    def __init__(self, name: list[str]):
-        self.name = name
+    def __init__(self, names: list[str], fixed: set[int]):
+        self.names, self.fixed = names, fixed
         self.begun: set[int] = set()
 
-    def add(self, i: int, part: str) -> str:
-        how = "+= " if i in self.begun else "= 0.0 + "
+    def add(self, i: int, contribution: str) -> str:
+        """Return the statement that adds a contribution to the gradient of a node."""
+        assign = "+= " if i in self.begun else "= 0.0 + "
         self.begun.add(i)
-        return f"d_{self.name[i]} {how}{part}"
+        return f"d_{self.names[i]} {assign}{contribution}"
+
+
+def print_forward(names: list[str], operation: Operation) -> list[str]:
+    """Return the assignments of an operation's results."""
+    row, inputs, results = operation
+    variables = {slot: names[x] for slot, x in enumerate(inputs)}
+    formulas = Formulas(variables, row, row.forward, [row.outs[k] for k in results], PYTHON)
+    values = [f"{names[i]} = {formulas.of(row.outs[k])}" for k, i in results.items()]
+    return [*formulas.parts, *values]
+
+
+def print_backward(names: list[str], gradients: Gradients, operation: Operation) -> list[str]:
+    """Return the contributions of an operation to the gradients of its inputs.
+
+    They are its gradient times the local derivative, if that is not 1; or, of an operation with
+    several results, those that its pullback computes.
+    """
+    row, inputs, results = operation
+    variables = {slot: names[x] for slot, x in enumerate(inputs)}
+    variables |= {row.outs[k]: names[i] for k, i in results.items()}
+    for k, g in enumerate(row.gs):
+        has_gradient = results.get(k, -1) in gradients.begun
+        variables[g] = f"d_{names[results[k]]}" if has_gradient else "0.0"
+    pairs = zip(inputs, row.locals, strict=True)
+    sent = [(x, slot) for x, slot in pairs if x not in gradients.fixed]
+    slopes = [slot for _, slot in sent if slot is not None]
+    formulas = Formulas(variables, row, [*row.forward, *row.backward], slopes, PYTHON)
+    statements = []
+    for x, slot in sent:
+        if row.gs:
+            if slot is not None:
+                statements.append(gradients.add(x, formulas.of(slot)))
+        else:
+            factor = "" if slot is None else f" * {formulas.of(slot, FACTOR + 1)}"
+            statements.append(gradients.add(x, f"d_{names[results[0]]}{factor}"))
+    return [*formulas.parts, *statements]
+
+
+# ------------------------------------------------------------------------------------------- lines
+
+
+def fill_lines(statements: Iterable[str]) -> Iterator[str]:
+    """Yield lines with as many statements as fit; break a statement that is longer than a line."""
+    line = ""
+    for statement in statements:
+        if line and len(INDENT) + len(line) + 2 + len(statement) <= WIDTH:
+            line += f"; {statement}"
+            continue
+        if line:
+            yield line
+        lines = break_line(statement)
+        line = lines[0] if len(lines) == 1 else ""
+        if not line:
+            yield from lines
+    if line:
+        yield line
+
+
+def break_line(statement: str) -> list[str]:
+    """Return the lines of a statement, broken inside brackets, at the outermost ones possible."""
+    room = WIDTH - len(INDENT)
+    if len(statement) > room and not statement.startswith(("def ", "return ")):
+        name, assign, formula = statement.partition("= ")
+        statement = f"{name}{assign}({formula})"
+    lines, indent, start, depth = [], "", 0, 0
+    while len(indent) + len(statement) - start > room:
+        end = start + room - len(indent)
+        levels = [BRACKETS.get(x, 0) for x in statement[start:end]]
+        depths = dict(enumerate(accumulate(levels, initial=depth), start))
+        cuts = [x.start() for x in BREAK.finditer(statement, start + room // 2, end)]
+        cuts = [cut for cut in cuts if depths[cut] > 0]
+        if not cuts:
+            break
+        cut = min(reversed(cuts), key=lambda i: (depths[i], statement[i + 1] in "*/"))
+        lines.append(indent + statement[start:cut])
+        indent, start, depth = INDENT * 2, cut + 1, depths[cut]
+    return [*lines, indent + statement[start:]]
+
+
+def bracket(parts: Iterable[str]) -> str:
+    """Return the code of a list."""
+    return f"[{', '.join(parts)}]"

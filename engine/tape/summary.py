@@ -1,101 +1,115 @@
-"""What a tape is made of, and where its time goes, by operation."""
+"""Measure a tape: nodes, instructions, bytes and time by operation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.tape.lanes import WIDEST
-from engine.tape.machine import Machine
+from engine.tape.machine import WIDEST, Machine
 from engine.tape.passes import BACKWARD, EACH_BACKWARD, EACH_FORWARD, FORWARD
 from engine.tape.schedule import Runs
 
 REPEATS = 15
+HEADER = [
+    "operation", "nodes", "once", "forward", "backward", "bytes", "forward µs", "backward µs"
+]  # fmt: skip
 
 
 class Cost(NamedTuple):
-    """What the nodes of one operation take; times are microseconds."""
+    """The cost of the nodes of one operation.
+
+    Attributes:
+        operation: The name of the row.
+        nodes: The number of nodes.
+        once: The number of instructions that ran when the tape was made.
+        forward, backward: The number of instructions in each pass.
+        bytes: The size of the nodes and instructions.
+        forward_us, backward_us: The time of these instructions in each pass, in microseconds.
+    """
 
     operation: str
     nodes: int
-    once: int  # instructions that were carried out when the tape was made, and in each pass
+    once: int
     forward: int
     backward: int
     bytes: int
-    ahead: float
-    back: float
+    forward_us: float
+    backward_us: float
 
 
-def summary(machine: Machine) -> str:
-    """A table, to be printed: a line for each operation, those of most instructions first."""
-    rows = sorted(costs(machine), key=lambda row: -(row.once + row.forward + row.backward))
-    held = machine.nbytes - sum(row.bytes for row in rows)
-    counts = [sum(column) for column in zip(*[row[1:5] for row in rows], strict=True)] or [0] * 4
-    head = ["operation", "nodes", "once", "forward", "backward", "bytes", "µs ahead", "µs back"]
-    numbers = ["numbers, order", "", "", "", "", held, "", ""]
-    whole = ["all", *counts, machine.nbytes, *microseconds(machine, machine.stages)]
-    return "\n".join(aligned([head, *map(list, rows), numbers, whole]))
+def format_summary(machine: Machine) -> str:
+    """Return a table with a row for each operation, those with most instructions first."""
+    costs = sorted(measure_costs(machine), key=lambda x: -(x.once + x.forward + x.backward))
+    other_bytes = machine.nbytes - sum(cost.bytes for cost in costs)
+    counts = [sum(column) for column in zip(*[cost[1:5] for cost in costs], strict=True)] or [0] * 4
+    other = ["numbers, order", "", "", "", "", other_bytes, "", ""]
+    whole = ["all", *counts, machine.nbytes, *measure_passes(machine, machine.stages)]
+    return "\n".join(align([HEADER, *costs, other, whole]))
 
 
-def costs(machine: Machine) -> list[Cost]:
-    """Of each operation that there is, what it takes by itself."""
-    graph, found = machine.graph, []
+def measure_costs(machine: Machine) -> list[Cost]:
+    """Return the cost of each operation, timed alone."""
+    graph, costs = machine.graph, []
     for i, name in enumerate([*[op.name for op in graph.rows], "decisions"]):
-        kinds = [kind for kind in graph.kinds if kind.row == i]
+        groups = [group for group in graph.groups if group.row == i]
         stages = [
-            part(runs, row == i)
+            select(runs, row == i)
             for runs, row in zip(machine.stages, machine.schedule.rows, strict=True)
         ]
         once, *passes = (len(runs.a) for runs in stages)
-        if kinds or once or any(passes):
-            nodes = sum(len(kind.nodes) for kind in kinds)
-            held = machine.bytes_of(kinds, once + sum(passes))
-            counts = once, sum(passes[::2]), sum(passes[1::2])
-            found.append(Cost(name, nodes, *counts, held, *microseconds(machine, stages)))
-    return found
+        if groups or once or any(passes):
+            nodes = sum(len(group.nodes) for group in groups)
+            size = machine.bytes_of(groups, once + sum(passes))
+            forward, backward = sum(passes[::2]), sum(passes[1::2])
+            times = measure_passes(machine, stages)
+            costs.append(Cost(name, nodes, once, forward, backward, size, *times))
+    return costs
 
 
-def part(runs: Runs, wanted: np.ndarray) -> Runs:
-    """Some of the instructions, in the same order, with results in the same places."""
-    chosen = np.flatnonzero(wanted)
-    of = np.searchsorted(runs.ends, chosen, side="right")  # the run that each is in
-    first = np.flatnonzero((np.diff(chosen, prepend=-2) != 1) | (np.diff(of, prepend=-1) != 0))
-    ends = np.append(first[1:], len(chosen))[: len(first)].astype(np.uint64)
-    begins = runs.begins[of[first]] + (chosen[first] - first).astype(np.uint64)
-    operands = (each[chosen] for each in (runs.a, runs.b, runs.c))
-    return Runs(runs.do[of[first]], ends, begins, *operands)
+def select(runs: Runs, mask: np.ndarray) -> Runs:
+    """Return some of the instructions, in the same order, with results in the same places."""
+    steps = np.flatnonzero(mask)
+    run = np.searchsorted(runs.ends, steps, side="right")
+    first = np.flatnonzero((np.diff(steps, prepend=-2) != 1) | (np.diff(run, prepend=-1) != 0))
+    ends = np.append(first[1:], len(steps))[: len(first)].astype(np.uint64)
+    begins = runs.begins[run[first]] + (steps[first] - first).astype(np.uint64)
+    operands = (operand[steps] for operand in (runs.a, runs.b, runs.c))
+    return Runs(runs.opcodes[run[first]], ends, begins, *operands)
 
 
-def microseconds(machine: Machine, stages: list[Runs]) -> list[float]:
-    """What forward and backward take, alone; with inputs, for each sample of a full block."""
+def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
+    """Return the times of forward and backward in microseconds.
+
+    With inputs, they are those of one sample in a full block of lanes.
+    """
     shared = machine.shared.copy()
     blocks = np.ones((1, machine.lanes.rows, WIDEST if machine.inputs else 0), shared.dtype)
     sums = np.zeros(machine.lanes.sums, shared.dtype)
-    found = []
-    for one, each in ((FORWARD, EACH_FORWARD), (BACKWARD, EACH_BACKWARD)):
-        time = timed(machine.run, *stages[one], shared)
+    times = []
+    for stage, each_stage in ((FORWARD, EACH_FORWARD), (BACKWARD, EACH_BACKWARD)):
+        seconds = measure_seconds(machine.run, *stages[stage], shared)
         if machine.inputs:
-            lanes = *stages[each], shared, blocks, WIDEST, sums, 0, 1
-            time += timed(machine.lanes.execute, *lanes) / WIDEST
-        found.append(1e6 * time)
-    return found
+            lanes = *stages[each_stage], shared, blocks, WIDEST, sums, 0, 1
+            seconds += measure_seconds(machine.lanes.kernel, *lanes) / WIDEST
+        times.append(1e6 * seconds)
+    return times
 
 
-def timed(f: Callable[..., Any], *args: Any) -> float:
-    """The median of some calls, in seconds."""
+def measure_seconds(f: Callable[..., Any], *args: Any) -> float:
+    """Return the median time of several calls."""
     times = []
     for _ in range(REPEATS):
-        began = perf_counter()
+        start = perf_counter()
         f(*args)
-        times.append(perf_counter() - began)
+        times.append(perf_counter() - start)
     return median(times)
 
 
-def aligned(rows: list[list[Any]]) -> list[str]:
-    """Columns, words to the left and numbers to the right."""
-    cells = [[shown(x) for x in row] for row in rows]
+def align(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return the lines of a table: the first column to the left, the others to the right."""
+    cells = [[format_cell(x) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for first, *rest in cells:
@@ -104,5 +118,5 @@ def aligned(rows: list[list[Any]]) -> list[str]:
     return lines
 
 
-def shown(x: Any) -> str:
+def format_cell(x: object) -> str:
     return x if isinstance(x, str) else f"{x:,.1f}" if isinstance(x, float) else f"{x:,}"

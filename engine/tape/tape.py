@@ -3,54 +3,75 @@
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from engine.arrays.arguments import as_data, as_dtype
 from engine.arrays.array import Array
+from engine.arrays.rules import ArrayOp
+from engine.node import Node
 from engine.support.arguments import flag, whole
-from engine.tape.array_node import TAPE
-from engine.tape.flat import flattened
-from engine.tape.frozen import Decisions, Leaves
-from engine.tape.recording import ordered, recorded
-from engine.tape.replay import recompute, send
-from engine.tape.source import source
+from engine.tape.flat_graph import collect_nodes, flatten, order_nodes
+from engine.tape.source import print_source
+from engine.tape.values import (
+    Decisions,
+    Leaves,
+    assign_data,
+    assign_gradients,
+    propagate,
+    recompute,
+)
 from engine.value import Value
+
+if TYPE_CHECKING:
+    from engine.tape.machine import Machine
+    from engine.tape.summary import Cost
 
 
 class Tape:
-    """A graph of Values as compiled code: computed and differentiated again and again.
+    """A graph of Values as compiled code, to compute and differentiate again and again.
 
-    root        a Value, a list of them, or a function that makes one or the other; it is called
-                once, with `inputs` if there are any, and what Python decides by looking at a
-                Value's number meanwhile is watched from then on
-    parameters  the leaves to train, all that ask for gradients if they are not named
-    inputs      leaves that are not trained: every sample of a batch has its own numbers for them
-    dtype       float64, or float32: every elementary operation then rounds to single precision
-    fast        multiply and add with one rounding, add up samples in whatever order is fastest:
-                it changes last bits
-    threads     at most so many for a batch; as many as there are cores if it is None
-    input_gradients  whether backward() also finds d output / d input for every sample
+    The tape has numbers of its own. `flat` is one Array of all parameters; an optimizer updates its
+    `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, and `sync()`
+    copies everything to the Values of the graph. Both passes give the same bits as the graph
+    (unless `fast` or float32 is chosen), on any number of threads. Use a tape in one thread at a
+    time.
 
-    The tape has numbers of its own. `flat` is one Array of all parameters, whose `.data` an
-    optimizer may move; `forward()` computes everything from it, `backward()` fills its `.grad`, and
-    `sync()` brings it all to the graph's own Values. Both passes give the same bits as the graph
-    would (but for `fast` and float32), and do not depend on the number of threads.
+    With inputs, the tape runs over a batch of samples. The outputs and the gradients of each sample
+    have the same bits as the graph; `engine.tape.machine.Lanes` states the order in which gradients
+    are summed over samples.
 
-    With inputs, outputs and each sample's share of a gradient have these bits; what samples send to
-    a parameter is added up in the order that `engine.tape.lanes` gives. A tape is for one thread at
-    a time.
+    Leaves other than parameters and inputs are constants. `forward()` raises RuntimeError if a
+    constant or a parameter's own Value was assigned another number since the tape read it; `load()`
+    reads it again. If Python decided something from the number of a Value while it built the graph,
+    `forward()` checks that decision. For this, pass the function that builds the graph, or build
+    both the graph and the tape inside `record_branches()`.
 
-    All other leaves are constants. Where one of them, or a parameter's own Value, was assigned
-    another number since, `forward()` says so; `load()` takes it. A graph that was made before its
-    tape may come of decisions that nobody watched: give the function, or make both, the graph and
-    the tape, within `record_branches()`.
+    Args:
+        root: A Value, a list of Values, or a function that returns them. It is called once, with
+            `inputs` if they are given.
+        inputs: The leaves that differ between samples.
+        parameters: The leaves to train; by default all leaves that require a gradient, except
+            inputs.
+        dtype: float64 or float32, which rounds every elementary operation to single precision.
+        fast: Allow fused multiply-add and sums over samples in any order, which changes last bits.
+        threads: The number of threads for a batch; by default one for each core.
+        input_gradients: Whether `backward()` also computes d output / d input for each sample.
 
-    TypeError for what is no graph of Values, ValueError for leaves that are none; ImportError that
-    names the extra where numba is missing.
+    Attributes:
+        flat: An Array of all parameters.
+        inputs: The inputs.
+        constants: The leaves that are neither parameters nor inputs.
+        nodes: The number of nodes.
+        input_gradients: The gradients of the last batch, of shape (samples, inputs), or None.
+
+    Raises:
+        TypeError: `root` is not a graph of Values.
+        ValueError: `inputs` or `parameters` are not distinct leaves that require a gradient.
+        ImportError: numba is not installed.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> tape = Tape(x * y + x)
@@ -58,7 +79,7 @@ class Tape:
     >>> tape.forward(), tape.backward(), tape.flat.grad
     (24.0, None, array([6., 4.]))
 
-    With inputs it is recorded for one sample, and runs for a batch:
+    With inputs, the tape records one sample and runs over a batch:
 
     >>> w, x = Value(3.0), Value(0.0)
     >>> tape = Tape((w * x).tanh(), inputs=[x])
@@ -68,11 +89,11 @@ class Tape:
 
     def __init__(
         self,
-        root: Value | Sequence[Value] | Callable[..., Any],
+        root: Value | Sequence[Value] | Callable[..., Value | Sequence[Value]],
         inputs: Sequence[Value] | None = None,
         *,
         parameters: Sequence[Value] | None = None,
-        dtype: Any = np.float64,
+        dtype: DTypeLike = np.float64,
         fast: bool = False,
         threads: int | None = None,
         input_gradients: bool = False,
@@ -81,103 +102,122 @@ class Tape:
         if threads is not None:
             threads = whole("threads (None takes all cores)", threads)
         fast, input_gradients = flag("fast", fast), flag("input_gradients", input_gradients)
-        found = recorded(root, inputs, parameters)
-        graph = flattened(found)
-        self.machine = compiled("machine").Machine(graph, dtype, fast, threads, input_gradients)
-        self.inputs, self.single = found.inputs, found.single
-        self.nodes = graph.size - graph.aside
-        self.leaves = Leaves(found.parameters, found.constants)
-        self.decisions = Decisions([found.branches[i] for i in self.machine.watched])
-        self.outputs = [weakref.ref(each) for each in found.outputs]
-        self.finds_input_gradients = input_gradients
-        self.lock = threading.RLock()  # compiled code is not stopped by Python's
-        self.input_gradients: np.ndarray | None = None  # (samples, inputs)
-        self.flat = Array(np.zeros(len(found.parameters), dtype), "flat")
+        nodes = collect_nodes(root, inputs, parameters)
+        graph = flatten(nodes)
+        self._machine = load_machine()(graph, dtype, fast, threads, input_gradients)
+        self._leaves = Leaves(nodes.parameters, nodes.constants)
+        self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards])
+        self._outputs = [weakref.ref(output) for output in nodes.outputs]
+        self._single = nodes.single
+        self._finds_input_gradients = input_gradients
+        self._lock = threading.RLock()  # compiled code runs without Python's lock
+        self._seen: tuple[np.ndarray, np.ndarray | None] | None = None  # of the last forward pass
+        self._seeds: np.ndarray | None = None  # of the last backward pass, (samples, outputs)
+        self.inputs, self.constants = nodes.inputs, nodes.constants
+        self.nodes = graph.reached
+        self.input_gradients: np.ndarray | None = None
+        self.flat = Array(np.zeros(len(nodes.parameters), dtype), "flat")
         self.load()
 
     def parameters(self) -> list[Array]:
-        """What an optimizer moves: `flat`, alone."""
+        """Return the Arrays that an optimizer updates: `flat` alone."""
         return [self.flat]
 
-    def forward(self, X: Any = None) -> Any:
-        """Compute the outputs from `flat` and, with inputs, samples of shape (samples, inputs).
+    def forward(self, X: Array | ArrayLike | None = None) -> Any:
+        """Compute the outputs from `flat` and, with inputs, from a batch of samples.
 
-        One number, or an array if there are several outputs; for samples an array of shape
-        (samples,) or (samples, outputs). ValueError for samples of another shape; `BranchChanged`
-        where Python would have built another graph; RuntimeError where a leaf was assigned another
-        number since it was recorded.
+        Args:
+            X: The samples, of shape (samples, inputs); None for a tape without inputs.
+
+        Returns:
+            A float, or an array of shape (outputs,) if the root is a list; with inputs, an array of
+            shape (samples,) or (samples, outputs).
+
+        Raises:
+            ValueError: The samples have another shape.
+            BranchChanged: Python would build another graph from these numbers.
+            RuntimeError: A leaf was assigned another number since the tape read it.
         """
-        found = self.computed(self.flat.data, self.checked(X))
-        return found if found.ndim else float(found)
+        outputs = self._compute(self.flat.data, self._check_samples(X))
+        return outputs if outputs.ndim else float(outputs)
 
-    def backward(self, gradient: Any = 1.0) -> None:
-        """Fill `flat.grad` with the gradient of the sum of all outputs, over all samples.
+    def backward(self, gradient: ArrayLike = 1.0) -> None:
+        """Overwrite `flat.grad` with the gradient of the sum of all outputs over all samples.
 
-        It is overwritten, not added to. `gradient` is what each output starts with: one number, or
-        an array such as forward() returns. RuntimeError before the first forward().
+        Args:
+            gradient: The gradient of the outputs: one number, or an array of their shape.
+
+        Raises:
+            RuntimeError: There was no forward pass, or it raised an error.
         """
-        if self.seen is None:
-            raise RuntimeError("backward() goes back over what forward() computed; call it first")
-        self.flat.grad = self.pulled(gradient)
+        if self._seen is None:
+            raise RuntimeError("backward() needs the numbers of a forward pass; call forward()")
+        self.flat.grad = self._pull_back(gradient)
 
-    def __call__(self, X: Any = None) -> Array:
-        """The outputs as a node: `loss(tape(X), y).backward()` adds to `flat.grad`.
+    def __call__(self, X: Array | ArrayLike | None = None) -> Array:
+        """Return the outputs as a node: `loss(tape(X), y).backward()` adds to `flat.grad`.
 
-        What is computed from it are Arrays. ValueError also for samples that ask for gradients,
-        unless the tape was made with `input_gradients`.
+        Raises the errors of `forward`, and ValueError for samples that require a gradient if the
+        tape was not made with `input_gradients`.
         """
-        if isinstance(X, Array) and not X.constant and not self.finds_input_gradients:
+        if isinstance(X, Array) and not X.constant and not self._finds_input_gradients:
             raise ValueError(
-                "samples ask for gradients; Tape(..., input_gradients=True) finds them"
+                "the samples require a gradient; make the tape with input_gradients=True, or pass "
+                "samples.data"
             )
-        found = self.checked(X)
-        given = [] if X is None else [X if isinstance(X, Array) else found]
-        return Array.apply(TAPE, self.flat, *given, tape=self)
+        samples = self._check_samples(X)
+        args = [] if X is None else [X if isinstance(X, Array) else samples]
+        return Array.apply(TAPE, self.flat, *args, tape=self)
 
     def load(self) -> None:
-        """Take the numbers of all leaves, constants too, from the graph's Values."""
-        self.machine.hold([x._data for x in self.leaves.constants])
-        self.flat.data = [x._data for x in self.leaves.parameters]
-        self.leaves.remember()
-        self.seen: Any = None  # the parameters and samples of the last forward(),
-        self.seeds: np.ndarray | None = None  # and what its outputs' gradients started with
+        """Read the numbers of all leaves, including constants, from the Values of the graph."""
+        self._machine.set_constants([x._data for x in self.constants])
+        self.flat.data = [x._data for x in self._leaves.parameters]
+        self._leaves.remember()
+        self._seen = self._seeds = None
 
     def sync(self, sample: int = 0) -> None:
-        """Bring the graph's own Values to the numbers and gradients of the tape.
+        """Copy the numbers and gradients of the tape to the Values of the graph.
 
-        The leaves take the tape's numbers, the inputs those of one sample of the last batch; then
-        the graph computes itself anew, local derivatives too, and after backward() gets gradients
-        from the outputs, which are overwritten, leaves included. Where the graph is gone, leaves
-        alone have numbers to take; and gradients, if there are no inputs.
+        The leaves take the numbers of the tape, and the inputs those of one sample of the last
+        batch. The graph is recomputed, including local derivatives. After backward(), the gradients
+        of all nodes, including leaves, are overwritten. If the graph no longer exists, only the
+        leaves are updated; their gradients only without inputs.
+
+        Args:
+            sample: A sample of the last batch.
+
+        Raises:
+            IndexError: The last batch has no such sample.
+            ValueError: A sample is given, but the tape has no inputs.
         """
         if not self.inputs and sample != 0:
-            raise ValueError(f"this tape takes no samples, so none is {sample!r}; call sync()")
-        row = None
-        if self.inputs and self.seen is not None:
-            count = len(self.seen[1])
-            whole_number = isinstance(sample, Integral) and not isinstance(sample, bool)
-            if not (whole_number and -count <= sample < count):
-                raise IndexError(f"sample is one of 0 to {count - 1}, got {sample!r}")
-            row = self.seen[1][sample]
-        if self.decisions.all and (self.seen is not None or not self.inputs):
-            self.machine.forward(self.flat.data, None if self.seen is None else self.seen[1])
-            self.decide()
-        assign("data", self.leaves.parameters, self.flat.data)
-        if row is not None:
-            assign("data", self.inputs, row)
-        self.leaves.remember()
-        outputs = [each for ref in self.outputs if (each := ref()) is not None]
-        if len(outputs) == len(self.outputs):
-            order = ordered(outputs)
+            raise ValueError(f"this tape has no inputs, so sync() takes no sample, got {sample!r}")
+        samples = None if self._seen is None else self._seen[1]
+        if samples is not None:
+            count = len(samples)
+            is_integer = isinstance(sample, Integral) and not isinstance(sample, bool)
+            if not (is_integer and -count <= sample < count):
+                raise IndexError(f"sample must be in 0 to {count - 1}, got {sample!r}")
+        if self._decisions.all and (self._seen is not None or not self.inputs):
+            self._machine.forward(self.flat.data, samples)
+            self._check_decisions()
+        assign_data(self._leaves.parameters, self.flat.data)
+        if samples is not None:
+            assign_data(self.inputs, samples[sample])
+        self._leaves.remember()
+        outputs = [output for reference in self._outputs if (output := reference()) is not None]
+        if len(outputs) == len(self._outputs):
+            order = order_nodes(outputs)
             recompute(order)
-            if self.seeds is not None:
-                seeds = self.seeds[sample if self.inputs else 0].tolist()
-                send(order, list(zip(outputs, seeds, strict=True)))
-        elif self.seeds is not None and not self.inputs:
-            assign("grad", self.leaves.parameters, self.flat.grad)
+            if self._seeds is not None:
+                seeds = self._seeds[sample if self.inputs else 0].tolist()
+                propagate(order, zip(outputs, seeds, strict=True))
+        elif self._seeds is not None and not self.inputs:
+            assign_gradients(self._leaves.parameters, self.flat.grad)
 
     def source(self) -> str:
-        """The program as Python code, one line a node and pass: a function of leaves, to be read.
+        """Return the program as a Python function of the leaves, for reading.
 
         >>> x = Value(3.0, "x")
         >>> print(Tape(x * x + 1.0).source().partition("\\n\\n\\n")[2])
@@ -185,94 +225,148 @@ class Tape:
             # forward: 2 nodes
             v1 = x * x
             v3 = v1 + 1.0
-            # backward: a gradient is the sum of what arrives, from 0 on
+            # backward: a gradient is the sum of its contributions, starting from 0
             d_v3 = 0.0 + 1.0
             d_v1 = 0.0 + d_v3
             d_x = 0.0 + d_v1 * x; d_x += d_v1 * x
             return [v3], [d_x]
         """
-        return source(self.machine.graph, [x._data for x in self.leaves.constants])
+        return print_source(self._machine.graph, [x._data for x in self.constants])
 
     def summary(self) -> str:
-        """A table, to be printed: nodes, instructions, bytes and time by operation.
+        """Return a table of nodes, instructions, bytes and time by operation.
 
-        The instructions of each operation are timed alone; the last line is timed too, and what its
-        passes take is less where an operation alone goes from one place to another. With inputs,
-        times are for a sample of a full block of lanes, on one thread. A product that a sum took up
-        counts as the sum's.
+        The instructions of each operation are timed alone; the last row times the whole tape. With
+        inputs, the times are those of one sample in a full block of lanes on one thread. A product
+        that is computed together with a sum counts as part of the sum.
         """
-        return compiled("summary").summary(self.machine)
+        from engine.tape.summary import format_summary
 
-    # ------------------------------------------------------------------------------------ machinery
+        return format_summary(self._machine)
 
-    def computed(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
-        """The outputs for these parameters and samples."""
-        with self.lock:
-            self.leaves.check()
-            self.seen = self.seeds = None
-            found = self.machine.forward(flat, X)
-            self.decide()
-            self.seen = flat, X
-        return found[..., 0] if self.single else found
+    def costs(self) -> "list[Cost]":
+        """Return the rows of `summary()`, one for each operation."""
+        from engine.tape.summary import measure_costs
 
-    def decide(self) -> None:
-        """BranchChanged where Python would decide otherwise by the numbers that there are."""
-        if self.decisions.all:
-            self.decisions.check(self.machine.truths(), bool(self.inputs))
+        return measure_costs(self._machine)
 
-    def pulled(self, gradient: Any) -> np.ndarray:
-        """The gradient of the parameters, from that of the outputs; those of inputs beside it."""
-        samples = [len(self.seen[1])] if self.inputs else []
-        shape = (*samples, *([] if self.single else [len(self.outputs)]))
-        given = as_data(gradient, self.flat.dtype)
-        if given.ndim and given.shape != shape:
-            raise ValueError(f"backward takes one number or an array {shape}, got {given.shape}")
-        self.seeds = (np.zeros(shape, self.flat.dtype) + given).reshape(-1, len(self.outputs))
-        with self.lock:
-            found = self.machine.backward(self.seeds)
-            if self.finds_input_gradients:
-                self.input_gradients = self.machine.input_gradients()
-        return found
+    @property
+    def nbytes(self) -> int:
+        """The size of the tape's arrays in bytes, without those that grow with the batch."""
+        return self._machine.nbytes
 
-    def checked(self, X: Any) -> np.ndarray | None:
-        """Samples as an array of the tape's dtype; ValueError for another shape."""
+    @property
+    def fingerprint(self) -> int:
+        """A checksum of the compiled program, by which a checkpoint recognizes it."""
+        return self._machine.fingerprint
+
+    # ------------------------------------------------------------------------------------ internals
+
+    def _compute(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
+        """Return the outputs for these parameters and samples."""
+        with self._lock:
+            self._leaves.check()
+            self._seen = self._seeds = None
+            outputs = self._machine.forward(flat, X)
+            self._check_decisions()
+            self._seen = flat, X
+        return outputs[..., 0] if self._single else outputs
+
+    def _check_decisions(self) -> None:
+        """Raise BranchChanged if Python would decide differently now."""
+        if self._decisions.all:
+            self._decisions.check(self._machine.outcomes(), bool(self.inputs))
+
+    def _pull_back(self, gradient: ArrayLike) -> np.ndarray:
+        """Return the gradient of the parameters, given that of the outputs; store the inputs'."""
+        samples = [len(self._seen[1])] if self.inputs else []  # type: ignore[index, arg-type]
+        shape = (*samples, *([] if self._single else [len(self._outputs)]))
+        array = as_data(gradient, self.flat.dtype)
+        if array.ndim and array.shape != shape:
+            raise ValueError(
+                f"backward() expects one number or an array of shape {shape}, got {array.shape}"
+            )
+        self._seeds = (np.zeros(shape, self.flat.dtype) + array).reshape(-1, len(self._outputs))
+        with self._lock:
+            gradients = self._machine.backward(self._seeds)
+            if self._finds_input_gradients:
+                self.input_gradients = self._machine.input_gradients()
+        return gradients
+
+    def _check_samples(self, X: Array | ArrayLike | None) -> np.ndarray | None:
+        """Return samples as an array of the tape's dtype."""
         if not self.inputs:
             if X is not None:
-                raise ValueError("this tape takes no samples; Tape(..., inputs=xs) would")
+                raise ValueError(
+                    "this tape has no inputs, so it takes no samples; record it with "
+                    "Tape(..., inputs=[...])"
+                )
             return None
-        columns = len(self.inputs)
-        found = X.data if isinstance(X, Array) else np.zeros(0) if X is None else X
+        expected = f"this tape expects samples of shape (samples, {len(self.inputs)})"
+        if X is None:
+            raise ValueError(f"{expected}, got none")
         try:
-            found = as_data(found, self.flat.dtype)
+            samples = as_data(X.data if isinstance(X, Array) else X, self.flat.dtype)
         except TypeError as problem:
-            takes = f"this tape takes samples of shape (samples, {columns})"
-            raise TypeError(f"{takes}: {problem}") from None
-        if found.ndim != 2 or found.shape[1] != columns or not len(found):
-            got = "none" if X is None else f"shape {found.shape}"
-            raise ValueError(f"this tape takes samples of shape (samples, {columns}), got {got}")
-        return found
+            raise TypeError(f"{expected}: {problem}") from None
+        if samples.ndim != 2 or samples.shape[1] != len(self.inputs) or not len(samples):
+            raise ValueError(f"{expected}, got shape {samples.shape}")
+        return samples
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError("a tape is not copied or saved: save its model, and record another")
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a Tape cannot be copied or pickled; save its model and record a new tape")
 
     def __repr__(self) -> str:
         inputs = f", {len(self.inputs):,} inputs" if self.inputs else ""
         return f"Tape({self.nodes:,} nodes, {self.flat.size:,} parameters{inputs})"
 
 
-def assign(what: str, nodes: Sequence[Value], numbers: np.ndarray) -> None:
-    for node, number in zip(nodes, numbers.tolist(), strict=True):
-        setattr(node, what, number)
-
-
-def compiled(module: str) -> Any:
-    """A module that imports numba, when it is first needed."""
+def load_machine() -> "type[Machine]":
+    """Return the class Machine; raise ImportError with the remedy if numba is not installed."""
     try:
-        import_module("engine.tape.kernels")
+        import numba  # noqa: F401
     except ModuleNotFoundError as problem:
-        if problem.name not in ("numba", "engine.tape.kernels"):
+        if problem.name != "numba":
             raise
         raise ImportError(
-            "a tape is replayed by numba, which is not installed: pip install 'stepgrad[jit]'"
+            "Tape needs numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
-    return import_module(f"engine.tape.{module}")
+    from engine.tape.machine import Machine
+
+    return Machine
+
+
+# A tape in a graph of Arrays is one node, whose pullbacks run the tape's backward pass.
+
+
+def compute_outputs(flat: np.ndarray, X: np.ndarray | None = None, *, tape: Tape) -> np.ndarray:
+    return tape._compute(flat, X)
+
+
+def pull_parameters(
+    g: np.ndarray | Node,
+    out: np.ndarray,
+    flat: np.ndarray,
+    X: np.ndarray | None = None,
+    *,
+    tape: Tape,
+) -> np.ndarray:
+    """Return the gradient of the parameters, after computing the outputs again if necessary."""
+    if not isinstance(g, np.ndarray):
+        raise TypeError(
+            "a tape supports backward() only; differentiate the graph of its Values for "
+            "derivatives of derivatives"
+        )
+    if tape._seen is None or tape._seen[0] is not flat or tape._seen[1] is not X:
+        tape._compute(flat, X)
+    return tape._pull_back(g)
+
+
+def pull_samples(
+    g: np.ndarray | Node, out: np.ndarray, flat: np.ndarray, X: np.ndarray, *, tape: Tape
+) -> np.ndarray | None:
+    pull_parameters(g, out, flat, X, tape=tape)
+    return tape.input_gradients
+
+
+TAPE = ArrayOp("tape", compute_outputs, pull_parameters, pull_samples)

@@ -32,37 +32,37 @@ def tapes():
     batch.forward([[1.0], [2.0]])
     alone.forward()
     of = "engine.Tape"
-    yield from bad(of, "a tape records a graph of Values", NODE._replace(values=[v for v in NODE.values if type(v) is not list]), Tape)
+    yield from bad(of, "Tape expects a Value, a list of Values", NODE._replace(values=[v for v in NODE.values if type(v) is not list]), Tape)
     for v, got in [(a, "Array"), (A.sum(), "Array(10.)"), ([x, None], "None"), (lambda: None, "None"), (lambda: 3.0, "3.0")]:
-        yield row(of, lambda v=v: Tape(v), TypeError, "a tape records a graph of Values", got, kind=f"of {got} {type(v).__name__}")
-    yield row(of, lambda: Tape([]), ValueError, "at least one Value", "none")
+        yield row(of, lambda v=v: Tape(v), TypeError, "Tape expects a Value, a list of Values", got, kind=f"of {got} {type(v).__name__}")
+    yield row(of, lambda: Tape([]), ValueError, "at least one Value", "[]")
     for name in ("inputs", "parameters"):
         yield from bad(of, TAKEN, LISTS, lambda v, name=name: Tape(z, **{name: v}))
         yield row(of, lambda n=name: Tape(z, **{n: [a]}), TypeError, HOLDS, "Array", kind=f"{name}: Array")
-        yield row(of, lambda n=name: Tape(z, **{n: [z]}), ValueError, f"{name} are Values that nothing computes", "Value(6.0)")
-        yield row(of, lambda n=name: Tape(z, **{n: [1.0]}), ValueError, f"{name} are Values", "Constant(1.0)", kind=f"{name}: number")
-        yield row(of, lambda n=name: Tape(z, **{n: [x, x]}), ValueError, f"{name} are named once", "twice")
-    yield row(of, lambda: Tape(z, [x], parameters=[x]), ValueError, "a parameter or an input", "Value(2.0, 'x')")
+        yield row(of, lambda n=name: Tape(z, **{n: [z]}), ValueError, f"{name} must be leaves that require a gradient", "Value(6.0)")
+        yield row(of, lambda n=name: Tape(z, **{n: [1.0]}), ValueError, f"{name} must be leaves", "Constant(1.0)", kind=f"{name}: number")
+        yield row(of, lambda n=name: Tape(z, **{n: [x, x]}), ValueError, f"{name} must be distinct", "twice")
+    yield row(of, lambda: Tape(z, [x], parameters=[x]), ValueError, "both a parameter and an input", "Value(2.0, 'x')")
     yield from bad(of, "the dtype of a tape must be", DTYPE, lambda v: Tape(z, dtype=v), value=False)
     yield from bad(of, "threads (None takes all cores)", WHOLE._replace(values=WHOLE.values[1:]), lambda v: Tape(z, threads=v))
     yield from bad(of, "fast must be", FLAG, lambda v: Tape(z, fast=v))
     yield from bad(of, "input_gradients must be", FLAG, lambda v: Tape(z, input_gradients=v))
     for of, call in (("engine.Tape.forward", batch.forward), ("engine.Tape", batch)):
         for v in ([1.0], [[1.0, 2.0]], [], [[]], 3.0, np.int64(3), np.ones((2, 1, 1)), None):
-            yield row(of, lambda v=v, f=call: f(v), ValueError, "this tape takes samples of shape (samples, 1), got", kind=f"of {v!r}")
+            yield row(of, lambda v=v, f=call: f(v), ValueError, "this tape expects samples of shape (samples, 1), got", kind=f"of {v!r}")
         for v in ("x", [[1.0], [1.0, 2.0]], [[None]], [["a"]], [[1j]], [[x]], x, {}):
-            yield row(of, lambda v=v, f=call: f(v), TypeError, "this tape takes samples of shape (samples, 1)", kind=f"of {v!r}")
-    yield row("engine.Tape.forward", lambda: alone.forward([[1.0]]), ValueError, "takes no samples", "inputs=xs")
-    yield row("engine.Tape", lambda: batch(A), ValueError, "samples ask for gradients", "input_gradients=True")
+            yield row(of, lambda v=v, f=call: f(v), TypeError, "this tape expects samples of shape (samples, 1)", kind=f"of {v!r}")
+    yield row("engine.Tape.forward", lambda: alone.forward([[1.0]]), ValueError, "takes no samples", "inputs=[...]")
+    yield row("engine.Tape", lambda: batch(A), ValueError, "the samples require a gradient", "input_gradients=True")
     of = "engine.Tape.backward"
-    yield row(of, lambda: fresh.backward(), RuntimeError, "backward()", "forward()", "call it first")
+    yield row(of, lambda: fresh.backward(), RuntimeError, "backward()", "call forward()")
     for v in ("x", None, 1j, [[1.0], [1.0, 2.0]], {}, x, a):
         yield row(of, lambda v=v: batch.backward(v), TypeError, "is a node already" if v is x or v is a else "an Array holds", kind=f"of {v!r}")
     for v in ([1.0], [1.0, 2.0, 3.0], np.ones((2, 1))):
-        yield row(of, lambda v=v: batch.backward(v), ValueError, "one number or an array (2,), got", str(np.shape(v)), kind=f"of {v!r}")
+        yield row(of, lambda v=v: batch.backward(v), ValueError, "one number or an array of shape (2,), got", str(np.shape(v)), kind=f"of {v!r}")
     for v in ("x", 5, -3, None, 1.0, True, [0]):
-        yield row("engine.Tape.sync", lambda v=v: batch.sync(v), IndexError, "sample is one of 0 to 1", repr(v), kind=f"of {v!r}")
-    yield row("engine.Tape.sync", lambda: alone.sync(5), ValueError, "takes no samples", "5", "sync()")
+        yield row("engine.Tape.sync", lambda v=v: batch.sync(v), IndexError, "sample must be in 0 to 1", repr(v), kind=f"of {v!r}")
+    yield row("engine.Tape.sync", lambda: alone.sync(5), ValueError, "takes no sample", "5", "sync()")
     yield row("engine.Tape", lambda: setattr(alone.flat, "data", [1.0]), ValueError, "data of shape (1,)", "flat")
 
 

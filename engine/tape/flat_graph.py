@@ -1,0 +1,210 @@
+"""Flatten the graph that a tape records: a node becomes a number, its place in the order."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.graph import topological
+from engine.instructions import Recorded, record
+from engine.rules import Op
+from engine.value import Value, nodes
+from engine.watch.branches import Branch, record_branches, recorded_branches
+
+
+class GraphNodes(NamedTuple):
+    """The nodes of a graph in topological order, and their roles in a tape.
+
+    The last `extra` nodes are not under the outputs: they were compared, or passed as parameters or
+    inputs. `single` is True for one output that was not passed in a list.
+    """
+
+    order: list[Value]
+    outputs: list[Value]
+    single: bool
+    parameters: list[Value]
+    inputs: list[Value]
+    constants: list[Value]
+    branches: list[Branch]
+    extra: int
+
+
+class NodeGroup(NamedTuple):
+    """The nodes with the same row and the same number of inputs.
+
+    Attributes:
+        row: The row, by its place in `FlatGraph.rows`.
+        template: The instructions of the row for so many inputs.
+        nodes: The places of the nodes, shape (nodes,).
+        inputs: The places of their inputs, shape (nodes, inputs).
+    """
+
+    row: int
+    template: Recorded
+    nodes: np.ndarray
+    inputs: np.ndarray
+
+
+class FlatGraph(NamedTuple):
+    """A graph in flat arrays; a tape keeps nothing else of it.
+
+    Attributes:
+        size: The number of nodes.
+        extra: The number of nodes at the end that are not under the outputs.
+        groups: The nodes that are neither leaves nor one of several results, by row.
+        results: A row (place, place of the operation, index) for each node that is one of several
+            results.
+        rows: The rows that occur.
+        parameters, inputs, constants, outputs: The places of these nodes.
+        fixed: True for the constants that cannot be assigned to.
+        guards: The comparisons to check, each an operator and the places of two nodes.
+        labels: The labels of nodes, by place.
+    """
+
+    size: int
+    extra: int
+    groups: list[NodeGroup]
+    results: np.ndarray
+    rows: list[Op]
+    parameters: np.ndarray
+    inputs: np.ndarray
+    constants: np.ndarray
+    fixed: np.ndarray
+    outputs: np.ndarray
+    guards: list[tuple[str, int, int]]
+    labels: dict[int, str]
+
+    @property
+    def reached(self) -> int:
+        """The number of nodes under the outputs, which come first."""
+        return self.size - self.extra
+
+
+def collect_nodes(
+    root: Value | Sequence[Value] | Callable[..., Value | Sequence[Value]],
+    inputs: Sequence[Value] | None,
+    parameters: Sequence[Value] | None,
+) -> GraphNodes:
+    """Return the nodes under one or several Values, or under the result of a function.
+
+    A function is called with the inputs, if there are any, while its branches are recorded.
+    """
+    input_nodes = check_leaves("inputs", () if inputs is None else inputs)
+    branches = recorded_branches()
+    if callable(root) and not isinstance(root, type):
+        with record_branches() as branches:
+            root = root() if inputs is None else root(input_nodes)
+    single = not isinstance(root, list | tuple)
+    outputs: list[Any] = [root] if single else list(root)  # type: ignore[arg-type]
+    for output in outputs:
+        if not isinstance(output, Value):
+            raise TypeError(
+                "Tape expects a Value, a list of Values, or a function that returns them, "
+                f"got {output!r}"
+            )
+    if not outputs:
+        raise ValueError("Tape expects at least one Value to compute, got []")
+    order = order_nodes(outputs)
+
+    known = set(input_nodes)
+    if parameters is None:
+        trained = [x for x in order if x.op is None and not x.constant and x not in known]
+    else:
+        trained = check_leaves("parameters", parameters)
+        for x in trained:
+            if x in known:
+                raise ValueError(f"{x!r} is both a parameter and an input; pass it as one of them")
+    under = set(order)
+    compared = [x for branch in branches for x in (branch.x, branch.y)]
+    extra_roots = [x for x in (*trained, *input_nodes, *compared) if x not in under]
+    extra = [x for x in order_nodes(extra_roots) if x not in under]
+    known.update(trained)
+    order += extra
+    constants = [x for x in order if x.op is None and x not in known]
+    return GraphNodes(order, outputs, single, trained, input_nodes, constants, branches, len(extra))
+
+
+class Roots:
+    """Several nodes as the inputs of one that computes nothing."""
+
+    def __init__(self, nodes: Sequence[Value]):
+        self._x, self._y, self.inputs = tuple(nodes), None, tuple(nodes)
+
+
+def order_nodes(roots: Sequence[Value]) -> list[Any]:
+    """Return all nodes under several roots in topological order."""
+    return topological(Roots(roots))[:-1] if len(roots) != 1 else topological(roots[0])
+
+
+def check_leaves(name: str, xs: Sequence[Value]) -> list[Value]:
+    """Return leaves as a list.
+
+    Raises TypeError for anything but a sequence of Values, and ValueError for nodes that are
+    computed, constant, or in the sequence twice.
+    """
+    leaves = list(nodes(xs))
+    for i, x in enumerate(leaves):
+        if x.op is not None or x.constant:
+            raise ValueError(f"{name} must be leaves that require a gradient, got {x!r} at {i}")
+    if len(set(leaves)) < len(leaves):
+        twice = next(x for i, x in enumerate(leaves) if x in leaves[:i])
+        raise ValueError(f"{name} must be distinct, got {twice!r} twice")
+    return leaves
+
+
+def flatten(graph: GraphNodes) -> FlatGraph:
+    """Return a graph as flat arrays."""
+    order = graph.order
+    place = dict(zip(order, range(len(order)), strict=True))
+    groups, rows = group_by_row(order, place)
+    results = [
+        (i, place[x._x], x.op.index)
+        for i, x in enumerate(order)
+        if x.op is not None and x.op.index is not None
+    ]
+    parameters, inputs, constants, outputs = (
+        np.array([place[x] for x in nodes], np.int32)
+        for nodes in (graph.parameters, graph.inputs, graph.constants, graph.outputs)
+    )
+    return FlatGraph(
+        size=len(order),
+        extra=graph.extra,
+        groups=groups,
+        results=np.array(results, np.int32).reshape(-1, 3),
+        rows=rows,
+        parameters=parameters,
+        inputs=inputs,
+        constants=constants,
+        fixed=np.array([x.constant for x in graph.constants], bool),
+        outputs=outputs,
+        guards=[(branch.operator, place[branch.x], place[branch.y]) for branch in graph.branches],
+        labels={i: x.label for i, x in enumerate(order) if x.label is not None},
+    )
+
+
+def group_by_row(
+    order: Sequence[Value], place: dict[Value, int]
+) -> tuple[list[NodeGroup], list[Op]]:
+    """Return the computed nodes by row and number of inputs, and the rows."""
+    lists: Any = defaultdict(lambda: ([], []))
+    for i, node in enumerate(order):
+        x, y = node._x, node._y
+        if x is None or node.op.index is not None:  # type: ignore[union-attr]
+            continue
+        if type(x) is tuple:
+            nodes, inputs = lists[node.op, len(x)]
+            inputs.extend([place[input] for input in x])
+        elif y is None:
+            nodes, inputs = lists[node.op, 1]
+            inputs.append(place[x])
+        else:
+            nodes, inputs = lists[node.op, 2]
+            inputs += place[x], place[y]
+        nodes.append(i)
+    rows = list(dict.fromkeys(op for op, _ in lists))
+    groups = []
+    for (op, n), (nodes, inputs) in lists.items():
+        arrays = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(len(nodes), n)
+        groups.append(NodeGroup(rows.index(op), record(op, n), *arrays))
+    return groups, rows

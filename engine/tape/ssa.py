@@ -1,0 +1,306 @@
+"""Build the program of a graph: the elementary instructions of both passes, in the eager order.
+
+The program is in static single assignment form: each instruction has a slot of its own for its
+result, and no slot is written twice. The passes that optimize it (`engine.tape.passes`) therefore
+need no nodes and no gradients, and change no bit.
+
+Each row is recorded once for each number of inputs (`engine.instructions`), and its instructions
+are written for all nodes with that row at once.
+
+The gradient of a node is a sum of contributions, each of which one instruction adds to the sum so
+far. A contribution is the gradient of another node times a local derivative. An operation with
+several results has no local derivatives: the instructions of its pullback precede its
+contributions.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.instructions import Instruction
+from engine.tape.flat_graph import FlatGraph, NodeGroup
+from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD, MULTIPLY_FROM_0
+
+ZERO = (0.0).hex()
+PASSED, PULLED = -1, -2  # contributions that are the gradient itself, or the result of a pullback
+
+
+class Code(NamedTuple):
+    """Instructions in arrays: the opcode of each, and the slots of its operands.
+
+    Instruction i writes to slot `offset` + i. The slots before contain numbers that no instruction
+    computes. If an instruction has no operand b or c, a is repeated there. `row` is the row that
+    the instruction belongs to, by its place in `FlatGraph.rows`.
+    """
+
+    offset: int
+    opcodes: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+    row: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """The number of slots."""
+        return self.offset + len(self.opcodes)
+
+
+class SSAProgram(NamedTuple):
+    """The code of a graph, and the meaning of its slots.
+
+    The slots before the offset contain, in this order: the parameters, the inputs, the seeds (the
+    gradients of the outputs), the `numbers` (0, then the constants of rows), and the constant
+    leaves.
+
+    Attributes:
+        parameters, inputs, seeds: How many of these there are.
+        outputs, guards: Slots.
+        gradients: The slots of the gradients of parameters, then of inputs.
+        assignable: The slots of constant leaves that `Tape.load` can change.
+    """
+
+    code: Code
+    parameters: int
+    inputs: int
+    seeds: int
+    numbers: list[float]
+    outputs: np.ndarray
+    gradients: np.ndarray
+    guards: np.ndarray
+    assignable: np.ndarray
+
+    @property
+    def zero(self) -> int:
+        """The slot of 0, the first of the numbers."""
+        return self.parameters + self.inputs + self.seeds
+
+    @property
+    def per_sample(self) -> slice:
+        """The slots of inputs and, over samples, of seeds: their numbers differ between samples."""
+        return slice(self.parameters, self.zero if self.inputs else self.parameters)
+
+
+class Contributions(NamedTuple):
+    """The contributions to gradients, in the order of the backward pass; the seeds come first.
+
+    Attributes:
+        target: The node whose gradient it adds to.
+        source: The node whose gradient it multiplies.
+        slope: The slot of the local derivative, or PASSED, or PULLED.
+        place: Its instruction.
+    """
+
+    target: np.ndarray
+    source: np.ndarray
+    slope: np.ndarray
+    place: np.ndarray
+
+
+def build_program(graph: FlatGraph) -> SSAProgram:
+    """Return the program of a graph: its nodes in order, its gradients, and its guards."""
+    builder = Builder(graph)
+    contributions = builder.write_forward()
+    gradients = builder.write_contributions(contributions)
+    builder.write_pullbacks(contributions, gradients)
+    slots = builder.slots
+    of_leaves = gradients[builder.leaves]
+    return SSAProgram(
+        code=builder.code,
+        parameters=len(graph.parameters),
+        inputs=len(graph.inputs),
+        seeds=len(graph.outputs),
+        numbers=builder.numbers,
+        outputs=slots[graph.outputs],
+        gradients=np.where(of_leaves < 0, builder.zero, of_leaves),
+        guards=builder.write_guards(),
+        assignable=slots[graph.constants[~graph.fixed]],
+    )
+
+
+class Builder:
+    """The program under construction."""
+
+    def __init__(self, graph: FlatGraph):
+        self.graph, self.seeds = graph, len(graph.outputs)
+        self.leaves = np.concatenate([graph.parameters, graph.inputs])
+
+        # Equal numbers in rows share a slot; each constant leaf has one of its own.
+        constants = [x for group in graph.groups for x in group.template.constants.values()]
+        numbers = {ZERO: 0.0, **{x.hex(): x for x in constants}}
+        first = len(self.leaves) + self.seeds
+        self.numbers = list(numbers.values())
+        self.number_slots = {key: first + i for i, key in enumerate(numbers)}
+        self.zero = self.number_slots[ZERO]
+        self.offset = first + len(numbers) + len(graph.constants)
+
+        # First the instructions of each node; then the seeds; then, from the last node to the
+        # first, its pullback, if any, and its contributions.
+        sizes, arity, pulls = (np.zeros(graph.size, np.int64) for _ in range(3))
+        for group in graph.groups:
+            sizes[group.nodes] = len(forward_instructions(group))
+            arity[group.nodes] = group.inputs.shape[1]
+            pulls[group.nodes] = len(group.template.backward) if group.template.gs else 0
+        arity[graph.reached :] = pulls[graph.reached :] = 0  # no gradient reaches these
+        self.forward_at = starts(sizes)
+        computed = int(sizes.sum())
+        self.backward_at = computed + self.seeds + starts((arity + pulls)[::-1])[::-1]
+        self.contributions_at = self.backward_at + pulls
+        self.contribution = self.seeds + starts(arity[::-1])[::-1]  # the first of each node
+        self.contributions = self.seeds + int(arity.sum())
+        self.seeds_at = computed
+        self.guards_at = computed + self.contributions + int(pulls.sum())
+
+        n = self.guards_at + len(graph.guards)
+        a, b, c = (np.zeros(n, np.int32) for _ in range(3))
+        self.code = Code(self.offset, np.zeros(n, np.uint8), a, b, c, np.zeros(n, np.uint16))
+        self.slots = self.node_slots()
+        self.columns: list[np.ndarray] = []  # by group: the slots of each node's instructions
+
+    def node_slots(self) -> np.ndarray:
+        """Return the slot of each node's number."""
+        graph = self.graph
+        slots = np.empty(graph.size, np.int32)
+        slots[self.leaves] = np.arange(len(self.leaves))
+        slots[graph.constants] = (
+            self.offset - len(graph.constants) + np.arange(len(graph.constants))
+        )
+        group_of = {}
+        for group in graph.groups:
+            done = [step.result for step in forward_instructions(group)]
+            at = self.forward_at[group.nodes]
+            slots[group.nodes] = self.offset + at + done.index(group.template.outs[0])
+            if group.template.gs:
+                group_of.update(dict.fromkeys(group.nodes.tolist(), group))
+        for i, operation, index in graph.results.tolist():
+            template = group_of[operation].template
+            done = [step.result for step in template.forward]
+            slots[i] = self.offset + self.forward_at[operation] + done.index(template.outs[index])
+        return slots
+
+    def write_forward(self) -> Contributions:
+        """Write the instructions of all nodes, and return the contributions of their gradients."""
+        graph = self.graph
+        target, source, slope, place = (np.zeros(self.contributions, np.int32) for _ in range(4))
+        target[: self.seeds], slope[: self.seeds] = graph.outputs, PASSED
+        place[: self.seeds] = self.seeds_at + np.arange(self.seeds)
+        for group in graph.groups:
+            template, nodes = group.template, group.nodes
+            columns = np.zeros((len(nodes), template.slots), np.int32)
+            columns[:, : group.inputs.shape[1]] = self.slots[group.inputs]
+            for slot, number in template.constants.items():
+                columns[:, slot] = self.number_slots[number.hex()]
+            self.write(group, forward_instructions(group), self.forward_at[nodes], columns)
+            self.columns.append(columns)
+
+            sends = nodes < graph.reached
+            at = self.contributions_of(nodes[sends], group)
+            target[at], source[at] = group.inputs[sends], nodes[sends, None]
+            each_input = np.arange(group.inputs.shape[1])
+            place[at] = self.contributions_at[nodes[sends]][:, None] + each_input
+            slope[at] = PULLED
+            if not template.gs:
+                local = np.array([-1 if s is None else s for s in template.locals], np.int64)
+                slope[at] = np.where(local < 0, PASSED, columns[sends][:, local])
+            self.code.row[place[at]] = group.row
+        return Contributions(target, source, slope, place)
+
+    def contributions_of(self, nodes: np.ndarray, group: NodeGroup) -> np.ndarray:
+        """Return the contributions of some nodes, of shape (nodes, inputs)."""
+        return self.contribution[nodes][:, None] + np.arange(group.inputs.shape[1])
+
+    def write(
+        self, group: NodeGroup, steps: Sequence[Instruction], at: np.ndarray, columns: np.ndarray
+    ) -> None:
+        """Write instructions for several nodes, from the places `at` on.
+
+        `columns` maps the slots of the row to those of the program, and is filled in with the
+        results.
+        """
+        columns[:, [step.result for step in steps]] = (
+            self.offset + at[:, None] + np.arange(len(steps))
+        )
+        place = at[:, None] + np.arange(len(steps))
+        self.code.opcodes[place] = [CODES[step.do] for step in steps]
+        self.code.row[place] = group.row
+        self.code.a[place] = columns[:, [step.a for step in steps]]
+        self.code.b[place] = columns[:, [step.a if step.b < 0 else step.b for step in steps]]
+        self.code.c[place] = columns[:, [step.a if step.c < 0 else step.c for step in steps]]
+
+    def write_contributions(self, contributions: Contributions) -> np.ndarray:
+        """Write the sums of contributions, and return the slot of each node's gradient, or -1.
+
+        A sum starts from 0, as in the graph, so that it is never -0.0. A gradient that is passed on
+        as the only contribution needs no sum: it is the same number, in the same slot.
+        """
+        target, source, slope, place = contributions
+        n = len(target)
+        order = np.argsort(target, kind="stable")
+        follows = target[order[1:]] == target[order[:-1]]
+        before = np.full(n, -1, np.int32)  # the contribution that was added to the sum before
+        before[order[1:][follows]] = order[:-1][follows]
+        last = np.full(self.graph.size, -1, np.int32)
+        last[target] = np.arange(n, dtype=np.int32)  # NumPy keeps the last of several
+
+        slot = self.offset + place  # of the sum so far
+        passed, first = slope < 0, before < 0
+        alone = passed & first & (slope != PULLED)
+        same = np.where(alone, last[source], np.arange(n, dtype=np.int32))
+        same[: self.seeds] = np.arange(self.seeds)
+        seed_slots = len(self.leaves) + np.arange(self.seeds)
+        slot[: self.seeds][alone[: self.seeds]] = seed_slots[alone[: self.seeds]]
+        while not np.array_equal(same, same[same]):  # passed on more than once
+            same = same[same]
+        slot = slot[same]
+
+        upstream = slot[last[source]]
+        upstream[: self.seeds] = seed_slots
+        so_far = np.where(first, self.zero, slot[before])
+        opcodes = np.where(passed, ADD, np.where(first, MULTIPLY_FROM_0, MULTIPLY_ADD))
+        self.code.opcodes[place] = np.where(alone, COPY, opcodes)
+        self.code.a[place] = upstream
+        self.code.b[place] = np.where(alone, upstream, np.where(passed, so_far, slope))
+        self.code.c[place] = np.where(passed | first, upstream, so_far)
+        return np.where(last < 0, -1, slot[last])
+
+    def write_pullbacks(self, contributions: Contributions, gradients: np.ndarray) -> None:
+        """Write the pullbacks of operations with several results, and add what they compute."""
+        graph, code = self.graph, self.code
+        results: dict[int, dict[int, int]] = {}
+        for i, operation, index in graph.results.tolist():
+            results.setdefault(operation, {})[index] = i
+        for group, all_columns in zip(graph.groups, self.columns, strict=True):
+            template = group.template
+            if not template.gs:
+                continue
+            sends = group.nodes < graph.reached
+            nodes, columns = group.nodes[sends], all_columns[sends]
+            for row, node in enumerate(nodes.tolist()):
+                for index, g in enumerate(template.gs):
+                    i = results.get(node, {}).get(index, -1)
+                    has_gradient = i >= 0 and gradients[i] >= 0
+                    columns[row, g] = gradients[i] if has_gradient else self.zero
+            self.write(group, template.backward, self.backward_at[nodes], columns)
+            place = contributions.place[self.contributions_of(nodes, group)]
+            code.a[place] = code.c[place] = columns[:, np.array(template.locals)]
+
+    def write_guards(self) -> np.ndarray:
+        """Write the comparisons to check, and return their slots."""
+        graph, code, slots = self.graph, self.code, self.slots
+        for i, (operator, x, y) in enumerate(graph.guards, self.guards_at):
+            code.opcodes[i] = CODES[operator]
+            code.a[i], code.b[i], code.c[i] = slots[x], slots[y], slots[x]
+            code.row[i] = len(graph.rows)
+        return self.offset + self.guards_at + np.arange(len(graph.guards))
+
+
+def forward_instructions(group: NodeGroup) -> list[Instruction]:
+    """Return the instructions of a node for its number and its local derivatives."""
+    template = group.template
+    return template.forward if template.gs else [*template.forward, *template.backward]
+
+
+def starts(sizes: np.ndarray) -> np.ndarray:
+    """Return the start of each part, if parts of these sizes are laid end to end."""
+    return np.cumsum(sizes) - sizes
