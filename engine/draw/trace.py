@@ -106,7 +106,7 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
         right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
         wrong_tracer = BackwardTracer(order, notation, how)
         runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[how], mistake)), right))
-    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
     return Trace(runs, names, grads)
 
 

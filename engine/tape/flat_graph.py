@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.graph import topological
 from engine.instructions import Recorded, record
+from engine.node import Node
 from engine.rules import Op
 from engine.value import Value, nodes
 from engine.watch.branches import Branch, record_branches, recorded_branches
@@ -84,7 +85,7 @@ class FlatGraph(NamedTuple):
 def collect_nodes(
     root: Value | Sequence[Value] | Callable[..., Value | Sequence[Value]],
     inputs: Sequence[Value] | None,
-    parameters: Sequence[Value] | None,
+    parameters: Sequence[Node] | None,
 ) -> GraphNodes:
     """Return the nodes under one or several Values, or under the result of a function.
 
@@ -137,7 +138,7 @@ def order_nodes(roots: Sequence[Value]) -> list[Any]:
     return topological(Roots(roots))[:-1] if len(roots) != 1 else topological(roots[0])
 
 
-def check_leaves(name: str, xs: Sequence[Value]) -> list[Value]:
+def check_leaves(name: str, xs: Sequence[Node]) -> list[Value]:
     """Return leaves as a list.
 
     Raises TypeError for anything but a sequence of Values, and ValueError for nodes that are

@@ -92,7 +92,7 @@ class Tape:
         root: Value | Sequence[Value] | Callable[..., Value | Sequence[Value]],
         inputs: Sequence[Value] | None = None,
         *,
-        parameters: Sequence[Value] | None = None,
+        parameters: Sequence[Node] | None = None,
         dtype: DTypeLike = np.float64,
         fast: bool = False,
         threads: int | None = None,
