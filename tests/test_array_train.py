@@ -216,7 +216,7 @@ def per_sample(predictions, targets):
         (
             {"loss": per_sample},
             ValueError,
-            r"backward starts at one number, got an array of shape \(30,\) .* \.sum\(\) or \.mean",
+            r"backward expects one element, got an array of shape \(30,\) .* \.sum\(\) or \.mean",
         ),
         ({"loss": lambda p, y: 0.5}, TypeError, r"made from the predictions, got 0\.5"),
         ({"loss": "cross_entropy"}, ValueError, "one logit per class, got one .* binary_cross_entropy"),

@@ -218,7 +218,7 @@ def test_fewer_than_two_samples_are_refused_in_training(shape):
     with pytest.raises(ValueError, match="2 samples or more") as raised:
         norm(np.ones(shape))
     assert str(raised.value) == (
-        f"BatchNorm in training takes 2 samples or more, got shape {shape}; choose a batch size "
+        f"BatchNorm in training expects 2 samples or more, got shape {shape}; choose a batch size "
         "that leaves no sample alone, or call eval()"
     )
     assert state_of(norm) == before

@@ -67,7 +67,7 @@ def parts():
         ]:  # fmt: skip
             yield row(of, lambda f=f, X=X, y=y: f(X, y), error, *words)
     yield from bad("nn.data.batches", "size (None takes them all)", WHOLE._replace(values=WHOLE.values[1:]), lambda v: data.batches(X4, y4, v))
-    yield from bad("nn.data.batches", "shuffle is", FLAG, lambda v: data.batches(X4, y4, 2, v))
+    yield from bad("nn.data.batches", "shuffle must be", FLAG, lambda v: data.batches(X4, y4, 2, v))
     yield from bad("nn.data.batches", "rng expects", RNG, lambda v: data.batches(X4, y4, 2, rng=v))
     yield from bad("nn.data.split", "fraction", SHARE, lambda v: data.split(X4, y4, v))
     yield from bad("nn.data.split", "rng expects", RNG, lambda v: data.split(X4, y4, 0.5, v))
@@ -145,7 +145,7 @@ def fitted():
         yield row(of, lambda m=model: fit(m, X4.T), ValueError, "equal lengths, got 2 samples and 4 targets", kind=f"{name} transposed")
     for v, error, words in [
         (None, TypeError, "X must have an entry"), ("x", TypeError, "X must have an entry"), ([x] * 4, TypeError, "X must hold numbers"),
-        (Array(X4), TypeError, "take its .data"), (X4 * NAN, ValueError, "X must hold finite numbers, got nan for sample 0"), (X4 * 1j, TypeError, "complex128"),
+        (Array(X4), TypeError, "use its .data"), (X4 * NAN, ValueError, "X must hold finite numbers, got nan for sample 0"), (X4 * 1j, TypeError, "complex128"),
     ]:  # fmt: skip
         yield row(of, lambda v=v: fit(X=v), error, words, kind=f"X {words}")
     for v, error, words in [

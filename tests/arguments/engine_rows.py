@@ -150,10 +150,10 @@ OPS = [
     row("engine.ArrayOp", lambda: SUM(3), TypeError, "sum takes an Array", "3"),
     row("engine.ArrayOp", lambda: SUM(x), TypeError, "Value.apply expects an Op", "Op('sum')"),
     row("engine.ManyOp", lambda: ManyOp("n", None, None), TypeError, "Op takes a name", "None"),
-    row("engine.ManyOp", lambda: ManyOp("n", sum, abs), TypeError, "n: expected a function with named arguments", "sum", "lambda xs"),
+    row("engine.ManyOp", lambda: ManyOp("n", sum, abs), TypeError, "n expects a function with named arguments", "sum", "lambda xs"),
     row("engine.ManyOp", lambda: ManyOp("n", lambda xs, eps: eps, lambda out, xs, eps: 1.0), ValueError, "n: expected the names of the sequences among ('xs', 'eps')", "sequences=['xs']"),
     row("engine.ManyOp", lambda: ManyOp("n", lambda xs: xs, lambda out, xs: 1.0, sequences=["ys"]), ValueError, "among ('xs',)", "['ys']"),
-    row("engine.VectorOp", lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula takes xs, the pullback gs, outs and xs"),
+    row("engine.VectorOp", lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula must take xs, and the pullback gs, outs and xs"),
     row("engine.VectorOp", lambda: VectorOp("n", None, None), TypeError, "Op takes a name", "None"),
     *[
         row(f"engine.{hook.__name__}", lambda hook=hook: hook(abs), TypeError, "expects no arguments", f"write @{hook.__name__}()")
