@@ -191,7 +191,9 @@ def measure_operations(layer: str, tape: Tape) -> Ledger:
     rows = tape.costs()
     rest = tape.nbytes - sum(row.bytes for row in rows)
     ledger = {
-        (layer, row.operation): Cost(row.nodes, row.bytes, 1e-6 * (row.forward_us + row.backward_us))
+        (layer, row.operation): Cost(
+            row.nodes, row.bytes, 1e-6 * (row.forward_us + row.backward_us)
+        )
         for row in rows
     }
     return ledger | {(layer, "parameters"): Cost(tape.flat.size, rest, 0.0)}

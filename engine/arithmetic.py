@@ -68,14 +68,14 @@ def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: i
             KNOWN.pop(other, None)  # its cached arithmetic may be that of another base
 
 
-def arithmetic_of(args: Iterable[Any]) -> Arithmetic | None:
+def find_arithmetic(args: Iterable[Any]) -> Arithmetic | None:
     """Return the arithmetic of highest rank among the arguments and the elements of lists."""
     highest = None
     for x in args:
         kind = type(x)
         if kind is float:
             continue
-        other = arithmetic_of(x) if kind is list or kind is tuple else KNOWN[kind]
+        other = find_arithmetic(x) if kind is list or kind is tuple else KNOWN[kind]
         if other is not None and (highest is None or other.rank > highest.rank):
             highest = other
     return highest
@@ -90,7 +90,7 @@ def dispatched(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def g(*args: Any, **settings: Any) -> Any:
-        if (known := arithmetic_of(args)) is not None and name in known.functions:
+        if (known := find_arithmetic(args)) is not None and name in known.functions:
             return known.functions[name](*args, **settings)
         return f(*args, **settings)
 
@@ -102,7 +102,7 @@ def elementary(f: Callable[..., float]) -> Callable[..., Any]:
     name = f.__name__
 
     def g(*args: Any) -> Any:
-        if (known := arithmetic_of(args)) is None:
+        if (known := find_arithmetic(args)) is None:
             return f(*args)
         if name not in known.functions:
             kinds = " and ".join(type(x).__name__ for x in args)

@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
-from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unrolled
+from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
 from engine.support.arguments import sequence
-from engine.value import ASSIGNED, Value, node_of, nodes
+from engine.value import ASSIGNED, Value, as_nodes, make_node
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
@@ -23,7 +23,7 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
-    return linear([nodes(ws)], nodes(xs), [Value.lift(bias)])[0]
+    return linear([as_nodes(ws)], as_nodes(xs), [Value.lift(bias)])[0]
 
 
 def linear(
@@ -44,7 +44,7 @@ def linear(
         if layer is not None:
             WEIGHTS[layer] = weights
     x = [node._data for node in xs]
-    dot_of_floats = unrolled(DOT, 2 * len(x) + 1)
+    dot_of_floats = unroll(DOT, 2 * len(x) + 1)
     # The inputs that are not leaves, in one tuple for the whole layer, which
     # `graph.visit_operations` scans only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
@@ -53,7 +53,7 @@ def linear(
         if len(w) != len(x):
             raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
-        outs.append(node_of(DOT, (*ws, *xs, bias), interior, out, slopes, None))
+        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
     return outs
 
 
@@ -75,11 +75,11 @@ class Weights:
 WEIGHTS: WeakKeyDictionary[Any, Weights] = WeakKeyDictionary()
 
 
-def map_row(op: Op, xs: Iterable[Value]) -> list[Value]:
+def apply_row(op: Op, xs: Iterable[Value]) -> list[Value]:
     """Apply a row of one input to each node: a layer's activation.
 
     >>> from engine.rules import RELU
-    >>> map_row(RELU, [Value(2.0), Value(-2.0)])
+    >>> apply_row(RELU, [Value(2.0), Value(-2.0)])
     [Value(2.0), Value(0.0)]
     """
     method = NAMES.get(op)
@@ -95,7 +95,7 @@ def total(xs: Iterable[Any]) -> Any:
     Value(6.0)
     """
     xs = list(xs if is_array(xs) else sequence(xs))
-    return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, nodes(xs))
+    return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
 
 
 def logsumexp(xs: Any) -> Any:
@@ -108,7 +108,7 @@ def logsumexp(xs: Any) -> Any:
     """
     if is_array(xs):
         return xs.logsumexp()
-    return Value.apply(LOGSUMEXP, some(xs, "logsumexp"))
+    return Value.apply(LOGSUMEXP, at_least_one(xs, "logsumexp"))
 
 
 def softmax(xs: Any) -> Any:
@@ -120,7 +120,7 @@ def softmax(xs: Any) -> Any:
     >>> softmax([Value(0.0), Value(0.0)])
     [Value(0.5), Value(0.5)]
     """
-    return xs.softmax() if is_array(xs) else Value.apply(SOFTMAX, some(xs, "softmax"))
+    return xs.softmax() if is_array(xs) else Value.apply(SOFTMAX, at_least_one(xs, "softmax"))
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -129,7 +129,7 @@ def maximum(x: Any, y: Any) -> Any:
     >>> maximum(Value(2.0), 3.0)
     Value(3.0)
     """
-    return payload(x, y).apply(MAXIMUM, x, y)
+    return find_payload(x, y).apply(MAXIMUM, x, y)
 
 
 def minimum(x: Any, y: Any) -> Any:
@@ -138,7 +138,7 @@ def minimum(x: Any, y: Any) -> Any:
     >>> minimum(Value(2.0), 3.0)
     Value(2.0)
     """
-    return payload(x, y).apply(MINIMUM, x, y)
+    return find_payload(x, y).apply(MINIMUM, x, y)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
@@ -151,7 +151,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     >>> where(v > 0, v, v * 0.1)
     Value(-0.2)
     """
-    return payload(condition, x, y).apply(WHERE, condition, x, y)
+    return find_payload(condition, x, y).apply(WHERE, condition, x, y)
 
 
 def has_arrays(args: Iterable[Any]) -> bool:
@@ -164,14 +164,14 @@ def is_array(x: Any) -> bool:
     return isinstance(x, Node) and hasattr(x, "shape")
 
 
-def payload(*args: Any) -> Any:
+def find_payload(*args: Any) -> Any:
     """Return the Array among the arguments, or Value: its `apply` applies a row to them."""
     return next((x for x in args if is_array(x)), Value)
 
 
-def some(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
+def at_least_one(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
     """Return nodes; raise ValueError for an empty sequence."""
-    inputs = nodes(xs)
+    inputs = as_nodes(xs)
     if not inputs:
         raise ValueError(f"{name} takes at least one input, got none")
     return inputs

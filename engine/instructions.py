@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engine import arithmetic
-from engine.rules import Op, flat
+from engine.rules import Op, flatten
 
 
 class Instruction(NamedTuple):
@@ -125,7 +125,7 @@ def record(op: Op, inputs: int) -> Recorded:
     writer = Writer(inputs)
     args = op.group([Slot(writer, i) for i in range(inputs)])
     try:
-        outs = [writer.slot(out) for out in flat([op.forward(*args)])]
+        outs = [writer.slot(out) for out in flatten([op.forward(*args)])]
         computed = {step.result for step in writer.instructions}
         for i, out in enumerate(outs):
             if out not in computed:  # an input or a number
@@ -137,7 +137,7 @@ def record(op: Op, inputs: int) -> Recorded:
         if op.several:
             slopes = op.partials[0]([Slot(writer, g) for g in gs], results, *args)
         else:
-            slopes = flat(op.locals(results[0], *args))
+            slopes = flatten(op.locals(results[0], *args))
         locals = [
             None if not op.several and not isinstance(x, Slot) and x == 1.0 else writer.slot(x)
             for x in slopes
@@ -200,7 +200,7 @@ class Formulas:
         known = {s: repr(x) for s, x in row.constants.items()} | dict(given)
         self.formulas = {s: Formula(name, NAME) for s, name in known.items()}
         self.parts: list[str] = []
-        steps = needed(instructions, [*wanted, *assigned], given)
+        steps = select_needed(instructions, [*wanted, *assigned], given)
         uses = Counter([*wanted, *(s for step in steps for s in step.operands)])
         for step in steps:
             formula = self.formula(step)
@@ -237,7 +237,7 @@ class Formulas:
         return Formula(pattern.format(*map(self.of, step.operands, bounds)), precedence)
 
 
-def needed(
+def select_needed(
     instructions: Iterable[Instruction], wanted: Iterable[int], given: Iterable[int]
 ) -> list[Instruction]:
     """Return the instructions that compute the wanted slots from the given ones, in order."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import arithmetic, rules
 from engine.instructions import INLINE, Formulas, record
-from engine.rules import ELEMENTWISE, Op, arguments
+from engine.rules import ELEMENTWISE, Op, argument_names
 
 SYMBOLS = {op: name for name, op in vars(rules).items() if isinstance(op, Op)}
 OPERATORS = {
@@ -21,7 +21,7 @@ OPERATORS = {
 }  # fmt: skip
 
 
-class MadeAtFirstUse:
+class LazyMethod:
     """A method that is made when it is first looked up, which keeps `import engine` fast."""
 
     def __init__(self, name: str, make: Callable[[], Any]):
@@ -42,7 +42,7 @@ class Methods:
     __slots__ = ()
 
 
-def method(op: Op) -> Callable[..., Any]:
+def make_method(op: Op) -> Callable[..., Any]:
     """Return the row as a method: `x.tanh()`, `x.clip(lo, hi)`, `x.leaky_relu(slope=0.2)`."""
     from inspect import signature
 
@@ -71,7 +71,7 @@ def method(op: Op) -> Callable[..., Any]:
     return f
 
 
-def reflected(op: Op) -> Callable[..., Any]:
+def make_reflected(op: Op) -> Callable[..., Any]:
     """Return the row as the operator of a right operand: `2.0 - x`."""
 
     def method(self: Any, other: Any) -> Any:
@@ -146,24 +146,24 @@ def source(name: str) -> str:
     <BLANKLINE>
     """
     op = FAST[name]
-    x, y = (*arguments(op.forward), "")[:2]
+    x, y = (*argument_names(op.forward), "")[:2]
     fill = {"name": name, "op": SYMBOLS[op], "x": x, "y": y}
     if not y:
-        return UNARY.format(**fill, of_value=indent(node_of(op, "self"), " " * 4))
+        return UNARY.format(**fill, of_value=indent(print_node(op, "self"), " " * 4))
     if name.startswith("__r"):
-        text = CONSTANT.format(number=x) + node_of(op, "constant", "self")
+        text = CONSTANT.format(number=x) + print_node(op, "constant", "self")
         return REFLECTED.format(**fill, of_number=indent(text, " " * 4))
-    text = CONSTANT.format(number=y) + node_of(op, "self", "constant")
-    of_value = indent(node_of(op, "self", "other"), " " * 4)
+    text = CONSTANT.format(number=y) + print_node(op, "self", "constant")
+    of_value = indent(print_node(op, "self", "other"), " " * 4)
     return BINARY.format(**fill, of_number=indent(text, " " * 8), of_value=of_value)
 
 
-def node_of(op: Op, *inputs: str) -> str:
+def print_node(op: Op, *inputs: str) -> str:
     """Return the lines that make a node of its inputs, one of which may be the constant."""
     row = record(op, len(inputs))
     slopes = dict(zip(inputs, row.locals, strict=True))
     slopes.pop("constant", None)
-    names, steps = dict(enumerate(arguments(op.forward))), [*row.forward, *row.backward]
+    names, steps = dict(enumerate(argument_names(op.forward))), [*row.forward, *row.backward]
     wanted = [s for s in slopes.values() if s is not None]
     formulas = Formulas(names, row, steps, wanted, INLINE, {row.outs[0]: "out"})
     texts = {x: "1.0" if s is None else formulas.of(s) for x, s in slopes.items()}
@@ -172,7 +172,7 @@ def node_of(op: Op, *inputs: str) -> str:
     return "\n".join([*formulas.parts, node])
 
 
-def compiled(name: str) -> Any:
+def compile_method(name: str) -> Any:
     """Return a fast method of `Value`; tracebacks and `inspect.getsource` show its lines."""
     import linecache
 
@@ -200,8 +200,8 @@ for _row, _op in ELEMENTWISE.items():
         [f"__r{OPERATORS[_row]}__"] if _methods[0] != _row and len(_op.partials) == 2 else []
     )
     for _name in [*_methods, *_reflected]:
-        _make = reflected if _name in _reflected else method
-        setattr(Methods, _name, MadeAtFirstUse(_name, lambda f=_make, op=_op: f(op)))
+        _make = make_reflected if _name in _reflected else make_method
+        setattr(Methods, _name, LazyMethod(_name, lambda f=_make, op=_op: f(op)))
         if len(_op.partials) <= 2 and not _op.forward.__defaults__:
             FAST[_name] = _op
 
@@ -210,5 +210,5 @@ def install(value: Any, constant: Any) -> None:
     """Give `Value` the fast methods and `Constant` the definitions."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
-        setattr(value, name, MadeAtFirstUse(name, lambda name=name: compiled(name)))
+        setattr(value, name, LazyMethod(name, lambda name=name: compile_method(name)))
         setattr(constant, name, vars(Methods)[name])

@@ -67,11 +67,11 @@ class Op:
         n = len(self.partials)
         functions = [("formula", self.forward, n), *[("slope", f, n + 1) for f in self.partials]]
         for kind, f, count in functions:
-            if not takes(f, count):
+            if not accepts(f, count):
                 inputs = f"{'out and ' * (kind == 'slope')}{n} input{'s' * (n > 1)}"
                 raise ValueError(
                     f"{self.name} has {n} partial derivative{'s' * (n > 1)}, so each {kind} must "
-                    f"take {inputs}; one takes {', '.join(arguments(f)) or 'nothing'}"
+                    f"take {inputs}; one takes {', '.join(argument_names(f)) or 'nothing'}"
                 )
 
     @property
@@ -96,7 +96,7 @@ class Op:
         return tuple(inputs)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        for x in flat(args):
+        for x in flatten(args):
             if hasattr(x, "apply"):
                 try:
                     return x.apply(self, *args, **settings)
@@ -124,17 +124,17 @@ class Op:
         return self
 
 
-def takes(f: Any, count: int) -> bool:
+def accepts(f: Any, count: int) -> bool:
     """Return whether a function takes that many positional arguments, or may take them."""
     f = getattr(f, "__wrapped__", f)
     code = getattr(f, "__code__", None)
     if code is None or code.co_flags & CO_VARARGS:
         return True
-    most = len(arguments(f))
+    most = len(argument_names(f))
     return most - len(f.__defaults__ or ()) <= count <= most
 
 
-def arguments(f: Any) -> tuple[str, ...]:
+def argument_names(f: Any) -> tuple[str, ...]:
     """Return the names of a function's positional arguments, without a method's self."""
     f = getattr(f, "__wrapped__", f)
     return f.__code__.co_varnames[hasattr(f, "__self__") : f.__code__.co_argcount]
@@ -217,7 +217,7 @@ TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstanc
 ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences` adds others to TABLE
 
 
-def flat(args: Iterable[Any]) -> Iterator[Any]:
+def flatten(args: Iterable[Any]) -> Iterator[Any]:
     """Yield the elements of args, and the elements of lists and tuples among them."""
     for arg in args:
         if isinstance(arg, (tuple, list)):

@@ -18,8 +18,8 @@ from engine.formulas import maximum
 from engine.graph import Sent
 from engine.instructions import INLINE, Formulas, record
 from engine.node import Node
-from engine.rules import TABLE, Op, arguments, flat, takes
-from engine.value import VALUES, Value, lift, node_of, nodes, number, rounded
+from engine.rules import TABLE, Op, accepts, argument_names, flatten
+from engine.value import VALUES, Value, as_float, as_nodes, format_float, lift, make_node
 
 # --------------------------------------------------------------------------------------- formulas
 
@@ -41,7 +41,7 @@ def multiply_add(ws, xs, b):
     return out
 
 
-def shares(xs):
+def exponentials(xs):
     """Return exp(x - largest) for each x: all are in [0, 1], so nothing overflows."""
     largest = reduce(maximum, xs)
     return [where(x >= largest, 1.0, exp(x - largest)) for x in xs]
@@ -49,7 +49,7 @@ def shares(xs):
 
 @dispatched
 def softmax(xs):
-    exps = shares(xs)
+    exps = exponentials(xs)
     total = add_up(exps)
     return [divide(e, total) for e in exps]
 
@@ -85,7 +85,7 @@ def logsumexp(xs):
     """Return largest + log1p(rest), since 1 + rest may round to 1."""
     largest = reduce(maximum, xs)
     rest, tied = 0.0, 0.0  # tied: 1 after the first of the largest
-    for x, e in zip(xs, shares(xs), strict=True):
+    for x, e in zip(xs, exponentials(xs), strict=True):
         is_largest = x >= largest
         rest = rest + where(is_largest, tied, e)
         tied = where(is_largest, 1.0, tied)
@@ -147,7 +147,7 @@ class ManyOp(Op):
     def _check_arguments(self) -> None:
         """Raise ValueError unless the slopes take `out` and the arguments of the formula."""
         known = hasattr(self.forward, "__code__")
-        if known and not takes(self.partials[0], len(arguments(self.forward)) + 1):
+        if known and not accepts(self.partials[0], len(argument_names(self.forward)) + 1):
             raise ValueError(
                 f"{self.name}: the function of the slopes must take out and the arguments of the "
                 "formula"
@@ -156,7 +156,7 @@ class ManyOp(Op):
     @property
     def letters(self) -> tuple[str, ...]:
         """The names of the arguments."""
-        return arguments(self.forward)
+        return argument_names(self.forward)
 
     @property
     def arity(self) -> int:
@@ -181,7 +181,7 @@ class ManyOp(Op):
     def on_values(self, *args: Any) -> Any:
         """Return the node of this row applied to nodes, numbers and sequences of them."""
         args = self.complete(args)
-        args = tuple([nodes(a) if isinstance(a, (list, tuple)) else lift(a) for a in args])
+        args = tuple([as_nodes(a) if isinstance(a, (list, tuple)) else lift(a) for a in args])
         self.check_sequences(args)
         data = [[x._data for x in a] if type(a) is tuple else a._data for a in args]
         return self.node_over(args, data, self.forward(*data))
@@ -193,14 +193,14 @@ class ManyOp(Op):
             raise ValueError(f"{self.name} has {len(args)} arguments, but {len(local)} slopes")
         for arg, slope in zip(args, local, strict=True):
             if type(arg) is not tuple:
-                slopes.append(number(slope))
+                slopes.append(as_float(slope))
             elif not hasattr(slope, "__len__"):
                 raise TypeError(f"{self.name} has the slope {slope!r} for a sequence; give a list")
             elif len(arg) == len(slope):
-                slopes.extend(map(number, slope))
+                slopes.extend(map(as_float, slope))
             else:
                 raise ValueError(f"{self.name} has {len(slope)} slopes for {len(arg)} inputs")
-        return node_of(self, tuple(flat(args)), None, number(out), tuple(slopes), None)
+        return make_node(self, tuple(flatten(args)), None, as_float(out), tuple(slopes), None)
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         single = len(self.letters) - len(self.sequences)
@@ -229,7 +229,7 @@ class VectorOp(ManyOp):
     several = True
 
     def _check_arguments(self) -> None:
-        if not (takes(self.forward, 1) and takes(self.partials[0], 3)):
+        if not (accepts(self.forward, 1) and accepts(self.partials[0], 3)):
             raise ValueError(
                 f"{self.name}: the formula must take xs, and the pullback gs, outs and xs"
             )
@@ -278,13 +278,13 @@ class Outputs(Node):
     _grad: Any  # Parts; a float where no contribution has arrived
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
-        self._data, self._x, self._dx = tuple(map(number, outs)), inputs, tuple(xs)
+        self._data, self._x, self._dx = tuple(map(as_float, outs)), inputs, tuple(xs)
         self._grad, self.op, self._y, self._dy = 0.0, op, None, None
 
     def nodes(self) -> list[Value]:
         """Return a node for each result."""
         return [
-            node_of(output(self.op, i), self, None, out, None, None)
+            make_node(output(self.op, i), self, None, out, None, None)
             for i, out in enumerate(self._data)
         ]
 
@@ -311,7 +311,7 @@ class Outputs(Node):
         return tuple(None if x.constant else row for x, row in zip(self._x, rows, strict=True))
 
     def __repr__(self) -> str:
-        return f"Outputs({', '.join(map(rounded, self._data))})"
+        return f"Outputs({', '.join(map(format_float, self._data))})"
 
     def _refuse(self, *_: Any) -> Any:
         name = self.op.name
@@ -339,7 +339,7 @@ class Outputs(Node):
 
     def _outdated(self, i: int) -> bool:
         now = self.op.forward([x._data for x in self._x])
-        return repr(tuple(map(number, now))) != repr(self._data)  # to the bit; nan is nan
+        return repr(tuple(map(as_float, now))) != repr(self._data)  # to the bit; nan is nan
 
 
 class Parts(tuple[Any, ...]):
@@ -356,7 +356,7 @@ LONGEST = 129  # inputs of a formula that is written out
 
 
 @lru_cache(maxsize=256)
-def unrolled(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, ...]]]:
+def unroll(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, ...]]]:
     """Return a function of a row's arguments, floats, that returns its result and flat slopes.
 
     It is printed for that number of inputs: a sum without a loop.
@@ -365,7 +365,7 @@ def unrolled(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float,
 
         def general(*args: Any) -> tuple[float, tuple[float, ...]]:
             out = op.forward(*args)
-            return out, tuple(flat(op.locals(out, *args)))
+            return out, tuple(flatten(op.locals(out, *args)))
 
         return general
     names, row = [f"x{i}" for i in range(inputs)], record(op, inputs)

@@ -32,7 +32,7 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: str | None = None):
-        self._data = number(data)
+        self._data = as_float(data)
         self._grad = 0.0
         if label is not None:
             self.label = label
@@ -56,7 +56,7 @@ class Value(Node):
 
     @data.setter
     def data(self, data: Any) -> None:
-        self._data = number(data)
+        self._data = as_float(data)
         ASSIGNED[0] = object()
         if self.op is None:
             graph.observer.assigned(self)
@@ -70,7 +70,7 @@ class Value(Node):
     def grad(self, grad: Any) -> None:
         if grad is None:
             raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
-        self._grad = number(grad)
+        self._grad = as_float(grad)
         if self.op is None:
             self._dx = None  # (see `engine.watch.gradient_warnings`)
 
@@ -87,7 +87,7 @@ class Value(Node):
 
     def __repr__(self) -> str:
         label = "" if self.label is None else f", {self.label!r}"
-        return f"{type(self).__name__}({rounded(self._data)}{label})"
+        return f"{type(self).__name__}({format_float(self._data)}{label})"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
@@ -103,14 +103,16 @@ class Value(Node):
     def _unary(self, op: Op) -> "Value":
         x = self._data
         out = op.forward(x)
-        return node_of(op, self, None, out, None if self.constant else op.partials[0](out, x), None)
+        return make_node(
+            op, self, None, out, None if self.constant else op.partials[0](out, x), None
+        )
 
     def _binary(self, op: Op, other: Any) -> "Value":
         other = lift(other)
         x, y = self._data, other._data
         out = op.forward(x, y)
         dx, dy = op.partials
-        return node_of(
+        return make_node(
             op, self, other, out,
             None if self.constant else dx(out, x, y),
             None if other.constant else dy(out, x, y),
@@ -129,8 +131,8 @@ class Value(Node):
         inputs = tuple([lift(x) for x in op.complete(args)])
         data = [x._data for x in inputs]
         out = op.forward(*data)
-        slopes = tuple(map(number, op.locals(out, *data)))
-        return node_of(op, inputs, None, number(out), slopes, None)
+        slopes = tuple(map(as_float, op.locals(out, *data)))
+        return make_node(op, inputs, None, as_float(out), slopes, None)
 
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
@@ -192,7 +194,7 @@ class Constant(Value):
         pass
 
 
-def node_of(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
+def make_node(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
     """Return a new node with its operation, inputs, data and local derivatives."""
     node = new(Value)
     node.op, node._x, node._y = op, x, y
@@ -223,7 +225,7 @@ VALUES: dict[str, Callable[..., Any]] = {
 arithmetic.register(Value, VALUES)
 
 
-def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
+def as_nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     """Return nodes, with numbers as constants; raise TypeError if `xs` is not a sequence."""
     if type(xs) is not list and type(xs) is not tuple:
         from engine.support.arguments import sequence
@@ -232,7 +234,7 @@ def nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     return tuple(map(lift, xs))
 
 
-def number(x: Any) -> float:
+def as_float(x: Any) -> float:
     """Return `x` as a Python float; raise TypeError if it is not a real number.
 
     Real numbers are ints, floats, bools, fractions, NumPy scalars and 0-d arrays. Ints beyond the
@@ -250,7 +252,7 @@ def number(x: Any) -> float:
     return real(x)
 
 
-def rounded(x: float) -> str:
+def format_float(x: float) -> str:
     return repr(float(f"{x:.6g}"))
 
 

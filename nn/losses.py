@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from engine.functions import dot, has_arrays, is_array, logsumexp, payload, total
+from engine.functions import dot, find_payload, has_arrays, is_array, logsumexp, total
 from engine.node import Node
 from engine.sequences import CROSS_ENTROPY
 from engine.support.arguments import is_real
-from engine.value import Value, nodes
+from engine.value import Value, as_nodes
 from nn.arguments import lookup, sequence, within
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def rows_of_nodes(xs: Iterable[Any]) -> list[tuple[Value, ...]]:
     """Return the numbers of each sample as nodes, one or several."""
     is_row = lambda x: isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0
     xs = sequence(xs, "a loss expects a list of predictions and one of targets")
-    return [nodes(x if is_row(x) else (x,)) for x in xs]
+    return [as_nodes(x if is_row(x) else (x,)) for x in xs]
 
 
 def match_shapes(name: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
@@ -255,7 +255,7 @@ def logit_rows(logits: Any) -> list[tuple[Value, ...]]:
                 "cross_entropy expects a list of logits per sample, got one number; "
                 "give the model an output per class, or use binary_cross_entropy"
             )
-    return [nodes(row) for row in logits]
+    return [as_nodes(row) for row in logits]
 
 
 def one_hot_labels(logits: "Array", labels: Any) -> "np.ndarray":
@@ -335,8 +335,8 @@ def l1_penalty(parameters: Iterable[Node]) -> "Value | Array":
     """
     ps = parameter_list("l1_penalty", parameters)
     if has_arrays(ps):
-        return total([abs(p).sum() for p in map(payload(*ps).lift, ps)])
-    return total([abs(p) for p in nodes(ps)])
+        return total([abs(p).sum() for p in map(find_payload(*ps).lift, ps)])
+    return total([abs(p) for p in as_nodes(ps)])
 
 
 def l2_penalty(parameters: Iterable[Node]) -> "Value | Array":
@@ -347,8 +347,8 @@ def l2_penalty(parameters: Iterable[Node]) -> "Value | Array":
     """
     ps = parameter_list("l2_penalty", parameters)
     if has_arrays(ps):
-        return total([p.square().sum() for p in map(payload(*ps).lift, ps)])
-    values = nodes(ps)
+        return total([p.square().sum() for p in map(find_payload(*ps).lift, ps)])
+    values = as_nodes(ps)
     return dot(values, values)
 
 

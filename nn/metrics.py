@@ -7,7 +7,7 @@ from engine.functions import is_array
 from engine.node import Node
 from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
-from engine.value import Value, number
+from engine.value import Value, as_float
 from nn.arguments import sequence
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def confusion_matrix(
 def _to_number(x: Any) -> float:
     """Return the number in a prediction, which may be a node. Raises TypeError if it has none."""
     try:
-        return number(x.data if isinstance(x, Node) else x)
+        return as_float(x.data if isinstance(x, Node) else x)
     except TypeError:
         raise TypeError(f"accuracy expects predictions that are numbers, got {x!r}") from None
 

@@ -9,10 +9,10 @@ from math import isfinite
 from operator import add, mul
 from typing import TYPE_CHECKING, Any
 
-from engine.functions import is_array, linear, map_row
+from engine.functions import apply_row, is_array, linear
 from engine.rules import ELEMENTWISE, Op
 from engine.support.arguments import numpy_type
-from engine.value import Value, nodes
+from engine.value import Value, as_nodes
 from nn.arguments import flag, lookup, sequence, whole
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
@@ -198,7 +198,7 @@ def check_inputs(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
     is_single = not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0
     name = type(model).__name__
     try:
-        xs = nodes((x,) if is_single else x)  # type: ignore[arg-type]
+        xs = as_nodes((x,) if is_single else x)  # type: ignore[arg-type]
     except TypeError as problem:
         if is_array(x):
             remedy = "take its .data, or .to_vector() of the model"
@@ -229,7 +229,7 @@ def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...])
     if layer.activation == "linear":
         return zs
     row = ELEMENTWISE[layer.activation]
-    return map_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
+    return apply_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
 
 
 def is_activation(op: Op) -> bool:

@@ -122,7 +122,7 @@ def test_batches_are_shuffled_anew_and_by_seed():
 def test_a_split_parts_the_samples(n, fraction, seed):
     X, y = np.arange(2.0 * n).reshape(n, 2), np.arange(n)
     if not 0 < round(fraction * n) < n:
-        with pytest.raises(ValueError, match="to validate with; both take at least 1"):
+        with pytest.raises(ValueError, match="to validate with; both need at least 1"):
             data.split(X, y, fraction, seed)
     else:
         (X_train, y_train), (X_rest, y_rest) = data.split(X, y, fraction, seed)
@@ -147,12 +147,12 @@ def test_a_split_is_drawn_at_random():
         (lambda: data.moons(10, math.nan), "noise must be.*got nan"),
         (lambda: data.moons(0), "of each of 2 classes, got n=0"),
         (lambda: data.blobs(10, centers=0), "number of classes must be.*got 0"),
-        (lambda: data.batches([[1.0]], [1, 2]), "X has 1 samples, y has 2 targets"),
-        (lambda: data.batches([], []), "X has no samples"),
+        (lambda: data.batches([[1.0]], [1, 2]), "X and y must have equal lengths, got 1 samples and 2 targets"),
+        (lambda: data.batches([], []), "X must have at least 1 sample, got none"),
         (lambda: data.batches([[1.0]], [1], size=0), "None takes them all.* whole number, 1 or more, got 0"),
         (lambda: data.batches([[1.0]], [1], size=2.5), "whole number, 1 or more, got 2.5"),
         (lambda: data.moons(2.5), "n must be a whole number, 0 or more, got 2.5"),
-        (lambda: data.split([[1.0]], [1, 2], 0.5), "X has 1 samples, y has 2 targets"),
+        (lambda: data.split([[1.0]], [1, 2], 0.5), "X and y must have equal lengths, got 1 samples and 2 targets"),
         (lambda: data.split([[1.0]], [1], 0.5), "leaves 1 to train on and 0 to validate"),
         (lambda: data.split([[1.0], [2.0]], [1, 2], 1.5), r"fraction must be.*got 1\.5"),
         (lambda: data.split([[1.0], [2.0]], [1, 2], -0.5), r"fraction must be.*got -0\.5"),

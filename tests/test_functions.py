@@ -351,7 +351,7 @@ def test_the_operation_between_is_not_a_value():
         lambda: shared.detach(), lambda: grad(shared, x), lambda: grad(p, shared),
         lambda: grad(p, shared, create_graph=True), lambda: 2.0 * shared,
     ):  # fmt: skip
-        with pytest.raises(TypeError, match=r"Outputs\(.*\) has several results; take one"):
+        with pytest.raises(TypeError, match=r"Outputs\(.*\) has several results; select one"):
             use()
 
 

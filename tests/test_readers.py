@@ -12,7 +12,7 @@ from engine import Array, Op, Tape, Value, arithmetic, grad, softmax, topologica
 from engine.arithmetic import divide, exp, where
 from engine.derivatives.numerical import derivative
 from engine.draw import symbols
-from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flat
+from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flatten
 from engine.sequences import SOFTMAX
 from strategies import DTYPES
 
@@ -130,7 +130,7 @@ def test_nodes_give_second_derivatives_of_rows_over_sequences():
     xs = [Value(0.3), Value(-0.5), Value(1.1)]
     for name, args in [("logsumexp", (xs,)), ("dot", (xs, xs, 1.0))]:
         op = TABLE[name]
-        for slope in flat(op.locals(op(*args), *args)):
+        for slope in flatten(op.locals(op(*args), *args)):
             assert isinstance(slope, Value | float)
     p, q, r = softmax(xs)
     slope = TABLE["logsumexp"].partials[0](None, xs)[0][0]

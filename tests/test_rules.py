@@ -10,7 +10,7 @@ from mpmath import mpf
 
 import reference
 from engine import Value, arithmetic, rules, sequences
-from engine.rules import ELEMENTWISE, TABLE, flat
+from engine.rules import ELEMENTWISE, TABLE, flatten
 from reference import ROWS, ulps
 
 inf, nan = math.inf, math.nan
@@ -161,7 +161,7 @@ def test_slopes_of_a_tame_row_are_finite_where_its_result_is(op, data):
     args = op.group(tuple(xs))
     out = op.forward(*args)
     if math.isfinite(out):
-        assert all(map(math.isfinite, flat(op.locals(out, *args))))
+        assert all(map(math.isfinite, flatten(op.locals(out, *args))))
 
 
 @given(st.lists(reference.both_signs(1e-3, 700.0), min_size=1, max_size=6))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine import Op, Value, arithmetic
 from engine.draw.symbols import build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
-from engine.rules import ELEMENTWISE, TABLE, arguments, flat
+from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
 from engine.sequences import ManyOp, VectorOp
 
 FUNCTIONS = {
@@ -43,9 +43,9 @@ def value(symbol, scope):
 
 def letters(op):
     if not isinstance(op, ManyOp):
-        return list(arguments(op.forward))
+        return list(argument_names(op.forward))
     several = lambda letter: [f"{letter[:-1]}{i}" for i in (1, 2, 3)]
-    return list(flat(several(x) if x in op.sequences else x for x in op.letters))
+    return list(flatten(several(x) if x in op.sequences else x for x in op.letters))
 
 
 SINGLE = {name: op for name, op in TABLE.items() if not isinstance(op, VectorOp)}
@@ -66,7 +66,7 @@ def test_formulas_agree_with_the_row(op, data):
     scope |= {"out": out, "e": math.e}
     symbols = [make_name(letter) for letter in names]
     formulas = [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
-    for symbol, want in zip(formulas, [out, *flat(op.locals(out, *args))], strict=True):
+    for symbol, want in zip(formulas, [out, *flatten(op.locals(out, *args))], strict=True):
         got = value(symbol, scope)
         if math.isfinite(want) and math.isfinite(got):
             assert got == pytest.approx(want, rel=1e-9, abs=1e-12), to_text(symbol)

@@ -28,7 +28,7 @@ from engine import (
     total,
 )  # fmt: skip
 from engine.arithmetic import where
-from engine.rules import TABLE, flat
+from engine.rules import TABLE, flatten
 from nn import MLP, data, losses, optim
 from strategies import SPECIAL, any_float, examples, fewer, programs, weighted
 
@@ -178,7 +178,7 @@ def in_single_precision(root, numbers):
             if isinstance(node, Outputs):
                 grad[node] = [Single(0.0)] * len(value[node])
             else:
-                slopes[node] = list(flat(node.op.locals(value[node], *args)))
+                slopes[node] = list(flatten(node.op.locals(value[node], *args)))
     grad[root] = Single(1.0)
     for node in reversed(order):
         if isinstance(node, Outputs):

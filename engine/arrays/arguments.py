@@ -11,7 +11,7 @@ from engine.arrays.rules import format_setting
 from engine.node import Node
 from engine.rules import Op
 from engine.support.arguments import describe_object
-from engine.value import number
+from engine.value import as_float
 
 Array = Any  # the class, which imports this file
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -33,7 +33,7 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays
         data = np.array(None)
     if data.dtype.kind == "O" and isinstance(x, Real):  # an int beyond 64 bits, a fraction
-        data = np.asarray(number(x))
+        data = np.asarray(as_float(x))
     if data.dtype.kind not in "fiub":
         if isinstance(x, Sequence) and any(isinstance(element, Node) for element in x):
             raise TypeError(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.functions import is_array
 from engine.node import Node
 from engine.support.arguments import numpy_type
-from engine.value import Value
-from engine.value import number as as_float
+from engine.value import Value, as_float
 
 if TYPE_CHECKING:
     import numpy as np

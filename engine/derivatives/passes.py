@@ -8,7 +8,7 @@ from typing import Any
 from engine.derivatives.arguments import copy_data, data_of, zeros_like
 from engine.functions import is_array, total
 from engine.graph import Gradients, Sent, reverse_pass, send, topological
-from engine.rules import flat
+from engine.rules import flatten
 from engine.support.frames import describe_failure
 from engine.value import Value
 from engine.watch.anomaly import check_contribution, check_gradient, check_tangent, detecting
@@ -92,7 +92,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
                 op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))
             ]
         else:
-            slopes = flat(op.locals(node, *op.group(inputs)))
+            slopes = flatten(op.locals(node, *op.group(inputs)))
             contributions = [
                 g if type(slope) is float and slope == 1.0 else g * slope for slope in slopes
             ]

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from engine import arithmetic
 from engine.draw.writing import Expression, to_text
-from engine.rules import Op, flat
+from engine.rules import Op, flatten
 from engine.sequences import BUILT_IN, Output, VectorOp
 
 Operand: TypeAlias = "Symbol | float"
@@ -233,7 +233,7 @@ def build_partials(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol
             ]
             units = [float(i == op.index) for i in range(len(outs))]
             return [lift(x) for x in op.of.partials[0](units, outs, symbols)]
-        return [lift(slope) for slope in flat(op.locals(lift(out), *op.group(symbols)))]
+        return [lift(slope) for slope in flatten(op.locals(lift(out), *op.group(symbols)))]
     except Exception:
         if op in BUILT_IN:
             raise

@@ -5,7 +5,7 @@ import re
 from math import isfinite, isnan
 from typing import Any
 
-from engine.rules import Op, arguments
+from engine.rules import Op, argument_names
 
 PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin and end at -1, 0 or 1
 STEP = 1e-6
@@ -25,7 +25,7 @@ def docstring(op: Op) -> str:
     | >>> Value(0.5).log()
     | Value(-0.693147)
     """
-    letters, slopes = arguments(op.forward), [formula(partial) for partial in op.partials]
+    letters, slopes = argument_names(op.forward), [formula(partial) for partial in op.partials]
     out = "out = " if any(re.search(r"\bout\b", slope) for slope in slopes) else ""
     lines = [f"Return {out}{formula(op.forward)} as one node.", ""]
     if len(letters) == 1:
@@ -45,7 +45,7 @@ def formula(f: Any) -> str:
             text = linecache.getline(code.co_filename, lines.pop()).encode()
             return text[min(p[2] for p in places) : max(p[3] for p in places)].decode().strip()
     name = "f" if code.co_name == "<lambda>" else f.__name__
-    return f"{name}({', '.join(arguments(f))})"
+    return f"{name}({', '.join(argument_names(f))})"
 
 
 def evaluate(op: Op, *args: float) -> tuple[float, ...]:
@@ -80,7 +80,7 @@ def kinks(op: Op) -> list[str]:
     if not places:
         return []
     slopes = evaluate(op, *[places[-1]] * inputs)[1 : inputs + 1]
-    letters = list(arguments(op.forward)[:inputs])
+    letters = list(argument_names(op.forward)[:inputs])
     place = " = ".join(letters if len(places) == 2 else [*letters, f"{places[0]:g}"])
     numbers = " and ".join(f"{slope:g}" for slope in slopes)
     return [f"Slope{'s' * (inputs > 1)} at the kink {place}: {numbers}."]

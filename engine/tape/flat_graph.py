@@ -10,7 +10,7 @@ from engine.graph import topological
 from engine.instructions import Recorded, record
 from engine.node import Node
 from engine.rules import Op
-from engine.value import Value, nodes
+from engine.value import Value, as_nodes
 from engine.watch.branches import Branch, record_branches, recorded_branches
 
 
@@ -144,7 +144,7 @@ def check_leaves(name: str, xs: Sequence[Node]) -> list[Value]:
     Raises TypeError for anything but a sequence of Values, and ValueError for nodes that are
     computed, constant, or in the sequence twice.
     """
-    leaves = list(nodes(xs))
+    leaves = list(as_nodes(xs))
     for i, x in enumerate(leaves):
         if x.op is not None or x.constant:
             raise ValueError(f"{name} must be leaves that require a gradient, got {x!r} at {i}")

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.graph import walk_back
-from engine.rules import flat
+from engine.rules import flatten
 from engine.sequences import Outputs
-from engine.value import ASSIGNED, Value, number
+from engine.value import ASSIGNED, Value, as_float
 from engine.watch.branches import Branch, BranchChanged
 from engine.watch.origin import Origin
 
@@ -101,10 +101,10 @@ def recompute(order: Sequence[Any]) -> None:
         args = op.group([x._data for x in node.inputs])
         if isinstance(node, Outputs):
             node._dx = tuple(args[0])
-            node._data = tuple(map(number, op.forward(*args)))
+            node._data = tuple(map(as_float, op.forward(*args)))
             continue
-        out = node._data = number(op.forward(*args))
-        slopes = [number(slope) for slope in flat(op.locals(out, *args))]
+        out = node._data = as_float(op.forward(*args))
+        slopes = [as_float(slope) for slope in flatten(op.locals(out, *args))]
         if type(node._x) is tuple:
             node._dx = tuple(slopes)
         else:
