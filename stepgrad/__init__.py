@@ -6,10 +6,9 @@ module `stepgrad.value`. Pickles and tracebacks therefore name classes as an ins
 does. The wheel, which has no `engine`, does not contain this file.
 """
 
-import pathlib
+import os
 import sys
 from importlib import import_module, util
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from engine import *
     from engine import __version__ as __version__
 
-CLONE = pathlib.Path(__file__).parents[1]
+CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INSTALLED = {"engine": "stepgrad", "nn": "stepgrad.nn"}
 MOVED = {  # modules that old pickles name
     "engine.array": "stepgrad.arrays.array",
@@ -27,20 +26,20 @@ MOVED = {  # modules that old pickles name
 }
 
 
-class Finder(MetaPathFinder):
+class Finder:  # without the base classes of importlib.abc, whose import takes longer than ours
     """Finds `stepgrad.nn` in nn/, and aliases of modules of `stepgrad`."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name == "stepgrad.nn":
-            return PathFinder.find_spec(name, [str(CLONE)])
+            return PathFinder.find_spec(name, [CLONE])
         package, dot, rest = name.partition(".")
         if package not in INSTALLED:
             return None
         module = util.find_spec(MOVED.get(name, INSTALLED[package] + dot + rest))
-        return module and ModuleSpec(name, Alias(module.name), origin=module.origin)
+        return module and ModuleSpec(name, Alias(module.name), origin=module.origin)  # type: ignore[arg-type]
 
 
-class Alias(Loader):
+class Alias:
     """Loads a module that exists under another name, and leaves its own name as it is."""
 
     def __init__(self, name: str):
@@ -58,7 +57,9 @@ class Alias(Loader):
 def load() -> None:
     """Load engine/ in place of this module, and nn/ if its import has led here."""
     sys.meta_path.insert(0, Finder())
-    spec: Any = util.spec_from_file_location("stepgrad", CLONE / "engine" / "__init__.py")
+    spec: Any = util.spec_from_file_location(
+        "stepgrad", os.path.join(CLONE, "engine", "__init__.py")
+    )
     package = util.module_from_spec(spec)
     sys.modules["stepgrad"] = sys.modules["engine"] = package
     spec.loader.exec_module(package)
