@@ -65,7 +65,8 @@ def make_method(op: Op) -> Callable[..., Any]:
 
     arity = len(op.partials)
     f: Any = several if arity > min(len(required), 2) else binary if arity == 2 else unary
-    f.__name__, f.__qualname__, f.__doc__ = op.name, f"Node.{op.name}", describe(op)
+    f.__name__, f.__qualname__, f.__module__ = op.name, f"Node.{op.name}", "stepgrad.node"
+    f.__doc__ = describe(op)
     first, *others = takes.parameters.values()
     f.__signature__ = takes.replace(parameters=[first.replace(name="self"), *others])
     return f

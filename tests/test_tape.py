@@ -459,7 +459,7 @@ def test_rows_that_use_operators(row):
 )
 def test_a_row_that_cannot_be_recorded_raises(row, message):
     with pytest.raises(
-        TypeError, match=rf"row '{row.name}' cannot be recorded as instructions .*{message}"
+        TypeError, match=rf"row '{row.name}' cannot be recorded as instructions.*{message}"
     ):
         Tape(row(*[Value(1.0)] * row.arity))
 

@@ -325,8 +325,8 @@ def test_repr_makes_another_of_its_kind(model):
         (lambda: MLP(2, [1], dropout=-0.1), ValueError, "rate must be a number in [0, 1), got -0.1"),
         (lambda: Dropout(rng="seed"), TypeError, "rng expects a seed (an int), a NumPy Generator or None, got 'seed'"),
         (lambda: Sequential([Activation("relu")]), TypeError, "Sequential expects modules, one after the other, got [Activation('relu')]; write Sequential(Dense(...), Dense(...))"),
-        (lambda: Dense(2, 1, dtype=int), TypeError, "dtype is float32 or float64, got int64"),
-        (lambda: BatchNorm(2, dtype="float16"), TypeError, "dtype is float32 or float64, got float16"),
+        (lambda: Dense(2, 1, dtype=int), TypeError, "dtype must be float32 or float64, got int64"),
+        (lambda: BatchNorm(2, dtype="float16"), TypeError, "dtype must be float32 or float64, got float16"),
         (
             lambda: Dense(2, 1)(Array([[1.0, 2.0]])),  # float64
             TypeError,
