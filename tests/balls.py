@@ -122,9 +122,9 @@ class Ball:
         )
 
     def misses(self, got: Any) -> np.ndarray:
-        """How far off computed numbers are, in radii: above 1 they are wrong.
+        """Return the errors of computed numbers in units of the radius: above 1, a number is wrong.
 
-        ValueError for numbers of another shape.
+        Raises ValueError if the shapes differ.
         """
         got = np.asarray(got, float)
         if got.shape != self.radius.shape:

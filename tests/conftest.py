@@ -8,6 +8,9 @@ import threading
 import pytest
 from hypothesis import HealthCheck, settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers occupy all cores; BLAS threads would spin
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 DEFAULT = settings(  # no test fails because the machine is slow
     settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -20,7 +23,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.fixture
 def collector_off():
-    """What reference counting alone does not free stays."""
+    """Turn the garbage collector off, so that only reference counts free objects."""
     gc.collect()
     gc.disable()
     yield
@@ -29,7 +32,7 @@ def collector_off():
 
 @pytest.fixture
 def in_threads():
-    """Call f(0), f(1), ... each in its own thread, all at once, switching as often as can be."""
+    """Return a function that calls f(0), f(1), ... in concurrent threads that switch often."""
 
     def run(f, n):
         threads = [threading.Thread(target=f, args=[i]) for i in range(n)]

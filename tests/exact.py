@@ -1,4 +1,4 @@
-"""What a network should compute: the chapters' formulas in balls, which bound every rounding.
+"""The exact results of a network: textbook formulas in balls, which bound every rounding.
 
 Written without the engine, in the shapes of nn.vector, one sample per row. Activations come from
 tests/reference.py with the bounds that hold Python's floats; NumPy promises its functions to four
@@ -126,7 +126,7 @@ def passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> di
 
 @exactly()
 def results(network: Any, dtype: Any = np.float64, cancelling: bool = False) -> dict[str, Ball]:
-    """What both paths should find, by name; after each step of training the layers, too.
+    """Return the exact results by name, with the layers after each training step.
 
     `cancelling`: slopes may be differences of terms of size 1, as in A (1 - A), 1 - A² and A - Y.
     """

@@ -18,7 +18,7 @@ from nn.taped import Taped
 
 
 def scalar_path(network: Network, model: Any = None) -> dict[str, Any]:
-    """What Values find, one sample after the other, under the names of exact.results."""
+    """Return the results of Values, sample by sample, under the names of exact.results."""
     model = model or network.model()
     X = [[Value(x) for x in sample] for sample in network.X]
 
@@ -38,7 +38,7 @@ def scalar_path(network: Network, model: Any = None) -> dict[str, Any]:
 
 
 def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
-    """What Arrays find, all samples at once."""
+    """Return the results of Arrays, with all samples in one batch."""
     model, X = network.model().to_vector(dtype), Array(np.array(network.X, dtype))
 
     def layers(what: str) -> list[Any]:
@@ -52,7 +52,7 @@ def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
 
 
 def tape_path(network: Network, dtype: Any = np.float64, fast: bool = False) -> dict[str, Any]:
-    """What a tape of the Values finds, a lane for each sample, under a loss on Arrays."""
+    """Return the results of a tape of the Values, with a loss on Arrays."""
     scalars, xs = network.model(), [Value(x) for x in network.X[0]]
     how = {"dtype": dtype, "fast": fast, "input_gradients": True}
     tape = Tape(scalars, xs, parameters=scalars.parameters(), **how)

@@ -1,4 +1,4 @@
-"""What every row should be, by mpmath: formulas, slopes and domains written without the engine."""
+"""Reference formulas, slopes and domains of every row in mpmath, independent of the engine."""
 
 import math
 from collections.abc import Callable
@@ -148,7 +148,7 @@ ROWS = {
 
 
 def ulps(got: float, want: Any, terms: Any = 0) -> float:
-    """How far a float is from the true value, in units in the last place of that value.
+    """Return a float's error in units in the last place of the true value.
 
     Where the value is a sum whose terms cancel, the unit is that of the terms' size, if larger.
 

@@ -1,4 +1,4 @@
-"""What tests draw: floats of every kind, arrays, and programs: random expression graphs."""
+"""Strategies for floats of every kind, arrays, and programs, which are random expression graphs."""
 
 import math
 import operator
@@ -56,7 +56,7 @@ def arrays(
     numbers: st.SearchStrategy[float] = mild,
     unique: bool = False,
 ) -> st.SearchStrategy[np.ndarray]:
-    """Arrays of one shape; what is drawn is rounded to the dtype."""
+    """Return a strategy for arrays of one shape, rounded to the dtype."""
     found = hnp.arrays(np.float64, shape, elements=numbers, unique=unique)
     return found.map(lambda x: x.astype(dtype))
 
@@ -68,7 +68,7 @@ def axes(ndim: int, several: bool = True) -> st.SearchStrategy[Any]:
 
 
 def indices(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
-    """What NumPy takes in brackets: numbers, slices, masks, arrays of places, some repeated."""
+    """Return a strategy for NumPy's indices: integers, slices, masks, integer arrays."""
     found = [hnp.basic_indices(shape, allow_newaxis=True)]
     if shape and 0 not in shape:
         found += [
@@ -88,8 +88,8 @@ class Program(NamedTuple):
     """An expression graph as a list of instructions, to be run in any arithmetic.
 
     The first places hold the inputs, whose values are `at`; each instruction adds one. A whole
-    number among an instruction's arguments is a place, a float is a constant. What a failing test
-    prints can be run: `Program(at=(3.0,), steps=(('*', 0, 0), ('+', 1, 2.0))).on_values()`.
+    number among an instruction's arguments is a place, a float is a constant. The printed form of
+    a program can be run: `Program(at=(3.0,), steps=(('*', 0, 0), ('+', 1, 2.0))).on_values()`.
     """
 
     at: tuple[float, ...]
@@ -110,7 +110,7 @@ class Program(NamedTuple):
         return self.run(self.at, on_floats)
 
     def uses(self) -> Counter[int]:
-        """How many arrows leave each place."""
+        """Return the number of uses of each place."""
         return Counter(a for _, *args in self.steps for a in args if isinstance(a, int))
 
 

@@ -107,7 +107,7 @@ def test_adamws_decay_is_decoupled():
 
 @RULES
 def test_a_large_array_moves_as_its_parts_do(rule):
-    """Of several blocks, the last one short: to the same bits, whatever the order of its gradient,
+    """Several blocks, the last one short, give the same bits for any memory order of the gradient,
     inf and nan included."""
     shape = (3, in_place.BLOCK // 2 + 1)
     start, *gradients = gradients_of(rule, steps=3, shape=shape, dtype=np.float32)

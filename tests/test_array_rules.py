@@ -36,6 +36,7 @@ from strategies import (
     axes,
     broadcastable,
     dtypes,
+    examples,
     fewer,
     indices,
     shapes,
@@ -329,7 +330,7 @@ GAUSSIAN = {"erf", "erfc", "normal_cdf", "gelu", "exp_product"}
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@fewer
+@examples(20)  # of up to 27 numbers each
 @given(data=st.data())
 def test_a_scalar_row_on_arrays_is_the_row_on_each_element(name, data):
     """The gradient of an element that is broadcast is the sum over its uses.

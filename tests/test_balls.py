@@ -42,7 +42,7 @@ def test_an_image_holds_what_its_ball_is_mapped_to(activation, x, radius, steps)
     st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 2), min_size=1, max_size=8), DTYPES, st.randoms()
 )
 def test_a_product_holds_every_order_of_its_sum(pairs, dtype, random):
-    """Of numbers that the dtype rounds first, and whose products cancel: Σ xy - Σ yx."""
+    """The dtype rounds the numbers first, and their products cancel: Σ xy - Σ yx."""
     x, y = np.array([*pairs, *[(-b, a) for a, b in pairs]]).T
     with exactly():
         product = Ball.of(x[None, :], dtype) @ Ball.of(y[:, None], dtype)

@@ -147,7 +147,7 @@ NO_SLOPE_IN_TARGETS = ("cross_entropy", "hinge")  # which are labels
 
 
 def allowed(name, target):
-    """Of any number one that a target may be, as the check moves it."""
+    """Return an allowed target for any number, as the check moves targets."""
     return target.sigmoid() if name == "binary_cross_entropy" else target
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
-from demos import _mnist_best, descent
+from demos import _mnist_best, depth, descent, tape
 from nn import data
 
 ROOT = Path(__file__).parent.parent
+SOAK = settings.default.max_examples > 100  # the longest demos run at full length
 
 
 def run(*args):
@@ -63,18 +65,19 @@ def test_forward_and_reverse_mode(tmp_path):
         assert (reverse > 1.5 * forward) == (m >= 10 * n)
 
 
-def test_mnist_node_by_node(tmp_path):
-    """The tape reaches 97 %, and agrees with Values to the rounding of float32."""
-    result = run("tape", "--out", tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "Tape(305,960 nodes, 101,770 parameters, 794 inputs)" in result.stdout
-    (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", result.stdout, re.M)
-    assert float(share) >= 97.0
-    tape, values = (
-        [float(z) for z in line.split()]
-        for line in re.findall(r"^ +(-?\d.*)$", result.stdout, re.M)
+def test_mnist_node_by_node(tmp_path, monkeypatch, capsys):
+    """The tape reaches 95 % in an epoch, and agrees with Values to the rounding of float32."""
+    if not SOAK:
+        monkeypatch.setattr(tape, "EPOCHS", 1)
+    tape.main(tmp_path)
+    printed = capsys.readouterr().out
+    assert "Tape(305,960 nodes, 101,770 parameters, 794 inputs)" in printed
+    (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", printed, re.M)
+    assert float(share) >= (97.0 if SOAK else 95.0)
+    from_tape, values = (
+        [float(z) for z in line.split()] for line in re.findall(r"^ +(-?\d.*)$", printed, re.M)
     )
-    assert tape == pytest.approx(values, abs=0.002)
+    assert from_tape == pytest.approx(values, abs=0.002)
     assert max(range(10), key=values.__getitem__) == 7
     text = (tmp_path / "tape.svg").read_text("utf-8")
     assert "100,480 parameters" in text
@@ -214,10 +217,11 @@ def test_gradient_noise_is_as_predicted(size):
     assert measured == pytest.approx(predicted, rel=0.15, abs=1e-12)
 
 
-def test_gradients_vanish_and_each_cure_helps(tmp_path):
-    result = run("depth", "--out", tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
-    rows = read_table(result.stdout)
+def test_gradients_vanish_and_each_cure_helps(tmp_path, monkeypatch, capsys):
+    if not SOAK:
+        monkeypatch.setattr(depth, "SEEDS", 1)  # instead of 3 networks per cure
+    depth.main(tmp_path)
+    rows = read_table(capsys.readouterr().out)
     for name in ("sigmoid", "tanh", "relu"):
         by_depth = [*map(float, rows[name])]
         assert by_depth == sorted(by_depth, reverse=True)

@@ -320,7 +320,7 @@ def test_the_larger_of_a_number_and_a_value_in_either_place():
 
 @given(st.floats(), st.floats(), st.floats())
 def test_where(condition, a, b):
-    """What is not 0 holds, nan too, as in Python and NumPy."""
+    """Every condition but 0 is true, nan included, as in Python and NumPy."""
     c, x, y = values([condition, a, b])
     z = where(c, x, y)
     assert z.data.hex() == (a if condition else b).hex()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEVELS = {  # who may import whom; the longest name that fits is meant
+LEVELS = {  # the packages that each package may import; the longest matching name decides
     "engine": {"engine"},
     "engine.draw": {"engine", "engine.draw"},
     "nn": {"engine", "nn"},

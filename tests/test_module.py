@@ -214,7 +214,7 @@ def test_generators_are_found_by_name_each_once():
     twin = copy.deepcopy(model)
     assert list(twin.generators()) == ["rng", "parts.0.rng"]
     assert twin.rng is twin.parts[1]["a"].rng is not shared
-    assert twin.rng.random() == shared.random()  # it goes on from the same state, on its own
+    assert twin.rng.random() == shared.random()  # the copy has the same state and is independent
     assert twin.rng.random() == shared.random()
 
 

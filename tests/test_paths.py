@@ -197,7 +197,7 @@ def make_wrong(monkeypatch):
 
 
 def failure(drawn: Any, *phases: Phase) -> str:
-    """What a property test says of a network that hypothesis finds and the judge rejects."""
+    """Return the failure message of a property test for a network that the judge rejects."""
 
     @settings(max_examples=200, database=None, phases=phases)
     @given(drawn)
@@ -210,7 +210,7 @@ def failure(drawn: Any, *phases: Phase) -> str:
 
 
 def printed(failure: str) -> str:
-    """What the program in it prints."""
+    """Run the program in a failure message and return its output."""
     with redirect_stdout(StringIO()) as out:
         exec(failure.split(SHOWN)[1], {})
     return out.getvalue()

@@ -88,12 +88,12 @@ def test_arrays_give_what_floats_give(op, data):
     with np.errstate(all="ignore"):
         out = op.forward(*arrays)
         slopes = op.locals(out, *arrays)
-    for k, each in enumerate(zip(*xs, strict=True)):
-        want = op.forward(*each)
-        at = lambda a, k=k: a if np.ndim(a) == 0 else a[k]
-        np.testing.assert_allclose(at(out), want, rtol=4e-15, atol=1e-300)
-        for slope, wanted in zip(slopes, op.locals(float(at(out)), *each), strict=True):
-            np.testing.assert_allclose(at(slope), wanted, rtol=2e-13, atol=1e-15)
+    columns = [*zip(*xs, strict=True)]
+    out = np.broadcast_to(out, 3)
+    np.testing.assert_allclose(out, [op.forward(*x) for x in columns], rtol=4e-15, atol=1e-300)
+    wanted = [op.locals(float(y), *x) for y, x in zip(out, columns, strict=True)]
+    for slope, want in zip(slopes, zip(*wanted, strict=True), strict=True):
+        np.testing.assert_allclose(np.broadcast_to(slope, 3), want, rtol=2e-13, atol=1e-15)
 
 
 @rows
@@ -142,20 +142,26 @@ def test_nodes_give_second_derivatives_of_rows_over_sequences():
     assert len(topological(slope)) == 5
 
 
+@functools.cache
+def programs_of(op, letters):
+    """Return a row's formula and slopes, written as source text and compiled."""
+    names = [Text(letter) for letter in letters]
+    texts = [op.forward(*names), *op.locals(Text("out"), *names)]
+    return [compile(str(text), str(text), "eval") for text in texts]
+
+
 @rows
 @given(data=st.data())
 def test_texts_write_a_program_with_the_same_bits(op, data):
     """The row written as source text, compiled and run, gives the floats the row itself gives."""
-    letters = [f"x{i}" for i in range(len(op.partials))]
+    letters = tuple(f"x{i}" for i in range(len(op.partials)))
     xs = data.draw(st.tuples(*[st.floats() for _ in letters]))
     scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__}
     scope |= {"inf": math.inf, **dict(zip(letters, xs, strict=True))}
-    names = [Text(letter) for letter in letters]
     scope["out"] = out = op.forward(*xs)
-    texts = [op.forward(*names), *op.locals(Text("out"), *names)]
-    for text, want in zip(texts, [out, *op.locals(out, *xs)], strict=True):
-        got = eval(str(text), scope)
-        assert float(got).hex() == float(want).hex(), text
+    for program, want in zip(programs_of(op, letters), [out, *op.locals(out, *xs)], strict=True):
+        got = eval(program, scope)
+        assert float(got).hex() == float(want).hex(), program.co_filename
 
 
 def test_an_arithmetic_may_know_a_helper_better():

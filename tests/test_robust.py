@@ -1,4 +1,4 @@
-"""What may happen at any moment, or at once: Ctrl-C, other threads, a graph of a million nodes."""
+"""Ctrl-C at any moment, concurrent threads, and graphs of a million nodes."""
 
 import gc
 import random
@@ -47,7 +47,7 @@ def interrupted():
     `after` is called each time, whether it was or not.
     """
     draw, watchers = random.Random(0), gc.callbacks[:]
-    gc.callbacks.clear()  # hypothesis has one: what is raised in it goes unheard
+    gc.callbacks.clear()  # Hypothesis has one, in which an exception would be lost
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
 
     def run(f, after, times=150):
@@ -197,7 +197,7 @@ def test_threads_build_and_differentiate_at_once(in_threads, path):
 
 
 def test_threads_share_leaves_that_none_moves(in_threads):
-    """A model is looked at by many threads at once; derivatives that are returned are each one's own."""
+    """Many threads read one model at once; each gets its own derivatives."""
     from engine import grad
 
     model = nn.MLP(2, [8, 1], rng=0)

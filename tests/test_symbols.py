@@ -3,6 +3,7 @@
 import math
 import re
 import xml.etree.ElementTree as ET
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,13 @@ def letters(op):
 SINGLE = {name: op for name, op in TABLE.items() if not isinstance(op, VectorOp)}
 
 
+@cache
+def formulas_of(op):
+    """Return the formulas of a row's result and of its partial derivatives."""
+    symbols = [make_name(letter) for letter in letters(op)]
+    return [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
+
+
 @pytest.mark.parametrize("op", SINGLE.values(), ids=SINGLE)
 @given(data=st.data())
 def test_formulas_agree_with_the_row(op, data):
@@ -64,9 +72,7 @@ def test_formulas_agree_with_the_row(op, data):
     args = op.group(inputs)
     out = op.forward(*args)
     scope |= {"out": out, "e": math.e}
-    symbols = [make_name(letter) for letter in names]
-    formulas = [build_formula(op, symbols), *build_partials(op, make_name("out"), symbols)]
-    for symbol, want in zip(formulas, [out, *flatten(op.locals(out, *args))], strict=True):
+    for symbol, want in zip(formulas_of(op), [out, *flatten(op.locals(out, *args))], strict=True):
         got = value(symbol, scope)
         if math.isfinite(want) and math.isfinite(got):
             assert got == pytest.approx(want, rel=1e-9, abs=1e-12), to_text(symbol)

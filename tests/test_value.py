@@ -365,7 +365,7 @@ ONE, TWO, THREE, NORM = (
     "f", [ONE, lambda x: TWO(x, x), lambda x: THREE(x, x, x), lambda x: NORM([x, x])]
 )
 def test_a_users_row_may_compute_with_numpy(f):
-    """What it returns arrives as Python floats: data, local derivatives and gradients."""
+    """Data, local derivatives and gradients are converted to Python floats."""
     x = Value(0.5)
     y = f(x)
     gradients(y, x)

@@ -1,4 +1,4 @@
-"""Whatever is public and takes arguments has rows."""
+"""Every public function and class that takes arguments has rows."""
 
 import inspect
 from importlib.util import find_spec
@@ -61,7 +61,7 @@ def public(module):
 
 
 def methods(of, kind):
-    """What a class defines, or inherits from another of ours that is not public itself."""
+    """Yield the methods of a class that take arguments, and the class that defines each."""
     for name, f in inspect.getmembers(kind, callable):
         if name[0] == "_" or name in PROTOCOL:
             continue
@@ -88,7 +88,7 @@ def test_what_takes_arguments_has_rows(name):
 
 
 def inherited(name, owner):
-    """Whether a method is that of another public class, which has rows for it."""
+    """Return True if a method belongs to another public class that has rows for it."""
     method = name.rpartition(".")[2]
     return f"{CLASSES.get(owner, '?')}.{method}" in COVERED or any(
         f"{other}.{method}" in COVERED for kind, other in CLASSES.items() if issubclass(kind, owner)

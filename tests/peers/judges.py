@@ -69,7 +69,7 @@ def on_arrays(f, at):
 
 
 def on_values(f, at):
-    """Of nested lists of Values, one for each number."""
+    """Return value, gradients and products with the Hessian of f on nested lists of Values."""
     xs = [np.vectorize(Value, otypes=[object])(x) if x.ndim else Value(float(x)) for x in at]
     flat = [x for each in xs for x in np.ravel(each)]
     y = weighted(f(*[x.tolist() if isinstance(x, np.ndarray) else x for x in xs]))
@@ -87,7 +87,7 @@ PAYLOADS = {"values": on_values, "arrays": on_arrays}
 
 
 def close(got, want, roundings, what, floor=1e-300):
-    """Within that many roundings of the largest number beside it, which is at least the floor."""
+    """Assert that arrays agree to `roundings` of their largest number, or of `floor`."""
     got, want = np.asarray(got, float), np.asarray(want, float)
     size = max(np.abs(want[np.isfinite(want)]).max(initial=0.0), floor)
     np.testing.assert_allclose(got, want, rtol=0.0, atol=roundings * EPS * size, err_msg=what)

@@ -147,7 +147,7 @@ def test_every_function_has_a_case():
 
 
 def test_every_function_has_a_case_for_each_payload():
-    """Of Arrays dot is `@`; to concatenate is to list Values."""
+    """On Arrays, dot is `@`; Values are concatenated as lists."""
     missing = {"dot": {"values"}, "concatenate": {"arrays"}}
     for name, cases in FUNCTIONS.items():
         assert {p for of, _ in cases for p in PAYLOADS if p in of} == missing.get(

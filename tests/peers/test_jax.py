@@ -38,7 +38,7 @@ FAULTS = {("hypot", (3.0, 3.0))}
 
 
 def theirs(name, at):
-    """Of numbers one by one: JAX compiles every operation for every shape."""
+    """Return JAX's results for one number at a time, as JAX compiles for every shape."""
     xs = [jnp.array(x) for x in at]
     slopes = jax.grad(THEIRS[name], tuple(range(len(xs))))
     second = [jax.jvp(slopes, xs, [jnp.array(u) for u in unit])[1] for unit in np.eye(len(xs))]

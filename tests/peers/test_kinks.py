@@ -89,7 +89,7 @@ JUDGES = {"torch": test_torch.theirs, "jax": test_jax.theirs}
 
 
 def parts(name, at, judge):
-    """What differs, of value, slope and second: where theirs is a number, to 20 roundings."""
+    """Yield the names of the results that differ by more than 20 roundings where theirs is not nan."""
     mine, other = ours(name, at), JUDGES[judge](name, at)
     for what, one, two in zip(("value", "slope", "second"), mine, other, strict=True):
         one, two = np.asarray(one, float), np.asarray(two, float)

@@ -211,7 +211,7 @@ def test_networks_of_values_agree(activation, judge):
 
 @pytest.mark.parametrize("momentum", [0.1, 0.6])
 def test_running_statistics(momentum):
-    """Of two batches, as PyTorch's; JAX has no layer that remembers."""
+    """Two batches give PyTorch's statistics; JAX has no layer with a state."""
     mine = norm(momentum=momentum)
     other = torch.nn.BatchNorm1d(3, momentum=momentum)
     for batch in (X, 2 * X[:3] + 1):

@@ -143,7 +143,7 @@ def test_penalties_agree(name, payload, judge):
 
 
 def test_where_theirs_loses_a_small_slope_mpmath_is_with_us():
-    """Of a sure answer, -sigmoid(-40): share less 1 is 0 in theirs, of both cross entropies."""
+    """At a logit of 40 the slope is -sigmoid(-40); the others compute sigmoid(40) - 1, which is 0."""
     z, y, two = np.array([40.0]), np.array([1.0]), np.array([[40.0, 0.0]])
     exact = float(-1 / (1 + mpmath.exp(40)))
     found = PAYLOADS["arrays"](lambda z: losses.binary_cross_entropy(z, y), [z])

@@ -24,7 +24,7 @@ def model_of():
 
 
 def gradient(weights):
-    """Of the cross entropy of the network with those weights, by PyTorch."""
+    """Return PyTorch's gradient of the network's cross entropy at the given weights."""
     ps = [torch.tensor(w, requires_grad=True) for w in weights]
     w1, b1, w2, b2 = ps
     F.cross_entropy(torch.tanh(torch.tensor(X) @ w1.T + b1) @ w2.T + b2, torch.tensor(Y)).backward()

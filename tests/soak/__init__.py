@@ -1,1 +1,1 @@
-"""What takes too long for every change: `make soak`. Short runs of it are in tests/test_soak.py."""
+"""Tests that take too long for every change: `make soak`. tests/test_soak.py runs them briefly."""

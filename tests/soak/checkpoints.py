@@ -192,7 +192,7 @@ def soak(n: int, seed: int) -> Tally:
 
 
 def ended(path: Path, size: int, given: dict[str, Any], before: bytes) -> str:
-    """How loading it ends; what was loaded can be used."""
+    """Load a file, use the contents, and return how that ended."""
     with watched(LEAST + FACTOR * size):
         try:
             found = load(path, **given)

@@ -36,7 +36,7 @@ def promising(rng: Random) -> bytes:
 
 
 def packed(content: bytes, rng: Random) -> bytes:
-    """What gzip makes of it, in one or several members, with or without a name."""
+    """Return the data compressed by gzip, in one or several members, with or without a name."""
     cut = rng.randrange(len(content) + 1)
     made = [gzip.compress(part, rng.randrange(10)) for part in (content[:cut], content[cut:])]
     if rng.random() < 0.2:  # flags: text, header's CRC, extra field, name, comment
@@ -92,7 +92,7 @@ def soak(n: int, seed: int) -> Tally:
 
 
 def ended(path: Path, size: int) -> str:
-    """How reading it ends. What gzip unpacks to is believed up to what deflate can do."""
+    """Read a file and return how that ended; deflate's highest ratio bounds the memory."""
     with watched(2**20 + 3 * size * idx.EXPANSION):
         try:
             found = idx.read(path)

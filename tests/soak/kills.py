@@ -1,4 +1,4 @@
-"""Training that is killed at random moments, and goes on: nothing is lost, not a bit is different."""
+"""Training that is killed at random moments and resumed ends with the same bits."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def environment() -> dict[str, str]:
 
 
 def ended(seed: int, path: Path, end: Path) -> bytes:
-    """What it ends with if nobody kills it."""
+    """Return the result of a run that is not killed."""
     process = started(seed, path, end)
     process.communicate(timeout=600)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""Damage to bytes: what a disk, a transfer or an enemy does to a file."""
+"""Damage to bytes, as by a faulty disk, a broken transfer or an attacker."""
 
 from collections.abc import Sequence
 from random import Random

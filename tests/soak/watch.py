@@ -1,4 +1,4 @@
-"""What no input may do: hang, run code, write, or take memory that the file does not account for."""
+"""Checks that no input hangs, runs code, writes files, or takes more memory than its size explains."""
 
 import faulthandler
 import resource
@@ -81,7 +81,7 @@ def watched(most: int) -> Iterator[None]:
 
 
 class Tally:
-    """How far inputs got, by the error that ended each."""
+    """The number of inputs by the error that each ended with."""
 
     def __init__(self) -> None:
         self.ends: Counter[str] = Counter()
