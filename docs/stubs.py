@@ -24,8 +24,8 @@ OPERATORS: dict[str, str]
 SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
 
-def make_method(op: Op) -> Callable[..., Any]: ...
-def describe(op: Op) -> str: ...
+def make_method(op: Op, name: str) -> Callable[..., Any]: ...
+def describe(op: Op, name: str) -> str: ...
 def source(name: str) -> str: ...
 def install(value: Any, constant: Any) -> None: ...
 
@@ -49,7 +49,7 @@ def stub() -> str:
         if name.startswith("__"):
             lines.append(f"{head} ...")
         else:
-            lines += [head, indent(f'"""{describe(op)}\n"""', " " * 8)]
+            lines += [head, indent(f'"""{describe(op, name)}\n"""', " " * 8)]
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -24,12 +24,16 @@ OPERATORS = {
 class LazyMethod:
     """A method that is made when it is first looked up, which keeps `import engine` fast."""
 
-    def __init__(self, name: str, make: Callable[[], Any]):
-        self.name, self.make, self.method = name, make, None
+    def __init__(self, owner: str, name: str, make: Callable[[], Any]):
+        self.owner, self.name, self.make = owner, name, make
+        self.method: Any = None
 
     def __get__(self, node: Any, owner: type) -> Any:
         if self.method is None:
             self.method = self.make()
+            self.method.__name__ = self.name
+            self.method.__qualname__ = f"{self.owner}.{self.name}"
+            self.method.__module__ = f"stepgrad.{self.owner.lower()}"
         for kind in owner.__mro__:
             if vars(kind).get(self.name) is self:
                 setattr(kind, self.name, self.method)
@@ -42,7 +46,7 @@ class Methods:
     __slots__ = ()
 
 
-def make_method(op: Op) -> Callable[..., Any]:
+def make_method(op: Op, name: str) -> Callable[..., Any]:
     """Return the row as a method: `x.tanh()`, `x.clip(lo, hi)`, `x.leaky_relu(slope=0.2)`."""
     from inspect import signature
 
@@ -65,29 +69,27 @@ def make_method(op: Op) -> Callable[..., Any]:
 
     arity = len(op.partials)
     f: Any = several if arity > min(len(required), 2) else binary if arity == 2 else unary
-    f.__name__, f.__qualname__, f.__module__ = op.name, f"Node.{op.name}", "stepgrad.node"
-    f.__doc__ = describe(op)
+    f.__doc__ = describe(op, name)
     first, *others = takes.parameters.values()
     f.__signature__ = takes.replace(parameters=[first.replace(name="self"), *others])
     return f
 
 
-def make_reflected(op: Op) -> Callable[..., Any]:
+def make_reflected(op: Op, name: str) -> Callable[..., Any]:
     """Return the row as the operator of a right operand: `2.0 - x`."""
 
     def method(self: Any, other: Any) -> Any:
         return self.lift(other)._binary(op, self)
 
-    method.__name__ = f"__r{OPERATORS[op.name]}__"
-    method.__qualname__ = f"Node.{method.__name__}"
+    method.__doc__ = describe(op, name)
     return method
 
 
-def describe(op: Op) -> str:
+def describe(op: Op, name: str) -> str:
     """Return the docstring of a method."""
     from engine.support.row_docs import docstring
 
-    return docstring(op)
+    return docstring(op, name)
 
 
 # ------------------------------------------------------------------------------- the fast methods
@@ -182,8 +184,7 @@ def compile_method(name: str) -> Any:
     methods: dict[str, Any] = {}
     exec(compile(text, file, "exec"), SPACE, methods)
     f = methods[name]
-    f.__qualname__, f.__module__ = f"Value.{name}", "stepgrad.value"
-    f.__doc__ = describe(FAST[name])
+    f.__doc__ = describe(FAST[name], name)
     return f
 
 
@@ -202,7 +203,11 @@ for _row, _op in ELEMENTWISE.items():
     )
     for _name in [*_methods, *_reflected]:
         _make = make_reflected if _name in _reflected else make_method
-        setattr(Methods, _name, LazyMethod(_name, lambda f=_make, op=_op: f(op)))
+        setattr(
+            Methods,
+            _name,
+            LazyMethod("Node", _name, lambda f=_make, op=_op, name=_name: f(op, name)),
+        )
         if len(_op.partials) <= 2 and not _op.forward.__defaults__:
             FAST[_name] = _op
 
@@ -211,5 +216,5 @@ def install(value: Any, constant: Any) -> None:
     """Give `Value` the fast methods and `Constant` the definitions."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
-        setattr(value, name, LazyMethod(name, lambda name=name: compile_method(name)))
+        setattr(value, name, LazyMethod("Value", name, lambda name=name: compile_method(name)))
         setattr(constant, name, vars(Methods)[name])

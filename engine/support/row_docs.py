@@ -11,11 +11,11 @@ PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin an
 STEP = 1e-6
 
 
-def docstring(op: Op) -> str:
+def docstring(op: Op, name: str) -> str:
     """Return the docstring of a row's method: formula, derivatives, domain, kinks, an example.
 
     >>> from engine.rules import LOG
-    >>> for line in docstring(LOG).splitlines():  # doctest: +NORMALIZE_WHITESPACE
+    >>> for line in docstring(LOG, 'log').splitlines():  # doctest: +NORMALIZE_WHITESPACE
     ...     print("|", line)
     | Return log(x) as one node.
     |
@@ -32,7 +32,7 @@ def docstring(op: Op) -> str:
         lines += [f"Derivative: {slopes[0]}", *domain(op)]
     else:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
-    return "\n".join([*lines, *kinks(op), "", *example(op)])
+    return "\n".join([*lines, *kinks(op), "", *example(op, name)])
 
 
 def formula(f: Any) -> str:
@@ -86,12 +86,16 @@ def kinks(op: Op) -> list[str]:
     return [f"Slope{'s' * (inputs > 1)} at the kink {place}: {numbers}."]
 
 
-def example(op: Op) -> list[str]:
+def example(op: Op, name: str) -> list[str]:
     """Return an example of the method that runs."""
     count = len(op.partials) - len(op.forward.__defaults__ or ()) - 1
     others = [0.25 * 2**i for i in range(count)]
     x = 2.0 if isnan(evaluate(op, 0.5, *others)[0]) else 0.5
-    call = f".{op.name}({', '.join(map(repr, others))})"
-    if not op.name.isidentifier():
-        call = f" {op.name} {others[0]}"
-    return [f">>> Value({x}){call}", f"Value({float(f'{evaluate(op, x, *others)[0]:.6g}')})"]
+    call = f"Value({x}).{op.name}({', '.join(map(repr, others))})"
+    if name in ("__neg__", "__abs__"):
+        call = f"-Value({x})" if name == "__neg__" else f"abs(Value({x}))"
+    elif name.startswith("__r"):
+        call = f"{x} {op.name} Value({others[0]})"
+    elif name.startswith("__"):
+        call = f"Value({x}) {op.name} {others[0]}"
+    return [f">>> {call}", f"Value({float(f'{evaluate(op, x, *others)[0]:.6g}')})"]
