@@ -90,6 +90,9 @@ def array_row(name: str, settings: dict[str, Any]) -> ArrayOp:
     return ARRAY_TABLE[name].with_settings(**settings) if settings else ARRAY_TABLE[name]
 
 
+array_op = array_row  # pickles of version 0.1.0 name it
+
+
 def format_setting(x: Any) -> str:
     """Return the repr of a setting, and of an array only its shape."""
     return f"<{x.shape}>" if isinstance(x, np.ndarray) else repr(x)
