@@ -15,7 +15,7 @@ from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, w
 from engine.graph import Sent, Step, topological, walk
 from engine.rules import Op
 from engine.sequences import ManyOp, Outputs, VectorOp
-from engine.support import lazy
+from engine.support import lazy, row_docs  # noqa: F401 # row_docs writes docstrings of methods
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 

@@ -43,7 +43,7 @@ def minimum(x, y):
 
 
 @dispatched
-def share(x, y):
+def tie_share(x, y):
     """Return the slope of maximum(x, y) for x: 1/2 at a tie."""
     return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, x + y)))
 
@@ -80,19 +80,19 @@ def exp_product(x, y):
 
 
 @dispatched
-def bounded(x):
+def drop_large(x):
     """Return x, or 0 for |x| >= 1000, where its factor underflows: inf * 0 would be nan."""
     return where(abs(x) < 1e3, x, 0.0)
 
 
 @dispatched
-def not_low(x):
+def drop_low(x):
     """Return x, or -0.0 for x < -1000, where its factor underflows."""
     return where(x < -1e3, -0.0, x)
 
 
 @dispatched
-def held(x):
+def limit_to_400(x):
     """Return x, or 400 for |x| >= 400, where 1 / cosh² underflows: cosh overflows from 711 on."""
     return where(abs(x) >= 400.0, 400.0, x)
 

@@ -10,6 +10,7 @@ NAMES: dict[Op, str]
 OPERATORS: dict[str, str]
 SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
+DOCSTRINGS: list[Callable[[Op, str], str]]
 
 def make_method(op: Op, name: str) -> Callable[..., Any]: ...
 def describe(op: Op, name: str) -> str: ...
@@ -213,7 +214,7 @@ class Methods:
     def tanh(self) -> Self:
         """Return tanh(x) as one node.
 
-        Derivative: square(divide(1.0, cosh(held(x))))
+        Derivative: square(divide(1.0, cosh(limit_to_400(x))))
         Defined for all x.
 
         >>> Value(0.5).tanh()
@@ -320,18 +321,18 @@ class Methods:
         Value(0.974077)
         """
     def silu(self) -> Self:
-        """Return not_low(x) * sigmoid(x) as one node.
+        """Return drop_low(x) * sigmoid(x) as one node.
 
-        Derivative: sigmoid(x) * (1.0 + bounded(x) * sigmoid(-x))
+        Derivative: sigmoid(x) * (1.0 + drop_large(x) * sigmoid(-x))
         Defined for all x.
 
         >>> Value(0.5).silu()
         Value(0.31123)
         """
     def gelu(self) -> Self:
-        """Return not_low(x) * normal_cdf(x) as one node.
+        """Return drop_low(x) * normal_cdf(x) as one node.
 
-        Derivative: normal_cdf(x) + bounded(x) * normal_pdf(x)
+        Derivative: normal_cdf(x) + drop_large(x) * normal_pdf(x)
         Defined for all x.
 
         >>> Value(0.5).gelu()
@@ -378,8 +379,8 @@ class Methods:
     def maximum(self, y: Any) -> Self:
         """Return maximum(x, y) as one node.
 
-        Derivative for x: share(x, y)
-        Derivative for y: share(y, x)
+        Derivative for x: tie_share(x, y)
+        Derivative for y: tie_share(y, x)
         Slopes at the kink x = y: 0.5 and 0.5.
 
         >>> Value(0.5).maximum(0.25)
@@ -388,8 +389,8 @@ class Methods:
     def minimum(self, y: Any) -> Self:
         """Return minimum(x, y) as one node.
 
-        Derivative for x: share(y, x)
-        Derivative for y: share(x, y)
+        Derivative for x: tie_share(y, x)
+        Derivative for y: tie_share(x, y)
         Slopes at the kink x = y: 0.5 and 0.5.
 
         >>> Value(0.5).minimum(0.25)

@@ -170,7 +170,7 @@ ACOS  = Op("acos",  lambda x: acos(x),   lambda out, x: divide(-1.0, sqrt((1.0 -
 ATAN  = Op("atan",  lambda x: atan(x),   lambda out, x: divide(1.0, 1.0 + x * x))
 SINH  = Op("sinh",  lambda x: sinh(x),   lambda out, x: cosh(x))
 COSH  = Op("cosh",  lambda x: cosh(x),   lambda out, x: sinh(x))
-TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: square(divide(1.0, cosh(held(x)))))          # 1 - out * out is 0 for |x| > 19
+TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: square(divide(1.0, cosh(limit_to_400(x)))))          # 1 - out * out is 0 for |x| > 19
 ASINH = Op("asinh", lambda x: asinh(x),  lambda out, x: divide(1.0, hypot(1.0, x)))                  # x * x overflows
 ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(divide(1.0, sqrt(x - 1.0)), sqrt(x + 1.0)))   # a product would be inf * 0
 ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(0.5, 1.0 - x) + divide(0.5, 1.0 + x))
@@ -189,8 +189,8 @@ EXP_PRODUCT = Op("exp_product", exp_product,                     lambda out, x, 
 
 SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: out * sigmoid(-x))     # 1 - out is 0 for x > 37
 SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
-SILU     = Op("silu",     lambda x: not_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) * (1.0 + bounded(x) * sigmoid(-x)))
-GELU     = Op("gelu",     lambda x: not_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + bounded(x) * normal_pdf(x))
+SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) * (1.0 + drop_large(x) * sigmoid(-x)))
+GELU     = Op("gelu",     lambda x: drop_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + drop_large(x) * normal_pdf(x))
 RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
 LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
                 lambda out, x, slope: where(x <= 0.0, slope, 1.0),
@@ -200,8 +200,8 @@ ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),      
          lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
 
 SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
-MAXIMUM = Op("maximum", maximum,  lambda out, x, y: share(x, y),  lambda out, x, y: share(y, x))   # a tie: 1/2 each
-MINIMUM = Op("minimum", minimum,  lambda out, x, y: share(y, x),  lambda out, x, y: share(x, y))
+MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each
+MINIMUM = Op("minimum", minimum,  lambda out, x, y: tie_share(y, x),  lambda out, x, y: tie_share(x, y))
 CLIP    = Op("clip", lambda x, lo, hi: minimum(maximum(x, lo), hi),                  # slope 1 at both ends
              lambda out, x, lo, hi: where(x < lo, 0.0, where(x > hi, 0.0, 1.0)),
              lambda out, x, lo, hi: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0),

@@ -278,6 +278,8 @@ class Outputs(Node):
     _grad: Any  # Parts; a float where no contribution has arrived
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
+        if not isinstance(outs, list | tuple):
+            raise TypeError(f"{op.name} must return a list of results, got {outs!r}")
         self._data, self._x, self._dx = tuple(map(as_float, outs)), inputs, tuple(xs)
         self._grad, self.op, self._y, self._dy = 0.0, op, None, None
 
@@ -317,7 +319,7 @@ class Outputs(Node):
         name = self.op.name
         raise TypeError(f"{self!r} has several results; select one, as in {name}(xs)[0]")
 
-    lift = _unary = _binary = apply = _one = _refuse
+    lift = _unary = _binary = apply = backward = _one = _refuse
 
     def _only(self, i: int, g: Any) -> "Parts":
         """Return the contribution g of the result i."""

@@ -6,9 +6,9 @@ from functools import cache, cached_property, lru_cache
 from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from engine.arrays.recorded_function import compile_function, record_function
 from engine.instructions import Slot
 from engine.node import Node
+from engine.recorded_function import compile_function, record_function
 from engine.watch.gradient_warnings import describe_leaf, warn
 from nn.arguments import mapping, parameters_of, positive, whole, within
 

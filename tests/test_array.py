@@ -103,13 +103,13 @@ def test_data_is_contiguous_and_writable(given):
 WHAT = "an Array holds real numbers, in lists of equal lengths, got "
 NOT_NUMBERS = [
     ("2", WHAT + "the string '2'; convert it first: float('2')"),
-    (["1", "2"], WHAT + "list of <U1"),
+    (["1", "2"], WHAT + "list of strings"),
     (b"2", WHAT + "bytes of"),
     (None, WHAT + "None; does the function that made it return its result?"),
     ([None, 1.0], WHAT + "list of object"),
     (2j, WHAT + "the complex number 2j; take its .real or .imag"),
     (np.array([2j]), WHAT + "ndarray of complex128"),
-    ([[1.0], [2.0, 3.0]], WHAT + "list of object"),
+    ([[1.0], [2.0, 3.0]], WHAT + "list of rows of lengths 1 and 2"),
     ({}, WHAT + "dict of object"),
     (np.array(["2020-01-01"], "M8[D]"), WHAT + "ndarray of datetime64"),
     (np.array([1], "m8[s]"), WHAT + "ndarray of timedelta64"),

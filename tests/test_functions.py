@@ -361,3 +361,19 @@ def test_a_pullback_of_the_wrong_length_is_named():
         y = op([Value(1.0), Value(2.0)])[0]
         with pytest.raises(ValueError, match="expected 2 gradients from the pullback of 'bad'"):
             y.backward()
+
+
+def test_a_list_or_a_function_is_refused_as_a_root():
+    x = Value(2.0)
+    with pytest.raises(TypeError, match="got a list of 1; jacobian takes several"):
+        grad([x * x], x)
+    with pytest.raises(TypeError, match=r"got the function .*; call it first"):
+        grad(lambda x: x * x, x)
+
+
+def test_a_vector_op_returns_a_list():
+    with pytest.raises(TypeError, match=r"mine must return a list of results, got 1\.0"):
+        VectorOp("mine", lambda xs: xs[0], lambda gs, outs, xs: gs)([Value(1.0)])
+    (shared,) = softmax([Value(1.0), 2.0])[0].inputs
+    with pytest.raises(TypeError, match="has several results; select one"):
+        shared.backward()

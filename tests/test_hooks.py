@@ -243,3 +243,18 @@ def test_a_hook_that_several_threads_enter(in_threads):
     in_threads(work, 6)
     assert all(checks)
     assert not hooks.observed
+
+
+def test_a_hook_decorates_functions_only():
+    for thing in (int, 5):
+        with pytest.raises(TypeError, match=r"@no_grad\(\) decorates a function, got"):
+            no_grad()(thing)
+
+
+def test_a_hook_decorates_objects_whose_call_is_a_coroutine():
+    class Model:
+        async def __call__(self, x):
+            return x * 2.0
+
+    y = asyncio.run(no_grad()(Model())(Value(1.0)))
+    assert y.constant

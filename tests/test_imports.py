@@ -1,6 +1,7 @@
 """Imports run downwards only: demos, notebooks -> nn, engine.draw -> engine."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,6 @@ WHEN_NEEDED = {
     "engine.support.arguments",
     "engine.support.copying",
     "engine.support.frames",
-    "engine.support.row_docs",
 }
 
 
@@ -119,6 +119,28 @@ def test_the_core_stands_alone(name):
     first = ast.Module([x for x in tree.body if isinstance(x, ast.Import | ast.ImportFrom)], [])
     assert modules_of(x for x, _ in imports(first, f"engine.{name}", package=False)) <= core
     assert modules_of(x for x, _ in read(file)) <= core | WHEN_NEEDED
+
+
+ALONE = """
+import sys
+sys.path.insert(0, {folder!r})
+from engine.value import Value
+x = Value(3.0)
+y = (x * x).tanh() + 2.0 * x
+y.backward()
+print(sorted(name for name in sys.modules if name.startswith("engine.")))
+"""
+
+
+def test_the_core_runs_without_the_rest(tmp_path):
+    """The files of the core, alone in a folder, compute and differentiate."""
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").touch()
+    for name in CORE:
+        shutil.copy(ROOT / "engine" / f"{name}.py", tmp_path / "engine")
+    code = ALONE.format(folder=str(tmp_path))
+    text = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    assert ast.literal_eval(text) == sorted(f"engine.{name}" for name in CORE)
 
 
 def loaded(code):

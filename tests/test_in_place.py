@@ -9,7 +9,7 @@ from engine import arithmetic
 from engine.arithmetic import sqrt, where
 from engine.arrays import in_place
 from engine.arrays.in_place import InPlace
-from engine.arrays.recorded_function import record_function
+from engine.recorded_function import record_function
 
 FUNCTIONS = {
     "swapped": (lambda a, b, c, k: (b, a, c + k), [1, 0, None]),

@@ -347,3 +347,12 @@ def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
     y = op(Value(0.5, "x"))
     assert op.name in step(y).html
     assert op.name in draw(y, locals=True).svg
+
+
+def test_a_row_that_branches_names_where_on_arrays():
+    """NumPy's own error about the truth of an array does not tell what to write."""
+    for f in (lambda x: x if x > 0.0 else 0.0, lambda x: max(x, 0.0)):
+        row = Op("mine", f, lambda out, x: 1.0)
+        assert row(Value(2.0)).data == 2.0
+        with pytest.raises(TypeError, match=r"row 'mine' does not run on arrays: .*where\("):
+            row(Array([1.0, 2.0]))

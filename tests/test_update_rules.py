@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from engine import Array, Value
 from engine.arithmetic import where
 from engine.arrays import in_place
-from engine.arrays.recorded_function import float_function
+from engine.recorded_function import float_function
 from nn import optim, optimizer
 from optimizers import ROWS, settings_of
 from strategies import any_float

@@ -39,13 +39,24 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
             raise TypeError(
                 "an Array holds numbers, got a list of nodes; join Arrays with concatenate"
             )
-        got = f"{type(x).__name__} of {data.dtype}"
+        got = f"{type(x).__name__} of {describe_elements(x, data)}"
         if x is None or isinstance(x, str | complex):
             got = describe_object(x)
         raise TypeError(f"an Array holds real numbers, in lists of equal lengths, got {got}")
     own = np.float32 if data.dtype.type is np.float32 else np.float64
     with np.errstate(all="ignore"):
         return data.astype(dtype or own, copy=False)
+
+
+def describe_elements(x: Any, data: np.ndarray) -> str:
+    """Return words for elements that are not real numbers, or for rows of unequal lengths."""
+    if data.dtype.kind in "US" and isinstance(x, Sequence):
+        return "strings"
+    if isinstance(x, Sequence) and all(isinstance(row, Sequence) for row in x):
+        lengths = list(dict.fromkeys(len(row) for row in x))
+        if len(lengths) > 1:
+            return f"rows of lengths {' and '.join(map(str, lengths[:2]))}"
+    return str(data.dtype)
 
 
 def common_dtype(op: Op, inputs: Sequence[Array]) -> np.dtype:

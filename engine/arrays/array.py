@@ -159,7 +159,7 @@ class Array(ArrayMethods):
                     op.forward, dtype, *(map(read_only, data) if is_users else data), **settings
                 )
             except (ValueError, IndexError, TypeError) as problem:
-                if isinstance(problem, TypeError) and is_users:
+                if is_users and (isinstance(problem, TypeError) or "truth value" in str(problem)):
                     raise not_for_arrays(op, problem) from problem
                 if isinstance(problem, TypeError) and not settings:  # a fault of the formula
                     raise
@@ -354,11 +354,12 @@ def check_row(
     return op, args if len(args) == len(op.partials) else op.complete(args), settings
 
 
-def not_for_arrays(op: Op, problem: TypeError) -> TypeError:
-    """Return the error for a row that calls a function of single numbers, such as math.exp."""
+def not_for_arrays(op: Op, problem: Exception) -> TypeError:
+    """Return the error for a row with an `if`, or with a function of single numbers."""
     return TypeError(
         f"row {op.name!r} does not run on arrays: {describe_failure(problem)}; write it with the "
-        "functions of engine.arithmetic: from engine.arithmetic import exp, where"
+        "functions of engine.arithmetic (from engine.arithmetic import exp, where), and choose "
+        "with where(condition, x, y)"
     )
 
 

@@ -3,7 +3,7 @@
 Each instruction is one NumPy call that writes into an existing array: one that the function
 overwrites, one that it returns, or a scratch array. An array that is no longer needed is reused.
 
-    >>> from engine.arrays.recorded_function import record_function
+    >>> from engine.recorded_function import record_function
     >>> descent = lambda w, v, grad, rate, beta: (w - rate * (beta * v + grad), beta * v + grad)
     >>> descent = InPlace(record_function(descent, inputs=5), arrays=3, over=[None, 1])
     >>> print(descent.source)
@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 
 from engine import arithmetic
-from engine.arrays.recorded_function import RecordedFunction, float_function
 from engine.instructions import Instruction
+from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import cores, threads
 
 BLOCK = 2**18  # elements that a thread processes at a time; fewer cost more than they save

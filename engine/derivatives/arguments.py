@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def check_output(y: Any) -> Any:
     """Return y, a node with one result. Raises TypeError for anything else."""
     if isinstance(y, list | tuple):
-        raise TypeError(f"expected one node to differentiate, got {len(y)}; jacobian takes several")
+        raise TypeError(
+            f"expected a node to differentiate, got a {type(y).__name__} of {len(y)}; "
+            "jacobian takes several"
+        )
+    if callable(y) and not isinstance(y, Node):
+        raise TypeError(f"expected a node to differentiate, got the function {y!r}; call it first")
     if not isinstance(y, Node):
         raise TypeError(f"expected a node to differentiate, got {y!r}; compute it from nodes")
     refuse_several_results(y)

@@ -149,5 +149,5 @@ def describe_object(x: Any) -> str:
     if isinstance(x, list | tuple | dict | set):
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):
-        return f"{x!r}, which is a node already; its number is .data"
+        return f"{x!r}, which is a node already; use its .data"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"

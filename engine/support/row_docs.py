@@ -1,10 +1,10 @@
 """Docstrings of the methods of nodes, made from their rows."""
 
-import linecache
 import re
 from math import isfinite, isnan
 from typing import Any
 
+from engine.methods import DOCSTRINGS
 from engine.rules import Op, argument_names
 
 PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin and end at -1, 0 or 1
@@ -37,6 +37,8 @@ def docstring(op: Op, name: str) -> str:
 
 def formula(f: Any) -> str:
     """Return the body of a lambda as it stands in its file, or the call of another function."""
+    import linecache
+
     code = f.__code__
     if code.co_name == "<lambda>":
         places = [p for p in code.co_positions() if None not in p and p[3] > p[2]]
@@ -99,3 +101,6 @@ def example(op: Op, name: str) -> list[str]:
     elif name.startswith("__"):
         call = f"Value({x}) {op.name} {others[0]}"
     return [f">>> {call}", f"Value({float(f'{evaluate(op, x, *others)[0]:.6g}')})"]
+
+
+DOCSTRINGS.append(docstring)

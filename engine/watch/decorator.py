@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 Hook = AbstractContextManager[Any]  # one that can be entered again
@@ -15,6 +15,11 @@ def decorate(f: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     The hook is active while the generator's own code runs, not in its caller's code between two
     values.
     """
+    if isinstance(f, type) or not callable(f):
+        name = type(hook).__name__
+        raise TypeError(f"@{name}() decorates a function, got {f!r}; decorate its methods")
+    if not (inspect.isroutine(f) or isinstance(f, partial)):
+        f = f.__call__  # type: ignore[operator] # whose kind can be told
     wrapper: Any = wrap_function
     if inspect.isgeneratorfunction(f):
         wrapper = wrap_generator

@@ -41,7 +41,7 @@ for f in (
 on.kind(HOLDS, SCALAR, lambda other: other * x, value=False)
 for f in (lambda other: x + other, lambda other: other * x, lambda other: x < other):
     on.values(["x", [2.0]], f, TypeError, HOLDS, shows=None)
-on.call(lambda: Value(x), TypeError, HOLDS, "Value(2.0", "its number is .data")
+on.call(lambda: Value(x), TypeError, HOLDS, "Value(2.0", "use its .data")
 on.call(lambda: Value("3"), TypeError, "the string '3'", "float('3')")
 on.call(lambda: Value(np.array("3")), TypeError, HOLDS, "an array of shape ()")
 on.values([3, b"x"], partial(Value, 1.0), TypeError, "a label is a string")
