@@ -101,15 +101,13 @@ def {name}(self):
     {x} = self._data
 {of_value}"""
 BINARY = """\
-def {name}(self, {y}):
-    if type({y}) is not Value or observed:
-        if type({y}) is not float or observed:
-            return self._binary({op}, {y})
+def {name}(self, {other}):
+    if type({other}) is not Value or observed:
+        if type({other}) is not float or observed:
+            return self._binary({op}, {other})
         {x} = self._data
 {of_number}
-    other = {y}
     {x} = self._data
-    {y} = other._data
 {of_value}"""
 REFLECTED = """\
 def {name}(self, {x}):
@@ -155,9 +153,13 @@ def source(name: str) -> str:
     if name.startswith("__r"):
         text = CONSTANT.format(number=x) + print_node(op, "constant", "self")
         return REFLECTED.format(**fill, of_number=indent(text, " " * 4))
-    text = CONSTANT.format(number=y) + print_node(op, "self", "constant")
-    of_value = indent(print_node(op, "self", "other"), " " * 4)
-    return BINARY.format(**fill, of_number=indent(text, " " * 8), of_value=of_value)
+    other = "other" if name.startswith("__") else y  # the name of the parameter
+    number = "" if other == y else f"{y} = other\n"
+    number += CONSTANT.format(number=y) + print_node(op, "self", "constant")
+    value = "" if other == "other" else f"other = {y}\n"
+    value += f"{y} = other._data\n" + print_node(op, "self", "other")
+    fill |= {"of_number": indent(number, " " * 8), "of_value": indent(value, " " * 4)}
+    return BINARY.format(**fill, other=other)
 
 
 def print_node(op: Op, *inputs: str) -> str:
