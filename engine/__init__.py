@@ -97,6 +97,9 @@ LAZY = {
     "nn": ["nn"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)
+if not lazy.is_installed("numpy"):  # `from engine import *` works without NumPy, too
+    for _name in (*LAZY["arrays.array"], *LAZY["arrays.rules"], *LAZY["tape"]):
+        __all__.remove(_name)
 
 
 def __dir__() -> list[str]:

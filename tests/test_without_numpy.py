@@ -72,6 +72,13 @@ def test_where_numpy_cannot_be_imported():
 # ------------------------------------------------------------------------------------- the engine
 
 
+def test_all_names_without_arrays_are_imported():
+    names = {}
+    exec("from engine import *", names)
+    assert ("Array" in names) == INSTALLED
+    assert names["Value"] is Value
+
+
 def test_functions_and_backward():
     x, y = Value(2.0, "x"), Value(-3.0, "y")
     f = (x * y).tanh() + maximum(x, y) ** 2 + dot([x, y], [1.0, 2.0]) + where(x > 0, x, y)

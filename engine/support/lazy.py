@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 MISSING = "{} requires NumPy, which is not installed: pip install numpy"
@@ -31,6 +32,14 @@ def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[
         return space[name]
 
     return load
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 @cache
