@@ -14,9 +14,11 @@ PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
 HEAD = '''"""The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, SupportsFloat, TypeAlias
 
 from engine.rules import Op
+
+Operand: TypeAlias = SupportsFloat | Methods | list[Any] | tuple[Any, ...]
 
 FAST: dict[str, Op]
 NAMES: dict[Op, str]
@@ -44,7 +46,7 @@ def stub() -> str:
         parameters = ["self"]
         for p in list(inspect.signature(f).parameters.values())[1:]:
             default = "" if p.default is p.empty else f" = {p.default!r}"
-            parameters.append(f"{p.name}: Any{default}")
+            parameters.append(f"{p.name}: Operand{default}")
         head = f"    def {name}({', '.join(parameters)}) -> Self:"
         op = row_of(name)
         if name.startswith("__"):

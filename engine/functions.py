@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from engine.methods import NAMES
@@ -14,8 +14,14 @@ from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
 from engine.support.arguments import sequence
 from engine.value import ASSIGNED, Value, as_nodes, make_node
 
+if TYPE_CHECKING:
+    from engine.arrays.array import Array
 
-def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Value:
+Payload = TypeVar("Payload", bound=Node)
+Scalars = Iterable[Value | SupportsFloat]
+
+
+def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
     """Return bias + w1 x1 + w2 x2 + ..., added from left to right: a neuron's pre-activation.
 
     Raises ValueError if the lengths differ.
@@ -98,6 +104,10 @@ def total(xs: Iterable[Any]) -> Any:
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
 
 
+@overload
+def logsumexp(xs: "Array") -> "Array": ...  # type: ignore[overload-overlap]
+@overload
+def logsumexp(xs: Scalars) -> Value: ...
 def logsumexp(xs: Any) -> Any:
     """Return log(exp(x1) + exp(x2) + ...), without overflow or cancellation.
 
@@ -111,6 +121,10 @@ def logsumexp(xs: Any) -> Any:
     return Value.apply(LOGSUMEXP, at_least_one(xs, "logsumexp"))
 
 
+@overload
+def softmax(xs: "Array") -> "Array": ...  # type: ignore[overload-overlap]
+@overload
+def softmax(xs: Scalars) -> list[Value]: ...
 def softmax(xs: Any) -> Any:
     """Return exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive numbers whose sum is 1.
 
@@ -123,6 +137,10 @@ def softmax(xs: Any) -> Any:
     return xs.softmax() if is_array(xs) else Value.apply(SOFTMAX, at_least_one(xs, "softmax"))
 
 
+@overload
+def maximum(x: Payload, y: Payload | SupportsFloat) -> Payload: ...
+@overload
+def maximum(x: SupportsFloat, y: Payload) -> Payload: ...
 def maximum(x: Any, y: Any) -> Any:
     """Return the larger of two; at a tie, each has slope 1/2.
 
@@ -132,6 +150,10 @@ def maximum(x: Any, y: Any) -> Any:
     return find_payload(x, y).apply(MAXIMUM, x, y)
 
 
+@overload
+def minimum(x: Payload, y: Payload | SupportsFloat) -> Payload: ...
+@overload
+def minimum(x: SupportsFloat, y: Payload) -> Payload: ...
 def minimum(x: Any, y: Any) -> Any:
     """Return the smaller of two; at a tie, each has slope 1/2.
 

@@ -1,9 +1,11 @@
 """The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, SupportsFloat, TypeAlias
 
 from engine.rules import Op
+
+Operand: TypeAlias = SupportsFloat | Methods | list[Any] | tuple[Any, ...]
 
 FAST: dict[str, Op]
 NAMES: dict[Op, str]
@@ -18,16 +20,16 @@ def source(name: str) -> str: ...
 def install(value: Any, constant: Any) -> None: ...
 
 class Methods:
-    def __add__(self, y: Any) -> Self: ...
-    def __radd__(self, other: Any) -> Self: ...
-    def __sub__(self, y: Any) -> Self: ...
-    def __rsub__(self, other: Any) -> Self: ...
-    def __mul__(self, y: Any) -> Self: ...
-    def __rmul__(self, other: Any) -> Self: ...
-    def __truediv__(self, y: Any) -> Self: ...
-    def __rtruediv__(self, other: Any) -> Self: ...
-    def __pow__(self, y: Any) -> Self: ...
-    def __rpow__(self, other: Any) -> Self: ...
+    def __add__(self, y: Operand) -> Self: ...
+    def __radd__(self, other: Operand) -> Self: ...
+    def __sub__(self, y: Operand) -> Self: ...
+    def __rsub__(self, other: Operand) -> Self: ...
+    def __mul__(self, y: Operand) -> Self: ...
+    def __rmul__(self, other: Operand) -> Self: ...
+    def __truediv__(self, y: Operand) -> Self: ...
+    def __rtruediv__(self, other: Operand) -> Self: ...
+    def __pow__(self, y: Operand) -> Self: ...
+    def __rpow__(self, other: Operand) -> Self: ...
     def __neg__(self) -> Self: ...
     def neg(self) -> Self:
         """Return -x as one node.
@@ -247,7 +249,7 @@ class Methods:
         >>> Value(0.5).atanh()
         Value(0.549306)
         """
-    def atan2(self, y: Any) -> Self:
+    def atan2(self, y: Operand) -> Self:
         """Return atan2(x, y) as one node.
 
         Derivative for x: divide(divide(y, hypot(x, y)), hypot(x, y))
@@ -256,7 +258,7 @@ class Methods:
         >>> Value(0.5).atan2(0.25)
         Value(1.10715)
         """
-    def hypot(self, y: Any) -> Self:
+    def hypot(self, y: Operand) -> Self:
         """Return out = hypot(x, y) as one node.
 
         Derivative for x: hypot_slope(out, x)
@@ -293,7 +295,7 @@ class Methods:
         >>> Value(0.5).normal_cdf()
         Value(0.691462)
         """
-    def exp_product(self, y: Any) -> Self:
+    def exp_product(self, y: Operand) -> Self:
         """Return out = exp_product(x, y) as one node.
 
         Derivative for x: y * out
@@ -348,7 +350,7 @@ class Methods:
         >>> Value(0.5).relu()
         Value(0.5)
         """
-    def leaky_relu(self, slope: Any = 0.01) -> Self:
+    def leaky_relu(self, slope: Operand = 0.01) -> Self:
         """Return where(x <= 0.0, slope * x, x) as one node.
 
         Derivative for x: where(x <= 0.0, slope, 1.0)
@@ -358,7 +360,7 @@ class Methods:
         >>> Value(0.5).leaky_relu()
         Value(0.5)
         """
-    def elu(self, alpha: Any = 1.0) -> Self:
+    def elu(self, alpha: Operand = 1.0) -> Self:
         """Return where(x <= 0.0, alpha * expm1(x), x) as one node.
 
         Derivative for x: where(x <= 0.0, alpha * exp(x), 1.0)
@@ -376,7 +378,7 @@ class Methods:
         >>> Value(0.5).sign()
         Value(1.0)
         """
-    def maximum(self, y: Any) -> Self:
+    def maximum(self, y: Operand) -> Self:
         """Return maximum(x, y) as one node.
 
         Derivative for x: tie_share(x, y)
@@ -386,7 +388,7 @@ class Methods:
         >>> Value(0.5).maximum(0.25)
         Value(0.5)
         """
-    def minimum(self, y: Any) -> Self:
+    def minimum(self, y: Operand) -> Self:
         """Return minimum(x, y) as one node.
 
         Derivative for x: tie_share(y, x)
@@ -396,7 +398,7 @@ class Methods:
         >>> Value(0.5).minimum(0.25)
         Value(0.25)
         """
-    def clip(self, lo: Any, hi: Any) -> Self:
+    def clip(self, lo: Operand, hi: Operand) -> Self:
         """Return minimum(maximum(x, lo), hi) as one node.
 
         Derivative for x: where(x < lo, 0.0, where(x > hi, 0.0, 1.0))
@@ -406,7 +408,7 @@ class Methods:
         >>> Value(0.5).clip(0.25, 0.5)
         Value(0.5)
         """
-    def where(self, x: Any, y: Any) -> Self:
+    def where(self, x: Operand, y: Operand) -> Self:
         """Return where(condition, x, y) as one node.
 
         Derivative for condition: 0.0
