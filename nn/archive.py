@@ -94,7 +94,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; create it first")
     if path.exists() and not path.is_file():
-        raise OSError(f"{path} is a folder or a device; give the name of a file")
+        raise OSError(f"{path} is a folder or a device; pass the name of a file")
     temporary = path.with_name(f".stepgrad-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as new:

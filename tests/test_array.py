@@ -148,7 +148,7 @@ def test_non_numeric_data_is_refused(thing, message):
 def test_a_node_is_not_accepted_as_data():
     for node in (Value(2.0, "x"), Array(2.0, "x"), ConstantArray(2.0, "x")):
         with pytest.raises(
-            TypeError, match=re.escape(f"{node!r} is a node already; use its .data")
+            TypeError, match=re.escape(f"{node!r} is already a node; use its .data")
         ):
             Array(node)
 
@@ -188,7 +188,7 @@ def test_setting_data_keeps_shape_and_dtype(dtype):
                 match=rf"{name} of shape {shape} to x of shape \(2, 2\)",
             ):
                 setattr(x, name, wrong)
-        with pytest.raises(TypeError, match="is a node already"):
+        with pytest.raises(TypeError, match="is already a node"):
             setattr(x, name, Array(np.ones((2, 2))))
 
 
@@ -299,10 +299,10 @@ def test_gradients_pass_through_astype():
 @pytest.mark.parametrize("f", [*ARITHMETIC, *COMPARISONS, operator.matmul])
 def test_values_and_arrays_do_not_mix(f):
     x, v = Array([1.0], "x"), Value(2.0, "v")
-    with pytest.raises(TypeError, match=r"Value\(2.0, 'v'\) is a node already.*do not mix"):
+    with pytest.raises(TypeError, match=r"Value\(2.0, 'v'\) is already a node.*do not mix"):
         f(x, v)
     with pytest.raises(
-        TypeError, match=r"(Array\(\[1.\], 'x'\)|Value\(2.0, 'v'\)).* is a node already"
+        TypeError, match=r"(Array\(\[1.\], 'x'\)|Value\(2.0, 'v'\)).* is already a node"
     ):
         f(v, x)
 
@@ -325,7 +325,7 @@ def test_values_and_arrays_do_not_mix(f):
     ],
 )
 def test_functions_do_not_mix_values_and_arrays(mix):
-    with pytest.raises(TypeError, match="node already"):
+    with pytest.raises(TypeError, match="already a node"):
         mix(Array([1.0]), Value(2.0))
 
 
