@@ -59,7 +59,7 @@ def uniform(
     """
     low, high = finite("low", low), finite("high", high)
     if low > high:
-        raise ValueError(f"low={low} is above high={high}; exchange them")
+        raise ValueError(f"low={low} is above high={high}; swap them")
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
 
 

@@ -1,7 +1,7 @@
 """DOT to SVG or PNG: the only module of this package that starts a process.
 
-The layout is computed by `graphviz-pure`, a port of Graphviz that is installed with this package and
-writes the same bytes on every platform, or by the system's `dot`.
+`graphviz-pure` computes the layout. It is a port of Graphviz that is installed with this package
+and writes the same bytes on every platform. The system's `dot` can be used instead.
 """
 
 import re
