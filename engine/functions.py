@@ -51,7 +51,7 @@ def linear(
     outs = []
     for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
         if len(w) != len(x):
-            raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
+            raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
         outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
     return outs

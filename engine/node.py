@@ -51,7 +51,7 @@ class Node(Methods):
     @label.setter
     def label(self, label: str | None) -> None:
         if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label is a string, got {label!r}")
+            raise TypeError(f"a label must be a string, got {label!r}")
         self._label = label
 
     @property

@@ -172,7 +172,7 @@ class ManyOp(Op):
                 raise TypeError(f"{self.name} takes a list for {letter}, got {x!r}; write [x]")
             if len(x) != len(given[0]):
                 raise ValueError(
-                    f"{self.name} takes sequences of one length, got {len(given[0])} and {len(x)}"
+                    f"{self.name} takes sequences of equal length, got {len(given[0])} and {len(x)}"
                 )
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:

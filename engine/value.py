@@ -81,8 +81,8 @@ class Value(Node):
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"the truth of {self!r} is ambiguous: compare it, as in x > 0, or test its .data; "
-            "where(x > 0, a, b) chooses within the graph"
+            f"the truth value of {self!r} is ambiguous: compare it, as in x > 0, or test its "
+            ".data; where(x > 0, a, b) chooses within the graph"
         )
 
     def __repr__(self) -> str:

@@ -232,7 +232,7 @@ def check_images(images: ArrayLike) -> np.ndarray:
     try:
         images = np.asarray(images)
     except ValueError:
-        raise TypeError("images must have one shape, got lists of unequal lengths") from None
+        raise TypeError("images must have equal shapes, got lists of unequal lengths") from None
     if images.dtype.kind not in "fiub":
         raise TypeError(f"images must be float32 or float64, got an array of {images.dtype}")
     if images.dtype not in (np.float32, np.float64):

@@ -365,7 +365,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def get(loss: str | Loss) -> Loss:
-    """Return the loss of that name; a function is returned as it is.
+    """Return the loss with that name; a function is returned unchanged.
 
     Raises ValueError for an unknown name.
 

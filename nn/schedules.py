@@ -147,7 +147,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 
 def get(name: str) -> Callable[..., Schedule]:
-    """Return the function of that name, which makes a schedule.
+    """Return the function with that name, which makes a schedule.
 
     Raises ValueError for an unknown name.
 

@@ -289,7 +289,7 @@ class MLP(Module):
 
 
 def activate(name: str, X: Array) -> Array:
-    """Apply the activation of that name to each element."""
+    """Apply the activation with that name to each element."""
     return X if name == "linear" else ELEMENTWISE[name](X)
 
 

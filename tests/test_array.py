@@ -155,9 +155,9 @@ def test_a_node_is_not_accepted_as_data():
 
 @pytest.mark.parametrize("label", [3, b"x", ["x"]])
 def test_a_label_is_a_string(label):
-    with pytest.raises(TypeError, match="a label is a string, got"):
+    with pytest.raises(TypeError, match="a label must be a string, got"):
         Array([1.0], label)
-    with pytest.raises(TypeError, match="a label is a string, got"):
+    with pytest.raises(TypeError, match="a label must be a string, got"):
         ConstantArray([1.0], label)
 
 
@@ -270,7 +270,7 @@ def test_a_float32_model_accepts_float64_data():
 def test_arrays_of_different_dtypes_do_not_mix(mix):
     x, y = Array([1.0, 2.0], "x"), Array(np.float32([1.0, 2.0]), "y")
     for a, b in [(x, y), (y, x)]:
-        with pytest.raises(TypeError, match="expects Arrays of one dtype, got") as caught:
+        with pytest.raises(TypeError, match="expects Arrays of the same dtype, got") as caught:
             mix(a, b)
         assert "dtype float64" in str(caught.value)
         assert "dtype float32" in str(caught.value)

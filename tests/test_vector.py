@@ -330,7 +330,7 @@ def test_repr_makes_another_of_its_kind(model):
         (
             lambda: Dense(2, 1)(Array([[1.0, 2.0]])),  # float64
             TypeError,
-            "linear expects Arrays of one dtype, got an array of shape (1, 2) and dtype float64 and W of shape (1, 2) and dtype float32 and b of shape (1,) and dtype float32; convert with .astype()",
+            "linear expects Arrays of the same dtype, got an array of shape (1, 2) and dtype float64 and W of shape (1, 2) and dtype float32 and b of shape (1,) and dtype float32; convert with .astype()",
         ),
         (lambda: Dense(1, 1)([Value(1.0)]), TypeError, "an Array holds numbers, got a list of nodes; join Arrays with concatenate"),
     ],

@@ -70,7 +70,9 @@ def common_dtype(op: Op, inputs: Sequence[Array]) -> np.dtype:
     dtypes = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
     if len(dtypes) > 1 and not all(x.constant for x in inputs):
         got = " and ".join(map(describe_array, inputs))
-        raise TypeError(f"{op.name} expects Arrays of one dtype, got {got}; convert with .astype()")
+        raise TypeError(
+            f"{op.name} expects Arrays of the same dtype, got {got}; convert with .astype()"
+        )
     return max(dtypes, key=lambda dtype: dtype.itemsize)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-ROUNDS = 20  # step sizes that are tried
+ROUNDS = 20  # step sizes to try
 ORDERS = 5  # extrapolations of each
 SHRINK = 4.0  # the ratio of successive step sizes
 

@@ -1,4 +1,4 @@
-"""Lazy imports: names that are loaded when first used, and NumPy, which may not be installed."""
+"""Lazy imports: names that are loaded on first use, and NumPy, which may not be installed."""
 
 from collections.abc import Callable
 from functools import cache
