@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer and make; everything else goes into .venv, the first time it is needed.
+# Needs Python 3.11 or newer and make; everything else is installed into .venv when first needed.
 PYTHON ?= python3
 DEMO = graphs moons mnist
 VENV = .venv
@@ -7,19 +7,19 @@ RUN = $(VENV)/bin/python -m
 .PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
-help: ## list these targets
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
 
-notebooks: $(VENV)/installed-notebooks ## run the notebooks, and save them with what they show
+notebooks: $(VENV)/installed-notebooks ## run the notebooks and save their outputs
 	$(RUN) notebooks
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings, on all cores
 	$(RUN) pytest -n auto --dist worksteal
 
-test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel, and test it where the clone is not installed
+test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel and test it in an environment without the clone
 	rm -rf dist .venv-wheel
 	$(RUN) build --outdir dist
 	$(RUN) twine check --strict dist/*
@@ -28,47 +28,47 @@ test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel,
 	WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(RUN) pytest tests/test_wheel.py
 	$(RUN) pytest hatch_build.py
 
-coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests, and print which lines and branches they reach
+coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and print their line and branch coverage
 	$(RUN) pytest -n auto --dist worksteal --cov --cov-report=term
 
-test-oldest: ## the tests, with the oldest versions of the dependencies that are supported
+test-oldest: ## run the tests with the oldest supported dependencies
 	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
 
-test-plain: .venv-plain/without-numpy ## the tests of Values and their networks, without NumPy
+test-plain: .venv-plain/without-numpy ## run the tests of Values and their networks without NumPy
 	.venv-plain/bin/python -m pytest --noconftest tests/test_without_numpy.py
 
-test-pythons: ## the tests, with each Python from 3.11 to 3.14 that is found
+test-pythons: ## run the tests under each installed Python from 3.11 to 3.14
 	@for python in python3.11 python3.12 python3.13 python3.14; do \
 	    if $$python -c '' 2>/dev/null; then \
 	        $(MAKE) PYTHON=$$python VENV=.venv-$$python test || exit 1; \
-	    else echo "$$python is not here"; fi; \
+	    else echo "$$python is not installed"; fi; \
 	done
 
-test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## hold the engine against PyTorch, JAX and micrograd
+test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## compare the engine with PyTorch, JAX and micrograd
 	$(RUN) pytest -n auto --dist worksteal tests/peers
 
-soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: foreign bytes, kills, every property 10,000 times
+soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: fuzz files and labels, kill training, test each property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak checkpoints=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak labels=100000
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak kills=100
 	$(RUN) pytest tests --hypothesis-profile=soak
 
-lint: $(VENV)/installed-dev ## look for mistakes
+lint: $(VENV)/installed-dev ## check the code with ruff
 	$(RUN) ruff check
 
-format: $(VENV)/installed-dev ## lay out the code
+format: $(VENV)/installed-dev ## format the code with ruff
 	$(RUN) ruff format
 
-types: $(VENV)/installed-dev ## check the types
+types: $(VENV)/installed-dev ## check the types with mypy
 	$(RUN) mypy
 
-docs: $(VENV)/installed-docs ## write the API reference into out/docs, and look for dead links
+docs: $(VENV)/installed-docs ## write the API reference to out/docs and check for dead links
 	$(RUN) docs
 
-bench: $(VENV)/installed-demos ## measure against micrograd, PyTorch, JAX and scikit-learn
+bench: $(VENV)/installed-demos ## run the benchmarks against micrograd, PyTorch, JAX and scikit-learn
 	@$(MAKE) -k --no-print-directory $(VENV)/installed-peers $(VENV)/installed-browser || echo >&2 \
-	    "not all peers, or no playwright, could be installed; the tables say what is missing"
+	    "some peers or playwright could not be installed; the tables state what is missing"
 	$(RUN) benchmarks
 
 clean: ## remove .venv, out and caches
@@ -80,7 +80,7 @@ $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/activate
 	$(RUN) pip install -e '.[$*]'
 	@touch $@
 
-# The project without its dependencies, but for what draws.
+# The project without its dependencies, except those for drawing.
 .venv-plain/without-numpy: pyproject.toml
 	$(MAKE) VENV=.venv-plain .venv-plain/bin/activate
 	.venv-plain/bin/python -m pip install --no-deps -e .
@@ -88,10 +88,10 @@ $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/activate
 	! .venv-plain/bin/python -c 'import numpy' 2>/dev/null
 	@touch $@
 
-# The last file that venv writes: it is there when the whole .venv is.
+# The last file that venv writes, so it exists only if .venv is complete.
 $(VENV)/bin/activate:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo >&2 \
 	    "stepgrad needs Python 3.11 or newer, not $$($(PYTHON) -V 2>&1); try make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo >&2 \
-	    "$(PYTHON) cannot make a venv; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	    "$(PYTHON) cannot create a venv; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -79,8 +79,8 @@ __all__ = [
     "where",
 ]
 
-# Loaded when first used: the scalar path needs neither them nor NumPy. No function here has the
-# name of its file, as importing the file would then hide the function.
+# Loaded on first use: scalars need neither these nor NumPy. No function shares the name of a module
+# in this folder, because importing the module would hide the function.
 LAZY = {
     "arrays.array": ["Array", "ConstantArray", "concatenate"],
     "arrays.rules": ["ArrayOp"],

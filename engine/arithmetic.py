@@ -65,7 +65,7 @@ def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: i
     KNOWN[kind] = Arithmetic(functions, rank)
     for other in list(KNOWN):
         if kind in other.__mro__[1:] and other not in NUMPY:
-            KNOWN.pop(other, None)  # its cached arithmetic may be that of another base
+            KNOWN.pop(other, None)  # its cached arithmetic may come from another base
 
 
 def find_arithmetic(args: Iterable[Any]) -> Arithmetic | None:
@@ -84,7 +84,8 @@ def find_arithmetic(args: Iterable[Any]) -> Arithmetic | None:
 def dispatched(f: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function dispatch on its arguments, by its name.
 
-    The function itself serves floats, and every arithmetic in which its name is not registered.
+    The function itself is called for floats and for every arithmetic that does not register its
+    name.
     """
     name = f.__name__
 
@@ -119,7 +120,7 @@ FLOATS: dict[str, Callable[..., float]] = {}  # the functions for floats, withou
 
 
 def function(f: Callable[[float], float], limit: Callable[[float], float]) -> Callable[..., Any]:
-    """Return a function of `math` that returns `limit(x)` where Python raises an exception."""
+    """Return a version of a `math` function that returns `limit(x)` where Python raises."""
 
     def on_floats(x: float) -> float:
         try:
@@ -179,10 +180,10 @@ def divide(x: float, y: float) -> float:
 
 @elementary
 def hypot(x: float, y: float) -> float:
-    """Return √(x² + y²) by the C library, like compiled code; math.hypot rounds differently."""
+    """Return √(x² + y²) as the C library computes it; math.hypot rounds differently."""
     try:
         return abs(complex(x, y))
-    except OverflowError:  # raised for nan, too, if the C library's errno is that of an overflow
+    except OverflowError:  # also raised for nan if the C library's errno reports an overflow
         return nan if x != x or y != y else inf
 
 

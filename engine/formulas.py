@@ -66,7 +66,7 @@ def high_half(x):
 
 
 def product_error(x, y):
-    """Return the rounding error of x * y exactly (Dekker 1971), or 0 if it has no float."""
+    """Return the exact rounding error of x * y (Dekker 1971), or 0 if it is nan or large."""
     x_high, y_high = high_half(x), high_half(y)
     x_low, y_low = x - x_high, y - y_high
     error = x_low * y_low - (((x * y - x_high * y_high) - x_low * y_high) - x_high * y_low)
@@ -120,7 +120,7 @@ def power_x(out, x, y):
     """Return y * x ** (y - 1), or y * out / x where y - 1 is inexact (|y| < 1/2); 0 for y = 0.
 
     For y = 0 the result is the product 0 * x ** -1 if that is finite, so that its derivative with
-    respect to y is right, too: 1 / x.
+    respect to y is also correct: 1 / x.
     """
     usable = equal((y - 1.0) + 1.0, y) | equal(x, 0.0) | (abs(x) >= math.inf)
     before = power(x, y - 1.0)

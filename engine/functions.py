@@ -37,7 +37,7 @@ def linear(
 ) -> list[Value]:
     """Return W x + b for nodes: one `dot` node for each row of W, a layer's pre-activations.
 
-    The numbers of the weights are cached for a `layer`, which is any object that supports weak
+    The data of the weights is cached per `layer`, which is any object that supports weak
     references. Raises ValueError if a row and `xs` differ in length.
 
     >>> x = [Value(10.0), Value(100.0)]
@@ -51,20 +51,20 @@ def linear(
             WEIGHTS[layer] = weights
     x = [node._data for node in xs]
     dot_of_floats = unroll(DOT, 2 * len(x) + 1)
-    # The inputs that are not leaves, in one tuple for the whole layer, which
-    # `graph.visit_operations` scans only once.
+    # The inputs that are not leaves. All nodes of the layer share this tuple, so that
+    # `graph.visit_operations` scans it only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
     outs = []
     for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
         if len(w) != len(x):
-            raise ValueError(f"dot takes two sequences of one length, got {len(w)} and {len(x)}")
+            raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
         outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
     return outs
 
 
 class Weights:
-    """The weights and biases of a layer, and their numbers until any Value is assigned."""
+    """The weights and biases of a layer, with their data cached until any Value is assigned."""
 
     def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
         self.rows, self.biases = rows, biases
@@ -74,7 +74,7 @@ class Weights:
         self.bias_data = [b._data for b in biases]
 
     def are(self, rows: list[Sequence[Value]], biases: list[Value]) -> bool:
-        """Return whether these are the weights, with unchanged numbers."""
+        """Return whether these are the cached weights, with unchanged data."""
         return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
 
 
@@ -166,8 +166,8 @@ def minimum(x: Any, y: Any) -> Any:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y; the gradient goes to the selected one.
 
-    Both are computed, and the other receives a gradient of 0, which an infinite local derivative
-    turns into nan. Avoid that as in `where(x > 0, where(x > 0, x, 1.0).log(), 0.0)`.
+    Both are computed. The other one receives a gradient of 0, which an infinite local derivative
+    turns into nan. To avoid this, write `where(x > 0, where(x > 0, x, 1.0).log(), 0.0)`.
 
     >>> v = Value(-2.0)
     >>> where(v > 0, v, v * 0.1)
@@ -182,12 +182,12 @@ def has_arrays(args: Iterable[Any]) -> bool:
 
 
 def is_array(x: Any) -> bool:
-    """Return whether `x` is an Array, whose class is not imported, as that requires NumPy."""
+    """Return whether `x` is an Array, without importing that class, which requires NumPy."""
     return isinstance(x, Node) and hasattr(x, "shape")
 
 
 def find_payload(*args: Any) -> Any:
-    """Return the Array among the arguments, or Value: its `apply` applies a row to them."""
+    """Return the first Array among the arguments, or Value; its `apply` applies a row to them."""
     return next((x for x in args if is_array(x)), Value)
 
 

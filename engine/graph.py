@@ -73,7 +73,7 @@ class Gradients(dict[Any, Any]):
 
 
 class InGraph:
-    """The gradients in the nodes themselves, with the interface of `Gradients`."""
+    """The gradients stored in the nodes, with the interface of `Gradients`."""
 
     get = staticmethod(lambda node: node.grad)
     add = staticmethod(lambda node, contribution: node._receive(contribution))
@@ -132,7 +132,7 @@ def walk_back(order: list[Any], seeds: Iterable[tuple[Any, Any]]) -> Iterator[St
 
 def backward(root: Any) -> None:
     """Run the backward pass of `walk` for scalars: the same additions in the same order, faster."""
-    if sys.implementation.name != "cpython":  # PyPy's floats lack the identity that is needed
+    if sys.implementation.name != "cpython":  # PyPy's floats lack the identity used below
         for _ in walk(root):
             pass
         return
@@ -164,8 +164,8 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
 
     Returns these nodes in topological order, and whether any of them had a gradient other than 0.
     """
-    # A node has been visited if its gradient is this very object. Looking nodes up in a set would
-    # take twice as long, because that reads memory at random.
+    # A node has been visited if its gradient is this very object. Looking nodes up in a set, which
+    # reads memory at random, would take twice as long.
     zero = float("0")
     order: list[Any] = []
     again, visited = False, None  # visited: inputs that have all been visited
@@ -244,7 +244,7 @@ class Observer:
         """Observe a leaf whose data was assigned."""
 
     def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
-        """Observe the start of a backward pass; `again` if the graph was differentiated before."""
+        """Observe the start of a backward pass; `again`: whether the graph was differentiated."""
 
 
 observer = Observer()  # `engine.watch` replaces it

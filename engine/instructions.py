@@ -39,7 +39,7 @@ class Recorded(NamedTuple):
     `forward` leaves the results in the slots `outs`. `backward` leaves the local derivative for
     each input in the slots `locals`, where None stands for exactly 1. The row of a `VectorOp` has
     the gradients of its results in the slots `gs`; its `locals` are the gradients of the inputs.
-    `constants` maps slots to the numbers that they hold from the start.
+    `constants` maps slots to their initial numbers.
     """
 
     forward: list[Instruction]
@@ -52,7 +52,7 @@ class Recorded(NamedTuple):
 
 
 class Writer:
-    """A list of instructions that contains each only once."""
+    """A list of instructions without duplicates."""
 
     def __init__(self, inputs: int):
         self.slots = inputs
@@ -96,7 +96,7 @@ class Slot:
 
 
 def instruction(do: str, reflected: bool = False) -> Callable[..., Slot]:
-    """Return the function that writes an instruction; a reflected one is called as y, x."""
+    """Return the function that writes an instruction; a reflected one receives y, x."""
 
     def f(*args: Any) -> Slot:
         writer = next(x for x in args if isinstance(x, Slot)).writer
@@ -147,15 +147,15 @@ def record(op: Op, inputs: int) -> Recorded:
 
         raise TypeError(
             f"row {op.name!r} cannot be recorded as instructions: {describe_failure(problem)}; use "
-            "the functions of engine.arithmetic, and choose with where"
+            "the functions of engine.arithmetic, and where() in place of if"
         ) from problem
     return Recorded(forward, outs, gs, writer.instructions, locals, writer.constants, writer.slots)
 
 
 # --------------------------------------------------------------------------------------- printing
 
-# A language maps an instruction to a pattern and its precedence. An operand is bracketed where it
-# binds less tightly than the pattern does, and on the right of an operator also if equally. An
+# A language maps an instruction to a pattern and its precedence. An operand gets brackets if it
+# binds less tightly than the pattern; to the right of an operator, also if it binds equally. An
 # instruction without a pattern is a call; "/" is a division by a constant other than 0.
 NAME, CALL, SIGN, FACTOR, TERM, COMPARISON, AND, OR, CONDITIONAL = range(9, 0, -1)
 PYTHON: dict[str, tuple[str, int]] = {
@@ -184,7 +184,7 @@ class Formulas:
 
     given     names for slots that are known
     wanted    the slots to write formulas for
-    assigned  names for slots that are assigned in any case
+    assigned  names for slots that are always assigned
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class Formulas:
             self.formulas[step.result] = formula
 
     def assign(self, x: Formula, name: str | None = None) -> Formula:
-        """Assign a formula to a name, unless it is a name already."""
+        """Assign a formula to a name, unless it already is a name."""
         if x.precedence == NAME and name is None:
             return x
         name = name or f"_{len(self.parts)}"

@@ -23,7 +23,7 @@ OPERATORS = {
 
 
 class LazyMethod:
-    """A method that is made when it is first looked up, which keeps `import engine` fast."""
+    """A method that is created on first lookup, which keeps `import engine` fast."""
 
     def __init__(self, owner: str, name: str, make: Callable[[], Any]):
         self.owner, self.name, self.make = owner, name, make
@@ -93,7 +93,7 @@ def describe(op: Op, name: str) -> str:
 
 # ------------------------------------------------------------------------------- the fast methods
 
-# A fast method handles Values and floats while no hook is active; `Methods` handles all else.
+# A fast method handles Values and floats while no hook is active; `Methods` handles the rest.
 UNARY = """\
 def {name}(self):
     if observed:
@@ -163,7 +163,7 @@ def source(name: str) -> str:
 
 
 def print_node(op: Op, *inputs: str) -> str:
-    """Return the lines that make a node of its inputs, one of which may be the constant."""
+    """Return the lines that create a node from its inputs, one of which may be the constant."""
     row = record(op, len(inputs))
     slopes = dict(zip(inputs, row.locals, strict=True))
     slopes.pop("constant", None)
@@ -214,7 +214,7 @@ for _row, _op in ELEMENTWISE.items():
 
 
 def install(value: Any, constant: Any) -> None:
-    """Give `Value` the fast methods and `Constant` the definitions."""
+    """Install the fast methods in `Value` and the general ones in `Constant`."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
         setattr(value, name, LazyMethod("Value", name, lambda name=name: compile_method(name)))

@@ -12,9 +12,9 @@ class Node(Methods):
 
     A payload (`Value`, `Array`) defines the data and how a row is applied to it. The inputs of a
     unary or binary operation are in the slots `_x` and `_y`, those of other operations in a tuple
-    in `_x`; the local derivatives are in `_dx` and `_dy` likewise. A node is thus a single object
-    to Python's garbage collector, whose visits cost more than anything else in a scalar graph (see
-    `make bench`).
+    in `_x`; likewise the local derivatives in `_dx` and `_dy`. Python's garbage collector therefore
+    visits a single object per node. In a scalar graph these visits cost more than anything else
+    (see `make bench`).
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class Node(Methods):
     @label.setter
     def label(self, label: str | None) -> None:
         if label is not None and not isinstance(label, str):
-            raise TypeError(f"a label is a string, got {label!r}")
+            raise TypeError(f"a label must be a string, got {label!r}")
         self._label = label
 
     @property
@@ -94,7 +94,7 @@ class Node(Methods):
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
-        raise self._leaves("a float", "math.exp(x): x.exp() stays in it")
+        raise self._leaves("a float", "math.exp(x)", "x.exp() stays in it, and ")
 
     def __int__(self) -> int:
         raise self._leaves("an int", "range(x)")
@@ -102,10 +102,11 @@ class Node(Methods):
     def __round__(self, digits: int | None = None) -> float:
         raise self._leaves("a rounded number", "round(x)")
 
-    def _leaves(self, what: str, example: str) -> TypeError:
+    def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
         number = "x.data" if isinstance(self.data, float) else "x.data.item()"
         return TypeError(
-            f"{self!r} as {what} would leave the graph, as in {example}; its number is {number}"
+            f"converting {self!r} to {kind} would leave the graph, as in {example}; {remedy}its "
+            f"number is {number}"
         )
 
     # Comparisons compare data, but equality is identity, so that nodes can be keys of dicts.

@@ -69,7 +69,7 @@ def float_function(recorded: RecordedFunction, first: int = 0) -> Callable[..., 
 
 
 def compile_function(code: str, name: str) -> Callable[..., Any]:
-    """Return the function of a name from code that contains printed instructions."""
+    """Compile code that contains printed instructions, and return its function `name`."""
     space: dict[str, Any] = {**arithmetic.FLOATS, "inf": inf, "nan": nan}
     exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings skip
     return space[name]

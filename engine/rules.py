@@ -36,7 +36,7 @@ class Op:
     forward     x, y, ... -> out
     partials    out, x, y, ... -> d out / d input, one function for each input
 
-    Calling it on nodes and numbers returns the node of the result. Raises TypeError or ValueError
+    Calling it with nodes and numbers returns the node of the result. Raises TypeError or ValueError
     for functions that do not take these arguments.
 
     >>> from engine import Value
@@ -48,7 +48,7 @@ class Op:
     __slots__ = ("forward", "name", "partials")
 
     tame = False  # whether slopes are finite wherever the result is finite
-    index: Any = None  # the index of this result of an operation with several (engine.sequences)
+    index: Any = None  # of one result of an operation with several (see engine.sequences)
     several = False  # whether the operation has several results
     needs = "a node among its arguments"
 
@@ -112,8 +112,8 @@ class Op:
         """Pickle a row by its name, so that a file contains no code."""
         if TABLE.get(self.name) is not self:
             raise TypeError(
-                f"operation {self.name!r} is not in engine.rules.TABLE, so that a saved graph could "
-                f"not be loaded; add it with TABLE[{self.name!r}] = ..."
+                f"operation {self.name!r} is not in engine.rules.TABLE, so a saved graph could not "
+                f"be loaded; add it with TABLE[{self.name!r}] = ..."
             )
         return row, (self.name,)
 
@@ -125,7 +125,7 @@ class Op:
 
 
 def accepts(f: Any, count: int) -> bool:
-    """Return whether a function takes that many positional arguments, or may take them."""
+    """Return whether a function accepts `count` positional arguments; True if this is unknown."""
     f = getattr(f, "__wrapped__", f)
     code = getattr(f, "__code__", None)
     if code is None or code.co_flags & CO_VARARGS:
@@ -227,7 +227,7 @@ def flatten(args: Iterable[Any]) -> Iterator[Any]:
 
 
 def row(name: str) -> Op:
-    """Return the row of a name; raise ValueError for an unknown name."""
+    """Return the row with this name; raise ValueError if there is none."""
     if name not in TABLE:
         raise ValueError(f"no operation {name!r} in engine.rules.TABLE")
     return TABLE[name]

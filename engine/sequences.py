@@ -3,7 +3,7 @@
 A `ManyOp` such as `dot` has one result. A `VectorOp` such as `softmax` has several results, which
 are computed together. Its node, `Outputs`, lies between the inputs and one Value for each result.
 
-    g, gs   the gradient of the result, of several    xs, ws, others    the sequences
+    g, gs   the gradient of the result or results    xs, ws, others    the sequences
 """
 
 import math
@@ -102,9 +102,9 @@ class ManyOp(Op):
     partials    out, xs, ... -> the local derivatives, one entry for each argument
 
     One function computes all local derivatives. The entry of a sequence is the sequence of its
-    elements' derivatives. `sequences` names the arguments that are sequences, which have equal
-    lengths; it may be omitted for a row of one argument. A `tame` row guarantees that its slopes
-    are finite wherever its result is finite: backward then skips nodes whose gradient is 0.
+    elements' derivatives. `sequences` names the arguments that are sequences, which must have equal
+    lengths; omit it for a row of one argument. A `tame` row guarantees that its slopes are finite
+    wherever its result is finite: backward then skips nodes whose gradient is 0.
 
     >>> from engine import Value
     >>> from engine.arithmetic import divide, sqrt
@@ -172,7 +172,7 @@ class ManyOp(Op):
                 raise TypeError(f"{self.name} takes a list for {letter}, got {x!r}; write [x]")
             if len(x) != len(given[0]):
                 raise ValueError(
-                    f"{self.name} takes sequences of one length, got {len(given[0])} and {len(x)}"
+                    f"{self.name} takes sequences of equal length, got {len(given[0])} and {len(x)}"
                 )
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
@@ -195,7 +195,9 @@ class ManyOp(Op):
             if type(arg) is not tuple:
                 slopes.append(as_float(slope))
             elif not hasattr(slope, "__len__"):
-                raise TypeError(f"{self.name} has the slope {slope!r} for a sequence; give a list")
+                raise TypeError(
+                    f"{self.name} expects a list of slopes for a sequence, got {slope!r}"
+                )
             elif len(arg) == len(slope):
                 slopes.extend(map(as_float, slope))
             else:
@@ -256,14 +258,14 @@ class Output(Op):
         return output, (self.of, self.index)
 
 
-@lru_cache(maxsize=4096)  # lets users' rows be freed
+@lru_cache(maxsize=4096)  # bounded, so that users' rows are freed
 def output(op: VectorOp, index: int) -> Output:
     """Return the row of one result."""
     return Output(op, index)
 
 
 class Outputs(Node):
-    """The node of an operation with several results, the input of the Value of each result.
+    """The node of an operation with several results, and the input of each result's Value.
 
     `data` and `grad` are tuples with one entry per result.
 
@@ -322,7 +324,7 @@ class Outputs(Node):
     lift = _unary = _binary = apply = backward = _one = _refuse
 
     def _only(self, i: int, g: Any) -> "Parts":
-        """Return the contribution g of the result i."""
+        """Return the contribution g to the gradient of result i alone."""
         return Parts([g if k == i else None for k in range(len(self._data))])
 
     def _receive(self, contribution: "Parts") -> None:
@@ -354,14 +356,14 @@ class Parts(tuple[Any, ...]):
         return Parts([b if a is None else a if b is None else add(a, b) for a, b in pairs])
 
 
-LONGEST = 129  # inputs of a formula that is written out
+LONGEST = 129  # inputs for which a formula is written out
 
 
 @lru_cache(maxsize=256)
 def unroll(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, ...]]]:
-    """Return a function of a row's arguments, floats, that returns its result and flat slopes.
+    """Return a function that maps a row's arguments (floats) to its result and a tuple of slopes.
 
-    It is printed for that number of inputs: a sum without a loop.
+    Its code is printed for this number of inputs, so that a sum needs no loop.
     """
     if inputs > LONGEST:
 
@@ -383,7 +385,7 @@ def unroll(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, .
     lines += [*formulas.parts, f"return {formulas.of(row.outs[0])}, ({', '.join(slopes)},)"]
     code = f"def {op.name}({', '.join(op.letters)}):\n" + "".join(f"    {x}\n" for x in lines)
     space: dict[str, Any] = {**FLOATS, "inf": math.inf, "nan": math.nan}
-    exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings pass over
+    exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings skip
     return space[op.name]
 
 

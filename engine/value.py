@@ -1,4 +1,4 @@
-"""`Value`: a number that remembers what it was computed from."""
+"""`Value`: a number that records what it was computed from."""
 
 from collections.abc import Callable, Iterable
 from math import inf
@@ -41,7 +41,7 @@ class Value(Node):
             graph.observer.leaf(self)
 
     def __init_subclass__(cls, **named: Any) -> None:
-        """Replace the fast methods, which expect exact Values, by their definitions."""
+        """Replace the fast methods, which require exact Values, with the general ones."""
         super().__init_subclass__(**named)
         for name in methods.FAST:
             if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
@@ -81,8 +81,8 @@ class Value(Node):
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"the truth of {self!r} is ambiguous: compare it, as in x > 0, or test its .data; "
-            "where(x > 0, a, b) chooses within the graph"
+            f"the truth value of {self!r} is ambiguous: compare it, as in x > 0, or test its "
+            ".data; where(x > 0, a, b) chooses within the graph"
         )
 
     def __repr__(self) -> str:
@@ -97,8 +97,8 @@ class Value(Node):
         """Return `x` if it is a Value, else a constant with this number."""
         return x if isinstance(x, Value) else Constant(x)
 
-    # A node is computed together with its local derivatives, so that backward is right even if the
-    # data of an input is assigned in between. The fast methods do the same in one function.
+    # A node is computed together with its local derivatives, so that backward is correct even if an
+    # input's data is assigned in the meantime. The fast methods do the same in one function.
 
     def _unary(self, op: Op) -> "Value":
         x = self._data
@@ -137,9 +137,9 @@ class Value(Node):
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
 
-        Overwrites the gradients of interior nodes and adds to those of leaves, until their
-        `zero_grad()`. After an interruption, as by Ctrl-C, some leaves already have contributions:
-        set their gradients to 0 before calling it again.
+        Overwrites the gradients of interior nodes and adds to those of leaves until `zero_grad()`.
+        If Ctrl-C interrupts it, some leaves have already received contributions: set their
+        gradients to 0 before calling it again.
 
         >>> x = Value(3.0)
         >>> (x**3).backward()
@@ -206,7 +206,7 @@ def make_node(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
 observed = False  # set by `engine.watch.hooks`
 ASSIGNED = [object()]  # replaced at each assignment to `data`
 NO_GRADIENT = (
-    "got None; does the function that made it return its result? x.zero_grad() makes a gradient 0"
+    "got None; does the function that made it return its result? x.zero_grad() sets a gradient to 0"
 )
 lift = Value.lift
 

@@ -50,7 +50,7 @@ __all__ = [
     "vector",
 ]
 
-# Loaded when first used: networks of Values need none of them, and no NumPy.
+# Loaded on first use: networks of Values need neither these nor NumPy.
 LAZY = {
     "archive": ["CheckpointError"],
     "augment": ["augment"],

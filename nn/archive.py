@@ -1,9 +1,9 @@
 """The file format of checkpoints: a tree of dicts, lists, numbers and arrays in one file.
 
 The file is a zip archive without compression and without pickles: reading it runs no code, and any
-zip tool or numpy.load shows its contents. `stepgrad.json` holds the tree, and `0.npy`, `1.npy`, ...
-its arrays in NumPy's format. The comment of the archive is the CRC-32 of all bytes before it, which
-detects damage. The same tree gives the same bytes.
+zip tool or numpy.load shows its contents. `stepgrad.json` contains the tree; `0.npy`, `1.npy`, ...
+contain its arrays in NumPy's format. The comment of the archive is the CRC-32 of all bytes before
+it, which detects damage. The same tree gives the same bytes.
 """
 
 import io
@@ -52,7 +52,7 @@ class CheckpointError(ValueError):
 
 
 def write(path: str | os.PathLike[str], tree: Any) -> None:
-    """Save a tree in a file, atomically: the file is always the old or the new one, and complete.
+    """Save a tree in a file atomically: at any time, the file is the complete old or new one.
 
     A tree consists of dicts with str keys, lists, tuples, NumPy arrays and scalars (bool, integers,
     floats of up to 64 bits), str, int, float, bool and None. It is on the disk when `write`
@@ -66,7 +66,7 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """Return the tree in a file, with the same bits as it was saved. Its arrays are writable.
+    """Return the tree in a file, bit for bit as it was saved. Its arrays are writable.
 
     Raises CheckpointError if the file is truncated, damaged, not a checkpoint, or of a newer
     version, and OSError if it cannot be opened.
@@ -94,7 +94,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; create it first")
     if path.exists() and not path.is_file():
-        raise OSError(f"{path} is a folder or a device; give the name of a file")
+        raise OSError(f"{path} is a folder or a device; pass the name of a file")
     temporary = path.with_name(f".stepgrad-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as new:
@@ -162,7 +162,7 @@ def unpack(content: bytes) -> Any:
         raise
     except Exception as problem:  # zipfile, json and NumPy raise errors of many types
         raise CheckpointError(
-            f"not as stepgrad writes it ({escape(repr(problem))}); use another checkpoint"
+            f"malformed ({escape(repr(problem))}); use another checkpoint"
         ) from problem
 
 
@@ -198,7 +198,7 @@ def _unpack_archive(content: bytes) -> Any:
         unread = dict(enumerate(members[1:]))
         tree = _decode(head["tree"], lambda i: _parse_array(archive.read(unread.pop(i))))
         if unread:
-            raise ValueError(f"{len(unread)} arrays have no place in its tree")
+            raise ValueError(f"{len(unread)} arrays do not occur in its tree")
         return tree
 
 

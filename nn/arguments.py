@@ -36,10 +36,10 @@ def accepts(f: Callable[..., Any], count: int) -> bool:
 
 
 def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
-    """Return the entry of that name. Raises ValueError, with the known names, if there is none."""
+    """Return the entry with that name. Raises ValueError that lists the names if there is none."""
     if isinstance(name, str) and name in table:
         return table[name]
-    raise ValueError(f"no {kind} {name!r}; there are {', '.join(table)}")
+    raise ValueError(f"unknown {kind} {name!r}; expected one of {', '.join(table)}")
 
 
 def mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:

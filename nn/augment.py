@@ -232,21 +232,24 @@ def check_images(images: ArrayLike) -> np.ndarray:
     try:
         images = np.asarray(images)
     except ValueError:
-        raise TypeError("images are arrays of one shape, got lists of unequal lengths") from None
+        raise TypeError("images must have equal shapes, got lists of unequal lengths") from None
     if images.dtype.kind not in "fiub":
-        raise TypeError(f"images are float32 or float64, got an array of {images.dtype}")
+        raise TypeError(f"images must be float32 or float64, got an array of {images.dtype}")
     if images.dtype not in (np.float32, np.float64):
         raise TypeError(
-            f"images are float32 or float64, got {images.dtype}; divide bytes by np.float32(255)"
+            f"images must be float32 or float64, got {images.dtype}; divide bytes by "
+            "np.float32(255)"
         )
     if images.ndim == 3:
         return images
     if images.ndim != 2:
-        raise ValueError(f"images have shape (n, height, width) or (n, pixels), got {images.shape}")
+        raise ValueError(
+            f"images must have shape (n, height, width) or (n, pixels), got {images.shape}"
+        )
     side = math.isqrt(images.shape[1])
     if side * side != images.shape[1]:
         raise ValueError(
-            f"images in rows are square, got {images.shape[1]} pixels; reshape them to "
+            f"images in rows must be square, got {images.shape[1]} pixels; reshape them to "
             "(n, height, width)"
         )
     return images.reshape(-1, side, side)

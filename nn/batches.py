@@ -24,7 +24,7 @@ def batches(
     """Iterate over the samples once, `size` at a time. The last batch may be smaller.
 
     A `size` of None is batch gradient descent: one batch with all samples, in the given order. A
-    size of 1 is stochastic gradient descent. Each call shuffles anew.
+    size of 1 is stochastic gradient descent. Each call reshuffles the samples.
 
     Raises ValueError if X and y differ in length or are empty, and if the size is below 1.
 
@@ -38,7 +38,7 @@ def batches(
     if size is None:
         return iter([(inputs, targets)])
     shuffle = flag("shuffle", shuffle)
-    size = whole("size (None takes them all)", size)
+    size = whole("size (None uses all samples)", size)
     order = generator(rng).permutation(n) if shuffle else range(n)
     parts = [order[i : i + size] for i in range(0, n, size)]
     return ((inputs[part], targets[part]) for part in parts)
@@ -50,7 +50,7 @@ def split(
     fraction: float,
     rng: Rng = None,
 ) -> tuple[Samples, Samples]:
-    """Split the samples at random into `(X, y)` to train on and a `fraction` to validate with.
+    """Split the samples at random into `(X, y)` for training and a `fraction` for validation.
 
     The labels do not influence the split. Raises ValueError if X and y differ in length, and for a
     fraction that leaves one part empty.

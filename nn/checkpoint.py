@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training in one file, from which it resumes to the same bits.
+"""Checkpoints: the state of a training run in one file, from which it resumes bit for bit.
 
     save("run.ckpt", model, optimizer=optimizer, rng=rng, epoch=3)
     load("run.ckpt", model, optimizer=optimizer, rng=rng).epoch
@@ -150,10 +150,10 @@ def load(
 
 
 class TrainingCheckpoint:
-    """The checkpoint of one training: restored before its first epoch, saved after each.
+    """The checkpoint of a training run: restored before its first epoch, saved after each.
 
-    The constructor sets `rng` to the state that it had when the training began, so that the same
-    samples are held out for validation. It raises CheckpointError for a file of another training.
+    The constructor sets `rng` to the state that it had when the run began, so that the same samples
+    are held out for validation. It raises CheckpointError for a file of another run.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class TrainingCheckpoint:
 
 
 def fingerprint(x: Any) -> Any:
-    """Return the shape and a checksum of an array, by which data is compared; a number as it is.
+    """Return the shape and a checksum of an array, by which data is compared; a number unchanged.
 
     >>> fingerprint(np.zeros((3, 2))), fingerprint(0.2)
     ('(3, 2) f288b395', 0.2)
@@ -257,7 +257,7 @@ def set_state(owner: Stateful, state: dict[str, Any]) -> None:
     if state["bit_generator"] != kind:
         raise ValueError(
             f"the random state is of a {state['bit_generator']}, the generator a {kind}; "
-            "make the generator as it was saved"
+            "create the generator as it was saved"
         )
     # NumPy does not check positions and would read outside its buffer.
     for holder, name, last in [(state["state"], "pos", 624), (state, "buffer_pos", 4)]:
@@ -294,7 +294,7 @@ def _check_settings(saved: Mapping[str, Any], settings: Mapping[str, Any]) -> No
     if differences:
         raise ValueError(
             f"it was saved by training with {'; '.join(differences)}; "
-            "use the saved settings, or delete the file to start a new training"
+            "use the saved settings, or delete the file to train from the start"
         )
 
 
@@ -343,7 +343,7 @@ def _pair_with_states(
 
 
 def _restore(pairs: list[tuple[Stateful, Any]]) -> None:
-    """Set the states of all objects or, after an error, of none."""
+    """Set the states of all objects; after an error, of none."""
     before = [(owner, get_state(owner)) for owner, _ in pairs]
     try:
         for owner, state in pairs:

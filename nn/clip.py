@@ -44,7 +44,7 @@ def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
     """Scale all gradients by one factor so that their norm is at most `limit`.
 
     Returns the norm before clipping, that of all gradients as one vector (Pascanu et al. 2013).
-    Gradients whose norm is inf or nan are left as they are. Raises ValueError unless `limit` is
+    Gradients whose norm is inf or nan are left unchanged. Raises ValueError unless `limit` is
     positive and finite.
 
     >>> from engine import Value
@@ -64,9 +64,9 @@ def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
 
 
 def check_unused(p: Any) -> None:
-    """Warn if the gradient has already moved the parameter.
+    """Warn if the gradient has already updated the parameter.
 
-    The optimizer could not notice it: a clipped gradient is another object.
+    The optimizer could not detect this, because a clipped gradient is a new object.
     """
     if isinstance(p, Node) and not p.constant:
         check_gradient_is_new(p)
@@ -85,7 +85,7 @@ def grad_norm(parameters: Iterable[Node]) -> float:
 
 
 def norm_of(gradient: "float | np.ndarray") -> float:
-    """Return the norm of one gradient, also if its squares overflow or underflow."""
+    """Return the norm of one gradient, even if its squares overflow or underflow."""
     if isinstance(gradient, float):
         return gradient
     import numpy as np

@@ -164,7 +164,7 @@ def mnist(
     train, test = (idx.read_labelled(folder, part, classes) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
-            f"{folder}: expected training and test images of one size, got "
+            f"{folder}: expected training and test images of equal size, got "
             f"{train[0].shape[1:]} and {test[0].shape[1:]}; take both from the same data set"
         )
     return flatten(*train), flatten(*test)

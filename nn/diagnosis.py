@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 FLAT = 0.01  # a slope below which an activation is saturated
-FAR = 1e3  # the factor between the gradients of the first and the last layer that is a problem
+FAR = 1e3  # a factor between the gradients of the first and the last layer that is a problem
 
 
 class LayerReport(NamedTuple):
@@ -232,7 +232,7 @@ def _state_restored(model: Module) -> Iterator[None]:
 
 @contextmanager
 def _gradients_restored(nodes: Iterable[Node]) -> Iterator[None]:
-    """Set the gradients of leaves to 0, and restore them in the end."""
+    """Set the gradients of leaves to 0, and restore them at the end."""
     leaves = [x for x in nodes if x.op is None and not x.constant]
     before = [(x, x._grad, x._dx) for x in leaves]
     try:
@@ -307,7 +307,7 @@ def find_problems(layers: Sequence[LayerReport], unreached: Sequence[str]) -> li
 
 
 def _find_not_finite(layers: Sequence[LayerReport]) -> list[Problem]:
-    """Return a problem at the layer in which inf or nan arose, if there is one."""
+    """Return a problem at the layer in which inf or nan first occurred, if any."""
     # From there it spreads to all later layers, and then backwards to all layers.
     forward = [layer for layer in layers if not math.isfinite(layer.outputs)][:1]
     backward = [layer for layer in layers if not math.isfinite(layer.gradient)][-1:]

@@ -5,7 +5,7 @@ of each dimension in four bytes, and the elements in C order. Numbers are big en
 & Burges, "The MNIST database of handwritten digits"). A file compressed by gzip is recognized by
 its content, not by its name.
 
-Any fault of a file raises ValueError with the name of the file. Memory is allocated for bytes that
+Any defect in a file raises a ValueError that names the file. Memory is allocated for bytes that
 were read, never for the sizes in the header, which may be wrong.
 """
 
@@ -33,7 +33,7 @@ OTHER_FORMATS = {  # by their first bytes
     b"<": "a web page? Download the file itself",
     b"PK": "a zip archive? Unpack it",
     GZIP: "compressed twice? Unpack it once",
-    b"\x93NUM": "a file of NumPy's? Read it with numpy.load",
+    b"\x93NUM": "a NumPy file? Read it with numpy.load",
 }
 
 AnyPath = str | PathLike[str]
@@ -79,7 +79,7 @@ def read_array(stream: Stream, limit: int, rank: int | None, dtype: DTypeLike | 
     expected = prod(shape) * stored.itemsize
     if expected > limit:
         raise ValueError(
-            f"truncated, or of a wrong header: shape {shape} takes {expected} bytes of elements, "
+            f"truncated, or wrong header: shape {shape} takes {expected} bytes of elements, "
             f"the whole file can hold {limit}; download it again"
         )
     elements = bytearray()

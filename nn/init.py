@@ -59,7 +59,7 @@ def uniform(
     """
     low, high = finite("low", low), finite("high", high)
     if low > high:
-        raise ValueError(f"low={low} is above high={high}; exchange them")
+        raise ValueError(f"low={low} is above high={high}; swap them")
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
 
 
@@ -118,7 +118,7 @@ INITS: dict[str, Init] = {
 
 
 def get(init: str | Init) -> Init:
-    """Return the initializer of that name; a function is returned as it is.
+    """Return the initializer with that name; a function is returned unchanged.
 
     Raises ValueError for an unknown name.
 
@@ -129,7 +129,7 @@ def get(init: str | Init) -> Init:
 
 
 def make_weights(init: str | Init, fan_in: int, fan_out: int, rng: Rng = None) -> Any:
-    """Return weights of shape `(fan_out, fan_in)`, made by an initializer or by one of that name.
+    """Return weights of shape `(fan_out, fan_in)` from an initializer, given itself or by name.
 
     Raises ValueError if the initializer returns another shape, and TypeError if it returns no
     numbers.

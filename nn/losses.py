@@ -50,9 +50,9 @@ Loss = Callable[..., Any]
 def mean_over_samples(
     is_target: Callable[[Any], Any] | None = None, expects: str = ""
 ) -> Callable[[Loss], Loss]:
-    """Make a loss of a formula for one prediction and one target.
+    """Make a loss from a formula for one prediction and one target.
 
-    The formula runs on Values one by one and on Arrays at once. The loss raises ValueError for a
+    The formula runs on Values one by one and on whole Arrays. The loss raises ValueError for a
     target for which `is_target` is false; `expects` describes valid targets.
     """
 
@@ -365,7 +365,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def get(loss: str | Loss) -> Loss:
-    """Return the loss of that name; a function is returned as it is.
+    """Return the loss with that name; a function is returned unchanged.
 
     Raises ValueError for an unknown name.
 

@@ -19,7 +19,7 @@ class Module:
     """Base class of models and of their parts.
 
     A leaf node that is not a constant is a parameter. Parameters, constants and submodules are
-    found in the attributes of a module, also inside lists, tuples and dicts, in the order of
+    found in the attributes of a module, and inside lists, tuples and dicts, in the order of
     assignment. An object that is reached twice counts once, under its first path. Constants are
     saved together with the parameters but receive no gradient; running statistics are an example.
 
@@ -124,8 +124,8 @@ class Module:
             if len(problems) > MOST_PROBLEMS:
                 problems[MOST_PROBLEMS:] = [f"and {len(problems) - MOST_PROBLEMS:,} more"]
             raise ValueError(
-                f"{self!r} cannot take this state, and was left as it was; "
-                "does it come from a model of the same layers and sizes?\n  "
+                f"{self!r} cannot load this state and is unchanged; "
+                "does it come from a model with the same layers and sizes?\n  "
                 + "\n  ".join(problems)
             )
         for path, data in new.items():

@@ -220,7 +220,7 @@ class Adam(Optimizer):
     ):
         super().__init__(parameters, lr, weight_decay)
         if not (isinstance(betas, tuple | list) and len(betas) == 2):
-            raise ValueError(f"betas is a pair such as (0.9, 0.999), got {betas!r}")
+            raise ValueError(f"betas must be a pair such as (0.9, 0.999), got {betas!r}")
         first, second = betas
         self.betas = within("betas[0]", first, below=1), within("betas[1]", second, below=1)
         self.eps = positive("eps", eps)
@@ -278,7 +278,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def get(name: str) -> Any:
-    """Return the optimizer class of that name, in upper or lower case.
+    """Return the optimizer class with that name, in upper or lower case.
 
     Raises ValueError for an unknown name.
 

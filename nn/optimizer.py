@@ -136,12 +136,14 @@ class Optimizer:
         unique = {id(p): p for p in parameters_of(self.name, parameters)}
         self.parameters = list(unique.values())
         if not self.parameters:
-            raise ValueError(f"{self.name} got no parameters to move; pass model.parameters()")
+            raise ValueError(
+                f"{self.name} expects at least one parameter, got none; pass model.parameters()"
+            )
         for p in self.parameters:
             if getattr(p, "op", None) is not None or getattr(p, "constant", False):
                 raise ValueError(
-                    f"{self.name} moves leaves, got {p!r}, which is computed from its inputs "
-                    "or a constant"
+                    f"{self.name} expects leaves that require a gradient, got {p!r}; pass "
+                    "model.parameters()"
                 )
         self.lr = positive("lr", lr)
         self.weight_decay = within("weight_decay", weight_decay)
@@ -170,7 +172,7 @@ class Optimizer:
         steps are settings.
         """
         raise NotImplementedError(
-            f"{self.name} lacks its rule; define direction(grad, memory) or rule()"
+            f"{self.name} has no update rule; define direction(grad, memory) or rule()"
         )
 
     def scale(self) -> float:
@@ -235,8 +237,8 @@ class Optimizer:
         if without and (all_without or hasattr(without[0].data, "dtype")):
             which = "any parameter" if all_without else describe_leaf(without[0])
             warn(
-                f"no gradient but 0 has arrived at {which}, and {self.name} makes its first "
-                "step; call loss.backward() before it, of a loss that is computed from them"
+                f"no nonzero gradient has arrived at {which} before the first step of {self.name}; "
+                "call loss.backward() first, on a loss that is computed from them"
             )
 
     def zero_grad(self) -> None:
@@ -272,7 +274,7 @@ class Optimizer:
         mapping("a state", state, "state_dict() returns")
         for part in ("rule", "lr", "steps", "memory"):
             if part not in state:
-                raise ValueError(f"the state lacks {part!r}; give what state_dict() returned")
+                raise ValueError(f"the state lacks {part!r}; pass what state_dict() returned")
         if not isinstance(state["memory"], list):
             raise TypeError(f"the state's memory is a list of dicts, got {state['memory']!r}")
         saved, own = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))

@@ -1,7 +1,7 @@
-"""Replacements, for environments without NumPy, of the parts that networks of Values use.
+"""Replacements for the parts of NumPy that networks of Values use, where it is not installed.
 
-Names and arguments are those of NumPy. Random numbers come from `random.Random`, so that a seed
-gives other weights and another order of samples than with NumPy.
+Names and arguments are those of NumPy. Random numbers come from `random.Random`, so a seed gives
+other weights and another order of samples than with NumPy.
 """
 
 import math
@@ -51,7 +51,7 @@ class Rows(list[Any]):
 
 
 def asarray(x: Any) -> Any:
-    """Return samples as Rows, a number as it is. Raises ValueError for lists of unequal lengths."""
+    """Convert samples to Rows, but no single number. Raises ValueError for unequal lengths."""
     shape(x)
     return Rows(map(to_lists, x)) if is_sequence(x) else x
 

@@ -43,7 +43,7 @@ def check_steps(schedule: Schedule) -> Schedule:
 
     def checked(step: float) -> float:
         if not is_real(step):
-            raise TypeError(f"a schedule is a function of the step, a number, got {step!r}")
+            raise TypeError(f"a schedule expects the step as a number, got {step!r}")
         return schedule(step)
 
     return checked
@@ -112,7 +112,7 @@ def one_cycle(
     """Return the schedule that rises from `lr / divide` to `lr` and then falls to `end`.
 
     The rise takes the share `rise` of the steps. Both parts are half cosines, as in fastai and
-    PyTorch; Smith (2018) has straight lines. Raises ValueError unless 0 < rise < 1.
+    PyTorch; Smith (2018) uses straight lines. Raises ValueError unless 0 < rise < 1.
 
     >>> schedule = one_cycle(1.0, steps=100)
     >>> schedule(0), schedule(30), schedule(100)
@@ -147,7 +147,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 
 def get(name: str) -> Callable[..., Schedule]:
-    """Return the function of that name, which makes a schedule.
+    """Return the function with that name, which makes a schedule.
 
     Raises ValueError for an unknown name.
 

@@ -55,8 +55,8 @@ def fit(
 ) -> Training:
     """Train a model on samples X and targets y. Return a `Training`: an iterator over `Record`s.
 
-    Each epoch runs when its record is requested. Without a loop over the result, nothing is
-    trained.
+    Each epoch runs when its record is requested, so nothing is trained until you iterate over the
+    result.
 
     model       a Module, or an `engine.Tape` with inputs; after training, `tape.sync()` copies the
                 weights to the Values that the tape was recorded from
@@ -75,12 +75,12 @@ def fit(
                 lambda: 1e-4 * l2_penalty(model.parameters())
     augment     a function (X, epoch, rng) -> X that returns the samples of an epoch
     checkpoint  a file to save the training in after every epoch; if the file exists, training
-                resumes from it, and ends with the same bits as without the interruption
+                resumes from it, with the same result, bit for bit, as an uninterrupted run
     rng         a seed or a NumPy Generator for the held-out samples, augmentation and the order
                 of samples; without NumPy, the same seed gives another order
 
-    The model is in train() mode during its steps, and in eval() mode whenever control is with the
-    caller. With `patience`, the model ends with the weights of its best epoch. The training ends
+    The model is in train() mode during its steps, and in eval() mode whenever the caller has
+    control. With `patience`, the model ends with the weights of its best epoch. The training ends
     after its last epoch, by early stopping, by an error or by `close()`. After a `break` it closes
     by itself unless a variable refers to it. Ctrl-C during an epoch restores the model from the
     checkpoint, if there is one, and the message says how to resume.
@@ -90,8 +90,8 @@ def fit(
     replaces `rng`.
 
     Raises ValueError or TypeError for arguments that are invalid, alone or together. Raises
-    CheckpointError for the checkpoint of another training, and FloatingPointError if the loss or
-    the gradient is not finite.
+    CheckpointError for the checkpoint of another run, and FloatingPointError if the loss or the
+    gradient is not finite.
 
     >>> from nn import MLP, data
     >>> X, y = data.moons(50, rng=0)
@@ -170,7 +170,7 @@ def _find_optimizer(
 
 
 def _convert_validation(validation: Any) -> Samples | float | None:
-    """Convert validation samples to arrays; return a fraction as it is."""
+    """Convert validation samples to arrays; return a fraction unchanged."""
     if isinstance(validation, tuple | list):
         if len(validation) != 2:
             raise ValueError(

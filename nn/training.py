@@ -54,10 +54,10 @@ class Record(NamedTuple):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Training(Iterator[Record]):
-    """A training in progress, returned by `fit`: an iterator over the records of its epochs.
+    """A training run in progress, returned by `fit`: an iterator over the records of its epochs.
 
-    Each epoch runs when its record is requested. A training can be iterated over once. It ends
-    after its last epoch, when its patience is exhausted, by an error, or by `close()`.
+    Each epoch runs when its record is requested. A run can be iterated over once. It ends after its
+    last epoch, when its patience is exhausted, by an error, or by `close()`.
 
     >>> from nn import MLP, data, fit
     >>> X, y = data.moons(50, rng=0)
@@ -107,7 +107,7 @@ class Training(Iterator[Record]):
     def close(self) -> None:
         """End the training. Switch the model to eval() mode and restore its best weights, if any.
 
-        A training that nothing refers to closes by itself.
+        A run closes by itself when nothing refers to it.
         """
         active = self._started and not self._closed
         self._closed = True
@@ -232,12 +232,12 @@ class BestWeights:
         self.weights: dict[str, Any] | None = None
 
     def update(self, loss: float) -> None:
-        """Take one more epoch into account."""
+        """Update the best weights with the loss of one more epoch."""
         self.age += 1
         if loss < self.loss:
             self.loss, self.age, self.weights = loss, 0, self.model.state_dict()
 
     def restore(self) -> None:
-        """Give the model its best weights."""
+        """Restore the model's best weights."""
         if self.weights is not None:
             self.model.load_state_dict(self.weights)

@@ -138,7 +138,7 @@ class BatchNorm(Module):
         if count < 2:
             raise ValueError(
                 f"BatchNorm in training expects 2 samples or more, got shape {X.shape}; choose a "
-                "batch size that leaves no sample alone, or call eval()"
+                "batch size that leaves no batch of one sample, or call eval()"
             )
         mean = X.mean(axis=axes)
         centred = X - mean
@@ -159,7 +159,7 @@ class Dropout(Module):
     """Dropout, in the inverted form (Srivastava et al. 2014).
 
     In training each element is set to 0 with probability `rate`, and the others are divided by
-    1 - rate. After `eval()` elements stay as they are.
+    1 - rate. After `eval()` elements are unchanged.
 
     rate  in [0, 1)
     rng   a seed or a NumPy Generator, whose state is part of a checkpoint
@@ -289,7 +289,7 @@ class MLP(Module):
 
 
 def activate(name: str, X: Array) -> Array:
-    """Apply the activation of that name to each element."""
+    """Apply the activation with that name to each element."""
     return X if name == "linear" else ELEMENTWISE[name](X)
 
 

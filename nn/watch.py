@@ -14,7 +14,7 @@ ENOUGH = 256  # samples after which a unit whose slope was always 0 counts as de
 
 
 class Watch:
-    """Warns at the end of the first epoch of unreached parameters and of dead units.
+    """Warnings, at the end of the first epoch, about unreached parameters and dead units.
 
     It is called with the predictions and the loss of every step. Parameters are compared with the
     whole epoch, activations with its last steps only.

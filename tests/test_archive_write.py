@@ -143,7 +143,7 @@ def test_permissions_stay(tmp_path):
 def test_only_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(OSError, match="is a folder or a device; give the name of a file"):
+        with pytest.raises(OSError, match="is a folder or a device; pass the name of a file"):
             write(path, 1)
     assert names(tmp_path) == ["pipe"]
 

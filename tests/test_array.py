@@ -148,16 +148,16 @@ def test_non_numeric_data_is_refused(thing, message):
 def test_a_node_is_not_accepted_as_data():
     for node in (Value(2.0, "x"), Array(2.0, "x"), ConstantArray(2.0, "x")):
         with pytest.raises(
-            TypeError, match=re.escape(f"{node!r} is a node already; use its .data")
+            TypeError, match=re.escape(f"{node!r} is already a node; use its .data")
         ):
             Array(node)
 
 
 @pytest.mark.parametrize("label", [3, b"x", ["x"]])
 def test_a_label_is_a_string(label):
-    with pytest.raises(TypeError, match="a label is a string, got"):
+    with pytest.raises(TypeError, match="a label must be a string, got"):
         Array([1.0], label)
-    with pytest.raises(TypeError, match="a label is a string, got"):
+    with pytest.raises(TypeError, match="a label must be a string, got"):
         ConstantArray([1.0], label)
 
 
@@ -188,7 +188,7 @@ def test_setting_data_keeps_shape_and_dtype(dtype):
                 match=rf"{name} of shape {shape} to x of shape \(2, 2\)",
             ):
                 setattr(x, name, wrong)
-        with pytest.raises(TypeError, match="is a node already"):
+        with pytest.raises(TypeError, match="is already a node"):
             setattr(x, name, Array(np.ones((2, 2))))
 
 
@@ -270,7 +270,7 @@ def test_a_float32_model_accepts_float64_data():
 def test_arrays_of_different_dtypes_do_not_mix(mix):
     x, y = Array([1.0, 2.0], "x"), Array(np.float32([1.0, 2.0]), "y")
     for a, b in [(x, y), (y, x)]:
-        with pytest.raises(TypeError, match="expects Arrays of one dtype, got") as caught:
+        with pytest.raises(TypeError, match="expects Arrays of the same dtype, got") as caught:
             mix(a, b)
         assert "dtype float64" in str(caught.value)
         assert "dtype float32" in str(caught.value)
@@ -299,10 +299,10 @@ def test_gradients_pass_through_astype():
 @pytest.mark.parametrize("f", [*ARITHMETIC, *COMPARISONS, operator.matmul])
 def test_values_and_arrays_do_not_mix(f):
     x, v = Array([1.0], "x"), Value(2.0, "v")
-    with pytest.raises(TypeError, match=r"Value\(2.0, 'v'\) is a node already.*do not mix"):
+    with pytest.raises(TypeError, match=r"Value\(2.0, 'v'\) is already a node.*do not mix"):
         f(x, v)
     with pytest.raises(
-        TypeError, match=r"(Array\(\[1.\], 'x'\)|Value\(2.0, 'v'\)).* is a node already"
+        TypeError, match=r"(Array\(\[1.\], 'x'\)|Value\(2.0, 'v'\)).* is already a node"
     ):
         f(v, x)
 
@@ -325,7 +325,7 @@ def test_values_and_arrays_do_not_mix(f):
     ],
 )
 def test_functions_do_not_mix_values_and_arrays(mix):
-    with pytest.raises(TypeError, match="node already"):
+    with pytest.raises(TypeError, match="already a node"):
         mix(Array([1.0]), Value(2.0))
 
 

@@ -236,7 +236,7 @@ def test_a_state_of_other_shapes_is_refused_and_nothing_is_changed():
 def test_constants_and_interior_nodes_are_not_moved():
     w = Array([1.0])
     for node in (Array.lift(np.ones(2)), 2 * w, w.reshape(1, 1)):
-        with pytest.raises(ValueError, match="moves leaves"):
+        with pytest.raises(ValueError, match="expects leaves"):
             optim.SGD([w, node])
 
 

@@ -276,8 +276,8 @@ ONE = np.zeros((1, 4, 4))
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: distort(np.zeros((2, 785))), ValueError, "rows are square, got 785 pixels"),
-        (lambda: shift(np.zeros((2, 785)), 1), ValueError, "rows are square, got 785 pixels"),
+        (lambda: distort(np.zeros((2, 785))), ValueError, "rows must be square, got 785 pixels"),
+        (lambda: shift(np.zeros((2, 785)), 1), ValueError, "rows must be square, got 785 pixels"),
         (lambda: distort(np.zeros(784)), ValueError, r"shape \(n, height, width\) or .*got \(784,\)"),
         (lambda: distort(np.zeros((1, 1, 4, 4))), ValueError, r"got \(1, 1, 4, 4\)"),
         (lambda: distort(np.zeros((1, 16), np.uint8)), TypeError, r"got uint8; divide bytes by np\.fl"),

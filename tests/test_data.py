@@ -149,7 +149,7 @@ def test_a_split_is_drawn_at_random():
         (lambda: data.blobs(10, centers=0), "number of classes must be.*got 0"),
         (lambda: data.batches([[1.0]], [1, 2]), "X and y must have equal lengths, got 1 samples and 2 targets"),
         (lambda: data.batches([], []), "X must have at least 1 sample, got none"),
-        (lambda: data.batches([[1.0]], [1], size=0), "None takes them all.* whole number, 1 or more, got 0"),
+        (lambda: data.batches([[1.0]], [1], size=0), "None uses all samples.* whole number, 1 or more, got 0"),
         (lambda: data.batches([[1.0]], [1], size=2.5), "whole number, 1 or more, got 2.5"),
         (lambda: data.moons(2.5), "n must be a whole number, 0 or more, got 2.5"),
         (lambda: data.split([[1.0]], [1, 2], 0.5), "X and y must have equal lengths, got 1 samples and 2 targets"),

@@ -256,7 +256,11 @@ def test_the_table_and_the_plot(tmp_path):
         (lambda: diagnose(3.0, X, Y), TypeError, "expects a Module such as .*got 3.0"),
         (lambda: diagnose(MLP(3, [1]), X, Y), ValueError, "MLP expects 3 inputs, got 2"),
         (lambda: diagnose(MLP(2, [1]), X, Y[:-1]), ValueError, "39"),
-        (lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"), ValueError, "no loss 'huge'; there are"),
+        (
+            lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"),
+            ValueError,
+            "unknown loss 'huge'; expected one of",
+        ),
     ],
 )
 def test_bad_arguments(make, error, message):

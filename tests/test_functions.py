@@ -135,7 +135,7 @@ def test_empty_sequences():
 
 def test_dot_of_unequal_lengths():
     for ws, xs in [([1.0], [1.0, 2.0]), (values([1.0, 2.0]), [1.0]), (iter([1.0]), [])]:
-        with pytest.raises(ValueError, match=r"one length, got \d and \d"):
+        with pytest.raises(ValueError, match=r"equal length, got \d and \d"):
             dot(ws, xs)
 
 

@@ -282,7 +282,7 @@ BYTES = np.zeros(6, np.uint8)
         ({}, {"classes": 0}, "classes must be a whole number, 1 or more, got 0"),
         ({"train_images": images(7)}, {}, "train-images-idx3-ubyte has 7 images, .*train-labels-idx1-ubyte has 6 labels"),
         ({"t10k_labels": BYTES[:3]}, {}, "t10k-images-idx3-ubyte has 4 images, .* 3 labels"),
-        ({"t10k_images": images(4, 2, 3)}, {}, r"images of one size, got \(3, 2\) and \(2, 3\)"),
+        ({"t10k_images": images(4, 2, 3)}, {}, r"images of equal size, got \(3, 2\) and \(2, 3\)"),
         ({"train_images": images(6).reshape(6, 6)}, {}, "train-images.*: expected rank 3, got 2"),
         ({"train_labels": BYTES.astype("i4")}, {}, "train-labels.*: expected elements of uint8, got int32"),
         ({"train_images": images(6)[:0], "train_labels": BYTES[:0]}, {}, r"no pixels, of shape \(0, 3, 2\)"),

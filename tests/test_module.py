@@ -148,12 +148,12 @@ def test_a_state_that_does_not_fit_is_refused_whole(change, lines):
     model = Neuron(2, rng=0)
     before = bits(model)
     state = {"weights.0": 8.0, "weights.1": 8.0, "bias": 8.0} | change
-    with pytest.raises(ValueError, match="cannot take this state") as refusal:
+    with pytest.raises(ValueError, match="cannot load this state") as refusal:
         model.load_state_dict({name: data for name, data in state.items() if data is not ...})
     first, *problems = str(refusal.value).split("\n  ")
     assert first == (
-        "Neuron(2, 'relu') cannot take this state, and was left as it was; "
-        "does it come from a model of the same layers and sizes?"
+        "Neuron(2, 'relu') cannot load this state and is unchanged; "
+        "does it come from a model with the same layers and sizes?"
     )
     assert problems == lines
     assert bits(model) == before

@@ -178,7 +178,11 @@ def test_repr_makes_another_of_its_kind(model):
             "the number of outputs must be a whole number, 1 or more, got 0",
         ),
         *[
-            (make, ValueError, f"no activation 'rleu'; there are {', '.join(ACTIVATIONS)}")
+            (
+                make,
+                ValueError,
+                f"unknown activation 'rleu'; expected one of {', '.join(ACTIVATIONS)}",
+            )
             for make in (
                 lambda: Neuron(2, "rleu"),
                 lambda: Layer(2, 1, "rleu"),

@@ -93,7 +93,9 @@ def test_warm_up_comes_before_the_schedule(n, step):
 
 def test_by_name():
     assert schedules.get("cosine") is schedules.cosine
-    with pytest.raises(ValueError, match="no schedule 'cos'; there are constant, linear, step_"):
+    with pytest.raises(
+        ValueError, match="unknown schedule 'cos'; expected one of constant, linear, step_"
+    ):
         schedules.get("cos")
 
 

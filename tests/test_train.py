@@ -303,7 +303,11 @@ OWN = object()  # stands for an optimizer over the model's parameters
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"loss": "hinged"}, ValueError, "no loss 'hinged'; there are mse, mae, huber, hinge, bin"),
+        (
+            {"loss": "hinged"},
+            ValueError,
+            "unknown loss 'hinged'; expected one of mse, mae, huber, hinge, bin",
+        ),
         ({"loss": lambda ps, ts: 0.5}, TypeError, r"return a node made from .* got 0\.5"),
         ({"y": SIGNS[1:]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
         ({"X": [], "y": []}, ValueError, "X must have at least 1 sample"),
@@ -326,7 +330,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
         ({"validation": 0.001}, ValueError, "0 to validate with"),
         ({"validation": (X, Y[1:])}, ValueError, "equal lengths, got 30 samples and 29 targets"),
-        ({"optimizer": "adamm"}, ValueError, "no optimizer 'adamm'; there are sgd, "),
+        ({"optimizer": "adamm"}, ValueError, "unknown optimizer 'adamm'; expected one of sgd, "),
         ({"optimizer": optim.Adam}, TypeError, r"such as Adam\(model.parameters\(\)\), got <class"),
         ({"optimizer": FOREIGN}, ValueError, "has none of the model's parameters"),
         ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this one has lr=0\.01"),

@@ -125,7 +125,7 @@ def test_what_is_not_a_real_number_is_refused_on_either_side(f, thing, remedy):
 
 
 def test_a_value_is_not_wrapped_twice():
-    with pytest.raises(TypeError, match=r"Value\(2.0, 'x'\), which is a node already"):
+    with pytest.raises(TypeError, match=r"Value\(2.0, 'x'\), which is already a node"):
         Value(Value(2.0, "x"))
 
 

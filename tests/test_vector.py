@@ -313,9 +313,9 @@ def test_repr_makes_another_of_its_kind(model):
             ValueError,
             "Residual adds f(X) of shape (2, 1) to X of shape (2, 3)",
         ),
-        (lambda: Dense(2, 1, "rleu"), ValueError, f"no activation 'rleu'; there are {', '.join(ACTIVATIONS)}"),
-        (lambda: Activation("log"), ValueError, f"no activation 'log'; there are {', '.join(ACTIVATIONS)}"),
-        (lambda: MLP(2, [1], "rleu"), ValueError, f"no activation 'rleu'; there are {', '.join(ACTIVATIONS)}"),
+        (lambda: Dense(2, 1, "rleu"), ValueError, f"unknown activation 'rleu'; expected one of {', '.join(ACTIVATIONS)}"),
+        (lambda: Activation("log"), ValueError, f"unknown activation 'log'; expected one of {', '.join(ACTIVATIONS)}"),
+        (lambda: MLP(2, [1], "rleu"), ValueError, f"unknown activation 'rleu'; expected one of {', '.join(ACTIVATIONS)}"),
         (lambda: Dense(0, 1), ValueError, "the number of inputs must be a whole number, 1 or more, got 0"),
         (lambda: Dense(2, 1.5), ValueError, "the number of outputs must be a whole number, 1 or more, got 1.5"),
         (lambda: BatchNorm(0), ValueError, "the number of features must be a whole number, 1 or more, got 0"),
@@ -330,7 +330,7 @@ def test_repr_makes_another_of_its_kind(model):
         (
             lambda: Dense(2, 1)(Array([[1.0, 2.0]])),  # float64
             TypeError,
-            "linear expects Arrays of one dtype, got an array of shape (1, 2) and dtype float64 and W of shape (1, 2) and dtype float32 and b of shape (1,) and dtype float32; convert with .astype()",
+            "linear expects Arrays of the same dtype, got an array of shape (1, 2) and dtype float64 and W of shape (1, 2) and dtype float32 and b of shape (1,) and dtype float32; convert with .astype()",
         ),
         (lambda: Dense(1, 1)([Value(1.0)]), TypeError, "an Array holds numbers, got a list of nodes; join Arrays with concatenate"),
     ],

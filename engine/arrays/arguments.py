@@ -18,7 +18,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def as_data(x: Any, dtype: Any = None) -> np.ndarray:
-    """Return `x` as an array of a dtype; by default its own if it is float32, else float64.
+    """Return `x` as an array of `dtype`; by default float32 if `x` has that dtype, else float64.
 
     Raises TypeError for anything but real numbers, with the remedy.
     """
@@ -26,7 +26,7 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
         return x
     if isinstance(x, Node):
         raise TypeError(
-            f"{x!r} is a node already; use its .data, because Values and Arrays do not mix"
+            f"{x!r} is already a node; use its .data, because Values and Arrays do not mix"
         )
     try:
         data = np.asarray(x)
@@ -60,7 +60,7 @@ def describe_elements(x: Any, data: np.ndarray) -> str:
 
 
 def common_dtype(op: Op, inputs: Sequence[Array]) -> np.dtype:
-    """Return the dtype of an operation: that of its Arrays; constants are converted to it.
+    """Return the dtype of an operation's Arrays, to which constants are converted.
 
     Raises TypeError for Arrays of different dtypes.
     """
@@ -70,7 +70,9 @@ def common_dtype(op: Op, inputs: Sequence[Array]) -> np.dtype:
     dtypes = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
     if len(dtypes) > 1 and not all(x.constant for x in inputs):
         got = " and ".join(map(describe_array, inputs))
-        raise TypeError(f"{op.name} expects Arrays of one dtype, got {got}; convert with .astype()")
+        raise TypeError(
+            f"{op.name} expects Arrays of the same dtype, got {got}; convert with .astype()"
+        )
     return max(dtypes, key=lambda dtype: dtype.itemsize)
 
 
@@ -111,7 +113,7 @@ def check_elementwise(op: Op, out: Any, data: Sequence[np.ndarray]) -> None:
 def describe_mismatch(
     op: Op, inputs: Sequence[Array], settings: dict[str, Any], problem: Exception
 ) -> str:
-    """Return the message for inputs whose shapes an operation does not accept."""
+    """Return the message for inputs whose shapes an operation rejects."""
     shapes = " and ".join(str(x.shape) for x in inputs)
     noun = "shapes" if len(inputs) > 1 else "shape"
     arguments = "".join(f", {name}={format_setting(x)}" for name, x in settings.items())

@@ -1,4 +1,4 @@
-"""The arithmetic of NumPy arrays and scalars, registered when one is first an argument."""
+"""The arithmetic of NumPy arrays and scalars, registered when one first occurs as an argument."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def run(f: Callable[..., Any], dtype: Any, /, *args: Any, **settings: Any) -> An
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """Return `np.where(condition, x, y)` in the dtype of x and y, faster for large arrays."""
+    """Return `np.where(condition, x, y)` in the dtype of x and y; faster for large arrays."""
     mask = np.asarray(condition, bool)
     if type(x) is type(y) is float:
         dtype = np.dtype(DTYPE.get())
@@ -44,7 +44,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def vectorize(f: Callable[[float], float]) -> Callable[[Any], Any]:
-    """Return a function that NumPy lacks, in the dtype of its argument; 60 ns per element."""
+    """Vectorize a function that NumPy lacks, in the dtype of its argument; 60 ns per element."""
     ufunc = np.frompyfunc(f, 1, 1)
     dtype = lambda x: x.dtype if x.dtype.kind == "f" else np.dtype(float)
     return lambda x: np.asarray(ufunc(x), dtype(x))[()]

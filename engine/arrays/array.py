@@ -1,4 +1,4 @@
-"""`Array`: an array of numbers that remembers what it was computed from."""
+"""`Array`: an array of numbers that records what it was computed from."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -32,9 +32,9 @@ from engine.watch import hooks
 class Array(ArrayMethods):
     """An array node: an array, its gradient, and the operation and inputs it came from.
 
-    Arrays have the graph, the rules and the backward pass of `Value`, with a whole array at each
-    node. Operations broadcast as in NumPy. Numbers and plain arrays that meet an Array become
-    constants of its dtype, which do not require a gradient.
+    Arrays share the graph, the rules and the backward pass of `Value`, with a whole array at each
+    node. Operations broadcast as in NumPy. Numbers and plain arrays in an operation with an Array
+    become constants of its dtype, which do not require a gradient.
 
     >>> W, x = Array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0])
     >>> (W @ x).sum().backward()
@@ -43,15 +43,15 @@ class Array(ArrayMethods):
            [ 10., 100.]])
 
     `data` is a NumPy array of float32 or float64. Its shape and dtype are fixed, and results have
-    the same dtype. Arrays of different dtypes do not mix: convert with `astype`. Lists and integers
-    become float64. The constructor copies its argument; assigning to `data` does not copy.
+    the same dtype. Arrays of different dtypes do not mix: convert one with `astype`. Lists and
+    integers become float64. The constructor copies its argument; assigning to `data` does not copy.
     Arithmetic follows IEEE 754: inf and nan, without a warning.
 
     Raises TypeError for non-numeric data, and ValueError for incompatible shapes.
 
     A graph keeps the arrays it was computed from. Assigning `p.data = ...` does not affect it, but
-    modifying an array in place (`p.data[0] = ...`, `p.data += ...`) changes the numbers that
-    backward multiplies by.
+    modifying an array in place (`p.data[0] = ...`, `p.data += ...`) changes the data that backward
+    uses.
     """
 
     __slots__ = ()
@@ -222,7 +222,7 @@ class Array(ArrayMethods):
         return self._overwritten(i) or not np.array_equal(now, then, equal_nan=True)
 
     def _overwritten(self, i: int) -> bool:
-        """Return whether the data of input i was modified in place, so that the old is lost."""
+        """Return whether input i was modified in place, so that its old data is lost."""
         now, then = self._x[i]._data, self._dx[i]
         return now is not then and np.may_share_memory(now, then)
 
@@ -297,10 +297,10 @@ class Array(ArrayMethods):
 
 
 class ConstantArray(Array):
-    """An array that met an Array, or a result of constants: it does not require a gradient.
+    """An Array that requires no gradient: a plain array in an operation, or a result of constants.
 
-    Its data is the array given, not a copy. As an attribute of a Module it is state that optimizers
-    do not move.
+    Its data is the given array, not a copy. As an attribute of a Module it is state that optimizers
+    do not update.
 
     >>> y = Array([1.0, 2.0]) * ConstantArray([3.0, 4.0])
     >>> y.sum().backward()
@@ -369,7 +369,7 @@ def not_for_arrays(op: Op, problem: Exception) -> TypeError:
 def choose(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y; a choice has no slope.
 
-    If all elements choose alike, the other side is left out: an infinite slope of it, times 0,
+    If all elements choose the same side, the other is left out, because an infinite slope times 0
     would be nan.
     """
     condition = np.asarray(condition.data if isinstance(condition, Node) else condition, bool)

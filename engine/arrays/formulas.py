@@ -1,7 +1,7 @@
-"""Formulas that rows for whole arrays share: of shapes, which have no slopes, and of numbers.
+"""Formulas that rows for whole arrays share: for shapes, which have no slopes, and for numbers.
 
-They consist of rows and of methods that nodes have too, so they can be differentiated. The letters
-are those of `engine.arrays.rules`.
+They use only rows and methods that nodes also have, so they can be differentiated. The letters are
+those of `engine.arrays.rules`.
 """
 
 import math
@@ -63,7 +63,7 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 
 @dispatched
 def scatter(x: Any, index: Any, shape: Shape) -> Any:
-    """Return zeros of a shape, with x added at the places of an index."""
+    """Return zeros of a shape, with x added at an index."""
     out = np.zeros(shape, x.dtype)
     np.add.at(out, index, x)
     return out
@@ -92,7 +92,7 @@ def as_column(x: Any) -> Any:
 
 
 def matrix_gradient(g: Any, x: Any, y: Any) -> Any:
-    """Return the gradient at x @ y, with an axis for each of x and y that is a vector."""
+    """Return the gradient of x @ y, with an axis added for each of x and y that is a vector."""
     g = g[..., None] if y.ndim == 1 else g
     return g[..., None, :] if x.ndim == 1 else g
 
@@ -100,7 +100,7 @@ def matrix_gradient(g: Any, x: Any, y: Any) -> Any:
 def linear(x, w, b):
     """Return x wᵀ + b; x is (..., inputs), w is (outputs, inputs), b is (outputs,)."""
     out = x @ w.T
-    out += b  # in place: the product belongs to nobody else
+    out += b  # in place: nothing else refers to the product
     return out
 
 
@@ -175,9 +175,9 @@ def logsumexp(x, axis=-1, keepdims=False):
 def cross_entropy(x, Y):
     """Return -log softmax(x) at the label: log(1 + Σ exp(d)), d = other logits - label's logit.
 
-    The sum is computed relative to the largest d, or to 0 if that is larger. The 1 is then
-    exp(-largest), of which the argument of log1p keeps expm1(-largest). That is 0 where the label's
-    logit is the largest, so that a small loss keeps its digits.
+    The sum is computed relative to the largest d, or to 0 if that is larger. The 1 then becomes
+    exp(-largest), which enters the argument of log1p as expm1(-largest). This is 0 where the
+    label's logit is the largest, so a small loss keeps its digits.
     """
     d = where(Y, -math.inf, x - x[Y].reshape((*x.shape[:-1], 1)))
     largest = d.max(axis=-1, keepdims=True)

@@ -32,7 +32,7 @@ from engine.instructions import Instruction
 from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import cores, threads
 
-BLOCK = 2**18  # elements that a thread processes at a time; fewer cost more than they save
+BLOCK = 2**18  # elements that a thread processes at a time; smaller blocks are slower
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "=": np.positive, "neg": np.negative,
@@ -60,9 +60,9 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
 class InPlace:
     """A recorded function of arrays of one shape and dtype, and of Python numbers.
 
-    The first `arrays` inputs are arrays, the others are numbers. `over` has for each output the
+    The first `arrays` inputs are arrays, the others are numbers. For each output, `over` has the
     index of the array that it overwrites, or None for a new array. The first array defines shape
-    and dtype and is not overwritten; arrays that are overwritten must be in C order. Numbers are
+    and dtype and is not overwritten; overwritten arrays must be in C order. Numbers are
     rounded to the dtype of the arrays, as NumPy rounds Python numbers. Results do not depend on the
     size of the blocks.
     """
@@ -155,7 +155,7 @@ class InPlace:
         if numbers != known or first.dtype is not dtype:
             if first.dtype.kind != "f":
                 raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
-            # NumPy takes half the time for an array of one number that it takes for a float.
+            # NumPy handles an array of one number in half the time of a float.
             bound = [np.array(x, first.dtype) for x in self.numbers(*numbers)]
             self.bound = numbers, first.dtype, bound
         if first.size > block:

@@ -1,7 +1,7 @@
-"""The methods of Array besides the operators and rows that all nodes have.
+"""The methods of Array beyond the operators and rows that all nodes have.
 
-Each is one row of `engine.arrays.rules` and makes one node. Arguments are those of the NumPy method
-of the same name; shapes that do not fit raise ValueError.
+Each applies one row of `engine.arrays.rules` and makes one node. Arguments are those of the NumPy
+method of the same name; incompatible shapes raise ValueError.
 """
 
 import copy
@@ -82,7 +82,7 @@ class ArrayMethods(Node):
         return self.apply(MATMUL, other, self)
 
     def __getitem__(self, index: Any) -> Self:
-        """Return the elements that NumPy would; an element taken twice receives both gradients."""
+        """Index as in NumPy; an element that is selected twice receives both gradients."""
         return self.apply(GETITEM, self, index=copy.deepcopy(index))  # the caller may change it
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
@@ -126,7 +126,7 @@ class ArrayMethods(Node):
         return self.apply(SOFTMAX, self, axis=axis)
 
     def argmax(self, axis: int | None = None) -> Any:
-        """Return the index of the maximum, as plain integers: the class that logits predict."""
+        """Return the index of the maximum as plain integers: the class that logits predict."""
         try:
             return self._data.argmax(axis)
         except (TypeError, ValueError) as problem:

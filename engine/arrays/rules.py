@@ -9,8 +9,8 @@ the upstream gradient g: the vector-Jacobian product, or pullback.
     out     the result, of g's shape     axis, shape, ...     settings, which have no gradient
 
 A pullback may return a larger shape than its input's: `unbroadcast` sums over what broadcasting
-repeated. Pullbacks consist of rows and of methods that nodes have too, so they can be differentiated
-in turn. The transpose of a sum is a broadcast, that of indexing is scattering.
+repeated. Pullbacks use only rows and methods that nodes also have, so they can be differentiated in
+turn. The transpose of a sum is a broadcast; the transpose of indexing is scattering.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,8 +28,8 @@ class ArrayOp(Op):
     forward     x, y, ..., settings          -> out
     pullbacks   g, out, x, y, ..., settings  -> the gradient of the input
 
-    `many` is for a row that accepts any number of inputs. It has one pullback, whose first argument
-    is i, the index of the input.
+    A row with `many` accepts any number of inputs. It has one pullback, whose first argument is i,
+    the index of the input.
 
     A node keeps its row with the settings filled in: `op.settings` are the settings, `op.row` is
     the row without them.
@@ -54,7 +54,7 @@ class ArrayOp(Op):
         self.settings: dict[str, Any] = {}
 
     def _check_arguments(self) -> None:
-        """Skip the check: settings are arguments too, so these are more than the inputs."""
+        """Skip the check, because a row's arguments also include settings."""
 
     def with_settings(self, **settings: Any) -> "ArrayOp":
         """Return this row with its axis, shape or index filled in."""
@@ -84,7 +84,7 @@ class ArrayOp(Op):
 
 
 def array_row(name: str, settings: dict[str, Any]) -> ArrayOp:
-    """Return the row of that name with settings. Raises ValueError if there is none."""
+    """Return the row with this name and settings. Raises ValueError if there is none."""
     if name not in ARRAY_TABLE:
         raise ValueError(f"no operation {name!r} in engine.arrays.rules.ARRAY_TABLE")
     return ARRAY_TABLE[name].with_settings(**settings) if settings else ARRAY_TABLE[name]
@@ -94,7 +94,7 @@ array_op = array_row  # pickles of version 0.1.0 name it
 
 
 def format_setting(x: Any) -> str:
-    """Return the repr of a setting, and of an array only its shape."""
+    """Return the repr of a setting; for an array, only its shape."""
     return f"<{x.shape}>" if isinstance(x, np.ndarray) else repr(x)
 
 

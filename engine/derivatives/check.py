@@ -43,8 +43,8 @@ def check_gradients(
     Args:
         f: a function of nodes that returns a Value or an Array of one element.
         at: the numbers at which to check `f(*values)`; with NumPy arrays among them, f is called
-            on Arrays. Or nodes that f uses, such as a model's parameters; f is then called without
-            arguments. Each element of an array is varied separately.
+            on Arrays. Alternatively, nodes that f uses, such as a model's parameters; f is then
+            called without arguments. Each element of an array is varied separately.
         tolerance: the largest acceptable error.
 
     Returns:
@@ -54,8 +54,8 @@ def check_gradients(
     Raises GradientMismatch if the error exceeds `tolerance`. The message lists up to 20 derivatives
     that differ, and the rows whose partial derivatives differ from the slopes of their formulas.
     At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is random,
-    and TypeError for float32, which is too coarse for differences. Data and gradients of nodes are
-    left as they were.
+    and TypeError for float32, which is too coarse for differences. The data and gradients of nodes
+    are restored.
 
     >>> check_gradients(lambda x, y: (x * y).tanh() + x**3, at=[0.5, 2.0]) < 1e-7
     True
@@ -91,8 +91,8 @@ def check_gradients(
 def leaves_and_arguments(at: list[Any]) -> tuple[list[Any], list[Any]]:
     """Return the leaves to vary, and the arguments to call f with.
 
-    Raises ValueError for an empty list, and TypeError for a mixture of nodes and numbers and for
-    float32.
+    Raises ValueError for an empty list, and TypeError for float32 or a mixture of nodes and
+    numbers.
     """
     are_nodes = [isinstance(x, Node) for x in at]
     if not at:
@@ -110,12 +110,12 @@ def leaves_and_arguments(at: list[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def check_repeatable(f: Callable[[], Node]) -> None:
-    """Raise ValueError if a function returns another number when it is called again."""
+    """Raise ValueError if a function returns a different number when called again."""
     first, second = number_of(f()), number_of(f())
     if first != second and not (math.isnan(first) and math.isnan(second)):
         raise ValueError(
             f"f returns {first:.10g}, and {second:.10g} when called again, so it has no "
-            "derivative; draw its random numbers once, outside of f, or make the generator inside "
+            "derivative; draw its random numbers once, outside f, or create the generator inside "
             "f: default_rng(0)"
         )
 
@@ -174,7 +174,7 @@ def compare(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
 
 
 def vary(f: Callable[[], Any], leaf: Any, index: tuple[int, ...]) -> Callable[[float], float]:
-    """Return f() as a function of one element of a leaf; calls leave the leaf as it was."""
+    """Return f() as a function of one element of a leaf; calls restore the leaf."""
 
     def at(x: float) -> float:
         before, data = leaf.data, x

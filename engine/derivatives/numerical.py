@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-ROUNDS = 20  # step sizes that are tried
+ROUNDS = 20  # step sizes to try
 ORDERS = 5  # extrapolations of each
 SHRINK = 4.0  # the ratio of successive step sizes
 
@@ -29,8 +29,8 @@ def estimate_slope(f: Callable[[float], float], x: float) -> Slope:
     Central differences (f(x + h) - f(x - h)) / 2h for decreasing h are extrapolated to h = 0
     (Richardson's scheme; Ridders 1982, "Accurate computation of F'(x) and F'(x)F''(x)"). The result
     is the entry of the scheme with the smallest estimated error: its distance from the entries it
-    was made of, plus the rounding error of f. The latter is derived from the largest value of f,
-    because f may be small at x by cancellation.
+    was computed from, plus the rounding error of f. This rounding error is derived from the largest
+    value of f, because cancellation may make f small at x.
     """
     best, least, largest = math.nan, math.inf, 0.0
     row: list[float] = []

@@ -70,7 +70,7 @@ def propagate(
 
 
 def ignore_overflow() -> AbstractContextManager[Any]:
-    """Return a context in which NumPy, if it is loaded, does not warn of inf and nan."""
+    """Return a context in which NumPy, if it is loaded, does not warn about inf and nan."""
     numpy = sys.modules.get("numpy")
     return numpy.errstate(all="ignore") if numpy else nullcontext()
 
@@ -78,7 +78,7 @@ def ignore_overflow() -> AbstractContextManager[Any]:
 def send_nodes(node: Any, g: Any) -> list[Sent]:
     """Return the contributions of a node to its inputs as nodes, for a gradient g that is a node.
 
-    Raises TypeError that names the row if its derivatives do not run on nodes.
+    Raises a TypeError that names the row if its derivatives do not run on nodes.
     """
     op, inputs = node.op, node.inputs
     try:

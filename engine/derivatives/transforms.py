@@ -40,10 +40,10 @@ def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> A
         a float for a Value, an array of x's shape for an Array; a list of them if xs is a list.
 
     Raises ValueError if y has several elements, and TypeError if an argument is not a node. The
-    result belongs to the data that y was computed from. If a leaf has been assigned new data since
-    then, `create_graph` raises ValueError: the derivative's graph would mix old and new data. Where
-    a row chooses (`where`, relu), the derivative chooses by the current data; a tape of it is right
-    as long as no choice changes.
+    result is the derivative at the data that y was computed from. If a leaf has been assigned new
+    data since then, `create_graph` raises ValueError: the derivative's graph would mix old and new
+    data. Where a row chooses (`where`, relu), the derivative chooses by the current data; a tape of
+    it is correct as long as no choice changes.
 
     >>> x = Value(3.0)
     >>> grad(x**4, x)
@@ -59,7 +59,7 @@ def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> A
 def vjp(y: Node, xs: Node | Sequence[Node], v: Any, *, create_graph: bool = False) -> Any:
     """Return v · dy/dx, the vector-Jacobian product, by one backward pass.
 
-    `v` has the shape of y. Other arguments, result and errors are those of `grad`.
+    `v` has the shape of y. The other arguments, the result and the errors are those of `grad`.
 
     >>> from engine import Array
     >>> x = Array([1.0, 2.0, 3.0])
@@ -77,8 +77,8 @@ def jvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
     """Return dy/dx · v, the Jacobian-vector product, by one forward pass.
 
     `vs` has a direction for each x, of its shape. The pass computes the tangent of each node: its
-    derivative when the xs move in these directions. It yields one column of the Jacobian for every
-    y, where a backward pass yields one row.
+    derivative when the xs move in these directions. A forward pass yields one column of the
+    Jacobian, a backward pass one row.
 
     Raises ValueError if the number or the shapes of the directions differ from those of xs.
 

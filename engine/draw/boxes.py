@@ -23,7 +23,7 @@ LEGEND = "In formulas, the name of a layer denotes its outputs, and θ its param
 
 
 class Sent(NamedTuple):
-    """A contribution. `total` is the gradient that its receiver ends with."""
+    """A contribution. `total` is the final gradient of its receiver."""
 
     node: Node
     k: int
@@ -197,7 +197,7 @@ class BoxTracer:
 def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
     """Return the parts of a drawing, each after those that it depends on.
 
-    The depth of a part is the length of the longest way to it through other parts. A box that
+    The depth of a part is the length of the longest path to it through other parts. A box that
     depends on a node that depends on the box has parts of several depths.
     """
     depth: dict[Node, int] = {}

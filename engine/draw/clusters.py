@@ -1,8 +1,8 @@
 """The module of a model that each node of a graph belongs to, for clusters in drawings.
 
-A graph does not know modules. A model says which parameters each module has, and the rest follows:
-a node that combines a parameter of a module with something else belongs to that module, and so do
-the sum of such products and the activation that follows.
+A graph contains no modules, but a model states the parameters of each module. A node that combines
+a parameter of a module with something else belongs to that module, and so do the sum of such
+products and the activation that follows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

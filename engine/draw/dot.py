@@ -87,7 +87,7 @@ class Writer:
         return graph.source
 
     def fill(self, part: graphviz.Digraph, path: str) -> bool:
-        """Draw the content of a cluster and the clusters in it. Return whether there is any."""
+        """Draw the content of a cluster and the clusters in it. Return whether it has content."""
         for item in self.view.contents.get(path, []):
             if isinstance(item, Box):
                 self.add_box(part, item)
@@ -174,7 +174,7 @@ def scale_gradients(view: View) -> dict[str, float]:
 # ---------------------------------------------------------------------------------------- escaping
 
 
-LONGEST_LABEL = 1000  # characters; Graphviz's parser takes 16 kB, escapes included
+LONGEST_LABEL = 1000  # characters; Graphviz's parser accepts 16 kB, including escapes
 NOT_IN_XML = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
@@ -194,7 +194,7 @@ def escape(text: str) -> str:
 
 
 def escape_field(text: str) -> str:
-    """Escape a label in a record, where braces and bars have a meaning too.
+    """Escape a label in a record, where braces and bars also have a meaning.
 
     Blanks at the edges of lines are dropped: Graphviz would not show them, and after some of them
     dot 2.43 loses the blank in "é x".

@@ -105,7 +105,7 @@ class Drawing:
     def _image(self) -> str:
         """The picture as an HTML image, which an untrusted notebook displays too.
 
-        It shrinks to the width of the page while its texts can be read, and scrolls below that.
+        It shrinks to the width of the page while its text is legible, and scrolls below that.
         """
         width = float(self.svg.partition(' width="')[2].partition("pt")[0])
         picture = base64.b64encode(self.svg.encode()).decode()

@@ -13,8 +13,8 @@ from engine.sequences import Output, Outputs
 from engine.value import Value
 from engine.watch.paths import PartialPaths, largest_paths, remainder
 
-MOST_PATHS = 5  # paths of a gradient that are listed
-MOST_PARTIALS = 6  # local derivatives of an operation that are listed
+MOST_PATHS = 5  # listed paths of a gradient
+MOST_PARTIALS = 6  # listed local derivatives of an operation
 
 
 class PathStep(NamedTuple):

@@ -85,7 +85,7 @@ function inspect(root, { prefix, facts, texts }, step) {
 
   const size = (product) => Math.abs(Number(product.replace("−", "-"))) || 0;
 
-  // Returns the links of a path: from which value to which, by which of the second one's inputs.
+  // Returns the links of a path: from a value, to a value, and the index of the latter's input.
   function listLinks(from, rank) {
     const links = [];
     for (let [, to, k, next] = facts[from].paths[rank]; to >= 0; [, to, k, next] = facts[from].paths[rank]) {

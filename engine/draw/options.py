@@ -1,7 +1,7 @@
 """The options of a drawing: one frozen record, checked when it is made.
 
-A new option is a field of `Options` and a key of the `TypedDict` that says which functions take
-it. `engine.draw.dot` reads the record.
+A new option is a field of `Options` and a key of the `TypedDict` of the functions that accept it.
+`engine.draw.dot` reads the record.
 """
 
 import inspect

@@ -167,7 +167,7 @@ function mount(root, page) {
     act(action);
   });
 
-  // A wide drawing shrinks to the width of the page while its texts can be read, and scrolls below that.
+  // A wide drawing shrinks to the width of the page while its text is legible, and scrolls below that.
   const svg = graph.querySelector("svg"), natural = svg.width.baseVal.value;
   const fit = () => { svg.style.width = Math.min(natural, Math.max(graph.clientWidth, 0.72 * natural)) + "px"; };
   new ResizeObserver(fit).observe(graph);
@@ -184,5 +184,5 @@ function mount(root, page) {
     root.getBoundingClientRect();
   }
   graph.scrollTo(0, 0); // showing those steps has scrolled
-  if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work at once
+  if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
 }

@@ -56,9 +56,9 @@ def step(
     matters, and why gradients are added up. The page shows the correct gradients below the wrong
     ones and marks the first wrong one.
 
-    Click a value to see its rule, the line that made it if `engine.record_origins()` was on, its
-    steps, and the paths that its gradient is the sum over (see `engine.explain`). The gradients are
-    those of `root`; the page neither reads nor changes those that the graph holds.
+    Click a value to see its rule, the line that made it if `engine.record_origins()` was active,
+    its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
+    the gradients of `root`; it neither reads nor changes those stored in the graph.
 
     Args:
         root: the result of the graph.
@@ -101,7 +101,7 @@ def step(
 class Stepper:
     """A page of steps, which Jupyter displays.
 
-    `.html` is the page, and `.save(path)` writes it. The page needs neither a network nor a kernel.
+    `.html` is the page, and `.save(path)` writes it. The page works offline and without a kernel.
     Where scripts are blocked, as in an untrusted notebook, it shows the drawing.
 
     >>> from engine import Value
@@ -185,7 +185,7 @@ class Stepper:
         return f"<stepper of {len(self.frames)} steps; save it with .save('steps.html')>"
 
 
-# In a notebook, the page sets the height of its iframe. A sandboxed page may not, and scrolls.
+# In a notebook, the page sets the height of its iframe. A sandboxed page cannot, and scrolls.
 START = """const steps = JSON.parse(document.getElementById("steps").textContent);
 const stepper = document.querySelector(".stepper");
 stepper.classList.toggle("framed", window !== window.parent);

@@ -1,7 +1,7 @@
 """DOT to SVG or PNG: the only module of this package that starts a process.
 
-`graphviz-pure`, a port of Graphviz that is installed with this package and writes the same bytes on
-every platform, computes the layout; so can the system's `dot`.
+`graphviz-pure` computes the layout. It is a port of Graphviz that is installed with this package
+and writes the same bytes on every platform. The system's `dot` can be used instead.
 """
 
 import re

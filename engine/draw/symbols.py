@@ -1,6 +1,6 @@
 """Mathematics on symbols: a row of the rule table, applied to names, gives its formula.
 
-`MATHEMATICS` defines the functions that rows call for symbols, as `engine.arithmetic` does for
+`MATHEMATICS` defines for symbols the functions that rows call, as `engine.arithmetic` does for
 floats. Helpers that only preserve the last bits are written as the mathematics they compute.
 
 >>> from engine.rules import MUL, TANH
@@ -96,7 +96,7 @@ def make_name(text: str) -> Symbol:
 
 
 def lift(x: Operand) -> Symbol:
-    """Return a number as an expression, and an expression as it is."""
+    """Return a number as an expression, and an expression unchanged."""
     return x if isinstance(x, Symbol) else Symbol("number", (float(x),))
 
 
@@ -151,7 +151,7 @@ def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
 
 
 def softmax(xs: Sequence[Operand]) -> list[Symbol]:
-    """Return the results of softmax, told apart by an index."""
+    """Return the results of softmax, distinguished by an index."""
     return [combine(f"softmax{str(i).translate(SUBSCRIPTS)}", *xs) for i in range(1, len(xs) + 1)]
 
 

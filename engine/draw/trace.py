@@ -2,7 +2,7 @@
 
 The forward pass has a frame for each operation, the backward pass one for each contribution:
 d root / d x += d root / d out * ∂ out / ∂ x, with names and with numbers. Wrong backward passes
-have frames of their own, which say where they go wrong.
+have their own frames, which show where they go wrong.
 """
 
 from collections import Counter
@@ -50,7 +50,7 @@ from engine.watch.wrong_passes import (
 
 
 class Run(NamedTuple):
-    """The frames of one way through the graph; of a wrong pass, also the correct gradients."""
+    """The frames of one run through the graph; for a wrong pass, also the correct gradients."""
 
     title: str
     frames: list[Frame]
@@ -58,7 +58,7 @@ class Run(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The ways through a graph, the correct one first."""
+    """The runs through a graph, the correct one first."""
 
     runs: list[Run]
     names: dict[Node, str]  # in topological order
@@ -80,7 +80,8 @@ MOST_RESULTS = 4  # results whose formulas a frame shows
 def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
-    Reads and changes no gradient of the graph. `order` is the graph in topological order, if known.
+    The gradients of the graph are neither read nor changed. `order` is the graph in topological
+    order, if known.
 
     >>> x = Value(3.0, "x")
     >>> y = x * x

@@ -51,7 +51,7 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
-LONGEST_SUM = 6  # terms or arguments; of more, some are left out
+LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
 DOTS = Expression("name", ("⋯",))
 NAMES_OF_NUMBERS = {
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",

@@ -41,7 +41,7 @@ UNORDERED = (str, bytes, dict, set, frozenset)  # iterables of letters or keys, 
 
 
 def sequence(xs: Any, expected: str = "expected a sequence of Values") -> Iterable[Any]:
-    """Return `xs` if it has elements in an order. Raises TypeError for anything else.
+    """Return `xs` if its elements are ordered. Raises TypeError for anything else.
 
     A dict would yield its keys, a string its letters. The message begins with `expected`.
     """
@@ -89,7 +89,7 @@ def finite(name: str, x: Any) -> float:
 
 
 def flag(name: str, x: Any) -> bool:
-    """Return `x` as a bool; 1 and 0 are accepted. Raises TypeError for anything else, as "no"."""
+    """Return `x` as a bool; 1 and 0 are accepted. Raises TypeError for others, such as "no"."""
     if is_bool(x) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
         return bool(x)
     raise TypeError(f"{name} must be True or False, got {x!r}")
@@ -115,9 +115,11 @@ def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "
     if place.suffix.lower() not in suffixes:
         raise ValueError(f"{what} can be saved as {', '.join(suffixes)}, got {str(path)!r}{remedy}")
     if not place.parent.is_dir():
-        raise FileNotFoundError(f"no folder {place.parent} to save {place.name} in; make it first")
+        raise FileNotFoundError(
+            f"no folder {place.parent} to save {place.name} in; create it first"
+        )
     if place.is_dir():
-        raise IsADirectoryError(f"{place} is a folder; give the name of a file")
+        raise IsADirectoryError(f"{place} is a folder; pass the name of a file")
     return place
 
 
@@ -149,5 +151,5 @@ def describe_object(x: Any) -> str:
     if isinstance(x, list | tuple | dict | set):
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):
-        return f"{x!r}, which is a node already; use its .data"
+        return f"{x!r}, which is already a node; use its .data"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"

@@ -1,9 +1,9 @@
 """Copies and pickles of graphs: of any depth, and independent of the original.
 
-Pickle and deepcopy follow inputs by recursion, which a deep graph would exhaust. Here a node is
-saved as the list of all nodes under it in topological order. When a node's turn comes, its inputs
-have been saved already, so the recursion is never deeper than one node. Nodes that two roots share
-stay shared if the roots are saved together.
+Pickle and deepcopy follow inputs recursively, and a deep graph would exceed the recursion limit.
+Here a node is saved as the list of all nodes under it in topological order. When a node's turn
+comes, its inputs have been saved already, so the recursion is never deeper than one node. Nodes
+that two roots share stay shared if the roots are saved together.
 """
 
 import copy as python_copy
@@ -29,9 +29,9 @@ current = SavedList()
 
 
 def reduce(node: Any, protocol: Any = 2) -> Any:
-    """Return what pickle and copy save of a node: its slots if its turn has come, else a list.
+    """Return the data that pickle and copy save: a node's slots if it is its turn, else a list.
 
-    An error may leave a list half saved. Nodes out of turn show this, and begin a new list.
+    An error may leave a list half saved. A node out of turn reveals this, and begins a new list.
     """
     place = current.places.get(id(node), -1)
     if place > current.last:
@@ -44,7 +44,7 @@ def reduce(node: Any, protocol: Any = 2) -> Any:
 def copy(node: Any) -> Any:
     """Return a copy of the whole graph under `node`.
 
-    With leaves in common, the backward pass of a copy would add to the original's gradients.
+    If a copy shared the leaves, its backward pass would add to the original's gradients.
     """
     return python_copy.deepcopy(node)
 

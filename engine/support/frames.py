@@ -35,7 +35,7 @@ def callers(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def describe_failure(problem: BaseException) -> str:
-    """Return an error's message after the user's call that raised it: `math.exp(x): must be ...`.
+    """Return the user's call that raised an error, and its message: `math.exp(x): must be ...`.
 
     Returns the message alone if no line outside this package is involved, or if the call covers
     several lines.

@@ -1,4 +1,4 @@
-"""Lazy imports: names that are loaded when first used, and NumPy, which may not be installed."""
+"""Lazy imports: names that are loaded on first use, and NumPy, which may not be installed."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,7 +13,7 @@ def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[
     """Return the `__getattr__` of a package (PEP 562), which loads a name from its file.
 
     `space` is the package's `globals()`; `files` maps files to the names they define. A name that
-    is also the name of its file is that module.
+    equals its file's name refers to the module.
     """
     package = space["__name__"]
     file_by_name = {name: file for file, names in files.items() for name in names}
@@ -52,7 +52,7 @@ def numpy_if_installed() -> Any:
 
 
 def numpy_for(user: str) -> Any:
-    """Return NumPy. Raises ImportError that names its user if it is not installed."""
+    """Return NumPy. Raises an ImportError that names `user` if it is not installed."""
     numpy = numpy_if_installed()
     if numpy is None:
         raise ImportError(MISSING.format(user), name="numpy")

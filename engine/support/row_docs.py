@@ -36,7 +36,7 @@ def docstring(op: Op, name: str) -> str:
 
 
 def formula(f: Any) -> str:
-    """Return the body of a lambda as it stands in its file, or the call of another function."""
+    """Return the body of a lambda as written in its file, or a call of any other function."""
     import linecache
 
     code = f.__code__
@@ -51,7 +51,7 @@ def formula(f: Any) -> str:
 
 
 def evaluate(op: Op, *args: float) -> tuple[float, ...]:
-    """Return the result of a row and its slopes, for numbers; defaults stand for missing ones."""
+    """Return the result of a row and its slopes for numbers; defaults replace missing ones."""
     args = op.complete(args)
     out = op.forward(*args)
     return out, *op.locals(out, *args)
@@ -69,7 +69,7 @@ def domain(op: Op) -> list[str]:
 
 
 def kinks(op: Op) -> list[str]:
-    """Return a line about the slopes where those from the left and from the right differ."""
+    """Return a line that states the slopes at a kink, where the left and right slopes differ."""
     inputs = len(op.partials) - len(op.forward.__defaults__ or ())
     if inputs > 2:
         return []
@@ -89,7 +89,7 @@ def kinks(op: Op) -> list[str]:
 
 
 def example(op: Op, name: str) -> list[str]:
-    """Return an example of the method that runs."""
+    """Return a runnable example of the method."""
     count = len(op.partials) - len(op.forward.__defaults__ or ()) - 1
     others = [0.25 * 2**i for i in range(count)]
     x = 2.0 if isnan(evaluate(op, 0.5, *others)[0]) else 0.5

@@ -1,6 +1,6 @@
 """Record a graph of Values once, and replay it in compiled code.
 
-Needs numba (the extra `jit`), which is imported when the first tape is made.
+Requires numba (the extra `jit`), which is imported when the first tape is made.
 """
 
 from engine.tape.tape import Tape

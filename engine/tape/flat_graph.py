@@ -1,4 +1,4 @@
-"""Flatten the graph that a tape records: a node becomes a number, its place in the order."""
+"""Flatten the graph that a tape records: a node becomes its place in the topological order."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class NodeGroup(NamedTuple):
 
     Attributes:
         row: The row, by its place in `FlatGraph.rows`.
-        template: The instructions of the row for so many inputs.
+        template: The instructions of the row for this number of inputs.
         nodes: The places of the nodes, shape (nodes,).
         inputs: The places of their inputs, shape (nodes, inputs).
     """
@@ -56,7 +56,7 @@ class FlatGraph(NamedTuple):
         groups: The nodes that are neither leaves nor one of several results, by row.
         results: A row (place, place of the operation, index) for each node that is one of several
             results.
-        rows: The rows that occur.
+        rows: The rows in the graph.
         parameters, inputs, constants, outputs: The places of these nodes.
         fixed: True for the constants that cannot be assigned to.
         guards: The comparisons to check, each an operator and the places of two nodes.
@@ -127,7 +127,7 @@ def collect_nodes(
 
 
 class Roots:
-    """Several nodes as the inputs of one that computes nothing."""
+    """A node that computes nothing and has several nodes as its inputs."""
 
     def __init__(self, nodes: Sequence[Value]):
         self._x, self._y, self.inputs = tuple(nodes), None, tuple(nodes)

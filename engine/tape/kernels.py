@@ -33,7 +33,7 @@ def compile_kernel(fastmath: bool | set[str] = False) -> Callable[[F], F]:
 
     numba keeps compiled code on disk: beside the source, in the user's cache directory, or in
     NUMBA_CACHE_DIR. It writes a temporary file and renames it, so processes that start together
-    never read half a file. If no directory can be written to, each process compiles for itself.
+    never read half a file. If no directory is writable, each process compiles its own code.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
 
@@ -174,8 +174,8 @@ CODE = {
 
 # --------------------------------------------------------------------------------------- compiling
 
-# numba finds compiled code on disk by the function's name and file, so that the name has to change
-# with the printed code.
+# numba finds compiled code on disk by the function's name and file, so the name must change with
+# the printed code.
 CHECKSUM = f"{crc32(repr(CODE).encode()):08x}"
 QUICK = {"contract", "reassoc", "nsz"}  # the freedom that `fast` gives to the compiler
 

@@ -116,7 +116,7 @@ class Machine:
         return self.bytes_of(self.graph.groups, instructions) + numbers
 
     def bytes_of(self, groups: Iterable[NodeGroup], instructions: int) -> int:
-        """Return the size of some nodes and of so many instructions, without their numbers."""
+        """Return the size of some nodes and of that many instructions, without their numbers."""
         arrays = (*self.stages[FORWARD][3:], self.schedule.rows[FORWARD])
         per_instruction = sum(array.itemsize for array in arrays)
         nodes = sum(group.nodes.nbytes + group.inputs.nbytes for group in groups)

@@ -1,7 +1,7 @@
 """The opcodes of the tape's kernels, in one table.
 
 An opcode computes one number from up to three operands x, y and z. The formulas are Python code:
-`engine.tape.kernels` prints its loops from them. Truth is 1.0 or 0.0.
+`engine.tape.kernels` prints its loops from them. True is 1.0, false is 0.0.
 
 A batch has a row of lanes for each slot, one lane for each sample, and the formula holds lane by
 lane. A number that all samples share can stay one number as the first operand of the opcodes marked
@@ -36,13 +36,13 @@ class Opcode(NamedTuple):
     shared: str = ""
 
 
-FUNCTIONS = (  # of one operand, in the C library by the same name
+FUNCTIONS = (  # of one operand, with the same name in the C library
     "exp", "log", "sqrt", "tanh", "cosh", "sinh", "sin", "cos", "tan", "expm1", "log1p", "exp2",
     "log2", "log10", "cbrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc",
 )  # fmt: skip
 
 # fmt: off
-OPCODES = (  # the order counts: checkpoints of tapes contain a checksum of codes
+OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of codes
     Opcode("=",               1, "x"),
     Opcode("+",               2, "x + y",                             LOOP),
     Opcode("-",               2, "x - y",                             LOOP),
@@ -78,7 +78,7 @@ OPCODES = (  # the order counts: checkpoints of tapes contain a checksum of code
 
 CODES = {op.name: code for code, op in enumerate(OPCODES)}
 OPERANDS = np.array([op.operands for op in OPCODES], np.uint8)  # by code
-SHARED_CODES = np.array([CODES.get(op.shared, 0) for op in OPCODES], np.uint8)  # 0: there is none
+SHARED_CODES = np.array([CODES.get(op.shared, 0) for op in OPCODES], np.uint8)  # 0: none
 
 COPY, ADD, MULTIPLY = CODES["="], CODES["+"], CODES["*"]
 MULTIPLY_ADD, MULTIPLY_FROM_0 = CODES["multiply add"], CODES["multiply from 0"]

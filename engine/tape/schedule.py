@@ -1,7 +1,7 @@
 """Schedule a program: order its instructions in runs, and give its numbers their places.
 
 Instructions with the same opcode run one after another as soon as their operands are ready: an
-interpreter that repeats one operation is several times as fast as one that alternates. The results
+interpreter that repeats one operation is several times faster than one that alternates. The results
 of a run are contiguous, and a place is reused when its numbers are no longer needed, which keeps
 the memory small. Sums are not reordered: each contribution waits for the one before.
 """

@@ -1,7 +1,7 @@
 """Print a tape as Python code, for reading.
 
-The code states the rows of both passes with names for numbers. Python computes the bits of the tape
-from it. (The tape runs the same instructions in another order, without those that are not needed.)
+The code states the rows of both passes with names for numbers. Run in Python, it gives the same
+bits as the tape, which omits unneeded instructions and runs the others in another order.
 """
 
 import keyword
@@ -107,8 +107,8 @@ def print_forward(names: list[str], operation: Operation) -> list[str]:
 def print_backward(names: list[str], gradients: Gradients, operation: Operation) -> list[str]:
     """Return the contributions of an operation to the gradients of its inputs.
 
-    They are its gradient times the local derivative, if that is not 1; or, of an operation with
-    several results, those that its pullback computes.
+    Each is its gradient times the local derivative, if that is not 1. For an operation with several
+    results, the pullback computes the contributions.
     """
     row, inputs, results = operation
     variables = {slot: names[x] for slot, x in enumerate(inputs)}

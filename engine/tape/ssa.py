@@ -302,5 +302,5 @@ def forward_instructions(group: NodeGroup) -> list[Instruction]:
 
 
 def starts(sizes: np.ndarray) -> np.ndarray:
-    """Return the start of each part, if parts of these sizes are laid end to end."""
+    """Return the start of each part when parts of these sizes are laid end to end."""
     return np.cumsum(sizes) - sizes

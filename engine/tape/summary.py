@@ -50,7 +50,7 @@ def format_summary(machine: Machine) -> str:
 
 
 def measure_costs(machine: Machine) -> list[Cost]:
-    """Return the cost of each operation, timed alone."""
+    """Return the cost of each operation, each timed alone."""
     graph, costs = machine.graph, []
     for i, name in enumerate([*[op.name for op in graph.rows], "decisions"]):
         groups = [group for group in graph.groups if group.row == i]

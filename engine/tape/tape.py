@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """A graph of Values as compiled code, to compute and differentiate again and again.
+    """A graph of Values as compiled code, to evaluate and differentiate repeatedly.
 
     The tape has numbers of its own. `flat` is one Array of all parameters; an optimizer updates its
     `.data`. `forward()` computes the outputs from it, `backward()` fills its `.grad`, and `sync()`
@@ -57,7 +57,7 @@ class Tape:
         parameters: The leaves to train; by default all leaves that require a gradient, except
             inputs.
         dtype: float64 or float32, which rounds every elementary operation to single precision.
-        fast: Allow fused multiply-add and sums over samples in any order, which changes last bits.
+        fast: Allow fused multiply-add and sums over samples in any order; this changes last bits.
         threads: The number of threads for a batch; by default one for each core.
         input_gradients: Whether `backward()` also computes d output / d input for each sample.
 
@@ -100,7 +100,7 @@ class Tape:
     ):
         dtype = as_dtype(dtype, "the dtype of a tape")
         if threads is not None:
-            threads = whole("threads (None takes all cores)", threads)
+            threads = whole("threads (None uses all cores)", threads)
         fast, input_gradients = flag("fast", fast), flag("input_gradients", input_gradients)
         nodes = collect_nodes(root, inputs, parameters)
         graph = flatten(nodes)
@@ -151,7 +151,7 @@ class Tape:
             RuntimeError: There was no forward pass, or it raised an error.
         """
         if self._seen is None:
-            raise RuntimeError("backward() needs the numbers of a forward pass; call forward()")
+            raise RuntimeError("backward() requires a forward pass; call forward() first")
         self.flat.grad = self._pull_back(gradient)
 
     def __call__(self, X: Array | ArrayLike | None = None) -> Array:
@@ -329,7 +329,7 @@ def load_machine() -> "type[Machine]":
         if problem.name != "numba":
             raise
         raise ImportError(
-            "Tape needs numba, which is not installed: pip install 'stepgrad[jit]'"
+            "Tape requires numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
     from engine.tape.machine import Machine
 

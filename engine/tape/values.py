@@ -1,6 +1,6 @@
-"""The Values of a graph: what a tape assumes of them, and how it updates them.
+"""The Values of a graph: a tape's assumptions about them, and its updates to them.
 
-A tape assumes the numbers of the leaves, and the decisions that Python made from numbers.
+A tape assumes that the numbers of the leaves, and Python's decisions from numbers, do not change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,12 +24,12 @@ class Leaves:
         self.remember()
 
     def remember(self) -> None:
-        """Store the present numbers."""
+        """Store the current numbers."""
         self.assigned = ASSIGNED[0]
         self.numbers = [x._data for x in (*self.parameters, *self.constants)]
 
     def check(self) -> None:
-        """Raise RuntimeError if a leaf was assigned another number. Free if no Value was."""
+        """Raise RuntimeError if a leaf was assigned another number; free if no Value was."""
         if self.assigned == ASSIGNED[0]:
             return
         leaves = (*self.parameters, *self.constants)
@@ -45,7 +45,7 @@ class Leaves:
 
 
 class Decision(NamedTuple):
-    """A comparison that Python made, as text: its nodes may be gone."""
+    """A comparison that Python made, as text, because its nodes may no longer exist."""
 
     text: str
     outcome: bool

@@ -38,8 +38,8 @@ class detect_anomaly(detect_gradient_anomaly):
     """Context manager that raises `Anomaly` at the first result or gradient that is inf or nan.
 
     It covers `backward()` and the functions of `engine.derivatives`. It does not cover tapes:
-    recompute a tape's graph instead. Every node records its origin meanwhile, so that making one
-    takes several times as long.
+    recompute a tape's graph instead. While it is active, every node records its origin, which makes
+    creating nodes several times slower.
 
     >>> from engine import Value
     >>> with detect_anomaly():  # doctest: +ELLIPSIS

@@ -42,8 +42,8 @@ class record_branches(Hook):
     """Context manager that records the decisions that Python makes from the number of a Value.
 
     It records `<`, `<=`, `>` and `>=` between Values, including those that `sorted` and `max` make.
-    Of the number that `.data` returns it also records `==`, `!=` and `if x.data`, and it follows
-    that number through + - * / ** and abs. A number that enters a graph as a constant, as in
+    For the number that `.data` returns, it also records `==`, `!=` and `if x.data`, and it follows
+    the number through + - * / ** and abs. A number that enters a graph as a constant, as in
     `x * x.data`, is recorded as equal to itself. Other conversions, such as `int(x.data)`, are not
     recorded.
 

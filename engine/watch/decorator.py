@@ -10,7 +10,7 @@ Hook = AbstractContextManager[Any]  # one that can be entered again
 
 
 def decorate(f: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
-    """Return a function that runs `f` with a hook active, also if it is a generator or coroutine.
+    """Return a function that runs `f` with a hook active, even if it is a generator or coroutine.
 
     The hook is active while the generator's own code runs, not in its caller's code between two
     values.

@@ -50,7 +50,8 @@ class record_origins(Hook):
     """Context manager that records, for each node, the line of the user's code that made it.
 
     The line is `node.origin`. Lines inside this package are skipped: the nodes of a network
-    originate where the network was called. Making a node takes several times as long meanwhile.
+    originate where the network was called. While it is active, creating nodes is several times
+    slower.
 
     >>> from engine import Value
     >>> with record_origins():

@@ -2,8 +2,8 @@
 
 A gradient is a sum over all paths from the leaf to the root. Each path contributes the product of
 the local derivatives along it: the chain rule, multiplied out (Bauer 1974, "Computational graphs
-and rounding error"). There may be more paths than atoms, so the k largest are found in one pass
-over the graph, without listing the others.
+and rounding error"). Their number may be astronomical, so the k largest are found in one pass over
+the graph, without listing the others.
 """
 
 import heapq
@@ -49,7 +49,7 @@ class Explanation(NamedTuple):
 
     gradient   d root / d leaf
     paths      the largest paths, in descending order of magnitude
-    remainder  the gradient minus the products of `paths`; rounding errors if `paths` are all
+    remainder  the gradient minus the products of `paths`; if these are all, only rounding errors
     number     the number of all paths
 
     >>> from engine import Value
@@ -213,12 +213,12 @@ def find_dependents(leaf: Node, order: list[Any]) -> dict[Any, None]:
 
 
 def magnitude(x: float) -> float:
-    """Return |x|, and -1 for nan, which is therefore the last."""
+    """Return |x|, or -1 for nan, so that nan sorts last."""
     return -1.0 if math.isnan(x) else abs(x)
 
 
 def follow_path(table: dict[Any, PartialPaths], leaf: Value, rank: int) -> Path:
-    """Return the path of a rank, from the leaf to the root."""
+    """Return the path with this rank, from the leaf to the root."""
     path = table[leaf].best[rank]
     nodes, locals, product = [leaf], [], path.product
     while path.to is not None:

@@ -1,4 +1,4 @@
-"""Two wrong backward passes beside the right one, and where each goes wrong first.
+"""Two wrong backward passes beside the right one, and the first node where each goes wrong.
 
 They answer the two questions that learners ask most about backpropagation: why must nodes be
 visited in topological order, and why are gradients accumulated with += instead of assigned?
@@ -151,7 +151,7 @@ def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dic
 
 
 def breadth_first(root: Any, order: Sequence[Any]) -> Iterator[Any]:
-    """Yield each node once, breadth first from the root, whatever has arrived at it."""
+    """Yield each node once, breadth first from the root, even before all contributions arrive."""
     visited, queue = {root}, deque([root])
     while queue:
         node = queue.popleft()

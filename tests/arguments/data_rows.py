@@ -60,7 +60,7 @@ for name, f in {"batches": data.batches, "split": lambda X, y: data.split(X, y, 
         on.call(partial(f, X, y), error, *words)
 
 on = About("nn.data.batches")
-on.kind("size (None takes them all)", WHOLE.optional, partial(data.batches, X4, y4))
+on.kind("size (None uses all samples)", WHOLE.optional, partial(data.batches, X4, y4))
 on.arguments(partial(data.batches, X4, y4, 2), shuffle=FLAG, rng=RNG)
 on = About("nn.data.split")
 on.arguments(partial(data.split, X4, y4), fraction=SHARE)
@@ -75,9 +75,9 @@ whole = pictures.astype(np.uint8)
 
 def augments(name, f, **kinds):
     on = About(f"nn.augment.{name}")
-    on.values([None, "x", whole, pictures.astype(int), [x], pictures * 1j], f, TypeError, "images are float32 or float64, got", shows=None)
+    on.values([None, "x", whole, pictures.astype(int), [x], pictures * 1j], f, TypeError, "images must be float32 or float64, got", shows=None)
     on.call(lambda: f(whole), TypeError, "divide bytes by")
-    on.call(lambda: f([[1.0, 2.0], [1.0]]), TypeError, "images are arrays of one shape")
+    on.call(lambda: f([[1.0, 2.0], [1.0]]), TypeError, "images must have equal shapes")
     on.call(lambda: f(np.ones((2, 5))), ValueError, "square, got 5 pixels", "reshape")
     on.call(lambda: f(np.ones(4)), ValueError, "(n, pixels), got (4,)")
     on.call(lambda: f(Array(pictures)), TypeError, "lose the graph", ".data")
@@ -155,7 +155,7 @@ on.arguments(
     checkpoint=PATH.optional,
 )
 for name, first in {"schedule": "constant", "metric": "accuracy", "optimizer": "sgd"}.items():
-    on.call(partial(fit, **{name: "no"}), ValueError, f"no {name} 'no'; there are {first}")
+    on.call(partial(fit, **{name: "no"}), ValueError, f"unknown {name} 'no'; expected one of {first}")
 
 on.values([3, 0.1, [0.1]], lambda v: fit(schedule=v), TypeError, "schedule must be a function such as")
 on.call(lambda: fit(schedule="cosine"), TypeError, "schedule must be a function such as", "'cosine'")

@@ -44,7 +44,7 @@ for f in (lambda other: x + other, lambda other: other * x, lambda other: x < ot
 on.call(lambda: Value(x), TypeError, HOLDS, "Value(2.0", "use its .data")
 on.call(lambda: Value("3"), TypeError, "the string '3'", "float('3')")
 on.call(lambda: Value(np.array("3")), TypeError, HOLDS, "an array of shape ()")
-on.values([3, b"x"], partial(Value, 1.0), TypeError, "a label is a string")
+on.values([3, b"x"], partial(Value, 1.0), TypeError, "a label must be a string")
 
 About("engine.Value.maximum").kind(HOLDS, NUMBER, x.maximum)
 About("engine.Value.leaky_relu").kind(HOLDS, NUMBER, lambda slope: x.leaky_relu(slope=slope))
@@ -65,7 +65,7 @@ on.kind("an Op, a row of", NODE, lambda op: Value.apply(op, x))
 on.call(lambda: x.apply(SUM, x), TypeError, "Value.apply expects an Op", "sum")
 on.call(lambda: x.apply(TANH, x, y), TypeError, "tanh takes 1", "got 2")
 on.call(lambda: x.apply(DOT, x, x, x), TypeError, "dot takes a list for ws", "write [x]")
-on.call(lambda: x.apply(DOT, [x], [x, y], x), ValueError, "one length, got 1 and 2")
+on.call(lambda: x.apply(DOT, [x], [x, y], x), ValueError, "equal length, got 1 and 2")
 
 # ------------------------------------------------------------------------------------------ Arrays
 
@@ -75,16 +75,16 @@ for f in (
     lambda other: a + other, lambda other: a @ other,
 ):
     on.kind("an Array holds", ARRAY, f)
-on.call(lambda: Array(x), TypeError, "is a node already", "use its .data", MIX)
+on.call(lambda: Array(x), TypeError, "is already a node", "use its .data", MIX)
 on.call(lambda: Array([x]), TypeError, "a list of nodes", "concatenate")
 on.call(lambda: Array(v for v in [1.0]), TypeError, "an Array holds", "generator")
-on.call(lambda: Array([1.0], 3), TypeError, "a label is a string", "3")
+on.call(lambda: Array([1.0], 3), TypeError, "a label must be a string", "3")
 on.call(lambda: setattr(Array([1.0]), "data", [1.0, 2.0]), ValueError, "data of shape (2,)", "of shape (1,)")
 on.call(lambda: a + x, TypeError, "Value(2.0, 'x')", MIX)
-on.call(lambda: x + a, TypeError, HOLDS, "a node already")
+on.call(lambda: x + a, TypeError, HOLDS, "already a node")
 on.call(lambda: a + np.ones(3), ValueError, "+ does not accept shapes (2,) and (3,)")
 on.call(lambda: A @ [1.0], ValueError, "@ does not accept shapes (2, 2) and (1,)")
-on.call(lambda: A + A.astype("float32"), TypeError, "one dtype", "float32", ".astype()")
+on.call(lambda: A + A.astype("float32"), TypeError, "the same dtype", "float32", ".astype()")
 on.call(lambda: a[5], IndexError, "getitem does not accept shape (2,)", "index=5")
 on.call(lambda: a["x"], IndexError, "getitem", "'x'", "only integers")
 on.call(lambda: len(Array(1.0)), TypeError, "no length", "Array(1.)", ".item()")
@@ -110,7 +110,7 @@ for name, f, error, *words in [
     ("swapaxes", lambda: A.swapaxes("x", 0), TypeError, "swapaxes", "first='x'"),
     ("broadcast_to", lambda: a.broadcast_to((3,)), ValueError, "broadcast_to", "shape=(3,)"),
     ("broadcast_to", lambda: a.broadcast_to(None), TypeError, "broadcast_to", "None"),
-    ("lift", lambda: Array.lift(x), TypeError, "a node already", MIX),
+    ("lift", lambda: Array.lift(x), TypeError, "already a node", MIX),
     ("apply", lambda: a.apply(DOT, a, a, a), TypeError, "sequences of Values"),
     ("apply", lambda: a.apply(SUM, a, a), TypeError, "sum expects 1", "got 2"),
     ("apply", lambda: a.apply(SUM, a, axes=3), TypeError, "sum", "axes=3"),
@@ -122,7 +122,7 @@ About("engine.Array.apply").kind("an Op, a row of", NODE, lambda op: Array.apply
 
 on = About("engine.ConstantArray")
 on.kind("an Array holds", ARRAY, ConstantArray)
-on.call(lambda: ConstantArray(x), TypeError, "a node already", ".data")
+on.call(lambda: ConstantArray(x), TypeError, "already a node", ".data")
 
 # --------------------------------------------------------------------------------------- own rules
 
@@ -148,7 +148,7 @@ on.call(lambda: ManyOp("n", lambda xs: xs, lambda out, xs: 1.0, sequences=["ys"]
 on.call(lambda: SUMS(x), TypeError, "sums takes a list for xs", "write [x]")
 on.call(lambda: SUMS(iter([x])), TypeError, "sums takes a node", "iterator")
 on.call(lambda: SUMS([x], [x]), TypeError, "sums takes 1 arguments, got 2")
-on.call(lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n has the slope 1.0", "give a list")
+on.call(lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n expects a list of slopes", "got 1.0")
 
 on = About("engine.VectorOp")
 on.call(lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula must take xs, and the pullback gs, outs and xs")
@@ -164,7 +164,7 @@ on = About("engine.dot")
 on.kind(TAKEN, SEQUENCE, lambda ws: dot(ws, [1.0]))
 on.kind(TAKEN, SEQUENCE, lambda xs: dot([x], xs))
 on.kind(HOLDS, NUMBER, lambda bias: dot([x], [1.0], bias))
-on.call(lambda: dot([x], [x, y]), ValueError, "dot takes two sequences of one length", "1 and 2")
+on.call(lambda: dot([x], [x, y]), ValueError, "dot takes two sequences of equal length", "1 and 2")
 on.call(lambda: dot(a, a), TypeError, TAKEN, "Array([1., 2.])")
 on.call(lambda: dot([[x]], [x]), TypeError, HOLDS, "a list of 1", "per element")
 

@@ -18,7 +18,7 @@ from nn import accuracy, confusion_matrix, init, vector
 x, a, A = Value(2.0), Array([1.0, 2.0]), Array([[1.0, 2.0], [3.0, 4.0]])
 X3 = np.ones((3, 2))
 BOTH = (TypeError, ValueError)
-INS, OUTS, ACTIVATION = "the number of inputs", "the number of outputs", "no activation"
+INS, OUTS, ACTIVATION = "the number of inputs", "the number of outputs", "unknown activation"
 LISTS = SEQUENCE.without(type)
 RAGGED = [[1.0], [1.0, 2.0]]
 
@@ -85,7 +85,7 @@ def vectors(model, first=None):
     """Add the rows of calling a network of Arrays, whose first layer checks the shape."""
     on = About(f"nn.vector.{type(model).__name__}")
     on.kind("an Array holds", ARRAY, model)
-    on.call(lambda: model(x), TypeError, "Value(2.0) is a node already", "do not mix")
+    on.call(lambda: model(x), TypeError, "Value(2.0) is already a node", "do not mix")
     on.call(lambda: model([x, x]), TypeError, "a list of nodes")
     if first:
         on.values([X3.T, np.ones(3), 1.0, []], model, ValueError, f"{first} expects", shows=lambda v: f"{first} expects shape (samples, 2), got {np.shape(v)}")
@@ -103,7 +103,7 @@ vectors(vector.Dropout())
 
 on = About("nn.vector.Dense")
 on.call(lambda: vector.Dense(784, 1)(np.zeros((2, 28, 28))), ValueError, "(samples, 784)", "(2, 28, 28)", "X.reshape(len(X), -1)")
-on.call(lambda: vector.Dense(2, 1)(Array(X3)), TypeError, "one dtype", "float64", ".astype()")
+on.call(lambda: vector.Dense(2, 1)(Array(X3)), TypeError, "the same dtype", "float64", ".astype()")
 About("nn.vector.BatchNorm").call(lambda: vector.BatchNorm(2)(np.ones((1, 2))), ValueError, "2 samples or more", "(1, 2)", "eval()")
 About("nn.vector.Residual").call(lambda: vector.Residual(vector.Dense(2, 3))(X3), ValueError, "Residual adds f(X) of shape (3, 3)", "(3, 2)")
 
@@ -113,11 +113,11 @@ for name, model in {"nn.Module": nn.Module(), "nn.MLP": nn.MLP(2, [1]), "nn.vect
     About(f"{name}.train").arguments(model.train, mode=FLAG)
     on = About(f"{name}.load_state_dict")
     on.kind("a state", MAPPING, model.load_state_dict)
-    on.call(partial(model.load_state_dict, {"no": 1.0}), ValueError, "cannot take this state", "no: no such parameter")
+    on.call(partial(model.load_state_dict, {"no": 1.0}), ValueError, "cannot load this state", "no: no such parameter")
 neuron = nn.Neuron(2)
 About("nn.Neuron.load_state_dict").values(
     ["x", [1.0], None, 1j, x, a, RAGGED], lambda v: neuron.load_state_dict({**neuron.state_dict(), "bias": v}),
-    ValueError, "cannot take this state", "bias: ", shows=None,
+    ValueError, "cannot load this state", "bias: ", shows=None,
 )
 
 # -------------------------------------------------------------------------------------------- init
@@ -131,14 +131,14 @@ for f in (init.zeros, init.uniform, init.xavier_uniform, init.xavier_normal, ini
 
 on = About("nn.init.uniform")
 on.arguments(partial(init.uniform, 2, 2), low=FINITE, high=FINITE)
-on.call(lambda: init.uniform(2, 2, 0, 1.0, -1.0), ValueError, "low=1.0 is above high=-1.0", "exchange")
+on.call(lambda: init.uniform(2, 2, 0, 1.0, -1.0), ValueError, "low=1.0 is above high=-1.0", "swap")
 
 on = About("nn.init.make_weights")
-on.kind("no init", NAME, lambda v: init.make_weights(v, 2, 2))
+on.kind("unknown init", NAME, lambda v: init.make_weights(v, 2, 2))
 on.kind(INS, WHOLE, lambda v: init.make_weights("zeros", v, 2))
 on.kind(OUTS, WHOLE, lambda v: init.make_weights("zeros", 2, v))
 
-About("nn.init.get").kind("no init", NAME, init.get)
+About("nn.init.get").kind("unknown init", NAME, init.get)
 About("nn.init.weight_shape").kind(INS, WHOLE, lambda v: init.weight_shape(v, 2))
 About("nn.init.generator").arguments(init.generator, rng=RNG)
 
@@ -177,5 +177,5 @@ on, small, targets = About("nn.diagnose"), nn.MLP(2, [1]), [0.0, 1.0, 0.0]
 on.values([None, 3.0, "x", nn.MLP, [1.0]], lambda v: nn.diagnose(v, X3, targets), TypeError, "diagnose expects a Module such as", shows=None)
 on.call(lambda: nn.diagnose(small, X3.T, targets), ValueError, "2", "3")
 on.call(lambda: nn.diagnose(small, np.ones((3, 4)), targets), ValueError, "MLP expects 2 inputs", "4")
-on.call(lambda: nn.diagnose(small, X3, targets, loss="huge"), ValueError, "no loss 'huge'", "mse")
+on.call(lambda: nn.diagnose(small, X3, targets, loss="huge"), ValueError, "unknown loss 'huge'", "mse")
 on.call(lambda: nn.diagnose(small, X3 * np.nan, targets), ValueError, "nan")

@@ -48,7 +48,7 @@ def tapes():
         on.values([[x, x]], tape, ValueError, f"{name} must be distinct", "twice", shows=None)
     on.call(lambda: Tape(z, [x], parameters=[x]), ValueError, "both a parameter and an input", "Value(2.0, 'x')")
     on.kind("the dtype of a tape must be", DTYPE, lambda v: Tape(z, dtype=v), value=False)
-    on.kind("threads (None takes all cores)", WHOLE.optional, lambda v: Tape(z, threads=v))
+    on.kind("threads (None uses all cores)", WHOLE.optional, lambda v: Tape(z, threads=v))
     on.arguments(partial(Tape, z), fast=FLAG, input_gradients=FLAG)
     on.call(lambda: batch()(A), ValueError, "the samples require a gradient", "input_gradients=True")
     on.call(lambda: setattr(alone().flat, "data", [1.0]), ValueError, "data of shape (1,)", "flat")
@@ -63,7 +63,7 @@ def tapes():
     on, back = About("engine.Tape.backward"), lambda v: batch().backward(v)
     on.call(lambda: Tape(z).backward(), RuntimeError, "backward()", "call forward()")
     on.values(["x", None, 1j, [[1.0], [1.0, 2.0]], {}], back, TypeError, "an Array holds", shows=None)
-    on.values([x, a], back, TypeError, "is a node already")
+    on.values([x, a], back, TypeError, "is already a node")
     on.values([[1.0], [1.0, 2.0, 3.0], np.ones((2, 1))], back, ValueError, "one number or an array of shape (2,), got", shows=np.shape)
 
     on = About("engine.Tape.sync")
@@ -110,7 +110,7 @@ def files(picture, *ends):
     on = About(f"engine.draw.{name}.save")
     on.kind(f"the file of a {name.lower()} must be", PATH, picture.save)
     on.values(["x", "", "x.txt", "x.pdf", "."], picture.save, ValueError, f"a {name.lower()} can be saved as {', '.join(ends)}", shows="got {!r}".format)
-    on.call(lambda: picture.save(f"no/x{ends[0]}"), FileNotFoundError, "no folder no", "make it first")
+    on.call(lambda: picture.save(f"no/x{ends[0]}"), FileNotFoundError, "no folder no", "create it first")
     on.call(lambda: picture.save(f"folder{ends[0]}"), IsADirectoryError, "is a folder", "name of a file")
 
 
@@ -130,6 +130,6 @@ OPTIONS = {"direction": "right, down, left, up", "theme": "light, dark", "layout
 pictures(draw, "expected a node", color="kind, grad", **OPTIONS)
 pictures(step, "step expects a Value as root", **OPTIONS)
 About("engine.draw.draw").arguments(partial(draw, z), locals=FLAG)
-About("engine.draw.draw").call(lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label is a string", "3")
+About("engine.draw.draw").call(lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label must be a string", "3")
 files(draw(z), ".svg", ".dot", ".png", ".html")
 files(step(z), ".html")

@@ -36,10 +36,10 @@ def optimizers(rule):
     if "betas" in options:
         betas(rule)
     on.kind("lr", WITHIN, lambda v: setattr(rule([x]), "lr", v))
-    on.call(lambda: rule([]), ValueError, f"{name} got no parameters", "pass model.parameters()")
+    on.call(lambda: rule([]), ValueError, f"{name} expects at least one parameter", "pass model.parameters()")
     on.call(lambda: rule(model), TypeError, f"{name} expects parameters", *HINT)
     on.call(lambda: rule(a), TypeError, f"{name} expects a list", "Array([1., 2.])", "write [x]")
-    on.values([x * w, Constant(1.0)], lambda v: rule([v]), ValueError, f"{name} moves leaves")
+    on.values([x * w, Constant(1.0)], lambda v: rule([v]), ValueError, f"{name} expects leaves that require a gradient")
 
     on, optimizer = About(f"{on.of}.load_state_dict"), rule([x])
     load, state = optimizer.load_state_dict, optimizer.state_dict()
@@ -55,7 +55,7 @@ def optimizers(rule):
 
 def betas(rule):
     on = About(f"nn.optim.{rule.__name__}")
-    on.values([None, 0.9, (0.9,), (0.9, 0.9, 0.9), "ab", np.ones(2)], lambda v: rule([x], betas=v), ValueError, "betas is a pair such as")
+    on.values([None, 0.9, (0.9,), (0.9, 0.9, 0.9), "ab", np.ones(2)], lambda v: rule([x], betas=v), ValueError, "betas must be a pair such as")
     on.kind("betas[0]", SHARE, lambda v: rule([x], betas=(v, 0.9)))
     on.kind("betas[1]", SHARE, lambda v: rule([x], betas=(0.9, v)))
 
@@ -67,14 +67,14 @@ on.arguments(partial(optim.SGD, [x], momentum=0.9), nesterov=FLAG)
 on.call(lambda: optim.SGD([x], nesterov=True), ValueError, "nesterov=True", "pass one, such as 0.9")
 on = About("nn.optim.Optimizer")
 on.kind("Optimizer expects", PARAMETERS, lambda v: optim.Optimizer(v, 0.1, 0.0))
-on.call(lambda: optim.Optimizer([x], 0.1, 0.1).step(), NotImplementedError, "lacks its rule", "define direction")
+on.call(lambda: optim.Optimizer([x], 0.1, 0.1).step(), NotImplementedError, "has no update rule", "define direction")
 for f in (optim.clip_grad_norm, optim.clip_grad_value):
     on = About(f"nn.optim.{f.__name__}")
     on.kind(f.__name__, PARAMETERS, lambda v, f=f: f(v, 1.0))
     on.kind("limit", POSITIVE, partial(f, [x]))
     on.call(partial(f, model, 1.0), TypeError, *HINT)
 About("nn.optim.grad_norm").kind("grad_norm expects", PARAMETERS, optim.grad_norm)
-About("nn.optim.get").kind("no optimizer", NAME, optim.get)
+About("nn.optim.get").kind("unknown optimizer", NAME, optim.get)
 
 # --------------------------------------------------------------------------------------- schedules
 
@@ -83,7 +83,7 @@ def rates(make, good, **kinds):
     """Add the rows of a schedule: `good` arguments, and the kinds of those that are checked."""
     on = About(f"nn.schedules.{make.__name__}")
     on.arguments(lambda **bad: make(**{**good, **bad}), **kinds)
-    on.values([None, "3", [3], True, 1j], make(**good), TypeError, "a function of the step")
+    on.values([None, "3", [3], True, 1j], make(**good), TypeError, "expects the step as a number")
 
 
 FALL = {"lr": 0.1, "steps": 9}
@@ -99,8 +99,8 @@ About("nn.schedules.one_cycle").call(lambda: schedules.one_cycle(0.1, 9, rise=1.
 on = About("nn.schedules.warm_up")
 on.values([None, 0.1, "cosine", schedules.cosine], lambda v: schedules.warm_up(v, 3), TypeError, "schedule must be a function such as schedules.cosine(0.1, steps=90)")
 on.values([None, "x", -1.0, NAN], lambda v: schedules.warm_up(lambda step: v, 3), ValueError, "schedule(0) must be a number")
-About("nn.schedules.get").kind("no schedule", NAME, schedules.get)
-About("nn.schedules.check_steps").values(["x", None], schedules.check_steps(lambda step: step), TypeError, "a function of the step")
+About("nn.schedules.get").kind("unknown schedule", NAME, schedules.get)
+About("nn.schedules.check_steps").values(["x", None], schedules.check_steps(lambda step: step), TypeError, "expects the step as a number")
 
 # ------------------------------------------------------------------------------------------ losses
 
@@ -116,7 +116,7 @@ def pointwise(f):
     on.call(lambda: f([x], [1.0, 1.0]), ValueError, fits, "1 predictions and 2 targets")
     on.call(lambda: f([], []), ValueError, f"{name} expects at least one prediction")
     on.call(lambda: f([[x, x]], [1.0]), ValueError, fits, "for sample 0")
-    on.call(lambda: f(a, x), TypeError, "a node already", "do not mix")
+    on.call(lambda: f(a, x), TypeError, "already a node", "do not mix")
     for p, y in [(a, [1.0]), (a, [[1.0], [1.0]]), (A, [1.0, 1.0]), (a.reshape(2, 1), [[1.0, 1.0]]), (a.reshape(2, 1), [1.0])]:
         on.call(partial(f, p, y), ValueError, fits, f"shape {p.shape}", f"shape {np.shape(y)}")
 
@@ -147,7 +147,7 @@ for f in (losses.l1_penalty, losses.l2_penalty):
     on = About(f"nn.losses.{f.__name__}")
     on.kind(f"{f.__name__} expects a list of parameters", SEQUENCE, f)
     on.call(partial(f, model), TypeError, f.__name__, "pass model.parameters()")
-    on.call(partial(f, [a, x]), TypeError, "Value(2.0) is a node already", "do not mix")
+    on.call(partial(f, [a, x]), TypeError, "Value(2.0) is already a node", "do not mix")
     on.call(partial(f, [a, None]), TypeError, "an Array holds", "None")
     on.call(partial(f, [None]), TypeError, HOLDS, "None")
-About("nn.losses.get").kind("no loss", NAME, losses.get)
+About("nn.losses.get").kind("unknown loss", NAME, losses.get)
