@@ -67,12 +67,21 @@ def tape() -> Callable[[], Any]:
     return lambda: Tape(f)
 
 
+def training() -> Callable[[], Any]:
+    from nn import MLP, data, fit
+
+    X, y = data.moons(20, rng=0)
+    model = MLP(2, [8, 1], rng=0)
+    return lambda: [*fit(model, X, 2 * y - 1, loss="hinge", epochs=1)]
+
+
 CALLS: dict[str, Callable[[], Callable[[], Any]]] = {  # functions that prepare the call
     "x * y": multiplication,
     "loss.backward()": backward,
     "step(root)": stepper,
     "step(root).html": page,
     "Tape(loss)": tape,
+    "fit(model, X, y)": training,
 }
 
 
