@@ -41,7 +41,7 @@ class LayerReport(NamedTuple):
     units       the number of units with an activation
     dead        the number of units whose slope is 0 at every sample
     flat        the share of activations, over units and samples, with a slope below 0.01
-    cuts        True if the layer has a relu, whose slope is 0 for half of its inputs in any case
+    cuts        True if the layer has a relu, whose slope is 0 for half of its inputs anyway
     """
 
     name: str

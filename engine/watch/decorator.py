@@ -19,7 +19,7 @@ def decorate(f: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
         name = type(hook).__name__
         raise TypeError(f"@{name}() decorates a function, got {f!r}; decorate its methods")
     if not (inspect.isroutine(f) or isinstance(f, partial)):
-        f = f.__call__  # type: ignore[operator] # whose kind can be told
+        f = f.__call__  # type: ignore[operator] # `inspect` recognizes it
     wrapper: Any = wrap_function
     if inspect.isgeneratorfunction(f):
         wrapper = wrap_generator

@@ -24,7 +24,7 @@ LOCK = RLock()
 class Entry(NamedTuple):
     """A hook that was entered, and the mark of its `with` statement.
 
-    The reference is weak: Ctrl-C may arrive just before `__exit__`, and the hook is then gone.
+    The reference is weak: if Ctrl-C arrives just before `__exit__`, the hook no longer exists.
     """
 
     mark: object
