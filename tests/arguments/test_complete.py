@@ -18,7 +18,7 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.Anomaly": "an exception", "engine.BranchChanged": "an exception",
     "engine.GradientMismatch": "an exception", "nn.CheckpointError": "an exception",
     "engine.Explanation": RESULTS, "engine.Path": RESULTS, "engine.Mistake": RESULTS,
-    "engine.Origin": RESULTS, "engine.Outputs": RESULTS, "engine.Outputs.apply": RESULTS, "engine.Outputs.lift": RESULTS,
+    "engine.Origin": RESULTS, "engine.Outputs": RESULTS, "engine.Outputs.apply": RESULTS, "engine.Outputs.backward": RESULTS, "engine.Outputs.lift": RESULTS,
     "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
     "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
