@@ -32,8 +32,9 @@ class Methods:
     def __rpow__(self, other: Operand) -> Self: ...
     def __neg__(self) -> Self: ...
     def neg(self) -> Self:
-        """Return -x as one node.
+        """Return neg(x) as one node.
 
+        Formula: -x
         Derivative: -1.0
         Defined for all x.
 
@@ -47,24 +48,27 @@ class Methods:
         Derivative: sign(x)
         Defined for all x.
         Slope at the kink x = 0: 0.
+        engine.formulas defines sign.
 
         >>> Value(0.5).abs()
         Value(0.5)
         """
     def exp(self) -> Self:
-        """Return out = exp(x) as one node.
+        """Return exp(x) as one node.
 
         Derivative: out
         Defined for all x.
+        out is the result.
 
         >>> Value(0.5).exp()
         Value(1.64872)
         """
     def exp2(self) -> Self:
-        """Return out = exp2(x) as one node.
+        """Return exp2(x) as one node.
 
         Derivative: LN2 * out
         Defined for all x.
+        out is the result.
 
         >>> Value(0.5).exp2()
         Value(1.41421)
@@ -115,19 +119,21 @@ class Methods:
         Value(0.405465)
         """
     def sqrt(self) -> Self:
-        """Return out = sqrt(x) as one node.
+        """Return sqrt(x) as one node.
 
         Derivative: divide(0.5, out + 0.0)
         Defined for x >= 0.
+        out is the result.
 
         >>> Value(0.5).sqrt()
         Value(0.707107)
         """
     def cbrt(self) -> Self:
-        """Return out = cbrt(x) as one node.
+        """Return cbrt(x) as one node.
 
         Derivative: divide(1.0, 3.0 * out * out)
         Defined for all x.
+        out is the result.
 
         >>> Value(0.5).cbrt()
         Value(0.793701)
@@ -135,6 +141,7 @@ class Methods:
     def square(self) -> Self:
         """Return square(x) as one node.
 
+        Formula: x * x
         Derivative: 2.0 * x
         Defined for all x.
 
@@ -160,10 +167,11 @@ class Methods:
         Value(0.877583)
         """
     def tan(self) -> Self:
-        """Return out = tan(x) as one node.
+        """Return tan(x) as one node.
 
         Derivative: 1.0 + out * out
         Defined for all x.
+        out is the result.
 
         >>> Value(0.5).tan()
         Value(0.546302)
@@ -218,6 +226,7 @@ class Methods:
 
         Derivative: square(divide(1.0, cosh(limit_to_400(x))))
         Defined for all x.
+        engine.formulas defines limit_to_400, square.
 
         >>> Value(0.5).tanh()
         Value(0.462117)
@@ -259,11 +268,13 @@ class Methods:
         Value(1.10715)
         """
     def hypot(self, y: Operand) -> Self:
-        """Return out = hypot(x, y) as one node.
+        """Return hypot(x, y) as one node.
 
         Derivative for x: hypot_slope(out, x)
         Derivative for y: hypot_slope(out, y)
         Slopes at the kink x = y = 0: 0 and 0.
+        out is the result.
+        engine.formulas defines hypot_slope.
 
         >>> Value(0.5).hypot(0.25)
         Value(0.559017)
@@ -273,6 +284,7 @@ class Methods:
 
         Derivative: TWO_OVER_SQRT_PI * exp_product(-x, x)
         Defined for all x.
+        engine.formulas defines exp_product.
 
         >>> Value(0.5).erf()
         Value(0.5205)
@@ -282,6 +294,7 @@ class Methods:
 
         Derivative: -TWO_OVER_SQRT_PI * exp_product(-x, x)
         Defined for all x.
+        engine.formulas defines exp_product.
 
         >>> Value(0.5).erfc()
         Value(0.4795)
@@ -291,51 +304,63 @@ class Methods:
 
         Derivative: normal_pdf(x)
         Defined for all x.
+        engine.formulas defines normal_pdf.
 
         >>> Value(0.5).normal_cdf()
         Value(0.691462)
         """
     def exp_product(self, y: Operand) -> Self:
-        """Return out = exp_product(x, y) as one node.
+        """Return exp_product(x, y) as one node.
 
+        Formula: exp(x * y) * (1.0 + product_error(x, y))
         Derivative for x: y * out
         Derivative for y: x * out
+        out is the result.
+        engine.formulas defines product_error.
 
         >>> Value(0.5).exp_product(0.25)
         Value(1.13315)
         """
     def sigmoid(self) -> Self:
-        """Return out = sigmoid(x) as one node.
+        """Return sigmoid(x) as one node.
 
+        Formula: divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
         Derivative: out * sigmoid(-x)
         Defined for all x.
+        out is the result.
 
         >>> Value(0.5).sigmoid()
         Value(0.622459)
         """
     def softplus(self) -> Self:
-        """Return relu(x) + log1p(exp(-abs(x))) as one node.
+        """Return softplus(x) as one node.
 
+        Formula: relu(x) + log1p(exp(-abs(x)))
         Derivative: sigmoid(x)
         Defined for all x.
+        engine.formulas defines relu, sigmoid.
 
         >>> Value(0.5).softplus()
         Value(0.974077)
         """
     def silu(self) -> Self:
-        """Return drop_low(x) * sigmoid(x) as one node.
+        """Return silu(x) as one node.
 
+        Formula: drop_low(x) * sigmoid(x)
         Derivative: sigmoid(x) * (1.0 + drop_large(x) * sigmoid(-x))
         Defined for all x.
+        engine.formulas defines drop_large, drop_low, sigmoid.
 
         >>> Value(0.5).silu()
         Value(0.31123)
         """
     def gelu(self) -> Self:
-        """Return drop_low(x) * normal_cdf(x) as one node.
+        """Return gelu(x) as one node.
 
+        Formula: drop_low(x) * normal_cdf(x)
         Derivative: normal_cdf(x) + drop_large(x) * normal_pdf(x)
         Defined for all x.
+        engine.formulas defines drop_large, drop_low, normal_cdf, normal_pdf.
 
         >>> Value(0.5).gelu()
         Value(0.345731)
@@ -343,6 +368,7 @@ class Methods:
     def relu(self) -> Self:
         """Return relu(x) as one node.
 
+        Formula: where(x <= 0.0, 0.0, x)
         Derivative: where(x <= 0.0, 0.0, 1.0)
         Defined for all x.
         Slope at the kink x = 0: 0.
@@ -351,8 +377,9 @@ class Methods:
         Value(0.5)
         """
     def leaky_relu(self, slope: Operand = 0.01) -> Self:
-        """Return where(x <= 0.0, slope * x, x) as one node.
+        """Return leaky_relu(x, slope) as one node.
 
+        Formula: where(x <= 0.0, slope * x, x)
         Derivative for x: where(x <= 0.0, slope, 1.0)
         Derivative for slope: where(x <= 0.0, x, 0.0)
         Slope at the kink x = 0: 0.01.
@@ -361,8 +388,9 @@ class Methods:
         Value(0.5)
         """
     def elu(self, alpha: Operand = 1.0) -> Self:
-        """Return where(x <= 0.0, alpha * expm1(x), x) as one node.
+        """Return elu(x, alpha) as one node.
 
+        Formula: where(x <= 0.0, alpha * expm1(x), x)
         Derivative for x: where(x <= 0.0, alpha * exp(x), 1.0)
         Derivative for alpha: where(x <= 0.0, expm1(x), 0.0)
 
@@ -372,6 +400,7 @@ class Methods:
     def sign(self) -> Self:
         """Return sign(x) as one node.
 
+        Formula: where(x > 0.0, 1.0, where(x < 0.0, -1.0, 0.0 * x))
         Derivative: where(abs(x) >= 0.0, 0.0, x)
         Defined for all x.
 
@@ -381,9 +410,11 @@ class Methods:
     def maximum(self, y: Operand) -> Self:
         """Return maximum(x, y) as one node.
 
+        Formula: where(x > y, x, where(x <= y, y, x + y))
         Derivative for x: tie_share(x, y)
         Derivative for y: tie_share(y, x)
         Slopes at the kink x = y: 0.5 and 0.5.
+        engine.formulas defines tie_share.
 
         >>> Value(0.5).maximum(0.25)
         Value(0.5)
@@ -391,19 +422,23 @@ class Methods:
     def minimum(self, y: Operand) -> Self:
         """Return minimum(x, y) as one node.
 
+        Formula: where(x < y, x, where(x >= y, y, x + y))
         Derivative for x: tie_share(y, x)
         Derivative for y: tie_share(x, y)
         Slopes at the kink x = y: 0.5 and 0.5.
+        engine.formulas defines tie_share.
 
         >>> Value(0.5).minimum(0.25)
         Value(0.25)
         """
     def clip(self, lo: Operand, hi: Operand) -> Self:
-        """Return minimum(maximum(x, lo), hi) as one node.
+        """Return clip(x, lo, hi) as one node.
 
+        Formula: minimum(maximum(x, lo), hi)
         Derivative for x: where(x < lo, 0.0, where(x > hi, 0.0, 1.0))
         Derivative for lo: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0)
         Derivative for hi: where(maximum(x, lo) > hi, 1.0, 0.0)
+        engine.formulas defines maximum, minimum.
 
         >>> Value(0.5).clip(0.25, 0.5)
         Value(0.5)

@@ -4,11 +4,15 @@ import re
 from math import isfinite, isnan
 from typing import Any
 
+from engine import formulas
 from engine.methods import DOCSTRINGS
 from engine.rules import Op, argument_names
 
 PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin and end at -1, 0 or 1
 STEP = 1e-6
+HELPERS = {
+    f.__name__ for f in vars(formulas).values() if getattr(f, "__module__", "") == formulas.__name__
+}
 
 
 def docstring(op: Op, name: str) -> str:
@@ -26,26 +30,37 @@ def docstring(op: Op, name: str) -> str:
     | Value(-0.693147)
     """
     letters, slopes = argument_names(op.forward), [formula(partial) for partial in op.partials]
-    out = "out = " if any(re.search(r"\bout\b", slope) for slope in slopes) else ""
-    lines = [f"Return {out}{formula(op.forward)} as one node.", ""]
+    call = f"{op.name}({', '.join(letters)})" if op.name.isidentifier() else formula(op.forward)
+    lines = [f"Return {call} as one node.", ""]
+    if formula(op.forward) != call:
+        lines += [f"Formula: {formula(op.forward)}"]
     if len(letters) == 1:
         lines += [f"Derivative: {slopes[0]}", *domain(op)]
     else:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
-    return "\n".join([*lines, *kinks(op), "", *example(op, name)])
+    words = set(re.findall(r"\w+", " ".join([formula(op.forward), *slopes])))
+    notes = ["out is the result."] * ("out" in words)
+    if helpers := sorted(words & HELPERS - {op.name}):
+        notes += [f"engine.formulas defines {', '.join(helpers)}."]
+    return "\n".join([*lines, *kinks(op), *notes, "", *example(op, name)])
 
 
 def formula(f: Any) -> str:
-    """Return the body of a lambda as written in its file, or a call of any other function."""
+    """Return the formula of a function of one line as its file has it, else a call of it."""
     import linecache
 
+    f = getattr(f, "__wrapped__", f)
     code = f.__code__
-    if code.co_name == "<lambda>":
-        places = [p for p in code.co_positions() if None not in p and p[3] > p[2]]
-        lines = {line for p in places for line in p[:2]}
-        if len(lines) == 1:
-            text = linecache.getline(code.co_filename, lines.pop()).encode()
-            return text[min(p[2] for p in places) : max(p[3] for p in places)].decode().strip()
+    places = [p for p in code.co_positions() if None not in p and p[3] > p[2]]
+    lines = {line for p in places for line in p[:2]} - {code.co_firstlineno} or {
+        code.co_firstlineno
+    }
+    if len(lines) == 1:
+        line = lines.pop()
+        columns = [p[2:] for p in places if p[:2] == (line, line)]
+        text = linecache.getline(code.co_filename, line).encode()
+        start, end = min(start for start, _ in columns), max(end for _, end in columns)
+        return text[start:end].decode().strip().removeprefix("return ")
     name = "f" if code.co_name == "<lambda>" else f.__name__
     return f"{name}({', '.join(argument_names(f))})"
 
