@@ -31,8 +31,9 @@ test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel 
 coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and print their line and branch coverage
 	$(RUN) pytest -n auto --dist worksteal --cov --cov-report=term
 
-test-oldest: ## run the tests with the oldest supported dependencies
-	PIP_CONSTRAINT=constraints-oldest.txt $(MAKE) VENV=.venv-oldest test
+test-oldest: ## run the tests with the oldest supported dependencies, and fewer examples of properties
+	PIP_CONSTRAINT=constraints-oldest.txt PYTEST_ADDOPTS=--hypothesis-profile=few \
+	    $(MAKE) VENV=.venv-oldest test
 
 test-plain: .venv-plain/without-numpy ## run the tests of Values and their networks without NumPy
 	.venv-plain/bin/python -m pytest --noconftest tests/test_without_numpy.py

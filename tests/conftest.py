@@ -16,6 +16,7 @@ DEFAULT = settings(  # no test fails because the machine is slow
 )
 settings.register_profile("default", DEFAULT)
 settings.register_profile("ci", DEFAULT, derandomize=True, print_blob=True)
+settings.register_profile("few", DEFAULT, derandomize=True, max_examples=20)
 settings.register_profile("soak", DEFAULT, max_examples=10_000)
 
 settings.load_profile("ci" if os.environ.get("CI") else "default")
