@@ -1,5 +1,6 @@
 """Checks of arguments for networks, in addition to those of `engine.support.arguments`."""
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -7,8 +8,8 @@ from typing import Any, TypeVar
 from engine.support.arguments import file, finite, flag, positive, sequence, whole, within
 
 __all__ = [
-    "file", "finite", "flag", "function", "lookup", "mapping", "parameters_of", "positive",
-    "sequence", "whole", "within",
+    "file", "finite", "flag", "format_count", "function", "lookup", "mapping", "parameters_of",
+    "positive", "sequence", "whole", "within",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ def function(name: str, f: Any, example: str, count: int) -> Callable[..., Any] 
     """Return `f`, a function of `count` arguments or None. Raises TypeError for anything else."""
     if f is None or (callable(f) and accepts(f, count)):
         return f
-    arguments = "no argument" if not count else f"{count} argument{'s' * (count > 1)}"
+    arguments = format_count(count, "argument") if count else "no argument"
     raise TypeError(f"{name} must be a function such as {example}, of {arguments}, got {f!r}")
 
 
@@ -36,10 +37,26 @@ def accepts(f: Callable[..., Any], count: int) -> bool:
 
 
 def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
-    """Return the entry with that name. Raises ValueError that lists the names if there is none."""
+    """Return the entry with that name. Raises ValueError, with the known names, if there is none.
+
+    >>> lookup("activation", {"relu": 1, "tanh": 2}, "Relu")
+    Traceback (most recent call last):
+    ValueError: unknown activation 'Relu' (did you mean 'relu'?); choose from: relu, tanh
+    """
     if isinstance(name, str) and name in table:
         return table[name]
-    raise ValueError(f"unknown {kind} {name!r}; expected one of {', '.join(table)}")
+    similar = difflib.get_close_matches(name.lower(), table, 1) if isinstance(name, str) else []
+    hint = f" (did you mean {similar[0]!r}?)" if similar else ""
+    raise ValueError(f"unknown {kind} {name!r}{hint}; choose from: {', '.join(table)}")
+
+
+def format_count(n: int, noun: str) -> str:
+    """Return a number of things as text.
+
+    >>> format_count(1, "target"), format_count(2, "target")
+    ('1 target', '2 targets')
+    """
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:

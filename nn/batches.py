@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import flag, whole, within
+from nn.arguments import flag, format_count, whole, within
 from nn.init import Rng, generator
 
 if TYPE_CHECKING:
@@ -60,13 +60,18 @@ def split(
     >>> len(X), len(X_held_out)
     (80, 20)
     """
+    return hold_out(X, y, fraction, rng, name="fraction")
+
+
+def hold_out(X: Any, y: Any, fraction: float, rng: Rng, name: str) -> tuple[Samples, Samples]:
+    """Split the samples as `split` does; errors name the argument that the fraction comes from."""
     inputs, targets = to_samples(X, y)
     n = len(inputs)
-    held_out = round(within("fraction", fraction, below=1) * n)
+    held_out = round(within(name, fraction, below=1) * n)
     if not 0 < held_out < n:
         raise ValueError(
-            f"fraction={fraction} of {n} samples leaves {n - held_out} to train on and "
-            f"{held_out} to validate with; both need at least 1"
+            f"{name}={fraction} of {format_count(n, 'sample')} leaves {n - held_out} to train on "
+            f"and {held_out} to validate with; both need at least 1"
         )
     order = generator(rng).permutation(n)
     train, rest = order[held_out:], order[:held_out]
@@ -85,7 +90,8 @@ def to_samples(X: Any, y: Any) -> Samples:
             raise TypeError(f"{name} must have an entry for each sample, got {given[name]!r}")
     if len(X) != len(y):
         raise ValueError(
-            f"X and y must have equal lengths, got {len(X)} samples and {len(y)} targets"
+            f"X and y must have equal lengths, got {format_count(len(X), 'sample')} and "
+            f"{format_count(len(y), 'target')}"
         )
     if len(X) == 0:
         raise ValueError("X must have at least 1 sample, got none")

@@ -20,7 +20,7 @@ import numpy as np
 from nn import archive, schedules
 from nn.archive import CheckpointError
 from nn.arguments import file, mapping, whole, within
-from nn.module import Module
+from nn.module import Module, find_conversion
 from nn.optim import Optimizer
 from nn.schedules import Schedule
 
@@ -29,6 +29,7 @@ PROBES = [0, 1, 2, *(10**k for k in range(1, 7)), *(3 * 10**k for k in range(1, 
 PARTS = (
     "built", "model", "generators", "optimizer", "schedule", "rng", "epoch", "settings", "extra",
 )  # fmt: skip
+COUNTERPARTS = {"MLP": "MLP", "Layer": "Dense", "Dense": "Layer"}  # of Values and Arrays
 Stateful = Module | Optimizer | np.random.Generator
 
 
@@ -84,6 +85,7 @@ def save(
     >>> other([1.0, 2.0]).data == model([1.0, 2.0]).data
     True
     """
+    _check_order("save", path)
     if model is None:
         raise TypeError("model must be a Module, got None; save the model with its training")
     _check_types(model, optimizer, rng, schedule)
@@ -119,8 +121,9 @@ def load(
 ) -> Checkpoint:
     """Restore the state of a model, and of everything else that is given, from a file of `save`.
 
-    Without a model, the file is only read. The model must have the `repr` and the dtypes of the
-    saved one.
+    `load` fills the model that is passed, and does not return a model: build one with the `repr`
+    and the dtypes of the saved one first. Without a model, the file is only read. Returns the
+    epoch, the settings and the extra parts as a `Checkpoint`.
 
     Raises FileNotFoundError if there is no file. Raises CheckpointError, a ValueError, if the file
     is truncated, damaged or not a checkpoint, or if it belongs to another model, optimizer,
@@ -133,6 +136,7 @@ def load(
     >>> load(path, MLP(2, [4, 1])).epoch
     3
     """
+    _check_order("load", path)
     _check_types(model, optimizer, rng, schedule)
     if settings is not None:
         mapping("settings", settings, "the settings given to save")
@@ -268,6 +272,14 @@ def set_state(owner: Stateful, state: dict[str, Any]) -> None:
     owner.bit_generator.state = state
 
 
+def _check_order(name: str, path: Any) -> None:
+    """Raise TypeError for a model in the place of the path."""
+    if isinstance(path, Module):
+        raise TypeError(
+            f"{name} expects the path first, got {path!r}; write {name}('model.ckpt', model)"
+        )
+
+
 def _check_types(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
     """Raise TypeError for arguments of another type. This is not an error in the file."""
     expected = {
@@ -314,7 +326,10 @@ def _check_fits(
         raise ValueError("it was saved with another schedule; pass the one it was saved with")
     if model is None:
         return
-    built = describe_model(model)
+    built, saved_model = describe_model(model), tree["built"]["model"]
+    remedy = find_conversion(model, tree["model"])
+    if remedy and saved_model.partition("(")[0] == COUNTERPARTS.get(type(model).__name__):
+        raise ValueError(f"it was saved from {saved_model}, {remedy}")
     if built != tree["built"]:
         saved, now = (" of ".join([x["model"], *x["dtypes"]]) for x in (tree["built"], built))
         raise ValueError(f"it was saved from {saved}, not {now}; build the model as it was saved")

@@ -4,10 +4,6 @@ The toy data sets return `(X, y)`: `X` of shape `(n, 2)` in float64, and `y` of 
 class of each sample as an int from 0. Classes have equal sizes, up to one sample. Samples are in
 random order.
 
-n      the number of samples
-noise  the standard deviation of the normal distribution added to both coordinates
-rng    a seed or a NumPy Generator; the same seed gives the same data
-
 They raise ValueError for fewer samples than classes, and for a noise that is negative or not
 finite.
 
@@ -38,6 +34,10 @@ Points = tuple[ArrayLike, ArrayLike]  # the two coordinates of points
 def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
     """Return two interleaving half circles of radius 1, the data of micrograd's demo.
 
+    n      the number of samples
+    noise  the standard deviation of the normal noise added to both coordinates
+    rng    a seed or a NumPy Generator; the same seed gives the same data
+
     >>> X, y = moons(100, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
     ((100, 2), [0, 1])
@@ -52,6 +52,11 @@ def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
 
 def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float = 0.5) -> Samples:
     """Return a circle of radius 1 (label 0) and one of radius `inner` (label 1) around the origin.
+
+    n      the number of samples
+    noise  the standard deviation of the normal noise added to both coordinates
+    rng    a seed or a NumPy Generator; the same seed gives the same data
+    inner  the radius of the inner circle, 0 or more
 
     >>> X, y = circles(100, noise=0.0, rng=0)
     >>> sorted(set(np.hypot(*X.T).round(6).tolist()))
@@ -72,9 +77,11 @@ def spirals(
 ) -> Samples:
     """Return spiral arms out to radius 1, one label each (Lang & Witbrock 1988).
 
+    n      the number of samples
+    noise  the standard deviation of the normal noise added to both coordinates
+    rng    a seed or a NumPy Generator; the same seed gives the same data
     arms   the number of arms, and of classes
     turns  the number of turns of each arm; negative ones are clockwise
-
 
     >>> X, y = spirals(90, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
@@ -91,10 +98,12 @@ def spirals(
 
 
 def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3) -> Samples:
-    """Return round clouds with the standard deviation `noise`, one label each.
+    """Return round clouds around points evenly spaced on the circle of radius 1, one label each.
 
-    Their centers are evenly spaced on the circle of radius 1; `centers` is their number.
-
+    n        the number of samples
+    noise    the standard deviation of each cloud in both coordinates
+    rng      a seed or a NumPy Generator; the same seed gives the same data
+    centers  the number of clouds, and of classes
 
     >>> X, y = blobs(90, rng=0)
     >>> X.shape, sorted(set(y.tolist()))
@@ -113,6 +122,9 @@ def xor(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
 
     The label is the exclusive or of the corner's coordinates.
 
+    n      the number of samples
+    noise  the standard deviation of the normal noise added to both coordinates
+    rng    a seed or a NumPy Generator; the same seed gives the same data
 
     >>> X, y = xor(4, noise=0)
     >>> sorted(zip(X.tolist(), y.tolist()))

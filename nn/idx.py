@@ -20,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nn.arguments import whole
+from nn.arguments import format_count, whole
 
 MNIST = Path(__file__).parent / "mnist"  # the folder of the four files of this package
 KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")  # after "train-" or "t10k-"
@@ -147,7 +147,8 @@ def read_labelled(folder: AnyPath, part: str, classes: int) -> tuple[np.ndarray,
     images = read(image_file, rank=3, dtype=np.uint8)
     if len(images) != len(labels):
         raise ValueError(
-            f"{image_file} has {len(images)} images, {label_file} has {len(labels)} labels; "
+            f"{image_file} has {format_count(len(images), 'image')}, "
+            f"{label_file} has {format_count(len(labels), 'label')}; "
             "take both from the same data set"
         )
     if not images.size:

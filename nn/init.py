@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import finite, lookup, whole
+from nn.arguments import finite, format_count, lookup, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,7 +151,8 @@ def make_weights(init: str | Init, fan_in: int, fan_out: int, rng: Rng = None) -
     if actual != shape:
         raise ValueError(
             f"init {name!r} returned weights of shape {actual}; "
-            f"a layer of {fan_in} inputs and {fan_out} outputs expects {shape}"
+            f"a layer of {format_count(fan_in, 'input')} and {format_count(fan_out, 'output')} "
+            f"expects {shape}"
         )
     return weights
 

@@ -17,14 +17,14 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, cast, overload
 
 from engine.functions import dot, find_payload, has_arrays, is_array, logsumexp, total
 from engine.node import Node
 from engine.sequences import CROSS_ENTROPY
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
-from nn.arguments import lookup, sequence, within
+from nn.arguments import format_count, lookup, sequence, within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,18 +45,39 @@ __all__ = [
 ]
 
 Loss = Callable[..., Any]
+Settings = ParamSpec("Settings")
+
+
+class LossOfPairs(Protocol[Settings]):
+    """The type of a loss of predictions and targets in pairs: a Value, or an Array of Arrays."""
+
+    __name__: str
+
+    # fmt: off
+    @overload
+    def __call__(
+        self, p: "Array", y: Any, /, *args: Settings.args, **options: Settings.kwargs
+    ) -> "Array": ...
+    @overload
+    def __call__(
+        self, p: Iterable[Any], y: Any, /, *args: Settings.args, **options: Settings.kwargs
+    ) -> Value: ...
+    # fmt: on
 
 
 def mean_over_samples(
     is_target: Callable[[Any], Any] | None = None, expects: str = ""
-) -> Callable[[Loss], Loss]:
+) -> Callable[[Callable[Concatenate[Any, Any, Settings], Any]], LossOfPairs[Settings]]:
     """Make a loss from a formula for one prediction and one target.
 
     The formula runs on Values one by one and on whole Arrays. The loss raises ValueError for a
     target for which `is_target` is false; `expects` describes valid targets.
     """
 
-    def decorate(formula: Loss) -> Loss:
+    def decorate(
+        typed_formula: Callable[Concatenate[Any, Any, Settings], Any],
+    ) -> LossOfPairs[Settings]:
+        formula: Loss = typed_formula
         name = formula.__name__
 
         @functools.wraps(formula)
@@ -76,7 +97,7 @@ def mean_over_samples(
                 check_targets(name, [y.data for y in ys], len(y_rows[0]), is_target, expects)
             return mean([formula(p, y, *settings, **options) for p, y in zip(ps, ys, strict=True)])
 
-        return loss
+        return cast("LossOfPairs[Settings]", loss)
 
     return decorate
 
@@ -127,7 +148,8 @@ def check_lengths(
     if len(predictions) != len(targets):
         raise ValueError(
             f"{name} expects one target per prediction, "
-            f"got {len(predictions)} predictions and {len(targets)} targets{where}"
+            f"got {format_count(len(predictions), 'prediction')} and "
+            f"{format_count(len(targets), 'target')}{where}"
         )
     if not predictions:
         raise ValueError(f"{name} expects at least one prediction, got none{where}")
@@ -198,6 +220,12 @@ def binary_cross_entropy(logits: Any, targets: Any) -> "Value | Array":
     return targets * (-logits).softplus() + (1.0 - targets) * logits.softplus()
 
 
+@overload
+def cross_entropy(logits: "Array", labels: Iterable[int], *, smoothing: float = 0.0) -> "Array": ...
+@overload
+def cross_entropy(
+    logits: Iterable[Sequence[Value]], labels: Iterable[int], *, smoothing: float = 0.0
+) -> Value: ...
 def cross_entropy(
     logits: "Iterable[Sequence[Value]] | Array", labels: Iterable[int], *, smoothing: float = 0.0
 ) -> "Value | Array":

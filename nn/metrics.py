@@ -8,7 +8,7 @@ from engine.node import Node
 from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
-from nn.arguments import sequence
+from nn.arguments import format_count, sequence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,8 @@ def accuracy(
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
             "accuracy expects one target per prediction and at least one, "
-            f"got {len(predictions)} predictions and {len(targets)} targets"
+            f"got {format_count(len(predictions), 'prediction')} and "
+            f"{format_count(len(targets), 'target')}"
         )
     correct = 0
     for prediction, label in zip(predictions, targets, strict=True):

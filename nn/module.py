@@ -37,6 +37,12 @@ class Module:
     training = True  # False in evaluation mode; dropout and batch normalization read it
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
+    def __setattr__(self, name: str, x: Any) -> None:
+        """Set an attribute. Raises TypeError if numbers would replace a parameter."""
+        if name in self.__dict__:
+            check_assignment(self, name, x)
+        object.__setattr__(self, name, x)
+
     def parameters(self) -> list[Node]:
         """Return the parameters: all leaf nodes that are not constants."""
         nodes = [part for _, part in find_parts(self) if isinstance(part, Node)]
@@ -123,10 +129,12 @@ class Module:
         if problems:
             if len(problems) > MOST_PROBLEMS:
                 problems[MOST_PROBLEMS:] = [f"and {len(problems) - MOST_PROBLEMS:,} more"]
+            remedy = find_conversion(self, state)
+            question = "does it come from a model with the same layers and sizes?"
             raise ValueError(
                 f"{self!r} cannot load this state and is unchanged; "
-                "does it come from a model with the same layers and sizes?\n  "
-                + "\n  ".join(problems)
+                + (f"it comes from {remedy}" if remedy else question)
+                + "".join([f"\n  {problem}" for problem in problems])
             )
         for path, data in new.items():
             nodes[path].data = data
@@ -170,6 +178,51 @@ class Module:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def find_conversion(module: Module, state: Mapping[str, Any]) -> str:
+    """Return how to convert a state that is of Values where a network of Arrays is, or vice versa.
+
+    Returns "" for a module that has no counterpart, and for a state of the same kind.
+    """
+    is_array = {hasattr(data, "dtype") for data in state.values()}
+    if hasattr(module, "to_scalar") and is_array == {False}:
+        return (
+            "a network of Values (scalars), and this is one of Arrays; "
+            "load it into the network of Values, then call its to_vector()"
+        )
+    if hasattr(module, "to_vector") and is_array == {True}:
+        return (
+            "a network of Arrays, and this is one of Values (scalars); "
+            "load it into the network of Arrays, then call its to_scalar()"
+        )
+    return ""
+
+
+def check_assignment(module: "Module", name: str, new: Any) -> None:
+    """Raise TypeError for numbers in the place of a parameter, which would no longer be found."""
+    old, owner = vars(module)[name], type(module).__name__
+    if is_leaf(old) and not isinstance(new, Node) and is_numeric(new):
+        raise TypeError(
+            f"{owner}.{name} is {'a constant' if old.constant else 'a parameter'} and cannot be "
+            f"replaced by numbers, got {new!r}; assign its data: {name}.data = ..."
+        )
+    if isinstance(old, list | tuple) and old and all(map(is_leaf, old)) and is_numeric(new):
+        raise TypeError(
+            f"{owner}.{name} holds parameters and cannot be replaced by numbers, got {new!r}; "
+            f"assign the data of each: {name}[0].data = ..."
+        )
+
+
+def is_leaf(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is None
+
+
+def is_numeric(x: Any) -> bool:
+    """Return whether `x` is a number, an array, or a list or tuple with one of them in it."""
+    if isinstance(x, list | tuple):
+        return any(map(is_numeric, x))
+    return is_real(x) or is_bool(x) or isinstance(x, numpy_type("ndarray"))
 
 
 def find_parts(module: Module) -> list[tuple[str, Any]]:

@@ -10,7 +10,8 @@ from engine.instructions import Slot
 from engine.node import Node
 from engine.recorded_function import compile_function, record_function
 from engine.watch.gradient_warnings import describe_leaf, warn
-from nn.arguments import mapping, parameters_of, positive, whole, within
+from nn.arguments import format_count, mapping, parameters_of, positive, whole, within
+from nn.taped import tape_types
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,11 +236,13 @@ class Optimizer:
         all_without = len(without) == len(self.parameters)
         # The gradient of a single Value may be 0.
         if without and (all_without or hasattr(without[0].data, "dtype")):
-            which = "any parameter" if all_without else describe_leaf(without[0])
-            warn(
-                f"no nonzero gradient has arrived at {which} before the first step of {self.name}; "
-                "call loss.backward() first, on a loss that is computed from them"
-            )
+            zeros, source = "all gradients are 0", "these parameters"
+            if not all_without:
+                zeros, source = f"the gradient of {describe_leaf(without[0])} is 0", "it"
+            remedy = f"call loss.backward() first, on a loss computed from {source}"
+            if tape_types() and not hasattr(without[0].data, "dtype"):
+                remedy += "; to train on a tape, pass tape.parameters() to the optimizer"
+            warn(f"{zeros} at {self.name}'s first step; {remedy}")
 
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""
@@ -280,8 +283,8 @@ class Optimizer:
         saved, own = (state["rule"], len(state["memory"])), (self.name, len(self.parameters))
         if saved != own:
             raise ValueError(
-                "the state is of {} over {} parameters, ".format(*saved)
-                + "this is {} over {}; build the optimizer as it was saved".format(*own)
+                f"the state is of {saved[0]} over {format_count(saved[1], 'parameter')}, "
+                f"this is {own[0]} over {own[1]:,}; build the optimizer as it was saved"
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
             mapping(f"the state's memory of parameter {i}", memory, "state_dict() returns")

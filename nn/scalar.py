@@ -13,7 +13,7 @@ from engine.functions import apply_row, is_array, linear
 from engine.rules import ELEMENTWISE, Op
 from engine.support.arguments import numpy_type
 from engine.value import Value, as_nodes
-from nn.arguments import flag, lookup, sequence, whole
+from nn.arguments import flag, format_count, lookup, sequence, whole
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
 
@@ -204,14 +204,15 @@ def check_inputs(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
             remedy = "take its .data, or .to_vector() of the model"
             raise TypeError(f"{name} expects numbers or Values, got an Array; {remedy}") from None
         if getattr(x, "ndim", 1) > 1 or (isinstance(x, list | tuple) and contains_lists(x)):
-            shape = f" of shape {x.shape}" if hasattr(x, "shape") else f" of {len(x)} samples"  # type: ignore[arg-type]
+            samples: Any = x
+            of = f"shape {x.shape}" if hasattr(x, "shape") else format_count(len(samples), "sample")
             raise TypeError(
-                f"{name} expects the numbers of one sample, got {type(x).__name__}{shape}; "
+                f"{name} expects the numbers of one sample, got {type(x).__name__} of {of}; "
                 "write [model(x) for x in X]"
             ) from None
         raise TypeError(f"{name} expects numbers or Values: {problem}") from None
     if len(xs) != model.nin:
-        inputs = f"{model.nin} input{'s' * (model.nin != 1)}"
+        inputs = format_count(model.nin, "input")
         raise ValueError(f"{name} expects {inputs}, got {len(xs)}")
     return xs
 

@@ -41,5 +41,11 @@ class Taped(Module):
 
 def is_tape(x: Any) -> "TypeGuard[Tape]":
     """Return whether `x` is a Tape, without loading `engine.tape`, which needs NumPy."""
+    return isinstance(x, tape_types())
+
+
+def tape_types() -> "tuple[type[Tape], ...]":
+    """Return Tape in a tuple, which is empty while `engine.tape` is not loaded."""
     engine = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
-    return isinstance(x, getattr(sys.modules.get(f"{engine}.tape"), "Tape", ()))
+    tape = getattr(sys.modules.get(f"{engine}.tape"), "Tape", None)
+    return () if tape is None else (tape,)

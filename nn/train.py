@@ -12,11 +12,11 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from engine.support.arguments import numpy_type
+from engine.support.arguments import is_real, numpy_type
 from engine.support.lazy import numpy_for
 from nn import losses, optim, schedules
-from nn.arguments import function, lookup, positive, whole
-from nn.batches import Samples, split, to_finite_samples
+from nn.arguments import format_count, function, lookup, positive, whole
+from nn.batches import Samples, hold_out, to_finite_samples
 from nn.init import Rng, generator
 from nn.metrics import accuracy
 from nn.module import Module
@@ -55,8 +55,8 @@ def fit(
 ) -> Training:
     """Train a model on samples X and targets y. Return a `Training`: an iterator over `Record`s.
 
-    Each epoch runs when its record is requested, so nothing is trained until you iterate over the
-    result.
+    Each epoch runs when its record is requested: iterate over the result to train, or call its
+    `run()`. The call of `fit` alone trains nothing.
 
     model       a Module, or an `engine.Tape` with inputs; after training, `tape.sync()` copies the
                 weights to the Values that the tape was recorded from
@@ -97,7 +97,7 @@ def fit(
     >>> X, y = data.moons(50, rng=0)
     >>> model = MLP(2, [8, 1], "tanh", rng=0)
     >>> settings = {"loss": "binary_cross_entropy", "metric": "accuracy", "epochs": 30, "lr": 0.1}
-    >>> records = list(fit(model, X, y, **settings))
+    >>> records = fit(model, X, y, **settings).run()
     >>> records[-1].loss < records[0].loss
     True
     """
@@ -134,8 +134,8 @@ def fit(
             "validation": fingerprint(held_out),
         }  # fmt: skip
         saved = TrainingCheckpoint(checkpoint, module, mover, schedule, source, settings)
-    if held_out is not None and not isinstance(held_out, tuple):
-        samples, held_out = split(*samples, held_out, source)  # the checkpoint has set its state
+    if held_out is not None and not isinstance(held_out, tuple):  # the checkpoint has set its state
+        samples, held_out = hold_out(*samples, held_out, source, name="validation")
     return Training(
         objective=Objective(module, loss, metric, penalty), optimizer=mover, samples=samples,
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
@@ -170,15 +170,17 @@ def _find_optimizer(
 
 
 def _convert_validation(validation: Any) -> Samples | float | None:
-    """Convert validation samples to arrays; return a fraction unchanged."""
+    """Convert validation samples to arrays; return a fraction unchanged.
+
+    Raises ValueError or TypeError for anything else.
+    """
+    expected = "validation must be (X, y) or a fraction of the samples, a number in [0, 1)"
     if isinstance(validation, tuple | list):
         if len(validation) != 2:
-            raise ValueError(
-                f"validation must be (X, y) or a fraction, got {len(validation)} parts"
-            )
+            raise ValueError(f"{expected}, got {format_count(len(validation), 'part')}")
         return to_finite_samples(*validation)
     if isinstance(validation, numpy_type("ndarray")):
-        raise TypeError(
-            f"validation must be (X, y) or a fraction, got an array of shape {validation.shape}"
-        )
+        raise TypeError(f"{expected}, got an array of shape {validation.shape}")
+    if validation is not None and not (is_real(validation) and 0 <= validation < 1):
+        raise ValueError(f"{expected}, got {validation!r}")
     return validation

@@ -1,13 +1,16 @@
 """The training loop: an iterator that trains a model for one epoch at a time."""
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.support.lazy import numpy_if_installed
 from nn import plain
+from nn.arguments import format_count
 from nn.batches import Samples, batches, to_finite_samples
 from nn.clip import clip_grad_norm, grad_norm
 from nn.module import Module
@@ -56,14 +59,19 @@ class Record(NamedTuple):
 class Training(Iterator[Record]):
     """A training run in progress, returned by `fit`: an iterator over the records of its epochs.
 
-    Each epoch runs when its record is requested. A run can be iterated over once. It ends after its
-    last epoch, when its patience is exhausted, by an error, or by `close()`.
+    Each epoch runs when its record is requested, by a loop or by `run()`. A run can be
+    iterated over once. It ends after its last epoch, when its patience is exhausted, by an error,
+    or by `close()`.
 
     >>> from nn import MLP, data, fit
     >>> X, y = data.moons(50, rng=0)
     >>> training = fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=3)
+    >>> training
+    <Training: not started, 3 epochs; iterate over it to train, or call run()>
     >>> next(training).epoch, [record.epoch for record in training], training.epoch
     (1, [2, 3], 3)
+    >>> training
+    <Training: finished after 3 epochs>
     """
 
     objective: Objective
@@ -82,6 +90,7 @@ class Training(Iterator[Record]):
 
     _started = False
     _closed = False
+    _completed = 0  # epochs
 
     def __post_init__(self) -> None:
         self.model: Module = self.objective.model
@@ -91,6 +100,7 @@ class Training(Iterator[Record]):
         saved = self.checkpoint and self.checkpoint.restore()
         if saved:
             self.epoch, best = saved.epoch, saved.extra["best"]
+            self._completed = saved.epoch
             self._best.loss, self._best.age, self._best.weights = best
 
     def __next__(self) -> Record:
@@ -99,10 +109,45 @@ class Training(Iterator[Record]):
             raise StopIteration
         self._started = True
         try:
-            return self._train_and_save()
+            record = self._train_and_save()
         except BaseException:  # StopIteration and KeyboardInterrupt included
             self.close()
             raise
+        self._completed = self.epoch
+        return record
+
+    def run(self) -> list[Record]:
+        """Train to the end and return the records of the remaining epochs.
+
+        A progress bar is shown if tqdm is installed and the standard error is a terminal.
+
+        >>> from nn import MLP, data, fit
+        >>> X, y = data.moons(50, rng=0)
+        >>> training = fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=3)
+        >>> [record.epoch for record in training.run()]
+        [1, 2, 3]
+        """
+        records = []
+        with progress_bar(self.epochs, self.epoch) as bar:
+            for record in self:  # not over the bar: warnings are at the caller's line
+                records.append(record)
+                if bar is not None:
+                    bar.set_postfix(loss=f"{record.loss:.4g}", refresh=False)
+                    bar.update()
+        return records
+
+    def __repr__(self) -> str:
+        done, epochs = self._completed, format_count(self.epochs, "epoch")
+        if done >= self.epochs:
+            state = f"finished after {format_count(done, 'epoch')}"
+        elif self._closed:
+            state = f"stopped after {done:,} of {epochs}"
+        elif self._started:
+            state = f"epoch {self.epoch:,} of {self.epochs:,}"
+        else:
+            resumes = f", resumes after epoch {done:,} of {epochs}" if done else f", {epochs}"
+            state = f"not started{resumes}; iterate over it to train, or call run()"
+        return f"<Training: {state}>"
 
     def close(self) -> None:
         """End the training. Switch the model to eval() mode and restore its best weights, if any.
@@ -222,6 +267,17 @@ class Training(Iterator[Record]):
         if self.patience is not None:
             self._best.update(loss)
         return loss, metric
+
+
+def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:
+    """Return a bar of tqdm, or a context of None without tqdm or a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        return nullcontext()
+    return tqdm(total=epochs, initial=done, desc="training", unit="epoch")
 
 
 class BestWeights:

@@ -54,10 +54,11 @@ class Watch:
         parameters = self.model.named_parameters().items()
         names = [name for name, parameter in parameters if parameter in self.unreached]
         if names:
-            more = f" and {len(names) - 1:,} more parameters" if len(names) > 1 else ""
+            others, it = len(names) - 1, "them" if len(names) > 1 else "it"
+            more = f" and {others:,} more parameter{'s' * (others > 1)}" if others else ""
             warn(
-                f"{names[0]}{more} will not learn: the loss is not computed from it; use it in the "
-                "model's __call__, or remove it from the model's attributes"
+                f"{names[0]}{more} will not learn: the loss is not computed from {it}; use {it} in "
+                f"the model's __call__, or remove {it} from the model's attributes"
             )
 
     def _warn_of_dead_units(self) -> None:

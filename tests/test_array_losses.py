@@ -237,8 +237,8 @@ def test_nothing_has_no_mean(name, shape):
     [
         ([[1.0, 2.0]] * 3, [[1.0] * 3] * 2, "got 3 predictions and 2 targets"),
         ([[1.0, 2.0]] * 2, [1.0] * 4, "got 2 predictions and 4 targets"),
-        ([[1.0, 2.0]] * 2, [[1.0, 1.0], [1.0]], "got 2 predictions and 1 targets for sample 1"),
-        ([1.0, 2.0], [[1.0, 1.0], [1.0, 1.0]], "got 1 predictions and 2 targets for sample 0"),
+        ([[1.0, 2.0]] * 2, [[1.0, 1.0], [1.0]], "got 2 predictions and 1 target for sample 1"),
+        ([1.0, 2.0], [[1.0, 1.0], [1.0, 1.0]], "got 1 prediction and 2 targets for sample 0"),
     ],
 )
 def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, says):

@@ -190,7 +190,7 @@ def test_a_batch_of_one_sample():
     assert len(list(fit(network(), X[:21], SIGNS[:21], **settings))) == 1
     model = deep()
     with pytest.raises(
-        ValueError, match=r"got shape \(1, 8\); choose a batch size that leaves no sa"
+        ValueError, match=r"got shape \(1, 8\); choose a batch size that leaves no batch of one"
     ):
         list(fit(model, X[:21], SIGNS[:21], **settings))
     assert not model.training
@@ -299,7 +299,7 @@ def test_augment_returns_the_samples_of_an_epoch(augment, got):
 
 
 def test_validation_is_not_an_array():
-    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction, got an array of shape \(30, 2\)"):
+    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction .*, got an array of shape \(30, 2\)"):
         fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from nn import (
     MLP,
     CheckpointError,
+    Layer,
     archive,
     data,
     fit,
@@ -534,3 +535,32 @@ def test_another_activation_and_another_dtype_are_detected(tmp_path):
         fit(vector.MLP(2, [4, 3], "tanh"), *BLOBS, **settings)
     with pytest.raises(CheckpointError, match=r"dtypes=\['float32'\], not \['float64'\]"):
         fit(vector.MLP(2, [4, 3], dtype=float), *BLOBS, **settings)
+
+
+PAIRS = {
+    "MLP": lambda: MLP(2, [4, 1], rng=0),
+    "Layer": lambda: Layer(2, 3, rng=0),
+}
+
+
+@pytest.mark.parametrize("make", PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_of_the_other_kind_is_rejected_with_the_conversion(make, dtype, tmp_path):
+    scalar, path = make(), tmp_path / "run"
+    vector_model = scalar.to_vector(dtype)
+    for saved, other, message in [
+        (scalar, vector_model, "load it into the network of Values, then call its to_vector()"),
+        (vector_model, scalar, "load it into the network of Arrays, then call its to_scalar()"),
+    ]:
+        save(path, saved)
+        with pytest.raises(CheckpointError, match=re.escape(message)):
+            load(path, other)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            other.load_state_dict(saved.state_dict())
+
+
+@pytest.mark.parametrize("f", [save, load])
+def test_the_path_comes_first(f):
+    """PyTorch's order is the reverse; the message shows the right one."""
+    with pytest.raises(TypeError, match=rf"{f.__name__} expects the path first, got MLP.*; write "):
+        f(MLP(2, [1]), "m")

@@ -1,5 +1,6 @@
 """Toy data on its curves, batches and splits that lose no sample."""
 
+import inspect
 import math
 
 import numpy as np
@@ -147,12 +148,12 @@ def test_a_split_is_drawn_at_random():
         (lambda: data.moons(10, math.nan), "noise must be.*got nan"),
         (lambda: data.moons(0), "of each of 2 classes, got n=0"),
         (lambda: data.blobs(10, centers=0), "number of classes must be.*got 0"),
-        (lambda: data.batches([[1.0]], [1, 2]), "X and y must have equal lengths, got 1 samples and 2 targets"),
+        (lambda: data.batches([[1.0]], [1, 2]), "X and y must have equal lengths, got 1 sample and 2 targets"),
         (lambda: data.batches([], []), "X must have at least 1 sample, got none"),
         (lambda: data.batches([[1.0]], [1], size=0), "None uses all samples.* whole number, 1 or more, got 0"),
         (lambda: data.batches([[1.0]], [1], size=2.5), "whole number, 1 or more, got 2.5"),
         (lambda: data.moons(2.5), "n must be a whole number, 0 or more, got 2.5"),
-        (lambda: data.split([[1.0]], [1, 2], 0.5), "X and y must have equal lengths, got 1 samples and 2 targets"),
+        (lambda: data.split([[1.0]], [1, 2], 0.5), "X and y must have equal lengths, got 1 sample and 2 targets"),
         (lambda: data.split([[1.0]], [1], 0.5), "leaves 1 to train on and 0 to validate"),
         (lambda: data.split([[1.0], [2.0]], [1, 2], 1.5), r"fraction must be.*got 1\.5"),
         (lambda: data.split([[1.0], [2.0]], [1, 2], -0.5), r"fraction must be.*got -0\.5"),
@@ -161,3 +162,11 @@ def test_a_split_is_drawn_at_random():
 def test_what_makes_no_sense_is_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_every_argument_is_documented(name):
+    """`help` explains each argument on a line of its own."""
+    make = getattr(data, name)
+    lines = [line.split("  ")[0] for line in inspect.getdoc(make).splitlines()]
+    assert [name for name in inspect.signature(make).parameters if name not in lines] == []

@@ -259,7 +259,7 @@ def test_the_table_and_the_plot(tmp_path):
         (
             lambda: diagnose(MLP(2, [1]), X, Y, loss="huge"),
             ValueError,
-            "unknown loss 'huge'; expected one of",
+            r"unknown loss 'huge' \(did you mean 'huber'\?\); choose from: mse",
         ),
     ],
 )

@@ -207,8 +207,8 @@ def test_a_step_without_a_gradient(kind):
 
     text, line = warned(run)
     assert line == "mover.step()"
-    assert "no nonzero gradient has arrived at any parameter" in text
-    assert "call loss.backward() first" in text
+    assert "all gradients are 0 at SGD's first step" in text
+    assert "call loss.backward() first, on a loss computed from these parameters" in text
 
 
 def test_a_step_without_one_of_its_gradients():
@@ -218,7 +218,7 @@ def test_a_step_without_one_of_its_gradients():
         loss_of(w).backward()
         mover.step()
 
-    assert "no nonzero gradient has arrived at v of shape (1, 1)" in warned(run)[0]
+    assert "the gradient of v of shape (1, 1) is 0 at SGD's first step" in warned(run)[0]
 
 
 @pytest.mark.parametrize("kind", [MLP, vector.MLP])
@@ -234,7 +234,10 @@ def test_a_parameter_that_fit_cannot_move(kind):
 
     text, line = warned(run)
     assert line.startswith("for _ in fit(")
-    assert text.startswith("spare.0 and 2 more parameters will not learn: the loss is not")
+    assert text.startswith(
+        "spare.0 and 2 more parameters will not learn: the loss is not computed from"
+    )
+    assert "use them in the model's __call__, or remove them from" in text
 
 
 @pytest.mark.parametrize("kind", [MLP, vector.MLP])
@@ -460,3 +463,36 @@ def test_a_stale_graph_has_a_constant_message():
         messages |= {str(warning.message) for warning in caught}
         w.data = w.data - 0.1 * w.grad
     assert len(messages) == 1
+
+
+def test_a_step_of_parameters_that_a_tape_trains():
+    """The gradients of a tape arrive at tape.parameters(), not at the Values it was recorded from."""
+
+    def run():
+        model, x = MLP(2, [3, 1], rng=0), [Value(0.0), Value(0.0)]
+        tape = Tape(model(x), inputs=x)
+        mover = optim.SGD(model.parameters(), 0.1)
+        losses.mse(tape(X), SIGNS).backward()
+        mover.step()
+
+    text, line = warned(run)
+    assert line == "mover.step()"
+    assert text.endswith("; to train on a tape, pass tape.parameters() to the optimizer")
+
+
+def test_one_parameter_that_fit_cannot_move_is_singular():
+    model = MLP(2, [3, 1], rng=0)
+    model.spare = Value(1.0)
+    text, _ = warned(lambda: list(fit(model, X, SIGNS, loss="hinge", epochs=1)))
+    assert text.startswith("spare will not learn: the loss is not computed from it; use it in")
+
+
+def test_the_line_of_a_warning_in_run():
+    model = MLP(2, [3, 1], rng=0)
+    model.spare = Value(1.0)
+
+    def run():
+        fit(model, X, SIGNS, loss="hinge", epochs=1).run()
+
+    _, line = warned(run)
+    assert line.startswith("fit(model, X, SIGNS")

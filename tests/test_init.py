@@ -83,7 +83,7 @@ def narrow(fan_in, fan_out, rng):
         (
             lambda: init.get("he"),
             ValueError,
-            "unknown init 'he'; expected one of zeros, uniform, xavier_uniform, xavier_normal, "
+            "unknown init 'he'; choose from: zeros, uniform, xavier_uniform, xavier_normal, "
             "he_uniform, he_normal",
         ),
         (

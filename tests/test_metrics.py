@@ -134,7 +134,7 @@ def test_labels_that_are_not_classes(predictions, labels, message):
 
 
 def test_one_label_per_prediction_in_lists():
-    with pytest.raises(ValueError, match="got 2 predictions and 1 targets"):
+    with pytest.raises(ValueError, match="got 2 predictions and 1 target"):
         accuracy([1.0, 2.0], [1])
     with pytest.raises(ValueError, match="got 0 predictions and 0 targets"):
         accuracy([], [])

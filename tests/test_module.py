@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Constant, ConstantArray, Value
 from engine.node import Node
-from nn import MLP, Layer, Module, Neuron
+from nn import MLP, Layer, Module, Neuron, vector
 from strategies import any_float
 
 
@@ -250,3 +250,40 @@ def test_summary_counts_what_is_shared_once():
 def test_summary_of_nothing():
     assert repr(Module()) == "Module()"
     assert Module().summary().split("\n")[1].split() == ["total", "0"]
+
+
+# --------------------------------------------------------------- parameters are not replaced
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "numbers", "remedy"),
+    [
+        (lambda: Neuron(2), "bias", 5.0, "bias.data = ..."),
+        (lambda: Neuron(2), "bias", np.float32(5.0), "bias.data = ..."),
+        (lambda: Neuron(2), "weights", [1.0, 2.0], "weights[0].data = ..."),
+        (lambda: Neuron(2), "weights", np.ones(2), "weights[0].data = ..."),
+        (lambda: vector.Dense(2, 3), "weight", np.ones((3, 2)), "weight.data = ..."),
+        (lambda: vector.Dense(2, 3), "bias", [0.0] * 3, "bias.data = ..."),
+        (lambda: vector.BatchNorm(2), "running_mean", 0.0, "running_mean.data = ..."),
+    ],
+)
+def test_numbers_do_not_replace_parameters(make, name, numbers, remedy):
+    """They would be constants, and `parameters` would silently lose one."""
+    module = make()
+    before, state = getattr(module, name), list(module.named_state())
+    with pytest.raises(
+        TypeError, match=f"{type(module).__name__}.{name} .*replaced by numbers"
+    ) as e:
+        setattr(module, name, numbers)
+    assert str(e.value).endswith(remedy)
+    assert getattr(module, name) is before
+    assert list(module.named_state()) == state
+
+
+def test_other_parameters_replace_parameters():
+    neuron, bias = Neuron(2), Value(5.0)
+    neuron.bias = bias
+    neuron.weights = (bias, Value(1.0))
+    assert neuron.parameters()[0] is bias
+    neuron.bias = None
+    assert neuron.bias is None

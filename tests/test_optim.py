@@ -158,7 +158,7 @@ def test_a_state_of_something_else_is_refused():
     row.grad = np.ones(3)
     with pytest.raises(ValueError, match=r"Adam over 2 parameters, this is Adam over 1; build"):
         optim.Adam([one]).load_state_dict(optim.Adam([one, two]).state_dict())
-    with pytest.raises(ValueError, match="SGD over 1 parameters, this is Adam over 1"):
+    with pytest.raises(ValueError, match="SGD over 1 parameter, this is Adam over 1"):
         optim.Adam([one]).load_state_dict(optim.SGD([one]).state_dict())
     other = optim.Adam([row])
     other.step()
@@ -229,11 +229,7 @@ def test_clipping_leaves_what_no_factor_mends():
         (lambda w: optim.Adam([w], betas=(1.0, 0.9)), ValueError, r"betas\[0\] must.*got 1\.0"),
         (lambda w: optim.AdamW([w], betas=(0.9, -1)), ValueError, r"betas\[1\] must.*got -1"),
         (lambda w: optim.AdamW([w], eps=0.0), ValueError, "eps must be"),
-        (
-            lambda w: optim.get("lbfgs"),
-            ValueError,
-            "'lbfgs'; expected one of sgd, rmsprop, adagrad, ",
-        ),
+        (lambda w: optim.get("lbfgs"), ValueError, "'lbfgs'; choose from: sgd, rmsprop, adagrad, "),
         (lambda w: optim.clip_grad_norm([w], 0), ValueError, "limit must be.*got 0"),
         (lambda w: optim.clip_grad_value([w], -1), ValueError, "limit must be.*got -1"),
         (lambda w: optim.Optimizer([w], 0.1, 0).step(), NotImplementedError, "define direction"),

@@ -181,7 +181,7 @@ def test_repr_makes_another_of_its_kind(model):
             (
                 make,
                 ValueError,
-                f"unknown activation 'rleu'; expected one of {', '.join(ACTIVATIONS)}",
+                f"unknown activation 'rleu' (did you mean 'relu'?); choose from: {', '.join(ACTIVATIONS)}",
             )
             for make in (
                 lambda: Neuron(2, "rleu"),

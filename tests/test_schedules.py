@@ -94,7 +94,8 @@ def test_warm_up_comes_before_the_schedule(n, step):
 def test_by_name():
     assert schedules.get("cosine") is schedules.cosine
     with pytest.raises(
-        ValueError, match="unknown schedule 'cos'; expected one of constant, linear, step_"
+        ValueError,
+        match=r"unknown schedule 'cos' \(did you mean 'cosine'\?\); choose from: constant, linear, step_",
     ):
         schedules.get("cos")
 

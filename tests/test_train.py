@@ -1,6 +1,7 @@
 """The training loop, compared with the same loop written out and with scripted losses."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -306,7 +307,7 @@ OWN = object()  # stands for an optimizer over the model's parameters
         (
             {"loss": "hinged"},
             ValueError,
-            "unknown loss 'hinged'; expected one of mse, mae, huber, hinge, bin",
+            r"unknown loss 'hinged' \(did you mean 'hinge'\?\); choose from: mse, mae, ",
         ),
         ({"loss": lambda ps, ts: 0.5}, TypeError, r"return a node made from .* got 0\.5"),
         ({"y": SIGNS[1:]}, ValueError, "equal lengths, got 30 samples and 29 targets"),
@@ -327,10 +328,14 @@ OWN = object()  # stands for an optimizer over the model's parameters
         ({"batch_size": 0}, ValueError, "size .* whole number, 1 or more, got 0"),
         ({"patience": 0}, ValueError, "patience must be a whole number, 1 or more, got 0"),
         ({"clip": 0}, ValueError, "clip must be a positive.*got 0"),
-        ({"validation": 1.5}, ValueError, r"fraction must be.*got 1\.5"),
+        ({"validation": 1.5}, ValueError, r"validation must be.*got 1\.5"),
         ({"validation": 0.001}, ValueError, "0 to validate with"),
         ({"validation": (X, Y[1:])}, ValueError, "equal lengths, got 30 samples and 29 targets"),
-        ({"optimizer": "adamm"}, ValueError, "unknown optimizer 'adamm'; expected one of sgd, "),
+        (
+            {"optimizer": "adamm"},
+            ValueError,
+            r"unknown optimizer 'adamm' \(did you mean 'adam'\?\); choose from: sgd, ",
+        ),
         ({"optimizer": optim.Adam}, TypeError, r"such as Adam\(model.parameters\(\)\), got <class"),
         ({"optimizer": FOREIGN}, ValueError, "has none of the model's parameters"),
         ({"optimizer": OWN, "lr": 0.1}, ValueError, r"lr=0\.1 is for .* this one has lr=0\.01"),
@@ -352,3 +357,73 @@ def test_invalid_arguments(settings, error, message):
 def test_arguments_are_checked_before_the_first_epoch():
     with pytest.raises(ValueError, match="epochs must"):
         fit(model(), X, SIGNS, loss="hinge", epochs=0)
+
+
+# --------------------------------------------------------------------------------- run and repr
+
+
+def test_the_repr_tells_the_state():
+    """A call of fit whose result is not used trains nothing; its repr says so."""
+    training = fit(model(), X, SIGNS, loss="hinge", epochs=2)
+    assert repr(training) == (
+        "<Training: not started, 2 epochs; iterate over it to train, or call run()>"
+    )
+    next(training)
+    assert repr(training) == "<Training: epoch 1 of 2>"
+    list(training)
+    assert repr(training) == "<Training: finished after 2 epochs>"
+
+
+def test_the_repr_of_a_training_that_was_stopped():
+    training = fit(model(), X, SIGNS, loss="hinge", epochs=3)
+    next(training)
+    training.close()
+    assert repr(training) == "<Training: stopped after 1 of 3 epochs>"
+    failing = fit(model(), X, SIGNS, loss="hinge", epochs=1, augment=lambda X, epoch, rng: X[:1])
+    with pytest.raises(ValueError, match="augment"):
+        failing.run()
+    assert repr(failing) == "<Training: stopped after 0 of 1 epoch>"
+
+
+def test_the_repr_of_a_training_that_resumes(tmp_path):
+    network, settings = model(), {"loss": "hinge", "checkpoint": tmp_path / "run", "rng": 0}
+    fit(network, X, SIGNS, epochs=2, **settings).run()
+    resumed = fit(network, X, SIGNS, epochs=3, **settings)
+    assert repr(resumed).startswith("<Training: not started, resumes after epoch 2 of 3 epochs;")
+    assert [record.epoch for record in resumed.run()] == [3]
+    assert repr(fit(network, X, SIGNS, epochs=3, **settings)) == (
+        "<Training: finished after 3 epochs>"
+    )
+
+
+def without_seconds(records):
+    return [record._replace(seconds=0.0) for record in records]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_run_trains_to_the_end(terminal, monkeypatch, capsys):
+    """The records are those of a loop; there is a bar on a terminal only."""
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    settings = {"loss": "hinge", "epochs": 3, "batch_size": 8, "rng": 0}
+    a, b = model(), model()
+    training = fit(a, X, SIGNS, **settings)
+    first = next(training)
+    records = [first, *training.run()]
+    assert without_seconds(records) == without_seconds(fit(b, X, SIGNS, **settings))
+    assert a.state_dict() == b.state_dict()
+    assert training.run() == []
+    assert ("3/3" in capsys.readouterr().err) == terminal
+
+
+def test_run_does_without_tqdm(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert len(fit(model(), X, SIGNS, loss="hinge", epochs=2).run()) == 2
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("validation", [2, -0.1, 1.0, 0.001, "x"])
+def test_a_wrong_fraction_names_validation(validation):
+    with pytest.raises(ValueError, match=f"validation.*{validation}"):
+        fit(model(), X, SIGNS, loss="hinge", epochs=1, validation=validation)

@@ -52,7 +52,7 @@ for name, f in {"batches": data.batches, "split": lambda X, y: data.split(X, y, 
         ({}, {}, TypeError, "X must have an entry", "{}"),
         ((v for v in X4), y4, TypeError, "X must have an entry", "generator"),
         ([[1.0], [1.0, 2.0]], [1, 2], ValueError, "X and y must hold numbers", "equal lengths"),
-        (X4, [1], ValueError, "equal lengths, got 4 samples and 1 targets"),
+        (X4, [1], ValueError, "equal lengths, got 4 samples and 1 target"),
         (X4.T, y4, ValueError, "equal lengths, got 2 samples and 4 targets"),
         ([], [], ValueError, "X must have at least 1 sample"),
         (Array(X4), y4, TypeError, "lose the graph", ".data"),
@@ -155,7 +155,7 @@ on.arguments(
     checkpoint=PATH.optional,
 )
 for name, first in {"schedule": "constant", "metric": "accuracy", "optimizer": "sgd"}.items():
-    on.call(partial(fit, **{name: "no"}), ValueError, f"unknown {name} 'no'; expected one of {first}")
+    on.call(partial(fit, **{name: "no"}), ValueError, f"unknown {name} 'no'; choose from: {first}")
 
 on.values([3, 0.1, [0.1]], lambda v: fit(schedule=v), TypeError, "schedule must be a function such as")
 on.call(lambda: fit(schedule="cosine"), TypeError, "schedule must be a function such as", "'cosine'")
@@ -167,8 +167,8 @@ on.call(lambda: fit(metric=lambda p, y: "x"), BOTH, "a metric must return")
 on.call(lambda: fit(penalty=lambda p: 1.0), TypeError, "penalty must be a function such as")
 on.values([None, 3, optim.Adam, [x]], lambda v: fit(optimizer=v), TypeError, "optimizer must be a name or an optimizer such as Adam(model.parameters())")
 on.call(lambda: fit(optimizer=optim.Adam([x])), ValueError, "none of the model's parameters")
-on.values(["x", 1.0, True, 3, NAN, {1: 2}], lambda v: fit(validation=v), ValueError, "fraction must be a number in [0, 1)")
-on.call(lambda: fit(validation=(X4,)), ValueError, "validation must be (X, y) or a fraction", "1 parts")
+on.values(["x", 1.0, True, 3, NAN, {1: 2}], lambda v: fit(validation=v), ValueError, "validation must be (X, y) or a fraction of the samples, a number in [0, 1)")
+on.call(lambda: fit(validation=(X4,)), ValueError, "validation must be (X, y) or a fraction", "1 part")
 on.call(lambda: fit(validation=X4), TypeError, "validation must be (X, y)", "(4, 2)")
 on.values([None, 1.0], lambda v: fit(loss=lambda p, y: v), TypeError, "a loss must return a node")
 on.call(lambda: fit(augment=lambda X, epoch, rng: None), ValueError, "augment must return", "None")

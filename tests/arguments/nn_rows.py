@@ -152,7 +152,7 @@ for predictions in ([1.0], np.ones(1)):
     on.values([2, "1", None, float("nan"), 0.5], lambda v, p=predictions: accuracy(p, [v]), ValueError, "labels from -1 to 1")
 for predictions, targets, error, *words in [
     ([], [], ValueError, "at least one", "0 predictions"),
-    ([1.0], [1, 1], ValueError, "one target per prediction", "1 predictions and 2 targets"),
+    ([1.0], [1, 1], ValueError, "one target per prediction", "1 prediction and 2 targets"),
     ([[1.0, 2.0]], [2], ValueError, "labels from 0 to 1", "got 2"),
     ([[]], [0], ValueError, "at least one logit", "none"),
     (np.ones((2, 1)), np.ones((2, 2)), ValueError, "(samples, 1)", "(2, 1) and (2, 2)"),

@@ -113,7 +113,7 @@ def pointwise(f):
     on.kind(lists, SEQUENCE, partial(f, [x]))
     on.values(["a", None, 1j], lambda v: f([x], [v]), TypeError, HOLDS, shows=None)
     on.values(["a", None, 1j], lambda v: f(a, [v, v]), TypeError, "an Array holds", shows=None)
-    on.call(lambda: f([x], [1.0, 1.0]), ValueError, fits, "1 predictions and 2 targets")
+    on.call(lambda: f([x], [1.0, 1.0]), ValueError, fits, "1 prediction and 2 targets")
     on.call(lambda: f([], []), ValueError, f"{name} expects at least one prediction")
     on.call(lambda: f([[x, x]], [1.0]), ValueError, fits, "for sample 0")
     on.call(lambda: f(a, x), TypeError, "already a node", "do not mix")
