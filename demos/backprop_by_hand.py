@@ -25,7 +25,7 @@ from demos.logistic_regression import check_shape, sigmoid
 from demos.pictures.backprop_by_hand import save_picture
 from demos.shared.tables import format_table
 from nn import data
-from nn.arguments import lookup
+from nn.arguments import look_up
 from nn.init import generator
 
 # Chosen by the accuracy on 5,000 training images held out, never by the test set.
@@ -129,7 +129,7 @@ def forward(layers: Sequence[Layer], X: np.ndarray) -> list[Cache]:
             raise ValueError(
                 f"a layer expects inputs ({W.shape[1]}, m), one per column, got {A.shape}"
             )
-        f, _ = lookup("activation", ACTIVATIONS, activation)
+        f, _ = look_up("activation", ACTIVATIONS, activation)
         Z = W @ A + b
         caches.append(Cache(A, Z, f(Z)))
         A = caches[-1].A

@@ -11,7 +11,7 @@ from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
-from engine.support.arguments import sequence
+from engine.support.arguments import check_sequence
 from engine.value import ASSIGNED, Value, as_nodes, make_node
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def total(xs: Iterable[Any]) -> Any:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
-    xs = list(xs if is_array(xs) else sequence(xs))
+    xs = list(xs if is_array(xs) else check_sequence(xs))
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
 
 

@@ -228,9 +228,9 @@ arithmetic.register(Value, VALUES)
 def as_nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     """Return nodes, with numbers as constants; raise TypeError if `xs` is not a sequence."""
     if type(xs) is not list and type(xs) is not tuple:
-        from engine.support.arguments import sequence
+        from engine.support.arguments import check_sequence
 
-        xs = sequence(xs)
+        xs = check_sequence(xs)
     return tuple(map(lift, xs))
 
 
@@ -247,9 +247,9 @@ def as_float(x: Any) -> float:
             return float(x)
         except OverflowError:
             return inf if x >= 0 else -inf
-    from engine.support.arguments import real
+    from engine.support.arguments import check_real
 
-    return real(x)
+    return check_real(x)
 
 
 def format_float(x: float) -> str:

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from nn.arguments import file
+from nn.arguments import check_path
 
 FORMAT, VERSION = "stepgrad archive", 1
 HEAD = "stepgrad.json"  # the first member; every file has its name at byte 30
@@ -77,7 +77,7 @@ def read(path: str | os.PathLike[str]) -> Any:
     ...     read(f"{folder}/best")
     {'epoch': 3, 'loss': inf, 'weights': array([0., 0.])}
     """
-    content = file("path", path).read_bytes()
+    content = check_path("path", path).read_bytes()
     try:
         return unpack(content)
     except CheckpointError as problem:
@@ -90,7 +90,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     A new file in the same folder takes the place and the permissions of the old one. A symbolic
     link stays, and the file that it points to is replaced.
     """
-    path = Path(os.path.realpath(file("path", path)))
+    path = Path(os.path.realpath(check_path("path", path)))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to; create it first")
     if path.exists() and not path.is_file():

@@ -5,17 +5,26 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from engine.support.arguments import file, finite, flag, positive, sequence, whole, within
+from engine.support.arguments import (
+    check_finite,
+    check_flag,
+    check_path,
+    check_positive,
+    check_sequence,
+    check_whole,
+    check_within,
+)
 
 __all__ = [
-    "file", "finite", "flag", "format_count", "function", "lookup", "mapping", "parameters_of",
-    "positive", "sequence", "whole", "within",
+    "check_finite", "check_flag", "check_function", "check_mapping", "check_parameters",
+    "check_path", "check_positive", "check_sequence", "check_whole", "check_within",
+    "format_count", "look_up",
 ]  # fmt: skip
 
 T = TypeVar("T")
 
 
-def function(name: str, f: Any, example: str, count: int) -> Callable[..., Any] | None:
+def check_function(name: str, f: Any, example: str, count: int) -> Callable[..., Any] | None:
     """Return `f`, a function of `count` arguments or None. Raises TypeError for anything else."""
     if f is None or (callable(f) and accepts(f, count)):
         return f
@@ -36,10 +45,10 @@ def accepts(f: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def lookup(kind: str, table: Mapping[str, T], name: Any) -> T:
+def look_up(kind: str, table: Mapping[str, T], name: Any) -> T:
     """Return the entry with that name. Raises ValueError, with the known names, if there is none.
 
-    >>> lookup("activation", {"relu": 1, "tanh": 2}, "Relu")
+    >>> look_up("activation", {"relu": 1, "tanh": 2}, "Relu")
     Traceback (most recent call last):
     ValueError: unknown activation 'Relu' (did you mean 'relu'?); choose from: relu, tanh
     """
@@ -59,18 +68,18 @@ def format_count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-def mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:
+def check_mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:
     """Return `x`, a mapping. Raises TypeError, with an example, for anything else."""
     if isinstance(x, Mapping):
         return x
     raise TypeError(f"{name} must be a dict, such as {example}, got {x!r}")
 
 
-def parameters_of(name: str, parameters: Any) -> list[Any]:
+def check_parameters(name: str, parameters: Any) -> list[Any]:
     """Return a list of parameters, which have `.data` and `.grad`. Raises TypeError otherwise."""
     if hasattr(parameters, "parameters"):
         raise TypeError(f"{name} expects parameters, got {parameters!r}; pass model.parameters()")
-    checked = list(sequence(parameters, f"{name} expects a list of parameters"))
+    checked = list(check_sequence(parameters, f"{name} expects a list of parameters"))
     for p in checked:
         if isinstance(p, type) or not (hasattr(p, "data") and hasattr(p, "grad")):
             raise TypeError(

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nn.arguments import positive, whole, within
+from nn.arguments import check_positive, check_whole, check_within
 from nn.init import Rng, generator
 
 __all__ = ["distort", "shift"]
@@ -41,7 +41,11 @@ def shift(images: ArrayLike, pixels: int, rng: Rng = None) -> np.ndarray:
     array([[[0., 0., 0.],
             [0., 1., 1.]]])
     """
-    pixels, stack, source = whole("pixels", pixels, least=0), check_images(images), generator(rng)
+    pixels, stack, source = (
+        check_whole("pixels", pixels, least=0),
+        check_images(images),
+        generator(rng),
+    )
     n, height, width = stack.shape
     padded = np.pad(stack, [(0, 0), (pixels, pixels), (pixels, pixels)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (1, 2))
@@ -95,8 +99,8 @@ def distort(
         "shear": check_range("shear", shear, above=-90, below=90),
         "shift": check_range("shift", shift),
     }
-    alpha, sigma = within("alpha", alpha), positive("sigma", sigma)
-    threads = whole("threads", threads)
+    alpha, sigma = check_within("alpha", alpha), check_positive("sigma", sigma)
+    threads = check_whole("threads", threads)
 
     # A map is a weighted sum of basis images, which gives the coordinates of the source of each
     # pixel.
@@ -260,7 +264,7 @@ def check_range(
 ) -> tuple[float, float]:
     """Return the pair x, or (-x, x). Raises ValueError unless above < low <= high < below."""
     try:
-        low, high = x if isinstance(x, Sequence) else (-within(name, x), x)
+        low, high = x if isinstance(x, Sequence) else (-check_within(name, x), x)
         if above < low <= high < below:
             return float(low), float(high)
     except (TypeError, ValueError):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import flag, format_count, whole, within
+from nn.arguments import check_flag, check_whole, check_within, format_count
 from nn.init import Rng, generator
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def batches(
     n = len(inputs)
     if size is None:
         return iter([(inputs, targets)])
-    shuffle = flag("shuffle", shuffle)
-    size = whole("size (None uses all samples)", size)
+    shuffle = check_flag("shuffle", shuffle)
+    size = check_whole("size (None uses all samples)", size)
     order = generator(rng).permutation(n) if shuffle else range(n)
     parts = [order[i : i + size] for i in range(0, n, size)]
     return ((inputs[part], targets[part]) for part in parts)
@@ -67,7 +67,7 @@ def hold_out(X: Any, y: Any, fraction: float, rng: Rng, name: str) -> tuple[Samp
     """Split the samples as `split` does; errors name the argument that the fraction comes from."""
     inputs, targets = to_samples(X, y)
     n = len(inputs)
-    held_out = round(within(name, fraction, below=1) * n)
+    held_out = round(check_within(name, fraction, below=1) * n)
     if not 0 < held_out < n:
         raise ValueError(
             f"{name}={fraction} of {format_count(n, 'sample')} leaves {n - held_out} to train on "

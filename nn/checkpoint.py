@@ -19,7 +19,7 @@ import numpy as np
 
 from nn import archive, schedules
 from nn.archive import CheckpointError
-from nn.arguments import file, mapping, whole, within
+from nn.arguments import check_mapping, check_path, check_whole, check_within
 from nn.module import Module, find_conversion
 from nn.optim import Optimizer
 from nn.schedules import Schedule
@@ -89,10 +89,10 @@ def save(
     if model is None:
         raise TypeError("model must be a Module, got None; save the model with its training")
     _check_types(model, optimizer, rng, schedule)
-    epoch = whole("epoch", epoch, least=0)
+    epoch = check_whole("epoch", epoch, least=0)
     for name, argument in (("settings", settings), ("extra", extra)):
         if argument is not None:
-            mapping(name, argument, "{'width': 16}")
+            check_mapping(name, argument, "{'width': 16}")
     state, generators = model.state_dict(), model.generators()
     archive.write(
         path,
@@ -139,7 +139,7 @@ def load(
     _check_order("load", path)
     _check_types(model, optimizer, rng, schedule)
     if settings is not None:
-        mapping("settings", settings, "the settings given to save")
+        check_mapping("settings", settings, "the settings given to save")
     tree = archive.read(path)
     try:
         missing = [part for part in PARTS if part not in tree]
@@ -169,7 +169,7 @@ class TrainingCheckpoint:
         rng: np.random.Generator,
         settings: dict[str, Any],
     ):
-        file("checkpoint", path)
+        check_path("checkpoint", path)
         if not os.fspath(path) or os.path.isdir(path):
             raise ValueError(f"checkpoint must be the name of a file, got {path!r}")
         folder = os.path.dirname(os.path.abspath(path))
@@ -371,4 +371,4 @@ def _restore(pairs: list[tuple[Stateful, Any]]) -> None:
 
 def _probe(schedule: Schedule) -> list[float]:
     """Return the learning rates of a schedule at some steps."""
-    return [within(f"schedule({step})", schedule(step)) for step in PROBES]
+    return [check_within(f"schedule({step})", schedule(step)) for step in PROBES]

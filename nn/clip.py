@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
 from engine.watch.gradient_warnings import check_gradient_is_new
-from nn.arguments import parameters_of, positive
+from nn.arguments import check_parameters, check_positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,8 @@ def clip_grad_value(parameters: Iterable[Node], limit: float) -> None:
     >>> w.grad
     -5.0
     """
-    limit = positive("limit", limit)
-    for p in parameters_of("clip_grad_value", parameters):
+    limit = check_positive("limit", limit)
+    for p in check_parameters("clip_grad_value", parameters):
         check_unused(p)
         p.grad = clip(p.grad, limit)
 
@@ -53,8 +53,8 @@ def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
     >>> clip_grad_norm([u, v], 5.0), u.grad, v.grad
     (50.0, 3.0, 4.0)
     """
-    limit = positive("limit", limit)
-    parameters = parameters_of("clip_grad_norm", parameters)
+    limit = check_positive("limit", limit)
+    parameters = check_parameters("clip_grad_norm", parameters)
     norm = grad_norm(parameters)
     if limit < norm < math.inf:
         for p in parameters:
@@ -81,7 +81,7 @@ def grad_norm(parameters: Iterable[Node]) -> float:
     >>> grad_norm([x, y])
     5.0
     """
-    return math.hypot(*[norm_of(p.grad) for p in parameters_of("grad_norm", parameters)])
+    return math.hypot(*[norm_of(p.grad) for p in check_parameters("grad_norm", parameters)])
 
 
 def norm_of(gradient: "float | np.ndarray") -> float:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nn import idx
-from nn.arguments import file, finite, whole, within
+from nn.arguments import check_finite, check_path, check_whole, check_within
 from nn.batches import Samples, batches, split
 from nn.init import Rng, generator
 
@@ -62,7 +62,7 @@ def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float =
     >>> sorted(set(np.hypot(*X.T).round(6).tolist()))
     [0.5, 1.0]
     """
-    inner = within("inner", inner)
+    inner = check_within("inner", inner)
 
     def circle(k: int, m: int) -> Points:
         t = np.linspace(0, 2 * pi, m, endpoint=False)
@@ -87,7 +87,7 @@ def spirals(
     >>> X.shape, sorted(set(y.tolist()))
     ((90, 2), [0, 1])
     """
-    turns = finite("turns", turns)
+    turns = check_finite("turns", turns)
 
     def arm(k: int, m: int) -> Points:
         r = np.linspace(0.1, 1, m)  # all arms meet at 0
@@ -142,10 +142,10 @@ def scatter(
     curve: Callable[[int, int], Points], classes: int, n: int, noise: float, rng: Rng
 ) -> Samples:
     """Return `n` noisy samples in random order; `curve(label, m)` returns m points of a class."""
-    n, classes = whole("n", n, least=0), whole("the number of classes", classes)
+    n, classes = check_whole("n", n, least=0), check_whole("the number of classes", classes)
     if classes > n:
         raise ValueError(f"expected at least one sample of each of {classes} classes, got n={n}")
-    noise, source = within("noise", noise), generator(rng)
+    noise, source = check_within("noise", noise), generator(rng)
     y = np.arange(n) * classes // n
     X = np.concatenate([np.stack(curve(k, m), axis=1) for k, m in enumerate(np.bincount(y))])
     X = X + source.normal(0.0, noise, X.shape)
@@ -172,7 +172,7 @@ def mnist(
     >>> X.shape, X_test.shape, y[:5]
     ((60000, 784), (10000, 784), array([5, 0, 4, 1, 9]))
     """
-    folder = idx.MNIST if folder is None else file("folder", folder)
+    folder = idx.MNIST if folder is None else check_path("folder", folder)
     train, test = (idx.read_labelled(folder, part, classes) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nn.arguments import format_count, whole
+from nn.arguments import check_whole, format_count
 
 MNIST = Path(__file__).parent / "mnist"  # the folder of the four files of this package
 KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")  # after "train-" or "t10k-"
@@ -135,7 +135,7 @@ def read_labelled(folder: AnyPath, part: str, classes: int) -> tuple[np.ndarray,
     >>> images.shape, labels.shape
     ((10000, 28, 28), (10000,))
     """
-    classes = whole("classes", classes)
+    classes = check_whole("classes", classes)
     image_file, label_file = (find_file(folder, part, kind) for kind in KINDS)
     labels = read(label_file, rank=1, dtype=np.uint8)
     if (labels >= classes).any():

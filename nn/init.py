@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import finite, format_count, lookup, whole
+from nn.arguments import check_finite, check_whole, format_count, look_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def uniform(
     >>> uniform(3, 2, rng=0).shape
     (2, 3)
     """
-    low, high = finite("low", low), finite("high", high)
+    low, high = check_finite("low", low), check_finite("high", high)
     if low > high:
         raise ValueError(f"low={low} is above high={high}; swap them")
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
@@ -125,7 +125,7 @@ def get(init: str | Init) -> Init:
     >>> get("zeros") is zeros
     True
     """
-    return init if callable(init) else lookup("init", INITS, init)
+    return init if callable(init) else look_up("init", INITS, init)
 
 
 def make_weights(init: str | Init, fan_in: int, fan_out: int, rng: Rng = None) -> Any:
@@ -163,7 +163,10 @@ def weight_shape(fan_in: int, fan_out: int) -> tuple[int, int]:
     >>> weight_shape(3, 2)
     (2, 3)
     """
-    fan_in, fan_out = whole("the number of inputs", fan_in), whole("the number of outputs", fan_out)
+    fan_in, fan_out = (
+        check_whole("the number of inputs", fan_in),
+        check_whole("the number of outputs", fan_out),
+    )
     return fan_out, fan_in
 
 

@@ -24,7 +24,7 @@ from engine.node import Node
 from engine.sequences import CROSS_ENTROPY
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
-from nn.arguments import format_count, lookup, sequence, within
+from nn.arguments import check_sequence, check_within, format_count, look_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,7 @@ def mean_over_samples(
 def rows_of_nodes(xs: Iterable[Any]) -> list[tuple[Value, ...]]:
     """Return the numbers of each sample as nodes, one or several."""
     is_row = lambda x: isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0
-    xs = sequence(xs, "a loss expects a list of predictions and one of targets")
+    xs = check_sequence(xs, "a loss expects a list of predictions and one of targets")
     return [as_nodes(x if is_row(x) else (x,)) for x in xs]
 
 
@@ -244,7 +244,7 @@ def cross_entropy(
     >>> [logit.grad for logit in z]
     [0.5, -0.5]
     """
-    smoothing = within("smoothing", smoothing, below=1)
+    smoothing = check_within("smoothing", smoothing, below=1)
     if is_array(logits):
         from engine.arrays import rules as array_rules
 
@@ -276,7 +276,7 @@ def cross_entropy(
 
 def logit_rows(logits: Any) -> list[tuple[Value, ...]]:
     """Return the logits of each sample as nodes. Raises TypeError for one number per sample."""
-    logits = list(sequence(logits, "cross_entropy expects a list of logits per sample"))
+    logits = list(check_sequence(logits, "cross_entropy expects a list of logits per sample"))
     for row in logits:
         if isinstance(row, Value) or not hasattr(row, "__iter__"):
             raise TypeError(
@@ -384,7 +384,7 @@ def parameter_list(name: str, parameters: Iterable[Node]) -> list[Node]:
     """Return the parameters as a list. Raises TypeError for a model or anything but a sequence."""
     if hasattr(parameters, "parameters"):
         raise TypeError(f"{name} expects parameters, got {parameters!r}; pass model.parameters()")
-    return list(sequence(parameters, f"{name} expects a list of parameters"))
+    return list(check_sequence(parameters, f"{name} expects a list of parameters"))
 
 
 LOSSES: dict[str, Loss] = {
@@ -400,7 +400,7 @@ def get(loss: str | Loss) -> Loss:
     >>> get("mse") is mse
     True
     """
-    return loss if callable(loss) else lookup("loss", LOSSES, loss)
+    return loss if callable(loss) else look_up("loss", LOSSES, loss)
 
 
 def __dir__() -> list[str]:

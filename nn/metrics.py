@@ -8,7 +8,7 @@ from engine.node import Node
 from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
-from nn.arguments import format_count, sequence
+from nn.arguments import check_sequence, format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ def accuracy(
     """
     if is_array(predictions) or isinstance(predictions, numpy_type("ndarray")):
         return _accuracy_of_arrays(_to_array(predictions), _to_labels(targets))
-    predictions = list(sequence(predictions, "accuracy expects a list of predictions"))
-    targets = list(sequence(targets, "accuracy expects a list of targets"))
+    predictions = list(check_sequence(predictions, "accuracy expects a list of predictions"))
+    targets = list(check_sequence(targets, "accuracy expects a list of targets"))
     if not 0 < len(predictions) == len(targets):
         raise ValueError(
             "accuracy expects one target per prediction and at least one, "

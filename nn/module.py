@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.lazy import numpy_if_installed
-from nn.arguments import flag, mapping
+from nn.arguments import check_flag, check_mapping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +90,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` to `mode` in this module and all submodules, and return the module."""
-        mode = flag("mode", mode)
+        mode = check_flag("mode", mode)
         for module in self.named_modules().values():
             module.training = mode
         return self
@@ -115,7 +115,7 @@ class Module:
         >>> a.state_dict() == b.state_dict()
         True
         """
-        mapping("a state", state, "state_dict() returns")
+        check_mapping("a state", state, "state_dict() returns")
         nodes = self.named_state()
         problems = [f"{path}: missing" for path in nodes if path not in state]
         problems += [f"{path}: no such parameter" for path in state if path not in nodes]

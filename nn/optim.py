@@ -27,7 +27,7 @@ from typing import Any
 
 from engine.arithmetic import sqrt
 from engine.node import Node
-from nn.arguments import flag, lookup, positive, within
+from nn.arguments import check_flag, check_positive, check_within, look_up
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
 from nn.optimizer import Optimizer, Rule
 
@@ -82,8 +82,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        self.momentum = within("momentum", momentum, below=1)
-        self.nesterov = flag("nesterov", nesterov)
+        self.momentum = check_within("momentum", momentum, below=1)
+        self.nesterov = check_flag("nesterov", nesterov)
         if self.nesterov and not momentum:
             raise ValueError("nesterov=True requires a momentum; pass one, such as 0.9")
 
@@ -137,8 +137,8 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        self.alpha = within("alpha", alpha, below=1)
-        self.eps = positive("eps", eps)
+        self.alpha = check_within("alpha", alpha, below=1)
+        self.eps = check_positive("eps", eps)
 
     def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         return rmsprop, self.remembers, (self.alpha, math.sqrt(1.0 - self.alpha), self.eps)
@@ -175,7 +175,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(parameters, lr, weight_decay)
-        self.eps = positive("eps", eps)
+        self.eps = check_positive("eps", eps)
 
     def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         return adagrad, self.remembers, (self.eps,)
@@ -222,8 +222,11 @@ class Adam(Optimizer):
         if not (isinstance(betas, tuple | list) and len(betas) == 2):
             raise ValueError(f"betas must be a pair such as (0.9, 0.999), got {betas!r}")
         first, second = betas
-        self.betas = within("betas[0]", first, below=1), within("betas[1]", second, below=1)
-        self.eps = positive("eps", eps)
+        self.betas = (
+            check_within("betas[0]", first, below=1),
+            check_within("betas[1]", second, below=1),
+        )
+        self.eps = check_positive("eps", eps)
 
     def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         first, second = self.betas
@@ -285,7 +288,7 @@ def get(name: str) -> Any:
     >>> get("adam").__name__
     'Adam'
     """
-    return lookup("optimizer", OPTIMIZERS, name.lower() if isinstance(name, str) else name)
+    return look_up("optimizer", OPTIMIZERS, name.lower() if isinstance(name, str) else name)
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,14 @@ from engine.instructions import Slot
 from engine.node import Node
 from engine.recorded_function import compile_function, record_function
 from engine.watch.gradient_warnings import describe_leaf, warn
-from nn.arguments import format_count, mapping, parameters_of, positive, whole, within
+from nn.arguments import (
+    check_mapping,
+    check_parameters,
+    check_positive,
+    check_whole,
+    check_within,
+    format_count,
+)
 from nn.taped import tape_types
 
 if TYPE_CHECKING:
@@ -134,7 +141,7 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Node], lr: float, weight_decay: float = 0.0):
         self.name = type(self).__name__
-        unique = {id(p): p for p in parameters_of(self.name, parameters)}
+        unique = {id(p): p for p in check_parameters(self.name, parameters)}
         self.parameters = list(unique.values())
         if not self.parameters:
             raise ValueError(
@@ -146,8 +153,8 @@ class Optimizer:
                     f"{self.name} expects leaves that require a gradient, got {p!r}; pass "
                     "model.parameters()"
                 )
-        self.lr = positive("lr", lr)
-        self.weight_decay = within("weight_decay", weight_decay)
+        self.lr = check_positive("lr", lr)
+        self.weight_decay = check_within("weight_decay", weight_decay)
         self.steps = 0
         self.expects_gradients = True  # whether the first step warns if there are none
         # 0.0 becomes an array of the parameter's shape when the rule first changes it.
@@ -162,7 +169,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        self._lr = within("lr", lr)
+        self._lr = check_within("lr", lr)
 
     def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         """Return the rule of this step, the names of the memory it takes, and its settings.
@@ -274,7 +281,7 @@ class Optimizer:
 
         Raises ValueError if it is that of another optimizer or of other parameters.
         """
-        mapping("a state", state, "state_dict() returns")
+        check_mapping("a state", state, "state_dict() returns")
         for part in ("rule", "lr", "steps", "memory"):
             if part not in state:
                 raise ValueError(f"the state lacks {part!r}; pass what state_dict() returned")
@@ -287,7 +294,7 @@ class Optimizer:
                 f"this is {own[0]} over {own[1]:,}; build the optimizer as it was saved"
             )
         for i, (p, memory) in enumerate(zip(self.parameters, state["memory"], strict=True)):
-            mapping(f"the state's memory of parameter {i}", memory, "state_dict() returns")
+            check_mapping(f"the state's memory of parameter {i}", memory, "state_dict() returns")
             if set(memory) != set(self.remembers):
                 raise ValueError(
                     f"the state remembers {sorted(memory)} of parameter {i}, {self.name} "
@@ -299,7 +306,7 @@ class Optimizer:
                         f"the state's {name} of parameter {i} has shape {shape(x)}, the "
                         f"parameter {shape(p.data)}; build the model as it was saved"
                     )
-        steps = whole("the state's number of steps", state["steps"], least=0)
+        steps = check_whole("the state's number of steps", state["steps"], least=0)
         self.lr, self.steps = state["lr"], steps
         self.memory = [
             {name: copy_like(p.data, memory[name]) for name in self.remembers}

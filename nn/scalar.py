@@ -13,7 +13,7 @@ from engine.functions import apply_row, is_array, linear
 from engine.rules import ELEMENTWISE, Op
 from engine.support.arguments import numpy_type
 from engine.value import Value, as_nodes
-from nn.arguments import flag, format_count, lookup, sequence, whole
+from nn.arguments import check_flag, check_sequence, check_whole, format_count, look_up
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
 
@@ -57,7 +57,7 @@ class Neuron(Module):
     ):
         (row,) = make_weights(init, nin, 1, rng)
         self.nin, self.activation = int(nin), check_activation(activation)
-        self.fused = flag("fused", fused)
+        self.fused = check_flag("fused", fused)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
         self.bias = Value(0.0, "b")
 
@@ -95,7 +95,7 @@ class Layer(Module):
     ):
         rows = iter(make_weights(init, nin, nout, rng))  # an init may depend on both sizes
         self.nin, self.nout, self.activation = int(nin), int(nout), activation
-        self.fused = flag("fused", fused)
+        self.fused = check_flag("fused", fused)
         self.neurons = [
             Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
         ]
@@ -181,12 +181,12 @@ def check_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
     """
     if not isinstance(nouts, Iterable):
         raise TypeError(f"MLP expects a list of layer sizes, got {nouts!r}; write [{nouts!r}]")
-    nouts = list(sequence(nouts, "MLP expects a list of layer sizes"))
+    nouts = list(check_sequence(nouts, "MLP expects a list of layer sizes"))
     if not nouts:
         raise ValueError("MLP expects at least one layer size, got []")
     return [
-        whole("the number of inputs", nin),
-        *[whole("the number of outputs", n) for n in nouts],
+        check_whole("the number of inputs", nin),
+        *[check_whole("the number of outputs", n) for n in nouts],
     ]
 
 
@@ -246,7 +246,7 @@ ACTIVATIONS = ["linear", *[name for name, op in ELEMENTWISE.items() if is_activa
 
 def check_activation(name: str) -> str:
     """Return the name of an activation. Raises ValueError for an unknown name."""
-    return lookup("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), name)
+    return look_up("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), name)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from engine.arithmetic import power
 from engine.support.arguments import is_real
-from nn.arguments import function, lookup, positive, within
+from nn.arguments import check_function, check_positive, check_within, look_up
 
 __all__ = [
     "SCHEDULES",
@@ -55,7 +55,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(7)
     0.1
     """
-    lr = positive("lr", lr)
+    lr = check_positive("lr", lr)
     return check_steps(lambda step: lr)
 
 
@@ -66,7 +66,7 @@ def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
     >>> schedule(0), schedule(50), schedule(100)
     (1.0, 0.55, 0.1)
     """
-    return interpolate(positive("lr", lr), within("end", end), steps, lambda t: t)
+    return interpolate(check_positive("lr", lr), check_within("end", end), steps, lambda t: t)
 
 
 def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
@@ -78,7 +78,11 @@ def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     >>> schedule(0), schedule(29), schedule(30), schedule(60)
     (0.1, 0.1, 0.01, 0.001)
     """
-    lr, every, by = positive("lr", lr), positive("every", every), positive("by", by)
+    lr, every, by = (
+        check_positive("lr", lr),
+        check_positive("every", every),
+        check_positive("by", by),
+    )
     if by < 1:
         raise ValueError(f"by={by} would raise the rate: it divides; did you mean {1 / by:.6g}?")
     return check_steps(lambda step: lr / power(by, max(step, 0) // every))
@@ -92,7 +96,7 @@ def exponential(lr: float, factor: float) -> Schedule:
     >>> exponential(0.1, factor=0.5)(3)
     0.0125
     """
-    lr, factor = positive("lr", lr), within("factor", factor, below=1)
+    lr, factor = check_positive("lr", lr), check_within("factor", factor, below=1)
     return check_steps(lambda step: lr * power(factor, max(step, 0)))
 
 
@@ -103,7 +107,7 @@ def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
     >>> schedule(0), round(schedule(50), 9), schedule(100)
     (0.5, 0.25, 0.0)
     """
-    return interpolate(positive("lr", lr), within("end", end), steps, half_cosine)
+    return interpolate(check_positive("lr", lr), check_within("end", end), steps, half_cosine)
 
 
 def one_cycle(
@@ -118,10 +122,14 @@ def one_cycle(
     >>> schedule(0), schedule(30), schedule(100)
     (0.04, 1.0, 0.0)
     """
-    lr, steps, rise = positive("lr", lr), positive("steps", steps), positive("rise", rise)
-    peak = steps * within("rise", rise, below=1)
-    up = interpolate(lr / positive("divide", divide), lr, peak, half_cosine)
-    down = interpolate(lr, within("end", end), steps - peak, half_cosine)
+    lr, steps, rise = (
+        check_positive("lr", lr),
+        check_positive("steps", steps),
+        check_positive("rise", rise),
+    )
+    peak = steps * check_within("rise", rise, below=1)
+    up = interpolate(lr / check_positive("divide", divide), lr, peak, half_cosine)
+    down = interpolate(lr, check_within("end", end), steps - peak, half_cosine)
     return check_steps(lambda step: up(step) if step < peak else down(step - peak))
 
 
@@ -135,8 +143,8 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
     >>> [schedule(step) for step in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
-    steps, schedule = positive("steps", steps), check_schedule(schedule)
-    first = within("schedule(0)", schedule(0))
+    steps, schedule = check_positive("steps", steps), check_schedule(schedule)
+    first = check_within("schedule(0)", schedule(0))
     rise = interpolate(first / (steps + 1), first, steps, lambda t: t)
     return check_steps(lambda step: rise(step) if step < steps else schedule(step - steps))
 
@@ -154,7 +162,7 @@ def get(name: str) -> Callable[..., Schedule]:
     >>> get("linear")(1.0, steps=4)(1)
     0.75
     """
-    return lookup("schedule", SCHEDULES, name)
+    return look_up("schedule", SCHEDULES, name)
 
 
 def check_schedule(schedule: Schedule) -> Schedule:
@@ -163,7 +171,7 @@ def check_schedule(schedule: Schedule) -> Schedule:
     Raises TypeError if it is not a function of the step, such as `cosine` without its arguments.
     """
     example = "schedules.cosine(0.1, steps=90)"
-    if schedule is None or function("schedule", schedule, example, 1) in SCHEDULES.values():
+    if schedule is None or check_function("schedule", schedule, example, 1) in SCHEDULES.values():
         raise TypeError(f"schedule must be a function such as {example}, got {schedule!r}")
     return schedule
 
@@ -175,7 +183,7 @@ def interpolate(
 
     `curve` is a function on [0, 1] with curve(0) = 0 and curve(1) = 1.
     """
-    steps = positive("steps", steps)
+    steps = check_positive("steps", steps)
 
     def schedule(step: float) -> float:
         t = curve(min(max(step / steps, 0.0), 1.0))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.support.arguments import is_real, numpy_type
 from engine.support.lazy import numpy_for
 from nn import losses, optim, schedules
-from nn.arguments import format_count, function, lookup, positive, whole
+from nn.arguments import check_function, check_positive, check_whole, format_count, look_up
 from nn.batches import Samples, hold_out, to_finite_samples
 from nn.init import Rng, generator
 from nn.metrics import accuracy
@@ -104,18 +104,18 @@ def fit(
     module = Taped(model) if is_tape(model) else model
     if not isinstance(module, Module):
         raise TypeError(f"fit expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
-    epochs = whole("epochs", epochs)
-    patience = patience if patience is None else whole("patience", patience)
-    batch_size = batch_size if batch_size is None else whole("batch_size", batch_size)
-    clip = clip if clip is None else positive("clip", clip)
+    epochs = check_whole("epochs", epochs)
+    patience = patience if patience is None else check_whole("patience", patience)
+    batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
+    clip = clip if clip is None else check_positive("clip", clip)
     if isinstance(metric, str):
-        metric = lookup("metric", {"accuracy": accuracy}, metric)
+        metric = look_up("metric", {"accuracy": accuracy}, metric)
     if isinstance(schedule, str):
         schedules.get(schedule)  # an unknown name raises a ValueError that lists the known ones
     schedule = schedule if schedule is None else schedules.check_schedule(schedule)
-    function("metric", metric, "nn.accuracy", 2)
-    function("penalty", penalty, "lambda: 1e-4 * ...", 0)
-    function("augment", augment, "lambda X, epoch, rng: ...", 3)
+    check_function("metric", metric, "nn.accuracy", 2)
+    check_function("penalty", penalty, "lambda: 1e-4 * ...", 0)
+    check_function("augment", augment, "lambda X, epoch, rng: ...", 3)
     source, loss = generator(rng), losses.get(loss)
     samples = to_finite_samples(X, y)
     mover = _find_optimizer(module, optimizer, lr, schedule)

@@ -21,7 +21,7 @@ from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
-from nn.arguments import whole, within
+from nn.arguments import check_whole, check_within
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
 from nn.scalar import CONVERT, check_activation, check_sizes
@@ -121,8 +121,11 @@ class BatchNorm(Module):
     def __init__(
         self, n: int, *, momentum: float = 0.1, eps: float = 1e-5, dtype: DTypeLike = np.float32
     ):
-        self.n = self.nout = whole("the number of features", n)
-        self.momentum, self.eps = within("momentum", momentum, most=1), within("eps", eps)
+        self.n = self.nout = check_whole("the number of features", n)
+        self.momentum, self.eps = (
+            check_within("momentum", momentum, most=1),
+            check_within("eps", eps),
+        )
         self.gamma = Array(np.ones(n, as_dtype(dtype)), "gamma")
         self.beta = Array(np.zeros(n, dtype), "beta")
         # Constants receive no gradient, but are saved with the model.
@@ -169,7 +172,7 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float = 0.5, *, rng: Rng = None):
-        self.rate, self.rng = within("rate", rate, below=1), generator(rng)
+        self.rate, self.rng = check_within("rate", rate, below=1), generator(rng)
 
     def __call__(self, X: Samples) -> Array:
         X = Array.lift(X)

@@ -299,7 +299,9 @@ def test_augment_returns_the_samples_of_an_epoch(augment, got):
 
 
 def test_validation_is_not_an_array():
-    with pytest.raises(TypeError, match=r"\(X, y\) or a fraction .*, got an array of shape \(30, 2\)"):
+    with pytest.raises(
+        TypeError, match=r"\(X, y\) or a fraction .*, got an array of shape \(30, 2\)"
+    ):
         fit(network(), X, SIGNS, loss="hinge", epochs=1, validation=X)
 
 

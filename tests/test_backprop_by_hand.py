@@ -363,7 +363,10 @@ def test_invalid_arguments_are_rejected():
         backward(layers, caches, np.ones((4, 2)))
     with pytest.raises(ValueError, match=r"must have the shape of A, \(2, 4\), got \(4,\)"):
         cross_entropy(caches[-1].Z, np.ones(4))
-    with pytest.raises(ValueError, match=r"unknown activation 'relo' .did you mean 'relu'..; choose from: linear, relu"):
+    with pytest.raises(
+        ValueError,
+        match=r"unknown activation 'relo' .did you mean 'relu'..; choose from: linear, relu",
+    ):
         forward(initialize([3, 2, 2], 0, "relo"), np.ones((3, 1)))
 
 

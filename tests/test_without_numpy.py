@@ -160,7 +160,9 @@ def test_weights(name):
 
 
 def test_weights_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(1, 3\); a layer of 2 inputs and 1 output expects"):
+    with pytest.raises(
+        ValueError, match=r"shape \(1, 3\); a layer of 2 inputs and 1 output expects"
+    ):
         MLP(2, [1], init=lambda fan_in, fan_out, rng: [[1.0] * 3])
     with pytest.raises(ValueError, match="rng expects a seed of 0 or more, got -1"):
         MLP(2, [1], rng=-1)

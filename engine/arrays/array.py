@@ -23,7 +23,7 @@ from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
 from engine.sequences import BUILT_IN, ManyOp
-from engine.support.arguments import sequence
+from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
@@ -405,7 +405,7 @@ def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
     Array([1., 2., 3.])
     """
     arrays: Sequence[Any] = tuple(
-        xs if isinstance(xs, Array) else sequence(xs, "concatenate expects a list of Arrays")
+        xs if isinstance(xs, Array) else check_sequence(xs, "concatenate expects a list of Arrays")
     )
     if not arrays:
         raise ValueError("concatenate expects at least one Array, got none")

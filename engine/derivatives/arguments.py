@@ -108,19 +108,19 @@ def zeros_like(x: Any) -> "Data":
     return np.zeros_like(x.data)
 
 
-def data_of(x: Any) -> Any:
+def to_data(x: Any) -> Any:
     """Return the data of a node; of data the data; of several results a tuple."""
     if isinstance(x, tuple):
-        return tuple(map(data_of, x))
+        return tuple(map(to_data, x))
     return x.data if isinstance(x, Node) else x
 
 
 def copy_data(x: Any) -> "Data":
     """Return the data of a node, or data, as an object that the caller may modify."""
-    x = data_of(x)
+    x = to_data(x)
     return x.copy(order="K") if isinstance(x, numpy_type("ndarray")) else x
 
 
-def in_form_of(xs: Any, results: Sequence[Any]) -> Any:
+def restore_form(xs: Any, results: Sequence[Any]) -> Any:
     """Return a list of results if `xs` is a list, else the single result."""
     return results if isinstance(xs, list | tuple) else results[0]

@@ -10,7 +10,7 @@ from engine.derivatives.passes import differentiate
 from engine.functions import is_array, total
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import numpy_type, positive, sequence
+from engine.support.arguments import check_positive, check_sequence, numpy_type
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
@@ -65,8 +65,10 @@ def check_gradients(
     """
     if not callable(f):
         raise TypeError(f"check_gradients expects a function such as lambda x: x * x, got {f!r}")
-    tolerance = positive("tolerance", tolerance)
-    at = [at] if isinstance(at, Node) else list(sequence(at, "check_gradients expects a list"))
+    tolerance = check_positive("tolerance", tolerance)
+    at = (
+        [at] if isinstance(at, Node) else list(check_sequence(at, "check_gradients expects a list"))
+    )
     leaves, args = leaves_and_arguments(at)
     check_repeatable(lambda: scalar_of(f(*args)))
     entries = compare(lambda: scalar_of(f(*args)), leaves)

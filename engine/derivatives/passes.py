@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from engine.derivatives.arguments import copy_data, data_of, zeros_like
+from engine.derivatives.arguments import copy_data, to_data, zeros_like
 from engine.functions import is_array, total
 from engine.graph import Gradients, Sent, reverse_pass, send, topological
 from engine.rules import flatten
@@ -64,8 +64,8 @@ def propagate(
         for step in reverse_pass(nodes, gradients, send_between):
             if check:
                 for to, _, contribution in step.sent:
-                    check_contribution(step.node, to, data_of(contribution))
-                    check_gradient(to, data_of(gradients[to]))
+                    check_contribution(step.node, to, to_data(contribution))
+                    check_gradient(to, to_data(gradients[to]))
     return gradients
 
 

@@ -15,13 +15,13 @@ from engine.derivatives.arguments import (
     check_scalar,
     copy_data,
     direction_data,
-    in_form_of,
+    restore_form,
     zeros_like,
 )
 from engine.derivatives.passes import differentiate, differentiate_as_graph, forward_pass
 from engine.functions import is_array
 from engine.node import Node
-from engine.support.arguments import flag
+from engine.support.arguments import check_flag
 from engine.support.lazy import numpy_for
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -68,8 +68,8 @@ def vjp(y: Node, xs: Node | Sequence[Node], v: Any, *, create_graph: bool = Fals
     """
     inputs = check_inputs(xs)
     v = direction_data(check_output(y), v)
-    run = differentiate_as_graph if flag("create_graph", create_graph) else differentiate
-    return in_form_of(xs, run(y, v, inputs))
+    run = differentiate_as_graph if check_flag("create_graph", create_graph) else differentiate
+    return restore_form(xs, run(y, v, inputs))
 
 
 @keep_graphs()
@@ -116,7 +116,7 @@ def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
         blocks = np.array(blocks).reshape(len(outputs), len(inputs))
     if not isinstance(xs, list | tuple):
         blocks = [row[0] for row in blocks] if isinstance(blocks, list) else blocks[:, 0]
-    result = in_form_of(ys, blocks)
+    result = restore_form(ys, blocks)
     return float(result) if isinstance(result, np.floating) else result
 
 
@@ -167,4 +167,4 @@ def hvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
     result = [copy_data(zeros_like(x)) for x in inputs]
     for product in products.values():
         result = [a + b for a, b in zip(result, grad(product, inputs), strict=True)]
-    return in_form_of(xs, result)
+    return restore_form(xs, result)

@@ -16,7 +16,7 @@ from engine.draw.svg import clean_svg, render
 from engine.draw.theme import format_count
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
-from engine.support.arguments import file_to_write
+from engine.support.arguments import check_writable
 
 
 @show_options(DrawOptions)
@@ -126,7 +126,7 @@ class Drawing:
             ".png": lambda: render(self.dot, "png", self.layout),
             ".html": lambda: self.html.encode(),
         }
-        path = file_to_write("a drawing", path, writers)
+        path = check_writable("a drawing", path, writers)
         path.write_bytes(writers[path.suffix.lower()]())
         return path
 

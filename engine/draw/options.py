@@ -11,7 +11,7 @@ from typing import Any, TypedDict, TypeVar, get_type_hints
 
 from engine.draw.svg import LAYOUTS
 from engine.draw.theme import SIZES, THEMES, Sizes, format_number
-from engine.support.arguments import flag
+from engine.support.arguments import check_flag
 
 DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}  # as Graphviz calls them
 CHOICES = {
@@ -57,7 +57,7 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        flag("locals", self.locals)
+        check_flag("locals", self.locals)
         try:
             format_number(0.5, self.format)
         except (TypeError, ValueError):

@@ -19,7 +19,7 @@ from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.theme import THEMES
 from engine.draw.trace import Run, trace
 from engine.draw.view import Box, build_view
-from engine.support.arguments import file_to_write
+from engine.support.arguments import check_writable
 from engine.value import Value
 
 FOLDER = Path(__file__).parent
@@ -168,7 +168,7 @@ class Stepper:
 
         Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
         """
-        path = file_to_write("a stepper", path, (".html", ".htm"), "; draw saves pictures")
+        path = check_writable("a stepper", path, (".html", ".htm"), "; draw saves pictures")
         path.write_text(self.html, "utf-8")
         return path
 

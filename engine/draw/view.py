@@ -9,7 +9,7 @@ from engine.draw.clusters import INPUTS, REST, Model, Modules, group_nodes
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences import Output, Outputs
-from engine.support.arguments import whole
+from engine.support.arguments import check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def build_view(
 
     Raises ValueError for an unknown path, and for more than `limit` cells and boxes.
     """
-    limit = whole("limit", limit)
+    limit = check_whole("limit", limit)
     order = topological(root)
     if model is None and collapse not in (None, False):
         raise ValueError("collapse requires a model; pass it as the second argument")

@@ -40,7 +40,7 @@ def is_node(x: Any) -> bool:
 UNORDERED = (str, bytes, dict, set, frozenset)  # iterables of letters or keys, or without an order
 
 
-def sequence(xs: Any, expected: str = "expected a sequence of Values") -> Iterable[Any]:
+def check_sequence(xs: Any, expected: str = "expected a sequence of Values") -> Iterable[Any]:
     """Return `xs` if its elements are ordered. Raises TypeError for anything else.
 
     A dict would yield its keys, a string its letters. The message begins with `expected`.
@@ -58,14 +58,14 @@ def sequence(xs: Any, expected: str = "expected a sequence of Values") -> Iterab
     return xs
 
 
-def whole(name: str, x: Any, least: int = 1) -> int:
+def check_whole(name: str, x: Any, least: int = 1) -> int:
     """Return `x` as an int of at least `least`. Raises ValueError for anything else."""
     if isinstance(x, Integral) and not is_bool_or_duration(x) and int(x) >= least:
         return int(x)
     raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
 
 
-def within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
+def check_within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
     """Return `x` as a float in [0, below), or in [0, most]. Raises ValueError for anything else."""
     value = float(x) if is_real(x) else math.nan
     if value >= 0.0 and (value < below if most is None else value <= most):
@@ -74,28 +74,28 @@ def within(name: str, x: Any, below: float = math.inf, most: float | None = None
     raise ValueError(f"{name} must be a number in [0, {upper}, got {x!r}")
 
 
-def positive(name: str, x: Any) -> float:
+def check_positive(name: str, x: Any) -> float:
     """Return `x` as a float in (0, inf). Raises ValueError for anything else."""
     if is_real(x) and 0.0 < (value := float(x)) < math.inf:
         return value
     raise ValueError(f"{name} must be a positive, finite number, got {x!r}")
 
 
-def finite(name: str, x: Any) -> float:
+def check_finite(name: str, x: Any) -> float:
     """Return `x` as a float that is neither inf nor nan. Raises ValueError for anything else."""
     if is_real(x) and math.isfinite(float(x)):
         return float(x)
     raise ValueError(f"{name} must be a finite number, got {x!r}")
 
 
-def flag(name: str, x: Any) -> bool:
+def check_flag(name: str, x: Any) -> bool:
     """Return `x` as a bool; 1 and 0 are accepted. Raises TypeError for others, such as "no"."""
     if is_bool(x) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
         return bool(x)
     raise TypeError(f"{name} must be True or False, got {x!r}")
 
 
-def file(name: str, path: Any) -> "Path":
+def check_path(name: str, path: Any) -> "Path":
     """Return `path` as a Path. Raises TypeError for anything but a str or a path."""
     from pathlib import Path
 
@@ -105,13 +105,13 @@ def file(name: str, path: Any) -> "Path":
     raise TypeError(f"{name} must be a path, a str or a pathlib.Path, got {path!r}")
 
 
-def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> "Path":
+def check_writable(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> "Path":
     """Return the path of a file to write, with one of the suffixes, in an existing folder.
 
     Raises TypeError for anything but a path, ValueError for another suffix, FileNotFoundError for a
     missing folder, and IsADirectoryError for a folder.
     """
-    place = file(f"the file of {what}", path)
+    place = check_path(f"the file of {what}", path)
     if place.suffix.lower() not in suffixes:
         raise ValueError(f"{what} can be saved as {', '.join(suffixes)}, got {str(path)!r}{remedy}")
     if not place.parent.is_dir():
@@ -126,7 +126,7 @@ def file_to_write(what: str, path: Any, suffixes: Iterable[str], remedy: str = "
 # ----------------------------------------------------------------------------- numbers of Values
 
 
-def real(x: Any) -> float:
+def check_real(x: Any) -> float:
     """Return a real number as a float. Raises TypeError with the remedy for anything else."""
     is_scalar = isinstance(x, numpy_type("ndarray")) and x.ndim == 0 and x.dtype.kind in "fiub"
     is_duration = isinstance(x, numpy_type("timedelta64"))

@@ -13,7 +13,7 @@ from engine.arrays.arguments import as_data, as_dtype
 from engine.arrays.array import Array
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
-from engine.support.arguments import flag, whole
+from engine.support.arguments import check_flag, check_whole
 from engine.tape.flat_graph import collect_nodes, flatten, order_nodes
 from engine.tape.source import print_source
 from engine.tape.values import (
@@ -100,8 +100,11 @@ class Tape:
     ):
         dtype = as_dtype(dtype, "the dtype of a tape")
         if threads is not None:
-            threads = whole("threads (None uses all cores)", threads)
-        fast, input_gradients = flag("fast", fast), flag("input_gradients", input_gradients)
+            threads = check_whole("threads (None uses all cores)", threads)
+        fast, input_gradients = (
+            check_flag("fast", fast),
+            check_flag("input_gradients", input_gradients),
+        )
         nodes = collect_nodes(root, inputs, parameters)
         graph = flatten(nodes)
         self._machine = load_machine()(graph, dtype, fast, threads, input_gradients)

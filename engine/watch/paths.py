@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.sequences import Outputs
-from engine.support.arguments import whole
+from engine.support.arguments import check_whole
 from engine.value import Value
 
 
@@ -92,7 +92,7 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     for node in (root, leaf):
         if not isinstance(node, Value):
             raise TypeError(f"explain expects two Values, got {node!r}")
-    k = whole("k, the number of paths,", k)
+    k = check_whole("k, the number of paths,", k)
     if leaf.constant:
         raise ValueError(
             f"explain expects a leaf that requires a gradient, got {leaf!r}; make it a Value"
