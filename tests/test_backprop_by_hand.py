@@ -500,5 +500,5 @@ def test_the_engine_is_not_used():
     tree = ast.parse(inspect.getsource(demo))
     modules = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {f"{node.module}.{alias.name}" for node in modules for alias in node.names}
-    allowed = {"nn.data", "nn.arguments.lookup", "nn.init.generator"}
+    allowed = {"nn.data", "nn.arguments.look_up", "nn.init.generator"}
     assert {name for name in names if name.startswith(("engine", "nn"))} == allowed
