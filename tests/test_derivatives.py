@@ -313,7 +313,7 @@ def test_derivatives_of_a_square_root_at_zero():
         (
             lambda x: grad([x], x),
             TypeError,
-            "one node to differentiate, got 1; jacobian takes several",
+            "a node to differentiate, got a list of 1; jacobian takes several",
         ),
         (lambda x: grad(x * x, {"x": x}), TypeError, "or a list of nodes, .* got {"),
         (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of nodes, .* got <gen"),
