@@ -1,6 +1,7 @@
 """`stepgrad` is a name of the clone's `engine`, and `stepgrad.nn` of its `nn`: the same modules."""
 
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -89,3 +90,10 @@ def test_pickles_of_modules_that_have_moved_load():
     b.backward()
     assert (y.op.name, y.inputs[0].inputs[0].label) == ("tanh", "x")
     assert (b.data, b.inputs[0].inputs[0].grad.tolist()) == (5.0, [2.0, 4.0])
+
+
+def test_an_editable_install_is_found_from_any_folder(tmp_path):
+    """Notebooks and scripts elsewhere import the clone's packages."""
+    environment = {name: x for name, x in os.environ.items() if name != "PYTHONPATH"}
+    code = "import stepgrad, engine, nn; assert engine is stepgrad"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
