@@ -17,7 +17,7 @@ notebooks: $(VENV)/installed-notebooks ## run the notebooks and save their outpu
 	$(RUN) notebooks
 
 test: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and the examples in docstrings, on all cores
-	$(RUN) pytest -n auto --dist worksteal
+	$(RUN) pytest -n auto --dist worksteal $(COVERAGE)
 
 test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel and test it in an environment without the clone
 	rm -rf dist .venv-wheel
@@ -28,8 +28,8 @@ test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel 
 	WHEEL_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(RUN) pytest tests/test_wheel.py
 	$(RUN) pytest hatch_build.py
 
-coverage: $(VENV)/installed-test $(VENV)/installed-demos ## run the tests and print their line and branch coverage
-	$(RUN) pytest -n auto --dist worksteal --cov --cov-report=term
+coverage: ## run the tests and print their line and branch coverage
+	$(MAKE) test COVERAGE="--cov --cov-report=term"
 
 test-oldest: ## run the tests with the oldest supported dependencies, and fewer examples of properties
 	PIP_CONSTRAINT=constraints-oldest.txt PYTEST_ADDOPTS=--hypothesis-profile=few \
