@@ -19,7 +19,8 @@ def topological(root: Any) -> list[Any]:
     ['x', 'y', Op('+'), Op('-'), Op('*')]
     """
     if not hasattr(root, "inputs") or isinstance(root, type):
-        raise TypeError(f"expected a node such as a Value, got {root!r}")
+        remedy = "; call it first" if callable(root) else ""
+        raise TypeError(f"expected a node such as a Value, got {root!r}{remedy}")
     order, visited, path = [], {root}, [(root, iter(root.inputs))]
     while path:
         node, inputs = path[-1]

@@ -466,3 +466,8 @@ def test_without_graphviz_the_message_names_what_to_install(monkeypatch):
 def test_the_message_of_graphviz_is_passed_on():
     with pytest.raises(RuntimeError, match=r"Graphviz failed: .*syntax error"):
         svg.render("digraph {")
+
+
+def test_a_model_is_to_be_called_before_it_is_drawn():
+    with pytest.raises(TypeError, match=r"got MLP\(.*\); call it first"):
+        draw(MLP(2, [1], rng=0))

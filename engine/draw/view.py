@@ -122,7 +122,8 @@ def parse_collapse(collapse: bool | str | Iterable[str], modules: Modules) -> se
     paths: list[Any] = [*collapse] if several else [collapse]
     for path in paths:
         if path not in known:
-            near = get_close_matches(str(path), known, n=10, cutoff=0.3) or sorted(known)[:10]
+            near = get_close_matches(str(path), known, n=10, cutoff=0.3) or known
+            near = sorted(near)[:10]
             raise ValueError(f"collapse expects paths such as {', '.join(near)}, got {path!r}")
     return set(paths)
 

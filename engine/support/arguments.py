@@ -151,5 +151,6 @@ def describe_object(x: Any) -> str:
     if isinstance(x, list | tuple | dict | set):
         return f"a {type(x).__name__} of {len(x)}; make one Value per element"
     if is_node(x):
-        return f"{x!r}, which is already a node; use its .data"
+        remedy = "Values and Arrays do not mix" if hasattr(x, "shape") else "use its .data"
+        return f"{x!r}, which is already a node; {remedy}"
     return f"{x!r} of type {type(x).__name__}; convert it with float() first"

@@ -81,7 +81,7 @@ on.call(lambda: Array(v for v in [1.0]), TypeError, "an Array holds", "generator
 on.call(lambda: Array([1.0], 3), TypeError, "a label must be a string", "3")
 on.call(lambda: setattr(Array([1.0]), "data", [1.0, 2.0]), ValueError, "data of shape (2,)", "of shape (1,)")
 on.call(lambda: a + x, TypeError, "Value(2.0, 'x')", MIX)
-on.call(lambda: x + a, TypeError, HOLDS, "already a node")
+on.call(lambda: x + a, TypeError, HOLDS, "already a node", "do not mix")
 on.call(lambda: a + np.ones(3), ValueError, "+ does not accept shapes (2,) and (3,)")
 on.call(lambda: A @ [1.0], ValueError, "@ does not accept shapes (2, 2) and (1,)")
 on.call(lambda: A + A.astype("float32"), TypeError, "the same dtype", "float32", ".astype()")
