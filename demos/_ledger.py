@@ -157,7 +157,7 @@ def recorded_call(node: Any, leaves: dict[Node, Any]) -> tuple[Any, ...]:
         inputs = tuple(leaves[x] for x in inputs)
     if isinstance(node, Value) and not isinstance(op, ManyOp):
         return OPERATORS.get(op.name) or getattr(type(inputs[0]), op.name), *inputs
-    return op, *op.group(inputs)
+    return op, *op.unflatten(inputs)
 
 
 def traced_bytes(calls: list[tuple[Any, ...]]) -> int:

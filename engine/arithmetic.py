@@ -98,7 +98,7 @@ def dispatched(f: Callable[..., Any]) -> Callable[..., Any]:
     return g
 
 
-def elementary(f: Callable[..., float]) -> Callable[..., Any]:
+def primitive(f: Callable[..., float]) -> Callable[..., Any]:
     """Make a function of floats dispatch on its arguments; raise TypeError for unknown types."""
     name = f.__name__
 
@@ -119,7 +119,7 @@ FLOATS: dict[str, Callable[..., float]] = {}  # the functions for floats, withou
 # -------------------------------------------------------------------------------- floats, IEEE 754
 
 
-def function(f: Callable[[float], float], limit: Callable[[float], float]) -> Callable[..., Any]:
+def extend(f: Callable[[float], float], limit: Callable[[float], float]) -> Callable[..., Any]:
     """Return a version of a `math` function that returns `limit(x)` where Python raises."""
 
     def on_floats(x: float) -> float:
@@ -137,28 +137,28 @@ def function(f: Callable[[float], float], limit: Callable[[float], float]) -> Ca
             return limit(x)
 
     on_floats.__name__ = g.__name__ = g.__qualname__ = f.__name__
-    general = elementary(on_floats)
+    general = primitive(on_floats)
     return g
 
 
 infinite, invalid = (lambda x: inf), (lambda x: nan)
-exp, exp2, expm1 = (function(f, infinite) for f in (math.exp, math.exp2, math.expm1))
+exp, exp2, expm1 = (extend(f, infinite) for f in (math.exp, math.exp2, math.expm1))
 log, log2, log10 = (
-    function(f, lambda x: -inf if x == 0.0 else nan) for f in (math.log, math.log2, math.log10)
+    extend(f, lambda x: -inf if x == 0.0 else nan) for f in (math.log, math.log2, math.log10)
 )
-log1p = function(math.log1p, lambda x: -inf if x == -1.0 else nan)
-sqrt, cbrt = function(math.sqrt, invalid), function(math.cbrt, invalid)
-sin, cos, tan = (function(f, invalid) for f in (math.sin, math.cos, math.tan))
-asin, acos, atan = (function(f, invalid) for f in (math.asin, math.acos, math.atan))
-sinh = function(math.sinh, lambda x: copysign(inf, x))
-cosh, tanh = function(math.cosh, infinite), function(math.tanh, invalid)
-asinh, acosh = function(math.asinh, invalid), function(math.acosh, invalid)
-atanh = function(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
-erf, erfc = function(math.erf, invalid), function(math.erfc, invalid)
-atan2 = elementary(math.atan2)
+log1p = extend(math.log1p, lambda x: -inf if x == -1.0 else nan)
+sqrt, cbrt = extend(math.sqrt, invalid), extend(math.cbrt, invalid)
+sin, cos, tan = (extend(f, invalid) for f in (math.sin, math.cos, math.tan))
+asin, acos, atan = (extend(f, invalid) for f in (math.asin, math.acos, math.atan))
+sinh = extend(math.sinh, lambda x: copysign(inf, x))
+cosh, tanh = extend(math.cosh, infinite), extend(math.tanh, invalid)
+asinh, acosh = extend(math.asinh, invalid), extend(math.acosh, invalid)
+atanh = extend(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
+erf, erfc = extend(math.erf, invalid), extend(math.erfc, invalid)
+atan2 = primitive(math.atan2)
 
 
-@elementary
+@primitive
 def power(x: float, y: float) -> float:
     """Return x ** y; nan for a negative x and a y that is not an integer."""
     try:
@@ -169,7 +169,7 @@ def power(x: float, y: float) -> float:
         return copysign(inf, x) if y % 2.0 == 1.0 else inf
 
 
-@elementary
+@primitive
 def divide(x: float, y: float) -> float:
     """Return x / y; inf or -inf for a division by zero, and nan for 0 / 0."""
     try:
@@ -178,7 +178,7 @@ def divide(x: float, y: float) -> float:
         return copysign(inf, x) * copysign(1.0, y) if x < 0.0 or x > 0.0 else nan
 
 
-@elementary
+@primitive
 def hypot(x: float, y: float) -> float:
     """Return √(x² + y²) as the C library computes it; math.hypot rounds differently."""
     try:
@@ -187,7 +187,7 @@ def hypot(x: float, y: float) -> float:
         return nan if x != x or y != y else inf
 
 
-@elementary
+@primitive
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return x if the condition holds, else y."""
     return x if condition else y

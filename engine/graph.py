@@ -147,17 +147,17 @@ def backward(root: Any) -> None:
                 x._grad += upstream * dx
             node._y._grad += upstream * dy
         elif type(x) is tuple:
-            if node.op.several:
+            if node.op._has_several_outputs:
                 for to, _, contribution in node._send(node.grad):
                     to._grad += contribution
             # Zero times a finite slope adds nothing, so inactive relu neurons are skipped.
-            elif upstream or not (node.op.tame and isfinite(node._data)):
+            elif upstream or not (node.op.finite_slopes and isfinite(node._data)):
                 for to, local in zip(x, dx):  # noqa: B905 (of one length)
                     to._grad += upstream * local
         elif dx is not None:
             x._grad += upstream * dx
-        elif node.op.index is not None:  # one of several results
-            x._receive(x._only(node.op.index, upstream))
+        elif node.op._output_index is not None:  # one of several results
+            x._receive(x._only(node.op._output_index, upstream))
 
 
 def visit_operations(root: Any) -> tuple[list[Any], bool]:

@@ -5,7 +5,7 @@ printed in a language (`Formulas`), or repeated for each node of a tape.
 
 >>> from engine.rules import SIGMOID
 >>> row = record(SIGMOID, 1)
->>> Formulas({0: "x"}, row, row.forward, row.outs, PYTHON).of(row.outs[0])
+>>> Formulas({0: "x"}, row, row.forward, row.outs, PYTHON).format(row.outs[0])
 'divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))'
 """
 
@@ -19,9 +19,9 @@ from engine.rules import Op, flatten
 
 
 class Instruction(NamedTuple):
-    """result = do(a, b, c), where the operands are slots; -1 stands for no operand."""
+    """result = opname(a, b, c), where the operands are slots; -1 stands for no operand."""
 
-    do: str
+    opname: str
     result: int
     a: int
     b: int = -1
@@ -51,7 +51,7 @@ class Recorded(NamedTuple):
     slots: int
 
 
-class Writer:
+class Recorder:
     """A list of instructions without duplicates."""
 
     def __init__(self, inputs: int):
@@ -69,12 +69,12 @@ class Writer:
             self.constants[self.new_slot(key)] = float(x)
         return self.written[key]
 
-    def write(self, do: str, *operands: Any) -> "Slot":
+    def write(self, opname: str, *operands: Any) -> "Slot":
         """Write an instruction and return its result."""
         places = [self.slot(x) for x in operands]
-        key = (do, *places)
+        key = (opname, *places)
         if key not in self.written:
-            self.instructions.append(Instruction(do, self.new_slot(key), *places))
+            self.instructions.append(Instruction(opname, self.new_slot(key), *places))
         return Slot(self, self.written[key])
 
     def new_slot(self, key: Any) -> int:
@@ -86,8 +86,8 @@ class Writer:
 class Slot:
     """A number that is not known while a row is recorded."""
 
-    def __init__(self, writer: Writer, place: int):
-        self.writer, self.place = writer, place
+    def __init__(self, recorder: Recorder, place: int):
+        self.recorder, self.place = recorder, place
 
     __hash__ = object.__hash__
 
@@ -95,24 +95,25 @@ class Slot:
         raise TypeError("a condition depends on a number that is unknown while a row is recorded")
 
 
-def instruction(do: str, reflected: bool = False) -> Callable[..., Slot]:
+def make_operator(opname: str, reflected: bool = False) -> Callable[..., Slot]:
     """Return the function that writes an instruction; a reflected one receives y, x."""
 
     def f(*args: Any) -> Slot:
-        writer = next(x for x in args if isinstance(x, Slot)).writer
-        return writer.write(do, *(args[::-1] if reflected else args))
+        recorder = next(x for x in args if isinstance(x, Slot)).recorder
+        return recorder.write(opname, *(args[::-1] if reflected else args))
 
     return f
 
 
-for _name, _do in {
+for _name, _opname in {
     "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "and": "&", "or": "|",
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "neg",
     "abs": "abs",
 }.items():  # fmt: skip
-    setattr(Slot, f"__{_name}__", instruction(_do))
-    setattr(Slot, f"__r{_name}__", instruction(_do, reflected=True))  # Python ignores __rlt__, ...
-arithmetic.register(Slot, {name: instruction(name) for name in arithmetic.__all__})
+    setattr(Slot, f"__{_name}__", make_operator(_opname))
+    # Python ignores some of these, such as __rlt__.
+    setattr(Slot, f"__r{_name}__", make_operator(_opname, reflected=True))
+arithmetic.register(Slot, {name: make_operator(name) for name in arithmetic.__all__})
 
 
 @lru_cache(maxsize=1024)  # bounded, so that users' rows are freed
@@ -122,24 +123,25 @@ def record(op: Op, inputs: int) -> Recorded:
     Raises TypeError if the row has an `if` on a number, or calls a function that is not in
     `engine.arithmetic`.
     """
-    writer = Writer(inputs)
-    args = op.group([Slot(writer, i) for i in range(inputs)])
+    recorder = Recorder(inputs)
+    args = op.unflatten([Slot(recorder, i) for i in range(inputs)])
     try:
-        outs = [writer.slot(out) for out in flatten([op.forward(*args)])]
-        computed = {step.result for step in writer.instructions}
+        outs = [recorder.slot(out) for out in flatten([op.forward(*args)])]
+        computed = {step.result for step in recorder.instructions}
         for i, out in enumerate(outs):
             if out not in computed:  # an input or a number
-                outs[i] = writer.write("=", Slot(writer, out)).place
-        forward, writer.instructions = writer.instructions, []
-        results = [Slot(writer, out) for out in outs]
-        gs = list(range(writer.slots, writer.slots + len(outs) * op.several))
-        writer.slots += len(gs)
-        if op.several:
-            slopes = op.partials[0]([Slot(writer, g) for g in gs], results, *args)
+                outs[i] = recorder.write("=", Slot(recorder, out)).place
+        forward, recorder.instructions = recorder.instructions, []
+        results = [Slot(recorder, out) for out in outs]
+        several = op._has_several_outputs
+        gs = list(range(recorder.slots, recorder.slots + len(outs) * several))
+        recorder.slots += len(gs)
+        if several:
+            slopes = op.partials[0]([Slot(recorder, g) for g in gs], results, *args)
         else:
             slopes = flatten(op.locals(results[0], *args))
         locals = [
-            None if not op.several and not isinstance(x, Slot) and x == 1.0 else writer.slot(x)
+            None if not several and not isinstance(x, Slot) and x == 1.0 else recorder.slot(x)
             for x in slopes
         ]
     except TypeError as problem:
@@ -149,7 +151,9 @@ def record(op: Op, inputs: int) -> Recorded:
             f"row {op.name!r} cannot be recorded as instructions: {describe_failure(problem)}; use "
             "the functions of engine.arithmetic, and where() in place of if"
         ) from problem
-    return Recorded(forward, outs, gs, writer.instructions, locals, writer.constants, writer.slots)
+    return Recorded(
+        forward, outs, gs, recorder.instructions, locals, recorder.constants, recorder.slots
+    )
 
 
 # --------------------------------------------------------------------------------------- printing
@@ -159,9 +163,11 @@ def record(op: Op, inputs: int) -> Recorded:
 # instruction without a pattern is a call; "/" is a division by a constant other than 0.
 NAME, CALL, SIGN, FACTOR, TERM, COMPARISON, AND, OR, CONDITIONAL = range(9, 0, -1)
 PYTHON: dict[str, tuple[str, int]] = {
-    **{do: (f"{{}} {do} {{}}", COMPARISON) for do in ("<", "<=", ">", ">=", "==", "!=", "&", "|")},
-    **{do: (f"{{}} {do} {{}}", TERM) for do in "+-"},
-    **{do: (f"{{}} {do} {{}}", FACTOR) for do in "*/"},
+    **{sign: (f"{{}} {sign} {{}}", COMPARISON) for sign in ["<", "<=", ">", ">=", "==", "!="]},
+    "&": ("{} & {}", COMPARISON),
+    "|": ("{} | {}", COMPARISON),
+    **{sign: (f"{{}} {sign} {{}}", TERM) for sign in "+-"},
+    **{sign: (f"{{}} {sign} {{}}", FACTOR) for sign in "*/"},
     "neg": ("-{}", SIGN),
 }
 INLINE = {  # the same values for floats, without calls
@@ -180,7 +186,7 @@ class Formula(NamedTuple):
 
 
 class Formulas:
-    """Formulas for slots; `parts` are assignments of those that occur more than once.
+    """Formulas for slots; `assignments` names those that occur more than once.
 
     given     names for slots that are known
     wanted    the slots to write formulas for
@@ -199,11 +205,11 @@ class Formulas:
         self.constants, self.language = row.constants, language
         known = {s: repr(x) for s, x in row.constants.items()} | dict(given)
         self.formulas = {s: Formula(name, NAME) for s, name in known.items()}
-        self.parts: list[str] = []
+        self.assignments: list[str] = []
         steps = select_needed(instructions, [*wanted, *assigned], given)
         uses = Counter([*wanted, *(s for step in steps for s in step.operands)])
         for step in steps:
-            formula = self.formula(step)
+            formula = self.make_formula(step)
             if step.result in assigned or uses[step.result] > 1 or len(formula.text) > LONGEST:
                 formula = self.assign(formula, assigned.get(step.result))
             self.formulas[step.result] = formula
@@ -212,29 +218,29 @@ class Formulas:
         """Assign a formula to a name, unless it already is a name."""
         if x.precedence == NAME and name is None:
             return x
-        name = name or f"_{len(self.parts)}"
-        self.parts.append(f"{name} = {x.text}")
+        name = name or f"_{len(self.assignments)}"
+        self.assignments.append(f"{name} = {x.text}")
         return Formula(name, NAME)
 
-    def of(self, s: int, precedence: int = 0) -> str:
+    def format(self, s: int, precedence: int = 0) -> str:
         """Return the formula of a slot, in brackets if it does not bind that tightly."""
         formula = self.formulas[s]
         return formula.text if formula.precedence >= precedence else f"({formula.text})"
 
-    def formula(self, step: Instruction) -> Formula:
+    def make_formula(self, step: Instruction) -> Formula:
         """Return the formula of an instruction."""
-        if step.do == "=":
+        if step.opname == "=":
             return self.formulas[step.a]
-        do = "/" if step.do == "divide" and self.constants.get(step.b) else step.do
-        if do not in self.language:
-            return Formula(f"{do}({', '.join(map(self.of, step.operands))})", CALL)
-        pattern, precedence = self.language[do]
+        opname = "/" if step.opname == "divide" and self.constants.get(step.b) else step.opname
+        if opname not in self.language:
+            return Formula(f"{opname}({', '.join(map(self.format, step.operands))})", CALL)
+        pattern, precedence = self.language[opname]
         if pattern.count("{1}") > 1:  # only names and numbers are written twice
             for s in step.operands:
                 self.formulas[s] = self.assign(self.formulas[s])
         on_left = precedence + (precedence not in (TERM, FACTOR))
         bounds = [on_left, precedence + 1, precedence + 1]
-        return Formula(pattern.format(*map(self.of, step.operands, bounds)), precedence)
+        return Formula(pattern.format(*map(self.format, step.operands, bounds)), precedence)
 
 
 def select_needed(

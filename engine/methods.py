@@ -170,10 +170,10 @@ def print_node(op: Op, *inputs: str) -> str:
     names, steps = dict(enumerate(argument_names(op.forward))), [*row.forward, *row.backward]
     wanted = [s for s in slopes.values() if s is not None]
     formulas = Formulas(names, row, steps, wanted, INLINE, {row.outs[0]: "out"})
-    texts = {x: "1.0" if s is None else formulas.of(s) for x, s in slopes.items()}
+    texts = {x: "1.0" if s is None else formulas.format(s) for x, s in slopes.items()}
     x, y = (*inputs, "None")[:2]
     node = NODE.format(op=SYMBOLS[op], x=x, y=y, dx=texts.get(x, "None"), dy=texts.get(y, "None"))
-    return "\n".join([*formulas.parts, node])
+    return "\n".join([*formulas.assignments, node])
 
 
 def compile_method(name: str) -> Any:

@@ -9,7 +9,7 @@ from math import inf, nan
 from typing import Any, NamedTuple
 
 from engine import arithmetic
-from engine.instructions import INLINE, Formulas, Instruction, Slot, Writer
+from engine.instructions import INLINE, Formulas, Instruction, Recorder, Slot
 
 
 class RecordedFunction(NamedTuple):
@@ -42,7 +42,7 @@ class RecordedFunction(NamedTuple):
         given = {slot: f"s{slot}" for slot in range(self.inputs)}
         computed = {step.result for step in self.instructions}
         assigned = {slot: f"s{slot}" for slot in self.outputs if slot in computed}
-        return Formulas(given, self, self.instructions, [], INLINE, assigned).parts
+        return Formulas(given, self, self.instructions, [], INLINE, assigned).assignments
 
     def format_slots(self, slots: Iterable[int]) -> str:
         """Return the names of slots, and the numbers of constant ones, separated by commas."""
@@ -56,9 +56,11 @@ def record_function(f: Callable[..., Any], inputs: int) -> RecordedFunction:
     Raises TypeError if it has an `if` on a number, or computes with anything but operators and the
     functions of `engine.arithmetic`.
     """
-    writer = Writer(inputs)
-    outputs = [writer.slot(x) for x in f(*[Slot(writer, i) for i in range(inputs)])]
-    return RecordedFunction(writer.instructions, outputs, writer.constants, inputs, writer.slots)
+    recorder = Recorder(inputs)
+    outputs = [recorder.slot(x) for x in f(*[Slot(recorder, i) for i in range(inputs)])]
+    return RecordedFunction(
+        recorder.instructions, outputs, recorder.constants, inputs, recorder.slots
+    )
 
 
 def float_function(recorded: RecordedFunction, first: int = 0) -> Callable[..., list[float]]:

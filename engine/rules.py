@@ -47,10 +47,10 @@ class Op:
 
     __slots__ = ("forward", "name", "partials")
 
-    tame = False  # whether slopes are finite wherever the result is finite
-    index: Any = None  # of one result of an operation with several (see engine.sequences)
-    several = False  # whether the operation has several results
-    needs = "a node among its arguments"
+    finite_slopes = False  # whether slopes are finite wherever the result is finite
+    _output_index: int | None = None  # of a row that selects one of several results
+    _has_several_outputs = False  # whether the operation has several results
+    _expected = "a node among its arguments"
 
     def __init__(self, name: str, forward: Callable[..., Any], *partials: Callable[..., Any]):
         if not (isinstance(name, str) and partials and all(map(callable, (forward, *partials)))):
@@ -79,7 +79,7 @@ class Op:
         """The number of arguments."""
         return len(self.partials)
 
-    def complete(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _with_defaults(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the arguments followed by defaults; raise TypeError for a wrong number of them."""
         defaults = getattr(self.forward, "__defaults__", None) or ()
         missing = self.arity - len(args)
@@ -91,7 +91,7 @@ class Op:
         """Return the local derivatives of `out`, one for each argument."""
         return tuple([partial(out, *args) for partial in self.partials])
 
-    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def unflatten(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Return the arguments of the formulas for a flat list of inputs."""
         return tuple(inputs)
 
@@ -103,7 +103,7 @@ class Op:
                 except Exception as problem:  # a user's row may run any Python
                     problem.add_note(f"in the row {self.name!r}")
                     raise
-        raise TypeError(f"{self.name} takes {self.needs}, got {args}")
+        raise TypeError(f"{self.name} expects {self._expected}, got {args}")
 
     def __repr__(self) -> str:
         return f"Op({self.name!r})"

@@ -103,8 +103,8 @@ class ManyOp(Op):
 
     One function computes all local derivatives. The entry of a sequence is the sequence of its
     elements' derivatives. `sequences` names the arguments that are sequences, which must have equal
-    lengths; omit it for a row of one argument. A `tame` row guarantees that its slopes are finite
-    wherever its result is finite: backward then skips nodes whose gradient is 0.
+    lengths; omit it for a row of one argument. `finite_slopes` states that slopes are finite wherever the
+    result is finite: backward then skips nodes whose gradient is 0.
 
     >>> from engine import Value
     >>> from engine.arithmetic import divide, sqrt
@@ -118,7 +118,7 @@ class ManyOp(Op):
     Value(5.0)
     """
 
-    __slots__ = ("sequences", "tame")
+    __slots__ = ("finite_slopes", "sequences")
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class ManyOp(Op):
         partials: Callable[..., Any],
         *,
         sequences: Iterable[str] = (),
-        tame: bool = False,
+        finite_slopes: bool = False,
     ):
         super().__init__(name, forward, partials)
         if not hasattr(forward, "__code__"):
@@ -137,7 +137,7 @@ class ManyOp(Op):
             )
         given = tuple([sequences] if isinstance(sequences, str) else sequences)
         self.sequences = given or self.letters[: len(self.letters) == 1]
-        self.tame = tame
+        self.finite_slopes = finite_slopes
         if not self.sequences or not set(self.sequences) <= set(self.letters):
             raise ValueError(
                 f"{name}: expected the names of the sequences among {self.letters}, such as "
@@ -162,7 +162,7 @@ class ManyOp(Op):
     def arity(self) -> int:
         return len(self.letters)
 
-    def check_sequences(self, args: Sequence[Any]) -> None:
+    def _check_sequences(self, args: Sequence[Any]) -> None:
         """Raise TypeError if an argument must be a sequence, ValueError for unequal lengths."""
         given = [
             x for letter, x in zip(self.letters, args, strict=True) if letter in self.sequences
@@ -178,15 +178,15 @@ class ManyOp(Op):
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:
         return self.partials[0](out, *args)
 
-    def on_values(self, *args: Any) -> Any:
+    def _apply_to_values(self, *args: Any) -> Any:
         """Return the node of this row applied to nodes, numbers and sequences of them."""
-        args = self.complete(args)
+        args = self._with_defaults(args)
         args = tuple([as_nodes(a) if isinstance(a, (list, tuple)) else lift(a) for a in args])
-        self.check_sequences(args)
+        self._check_sequences(args)
         data = [[x._data for x in a] if type(a) is tuple else a._data for a in args]
-        return self.node_over(args, data, self.forward(*data))
+        return self._make_node(args, data, self.forward(*data))
 
-    def node_over(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
+    def _make_node(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
         slopes: list[float] = []
         local = self.locals(out, *data)
         if len(local) != len(args):
@@ -204,7 +204,7 @@ class ManyOp(Op):
                 raise ValueError(f"{self.name} has {len(slope)} slopes for {len(arg)} inputs")
         return make_node(self, tuple(flatten(args)), None, as_float(out), tuple(slopes), None)
 
-    def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def unflatten(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         single = len(self.letters) - len(self.sequences)
         length = (len(inputs) - single) // len(self.sequences)
         rest = iter(inputs)
@@ -228,7 +228,7 @@ class VectorOp(ManyOp):
     """
 
     __slots__ = ()
-    several = True
+    _has_several_outputs = True
 
     def _check_arguments(self) -> None:
         if not (accepts(self.forward, 1) and accepts(self.partials[0], 3)):
@@ -241,21 +241,23 @@ class VectorOp(ManyOp):
         units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
         return tuple(zip(*[self.partials[0](unit, outs, xs) for unit in units], strict=True))
 
-    def node_over(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
-        return Outputs(self, args[0], data[0], out).nodes()
+    def _make_node(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
+        return Outputs(self, args[0], data[0], out)._result_nodes()
 
 
 class Output(Op):
     """One result of a `VectorOp`, selected by its index."""
 
-    __slots__ = ("index", "of")
+    __slots__ = ("_output_index", "vector_op")
 
-    def __init__(self, of: VectorOp, index: int):
-        super().__init__(f"{of.name}[{index}]", lambda outs: outs[index], lambda out, outs: 1.0)
-        self.of, self.index = of, index
+    def __init__(self, vector_op: VectorOp, index: int):
+        super().__init__(
+            f"{vector_op.name}[{index}]", lambda outs: outs[index], lambda out, outs: 1.0
+        )
+        self.vector_op, self._output_index = vector_op, index
 
     def __reduce__(self) -> Any:
-        return output, (self.of, self.index)
+        return output, (self.vector_op, self._output_index)
 
 
 @lru_cache(maxsize=4096)  # bounded, so that users' rows are freed
@@ -285,7 +287,7 @@ class Outputs(Node):
         self._data, self._x, self._dx = tuple(map(as_float, outs)), inputs, tuple(xs)
         self._grad, self.op, self._y, self._dy = 0.0, op, None, None
 
-    def nodes(self) -> list[Value]:
+    def _result_nodes(self) -> list[Value]:
         """Return a node for each result."""
         return [
             make_node(output(self.op, i), self, None, out, None, None)
@@ -377,12 +379,15 @@ def unroll(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, .
     steps = [*row.forward, *row.backward]
     formulas = Formulas(dict(enumerate(names)), row, steps, wanted, INLINE)
     lines = []
-    for letter, part in zip(op.letters, op.group(names), strict=True):
+    for letter, part in zip(op.letters, op.unflatten(names), strict=True):
         if part != ():
             target = f"({', '.join(part)},)" if isinstance(part, tuple) else part
             lines.append(f"{target} = {letter}")
-    slopes = ["1.0" if s is None else formulas.of(s) for s in row.locals]
-    lines += [*formulas.parts, f"return {formulas.of(row.outs[0])}, ({', '.join(slopes)},)"]
+    slopes = ["1.0" if s is None else formulas.format(s) for s in row.locals]
+    lines += [
+        *formulas.assignments,
+        f"return {formulas.format(row.outs[0])}, ({', '.join(slopes)},)",
+    ]
     code = f"def {op.name}({', '.join(op.letters)}):\n" + "".join(f"    {x}\n" for x in lines)
     space: dict[str, Any] = {**FLOATS, "inf": math.inf, "nan": math.nan}
     exec(compile(code, f"{__file__}, printed", "exec"), space)  # a file that warnings skip
@@ -392,11 +397,11 @@ def unroll(op: ManyOp, inputs: int) -> Callable[..., tuple[float, tuple[float, .
 # ------------------------------------------------------------------------------------------ the rows
 # fmt: off
 
-DOT           = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), sequences=["ws", "xs"], tame=True)
-TOTAL         = ManyOp("total",     lambda xs: add_up(xs),     lambda out, xs: ([1.0] * len(xs),), tame=True)
-LOGSUMEXP     = ManyOp("logsumexp", lambda xs: logsumexp(xs),  lambda out, xs: (softmax(xs),), tame=True)
+DOT           = ManyOp("dot",       multiply_add,  lambda out, ws, xs, b: (xs, ws, 1.0), sequences=["ws", "xs"], finite_slopes=True)
+TOTAL         = ManyOp("total",     lambda xs: add_up(xs),     lambda out, xs: ([1.0] * len(xs),), finite_slopes=True)
+LOGSUMEXP     = ManyOp("logsumexp", lambda xs: logsumexp(xs),  lambda out, xs: (softmax(xs),), finite_slopes=True)
 CROSS_ENTROPY = ManyOp("cross_entropy", lambda x, others: cross_entropy(x, others),
-                       lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), sequences=["others"], tame=True)
+                       lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), sequences=["others"], finite_slopes=True)
 SOFTMAX       = VectorOp("softmax", lambda xs: softmax(xs),    lambda gs, outs, xs: softmax_pullback(gs, outs, xs))
 
 # fmt: on

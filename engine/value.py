@@ -76,7 +76,7 @@ class Value(Node):
 
     @property
     def locals(self) -> tuple[Any, ...]:
-        one_of_several = self.op is not None and self.op.index is not None
+        one_of_several = self.op is not None and self.op._output_index is not None
         return (1.0,) if one_of_several else super().locals
 
     def __bool__(self) -> bool:
@@ -126,9 +126,9 @@ class Value(Node):
         """
         if not isinstance(op, Op) or hasattr(op, "pull"):
             raise TypeError(f"Value.apply expects an Op, a row of engine.rules, got {op!r}")
-        if hasattr(op, "on_values"):
-            return op.on_values(*args)
-        inputs = tuple([lift(x) for x in op.complete(args)])
+        if hasattr(op, "_apply_to_values"):
+            return op._apply_to_values(*args)
+        inputs = tuple([lift(x) for x in op._with_defaults(args)])
         data = [x._data for x in inputs]
         out = op.forward(*data)
         slopes = tuple(map(as_float, op.locals(out, *data)))
@@ -163,15 +163,15 @@ class Value(Node):
         if type(x) is tuple:
             pairs = zip(x, dx, strict=True)
             return [Sent(to, local, g * local) for to, local in pairs if not to.constant]
-        if self.op.index is not None:  # type: ignore[union-attr]
-            return [Sent(x, None, x._only(self.op.index, g))]  # type: ignore[union-attr]
+        if self.op._output_index is not None:  # type: ignore[union-attr]
+            return [Sent(x, None, x._only(self.op._output_index, g))]  # type: ignore[union-attr]
         sent = [] if dx is None else [Sent(x, dx, g * dx)]
         return sent if dy is None else [*sent, Sent(self._y, dy, g * dy)]
 
     def _outdated(self, i: int) -> bool:
         """Return whether recomputing this node would give another number."""
         op: Any = self.op
-        now = op.forward(*op.group([x._data for x in self.inputs]))
+        now = op.forward(*op.unflatten([x._data for x in self.inputs]))
         return now != self._data and not (now != now and self._data != self._data)
 
 

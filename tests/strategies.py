@@ -116,7 +116,7 @@ class Program(NamedTuple):
 
 def on_floats(name: str, *args: float) -> float:
     """One instruction on floats; of several results the first."""
-    out = TABLE[name].forward(*TABLE[name].group(args))
+    out = TABLE[name].forward(*TABLE[name].unflatten(args))
     return out[0] if isinstance(out, list) else out
 
 
@@ -141,7 +141,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "total": lambda *xs: total(xs),
     "logsumexp": lambda *xs: logsumexp(xs),
     "softmax": lambda *xs: softmax(xs)[0],
-    "dot": lambda *args: dot(*TABLE["dot"].group(args)),
+    "dot": lambda *args: dot(*TABLE["dot"].unflatten(args)),
 }
 
 
@@ -152,7 +152,7 @@ def node(name: str, *args: Any) -> Value:
     if name in FUNCTIONS:
         return FUNCTIONS[name](*args)
     if name not in ELEMENTWISE:
-        return TABLE[name](*TABLE[name].group([*map(Value.lift, args)]))
+        return TABLE[name](*TABLE[name].unflatten([*map(Value.lift, args)]))
     first, *others = args
     return getattr(Value.lift(first), name)(*others)
 

@@ -240,7 +240,7 @@ def absolute(root):
     for node in topological(root):
         assert node.op is None or node.op.name in {"+", "*", "/", "total"}
         args = [twins[each] for each in node.inputs]
-        twins[node] = node.op(*node.op.group(args)) if node.op else Value(abs(node.data))
+        twins[node] = node.op(*node.op.unflatten(args)) if node.op else Value(abs(node.data))
     return twins
 
 
@@ -487,7 +487,7 @@ def test_a_users_row(dtype):
     assert {each.dtype for each in (out, out.grad, x.grad, y.grad)} == {np.dtype(dtype)}
     assert repr(out.op) == "Op('scaled sum', factor=3.0)"
     assert SCALED(X, y).inputs[0].constant
-    with pytest.raises(TypeError, match="scaled sum takes an Array among its inputs"):
+    with pytest.raises(TypeError, match="scaled sum expects an Array among its inputs"):
         SCALED(X, 2.0)
 
 

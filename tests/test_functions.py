@@ -76,7 +76,7 @@ def test_any_iterable_of_numbers_and_values(f):
 def test_one_node_however_many_inputs(f):
     xs = values([0.5, -1.0, 2.0])
     y = f(xs)
-    (node,) = [node for node in topological(y) if node.op and node.op.index is None]
+    (node,) = [node for node in topological(y) if node.op and node.op._output_index is None]
     assert [each for each in node.inputs if not each.constant] == xs
 
 
@@ -97,7 +97,7 @@ def test_the_same_node_repeated(f):
     """Its gradient is the sum of what separate nodes of the same value get."""
     x, ys = Value(0.5), values([0.5, 0.5, 0.5])
     y = f([x, x, x])
-    node = y.inputs[0] if y.op.index is not None else y
+    node = y.inputs[0] if y.op._output_index is not None else y
     assert node.inputs.count(x) == 3
     assert gradients(y, [x]) == [pytest.approx(sum(gradients(f(ys), ys)), abs=1e-16)]
 

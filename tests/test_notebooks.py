@@ -34,8 +34,8 @@ FACTS = {  # assertions that hold after a notebook has run
         grads = [leaf.grad for leaf in (x1, w1, x2, w2, b)]
         assert np.allclose(grads, np.array([-3.0, 2.0, 1.0, 0.0, 1.0]) * slope, atol=1e-12)
         assert np.allclose([u.grad, v.grad], np.array([2.0, 1.0]) * (1 + np.exp(1.0)), atol=1e-12)
-        assert order.found[u] == 2.0
-        assert overwritten.found[v] == np.exp(1.0)
+        assert order.gradients[u] == 2.0
+        assert overwritten.gradients[v] == np.exp(1.0)
         assert Path("neuron.html").read_text("utf-8") == step(out).html
         """,
     "3_moons": """

@@ -69,7 +69,7 @@ def test_formulas_agree_with_the_row(op, data):
     )
     scope = {letter: data.draw(number, label=letter) for letter in names}
     inputs = list(scope.values())
-    args = op.group(inputs)
+    args = op.unflatten(inputs)
     out = op.forward(*args)
     scope |= {"out": out, "e": math.e}
     for symbol, want in zip(formulas_of(op), [out, *flatten(op.locals(out, *args))], strict=True):

@@ -58,7 +58,7 @@ def leaves_of(root):
 
 
 def inputs_of(op):
-    return op.arity if op.group(range(op.arity)) == tuple(range(op.arity)) else 5
+    return op.arity if op.unflatten(range(op.arity)) == tuple(range(op.arity)) else 5
 
 
 def check_against_graph(root, tape):
@@ -83,7 +83,7 @@ def test_the_same_bits_as_the_graph(program):
 @given(data=st.data())
 def test_every_row_at_any_number(op, data):
     xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
-    root = weighted(op(*op.group(xs))) * 1.0
+    root = weighted(op(*op.unflatten(xs))) * 1.0
     check_against_graph(root, Tape(root))
 
 
@@ -97,7 +97,7 @@ def test_every_row_recorded_at_other_numbers(op, data):
     fixed = data.draw(st.lists(st.booleans(), min_size=n, max_size=n))
     xs = [Value(x) for x in before]
     given = lambda xs: [Constant(b) if c else x for x, b, c in zip(xs, before, fixed, strict=True)]
-    build = lambda xs: weighted(op(*op.group(given(xs)))) * xs[0]
+    build = lambda xs: weighted(op(*op.unflatten(given(xs)))) * xs[0]
     tape = Tape(build(xs), parameters=xs)
     tape.flat.data = after
     ys = [Value(x) for x in after]
@@ -172,7 +172,7 @@ def in_single_precision(root, numbers):
     slopes = {}
     for node in order:
         if node.op is not None:
-            args = node.op.group([value[x] for x in node.inputs])
+            args = node.op.unflatten([value[x] for x in node.inputs])
             out = node.op.forward(*args)  # a float if a sequence is empty
             value[node] = out if isinstance(out, list) else rounded(lambda x: x)(out)
             if isinstance(node, Outputs):
@@ -186,8 +186,8 @@ def in_single_precision(root, numbers):
             parts = node.op.partials[0](grad[node], value[node], xs)
             for to, part in zip(node.inputs, parts, strict=True):
                 grad[to] = grad[to] + part
-        elif node.op is not None and node.op.index is not None:
-            grad[node.inputs[0]][node.op.index] = grad[node]
+        elif node.op is not None and node.op._output_index is not None:
+            grad[node.inputs[0]][node.op._output_index] = grad[node]
         else:
             for to, slope in zip(node.inputs, slopes.get(node, ()), strict=False):
                 grad[to] = grad[to] + grad[node] * rounded(lambda x: x)(slope)
@@ -475,7 +475,7 @@ def test_a_tape_is_not_copied():
 def test_rows_use_the_opcodes_of_the_table(op):
     inputs = inputs_of(op)
     row = record(op, inputs)
-    assert {step.do for step in (*row.forward, *row.backward)} <= set(CODES)
+    assert {step.opname for step in (*row.forward, *row.backward)} <= set(CODES)
     assert len(row.locals) == inputs
 
 

@@ -121,7 +121,7 @@ def test_every_row_over_lanes(op, data):
             next(take[r]) if r in take else Value.lift(c)
             for r, c in zip(roles, numbers, strict=True)
         ]
-        return [weighted(op(*op.group(args))) * xs[0]]
+        return [weighted(op(*op.unflatten(args))) * xs[0]]
 
     X = draw_samples(data, 5, 1 + roles.count("x"), any_float)
     parameters = [c for r, c in zip(roles, numbers, strict=True) if r == "p"]

@@ -65,7 +65,7 @@ def test_the_source_computes_the_bits_of_the_tape(program):
 @given(data=st.data())
 def test_every_row(op, data):
     xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
-    check_source(Tape(weighted(op(*op.group(xs))) * 1.0, parameters=xs))
+    check_source(Tape(weighted(op(*op.unflatten(xs))) * 1.0, parameters=xs))
 
 
 def test_labels_that_cannot_be_names():

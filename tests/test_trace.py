@@ -152,7 +152,7 @@ def test_wrong_passes_show_the_gradients_of_mistakes(program):
                 sent.setdefault(frame.node, grads[frame.node])
             grads |= frame.grad
         grads_sent = {
-            place[node]: format_number(grad, SPEC) for node, grad in mistake.found.items()
+            place[node]: format_number(grad, SPEC) for node, grad in mistake.gradients.items()
         }
         assert grads | sent == grads_sent
         firsts = sum("the first wrong gradient" in frame.note for frame in run.frames)
@@ -182,7 +182,7 @@ def test_notes_name_the_wrong_gradients():
     ]
     assert words(sum_.frames[2].lines[0]) == "b.grad=c.grad⋅∂c∂b⏟1"
     assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients are wrong"
-    assert [run.frames[-1].note for run in (order, sum_)] == [how.why for how in WRONG]
+    assert [run.frames[-1].note for run in (order, sum_)] == [variant.reason for variant in WRONG]
 
 
 def test_wrong_passes_are_correct_on_a_chain():

@@ -204,7 +204,7 @@ def test_the_gradient_is_that_of_the_forward_that_ran(op, data):
     size = {"dot": 5}.get(op.name, 3) if isinstance(op, ManyOp) else len(op.partials)
     at = data.draw(st.lists(any_float, min_size=size, max_size=size), label="at")
     leaves, others = [Value(x) for x in at], [Value(x) for x in at]
-    y, z = op(*op.group(tuple(leaves))), op(*op.group(tuple(others)))
+    y, z = op(*op.unflatten(tuple(leaves))), op(*op.unflatten(tuple(others)))
     y, z = (total(each) if isinstance(each, list) else each for each in (y, z))
     for each in others:
         each.data = data.draw(any_float, label="later")

@@ -21,9 +21,11 @@ def all_paths(root, leaf):
         if node is leaf:
             paths.append(((node, *above), product))
         inputs, slopes = node.inputs, node.locals
-        if node.op is not None and node.op.index is not None:  # paths lead through the operation
+        if (
+            node.op is not None and node.op._output_index is not None
+        ):  # paths lead through the operation
             inputs = node.inputs[0].inputs
-            slopes = [row and row[node.op.index] for row in node.inputs[0].locals]
+            slopes = [row and row[node.op._output_index] for row in node.inputs[0].locals]
         for each, local in zip(inputs, slopes, strict=True):
             if local is not None and not each.constant:
                 down(each, (node, *above), product * local)

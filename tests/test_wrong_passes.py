@@ -21,7 +21,7 @@ def test_a_value_used_twice_requires_a_sum():
     order, assigned = mistakes(a + a)
     assert order.first is None
     assert assigned.first is a
-    assert (assigned.found[a], assigned.right[a]) == (1.0, 2.0)
+    assert (assigned.gradients[a], assigned.right[a]) == (1.0, 2.0)
     assert str(assigned) == (
         "= in place of +=: first wrong at Value(3.0, 'a'), 1 instead of 2; 1 of 2 gradients are "
         "wrong. A node that is used twice receives two contributions; its gradient is their sum."
@@ -37,12 +37,12 @@ def test_a_value_at_two_depths_requires_the_order():
     order, assigned = mistakes(root)
     assert order.right[a] == pytest.approx(6.0)
     assert order.first is b
-    assert (order.found[b], order.right[b]) == (1.0, pytest.approx(2.0))
+    assert (order.gradients[b], order.right[b]) == (1.0, pytest.approx(2.0))
     assert str(order).startswith(
         "no topological order: first wrong at Value(6.0, 'b'), 1 instead of 2; 2 of"
     )
     assert order.wrong == [a, b]
-    assert order.found[a] == 3.0
+    assert order.gradients[a] == 3.0
     assert assigned.first is b
 
 

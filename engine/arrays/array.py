@@ -351,7 +351,7 @@ def check_row(
         return op.row, args, {**op.settings, **settings}
     if settings:
         raise TypeError(f"{op.name} expects no settings, got {', '.join(settings)}")
-    return op, args if len(args) == len(op.partials) else op.complete(args), settings
+    return op, args if len(args) == len(op.partials) else op._with_defaults(args), settings
 
 
 def not_for_arrays(op: Op, problem: Exception) -> TypeError:

@@ -42,10 +42,10 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def function_of(do: str) -> Callable[..., Any]:
+def function_of(opname: str) -> Callable[..., Any]:
     """Return the function that an instruction names; its last argument receives the result."""
     numpys: Any = arithmetic.KNOWN[np.ndarray]
-    f = UFUNCS.get(do) or numpys.functions[do]
+    f = UFUNCS.get(opname) or numpys.functions[opname]
     if isinstance(f, np.ufunc):
         return f
     return lambda *args: np.copyto(args[-1], f(*args[:-1]))  # where, erf: with a temporary
@@ -133,8 +133,8 @@ class InPlace:
             else:
                 self.scratch.append(spot)
                 writable.add(spot)
-            f = function_of(step.do)
-            name = f.__name__ if isinstance(f, np.ufunc) else step.do
+            f = function_of(step.opname)
+            name = f.__name__ if isinstance(f, np.ufunc) else step.opname
             lines.append(f"{name}({names([*operands, spot])})")
             space[name], place[step.result] = f, spot
         for slot, target in targets.items():

@@ -39,7 +39,7 @@ class ArrayOp(Op):
     """
 
     __slots__ = ("many", "row", "settings")
-    needs = "an Array among its inputs"
+    _expected = "an Array among its inputs"
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ def check_inputs(xs: Any) -> list[Any]:
 
 def refuse_several_results(node: Any) -> None:
     """Raise TypeError for the node of an operation with several results."""
-    if node.op is not None and node.op.several:
+    if node.op is not None and node.op._has_several_outputs:
         node.apply()  # raises
 
 
@@ -67,7 +67,7 @@ def check_directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
     return directions
 
 
-def direction_data(x: Any, v: Any) -> "Data":
+def convert_direction(x: Any, v: Any) -> "Data":
     """Return a direction as data of the node's shape and dtype.
 
     Raises TypeError for non-numeric data and ValueError for another shape.

@@ -203,7 +203,7 @@ def find_suspects(root: Any, tolerance: float) -> list[str]:
     """Return a line for each row under `root` that differs from the slope of its own formula."""
     lines = {}
     for node in topological(root):
-        if all(x.constant for x in node.inputs) or node.op.index is not None:
+        if all(x.constant for x in node.inputs) or node.op._output_index is not None:
             continue
         payload: Any = Value
         if is_array(node):
@@ -225,7 +225,7 @@ def weighted_sum(op: Any, args: list[Any]) -> Any:
 
     The plain sum may be constant, as for softmax.
     """
-    out = op(*op.group(args))
+    out = op(*op.unflatten(args))
     if isinstance(out, list):
         return total([math.cos(i) * result for i, result in enumerate(out)])
     if hasattr(op, "pull"):

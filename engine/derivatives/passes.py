@@ -82,17 +82,17 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
     """
     op, inputs = node.op, node.inputs
     try:
-        if op.index is not None:
-            return [Sent(inputs[0], None, inputs[0]._only(op.index, g))]
-        if op.several:
+        if op._output_index is not None:
+            return [Sent(inputs[0], None, inputs[0]._only(op._output_index, g))]
+        if op._has_several_outputs:
             gs = [0.0 if part is None else part for part in g]
-            contributions = op.partials[0](gs, node.nodes(), list(inputs))
+            contributions = op.partials[0](gs, node._result_nodes(), list(inputs))
         elif hasattr(op, "pull"):
             contributions = [
                 op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))
             ]
         else:
-            slopes = flatten(op.locals(node, *op.group(inputs)))
+            slopes = flatten(op.locals(node, *op.unflatten(inputs)))
             contributions = [
                 g if type(slope) is float and slope == 1.0 else g * slope for slope in slopes
             ]
@@ -134,9 +134,9 @@ def push_forward(node: Any, tangents: Mapping[Any, Any]) -> Any:
     calculating Jacobian vector products").
     """
     op = node.op
-    if op.index is not None:
-        return tangents[node.inputs[0]][op.index]
-    if op.several:
+    if op._output_index is not None:
+        return tangents[node.inputs[0]][op._output_index]
+    if op._has_several_outputs:
         vs = [Value(0.0) for _ in node._data]
         parts = op.partials[0](vs, list(node._data), list(node._dx))
         pairs = zip(node.inputs, parts, strict=True)

@@ -13,8 +13,8 @@ from engine.derivatives.arguments import (
     check_inputs,
     check_output,
     check_scalar,
+    convert_direction,
     copy_data,
-    direction_data,
     restore_form,
     zeros_like,
 )
@@ -67,7 +67,7 @@ def vjp(y: Node, xs: Node | Sequence[Node], v: Any, *, create_graph: bool = Fals
     array([ 2.,  0., 60.])
     """
     inputs = check_inputs(xs)
-    v = direction_data(check_output(y), v)
+    v = convert_direction(check_output(y), v)
     run = differentiate_as_graph if check_flag("create_graph", create_graph) else differentiate
     return restore_form(xs, run(y, v, inputs))
 
@@ -89,7 +89,7 @@ def jvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
     inputs = check_inputs(xs)
     tangents: dict[Any, Any] = {}
     for x, v in zip(inputs, check_directions("jvp", xs, vs, len(inputs)), strict=True):
-        tangent = direction_data(x, v)
+        tangent = convert_direction(x, v)
         tangents[x] = tangents[x] + tangent if x in tangents else tangent
     tangent = forward_pass(check_output(y), tangents)
     return copy_data(zeros_like(y) if tangent is None else tangent)
@@ -160,7 +160,7 @@ def hvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
     slopes = grad(y, inputs, create_graph=True)
     products: dict[Any, Any] = {}  # by dtype: nodes of different dtypes cannot be added
     for slope, v in zip(slopes, check_directions("hvp", xs, vs, len(slopes)), strict=True):
-        product = slope * direction_data(slope, v)
+        product = slope * convert_direction(slope, v)
         product = product.sum() if is_array(product) else product
         dtype = getattr(product, "dtype", float)
         products[dtype] = products[dtype] + product if dtype in products else product

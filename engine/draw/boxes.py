@@ -22,7 +22,7 @@ from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 LEGEND = "In formulas, the name of a layer denotes its outputs, and θ its parameters."
 
 
-class Sent(NamedTuple):
+class BoxContribution(NamedTuple):
     """A contribution. `total` is the final gradient of its receiver."""
 
     node: Node
@@ -46,7 +46,7 @@ class Bundle(NamedTuple):
     part: Part
     to: str
     title: str | None  # of the part that receives them; None for leaves
-    sent: list[Sent]
+    sent: list[BoxContribution]
 
 
 def trace_boxes(view: View, spec: str) -> Trace:
@@ -181,7 +181,7 @@ class BoxTracer:
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
 
-    def measure(self, contributions: Sequence[Sent]) -> str:
+    def measure(self, contributions: Sequence[BoxContribution]) -> str:
         """Return the number and size of contributions, in words."""
         count = format_count(len(contributions), "contribution")
         if len(contributions) == 1:
@@ -227,11 +227,11 @@ def bundle_contributions(
 ) -> list[Bundle]:
     """Return the contributions between parts as bundles, those of the deepest part first."""
     part_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
-    bundles: dict[tuple[int, str], list[Sent]] = {}
+    bundles: dict[tuple[int, str], list[BoxContribution]] = {}
     for node, k, to, _, _, sent, _, _ in passed:
         if part_of.get(to) != part_of[node] and isinstance(to, Value):
             key = -part_of[node], ids[to]
-            bundles.setdefault(key, []).append(Sent(node, k, to, sent, grads[to]))
+            bundles.setdefault(key, []).append(BoxContribution(node, k, to, sent, grads[to]))
     titles = {node: part.title for part in parts for node in part.nodes}
     return [
         Bundle(parts[-i], to, titles.get(bundles[i, to][0].to), bundles[i, to])

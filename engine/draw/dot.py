@@ -124,7 +124,7 @@ class Writer:
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""
         op = cell.node.op
-        if op is None or op.index is not None:
+        if op is None or op._output_index is not None:
             return
         name, id = SYMBOLS.get(op.name, op.name), cell.id.replace("v", "o")
         size = f"{self.options.sizes.operation:g}"

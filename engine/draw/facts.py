@@ -89,7 +89,7 @@ def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[Any, ...]]:
     if not isinstance(node.op, Output):
         return node.inputs, node.locals
     shared: Any = node.inputs[0]
-    unit = [float(i == node.op.index) for i in range(len(shared.data))]
+    unit = [float(i == node.op._output_index) for i in range(len(shared.data))]
     return shared.inputs, tuple(node.op.of.partials[0](unit, shared._data, shared._dx))
 
 

@@ -206,9 +206,9 @@ def build_formula(op: Op, args: Sequence[Operand]) -> Symbol:
     formula of that result.
     """
     if isinstance(op, Output):
-        return build_results(op.of, args)[op.index]
+        return build_results(op.vector_op, args)[op._output_index]
     try:
-        return lift(op.forward(*op.group([lift(x) for x in args])))
+        return lift(op.forward(*op.unflatten([lift(x) for x in args])))
     except Exception:  # a user's row may raise anything when it gets symbols
         if op in BUILT_IN:
             raise
@@ -229,11 +229,12 @@ def build_partials(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol
     try:
         if isinstance(op, Output):
             outs = [
-                lift(out) if i == op.index else x for i, x in enumerate(build_results(op.of, args))
+                lift(out) if i == op._output_index else x
+                for i, x in enumerate(build_results(op.vector_op, args))
             ]
-            units = [float(i == op.index) for i in range(len(outs))]
-            return [lift(x) for x in op.of.partials[0](units, outs, symbols)]
-        return [lift(slope) for slope in flatten(op.locals(lift(out), *op.group(symbols)))]
+            units = [float(i == op._output_index) for i in range(len(outs))]
+            return [lift(x) for x in op.vector_op.partials[0](units, outs, symbols)]
+        return [lift(slope) for slope in flatten(op.locals(lift(out), *op.unflatten(symbols)))]
     except Exception:
         if op in BUILT_IN:
             raise

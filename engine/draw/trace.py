@@ -97,16 +97,16 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     """
     order = order or topological(root)
     names = dict(zip(order, choose_names(order, spec), strict=True))
-    passes = {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)}
+    passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
     notation = Notation(names, spec)
     tracer = BackwardTracer(order, notation, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]
-    for title, how, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
+    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
-        wrong_tracer = BackwardTracer(order, notation, how)
-        runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[how], mistake)), right))
+        wrong_tracer = BackwardTracer(order, notation, variant)
+        runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[variant], mistake)), right))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
     return Trace(runs, names, grads)
 
@@ -152,7 +152,7 @@ class Tracer:
         self.results: dict[Node, list[tuple[int, Node]]] = {}  # of an operation with several
         for node in order:
             if isinstance(node.op, Output):
-                self.results.setdefault(node.inputs[0], []).append((node.op.index, node))
+                self.results.setdefault(node.inputs[0], []).append((node.op._output_index, node))
         for results in self.results.values():
             results.sort(key=lambda result: result[0])
 
@@ -210,13 +210,13 @@ class Tracer:
 class BackwardTracer(Tracer):
     """The frames of one backward pass through a graph, which may be a wrong one."""
 
-    def __init__(self, order: Sequence[Node], notation: Notation, how: Pass):
+    def __init__(self, order: Sequence[Node], notation: Notation, variant: Pass):
         super().__init__(order, notation)
-        self.how, self.sign = how, "+=" if how.adds else "="
+        self.variant, self.sign = variant, "+=" if variant.accumulates else "="
 
     def write_gradient(self, node: Node) -> str:
         """Write d root / d node, or for a wrong pass node.grad."""
-        write = write_gradient if self.how is RIGHT else write_grad
+        write = write_gradient if self.variant is RIGHT else write_grad
         return write(self.notation.name(self.order[-1]), self.notation.name(node))
 
     def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
@@ -233,7 +233,7 @@ class BackwardTracer(Tracer):
         for sent in passed:
             arrived[sent.to] += 1
             if isinstance(sent.to, Outputs):
-                if self.how is not RIGHT:  # a result may propagate its gradient too early
+                if self.variant is not RIGHT:  # a result may propagate its gradient too early
                     yield self.send_to_operation(sent)
             elif isinstance(sent.node, Outputs):
                 if sent.node not in slopes:
@@ -260,7 +260,7 @@ class BackwardTracer(Tracer):
         title = f"From {out} to {notation.name(sent.to)}"
         if self.uses[sent.to] > 1:
             title += f", use {use} of {self.uses[sent.to]}"
-            if use > 1 and self.how.adds:
+            if use > 1 and self.variant.accumulates:
                 lines.append(notation.write_running_sum(to, sent.before, sent.sent, sent.after))
         ids = self.ids[sent.node], self.ids[sent.to]
         marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
@@ -305,7 +305,7 @@ class BackwardTracer(Tracer):
         notation, ids, names = self.notation, self.ids, self.notation.names
         data = {ids[x]: notation.format(x.data) for x in self.order if isinstance(x, Value)}
         note = "The correct gradient is shown below each gradient."
-        yield Frame("start", self.how.does, data=data, note=note)
+        yield Frame("start", self.variant.description, data=data, note=note)
         seed, *frames = self.trace_backward(passed)
         yield seed
         waiting = Counter(self.uses)
@@ -317,7 +317,7 @@ class BackwardTracer(Tracer):
             waiting[to] -= 1
             if to in done:
                 notes.append(f"Too late: {names[to]} has already propagated its gradient.")
-            if to in reached and not self.how.adds and isinstance(to, Value):
+            if to in reached and not self.variant.accumulates and isinstance(to, Value):
                 notes.append(f"The earlier gradient {notation.format(sent.before)} is lost.")
             reached.add(to)
             if not waiting[to] and not any(x is not None for x in to.locals):
@@ -328,14 +328,14 @@ class BackwardTracer(Tracer):
                 verb = "sends" if x is sent.node else "ends with"
                 first = " This is the first wrong gradient." if x is mistake.first else ""
                 notes.append(
-                    f"{names[x]} {verb} {notation.format(mistake.found[x])}; the correct gradient "
-                    f"is {notation.format(mistake.right[x])}.{first}"
+                    f"{names[x]} {verb} {notation.format(mistake.gradients[x])}; the correct "
+                    f"gradient is {notation.format(mistake.right[x])}.{first}"
                 )
             yield frame._replace(note=" ".join(notes), wrong=[ids[x] for x in wrong])
-        count, total, why = len(mistake.wrong), len(mistake.right), self.how.why
+        count, total, reason = len(mistake.wrong), len(mistake.right), self.variant.reason
         title = f"{count} of {total} gradients are wrong"
         if not count:
             title = "All gradients are correct, this time"
             if max(self.uses.values(), default=0) < 2:
-                why = "No value is used twice here: nothing can arrive late or be overwritten."
-        yield Frame("end", title, note=why)
+                reason = "No value is used twice here: nothing can arrive late or be overwritten."
+        yield Frame("end", title, note=reason)

@@ -67,7 +67,7 @@ def formula(f: Any) -> str:
 
 def evaluate(op: Op, *args: float) -> tuple[float, ...]:
     """Return the result of a row and its slopes for numbers; defaults replace missing ones."""
-    args = op.complete(args)
+    args = op._with_defaults(args)
     out = op.forward(*args)
     return out, *op.locals(out, *args)
 

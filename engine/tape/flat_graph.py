@@ -160,9 +160,9 @@ def flatten(graph: GraphNodes) -> FlatGraph:
     place = dict(zip(order, range(len(order)), strict=True))
     groups, rows = group_by_row(order, place)
     results = [
-        (i, place[x._x], x.op.index)
+        (i, place[x._x], x.op._output_index)
         for i, x in enumerate(order)
-        if x.op is not None and x.op.index is not None
+        if x.op is not None and x.op._output_index is not None
     ]
     parameters, inputs, constants, outputs = (
         np.array([place[x] for x in nodes], np.int32)
@@ -191,7 +191,7 @@ def group_by_row(
     lists: Any = defaultdict(lambda: ([], []))
     for i, node in enumerate(order):
         x, y = node._x, node._y
-        if x is None or node.op.index is not None:  # type: ignore[union-attr]
+        if x is None or node.op._output_index is not None:  # type: ignore[union-attr]
             continue
         if type(x) is tuple:
             nodes, inputs = lists[node.op, len(x)]

@@ -46,13 +46,13 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
     }
 
     arguments = [*graph.parameters.tolist(), *graph.inputs.tolist()]
-    gradients = Gradients(names, fixed)
+    gradients = GradientStatements(names, fixed)
     forward = [print_forward(names, operations[i]) for i in sorted(operations)]
     forward += [[f"assert {names[x]} {operator} {names[y]}"] for operator, x, y in graph.guards]
     seeds = [[gradients.add(i, "1.0")] for i in graph.outputs.tolist() if i not in fixed]
     under = sorted((i for i in operations if i < graph.reached), reverse=True)
     backward = [print_backward(names, gradients, operations[i]) for i in under]
-    slopes = [f"d_{names[i]}" if i in gradients.begun else "0.0" for i in arguments]
+    slopes = [f"d_{names[i]}" if i in gradients.assigned else "0.0" for i in arguments]
     lines = [
         f"# forward: {len(operations):,} node{'s' * (len(operations) != 1)}",
         *(line for statements in forward for line in fill_lines(statements)),
@@ -81,17 +81,17 @@ def name_nodes(graph: FlatGraph, constants: Sequence[float]) -> list[str]:
     return names
 
 
-class Gradients:
+class GradientStatements:
     """The assignments of gradients; the first to each begins a sum."""
 
     def __init__(self, names: list[str], fixed: set[int]):
         self.names, self.fixed = names, fixed
-        self.begun: set[int] = set()
+        self.assigned: set[int] = set()
 
     def add(self, i: int, contribution: str) -> str:
         """Return the statement that adds a contribution to the gradient of a node."""
-        assign = "+= " if i in self.begun else "= 0.0 + "
-        self.begun.add(i)
+        assign = "+= " if i in self.assigned else "= 0.0 + "
+        self.assigned.add(i)
         return f"d_{self.names[i]} {assign}{contribution}"
 
 
@@ -100,11 +100,13 @@ def print_forward(names: list[str], operation: Operation) -> list[str]:
     row, inputs, results = operation
     variables = {slot: names[x] for slot, x in enumerate(inputs)}
     formulas = Formulas(variables, row, row.forward, [row.outs[k] for k in results], PYTHON)
-    values = [f"{names[i]} = {formulas.of(row.outs[k])}" for k, i in results.items()]
-    return [*formulas.parts, *values]
+    values = [f"{names[i]} = {formulas.format(row.outs[k])}" for k, i in results.items()]
+    return [*formulas.assignments, *values]
 
 
-def print_backward(names: list[str], gradients: Gradients, operation: Operation) -> list[str]:
+def print_backward(
+    names: list[str], gradients: GradientStatements, operation: Operation
+) -> list[str]:
     """Return the contributions of an operation to the gradients of its inputs.
 
     Each is its gradient times the local derivative, if that is not 1. For an operation with several
@@ -114,7 +116,7 @@ def print_backward(names: list[str], gradients: Gradients, operation: Operation)
     variables = {slot: names[x] for slot, x in enumerate(inputs)}
     variables |= {row.outs[k]: names[i] for k, i in results.items()}
     for k, g in enumerate(row.gs):
-        has_gradient = results.get(k, -1) in gradients.begun
+        has_gradient = results.get(k, -1) in gradients.assigned
         variables[g] = f"d_{names[results[k]]}" if has_gradient else "0.0"
     pairs = zip(inputs, row.locals, strict=True)
     sent = [(x, slot) for x, slot in pairs if x not in gradients.fixed]
@@ -124,11 +126,11 @@ def print_backward(names: list[str], gradients: Gradients, operation: Operation)
     for x, slot in sent:
         if row.gs:
             if slot is not None:
-                statements.append(gradients.add(x, formulas.of(slot)))
+                statements.append(gradients.add(x, formulas.format(slot)))
         else:
-            factor = "" if slot is None else f" * {formulas.of(slot, FACTOR + 1)}"
+            factor = "" if slot is None else f" * {formulas.format(slot, FACTOR + 1)}"
             statements.append(gradients.add(x, f"d_{names[results[0]]}{factor}"))
-    return [*formulas.parts, *statements]
+    return [*formulas.assignments, *statements]
 
 
 # ------------------------------------------------------------------------------------------- lines

@@ -222,7 +222,7 @@ class Builder:
             self.offset + at[:, None] + np.arange(len(steps))
         )
         place = at[:, None] + np.arange(len(steps))
-        self.code.opcodes[place] = [CODES[step.do] for step in steps]
+        self.code.opcodes[place] = [CODES[step.opname] for step in steps]
         self.code.row[place] = group.row
         self.code.a[place] = columns[:, [step.a for step in steps]]
         self.code.b[place] = columns[:, [step.a if step.b < 0 else step.b for step in steps]]

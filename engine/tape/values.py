@@ -95,10 +95,10 @@ def recompute(order: Sequence[Any]) -> None:
         op = node.op
         if op is None:
             continue
-        if op.index is not None:
-            node._data = node._x._data[op.index]
+        if op._output_index is not None:
+            node._data = node._x._data[op._output_index]
             continue
-        args = op.group([x._data for x in node.inputs])
+        args = op.unflatten([x._data for x in node.inputs])
         if isinstance(node, Outputs):
             node._dx = tuple(args[0])
             node._data = tuple(map(as_float, op.forward(*args)))

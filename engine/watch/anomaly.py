@@ -51,7 +51,7 @@ class detect_anomaly(detect_gradient_anomaly):
     def _on_node(self, node: Any) -> Any:
         node = super()._on_node(node)
         if not all_finite(node._data):
-            operation = node.inputs[0] if node.op.index is not None else node
+            operation = node.inputs[0] if node.op._output_index is not None else node
             inputs = describe_inputs(operation)
             raise Anomaly(f"{node.op.name} of {inputs} is {bad_number(node._data)}{made_at(node)}")
         return node

@@ -21,7 +21,7 @@ SPACES = [globals(), vars(value), methods.SPACE]  # namespaces that contain the 
 LOCK = RLock()
 
 
-class Entry(NamedTuple):
+class EnteredHook(NamedTuple):
     """A hook that was entered, and the mark of its `with` statement.
 
     The reference is weak: if Ctrl-C arrives just before `__exit__`, the hook no longer exists.
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     hook: "ReferenceType[Hook]"
 
 
-ACTIVE: ContextVar[tuple[Entry, ...]] = ContextVar("hooks", default=())
+ACTIVE: ContextVar[tuple[EnteredHook, ...]] = ContextVar("hooks", default=())
 
 
 def active() -> list["Hook"]:
@@ -76,7 +76,7 @@ class Hook:
         set_hook(mark, ref(self))
         entries = [entry for entry in ACTIVE.get() if entry.mark in OPEN]
         place = sum(hook._rank <= self._rank for entry in entries if (hook := entry.hook()))
-        ACTIVE.set((*entries[:place], Entry(mark, ref(self)), *entries[place:]))
+        ACTIVE.set((*entries[:place], EnteredHook(mark, ref(self)), *entries[place:]))
         return self
 
     def __exit__(self, *_: Any) -> None:

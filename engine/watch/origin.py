@@ -65,7 +65,7 @@ class record_origins(Hook):
 
     def _on_node(self, node: Any) -> Any:
         node._origin = find_origin(sys._getframe(1))
-        if node.op is not None and node.op.index is not None:  # one of several results
+        if node.op is not None and node.op._output_index is not None:  # one of several results
             node._x._origin = node._origin
         return node
 

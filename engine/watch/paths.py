@@ -182,13 +182,13 @@ def largest_paths(root: Value, order: Iterable[Any], k: int) -> dict[Any, Partia
 def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> PartialPaths:
     """Return the paths of a node with the step from one of its inputs in front."""
     if isinstance(node, Outputs):  # a local derivative for each result
-        slopes = [local[path.to.op.index] for path in paths.best]
+        slopes = [local[path.to.op._output_index] for path in paths.best]
         gs = [0.0 if g is None else g for g in paths.gradient]
         gradient = node.op.partials[0](gs, node._data, node._dx)[place]
     else:
         slopes, gradient = [local] * len(paths.best), paths.gradient * local
-        if node.op.index is not None:
-            gradient = node._x._only(node.op.index, paths.gradient)
+        if node.op._output_index is not None:
+            gradient = node._x._only(node.op._output_index, paths.gradient)
     best = [
         PartialPath(path.product * slope, node, place, slope, rank)
         for rank, (path, slope) in enumerate(zip(paths.best, slopes, strict=True))
@@ -222,7 +222,7 @@ def follow_path(table: dict[Any, PartialPaths], leaf: Value, rank: int) -> Path:
     path = table[leaf].best[rank]
     nodes, locals, product = [leaf], [], path.product
     while path.to is not None:
-        if path.to.op.index is None:
+        if path.to.op._output_index is None:
             nodes.append(path.to)
             locals.append(path.local)
         else:  # the step from an operation to one of its results has no factor

@@ -17,22 +17,22 @@ from engine.value import Value
 class Mistake(NamedTuple):
     """The gradients of a wrong backward pass beside the right ones.
 
-    name   the name of the wrong pass
-    why    the rule that it breaks
-    found  its gradient of each node: the one that the node propagates, or for a leaf the final one
-    right  the right gradient of each node, in topological order
-    first  the first node to propagate, or end with, a wrong gradient; None if all are right
+    name       the name of the wrong pass
+    reason     why it is wrong
+    gradients  its gradients: of each node the one that it propagates, of a leaf the final one
+    right      the right gradient of each node, in topological order
+    first      the first node to propagate, or end with, a wrong gradient; None if all are right
 
     >>> from engine import Value
     >>> a = Value(2.0, "a")
     >>> order, overwritten = mistakes(a * a)
-    >>> overwritten.first, overwritten.found[a], overwritten.right[a]
+    >>> overwritten.first, overwritten.gradients[a], overwritten.right[a]
     (Value(2.0, 'a'), 2.0, 4.0)
     """
 
     name: str
-    why: str
-    found: dict[Value, float]
+    reason: str
+    gradients: dict[Value, float]
     right: dict[Value, float]
     first: Value | None
 
@@ -40,7 +40,9 @@ class Mistake(NamedTuple):
     def wrong(self) -> list[Value]:
         """The nodes whose gradients are wrong, in topological order."""
         return [
-            node for node, grad in self.right.items() if not nearly_equal(self.found[node], grad)
+            node
+            for node, grad in self.right.items()
+            if not nearly_equal(self.gradients[node], grad)
         ]
 
     def __str__(self) -> str:
@@ -48,9 +50,9 @@ class Mistake(NamedTuple):
             return f"{self.name}: no wrong gradient in this graph"
         node = self.first
         return (
-            f"{self.name}: first wrong at {node!r}, {self.found[node]:.6g} instead of "
+            f"{self.name}: first wrong at {node!r}, {self.gradients[node]:.6g} instead of "
             f"{self.right[node]:.6g}; {len(self.wrong)} of {len(self.right)} gradients are wrong. "
-            f"{self.why}"
+            f"{self.reason}"
         )
 
 
@@ -64,14 +66,16 @@ def mistakes(root: Value) -> list[Mistake]:
     >>> a = Value(3.0, "a")
     >>> b = a * a
     >>> for mistake in mistakes(b + b.exp()):
-    ...     print(f"{mistake.name}: {mistake.found[a]:.0f} instead of {mistake.right[a]:.0f}")
+    ...     print(f"{mistake.name}: {mistake.gradients[a]:.0f} instead of {mistake.right[a]:.0f}")
     no topological order: 6 instead of 48625
     = in place of +=: 24309 instead of 48625
     """
     if not isinstance(root, Value):
         raise TypeError(f"mistakes expects a Value, got {root!r}")
     order = topological(root)
-    return compare_passes(order, {how: list(contributions(order, how)) for how in (RIGHT, *WRONG)})
+    return compare_passes(
+        order, {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
+    )
 
 
 def compare_passes(
@@ -81,10 +85,10 @@ def compare_passes(
     right = final_gradients(order, runs[RIGHT])
     right = {node: right[node] for node in order if node in right}
     mistakes = []
-    for how in WRONG:
-        grads = final_gradients(order, runs[how])
+    for variant in WRONG:
+        grads = final_gradients(order, runs[variant])
         first = next((node for node in grads if not nearly_equal(grads[node], right[node])), None)
-        mistakes.append(Mistake(how.name, how.why, grads, right, first))
+        mistakes.append(Mistake(variant.name, variant.reason, grads, right, first))
     return mistakes
 
 
@@ -112,15 +116,15 @@ class Overwritten(Gradients):
         super().add(node, contribution) if several else self.update({node: contribution})
 
 
-def contributions(order: Sequence[Any], how: "Pass") -> Iterator[Contribution]:
+def contributions(order: Sequence[Any], variant: "Pass") -> Iterator[Contribution]:
     """Run a pass from the last node of a topological order; yield each contribution.
 
     The gradients of the graph itself are neither read nor changed.
     """
     root = order[-1]
     zeros = {node: zero_of(node) for node in order if not node.constant} | {root: 1.0}
-    gradients = how.store(zeros)
-    for step in reverse_pass(how.sending(root, order), how.store(zeros)):
+    gradients = variant.gradients(zeros)
+    for step in reverse_pass(variant.order(root, order), variant.gradients(zeros)):
         places = [k for k, x in enumerate(step.node.inputs) if not x.constant]
         for k, (to, local, sent) in zip(places, step.sent, strict=True):
             before = gradients[to]
@@ -165,22 +169,22 @@ def breadth_first(root: Any, order: Sequence[Any]) -> Iterator[Any]:
 class Pass(NamedTuple):
     """A backward pass.
 
-    name     its name
-    does     a description for the stepper
-    why      the rule that it follows or breaks
-    sending  root, topological order -> the nodes in the order in which they propagate
-    store    whether contributions are added up, or overwritten
+    name         its name
+    description  a description for the stepper
+    reason       why it is right or wrong
+    order        root, topological order -> the nodes in the order in which they propagate
+    gradients    the store of gradients, which adds up contributions or overwrites them
     """
 
     name: str
-    does: str
-    why: str
-    sending: Callable[[Any, Sequence[Any]], Iterable[Any]]
-    store: type[Gradients]
+    description: str
+    reason: str
+    order: Callable[[Any, Sequence[Any]], Iterable[Any]]
+    gradients: type[Gradients]
 
     @property
-    def adds(self) -> bool:
-        return self.store is Gradients
+    def accumulates(self) -> bool:
+        return self.gradients is Gradients
 
 
 RIGHT = Pass(
@@ -193,15 +197,15 @@ RIGHT = Pass(
 WRONG = [
     RIGHT._replace(
         name="no topological order",
-        does="Every node propagates its gradient as soon as it is reached, breadth first.",
-        why="A node may propagate its gradient only when all contributions to it have arrived.",
-        sending=breadth_first,
+        description="Every node propagates its gradient as soon as it is reached, breadth first.",
+        reason="A node may propagate its gradient only when all contributions to it have arrived.",
+        order=breadth_first,
     ),
     RIGHT._replace(
         name="= in place of +=",
-        does="Every node keeps only the last contribution to its gradient.",
-        why="A node that is used twice receives two contributions; its gradient is their sum.",
-        store=Overwritten,
+        description="Every node keeps only the last contribution to its gradient.",
+        reason="A node that is used twice receives two contributions; its gradient is their sum.",
+        gradients=Overwritten,
     ),
 ]
 

@@ -28,7 +28,7 @@ EXCEPTIONS = {  # of what has no rows, why
 if not find_spec("numba"):
     EXCEPTIONS["engine.Tape"] = "there is none without numba"
 PROTOCOL = {  # methods that the engine calls, with what it has made itself
-    "locals", "group", "complete", "on_values", "node_over", "with_settings", "pull", "check_sequences", "computed", "checked",
+    "locals", "unflatten", "with_settings", "pull", "computed", "checked",
     "made", "leaf", "read",
     "pulled", "decide", "direction",
 }  # fmt: skip

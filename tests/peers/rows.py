@@ -26,6 +26,6 @@ def points(name):
 
 def ours(name, at):
     xs = [Value(x) for x in at]
-    y = TABLE[name](*TABLE[name].group(xs))
+    y = TABLE[name](*TABLE[name].unflatten(xs))
     y = y[0] if isinstance(y, list) else y  # the first of several results
     return y.data, grad(y, xs), hessian(y, xs)
