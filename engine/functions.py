@@ -5,12 +5,12 @@ from functools import reduce
 from itertools import chain
 from operator import add
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar, overload
-from weakref import WeakKeyDictionary
 
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
-from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
+from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
+from engine.sequences.unrolled import unroll
 from engine.support.arguments import check_sequence
 from engine.value import ASSIGNED, Value, as_nodes, make_node
 
@@ -29,42 +29,11 @@ def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
-    return linear([as_nodes(ws)], as_nodes(xs), [Value.lift(bias)])[0]
-
-
-def linear(
-    rows: list[Sequence[Value]], xs: Sequence[Value], biases: list[Value], layer: Any = None
-) -> list[Value]:
-    """Return W x + b for nodes: one `dot` node for each row of W, a layer's pre-activations.
-
-    The data of the weights is cached per `layer`, which is any object that supports weak
-    references. Raises ValueError if a row and `xs` differ in length.
-
-    >>> x = [Value(10.0), Value(100.0)]
-    >>> linear([[Value(2.0), Value(3.0)]], x, [Value(1.0)])
-    [Value(321.0)]
-    """
-    weights = WEIGHTS.get(layer) if layer is not None else None
-    if weights is None or not weights.are(rows, biases):
-        weights = Weights(rows, biases)
-        if layer is not None:
-            WEIGHTS[layer] = weights
-    x = [node._data for node in xs]
-    dot_of_floats = unroll(DOT, 2 * len(x) + 1)
-    # The inputs that are not leaves. All nodes of the layer share this tuple, so that
-    # `graph.visit_operations` scans it only once.
-    interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
-    outs = []
-    for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
-        if len(w) != len(x):
-            raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
-        out, slopes = dot_of_floats(w, x, b)
-        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
-    return outs
+    return linear(Weights([as_nodes(ws)], [Value.lift(bias)]), as_nodes(xs))[0]
 
 
 class Weights:
-    """The weights and biases of a layer, with their data cached until any Value is assigned."""
+    """The rows of a matrix W and the biases b of `linear`, with their data."""
 
     def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
         self.rows, self.biases = rows, biases
@@ -74,11 +43,32 @@ class Weights:
         self.bias_data = [b._data for b in biases]
 
     def are(self, rows: list[Sequence[Value]], biases: list[Value]) -> bool:
-        """Return whether these are the cached weights, with unchanged data."""
+        """Return whether these are the same nodes, and no Value has been assigned since."""
         return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
 
 
-WEIGHTS: WeakKeyDictionary[Any, Weights] = WeakKeyDictionary()
+def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:
+    """Return W x + b for nodes: one `dot` node for each row of W, a layer's pre-activations.
+
+    Raises ValueError if a row and `xs` differ in length.
+
+    >>> weights = Weights([[Value(2.0), Value(3.0)]], [Value(1.0)])
+    >>> linear(weights, [Value(10.0), Value(100.0)])
+    [Value(321.0)]
+    """
+    x = [node._data for node in xs]
+    dot_of_floats = unroll(DOT, 2 * len(x) + 1)
+    # The inputs that are not leaves. All nodes of the layer share this tuple, so that
+    # `graph.visit_operations` scans it only once.
+    interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
+    outs = []
+    rows = zip(weights.rows, weights.biases, weights.data, weights.bias_data, strict=True)
+    for ws, bias, w, b in rows:
+        if len(w) != len(x):
+            raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
+        out, slopes = dot_of_floats(w, x, b)
+        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
+    return outs
 
 
 def apply_row(op: Op, xs: Iterable[Value]) -> list[Value]:

@@ -214,7 +214,7 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
-ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences` adds others to TABLE
+ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences.rules` adds others to TABLE
 
 
 def flatten(args: Iterable[Any]) -> Iterator[Any]:

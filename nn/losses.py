@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, cast, o
 
 from engine.functions import dot, find_payload, has_arrays, is_array, logsumexp, total
 from engine.node import Node
-from engine.sequences import CROSS_ENTROPY
+from engine.sequences.rules import CROSS_ENTROPY
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
 from nn.arguments import check_sequence, check_within, format_count, look_up

@@ -8,8 +8,9 @@ from itertools import pairwise
 from math import isfinite
 from operator import add, mul
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from engine.functions import apply_row, is_array, linear
+from engine.functions import Weights, apply_row, is_array, linear
 from engine.rules import ELEMENTWISE, Op
 from engine.support.arguments import numpy_type
 from engine.value import Value, as_nodes
@@ -24,6 +25,7 @@ __all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron"]
 
 CONVERT = ".convert"  # loaded when first used: it imports this module, and needs NumPy
 Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; one may stand alone
+WEIGHTS: WeakKeyDictionary[Module, Weights] = WeakKeyDictionary()  # of each layer, with their data
 
 
 class Neuron(Module):
@@ -224,7 +226,10 @@ def contains_lists(xs: Sequence[object]) -> bool:
 def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
     """Return the outputs of neurons, with the activation and the `fused` setting of `layer`."""
     if layer.fused:
-        zs = linear([n.weights for n in neurons], x, [n.bias for n in neurons], layer=layer)
+        rows, biases = [n.weights for n in neurons], [n.bias for n in neurons]
+        if (weights := WEIGHTS.get(layer)) is None or not weights.are(rows, biases):
+            WEIGHTS[layer] = weights = Weights(rows, biases)
+        zs = linear(weights, x)
     else:  # the products and sums of `dot`, in its order
         zs = [reduce(add, map(mul, n.weights, x), n.bias) for n in neurons]
     if layer.activation == "linear":

@@ -25,7 +25,7 @@ from engine import (
 )
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
-from engine.sequences import DOT
+from engine.sequences.rules import DOT
 from passes import both_passes, every_dtype, same
 from strategies import inf, nan
 

@@ -12,7 +12,7 @@ from mpmath import mpf
 
 from engine import Array, Value, logsumexp, softmax
 from engine.arrays.rules import CROSS_ENTROPY, one_hot
-from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
+from engine.sequences.rules import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
 from strategies import (
     DTYPES,

@@ -29,7 +29,7 @@ from engine.arrays.rules import (
     unbroadcast,
 )
 from engine.rules import ELEMENTWISE, Op
-from engine.sequences import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
+from engine.sequences.rules import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from strategies import (
     DTYPES,
     arrays,

@@ -13,7 +13,7 @@ from engine.arithmetic import divide, exp, where
 from engine.derivatives.numerical import derivative
 from engine.draw import symbols
 from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flatten
-from engine.sequences import SOFTMAX
+from engine.sequences.rules import SOFTMAX
 from strategies import DTYPES
 
 # ---------------------------------------------------------------------------------- arithmetics

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import reference
-from engine import Value, arithmetic, rules, sequences
+from engine import Value, arithmetic, rules
 from engine.rules import ELEMENTWISE, TABLE, flatten
+from engine.sequences import formulas
+from engine.sequences.rules import DOT
 from reference import ROWS, ulps
 
 inf, nan = math.inf, math.nan
@@ -169,19 +171,19 @@ def test_logsumexp_and_softmax_against_mpmath(xs):
     """Slopes of logsumexp are the shares; the error grows by one unit per unit of distance."""
     exps = [reference.exp(mpf(x)) for x in xs]
     want = reference.log(sum(exps))
-    out = sequences.logsumexp(xs)
+    out = formulas.logsumexp(xs)
     assert abs(mpf(out) - want) <= 4 * math.ulp(max(1.0, *map(abs, xs)))
-    for x, share, e in zip(xs, sequences.softmax(xs), exps, strict=True):
+    for x, share, e in zip(xs, formulas.softmax(xs), exps, strict=True):
         assert ulps(share, e / sum(exps)) <= 4 + len(xs) + (max(xs) - x)
 
 
 def test_logsumexp_keeps_a_rest_too_small_to_change_one():
-    assert sequences.logsumexp([0.0, -40.0]) == math.exp(-40.0)
+    assert formulas.logsumexp([0.0, -40.0]) == math.exp(-40.0)
 
 
 @pytest.mark.parametrize("largest", [inf, -inf])
 def test_logsumexp_of_infinities(largest):
-    assert sequences.logsumexp([largest, -inf]) == largest
+    assert formulas.logsumexp([largest, -inf]) == largest
 
 
 def test_floats_agree_with_numpy():
@@ -207,7 +209,7 @@ def test_floats_agree_with_numpy():
 def test_calling_a_row_makes_its_node():
     x = Value(3.0)
     assert rules.SQUARE(x).inputs == (x,)
-    assert sequences.DOT([x, 1.0], [2.0, x], 0.5).data == 9.5
+    assert DOT([x, 1.0], [2.0, x], 0.5).data == 9.5
     with pytest.raises(TypeError, match="clip takes 3 arguments, got 1"):
         rules.CLIP(x)
 

@@ -13,7 +13,7 @@ from engine import Op, Value, arithmetic
 from engine.draw.symbols import build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
-from engine.sequences import ManyOp, VectorOp
+from engine.sequences.rules import ManyOp, VectorOp
 
 FUNCTIONS = {
     "+": lambda x, y: x + y, "·": lambda x, y: x * y, "/": arithmetic.divide, "^": arithmetic.power,

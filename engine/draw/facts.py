@@ -9,7 +9,7 @@ from engine.draw.theme import SYMBOLS, format_count
 from engine.draw.view import Box, View, is_result
 from engine.draw.writing import to_mathml
 from engine.node import Node
-from engine.sequences import Output, Outputs
+from engine.sequences.outputs import Output, Outputs
 from engine.value import Value
 from engine.watch.paths import PartialPaths, largest_paths, remainder
 

@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 from engine import arithmetic
 from engine.draw.writing import Expression, to_text
 from engine.rules import Op, flatten
-from engine.sequences import BUILT_IN, Output, VectorOp
+from engine.sequences.outputs import Output
+from engine.sequences.rules import BUILT_IN, VectorOp
 
 Operand: TypeAlias = "Symbol | float"
 

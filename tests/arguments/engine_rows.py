@@ -15,7 +15,7 @@ from engine import (
 )  # fmt: skip
 from engine.arrays.rules import SUM
 from engine.rules import TANH
-from engine.sequences import DOT
+from engine.sequences.rules import DOT
 
 # fmt: off
 

@@ -1,0 +1,1 @@
+"""Rows over sequences: operations with any number of inputs, and with several results."""

@@ -1,0 +1,123 @@
+"""Operations with several results: their node, and the row of each result."""
+
+from functools import lru_cache
+from operator import add
+from typing import Any
+
+from engine.graph import Sent
+from engine.node import Node
+from engine.rules import Op
+from engine.value import Value, as_float, format_float, make_node
+
+
+class Output(Op):
+    """One result of a `VectorOp`, selected by its index."""
+
+    __slots__ = ("_output_index", "vector_op")
+
+    def __init__(self, vector_op: Op, index: int):
+        super().__init__(
+            f"{vector_op.name}[{index}]", lambda outs: outs[index], lambda out, outs: 1.0
+        )
+        self.vector_op, self._output_index = vector_op, index
+
+    def __reduce__(self) -> Any:
+        return output, (self.vector_op, self._output_index)
+
+
+@lru_cache(maxsize=4096)  # bounded, so that users' rows are freed
+def output(op: Op, index: int) -> Output:
+    """Return the row of one result."""
+    return Output(op, index)
+
+
+class Outputs(Node):
+    """The node of an operation with several results, and the input of each result's Value.
+
+    `data` and `grad` are tuples with one entry per result.
+
+    >>> from engine import softmax
+    >>> p, q = softmax([Value(0.0), Value(0.0)])
+    >>> p.inputs
+    (Outputs(0.5, 0.5),)
+    """
+
+    __slots__ = ()
+    op: Any
+    _grad: Any  # Parts; a float where no contribution has arrived
+
+    def __init__(self, op: Op, inputs: tuple[Value, ...], xs: list[float], outs: Any):
+        if not isinstance(outs, list | tuple):
+            raise TypeError(f"{op.name} must return a list of results, got {outs!r}")
+        self._data, self._x, self._dx = tuple(map(as_float, outs)), inputs, tuple(xs)
+        self._grad, self.op, self._y, self._dy = 0.0, op, None, None
+
+    def _result_nodes(self) -> list[Value]:
+        """Return a node for each result."""
+        return [
+            make_node(output(self.op, i), self, None, out, None, None)
+            for i, out in enumerate(self._data)
+        ]
+
+    @property
+    def data(self) -> tuple[float, ...]:
+        return self._data
+
+    @property
+    def grad(self) -> tuple[float, ...]:
+        return tuple([0.0 if g is None else g for g in self._parts()])
+
+    @grad.setter
+    def grad(self, grads: Any) -> None:
+        self._grad = grads if isinstance(grads, float) else Parts(grads)
+
+    def _parts(self) -> "Parts":
+        """Return the gradients of the results, with None for those without a contribution."""
+        return self._grad if type(self._grad) is Parts else Parts([None] * len(self._data))
+
+    @property
+    def locals(self) -> tuple[tuple[float, ...] | None, ...]:
+        """The derivatives of all results for each input; None for a constant."""
+        rows = self.op.locals(self._data, self._dx)
+        return tuple(None if x.constant else row for x, row in zip(self._x, rows, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Outputs({', '.join(map(format_float, self._data))})"
+
+    def _refuse(self, *_: Any) -> Any:
+        name = self.op.name
+        raise TypeError(f"{self!r} has several results; select one, as in {name}(xs)[0]")
+
+    lift = _unary = _binary = apply = backward = _one = _refuse
+
+    def _only(self, i: int, g: Any) -> "Parts":
+        """Return the contribution g to the gradient of result i alone."""
+        return Parts([g if k == i else None for k in range(len(self._data))])
+
+    def _receive(self, contribution: "Parts") -> None:
+        self._grad = self._parts() + contribution
+
+    def _send(self, gs: Any) -> list[Sent]:
+        gs = [0.0 if g is None else g for g in gs]
+        gradients = self.op.partials[0](gs, self._data, self._dx)
+        if not hasattr(gradients, "__len__") or len(gradients) != len(self._x):
+            raise ValueError(
+                f"expected {len(self._x)} gradients from the pullback of {self.op.name!r}, one for "
+                f"each input, got {gradients!r}"
+            )
+        pairs = zip(self._x, gradients, strict=True)
+        return [Sent(x, None, g) for x, g in pairs if not x.constant]
+
+    def _outdated(self, i: int) -> bool:
+        now = self.op.forward([x._data for x in self._x])
+        return repr(tuple(map(as_float, now))) != repr(self._data)  # to the bit; nan is nan
+
+
+class Parts(tuple[Any, ...]):
+    """The gradients of several results, added element by element; None for no contribution."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> "Parts":
+        pairs = zip(self, other, strict=True)
+        return Parts([b if a is None else a if b is None else add(a, b) for a, b in pairs])
