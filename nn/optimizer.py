@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from engine.instructions import Slot
 from engine.node import Node
 from engine.recorded_function import compile_function, record_function
-from engine.watch.gradient_warnings import describe_leaf, warn
+from engine.watch.gradient_warnings import warn
+from engine.watch.state import describe_leaf
 from nn.arguments import (
     check_mapping,
     check_parameters,

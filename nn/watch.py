@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.graph import topological
 from engine.node import Node
-from engine.watch.gradient_warnings import any_nonzero, warn
+from engine.watch.gradient_warnings import warn
+from engine.watch.state import any_nonzero
 from nn.layers import Layers
 from nn.module import Module
 

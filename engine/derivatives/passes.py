@@ -12,11 +12,7 @@ from engine.rules import flatten
 from engine.support.frames import describe_failure
 from engine.value import Value
 from engine.watch.anomaly import check_contribution, check_gradient, check_tangent, detecting
-from engine.watch.gradient_warnings import (
-    describe_leaf,
-    find_overwritten_leaf,
-    find_reassigned_leaf,
-)
+from engine.watch.state import describe_leaf, find_overwritten_leaf, find_reassigned_leaf
 
 # ---------------------------------------------------------------------------------------- backward
 

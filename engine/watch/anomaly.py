@@ -8,9 +8,9 @@ from typing import Any
 from engine import graph
 from engine.graph import Step, topological, walk_back
 from engine.node import Node
-from engine.watch.gradient_warnings import all_finite, is_differentiated
 from engine.watch.hooks import active
 from engine.watch.origin import record_origins
+from engine.watch.state import all_finite, is_differentiated
 
 Data = Any  # the data or gradient of a node: a float, an array, or a tuple of several results
 

@@ -5,16 +5,21 @@ checks need in those slots: `_dx` is the gradient that last updated it, until `.
 `_dy` is None if its data was never assigned, True if a gradient updated it, False otherwise.
 """
 
-import math
 import sys
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 from engine import graph
-from engine.node import Node
 from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hooks
+from engine.watch.state import (
+    all_finite,
+    any_nonzero,
+    describe_leaf,
+    find_overwritten_leaf,
+    find_reassigned_leaf,
+    has_gradient,
+)
 
 
 class GradientWarning(UserWarning):
@@ -73,19 +78,6 @@ class GradientChecks(Hooks):
 graph.observer = GradientChecks()
 
 
-def has_gradient(node: Any) -> bool:
-    """Return whether a Value's gradient is not 0, or an Array has received any gradient."""
-    grad = node._grad
-    if type(grad) is float:
-        return grad != 0.0
-    return any(grad) if isinstance(grad, tuple) else grad is not None
-
-
-def is_differentiated(order: Iterable[Any]) -> bool:
-    """Return whether an interior node of a graph has received a gradient."""
-    return any(node.op is not None and has_gradient(node) for node in order)
-
-
 def check_gradient_is_new(leaf: Any) -> None:
     """Warn if the gradient of a leaf includes the gradient that last updated it.
 
@@ -114,45 +106,3 @@ def check_loss(root: Any) -> None:
         f"not be finite either; {remedy}; with detect_anomaly(): ... names the first operation "
         "whose result is not finite"
     )
-
-
-def all_finite(data: Any) -> bool:
-    """Return whether a float, an array or all numbers in a tuple are finite; None counts as 0."""
-    if type(data) is float:
-        return math.isfinite(data)
-    if isinstance(data, tuple | list):
-        return all(x is None or math.isfinite(x) for x in data)
-    return bool(sys.modules["numpy"].isfinite(data).all())
-
-
-def any_nonzero(data: Any) -> bool:
-    """Return whether a float, or any element of a list or an array, is not 0."""
-    if isinstance(data, list | tuple):
-        return any(data)
-    return data != 0.0 if type(data) is float else bool(data.any())
-
-
-def find_overwritten_leaf(order: Iterable[Any]) -> Node | None:
-    """Return the first leaf whose array was modified in place after the graph was computed."""
-    for node in order:
-        if node.op is not None and hasattr(node, "_overwritten"):
-            for i, x in enumerate(node._x):
-                if x.op is None and x._dy is not None and node._overwritten(i):
-                    return x
-    return None
-
-
-def find_reassigned_leaf(order: Iterable[Any]) -> Node | None:
-    """Return the first leaf whose data has changed since the graph was computed."""
-    for node in order:
-        if node.op is not None:
-            for i, x in enumerate(node.inputs):
-                if x.op is None and x._dy is not None and node._outdated(i):
-                    return x
-    return None
-
-
-def describe_leaf(leaf: Node) -> str:
-    """Return the label of a leaf, and the shape of an Array."""
-    name = leaf.label or ("a constant" if leaf.constant else "a leaf")
-    return f"{name} of shape {leaf.data.shape}" if hasattr(leaf.data, "shape") else name
