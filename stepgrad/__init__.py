@@ -27,9 +27,11 @@ MOVED = {  # modules that old pickles name
 
 
 class Finder:  # without the base classes of importlib.abc, whose import takes longer than ours
-    """Finds `stepgrad.nn` in nn/, and aliases of modules of `stepgrad`."""
+    """Finds `stepgrad` in engine/ and `stepgrad.nn` in nn/, and aliases of their modules."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name == "stepgrad":  # also when it is reloaded
+            return util.spec_from_file_location(name, os.path.join(CLONE, "engine", "__init__.py"))
         if name == "stepgrad.nn":
             return PathFinder.find_spec(name, [CLONE])
         package, dot, rest = name.partition(".")
@@ -56,10 +58,9 @@ class Alias:
 
 def load() -> None:
     """Load engine/ in place of this module, and nn/ if its import has led here."""
-    sys.meta_path.insert(0, Finder())
-    spec: Any = util.spec_from_file_location(
-        "stepgrad", os.path.join(CLONE, "engine", "__init__.py")
-    )
+    finder = Finder()
+    sys.meta_path.insert(0, finder)
+    spec: Any = finder.find_spec("stepgrad")
     package = util.module_from_spec(spec)
     sys.modules["stepgrad"] = sys.modules["engine"] = package
     spec.loader.exec_module(package)

@@ -41,6 +41,20 @@ def test_every_module_is_loaded_once(first):
     subprocess.run([sys.executable, "-c", SAME.format(first=first)], cwd=ROOT, check=True)
 
 
+RELOAD = """
+import importlib, engine, nn, stepgrad
+for module in (stepgrad, engine, nn):
+    assert importlib.reload(module) is module
+import stepgrad.draw, engine.value
+assert stepgrad is engine
+assert stepgrad.Value is engine.value.Value
+"""
+
+
+def test_a_reloaded_package_stays_one_package():
+    subprocess.run([sys.executable, "-c", RELOAD], cwd=ROOT, check=True)
+
+
 def test_an_unknown_module_is_missing_under_the_name_that_was_asked_for():
     for name in ("engine.nothing", "stepgrad.nothing", "nn.nothing"):
         with pytest.raises(ModuleNotFoundError, match=f"No module named '{name}'"):
