@@ -40,6 +40,7 @@ def main(out: Path = Path("out/docs")) -> None:
     Class._members_by_origin = property(members_by_origin)
     # pdoc sees that stepgrad is loaded from engine/, not from the folder stepgrad/.
     warnings.filterwarnings("ignore", "'stepgrad' may refer to", RuntimeWarning)
+    warnings.filterwarnings("error", "Error parsing type annotation", UserWarning)
     pdoc.pdoc(*MODULES, output_directory=out)
     for path in out.rglob("*.html"):
         path.write_text(without_inherited(path.read_text("utf-8")), "utf-8")

@@ -18,7 +18,7 @@ from nn import plain
 from nn.arguments import check_finite, check_whole, format_count, look_up
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
 __all__ = [
     "INITS",
@@ -32,9 +32,9 @@ __all__ = [
     "zeros",
 ]
 
-Rng: TypeAlias = (
-    "int | np.random.Generator | None"  # a seed, a generator, or None for a random seed
-)
+# A seed, a generator, or None for a random seed. The full name of NumPy can be resolved by tools in
+# modules that do not import it.
+Rng: TypeAlias = "int | numpy.random.Generator | None"
 Init = Callable[[int, int, Any], Any]
 
 
