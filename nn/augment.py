@@ -11,6 +11,8 @@ dtype and with any number of threads.
 ((1, 784), dtype('float32'), False)
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not its definition
+
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -9,6 +9,8 @@ for data of another width; the message has both shapes.
 (128, 10)
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not its definition
+
 from collections.abc import Iterable
 from importlib import import_module
 from itertools import pairwise

@@ -1,6 +1,7 @@
 """Every public name says what it is, and shows it: the examples in docstrings are run as tests."""
 
 import inspect
+import pydoc
 
 import pytest
 
@@ -19,6 +20,12 @@ METHODS = {
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_it_says_what_it_is_and_shows_it(name):
     assert ">>>" in (inspect.getdoc(DOCUMENTED[name]) or "")
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_help_names_the_types_of_numpy(name):
+    """It does not spell out the unions behind ArrayLike and DTypeLike."""
+    assert "numpy._typing" not in pydoc.render_doc(DOCUMENTED[name])
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,5 +1,7 @@
 """`Tape`: a graph of Values, recorded once and replayed by compiled code."""
 
+from __future__ import annotations  # help() then shows ArrayLike, not its definition
+
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -247,7 +249,7 @@ class Tape:
 
         return format_summary(self._machine)
 
-    def costs(self) -> "list[Cost]":
+    def costs(self) -> list[Cost]:
         """Return the rows of `summary()`, one for each operation."""
         from engine.tape.summary import measure_costs
 
@@ -324,7 +326,7 @@ class Tape:
         return f"Tape({self.nodes:,} nodes, {self.flat.size:,} parameters{inputs})"
 
 
-def load_machine() -> "type[Machine]":
+def load_machine() -> type[Machine]:
     """Return the class Machine; raise ImportError with the remedy if numba is not installed."""
     try:
         import numba  # noqa: F401
