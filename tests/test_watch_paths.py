@@ -139,6 +139,11 @@ def test_the_text_of_an_explanation():
     assert lines == [
         "1.00005, along 2 paths:", "1 = 1   x → f", "4.91531e-05 along 1 path more",
     ]  # fmt: skip
+    assert str(explain((x + y) * y, x).paths[0]) == "2 = 1 · 2   x → + → *"  # one factor per arrow
+    for _ in range(5):
+        f = f * 1.0 + 1.0
+    product = str(explain(f, x, k=1).paths[0]).split("  ")[0]
+    assert product == "1 = 1 · 1 · 1 · 1 · 1 · ⋯ · 1 · 1 · 1"
 
 
 def test_errors():

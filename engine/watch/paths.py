@@ -25,7 +25,8 @@ class Path(NamedTuple):
     locals   the derivative of each node after the first with respect to the one before it
     product  the product of `locals`
 
-    `str(path)` omits factors of 1.
+    `str(path)` has a factor for each arrow; of more than nine it shows the first five and the last
+    three, as the stepper does.
 
     >>> from engine import Value
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -39,7 +40,9 @@ class Path(NamedTuple):
     product: float
 
     def __str__(self) -> str:
-        factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals if x != 1.0]
+        factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals]
+        if len(factors) > 9:
+            factors[5:-3] = ["⋯"]
         product = " · ".join(factors) or "1"
         return f"{self.product:.6g} = {product}   {' → '.join(map(name_node, self.nodes))}"
 
@@ -85,9 +88,9 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))
     8, along 3 paths:
-    3 = 3   x → * → +
-    3 = 3   x → * → +
-    2 = 2   x → * → +
+    3 = 3 · 1   x → * → +
+    3 = 3 · 1   x → * → +
+    2 = 2 · 1   x → * → +
     """
     for node in (root, leaf):
         if not isinstance(node, Value):
