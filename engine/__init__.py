@@ -14,8 +14,8 @@ import stepgrad  # noqa: F401 # gives the clone's modules their installed names
 from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
 from engine.graph import Sent, Step, topological, walk
 from engine.rules import Op
-from engine.sequences.outputs import Outputs
-from engine.sequences.rules import ManyOp, VectorOp
+from engine.sequences.many_op import ManyOp
+from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy, row_docs  # noqa: F401 # row_docs writes docstrings of methods
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning

@@ -35,14 +35,14 @@ def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
 class Weights:
     """The rows of a matrix W and the biases b of `linear`, with their data."""
 
-    def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
+    def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]):
         self.rows, self.biases = rows, biases
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]
 
-    def are(self, rows: list[Sequence[Value]], biases: list[Value]) -> bool:
+    def are(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]) -> bool:
         """Return whether these are the same nodes, and no Value has been assigned since."""
         return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
 

@@ -13,7 +13,8 @@ from engine import Op, Value, arithmetic
 from engine.draw.symbols import build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
-from engine.sequences.rules import ManyOp, VectorOp
+from engine.sequences.many_op import ManyOp
+from engine.sequences.vector_op import VectorOp
 
 FUNCTIONS = {
     "+": lambda x, y: x + y, "·": lambda x, y: x * y, "/": arithmetic.divide, "^": arithmetic.power,

@@ -22,7 +22,8 @@ from engine.arrays.rules import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp
 from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
-from engine.sequences.rules import BUILT_IN, ManyOp
+from engine.sequences.many_op import ManyOp
+from engine.sequences.rules import BUILT_IN
 from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT

@@ -15,7 +15,7 @@ from engine.draw.trace import END, KEYS, START, TITLES, Run, Trace, Tracer, choo
 from engine.draw.view import Box, View, is_result, name_arrow
 from engine.node import Node
 from engine.rules import Op
-from engine.sequences.outputs import Outputs
+from engine.sequences.vector_op import Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 

@@ -9,7 +9,7 @@ from engine.draw.theme import SYMBOLS, format_count
 from engine.draw.view import Box, View, is_result
 from engine.draw.writing import to_mathml
 from engine.node import Node
-from engine.sequences.outputs import Output, Outputs
+from engine.sequences.vector_op import Output, Outputs
 from engine.value import Value
 from engine.watch.paths import PartialPaths, largest_paths, remainder
 
@@ -90,13 +90,13 @@ def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[Any, ...]]:
         return node.inputs, node.locals
     shared: Any = node.inputs[0]
     unit = [float(i == node.op._output_index) for i in range(len(shared.data))]
-    return shared.inputs, tuple(node.op.of.partials[0](unit, shared._data, shared._dx))
+    return shared.inputs, tuple(node.op.vector_op.partials[0](unit, shared._data, shared._dx))
 
 
 def describe_kind(node: Node, parameters: Collection[Node]) -> str:
     """Return the symbol of a value's operation, or the kind of leaf that it is."""
     if node.op is not None:
-        name = node.op.of.name if isinstance(node.op, Output) else node.op.name
+        name = node.op.vector_op.name if isinstance(node.op, Output) else node.op.name
         return SYMBOLS.get(name, name)
     return "constant" if node.constant else "parameter" if node in parameters else "leaf"
 

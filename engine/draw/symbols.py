@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 from engine import arithmetic
 from engine.draw.writing import Expression, to_text
 from engine.rules import Op, flatten
-from engine.sequences.outputs import Output
-from engine.sequences.rules import BUILT_IN, VectorOp
+from engine.sequences.rules import BUILT_IN
+from engine.sequences.vector_op import Output, VectorOp
 
 Operand: TypeAlias = "Symbol | float"
 

@@ -36,7 +36,7 @@ from engine.draw.view import is_result
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import Op
-from engine.sequences.outputs import Output, Outputs
+from engine.sequences.vector_op import Output, Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import (
     RIGHT,

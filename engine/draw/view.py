@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.draw.clusters import INPUTS, REST, Model, Modules, group_nodes
 from engine.graph import topological
 from engine.node import Node
-from engine.sequences.outputs import Output, Outputs
+from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import check_whole
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 from engine.instructions import INLINE, Formulas, record
 from engine.recorded_function import compile_function
 from engine.rules import flatten
-from engine.sequences.rules import ManyOp
+from engine.sequences.many_op import ManyOp
 
 LONGEST = 129  # inputs for which a formula is written out
 

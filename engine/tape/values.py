@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.graph import walk_back
 from engine.rules import flatten
-from engine.sequences.outputs import Outputs
+from engine.sequences.vector_op import Outputs
 from engine.value import ASSIGNED, Value, as_float
 from engine.watch.branches import Branch, BranchChanged
 from engine.watch.origin import Origin

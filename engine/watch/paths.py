@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.node import Node
-from engine.sequences.outputs import Outputs
+from engine.sequences.vector_op import Outputs
 from engine.support.arguments import check_whole
 from engine.value import Value
 

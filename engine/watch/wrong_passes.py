@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.graph import Gradients, reverse_pass, topological
 from engine.node import Node
-from engine.sequences.outputs import Outputs, Parts
+from engine.sequences.vector_op import Outputs, Parts
 from engine.value import Value
 
 

@@ -1,4 +1,7 @@
-"""Operations with several results: their node, and the row of each result."""
+"""`VectorOp`: a row with several results that are computed together, such as `softmax`.
+
+Its node, `Outputs`, lies between the inputs and one Value for each result.
+"""
 
 from functools import lru_cache
 from operator import add
@@ -6,16 +9,52 @@ from typing import Any
 
 from engine.graph import Sent
 from engine.node import Node
-from engine.rules import Op
+from engine.rules import Op, accepts
+from engine.sequences.many_op import ManyOp
 from engine.value import Value, as_float, format_float, make_node
+
+
+class VectorOp(ManyOp):
+    """A row over one sequence, with several results that are computed together.
+
+    forward     xs -> outs
+    pullback    gs, outs, xs -> the gradients of xs, for the gradients gs of outs
+
+    >>> from engine import Value
+    >>> from engine.sequences.formulas import add_up
+    >>> SHIFT = VectorOp(
+    ...     "shift", lambda xs: [x - xs[0] for x in xs],
+    ...     lambda gs, outs, xs: [gs[0] - add_up(gs), *gs[1:]],
+    ... )
+    >>> SHIFT([Value(3.0), Value(5.0)])
+    [Value(0.0), Value(2.0)]
+    """
+
+    __slots__ = ()
+    _has_several_outputs = True
+
+    def _check_arguments(self) -> None:
+        if not (accepts(self.forward, 1) and accepts(self.partials[0], 3)):
+            raise ValueError(
+                f"{self.name}: the formula must take xs, and the pullback gs, outs and xs"
+            )
+
+    def locals(self, outs: Any, xs: Any) -> tuple[Any, ...]:
+        """Return the derivatives of all results for each input."""
+        units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
+        return tuple(zip(*[self.partials[0](unit, outs, xs) for unit in units], strict=True))
+
+    def _make_node(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
+        return Outputs(self, args[0], data[0], out)._result_nodes()
 
 
 class Output(Op):
     """One result of a `VectorOp`, selected by its index."""
 
     __slots__ = ("_output_index", "vector_op")
+    _output_index: int
 
-    def __init__(self, vector_op: Op, index: int):
+    def __init__(self, vector_op: VectorOp, index: int):
         super().__init__(
             f"{vector_op.name}[{index}]", lambda outs: outs[index], lambda out, outs: 1.0
         )
@@ -26,7 +65,7 @@ class Output(Op):
 
 
 @lru_cache(maxsize=4096)  # bounded, so that users' rows are freed
-def output(op: Op, index: int) -> Output:
+def output(op: VectorOp, index: int) -> Output:
     """Return the row of one result."""
     return Output(op, index)
 
@@ -46,7 +85,7 @@ class Outputs(Node):
     op: Any
     _grad: Any  # Parts; a float where no contribution has arrived
 
-    def __init__(self, op: Op, inputs: tuple[Value, ...], xs: list[float], outs: Any):
+    def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
         if not isinstance(outs, list | tuple):
             raise TypeError(f"{op.name} must return a list of results, got {outs!r}")
         self._data, self._x, self._dx = tuple(map(as_float, outs)), inputs, tuple(xs)
