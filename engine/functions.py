@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
 from operator import add
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, TypeVar, overload
 
 from engine.methods import NAMES
 from engine.node import Node
@@ -82,6 +82,10 @@ def apply_row(op: Op, xs: Iterable[Value]) -> list[Value]:
     return [getattr(x, method)() if method else x._unary(op) for x in xs]
 
 
+@overload
+def total(xs: Iterable["Array"]) -> "Array": ...  # type: ignore[overload-overlap]
+@overload
+def total(xs: Scalars) -> Value: ...
 def total(xs: Iterable[Any]) -> Any:
     """Return x1 + x2 + ..., added from left to right; 0 for an empty sequence.
 
@@ -153,6 +157,12 @@ def minimum(x: Any, y: Any) -> Any:
     return find_payload(x, y).apply(MINIMUM, x, y)
 
 
+@overload
+def where(condition: Any, x: Payload, y: Payload | SupportsFloat) -> Payload: ...
+@overload
+def where(condition: Any, x: SupportsFloat, y: Payload) -> Payload: ...
+@overload
+def where(condition: Payload, x: SupportsFloat, y: SupportsFloat) -> Payload: ...
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y; the gradient goes to the selected one.
 
@@ -166,22 +176,22 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return find_payload(condition, x, y).apply(WHERE, condition, x, y)
 
 
-def has_arrays(args: Iterable[Any]) -> bool:
+def has_arrays(args: Iterable[object]) -> bool:
     """Return whether any argument is an Array."""
     return any(map(is_array, args))
 
 
-def is_array(x: Any) -> bool:
+def is_array(x: object) -> "TypeGuard[Array]":
     """Return whether `x` is an Array, without importing that class, which requires NumPy."""
     return isinstance(x, Node) and hasattr(x, "shape")
 
 
-def find_payload(*args: Any) -> Any:
+def find_payload(*args: object) -> Any:
     """Return the first Array among the arguments, or Value; its `apply` applies a row to them."""
     return next((x for x in args if is_array(x)), Value)
 
 
-def at_least_one(xs: Iterable[Any], name: str) -> tuple[Value, ...]:
+def at_least_one(xs: Scalars, name: str) -> tuple[Value, ...]:
     """Return nodes; raise ValueError for an empty sequence."""
     inputs = as_nodes(xs)
     if not inputs:

@@ -87,7 +87,7 @@ def send(node: Any, gradient: Any) -> Iterable[Sent]:
 
 def reverse_pass(
     nodes: Iterable[Any],
-    gradients: Any,
+    gradients: "Gradients | type[InGraph]",
     send: Callable[[Any, Any], Iterable[Sent]] = send,
 ) -> Iterator[Step]:
     """Propagate gradients from `nodes`, in the given order, to their inputs; yield each step.

@@ -1,13 +1,15 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from engine.methods import Methods
 from engine.rules import Op
 
+DataT = TypeVar("DataT")  # of a node: a float, an array, or a tuple of several results
 
-class Node(Methods):
+
+class Node(Methods, Generic[DataT]):
     """A node of a graph, with its data, its gradient, its operation and its inputs.
 
     A payload (`Value`, `Array`) defines the data and how a row is applied to it. The inputs of a
@@ -27,9 +29,11 @@ class Node(Methods):
     _zero: Any = 0.0  # the gradient before any contribution
 
     if TYPE_CHECKING:  # supplied by each payload
-        data: Any
-        grad: Any
+        data: DataT
+        grad: DataT
+        _data: DataT
         _grad: Any
+        _origin: Any
         _x: Any
         _y: Any
         _dx: Any
@@ -37,6 +41,7 @@ class Node(Methods):
         lift: Callable[[Any], Self]  # a number as a constant node
         _unary: Callable[[Op], Self]  # apply a row of one input
         _binary: Callable[[Op, Any], Self]
+        _one: Callable[[], DataT]  # the gradient of a root
         apply: Callable[..., Self]
         backward: Callable[[], None]
 
@@ -89,7 +94,7 @@ class Node(Methods):
 
     def zero_grad(self) -> None:
         """Set `.grad` to 0."""
-        self.grad = 0.0
+        self.grad = 0.0  # type: ignore[assignment] # fills an Array
 
     # Conversions would leave the graph, so they raise.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from engine import arithmetic, graph, methods
 from engine.graph import Sent
@@ -12,7 +12,7 @@ from engine.rules import DIV, ELEMENTWISE, POW, Op
 new = object.__new__
 
 
-class Value(Node):
+class Value(Node[float]):
     """A node that holds one float and its gradient.
 
     Operations on Values build a graph, and `backward()` propagates gradients through it. Numbers in
@@ -30,8 +30,14 @@ class Value(Node):
     """
 
     __slots__ = ()
+    if TYPE_CHECKING:
 
-    def __init__(self, data: Any, label: str | None = None):
+        def __lt__(self, other: "Value | SupportsFloat") -> bool: ...
+        def __le__(self, other: "Value | SupportsFloat") -> bool: ...
+        def __gt__(self, other: "Value | SupportsFloat") -> bool: ...
+        def __ge__(self, other: "Value | SupportsFloat") -> bool: ...
+
+    def __init__(self, data: SupportsFloat, label: str | None = None):
         self._data = as_float(data)
         self._grad = 0.0
         if label is not None:
@@ -55,7 +61,7 @@ class Value(Node):
         return self._data
 
     @data.setter
-    def data(self, data: Any) -> None:
+    def data(self, data: SupportsFloat) -> None:
         self._data = as_float(data)
         ASSIGNED[0] = object()
         if self.op is None:
@@ -67,7 +73,7 @@ class Value(Node):
         return self._grad
 
     @grad.setter
-    def grad(self, grad: Any) -> None:
+    def grad(self, grad: SupportsFloat) -> None:
         if grad is None:
             raise TypeError(f"a Value holds one real number, {NO_GRADIENT}")
         self._grad = as_float(grad)
@@ -75,7 +81,7 @@ class Value(Node):
             self._dx = None  # (see `engine.watch.gradient_warnings`)
 
     @property
-    def locals(self) -> tuple[Any, ...]:
+    def locals(self) -> tuple[float | None, ...]:
         one_of_several = self.op is not None and self.op._output_index is not None
         return (1.0,) if one_of_several else super().locals
 
@@ -93,7 +99,7 @@ class Value(Node):
         return format(self._data, spec) if spec else repr(self)
 
     @staticmethod
-    def lift(x: Any) -> "Value":
+    def lift(x: "Value | SupportsFloat") -> "Value":
         """Return `x` if it is a Value, else a constant with this number."""
         return x if isinstance(x, Value) else Constant(x)
 
@@ -107,7 +113,7 @@ class Value(Node):
             op, self, None, out, None if self.constant else op.partials[0](out, x), None
         )
 
-    def _binary(self, op: Op, other: Any) -> "Value":
+    def _binary(self, op: Op, other: "Value | SupportsFloat") -> "Value":
         other = lift(other)
         x, y = self._data, other._data
         out = op.forward(x, y)
@@ -190,11 +196,18 @@ class Constant(Value):
         return 0.0
 
     @grad.setter
-    def grad(self, grad: Any) -> None:
+    def grad(self, grad: SupportsFloat) -> None:
         pass
 
 
-def make_node(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
+def make_node(
+    op: Op,
+    x: "Node | tuple[Node, ...] | None",
+    y: "Node | tuple[Node, ...] | None",
+    out: float,
+    dx: "float | tuple[float, ...] | None",
+    dy: float | None,
+) -> Value:
     """Return a new node with its operation, inputs, data and local derivatives."""
     node = new(Value)
     node.op, node._x, node._y = op, x, y
@@ -211,7 +224,7 @@ NO_GRADIENT = (
 lift = Value.lift
 
 
-def choose(condition: Any, x: Any, y: Any) -> Any:
+def choose(condition: Value | bool, x: Value | float, y: Value | float) -> Value | float:
     """Return x or y, chosen by the number of the condition: `where` in derivatives of nodes."""
     return x if (condition._data if isinstance(condition, Value) else condition) else y
 
@@ -225,7 +238,7 @@ VALUES: dict[str, Callable[..., Any]] = {
 arithmetic.register(Value, VALUES)
 
 
-def as_nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
+def as_nodes(xs: Iterable[Value | SupportsFloat]) -> tuple[Value, ...]:
     """Return nodes, with numbers as constants; raise TypeError if `xs` is not a sequence."""
     if type(xs) is not list and type(xs) is not tuple:
         from engine.support.arguments import check_sequence
@@ -234,7 +247,7 @@ def as_nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     return tuple(map(lift, xs))
 
 
-def as_float(x: Any) -> float:
+def as_float(x: object) -> float:
     """Return `x` as a Python float; raise TypeError if it is not a real number.
 
     Real numbers are ints, floats, bools, fractions, NumPy scalars and 0-d arrays. Ints beyond the

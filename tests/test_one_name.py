@@ -66,7 +66,7 @@ def test_names():
     assert stepgrad.draw is engine.draw
     assert stepgrad.nn is nn
     assert {"Value", "Array", "grad", "draw", "nn"} <= {*dir(stepgrad)}
-    assert "class Value(Node):" in inspect.getsource(stepgrad.Value)
+    assert "class Value(Node[float]):" in inspect.getsource(stepgrad.Value)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Array(ArrayMethods):
@@ -57,8 +60,14 @@ class Array(ArrayMethods):
 
     __slots__ = ()
     _zero = None
+    if TYPE_CHECKING:
 
-    def __init__(self, data: Any, label: str | None = None):
+        def __lt__(self, other: "Array | ArrayLike") -> np.ndarray: ...
+        def __le__(self, other: "Array | ArrayLike") -> np.ndarray: ...
+        def __gt__(self, other: "Array | ArrayLike") -> np.ndarray: ...
+        def __ge__(self, other: "Array | ArrayLike") -> np.ndarray: ...
+
+    def __init__(self, data: "ArrayLike", label: str | None = None):
         self._data = np.array(as_data(data), order="C")
         self._grad: Any = None
         self.label = label
@@ -72,7 +81,7 @@ class Array(ArrayMethods):
         return self._data
 
     @data.setter
-    def data(self, data: Any) -> None:
+    def data(self, data: "ArrayLike") -> None:
         fitting = self._fit(data, "data")
         # After a change in place, as by x.data -= ..., a new view marks the older graphs as stale.
         self._data = fitting.view() if fitting is self._data else fitting
@@ -85,7 +94,7 @@ class Array(ArrayMethods):
         return np.zeros_like(self._data) if self._grad is None else self._grad
 
     @grad.setter
-    def grad(self, grad: Any) -> None:
+    def grad(self, grad: "ArrayLike") -> None:
         if grad is None:
             raise TypeError(
                 f"an Array holds real numbers, in lists of equal lengths, {NO_GRADIENT}"
@@ -133,7 +142,7 @@ class Array(ArrayMethods):
         )
 
     @staticmethod
-    def lift(x: Any) -> "Array":
+    def lift(x: "Array | ArrayLike") -> "Array":
         """Return `x` as a node: itself, or a constant for numbers."""
         return x if isinstance(x, Array) else ConstantArray(x)
 
@@ -312,7 +321,7 @@ class ConstantArray(Array):
     __slots__ = ()
     constant = True
 
-    def __init__(self, data: Any, label: str | None = None):
+    def __init__(self, data: "ArrayLike", label: str | None = None):
         self._data = as_data(data)  # not copied: a batch of samples is large
         self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
@@ -324,7 +333,7 @@ class ConstantArray(Array):
         return np.zeros_like(self._data)
 
     @grad.setter
-    def grad(self, grad: Any) -> None:
+    def grad(self, grad: "ArrayLike") -> None:
         pass
 
 

@@ -31,8 +31,11 @@ from engine.arrays.rules import (
 )  # fmt: skip
 from engine.node import Node
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
-class ArrayMethods(Node):
+
+class ArrayMethods(Node[np.ndarray]):
     """Shapes, reductions and reshaping; `axis` is one axis, a tuple, or None for all axes."""
 
     __slots__ = ()
@@ -75,10 +78,10 @@ class ArrayMethods(Node):
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError("NumPy would lose the graph of an Array; use its .data")
 
-    def __matmul__(self, other: Any) -> Self:
+    def __matmul__(self, other: "Self | ArrayLike") -> Self:
         return self.apply(MATMUL, self, other)
 
-    def __rmatmul__(self, other: Any) -> Self:
+    def __rmatmul__(self, other: "ArrayLike") -> Self:
         return self.apply(MATMUL, other, self)
 
     def __getitem__(self, index: Any) -> Self:
@@ -125,7 +128,7 @@ class ArrayMethods(Node):
         """
         return self.apply(SOFTMAX, self, axis=axis)
 
-    def argmax(self, axis: int | None = None) -> Any:
+    def argmax(self, axis: int | None = None) -> np.intp | np.ndarray:
         """Return the index of the maximum as plain integers: the class that logits predict."""
         try:
             return self._data.argmax(axis)
@@ -163,7 +166,7 @@ class ArrayMethods(Node):
             raise TypeError(f"broadcast_to expects a shape such as (2, 3), got {shape!r}")
         return self.apply(BROADCAST_TO, self, shape=shape)
 
-    def astype(self, dtype: Any) -> Self:
+    def astype(self, dtype: "DTypeLike") -> Self:
         """Return the Array in float32 or float64; its gradient is converted back."""
         return self.apply(ASTYPE, self, dtype=as_dtype(dtype, "the dtype of an Array"))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Data = float | np.ndarray  # of a Value or of an Array
 
 
-def check_output(y: Any) -> Any:
+def check_output(y: object) -> Node:
     """Return y, a node with one result. Raises TypeError for anything else."""
     if isinstance(y, list | tuple):
         raise TypeError(
@@ -29,12 +29,12 @@ def check_output(y: Any) -> Any:
     return y
 
 
-def check_inputs(xs: Any) -> list[Any]:
+def check_inputs(xs: object) -> list[Node]:
     """Return a list of the nodes to differentiate with respect to, given one or several.
 
     Raises TypeError for anything that is not a node, and ValueError for constants.
     """
-    nodes = list(xs) if isinstance(xs, list | tuple) else [xs]
+    nodes: list[Any] = list(xs) if isinstance(xs, list | tuple) else [xs]
     for x in nodes:
         if not isinstance(x, Node):
             raise TypeError(
@@ -48,13 +48,13 @@ def check_inputs(xs: Any) -> list[Any]:
     return nodes
 
 
-def refuse_several_results(node: Any) -> None:
+def refuse_several_results(node: Node) -> None:
     """Raise TypeError for the node of an operation with several results."""
     if node.op is not None and node.op._has_several_outputs:
         node.apply()  # raises
 
 
-def check_directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
+def check_directions(name: str, xs: object, vs: Any, count: int) -> list[Any]:
     """Return a list of directions, one for each x. Raises ValueError if their number differs."""
     several = isinstance(xs, list | tuple)
     if several and not isinstance(vs, (list, tuple, numpy_type("ndarray"))):
@@ -67,7 +67,7 @@ def check_directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
     return directions
 
 
-def convert_direction(x: Any, v: Any) -> "Data":
+def convert_direction(x: Any, v: object) -> "Data":
     """Return a direction as data of the node's shape and dtype.
 
     Raises TypeError for non-numeric data and ValueError for another shape.
@@ -89,7 +89,7 @@ def convert_direction(x: Any, v: Any) -> "Data":
     return data
 
 
-def check_scalar(y: Any) -> Any:
+def check_scalar(y: object) -> Node:
     """Return y, a Value or an Array of one element. Raises ValueError for several elements."""
     if is_array(y) and y.size != 1:
         raise ValueError(
@@ -99,7 +99,7 @@ def check_scalar(y: Any) -> Any:
     return check_output(y)
 
 
-def zeros_like(x: Any) -> "Data":
+def zeros_like(x: Node) -> "Data":
     """Return a gradient of zeros for a node."""
     if isinstance(x, Value):
         return 0.0
@@ -121,6 +121,6 @@ def copy_data(x: Any) -> "Data":
     return x.copy(order="K") if isinstance(x, numpy_type("ndarray")) else x
 
 
-def restore_form(xs: Any, results: Sequence[Any]) -> Any:
+def restore_form(xs: object, results: Sequence[Any]) -> Any:
     """Return a list of results if `xs` is a list, else the single result."""
     return results if isinstance(xs, list | tuple) else results[0]

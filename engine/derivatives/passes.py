@@ -1,23 +1,27 @@
 """The passes behind the derivatives: backward in data or in nodes, and forward in tangents."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.derivatives.arguments import copy_data, to_data, zeros_like
 from engine.functions import is_array, total
 from engine.graph import Gradients, Sent, reverse_pass, send, topological
+from engine.node import Node
 from engine.rules import flatten
 from engine.support.frames import describe_failure
 from engine.value import Value
 from engine.watch.anomaly import check_contribution, check_gradient, check_tangent, detecting
 from engine.watch.state import describe_leaf, find_overwritten_leaf, find_reassigned_leaf
 
+if TYPE_CHECKING:
+    from engine.derivatives.arguments import Data
+
 # ---------------------------------------------------------------------------------------- backward
 
 
-def differentiate(y: Any, v: Any, xs: list[Any]) -> list[Any]:
+def differentiate(y: Node, v: Any, xs: Sequence[Node]) -> list["Data"]:
     """Return v · dy/dx for each x, as data. No gradient of the graph changes."""
     order = topological(y)
     if (leaf := find_overwritten_leaf(order)) is not None:
@@ -28,7 +32,7 @@ def differentiate(y: Any, v: Any, xs: list[Any]) -> list[Any]:
     return [copy_data(gradients.get(x, zeros_like(x))) for x in xs]
 
 
-def differentiate_as_graph(y: Any, v: Any, xs: list[Any]) -> list[Any]:
+def differentiate_as_graph(y: Node, v: Any, xs: Sequence[Node]) -> list[Node]:
     """Return v · dy/dx for each x, as nodes of a graph."""
     order = check_current(topological(y))
     gradients = propagate(y, type(y).lift(v), order, xs, send_nodes, check=detecting())
@@ -36,10 +40,10 @@ def differentiate_as_graph(y: Any, v: Any, xs: list[Any]) -> list[Any]:
 
 
 def propagate(
-    y: Any,
+    y: Node,
     v: Any,
-    order: list[Any],
-    xs: list[Any],
+    order: Sequence[Node],
+    xs: Iterable[Node],
     send: Callable[[Any, Any], Iterable[Sent]],
     *,
     check: bool = False,
@@ -109,7 +113,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
     return [Sent(x, None, part) for x, part in zip(inputs, contributions, strict=True)]
 
 
-def check_current(order: list[Any]) -> list[Any]:
+def check_current(order: list[Node]) -> list[Node]:
     """Return the graph. Raises ValueError if a leaf's data has changed since it was computed."""
     leaf = find_reassigned_leaf(order)
     if leaf is not None:
@@ -122,7 +126,7 @@ def check_current(order: list[Any]) -> list[Any]:
 # ----------------------------------------------------------------------------------------- forward
 
 
-def push_forward(node: Any, tangents: Mapping[Any, Any]) -> Any:
+def push_forward(node: Any, tangents: Mapping[Node, Any]) -> Any:
     """Return the tangent of a node: its local derivatives times the tangents of its inputs.
 
     A row that mixes elements has a pullback, v -> v · J, instead of local derivatives. It is linear
@@ -161,7 +165,7 @@ def push_forward(node: Any, tangents: Mapping[Any, Any]) -> Any:
     return np.broadcast_to(tangent, node.shape)
 
 
-def forward_pass(y: Any, tangents: dict[Any, Any]) -> Any:
+def forward_pass(y: Node, tangents: dict[Node, Any]) -> Any:
     """Propagate tangents to all nodes under y, and return the tangent of y.
 
     `tangents` maps nodes to their tangents. The tangent of a node that depends on others adds to

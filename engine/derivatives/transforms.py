@@ -6,7 +6,7 @@ differentiated again. See Griewank and Walther 2008, "Evaluating Derivatives".
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
     check_directions,
@@ -20,13 +20,30 @@ from engine.derivatives.arguments import (
 )
 from engine.derivatives.passes import differentiate, differentiate_as_graph, forward_pass
 from engine.functions import is_array
-from engine.node import Node
+from engine.node import DataT, Node
 from engine.support.arguments import check_flag
 from engine.support.lazy import numpy_for
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
+NodeT = TypeVar("NodeT", bound=Node)
+No: TypeAlias = Literal[False]
+Yes: TypeAlias = Literal[True]
+
+
+@overload
+def grad(y: Node, xs: Node[DataT], *, create_graph: No = False) -> DataT: ...
+@overload
+def grad(y: Node, xs: Sequence[Node[DataT]], *, create_graph: No = False) -> list[DataT]: ...
+@overload
+def grad(y: Node, xs: NodeT, *, create_graph: Yes) -> NodeT: ...
+@overload
+def grad(y: Node, xs: Sequence[NodeT], *, create_graph: Yes) -> list[NodeT]: ...
+@overload
+def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool) -> Any: ...
 def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> Any:
     """Return dy/dx, the gradient of y with respect to one node or to each of several.
 
@@ -55,8 +72,20 @@ def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> A
     return vjp(y, xs, check_scalar(y)._one(), create_graph=create_graph)
 
 
+@overload
+def vjp(y: Node, xs: Node[DataT], v: "ArrayLike", *, create_graph: No = False) -> DataT: ...
+@overload
+def vjp(
+    y: Node, xs: Sequence[Node[DataT]], v: "ArrayLike", *, create_graph: No = False
+) -> list[DataT]: ...
+@overload
+def vjp(y: Node, xs: NodeT, v: "ArrayLike", *, create_graph: Yes) -> NodeT: ...
+@overload
+def vjp(y: Node, xs: Sequence[NodeT], v: "ArrayLike", *, create_graph: Yes) -> list[NodeT]: ...
+@overload
+def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool) -> Any: ...
 @keep_graphs()
-def vjp(y: Node, xs: Node | Sequence[Node], v: Any, *, create_graph: bool = False) -> Any:
+def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool = False) -> Any:
     """Return v · dy/dx, the vector-Jacobian product, by one backward pass.
 
     `v` has the shape of y. The other arguments, the result and the errors are those of `grad`.
@@ -73,7 +102,7 @@ def vjp(y: Node, xs: Node | Sequence[Node], v: Any, *, create_graph: bool = Fals
 
 
 @keep_graphs()
-def jvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
+def jvp(y: Node[DataT], xs: Node | Sequence[Node], vs: "ArrayLike") -> DataT:
     """Return dy/dx · v, the Jacobian-vector product, by one forward pass.
 
     `vs` has a direction for each x, of its shape. The pass computes the tangent of each node: its
@@ -92,7 +121,7 @@ def jvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
         tangent = convert_direction(x, v)
         tangents[x] = tangents[x] + tangent if x in tangents else tangent
     tangent = forward_pass(check_output(y), tangents)
-    return copy_data(zeros_like(y) if tangent is None else tangent)
+    return copy_data(zeros_like(y) if tangent is None else tangent)  # type: ignore[return-value]
 
 
 def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
@@ -145,8 +174,12 @@ def hessian(y: Node, xs: Node | Sequence[Node]) -> Any:
     return jacobian(grad(y, xs, create_graph=True), xs)
 
 
+@overload
+def hvp(y: Node, xs: Node[DataT], vs: "ArrayLike") -> DataT: ...
+@overload
+def hvp(y: Node, xs: Sequence[Node[DataT]], vs: "ArrayLike") -> list[DataT]: ...
 @keep_graphs()
-def hvp(y: Node, xs: Node | Sequence[Node], vs: Any) -> Any:
+def hvp(y: Node, xs: Node | Sequence[Node], vs: "ArrayLike") -> Any:
     """Return the Hessian of a scalar y times a direction, by differentiating grad(y, xs) · vs.
 
     This takes a few passes and does not compute the Hessian (Pearlmutter 1994, "Fast exact

@@ -70,7 +70,7 @@ def output(op: VectorOp, index: int) -> Output:
     return Output(op, index)
 
 
-class Outputs(Node):
+class Outputs(Node[tuple[float, ...]]):
     """The node of an operation with several results, and the input of each result's Value.
 
     `data` and `grad` are tuples with one entry per result.
@@ -82,7 +82,7 @@ class Outputs(Node):
     """
 
     __slots__ = ()
-    op: Any
+    op: VectorOp
     _grad: Any  # Parts; a float where no contribution has arrived
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
@@ -99,7 +99,7 @@ class Outputs(Node):
         ]
 
     @property
-    def data(self) -> tuple[float, ...]:
+    def data(self) -> tuple[float, ...]:  # type: ignore[override] # read-only
         return self._data
 
     @property

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from numbers import Complex, Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,22 +17,22 @@ def numpy_type(name: str, module: str = "numpy") -> tuple[Any, ...]:
     return () if numpy is None else (getattr(numpy, name),)
 
 
-def is_bool(x: Any) -> bool:
+def is_bool(x: object) -> bool:
     """Return whether `x` is a bool, of Python or NumPy."""
     return isinstance(x, (bool, *numpy_type("bool_")))
 
 
-def is_bool_or_duration(x: Any) -> bool:
+def is_bool_or_duration(x: object) -> bool:
     """Return whether `x` is an integer to Python or NumPy, but probably not intended as one."""
     return isinstance(x, (bool, *numpy_type("timedelta64")))
 
 
-def is_real(x: Any) -> bool:
+def is_real(x: object) -> TypeGuard[float]:
     """Return whether `x` is a real number; bools and durations are not."""
     return isinstance(x, Real) and not is_bool_or_duration(x)
 
 
-def is_node(x: Any) -> bool:
+def is_node(x: object) -> bool:
     """Return whether `x` is a node of a graph."""
     return hasattr(x, "_dx") and hasattr(x, "inputs")
 
@@ -58,14 +58,14 @@ def check_sequence(xs: Any, expected: str = "expected a sequence of Values") -> 
     return xs
 
 
-def check_whole(name: str, x: Any, least: int = 1) -> int:
+def check_whole(name: str, x: object, least: int = 1) -> int:
     """Return `x` as an int of at least `least`. Raises ValueError for anything else."""
     if isinstance(x, Integral) and not is_bool_or_duration(x) and int(x) >= least:
         return int(x)
     raise ValueError(f"{name} must be a whole number, {least} or more, got {x!r}")
 
 
-def check_within(name: str, x: Any, below: float = math.inf, most: float | None = None) -> float:
+def check_within(name: str, x: object, below: float = math.inf, most: float | None = None) -> float:
     """Return `x` as a float in [0, below), or in [0, most]. Raises ValueError for anything else."""
     value = float(x) if is_real(x) else math.nan
     if value >= 0.0 and (value < below if most is None else value <= most):
@@ -74,38 +74,38 @@ def check_within(name: str, x: Any, below: float = math.inf, most: float | None 
     raise ValueError(f"{name} must be a number in [0, {upper}, got {x!r}")
 
 
-def check_positive(name: str, x: Any) -> float:
+def check_positive(name: str, x: object) -> float:
     """Return `x` as a float in (0, inf). Raises ValueError for anything else."""
     if is_real(x) and 0.0 < (value := float(x)) < math.inf:
         return value
     raise ValueError(f"{name} must be a positive, finite number, got {x!r}")
 
 
-def check_finite(name: str, x: Any) -> float:
+def check_finite(name: str, x: object) -> float:
     """Return `x` as a float that is neither inf nor nan. Raises ValueError for anything else."""
     if is_real(x) and math.isfinite(float(x)):
         return float(x)
     raise ValueError(f"{name} must be a finite number, got {x!r}")
 
 
-def check_flag(name: str, x: Any) -> bool:
+def check_flag(name: str, x: object) -> bool:
     """Return `x` as a bool; 1 and 0 are accepted. Raises TypeError for others, such as "no"."""
     if is_bool(x) or (isinstance(x, Integral) and 0 <= int(x) <= 1):
         return bool(x)
     raise TypeError(f"{name} must be True or False, got {x!r}")
 
 
-def check_path(name: str, path: Any) -> "Path":
+def check_path(name: str, path: object) -> "Path":
     """Return `path` as a Path. Raises TypeError for anything but a str or a path."""
     from pathlib import Path
 
     given = path.__fspath__() if isinstance(path, os.PathLike) else path
     if isinstance(given, str):
-        return Path(path)
+        return Path(given)
     raise TypeError(f"{name} must be a path, a str or a pathlib.Path, got {path!r}")
 
 
-def check_writable(what: str, path: Any, suffixes: Iterable[str], remedy: str = "") -> "Path":
+def check_writable(what: str, path: object, suffixes: Iterable[str], remedy: str = "") -> "Path":
     """Return the path of a file to write, with one of the suffixes, in an existing folder.
 
     Raises TypeError for anything but a path, ValueError for another suffix, FileNotFoundError for a
@@ -138,7 +138,7 @@ def check_real(x: Any) -> float:
     raise TypeError(f"a Value holds one real number, got {describe_object(x)}")
 
 
-def describe_object(x: Any) -> str:
+def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
         return f"the string {x!r}; convert it first: float({x!r})"

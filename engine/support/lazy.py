@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 MISSING = "{} requires NumPy, which is not installed: pip install numpy"
@@ -43,7 +44,7 @@ def is_installed(package: str) -> bool:
 
 
 @cache
-def numpy_if_installed() -> Any:
+def numpy_if_installed() -> ModuleType | None:
     """Return NumPy, or None if it is not installed."""
     try:
         return import_module("numpy")
@@ -51,7 +52,7 @@ def numpy_if_installed() -> Any:
         return None
 
 
-def numpy_for(user: str) -> Any:
+def numpy_for(user: str) -> ModuleType:
     """Return NumPy. Raises an ImportError that names `user` if it is not installed."""
     numpy = numpy_if_installed()
     if numpy is None:

@@ -48,7 +48,7 @@ class detect_anomaly(detect_gradient_anomaly):
     stepgrad.Anomaly: log of x = -1 is nan: ..., line 2: Value(-1.0, "x").log()
     """
 
-    def _on_node(self, node: Any) -> Any:
+    def _on_node(self, node: Any) -> Node:
         node = super()._on_node(node)
         if not all_finite(node._data):
             operation = node.inputs[0] if node.op._output_index is not None else node
@@ -57,7 +57,7 @@ class detect_anomaly(detect_gradient_anomaly):
         return node
 
     @staticmethod
-    def _backward(root: Any) -> None:
+    def _backward(root: Node) -> None:
         """Run the backward pass step by step, and check each."""
         order = topological(root)
         graph.observer.before_backward(root, order, is_differentiated(order))

@@ -58,7 +58,7 @@ class record_branches(Hook):
         super().__init__()
         self.branches: list[Branch] = []
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> list[Branch]:  # type: ignore[override]
         super().__enter__()
         return self.branches
 
@@ -93,7 +93,7 @@ def recorded_branches() -> list[Branch]:
     return [branch for hook in recorders() for branch in hook.branches]
 
 
-def record_outcome(operator: str, x: Any, y: Any, outcome: bool) -> bool:
+def record_outcome(operator: str, x: Value | float, y: Value | float, outcome: bool) -> bool:
     """Record the outcome of a comparison, and return it."""
     branch = Branch(operator, Value.lift(x), Value.lift(y), outcome, find_origin(sys._getframe(2)))
     for hook in recorders():

@@ -7,9 +7,9 @@ checks need in those slots: `_dx` is the gradient that last updated it, until `.
 
 import sys
 import warnings
-from typing import Any
 
 from engine import graph
+from engine.node import Node
 from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hooks
 from engine.watch.state import (
@@ -49,7 +49,7 @@ def warn(text: str) -> None:
 class GradientChecks(Hooks):
     """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
-    def assigned(self, leaf: Any) -> None:
+    def assigned(self, leaf: Node) -> None:
         if has_gradient(leaf):
             check_gradient_is_new(leaf)
             if not leaf.constant:
@@ -57,7 +57,7 @@ class GradientChecks(Hooks):
         elif leaf._dy is None:
             leaf._dy = False
 
-    def before_backward(self, root: Any, order: list[Any], again: bool) -> None:
+    def before_backward(self, root: Node, order: list[Node], again: bool) -> None:
         if hasattr(root, "_overwritten") and (leaf := find_overwritten_leaf(order)) is not None:
             warn(
                 f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
@@ -78,7 +78,7 @@ class GradientChecks(Hooks):
 graph.observer = GradientChecks()
 
 
-def check_gradient_is_new(leaf: Any) -> None:
+def check_gradient_is_new(leaf: Node) -> None:
     """Warn if the gradient of a leaf includes the gradient that last updated it.
 
     There is nothing to warn about if that gradient was 0, or was set to 0 in place.
@@ -92,7 +92,7 @@ def check_gradient_is_new(leaf: Any) -> None:
         )
 
 
-def check_loss(root: Any) -> None:
+def check_loss(root: Node) -> None:
     """Warn about a loss that is not finite after a gradient has updated its leaves."""
     leaves = [node for node in graph.topological(root) if node.op is None]
     if not any(leaf._dy for leaf in leaves):

@@ -60,7 +60,7 @@ class Hook:
             raise TypeError(f"{name} expects no arguments, got {args[0]!r}; write @{name}()")
         self._marks: list[object] = []  # of the `with` statements that have entered this hook
 
-    def _on_node(self, node: Any) -> Any:
+    def _on_node(self, node: Node) -> Node:
         """Return the node to use in place of one that an operation made."""
         return node
 
@@ -111,12 +111,12 @@ def set_hook(mark: object, hook: "ReferenceType[Hook] | None") -> None:
 class Hooks(graph.Observer):
     """The observer that passes new nodes to the active hooks, in order."""
 
-    def made(self, node: Any) -> Any:
+    def made(self, node: Node) -> Node:
         for hook in active():
             node = hook._on_node(node)
         return node
 
-    def leaf(self, node: Any) -> None:
+    def leaf(self, node: Node) -> None:
         for hook in active():
             hook._on_leaf(node)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from weakref import ref
 
+from engine.node import Node
 from engine.watch.anomaly import detect_anomaly, detect_gradient_anomaly
 from engine.watch.hooks import ACTIVE, Hook
 
@@ -27,7 +27,7 @@ class no_grad(Hook):
 
     _rank = 2
 
-    def _on_node(self, node: Any) -> Any:
+    def _on_node(self, node: Node) -> Node:
         return node.lift(node._data)
 
 

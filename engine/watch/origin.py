@@ -8,8 +8,9 @@ import sys
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from engine.node import Node
 from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hook
 
@@ -63,13 +64,13 @@ class record_origins(Hook):
 
     _rank = 0
 
-    def _on_node(self, node: Any) -> Any:
+    def _on_node(self, node: Node) -> Node:
         node._origin = find_origin(sys._getframe(1))
         if node.op is not None and node.op._output_index is not None:  # one of several results
             node._x._origin = node._origin
         return node
 
-    def _on_leaf(self, leaf: Any) -> None:
+    def _on_leaf(self, leaf: Node) -> None:
         leaf._origin = find_origin(sys._getframe(1))
 
 

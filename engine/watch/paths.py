@@ -144,7 +144,7 @@ class PathTable(Gradients):
         super().__init__({root: PartialPaths(1.0, 1, [PartialPath(1.0, None, 0, 1.0, 0)])})
         self.k = k
 
-    def add(self, node: Any, paths: PartialPaths) -> None:
+    def add(self, node: Node, paths: PartialPaths) -> None:
         """Add the paths that begin with one arrow to those of the node at its tail."""
         if node in self:
             before = self[node]
@@ -155,7 +155,7 @@ class PathTable(Gradients):
             )
         self[node] = paths
 
-    def get(self, node: Any, default: Any = None) -> Any:
+    def get(self, node: Node, default: Any = None) -> Any:
         """Return the partial paths of a node, reduced to the k largest."""
         if node not in self:
             return default
@@ -164,7 +164,7 @@ class PathTable(Gradients):
         return self[node]
 
 
-def largest_paths(root: Value, order: Iterable[Any], k: int) -> dict[Any, PartialPaths]:
+def largest_paths(root: Value, order: Iterable[Node], k: int) -> dict[Node, PartialPaths]:
     """Return the k largest paths to `root` from each of the nodes in `order`.
 
     `order` is topological; paths through other nodes are ignored.
@@ -206,7 +206,7 @@ def remainder(paths: PartialPaths) -> float:
     return math.fsum(terms) if finite else sum(terms)
 
 
-def find_dependents(leaf: Node, order: list[Any]) -> dict[Any, None]:
+def find_dependents(leaf: Node, order: list[Node]) -> dict[Node, None]:
     """Return the nodes that depend on a leaf, and the leaf, in topological order."""
     dependents = {leaf: None} if leaf in set(order) else {}
     for node in order:
@@ -220,7 +220,7 @@ def magnitude(x: float) -> float:
     return -1.0 if math.isnan(x) else abs(x)
 
 
-def follow_path(table: dict[Any, PartialPaths], leaf: Value, rank: int) -> Path:
+def follow_path(table: dict[Node, PartialPaths], leaf: Value, rank: int) -> Path:
     """Return the path with this rank, from the leaf to the root."""
     path = table[leaf].best[rank]
     nodes, locals, product = [leaf], [], path.product

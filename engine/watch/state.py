@@ -11,7 +11,7 @@ from typing import Any
 from engine.node import Node
 
 
-def has_gradient(node: Any) -> bool:
+def has_gradient(node: Node) -> bool:
     """Return whether a Value's gradient is not 0, or an Array has received any gradient."""
     grad = node._grad
     if type(grad) is float:

@@ -79,7 +79,7 @@ def mistakes(root: Value) -> list[Mistake]:
 
 
 def compare_passes(
-    order: Sequence[Node], runs: "Mapping[Pass, Sequence[Contribution]]"
+    order: Sequence[Any], runs: "Mapping[Pass, Sequence[Contribution]]"
 ) -> list[Mistake]:
     """Return the mistakes of the wrong passes, from the contributions of all passes."""
     right = final_gradients(order, runs[RIGHT])
@@ -116,7 +116,7 @@ class Overwritten(Gradients):
         super().add(node, contribution) if several else self.update({node: contribution})
 
 
-def contributions(order: Sequence[Any], variant: "Pass") -> Iterator[Contribution]:
+def contributions(order: Sequence[Node], variant: "Pass") -> Iterator[Contribution]:
     """Run a pass from the last node of a topological order; yield each contribution.
 
     The gradients of the graph itself are neither read nor changed.
@@ -132,17 +132,17 @@ def contributions(order: Sequence[Any], variant: "Pass") -> Iterator[Contributio
             yield Contribution(step.node, k, to, local, step.upstream, sent, before, gradients[to])
 
 
-def zero_of(node: Any) -> Any:
+def zero_of(node: Node) -> Any:
     """Return the gradient of a node to which nothing has been added."""
     return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0
 
 
-def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Any, float]:
+def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Value, float]:
     """Return the gradient that each Value propagates, or ends with if it propagates none.
 
     The dict is in the order in which these are settled.
     """
-    grads, senders = {order[-1]: 1.0}, set[Any]()
+    grads, senders = {order[-1]: 1.0}, set[Node]()
     for each in passed:
         if each.node not in senders and isinstance(each.node, Value):
             senders.add(each.node)
@@ -154,7 +154,7 @@ def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dic
     return grads
 
 
-def breadth_first(root: Any, order: Sequence[Any]) -> Iterator[Any]:
+def breadth_first(root: Node, order: Sequence[Node]) -> Iterator[Node]:
     """Yield each node once, breadth first from the root, even before all contributions arrive."""
     visited, queue = {root}, deque([root])
     while queue:
@@ -179,7 +179,7 @@ class Pass(NamedTuple):
     name: str
     description: str
     reason: str
-    order: Callable[[Any, Sequence[Any]], Iterable[Any]]
+    order: Callable[[Node, Sequence[Node]], Iterable[Node]]
     gradients: type[Gradients]
 
     @property
