@@ -187,9 +187,9 @@ def visit_operations(root: Any) -> tuple[list[Any], bool]:
             elif inputs := [x for x in among if x._x is not None and x._grad is not zero]:
                 push(node)
                 push(None)
-                for each in reversed(inputs[1:]):
+                for x in reversed(inputs[1:]):
                     push(None)
-                    push(each)
+                    push(x)
                 node = inputs[0]
                 continue
             else:

@@ -23,22 +23,23 @@ OPERATORS = {
 
 
 class LazyMethod:
-    """A method that is created on first lookup, which keeps `import engine` fast."""
+    """A method that replaces itself on first lookup, which keeps `import engine` fast."""
 
-    def __init__(self, owner: str, name: str, make: Callable[[], Any]):
-        self.owner, self.name, self.make = owner, name, make
-        self.method: Any = None
+    def __init__(self, kind: type, name: str, make: Callable[[str], Any]):
+        self.kind, self.name, self.make = kind, name, make
+        setattr(kind, name, self)
 
     def __get__(self, node: Any, owner: type) -> Any:
-        if self.method is None:
-            self.method = self.make()
-            self.method.__name__ = self.name
-            self.method.__qualname__ = f"{self.owner}.{self.name}"
-            self.method.__module__ = f"stepgrad.{self.owner.lower()}"
-        for kind in owner.__mro__:
-            if vars(kind).get(self.name) is self:
-                setattr(kind, self.name, self.method)
-        return self.method.__get__(node, owner)
+        method = self.make(self.name)
+        setattr(self.kind, self.name, method)
+        return method.__get__(node, owner)
+
+
+def rename(f: Any, name: str, owner: str) -> Any:
+    """Return a function with the name of a method of the public class `owner`."""
+    f.__name__, f.__qualname__ = name, f"{owner}.{name}"
+    f.__module__ = f"stepgrad.{owner.lower()}"
+    return f
 
 
 class Methods:
@@ -73,7 +74,7 @@ def make_method(op: Op, name: str) -> Callable[..., Any]:
     f.__doc__ = describe(op, name)
     first, *others = takes.parameters.values()
     f.__signature__ = takes.replace(parameters=[first.replace(name="self"), *others])
-    return f
+    return rename(f, name, "Node")
 
 
 def make_reflected(op: Op, name: str) -> Callable[..., Any]:
@@ -83,7 +84,7 @@ def make_reflected(op: Op, name: str) -> Callable[..., Any]:
         return self.lift(other)._binary(op, self)
 
     method.__doc__ = describe(op, name)
-    return method
+    return rename(method, name, "Node")
 
 
 def describe(op: Op, name: str) -> str:
@@ -186,7 +187,7 @@ def compile_method(name: str) -> Any:
     exec(compile(text, file, "exec"), SPACE, methods)
     f = methods[name]
     f.__doc__ = describe(FAST[name], name)
-    return f
+    return rename(f, name, "Value")
 
 
 SPACE: dict[str, Any] = {  # the globals of the fast methods
@@ -204,11 +205,7 @@ for _row, _op in ELEMENTWISE.items():
     )
     for _name in [*_methods, *_reflected]:
         _make = make_reflected if _name in _reflected else make_method
-        setattr(
-            Methods,
-            _name,
-            LazyMethod("Node", _name, lambda f=_make, op=_op, name=_name: f(op, name)),
-        )
+        LazyMethod(Methods, _name, lambda name, f=_make, op=_op: f(op, name))
         if len(_op.partials) <= 2 and not _op.forward.__defaults__:
             FAST[_name] = _op
 
@@ -217,5 +214,5 @@ def install(value: Any, constant: Any) -> None:
     """Install the fast methods in `Value` and the general ones in `Constant`."""
     SPACE.update(Value=value, Constant=constant)
     for name in FAST:
-        setattr(value, name, LazyMethod("Value", name, lambda name=name: compile_method(name)))
-        setattr(constant, name, vars(Methods)[name])
+        LazyMethod(value, name, compile_method)
+        LazyMethod(constant, name, lambda name: getattr(Methods, name))

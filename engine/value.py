@@ -51,7 +51,7 @@ class Value(Node[float]):
         super().__init_subclass__(**named)
         for name in methods.FAST:
             if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
-                setattr(cls, name, vars(methods.Methods)[name])
+                methods.LazyMethod(cls, name, lambda name: getattr(methods.Methods, name))
 
     @property
     def data(self) -> float:

@@ -65,7 +65,7 @@ class record_branches(Hook):
     @staticmethod
     def _read(node: Value) -> "Number":
         """Return the number of a Value as a float that records its comparisons."""
-        return Number.of(node)
+        return Number.from_node(node)
 
 
 class BranchChanged(RuntimeError):
@@ -111,7 +111,7 @@ class Number(float):
     __array_ufunc__ = None  # NumPy scalars leave operations to this class
 
     @classmethod
-    def of(cls, node: Value) -> "Number":
+    def from_node(cls, node: Value) -> "Number":
         """Return the number of a node."""
         number = cls(node._data)
         number.node = node
@@ -149,7 +149,7 @@ def arithmetic_method(name: str) -> Callable[..., Any]:
         plain = [x if isinstance(x, float) else float(x) for x in others]
         getattr(float, name)(self, *plain)  # raises the errors of floats, such as division by zero
         nodes = [getattr(x, "node", x) for x in others]
-        return Number.of(getattr(self.node, name)(*nodes))
+        return Number.from_node(getattr(self.node, name)(*nodes))
 
     return method
 

@@ -137,20 +137,20 @@ def zero_of(node: Node) -> Any:
     return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0
 
 
-def final_gradients(order: Sequence[Any], passed: Sequence[Contribution]) -> dict[Value, float]:
+def final_gradients(order: Sequence[Any], steps: Sequence[Contribution]) -> dict[Value, float]:
     """Return the gradient that each Value propagates, or ends with if it propagates none.
 
     The dict is in the order in which these are settled.
     """
     grads, senders = {order[-1]: 1.0}, set[Node]()
-    for each in passed:
-        if each.node not in senders and isinstance(each.node, Value):
-            senders.add(each.node)
-            grads.pop(each.node, None)
-            grads[each.node] = each.upstream
-        if each.to not in senders and isinstance(each.to, Value):
-            grads.pop(each.to, None)  # the last contribution settles it
-            grads[each.to] = each.after
+    for step in steps:
+        if step.node not in senders and isinstance(step.node, Value):
+            senders.add(step.node)
+            grads.pop(step.node, None)
+            grads[step.node] = step.upstream
+        if step.to not in senders and isinstance(step.to, Value):
+            grads.pop(step.to, None)  # the last contribution settles it
+            grads[step.to] = step.after
     return grads
 
 
