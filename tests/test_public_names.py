@@ -1,10 +1,11 @@
-"""The public names of nn's modules: `dir()` shows what is documented and nothing else."""
+"""Public names: `dir()` of nn's modules and of rows shows what is documented and nothing else."""
 
 import inspect
 
 import pytest
 
 import nn
+from engine import ManyOp, VectorOp
 from nn import augment, data, init, losses, optim, schedules, vector
 
 MODULES = [nn, augment, data, init, losses, optim, schedules, vector]
@@ -35,3 +36,11 @@ def test_classes_show_no_helpers(module):
             for attribute in dir(kind):
                 if attribute[0] != "_" and inspect.isfunction(getattr(kind, attribute)):
                     assert inspect.getdoc(getattr(kind, attribute)), f"{name}.{attribute}"
+
+
+@pytest.mark.parametrize("kind", [ManyOp, VectorOp])
+def test_rows_show_their_formulas_and_no_protocol(kind):
+    assert [name for name in dir(kind) if name[0] != "_"] == [
+        "arity", "finite_slopes", "forward", "letters", "locals", "name", "partials", "sequences",
+        "unflatten",
+    ]  # fmt: skip
