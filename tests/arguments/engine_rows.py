@@ -132,12 +132,12 @@ for kind in (Op, ArrayOp):
         on.call(partial(kind, *args), TypeError, "Op takes a name", "such as Op('cube'", f"got {args[:1]!r}"[:-2], case=f"{args}")
 
 on = About("engine.Op")
-on.values([3.0, None], TANH, TypeError, "tanh takes a node")
+on.values([3.0, None], TANH, TypeError, "tanh expects a node")
 on.call(lambda: TANH(x, y), TypeError, "tanh takes 1 arguments, got 2")
 on.call(lambda: Op("f", lambda x: "a", lambda out, x: 1.0)(x), TypeError, HOLDS, "'a'")
 
 on = About("engine.ArrayOp")
-on.call(lambda: SUM(3), TypeError, "sum takes an Array", "3")
+on.call(lambda: SUM(3), TypeError, "sum expects an Array", "3")
 on.call(lambda: SUM(x), TypeError, "Value.apply expects an Op", "Op('sum')")
 
 on = About("engine.ManyOp")
@@ -146,7 +146,7 @@ on.call(lambda: ManyOp("n", sum, abs), TypeError, "n expects a function with nam
 on.call(lambda: ManyOp("n", lambda xs, eps: eps, lambda out, xs, eps: 1.0), ValueError, "n: expected the names of the sequences among ('xs', 'eps')", "sequences=['xs']")
 on.call(lambda: ManyOp("n", lambda xs: xs, lambda out, xs: 1.0, sequences=["ys"]), ValueError, "among ('xs',)", "['ys']")
 on.call(lambda: SUMS(x), TypeError, "sums takes a list for xs", "write [x]")
-on.call(lambda: SUMS(iter([x])), TypeError, "sums takes a node", "iterator")
+on.call(lambda: SUMS(iter([x])), TypeError, "sums expects a node", "iterator")
 on.call(lambda: SUMS([x], [x]), TypeError, "sums takes 1 arguments, got 2")
 on.call(lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n expects a list of slopes", "got 1.0")
 
