@@ -1,6 +1,9 @@
 """Public names: `dir()` of nn's modules and of rows shows what is documented and nothing else."""
 
+import ast
+import collections
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +47,25 @@ def test_rows_show_their_formulas_and_no_protocol(kind):
         "arity", "finite_slopes", "forward", "letters", "locals", "name", "partials", "sequences",
         "unflatten",
     ]  # fmt: skip
+
+
+ROOT = Path(__file__).parents[1]
+# Names with one meaning in several arithmetics, for Values and Arrays, or for several kinds of
+# file or table; and two public functions, an operation and a schedule.
+SHARED_NAMES = {
+    "MLP", "activate", "add_up", "choose", "cross_entropy", "describe_array", "get", "linear",
+    "logsumexp", "maximum", "minimum", "read", "share_of_largest", "softmax", "softmax_pullback",
+    "where", "zeros",
+}  # fmt: skip
+
+
+def test_a_name_has_one_meaning():
+    """A function or class of a module has the name of no other, unless it means the same."""
+    files = collections.defaultdict(set)
+    for package in ("engine", "nn"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[:2] != "__":
+                    files[node.name].add(path)
+    repeated = {name for name, paths in files.items() if len(paths) > 1}
+    assert repeated <= SHARED_NAMES, {name: sorted(files[name]) for name in repeated - SHARED_NAMES}
