@@ -10,8 +10,6 @@ from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
-from engine.sequences.unrolled import unroll
-from engine.support.arguments import check_sequence
 from engine.value import ASSIGNED, Value, as_nodes, make_node
 
 if TYPE_CHECKING:
@@ -57,6 +55,8 @@ def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:
     [Value(321.0)]
     """
     x = [node._data for node in xs]
+    from engine.sequences.unrolled import unroll
+
     dot_of_floats = unroll(DOT, 2 * len(x) + 1)
     # The inputs that are not leaves. All nodes of the layer share this tuple, so that
     # `graph.visit_operations` scans it only once.
@@ -94,6 +94,8 @@ def total(xs: Iterable[Any]) -> Any:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
+    from engine.support.arguments import check_sequence
+
     xs = list(xs if is_array(xs) else check_sequence(xs))
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
 

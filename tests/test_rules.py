@@ -11,7 +11,7 @@ from mpmath import mpf
 import reference
 from engine import Value, arithmetic, rules
 from engine.rules import ELEMENTWISE, TABLE, flatten
-from engine.sequences import formulas
+from engine.sequences import rules as formulas
 from engine.sequences.rules import DOT
 from reference import ROWS, ulps
 

@@ -20,7 +20,7 @@ class ManyOp(Op):
 
     >>> from engine import Value
     >>> from engine.arithmetic import divide, sqrt
-    >>> from engine.sequences.formulas import multiply_add
+    >>> from engine.sequences.rules import multiply_add
     >>> NORM = ManyOp(
     ...     "norm",
     ...     lambda xs, eps: sqrt(multiply_add(xs, xs, eps)),

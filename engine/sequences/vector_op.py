@@ -21,7 +21,7 @@ class VectorOp(ManyOp):
     pullback    gs, outs, xs -> the gradients of xs, for the gradients gs of outs
 
     >>> from engine import Value
-    >>> from engine.sequences.formulas import add_up
+    >>> from engine.sequences.rules import add_up
     >>> SHIFT = VectorOp(
     ...     "shift", lambda xs: [x - xs[0] for x in xs],
     ...     lambda gs, outs, xs: [gs[0] - add_up(gs), *gs[1:]],

@@ -10,7 +10,6 @@ import warnings
 
 from engine import graph
 from engine.node import Node
-from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hooks
 from engine.watch.state import (
     all_finite,
@@ -41,6 +40,8 @@ class GradientWarning(UserWarning):
 
 def warn(text: str) -> None:
     """Issue a GradientWarning at the innermost line outside this package."""
+    from engine.support.frames import callers, is_internal
+
     files = [frame.f_code.co_filename for frame in callers(sys._getframe(1))]
     users = next((i for i, file in enumerate(files) if not is_internal(file)), len(files) - 1)
     warnings.warn(text, GradientWarning, stacklevel=users + 2)
