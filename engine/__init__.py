@@ -16,7 +16,7 @@ from engine.graph import Sent, Step, topological, walk
 from engine.rules import Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
-from engine.support import lazy, row_docs  # noqa: F401 # row_docs writes docstrings of methods
+from engine.support import lazy
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 

@@ -59,7 +59,7 @@ class GradientChecks(Hooks):
             leaf._dy = False
 
     def before_backward(self, root: Node, order: list[Node], again: bool) -> None:
-        if hasattr(root, "_overwritten") and (leaf := find_overwritten_leaf(order)) is not None:
+        if type(root._data) is not float and (leaf := find_overwritten_leaf(order)) is not None:
             warn(
                 f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
                 "its gradients mix old and new data; write x.data = x.data - ..., or recompute the "
