@@ -12,7 +12,7 @@ from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
 from engine.support.arguments import check_sequence
-from engine.value import ASSIGNED, Value, as_nodes, make_node
+from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -54,12 +54,13 @@ def linear(
     # The inputs that are not leaves. All nodes of the layer share this tuple, so that
     # `graph.visit_operations` scans it only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
+    kind = result_class((weights.kind, *map(type, xs)))
     outs = []
     for ws, bias, w, b in zip(rows, biases, weights.data, weights.bias_data, strict=True):
         if len(w) != len(x):
             raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
-        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
+        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None, kind))
     return outs
 
 
@@ -69,6 +70,7 @@ class Weights:
     def __init__(self, rows: list[Sequence[Value]], biases: list[Value]):
         self.rows, self.biases = rows, biases
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
+        self.kind = result_class(map(type, chain(*rows, biases)))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]

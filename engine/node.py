@@ -1,10 +1,11 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.methods import Methods
-from engine.rules import Op
+from engine.rules import WHERE, Op
 
 
 class Node(Methods):
@@ -91,6 +92,18 @@ class Node(Methods):
         """Set `.grad` to 0."""
         self.grad = 0.0
 
+    def where(self, condition: Any, y: Any) -> Self:
+        """Return this node where the condition holds, else y; the gradient goes to the chosen one.
+
+        The condition is a bool, an array of bools, or a node, which holds where it is not 0.
+
+        >>> from engine import Value
+        >>> x = Value(-2.0)
+        >>> x.where(x > 0.0, 0.1 * x)
+        Value(-0.2)
+        """
+        return self.apply(WHERE, condition, self, y)
+
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
@@ -109,10 +122,26 @@ class Node(Methods):
             f"number is {number}"
         )
 
-    # Comparisons compare data, but equality is identity, so that nodes can be keys of dicts.
+    def _is_constant(self) -> str:
+        """Return the end of an error message for a function that requires a gradient."""
+        return (
+            f"expects a node that requires a gradient, got {self!r}; numbers, results of "
+            "detach(), results under no_grad() and results of constants alone do not"
+        )
 
     def __pos__(self) -> Self:
         return self
+
+    # Comparisons compare data. Nodes are equal only to themselves, so that they can be keys of
+    # dicts; `==` compares the data with a number or a NumPy array.
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        return self.data == other if is_data(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return self.data != other if is_data(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Any:
         return self.data < self._data_of(other)
@@ -140,3 +169,8 @@ class Node(Methods):
         from engine.support.copying import copy
 
         return copy(self)
+
+
+def is_data(x: object) -> bool:
+    """Return whether `x` is a number or a NumPy array."""
+    return isinstance(x, Number) or (hasattr(x, "__array__") and not isinstance(x, Node | type))

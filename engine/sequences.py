@@ -19,7 +19,16 @@ from engine.graph import Sent
 from engine.instructions import INLINE, Formulas, record
 from engine.node import Node
 from engine.rules import TABLE, Op, accepts, argument_names, flatten
-from engine.value import VALUES, Value, as_float, as_nodes, format_float, lift, make_node
+from engine.value import (
+    VALUES,
+    Value,
+    as_float,
+    as_nodes,
+    format_float,
+    lift,
+    make_node,
+    result_class,
+)
 
 # --------------------------------------------------------------------------------------- formulas
 
@@ -202,7 +211,9 @@ class ManyOp(Op):
                 slopes.extend(map(as_float, slope))
             else:
                 raise ValueError(f"{self.name} has {len(slope)} slopes for {len(arg)} inputs")
-        return make_node(self, tuple(flatten(args)), None, as_float(out), tuple(slopes), None)
+        inputs = tuple(flatten(args))
+        kind = result_class(map(type, inputs))
+        return make_node(self, inputs, None, as_float(out), tuple(slopes), None, kind)
 
     def group(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         single = len(self.letters) - len(self.sequences)
@@ -287,8 +298,9 @@ class Outputs(Node):
 
     def nodes(self) -> list[Value]:
         """Return a node for each result."""
+        kind = result_class(map(type, self._x))
         return [
-            make_node(output(self.op, i), self, None, out, None, None)
+            make_node(output(self.op, i), self, None, out, None, None, kind)
             for i, out in enumerate(self._data)
         ]
 

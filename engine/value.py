@@ -25,8 +25,10 @@ class Value(Node):
     (Value(6.0), 3.0, 2.0)
 
     `data` is a Python float; anything but a real number raises TypeError. Arithmetic follows
-    IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions. `<` and
-    `>` compare data; `==` compares identity, so that nodes can be keys of dicts.
+    IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions.
+    Comparisons compare data, but `==` between nodes compares identity, so that nodes can be keys
+    of dicts. An operation on an instance of a subclass returns an instance of that subclass,
+    without calling its `__init__`; an operation on constants alone returns a constant.
     """
 
     __slots__ = ()
@@ -103,9 +105,8 @@ class Value(Node):
     def _unary(self, op: Op) -> "Value":
         x = self._data
         out = op.forward(x)
-        return make_node(
-            op, self, None, out, None if self.constant else op.partials[0](out, x), None
-        )
+        dx = None if self.constant else op.partials[0](out, x)
+        return make_node(op, self, None, out, dx, None, type(self))
 
     def _binary(self, op: Op, other: Any) -> "Value":
         other = lift(other)
@@ -116,6 +117,7 @@ class Value(Node):
             op, self, other, out,
             None if self.constant else dx(out, x, y),
             None if other.constant else dy(out, x, y),
+            result_class((type(self), type(other))),
         )  # fmt: skip
 
     @staticmethod
@@ -132,7 +134,9 @@ class Value(Node):
         data = [x._data for x in inputs]
         out = op.forward(*data)
         slopes = tuple(map(as_float, op.locals(out, *data)))
-        return make_node(op, inputs, None, as_float(out), slopes, None)
+        return make_node(
+            op, inputs, None, as_float(out), slopes, None, result_class(map(type, inputs))
+        )
 
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
@@ -145,7 +149,11 @@ class Value(Node):
         >>> (x**3).backward()
         >>> x.grad
         27.0
+
+        Raises ValueError for a constant, from which no gradient can flow.
         """
+        if self.constant:
+            raise ValueError(f"backward {self._is_constant()}")
         run = graph.observer.override("backward") if observed else None
         (run or graph.backward)(self)
 
@@ -194,9 +202,24 @@ class Constant(Value):
         pass
 
 
-def make_node(op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any) -> Value:
+def result_class(classes: Iterable[type[Value]]) -> type[Value]:
+    """Return the class of an operation's result, given those of its inputs.
+
+    It is the first subclass of Value, else Value, or Constant if all inputs are constants.
+    """
+    kinds = dict.fromkeys(classes)
+    if len(kinds) > 1:
+        kinds.pop(Constant, None)
+    if len(kinds) > 1:
+        kinds.pop(Value, None)
+    return next(iter(kinds), Constant)
+
+
+def make_node(
+    op: Op, x: Any, y: Any, out: float, dx: Any, dy: Any, kind: type[Value] = Value
+) -> Value:
     """Return a new node with its operation, inputs, data and local derivatives."""
-    node = new(Value)
+    node = new(kind)
     node.op, node._x, node._y = op, x, y
     node._data, node._grad = out, 0.0
     node._dx, node._dy = dx, dy
