@@ -185,7 +185,7 @@ def has_arrays(args: Iterable[Any]) -> bool:
 
 def is_array(x: Any) -> bool:
     """Return whether `x` is an Array, without importing that class, which requires NumPy."""
-    return isinstance(x, Node) and hasattr(x, "shape")
+    return isinstance(x, Node) and x._zero is None
 
 
 def find_payload(*args: Any) -> Any:

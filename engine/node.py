@@ -8,6 +8,19 @@ from engine.methods import Methods
 from engine.rules import WHERE, Op
 
 
+class NoRoom:
+    """An attribute that programs set on parameters in other engines, and that nodes do not have."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, node: Any, owner: type) -> Any:
+        raise AttributeError(self.name)  # calls `Node.__getattr__`
+
+    def __set__(self, node: "Node", state: Any) -> None:
+        node.__getattr__(self.name)
+
+
 class Node(Methods):
     """A node of a graph, with its data, its gradient, its operation and its inputs.
 
@@ -22,6 +35,7 @@ class Node(Methods):
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
     __array_ufunc__ = None  # np.float64(2) * node calls node.__rmul__
+    m, v = NoRoom(), NoRoom()  # optimizers written for micrograd set them
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -91,6 +105,13 @@ class Node(Methods):
     def zero_grad(self) -> None:
         """Set `.grad` to 0."""
         self.grad = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Node.__slots__:
+            raise AttributeError(name)
+        from engine.support.other_names import describe_missing
+
+        raise AttributeError(describe_missing(self, name), name=name, obj=self)
 
     def where(self, condition: Any, y: Any) -> Self:
         """Return this node where the condition holds, else y; the gradient goes to the chosen one.

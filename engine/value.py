@@ -1,6 +1,6 @@
 """`Value`: a number that records what it was computed from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any
 
@@ -29,16 +29,28 @@ class Value(Node):
     Comparisons compare data, but `==` between nodes compares identity, so that nodes can be keys
     of dicts. An operation on an instance of a subclass returns an instance of that subclass,
     without calling its `__init__`; an operation on constants alone returns a constant.
+
+    `Value(data, inputs, derivatives)` makes the result of an operation from its inputs and its
+    local derivatives. An operation that is used more than once is better defined as an `Op`.
+
+    >>> y = Value(8.0, [a], [12.0])  # a**3
+    >>> y.backward()
+    >>> a.grad
+    15.0
     """
 
     __slots__ = ()
 
-    def __init__(self, data: Any, label: str | None = None):
+    def __init__(self, data: Any, label: Any = None, derivatives: Sequence[float] | None = None):
         self._data = as_float(data)
         self._grad = 0.0
-        if label is not None:
-            self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
+        if derivatives is not None or isinstance(label, tuple | list | set):
+            from engine.support.other_names import make_by_hand
+
+            make_by_hand(self, label, derivatives)
+        elif label is not None:
+            self.label = label
         if observed:
             graph.observer.leaf(self)
 

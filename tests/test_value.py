@@ -484,3 +484,76 @@ def test_a_users_row_that_leaves_the_real_numbers_is_refused():
     root = Op("root", lambda x: x ** (1 / 3), lambda out, x: out / (3 * x))
     with pytest.raises(TypeError, match="complex"):
         root(Value(-8.0))
+
+
+# ---------------------------------------------------------------------- programs for other engines
+
+
+def test_a_node_can_be_made_from_its_local_derivatives():
+    """As programs derived from micrograd do: `Value(data, children, local_grads)`."""
+    x, y = Value(2.0, "x"), Value(3.0, "y")
+    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], [3, 2])]:
+        x.zero_grad(), y.zero_grad()
+        out = Value(6.0, inputs, slopes) * 2.0
+        out.backward()
+        assert (out.data, x.grad, y.grad) == (12.0, 6.0, 4.0)
+        assert out.inputs[0].inputs == (x, y)
+        assert grad(out, [x, y]) == [6.0, 4.0]
+    assert Value(1.0, (), ()).op is None
+    assert Value(4.0, {x}, [4.0]).inputs == (x,)
+
+
+def test_a_node_made_from_its_derivatives_has_no_formula():
+    """Second derivatives would be wrong, so they raise; other inputs are noticed as stale."""
+    x = Value(2.0)
+    out = Value(4.0, [x], [4.0])
+    with pytest.raises(TypeError, match="has no formula; define the operation with Op"):
+        grad(out, x, create_graph=True)
+    x.data = 3.0
+    assert out._outdated(0)
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        (((Value(1.0),), "+"), TypeError, "local derivatives as its third argument, got '[+]'.*Op"),
+        (((Value(1.0),),), ValueError, "got 0 for 1"),
+        (([Value(1.0)], [1.0, 2.0]), ValueError, "got 2 for 1"),
+        (([Value(1.0)], ["a"]), TypeError, "'a'"),
+        ((5,), TypeError, "label"),
+    ],
+)
+def test_wrong_inputs_and_derivatives_are_refused(args, error, message):
+    with pytest.raises(error, match=message):
+        Value(2.0, *args)
+
+
+@pytest.mark.parametrize("payload", [Value, Array])
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("_prev", r"\.inputs"), ("_children", r"\.inputs"), ("_op", r"\.op"), ("gradient", r"\.grad"),
+        ("_backward", r"\.locals"), ("value", r"\.data"), ("requires_grad", "constant"),
+        ("m", "dict"), ("v", "dict"),
+    ],
+)  # fmt: skip
+def test_names_of_other_engines_are_answered_with_ours(payload, name, here):
+    x = payload(2.0)
+    assert not hasattr(x, name)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*{here}"):
+        getattr(x, name)
+
+
+@pytest.mark.parametrize("name", ["m", "v"])
+def test_parameters_have_no_room_for_the_state_of_an_optimizer(name):
+    with pytest.raises(AttributeError, match="keep it in a dict"):
+        setattr(Value(2.0), name, 0.0)
+
+
+def test_an_unknown_attribute_is_python_s_error():
+    x = Value(2.0)
+    with pytest.raises(AttributeError, match=r"^'Value' object has no attribute 'lable'$") as error:
+        x.lable  # noqa: B018
+    assert (error.value.name, error.value.obj) == ("lable", x)  # for "Did you mean"
+    assert x.label is None
+    assert x.origin is None
