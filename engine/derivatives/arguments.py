@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.functions import is_array
 from engine.node import Node
 from engine.support.arguments import numpy_type
+from engine.support.trees import leaves, replace_leaves
 from engine.value import Value, as_float
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ def check_output(y: Any) -> Any:
 
 
 def check_inputs(xs: Any) -> list[Any]:
-    """Return a list of the nodes to differentiate with respect to, given one or several.
+    """Return a list of the nodes to differentiate with respect to, given a node or a tree of them.
 
     Raises TypeError for anything that is not a node, and ValueError for constants.
     """
-    nodes = list(xs) if isinstance(xs, list | tuple) else [xs]
+    nodes = leaves(xs)
     for x in nodes:
         if not isinstance(x, Node):
             raise TypeError(
-                f"expected a node, or a list of nodes, to differentiate with respect to, got {x!r}"
+                "expected a node, or a list or dict of nodes, to differentiate with respect to, "
+                f"got {x!r}"
             )
         refuse_several_results(x)
         if x.constant:
@@ -54,26 +56,45 @@ def refuse_several_results(node: Any) -> None:
         node.apply()  # raises
 
 
-def check_directions(name: str, xs: Any, vs: Any, count: int) -> list[Any]:
-    """Return a list of directions, one for each x. Raises ValueError if their number differs."""
-    several = isinstance(xs, list | tuple)
-    if several and not isinstance(vs, (list, tuple, numpy_type("ndarray"))):
+def check_directions(name: str, xs: Any, vs: Any) -> list[Any]:
+    """Return a list of directions, one for each x, in the form of the xs.
+
+    Raises ValueError if their number differs, TypeError if their form does.
+    """
+    if isinstance(xs, dict):
+        if not isinstance(vs, dict):
+            raise TypeError(f"{name} expects a dict of directions, one for each x, got {vs!r}")
+        if xs.keys() != vs.keys():
+            raise ValueError(f"{name} expects directions for {[*xs]}, got {[*vs]}")
+        return [v for key, x in xs.items() for v in check_directions(name, x, vs[key])]
+    if not isinstance(xs, list | tuple):
+        return [vs]
+    if not isinstance(vs, (list, tuple, *numpy_type("ndarray"))):
         raise TypeError(f"{name} expects a list of directions, one for each x, got {vs!r}")
-    directions = list(vs) if several else [vs]
-    if len(directions) != count:
-        raise ValueError(
-            f"{name} expects one direction for each x, got {len(directions)} for {count}"
-        )
-    return directions
+    if len(vs) != len(xs):
+        raise ValueError(f"{name} expects one direction for each x, got {len(vs)} for {len(xs)}")
+    return [v for x, part in zip(xs, vs, strict=True) for v in check_directions(name, x, part)]
 
 
-def direction_data(x: Any, v: Any) -> "Data":
-    """Return a direction as data of the node's shape and dtype.
+def directions_as_data(name: str, xs: Any, vs: Any) -> list[Any]:
+    """Return a list of directions, one for each x, as data or nodes."""
+    return [
+        direction_data(x, v)
+        for x, v in zip(leaves(xs), check_directions(name, xs, vs), strict=True)
+    ]
+
+
+def direction_data(x: Any, v: Any) -> "Data | Node":
+    """Return a direction as data of the node's shape and dtype, or the direction if it is a node.
 
     Raises TypeError for non-numeric data and ValueError for another shape.
     """
     if isinstance(v, Node):
-        raise TypeError(f"a direction must be a number or an array, got {v!r}; use its .data")
+        if is_array(v) != is_array(x) or (is_array(v) and (v.shape, v.dtype) != (x.shape, x.dtype)):
+            raise ValueError(
+                f"a direction must have the shape and dtype of its node {x!r}, got {v!r}"
+            )
+        return v
     try:
         if isinstance(x, Value):
             return as_float(v)
@@ -122,5 +143,5 @@ def copy_data(x: Any) -> "Data":
 
 
 def restore_form(xs: Any, results: Sequence[Any]) -> Any:
-    """Return a list of results if `xs` is a list, else the single result."""
-    return results if isinstance(xs, list | tuple) else results[0]
+    """Return the results in the form of `xs`: one, a list, a dict, or nested ones."""
+    return list(results) if isinstance(xs, tuple) else replace_leaves(xs, results)
