@@ -15,7 +15,9 @@ class NoRoom:
         self.name = name
 
     def __get__(self, node: Any, owner: type) -> Any:
-        raise AttributeError(self.name)  # calls `Node.__getattr__`
+        if node is None:
+            return self
+        raise AttributeError(self.name)  # Python then calls `Node.__getattr__`
 
     def __set__(self, node: "Node", state: Any) -> None:
         node.__getattr__(self.name)
