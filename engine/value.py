@@ -46,13 +46,22 @@ class Value(Node):
         self._grad = 0.0
         self.op = self._x = self._y = self._dx = self._dy = None
         if derivatives is not None or isinstance(label, tuple | list | set):
-            from engine.support.other_names import make_by_hand
-
-            make_by_hand(self, label, derivatives)
+            self._set_inputs(label, derivatives)
         elif label is not None:
             self.label = label
         if observed:
             graph.observer.leaf(self)
+
+    def _set_inputs(self, inputs: Any, derivatives: Any) -> None:
+        """Make this leaf the result of an anonymous row."""
+        from engine.support.anonymous import anonymous_row, check_derivatives
+
+        nodes = as_nodes(list(inputs) if isinstance(inputs, set) else inputs)
+        check_derivatives(nodes, derivatives)
+        if nodes:
+            slopes = tuple(map(as_float, derivatives))
+            self.op = anonymous_row([x._data for x in nodes], self._data, slopes)
+            self._x, self._dx = nodes, slopes
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Replace the fast methods, which require exact Values, with the general ones."""

@@ -1,7 +1,5 @@
 """Names that programs for other engines use, and what they are called here."""
 
-from collections.abc import Callable
-from math import nan
 from typing import Any
 
 # The attributes of nodes in micrograd, programs derived from it, PyTorch and TensorFlow.
@@ -41,44 +39,3 @@ def describe_missing(node: Any, name: str) -> str:
     """Return the message for an attribute that a node does not have."""
     text = f"{type(node).__name__!r} object has no attribute {name!r}"
     return f"{text}; {ATTRIBUTES[name]}" if name in ATTRIBUTES else text
-
-
-def make_by_hand(node: Any, inputs: Any, derivatives: Any) -> None:
-    """Make a leaf the result of an anonymous row, given its inputs and its local derivatives.
-
-    The row knows its result at these inputs alone: it is nan at others, and it does not run on
-    nodes. Raises TypeError for anything but a sequence of each, and ValueError if their lengths
-    differ.
-    """
-    from engine.rules import Op
-    from engine.value import as_float, as_nodes
-
-    if isinstance(derivatives, str):
-        raise TypeError(
-            f"Value expects local derivatives as its third argument, got {derivatives!r}; define "
-            "an operation with Op(name, formula, *derivatives)"
-        )
-    nodes = as_nodes(list(inputs) if isinstance(inputs, set) else inputs)
-    slopes = tuple(map(as_float, derivatives or ()))
-    if len(slopes) != len(nodes):
-        raise ValueError(
-            f"Value expects a local derivative for each of its inputs, as in Value(data, inputs, "
-            f"derivatives), got {len(slopes)} for {len(nodes)}"
-        )
-    if not nodes:
-        return
-    data = [x._data for x in nodes]
-
-    def only_here(result: float) -> Callable[..., float]:
-        def look_up(*args: float) -> float:
-            if any(type(x) is not float for x in args):
-                raise TypeError(
-                    f"{node!r} was made from its local derivatives and has no formula; define the "
-                    "operation with Op(name, formula, *derivatives)"
-                )
-            return result if [*args[-len(data) :]] == data else nan
-
-        return look_up
-
-    node.op = Op("f", only_here(node._data), *map(only_here, slopes))
-    node._x, node._dx = nodes, slopes
