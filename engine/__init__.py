@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.arrays.array import Array, ConstantArray, concatenate
     from engine.arrays.rules import ArrayOp
     from engine.derivatives.check import GradientMismatch, check_gradients
+    from engine.derivatives.of_functions import value_and_grad
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
     from engine.tape import Tape
     from engine.watch.anomaly import Anomaly, detect_anomaly
@@ -75,6 +76,7 @@ __all__ = [
     "softmax",
     "topological",
     "total",
+    "value_and_grad",
     "vjp",
     "walk",
     "where",
@@ -86,6 +88,7 @@ LAZY = {
     "arrays.array": ["Array", "ConstantArray", "concatenate"],
     "arrays.rules": ["ArrayOp"],
     "derivatives.check": ["GradientMismatch", "check_gradients"],
+    "derivatives.of_functions": ["value_and_grad"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
     "tape": ["Tape"],
     "watch.anomaly": ["Anomaly", "detect_anomaly"],

@@ -10,7 +10,7 @@ from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
 from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
-from engine.value import ASSIGNED, Value, as_nodes, make_node
+from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -36,6 +36,7 @@ class Weights:
     def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]):
         self.rows, self.biases = rows, biases
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
+        self.kind = result_class(map(type, chain(*rows, biases)))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]
@@ -54,20 +55,21 @@ def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:
     >>> linear(weights, [Value(10.0), Value(100.0)])
     [Value(321.0)]
     """
-    x = [node._data for node in xs]
     from engine.sequences.unrolled import unroll
 
+    x = [node._data for node in xs]
     dot_of_floats = unroll(DOT, 2 * len(x) + 1)
     # The inputs that are not leaves. All nodes of the layer share this tuple, so that
     # `graph.visit_operations` scans it only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
+    kind = result_class((weights.kind, *map(type, xs)))
     outs = []
     rows = zip(weights.rows, weights.biases, weights.data, weights.bias_data, strict=True)
     for ws, bias, w, b in rows:
         if len(w) != len(x):
             raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
-        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
+        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None, kind))
     return outs
 
 
@@ -185,7 +187,7 @@ def has_arrays(args: Iterable[object]) -> bool:
 
 def is_array(x: object) -> "TypeGuard[Array]":
     """Return whether `x` is an Array, without importing that class, which requires NumPy."""
-    return isinstance(x, Node) and hasattr(x, "shape")
+    return isinstance(x, Node) and x._zero is None
 
 
 def find_payload(*args: object) -> Any:

@@ -187,7 +187,7 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> "Value | Array"
     return clipped * (error - 0.5 * clipped)  # both cases in one
 
 
-@mean_over_samples(lambda y: abs(y) == 1, "labels -1 or 1 (2 * y - 1 converts 0 and 1)")
+@mean_over_samples(lambda y: abs(y) == 1, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)")
 def hinge(scores: Any, labels: Any) -> "Value | Array":
     """Return the hinge loss max(0, 1 - y s) of scores s and labels y. Its slope is 0 at y s = 1.
 

@@ -489,14 +489,12 @@ def test_comparisons_with_float32_are_in_float32(f, other):
     same(f(x, Array([0.1])), f(x.data, np.array([0.1])))  # two Arrays are what they are
 
 
-def test_equality_is_identity():
+def test_equality_between_nodes_is_identity():
     x, other = Array([3.0]), Array([3.0])
     assert x == x
     assert x != other
-    assert x != 3.0
-    assert np.array([3.0]) != x
     assert {x: 1, other: 2} == {other: 2, x: 1}
-    assert x not in [other, 3.0]
+    assert x not in [other, None]
     before = hash(x)
     x.data = 4.0
     assert hash(x) == before
@@ -591,3 +589,24 @@ def test_errors_name_the_shapes(call, error, words):
         call()
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert caught.value.__suppress_context__ or error is TypeError or "none" in words[0]
+
+
+def test_equality_compares_data_with_numbers_and_arrays():
+    """Between nodes it is identity."""
+    x, y = Array([1.0, 2.0]), Array([1.0, 2.0])
+    for out in [x == 2.0, np.array([7.0, 2.0]) == x, x == np.array([7, 2])]:
+        np.testing.assert_array_equal(out, [False, True])
+    np.testing.assert_array_equal(x != 2.0, [True, False])
+    assert x == x
+    assert x != y
+    assert x not in [y, None, "x"]
+    np.testing.assert_array_equal(where(x == 2.0, 0.0, x).data, [1.0, 0.0])
+
+
+def test_the_method_where_keeps_elements_where_the_condition_holds():
+    """As PyTorch's method does."""
+    x = Array([1.0, -2.0])
+    out = x.where(x.data > 0, 10.0 * x)
+    np.testing.assert_array_equal(out.data, [1.0, -20.0])
+    out.sum().backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 10.0])

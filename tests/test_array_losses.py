@@ -251,8 +251,8 @@ def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, 
 @pytest.mark.parametrize(
     ("name", "bad", "expected"),
     [
-        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
-        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
+        ("hinge", 0.0, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)"),
+        ("hinge", math.nan, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)"),
         ("binary_cross_entropy", -1.0, "targets from 0 to 1"),
         ("binary_cross_entropy", 1.5, "targets from 0 to 1"),
         ("binary_cross_entropy", math.nan, "targets from 0 to 1"),

@@ -221,7 +221,7 @@ def test_float32_is_kept():
         (
             lambda: grad(Value(1.0), 2.0),
             TypeError,
-            "a list of nodes, to differentiate with respect to, got 2.0",
+            "list or dict of nodes, to differentiate with respect to, got 2.0",
         ),
         (
             lambda: grad(Array([1.0, 2.0]), Array([1.0])),
@@ -315,8 +315,8 @@ def test_derivatives_of_a_square_root_at_zero():
             TypeError,
             "a node to differentiate, got a list of 1; jacobian takes several",
         ),
-        (lambda x: grad(x * x, {"x": x}), TypeError, "or a list of nodes, .* got {"),
-        (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of nodes, .* got <gen"),
+        (lambda x: grad(x * x, {"x": "y"}), TypeError, "list or dict of nodes, .* got 'y'"),
+        (lambda x: grad(x * x, (each for each in [x])), TypeError, "dict of nodes, .* got <gen"),
         (
             lambda x: grad(x * 2.0, Value.lift(2.0)),
             ValueError,
@@ -326,11 +326,6 @@ def test_derivatives_of_a_square_root_at_zero():
             lambda x: jvp(x * x, x, "1"),
             TypeError,
             r"a direction must be a number .*the string '1'; convert it first",
-        ),
-        (
-            lambda x: jvp(x * x, x, x),
-            TypeError,
-            "a direction must be a number or an array, got Value",
         ),
         (
             lambda x: jvp(x * x, [x], 1.0),

@@ -197,13 +197,15 @@ class Array(ArrayMethods):
         """Fill `.grad` of every node under this Array with d self / d node.
 
         Overwrites the gradient of interior nodes and adds to that of leaves. Raises ValueError
-        unless this Array has exactly one element.
+        for a constant, and unless this Array has exactly one element.
 
         >>> x = Array([1.0, 2.0, 3.0])
         >>> (x**2).sum().backward()
         >>> x.grad
         array([2., 4., 6.])
         """
+        if self.constant:
+            raise ValueError(f"backward {self._is_constant()}")
         if self.size != 1:
             raise ValueError(
                 f"backward expects one element, got {describe_array(self)}; take its .sum() or "
