@@ -292,6 +292,23 @@ def test_a_conversion_with_the_same_result_may_stay(build, dtype):
         assert tape.forward() == pytest.approx(build(x).data, rel=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"dtype": np.float32}, {"fast": True}])
+def test_a_tape_that_rounds_differently_raises_no_error(options):
+    for i in range(12):
+        w, x, c = Value(2.0), Value(0.1 + 0.07 * i, "x"), Value(0.1 + 0.07 * i, "c")
+        tape = Tape(lambda w=w, c=c: w * (c * 0.3 + 0.1).exp().data, parameters=[w], **options)
+        tape.forward()
+        c.data = 5.0
+        tape.load()
+        with pytest.raises(BranchChanged):
+            tape.forward()
+        f = lambda xs, w=w: w * float((xs[0] * 0.3 + 0.1).exp().data)
+        tape = Tape(f, [x], parameters=[w], **options)
+        tape.forward([[x.data]])
+        with pytest.raises(BranchChanged, match="for sample 1"):
+            tape.forward([[x.data], [5.0]])
+
+
 def test_a_conversion_for_one_sample_of_a_batch():
     w, x = Value(2.0, "w"), Value(1.5, "x")
     tape = Tape(lambda xs: w * int(xs[0].data), [x])

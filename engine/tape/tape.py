@@ -123,6 +123,10 @@ class Tape:
         self.input_gradients: np.ndarray | None = None
         self.flat = Array(np.zeros(len(nodes.parameters), dtype), "flat")
         self.load()
+        if self._decisions.all and (fast or dtype != np.float64):
+            sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
+            self._machine.forward(self.flat.data, sample)
+            self._decisions.calibrate(self._machine.guard_values()[0])
 
     def parameters(self) -> list[Array]:
         """Return the Arrays that an optimizer updates: `flat` alone."""

@@ -64,6 +64,8 @@ class Decision(NamedTuple):
         if isinstance(made, Branch):
             return cls(str(made), bool, made.outcome, made.outcome, made.origin, CHOOSE)
         remedy = SHOW if isinstance(made.outcome, str) else COMPUTE
+        if isinstance(made.outcome, bool | np.bool_):
+            remedy = CHOOSE
         return cls(str(made), made.function, made.x._data, made.outcome, made.origin, remedy)
 
     def now(self, number: float) -> str:
@@ -96,6 +98,11 @@ class Decisions:
         self.all = [Decision.of(branch) for branch in branches]
         with np.errstate(over="ignore"):
             self.numbers = np.array([decision.number for decision in self.all], dtype)
+
+    def calibrate(self, numbers: np.ndarray) -> None:
+        """Take the numbers of conversions from the tape, which may round them differently."""
+        converted = np.array([decision.function is not bool for decision in self.all])
+        self.numbers = np.where(converted, numbers, self.numbers)
 
     def check(self, numbers: np.ndarray, batched: bool) -> None:
         """Raise BranchChanged for the first decision whose outcome differs.

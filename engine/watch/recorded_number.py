@@ -36,8 +36,8 @@ class RecordedNumber:
         number.node = x
         return number
 
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]  # isinstance(x, float) is True
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # isinstance(x, float) is True
         return float
 
     real = property(lambda self: self)
