@@ -171,15 +171,15 @@ def check_signature(f: Callable[..., Any], with_inputs: bool) -> None:
 
 
 def check_inputs_are_used(inputs: Sequence[Value], used: set[Any]) -> None:
-    """Raise ValueError if no input is in the graph; warn if some are not."""
-    unused = [x for x in inputs if x not in used]
-    if not unused:
-        return
-    text = f"the outputs do not depend on the input {unused[0]!r} at {inputs.index(unused[0])}"
-    remedy = "build the graph from the same Values that are passed as inputs"
-    if len(unused) == len(inputs):
-        raise ValueError(f"inputs must be in the graph of the outputs, but {text}; {remedy}")
-    warn(f"{text}; {remedy}, or leave it out")
+    """Warn about the first input that is not in the graph."""
+    for i, x in enumerate(inputs):
+        if x not in used:
+            warn(
+                f"the outputs do not depend on the input {x!r} at {i}, so the tape ignores its "
+                "samples; build the graph from the same Values that are passed as inputs, or leave "
+                "it out"
+            )
+            return
 
 
 class Roots:

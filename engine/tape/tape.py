@@ -54,7 +54,8 @@ class Tape:
     Args:
         root: A Value, a list of Values, or a function that returns them. It is called once, with
             `inputs` if they are given.
-        inputs: The leaves that differ between samples.
+        inputs: The leaves that differ between samples. A GradientWarning names an input on which
+            the outputs do not depend.
         parameters: The leaves to train; by default all leaves that require a gradient, except
             inputs.
         dtype: float64 or float32, which rounds every elementary operation to single precision.
@@ -71,8 +72,7 @@ class Tape:
 
     Raises:
         TypeError: `root` is not a graph of Values, or a function with other arguments.
-        ValueError: `inputs` or `parameters` are not distinct leaves that require a gradient, or the
-            outputs depend on none of the inputs.
+        ValueError: `inputs` or `parameters` are not distinct leaves that require a gradient.
         ImportError: numba is not installed.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
