@@ -128,7 +128,7 @@ class Value(Node[float]):
         return f"{type(self).__name__}({format_float(self._data)}{label})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
+        return format(self.data, spec) if spec else repr(self)
 
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":

@@ -103,7 +103,7 @@ def check_loss(root: Node) -> None:
     if bad_input is not None:
         remedy = f"{describe_leaf(bad_input)} contains inf or nan and was not updated: check it"
     warn(
-        f"the loss is {float(root.data)} after its parameters were updated, so its gradients will "
+        f"the loss is {float(root._data)} after its parameters were updated, so its gradients will "
         f"not be finite either; {remedy}; with detect_anomaly(): ... names the first operation "
         "whose result is not finite"
     )
