@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-from engine.derivatives.numerical import Slope, estimate_slope
+from engine.derivatives.check_rows import directions, find_wrong_rows, move
+from engine.derivatives.numerical import Slope, difference_quotient, estimate_slope, scales_of
 from engine.derivatives.passes import differentiate
-from engine.functions import is_array, total
-from engine.graph import topological
+from engine.functions import is_array
 from engine.node import Node
 from engine.support.arguments import check_positive, check_sequence, numpy_type
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
-TOLERANCE = 1e-7  # of the relative error
-SUSPECT = 1e-6  # the least tolerance for a single row
+TOLERANCE = 1e-7  # of the relative error of each derivative
 LISTED = 20  # numbers in a message
+REMEDY = "  correct the partial derivatives of the row; at a kink, check at a point next to it"
+REMEDY_WITHOUT_ROWS = (
+    "  all rows agree with their formulas: f may compute with .data or detach(), which pass on no "
+    "gradient, or have a kink; then check at a point next to it"
+)
 
 
 class GradientMismatch(AssertionError):
@@ -70,24 +73,31 @@ def check_gradients(
         [at] if isinstance(at, Node) else list(check_sequence(at, "check_gradients expects a list"))
     )
     leaves, args = leaves_and_arguments(at)
-    check_repeatable(lambda: scalar_of(f(*args)))
-    entries = compare(lambda: scalar_of(f(*args)), leaves)
-    error = relative_error(entries)
+    run = lambda: scalar_of(f(*args))
+    check_repeatable(run)
+    entries = compare(run, leaves)
+    errors = [entry.slope.relative_error(entry.backward, tolerance) for entry in entries]
+    error = max(errors, default=0.0)
+    rows = find_wrong_rows(run(), leaves, tolerance)
     if not error <= tolerance:
         lines = [
-            f"  {name} = {x:.6g}: backward {backward:.10g}, numerical {slope.value:.10g}"
-            for name, x, backward, slope in entries
-            if slope.differs_from(backward, tolerance)
+            f"  {name}: backward {backward:.10g}, numerical {slope}"
+            for (name, backward, slope), e in zip(entries, errors, strict=True)
+            if not e <= tolerance
         ]
         head = (
             f"relative error {error:.2g} exceeds the tolerance {tolerance:.2g}; "
             f"{len(lines)} of {len(entries)} derivatives differ"
         )
-        if any(math.isnan(slope.value) for *_, slope in entries):
+        if any(math.isnan(entry.slope.value) for entry in entries):
             head += "; where the numerical one is nan, f is undefined on one side or both"
-        suspects = find_suspects(scalar_of(f(*args)), max(tolerance, SUSPECT))
-        raise GradientMismatch("\n".join([head, *lines[:LISTED], *suspects]))
-    return error
+    elif wrong := [row for row in rows if not row.kink]:
+        rows, lines = wrong, []
+        head = "every derivative of f agrees within its rounding errors, but a row of f does not"
+    else:
+        return error
+    remedy = REMEDY if rows else REMEDY_WITHOUT_ROWS
+    raise GradientMismatch("\n".join([head, *lines[:LISTED], *[row.text for row in rows], remedy]))
 
 
 def leaves_and_arguments(at: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -124,6 +134,12 @@ def check_repeatable(f: Callable[[], Node]) -> None:
 
 def scalar_of(y: Any) -> Any:
     """Return the result of f as a node. Raises ValueError for an Array of several elements."""
+    if isinstance(y, list | tuple):
+        raise TypeError(
+            f"check_gradients expects f to return one number, got a {type(y).__name__} of {len(y)}; "
+            "select one, as in lambda x: f(x)[0], or add them with weights, as in "
+            "lambda x: dot([1.0, 2.0], f(x))"
+        )
     root: Any = y if isinstance(y, Node) else Value.lift(y)
     if getattr(root, "size", 1) != 1:
         raise ValueError(
@@ -144,92 +160,59 @@ def number_of(root: Any) -> float:
     return root.data.item() if is_array(root) else root.data
 
 
-def elements(data: Any) -> dict[tuple[int, ...], float]:
-    """Return the elements of a node's data by index, which is () for a float."""
-    if isinstance(data, float):
-        return {(): data}
-    import numpy as np
-
-    return {index: float(x) for index, x in np.ndenumerate(data)}
-
-
 class Entry(NamedTuple):
-    """An element of a leaf, and the derivatives with respect to it."""
+    """A derivative of f, by the backward pass and numerically."""
 
     name: str
-    x: float
     backward: float
     slope: Slope
 
 
 def compare(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
-    """Return an entry for every element of the nodes among `leaves`."""
-    entries, nodes = [], [(i, x) for i, x in enumerate(leaves) if isinstance(x, Node)]
+    """Return an entry for every element of the leaves, and one for those that say little alone.
+
+    These have derivatives that are small beside the rounding errors of f. They are varied together,
+    each in the direction in which f increases.
+    """
     root = f()
-    gradients = differentiate(root, root._one(), [x for _, x in nodes])
-    for (i, leaf), grad in zip(nodes, map(elements, gradients), strict=True):
-        for index, x in elements(leaf.data).items():
-            name = (leaf.label or f"input {i}") + (str(list(index)) if index else "")
-            slope = estimate_slope(vary(f, leaf, index), x)
-            entries.append(Entry(name, x, grad[index], slope))
+    gradients = differentiate(root, root._one(), list(leaves))
+    entries: list[Entry] = []
+    faint: list[Entry] = []
+    steps: dict[Any, Any] = {}  # by leaf: the direction for all faint elements
+    for i, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True)):
+        for index, x, unit, expected in directions(leaf.data, gradient):
+            quotient = difference_quotient(along(f, {leaf: unit}), x)
+            slope = estimate_slope(quotient, scales_of(x), expected)
+            name = f"{leaf.label or f'input {i}'}{index} = {x:.6g}"
+            entries.append(Entry(name, expected, slope))
+            if math.isfinite(slope.value) and not slope.resolves(expected):
+                size = math.copysign(max(abs(x), 1.0), expected)
+                faint.append(Entry(name, size * expected, slope))
+                steps[leaf] = steps.get(leaf, 0.0) + size * unit
+    if len(faint) > 1:
+        expected = sum(entry.backward for entry in faint)
+        slope = estimate_slope(difference_quotient(along(f, steps), 0.0), [1.0], expected)
+        if math.isfinite(slope.value):
+            entries.append(Entry(f"{len(faint)} small derivatives together", expected, slope))
     return entries
 
 
-def vary(f: Callable[[], Any], leaf: Any, index: tuple[int, ...]) -> Callable[[float], float]:
-    """Return f() as a function of one element of a leaf; calls restore the leaf."""
+def along(f: Callable[[], Any], steps: dict[Any, Any]) -> Callable[[float], float]:
+    """Return f() as a function of the distance of leaves along directions; calls restore them.
 
-    def at(x: float) -> float:
-        before, data = leaf.data, x
-        if is_array(leaf):
-            data = before.copy()
-            data[index] = x
-        leaf.data = data
+    The result is nan where f raises an error of arithmetic or a ValueError: outside its domain.
+    """
+
+    def at(h: float) -> float:
+        before = {leaf: leaf.data for leaf in steps}
         try:
+            for leaf, direction in steps.items():
+                leaf.data = move(before[leaf], h, direction)
             return number_of(f())
+        except (ArithmeticError, ValueError):
+            return math.nan
         finally:
-            leaf.data = before
+            for leaf, data in before.items():
+                leaf.data = data
 
     return at
-
-
-def relative_error(entries: Sequence[Entry]) -> float:
-    """Return ||a - n|| / (||a|| + ||n||), and 0 if both are 0."""
-    a, n = [entry.backward for entry in entries], [entry.slope.value for entry in entries]
-    size = math.hypot(*a) + math.hypot(*n)
-    return math.hypot(*[x - y for x, y in zip(a, n, strict=True)]) / (size or 1.0)
-
-
-def find_suspects(root: Any, tolerance: float) -> list[str]:
-    """Return a line for each row under `root` that differs from the slope of its own formula."""
-    lines = {}
-    for node in topological(root):
-        if all(x.constant for x in node.inputs) or node.op.index is not None:
-            continue
-        payload: Any = Value
-        if is_array(node):
-            from engine.arrays.array import Array as payload
-        args = [x.data if x.constant else payload(x.data) for x in node.inputs]
-        at = [getattr(x, "shape", ()) or x.data for x in node.inputs]
-        for name, _, backward, slope in compare(partial(weighted_sum, node.op, args), args):
-            if not math.isnan(slope.value) and slope.differs_from(backward, tolerance):
-                lines[node.op.name, name.partition("[")[0]] = (
-                    f"  row {node.op.name!r} looks wrong, or has a kink: at {at} its derivative "
-                    f"with respect to {name} is {backward:.10g}, the slope of its formula "
-                    f"{slope.value:.10g}"
-                )
-    return list(lines.values())
-
-
-def weighted_sum(op: Any, args: list[Any]) -> Any:
-    """Return the result of a row; if it has several numbers, a sum with unequal weights.
-
-    The plain sum may be constant, as for softmax.
-    """
-    out = op(*op.group(args))
-    if isinstance(out, list):
-        return total([math.cos(i) * result for i, result in enumerate(out)])
-    if hasattr(op, "pull"):
-        import numpy as np
-
-        out = out * np.cos(np.arange(out.size)).reshape(out.shape)
-    return out.sum() if is_array(out) else out

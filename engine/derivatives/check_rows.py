@@ -1,0 +1,192 @@
+"""The local derivatives of each row in a graph against numerical ones, apart from the others."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from engine.derivatives.numerical import Quotient, estimate_slope, scales_of
+from engine.derivatives.passes import ignore_overflow, propagate
+from engine.functions import is_array
+from engine.graph import send, topological
+
+DIRECTIONS = 16  # for an input of more elements; otherwise each element is varied separately
+
+Results = Callable[[float], list[float]]  # of a row, after a step along a direction
+
+
+class WrongRow(NamedTuple):
+    """A row whose derivative with respect to one input differs from the slope of its formula."""
+
+    name: str
+    input: int
+    kink: bool  # no derivative exists here, so the row is wrong only if the gradient is
+    text: str
+
+
+def find_wrong_rows(root: Any, leaves: list[Any], tolerance: float) -> list[WrongRow]:
+    """Return the wrong rows between the leaves and `root`, one for each name and input.
+
+    Each row is evaluated at its own inputs, beside its result alone. A wrong derivative is therefore
+    found even where its effect on `root` is far below the rounding error of `root`. Nodes whose
+    gradient is 0 are left out.
+    """
+    order = topological(root)
+    gradients = propagate(root, root._one(), order, leaves, send)
+    wrong: dict[tuple[str, int], WrongRow] = {}
+    checked = set()
+    with ignore_overflow():
+        for node in order:
+            if node.op is None or node.op.index is not None or node not in gradients:
+                continue
+            key = (node.op, *[x.data for x in node.inputs]) if not is_array(node) else node
+            weights = weigh(node, gradients[node])
+            if any(weights) and key not in checked:
+                checked.add(key)
+                for row in check_row(node, weights, gradients, tolerance):
+                    wrong.setdefault((row.name, row.input), row)
+    return list(wrong.values())
+
+
+def weigh(node: Any, gradient: Any) -> list[float]:
+    """Return unequal weights for the results of a node, which are 0 where its gradient is.
+
+    Equal weights would not do: the sum of the results may be constant, as for softmax.
+    """
+    parts = gradient if node.op.several else numbers_of(gradient)
+    return [math.cos(i) if part else 0.0 for i, part in enumerate(parts)]
+
+
+def check_row(
+    node: Any, weights: list[float], gradients: Any, tolerance: float
+) -> Iterator[WrongRow]:
+    """Yield an entry for each direction in which the row of a node is wrong."""
+    arrays, seed = is_array(node), tuple(weights) if node.op.several else weights[0]
+    if arrays:
+        import numpy as np
+
+        seed = np.reshape(weights, node.shape)
+    data = list(node._dx) if arrays else [x.data for x in node.inputs]
+    variable = [i for i, x in enumerate(node.inputs) if not x.constant]
+    for i, sent in zip(variable, send(node, seed), strict=True):
+        if sent.to not in gradients:
+            continue
+        for index, x, direction, expected in directions(data[i], sent.contribution, DIRECTIONS):
+            results = move_input(node, data, i, direction)
+            quotient = weighted_quotient(results, weights, x)
+            slope = estimate_slope(quotient, scales_of(x), expected)
+            if math.isnan(slope.value) or not (math.isfinite(expected) or slope.resolves(1.0)):
+                continue
+            if slope.relative_error(expected, tolerance) > tolerance:
+                at = [getattr(a, "shape", ()) or float(a) for a in data]
+                text = (
+                    f"  row {node.op.name!r} looks wrong, or has a kink: at {at} its derivative "
+                    f"with respect to input {i}{index} is {expected:.10g}, the slope of its "
+                    f"formula {slope}"
+                )
+                yield WrongRow(node.op.name, i, has_kink(results, weights, x), text)
+
+
+def directions(
+    x: Any, slopes: Any, most: float = math.inf
+) -> Iterator[tuple[str, float, Any, float]]:
+    """Yield directions in which to vary data, with the expected slope in each.
+
+    There is one direction for each element, as the text of its index, its number, the direction and
+    the slope. If there would be more than `most`, each combines elements that contribute similarly,
+    with signs for which no two contributions cancel, and steps in proportion to the elements. It
+    has no index, and the number 0.
+    """
+    if isinstance(x, float):
+        yield "", x, 1.0, float(slopes)
+        return
+    import numpy as np
+
+    size = np.where(x == 0.0, 1.0, abs(x))
+    groups: Any = np.arange(x.size)[:, None]
+    if x.size > most:
+        groups = np.array_split(np.argsort((abs(slopes) * size).ravel()), most)
+    for group in groups:
+        direction = np.zeros(x.size)
+        index, number = "", 0.0
+        if len(group) == 1:
+            direction[group] = 1.0
+            place = [int(i) for i in np.unravel_index(group[0], x.shape)]
+            index, number = str(place) if place else "", float(x.flat[group[0]])
+        else:
+            direction[group] = (np.where(slopes < 0.0, -1.0, 1.0) * size).flat[group]
+        direction = direction.reshape(x.shape)
+        yield index, number, direction, float((slopes * direction)[direction != 0.0].sum())
+
+
+def move_input(node: Any, data: list[Any], i: int, direction: Any) -> Results:
+    """Return the results of a row as a function of the distance of input i along a direction.
+
+    All results are nan where the row's formula is undefined.
+    """
+    op = node.op
+
+    def results(h: float) -> list[float]:
+        moved = [*data[:i], move(data[i], h, direction), *data[i + 1 :]]
+        try:
+            if is_array(node):
+                from engine.arrays.arithmetic import run
+
+                settings = getattr(op, "settings", {})
+                return numbers_of(run(op.forward, data[0].dtype, *moved, **settings))
+            out = op.forward(*op.group(moved))
+            return [float(x) for x in out] if op.several else [float(out)]
+        except (ArithmeticError, ValueError):
+            return [math.nan] * (len(node.data) if op.several else getattr(node, "size", 1))
+
+    return results
+
+
+def move(data: Any, h: float, direction: Any) -> Any:
+    """Return data + h * direction, with the same bits where the direction is 0."""
+    if isinstance(data, float):
+        return data + h * direction
+    moved, changes = data.copy(), direction != 0.0
+    moved[changes] += h * direction[changes]
+    return moved
+
+
+def numbers_of(data: Any) -> list[float]:
+    """Return the numbers of a node's data as a list."""
+    return data.ravel().tolist() if hasattr(data, "ravel") else [float(data)]
+
+
+def weighted_quotient(results: Results, weights: list[float], x: float) -> Quotient:
+    """Return the difference quotient at x of a weighted sum of results.
+
+    Results that do not depend on x contribute no rounding error: those that stay the same in large
+    steps.
+    """
+    far = [results(step * max(abs(x), 1.0)) for step in (0.0, 8.0, -8.0)] if weights[1:] else []
+    used = [
+        (i, weight)
+        for i, weight in enumerate(weights)
+        if weight and not (far and far[0][i] == far[1][i] == far[2][i])
+    ]
+
+    def quotient(h: float) -> tuple[float, float]:
+        upper, lower, width = results(h), results(-h), (x + h) - (x - h)
+        if not 0.0 < width < math.inf:
+            return math.nan, math.nan
+        difference = sum([weight * (upper[i] - lower[i]) for i, weight in used])
+        return difference / width, sum([abs(w) * (abs(upper[i]) + abs(lower[i])) for i, w in used])
+
+    return quotient
+
+
+def has_kink(results: Results, weights: list[float], x: float) -> bool:
+    """Return whether the slopes on both sides differ, no matter how small the step."""
+
+    def bend(h: float) -> float:
+        triples = zip(weights, results(h), results(0.0), results(-h), strict=True)
+        return (
+            abs(sum(w * ((above - at) - (at - below)) for w, above, at, below in triples if w)) / h
+        )
+
+    h = scales_of(x)[-1] * 2.0**-14
+    noise = sum(abs(w * y) for w, y in zip(weights, results(0.0), strict=True) if w) * 2.0**-44 / h
+    return bend(h / 64.0) > max(bend(h) / 8.0, noise)
