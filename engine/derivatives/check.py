@@ -1,13 +1,21 @@
 """`check_gradients`: the gradients of the backward pass against numerical derivatives."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.derivatives.check_rows import directions, find_wrong_rows, move
-from engine.derivatives.numerical import Slope, difference_quotient, estimate_slope, scales_of
-from engine.derivatives.passes import differentiate
+from engine.derivatives.arguments import zeros_like
+from engine.derivatives.check_rows import (
+    WrongRow,
+    directions,
+    find_wrong_rows,
+    move,
+    numbers_of,
+)
+from engine.derivatives.numerical import Slope, differences_of, estimate_slope
+from engine.derivatives.passes import gradients_between
 from engine.functions import is_array
+from engine.graph import Gradients
 from engine.node import Node
 from engine.support.arguments import check_positive, check_sequence, numpy_type
 from engine.value import Value
@@ -15,11 +23,6 @@ from engine.watch.no_grad import keep_graphs
 
 TOLERANCE = 1e-7  # of the relative error of each derivative
 LISTED = 20  # numbers in a message
-REMEDY = "  correct the partial derivatives of the row; at a kink, check at a point next to it"
-REMEDY_WITHOUT_ROWS = (
-    "  all rows agree with their formulas: f may compute with .data or detach(), which pass on no "
-    "gradient, or have a kink; then check at a point next to it"
-)
 
 
 class GradientMismatch(AssertionError):
@@ -41,21 +44,25 @@ class GradientMismatch(AssertionError):
 def check_gradients(
     f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = TOLERANCE
 ) -> float:
-    """Compare the gradient of f with numerical derivatives; return the relative error.
+    """Compare each derivative of f with a numerical one; return the largest relative error.
 
     Args:
         f: a function of nodes that returns a Value or an Array of one element.
         at: the numbers at which to check `f(*values)`; with NumPy arrays among them, f is called
             on Arrays. Alternatively, nodes that f uses, such as a model's parameters; f is then
             called without arguments. Each element of an array is varied separately.
-        tolerance: the largest acceptable error.
+        tolerance: the largest acceptable error of a derivative.
 
     Returns:
-        ||a - n|| / (||a|| + ||n||), where a is the gradient of the backward pass and n the
-        numerical gradient.
+        the largest |a - n| / (|a| + |n|), where a is a derivative of the backward pass and n the
+        numerical one. It is smaller where the error of n explains the difference.
 
-    Raises GradientMismatch if the error exceeds `tolerance`. The message lists up to 20 derivatives
-    that differ, and the rows whose partial derivatives differ from the slopes of their formulas.
+    Raises GradientMismatch if a derivative differs from the numerical one by more than `tolerance`
+    and the estimated error of the numerical one allow. A gradient may vanish, or be small beside
+    others. The rows between `at` and the result are also checked one by one, at their own inputs.
+    A wrong row is therefore an error even where f is too coarse to show it. The message lists up to
+    20 derivatives that differ, with their errors, and the rows that differ from their formulas.
+
     At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is random,
     and TypeError for float32, which is too coarse for differences. The data and gradients of nodes
     are restored.
@@ -75,29 +82,23 @@ def check_gradients(
     leaves, args = leaves_and_arguments(at)
     run = lambda: scalar_of(f(*args))
     check_repeatable(run)
-    entries = compare(run, leaves)
+    root = run()
+    gradients = gradients_between(root, root._one(), leaves)
+    entries = compare(run, leaves, gradients)
     errors = [entry.slope.relative_error(entry.backward, tolerance) for entry in entries]
     error = max(errors, default=0.0)
-    rows = find_wrong_rows(run(), leaves, tolerance)
+    rows = find_wrong_rows(root, gradients, tolerance)
     if not error <= tolerance:
-        lines = [
-            f"  {name}: backward {backward:.10g}, numerical {slope}"
-            for (name, backward, slope), e in zip(entries, errors, strict=True)
-            if not e <= tolerance
-        ]
+        wrong = [entry for entry, e in zip(entries, errors, strict=True) if not e <= tolerance]
         head = (
             f"relative error {error:.2g} exceeds the tolerance {tolerance:.2g}; "
-            f"{len(lines)} of {len(entries)} derivatives differ"
+            f"{len(wrong)} of {len(entries)} derivatives differ"
         )
-        if any(math.isnan(entry.slope.value) for entry in entries):
-            head += "; where the numerical one is nan, f is undefined on one side or both"
-    elif wrong := [row for row in rows if not row.kink]:
-        rows, lines = wrong, []
-        head = "every derivative of f agrees within its rounding errors, but a row of f does not"
-    else:
-        return error
-    remedy = REMEDY if rows else REMEDY_WITHOUT_ROWS
-    raise GradientMismatch("\n".join([head, *lines[:LISTED], *[row.text for row in rows], remedy]))
+        raise GradientMismatch(describe(head, wrong, rows))
+    if rows := [row for row in rows if not row.kink]:
+        head = "all derivatives agree within the rounding errors of f, but a row of f is wrong"
+        raise GradientMismatch(describe(head, [], rows))
+    return error
 
 
 def leaves_and_arguments(at: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -133,12 +134,15 @@ def check_repeatable(f: Callable[[], Node]) -> None:
 
 
 def scalar_of(y: Any) -> Any:
-    """Return the result of f as a node. Raises ValueError for an Array of several elements."""
+    """Return the result of f as a node.
+
+    Raises ValueError for an Array of several elements, and TypeError for a list.
+    """
     if isinstance(y, list | tuple):
         raise TypeError(
-            f"check_gradients expects f to return one number, got a {type(y).__name__} of {len(y)}; "
-            "select one, as in lambda x: f(x)[0], or add them with weights, as in "
-            "lambda x: dot([1.0, 2.0], f(x))"
+            "check_gradients expects f to return one number, got a "
+            f"{type(y).__name__} of {len(y)}; select one, as in lambda x: f(x)[0], or add them "
+            "with weights, as in lambda x: dot([1.0, 2.0], f(x))"
         )
     root: Any = y if isinstance(y, Node) else Value.lift(y)
     if getattr(root, "size", 1) != 1:
@@ -168,33 +172,64 @@ class Entry(NamedTuple):
     slope: Slope
 
 
-def compare(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
+def describe(head: str, entries: list[Entry], rows: list[WrongRow]) -> str:
+    """Return a message that lists derivatives and rows, and the remedy."""
+    lines = [f"  {name}: backward {a:.10g}, numerical {slope}" for name, a, slope in entries]
+    if any(math.isnan(slope.value) for *_, slope in entries):
+        head += "; where the numerical one is nan, f is undefined on one side or both"
+        remedy = "check at a point inside the domain of f"
+    elif rows:
+        remedy = "correct the derivative of the row; at a kink, check at a point next to it"
+    else:
+        remedy = (
+            "all rows agree with their formulas: f may compute with .data or .detach(), which pass "
+            "on no gradient; at a kink, check at a point next to it"
+        )
+    return "\n".join([head, *lines[:LISTED], *[row.text for row in rows], f"  {remedy}"])
+
+
+def compare(f: Callable[[], Any], leaves: list[Any], gradients: Gradients) -> list[Entry]:
     """Return an entry for every element of the leaves, and one for those that say little alone.
 
     These have derivatives that are small beside the rounding errors of f. They are varied together,
     each in the direction in which f increases.
     """
-    root = f()
-    gradients = differentiate(root, root._one(), list(leaves))
+    size = size_of_terms(gradients)
     entries: list[Entry] = []
-    faint: list[Entry] = []
+    faint: list[float] = []  # their derivatives, times the steps
     steps: dict[Any, Any] = {}  # by leaf: the direction for all faint elements
-    for i, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True)):
+    for i, leaf in enumerate(leaves):
+        gradient = gradients.get(leaf, zeros_like(leaf))
         for index, x, unit, expected in directions(leaf.data, gradient):
-            quotient = difference_quotient(along(f, {leaf: unit}), x)
-            slope = estimate_slope(quotient, scales_of(x), expected)
+            slope = estimate_slope(differences_of(along(f, {leaf: unit}), x, size), x, expected)
             name = f"{leaf.label or f'input {i}'}{index} = {x:.6g}"
             entries.append(Entry(name, expected, slope))
             if math.isfinite(slope.value) and not slope.resolves(expected):
-                size = math.copysign(max(abs(x), 1.0), expected)
-                faint.append(Entry(name, size * expected, slope))
-                steps[leaf] = steps.get(leaf, 0.0) + size * unit
+                step = math.copysign(max(abs(x), 1.0), expected)
+                faint.append(step * expected)
+                steps[leaf] = steps.get(leaf, 0.0) + step * unit
     if len(faint) > 1:
-        expected = sum(entry.backward for entry in faint)
-        slope = estimate_slope(difference_quotient(along(f, steps), 0.0), [1.0], expected)
+        expected = sum(faint)
+        slope = estimate_slope(differences_of(along(f, steps), 1.0, size), 1.0, expected)
         if math.isfinite(slope.value):
             entries.append(Entry(f"{len(faint)} small derivatives together", expected, slope))
     return entries
+
+
+def size_of_terms(gradients: Mapping[Any, Any]) -> float:
+    """Return the sum of |gradient * data| over the nodes of a backward pass.
+
+    Times the rounding error of a float, it is the rounding error of the result in first order
+    (Linnainmaa 1976, "Taylor expansion of the accumulated rounding error"). It is large where large
+    numbers cancel.
+    """
+    pairs = [
+        pair
+        for node, gradient in gradients.items()
+        for pair in zip(numbers_of(gradient), numbers_of(node.data), strict=True)
+    ]
+    size = sum([abs(gradient * number) for gradient, number in pairs])
+    return size if size < math.inf else 0.0
 
 
 def along(f: Callable[[], Any], steps: dict[Any, Any]) -> Callable[[float], float]:

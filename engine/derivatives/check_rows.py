@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from engine.derivatives.numerical import Quotient, estimate_slope, scales_of
-from engine.derivatives.passes import ignore_overflow, propagate
+from engine.derivatives.numerical import Differences, divide_by_step, estimate_slope
+from engine.derivatives.passes import ignore_overflow
 from engine.functions import is_array
-from engine.graph import send, topological
+from engine.graph import Gradients, send, topological
 
 DIRECTIONS = 16  # for an input of more elements; otherwise each element is varied separately
 
@@ -23,19 +23,17 @@ class WrongRow(NamedTuple):
     text: str
 
 
-def find_wrong_rows(root: Any, leaves: list[Any], tolerance: float) -> list[WrongRow]:
-    """Return the wrong rows between the leaves and `root`, one for each name and input.
+def find_wrong_rows(root: Any, gradients: Gradients, tolerance: float) -> list[WrongRow]:
+    """Return the wrong rows among the nodes of a backward pass, one for each name and input.
 
-    Each row is evaluated at its own inputs, beside its result alone. A wrong derivative is therefore
-    found even where its effect on `root` is far below the rounding error of `root`. Nodes whose
-    gradient is 0 are left out.
+    Each row is evaluated at its own inputs, apart from the rest of the graph. A wrong derivative is
+    therefore found even where its effect on `root` is far below the rounding error of `root`. Nodes
+    whose gradient is 0 are skipped.
     """
-    order = topological(root)
-    gradients = propagate(root, root._one(), order, leaves, send)
     wrong: dict[tuple[str, int], WrongRow] = {}
     checked = set()
     with ignore_overflow():
-        for node in order:
+        for node in topological(root):
             if node.op is None or node.op.index is not None or node not in gradients:
                 continue
             key = (node.op, *[x.data for x in node.inputs]) if not is_array(node) else node
@@ -52,12 +50,11 @@ def weigh(node: Any, gradient: Any) -> list[float]:
 
     Equal weights would not do: the sum of the results may be constant, as for softmax.
     """
-    parts = gradient if node.op.several else numbers_of(gradient)
-    return [math.cos(i) if part else 0.0 for i, part in enumerate(parts)]
+    return [math.cos(i) if part else 0.0 for i, part in enumerate(numbers_of(gradient))]
 
 
 def check_row(
-    node: Any, weights: list[float], gradients: Any, tolerance: float
+    node: Any, weights: list[float], gradients: Gradients, tolerance: float
 ) -> Iterator[WrongRow]:
     """Yield an entry for each direction in which the row of a node is wrong."""
     arrays, seed = is_array(node), tuple(weights) if node.op.several else weights[0]
@@ -72,9 +69,11 @@ def check_row(
             continue
         for index, x, direction, expected in directions(data[i], sent.contribution, DIRECTIONS):
             results = move_input(node, data, i, direction)
-            quotient = weighted_quotient(results, weights, x)
-            slope = estimate_slope(quotient, scales_of(x), expected)
-            if math.isnan(slope.value) or not (math.isfinite(expected) or slope.resolves(1.0)):
+            differences = weighted_differences(results, weights, x)
+            slope = estimate_slope(differences, x, expected)
+            if math.isnan(slope.value) or not (
+                math.isfinite(expected) or slope.resolves(slope.value or 1.0)
+            ):
                 continue
             if slope.relative_error(expected, tolerance) > tolerance:
                 at = [getattr(a, "shape", ()) or float(a) for a in data]
@@ -83,7 +82,7 @@ def check_row(
                     f"with respect to input {i}{index} is {expected:.10g}, the slope of its "
                     f"formula {slope}"
                 )
-                yield WrongRow(node.op.name, i, has_kink(results, weights, x), text)
+                yield WrongRow(node.op.name, i, has_kink(differences, x), text)
 
 
 def directions(
@@ -94,7 +93,7 @@ def directions(
     There is one direction for each element, as the text of its index, its number, the direction and
     the slope. If there would be more than `most`, each combines elements that contribute similarly,
     with signs for which no two contributions cancel, and steps in proportion to the elements. It
-    has no index, and the number 0.
+    has no index, and the number 1.
     """
     if isinstance(x, float):
         yield "", x, 1.0, float(slopes)
@@ -107,7 +106,7 @@ def directions(
         groups = np.array_split(np.argsort((abs(slopes) * size).ravel()), most)
     for group in groups:
         direction = np.zeros(x.size)
-        index, number = "", 0.0
+        index, number = "", 1.0
         if len(group) == 1:
             direction[group] = 1.0
             place = [int(i) for i in np.unravel_index(group[0], x.shape)]
@@ -151,42 +150,38 @@ def move(data: Any, h: float, direction: Any) -> Any:
 
 
 def numbers_of(data: Any) -> list[float]:
-    """Return the numbers of a node's data as a list."""
+    """Return the numbers of a node's data, or of its gradient, as a list."""
+    if isinstance(data, tuple):  # of several results, some without a gradient
+        return [x or 0.0 for x in data]
     return data.ravel().tolist() if hasattr(data, "ravel") else [float(data)]
 
 
-def weighted_quotient(results: Results, weights: list[float], x: float) -> Quotient:
-    """Return the difference quotient at x of a weighted sum of results.
+def weighted_differences(results: Results, weights: list[float], x: float) -> Differences:
+    """Return the differences at x of a weighted sum of results.
 
-    Results that do not depend on x contribute no rounding error: those that stay the same in large
-    steps.
+    Results that do not depend on x contribute no rounding error: those that stay the same if x is
+    nan, and in a large step.
     """
-    far = [results(step * max(abs(x), 1.0)) for step in (0.0, 8.0, -8.0)] if weights[1:] else []
+    center = results(0.0)
+    others = [results(math.nan), results(8.0 * max(abs(x), 1.0))] if weights[1:] else []
     used = [
-        (i, weight)
+        (weight, i)
         for i, weight in enumerate(weights)
-        if weight and not (far and far[0][i] == far[1][i] == far[2][i])
+        if weight and not (others and others[0][i] == center[i] == others[1][i])
     ]
 
-    def quotient(h: float) -> tuple[float, float]:
-        upper, lower, width = results(h), results(-h), (x + h) - (x - h)
-        if not 0.0 < width < math.inf:
-            return math.nan, math.nan
-        difference = sum([weight * (upper[i] - lower[i]) for i, weight in used])
-        return difference / width, sum([abs(w) * (abs(upper[i]) + abs(lower[i])) for i, w in used])
+    def differences(h: float) -> tuple[float, float, float]:
+        upper, lower = results(h), results(-h)
+        first = sum([w * (upper[i] - lower[i]) for w, i in used])
+        second = sum([w * ((upper[i] - center[i]) - (center[i] - lower[i])) for w, i in used])
+        size = sum([abs(w) * (abs(upper[i]) + abs(lower[i])) for w, i in used])
+        return divide_by_step(first, second, size, x, h)
 
-    return quotient
+    return differences
 
 
-def has_kink(results: Results, weights: list[float], x: float) -> bool:
+def has_kink(differences: Differences, x: float) -> bool:
     """Return whether the slopes on both sides differ, no matter how small the step."""
-
-    def bend(h: float) -> float:
-        triples = zip(weights, results(h), results(0.0), results(-h), strict=True)
-        return (
-            abs(sum(w * ((above - at) - (at - below)) for w, above, at, below in triples if w)) / h
-        )
-
-    h = scales_of(x)[-1] * 2.0**-14
-    noise = sum(abs(w * y) for w, y in zip(weights, results(0.0), strict=True) if w) * 2.0**-44 / h
-    return bend(h / 64.0) > max(bend(h) / 8.0, noise)
+    h = (abs(x) or 1.0) * 2.0**-20
+    (_, wide, _), (_, narrow, size) = differences(64.0 * h), differences(h)
+    return narrow > 8.0 * wide and narrow * h * h > 2.0**-44 * size

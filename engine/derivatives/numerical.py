@@ -1,18 +1,21 @@
 """Numerical derivatives and their errors, by extrapolated central differences."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 ROUNDS = 20  # step sizes for each scale
 ORDERS = 5  # extrapolations of each
 SHRINK = 4.0  # the ratio of successive step sizes
 FINER = 3  # steps that an estimate needs below its own, to measure the noise of f
+ENOUGH = 8  # quotients, if rounding explains how each differs from the expected slope
 SAFETY = 10.0  # times the estimated error
 SUFFICIENT = 1e-9  # the relative difference from the expected slope that needs no smaller steps
+SMALLEST = 5e-324  # the distance between subnormal numbers
 
-# Maps h to (f(x + h) - f(x - h)) / 2h, and the size of the values of f in it.
-Quotient = Callable[[float], tuple[float, float]]
+# Maps h to (f(x + h) - f(x - h)) / 2h, to |f(x + h) + f(x - h) - 2 f(x)| / h², and to the size of
+# the numbers whose rounding errors these contain.
+Differences = Callable[[float], tuple[float, float, float]]
 
 
 class Slope(NamedTuple):
@@ -43,68 +46,100 @@ class Slope(NamedTuple):
         return f"{self.value:.10g} ± {SAFETY * self.error:.1g}"
 
 
-def estimate_slope(
-    quotient: Quotient, scales: Sequence[float], expected: float = math.nan
-) -> Slope:
-    """Return the limit of a difference quotient for h -> 0, usually to 10 digits, and its error.
+class Estimate(NamedTuple):
+    """A difference quotient for a step h, and the value extrapolated from it and those before."""
 
-    The quotients for decreasing h, from an eighth of each scale on, are extrapolated to h = 0
-    (Richardson's scheme; Ridders 1982, "Accurate computation of F'(x) and F'(x)F''(x)"). The error
-    of an extrapolated value has two parts. Its truncation error is its distance from the values it
-    was computed from. Its rounding error is the noise of f divided by h. The noise is the rounding
-    error of f's last operation, or the largest deviation of f from this slope over smaller steps if
-    that is larger: there f shows the rounding errors of all its operations, and kinks near x. The
-    result is the value with the smallest error.
+    h: float
+    quotient: float
+    value: float
+    truncation: float
+    rounding: float  # of f in this step
 
-    The search ends early at a value that agrees with `expected` to nine digits.
+
+def estimate_slope(differences: Differences, x: float, expected: float = math.nan) -> Slope:
+    """Return the limit of a difference quotient at x, usually to 10 digits, and its error.
+
+    The quotients for decreasing h are extrapolated to h = 0 (Richardson's scheme; Ridders 1982,
+    "Accurate computation of F'(x) and F'(x)F''(x)"). The largest h is an eighth of |x| or of 1; for
+    a tiny x, steps relative to x follow. The result is the value with the smallest error. The
+    search ends early at a value that agrees with `expected` to nine digits, or if rounding explains
+    how every quotient differs from it.
     """
-    samples: list[tuple[float, float]] = []  # steps and their quotients
-    estimates: list[tuple[int, float, float, float]] = []  # sample, value, truncation, noise
-    for scale in scales:
+    estimates: list[Estimate] = []
+    curvature, explained = 0.0, expected == expected
+    for scale in [max(abs(x), 1.0), abs(x)][: 1 + (1e-320 < abs(x) < 1e-4)]:
         row: list[float] = []
         h = scale / 8.0
-        for _ in range(ROUNDS):
-            raw, size = quotient(h)
-            new, noise = [raw], size * 2.0**-53
-            value, truncation = math.nan, math.inf
+        for i in range(ROUNDS):
+            quotient, second, size = differences(h)
+            rounding = max(SMALLEST, size * 2.0**-53)
+            new, value, truncation = [quotient], math.nan, math.inf
             for k, old in enumerate(row[:ORDERS]):
                 new.append(new[k] + (new[k] - old) / (SHRINK ** (2 * (k + 1)) - 1.0))
                 distance = max(abs(new[k + 1] - new[k]), abs(new[k + 1] - old))
                 if distance < truncation:
                     value, truncation = new[k + 1], distance
-            error = truncation + noise / h
+            error = truncation + rounding / h
             if abs(value - expected) + error <= SUFFICIENT * abs(expected):
                 return Slope(value, error)
-            estimates.append((len(samples), value, truncation, noise))
-            samples.append((h, raw))
-            row, h = new, h / SHRINK
-            if expected == 0.0 and len(samples) == 8 and not any(raw for _, raw in samples):
-                return Slope(0.0, error)
+            estimates.append(Estimate(h, quotient, value, truncation, rounding))
+            explained = explained and abs(quotient - expected) <= rounding / h
+            if explained and len(estimates) == ENOUGH:
+                return Slope(estimates[0].quotient, estimates[0].rounding / estimates[0].h)
+            if i < ROUNDS // 2 and second < math.inf:  # smaller steps show rounding errors only
+                curvature = max(curvature, second - 16.0 * rounding / (h * h))
+            row, h = new, max(h / SHRINK, SMALLEST)
+    return most_accurate(estimates, 2.0**-53 * abs(x) * curvature)
+
+
+def most_accurate(estimates: list[Estimate], error_of_x: float) -> Slope:
+    """Return the extrapolated value with the smallest error, which has several parts.
+
+    - truncation: the distance from the values it was extrapolated from, and from those for smaller
+      steps if their own errors do not explain it;
+    - rounding of f, divided by h. This is the rounding error of the last operations, or the largest
+      deviation of f from this slope in smaller steps if that is larger: there f shows the rounding
+      errors of all its operations, and kinks near x;
+    - rounding of x, times the second derivative of f.
+    """
     best = Slope(math.nan, math.inf)
-    for i, value, truncation, noise in estimates[:-FINER]:
-        if truncation < best.error:
-            deviations = [step * abs(raw - value) for step, raw in samples[i + 1 :]]
-            noise = max([noise, *[x for x in deviations if x < math.inf]])
-            error = truncation + noise / samples[i][0]
-            best = min(best, Slope(value, error), key=lambda slope: slope.error)
+    for i, (h, _, value, truncation, rounding) in enumerate(estimates[:-FINER]):
+        if truncation >= best.error:
+            continue
+        noise, contradiction = rounding, 0.0
+        for finer in estimates[i + 1 :]:
+            if abs(finer.quotient) < math.inf:
+                noise = max(noise, finer.h * abs(finer.quotient - value))
+            if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
+                contradiction = max(contradiction, abs(finer.value - value))
+        error = truncation + noise / h + contradiction + error_of_x
+        best = min(best, Slope(value, error), key=lambda slope: slope.error)
     return best
 
 
-def difference_quotient(f: Callable[[float], float], x: float) -> Quotient:
-    """Return the difference quotient at x of f, a function of the distance from x."""
+def differences_of(f: Callable[[float], float], x: float, size: float = 0.0) -> Differences:
+    """Return the differences at x of f, a function of the distance from x.
 
-    def quotient(h: float) -> tuple[float, float]:
-        upper, lower, width = f(h), f(-h), (x + h) - (x - h)
-        if not 0.0 < width < math.inf:
-            return math.nan, math.nan
-        return (upper - lower) / width, abs(upper) + abs(lower)
+    `size` is that of intermediate results, whose rounding errors f has as well.
+    """
+    center = f(0.0)
 
-    return quotient
+    def differences(h: float) -> tuple[float, float, float]:
+        upper, lower = f(h), f(-h)
+        bend = (upper - center) - (center - lower)
+        return divide_by_step(upper - lower, bend, abs(upper) + abs(lower) + size, x, h)
+
+    return differences
 
 
-def scales_of(x: float) -> list[float]:
-    """Return the scales of steps from x: at least 1, and |x| if that is much smaller."""
-    return [max(abs(x), 1.0), abs(x)][: 1 + (0.0 < abs(x) < 1e-4)]
+def divide_by_step(
+    first: float, second: float, size: float, x: float, h: float
+) -> tuple[float, float, float]:
+    """Return differences of f at x divided by the step h as rounded; nan for a step of 0 or inf."""
+    width = (x + h) - (x - h)
+    if not 0.0 < width < math.inf:
+        return math.nan, math.nan, math.nan
+    return first / width, abs(second) / (h * h) if h > 1e-150 else math.nan, size
 
 
 def derivative(f: Callable[[float], float], x: float) -> float:
@@ -113,4 +148,4 @@ def derivative(f: Callable[[float], float], x: float) -> float:
     >>> round(derivative(math.sin, 0.0), 10)
     1.0
     """
-    return estimate_slope(difference_quotient(lambda h: f(x + h), x), scales_of(x)).value
+    return estimate_slope(differences_of(lambda h: f(x + h), x), x).value
