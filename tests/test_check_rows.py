@@ -294,6 +294,16 @@ def test_a_kink_alone_does_not_make_a_row_wrong():
     check_gradients(lambda x, y: x.relu() * y + (x * y).sigmoid(), [0.0, 0.0])
 
 
+def test_a_row_of_few_digits_is_judged_by_its_own_noise():
+    """In steps below 1e-7 it is constant."""
+    for factor in (1.0, SLIGHTLY):
+        row = Op("coarse", lambda x: (1e9 + x) - 1e9, lambda out, x, factor=factor: factor)
+        if factor == 1.0:
+            check_gradients(lambda x, z, row=row: hidden(row(x).sin(), z), [0.3, 1.0])
+        else:
+            assert "row 'coarse'" in fail(lambda x, z, row=row: hidden(row(x), z), [0.3, 1.0])
+
+
 # ------------------------------------------------------------------------------------------ results
 
 

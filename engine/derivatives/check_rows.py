@@ -57,12 +57,12 @@ def check_row(
     node: Any, weights: list[float], gradients: Gradients, tolerance: float
 ) -> Iterator[WrongRow]:
     """Yield an entry for each direction in which the row of a node is wrong."""
-    arrays, seed = is_array(node), tuple(weights) if node.op.several else weights[0]
-    if arrays:
+    seed: Any = tuple(weights) if node.op.several else weights[0]
+    data = [x.data for x in node.inputs]
+    if is_array(node):
         import numpy as np
 
-        seed = np.reshape(weights, node.shape)
-    data = list(node._dx) if arrays else [x.data for x in node.inputs]
+        seed, data = np.reshape(weights, node.shape), list(node._dx)
     variable = [i for i, x in enumerate(node.inputs) if not x.constant]
     for i, sent in zip(variable, send(node, seed), strict=True):
         if sent.to not in gradients:
@@ -86,7 +86,7 @@ def check_row(
 
 
 def directions(
-    x: Any, slopes: Any, most: float = math.inf
+    x: Any, slopes: Any, most: int | None = None
 ) -> Iterator[tuple[str, float, Any, float]]:
     """Yield directions in which to vary data, with the expected slope in each.
 
@@ -102,7 +102,7 @@ def directions(
 
     size = np.where(x == 0.0, 1.0, abs(x))
     groups: Any = np.arange(x.size)[:, None]
-    if x.size > most:
+    if most is not None and x.size > most:
         groups = np.array_split(np.argsort((abs(slopes) * size).ravel()), most)
     for group in groups:
         direction = np.zeros(x.size)
@@ -182,6 +182,6 @@ def weighted_differences(results: Results, weights: list[float], x: float) -> Di
 
 def has_kink(differences: Differences, x: float) -> bool:
     """Return whether the slopes on both sides differ, no matter how small the step."""
-    h = (abs(x) or 1.0) * 2.0**-20
+    h = (abs(x) or 1.0) * 2.0**-16
     (_, wide, _), (_, narrow, size) = differences(64.0 * h), differences(h)
     return narrow > 8.0 * wide and narrow * h * h > 2.0**-44 * size

@@ -42,6 +42,10 @@ class Slope(NamedTuple):
         """Return whether the error is small in comparison with an analytic derivative."""
         return SAFETY * self.error <= digits * abs(analytic)
 
+    def agrees(self, analytic: float) -> bool:
+        """Return whether the error explains the difference from an analytic derivative."""
+        return abs(analytic - self.value) <= SAFETY * self.error
+
     def __str__(self) -> str:
         return f"{self.value:.10g} ± {SAFETY * self.error:.1g}"
 
@@ -89,31 +93,38 @@ def estimate_slope(differences: Differences, x: float, expected: float = math.na
             if i < ROUNDS // 2 and second < math.inf:  # smaller steps show rounding errors only
                 curvature = max(curvature, second - 16.0 * rounding / (h * h))
             row, h = new, max(h / SHRINK, SMALLEST)
-    return most_accurate(estimates, 2.0**-53 * abs(x) * curvature)
+    return most_accurate(estimates, 2.0**-53 * abs(x) * curvature, expected)
 
 
-def most_accurate(estimates: list[Estimate], error_of_x: float) -> Slope:
+def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float) -> Slope:
     """Return the extrapolated value with the smallest error, which has several parts.
 
-    - truncation: the distance from the values it was extrapolated from, and from those for smaller
-      steps if their own errors do not explain it;
+    - truncation: the distance from the values it was extrapolated from;
     - rounding of f, divided by h. This is the rounding error of the last operations, or the largest
       deviation of f from this slope in smaller steps if that is larger: there f shows the rounding
       errors of all its operations, and kinks near x;
-    - rounding of x, times the second derivative of f.
+    - rounding of x, times the second derivative of f;
+    - the distance from values for smaller steps, if their own errors do not explain it.
+
+    If f has few digits, it is constant in small steps. The best value from steps in which f changes
+    is then returned, without the last part, provided that it agrees with `expected`.
     """
-    best = Slope(math.nan, math.inf)
-    for i, (h, _, value, truncation, rounding) in enumerate(estimates[:-FINER]):
-        if truncation >= best.error:
+    best = changing = Slope(math.nan, math.inf)
+    for i, (h, quotient, value, truncation, rounding) in enumerate(estimates[:-FINER]):
+        if truncation >= max(best.error, changing.error):
             continue
-        noise, contradiction = rounding, 0.0
+        noise, distance = rounding, 0.0
         for finer in estimates[i + 1 :]:
             if abs(finer.quotient) < math.inf:
                 noise = max(noise, finer.h * abs(finer.quotient - value))
             if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
-                contradiction = max(contradiction, abs(finer.value - value))
-        error = truncation + noise / h + contradiction + error_of_x
-        best = min(best, Slope(value, error), key=lambda slope: slope.error)
+                distance = max(distance, abs(finer.value - value))
+        error = truncation + noise / h + error_of_x
+        best = min(best, Slope(value, error + distance), key=lambda slope: slope.error)
+        if quotient:
+            changing = min(changing, Slope(value, error), key=lambda slope: slope.error)
+    if changing.resolves(changing.value) and changing.agrees(expected):
+        return changing
     return best
 
 
