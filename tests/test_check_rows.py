@@ -177,7 +177,7 @@ def test_a_wrong_slope_among_larger_ones_of_the_same_row():
     assert "input 0[7] = 0.001: backward 0.002002, numerical 0.002 ±" in fail(
         lambda x: bad(x).sum(), [at]
     )
-    assert "row 'bad' looks wrong" in fail(lambda x, z: hidden(bad(x).mean(), z), [at[5:10], 1.0])
+    assert "row 'bad' looks wrong" in fail(lambda x, z: hidden(bad(x).mean(), z), [at, 1.0])
 
 
 def test_small_derivatives_are_judged_together():
@@ -269,7 +269,7 @@ def flat_function(seed):
     rng = random.Random(seed)
     c = rng.uniform(0.5, 3.0)
     at = [rng.choice([c, 1.0, -2.0, 0.3]), rng.uniform(-2.0, 2.0)]
-    parts = [(rng.choice(FLAT), rng.choice(JOINED), rng.random()) for _ in range(rng.randint(1, 3))]
+    parts = [(rng.choice(FLAT), rng.choice(JOINED), rng.random()) for _ in range(rng.randint(1, 2))]
 
     def f(x, y):
         out = y

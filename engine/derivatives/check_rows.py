@@ -91,9 +91,9 @@ def directions(
     """Yield directions in which to vary data, with the expected slope in each.
 
     There is one direction for each element, as the text of its index, its number, the direction and
-    the slope. If there would be more than `most`, each combines elements that contribute similarly,
-    with signs for which no two contributions cancel, and steps in proportion to the elements. It
-    has no index, and the number 1.
+    the slope. If there are more than `most` elements, each direction combines several that
+    contribute similarly, with signs for which no two contributions cancel, and steps in proportion
+    to the elements. It has no index, and the number 1.
     """
     if isinstance(x, float):
         yield "", x, 1.0, float(slopes)
@@ -103,7 +103,11 @@ def directions(
     size = np.where(x == 0.0, 1.0, abs(x))
     groups: Any = np.arange(x.size)[:, None]
     if most is not None and x.size > most:
-        groups = np.array_split(np.argsort((abs(slopes) * size).ravel()), most)
+        terms = (abs(slopes) * size).ravel()
+        order = np.argsort(terms)
+        jumps = np.flatnonzero(terms[order[1:]] > 100.0 * terms[order[:-1]]) + 1
+        equal = np.linspace(0, x.size, most + 1).astype(int)[1:-1]
+        groups = np.split(order, np.union1d(jumps, equal))
     for group in groups:
         direction = np.zeros(x.size)
         index, number = "", 1.0
@@ -181,7 +185,10 @@ def weighted_differences(results: Results, weights: list[float], x: float) -> Di
 
 
 def has_kink(differences: Differences, x: float) -> bool:
-    """Return whether the slopes on both sides differ, no matter how small the step."""
+    """Return whether the slopes on both sides differ, no matter how small the step.
+
+    The second difference then grows as 1 / h. It grows as 1 / h² if it is rounding error.
+    """
     h = (abs(x) or 1.0) * 2.0**-16
     (_, wide, _), (_, narrow, size) = differences(64.0 * h), differences(h)
-    return narrow > 8.0 * wide and narrow * h * h > 2.0**-44 * size
+    return 16.0 * wide < narrow < 256.0 * wide and narrow * h * h > 2.0**-44 * size
