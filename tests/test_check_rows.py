@@ -180,6 +180,14 @@ def test_a_wrong_slope_among_larger_ones_of_the_same_row():
     assert "row 'bad' looks wrong" in fail(lambda x, z: hidden(bad(x).mean(), z), [at, 1.0])
 
 
+def test_each_input_of_a_row_is_checked_though_another_node_has_the_same_numbers():
+    """In one of the nodes the second input is a constant."""
+    times = Op("times", lambda x, y: x * y, lambda out, x, y: y, lambda out, x, y: SLIGHTLY * x)
+    text = fail(lambda x, y, z: hidden(times(x, 2.0) + times(x, y), z), [3.0, 2.0, 1.0])
+    assert "row 'times' looks wrong" in text
+    assert "with respect to input 1" in text
+
+
 def test_small_derivatives_are_judged_together():
     """Each of 30 is below the rounding error of f; their sum is not."""
     text = fail(lambda x, y: 1e17 * x + (y * y.data).sum(), [1.0, np.full(30, 30.0)])
