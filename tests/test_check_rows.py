@@ -226,6 +226,8 @@ SATURATED = MLP(2, [3, 1], "tanh", rng=0)
         (lambda x: (x - x.max()).exp().sum().log() + x.max(), [np.zeros(5)]),
         (lambda x: (x + 1e9) - 1e9 + x.cos(), [1e-9]),
         (lambda x: (-0.5 * x * x).exp(), [38.0]),
+        (lambda x: x.sin() + x.cos(), [1e17]),
+        (lambda x: (1e10 * x).cos(), [0.7]),
     ],
 )
 def test_right_gradients_that_vanish_pass(f, at):

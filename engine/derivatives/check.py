@@ -217,7 +217,7 @@ def compare(f: Callable[[], Any], leaves: list[Any], gradients: Gradients) -> li
 
 
 def size_of_terms(gradients: Mapping[Any, Any]) -> float:
-    """Return the sum of |gradient * data| over the nodes of a backward pass.
+    """Return the sum of |gradient * data| over the results of operations in a backward pass.
 
     Times the rounding error of a float, it is the rounding error of the result in first order
     (Linnainmaa 1976, "Taylor expansion of the accumulated rounding error"). It is large where large
@@ -226,6 +226,7 @@ def size_of_terms(gradients: Mapping[Any, Any]) -> float:
     pairs = [
         pair
         for node, gradient in gradients.items()
+        if node.op is not None
         for pair in zip(numbers_of(gradient), numbers_of(node.data), strict=True)
     ]
     size = sum([abs(gradient * number) for gradient, number in pairs])

@@ -9,6 +9,7 @@ ORDERS = 5  # extrapolations of each
 SHRINK = 4.0  # the ratio of successive step sizes
 FINER = 3  # steps that an estimate needs below its own, to measure the noise of f
 ENOUGH = 8  # quotients, if rounding explains how each differs from the expected slope
+NOISY = 1e-3  # the noise of f, relative to f, that makes its slope unknown
 SAFETY = 10.0  # times the estimated error
 SUFFICIENT = 1e-9  # the relative difference from the expected slope that needs no smaller steps
 SMALLEST = 5e-324  # the distance between subnormal numbers
@@ -106,10 +107,12 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
     - rounding of x, times the second derivative of f;
     - the distance from values for smaller steps, if their own errors do not explain it.
 
+    The error is infinite if f shows only noise, as sin does at 1e17, where floats are 16 apart.
+
     If f has few digits, it is constant in small steps. The best value from steps in which f changes
     is then returned, without the last part, provided that it agrees with `expected`.
     """
-    best = changing = Slope(math.nan, math.inf)
+    best = changing = unknown = Slope(math.nan, math.inf)
     for i, (h, quotient, value, truncation, rounding) in enumerate(estimates[:-FINER]):
         if truncation >= max(best.error, changing.error):
             continue
@@ -119,13 +122,16 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
                 noise = max(noise, finer.h * abs(finer.quotient - value))
             if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
                 distance = max(distance, abs(finer.value - value))
+        if noise > NOISY * rounding * 2.0**53:
+            unknown = Slope(value, math.inf)
+            continue
         error = truncation + noise / h + error_of_x
         best = min(best, Slope(value, error + distance), key=lambda slope: slope.error)
         if quotient:
             changing = min(changing, Slope(value, error), key=lambda slope: slope.error)
     if changing.resolves(changing.value) and changing.agrees(expected):
         return changing
-    return best
+    return best if best.error < math.inf else unknown
 
 
 def differences_of(f: Callable[[float], float], x: float, size: float = 0.0) -> Differences:
