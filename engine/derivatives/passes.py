@@ -23,13 +23,21 @@ if TYPE_CHECKING:
 
 def differentiate(y: Node, v: Any, xs: Sequence[Node]) -> list["Data"]:
     """Return v · dy/dx for each x, as data. No gradient of the graph changes."""
+    gradients = gradients_between(y, v, xs)
+    return [copy_data(gradients.get(x, zeros_like(x))) for x in xs]
+
+
+def gradients_between(y: Node, v: Any, xs: Iterable[Node]) -> Gradients:
+    """Return the gradients, as data, of y and of all nodes between the xs and y.
+
+    Raises ValueError if a leaf was modified in place.
+    """
     order = topological(y)
     if (leaf := find_overwritten_leaf(order)) is not None:
         raise ValueError(
             f"{describe_leaf(leaf)} was modified in place after y was computed; recompute y"
         )
-    gradients = propagate(y, v, order, xs, send, check=detecting())
-    return [copy_data(gradients.get(x, zeros_like(x))) for x in xs]
+    return propagate(y, v, order, xs, send, check=detecting())
 
 
 def differentiate_as_graph(y: Node, v: Any, xs: Sequence[Node]) -> list[Node]:
