@@ -18,7 +18,8 @@ from engine.rules import ELEMENTWISE, Op, argument_names
 DOCSTRINGS: list[Callable[[Op, str], str]] = [lambda op, name: f"Apply the row {op.name!r}."]
 SYMBOLS = {op: name for name, op in vars(rules).items() if isinstance(op, Op)}
 OPERATORS = {
-    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "neg": "neg", "abs": "abs",
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "%": "mod", "//": "floordiv",
+    "neg": "neg", "abs": "abs",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from engine import arithmetic, graph, methods
 from engine.graph import Sent
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
 new = object.__new__
 
@@ -218,8 +218,7 @@ def choose(condition: Any, x: Any, y: Any) -> Any:
 
 VALUES: dict[str, Callable[..., Any]] = {
     **ELEMENTWISE,
-    "divide": DIV,
-    "power": POW,
+    **ROW_BY_FUNCTION,
     "where": choose,
 }
 arithmetic.register(Value, VALUES)

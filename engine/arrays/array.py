@@ -21,7 +21,7 @@ from engine.arrays.methods import ArrayMethods
 from engine.arrays.rules import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
 from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences import BUILT_IN, ManyOp
 from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
@@ -387,7 +387,7 @@ def share_of_largest(x: Array, out: Array, axis: Any) -> Array:
 arithmetic.register(
     Array,
     {
-        **ELEMENTWISE, "divide": DIV, "power": POW, "where": choose,
+        **ELEMENTWISE, **ROW_BY_FUNCTION, "where": choose,
         "softmax": lambda x, axis=-1: x.softmax(axis),
         "broadcast_to": lambda x, shape: BROADCAST_TO(x, shape=shape),
         "scatter": lambda x, index, shape: SCATTER(x, index=index, shape=shape),
