@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
-from operator import add
+from operator import add, index
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from engine.methods import NAMES
 from engine.node import Node
-from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
+from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences import DOT, LOGSUMEXP, SOFTMAX, TOTAL, unroll
 from engine.support.arguments import check_sequence
 from engine.value import ASSIGNED, Value, as_nodes, make_node
@@ -161,6 +161,48 @@ def minimum(x: Any, y: Any) -> Any:
     Value(2.0)
     """
     return find_payload(x, y).apply(MINIMUM, x, y)
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)), without overflow.
+
+    >>> logaddexp(Value(1000.0), 1000.0)
+    Value(1000.69)
+    """
+    return find_payload(x, y).apply(LOGADDEXP, x, y)
+
+
+def xlogy(x: Any, y: Any) -> Any:
+    """Return x * log(y), and 0 for x = 0: the terms of an entropy.
+
+    >>> xlogy(0.0, Value(0.0))
+    Value(0.0)
+    """
+    return find_payload(x, y).apply(XLOGY, x, y)
+
+
+def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
+    """Return the elements of a list, or of an Array along an axis, at one or several indices.
+
+    Several indices of a list return a list of the same nesting. Raises TypeError for indices that
+    are not integers, and IndexError for an index out of bounds.
+
+    >>> take([Value(1.0), Value(2.0)], 1)
+    Value(2.0)
+    >>> take([Value(1.0), Value(2.0)], [0, 0, 1])
+    [Value(1.0), Value(1.0), Value(2.0)]
+    """
+    if is_array(xs):
+        return xs.take(indices, axis)
+    if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0):
+        rows = list(check_sequence(xs))
+        return [take(rows, i, axis) for i in indices]
+    if isinstance(indices, bool) or not hasattr(indices, "__index__") or axis not in (None, 0):
+        raise TypeError(
+            f"take expects integers as indices of a list, along axis 0, got {indices!r}, "
+            f"axis={axis!r}"
+        )
+    return list(check_sequence(xs))[index(indices)]
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
