@@ -202,7 +202,11 @@ def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
             f"take expects integers as indices of a list, along axis 0, got {indices!r}, "
             f"axis={axis!r}"
         )
-    return list(check_sequence(xs))[index(indices)]
+    rows = list(check_sequence(xs))
+    i = index(indices)
+    if not -len(rows) <= i < len(rows):
+        raise IndexError(f"take got index {i} for {len(rows)} elements")
+    return rows[i]
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
