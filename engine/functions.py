@@ -194,7 +194,7 @@ def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
     """
     if is_array(xs):
         return xs.take(indices, axis)
-    if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0):
+    if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0) > 0:
         rows = list(check_sequence(xs))
         return [take(rows, i, axis) for i in indices]
     if isinstance(indices, bool) or not hasattr(indices, "__index__") or axis not in (None, 0):
