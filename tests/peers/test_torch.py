@@ -18,7 +18,7 @@ F = torch.nn.functional
 
 # fmt: off
 THEIRS = {
-    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "%": torch.remainder, "//": torch.floor_divide, "neg": torch.neg,
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "%": torch.remainder, "//": lambda x, y: torch.div(x, y, rounding_mode="floor"), "neg": torch.neg,
     **{name: getattr(torch, name) for name in (
         "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "sin", "cos",
         "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2",
