@@ -21,14 +21,22 @@ Payload = TypeVar("Payload", bound=Node)
 Scalars = Iterable[Value | SupportsFloat]
 
 
-def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
+@overload
+def dot(ws: "Array", xs: Any, bias: Any = 0.0) -> "Array": ...  # type: ignore[overload-overlap]
+@overload
+def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value: ...
+def dot(ws: Any, xs: Any, bias: Any = 0.0) -> Any:
     """Return bias + w1 x1 + w2 x2 + ..., added from left to right: a neuron's pre-activation.
 
-    Raises ValueError if the lengths differ.
+    For Arrays it returns `ws.dot(xs) + bias`, as NumPy does. Raises ValueError if the lengths
+    differ.
 
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
+    if has_arrays((ws, xs)):
+        product = find_payload(ws, xs).lift(ws).dot(xs)
+        return product if type(bias) is float and bias == 0.0 else product + bias
     return linear([as_nodes(ws)], as_nodes(xs), [Value.lift(bias)])[0]
 
 

@@ -46,6 +46,7 @@ CASES = {
     "ravel": (*method("ravel"), ANY),
     "dot matrix": (*method("dot", np.arange(12.0).reshape(4, 3)), [(3, 4), (2, 3, 4), (4,)]),
     "dot stack": (*method("dot", np.arange(24.0).reshape(2, 4, 3)), [(3, 4), (2, 3, 4), (4,), (0, 4)]),
+    "engine.dot": (lambda x: engine.dot(np.ones((2, 3)), x), lambda x: np.dot(np.ones((2, 3)), x), [(3, 4), (3,), (2, 3, 4)]),
     "dot number": (*method("dot", np.array(2.0)), ANY),
     **{f"take {i} {axis}": (*method("take", i, axis=axis), [(3, 4), (3, 3), (2, 2, 2)])
        for i in (1, -2, [1, 0, 1], [[0, 1], [-1, 0]], []) for axis in AXES},
