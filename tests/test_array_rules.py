@@ -214,7 +214,8 @@ def by_rows(f, default=-1):
     """Apply a function of a list of Values, which returns a list or one Value, along axes."""
 
     def judge(x, axis=default, keepdims=False):
-        reduced = np.arange(x.ndim)[None if axis is None or not x.ndim else np.r_[axis]].ravel()
+        every = axis is None or not x.ndim
+        reduced = np.arange(x.ndim)[slice(None) if every else np.array(axis, int).ravel()]
         kept = [i for i in range(x.ndim) if i not in reduced]
         rows = x.transpose(*kept, *reduced)
         count = math.prod(x.shape[i] for i in reduced)
