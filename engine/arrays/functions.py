@@ -178,7 +178,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any 
         return gather("pad", np.pad, x, pad_width=pad_width, mode=mode)
     kept = call_numpy("pad", np.pad, np.ones(x.shape, bool), pad_width=pad_width)
     settings = {"pad_width": pad_width, "constant_values": constant_values}
-    constants = call_numpy("pad", np.pad, np.zeros(x.shape), **settings)
+    constants = call_numpy("pad", np.pad, np.zeros(x.shape, x.dtype), **settings)
     out = SCATTER(x.reshape(-1), index=kept, shape=kept.shape)
     return out + constants if constants.any() else out
 

@@ -120,7 +120,7 @@ MIN  = ArrayOp("min",  lambda x, axis=None, keepdims=False: x.min(axis=axis, kee
 PROD = ArrayOp("prod", lambda x, axis=None, keepdims=False: x.prod(axis=axis, keepdims=keepdims),
                lambda g, out, x, axis=None, keepdims=False: restore_axes(g, x, axis) * product_of_others(x, axis))
 NORM = ArrayOp("norm", norm,   # slope 0 at 0
-               lambda g, out, x, axis=None, keepdims=False: restore_axes(g, x, axis) * norm_slope(restore_axes(out, x, axis), x))
+               lambda g, out, x, axis=None, keepdims=False: broadcast_to(restore_axes(g, x, axis), x.shape) * norm_slope(restore_axes(out, x, axis), x))
 CUMSUM  = ArrayOp("cumsum",  lambda x, axis: x.cumsum(axis),   lambda g, out, x, axis: reverse(reverse(g, axis).cumsum(axis), axis))
 CUMPROD = ArrayOp("cumprod", lambda x, axis: x.cumprod(axis),  lambda g, out, x, axis: cumprod_pullback(g, x, axis))
 EINSUM  = ArrayOp("einsum",  lambda *xs, subscripts: einsum(subscripts, *xs),  einsum_pullback, many=True)
