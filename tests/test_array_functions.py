@@ -96,7 +96,7 @@ cases = pytest.mark.parametrize(("ours", "numpys", "shapes"), CASES.values(), id
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_are_numpys(ours, numpys, shapes, dtype):
-    """Of each shape and dtype, and of zeros and of equal elements."""
+    """In each shape and dtype, for numbers of all kinds, and for zeros and equal elements."""
     rng = np.random.default_rng(0)
     for shape in shapes:
         for x in (rng.normal(size=shape), np.round(rng.normal(size=shape))):
