@@ -22,7 +22,7 @@ Scalars = Iterable[Value | SupportsFloat]
 
 
 @overload
-def dot(ws: "Array", xs: Any, bias: Any = 0.0) -> "Array": ...  # type: ignore[overload-overlap]
+def dot(ws: "Array", xs: Any, bias: Any = 0.0) -> "Array": ...
 @overload
 def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value: ...
 def dot(ws: Any, xs: Any, bias: Any = 0.0) -> Any:
