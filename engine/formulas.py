@@ -31,6 +31,11 @@ def sign(x):
 
 
 @dispatched
+def ceil(x):
+    return -floor(-x)
+
+
+@dispatched
 def maximum(x, y):
     """Return the larger; nan if either is nan."""
     return where(x > y, x, where(x <= y, y, x + y))
@@ -57,6 +62,18 @@ def relu(x):
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), without overflow for negative x."""
     return divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
+
+
+@dispatched
+def difference(x, y):
+    """Return x - y; 0 for equal infinities."""
+    return where(equal(x, y) & (abs(x) >= math.inf), 0.0, x - y)
+
+
+@dispatched
+def finite_log_argument(x, y):
+    """Return y, or 1 where x = 0 and log(y) is not finite, so that x * log(y) is 0 there."""
+    return where(equal(x, 0.0) & ((y <= 0.0) | (y >= math.inf)), 1.0, y)
 
 
 def high_half(x):

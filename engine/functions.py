@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
-from operator import add
+from operator import add, index
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, TypeVar, overload
 
 from engine.methods import NAMES
 from engine.node import Node
-from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
+from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
 from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
@@ -19,14 +19,22 @@ Payload = TypeVar("Payload", bound=Node)
 Scalars = Iterable[Value | SupportsFloat]
 
 
-def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
+@overload
+def dot(ws: "Array", xs: Any, bias: Any = 0.0) -> "Array": ...
+@overload
+def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value: ...
+def dot(ws: Any, xs: Any, bias: Any = 0.0) -> Any:
     """Return bias + w1 x1 + w2 x2 + ..., added from left to right: a neuron's pre-activation.
 
-    Raises ValueError if the lengths differ.
+    For Arrays it returns `ws.dot(xs) + bias`, as NumPy does. Raises ValueError if the lengths
+    differ.
 
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
+    if has_arrays((ws, xs)):
+        product = find_payload(ws, xs).lift(ws).dot(xs)
+        return product if type(bias) is float and bias == 0.0 else product + bias
     return linear(Weights([as_nodes(ws)], [Value.lift(bias)]), as_nodes(xs))[0]
 
 
@@ -159,6 +167,54 @@ def minimum(x: Any, y: Any) -> Any:
     Value(2.0)
     """
     return find_payload(x, y).apply(MINIMUM, x, y)
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)), without overflow.
+
+    >>> logaddexp(Value(1000.0), 1000.0)
+    Value(1000.69)
+    """
+    return find_payload(x, y).apply(LOGADDEXP, x, y)
+
+
+def xlogy(x: Any, y: Any) -> Any:
+    """Return x * log(y), and 0 for x = 0: the terms of an entropy.
+
+    >>> xlogy(0.0, Value(0.0))
+    Value(0.0)
+    """
+    return find_payload(x, y).apply(XLOGY, x, y)
+
+
+def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
+    """Return the elements of a list, or of an Array along an axis, at one or several indices.
+
+    Several indices of a list return a list of the same nesting. Raises TypeError for indices that
+    are not integers, and IndexError for an index out of bounds.
+
+    >>> take([Value(1.0), Value(2.0)], 1)
+    Value(2.0)
+    >>> take([Value(1.0), Value(2.0)], [0, 0, 1])
+    [Value(1.0), Value(1.0), Value(2.0)]
+    """
+    from engine.support.arguments import check_sequence
+
+    if is_array(xs):
+        return xs.take(indices, axis)
+    if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0) > 0:
+        rows = list(check_sequence(xs))
+        return [take(rows, i, axis) for i in indices]
+    if isinstance(indices, bool) or not hasattr(indices, "__index__") or axis not in (None, 0):
+        raise TypeError(
+            f"take expects integers as indices of a list, along axis 0, got {indices!r}, "
+            f"axis={axis!r}"
+        )
+    rows = list(check_sequence(xs))
+    i = index(indices)
+    if not -len(rows) <= i < len(rows):
+        raise IndexError(f"take got index {i} for {len(rows)} elements")
+    return rows[i]
 
 
 @overload

@@ -106,7 +106,8 @@ def make_operator(opname: str, reflected: bool = False) -> Callable[..., Slot]:
 
 
 for _name, _opname in {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "and": "&", "or": "|",
+    "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "mod": "mod",
+    "floordiv": "floor_divide", "and": "&", "or": "|",
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "neg",
     "abs": "abs",
 }.items():  # fmt: skip

@@ -17,7 +17,8 @@ from engine.rules import ELEMENTWISE, Op, argument_names
 
 SYMBOLS = {op: name for name, op in vars(rules).items() if isinstance(op, Op)}
 OPERATORS = {
-    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "neg": "neg", "abs": "abs",
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "%": "mod", "//": "floordiv",
+    "neg": "neg", "abs": "abs",
 }  # fmt: skip
 
 

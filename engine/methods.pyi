@@ -32,6 +32,10 @@ class Methods:
     def __rtruediv__(self, other: Operand) -> Self: ...
     def __pow__(self, y: Operand) -> Self: ...
     def __rpow__(self, other: Operand) -> Self: ...
+    def __mod__(self, y: Operand) -> Self: ...
+    def __rmod__(self, other: Operand) -> Self: ...
+    def __floordiv__(self, y: Operand) -> Self: ...
+    def __rfloordiv__(self, other: Operand) -> Self: ...
     def __neg__(self) -> Self: ...
     def neg(self) -> Self:
         """Return neg(x) as one node.
@@ -260,6 +264,28 @@ class Methods:
         >>> Value(0.5).atanh()
         Value(0.549306)
         """
+    def xlogy(self, y: Operand) -> Self:
+        """Return xlogy(x, y) as one node.
+
+        Formula: x * log(finite_log_argument(x, y))
+        Derivative for x: log(finite_log_argument(x, y))
+        Derivative for y: divide(x, finite_log_argument(x, y))
+        engine.formulas defines finite_log_argument.
+
+        >>> Value(0.5).xlogy(0.25)
+        Value(-0.693147)
+        """
+    def logaddexp(self, y: Operand) -> Self:
+        """Return logaddexp(x, y) as one node.
+
+        Formula: maximum(x, y) + log1p(exp(-abs(difference(x, y))))
+        Derivative for x: sigmoid(difference(x, y))
+        Derivative for y: sigmoid(difference(y, x))
+        engine.formulas defines difference, maximum, sigmoid.
+
+        >>> Value(0.5).logaddexp(0.25)
+        Value(1.07594)
+        """
     def atan2(self, y: Operand) -> Self:
         """Return atan2(x, y) as one node.
 
@@ -398,6 +424,46 @@ class Methods:
 
         >>> Value(0.5).elu()
         Value(0.5)
+        """
+    def floor(self) -> Self:
+        """Return floor(x) as one node.
+
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).floor()
+        Value(0.0)
+        """
+    def ceil(self) -> Self:
+        """Return ceil(x) as one node.
+
+        Formula: -floor(-x)
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).ceil()
+        Value(1.0)
+        """
+    def round(self) -> Self:
+        """Return round(x) as one node.
+
+        Formula: rint(x)
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).round()
+        Value(0.0)
+        """
+    def isnan(self) -> Self:
+        """Return isnan(x) as one node.
+
+        Formula: where(equal(x, x), 0.0, 1.0)
+        Derivative: 0.0
+        Defined for all x.
+        engine.formulas defines equal.
+
+        >>> Value(0.5).isnan()
+        Value(0.0)
         """
     def sign(self) -> Self:
         """Return sign(x) as one node.

@@ -142,7 +142,7 @@ class Node(Methods, Generic[DataT]):
         raise self._leaves("an int", "range(x)")
 
     def __round__(self, digits: int | None = None) -> float:
-        raise self._leaves("a rounded number", "round(x)")
+        raise self._leaves("a rounded number", "round(x)", "x.round() stays in it, and ")
 
     def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
         number = "x.data" if isinstance(self.data, float) else "x.data.item()"

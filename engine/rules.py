@@ -148,6 +148,8 @@ SUB  = Op("-",   lambda x, y: x - y,         lambda out, x, y: 1.0,             
 MUL  = Op("*",   lambda x, y: x * y,         lambda out, x, y: y,               lambda out, x, y: x)
 DIV  = Op("/",   lambda x, y: divide(x, y),  lambda out, x, y: divide(1.0, y),  lambda out, x, y: -divide(out, y))
 POW  = Op("**",  lambda x, y: power(x, y),   power_x,                           lambda out, x, y: where(equal(out, 0.0), 0.0, out * log(x)))
+MOD  = Op("%",   lambda x, y: mod(x, y),     lambda out, x, y: 1.0,             lambda out, x, y: -floor_divide(x, y))   # the slopes between jumps
+FLOORDIV = Op("//", lambda x, y: floor_divide(x, y),  lambda out, x, y: 0.0,    lambda out, x, y: 0.0)
 NEG  = Op("neg", lambda x: -x,               lambda out, x: -1.0)
 ABS  = Op("abs", lambda x: abs(x),           lambda out, x: sign(x))            # slope 0 at 0
 
@@ -175,6 +177,13 @@ ASINH = Op("asinh", lambda x: asinh(x),  lambda out, x: divide(1.0, hypot(1.0, x
 ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(divide(1.0, sqrt(x - 1.0)), sqrt(x + 1.0)))   # a product would be inf * 0
 ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(0.5, 1.0 - x) + divide(0.5, 1.0 + x))
 
+XLOGY = Op("xlogy", lambda x, y: x * log(finite_log_argument(x, y)),   # 0 at x = 0; there the slope for x is 0 if log(y) is not finite
+           lambda out, x, y: log(finite_log_argument(x, y)),
+           lambda out, x, y: divide(x, finite_log_argument(x, y)))
+LOGADDEXP = Op("logaddexp", lambda x, y: maximum(x, y) + log1p(exp(-abs(difference(x, y)))),
+               lambda out, x, y: sigmoid(difference(x, y)),
+               lambda out, x, y: sigmoid(difference(y, x)))
+
 ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
            lambda out, x, y: divide(divide(y, hypot(x, y)), hypot(x, y)),
            lambda out, x, y: -divide(divide(x, hypot(x, y)), hypot(x, y)))
@@ -199,6 +208,11 @@ ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),      
          lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
          lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
 
+FLOOR = Op("floor", lambda x: floor(x),   lambda out, x: 0.0)
+CEIL  = Op("ceil",  ceil,                 lambda out, x: 0.0)
+ROUND = Op("round", lambda x: rint(x),    lambda out, x: 0.0)   # to the even integer at a tie
+ISNAN = Op("isnan", lambda x: where(equal(x, x), 0.0, 1.0),  lambda out, x: 0.0)   # 1 or 0
+
 SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
 MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each
 MINIMUM = Op("minimum", minimum,  lambda out, x, y: tie_share(y, x),  lambda out, x, y: tie_share(x, y))
@@ -214,6 +228,9 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
+ROW_BY_FUNCTION = {  # by the functions of `engine.arithmetic` that the rows with other names compute
+    "divide": DIV, "power": POW, "mod": MOD, "floor_divide": FLOORDIV, "rint": ROUND,
+}  # fmt: skip
 ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences.rules` adds others to TABLE
 
 

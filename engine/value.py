@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, overload
 from engine import arithmetic, graph, methods
 from engine.graph import Sent
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
 new = object.__new__
 
@@ -283,8 +283,7 @@ def choose(condition: Value | bool, x: Value | float, y: Value | float) -> Value
 
 VALUES: dict[str, Callable[..., Any]] = {
     **ELEMENTWISE,
-    "divide": DIV,
-    "power": POW,
+    **ROW_BY_FUNCTION,
     "where": choose,
 }
 arithmetic.register(Value, VALUES)

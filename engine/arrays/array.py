@@ -1,7 +1,5 @@
 """`Array`: an array of numbers that records what it was computed from."""
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +16,20 @@ from engine.arrays.arguments import (
 from engine.arrays.arithmetic import run
 from engine.arrays.formulas import Shape
 from engine.arrays.methods import ArrayMethods
-from engine.arrays.rules import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
+from engine.arrays.rules import (
+    BROADCAST_TO,
+    CONCATENATE,
+    EINSUM,
+    MAX,
+    SCATTER,
+    ArrayOp,
+    unbroadcast,
+)
 from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
-from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
@@ -399,28 +404,12 @@ def share_of_largest(x: Array, out: Array, axis: Any) -> Array:
 arithmetic.register(
     Array,
     {
-        **ELEMENTWISE, "divide": DIV, "power": POW, "where": choose,
+        **ELEMENTWISE, **ROW_BY_FUNCTION, "where": choose,
         "softmax": lambda x, axis=-1: x.softmax(axis),
         "broadcast_to": lambda x, shape: BROADCAST_TO(x, shape=shape),
+        "join": lambda xs, axis: CONCATENATE(*xs, axis=axis),
+        "einsum": lambda subscripts, *xs: EINSUM(*xs, subscripts=subscripts),
         "scatter": lambda x, index, shape: SCATTER(x, index=index, shape=shape),
         "share_of_largest": share_of_largest,
     },
 )  # fmt: skip
-
-
-def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
-    """Join Arrays along an axis.
-
-    Raises ValueError for no Arrays, and for Arrays whose shapes differ in another axis.
-
-    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
-    Array([1., 2., 3.])
-    """
-    arrays: Sequence[Any] = tuple(
-        xs if isinstance(xs, Array) else check_sequence(xs, "concatenate expects a list of Arrays")
-    )
-    if not arrays:
-        raise ValueError("concatenate expects at least one Array, got none")
-    if not isinstance(axis, Integral) or isinstance(axis, bool):
-        raise TypeError(f"concatenate expects an integer axis, got {axis!r}")
-    return Array.apply(CONCATENATE, *arrays, axis=int(axis))

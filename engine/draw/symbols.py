@@ -180,6 +180,8 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "sqrt": make_function("√"), "cbrt": make_function("∛"),
     "hypot": lambda x, y: combine("√", raise_power(x, 2.0) + raise_power(y, 2.0)),
     "where": where, "divide": make_function("/"), "power": raise_power,
+    "mod": make_function("mod"), "floor": make_function("floor"), "rint": make_function("round"),
+    "floor_divide": lambda x, y: combine("floor", combine("/", x, y)),
     # The helpers of engine.formulas.
     "square": lambda x: raise_power(x, 2.0), "sign": make_function("sgn"),
     "equal": make_function("="), "maximum": make_function("max"), "minimum": make_function("min"),
@@ -187,7 +189,8 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
     "exp_product": lambda x, y: exp(multiply(x, y)), "drop_large": lift, "drop_low": lift,
-    "limit_to_400": lift,
+    "limit_to_400": lift, "ceil": make_function("ceil"),
+    "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
     "hypot_slope": lambda out, x: combine("/", x, out),
     "power_x": lambda out, x, y: multiply(y, raise_power(x, add(y, -1.0))),
     "add_up": add_up, "softmax": softmax, "softmax_pullback": softmax_pullback,

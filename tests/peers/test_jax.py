@@ -12,11 +12,14 @@ special = jax.scipy.special
 
 # fmt: off
 THEIRS = {
-    "+": jnp.add, "-": jnp.subtract, "*": jnp.multiply, "/": jnp.divide, "**": jnp.power, "neg": jnp.negative,
+    "+": jnp.add, "-": jnp.subtract, "*": jnp.multiply, "/": jnp.divide, "**": jnp.power, "%": jnp.mod, "//": jnp.floor_divide, "neg": jnp.negative,
     **{name: getattr(jnp, name) for name in (
         "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "sin", "cos",
         "tan", "sinh", "cosh", "tanh", "hypot", "sign", "maximum", "minimum", "clip",
+        "floor", "ceil", "round", "logaddexp",
     )},
+    "xlogy": special.xlogy,
+    "isnan": lambda x: jnp.where(jnp.isnan(x), 1.0, 0.0),
     **{name: getattr(jnp, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
     "erf": special.erf, "erfc": special.erfc, "normal_cdf": special.ndtr,
     "exp_product": lambda x, y: jnp.exp(x * y),

@@ -18,12 +18,14 @@ F = torch.nn.functional
 
 # fmt: off
 THEIRS = {
-    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "neg": torch.neg,
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "%": torch.remainder, "//": lambda x, y: torch.div(x, y, rounding_mode="floor"), "neg": torch.neg,
     **{name: getattr(torch, name) for name in (
         "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "sin", "cos",
         "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2",
         "hypot", "erf", "erfc", "sigmoid", "relu", "sign", "maximum", "minimum", "clip",
+        "floor", "ceil", "round", "logaddexp", "xlogy",
     )},
+    "isnan": lambda x: torch.where(torch.isnan(x), 1.0, 0.0),
     "cbrt": lambda x: torch.sign(x) * abs(x) ** (1 / 3),
     "normal_cdf": torch.special.ndtr,
     "exp_product": lambda x, y: torch.exp(x * y),
