@@ -29,6 +29,7 @@ class Node(Methods):
     if TYPE_CHECKING:  # supplied by each payload
         data: Any
         grad: Any
+        _data: Any
         _grad: Any
         _x: Any
         _y: Any
@@ -86,6 +87,10 @@ class Node(Methods):
         3.0
         """
         return self.lift(self.data)
+
+    def _without_graph(self) -> Self:
+        """Return the node's data as a constant that takes its place under `no_grad`."""
+        return self.lift(self._data)
 
     def zero_grad(self) -> None:
         """Set `.grad` to 0."""
