@@ -3,10 +3,10 @@
 A row runs once on slots, an arithmetic that records each operation. The instructions are then
 printed in a language (`Formulas`), or repeated for each node of a tape.
 
->>> from engine.rules import SIGMOID
->>> row = record(SIGMOID, 1)
+>>> from engine.rules import SIGN
+>>> row = record(SIGN, 1)
 >>> Formulas({0: "x"}, row, row.forward, row.outs, PYTHON).format(row.outs[0])
-'divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))'
+'where(x > 0.0, 1.0, where(x < 0.0, -1.0, 0.0 * x))'
 """
 
 from collections import Counter

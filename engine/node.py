@@ -110,6 +110,10 @@ class Node(Methods, Generic[DataT]):
         """
         return self.lift(self.data)
 
+    def _without_graph(self) -> Self:
+        """Return the node's data as a constant that takes its place under `no_grad`."""
+        return self.lift(self._data)
+
     def zero_grad(self) -> None:
         """Set `.grad` to 0."""
         self.grad = 0.0  # type: ignore[assignment] # fills an Array

@@ -100,9 +100,9 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
                 op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))
             ]
         else:
-            slopes = flatten(op.locals(node, *op.unflatten(inputs)))
             contributions = [
-                g if type(slope) is float and slope == 1.0 else g * slope for slope in slopes
+                g if slope is None or (type(slope) is float and slope == 1.0) else g * slope
+                for slope in slopes_of_nodes(node)
             ]
     except TypeError as problem:
         raise TypeError(
@@ -116,9 +116,20 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
         from engine.arrays.formulas import unbroadcast
 
         contributions = [
-            unbroadcast(part, x.shape) for part, x in zip(contributions, inputs, strict=True)
+            part if x.constant else unbroadcast(part, x.shape)
+            for part, x in zip(contributions, inputs, strict=True)
         ]
-    return [Sent(x, None, part) for x, part in zip(inputs, contributions, strict=True)]
+    pairs = zip(inputs, contributions, strict=True)
+    return [Sent(x, None, part) for x, part in pairs if not x.constant]
+
+
+def slopes_of_nodes(node: Any) -> Iterable[Any]:
+    """Return the local derivatives of a node as nodes and numbers, one for each input."""
+    if is_array(node):
+        from engine.arrays.slopes import slopes_of_nodes
+
+        return slopes_of_nodes(node)
+    return flatten(node.op.locals(node, *node.op.unflatten(node.inputs)))
 
 
 def check_current(order: list[Node]) -> list[Node]:

@@ -86,6 +86,17 @@ def logsumexp(xs):
     return where(abs(largest) < math.inf, largest + log1p(rest), largest)
 
 
+@dispatched
+def uniform_cross_entropy(xs):
+    """Return logsumexp(xs) - mean(xs), the mean of -log(softmax) over all classes.
+
+    Subtracting the largest x first avoids cancellation.
+    """
+    largest = reduce(maximum, xs)
+    xs = [x - largest for x in xs]
+    return logsumexp(xs) - divide(add_up(xs), len(xs))
+
+
 # ------------------------------------------------------------------------------------------ the rows
 # fmt: off
 
@@ -94,10 +105,14 @@ TOTAL         = ManyOp("total",     lambda xs: add_up(xs),     lambda out, xs: (
 LOGSUMEXP     = ManyOp("logsumexp", lambda xs: logsumexp(xs),  lambda out, xs: (softmax(xs),), finite_slopes=True)
 CROSS_ENTROPY = ManyOp("cross_entropy", lambda x, others: cross_entropy(x, others),
                        lambda out, x, others: cross_entropy_slopes(softmax([x, *others])[1:]), sequences=["others"], finite_slopes=True)
+UNIFORM_CROSS_ENTROPY = ManyOp("uniform_cross_entropy", lambda xs: uniform_cross_entropy(xs),
+                       lambda out, xs: ([p - 1.0 / len(xs) for p in softmax(xs)],), finite_slopes=True)
 SOFTMAX       = VectorOp("softmax", lambda xs: softmax(xs),    lambda gs, outs, xs: softmax_pullback(gs, outs, xs))
 
 # fmt: on
 
-TABLE.update({op.name: op for op in (DOT, TOTAL, LOGSUMEXP, CROSS_ENTROPY, SOFTMAX)})
+TABLE.update(
+    {op.name: op for op in (DOT, TOTAL, LOGSUMEXP, CROSS_ENTROPY, UNIFORM_CROSS_ENTROPY, SOFTMAX)}
+)
 BUILT_IN = frozenset(TABLE.values())  # without rows that users add
 VALUES["softmax"] = SOFTMAX

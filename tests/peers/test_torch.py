@@ -29,6 +29,9 @@ THEIRS = {
     "cbrt": lambda x: torch.sign(x) * abs(x) ** (1 / 3),
     "normal_cdf": torch.special.ndtr,
     "exp_product": lambda x, y: torch.exp(x * y),
+    "sech_squared": lambda x: 1 / torch.cosh(x) ** 2,
+    "one_minus_square": lambda x: 1 - x * x,
+    "direction_cosine": lambda x, y: x / torch.sqrt(x * x + y * y),
     "softplus": F.softplus, "silu": F.silu, "gelu": F.gelu,
     "leaky_relu": lambda x, slope: torch.where(x > 0, x, slope * x),
     "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(x)),
@@ -38,6 +41,7 @@ THEIRS = {
     "logsumexp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),
     "softmax": lambda *xs: torch.softmax(torch.stack(xs), 0)[0],
     "cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0)[0],
+    "uniform_cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0).mean(),
 }
 # Where we differ on purpose: the row, at, whose derivative, and why.
 DIFFERENCES = {
