@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 from textwrap import indent
 
-from engine.methods import FAST, Methods, describe
+from engine.methods import FAST, UNBOUNDED, Methods, describe
 from engine.rules import ELEMENTWISE, Op
 
 PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
@@ -25,12 +25,16 @@ NAMES: dict[Op, str]
 OPERATORS: dict[str, str]
 SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
+UNBOUNDED: dict[str, float]
 DOCSTRINGS: list[Callable[[Op, str], str]]
 
 def make_method(op: Op, name: str) -> Callable[..., Any]: ...
 def describe(op: Op, name: str) -> str: ...
 def source(name: str) -> str: ...
 def install(value: Any, constant: Any) -> None: ...
+
+class LazyMethod:
+    def __init__(self, owner: str, name: str, make: Callable[[], Any]) -> None: ...
 
 class Methods:
 '''
@@ -46,7 +50,8 @@ def stub() -> str:
         parameters = ["self"]
         for p in list(inspect.signature(f).parameters.values())[1:]:
             default = "" if p.default is p.empty else f" = {p.default!r}"
-            parameters.append(f"{p.name}: Operand{default}")
+            none = " | None" if p.name in UNBOUNDED else ""
+            parameters.append(f"{p.name}: Operand{none}{default}")
         head = f"    def {name}({', '.join(parameters)}) -> Self:"
         op = row_of(name)
         if name.startswith("__"):

@@ -1,10 +1,23 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.methods import Methods
+from engine.methods import LazyMethod, Methods
 from engine.rules import Op
+
+
+def numpy_method(name: str, function: str) -> Any:
+    """Return a method for NumPy's arrays and functions, which is loaded when it is first used."""
+
+    def load() -> Any:
+        try:
+            return getattr(import_module("engine.arrays.numpy_protocol"), function)
+        except ModuleNotFoundError as problem:
+            raise AttributeError(f"{name} requires NumPy") from problem
+
+    return LazyMethod("Node", name, load)
 
 
 class Node(Methods):
@@ -20,7 +33,9 @@ class Node(Methods):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    __array_ufunc__ = None  # np.float64(2) * node calls node.__rmul__
+    __array_ufunc__: Any = numpy_method("__array_ufunc__", "value_ufunc")
+    __array_function__: Any = numpy_method("__array_function__", "value_function")
+    _map_elements: Any = numpy_method("_map_elements", "map_elements")
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -94,7 +109,9 @@ class Node(Methods):
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
-        raise self._leaves("a float", "math.exp(x)", "x.exp() stays in it, and ")
+        raise self._leaves(
+            "a float", "math.exp(x)", "x.exp() stays in it; for c[0] = x, make c a list; "
+        )
 
     def __int__(self) -> int:
         raise self._leaves("an int", "range(x)")
@@ -103,10 +120,11 @@ class Node(Methods):
         raise self._leaves("a rounded number", "round(x)")
 
     def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
-        number = "x.data" if isinstance(self.data, float) else "x.data.item()"
+        number = "number is x.data" if isinstance(self.data, float) else "number is x.data.item()"
+        number = number if getattr(self, "size", 1) == 1 else "numbers are x.data"
         return TypeError(
             f"converting {self!r} to {kind} would leave the graph, as in {example}; {remedy}its "
-            f"number is {number}"
+            f"{number}"
         )
 
     # Comparisons compare data, but equality is identity, so that nodes can be keys of dicts.

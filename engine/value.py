@@ -108,7 +108,12 @@ class Value(Node):
         )
 
     def _binary(self, op: Op, other: Any) -> "Value":
-        other = lift(other)
+        try:
+            other = lift(other)
+        except TypeError:
+            if not holds_objects(other):
+                raise
+            return self._map_elements(lambda y: self._binary(op, y), other)
         x, y = self._data, other._data
         out = op.forward(x, y)
         dx, dy = op.partials
@@ -133,6 +138,14 @@ class Value(Node):
         out = op.forward(*data)
         slopes = tuple(map(as_float, op.locals(out, *data)))
         return make_node(op, inputs, None, as_float(out), slopes, None)
+
+    def _data_of(self, other: Any) -> Any:
+        try:
+            return lift(other).data
+        except TypeError:
+            if not holds_objects(other):
+                raise
+            return self._map_elements(self._data_of, other)
 
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
@@ -234,6 +247,11 @@ def as_nodes(xs: Iterable[Any]) -> tuple[Value, ...]:
     return tuple(map(lift, xs))
 
 
+def holds_objects(x: Any) -> bool:
+    """Return whether `x` is an array of objects, such as Values: NumPy works on each of them."""
+    return getattr(x, "dtype", None) == "object"
+
+
 def as_float(x: Any) -> float:
     """Return `x` as a Python float; raise TypeError if it is not a real number.
 
@@ -242,6 +260,8 @@ def as_float(x: Any) -> float:
     """
     if type(x) is float:
         return x
+    if isinstance(x, float):  # such as np.float64
+        return float(x)
     if type(x) is int:
         try:
             return float(x)

@@ -9,6 +9,7 @@ import numpy as np
 from engine import arithmetic, graph
 from engine.arrays.arguments import (
     as_data,
+    as_dtype,
     check_elementwise,
     common_dtype,
     describe_array,
@@ -44,7 +45,8 @@ class Array(ArrayMethods):
 
     `data` is a NumPy array of float32 or float64. Its shape and dtype are fixed, and results have
     the same dtype. Arrays of different dtypes do not mix: convert one with `astype`. Lists and
-    integers become float64. The constructor copies its argument; assigning to `data` does not copy.
+    integers become float64 unless `dtype` is given. The constructor copies its argument; assigning
+    to `data` does not copy.
     Arithmetic follows IEEE 754: inf and nan, without a warning.
 
     Raises TypeError for non-numeric data, and ValueError for incompatible shapes.
@@ -57,8 +59,8 @@ class Array(ArrayMethods):
     __slots__ = ()
     _zero = None
 
-    def __init__(self, data: Any, label: str | None = None):
-        self._data = np.array(as_data(data), order="C")
+    def __init__(self, data: Any, label: str | None = None, *, dtype: Any = None):
+        self._data = np.array(as_data(data, dtype if dtype is None else as_dtype(dtype)), order="C")
         self._grad: Any = None
         self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
@@ -311,8 +313,9 @@ class ConstantArray(Array):
     __slots__ = ()
     constant = True
 
-    def __init__(self, data: Any, label: str | None = None):
-        self._data = as_data(data)  # not copied: a batch of samples is large
+    def __init__(self, data: Any, label: str | None = None, *, dtype: Any = None):
+        dtype = dtype if dtype is None else as_dtype(dtype)
+        self._data = as_data(data, dtype)  # not copied: a batch of samples is large
         self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
         if hooks.observed:
