@@ -260,13 +260,13 @@ def as_float(x: Any) -> float:
     """
     if type(x) is float:
         return x
-    if isinstance(x, float):  # such as np.float64
-        return float(x)
     if type(x) is int:
         try:
             return float(x)
         except OverflowError:
             return inf if x >= 0 else -inf
+    if isinstance(x, float):  # such as np.float64
+        return float(x)
     from engine.support.arguments import check_real
 
     return check_real(x)

@@ -46,8 +46,11 @@ class Array(ArrayMethods):
     `data` is a NumPy array of float32 or float64. Its shape and dtype are fixed, and results have
     the same dtype. Arrays of different dtypes do not mix: convert one with `astype`. Lists and
     integers become float64 unless `dtype` is given. The constructor copies its argument; assigning
-    to `data` does not copy.
-    Arithmetic follows IEEE 754: inf and nan, without a warning.
+    to `data` does not copy. Arithmetic follows IEEE 754: inf and nan, without a warning.
+
+    NumPy's functions of Arrays are operations of the graph if a row or method has their name:
+    `np.exp(x)`, `np.sum(x, axis=0)`. `a += x` with an ndarray `a` assigns a new Array to `a`; the
+    ndarray does not change.
 
     Raises TypeError for non-numeric data, and ValueError for incompatible shapes.
 

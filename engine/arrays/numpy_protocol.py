@@ -32,13 +32,9 @@ OPERATORS = {
     "equal": "eq", "not_equal": "ne",
 }  # fmt: skip
 MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
-REFLECTED = {  # by the ufunc: the method of a right operand
-    getattr(np, name): f"__{MIRRORED.get(operator, f'r{operator}')}__"
-    for name, operator in OPERATORS.items()
-    if getattr(np, name).nin == 2
-}
 NAMES = {"amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm"}
 PARAMETERS = {"a_min": "lo", "a_max": "hi", "min": "lo", "max": "hi"}
+NAMED = Parameter.POSITIONAL_OR_KEYWORD
 FUNCTIONS = {"where"}  # the method of this name has another first argument
 OF_SEQUENCES = {"dot"}  # functions of sequences of Values
 
@@ -71,23 +67,52 @@ REMEDIES = {
 
 
 def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
-    """Return the node of a ufunc of Arrays, such as `np.exp(x)` or `ndarray * x`."""
-    if not isinstance(inputs[0], Node) and method == "__call__" and not settings:
-        operator = getattr(self, REFLECTED.get(ufunc, ""), None)
-        if operator is not None and (out := operator(inputs[0])) is not NotImplemented:
+    """Return the node of a ufunc, such as `np.exp(x)` or `ndarray * x`."""
+    if method == "__call__" and not settings:
+        name, reflected = methods_of(ufunc)
+        first, *others = inputs
+        if isinstance(first, Node):
+            call = getattr(first, name, None)
+        else:
+            call, others = getattr(self, reflected, None), [first]
+        if call is not None and (out := call(*others)) is not NotImplemented:
             return out
     return apply_ufunc(self, ufunc, method, inputs, settings)
 
 
 def value_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Return the node of a ufunc of Values; with an array of objects, an array of nodes."""
-    if type(inputs[0]) is np.float64 and method == "__call__" and not settings:
-        operator = getattr(self, REFLECTED.get(ufunc, ""), None)
-        if operator is not None and (out := operator(float(inputs[0]))) is not NotImplemented:
-            return out
-    if any(is_objects(x) for x in (*inputs, *settings.get("out", ()))):
-        return getattr(ufunc, method)(*map(box, inputs), **settings)
-    return apply_ufunc(self, ufunc, method, inputs, settings)
+    first = inputs[0]
+    if isinstance(first, np.ndarray) and not first.ndim and not settings:
+        first = first[()]  # NumPy's scalars are such arrays in comparisons
+    if type(first) is np.float64:
+        first = float(first)  # which the methods of Value take in less time
+    elif settings or method != "__call__" or not isinstance(first, Node):
+        arrays = [x for x in (*inputs, *settings.get("out", ())) if isinstance(x, np.ndarray)]
+        if any(x.dtype == object for x in arrays):
+            return getattr(ufunc, method)(*map(box, inputs), **settings)
+    return array_ufunc(self, ufunc, method, first, *inputs[1:], **settings)
+
+
+@cache
+def methods_of(ufunc: np.ufunc) -> tuple[str, str]:
+    """Return the names of a ufunc's method of a left and of a right operand; "" if none.
+
+    Ufuncs that return bools, other than < and its kin, have none. Those for `==` and `!=` have none
+    for two nodes, which the methods compare by identity.
+    """
+    name = ufunc.__name__
+    operator = OPERATORS.get(name)
+    if operator is None:
+        name = NAMES.get(name, f"a{name[3:]}" if name.startswith("arc") else name)
+        return ("" if returns_bool(ufunc) else name), ""
+    reflected = f"__{MIRRORED.get(operator, f'r{operator}')}__" if ufunc.nin == 2 else ""
+    return ("" if operator in ("eq", "ne") else f"__{operator}__"), reflected
+
+
+def returns_bool(ufunc: np.ufunc) -> bool:
+    """Return whether a ufunc returns bools for floats."""
+    return f"{'d' * ufunc.nin}->?" in ufunc.types
 
 
 def apply_ufunc(
@@ -99,27 +124,23 @@ def apply_ufunc(
     result is a new Array, which Python assigns to the name `a`. The ndarray does not change: its
     other names, and the code that passed it as an argument, keep it.
     """
-    name = ufunc.__name__
-    operator = OPERATORS.get(name)
+    name, (left, reflected) = ufunc.__name__, methods_of(ufunc)
     if method != "__call__":
         raise undefined(f"{name}.{method}", self)
-    if returns_bool(ufunc) and (operator is None or all(isinstance(x, Node) for x in inputs)):
+    first, *others = inputs
+    if returns_bool(ufunc) and (isinstance(first, Node) or not reflected):
         return ufunc(*data_of(inputs), **settings)
     (target,) = settings.pop("out", None) or (None,)
     if target is not None:
-        if isinstance(target, Node) or target is not inputs[0]:
+        if isinstance(target, Node) or target is not first:
             raise refused(name, "out")
         settings.pop("axes", None)  # of a @= x
     if settings:
         raise refused(name, next(iter(settings)))
-    # NumPy's scalars are arrays without axes in comparisons.
-    first, *others = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs]
-    if operator and not isinstance(first, Node):
-        first, others = others[0], [first]
-        call = getattr(first, REFLECTED[ufunc], None)
+    if reflected and not isinstance(first, Node):
+        call, others = getattr(others[0], reflected, None), [first]
     else:
-        own_name = f"__{operator}__" if operator else NAMES.get(name, shorten_arc(name))
-        call = getattr(self.lift(first), own_name, None)
+        call = getattr(self.lift(first), left, None)
     if call is None:
         raise undefined(name, self)
     out = call(*others)
@@ -133,16 +154,6 @@ def apply_ufunc(
     return out
 
 
-def returns_bool(ufunc: np.ufunc) -> bool:
-    """Return whether a ufunc returns bools for floats."""
-    return f"{'d' * ufunc.nin}->?" in ufunc.types
-
-
-def shorten_arc(name: str) -> str:
-    """Return our name of an inverse function: "asin" for "arcsin"."""
-    return f"a{name[3:]}" if name.startswith("arc") else name
-
-
 # -------------------------------------------------------------------------------- other functions
 
 
@@ -152,7 +163,7 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
         return NotImplemented
     if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
         return f(*data_of(args), **data_of(settings))
-    call = counterpart(type(self), f)
+    call = counterpart(self.__class__, f)
     if call is None:
         raise undefined(name_of(f), self)
     return call(*args, **settings)
@@ -161,7 +172,7 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
 def value_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
     """Return the result of a function of Values; for sequences of Values, NumPy's result."""
     has_sequence = any(isinstance(x, list | tuple | np.ndarray) for x in args)
-    if f.__name__ in PLAIN or not (has_sequence or counterpart(type(self), f) is None):
+    if f.__name__ in PLAIN or not (has_sequence or counterpart(self.__class__, f) is None):
         return array_function(self, f, types, args, settings)
     return np.ndarray.__array_function__(np.empty(0), f, (np.ndarray,), args, settings)
 
@@ -182,30 +193,24 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
         return lambda x, *args, **settings: own(lift(x), *args, **settings)
     theirs, ours = signature.parameters, inspect.signature(own).parameters
     by_position = [*ours.values()]
-    required = [
-        p.name
-        for p in by_position[1:]
-        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    places: dict[str, Parameter | None] = {}
+    required = [p.name for p in by_position[1:] if p.default is p.empty and p.kind is NAMED]
+    places: dict[str, Parameter | None] = {}  # our parameters, by NumPy's names
     for i, (name, p) in enumerate(theirs.items()):
         at_position = by_position[i] if p.default is p.empty and i < len(ours) else None
         places[name] = ours.get(PARAMETERS.get(name, name), at_position)
-    direct = (
-        set()
-        if required
-        else {name for name, p in ours.items() if name in theirs and p.kind is not p.VAR_POSITIONAL}
-    )
+    direct = {name for name, p in ours.items() if name in theirs and p.kind is NAMED}
 
     def call(*args: Any, **settings: Any) -> Any:
-        if len(args) == 1 and settings.keys() <= direct:  # takes less time
+        if len(args) == 1 and not required and settings.keys() <= direct:  # takes less time
             return own(lift(args[0]), **settings)
-        (_, x), *others = signature.bind(*args, **settings).arguments.items()
-        positional = [*x] if by_position[0].kind is Parameter.VAR_POSITIONAL else [lift(x)]
-        named = dict.fromkeys(required)
+        (first, x), *others = signature.bind(*args, **settings).arguments.items()
+        positional = [*x] if theirs[first].kind is Parameter.VAR_POSITIONAL else [lift(x)]
+        named = dict.fromkeys(required)  # as None, a bound of clip that is not given
         for name, x in others:
             place = places[name]
-            if place is None:
+            if theirs[name].kind is Parameter.VAR_KEYWORD:
+                named |= x
+            elif place is None:
                 if x is not theirs[name].default:
                     raise refused(name_of(f), name)
             elif place.kind is Parameter.VAR_POSITIONAL:
@@ -242,11 +247,6 @@ def data_of(x: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------- arrays of Values
-
-
-def is_objects(x: Any) -> bool:
-    """Return whether `x` is an array of objects."""
-    return isinstance(x, np.ndarray) and x.dtype == object
 
 
 def box(x: Any) -> Any:
