@@ -32,6 +32,7 @@ CALLS = [
     "np.flip(X, axis=1)", "np.roll(x, 1)", "np.roll(X, 1, axis=0)", "np.diag(x)", "np.diag(X[:, :2])",
     "np.tril(X)", "np.triu(X, k=1)", "np.trace(X)", "np.sort(x)", "np.sort(X, axis=0)", "np.take(x, 1)",
     "np.take(X, [0, 2], axis=1)", "np.round(x)", "np.split(X, 3, axis=1)", "np.split(x, [1])",
+    "np.diagonal(X)", "np.diagonal(X, offset=1)", "np.diagonal(X, 0, 1, 0)",
 ]  # fmt: skip
 
 
