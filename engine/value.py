@@ -27,6 +27,9 @@ class Value(Node):
     `data` is a Python float; anything but a real number raises TypeError. Arithmetic follows
     IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions. `<` and
     `>` compare data; `==` compares identity, so that nodes can be keys of dicts.
+
+    NumPy's functions of a Value, such as `np.exp(x)`, are operations of the graph. An ndarray of
+    Values is an array of objects, whose elements NumPy computes one by one.
     """
 
     __slots__ = ()

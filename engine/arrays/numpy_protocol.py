@@ -12,8 +12,7 @@ NumPy's function, so a new row or method needs no entry here. The tables contain
 Functions that return indices, bools, shapes or constants, such as `np.argmax`, read the data of the
 nodes and return plain results. Other functions raise TypeError.
 
-The dispatch of an operator or ufunc takes 1 to 2 µs, and that of another function 2 to 10 µs
-(`python -m benchmarks.dispatch`, collector off).
+A dispatch takes 1 to 5 µs (`python -m benchmarks.dispatch`, collector off).
 """
 
 import inspect
@@ -166,7 +165,7 @@ def apply_ufunc(
 
 def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
     """Return the node of a function of Arrays, such as `np.sum(x)` or `np.concatenate([x, y])`."""
-    if not all(issubclass(kind, Node | np.ndarray) for kind in types):
+    if not all(issubclass(kind, (Node, np.ndarray)) for kind in types):
         return NotImplemented
     if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
         return f(*data_of(args), **data_of(settings))
@@ -205,18 +204,17 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
     for i, (name, p) in enumerate(theirs.items()):
         at_position = by_position[i] if p.default is p.empty and i < len(ours) else None
         places[name] = ours.get(PARAMETERS.get(name, name), at_position)
-    direct = {name for name, p in ours.items() if name in theirs and p.kind is NAMED}
+    first = next(iter(theirs.values()))
+    if first.kind is first.VAR_POSITIONAL:
+        return own
 
-    def call(*args: Any, **settings: Any) -> Any:
-        if len(args) == 1 and not required and settings.keys() <= direct:  # takes less time
-            return own(lift(args[0]), **settings)
-        (first, x), *others = signature.bind(*args, **settings).arguments.items()
-        positional = [*x] if theirs[first].kind is Parameter.VAR_POSITIONAL else [lift(x)]
-        named = dict.fromkeys(required)  # as None, a bound of clip that is not given
-        for name, x in others:
-            place = places[name]
-            if theirs[name].kind is Parameter.VAR_KEYWORD:
-                named |= x
+    def call(*args: Any, **settings: Any) -> Any:  # NumPy has checked that `f` takes these
+        given = dict(zip(theirs, args, strict=False)) | settings
+        positional, named = [lift(given.pop(first.name))], dict.fromkeys(required)  # None: no bound
+        for name, x in given.items():
+            place = places.get(name)
+            if name not in theirs:
+                named[name] = x
             elif place is None:
                 if x is not theirs[name].default:
                     raise refused(name_of(f), name)
