@@ -4,20 +4,26 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.methods import LazyMethod, Methods
+from engine.methods import Methods
 from engine.rules import Op
 
 
-def numpy_method(name: str, function: str) -> Any:
-    """Return a method for NumPy's arrays and functions, which is loaded when it is first used."""
+class ForNumPy:
+    """A method of nodes for NumPy, which `engine.arrays.numpy_protocol` supplies on first use."""
 
-    def load() -> Any:
+    def __init__(self, function: str):
+        self.function = function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __get__(self, node: Any, owner: type) -> Any:
         try:
-            return getattr(import_module("engine.arrays.numpy_protocol"), function)
+            f = getattr(import_module("engine.arrays.numpy_protocol"), self.function)
         except ModuleNotFoundError as problem:
-            raise AttributeError(f"{name} requires NumPy") from problem
-
-    return LazyMethod("Node", name, load)
+            raise AttributeError(f"{self.name} requires NumPy") from problem
+        setattr(self.owner, self.name, f)
+        return f.__get__(node, owner)
 
 
 class Node(Methods):
@@ -33,9 +39,9 @@ class Node(Methods):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    __array_ufunc__: Any = numpy_method("__array_ufunc__", "value_ufunc")
-    __array_function__: Any = numpy_method("__array_function__", "value_function")
-    _map_elements: Any = numpy_method("_map_elements", "map_elements")
+    __array_ufunc__: Any = ForNumPy("value_ufunc")
+    __array_function__: Any = ForNumPy("value_function")
+    _map_elements: Any = ForNumPy("map_elements")
 
     op: Op | None
     constant = False  # a constant does not require a gradient
