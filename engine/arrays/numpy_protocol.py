@@ -134,7 +134,7 @@ def apply_ufunc(
     if method != "__call__":
         raise undefined(f"{name}.{method}", self)
     first, *others = inputs
-    if returns_bool(ufunc) and (isinstance(first, Node) or not reflected):
+    if returns_bool(ufunc) and (isinstance(first, Node | list | tuple) or not reflected):
         return ufunc(*data_of(inputs), **settings)
     (target,) = settings.pop("out", None) or (None,)
     if target is not None:
