@@ -66,16 +66,14 @@ def test_forward_and_reverse_mode(tmp_path):
 
 
 def test_mnist_node_by_node(tmp_path, monkeypatch, capsys):
-    """The tape learns the digits, and agrees with Values to the rounding of float32."""
-    if not SOAK:  # an epoch of a third of the digits
-        (X, y), test = data.mnist()
+    """The tape reaches 95 % in an epoch, and agrees with Values to the rounding of float32."""
+    if not SOAK:
         monkeypatch.setattr(tape, "EPOCHS", 1)
-        monkeypatch.setattr(tape.data, "mnist", lambda: ((X[:20_000], y[:20_000]), test))
     tape.main(tmp_path)
     printed = capsys.readouterr().out
     assert "Tape(305,960 nodes, 101,770 parameters, 794 inputs)" in printed
     (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", printed, re.M)
-    assert float(share) >= (97.0 if SOAK else 90.0)
+    assert float(share) >= (97.0 if SOAK else 95.0)
     from_tape, values = (
         [float(z) for z in line.split()] for line in re.findall(r"^ +(-?\d.*)$", printed, re.M)
     )
