@@ -155,7 +155,10 @@ def programs_of(op, letters):
 def test_texts_write_a_program_with_the_same_bits(op, data):
     """The row written as source text, compiled and run, gives the floats the row itself gives."""
     letters = tuple(f"x{i}" for i in range(len(op.partials)))
-    scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__} | {"inf": math.inf, "nan": math.nan}
+    scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__} | {
+        "inf": math.inf,
+        "nan": math.nan,
+    }
     for xs in data.draw(batches(*[st.floats()] * len(letters)), label="inputs"):
         out = op.forward(*xs)
         scope |= {"out": out, **dict(zip(letters, xs, strict=True))}
