@@ -11,7 +11,7 @@ from nn.scalar import ACTIVATIONS, Neuron
 
 ACTIVATION_ROWS = {ELEMENTWISE[name] for name in ACTIVATIONS if name != "linear"}
 
-Home = tuple[str, "Neuron | None"]  # the path of a layer, and a neuron in it if there is one
+Owner = tuple[str, "Neuron | None"]  # the path of a layer, and a neuron in it if there is one
 
 
 class Layers:
@@ -32,18 +32,18 @@ class Layers:
         self.parameters: dict[str, list[Node]] = {}
         self.outputs: dict[str, dict[Node, None]] = {}
         self.activations: dict[str, list[tuple[Neuron | None, Node]]] = {}
-        self.homes: dict[Node, Home] = {}
+        self.owners: dict[Node, Owner] = {}
         for path, parameter in model.named_parameters().items():
-            self.homes[parameter] = layer, _ = self.home_of(path)
+            self.owners[parameter] = layer, _ = self.find_owner(path)
             self.parameters.setdefault(layer, []).append(parameter)
         for root in prediction_nodes(predictions):
             for node in topological(root):
-                if node.op is not None and node not in self.homes:
-                    self.place(node)
-            if root in self.homes and root.op is not None:
-                self.outputs[self.homes[root][0]][root] = None
+                if node.op is not None and node not in self.owners:
+                    self.assign(node)
+            if root in self.owners and root.op is not None:
+                self.outputs[self.owners[root][0]][root] = None
 
-    def home_of(self, path: str) -> Home:
+    def find_owner(self, path: str) -> Owner:
         """Return the layer of a parameter, and its neuron if there is one.
 
         The layer is the innermost module around the parameter, or around its neuron.
@@ -55,21 +55,21 @@ class Layers:
         is_layer = len(around) == 1 or (len(around) == 2 and not self.modules[""].nout)
         return (around[-1] if neuron is None or is_layer else around[-2]), neuron
 
-    def place(self, node: Node) -> None:
+    def assign(self, node: Node) -> None:
         """Assign a node to the layer of its parameters, or else to the last layer of its inputs."""
-        homes = [self.homes[x] for x in node.inputs if x in self.homes]
-        own = [self.homes[x] for x in node.inputs if x in self.homes and x.op is None]
-        if not homes:
+        owners = [self.owners[x] for x in node.inputs if x in self.owners]
+        own = [self.owners[x] for x in node.inputs if x in self.owners and x.op is None]
+        if not owners:
             return
         if own and own[0][0] not in self.names:
             self.names.append(own[0][0])
             self.outputs[own[0][0]], self.activations[own[0][0]] = {}, []
-        layer, neuron = self.homes[node] = (
-            own[0] if own else max(homes, key=lambda home: self.names.index(home[0]))
+        layer, neuron = self.owners[node] = (
+            own[0] if own else max(owners, key=lambda owner: self.names.index(owner[0]))
         )
         for x in node.inputs:
-            if x.op is not None and x in self.homes and self.homes[x][0] != layer:
-                self.outputs[self.homes[x][0]][x] = None
+            if x.op is not None and x in self.owners and self.owners[x][0] != layer:
+                self.outputs[self.owners[x][0]][x] = None
         if node.op in ACTIVATION_ROWS and not node.inputs[0].constant:
             self.activations[layer].append((neuron, node))
 

@@ -48,9 +48,9 @@ def test_numbers_by_hand():
     assert first.gradient == pytest.approx(rms(2.0 * error[:, None] * V))
     dZ = 2.0 * error[:, None] * V * (Z > 0) / len(X)
     grads = np.concatenate([np.ravel(dZ.T @ X), dZ.sum(axis=0)])
-    assert first.of_weights == pytest.approx(rms(grads))
+    assert first.weight_gradient == pytest.approx(rms(grads))
     assert (first.units, first.dead) == (6, int((Z <= 0).all(axis=0).sum()))
-    assert first.flat == pytest.approx(np.mean(Z <= 0))
+    assert first.saturated == pytest.approx(np.mean(Z <= 0))
 
 
 def test_vanishing():
@@ -87,7 +87,7 @@ def test_dead(kind):
 def test_flat_not_finite_and_without_gradient():
     model = vector.MLP(2, [8, 1], "tanh", rng=0)
     model.layers[0].bias.data = 20.0
-    assert kinds(diagnose(model, X, Y)) == ["flat"]
+    assert kinds(diagnose(model, X, Y)) == ["saturated"]
     model.spare = Array([1.0])
     model.layers[1].weight.data = np.inf
     diagnosis = diagnose(model, X, Y)
@@ -101,7 +101,7 @@ def test_a_saturated_tanh_is_flat_or_dead(size):
     model = deep("tanh", depth=2)
     for p in model.parameters():
         p.data = p.data * size
-    problems = [p for p in diagnose(model, X, Y).problems if p.kind in ("flat", "dead")]
+    problems = [p for p in diagnose(model, X, Y).problems if p.kind in ("saturated", "dead")]
     assert [problem.where for problem in problems] == ["layers.0", "layers.1"]
     assert all("xavier_normal" in problem.remedy for problem in problems)
 
