@@ -33,6 +33,7 @@ from benchmarks.mnist_trainers import SIZES, TRAINERS
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import Stopwatch
 
 FILES = Path(__file__).parents[1] / "nn" / "mnist"
 BATCH = 128
@@ -88,11 +89,11 @@ def measure(engine: str, threads: int, seed: int) -> dict[str, Any]:
     losses: list[float] = []
     goal = {"epochs": math.inf, "to_goal": math.inf}
     for epoch in range(EPOCHS):
-        wall_start, cpu_start = time.perf_counter(), time.process_time()
+        elapsed, cpu_time = Stopwatch(), Stopwatch(time.process_time)
         lr = RATE * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2
         epoch_losses = trainer.epoch(shuffled_batches(rng, len(train[0])), lr)
-        wall.append(time.perf_counter() - wall_start)
-        cpu.append(time.process_time() - cpu_start)
+        wall.append(elapsed.lap())
+        cpu.append(cpu_time.lap())
         losses = losses or [float(loss) for loss in epoch_losses[: len(TOLERANCES)]]
         if trainer.accuracy() >= GOAL:
             goal = {"epochs": epoch + 1.0, "to_goal": time.time() - began}

@@ -18,6 +18,7 @@ from benchmarks.mnist_trainers import Stepgrad
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table
+from demos.shared.timing import Stopwatch
 
 PARTS = (
     "batch gather",
@@ -32,18 +33,19 @@ TARGET = 50
 WARM_UP = 20  # steps
 
 
-class Stopwatch:
-    """CPU seconds by name; `lap` adds the time since the last lap."""
+class Profile(Stopwatch):
+    """A stopwatch that adds up the CPU seconds of laps by name."""
 
     def __init__(self) -> None:
         self.spent = dict.fromkeys(("step", *PARTS), 0.0)
-        self.last = process_time()
+        super().__init__(process_time)
 
-    def lap(self, *names: str) -> None:
-        now = process_time()
+    def add_lap(self, *names: str) -> None:
+        """Add a lap to the parts of these names."""
+        seconds = self.lap()
         for name in names:
-            self.spent[name] += now - self.last
-        self.last = process_time()
+            self.spent[name] += seconds
+        self.lap()  # leave this bookkeeping out
 
 
 def measure() -> dict[str, float]:
@@ -56,8 +58,8 @@ def measure() -> dict[str, float]:
     trainer.optimizer.lr = RATE
     order = shuffled_batches(rng, len(train[0]))
     for batch in order[:WARM_UP]:
-        profile_step(trainer, batch, Stopwatch())
-    watch, timed = Stopwatch(), order[WARM_UP:]
+        profile_step(trainer, batch, Profile())
+    watch, timed = Profile(), order[WARM_UP:]
     for batch in timed:
         profile_step(trainer, batch, watch)
     spent = watch.spent
@@ -65,11 +67,11 @@ def measure() -> dict[str, float]:
     return {name: 1e3 * seconds / len(timed) for name, seconds in spent.items()}
 
 
-def profile_step(trainer: Stepgrad, batch: Any, watch: Stopwatch) -> None:
+def profile_step(trainer: Stepgrad, batch: Any, watch: Profile) -> None:
     """Train for one step and time its parts."""
     from engine import walk
 
-    lap = watch.lap
+    lap = watch.add_lap
     lap()
     X, y = trainer.X[batch], trainer.y[batch]
     lap("step", "batch gather")

@@ -30,6 +30,7 @@ from benchmarks.engines import ENGINES, count_nodes, missing, value_of
 from benchmarks.processes import MODES, Effort, Job, interleaved, set_collector
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import Stopwatch
 
 PARTS = ("forward", "backward", "update", "freeing")  # a step is the first three
 ALIKE = ("micrograd", "node")  # engines with the same number of nodes
@@ -141,24 +142,24 @@ def measure(engine: str, seconds: float, steps: int) -> dict[str, Any]:
     """
     forward, backward, update = steps_of(engine)
     losses: list[float] = []
-    times: list[tuple[float, ...]] = []
+    times: list[list[float]] = []
     nodes, spent = 0, 0.0
     while len(times) < steps or spent < seconds:
-        t0 = process_time()
+        stopwatch = Stopwatch(process_time)
         loss = forward()
-        t1 = process_time()
+        laps = [stopwatch.lap()]
         backward(loss)
-        t2 = process_time()
+        laps.append(stopwatch.lap())
         update(1.0 - 0.9 * min(len(losses), 100) / 100)
-        t3 = process_time()
+        laps.append(stopwatch.lap())
         losses.append(loss.data)
         nodes = nodes or count_nodes(loss)
-        t4 = process_time()
+        stopwatch.lap()
         del loss
-        t5 = process_time()
+        laps.append(stopwatch.lap())
         if len(losses) > 1:
-            times.append((t1 - t0, t2 - t1, t3 - t2, t5 - t4))
-            spent += sum(times[-1])
+            times.append(laps)
+            spent += sum(laps)
     means = [1e3 * sum(part) / len(times) for part in zip(*times, strict=True)]
     figures = dict(zip(PARTS, means, strict=True))
     return {**figures, "step": sum(means[:3]), "nodes": nodes, "loss": losses[1]}

@@ -26,6 +26,7 @@ from benchmarks.engines import missing
 from benchmarks.processes import MODES, Effort, interleaved, set_collector
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import Stopwatch
 
 CLASSES = {"stepgrad": "engine", "hand": "benchmarks.by_hand", "micrograd": "micrograd.engine"}
 PAIR = ("stepgrad", "hand")  # the ratio is the first over the second
@@ -109,21 +110,21 @@ class Bursts:
 
     def time_passes(self) -> dict[str, float]:
         """Time building and differentiating the graph of s + x * y."""
-        t0 = process_time()
+        stopwatch = Stopwatch(process_time)
         s = self.sum_products(self.leaves)
-        t1 = process_time()
+        forward = stopwatch.lap()
         s.backward()
-        t2 = process_time()
-        return {FORWARD: t1 - t0, BACKWARD: t2 - t1, BOTH: t2 - t0}
+        backward = stopwatch.lap()
+        return {FORWARD: forward, BACKWARD: backward, BOTH: forward + backward}
 
     def time_operation(self, name: str) -> dict[str, float]:
         """Time one operation; return {} if the engine does not have it."""
         if name not in self.operations:
             return {}
         results: list[Any] = [None] * NODES
-        begin = process_time()
+        stopwatch = Stopwatch(process_time)
         self.operations[name](self.x, self.y, results)
-        return {name: process_time() - begin}
+        return {name: stopwatch.lap()}
 
     def checksums(self) -> tuple[float, float]:
         """Return s and the sum of the gradients, which must agree between engines."""

@@ -23,7 +23,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 from benchmarks.engines import count_nodes
@@ -31,6 +30,7 @@ from benchmarks.moons import moons
 from benchmarks.processes import Effort, Job, interleaved
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table, pluralize
+from demos.shared.timing import Stopwatch
 
 DRAWN = (("1", "1"), ("4, 1", "4"), ("3, 1", "17"), ("16, 16, 1", "100"))
 STEPPED = (("3, 1", "3"), ("chain", "100"), ("9, 1", "3"))
@@ -89,11 +89,11 @@ def time_drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
         return {"missing": str(error)}
     version = re.findall(r"version (\S+)", printed.stderr)[:1]
     root, model = graph(shape, size)
-    begin = perf_counter()
+    stopwatch = Stopwatch()
     picture = draw(root, model, layout=layout)
-    times = {"dot": perf_counter() - begin}
+    times = {"dot": stopwatch.lap()}
     assert picture.svg  # computed at the first access
-    times["svg"] = perf_counter() - begin
+    times["svg"] = times["dot"] + stopwatch.lap()
     by = " ".join([LAYOUTS[layout], *version])
     return {
         **times,
@@ -108,10 +108,10 @@ def time_stepper(shape: str, size: int) -> dict[str, Any]:
     from engine.draw import step
 
     root, model = graph(shape, size)
-    begin = perf_counter()
+    stopwatch = Stopwatch()
     stepper = step(root, model)
     page = stepper.html
-    seconds, steps = perf_counter() - begin, len(stepper.frames) - 1
+    seconds, steps = stopwatch.lap(), len(stepper.frames) - 1
     figures: dict[str, Any] = {"values": count_nodes(root), "steps": steps, "s": seconds}
     figures["kB"] = len(page.encode()) / 1000
     if not find_spec("playwright"):

@@ -1,10 +1,10 @@
 """An inspection of one digit: an array network, evaluated again node by node as Values."""
 
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from demos.shared.timing import Stopwatch
 from engine import Array, Value, topological
 from nn import losses, vector
 
@@ -52,13 +52,13 @@ class Inspection(NamedTuple):
 
 def inspect_digit(model: vector.MLP, x: np.ndarray, label: int, prediction: int) -> Inspection:
     """Evaluate and differentiate the loss of a digit, as Values and as arrays."""
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     scalars = model.to_scalar()
     pixels = [Value(pixel) for pixel in x.tolist()]
     z = scalars(pixels)
     loss = losses.cross_entropy([z], [label])
     loss.backward()
-    seconds = time.perf_counter() - began
+    seconds = stopwatch.lap()
 
     from_values = (
         np.array([logit.data for logit in z]),

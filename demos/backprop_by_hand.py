@@ -11,7 +11,6 @@ are gradients of the mean loss, whose gradients with respect to Z and A are dZ /
 Writes backprop_by_hand.svg: loss and accuracy, gradient checks, and weights of the first layer.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from demos.logistic_regression import check_shape, sigmoid
 from demos.pictures.backprop_by_hand import save_picture
 from demos.shared.tables import format_table
+from demos.shared.timing import Stopwatch
 from nn import data
 from nn.arguments import look_up
 from nn.init import generator
@@ -217,13 +217,13 @@ def main(out: Path, *, epochs: int = EPOCHS, samples: int = 60_000) -> None:
           "error, which grows as 1 / ε. float32 does not reach the bound. A large ε moves relu\n"
           "across its kink.\n"
           )  # fmt: skip
-    history, began = [], time.perf_counter()
+    history, stopwatch = [], Stopwatch()
     bar = tqdm(train(layers, X, Y, epochs, rng=1), desc="mnist", total=epochs, unit="epoch")
     for _ in bar:
         history.append([evaluate(layers, X[:, :5000], Y[:, :5000]), evaluate(layers, *held_out)])
         loss, accuracy = history[-1][1]
         bar.set_postfix(loss=f"{loss:.4f}", accuracy=f"{accuracy:.2%}")
-    print(f"{epochs} epochs in {time.perf_counter() - began:.1f} s; accuracy on held-out images "
+    print(f"{epochs} epochs in {stopwatch.lap():.1f} s; accuracy on held-out images "
           f"{accuracy:.2%}, on test images {evaluate(layers, *test)[1]:.2%}")  # fmt: skip
     path = out / "backprop_by_hand.svg"
     save_picture([layer.W for layer in layers], np.array(history).T, EPSILONS, errors, path)

@@ -11,7 +11,6 @@ Writes descent.svg: the paths, learning rates from too small to too large, and f
 """
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -21,7 +20,7 @@ import numpy as np
 
 from demos.pictures.descent import save_picture
 from demos.shared.tables import format_table
-from demos.shared.timing import time_calls
+from demos.shared.timing import Stopwatch, time_calls
 from engine import Array, hessian
 from nn import data, optim, schedules
 
@@ -141,10 +140,10 @@ def compare_sizes(x: np.ndarray, y: np.ndarray, lowest: float) -> dict[str, np.n
     """Print the cost and noise of a step by batch size; return the paths (steps + 1, 2)."""
     paths, rows = {}, []
     for name, size in SIZES.items():
-        began = time.perf_counter()
+        stopwatch = Stopwatch()
         paths[name] = path = descend(x, y, size, RATE, EPOCHS)
         steps = len(path) - 1
-        microseconds = (time.perf_counter() - began) / steps * 1e6
+        microseconds = stopwatch.lap() / steps * 1e6
         measured, predicted = gradient_noise(x, y, size)
         final = losses(path[-(SAMPLES // size) :], x, y).mean() - lowest
         noise = [f"{measured:.0%}", f"{predicted:.0%}"]

@@ -9,7 +9,6 @@ with the highest confidence.
 """
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from demos.pictures.logistic_regression import save_picture
 from demos.shared.tables import format_table
-from demos.shared.timing import time_calls
+from demos.shared.timing import Stopwatch, time_calls
 from nn import data
 
 DIGITS = (3, 8)
@@ -149,13 +148,13 @@ def main(
     print(f"{DIGITS[0]} (Y = 0) or {DIGITS[1]} (Y = 1), {X.dtype}: {m:,} training images, "
           f"{X_test.shape[1]:,} test images\n\n{format_shapes(X, Y)}\n")  # fmt: skip
 
-    costs, began = [], time.perf_counter()
+    costs, stopwatch = [], Stopwatch()
     bar = tqdm(train(X, Y, iterations), desc="descent", unit=" iterations")
     for w, b, J in bar:  # noqa: B007, used after the loop
         costs.append(J)
         bar.set_postfix(cost=f"{J:.4f}", refresh=False)
     print(f"cost {costs[0]:.4f} -> {costs[-1]:.4f} in {len(costs):,} iterations, "
-          f"{time.perf_counter() - began:.1f} s; accuracy {accuracy(w, b, X, Y):.2%} on training "
+          f"{stopwatch.lap():.1f} s; accuracy {accuracy(w, b, X, Y):.2%} on training "
           f"images, {accuracy(w, b, X_test, Y_test):.2%} on test images\n")  # fmt: skip
 
     speedups = compare_loops(w, b, X, Y, sizes)

@@ -4,7 +4,6 @@ Writes moons.svg: the data, the decision boundary, and loss and accuracy by epoc
 training step on Values, on a tape of Values, and on arrays.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from demos._executors import compare_executors, table
 from demos.pictures.moons import save_picture
+from demos.shared.timing import Stopwatch
 from engine import topological
 from nn import MLP, accuracy, data, fit, losses
 
@@ -37,11 +37,11 @@ def main(out: Path) -> None:
         penalty=lambda: PENALTY * losses.l2_penalty(model.parameters()),
     )  # fmt: skip
     bar = tqdm(training, total=EPOCHS, desc="moons", unit="epoch")
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     for record in bar:
         records.append(record)
         bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.metric:.0%}")
-    seconds = time.perf_counter() - began
+    seconds = stopwatch.lap()
 
     last = records[-1]
     print(f"loss {last.loss:.4f}, accuracy {last.metric:.0%} after {len(records)} epochs")

@@ -3,12 +3,12 @@
 Writes tape.svg: the graph of one digit's loss after training, with the layers collapsed.
 """
 
-import time
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from demos.shared.timing import Stopwatch
 from engine import Tape, Value, dot, logsumexp
 from engine.draw import draw
 from nn import MLP, accuracy, data, fit, schedules
@@ -25,11 +25,11 @@ def main(out: Path, seed: int = 0) -> None:
     loss = logsumexp(logits) - dot(targets, logits)  # cross-entropy with one-hot targets
     loss.label = "loss"
 
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     tape = Tape(
         [loss, *logits], [*pixels, *targets], parameters=model.parameters(), dtype=np.float32
     )
-    print(f"{model.summary()}\n\n{tape}, recorded in {time.perf_counter() - began:.1f} s")
+    print(f"{model.summary()}\n\n{tape}, recorded in {stopwatch.lap():.1f} s")
     train(tape, append_one_hot(X, y), y, seed)
     score = accuracy(tape(append_one_hot(X_test, y_test))[:, 1:], y_test)
     print(f"{score:.2%} of the test digits are correct")

@@ -1,14 +1,15 @@
 """Measure a tape: nodes, instructions, bytes and time by operation."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
-from time import perf_counter
+from timeit import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.tape.machine import WIDEST, Machine
-from engine.tape.passes import BACKWARD, EACH_BACKWARD, EACH_FORWARD, FORWARD
+from engine.tape.passes import BACKWARD, FORWARD, LANES_BACKWARD, LANES_FORWARD
 from engine.tape.schedule import Runs
 
 REPEATS = 15
@@ -69,7 +70,7 @@ def measure_costs(machine: Machine) -> list[Cost]:
 
 
 def select(runs: Runs, mask: np.ndarray) -> Runs:
-    """Return some of the instructions, in the same order, with results in the same places."""
+    """Return some of the instructions, in the same order, with results in the same registers."""
     steps = np.flatnonzero(mask)
     run = np.searchsorted(runs.ends, steps, side="right")
     first = np.flatnonzero((np.diff(steps, prepend=-2) != 1) | (np.diff(run, prepend=-1) != 0))
@@ -88,10 +89,10 @@ def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
     blocks = np.ones((1, machine.lanes.rows, WIDEST if machine.inputs else 0), shared.dtype)
     sums = np.zeros(machine.lanes.sums, shared.dtype)
     times = []
-    for stage, each_stage in ((FORWARD, EACH_FORWARD), (BACKWARD, EACH_BACKWARD)):
+    for stage, lanes_stage in ((FORWARD, LANES_FORWARD), (BACKWARD, LANES_BACKWARD)):
         seconds = measure_seconds(machine.run, *stages[stage], shared)
         if machine.inputs:
-            lanes = *stages[each_stage], shared, blocks, WIDEST, sums, 0, 1
+            lanes = *stages[lanes_stage], shared, blocks, WIDEST, sums, 0, 1
             seconds += measure_seconds(machine.lanes.kernel, *lanes) / WIDEST
         times.append(1e6 * seconds)
     return times
@@ -99,12 +100,7 @@ def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
 
 def measure_seconds(f: Callable[..., Any], *args: Any) -> float:
     """Return the median time of several calls."""
-    times = []
-    for _ in range(REPEATS):
-        start = perf_counter()
-        f(*args)
-        times.append(perf_counter() - start)
-    return median(times)
+    return median(repeat(partial(f, *args), number=1, repeat=REPEATS))
 
 
 def align(rows: Sequence[Sequence[object]]) -> list[str]:
