@@ -14,11 +14,11 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,11 @@ MAX_HEADER = 2000  # bytes of the header of an array, whose parser takes 500 tim
 MAX_QUOTE = 500  # characters at either end
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 TYPES += ["float16", "float32", "float64"]
+Tree: TypeAlias = (
+    "Mapping[str, Tree] | Sequence[Tree] | np.ndarray | np.generic | str | float | bool | None"
+)
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | bool | None"
+Place = tuple[str | int, ...]  # keys and indices, from the root of the tree
 
 
 class CheckpointError(ValueError):
@@ -51,7 +56,7 @@ class CheckpointError(ValueError):
     __module__ = "stepgrad.nn"  # tracebacks show the public name
 
 
-def write(path: str | os.PathLike[str], tree: Any) -> None:
+def write(path: str | os.PathLike[str], tree: Tree) -> None:
     """Save a tree in a file atomically: at any time, the file is the complete old or new one.
 
     A tree consists of dicts with str keys, lists, tuples, NumPy arrays and scalars (bool, integers,
@@ -65,7 +70,7 @@ def write(path: str | os.PathLike[str], tree: Any) -> None:
     replace(path, pack(tree))
 
 
-def read(path: str | os.PathLike[str]) -> Any:
+def read(path: str | os.PathLike[str]) -> Tree:
     """Return the tree in a file, bit for bit as it was saved. Its arrays are writable.
 
     Raises CheckpointError if the file is truncated, damaged, not a checkpoint, or of a newer
@@ -116,7 +121,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
             os.close(folder)
 
 
-def pack(tree: Any) -> bytes:
+def pack(tree: Tree) -> bytes:
     """Return the content of a file for a tree."""
     arrays: list[np.ndarray] = []
     head = {"format": FORMAT, "version": VERSION, "tree": _encode(tree, (), arrays)}
@@ -148,7 +153,7 @@ def checksum(body: bytes | memoryview) -> bytes:
     return b"%08x" % zlib.crc32(body)
 
 
-def unpack(content: bytes) -> Any:
+def unpack(content: bytes) -> Tree:
     """Return the tree in the content of a file. Raises CheckpointError if there is none."""
     if not content:
         raise CheckpointError("empty; use another checkpoint")
@@ -177,7 +182,7 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def _unpack_archive(content: bytes) -> Any:
+def _unpack_archive(content: bytes) -> Tree:
     """Return the tree in a file with the right checksum, which may still be malicious."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
@@ -219,7 +224,7 @@ def _parse_elements(content: bytes | memoryview, dtype: np.dtype) -> np.ndarray:
     return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
 
 
-def _encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
+def _encode(x: Any, place: Place, arrays: list[np.ndarray]) -> Json:
     """Convert `x`, at `place` in the tree, to JSON, and append its arrays to `arrays`.
 
     A type that JSON lacks becomes an object with one key that begins with "$". A key of the tree
@@ -259,12 +264,12 @@ def _encode(x: Any, place: tuple[Any, ...], arrays: list[np.ndarray]) -> Any:
     )
 
 
-def _format(place: tuple[Any, ...]) -> str:
+def _format(place: Place) -> str:
     """Return the expression for a place in the tree: tree['extra'][0]."""
     return "tree" + "".join(f"[{key!r}]" for key in place[:9]) + "..." * (len(place) > 9)
 
 
-def _decode(x: Any, array: Callable[[int], np.ndarray], depth: int = 0) -> Any:
+def _decode(x: Any, array: Callable[[int], np.ndarray], depth: int = 0) -> Tree:
     """Undo `_encode`; `array(i)` returns the i-th array."""
     if depth > MAX_DEPTH:
         raise ValueError(f"its tree is over {MAX_DEPTH} levels deep")
@@ -278,7 +283,7 @@ def _decode(x: Any, array: Callable[[int], np.ndarray], depth: int = 0) -> Any:
         case {"$float": bits}:
             return struct.unpack(">d", bytes.fromhex(bits))[0]
         case {"$tuple": items}:
-            return tuple(_decode(items, array, depth))
+            return tuple(_decode(items, array, depth))  # type: ignore[arg-type]
         case dict():
             if unknown := [key for key in x if key.startswith("$") and key[:2] != "$$"]:
                 raise ValueError(f"{unknown[0]!r} in its tree is not a known type")

@@ -11,14 +11,14 @@ import copy
 import functools
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from nn import archive, schedules
-from nn.archive import CheckpointError
+from nn.archive import CheckpointError, Tree
 from nn.arguments import check_mapping, check_path, check_whole, check_within
 from nn.module import Module, find_conversion
 from nn.optim import Optimizer
@@ -60,8 +60,8 @@ def save(
     schedule: Schedule | None = None,
     rng: np.random.Generator | None = None,
     epoch: int = 0,
-    settings: Mapping[str, Any] | None = None,
-    extra: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Tree] | None = None,
+    extra: Mapping[str, Tree] | None = None,
 ) -> None:
     """Save the state of a model, and of everything else that is given, in one file.
 
@@ -100,7 +100,7 @@ def save(
             "built": describe_model(model, state),
             "model": state,
             "generators": {name: get_state(x) for name, x in generators.items()},
-            "optimizer": optimizer and optimizer.state_dict(),
+            "optimizer": None if optimizer is None else optimizer.state_dict(),
             "schedule": schedule and _probe(schedule),
             "rng": None if rng is None else get_state(rng),
             "epoch": epoch,
@@ -117,7 +117,7 @@ def load(
     optimizer: Optimizer | None = None,
     schedule: Schedule | None = None,
     rng: np.random.Generator | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Tree] | None = None,
 ) -> Checkpoint:
     """Restore the state of a model, and of everything else that is given, from a file of `save`.
 
@@ -140,7 +140,7 @@ def load(
     _check_types(model, optimizer, rng, schedule)
     if settings is not None:
         check_mapping("settings", settings, "the settings given to save")
-    tree = archive.read(path)
+    tree = cast("dict[str, Any]", archive.read(path))
     try:
         missing = [part for part in PARTS if part not in tree]
         if missing:
@@ -167,7 +167,7 @@ class TrainingCheckpoint:
         optimizer: Optimizer,
         schedule: Schedule | None,
         rng: np.random.Generator,
-        settings: dict[str, Any],
+        settings: dict[str, Tree],
     ):
         check_path("checkpoint", path)
         if not os.fspath(path) or os.path.isdir(path):
@@ -190,10 +190,10 @@ class TrainingCheckpoint:
             load(self.path, self.model, **self.parts)
         return self.saved
 
-    def save(self, epoch: int, record: tuple[Any, ...], best: list[Any]) -> None:
+    def save(self, epoch: int, record: tuple[Tree, ...], best: Sequence[Tree]) -> None:
         """Save the training after an epoch, with its record and the state of its best epoch."""
         records = [*self.records, list(record)]
-        extra = {"first rng": self.first_rng, "best": best, "records": records}
+        extra: dict[str, Tree] = {"first rng": self.first_rng, "best": best, "records": records}
         save(self.path, self.model, **self.parts, epoch=epoch, settings=self.settings, extra=extra)
         self.records = records
 
@@ -238,7 +238,9 @@ def describe_function(f: Callable[..., Any] | None) -> str | None:
     return None if f is None else getattr(f, "__name__", type(f).__name__)
 
 
-def describe_model(model: Module, state: dict[str, Any] | None = None) -> dict[str, Any]:
+def describe_model(
+    model: Module, state: "dict[str, float | np.ndarray] | None" = None
+) -> dict[str, Any]:
     """Return the `repr` and the dtypes of a model, by which models are compared."""
     state = model.state_dict() if state is None else state
     dtypes = sorted({str(np.asarray(data).dtype) for data in state.values()})
@@ -272,7 +274,7 @@ def set_state(owner: Stateful, state: dict[str, Any]) -> None:
     owner.bit_generator.state = state
 
 
-def _check_order(name: str, path: Any) -> None:
+def _check_order(name: str, path: object) -> None:
     """Raise TypeError for a model in the place of the path."""
     if isinstance(path, Module):
         raise TypeError(
@@ -280,7 +282,7 @@ def _check_order(name: str, path: Any) -> None:
         )
 
 
-def _check_types(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
+def _check_types(model: object, optimizer: object, rng: object, schedule: Schedule | None) -> None:
     """Raise TypeError for arguments of another type. This is not an error in the file."""
     expected = {
         "model": (model, Module), "optimizer": (optimizer, Optimizer),
@@ -294,7 +296,7 @@ def _check_types(model: Any, optimizer: Any, rng: Any, schedule: Any) -> None:
         schedules.check_schedule(schedule)
 
 
-def _check_settings(saved: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_settings(saved: Mapping[str, Tree], settings: Mapping[str, Tree]) -> None:
     """Raise ValueError if the settings differ from those in a file."""
     if settings and not saved:
         raise ValueError("it was not written by fit(..., checkpoint=...), which saves settings")

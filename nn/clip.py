@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.node import Node
 from engine.watch.gradient_warnings import check_gradient_is_new
@@ -30,7 +30,7 @@ def clip_grad_value(parameters: Iterable[Node], limit: float) -> None:
         p.grad = clip(p.grad, limit)
 
 
-def clip(gradient: Any, limit: float) -> Any:
+def clip(gradient: "float | np.ndarray", limit: float) -> "float | np.ndarray":
     """Return a gradient with its elements clipped to [-limit, limit]."""
     if type(gradient) is float:
         return max(-limit, min(limit, gradient)) if gradient == gradient else gradient
@@ -63,7 +63,7 @@ def clip_grad_norm(parameters: Iterable[Node], limit: float) -> float:
     return norm
 
 
-def check_unused(p: Any) -> None:
+def check_unused(p: object) -> None:
     """Warn if the gradient has already updated the parameter.
 
     The optimizer could not detect this, because a clipped gradient is a new object.

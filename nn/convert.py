@@ -1,6 +1,6 @@
 """Conversion of networks between scalars and arrays: the same layers with the same numbers."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 from nn import scalar, vector
 
@@ -8,7 +8,13 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-def to_vector(model: scalar.Layer | scalar.MLP, dtype: "DTypeLike" = "float64") -> Any:
+@overload
+def to_vector(model: scalar.Layer, dtype: "DTypeLike" = "float64") -> vector.Dense: ...
+@overload
+def to_vector(model: scalar.MLP, dtype: "DTypeLike" = "float64") -> vector.MLP: ...
+def to_vector(
+    model: scalar.Layer | scalar.MLP, dtype: "DTypeLike" = "float64"
+) -> vector.Dense | vector.MLP:
     """Return an `nn.Layer` as an `nn.vector.Dense`, or an `nn.MLP` as an `nn.vector.MLP`.
 
     The weights are copied and rounded to `dtype`. Raises TypeError for any other model.
@@ -31,7 +37,11 @@ def to_vector(model: scalar.Layer | scalar.MLP, dtype: "DTypeLike" = "float64") 
     return dense
 
 
-def to_scalar(model: vector.Dense | vector.MLP) -> Any:
+@overload
+def to_scalar(model: vector.Dense) -> scalar.Layer: ...
+@overload
+def to_scalar(model: vector.MLP) -> scalar.MLP: ...
+def to_scalar(model: vector.Dense | vector.MLP) -> scalar.Layer | scalar.MLP:
     """Return an `nn.vector.Dense` as an `nn.Layer`, or an `nn.vector.MLP` as an `nn.MLP`.
 
     The weights are copied exactly; dropout is left out. Each weight becomes a node of some

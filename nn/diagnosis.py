@@ -47,7 +47,9 @@ class Diagnosis:
     problems: list[Problem]
 
     def __str__(self) -> str:
-        rows = [("layer", "module", "outputs", "gradient", "of weights", "dead", "saturated")]
+        rows: list[tuple[str, ...]] = [
+            ("layer", "module", "outputs", "gradient", "of weights", "dead", "saturated")
+        ]
         for layer in self.layers:
             shares = ("-", "-")
             if layer.units:
@@ -88,7 +90,7 @@ class Diagnosis:
         """
         self.plot().savefig(path, metadata={"Date": None} if f"{path}".endswith("svg") else None)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         bundle = {"text/plain": str(self)}
         try:
             file = io.StringIO()

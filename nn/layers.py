@@ -26,7 +26,7 @@ class Layers:
     Raises TypeError if the predictions are not nodes, or lists of them.
     """
 
-    def __init__(self, model: Module, predictions: Any):
+    def __init__(self, model: Module, predictions: object):
         self.modules = model.named_modules()
         self.names: list[str] = []
         self.parameters: dict[str, list[Node]] = {}
@@ -89,7 +89,7 @@ class Layers:
         return slopes + list(by_neuron.values())
 
 
-def prediction_nodes(predictions: Any) -> list[Node]:
+def prediction_nodes(predictions: object) -> list[Node]:
     """Return the nodes that a model returned: an Array, a Value, or Values in lists.
 
     Raises TypeError for anything else.

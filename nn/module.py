@@ -11,6 +11,7 @@ from nn.arguments import check_flag, check_mapping
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 MOST_PROBLEMS = 20  # in one message
 
@@ -37,7 +38,7 @@ class Module:
     training = True  # False in evaluation mode; dropout and batch normalization read it
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
-    def __setattr__(self, name: str, x: Any) -> None:
+    def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""
         if name in self.__dict__:
             check_assignment(self, name, x)
@@ -103,7 +104,7 @@ class Module:
         """Return copies of the data of all parameters and constants by path."""
         return {path: copy.copy(node.data) for path, node in self.named_state().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: "Mapping[str, ArrayLike]") -> None:
         """Copy the entries of `state` into the parameters and constants of the same paths.
 
         Data is converted to the dtype of the parameter. Raises ValueError if entries are missing,
@@ -180,7 +181,7 @@ class Module:
         return f"{type(self).__name__}()"
 
 
-def find_conversion(module: Module, state: Mapping[str, Any]) -> str:
+def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     """Return how to convert a state that is of Values where a network of Arrays is, or vice versa.
 
     Returns "" for a module that has no counterpart, and for a state of the same kind.
@@ -199,7 +200,7 @@ def find_conversion(module: Module, state: Mapping[str, Any]) -> str:
     return ""
 
 
-def check_assignment(module: "Module", name: str, new: Any) -> None:
+def check_assignment(module: "Module", name: str, new: object) -> None:
     """Raise TypeError for numbers in the place of a parameter, which would no longer be found."""
     old, owner = vars(module)[name], type(module).__name__
     if is_leaf(old) and not isinstance(new, Node) and is_numeric(new):
@@ -218,7 +219,7 @@ def is_leaf(x: Any) -> bool:
     return isinstance(x, Node) and x.op is None
 
 
-def is_numeric(x: Any) -> bool:
+def is_numeric(x: object) -> bool:
     """Return whether `x` is a number, an array, or a list or tuple with one of them in it."""
     if isinstance(x, list | tuple):
         return any(map(is_numeric, x))

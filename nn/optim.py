@@ -7,7 +7,7 @@ optimizers by name.
 A rule is written once, for numbers. It is recorded as instructions, which run on floats and, in
 place, on arrays:
 
->>> from nn.optimizer import Update
+>>> from nn.update import Update
 >>> print(Update(polyak, ("velocity",), settings=1, decay="").program)
 s7 = s5 * s2 + s1
 s9 = s0 - s3 * s7
@@ -22,14 +22,14 @@ Value(0.3)
 """
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from engine.arithmetic import sqrt
 from engine.node import Node
 from nn.arguments import check_flag, check_positive, check_within, look_up
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
-from nn.optimizer import Optimizer, Rule
+from nn.optimizer import Optimizer
+from nn.update import Number, Rule
 
 __all__ = [
     "OPTIMIZERS",
@@ -93,16 +93,16 @@ class SGD(Optimizer):
         return (nesterov if self.nesterov else polyak), self.remembers, (self.momentum,)
 
 
-def steepest(grad: Any) -> tuple[Any, ...]:
+def steepest(grad: Number) -> tuple[Number, ...]:
     return (grad,)
 
 
-def polyak(grad: Any, velocity: Any, momentum: Any) -> tuple[Any, ...]:
+def polyak(grad: Number, velocity: Number, momentum: Number) -> tuple[Number, ...]:
     velocity = momentum * velocity + grad
     return velocity, velocity
 
 
-def nesterov(grad: Any, velocity: Any, momentum: Any) -> tuple[Any, ...]:
+def nesterov(grad: Number, velocity: Number, momentum: Number) -> tuple[Number, ...]:
     velocity = momentum * velocity + grad
     return grad + momentum * velocity, velocity
 
@@ -144,7 +144,9 @@ class RMSprop(Optimizer):
         return rmsprop, self.remembers, (self.alpha, math.sqrt(1.0 - self.alpha), self.eps)
 
 
-def rmsprop(grad: Any, squares: Any, alpha: Any, share: Any, eps: Any) -> tuple[Any, ...]:
+def rmsprop(
+    grad: Number, squares: Number, alpha: Number, share: Number, eps: Number
+) -> tuple[Number, ...]:
     squares = alpha * squares + grad * grad  # a sum; the mean is share**2 times as large
     return grad / (share * sqrt(squares) + eps), squares
 
@@ -181,7 +183,7 @@ class Adagrad(Optimizer):
         return adagrad, self.remembers, (self.eps,)
 
 
-def adagrad(grad: Any, squares: Any, eps: Any) -> tuple[Any, ...]:
+def adagrad(grad: Number, squares: Number, eps: Number) -> tuple[Number, ...]:
     squares = squares + grad * grad
     return grad / (sqrt(squares) + eps), squares
 
@@ -242,7 +244,9 @@ class Adam(Optimizer):
         return (1.0 - beta**self.steps) / (1.0 - beta)
 
 
-def adam(grad: Any, sum: Any, squares: Any, beta1: Any, beta2: Any, eps: Any) -> tuple[Any, ...]:
+def adam(
+    grad: Number, sum: Number, squares: Number, beta1: Number, beta2: Number, eps: Number
+) -> tuple[Number, ...]:
     sum = beta1 * sum + grad
     squares = beta2 * squares + grad * grad
     return sum / (sqrt(squares) + eps), sum, squares
@@ -280,7 +284,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def get(name: str) -> Any:
+def get(name: str) -> Callable[..., Optimizer]:
     """Return the optimizer class with that name, in upper or lower case.
 
     Raises ValueError for an unknown name.

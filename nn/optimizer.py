@@ -1,16 +1,12 @@
 """`Optimizer`, the base class of optimizers: parameters, learning rate, weight decay, step."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache, cached_property, lru_cache
-from types import MethodType, ModuleType
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.instructions import Slot
 from engine.node import Node
-from engine.recorded_function import compile_function, record_function
 from engine.watch.gradient_warnings import warn
-from engine.watch.state import describe_leaf
+from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
     check_mapping,
     check_parameters,
@@ -20,94 +16,10 @@ from nn.arguments import (
     format_count,
 )
 from nn.taped import tape_types
+from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memory_arrays
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from engine.arrays.in_place import InPlace
-
-Rule = Callable[..., tuple[Any, ...]]
-
-
-def apply_rule(
-    rule: Rule, decay: str, data: Any, grad: Any, memory: Iterable[Any],
-    rate: Any, shrink: Any, settings: Iterable[Any] = (),
-) -> list[Any]:  # fmt: skip
-    """Return the new data and the new memory of a weight after a step.
-
-    decay   "coupled" to add `shrink * data` to the gradient, "decoupled" to multiply the data by
-            `shrink`, or "" for no weight decay
-    """
-    if decay == "coupled":
-        grad = grad + shrink * data
-    direction, *memory = rule(grad, *memory, *settings)
-    if decay == "decoupled":
-        data = data * shrink
-    return [data - rate * direction, *memory]
-
-
-class Update:
-    """A step of a rule, recorded once as instructions that run on floats and on arrays.
-
-    names     of the memory that the rule takes
-    settings  the number of settings that it takes
-
-    The inputs of the instructions are data, grad, *memory, rate, shrink, *settings. Raises
-    TypeError if the rule cannot be recorded.
-    """
-
-    def __init__(self, rule: Rule, names: tuple[str, ...], settings: int, decay: str):
-        self.rule, self.names, self.decay = rule, names, decay
-        self.arrays = 2 + len(names)
-        try:
-            if isinstance(rule, MethodType):
-                raise TypeError("it is a method, whose settings would be those of the first step")
-            self.program = record_function(self.on_slots, self.arrays + 2 + settings)
-        except TypeError as problem:
-            raise TypeError(
-                f"the rule {rule!r} cannot be recorded ({problem}); write a function of numbers "
-                "with operators and engine.arithmetic, or define direction(grad, memory)"
-            ) from problem
-
-    def on_slots(self, data: Slot, grad: Slot, *rest: Slot) -> list[Any]:
-        n = len(self.names)
-        memory, (rate, shrink, *settings) = rest[:n], rest[n:]
-        return apply_rule(self.rule, self.decay, data, grad, memory, rate, shrink, settings)
-
-    @cached_property
-    def move(self) -> Callable[..., None]:
-        """A function (parameters, memories, rate, shrink, *settings) that moves floats."""
-        n, names, (data, *memory) = self.arrays, self.program.format_slots, self.program.outputs
-        places = [f"memory[{name!r}]" for name in self.names]
-        lines = [
-            f"{names(range(n))} = {', '.join(['p.data', 'p.grad', *places])}",
-            *self.program.assignments(),
-            f"p.data = {names([data])}",
-            *[f"{place} = {names([slot])}" for place, slot in zip(places, memory, strict=True)],
-        ]
-        head = f"def move(parameters, memories, {names(range(n, self.program.inputs))}):"
-        loop = "for p, memory in zip(parameters, memories):"
-        return compile_function(f"{head}\n  {loop}\n    " + "\n    ".join(lines), "move")
-
-    @cached_property
-    def in_place(self) -> "InPlace":
-        """A function ([data, grad, *memory], (rate, shrink, *settings)) that moves arrays.
-
-        It returns the new data in a list and overwrites the memory.
-        """
-        over = [None, *range(2, self.arrays)]
-        return array_tools().InPlace(self.program, self.arrays, over)
-
-
-cached_update = lru_cache(maxsize=256)(Update)
-
-
-@cache
-def array_tools() -> ModuleType:
-    """Return the module that moves arrays. It loads NumPy, so it is loaded when first needed."""
-    from engine.arrays import in_place
-
-    return in_place
+    from numpy.typing import ArrayLike
 
 
 class Optimizer:
@@ -159,7 +71,7 @@ class Optimizer:
         self.steps = 0
         self.expects_gradients = True  # whether the first step warns if there are none
         # 0.0 becomes an array of the parameter's shape when the rule first changes it.
-        self.memory = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
+        self.memory: list[Memory] = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
         is_array = [hasattr(p.data, "dtype") for p in self.parameters]
         self._is_array = is_array if any(is_array) else None
 
@@ -188,7 +100,7 @@ class Optimizer:
         """Return a factor of all directions of this step. It is multiplied into the rate."""
         return 1.0
 
-    def direction(self, grad: Any, memory: dict[str, Any]) -> Any:
+    def direction(self, grad: Any, memory: Memory) -> Any:
         """Return the direction of descent of one parameter, and update its memory.
 
         `grad` and the result are floats or arrays. By default the direction is that of `rule`.
@@ -269,7 +181,7 @@ class Optimizer:
         settings = {name: x for name, x in vars(self).items() if name not in state}
         return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> "dict[str, str | float | list[Memory]]":
         """Return a copy of the state that steps change: learning rate, number of steps, memory.
 
         Settings such as momentum are not part of it; pass them to the constructor.
@@ -302,10 +214,10 @@ class Optimizer:
                     f"{sorted(self.remembers)}; build the optimizer as it was saved"
                 )
             for name, x in memory.items():
-                if shape(x) not in ((), shape(p.data)):
+                if get_shape(x) not in ((), get_shape(p.data)):
                     raise ValueError(
-                        f"the state's {name} of parameter {i} has shape {shape(x)}, the "
-                        f"parameter {shape(p.data)}; build the model as it was saved"
+                        f"the state's {name} of parameter {i} has shape {get_shape(x)}, the "
+                        f"parameter {get_shape(p.data)}; build the model as it was saved"
                     )
         steps = check_whole("the state's number of steps", state["steps"], least=0)
         self.lr, self.steps = state["lr"], steps
@@ -315,22 +227,7 @@ class Optimizer:
         ]
 
 
-def has_gradient(p: Any) -> bool:
-    """Return whether a gradient has arrived at a parameter; if it is a Value, one other than 0."""
-    return p._grad is not None if hasattr(p.data, "dtype") else p.grad != 0.0
-
-
-def memory_arrays(
-    memory: dict[str, Any], names: tuple[str, ...], data: "np.ndarray"
-) -> list["np.ndarray"]:
-    """Return the memory of an array parameter; numbers, as before the first step, become arrays."""
-    for name in names:
-        if type(memory[name]) is float:
-            memory[name] = array_tools().np.full_like(data, memory[name], order="C")
-    return [memory[name] for name in names]
-
-
-def shape(x: Any) -> tuple[int, ...]:
+def get_shape(x: "ArrayLike") -> tuple[int, ...]:
     """Return the shape of a number or an array, without NumPy for numbers."""
     if isinstance(x, float | int):
         return ()

@@ -1,13 +1,15 @@
 """A tape as a model: its parameters in one Array, its outputs for a batch."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.node import Node
 from nn.module import Module
 
 if TYPE_CHECKING:
     from typing import TypeGuard
+
+    from numpy.typing import ArrayLike
 
     from engine import Array, Tape
 
@@ -31,7 +33,7 @@ class Taped(Module):
             )
         self.tape, self.flat = tape, tape.flat
 
-    def __call__(self, X: Any) -> "Array":
+    def __call__(self, X: "Array | ArrayLike") -> "Array":
         return self.tape(X)
 
     def __repr__(self) -> str:
@@ -39,7 +41,7 @@ class Taped(Module):
         return f"{self.tape!r} of program {self.tape.fingerprint:08x}"
 
 
-def is_tape(x: Any) -> "TypeGuard[Tape]":
+def is_tape(x: object) -> "TypeGuard[Tape]":
     """Return whether `x` is a Tape, without loading `engine.tape`, which needs NumPy."""
     return isinstance(x, tape_types())
 

@@ -21,6 +21,8 @@ from nn.taped import Taped
 from nn.watch import Watch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nn.checkpoint import TrainingCheckpoint
 
 Augment = Callable[[Any, int, Any], Any]  # of X, the epoch, a source of random numbers
@@ -285,7 +287,7 @@ class BestWeights:
 
     def __init__(self, model: Module):
         self.model, self.loss, self.age = model, math.inf, 0
-        self.weights: dict[str, Any] | None = None
+        self.weights: dict[str, float | np.ndarray] | None = None
 
     def update(self, loss: float) -> None:
         """Update the best weights with the loss of one more epoch."""

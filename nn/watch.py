@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from engine.graph import topological
 from engine.node import Node
@@ -31,7 +30,7 @@ class Watch:
         self.step, self.samples = 0, 0
         self.alive: dict[str, list[bool]] = {}  # by layer, for each unit
 
-    def __call__(self, predictions: Any, loss: Node) -> None:
+    def __call__(self, predictions: object, loss: Node) -> None:
         """Inspect the graph of a step."""
         if self.unreached:  # usually empty after the first step
             self.unreached -= set(topological(loss))
