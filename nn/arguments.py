@@ -13,6 +13,7 @@ from engine.support.arguments import (
     check_sequence,
     check_whole,
     check_within,
+    format_count,
 )
 
 __all__ = [
@@ -24,15 +25,15 @@ __all__ = [
 T = TypeVar("T")
 
 
-def check_function(name: str, f: Any, example: str, count: int) -> Callable[..., Any] | None:
+def check_function(name: str, f: object, example: str, count: int) -> Callable[..., Any] | None:
     """Return `f`, a function of `count` arguments or None. Raises TypeError for anything else."""
-    if f is None or (callable(f) and accepts(f, count)):
+    if f is None or (callable(f) and takes_arguments(f, count)):
         return f
     arguments = format_count(count, "argument") if count else "no argument"
     raise TypeError(f"{name} must be a function such as {example}, of {arguments}, got {f!r}")
 
 
-def accepts(f: Callable[..., Any], count: int) -> bool:
+def takes_arguments(f: Callable[..., Any], count: int) -> bool:
     """Return whether `f` can be called with `count` arguments, as far as is known."""
     try:
         signature = inspect.signature(f)
@@ -45,7 +46,7 @@ def accepts(f: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def look_up(kind: str, table: Mapping[str, T], name: Any) -> T:
+def look_up(kind: str, table: Mapping[str, T], name: object) -> T:
     """Return the entry with that name. Raises ValueError, with the known names, if there is none.
 
     >>> look_up("activation", {"relu": 1, "tanh": 2}, "Relu")
@@ -59,23 +60,14 @@ def look_up(kind: str, table: Mapping[str, T], name: Any) -> T:
     raise ValueError(f"unknown {kind} {name!r}{hint}; choose from: {', '.join(table)}")
 
 
-def format_count(n: int, noun: str) -> str:
-    """Return a number of things as text.
-
-    >>> format_count(1, "target"), format_count(2, "target")
-    ('1 target', '2 targets')
-    """
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def check_mapping(name: str, x: Any, example: str) -> Mapping[str, Any]:
+def check_mapping(name: str, x: object, example: str) -> Mapping[str, Any]:
     """Return `x`, a mapping. Raises TypeError, with an example, for anything else."""
     if isinstance(x, Mapping):
         return x
     raise TypeError(f"{name} must be a dict, such as {example}, got {x!r}")
 
 
-def check_parameters(name: str, parameters: Any) -> list[Any]:
+def check_parameters(name: str, parameters: object) -> list[Any]:
     """Return a list of parameters, which have `.data` and `.grad`. Raises TypeError otherwise."""
     if hasattr(parameters, "parameters"):
         raise TypeError(f"{name} expects parameters, got {parameters!r}; pass model.parameters()")

@@ -125,7 +125,7 @@ def distort(
         places = np.empty((2, *stack[part].shape), stack.dtype)
         np.matmul(weights[:, None, part], basis, out=places.transpose(0, 2, 1, 3))
         y, x = places.reshape(2, -1, height * width)
-        out[part] = interpolate(stack[part], y, x)
+        out[part] = resample(stack[part], y, x)
 
     with ThreadPoolExecutor(threads) as pool:  # NumPy releases the lock while it computes
         list(pool.map(fill, range(0, n, block)))
@@ -198,7 +198,7 @@ def elastic_basis(height: int, width: int, sigma: float) -> np.ndarray:
     return components
 
 
-def interpolate(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def resample(images: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return images (n, height, width) at coordinates y and x, each (n, pixels).
 
     The coordinates are overwritten.

@@ -47,7 +47,7 @@ def moons(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
         t = np.linspace(0, pi, m)
         return (1 - np.cos(t), 0.5 - np.sin(t)) if k else (np.cos(t), np.sin(t))
 
-    return scatter(half, 2, n, noise, rng)
+    return sample_classes(half, 2, n, noise, rng)
 
 
 def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float = 0.5) -> Samples:
@@ -69,7 +69,7 @@ def circles(n: int = 100, noise: float = 0.1, rng: Rng = None, *, inner: float =
         r = inner if k else 1.0
         return r * np.cos(t), r * np.sin(t)
 
-    return scatter(circle, 2, n, noise, rng)
+    return sample_classes(circle, 2, n, noise, rng)
 
 
 def spirals(
@@ -94,7 +94,7 @@ def spirals(
         t = 2 * pi * (turns * r + k / arms)
         return r * np.cos(t), r * np.sin(t)
 
-    return scatter(arm, arms, n, noise, rng)
+    return sample_classes(arm, arms, n, noise, rng)
 
 
 def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3) -> Samples:
@@ -114,7 +114,7 @@ def blobs(n: int = 100, noise: float = 0.2, rng: Rng = None, *, centers: int = 3
         t = np.full(m, 2 * pi * k / centers)
         return np.cos(t), np.sin(t)
 
-    return scatter(cloud, centers, n, noise, rng)
+    return sample_classes(cloud, centers, n, noise, rng)
 
 
 def xor(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
@@ -135,10 +135,10 @@ def xor(n: int = 100, noise: float = 0.1, rng: Rng = None) -> Samples:
         a = np.arange(m) % 2
         return a, a ^ k
 
-    return scatter(corners, 2, n, noise, rng)
+    return sample_classes(corners, 2, n, noise, rng)
 
 
-def scatter(
+def sample_classes(
     curve: Callable[[int, int], Points], classes: int, n: int, noise: float, rng: Rng
 ) -> Samples:
     """Return `n` noisy samples in random order; `curve(label, m)` returns m points of a class."""
@@ -179,10 +179,10 @@ def mnist(
             f"{folder}: expected training and test images of equal size, got "
             f"{train[0].shape[1:]} and {test[0].shape[1:]}; take both from the same data set"
         )
-    return flatten(*train), flatten(*test)
+    return convert_images(*train), convert_images(*test)
 
 
-def flatten(images: np.ndarray, labels: np.ndarray) -> Samples:
+def convert_images(images: np.ndarray, labels: np.ndarray) -> Samples:
     """Return images of bytes as rows of floats in [0, 1], and the labels as int64."""
     X = np.divide(images, 255, dtype=np.float32)
     return X.reshape(len(X), -1), labels.astype(np.int64)

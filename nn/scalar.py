@@ -68,7 +68,7 @@ class Neuron(Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        return activate(self, [self], check_inputs(self, x))[0]
+        return activate(self, [self], convert_sample(self, x))[0]
 
     def __repr__(self) -> str:
         return f"Neuron({self.nin}, {self.activation!r})"
@@ -107,7 +107,7 @@ class Layer(Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        outputs = activate(self, self.neurons, check_inputs(self, x))
+        outputs = activate(self, self.neurons, convert_sample(self, x))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
@@ -159,7 +159,7 @@ class MLP(Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        x = check_inputs(self, x)
+        x = convert_sample(self, x)
         for layer in self.layers:
             x = tuple(activate(layer, layer.neurons, x))
         return x[0] if len(x) == 1 else list(x)
@@ -192,7 +192,7 @@ def check_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
     ]
 
 
-def check_inputs(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
+def convert_sample(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
     """Return the inputs of one sample as nodes; numbers become constants.
 
     Raises ValueError if the model has another number of inputs, and TypeError for several samples.

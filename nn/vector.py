@@ -70,7 +70,7 @@ class Dense(Module):
         self.bias = Array(np.zeros(nout, dtype), "b")
 
     def __call__(self, X: Samples) -> Array:
-        X = check_inputs(self, X, self.nin)
+        X = convert_samples(self, X, self.nin)
         return activate(self.activation, LINEAR(X, self.weight, self.bias))
 
     def to_scalar(self) -> Any:
@@ -135,7 +135,7 @@ class BatchNorm(Module):
         self.running_variance = ConstantArray(np.ones(n, dtype), "running variance")
 
     def __call__(self, X: Samples) -> Array:
-        X = check_inputs(self, X, self.n)
+        X = convert_samples(self, X, self.n)
         if not self.training:
             scale = self.gamma / (self.running_variance + self.eps).sqrt()
             return (X - self.running_mean) * scale + self.beta
@@ -307,7 +307,7 @@ def format_settings(settings: dict[str, tuple[float, float]]) -> str:
     return "".join([f", {name}={x}" for name, (x, default) in settings.items() if x != default])
 
 
-def check_inputs(layer: Module, X: Samples, n: int) -> Array:
+def convert_samples(layer: Module, X: Samples, n: int) -> Array:
     """Return X as a node. Raises ValueError unless its last axis has n features."""
     X = Array.lift(X)
     if not X.ndim or X.shape[-1] != n:

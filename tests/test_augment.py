@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nn import augment
-from nn.augment import distort, interpolate, shift
+from nn.augment import distort, resample, shift
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 EVERYTHING = {"degrees": 12, "scale": 0.15, "shear": 9, "shift": 2, "alpha": 34, "sigma": 4}
@@ -242,7 +242,7 @@ def test_interpolation_is_the_mean_of_four(y, x):
         for i, j in np.ndindex(2, 6):
             dy, dx = abs(at[0][k, place] - i), abs(at[1][k, place] - j)
             expected[k, place] += max(0, 1 - dy) * max(0, 1 - dx) * images[k, i, j]
-    seen = interpolate(images, *at)
+    seen = resample(images, *at)
     np.testing.assert_allclose(seen.reshape(2, 12), expected, atol=1e-14)
 
 

@@ -198,7 +198,7 @@ def test_the_keyboard_selects_a_value(opened):
     page.locator(".facts select").select_option(label="w (leaf)")
     assert rows(page) == {"used": [2], "receives": [12]}
     page.locator(".facts select").select_option("")
-    assert "Click a value" in page.locator(".about").inner_text()
+    assert "Click a value" in page.locator(".details").inner_text()
 
 
 def test_the_line_that_made_a_value_is_shown(opened):
@@ -207,9 +207,9 @@ def test_the_line_that_made_a_value_is_shown(opened):
         y = x.exp()
     page = opened(step(y).html)
     click(page, "v0")
-    assert page.locator(".made").inner_text().endswith(': x = Value(2.0, "x")')
+    assert page.locator(".origin").inner_text().endswith(': x = Value(2.0, "x")')
     click(page, "v1")
-    assert page.locator(".made").inner_text().endswith(": y = x.exp()")
+    assert page.locator(".origin").inner_text().endswith(": y = x.exp()")
 
 
 def test_paths_are_marked_in_the_drawing(opened):
@@ -221,7 +221,7 @@ def test_paths_are_marked_in_the_drawing(opened):
     click(page, "v0")
     explanation = explain(y, order[0])
     assert len(explanation.paths) == 2
-    assert "It adds up to 0.133 along 2 paths to y:" in page.locator(".facts .why").inner_text()
+    assert "It adds up to 0.133 along 2 paths to y:" in page.locator(".facts .summary").inner_text()
     for rank, path in enumerate(explanation.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from engine.draw.frames import Frame, Notation, write_derivative, write_equation, write_gradient
 from engine.draw.symbols import Symbol, build_formula, lift, make_name
-from engine.draw.theme import format_count, norm
+from engine.draw.theme import norm
 from engine.draw.trace import END, KEYS, START, TITLES, Run, Trace, Tracer, choose_names
 from engine.draw.view import Box, View, is_result, name_arrow
 from engine.node import Node
 from engine.rules import Op
 from engine.sequences.vector_op import Outputs
+from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 

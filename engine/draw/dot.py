@@ -8,7 +8,7 @@ never used as ids.
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import graphviz
 
@@ -19,13 +19,13 @@ from engine.draw.theme import (
     SYMBOLS,
     THEMES,
     blend,
-    format_count,
     format_fields,
     format_number,
     norm,
 )
 from engine.draw.view import Box, Cell, View
 from engine.node import Node
+from engine.support.arguments import format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,10 +47,10 @@ def write_dot(
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
     """
-    return Writer(view, options, names or {}, grads or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}).write()
 
 
-class Writer:
+class DotWriter:
     """A writer of DOT for one view."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Writer:
             label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
-            attributes = {"label": escape(label)} if label else {}
+            attributes = {"label": escape_label(label)} if label else {}
             graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
@@ -99,8 +99,8 @@ class Writer:
         for child in modules.list_children(path):
             cluster = graphviz.Digraph(f"cluster_{child}")
             cluster.attr(
-                label=escape(modules.format_title(child)), labeljust="l", style="rounded,filled",
-                fillcolor=self.theme.tint, color=self.theme.frame,
+                label=escape_label(modules.format_title(child)), labeljust="l",
+                style="rounded,filled", fillcolor=self.theme.tint, color=self.theme.frame,
             )  # fmt: skip
             if self.fill(cluster, child):
                 part.subgraph(cluster)
@@ -132,7 +132,8 @@ class Writer:
         if len(name) == 1:
             shape = {"shape": "circle", "width": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
-        part.node(id, label=escape(name), id=id, fillcolor=self.theme.paper, color=line, **shape)
+        attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
+        part.node(id, label=escape_label(name), **attributes)
 
     def add_box(self, part: graphviz.Digraph, box: Box) -> None:
         """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
@@ -144,12 +145,12 @@ class Writer:
             lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
         fill, line = self.theme.kinds[box.kind]
         part.node(
-            box.id, label="\\n".join(map(escape, lines)), id=box.id, shape="box",
+            box.id, label="\\n".join(map(escape_label, lines)), id=box.id, shape="box",
             style="filled,rounded", margin="0.16,0.1", fillcolor=fill, color=line,
             penwidth="2.4" if box.kind == "root" else "1.2",
         )  # fmt: skip
 
-    def format_local(self, local: "float | np.ndarray[Any, Any]") -> str:
+    def format_local(self, local: "float | np.ndarray") -> str:
         """Format a local derivative: a number, or the norm of an array."""
         if getattr(local, "ndim", 0) > 0:
             return f"‖∂‖ {format_number(norm(local), self.options.format)}"
@@ -178,12 +179,12 @@ LONGEST_LABEL = 1000  # characters; Graphviz's parser accepts 16 kB, including e
 NOT_IN_XML = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
-def escape(text: str) -> str:
+def escape_label(text: str) -> str:
     """Escape a label, so that it shows as typed; cut it if it is long.
 
     Escape sequences, entities and markup have no effect.
 
-    >>> print(escape('<b>&lt;'))
+    >>> print(escape_label('<b>&lt;'))
     <b>&amp;lt;
     """
     if len(text) > LONGEST_LABEL:
@@ -200,4 +201,4 @@ def escape_field(text: str) -> str:
     dot 2.43 loses the blank in "é x".
     """
     text = "\n".join(line.strip(" \t") for line in text.split("\n"))
-    return re.sub(r"([{}|<> ])", r"\\\1", escape(text))
+    return re.sub(r"([{}|<> ])", r"\\\1", escape_label(text))

@@ -13,10 +13,9 @@ from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import clean_svg, render
-from engine.draw.theme import format_count
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_writable, format_count
 
 
 @show_options(DrawOptions)

@@ -2,7 +2,7 @@
 // gradient. `step` is the interface of stepper.js.
 
 function inspect(root, { prefix, facts, texts }, step) {
-  const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".about");
+  const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
   let selected = -1;
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
@@ -39,7 +39,7 @@ function inspect(root, { prefix, facts, texts }, step) {
     if (i < 0) return;
     const fact = facts[i];
     body.append(create("div", "now"), create("div", "rule"));
-    addRow("made by", ...(fact.origin ? [create("code", "made", fact.origin)] : []));
+    addRow("made by", ...(fact.origin ? [create("code", "origin", fact.origin)] : []));
     // The operation that several results share computes all of them, and propagates their gradients.
     const nodes = [fact.id, ...("shared" in fact ? [`v${fact.shared}`] : [])];
     const computes = ({ kind, node }) => kind === "forward" && nodes.includes(node);
@@ -68,7 +68,7 @@ function inspect(root, { prefix, facts, texts }, step) {
     if (!paths || i === facts.length - 1) return;
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
     const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
-    body.append(create("div", "why", `Why this gradient? It adds up to ${gradient} along ${along}:`), list);
+    body.append(create("div", "summary", `Why this gradient? It adds up to ${gradient} along ${along}:`), list);
     paths.forEach(([product], rank) => {
       const nodes = listLinks(i, rank).map(({ to }) => facts[to].name), bar = create("span", "length");
       const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");

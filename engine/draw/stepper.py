@@ -220,12 +220,12 @@ def write_controls(runs: Sequence[Run]) -> str:
         '<span class="place"></span>'
         '<button type="button" data-do="mistake" hidden>First mistake</button>'
         f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
-        '<div class="top"><div class="step"><div class="said">'
+        '<div class="top"><div class="step"><div class="heading">'
         '<span class="kind"></span><span class="title"></span></div>\n'
         '<div class="formula"></div><div class="note"></div>'
         '<div class="live" aria-live="polite"></div></div>\n'
         '<section class="facts" aria-label="Details of a value"><select aria-label="Value">'
-        '<option value="">Select a value …</option></select><div class="about">Click a value in '
+        '<option value="">Select a value …</option></select><div class="details">Click a value in '
         "the graph to see its rule, its steps, and the paths of its gradient.</div></section></div>"
     )
 

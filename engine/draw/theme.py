@@ -87,7 +87,7 @@ THEMES = {
 }  # fmt: skip
 
 
-def format_number(x: "float | np.ndarray[Any, Any]", spec: str) -> str:
+def format_number(x: "float | np.ndarray", spec: str) -> str:
     """Format a number with a typographic minus sign.
 
     >>> format_number(-0.5, ".4g"), format_number(-1e-20, ".3f")
@@ -97,15 +97,6 @@ def format_number(x: "float | np.ndarray[Any, Any]", spec: str) -> str:
     if not any(digit in text for digit in "123456789") and text.startswith("-") and "n" not in text:
         text = text[1:]  # a negative number that rounds to zero
     return text.replace("-", "−")
-
-
-def format_count(n: int, noun: str) -> str:
-    """Format a count with its noun.
-
-    >>> format_count(1, "node"), format_count(1200, "node")
-    ('1 node', '1,200 nodes')
-    """
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]:
@@ -124,7 +115,7 @@ def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]
     return fields if node.constant else [*fields, gradient_field]
 
 
-def norm(x: "float | Iterable[float] | np.ndarray[Any, Any]") -> float:
+def norm(x: "float | Iterable[float] | np.ndarray") -> float:
     """Return the Euclidean norm of a number, a list of numbers or an array; nan if one is nan.
 
     No square overflows or underflows.

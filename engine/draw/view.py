@@ -46,7 +46,7 @@ class Arrow(NamedTuple):
     id: str
     tail: str
     head: str
-    local: "float | np.ndarray[Any, Any] | None" = None
+    local: "float | np.ndarray | None" = None
     multiplicity: int = 1
 
 

@@ -138,6 +138,15 @@ def check_real(x: Any) -> float:
     raise TypeError(f"a Value holds one real number, got {describe_object(x)}")
 
 
+def format_count(n: int, noun: str) -> str:
+    """Format a count with its noun.
+
+    >>> format_count(1, "node"), format_count(1200, "node")
+    ('1 node', '1,200 nodes')
+    """
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):

@@ -154,7 +154,7 @@ def check_leaves(name: str, xs: Sequence[Node]) -> list[Value]:
     return leaves
 
 
-def flatten(graph: GraphNodes) -> FlatGraph:
+def flatten_graph(graph: GraphNodes) -> FlatGraph:
     """Return a graph as flat arrays."""
     order = graph.order
     place = dict(zip(order, range(len(order)), strict=True))

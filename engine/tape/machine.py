@@ -10,9 +10,9 @@ from engine.tape.flat_graph import FlatGraph, NodeGroup
 from engine.tape.kernels import run, run_fast, run_lanes, run_lanes_fast
 from engine.tape.passes import (
     BACKWARD,
-    EACH_BACKWARD,
-    EACH_FORWARD,
     FORWARD,
+    LANES_BACKWARD,
+    LANES_FORWARD,
     ONCE,
     lower_to_lanes,
     optimize,
@@ -43,20 +43,20 @@ class Machine:
         staged = optimize(program, input_gradients)
         if program.inputs:
             staged = lower_to_lanes(program, staged)
-        self.schedule, place, room = schedule_runs(program, staged)
+        self.schedule, register, bank = schedule_runs(program, staged)
         self.graph, self.stages = graph, self.schedule.stages
         self.parameters, self.inputs = program.parameters, program.inputs
-        self.outputs, self.gradients = place[staged.outputs], place[staged.gradients]
-        self.guards, self.guard_places = staged.guard_numbers, place[staged.guards]
-        self.guard_in_lanes = room[staged.guards] == LANES
-        self.summed = np.flatnonzero(room[staged.gradients[: program.parameters]] == SUMS)
+        self.outputs, self.gradients = register[staged.outputs], register[staged.gradients]
+        self.guards, self.guard_registers = staged.guard_numbers, register[staged.guards]
+        self.guard_in_lanes = bank[staged.guards] == LANES
+        self.summed = np.flatnonzero(bank[staged.gradients[: program.parameters]] == SUMS)
 
         self.shared = np.zeros(self.schedule.sizes[0], dtype)
-        # Copies: a slice would keep the places of all slots alive.
-        numbers = place[program.zero : program.code.offset].copy()
+        # Copies: a slice would keep the registers of all slots alive.
+        numbers = register[program.zero : program.code.offset].copy()
         self.shared[numbers[: len(program.numbers)]] = program.numbers
         self.constants = numbers[len(program.numbers) :]
-        self.seeds = place[program.parameters + program.inputs : program.zero].copy()
+        self.seeds = register[program.parameters + program.inputs : program.zero].copy()
         self.run = run_fast if fast else run
         self.lanes = Lanes(self.schedule, self.shared.dtype, program.inputs, fast, threads)
 
@@ -92,10 +92,11 @@ class Machine:
 
     def outcomes(self) -> np.ndarray:
         """Return the outcome of each guard, of shape (samples, guards) or (1, guards)."""
-        in_lanes, places = self.guard_in_lanes, self.guard_places
-        outcomes = self.shared[np.where(in_lanes, 0, places)][None, :]
+        in_lanes, registers = self.guard_in_lanes, self.guard_registers
+        outcomes = self.shared[np.where(in_lanes, 0, registers)][None, :]
         if in_lanes.any():
-            outcomes = np.where(in_lanes, self.lanes.read(np.where(in_lanes, places, 0)), outcomes)
+            of_samples = self.lanes.read(np.where(in_lanes, registers, 0))
+            outcomes = np.where(in_lanes, of_samples, outcomes)
         return outcomes != 0.0
 
     @property
@@ -173,13 +174,13 @@ class Lanes:
 
     def forward(self, shared: np.ndarray) -> None:
         """Run the forward pass of every sample."""
-        self.run(EACH_FORWARD, shared, np.zeros((ACCUMULATORS, 0), self.dtype))
+        self.run(LANES_FORWARD, shared, np.zeros((ACCUMULATORS, 0), self.dtype))
 
     def backward(self, shared: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Run the backward pass of every sample, and return the sums over samples."""
         self.write(seeds, self.inputs)
         accumulators = np.zeros((min(ACCUMULATORS, len(self.blocks)), self.sums), self.dtype)
-        self.run(EACH_BACKWARD, shared, accumulators)
+        self.run(LANES_BACKWARD, shared, accumulators)
         if not len(accumulators):
             return np.zeros(self.sums, self.dtype)
         sums = accumulators[0]

@@ -24,8 +24,8 @@ from engine.tape.opcodes import (
 from engine.tape.ssa import Code, SSAProgram
 
 # The stage in which an instruction runs: once; in forward() or backward(), for all samples at once;
-# in forward() or backward(), for each sample.
-ONCE, FORWARD, BACKWARD, EACH_FORWARD, EACH_BACKWARD = range(5)
+# in forward() or backward(), for each sample in a lane.
+ONCE, FORWARD, BACKWARD, LANES_FORWARD, LANES_BACKWARD = range(5)
 
 # How often a slot changes.
 CONSTANT, PER_PASS, PER_SAMPLE = range(3)
@@ -77,7 +77,8 @@ def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgra
     needed[gradients] = True
     mark_needed(code.a, code.b, code.c, needed, offset)
 
-    stage = np.where(rate == PER_SAMPLE, np.where(in_forward, EACH_FORWARD, EACH_BACKWARD), FORWARD)
+    lanes_stage = np.where(in_forward, LANES_FORWARD, LANES_BACKWARD)
+    stage = np.where(rate == PER_SAMPLE, lanes_stage, FORWARD)
     stage[rate == CONSTANT] = ONCE
     if not program.inputs:
         stage[(rate == PER_PASS) & ~in_forward] = BACKWARD
@@ -150,7 +151,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     code, offset, size = staged.code, staged.code.offset, staged.code.size
     in_lanes = np.zeros(size, bool)
     in_lanes[program.per_sample] = True
-    lowered = in_lanes[offset:] = staged.stage >= EACH_FORWARD
+    lowered = in_lanes[offset:] = staged.stage >= LANES_FORWARD
 
     opcodes, a, b, c = (array.copy() for array in code[1:5])
     products = lowered & (SHARED_CODES[opcodes] > 0)
@@ -176,7 +177,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     gradients = staged.gradients
     return StagedProgram(
         Code(offset, *map(np.append, spread, (opcodes, a, b, c, code.row))),
-        np.append(np.full(len(shared), EACH_FORWARD), staged.stage),
+        np.append(np.full(len(shared), LANES_FORWARD), staged.stage),
         row[staged.outputs],
         np.append(new[gradients[: program.parameters]], row[gradients[program.parameters :]]),
         new[staged.guards],

@@ -1,9 +1,9 @@
-"""Schedule a program: order its instructions in runs, and give its numbers their places.
+"""Schedule a program: order its instructions in runs, and allocate registers for its slots.
 
 Instructions with the same opcode run one after another as soon as their operands are ready: an
 interpreter that repeats one operation is several times faster than one that alternates. The results
-of a run are contiguous, and a place is reused when its numbers are no longer needed, which keeps
-the memory small. Sums are not reordered: each contribution waits for the one before.
+of a run are in consecutive registers. Registers are reused when the live range of their slots ends,
+which keeps the memory small. Sums are not reordered: each contribution waits for the one before.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,12 @@ import numpy as np
 
 from engine.tape.kernels import compile_kernel
 from engine.tape.opcodes import MULTIPLY_ADD, MULTIPLY_ADD_ON, SUM, SUM_PRODUCT
-from engine.tape.passes import EACH_BACKWARD, EACH_FORWARD, ONCE, StagedProgram
+from engine.tape.passes import LANES_BACKWARD, LANES_FORWARD, ONCE, StagedProgram
 from engine.tape.ssa import SSAProgram
 
-STAGES = range(ONCE, EACH_BACKWARD + 1)
-SHARED, LANES, SUMS = range(3)  # the rooms: numbers for all samples, rows of lanes, sums
+STAGES = range(ONCE, LANES_BACKWARD + 1)
+# Register banks: numbers for all samples, rows of lanes, sums over samples.
+SHARED, LANES, SUMS = range(3)
 SHORTEST = 16  # instructions in a run of "multiply add on"
 NEVER = np.iinfo(np.int64).max
 
@@ -25,7 +26,7 @@ class Runs(NamedTuple):
     """The instructions of a stage in runs.
 
     A run has an opcode, the instruction that it ends before, and the distance of its results from
-    its instructions. An instruction has the places of its operands.
+    its instructions. An instruction has the registers of its operands.
     """
 
     opcodes: np.ndarray
@@ -37,7 +38,7 @@ class Runs(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The runs of each stage, the row of each instruction, and the size of each room."""
+    """The runs of each stage, the row of each instruction, and the number of registers by bank."""
 
     stages: list[Runs]
     rows: list[np.ndarray]
@@ -47,7 +48,7 @@ class Schedule(NamedTuple):
 def schedule_runs(
     program: SSAProgram, staged: StagedProgram
 ) -> tuple[Schedule, np.ndarray, np.ndarray]:
-    """Return the schedule, the place of each slot in its room, and the room of each slot."""
+    """Return the schedule, and the register and the bank of each slot."""
     code, offset = staged.code, staged.code.offset
     level = np.zeros(len(code.opcodes), np.int64)
     find_levels(code.a, code.b, code.c, staged.stage, level, offset)
@@ -61,30 +62,31 @@ def schedule_runs(
     run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes)
     last_use = np.full(len(starts), -1)  # by run: the last run that reads its results
     find_last_uses(code.a, code.b, code.c, run_of, last_use, stage[starts], offset)
-    kept = run_of[np.concatenate([staged.outputs, staged.gradients, staged.guards])]
-    last_use[kept[kept >= 0]] = NEVER
+    results = run_of[np.concatenate([staged.outputs, staged.gradients, staged.guards])]
+    last_use[results[results >= 0]] = NEVER
 
-    room = np.zeros(code.size, np.uint8)
-    room[program.per_sample] = LANES
+    bank = np.zeros(code.size, np.uint8)  # the bank of each slot
+    bank[program.per_sample] = LANES
     is_sum = np.isin(code.opcodes, (SUM, SUM_PRODUCT))
-    room[offset:] = np.where(is_sum, SUMS, np.where(staged.stage >= EACH_FORWARD, LANES, SHARED))
-    place, begins, room_sizes = np.zeros(len(room), np.int64), np.zeros(len(starts), np.int64), []
+    bank[offset:] = np.where(is_sum, SUMS, np.where(staged.stage >= LANES_FORWARD, LANES, SHARED))
+    register, begins = np.zeros(code.size, np.int64), np.zeros(len(starts), np.int64)
+    counts = []
     for number in (SHARED, LANES, SUMS):
-        slots = np.flatnonzero(room[:offset] == number)
-        place[slots] = np.arange(len(slots))
-        runs = np.flatnonzero(room[offset:][order][starts] == number)
-        room_sizes.append(assign_places(sizes, last_use, runs, begins, len(slots)))
-    place[offset:][order] = np.repeat(begins - starts, sizes) + np.arange(len(opcodes))
+        slots = np.flatnonzero(bank[:offset] == number)
+        register[slots] = np.arange(len(slots))
+        runs = np.flatnonzero(bank[offset:][order][starts] == number)
+        counts.append(allocate_registers(sizes, last_use, runs, begins, len(slots)))
+    register[offset:][order] = np.repeat(begins - starts, sizes) + np.arange(len(opcodes))
 
     stages, rows = [], []
     for number in STAGES:
         steps, runs = order[stage == number], np.flatnonzero(stage[starts] == number)
         ends = np.cumsum(sizes[runs])
-        operands = [place[slots[steps]].astype(np.uint32) for slots in (code.a, code.b, code.c)]
-        plain = Runs(opcodes[starts[runs]], ends, begins[runs] - ends + sizes[runs], *operands)
-        stages.append(split_runs(plain, contiguous=number < EACH_FORWARD))
+        operands = [register[slots[steps]].astype(np.uint32) for slots in (code.a, code.b, code.c)]
+        unsplit = Runs(opcodes[starts[runs]], ends, begins[runs] - ends + sizes[runs], *operands)
+        stages.append(split_runs(unsplit, contiguous=number < LANES_FORWARD))
         rows.append(code.row[steps])
-    return Schedule(stages, rows, room_sizes), place, room
+    return Schedule(stages, rows, counts), register, bank
 
 
 def split_runs(runs: Runs, contiguous: bool) -> Runs:
@@ -146,12 +148,13 @@ def find_last_uses(
 
 
 @compile_kernel()
-def assign_places(
-    sizes: np.ndarray, last_use: np.ndarray, runs: np.ndarray, begins: np.ndarray, taken: int
+def allocate_registers(
+    sizes: np.ndarray, last_use: np.ndarray, runs: np.ndarray, begins: np.ndarray, used: int
 ) -> int:
-    """Fill in the first place of each run, after those that are taken; return the size of the room.
+    """Fill in the first register of each run, by linear scan; return the number of registers.
 
-    A run takes the places of an earlier run of the same size whose results are no longer needed.
+    The first `used` registers are not available. A run reuses the registers of an earlier run of
+    the same size whose live range has ended.
     """
     largest = 0
     for r in runs:
@@ -159,24 +162,24 @@ def assign_places(
     free = np.full(largest + 1, -1)  # by size: the first run of a linked list
     expiring = np.full(sizes.size, -1)  # by run: the first of the runs that it is the last to read
     following = np.full(sizes.size, -1)  # links of both lists
-    done = 0
+    scanned = 0
     for r in runs:
-        while done < r:  # free the results that were needed before this run
-            k = expiring[done]
+        while scanned < r:  # free the registers whose live range ended before this run
+            k = expiring[scanned]
             while k >= 0:
                 after = following[k]
                 following[k] = free[sizes[k]]
                 free[sizes[k]] = k
                 k = after
-            done += 1
+            scanned += 1
         k = free[sizes[r]]
         if k >= 0:
             free[sizes[r]] = following[k]
             begins[r] = begins[k]
         else:
-            begins[r] = taken
-            taken += sizes[r]
+            begins[r] = used
+            used += sizes[r]
         if r < last_use[r] < NEVER:
             following[r] = expiring[last_use[r]]
             expiring[last_use[r]] = r
-    return taken
+    return used

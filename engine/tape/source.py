@@ -14,6 +14,7 @@ from unicodedata import normalize
 
 from engine import arithmetic
 from engine.instructions import FACTOR, PYTHON, Formulas, Recorded
+from engine.support.arguments import format_count
 from engine.tape.flat_graph import FlatGraph
 
 HEAD = f"from math import inf, nan\n\nfrom {arithmetic.__name__} import *\n\n\n"
@@ -54,7 +55,7 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
     backward = [print_backward(names, gradients, operations[i]) for i in under]
     slopes = [f"d_{names[i]}" if i in gradients.assigned else "0.0" for i in arguments]
     lines = [
-        f"# forward: {len(operations):,} node{'s' * (len(operations) != 1)}",
+        f"# forward: {format_count(len(operations), 'node')}",
         *(line for statements in forward for line in fill_lines(statements)),
         "# backward: a gradient is the sum of its contributions, starting from 0",
         *(line for statements in [*seeds, *backward] for line in fill_lines(statements)),

@@ -23,7 +23,7 @@ from engine.tape.flat_graph import FlatGraph, NodeGroup
 from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD, MULTIPLY_FROM_0
 
 ZERO = (0.0).hex()
-PASSED, PULLED = -1, -2  # contributions that are the gradient itself, or the result of a pullback
+IDENTITY, PULLBACK = -1, -2  # contributions that are the gradient itself, or from a pullback
 
 
 class Code(NamedTuple):
@@ -88,7 +88,7 @@ class Contributions(NamedTuple):
     Attributes:
         target: The node whose gradient it adds to.
         source: The node whose gradient it multiplies.
-        slope: The slot of the local derivative, or PASSED, or PULLED.
+        slope: The slot of the local derivative, or IDENTITY, or PULLBACK.
         place: Its instruction.
     """
 
@@ -168,22 +168,23 @@ class Builder:
         )
         group_of = {}
         for group in graph.groups:
-            done = [step.result for step in forward_instructions(group)]
+            results = [step.result for step in forward_instructions(group)]
             at = self.forward_at[group.nodes]
-            slots[group.nodes] = self.offset + at + done.index(group.template.outs[0])
+            slots[group.nodes] = self.offset + at + results.index(group.template.outs[0])
             if group.template.gs:
                 group_of.update(dict.fromkeys(group.nodes.tolist(), group))
         for i, operation, index in graph.results.tolist():
             template = group_of[operation].template
-            done = [step.result for step in template.forward]
-            slots[i] = self.offset + self.forward_at[operation] + done.index(template.outs[index])
+            results = [step.result for step in template.forward]
+            at = self.forward_at[operation] + results.index(template.outs[index])
+            slots[i] = self.offset + at
         return slots
 
     def write_forward(self) -> Contributions:
         """Write the instructions of all nodes, and return the contributions of their gradients."""
         graph = self.graph
         target, source, slope, place = (np.zeros(self.contributions, np.int32) for _ in range(4))
-        target[: self.seeds], slope[: self.seeds] = graph.outputs, PASSED
+        target[: self.seeds], slope[: self.seeds] = graph.outputs, IDENTITY
         place[: self.seeds] = self.seeds_at + np.arange(self.seeds)
         for group in graph.groups:
             template, nodes = group.template, group.nodes
@@ -197,12 +198,12 @@ class Builder:
             sends = nodes < graph.reached
             at = self.contributions_of(nodes[sends], group)
             target[at], source[at] = group.inputs[sends], nodes[sends, None]
-            each_input = np.arange(group.inputs.shape[1])
-            place[at] = self.contributions_at[nodes[sends]][:, None] + each_input
-            slope[at] = PULLED
+            k = np.arange(group.inputs.shape[1])
+            place[at] = self.contributions_at[nodes[sends]][:, None] + k
+            slope[at] = PULLBACK
             if not template.gs:
                 local = np.array([-1 if s is None else s for s in template.locals], np.int64)
-                slope[at] = np.where(local < 0, PASSED, columns[sends][:, local])
+                slope[at] = np.where(local < 0, IDENTITY, columns[sends][:, local])
             self.code.row[place[at]] = group.row
         return Contributions(target, source, slope, place)
 
@@ -245,7 +246,7 @@ class Builder:
 
         slot = self.offset + place  # of the sum so far
         passed, first = slope < 0, before < 0
-        alone = passed & first & (slope != PULLED)
+        alone = passed & first & (slope != PULLBACK)
         same = np.where(alone, last[source], np.arange(n, dtype=np.int32))
         same[: self.seeds] = np.arange(self.seeds)
         seed_slots = len(self.leaves) + np.arange(self.seeds)

@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -16,14 +16,14 @@ from engine.arrays.array import Array
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
-from engine.tape.flat_graph import collect_nodes, flatten, order_nodes
+from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
 from engine.tape.source import print_source
 from engine.tape.values import (
     Decisions,
     Leaves,
     assign_data,
     assign_gradients,
-    propagate,
+    backpropagate,
     recompute,
 )
 from engine.value import Value
@@ -108,7 +108,7 @@ class Tape:
             check_flag("input_gradients", input_gradients),
         )
         nodes = collect_nodes(root, inputs, parameters)
-        graph = flatten(nodes)
+        graph = flatten_graph(nodes)
         self._machine = load_machine()(graph, dtype, fast, threads, input_gradients)
         self._leaves = Leaves(nodes.parameters, nodes.constants)
         self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards])
@@ -128,7 +128,11 @@ class Tape:
         """Return the Arrays that an optimizer updates: `flat` alone."""
         return [self.flat]
 
-    def forward(self, X: Array | ArrayLike | None = None) -> Any:
+    @overload
+    def forward(self, X: None = None) -> float | np.ndarray: ...
+    @overload
+    def forward(self, X: Array | ArrayLike) -> np.ndarray: ...
+    def forward(self, X: Array | ArrayLike | None = None) -> float | np.ndarray:
         """Compute the outputs from `flat` and, with inputs, from a batch of samples.
 
         Args:
@@ -217,7 +221,7 @@ class Tape:
             recompute(order)
             if self._seeds is not None:
                 seeds = self._seeds[sample if self.inputs else 0].tolist()
-                propagate(order, zip(outputs, seeds, strict=True))
+                backpropagate(order, zip(outputs, seeds, strict=True))
         elif self._seeds is not None and not self.inputs:
             assign_gradients(self._leaves.parameters, self.flat.grad)
 

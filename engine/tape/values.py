@@ -113,7 +113,7 @@ def recompute(order: Sequence[Any]) -> None:
             node._dy = None if y is None or y.constant else slopes[1]
 
 
-def propagate(order: list[Any], seeds: Iterable[tuple[Value, float]]) -> None:
+def backpropagate(order: list[Any], seeds: Iterable[tuple[Value, float]]) -> None:
     """Run the backward pass from several roots at once, overwriting every gradient."""
     for node in order:
         node._grad = 0.0
