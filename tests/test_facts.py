@@ -7,7 +7,7 @@ from hypothesis import given
 
 from engine import Outputs, Value, explain, record_origins, topological
 from engine.draw.facts import MOST_PATHS, collect_facts
-from engine.draw.frames import Notation
+from engine.draw.notation import Notation
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
 from nn import Neuron

@@ -8,10 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.draw.frames import Frame, Notation, write_derivative, write_equation, write_gradient
+from engine.draw.frames import END, KEYS, START, TITLES, Frame, Run, Trace
+from engine.draw.notation import (
+    Notation,
+    choose_names,
+    write_derivative,
+    write_equation,
+    write_gradient,
+)
 from engine.draw.symbols import Symbol, build_formula, lift, make_name
 from engine.draw.theme import norm
-from engine.draw.trace import END, KEYS, START, TITLES, Run, Trace, Tracer, choose_names
+from engine.draw.tracer import Tracer
 from engine.draw.view import Box, View, is_result, name_arrow
 from engine.node import Node
 from engine.rules import Op

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.draw.frames import Line, Notation, number_repeats, write_derivative, write_equation
+from engine.draw.notation import Line, Notation, number_repeats, write_derivative, write_equation
 from engine.draw.symbols import build_formula, build_partials
 from engine.draw.theme import SYMBOLS
 from engine.draw.view import Box, View, is_result

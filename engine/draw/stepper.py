@@ -14,10 +14,11 @@ from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
-from engine.draw.frames import Frame, Notation
+from engine.draw.frames import Frame, Run
+from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.theme import THEMES
-from engine.draw.trace import Run, trace
+from engine.draw.trace import trace
 from engine.draw.view import Box, build_view
 from engine.support.arguments import check_writable
 from engine.value import Value

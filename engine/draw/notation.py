@@ -1,0 +1,137 @@
+"""The names of nodes, the format of numbers, and the formulas that frames show.
+
+A formula is a line of MathML, split into pieces: many lines share pieces, and a page contains each
+piece once.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from engine.draw.symbols import Symbol, combine, make_name
+from engine.draw.theme import format_number
+from engine.draw.writing import PRECEDENCE, MathML, to_mathml
+from engine.node import Node
+
+Line = tuple[str, ...]
+
+
+class Notation:
+    """The names of nodes and the format of numbers in formulas.
+
+    >>> from engine import Value
+    >>> x = Value(-0.5, "x")
+    >>> notation = Notation({x: "x"}, ".4g")
+    >>> str(notation.name(x)), str(notation.number(x.data))
+    ('x', '−0.5')
+    """
+
+    def __init__(self, names: Mapping[Node, str], spec: str):
+        self.names, self.spec = names, spec
+
+    def name(self, node: Node) -> Symbol:
+        """Return the name of a node."""
+        return make_name(self.names[node])
+
+    def input(self, node: Node) -> Symbol:
+        """Return the name of an operation's input; of a constant without a label, its number."""
+        return self.number(node.data) if node.constant and not node.label else self.name(node)
+
+    def number(self, x: float) -> Symbol:
+        """Return a number as it is formatted."""
+        if x >= 0 or x != x:
+            return make_name(self.format(x))
+        return combine("neg", make_name(self.format(-x)))
+
+    def format(self, x: float) -> str:
+        """Format a number outside formulas."""
+        return format_number(x, self.spec)
+
+    def write_factor(self, x: float) -> str:
+        """Write a number as a factor: in parentheses if it is negative."""
+        return MathML().write(self.number(x), PRECEDENCE["·"] + 1)
+
+    def write_product(self, to: str, sign: str, upstream: float, local: float, sent: float) -> Line:
+        """Write the numbers of a contribution: to += upstream * local = sent."""
+        product = combine("·", self.number(upstream), self.number(local))
+        return to, f"<mo>{sign}</mo>", write_equality(product, self.number(sent))
+
+    def write_running_sum(self, to: str, before: float, sent: float, after: float) -> Line:
+        """Write the sum of the contributions so far: to = before + sent = after."""
+        total = combine("+", self.number(before), self.number(sent))
+        return to, "<mo>=</mo>", write_equality(total, self.number(after))
+
+
+def choose_names(order: Sequence[Node], spec: str) -> list[str]:
+    """Return a name for each node; only constants may share one.
+
+    The name is the label, numbered as x⁽¹⁾ and x⁽²⁾ if several nodes have it. A constant without a
+    label is its number, any other node v3, by its place.
+    """
+    labels = Counter(node.label for node in order)
+    counts: Counter[str] = Counter()
+    taken = set(labels)
+    names = []
+    for i, node in enumerate(order):
+        name = node.label
+        if not name and node.constant:
+            names.append(format_number(node.data, spec))
+            continue
+        if not name or labels[name] > 1:
+            counts[name or ""] += 1
+            name = str(add_number(make_name(name), counts[name])) if name else f"v{i}"
+            while name in taken:
+                name += "′"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def write_equality(*sides: Symbol | str) -> str:
+    """Write a = b = c, of expressions or MathML."""
+    return "<mo>=</mo>".join(side if isinstance(side, str) else to_mathml(side) for side in sides)
+
+
+def write_equation(left: Symbol | str, *sides: Symbol | str) -> Line:
+    """Write a = b = c as a line."""
+    return write_equality(left), "<mo>=</mo>", write_equality(*sides)
+
+
+def write_derivative(of: Symbol, to: Symbol, d: str = "∂") -> str:
+    """Write a local derivative, along one arrow."""
+    over, under = (f"<mrow><mi>{d}</mi>{to_mathml(x)}</mrow>" for x in (of, to))
+    return f"<mfrac>{over}{under}</mfrac>"
+
+
+def write_gradient(root: Symbol, x: Symbol) -> str:
+    """Write the derivative of the root, along all paths."""
+    return write_derivative(root, x, "d")
+
+
+def write_grad(root: Symbol, x: Symbol) -> str:
+    """Write `x.grad`, the result of a pass that may be wrong."""
+    return f"<mrow>{to_mathml(x)}<mtext>.grad</mtext></mrow>"
+
+
+def write_chain_rule(to: str, sign: str, upstream: str, local: str, rule: Symbol) -> Line:
+    """Write d root / d x += d root / d out * ∂ out / ∂ x, with the rule below the last factor."""
+    braced = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{to_mathml(rule)}</mrow></munder>"
+    return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
+
+
+def number_repeats(inputs: Sequence[Symbol]) -> list[Symbol]:
+    """Return the inputs of an operation, with x⁽¹⁾ and x⁽²⁾ for an x that occurs twice."""
+    uses = Counter(inputs)
+    counts: Counter[Symbol] = Counter()
+    slots = []
+    for x in inputs:
+        counts[x] += 1
+        slots.append(x if uses[x] == 1 else add_number(x, counts[x]))
+    return slots
+
+
+def add_number(x: Symbol, n: int) -> Symbol:
+    """Return x⁽ⁿ⁾, the n-th of several with one name."""
+    return make_name(f"{x.parts[0]}⁽{str(n).translate(SUPERSCRIPTS)}⁾")
+
+
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
