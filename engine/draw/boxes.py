@@ -30,16 +30,6 @@ from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 LEGEND = "In formulas, the name of a layer denotes its outputs, and θ its parameters."
 
 
-class BoxContribution(NamedTuple):
-    """A contribution. `total` is the final gradient of its receiver."""
-
-    node: Node
-    k: int
-    to: Node
-    sent: float
-    total: float
-
-
 class Part(NamedTuple):
     """The nodes that are computed in one step: all of a box, unless some depend on later parts."""
 
@@ -54,7 +44,7 @@ class Bundle(NamedTuple):
     part: Part
     to: str
     title: str | None  # of the part that receives them; None for leaves
-    sent: list[BoxContribution]
+    sent: list[Contribution]
 
 
 def trace_boxes(view: View, spec: str) -> Trace:
@@ -82,8 +72,9 @@ class BoxTracer:
         passed = list(contributions(self.order, RIGHT))
         grads: dict[Node, float] = dict.fromkeys(self.order, 0.0) | {self.order[-1]: 1.0}
         grads |= {sent.to: sent.after for sent in passed}
-        bundles = bundle_contributions(parts, passed, grads, self.ids)
-        frames = [self.start(), *self.trace_forward(parts), *self.trace_backward(bundles), END]
+        bundles = bundle_contributions(parts, passed, self.ids)
+        backward = self.trace_backward(bundles, grads)
+        frames = [self.start(), *self.trace_forward(parts), *backward, END]
         return Trace([Run(TITLES[0], frames)], self.names, grads)
 
     def start(self) -> Frame:
@@ -142,7 +133,9 @@ class BoxTracer:
             "forward", part.title, data={part.id: ""}, marked=marked, node=part.id, note=note
         )
 
-    def trace_backward(self, bundles: Sequence[Bundle]) -> Iterator[Frame]:
+    def trace_backward(
+        self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
+    ) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each bundle: the chain rule with vectors."""
         ids, root = self.ids, self.order[-1]
         title = root.label or self.names[root]
@@ -159,7 +152,7 @@ class BoxTracer:
             for sent in bundle.sent:
                 waiting[sent.to] -= 1
                 is_last = not waiting[sent.to]  # then the sum is the engine's, to the bit
-                sums[sent.to] = sent.total if is_last else sums[sent.to] + sent.sent
+                sums[sent.to] = grads[sent.to] if is_last else sums[sent.to] + sent.sent
             yield self.send(bundle, sums, name)
 
     def send(self, bundle: Bundle, sums: Mapping[Node, float], root: Symbol) -> Frame:
@@ -189,7 +182,7 @@ class BoxTracer:
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
 
-    def measure(self, contributions: Sequence[BoxContribution]) -> str:
+    def measure(self, contributions: Sequence[Contribution]) -> str:
         """Return the number and size of contributions, in words."""
         count = format_count(len(contributions), "contribution")
         if len(contributions) == 1:
@@ -228,18 +221,14 @@ def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
 
 
 def bundle_contributions(
-    parts: Sequence[Part],
-    passed: Sequence[Contribution],
-    grads: Mapping[Node, float],
-    ids: Mapping[Node, str],
+    parts: Sequence[Part], passed: Sequence[Contribution], ids: Mapping[Node, str]
 ) -> list[Bundle]:
     """Return the contributions between parts as bundles, those of the deepest part first."""
     part_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
-    bundles: dict[tuple[int, str], list[BoxContribution]] = {}
-    for node, k, to, _, _, sent, _, _ in passed:
-        if part_of.get(to) != part_of[node] and isinstance(to, Value):
-            key = -part_of[node], ids[to]
-            bundles.setdefault(key, []).append(BoxContribution(node, k, to, sent, grads[to]))
+    bundles: dict[tuple[int, str], list[Contribution]] = {}
+    for sent in passed:
+        if part_of.get(sent.to) != part_of[sent.node] and isinstance(sent.to, Value):
+            bundles.setdefault((-part_of[sent.node], ids[sent.to]), []).append(sent)
     titles = {node: part.title for part in parts for node in part.nodes}
     return [
         Bundle(parts[-i], to, titles.get(bundles[i, to][0].to), bundles[i, to])
