@@ -7,6 +7,7 @@ from engine.graph import topological
 from engine.node import Node
 from engine.watch.gradient_warnings import warn
 from engine.watch.state import any_nonzero
+from nn.arguments import format_count
 from nn.layers import Layers
 from nn.module import Module
 
@@ -54,11 +55,12 @@ class Watch:
         parameters = self.model.named_parameters().items()
         names = [name for name, parameter in parameters if parameter in self.unreached]
         if names:
-            others, it = len(names) - 1, "them" if len(names) > 1 else "it"
-            more = f" and {others:,} more parameter{'s' * (others > 1)}" if others else ""
+            others, pronoun = len(names) - 1, "them" if len(names) > 1 else "it"
+            more = f" and {format_count(others, 'more parameter')}" if others else ""
             warn(
-                f"{names[0]}{more} will not learn: the loss is not computed from {it}; use {it} in "
-                f"the model's __call__, or remove {it} from the model's attributes"
+                f"{names[0]}{more} will not learn: the loss is not computed from {pronoun}; use "
+                f"{pronoun} in the model's __call__, or remove {pronoun} from the model's "
+                "attributes"
             )
 
     def _warn_of_dead_units(self) -> None:

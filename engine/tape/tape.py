@@ -116,7 +116,8 @@ class Tape:
         self._single = nodes.single
         self._finds_input_gradients = input_gradients
         self._lock = threading.RLock()  # compiled code runs without Python's lock
-        self._seen: tuple[np.ndarray, np.ndarray | None] | None = None  # of the last forward pass
+        # The parameters and samples of the last forward pass.
+        self._replayed: tuple[np.ndarray, np.ndarray | None] | None = None
         self._seeds: np.ndarray | None = None  # of the last backward pass, (samples, outputs)
         self.inputs, self.constants = nodes.inputs, nodes.constants
         self.nodes = graph.reached
@@ -159,7 +160,7 @@ class Tape:
         Raises:
             RuntimeError: There was no forward pass, or it raised an error.
         """
-        if self._seen is None:
+        if self._replayed is None:
             raise RuntimeError("backward() requires a forward pass; call forward() first")
         self.flat.grad = self._pull_back(gradient)
 
@@ -183,7 +184,7 @@ class Tape:
         self._machine.set_constants([x._data for x in self.constants])
         self.flat.data = [x._data for x in self._leaves.parameters]
         self._leaves.remember()
-        self._seen = self._seeds = None
+        self._replayed = self._seeds = None
 
     def sync(self, sample: int = 0) -> None:
         """Copy the numbers and gradients of the tape to the Values of the graph.
@@ -202,13 +203,13 @@ class Tape:
         """
         if not self.inputs and sample != 0:
             raise ValueError(f"this tape has no inputs, so sync() takes no sample, got {sample!r}")
-        samples = None if self._seen is None else self._seen[1]
+        samples = None if self._replayed is None else self._replayed[1]
         if samples is not None:
             count = len(samples)
             is_integer = isinstance(sample, Integral) and not isinstance(sample, bool)
             if not (is_integer and -count <= sample < count):
                 raise IndexError(f"sample must be in 0 to {count - 1}, got {sample!r}")
-        if self._decisions.all and (self._seen is not None or not self.inputs):
+        if self._decisions.all and (self._replayed is not None or not self.inputs):
             self._machine.forward(self.flat.data, samples)
             self._check_decisions()
         assign_data(self._leaves.parameters, self.flat.data)
@@ -275,10 +276,10 @@ class Tape:
         """Return the outputs for these parameters and samples."""
         with self._lock:
             self._leaves.check()
-            self._seen = self._seeds = None
+            self._replayed = self._seeds = None
             outputs = self._machine.forward(flat, X)
             self._check_decisions()
-            self._seen = flat, X
+            self._replayed = flat, X
         return outputs[..., 0] if self._single else outputs
 
     def _check_decisions(self) -> None:
@@ -288,7 +289,7 @@ class Tape:
 
     def _pull_back(self, gradient: ArrayLike) -> np.ndarray:
         """Return the gradient of the parameters, given that of the outputs; store the inputs'."""
-        samples = [len(self._seen[1])] if self.inputs else []  # type: ignore[index, arg-type]
+        samples = [len(self._replayed[1])] if self.inputs else []  # type: ignore[index, arg-type]
         shape = (*samples, *([] if self._single else [len(self._outputs)]))
         array = as_data(gradient, self.flat.dtype)
         if array.ndim and array.shape != shape:
@@ -366,7 +367,7 @@ def pull_parameters(
             "a tape supports backward() only; differentiate the graph of its Values for "
             "derivatives of derivatives"
         )
-    if tape._seen is None or tape._seen[0] is not flat or tape._seen[1] is not X:
+    if tape._replayed is None or tape._replayed[0] is not flat or tape._replayed[1] is not X:
         tape._compute(flat, X)
     return tape._pull_back(g)
 
