@@ -18,26 +18,21 @@ from nn import plain
 from nn.arguments import check_finite, check_whole, format_count, look_up
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
 __all__ = [
-    "INITS",
-    "generator",
-    "get",
-    "he_normal",
-    "he_uniform",
-    "uniform",
-    "xavier_normal",
-    "xavier_uniform",
-    "zeros",
-]
+    "INITS", "generator", "get", "he_normal", "he_uniform", "uniform", "xavier_normal",
+    "xavier_uniform", "zeros",
+]  # fmt: skip
 
-Rng: TypeAlias = "int | np.random.Generator | None"  # a seed, a generator, or None
-Weights: TypeAlias = "np.ndarray | list[list[float]]"  # lists where NumPy is not installed
+# A seed, a generator, or None for a random seed. The full name of NumPy can be resolved by tools in
+# modules that do not import it.
+Rng: TypeAlias = "int | numpy.random.Generator | None"
+Matrix: TypeAlias = "numpy.ndarray | list[list[float]]"  # lists where NumPy is not installed
 Init = Callable[[int, int, Any], Any]  # any sequence of sequences of numbers will do
 
 
-def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
+def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights of 0. Neurons of a hidden layer that start equal stay equal.
 
     >>> zeros(2, 1)
@@ -48,7 +43,7 @@ def zeros(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
 
 def uniform(
     fan_in: int, fan_out: int, rng: Rng = None, low: float = -1.0, high: float = 1.0
-) -> Weights:
+) -> Matrix:
     """Return weights from U(low, high), by default U(-1, 1) as in micrograd.
 
     Raises ValueError if `low` or `high` is not finite, or if `low` is above `high`.
@@ -62,7 +57,7 @@ def uniform(
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
 
 
-def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
+def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from U(-a, a), a = √(6 / (fan_in + fan_out)), for tanh and sigmoid.
 
     The variance 2 / (fan_in + fan_out) is a compromise between 1 / fan_in, which keeps the variance
@@ -76,7 +71,7 @@ def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
+def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from N(0, 2 / (fan_in + fan_out)), for tanh and sigmoid.
 
     The second parameter is the variance (Glorot & Bengio 2010, equation 12).
@@ -88,7 +83,7 @@ def xavier_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
     return generator(rng).normal(0.0, sqrt(2.0 / sum(shape)), shape)
 
 
-def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
+def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from U(-a, a), a = √(6 / fan_in): the variance of `he_normal`, but bounded.
 
     >>> bool(abs(he_uniform(6, 50, rng=0)).max() < 1.0)  # √(6 / 6)
@@ -98,7 +93,7 @@ def he_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
     return uniform(fan_in, fan_out, rng, -a, a)
 
 
-def he_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Weights:
+def he_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
     """Return weights from N(0, 2 / fan_in), for relu.
 
     The variance makes up for relu, which halves the second moment of a signal (He et al. 2015,

@@ -32,17 +32,9 @@ if TYPE_CHECKING:
     from engine.arrays.array import Array
 
 __all__ = [
-    "LOSSES",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "get",
-    "hinge",
-    "huber",
-    "l1_penalty",
-    "l2_penalty",
-    "mae",
-    "mse",
-]
+    "LOSSES", "binary_cross_entropy", "cross_entropy", "get", "hinge", "huber", "l1_penalty",
+    "l2_penalty", "mae", "mse",
+]  # fmt: skip
 
 Loss = Callable[..., Any]
 Settings = ParamSpec("Settings")

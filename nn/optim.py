@@ -32,18 +32,9 @@ from nn.optimizer import Optimizer
 from nn.update import Number, Rule
 
 __all__ = [
-    "OPTIMIZERS",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "RMSprop",
-    "clip_grad_norm",
-    "clip_grad_value",
-    "get",
-    "grad_norm",
-]
+    "OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_grad_norm",
+    "clip_grad_value", "get", "grad_norm",
+]  # fmt: skip
 
 # In the rules, letters stand for numbers of any arithmetic: floats, arrays, recorded slots.
 

@@ -20,16 +20,9 @@ from engine.support.arguments import is_real
 from nn.arguments import check_function, check_positive, check_within, look_up
 
 __all__ = [
-    "SCHEDULES",
-    "constant",
-    "cosine",
-    "exponential",
-    "get",
-    "linear",
-    "one_cycle",
-    "step_decay",
+    "SCHEDULES", "constant", "cosine", "exponential", "get", "linear", "one_cycle", "step_decay",
     "warm_up",
-]
+]  # fmt: skip
 
 Schedule = Callable[[float], float]
 

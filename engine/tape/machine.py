@@ -47,7 +47,7 @@ class Machine:
         self.graph, self.stages = graph, self.schedule.stages
         self.parameters, self.inputs = program.parameters, program.inputs
         self.outputs, self.gradients = register[staged.outputs], register[staged.gradients]
-        self.guards, self.guard_registers = staged.guard_numbers, register[staged.guards]
+        self.guards, self.guard_places = staged.guard_numbers, register[staged.guards]
         self.guard_in_lanes = bank[staged.guards] == LANES
         self.summed = np.flatnonzero(bank[staged.gradients[: program.parameters]] == SUMS)
 
@@ -92,11 +92,10 @@ class Machine:
 
     def outcomes(self) -> np.ndarray:
         """Return the outcome of each guard, of shape (samples, guards) or (1, guards)."""
-        in_lanes, registers = self.guard_in_lanes, self.guard_registers
-        outcomes = self.shared[np.where(in_lanes, 0, registers)][None, :]
+        in_lanes, places = self.guard_in_lanes, self.guard_places
+        outcomes = self.shared[np.where(in_lanes, 0, places)][None, :]
         if in_lanes.any():
-            of_samples = self.lanes.read(np.where(in_lanes, registers, 0))
-            outcomes = np.where(in_lanes, of_samples, outcomes)
+            outcomes = np.where(in_lanes, self.lanes.read(np.where(in_lanes, places, 0)), outcomes)
         return outcomes != 0.0
 
     @property

@@ -68,11 +68,11 @@ class Decisions:
         if changed.any():
             sample, i = np.argwhere(changed)[0]
             text, outcome, origin = self.all[i]
-            place = f" for sample {sample}" if batched else ""
-            place += "" if origin is None else f" ({origin})"
+            where = "" if origin is None else f" ({origin})"
+            which = f" for sample {sample}" if batched else ""
             raise BranchChanged(
-                f"{text} was {outcome} when the tape was recorded and is {not outcome} now{place}, "
-                "so Python would build another graph; record a new tape, or choose in "
+                f"{text} was {outcome} when the tape was recorded and is {not outcome} now{which}"
+                f"{where}, so Python would build another graph; record a new tape, or choose in "
                 "the graph with where(), maximum() or minimum()"
             )
 
