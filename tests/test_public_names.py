@@ -1,6 +1,9 @@
 """The public names of nn's modules: `dir()` shows what is documented and nothing else."""
 
+import ast
+import collections
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +38,25 @@ def test_classes_show_no_helpers(module):
             for attribute in dir(kind):
                 if attribute[0] != "_" and inspect.isfunction(getattr(kind, attribute)):
                     assert inspect.getdoc(getattr(kind, attribute)), f"{name}.{attribute}"
+
+
+ROOT = Path(__file__).parents[1]
+# Names with one meaning in several arithmetics, for Values and Arrays, or for several kinds of
+# file or table; and two public functions, an operation and a schedule.
+SHARED_NAMES = {
+    "MLP", "activate", "add_up", "choose", "cross_entropy", "describe_array", "get", "linear",
+    "logsumexp", "maximum", "minimum", "read", "share_of_largest", "softmax", "softmax_pullback",
+    "where", "zeros",
+}  # fmt: skip
+
+
+def test_a_name_has_one_meaning():
+    """A function or class of a module has the name of no other, unless it means the same."""
+    files = collections.defaultdict(set)
+    for package in ("engine", "nn"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[:2] != "__":
+                    files[node.name].add(path)
+    repeated = {name for name, paths in files.items() if len(paths) > 1}
+    assert repeated <= SHARED_NAMES, {name: sorted(files[name]) for name in repeated - SHARED_NAMES}

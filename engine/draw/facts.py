@@ -56,7 +56,7 @@ def collect_facts(root: Value, notation: Notation, parameters: Collection[Node])
             continue
         _, partials = get_inputs(node)
         paths, count, rest = list_paths(table, node, place, notation)
-        fact = describe_node(f"v{i}", node, notation, parameters)._replace(
+        fact = collect_local_facts(f"v{i}", node, notation, parameters)._replace(
             math=to_mathml(notation.name(node)),
             factors=["" if x is None else notation.write_factor(x) for x in partials],
             gradient=notation.format(table[node].gradient),
@@ -71,7 +71,7 @@ def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
     """Return the facts about the values and boxes of a drawing with boxes, without paths."""
     parameters = view.modules.parameters
     facts = [
-        describe_node(id, node, notation, parameters)
+        collect_local_facts(id, node, notation, parameters)
         for node, id in view.ids.items()
         if id[0] == "v" and not isinstance(node, Outputs)
     ]
@@ -79,7 +79,9 @@ def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
     return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
 
 
-def describe_node(id: str, node: Node, notation: Notation, parameters: Collection[Node]) -> Facts:
+def collect_local_facts(
+    id: str, node: Node, notation: Notation, parameters: Collection[Node]
+) -> Facts:
     """Return the facts about a value that do not depend on other values."""
     kind, lines = describe_kind(node, parameters), write_rule(node, notation)
     return Facts(id, notation.names[node], kind, lines=lines, origin=str(node.origin or ""))
