@@ -87,7 +87,7 @@ def collect_local_facts(
     return Facts(id, notation.names[node], kind, lines=lines, origin=str(node.origin or ""))
 
 
-def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[Any, ...]]:
+def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[float | None, ...]]:
     """Return the inputs and local derivatives of a value; of one of several results, its own."""
     if not isinstance(node.op, Output):
         return node.inputs, node.locals
@@ -113,7 +113,7 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
     lines: list[Line] = [write_equation(out, build_formula(node.op, names))]
     rules = build_partials(node.op, out, names)
     for x, name, rule, local in zip(inputs, number_repeats(names), rules, partials, strict=True):
-        if x.constant or len(lines) > MOST_PARTIALS:
+        if x.constant or local is None or len(lines) > MOST_PARTIALS:
             continue
         number = f"<mo>=</mo>{to_mathml(notation.number(local))}"
         equation = write_equation(write_derivative(out, name), rule)
@@ -122,7 +122,7 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
 
 
 def list_paths(
-    table: Mapping[Any, PartialPaths], node: Node, place: Mapping[Node, int], notation: Notation
+    table: Mapping[Node, PartialPaths], node: Node, place: Mapping[Node, int], notation: Notation
 ) -> tuple[list[PathStep], str, str]:
     """Return the largest paths, the number of all, and the sum of the others."""
     node_ways = table[node]
