@@ -13,7 +13,8 @@ from engine import Array, Value
 from engine.arithmetic import where
 from engine.arrays import in_place
 from engine.recorded_function import float_function
-from nn import optim, optimizer
+from nn import optim
+from nn.update import Update
 from optimizers import ROWS, settings_of
 from strategies import any_float
 from test_optim import RULES, Parameter
@@ -107,7 +108,7 @@ def update_of(rule, how):
     mover = optim.get(rule)([Value(1.0)], **how)
     function, names, settings = mover.rule()
     decay = ("decoupled" if mover.decoupled else "coupled") if how["weight_decay"] else ""
-    return optimizer.Update(function, names, len(settings), decay)
+    return Update(function, names, len(settings), decay)
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
