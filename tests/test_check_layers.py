@@ -127,14 +127,19 @@ SIGNS, UNIT, CLASSES = (
     np.array([0.1, 0.9, 0.25, 0.5]),
     [1, 0, 2, 1],
 )
+CHANCES, SUM = (
+    np.array([[1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [0.0, 0.5, 0.5], [1 / 3] * 3]),
+    {"reduction": "sum"},
+)
 # Predictions, targets, options. Beside every kink: errors of 0, errors of delta, margins of 1.
 LOSSES = {
-    "mse": [(P, N[:, 0], {}), (M[:, :2], N, {})],
-    "mae": [(P, N[:, 0], {}), (M[:, :2], N, {})],
-    "huber": [(p, y, how) for p, y in [(P, N[:, 0]), (M[:, :2], N)] for how in ({}, {"delta": 0.3}, {"delta": 2.5})],
-    "hinge": [(P, SIGNS, {}), (M[:, :2], np.sign(N), {})],
-    "binary_cross_entropy": [(P, UNIT, {}), (30 * P, UNIT, {}), (M[:, :2], abs(np.sin(N)), {})],
-    "cross_entropy": [(z, CLASSES, how) for z in (M, np.zeros((4, 3)), M + 1e3) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9})],
+    "mse": [(P, N[:, 0], {}), (P, N[:, 0], SUM), (M[:, :2], N, {})],
+    "mae": [(P, N[:, 0], {}), (P, N[:, 0], SUM), (M[:, :2], N, {})],
+    "huber": [(p, y, how) for p, y in [(P, N[:, 0]), (M[:, :2], N)] for how in ({}, {"delta": 0.3}, {"delta": 2.5, **SUM})],
+    "hinge": [(P, SIGNS, {}), (P, SIGNS, SUM), (M[:, :2], np.sign(N), {})],
+    "binary_cross_entropy": [(P, UNIT, {}), (P, UNIT, SUM), (30 * P, UNIT, {}), (M[:, :2], abs(np.sin(N)), {})],
+    "cross_entropy": [(z, CLASSES, how) for z in (M, np.zeros((4, 3)), M + 1e3) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9}, {"ignore_index": 0, **SUM})]
+    + [(M, y, {"smoothing": 0.1, "weight": [0.5, 2.0, 0.0]}) for y in (CLASSES, CHANCES)],
     "l1_penalty": [(M, None, {}), (P, None, {})],
     "l2_penalty": [(M, None, {}), (P, None, {})],
 }  # fmt: skip

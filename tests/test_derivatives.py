@@ -85,6 +85,7 @@ CASES = {
     "softmax": lambda x: x.softmax(),
     "logsumexp": lambda x: x.logsumexp(axis=0),
     "cross_entropy": lambda x: losses.cross_entropy(x, LABELS),
+    "soft_cross_entropy": lambda x: losses.cross_entropy(x, np.full((3, 4), 0.25)) ** 2,
     "rows": lambda x: x.exp() * x.sigmoid() + (x * x + 1.0).log() / x.gelu().cosh(),
     "broadcasting": lambda x: x * x[0] + x[:, :1] / (x.square() + 1.0),
     "where": lambda x: x.relu() ** 2 + x.clip(-1.0, 1.0) ** 3,

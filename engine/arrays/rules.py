@@ -133,6 +133,8 @@ LOGSUMEXP = ArrayOp("logsumexp", lambda x, axis=-1, keepdims=False: logsumexp(x,
                     lambda g, out, x, axis=-1, keepdims=False: restore_axes(g, x, axis) * softmax(x, axis))
 CROSS_ENTROPY = ArrayOp("cross_entropy", lambda x, Y: cross_entropy(x, Y),   # Y is one-hot; one loss a row of x
                         lambda g, out, x, Y: g[..., None] * predicted_minus_target(x, Y))
+SOFT_CROSS_ENTROPY = ArrayOp("soft_cross_entropy", lambda x, Y: soft_cross_entropy(x, Y),   # Y >= 0: the weights of -log softmax(x)
+                             lambda g, out, x, Y: g[..., None] * predicted_minus_targets(x, Y))
 
 # fmt: on
 
