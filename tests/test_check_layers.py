@@ -53,12 +53,24 @@ def mlp(**how):
     return vector.MLP(3, [4, 2], "tanh", rng=2, dtype=np.float64, **how)
 
 
+class Indexed(Module):
+    """Rows of an embedding, some of them several times, as factors of the samples."""
+
+    def __init__(self):
+        self.embedding = vector.Embedding(4, 2, rng=3, dtype=np.float64)
+
+    def __call__(self, x):
+        return self.embedding([[0, 2, 0], [1, 1, 1], [2, 0, 1], [0, 0, 2]]) * x[..., None]
+
+
 BATCHES = {  # of (samples, 3)
     vector.Dense: [
         *[lambda name=name: dense(3, 2, name) for name in scalar.ACTIVATIONS],
     ],
     vector.Activation: [lambda name=name: vector.Activation(name) for name in scalar.ACTIVATIONS],
     vector.BatchNorm: [lambda: norm(3), lambda: evaluated(norm(3)), lambda: vector.BatchNorm(3, eps=0.1, dtype=np.float64)],
+    vector.LayerNorm: [lambda: vector.LayerNorm(3, dtype=np.float64), lambda: vector.LayerNorm(3, eps=0.1, dtype=np.float64)],
+    vector.Embedding: [Indexed],
     vector.Dropout: [fixed(lambda: vector.Dropout(0.4, rng=3)), lambda: vector.Dropout(0.4).eval()],
     vector.Sequential: [lambda: vector.Sequential(dense(3, 4), norm(4), dense(4, 2, "linear"))],
     vector.Residual: [lambda: vector.Residual(dense(3, 3)), lambda: vector.Residual(dense(3, 4), norm(4), dense(4, 3, "gelu"))],

@@ -153,7 +153,7 @@ def test_weights(name):
     assert [len(row) for row in rows] == [50] * 40
     variance = sum(w * w for w in every) / len(every)
     expected = {
-        "zeros": 0.0, "uniform": 1.0 / 3.0, "xavier_uniform": 2.0 / 90.0,
+        "zeros": 0.0, "uniform": 1.0 / 3.0, "normal": 1.0, "xavier_uniform": 2.0 / 90.0,
         "xavier_normal": 2.0 / 90.0, "he_uniform": 2.0 / 50.0, "he_normal": 2.0 / 50.0,
     }  # fmt: skip
     assert variance == pytest.approx(expected[name], rel=0.2)
