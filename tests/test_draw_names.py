@@ -11,6 +11,7 @@ import engine.draw
 from engine import Op, Value
 from engine.draw import draw, step
 from engine.draw.dot import replace_invalid
+from engine.draw.view import Box, build_view
 from nn import Module, Neuron
 
 # Names that break DOT, XML or JSON unless they are escaped, and ids that the writer itself makes.
@@ -88,6 +89,20 @@ def test_nasty_names_are_stepped_through(name, collapse):
     assert any(replace_invalid(name) in text for text in texts)
     assert page.encode().decode() == page
     assert page.count("<script") == 2
+
+
+@pytest.mark.parametrize("name", ["the rest", "the inputs"])
+def test_a_module_with_the_name_of_a_box_has_a_box_of_its_own(name):
+    model = Pair(name)
+    root = model([Value(1.0), Value(2.0)]).exp() * 2.0
+    boxes = [part for part in build_view(root, model, True).drawn if isinstance(part, Box)]
+    sizes = {box.path: box.nodes for box in boxes}
+    plain = Pair("first")
+    root = plain([Value(1.0), Value(2.0)]).exp() * 2.0
+    boxes = [part for part in build_view(root, plain, True).drawn if isinstance(part, Box)]
+    assert [*sizes.values()] == [box.nodes for box in boxes]
+    assert sizes[name] == 5
+    assert set(sizes) == {name, "last.0", "the rest′", "the inputs′"}
 
 
 # --------------------------------------------------------------------- names in other programs
