@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from engine.support.arguments import (
@@ -17,9 +17,9 @@ from engine.support.arguments import (
 )
 
 __all__ = [
-    "check_finite", "check_flag", "check_function", "check_mapping", "check_parameters",
-    "check_path", "check_positive", "check_sequence", "check_whole", "check_within",
-    "format_count", "look_up",
+    "check_finite", "check_flag", "check_function", "check_lengths", "check_mapping",
+    "check_parameters", "check_path", "check_positive", "check_sequence", "check_whole",
+    "check_within", "format_count", "is_row", "look_up",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -78,3 +78,22 @@ def check_parameters(name: str, parameters: object) -> list[Any]:
                 f"{name} expects parameters with .data and .grad, got {p!r}; make it a Value"
             )
     return checked
+
+
+def is_row(x: object) -> bool:
+    """Return whether `x` holds several numbers of one sample."""
+    return isinstance(x, list | tuple) or getattr(x, "ndim", 0) > 0
+
+
+def check_lengths(
+    name: str, predictions: Sequence[Any], targets: Sequence[Any], where: str = ""
+) -> None:
+    """Raise ValueError unless there are as many targets as predictions, and at least one."""
+    if len(predictions) != len(targets):
+        raise ValueError(
+            f"{name} expects one target per prediction, "
+            f"got {format_count(len(predictions), 'prediction')} and "
+            f"{format_count(len(targets), 'target')}{where}"
+        )
+    if not predictions:
+        raise ValueError(f"{name} expects at least one prediction, got none{where}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from engine.support.arguments import find_string_remedy
 from engine.support.lazy import numpy_if_installed
 from nn import plain
 from nn.arguments import check_flag, check_whole, check_within, format_count
@@ -127,7 +128,7 @@ def find_not_finite(rows: Any) -> tuple[int | None, float | None]:
         bad = [(i, x) for i, row in enumerate(rows) for x in plain.not_finite(row)]
         return bad[0] if bad else (None, None)
     if rows.dtype.kind not in "fiub":
-        raise TypeError(f"got an array of {rows.dtype}")
+        raise TypeError(f"got an array of {rows.dtype}{find_string_remedy(rows.flat)}")
     if np.isfinite(rows).all():
         return None, None
     place = np.argwhere(~np.isfinite(rows))[0]

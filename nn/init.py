@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from engine.support.arguments import is_bool_or_duration, numpy_type
 from engine.support.lazy import numpy_if_installed
 from nn import plain
-from nn.arguments import check_finite, check_whole, format_count, look_up
+from nn.arguments import check_finite, check_whole, check_within, format_count, look_up
 
 if TYPE_CHECKING:
     import numpy
 
 __all__ = [
-    "INITS", "generator", "get", "he_normal", "he_uniform", "uniform", "xavier_normal",
+    "INITS", "generator", "get", "he_normal", "he_uniform", "normal", "uniform", "xavier_normal",
     "xavier_uniform", "zeros",
 ]  # fmt: skip
 
@@ -55,6 +55,18 @@ def uniform(
     if low > high:
         raise ValueError(f"low={low} is above high={high}; swap them")
     return generator(rng).uniform(low, high, weight_shape(fan_in, fan_out))
+
+
+def normal(fan_in: int, fan_out: int, rng: Rng = None, std: float = 1.0) -> Matrix:
+    """Return weights from N(0, std²), by default N(0, 1) as in PyTorch's embeddings.
+
+    Raises ValueError unless `std` is 0 or more.
+
+    >>> normal(3, 2, rng=0).shape
+    (2, 3)
+    """
+    std = check_within("std", std)
+    return generator(rng).normal(0.0, std, weight_shape(fan_in, fan_out))
 
 
 def xavier_uniform(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
@@ -107,7 +119,8 @@ def he_normal(fan_in: int, fan_out: int, rng: Rng = None) -> Matrix:
 
 
 INITS: dict[str, Init] = {
-    f.__name__: f for f in (zeros, uniform, xavier_uniform, xavier_normal, he_uniform, he_normal)
+    f.__name__: f
+    for f in (zeros, uniform, normal, xavier_uniform, xavier_normal, he_uniform, he_normal)
 }
 
 

@@ -23,12 +23,16 @@ from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
+from engine.support.arguments import find_string_remedy
 from nn.arguments import check_whole, check_within
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
 from nn.scalar import CONVERT, check_activation, check_sizes
 
-__all__ = ["MLP", "Activation", "BatchNorm", "Dense", "Dropout", "Residual", "Sequential"]
+__all__ = [
+    "MLP", "Activation", "BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Residual",
+    "Sequential",
+]  # fmt: skip
 
 Samples = Array | ArrayLike
 
@@ -158,6 +162,79 @@ class BatchNorm(Module):
     def __repr__(self) -> str:
         settings = {"momentum": (self.momentum, 0.1), "eps": (self.eps, 1e-5)}
         return f"BatchNorm({self.n}{format_settings(settings)})"
+
+
+class LayerNorm(Module):
+    """Layer normalization: (X - mean) / sqrt(variance + eps) * gamma + beta (Ba et al. 2016).
+
+    X is `(..., n)`, such as `(samples, n)` or a single sample `(n,)`. Mean and (biased) variance
+    are those of the n features of each sample, in training and in evaluation.
+
+    n      the number of features
+    eps    0 or more
+    dtype  float32 or float64, the dtype of gamma and beta
+
+    >>> LayerNorm(2)([[1.0, 3.0], [30.0, 10.0]]).data.round(3).tolist()
+    [[-1.0, 1.0], [1.0, -1.0]]
+    """
+
+    def __init__(self, n: int, *, eps: float = 1e-5, dtype: DTypeLike = np.float32):
+        self.n = self.nout = check_whole("the number of features", n)
+        self.eps = check_within("eps", eps)
+        self.gamma = Array(np.ones(n, as_dtype(dtype)), "gamma")
+        self.beta = Array(np.zeros(n, dtype), "beta")
+
+    def __call__(self, X: Samples) -> Array:
+        X = convert_samples(self, X, self.n)
+        centred = X - X.mean(axis=-1, keepdims=True)
+        variance = centred.square().mean(axis=-1, keepdims=True)
+        return centred / (variance + self.eps).sqrt() * self.gamma + self.beta
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({self.n}{format_settings({'eps': (self.eps, 1e-5)})})"
+
+
+class Embedding(Module):
+    """An embedding: the rows of a matrix at integer indices, such as the vectors of tokens.
+
+    Indices have any shape; the result is `(*shape of the indices, width)`. An index that occurs
+    several times receives the sum of its gradients.
+
+    rows   the number of rows; indices are from 0 to rows - 1
+    width  the number of elements of a row
+    init   an initializer, called with width inputs and rows outputs, or its name in `nn.init`; by
+           default N(0, 1), as in PyTorch
+    rng    a seed or a NumPy Generator
+    dtype  float32 or float64
+
+    Raises TypeError for indices that are not integers, and ValueError for one that is out of range.
+
+    >>> embedding = Embedding(3, 2, init=lambda width, rows, rng: [[0, 1], [2, 3], [4, 5]])
+    >>> embedding([2, 0, 2]).data.tolist()
+    [[4.0, 5.0], [0.0, 1.0], [4.0, 5.0]]
+    """
+
+    nout: int
+
+    def __init__(
+        self,
+        rows: int,
+        width: int,
+        *,
+        init: str | Init = "normal",
+        rng: Rng = None,
+        dtype: DTypeLike = np.float32,
+    ):
+        self.rows = check_whole("the number of rows", rows)
+        self.width = self.nout = check_whole("the width", width)
+        weights = make_weights(init, width, rows, rng)
+        self.weight = Array(weights.astype(as_dtype(dtype)), "W")
+
+    def __call__(self, indices: ArrayLike) -> Array:
+        return self.weight[check_indices(indices, self.rows)]
+
+    def __repr__(self) -> str:
+        return f"Embedding({self.rows}, {self.width})"
 
 
 class Dropout(Module):
@@ -315,6 +392,32 @@ def convert_samples(layer: Module, X: Samples, n: int) -> Array:
         name = type(layer).__name__
         raise ValueError(f"{name} expects shape (samples, {n}), got {X.shape}{remedy}")
     return X
+
+
+def check_indices(indices: Any, rows: int) -> np.ndarray:
+    """Return indices as an array of ints.
+
+    Raises TypeError unless they are integers, and ValueError for one outside 0 to rows - 1.
+    """
+    try:
+        array = np.asarray(indices.data if isinstance(indices, Array) else indices)
+    except ValueError:  # lists of unequal lengths
+        array = np.array(None)
+    if array.dtype.kind not in "iu" and array.size:
+        is_whole = array.dtype.kind == "f" and (array == np.floor(array)).all()
+        remedy = (
+            "; indices.astype(int) converts them" if is_whole else find_string_remedy(array.flat)
+        )
+        raise TypeError(
+            f"Embedding expects integer indices, got {type(indices).__name__} of {array.dtype}"
+            f"{remedy}"
+        )
+    outside = (array < 0) | (array >= rows)
+    if outside.any():
+        raise ValueError(
+            f"Embedding expects indices from 0 to {rows - 1}, got {array[outside].flat[0]}"
+        )
+    return array.astype(int)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from engine import Array, Value, grad, hessian, hvp, logsumexp, norm, softmax
-from engine.arrays.rules import CROSS_ENTROPY, one_hot
+from engine.arrays.rules import CROSS_ENTROPY, SOFT_CROSS_ENTROPY, one_hot
 from engine.sequences.rules import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
 from strategies import (
@@ -49,7 +49,10 @@ def test_ties_share_equally(name, data):
 REDUCTIONS = {
     name: lambda x, name=name: getattr(x, name)(axis=-1)
     for name in ("sum", "mean", "max", "min", "logsumexp", "softmax", "log_softmax", "prod", "std")
-} | {"cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([1, 0]), 3))}
+} | {
+    "cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([1, 0]), 3)),
+    "soft_cross_entropy": lambda x: SOFT_CROSS_ENTROPY(x, Y=np.full((2, 3), 1 / 3)),
+}
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)

@@ -269,7 +269,8 @@ def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, 
     assert str(raised.value) == f"{name} expects {expected}, got {bad} for sample 2"
 
 
-SHAPES = "cross_entropy expects logits of shape (samples, classes) and labels of shape (samples,), at least one, got"
+SHAPES = "cross_entropy expects logits of shape (samples, classes) and labels of shape (samples,) or (samples, classes), at least one, got"
+NUMBER = "number classes with names, y = np.unique(y, return_inverse=True)"
 CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
 
 
@@ -289,11 +290,9 @@ CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
             [[0], [1], [1]],
             f"{SHAPES} (3, 2) and (3, 1); of a column y, the labels are y[:, 0]",
         ),
-        (
-            (3, 2),
-            [[1.0, 0.0]] * 3,
-            f"{SHAPES} (3, 2) and (3, 2); of one-hot rows Y, the labels are Y.argmax(axis=1)",
-        ),
+        ((3, 2), [[1.0, 0.0, 0.0]] * 3, f"{SHAPES} (3, 2) and (3, 3)"),
+        ((3, 2), ["a", "b", "a"], f"{CLASS} 'a' for sample 0; {NUMBER}"),
+        ((3, 2), np.array(["a", "b", "a"], object), f"{CLASS} 'a' for sample 0; {NUMBER}"),
         ((3, 2), [0, 1], f"{SHAPES} (3, 2) and (2,)"),
         ((3, 2), 1, f"{SHAPES} (3, 2) and ()"),
         ((3,), [0, 1, 1], f"{SHAPES} (3,) and (3,)"),

@@ -209,6 +209,13 @@ def cross_entropy_shapes(draw):
     return ((*samples, k),), {"Y": one_hot(labels, k)}
 
 
+def soft_cross_entropy_shapes(draw):
+    samples, k = draw(shapes(0, 2)), draw(st.integers(1, 4))
+    return ((*samples, k),), {
+        "Y": draw(hnp.arrays(float, (*samples, k), elements=st.integers(0, 3)))
+    }
+
+
 def by_rows(f, default=-1):
     """Apply a function of a list of Values, which returns a list or one Value, along axes."""
 
@@ -247,6 +254,15 @@ def cross_entropy_of_values(x, Y):
     return np.array(losses, object).reshape(x.shape[:-1])
 
 
+def soft_cross_entropy_of_values(x, Y):
+    rows, targets = x.reshape(-1, x.shape[-1]).tolist(), Y.reshape(-1, x.shape[-1]).tolist()
+    losses = [
+        sum(y * SCALAR_CROSS_ENTROPY(row[c], (*row[:c], *row[c + 1 :])) for c, y in enumerate(ys))
+        for row, ys in zip(rows, targets, strict=True)
+    ]
+    return np.array(losses, object).reshape(x.shape[:-1])
+
+
 CASES = {
     "@": case("@", matmul_shapes),
     "linear": case("linear", linear_shapes, lambda x, w, b: x @ w.T + b),
@@ -273,8 +289,11 @@ CASES = {
     "log_softmax": case("log_softmax", along_axes, by_rows(log_softmax_of_values)),
     "logsumexp": case("logsumexp", reduction(), by_rows(logsumexp)),
     "cross_entropy": case("cross_entropy", cross_entropy_shapes, cross_entropy_of_values),
+    "soft_cross_entropy": case("soft_cross_entropy", soft_cross_entropy_shapes, soft_cross_entropy_of_values),
 }  # fmt: skip
-SHARES = {"softmax", "log_softmax", "logsumexp", "norm", "cross_entropy"}
+SHARES = {
+    "softmax", "log_softmax", "logsumexp", "norm", "cross_entropy", "soft_cross_entropy",
+}  # fmt: skip
 
 
 def test_every_row_has_a_case():

@@ -53,12 +53,24 @@ def mlp(**how):
     return vector.MLP(3, [4, 2], "tanh", rng=2, dtype=np.float64, **how)
 
 
+class Indexed(Module):
+    """Rows of an embedding, some of them several times, as factors of the samples."""
+
+    def __init__(self):
+        self.embedding = vector.Embedding(4, 2, rng=3, dtype=np.float64)
+
+    def __call__(self, x):
+        return self.embedding([[0, 2, 0], [1, 1, 1], [2, 0, 1], [0, 0, 2]]) * x[..., None]
+
+
 BATCHES = {  # of (samples, 3)
     vector.Dense: [
         *[lambda name=name: dense(3, 2, name) for name in scalar.ACTIVATIONS],
     ],
     vector.Activation: [lambda name=name: vector.Activation(name) for name in scalar.ACTIVATIONS],
     vector.BatchNorm: [lambda: norm(3), lambda: evaluated(norm(3)), lambda: vector.BatchNorm(3, eps=0.1, dtype=np.float64)],
+    vector.LayerNorm: [lambda: vector.LayerNorm(3, dtype=np.float64), lambda: vector.LayerNorm(3, eps=0.1, dtype=np.float64)],
+    vector.Embedding: [Indexed],
     vector.Dropout: [fixed(lambda: vector.Dropout(0.4, rng=3)), lambda: vector.Dropout(0.4).eval()],
     vector.Sequential: [lambda: vector.Sequential(dense(3, 4), norm(4), dense(4, 2, "linear"))],
     vector.Residual: [lambda: vector.Residual(dense(3, 3)), lambda: vector.Residual(dense(3, 4), norm(4), dense(4, 3, "gelu"))],
@@ -127,14 +139,19 @@ SIGNS, UNIT, CLASSES = (
     np.array([0.1, 0.9, 0.25, 0.5]),
     [1, 0, 2, 1],
 )
+CHANCES, SUM = (
+    np.array([[1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [0.0, 0.5, 0.5], [1 / 3] * 3]),
+    {"reduction": "sum"},
+)
 # Predictions, targets, options. Beside every kink: errors of 0, errors of delta, margins of 1.
 LOSSES = {
-    "mse": [(P, N[:, 0], {}), (M[:, :2], N, {})],
-    "mae": [(P, N[:, 0], {}), (M[:, :2], N, {})],
-    "huber": [(p, y, how) for p, y in [(P, N[:, 0]), (M[:, :2], N)] for how in ({}, {"delta": 0.3}, {"delta": 2.5})],
-    "hinge": [(P, SIGNS, {}), (M[:, :2], np.sign(N), {})],
-    "binary_cross_entropy": [(P, UNIT, {}), (30 * P, UNIT, {}), (M[:, :2], abs(np.sin(N)), {})],
-    "cross_entropy": [(z, CLASSES, how) for z in (M, np.zeros((4, 3)), M + 1e3) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9})],
+    "mse": [(P, N[:, 0], {}), (P, N[:, 0], SUM), (M[:, :2], N, {})],
+    "mae": [(P, N[:, 0], {}), (P, N[:, 0], SUM), (M[:, :2], N, {})],
+    "huber": [(p, y, how) for p, y in [(P, N[:, 0]), (M[:, :2], N)] for how in ({}, {"delta": 0.3}, {"delta": 2.5, **SUM})],
+    "hinge": [(P, SIGNS, {}), (P, SIGNS, SUM), (M[:, :2], np.sign(N), {})],
+    "binary_cross_entropy": [(P, UNIT, {}), (P, UNIT, SUM), (30 * P, UNIT, {}), (M[:, :2], abs(np.sin(N)), {})],
+    "cross_entropy": [(z, CLASSES, how) for z in (M, np.zeros((4, 3)), M + 1e3) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9}, {"ignore_index": 0, **SUM})]
+    + [(M, y, {"smoothing": 0.1, "weight": [0.5, 2.0, 0.0]}) for y in (CLASSES, CHANCES)],
     "l1_penalty": [(M, None, {}), (P, None, {})],
     "l2_penalty": [(M, None, {}), (P, None, {})],
 }  # fmt: skip

@@ -105,6 +105,7 @@ CASES = {
     "log_softmax": lambda x: x.log_softmax(axis=0),
     "logsumexp": lambda x: x.logsumexp(axis=0),
     "cross_entropy": lambda x: losses.cross_entropy(x, LABELS),
+    "soft_cross_entropy": lambda x: losses.cross_entropy(x, np.full((3, 4), 0.25)) ** 2,
     "rows": lambda x: x.exp() * x.sigmoid() + (x * x + 1.0).log() / x.gelu().cosh(),
     "broadcasting": lambda x: x * x[0] + x[:, :1] / (x.square() + 1.0),
     "where": lambda x: x.relu() ** 2 + x.clip(-1.0, 1.0) ** 3,

@@ -17,7 +17,7 @@ from engine import (
 )
 from engine.arrays.array import ConstantArray
 from engine.arrays.formulas import one_hot
-from engine.arrays.rules import ARRAY_TABLE, CROSS_ENTROPY, LINEAR, SCATTER
+from engine.arrays.rules import ARRAY_TABLE, CROSS_ENTROPY, LINEAR, SCATTER, SOFT_CROSS_ENTROPY
 from engine.rules import ELEMENTWISE
 from nn import losses, vector
 from nn.losses import LOSSES
@@ -81,6 +81,7 @@ ROWS = {
     "cumprod": lambda x: x.cumprod(axis=1) * 0.1,
     "einsum": lambda x: einsum("ij,j->i", x, [1, 2, 3]) * 0.1,
     "cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([0, 2]), 3)),
+    "soft_cross_entropy": lambda x: SOFT_CROSS_ENTROPY(x, Y=np.full((2, 3), 0.25)),
     "functions": lambda x: where(x.data > 0.5, maximum(x, 0.2), minimum(0.1, x)).clip(0, 0.7),
 }
 

@@ -15,6 +15,7 @@ DRAWS = 200_000  # at least so many numbers to judge a distribution by
 # fmt: off
 PAPERS = {
     "uniform":        (lambda i, o: 1 / 3,        False),
+    "normal":         (lambda i, o: 1.0,          True),
     "xavier_uniform": (lambda i, o: 2 / (i + o),  False),
     "xavier_normal":  (lambda i, o: 2 / (i + o),  True),
     "he_uniform":     (lambda i, o: 2 / i,        False),
@@ -83,8 +84,8 @@ def narrow(fan_in, fan_out, rng):
         (
             lambda: init.get("he"),
             ValueError,
-            "unknown init 'he'; choose from: zeros, uniform, xavier_uniform, xavier_normal, "
-            "he_uniform, he_normal",
+            "unknown init 'he'; choose from: zeros, uniform, normal, xavier_uniform, "
+            "xavier_normal, he_uniform, he_normal",
         ),
         (
             lambda: init.make_weights("zeros", 0, 3),

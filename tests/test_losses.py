@@ -262,11 +262,12 @@ BCE = "binary_cross_entropy expects targets from 0 to 1"
                 f"cross_entropy expects labels from 0 to 1 (int), got {label!r} for sample 1{remedy}",
             )
             for labels, remedy in [
-                ((2, -1, 1.5, "a", None, [0, 1, 0]), ""),
+                ((2, -1, 1.5, None), ""),
+                (("a",), "; number classes with names, y = np.unique(y, return_inverse=True)"),
                 ((1.0,), "; y.astype(int) converts an array of floats"),
                 (
-                    ([0, 1], np.array([0, 1])),
-                    "; of a one-hot row, the label is the position of its 1",
+                    ([0, 1, 0], np.array([0, 1])),
+                    "; pass labels or class probabilities, for all samples",
                 ),
             ]
             for label in labels
@@ -279,6 +280,15 @@ BCE = "binary_cross_entropy expects targets from 0 to 1"
             )
             for logits in ([[1.0], [2.0]], Array([[1.0], [2.0]]))
         ],
+        (
+            lambda: cross_entropy([[1.0, 2.0]] * 2, [[0], [1]]),
+            "cross_entropy expects a probability for each of 2 classes, got [0] for sample 0; of a "
+            "column y, the labels are y[:, 0]",
+        ),
+        (
+            lambda: cross_entropy([[1.0, 2.0]] * 2, [[0, 1], 1]),
+            "cross_entropy expects a probability for each of 2 classes, got 1 for sample 1",
+        ),
         (
             lambda: cross_entropy([[]], [0]),
             "cross_entropy expects at least one logit, got none for sample 0",
@@ -323,6 +333,11 @@ assert_type(losses.huber(a, [1.0], delta=2.0), Array)
 assert_type(losses.huber(p, [1.0], 2.0), Value)
 assert_type(losses.cross_entropy([p], [0]), Value)
 assert_type(losses.cross_entropy(rows, [0]), Array)
+assert_type(losses.cross_entropy(rows, [[0.5, 0.5]], reduction="none"), Array)
+assert_type(losses.cross_entropy([p], [0], weight=[1.0], reduction="none"), list[Value])
+assert_type(losses.mse(a, [1.0], reduction="none"), Array)
+assert_type(losses.huber(p, [1.0], 2.0, reduction="sum"), Value)
+reductions: list[Value] = losses.mse(p, [1.0], reduction="none")
 losses.mse(a, [1.0], delta=2.0)  # type: ignore[call-overload]
 losses.hinge(3.0, [1.0])  # type: ignore[call-overload]
 """

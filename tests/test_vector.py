@@ -14,7 +14,17 @@ from engine import Array, Value, check_gradients, topological, walk
 from engine.rules import ELEMENTWISE
 from nn import init
 from nn.scalar import ACTIVATIONS
-from nn.vector import MLP, Activation, BatchNorm, Dense, Dropout, Residual, Sequential
+from nn.vector import (
+    MLP,
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Residual,
+    Sequential,
+)
 
 numbers = st.floats(-10.0, 10.0, width=32)
 sizes = st.integers(1, 5)
@@ -205,6 +215,83 @@ def test_a_residual_keeps_the_dtype_of_its_layers():
     assert (out.shape, out.dtype) == ((2, 3), np.float32)
 
 
+# ------------------------------------------------------------------------------------- LayerNorm
+
+
+@DTYPES
+@given(data=st.data(), m=st.integers(0, 3), n=sizes)
+def test_layer_norm_is_its_formula_for_each_sample(dtype, data, m, n):
+    """A sample alone, in a batch, and as one of several axes has the same result in both modes."""
+    layer = LayerNorm(n, dtype=dtype)
+    layer.gamma.data, layer.beta.data = np.linspace(-1.0, 2.0, n), np.linspace(0.5, 1.0, n)
+    X = data.draw(arrays(np.float64, (m, n), elements=numbers), label="X").astype(dtype)
+    out = layer(X)
+    assert (out.shape, out.dtype) == ((m, n), dtype)
+    for x, each in zip(X.astype(float), out.data, strict=True):
+        want = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * layer.gamma.data + layer.beta.data
+        bound = 30 * n * np.finfo(dtype).eps * (1 + abs(x).max() / np.sqrt(x.var() + 1e-5))
+        np.testing.assert_allclose(each, want, rtol=0, atol=2 * bound)
+        np.testing.assert_array_equal(layer(x.astype(dtype)).data, each)
+    np.testing.assert_array_equal(layer(X[None]).data, out.data[None])
+    np.testing.assert_array_equal(layer.eval()(X).data, out.data)
+
+
+def test_layer_norm_of_equal_features_is_beta():
+    layer = LayerNorm(3, dtype=np.float64)
+    layer.beta.data = [1.0, 2.0, 3.0]
+    X = Array([[5.0, 5.0, 5.0]])
+    layer(X).sum().backward()
+    assert layer(X).data.tolist() == [[1.0, 2.0, 3.0]]
+    assert np.isfinite(X.grad).all()
+
+
+# ------------------------------------------------------------------------------------- Embedding
+
+
+@DTYPES
+@given(data=st.data(), rows=sizes, width=sizes)
+def test_an_embedding_takes_rows_and_adds_up_their_gradients(dtype, data, rows, width):
+    """As the product of one-hot rows and the weights: for indices of any shape, in lists or arrays."""
+    layer = Embedding(rows, width, rng=0, dtype=dtype)
+    shape = data.draw(st.sampled_from([(), (0,), (4,), (2, 3), (1, 2, 2)]), label="shape")
+    indices = data.draw(arrays(np.intp, shape, elements=st.integers(0, rows - 1)), label="indices")
+    C = np.cos(np.arange(1.0, indices.size * width + 1)).reshape(*shape, width).astype(dtype)
+    out = layer(data.draw(st.sampled_from([indices, indices.tolist(), indices.astype(np.uint8)])))
+    assert (out.shape, out.dtype) == ((*shape, width), dtype)
+    one_hot = np.eye(rows)[indices]
+    np.testing.assert_array_equal(out.data, (one_hot @ layer.weight.data).astype(dtype))
+    (out * C).sum().backward()
+    want = one_hot.reshape(-1, rows).T @ C.reshape(-1, width)
+    np.testing.assert_allclose(layer.weight.grad, want, rtol=1e-5, atol=1e-6)
+
+
+def test_an_embedding_starts_as_in_pytorch():
+    weight = Embedding(1000, 50, rng=0).weight
+    assert (weight.shape, weight.dtype) == ((1000, 50), np.float32)
+    assert abs(weight.data.mean()) < 0.02
+    assert abs(weight.data.std() - 1.0) < 0.02
+    small = Embedding(3, 2, init=lambda width, rows, rng: np.full((rows, width), 0.5))
+    assert small.weight.data.tolist() == [[0.5, 0.5]] * 3
+
+
+def test_an_embedding_learns_in_a_sequence(tmp_path):
+    """`fit` passes integers on; the model is saved, loaded and summed up as any other."""
+    model = Sequential(Embedding(5, 4, rng=0), LayerNorm(4), Dense(4, 2, "linear", rng=1))
+    X, y = np.array([0, 1, 2, 3, 4] * 4), np.array([0, 1, 1, 0, 1] * 4)
+    training = nn.fit(model, X, y, loss="cross_entropy", optimizer="adam", lr=0.1, epochs=30)
+    assert [record.loss for record in training][-1] < 0.05
+    assert model.summary().split("\n")[1:] == [
+        "modules.0  Embedding(5, 4)              4          20",
+        "modules.1  LayerNorm(4)                 4           8",
+        "modules.2  Dense(4, 2, 'linear')        2          10",
+        "total                                              38",
+    ]
+    nn.save(tmp_path / "model.ckpt", model)
+    other = Sequential(Embedding(5, 4), LayerNorm(4), Dense(4, 2, "linear"))
+    nn.load(tmp_path / "model.ckpt", other)
+    np.testing.assert_array_equal(other(X).data, model(X).data)
+
+
 # --------------------------------------------------------------------------------------- Dropout
 
 
@@ -263,6 +350,9 @@ MODELS = [
     Activation("gelu"),
     BatchNorm(2),
     Dropout(0.5, rng=0),
+    LayerNorm(2, eps=0.1),
+    Embedding(4, 3, rng=0),
+    Sequential(Embedding(4, 3, rng=0), LayerNorm(3), Dense(3, 1, rng=0)),
     Sequential(Dense(2, 3, rng=0), BatchNorm(3), Dropout(0.25, rng=1)),
     Residual(Dense(2, 2, rng=0)),
     MLP(2, [3, 1], "relu", dropout=0.5, rng=0),
@@ -274,6 +364,8 @@ MODELS = [
 def test_copies_share_nothing_and_go_on_the_same(model, copied):
     """A copy has the same parameters, running statistics and future random masks."""
     X = np.random.default_rng(0).normal(size=(5, 2))
+    if any(isinstance(part, Embedding) for part in model.named_modules().values()):
+        X = np.array([[0, 1], [3, 3], [2, 0], [1, 1], [0, 3]])
     model(X)
     twin = copied(model)
     for mode in (True, False):
@@ -313,6 +405,16 @@ def test_repr_makes_another_of_its_kind(model):
             ValueError,
             "Residual adds f(X) of shape (2, 1) to X of shape (2, 3)",
         ),
+        (lambda: LayerNorm(3)(np.zeros((5, 2))), ValueError, "LayerNorm expects shape (samples, 3), got (5, 2)"),
+        (lambda: LayerNorm(0), ValueError, "the number of features must be a whole number, 1 or more, got 0"),
+        (lambda: Embedding(0, 2), ValueError, "the number of rows must be a whole number, 1 or more, got 0"),
+        (lambda: Embedding(2, 0), ValueError, "the width must be a whole number, 1 or more, got 0"),
+        (lambda: Embedding(3, 2)([0, 3]), ValueError, "Embedding expects indices from 0 to 2, got 3"),
+        (lambda: Embedding(3, 2)(-1), ValueError, "Embedding expects indices from 0 to 2, got -1"),
+        (lambda: Embedding(3, 2)([1.0, 2.0]), TypeError, "Embedding expects integer indices, got list of float64; indices.astype(int) converts them"),
+        (lambda: Embedding(3, 2)(Array([0.5])), TypeError, "Embedding expects integer indices, got Array of float64"),
+        (lambda: Embedding(3, 2)([True, False]), TypeError, "Embedding expects integer indices, got list of bool"),
+        (lambda: Embedding(3, 2)(["a"]), TypeError, "Embedding expects integer indices, got list of <U1; number classes with names, y = np.unique(y, return_inverse=True)"),
         (lambda: Dense(2, 1, "rleu"), ValueError, f"unknown activation 'rleu' (did you mean 'relu'?); choose from: {', '.join(ACTIVATIONS)}"),
         (lambda: Activation("log"), ValueError, f"unknown activation 'log'; choose from: {', '.join(ACTIVATIONS)}"),
         (lambda: MLP(2, [1], "rleu"), ValueError, f"unknown activation 'rleu' (did you mean 'relu'?); choose from: {', '.join(ACTIVATIONS)}"),

@@ -157,7 +157,7 @@ def test_weights(name):
     assert [len(row) for row in rows] == [50] * 40
     variance = sum(w * w for w in every) / len(every)
     expected = {
-        "zeros": 0.0, "uniform": 1.0 / 3.0, "xavier_uniform": 2.0 / 90.0,
+        "zeros": 0.0, "uniform": 1.0 / 3.0, "normal": 1.0, "xavier_uniform": 2.0 / 90.0,
         "xavier_normal": 2.0 / 90.0, "he_uniform": 2.0 / 50.0, "he_normal": 2.0 / 50.0,
     }  # fmt: skip
     assert variance == pytest.approx(expected[name], rel=0.2)
@@ -203,8 +203,12 @@ def test_losses_and_accuracy():
     assert accuracy([0.3, -2.0], [1, 1]) == 0.5
     with pytest.raises(ValueError, match=r"hinge expects labels -1 or 1 .*, got 0.0 for sample 1"):
         losses.hinge(z, [1, 0])
-    with pytest.raises(ValueError, match="the label is the position of its 1"):
-        losses.cross_entropy([z], [[0, 1]])
+    options = {"weight": [1.0, 2.0], "reduction": "sum"}
+    by_row, by_label = (losses.cross_entropy([z], y, **options) for y in ([[0, 1]], [1]))
+    assert by_row.data == by_label.data == pytest.approx(2.0 * math.log1p(math.exp(3.25)))
+    assert losses.cross_entropy([z, z], [1, 5], ignore_index=5, reduction="none")[1].data == 0.0
+    with pytest.raises(ValueError, match="labels or class probabilities, for all samples"):
+        losses.cross_entropy([z, z], [1, [0, 1]])
 
 
 def test_training_by_hand():

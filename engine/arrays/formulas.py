@@ -287,6 +287,30 @@ def cross_entropy(x, Y):
     return where(largest < math.inf, largest + log1p(rest), largest).squeeze(-1)
 
 
+def soft_cross_entropy(x, Y):
+    """Return -Σ Y log softmax(x), the sum of Y (logsumexp(d) - d) for d = x - largest x.
+
+    logsumexp(d) and -d are 0 or more, as Y is, so no terms cancel.
+    """
+    largest = x.max(axis=-1, keepdims=True)
+    d = where(x >= largest, 0.0, x - largest)  # inf - inf is nan
+    Y = Y.astype(x.dtype, copy=False)
+    return (Y * where(Y > 0.0, logsumexp(d, keepdims=True) - d, 0.0)).sum(axis=-1)
+
+
+def predicted_minus_targets(x, Y):
+    """Return softmax(x) ΣY - Y, from the sums of the others: p (ΣY - Y) - Y (1 - p)."""
+    p, Y = softmax(x), Y.astype(x.dtype, copy=False)
+    return p * sum_of_others(Y) - Y * sum_of_others(p)
+
+
+def sum_of_others(x):
+    """Return the sum of the other elements along the last axis, without cancellation, if x >= 0."""
+    is_largest = one_hot(x.argmax(axis=-1), x.shape[-1])
+    rest = where(is_largest, 0.0, x).sum(axis=-1, keepdims=True)
+    return where(is_largest, rest, x.sum(axis=-1, keepdims=True) - x)
+
+
 def predicted_minus_target(x, Y):
     """Return softmax(x) - Y; softmax - 1 at the label is minus the sum of the others."""
     others = where(Y, 0.0, softmax(x))

@@ -144,6 +144,8 @@ LOG_SOFTMAX = ArrayOp("log_softmax", lambda x, axis=-1: log_softmax(x, axis),
                       lambda g, out, x, axis=-1: log_softmax_pullback(g, x, axis))
 CROSS_ENTROPY = ArrayOp("cross_entropy", lambda x, Y: cross_entropy(x, Y),   # Y is one-hot; one loss a row of x
                         lambda g, out, x, Y: g[..., None] * predicted_minus_target(x, Y))
+SOFT_CROSS_ENTROPY = ArrayOp("soft_cross_entropy", lambda x, Y: soft_cross_entropy(x, Y),   # Y >= 0: the weights of -log softmax(x)
+                             lambda g, out, x, Y: g[..., None] * predicted_minus_targets(x, Y))
 
 # fmt: on
 

@@ -11,6 +11,7 @@ True
 """
 
 from engine.draw.drawing import Drawing, draw
+from engine.draw.other_names import draw_dot  # noqa: F401  # raises an error that names draw
 from engine.draw.stepper import Stepper, step
 
 __all__ = ["Drawing", "Stepper", "draw", "step"]

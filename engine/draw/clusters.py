@@ -34,6 +34,7 @@ class Modules:
         self.by_path: dict[str, object] = {}
         self.parameters: set[Node] = set()
         self.path_by_node: dict[Node, str] = {}  # "" for a node that belongs to no module
+        self.inputs, self.rest = INPUTS, REST
         if model is None:
             return
         names = hasattr(model, "named_parameters") and hasattr(model, "named_modules")
@@ -42,6 +43,8 @@ class Modules:
         self.by_path = {path: part for path, part in model.named_modules().items() if path}
         alone = "" if self.by_path else type(model).__name__
         self.by_path = self.by_path or {alone: model}
+        while {self.inputs, self.rest} & {*self.by_path}:  # modules with these names
+            self.inputs, self.rest = f"{self.inputs}′", f"{self.rest}′"
         parameters = model.named_parameters()
         if parameters and not set(parameters.values()).intersection(order):
             raise ValueError(
@@ -110,8 +113,11 @@ class Modules:
 
 
 def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
-    """Return the group of each node: the path of its module, `INPUTS` for the leaves that modules
-    take, `REST` for all others."""
+    """Return the group of each node: the path of its module, `modules.inputs` for the leaves that
+    modules take, `modules.rest` for all others."""
     paths = modules.path_by_node
     inputs = {x for node in order if paths.get(node) for x in node.inputs if x.op is None}
-    return {node: paths.get(node) or (INPUTS if node in inputs else REST) for node in order}
+    return {
+        node: paths.get(node) or (modules.inputs if node in inputs else modules.rest)
+        for node in order
+    }

@@ -1,8 +1,8 @@
 """A view as text in DOT, the language of Graphviz.
 
 A value is a record `label | data | grad`, an operation a small node before its result. Ids are
-places in the topological order, so the same graph gives the same text. Labels are escaped, and
-never used as ids.
+numbers, those of values their places in the topological order, so the same graph gives the same
+text. Labels and names of modules and rows are escaped, and never used as ids.
 """
 
 import math
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import graphviz
 
-from engine.draw.options import DIRECTIONS, Options
+from engine.draw.options import Options
 from engine.draw.theme import (
+    DIRECTIONS,
     FONT,
     SHAPES,
     SYMBOLS,
@@ -59,6 +60,7 @@ class DotWriter:
         self.view, self.options, self.names, self.grads = view, options, names, grads
         self.theme = THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
+        self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
@@ -97,7 +99,7 @@ class DotWriter:
                 self.add_cell(part, item)
         modules, filled = self.view.modules, path in self.view.contents
         for child in modules.list_children(path):
-            cluster = graphviz.Digraph(f"cluster_{child}")
+            cluster = graphviz.Digraph(f"cluster_{self.places[child]}")
             cluster.attr(
                 label=escape_label(modules.format_title(child)), labeljust="l",
                 style="rounded,filled", fillcolor=self.theme.tint, color=self.theme.frame,
@@ -179,6 +181,15 @@ LONGEST_LABEL = 1000  # characters; Graphviz's parser accepts 16 kB, including e
 NOT_IN_XML = r"[^\n\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
+def replace_invalid(text: str) -> str:
+    """Replace the characters that XML cannot hold, such as NUL and lone surrogates, by U+FFFD.
+
+    >>> replace_invalid("a\\0b")
+    'a\ufffdb'
+    """
+    return re.sub(NOT_IN_XML, "\ufffd", text)
+
+
 def escape_label(text: str) -> str:
     """Escape a label, so that it shows as typed; cut it if it is long.
 
@@ -189,7 +200,7 @@ def escape_label(text: str) -> str:
     """
     if len(text) > LONGEST_LABEL:
         text = text[:LONGEST_LABEL] + "…"
-    text = re.sub(NOT_IN_XML, "\ufffd", text)
+    text = replace_invalid(text)
     text = text.replace("\\", "\\\\").replace("&", "&amp;").replace("\t", "    ")
     return graphviz.nohtml(text.replace("\n", "\\n"))
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
+from engine.draw.other_names import describe_direction, describe_file, refuse_option
 from engine.draw.svg import LAYOUTS
-from engine.draw.theme import SIZES, THEMES, Sizes, format_number
+from engine.draw.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
 from engine.support.arguments import check_flag
 
-DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}  # as Graphviz calls them
 CHOICES = {
     "direction": tuple(DIRECTIONS), "theme": tuple(THEMES), "color": ("kind", "grad"),
     "layout": LAYOUTS,
@@ -56,22 +56,28 @@ class Options:
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if not isinstance(value, str) or value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+                remedy = describe_direction(value) if name == "direction" else ""
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}, got {value!r}"
+                    + (remedy and f"; {remedy}")
+                )
         check_flag("locals", self.locals)
         try:
             format_number(0.5, self.format)
         except (TypeError, ValueError):
+            remedy = describe_file(self.format)
             raise ValueError(
                 f"format must be a format of floats such as '.4g', got {self.format!r}"
+                + (remedy and f"; {remedy}")
             ) from None
 
 
 def check_names(options: Mapping[str, object], keywords: type) -> None:
     """Raise TypeError if an option is not a key of `keywords`."""
     known = get_type_hints(keywords)
-    for name in options:
+    for name, value in options.items():
         if name not in known:
-            raise TypeError(f"unknown option {name!r}; expected one of {', '.join(known)}")
+            refuse_option(name, value, known)
 
 
 def show_options(keywords: type) -> Callable[[Function], Function]:

@@ -3,15 +3,14 @@
 import html
 import json
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
-from engine.draw.dot import write_dot
+from engine.draw.dot import replace_invalid, write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
@@ -123,9 +122,9 @@ class Stepper:
         """The complete page."""
         theme, svg = THEMES[self.theme], self.drawing.svg
         colours = "".join(f"--{name}:{getattr(theme, name)};" for name in COLOURS)
-        data = json.dumps(self._data(svg), ensure_ascii=False, separators=(",", ":"))
+        packed = replace_invalid_in(self._data(svg))
+        data = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
         data = data.replace("<", "\\u003c")
-        data = re.sub(r"[\ud800-\udfff]", "\ufffd", data)  # lone surrogates, as in the drawing
         scripts = read_text("stepper.js") + read_text("inspector.js")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -229,6 +228,15 @@ def write_controls(runs: Sequence[Run]) -> str:
         '<option value="">Select a value …</option></select><div class="details">Click a value in '
         "the graph to see its rule, its steps, and the paths of its gradient.</div></section></div>"
     )
+
+
+def replace_invalid_in(data: Any) -> Any:
+    """Replace characters in the texts of `data`, at any depth, as in the drawing."""
+    if isinstance(data, str):
+        return replace_invalid(data)
+    if isinstance(data, Mapping):
+        return {replace_invalid(key): replace_invalid_in(x) for key, x in data.items()}
+    return [*map(replace_invalid_in, data)] if isinstance(data, list | tuple) else data
 
 
 def read_text(name: str) -> str:

@@ -24,6 +24,7 @@ SHAPES = {
     "inner": {"shape": "record"},
     "root": {"shape": "record", "penwidth": "2.4"},
 }
+DIRECTIONS = {"right": "LR", "down": "TB", "left": "RL", "up": "BT"}  # as Graphviz calls them
 SYMBOLS = {"*": "×", "-": "−", "/": "÷", "neg": "−x", "**": "xʸ", "square": "x²"}
 
 

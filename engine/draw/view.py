@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.draw.clusters import INPUTS, REST, Model, Modules, group_nodes
+from engine.draw.clusters import Model, Modules, group_nodes
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -110,12 +110,12 @@ def list_choices(modules: Modules) -> list[set[str]]:
         {path for path in depths if depths[path] >= depth}
         for depth in sorted({*depths.values()}, reverse=True)
     ]
-    return [set(), *closed, {*depths, INPUTS, REST}] if depths else [set()]
+    return [set(), *closed, {*depths, modules.inputs, modules.rest}] if depths else [set()]
 
 
 def parse_collapse(collapse: bool | str | Iterable[str], modules: Modules) -> set[str]:
     """Return the paths to collapse. Raises ValueError for a path that is not in the model."""
-    known = {*modules.by_path, INPUTS, REST}
+    known = {*modules.by_path, modules.inputs, modules.rest}
     if isinstance(collapse, bool):
         return known if collapse and modules.by_path else set()
     several = isinstance(collapse, Iterable) and not isinstance(collapse, str)

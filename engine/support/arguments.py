@@ -147,10 +147,22 @@ def format_count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
+def find_string_remedy(elements: Iterable[object]) -> str:
+    """Return how to number classes if the first string among elements is no number, else ""."""
+    text = next((x for x in elements if isinstance(x, str)), "0")
+    try:
+        float(text)
+    except ValueError:
+        return "; number classes with names, y = np.unique(y, return_inverse=True)"
+    return ""
+
+
 def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
-        return f"the string {x!r}; convert it first: float({x!r})"
+        text = str(x)  # of NumPy's strings too
+        remedy = find_string_remedy([x]) or f"; convert it first: float({text!r})"
+        return f"the string {text!r}{remedy}"
     if x is None:
         return "None; does the function that made it return its result?"
     if isinstance(x, Complex):

@@ -84,6 +84,7 @@ ARRAY = Kind(
 PATH = Kind(TypeError, "a path, a str or a pathlib.Path", [None, 3, True, b"x.svg", [], Value(1.0)])
 DTYPE = Kind(TypeError, "float32 or float64", [None, "x", int, "int64", np.float16, complex, 3.5], "{} must be")
 NAME = Kind(ValueError, "choose from: ", [None, "no such", 3, ["tanh"], Value(1.0)], "unknown {}")
+REDUCTION = Kind(ValueError, "must be one of mean, sum, none", [None, "avg", 3, ["sum"], Value(1.0)])
 CALLABLE = Kind(TypeError, "must be a function such as", [3, "x", [1], Value(1.0)])
 MAPPING = Kind(TypeError, "must be a dict, such as", [3, "ab", [1], Value(1.0)])
 NODE = Kind(TypeError, "", [None, 3.0, "x", [Value(1.0)], Value, {}, TENSOR])

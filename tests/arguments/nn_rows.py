@@ -62,6 +62,17 @@ on = About("nn.vector.BatchNorm")
 on.kind("the number of features", WHOLE, vector.BatchNorm)
 on.arguments(partial(vector.BatchNorm, 2), momentum=WITHIN, eps=WITHIN, dtype=DTYPE)
 
+on = About("nn.vector.LayerNorm")
+on.kind("the number of features", WHOLE, vector.LayerNorm)
+on.arguments(partial(vector.LayerNorm, 2), eps=WITHIN, dtype=DTYPE)
+on = About("nn.vector.Embedding")
+on.kind("the number of rows", WHOLE, lambda v: vector.Embedding(v, 2))
+on.kind("the width", WHOLE, partial(vector.Embedding, 2))
+on.arguments(partial(vector.Embedding, 2, 2), rng=RNG, dtype=DTYPE)
+on.kind("unknown init", NAME, lambda v: vector.Embedding(2, 2, init=v))
+on.values([None, 0.5, [0.0, 1.0], "ab", [True], RAGGED, x, a], vector.Embedding(2, 2), TypeError, "Embedding expects integer indices", shows=None)
+on.values([2, -1, [0, 2]], vector.Embedding(2, 2), ValueError, "Embedding expects indices from 0 to 1", shows=None)
+
 for kind in (vector.Sequential, vector.Residual):
     name = kind.__name__
     on = About(f"nn.vector.{name}")
@@ -98,6 +109,7 @@ for model in (nn.Layer(2, 3), nn.MLP(2, [1])):
 for model in (vector.Dense(2, 3), vector.MLP(2, [1]), vector.Sequential(vector.Dense(2, 1)), vector.Residual(vector.Dense(2, 2))):
     vectors(model, "Dense")
 vectors(vector.BatchNorm(2), "BatchNorm")
+vectors(vector.LayerNorm(2), "LayerNorm")
 vectors(vector.Activation("relu"))
 vectors(vector.Dropout())
 
@@ -122,7 +134,7 @@ About("nn.Neuron.load_state_dict").values(
 
 # -------------------------------------------------------------------------------------------- init
 
-for f in (init.zeros, init.uniform, init.xavier_uniform, init.xavier_normal, init.he_uniform, init.he_normal):
+for f in (init.zeros, init.uniform, init.normal, init.xavier_uniform, init.xavier_normal, init.he_uniform, init.he_normal):
     on = About(f"nn.init.{f.__name__}")
     on.kind(INS, WHOLE, lambda v, f=f: f(v, 2))
     on.kind(OUTS, WHOLE, partial(f, 2))
@@ -132,6 +144,7 @@ for f in (init.zeros, init.uniform, init.xavier_uniform, init.xavier_normal, ini
 on = About("nn.init.uniform")
 on.arguments(partial(init.uniform, 2, 2), low=FINITE, high=FINITE)
 on.call(lambda: init.uniform(2, 2, 0, 1.0, -1.0), ValueError, "low=1.0 is above high=-1.0", "swap")
+About("nn.init.normal").arguments(partial(init.normal, 2, 2), std=WITHIN)
 
 on = About("nn.init.make_weights")
 on.kind("unknown init", NAME, lambda v: init.make_weights(v, 2, 2))

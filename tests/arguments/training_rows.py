@@ -7,9 +7,7 @@ from inspect import signature
 import numpy as np
 
 import nn
-from arguments.kinds import (
-    FLAG, HOLDS, INF, MAPPING, NAME, NAN, PARAMETERS, POSITIVE, SEQUENCE, SHARE, WITHIN, About,
-)  # fmt: skip
+from arguments.kinds import About, FLAG, HOLDS, INF, MAPPING, NAME, NAN, PARAMETERS, POSITIVE, REDUCTION, SEQUENCE, SHARE, WITHIN  # fmt: skip
 from engine import Array, Constant, Value
 from nn import losses, optim, schedules
 
@@ -115,6 +113,7 @@ def pointwise(f):
     on.values(["a", None, 1j], lambda v: f(a, [v, v]), TypeError, "an Array holds", shows=None)
     on.call(lambda: f([x], [1.0, 1.0]), ValueError, fits, "1 prediction and 2 targets")
     on.call(lambda: f([], []), ValueError, f"{name} expects at least one prediction")
+    on.arguments(partial(f, [x], [1.0]), reduction=REDUCTION)
     on.call(lambda: f([[x, x]], [1.0]), ValueError, fits, "for sample 0")
     on.call(lambda: f(a, x), TypeError, "already a node", "do not mix")
     for p, y in [(a, [1.0]), (a, [[1.0], [1.0]]), (A, [1.0, 1.0]), (a.reshape(2, 1), [[1.0, 1.0]]), (a.reshape(2, 1), [1.0])]:
@@ -131,7 +130,7 @@ About("nn.losses.huber").values([0, -1, None, "x", NAN, True, [1.0]], partial(lo
 
 on, ce = About("nn.losses.cross_entropy"), losses.cross_entropy
 on.kind("cross_entropy expects a list of logits per sample", SEQUENCE, lambda v: ce(v, [0]))
-on.values([2, -1, 1.0, "a", None, True, [0]], lambda v: ce([[x, w]], [v]), ValueError, "labels from 0 to 1 (int)")
+on.values([2, -1, 1.0, "a", None, True], lambda v: ce([[x, w]], [v]), ValueError, "labels from 0 to 1 (int)")
 on.values([2, -1, 1.0, "a", True], lambda v: ce(A, [v, v]), ValueError, "labels from 0 to 1 (int)")
 on.values([None, 1], partial(ce, [[x, w]]), TypeError, "cross_entropy expects", shows=None)
 on.call(lambda: ce(A, [[0], [1, 2]]), BOTH, "cross_entropy expects", case="ragged labels")
@@ -141,7 +140,17 @@ on.call(lambda: ce([[]], [0]), ValueError, "at least one logit", "sample 0")
 on.call(lambda: ce([], []), ValueError, "at least one prediction")
 for p, labels in [(A, [0]), (a, [0, 1]), (A, [[0], [1]])]:
     on.call(partial(ce, p, labels), ValueError, "(samples, classes)", str(p.shape), str(np.shape(labels)))
-on.arguments(partial(ce, [[x, w]], [0]), smoothing=SHARE)
+on.values([[0], [0.5, 0.6], [NAN, 1.0]], lambda v: ce([[x, w]], [v]), ValueError, "cross_entropy expects", "sample 0")
+on.call(lambda: ce(A, [[0.5, 0.6]] * 2), ValueError, "class probabilities of 0 or more whose sum is 1", "[0.5, 0.6] for sample 0")
+on.call(lambda: ce(A, ["a", "b"]), ValueError, "labels from 0 to 1 (int)", "np.unique(y, return_inverse=True)")
+for p in ([[x, w]], A[:1]):
+    on.arguments(partial(ce, p, [0]), smoothing=SHARE, reduction=REDUCTION)
+    on.values([0.5, "a", [0]], lambda v, p=p: ce(p, [0], ignore_index=v), ValueError, "ignore_index must be an int or None")
+    on.kind("weight expects a number for each class", SEQUENCE.optional, lambda v, p=p: ce(p, [0], weight=v))
+    on.values([[1.0], [1.0, -1.0], [NAN, 1.0], ["a", 1.0], [x, w]], lambda v, p=p: ce(p, [0], weight=v), ValueError, "weight must have a finite number of 0 or more for each of 2 classes")
+    on.call(lambda p=p: ce(p, [0], ignore_index=0), ValueError, "at least one label for the mean", "got none")
+    on.call(lambda p=p: ce(p, [0], weight=[0, 1]), ValueError, "at least one label for the mean", "weight 0")
+    on.call(lambda p=p: ce(p, [[0.5, 0.5]], ignore_index=0), ValueError, "ignore_index=0", "class probabilities")
 
 for f in (losses.l1_penalty, losses.l2_penalty):
     on = About(f"nn.losses.{f.__name__}")

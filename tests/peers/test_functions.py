@@ -126,6 +126,9 @@ ARRAY_ROWS = {
                           {"torch": lambda x: torch.nn.functional.cross_entropy(x, torch.tensor(LABELS), reduction="none"),
                            "jax": lambda x: -jax.nn.log_softmax(x)[np.arange(2), LABELS]}, x)
                       for x in (M[:2], *list(LOGITS.values())[1:3])],
+    "soft_cross_entropy": [row(lambda x: ARRAY_TABLE["soft_cross_entropy"](x, Y=abs(M[:2])),
+                               {"torch": lambda x: -(torch.tensor(abs(M[:2])) * torch.log_softmax(x, 1)).sum(1),
+                                "jax": lambda x: -(abs(M[:2]) * jax.nn.log_softmax(x)).sum(1)}, M[:2])],
 }  # fmt: skip
 
 # PyTorch's slope of logsumexp is exp(x - out): the rounding of a large out comes out of exp.

@@ -77,6 +77,35 @@ def batch_norm(training, mean, variance, eps, judge):
     return f
 
 
+def layer_norm(eps, judge):
+    if judge == "torch":
+        return lambda x, gamma, beta: F.layer_norm(x, (3,), gamma, beta, eps)
+
+    def f(x, gamma, beta):
+        m, v = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+        return (x - m) / jnp.sqrt(v + eps) * gamma + beta
+
+    return f
+
+
+class Indexed(Module):
+    """Rows of an embedding, some of them several times, as factors of the samples."""
+
+    indices = np.array([[0, 2, 0], [1, 1, 1], [2, 0, 1], [0, 0, 2], [1, 3, 3]])
+
+    def __init__(self):
+        self.embedding = vector.Embedding(4, 2, rng=3, dtype=np.float64)
+
+    def __call__(self, x):
+        return self.embedding(self.indices) * x[..., None]
+
+
+def embedded(judge):
+    if judge == "torch":
+        return lambda x, w: F.embedding(torch.tensor(Indexed.indices), w) * x[..., None]
+    return lambda x, w: w[Indexed.indices] * x[..., None]
+
+
 def evaluated(layer):
     layer.eval()
     layer.running_mean.data, layer.running_variance.data = (
@@ -86,8 +115,8 @@ def evaluated(layer):
     return layer
 
 
-def norm(**how):
-    layer = vector.BatchNorm(3, dtype=np.float64, **how)
+def norm(kind=vector.BatchNorm, **how):
+    layer = kind(3, dtype=np.float64, **how)
     layer.gamma.data, layer.beta.data = np.array([-2.0, 0.5, 1.5]), np.array([1.0, 0.0, -3.0])
     return layer
 
@@ -142,6 +171,8 @@ CASES = [
     (vector.Activation, lambda: vector.Activation("gelu"), lambda j: ACTIVATIONS[j]["gelu"]),
     *[(vector.BatchNorm, lambda e=e: norm(eps=e), lambda j, e=e: batch_norm(True, *RUN, e, j)) for e in (1e-5, 0.1)],
     (vector.BatchNorm, lambda: evaluated(norm(eps=0.1)), lambda j: batch_norm(False, *RUN, 0.1, j)),
+    *[(vector.LayerNorm, lambda e=e: norm(vector.LayerNorm, eps=e), lambda j, e=e: layer_norm(e, j)) for e in (1e-5, 0.1)],
+    (vector.Embedding, Indexed, embedded),
     (vector.Dropout, lambda: vector.Dropout(0.4, rng=9), lambda j: lambda x: x * times(masked(0.4, (5, 3), 9), j)),
     (vector.Dropout, lambda: vector.Dropout(0.4, rng=9).eval(), lambda j: lambda x: x * 1.0),
     (vector.Sequential, lambda: vector.Sequential(layer(3), norm(), layer(2, "linear")), sequence),

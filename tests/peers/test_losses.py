@@ -16,6 +16,8 @@ TARGETS, SEVERAL = RNG.normal(size=6), RNG.normal(size=(6, 3))
 SIGNS, UNIT = np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0]), np.array([0.0, 1.0, 0.25, 0.5, 1.0, 0.0])
 HUGE = np.array([1e4, -1e4, 1e4, -1e4, 0.0, 40.0])
 CLASSES = np.array([2, 0, 1, 1, 0, 2])
+CHANCES = RNG.dirichlet(np.ones(3), 6)
+CHANCES[0] = 0.0, 1.0, 0.0
 EDGES = TARGETS + np.array([1.0, -1.0, 0.0, 2.0, -2.0, 0.5])  # errors of delta, 0 and beyond
 
 
@@ -46,32 +48,50 @@ def clamped(lib, x):
     return lib.where(x > 0, x, 0.0 * x)
 
 
-def smoothed(z, y, smoothing=0.0):
-    target = (1 - smoothing) * jax.nn.one_hot(y, z.shape[1]) + smoothing / z.shape[1]
-    return -(target * jax.nn.log_softmax(z)).sum(axis=1).mean()
+def smoothed(z, y, smoothing=0.0, weight=None, ignore_index=-1, reduction="mean"):
+    """Cross entropy as PyTorch defines it."""
+    w = jnp.ones(z.shape[1]) if weight is None else jnp.array(weight)
+    target = y if y.ndim == 2 else jax.nn.one_hot(y, z.shape[1])
+    target = w * ((1 - smoothing) * target + smoothing / z.shape[1])
+    used = jnp.ones(len(z)) if y.ndim == 2 else 1.0 * (y != ignore_index)
+    sizes = used if y.ndim == 2 else w[y] * used
+    out = -used * (target * jax.nn.log_softmax(z)).sum(axis=1)
+    return out if reduction == "none" else out.sum() / (sizes.sum() if reduction == "mean" else 1)
 
 
+def cross_entropy_of_torch(z, y, smoothing=0.0, weight=None, **how):
+    weight = None if weight is None else torch.tensor(weight)
+    return F.cross_entropy(z, y, weight=weight, label_smoothing=smoothing, **how)
+
+
+def reduced(f):
+    """A loss with a reduction, of a formula for each element."""
+    reductions = {"mean": lambda x: x.mean(), "sum": lambda x: x.sum(), "none": lambda x: x}
+    return lambda p, y, reduction="mean", **how: reductions[reduction](f(p, y, **how))
+
+
+@reduced
 def huber_of(p, y, delta=1.0):
     e = p - y
-    return jnp.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2)).mean()
+    return jnp.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2))
 
 
 # One of the judges is enough. A loss that neither library has is a formula of their operations.
 THEIRS = {
-    "mse": {"torch": F.mse_loss, "jax": lambda p, y: ((p - y) ** 2).mean()},
+    "mse": {"torch": F.mse_loss, "jax": reduced(lambda p, y: (p - y) ** 2)},
     # JAX's slope of abs is 1 at 0
-    "mae": {"torch": F.l1_loss, "jax": lambda p, y: ((p - y) * jnp.sign(p - y)).mean()},
+    "mae": {"torch": F.l1_loss, "jax": reduced(lambda p, y: (p - y) * jnp.sign(p - y))},
     "huber": {"torch": F.huber_loss, "jax": huber_of},
     "hinge": {
-        "torch": lambda p, y: clamped(torch, 1 - y * p).mean(),
-        "jax": lambda p, y: jax.nn.relu(1 - y * p).mean(),
+        "torch": reduced(lambda p, y: clamped(torch, 1 - y * p)),
+        "jax": reduced(lambda p, y: jax.nn.relu(1 - y * p)),
     },
     "binary_cross_entropy": {
         "torch": F.binary_cross_entropy_with_logits,
-        "jax": lambda z, y: (y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)).mean(),
+        "jax": reduced(lambda z, y: y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)),
     },
     "cross_entropy": {
-        "torch": lambda z, y, smoothing=0.0: F.cross_entropy(z, y, label_smoothing=smoothing),
+        "torch": cross_entropy_of_torch,
         "jax": smoothed,
     },
 }  # fmt: skip
@@ -86,6 +106,11 @@ CASES = [
     *[("binary_cross_entropy", z, UNIT, {}) for z in (P, np.zeros(6), HUGE, 40 * (2 * UNIT - 1), -700 * (2 * UNIT - 1))],
     ("binary_cross_entropy", Q, abs(np.sin(SEVERAL)), {}),
     *[("cross_entropy", z, CLASSES, how) for how in ({}, {"smoothing": 0.1}, {"smoothing": 0.9}) for z in logit_rows()],
+    *[("cross_entropy", z, CHANCES, how) for how in ({}, {"smoothing": 0.1, "weight": [0.5, 2.0, 3.0]}) for z in logit_rows()],
+    *[("cross_entropy", Q, CLASSES, {"weight": [0.5, 2.0, 3.0], **how})
+      for how in ({}, {"smoothing": 0.1}, {"ignore_index": 1}, {"ignore_index": 0, "reduction": "none"}, {"reduction": "sum"})],
+    *[(name, P, y, {"reduction": how}) for how in ("none", "sum")
+      for name, y in [("mse", TARGETS), ("mae", TARGETS), ("huber", TARGETS), ("hinge", SIGNS), ("binary_cross_entropy", UNIT)]],
 ]  # fmt: skip
 
 
