@@ -1,13 +1,16 @@
 """`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
+from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
 from nn.arguments import check_flag, check_mapping
+from nn.search import is_of_user, search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +23,12 @@ class Module:
     """Base class of models and of their parts.
 
     A leaf node that is not a constant is a parameter. Parameters, constants and submodules are
-    found in the attributes of a module, and inside lists, tuples and dicts, in the order of
-    assignment. An object that is reached twice counts once, under its first path. Constants are
-    saved together with the parameters but receive no gradient; running statistics are an example.
+    found in the attributes of a module, in the order of assignment, after those of its class. The
+    search enters sequences, mappings, object arrays, and objects of dataclasses and of your own
+    classes. It does not enter functions and objects of other libraries, and refuses parameters in
+    sets, which have no order. An object that is reached twice counts once, under its first path.
+    Constants are saved together with the parameters but receive no gradient; running statistics are
+    an example.
 
     >>> from engine import Value
     >>> class Line(Module):
@@ -40,7 +46,7 @@ class Module:
 
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""
-        if name in self.__dict__:
+        if name in self.__dict__ or hasattr(type(self), name):
             check_assignment(self, name, x)
         object.__setattr__(self, name, x)
 
@@ -99,6 +105,33 @@ class Module:
     def eval(self) -> Self:
         """Set `training` to False in this module and all submodules, and return the module."""
         return self.train(False)
+
+    def freeze(self) -> Self:
+        """Exclude the parameters of this module from training, and return the module.
+
+        They become constants: `parameters()` and optimizers leave them out, and no gradient reaches
+        them; they are still saved. `requires_grad = False` freezes a single parameter. Running
+        statistics are no parameters and are updated as before, unless the module is in eval() mode.
+
+        >>> from nn import MLP
+        >>> model = MLP(2, [16, 1])
+        >>> layer = model.layers[0].freeze()
+        >>> len(model.parameters()), len(model.state_dict()), len(model.unfreeze().parameters())
+        (17, 65, 65)
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad = False
+        return self
+
+    def unfreeze(self) -> Self:
+        """Make the frozen parameters of this module trainable again, and return the module.
+
+        An optimizer moves them if it was made before they were frozen.
+        """
+        for _, part in find_parts(self):
+            if isinstance(part, Node) and is_frozen(part):
+                part.requires_grad = True
+        return self
 
     def state_dict(self) -> dict[str, "float | np.ndarray"]:
         """Return copies of the data of all parameters and constants by path."""
@@ -202,7 +235,9 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
 
 def check_assignment(module: "Module", name: str, new: object) -> None:
     """Raise TypeError for numbers in the place of a parameter, which would no longer be found."""
-    old, owner = vars(module)[name], type(module).__name__
+    old, owner = vars(module).get(name, getattr(type(module), name, None)), type(module).__name__
+    if isinstance(old, MemberDescriptorType):
+        old = getattr(module, name, None)
     if is_leaf(old) and not isinstance(new, Node) and is_numeric(new):
         raise TypeError(
             f"{owner}.{name} is {'a constant' if old.constant else 'a parameter'} and cannot be "
@@ -228,31 +263,15 @@ def is_numeric(x: object) -> bool:
 
 def find_parts(module: Module) -> list[tuple[str, Any]]:
     """Return `module` and every Module, leaf node and Generator in it, each once, with its path."""
-    parts: list[tuple[str, Any]] = [("", module)]
-    visited = {id(module)}
-
-    def visit(container: Any, prefix: str) -> None:
-        for key, x in items_of(container):
-            is_part = isinstance(x, Module) or is_generator(x)
-            if isinstance(x, Node):
-                is_part = x.op is None
-            if not (is_part or isinstance(x, (list, tuple, dict))) or id(x) in visited:
-                continue
-            visited.add(id(x))
-            if is_part:
-                parts.append((f"{prefix}{key}", x))
-            if isinstance(x, (Module, list, tuple, dict)):
-                visit(x, f"{prefix}{key}.")
-
-    visit(module, "")
-    return parts
+    return search(module, is_part, is_searched)
 
 
-def items_of(container: Module | dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
-    """Return pairs of the names, keys or positions in a container and the objects there."""
-    if isinstance(container, Module):
-        container = vars(container)
-    return container.items() if isinstance(container, dict) else enumerate(container)
+def is_part(x: object) -> bool:
+    return is_leaf(x) if isinstance(x, Node) else isinstance(x, Module) or is_generator(x)
+
+
+def is_searched(kind: type) -> bool:
+    return issubclass(kind, Module) or is_of_user(kind)
 
 
 def is_generator(x: object) -> bool:

@@ -56,7 +56,8 @@ class Objective:
     @cached_property
     def takes_batches(self) -> bool:
         """Return whether the model takes a batch at a time, as a model of Arrays does."""
-        return has_arrays(self.model.parameters())
+        model = self.model  # all of its parameters may be frozen
+        return has_arrays(model.parameters() or model.named_state().values())
 
     def evaluate(self, samples: Samples, batch_size: int | None) -> tuple[float, float | None]:
         """Return the mean loss and metric over samples, computed `batch_size` at a time."""

@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
+from engine.support.freezing import CHANGES
 from engine.watch.gradient_warnings import warn
 from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 class Optimizer:
     """Base class of optimizers, which move parameters against their gradients.
 
-    parameters    objects with `.data` and `.grad`; duplicates are moved once
+    parameters    objects with `.data` and `.grad`; duplicates are moved once,
+                  and those that were frozen in the meantime not at all
     lr            the learning rate; schedules assign it before each step
     weight_decay  adds `weight_decay * data` to the gradient, the slope of the L2 penalty
                   `weight_decay / 2 * data**2`
@@ -58,7 +61,8 @@ class Optimizer:
         self.parameters = list(unique.values())
         if not self.parameters:
             raise ValueError(
-                f"{self.name} expects at least one parameter, got none; pass model.parameters()"
+                f"{self.name} expects at least one parameter, got none; pass model.parameters(), "
+                "of a model that is not frozen as a whole"
             )
         for p in self.parameters:
             if getattr(p, "op", None) is not None or getattr(p, "constant", False):
@@ -127,24 +131,30 @@ class Optimizer:
             self._move()
 
     def _move(self) -> None:
+        parameters, memories, is_array = self.parameters, self.memory, self._is_array
+        if CHANGES[0]:  # leaves have been frozen
+            active = [not getattr(p, "constant", False) for p in parameters]
+            parameters = list(compress(parameters, active))
+            memories = list(compress(memories, active))
+            is_array = is_array and list(compress(is_array, active))
         rate, shrink, decay = self.lr * self.scale(), self.weight_decay, ""
         if shrink:
             decay = "decoupled" if self.decoupled else "coupled"
             shrink = 1.0 - self.lr * shrink if self.decoupled else shrink
         if type(self).direction is not Optimizer.direction:
-            for p, memory in zip(self.parameters, self.memory, strict=True):
+            for p, memory in zip(parameters, memories, strict=True):
                 rule = lambda grad, memory=memory: (self.direction(grad, memory),)
                 (p.data,) = apply_rule(rule, decay, p.data, p.grad, (), rate, shrink)
             return
         rule, names, settings = self.rule()
         update = cached_update(rule, names, len(settings), decay)
         numbers = (rate, shrink, *settings)
-        if not self._is_array:
-            update.move(self.parameters, self.memory, *numbers)
+        if not is_array:
+            update.move(parameters, memories, *numbers)
             return
         block = array_tools().BLOCK
-        for p, memory, is_array in zip(self.parameters, self.memory, self._is_array, strict=True):
-            if is_array:
+        for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
+            if has_array:
                 arrays = memory_arrays(memory, names, p.data) if names else []
                 (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
             else:
@@ -152,8 +162,9 @@ class Optimizer:
 
     def _check_gradients(self) -> None:
         """Warn if the parameters, or one that is an array, have received no gradient."""
-        without = [p for p in self.parameters if isinstance(p, Node) and not has_gradient(p)]
-        all_without = len(without) == len(self.parameters)
+        parameters = [p for p in self.parameters if not getattr(p, "constant", False)]
+        without = [p for p in parameters if isinstance(p, Node) and not has_gradient(p)]
+        all_without = len(without) == len(parameters)
         # The gradient of a single Value may be 0.
         if without and (all_without or hasattr(without[0].data, "dtype")):
             zeros, source = "all gradients are 0", "these parameters"

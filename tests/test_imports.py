@@ -98,6 +98,7 @@ WHEN_NEEDED = {
     "engine.support.arguments",
     "engine.support.copying",
     "engine.support.frames",
+    "engine.support.freezing",
 }
 
 

@@ -337,6 +337,7 @@ class ConstantArray(Array):
         pass
 
 
+Array._counterpart, ConstantArray._counterpart = ConstantArray, Array
 new = object.__new__
 
 

@@ -50,10 +50,9 @@ class GradientChecks(Hooks):
     """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
     def assigned(self, leaf: Node) -> None:
-        if has_gradient(leaf):
+        if not leaf.constant and has_gradient(leaf):
             check_gradient_is_new(leaf)
-            if not leaf.constant:
-                leaf._dx, leaf._dy = leaf._grad, True
+            leaf._dx, leaf._dy = leaf._grad, True
         elif leaf._dy is None:
             leaf._dy = False
 
