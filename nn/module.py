@@ -10,7 +10,7 @@ from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
 from nn.arguments import check_flag, check_mapping
-from nn.search import is_of_user, search
+from nn.search import DeepSearch, Search, is_of_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -263,7 +263,12 @@ def is_numeric(x: object) -> bool:
 
 def find_parts(module: Module) -> list[tuple[str, Any]]:
     """Return `module` and every Module, leaf node and Generator in it, each once, with its path."""
-    return search(module, is_part, is_searched)
+    return Search(is_part, is_searched).find(module)
+
+
+def find_hidden_parts(module: Module) -> list[tuple[str, Any]]:
+    """Return the parts that `find_parts` finds, and those in functions, for messages about them."""
+    return DeepSearch(is_part, is_searched).find(module)
 
 
 def is_part(x: object) -> bool:

@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from engine.node import Node
 from engine.support.freezing import CHANGES
-from engine.watch.gradient_warnings import warn
+from engine.watch.gradient_warnings import WAITING, warn
 from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
     check_mapping,
@@ -18,6 +20,14 @@ from nn.arguments import (
     format_count,
 )
 from nn.taped import tape_types
+from nn.unmoved import (
+    LEAVES,
+    OPTIMIZERS,
+    find_hidden_names,
+    keep_leaves,
+    unmoved_leaves,
+    warn_of_unmoved,
+)
 from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memory_arrays
 
 if TYPE_CHECKING:
@@ -78,6 +88,8 @@ class Optimizer:
         self.memory: list[Memory] = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
         is_array = [hasattr(p.data, "dtype") for p in self.parameters]
         self._is_array = is_array if any(is_array) else None
+        OPTIMIZERS.add(self)
+        WAITING.append(partial(keep_leaves, ref(self)))
 
     @property
     def lr(self) -> float:
@@ -122,8 +134,11 @@ class Optimizer:
 
         The first step warns (GradientWarning) if no gradient has arrived.
         """
-        if self.expects_gradients and not (self.steps or self.weight_decay):
-            self._check_gradients()
+        if self.expects_gradients:
+            if not (self.steps or self.weight_decay):
+                self._check_gradients()
+            if self.steps == 1:
+                self._check_unmoved_leaves()
         self.steps += 1
         if self._is_array:
             array_tools().call_quietly(self._move)
@@ -174,6 +189,12 @@ class Optimizer:
             if tape_types() and not hasattr(without[0].data, "dtype"):
                 remedy += "; to train on a tape, pass tape.parameters() to the optimizer"
             warn(f"{zeros} at {self.name}'s first step; {remedy}")
+
+    def _check_unmoved_leaves(self) -> None:
+        """Warn about parameters of a model that no optimizer moves, by the first backward pass."""
+        unmoved = unmoved_leaves(LEAVES.pop(self, ()))
+        if unmoved and (names := find_hidden_names(unmoved, self.parameters)):
+            warn_of_unmoved(names)
 
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""

@@ -199,6 +199,8 @@ class Training(Iterator[Record]):
             (len(X), *self._step(X, y))
             for X, y in batches(*samples, self.batch_size, rng=self.rng)
         ])  # fmt: skip
+        if self.objective.watch is not None:
+            self.objective.watch.warn_of_unmoved_leaves()
         self.objective.watch = None
         self._modules = self.model.named_modules().values()  # a step may have added some
         self._set_mode(training=False)

@@ -7,6 +7,7 @@ checks need in those slots: `_dx` is the gradient that last updated it, until `.
 
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 
 from engine import graph
 from engine.node import Node
@@ -46,6 +47,10 @@ def warn(text: str) -> None:
     warnings.warn(text, GradientWarning, stacklevel=users + 2)
 
 
+# Functions to call once, at the next backward pass, with the leaves that require a gradient.
+WAITING: list[Callable[[list[Node]], None]] = []
+
+
 class GradientChecks(Hooks):
     """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
@@ -57,6 +62,11 @@ class GradientChecks(Hooks):
             leaf._dy = False
 
     def before_backward(self, root: Node, order: list[Node], again: bool) -> None:
+        if WAITING:
+            waiting, WAITING[:] = WAITING[:], []
+            leaves = trainable_leaves(order)
+            for receive in waiting:
+                receive(leaves)
         if hasattr(root, "_overwritten") and (leaf := find_overwritten_leaf(order)) is not None:
             warn(
                 f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
@@ -75,6 +85,12 @@ class GradientChecks(Hooks):
 
 
 graph.observer = GradientChecks()
+
+
+def trainable_leaves(nodes: Iterable[Node]) -> list[Node]:
+    """Return the leaves among the inputs of nodes that require a gradient, each once."""
+    leaves = {x: None for node in nodes for x in node.inputs if x.op is None and not x.constant}
+    return list(leaves)
 
 
 def check_gradient_is_new(leaf: Node) -> None:
