@@ -10,6 +10,7 @@
 """
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.support.arguments import is_real, numpy_type
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from engine import Tape
+
+METRICS = {"accuracy": accuracy}
+LOGIT_LOSSES = (losses.binary_cross_entropy, losses.cross_entropy, losses.hinge)
 
 __all__ = ["Record", "Training", "fit"]
 
@@ -66,7 +70,9 @@ def fit(
     schedule    a function step -> learning rate; the steps are those of the optimizer, one for
                 each mini-batch
     batch_size  the number of samples in a mini-batch; None puts all samples in one
-    metric      a function (predictions, targets) -> float, or "accuracy"
+    metric      a function (predictions, targets) -> float, or "accuracy": `nn.accuracy` with the
+                threshold 0.5 for mse, mae and huber on labels 0 and 1, and 0 for other losses of
+                `nn.losses` and labels -1 and 1
     validation  (X, y), or the fraction of the samples to hold out
     patience    stop after this many epochs without a new lowest validation loss; without
                 validation samples, the loss over the training samples after the epoch counts
@@ -109,7 +115,7 @@ def fit(
     batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
     clip = clip if clip is None else check_positive("clip", clip)
     if isinstance(metric, str):
-        metric = look_up("metric", {"accuracy": accuracy}, metric)
+        metric = look_up("metric", METRICS, metric)
     if isinstance(schedule, str):
         schedules.get(schedule)  # an unknown name raises a ValueError that lists the known ones
     schedule = schedule if schedule is None else schedules.check_schedule(schedule)
@@ -120,6 +126,9 @@ def fit(
     samples = to_finite_samples(X, y)
     mover = _find_optimizer(module, optimizer, lr, schedule)
     held_out = _convert_validation(validation)
+    if metric is accuracy:
+        parts = [samples, held_out] if isinstance(held_out, tuple) else [samples]
+        metric = _choose_accuracy(loss, [targets for _, targets in parts])
     saved = None
     if checkpoint is not None:
         numpy_for("a checkpoint")
@@ -141,6 +150,38 @@ def fit(
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
         patience=patience, clip=clip, augment=augment, rng=source, checkpoint=saved,
     )  # fmt: skip
+
+
+def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
+    """Return `accuracy` with the threshold for the scores of a loss, by all targets.
+
+    It is 0 for losses of logits, and for labels -1 and 1. For other labels it is 0.5 for losses of
+    differences; for the user's losses the metric raises ValueError, unless there are several logits
+    for each sample.
+    """
+    plain_loss = loss.func if isinstance(loss, partial) else loss
+    if plain_loss in LOGIT_LOSSES or any(map(_has_negative, targets)):
+        return accuracy
+    if plain_loss in losses.LOSSES.values():
+        return partial(accuracy, threshold=0.5)
+    return _accuracy_of_classes
+
+
+def _has_negative(targets: Any) -> bool:
+    return targets < 0 if is_real(targets) else any(map(_has_negative, targets.tolist()))
+
+
+def _accuracy_of_classes(predictions: Any, targets: Any) -> float:
+    """Return the accuracy of several logits per sample. Raises ValueError for one score."""
+    rows = predictions if isinstance(predictions, list) else predictions.data
+    sizes = [len(x) if isinstance(x, list | tuple) else getattr(x, "size", 1) for x in rows]
+    if max(sizes) == 1:
+        raise ValueError(
+            "accuracy of one score per sample needs a threshold, and your loss may be of logits or "
+            "not; pass metric=lambda p, y: nn.accuracy(p, y, threshold=0.0) for logits, or "
+            "threshold=0.5 for predictions near 0 and 1"
+        )
+    return accuracy(predictions, targets)
 
 
 def _find_optimizer(

@@ -146,6 +146,7 @@ About("nn.init.generator").arguments(init.generator, rng=RNG)
 
 on = About("nn.accuracy")
 on.kind("accuracy expects a list of predictions", LISTS.without(np.ndarray, TensorLike), lambda v: accuracy(v, [1]))
+on.arguments(partial(accuracy, [1.0], [1]), threshold=FINITE)
 on.kind("accuracy expects a list of targets", LISTS, partial(accuracy, [1.0]))
 on.values(["a", None, 1j, A], lambda v: accuracy([v], [1]), TypeError, "accuracy expects predictions that are numbers", shows=None)
 for predictions in ([1.0], np.ones(1)):
