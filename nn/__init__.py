@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from nn.archive import CheckpointError
     from nn.checkpoint import Checkpoint, load, save
     from nn.diagnosis import Diagnosis, diagnose
+    from nn.records import Record
     from nn.train import fit
-    from nn.training import Record, Training
+    from nn.training import Training
 
 __all__ = [
     "MLP",
@@ -59,7 +60,8 @@ LAZY = {
     "diagnosis": ["Diagnosis", "diagnose"],
     "optim": ["optim"],
     "train": ["fit"],
-    "training": ["Record", "Training"],
+    "records": ["Record"],
+    "training": ["Training"],
     "vector": ["vector"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)

@@ -10,6 +10,7 @@
 """
 
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from nn.init import Rng, generator
 from nn.metrics import accuracy
 from nn.module import Module
 from nn.objective import Loss, Metric, Objective, Penalty
+from nn.records import Record
 from nn.schedules import Schedule
 from nn.taped import Taped, is_tape
-from nn.training import Augment, Record, Training
+from nn.training import Augment, Training
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -145,11 +147,13 @@ def fit(
         saved = TrainingCheckpoint(checkpoint, module, mover, schedule, source, settings)
     if held_out is not None and not isinstance(held_out, tuple):  # the checkpoint has set its state
         samples, held_out = hold_out(*samples, held_out, source, name="validation")
-    return Training(
+    training = Training(
         objective=Objective(module, loss, metric, penalty), optimizer=mover, samples=samples,
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
         patience=patience, clip=clip, augment=augment, rng=source, checkpoint=saved,
     )  # fmt: skip
+    training._caller = sys._getframe(1).f_code
+    return training
 
 
 def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:

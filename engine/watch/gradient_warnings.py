@@ -40,11 +40,11 @@ class GradientWarning(UserWarning):
     __module__ = "stepgrad"  # tracebacks show the public name
 
 
-def warn(text: str) -> None:
-    """Issue a GradientWarning at the innermost line outside this package."""
+def warn(text: str, category: type[Warning] = GradientWarning) -> None:
+    """Issue a warning at the innermost line outside this package."""
     files = [frame.f_code.co_filename for frame in callers(sys._getframe(1))]
     users = next((i for i, file in enumerate(files) if not is_internal(file)), len(files) - 1)
-    warnings.warn(text, GradientWarning, stacklevel=users + 2)
+    warnings.warn(text, category, stacklevel=users + 2)
 
 
 # Functions to call once, at the next backward pass, with the leaves that require a gradient.
