@@ -35,7 +35,7 @@ class Record(NamedTuple):
 
 ROWS = 5  # of the table, at its beginning and at its end
 CURVES = [("loss", "#3f87d9"), ("validation_loss", "#e07b28")]  # legible on light and on dark
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 170, 52, 130, 12, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 500, 170, 52, 150, 12, 26
 MANY = 30  # a ratio of losses from which on the axis is logarithmic
 
 

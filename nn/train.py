@@ -70,7 +70,7 @@ def fit(
     optimizer   an optimizer of the model's parameters, or the name of one in `nn.optim`
     lr          the learning rate of an optimizer given by name; None uses its default
     schedule    a function step -> learning rate; the steps are those of the optimizer, one for
-                each mini-batch
+                each mini-batch; `schedules.reduce_on_plateau` receives the loss of each epoch
     batch_size  the number of samples in a mini-batch; None puts all samples in one
     metric      a function (predictions, targets) -> float, or "accuracy": `nn.accuracy` with the
                 threshold 0.5 for mse, mae and huber on labels 0 and 1, and 0 for other losses of

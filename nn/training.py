@@ -21,7 +21,7 @@ from nn.module import Module
 from nn.objective import Objective, means, to_float
 from nn.optimizer import Optimizer
 from nn.records import Record, Records
-from nn.schedules import Schedule
+from nn.schedules import Schedule, find_plateau
 from nn.taped import Taped
 from nn.watch import Watch
 
@@ -75,6 +75,9 @@ class Training(Iterator[Record]):
         self.model: Module = self.objective.model
         self._modules = self.model.named_modules().values()
         self._best = BestWeights(self.model)
+        self._plateau = find_plateau(self.schedule)
+        if self._plateau is not None:
+            self._plateau.reset()
         self.optimizer.expects_gradients = False  # `Watch` sees in the graph where they arrive
         saved = self.checkpoint and self.checkpoint.restore()
         if saved:
@@ -191,6 +194,8 @@ class Training(Iterator[Record]):
         self._modules = self.model.named_modules().values()  # a step may have added some
         self._set_mode(training=False)
         validation_loss, validation_metric = self._validate()
+        if self._plateau is not None:
+            self._plateau.update(loss if validation_loss is None else validation_loss)
         lr, seconds = self.optimizer.lr, time.perf_counter() - start
         return Record(
             self.epoch, loss, metric, validation_loss, validation_metric, lr, norm, seconds

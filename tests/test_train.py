@@ -489,7 +489,7 @@ def test_a_notebook_shows_records_as_a_plot_and_a_table():
     lines = [line.get("points").split() for line in root.iter("polyline")]
     assert list(map(len, lines)) == [15, 15]
     points = [tuple(map(float, point.split(","))) for line in lines for point in line]
-    assert all(0 <= x <= 480 and 0 <= y <= 170 for x, y in points)
+    assert all(0 <= x <= 500 and 0 <= y <= 170 for x, y in points)
     text = [x.text for x in root.iter("text")]
     assert f"validation loss {records[-1].validation_loss:.3g}" in text
     assert "<svg" not in fit(model(), X, SIGNS, loss="hinge", epochs=1).run()._repr_html_()
