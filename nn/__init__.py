@@ -20,6 +20,7 @@ from nn.scalar import MLP, Layer, Neuron
 if TYPE_CHECKING:
     from nn import augment, data, optim, vector
     from nn.archive import CheckpointError
+    from nn.boundary import plot_boundary
     from nn.checkpoint import Checkpoint, load, save
     from nn.diagnosis import Diagnosis, diagnose
     from nn.records import Record
@@ -46,6 +47,7 @@ __all__ = [
     "load",
     "losses",
     "optim",
+    "plot_boundary",
     "save",
     "schedules",
     "vector",
@@ -55,6 +57,7 @@ __all__ = [
 LAZY = {
     "archive": ["CheckpointError"],
     "augment": ["augment"],
+    "boundary": ["plot_boundary"],
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],

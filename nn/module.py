@@ -10,6 +10,7 @@ from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
 from nn.arguments import check_flag, check_mapping
+from nn.predictions import predict
 from nn.search import DeepSearch, Search, is_of_user
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ class Module:
             if isinstance(part, Node) and is_frozen(part):
                 part.requires_grad = True
         return self
+
+    def predict(self, X: "ArrayLike", kind: str = "outputs") -> Any:
+        """Return the predictions for samples X, one for each, as numbers.
+
+        kind  "outputs" for the outputs of the model; "probabilities" for the softmax of several
+              outputs, or the sigmoid of one; "classes" for the index of the largest of several
+              outputs, or 0 and 1 for one, which is 1 if the output is positive
+
+        The result has shape `(samples,)`, or `(samples, outputs)` for several; it is an array, or a
+        list if NumPy is not installed. The model is in eval() mode meanwhile, and no graph is kept.
+        Raises ValueError for an unknown kind.
+
+        >>> from nn import MLP
+        >>> MLP(2, [3], init="zeros").predict([[1.0, 2.0], [3.0, 4.0]], "classes")
+        array([0, 0])
+        """
+        return predict(self, X, kind)
 
     def state_dict(self) -> dict[str, "float | np.ndarray"]:
         """Return copies of the data of all parameters and constants by path."""

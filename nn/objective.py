@@ -7,11 +7,11 @@ from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from engine.functions import has_arrays
 from engine.node import Node
 from engine.support.arguments import numpy_type
 from nn.batches import Samples, batches
 from nn.module import Module
+from nn.predictions import takes_batches
 
 if TYPE_CHECKING:
     from nn.watch import Watch
@@ -59,8 +59,7 @@ class Objective:
     @cached_property
     def takes_batches(self) -> bool:
         """Return whether the model takes a batch at a time, as a model of Arrays does."""
-        model = self.model  # all of its parameters may be frozen
-        return has_arrays(model.parameters() or model.named_state().values())
+        return takes_batches(self.model)
 
     def evaluate(self, samples: Samples, batch_size: int | None) -> tuple[float, float | None]:
         """Return the mean loss and metric over samples, computed `batch_size` at a time."""

@@ -178,7 +178,7 @@ def test_fit_tells_a_plateau_its_losses_and_resumes_it(validation, wrap, tmp_pat
     path, model = tmp_path / "run.ckpt", MLP(2, [4, 1], rng=0)
     parts = [run(model, epochs, checkpoint=path)[0] for epochs in (5, 8)]
     assert parts[0] + parts[1] == whole
+    other = schedules.reduce_on_plateau(0.5, by=3.0, patience=1, threshold=0.2)
+    settings = {"loss": "binary_cross_entropy", "epochs": 9, "validation": validation}
     with pytest.raises(ValueError, match="another schedule"):
-        other = schedules.reduce_on_plateau(0.5, by=3.0, patience=1, threshold=0.2)
-        fit(model, X, y, loss="binary_cross_entropy", schedule=other, rng=0, epochs=9,
-            validation=validation, checkpoint=path).run()  # fmt: skip
+        next(fit(model, X, y, **settings, schedule=other, rng=0, checkpoint=path))
