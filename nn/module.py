@@ -253,7 +253,8 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
 
 def check_assignment(module: "Module", name: str, new: object) -> None:
     """Raise TypeError for numbers in the place of a parameter, which would no longer be found."""
-    old, owner = vars(module).get(name, getattr(type(module), name, None)), type(module).__name__
+    owner = type(module).__name__
+    old: Any = vars(module).get(name, getattr(type(module), name, None))
     if isinstance(old, MemberDescriptorType):
         old = getattr(module, name, None)
     if is_leaf(old) and not isinstance(new, Node) and is_numeric(new):

@@ -189,6 +189,10 @@ class Plateau:
     0.01
     """
 
+    rate: float
+    best: float  # the lowest loss
+    age: int  # the number of epochs since the rate was divided or a lower loss was seen
+
     def __init__(self, lr: float, by: float, patience: int, threshold: float, least: float):
         self.lr, self.by = check_positive("lr", lr), check_positive("by", by)
         self.patience = check_whole("patience", patience)
