@@ -195,6 +195,7 @@ class Module:
         """Return a table of the layers, their numbers of outputs and of parameters.
 
         A submodule whose `nout` is set is one row. Any other is replaced by the rows of its parts.
+        Frozen parameters are counted separately.
 
         >>> from nn import MLP
         >>> print(MLP(2, [16, 16, 1]).summary())
@@ -205,10 +206,11 @@ class Module:
         total                                             337
         """
         rows: list[tuple[str, str, str]] = []
-        counts: list[int] = []
+        counts: list[list[int]] = []  # of parameters and of frozen ones
         current = None  # beginning of the paths that belong to the last row
         for path, part in find_parts(self)[1:]:
-            if not isinstance(part, Module) and getattr(part, "constant", True):
+            frozen = isinstance(part, Node) and is_frozen(part)
+            if not (isinstance(part, Module) or frozen) and getattr(part, "constant", True):
                 continue
             if current is None or not path.startswith(current):
                 is_parameter = isinstance(part, Node)
@@ -216,14 +218,14 @@ class Module:
                     continue
                 what, nout = ("parameter", "") if is_parameter else (repr(part), str(part.nout))
                 rows.append((path, what, nout))
-                counts.append(0)
+                counts.append([0, 0])
                 current = path + "."
             if isinstance(part, Node):
-                counts[-1] += getattr(part.data, "size", 1)
+                counts[-1][frozen] += getattr(part.data, "size", 1)
         table = [
             ("layer", "what", "outputs", "parameters"),
-            *[(*cells, f"{count:,}") for cells, count in zip(rows, counts, strict=True)],
-            ("total", "", "", f"{sum(counts):,}"),
+            *[(*cells, format_counts(*count)) for cells, count in zip(rows, counts, strict=True)],
+            ("total", "", "", format_counts(*map(sum, zip(*counts, strict=True)))),
         ]
         a, b, c, d = (max(map(len, column)) for column in zip(*table, strict=True))
         return "\n".join(f"{i:<{a}}  {j:<{b}}  {k:>{c}}  {n:>{d}}" for i, j, k, n in table)
@@ -249,6 +251,13 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
             "load it into the network of Arrays, then call its to_scalar()"
         )
     return ""
+
+
+def format_counts(trainable: int = 0, frozen: int = 0) -> str:
+    """Format the number of parameters, and of frozen ones if there are any."""
+    if not frozen:
+        return f"{trainable:,}"
+    return f"{trainable:,} + {frozen:,} frozen" if trainable else f"{frozen:,} frozen"
 
 
 def check_assignment(module: "Module", name: str, new: object) -> None:

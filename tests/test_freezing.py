@@ -14,6 +14,10 @@ from nn import MLP, fit, losses, optim, vector
 X, Y = nn.data.moons(20, rng=0)
 
 
+class Holder(nn.Module):
+    pass
+
+
 def networks():
     return [MLP(2, [4, 1], "tanh", rng=0), vector.MLP(2, [4, 1], "tanh", rng=0, dtype="float64")]
 
@@ -142,3 +146,12 @@ def test_conversions_keep_what_is_frozen():
     model.layers[0].neurons[0].freeze()
     with pytest.raises(ValueError, match="2 of 8 W of Layer"):
         model.to_vector()
+
+
+def test_a_summary_counts_what_is_frozen():
+    model = Holder()
+    model.net, model.w = MLP(2, [4, 1], rng=0), Value(1.0)
+    model.net.layers[0].freeze()
+    model.w.requires_grad = False
+    lines = [line.split("  ")[-1].strip() for line in model.summary().splitlines()]
+    assert lines == ["parameters", "5 + 12 frozen", "1 frozen", "5 + 13 frozen"]
