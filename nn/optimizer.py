@@ -25,6 +25,7 @@ from nn.unmoved import (
     OPTIMIZERS,
     find_hidden_names,
     keep_leaves,
+    leave_out_parts,
     unmoved_leaves,
     warn_of_unmoved,
 )
@@ -193,8 +194,10 @@ class Optimizer:
     def _check_unmoved_leaves(self) -> None:
         """Warn about parameters of a model that no optimizer moves, by the first backward pass."""
         unmoved = unmoved_leaves(LEAVES.pop(self, ()))
-        if unmoved and (names := find_hidden_names(unmoved, self.parameters)):
-            warn_of_unmoved(names)
+        if unmoved and (unmoved := leave_out_parts(unmoved)):
+            names = find_hidden_names(unmoved, self.parameters)
+            if names:
+                warn_of_unmoved(list(names.values()))
 
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""

@@ -35,27 +35,34 @@ def unmoved_leaves(leaves: Iterable[ReferenceType[Node]]) -> list[Node]:
     return [x for x in existing if id(x) not in moved and not x.constant and x._dy is None]
 
 
-def find_hidden_names(leaves: Iterable[Node], parameters: Collection[Node]) -> list[str]:
-    """Return the names of leaves that a model of these parameters holds where it does not search.
+def leave_out_parts(leaves: list[Node]) -> list[Node]:
+    """Return the leaves that are no part of any model that exists.
 
-    A part of any model that exists is not hidden: it may be frozen by leaving it out. A leaf that
-    no model holds may be an input.
+    A part of a model may be frozen by leaving it out of the optimizer.
     """
-    ids = {id(p) for p in parameters}
-    models = {id(x): x for x in gc.get_objects() if issubclass(type(x), Module)}
-    parts = {owner: find_parts_or_none(model) for owner, model in models.items()}
-    known = {id(x) for rows in parts.values() for _, x in rows}
-    hidden = {id(leaf) for leaf in leaves} - known
-    if not hidden:
-        return []
-    names: dict[int, str] = {}
-    # The largest model has the longest path.
-    for owner, rows in sorted(parts.items(), key=lambda item: -len(item[1])):
-        if any(id(x) in ids for _, x in rows):
-            for path, x in find_hidden_parts(models[owner]):
-                if id(x) in hidden:
-                    names.setdefault(id(x), f"{path} of {models[owner]!r}")
-    return list(names.values())
+    known = {id(part) for model in all_models() for _, part in find_parts_or_none(model)}
+    return [leaf for leaf in leaves if id(leaf) not in known]
+
+
+def find_hidden_names(leaves: list[Node], parameters: Collection[Node]) -> dict[Node, str]:
+    """Return the names of leaves in functions of the models that have any of the parameters.
+
+    A leaf that is not there may be an input.
+    """
+    trained, hidden = {id(p) for p in parameters}, {id(leaf) for leaf in leaves}
+    names: dict[Node, str] = {}
+    for model in all_models():
+        if any(id(part) in trained for _, part in find_parts_or_none(model)):
+            for path, part in find_hidden_parts(model):
+                if id(part) in hidden:
+                    names[part] = f"{path} of {model!r}"  # the last model is the largest
+    return names
+
+
+def all_models() -> list[Module]:
+    """Return the models that exist, the smallest first. It takes a while."""
+    models = [x for x in gc.get_objects() if issubclass(type(x), Module)]
+    return sorted(models, key=lambda model: len(find_parts_or_none(model)))
 
 
 def find_parts_or_none(model: Module) -> list[tuple[str, Any]]:

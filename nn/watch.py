@@ -14,6 +14,7 @@ from nn.module import Module
 from nn.unmoved import (
     describe_unnamed,
     find_hidden_names,
+    leave_out_parts,
     unmoved_leaves,
     warn_of_unmoved,
     weak_references,
@@ -58,9 +59,9 @@ class Watch:
         """Warn about leaves that neither the model nor an optimizer knows, after their graphs."""
         known = set(self.model.parameters())
         unmoved = [leaf for leaf in unmoved_leaves(self.leaves) if leaf not in known]
-        if unmoved:
+        if unmoved and (unmoved := leave_out_parts(unmoved)):
             names = find_hidden_names(unmoved, known)
-            warn_of_unmoved(names or list(map(describe_unnamed, unmoved)))
+            warn_of_unmoved([names.get(leaf) or describe_unnamed(leaf) for leaf in unmoved])
 
     def _inspect_activations(self, layers: Layers) -> None:
         slopes = {name: layers.slopes(name) for name in layers.names}

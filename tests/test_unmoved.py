@@ -80,7 +80,7 @@ def test_a_hidden_parameter_is_named_once_at_the_users_line(loop, kind):
 
 def test_arrays_are_named_too():
     w = Array([[1.0], [1.0]])
-    model = vector.Sequential(vector.Dense(2, 2, dtype="float64"), lambda X: X @ w)
+    model = vector.Sequential(vector.Dense(2, 2, "linear", dtype="float64"), lambda X: X @ w)
     (caught,) = train_by_fit(model)
     assert "modules.1.w of Sequential" in str(caught.message)
 
@@ -93,12 +93,28 @@ def test_a_leaf_of_the_loss_alone_is_named_by_its_label():
     assert not train_by_fit(MLP(2, [1], rng=0), loss=lambda p, y: losses.mse(p, y) * Value(2.0))
 
 
+def test_two_hidden_parameters_and_one_of_two_owners():
+    """The outermost model names them; the warning counts the others."""
+    layers = [vector.Dense(2, n, "linear", rng=n, dtype="float64") for n in (2, 1)]
+    model = vector.Sequential(*layers)
+    w, v = Array([[1.0], [1.0]]), Array(2.0, "v")
+    model.modules[1].extra = lambda X: X @ w * v
+    model.modules.append(lambda X: model.modules[1].extra(X.reshape(3, 1) * np.ones((1, 2))))
+    (caught,) = train_by_fit(model)
+    text = "modules.1.extra.w of Sequential"
+    assert text in str(caught.message)
+    assert "and 1 more parameter will not learn" in str(caught.message)
+
+
 def test_legitimate_uses_are_not_warned_of():
     model = MLP(2, [3, 1], "tanh", rng=0)
     assert not train(model, model.layers[1].parameters())  # the rest is frozen
     assert not train_by_fit(model, optimizer=optim.SGD(model.layers[1].parameters(), 0.1))
     rows = [[Value(x) for x in row] for row in X]
     assert not train(model, rows=rows, targets=[Value(y) for y in Y])
+    teacher = MLP(2, [1], rng=1)
+    distill = lambda p, y: losses.mse(p, [teacher(row) for row in X])
+    assert not train_by_fit(model, loss=distill)
     pair = [Closure(), Closure()]
     w = pair[0].f.__closure__[0].cell_contents
     other = optim.SGD([w], 0.01)  # as in a GAN: each moves its own part
