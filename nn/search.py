@@ -152,9 +152,11 @@ def is_of_user(kind: type) -> bool:
     """Return whether a class is a dataclass, or defined outside this package and libraries."""
     module = kind.__module__
     file = getattr(sys.modules.get(module), "__file__", None) or ""
+    if kind is SimpleNamespace:
+        return True
     if is_internal(file):
         return False
-    if kind is SimpleNamespace or is_dataclass(kind):
+    if is_dataclass(kind):
         return True
     is_library = any(folder in file for folder in INSTALLED)
     return not (is_library or module.partition(".")[0] in sys.stdlib_module_names)
