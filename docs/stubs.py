@@ -25,7 +25,6 @@ NAMES: dict[Op, str]
 OPERATORS: dict[str, str]
 SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
-DOCSTRINGS: list[Callable[[Op, str], str]]
 
 def make_method(op: Op, name: str) -> Callable[..., Any]: ...
 def describe(op: Op, name: str) -> str: ...

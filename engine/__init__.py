@@ -11,19 +11,47 @@
 from typing import TYPE_CHECKING
 
 import stepgrad  # noqa: F401 # gives the clone's modules their installed names
-from engine.functions import dot, logsumexp, maximum, minimum, softmax, total, where
+from engine.functions import (
+    dot,
+    logaddexp,
+    logsumexp,
+    maximum,
+    minimum,
+    softmax,
+    take,
+    total,
+    where,
+    xlogy,
+)
 from engine.graph import Sent, Step, topological, walk
 from engine.rules import Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
-from engine.support import lazy, row_docs  # noqa: F401 # row_docs writes docstrings of methods
+from engine.support import lazy
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 
 if TYPE_CHECKING:
-    from engine.arrays.array import Array, ConstantArray, concatenate
+    from engine.arrays.array import Array, ConstantArray
+    from engine.arrays.functions import (
+        concatenate,
+        diag,
+        einsum,
+        expand_dims,
+        flip,
+        norm,
+        outer,
+        pad,
+        roll,
+        split,
+        stack,
+        tile,
+        tril,
+        triu,
+    )
     from engine.arrays.rules import ArrayOp
     from engine.derivatives.check import GradientMismatch, check_gradients
+    from engine.derivatives.of_functions import value_and_grad
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
     from engine.tape import Tape
     from engine.watch.anomaly import Anomaly, detect_anomaly
@@ -58,34 +86,68 @@ __all__ = [
     "check_gradients",
     "concatenate",
     "detect_anomaly",
+    "diag",
     "dot",
+    "einsum",
+    "expand_dims",
     "explain",
+    "flip",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "logaddexp",
     "logsumexp",
     "maximum",
     "minimum",
     "mistakes",
     "no_grad",
+    "norm",
+    "outer",
+    "pad",
     "record_branches",
     "record_origins",
+    "roll",
     "softmax",
+    "split",
+    "stack",
+    "take",
+    "tile",
     "topological",
     "total",
+    "tril",
+    "triu",
+    "value_and_grad",
     "vjp",
     "walk",
     "where",
+    "xlogy",
 ]
 
 # Loaded on first use: scalars need neither these nor NumPy. No function shares the name of a module
 # in this folder, because importing the module would hide the function.
 LAZY = {
-    "arrays.array": ["Array", "ConstantArray", "concatenate"],
+    "arrays.array": ["Array", "ConstantArray"],
+    "arrays.functions": [
+        "concatenate",
+        "diag",
+        "einsum",
+        "expand_dims",
+        "flip",
+        "norm",
+        "outer",
+        "pad",
+        "roll",
+        "split",
+        "stack",
+        "tile",
+        "tril",
+        "triu",
+    ],
     "arrays.rules": ["ArrayOp"],
     "derivatives.check": ["GradientMismatch", "check_gradients"],
+    "derivatives.of_functions": ["value_and_grad"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
     "tape": ["Tape"],
     "watch.anomaly": ["Anomaly", "detect_anomaly"],
@@ -99,8 +161,9 @@ LAZY = {
 }
 __getattr__ = lazy.attributes(globals(), LAZY)
 if not lazy.is_installed("numpy"):  # `from engine import *` works without NumPy, too
-    for _name in (*LAZY["arrays.array"], *LAZY["arrays.rules"], *LAZY["tape"]):
-        __all__.remove(_name)
+    for _file in ("arrays.array", "arrays.functions", "arrays.rules", "tape"):
+        for _name in LAZY[_file]:
+            __all__.remove(_name)
 
 
 def __dir__() -> list[str]:

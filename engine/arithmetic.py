@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 __all__ = [  # the functions that every arithmetic supplies
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "divide",
-    "erf", "erfc", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power",
-    "sin", "sinh", "sqrt", "tan", "tanh", "where",
+    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "hypot", "log", "log1p", "log2",
+    "log10", "mod", "power", "rint", "sin", "sinh", "sqrt", "tan", "tanh", "where",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------------------- which arithmetic
@@ -176,6 +176,29 @@ def divide(x: float, y: float) -> float:
         return operator.truediv(x, y)
     except ZeroDivisionError:
         return copysign(inf, x) * copysign(1.0, y) if x < 0.0 or x > 0.0 else nan
+
+
+@primitive
+def mod(x: float, y: float) -> float:
+    """Return x - y * floor(x / y) without cancellation, with the sign of y; nan for y = 0."""
+    return x % y if y else nan
+
+
+@primitive
+def floor_divide(x: float, y: float) -> float:
+    """Return floor(x / y), computed from the exact quotient."""
+    return x // y if y else divide(x, y)
+
+
+@primitive
+def floor(x: float) -> float:
+    return copysign(math.floor(x), x) if abs(x) < inf else x
+
+
+@primitive
+def rint(x: float) -> float:
+    """Return the nearest integer; of two, the even one."""
+    return copysign(round(x), x) if abs(x) < inf else x
 
 
 @primitive

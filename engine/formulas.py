@@ -31,6 +31,11 @@ def sign(x):
 
 
 @dispatched
+def ceil(x):
+    return -floor(-x)
+
+
+@dispatched
 def maximum(x, y):
     """Return the larger; nan if either is nan."""
     return where(x > y, x, where(x <= y, y, x + y))
@@ -45,7 +50,7 @@ def minimum(x, y):
 @dispatched
 def tie_share(x, y):
     """Return the slope of maximum(x, y) for x: 1/2 at a tie."""
-    return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, x + y)))
+    return where(x > y, 1.0, where(x < y, 0.0, where(x <= y, 0.5, math.nan)))
 
 
 @dispatched
@@ -56,7 +61,37 @@ def relu(x):
 @dispatched
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)), without overflow for negative x."""
-    return divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
+    e = exp(-abs(x))
+    return divide(where(x < 0.0, e, 1.0), 1.0 + e)
+
+
+@dispatched
+def sech_squared(x):
+    return square(divide(1.0, cosh(x)))
+
+
+@dispatched
+def sigmoid_slope(x):
+    """Return sigmoid(x) * sigmoid(-x), whose derivatives would cancel near 0."""
+    return 0.25 * sech_squared(0.5 * x)
+
+
+@dispatched
+def one_minus_square(x):
+    """Return 1 - x²; the textbook form cancels near 1."""
+    return (1.0 - x) * (1.0 + x)
+
+
+@dispatched
+def difference(x, y):
+    """Return x - y; 0 for equal infinities."""
+    return where(equal(x, y) & (abs(x) >= math.inf), 0.0, x - y)
+
+
+@dispatched
+def finite_log_argument(x, y):
+    """Return y, or 1 where x = 0 and log(y) is not finite, so that x * log(y) is 0 there."""
+    return where(equal(x, 0.0) & ((y <= 0.0) | (y >= math.inf)), 1.0, y)
 
 
 def high_half(x):
@@ -92,15 +127,25 @@ def drop_low(x):
 
 
 @dispatched
-def limit_to_400(x):
-    """Return x, or 400 for |x| >= 400, where 1 / cosh² underflows: cosh overflows from 711 on."""
-    return where(abs(x) >= 400.0, 400.0, x)
+def one_over_one_plus_square(x):
+    """Return 1 / (1 + x²), for |x| > 1 from 1 / x: x² and its powers would overflow."""
+    inverse = divide(1.0, x)
+    return where(abs(x) <= 1.0, divide(1.0, 1.0 + x * x), divide(inverse, x + inverse))
 
 
 @dispatched
-def hypot_slope(out, x):
-    """Return x / out; 0 at the origin, and the sign of an infinite x."""
-    return where(equal(out, 0.0), 0.0, where(abs(x) >= math.inf, sign(x), divide(x, out)))
+def direction_cosine(x, y):
+    """Return x / √(x² + y²); 0 at the origin, and the sign of an infinite x."""
+    distance = hypot(x, y)
+    ratio = where(abs(x) >= math.inf, sign(x), divide(x, distance))
+    return where(equal(distance, 0.0), 0.0, ratio)
+
+
+@dispatched
+def over_distance(c, x, y):
+    """Return c / √(x² + y²); 0 at the origin."""
+    distance = hypot(x, y)
+    return divide(c, where(equal(distance, 0.0), math.inf, distance))
 
 
 @dispatched

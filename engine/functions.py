@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import chain
-from operator import add
+from operator import add, index
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, TypeVar, overload
 
 from engine.methods import NAMES
 from engine.node import Node
-from engine.rules import MAXIMUM, MINIMUM, WHERE, Op
+from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
-from engine.sequences.unrolled import unroll
-from engine.support.arguments import check_sequence
-from engine.value import ASSIGNED, Value, as_nodes, make_node
+from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -21,14 +19,22 @@ Payload = TypeVar("Payload", bound=Node)
 Scalars = Iterable[Value | SupportsFloat]
 
 
-def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value:
+@overload
+def dot(ws: "Array", xs: Any, bias: Any = 0.0) -> "Array": ...
+@overload
+def dot(ws: Scalars, xs: Scalars, bias: Value | SupportsFloat = 0.0) -> Value: ...
+def dot(ws: Any, xs: Any, bias: Any = 0.0) -> Any:
     """Return bias + w1 x1 + w2 x2 + ..., added from left to right: a neuron's pre-activation.
 
-    Raises ValueError if the lengths differ.
+    For Arrays it returns `ws.dot(xs) + bias`, as NumPy does. Raises ValueError if the lengths
+    differ.
 
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], bias=1.0)
     Value(321.0)
     """
+    if has_arrays((ws, xs)):
+        product = find_payload(ws, xs).lift(ws).dot(xs)
+        return product if type(bias) is float and bias == 0.0 else product + bias
     return linear(Weights([as_nodes(ws)], [Value.lift(bias)]), as_nodes(xs))[0]
 
 
@@ -38,6 +44,7 @@ class Weights:
     def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]):
         self.rows, self.biases = rows, biases
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
+        self.kind = result_class(map(type, chain(*rows, biases)))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]
@@ -56,18 +63,21 @@ def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:
     >>> linear(weights, [Value(10.0), Value(100.0)])
     [Value(321.0)]
     """
+    from engine.sequences.unrolled import unroll
+
     x = [node._data for node in xs]
     dot_of_floats = unroll(DOT, 2 * len(x) + 1)
     # The inputs that are not leaves. All nodes of the layer share this tuple, so that
     # `graph.visit_operations` scans it only once.
     interior = tuple([x for x in xs if x._x is not None]) if weights.are_leaves else None
+    kind = result_class((weights.kind, *map(type, xs)))
     outs = []
     rows = zip(weights.rows, weights.biases, weights.data, weights.bias_data, strict=True)
     for ws, bias, w, b in rows:
         if len(w) != len(x):
             raise ValueError(f"dot takes two sequences of equal length, got {len(w)} and {len(x)}")
         out, slopes = dot_of_floats(w, x, b)
-        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None))
+        outs.append(make_node(DOT, (*ws, *xs, bias), interior, out, slopes, None, kind))
     return outs
 
 
@@ -94,6 +104,8 @@ def total(xs: Iterable[Any]) -> Any:
     >>> total([Value(1.0), 2.0, 3.0])
     Value(6.0)
     """
+    from engine.support.arguments import check_sequence
+
     xs = list(xs if is_array(xs) else check_sequence(xs))
     return reduce(add, xs) if has_arrays(xs) else Value.apply(TOTAL, as_nodes(xs))
 
@@ -157,6 +169,54 @@ def minimum(x: Any, y: Any) -> Any:
     return find_payload(x, y).apply(MINIMUM, x, y)
 
 
+def logaddexp(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)), without overflow.
+
+    >>> logaddexp(Value(1000.0), 1000.0)
+    Value(1000.69)
+    """
+    return find_payload(x, y).apply(LOGADDEXP, x, y)
+
+
+def xlogy(x: Any, y: Any) -> Any:
+    """Return x * log(y), and 0 for x = 0: the terms of an entropy.
+
+    >>> xlogy(0.0, Value(0.0))
+    Value(0.0)
+    """
+    return find_payload(x, y).apply(XLOGY, x, y)
+
+
+def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
+    """Return the elements of a list, or of an Array along an axis, at one or several indices.
+
+    Several indices of a list return a list of the same nesting. Raises TypeError for indices that
+    are not integers, and IndexError for an index out of bounds.
+
+    >>> take([Value(1.0), Value(2.0)], 1)
+    Value(2.0)
+    >>> take([Value(1.0), Value(2.0)], [0, 0, 1])
+    [Value(1.0), Value(1.0), Value(2.0)]
+    """
+    from engine.support.arguments import check_sequence
+
+    if is_array(xs):
+        return xs.take(indices, axis)
+    if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0) > 0:
+        rows = list(check_sequence(xs))
+        return [take(rows, i, axis) for i in indices]
+    if isinstance(indices, bool) or not hasattr(indices, "__index__") or axis not in (None, 0):
+        raise TypeError(
+            f"take expects integers as indices of a list, along axis 0, got {indices!r}, "
+            f"axis={axis!r}"
+        )
+    rows = list(check_sequence(xs))
+    i = index(indices)
+    if not -len(rows) <= i < len(rows):
+        raise IndexError(f"take got index {i} for {len(rows)} elements")
+    return rows[i]
+
+
 @overload
 def where(condition: Any, x: Payload, y: Payload | SupportsFloat) -> Payload: ...
 @overload
@@ -183,7 +243,7 @@ def has_arrays(args: Iterable[object]) -> bool:
 
 def is_array(x: object) -> "TypeGuard[Array]":
     """Return whether `x` is an Array, without importing that class, which requires NumPy."""
-    return isinstance(x, Node) and hasattr(x, "shape")
+    return isinstance(x, Node) and x._zero is None
 
 
 def find_payload(*args: object) -> Any:

@@ -3,10 +3,10 @@
 A row runs once on slots, an arithmetic that records each operation. The instructions are then
 printed in a language (`Formulas`), or repeated for each node of a tape.
 
->>> from engine.rules import SIGMOID
->>> row = record(SIGMOID, 1)
+>>> from engine.rules import SIGN
+>>> row = record(SIGN, 1)
 >>> Formulas({0: "x"}, row, row.forward, row.outs, PYTHON).format(row.outs[0])
-'divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))'
+'where(x > 0.0, 1.0, where(x < 0.0, -1.0, 0.0 * x))'
 """
 
 from collections import Counter
@@ -106,7 +106,8 @@ def make_operator(opname: str, reflected: bool = False) -> Callable[..., Slot]:
 
 
 for _name, _opname in {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "and": "&", "or": "|",
+    "add": "+", "sub": "-", "mul": "*", "truediv": "divide", "pow": "power", "mod": "mod",
+    "floordiv": "floor_divide", "and": "&", "or": "|",
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "neg",
     "abs": "abs",
 }.items():  # fmt: skip

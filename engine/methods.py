@@ -15,10 +15,10 @@ from engine import arithmetic, rules
 from engine.instructions import INLINE, Formulas, record
 from engine.rules import ELEMENTWISE, Op, argument_names
 
-DOCSTRINGS: list[Callable[[Op, str], str]] = [lambda op, name: f"Apply the row {op.name!r}."]
 SYMBOLS = {op: name for name, op in vars(rules).items() if isinstance(op, Op)}
 OPERATORS = {
-    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "neg": "neg", "abs": "abs",
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "%": "mod", "//": "floordiv",
+    "neg": "neg", "abs": "abs",
 }  # fmt: skip
 
 
@@ -88,8 +88,12 @@ def make_reflected(op: Op, name: str) -> Callable[..., Any]:
 
 
 def describe(op: Op, name: str) -> str:
-    """Return the docstring of a method; `engine.support.row_docs` installs a longer one."""
-    return DOCSTRINGS[-1](op, name)
+    """Return the docstring of a method, made from its row."""
+    try:
+        from engine.support.row_docs import docstring
+    except ModuleNotFoundError:  # the core without the rest of the engine
+        return f"Apply the row {op.name!r}."
+    return docstring(op, name)
 
 
 # ------------------------------------------------------------------------------- the fast methods

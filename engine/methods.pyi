@@ -12,7 +12,6 @@ NAMES: dict[Op, str]
 OPERATORS: dict[str, str]
 SYMBOLS: dict[Op, str]
 SPACE: dict[str, Any]
-DOCSTRINGS: list[Callable[[Op, str], str]]
 
 def make_method(op: Op, name: str) -> Callable[..., Any]: ...
 def describe(op: Op, name: str) -> str: ...
@@ -33,6 +32,10 @@ class Methods:
     def __rtruediv__(self, other: Operand) -> Self: ...
     def __pow__(self, y: Operand) -> Self: ...
     def __rpow__(self, other: Operand) -> Self: ...
+    def __mod__(self, y: Operand) -> Self: ...
+    def __rmod__(self, other: Operand) -> Self: ...
+    def __floordiv__(self, y: Operand) -> Self: ...
+    def __rfloordiv__(self, other: Operand) -> Self: ...
     def __neg__(self) -> Self: ...
     def neg(self) -> Self:
         """Return neg(x) as one node.
@@ -134,7 +137,7 @@ class Methods:
     def cbrt(self) -> Self:
         """Return cbrt(x) as one node.
 
-        Derivative: divide(1.0, 3.0 * out * out)
+        Derivative: divide(divide(1.0, out), 3.0 * out)
         Defined for all x.
         out is the result.
 
@@ -182,8 +185,9 @@ class Methods:
     def asin(self) -> Self:
         """Return asin(x) as one node.
 
-        Derivative: divide(1.0, sqrt((1.0 - x) * (1.0 + x)))
+        Derivative: divide(1.0, sqrt(one_minus_square(x)))
         Defined for -1 <= x <= 1.
+        engine.formulas defines one_minus_square.
 
         >>> Value(0.5).asin()
         Value(0.523599)
@@ -191,8 +195,9 @@ class Methods:
     def acos(self) -> Self:
         """Return acos(x) as one node.
 
-        Derivative: divide(-1.0, sqrt((1.0 - x) * (1.0 + x)))
+        Derivative: divide(-1.0, sqrt(one_minus_square(x)))
         Defined for -1 <= x <= 1.
+        engine.formulas defines one_minus_square.
 
         >>> Value(0.5).acos()
         Value(1.0472)
@@ -200,8 +205,9 @@ class Methods:
     def atan(self) -> Self:
         """Return atan(x) as one node.
 
-        Derivative: divide(1.0, 1.0 + x * x)
+        Derivative: one_over_one_plus_square(x)
         Defined for all x.
+        engine.formulas defines one_over_one_plus_square.
 
         >>> Value(0.5).atan()
         Value(0.463648)
@@ -227,9 +233,9 @@ class Methods:
     def tanh(self) -> Self:
         """Return tanh(x) as one node.
 
-        Derivative: square(divide(1.0, cosh(limit_to_400(x))))
+        Derivative: sech_squared(x)
         Defined for all x.
-        engine.formulas defines limit_to_400, square.
+        engine.formulas defines sech_squared.
 
         >>> Value(0.5).tanh()
         Value(0.462117)
@@ -255,17 +261,41 @@ class Methods:
     def atanh(self) -> Self:
         """Return atanh(x) as one node.
 
-        Derivative: divide(0.5, 1.0 - x) + divide(0.5, 1.0 + x)
+        Derivative: divide(1.0, one_minus_square(x))
         Defined for -1 <= x <= 1; -inf at x = -1; inf at x = 1.
+        engine.formulas defines one_minus_square.
 
         >>> Value(0.5).atanh()
         Value(0.549306)
         """
+    def xlogy(self, y: Operand) -> Self:
+        """Return xlogy(x, y) as one node.
+
+        Formula: x * log(finite_log_argument(x, y))
+        Derivative for x: log(finite_log_argument(x, y))
+        Derivative for y: divide(x, finite_log_argument(x, y))
+        engine.formulas defines finite_log_argument.
+
+        >>> Value(0.5).xlogy(0.25)
+        Value(-0.693147)
+        """
+    def logaddexp(self, y: Operand) -> Self:
+        """Return logaddexp(x, y) as one node.
+
+        Formula: maximum(x, y) + log1p(exp(-abs(difference(x, y))))
+        Derivative for x: sigmoid(difference(x, y))
+        Derivative for y: sigmoid(difference(y, x))
+        engine.formulas defines difference, maximum, sigmoid.
+
+        >>> Value(0.5).logaddexp(0.25)
+        Value(1.07594)
+        """
     def atan2(self, y: Operand) -> Self:
         """Return atan2(x, y) as one node.
 
-        Derivative for x: divide(divide(y, hypot(x, y)), hypot(x, y))
-        Derivative for y: -divide(divide(x, hypot(x, y)), hypot(x, y))
+        Derivative for x: divide(direction_cosine(y, x), hypot(x, y))
+        Derivative for y: -divide(direction_cosine(x, y), hypot(x, y))
+        engine.formulas defines direction_cosine.
 
         >>> Value(0.5).atan2(0.25)
         Value(1.10715)
@@ -273,11 +303,10 @@ class Methods:
     def hypot(self, y: Operand) -> Self:
         """Return hypot(x, y) as one node.
 
-        Derivative for x: hypot_slope(out, x)
-        Derivative for y: hypot_slope(out, y)
+        Derivative for x: direction_cosine(x, y)
+        Derivative for y: direction_cosine(y, x)
         Slopes at the kink x = y = 0: 0 and 0.
-        out is the result.
-        engine.formulas defines hypot_slope.
+        engine.formulas defines direction_cosine.
 
         >>> Value(0.5).hypot(0.25)
         Value(0.559017)
@@ -324,13 +353,45 @@ class Methods:
         >>> Value(0.5).exp_product(0.25)
         Value(1.13315)
         """
+    def sech_squared(self) -> Self:
+        """Return sech_squared(x) as one node.
+
+        Formula: square(divide(1.0, cosh(x)))
+        Derivative: -2.0 * out * tanh(x)
+        Defined for all x.
+        out is the result.
+        engine.formulas defines square.
+
+        >>> Value(0.5).sech_squared()
+        Value(0.786448)
+        """
+    def one_minus_square(self) -> Self:
+        """Return one_minus_square(x) as one node.
+
+        Formula: (1.0 - x) * (1.0 + x)
+        Derivative: -2.0 * x
+        Defined for all x.
+
+        >>> Value(0.5).one_minus_square()
+        Value(0.75)
+        """
+    def direction_cosine(self, y: Operand) -> Self:
+        """Return direction_cosine(x, y) as one node.
+
+        Derivative for x: direction_cosine(y, x) * over_distance(direction_cosine(y, x), x, y)
+        Derivative for y: -out * over_distance(direction_cosine(y, x), x, y)
+        out is the result.
+        engine.formulas defines over_distance.
+
+        >>> Value(0.5).direction_cosine(0.25)
+        Value(0.894427)
+        """
     def sigmoid(self) -> Self:
         """Return sigmoid(x) as one node.
 
-        Formula: divide(where(x < 0.0, exp(x), 1.0), 1.0 + exp(-abs(x)))
-        Derivative: out * sigmoid(-x)
+        Derivative: sigmoid_slope(x)
         Defined for all x.
-        out is the result.
+        engine.formulas defines sigmoid_slope.
 
         >>> Value(0.5).sigmoid()
         Value(0.622459)
@@ -350,9 +411,9 @@ class Methods:
         """Return silu(x) as one node.
 
         Formula: drop_low(x) * sigmoid(x)
-        Derivative: sigmoid(x) * (1.0 + drop_large(x) * sigmoid(-x))
+        Derivative: sigmoid(x) + drop_large(x) * sigmoid_slope(x)
         Defined for all x.
-        engine.formulas defines drop_large, drop_low, sigmoid.
+        engine.formulas defines drop_large, drop_low, sigmoid, sigmoid_slope.
 
         >>> Value(0.5).silu()
         Value(0.31123)
@@ -399,6 +460,46 @@ class Methods:
 
         >>> Value(0.5).elu()
         Value(0.5)
+        """
+    def floor(self) -> Self:
+        """Return floor(x) as one node.
+
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).floor()
+        Value(0.0)
+        """
+    def ceil(self) -> Self:
+        """Return ceil(x) as one node.
+
+        Formula: -floor(-x)
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).ceil()
+        Value(1.0)
+        """
+    def round(self) -> Self:
+        """Return round(x) as one node.
+
+        Formula: rint(x)
+        Derivative: 0.0
+        Defined for all x.
+
+        >>> Value(0.5).round()
+        Value(0.0)
+        """
+    def isnan(self) -> Self:
+        """Return isnan(x) as one node.
+
+        Formula: where(equal(x, x), 0.0, 1.0)
+        Derivative: 0.0
+        Defined for all x.
+        engine.formulas defines equal.
+
+        >>> Value(0.5).isnan()
+        Value(0.0)
         """
     def sign(self) -> Self:
         """Return sign(x) as one node.

@@ -1,10 +1,27 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from engine.methods import Methods
-from engine.rules import Op
+from engine.rules import WHERE, Op
+
+
+class NoRoom:
+    """An attribute that programs set on parameters in other engines, and that nodes do not have."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, node: Any, owner: type) -> Any:
+        if node is None:
+            return self
+        raise AttributeError(self.name)  # Python then calls `Node.__getattr__`
+
+    def __set__(self, node: "Node", state: Any) -> None:
+        node.__getattr__(self.name)
+
 
 DataT = TypeVar("DataT")  # of a node: a float, an array, or a tuple of several results
 
@@ -23,6 +40,7 @@ class Node(Methods, Generic[DataT]):
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
     __array_ufunc__ = None  # np.float64(2) * node calls node.__rmul__
+    m, v = NoRoom(), NoRoom()  # optimizers written for micrograd set them
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -114,9 +132,32 @@ class Node(Methods, Generic[DataT]):
         """
         return self.lift(self.data)
 
+    def _without_graph(self) -> Self:
+        """Return the node's data as a constant that takes its place under `no_grad`."""
+        return self.lift(self._data)
+
     def zero_grad(self) -> None:
         """Set `.grad` to 0."""
         self.grad = 0.0  # type: ignore[assignment] # fills an Array
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Node.__slots__ or name.startswith("__"):  # NumPy asks each node for several
+            raise AttributeError(name)
+        from engine.support.other_names import describe_missing
+
+        raise AttributeError(describe_missing(self, name), name=name, obj=self)
+
+    def where(self, condition: Any, y: Any) -> Self:
+        """Return this node where the condition holds, else y; the gradient goes to the chosen one.
+
+        The condition is a bool, an array of bools, or a node, which holds where it is not 0.
+
+        >>> from engine import Value
+        >>> x = Value(-2.0)
+        >>> x.where(x > 0.0, 0.1 * x)
+        Value(-0.2)
+        """
+        return self.apply(WHERE, condition, self, y)
 
     # Conversions would leave the graph, so they raise.
 
@@ -127,7 +168,7 @@ class Node(Methods, Generic[DataT]):
         raise self._leaves("an int", "range(x)")
 
     def __round__(self, digits: int | None = None) -> float:
-        raise self._leaves("a rounded number", "round(x)")
+        raise self._leaves("a rounded number", "round(x)", "x.round() stays in it, and ")
 
     def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
         number = "x.data" if isinstance(self.data, float) else "x.data.item()"
@@ -136,10 +177,26 @@ class Node(Methods, Generic[DataT]):
             f"number is {number}"
         )
 
-    # Comparisons compare data, but equality is identity, so that nodes can be keys of dicts.
+    def _is_constant(self) -> str:
+        """Return the end of an error message for a function that requires a gradient."""
+        return (
+            f"expects a node that requires a gradient, got {self!r}; numbers, results of "
+            "detach(), results under no_grad() and results of constants alone do not"
+        )
 
     def __pos__(self) -> Self:
         return self
+
+    # Comparisons compare data. Nodes are equal only to themselves, so that they can be keys of
+    # dicts; `==` compares the data with a number or a NumPy array.
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        return self.data == other if is_data(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return self.data != other if is_data(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Any:
         return self.data < self._data_of(other)
@@ -167,3 +224,8 @@ class Node(Methods, Generic[DataT]):
         from engine.support.copying import copy
 
         return copy(self)
+
+
+def is_data(x: object) -> bool:
+    """Return whether `x` is a number or a NumPy array."""
+    return isinstance(x, Number) or (hasattr(x, "__array__") and not isinstance(x, Node | type))

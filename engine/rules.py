@@ -148,6 +148,8 @@ SUB  = Op("-",   lambda x, y: x - y,         lambda out, x, y: 1.0,             
 MUL  = Op("*",   lambda x, y: x * y,         lambda out, x, y: y,               lambda out, x, y: x)
 DIV  = Op("/",   lambda x, y: divide(x, y),  lambda out, x, y: divide(1.0, y),  lambda out, x, y: -divide(out, y))
 POW  = Op("**",  lambda x, y: power(x, y),   power_x,                           lambda out, x, y: where(equal(out, 0.0), 0.0, out * log(x)))
+MOD  = Op("%",   lambda x, y: mod(x, y),     lambda out, x, y: 1.0,             lambda out, x, y: -floor_divide(x, y))   # the slopes between jumps
+FLOORDIV = Op("//", lambda x, y: floor_divide(x, y),  lambda out, x, y: 0.0,    lambda out, x, y: 0.0)
 NEG  = Op("neg", lambda x: -x,               lambda out, x: -1.0)
 ABS  = Op("abs", lambda x: abs(x),           lambda out, x: sign(x))            # slope 0 at 0
 
@@ -159,37 +161,51 @@ LOG2   = Op("log2",   lambda x: log2(x),     lambda out, x: divide(1.0 / LN2, x)
 LOG10  = Op("log10",  lambda x: log10(x),    lambda out, x: divide(1.0 / LN10, x))
 LOG1P  = Op("log1p",  lambda x: log1p(x),    lambda out, x: divide(1.0, 1.0 + x))
 SQRT   = Op("sqrt",   lambda x: sqrt(x),     lambda out, x: divide(0.5, out + 0.0))   # inf at 0 and at -0.0, which + 0.0 makes 0
-CBRT   = Op("cbrt",   lambda x: cbrt(x),     lambda out, x: divide(1.0, 3.0 * out * out))
+CBRT = Op("cbrt",     lambda x: cbrt(x),     lambda out, x: divide(divide(1.0, out), 3.0 * out))   # out * out may underflow
 SQUARE = Op("square", square,                lambda out, x: 2.0 * x)
 
 SIN   = Op("sin",   lambda x: sin(x),    lambda out, x: cos(x))
 COS   = Op("cos",   lambda x: cos(x),    lambda out, x: -sin(x))
 TAN   = Op("tan",   lambda x: tan(x),    lambda out, x: 1.0 + out * out)
-ASIN  = Op("asin",  lambda x: asin(x),   lambda out, x: divide(1.0, sqrt((1.0 - x) * (1.0 + x))))    # 1 - x * x cancels near 1
-ACOS  = Op("acos",  lambda x: acos(x),   lambda out, x: divide(-1.0, sqrt((1.0 - x) * (1.0 + x))))
-ATAN  = Op("atan",  lambda x: atan(x),   lambda out, x: divide(1.0, 1.0 + x * x))
+ASIN  = Op("asin",  lambda x: asin(x),   lambda out, x: divide(1.0, sqrt(one_minus_square(x))))
+ACOS  = Op("acos",  lambda x: acos(x),   lambda out, x: divide(-1.0, sqrt(one_minus_square(x))))
+ATAN  = Op("atan",  lambda x: atan(x),   lambda out, x: one_over_one_plus_square(x))
 SINH  = Op("sinh",  lambda x: sinh(x),   lambda out, x: cosh(x))
 COSH  = Op("cosh",  lambda x: cosh(x),   lambda out, x: sinh(x))
-TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: square(divide(1.0, cosh(limit_to_400(x)))))          # 1 - out * out is 0 for |x| > 19
+TANH  = Op("tanh",  lambda x: tanh(x),   lambda out, x: sech_squared(x))              # 1 - out * out is 0 for |x| > 19
 ASINH = Op("asinh", lambda x: asinh(x),  lambda out, x: divide(1.0, hypot(1.0, x)))                  # x * x overflows
 ACOSH = Op("acosh", lambda x: acosh(x),  lambda out, x: divide(divide(1.0, sqrt(x - 1.0)), sqrt(x + 1.0)))   # a product would be inf * 0
-ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(0.5, 1.0 - x) + divide(0.5, 1.0 + x))
+ATANH = Op("atanh", lambda x: atanh(x),  lambda out, x: divide(1.0, one_minus_square(x)))
+
+XLOGY = Op("xlogy", lambda x, y: x * log(finite_log_argument(x, y)),   # 0 at x = 0; there the slope for x is 0 if log(y) is not finite
+           lambda out, x, y: log(finite_log_argument(x, y)),
+           lambda out, x, y: divide(x, finite_log_argument(x, y)))
+LOGADDEXP = Op("logaddexp", lambda x, y: maximum(x, y) + log1p(exp(-abs(difference(x, y)))),
+               lambda out, x, y: sigmoid(difference(x, y)),
+               lambda out, x, y: sigmoid(difference(y, x)))
 
 ATAN2 = Op("atan2", lambda x, y: atan2(x, y),   # the angle of the point (y, x)
-           lambda out, x, y: divide(divide(y, hypot(x, y)), hypot(x, y)),
-           lambda out, x, y: -divide(divide(x, hypot(x, y)), hypot(x, y)))
+           lambda out, x, y: divide(direction_cosine(y, x), hypot(x, y)),
+           lambda out, x, y: -divide(direction_cosine(x, y), hypot(x, y)))
 HYPOT = Op("hypot", lambda x, y: hypot(x, y),   # slope 0 at (0, 0)
-           lambda out, x, y: hypot_slope(out, x),
-           lambda out, x, y: hypot_slope(out, y))
+           lambda out, x, y: direction_cosine(x, y),
+           lambda out, x, y: direction_cosine(y, x))
 
 ERF         = Op("erf",         lambda x: erf(x),                lambda out, x: TWO_OVER_SQRT_PI * exp_product(-x, x))
 ERFC        = Op("erfc",        lambda x: erfc(x),               lambda out, x: -TWO_OVER_SQRT_PI * exp_product(-x, x))
 NORMAL_CDF  = Op("normal_cdf",  normal_cdf,                      lambda out, x: normal_pdf(x))
 EXP_PRODUCT = Op("exp_product", exp_product,                     lambda out, x, y: y * out,  lambda out, x, y: x * out)
 
-SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: out * sigmoid(-x))     # 1 - out is 0 for x > 37
+# Rows for the slopes of other rows: their own slopes have no terms that cancel or overflow.
+SECH_SQUARED     = Op("sech_squared",     sech_squared,      lambda out, x: -2.0 * out * tanh(x))
+ONE_MINUS_SQUARE = Op("one_minus_square", one_minus_square,  lambda out, x: -2.0 * x)
+DIRECTION_COSINE = Op("direction_cosine", direction_cosine,  # 0 at (0, 0), and so are its slopes
+                      lambda out, x, y: direction_cosine(y, x) * over_distance(direction_cosine(y, x), x, y),
+                      lambda out, x, y: -out * over_distance(direction_cosine(y, x), x, y))
+
+SIGMOID  = Op("sigmoid",  sigmoid,                                    lambda out, x: sigmoid_slope(x))     # 1 - out is 0 for x > 37
 SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda out, x: sigmoid(x))
-SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) * (1.0 + drop_large(x) * sigmoid(-x)))
+SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) + drop_large(x) * sigmoid_slope(x))
 GELU     = Op("gelu",     lambda x: drop_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + drop_large(x) * normal_pdf(x))
 RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
 LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
@@ -198,6 +214,11 @@ LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x
 ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),           # slope `alpha` at 0
          lambda out, x, alpha: where(x <= 0.0, alpha * exp(x), 1.0),
          lambda out, x, alpha: where(x <= 0.0, expm1(x), 0.0))
+
+FLOOR = Op("floor", lambda x: floor(x),   lambda out, x: 0.0)
+CEIL  = Op("ceil",  ceil,                 lambda out, x: 0.0)
+ROUND = Op("round", lambda x: rint(x),    lambda out, x: 0.0)   # to the even integer at a tie
+ISNAN = Op("isnan", lambda x: where(equal(x, x), 0.0, 1.0),  lambda out, x: 0.0)   # 1 or 0
 
 SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
 MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each
@@ -214,6 +235,9 @@ WHERE   = Op("where", lambda condition, x, y: where(condition, x, y),
 # fmt: on
 
 TABLE: dict[str, Op] = {op.name: op for op in list(vars().values()) if isinstance(op, Op)}
+ROW_BY_FUNCTION = {  # by the functions of `engine.arithmetic` that the rows with other names compute
+    "divide": DIV, "power": POW, "mod": MOD, "floor_divide": FLOORDIV, "rint": ROUND,
+}  # fmt: skip
 ELEMENTWISE = dict(TABLE)  # the rows of this file; `engine.sequences.rules` adds others to TABLE
 
 

@@ -1,13 +1,13 @@
 """`Value`: a number that records what it was computed from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, overload
 
 from engine import arithmetic, graph, methods
 from engine.graph import Sent
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, Op
 
 new = object.__new__
 
@@ -25,8 +25,18 @@ class Value(Node[float]):
     (Value(6.0), 3.0, 2.0)
 
     `data` is a Python float; anything but a real number raises TypeError. Arithmetic follows
-    IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions. `<` and
-    `>` compare data; `==` compares identity, so that nodes can be keys of dicts.
+    IEEE 754: `Value(1.0) / 0.0` is inf and `Value(-1.0).log()` is nan, without exceptions.
+    Comparisons compare data, but `==` between nodes compares identity, so that nodes can be keys
+    of dicts. An operation on an instance of a subclass returns an instance of that subclass,
+    without calling its `__init__`; an operation on constants alone returns a constant.
+
+    `Value(data, inputs, derivatives)` makes the result of an operation from its inputs and its
+    local derivatives. An operation that is used more than once is better defined as an `Op`.
+
+    >>> y = Value(8.0, [a], [12.0])  # a**3
+    >>> y.backward()
+    >>> a.grad
+    15.0
     """
 
     __slots__ = ()
@@ -37,14 +47,36 @@ class Value(Node[float]):
         def __gt__(self, other: "Value | SupportsFloat") -> bool: ...
         def __ge__(self, other: "Value | SupportsFloat") -> bool: ...
 
-    def __init__(self, data: SupportsFloat, label: str | None = None):
+    @overload
+    def __init__(self, data: SupportsFloat, label: str | None = None): ...
+    @overload
+    def __init__(
+        self,
+        data: SupportsFloat,
+        label: "Iterable[Value | SupportsFloat]",  # the inputs
+        derivatives: Sequence[SupportsFloat],
+    ): ...
+    def __init__(self, data: SupportsFloat, label: Any = None, derivatives: Any = None):
         self._data = as_float(data)
         self._grad = 0.0
-        if label is not None:
-            self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
+        if derivatives is not None or isinstance(label, tuple | list | set):
+            self._set_inputs(label, derivatives)
+        elif label is not None:
+            self.label = label
         if observed:
             graph.observer.leaf(self)
+
+    def _set_inputs(self, inputs: Any, derivatives: Any) -> None:
+        """Make this leaf the result of an anonymous row."""
+        from engine.support.anonymous import anonymous_row, check_derivatives
+
+        nodes = as_nodes(list(inputs) if isinstance(inputs, set) else inputs)
+        check_derivatives(nodes, derivatives)
+        if nodes:
+            slopes = tuple(map(as_float, derivatives))
+            self.op = anonymous_row([x._data for x in nodes], self._data, slopes)
+            self._x, self._dx = nodes, slopes
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Replace the fast methods, which require exact Values, with the general ones."""
@@ -96,7 +128,7 @@ class Value(Node[float]):
         return f"{type(self).__name__}({format_float(self._data)}{label})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
+        return format(self.data, spec) if spec else repr(self)
 
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
@@ -109,9 +141,8 @@ class Value(Node[float]):
     def _unary(self, op: Op) -> "Value":
         x = self._data
         out = op.forward(x)
-        return make_node(
-            op, self, None, out, None if self.constant else op.partials[0](out, x), None
-        )
+        dx = None if self.constant else op.partials[0](out, x)
+        return make_node(op, self, None, out, dx, None, type(self))
 
     def _binary(self, op: Op, other: "Value | SupportsFloat") -> "Value":
         other = lift(other)
@@ -122,6 +153,7 @@ class Value(Node[float]):
             op, self, other, out,
             None if self.constant else dx(out, x, y),
             None if other.constant else dy(out, x, y),
+            result_class((type(self), type(other))),
         )  # fmt: skip
 
     @staticmethod
@@ -138,7 +170,9 @@ class Value(Node[float]):
         data = [x._data for x in inputs]
         out = op.forward(*data)
         slopes = tuple(map(as_float, op.locals(out, *data)))
-        return make_node(op, inputs, None, as_float(out), slopes, None)
+        return make_node(
+            op, inputs, None, as_float(out), slopes, None, result_class(map(type, inputs))
+        )
 
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
@@ -151,7 +185,11 @@ class Value(Node[float]):
         >>> (x**3).backward()
         >>> x.grad
         27.0
+
+        Raises ValueError for a constant, from which no gradient can flow.
         """
+        if self.constant:
+            raise ValueError(f"backward {self._is_constant()}")
         run = graph.observer.override("backward") if observed else None
         (run or graph.backward)(self)
 
@@ -200,6 +238,19 @@ class Constant(Value):
         pass
 
 
+def result_class(classes: Iterable[type[Value]]) -> type[Value]:
+    """Return the class of an operation's result, given those of its inputs.
+
+    It is the first subclass of Value, else Value, or Constant if all inputs are constants.
+    """
+    kinds = dict.fromkeys(classes)
+    if len(kinds) > 1:
+        kinds.pop(Constant, None)
+    if len(kinds) > 1:
+        kinds.pop(Value, None)
+    return next(iter(kinds), Constant)
+
+
 def make_node(
     op: Op,
     x: "Node | tuple[Node, ...] | None",
@@ -207,9 +258,10 @@ def make_node(
     out: float,
     dx: "float | tuple[float, ...] | None",
     dy: float | None,
+    kind: type[Value] = Value,
 ) -> Value:
     """Return a new node with its operation, inputs, data and local derivatives."""
-    node = new(Value)
+    node = new(kind)
     node.op, node._x, node._y = op, x, y
     node._data, node._grad = out, 0.0
     node._dx, node._dy = dx, dy
@@ -231,8 +283,7 @@ def choose(condition: Value | bool, x: Value | float, y: Value | float) -> Value
 
 VALUES: dict[str, Callable[..., Any]] = {
     **ELEMENTWISE,
-    "divide": DIV,
-    "power": POW,
+    **ROW_BY_FUNCTION,
     "where": choose,
 }
 arithmetic.register(Value, VALUES)

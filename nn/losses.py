@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, cast, o
 
 from engine.functions import dot, find_payload, has_arrays, is_array, logsumexp, total
 from engine.node import Node
-from engine.sequences.rules import CROSS_ENTROPY
+from engine.sequences.rules import CROSS_ENTROPY, UNIFORM_CROSS_ENTROPY
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
 from nn.arguments import check_sequence, check_within, format_count, look_up
@@ -79,6 +79,8 @@ def mean_over_samples(
                 if is_target is not None and not is_target(y.data).all():
                     outputs = math.prod(y.shape[1:])
                     check_targets(name, y.data.flat, outputs, is_target, expects)
+                if y.constant and y.dtype != p.dtype:
+                    y = p.lift(y.data.astype(p.dtype))
                 return formula(p, y, *settings, **options).mean()
             p_rows, y_rows = rows_of_nodes(predictions), rows_of_nodes(targets)
             check_lengths(name, p_rows, y_rows)
@@ -187,7 +189,7 @@ def huber(predictions: Any, targets: Any, delta: float = 1.0) -> "Value | Array"
     return clipped * (error - 0.5 * clipped)  # both cases in one
 
 
-@mean_over_samples(lambda y: abs(y) == 1, "labels -1 or 1 (2 * y - 1 converts 0 and 1)")
+@mean_over_samples(lambda y: abs(y) == 1, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)")
 def hinge(scores: Any, labels: Any) -> "Value | Array":
     """Return the hinge loss max(0, 1 - y s) of scores s and labels y. Its slope is 0 at y s = 1.
 
@@ -261,7 +263,7 @@ def cross_entropy(
             raise label_error(label, len(row), i)
         loss = CROSS_ENTROPY(row[label], (*row[:label], *row[label + 1 :]))
         if smoothing:
-            loss = (1.0 - smoothing) * loss + smoothing * (logsumexp(row) - mean(row))
+            loss = (1.0 - smoothing) * loss + smoothing * UNIFORM_CROSS_ENTROPY(row)
         losses.append(loss)
     return mean(losses)
 

@@ -45,6 +45,7 @@ above_minus_one = st.one_of(
     any_size.filter(lambda x: x > -1.0), magnitudes(1e-16, 1.0).map(lambda x: x - 1.0)
 )
 moderate = both_signs(1e-150, 1e150)
+quotient = st.one_of(magnitudes(1e-75, 1e75), magnitudes(1e-75, 1e75).map(lambda x: -x))
 
 
 def sign(x):
@@ -101,6 +102,8 @@ ROWS = {
     "*":       Row(lambda x, y: x * y, (lambda x, y: y, lambda x, y: x), (moderate, moderate), (0.5, 0, 0)),
     "/":       Row(lambda x, y: x / y, (lambda x, y: 1 / y, lambda x, y: -x / y**2), (moderate, magnitudes(1e-75, 1e75)), (0.5, 0.5, 1.5)),
     "**":      Row(power, (power_x, power_y), (magnitudes(1e-300, 1e300), both_signs(1e-3, 50.0)), (1, 4, 4)),
+    "%":       Row(lambda x, y: x - y * mpmath.floor(x / y), (one, lambda x, y: -mpmath.floor(x / y)), (both_signs(1e-75, 1e75), quotient), (1, 0, 1)),
+    "//":      Row(lambda x, y: mpmath.floor(x / y), (zero, zero), (both_signs(1e-75, 1e75), quotient), (1, 0, 0)),
     "neg":     Row(lambda x: -x, (lambda x: mpf(-1),), (any_size,), (0, 0)),
     "abs":     Row(abs, (sign,), (any_size,), (0, 0)),
     "exp":     Row(exp, (exp,), (exponent,), (1, 1)),
@@ -125,12 +128,17 @@ ROWS = {
     "asinh":   Row(mpmath.asinh, (lambda x: 1 / sqrt(1 + x * x),), (any_size,), (2, 2)),
     "acosh":   Row(mpmath.acosh, (inverse(lambda x: sqrt(x * x - 1)),), (above_one,), (2, 3)),
     "atanh":   Row(mpmath.atanh, (lambda x: 1 / (1 - x * x),), (unit.filter(lambda x: abs(x) < 1),), (2, 3)),
+    "xlogy":   Row(lambda x, y: x * log(y), (lambda x, y: log(y), lambda x, y: x / y), (moderate, magnitudes(1e-150, 1e150)), (2, 1, 0.5)),
+    "logaddexp": Row(lambda x, y: log(exp(x) + exp(y)), (lambda x, y: sigmoid(x - y), lambda x, y: sigmoid(y - x)), (magnitudes(1e-3, 16.0), magnitudes(1e-3, 16.0)), (2, 12, 12)),
     "atan2":   Row(mpmath.atan2, (lambda x, y: y / (x * x + y * y), lambda x, y: -x / (x * x + y * y)), (moderate, magnitudes(1e-150, 1e150)), (1, 4, 4)),
     "hypot":   Row(mpmath.hypot, (lambda x, y: x / mpmath.hypot(x, y), lambda x, y: y / mpmath.hypot(x, y)), (moderate, magnitudes(1e-150, 1e150)), (1, 2, 2)),
     "erf":     Row(mpmath.erf, (lambda x: 2 / sqrt(mpmath.pi) * exp(-x * x),), (both_signs(TINY, 27.0),), (1, 3)),
     "erfc":    Row(mpmath.erfc, (lambda x: -2 / sqrt(mpmath.pi) * exp(-x * x),), (both_signs(TINY, 26.0),), (4, 3)),
     "normal_cdf":  Row(cdf, (density,), (both_signs(TINY, 37.0),), (6, 3)),
     "exp_product": Row(lambda x, y: exp(x * y), (lambda x, y: y * exp(x * y), lambda x, y: x * exp(x * y)), (both_signs(1e-10, 26.0), both_signs(1e-10, 26.0)), (2, 3, 3)),
+    "sech_squared":     Row(lambda x: 1 / mpmath.cosh(x)**2, (lambda x: -2 * mpmath.tanh(x) / mpmath.cosh(x)**2,), (exponent,), (6, 9)),
+    "one_minus_square": Row(lambda x: 1 - x * x, (lambda x: -2 * x,), (unit,), (2, 0)),
+    "direction_cosine": Row(lambda x, y: x / mpmath.hypot(x, y), (lambda x, y: y * y / mpmath.hypot(x, y)**3, lambda x, y: -x * y / mpmath.hypot(x, y)**3), (moderate, magnitudes(1e-150, 1e150)), (2, 6, 6)),
     "sigmoid": Row(sigmoid, (lambda x: sigmoid(x) * sigmoid(-x),), (exponent,), (3, 6)),
     "softplus": Row(lambda x: mpmath.log1p(exp(x)), (sigmoid,), (exponent,), (3, 3)),
     "silu":    Row(lambda x: x * sigmoid(x), (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),), (exponent,), (3, 5), lambda x: sigmoid(x) * (1 + abs(x) * sigmoid(-x))),
@@ -138,6 +146,10 @@ ROWS = {
     "relu":    Row(lambda x: max(x, mpf(0)), (when(lambda x: x > 0),), (any_size,), (0, 0)),
     "leaky_relu": Row(lambda x, a: x if x > 0 else a * x, (lambda x, a: mpf(1) if x > 0 else a, lambda x, a: mpf(0) if x > 0 else x), (moderate, moderate), (0.5, 0, 0)),
     "elu":     Row(lambda x, a: x if x > 0 else a * mpmath.expm1(x), (lambda x, a: mpf(1) if x > 0 else a * exp(x), lambda x, a: mpf(0) if x > 0 else mpmath.expm1(x)), (exponent, both_signs(1e-3, 1e3)), (2, 2, 1)),
+    "floor":   Row(mpmath.floor, (zero,), (any_size,), (0, 0)),
+    "ceil":    Row(mpmath.ceil, (zero,), (any_size,), (0, 0)),
+    "round":   Row(mpmath.nint, (zero,), (any_size,), (0, 0)),
+    "isnan":   Row(zero, (zero,), (any_size,), (0, 0)),
     "sign":    Row(sign, (zero,), (any_size,), (0, 0)),
     "maximum": Row(max, (share(lambda x, y: x > y), share(lambda x, y: y > x)), (any_size, any_size), (0, 0, 0)),
     "minimum": Row(min, (share(lambda x, y: x < y), share(lambda x, y: y < x)), (any_size, any_size), (0, 0, 0)),

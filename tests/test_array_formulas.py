@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from engine import Array, Value, logsumexp, softmax
+from engine import Array, Value, grad, hessian, hvp, logsumexp, norm, softmax
 from engine.arrays.rules import CROSS_ENTROPY, one_hot
 from engine.sequences.rules import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
@@ -48,7 +48,7 @@ def test_ties_share_equally(name, data):
 
 REDUCTIONS = {
     name: lambda x, name=name: getattr(x, name)(axis=-1)
-    for name in ("sum", "mean", "max", "min", "logsumexp", "softmax")
+    for name in ("sum", "mean", "max", "min", "logsumexp", "softmax", "log_softmax", "prod", "std")
 } | {"cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([1, 0]), 3))}
 
 
@@ -69,14 +69,29 @@ def test_nan_stays_in_its_sample(name, place):
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
 def test_reductions_of_no_elements(shape):
-    """The sum is 0, the mean is nan without a warning, and a maximum does not exist."""
+    """The sum is 0, the product 1, the mean nan without a warning; a maximum does not exist."""
     x, axis = Array(np.zeros(shape)), shape.index(0)
     total, mean = x.sum(axis), x.mean(axis)
     assert (total.data == 0).all()
     assert np.isnan(mean.data).all()
     (total.sum() + mean.sum()).backward()
     assert x.grad.shape == shape
-    for name in ("max", "min", "logsumexp", "softmax"):
+    assert (x.prod(axis).data == 1).all()
+    assert np.isnan(x.var(axis).data).all()
+    assert (norm(x, axis=axis).data == 0).all()
+    assert (x.logsumexp(axis).data == -inf).all()
+    assert x.softmax(axis).shape == x.log_softmax(axis).shape == shape
+    for f in (
+        Array.prod,
+        Array.std,
+        Array.logsumexp,
+        Array.softmax,
+        Array.log_softmax,
+        Array.cumsum,
+    ):
+        f(x, axis=axis).sum().backward()
+    assert x.grad.shape == shape
+    for name in ("max", "min"):
         with pytest.raises(
             ValueError, match=rf"{name} does not accept shape {re.escape(str(shape))}"
         ):
@@ -85,12 +100,67 @@ def test_reductions_of_no_elements(shape):
 
 def test_an_array_without_axes_has_a_last_axis():
     """As in NumPy, a reduction over axis 0 or -1 returns it unchanged."""
-    for name in ("sum", "mean", "max", "min", "softmax"):
+    for name in ("sum", "mean", "max", "min", "prod", "logsumexp", "softmax", "log_softmax", "std"):
         for axis in (0, -1):
             x = Array(3.0)
             y = getattr(x, name)(axis=axis)
             y.backward()
-            assert (y.shape, x.grad) == ((), 0.0 if name == "softmax" else 1.0)
+            assert (y.shape, x.grad) == ((), float(name not in ("softmax", "log_softmax", "std")))
+
+
+def test_several_axes_are_one():
+    x = np.arange(24.0).reshape(2, 3, 4) / 7
+    joined = Array(x.transpose(1, 0, 2).reshape(3, 8))
+    for axis in [(0, 2), (-1, 0)]:
+        np.testing.assert_allclose(Array(x).logsumexp(axis).data, joined.logsumexp().data)
+        for f in (Array.softmax, Array.log_softmax):
+            got = f(Array(x), axis).data.transpose(1, 0, 2).reshape(3, 8)
+            np.testing.assert_allclose(got, f(joined).data)
+
+
+def test_log_softmax_keeps_its_digits():
+    """Near log(1), and the slope 1 - p of a p near 1."""
+    x = Array([40.0, 0.0])
+    y = x.log_softmax()
+    y[0].backward()
+    assert y.data.tolist() == [-math.exp(-40.0), -40.0]
+    np.testing.assert_allclose(x.grad, [math.exp(-40.0), -math.exp(-40.0)], rtol=4e-16)
+
+
+@pytest.mark.parametrize("zeros", range(8))
+def test_products_with_zeros(zeros):
+    """First and second derivatives, for each set of zeros among three factors."""
+    at = np.where([zeros >> i & 1 for i in range(3)], 0.0, [2.0, 3.0, 5.0])
+    a, b, c = at
+    x = Array(at)
+    y = x.prod()
+    assert (y.data, grad(y, x).tolist()) == (a * b * c, [b * c, a * c, a * b])
+    assert hessian(y, x).tolist() == [[0, c, b], [c, 0, a], [b, a, 0]]
+    z = (x.cumprod() * [1.0, 10.0, 100.0]).sum()
+    assert grad(z, x).tolist() == [1 + 10 * b + 100 * b * c, 10 * a + 100 * a * c, 100 * a * b]
+    mixed = [10 + 100 * c, 100 * b, 100 * a]
+    assert hessian(z, x)[[0, 0, 1], [1, 2, 2]].tolist() == mixed
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_norms_at_zero_and_far_out(dtype):
+    """The slope at 0 is 0, beside rows that are not 0, too; no square overflows or underflows."""
+    x = Array(np.array([[0.0, 0.0], [3.0, 4.0]], dtype))
+    y = norm(x, axis=1)
+    assert (y.data.tolist(), y.dtype) == ([0.0, 5.0], dtype)
+    np.testing.assert_allclose(grad(y.sum(), x), [[0.0, 0.0], [0.6, 0.8]], rtol=1e-7)
+    np.testing.assert_allclose(
+        hvp(y.sum(), x, np.ones((2, 2), dtype))[1], [0.032, -0.024], rtol=1e-5
+    )
+    huge, tiny = np.finfo(dtype).max / 8, np.finfo(dtype).smallest_subnormal
+    for size in (huge, tiny):
+        x = Array(np.array([3.0, 4.0], dtype) * size)
+        assert norm(x).data == 5 * size
+        np.testing.assert_allclose(grad(norm(x), x), [0.6, 0.8], rtol=1e-6)
+    x = Array(np.full((2, 2), 0.5, dtype))
+    for f in (lambda x: x.std(), lambda x: norm(x - x.data, axis=1).sum()):
+        assert not grad(f(x), x, create_graph=True).data.any()
+        assert not hvp(f(x), x, np.ones_like(x.data)).any()
 
 
 # ------------------------------------------------------------- logsumexp, softmax, cross-entropy

@@ -251,8 +251,8 @@ def test_lists_take_as_many_targets_for_each_sample(name, predictions, targets, 
 @pytest.mark.parametrize(
     ("name", "bad", "expected"),
     [
-        ("hinge", 0.0, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
-        ("hinge", math.nan, "labels -1 or 1 (2 * y - 1 converts 0 and 1)"),
+        ("hinge", 0.0, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)"),
+        ("hinge", math.nan, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)"),
         ("binary_cross_entropy", -1.0, "targets from 0 to 1"),
         ("binary_cross_entropy", 1.5, "targets from 0 to 1"),
         ("binary_cross_entropy", math.nan, "targets from 0 to 1"),
@@ -319,3 +319,29 @@ def test_smoothing_keeps_its_digits_at_any_offset():
     near = cross_entropy(Array(z), labels, smoothing=0.1).item()
     far = cross_entropy(Array(z + np.float32(1e8)), labels, smoothing=0.1).item()
     assert far == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e12, 1e15])
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_a_common_offset_costs_no_digits_on_either_path(name, offset):
+    """Whole numbers are exact at any of these offsets, so the loss is that without it."""
+    p = np.array([[0.0, 8.0, -3.0], [5.0, -1.0, 2.0]])
+    y = {"cross_entropy": [1, 2], "hinge": np.sign(p - 1.0), "binary_cross_entropy": (p > 1.0) * 1}
+    loss, Y = getattr(losses, name), y.get(name, p + 2.0)
+    in_targets = name not in y  # predictions and targets have the same
+    smoothings = [{}, {"smoothing": 0.1}, {"smoothing": 0.9}] if name == "cross_entropy" else [{}]
+    invariant = in_targets or name == "cross_entropy"
+    for options in smoothings:
+        results = []
+        for shift in [offset, 0.0] if invariant else [offset]:
+            at = Y + shift if in_targets else Y
+            results += [run(loss, p + shift, at, **options) for run in (on_arrays, on_values)]
+        for got, gradient in results[1:]:
+            assert got == pytest.approx(results[0][0], rel=1e-15)
+            np.testing.assert_allclose(gradient, results[0][1], rtol=1e-14)
+
+
+def test_smoothed_losses_of_values_keep_their_digits():
+    rows = [[Value(1e12 + x) for x in (0.0, 1.0, -0.5)]]
+    near = cross_entropy([[Value(x) for x in (0.0, 1.0, -0.5)]], [1], smoothing=0.1)
+    assert cross_entropy(rows, [1], smoothing=0.1).data == near.data

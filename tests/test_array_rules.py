@@ -6,6 +6,7 @@ the scalar row of that name.
 """
 
 import copy
+import functools
 import itertools
 import math
 import pickle
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import reference
-from engine import Array, ArrayOp, Value, logsumexp, softmax, topological, total, walk
+from engine import Array, ArrayOp, Value, einsum, logsumexp, softmax, topological, total, walk
 from engine.arrays.rules import (
     ARRAY_TABLE,
     CONCATENATE,
@@ -113,9 +114,37 @@ def reduction(min_side=1, several=True, min_dims=0):
     return draw_one
 
 
+def along_axes(draw):
+    shape = draw(shapes(0))
+    return (shape,), draw(st.sampled_from([{}, {"axis": draw(axes(len(shape)))}]))
+
+
 def along_axis(draw):
-    shape = draw(shapes(1))
-    return (shape,), draw(st.sampled_from([{}, {"axis": draw(axes(len(shape), several=False))}]))
+    shape = draw(shapes(1, 3, 0))
+    return (shape,), {"axis": draw(axes(len(shape), several=False))}
+
+
+EINSUMS = [
+    "ij,jk->ik", "ij,jk", "i,i", "ij->", "ij->ji", "ii", "ii->i", "iij->j", "i,j->ij", "...i,ij->...j",
+    "i...,i...->...", "ij,kj,k->ik", "ijk,j", "abb,bc->c", "ij, ij -> i",
+]  # fmt: skip
+
+
+def einsum_shapes(draw):
+    """Draw a length for each letter, 1 or 2 axes for an ellipsis, and at times one of length 1."""
+    subscripts = draw(st.sampled_from(EINSUMS))
+    lengths = {x: draw(st.integers(1, 3)) for x in sorted(set(subscripts)) if x.isalpha()}
+    hidden = draw(shapes(1, 2))
+
+    def shape(term):
+        before, dots, after = term.partition("...")
+        return (*map(lengths.get, before), *hidden * bool(dots), *map(lengths.get, after))
+
+    terms = subscripts.replace(" ", "").partition("->")[0].split(",")
+    drawn = [shape(term) for term in terms]
+    if len(drawn) > 1 and "bb" not in subscripts and draw(st.booleans()):
+        drawn[0] = (1, *drawn[0][1:])
+    return tuple(drawn), {"subscripts": subscripts}
 
 
 def reshape_shapes(draw):
@@ -181,19 +210,33 @@ def cross_entropy_shapes(draw):
     return ((*samples, k),), {"Y": one_hot(labels, k)}
 
 
-def by_rows(f):
-    """Apply a function of a list of Values, which returns a list or one Value, along an axis."""
+def by_rows(f, default=-1):
+    """Apply a function of a list of Values, which returns a list or one Value, along axes."""
 
-    def judge(x, axis=-1, keepdims=False):
-        rows = np.moveaxis(x, axis, -1)
-        results = [f(list(row)) for row in rows.reshape(-1, rows.shape[-1])]
+    def judge(x, axis=default, keepdims=False):
+        every = axis is None or not x.ndim
+        reduced = np.arange(x.ndim)[slice(None) if every else np.array(axis, int).ravel()]
+        kept = [i for i in range(x.ndim) if i not in reduced]
+        rows = x.transpose(*kept, *reduced)
+        count = math.prod(x.shape[i] for i in reduced)
+        results = [f(list(row)) for row in rows.reshape(-1, count)]
         if results and isinstance(results[0], list):
             flat = [each for row in results for each in row]
-            return np.moveaxis(np.array(flat, object).reshape(rows.shape), -1, axis)
-        out = np.array(results, object).reshape(rows.shape[:-1])
-        return np.expand_dims(out, axis) if keepdims else out
+            return (
+                np.array(flat, object).reshape(rows.shape).transpose(np.argsort([*kept, *reduced]))
+            )
+        out = np.array(results, object).reshape([x.shape[i] for i in kept])
+        return np.expand_dims(out, tuple(reduced)) if keepdims else out
 
     return judge
+
+
+def log_softmax_of_values(xs):
+    return [-SCALAR_CROSS_ENTROPY(x, (*xs[:i], *xs[i + 1 :])) for i, x in enumerate(xs)]
+
+
+def norm_of_values(xs):
+    return functools.reduce(Value.hypot, xs, Value(0.0))
 
 
 def cross_entropy_of_values(x, Y):
@@ -212,6 +255,11 @@ CASES = {
     "mean": case("mean", reduction()),
     "max": case("max", reduction(), distinct=True),
     "min": case("min", reduction(), distinct=True),
+    "prod": case("prod", reduction(min_side=0)),
+    "norm": case("norm", reduction(), by_rows(norm_of_values, None)),
+    "cumsum": case("cumsum", along_axis),
+    "cumprod": case("cumprod", along_axis),
+    "einsum": case("einsum", einsum_shapes, lambda *xs, subscripts: np.einsum(subscripts, *xs)),
     "reshape": case("reshape", reshape_shapes),
     "transpose": case("transpose", transpose_shapes),
     "swapaxes": case("swapaxes", swapaxes_shapes),
@@ -222,11 +270,12 @@ CASES = {
     "astype": case("astype", lambda draw: ((draw(shapes()),), {"dtype": np.dtype(draw(dtypes))}),
                    lambda x, dtype: x),
     "concatenate": case("concatenate", concatenate_shapes),
-    "softmax": case("softmax", along_axis, by_rows(softmax)),
-    "logsumexp": case("logsumexp", reduction(1, several=False, min_dims=1), by_rows(logsumexp)),
+    "softmax": case("softmax", along_axes, by_rows(softmax)),
+    "log_softmax": case("log_softmax", along_axes, by_rows(log_softmax_of_values)),
+    "logsumexp": case("logsumexp", reduction(), by_rows(logsumexp)),
     "cross_entropy": case("cross_entropy", cross_entropy_shapes, cross_entropy_of_values),
 }  # fmt: skip
-SHARES = {"softmax", "logsumexp", "cross_entropy"}
+SHARES = {"softmax", "log_softmax", "logsumexp", "norm", "cross_entropy"}
 
 
 def test_every_row_has_a_case():
@@ -412,6 +461,8 @@ NODES = {
     "astype": lambda x: x.astype(np.float32),
     "transpose": lambda x: x.transpose(1, 0),
     "@": lambda x: x @ x.T,
+    "prod": lambda x: x.prod(axis=1),
+    "einsum": lambda x: einsum("ij,kj->ik", x, x),
     "concatenate": lambda x: CONCATENATE(x, x, axis=-1),
     "cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([0, 2]), 3)),
 }

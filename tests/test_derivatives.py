@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Array, Tape, Value, concatenate, dot, no_grad, softmax, topological, walk
+from engine import (
+    Array,
+    Tape,
+    Value,
+    concatenate,
+    dot,
+    einsum,
+    no_grad,
+    norm,
+    softmax,
+    topological,
+    walk,
+)
 from engine.arrays.rules import ARRAY_TABLE
 from engine.derivatives.numerical import derivative
 from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
@@ -74,6 +86,13 @@ CASES = {
     "mean": lambda x: (x**2).mean(axis=1, keepdims=True) * x,
     "max": lambda x: x.max(axis=1) ** 3,
     "min": lambda x: x.min() ** 3 * x,
+    "prod": lambda x: x.prod(axis=0) * x.prod(),
+    "norm": lambda x: norm(x, axis=1) ** 3,
+    "cumsum": lambda x: x.cumsum(axis=0) ** 3,
+    "cumprod": lambda x: x.cumprod(axis=-1) * x,
+    "einsum": lambda x: einsum("ij,kj->ik", x, x) ** 2,
+    "einsum diagonal": lambda x: einsum("ii->i", x[:, 1:]) ** 3,
+    "einsum broadcast": lambda x: einsum("ij,ij->i", x[:1] ** 2, x),
     "reshape": lambda x: x.reshape(2, 6) ** 3,
     "transpose": lambda x: x.T @ x,
     "swapaxes": lambda x: x.swapaxes(0, 1) ** 3,
@@ -83,6 +102,7 @@ CASES = {
     "scatter": lambda x: ARRAY_TABLE["scatter"](x[0] ** 2, index=[0, 2, 2, 1], shape=(5,)) ** 2,
     "concatenate": lambda x: concatenate([x**2, x * 2.0], axis=1) ** 2,
     "softmax": lambda x: x.softmax(),
+    "log_softmax": lambda x: x.log_softmax(axis=0),
     "logsumexp": lambda x: x.logsumexp(axis=0),
     "cross_entropy": lambda x: losses.cross_entropy(x, LABELS),
     "rows": lambda x: x.exp() * x.sigmoid() + (x * x + 1.0).log() / x.gelu().cosh(),
@@ -221,7 +241,7 @@ def test_float32_is_kept():
         (
             lambda: grad(Value(1.0), 2.0),
             TypeError,
-            "a list of nodes, to differentiate with respect to, got 2.0",
+            "list or dict of nodes, to differentiate with respect to, got 2.0",
         ),
         (
             lambda: grad(Array([1.0, 2.0]), Array([1.0])),
@@ -315,8 +335,8 @@ def test_derivatives_of_a_square_root_at_zero():
             TypeError,
             "a node to differentiate, got a list of 1; jacobian takes several",
         ),
-        (lambda x: grad(x * x, {"x": x}), TypeError, "or a list of nodes, .* got {"),
-        (lambda x: grad(x * x, (each for each in [x])), TypeError, "list of nodes, .* got <gen"),
+        (lambda x: grad(x * x, {"x": "y"}), TypeError, "list or dict of nodes, .* got 'y'"),
+        (lambda x: grad(x * x, (each for each in [x])), TypeError, "dict of nodes, .* got <gen"),
         (
             lambda x: grad(x * 2.0, Value.lift(2.0)),
             ValueError,
@@ -326,11 +346,6 @@ def test_derivatives_of_a_square_root_at_zero():
             lambda x: jvp(x * x, x, "1"),
             TypeError,
             r"a direction must be a number .*the string '1'; convert it first",
-        ),
-        (
-            lambda x: jvp(x * x, x, x),
-            TypeError,
-            "a direction must be a number or an array, got Value",
         ),
         (
             lambda x: jvp(x * x, [x], 1.0),

@@ -28,11 +28,23 @@ MANY = {  # the rows over sequences: formula and slopes as the textbook has them
         lambda *xs: -mpmath.log(shares(xs)[0]),
         lambda *xs: [p - (i == 0) for i, p in enumerate(shares(xs))],
     ),
+    "uniform_cross_entropy": (
+        lambda *xs: -sum(map(mpmath.log, shares(xs))) / len(xs),
+        lambda *xs: [p - mpf(1) / len(xs) for p in shares(xs)],
+    ),
 }
 MANY_ULPS = 70.0  # of a slope of softmax, the worst of them, for inputs up to 10
 
-KINKED = {"abs", "relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where"}
-OF_REALS = {"cbrt", "atan2", "hypot"}  # the reference compares numbers in these formulas
+KINKED = {
+    "abs", "relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where", "%", "//",
+    "floor", "ceil", "round", "isnan",
+}  # fmt: skip
+OF_REALS = {
+    "cbrt",
+    "atan2",
+    "hypot",
+    "direction_cosine",
+}  # the reference compares numbers in these formulas
 ANALYTIC = [*(set(ROWS) - KINKED - OF_REALS), *MANY]
 
 
@@ -82,7 +94,7 @@ def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any,
 def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
     """Slopes by the reference, the size of their terms where these cancel, bounds in ulps."""
     if name in MANY:
-        return MANY[name][1](*at), 0, [MANY_ULPS] * len(at)
+        return MANY[name][1](*at), name == "uniform_cross_entropy", [MANY_ULPS] * len(at)
     row = ROWS[name]
     return [s(*at) for s in row.slopes], row.terms(*at) if row.terms else 0, row.ulps[1:]
 

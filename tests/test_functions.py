@@ -66,7 +66,7 @@ def test_any_iterable_of_numbers_and_values(f):
         np.array(values([0.5, -1.0, 2.0])),
     ]:
         got = f(xs)
-        assert type(got) is Value
+        assert isinstance(got, Value)
         assert type(got.data) is float
         assert got.data == want.data
         assert [each.data for each in got.inputs] == [each.data for each in want.inputs]
@@ -126,7 +126,7 @@ def test_empty_sequences():
     assert dot([], []).data == 0.0
     y = dot([], [], bias)
     assert (y.data, gradients(y, [bias])) == (3.0, [1.0])
-    total([]).backward()
+    assert total([]).constant
     for f in [logsumexp, softmax]:
         for nothing in [[], (), iter([]), np.array([])]:
             with pytest.raises(ValueError, match=f"{f.__name__} takes at least one input"):
@@ -180,7 +180,7 @@ def test_total_is_the_chain_of_sums(numbers):
         want = want + x
     y = total(xs)
     assert y.data.hex() == want.hex()
-    assert gradients(y, xs) == [1.0] * len(xs)
+    assert not xs or gradients(y, xs) == [1.0] * len(xs)
 
 
 # -------------------------------------------------------------------------- logsumexp and softmax

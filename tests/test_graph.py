@@ -122,20 +122,26 @@ def test_backward_on_a_leaf(backward):
 
 @both_passes
 def test_constants_get_no_gradient(backward):
-    """Neither as a root, nor as inputs of one, two or many, nor where all inputs are constant."""
+    """As inputs of one, two or many, and where all inputs are constant."""
     x = Value(3.0)
     two = (x * 2).inputs[1]
-    for root in [two, two.exp(), two * two, x * two, dot([x, two], [two, two], two), two + x * two]:
+    for root in [
+        x + two.exp(),
+        x + two * two,
+        x * two,
+        dot([x, two], [two, two], two),
+        two + x * two,
+    ]:
         backward(root)
         assert two.grad == 0.0
-    assert x.grad == 6.0
+    assert x.grad == 8.0
 
 
 @both_passes
 def test_a_constant_cannot_be_given_a_gradient(backward):
     two = Constant(2.0)
     two.grad = 5.0
-    backward(two * 3)
+    backward(two * Value(3.0))
     assert two.grad == 0.0
 
 

@@ -95,10 +95,13 @@ CORE = {
 # Files that the core imports only inside functions: for arguments that are not floats, for error
 # messages, copies and docstrings.
 WHEN_NEEDED = {
+    "engine.support.anonymous",
     "engine.support.arguments",
     "engine.support.copying",
     "engine.support.frames",
     "engine.support.freezing",
+    "engine.support.row_docs",
+    "engine.support.other_names",
 }
 
 

@@ -229,7 +229,7 @@ def test_any_sequences_of_numbers_and_values():
     assert y.grad == -2.0
 
 
-HINGE = "hinge expects labels -1 or 1 (2 * y - 1 converts 0 and 1)"
+HINGE = "hinge expects labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)"
 BCE = "binary_cross_entropy expects targets from 0 to 1"
 
 
@@ -334,3 +334,11 @@ def test_a_loss_has_the_type_of_its_predictions(tmp_path):
     command = [sys.executable, "-m", "mypy", file]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "bool", "float32"])
+def test_the_advice_of_hinge_is_right_for_every_dtype(dtype):
+    """2 * y - 1 would wrap around for unsigned integers."""
+    y = np.array([0, 1], dtype)
+    scores = [Value(-2.0), Value(2.0)]
+    assert losses.hinge(scores, 2.0 * y - 1.0).data == 0.0

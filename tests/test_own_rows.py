@@ -26,7 +26,7 @@ from engine.arithmetic import divide, sqrt
 from engine.draw import draw, step, symbols
 from engine.formulas import square
 from engine.rules import TABLE
-from engine.sequences.formulas import multiply_add
+from engine.sequences.rules import multiply_add
 
 SOFTSIGN = Op(
     "softsign",

@@ -11,7 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Constant, ManyOp, Op, Value, logsumexp, total
+from engine import (
+    Array,
+    Constant,
+    ManyOp,
+    Op,
+    Value,
+    dot,
+    grad,
+    hessian,
+    hvp,
+    logsumexp,
+    maximum,
+    no_grad,
+    softmax,
+    total,
+    where,
+)
 from engine.rules import ELEMENTWISE, TABLE
 from strategies import any_float, inf, nan
 
@@ -242,18 +258,109 @@ def test_signs():
     assert math.copysign(1.0, (-Value(0.0)).data) == -1.0
 
 
-def test_equality_is_identity():
+def test_equality_between_nodes_is_identity():
     """Nodes can be keys, and `in` finds the node itself."""
     x, same = Value(3.0), Value(3.0)
     assert x == x
     assert x != same
-    assert x != 3.0
-    assert np.float64(3.0) != x
     assert {x: 1, same: 2} == {same: 2, x: 1}
-    assert x not in [same, 3.0]
+    assert x not in [same, None, "x", ()]
+    assert x != Array(3.0)
     hash_before = hash(x)
     x.data = 4.0
     assert hash(x) == hash_before
+
+
+@pytest.mark.parametrize("same", [3.0, 3, np.float32(3.0), np.array(3.0), Fraction(3)])
+def test_equality_with_a_number_compares_data(same):
+    """As `<` does, with the number on either side."""
+    x, y = Value(3.0), Value(nan)
+    assert x == same
+    assert same == x
+    assert (x != same, same != x) == (False, False)
+    assert (y != same, y == same, y == nan) == (True, False, False)
+
+
+def test_where_with_equality_chooses():
+    x = Value(2.0)
+    assert where(x == 2.0, 10.0 * x, x).data == 20.0
+    assert where(x != 2.0, 10.0 * x, x).data == 2.0
+
+
+def test_the_method_where_keeps_the_node_where_the_condition_holds():
+    """The arguments are those of PyTorch's method, not those of the function."""
+    x, y = Value(-2.0), Value(5.0)
+    for condition, chosen, slopes in [(x < 0.0, -2.0, (1.0, 0.0)), (y < 0.0, 5.0, (0.0, 1.0))]:
+        out = x.where(condition, y)
+        x.zero_grad(), y.zero_grad()
+        out.backward()
+        assert out.data == chosen
+        assert (x.grad, y.grad) == slopes
+
+
+class Sub(Value):
+    """A subclass whose constructor is not called by operations."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.made = True
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x + 1.0, lambda x: 1.0 + x, lambda x: -x, lambda x: x * Value(2.0),
+        lambda x: Value(2.0) * x, lambda x: x.tanh(), lambda x: x.clip(0.0, 1.0),
+        lambda x: dot([2.0, Value(3.0)], [x, 1.0]), lambda x: dot([x], [Value(1.0)]),
+        lambda x: total([Value(1.0), x]), lambda x: softmax([x, 0.0])[0],
+        lambda x: maximum(1.0, x), lambda x: x.detach() * x,
+    ],
+)  # fmt: skip
+def test_a_subclass_stays_itself_through_operations(f):
+    out = f(Sub(2.0))
+    assert type(out) is Sub
+    assert not hasattr(out, "made")
+
+
+def test_the_left_operand_decides_between_subclasses():
+    class Other(Value):
+        pass
+
+    assert type(Sub(1.0) * Other(2.0)) is Sub
+    assert type(Other(1.0) * Sub(2.0)) is Other
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda c: c + 1.0, lambda c: 1.0 + c, lambda c: -c, lambda c: c * c, lambda c: c.tanh(),
+        lambda c: c.clip(0.0, 1.0), lambda c: dot([c], [c]), lambda c: total([c, 2.0]),
+        lambda c: softmax([c, 0.0])[0], lambda c: where(True, c, c), lambda c: c * Value(1.0).detach(),
+    ],
+)  # fmt: skip
+def test_a_result_of_constants_alone_is_a_constant(f):
+    """Its backward pass, which could reach no leaf, raises; derivatives of it are 0."""
+    out, x = f(Value(2.0).detach()), Value(1.0)
+    assert out.constant
+    assert out.inputs
+    assert not (out * x).constant
+    with pytest.raises(ValueError, match="backward expects a node that requires a gradient, got"):
+        out.backward()
+    assert grad(out, x) == 0.0
+    assert hvp(out, x, 1.0) == 0.0
+    assert hessian(out, x) == 0.0
+
+
+@pytest.mark.parametrize("payload", [Value, Array])
+def test_the_backward_pass_of_a_constant_raises(payload):
+    """A loss that was computed under `no_grad`, or that is detached, trains nothing."""
+    x = payload(2.0)
+    with no_grad():
+        loss = x * x
+    for constant in [loss, (x * x).detach(), loss + 1.0]:
+        with pytest.raises(ValueError, match="no_grad"):
+            constant.backward()
+        assert grad(constant, x) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -287,7 +394,7 @@ def test_labels():
 # ----------------------------------------------------------------------------------------- methods
 
 
-@pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name.isidentifier()])
+@pytest.mark.parametrize("name", [x for x in ELEMENTWISE if x.isidentifier() and x != "where"])
 def test_every_row_is_a_method_that_says_what_it_is(name):
     f, op = getattr(Value, name), ELEMENTWISE[name]
     first, *others = inspect.signature(f).parameters.values()
@@ -377,3 +484,76 @@ def test_a_users_row_that_leaves_the_real_numbers_is_refused():
     root = Op("root", lambda x: x ** (1 / 3), lambda out, x: out / (3 * x))
     with pytest.raises(TypeError, match="complex"):
         root(Value(-8.0))
+
+
+# ---------------------------------------------------------------------- programs for other engines
+
+
+def test_a_node_can_be_made_from_its_local_derivatives():
+    """As programs derived from micrograd do: `Value(data, children, local_grads)`."""
+    x, y = Value(2.0, "x"), Value(3.0, "y")
+    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], [3, 2])]:
+        x.zero_grad(), y.zero_grad()
+        out = Value(6.0, inputs, slopes) * 2.0
+        out.backward()
+        assert (out.data, x.grad, y.grad) == (12.0, 6.0, 4.0)
+        assert out.inputs[0].inputs == (x, y)
+        assert grad(out, [x, y]) == [6.0, 4.0]
+    assert Value(1.0, (), ()).op is None
+    assert Value(4.0, {x}, [4.0]).inputs == (x,)
+
+
+def test_a_node_made_from_its_derivatives_has_no_formula():
+    """Second derivatives would be wrong, so they raise; other inputs are noticed as stale."""
+    x = Value(2.0)
+    out = Value(4.0, [x], [4.0])
+    with pytest.raises(TypeError, match="has no formula; define the operation with Op"):
+        grad(out, x, create_graph=True)
+    x.data = 3.0
+    assert out._outdated(0)
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        (((Value(1.0),), "+"), TypeError, "local derivatives as its third argument, got '[+]'.*Op"),
+        (((Value(1.0),),), ValueError, "got 0 for 1"),
+        (([Value(1.0)], [1.0, 2.0]), ValueError, "got 2 for 1"),
+        (([Value(1.0)], ["a"]), TypeError, "'a'"),
+        ((5,), TypeError, "label"),
+    ],
+)
+def test_wrong_inputs_and_derivatives_are_refused(args, error, message):
+    with pytest.raises(error, match=message):
+        Value(2.0, *args)
+
+
+@pytest.mark.parametrize("payload", [Value, Array])
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("_prev", r"\.inputs"), ("_children", r"\.inputs"), ("_op", r"\.op"), ("gradient", r"\.grad"),
+        ("_backward", r"\.locals"), ("value", r"\.data"), ("requires_grad", "constant"),
+        ("m", "dict"), ("v", "dict"),
+    ],
+)  # fmt: skip
+def test_names_of_other_engines_are_answered_with_ours(payload, name, here):
+    x = payload(2.0)
+    assert not hasattr(x, name)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*{here}"):
+        getattr(x, name)
+
+
+@pytest.mark.parametrize("name", ["m", "v"])
+def test_parameters_have_no_room_for_the_state_of_an_optimizer(name):
+    with pytest.raises(AttributeError, match="keep it in a dict"):
+        setattr(Value(2.0), name, 0.0)
+
+
+def test_an_unknown_attribute_is_python_s_error():
+    x = Value(2.0)
+    with pytest.raises(AttributeError, match=r"^'Value' object has no attribute 'lable'$") as error:
+        x.lable  # noqa: B018
+    assert (error.value.name, error.value.obj) == ("lable", x)  # for "Did you mean"
+    assert x.label is None
+    assert x.origin is None

@@ -15,6 +15,8 @@ from engine.value import as_float
 
 Array = Any  # the class, which imports this file
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+# The ranks of inputs, of which the highest decides the dtype of a result.
+WEAK, CONSTANT, REQUIRES_GRADIENT = range(3)
 
 
 def as_data(x: Any, dtype: Any = None) -> np.ndarray:
@@ -60,15 +62,18 @@ def describe_elements(x: Any, data: np.ndarray) -> str:
 
 
 def common_dtype(op: Op, inputs: Sequence[Array]) -> np.dtype:
-    """Return the dtype of an operation's Arrays, to which constants are converted.
+    """Return the dtype to which an operation converts its inputs: that of the highest rank.
 
-    Raises TypeError for Arrays of different dtypes.
+    Constants are converted to the dtype of Arrays that require a gradient. Python numbers are
+    converted to the dtype of other constants, among which float64 wins, as in NumPy. Raises
+    TypeError for Arrays of different dtypes that require a gradient.
     """
     first = inputs[0]._data.dtype
     if all(x._data.dtype is first for x in inputs):
         return first
-    dtypes = {x.dtype for x in inputs if not x.constant} or {x.dtype for x in inputs}
-    if len(dtypes) > 1 and not all(x.constant for x in inputs):
+    rank = max(x._rank for x in inputs)
+    dtypes = {x.dtype for x in inputs if x._rank == rank}
+    if len(dtypes) > 1 and rank == REQUIRES_GRADIENT:
         got = " and ".join(map(describe_array, inputs))
         raise TypeError(
             f"{op.name} expects Arrays of the same dtype, got {got}; convert with .astype()"

@@ -1,13 +1,15 @@
 """`Array`: an array of numbers that records what it was computed from."""
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine import arithmetic, graph
 from engine.arrays.arguments import (
+    CONSTANT,
+    REQUIRES_GRADIENT,
+    WEAK,
     as_data,
     check_elementwise,
     common_dtype,
@@ -16,15 +18,23 @@ from engine.arrays.arguments import (
     read_only,
 )
 from engine.arrays.arithmetic import run
+from engine.arrays.arithmetic import where as select
 from engine.arrays.formulas import Shape
 from engine.arrays.methods import ArrayMethods
-from engine.arrays.rules import BROADCAST_TO, CONCATENATE, MAX, SCATTER, ArrayOp, unbroadcast
+from engine.arrays.rules import (
+    BROADCAST_TO,
+    CONCATENATE,
+    EINSUM,
+    MAX,
+    SCATTER,
+    ArrayOp,
+    unbroadcast,
+)
 from engine.graph import InGraph, Sent, reverse_pass, topological
 from engine.node import Node
-from engine.rules import DIV, ELEMENTWISE, POW, WHERE, Op
+from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
-from engine.support.arguments import check_sequence
 from engine.support.frames import describe_failure
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
@@ -58,8 +68,9 @@ class Array(ArrayMethods):
     uses.
     """
 
-    __slots__ = ()
+    __slots__ = ("_own_rank",)  # of constants, which frozen leaves become
     _zero = None
+    _rank = REQUIRES_GRADIENT
     if TYPE_CHECKING:
 
         def __lt__(self, other: "Array | ArrayLike") -> np.ndarray: ...
@@ -183,7 +194,15 @@ class Array(ArrayMethods):
         node._data = as_data(out, None if isinstance(op, ArrayOp) else dtype)
         node._grad = node._y = node._dy = None
         node._x, node._dx = inputs, data
+        if node.constant:
+            rank = max(x._rank for x in inputs)
+            node._rank = rank if node._data.dtype == dtype else max(rank, CONSTANT)
         return graph.observer.made(node) if hooks.observed else node
+
+    def _without_graph(self) -> "Array":
+        node = self.lift(self._data)
+        node._rank = self._rank  # dtypes under no_grad are those of the graph
+        return node
 
     def _unary(self, op: Op) -> "Array":
         return self.apply(op, self)
@@ -197,13 +216,15 @@ class Array(ArrayMethods):
         """Fill `.grad` of every node under this Array with d self / d node.
 
         Overwrites the gradient of interior nodes and adds to that of leaves. Raises ValueError
-        unless this Array has exactly one element.
+        for a constant, and unless this Array has exactly one element.
 
         >>> x = Array([1.0, 2.0, 3.0])
         >>> (x**2).sum().backward()
         >>> x.grad
         array([2., 4., 6.])
         """
+        if self.constant:
+            raise ValueError(f"backward {self._is_constant()}")
         if self.size != 1:
             raise ValueError(
                 f"backward expects one element, got {describe_array(self)}; take its .sum() or "
@@ -309,6 +330,9 @@ class Array(ArrayMethods):
 class ConstantArray(Array):
     """An Array that requires no gradient: a plain array in an operation, or a result of constants.
 
+    In operations among constants, dtypes are promoted as in NumPy: Python numbers, lists, integers
+    and booleans take the dtype of the others, and of float32 and float64 the result is float64.
+
     Its data is the given array, not a copy. As an attribute of a Module it is state that optimizers
     do not update.
 
@@ -322,11 +346,22 @@ class ConstantArray(Array):
     constant = True
 
     def __init__(self, data: "ArrayLike", label: str | None = None):
+        if getattr(getattr(data, "dtype", None), "kind", None) != "f":
+            self._rank = WEAK
         self._data = as_data(data)  # not copied: a batch of samples is large
         self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
         if hooks.observed:
             graph.observer.leaf(self)
+
+    @property
+    def _rank(self) -> int:
+        return getattr(self, "_own_rank", CONSTANT)
+
+    @_rank.setter
+    def _rank(self, rank: int) -> None:
+        if rank != CONSTANT:
+            self._own_rank = rank
 
     @property
     def grad(self) -> np.ndarray:
@@ -377,6 +412,18 @@ def not_for_arrays(op: Op, problem: Exception) -> TypeError:
 # ----------------------------------------------------------------- rows on Arrays, for derivatives
 
 
+class Mixed(Exception):
+    """The elements of a condition choose different sides, of which one depends on the inputs."""
+
+    def __init__(self, condition: np.ndarray):
+        super().__init__("where() chooses both sides")
+        self.condition = condition
+
+
+# Whether `choose` raises Mixed: `engine.arrays.slopes` then separates the elements.
+SEPARATING: ContextVar[bool] = ContextVar("separating", default=False)
+
+
 def choose(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y; a choice has no slope.
 
@@ -386,7 +433,11 @@ def choose(condition: Any, x: Any, y: Any) -> Any:
     condition = np.asarray(condition.data if isinstance(condition, Node) else condition, bool)
     if condition.all() or not condition.any():
         return x if condition.all() else y
-    return WHERE(Array.lift(condition), x, y)
+    if all(not isinstance(side, Node) or side.constant for side in (x, y)):
+        return select(condition, *[s.data if isinstance(s, Node) else s for s in (x, y)])
+    if SEPARATING.get():
+        raise Mixed(condition)
+    return WHERE(condition, x, y)
 
 
 def share_of_largest(x: Array, out: Array, axis: Any) -> Array:
@@ -398,28 +449,12 @@ def share_of_largest(x: Array, out: Array, axis: Any) -> Array:
 arithmetic.register(
     Array,
     {
-        **ELEMENTWISE, "divide": DIV, "power": POW, "where": choose,
+        **ELEMENTWISE, **ROW_BY_FUNCTION, "where": choose,
         "softmax": lambda x, axis=-1: x.softmax(axis),
         "broadcast_to": lambda x, shape: BROADCAST_TO(x, shape=shape),
+        "join": lambda xs, axis: CONCATENATE(*xs, axis=axis),
+        "einsum": lambda subscripts, *xs: EINSUM(*xs, subscripts=subscripts),
         "scatter": lambda x, index, shape: SCATTER(x, index=index, shape=shape),
         "share_of_largest": share_of_largest,
     },
 )  # fmt: skip
-
-
-def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
-    """Join Arrays along an axis.
-
-    Raises ValueError for no Arrays, and for Arrays whose shapes differ in another axis.
-
-    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
-    Array([1., 2., 3.])
-    """
-    arrays: Sequence[Any] = tuple(
-        xs if isinstance(xs, Array) else check_sequence(xs, "concatenate expects a list of Arrays")
-    )
-    if not arrays:
-        raise ValueError("concatenate expects at least one Array, got none")
-    if not isinstance(axis, Integral) or isinstance(axis, bool):
-        raise TypeError(f"concatenate expects an integer axis, got {axis!r}")
-    return Array.apply(CONCATENATE, *arrays, axis=int(axis))

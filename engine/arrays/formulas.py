@@ -5,12 +5,14 @@ those of `engine.arrays.rules`.
 """
 
 import math
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from engine.arithmetic import *
 from engine.arithmetic import dispatched
+from engine.formulas import equal, sign, square
 
 Axis = int | tuple[int, ...] | None
 Shape = tuple[int, ...]
@@ -62,11 +64,30 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 
 
 @dispatched
+def join(xs: Any, axis: int) -> Any:
+    return np.concatenate(xs, axis)
+
+
+@dispatched
 def scatter(x: Any, index: Any, shape: Shape) -> Any:
     """Return zeros of a shape, with x added at an index."""
     out = np.zeros(shape, x.dtype)
-    np.add.at(out, index, x)
+    if all(map(selects_once, index if isinstance(index, tuple) else (index,))):
+        out[index] += x  # 10 times as fast
+    else:
+        np.add.at(out, index, x)
     return out
+
+
+def selects_once(index: Any) -> bool:
+    """Return whether an index can select no element twice: a slice, an integer, a mask."""
+    is_mask = isinstance(index, np.ndarray) and index.dtype == bool
+    return is_mask or index is None or index is ... or isinstance(index, slice | Integral)
+
+
+def reverse(x: Any, axis: int) -> Any:
+    """Return x with the elements along an axis in reverse order."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
 
 
 def inverse(axes: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -144,10 +165,15 @@ def share_of_largest(x, out, axis):
     return largest / largest.sum(axis=axis, keepdims=True)
 
 
+def max_or_none(x, axis):
+    """Return the largest elements, in a shape that broadcasts to that of x; -inf for none."""
+    return x.max(axis=axis, keepdims=True, initial=-math.inf)
+
+
 @dispatched
 def softmax(x, axis=-1):
     """Return exp(x) over its sum, computed relative to the largest x so that nothing overflows."""
-    largest = x.max(axis=axis, keepdims=True)
+    largest = max_or_none(x, axis)
     e = where(x >= largest, 1.0, exp(x - largest))  # inf - inf is nan
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -158,18 +184,92 @@ def share_gradient(g, out, axis):
     Adding a number to all g changes nothing, so g is taken relative to its value at the largest
     out. The factor 1 - out of the largest is then the sum of the other outs, without cancellation.
     """
+    if not out.size:
+        return g
     largest = share_of_largest(out, out.max(axis=axis), axis)
     g = g - (g * largest).sum(axis=axis, keepdims=True)
     return out * (g - (g * out).sum(axis=axis, keepdims=True))
 
 
+def log_of_sum(x, largest, axis):
+    """Return log Σ exp(x - largest) as log1p(rest), where 1 + rest may round to 1."""
+    is_largest = x >= largest
+    rest = where(is_largest, 0.0, exp(x - largest)).sum(axis=axis, keepdims=True)
+    return log1p(rest + (where(is_largest, 1.0, 0.0).sum(axis=axis, keepdims=True) - 1.0))
+
+
 def logsumexp(x, axis=-1, keepdims=False):
-    """Return the largest x + log1p(rest): the rest may be too small to change 1 + rest."""
-    largest = x.max(axis=axis, keepdims=True)
-    is_first = one_hot(x.argmax(axis=axis), x.shape[axis], axis)
-    rest = where(is_first, 0.0, exp(x - largest)).sum(axis=axis, keepdims=True)
-    out = where(abs(largest) < math.inf, largest + log1p(rest), largest)
-    return out if keepdims else out.squeeze(axis)
+    """Return the largest x + log Σ exp(x - largest); -inf for no elements."""
+    largest = max_or_none(x, axis)
+    out = where(abs(largest) < math.inf, largest + log_of_sum(x, largest, axis), largest)
+    return out if keepdims else out.squeeze(axes_of(x, axis))
+
+
+def log_softmax(x, axis=-1):
+    """Return x - logsumexp(x), computed relative to the largest x, whose result may be near 0."""
+    largest = max_or_none(x, axis)
+    return where(x >= largest, 0.0, x - largest) - log_of_sum(x, largest, axis)
+
+
+def log_softmax_pullback(g, x, axis):
+    """Return g - p Σ g for p = softmax(x), as (1 - p) g - p (Σ g - g).
+
+    Only one p can exceed 1/2; its 1 - p is the sum of the others, without cancellation.
+    """
+    p = softmax(x, axis)
+    others = where(p > 0.5, 0.0, p).sum(axis=axis, keepdims=True)
+    rest = where(p > 0.5, others, 1.0 - p)
+    return rest * g - p * (g.sum(axis=axis, keepdims=True) - g)
+
+
+def norm(x, axis=None, keepdims=False):
+    """Return √Σx². A power of 2 scales x, so that no square overflows or underflows."""
+    largest = abs(x).max(axis=axis, keepdims=True, initial=0.0)
+    scale = np.ldexp(x.dtype.type(0.5), np.frexp(largest)[1])
+    out = scale * sqrt(square(x / scale).sum(axis=axis, keepdims=True))
+    return out if keepdims else out.squeeze(axes_of(x, axis))
+
+
+def norm_slope(out, x):
+    """Return x / out; 0 where out is 0, and the sign of an infinite x."""
+    is_zero = equal(out, 0.0)
+    ratio = divide(x, where(is_zero, 1.0, out))
+    return where(is_zero, 0.0, where(abs(x) >= math.inf, sign(x), ratio))
+
+
+def products_before(x):
+    """Return the products 1, x1, x1 x2, ... along the last axis, without that of all."""
+    one = np.ones((*x.shape[:-1], 1), x.dtype)
+    return join([one, x[..., :-1].cumprod(-1)], -1)
+
+
+def product_of_others(x, axis):
+    """Return for each element the product of the others: there is no division by an element."""
+    if not x.size:
+        return x
+    reduced = [i % x.ndim for i in axes_of(x, axis)]
+    order = (*[i for i in range(x.ndim) if i not in reduced], *reduced)
+    moved = x.transpose(order)
+    rows = moved.reshape((*moved.shape[: x.ndim - len(reduced)], count(x, axis)))
+    others = products_before(rows) * products_before(rows[..., ::-1])[..., ::-1]
+    return others.reshape(moved.shape).transpose(inverse(order))
+
+
+def cumprod_pullback(g, x, axis):
+    """Return (x1 ... x(i-1)) s(i), where s(i) = g(i) + x(i+1) s(i+1): no division by an element.
+
+    Each step doubles the length of the sums in s (Hillis and Steele 1986, "Data parallel
+    algorithms").
+    """
+    if not x.size:
+        return g
+    x, s, n = x.swapaxes(axis, -1), g.swapaxes(axis, -1), x.shape[axis]
+    factors, step = x[..., 1:], 1  # the products of `step` factors
+    while step < n:
+        s = join([s[..., :-step] + factors * s[..., step:], s[..., -step:]], -1)
+        factors = factors[..., :-step] * factors[..., step:]
+        step *= 2
+    return (products_before(x) * s).swapaxes(axis, -1)
 
 
 def cross_entropy(x, Y):

@@ -1,35 +1,44 @@
 """The methods of Array beyond the operators and rows that all nodes have.
 
-Each applies one row of `engine.arrays.rules` and makes one node. Arguments are those of the NumPy
-method of the same name; incompatible shapes raise ValueError.
+Most apply one row of `engine.arrays.rules` and make one node; the others are compositions.
+Arguments are those of the NumPy method of the same name; incompatible shapes raise ValueError.
 """
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from engine.arrays.arguments import as_dtype
-from engine.arrays.formulas import Axis, Shape
+from engine.arrays.formulas import Axis, Shape, count
 from engine.arrays.rules import (
     ASTYPE,
     BROADCAST_TO,
+    CUMPROD,
+    CUMSUM,
     GETITEM,
+    LOG_SOFTMAX,
     LOGSUMEXP,
     MATMUL,
     MAX,
     MEAN,
     MIN,
+    NORM,
+    PROD,
     RESHAPE,
     SOFTMAX,
     SQUEEZE,
     SUM,
     SWAPAXES,
     TRANSPOSE,
+    format_setting,
 )  # fmt: skip
 from engine.node import Node
+from engine.rules import Op
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -115,12 +124,57 @@ class ArrayMethods(Node[np.ndarray]):
         """Return the minimum over one or several axes; ties share the gradient equally."""
         return self.apply(MIN, self, axis=axis, keepdims=keepdims)
 
-    def logsumexp(self, axis: int = -1, keepdims: bool = False) -> Self:
-        """Return log(sum(exp(x))) along one axis, without overflow and without cancellation."""
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        """Return the product over one or several axes. The gradient is right for elements of 0."""
+        return self.apply(PROD, self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
+        """Return the variance: the sum of squared deviations over the number of elements - ddof.
+
+        >>> from engine import Array
+        >>> x = Array([1.0, 3.0])
+        >>> x.var(), x.var(ddof=1)
+        (Array(1.), Array(2.))
+        """
+        squares = (self - self.mean(axis, keepdims=True)).square()
+        return squares.sum(axis, keepdims) / max(count(self, axis) - ddof, 0)
+
+    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
+        """Return the square root of `var`; its gradient is 0 where all elements are equal."""
+        deviations = self - self.mean(axis, keepdims=True)
+        out = self.apply(NORM, deviations, axis=axis, keepdims=keepdims)
+        return out / math.sqrt(max(count(self, axis) - ddof, 0))
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        """Return the sums of the first elements along an axis; by default of the flat Array.
+
+        >>> from engine import Array
+        >>> Array([1.0, 2.0, 3.0]).cumsum()
+        Array([1., 3., 6.])
+        """
+        return self._along(CUMSUM, axis)
+
+    def cumprod(self, axis: int | None = None) -> Self:
+        """Return the products of the first elements along an axis; by default of the flat Array."""
+        return self._along(CUMPROD, axis)
+
+    def _along(self, op: Op, axis: int | None) -> Self:
+        flat = axis is None or not self.ndim
+        return op(self.reshape(-1), axis=axis or 0) if flat else op(self, axis=axis)
+
+    def logsumexp(self, axis: Axis = -1, keepdims: bool = False) -> Self:
+        """Return log(sum(exp(x))) over one or several axes, without overflow or cancellation.
+
+        The result for no elements is -inf.
+        """
         return self.apply(LOGSUMEXP, self, axis=axis, keepdims=keepdims)
 
-    def softmax(self, axis: int = -1) -> Self:
-        """Return exp(x) / sum(exp(x)) along one axis: positive numbers that sum to 1.
+    def log_softmax(self, axis: Axis = -1) -> Self:
+        """Return log(softmax(x)), without overflow or cancellation."""
+        return self.apply(LOG_SOFTMAX, self, axis=axis)
+
+    def softmax(self, axis: Axis = -1) -> Self:
+        """Return exp(x) / sum(exp(x)) over one or several axes: positive numbers that sum to 1.
 
         >>> from engine import Array
         >>> Array([0.0, 0.0]).softmax()
@@ -128,15 +182,13 @@ class ArrayMethods(Node[np.ndarray]):
         """
         return self.apply(SOFTMAX, self, axis=axis)
 
-    def argmax(self, axis: int | None = None) -> np.intp | np.ndarray:
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
         """Return the index of the maximum as plain integers: the class that logits predict."""
-        try:
-            return self._data.argmax(axis)
-        except (TypeError, ValueError) as problem:
-            kind = TypeError if isinstance(problem, TypeError) else ValueError
-            raise kind(
-                f"argmax does not accept shape {self.shape}, axis={axis!r}: {problem}"
-            ) from None
+        return call_numpy("argmax", np.argmax, self._data, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
+        """Return the index of the minimum as plain integers."""
+        return call_numpy("argmin", np.argmin, self._data, axis=axis, keepdims=keepdims)
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ValueError if there are several."""
@@ -147,6 +199,14 @@ class ArrayMethods(Node[np.ndarray]):
     def reshape(self, *shape: Any) -> Self:
         """Return the elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
         return self.apply(RESHAPE, self, shape=as_tuple(shape))
+
+    def flatten(self) -> Self:
+        """Return the elements as a vector."""
+        return self.reshape(-1)
+
+    def ravel(self) -> Self:
+        """Return the elements as a vector, as `flatten` does."""
+        return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> Self:
         """Return the Array with its axes in another order, by default reversed."""
@@ -166,9 +226,88 @@ class ArrayMethods(Node[np.ndarray]):
             raise TypeError(f"broadcast_to expects a shape such as (2, 3), got {shape!r}")
         return self.apply(BROADCAST_TO, self, shape=shape)
 
+    def dot(self, other: Any) -> Self:
+        """Return the sum of products over the last axis and the second to last axis of `other`.
+
+        This is `@` for vectors and matrices, and `*` if either has no axes.
+        """
+        y = self.lift(other)
+        if not (self.ndim and y.ndim):
+            return self * y
+        if y.ndim <= 2:
+            return self @ y
+        front = y.transpose(y.ndim - 2, *range(y.ndim - 2), y.ndim - 1)
+        columns = front.reshape(len(front), math.prod(front.shape[1:]))
+        return (self @ columns).reshape(*self.shape[:-1], *front.shape[1:])
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        """Return the elements at one or several indices along an axis.
+
+        By default the indices are those of the flat Array. Raises IndexError for an index out of
+        bounds.
+
+        >>> from engine import Array
+        >>> Array([[1.0, 2.0], [3.0, 4.0]]).take([1, 1, 0], axis=0)
+        Array([[3., 4.],
+               [3., 4.],
+               [1., 2.]])
+        """
+        places = np.asarray(indices)
+        if places.dtype.kind not in "iu" and places.size:
+            raise TypeError(f"take expects integers as indices, got {indices!r}")
+        if axis is None:
+            return self.reshape(-1)[places.astype(int)]
+        before = (slice(None),) * normalize_axis("take", self, axis)
+        return self[(*before, places.astype(int))]
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        """Return each element repeated, along an axis; by default of the flat Array."""
+        return gather("repeat", np.repeat, self, repeats=repeats, axis=axis)
+
+    def sort(self, axis: int | None = -1) -> Self:
+        """Return the elements in ascending order along an axis; None sorts the flat Array.
+
+        Unlike NumPy's method this returns a new Array, as `np.sort` does.
+        """
+
+        def order(positions: np.ndarray, axis: int | None) -> np.ndarray:
+            return np.take_along_axis(positions, np.argsort(self._data, axis, kind="stable"), axis)
+
+        return gather("sort", order, self, axis=axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """Return a diagonal of two axes, as the last axis."""
+        return gather("diagonal", np.diagonal, self, offset=offset, axis1=axis1, axis2=axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """Return the sum of a diagonal."""
+        return self.diagonal(offset, axis1, axis2).sum(-1)
+
     def astype(self, dtype: "DTypeLike") -> Self:
         """Return the Array in float32 or float64; its gradient is converted back."""
         return self.apply(ASTYPE, self, dtype=as_dtype(dtype, "the dtype of an Array"))
+
+
+def gather(name: str, f: Callable[..., Any], x: Any, **settings: Any) -> Any:
+    """Return the elements of x in the places to which a NumPy function moves their positions."""
+    positions = np.arange(x.size).reshape(x.shape)
+    return x.reshape(-1)[call_numpy(name, f, positions, **settings)]
+
+
+def call_numpy(name: str, f: Callable[..., Any], x: np.ndarray, **settings: Any) -> Any:
+    """Call a NumPy function. Errors name it, the shape and the settings."""
+    try:
+        return f(x, **settings)
+    except (TypeError, ValueError, IndexError) as problem:
+        kind = next(k for k in (TypeError, ValueError, IndexError) if isinstance(problem, k))
+        values = "".join(f", {key}={format_setting(value)}" for key, value in settings.items())
+        raise kind(f"{name} does not accept shape {x.shape}{values}: {problem}") from None
+
+
+def normalize_axis(name: str, x: Any, axis: int) -> int:
+    """Return an axis counted from the first, for a function of this name."""
+    first = lambda x, axis: normalize_axis_index(axis, x.ndim)
+    return call_numpy(name, first, x, axis=axis)
 
 
 def as_tuple(args: tuple[Any, ...]) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.arrays.einsum import einsum, einsum_pullback
 from engine.arrays.formulas import *
 from engine.rules import Op
 
@@ -116,6 +117,14 @@ MAX  = ArrayOp("max",  lambda x, axis=None, keepdims=False: x.max(axis=axis, kee
 MIN  = ArrayOp("min",  lambda x, axis=None, keepdims=False: x.min(axis=axis, keepdims=keepdims),
                lambda g, out, x, axis=None, keepdims=False: restore_axes(g, x, axis) * share_of_largest(x, out, axis))
 
+PROD = ArrayOp("prod", lambda x, axis=None, keepdims=False: x.prod(axis=axis, keepdims=keepdims),
+               lambda g, out, x, axis=None, keepdims=False: restore_axes(g, x, axis) * product_of_others(x, axis))
+NORM = ArrayOp("norm", norm,   # slope 0 at 0
+               lambda g, out, x, axis=None, keepdims=False: broadcast_to(restore_axes(g, x, axis), x.shape) * norm_slope(restore_axes(out, x, axis), x))
+CUMSUM  = ArrayOp("cumsum",  lambda x, axis: x.cumsum(axis),   lambda g, out, x, axis: reverse(reverse(g, axis).cumsum(axis), axis))
+CUMPROD = ArrayOp("cumprod", lambda x, axis: x.cumprod(axis),  lambda g, out, x, axis: cumprod_pullback(g, x, axis))
+EINSUM  = ArrayOp("einsum",  lambda *xs, subscripts: einsum(subscripts, *xs),  einsum_pullback, many=True)
+
 RESHAPE      = ArrayOp("reshape",      lambda x, shape: x.reshape(shape),          lambda g, out, x, shape: g.reshape(x.shape))
 TRANSPOSE    = ArrayOp("transpose",    lambda x, axes=None: x.transpose(axes),     lambda g, out, x, axes=None: g.transpose(inverse(axes)))
 SWAPAXES     = ArrayOp("swapaxes",     lambda x, first, second: x.swapaxes(first, second),  lambda g, out, x, first, second: g.swapaxes(first, second))
@@ -131,6 +140,8 @@ SOFTMAX   = ArrayOp("softmax",   lambda x, axis=-1: softmax(x, axis),
                     lambda g, out, x, axis=-1: share_gradient(g, out, axis))
 LOGSUMEXP = ArrayOp("logsumexp", lambda x, axis=-1, keepdims=False: logsumexp(x, axis, keepdims),
                     lambda g, out, x, axis=-1, keepdims=False: restore_axes(g, x, axis) * softmax(x, axis))
+LOG_SOFTMAX = ArrayOp("log_softmax", lambda x, axis=-1: log_softmax(x, axis),
+                      lambda g, out, x, axis=-1: log_softmax_pullback(g, x, axis))
 CROSS_ENTROPY = ArrayOp("cross_entropy", lambda x, Y: cross_entropy(x, Y),   # Y is one-hot; one loss a row of x
                         lambda g, out, x, Y: g[..., None] * predicted_minus_target(x, Y))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.functions import is_array
 from engine.node import Node
 from engine.support.arguments import numpy_type
+from engine.support.trees import leaves, replace_leaves
 from engine.value import Value, as_float
 
 if TYPE_CHECKING:
@@ -29,16 +30,17 @@ def check_output(y: object) -> Node:
     return y
 
 
-def check_inputs(xs: object) -> list[Node]:
-    """Return a list of the nodes to differentiate with respect to, given one or several.
+def check_inputs(xs: Any) -> list[Any]:
+    """Return a list of the nodes to differentiate with respect to, given a node or a tree of them.
 
     Raises TypeError for anything that is not a node, and ValueError for constants.
     """
-    nodes: list[Any] = list(xs) if isinstance(xs, list | tuple) else [xs]
+    nodes = leaves(xs)
     for x in nodes:
         if not isinstance(x, Node):
             raise TypeError(
-                f"expected a node, or a list of nodes, to differentiate with respect to, got {x!r}"
+                "expected a node, or a list or dict of nodes, to differentiate with respect to, "
+                f"got {x!r}"
             )
         refuse_several_results(x)
         if x.constant:
@@ -54,26 +56,46 @@ def refuse_several_results(node: Node) -> None:
         node.apply()  # raises
 
 
-def check_directions(name: str, xs: object, vs: Any, count: int) -> list[Any]:
-    """Return a list of directions, one for each x. Raises ValueError if their number differs."""
-    several = isinstance(xs, list | tuple)
-    if several and not isinstance(vs, (list, tuple, numpy_type("ndarray"))):
+def check_directions(name: str, xs: Any, vs: Any) -> list[Any]:
+    """Return a list of directions, one for each x, in the form of the xs.
+
+    Raises ValueError if their number differs, TypeError if their form does.
+    """
+    if isinstance(xs, dict):
+        if not isinstance(vs, dict):
+            raise TypeError(f"{name} expects a dict of directions, one for each x, got {vs!r}")
+        if xs.keys() != vs.keys():
+            raise ValueError(f"{name} expects directions for {[*xs]}, got {[*vs]}")
+        return [v for key, x in xs.items() for v in check_directions(name, x, vs[key])]
+    if not isinstance(xs, list | tuple):
+        return [vs]
+    sequences: tuple[Any, ...] = (list, tuple, *numpy_type("ndarray"))
+    if not isinstance(vs, sequences):
         raise TypeError(f"{name} expects a list of directions, one for each x, got {vs!r}")
-    directions = list(vs) if several else [vs]
-    if len(directions) != count:
-        raise ValueError(
-            f"{name} expects one direction for each x, got {len(directions)} for {count}"
-        )
-    return directions
+    if len(vs) != len(xs):
+        raise ValueError(f"{name} expects one direction for each x, got {len(vs)} for {len(xs)}")
+    return [v for x, part in zip(xs, vs, strict=True) for v in check_directions(name, x, part)]
 
 
-def convert_direction(x: Any, v: object) -> "Data":
-    """Return a direction as data of the node's shape and dtype.
+def directions_as_data(name: str, xs: Any, vs: Any) -> list[Any]:
+    """Return a list of directions, one for each x, as data or nodes."""
+    return [
+        convert_direction(x, v)
+        for x, v in zip(leaves(xs), check_directions(name, xs, vs), strict=True)
+    ]
+
+
+def convert_direction(x: Any, v: Any) -> "Data | Node":
+    """Return a direction as data of the node's shape and dtype, or the direction if it is a node.
 
     Raises TypeError for non-numeric data and ValueError for another shape.
     """
     if isinstance(v, Node):
-        raise TypeError(f"a direction must be a number or an array, got {v!r}; use its .data")
+        if is_array(v) != is_array(x) or (is_array(v) and (v.shape, v.dtype) != (x.shape, x.dtype)):
+            raise ValueError(
+                f"a direction must have the shape and dtype of its node {x!r}, got {v!r}"
+            )
+        return v
     try:
         if isinstance(x, Value):
             return as_float(v)
@@ -121,6 +143,6 @@ def copy_data(x: Any) -> "Data":
     return x.copy(order="K") if isinstance(x, numpy_type("ndarray")) else x
 
 
-def restore_form(xs: object, results: Sequence[Any]) -> Any:
-    """Return a list of results if `xs` is a list, else the single result."""
-    return results if isinstance(xs, list | tuple) else results[0]
+def restore_form(xs: Any, results: Sequence[Any]) -> Any:
+    """Return the results in the form of `xs`: one, a list, a dict, or nested ones."""
+    return list(results) if isinstance(xs, tuple) else replace_leaves(xs, results)

@@ -1,21 +1,27 @@
 """`check_gradients`: the gradients of the backward pass against numerical derivatives."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.derivatives.numerical import Slope, estimate_slope
-from engine.derivatives.passes import differentiate
-from engine.functions import is_array, total
-from engine.graph import topological
+from engine.derivatives.arguments import zeros_like
+from engine.derivatives.check_rows import (
+    WrongRow,
+    directions,
+    find_wrong_rows,
+    move,
+    numbers_of,
+)
+from engine.derivatives.numerical import Slope, differences_of, estimate_slope
+from engine.derivatives.passes import gradients_between
+from engine.functions import is_array
+from engine.graph import Gradients
 from engine.node import Node
 from engine.support.arguments import check_positive, check_sequence, numpy_type
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
-TOLERANCE = 1e-7  # of the relative error
-SUSPECT = 1e-6  # the least tolerance for a single row
+TOLERANCE = 1e-7  # of the relative error of each derivative
 LISTED = 20  # numbers in a message
 
 
@@ -38,21 +44,25 @@ class GradientMismatch(AssertionError):
 def check_gradients(
     f: Callable[..., Any], at: Sequence[Any], *, tolerance: float = TOLERANCE
 ) -> float:
-    """Compare the gradient of f with numerical derivatives; return the relative error.
+    """Compare each derivative of f with a numerical one; return the largest relative error.
 
     Args:
         f: a function of nodes that returns a Value or an Array of one element.
         at: the numbers at which to check `f(*values)`; with NumPy arrays among them, f is called
             on Arrays. Alternatively, nodes that f uses, such as a model's parameters; f is then
             called without arguments. Each element of an array is varied separately.
-        tolerance: the largest acceptable error.
+        tolerance: the largest acceptable error of a derivative.
 
     Returns:
-        ||a - n|| / (||a|| + ||n||), where a is the gradient of the backward pass and n the
-        numerical gradient.
+        the largest |a - n| / (|a| + |n|), where a is a derivative of the backward pass and n the
+        numerical one. It is smaller where the error of n explains the difference.
 
-    Raises GradientMismatch if the error exceeds `tolerance`. The message lists up to 20 derivatives
-    that differ, and the rows whose partial derivatives differ from the slopes of their formulas.
+    Raises GradientMismatch if a derivative differs from the numerical one by more than `tolerance`
+    and the estimated error of the numerical one allow. A gradient may vanish, or be small beside
+    others. The rows between `at` and the result are also checked one by one, at their own inputs.
+    A wrong row is therefore an error even where f is too coarse to show it. The message lists up to
+    20 derivatives that differ, with their errors, and the rows that differ from their formulas.
+
     At a kink (relu at 0) no derivative exists: check next to it. Raises ValueError if f is random,
     and TypeError for float32, which is too coarse for differences. The data and gradients of nodes
     are restored.
@@ -70,23 +80,24 @@ def check_gradients(
         [at] if isinstance(at, Node) else list(check_sequence(at, "check_gradients expects a list"))
     )
     leaves, args = leaves_and_arguments(at)
-    check_repeatable(lambda: scalar_of(f(*args)))
-    entries = compare(lambda: scalar_of(f(*args)), leaves)
-    error = relative_error(entries)
+    run = lambda: scalar_of(f(*args))
+    check_repeatable(run)
+    root = run()
+    gradients = gradients_between(root, root._one(), leaves)
+    entries = compare(run, leaves, gradients)
+    errors = [entry.slope.relative_error(entry.backward, tolerance) for entry in entries]
+    error = max(errors, default=0.0)
+    rows = find_wrong_rows(root, gradients, tolerance)
     if not error <= tolerance:
-        lines = [
-            f"  {name} = {x:.6g}: backward {backward:.10g}, numerical {slope.value:.10g}"
-            for name, x, backward, slope in entries
-            if slope.differs_from(backward, tolerance)
-        ]
+        wrong = [entry for entry, e in zip(entries, errors, strict=True) if not e <= tolerance]
         head = (
             f"relative error {error:.2g} exceeds the tolerance {tolerance:.2g}; "
-            f"{len(lines)} of {len(entries)} derivatives differ"
+            f"{len(wrong)} of {len(entries)} derivatives differ"
         )
-        if any(math.isnan(slope.value) for *_, slope in entries):
-            head += "; where the numerical one is nan, f is undefined on one side or both"
-        suspects = find_suspects(scalar_of(f(*args)), max(tolerance, SUSPECT))
-        raise GradientMismatch("\n".join([head, *lines[:LISTED], *suspects]))
+        raise GradientMismatch(describe(head, wrong, rows))
+    if rows := [row for row in rows if not row.kink]:
+        head = "all derivatives agree within the rounding errors of f, but a row of f is wrong"
+        raise GradientMismatch(describe(head, [], rows))
     return error
 
 
@@ -123,7 +134,16 @@ def check_repeatable(f: Callable[[], Node]) -> None:
 
 
 def scalar_of(y: Any) -> Any:
-    """Return the result of f as a node. Raises ValueError for an Array of several elements."""
+    """Return the result of f as a node.
+
+    Raises ValueError for an Array of several elements, and TypeError for a list.
+    """
+    if isinstance(y, list | tuple):
+        raise TypeError(
+            "check_gradients expects f to return one number, got a "
+            f"{type(y).__name__} of {len(y)}; select one, as in lambda x: f(x)[0], or add them "
+            "with weights, as in lambda x: dot([1.0, 2.0], f(x))"
+        )
     root: Any = y if isinstance(y, Node) else Value.lift(y)
     if getattr(root, "size", 1) != 1:
         raise ValueError(
@@ -144,92 +164,91 @@ def number_of(root: Any) -> float:
     return root.data.item() if is_array(root) else root.data
 
 
-def elements(data: Any) -> dict[tuple[int, ...], float]:
-    """Return the elements of a node's data by index, which is () for a float."""
-    if isinstance(data, float):
-        return {(): data}
-    import numpy as np
-
-    return {index: float(x) for index, x in np.ndenumerate(data)}
-
-
 class Entry(NamedTuple):
-    """An element of a leaf, and the derivatives with respect to it."""
+    """A derivative of f, by the backward pass and numerically."""
 
     name: str
-    x: float
     backward: float
     slope: Slope
 
 
-def compare(f: Callable[[], Any], leaves: Sequence[Any]) -> list[Entry]:
-    """Return an entry for every element of the nodes among `leaves`."""
-    entries, nodes = [], [(i, x) for i, x in enumerate(leaves) if isinstance(x, Node)]
-    root = f()
-    gradients = differentiate(root, root._one(), [x for _, x in nodes])
-    for (i, leaf), grad in zip(nodes, map(elements, gradients), strict=True):
-        for index, x in elements(leaf.data).items():
-            name = (leaf.label or f"input {i}") + (str(list(index)) if index else "")
-            slope = estimate_slope(vary(f, leaf, index), x)
-            entries.append(Entry(name, x, grad[index], slope))
+def describe(head: str, entries: list[Entry], rows: list[WrongRow]) -> str:
+    """Return a message that lists derivatives and rows, and the remedy."""
+    lines = [f"  {name}: backward {a:.10g}, numerical {slope}" for name, a, slope in entries]
+    if any(math.isnan(slope.value) for *_, slope in entries):
+        head += "; where the numerical one is nan, f is undefined on one side or both"
+        remedy = "check at a point inside the domain of f"
+    elif rows:
+        remedy = "correct the derivative of the row; at a kink, check at a point next to it"
+    else:
+        remedy = (
+            "all rows agree with their formulas: f may compute with .data or .detach(), which pass "
+            "on no gradient; at a kink, check at a point next to it"
+        )
+    return "\n".join([head, *lines[:LISTED], *[row.text for row in rows], f"  {remedy}"])
+
+
+def compare(f: Callable[[], Any], leaves: list[Any], gradients: Gradients) -> list[Entry]:
+    """Return an entry for every element of the leaves, and one for those that say little alone.
+
+    These have derivatives that are small beside the rounding errors of f. They are varied together,
+    each in the direction in which f increases.
+    """
+    size = size_of_terms(gradients)
+    entries: list[Entry] = []
+    faint: list[float] = []  # their derivatives, times the steps
+    steps: dict[Any, Any] = {}  # by leaf: the direction for all faint elements
+    for i, leaf in enumerate(leaves):
+        gradient = gradients.get(leaf, zeros_like(leaf))
+        for index, x, unit, expected in directions(leaf.data, gradient):
+            slope = estimate_slope(differences_of(along(f, {leaf: unit}), x, size), x, expected)
+            name = f"{leaf.label or f'input {i}'}{index} = {x:.6g}"
+            entries.append(Entry(name, expected, slope))
+            if math.isfinite(slope.value) and not slope.resolves(expected):
+                step = math.copysign(max(abs(x), 1.0), expected)
+                faint.append(step * expected)
+                steps[leaf] = steps.get(leaf, 0.0) + step * unit
+    if len(faint) > 1:
+        expected = sum(faint)
+        slope = estimate_slope(differences_of(along(f, steps), 1.0, size), 1.0, expected)
+        if math.isfinite(slope.value):
+            entries.append(Entry(f"{len(faint)} small derivatives together", expected, slope))
     return entries
 
 
-def vary(f: Callable[[], Any], leaf: Any, index: tuple[int, ...]) -> Callable[[float], float]:
-    """Return f() as a function of one element of a leaf; calls restore the leaf."""
+def size_of_terms(gradients: Mapping[Any, Any]) -> float:
+    """Return the sum of |gradient * data| over the results of operations in a backward pass.
 
-    def at(x: float) -> float:
-        before, data = leaf.data, x
-        if is_array(leaf):
-            data = before.copy()
-            data[index] = x
-        leaf.data = data
+    Times the rounding error of a float, it is the rounding error of the result in first order
+    (Linnainmaa 1976, "Taylor expansion of the accumulated rounding error"). It is large where large
+    numbers cancel.
+    """
+    pairs = [
+        pair
+        for node, gradient in gradients.items()
+        if node.op is not None
+        for pair in zip(numbers_of(gradient), numbers_of(node.data), strict=True)
+    ]
+    size = sum([abs(gradient * number) for gradient, number in pairs])
+    return size if size < math.inf else 0.0
+
+
+def along(f: Callable[[], Any], steps: dict[Any, Any]) -> Callable[[float], float]:
+    """Return f() as a function of the distance of leaves along directions; calls restore them.
+
+    The result is nan where f raises an error of arithmetic or a ValueError: outside its domain.
+    """
+
+    def at(h: float) -> float:
+        before = {leaf: leaf.data for leaf in steps}
         try:
+            for leaf, direction in steps.items():
+                leaf.data = move(before[leaf], h, direction)
             return number_of(f())
+        except (ArithmeticError, ValueError):
+            return math.nan
         finally:
-            leaf.data = before
+            for leaf, data in before.items():
+                leaf.data = data
 
     return at
-
-
-def relative_error(entries: Sequence[Entry]) -> float:
-    """Return ||a - n|| / (||a|| + ||n||), and 0 if both are 0."""
-    a, n = [entry.backward for entry in entries], [entry.slope.value for entry in entries]
-    size = math.hypot(*a) + math.hypot(*n)
-    return math.hypot(*[x - y for x, y in zip(a, n, strict=True)]) / (size or 1.0)
-
-
-def find_suspects(root: Any, tolerance: float) -> list[str]:
-    """Return a line for each row under `root` that differs from the slope of its own formula."""
-    lines = {}
-    for node in topological(root):
-        if all(x.constant for x in node.inputs) or node.op._output_index is not None:
-            continue
-        payload: Any = Value
-        if is_array(node):
-            from engine.arrays.array import Array as payload
-        args = [x.data if x.constant else payload(x.data) for x in node.inputs]
-        at = [getattr(x, "shape", ()) or x.data for x in node.inputs]
-        for name, _, backward, slope in compare(partial(weighted_sum, node.op, args), args):
-            if not math.isnan(slope.value) and slope.differs_from(backward, tolerance):
-                lines[node.op.name, name.partition("[")[0]] = (
-                    f"  row {node.op.name!r} looks wrong, or has a kink: at {at} its derivative "
-                    f"with respect to {name} is {backward:.10g}, the slope of its formula "
-                    f"{slope.value:.10g}"
-                )
-    return list(lines.values())
-
-
-def weighted_sum(op: Any, args: list[Any]) -> Any:
-    """Return the result of a row; if it has several numbers, a sum with unequal weights.
-
-    The plain sum may be constant, as for softmax.
-    """
-    out = op(*op.unflatten(args))
-    if isinstance(out, list):
-        return total([math.cos(i) * result for i, result in enumerate(out)])
-    if hasattr(op, "pull"):
-        import numpy as np
-
-        out = out * np.cos(np.arange(out.size)).reshape(out.shape)
-    return out.sum() if is_array(out) else out

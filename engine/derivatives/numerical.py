@@ -1,12 +1,22 @@
-"""Numerical derivatives, by extrapolated central differences."""
+"""Numerical derivatives and their errors, by extrapolated central differences."""
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-ROUNDS = 20  # step sizes to try
+ROUNDS = 20  # step sizes for each scale
 ORDERS = 5  # extrapolations of each
 SHRINK = 4.0  # the ratio of successive step sizes
+FINER = 3  # steps that an estimate needs below its own, to measure the noise of f
+ENOUGH = 8  # quotients, if rounding explains how each differs from the expected slope
+NOISY = 1e-3  # the noise of f, relative to f, that makes its slope unknown
+SAFETY = 10.0  # times the estimated error
+SUFFICIENT = 1e-9  # the relative difference from the expected slope that needs no smaller steps
+SMALLEST = 5e-324  # the distance between subnormal numbers
+
+# Maps h to (f(x + h) - f(x - h)) / 2h, to |f(x + h) + f(x - h) - 2 f(x)| / h², and to the size of
+# the numbers whose rounding errors these contain.
+Differences = Callable[[float], tuple[float, float, float]]
 
 
 class Slope(NamedTuple):
@@ -15,40 +25,138 @@ class Slope(NamedTuple):
     value: float
     error: float
 
-    def differs_from(self, analytic: float, tolerance: float) -> bool:
-        """Return whether an analytic derivative differs by more than both errors explain."""
-        if not math.isfinite(analytic):
-            return analytic != self.value
-        size = abs(analytic) + abs(self.value)
-        return not abs(analytic - self.value) <= tolerance * size + 10.0 * self.error
+    def relative_error(self, analytic: float, tolerance: float) -> float:
+        """Return |a - n| / (|a| + |n|), or less if the error of n explains the difference.
+
+        The result exceeds `tolerance` if and only if |a - n| exceeds tolerance * (|a| + |n|) plus
+        ten estimated errors of n. It is inf if only one of the two is finite, or either is nan.
+        """
+        if not (math.isfinite(analytic) and math.isfinite(self.value)):
+            return 0.0 if analytic == self.value else math.inf
+        difference, size = abs(analytic - self.value), abs(analytic) + abs(self.value)
+        uncertainty = SAFETY * self.error / tolerance
+        if difference <= tolerance * (size + uncertainty):
+            size += uncertainty
+        return difference / size if size else 0.0
+
+    def resolves(self, analytic: float, digits: float = 1e-3) -> bool:
+        """Return whether the error is small in comparison with an analytic derivative."""
+        return SAFETY * self.error <= digits * abs(analytic)
+
+    def agrees(self, analytic: float) -> bool:
+        """Return whether the error explains the difference from an analytic derivative."""
+        return abs(analytic - self.value) <= SAFETY * self.error
+
+    def __str__(self) -> str:
+        return f"{self.value:.10g} ± {SAFETY * self.error:.1g}"
 
 
-def estimate_slope(f: Callable[[float], float], x: float) -> Slope:
-    """Return f'(x) from values of f, usually to 10 digits.
+class Estimate(NamedTuple):
+    """A difference quotient for a step h, and the value extrapolated from it and those before."""
 
-    Central differences (f(x + h) - f(x - h)) / 2h for decreasing h are extrapolated to h = 0
-    (Richardson's scheme; Ridders 1982, "Accurate computation of F'(x) and F'(x)F''(x)"). The result
-    is the entry of the scheme with the smallest estimated error: its distance from the entries it
-    was computed from, plus the rounding error of f. This rounding error is derived from the largest
-    value of f, because cancellation may make f small at x.
+    h: float
+    quotient: float
+    value: float
+    truncation: float
+    rounding: float  # of f in this step
+
+
+def estimate_slope(differences: Differences, x: float, expected: float = math.nan) -> Slope:
+    """Return the limit of a difference quotient at x, usually to 10 digits, and its error.
+
+    The quotients for decreasing h are extrapolated to h = 0 (Richardson's scheme; Ridders 1982,
+    "Accurate computation of F'(x) and F'(x)F''(x)"). The largest h is an eighth of |x| or of 1; for
+    a tiny x, steps relative to x follow. The result is the value with the smallest error. The
+    search ends early at a value that agrees with `expected` to nine digits, or if rounding explains
+    how every quotient differs from it.
     """
-    best, least, largest = math.nan, math.inf, 0.0
-    row: list[float] = []
-    h = max(abs(x), 1.0) / 8.0
-    for _ in range(ROUNDS):
-        above, below = x + h, x - h
-        upper, lower = f(above), f(below)
-        values = abs(upper) + abs(lower)
-        largest = max(largest, values) if math.isfinite(values) else largest
-        rounding = largest * 2.0**-53 / h
-        new = [(upper - lower) / (above - below)]
-        for k, old in enumerate(row[:ORDERS]):
-            new.append(new[k] + (new[k] - old) / (SHRINK ** (2 * (k + 1)) - 1.0))
-            error = max(abs(new[k + 1] - new[k]), abs(new[k + 1] - old)) + rounding
-            if error < least:
-                best, least = new[k + 1], error
-        row, h = new, h / SHRINK
-    return Slope(best, least)
+    estimates: list[Estimate] = []
+    curvature, explained = 0.0, expected == expected
+    for scale in [max(abs(x), 1.0), abs(x)][: 1 + (1e-320 < abs(x) < 1e-4)]:
+        row: list[float] = []
+        h = scale / 8.0
+        for i in range(ROUNDS):
+            quotient, second, size = differences(h)
+            rounding = max(SMALLEST, size * 2.0**-53)
+            new, value, truncation = [quotient], math.nan, math.inf
+            for k, old in enumerate(row[:ORDERS]):
+                new.append(new[k] + (new[k] - old) / (SHRINK ** (2 * (k + 1)) - 1.0))
+                distance = max(abs(new[k + 1] - new[k]), abs(new[k + 1] - old))
+                if distance < truncation:
+                    value, truncation = new[k + 1], distance
+            error = truncation + rounding / h
+            if abs(value - expected) + error <= SUFFICIENT * abs(expected):
+                return Slope(value, error)
+            estimates.append(Estimate(h, quotient, value, truncation, rounding))
+            explained = explained and abs(quotient - expected) <= rounding / h
+            if explained and len(estimates) == ENOUGH:
+                return Slope(estimates[0].quotient, estimates[0].rounding / estimates[0].h)
+            if i < ROUNDS // 2 and second < math.inf:  # smaller steps show rounding errors only
+                curvature = max(curvature, second - 16.0 * rounding / (h * h))
+            row, h = new, max(h / SHRINK, SMALLEST)
+    return most_accurate(estimates, 2.0**-53 * abs(x) * curvature, expected)
+
+
+def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float) -> Slope:
+    """Return the extrapolated value with the smallest error, which has several parts.
+
+    - truncation: the distance from the values it was extrapolated from;
+    - rounding of f, divided by h. This is the rounding error of the last operations, or the largest
+      deviation of f from this slope in smaller steps if that is larger: there f shows the rounding
+      errors of all its operations, and kinks near x;
+    - rounding of x, times the second derivative of f;
+    - the distance from values for smaller steps, if their own errors do not explain it.
+
+    The error is infinite if f shows only noise, as sin does at 1e17, where floats are 16 apart.
+
+    If f has few digits, it is constant in small steps. The best value from steps in which f changes
+    is then returned, without the last part, provided that it agrees with `expected`.
+    """
+    best = changing = unknown = Slope(math.nan, math.inf)
+    for i, (h, quotient, value, truncation, rounding) in enumerate(estimates[:-FINER]):
+        if truncation >= max(best.error, changing.error):
+            continue
+        noise, distance = rounding, 0.0
+        for finer in estimates[i + 1 :]:
+            if abs(finer.quotient) < math.inf:
+                noise = max(noise, finer.h * abs(finer.quotient - value))
+            if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
+                distance = max(distance, abs(finer.value - value))
+        if noise > NOISY * rounding * 2.0**53:
+            unknown = Slope(value, math.inf)
+            continue
+        error = truncation + noise / h + error_of_x
+        best = min(best, Slope(value, error + distance), key=lambda slope: slope.error)
+        if quotient:
+            changing = min(changing, Slope(value, error), key=lambda slope: slope.error)
+    if changing.resolves(changing.value) and changing.agrees(expected):
+        return changing
+    return best if best.error < math.inf else unknown
+
+
+def differences_of(f: Callable[[float], float], x: float, size: float = 0.0) -> Differences:
+    """Return the differences at x of f, a function of the distance from x.
+
+    `size` is that of intermediate results, whose rounding errors f has as well.
+    """
+    center = f(0.0)
+
+    def differences(h: float) -> tuple[float, float, float]:
+        upper, lower = f(h), f(-h)
+        bend = (upper - center) - (center - lower)
+        return divide_by_step(upper - lower, bend, abs(upper) + abs(lower) + size, x, h)
+
+    return differences
+
+
+def divide_by_step(
+    first: float, second: float, size: float, x: float, h: float
+) -> tuple[float, float, float]:
+    """Return differences of f at x divided by the step h as rounded; nan for a step of 0 or inf."""
+    width = (x + h) - (x - h)
+    if not 0.0 < width < math.inf:
+        return math.nan, math.nan, math.nan
+    return first / width, abs(second) / (h * h) if h > 1e-150 else math.nan, size
 
 
 def derivative(f: Callable[[float], float], x: float) -> float:
@@ -57,4 +165,4 @@ def derivative(f: Callable[[float], float], x: float) -> float:
     >>> round(derivative(math.sin, 0.0), 10)
     1.0
     """
-    return estimate_slope(f, x).value
+    return estimate_slope(differences_of(lambda h: f(x + h), x), x).value

@@ -23,13 +23,21 @@ if TYPE_CHECKING:
 
 def differentiate(y: Node, v: Any, xs: Sequence[Node]) -> list["Data"]:
     """Return v · dy/dx for each x, as data. No gradient of the graph changes."""
+    gradients = gradients_between(y, v, xs)
+    return [copy_data(gradients.get(x, zeros_like(x))) for x in xs]
+
+
+def gradients_between(y: Node, v: Any, xs: Iterable[Node]) -> Gradients:
+    """Return the gradients, as data, of y and of all nodes between the xs and y.
+
+    Raises ValueError if a leaf was modified in place.
+    """
     order = topological(y)
     if (leaf := find_overwritten_leaf(order)) is not None:
         raise ValueError(
             f"{describe_leaf(leaf)} was modified in place after y was computed; recompute y"
         )
-    gradients = propagate(y, v, order, xs, send, check=detecting())
-    return [copy_data(gradients.get(x, zeros_like(x))) for x in xs]
+    return propagate(y, v, order, xs, send, check=detecting())
 
 
 def differentiate_as_graph(y: Node, v: Any, xs: Sequence[Node]) -> list[Node]:
@@ -92,9 +100,9 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
                 op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))
             ]
         else:
-            slopes = flatten(op.locals(node, *op.unflatten(inputs)))
             contributions = [
-                g if type(slope) is float and slope == 1.0 else g * slope for slope in slopes
+                g if slope is None or (type(slope) is float and slope == 1.0) else g * slope
+                for slope in slopes_of_nodes(node)
             ]
     except TypeError as problem:
         raise TypeError(
@@ -108,9 +116,20 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
         from engine.arrays.formulas import unbroadcast
 
         contributions = [
-            unbroadcast(part, x.shape) for part, x in zip(contributions, inputs, strict=True)
+            part if x.constant else unbroadcast(part, x.shape)
+            for part, x in zip(contributions, inputs, strict=True)
         ]
-    return [Sent(x, None, part) for x, part in zip(inputs, contributions, strict=True)]
+    pairs = zip(inputs, contributions, strict=True)
+    return [Sent(x, None, part) for x, part in pairs if not x.constant]
+
+
+def slopes_of_nodes(node: Any) -> Iterable[Any]:
+    """Return the local derivatives of a node as nodes and numbers, one for each input."""
+    if is_array(node):
+        from engine.arrays.slopes import slopes_of_nodes
+
+        return slopes_of_nodes(node)
+    return flatten(node.op.locals(node, *node.op.unflatten(node.inputs)))
 
 
 def check_current(order: list[Node]) -> list[Node]:

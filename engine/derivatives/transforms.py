@@ -5,24 +5,28 @@ With `create_graph` the result is a graph itself, which can be drawn, stepped th
 differentiated again. See Griewank and Walther 2008, "Evaluating Derivatives".
 """
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
-    check_directions,
     check_inputs,
     check_output,
     check_scalar,
     convert_direction,
     copy_data,
+    directions_as_data,
     restore_form,
     zeros_like,
 )
+from engine.derivatives.of_functions import as_input, value_and_grad
 from engine.derivatives.passes import differentiate, differentiate_as_graph, forward_pass
 from engine.functions import is_array
 from engine.node import DataT, Node
 from engine.support.arguments import check_flag
 from engine.support.lazy import numpy_for
+from engine.support.trees import leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
 NodeT = TypeVar("NodeT", bound=Node)
 No: TypeAlias = Literal[False]
 Yes: TypeAlias = Literal[True]
+Function: TypeAlias = Callable[..., Any]
+Indices: TypeAlias = int | Iterable[int]
+Tree: TypeAlias = Node | Sequence[Any] | dict[Any, Any]  # of nodes
 
 
 @overload
@@ -43,18 +50,24 @@ def grad(y: Node, xs: NodeT, *, create_graph: Yes) -> NodeT: ...
 @overload
 def grad(y: Node, xs: Sequence[NodeT], *, create_graph: Yes) -> list[NodeT]: ...
 @overload
-def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool) -> Any: ...
-def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> Any:
-    """Return dy/dx, the gradient of y with respect to one node or to each of several.
+def grad(y: Node, xs: Tree, *, create_graph: bool = False) -> Any: ...
+@overload
+def grad(y: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
+def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = False) -> Any:
+    """Return dy/dx, the gradient of y with respect to nodes; of a function, its gradient function.
 
     Args:
         y: a Value, or an Array of one element.
-        xs: a node, or a list of nodes, leaves or not. Where y does not depend on x, the result is
-            0.
+        xs: a node, or a nested list or dict of nodes, leaves or not. Where y does not depend on x,
+            the result is 0.
         create_graph: return nodes, which can be differentiated again, instead of floats and arrays.
 
     Returns:
-        a float for a Value, an array of x's shape for an Array; a list of them if xs is a list.
+        a float for a Value, an array of x's shape for an Array; in the form of xs if there are
+        several.
+
+    `grad(f, argnums=0)` of a function f returns a function: the second result of
+    `value_and_grad(f, argnums)`.
 
     Raises ValueError if y has several elements, and TypeError if an argument is not a node. The
     result is the derivative at the data that y was computed from. If a leaf has been assigned new
@@ -68,8 +81,34 @@ def grad(y: Node, xs: Node | Sequence[Node], *, create_graph: bool = False) -> A
     >>> slope = grad(x**4, x, create_graph=True)
     >>> grad(slope, x)
     108.0
+    >>> grad(grad(lambda x: x**4))(3.0)
+    108.0
     """
+    if callable(y) and not isinstance(y, Node):
+        return gradient_function(y, xs, argnums)
+    if xs is None or argnums is not None:
+        raise TypeError(
+            "grad expects a node and the nodes to differentiate with respect to, or a function and "
+            f"argnums, got {y!r}, {xs!r} and argnums={argnums!r}"
+        )
     return vjp(y, xs, check_scalar(y)._one(), create_graph=create_graph)
+
+
+def gradient_function(f: Callable[..., Any], xs: Any, argnums: Any) -> Callable[..., Any]:
+    """Return the gradient of f as a function. `xs` is the second positional argument of `grad`.
+
+    Raises TypeError if it is a node: a function has argnums.
+    """
+    indices = argnums if argnums is not None else 0 if xs is None else xs
+    if any(isinstance(x, Node) for x in leaves(indices)):
+        raise TypeError(
+            f"expected a node to differentiate, got the function {f!r}; call it first, or "
+            "differentiate the function with grad(f, argnums=0)"
+        )
+    differentiated = value_and_grad(f, indices)
+    return functools.update_wrapper(
+        lambda *args, **keywords: differentiated(*args, **keywords)[1], f, updated=()
+    )
 
 
 @overload
@@ -85,10 +124,11 @@ def vjp(y: Node, xs: Sequence[NodeT], v: "ArrayLike", *, create_graph: Yes) -> l
 @overload
 def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool) -> Any: ...
 @keep_graphs()
-def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool = False) -> Any:
+def vjp(y: Node, xs: Tree, v: Any, *, create_graph: bool = False) -> Any:
     """Return v · dy/dx, the vector-Jacobian product, by one backward pass.
 
-    `v` has the shape of y. The other arguments, the result and the errors are those of `grad`.
+    `v` has the shape of y; if it is a node, the result is a graph that depends on it. The other
+    arguments, the result and the errors are those of `grad` for nodes.
 
     >>> from engine import Array
     >>> x = Array([1.0, 2.0, 3.0])
@@ -97,17 +137,21 @@ def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: boo
     """
     inputs = check_inputs(xs)
     v = convert_direction(check_output(y), v)
-    run = differentiate_as_graph if check_flag("create_graph", create_graph) else differentiate
+    as_graph = check_flag("create_graph", create_graph) or isinstance(v, Node)
+    run = differentiate_as_graph if as_graph else differentiate
     return restore_form(xs, run(y, v, inputs))
 
 
 @keep_graphs()
-def jvp(y: Node[DataT], xs: Node | Sequence[Node], vs: "ArrayLike") -> DataT:
+def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     """Return dy/dx · v, the Jacobian-vector product, by one forward pass.
 
-    `vs` has a direction for each x, of its shape. The pass computes the tangent of each node: its
-    derivative when the xs move in these directions. A forward pass yields one column of the
-    Jacobian, a backward pass one row.
+    `vs` has a direction for each x, of its shape, in the form of xs. The pass computes the tangent
+    of each node: its derivative when the xs move in these directions. A forward pass yields one
+    column of the Jacobian, a backward pass one row.
+
+    With `create_graph`, or if a direction is a node, the result is a graph. It is then computed by
+    two backward passes (Townsend 2017, "A new trick for calculating Jacobian vector products").
 
     Raises ValueError if the number or the shapes of the directions differ from those of xs.
 
@@ -116,12 +160,31 @@ def jvp(y: Node[DataT], xs: Node | Sequence[Node], vs: "ArrayLike") -> DataT:
     12.0
     """
     inputs = check_inputs(xs)
+    check_output(y)
+    vs = directions_as_data("jvp", xs, vs)
+    if check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs):
+        u = as_input(y._one(), has_arrays=is_array(y))
+        rows = differentiate_as_graph(y, u, inputs)  # linear in u
+        return derivative_of_products(rows, vs, [u], differentiate_as_graph)[0]
     tangents: dict[Any, Any] = {}
-    for x, v in zip(inputs, check_directions("jvp", xs, vs, len(inputs)), strict=True):
-        tangent = convert_direction(x, v)
-        tangents[x] = tangents[x] + tangent if x in tangents else tangent
-    tangent = forward_pass(check_output(y), tangents)
-    return copy_data(zeros_like(y) if tangent is None else tangent)  # type: ignore[return-value]
+    for x, v in zip(inputs, vs, strict=True):
+        tangents[x] = tangents[x] + v if x in tangents else v
+    tangent = forward_pass(y, tangents)
+    return copy_data(zeros_like(y) if tangent is None else tangent)
+
+
+def derivative_of_products(
+    slopes: list[Any], vs: list[Any], xs: list[Any], run: Callable[..., list[Any]]
+) -> list[Any]:
+    """Return the derivatives of slopes · vs with respect to the xs, by `run`."""
+    products: dict[Any, Any] = {}  # by dtype: nodes of different dtypes cannot be added
+    for slope, v in zip(slopes, vs, strict=True):
+        product = slope * v
+        product = product.sum() if is_array(product) else product
+        dtype = getattr(product, "dtype", float)
+        products[dtype] = products[dtype] + product if dtype in products else product
+    results = [run(product, product._one(), xs) for product in products.values()]
+    return [functools.reduce(operator.add, parts) for parts in zip(*results, strict=True)]
 
 
 def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
@@ -129,8 +192,8 @@ def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
 
     Returns:
         an array of shape `(*y.shape, *x.shape)` for one y and one x; an array of shape
-        `(len(ys), len(xs))` for lists of Values; a list of lists of arrays for lists that contain
-        Arrays.
+        `(len(ys), len(xs))` for lists of Values; for lists that contain Arrays, and for nested
+        lists and dicts, an array for each y and x, in the form of ys and within it in that of xs.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> jacobian([x * y, x + y], [x, y])
@@ -138,15 +201,21 @@ def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
            [1., 1.]])
     """
     np = numpy_for("a matrix of derivatives")
-    inputs = check_inputs(xs)
-    outputs = [check_output(y) for y in (ys if isinstance(ys, list | tuple) else [ys])]
-    blocks: Any = [jacobian_blocks(y, inputs) for y in outputs]
-    if all(isinstance(x, Value) for x in (*outputs, *inputs)):
-        blocks = np.array(blocks).reshape(len(outputs), len(inputs))
-    if not isinstance(xs, list | tuple):
-        blocks = [row[0] for row in blocks] if isinstance(blocks, list) else blocks[:, 0]
-    result = restore_form(ys, blocks)
-    return float(result) if isinstance(result, np.floating) else result
+    inputs, outputs = check_inputs(xs), [check_output(y) for y in leaves(ys)]
+    blocks = [jacobian_blocks(y, inputs) for y in outputs]
+    if not (is_flat(ys) and is_flat(xs) and all(isinstance(x, Value) for x in (*outputs, *inputs))):
+        return restore_form(ys, [restore_form(xs, row) for row in blocks])
+    matrix = np.array(blocks).reshape(len(outputs), len(inputs))
+    rows = matrix if isinstance(ys, list | tuple) else matrix[0]
+    result = rows if isinstance(xs, list | tuple) else rows[..., 0]
+    return result if result.ndim else float(result)
+
+
+def is_flat(xs: Any) -> bool:
+    """Return whether `xs` is a node or a list of nodes, not a dict or a nested list."""
+    return isinstance(xs, Node) or (
+        isinstance(xs, list | tuple) and all(isinstance(x, Node) for x in xs)
+    )
 
 
 def jacobian_blocks(y: Any, inputs: list[Any]) -> list[Any]:
@@ -179,25 +248,20 @@ def hvp(y: Node, xs: Node[DataT], vs: "ArrayLike") -> DataT: ...
 @overload
 def hvp(y: Node, xs: Sequence[Node[DataT]], vs: "ArrayLike") -> list[DataT]: ...
 @keep_graphs()
-def hvp(y: Node, xs: Node | Sequence[Node], vs: "ArrayLike") -> Any:
+def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     """Return the Hessian of a scalar y times a direction, by differentiating grad(y, xs) · vs.
 
     This takes a few passes and does not compute the Hessian (Pearlmutter 1994, "Fast exact
-    multiplication by the Hessian"). `vs` has a direction for each x, as for `jvp`.
+    multiplication by the Hessian"). `vs` has a direction for each x, as for `jvp`. The result is a
+    graph with `create_graph`, or if a direction is a node.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> hvp(x * x * y, [x, y], [1.0, 10.0])
     [64.0, 6.0]
     """
     inputs = check_inputs(xs)
-    slopes = grad(y, inputs, create_graph=True)
-    products: dict[Any, Any] = {}  # by dtype: nodes of different dtypes cannot be added
-    for slope, v in zip(slopes, check_directions("hvp", xs, vs, len(slopes)), strict=True):
-        product = slope * convert_direction(slope, v)
-        product = product.sum() if is_array(product) else product
-        dtype = getattr(product, "dtype", float)
-        products[dtype] = products[dtype] + product if dtype in products else product
-    result = [copy_data(zeros_like(x)) for x in inputs]
-    for product in products.values():
-        result = [a + b for a, b in zip(result, grad(product, inputs), strict=True)]
-    return restore_form(xs, result)
+    vs = directions_as_data("hvp", xs, vs)
+    as_graph = check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs)
+    slopes = differentiate_as_graph(y, check_scalar(y)._one(), inputs)
+    run = differentiate_as_graph if as_graph else differentiate
+    return restore_form(xs, derivative_of_products(slopes, vs, inputs, run))

@@ -168,6 +168,11 @@ def add_up(xs: Iterable[Operand]) -> Symbol:
     return reduce(add, xs, ZERO)
 
 
+def distance(x: Operand, y: Operand) -> Symbol:
+    """Return √(x² + y²)."""
+    return combine("√", raise_power(x, 2.0) + raise_power(y, 2.0))
+
+
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 ZERO, ONE, MINUS_ONE = lift(0.0), lift(1.0), lift(-1.0)
 INVERTIBLE = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
@@ -178,8 +183,10 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "log": make_function("ln"), "log2": make_function("log₂"), "log10": make_function("log₁₀"),
     "log1p": lambda x: combine("ln", add(1.0, x)),
     "sqrt": make_function("√"), "cbrt": make_function("∛"),
-    "hypot": lambda x, y: combine("√", raise_power(x, 2.0) + raise_power(y, 2.0)),
+    "hypot": distance,
     "where": where, "divide": make_function("/"), "power": raise_power,
+    "mod": make_function("mod"), "floor": make_function("floor"), "rint": make_function("round"),
+    "floor_divide": lambda x, y: combine("floor", combine("/", x, y)),
     # The helpers of engine.formulas.
     "square": lambda x: raise_power(x, 2.0), "sign": make_function("sgn"),
     "equal": make_function("="), "maximum": make_function("max"), "minimum": make_function("min"),
@@ -187,11 +194,19 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
     "exp_product": lambda x, y: exp(multiply(x, y)), "drop_large": lift, "drop_low": lift,
-    "limit_to_400": lift,
-    "hypot_slope": lambda out, x: combine("/", x, out),
+    "ceil": make_function("ceil"),
+    "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
+    "sigmoid_slope": lambda x: combine("σ", x) * combine("σ", negate(x)),
+    "one_minus_square": lambda x: 1.0 - raise_power(x, 2.0),
+    "one_over_one_plus_square": lambda x: combine("/", 1.0, add(1.0, raise_power(x, 2.0))),
+    "direction_cosine": lambda x, y: combine("/", x, distance(x, y)),
+    "over_distance": lambda c, x, y: combine("/", c, distance(x, y)),
     "power_x": lambda out, x, y: multiply(y, raise_power(x, add(y, -1.0))),
     "add_up": add_up, "softmax": softmax, "softmax_pullback": softmax_pullback,
     "logsumexp": lambda xs: combine("ln", add_up(exp(x) for x in xs)),
+    "uniform_cross_entropy": lambda xs: (
+        combine("ln", add_up(exp(x) for x in xs)) - add_up(xs) / float(len(xs))
+    ),
     "cross_entropy": lambda x, others: combine("ln", 1.0 + add_up(exp(o - x) for o in others)),
 }  # fmt: skip
 

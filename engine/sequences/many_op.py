@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine.rules import Op, accepts, argument_names, flatten
-from engine.value import as_float, as_nodes, lift, make_node
+from engine.value import as_float, as_nodes, lift, make_node, result_class
 
 
 class ManyOp(Op):
@@ -20,7 +20,7 @@ class ManyOp(Op):
 
     >>> from engine import Value
     >>> from engine.arithmetic import divide, sqrt
-    >>> from engine.sequences.formulas import multiply_add
+    >>> from engine.sequences.rules import multiply_add
     >>> NORM = ManyOp(
     ...     "norm",
     ...     lambda xs, eps: sqrt(multiply_add(xs, xs, eps)),
@@ -115,7 +115,9 @@ class ManyOp(Op):
                 slopes.extend(map(as_float, slope))
             else:
                 raise ValueError(f"{self.name} has {len(slope)} slopes for {len(arg)} inputs")
-        return make_node(self, tuple(flatten(args)), None, as_float(out), tuple(slopes), None)
+        inputs = tuple(flatten(args))
+        kind = result_class(map(type, inputs))
+        return make_node(self, inputs, None, as_float(out), tuple(slopes), None, kind)
 
     def unflatten(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         single = len(self.letters) - len(self.sequences)

@@ -11,7 +11,7 @@ from engine.graph import Sent
 from engine.node import Node
 from engine.rules import Op, accepts
 from engine.sequences.many_op import ManyOp
-from engine.value import Value, as_float, format_float, make_node
+from engine.value import Value, as_float, format_float, make_node, result_class
 
 
 class VectorOp(ManyOp):
@@ -21,7 +21,7 @@ class VectorOp(ManyOp):
     pullback    gs, outs, xs -> the gradients of xs, for the gradients gs of outs
 
     >>> from engine import Value
-    >>> from engine.sequences.formulas import add_up
+    >>> from engine.sequences.rules import add_up
     >>> SHIFT = VectorOp(
     ...     "shift", lambda xs: [x - xs[0] for x in xs],
     ...     lambda gs, outs, xs: [gs[0] - add_up(gs), *gs[1:]],
@@ -93,8 +93,9 @@ class Outputs(Node[tuple[float, ...]]):
 
     def _result_nodes(self) -> list[Value]:
         """Return a node for each result."""
+        kind = result_class(map(type, self._x))
         return [
-            make_node(output(self.op, i), self, None, out, None, None)
+            make_node(output(self.op, i), self, None, out, None, None, kind)
             for i, out in enumerate(self._data)
         ]
 

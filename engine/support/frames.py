@@ -1,6 +1,5 @@
 """Stack frames: the lines of the user's code, in warnings, origins and error messages."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -13,18 +12,20 @@ if os.path.basename(ROOT) == "engine":  # `nn` is a neighbor in the clone, a sub
     OURS += (os.path.join(os.path.dirname(ROOT), "nn", ""),)
 
 
+STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+
+
 def is_internal(file: str) -> bool:
-    """Return whether a file belongs to this package, or to a library that calls back into it."""
-    return file.startswith(internal_paths("numpy" in sys.modules))
+    """Return whether a file belongs to this package, to NumPy or to the standard library."""
+    if file.startswith(internal_paths("numpy" in sys.modules)):
+        return True
+    return file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
 
 
 @cache
 def internal_paths(numpy: bool) -> tuple[str, ...]:
     """Return the beginnings of the paths of internal files."""
-    libraries = [contextlib.__file__]  # decorators
-    if numpy:
-        libraries.append(os.path.dirname(sys.modules["numpy"].__file__ or ""))
-    return (*OURS, *libraries)
+    return (*OURS, os.path.dirname(sys.modules["numpy"].__file__ or "")) if numpy else OURS
 
 
 def callers(frame: FrameType | None) -> Iterator[FrameType]:

@@ -1,5 +1,6 @@
 """Flatten the graph that a tape records: a node becomes its place in the topological order."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,9 @@ from engine.instructions import Recorded, record
 from engine.node import Node
 from engine.rules import Op
 from engine.value import Value, as_nodes
-from engine.watch.branches import Branch, record_branches, recorded_branches
+from engine.watch.branches import record_branches, recorded_branches
+from engine.watch.decisions import Branch, Conversion
+from engine.watch.gradient_warnings import warn
 
 
 class GraphNodes(NamedTuple):
@@ -27,7 +30,7 @@ class GraphNodes(NamedTuple):
     parameters: list[Value]
     inputs: list[Value]
     constants: list[Value]
-    branches: list[Branch]
+    branches: list[Branch | Conversion]
     extra: int
 
 
@@ -47,6 +50,21 @@ class NodeGroup(NamedTuple):
     inputs: np.ndarray
 
 
+class Guard(NamedTuple):
+    """A decision to check: a comparison of two nodes, or the number of one, which is copied.
+
+    Attributes:
+        operator: The instruction: a comparison, or "=" for a conversion.
+        x, y: The places of the nodes; for a conversion the same twice.
+        code: The decision as Python code, with {} for the names of the nodes.
+    """
+
+    operator: str
+    x: int
+    y: int
+    code: str
+
+
 class FlatGraph(NamedTuple):
     """A graph in flat arrays; a tape keeps nothing else of it.
 
@@ -59,7 +77,7 @@ class FlatGraph(NamedTuple):
         rows: The rows in the graph.
         parameters, inputs, constants, outputs: The places of these nodes.
         fixed: True for the constants that cannot be assigned to.
-        guards: The comparisons to check, each an operator and the places of two nodes.
+        guards: The decisions to check.
         labels: The labels of nodes, by place.
     """
 
@@ -73,7 +91,7 @@ class FlatGraph(NamedTuple):
     constants: np.ndarray
     fixed: np.ndarray
     outputs: np.ndarray
-    guards: list[tuple[str, int, int]]
+    guards: list[Guard]
     labels: dict[int, str]
 
     @property
@@ -94,6 +112,7 @@ def collect_nodes(
     input_nodes = check_leaves("inputs", () if inputs is None else inputs)
     branches = recorded_branches()
     if callable(root) and not isinstance(root, type):
+        check_signature(root, inputs is not None)
         with record_branches() as branches:
             root = root() if inputs is None else root(input_nodes)
     single = not isinstance(root, list | tuple)
@@ -117,13 +136,50 @@ def collect_nodes(
             if x in known:
                 raise ValueError(f"{x!r} is both a parameter and an input; pass it as one of them")
     under = set(order)
-    compared = [x for branch in branches for x in (branch.x, branch.y)]
-    extra_roots = [x for x in (*trained, *input_nodes, *compared) if x not in under]
+    decided = [x for branch in branches for x in decided_nodes(branch)]
+    check_inputs_are_used(input_nodes, under.union(order_nodes(decided)))
+    extra_roots = [x for x in (*trained, *input_nodes, *decided) if x not in under]
     extra = [x for x in order_nodes(extra_roots) if x not in under]
     known.update(trained)
     order += extra
     constants = [x for x in order if x.op is None and x not in known]
     return GraphNodes(order, outputs, single, trained, input_nodes, constants, branches, len(extra))
+
+
+def decided_nodes(decision: Branch | Conversion) -> tuple[Value, Value]:
+    """Return the two nodes that were compared, or twice the one that was converted."""
+    return decision.x, decision.y if isinstance(decision, Branch) else decision.x
+
+
+def check_signature(f: Callable[..., Any], with_inputs: bool) -> None:
+    """Raise TypeError for a function that does not accept the arguments that a tape passes."""
+    try:
+        signature = inspect.signature(f)
+    except ValueError:  # of a built-in function
+        return
+    try:
+        signature.bind(*[()] * with_inputs)
+    except TypeError as problem:
+        name = getattr(f, "__name__", type(f).__name__)
+        passed = "one argument, the list of inputs" if with_inputs else "no arguments"
+        remedy = "pass inputs=[...], and the function is called with that list"
+        if with_inputs:
+            remedy = "take one list, as in lambda xs: f(*xs)"
+        raise TypeError(
+            f"Tape calls the function with {passed}, got {name}{signature}: {problem}; {remedy}"
+        ) from None
+
+
+def check_inputs_are_used(inputs: Sequence[Value], used: set[Any]) -> None:
+    """Warn about the first input that is not in the graph."""
+    for i, x in enumerate(inputs):
+        if x not in used:
+            warn(
+                f"the outputs do not depend on the input {x!r} at {i}, so the tape ignores its "
+                "samples; build the graph from the same Values that are passed as inputs, or leave "
+                "it out"
+            )
+            return
 
 
 class Roots:
@@ -179,9 +235,18 @@ def flatten_graph(graph: GraphNodes) -> FlatGraph:
         constants=constants,
         fixed=np.array([x.constant for x in graph.constants], bool),
         outputs=outputs,
-        guards=[(branch.operator, place[branch.x], place[branch.y]) for branch in graph.branches],
+        guards=[flatten_decision(branch, place) for branch in graph.branches],
         labels={i: x.label for i, x in enumerate(order) if x.label is not None},
     )
+
+
+def flatten_decision(decision: Branch | Conversion, place: dict[Value, int]) -> Guard:
+    """Return a decision with the places of its nodes."""
+    x, y = (place[node] for node in decided_nodes(decision))
+    if isinstance(decision, Branch):
+        code = f"assert {'' if decision.outcome else 'not '}{{}} {decision.operator} {{}}"
+        return Guard(decision.operator, x, y, code)
+    return Guard("=", x, y, f"# {decision.template} was {decision.outcome!r}")
 
 
 def group_by_row(

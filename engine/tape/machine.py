@@ -90,13 +90,16 @@ class Machine:
         """Return the gradients of the inputs, of shape (samples, inputs)."""
         return self.lanes.read(self.gradients[self.parameters :])
 
-    def outcomes(self) -> np.ndarray:
-        """Return the outcome of each guard, of shape (samples, guards) or (1, guards)."""
+    def guard_values(self) -> np.ndarray:
+        """Return the number of each guard, of shape (samples, guards) or (1, guards).
+
+        The number of a comparison is 1 or 0, that of a conversion is the number to convert.
+        """
         in_lanes, places = self.guard_in_lanes, self.guard_places
-        outcomes = self.shared[np.where(in_lanes, 0, places)][None, :]
+        numbers = self.shared[np.where(in_lanes, 0, places)][None, :]
         if in_lanes.any():
-            outcomes = np.where(in_lanes, self.lanes.read(np.where(in_lanes, places, 0)), outcomes)
-        return outcomes != 0.0
+            numbers = np.where(in_lanes, self.lanes.read(np.where(in_lanes, places, 0)), numbers)
+        return numbers
 
     @property
     def fingerprint(self) -> int:

@@ -39,6 +39,7 @@ class Opcode(NamedTuple):
 FUNCTIONS = (  # of one operand, with the same name in the C library
     "exp", "log", "sqrt", "tanh", "cosh", "sinh", "sin", "cos", "tan", "expm1", "log1p", "exp2",
     "log2", "log10", "cbrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc",
+    "floor", "rint",
 )  # fmt: skip
 
 # fmt: off
@@ -63,6 +64,8 @@ OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of cod
     Opcode("power",           2, "power(x, y)"),
     Opcode("hypot",           2, "hypot(x, y)"),
     Opcode("atan2",           2, "atan2(x, y)"),
+    Opcode("mod",             2, "x % y"),
+    Opcode("floor_divide",    2, "x // y"),
     # Contributions to gradients, which start from 0 so that no sum is -0.0. Both roundings stay.
     Opcode("multiply add",    3, "z + x * y",                         LOOP, "scale add"),
     Opcode("multiply from 0", 2, "0.0 + x * y",                       LOOP, "scale add"),

@@ -49,7 +49,10 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
     arguments = [*graph.parameters.tolist(), *graph.inputs.tolist()]
     gradients = GradientStatements(names, fixed)
     forward = [print_forward(names, operations[i]) for i in sorted(operations)]
-    forward += [[f"assert {names[x]} {operator} {names[y]}"] for operator, x, y in graph.guards]
+    checks = [
+        guard.code.replace("{}", names[guard.x], 1).replace("{}", names[guard.y], 1)
+        for guard in graph.guards
+    ]
     seeds = [[gradients.add(i, "1.0")] for i in graph.outputs.tolist() if i not in fixed]
     under = sorted((i for i in operations if i < graph.reached), reverse=True)
     backward = [print_backward(names, gradients, operations[i]) for i in under]
@@ -57,6 +60,7 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
     lines = [
         f"# forward: {format_count(len(operations), 'node')}",
         *(line for statements in forward for line in fill_lines(statements)),
+        *(line for check in checks for line in break_check(check)),
         "# backward: a gradient is the sum of its contributions, starting from 0",
         *(line for statements in [*seeds, *backward] for line in fill_lines(statements)),
         *break_line(f"return {bracket(names[i] for i in graph.outputs)}, {bracket(slopes)}"),
@@ -173,6 +177,11 @@ def break_line(statement: str) -> list[str]:
         lines.append(indent + statement[start:cut])
         indent, start, depth = INDENT * 2, cut + 1, depths[cut]
     return [*lines, indent + statement[start:]]
+
+
+def break_check(check: str) -> list[str]:
+    """Return the lines of an assertion, or a comment cut to one line."""
+    return [check[: WIDTH - len(INDENT)]] if check.startswith("#") else break_line(check)
 
 
 def bracket(parts: Iterable[str]) -> str:

@@ -289,9 +289,9 @@ class Builder:
     def write_guards(self) -> np.ndarray:
         """Write the comparisons to check, and return their slots."""
         graph, code, slots = self.graph, self.code, self.slots
-        for i, (operator, x, y) in enumerate(graph.guards, self.guards_at):
-            code.opcodes[i] = CODES[operator]
-            code.a[i], code.b[i], code.c[i] = slots[x], slots[y], slots[x]
+        for i, guard in enumerate(graph.guards, self.guards_at):
+            code.opcodes[i] = CODES[guard.operator]
+            code.a[i], code.b[i], code.c[i] = slots[guard.x], slots[guard.y], slots[guard.x]
             code.row[i] = len(graph.rows)
         return self.offset + self.guards_at + np.arange(len(graph.guards))
 

@@ -48,14 +48,16 @@ class Tape:
 
     Leaves other than parameters and inputs are constants. `forward()` raises RuntimeError if a
     constant or a parameter's own Value was assigned another number since the tape read it; `load()`
-    reads it again. If Python decided something from the number of a Value while it built the graph,
-    `forward()` checks that decision. For this, pass the function that builds the graph, or build
-    both the graph and the tape inside `record_branches()`.
+    reads it again. If Python compared the number of a Value while it built the graph, or converted
+    it, as in `int(x.data)` or `math.sin(x.data)`, `forward()` checks that the result is the same.
+    For this, pass the function that builds the graph, or build both the graph and the tape inside
+    `record_branches()`.
 
     Args:
         root: A Value, a list of Values, or a function that returns them. It is called once, with
             `inputs` if they are given.
-        inputs: The leaves that differ between samples.
+        inputs: The leaves that differ between samples. A GradientWarning names an input on which
+            the outputs do not depend.
         parameters: The leaves to train; by default all leaves that require a gradient, except
             inputs.
         dtype: float64 or float32, which rounds every elementary operation to single precision.
@@ -71,7 +73,7 @@ class Tape:
         input_gradients: The gradients of the last batch, of shape (samples, inputs), or None.
 
     Raises:
-        TypeError: `root` is not a graph of Values.
+        TypeError: `root` is not a graph of Values, or a function with other arguments.
         ValueError: `inputs` or `parameters` are not distinct leaves that require a gradient.
         ImportError: numba is not installed.
 
@@ -111,7 +113,7 @@ class Tape:
         graph = flatten_graph(nodes)
         self._machine = load_machine()(graph, dtype, fast, threads, input_gradients)
         self._leaves = Leaves(nodes.parameters, nodes.constants)
-        self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards])
+        self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards], dtype)
         self._outputs = [weakref.ref(output) for output in nodes.outputs]
         self._single = nodes.single
         self._finds_input_gradients = input_gradients
@@ -124,6 +126,10 @@ class Tape:
         self.input_gradients: np.ndarray | None = None
         self.flat = Array(np.zeros(len(nodes.parameters), dtype), "flat")
         self.load()
+        if self._decisions.all and (fast or dtype != np.float64):
+            sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
+            self._machine.forward(self.flat.data, sample)
+            self._decisions.calibrate(self._machine.guard_values()[0])
 
     def parameters(self) -> list[Array]:
         """Return the Arrays that an optimizer updates: `flat` alone."""
@@ -145,7 +151,8 @@ class Tape:
 
         Raises:
             ValueError: The samples have another shape.
-            BranchChanged: Python would build another graph from these numbers.
+            BranchChanged: Python would build another graph from these numbers, or convert one of
+                them to something else.
             RuntimeError: A leaf was assigned another number since the tape read it.
         """
         outputs = self._compute(self.flat.data, self._check_samples(X))
@@ -285,7 +292,7 @@ class Tape:
     def _check_decisions(self) -> None:
         """Raise BranchChanged if Python would decide differently now."""
         if self._decisions.all:
-            self._decisions.check(self._machine.outcomes(), bool(self.inputs))
+            self._decisions.check(self._machine.guard_values(), bool(self.inputs))
 
     def _pull_back(self, gradient: ArrayLike) -> np.ndarray:
         """Return the gradient of the parameters, given that of the outputs; store the inputs'."""

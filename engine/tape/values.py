@@ -3,7 +3,7 @@
 A tape assumes that the numbers of the leaves, and Python's decisions from numbers, do not change.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from engine.graph import walk_back
 from engine.rules import flatten
 from engine.sequences.vector_op import Outputs
 from engine.value import ASSIGNED, Value, as_float
-from engine.watch.branches import Branch, BranchChanged
+from engine.watch.branches import BranchChanged
+from engine.watch.decisions import Branch, Conversion
 from engine.watch.origin import Origin
 
 
@@ -45,36 +46,82 @@ class Leaves:
 
 
 class Decision(NamedTuple):
-    """A comparison that Python made, as text, because its nodes may no longer exist."""
+    """A decision that Python made, as text, because its nodes may no longer exist.
+
+    `function` returns the outcome for a number: of a conversion, the number of its Value; of a
+    comparison, 1 if it holds and 0 if not.
+    """
 
     text: str
-    outcome: bool
+    function: Callable[[float], Any]
+    number: float
+    outcome: Any
     origin: Origin | None
+    remedy: str
+
+    @classmethod
+    def of(cls, made: Branch | Conversion) -> "Decision":
+        if isinstance(made, Branch):
+            return cls(str(made), bool, made.outcome, made.outcome, made.origin, CHOOSE)
+        remedy = SHOW if isinstance(made.outcome, str) else COMPUTE
+        if isinstance(made.outcome, bool | np.bool_):
+            remedy = CHOOSE
+        return cls(str(made), made.function, made.x._data, made.outcome, made.origin, remedy)
+
+    def now(self, number: float) -> str:
+        """Return the outcome for another number as text, or the error that Python would raise."""
+        try:
+            with np.errstate(all="ignore"):
+                return repr(self.function(number))  # tells -0.0 from 0.0, and nan equals nan
+        except (ArithmeticError, ValueError) as problem:
+            return f"an error ({problem})"
+
+
+CHOOSE = (
+    "so Python would build another graph; record a new tape, or choose in the graph with where(), "
+    "maximum() or minimum()"
+)
+COMPUTE = (
+    "so the tape would compute with an outdated number; record a new tape, or compute in the graph "
+    "with the Value itself, as in x.exp(), where(), maximum() or a row of your own (Op)"
+)
+SHOW = (
+    "so the text is outdated; record a new tape, or format the outputs of forward(); print(x) "
+    "shows a Value without recording its number"
+)
 
 
 class Decisions:
     """The decisions that Python made while a graph was built, if a tape can change them."""
 
-    def __init__(self, branches: Sequence[Branch]):
-        self.all = [Decision(str(branch), branch.outcome, branch.origin) for branch in branches]
-        self.outcomes = np.array([branch.outcome for branch in branches], bool)
+    def __init__(self, branches: Sequence[Branch | Conversion], dtype: np.dtype):
+        self.all = [Decision.of(branch) for branch in branches]
+        with np.errstate(over="ignore"):
+            self.numbers = np.array([decision.number for decision in self.all], dtype)
 
-    def check(self, outcomes: np.ndarray, batched: bool) -> None:
-        """Raise BranchChanged for the first outcome that differs.
+    def calibrate(self, numbers: np.ndarray) -> None:
+        """Take the numbers of conversions from the tape, which may round them differently."""
+        converted = np.array([decision.function is not bool for decision in self.all])
+        self.numbers = np.where(converted, numbers, self.numbers)
 
-        `outcomes` has the shape (samples, decisions), with one row if there are no samples.
+    def check(self, numbers: np.ndarray, batched: bool) -> None:
+        """Raise BranchChanged for the first decision whose outcome differs.
+
+        `numbers` has the shape (samples, decisions), with one row if there are no samples.
         """
-        changed = outcomes != self.outcomes
-        if changed.any():
-            sample, i = np.argwhere(changed)[0]
-            text, outcome, origin = self.all[i]
-            where = "" if origin is None else f" ({origin})"
-            which = f" for sample {sample}" if batched else ""
-            raise BranchChanged(
-                f"{text} was {outcome} when the tape was recorded and is {not outcome} now{which}"
-                f"{where}, so Python would build another graph; record a new tape, or choose in "
-                "the graph with where(), maximum() or minimum()"
-            )
+        same = (numbers == self.numbers) & (np.signbit(numbers) == np.signbit(self.numbers))
+        same |= np.isnan(numbers) & np.isnan(self.numbers)
+        for sample, i in np.argwhere(~same).tolist():
+            decision = self.all[i]
+            now = decision.now(float(numbers[sample, i]))
+            if now != repr(decision.outcome):
+                origin = decision.origin
+                where = "" if origin is None else f" ({origin})"
+                which = f" for sample {sample}" if batched else ""
+                raise BranchChanged(
+                    f"{decision.text} was {decision.outcome!r} when the tape was recorded and is "
+                    f"{now} now{which}{where}, {decision.remedy}"
+                )
 
 
 def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 
 from engine import graph
 from engine.node import Node
-from engine.support.frames import callers, is_internal
 from engine.watch.hooks import Hooks
 from engine.watch.state import (
     all_finite,
@@ -42,6 +41,8 @@ class GradientWarning(UserWarning):
 
 def warn(text: str, category: type[Warning] = GradientWarning) -> None:
     """Issue a warning at the innermost line outside this package."""
+    from engine.support.frames import callers, is_internal
+
     files = [frame.f_code.co_filename for frame in callers(sys._getframe(1))]
     users = next((i for i, file in enumerate(files) if not is_internal(file)), len(files) - 1)
     warnings.warn(text, category, stacklevel=users + 2)
@@ -67,7 +68,7 @@ class GradientChecks(Hooks):
             leaves = trainable_leaves(order)
             for receive in waiting:
                 receive(leaves)
-        if hasattr(root, "_overwritten") and (leaf := find_overwritten_leaf(order)) is not None:
+        if type(root._data) is not float and (leaf := find_overwritten_leaf(order)) is not None:
             warn(
                 f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
                 "its gradients mix old and new data; write x.data = x.data - ..., or recompute the "
@@ -117,7 +118,7 @@ def check_loss(root: Node) -> None:
     if bad_input is not None:
         remedy = f"{describe_leaf(bad_input)} contains inf or nan and was not updated: check it"
     warn(
-        f"the loss is {float(root.data)} after its parameters were updated, so its gradients will "
+        f"the loss is {float(root._data)} after its parameters were updated, so its gradients will "
         f"not be finite either; {remedy}; with detect_anomaly(): ... names the first operation "
         "whose result is not finite"
     )

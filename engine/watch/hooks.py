@@ -67,6 +67,9 @@ class Hook:
     def _on_leaf(self, leaf: Node) -> None:
         """Observe a new leaf."""
 
+    def _on_decision(self, decision: Any) -> None:
+        """Observe a decision that Python made from the number of a Value."""
+
     _read: Callable[[Any], float] | None = None  # replaces reading `.data` of a Value
     _backward: Callable[[Any], None] | None = None  # replaces the backward pass from a root
 

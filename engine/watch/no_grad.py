@@ -28,7 +28,7 @@ class no_grad(Hook):
     _rank = 2
 
     def _on_node(self, node: Node) -> Node:
-        return node.lift(node._data)
+        return node._without_graph()
 
 
 @contextmanager

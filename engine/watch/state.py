@@ -43,7 +43,7 @@ def any_nonzero(data: Any) -> bool:
 def find_overwritten_leaf(order: Iterable[Any]) -> Node | None:
     """Return the first leaf whose array was modified in place after the graph was computed."""
     for node in order:
-        if node.op is not None and hasattr(node, "_overwritten"):
+        if node.op is not None and node._zero is None:  # an Array
             for i, x in enumerate(node._x):
                 if x.op is None and x._dy is not None and node._overwritten(i):
                     return x

@@ -146,7 +146,7 @@ for X, error, words in [
     on.call(partial(fit, X=X), error, words)
 for y, error, words in [
     (None, TypeError, "y must have an entry"), (y4[:3], ValueError, "4 samples and 3 targets"), (["a"] * 4, TypeError, "y must hold numbers"),
-    ([0, 1, 0, 1], ValueError, "labels -1 or 1 (2 * y - 1"),
+    ([0, 1, 0, 1], ValueError, "labels -1 or 1 (2.0 * y - 1.0"),
 ]:
     on.call(partial(fit, y=y), error, words)
 on.arguments(

@@ -10,8 +10,9 @@ from arguments.kinds import (
 )  # fmt: skip
 from engine import (
     Array, ArrayOp, Constant, ConstantArray, ManyOp, Op, Value, VectorOp, check_gradients,
-    concatenate, detect_anomaly, dot, explain, logsumexp, maximum, minimum, mistakes, no_grad,
-    record_origins, softmax, topological, total, walk, where,
+    concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, logaddexp, logsumexp,
+    maximum, minimum, mistakes, no_grad, norm, outer, pad, record_origins, roll, softmax, split, stack,
+    take, tile, topological, total, tril, triu, walk, where, xlogy,
 )  # fmt: skip
 from engine.arrays.rules import SUM
 from engine.rules import TANH
@@ -91,10 +92,12 @@ on.call(lambda: len(Array(1.0)), TypeError, "no length", "Array(1.)", ".item()")
 on.call(lambda: np.asarray(a), TypeError, "lose the graph", "use its .data")
 on.call(a.__bool__, TypeError, "neither true nor false", "shape (2,)", ".data")
 
-for name in ("sum", "mean", "max", "min", "argmax", "logsumexp", "softmax", "squeeze"):
+for name in ("sum", "mean", "max", "min", "prod", "argmax", "argmin", "logsumexp", "softmax", "log_softmax", "squeeze", "cumsum", "cumprod", "sort"):
     on = About(f"engine.Array.{name}")
     on.values(["x", 1.0, [0]], getattr(a, name), TypeError, name, shows="axis={!r}".format)
     on.call(partial(getattr(a, name), 5), ValueError, name, "axis=5")
+for name in ("var", "std"):
+    About(f"engine.Array.{name}").call(partial(getattr(a, name), 5), ValueError, "does not accept shape (2,)", "axis=5")
 
 for name, f, error, *words in [
     ("backward", a.backward, ValueError, "one element", "shape (2,)", ".sum()"),
@@ -108,6 +111,17 @@ for name, f, error, *words in [
     ("transpose", lambda: A.transpose("x"), TypeError, "transpose", "'x'"),
     ("swapaxes", lambda: A.swapaxes(0, 5), ValueError, "swapaxes", "second=5"),
     ("swapaxes", lambda: A.swapaxes("x", 0), TypeError, "swapaxes", "first='x'"),
+    ("dot", lambda: a.dot([1.0]), ValueError, "@ does not accept shapes (2,) and (1,)"),
+    ("take", lambda: a.take(5), IndexError, "getitem", "shape (2,)", "5"),
+    ("take", lambda: a.take(0.5), TypeError, "take expects integers as indices", "0.5"),
+    ("take", lambda: a.take([True]), TypeError, "take expects integers as indices", "[True]"),
+    ("take", lambda: a.take(0, axis=1), ValueError, "take does not accept shape (2,), axis=1"),
+    ("repeat", lambda: a.repeat(-1), ValueError, "repeat does not accept shape (2,), repeats=-1"),
+    ("repeat", lambda: a.repeat(2, axis=1), ValueError, "repeat", "axis=1"),
+    ("repeat", lambda: a.repeat("x"), ValueError, "repeat", "repeats='x'"),
+    ("diagonal", lambda: a.diagonal(), ValueError, "diagonal does not accept shape (2,)"),
+    ("diagonal", lambda: A.diagonal(axis1=1), ValueError, "diagonal", "axis1=1, axis2=1"),
+    ("trace", lambda: a.trace(), ValueError, "diagonal does not accept shape (2,)"),
     ("broadcast_to", lambda: a.broadcast_to((3,)), ValueError, "broadcast_to", "shape=(3,)"),
     ("broadcast_to", lambda: a.broadcast_to(None), TypeError, "broadcast_to", "None"),
     ("lift", lambda: Array.lift(x), TypeError, "already a node", MIX),
@@ -165,7 +179,8 @@ on.kind(TAKEN, SEQUENCE, lambda ws: dot(ws, [1.0]))
 on.kind(TAKEN, SEQUENCE, lambda xs: dot([x], xs))
 on.kind(HOLDS, NUMBER, lambda bias: dot([x], [1.0], bias))
 on.call(lambda: dot([x], [x, y]), ValueError, "dot takes two sequences of equal length", "1 and 2")
-on.call(lambda: dot(a, a), TypeError, TAKEN, "Array([1., 2.])")
+on.call(lambda: dot(a, [1.0]), ValueError, "@ does not accept shapes (2,) and (1,)")
+on.call(lambda: dot(a, [x]), TypeError, "a list of nodes")
 on.call(lambda: dot([[x]], [x]), TypeError, HOLDS, "a list of 1", "per element")
 
 on = About("engine.total")
@@ -184,7 +199,6 @@ def reduces(f):
 
 reduces(logsumexp)
 reduces(softmax)
-About("engine.logsumexp").call(lambda: logsumexp(Array(1.0)), IndexError, "logsumexp does not accept shape ()")
 
 
 def compares(f):
@@ -196,6 +210,8 @@ def compares(f):
 
 compares(maximum)
 compares(minimum)
+compares(logaddexp)
+compares(xlogy)
 
 on = About("engine.where")
 on.kind("real number", SCALAR, lambda v: where(v, x, y), value=False)
@@ -210,6 +226,50 @@ on.call(lambda: concatenate([a, "x"]), TypeError, "an Array holds", "'x'")
 on.call(lambda: concatenate([a, A]), ValueError, "shapes (2,) and (2, 2)")
 on.call(lambda: concatenate([a], axis=2), ValueError, "concatenate", "axis=2")
 on.values([None, "x", 1.0, True, [0]], partial(concatenate, [a]), TypeError, "expects an integer axis")
+
+on = About("engine.stack")
+on.kind("stack expects a list of Arrays", SEQUENCE, stack)
+on.call(lambda: stack([]), ValueError, "stack expects at least one Array", "none")
+on.call(lambda: stack([x]), TypeError, "Value(2.0", MIX)
+on.call(lambda: stack([a, A]), ValueError, "stack expects Arrays of the same shape", "(2,) and (2, 2)")
+on.call(lambda: stack([a], axis=2), ValueError, "expand_dims", "axis=2")
+on.values([None, "x", 1.0, True, [0]], partial(stack, [a]), TypeError, "expects an integer axis")
+
+for f, name, error, *words in [
+    (lambda: einsum(a, a), "einsum", TypeError, "einsum expects subscripts", "einsum('ij,jk->ik', x, y)"),
+    (lambda: einsum("i->"), "einsum", TypeError, "einsum expects subscripts", "('i->',)"),
+    (lambda: einsum("ij", a), "einsum", ValueError, "einsum does not accept shape (2,), subscripts='ij'"),
+    (lambda: einsum("ij,j", A, [1.0, 2.0, 3.0]), "einsum", ValueError, "einsum does not accept shapes (2, 2) and (3,)"),
+    (lambda: einsum("i", x), "einsum", TypeError, MIX),
+    (lambda: outer(a, x), "outer", TypeError, MIX),
+    (lambda: expand_dims(a, 5), "expand_dims", ValueError, "expand_dims does not accept shape (2,), axis=5"),
+    (lambda: expand_dims(a, "x"), "expand_dims", TypeError, "expand_dims", "axis='x'"),
+    (lambda: split(a, 3), "split", ValueError, "split does not accept shape (2,), indices_or_sections=3", "equal division"),
+    (lambda: split(a, 1, axis=1), "split", ValueError, "split does not accept shape (2,), axis=1"),
+    (lambda: split(a, "x"), "split", TypeError, "split", "indices_or_sections='x'"),
+    (lambda: tile(a, -1), "tile", ValueError, "tile does not accept shape (2,), reps=-1"),
+    (lambda: tile(a, "x"), "tile", ValueError, "tile", "reps='x'"),
+    (lambda: flip(a, 1), "flip", ValueError, "flip does not accept shape (2,), axis=1"),
+    (lambda: roll(a, "x"), "roll", ValueError, "roll does not accept shape (2,), shift='x'"),
+    (lambda: roll(a, 1, axis=1), "roll", ValueError, "roll", "shift=1, axis=1"),
+    (lambda: pad(a, 1, mode="mean"), "pad", ValueError, "unknown mode of pad 'mean'", "choose from: constant, edge"),
+    (lambda: pad(a, -1), "pad", ValueError, "pad does not accept shape (2,), pad_width=-1"),
+    (lambda: pad(a, 0.5), "pad", TypeError, "pad does not accept shape (2,), pad_width=0.5"),
+    (lambda: diag(1.0), "diag", ValueError, "diag does not accept shape ()"),
+    (lambda: diag(a, 0.5), "diag", TypeError, "diag", "k=0.5"),
+    (lambda: tril(1.0), "tril", TypeError, "tril does not accept shape ()"),
+    (lambda: triu(1.0), "triu", TypeError, "triu does not accept shape ()"),
+    (lambda: norm(A, 1), "norm", ValueError, "norm expects ord=None, or 1, 2 or inf for vectors", "ord=1", "(2, 2)"),
+    (lambda: norm(a, 3), "norm", ValueError, "norm expects ord=None", "ord=3"),
+    (lambda: norm(a, axis=5), "norm", ValueError, "norm does not accept shape (2,), axis=5"),
+    (lambda: take([x, y], 0.5), "take", TypeError, "take expects integers as indices", "0.5"),
+    (lambda: take([x, y], [True]), "take", TypeError, "take expects integers as indices", "True"),
+    (lambda: take([x, y], 0, axis=1), "take", TypeError, "take expects integers as indices of a list, along axis 0", "axis=1"),
+    (lambda: take([x, y], 2), "take", IndexError, "take got index 2 for 2 elements"),
+    (lambda: take(a, 5), "take", IndexError, "shape (2,)", "5"),
+]:
+    About(f"engine.{name}").call(f, error, *words)
+About("engine.take").kind(TAKEN, SEQUENCE, lambda xs: take(xs, 0))
 
 # ------------------------------------------------------------------------------------------- graph
 

@@ -139,7 +139,7 @@ for loss in (losses.mse, losses.mae, losses.huber, losses.hinge, losses.binary_c
     pointwise(loss)
 for p in ([x], a[:1]):
     as_float = lambda v: f"got {float(v)}"
-    About("nn.losses.hinge").values([0, 2, -2, 0.5, NAN], lambda v, p=p: losses.hinge(p, [v]), ValueError, "labels -1 or 1 (2 * y - 1 converts 0 and 1)", shows=as_float)
+    About("nn.losses.hinge").values([0, 2, -2, 0.5, NAN], lambda v, p=p: losses.hinge(p, [v]), ValueError, "labels -1 or 1 (2.0 * y - 1.0 converts 0 and 1)", shows=as_float)
     About("nn.losses.binary_cross_entropy").values([2, -1, NAN, INF], lambda v, p=p: losses.binary_cross_entropy(p, [v]), ValueError, "targets from 0 to 1", shows=as_float)
 About("nn.losses.huber").values([0, -1, None, "x", NAN, True, [1.0]], partial(losses.huber, [x], [1.0]), ValueError, "huber expects a delta above 0")
 

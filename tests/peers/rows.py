@@ -1,7 +1,7 @@
 """Where rows are compared with other libraries, and what ours are there."""
 
 from engine import Value, grad, hessian
-from engine.rules import TABLE
+from engine.rules import ELEMENTWISE, TABLE
 
 # fmt: off
 POINTS = {
@@ -19,7 +19,7 @@ def points(name):
     arity = TABLE[name].arity
     if name in POINTS:
         return POINTS[name]
-    if name in ("dot", "total", "logsumexp", "softmax", "cross_entropy"):
+    if name not in ELEMENTWISE:
         return POINTS["several"]
     return POINTS["one"] if arity == 1 else POINTS["two"]
 

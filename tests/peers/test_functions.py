@@ -48,8 +48,8 @@ each = lambda f: {"values": lambda x, y: list(map(f, x, y)), "arrays": f}
 
 # Under engine's name: a function for each payload and judge, the inputs.
 FUNCTIONS = {
-    "dot": [({"values": engine.dot, **both(lambda lib, w, x, b: (w * x).sum() + b)}, (V, W, S)),
-            ({"values": engine.dot, **both(lambda lib, w, x: (w * x).sum())}, (V, np.zeros(4)))],
+    "dot": [({"values": engine.dot, "arrays": engine.dot, **both(lambda lib, w, x, b: (w * x).sum() + b)}, (V, W, S)),
+            ({"values": engine.dot, "arrays": engine.dot, **both(lambda lib, w, x: (w * x).sum())}, (V, np.zeros(4)))],
     "total": [({"values": engine.total, **both(lambda lib, x: x.sum())}, (V,)),
               ({"arrays": lambda *xs: engine.total(xs), **both(lambda lib, *xs: sum(xs))}, (V, M, S, M))],
     "logsumexp": [({"values": lambda x: [engine.logsumexp(row) for row in x], "arrays": engine.logsumexp, **LSE}, (x,))
@@ -59,6 +59,9 @@ FUNCTIONS = {
     **{name: [({**each(getattr(engine, name)), **both(lambda lib, x, y, name=name: getattr(lib, name)(x, y))}, at)
               for at in [(V, W), (V, V), (V, np.array([V[0], 9.0, V[2], -9.0])), (np.full(4, -inf), V)]]
        for name in ("maximum", "minimum")},
+    "logaddexp": [({**each(engine.logaddexp), **both(lambda lib, x, y: lib.logaddexp(x, y))}, at) for at in [(V, W), (V, V), (V * 1e4, W)]],
+    "xlogy": [({**each(engine.xlogy), "torch": torch.xlogy, "jax": jax.scipy.special.xlogy}, at) for at in [(V, W**2), (C, W**2)]],
+    "take": [({"values": lambda x: engine.take(x, [2, 0, 2]), "arrays": lambda x: engine.take(x, [2, 0, 2]), **both(lambda lib, x: x[np.array([2, 0, 2])])}, (V,))],
     "where": [(CHOSEN, (C, V, W)), (CHOSEN, (C, V, V)), (CHOSEN, (1 - C, V, np.zeros(4)))],
     "concatenate": [(joined(), (V, W)), (joined(axis=1), (M, N[:, :1], M)), (joined(axis=-1), (M, N[:, :0]))],
 }  # fmt: skip
@@ -95,6 +98,14 @@ ARRAY_ROWS = {
     "linear": [row(ARRAY_TABLE["linear"], both(lambda lib, x, w, b: x @ w.T + b), *at) for at in [(M, N[:2], W[:2]), (V, N, V[:3]), (T, M, V[:3])]],
     **{name: [reduced(name, axis, keep, x) for x in ((M, TIES) if name[0] == "m" else (M,)) for axis in (None, 0, -1, (0, 1)) for keep in (False, True)]
        for name in ("sum", "mean", "max", "min")},
+    **{name: [reduced(name, axis, keep, x) for x in (M, M * C) for axis in (0, -1) for keep in (False, True)] for name in ("prod",)},
+    "norm": [row(lambda x, axis=axis: engine.norm(x, axis=axis), {"torch": lambda x, axis=axis: torch.linalg.vector_norm(x, dim=axis), "jax": lambda x, axis=axis: jnp.linalg.norm(x, axis=axis)}, M)
+             for axis in (0, -1, (0, 1))],
+    **{name: [row(lambda x, name=name, axis=axis: getattr(x, name)(axis), both(lambda lib, x, name=name, axis=axis: getattr(lib, name)(x, axis)), M) for axis in (0, -1)]
+       for name in ("cumsum", "cumprod")},
+    "einsum": [row(lambda *xs, s=s: engine.einsum(s, *xs), both(lambda lib, *xs, s=s: lib.einsum(s, *xs)), *at)
+               for s, at in [("ij,kj->ik", (M, N)), ("ij->", (M,)), ("ii->i", (M[:, :3],)), ("...i,i->...", (T, V)), ("ij,j,i", (M, V, V[:3]))]],
+    "log_softmax": [row(lambda x, axis=axis: x.log_softmax(axis), {"torch": lambda x, axis=axis: torch.log_softmax(x, axis), "jax": lambda x, axis=axis: jax.nn.log_softmax(x, axis)}, M) for axis in (0, -1)],
     "reshape": [same(lambda x: x.reshape(2, -1) ** 2, M)],
     "transpose": [same(lambda x: x.T ** 2, M),
                   row(lambda x: x.transpose(2, 0, 1) ** 2, {"torch": lambda x: x.permute(2, 0, 1) ** 2, "jax": lambda x: x.transpose(2, 0, 1) ** 2}, T)],
@@ -147,8 +158,8 @@ def test_every_function_has_a_case():
 
 
 def test_every_function_has_a_case_for_each_payload():
-    """On Arrays, dot is `@`; Values are concatenated as lists."""
-    missing = {"dot": {"values"}, "concatenate": {"arrays"}}
+    """Values are concatenated as lists."""
+    missing = {"concatenate": {"arrays"}}
     for name, cases in FUNCTIONS.items():
         assert {p for of, _ in cases for p in PAYLOADS if p in of} == missing.get(
             name, set(PAYLOADS)

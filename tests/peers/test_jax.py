@@ -12,14 +12,20 @@ special = jax.scipy.special
 
 # fmt: off
 THEIRS = {
-    "+": jnp.add, "-": jnp.subtract, "*": jnp.multiply, "/": jnp.divide, "**": jnp.power, "neg": jnp.negative,
+    "+": jnp.add, "-": jnp.subtract, "*": jnp.multiply, "/": jnp.divide, "**": jnp.power, "%": jnp.mod, "//": jnp.floor_divide, "neg": jnp.negative,
     **{name: getattr(jnp, name) for name in (
         "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "sin", "cos",
         "tan", "sinh", "cosh", "tanh", "hypot", "sign", "maximum", "minimum", "clip",
+        "floor", "ceil", "round", "logaddexp",
     )},
+    "xlogy": special.xlogy,
+    "isnan": lambda x: jnp.where(jnp.isnan(x), 1.0, 0.0),
     **{name: getattr(jnp, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
     "erf": special.erf, "erfc": special.erfc, "normal_cdf": special.ndtr,
     "exp_product": lambda x, y: jnp.exp(x * y),
+    "sech_squared": lambda x: 1 / jnp.cosh(x) ** 2,
+    "one_minus_square": lambda x: 1 - x * x,
+    "direction_cosine": lambda x, y: x / jnp.sqrt(x * x + y * y),
     **{name: getattr(jax.nn, name) for name in ("sigmoid", "softplus", "silu", "relu", "leaky_relu", "elu")},
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
     "where": lambda c, x, y: jnp.where(c != 0, x, y),
@@ -28,6 +34,7 @@ THEIRS = {
     "logsumexp": lambda *xs: special.logsumexp(jnp.stack(xs)),
     "softmax": lambda *xs: jax.nn.softmax(jnp.stack(xs))[0],
     "cross_entropy": lambda *xs: -jax.nn.log_softmax(jnp.stack(xs))[0],
+    "uniform_cross_entropy": lambda *xs: -jax.nn.log_softmax(jnp.stack(xs)).mean(),
 }
 # fmt: on
 

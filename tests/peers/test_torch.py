@@ -18,15 +18,20 @@ F = torch.nn.functional
 
 # fmt: off
 THEIRS = {
-    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "neg": torch.neg,
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "**": torch.pow, "%": torch.remainder, "//": lambda x, y: torch.div(x, y, rounding_mode="floor"), "neg": torch.neg,
     **{name: getattr(torch, name) for name in (
         "abs", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "sin", "cos",
         "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2",
         "hypot", "erf", "erfc", "sigmoid", "relu", "sign", "maximum", "minimum", "clip",
+        "floor", "ceil", "round", "logaddexp", "xlogy",
     )},
+    "isnan": lambda x: torch.where(torch.isnan(x), 1.0, 0.0),
     "cbrt": lambda x: torch.sign(x) * abs(x) ** (1 / 3),
     "normal_cdf": torch.special.ndtr,
     "exp_product": lambda x, y: torch.exp(x * y),
+    "sech_squared": lambda x: 1 / torch.cosh(x) ** 2,
+    "one_minus_square": lambda x: 1 - x * x,
+    "direction_cosine": lambda x, y: x / torch.sqrt(x * x + y * y),
     "softplus": F.softplus, "silu": F.silu, "gelu": F.gelu,
     "leaky_relu": lambda x, slope: torch.where(x > 0, x, slope * x),
     "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(x)),
@@ -36,6 +41,7 @@ THEIRS = {
     "logsumexp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),
     "softmax": lambda *xs: torch.softmax(torch.stack(xs), 0)[0],
     "cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0)[0],
+    "uniform_cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0).mean(),
 }
 # Where we differ on purpose: the row, at, whose derivative, and why.
 DIFFERENCES = {

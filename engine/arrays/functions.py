@@ -1,0 +1,253 @@
+"""Functions of Arrays, with the names and the arguments of NumPy's functions.
+
+Most are compositions of rows. Functions that move elements apply NumPy's function to the positions
+of the elements and index with the result, so that one row, `getitem`, has all their derivatives.
+Plain arrays and numbers among the arguments become constants.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from engine.arrays.array import Array
+from engine.arrays.formulas import Axis
+from engine.arrays.methods import call_numpy, gather, normalize_axis
+from engine.arrays.rules import CONCATENATE, EINSUM, NORM, SCATTER
+from engine.rules import WHERE
+from engine.support.arguments import check_sequence
+
+# ------------------------------------------------------------------------------- several Arrays
+
+
+def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
+    """Join Arrays along an axis.
+
+    Raises ValueError for no Arrays, and for Arrays whose shapes differ in another axis.
+
+    >>> concatenate([Array([1.0, 2.0]), Array([3.0])])
+    Array([1., 2., 3.])
+    """
+    return Array.apply(CONCATENATE, *as_arrays("concatenate", xs, axis), axis=int(axis))
+
+
+def stack(xs: Iterable[Any], axis: int = 0) -> Array:
+    """Join Arrays of the same shape along a new axis.
+
+    Raises ValueError for no Arrays, and for Arrays of different shapes.
+
+    >>> stack([Array([1.0, 2.0]), Array([3.0, 4.0])], axis=1)
+    Array([[1., 3.],
+           [2., 4.]])
+    """
+    arrays = as_arrays("stack", xs, axis)
+    shapes = list(dict.fromkeys(x.shape for x in arrays))
+    if len(shapes) > 1:
+        raise ValueError(
+            f"stack expects Arrays of the same shape, got shapes {shapes[0]} and {shapes[1]}"
+        )
+    return concatenate([expand_dims(x, axis) for x in arrays], axis)
+
+
+def as_arrays(name: str, xs: Any, axis: Any) -> Sequence[Array]:
+    """Return a list of Arrays. Raises ValueError for none, TypeError unless the axis is an int."""
+    arrays = xs if isinstance(xs, Array) else check_sequence(xs, f"{name} expects a list of Arrays")
+    arrays = [Array.lift(x) for x in arrays]
+    if not arrays:
+        raise ValueError(f"{name} expects at least one Array, got none")
+    if not isinstance(axis, Integral) or isinstance(axis, bool):
+        raise TypeError(f"{name} expects an integer axis, got {axis!r}")
+    return arrays
+
+
+def einsum(subscripts: str, *operands: Any) -> Array:
+    """Return a sum of products of Arrays, whose axes are named by letters.
+
+    An axis whose letter the result lacks is summed. Without `->` the result has the letters that
+    occur once, in alphabetical order.
+
+    >>> x, y = Array([[1.0, 2.0], [3.0, 4.0]]), Array([10.0, 100.0])
+    >>> einsum("ij,j->i", x, y)
+    Array([210., 430.])
+    >>> einsum("ii", x)
+    Array(5.)
+    """
+    if not isinstance(subscripts, str) or not operands:
+        raise TypeError(
+            "einsum expects subscripts and their Arrays, such as einsum('ij,jk->ik', x, y), got "
+            f"{(subscripts, *operands)}"
+        )
+    return Array.apply(EINSUM, *operands, subscripts=subscripts)
+
+
+def outer(x: Any, y: Any) -> Array:
+    """Return the products of all pairs of elements; x and y are flattened.
+
+    >>> outer(Array([1.0, 2.0]), [10.0, 100.0])
+    Array([[ 10., 100.],
+           [ 20., 200.]])
+    """
+    return Array.lift(x).reshape(-1, 1) * Array.lift(y).reshape(1, -1)
+
+
+# ------------------------------------------------------------------------------ one Array: shapes
+
+
+def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Array:
+    """Return the Array with new axes of length 1, at these places in the result.
+
+    >>> expand_dims(Array([1.0, 2.0]), 0).shape, expand_dims(Array([1.0, 2.0]), -1).shape
+    ((1, 2), (2, 1))
+    """
+    x = Array.lift(x)
+    return x.reshape(call_numpy("expand_dims", np.expand_dims, x.data, axis=axis).shape)
+
+
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Return a list of parts: of equal parts for their number, or separated at indices.
+
+    Raises ValueError if the axis cannot be divided into equal parts.
+
+    >>> split(Array([1.0, 2.0, 3.0, 4.0]), 2)
+    [Array([1., 2.]), Array([3., 4.])]
+    >>> split(Array([1.0, 2.0, 3.0, 4.0]), [1])
+    [Array([1.]), Array([2., 3., 4.])]
+    """
+    x = Array.lift(x)
+    axis = normalize_axis("split", x, axis)
+    places = np.arange(x.shape[axis])
+    parts = call_numpy("split", np.split, places, indices_or_sections=indices_or_sections)
+    ends = [(part[0], part[-1] + 1) if part.size else (0, 0) for part in parts]
+    return [x[(slice(None),) * axis + (slice(*map(int, pair)),)] for pair in ends]
+
+
+# --------------------------------------------------------------------------- one Array: elements
+
+
+def tile(x: Any, reps: Any) -> Array:
+    """Return the Array repeated along each axis, as often as `reps` says.
+
+    >>> tile(Array([1.0, 2.0]), (2, 2))
+    Array([[1., 2., 1., 2.],
+           [1., 2., 1., 2.]])
+    """
+    return gather("tile", np.tile, Array.lift(x), reps=reps)
+
+
+def flip(x: Any, axis: Axis = None) -> Array:
+    """Return the elements in reverse order along one or several axes; None means all.
+
+    >>> flip(Array([1.0, 2.0, 3.0]))
+    Array([3., 2., 1.])
+    """
+    return gather("flip", np.flip, Array.lift(x), axis=axis)
+
+
+def roll(x: Any, shift: Any, axis: Axis = None) -> Array:
+    """Return the elements moved along one or several axes; the last ones reenter at the beginning.
+
+    By default the flat Array is rolled and restored to its shape.
+
+    >>> roll(Array([1.0, 2.0, 3.0]), 1)
+    Array([3., 1., 2.])
+    """
+    return gather("roll", np.roll, Array.lift(x), shift=shift, axis=axis)
+
+
+PADDING = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
+def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0.0) -> Array:
+    """Return the Array with elements added before and after each axis.
+
+    `pad_width` is one number, (before, after), or a pair for each axis. The new elements are
+    `constant_values`, or elements of the Array for the modes "edge", "reflect", "symmetric" and
+    "wrap". Raises ValueError for any other mode.
+
+    >>> pad(Array([1.0, 2.0, 3.0]), 1)
+    Array([0., 1., 2., 3., 0.])
+    >>> pad(Array([1.0, 2.0, 3.0]), (2, 0), mode="reflect")
+    Array([3., 2., 1., 2., 3.])
+    """
+    x = Array.lift(x)
+    if mode not in PADDING:
+        raise ValueError(f"unknown mode of pad {mode!r}; choose from: {', '.join(PADDING)}")
+    if mode != "constant":
+        return gather("pad", np.pad, x, pad_width=pad_width, mode=mode)
+    kept = call_numpy("pad", np.pad, np.ones(x.shape, bool), pad_width=pad_width)
+    settings = {"pad_width": pad_width, "constant_values": constant_values}
+    constants = call_numpy("pad", np.pad, np.zeros(x.shape, x.dtype), **settings)
+    out = SCATTER(x.reshape(-1), index=kept, shape=kept.shape)
+    return out + constants if constants.any() else out
+
+
+def diag(x: Any, k: int = 0) -> Array:
+    """Return the k-th diagonal of a matrix, or a matrix with a vector on its k-th diagonal.
+
+    >>> diag(Array([1.0, 2.0]))
+    Array([[1., 0.],
+           [0., 2.]])
+    >>> diag(Array([[1.0, 2.0], [3.0, 4.0]]), 1)
+    Array([2.])
+    """
+    x = Array.lift(x)
+    if x.ndim != 1:
+        return gather("diag", np.diag, x, k=k)
+    kept = call_numpy("diag", np.diag, np.ones(x.shape, bool), k=k)
+    return SCATTER(x, index=kept, shape=kept.shape)
+
+
+def tril(x: Any, k: int = 0) -> Array:
+    """Return a matrix, or a stack of matrices, with 0 above the k-th diagonal.
+
+    >>> tril(Array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[1., 0.],
+           [3., 4.]])
+    """
+    return mask_matrix("tril", np.tril, x, k)
+
+
+def triu(x: Any, k: int = 0) -> Array:
+    """Return a matrix, or a stack of matrices, with 0 below the k-th diagonal.
+
+    >>> triu(Array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[1., 2.],
+           [0., 4.]])
+    """
+    return mask_matrix("triu", np.triu, x, k)
+
+
+def mask_matrix(name: str, f: Callable[..., Any], x: Any, k: int) -> Array:
+    """Return x where a NumPy function keeps a matrix of ones, else 0."""
+    x = Array.lift(x)
+    return Array.apply(WHERE, call_numpy(name, f, np.ones(x.shape[-2:], bool), k=k), x, 0.0)
+
+
+# -------------------------------------------------------------------------- one Array: reductions
+
+
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the Euclidean norm over one or several axes, without overflow; its slope at 0 is 0.
+
+    For vectors, `ord` may be 1 (the sum of absolute values), 2, or inf (the largest one). Raises
+    ValueError for other norms, such as matrix norms by singular values.
+
+    >>> norm(Array([3.0, 4.0])), norm(Array([3.0, 4.0]), ord=1)
+    (Array(5.), Array(7.))
+    """
+    x = Array.lift(x)
+    if ord is None or (ord == 2 and is_vector(x, axis)):
+        return Array.apply(NORM, x, axis=axis, keepdims=keepdims)
+    if ord in (1, math.inf) and is_vector(x, axis):
+        return abs(x).sum(axis, keepdims) if ord == 1 else abs(x).max(axis, keepdims)
+    raise ValueError(
+        f"norm expects ord=None, or 1, 2 or inf for vectors, got ord={ord!r}, axis={axis!r} for "
+        f"shape {x.shape}"
+    )
+
+
+def is_vector(x: Array, axis: Axis) -> bool:
+    """Return whether a reduction combines the elements of one axis."""
+    return (x.ndim if axis is None else np.size(axis)) == 1

@@ -1,0 +1,139 @@
+"""Derivatives of functions: `value_and_grad`, which `grad` uses when it is given a function."""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from numbers import Integral
+from typing import Any
+
+from engine.derivatives.arguments import check_scalar
+from engine.derivatives.passes import differentiate, differentiate_as_graph
+from engine.functions import is_array
+from engine.graph import topological
+from engine.node import Node
+from engine.support.arguments import numpy_type
+from engine.support.trees import leaves, map_leaves, replace_leaves
+from engine.value import Value
+from engine.watch.no_grad import keep_graphs
+
+# The inputs of the functions that are being differentiated. A result that depends on one of them
+# stays a node, so that derivatives nest.
+INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Iterable[int] = 0) -> Callable[..., Any]:
+    """Return a function that returns the value and the gradient of f.
+
+    Args:
+        f: a function that returns a Value or an Array of one element.
+        argnums: the index of the positional argument to differentiate with respect to, or several
+            indices. The argument is a number, an array, or a nested list, tuple or dict of them.
+
+    Returns:
+        a function of the arguments of f. It calls f with nodes in place of the arguments in
+        `argnums`: with Arrays if there is an array among the arguments, else with Values. It
+        returns floats and arrays; where it is given nodes, and within another function that is
+        being differentiated, it returns nodes, so that derivatives nest. The gradient has the form
+        of the argument, and is a tuple of them for several `argnums`.
+
+    The function raises TypeError for arguments that are not real numbers, and ValueError if f
+    returns several elements.
+
+    >>> value_and_grad(lambda x, y: x * x * y)(3.0, 2.0)
+    (18.0, 12.0)
+    >>> value_and_grad(lambda p, x: p["w"] * x + p["b"])({"w": 3.0, "b": 1.0}, 2.0)
+    (7.0, {'w': 2.0, 'b': 1.0})
+    """
+    if not callable(f) or isinstance(f, Node):
+        raise TypeError(f"value_and_grad expects a function, got {f!r}")
+    several: Any = argnums
+    positions = (argnums,) if isinstance(argnums, Integral) else tuple(several)
+    if not all(isinstance(i, Integral) and not isinstance(i, bool) for i in positions):
+        raise TypeError(
+            f"argnums must be indices of arguments, such as 0 or (0, 1), got {argnums!r}"
+        )
+
+    def value_and_gradient(*args: Any, **keywords: Any) -> tuple[Any, Any]:
+        for i in positions:
+            if not -len(args) <= i < len(args):
+                raise TypeError(
+                    f"expected an argument {i} to differentiate with respect to, got "
+                    f"{len(args)} positional arguments"
+                )
+        given = tuple([args[i] for i in positions])
+        has_arrays = any(map(is_any_array, leaves([*args, *keywords.values()])))
+        inputs = map_leaves(lambda x: as_input(x, has_arrays), given)
+        nodes, replaced = leaves(inputs), list(args)
+        for i, tree in zip(positions, inputs, strict=True):
+            replaced[i] = tree
+        outer = INPUTS.get()
+        with keep_graphs(), differentiating(outer | {*nodes}):
+            y = f(*replaced, **keywords)
+            if not isinstance(y, Node):
+                y = constant_result(f, y, has_arrays)
+            nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
+            run = differentiate_as_graph if nested else differentiate
+            parts = run(y, check_scalar(y)._one(), nodes)
+        gradient = replace_leaves(given, [to_plain(part) for part in parts])
+        value = y if nested else to_plain(y.data)
+        return value, gradient[0] if isinstance(argnums, Integral) else gradient
+
+    return functools.update_wrapper(value_and_gradient, f, updated=())
+
+
+@contextmanager
+def differentiating(inputs: frozenset[Node]) -> Iterator[None]:
+    """Mark the inputs of the functions that are being differentiated."""
+    token = INPUTS.set(inputs)
+    try:
+        yield
+    finally:
+        INPUTS.reset(token)
+
+
+def depends_on(y: Node, inputs: frozenset[Node]) -> bool:
+    """Return whether y was computed from one of the nodes."""
+    return bool(inputs) and not inputs.isdisjoint(topological(y))
+
+
+def is_any_array(x: Any) -> bool:
+    """Return whether `x` is an Array or an array with axes."""
+    return is_array(x) or (isinstance(x, numpy_type("ndarray")) and not isinstance(x, Node))
+
+
+def as_input(x: Any, has_arrays: bool) -> Node:
+    """Return a new node with the data of an argument.
+
+    It depends on a given node, but is not that node: `f` may use the node itself as well.
+    Raises TypeError for anything but a node, a number or an array.
+    """
+    if isinstance(x, Node):
+        if not x.constant:
+            return x * 1.0
+        x = x.data
+    if not has_arrays:
+        return Value(x)
+    from engine.arrays.array import Array
+
+    return Array(x)
+
+
+def constant_result(f: Callable[..., Any], y: Any, has_arrays: bool) -> Node:
+    """Return the node of a result that does not depend on the arguments.
+
+    Raises TypeError for a result that is not a number.
+    """
+    try:
+        return as_input(y, has_arrays)
+    except TypeError:
+        name = getattr(f, "__name__", repr(f))
+        raise TypeError(
+            f"{name} must return a Value or an Array of one element, got {y!r}; jacobian "
+            "differentiates several results"
+        ) from None
+
+
+def to_plain(x: Any) -> Any:
+    """Return a number for an array without axes."""
+    return x[()] if getattr(x, "ndim", None) == 0 and not isinstance(x, Node) else x

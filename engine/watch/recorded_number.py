@@ -1,0 +1,235 @@
+"""`RecordedNumber`: what `.data` of a Value returns while decisions are recorded."""
+
+import math
+import operator
+from collections.abc import Callable
+from reprlib import repr as short_repr
+from typing import TYPE_CHECKING, Any
+
+from engine import arithmetic
+from engine.node import Node
+from engine.value import Value
+from engine.watch.decisions import COMPARISONS, record_branch, record_conversion
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class RecordedNumber:
+    """The number of a Value, which behaves like a float and records how it is used.
+
+    Arithmetic returns the RecordedNumber of a new node, and a comparison records a Branch. The
+    other methods of floats return plain objects and record a Conversion.
+
+    It is not a subclass of float, because C functions such as `math.sin` read the number inside a
+    subclass without calling a method. They call `__float__` of any other class.
+    """
+
+    __slots__ = ("node",)
+    node: Value
+
+    def __new__(cls, x: Any) -> Any:
+        """Return the number of a Value; convert anything else to a float, as `type(x)(2)` does."""
+        if not isinstance(x, Value):
+            return float(x)
+        number = object.__new__(cls)
+        number.node = x
+        return number
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # isinstance(x, float) is True
+        return float
+
+    real = property(lambda self: self)
+    imag = property(lambda self: 0.0)
+    fromhex = float.fromhex
+
+    def conjugate(self) -> "RecordedNumber":
+        return self
+
+    __pos__ = conjugate
+
+    def __bool__(self) -> bool:
+        return record_branch("!=", self.node, 0.0, self.node._data != 0.0)
+
+    def __format__(self, spec: str) -> str:
+        text = f"format({{}}, {spec!r})" if spec else "str({})"
+        return record_conversion(text, lambda x: format(x, spec), self.node)
+
+    def __round__(self, digits: Any = None) -> Any:
+        text = "round({})" if digits is None else f"round({{}}, {digits!r})"
+        return record_conversion(text, lambda x: round(x, digits), self.node)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return float, (float(self),)  # type: ignore[arg-type]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "np.ndarray":
+        import numpy as np
+
+        return np.asarray(as_plain(self), dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        """Apply a function of NumPy: operators to this number, others to a plain float.
+
+        Raises TypeError for a function that is a row, because its result would be a constant.
+        """
+        import numpy as np
+
+        name = UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+        kinds = (RecordedNumber, int, float, np.integer, np.floating)
+        if method == "__call__" and not settings and all(isinstance(x, kinds) for x in inputs):
+            if name in OPERATORS:
+                x, *others = inputs
+                if others and not isinstance(x, RecordedNumber):
+                    name, x, others = REFLECTED.get(name, f"r{name}"), self, [x]
+                result = getattr(x, f"__{name}__")(*others)
+                return np.bool_(result) if type(result) is bool else result
+            if name in ROWS:
+                raise TypeError(
+                    f"np.{ufunc.__name__} of the .data of a Value would be a constant when the "
+                    f"function is replayed; write x.{name}({'y' * (ufunc.nin - 1)}) to stay in the "
+                    "graph, or pass float(x.data), which the tape compares at each replay"
+                )
+            if len(inputs) == 1:
+                return record_conversion(f"np.{ufunc.__name__}({{}})", ufunc, self.node)
+        return getattr(ufunc, method)(*map(as_plain, inputs), **settings)
+
+
+ROWS = {name for name in arithmetic.__all__ if hasattr(Value, name)} | {"maximum", "minimum"}
+UFUNC_NAMES = {  # NumPy's names for rows and operators
+    "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arccosh": "acosh", "arcsinh": "asinh",
+    "arctanh": "atanh", "arctan2": "atan2", "fmax": "maximum", "fmin": "minimum", "power": "pow",
+    "absolute": "abs", "fabs": "abs", "subtract": "sub", "multiply": "mul", "divide": "truediv",
+    "floor_divide": "floordiv", "remainder": "mod", "negative": "neg", "positive": "pos",
+    "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge", "equal": "eq",
+    "not_equal": "ne",
+}  # fmt: skip
+REFLECTED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+OPERATORS = {
+    *REFLECTED, "abs", "add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "neg", "pos",
+    "pow",
+}  # fmt: skip
+
+
+def as_plain(x: Any) -> Any:
+    """Return a RecordedNumber as a plain float, which is recorded; anything else as it is."""
+    return float(x) if isinstance(x, RecordedNumber) else x  # type: ignore[arg-type]
+
+
+def comparison_method(symbol: str) -> Callable[[Any, Any], Any]:
+    """Return a method that compares and records the outcome."""
+    compare = COMPARISONS[symbol]
+
+    def method(self: RecordedNumber, other: Any) -> Any:
+        if isinstance(other, Node):
+            if not isinstance(other, Value) or symbol in ("==", "!="):
+                return NotImplemented
+            other = other.data
+        if isinstance(other, RecordedNumber):
+            outcome = compare(self.node._data, other.node._data)
+            return record_branch(symbol, self.node, other.node, outcome)
+        outcome = compare(self.node._data, other)
+        if is_float(other):
+            return record_branch(symbol, self.node, float(other), outcome)
+        if type(outcome) is not bool:  # an array
+            return compare(as_plain(self), other)
+        text = f"{{}} {symbol} {short_repr(other)}"
+        return record_conversion(text, lambda x: compare(x, other), self.node)
+
+    return method
+
+
+def is_float(x: Any) -> bool:
+    """Return whether `x` is a number that a float holds exactly."""
+    if isinstance(x, float):
+        return True
+    try:
+        return not isinstance(x, str) and getattr(x, "ndim", 0) == 0 and float(x) == x
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+# With other numbers Python might raise an error or return a complex number, the node inf or nan.
+MAY_FAIL = ("truediv", "rtruediv", "pow", "rpow")
+
+
+def arithmetic_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that computes with the node, too, so that its result is recorded.
+
+    If the node has another result, as for arrays and complex numbers, the number is converted.
+    """
+    reflected = name.startswith("r")
+
+    def method(self: RecordedNumber, *others: Any) -> Any:
+        if any(isinstance(x, Node) for x in others):
+            return NotImplemented
+        plain = [x.node._data if isinstance(x, RecordedNumber) else x for x in others]
+        args = [*plain, self.node._data] if reflected else [self.node._data, *plain]
+        result = function(*args)  # raises the errors of floats, such as division by zero
+        if isinstance(result, float):
+            nodes = [x.node if isinstance(x, RecordedNumber) else x for x in others]
+            node = getattr(self.node, f"__{name}__")(*nodes)
+            if repr(node._data) == repr(float(result)):
+                if name in MAY_FAIL:
+                    record_conversion("math.isfinite({})", math.isfinite, node)
+                return RecordedNumber(node)
+        for x in (self, *others):
+            as_plain(x)
+        return result
+
+    return method
+
+
+def conversion_method(text: str, function: Callable[[float], Any]) -> Callable[..., Any]:
+    """Return a method that converts the number and records the result."""
+
+    def method(self: RecordedNumber) -> Any:
+        return record_conversion(text, function, self.node)
+
+    return method
+
+
+def division_method(symbol: str, function: Callable[..., Any], swap: bool) -> Callable[..., Any]:
+    """Return a method for `//`, `%` or `divmod`, whose results are plain numbers."""
+
+    def method(self: RecordedNumber, other: Any) -> Any:
+        if isinstance(other, Node):
+            return NotImplemented
+        other = as_plain(other)
+        args = (short_repr(other), "{}") if swap else ("{}", short_repr(other))
+        text = f"divmod({', '.join(args)})" if symbol == "divmod" else f" {symbol} ".join(args)
+        divide = (lambda x: function(other, x)) if swap else (lambda x: function(x, other))
+        if getattr(other, "ndim", 0):
+            return divide(as_plain(self))
+        return record_conversion(text, divide, self.node)
+
+    return method
+
+
+for _symbol, _compare in COMPARISONS.items():
+    setattr(RecordedNumber, f"__{_compare.__name__}__", comparison_method(_symbol))
+for _name in ("add", "sub", "mul", "truediv", "pow"):
+    for _prefix in ("", "r"):
+        _function = pow if _name == "pow" else getattr(operator, _name)
+        _method = arithmetic_method(_prefix + _name, _function)
+        setattr(RecordedNumber, f"__{_prefix}{_name}__", _method)
+for _name in ("neg", "abs"):
+    setattr(RecordedNumber, f"__{_name}__", arithmetic_method(_name, getattr(operator, _name)))
+for _name, _symbol in {"floordiv": "//", "mod": "%", "divmod": "divmod"}.items():
+    _function = divmod if _name == "divmod" else getattr(operator, _name)
+    setattr(RecordedNumber, f"__{_name}__", division_method(_symbol, _function, swap=False))
+    setattr(RecordedNumber, f"__r{_name}__", division_method(_symbol, _function, swap=True))
+for _name, _text, _convert in (
+    ("__float__", "float({})", float),
+    ("__int__", "int({})", int),
+    ("__trunc__", "math.trunc({})", math.trunc),
+    ("__floor__", "math.floor({})", math.floor),
+    ("__ceil__", "math.ceil({})", math.ceil),
+    ("__hash__", "hash({})", hash),
+    ("__str__", "str({})", str),
+    ("__repr__", "repr({})", repr),
+    ("hex", "{}.hex()", float.hex),
+    ("as_integer_ratio", "{}.as_integer_ratio()", float.as_integer_ratio),
+    ("is_integer", "{}.is_integer()", float.is_integer),
+):
+    setattr(RecordedNumber, _name, conversion_method(_text, _convert))

@@ -1,0 +1,211 @@
+"""Functions and methods of Arrays, compared with NumPy's: values, derivatives, and errors."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+
+import engine
+from engine import Array, Value, grad, hvp, jvp, logaddexp, norm, take, topological, where, xlogy
+from strategies import DTYPES
+
+MATRICES = [(3, 4), (1, 3), (3, 1), (3, 3), (0, 2), (2, 0)]
+ANY = [(), (3,), (0,), *MATRICES, (2, 3, 2)]
+AXES = [None, 0, -1]
+
+
+def method(name, *args, **settings):
+    """The same method of an Array and of an ndarray."""
+    f = lambda x: getattr(x, name)(*args, **settings)
+    return f, f
+
+
+def function(name, *args, **settings):
+    """The same function of `engine` and of NumPy, or of `np.linalg`."""
+    theirs = getattr(np, name, None) or getattr(np.linalg, name)
+    return (
+        lambda x: getattr(engine, name)(x, *args, **settings),
+        lambda x: theirs(x, *args, **settings),
+    )
+
+
+# By a name: ours, NumPy's, the shapes of x.
+CASES = {
+    **{f"{name} {axis} {keep}": (*method(name, axis=axis, keepdims=keep), [s for s in ANY if s])
+       for name in ("prod", "var", "std") for axis in (None, 0, -1) for keep in (False, True)},
+    "var of several axes": (*method("var", axis=(0, -1), ddof=1), MATRICES),
+    "std ddof": (*method("std", ddof=1), [(3, 4)]),
+    "prod of one": (*method("prod"), [()]),
+    **{f"{name} {axis}": (*method(name, axis), [s for s in ANY if s] if axis is not None else ANY)
+       for name in ("cumsum", "cumprod", "argmax", "argmin") for axis in AXES if name[0] == "c"},
+    **{f"{name} {axis} {keep}": (*method(name, axis=axis, keepdims=keep), [(3, 4), (2, 3, 2), (3,)])
+       for name in ("argmax", "argmin") for axis in AXES for keep in (False, True)},
+    "argmin of one": (*method("argmin"), [()]),
+    "flatten": (*method("flatten"), ANY),
+    "ravel": (*method("ravel"), ANY),
+    "dot matrix": (*method("dot", np.arange(12.0).reshape(4, 3)), [(3, 4), (2, 3, 4), (4,)]),
+    "dot stack": (*method("dot", np.arange(24.0).reshape(2, 4, 3)), [(3, 4), (2, 3, 4), (4,), (0, 4)]),
+    "engine.dot": (lambda x: engine.dot(np.ones((2, 3)), x), lambda x: np.dot(np.ones((2, 3)), x), [(3, 4), (3,), (2, 3, 4)]),
+    "dot number": (*method("dot", np.array(2.0)), ANY),
+    **{f"take {i} {axis}": (*method("take", i, axis=axis), [(3, 4), (3, 3), (2, 2, 2)])
+       for i in (1, -2, [1, 0, 1], [[0, 1], [-1, 0]], []) for axis in AXES},
+    "repeat": (*method("repeat", 2), ANY),
+    "repeat each": (*method("repeat", [2, 0, 1], axis=0), [(3, 4), (3,)]),
+    **{f"sort {axis}": (Array.sort if axis == -1 else functools.partial(Array.sort, axis=axis), functools.partial(np.sort, axis=axis), [s for s in ANY if s])
+       for axis in AXES},
+    "diagonal": (*method("diagonal", 1), MATRICES),
+    "diagonal of a stack": (*method("diagonal", 0, 1, -1), [(2, 3, 2), (2, 0, 3)]),
+    **{f"trace {k}": (*method("trace", k), [*MATRICES, (2, 3, 2)]) for k in (0, 1, -2)},
+    **{name: (*method("__getattribute__", name), ANY) for name in ("T",)},
+    **{f"{name} {k}": (*function(name, k), [*MATRICES, *([(2, 3, 2), (3,)] if name != "diag" else [(3,), (0,)])])
+       for name in ("diag", "tril", "triu") for k in (0, 1, -2)},
+    **{f"flip {axis}": (*function("flip", axis), [(3, 4), (2, 3, 2), (0, 2)]) for axis in (*AXES, (0, -1))},
+    **{f"roll {shift} {axis}": (*function("roll", shift, axis), [(3, 4), (2, 3, 2), (0, 2)])
+       for shift, axis in [(1, None), (-4, 0), ((1, 2), (0, 1)), (2, (0, -1))]},
+    **{f"tile {reps}": (*function("tile", reps), ANY) for reps in (2, (2, 1, 3), (), 0)},
+    **{f"expand_dims {axis}": (*function("expand_dims", axis), ANY) for axis in (0, -1, (0, -1))},
+    **{f"pad {width}": (*function("pad", width), MATRICES) for width in (1, (0, 2), ((1, 2), (0, 1)))},
+    "pad with numbers": (*function("pad", ((1, 2), (0, 1)), constant_values=((1.0, 2.0), (3.0, 4.0))), MATRICES),
+    **{f"pad {mode}": (*function("pad", ((1, 2), (0, 3)), mode=mode), [(3, 4), (1, 3)])
+       for mode in ("edge", "reflect", "symmetric", "wrap")},
+    "outer": (*function("outer", np.array([1.0, -2.0])), ANY),
+    **{f"norm {ord} {axis}": (*function("norm", ord, axis), [(3, 4), (2, 3, 2)]) for ord, axis in
+       [(None, None), (None, 0), (None, (0, -1)), (1, -1), (2, 0), (math.inf, -1)]},
+    "norm keepdims": (*function("norm", axis=0, keepdims=True), [(3,), (3, 4), (2, 0)]),
+    **{f"split {parts} {axis}": (lambda x, parts=parts, axis=axis: engine.concatenate(engine.split(x, parts, axis)[::-1], axis),
+       lambda x, parts=parts, axis=axis: np.concatenate(np.split(x, parts, axis)[::-1], axis), [(4, 2), (2, 3, 4), (4, 0)][: 3 - axis % 2 * 2])
+       for parts, axis in [(2, 0), ([1], 0), ([3, 1], 0), ([1, -1], -1), (2, -1), ([], 0)]},
+    **{f"stack {axis}": (lambda x, axis=axis: engine.stack([x, x * x, np.ones(x.shape, x.dtype)], axis), lambda x, axis=axis: np.stack([x, x * x, np.ones(x.shape, x.dtype)], axis), ANY)
+       for axis in (0, -1)},
+    **{f"einsum {s}": (lambda x, s=s: engine.einsum(s, *[x] * (s.count(",") + 1)), lambda x, s=s: np.einsum(s, *[x] * (s.count(",") + 1)), MATRICES)
+       for s in ("ij,ij->i", "ij,kj", "...j,...j", "ij->", "ji", "ij,kl->jl")},
+    "einsum ii": (lambda x: engine.einsum("ii", x), lambda x: np.einsum("ii", x), [(3, 3), (0, 0)]),
+    "% number": (*[lambda x: x % 0.7] * 2, ANY),
+    "// number": (*[lambda x: x // -0.7] * 2, ANY),
+    "number %": (*[lambda x: 5.0 % (x * x + 0.9)] * 2, ANY),
+    "number //": (*[lambda x: 5.0 // (x * x + 0.9)] * 2, ANY),
+    **{name: (lambda x, name=name: getattr(x, name)(), lambda x, name=name: getattr(np, name)(x), ANY) for name in ("floor", "ceil", "round", "isnan")},
+    "logaddexp": (lambda x: logaddexp(x, 0.5), lambda x: np.logaddexp(x, x.dtype.type(0.5)), ANY),
+    "xlogy": (lambda x: xlogy(x, x * x), lambda x: np.where(x == 0, 0, x * np.log(x * x)), ANY),
+}  # fmt: skip
+cases = pytest.mark.parametrize(("ours", "numpys", "shapes"), CASES.values(), ids=CASES)
+
+
+@cases
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_are_numpys(ours, numpys, shapes, dtype):
+    """In each shape and dtype, for numbers of all kinds, and for zeros and equal elements."""
+    rng = np.random.default_rng(0)
+    for shape in shapes:
+        for x in (rng.normal(size=shape), np.round(rng.normal(size=shape))):
+            x = np.asarray(x, dtype)
+            out, want = ours(Array(x)), numpys(x)
+            got = out.data if isinstance(out, Array) else out
+            assert np.shape(got) == np.shape(want)
+            assert not isinstance(out, Array) or out.dtype == dtype
+            np.testing.assert_allclose(got, want, rtol=8 * np.finfo(dtype).eps, atol=1e-6)
+
+
+@cases
+def test_derivatives_agree_with_differences(ours, numpys, shapes):
+    """Forward, reverse and second order along one direction, where no step is near."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shapes[0])
+    v, out = rng.normal(size=x.shape), ours(Array(x))
+    if not isinstance(out, Array) or not out.size:
+        return
+    u = rng.normal(size=out.shape)
+    one = lambda x: (ours(x) * u).sum()
+    along = lambda h: one(Array(x + h * v)).data.item()
+    want = (along(1e-5) - along(-1e-5)) / 2e-5
+    node = Array(x)
+    assert jvp(one(node), node, v) == pytest.approx(want, rel=1e-6, abs=1e-7)
+    assert np.sum(grad(one(node), node) * v) == pytest.approx(want, rel=1e-6, abs=1e-7)
+    slope = lambda h: grad(one(at := Array(x + h * v)), at)
+    second = (slope(1e-5) - slope(-1e-5)) / 2e-5
+    np.testing.assert_allclose(hvp(one(node), node, v), second, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0)])
+@pytest.mark.parametrize(
+    "name", ["prod 0 True", "cumprod 0", "cumsum 0", "norm keepdims", "std 0 True", "sort 0"]
+)
+def test_gradients_of_no_elements(name, shape):
+    x = Array(np.zeros(shape))
+    y = CASES[name][0](x)
+    assert grad(y.sum(), x).shape == grad(y.sum(), x, create_graph=True).shape == shape
+    assert jvp(y, x, x.data).shape == y.shape
+
+
+def test_einsum_repeats_axes_of_length_1():
+    """An axis of length 1 stands beside a longer one, as NumPy allows; its gradient is a sum."""
+    rng = np.random.default_rng(0)
+    for s, shapes in [
+        ("ij,ij->j", [(3, 4), (1, 4)]),
+        ("ij,j->i", [(3, 1), (4,)]),
+        ("ij,j", [(3, 4), (1,)]),
+    ]:
+        xs = [Array(rng.normal(size=shape)) for shape in shapes]
+        y, want = engine.einsum(s, *xs), np.einsum(s, *[x.data for x in xs])
+        np.testing.assert_allclose(y.data, want, rtol=1e-14)
+        (y * y).sum().backward()
+        for x in xs:
+            assert x.grad.shape == x.shape
+            assert np.sum(x.grad * x.data) == pytest.approx(2 * np.sum(want * want))
+
+
+def test_ties_of_sort_keep_their_order():
+    x = Array([2.0, 1.0, 1.0, math.nan])
+    y = x.sort()
+    (y * np.array([1.0, 10.0, 100.0, 0.0])).sum().backward()
+    np.testing.assert_array_equal(y.data, [1.0, 1.0, 2.0, math.nan])
+    assert x.grad.tolist() == [100.0, 1.0, 10.0, 0.0]
+
+
+def test_masked_elements_send_no_nan():
+    x = Array([[1.0, math.inf], [math.nan, 2.0]])
+    engine.tril(x + 0.0).max().backward()
+    y = engine.triu(Array([[1.0, 2.0], [math.inf, 4.0]]))
+    assert y.data.tolist() == [[1.0, 2.0], [0.0, 4.0]]
+
+
+def test_elements_of_lists():
+    """An index or several, nested too; each element receives the gradients of all its uses."""
+    xs = [Value(1.0), Value(2.0), Value(3.0)]
+    assert take(xs, 1) is take(tuple(xs), np.int64(-2)) is xs[1]
+    assert take(xs, [[0, 2], [1, 1]]) == [[xs[0], xs[2]], [xs[1], xs[1]]]
+    assert take(xs, np.array([2, 0])) == [xs[2], xs[0]]
+    engine.dot(take(xs, [0, 0, 1]), [1.0, 10.0, 100.0]).backward()
+    assert [x.grad for x in xs] == [11.0, 100.0, 0.0]
+    assert take(Array([[1.0, 2.0]]), 0, axis=1).data.tolist() == [1.0]
+
+
+def test_isnan_chooses():
+    """A row, so that recorded functions notice; 1 or 0."""
+    x = Array([1.0, math.nan])
+    y = where(x.isnan(), 0.0, x)
+    y.sum().backward()
+    assert (y.data.tolist(), x.grad.tolist()) == ([1.0, 0.0], [1.0, 0.0])
+
+
+def test_reductions_are_one_node():
+    """Or few, where a function is a composition."""
+    x = Array(np.arange(12.0).reshape(3, 4))
+    count = lambda y: len(topological(y)) - 1
+    for f in (
+        Array.prod,
+        Array.log_softmax,
+        lambda x: x.cumsum(0),
+        norm,
+        lambda x: engine.einsum("ij->", x),
+    ):
+        assert count(f(x)) == 1
+    assert (
+        count(x.flatten())
+        == count(engine.expand_dims(x, 0))
+        == count(engine.split(x, 2, 1)[0])
+        == 1
+    )
+    assert count(engine.flip(x)) == count(x.sort()) == 2

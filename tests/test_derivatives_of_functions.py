@@ -1,0 +1,240 @@
+"""`grad` and `value_and_grad` of functions, and derivatives in the form of trees and as graphs."""
+
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+from engine import (
+    Array,
+    Value,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    softmax,
+    total,
+    value_and_grad,
+    vjp,
+)  # fmt: skip
+
+Point = namedtuple("Point", "x y")
+
+
+def cube(x):
+    return x * x * x
+
+
+def test_floats_come_back():
+    value, slope = value_and_grad(cube)(2.0)
+    assert (value, slope) == (8.0, 12.0)
+    assert (type(value), type(slope)) == (float, float)
+    assert grad(cube)(2) == 12.0
+
+
+def test_arrays_come_back():
+    X = np.array([1.0, 2.0], np.float32)
+    value, slope = value_and_grad(lambda x: (x * x).sum())(X)
+    assert (value, value.dtype, value.shape) == (5.0, np.float32, ())
+    np.testing.assert_array_equal(slope, 2 * X)
+    assert type(slope) is np.ndarray
+    assert slope.dtype == np.float32
+
+
+def test_numbers_beside_arrays():
+    """A number is an Array without axes where an array is among the arguments."""
+    slopes = grad(lambda a, x: (a * x).sum(), argnums=(0, 1))(2.0, np.array([1.0, 3.0]))
+    assert slopes[0] == 4.0
+    np.testing.assert_array_equal(slopes[1], [2.0, 2.0])
+    assert grad(lambda a, x: (a * x).sum())(2.0, x=np.ones(3)) == 3.0
+
+
+def test_nodes_come_back_where_nodes_are_given():
+    x = Value(2.0)
+    value, slope = value_and_grad(cube)(x)
+    assert (value.data, slope.data) == (8.0, 12.0)
+    assert grad(slope, x) == 12.0
+    assert grad(value, x) == 12.0
+    assert value_and_grad(cube)(x.detach())[1].data == 12.0
+
+
+@pytest.mark.parametrize(("order", "slope"), [(1, 32.0), (2, 48.0), (3, 48.0), (4, 24.0), (5, 0.0)])
+def test_derivatives_nest(order, slope):
+    f = lambda x: x**4
+    for _ in range(order):
+        f = grad(f)
+    assert f(2.0) == slope
+
+
+def test_nested_functions_are_not_confused():
+    """d/dx (x · d/dy (x + y)) is 1, not 2 (perturbation confusion, Siskind and Pearlmutter 2005)."""
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(2.0) == 1.0
+    assert grad(lambda x: x * grad(lambda y: x * y)(x))(3.0) == 6.0
+    assert grad(lambda x: grad(lambda y: x * y * y)(1.0))(5.0) == 2.0
+    assert grad(lambda x: grad(lambda y: y * y)(x) * x)(5.0) == 20.0
+
+
+def test_parameters_of_a_model_are_not_arguments():
+    """A result that depends on other leaves is a number all the same."""
+    w = Value(3.0)
+    assert value_and_grad(lambda x: w * x)(2.0) == (6.0, 3.0)
+    assert w.grad == 0.0
+
+
+def test_an_argument_that_is_a_node_of_the_graph_is_separate():
+    """The derivative is that of the argument alone, though f uses the node itself as well."""
+    x = Value(3.0)
+    assert grad(lambda y: x * y)(x).data == 3.0
+
+
+@pytest.mark.parametrize(
+    ("tree", "slopes"),
+    [
+        ({"w": [1.0, 2.0], "b": (3.0,)}, {"w": [2.0, 4.0], "b": (6.0,)}),
+        ([1.0, [2.0, []], {}], [2.0, [4.0, []], {}]),
+        ((1.0, 2.0), (2.0, 4.0)),
+        (Point(1.0, 2.0), Point(2.0, 4.0)),
+    ],
+)
+def test_the_gradient_has_the_form_of_the_argument(tree, slopes):
+    def squares(tree):
+        if isinstance(tree, Value):
+            return tree * tree
+        return total([squares(x) for x in (tree.values() if isinstance(tree, dict) else tree)])
+
+    assert grad(squares)(tree) == slopes
+    assert type(grad(squares)(tree)) is type(slopes)
+
+
+def test_argnums():
+    f = lambda x, y, *, scale=1.0: x * y * y * scale
+    assert grad(f, 1)(2.0, 3.0) == 12.0
+    assert grad(f, argnums=-1)(2.0, 3.0) == 12.0
+    assert grad(f, (0, 1))(2.0, 3.0, scale=10.0) == (90.0, 120.0)
+    assert grad(f, [1])(2.0, 3.0) == (12.0,)
+
+
+def test_a_result_that_does_not_depend_on_the_argument():
+    assert value_and_grad(lambda x: 5.0)(2.0) == (5.0, 0.0)
+    assert value_and_grad(lambda x: Value(5.0))(2.0) == (5.0, 0.0)
+    assert value_and_grad(lambda x: x.detach() * 2.0)(2.0) == (4.0, 0.0)
+
+
+def test_the_function_keeps_its_name():
+    assert grad(cube).__name__ == "cube"
+    assert value_and_grad(cube).__doc__ == cube.__doc__
+
+
+def test_under_no_grad():
+    """As the other derivatives."""
+    with no_grad():
+        assert grad(cube)(2.0) == 12.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: grad(cube)("2"), TypeError, "'2'"),
+        (lambda: grad(cube)(), TypeError, "an argument 0 .* got 0 positional"),
+        (lambda: grad(cube, 1)(2.0), TypeError, "an argument 1 .* got 1 positional"),
+        (lambda: grad(cube, "x")(2.0), TypeError, "argnums must be indices"),
+        (lambda: grad(cube, True)(2.0), TypeError, "argnums must be indices"),
+        (lambda: grad(cube, Value(1.0)), TypeError, r"call it first, or .* grad\(f, argnums=0\)"),
+        (lambda: grad(Value(1.0)), TypeError, "expects a node and the nodes"),
+        (lambda: grad(Value(1.0), Value(2.0), argnums=0), TypeError, "argnums=0"),
+        (lambda: grad(lambda x: [x, x])(2.0), TypeError, "must return a Value or an Array"),
+        (lambda: grad(lambda x: None)(2.0), TypeError, "must return a Value or an Array.*None"),
+        (lambda: grad(cube)(np.ones(2)), ValueError, r"shape \(2,\)"),
+        (lambda: value_and_grad(2.0), TypeError, "expects a function, got 2.0"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# ------------------------------------------------------------------------------------------ of nodes
+
+
+def test_xs_may_be_a_tree():
+    x, y, z = Value(2.0), Value(3.0), Value(5.0)
+    out = x * y * y + z
+    tree = {"a": [x, {"b": y}], "c": z}
+    assert grad(out, tree) == {"a": [9.0, {"b": 12.0}], "c": 1.0}
+    assert vjp(out, tree, 2.0) == {"a": [18.0, {"b": 24.0}], "c": 2.0}
+    vs = {"a": [1.0, {"b": 1.0}], "c": 1.0}
+    assert jvp(out, tree, vs) == 22.0
+    assert hvp(out, tree, vs) == {"a": [6.0, {"b": 10.0}], "c": 0.0}
+    assert jacobian({"out": out, "x": [x]}, tree) == {
+        "out": {"a": [9.0, {"b": 12.0}], "c": 1.0},
+        "x": [{"a": [1.0, {"b": 0.0}], "c": 0.0}],
+    }
+    assert hessian(out, {"x": x, "y": y})["x"] == {"x": 0.0, "y": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("vs", "error", "message"),
+    [
+        ({"a": 1.0}, ValueError, r"directions for \['a', 'b'\], got \['a'\]"),
+        ([1.0, 1.0], TypeError, "a dict of directions"),
+        ({"a": 1.0, "b": [1.0]}, ValueError, "got 1 for 2"),
+    ],
+)
+def test_directions_have_the_form_of_the_xs(vs, error, message):
+    x = Value(2.0)
+    with pytest.raises(error, match=message):
+        jvp(x * x, {"a": x, "b": [x, x]}, vs)
+
+
+def f_of_values():
+    x, y = Value(0.5), Value(2.0)
+    return (x * y).tanh() * y + softmax([x, y])[0], [x, y]
+
+
+def f_of_arrays():
+    x, y = Array([[0.5, -1.0], [2.0, 0.25]]), Array([2.0, 3.0])
+    return ((x @ y).tanh() * x.sum(axis=1)), [x, y]
+
+
+@pytest.mark.parametrize("make", [f_of_values, f_of_arrays])
+def test_jvp_as_a_graph(make):
+    """It has the numbers of the forward pass, and can be differentiated in the directions too."""
+    out, xs = make()
+    directions = [np.linspace(1.0, 2.0, np.size(x.data)).reshape(np.shape(x.data)) for x in xs]
+    vs = [float(v) if isinstance(x, Value) else v for x, v in zip(xs, directions, strict=True)]
+    plain = jvp(out, xs, vs)
+    as_graph = jvp(out, xs, vs, create_graph=True)
+    np.testing.assert_allclose(as_graph.data, plain, rtol=1e-13)
+    nodes = [type(x)(v) for x, v in zip(xs, vs, strict=True)]
+    of_nodes = jvp(out, xs, nodes)
+    np.testing.assert_allclose(of_nodes.data, plain, rtol=1e-13)
+    one = 1.0 if isinstance(out, Value) else np.ones(out.shape)
+    for slope, expected in zip(vjp(of_nodes, nodes, one), vjp(out, xs, one), strict=True):
+        np.testing.assert_allclose(slope, expected, rtol=1e-13)  # linear in the directions
+
+
+def test_second_derivatives_by_jvp_of_grad():
+    """Forward over reverse, with a direction that is a node: the Hessian times it."""
+    out, xs = f_of_values()
+    slopes = grad(out, xs, create_graph=True)
+    v = [Value(1.0), Value(-2.0)]
+    forward = [jvp(slope, xs, v).data for slope in slopes]
+    np.testing.assert_allclose(forward, hvp(out, xs, [1.0, -2.0]), rtol=1e-12)
+    np.testing.assert_allclose(hessian(out, xs) @ [1.0, -2.0], forward, rtol=1e-12)
+
+
+def test_vjp_and_hvp_of_directions_that_are_nodes():
+    x, v = Value(3.0), Value(2.0)
+    slope = vjp(x**3, x, v)
+    assert (slope.data, grad(slope, v), grad(slope, x)) == (54.0, 27.0, 36.0)
+    product = hvp(x**3, x, v)
+    assert (product.data, grad(product, v), grad(product, x)) == (36.0, 18.0, 12.0)
+
+
+def test_a_direction_has_the_shape_of_its_node():
+    x = Array([1.0, 2.0])
+    for v in [Array([1.0]), Value(1.0)]:
+        with pytest.raises(ValueError, match="shape and dtype of its node"):
+            jvp(x * x, x, v)
