@@ -64,7 +64,7 @@ def too_large(fan_in: int, fan_out: int, rng: np.random.Generator) -> np.ndarray
 def layer_gradients(model: Sequential, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the root mean square of the loss's gradient at each layer's output, first to last."""
     reports = diagnose(model, X, y).layers
-    return np.array([report.gradient for report in reports if "Dense" in report.what])
+    return np.array([report.gradient for report in reports if "Dense" in report.module])
 
 
 def first_over_last(by_layer: np.ndarray) -> float:

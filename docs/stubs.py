@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import indent
 
 from engine.methods import FAST, Methods, describe
-from engine.rules import ELEMENTWISE, Op
+from engine.rules import ELEMENTWISE, UNBOUNDED, Op
 
 PATH = Path(__file__).parents[1] / "engine" / "methods.pyi"
 HEAD = '''"""The methods of nodes, for editors and mypy. Written by `python -m docs.stubs`."""
@@ -48,7 +48,8 @@ def stub() -> str:
         parameters = ["self"]
         for p in list(inspect.signature(f).parameters.values())[1:]:
             default = "" if p.default is p.empty else f" = {p.default!r}"
-            parameters.append(f"{p.name}: Operand{default}")
+            none = " | None" if p.name in UNBOUNDED else ""
+            parameters.append(f"{p.name}: Operand{none}{default}")
         head = f"    def {name}({', '.join(parameters)}) -> Self:"
         op = row_of(name)
         if name.startswith("__"):

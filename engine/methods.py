@@ -67,7 +67,8 @@ def make_method(op: Op, name: str) -> Callable[..., Any]:
         except TypeError as problem:
             raise TypeError(f"{op.name} takes {takes}: {problem}") from None
         bound.apply_defaults()
-        return self.apply(op, *bound.args)
+        args = [rules.UNBOUNDED.get(k, x) if x is None else x for k, x in bound.arguments.items()]
+        return self.apply(op, *args)
 
     arity = len(op.partials)
     f: Any = several if arity > min(len(required), 2) else binary if arity == 2 else unary

@@ -535,13 +535,14 @@ class Methods:
         >>> Value(0.5).minimum(0.25)
         Value(0.25)
         """
-    def clip(self, lo: Operand, hi: Operand) -> Self:
+    def clip(self, lo: Operand | None, hi: Operand | None) -> Self:
         """Return clip(x, lo, hi) as one node.
 
         Formula: minimum(maximum(x, lo), hi)
         Derivative for x: where(x < lo, 0.0, where(x > hi, 0.0, 1.0))
         Derivative for lo: where(x < lo, where(lo <= hi, 1.0, 0.0), 0.0)
         Derivative for hi: where(maximum(x, lo) > hi, 1.0, 0.0)
+        A bound of None is no bound.
         engine.formulas defines maximum, minimum.
 
         >>> Value(0.5).clip(0.25, 0.5)

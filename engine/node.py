@@ -1,6 +1,7 @@
 """`Node`: the base class of `Value` and `Array`."""
 
 from collections.abc import Callable
+from importlib import import_module
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -23,6 +24,24 @@ class NoRoom:
         node.__getattr__(self.name)
 
 
+class ForNumPy:
+    """A method of nodes for NumPy, which `engine.arrays.numpy_protocol` supplies on first use."""
+
+    def __init__(self, function: str):
+        self.function = function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __get__(self, node: Any, owner: type) -> Any:
+        try:
+            f = getattr(import_module("engine.arrays.numpy_protocol"), self.function)
+        except ModuleNotFoundError as problem:
+            raise AttributeError(f"{self.name} requires NumPy") from problem
+        setattr(self.owner, self.name, f)
+        return f.__get__(node, owner)
+
+
 DataT = TypeVar("DataT")  # of a node: a float, an array, or a tuple of several results
 
 
@@ -39,8 +58,10 @@ class Node(Methods, Generic[DataT]):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    __array_ufunc__ = None  # np.float64(2) * node calls node.__rmul__
     m, v = NoRoom(), NoRoom()  # optimizers written for micrograd set them
+    __array_ufunc__: Any = ForNumPy("value_ufunc")
+    __array_function__: Any = ForNumPy("value_function")
+    _map_elements: Any = ForNumPy("map_elements")
 
     op: Op | None
     constant = False  # a constant does not require a gradient
@@ -162,7 +183,9 @@ class Node(Methods, Generic[DataT]):
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
-        raise self._leaves("a float", "math.exp(x)", "x.exp() stays in it, and ")
+        raise self._leaves(
+            "a float", "math.exp(x)", "x.exp() stays in it; for c[0] = x, make c a list; "
+        )
 
     def __int__(self) -> int:
         raise self._leaves("an int", "range(x)")
@@ -171,10 +194,11 @@ class Node(Methods, Generic[DataT]):
         raise self._leaves("a rounded number", "round(x)", "x.round() stays in it, and ")
 
     def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
-        number = "x.data" if isinstance(self.data, float) else "x.data.item()"
+        number = "number is x.data" if isinstance(self.data, float) else "number is x.data.item()"
+        number = number if getattr(self, "size", 1) == 1 else "numbers are x.data"
         return TypeError(
             f"converting {self!r} to {kind} would leave the graph, as in {example}; {remedy}its "
-            f"number is {number}"
+            f"{number}"
         )
 
     def _is_constant(self) -> str:

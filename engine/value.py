@@ -37,6 +37,9 @@ class Value(Node[float]):
     >>> y.backward()
     >>> a.grad
     15.0
+
+    NumPy's functions of a Value, such as `np.exp(x)`, are operations of the graph. An ndarray of
+    Values is an array of objects, whose elements NumPy computes one by one.
     """
 
     __slots__ = ()
@@ -145,7 +148,12 @@ class Value(Node[float]):
         return make_node(op, self, None, out, dx, None, type(self))
 
     def _binary(self, op: Op, other: "Value | SupportsFloat") -> "Value":
-        other = lift(other)
+        try:
+            other = lift(other)
+        except TypeError:
+            if not holds_objects(other):
+                raise
+            return self._map_elements(lambda y: self._binary(op, y), other)
         x, y = self._data, other._data
         out = op.forward(x, y)
         dx, dy = op.partials
@@ -173,6 +181,14 @@ class Value(Node[float]):
         return make_node(
             op, inputs, None, as_float(out), slopes, None, result_class(map(type, inputs))
         )
+
+    def _data_of(self, other: Any) -> Any:
+        try:
+            return lift(other).data
+        except TypeError:
+            if not holds_objects(other):
+                raise
+            return self._map_elements(self._data_of, other)
 
     def backward(self) -> None:
         """Compute d self / d node for every node under this Value, as its `.grad`.
@@ -298,6 +314,11 @@ def as_nodes(xs: Iterable[Value | SupportsFloat]) -> tuple[Value, ...]:
     return tuple(map(lift, xs))
 
 
+def holds_objects(x: Any) -> bool:
+    """Return whether `x` is an array of objects, such as Values: NumPy works on each of them."""
+    return getattr(x, "dtype", None) == "object"
+
+
 def as_float(x: object) -> float:
     """Return `x` as a Python float; raise TypeError if it is not a real number.
 
@@ -311,6 +332,8 @@ def as_float(x: object) -> float:
             return float(x)
         except OverflowError:
             return inf if x >= 0 else -inf
+    if isinstance(x, float):  # such as np.float64
+        return float(x)
     from engine.support.arguments import check_real
 
     return check_real(x)

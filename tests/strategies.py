@@ -21,16 +21,21 @@ wide = st.floats(allow_nan=False, allow_infinity=False)
 any_float = st.one_of(st.sampled_from(SPECIAL), st.floats())
 mild = st.floats(-3.0, 3.0).map(lambda x: round(x, 3))
 
-# For tests that are run for every row of a table: half the examples each.
-
 
 def examples(n: int) -> settings:
-    """n examples, as each takes long; as many as are asked for where that is more than usual."""
-    asked = settings.default.max_examples
-    return settings(max_examples=n if asked <= 100 else max(n, asked))
+    """Return settings for n examples; a profile with fewer or more than 100 changes n too."""
+    usual = settings.default.max_examples
+    return settings(max_examples=max(n, usual) if usual > 100 else max(1, n * usual // 100))
 
 
-fewer = examples(50)
+def batches(*columns: st.SearchStrategy[Any], size: int = 5) -> st.SearchStrategy[Any]:
+    """Return a strategy for lists of `size` tuples.
+
+    Hypothesis spends one to two milliseconds on an example, more than a row takes to compute, and
+    a tape takes several to record, so a cheap check tests a batch of inputs per example.
+    """
+    return st.lists(st.tuples(*columns), min_size=size, max_size=size)
+
 
 # ------------------------------------------------------------------------------------------ arrays
 

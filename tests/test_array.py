@@ -138,7 +138,7 @@ def test_non_numeric_data_is_refused(thing, message):
         lambda: x @ thing,
         lambda: x < thing,
         lambda: x.maximum(thing),
-        lambda: x.clip(0.0, thing),
+        lambda: x.elu(thing),
     ]:
         with pytest.raises(TypeError, match=re.escape(message)):
             attempt()
@@ -354,17 +354,6 @@ def test_numpy_on_the_left_makes_one_node(dtype):
     for left in (np.array([3.0, 4.0]), np.ones((3, 2)), np.ones((2, 3, 2), np.float32)):
         y = left @ x
         assert (type(y), y.shape, len(topological(y))) == (Array, left.shape[:-1], 3)
-    with pytest.raises(TypeError, match="Array"):
-        left += x
-
-
-def test_ufuncs_refuse_a_node():
-    """They would compute past the graph, or on objects."""
-    for f in (np.exp, np.tanh, np.negative):
-        with pytest.raises(TypeError, match="Array"):
-            f(Array([1.0]))
-    with pytest.raises(TypeError, match="Array"):
-        np.add(np.ones(1), Array([1.0]))
 
 
 # ------------------------------------------------------------------------------ methods and results
@@ -373,7 +362,7 @@ def test_ufuncs_refuse_a_node():
 def test_numpy_does_not_iterate_over_an_array():
     """It would make an array of objects, with one node per element."""
     x = Array([[1.0, 2.0]])
-    for f in (np.asarray, np.sort, np.concatenate, lambda x: np.argmax(x, axis=1)):
+    for f in (np.asarray, np.array, np.random.permutation, lambda x: np.array([x, x])):
         with pytest.raises(TypeError, match=r"lose the graph of an Array; use its \.data"):
             f(x)
 

@@ -18,7 +18,7 @@ from strategies import (
     DTYPES,
     arrays,
     axes,
-    fewer,
+    examples,
     inf,
     nan,
     shapes,
@@ -204,7 +204,7 @@ def test_the_gradient_of_softmax_does_not_cancel_near_one(margin, label):
     np.testing.assert_allclose(x.grad[0], [v.grad for v in vs], rtol=8 * 2.0**-52)
 
 
-@fewer
+@examples(50)
 @given(logits)
 def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
     """Against mpmath, within the bounds of the scalar row in `test_functions`."""
@@ -220,7 +220,7 @@ def test_logsumexp_and_its_gradient_are_right_to_the_last_places(x):
                 assert ulps(node.grad[i, j], exps[j] / sum(exps)) <= 10 + max(row) - z
 
 
-@fewer
+@examples(50)
 @given(logits, arrays((2,), numbers=st.integers(0, 3).map(float)))
 def test_cross_entropy_and_its_gradient_are_right_to_the_last_places(x, labels):
     """-log of the label's share, and predicted minus target without cancellation, against mpmath.

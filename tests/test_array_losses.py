@@ -13,6 +13,7 @@ from networks import BESIDE_KINKS
 from nn import losses
 from nn.losses import cross_entropy, l1_penalty, l2_penalty
 from nn.vector import MLP
+from strategies import examples
 
 numbers = st.floats(-50.0, 50.0, width=32)
 TARGETS = {
@@ -57,6 +58,7 @@ def on_arrays(loss, Z, targets, **settings):
 
 
 @NAMES
+@examples(40)
 @given(data=st.data(), shape=shapes)
 def test_arrays_give_the_scalar_losses_numbers(name, data, shape):
     """Each element is computed alike; 15 positive terms are added in another order."""

@@ -12,7 +12,7 @@ from engine import Array, Value
 from engine.arrays import in_place
 from nn import optim
 from optimizers import settings_of, with_memory
-from strategies import SPECIAL, any_float
+from strategies import SPECIAL, any_float, examples
 from test_optim import RULES
 
 # Gradients are given here, and some are 0.
@@ -40,6 +40,7 @@ def block(request, monkeypatch):
 
 
 @RULES
+@examples(40)
 @given(data=st.data(), shape=st.sampled_from([(), (1,), (3,), (2, 2)]))
 def test_an_array_moves_as_its_elements_do(rule, data, shape):
     """Arrays move bit for bit as Values, also with inf and nan."""

@@ -38,7 +38,6 @@ from strategies import (
     broadcastable,
     dtypes,
     examples,
-    fewer,
     indices,
     shapes,
 )
@@ -294,7 +293,7 @@ def absolute(root):
 
 
 @pytest.mark.parametrize("name", ARRAY_TABLE)
-@fewer
+@examples(25)
 @given(data=st.data())
 def test_a_row_agrees_with_its_formula_on_values(name, data):
     """For all its shapes and settings, in either dtype; plain arrays are constants."""

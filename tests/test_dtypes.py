@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from engine import Array, concatenate, grad, hvp, maximum, minimum, no_grad, where
+from engine import (
+    Array,
+    concatenate,
+    einsum,
+    grad,
+    hvp,
+    maximum,
+    minimum,
+    no_grad,
+    norm,
+    where,
+)
 from engine.arrays.array import ConstantArray
 from engine.arrays.formulas import one_hot
 from engine.arrays.rules import ARRAY_TABLE, CROSS_ENTROPY, LINEAR, SCATTER
@@ -63,6 +74,12 @@ ROWS = {
     "concatenate": lambda x: concatenate([x, [[1, 2, 3]]]),
     "softmax": lambda x: x.softmax() * 0.1,
     "logsumexp": lambda x: x.logsumexp() * 0.1,
+    "log_softmax": lambda x: x.log_softmax() * 0.1,
+    "prod": lambda x: x.prod(axis=0) * 0.1,
+    "norm": lambda x: norm(x, axis=1) * 0.1,
+    "cumsum": lambda x: x.cumsum(axis=1) * 0.1,
+    "cumprod": lambda x: x.cumprod(axis=1) * 0.1,
+    "einsum": lambda x: einsum("ij,j->i", x, [1, 2, 3]) * 0.1,
     "cross_entropy": lambda x: CROSS_ENTROPY(x, Y=one_hot(np.array([0, 2]), 3)),
     "functions": lambda x: where(x.data > 0.5, maximum(x, 0.2), minimum(0.1, x)).clip(0, 0.7),
 }

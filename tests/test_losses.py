@@ -26,6 +26,7 @@ from nn.losses import (
     mae,
     mse,
 )
+from strategies import examples
 
 ROOT = Path(__file__).parents[1]
 EPS = 2.0**-53  # one rounding, relatively
@@ -73,6 +74,7 @@ def close(got, true, size, roundings):
 
 
 @pytest.mark.parametrize("name", ROWS)
+@examples(40)
 @given(data=st.data())
 def test_value_and_gradient_are_the_formulas(name, data):
     """All terms of the mean are positive: n samples add n roundings, and one for the division.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine import Value
 from nn import optim
 from optimizers import ROWS, settings_of, with_memory
+from strategies import examples
 
 # Gradients are given here, and some are 0.
 pytestmark = pytest.mark.filterwarnings("ignore::engine.GradientWarning")
@@ -54,6 +55,7 @@ def test_every_optimizer_has_a_row():
 
 
 @RULES
+@examples(40)
 @given(data=st.data())
 def test_the_weights_follow_the_rule(rule, data):
     """Weights agree with the rule, to 1e-9 of the largest number."""
@@ -66,6 +68,7 @@ def test_the_weights_follow_the_rule(rule, data):
 
 
 @RULES
+@examples(40)
 @given(data=st.data())
 def test_arrays_and_floats_get_the_same_bits(rule, data):
     """An array of three weights moves as three Values do, also to inf and nan."""

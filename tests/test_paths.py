@@ -43,14 +43,14 @@ FEW = examples(25)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@examples(8)
+@examples(5)
 @given(data=st.data())
 def test_outputs_loss_and_gradients(activation, data):
     judge(data.draw(networks([activation])))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@examples(4)
+@examples(3)
 @given(data=st.data())
 def test_outputs_loss_and_gradients_in_float32(activation, data):
     judge(data.draw(networks([activation])), np.float32)
@@ -58,14 +58,14 @@ def test_outputs_loss_and_gradients_in_float32(activation, data):
 
 @pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
 @pytest.mark.parametrize("rule", exact.DIRECTIONS)
-@examples(20)
+@examples(12)
 @given(data=st.data())
 def test_weights_after_steps(rule, data):
     """With momentum, weight decay, and gradients clipped by their norm."""
     judge(data.draw(networks(rule=rule)), data.draw(DTYPES, label="dtype"))
 
 
-@examples(50)
+@examples(25)
 @given(networks(), DTYPES)
 def test_there_and_back(network, dtype):
     """to_vector() and to_scalar() keep every number, or what float32 has of it."""

@@ -14,7 +14,7 @@ from engine.derivatives.numerical import derivative
 from engine.draw import symbols
 from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flatten
 from engine.sequences.rules import SOFTMAX
-from strategies import DTYPES
+from strategies import DTYPES, batches, examples
 
 # ---------------------------------------------------------------------------------- arithmetics
 
@@ -78,21 +78,21 @@ rows = pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
 
 
 @rows
+@examples(20)
 @given(data=st.data())
 def test_arrays_give_what_floats_give(op, data):
     """Forward and slopes, element by element, to the few ulps by which NumPy's functions differ."""
-    number = st.floats(-50.0, 50.0)
-    xs = data.draw(st.tuples(*[st.lists(number, min_size=3, max_size=3) for _ in op.partials]))
-    arrays = [np.array(x) for x in xs]
+    number, n = st.floats(-50.0, 50.0), 15
+    columns = data.draw(batches(*[number] * len(op.partials), size=n))
+    arrays = list(np.transpose(columns))
     with np.errstate(all="ignore"):
         out = op.forward(*arrays)
         slopes = op.locals(out, *arrays)
-    columns = [*zip(*xs, strict=True)]
-    out = np.broadcast_to(out, 3)
+    out = np.broadcast_to(out, n)
     np.testing.assert_allclose(out, [op.forward(*x) for x in columns], rtol=4e-15, atol=1e-300)
     wanted = [op.locals(float(y), *x) for y, x in zip(out, columns, strict=True)]
     for slope, want in zip(slopes, zip(*wanted, strict=True), strict=True):
-        np.testing.assert_allclose(np.broadcast_to(slope, 3), want, rtol=2e-13, atol=1e-15)
+        np.testing.assert_allclose(np.broadcast_to(slope, n), want, rtol=2e-13, atol=1e-15)
 
 
 @rows
@@ -150,17 +150,22 @@ def programs_of(op, letters):
 
 
 @rows
+@examples(20)
 @given(data=st.data())
 def test_texts_write_a_program_with_the_same_bits(op, data):
     """The row written as source text, compiled and run, gives the floats the row itself gives."""
     letters = tuple(f"x{i}" for i in range(len(op.partials)))
-    xs = data.draw(st.tuples(*[st.floats() for _ in letters]))
-    scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__}
-    scope |= {"inf": math.inf, "nan": math.nan, **dict(zip(letters, xs, strict=True))}
-    scope["out"] = out = op.forward(*xs)
-    for program, want in zip(programs_of(op, letters), [out, *op.locals(out, *xs)], strict=True):
-        got = eval(program, scope)
-        assert float(got).hex() == float(want).hex(), program.co_filename
+    scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__} | {
+        "inf": math.inf,
+        "nan": math.nan,
+    }
+    for xs in data.draw(batches(*[st.floats()] * len(letters)), label="inputs"):
+        out = op.forward(*xs)
+        scope |= {"out": out, **dict(zip(letters, xs, strict=True))}
+        wanted = [out, *op.locals(out, *xs)]
+        for program, want in zip(programs_of(op, letters), wanted, strict=True):
+            got = eval(program, scope)
+            assert float(got).hex() == float(want).hex(), program.co_filename
 
 
 def test_an_arithmetic_may_know_a_helper_better():

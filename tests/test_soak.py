@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 
 @pytest.mark.parametrize(
     ("part", "n"),
-    [("idx_files", 500), ("checkpoints", 500), ("labels", 500), ("kills", 3)],
+    [("idx_files", 500), ("checkpoints", 150), ("labels", 250), ("kills", 2)],
     ids=lambda x: str(x),
 )
 def test_soak(part, n):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine import Array, Value, logsumexp, topological, total
 from engine.rules import TABLE
 from nn import MLP, CheckpointError, accuracy, data, fit
-from strategies import any_float, examples, fewer, node, programs, weighted
+from strategies import any_float, batches, examples, node, programs, weighted
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -108,25 +108,25 @@ def test_the_same_bits_as_a_loop_over_samples(program, data):
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@fewer
+@examples(10)
 @given(data=st.data())
 def test_every_row_over_lanes(op, data):
     """Each argument is an input, a parameter or a constant."""
-    n = inputs_of(op)
-    roles = data.draw(st.lists(st.sampled_from("xpc"), min_size=n, max_size=n))
-    numbers = [data.draw(any_float) for _ in range(n)]
+    argument = st.tuples(st.sampled_from("xpc"), any_float)
+    drawn = data.draw(batches(*[argument] * inputs_of(op)), label="arguments")
 
     def build(ps, xs):
-        take = {"x": iter(xs[1:]), "p": iter(ps)}
-        args = [
-            next(take[r]) if r in take else Value.lift(c)
-            for r, c in zip(roles, numbers, strict=True)
-        ]
-        return [weighted(op(*op.unflatten(args))) * xs[0]]
+        take, roots = {"x": iter(xs), "p": iter(ps)}, []
+        for arguments in drawn:
+            scale = next(take["x"])
+            args = [next(take[r]) if r in take else Value.lift(c) for r, c in arguments]
+            roots.append(weighted(op(*op.unflatten(args))) * scale)
+        return roots
 
-    X = draw_samples(data, 5, 1 + roles.count("x"), any_float)
-    parameters = [c for r, c in zip(roles, numbers, strict=True) if r == "p"]
-    check_lanes(build, parameters, X, np.ones((5, 1)))
+    roles = [role for arguments in drawn for role, _ in arguments]
+    X = draw_samples(data, 5, len(drawn) + roles.count("x"), any_float)
+    parameters = [c for arguments in drawn for role, c in arguments if role == "p"]
+    check_lanes(build, parameters, X, np.ones((5, len(drawn))))
 
 
 MODEL = MLP(3, [5, 4, 2], "tanh", rng=1)
@@ -144,7 +144,7 @@ def network(ps, xs):
 NUMBERS = [p.data for p in MODEL.parameters()]
 
 
-@fewer
+@examples(25)
 @given(count=counts, threads=st.sampled_from([1, 2, 3, 8, None]))
 def test_any_number_of_samples_on_any_threads(count, threads):
     rng = np.random.default_rng(count)
@@ -152,7 +152,7 @@ def test_any_number_of_samples_on_any_threads(count, threads):
     check_lanes(network, NUMBERS, X, seeds, threads=threads)
 
 
-@examples(60)
+@examples(40)
 @given(program=programs(longest=20, smooth=False), data=st.data())
 def test_lanes_in_float32_equal_a_tape_of_one_sample(program, data):
     """For one sample alone, the input is a parameter."""

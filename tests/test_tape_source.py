@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine import Value, dot, logsumexp, softmax, total
 from engine.rules import TABLE
 from nn import MLP
-from strategies import any_float, examples, fewer, programs, weighted
+from strategies import any_float, batches, examples, programs, weighted
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -54,18 +54,20 @@ def test_the_source_of_a_small_graph():
     )
 
 
-@examples(200)
+@examples(100)
 @given(program=programs(longest=25, smooth=False))
 def test_the_source_computes_the_bits_of_the_tape(program):
     check_source(Tape(Value.lift(program.on_values()[-1])))
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@fewer
+@examples(10)
 @given(data=st.data())
 def test_every_row(op, data):
-    xs = [Value(data.draw(any_float)) for _ in range(inputs_of(op))]
-    check_source(Tape(weighted(op(*op.unflatten(xs))) * 1.0, parameters=xs))
+    drawn = data.draw(batches(*[any_float] * inputs_of(op)), label="inputs")
+    leaves = [[*map(Value, xs)] for xs in drawn]
+    roots = [weighted(op(*op.unflatten(xs))) * 1.0 for xs in leaves]
+    check_source(Tape(roots, parameters=[x for xs in leaves for x in xs]))
 
 
 def test_labels_that_cannot_be_names():

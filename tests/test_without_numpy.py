@@ -79,6 +79,10 @@ def test_all_names_without_arrays_are_imported():
     assert names["Value"] is Value
 
 
+def test_methods_for_numpy_need_numpy():
+    assert hasattr(Value, "__array_ufunc__") == INSTALLED
+
+
 def test_functions_and_backward():
     x, y = Value(2.0, "x"), Value(-3.0, "y")
     f = (x * y).tanh() + maximum(x, y) ** 2 + dot([x, y], [1.0, 2.0]) + where(x > 0, x, y)

@@ -11,6 +11,7 @@ from engine.arrays.arguments import (
     REQUIRES_GRADIENT,
     WEAK,
     as_data,
+    as_dtype,
     check_elementwise,
     common_dtype,
     describe_array,
@@ -40,7 +41,7 @@ from engine.value import NO_GRADIENT
 from engine.watch import hooks
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 class Array(ArrayMethods):
@@ -58,8 +59,12 @@ class Array(ArrayMethods):
 
     `data` is a NumPy array of float32 or float64. Its shape and dtype are fixed, and results have
     the same dtype. Arrays of different dtypes do not mix: convert one with `astype`. Lists and
-    integers become float64. The constructor copies its argument; assigning to `data` does not copy.
-    Arithmetic follows IEEE 754: inf and nan, without a warning.
+    integers become float64 unless `dtype` is given. The constructor copies its argument; assigning
+    to `data` does not copy. Arithmetic follows IEEE 754: inf and nan, without a warning.
+
+    NumPy's functions of Arrays are operations of the graph if a row or method has their name:
+    `np.exp(x)`, `np.sum(x, axis=0)`. `a += x` with an ndarray `a` assigns a new Array to `a`; the
+    ndarray does not change.
 
     Raises TypeError for non-numeric data, and ValueError for incompatible shapes.
 
@@ -78,8 +83,10 @@ class Array(ArrayMethods):
         def __gt__(self, other: "Array | ArrayLike") -> np.ndarray: ...
         def __ge__(self, other: "Array | ArrayLike") -> np.ndarray: ...
 
-    def __init__(self, data: "ArrayLike", label: str | None = None):
-        self._data = np.array(as_data(data), order="C")
+    def __init__(
+        self, data: "ArrayLike", label: str | None = None, *, dtype: "DTypeLike | None" = None
+    ):
+        self._data = np.array(as_data(data, dtype if dtype is None else as_dtype(dtype)), order="C")
         self._grad: Any = None
         self.label = label
         self.op = self._x = self._y = self._dx = self._dy = None
@@ -345,10 +352,13 @@ class ConstantArray(Array):
     __slots__ = ()
     constant = True
 
-    def __init__(self, data: "ArrayLike", label: str | None = None):
-        if getattr(getattr(data, "dtype", None), "kind", None) != "f":
+    def __init__(
+        self, data: "ArrayLike", label: str | None = None, *, dtype: "DTypeLike | None" = None
+    ):
+        if dtype is None and getattr(getattr(data, "dtype", None), "kind", None) != "f":
             self._rank = WEAK
-        self._data = as_data(data)  # not copied: a batch of samples is large
+        dtype = dtype if dtype is None else as_dtype(dtype)
+        self._data = as_data(data, dtype)  # not copied: a batch of samples is large
         self._grad, self.label = None, label
         self.op = self._x = self._y = self._dx = self._dy = None
         if hooks.observed:

@@ -15,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from engine.arrays.arguments import as_dtype
 from engine.arrays.formulas import Axis, Shape, count
+from engine.arrays.numpy_protocol import array_function, array_ufunc
 from engine.arrays.rules import (
     ASTYPE,
     BROADCAST_TO,
@@ -84,8 +85,12 @@ class ArrayMethods(Node[np.ndarray]):
     def __iter__(self) -> Iterator[Self]:
         return map(self.__getitem__, range(len(self)))
 
+    __array_ufunc__, __array_function__ = array_ufunc, array_function
+
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        raise TypeError("NumPy would lose the graph of an Array; use its .data")
+        raise TypeError(
+            "NumPy would lose the graph of an Array; use its .data, or join Arrays with concatenate"
+        )
 
     def __matmul__(self, other: "Self | ArrayLike") -> Self:
         return self.apply(MATMUL, self, other)

@@ -62,8 +62,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Iterable[int] = 0) -> C
                     f"{len(args)} positional arguments"
                 )
         given = tuple([args[i] for i in positions])
-        has_arrays = any(map(is_any_array, leaves([*args, *keywords.values()])))
-        inputs = map_leaves(lambda x: as_input(x, has_arrays), given)
+        dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
+        inputs = map_leaves(lambda x: as_input(x, dtype), given)
         nodes, replaced = leaves(inputs), list(args)
         for i, tree in zip(positions, inputs, strict=True):
             replaced[i] = tree
@@ -71,7 +71,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Iterable[int] = 0) -> C
         with keep_graphs(), differentiating(outer | {*nodes}):
             y = f(*replaced, **keywords)
             if not isinstance(y, Node):
-                y = constant_result(f, y, has_arrays)
+                y = constant_result(f, y, dtype)
             nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
             run = differentiate_as_graph if nested else differentiate
             parts = run(y, check_scalar(y)._one(), nodes)
@@ -97,13 +97,17 @@ def depends_on(y: Node, inputs: frozenset[Node]) -> bool:
     return bool(inputs) and not inputs.isdisjoint(topological(y))
 
 
-def is_any_array(x: Any) -> bool:
-    """Return whether `x` is an Array or an array with axes."""
-    return is_array(x) or (isinstance(x, numpy_type("ndarray")) and not isinstance(x, Node))
+def dtype_of_numbers(arguments: list[Any]) -> Any:
+    """Return the dtype of numbers beside the arrays among the arguments; None without arrays."""
+    arrays = [x for x in arguments if is_array(x) or isinstance(x, numpy_type("ndarray"))]
+    if not arrays:
+        return None
+    dtypes = {x.dtype for x in arrays if x.dtype.kind == "f"}
+    return dtypes.pop() if len(dtypes) == 1 else float
 
 
-def as_input(x: Any, has_arrays: bool) -> Node:
-    """Return a new node with the data of an argument.
+def as_input(x: Any, dtype: Any = None) -> Node:
+    """Return a new node with the data of an argument; numbers become Arrays if there is a dtype.
 
     It depends on a given node, but is not that node: `f` may use the node itself as well.
     Raises TypeError for anything but a node, a number or an array.
@@ -112,20 +116,20 @@ def as_input(x: Any, has_arrays: bool) -> Node:
         if not x.constant:
             return x * 1.0
         x = x.data
-    if not has_arrays:
+    if dtype is None and not isinstance(x, numpy_type("ndarray")):
         return Value(x)
     from engine.arrays.array import Array
 
-    return Array(x)
+    return Array(x, dtype=None if hasattr(x, "dtype") else dtype)
 
 
-def constant_result(f: Callable[..., Any], y: Any, has_arrays: bool) -> Node:
+def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
     """Return the node of a result that does not depend on the arguments.
 
     Raises TypeError for a result that is not a number.
     """
     try:
-        return as_input(y, has_arrays)
+        return as_input(y, dtype)
     except TypeError:
         name = getattr(f, "__name__", repr(f))
         raise TypeError(

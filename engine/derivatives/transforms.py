@@ -163,7 +163,7 @@ def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     check_output(y)
     vs = directions_as_data("jvp", xs, vs)
     if check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs):
-        u = as_input(y._one(), has_arrays=is_array(y))
+        u = as_input(y._one())
         rows = differentiate_as_graph(y, u, inputs)  # linear in u
         return derivative_of_products(rows, vs, [u], differentiate_as_graph)[0]
     tangents: dict[Any, Any] = {}

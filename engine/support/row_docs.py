@@ -5,7 +5,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from engine import formulas
-from engine.rules import Op, argument_names
+from engine.rules import UNBOUNDED, Op, argument_names
 
 PROBES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # domains of the table begin and end at -1, 0 or 1
 STEP = 1e-6
@@ -39,6 +39,7 @@ def docstring(op: Op, name: str) -> str:
         lines += [f"Derivative for {x}: {slope}" for x, slope in zip(letters, slopes, strict=True)]
     words = set(re.findall(r"\w+", " ".join([formula(op.forward), *slopes])))
     notes = ["out is the result."] * ("out" in words)
+    notes += ["A bound of None is no bound."] * bool(UNBOUNDED.keys() & set(letters))
     if helpers := sorted(words & HELPERS - {op.name}):
         notes += [f"engine.formulas defines {', '.join(helpers)}."]
     return "\n".join([*lines, *kinks(op), *notes, "", *example(op, name)])

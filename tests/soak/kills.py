@@ -23,12 +23,12 @@ for record in fit(model, *BLOBS, **settings, augment=jitter):
     print(record.epoch, flush=True)
 save(end, model)
 """
-EPOCHS = 200  # of about 5 ms, a good part of which goes to writing the file
+EPOCHS = 30  # that a process can train before it is killed, of about 5 ms, most of it for the file
 
 
-def started(seed: int, path: Path, end: Path) -> subprocess.Popen:
+def started(seed: int, epochs: int, path: Path, end: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(seed), str(EPOCHS), str(path), str(end)],
+        [sys.executable, "-c", PROGRAM, str(seed), str(epochs), str(path), str(end)],
         cwd=TESTS, env=environment(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -37,9 +37,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
 
 
-def ended(seed: int, path: Path, end: Path) -> bytes:
+def ended(seed: int, epochs: int, path: Path, end: Path) -> bytes:
     """Return the result of a run that is not killed."""
-    process = started(seed, path, end)
+    process = started(seed, epochs, path, end)
     process.communicate(timeout=600)
     assert process.returncode == 0
     return end.read_bytes()
@@ -54,8 +54,9 @@ def soak(n: int, seed: int = 0) -> str:
             folder = Path(name)
             path, end = folder / "run", folder / "end"
             kills = min(n - done, rng.randrange(2, 12))
+            epochs = EPOCHS * (kills + 1)
             for _ in range(kills):
-                process = started(runs, path, end)
+                process = started(runs, epochs, path, end)
                 assert process.stdout is not None
                 process.stdout.readline()
                 time.sleep(rng.uniform(0.0, 0.15))
@@ -70,8 +71,8 @@ def soak(n: int, seed: int = 0) -> str:
                 for each in left:
                     each.unlink()
             done, before = done + kills, 0
-            found = ended(runs, path, end)
-            assert found == ended(runs, folder / "straight", folder / "straight end")
+            found = ended(runs, epochs, path, end)
+            assert found == ended(runs, epochs, folder / "straight", folder / "straight end")
             assert {each.name for each in folder.iterdir()} == {
                 "run", "end", "straight", "straight end",
             }  # fmt: skip

@@ -1,0 +1,287 @@
+"""NumPy's functions of nodes: `np.exp(x)`, `np.sum(x, axis=0)`, `ndarray * x`.
+
+NumPy hands a call over to the `__array_ufunc__` or `__array_function__` of an argument (NEPs 13 and
+18). These methods call the operator, the method or the function of the engine that has the name of
+NumPy's function, so a new row or method needs no entry here. The tables contain the exceptions.
+
+    >>> from engine import Array
+    >>> x = Array([[1.0, 2.0], [3.0, 4.0]])
+    >>> np.maximum(x, 2.0).op, np.sum(x, axis=0), np.ones(2) @ x
+    (Op('maximum'), Array([4., 6.]), Array([4., 6.]))
+
+Functions that return indices, bools, shapes or constants, such as `np.argmax`, read the data of the
+nodes and return plain results. Other functions raise TypeError.
+
+A dispatch takes 1 to 5 µs (`python -m benchmarks.dispatch`, collector off).
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from inspect import Parameter
+from typing import Any
+
+import numpy as np
+
+from engine.node import Node
+
+OPERATORS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
+    "floor_divide": "floordiv", "remainder": "mod", "power": "pow", "float_power": "pow",
+    "negative": "neg", "positive": "pos", "absolute": "abs", "fabs": "abs",
+    "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
+    "equal": "eq", "not_equal": "ne",
+}  # fmt: skip
+MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+NAMES = {"amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm"}
+PARAMETERS = {"a_min": "lo", "a_max": "hi", "min": "lo", "max": "hi"}
+SCALARS = (np.floating, np.int64)  # converted to float for Values, which saves time
+NAMED = Parameter.POSITIONAL_OR_KEYWORD
+FUNCTIONS = {"where"}  # the method of this name has another first argument
+OF_SEQUENCES = {"dot"}  # functions of sequences of Values
+
+PLAIN = {  # functions whose results are indices, bools, shapes, constants or text
+    "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere",
+    "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "bincount", "can_cast",
+    "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "full_like",
+    "histogram", "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal",
+    "isrealobj", "may_share_memory", "min_scalar_type", "ndim", "nonzero", "ones_like",
+    "result_type", "save", "savetxt", "savez", "searchsorted", "shape", "shares_memory", "size",
+    "zeros_like",
+}  # fmt: skip
+INSTEAD = {  # expressions for functions that have no row
+    "column_stack": "concatenate([x, y], axis=1)", "copysign": "abs(x) * np.sign(y.data)",
+    "deg2rad": "x * (np.pi / 180)", "degrees": "x * (180 / np.pi)", "diff": "x[1:] - x[:-1]",
+    "fmax": "x.maximum(y)", "fmin": "x.minimum(y)", "hstack": "concatenate([x, y], axis=-1)",
+    "inner": "x @ y.T", "nan_to_num": "where(np.isnan(x), 0.0, x)",
+    "nansum": "where(np.isnan(x), 0.0, x).sum()", "ptp": "x.max() - x.min()",
+    "rad2deg": "x * (180 / np.pi)", "radians": "x * (np.pi / 180)", "reciprocal": "1.0 / x",
+    "vdot": "(x * y).sum()", "vstack": "concatenate([x, y], axis=0)",
+    "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
+    "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
+}  # fmt: skip
+REMEDIES = {
+    "dtype": "convert with .astype()",
+    "out": "assign the result to a name",
+    "where": "choose with where(condition, x, y)",
+}
+
+# ------------------------------------------------------------------------------------------ ufuncs
+
+
+def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+    """Return the node of a ufunc, such as `np.exp(x)` or `ndarray * x`."""
+    if method == "__call__" and not settings:
+        name, reflected = methods_of(ufunc)
+        if isinstance(inputs[0], Node):
+            call, others = getattr(inputs[0], name, None), inputs[1:]
+        else:
+            call, others = getattr(self, reflected, None), inputs[:1]
+        if call is not None and (out := call(*others)) is not NotImplemented:
+            return out
+    return apply_ufunc(self, ufunc, method, inputs, settings)
+
+
+def value_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+    """Return the node of a ufunc of Values; with an array of objects, an array of nodes."""
+    first, is_call = inputs[0], method == "__call__" and not settings
+    if is_call and type(first) is np.ndarray and not first.ndim:
+        first = first[()]  # NumPy's scalars are such arrays in comparisons
+        inputs = first, *inputs[1:]
+    if is_call and isinstance(first, SCALARS):
+        call = getattr(self, methods_of(ufunc)[1], None)
+        if call is not None and (out := call(float(first))) is not NotImplemented:
+            return out
+    if not is_call or not isinstance(first, Node):
+        arrays = [x for x in (*inputs, *settings.get("out", ())) if isinstance(x, np.ndarray)]
+        if any(x.dtype == object for x in arrays):
+            return getattr(ufunc, method)(*map(box, inputs), **settings)
+    return array_ufunc(self, ufunc, method, *inputs, **settings)
+
+
+@cache
+def methods_of(ufunc: np.ufunc) -> tuple[str, str]:
+    """Return the names of a ufunc's method of a left and of a right operand; "" if none.
+
+    Ufuncs that return bools, other than < and its kin, have none. Those for `==` and `!=` have none
+    for two nodes, which the methods compare by identity.
+    """
+    name = ufunc.__name__
+    operator = OPERATORS.get(name)
+    if operator is None:
+        name = NAMES.get(name, f"a{name[3:]}" if name.startswith("arc") else name)
+        return ("" if returns_bool(ufunc) else name), ""
+    reflected = f"__{MIRRORED.get(operator, f'r{operator}')}__" if ufunc.nin == 2 else ""
+    return ("" if operator in ("eq", "ne") else f"__{operator}__"), reflected
+
+
+def returns_bool(ufunc: np.ufunc) -> bool:
+    """Return whether a ufunc returns bools for floats."""
+    return f"{'d' * ufunc.nin}->?" in ufunc.types
+
+
+def apply_ufunc(
+    self: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings: dict[str, Any]
+) -> Any:
+    """Return the node of a ufunc, or its plain result if that is a bool.
+
+    `a += x` calls a ufunc with the ndarray `a` as its output. Numbers cannot hold the graph, so the
+    result is a new Array, which Python assigns to the name `a`. The ndarray does not change: its
+    other names, and the code that passed it as an argument, keep it.
+    """
+    name, (left, reflected) = ufunc.__name__, methods_of(ufunc)
+    if method != "__call__":
+        raise undefined(f"{name}.{method}", self)
+    first, *others = inputs
+    if returns_bool(ufunc) and (isinstance(first, Node | list | tuple) or not reflected):
+        return ufunc(*data_of(inputs), **settings)
+    (target,) = settings.pop("out", None) or (None,)
+    if target is not None:
+        if isinstance(target, Node) or target is not first:
+            raise refused(name, "out")
+        settings.pop("axes", None)  # of a @= x
+    if settings:
+        raise refused(name, next(iter(settings)))
+    if reflected and not isinstance(first, Node):
+        call, others = getattr(others[0], reflected, None), [first]
+    else:
+        call = getattr(self.lift(first), left, None)
+    if call is None:
+        raise undefined(name, self)
+    out = call(*others)
+    if out is NotImplemented:  # of ==, which compares identity
+        return name == "not_equal"
+    if target is not None and np.shape(out.data) != target.shape:
+        raise ValueError(
+            f"np.{name} in place expects a result of shape {target.shape}, got "
+            f"{np.shape(out.data)}; write a = a + x in place of a += x"
+        )
+    return out
+
+
+# -------------------------------------------------------------------------------- other functions
+
+
+def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
+    """Return the node of a function of Arrays, such as `np.sum(x)` or `np.concatenate([x, y])`."""
+    if not all(issubclass(kind, (Node, np.ndarray)) for kind in types):
+        return NotImplemented
+    if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
+        return f(*data_of(args), **data_of(settings))
+    call = counterpart(self.__class__, f)
+    if call is None:
+        raise undefined(name_of(f), self)
+    return call(*args, **settings)
+
+
+def value_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
+    """Return the result of a function of Values; for sequences of Values, NumPy's result."""
+    has_sequence = any(isinstance(x, list | tuple | np.ndarray) for x in args)
+    if f.__name__ in PLAIN or not (has_sequence or counterpart(self.__class__, f) is None):
+        return array_function(self, f, types, args, settings)
+    return np.ndarray.__array_function__(np.empty(0), f, (np.ndarray,), args, settings)
+
+
+@cache
+def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
+    """Return NumPy's function `f` for nodes of a class, or None if the engine has no such function.
+
+    An argument of `f` is passed to our parameter of the same name, or of the same position if `f`
+    has no default for it.
+    """
+    own, lift = find_own(kind, NAMES.get(name_of(f), name_of(f)))
+    if own is None:
+        return None
+    try:
+        signature = inspect.signature(f)
+    except ValueError:  # a function in C, in older versions of NumPy
+        return lambda x, *args, **settings: own(lift(x), *args, **settings)
+    theirs, ours = signature.parameters, inspect.signature(own).parameters
+    by_position = [*ours.values()]
+    required = [p.name for p in by_position[1:] if p.default is p.empty and p.kind is NAMED]
+    places: dict[str, Parameter | None] = {}  # our parameters, by NumPy's names
+    for i, (name, p) in enumerate(theirs.items()):
+        at_position = by_position[i] if p.default is p.empty and i < len(ours) else None
+        places[name] = ours.get(PARAMETERS.get(name, name), at_position)
+    first = next(iter(theirs.values()))
+    if first.kind is first.VAR_POSITIONAL:
+        return own
+
+    def call(*args: Any, **settings: Any) -> Any:  # NumPy has checked that `f` takes these
+        given = dict(zip(theirs, args, strict=False)) | settings
+        positional, named = [lift(given.pop(first.name))], dict.fromkeys(required)  # None: no bound
+        for name, x in given.items():
+            place = places.get(name)
+            if name not in theirs:
+                named[name] = x
+            elif place is None:
+                if x is not theirs[name].default:
+                    raise refused(name_of(f), name)
+            elif place.kind is Parameter.VAR_POSITIONAL:
+                positional.append(x)
+            else:
+                named[place.name] = x
+        return own(*positional, **named)
+
+    return call
+
+
+def find_own(kind: Any, name: str) -> tuple[Any, Any]:
+    """Return the method or function of this name, and the conversion of its first argument."""
+    method = getattr(kind, name, None)
+    if callable(method) and name not in FUNCTIONS:
+        return method, kind.lift
+    package = import_module(__name__.partition(".")[0])
+    public = name in package.__all__ and name not in OF_SEQUENCES
+    return (getattr(package, name) if public else None), lambda x: x
+
+
+def name_of(f: Any) -> str:
+    """Return NumPy's name of a function, such as "sum" or "linalg.norm"."""
+    return f"{f.__module__}.{f.__name__}".removeprefix("numpy.")
+
+
+def data_of(x: Any) -> Any:
+    """Return an argument with the data of nodes in place of the nodes."""
+    if isinstance(x, Node):
+        return x.data
+    if isinstance(x, dict):
+        return {key: data_of(value) for key, value in x.items()}
+    return type(x)(map(data_of, x)) if type(x) in (list, tuple) else x
+
+
+# ------------------------------------------------------------------------------- arrays of Values
+
+
+def box(x: Any) -> Any:
+    """Return a node as an array of objects without axes; NumPy then computes with the object."""
+    if not isinstance(x, Node):
+        return x
+    boxed = np.empty((), object)
+    boxed[()] = x
+    return boxed
+
+
+def map_elements(self: Any, f: Callable[[Any], Any], xs: np.ndarray) -> Any:
+    """Return f(x) for each element of an array of objects."""
+    return np.frompyfunc(f, 1, 1)(xs)
+
+
+# --------------------------------------------------------------------------------------- messages
+
+
+def undefined(name: str, node: Any) -> TypeError:
+    """Return the error for a function that has no row."""
+    instead = INSTEAD.get(name)
+    remedy = f"write {instead}" if instead else "compose it from other functions"
+    return TypeError(
+        f"np.{name} is not defined for {'Arrays' if hasattr(node, 'shape') else 'Values'}; "
+        f"{remedy}, or pass x.data to compute numbers without a graph"
+    )
+
+
+def refused(name: str, parameter: str) -> TypeError:
+    """Return the error for an argument of NumPy that has no meaning for nodes."""
+    remedy = f"; {REMEDIES[parameter]}" if parameter in REMEDIES else ""
+    return TypeError(f"np.{name} of nodes does not accept the argument {parameter}{remedy}")
