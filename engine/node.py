@@ -66,6 +66,7 @@ class Node(Methods, Generic[DataT]):
     op: Op | None
     constant = False  # a constant does not require a gradient
     _zero: Any = 0.0  # the gradient before any contribution
+    _counterpart: Any = None  # of the class of leaves, that of constants, and vice versa
 
     if TYPE_CHECKING:  # supplied by each payload
         data: DataT
@@ -118,6 +119,27 @@ class Node(Methods, Generic[DataT]):
     def origin(self) -> Any:
         """The line of code that made this node, or None if `record_origins()` was not active."""
         return getattr(self, "_origin", None)
+
+    @property
+    def requires_grad(self) -> bool:
+        """False for a constant. Assign False to freeze a leaf, and True to unfreeze it.
+
+        A frozen leaf is a constant. Set it before recording a tape and before computing a graph.
+        Raises ValueError for a computed node.
+
+        >>> from engine import Value
+        >>> w = Value(2.0)
+        >>> w.requires_grad = False
+        >>> w
+        Constant(2.0)
+        """
+        return not self.constant
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        from engine.support.freezing import set_requires_grad
+
+        set_requires_grad(self, flag)
 
     def detach(self) -> Self:
         """Return a constant with the node's data, through which no gradient flows.

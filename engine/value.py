@@ -343,4 +343,5 @@ def format_float(x: float) -> str:
     return repr(float(f"{x:.6g}"))
 
 
+Value._counterpart, Constant._counterpart = Constant, Value
 methods.install(Value, Constant)

@@ -20,10 +20,12 @@ from nn.scalar import MLP, Layer, Neuron
 if TYPE_CHECKING:
     from nn import augment, data, optim, vector
     from nn.archive import CheckpointError
+    from nn.boundary import plot_boundary
     from nn.checkpoint import Checkpoint, load, save
     from nn.diagnosis import Diagnosis, diagnose
+    from nn.records import Record
     from nn.train import fit
-    from nn.training import Record, Training
+    from nn.training import Training
 
 __all__ = [
     "MLP",
@@ -45,6 +47,7 @@ __all__ = [
     "load",
     "losses",
     "optim",
+    "plot_boundary",
     "save",
     "schedules",
     "vector",
@@ -54,12 +57,14 @@ __all__ = [
 LAZY = {
     "archive": ["CheckpointError"],
     "augment": ["augment"],
+    "boundary": ["plot_boundary"],
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],
     "optim": ["optim"],
     "train": ["fit"],
-    "training": ["Record", "Training"],
+    "records": ["Record"],
+    "training": ["Training"],
     "vector": ["vector"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)

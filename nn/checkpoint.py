@@ -30,7 +30,7 @@ PARTS = (
     "built", "model", "generators", "optimizer", "schedule", "rng", "epoch", "settings", "extra",
 )  # fmt: skip
 COUNTERPARTS = {"MLP": "MLP", "Layer": "Dense", "Dense": "Layer"}  # of Values and Arrays
-Stateful = Module | Optimizer | np.random.Generator
+Stateful = Module | Optimizer | schedules.Plateau | np.random.Generator
 
 
 class Checkpoint(NamedTuple):
@@ -94,6 +94,7 @@ def save(
         if argument is not None:
             check_mapping(name, argument, "{'width': 16}")
     state, generators = model.state_dict(), model.generators()
+    plateau = schedules.find_plateau(schedule)
     archive.write(
         path,
         {
@@ -102,6 +103,7 @@ def save(
             "generators": {name: get_state(x) for name, x in generators.items()},
             "optimizer": None if optimizer is None else optimizer.state_dict(),
             "schedule": schedule and _probe(schedule),
+            "plateau": None if plateau is None else plateau.state_dict(),
             "rng": None if rng is None else get_state(rng),
             "epoch": epoch,
             "settings": dict(settings or {}),
@@ -147,7 +149,7 @@ def load(
             raise ValueError(f"it lacks {', '.join(missing)}; load a file written by nn.save")
         _check_settings(tree["settings"], settings or {})
         _check_fits(tree, model, optimizer, schedule, rng)
-        _restore(_pair_with_states(tree, model, optimizer, rng))
+        _restore(_pair_with_states(tree, model, optimizer, schedule, rng))
         return Checkpoint(tree["epoch"], tree["settings"], tree["extra"])
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
         raise CheckpointError(f"{path}: {archive.escape(str(problem))}") from None
@@ -347,6 +349,7 @@ def _pair_with_states(
     tree: dict[str, Any],
     model: Module | None,
     optimizer: Optimizer | None,
+    schedule: Schedule | None,
     rng: np.random.Generator | None,
 ) -> list[tuple[Stateful, Any]]:
     """Return each object that is to be restored, with its state in the file."""
@@ -355,7 +358,8 @@ def _pair_with_states(
         generators = model.generators()
         pairs += [(generator, tree["generators"][name]) for name, generator in generators.items()]
     parts: list[tuple[Stateful | None, str]]
-    parts = [(rng, "rng"), (model, "model"), (optimizer, "optimizer")]
+    plateau = schedules.find_plateau(schedule)
+    parts = [(rng, "rng"), (model, "model"), (optimizer, "optimizer"), (plateau, "plateau")]
     return pairs + [(part, tree[name]) for part, name in parts if part is not None]
 
 
@@ -372,5 +376,13 @@ def _restore(pairs: list[tuple[Stateful, Any]]) -> None:
 
 
 def _probe(schedule: Schedule) -> list[float]:
-    """Return the learning rates of a schedule at some steps."""
-    return [check_within(f"schedule({step})", schedule(step)) for step in PROBES]
+    """Return the learning rates of a schedule at some steps, and the settings of a Plateau."""
+    plateau = schedules.find_plateau(schedule)
+    if plateau is None:
+        return [check_within(f"schedule({step})", schedule(step)) for step in PROBES]
+    state = plateau.state_dict()
+    plateau.reset()
+    rates = [schedule(step) for step in PROBES]
+    plateau.load_state_dict(state)
+    settings = [plateau.by, plateau.patience, plateau.threshold, plateau.least]
+    return [*rates, *settings]

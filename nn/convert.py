@@ -32,6 +32,17 @@ def to_vector(
     if not isinstance(model, scalar.Layer):
         raise TypeError(f"expected an nn.MLP or nn.Layer to convert to Arrays, got {model!r}")
     dense = vector.Dense(model.nin, model.nout, model.activation, init="zeros", dtype=dtype)
+    weights = [w for neuron in model.neurons for w in neuron.weights]
+    for array, values in [
+        (dense.weight, weights), (dense.bias, [neuron.bias for neuron in model.neurons]),
+    ]:  # fmt: skip
+        frozen = sum(value.constant for value in values)
+        if 0 < frozen < len(values):
+            raise ValueError(
+                f"{frozen} of {len(values)} {array.label} of {model!r} are frozen, but an Array is "
+                "frozen as a whole; call unfreeze()"
+            )
+        array.requires_grad = not frozen
     dense.weight.data = [[w.data for w in neuron.weights] for neuron in model.neurons]
     dense.bias.data = [neuron.bias.data for neuron in model.neurons]
     return dense
@@ -62,4 +73,7 @@ def to_scalar(model: vector.Dense | vector.MLP) -> scalar.Layer | scalar.MLP:
     layer = scalar.Layer(model.nin, model.nout, model.activation, init=lambda *_: rows)
     for neuron, bias in zip(layer.neurons, model.bias.data.tolist(), strict=True):
         neuron.bias.data = bias
+        neuron.bias.requires_grad = model.bias.requires_grad
+        for weight in neuron.weights:
+            weight.requires_grad = model.weight.requires_grad
     return layer

@@ -138,7 +138,8 @@ def diagnose(
         layers = Layers(model, predictions)
         nodes, parameters = topological(value), model.named_parameters()
         with _gradients_restored([*nodes, *parameters.values()]):
-            value.backward()
+            if not value.constant:
+                value.backward()
             reports = [_measure(layers, name, len(samples[0])) for name in layers.names]
     reached = set(nodes)
     unreached = [name for name, parameter in parameters.items() if parameter not in reached]

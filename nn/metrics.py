@@ -8,7 +8,7 @@ from engine.node import Node
 from engine.support.arguments import numpy_type
 from engine.support.lazy import numpy_for
 from engine.value import Value, as_float
-from nn.arguments import check_sequence, format_count
+from nn.arguments import check_finite, check_sequence, format_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,23 +21,30 @@ __all__ = ["accuracy", "confusion_matrix"]
 def accuracy(
     predictions: "Array | np.ndarray | Sequence[Any]",
     targets: "Array | np.ndarray | Sequence[Any]",
+    *,
+    threshold: float = 0.0,
 ) -> float:
     """Return the share of samples whose class is predicted correctly.
 
-    predictions  one score per sample, a logit, which is positive for the class of label 1 and not
-                 positive for that of label 0 or -1; or a list of logits per sample, of which the
+    predictions  one score per sample, which is above the threshold for the class of label 1 and not
+                 above it for that of label 0 or -1; or a list of logits per sample, of which the
                  largest is at the label. Scores in an array have shape `(samples,)` or
                  `(samples, 1)`, logits have shape `(samples, classes)`.
     targets      the labels
+    threshold    0 for logits and for scores of labels -1 and 1; 0.5 for probabilities and for
+                 predictions of a regression on labels 0 and 1
 
-    Shapes are not broadcast. Raises ValueError for other labels, for no samples and for unequal
-    lengths.
+    `fit` chooses the threshold by its loss and targets. Shapes are not broadcast. Raises ValueError
+    for other labels, for no samples, for unequal lengths and for a threshold that is not a number.
 
     >>> accuracy([0.3, -2.0, 0.0, 1.5], [1, -1, -1, -1]), accuracy([[0.1, 0.7, 0.2]], [1])
     (0.75, 1.0)
+    >>> accuracy([0.3, 0.9], [0, 1]), accuracy([0.3, 0.9], [0, 1], threshold=0.5)
+    (0.5, 1.0)
     """
+    threshold = check_finite("threshold", threshold)
     if is_array(predictions) or isinstance(predictions, numpy_type("ndarray")):
-        return _accuracy_of_arrays(_to_array(predictions), _to_labels(targets))
+        return _accuracy_of_arrays(_to_array(predictions), _to_labels(targets), threshold)
     predictions = list(check_sequence(predictions, "accuracy expects a list of predictions"))
     targets = list(check_sequence(targets, "accuracy expects a list of targets"))
     if not 0 < len(predictions) == len(targets):
@@ -56,13 +63,13 @@ def accuracy(
         if label not in classes:
             raise _label_error("accuracy", label, classes)
         if len(logits) == 1:
-            correct += (logits[0] > 0) == (label > 0)
+            correct += (logits[0] > threshold) == (label > 0)
         else:
             correct += max(classes, key=logits.__getitem__) == label
     return correct / len(predictions)
 
 
-def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray") -> float:
+def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray", threshold: float) -> float:
     """Return the accuracy. Labels for scores `(samples, 1)` may have that shape, too."""
     shapes = f"{predictions.shape} and {labels.shape}"
     if predictions.shape[1:] == (1,):
@@ -76,7 +83,7 @@ def _accuracy_of_arrays(predictions: "np.ndarray", labels: "np.ndarray") -> floa
         )
     if predictions.ndim == 1:
         _check_labels("accuracy", labels, range(-1, 2))
-        return float(((predictions > 0) == (labels > 0)).mean())
+        return float(((predictions > threshold) == (labels > 0)).mean())
     _check_labels("accuracy", labels, range(predictions.shape[1]))
     return float((predictions.argmax(axis=1) == labels).mean())
 

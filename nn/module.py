@@ -1,13 +1,17 @@
 """`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
+from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
 from nn.arguments import check_flag, check_mapping
+from nn.predictions import predict
+from nn.search import DeepSearch, Search, is_of_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +24,12 @@ class Module:
     """Base class of models and of their parts.
 
     A leaf node that is not a constant is a parameter. Parameters, constants and submodules are
-    found in the attributes of a module, and inside lists, tuples and dicts, in the order of
-    assignment. An object that is reached twice counts once, under its first path. Constants are
-    saved together with the parameters but receive no gradient; running statistics are an example.
+    found in the attributes of a module, in the order of assignment, after those of its class. The
+    search enters sequences, mappings, object arrays, and objects of dataclasses and of your own
+    classes. It does not enter functions and objects of other libraries, and refuses parameters in
+    sets, which have no order. An object that is reached twice counts once, under its first path.
+    Constants are saved together with the parameters but receive no gradient; running statistics are
+    an example.
 
     >>> from engine import Value
     >>> class Line(Module):
@@ -40,7 +47,7 @@ class Module:
 
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""
-        if name in self.__dict__:
+        if name in self.__dict__ or hasattr(type(self), name):
             check_assignment(self, name, x)
         object.__setattr__(self, name, x)
 
@@ -100,6 +107,50 @@ class Module:
         """Set `training` to False in this module and all submodules, and return the module."""
         return self.train(False)
 
+    def freeze(self) -> Self:
+        """Exclude the parameters of this module from training, and return the module.
+
+        They become constants: `parameters()` and optimizers leave them out, and no gradient reaches
+        them; they are still saved. `requires_grad = False` freezes a single parameter. Running
+        statistics are no parameters and are updated as before, unless the module is in eval() mode.
+
+        >>> from nn import MLP
+        >>> model = MLP(2, [16, 1])
+        >>> layer = model.layers[0].freeze()
+        >>> len(model.parameters()), len(model.state_dict()), len(model.unfreeze().parameters())
+        (17, 65, 65)
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad = False
+        return self
+
+    def unfreeze(self) -> Self:
+        """Make the frozen parameters of this module trainable again, and return the module.
+
+        An optimizer moves them if it was made before they were frozen.
+        """
+        for _, part in find_parts(self):
+            if isinstance(part, Node) and is_frozen(part):
+                part.requires_grad = True
+        return self
+
+    def predict(self, X: "ArrayLike", kind: str = "outputs") -> Any:
+        """Return the predictions for samples X, one for each, as numbers.
+
+        kind  "outputs" for the outputs of the model; "probabilities" for the softmax of several
+              outputs, or the sigmoid of one; "classes" for the index of the largest of several
+              outputs, or 0 and 1 for one, which is 1 if the output is positive
+
+        The result has shape `(samples,)`, or `(samples, outputs)` for several; it is an array, or a
+        list if NumPy is not installed. The model is in eval() mode meanwhile, and no graph is kept.
+        Raises ValueError for an unknown kind.
+
+        >>> from nn import MLP
+        >>> MLP(2, [3], init="zeros").predict([[1.0, 2.0], [3.0, 4.0]], "classes")
+        array([0, 0])
+        """
+        return predict(self, X, kind)
+
     def state_dict(self) -> dict[str, "float | np.ndarray"]:
         """Return copies of the data of all parameters and constants by path."""
         return {path: copy.copy(node.data) for path, node in self.named_state().items()}
@@ -144,6 +195,7 @@ class Module:
         """Return a table of the layers, their numbers of outputs and of parameters.
 
         A submodule whose `nout` is set is one row. Any other is replaced by the rows of its parts.
+        Frozen parameters are counted separately.
 
         >>> from nn import MLP
         >>> print(MLP(2, [16, 16, 1]).summary())
@@ -154,10 +206,11 @@ class Module:
         total                                             337
         """
         rows: list[tuple[str, str, str]] = []
-        counts: list[int] = []
+        counts: list[list[int]] = []  # of parameters and of frozen ones
         current = None  # beginning of the paths that belong to the last row
         for path, part in find_parts(self)[1:]:
-            if not isinstance(part, Module) and getattr(part, "constant", True):
+            frozen = isinstance(part, Node) and is_frozen(part)
+            if not (isinstance(part, Module) or frozen) and getattr(part, "constant", True):
                 continue
             if current is None or not path.startswith(current):
                 is_parameter = isinstance(part, Node)
@@ -165,14 +218,14 @@ class Module:
                     continue
                 what, nout = ("parameter", "") if is_parameter else (repr(part), str(part.nout))
                 rows.append((path, what, nout))
-                counts.append(0)
+                counts.append([0, 0])
                 current = path + "."
             if isinstance(part, Node):
-                counts[-1] += getattr(part.data, "size", 1)
+                counts[-1][frozen] += getattr(part.data, "size", 1)
         table = [
             ("layer", "what", "outputs", "parameters"),
-            *[(*cells, f"{count:,}") for cells, count in zip(rows, counts, strict=True)],
-            ("total", "", "", f"{sum(counts):,}"),
+            *[(*cells, format_counts(*count)) for cells, count in zip(rows, counts, strict=True)],
+            ("total", "", "", format_counts(*map(sum, zip(*counts, strict=True)))),
         ]
         a, b, c, d = (max(map(len, column)) for column in zip(*table, strict=True))
         return "\n".join(f"{i:<{a}}  {j:<{b}}  {k:>{c}}  {n:>{d}}" for i, j, k, n in table)
@@ -200,9 +253,19 @@ def find_conversion(module: Module, state: Mapping[str, object]) -> str:
     return ""
 
 
+def format_counts(trainable: int = 0, frozen: int = 0) -> str:
+    """Format the number of parameters, and of frozen ones if there are any."""
+    if not frozen:
+        return f"{trainable:,}"
+    return f"{trainable:,} + {frozen:,} frozen" if trainable else f"{frozen:,} frozen"
+
+
 def check_assignment(module: "Module", name: str, new: object) -> None:
     """Raise TypeError for numbers in the place of a parameter, which would no longer be found."""
-    old, owner = vars(module)[name], type(module).__name__
+    owner = type(module).__name__
+    old: Any = vars(module).get(name, getattr(type(module), name, None))
+    if isinstance(old, MemberDescriptorType):
+        old = getattr(module, name, None)
     if is_leaf(old) and not isinstance(new, Node) and is_numeric(new):
         raise TypeError(
             f"{owner}.{name} is {'a constant' if old.constant else 'a parameter'} and cannot be "
@@ -228,31 +291,20 @@ def is_numeric(x: object) -> bool:
 
 def find_parts(module: Module) -> list[tuple[str, Any]]:
     """Return `module` and every Module, leaf node and Generator in it, each once, with its path."""
-    parts: list[tuple[str, Any]] = [("", module)]
-    visited = {id(module)}
-
-    def visit(container: Any, prefix: str) -> None:
-        for key, x in items_of(container):
-            is_part = isinstance(x, Module) or is_generator(x)
-            if isinstance(x, Node):
-                is_part = x.op is None
-            if not (is_part or isinstance(x, (list, tuple, dict))) or id(x) in visited:
-                continue
-            visited.add(id(x))
-            if is_part:
-                parts.append((f"{prefix}{key}", x))
-            if isinstance(x, (Module, list, tuple, dict)):
-                visit(x, f"{prefix}{key}.")
-
-    visit(module, "")
-    return parts
+    return Search(is_part, is_searched).find(module)
 
 
-def items_of(container: Module | dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
-    """Return pairs of the names, keys or positions in a container and the objects there."""
-    if isinstance(container, Module):
-        container = vars(container)
-    return container.items() if isinstance(container, dict) else enumerate(container)
+def find_hidden_parts(module: Module) -> list[tuple[str, Any]]:
+    """Return the parts that `find_parts` finds, and those in functions, for messages about them."""
+    return DeepSearch(is_part, is_searched).find(module)
+
+
+def is_part(x: object) -> bool:
+    return is_leaf(x) if isinstance(x, Node) else isinstance(x, Module) or is_generator(x)
+
+
+def is_searched(kind: type) -> bool:
+    return issubclass(kind, Module) or is_of_user(kind)
 
 
 def is_generator(x: object) -> bool:

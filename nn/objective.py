@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.functions import has_arrays
 from engine.node import Node
 from engine.support.arguments import numpy_type
 from nn.batches import Samples, batches
 from nn.module import Module
+from nn.predictions import takes_batches
+
+if TYPE_CHECKING:
+    from nn.watch import Watch
 
 Loss = Callable[[Any, Any], Node]  # of predictions and targets
 Metric = Callable[[Any, Any], float]
@@ -29,7 +32,7 @@ class Objective:
     loss: Loss
     metric: Metric | None = None
     penalty: Penalty | None = None
-    watch: Callable[[Any, Node], None] | None = None
+    watch: "Watch | None" = None
 
     def __call__(self, X: Any, y: Any) -> tuple[Node, float | None]:
         """Return the loss of a batch, penalty included, and its metric."""
@@ -56,7 +59,7 @@ class Objective:
     @cached_property
     def takes_batches(self) -> bool:
         """Return whether the model takes a batch at a time, as a model of Arrays does."""
-        return has_arrays(self.model.parameters())
+        return takes_batches(self.model)
 
     def evaluate(self, samples: Samples, batch_size: int | None) -> tuple[float, float | None]:
         """Return the mean loss and metric over samples, computed `batch_size` at a time."""

@@ -2,10 +2,14 @@
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from engine.node import Node
-from engine.watch.gradient_warnings import warn
+from engine.support.freezing import CHANGES
+from engine.watch.gradient_warnings import WAITING, warn
 from engine.watch.state import describe_leaf, has_gradient
 from nn.arguments import (
     check_mapping,
@@ -16,6 +20,15 @@ from nn.arguments import (
     format_count,
 )
 from nn.taped import tape_types
+from nn.unmoved import (
+    LEAVES,
+    OPTIMIZERS,
+    find_hidden_names,
+    keep_leaves,
+    leave_out_parts,
+    unmoved_leaves,
+    warn_of_unmoved,
+)
 from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memory_arrays
 
 if TYPE_CHECKING:
@@ -25,7 +38,8 @@ if TYPE_CHECKING:
 class Optimizer:
     """Base class of optimizers, which move parameters against their gradients.
 
-    parameters    objects with `.data` and `.grad`; duplicates are moved once
+    parameters    objects with `.data` and `.grad`; duplicates are moved once,
+                  and those that were frozen in the meantime not at all
     lr            the learning rate; schedules assign it before each step
     weight_decay  adds `weight_decay * data` to the gradient, the slope of the L2 penalty
                   `weight_decay / 2 * data**2`
@@ -58,7 +72,8 @@ class Optimizer:
         self.parameters = list(unique.values())
         if not self.parameters:
             raise ValueError(
-                f"{self.name} expects at least one parameter, got none; pass model.parameters()"
+                f"{self.name} expects at least one parameter, got none; pass model.parameters(), "
+                "of a model that is not frozen as a whole"
             )
         for p in self.parameters:
             if getattr(p, "op", None) is not None or getattr(p, "constant", False):
@@ -74,6 +89,8 @@ class Optimizer:
         self.memory: list[Memory] = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
         is_array = [hasattr(p.data, "dtype") for p in self.parameters]
         self._is_array = is_array if any(is_array) else None
+        OPTIMIZERS.add(self)
+        WAITING.append(partial(keep_leaves, ref(self)))
 
     @property
     def lr(self) -> float:
@@ -118,8 +135,11 @@ class Optimizer:
 
         The first step warns (GradientWarning) if no gradient has arrived.
         """
-        if self.expects_gradients and not (self.steps or self.weight_decay):
-            self._check_gradients()
+        if self.expects_gradients:
+            if not (self.steps or self.weight_decay):
+                self._check_gradients()
+            if self.steps == 1:
+                self._check_unmoved_leaves()
         self.steps += 1
         if self._is_array:
             array_tools().call_quietly(self._move)
@@ -127,24 +147,30 @@ class Optimizer:
             self._move()
 
     def _move(self) -> None:
+        parameters, memories, is_array = self.parameters, self.memory, self._is_array
+        if CHANGES[0]:  # leaves have been frozen
+            active = [not getattr(p, "constant", False) for p in parameters]
+            parameters = list(compress(parameters, active))
+            memories = list(compress(memories, active))
+            is_array = is_array and list(compress(is_array, active))
         rate, shrink, decay = self.lr * self.scale(), self.weight_decay, ""
         if shrink:
             decay = "decoupled" if self.decoupled else "coupled"
             shrink = 1.0 - self.lr * shrink if self.decoupled else shrink
         if type(self).direction is not Optimizer.direction:
-            for p, memory in zip(self.parameters, self.memory, strict=True):
+            for p, memory in zip(parameters, memories, strict=True):
                 rule = lambda grad, memory=memory: (self.direction(grad, memory),)
                 (p.data,) = apply_rule(rule, decay, p.data, p.grad, (), rate, shrink)
             return
         rule, names, settings = self.rule()
         update = cached_update(rule, names, len(settings), decay)
         numbers = (rate, shrink, *settings)
-        if not self._is_array:
-            update.move(self.parameters, self.memory, *numbers)
+        if not is_array:
+            update.move(parameters, memories, *numbers)
             return
         block = array_tools().BLOCK
-        for p, memory, is_array in zip(self.parameters, self.memory, self._is_array, strict=True):
-            if is_array:
+        for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
+            if has_array:
                 arrays = memory_arrays(memory, names, p.data) if names else []
                 (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
             else:
@@ -152,8 +178,9 @@ class Optimizer:
 
     def _check_gradients(self) -> None:
         """Warn if the parameters, or one that is an array, have received no gradient."""
-        without = [p for p in self.parameters if isinstance(p, Node) and not has_gradient(p)]
-        all_without = len(without) == len(self.parameters)
+        parameters = [p for p in self.parameters if not getattr(p, "constant", False)]
+        without = [p for p in parameters if isinstance(p, Node) and not has_gradient(p)]
+        all_without = len(without) == len(parameters)
         # The gradient of a single Value may be 0.
         if without and (all_without or hasattr(without[0].data, "dtype")):
             zeros, source = "all gradients are 0", "these parameters"
@@ -163,6 +190,14 @@ class Optimizer:
             if tape_types() and not hasattr(without[0].data, "dtype"):
                 remedy += "; to train on a tape, pass tape.parameters() to the optimizer"
             warn(f"{zeros} at {self.name}'s first step; {remedy}")
+
+    def _check_unmoved_leaves(self) -> None:
+        """Warn about parameters of a model that no optimizer moves, by the first backward pass."""
+        unmoved = unmoved_leaves(LEAVES.pop(self, ()))
+        if unmoved and (unmoved := leave_out_parts(unmoved)):
+            names = find_hidden_names(unmoved, self.parameters)
+            if names:
+                warn_of_unmoved(list(names.values()))
 
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""

@@ -1,8 +1,8 @@
 """Learning rate schedules: functions from the number of a step to its learning rate.
 
 Steps count from 0, one for each step of the optimizer; an epoch has one per mini-batch. A schedule
-of `steps` steps reaches its end at `schedule(steps)` and stays there. Before step 0 it has the rate
-of step 0. `SCHEDULES` has the schedules by name.
+of `steps` steps reaches its end at `schedule(steps)` and stays there, unless it restarts. Before
+step 0 it has the rate of step 0. `SCHEDULES` has the schedules by name.
 
 All raise ValueError for rates and numbers of steps that are not positive and finite; only an `end`
 may be 0. A schedule raises TypeError for a step that is not a number.
@@ -13,15 +13,22 @@ may be 0. A schedule raises TypeError for a step that is not a number.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine.arithmetic import power
 from engine.support.arguments import is_real
-from nn.arguments import check_function, check_positive, check_within, look_up
+from nn.arguments import (
+    check_function,
+    check_mapping,
+    check_positive,
+    check_whole,
+    check_within,
+    look_up,
+)
 
 __all__ = [
-    "SCHEDULES", "constant", "cosine", "exponential", "get", "linear", "one_cycle", "step_decay",
-    "warm_up",
+    "SCHEDULES", "Plateau", "constant", "cosine", "exponential", "get", "linear", "one_cycle",
+    "reduce_on_plateau", "step_decay", "warm_restarts", "warm_up",
 ]  # fmt: skip
 
 Schedule = Callable[[float], float]
@@ -103,6 +110,32 @@ def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
     return interpolate(check_positive("lr", lr), check_within("end", end), steps, half_cosine)
 
 
+def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.0) -> Schedule:
+    """Return the schedule of half cosines from `lr` to `end` that begin again and again (SGDR).
+
+    The first one takes `steps` steps, and each later one `grow` times as many as the one before.
+    Source: Loshchilov & Hutter (2017). Raises ValueError if `grow` is below 1.
+
+    >>> schedule = warm_restarts(0.5, steps=10, grow=2)
+    >>> [round(schedule(step), 2) for step in (0, 5, 9, 10, 20, 29, 30)]
+    [0.5, 0.25, 0.01, 0.5, 0.25, 0.0, 0.5]
+    """
+    steps, grow = check_positive("steps", steps), check_positive("grow", grow)
+    if grow < 1:
+        raise ValueError(f"grow={grow} would shorten the cycles to nothing; use 1 or more")
+    fall = cosine(lr, 1.0, end)
+
+    def schedule(step: float) -> float:
+        step, length = max(step, 0.0), steps
+        if grow == 1:
+            step %= length
+        while step >= length:
+            step, length = step - length, length * grow
+        return fall(step / length)
+
+    return check_steps(schedule)
+
+
 def one_cycle(
     lr: float, steps: float, *, rise: float = 0.3, divide: float = 25.0, end: float = 0.0
 ) -> Schedule:
@@ -139,12 +172,107 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
     steps, schedule = check_positive("steps", steps), check_schedule(schedule)
     first = check_within("schedule(0)", schedule(0))
     rise = interpolate(first / (steps + 1), first, steps, lambda t: t)
-    return check_steps(lambda step: rise(step) if step < steps else schedule(step - steps))
+    risen = check_steps(lambda step: rise(step) if step < steps else schedule(step - steps))
+    vars(risen)["plateau"] = find_plateau(schedule)
+    return risen
+
+
+class Plateau:
+    """A schedule that divides its rate when the loss stops falling; see `reduce_on_plateau`.
+
+    rate  the learning rate of the next step
+
+    >>> schedule = Plateau(0.1, by=10.0, patience=2, threshold=0.0, least=0.0)
+    >>> for loss in (3.0, 2.0, 2.5, 2.0):
+    ...     schedule.update(loss)
+    >>> schedule(0)
+    0.01
+    """
+
+    rate: float
+    best: float  # the lowest loss
+    age: int  # the number of epochs since the rate was divided or a lower loss was seen
+
+    def __init__(self, lr: float, by: float, patience: int, threshold: float, least: float):
+        self.lr, self.by = check_positive("lr", lr), check_positive("by", by)
+        self.patience = check_whole("patience", patience)
+        self.threshold = check_within("threshold", threshold, below=1)
+        self.least = check_within("least", least)
+        if self.by < 1:
+            raise ValueError(
+                f"by={by} would raise the rate: it divides; did you mean {1 / by:.6g}?"
+            )
+        if self.least > self.lr:
+            raise ValueError(f"least={least} is above lr={lr}; use a smaller one")
+        self.reset()
+
+    def __call__(self, step: float) -> float:
+        """Return the rate, which depends on the losses so far and not on the step."""
+        if not is_real(step):
+            raise TypeError(f"a schedule expects the step as a number, got {step!r}")
+        return self.rate
+
+    def update(self, loss: float) -> None:
+        """Take the loss of one more epoch into account. `fit` calls it after every epoch."""
+        if not is_real(loss):
+            raise TypeError(f"update expects the loss as a number, got {loss!r}; pass its .data")
+        self.age += 1
+        if loss < self.best - (self.threshold * abs(self.best) if self.best < math.inf else 0.0):
+            self.best, self.age = float(loss), 0
+        elif self.age >= self.patience:
+            self.rate, self.age = max(self.rate / self.by, self.least), 0
+
+    def reset(self) -> None:
+        """Return to the first rate and forget all losses. `fit` calls it before the first epoch."""
+        self.rate, self.best, self.age = self.lr, math.inf, 0
+
+    def state_dict(self) -> dict[str, float]:
+        """Return what losses change, for `load_state_dict`."""
+        return {"rate": self.rate, "best": self.best, "age": self.age}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Restore a state that `state_dict` returned. Raises ValueError for any other."""
+        if set(check_mapping("a state", state, "state_dict() returns")) != set(self.state_dict()):
+            raise ValueError(f"the state has {sorted(state)}; pass what state_dict() returned")
+        self.rate = check_within("the state's rate", state["rate"])
+        self.best, self.age = state["best"], check_whole("the state's age", state["age"], least=0)
+
+
+def reduce_on_plateau(
+    lr: float, by: float = 10.0, *, patience: int = 10, threshold: float = 1e-4, least: float = 0.0
+) -> Plateau:
+    """Return the schedule that divides its rate by `by` when the loss stops falling.
+
+    The rate is divided after `patience` epochs without a new lowest loss. In `fit` it is the loss
+    over the validation samples, or over the training samples without any. In a loop of your own,
+    call `schedule.update(loss)` after each epoch.
+
+    threshold  in [0, 1); a loss is lower than the lowest if it is so by this share of it
+    least      the lowest rate
+
+    Raises ValueError if `by` is below 1 or `least` above `lr`.
+
+    >>> schedule = reduce_on_plateau(0.1, patience=1)
+    >>> for loss in (2.0, 1.0, 1.0):
+    ...     schedule.update(loss)
+    >>> schedule.rate
+    0.01
+    """
+    return Plateau(lr, by, patience, threshold, least)
+
+
+def find_plateau(schedule: Schedule | None) -> Plateau | None:
+    """Return the Plateau that a schedule is or ends with, or None."""
+    return schedule if isinstance(schedule, Plateau) else getattr(schedule, "plateau", None)
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    f.__name__: f for f in (constant, linear, step_decay, exponential, cosine, one_cycle, warm_up)
-}
+    f.__name__: f
+    for f in (
+        constant, linear, step_decay, exponential, cosine, warm_restarts, one_cycle, warm_up,
+        reduce_on_plateau,
+    )
+}  # fmt: skip
 
 
 def get(name: str) -> Callable[..., Schedule]:

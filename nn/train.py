@@ -10,6 +10,8 @@
 """
 
 import os
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.support.arguments import is_real, numpy_type
@@ -21,14 +23,18 @@ from nn.init import Rng, generator
 from nn.metrics import accuracy
 from nn.module import Module
 from nn.objective import Loss, Metric, Objective, Penalty
+from nn.records import Record
 from nn.schedules import Schedule
 from nn.taped import Taped, is_tape
-from nn.training import Augment, Record, Training
+from nn.training import Augment, Training
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from engine import Tape
+
+METRICS = {"accuracy": accuracy}
+LOGIT_LOSSES = (losses.binary_cross_entropy, losses.cross_entropy, losses.hinge)
 
 __all__ = ["Record", "Training", "fit"]
 
@@ -64,9 +70,11 @@ def fit(
     optimizer   an optimizer of the model's parameters, or the name of one in `nn.optim`
     lr          the learning rate of an optimizer given by name; None uses its default
     schedule    a function step -> learning rate; the steps are those of the optimizer, one for
-                each mini-batch
+                each mini-batch; `schedules.reduce_on_plateau` receives the loss of each epoch
     batch_size  the number of samples in a mini-batch; None puts all samples in one
-    metric      a function (predictions, targets) -> float, or "accuracy"
+    metric      a function (predictions, targets) -> float, or "accuracy": `nn.accuracy` with the
+                threshold 0.5 for mse, mae and huber on labels 0 and 1, and 0 for other losses of
+                `nn.losses` and labels -1 and 1
     validation  (X, y), or the fraction of the samples to hold out
     patience    stop after this many epochs without a new lowest validation loss; without
                 validation samples, the loss over the training samples after the epoch counts
@@ -109,7 +117,7 @@ def fit(
     batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
     clip = clip if clip is None else check_positive("clip", clip)
     if isinstance(metric, str):
-        metric = look_up("metric", {"accuracy": accuracy}, metric)
+        metric = look_up("metric", METRICS, metric)
     if isinstance(schedule, str):
         schedules.get(schedule)  # an unknown name raises a ValueError that lists the known ones
     schedule = schedule if schedule is None else schedules.check_schedule(schedule)
@@ -120,6 +128,9 @@ def fit(
     samples = to_finite_samples(X, y)
     mover = _find_optimizer(module, optimizer, lr, schedule)
     held_out = _convert_validation(validation)
+    if metric is accuracy:
+        parts = [samples, held_out] if isinstance(held_out, tuple) else [samples]
+        metric = _choose_accuracy(loss, [targets for _, targets in parts])
     saved = None
     if checkpoint is not None:
         numpy_for("a checkpoint")
@@ -136,11 +147,45 @@ def fit(
         saved = TrainingCheckpoint(checkpoint, module, mover, schedule, source, settings)
     if held_out is not None and not isinstance(held_out, tuple):  # the checkpoint has set its state
         samples, held_out = hold_out(*samples, held_out, source, name="validation")
-    return Training(
+    training = Training(
         objective=Objective(module, loss, metric, penalty), optimizer=mover, samples=samples,
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
         patience=patience, clip=clip, augment=augment, rng=source, checkpoint=saved,
     )  # fmt: skip
+    training._caller = sys._getframe(1).f_code
+    return training
+
+
+def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
+    """Return `accuracy` with the threshold for the scores of a loss, by all targets.
+
+    It is 0 for losses of logits, and for labels -1 and 1. For other labels it is 0.5 for losses of
+    differences; for the user's losses the metric raises ValueError, unless there are several logits
+    for each sample.
+    """
+    plain_loss = loss.func if isinstance(loss, partial) else loss
+    if plain_loss in LOGIT_LOSSES or any(map(_has_negative, targets)):
+        return accuracy
+    if plain_loss in losses.LOSSES.values():
+        return partial(accuracy, threshold=0.5)
+    return _accuracy_of_classes
+
+
+def _has_negative(targets: Any) -> bool:
+    return targets < 0 if is_real(targets) else any(map(_has_negative, targets.tolist()))
+
+
+def _accuracy_of_classes(predictions: Any, targets: Any) -> float:
+    """Return the accuracy of several logits per sample. Raises ValueError for one score."""
+    rows = predictions if isinstance(predictions, list) else predictions.data
+    sizes = [len(x) if isinstance(x, list | tuple) else getattr(x, "size", 1) for x in rows]
+    if max(sizes) == 1:
+        raise ValueError(
+            "accuracy of one score per sample needs a threshold, and your loss may be of logits or "
+            "not; pass metric=lambda p, y: nn.accuracy(p, y, threshold=0.0) for logits, or "
+            "threshold=0.5 for predictions near 0 and 1"
+        )
+    return accuracy(predictions, targets)
 
 
 def _find_optimizer(

@@ -1,14 +1,18 @@
 """The training loop: an iterator that trains a model for one epoch at a time."""
 
 import math
+import opcode
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
 
 from engine.support.lazy import numpy_if_installed
+from engine.watch.gradient_warnings import warn
 from nn import plain
 from nn.arguments import format_count
 from nn.batches import Samples, batches, to_finite_samples
@@ -16,7 +20,8 @@ from nn.clip import clip_grad_norm, grad_norm
 from nn.module import Module
 from nn.objective import Objective, means, to_float
 from nn.optimizer import Optimizer
-from nn.schedules import Schedule
+from nn.records import Record, Records
+from nn.schedules import Schedule, find_plateau
 from nn.taped import Taped
 from nn.watch import Watch
 
@@ -28,42 +33,13 @@ if TYPE_CHECKING:
 Augment = Callable[[Any, int, Any], Any]  # of X, the epoch, a source of random numbers
 
 
-class Record(NamedTuple):
-    """The figures of one epoch of training. Those that do not apply are None.
-
-    loss, metric                        means over the training samples, each at the weights before
-                                        its step
-    validation_loss, validation_metric  means over the validation samples after the epoch
-    lr                                  the learning rate of the last step
-    grad_norm                           the mean over the steps of the norm before clipping
-    seconds                             the duration of the epoch, validation included
-
-    Both losses include the penalty.
-
-    >>> from nn import MLP, data, fit
-    >>> X, y = data.moons(50, rng=0)
-    >>> record = next(fit(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy", epochs=1))
-    >>> record.epoch, record.metric, record.validation_loss
-    (1, None, None)
-    """
-
-    epoch: int  # from 1
-    loss: float
-    metric: float | None
-    validation_loss: float | None
-    validation_metric: float | None
-    lr: float
-    grad_norm: float
-    seconds: float
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class Training(Iterator[Record]):
     """A training run in progress, returned by `fit`: an iterator over the records of its epochs.
 
     Each epoch runs when its record is requested, by a loop or by `run()`. A run can be
     iterated over once. It ends after its last epoch, when its patience is exhausted, by an error,
-    or by `close()`.
+    or by `close()`. A call of `fit` as a statement of its own, which trains nothing, is warned of.
 
     >>> from nn import MLP, data, fit
     >>> X, y = data.moons(50, rng=0)
@@ -93,11 +69,15 @@ class Training(Iterator[Record]):
     _started = False
     _closed = False
     _completed = 0  # epochs
+    _caller: CodeType | None = None  # the code that called fit
 
     def __post_init__(self) -> None:
         self.model: Module = self.objective.model
         self._modules = self.model.named_modules().values()
         self._best = BestWeights(self.model)
+        self._plateau = find_plateau(self.schedule)
+        if self._plateau is not None:
+            self._plateau.reset()
         self.optimizer.expects_gradients = False  # `Watch` sees in the graph where they arrive
         saved = self.checkpoint and self.checkpoint.restore()
         if saved:
@@ -118,10 +98,11 @@ class Training(Iterator[Record]):
         self._completed = self.epoch
         return record
 
-    def run(self) -> list[Record]:
-        """Train to the end and return the records of the remaining epochs.
+    def run(self) -> Records:
+        """Train to the end and return the list of the records of the remaining epochs.
 
-        A progress bar is shown if tqdm is installed and the standard error is a terminal.
+        A progress bar is shown in terminals and notebooks if tqdm is installed. A notebook shows
+        the result as a plot of the losses and a table.
 
         >>> from nn import MLP, data, fit
         >>> X, y = data.moons(50, rng=0)
@@ -129,7 +110,7 @@ class Training(Iterator[Record]):
         >>> [record.epoch for record in training.run()]
         [1, 2, 3]
         """
-        records = []
+        records = Records()
         with progress_bar(self.epochs, self.epoch) as bar:
             for record in self:  # not over the bar: warnings are at the caller's line
                 records.append(record)
@@ -162,7 +143,15 @@ class Training(Iterator[Record]):
             self.model.eval()
             self._best.restore()
 
-    __del__ = close
+    def __del__(self) -> None:
+        caller, untouched = self._caller, not self._started and self.epoch < self.epochs
+        self.close()
+        if caller is not None and untouched and is_statement_of(caller, sys._getframe(1)):
+            warn(
+                f"this call of fit does not train {self.model!r}: iterate over its result, or call "
+                "fit(...).run()",
+                RuntimeWarning,
+            )
 
     def _train_and_save(self) -> Record:
         """Run the next epoch and write the checkpoint. Raises StopIteration after the last one."""
@@ -199,10 +188,14 @@ class Training(Iterator[Record]):
             (len(X), *self._step(X, y))
             for X, y in batches(*samples, self.batch_size, rng=self.rng)
         ])  # fmt: skip
+        if self.objective.watch is not None:
+            self.objective.watch.warn_of_unmoved_leaves()
         self.objective.watch = None
         self._modules = self.model.named_modules().values()  # a step may have added some
         self._set_mode(training=False)
         validation_loss, validation_metric = self._validate()
+        if self._plateau is not None:
+            self._plateau.update(loss if validation_loss is None else validation_loss)
         lr, seconds = self.optimizer.lr, time.perf_counter() - start
         return Record(
             self.epoch, loss, metric, validation_loss, validation_metric, lr, norm, seconds
@@ -271,15 +264,26 @@ class Training(Iterator[Record]):
         return loss, metric
 
 
+def is_statement_of(code: CodeType, frame: FrameType) -> bool:
+    """Return whether a frame of `code` is discarding the value of a statement.
+
+    Only this is sure to be a mistake: an object may be deleted elsewhere because of an exception.
+    """
+    return frame.f_code is code and code.co_code[frame.f_lasti] == opcode.opmap["POP_TOP"]
+
+
 def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:
-    """Return a bar of tqdm, or a context of None without tqdm or a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    """Return a bar of tqdm; a context of None without tqdm, or outside terminals and notebooks."""
+    is_notebook = "ipykernel.zmqshell" in sys.modules
+    if not is_notebook and (sys.stderr is None or not sys.stderr.isatty()):
         return nullcontext()
     try:
-        from tqdm import tqdm
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # without ipywidgets, the bar is text
+            from tqdm import auto
     except ModuleNotFoundError:
         return nullcontext()
-    return tqdm(total=epochs, initial=done, desc="training", unit="epoch")
+    return auto.tqdm(total=epochs, initial=done, desc="training", unit="epoch")
 
 
 class BestWeights:

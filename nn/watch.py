@@ -2,14 +2,23 @@
 
 import math
 from collections.abc import Iterable
+from weakref import ReferenceType
 
 from engine.graph import topological
 from engine.node import Node
-from engine.watch.gradient_warnings import warn
+from engine.watch.gradient_warnings import trainable_leaves, warn
 from engine.watch.state import any_nonzero
 from nn.arguments import format_count
 from nn.layers import Layers
 from nn.module import Module
+from nn.unmoved import (
+    describe_unnamed,
+    find_hidden_names,
+    leave_out_parts,
+    unmoved_leaves,
+    warn_of_unmoved,
+    weak_references,
+)
 
 ENOUGH = 256  # samples after which a unit whose slope was always 0 counts as dead
 
@@ -25,6 +34,7 @@ class Watch:
         self, model: Module, parameters: Iterable[Node], samples: int, batch_size: int | None
     ):
         self.model, self.unreached = model, set(parameters)
+        self.leaves: list[ReferenceType[Node]] = []  # of the first step
         size = batch_size or samples
         self.steps = math.ceil(samples / size)
         self.first = max(self.steps - math.ceil(ENOUGH / size), 0)  # first step with activations
@@ -34,13 +44,24 @@ class Watch:
     def __call__(self, predictions: object, loss: Node) -> None:
         """Inspect the graph of a step."""
         if self.unreached:  # usually empty after the first step
-            self.unreached -= set(topological(loss))
+            order = topological(loss)
+            self.unreached -= set(order)
+            if not self.step:
+                self.leaves = weak_references(trainable_leaves(order))
         if self.step >= self.first:
             self._inspect_activations(Layers(self.model, predictions))
         self.step += 1
         if self.step == self.steps:
             self._warn_of_unreached_parameters()
             self._warn_of_dead_units()
+
+    def warn_of_unmoved_leaves(self) -> None:
+        """Warn about leaves that neither the model nor an optimizer knows, after their graphs."""
+        known = set(self.model.parameters())
+        unmoved = [leaf for leaf in unmoved_leaves(self.leaves) if leaf not in known]
+        if unmoved and (unmoved := leave_out_parts(unmoved)):
+            names = find_hidden_names(unmoved, known)
+            warn_of_unmoved([names.get(leaf) or describe_unnamed(leaf) for leaf in unmoved])
 
     def _inspect_activations(self, layers: Layers) -> None:
         slopes = {name: layers.slopes(name) for name in layers.names}

@@ -99,6 +99,7 @@ WHEN_NEEDED = {
     "engine.support.arguments",
     "engine.support.copying",
     "engine.support.frames",
+    "engine.support.freezing",
     "engine.support.row_docs",
     "engine.support.other_names",
 }

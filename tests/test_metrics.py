@@ -1,12 +1,14 @@
 """Accuracy and confusion matrix, of lists, Values and Arrays, against their definitions."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Value
-from nn import accuracy, confusion_matrix
+from nn import MLP, Module, accuracy, confusion_matrix, fit, losses, vector
 
 # Few different numbers make ties and zeros common.
 scores = st.sampled_from([-2.0, -0.5, -0.0, 0.0, 1e-30, 0.5, 3.0])
@@ -140,3 +142,60 @@ def test_one_label_per_prediction_in_lists():
         accuracy([], [])
     with pytest.raises(ValueError, match=r"got \[1\]"):
         accuracy([1.0, 2.0], [[1], [1]])
+
+
+def test_a_threshold_is_where_the_classes_part():
+    for predictions in ([0.2, 0.5, 0.6], Array([0.2, 0.5, 0.6]), np.array([[0.2], [0.5], [0.6]])):
+        assert accuracy(predictions, [0, 0, 1], threshold=0.5) == 1.0
+        assert accuracy(predictions, [0, 0, 1]) == pytest.approx(1 / 3)
+
+
+class Fixed(Module):
+    """A model whose predictions near 0 and 1, or -1 and 1, are right by the midpoint."""
+
+    def __init__(self, scores, array):
+        self.w = Array([1.0]) if array else Value(1.0)
+        self.scores, self.array = scores, array
+
+    def __call__(self, x):
+        if self.array:
+            return Array(np.array(self.scores)[np.asarray(x, int).ravel()]) * self.w
+        return self.w * self.scores[int(x[0])]
+
+
+own_loss = lambda p, y: losses.mse(p, y)
+X = [[0.0], [1.0], [2.0], [3.0]]
+NEAR_01, NEAR_SIGNS, LOGITS = [0.1, 0.4, 0.6, 0.9], [-0.9, -0.1, 0.2, 0.9], [-3.0, -1e-3, 0.3, 9.0]
+
+
+@pytest.mark.parametrize("array", [False, True])
+@pytest.mark.parametrize("metric", ["accuracy", accuracy])
+@pytest.mark.parametrize(
+    ("loss", "scores", "labels"),
+    [
+        ("mse", NEAR_01, [0, 0, 1, 1]),
+        ("mae", NEAR_SIGNS, [-1, -1, 1, 1]),
+        (functools.partial(losses.huber, delta=2.0), NEAR_01, [0, 0, 1, 1]),
+        ("binary_cross_entropy", LOGITS, [0, 0, 1, 1]),
+        ("hinge", NEAR_SIGNS, [-1, -1, 1, 1]),
+        (own_loss, NEAR_SIGNS, [-1, -1, 1, 1]),
+    ],
+)
+def test_fit_chooses_the_threshold(loss, scores, labels, metric, array):
+    """Of single samples too, whose batch has one label only."""
+    for size in (None, 1):
+        settings = {"batch_size": size, "lr": 1e-9, "epochs": 1, "validation": (X, labels)}
+        (record,) = fit(Fixed(scores, array), X, labels, loss=loss, metric=metric, **settings)
+        assert record.metric == record.validation_metric == 1.0
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_fit_asks_for_the_threshold_of_a_loss_of_the_users(array):
+    model = Fixed(NEAR_01, array)
+    with pytest.raises(ValueError, match=r"nn.accuracy\(p, y, threshold=0.0\) for logits"):
+        next(fit(model, X, [0, 0, 1, 1], loss=own_loss, metric="accuracy", epochs=1))
+    metric = lambda p, y: accuracy(p, y, threshold=0.5)
+    assert next(fit(model, X, [0, 0, 1, 1], loss=own_loss, metric=metric, epochs=1)).metric == 1.0
+    model = vector.MLP(1, [2], rng=0) if array else MLP(1, [2], rng=0)
+    smoothed = lambda p, y: losses.cross_entropy(p, y, smoothing=0.1)
+    next(fit(model, X, [0, 0, 1, 1], loss=smoothed, metric="accuracy", epochs=1))

@@ -1,8 +1,13 @@
 """Module: parameters in order, state, training mode, summary."""
 
 import copy
+import dataclasses
+import functools
 import pickle
 import struct
+import threading
+from collections import deque
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Constant, ConstantArray, Value
 from engine.node import Node
-from nn import MLP, Layer, Module, Neuron, vector
+from nn import MLP, Layer, Module, Neuron, optim, vector
 from strategies import any_float
 
 
@@ -287,3 +292,84 @@ def test_other_parameters_replace_parameters():
     assert neuron.parameters()[0] is bias
     neuron.bias = None
     assert neuron.bias is None
+
+
+# ------------------------------------------------------------ where else parameters are found
+
+
+@dataclasses.dataclass
+class Pair:
+    first: Value
+    rest: list
+
+
+class Plain:
+    """A class of a user that is no Module, as in micrograd."""
+
+    shared = Value(7.0)
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+class Slotted(Module):
+    __slots__ = ("empty", "held")
+    scale, name = Value(9.0), "of the class"
+
+
+def test_parameters_are_found_wherever_they_can_be():
+    a, b, c, d, e, f, g = map(Value, range(7))
+    layers = np.empty((1, 2), object)
+    layers[0] = a, Holder(p=b)
+    model = Holder(
+        array=layers,
+        queue=deque([c]),
+        data=Pair(d, [Plain(w=e)]),
+        space=SimpleNamespace(f=f),
+        mapping=MappingProxyType({"g": g}),
+    )
+    assert list(model.named_parameters().items()) == [
+        ("array.0.0", a), ("array.0.1.p", b), ("queue.0", c), ("data.first", d),
+        ("data.rest.0.shared", Plain.shared), ("data.rest.0.w", e), ("space.f", f), ("mapping.g", g),
+    ]  # fmt: skip
+    assert "array.0.1" in model.named_modules()
+    assert not model.eval().named_modules()["array.0.1"].training
+
+
+def test_attributes_of_a_class_and_slots_are_searched_and_may_be_shadowed():
+    model, slot = Slotted(), Value(1.0)
+    model.held = slot
+    assert model.named_parameters() == {"held": slot, "scale": Slotted.scale}
+    for name in ("scale", "held"):
+        with pytest.raises(
+            TypeError, match=f"Slotted.{name} is a parameter and cannot be replaced"
+        ):
+            setattr(model, name, 3.0)
+    model.scale = other = Value(2.0)
+    assert model.named_parameters() == {"held": slot, "scale": other}
+
+
+def test_a_set_is_refused_unless_its_parts_are_elsewhere_too():
+    a, b = Value(1.0), Value(2.0)
+    assert Holder(listed=[a, b], index={a, b}, names={"x"}).parameters() == [a, b]
+    with pytest.raises(TypeError, match=r"index of Holder\(\) is a set that contains Value\(2.0\)"):
+        Holder(listed=[a], index={(b, 3.0)}).parameters()
+
+
+def test_the_search_ends_in_circles_and_leaves_others_alone():
+    a, head = Value(1.0), Plain()
+    node = head
+    for _ in range(2000):  # deeper than Python's recursion
+        node.next = node = Plain()
+    node.next, node.w = head, a
+    optimizer = optim.SGD([Value(5.0)], 0.1)
+    other = [
+        optimizer,
+        threading.Lock(),
+        functools.partial(print, Value(1.0)),
+        lambda: a,
+        np.ones(3),
+        Plain,
+    ]
+    model = Holder(head=head, other=other)
+    assert model.parameters() == [Plain.shared, a]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn import schedules
+from nn import MLP, data, fit, schedules
 
 rates = st.floats(1e-6, 10)
 counts = st.integers(1, 10_000)
@@ -123,3 +123,62 @@ def test_by_name():
 def test_what_makes_no_sense_is_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@given(rates, st.integers(1, 40), st.sampled_from([1, 2, 3, 1.5]), st.integers(0, 500))
+def test_warm_restarts_repeat_the_cosine_in_longer_cycles(lr, n, grow, step):
+    """Against the paper's formula, from the lengths of the cycles one by one."""
+    schedule = schedules.warm_restarts(lr, n, grow=grow, end=0.1 * lr)
+    start, length = 0.0, float(n)
+    while start + length <= step:
+        start, length = start + length, length * grow
+    share = (1 + math.cos(math.pi * (step - start) / length)) / 2
+    assert schedule(step) == pytest.approx(0.1 * lr + 0.9 * lr * share, rel=1e-9)
+    assert schedule(start) == pytest.approx(lr) == schedule(-3)
+
+
+def test_a_plateau_divides_the_rate():
+    schedule = schedules.reduce_on_plateau(0.1, by=2.0, patience=2, threshold=0.1, least=0.04)
+    path = []
+    for loss in (5.0, 4.0, 3.8, 3.7, 3.0, math.nan, 3.0, 3.0, 3.0, -1.0, -1.05, -1.2):
+        schedule.update(loss)
+        path.append(schedule(7))
+    assert path == [0.1] * 3 + [0.05] * 3 + [0.04] * 6
+    copied = schedules.reduce_on_plateau(0.1)
+    copied.load_state_dict(schedule.state_dict())
+    assert (copied(0), copied.best, copied.age) == (0.04, -1.2, 0)
+    schedule.reset()
+    assert (schedule(0), schedule.best, schedule.age) == (0.1, math.inf, 0)
+
+
+@pytest.mark.parametrize("validation", [None, 0.3])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_fit_tells_a_plateau_its_losses_and_resumes_it(validation, wrap, tmp_path):
+    """A second run with the same schedule begins at the first rate; a resumed one goes on."""
+    X, y = data.moons(20, rng=0)
+
+    def run(model, epochs, **others):
+        schedule = plateau = schedules.reduce_on_plateau(0.5, by=2.0, patience=1, threshold=0.2)
+        plateau.update(1.0)
+        plateau.update(1.0)
+        if wrap:
+            schedule = schedules.warm_up(plateau, 1)
+        settings = {"loss": "binary_cross_entropy", "schedule": schedule, "rng": 0}
+        records = fit(model, X, y, epochs=epochs, validation=validation, **settings, **others).run()
+        return [(record.loss, record.validation_loss, record.lr) for record in records], plateau
+
+    whole, plateau = run(MLP(2, [4, 1], rng=0), 8)
+    losses = [row[0] if validation is None else row[1] for row in whole]
+    again = schedules.reduce_on_plateau(0.5, by=2.0, patience=1, threshold=0.2)
+    for loss, (_, _, lr) in zip(losses, whole, strict=True):
+        assert lr == again.rate or (wrap and loss == losses[0])
+        again.update(loss)
+    assert again.state_dict() == plateau.state_dict()
+    assert again.rate < 0.5
+    path, model = tmp_path / "run.ckpt", MLP(2, [4, 1], rng=0)
+    parts = [run(model, epochs, checkpoint=path)[0] for epochs in (5, 8)]
+    assert parts[0] + parts[1] == whole
+    other = schedules.reduce_on_plateau(0.5, by=3.0, patience=1, threshold=0.2)
+    settings = {"loss": "binary_cross_entropy", "epochs": 9, "validation": validation}
+    with pytest.raises(ValueError, match="another schedule"):
+        next(fit(model, X, y, **settings, schedule=other, rng=0, checkpoint=path))

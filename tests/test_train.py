@@ -2,6 +2,9 @@
 
 import math
 import sys
+import warnings
+from contextlib import suppress
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import pytest
 import nn
 from engine import Value
 from nn import MLP, Module, Record, accuracy, data, fit, losses, optim, schedules
+from nn.records import Records
 
 X, Y = data.moons(30, rng=0)
 SIGNS = 2 * Y - 1
@@ -427,3 +431,74 @@ def test_run_does_without_tqdm(monkeypatch, capsys):
 def test_a_wrong_fraction_names_validation(validation):
     with pytest.raises(ValueError, match=f"validation.*{validation}"):
         fit(model(), X, SIGNS, loss="hinge", epochs=1, validation=validation)
+
+
+BARE = """
+fit(*args, **options)
+first = 1
+fit(
+    *args,
+    **options,
+).run
+kept = fit(*args, **options)
+try:
+    fit(*args, **options)[0]
+except TypeError:
+    pass
+next(fit(*args, **options))
+fit(*args, **options).run()
+with suppress(ZeroDivisionError):
+    training = fit(*args, **options)
+    1 / 0
+del training
+fit(*args, **options, checkpoint=path)  # resumed: nothing is left to train
+"""
+
+
+def test_a_call_alone_is_warned_of_at_its_line(tmp_path):
+    """Nothing else is: a Training that starts, that is kept, or that an exception leaves behind."""
+    path = tmp_path / "run.ckpt"
+    options = {"loss": "hinge", "epochs": 1}
+    fit(model(), X, SIGNS, **options, checkpoint=path).run()
+    space = {
+        "fit": fit,
+        "args": (model(), X, SIGNS),
+        "options": options,
+        "path": path,
+        "suppress": suppress,
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        exec(compile(BARE, "bare.py", "exec"), space)
+        with pytest.raises(TypeError, match="optimizer must be"):
+            fit(model(), X, SIGNS, loss="hinge", epochs=1, optimizer=3)
+    assert [(w.category, w.filename, w.lineno) for w in caught] == [
+        (RuntimeWarning, "bare.py", 2), (RuntimeWarning, "bare.py", 7),
+    ]  # fmt: skip
+    assert str(caught[0].message).startswith("this call of fit does not train MLP(")
+
+
+def test_a_notebook_shows_records_as_a_plot_and_a_table():
+    records = fit(model(), X, SIGNS, loss="hinge", epochs=15, validation=0.2).run()
+    html = records._repr_html_()
+    root = ElementTree.fromstring(html.replace("&hellip;", "..."))
+    rows = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert rows[0] == ["epoch", "loss", "validation loss", "lr", "grad norm", "seconds"]
+    assert [row[0] for row in rows[1:]] == [*"12345", "...", *map(str, range(11, 16))]
+    assert rows[1][1] == f"{records[0].loss:.4g}"
+    lines = [line.get("points").split() for line in root.iter("polyline")]
+    assert list(map(len, lines)) == [15, 15]
+    points = [tuple(map(float, point.split(","))) for line in lines for point in line]
+    assert all(0 <= x <= 500 and 0 <= y <= 170 for x, y in points)
+    text = [x.text for x in root.iter("text")]
+    assert f"validation loss {records[-1].validation_loss:.3g}" in text
+    assert "<svg" not in fit(model(), X, SIGNS, loss="hinge", epochs=1).run()._repr_html_()
+    assert Records()._repr_html_() == "no epochs"
+
+
+def test_there_is_a_bar_in_notebooks(monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", sys)
+    monkeypatch.setattr("nn.training.sys.stderr.isatty", lambda: False, raising=False)
+    fit(model(), X, SIGNS, loss="hinge", epochs=2).run()
+    assert "2/2" in capsys.readouterr().err

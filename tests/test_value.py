@@ -536,7 +536,7 @@ def test_wrong_inputs_and_derivatives_are_refused(args, error, message):
     ("name", "here"),
     [
         ("_prev", r"\.inputs"), ("_children", r"\.inputs"), ("_op", r"\.op"), ("gradient", r"\.grad"),
-        ("_backward", r"\.locals"), ("value", r"\.data"), ("requires_grad", "constant"),
+        ("_backward", r"\.locals"), ("value", r"\.data"), ("requires_grad_", "requires_grad = False"),
         ("m", "dict"), ("v", "dict"),
     ],
 )  # fmt: skip

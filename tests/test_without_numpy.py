@@ -322,3 +322,28 @@ def test_checkpoints_need_it():
     pytest.importorskip("nn.optim")
     with pytest.raises(ImportError, match="a checkpoint requires NumPy"):
         nn.fit(MLP(2, [1]), X, Y, loss="mse", epochs=1, checkpoint="run.ckpt")
+
+
+def test_predictions_frozen_layers_and_objects_of_ones_own():
+    model, several = MLP(2, [3, 1], "tanh", rng=0), MLP(2, [3], rng=0)
+    model.layers[0].freeze()
+    before = model.layers[0].state_dict()
+    nn.fit(model, X, SIGNS, loss="hinge", epochs=2, lr=0.1).run()
+    assert model.layers[0].state_dict() == before
+    outputs = list(model.predict(X))
+    assert outputs == [model(x).data for x in X]
+    assert list(model.predict(X, "classes")) == [int(z > 0) for z in outputs]
+    assert list(model.predict(X, "probabilities")) == pytest.approx(
+        [1 / (1 + math.exp(-z)) for z in outputs], rel=1e-12
+    )
+    rows = [[z.data for z in several(x)] for x in X]
+    assert list(several.predict(X, "classes")) == [row.index(max(row)) for row in rows]
+    shares = [list(row) for row in several.predict(X, "probabilities")]
+    assert [sum(row) for row in shares] == pytest.approx([1.0] * 24)
+
+    class Own:
+        def __init__(self):
+            self.w = Value(1.0)
+
+    several.extra = Own()
+    assert several.extra.w in several.parameters()

@@ -73,7 +73,7 @@ class Array(ArrayMethods):
     uses.
     """
 
-    __slots__ = ()
+    __slots__ = ("_own_rank",)  # of constants, which frozen leaves become
     _zero = None
     _rank = REQUIRES_GRADIENT
     if TYPE_CHECKING:
@@ -349,7 +349,7 @@ class ConstantArray(Array):
     [array([3., 4.]), array([0., 0.])]
     """
 
-    __slots__ = ("_own_rank",)
+    __slots__ = ()
     constant = True
 
     def __init__(
@@ -382,6 +382,7 @@ class ConstantArray(Array):
         pass
 
 
+Array._counterpart, ConstantArray._counterpart = ConstantArray, Array
 new = object.__new__
 
 

@@ -19,9 +19,8 @@ ATTRIBUTES = {
     **dict.fromkeys(("value", "val", "numpy", "tolist", "cpu"), "the number is .data"),
     **dict.fromkeys(("name", "_name"), "the name of a node is its .label"),
     **dict.fromkeys(
-        ("requires_grad", "requires_grad_", "trainable"),
-        "node.constant tells whether a node does without a gradient; node.detach() returns a "
-        "constant",
+        ("requires_grad_", "trainable"),
+        "node.requires_grad = False freezes a leaf; node.detach() returns a constant",
     ),
     "is_leaf": "a node is a leaf if its .op is None",
     "retain_grad": "every node of the graph keeps its .grad",

@@ -7,6 +7,7 @@ checks need in those slots: `_dx` is the gradient that last updated it, until `.
 
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 
 from engine import graph
 from engine.node import Node
@@ -38,27 +39,35 @@ class GradientWarning(UserWarning):
     __module__ = "stepgrad"  # tracebacks show the public name
 
 
-def warn(text: str) -> None:
-    """Issue a GradientWarning at the innermost line outside this package."""
+def warn(text: str, category: type[Warning] = GradientWarning) -> None:
+    """Issue a warning at the innermost line outside this package."""
     from engine.support.frames import callers, is_internal
 
     files = [frame.f_code.co_filename for frame in callers(sys._getframe(1))]
     users = next((i for i, file in enumerate(files) if not is_internal(file)), len(files) - 1)
-    warnings.warn(text, GradientWarning, stacklevel=users + 2)
+    warnings.warn(text, category, stacklevel=users + 2)
+
+
+# Functions to call once, at the next backward pass, with the leaves that require a gradient.
+WAITING: list[Callable[[list[Node]], None]] = []
 
 
 class GradientChecks(Hooks):
     """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
     def assigned(self, leaf: Node) -> None:
-        if has_gradient(leaf):
+        if not leaf.constant and has_gradient(leaf):
             check_gradient_is_new(leaf)
-            if not leaf.constant:
-                leaf._dx, leaf._dy = leaf._grad, True
+            leaf._dx, leaf._dy = leaf._grad, True
         elif leaf._dy is None:
             leaf._dy = False
 
     def before_backward(self, root: Node, order: list[Node], again: bool) -> None:
+        if WAITING:
+            waiting, WAITING[:] = WAITING[:], []
+            leaves = trainable_leaves(order)
+            for receive in waiting:
+                receive(leaves)
         if type(root._data) is not float and (leaf := find_overwritten_leaf(order)) is not None:
             warn(
                 f"{describe_leaf(leaf)} was modified in place after this graph was computed, so "
@@ -77,6 +86,12 @@ class GradientChecks(Hooks):
 
 
 graph.observer = GradientChecks()
+
+
+def trainable_leaves(nodes: Iterable[Node]) -> list[Node]:
+    """Return the leaves among the inputs of nodes that require a gradient, each once."""
+    leaves = {x: None for node in nodes for x in node.inputs if x.op is None and not x.constant}
+    return list(leaves)
 
 
 def check_gradient_is_new(leaf: Node) -> None:

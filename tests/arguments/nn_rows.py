@@ -159,6 +159,7 @@ About("nn.init.generator").arguments(init.generator, rng=RNG)
 
 on = About("nn.accuracy")
 on.kind("accuracy expects a list of predictions", LISTS.without(np.ndarray, TensorLike), lambda v: accuracy(v, [1]))
+on.arguments(partial(accuracy, [1.0], [1]), threshold=FINITE)
 on.kind("accuracy expects a list of targets", LISTS, partial(accuracy, [1.0]))
 on.values(["a", None, 1j, A], lambda v: accuracy([v], [1]), TypeError, "accuracy expects predictions that are numbers", shows=None)
 for predictions in ([1.0], np.ones(1)):
@@ -175,6 +176,25 @@ for predictions, targets, error, *words in [
     (np.array(["a"]), [1], TypeError, "predictions must be real numbers", "<U1"),
 ]:
     on.call(partial(accuracy, predictions, targets), error, *words)
+
+# ------------------------------------------------------------------------------------ predictions
+
+plane = nn.MLP(2, [1], rng=0)
+on = About("nn.Module.predict")
+on.kind("unknown kind of prediction", NAME, partial(plane.predict, [[1.0, 2.0]]))
+on.values([None, 3.0, x], plane.predict, TypeError, "predict expects samples")
+on = About("nn.plot_boundary")
+plot = partial(nn.plot_boundary, plane, [[1.0, 2.0]], [0])
+on.arguments(plot, threshold=FINITE)
+on.values([1, 0, 2.5, None], lambda v: plot(resolution=v), ValueError, "resolution must be a whole number, 2 or more")
+on.values([None, "MLP", 3], lambda v: nn.plot_boundary(v, [[1.0, 2.0]], [0]), TypeError, "plot_boundary expects a Module")
+for model, X, labels, *words in [
+    (plane, [[1.0]], [0], "samples of shape (samples, 2)", "(1, 1) and (1,)"),
+    (plane, [[1.0, 2.0]], [2], "labels 0 and 1, or -1 and 1", "got 2"),
+    (plane, [[1.0, 2.0]] * 2, [0, -1], "labels 0 and 1, or -1 and 1", "both -1 and 0"),
+    (nn.MLP(2, [3], rng=0), [[1.0, 2.0]], [-1], "labels from 0 to 2", "got -1"),
+]:
+    on.call(partial(nn.plot_boundary, model, X, labels, resolution=2), ValueError, "plot_boundary expects", *words)
 
 on = About("nn.confusion_matrix")
 on.values([None, "ab"], lambda v: confusion_matrix(v, [1]), BOTH, "predictions must be", shows=None)

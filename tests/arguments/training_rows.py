@@ -7,7 +7,9 @@ from inspect import signature
 import numpy as np
 
 import nn
-from arguments.kinds import About, FLAG, HOLDS, INF, MAPPING, NAME, NAN, PARAMETERS, POSITIVE, REDUCTION, SEQUENCE, SHARE, WITHIN  # fmt: skip
+from arguments.kinds import (
+    FLAG, HOLDS, INF, MAPPING, NAME, NAN, PARAMETERS, POSITIVE, REDUCTION, SEQUENCE, SHARE, WHOLE, WITHIN, About,
+)  # fmt: skip
 from engine import Array, Constant, Value
 from nn import losses, optim, schedules
 
@@ -90,9 +92,23 @@ rates(schedules.linear, FALL, lr=POSITIVE, steps=POSITIVE, end=WITHIN)
 rates(schedules.step_decay, {"lr": 0.1, "every": 9}, lr=POSITIVE, every=POSITIVE, by=POSITIVE)
 rates(schedules.exponential, {"lr": 0.1, "factor": 0.5}, lr=POSITIVE, factor=SHARE)
 rates(schedules.cosine, FALL, lr=POSITIVE, steps=POSITIVE, end=WITHIN)
+rates(schedules.warm_restarts, FALL, lr=POSITIVE, steps=POSITIVE, grow=POSITIVE, end=WITHIN)
+rates(schedules.reduce_on_plateau, {"lr": 0.1}, lr=POSITIVE, by=POSITIVE, patience=WHOLE, threshold=SHARE, least=WITHIN)
 rates(schedules.one_cycle, FALL, lr=POSITIVE, steps=POSITIVE, rise=POSITIVE, divide=POSITIVE, end=WITHIN)
 rates(schedules.warm_up, {"schedule": schedules.constant(0.1), "steps": 9}, steps=POSITIVE)
 About("nn.schedules.step_decay").call(lambda: schedules.step_decay(0.1, 3, 0.5), ValueError, "by=0.5 would raise", "did you mean 2")
+About("nn.schedules.warm_restarts").call(lambda: schedules.warm_restarts(0.1, 9, grow=0.5), ValueError, "grow=0.5", "use 1 or more")
+for make in (schedules.reduce_on_plateau, partial(schedules.Plateau, patience=1, threshold=0.0)):
+    on = About(f"nn.schedules.{getattr(make, '__name__', 'Plateau')}")
+    on.call(partial(make, 0.1, by=0.5, least=0.0), ValueError, "by=0.5 would raise", "did you mean 2")
+    on.call(partial(make, 0.1, by=2.0, least=0.5), ValueError, "least=0.5 is above lr=0.1", "smaller")
+plateau = schedules.reduce_on_plateau(0.1)
+About("nn.schedules.Plateau.update").values([None, "1", x, 1j], plateau.update, TypeError, "update expects the loss as a number", "pass its .data")
+on, state = About("nn.schedules.Plateau.load_state_dict"), plateau.state_dict()
+on.kind("a state", MAPPING, plateau.load_state_dict)
+on.call(lambda: plateau.load_state_dict({"lr": 0.1}), ValueError, "the state has ['lr']", "state_dict()")
+on.kind("the state's rate", WITHIN, lambda v: plateau.load_state_dict({**state, "rate": v}))
+on.values([None, -1, 0.5], lambda v: plateau.load_state_dict({**state, "age": v}), ValueError, "the state's age must be a whole number")
 About("nn.schedules.one_cycle").call(lambda: schedules.one_cycle(0.1, 9, rise=1.0), ValueError, "rise", "1.0")
 on = About("nn.schedules.warm_up")
 on.values([None, 0.1, "cosine", schedules.cosine], lambda v: schedules.warm_up(v, 3), TypeError, "schedule must be a function such as schedules.cosine(0.1, steps=90)")

@@ -1,0 +1,88 @@
+"""Leaves that require a gradient although no optimizer moves them."""
+
+import gc
+from collections.abc import Collection, Iterable
+from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
+
+from engine.node import Node
+from engine.watch.gradient_warnings import warn
+from engine.watch.state import describe_leaf
+from nn.arguments import format_count
+from nn.module import Module, find_hidden_parts, find_parts
+
+Leaves = list[ReferenceType[Node]]  # weak: a leaf made for one step is none to train
+
+OPTIMIZERS: WeakSet[Any] = WeakSet()  # all that exist
+LEAVES: WeakKeyDictionary[Any, Leaves] = WeakKeyDictionary()  # of the first loss, by optimizer
+
+
+def weak_references(leaves: Iterable[Node]) -> Leaves:
+    return [ref(leaf) for leaf in leaves]
+
+
+def keep_leaves(optimizer: ReferenceType[Any], leaves: Iterable[Node]) -> None:
+    """Keep the leaves of the first loss after an optimizer was made, until it takes its steps."""
+    owner = optimizer()
+    if owner is not None:
+        LEAVES[owner] = weak_references(leaves)
+
+
+def unmoved_leaves(leaves: Iterable[ReferenceType[Node]]) -> list[Node]:
+    """Return the leaves that still exist, are of no optimizer, and were never assigned."""
+    moved = {id(p) for optimizer in list(OPTIMIZERS) for p in optimizer.parameters}
+    existing = [leaf for reference in leaves if (leaf := reference()) is not None]
+    return [x for x in existing if id(x) not in moved and not x.constant and x._dy is None]
+
+
+def leave_out_parts(leaves: list[Node]) -> list[Node]:
+    """Return the leaves that are no part of any model that exists.
+
+    A part of a model may be frozen by leaving it out of the optimizer.
+    """
+    known = {id(part) for model in all_models() for _, part in find_parts_or_none(model)}
+    return [leaf for leaf in leaves if id(leaf) not in known]
+
+
+def find_hidden_names(leaves: list[Node], parameters: Collection[Node]) -> dict[Node, str]:
+    """Return the names of leaves in functions of the models that have any of the parameters.
+
+    A leaf that is not there may be an input.
+    """
+    trained, hidden = {id(p) for p in parameters}, {id(leaf) for leaf in leaves}
+    names: dict[Node, str] = {}
+    for model in all_models():
+        if any(id(part) in trained for _, part in find_parts_or_none(model)):
+            for path, part in find_hidden_parts(model):
+                if id(part) in hidden:
+                    names[part] = f"{path} of {model!r}"  # the last model is the largest
+    return names
+
+
+def all_models() -> list[Module]:
+    """Return the models that exist, the smallest first. It takes a while."""
+    models = [x for x in gc.get_objects() if issubclass(type(x), Module)]
+    return sorted(models, key=lambda model: len(find_parts_or_none(model)))
+
+
+def find_parts_or_none(model: Module) -> list[tuple[str, Any]]:
+    """Return the parts of a model, and none of a model with a set that is refused."""
+    try:
+        return find_parts(model)
+    except TypeError:
+        return []
+
+
+def describe_unnamed(leaf: Node) -> str:
+    """Return the label of a leaf, or the leaf as text."""
+    return describe_leaf(leaf) if leaf.label or hasattr(leaf.data, "shape") else repr(leaf)
+
+
+def warn_of_unmoved(names: list[str]) -> None:
+    others, pronoun = len(names) - 1, "them" if len(names) > 1 else "it"
+    more = f" and {format_count(others, 'more parameter')}" if others else ""
+    warn(
+        f"{names[0]}{more} will not learn: the loss is computed from {pronoun}, but no optimizer "
+        f"moves {pronoun}; assign {pronoun} to attributes of the model, where parameters() finds "
+        f"{pronoun}, or set requires_grad = False"
+    )
