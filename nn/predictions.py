@@ -27,7 +27,7 @@ def predict(model: Any, X: Any, kind: str) -> Any:
             with no_grad():
                 outputs = model(samples).data
         else:  # the graph of a sample is freed at once, which is faster than no_grad()
-            outputs = [numbers_of(model(x)) for x in samples.tolist()]
+            outputs = [data_of_outputs(model(x)) for x in samples.tolist()]
     if np is None:
         return [convert_outputs(x, kind) for x in outputs]
     outputs = np.asarray(outputs)
@@ -61,7 +61,7 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def numbers_of(row: Any) -> Any:
+def data_of_outputs(row: Any) -> Any:
     """Return the numbers in the outputs for a sample: one, or a list of several."""
     if isinstance(row, list | tuple):
         numbers = [x.data if isinstance(x, Node) else x for x in row]

@@ -51,11 +51,11 @@ def test_rows_show_their_formulas_and_no_protocol(kind):
 
 ROOT = Path(__file__).parents[1]
 # Names with one meaning in several arithmetics, for Values and Arrays, or for several kinds of
-# file or table; and two public functions, an operation and a schedule.
+# file or table; and public functions, of NumPy or of the field, with two meanings.
 SHARED_NAMES = {
-    "MLP", "activate", "add_up", "choose", "cross_entropy", "describe_array", "get", "linear",
-    "logsumexp", "maximum", "minimum", "read", "share_of_largest", "softmax", "softmax_pullback",
-    "where", "zeros",
+    "MLP", "activate", "add_up", "choose", "cross_entropy", "describe_array", "einsum", "get",
+    "linear", "logsumexp", "maximum", "minimum", "norm", "read", "share_of_largest", "softmax",
+    "softmax_pullback", "split", "where", "zeros",
 }  # fmt: skip
 
 

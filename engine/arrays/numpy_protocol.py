@@ -171,7 +171,7 @@ def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> A
         return f(*data_of(args), **data_of(settings))
     call = counterpart(self.__class__, f)
     if call is None:
-        raise undefined(name_of(f), self)
+        raise undefined(numpy_name(f), self)
     return call(*args, **settings)
 
 
@@ -190,7 +190,7 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
     An argument of `f` is passed to our parameter of the same name, or of the same position if `f`
     has no default for it.
     """
-    own, lift = find_own(kind, NAMES.get(name_of(f), name_of(f)))
+    own, lift = find_own(kind, NAMES.get(numpy_name(f), numpy_name(f)))
     if own is None:
         return None
     try:
@@ -217,7 +217,7 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
                 named[name] = x
             elif place is None:
                 if x is not theirs[name].default:
-                    raise refused(name_of(f), name)
+                    raise refused(numpy_name(f), name)
             elif place.kind is Parameter.VAR_POSITIONAL:
                 positional.append(x)
             else:
@@ -237,7 +237,7 @@ def find_own(kind: Any, name: str) -> tuple[Any, Any]:
     return (getattr(package, name) if public else None), lambda x: x
 
 
-def name_of(f: Any) -> str:
+def numpy_name(f: Any) -> str:
     """Return NumPy's name of a function, such as "sum" or "linalg.norm"."""
     return f"{f.__module__}.{f.__name__}".removeprefix("numpy.")
 

@@ -17,7 +17,7 @@ from engine.arrays.rules import SCATTER
 from engine.rules import WHERE
 
 
-def slopes_of_nodes(node: Array) -> list[Any]:
+def slopes_of_array(node: Array) -> list[Any]:
     """Return d node / d input as a node or a number for each input; None for constants."""
     pairs = zip(node.inputs, node._dx, strict=True)
     inputs = [x if x.dtype == data.dtype else ConstantArray(data) for x, data in pairs]
@@ -42,13 +42,13 @@ def slope_of_node(out: Array, i: int, inputs: Sequence[Array]) -> Any:
         SEPARATING.reset(token)
     slopes = []
     for part in (mask, ~mask):
-        elements = [select(x, part) for x in inputs]
+        elements = [select_elements(x, part) for x in inputs]
         slope = slope_of_node(op(*elements), i, elements)
         slope = out.lift(slope).broadcast_to((int(part.sum()),))
         slopes.append(SCATTER(slope, index=part, shape=out.shape))
     return WHERE(mask, *slopes)
 
 
-def select(x: Array, part: np.ndarray) -> Array:
+def select_elements(x: Array, part: np.ndarray) -> Array:
     """Return the elements of x, broadcast to the shape of a mask, where the mask is True."""
     return (x if x.shape == part.shape else x.broadcast_to(part.shape))[part]

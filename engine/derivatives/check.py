@@ -94,10 +94,10 @@ def check_gradients(
             f"relative error {error:.2g} exceeds the tolerance {tolerance:.2g}; "
             f"{len(wrong)} of {len(entries)} derivatives differ"
         )
-        raise GradientMismatch(describe(head, wrong, rows))
+        raise GradientMismatch(format_mismatch(head, wrong, rows))
     if rows := [row for row in rows if not row.kink]:
         head = "all derivatives agree within the rounding errors of f, but a row of f is wrong"
-        raise GradientMismatch(describe(head, [], rows))
+        raise GradientMismatch(format_mismatch(head, [], rows))
     return error
 
 
@@ -172,7 +172,7 @@ class Entry(NamedTuple):
     slope: Slope
 
 
-def describe(head: str, entries: list[Entry], rows: list[WrongRow]) -> str:
+def format_mismatch(head: str, entries: list[Entry], rows: list[WrongRow]) -> str:
     """Return a message that lists derivatives and rows, and the remedy."""
     lines = [f"  {name}: backward {a:.10g}, numerical {slope}" for name, a, slope in entries]
     if any(math.isnan(slope.value) for *_, slope in entries):

@@ -41,7 +41,7 @@ def find_wrong_rows(root: Any, gradients: Gradients, tolerance: float) -> list[W
             key = node if is_array(node) else (node.op, *weights, *inputs)
             if any(weights) and key not in checked:
                 checked.add(key)
-                for row in check_row(node, weights, gradients, tolerance):
+                for row in find_wrong_slopes(node, weights, gradients, tolerance):
                     wrong.setdefault((row.name, row.input), row)
     return list(wrong.values())
 
@@ -54,7 +54,7 @@ def weigh(node: Any, gradient: Any) -> list[float]:
     return [math.cos(i) if part else 0.0 for i, part in enumerate(numbers_of(gradient))]
 
 
-def check_row(
+def find_wrong_slopes(
     node: Any, weights: list[float], gradients: Gradients, tolerance: float
 ) -> Iterator[WrongRow]:
     """Yield an entry for each direction in which the row of a node is wrong."""

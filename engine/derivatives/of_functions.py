@@ -1,7 +1,7 @@
 """Derivatives of functions: `value_and_grad`, which `grad` uses when it is given a function."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral
@@ -22,7 +22,7 @@ from engine.watch.no_grad import keep_graphs
 INPUTS: ContextVar[frozenset[Node]] = ContextVar("inputs", default=frozenset())
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Iterable[int] = 0) -> Callable[..., Any]:
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """Return a function that returns the value and the gradient of f.
 
     Args:
@@ -47,8 +47,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Iterable[int] = 0) -> C
     """
     if not callable(f) or isinstance(f, Node):
         raise TypeError(f"value_and_grad expects a function, got {f!r}")
-    several: Any = argnums
-    positions = (argnums,) if isinstance(argnums, Integral) else tuple(several)
+    positions = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
     if not all(isinstance(i, Integral) and not isinstance(i, bool) for i in positions):
         raise TypeError(
             f"argnums must be indices of arguments, such as 0 or (0, 1), got {argnums!r}"

@@ -126,9 +126,9 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
 def slopes_of_nodes(node: Any) -> Iterable[Any]:
     """Return the local derivatives of a node as nodes and numbers, one for each input."""
     if is_array(node):
-        from engine.arrays.slopes import slopes_of_nodes
+        from engine.arrays.slopes import slopes_of_array
 
-        return slopes_of_nodes(node)
+        return slopes_of_array(node)
     return flatten(node.op.locals(node, *node.op.unflatten(node.inputs)))
 
 

@@ -7,7 +7,7 @@ differentiated again. See Griewank and Walther 2008, "Evaluating Derivatives".
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
@@ -37,7 +37,7 @@ NodeT = TypeVar("NodeT", bound=Node)
 No: TypeAlias = Literal[False]
 Yes: TypeAlias = Literal[True]
 Function: TypeAlias = Callable[..., Any]
-Indices: TypeAlias = int | Iterable[int]
+Indices: TypeAlias = int | Sequence[int]
 Tree: TypeAlias = Node | Sequence[Any] | dict[Any, Any]  # of nodes
 
 

@@ -51,18 +51,20 @@ class Conversion(NamedTuple):
 
 def record_branch(operator: str, x: Any, y: Any, outcome: bool) -> bool:
     """Pass a comparison to the active hooks, and return its outcome."""
-    record(lambda origin: Branch(operator, Value.lift(x), Value.lift(y), bool(outcome), origin))
+    record_decision(
+        lambda origin: Branch(operator, Value.lift(x), Value.lift(y), bool(outcome), origin)
+    )
     return outcome
 
 
 def record_conversion(template: str, function: Callable[[float], Any], x: Value) -> Any:
     """Convert the number of a Value, pass the conversion to the active hooks, and return it."""
     outcome = function(x._data)
-    record(lambda origin: Conversion(template, function, x, outcome, origin))
+    record_decision(lambda origin: Conversion(template, function, x, outcome, origin))
     return outcome
 
 
-def record(decision: Callable[[Origin | None], Branch | Conversion]) -> None:
+def record_decision(decision: Callable[[Origin | None], Branch | Conversion]) -> None:
     """Pass a decision, which is made from its origin, to the active hooks."""
     if hooks := active():
         made = decision(find_origin(sys._getframe(1)))

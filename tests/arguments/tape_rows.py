@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from arguments.kinds import DTYPE, FLAG, HOLDS, NODE, PATH, SEQUENCE, TAKEN, WHOLE, About
-from engine import Array, Tape, Value, grad, hessian, hvp, jacobian, jvp, vjp
+from engine import Array, Tape, Value, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from engine.draw import draw, step
 from nn import MLP
 
@@ -16,6 +16,7 @@ x, y, s = Value(2.0, "x"), Value(3.0, "y"), Value(0.5, "s")
 z = x * y
 a, A = Array([1.0, 2.0]), Array([[1.0, 2.0], [3.0, 4.0]])
 ONE_NODE = NODE.without(list)
+TREE = NODE.without(list, dict)  # of nodes, to differentiate with respect to
 BOTH = (TypeError, ValueError)
 
 
@@ -74,12 +75,12 @@ def tapes():
 def derivatives(name, f, square):
     """Add the rows of f(y, x), one of the derivatives; `square` has as many results as f takes."""
     on = About(f"engine.{name}")
-    on.kind("to differentiate", ONE_NODE, lambda v: f(v, x))
-    on.kind("to differentiate", ONE_NODE, lambda v: f(z, v))
+    on.kind("to differentiate", TREE if name == "jacobian" else ONE_NODE, lambda v: f(v, x))
+    on.kind("to differentiate", TREE, lambda v: f(z, v))
     if name in ("grad", "hessian"):
         on.call(lambda: f(a * a, a), ValueError, "a node of one element", "(2,)", ".sum()")
     if name in ("vjp", "jvp", "hvp"):
-        on.values([None, "x", 1j, [1.0], x], partial(f, z, x), BOTH, "a direction", shows=None)
+        on.values([None, "x", 1j, [1.0], a], partial(f, z, x), BOTH, "a direction", shows=None)
         on.call(lambda: f(square, a, [1.0]), ValueError, "a direction must have the shape (2,)", "(1,)")
     if name in ("jvp", "hvp"):
         on.call(lambda: f(z, [x], [1.0, 2.0]), ValueError, "one direction for each x", "2 for 1")
@@ -124,7 +125,13 @@ derivatives("jvp", lambda y, x, v=1.0: jvp(y, x, v), squares)
 derivatives("jacobian", jacobian, squares)
 derivatives("hessian", hessian, squares)
 derivatives("hvp", lambda y, x, v=1.0: hvp(y, x, v), squares.sum())
-About("engine.grad").arguments(partial(grad, z, x), create_graph=FLAG)
+for f in (partial(grad, z, x), partial(vjp, z, x, 1.0), partial(jvp, z, x, 1.0), partial(hvp, z, x, 1.0)):
+    About(f"engine.{f.func.__name__}").arguments(f, create_graph=FLAG)
+
+on = About("engine.value_and_grad")
+on.values([None, 3.0, "x", x], value_and_grad, TypeError, "value_and_grad expects a function")
+on.values([None, "x", 1.5, True, x], lambda v: value_and_grad(abs, v), TypeError, "argnums", shows=None)
+on.values([None, "x", 1j], lambda v: value_and_grad(abs)(v), TypeError, "a Value holds one real number", shows=None)
 
 OPTIONS = {"direction": "right, down, left, up", "theme": "light, dark", "layout": "auto, embedded, dot"}
 pictures(draw, "expected a node", color="kind, grad", **OPTIONS)
