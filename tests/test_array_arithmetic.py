@@ -33,8 +33,8 @@ def test_a_scalar_row_on_arrays_at_special_numbers(name, dtype):
     )
     columns = [np.array(column, dtype) for column in points.T]
     with np.errstate(all="ignore"):
-        out = op.forward(*columns)
-        slopes = np.broadcast_arrays(*op.locals(out, *columns), out)[:-1]
+        out = run(op.forward, dtype, *columns)
+        slopes = np.broadcast_arrays(*run(op.locals, dtype, out, *columns), out)[:-1]
     assert out.dtype == dtype
     judged = [op.forward(*point) for point in points.tolist()]
     judged_slopes = [op.locals(y, *x) for x, y in zip(points.tolist(), judged, strict=True)]

@@ -60,6 +60,7 @@ def scaled(f, i=None):
 
 POINTS = {  # where every slope is other than 0, if there are such points
     "acosh": [(2.5,)],
+    "%": [(1.7, 0.7)],
     "leaky_relu": [(-0.3, 0.7)],
     "elu": [(-0.3, 0.7)],
     "maximum": [(0.7, 0.3), (0.3, 0.7)],
@@ -67,7 +68,10 @@ POINTS = {  # where every slope is other than 0, if there are such points
     "clip": [(0.4, -1.0, 1.0), (-2.0, -1.0, 1.0), (2.0, -1.0, 1.0)],
     "where": [(1.0, 0.3, 0.7), (1.0, 0.3, 0.7), (0.0, 0.3, 0.7)],
 }
-ZERO = [("sign", 0), ("where", 0)]  # slopes that are 0 everywhere: a thousandth is added instead
+ZERO = [  # slopes that are 0 everywhere: a thousandth is added instead
+    ("sign", 0), ("where", 0), ("//", 0), ("//", 1), ("floor", 0), ("ceil", 0), ("round", 0),
+    ("isnan", 0),
+]  # fmt: skip
 SLOPES = [(name, i) for name, op in ELEMENTWISE.items() for i in range(len(op.partials))]
 
 
@@ -92,6 +96,7 @@ SEQUENCES = {
     "total": lambda op, *xs: op(xs),
     "logsumexp": lambda op, *xs: op(xs),
     "cross_entropy": lambda op, a, b, c: op(a, [b, c]),
+    "uniform_cross_entropy": lambda op, *xs: op(xs),
     "softmax": lambda op, *xs: op(xs)[1],
 }
 

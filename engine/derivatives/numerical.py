@@ -122,7 +122,7 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
                 noise = max(noise, finer.h * abs(finer.quotient - value))
             if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
                 distance = max(distance, abs(finer.value - value))
-        if noise > NOISY * rounding * 2.0**53:
+        if noise > rounding * (NOISY * 2.0**53):  # the product in brackets cannot underflow
             unknown = Slope(value, math.inf)
             continue
         error = truncation + noise / h + error_of_x
