@@ -189,7 +189,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
 def propagate_rates(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, rate: np.ndarray, offset: int
 ) -> None:
-    """An instruction runs as often as its most frequently changing operand."""
+    """Fill in how often each result changes: as often as its most frequently changing operand."""
     for i in range(a.size):
         rate[offset + i] = max(rate[a[i]], rate[b[i]], rate[c[i]])
 
