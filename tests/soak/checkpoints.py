@@ -1,4 +1,4 @@
-"""Checkpoints: read whole, or a CheckpointError that names the file, and nothing has changed."""
+"""A damaged checkpoint is read completely, or raises CheckpointError and changes nothing."""
 
 import copy
 import io
@@ -19,19 +19,19 @@ from soak.watch import Tally, input_named, random, start, watched
 
 EARLY = ("empty", "not a checkpoint", "truncated or damaged")
 GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64")
-# Python's objects for JSON's shortest terms: "{}," is three bytes, and becomes an empty dict twice.
+# Python objects take more memory than JSON: the three bytes "{}," become two empty dicts.
 FACTOR, LEAST = 100, 2**21
 
 
 class Trap:
-    """Leaves a folder behind when a pickle of it is loaded."""
+    """An object that creates a folder when its pickle is loaded."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, ("sprung",)
 
 
 def training(generator: str) -> dict[str, Any]:
-    """A model with every kind of state, an optimizer and a generator."""
+    """Return a model with every kind of state, an optimizer and a generator."""
     parts = [vector.Dense(2, 3, rng=1), vector.BatchNorm(3), vector.Dropout(0.2, rng=2)]
     model = MLP(2, [2, 1], rng=0) if generator == "SFC64" else vector.Sequential(*parts)
     rng = np.random.Generator(getattr(np.random, generator)(3))
@@ -43,7 +43,7 @@ def state(given: dict[str, Any]) -> bytes:
         [
             given["model"].state_dict(), given["optimizer"].state_dict(),
             given["rng"].bit_generator.state,
-            [each.bit_generator.state for each in given["model"].generators().values()],
+            [rng.bit_generator.state for rng in given["model"].generators().values()],
         ]
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def resealed(content: bytes) -> bytes:
 
 
 def zipped(members: list[tuple[str, bytes]], rng: Random) -> bytes:
-    """An archive of any members, with the right checksum."""
+    """Return an archive of any members with a correct checksum."""
     buffer = io.BytesIO()
     kind = rng.choice([zipfile.ZIP_STORED] * 9 + [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
     with zipfile.ZipFile(buffer, "w", kind) as made:
@@ -67,7 +67,7 @@ def zipped(members: list[tuple[str, bytes]], rng: Random) -> bytes:
 
 
 def junk(rng: Random) -> Any:
-    """A term that stands where another is expected."""
+    """Return a term to put in place of another."""
     nested: Any = []
     for _ in range(rng.choice([5, 150, 5000])):
         nested = [nested] if rng.random() < 0.5 else {"$tuple": [nested]}
@@ -83,17 +83,17 @@ def junk(rng: Random) -> Any:
 
 
 def places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every container in the tree with every key in it."""
+    """Return all pairs of a container in the tree and a key in it."""
     keys = list(tree) if isinstance(tree, dict) else range(len(tree))
-    found = [(tree, key) for key in keys]
+    pairs = [(tree, key) for key in keys]
     for key in keys:
         if isinstance(tree[key], dict | list):
-            found += places(tree[key])
-    return found
+            pairs += places(tree[key])
+    return pairs
 
 
 def rewritten(head: bytes, rng: Random) -> bytes:
-    """The tree with junk in it, something twice, or something less."""
+    """Return the tree with terms replaced by junk, repeated or removed."""
     tree = json.loads(head)
     known, every = places(tree["tree"]), places(tree)
     for _ in range(rng.choice([1, 1, 2, 5])):
@@ -107,7 +107,7 @@ def rewritten(head: bytes, rng: Random) -> bytes:
                 at[key] = copy.deepcopy(other[its])
             else:
                 del at[key]
-        except (LookupError, RecursionError):  # it is gone already, or too deep
+        except (LookupError, RecursionError):  # removed already, or too deep
             continue
     try:
         return json.dumps(tree).encode("utf-8", "surrogatepass")
@@ -116,7 +116,7 @@ def rewritten(head: bytes, rng: Random) -> bytes:
 
 
 def relaid(member: bytes, rng: Random) -> bytes:
-    """An array whose header says something else than it should."""
+    """Return an array with a wrong header."""
     changes: dict[str, Any] = {
         "descr": rng.choice(["|O", "<c16", ">f4", "<f8", "i4,f4", "|V9", "<U9", [("a", "<f8")], 7]),
         "shape": rng.choice([(2**50,), (0, 2**62), (-1,), (3, -3), "x", (), (1,) * 70, (True,), 3]),
@@ -131,7 +131,7 @@ def relaid(member: bytes, rng: Random) -> bytes:
 
 
 def made(seeds: list[bytes], rng: Random) -> bytes:
-    """An input: most are damage below a right checksum."""
+    """Return an input; most are damaged and have a correct checksum."""
     kind = rng.random()
     content = rng.choice(seeds)
     if kind < 0.05:
@@ -152,20 +152,20 @@ def made(seeds: list[bytes], rng: Random) -> bytes:
         members[i] = members[i][0], rng.choice([relaid(members[i][1], rng)] * 4 + [trapped])
     else:
         i, j = rng.randrange(len(members)), rng.randrange(len(members))
-        other = mutated([each for _, each in members], rng)
+        other = mutated([content for _, content in members], rng)
         names = ["../x", "", "0.npy", "\x1b[31m", "x" * 999]
         members[i] = rng.choice([members[j], (members[i][0], other), (rng.choice(names), other)])
     return zipped(members, rng)
 
 
-# ------------------------------------------------------------------------------------ the reading
+# ---------------------------------------------------------------------------------------- reading
 
 
 def soak(n: int, seed: int) -> Tally:
     """Load n files into a model, an optimizer and a generator, which are used afterwards."""
     tally = Tally()
     with TemporaryDirectory() as folder:
-        os.chdir(folder)  # a trap is set for this folder
+        os.chdir(folder)  # a sprung trap would be in this folder
         path = Path("some.ckpt")
         given, saved, seeds = {}, {}, {}
         for name in GENERATORS:
@@ -192,28 +192,28 @@ def soak(n: int, seed: int) -> Tally:
 
 
 def ended(path: Path, size: int, given: dict[str, Any], before: bytes) -> str:
-    """Load a file, use the contents, and return how that ended."""
+    """Load a file, use its contents, and return the outcome."""
     with watched(LEAST + FACTOR * size):
         try:
-            found = load(path, **given)
+            checkpoint = load(path, **given)
         except CheckpointError as problem:
-            says = str(problem)
+            message = str(problem)
         else:
-            says = ""
-    if not says:
-        archive.pack([found.settings, found.extra])  # nothing else than can be saved
-        for each in [given["rng"], *given["model"].generators().values()]:
-            each.random(700), each.integers(9, size=3, dtype=np.uint32)
+            message = ""
+    if not message:
+        archive.pack([checkpoint.settings, checkpoint.extra])  # it contains only what can be saved
+        for rng in [given["rng"], *given["model"].generators().values()]:
+            rng.random(700), rng.integers(9, size=3, dtype=np.uint32)
         return "loaded"
-    assert state(given) == before, "it was refused, and something changed"
-    assert says.startswith(f"{path}: "), says
-    assert len(says) < 4000, f"a message of {len(says):,} characters"
-    assert "\x1b" not in says, says
-    says = says.removeprefix(f"{path}: ")
-    if says.startswith(EARLY):
-        return "- " + " ".join(says.split()[:3])
+    assert state(given) == before, "the file was rejected, but something changed"
+    assert message.startswith(f"{path}: "), message
+    assert len(message) < 4000, f"a message of {len(message):,} characters"
+    assert "\x1b" not in message, message
+    message = message.removeprefix(f"{path}: ")
+    if message.startswith(EARLY):
+        return "- " + " ".join(message.split()[:3])
     return (
-        "".join(each if each.isalpha() else " " for each in says.split("(")[-1]).split()[0][:9]
-        if (says.startswith("not as"))
+        "".join(c if c.isalpha() else " " for c in message.split("(")[-1]).split()[0][:9]
+        if message.startswith("not as")
         else "does not fit"
     )

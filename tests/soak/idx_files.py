@@ -1,4 +1,4 @@
-"""IDX files: an array, or a ValueError that names the file."""
+"""A damaged IDX file gives an array, or a ValueError that names the file."""
 
 import gzip
 import pickle
@@ -23,13 +23,13 @@ def header(code: int, sizes: list[int]) -> bytes:
 
 
 def whole(rng: Random) -> bytes:
-    """A file as it should be."""
+    """Return a valid file."""
     code, sizes = rng.choice(list(WIDTHS)), [rng.randrange(5) for _ in range(rng.randrange(5))]
     return header(code, sizes) + rng.randbytes(WIDTHS[code] * int(np.prod(sizes)))
 
 
 def promising(rng: Random) -> bytes:
-    """Sizes at the edge, and little behind them."""
+    """Return a header with extreme sizes, and few bytes after it."""
     rank = rng.choice([1, 2, 3, 9, 64, 65, 255])
     sizes = [rng.choice([*EDGES, 0, 1, 1, 1]) % 2**32 for _ in range(rank)]
     return header(rng.choice(list(WIDTHS)), sizes) + rng.randbytes(rng.randrange(99))
@@ -57,7 +57,7 @@ FOREIGN = [
 
 
 def made(rng: Random) -> bytes:
-    """An input: half of them are damaged after they were packed, or before, or both."""
+    """Return an input, which may be damaged before compression, after it, or both."""
     kind = rng.random()
     if kind < 0.02:
         return mutated([BOMB, FULL], rng)
@@ -92,18 +92,18 @@ def soak(n: int, seed: int) -> Tally:
 
 
 def ended(path: Path, size: int) -> str:
-    """Read a file and return how that ended; deflate's highest ratio bounds the memory."""
+    """Read a file and return the outcome; deflate's highest ratio bounds the memory."""
     with watched(2**20 + 3 * size * idx.EXPANSION):
         try:
-            found = idx.read(path)
+            array = idx.read(path)
         except ValueError as problem:
-            says = str(problem)
+            message = str(problem)
         else:
-            assert found.flags.writeable
-            assert found.nbytes <= size * idx.EXPANSION
+            assert array.flags.writeable
+            assert array.nbytes <= size * idx.EXPANSION
             return "read"
-    assert says.startswith(f"{path}: "), says
-    assert len(says) < 4000, says
-    says = says.removeprefix(f"{path}: ")
-    early = says.startswith(EARLY)
-    return "- " * early + " ".join(says.split(",")[0].split(":")[0].split()[:2])
+    assert message.startswith(f"{path}: "), message
+    assert len(message) < 4000, message
+    message = message.removeprefix(f"{path}: ")
+    early = message.startswith(EARLY)
+    return "- " * early + " ".join(message.split(",")[0].split(":")[0].split()[:2])

@@ -1,4 +1,4 @@
-"""Training that is killed at random moments and resumed ends with the same bits."""
+"""Training that is killed at random moments and resumed gives the same bits."""
 
 import os
 import random
@@ -61,19 +61,21 @@ def soak(n: int, seed: int = 0) -> str:
                 process.stdout.readline()
                 time.sleep(rng.uniform(0.0, 0.15))
                 process.kill()
-                told = [int(line) for line in process.communicate()[0].split() if line.isdigit()]
-                kept = load(path).epoch if path.exists() else 0  # whole, whenever it was killed
-                assert kept >= max(told, default=before), f"{told[-1:]} was told, {kept} is kept"
-                assert kept >= before, f"{before} was kept, now {kept}"
-                before = kept
+                epochs_done = [int(x) for x in process.communicate()[0].split() if x.isdigit()]
+                saved = load(path).epoch if path.exists() else 0  # the file is complete at any time
+                assert saved >= max(epochs_done, default=before), (
+                    f"epoch {epochs_done[-1:]} was printed, but epoch {saved} is in the file"
+                )
+                assert saved >= before, f"the file had epoch {before} and now has {saved}"
+                before = saved
                 left = list(folder.glob(".stepgrad-*.tmp"))
                 writing += len(left)
-                for each in left:
-                    each.unlink()
+                for temporary in left:
+                    temporary.unlink()
             done, before = done + kills, 0
-            found = ended(runs, epochs, path, end)
-            assert found == ended(runs, epochs, folder / "straight", folder / "straight end")
-            assert {each.name for each in folder.iterdir()} == {
+            resumed = ended(runs, epochs, path, end)
+            assert resumed == ended(runs, epochs, folder / "straight", folder / "straight end")
+            assert {file.name for file in folder.iterdir()} == {
                 "run", "end", "straight", "straight end",
             }  # fmt: skip
     return f"{done} kills in {runs} runs, {writing} of them while a file was written"

@@ -1,4 +1,4 @@
-"""Damage to bytes, as by a faulty disk, a broken transfer or an attacker."""
+"""Damage to bytes, as a faulty disk, a broken transfer or an attacker causes it."""
 
 from collections.abc import Sequence
 from random import Random
@@ -33,13 +33,13 @@ def repeated(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
 
 
 def spliced(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
-    """The beginning of one file and the end of another."""
+    """Replace the end of the file by the end of another."""
     other = rng.choice(seeds)
     content[rng.randrange(len(content)) :] = other[rng.randrange(len(other) + 1) :]
 
 
 def numbered(content: bytearray, rng: Random, seeds: Sequence[bytes]) -> None:
-    """A length, a size or an offset at the edge of what it can be."""
+    """Overwrite bytes with an extreme length, size or offset."""
     width = rng.choice([1, 2, 4, 8])
     at = rng.randrange(len(content))
     number = rng.choice(EDGES) % 256**width
@@ -56,7 +56,7 @@ ALL = [flipped, truncated, inserted, removed, repeated, spliced, numbered, blank
 
 
 def mutated(seeds: Sequence[bytes], rng: Random) -> bytes:
-    """One of the seeds, damaged once or a few times."""
+    """Return one of the seeds, damaged one to three times."""
     content = bytearray(rng.choice(seeds))
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         if content:
