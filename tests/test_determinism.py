@@ -49,7 +49,7 @@ def run(seed):
 
 
 def test_five_processes_print_the_same():
-    """Order, data, gradients and steps, whatever Python's hashes are and wherever nodes lie."""
+    """Order, data, gradients and steps do not depend on hashes or addresses of nodes."""
     runs = [run(seed) for seed in ["0", "1", "2", "12345", "random"]]
     first, *others = [each.communicate()[0] for each in runs]
     assert [each.returncode for each in runs] == [0] * 5
