@@ -161,7 +161,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     c[scales & (opcodes == MULTIPLY_FROM_0)] = program.zero
     opcodes[scales] = SHARED_CODES[opcodes[scales]]
 
-    # Number the slots anew: the rows for spread numbers come first after the offset.
+    # Renumber the slots: the rows for spread numbers come first after the offset.
     reads_row = ((a, lowered & ~scales), (b, lowered), (c, lowered & (opcodes != SCALE)))
     shared_operands = [operand[rows & ~in_lanes[operand]] for operand, rows in reads_row]
     results = np.concatenate([staged.outputs, staged.gradients[program.parameters :]])
