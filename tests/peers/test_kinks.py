@@ -43,7 +43,7 @@ KINKS = {
     "cross_entropy": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (-1e4, 1e4, 0.0, 0.0, 0.0), (1e4,) * 5, (0.0, -inf, 1.0, 2.0, 2.0)],
 }
 ANY = ("torch", "jax")
-# The row, its input, the judge, the result, and the reason. mpmath confirms derivatives that exist.
+# The row, at, whose, which number: why ours is another. Where a derivative exists mpmath is asked.
 EXACT, CHOICE, FAULT = "ours is exact", "there is no derivative: a choice", "theirs is right, ours nan"
 DIFFERENCES = {
     ("abs", 0.0, "jax", "slope"): (CHOICE, "0, the middle of -1 and 1; theirs is 1"),
@@ -70,7 +70,7 @@ DIFFERENCES = {
     ("**", 2.0, "torch", "second"): (EXACT, "x ** (y - 1) / x at y = 0; theirs takes y x ** (y - 1) for 0"),
     ("logsumexp", 1e4, "torch", "slope"): (EXACT, "theirs is exp(x - out): the rounding of out comes out of exp"),
     ("logsumexp", 1e4, "torch", "second"): (EXACT, "as above"),
-    # The slope is infinite there. The slope of the slope is inf * 0 = nan; its limit is infinite.
+    # inf * 0: its slope is infinite there, and that of the slope is nan, where the limit is infinite
     **{(name, x, judge, "second"): (FAULT, "an infinite slope of an infinite slope")
        for name in ("asin", "acos") for x in (1.0, -1.0) for judge in ANY},
     ("cbrt", 0.0, "jax", "second"): (CHOICE, "nan: it is -inf on the right and inf on the left"),
@@ -95,7 +95,7 @@ def parts(name, at, judge):
         one, two = np.asarray(one, float), np.asarray(two, float)
         size = max(np.abs(two[np.isfinite(two)]).max(initial=0.0), 1e-300)
         if name in ("softmax", "cross_entropy"):
-            size = max(size, 1.0)  # shares that cancel are at most 1
+            size = max(size, 1.0)  # of shares that cancel
         known = ~np.isnan(two)
         if not np.allclose(one[known], two[known], rtol=20 * EPS, atol=20 * EPS * size):
             yield what
