@@ -60,7 +60,9 @@ arithmetic.register(
         "log": operator(Formula, "ln {0}"),
         "divide": operator(Formula, "{0}/{1}"),
         "square": operator(Formula, "({0})²"),
-        "limit_to_400": operator(Formula, "{0}"),  # what keeps a formula from overflowing is left out
+        "limit_to_400": operator(
+            Formula, "{0}"
+        ),  # what keeps a formula from overflowing is left out
     },
 )
 

@@ -110,10 +110,8 @@ class Modules:
 
 
 def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
-    """Return the group of each node.
-
-    It is the path of its module, `INPUTS` for a leaf that a module takes, and `REST` for any other.
-    """
+    """Return the group of each node: the path of its module, `INPUTS` for the leaves that modules
+    take, `REST` for all others."""
     paths = modules.path_by_node
     inputs = {x for node in order if paths.get(node) for x in node.inputs if x.op is None}
     return {node: paths.get(node) or (INPUTS if node in inputs else REST) for node in order}

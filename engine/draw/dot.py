@@ -158,10 +158,8 @@ class DotWriter:
 
 
 def scale_gradients(view: View) -> dict[str, float]:
-    """Return each cell's gradient on a logarithmic scale.
-
-    The largest is 1. Gradients that are smaller by `DECADES` or more are 0.
-    """
+    """Return each cell's gradient on a logarithmic scale: 1 for the largest, 0 from `DECADES`
+    below it."""
     sizes = {
         cell.id: norm(cell.node.grad)
         for cell in view.drawn

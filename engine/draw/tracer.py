@@ -1,7 +1,5 @@
-"""The frames of both passes, whose formulas have names and numbers.
-
-The forward pass has a frame for each operation. A backward pass has one for each contribution:
-d root / d x += d root / d out * ∂ out / ∂ x.
+"""The frames of the forward pass, one for each operation, and of a backward pass, one for each
+contribution: d root / d x += d root / d out * ∂ out / ∂ x, with names and with numbers.
 """
 
 from collections import Counter
@@ -78,7 +76,8 @@ class Tracer:
         return Frame("forward", title, lines, data=data, marked=marked, node=id)
 
     def compute_results(self, node: Outputs) -> Frame:
-        """Return the frame in which several results are computed; the graph may use only some."""
+        """Return the frame in which several results are computed, of which the graph may use
+        some."""
         notation, results = self.notation, [x for _, x in self.results[node]]
         formulas = build_results(node.op, [notation.input(x) for x in node.inputs])
         lines = [
