@@ -246,8 +246,8 @@ def test_interpolation_is_the_mean_of_four(y, x):
         for i, j in np.ndindex(2, 6):
             dy, dx = abs(at[0][k, place] - i), abs(at[1][k, place] - j)
             expected[k, place] += max(0, 1 - dy) * max(0, 1 - dx) * images[k, i, j]
-    result = resample(images, *at)
-    np.testing.assert_allclose(result.reshape(2, 12), expected, atol=1e-14)
+    seen = resample(images, *at)
+    np.testing.assert_allclose(seen.reshape(2, 12), expected, atol=1e-14)
 
 
 def test_the_same_seed_is_the_same_on_any_threads():

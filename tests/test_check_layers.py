@@ -127,7 +127,7 @@ SIGNS, UNIT, CLASSES = (
     np.array([0.1, 0.9, 0.25, 0.5]),
     [1, 0, 2, 1],
 )
-# Predictions, targets, options; none at a kink: errors of 0, errors of delta, margins of 1.
+# Predictions, targets, options. Beside every kink: errors of 0, errors of delta, margins of 1.
 LOSSES = {
     "mse": [(P, N[:, 0], {}), (M[:, :2], N, {})],
     "mae": [(P, N[:, 0], {}), (M[:, :2], N, {})],
