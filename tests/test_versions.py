@@ -1,4 +1,4 @@
-"""The oldest versions of dependencies: what pyproject.toml allows is what `make test-oldest` has."""
+"""The constraints of `make test-oldest` are the lower bounds in pyproject.toml."""
 
 import re
 import tomllib
