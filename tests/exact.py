@@ -58,7 +58,7 @@ def turns_of(name: str) -> Any:
     return turns if callable(turns) else lambda low, high: [t for t in turns if low < t < high]
 
 
-def activated(name: str, Z: Ball, cancelling: bool) -> tuple[Ball, Ball | None]:
+def activate(name: str, Z: Ball, cancelling: bool) -> tuple[Ball, Ball | None]:
     """Return f(Z) and f'(Z) for an activation f."""
     if name == "linear":
         return Z, None
@@ -101,19 +101,19 @@ def cross_entropy(Z: Ball, labels: Sequence[int], cancelling: bool = False) -> t
     return Z.made(loss, off, loss + off, 40), Z.made(slope, slope_off, size, 40)
 
 
-def beside_ones(A: Ball) -> Ball:
+def append_ones(A: Ball) -> Ball:
     """Return samples with a 1 after their features, the input whose weight is the bias."""
     ones = np.full((len(A.exact), 1), mpf(1))
     return Ball(np.c_[A.exact, ones], np.c_[A.radius, np.zeros_like(ones, float)], A.dtype)
 
 
-def passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> dict[str, Ball]:
+def run_passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> dict[str, Ball]:
     """Run both passes; return outputs, loss, and the gradients of layers and samples."""
     A, slopes, inputs = Ball.of(network.X, dtype), [], []
     for i, W in enumerate(layers):
-        inputs.append(beside_ones(A))
+        inputs.append(append_ones(A))
         last = i == len(layers) - 1
-        A, slope = activated("linear" if last else network.activation, inputs[-1] @ W.T, cancelling)
+        A, slope = activate("linear" if last else network.activation, inputs[-1] @ W.T, cancelling)
         slopes.append(slope)
     losses, dZ = loss_of(network.loss, A, network.y, cancelling)
     share = mpf(1) / losses.exact.size
@@ -134,13 +134,13 @@ def results(network: Any, dtype: Any = np.float64, cancelling: bool = False) -> 
     With `cancelling`, slopes may be differences of terms of size 1: A (1 - A), 1 - A² and A - Y.
     """
     layers = [Ball.of(W, dtype) for W in network.layers]
-    computed = passes(network, layers, dtype, cancelling)
+    computed = run_passes(network, layers, dtype, cancelling)
     latest, history = computed, []
     for step in range(network.training.steps if network.training else 0):
         if step:
-            latest = passes(network, layers, dtype, cancelling)
+            latest = run_passes(network, layers, dtype, cancelling)
         gradients = [latest[f"gradient of layer {i}"] for i in range(len(layers))]
-        layers = moved(network.training, layers, gradients, history)
+        layers = step_layers(network.training, layers, gradients, history)
         computed |= {f"layer {i} after step {step + 1}": W for i, W in enumerate(layers)}
     return computed
 
@@ -148,7 +148,7 @@ def results(network: Any, dtype: Any = np.float64, cancelling: bool = False) -> 
 # ---------------------------------------------------------------------------- the optimizers' rules
 
 
-def moved(
+def step_layers(
     training: Any, layers: list[Ball], gradients: list[Ball], history: list[Any]
 ) -> list[Ball]:
     """Return the layers after one more step, and append its gradients to `history`."""
@@ -157,7 +157,7 @@ def moved(
     }
     lr, decay = settings.pop("lr"), settings.pop("weight_decay")
     if training.clip is not None:
-        gradients = clipped(gradients, mpf(training.clip))
+        gradients = clip_gradients(gradients, mpf(training.clip))
     if training.rule == "adamw":
         layers = [W * (1 - lr * decay) for W in layers]
     else:
@@ -169,7 +169,7 @@ def moved(
     ]
 
 
-def clipped(gradients: list[Ball], limit: Any) -> list[Ball]:
+def clip_gradients(gradients: list[Ball], limit: Any) -> list[Ball]:
     """Return gradients times min(1, limit / norm), a continuous factor: a norm may be near the limit."""
     square = sum(((g * g).sum() for g in gradients[1:]), (gradients[0] * gradients[0]).sum())
     factor = square.image(lambda x: limit / max(limit, mpmath.sqrt(max(x, mpf(0)))), units=6)
@@ -181,17 +181,17 @@ def clipped(gradients: list[Ball], limit: Any) -> list[Ball]:
 
 
 def sgd(gs: list[Ball], momentum: Any, nesterov: bool) -> Ball:
-    velocity = faded(gs, momentum)
+    velocity = decay_sum(gs, momentum)
     return gs[-1] + velocity * momentum if nesterov else velocity
 
 
 def adagrad(gs: list[Ball], eps: Any) -> Ball:
-    return over_root(gs[-1], faded([g * g for g in gs], mpf(1)), eps, mpf(1))
+    return over_root(gs[-1], decay_sum([g * g for g in gs], mpf(1)), eps, mpf(1))
 
 
 def rmsprop(gs: list[Ball], alpha: Any, eps: Any) -> Ball:
     rest = 1 - alpha
-    square = faded([g * g for g in gs], alpha) * rest
+    square = decay_sum([g * g for g in gs], alpha) * rest
     return over_root(gs[-1], square, eps, 1 / mpmath.sqrt(rest))
 
 
@@ -208,7 +208,7 @@ def weight(beta: Any, xs: list[Ball]) -> Any:
     return sum(beta**age for age in range(len(xs)))
 
 
-def faded(xs: list[Ball], beta: Any) -> Ball:
+def decay_sum(xs: list[Ball], beta: Any) -> Ball:
     """Return the sum of all x, each times beta to the power of its age in steps."""
     total = xs[0]
     for x in xs[1:]:
@@ -220,7 +220,7 @@ def mean(xs: list[Ball], beta: Any) -> Ball:
     """Return that sum over the sum of the weights, as (1 - beta^n) / (1 - beta) cancels."""
     share = 1 / weight(beta, xs)
     off = float(share) * (2 * xs[0].unit + 4 * 2.0**-53 / float(1 - beta))
-    return faded(xs, beta) * Ball(share, off, xs[0].dtype)
+    return decay_sum(xs, beta) * Ball(share, off, xs[0].dtype)
 
 
 def over_root(g: Ball, square: Ball, eps: Any, longest: Any) -> Ball:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from balls import Ball, exactly
-from exact import activated
+from exact import activate
 from nn.scalar import ACTIVATIONS
 from strategies import examples
 
@@ -27,12 +27,12 @@ def test_an_image_contains_the_image_of_each_point(activation, x, radius, steps)
     """Activations and their slopes, including turning points, poles, kinks and jumps."""
     points = [0.0, -x / radius if abs(x) < radius else 1.0, *steps]  # most kinks and poles are at 0
     with exactly():
-        balls = activated(
+        balls = activate(
             activation, Ball(np.array([mpf(x)]), np.array([radius]), np.float64), False
         )
         for step in points:
             point = np.array([mpf(x) + mpf(radius) * step])
-            values = activated(activation, Ball(point, np.zeros(1), np.float64), False)
+            values = activate(activation, Ball(point, np.zeros(1), np.float64), False)
             for ball, value in zip(balls, values, strict=True):
                 if ball is not None and ball.radius < np.inf:
                     assert abs(value.exact - ball.exact) <= ball.radius

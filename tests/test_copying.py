@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 CUBE = Op("cube", lambda x: x**3, lambda out, x: 3 * x * x)
 
 
-def described(*roots):
+def describe(*roots):
     """Return everything that a graph contains, as text and numbers."""
     order = topological(total(roots))[:-1]
     place = {node: i for i, node in enumerate(order)}
@@ -71,7 +71,7 @@ def test_the_same_graph_again(program, way):
     results[0].label, root.label = "x", "out"
     root.backward()
     other = again(root)
-    assert described(other) == described(root)
+    assert describe(other) == describe(root)
     assert not set(topological(other)) & set(topological(root))
 
 
@@ -81,7 +81,7 @@ def test_a_leaf(again, node):
     node.grad = 5.0
     other = again(node)
     assert other is not node
-    assert described(other) == described(node)
+    assert describe(other) == describe(node)
 
 
 @every_way
@@ -106,7 +106,7 @@ def test_an_interior_node_is_copied_with_its_graph(again):
     z = y + 1
     z.backward()
     other = again(y)
-    assert described(other) == described(y)
+    assert describe(other) == describe(y)
     assert len(topological(other)) == 2
 
 
@@ -130,14 +130,14 @@ def test_two_roots_saved_together_share_what_they_shared(again):
     part = x * y
     roots = [part + x, part.exp(), x, part]
     others = again(roots)
-    assert described(*others) == described(*roots)
+    assert describe(*others) == describe(*roots)
     assert not set(topological(total(others))) & set(topological(total(roots)))
 
 
 @every_deep_way
 def test_shares_of_one_softmax(again):
     shares = softmax([Value(float(i)) for i in range(5)])
-    assert described(*again(shares)) == described(*shares)
+    assert describe(*again(shares)) == describe(*shares)
 
 
 class Model:
@@ -169,7 +169,7 @@ def test_a_model_that_holds_nodes(again):
     other.step()
     assert all(w.grad == 0.0 for w in model.parameters())
     twin.step()
-    assert described(other.loss, *other.parameters()) == described(twin.loss, *twin.parameters())
+    assert describe(other.loss, *other.parameters()) == describe(twin.loss, *twin.parameters())
 
 
 # ------------------------------------------------------------------------------------- subclasses
@@ -261,10 +261,10 @@ def test_a_row_that_is_not_in_the_table_is_refused_by_name(protocol, monkeypatch
     y = CUBE(Value(2.0)) + 1
     with pytest.raises(TypeError, match=r"'cube' is not in engine.rules.TABLE.*TABLE\['cube'\] ="):
         pickle.dumps(y, protocol)
-    assert described(copy.deepcopy(y)) == described(y)  # a copy stays in this process
+    assert describe(copy.deepcopy(y)) == describe(y)  # a copy stays in this process
     monkeypatch.setitem(TABLE, "cube", CUBE)
     saved = pickle.dumps(y, protocol)
-    assert described(pickle.loads(saved)) == described(y)
+    assert describe(pickle.loads(saved)) == describe(y)
     monkeypatch.delitem(TABLE, "cube")
     with pytest.raises(ValueError, match="no operation 'cube'"):
         pickle.loads(saved)
@@ -294,13 +294,13 @@ def test_a_pickle_is_read_by_a_fresh_process():
 def test_threads_do_not_see_each_other(monkeypatch, in_threads):
     """Concurrent copies, pickles and failures are correct, and each orders its graph once."""
     _, root = chain(2_000)
-    want, copies, lists = described(root), {}, []
+    want, copies, lists = describe(root), {}, []
     order = lambda node: (lists.append(node), topological(node))[1]
     monkeypatch.setattr("engine.support.copying.topological", order)
 
     def work(i):
         for _ in range(4):
-            copies[i] = described(fast_ways[i % 2](root))
+            copies[i] = describe(fast_ways[i % 2](root))
             x = Value(1.0)
             x._label = lambda: None
             with pytest.raises((pickle.PicklingError, AttributeError)):

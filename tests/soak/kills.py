@@ -26,7 +26,7 @@ save(end, model)
 EPOCHS = 30  # that a process can train before it is killed, of about 5 ms, most of it for the file
 
 
-def started(seed: int, epochs: int, path: Path, end: Path) -> subprocess.Popen:
+def start_training(seed: int, epochs: int, path: Path, end: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(seed), str(epochs), str(path), str(end)],
         cwd=TESTS, env=environment(), stdout=subprocess.PIPE, text=True,
@@ -37,9 +37,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
 
 
-def ended(seed: int, epochs: int, path: Path, end: Path) -> bytes:
+def run_to_end(seed: int, epochs: int, path: Path, end: Path) -> bytes:
     """Return the result of a run that is not killed."""
-    process = started(seed, epochs, path, end)
+    process = start_training(seed, epochs, path, end)
     process.communicate(timeout=600)
     assert process.returncode == 0
     return end.read_bytes()
@@ -56,7 +56,7 @@ def soak(n: int, seed: int = 0) -> str:
             kills = min(n - done, rng.randrange(2, 12))
             epochs = EPOCHS * (kills + 1)
             for _ in range(kills):
-                process = started(runs, epochs, path, end)
+                process = start_training(runs, epochs, path, end)
                 assert process.stdout is not None
                 process.stdout.readline()
                 time.sleep(rng.uniform(0.0, 0.15))
@@ -73,8 +73,8 @@ def soak(n: int, seed: int = 0) -> str:
                 for temporary in left:
                     temporary.unlink()
             done, before = done + kills, 0
-            resumed = ended(runs, epochs, path, end)
-            assert resumed == ended(runs, epochs, folder / "straight", folder / "straight end")
+            resumed = run_to_end(runs, epochs, path, end)
+            assert resumed == run_to_end(runs, epochs, folder / "straight", folder / "straight end")
             assert {file.name for file in folder.iterdir()} == {
                 "run", "end", "straight", "straight end",
             }  # fmt: skip

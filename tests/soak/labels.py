@@ -13,7 +13,7 @@ from typing import Any
 from engine import Value, total
 from engine.draw import draw, step
 from engine.draw.dot import LONGEST_LABEL
-from soak.watch import SECONDS, Hung, input_named, random
+from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"
 LIMIT = 10**6
@@ -43,7 +43,7 @@ SAFE = {
 }  # fmt: skip
 
 
-def label(rng: Random) -> str:
+def draw_label(rng: Random) -> str:
     """Return a label of pieces with a meaning in some format, or of random characters."""
     if rng.random() < 0.15:
         return "".join(chr(rng.randrange(rng.choice([128, 256, 0x110000]))) for _ in range(9))
@@ -188,21 +188,21 @@ def soak(n: int, seed: int) -> str:
     """Check n labels, in graphs of `BATCH`; the system's Graphviz draws every tenth graph."""
     installed = shutil.which("dot") is not None
     graphs, hostile = 0, 0
-    signal.signal(signal.SIGALRM, rung)
+    signal.signal(signal.SIGALRM, raise_hung)
     for start in range(0, n, BATCH):
         rng = random(seed, start)
-        names = [label(rng) for _ in range(min(BATCH, n - start))]
+        names = [draw_label(rng) for _ in range(min(BATCH, n - start))]
         hostile += sum(
             not name.isprintable() or bool(set(name) & set("<>&\"'\\{}|")) for name in names
         )
         layout = "dot" if installed and graphs % 10 == 9 else "auto"
         signal.setitimer(signal.ITIMER_REAL, 12 * SECONDS)
-        with input_named(start, seed, names):
+        with name_input(start, seed, names):
             check(names, layout)
         signal.setitimer(signal.ITIMER_REAL, 0)
         graphs += 1
     return f"{n:,} labels, {hostile / n:.0%} hostile, in {graphs} drawings and as many pages"
 
 
-def rung(*_: object) -> None:
+def raise_hung(*_: object) -> None:
     raise Hung(f"more than {12 * SECONDS} seconds")

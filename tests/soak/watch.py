@@ -31,7 +31,7 @@ class Forbidden(BaseException):
 reading = False
 
 
-def audited(event: str, arguments: tuple) -> None:
+def audit(event: str, arguments: tuple) -> None:
     """Raise Forbidden for operations outside the process; an audit hook cannot be removed."""
     if not reading:
         return
@@ -45,15 +45,15 @@ def audited(event: str, arguments: tuple) -> None:
         raise Forbidden(f"{event} {arguments!r:.200}")
 
 
-def rung(*_: object) -> None:
+def raise_hung(*_: object) -> None:
     raise Hung(f"more than {SECONDS} seconds")
 
 
 def start() -> None:
     """Install the checks, in a process of its own, as they cannot be removed."""
     faulthandler.enable()  # prints where a crash occurs
-    sys.addaudithook(audited)
-    signal.signal(signal.SIGALRM, rung)
+    sys.addaudithook(audit)
+    signal.signal(signal.SIGALRM, raise_hung)
     warnings.simplefilter("ignore")  # literal_eval warns about some headers
     pages = int(open("/proc/self/statm").read().split()[0]) if sys.platform == "linux" else 0  # noqa: SIM115
     if pages:
@@ -63,7 +63,7 @@ def start() -> None:
 
 
 @contextmanager
-def watched(most: int) -> Iterator[None]:
+def watch_reading(most: int) -> Iterator[None]:
     """Check that reading an input is fast, only reads, and takes at most `most` bytes of memory."""
     global reading
     tracemalloc.reset_peak()
@@ -96,7 +96,7 @@ class Tally:
 
 
 @contextmanager
-def input_named(i: int, seed: int, content: object) -> Iterator[None]:
+def name_input(i: int, seed: int, content: object) -> Iterator[None]:
     """Add the input and its number to the message of a failure."""
     try:
         yield
