@@ -1,4 +1,4 @@
-"""Which docstrings pytest collects."""
+"""The docstrings that pytest collects."""
 
 import ast
 import doctest

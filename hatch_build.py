@@ -31,13 +31,15 @@ def rewritten(text: str) -> str:
     'import stepgrad, an engine. torch.nn.Linear, my_engine.x'
     >>> rewritten("from torch import nn")
     Traceback (most recent call last):
-    ValueError: 'from torch import nn' hides a package of ours; write import torch
+    ValueError: 'from torch import nn' hides a package of this project; write import torch
     """
 
     def new_name(match: re.Match[str]) -> str:
         if match[0] not in FOLDERS:
             if re.search(r"import .*\b(engine|nn)\b", match[0]):
-                raise ValueError(f"{match[0]!r} hides a package of ours; write import {match[1]}")
+                raise ValueError(
+                    f"{match[0]!r} hides a package of this project; write import {match[1]}"
+                )
             return match[0]
         folder = FOLDERS[match[0]]
         return folder if text.startswith("/", match.end()) else folder.replace("/", ".")

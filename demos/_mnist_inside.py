@@ -18,7 +18,7 @@ class Neuron(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """One digit evaluated as Values and as arrays, and what favoured the wrong prediction."""
+    """A digit evaluated as Values and as arrays, and the reasons for the wrong prediction."""
 
     digit: np.ndarray
     label: int

@@ -37,7 +37,7 @@ def network(
 ) -> Sequential:
     """Return a float64 network of 2 inputs, `depth` layers of weights and 1 output.
 
-    >>> len([each for each in network(5, norm=True).modules if isinstance(each, Dense)])
+    >>> sum(isinstance(module, Dense) for module in network(5, norm=True).modules)
     5
     """
     rng = np.random.default_rng(rng)

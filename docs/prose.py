@@ -17,14 +17,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FIRST_WORDS = re.compile(
-    r"(What|Whether|Within|How|Of|In which|That)\b|\w+Error (where|for|that|if)\b"
+    r"(What|Whether|Which|Within|How|Of|In which|That|Whatever|Whichever)\b"
+    r"|\w+Error (where|for|that|if)\b"
 )
 PHRASES = re.compile(
     r"that there (is|are)\b|ask(s|ed)? for (no|a|the)\b|(is|are) told (of|by|that)\b|\bof then\b"
     r"|may be had|\b(is|are) (said|meant)\b|goes on\b|(is|are) looked at|speaks? of\b"
     r"|in all of these ways|\bwhat is (told|said|asked|meant|wanted|given|left)\b|\bas it were\b"
     r"|\bnobody (needs|asks|sees)\b|\bit is of\b|\bthereby\b|\bwherein\b|\bwhereof\b|\bthe said\b"
-    r"|\bhas it that\b|\bfor what (is|are)\b|\bthan what\b|(?<=[.;:] )What (is|are|a|the)\b",
+    r"|\bhas it that\b|\bfor what (is|are)\b|\b(is|are) asked\b"
+    r"|\bas it should be\b|\bthan what\b|(?<=[.;:] )What (is|are|a|the)\b",
     re.IGNORECASE,
 )
 SKIPPED = ("out", "dist", "build", "node_modules")  # and folders whose names begin with a dot

@@ -117,7 +117,7 @@ def distort(
     weights[..., 3:] = strength * source.standard_normal((2, n, len(components)), np.float32)
 
     out = np.empty_like(stack)
-    # Threads of ours that call a multithreaded BLAS slow each other down.
+    # Threads that call a multithreaded BLAS slow each other down, so products stay small.
     block = max(1, min(BLOCK, SMALL // (basis.shape[1] * max(width, 1))))
 
     def fill(start: int) -> None:

@@ -26,7 +26,7 @@ MOVED = {  # modules that old pickles name
 }
 
 
-class Finder:  # without the base classes of importlib.abc, whose import takes longer than ours
+class Finder:  # without a base class of importlib.abc, whose import takes longer than this one
     """Finds `stepgrad` in engine/ and `stepgrad.nn` in nn/, and aliases of their modules."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:

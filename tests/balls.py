@@ -1,11 +1,11 @@
-"""Ball arithmetic: exact numbers, and how far off them computed ones can be.
+"""Ball arithmetic: exact numbers with bounds on the errors of computed ones.
 
-A tolerance is derived, not guessed: the computation is repeated on Balls, and each operation adds
-to the bound what it can do to the error. It passes on the errors of its inputs and rounds its
-result, to within a unit (2^-53 in float64, 2^-24 in float32) of its size: a running error analysis
-(Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.3). A sum of n products errs by at
-most n units of the sum of the products' absolute values, in whatever order it is added up (there,
-3.1): the bound is good for numbers one by one and for a matrix product.
+Tolerances are derived, not guessed. The computation is repeated on Balls, and each operation updates
+the bound: it propagates the errors of its inputs and adds the rounding of its result, at most one
+unit (2^-53 in float64, 2^-24 in float32) of its size. This is a running error analysis (Higham 2002,
+Accuracy and Stability of Numerical Algorithms, 3.3). The error of a sum of n products is at most n
+units of the sum of their absolute values, in any order of summation (3.1 there), so the bound holds
+for loops and for matrix products.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,16 +21,16 @@ numbers = np.frompyfunc(mpf, 1, 1)
 
 @contextmanager
 def exactly() -> Iterator[None]:
-    """With 120 bits: what exact numbers lack then is 2^-67 of what is bounded."""
+    """Compute with 120 bits, so that errors of exact numbers are 2^-67 of the bounds."""
     with mpmath.workprec(120), np.errstate(all="ignore"):
         yield
 
 
 class Ball:
-    """An array of exact numbers (mpmath's), each with a radius: the most that a computed one is off.
+    """An array of exact numbers of mpmath, each with a radius, the largest error of a computed one.
 
-    Where a number may leave the range of the dtype, nothing is known from there on, and the radius
-    is infinite. `size` is the largest absolute value in the ball.
+    The radius of a number that may overflow the dtype is infinite. `size` is the largest absolute
+    value in the ball.
     """
 
     def __init__(self, exact: Any, radius: Any, dtype: Any):
@@ -40,24 +40,24 @@ class Ball:
         self.radius, self.dtype = np.where(known, radius, np.inf), dtype
         self.size = self.absolute + self.radius
         self.unit = float(info.eps) / 2
-        self.least = float(info.smallest_normal)  # a result below may be flushed to 0
+        self.least = float(info.smallest_normal)  # a smaller result may be flushed to 0
 
     @classmethod
     def of(cls, x: Any, dtype: Any) -> "Ball":
-        """Floats as they come out of a conversion to the dtype."""
+        """Return floats as they are after a conversion to the dtype."""
         x = np.asarray(x, float)
         return cls(numbers(x), abs(x - x.astype(dtype)), dtype)
 
     def made(self, exact: Any, spread: Any, size: Any, roundings: int) -> "Ball":
-        """A result that its inputs' errors move by `spread`, rounded so often where it has `size`."""
+        """Return a result with the error `spread` of its inputs, and `roundings` of its size."""
         spread, size = np.asarray(spread, float), np.asarray(size, float)
         some = (size > 0.0) | np.asarray(exact != 0, bool)  # a size may be too small for a float
         radius = spread + roundings * np.where(some, self.unit * size + self.least, 0.0)
-        # n roundings are a factor of up to 1 / (1 - n u); and floats round the radius, here and above.
+        # n roundings are a factor of up to 1 / (1 - n u). Floats round the radius, here and above.
         return Ball(exact, radius * (1.0 + 2 * roundings * self.unit + 1e-12), self.dtype)
 
     def lift(self, x: Any) -> "Ball":
-        """A constant is rounded when it is made, and again in its conversion to the dtype."""
+        """Return a constant as a Ball: it is rounded when it is made and when it is converted."""
         return x if isinstance(x, Ball) else Ball(x, 2 * self.unit * abs(float(x)), self.dtype)
 
     @property
@@ -72,8 +72,8 @@ class Ball:
 
     def __add__(self, other: Any) -> "Ball":
         other = self.lift(other)
-        found = Ball(self.exact + other.exact, self.radius + other.radius, self.dtype)
-        return self.made(found.exact, found.radius, found.size, 1)
+        total = Ball(self.exact + other.exact, self.radius + other.radius, self.dtype)
+        return self.made(total.exact, total.radius, total.size, 1)
 
     def __sub__(self, other: Any) -> "Ball":
         return self + -self.lift(other)
@@ -99,17 +99,17 @@ class Ball:
         turns: Callable[[Any, Any], Iterable[Any]] = lambda low, high: (),
         terms: Callable[..., Any] = lambda *xs: 0,
     ) -> "Ball":
-        """f(x, *args) of each number, rounded to so many units of its size; or of `terms`, if larger.
+        """Return f(x, *args) of each number, rounded to `units` of its size, or of `terms` if larger.
 
-        Where f is monotone, it is farthest from its value at the centre at an end of the ball. Where
-        it is not, `turns` lists its turning points between two ends. Convex functions can do without:
-        they rise by more towards one end than they fall inside. So can kinks and jumps: what f is on
-        either side is what it is at the ends.
+        A monotone f is farthest from its value at the centre at an end of the ball. For other
+        functions, `turns` returns the turning points between two ends. Convex functions need none,
+        because they rise more towards one end than they fall inside. Kinks and jumps need none,
+        because the values of f on both sides occur at the ends.
 
-        The argument's error grows by two units for the constants that it may first be multiplied by.
+        The error of the argument grows by two units, for a constant that multiplies it first.
         """
 
-        def each(x: Any, radius: float, *args: Any) -> tuple[Any, Any, Any]:
+        def bound(x: Any, radius: float, *args: Any) -> tuple[Any, Any, Any]:
             if radius == np.inf:
                 return mpf(0), radius, radius
             out, off = f(x, *args), radius + 2 * self.unit * abs(x)
@@ -118,7 +118,7 @@ class Ball:
             return out, spread, max(abs(out) + spread, terms(x, *args))
 
         return self.made(
-            *np.frompyfunc(each, 2 + len(args), 3)(self.exact, self.radius, *args), units
+            *np.frompyfunc(bound, 2 + len(args), 3)(self.exact, self.radius, *args), units
         )
 
     def misses(self, got: Any) -> np.ndarray:

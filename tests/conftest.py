@@ -37,10 +37,10 @@ def in_threads():
 
     def run(f, n):
         threads = [threading.Thread(target=f, args=[i]) for i in range(n)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)

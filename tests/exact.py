@@ -1,8 +1,8 @@
-"""The exact results of a network: textbook formulas in balls, which bound every rounding.
+"""The exact results of a network: textbook formulas on balls, which bound every rounding.
 
-Written without the engine, in the shapes of nn.vector, one sample per row. Activations come from
-tests/reference.py with the bounds that hold Python's floats; NumPy promises its functions to four
-units in the last place where Python's are right to one, so these are taken four times.
+They do not use the engine. Shapes are those of nn.vector, one sample per row. The activations and
+their error bounds, which are for Python's floats, come from tests/reference.py. NumPy's functions are
+accurate to four units in the last place and Python's to one, so the bounds are multiplied by four.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ def clip(x: Any) -> Any:
 
 
 def quarters(low: Any, high: Any) -> list[Any]:
-    """The multiples of π / 2 between two numbers; of a whole period, which stands for all."""
+    """Return the multiples of π / 2 between two numbers; over more than a period, those of one."""
     whole = high - low >= 2 * mpmath.pi
     first = mpf(0) if whole else mpmath.floor(2 * low / mpmath.pi)
-    found = [(first + i) * mpmath.pi / 2 for i in range(6)]
-    return found if whole else [t for t in found if low < t < high]
+    multiples = [(first + i) * mpmath.pi / 2 for i in range(6)]
+    return multiples if whole else [t for t in multiples if low < t < high]
 
 
 # fmt: off
-# Where an activation or its slope turns, unless both are monotone or convex.
+# The turning points of an activation and its slope, unless both are monotone or convex.
 TURNS: dict[str, Any] = {
     **dict.fromkeys(["atan", "tanh", "asinh", "cbrt", "erf", "erfc", "normal_cdf", "sigmoid"], (0.0,)),
     **dict.fromkeys(["sin", "cos", "tan"], quarters),
@@ -40,7 +40,8 @@ TURNS: dict[str, Any] = {
 }
 PARAMETERS = {"leaky_relu": (0.01,), "elu": (1.0,)}
 
-# A loss of prediction p and target y, its slope, units for each, the size of the slope's terms. All are convex in p.
+# The loss of a prediction p and a target y, its slope, the error bounds of both in units, and the size of the slope's terms.
+# All losses are convex in p.
 LOSSES: dict[str, tuple[Any, ...]] = {
     "mse":   (lambda p, y: (p - y)**2,         lambda p, y: 2 * (p - y),                     3, 3, lambda p, y: 0),
     "mae":   (lambda p, y: abs(p - y),         lambda p, y: sign(p - y),                     1, 1, lambda p, y: 0),
@@ -53,23 +54,25 @@ LOSSES: dict[str, tuple[Any, ...]] = {
 
 
 def turns_of(name: str) -> Any:
-    found = TURNS.get(name, ())
-    return found if callable(found) else lambda low, high: [t for t in found if low < t < high]
+    turns = TURNS.get(name, ())
+    return turns if callable(turns) else lambda low, high: [t for t in turns if low < t < high]
 
 
-def activated(name: str, Z: Ball, cancelling: bool) -> tuple[Ball, Ball | None]:
-    """f(Z) and f'(Z)."""
+def activate(name: str, Z: Ball, cancelling: bool) -> tuple[Ball, Ball | None]:
+    """Return f(Z) and f'(Z) for an activation f."""
     if name == "linear":
         return Z, None
     row, others = ROWS[name], PARAMETERS.get(name, ())
-    units = [round(8 * ulps) + 1 for ulps in row.ulps]  # a unit in the last place is two of ours
+    units = [
+        round(8 * ulps) + 1 for ulps in row.ulps
+    ]  # a unit in the last place is two units of a Ball
     terms = (lambda *x: 1) if cancelling else row.terms or (lambda *x: 0)
     A = Z.image(row.formula, *others, units=units[0], turns=turns_of(name))
     return A, Z.image(row.slopes[0], *others, units=units[1], turns=turns_of(name), terms=terms)
 
 
 def loss_of(name: str, Z: Ball, y: Any, cancelling: bool) -> tuple[Ball, Ball]:
-    """The loss of each output and its slope, or of each sample and its slopes."""
+    """Return the loss of each output and its slope; for cross-entropy, of each sample."""
     if name == "cross_entropy":
         return cross_entropy(Z, y, cancelling)
     f, slope, units, slope_units, terms = LOSSES[name]
@@ -80,10 +83,10 @@ def loss_of(name: str, Z: Ball, y: Any, cancelling: bool) -> tuple[Ball, Ball]:
 
 
 def cross_entropy(Z: Ball, labels: Sequence[int], cancelling: bool = False) -> tuple[Ball, Ball]:
-    """log(1 + Σ e^d), d what another logit has over the label's, and A - Y.
+    """Return log(1 + Σ e^d) and A - Y, where each d is another logit minus that of the label.
 
-    Where each d is off by r at most, the sum and its logarithm change by a factor of e^r at most,
-    and the shares by one of e^2r.
+    If the error of each d is at most r, the sum and its logarithm change by a factor of at most
+    e^r, and the shares by a factor of at most e^2r.
     """
     rows = []
     for z, radius, label in zip(Z.exact, Z.radius, labels, strict=True):
@@ -93,68 +96,68 @@ def cross_entropy(Z: Ball, labels: Sequence[int], cancelling: bool = False) -> t
         e = np.frompyfunc(mpmath.exp, 1, 1)(d) * others
         loss, slope = mpmath.log1p(e.sum()), np.where(others, e, -e.sum()) / (1 + e.sum())
         rows.append((loss, loss * np.expm1(off), slope, abs(slope) * np.expm1(2 * off)))
-    loss, off, slope, slope_off = (np.array(each, object) for each in zip(*rows, strict=True))
+    loss, off, slope, slope_off = (np.array(column, object) for column in zip(*rows, strict=True))
     size = abs(slope) + slope_off + 2 * cancelling
     return Z.made(loss, off, loss + off, 40), Z.made(slope, slope_off, size, 40)
 
 
-def beside_ones(A: Ball) -> Ball:
-    """Samples with a 1 after their features: the input that a bias is the weight of."""
+def append_ones(A: Ball) -> Ball:
+    """Return samples with a 1 after their features, the input whose weight is the bias."""
     ones = np.full((len(A.exact), 1), mpf(1))
     return Ball(np.c_[A.exact, ones], np.c_[A.radius, np.zeros_like(ones, float)], A.dtype)
 
 
-def passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> dict[str, Ball]:
-    """Forward and backward: outputs, loss, and the gradients of layers and samples."""
+def run_passes(network: Any, layers: list[Ball], dtype: Any, cancelling: bool) -> dict[str, Ball]:
+    """Run both passes; return outputs, loss, and the gradients of layers and samples."""
     A, slopes, inputs = Ball.of(network.X, dtype), [], []
     for i, W in enumerate(layers):
-        inputs.append(beside_ones(A))
+        inputs.append(append_ones(A))
         last = i == len(layers) - 1
-        A, slope = activated("linear" if last else network.activation, inputs[-1] @ W.T, cancelling)
+        A, slope = activate("linear" if last else network.activation, inputs[-1] @ W.T, cancelling)
         slopes.append(slope)
     losses, dZ = loss_of(network.loss, A, network.y, cancelling)
     share = mpf(1) / losses.exact.size
-    found = {"outputs": A, "loss": losses.sum() * share}
+    computed = {"outputs": A, "loss": losses.sum() * share}
     dZ = dZ * share
     for i in reversed(range(len(layers))):
-        found[f"gradient of layer {i}"] = dZ.T @ inputs[i]
+        computed[f"gradient of layer {i}"] = dZ.T @ inputs[i]
         dA = dZ @ layers[i][:, :-1]
         slope = slopes[i - 1] if i else None
         dZ = dA if slope is None else dA * slope
-    return found | {"gradient of X": dZ}
+    return computed | {"gradient of X": dZ}
 
 
 @exactly()
 def results(network: Any, dtype: Any = np.float64, cancelling: bool = False) -> dict[str, Ball]:
     """Return the exact results by name, with the layers after each training step.
 
-    `cancelling`: slopes may be differences of terms of size 1, as in A (1 - A), 1 - A² and A - Y.
+    With `cancelling`, slopes may be differences of terms of size 1: A (1 - A), 1 - A² and A - Y.
     """
     layers = [Ball.of(W, dtype) for W in network.layers]
-    found = passes(network, layers, dtype, cancelling)
-    latest, history = found, []
+    computed = run_passes(network, layers, dtype, cancelling)
+    latest, history = computed, []
     for step in range(network.training.steps if network.training else 0):
         if step:
-            latest = passes(network, layers, dtype, cancelling)
+            latest = run_passes(network, layers, dtype, cancelling)
         gradients = [latest[f"gradient of layer {i}"] for i in range(len(layers))]
-        layers = moved(network.training, layers, gradients, history)
-        found |= {f"layer {i} after step {step + 1}": W for i, W in enumerate(layers)}
-    return found
+        layers = step_layers(network.training, layers, gradients, history)
+        computed |= {f"layer {i} after step {step + 1}": W for i, W in enumerate(layers)}
+    return computed
 
 
 # ---------------------------------------------------------------------------- the optimizers' rules
 
 
-def moved(
+def step_layers(
     training: Any, layers: list[Ball], gradients: list[Ball], history: list[Any]
 ) -> list[Ball]:
-    """The layers after one more step; `history` is of the gradients before, and gets these."""
+    """Return the layers after one more step, and append its gradients to `history`."""
     settings = {
         name: x if isinstance(x, tuple) else mpf(x) for name, x in training.settings.items()
     }
     lr, decay = settings.pop("lr"), settings.pop("weight_decay")
     if training.clip is not None:
-        gradients = clipped(gradients, mpf(training.clip))
+        gradients = clip_gradients(gradients, mpf(training.clip))
     if training.rule == "adamw":
         layers = [W * (1 - lr * decay) for W in layers]
     else:
@@ -166,29 +169,29 @@ def moved(
     ]
 
 
-def clipped(gradients: list[Ball], limit: Any) -> list[Ball]:
-    """All times min(1, limit / norm), which is continuous: no matter on which side a norm falls."""
+def clip_gradients(gradients: list[Ball], limit: Any) -> list[Ball]:
+    """Return gradients times min(1, limit / norm), a continuous factor: a norm may be near the limit."""
     square = sum(((g * g).sum() for g in gradients[1:]), (gradients[0] * gradients[0]).sum())
     factor = square.image(lambda x: limit / max(limit, mpmath.sqrt(max(x, mpf(0)))), units=6)
     return [g * factor for g in gradients]
 
 
-# A direction is a function (gradients so far, the newest last, **settings). The table has optimizers
-# whose direction is continuous in the gradients: small errors then have small effects.
+# A direction is a function (gradients so far, the newest last, **settings). The table lists the
+# optimizers whose direction is continuous in the gradients, so that small errors have small effects.
 
 
 def sgd(gs: list[Ball], momentum: Any, nesterov: bool) -> Ball:
-    velocity = faded(gs, momentum)
+    velocity = decay_sum(gs, momentum)
     return gs[-1] + velocity * momentum if nesterov else velocity
 
 
 def adagrad(gs: list[Ball], eps: Any) -> Ball:
-    return over_root(gs[-1], faded([g * g for g in gs], mpf(1)), eps, mpf(1))
+    return over_root(gs[-1], decay_sum([g * g for g in gs], mpf(1)), eps, mpf(1))
 
 
 def rmsprop(gs: list[Ball], alpha: Any, eps: Any) -> Ball:
     rest = 1 - alpha
-    square = faded([g * g for g in gs], alpha) * rest
+    square = decay_sum([g * g for g in gs], alpha) * rest
     return over_root(gs[-1], square, eps, 1 / mpmath.sqrt(rest))
 
 
@@ -205,8 +208,8 @@ def weight(beta: Any, xs: list[Ball]) -> Any:
     return sum(beta**age for age in range(len(xs)))
 
 
-def faded(xs: list[Ball], beta: Any) -> Ball:
-    """The sum of all x, in which what is a step older weighs beta times as much."""
+def decay_sum(xs: list[Ball], beta: Any) -> Ball:
+    """Return the sum of all x, each times beta to the power of its age in steps."""
     total = xs[0]
     for x in xs[1:]:
         total = total * beta + x
@@ -214,22 +217,21 @@ def faded(xs: list[Ball], beta: Any) -> Ball:
 
 
 def mean(xs: list[Ball], beta: Any) -> Ball:
-    """The same over the sum of the weights, which (1 - beta^n) / (1 - beta) gives, but cancels."""
+    """Return that sum over the sum of the weights, as (1 - beta^n) / (1 - beta) cancels."""
     share = 1 / weight(beta, xs)
     off = float(share) * (2 * xs[0].unit + 4 * 2.0**-53 / float(1 - beta))
-    return faded(xs, beta) * Ball(share, off, xs[0].dtype)
+    return decay_sum(xs, beta) * Ball(share, off, xs[0].dtype)
 
 
 def over_root(g: Ball, square: Ball, eps: Any, longest: Any) -> Ball:
-    """g / (√square + eps), to six roundings: between its values at the ends of both balls.
+    """Return g / (√square + eps), to six roundings, from its values at the ends of both balls.
 
-    Where g may be 0 and eps is small, these are far apart; but by Cauchy and Schwarz's inequality
-    |g| <= longest * √square for whatever gradients they are made of, so that the quotient is no
-    longer than that, but for the roundings of both.
+    These are far apart if g may be 0 and eps is small. By the Cauchy-Schwarz inequality,
+    |g| <= longest * √square for any gradients, which bounds the quotient up to roundings.
     """
     longest = longest * (1 + 64 * g.unit)
 
-    def each(g: Any, off: Any, square: Any, square_off: Any) -> tuple[Any, Any]:
+    def quotient(g: Any, off: Any, square: Any, square_off: Any) -> tuple[Any, Any]:
         if np.inf in (off, square_off):
             return mpf(0), np.inf
         out = g / (mpmath.sqrt(square) + eps)
@@ -237,5 +239,5 @@ def over_root(g: Ball, square: Ball, eps: Any, longest: Any) -> Ball:
         ends = [end / root for end in (g - off, g + off) for root in roots]
         return out, max(abs(max(-longest, min(longest, end)) - out) for end in ends)
 
-    out, spread = np.frompyfunc(each, 4, 2)(g.exact, g.radius, square.exact, square.radius)
+    out, spread = np.frompyfunc(quotient, 4, 2)(g.exact, g.radius, square.exact, square.radius)
     return g.made(out, spread, abs(out) + spread, 6)

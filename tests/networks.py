@@ -1,4 +1,4 @@
-"""Networks that tests draw, each of which can be printed as a program."""
+"""Strategies for networks, which can be printed as programs."""
 
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ BESIDE_KINKS = {  # targets of three samples for every loss, where no loss has a
 
 
 class Training(NamedTuple):
-    """Steps of an optimizer: its name and arguments, the norm that gradients are clipped to."""
+    """Steps of an optimizer: its name, its arguments, and the norm to which gradients are clipped."""
 
     rule: str
     settings: dict[str, Any]
@@ -30,7 +30,7 @@ class Training(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network, samples and targets; a layer has a row per neuron: its weights, then its bias."""
+    """A network with samples and targets. A layer has a row for each neuron: weights, then bias."""
 
     layers: tuple[tuple[tuple[float, ...], ...], ...]
     activation: str
@@ -44,7 +44,7 @@ class Network(NamedTuple):
         return [len(layer) for layer in self.layers]
 
     def model(self) -> MLP:
-        """The network as an nn.MLP."""
+        """Return the network as an nn.MLP."""
         matrices = iter([[row[:-1] for row in layer] for layer in self.layers])
         init: Any = lambda *_: next(matrices)
         model = MLP(len(self.X[0]), self.sizes, self.activation, init=init)
@@ -54,7 +54,7 @@ class Network(NamedTuple):
         return model
 
     def program(self, dtype: str = "float64") -> str:
-        """Python source that makes the network, runs both paths and prints how far they part."""
+        """Return Python source that builds the network, runs both paths and prints differences."""
         head = {**self._asdict(), "nin": len(self.X[0]), "sizes": self.sizes, "dtype": dtype}
         if not self.training:
             return NETWORK.format(**head)
@@ -88,13 +88,13 @@ def backward(model, samples):
     return loss
 
 
-def compare(title, what):
+def compare(title, name):
     print(title)
-    one = iter([getattr(p, what) for p in scalars.parameters()])
+    one = iter([getattr(p, name) for p in scalars.parameters()])
     for i, layer in enumerate(arrays.layers):
-        other = np.c_[getattr(layer.weight, what), getattr(layer.bias, what)]
+        other = np.c_[getattr(layer.weight, name), getattr(layer.bias, name)]
         same = np.array([next(one) for _ in other.flat]).reshape(other.shape)
-        print(f"layer {{i}}, scalars less arrays:", same - other, "scalars:", same, sep="\\n")
+        print(f"layer {{i}}, scalars minus arrays:", same - other, "scalars:", same, sep="\\n")
 
 
 print("loss", backward(scalars, X).data, backward(arrays, X).item())
@@ -136,7 +136,7 @@ SETTINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def trainings(draw: st.DrawFn, rule: str) -> Training:
-    settings = {name: draw(each) for name, each in SETTINGS[rule].items()}
+    settings = {name: draw(strategy) for name, strategy in SETTINGS[rule].items()}
     if rule == "sgd" and not settings["momentum"]:
         settings["nesterov"] = False
     settings["lr"] = draw(st.sampled_from([1e-3, 0.1]) | st.floats(1e-4, 1.0))
@@ -159,10 +159,10 @@ def networks(
     numbers: Any = number,
     exponents: Any = exponent,
 ) -> Network:
-    """Networks of 1 to 4 layers, with 1 to 6 samples; weights from 0.001 to 100 or so.
+    """Draw networks of 1 to 4 layers with 1 to 6 samples, and weights from about 0.001 to 100.
 
-    Weights are drawn one by one or, for a seed, are what one of the inits makes. With a rule, there
-    are steps of that optimizer. Targets are what float32 can hold.
+    Weights are drawn one by one or, given a seed, by an initializer. With a rule, the network has
+    steps of that optimizer. float32 represents the targets exactly.
     """
     loss = draw(st.sampled_from(losses))
     k = draw(st.integers(1 + (loss == "cross_entropy"), 6) if outputs is None else outputs)
@@ -187,7 +187,7 @@ def networks(
 
 
 def unrounded() -> st.SearchStrategy[Network]:
-    """Networks that no operation rounds in: eighths, straight pieces, means over powers of two."""
+    """Return networks without rounding: eighths, piecewise linear, means over powers of two."""
     return networks(
         ["linear", "neg", "abs", "relu", "sign"],
         ["mse", "mae", "huber", "hinge"],

@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def decayed(gradients, beta):
-    """The sum of the gradients, each times beta to the power of its age."""
+    """Return the sum of the gradients, each times beta to the power of its age."""
     age = np.arange(len(gradients))[::-1]
     return gradients @ np.power(beta, age)  # 0.0 ** 0 is 1
 
@@ -42,8 +42,8 @@ def mean(gradients, beta):
     return decayed(gradients, beta) / decayed(np.ones(len(gradients)), beta)
 
 
-# The formulas round at each operation as the optimizers have since the first version: a change of
-# the last bit would change trainings that are to be repeated.
+# The formulas round at each operation as the optimizers do: a change of the last bit would change
+# training runs that are repeated or resumed.
 
 
 def accumulate(memory, name, beta, x):
@@ -140,11 +140,11 @@ ROWS = {
 
 @st.composite
 def settings_of(draw, name):
-    """Options of an optimizer, with a weight decay."""
+    """Draw options of an optimizer, including a weight decay."""
     decay = draw(st.sampled_from([0.0, 0.01, 0.5]))
     return {**draw(ROWS[name].options), "weight_decay": decay}
 
 
 def with_memory(name):
-    """Options with which the optimizer has a memory."""
+    """Return options with which the optimizer has a memory."""
     return ROWS[name].variants[-1]

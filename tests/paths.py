@@ -1,4 +1,4 @@
-"""The paths of a network, Values, Arrays and tapes, and the judge of all, who prints programs."""
+"""A network computed by Values, Arrays and tapes, and checked against its exact results."""
 
 import os
 from collections.abc import Callable
@@ -22,14 +22,14 @@ def scalar_path(network: Network, model: Any = None) -> dict[str, Any]:
     model = model or network.model()
     X = [[Value(x) for x in sample] for sample in network.X]
 
-    def layers(what: str) -> list[Any]:
+    def layers(name: str) -> list[Any]:
         neurons = [[neuron.parameters() for neuron in layer.neurons] for layer in model.layers]
-        return [[[getattr(p, what) for p in row] for row in layer] for layer in neurons]
+        return [[[getattr(p, name) for p in row] for row in layer] for layer in neurons]
 
     def outputs() -> tuple[Any, Any]:
-        found = [model(sample) for sample in X]
-        listed = [each if isinstance(each, list) else [each] for each in found]
-        return found, [[z.data for z in each] for each in listed]
+        predictions = [model(sample) for sample in X]
+        rows = [row if isinstance(row, list) else [row] for row in predictions]
+        return predictions, [[z.data for z in row] for row in rows]
 
     def gradient() -> Any:
         return [[x.grad for x in sample] for sample in X]
@@ -41,12 +41,12 @@ def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
     """Return the results of Arrays, with all samples in one batch."""
     model, X = network.model().to_vector(dtype), Array(np.array(network.X, dtype))
 
-    def layers(what: str) -> list[Any]:
-        return [np.c_[getattr(d.weight, what), getattr(d.bias, what)] for d in model.layers]
+    def layers(name: str) -> list[Any]:
+        return [np.c_[getattr(d.weight, name), getattr(d.bias, name)] for d in model.layers]
 
     def outputs() -> tuple[Any, Any]:
-        found = model(X)
-        return found, found.data
+        predictions = model(X)
+        return predictions, predictions.data
 
     return path(network, model, np.array(network.y), outputs, layers, lambda: X.grad)
 
@@ -54,21 +54,21 @@ def array_path(network: Network, dtype: Any = np.float64) -> dict[str, Any]:
 def tape_path(network: Network, dtype: Any = np.float64, fast: bool = False) -> dict[str, Any]:
     """Return the results of a tape of the Values, with a loss on Arrays."""
     scalars, xs = network.model(), [Value(x) for x in network.X[0]]
-    how = {"dtype": dtype, "fast": fast, "input_gradients": True}
-    tape = Tape(scalars, xs, parameters=scalars.parameters(), **how)
+    options = {"dtype": dtype, "fast": fast, "input_gradients": True}
+    tape = Tape(scalars, xs, parameters=scalars.parameters(), **options)
     model, X = Taped(tape), Array(np.array(network.X, dtype))
 
-    def layers(what: str) -> list[Any]:
-        found, numbers = [], getattr(tape.flat, what)
+    def layers(name: str) -> list[Any]:
+        matrices, numbers = [], getattr(tape.flat, name)
         for layer in scalars.layers:
             size = len(layer.parameters())
-            found.append(numbers[:size].reshape(layer.nout, -1))
+            matrices.append(numbers[:size].reshape(layer.nout, -1))
             numbers = numbers[size:]
-        return found
+        return matrices
 
     def outputs() -> tuple[Any, Any]:
-        found = model(X)
-        return found, found.data.reshape(len(network.X), -1)
+        predictions = model(X)
+        return predictions, predictions.data.reshape(len(network.X), -1)
 
     return path(network, model, np.array(network.y), outputs, layers, lambda: X.grad)
 
@@ -84,7 +84,7 @@ def path(
     layers: Callable[[str], list[Any]],  # data or gradients, in the form of network.layers
     gradient: Callable[[], Any],  # of the samples
 ) -> dict[str, Any]:
-    """Outputs, loss, gradients, and the layers after each step, whatever the payload."""
+    """Return outputs, loss, gradients, and the layers after each step, for any payload."""
 
     def passes() -> dict[str, Any]:
         model.zero_grad()
@@ -93,9 +93,9 @@ def path(
         loss.backward()
         return {"outputs": numbers, "loss": loss.data}
 
-    found = passes()
-    found |= {f"gradient of layer {i}": each for i, each in enumerate(layers("grad"))}
-    found["gradient of X"] = gradient()
+    computed = passes()
+    computed |= {f"gradient of layer {i}": grad for i, grad in enumerate(layers("grad"))}
+    computed["gradient of X"] = gradient()
     if network.training:
         rule, settings, clip, steps = network.training
         optimizer = optim.get(rule)(model.parameters(), **settings)
@@ -105,14 +105,14 @@ def path(
             if clip is not None:
                 optim.clip_grad_norm(model.parameters(), clip)
             optimizer.step()
-            found |= {f"layer {i} after step {step}": x for i, x in enumerate(layers("data"))}
-    return found
+            computed |= {f"layer {i} after step {step}": x for i, x in enumerate(layers("data"))}
+    return computed
 
 
 def check(
     got: dict[str, Any], want: dict[str, Ball], network: Network, dtype: Any = np.float64
 ) -> None:
-    """AssertionError with a program, unless all that was computed is as near as rounding leaves it."""
+    """Raise AssertionError with a program for results that roundings do not explain."""
     for name, computed in got.items():
         misses = want[name].misses(computed)
         if not (misses <= 1).all():
@@ -127,7 +127,7 @@ SHOWN = "# This program shows it:"
 
 
 def judge(network: Network, dtype: Any = np.float64) -> None:
-    """All paths in float64, in float32 those that have it; tapes also where they round less."""
+    """Check all paths that have the dtype, and tapes also with fast=True, which rounds less."""
     want = exact.results(network, dtype)
     if dtype is np.float64:
         check(scalar_path(network), want, network)

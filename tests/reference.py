@@ -21,7 +21,7 @@ class Row(NamedTuple):
 
 
 def magnitudes(low: float, high: float) -> Any:
-    """Floats between two positive bounds, as likely to be small as large."""
+    """Return a strategy for floats between two positive bounds, uniform in the exponent."""
     exponents = st.floats(math.log2(low), math.log2(high)).map(lambda e: 2.0**e)
     return st.one_of(exponents, st.floats(low, high))
 
@@ -69,7 +69,7 @@ def cdf(x):
 
 
 def inverse(f):
-    """1 / f, infinite where f is 0."""
+    """Return 1 / f, infinite where f is 0."""
     return lambda *xs: mpmath.inf if f(*xs) == 0 else 1 / f(*xs)
 
 
@@ -162,10 +162,10 @@ ROWS = {
 def ulps(got: float, want: Any, terms: Any = 0) -> float:
     """Return a float's error in units in the last place of the true value.
 
-    Where the value is a sum whose terms cancel, the unit is that of the terms' size, if larger.
+    If the value is a sum whose terms cancel, the unit is that of the terms' size, if larger.
 
-    A true value beyond the floats' range counts as inf. Below the normal numbers (2.2e-308) the
-    unit is that of the smallest normal: a result there may be flushed to 0.
+    A true value outside the range of floats counts as inf. Below the smallest normal number
+    (2.2e-308) the unit is that of this number, because a result may be flushed to 0.
     """
     if mpmath.isnan(want):
         return 0.0 if math.isnan(got) else math.inf

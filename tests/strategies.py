@@ -44,12 +44,12 @@ dtypes = st.sampled_from(DTYPES)
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 1) -> st.SearchStrategy[Any]:
-    """Small shapes, axes of length 1 among them; of length 0 with `min_side=0`."""
+    """Return a strategy for small shapes, with axes of length 1, and of 0 if `min_side=0`."""
     return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=3)
 
 
 def broadcastable(n: int, min_side: int = 0) -> st.SearchStrategy[Any]:
-    """n shapes that broadcast together: `.input_shapes`, `.result_shape`."""
+    """Return a strategy for n shapes that broadcast: `.input_shapes`, `.result_shape`."""
     return hnp.mutually_broadcastable_shapes(
         num_shapes=n, max_dims=3, min_side=min_side, max_side=3
     )
@@ -67,7 +67,7 @@ def arrays(
 
 
 def axes(ndim: int, several: bool = True) -> st.SearchStrategy[Any]:
-    """An axis, counted from either end; with `several` also a tuple of them, or None for all."""
+    """Return a strategy for an axis, counted from either end; with `several` also a tuple or None."""
     one = st.integers(-ndim, ndim - 1) if ndim else st.nothing()
     return st.none() | one | hnp.valid_tuple_axes(ndim) if several else one
 
@@ -90,25 +90,25 @@ def indices(shape: tuple[int, ...]) -> st.SearchStrategy[Any]:
 
 
 class Program(NamedTuple):
-    """An expression graph as a list of instructions, to be run in any arithmetic.
+    """An expression graph as a list of instructions, which run in any arithmetic.
 
-    The first places hold the inputs, whose values are `at`; each instruction adds one. A whole
-    number among an instruction's arguments is a place, a float is a constant. The printed form of
-    a program can be run: `Program(at=(3.0,), steps=(('*', 0, 0), ('+', 1, 2.0))).on_values()`.
+    The first places are the inputs, whose values are `at`; each instruction adds one. An integer
+    among the arguments of an instruction is a place, a float is a constant. The printed form of a
+    program can be run: `Program(at=(3.0,), steps=(('*', 0, 0), ('+', 1, 2.0))).on_values()`.
     """
 
     at: tuple[float, ...]
     steps: tuple[tuple[Any, ...], ...]
 
     def run(self, inputs: Iterable[Any], apply: Callable[..., Any]) -> list[Any]:
-        """Every result, the inputs first; `apply(name, *args)` performs an instruction."""
+        """Return every result, the inputs first; `apply(name, *args)` performs an instruction."""
         results = list(inputs)
         for name, *args in self.steps:
             results.append(apply(name, *[results[a] if isinstance(a, int) else a for a in args]))
         return results
 
     def on_values(self, leaf: type[Value] = Value) -> list[Value]:
-        """Run with operators, methods and functions, as a user writes them."""
+        """Run the program with operators, methods and functions, as users write them."""
         return self.run(map(leaf, self.at), node)
 
     def on_floats(self) -> list[float]:
@@ -120,13 +120,13 @@ class Program(NamedTuple):
 
 
 def on_floats(name: str, *args: float) -> float:
-    """One instruction on floats; of several results the first."""
+    """Run an instruction on floats; return the first of several results."""
     out = TABLE[name].forward(*TABLE[name].unflatten(args))
     return out[0] if isinstance(out, list) else out
 
 
 def weighted(out: Any) -> Value:
-    """A row's result; of several results some, with weights."""
+    """Return a row's result; of several results, a weighted sum of some."""
     return dot(out[::2], [1.0, -0.5, 2.0][: len(out[::2])]) if isinstance(out, list) else out
 
 
@@ -153,7 +153,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
 
 
 def node(name: str, *args: Any) -> Value:
-    """One instruction on nodes and numbers; a method is called on its first argument."""
+    """Run an instruction on nodes and numbers; a method is called on its first argument."""
     if name in OPERATORS:
         return OPERATORS[name](*args)
     if name in FUNCTIONS:
@@ -164,7 +164,7 @@ def node(name: str, *args: Any) -> Value:
     return getattr(Value.lift(first), name)(*others)
 
 
-# Where a row is smooth, with room to move; rows that are not named are smooth everywhere.
+# Where a row is smooth, with a margin; rows without an entry are smooth everywhere.
 # fmt: off
 SMOOTH: dict[str, Callable[..., bool]] = {
     **dict.fromkeys(["log", "log2", "log10", "sqrt"], lambda x: x > 0.1),
@@ -187,14 +187,14 @@ SMOOTH: dict[str, Callable[..., bool]] = {
     "where": lambda condition, x, y: abs(condition) > 0.1,
 }
 # fmt: on
-BOUND = 10.0  # on every result of a smooth program, but the last
+BOUND = 10.0  # on every result of a smooth program, except the last
 
 
 def written(at: tuple[float, ...], draft: list[tuple[Any, ...]], smooth: bool) -> Program:
-    """The program of a draft, in which a whole number counts places backwards from the last.
+    """Return the program of a draft, in which an integer counts places backwards from the last.
 
-    Where smoothness is asked for and a row would leave its domain, tanh stands in its place. At the
-    end, what nothing has used is added up, so that everything is under one root.
+    If `smooth`, tanh replaces a row that would leave its domain. The last instruction adds up all
+    unused results, so that every node is under one root.
     """
     values, steps = list(at), []
     for name, *args in draft:
@@ -219,9 +219,9 @@ def programs(
     longest: int = 120,
     numbers: st.SearchStrategy[float] = mild,
 ) -> st.SearchStrategy[Program]:
-    """Programs over `rows`: short ones, and long ones of up to `longest` instructions.
+    """Return a strategy for programs over `rows`, some short, some of up to `longest` instructions.
 
-    Places are shared and repeated; smooth ones have finite derivatives and no kink nearby.
+    Places are shared and repeated. Smooth programs have finite derivatives and no kink nearby.
     """
     argument = st.one_of(st.integers(0, 2), st.integers(0, 99), numbers)
 
@@ -230,12 +230,12 @@ def programs(
         sizes = [len(TABLE[name].partials)] if name in ELEMENTWISE else several
         return st.one_of([st.tuples(st.just(name), *[argument] * size) for size in sizes])
 
-    each = st.one_of([instruction(name) for name in rows])
-    short = st.lists(each, min_size=1, max_size=10)
-    long = st.lists(each, min_size=longest // 2, max_size=longest)
+    instructions = st.one_of([instruction(name) for name in rows])
+    short = st.lists(instructions, min_size=1, max_size=10)
+    long = st.lists(instructions, min_size=longest // 2, max_size=longest)
     inputs = st.lists(numbers, min_size=1, max_size=3)
 
-    @st.composite  # what a failing test prints is the program then, not the draft
+    @st.composite  # so that a failing test prints the program, not the draft
     def program(draw: st.DrawFn) -> Program:
         return written(tuple(draw(inputs)), draw(short | long), smooth)
 

@@ -93,7 +93,7 @@ def test_the_constructor_copies():
     "given", [X.T, X[::-1, ::2], np.broadcast_to(1.0, (2, 3)), np.asfortranarray(X)]
 )
 def test_data_is_contiguous_and_writable(given):
-    """Whatever view it was made from, flattening it or changing it in place affects only itself."""
+    """Data made from any view is a copy: changing it in place affects nothing else."""
     x = Array(given)
     for data in [x.data, setattr(x, "data", given) or x.data, setattr(x, "grad", given) or x.grad]:
         assert data.flags.carray

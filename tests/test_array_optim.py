@@ -45,8 +45,10 @@ def block(request, monkeypatch):
 def test_an_array_moves_as_its_elements_do(rule, data, shape):
     """Arrays move bit for bit as Values, also with inf and nan."""
     settings = data.draw(settings_of(rule), label="settings")
-    each = arrays(np.float64, shape, elements=any_float)
-    start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
+    strategy = arrays(np.float64, shape, elements=any_float)
+    start, *gradients = data.draw(
+        st.lists(strategy, min_size=2, max_size=5), label="start, gradients"
+    )
     leaf = Array(start)
     values = [Value(x) for x in start.ravel()]
     whole, single = (optim.get(rule)(ps, lr=0.1, **settings) for ps in ([leaf], values))
@@ -70,8 +72,8 @@ def test_an_array_moves_as_its_elements_do(rule, data, shape):
 def test_adam_is_algorithm_1_of_the_paper(rule, data, first, second, decay):
     """Moments, their correction, the step (Kingma & Ba 2015); AdamW's decay is apart (Algorithm 2)."""
     sizes = st.floats(-1e3, 1e3, allow_subnormal=False)
-    each = arrays(np.float64, 3, elements=sizes)
-    w, *gradients = data.draw(st.lists(each, min_size=2, max_size=8), label="start, gradients")
+    strategy = arrays(np.float64, 3, elements=sizes)
+    w, *gradients = data.draw(st.lists(strategy, min_size=2, max_size=8), label="start, gradients")
     lr, eps, m, v, start = 0.03, 1e-8, np.zeros(3), np.zeros(3), w
     leaf = Array(w)
     settings = {"betas": (first, second), "eps": eps, "weight_decay": decay}
@@ -118,8 +120,8 @@ def test_a_large_array_moves_as_its_parts_do(rule):
     whole, parts = (optim.get(rule)(ps, lr=0.1, weight_decay=0.05) for ps in ([leaf], rows))
     for g in gradients:
         leaf.grad = np.asfortranarray(g)
-        for row, each in zip(rows, g, strict=True):
-            row.grad = each
+        for row, gradient in zip(rows, g, strict=True):
+            row.grad = gradient
         whole.step()
         parts.step()
     np.testing.assert_array_equal(leaf.data, [row.data for row in rows])
@@ -149,7 +151,7 @@ def test_dtypes_stay(rule, dtype):
 def test_gradients_are_not_changed_and_not_kept(rule, decay):
     """A step leaves the gradient as it is, and no memory is a view of it."""
     leaf, other = Array([1.0, 2.0, 3.0]), Array([1.0, 2.0, 3.0])
-    first, second = (moving(rule, each, weight_decay=decay) for each in (leaf, other))
+    first, second = (moving(rule, x, weight_decay=decay) for x in (leaf, other))
     for g in gradients_of(rule):
         given_gradient, fresh = g.copy(), g.copy()
         leaf.grad, other.grad = given_gradient, fresh

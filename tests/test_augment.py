@@ -49,9 +49,13 @@ def moved(image, down, right):
 )
 def test_nothing_asked_for_is_the_same_bits(dtype, n, height, width, seed, sigma):
     images = noise(n, height, width, dtype=dtype, seed=seed) - dtype(0.5)
-    for seen in (distort(images, alpha=0, sigma=sigma, rng=seed), shift(images, 0, rng=seed)):
-        assert (seen.dtype, seen.shape, seen.tobytes()) == (dtype, images.shape, images.tobytes())
-        assert not np.shares_memory(seen, images)
+    for result in (distort(images, alpha=0, sigma=sigma, rng=seed), shift(images, 0, rng=seed)):
+        assert (result.dtype, result.shape, result.tobytes()) == (
+            dtype,
+            images.shape,
+            images.tobytes(),
+        )
+        assert not np.shares_memory(result, images)
 
 
 @DTYPES
@@ -73,9 +77,9 @@ def test_rows_are_square_pictures_and_the_input_stays(dtype, run):
 @given(pixels=st.integers(0, 6), height=st.integers(1, 5), width=st.integers(1, 5))
 def test_a_shift_moves_whole_pixels_and_fills_with_0(pixels, height, width):
     images = 1 + noise(20, height, width)
-    seen = shift(images, pixels, rng=0)
+    result = shift(images, pixels, rng=0)
     reach = range(-pixels, pixels + 1)
-    for before, after in zip(images, seen, strict=True):
+    for before, after in zip(images, result, strict=True):
         assert any((moved(before, down, right) == after).all() for down in reach for right in reach)
 
 
@@ -90,8 +94,8 @@ def test_every_shift_is_equally_likely():
 @pytest.mark.parametrize("pixels", [-30, -2, -1, 1, 3, 30])
 def test_distort_by_whole_pixels_is_exact(dtype, pixels):
     images = noise(3, 7, 6, dtype=dtype)
-    seen = distort(images, shift=(pixels, pixels), rng=0)
-    assert (seen == [moved(image, pixels, pixels) for image in images]).all()
+    result = distort(images, shift=(pixels, pixels), rng=0)
+    assert (result == [moved(image, pixels, pixels) for image in images]).all()
 
 
 @DTYPES
@@ -99,9 +103,9 @@ def test_distort_by_whole_pixels_is_exact(dtype, pixels):
 @pytest.mark.parametrize("size", [1, 6, 7])
 def test_quarter_turns(dtype, quarters, size):
     images = noise(3, size, size, dtype=dtype)
-    seen = distort(images, degrees=(90 * quarters, 90 * quarters))
+    result = distort(images, degrees=(90 * quarters, 90 * quarters))
     tolerance = 40 * size * np.finfo(dtype).eps  # a few roundings of a place, times the slope
-    np.testing.assert_allclose(seen, np.rot90(images, quarters, (1, 2)), atol=tolerance)
+    np.testing.assert_allclose(result, np.rot90(images, quarters, (1, 2)), atol=tolerance)
 
 
 def test_scale_on_a_known_picture():
@@ -109,7 +113,7 @@ def test_scale_on_a_known_picture():
     cross = np.array(
         [[[0, 0, 0, 0, 0], [0, 0, 4, 0, 0], [0, 8, 16, 8, 0], [0, 0, 4, 0, 0], [0] * 5]]
     )
-    seen = distort(cross.astype(float), scale=(1, 1))[0]
+    result = distort(cross.astype(float), scale=(1, 1))[0]
     larger = [
         [0, 2, 4, 2, 0],
         [4, 7, 10, 7, 4],
@@ -117,7 +121,7 @@ def test_scale_on_a_known_picture():
         [4, 7, 10, 7, 4],
         [0, 2, 4, 2, 0],
     ]
-    np.testing.assert_allclose(seen, larger)
+    np.testing.assert_allclose(result, larger)
 
 
 def test_shear_on_a_known_picture():
@@ -140,11 +144,11 @@ def test_maps_are_composed_as_matrices(degrees, scale, shear, by):
     forward = np.array(rotate) @ [[1, -lean], [0, 1]] * (1 + scale)
     y, x = np.indices((size, size)).reshape(2, -1) - (size - 1) / 2
     back_x, back_y = np.linalg.inv(forward) @ [x - by, y - by] + (size - 1) / 2
-    seen = places(
+    result = places(
         1, size, degrees=(degrees,) * 2, scale=(scale,) * 2, shear=(shear,) * 2, shift=(by,) * 2
     )
     inside = (abs(np.array([back_x, back_y]) - 20) <= 20).all(axis=0)
-    for ramp, back in zip(seen, (back_y, back_x), strict=True):
+    for ramp, back in zip(result, (back_y, back_x), strict=True):
         np.testing.assert_allclose(ramp.ravel()[inside], back[inside], atol=1e-9)
 
 
@@ -184,8 +188,8 @@ def test_the_elastic_field_is_smoothed_noise(sigma):
 
     inner = slice(10, 30)  # where no place is outside of the ramp
     y, x = (
-        (seen - ramp)[:, inner, inner]
-        for seen, ramp in zip(
+        (result - ramp)[:, inner, inner]
+        for result, ramp in zip(
             places(n, size, alpha=alpha, sigma=sigma), ramps(n, size, size), strict=True
         )
     )
@@ -222,10 +226,10 @@ def test_the_field_of_simard():
 def test_what_is_smooth_and_inside_keeps_its_mean():
     y, x = np.indices((28, 28)) - 13.5
     bump = np.exp(-(x**2 + y**2) / 18).reshape(1, 784).astype(np.float32)
-    seen = distort(np.repeat(bump, 3000, axis=0), **{**EVERYTHING, "alpha": 15}, rng=0)
-    assert seen.mean() == pytest.approx(bump.mean(), rel=0.03)
-    assert seen.min() >= 0
-    assert seen.max() <= 1
+    result = distort(np.repeat(bump, 3000, axis=0), **{**EVERYTHING, "alpha": 15}, rng=0)
+    assert result.mean() == pytest.approx(bump.mean(), rel=0.03)
+    assert result.min() >= 0
+    assert result.max() <= 1
     whirled = distort(np.repeat(bump, 50, axis=0), degrees=180, shift=1, rng=0).mean(axis=1)
     np.testing.assert_allclose(whirled, bump.mean(), rtol=1e-3)
 
@@ -249,25 +253,27 @@ def test_interpolation_is_the_mean_of_four(y, x):
 def test_the_same_seed_is_the_same_on_any_threads():
     images = noise(300, 28, 28)
 
-    def seen(rng, threads=2):
+    def draw(rng, threads=2):
         return distort(images, **EVERYTHING, rng=rng, threads=threads).tobytes()
 
-    assert seen(5) == seen(5, threads=1) == seen(5, threads=3) == seen(np.random.default_rng(5))
-    assert seen(5) != seen(6)
-    assert seen(None) != seen(None)
+    assert draw(5) == draw(5, threads=1) == draw(5, threads=3) == draw(np.random.default_rng(5))
+    assert draw(5) != draw(6)
+    assert draw(None) != draw(None)
     rng = np.random.default_rng(5)
-    assert seen(rng) != seen(rng)  # the generator went on
+    assert draw(rng) != draw(rng)  # the generator went on
     assert shift(images, 2, rng=5).tobytes() == shift(images, 2, rng=5).tobytes()
     assert shift(images, 2, rng=5).tobytes() != shift(images, 2, rng=6).tobytes()
 
 
 def test_blocks_and_dtypes_only_round_differently(monkeypatch):
     images = noise(150, 28, 28)
-    seen = distort(images, **EVERYTHING, rng=5)
-    np.testing.assert_allclose(seen, distort(images.astype(float), **EVERYTHING, rng=5), atol=1e-4)
+    result = distort(images, **EVERYTHING, rng=5)
+    np.testing.assert_allclose(
+        result, distort(images.astype(float), **EVERYTHING, rng=5), atol=1e-4
+    )
     for block in (1, 7, 1000):
         monkeypatch.setattr(augment, "BLOCK", block)
-        np.testing.assert_allclose(seen, distort(images, **EVERYTHING, rng=5), atol=1e-4)
+        np.testing.assert_allclose(result, distort(images, **EVERYTHING, rng=5), atol=1e-4)
 
 
 ONE = np.zeros((1, 4, 4))

@@ -1,4 +1,4 @@
-"""The bounds themselves: no point of a ball, and no order of a sum, leads out of its result."""
+"""The bounds of Balls: they contain the results for every point, and for every order of a sum."""
 
 from functools import reduce
 from operator import add
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from balls import Ball, exactly
-from exact import activated
+from exact import activate
 from nn.scalar import ACTIVATIONS
 from strategies import examples
 
@@ -23,16 +23,16 @@ inside = st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @examples(40)
 @given(x=centre, radius=radius, steps=inside)
-def test_an_image_holds_what_its_ball_is_mapped_to(activation, x, radius, steps):
-    """Turning points, poles, kinks and jumps included: activations, and their slopes."""
-    points = [0.0, -x / radius if abs(x) < radius else 1.0, *steps]  # 0 is where most things happen
+def test_an_image_contains_the_image_of_each_point(activation, x, radius, steps):
+    """Activations and their slopes, including turning points, poles, kinks and jumps."""
+    points = [0.0, -x / radius if abs(x) < radius else 1.0, *steps]  # most kinks and poles are at 0
     with exactly():
-        balls = activated(
+        balls = activate(
             activation, Ball(np.array([mpf(x)]), np.array([radius]), np.float64), False
         )
         for step in points:
             point = np.array([mpf(x) + mpf(radius) * step])
-            values = activated(activation, Ball(point, np.zeros(1), np.float64), False)
+            values = activate(activation, Ball(point, np.zeros(1), np.float64), False)
             for ball, value in zip(balls, values, strict=True):
                 if ball is not None and ball.radius < np.inf:
                     assert abs(value.exact - ball.exact) <= ball.radius
@@ -41,8 +41,8 @@ def test_an_image_holds_what_its_ball_is_mapped_to(activation, x, radius, steps)
 @given(
     st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 2), min_size=1, max_size=8), DTYPES, st.randoms()
 )
-def test_a_product_holds_every_order_of_its_sum(pairs, dtype, random):
-    """The dtype rounds the numbers first, and their products cancel: Σ xy - Σ yx."""
+def test_a_product_contains_the_sum_in_every_order(pairs, dtype, random):
+    """The numbers are rounded to the dtype first, and their products cancel: Σ xy - Σ yx."""
     x, y = np.array([*pairs, *[(-b, a) for a, b in pairs]]).T
     with exactly():
         product = Ball.of(x[None, :], dtype) @ Ball.of(y[:, None], dtype)
@@ -53,8 +53,8 @@ def test_a_product_holds_every_order_of_its_sum(pairs, dtype, random):
 
 
 @given(centre, radius, DTYPES)
-def test_what_is_outside_misses(x, radius, dtype):
-    """By more than the radius and, where there is none, by anything; nan misses, too."""
+def test_numbers_outside_the_radius_miss(x, radius, dtype):
+    """A number outside the radius misses the ball; if the radius is 0, any other does. nan misses."""
     ball = Ball(np.array([mpf(x)]), np.array([radius]), dtype)
     assert (ball.misses([x]) <= 1).all()
     assert not (ball.misses([x + 1.001 * radius + 1e-9]) <= 1).any()

@@ -1,6 +1,6 @@
 """The gradient check over every public layer and every loss: inputs, targets and all parameters.
 
-A layer or a loss without a case fails here, by its name.
+A layer or a loss without a case fails a test here, which names it.
 """
 
 import inspect
@@ -27,13 +27,13 @@ def norm(n):
 
 
 def evaluated(layer):
-    """After a batch, so that the running statistics are not 0 and 1."""
+    """Return the layer in eval() mode after a batch, so that its statistics are not 0 and 1."""
     layer(2.0 * M + 1.0)
     return layer.eval()
 
 
 def fixed(make):
-    """A module that draws the same mask in each call."""
+    """Return a module class that draws the same mask in each call."""
 
     class Fixed(Module):
         def __init__(self):
@@ -84,7 +84,7 @@ SAMPLES = {  # of 3 numbers
 
 
 def off_zero(model):
-    """Every parameter moved a little: a bias of 0 would hide a product with it."""
+    """Move every parameter a little: a bias of 0 would hide a product with it."""
     for i, p in enumerate(model.parameters()):
         p.data = p.data + 0.1 * np.cos(1.0 + i)
     return model
@@ -98,7 +98,7 @@ def cases(table):
 
 @pytest.mark.parametrize("make", cases(BATCHES))
 def test_layers_of_arrays(make):
-    """Weighted, as BatchNorm's outputs have a sum that nothing changes."""
+    """Outputs are weighted, because the plain sum of BatchNorm's outputs is constant."""
     model, X = off_zero(make()), Array(M, "X")
 
     def f():
@@ -110,7 +110,7 @@ def test_layers_of_arrays(make):
 
 @pytest.mark.parametrize("make", cases(SAMPLES))
 def test_layers_of_values(make):
-    model, x = off_zero(make()), [Value(each) for each in M[0]]
+    model, x = off_zero(make()), [Value(number) for number in M[0]]
 
     def f():
         out = model(x)
@@ -122,10 +122,10 @@ def test_layers_of_values(make):
 
 def test_every_public_layer_has_a_case():
     public = {
-        each
+        kind
         for package in (nn, vector, scalar)
-        for each in vars(package).values()
-        if inspect.isclass(each) and issubclass(each, Module) and each is not Module
+        for kind in vars(package).values()
+        if inspect.isclass(kind) and issubclass(kind, Module) and kind is not Module
     }
     assert public == {*BATCHES, *SAMPLES}
     assert all(make().__class__ is of for of, made in SAMPLES.items() for make in made)
@@ -157,20 +157,20 @@ LOSSES = {
 }  # fmt: skip
 LOSS_CASES = [
     pytest.param(name, *case, id=f"{name}-{i}")
-    for name, found in LOSSES.items()
-    for i, case in enumerate(found)
+    for name, cases_of_loss in LOSSES.items()
+    for i, case in enumerate(cases_of_loss)
 ]
-NO_SLOPE_IN_TARGETS = ("cross_entropy", "hinge")  # which are labels
+NO_SLOPE_IN_TARGETS = ("cross_entropy", "hinge")  # whose targets are labels
 
 
 def allowed(name, target):
-    """Return an allowed target for any number, as the check moves targets."""
+    """Return a valid target for any number, because the check varies targets."""
     return target.sigmoid() if name == "binary_cross_entropy" else target
 
 
 @pytest.mark.parametrize(("name", "p", "y", "how"), LOSS_CASES)
 def test_losses_of_arrays(name, p, y, how):
-    """In the targets too, where they are numbers."""
+    """The targets are checked too, unless they are labels."""
     loss, predictions = getattr(losses, name), Array(p, "p")
     if y is None:
         check_gradients(lambda: loss([predictions, predictions * 2.0], **how), [predictions])
@@ -204,8 +204,8 @@ def test_losses_of_values(name, p, y, how):
 def test_every_public_loss_and_option_has_a_case():
     helpers = {"LOSSES", "get"}  # a table and its look-up
     assert set(LOSSES) == set(losses.__all__) - helpers
-    for name, found in LOSSES.items():
+    for name, cases_of_loss in LOSSES.items():
         settings = list(inspect.signature(getattr(losses, name)).parameters)[
             1 if name.endswith("penalty") else 2 :
         ]
-        assert set(settings) == {option for *_, how in found for option in how}, name
+        assert set(settings) == {option for *_, how in cases_of_loss for option in how}, name

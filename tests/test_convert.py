@@ -24,7 +24,7 @@ def scalar_bits(model):
 def array_bits(model):
     """Return the bits of all parameters in the order of the scalar network."""
     layers = getattr(model, "layers", [model])
-    rows = [np.column_stack([each.weight.data, each.bias.data]) for each in layers]
+    rows = [np.column_stack([layer.weight.data, layer.bias.data]) for layer in layers]
     return [struct.pack("d", x) for row in rows for x in row.ravel()]
 
 
@@ -66,7 +66,7 @@ def test_both_compute_the_same(nin, nouts, activation, seed, m):
         np.random.default_rng(seed).normal(size=(m, nin)),
     )
     want = [model(x) for x in X]
-    want = [[each.data for each in (row if isinstance(row, list) else [row])] for row in want]
+    want = [[z.data for z in (row if isinstance(row, list) else [row])] for row in want]
     got = model.to_vector()(X)
     assert got.shape == (m, nouts[-1])
     np.testing.assert_allclose(got.data, want, rtol=1e-10, atol=1e-12)
@@ -84,7 +84,7 @@ def test_a_layer_is_a_dense(activation, nout):
     assert repr(back) == repr(layer)
     assert scalar_bits(layer) == array_bits(dense) == scalar_bits(back)
     out = layer([0.3, -0.7])
-    want = [each.data for each in (out if nout > 1 else [out])]
+    want = [z.data for z in (out if nout > 1 else [out])]
     np.testing.assert_allclose(dense(np.array([0.3, -0.7])).data, want, rtol=1e-14)
 
 

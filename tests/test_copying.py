@@ -1,4 +1,4 @@
-"""Copies and pickles of graphs: the same graph again, of any depth, sharing nothing."""
+"""Copies and pickles of graphs are equal to the original at any depth, and share nothing with it."""
 
 import copy
 import gc
@@ -33,21 +33,21 @@ ROOT = Path(__file__).parents[1]
 CUBE = Op("cube", lambda x: x**3, lambda out, x: 3 * x * x)
 
 
-def described(*roots):
-    """All there is to a graph, as text and numbers."""
+def describe(*roots):
+    """Return everything that a graph contains, as text and numbers."""
     order = topological(total(roots))[:-1]
     place = {node: i for i, node in enumerate(order)}
     return [
         (
             type(node), node.op, node.label, repr(node.data), repr(node.grad),
-            [place[each] for each in node.inputs], repr(node.locals),
+            [place[x] for x in node.inputs], repr(node.locals),
         )
         for node in order
     ]  # fmt: skip
 
 
 def chain(length):
-    """A leaf and the end of a chain over it, of unary and binary nodes and ones over sequences."""
+    """Return a leaf and the root of a chain of unary, binary and sequence nodes over it."""
     leaf = node = Value(1.0)
     for _ in range(length // 3):
         node = total([leaf - (-node)])
@@ -60,18 +60,18 @@ def gradient(root, leaf):
     return leaf.grad
 
 
-# -------------------------------------------------------------------------------- the same, apart
+# ------------------------------------------------------------------------- equal and independent
 
 
 @given(programs(smooth=False, numbers=any_float, longest=40), st.sampled_from([*WAYS]))
 def test_the_same_graph_again(program, way):
-    """Order, data, labels, gradients and local derivatives; no node in common."""
+    """Order, data, labels, gradients and local derivatives are equal; no node is shared."""
     again, results = WAYS[way], program.on_values()
     root = results[-1]
     results[0].label, root.label = "x", "out"
     root.backward()
     other = again(root)
-    assert described(other) == described(root)
+    assert describe(other) == describe(root)
     assert not set(topological(other)) & set(topological(root))
 
 
@@ -81,7 +81,7 @@ def test_a_leaf(again, node):
     node.grad = 5.0
     other = again(node)
     assert other is not node
-    assert described(other) == described(node)
+    assert describe(other) == describe(node)
 
 
 @every_way
@@ -100,19 +100,19 @@ def test_differentiating_one_leaves_the_other_alone(again):
 
 
 @every_way
-def test_an_interior_node_takes_along_what_is_under_it(again):
+def test_an_interior_node_is_copied_with_its_graph(again):
     x = Value(3.0)
     y = x * x
     z = y + 1
     z.backward()
     other = again(y)
-    assert described(other) == described(y)
+    assert describe(other) == describe(y)
     assert len(topological(other)) == 2
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_graph_of_any_depth(way):
-    """30,000 nodes one way and 10,000 every way are beyond the limits of recursion."""
+    """Chains of 10,000 and 30,000 nodes exceed the recursion limit."""
     again = WAYS[way]
     leaf, root = chain(30_000 if way == "pickle 5" else 10_000)
     other = again(root)
@@ -130,18 +130,18 @@ def test_two_roots_saved_together_share_what_they_shared(again):
     part = x * y
     roots = [part + x, part.exp(), x, part]
     others = again(roots)
-    assert described(*others) == described(*roots)
+    assert describe(*others) == describe(*roots)
     assert not set(topological(total(others))) & set(topological(total(roots)))
 
 
 @every_deep_way
 def test_shares_of_one_softmax(again):
     shares = softmax([Value(float(i)) for i in range(5)])
-    assert described(*again(shares)) == described(*shares)
+    assert describe(*again(shares)) == describe(*shares)
 
 
 class Model:
-    """Holds parameters in the ways that models do, and a loss over them."""
+    """An object with parameters in lists and dicts, as models have, and a loss over them."""
 
     def __init__(self):
         self.weights = [Value(0.5, "w0"), Value(-1.0, "w1")]
@@ -160,7 +160,7 @@ class Model:
 
 @every_deep_way
 def test_a_model_that_holds_nodes(again):
-    """A copy trains as the original would, and apart from it; keys stay the nodes they were."""
+    """A copy trains like the original and independently of it; its dict keys are its own nodes."""
     model, twin = Model(), Model()
     other = again(model)
     assert other.named["again"] is other.weights[0]
@@ -169,7 +169,7 @@ def test_a_model_that_holds_nodes(again):
     other.step()
     assert all(w.grad == 0.0 for w in model.parameters())
     twin.step()
-    assert described(other.loss, *other.parameters()) == described(twin.loss, *twin.parameters())
+    assert describe(other.loss, *other.parameters()) == describe(twin.loss, *twin.parameters())
 
 
 # ------------------------------------------------------------------------------------- subclasses
@@ -180,7 +180,7 @@ class Named(Value):
 
 
 class Loose(Value):
-    """A subclass that does not think of slots, so that its objects have a dict."""
+    """A subclass without slots, so that its objects have a dict."""
 
 
 class Odd(Value):
@@ -195,12 +195,12 @@ class Odd(Value):
 
 
 class One(Value):
-    __slots__ = "note"  # Python takes this for one name
+    __slots__ = "note"  # Python reads this as one name
 
 
 @pytest.mark.parametrize("again", fast_ways)
 @pytest.mark.parametrize("cls", [Named, Loose, One])
-def test_what_a_subclass_adds_is_kept(again, cls):
+def test_attributes_of_a_subclass_are_kept(again, cls):
     x = cls(3.0, "x")
     x.note = "first layer"
     other, *_ = topological(again(x * x))
@@ -209,19 +209,19 @@ def test_what_a_subclass_adds_is_kept(again, cls):
 
 @pytest.mark.parametrize("again", fast_ways)
 def test_slots_that_python_treats_specially(again):
-    """A private name, one never assigned, and the place of weak references."""
+    """A private slot, a slot that is never assigned, and the slot of weak references."""
     x = Odd(3.0)
-    seen = weakref.ref(x)
+    reference = weakref.ref(x)
     other = again(x)
     assert (type(other), other.data, other.hidden()) == (Odd, 3.0, "here")
-    assert seen() is x
+    assert reference() is x
 
 
 # --------------------------------------------------------------------------------------- failures
 
 
 @pytest.mark.parametrize("place", [0, 1_000, 3_000])
-def test_a_failed_pickle_leaves_things_working(place):
+def test_a_failed_pickle_does_not_affect_later_ones(place):
     """The same graph, parts of it and other deep graphs can be saved afterwards."""
     leaf, root = chain(3_000)
     node = topological(root)[place]
@@ -230,18 +230,18 @@ def test_a_failed_pickle_leaves_things_working(place):
         pickle.dumps(root)
     node.label = None
     for again in fast_ways:
-        for each in [root, root.inputs[0], leaf, chain(3_000)[1]]:
-            assert len(topological(again(each))) == len(topological(each))
+        for part in [root, root.inputs[0], leaf, chain(3_000)[1]]:
+            assert len(topological(again(part))) == len(topological(part))
     assert gradient(root, leaf) == 1_001.0
     node._label = lambda: None
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(root)
-    del leaf, root, node, each
-    for again in fast_ways:  # new nodes where the old ones lay
+    del leaf, root, node, part
+    for again in fast_ways:  # new nodes may have the addresses of the old ones
         assert len(topological(again(chain(3_000)[1]))) == 3_001
 
 
-def test_a_failed_deepcopy_leaves_things_working():
+def test_a_failed_deepcopy_does_not_affect_later_ones():
     class Stubborn(str):
         def __deepcopy__(self, memo):
             raise RuntimeError("no copies")
@@ -257,14 +257,14 @@ def test_a_failed_deepcopy_leaves_things_working():
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_row_that_is_not_in_the_table_is_refused_by_name(protocol, monkeypatch):
-    """A file cannot bring code along; with the row in the table it is saved, and found again."""
+    """A file contains no code. A row in the table is saved by its name and loaded from the table."""
     y = CUBE(Value(2.0)) + 1
     with pytest.raises(TypeError, match=r"'cube' is not in engine.rules.TABLE.*TABLE\['cube'\] ="):
         pickle.dumps(y, protocol)
-    assert described(copy.deepcopy(y)) == described(y)  # a copy stays in this process
+    assert describe(copy.deepcopy(y)) == describe(y)  # a copy stays in this process
     monkeypatch.setitem(TABLE, "cube", CUBE)
     saved = pickle.dumps(y, protocol)
-    assert described(pickle.loads(saved)) == described(y)
+    assert describe(pickle.loads(saved)) == describe(y)
     monkeypatch.delitem(TABLE, "cube")
     with pytest.raises(ValueError, match="no operation 'cube'"):
         pickle.loads(saved)
@@ -292,27 +292,27 @@ def test_a_pickle_is_read_by_a_fresh_process():
 
 
 def test_threads_do_not_see_each_other(monkeypatch, in_threads):
-    """Copies, pickles and failures at the same time: each lists its graph once and gets it right."""
+    """Concurrent copies, pickles and failures are correct, and each orders its graph once."""
     _, root = chain(2_000)
-    want, found, lists = described(root), {}, []
+    want, copies, lists = describe(root), {}, []
     order = lambda node: (lists.append(node), topological(node))[1]
     monkeypatch.setattr("engine.support.copying.topological", order)
 
     def work(i):
         for _ in range(4):
-            found[i] = described(fast_ways[i % 2](root))
+            copies[i] = describe(fast_ways[i % 2](root))
             x = Value(1.0)
             x._label = lambda: None
             with pytest.raises((pickle.PicklingError, AttributeError)):
                 pickle.dumps(x * 2)
 
     in_threads(work, 6)
-    assert [found[i] == want for i in range(6)] == [True] * 6
+    assert [copies[i] == want for i in range(6)] == [True] * 6
     assert len(lists) <= 6 * 4 * 2
 
 
 class Proxy:
-    """An object of another library, such as PyTorch, that isinstance would load."""
+    """An object of another library, such as PyTorch, which isinstance would load."""
 
     @property
     def __class__(self):
@@ -321,7 +321,7 @@ class Proxy:
 
 @every_way
 def test_copying_keeps_nothing_alive(again):
-    """With the collector off, original and copy are gone when their names are."""
+    """With the collector off, original and copy are freed with the last reference to them."""
     proxy = Proxy()  # noqa: F841
 
     def alive():

@@ -28,10 +28,10 @@ root.backward()
 
 def show(root):
     order = topological(root)
-    place = {each: i for i, each in enumerate(order)}
-    for each in order:
-        inputs = [place[x] for x in each.inputs]
-        print(each.op, each.label, repr(each.data), repr(each.grad), *inputs)
+    place = {node: i for i, node in enumerate(order)}
+    for node in order:
+        inputs = [place[x] for x in node.inputs]
+        print(node.op, node.label, repr(node.data), repr(node.grad), *inputs)
 
 show(root)
 show(copy.deepcopy(root))
@@ -49,9 +49,9 @@ def run(seed):
 
 
 def test_five_processes_print_the_same():
-    """Order, data, gradients and steps, whatever Python's hashes are and wherever nodes lie."""
+    """Order, data, gradients and steps do not depend on hashes or addresses of nodes."""
     runs = [run(seed) for seed in ["0", "1", "2", "12345", "random"]]
-    first, *others = [each.communicate()[0] for each in runs]
-    assert [each.returncode for each in runs] == [0] * 5
+    first, *others = [process.communicate()[0] for process in runs]
+    assert [process.returncode for process in runs] == [0] * 5
     assert len(first.splitlines()) > 500
-    assert all(each == first for each in others)
+    assert all(process == first for process in others)

@@ -1,4 +1,4 @@
-"""Every public name says what it is, and shows it: the examples in docstrings are run as tests."""
+"""Every public name has a docstring with an example; the examples run as tests."""
 
 import inspect
 import pydoc
@@ -24,7 +24,7 @@ def test_it_says_what_it_is_and_shows_it(name):
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_help_names_the_types_of_numpy(name):
-    """It does not spell out the unions behind ArrayLike and DTypeLike."""
+    """`help` shows ArrayLike and DTypeLike by name."""
     assert "numpy._typing" not in pydoc.render_doc(DOCUMENTED[name])
 
 

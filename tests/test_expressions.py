@@ -1,4 +1,4 @@
-"""Random expression graphs: their gradients against mpmath, and backward against walk."""
+"""Random expression graphs: gradients compared with mpmath, and backward with walk."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from reference import ROWS
 from strategies import Program, any_float, inf, programs
 
 ROUNDING = mpf(2) ** -53
-MANY = {  # the rows over sequences: formula and slopes as the textbook has them
+MANY = {  # the rows over sequences, with the formula and slopes of a textbook
     "total": (lambda *xs: mpmath.fsum(xs), lambda *xs: [mpf(1)] * len(xs)),
     "dot": (
         lambda *a: mpmath.fdot(a[: len(a) // 2], a[len(a) // 2 : -1]) + a[-1],
@@ -33,7 +33,7 @@ MANY = {  # the rows over sequences: formula and slopes as the textbook has them
         lambda *xs: [p - mpf(1) / len(xs) for p in shares(xs)],
     ),
 }
-MANY_ULPS = 70.0  # of a slope of softmax, the worst of them, for inputs up to 10
+MANY_ULPS = 70.0  # of a slope of softmax, the largest, for inputs up to 10
 
 KINKED = {
     "abs", "relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where", "%", "//",
@@ -54,15 +54,15 @@ def shares(xs):
 
 
 def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any, Any]]:
-    """For each input d last / d input at the floats `data`, and a bound on the engine's rounding.
+    """Return d last / d input for each input at `data`, with a bound on the engine's rounding.
 
-    Forward mode, so that it has nothing in common with `backward`: tangents move from the inputs to
-    the last result by the reference's slopes, or by steps of size h along the imaginary axis
-    (f(x + ih) = f(x) + ih f'(x) + O(h²); no slope is written down then).
+    Forward mode is independent of `backward`. Tangents propagate from the inputs to the last result
+    with the reference's slopes, or with steps of size h along the imaginary axis, which need no
+    slopes: f(x + ih) = f(x) + ih f'(x) + O(h²).
 
-    The bound: the gradient is a sum over paths of products of slopes. What backward rounds on a
-    path is, at each node, the slope (by its row's bound), a product, and one addition per arrow;
-    relative to the sum of the paths' absolute values, that is at most the longest such count.
+    The gradient is a sum over paths of products of slopes. At each node of a path, backward rounds
+    the slope (by its row's bound), a product, and one addition per arrow. The bound, relative to
+    the sum of the paths' absolute values, is the largest count of these roundings on a path.
     """
     uses, found = program.uses(), []
     with mpmath.workprec(400 if move == "imaginary" else 150):
@@ -92,7 +92,7 @@ def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any,
 
 
 def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
-    """Slopes by the reference, the size of their terms where these cancel, bounds in ulps."""
+    """Return the reference's slopes, the size of their terms where these cancel, and bounds in ulps."""
     if name in MANY:
         return MANY[name][1](*at), name == "uniform_cross_entropy", [MANY_ULPS] * len(at)
     row = ROWS[name]
@@ -101,13 +101,13 @@ def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
 
 @given(programs(longest=60))
 def test_gradients_by_slopes(program):
-    """Any graph's gradients are right but for the roundings that they are made with."""
+    """Gradients of any graph are right up to the roundings of their computation."""
     judge(program, "slopes")
 
 
 @given(programs(longest=60, rows=ANALYTIC))
 def test_gradients_by_steps_along_the_imaginary_axis(program):
-    """The same, of analytic rows, against derivatives that no slope was written down for."""
+    """Gradients of analytic rows agree with complex steps, which need no written slopes."""
     judge(program, "imaginary")
 
 
@@ -122,13 +122,13 @@ def judge(program, move):
 
 @given(programs(smooth=False, numbers=any_float))
 def test_values_compute_what_floats_compute(program):
-    """Operators, methods and functions give the bits of the bare rows, at special values too."""
+    """Operators, methods and functions give the bits of the rows, also at special values."""
     assert bits(each.data for each in program.on_values()) == bits(program.on_floats())
 
 
 @given(programs() | programs(smooth=False, numbers=any_float))
 def test_backward_and_walk_give_the_same_bits(program):
-    """The gradient of every node, in the order of the program, at special values too."""
+    """The gradients of all nodes are equal, also at special values."""
     fast, slow = program.on_values(), program.on_values()
     fast[-1].backward()
     steps = list(walk(slow[-1]))
@@ -139,7 +139,7 @@ def test_backward_and_walk_give_the_same_bits(program):
 @pytest.mark.parametrize("name", MANY)
 @given(xs=st.lists(any_float, min_size=5, max_size=5))
 def test_backward_and_walk_agree_where_a_zero_arrives(name, xs):
-    """Backward passes by such nodes, but for those where the zero meets inf or nan."""
+    """`backward` skips such nodes, except where the zero meets inf or nan."""
     program = Program(tuple(xs), ((name, *range(5)), ("*", 5, 0.0)))
     fast, slow = program.on_values(), program.on_values()
     fast[-1].backward()
@@ -147,15 +147,15 @@ def test_backward_and_walk_agree_where_a_zero_arrives(name, xs):
     assert bits(each.grad for each in fast) == bits(each.grad for each in slow)
 
 
-# A user's rows may have slopes as no row of the table over sequences has: infinite where the result
-# is finite, so that a zero gradient sends 0 * inf = nan.
+# Users' rows over sequences, unlike those of the table, may have infinite slopes where the result is
+# finite, so that a gradient of 0 sends 0 * inf = nan.
 THREE = Op("root of three", lambda x, y, z: 0.0, *[lambda out, x, y, z: inf] * 3)
 ANY_NUMBER = ManyOp("root of many", lambda xs: 0.0, lambda out, xs: ([inf] * len(xs),))
 
 
 @pytest.mark.parametrize("f", [lambda x: THREE(x, x, x), lambda x: ANY_NUMBER([x, x])])
 def test_backward_and_walk_agree_on_a_users_row(f):
-    """An infinite slope met by a zero gradient is nan by both, as it is for `sqrt` at 0."""
+    """Both passes compute nan for an infinite slope times a gradient of 0, as for `sqrt` at 0."""
     fast, slow = Value(0.0), Value(0.0)
     (f(fast) * 0.0).backward()
     list(walk(f(slow) * 0.0))

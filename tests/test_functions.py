@@ -53,7 +53,7 @@ def values(xs):
 
 @over_sequences
 def test_any_iterable_of_numbers_and_values(f):
-    """Lists, tuples, generators, dict values, NumPy rows; all numbers, or Values among them."""
+    """Inputs are lists, tuples, generators, dict values and NumPy rows, of numbers and Values."""
     want = f([0.5, -1.0, 2.0])
     for xs in [
         (0.5, -1, 2),
@@ -82,7 +82,7 @@ def test_one_node_however_many_inputs(f):
 
 @over_sequences
 def test_numbers_are_constants(f):
-    """The gradient goes to Values only, as much as if the numbers were Values."""
+    """Only Values receive gradients, the same as if the numbers were Values."""
     xs, ys = values([0.5, -1.0, 2.0]), values([0.5, -1.0, 2.0])
     mixed = f([xs[0], -1.0, xs[2]])
     got, want = gradients(mixed, mixed.inputs), gradients(f(ys), ys)
@@ -94,7 +94,7 @@ def test_numbers_are_constants(f):
 
 @over_sequences
 def test_the_same_node_repeated(f):
-    """Its gradient is the sum of what separate nodes of the same value get."""
+    """Its gradient is the sum of the gradients of separate nodes with the same value."""
     x, ys = Value(0.5), values([0.5, 0.5, 0.5])
     y = f([x, x, x])
     node = y.inputs[0] if y.op._output_index is not None else y
@@ -120,7 +120,7 @@ def test_what_is_not_a_sequence_of_numbers_is_refused(f, xs, named):
 
 
 def test_empty_sequences():
-    """Sums of nothing are what they are sums onto; there is no softmax of nothing."""
+    """An empty sum is its initial value; softmax of an empty sequence raises."""
     bias = Value(3.0)
     assert total([]).data == 0.0
     assert dot([], []).data == 0.0
@@ -140,7 +140,7 @@ def test_dot_of_unequal_lengths():
 
 
 def test_a_row_called_with_sequences_of_unequal_lengths():
-    """Its inputs are not dealt out anew, so that both sequences seem to have the mean length."""
+    """Sequences of unequal lengths are not redistributed over the arguments."""
     with pytest.raises((TypeError, ValueError)):
         TABLE["dot"]([Value(1.0)], [1.0, 2.0, 3.0], 0.0)
 
@@ -160,7 +160,7 @@ def test_arguments_are_not_changed_and_not_kept():
 
 @given(st.lists(st.tuples(moderate, moderate), max_size=8), moderate)
 def test_dot_is_the_chain_of_products_and_sums(pairs, b):
-    """The bits of bias + w1 * x1 + w2 * x2 + ... with operators, and so are the gradients."""
+    """Result and gradients have the bits of bias + w1 * x1 + w2 * x2 + ... with operators."""
     ws, xs, bias = values(w for w, _ in pairs), values(x for _, x in pairs), Value(b)
     chain = again = Value(b)
     vs, ys = values(w for w, _ in pairs), values(x for _, x in pairs)
@@ -174,7 +174,7 @@ def test_dot_is_the_chain_of_products_and_sums(pairs, b):
 
 @given(st.lists(wide, max_size=8))
 def test_total_is_the_chain_of_sums(numbers):
-    """From left to right, so that it is the same on every version of Python."""
+    """The sum is from left to right, so it is the same in every version of Python."""
     xs, want = values(numbers), 0.0
     for x in numbers:
         want = want + x
@@ -188,10 +188,10 @@ def test_total_is_the_chain_of_sums(numbers):
 
 @given(logits)
 def test_logsumexp_and_its_slopes(numbers):
-    """Against mpmath: the slopes of log Σ exp(x) are the shares of softmax.
+    """The slopes of log Σ exp(x) are the shares of softmax, compared with mpmath.
 
-    The distance to the largest is rounded once, which exp makes |distance| halves of a unit; the
-    rest is a few roundings per term.
+    The distance to the largest is rounded once, which exp turns into |distance| / 2 units. Each
+    term has a few more roundings.
     """
     xs, few = values(numbers), 6 + len(numbers)
     with mpmath.workprec(200):
@@ -204,7 +204,7 @@ def test_logsumexp_and_its_slopes(numbers):
 
 @given(logits)
 def test_softmax_and_its_slopes(numbers):
-    """Against mpmath: d p_i / d x_j is p_i ((i = j) - p_j), also where 1 - p would cancel."""
+    """d p_i / d x_j is p_i ((i = j) - p_j), compared with mpmath, also where 1 - p would cancel."""
     few = 6 + len(numbers)
     span = max(numbers) - min(numbers)
     with mpmath.workprec(2400):
@@ -221,7 +221,7 @@ def test_softmax_and_its_slopes(numbers):
 
 @given(st.lists(wide, min_size=1, max_size=8))
 def test_softmax_sums_to_one(numbers):
-    """Whatever the inputs, huge ones too; the gradient of the sum is 0."""
+    """Shares sum to 1 for any inputs, including huge ones, and the gradient of the sum is 0."""
     xs = values(numbers)
     shares = softmax(xs)
     assert all(0.0 <= p.data <= 1.0 for p in shares)
@@ -250,7 +250,7 @@ def test_all_shares_are_the_results_of_one_operation():
 
 
 def test_the_derivatives_of_several_results():
-    """Row by row p_i ((i = j) - p_j), whichever results are used, and used twice."""
+    """The Jacobian is p_i ((i = j) - p_j), also if only some results are used, or one twice."""
     numbers = [0.3, -0.5, 1.1]
     p = [x.data for x in softmax(numbers)]
     jacobian = [[p[i] * ((i == j) - p[j]) for j in range(3)] for i in range(3)]
@@ -278,7 +278,7 @@ def test_the_derivatives_of_several_results():
     ],
 )
 def test_huge_logits(numbers, result, shares):
-    """Nothing overflows and nothing is lost; nan is not swallowed."""
+    """Nothing overflows or loses digits, and nan propagates."""
     xs = values(numbers)
     y = logsumexp(xs)
     assert y.data == pytest.approx(result, rel=1e-15, abs=0, nan_ok=True)
@@ -301,7 +301,7 @@ def test_cross_entropy_of_a_confident_wrong_answer(wrong):
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_the_larger_and_the_smaller(a, b):
-    """The gradient goes to the one that was taken; a tie, that of 0.0 and -0.0 too, is shared."""
+    """The selected input receives the gradient; a tie, also of 0.0 and -0.0, shares it."""
     for f, taken in [(maximum, a > b), (minimum, a < b)]:
         x, y = values([a, b])
         z = f(x, y)
@@ -320,7 +320,7 @@ def test_the_larger_of_a_number_and_a_value_in_either_place():
 
 @given(st.floats(), st.floats(), st.floats())
 def test_where(condition, a, b):
-    """Every condition but 0 is true, nan included, as in Python and NumPy."""
+    """Every condition except 0 is true, including nan, as in Python and NumPy."""
     c, x, y = values([condition, a, b])
     z = where(c, x, y)
     assert z.data.hex() == (a if condition else b).hex()
@@ -342,7 +342,7 @@ def test_nan_is_not_swallowed(f):
 
 
 def test_the_operation_between_is_not_a_value():
-    """It stands in the graph, and every use as a number says what to take."""
+    """The node of several results is in the graph; using it as a number raises with a remedy."""
     x = Value(0.5, "x")
     p, _ = softmax([x, 1.0])
     (shared,) = p.inputs

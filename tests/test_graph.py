@@ -1,4 +1,4 @@
-"""The order of a graph, the backward pass by `backward` and by `walk`, and the memory it holds."""
+"""The order of a graph, both backward passes (`backward` and `walk`), and memory."""
 
 import gc
 import weakref
@@ -23,7 +23,7 @@ both_passes = pytest.mark.parametrize("backward", [Value.backward, walked])
 
 @given(programs(smooth=False, numbers=any_float))
 def test_order(program):
-    """Each node once, after its inputs, the root last; as reading from left to right has it."""
+    """Each node occurs once, after its inputs, from left to right; the root is last."""
     *_, root = program.on_values()
     order = topological(root)
     place = {node: i for i, node in enumerate(order)}
@@ -70,7 +70,7 @@ def test_an_input_that_occurs_twice_has_two_arrows(backward):
 
 @both_passes
 def test_diamond(backward):
-    """Both ways around arrive: d/dx of (2x)(x + 3) is 4x + 6."""
+    """Both paths contribute: d/dx of (2x)(x + 3) is 4x + 6."""
     x = Value(5.0)
     left, right = 2 * x, x + 3
     backward(left * right)
@@ -79,7 +79,7 @@ def test_diamond(backward):
 
 @both_passes
 def test_a_shared_part_is_passed_once_when_all_has_arrived(backward):
-    """A ladder of n diamonds has 2**n paths, but n nodes to visit."""
+    """A ladder of n diamonds has 2**n paths, but each node is visited once."""
     x = node = Value(1.0)
     for _ in range(60):
         node = node + node
@@ -89,7 +89,7 @@ def test_a_shared_part_is_passed_once_when_all_has_arrived(backward):
 
 @both_passes
 def test_a_second_call_adds_to_leaves(backward):
-    """x**3 at 3: 27, then 54, as in PyTorch; the interior is overwritten."""
+    """The gradient of x**3 at 3 is 27, then 54, as in PyTorch; those of interior nodes are overwritten."""
     x = Value(3.0)
     square = x * x
     y = square * x
@@ -113,7 +113,7 @@ def test_what_stood_in_interior_gradients_does_not_matter(backward):
 
 @both_passes
 def test_backward_on_a_leaf(backward):
-    """d x / d x is 1, and a leaf adds it up."""
+    """d x / d x is 1, which a leaf accumulates."""
     x = Value(3.0)
     backward(x)
     backward(x)
@@ -147,7 +147,7 @@ def test_a_constant_cannot_be_given_a_gradient(backward):
 
 @both_passes
 def test_backward_on_an_interior_node_of_another_graph(backward):
-    """It is a root like any other; nodes above it keep what they had."""
+    """An interior node can be a root; nodes above it keep their gradients."""
     x = Value(4.0)
     y = 2 * x
     z = 3 * y
@@ -159,7 +159,7 @@ def test_backward_on_an_interior_node_of_another_graph(backward):
 
 @both_passes
 def test_two_graphs_with_a_part_in_common(backward):
-    """Leaves collect from both roots; the common part holds the gradient of the last."""
+    """Leaves accumulate from both roots; shared interior nodes have the gradient of the last root."""
     x = Value(4.0)
     part = x * x
     first, second = 3 * part, 5 * part
@@ -173,7 +173,7 @@ def test_two_graphs_with_a_part_in_common(backward):
 
 
 def test_steps():
-    """One per node from the root down: what arrived, and what the chain rule sends on."""
+    """There is a step for each node from the root on, with its gradient and its contributions."""
     x, y = Value(3.0), Value(2.0)
     a, b = x + y, x - y
     f = a * b
@@ -198,7 +198,7 @@ def test_steps_send_along_every_arrow_but_those_of_constants():
 
 @given(programs())
 def test_steps_add_up(program):
-    """The gradient that arrived at a node is the sum of what was sent to it, in that order."""
+    """A node's upstream gradient is the sum of the contributions to it, in that order."""
     *_, root = program.on_values()
     arrived = Gradients({root: 1.0})
     for node, upstream, sent in walk(root):
@@ -212,7 +212,7 @@ def test_steps_add_up(program):
 
 
 def test_walk_does_each_step_when_it_is_asked_for():
-    """Nothing before the first; when a step is yielded, its contributions have arrived."""
+    """Nothing runs before the first step; when a step is yielded, its contributions have arrived."""
     x = Value(3.0)
     y = x * x
     z = y + y
@@ -226,7 +226,7 @@ def test_walk_does_each_step_when_it_is_asked_for():
 
 @both_passes
 def test_an_abandoned_walk_leaves_no_trace_but_in_leaves(backward):
-    """The interior starts anew; a leaf keeps what had arrived, until `zero_grad`."""
+    """Interior gradients start at 0; a leaf keeps its gradient until `zero_grad`."""
     x, w = Value(3.0), Value(2.0)
     y = w * (w * x).tanh()
     steps = walk(y)
@@ -243,10 +243,10 @@ def test_an_abandoned_walk_leaves_no_trace_but_in_leaves(backward):
 
 
 def test_a_chain_of_two_hundred_thousand_nodes(collector_off):
-    """Forward, backward and freed, with the recursion limit as it is."""
+    """Forward, backward and freeing the graph need no higher recursion limit."""
     x, one = Value(1.0), Value(1.0)
     leaf, node = weakref.ref(x), x
-    for _ in range(50_000):  # unary and binary nodes, on either side, and ones over sequences
+    for _ in range(50_000):  # unary and binary nodes, on either side, and nodes over sequences
         node = -node
         node = one - node
         node = node - one
@@ -259,7 +259,7 @@ def test_a_chain_of_two_hundred_thousand_nodes(collector_off):
 
 @given(program=programs(smooth=False))
 def test_a_dropped_graph_is_gone_at_once(program):
-    """No reference cycles: not in the graph, not by passing through it, not after an error."""
+    """There are no reference cycles: in the graph, after a pass over it, or after an error."""
 
     def used():
         x, *_ = results = program.on_values(Value)
@@ -279,9 +279,9 @@ def test_a_dropped_graph_is_gone_at_once(program):
 
 
 def test_a_node_is_one_object_to_the_collector():
-    """The collector's work is the largest cost of a scalar graph (DESIGN.md, measured facts)."""
+    """The collector's work would be the largest cost of a scalar graph (see `make bench`)."""
     x, y = Value(1.0), Value(2.0)
     for node in [x * y, x + y, x.exp(), y**x, x.maximum(y)]:
-        others = [each for each in gc.get_referents(node) if gc.is_tracked(each)]
+        others = [x for x in gc.get_referents(node) if gc.is_tracked(x)]
         assert gc.is_tracked(node)
-        assert {id(each) for each in others} <= {id(each) for each in (Value, node.op, x, y)}
+        assert set(map(id, others)) <= set(map(id, (Value, node.op, x, y)))

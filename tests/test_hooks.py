@@ -116,23 +116,23 @@ def test_a_hook_is_active_while_a_decorated_generator_runs():
 
 
 def test_a_decorated_generator_receives_errors_and_is_closed():
-    seen = []
+    outcomes = []
 
     @no_grad()
     def careful():
         try:
             yield 1
         except KeyError as problem:
-            seen.append((Value(1.0) * 2.0).constant)
+            outcomes.append((Value(1.0) * 2.0).constant)
             yield str(problem)
         finally:
-            seen.append((Value(1.0) * 3.0).constant)
+            outcomes.append((Value(1.0) * 3.0).constant)
 
     steps = careful()
     next(steps)
     assert steps.throw(KeyError("k")) == "'k'"
     steps.close()
-    assert seen == [True, True]
+    assert outcomes == [True, True]
     assert not hooks.observed
 
 

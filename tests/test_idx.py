@@ -230,8 +230,8 @@ def data_set(folder, names=NAMES, pack=bytes, **changes):
 def test_any_folder_of_four_files(tmp_path, pack, suffix, dot):
     names = [name.replace("-idx", f"{dot}idx") + suffix for name in NAMES]
     folder = data_set(tmp_path, names, pack)
-    for each in (folder, str(folder)):
-        (X, y), (X_test, y_test) = data.mnist(each)
+    for path in (folder, str(folder)):
+        (X, y), (X_test, y_test) = data.mnist(path)
         assert X.dtype == X_test.dtype == np.float32
         np.testing.assert_array_equal(X, images(6).reshape(6, 6) / np.float32(255))
         np.testing.assert_array_equal(X_test, X[:4])

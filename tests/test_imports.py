@@ -22,7 +22,7 @@ files = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relativ
 
 
 def level(module):
-    """The level that a module of ours is on; None for one that is not ours."""
+    """Return the level of a module of this project; None for any other module."""
     fits = [name for name in LEVELS if f"{module}.".startswith(f"{name}.")]
     return max(fits, key=len, default=None)
 
@@ -33,7 +33,7 @@ def name_of(file):
 
 
 def imports(tree, module, package):
-    """Each imported module, with the node that imports it; names taken from a package count too."""
+    """Yield each imported module or name, with the statement that imports it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -61,13 +61,13 @@ def test_imports_run_downwards(file):
 
 @files
 def test_tests_are_imported_by_nobody(file):
-    tests = {each.stem for each in Path(__file__).parent.glob("*.py")} | {"tests"}
+    tests = {path.stem for path in Path(__file__).parent.glob("*.py")} | {"tests"}
     assert not {name.split(".")[0] for name, _ in read(file)} & tests
 
 
 @pytest.mark.parametrize("package", ["engine", "engine.draw", "nn"])
 def test_modules_import_each_other_in_one_direction(package):
-    """No circles, not even inside functions."""
+    """There are no circles, not even of imports inside functions."""
     files = {name_of(file): file for file in FILES if level(name_of(file)) == package}
     arrows = {
         (module, name if name in files else name.rpartition(".")[0])
@@ -106,7 +106,7 @@ WHEN_NEEDED = {
 
 
 def modules_of(names):
-    """The modules of the engine among imported names, which may be names inside modules."""
+    """Return the modules of the engine that imported names belong to."""
     modules = {name_of(file) for file in FILES}
     return {
         name if name in modules else name.rpartition(".")[0]
@@ -117,7 +117,7 @@ def modules_of(names):
 
 @pytest.mark.parametrize("name", sorted(CORE))
 def test_the_core_stands_alone(name):
-    core = {f"engine.{each}" for each in CORE}
+    core = {f"engine.{module}" for module in CORE}
     file = ROOT / "engine" / f"{name}.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     first = ast.Module([x for x in tree.body if isinstance(x, ast.Import | ast.ImportFrom)], [])
@@ -174,5 +174,5 @@ def test_an_import_loads_no_other_package(module):
     ],
 )
 def test_the_reader_of_imports(module, source, found):
-    """Every way of writing an import is seen."""
+    """Every form of an import is recognized."""
     assert [name for name, _ in imports(ast.parse(source), module, package=False)] == found

@@ -31,7 +31,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block", [4, 5, 100])
 def test_in_place_returns_the_bits_of_the_function(name, dtype, block):
-    """Whatever is overwritten, also where an output would destroy an input that is still needed."""
+    """Outputs may overwrite inputs, even inputs that are still needed."""
     f, over = FUNCTIONS[name]
     rng = np.random.default_rng(0)
     first, *others = (rng.normal(size=13).astype(dtype) for _ in range(3))

@@ -103,9 +103,9 @@ class Lab:
         """Return the output of a notebook's cell, in the foreground and laid out."""
         self.command("docmanager:open", path=path)
         panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-        found = panel.locator(".jp-CodeCell").nth(place).locator(".jp-OutputArea-output")
-        found.wait_for()
-        return found
+        output = panel.locator(".jp-CodeCell").nth(place).locator(".jp-OutputArea-output")
+        output.wait_for()
+        return output
 
     def stepper(self, path, place):
         """Return the iframe of a stepper and the page in it, loaded."""

@@ -52,8 +52,8 @@ def huber_of(p, y, delta=1.0):
     return e * e / 2 if e <= delta else delta * (e - mpf(delta) / 2)
 
 
-# One sample's value and its slope, written without the engine; what p and y are drawn from; how
-# many roundings, at most, one sample's value and slope go through.
+# The loss of one sample and its slope, without the engine; strategies for p and y; the largest
+# numbers of roundings of value and slope.
 # fmt: off
 ROWS = {
     "mse":   (lambda p, y: (p - y)**2,        lambda p, y: 2 * (p - y),       plain, plain, 3, 2),
@@ -69,7 +69,7 @@ ROWS = {
 
 
 def close(got, true, size, roundings):
-    """Check that `got` is within so many roundings of that size; floats below 1e-300 are coarser."""
+    """Return whether `got` is within `roundings` of `size`; floats below 1e-300 are coarser."""
     return abs(mpf(got) - true) <= roundings * EPS * size + 1e-300
 
 
@@ -106,7 +106,7 @@ def test_value_and_gradient_are_the_formulas(name, data):
     )
 )
 def test_cross_entropy_and_its_gradient_a_minus_y(samples):
-    """-log softmax(z)[label], and softmax(z) minus one-hot, over the number of samples."""
+    """The loss is -log softmax(z)[label], its gradient softmax(z) - one-hot, over the number of samples."""
     n, k = len(samples), len(samples[0][0])
     rows, classes = [list(map(Value, row)) for row, _ in samples], [label for _, label in samples]
     out = cross_entropy(rows, classes)
@@ -118,8 +118,8 @@ def test_cross_entropy_and_its_gradient_a_minus_y(samples):
         true, size = true + lse - zs[label], size + abs(lse) + abs(zs[label]) + 1
         for j, z in enumerate(row):
             a_minus_y = (exps[j] / sum(exps) - (j == label)) / n
-            # a share: a distance of up to 1490 between logits, rounded, comes out of exp as an
-            # error of 1490 roundings, in each term of the sum
+            # exp turns the rounding of a distance of up to 1490 between logits into an error of
+            # 1490 roundings in each term of the sum
             assert close(z.grad, a_minus_y, mpf(1) / n, 1490 + 2 * k + 3)
     assert close(out.data, true / n, size / n, n + k + 8)
     assert out.data >= 0

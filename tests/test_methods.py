@@ -1,4 +1,4 @@
-"""The fast methods of Value, printed from the rows, against the definitions that they stand for."""
+"""The fast methods of Value, printed from the rows, compared with the general ones."""
 
 import doctest
 import inspect
@@ -21,7 +21,7 @@ fast = pytest.mark.parametrize("name", FAST)
 
 
 def fields(node):
-    """All that a node has, numbers to the bit."""
+    """Return everything that a node contains, with numbers to the bit."""
     bits = [None if x is None else x.hex() for x in (node._data, node._grad, node._dx, node._dy)]
     return type(node), node.op, node.label, node.constant, *bits
 
@@ -30,7 +30,7 @@ def fields(node):
 @examples(10)  # a wrong formula differs in almost every bit pattern
 @given(data=st.data())
 def test_a_fast_method_has_the_bits_of_its_definition(name, data):
-    """Result, slopes and inputs; the other operand a Value, a constant, a float or an int."""
+    """Result, slopes and inputs are equal; the other operand is a Value, constant, float or int."""
     plain = any_float | st.integers(-9, 9)
     node = st.builds(Value, any_float) | st.builds(Constant, any_float) | st.none()  # x itself
     other = plain if name.startswith("__r") else plain | node
@@ -53,7 +53,7 @@ def test_every_row_of_one_or_two_inputs_has_a_fast_method():
 
 @fast
 def test_the_source_of_a_fast_method_can_be_read(name):
-    """By `inspect`, and by `source`; the formula stands in it, no call of the row does."""
+    """`inspect` and `source` show it; it contains the formula and no call of the row."""
     method = getattr(Value, name)
     assert inspect.getsource(method) == source(name)
     assert method.__doc__
@@ -65,7 +65,7 @@ def test_the_source_of_a_fast_method_can_be_read(name):
     "name", [name for name in dir(Value) if name in {*ELEMENTWISE} - {"where"}]
 )
 def test_the_docstring_is_made_from_the_row(name):
-    """It says formula, derivative, domain and kinks, and its example runs."""
+    """A docstring states formula, derivative, domain and kinks, and its example runs."""
     text = getattr(Value, name).__doc__
     assert text.startswith("Return ")
     assert "Derivative" in text
@@ -101,7 +101,7 @@ def test_a_traceback_shows_the_lines_of_a_fast_method(monkeypatch):
 
 @fast
 def test_constants_and_subclasses_have_the_definitions(name):
-    """The fast methods take their operand for a Value that requires a gradient."""
+    """The fast methods require an operand that is exactly a Value."""
 
     class Mine(Value): ...
 

@@ -37,7 +37,7 @@ FIRST = ["stepgrad", "stepgrad.nn", "stepgrad.draw", "engine", "engine.value", "
 
 @pytest.mark.parametrize("first", FIRST)
 def test_every_module_is_loaded_once(first):
-    """Whichever name is imported first."""
+    """The order of the names in imports does not matter."""
     subprocess.run([sys.executable, "-c", SAME.format(first=first)], cwd=ROOT, check=True)
 
 

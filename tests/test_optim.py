@@ -40,11 +40,11 @@ def run(rule, start, gradients, **settings):
 
 def reference(rule, start, gradients, lr, weight_decay=0.0, **settings):
     """Return the same weights, with each step computed from all gradients so far."""
-    w, seen, path = np.float64(start), [], []
+    w, past, path = np.float64(start), [], []
     decoupled = optim.get(rule).decoupled
     for gradient in gradients:
-        seen.append(gradient if decoupled else gradient + weight_decay * w)
-        move = ROWS[rule].direction(np.array(seen), **settings)
+        past.append(gradient if decoupled else gradient + weight_decay * w)
+        move = ROWS[rule].direction(np.array(past), **settings)
         w = (w * (1 - lr * weight_decay) if decoupled else w) - lr * move
         path.append(w)
     return path

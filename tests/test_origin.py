@@ -81,16 +81,16 @@ def test_an_error_ends_the_recording():
 
 def test_in_threads(in_threads):
     """One thread ending its recording does not end another's."""
-    found = []
+    origins = []
 
     def work(i):
         for _ in range(50):
             with record_origins():
-                found.append((Value(1.0) * 2.0).origin)
+                origins.append((Value(1.0) * 2.0).origin)
 
     in_threads(work, 4)
-    assert len(found) == 200
-    assert None not in found
+    assert len(origins) == 200
+    assert None not in origins
     assert Value(1.0).origin is None
 
 

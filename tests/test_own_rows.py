@@ -1,4 +1,4 @@
-"""A user's row: written once, served by every reader; and a wrong one, named by the check."""
+"""A user's row works with every reader; the gradient check names a wrong one."""
 
 import math
 from contextlib import nullcontext
@@ -74,7 +74,7 @@ def test_values_and_the_check(op, f, at):
 
 @elementwise
 def test_arrays(op, f, at):
-    """Every element as a Value has it, the gradients too."""
+    """Elements and gradients equal those of Values."""
     many = [np.array([x, 0.0, -x, 0.3]) for x in at]
     arrays = [Array(x) for x in many]
     y = f(arrays)
@@ -90,23 +90,23 @@ def test_arrays(op, f, at):
 
 @own
 def test_derivatives_of_derivatives(op, f, at):
-    """Slopes of slopes against differences; forwards as backwards."""
-    found, h = hessian(f(xs := leaves(at)), xs), 1e-6
+    """Second derivatives agree with differences, and forward mode with reverse mode."""
+    second, h = hessian(f(xs := leaves(at)), xs), 1e-6
     for j in range(len(at)):
         ends = []
         for sign in (1.0, -1.0):
             moved = leaves([x + sign * h * (i == j) for i, x in enumerate(at)])
             ends.append(np.array(grad(f(moved), moved)))
-        np.testing.assert_allclose(found[:, j], (ends[0] - ends[1]) / (2.0 * h), atol=1e-8)
+        np.testing.assert_allclose(second[:, j], (ends[0] - ends[1]) / (2.0 * h), atol=1e-8)
     ahead = [jvp(f(xs), xs, list(unit)) for unit in np.eye(len(at))]
     assert ahead == pytest.approx(grad(f(xs), xs), rel=1e-15)
     slope = grad(f(xs), xs[0], create_graph=True)
-    assert "softsign" not in draw(slope).dot  # a graph of its own, of the row's parts
+    assert "softsign" not in draw(slope).dot  # its graph consists of the row's parts
 
 
 @own
 def test_a_tape_to_the_bits(op, f, at):
-    """At the numbers of the recording and at others; its source runs to the same bits."""
+    """The bits are equal at the recorded numbers and at others."""
     pytest.importorskip("numba")
     xs = leaves(at)
     tape = Tape(f(xs).tanh())
@@ -123,13 +123,13 @@ def test_a_tape_to_the_bits(op, f, at):
 
 @own
 def test_drawing_formula_and_words(op, f, at):
-    """The drawing has its name, the stepper its formula with numbers, and the words their paths."""
+    """The name is in the drawing, in the stepper's page and in the paths of a gradient."""
     xs = leaves(at)
     with_others = f(xs) * 2.0
     assert f">{op.name}<" in draw(with_others, locals=True).svg
     page = step(with_others).html
     assert op.name in page
-    assert "mfrac" in page or op is BLEND  # of what its local derivatives are made
+    assert "mfrac" in page or op is BLEND  # its local derivatives are fractions
     assert op.name in str(explain(with_others, xs[0]))
     assert mistakes(with_others)
     steps = {s.node.op: s for s in walk(with_others)}
@@ -180,7 +180,7 @@ def test_an_error_in_a_row_names_it(op, x):
     assert "'mine'" in raised.value.__notes__[0]
 
 
-# Functions of this module with names that the readers know, and other meanings.
+# Functions of this module with names that the engine uses for others.
 
 
 def relu(x):
@@ -201,9 +201,9 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("name", "op"), OTHERS.items(), ids=OTHERS)
-def test_a_users_function_with_a_name_of_ours_is_the_users(name, op):
+def test_a_users_function_with_a_name_of_the_engine(name, op):
     x, a = Value(2.0, "x"), Array([2.0, -1.0])
-    assert op(a).data.tolist() == [op(Value(each)).data for each in (2.0, -1.0)]
+    assert op(a).data.tolist() == [op(Value(number)).data for number in (2.0, -1.0)]
     check_gradients(lambda: op(x), at=[x])
     check_gradients(lambda: op(a).sum(), at=[a])
     second = {"relu": 48.0, "exp": 1.0, "sigmoid": 6.0}[name]
@@ -213,8 +213,8 @@ def test_a_users_function_with_a_name_of_ours_is_the_users(name, op):
     assert Tape(op(x).tanh()).forward() == op(x).tanh().data
 
 
-def test_a_row_that_exec_made_is_read_like_any_other():
-    """Its helper has no module to be told by."""
+def test_a_row_that_exec_made():
+    """The helper of its formula does not belong to a module."""
     made = {"Op": Op}
     exec(
         "def half(x): return 0.5 * x\nrow = Op('half', lambda x: half(x), lambda out, x: 0.5)", made
@@ -300,7 +300,7 @@ def test_a_slope_of_another_shape_is_not_broadcast(slope):
     assert raised.value.__notes__ == ["in the derivative of row 'mine' for its input 0"]
 
 
-def test_a_row_that_mixes_elements_is_no_row_of_single_ones():
+def test_a_row_that_mixes_elements_must_be_an_array_row():
     with pytest.raises(
         ValueError,
         match=r"'mine' works element by element, .* should have shape \(2,\), got shape \(\)",
@@ -308,8 +308,8 @@ def test_a_row_that_mixes_elements_is_no_row_of_single_ones():
         Op("mine", lambda x: x.sum(), lambda out, x: 1.0)(Array([1.0, 2.0]))
 
 
-def test_a_row_that_leaves_the_graph_says_so():
-    """First derivatives are of numbers; those that are graphs need the row on nodes."""
+def test_a_row_that_leaves_the_graph():
+    """First derivatives use numbers. Derivatives that are graphs require a row that runs on nodes."""
     mine = Op("mine", lambda x: math.exp(x), lambda out, x: math.exp(x))
     x = Value(0.5, "x")
     assert grad(mine(x), x) == math.exp(0.5)
@@ -338,10 +338,10 @@ def test_a_row_that_leaves_the_graph_says_so():
     ids=lambda x: getattr(x, "name", None),
 )
 def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
-    """With its name, where Python's functions and choices take no symbols."""
+    """Its formula is its name, applied to inputs, if Python's functions do not accept symbols."""
     x = symbols.make_name("x")
     assert str(symbols.build_formula(op, [x])) == formula
-    assert [str(each) for each in symbols.build_partials(op, symbols.make_name("out"), [x])] == [
+    assert [str(part) for part in symbols.build_partials(op, symbols.make_name("out"), [x])] == [
         slope
     ]
     y = op(Value(0.5, "x"))
@@ -350,7 +350,7 @@ def test_a_row_of_any_python_is_drawn_and_stepped(op, formula, slope):
 
 
 def test_a_row_that_branches_names_where_on_arrays():
-    """NumPy's own error about the truth of an array does not tell what to write."""
+    """NumPy's error about the truth value of an array does not mention the remedy."""
     for f in (lambda x: x if x > 0.0 else 0.0, lambda x: max(x, 0.0)):
         row = Op("mine", f, lambda out, x: 1.0)
         assert row(Value(2.0)).data == 2.0

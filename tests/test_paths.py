@@ -1,13 +1,13 @@
-"""One network by two paths, Values one sample at a time and Arrays all at once, before one judge.
+"""Networks of Values, one sample at a time, and of Arrays, all samples at once, against exact results.
 
-The judge is tests/exact.py: the chapters' formulas in exact numbers, without the engine, each with
-a radius that is derived from the roundings of a computation. Either path must stay within it; the
-two are then no more than twice that apart. No sample is left out. Where rounding may carry a number
-over a kink, its slope is known no better than to lie between those of both sides, and the radius of
-what it is multiplied into says so. What leaves the range of the dtype, as exp of exp of 100 does,
-is not judged from there on.
+tests/exact.py evaluates textbook formulas in exact numbers, without the engine, each with a radius
+derived from the roundings of a computation. Both paths must stay within the radius, so they differ
+by at most twice that. No sample is left out. Where rounding may move a number across a kink, its
+slope is between those of both sides, which the radius of later results includes. Results that
+overflow the dtype, such as exp of exp of 100, are not compared.
 
-A network that fails is shrunk and printed as a program that shows it. The last tests see to that.
+A network that fails is shrunk and printed as a program that reproduces the failure. The last tests
+check this.
 """
 
 import re
@@ -61,14 +61,14 @@ def test_outputs_loss_and_gradients_in_float32(activation, data):
 @examples(12)
 @given(data=st.data())
 def test_weights_after_steps(rule, data):
-    """With momentum, weight decay, and gradients clipped by their norm."""
+    """Settings include momentum, weight decay, and gradients clipped by their norm."""
     judge(data.draw(networks(rule=rule)), data.draw(DTYPES, label="dtype"))
 
 
 @examples(25)
 @given(networks(), DTYPES)
 def test_there_and_back(network, dtype):
-    """to_vector() and to_scalar() keep every number, or what float32 has of it."""
+    """to_vector() and to_scalar() keep every number, rounded to float32 if that is the dtype."""
     model = network.model()
     back = model.to_vector(dtype).to_scalar()
     numbers = [p.data for p in model.parameters()]
@@ -81,7 +81,7 @@ def test_there_and_back(network, dtype):
 
 @given(unrounded())
 def test_where_nothing_is_rounded_the_bits_are_the_same(network):
-    """Kinks and all: the two differ in the order of exact sums alone."""
+    """Both paths differ only in the order of sums, which are exact here. Kinks are included."""
     scalars, arrays = scalar_path(network), array_path(network)
     for name, computed in scalars.items():
         np.testing.assert_array_equal(computed, arrays[name])
@@ -95,7 +95,7 @@ def test_where_nothing_is_rounded_the_bits_are_the_same(network):
 def test_closed_forms(network, dtype):
     """5.4: from a layer's dZ follow dW = dZᵀ A_prev, db = Σ dZ, dA_prev = dZ W; 5.5: dZ = A - Y.
 
-    Here is one sample per row, where the chapter has one per column, and its 1 / m is in dZ.
+    Samples are rows here and columns in the chapter; dZ includes the factor 1 / m.
     """
     model = network.model().to_vector(dtype)
     loss = LOSSES[network.loss](model(Array(np.array(network.X, dtype))), np.array(network.y))
@@ -123,7 +123,7 @@ def test_closed_forms(network, dtype):
     ids=["2 samples", "3 samples"],
 )  # fmt: skip
 def test_figures_of_the_chapter(dZ, A_prev, W, dW, db, dA_prev):
-    """5.4, 2 to 4, in its columns: a layer of Arrays whose loss has the slopes dZ / m."""
+    """5.4, 2 to 4, with samples in columns: a layer of Arrays whose loss has the slopes dZ / m."""
     A, weight, bias = Array(np.transpose(A_prev)), Array(W), Array(np.zeros(2))
     ((LINEAR(A, weight, bias) * np.transpose(dZ)).sum() / len(A)).backward()
     np.testing.assert_allclose(weight.grad, dW, rtol=1e-15)
@@ -137,7 +137,7 @@ BY_HAND = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "mse":
 @FEW
 @given(st.data(), st.sampled_from(list(BY_HAND)))
 def test_backprop_by_hand(data, loss):
-    """The demo, in the chapter's columns, before the same judge; mse is twice its half of a square."""
+    """The demo, with samples in columns, agrees; its loss for mse is half the squared error."""
     outputs = None if loss == "cross_entropy" else st.just(1)
     hidden = ["linear", "relu", "sigmoid", "tanh"]
     network = data.draw(networks(hidden, [loss], outputs=outputs), label="network")
@@ -160,7 +160,7 @@ def test_backprop_by_hand(data, loss):
 @FEW
 @given(networks(losses=["binary_cross_entropy"], outputs=st.just(1), deepest=1))
 def test_logistic_regression(network):
-    """Vectorizing, 2: dZ = A - Y, dw = X dZᵀ / m and db = Σ dZ / m, by the demo and by both paths."""
+    """Vectorizing, 2: the demo and both paths compute dZ = A - Y, dw = X dZᵀ / m, db = Σ dZ / m."""
     (row,) = np.array(network.layers[0])
     X, Y = np.array(network.X).T, np.array([network.y], float)
     Z, _, _, dw, db = logistic_regression.gradients(row[:-1, None], row[-1], X, Y)
@@ -169,7 +169,7 @@ def test_logistic_regression(network):
     judge(network)
 
 
-# -------------------------------------------------------------------------------- testing the tests
+# ------------------------------------------------------------------------ tests of these tests
 
 FAULTS: dict[str, Any] = {
     "a pullback, in the tenth digit": (LINEAR, 1, lambda g, out, x, w, b: g.T @ x * (1 + 1e-10)),
@@ -180,7 +180,7 @@ FAULTS: dict[str, Any] = {
 
 @pytest.fixture
 def make_wrong(monkeypatch):
-    """Gives a row another partial derivative or pullback, for Arrays alone."""
+    """Return a function that replaces a partial derivative or pullback of a row, for Arrays only."""
 
     def swap(row, i, partial):
         right = array.run
@@ -197,7 +197,7 @@ def make_wrong(monkeypatch):
 
 
 def failure(drawn: Any, *phases: Phase) -> str:
-    """Return the failure message of a property test for a network that the judge rejects."""
+    """Return the failure message of a property test that checks networks."""
 
     @settings(max_examples=200, database=None, phases=phases)
     @given(drawn)
@@ -218,21 +218,21 @@ def printed(failure: str) -> str:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_wrong_row_is_caught(fault, make_wrong):
-    """And the program that the failure ends with prints differences."""
+    """The program at the end of the failure message prints differences."""
     row, *_ = FAULTS[fault]
     make_wrong(*FAULTS[fault])
     activation = row.name if row.name in ACTIVATIONS else "linear"
-    said = printed(failure(networks([activation], deepest=2), Phase.generate))
-    differences = re.findall(r"less arrays:\n(.*?)scalars:", said, re.DOTALL)
-    assert any(re.search("[1-9]", each) for each in differences)
+    output = printed(failure(networks([activation], deepest=2), Phase.generate))
+    differences = re.findall(r"minus arrays:\n(.*?)scalars:", output, re.DOTALL)
+    assert any(re.search("[1-9]", numbers) for numbers in differences)
 
 
 def test_a_failure_is_shrunk(make_wrong):
-    """To one layer or two, of one or two neurons, with as many inputs."""
+    """The shrunk network has one or two layers of one or two neurons, and one or two inputs."""
     make_wrong(*FAULTS["a pullback, in the tenth digit"])
-    said = failure(networks(["linear"], deepest=2), Phase.generate, Phase.shrink)
-    assert re.search(r"MLP\([12], \[[12](, [12])?\], 'linear'", said)
-    assert re.search(r"e-1\d", printed(said))
+    message = failure(networks(["linear"], deepest=2), Phase.generate, Phase.shrink)
+    assert re.search(r"MLP\([12], \[[12](, [12])?\], 'linear'", message)
+    assert re.search(r"e-1\d", printed(message))
 
 
 @pytest.mark.filterwarnings("ignore::engine.GradientWarning")  # some gradients are 0
@@ -250,4 +250,4 @@ def test_the_program_runs_by_itself(dtype):
     root = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("layer 1, scalars less arrays:") == 3
+    assert done.stdout.count("layer 1, scalars minus arrays:") == 3

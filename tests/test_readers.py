@@ -1,4 +1,4 @@
-"""One rule table, many arithmetics: the same rows on floats, arrays, nodes, texts and symbols."""
+"""The same rows on floats, arrays, nodes, source text and symbols."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ from strategies import DTYPES, batches, examples
 
 
 class Text:
-    """An expression that writes itself down."""
+    """An expression that is written as Python source."""
 
     def __init__(self, text):
         self.text = str(text)
@@ -29,7 +29,7 @@ class Text:
 
 
 class Formula(Text):
-    """The same, as a textbook writes it."""
+    """An expression that is written as in a textbook."""
 
 
 def operator(kind, pattern):
@@ -70,7 +70,7 @@ SMOOTH = {"acosh": [2.5], "clip": [0.4, -1.0, 1.0], "where": [1.0, 0.3, 0.7]}
 
 
 def point(op):
-    """Inputs at which the row and its slopes are smooth."""
+    """Draw inputs at which the row and its slopes are smooth."""
     return SMOOTH.get(op.name, [0.3, 0.7][: len(op.partials)])
 
 
@@ -81,7 +81,7 @@ rows = pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
 @examples(20)
 @given(data=st.data())
 def test_arrays_give_what_floats_give(op, data):
-    """Forward and slopes, element by element, to the few ulps by which NumPy's functions differ."""
+    """Results and slopes agree for each element, to the few ulps by which NumPy's functions differ."""
     number, n = st.floats(-50.0, 50.0), 15
     columns = data.draw(batches(*[number] * len(op.partials), size=n))
     arrays = list(np.transpose(columns))
@@ -99,7 +99,7 @@ def test_arrays_give_what_floats_give(op, data):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (2,), (5000,)])
 def test_arrays_keep_their_dtype(op, dtype, shape):
-    """Results and slopes, however large; a slope that is one number for all stays a plain float."""
+    """Results and slopes agree for large arrays; a slope that is one number stays a float."""
     y = op(*[Array(np.full(shape, x, dtype)) for x in point(op)])
     assert (y.data.dtype, y.shape) == (dtype, shape)
     for slope in y.locals:
@@ -108,7 +108,7 @@ def test_arrays_keep_their_dtype(op, dtype, shape):
 
 @rows
 def test_nodes_give_second_derivatives(op):
-    """Slopes computed on nodes are graphs, and backward through them is the slope's derivative."""
+    """Slopes computed on nodes are graphs, and backward computes their derivatives."""
     xs = point(op)
     for i, partial in enumerate(op.partials):
         inputs = [Value(x) for x in xs]
@@ -153,7 +153,7 @@ def programs_of(op, letters):
 @examples(20)
 @given(data=st.data())
 def test_texts_write_a_program_with_the_same_bits(op, data):
-    """The row written as source text, compiled and run, gives the floats the row itself gives."""
+    """The row, written as source text and compiled, computes the same floats."""
     letters = tuple(f"x{i}" for i in range(len(op.partials)))
     scope = {name: getattr(arithmetic, name) for name in arithmetic.__all__} | {
         "inf": math.inf,
@@ -241,7 +241,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(("f", "call"), FOREIGN.values(), ids=FOREIGN)
 def test_a_function_that_no_arithmetic_knows_is_named(f, call):
-    """With the row, the call, and what to write; on floats it is a function like any other."""
+    """The error names the row, the call and the remedy. On floats the row works."""
     op, x = Op("mine", f, lambda out, x: f(x)), Value(1.0)
     says = pytest.raises(TypeError, match=rf"row 'mine' .*{call}: .*engine\.arithmetic")
     assert op(x).data == f(1.0)
@@ -262,7 +262,7 @@ def test_a_slope_that_no_arithmetic_knows_is_named():
 
 
 def test_the_highest_rank_answers():
-    """A node beside an array, an array beside a number; and a type that is registered late."""
+    """Nodes, arrays and numbers as mixed arguments, and a type that is registered late."""
 
     class Late(float): ...
 

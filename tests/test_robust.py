@@ -42,12 +42,12 @@ def bits(leaves):
 
 @pytest.fixture
 def interrupted():
-    """Call f and press Ctrl-C at a random moment, again and again; how often f was cut short.
+    """Return a function that calls f repeatedly, each time with Ctrl-C at a random moment.
 
-    `after` is called each time, whether it was or not.
+    It calls `after` after each call, interrupted or not.
     """
     draw, watchers = random.Random(0), gc.callbacks[:]
-    gc.callbacks.clear()  # Hypothesis has one, in which an exception would be lost
+    gc.callbacks.clear()  # Hypothesis installs one, which would swallow an exception
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
 
     def run(f, after, times=150):
@@ -64,7 +64,7 @@ def interrupted():
             except KeyboardInterrupt:
                 stopped += 1
             after()
-        assert stopped > times / 10, "hardly ever interrupted: the test sees nothing"
+        assert stopped > times / 10, "rarely interrupted, so the test proves nothing"
 
     yield run
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -77,7 +77,7 @@ def interrupted():
     "go", [lambda y: y.backward(), lambda y: list(walk(y))], ids=["backward", "walk"]
 )
 def test_ctrl_c_in_a_backward_pass(interrupted, path, go):
-    """The graph is whole: with the leaves' gradients at 0 again, backward gives the same bits."""
+    """The graph is intact: after zero_grad, backward gives the same bits."""
     leaves, f = path()
     y = f()
     y.backward()
@@ -109,7 +109,7 @@ def test_ctrl_c_while_a_graph_is_built(interrupted, path):
 
 @pytest.mark.parametrize("block", [no_grad, detect_anomaly, record_origins])
 def test_ctrl_c_within_a_block(interrupted, block):
-    """The block is left: what comes after it is a graph like any other."""
+    """The hook is no longer active; later graphs are not affected."""
 
     def within():
         for _ in range(3):
@@ -151,7 +151,7 @@ def test_ctrl_c_in_a_tape(interrupted):
 
 
 def test_ctrl_c_while_a_tape_is_recorded(interrupted):
-    """Comparisons and `.data` are Python's own again."""
+    """Comparisons and `.data` are as before."""
     x = Value(3.0, "x")
     kept = {name: Value.__dict__.get(name) for name in ("__lt__", "__gt__", "data")}
 
@@ -168,8 +168,8 @@ def test_ctrl_c_while_a_tape_is_recorded(interrupted):
 
 @pytest.mark.parametrize("path", [scalars, arrays])
 def test_threads_build_and_differentiate_at_once(in_threads, path):
-    """Each its own graph, watched or not: the bits that it gets alone, and no warning of another."""
-    alone, found = {}, {}
+    """Each thread gets the bits that it gets alone, and no warnings, with or without a hook."""
+    alone, together = {}, {}
 
     def train(i, results):
         leaves, f = path()
@@ -192,43 +192,43 @@ def test_threads_build_and_differentiate_at_once(in_threads, path):
         train(i, alone)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        in_threads(lambda i: train(i, found), 6)
-    assert found == alone
+        in_threads(lambda i: train(i, together), 6)
+    assert together == alone
 
 
-def test_threads_share_leaves_that_none_moves(in_threads):
-    """Many threads read one model at once; each gets its own derivatives."""
+def test_threads_share_leaves_that_do_not_change(in_threads):
+    """Threads that read one model at once each get the right derivatives."""
     from engine import grad
 
     model = nn.MLP(2, [8, 1], rng=0)
-    leaves, found = model.parameters(), {}
+    leaves, by_thread = model.parameters(), {}
     want = [float(g) for g in grad(model(POINTS[0]), leaves)]
 
     def run(i):
         for _ in range(10):
-            found[i] = [float(g) for g in grad(model(POINTS[0]), leaves)]
+            by_thread[i] = [float(g) for g in grad(model(POINTS[0]), leaves)]
 
     in_threads(run, 6)
-    assert all(each == want for each in found.values())
-    assert len(found) == 6
+    assert all(slopes == want for slopes in by_thread.values())
+    assert len(by_thread) == 6
     assert all(leaf.grad == 0.0 for leaf in leaves)
 
 
 # ---------------------------------------------------------------------------------- a large graph
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     "more", ["y = y + x", "y = y * 1.0", "y = y.tanh()"], ids=["sums", "with constants", "unary"]
 )
 def test_a_million_nodes_in_300_megabytes(more):
-    """All of the process, Python and NumPy included, when the gradients are there."""
+    """The peak memory of the process after backward, including Python and NumPy."""
     nodes = 10**6
-    each = 2 if "1.0" in more else 1
+    nodes_per_step = 2 if "1.0" in more else 1
     source = f"""
 import engine
 x = y = engine.Value(1.0)
-for _ in range({nodes // each}):
+for _ in range({nodes // nodes_per_step}):
     {more}
 y.backward()
 status = open("/proc/self/status").read()

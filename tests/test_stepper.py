@@ -126,7 +126,7 @@ def test_the_numbers_at_every_step_are_those_of_the_engine(opened):
     y = example()
     stepper = step(y)
     page = opened(stepper.html)
-    data, grad, seen = {}, {}, []
+    data, grad, shown = {}, {}, []
     for frame in stepper.frames:
         data |= frame.data
         grad |= frame.grad
@@ -140,13 +140,13 @@ def test_the_numbers_at_every_step_are_those_of_the_engine(opened):
         assert hot(page) == sorted(frame.marked)
         assert page.locator(".title").inner_text() == frame.title
         assert page.locator("math").count() == len(frame.lines)
-        seen.append(texts)
+        shown.append(texts)
         page.evaluate("document.querySelector('[data-do=next]').click()")
     y.backward()
     for i, node in enumerate(topological(y)):
         if not node.constant:
-            assert seen[-1][f"v{i}"][-1] == f"grad {format_number(node.grad, '.4g')}"
-    for texts in reversed(seen[:-1]):
+            assert shown[-1][f"v{i}"][-1] == f"grad {format_number(node.grad, '.4g')}"
+    for texts in reversed(shown[:-1]):
         page.click("[data-do=previous]")
         assert fields(page) == texts
 
@@ -329,10 +329,10 @@ def test_a_large_graph_starts_at_its_beginning(opened):
     page = opened(step(model([0.5, -1.0]), model).html)
     page.set_viewport_size({"width": 900, "height": 420})
     page.reload()
-    seen = page.evaluate(
+    scrolled = page.evaluate(
         "(({scrollLeft, scrollTop, scrollHeight, clientHeight}) => [scrollLeft, scrollTop, scrollHeight > clientHeight])(document.querySelector('.graph'))"
     )
-    assert seen == [0, 0, True]
+    assert scrolled == [0, 0, True]
 
 
 @pytest.mark.parametrize("width", [400, 1000])

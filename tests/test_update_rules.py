@@ -34,7 +34,7 @@ def reference_step(rule, o, data, grad, memory):
 
 
 def check_bits(got, want):
-    """Check that arrays are equal in every bit, but for the sign and payload of nan."""
+    """Check that arrays are equal in every bit, except the sign and payload of nan."""
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(
@@ -54,8 +54,10 @@ def test_arrays_move_as_the_formulas_say(rule, data, dtype, shape, block):
     """Data and memory agree bit for bit, in float32 too; the learning rate may change."""
     settings = data.draw(settings_of(rule), label="settings")
     numbers = any_float.map(dtype) if dtype == np.float64 else st.floats(width=32)
-    each = arrays(dtype, shape, elements=numbers)
-    start, *gradients = data.draw(st.lists(each, min_size=2, max_size=5), label="start, gradients")
+    strategy = arrays(dtype, shape, elements=numbers)
+    start, *gradients = data.draw(
+        st.lists(strategy, min_size=2, max_size=5), label="start, gradients"
+    )
     leaf, want = Array(start), start
     mover = optim.get(rule)([leaf], lr=0.1, **settings)
     memory = dict.fromkeys(mover.remembers, 0.0)
@@ -92,7 +94,7 @@ def test_steps_of_values_agree_with_the_formulas(rule, data, size):
             want = reference_step(rule, mover, want, np.array(gradient), memory)
         check_bits(np.array([value.data for value in values]), want)
         for name in mover.remembers:
-            kept = [each[name] for each in mover.memory]
+            kept = [memory_of_value[name] for memory_of_value in mover.memory]
             assert {type(x) for x in kept} == {float}
             check_bits(np.array(kept), np.broadcast_to(memory[name], size))
 
@@ -115,7 +117,7 @@ def update_of(rule, how):
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
-def test_instructions_do_no_work_twice_and_none_in_vain(rule, how):
+def test_instructions_are_neither_repeated_nor_unused(rule, how):
     """No instruction is repeated, unused, or more than the formula needs."""
     update = update_of(rule, how)
     done = update.program.instructions
@@ -145,7 +147,7 @@ def test_a_replayed_recording_gives_the_bits_of_the_rule(rule, how, data):
 
 
 @pytest.mark.parametrize(("rule", "how"), EVERY)
-def test_no_rule_needs_scratch_but_for_one_array(rule, how):
+def test_rules_need_few_scratch_arrays(rule, how):
     """Arrays that are no longer needed are reused: a step of Adam touches five arrays."""
     update = update_of(rule, how)
     move, (_, scratch) = update.in_place, ROWS[rule].costs[update.rule.__name__]
@@ -159,7 +161,7 @@ def test_no_rule_needs_scratch_but_for_one_array(rule, how):
 
 
 def lion(grad, mean, beta1, beta2):
-    """The sign of a mean (Chen et al. 2023)."""
+    """Return the sign of a mean (Chen et al. 2023)."""
     ahead = beta1 * mean + (1.0 - beta1) * grad
     sign = where(ahead > 0.0, 1.0, where(ahead < 0.0, -1.0, 0.0))
     return sign, beta2 * mean + (1.0 - beta2) * grad
@@ -174,8 +176,8 @@ class Lion(optim.Optimizer):
 
 
 @pytest.mark.parametrize("block", [2, in_place.BLOCK])
-def test_a_rule_of_ones_own(block, monkeypatch):
-    """One function for Values and Arrays."""
+def test_a_users_rule(block, monkeypatch):
+    """One function works for Values and Arrays."""
     monkeypatch.setattr(in_place, "BLOCK", block)
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=7), rng.normal(size=(5, 7))
@@ -326,8 +328,8 @@ def test_a_state_is_loaded_in_the_dtype_and_order_of_the_parameter(rule, dtype, 
         mover.step()
         state = mover.state_dict()
         state["memory"] = [
-            {k: change(x) if np.ndim(x) else x for k, x in reversed(each.items())}
-            for each in state["memory"]
+            {k: change(x) if np.ndim(x) else x for k, x in reversed(memory.items())}
+            for memory in state["memory"]
         ]
         mover.load_state_dict(state)
         mover.step()

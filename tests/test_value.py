@@ -1,4 +1,4 @@
-"""`Value` as its user meets it: what it takes, what it gives, and what it refuses."""
+"""`Value` for its users: arguments, results and errors."""
 
 import inspect
 import math
@@ -37,7 +37,7 @@ arithmetic = pytest.mark.parametrize("f", ARITHMETIC)
 
 
 class Metres(float):
-    """A float of a class of its own."""
+    """A subclass of float."""
 
 
 NUMBERS = [
@@ -118,7 +118,7 @@ def test_comparisons_look_at_the_data(f, number):
 
 @not_numbers
 def test_what_is_not_a_real_number_is_refused(thing, remedy):
-    """At the door, in either setter, and as an argument of a method."""
+    """In the constructor, both setters, and as an argument of a method."""
     x = Value(1.0)
     for attempt in [
         lambda: Value(thing),
@@ -206,7 +206,7 @@ SLOPES_AT_THE_ENDS = [  # function, input, result, slope
 
 @pytest.mark.parametrize(("f", "at", "result", "slope"), SLOPES_AT_THE_ENDS)
 def test_slopes_at_the_ends(f, at, result, slope):
-    """Right where a textbook formula overflows, cancels or divides by zero."""
+    """Results are right where a textbook formula overflows, cancels or divides by zero."""
     x = Value(at)
     y = f(x)
     assert y.data == pytest.approx(result, rel=1e-15, abs=0)
@@ -232,7 +232,7 @@ def test_the_gradient_is_that_of_the_forward_that_ran(op, data):
 
 
 def test_in_place_operators_make_new_nodes():
-    """`x += 1` binds the name to a node above; what x was is its input."""
+    """`x += 1` binds the name to a new node, whose input is the old one."""
     x = leaf = Value(3.0)
     x += 1
     x *= 2
@@ -244,7 +244,7 @@ def test_in_place_operators_make_new_nodes():
 
 
 def test_sum_and_friends():
-    """Python's own functions over numbers take Values."""
+    """Python's functions of numbers accept Values."""
     xs = [Value(2.0), Value(-3.0), Value(5.0)]
     assert gradients(sum(xs) + math.prod(xs), *xs) == (-14.0, 11.0, -5.0)
     assert max(xs) is xs[2]
@@ -385,7 +385,7 @@ def test_repr(node, shown):
 
 
 def test_labels():
-    """A label is the user's: results have none until they are given one."""
+    """Results have no label until the user assigns one."""
     x = Value(3.0, "x")
     y = x + 1
     assert (x.label, y.label, y.inputs[1].label) == ("x", None, None)
@@ -447,7 +447,7 @@ def test_a_wrong_number_of_arguments_is_refused(call, named):
 
 
 def test_a_users_row_is_called_on_values():
-    """With one, two, three and any number of inputs; numbers among them are constants."""
+    """Users' rows take one, two, three or any number of inputs; numbers become constants."""
     cube = Op("cube", lambda x: x * x * x, lambda out, x: 3 * x * x)
     area = Op("area", lambda x, y: x * y / 2, lambda out, x, y: y / 2, lambda out, x, y: x / 2)
     box = Op("box", lambda x, y, z: x * y * z, *[
@@ -483,7 +483,7 @@ def test_a_users_row_may_compute_with_numpy(f):
 
 
 def test_a_users_row_that_leaves_the_real_numbers_is_refused():
-    """Python's own (-8) ** (1/3) is complex; a Value never is."""
+    """In Python, (-8) ** (1/3) is complex; a Value is always real."""
     root = Op("root", lambda x: x ** (1 / 3), lambda out, x: out / (3 * x))
     with pytest.raises(TypeError, match="complex"):
         root(Value(-8.0))

@@ -52,10 +52,10 @@ def test_dense_is_x_times_w_transposed_plus_b(dtype, data, m, nin, nout, seed):
     eps, tiny = np.finfo(dtype).eps, np.finfo(dtype).tiny
     bound = (nin + 1) * (eps * (abs(X) @ abs(W).T + abs(b)) + tiny)
     assert np.all(abs(out.data - (X @ W.T + b)) <= bound)
-    for x, each, limit in zip(X, out.data, bound, strict=True):
+    for x, row, limit in zip(X, out.data, bound, strict=True):
         alone = layer(x)
         assert (alone.shape, alone.dtype) == ((nout,), dtype)
-        assert np.all(abs(alone.data - each) <= 2 * limit)
+        assert np.all(abs(alone.data - row) <= 2 * limit)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_no_gradient_is_computed_for_plain_samples():
 
     def sent(X):
         steps = [step for step in walk(model(X).sum()) if step.node.op is not None]
-        assert not any(each.to.constant for step in steps for each in step.sent)
+        assert not any(sent.to.constant for step in steps for sent in step.sent)
         return [len(step.sent) for step in steps if step.node.op.name == "linear"]
 
     assert sent(X) == [3, 3, 2]
@@ -105,7 +105,7 @@ def test_an_activation_is_its_row_on_every_element(name):
     if name == "linear":
         want = x
     else:
-        want = [[ELEMENTWISE[name](Value(each)).data for each in row] for row in x]
+        want = [[ELEMENTWISE[name](Value(number)).data for number in row] for row in x]
     np.testing.assert_allclose(out.data, want, rtol=1e-14, atol=1e-300)
     leaf = Array(x.astype(np.float32))
     small = Activation(name)(leaf)

@@ -1,4 +1,4 @@
-"""The oldest versions of dependencies: what pyproject.toml allows is what `make test-oldest` has."""
+"""The constraints of `make test-oldest` are the lower bounds in pyproject.toml."""
 
 import re
 import tomllib
@@ -11,8 +11,13 @@ TESTED = ("jit", "demos", "test")  # the extras that `make test` needs
 def test_constraints_are_the_lower_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(each for name in TESTED for each in extras[name])]
-    bounds = dict(re.fullmatch(r"([\w-]+)>=([\d.]+).*", each).groups() for each in asked)
+    requirements = [
+        *project["dependencies"],
+        *(requirement for name in TESTED for requirement in extras[name]),
+    ]
+    bounds = dict(
+        re.fullmatch(r"([\w-]+)>=([\d.]+).*", requirement).groups() for requirement in requirements
+    )
     text = (ROOT / "constraints-oldest.txt").read_text("utf-8").partition("# Not ours")[0]
     pinned = dict(re.findall(r"(?m)^([\w-]+)==([\d.]+)$", text))
 

@@ -102,7 +102,7 @@ class BoxTracer:
                 yield self.compute(part, node, node.op)
 
     def mark_inputs(self, part: Part) -> list[str]:
-        """Return the ids of a part, of the arrows into it, and of what they come from."""
+        """Return the ids of a part, of the arrows into it, and of the values they come from."""
         ids = self.ids
         inputs = [(n, k) for n in part.nodes for k, x in enumerate(n.inputs) if ids[x] != part.id]
         arrows = dict.fromkeys(name_arrow(ids, n, k) for n, k in inputs)

@@ -125,14 +125,14 @@ def list_paths(
     table: Mapping[Node, PartialPaths], node: Node, place: Mapping[Node, int], notation: Notation
 ) -> tuple[list[PathStep], str, str]:
     """Return the largest paths, the number of all, and the sum of the others."""
-    node_ways = table[node]
+    partial_paths = table[node]
     paths = []
-    for way in node_ways.best:
-        to, rank = way.to, way.rank
-        if isinstance(to, Outputs):  # go on to the result that the path passes
+    for path in partial_paths.best:
+        to, rank = path.to, path.rank
+        if isinstance(to, Outputs):  # skip to the result on the path
             to, rank = table[to].best[rank].to, table[to].best[rank].rank
-        paths.append(PathStep(notation.format(way.product), place.get(to, -1), way.place, rank))
-    rest = remainder(node_ways) if node_ways.number > len(paths) else 0.0
-    total = node_ways.number
+        paths.append(PathStep(notation.format(path.product), place.get(to, -1), path.place, rank))
+    total = partial_paths.number
+    rest = remainder(partial_paths) if total > len(paths) else 0.0
     count = f"{total:,}" if total < 10**12 else f"10^{len(str(total)) - 1}"
     return paths, count, notation.format(rest)

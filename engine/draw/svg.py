@@ -67,11 +67,10 @@ def find_embedded() -> str | None:
 
 
 def clean_svg(svg: str, prefix: str, title: str) -> str:
-    """Return Graphviz's SVG as an element for a page: with a title, and ids that begin with
-    `prefix`, so that no other drawing in the page shares them.
+    """Return Graphviz's SVG as an element for a page, with a title.
 
-    Graphviz's own titles are dropped. They are names from the DOT text, and browsers would show
-    them as tooltips.
+    Ids begin with `prefix`, so that no other drawing in the page shares them. Graphviz's own titles
+    are dropped: they are names from the DOT text, which browsers would show as tooltips.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)

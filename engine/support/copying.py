@@ -65,4 +65,4 @@ def last_of(begin: Mark, nodes: list[Any], end: Mark) -> Any:
     return nodes[-1]
 
 
-root_of = last_of  # pickles of version 0.1.0 name it
+root_of = last_of  # the name in older pickles

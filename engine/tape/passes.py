@@ -161,7 +161,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     c[scales & (opcodes == MULTIPLY_FROM_0)] = program.zero
     opcodes[scales] = SHARED_CODES[opcodes[scales]]
 
-    # Number the slots anew: the rows for spread numbers come first after the offset.
+    # Renumber the slots: the rows for spread numbers come first after the offset.
     reads_row = ((a, lowered & ~scales), (b, lowered), (c, lowered & (opcodes != SCALE)))
     shared_operands = [operand[rows & ~in_lanes[operand]] for operand, rows in reads_row]
     results = np.concatenate([staged.outputs, staged.gradients[program.parameters :]])
@@ -189,7 +189,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
 def propagate_rates(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, rate: np.ndarray, offset: int
 ) -> None:
-    """An instruction runs as often as its most frequently changing operand."""
+    """Fill in how often each result changes: as often as its most frequently changing operand."""
     for i in range(a.size):
         rate[offset + i] = max(rate[a[i]], rate[b[i]], rate[c[i]])
 

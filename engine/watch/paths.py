@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.node import Node
 from engine.sequences.vector_op import Outputs
-from engine.support.arguments import check_whole
+from engine.support.arguments import check_whole, format_count
 from engine.value import Value
 
 
@@ -68,10 +68,13 @@ class Explanation(NamedTuple):
     number: int
 
     def __str__(self) -> str:
-        lines = [f"{self.gradient:.6g}, along {count_paths(self.number)}:", *map(str, self.paths)]
+        lines = [
+            f"{self.gradient:.6g}, along {format_count(self.number, 'path')}:",
+            *map(str, self.paths),
+        ]
         rest = self.number - len(self.paths)
         if rest:
-            lines.append(f"{self.remainder:.6g} along {count_paths(rest)} more")
+            lines.append(f"{self.remainder:.6g} along {format_count(rest, 'path')} more")
         return "\n".join(lines)
 
 
@@ -237,7 +240,3 @@ def follow_path(table: dict[Node, PartialPaths], leaf: Value, rank: int) -> Path
 def name_node(node: Value) -> str:
     """Return a node's label, its number if it is a leaf, or the name of its operation."""
     return node.label or (f"{node.data:.4g}" if node.op is None else node.op.name)
-
-
-def count_paths(n: int) -> str:
-    return f"{n:,} path{'s' * (n != 1)}"

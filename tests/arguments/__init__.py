@@ -1,1 +1,1 @@
-"""Every public function refuses bad arguments with the thing, the value and the remedy."""
+"""Tests that public functions reject bad arguments, with the thing, the value and the remedy."""

@@ -1,12 +1,12 @@
-"""A vocabulary for tables of bad arguments: the rows, and the usual kinds of bad values.
+"""Rows of tables of bad arguments, and common kinds of bad values.
 
-A row is a call that must raise an error, whose message holds given words. `About(name)` adds rows
+A row is a call that must raise an error with given words in its message. `About(name)` adds rows
 about one public function or class to `ROWS`:
 
     on = About("nn.optim.SGD")
-    on.call(lambda: SGD([]), ValueError, "no parameters", "pass model.parameters()")
-    on.values([None, "x"], SGD, TypeError, "SGD takes parameters")  # a row for each value
-    on.kind("SGD takes", PARAMETERS, SGD)  # a row for each value that is no list of parameters
+    on.call(lambda: SGD([]), ValueError, "at least one parameter", "pass model.parameters()")
+    on.values([None, "x"], SGD, TypeError, "SGD expects parameters")  # a row for each value
+    on.kind("SGD expects", PARAMETERS, SGD)  # a row for each value that is no list of parameters
     on.arguments(partial(SGD, [x]), lr=POSITIVE, nesterov=FLAG)  # the same, by keyword
 """
 
@@ -41,20 +41,20 @@ TENSOR = TensorLike()
 
 @dataclass(frozen=True)
 class Kind:
-    """Values that an argument must refuse, and the start and end of the message."""
+    """Values that an argument must reject, and the start and end of the message."""
 
     error: type
     remedy: str
     values: list
     thing: str = "{}"  # how the message names the argument
-    also: "Kind | None" = None  # values that are refused with another error
+    also: "Kind | None" = None  # values that are rejected with another error
 
     def without(self, *types):
         return replace(self, values=[x for x in self.values if type(x) not in types])
 
     @property
     def optional(self):
-        """The same, for an argument that may be None."""
+        """The same kind for an argument that may be None."""
         return self.without(type(None))
 
 
@@ -96,7 +96,7 @@ class Row(NamedTuple):
     case: str
     call: Callable[[], Any]
     error: type | tuple[type, ...]
-    words: tuple[str, ...]  # that the message must hold
+    words: tuple[str, ...]  # that the message must contain
     value: Any = ...  # that the message must show
 
     def __str__(self):
@@ -113,11 +113,11 @@ class About:
     of: str
 
     def call(self, f, error, *words, case=""):
-        """Add a row: f() must raise `error` with a message that holds all words."""
+        """Add a row: f() must raise `error` with a message that contains all words."""
         ROWS.append(Row(self.of, case or words[0][:40], f, error, words))
 
     def values(self, values, f, error, *words, shows=repr):
-        """Add a row for each value: f(value) must raise, and show the value as `shows` writes it."""
+        """Add a row for each value: f(value) must raise, and its message show the value by `shows`."""
         for x in values:
             case = f"{words[0][:24]} {f'{x!r}'[:24]}"
             self.call(
@@ -127,7 +127,7 @@ class About:
     def kind(self, thing, kind, f, value=True):
         """Add a row for each value of a kind: the message must name the thing and the remedy.
 
-        The message must also show the value, or its type; not with `value=False`.
+        The message must also show the value or its type, unless `value=False`.
         """
         for x in kind.values:
             case = f"{thing}={type(x).__name__ if isinstance(x, Value | Array) else repr(x)[:24]}"
@@ -141,7 +141,7 @@ class About:
     def arguments(self, f, **kinds):
         """Add the rows of a kind for each of f's keyword arguments."""
         for name, kind in kinds.items():
-            show = kind is not DTYPE  # a message shows what NumPy makes of a dtype
+            show = kind is not DTYPE  # a message shows a dtype as NumPy writes it
             self.kind(kind.thing.format(name), kind, lambda v, name=name: f(**{name: v}), show)
 
 

@@ -20,7 +20,7 @@ TREE = NODE.without(list, dict)  # of nodes, to differentiate with respect to
 BOTH = (TypeError, ValueError)
 
 
-@cache  # compiling takes a second: when a row is run, not when it is collected
+@cache  # compiling takes a second, so it is done when a row runs, not when it is collected
 def batch():
     tape = Tape((x * s).tanh(), [s])
     tape.forward([[1.0], [2.0]])

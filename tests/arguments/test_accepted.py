@@ -1,4 +1,4 @@
-"""Numbers of NumPy's are taken where Python's are, and mean the same."""
+"""Numbers of NumPy are accepted like those of Python, with the same result."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,7 @@ X, y = np.ones((4, 2)), np.array([1.0, -1.0, 1.0, -1.0])
 
 
 def sizes_of(module):
-    return {name: np.shape(each.data) for name, each in module.named_parameters().items()}, repr(
-        module
-    )
+    return {name: np.shape(p.data) for name, p in module.named_parameters().items()}, repr(module)
 
 
 TAKE_INTS = {

@@ -13,8 +13,8 @@ from arguments.test_refused import ROWS
 from engine.methods import Methods
 from nn import augment, data, init, losses, metrics, optim, schedules, vector
 
-RESULTS = "a result, which users are given and do not make"
-EXCEPTIONS = {  # of what has no rows, why
+RESULTS = "a result, which users do not construct"
+EXCEPTIONS = {  # names without rows, with the reason
     "engine.Anomaly": "an exception", "engine.BranchChanged": "an exception",
     "engine.GradientMismatch": "an exception", "nn.CheckpointError": "an exception",
     "engine.Explanation": RESULTS, "engine.Path": RESULTS, "engine.Mistake": RESULTS,
@@ -22,22 +22,18 @@ EXCEPTIONS = {  # of what has no rows, why
     "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
     "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
-    "nn.Diagnosis.save": "matplotlib's to refuse", "engine.GradientWarning": "a warning",
+    "nn.Diagnosis.save": "matplotlib checks it", "engine.GradientWarning": "a warning",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
 }  # fmt: skip
 if not find_spec("numba"):
-    EXCEPTIONS["engine.Tape"] = "there is none without numba"
-PROTOCOL = {  # methods that the engine calls, with what it has made itself
-    "locals", "unflatten", "with_settings", "pull", "computed", "checked",
-    "made", "leaf", "read",
-    "pulled", "decide", "direction",
-}  # fmt: skip
+    EXCEPTIONS["engine.Tape"] = "requires numba"
+PROTOCOL = {"direction", "locals", "pull", "unflatten", "with_settings"}  # called by the engine
 
 
 def takes_arguments(f, bound):
     try:
         parameters = list(inspect.signature(f).parameters)
-    except (ValueError, TypeError):  # of C
+    except (ValueError, TypeError):  # a function written in C
         return False
     return len(parameters) > bound
 
@@ -76,7 +72,7 @@ NAMES = {name: x for module in MODULES for name, x in public(module).items()}
 NAMES = {name: x for name, x in NAMES.items() if not isinstance(x, ModuleType)}
 CLASSES = {x: name for name, x in NAMES.items() if inspect.isclass(x)}
 COVERED = {row.of for row in ROWS}
-# A method that every row adds to nodes is one of a few: of one input, two, or several.
+# Rows add methods of one input, two or several to nodes; one of each has rows of arguments.
 ROW_METHODS = {name for name in vars(Methods) if name in engine.rules.ELEMENTWISE}
 
 
@@ -100,13 +96,13 @@ def inherited(name, owner):
 )
 def test_methods_that_take_arguments_have_rows(name):
     missing = [
-        each
-        for each, owner in methods(name, NAMES[name])
+        method
+        for method, owner in methods(name, NAMES[name])
         if owner.__module__.startswith("stepgrad")
-        and not {each, name} & {"engine.Tape"} & {*EXCEPTIONS}
-        and each not in {*COVERED, *EXCEPTIONS}
-        and each.rpartition(".")[2] not in ROW_METHODS
-        and not inherited(each, owner)
+        and not {method, name} & {"engine.Tape"} & {*EXCEPTIONS}
+        and method not in {*COVERED, *EXCEPTIONS}
+        and method.rpartition(".")[2] not in ROW_METHODS
+        and not inherited(method, owner)
     ]
     assert not missing
 

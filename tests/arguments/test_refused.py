@@ -8,7 +8,7 @@ import pytest
 from arguments import data_rows, engine_rows, nn_rows, tape_rows, training_rows  # noqa: F401
 from arguments.kinds import ROWS, shows_the_value
 
-BARE = (  # messages of Python or NumPy where stepgrad did not look at the argument
+BARE = (  # in messages of Python or NumPy, if stepgrad does not check the argument
     "object is not iterable", "has no attribute", "unsupported operand", "is not callable",
     "not supported between instances", "not subscriptable", "could not convert string",
     "inhomogeneous shape", "cannot unpack", "values to unpack", "Errno",

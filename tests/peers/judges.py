@@ -12,23 +12,23 @@ from engine import Array, Value, grad, hvp
 
 torch.set_default_dtype(torch.float64)
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_disable_jit", True)  # every case has other shapes
-EPS = 2.0**-53  # one rounding, relatively
+jax.config.update("jax_disable_jit", True)  # cases differ in their shapes
+EPS = 2.0**-53  # the relative error of a rounding
 
 
-class Found(NamedTuple):
+class Derivatives(NamedTuple):
     value: float
     slopes: list[Any]  # an array per input
     second: list[Any]  # the Hessian times the inputs' directions
 
 
 def directions(at):
-    """Fixed, without symmetry: a wrong second derivative cannot cancel in them."""
+    """Return fixed directions without symmetry, in which wrong second derivatives cannot cancel."""
     return [np.cos(1.0 + i + np.arange(x.size)).reshape(x.shape) for i, x in enumerate(at)]
 
 
 def weighted(out):
-    """One number of several, which no two of them reach alike."""
+    """Return a weighted sum of the results, with different weights."""
     if isinstance(out, (list, tuple)):
         return sum(float(w) * y for w, y in zip(np.cos(np.arange(len(out))), out, strict=True))
     if not np.shape(getattr(out, "data", out) if isinstance(out, Array) else out):
@@ -42,16 +42,16 @@ def by_torch(f, at):
     y = weighted(f(*xs))
     zeros = [torch.zeros_like(x) for x in xs]
 
-    def slopes_of(y, **how):
+    def slopes_of(y, **options):
         if not y.requires_grad:
             return zeros
-        found = torch.autograd.grad(y, xs, allow_unused=True, **how)
-        return [zero if g is None else g for g, zero in zip(found, zeros, strict=True)]
+        grads = torch.autograd.grad(y, xs, allow_unused=True, **options)
+        return [zero if g is None else g for g, zero in zip(grads, zeros, strict=True)]
 
     slopes = slopes_of(y, create_graph=True)
     along = sum((g * torch.tensor(v)).sum() for g, v in zip(slopes, directions(at), strict=True))
-    numbers = lambda each: [x.detach().numpy(force=True) for x in each]
-    return Found(y.item(), numbers(slopes), numbers(slopes_of(along)))
+    numbers = lambda tensors: [x.detach().numpy(force=True) for x in tensors]
+    return Derivatives(y.item(), numbers(slopes), numbers(slopes_of(along)))
 
 
 def by_jax(f, at):
@@ -59,19 +59,21 @@ def by_jax(f, at):
     g = lambda *xs: weighted(f(*xs))
     slopes_of = jax.grad(g, tuple(range(len(at))))
     _, second = jax.jvp(slopes_of, tuple(xs), tuple(map(jnp.array, directions(at))))
-    return Found(float(g(*xs)), list(map(np.array, slopes_of(*xs))), list(map(np.array, second)))
+    return Derivatives(
+        float(g(*xs)), list(map(np.array, slopes_of(*xs))), list(map(np.array, second))
+    )
 
 
 def on_arrays(f, at):
     xs = [Array(x) for x in at]
     y = weighted(f(*xs))
-    return Found(np.asarray(y.data).item(), grad(y, xs), hvp(y, xs, directions(at)))
+    return Derivatives(np.asarray(y.data).item(), grad(y, xs), hvp(y, xs, directions(at)))
 
 
 def on_values(f, at):
     """Return value, gradients and products with the Hessian of f on nested lists of Values."""
     xs = [np.vectorize(Value, otypes=[object])(x) if x.ndim else Value(float(x)) for x in at]
-    flat = [x for each in xs for x in np.ravel(each)]
+    flat = [x for nested in xs for x in np.ravel(nested)]
     y = weighted(f(*[x.tolist() if isinstance(x, np.ndarray) else x for x in xs]))
     y = y if isinstance(y, Value) else Value.lift(y)
     moves = np.concatenate([np.ravel(v) for v in directions(at)]).tolist()
@@ -79,7 +81,7 @@ def on_values(f, at):
     shaped = lambda numbers: [
         part.reshape(x.shape) for part, x in zip(np.split(np.array(numbers), ends), at, strict=True)
     ]
-    return Found(y.data, shaped(grad(y, flat)), shaped(hvp(y, flat, moves)))
+    return Derivatives(y.data, shaped(grad(y, flat)), shaped(hvp(y, flat, moves)))
 
 
 JUDGES = {"torch": by_torch, "jax": by_jax}
@@ -94,7 +96,7 @@ def close(got, want, roundings, what, floor=1e-300):
 
 
 def agree(got, want, roundings, floor=1e-300, unless=()):
-    """Value, slopes and second derivatives, but for those that are known to differ."""
+    """Assert that value, slopes and second derivatives agree, except those named in `unless`."""
     close(got.value, want.value, roundings, "value", floor)
     for what in ("slopes", "second"):
         pairs = zip(getattr(got, what), getattr(want, what), strict=True)

@@ -1,4 +1,4 @@
-"""Where rows are compared with other libraries, and what ours are there."""
+"""The inputs at which rows are compared with other libraries, and our results there."""
 
 from engine import Value, grad, hessian
 from engine.rules import ELEMENTWISE, TABLE

@@ -1,7 +1,7 @@
-"""Functions of several nodes, and rows for whole arrays, against PyTorch and JAX.
+"""Functions of several nodes, and rows for whole arrays, compared with PyTorch and JAX.
 
-Of Values and of Arrays where both have them: value, gradients, second derivatives; at ties, at
-equal, huge and infinite logits too.
+Value, first and second derivatives, of Values and Arrays where both have the function. Inputs
+include ties, and equal, huge and infinite logits.
 """
 
 import numpy as np
@@ -44,9 +44,9 @@ CHOSEN = {
     "arrays": engine.where,
     **both(lambda lib, c, x, y: lib.where(c != 0, x, y)),
 }
-each = lambda f: {"values": lambda x, y: list(map(f, x, y)), "arrays": f}
+payloads = lambda f: {"values": lambda x, y: list(map(f, x, y)), "arrays": f}
 
-# Under engine's name: a function for each payload and judge, the inputs.
+# By the engine's name: a function for each payload and judge, and the inputs.
 FUNCTIONS = {
     "dot": [({"values": engine.dot, "arrays": engine.dot, **both(lambda lib, w, x, b: (w * x).sum() + b)}, (V, W, S)),
             ({"values": engine.dot, "arrays": engine.dot, **both(lambda lib, w, x: (w * x).sum())}, (V, np.zeros(4)))],
@@ -56,7 +56,7 @@ FUNCTIONS = {
                   for x in LOGITS.values()],
     "softmax": [({"values": lambda x: [p for row in x for p in engine.softmax(row)], "arrays": engine.softmax, **SOFTMAX}, (x,))
                 for x in LOGITS.values()],
-    **{name: [({**each(getattr(engine, name)), **both(lambda lib, x, y, name=name: getattr(lib, name)(x, y))}, at)
+    **{name: [({**payloads(getattr(engine, name)), **both(lambda lib, x, y, name=name: getattr(lib, name)(x, y))}, at)
               for at in [(V, W), (V, V), (V, np.array([V[0], 9.0, V[2], -9.0])), (np.full(4, -inf), V)]]
        for name in ("maximum", "minimum")},
     "logaddexp": [({**each(engine.logaddexp), **both(lambda lib, x, y: lib.logaddexp(x, y))}, at) for at in [(V, W), (V, V), (V * 1e4, W)]],
@@ -72,7 +72,7 @@ def row(mine, theirs, *at):
 
 
 def same(f, *at):
-    """Written alike in all three."""
+    """Return the case of a function that is written alike for all three libraries."""
     return row(f, {"torch": f, "jax": f}, *at)
 
 
@@ -131,7 +131,7 @@ ARRAY_ROWS = {
                                 "jax": lambda x: -(abs(M[:2]) * jax.nn.log_softmax(x)).sum(1)}, M[:2])],
 }  # fmt: skip
 
-# PyTorch's slope of logsumexp is exp(x - out): the rounding of a large out comes out of exp.
+# PyTorch's slope of logsumexp is exp(x - out), which amplifies the rounding of a large out.
 COARSER = {("logsumexp", "torch")}
 
 CASES = [
@@ -145,10 +145,10 @@ CASES = [
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize(("name", "of", "at"), CASES)
 def test_agrees(name, of, at, judge):
-    """Sums of 20 terms at most, each a few rows' bound of 6 roundings, thrice in a second slope."""
+    """The bound is for sums of 20 terms with 6 roundings each, times 3 for second derivatives."""
     want = JUDGES[judge](of[judge], at)
     size = max(1.0, abs(want.value)) if (name, judge) in COARSER else 1.0
-    for payload in [each for each in PAYLOADS if each in of]:
+    for payload in [kind for kind in PAYLOADS if kind in of]:
         agree(PAYLOADS[payload](of[payload], at), want, 3 * (20 + 6) * size)
 
 

@@ -1,6 +1,6 @@
-"""Rows at their kinks, at the ends of their domains and far out: PyTorch, JAX and mpmath as judges.
+"""Rows at kinks, at the ends of their domains and at huge inputs, compared with PyTorch and JAX.
 
-Where a judge's number is nan it has none. Where we differ from one on purpose, DIFFERENCES says why.
+A judge's nan is ignored. DIFFERENCES lists intentional differences, with the reasons.
 """
 
 import math
@@ -81,7 +81,7 @@ CASES = [(name, at) for name, ats in KINKS.items() for at in ats]
 
 
 def is_at(row, x, name, at):
-    """By its first input; -0.0 has what 0.0 has, and some of its own."""
+    """Return whether an entry applies to the inputs; entries for 0.0 also apply to -0.0."""
     signs = math.copysign(1.0, x), math.copysign(1.0, at[0])
     return row == name and x == at[0] and signs != (-1.0, 1.0)
 
@@ -90,7 +90,7 @@ JUDGES = {"torch": test_torch.theirs, "jax": test_jax.theirs}
 
 
 def parts(name, at, judge):
-    """Yield the names of the results that differ by more than 20 roundings where theirs is not nan."""
+    """Yield the names of the results that differ by more than 20 roundings, unless theirs is nan."""
     mine, other = ours(name, at), JUDGES[judge](name, at)
     for what, one, two in zip(("value", "slope", "second"), mine, other, strict=True):
         one, two = np.asarray(one, float), np.asarray(two, float)
@@ -105,14 +105,14 @@ def parts(name, at, judge):
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize(("name", "at"), CASES, ids=str)
 def test_differs_only_where_a_table_says_why(name, at, judge):
-    """A difference that is gone is to leave the table."""
-    found = set(parts(name, at, judge))
+    """A difference that no longer exists must be removed from the table."""
+    differing = set(parts(name, at, judge))
     listed = {
         what for row, x, whose, what in DIFFERENCES if is_at(row, x, name, at) and whose == judge
     }
-    assert found <= listed
+    assert differing <= listed
     if not [other for other in KINKS[name] if other[0] == at[0] and other != at]:
-        assert found == listed, "they agree by now"
+        assert differing == listed, "the difference no longer exists"
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_where_ours_is_exact_mpmath_says_so(name, at):
 
 
 def test_the_second_derivative_of_hypot_is_exact():
-    """y² / r³ and -x y / r³."""
+    """The second derivatives are y² / r³ and -x y / r³."""
     r = mpmath.hypot(3, 3)
     second = [[9 / r**3, -9 / r**3], [-9 / r**3, 9 / r**3]]
     np.testing.assert_allclose(ours("hypot", (3.0, 3.0))[2], np.array(second, float), rtol=20 * EPS)
 
 
-def test_logits_of_nothing_but_minus_infinity():
-    """No class is possible, so that none is less so: equal shares, where theirs are nan."""
+def test_logits_that_are_all_minus_infinity():
+    """No class is possible, so all shares are equal; other libraries return nan."""
     at = (-inf,) * 5
     value, slopes, _ = ours("logsumexp", at)
     assert (value, slopes) == (-inf, [0.2] * 5)

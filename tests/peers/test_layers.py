@@ -1,6 +1,7 @@
-"""Every layer against PyTorch and JAX: outputs, gradients of samples and parameters, second derivatives.
+"""Every layer compared with PyTorch and JAX: outputs, first and second derivatives.
 
-The judges are functions of the samples and the parameters; PyTorch's own layers where it has them.
+The judges are functions of the samples and the parameters. They use PyTorch's own layers if it has
+them.
 """
 
 import inspect
@@ -65,9 +66,9 @@ def dense(activation, judge):
 
 def batch_norm(training, mean, variance, eps, judge):
     if judge == "torch":
-        given = [torch.tensor(each) for each in (mean, variance)]
+        running = [torch.tensor(statistic) for statistic in (mean, variance)]
         return lambda x, gamma, beta: F.batch_norm(
-            x, *(each.clone() for each in given), gamma, beta, training, 0.1, eps
+            x, *(statistic.clone() for statistic in running), gamma, beta, training, 0.1, eps
         )
 
     def f(x, gamma, beta):
@@ -122,7 +123,7 @@ def norm(kind=vector.BatchNorm, **how):
 
 
 def masked(rate, shape, seed):
-    """The mask that Dropout draws: each element 0 with that probability, the others larger."""
+    """Return the mask that Dropout draws: 0 with probability `rate`, else 1 / (1 - rate)."""
     return (np.random.default_rng(seed).random(shape, np.float32) >= rate) / (1 - rate)
 
 
@@ -137,7 +138,7 @@ def layer(nout=4, activation="tanh", seed=1):
 
 
 def network(activation, dropout=0.0):
-    """Two layers, without a weight or a bias of 0."""
+    """Return a network of two layers without a weight or bias of 0."""
     made = vector.MLP(3, [4, 2], activation, dropout=dropout, rng=2, dtype=np.float64)
     for i, p in enumerate(made.parameters()):
         p.data = p.data * 0.7 + 0.05 * np.cos(i)
@@ -150,7 +151,7 @@ def residual(judge):
 
 
 def with_dropout(judge, rate=0.4, seed=9):
-    """The rng of an MLP draws its weights first."""
+    """Return the judge of an MLP with dropout, whose generator draws the weights first."""
     act = ACTIVATIONS[judge]["tanh"]
     rng = np.random.default_rng(2)
     vector.MLP(3, [4, 2], "tanh", rng=rng, dtype=np.float64)
@@ -165,7 +166,7 @@ def sequence(judge):
 
 
 RUN = np.array([0.5, -1.0, 2.0]), np.array([0.3, 2.0, 1.0])
-# The class, how one is made, and what the judges make of samples and parameters.
+# The class, a function that makes a layer, and the function of samples and parameters of a judge.
 CASES = [
     *[(vector.Dense, lambda a=a: layer(activation=a), lambda j, a=a: dense(a, j)) for a in ("linear", "tanh", "relu")],
     (vector.Activation, lambda: vector.Activation("gelu"), lambda j: ACTIVATIONS[j]["gelu"]),
@@ -185,7 +186,7 @@ IDS = [f"{of.__name__}{i}" for i, (of, *_) in enumerate(CASES)]
 
 
 def run(make, names):
-    """The layer as a function of the samples and its parameters, made anew for each call."""
+    """Return the layer as a function of samples and parameters; each call makes a new layer."""
 
     def f(x, *ps):
         model = make()
@@ -203,10 +204,10 @@ def run(make, names):
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("i", range(len(CASES)), ids=IDS)
 def test_layers_agree(i, judge):
-    """Two products and a norm: sums of 12 terms, 6 roundings a row, of slopes up to 20 or so.
+    """The bound is for two products and a norm: sums of 12 terms, 6 roundings a row, slopes to 20.
 
-    A norm of 5 numbers cancels what they have in common, and 1 / sqrt(eps) would make more of it;
-    these vary by 1.
+    Normalization of numbers that are almost equal would multiply errors by up to 1 / sqrt(eps).
+    These differ by about 1.
     """
     _, make, theirs = CASES[i]
     parameters = make().named_parameters()
@@ -242,7 +243,7 @@ def test_networks_of_values_agree(activation, judge):
 
 @pytest.mark.parametrize("momentum", [0.1, 0.6])
 def test_running_statistics(momentum):
-    """Two batches give PyTorch's statistics; JAX has no layer with a state."""
+    """Statistics after two batches equal those of PyTorch. JAX has no layers with state."""
     mine = norm(momentum=momentum)
     other = torch.nn.BatchNorm1d(3, momentum=momentum)
     for batch in (X, 2 * X[:3] + 1):
@@ -253,14 +254,14 @@ def test_running_statistics(momentum):
 
 
 def test_every_layer_and_activation_has_a_case():
-    """A layer without a judge fails here."""
+    """This test fails for a layer without a judge."""
     public = {
         f
         for package in (nn, vector, scalar)
         for f in vars(package).values()
         if inspect.isclass(f) and issubclass(f, Module) and f is not Module
     }
-    of_values = {nn.Neuron, nn.Layer, nn.MLP}  # test_networks_of_values_agree
+    of_values = {nn.Neuron, nn.Layer, nn.MLP}  # in test_networks_of_values_agree
     assert {of for of, *_ in CASES} | of_values == public
     for judge in JUDGES:
         assert set(ACTIVATIONS[judge]) == set(scalar.ACTIVATIONS)

@@ -1,4 +1,4 @@
-"""Every loss, with every option, against PyTorch's and JAX: value, gradients, second derivatives."""
+"""Every loss and option compared with PyTorch and JAX: value, first and second derivatives."""
 
 import inspect
 
@@ -22,7 +22,7 @@ EDGES = TARGETS + np.array([1.0, -1.0, 0.0, 2.0, -2.0, 0.5])  # errors of delta,
 
 
 def logit_rows():
-    """(6, 3): drawn, identical, huge, sure, with a common offset."""
+    """Return logits (6, 3): random, identical, huge, confident, with a common offset."""
     huge = np.array([[1e4, -1e4, 0.0]] * 6)
     return [
         Q,
@@ -35,7 +35,7 @@ def logit_rows():
 
 
 def with_numbers(f):
-    """A judge's function of predictions, given targets as its own arrays."""
+    """Return for each judge a function of targets that returns its loss of predictions."""
     arrays = {"torch": torch.tensor, "jax": jnp.array}
     return {
         judge: lambda y, f=f[judge], array=arrays[judge], **how: lambda p: f(p, array(y), **how)
@@ -44,7 +44,7 @@ def with_numbers(f):
 
 
 def clamped(lib, x):
-    """max(x, 0), of slope 0 at 0 in all libraries."""
+    """Return max(x, 0), with slope 0 at 0 in all libraries."""
     return lib.where(x > 0, x, 0.0 * x)
 
 
@@ -76,7 +76,7 @@ def huber_of(p, y, delta=1.0):
     return jnp.where(abs(e) <= delta, e**2 / 2, delta * (abs(e) - delta / 2))
 
 
-# One of the judges is enough. A loss that neither library has is a formula of their operations.
+# One judge is enough. A loss that neither library has is a formula of its operations.
 THEIRS = {
     "mse": {"torch": F.mse_loss, "jax": reduced(lambda p, y: (p - y) ** 2)},
     # JAX's slope of abs is 1 at 0
@@ -114,8 +114,8 @@ CASES = [
 ]  # fmt: skip
 
 
-# Where |e| = delta the slope has a kink: our second derivative is that of the parabola, PyTorch's
-# that of the line, JAX's what the formula above says.
+# At |e| = delta the slope has a kink. Our second derivative is that of the parabola, as in the
+# formula above for JAX; PyTorch's is that of the line.
 DIFFERENCES = {("huber", "torch"): ("second",)}
 
 
@@ -128,10 +128,11 @@ JUDGED = [
 
 @pytest.mark.parametrize(("i", "judge"), JUDGED)
 def test_agrees(i, judge):
-    """A mean of 18 losses at most, of 4 rows, each in 6 roundings; thrice in a second slope.
+    """The bound is for a mean of 18 losses of 4 rows with 6 roundings, times 3 for second derivatives.
 
-    Of the largest number; for logits of 1, where shares less 1 cancel in theirs, and of the logits,
-    as z - logsumexp(z) is rounded so, and in exp that error becomes one of a share.
+    It is relative to the largest number. For logits, it is relative to at least 1, because
+    shares - 1 cancels in the judges, and proportional to the logits: exp turns the rounding of
+    z - logsumexp(z) into the error of a share.
     """
     name, p, y, how = CASES[i]
     logits = name == "cross_entropy"
@@ -141,8 +142,8 @@ def test_agrees(i, judge):
     unless = DIFFERENCES.get((name, judge), ()) if at_kink else ()
     for payload, on in PAYLOADS.items():
         targets = y.tolist() if payload == "values" else y
-        found = on(lambda p, y=targets: getattr(losses, name)(p, y, **how), [p])
-        agree(found, want, 3 * (18 + 6 * 4) * size, floor, unless)
+        got = on(lambda p, y=targets: getattr(losses, name)(p, y, **how), [p])
+        agree(got, want, 3 * (18 + 6 * 4) * size, floor, unless)
 
 
 PENALTIES = {
@@ -167,23 +168,23 @@ def test_penalties_agree(name, payload, judge):
     agree(PAYLOADS[payload](f, at), want, 2 * 9)
 
 
-def test_where_theirs_loses_a_small_slope_mpmath_is_with_us():
-    """At a logit of 40 the slope is -sigmoid(-40); the others compute sigmoid(40) - 1, which is 0."""
+def test_small_slopes_agree_with_mpmath_where_other_libraries_return_0():
+    """At a logit of 40 the slope is -sigmoid(-40). Other libraries compute sigmoid(40) - 1, 0."""
     z, y, two = np.array([40.0]), np.array([1.0]), np.array([[40.0, 0.0]])
     exact = float(-1 / (1 + mpmath.exp(40)))
-    found = PAYLOADS["arrays"](lambda z: losses.binary_cross_entropy(z, y), [z])
-    assert found.slopes[0] == pytest.approx(exact, rel=6 * EPS, abs=0)
+    ours = PAYLOADS["arrays"](lambda z: losses.binary_cross_entropy(z, y), [z])
+    assert ours.slopes[0] == pytest.approx(exact, rel=6 * EPS, abs=0)
     theirs = by_torch(with_numbers(THEIRS["binary_cross_entropy"])["torch"](y), [z])
-    assert theirs.slopes[0] == 0, "they agree by now"
+    assert theirs.slopes[0] == 0, "PyTorch now agrees"
     for payload in PAYLOADS.values():
         slopes = payload(lambda z: losses.cross_entropy(z, [0]), [two]).slopes[0]
         assert slopes[0, 0] == pytest.approx(exact, rel=6 * EPS, abs=0)
     theirs = by_torch(lambda z: F.cross_entropy(z, torch.tensor([0])), [two])
-    assert theirs.slopes[0][0, 0] == 0, "they agree by now"
+    assert theirs.slopes[0][0, 0] == 0, "PyTorch now agrees"
 
 
 def test_every_loss_and_option_has_a_case():
-    """A loss without a judge fails here, and so does an option that no case sets."""
+    """This test fails for a loss without a judge, and for an option that no case sets."""
     helpers = {"LOSSES", "get"}  # a table and its look-up
     judged = {name for name, *_ in CASES} | set(PENALTIES)
     assert judged == set(losses.__all__) - helpers
@@ -195,12 +196,12 @@ def test_every_loss_and_option_has_a_case():
 
 
 def test_all_names_every_public_loss():
-    """Functions of predictions or parameters, whatever `__all__` says."""
+    """`__all__` lists every function whose first argument is predictions or parameters."""
     takes = ("predictions", "scores", "logits", "parameters")
-    found = {
+    functions = {
         name
         for name, f in vars(losses).items()
         if inspect.isfunction(f) and f.__module__ == losses.__name__
         and next(iter(inspect.signature(f).parameters), "") in takes
     }  # fmt: skip
-    assert found - {"logit_rows", "one_hot_labels"} <= set(losses.__all__)
+    assert functions - {"logit_rows", "one_hot_labels"} <= set(losses.__all__)

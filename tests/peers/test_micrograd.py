@@ -7,7 +7,7 @@ import numpy as np
 
 from nn import data
 
-# What micrograd's notebook does, cell by cell.
+# The cells of micrograd's notebook.
 DEMO = """
 model = MLP(2, [16, 16, 1])
 start(model)
@@ -39,7 +39,7 @@ IMPORTS = [
 
 
 def start(model):
-    """The same weights for both."""
+    """Set the same weights in both libraries."""
     rng = random.Random(7)
     for p in model.parameters():
         p.data = rng.uniform(-1, 1)
@@ -52,7 +52,7 @@ def test_its_demo_runs_with_other_import_lines():
         runs.append([])
         names = {
             "X": points.tolist(), "y": (2 * labels - 1).tolist(), "start": start,
-            "record": lambda *found, run=runs[-1]: run.append(found),
+            "record": lambda *figures, run=runs[-1]: run.append(figures),
         }  # fmt: skip
         exec(imports + DEMO, names)
     theirs, ours = np.array(runs)

@@ -1,4 +1,4 @@
-"""Generated networks against PyTorch and JAX: outputs, loss, and gradients of weights and samples."""
+"""Generated networks compared with PyTorch and JAX: outputs, loss, gradients."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ JAX = {
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
     "linear": lambda z: z,
 }
-LOSSES = {  # for both: of predictions and targets in one shape
+LOSSES = {  # for both libraries, of predictions and targets of one shape
     "mse": lambda p, y, lib: ((p - y) ** 2).mean(),
     "mae": lambda p, y, lib: ((p - y) * lib.sign(p - y)).mean(),  # JAX's abs has slope 1 at 0
     "huber": lambda p, y, lib: lib.where(
@@ -33,19 +33,19 @@ LOSSES = {  # for both: of predictions and targets in one shape
 }
 
 
-def loss_of(network, found, lib):
+def loss_of(network, outputs, lib):
     y = np.array(network.y)
     if network.loss == "cross_entropy":
-        exps = lib.exp(found - found.max()).sum(1)
-        return (lib.log(exps) + found.max() - found[np.arange(len(y)), y]).mean()
+        exps = lib.exp(outputs - outputs.max()).sum(1)
+        return (lib.log(exps) + outputs.max() - outputs[np.arange(len(y)), y]).mean()
     make = torch.tensor if lib is torch else jnp.array
-    return LOSSES[network.loss](found, make(y.reshape(tuple(found.shape)).astype(float)), lib)
+    return LOSSES[network.loss](outputs, make(y.reshape(tuple(outputs.shape)).astype(float)), lib)
 
 
 def by_torch(network):
     X = torch.tensor(network.X, dtype=torch.float64, requires_grad=True)
     layers = [
-        torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in network.layers
+        torch.tensor(rows, dtype=torch.float64, requires_grad=True) for rows in network.layers
     ]
     a = X
     for i, layer in enumerate(layers):
@@ -54,8 +54,8 @@ def by_torch(network):
     loss = loss_of(network, a, torch)
     loss.backward()
     grads = {f"gradient of layer {i}": layer.grad for i, layer in enumerate(layers)}
-    found = {"outputs": a.detach(), "loss": loss.detach(), **grads, "gradient of X": X.grad}
-    return {name: each.numpy() for name, each in found.items()}
+    results = {"outputs": a.detach(), "loss": loss.detach(), **grads, "gradient of X": X.grad}
+    return {name: tensor.numpy() for name, tensor in results.items()}
 
 
 def by_jax(network):
@@ -66,23 +66,23 @@ def by_jax(network):
             a = JAX[network.activation](a) if i < len(layers) - 1 else a
         return loss_of(network, a, jnp), a
 
-    layers, X = [jnp.array(each) for each in network.layers], jnp.array(network.X)
+    layers, X = [jnp.array(rows) for rows in network.layers], jnp.array(network.X)
     (loss, a), (grads, of_X) = jax.value_and_grad(forward, (0, 1), has_aux=True)(layers, X)
-    found = {f"gradient of layer {i}": each for i, each in enumerate(grads)}
-    return {"outputs": a, "loss": loss, **found, "gradient of X": of_X}
+    by_layer = {f"gradient of layer {i}": grad for i, grad in enumerate(grads)}
+    return {"outputs": a, "loss": loss, **by_layer, "gradient of X": of_X}
 
 
 @pytest.mark.parametrize("judge", [by_torch, by_jax])
 @examples(20)
 @given(network=networks(COMMON))
 def test_generated_networks_agree(judge, network):
-    """Both our paths, to roundings of the largest number that they come through."""
-    want = {name: np.asarray(each, float) for name, each in judge(network).items()}
-    scale = max(np.abs(each).max() for each in want.values())
+    """Values and Arrays agree, up to roundings of the largest result."""
+    want = {name: np.asarray(x, float) for name, x in judge(network).items()}
+    scale = max(np.abs(x).max() for x in want.values())
     if not np.isfinite(scale) or scale > 1e6:
         return
     for path in (scalar_path, array_path):
-        found = path(network)
-        for name, each in want.items():
-            got = np.asarray(found[name], float).reshape(each.shape)
-            np.testing.assert_allclose(got, each, rtol=1e-9, atol=1e-10 * (1 + scale), err_msg=name)
+        results = path(network)
+        for name, x in want.items():
+            got = np.asarray(results[name], float).reshape(x.shape)
+            np.testing.assert_allclose(got, x, rtol=1e-9, atol=1e-10 * (1 + scale), err_msg=name)

@@ -1,4 +1,4 @@
-"""Every optimizer, with every option: the weights after 20 steps, against those of its judges.
+"""Every optimizer and option: the weights after 20 steps, compared with other libraries.
 
 The judges are PyTorch, JAX, and for an optimizer that neither has the algorithm of its paper,
 written out for NumPy. Each optimizer runs on a network of Arrays and on the same one of Values.
@@ -46,7 +46,7 @@ def by_torch(kind, **options):
 
 
 def by_jax(rule, *, lr, weight_decay=0.0, decoupled=False, **options):
-    """JAX's rules have no weight decay: it is added here, to the gradient or beside the rule."""
+    """Add weight decay, which JAX's rules lack, to the gradient or, if decoupled, to the weights."""
     init, update, get = rule(lr, **options)
     state = init([jnp.array(p.data) for p in model_of().parameters()])
     decayed = [0.0 for _ in get(state)]
@@ -63,7 +63,7 @@ def by_jax(rule, *, lr, weight_decay=0.0, decoupled=False, **options):
 
 
 def by_paper(step, **options):
-    """`step(w, g, memory, **options)` returns the new weights; the memory is a dict for each."""
+    """Run `step(w, g, memory, **options)`, which returns new weights; `memory` is a dict."""
     ws = [p.data for p in model_of().parameters()]
     memories = [{} for _ in ws]
     for _ in range(STEPS):
@@ -109,10 +109,10 @@ JUDGES = {
         "jax": partial(by_jax, jax_adam, decoupled=True),
     },
 }  # fmt: skip
-# JAX's RMSprop has eps under the root, and its Adagrad none: an eps of 1e-30 is none either.
+# JAX's RMSprop adds eps inside the root, and its Adagrad has none; 1e-30 has no effect in either.
 CHANGED = {("RMSprop", "jax"): {"eps": 1e-30}, ("Adagrad", "jax"): {"eps": 1e-30}}
 
-# The options of each case that are not the default; the judges have our names for them.
+# Options that differ from the defaults. The judges use the same names.
 CASES = [
     ("SGD", {}),
     ("SGD", {"lr": 0.1}),
@@ -171,10 +171,10 @@ def on_values(rule, how):
 
 @pytest.mark.parametrize(("name", "judge", "options"), JUDGED)
 def test_weights_after_twenty_steps(name, judge, options):
-    """A step rounds some 100 times, numbers of the size of the weights.
+    """A step has about 100 roundings of numbers as large as the weights.
 
-    A later step multiplies that by 1 + lr * curvature, and by more where a rule divides by the root
-    of squares: a factor of 10 in all.
+    Later steps multiply the error by 1 + lr * curvature, and by more if a rule divides by the root
+    of squares. The total factor is at most 10.
     """
     options = {**options, **CHANGED.get((name, judge), {})}
     rates = {option: default(name, option) for option in ("lr", "weight_decay")}
@@ -188,7 +188,7 @@ def test_weights_after_twenty_steps(name, judge, options):
 
 @pytest.mark.parametrize("limit", [0.1, 1e3])
 def test_clipped_gradients(limit):
-    """PyTorch adds 1e-6 to the norm that it divides by: relatively 1e-6 / norm."""
+    """PyTorch adds 1e-6 to the norm before dividing, a relative difference of 1e-6 / norm."""
     grads = [RNG.normal(size=(3, 4)), RNG.normal(size=5)]
     ours, theirs = [], []
     for g in grads:
@@ -221,7 +221,7 @@ def test_clipped_values(limit):
 
 
 def test_every_optimizer_and_option_has_a_case():
-    """An optimizer without a judge fails here, and so does an option that no case sets."""
+    """This test fails for an optimizer without a judge, and for an option that no case sets."""
     kinds = [kind for kind in optim.OPTIMIZERS.values() if JUDGES[kind.__name__]]
     assert len(kinds) == len(JUDGES)
     for kind in kinds:
@@ -230,7 +230,7 @@ def test_every_optimizer_and_option_has_a_case():
 
 
 def test_defaults_are_pytorchs():
-    """Each by its name: 20 steps hardly show a beta of 0.999."""
+    """Defaults are compared by name, because 20 steps hardly depend on a beta of 0.999."""
     for name, judges in JUDGES.items():
         if "torch" in judges:
             (kind,) = judges["torch"].args

@@ -1,8 +1,8 @@
-"""PyTorch as a judge: every row, value, gradient and second derivatives.
+"""Every row compared with PyTorch: value, first and second derivatives.
 
     make test-peers
 
-Where we differ on purpose a table says why, and mpmath is asked who is right.
+A table lists intentional differences, with the reasons. mpmath confirms which result is right.
 """
 
 import mpmath
@@ -43,7 +43,7 @@ THEIRS = {
     "cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0)[0],
     "uniform_cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0).mean(),
 }
-# Where we differ on purpose: the row, at, whose derivative, and why.
+# Intentional differences: the row, its inputs, whose derivative is right, and the reason.
 DIFFERENCES = {
     ("tanh", 20.0): "1 - tanh² cancels to 0; the slope is 1.7e-17",
     ("sigmoid", 40.0): "sigmoid * (1 - sigmoid) cancels to 0; the slope is 4.2e-18",
@@ -64,7 +64,7 @@ def theirs(name, at):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_row_agrees(name):
-    """Value, slopes and second derivatives, where all of PyTorch's are numbers."""
+    """Value, first and second derivatives agree wherever PyTorch's are not nan."""
     judged = 0
     for at in points(name):
         value, slopes, second = theirs(name, at)
@@ -89,6 +89,6 @@ def test_where_we_differ_mpmath_is_with_us(name, x):
 
 
 def test_the_origin_of_hypot():
-    """There is no derivative; 0 is the one that gradient descent can live with, theirs is nan."""
+    """There is no derivative; ours is 0, which gradient descent can use, and PyTorch's is nan."""
     assert ours("hypot", (0.0, 0.0))[1] == [0.0, 0.0]
     assert np.isnan(theirs("hypot", (0.0, 0.0))[1]).all()

@@ -1,6 +1,6 @@
 """Run parts of the soak: `python -m soak idx_files=100000 kills=100 seed=1`, from tests/.
 
-Each part is a module here with a function `soak(n, seed)`, which says how it went.
+Each part is a module of this package with a function `soak(n, seed)`, which returns a summary.
 """
 
 import sys
@@ -8,9 +8,9 @@ from importlib import import_module
 
 PARTS = ("idx_files", "checkpoints", "labels", "kills")
 
-asked = {name: int(n) for name, _, n in (each.partition("=") for each in sys.argv[1:])}
-seed = asked.pop("seed", 0)
-if len(asked) != 1 or asked.keys() - set(PARTS):
-    sys.exit(f"{__doc__}\none of {', '.join(PARTS)} in each process")
-for name, n in asked.items():
+counts = {name: int(n) for name, _, n in (argument.partition("=") for argument in sys.argv[1:])}
+seed = counts.pop("seed", 0)
+if len(counts) != 1 or counts.keys() - set(PARTS):
+    sys.exit(f"{__doc__}\nexpected one of {', '.join(PARTS)}, got {', '.join(counts) or 'none'}")
+for name, n in counts.items():
     print(f"{name}: {import_module(f'soak.{name}').soak(n, seed)}", flush=True)

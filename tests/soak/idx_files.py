@@ -1,4 +1,4 @@
-"""IDX files: an array, or a ValueError that names the file."""
+"""A damaged IDX file gives an array, or a ValueError that names the file."""
 
 import gzip
 import pickle
@@ -11,31 +11,31 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from nn import idx
-from soak.mutations import EDGES, mutated
-from soak.watch import Tally, input_named, random, start, watched
+from soak.mutations import EDGES, mutate
+from soak.watch import Tally, name_input, random, start, watch_reading
 
 WIDTHS = {8: 1, 9: 1, 11: 2, 12: 4, 13: 4, 14: 8}
 EARLY = ("empty", "not IDX", "truncated: 1 b", "truncated: 2 b", "truncated: 3 b", "type code")
 
 
-def header(code: int, sizes: list[int]) -> bytes:
+def pack_header(code: int, sizes: list[int]) -> bytes:
     return struct.pack(f">4B{len(sizes)}I", 0, 0, code, len(sizes), *sizes)
 
 
-def whole(rng: Random) -> bytes:
-    """A file as it should be."""
+def draw_file(rng: Random) -> bytes:
+    """Return a valid file."""
     code, sizes = rng.choice(list(WIDTHS)), [rng.randrange(5) for _ in range(rng.randrange(5))]
-    return header(code, sizes) + rng.randbytes(WIDTHS[code] * int(np.prod(sizes)))
+    return pack_header(code, sizes) + rng.randbytes(WIDTHS[code] * int(np.prod(sizes)))
 
 
-def promising(rng: Random) -> bytes:
-    """Sizes at the edge, and little behind them."""
+def draw_header(rng: Random) -> bytes:
+    """Return a header with extreme sizes, and few bytes after it."""
     rank = rng.choice([1, 2, 3, 9, 64, 65, 255])
     sizes = [rng.choice([*EDGES, 0, 1, 1, 1]) % 2**32 for _ in range(rank)]
-    return header(rng.choice(list(WIDTHS)), sizes) + rng.randbytes(rng.randrange(99))
+    return pack_header(rng.choice(list(WIDTHS)), sizes) + rng.randbytes(rng.randrange(99))
 
 
-def packed(content: bytes, rng: Random) -> bytes:
+def compress(content: bytes, rng: Random) -> bytes:
     """Return the data compressed by gzip, in one or several members, with or without a name."""
     cut = rng.randrange(len(content) + 1)
     made = [gzip.compress(part, rng.randrange(10)) for part in (content[:cut], content[cut:])]
@@ -44,8 +44,8 @@ def packed(content: bytes, rng: Random) -> bytes:
     return b"".join(made) + bytes(rng.choice([0, 0, 7]))
 
 
-BOMB = gzip.compress(header(8, [10]) + bytes(2**25))
-FULL = gzip.compress(header(8, [2**16]) + bytes(2**16))
+BOMB = gzip.compress(pack_header(8, [10]) + bytes(2**25))
+FULL = gzip.compress(pack_header(8, [2**16]) + bytes(2**16))
 FOREIGN = [
     b"",
     b"<html>",
@@ -56,21 +56,21 @@ FOREIGN = [
 ]
 
 
-def made(rng: Random) -> bytes:
-    """An input: half of them are damaged after they were packed, or before, or both."""
+def draw_input(rng: Random) -> bytes:
+    """Return an input, which may be damaged before compression, after it, or both."""
     kind = rng.random()
     if kind < 0.02:
-        return mutated([BOMB, FULL], rng)
+        return mutate([BOMB, FULL], rng)
     if kind < 0.04:
-        return mutated(FOREIGN, rng)
-    content = promising(rng) if kind < 0.2 else whole(rng)
+        return mutate(FOREIGN, rng)
+    content = draw_header(rng) if kind < 0.2 else draw_file(rng)
     if rng.random() < 0.6:
-        seeds = [content, whole(rng)]
-        content = mutated(seeds, rng)
+        seeds = [content, draw_file(rng)]
+        content = mutate(seeds, rng)
     if rng.random() < 0.5:
-        content = packed(content, rng)
+        content = compress(content, rng)
         if rng.random() < 0.5:
-            content = mutated([content], rng)
+            content = mutate([content], rng)
     return content
 
 
@@ -83,27 +83,27 @@ def soak(n: int, seed: int) -> Tally:
         idx.read(path)
         start()
         for i in range(n):
-            content = made(random(seed, i))
+            content = draw_input(random(seed, i))
             path.unlink()
             path.write_bytes(content)
-            with input_named(i, seed, content):
-                tally.ends[ended(path, len(content))] += 1
+            with name_input(i, seed, content):
+                tally.ends[read_file(path, len(content))] += 1
     return tally
 
 
-def ended(path: Path, size: int) -> str:
-    """Read a file and return how that ended; deflate's highest ratio bounds the memory."""
-    with watched(2**20 + 3 * size * idx.EXPANSION):
+def read_file(path: Path, size: int) -> str:
+    """Read a file and return the outcome; deflate's highest ratio bounds the memory."""
+    with watch_reading(2**20 + 3 * size * idx.EXPANSION):
         try:
-            found = idx.read(path)
+            array = idx.read(path)
         except ValueError as problem:
-            says = str(problem)
+            message = str(problem)
         else:
-            assert found.flags.writeable
-            assert found.nbytes <= size * idx.EXPANSION
+            assert array.flags.writeable
+            assert array.nbytes <= size * idx.EXPANSION
             return "read"
-    assert says.startswith(f"{path}: "), says
-    assert len(says) < 4000, says
-    says = says.removeprefix(f"{path}: ")
-    early = says.startswith(EARLY)
-    return "- " * early + " ".join(says.split(",")[0].split(":")[0].split()[:2])
+    assert message.startswith(f"{path}: "), message
+    assert len(message) < 4000, message
+    message = message.removeprefix(f"{path}: ")
+    early = message.startswith(EARLY)
+    return "- " * early + " ".join(message.split(",")[0].split(":")[0].split()[:2])

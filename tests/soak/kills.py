@@ -1,4 +1,4 @@
-"""Training that is killed at random moments and resumed ends with the same bits."""
+"""Training that is killed at random moments and resumed gives the same bits."""
 
 import os
 import random
@@ -26,7 +26,7 @@ save(end, model)
 EPOCHS = 30  # that a process can train before it is killed, of about 5 ms, most of it for the file
 
 
-def started(seed: int, epochs: int, path: Path, end: Path) -> subprocess.Popen:
+def start_training(seed: int, epochs: int, path: Path, end: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(seed), str(epochs), str(path), str(end)],
         cwd=TESTS, env=environment(), stdout=subprocess.PIPE, text=True,
@@ -37,9 +37,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
 
 
-def ended(seed: int, epochs: int, path: Path, end: Path) -> bytes:
+def run_to_end(seed: int, epochs: int, path: Path, end: Path) -> bytes:
     """Return the result of a run that is not killed."""
-    process = started(seed, epochs, path, end)
+    process = start_training(seed, epochs, path, end)
     process.communicate(timeout=600)
     assert process.returncode == 0
     return end.read_bytes()
@@ -56,24 +56,26 @@ def soak(n: int, seed: int = 0) -> str:
             kills = min(n - done, rng.randrange(2, 12))
             epochs = EPOCHS * (kills + 1)
             for _ in range(kills):
-                process = started(runs, epochs, path, end)
+                process = start_training(runs, epochs, path, end)
                 assert process.stdout is not None
                 process.stdout.readline()
                 time.sleep(rng.uniform(0.0, 0.15))
                 process.kill()
-                told = [int(line) for line in process.communicate()[0].split() if line.isdigit()]
-                kept = load(path).epoch if path.exists() else 0  # whole, whenever it was killed
-                assert kept >= max(told, default=before), f"{told[-1:]} was told, {kept} is kept"
-                assert kept >= before, f"{before} was kept, now {kept}"
-                before = kept
+                epochs_done = [int(x) for x in process.communicate()[0].split() if x.isdigit()]
+                saved = load(path).epoch if path.exists() else 0  # the file is complete at any time
+                assert saved >= max(epochs_done, default=before), (
+                    f"epoch {epochs_done[-1:]} was printed, but epoch {saved} is in the file"
+                )
+                assert saved >= before, f"the file had epoch {before} and now has {saved}"
+                before = saved
                 left = list(folder.glob(".stepgrad-*.tmp"))
                 writing += len(left)
-                for each in left:
-                    each.unlink()
+                for temporary in left:
+                    temporary.unlink()
             done, before = done + kills, 0
-            found = ended(runs, epochs, path, end)
-            assert found == ended(runs, epochs, folder / "straight", folder / "straight end")
-            assert {each.name for each in folder.iterdir()} == {
+            resumed = run_to_end(runs, epochs, path, end)
+            assert resumed == run_to_end(runs, epochs, folder / "straight", folder / "straight end")
+            assert {file.name for file in folder.iterdir()} == {
                 "run", "end", "straight", "straight end",
             }  # fmt: skip
     return f"{done} kills in {runs} runs, {writing} of them while a file was written"

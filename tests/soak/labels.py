@@ -13,7 +13,7 @@ from typing import Any
 from engine import Value, total
 from engine.draw import draw, step
 from engine.draw.dot import LONGEST_LABEL
-from soak.watch import SECONDS, Hung, input_named, random
+from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"
 LIMIT = 10**6
@@ -43,7 +43,7 @@ SAFE = {
 }  # fmt: skip
 
 
-def label(rng: Random) -> str:
+def draw_label(rng: Random) -> str:
     """Return a label of pieces with a meaning in some format, or of random characters."""
     if rng.random() < 0.15:
         return "".join(chr(rng.randrange(rng.choice([128, 256, 0x110000]))) for _ in range(9))
@@ -56,9 +56,9 @@ def label(rng: Random) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Return the lines that are shown of a text, without blanks at their edges and empty lines."""
-    found = [each.replace("\xa0", " ").strip() for each in text.split("\n")]
-    return [each for each in found if each]
+    """Return the lines of a text as they are shown: without blanks at the edges or empty lines."""
+    stripped = [line.replace("\xa0", " ").strip() for line in text.split("\n")]
+    return [line for line in stripped if line]
 
 
 def typed(text: str) -> str:
@@ -97,8 +97,8 @@ class Page(HTMLParser):
         if tag == "img":
             return
         strange = {name for name, _ in attrs} - SAFE
-        assert tag in TAGS, f"a tag <{tag}> came of a label"
-        assert not strange, f"attributes {strange} came of a label"
+        assert tag in TAGS, f"a label made a tag <{tag}>"
+        assert not strange, f"a label made the attributes {strange}"
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = ""
@@ -108,10 +108,10 @@ class Page(HTMLParser):
             self.scripts[-1] += data
 
     def handle_comment(self, data: str) -> None:
-        raise AssertionError(f"a comment came of a label: {data!r:.200}")
+        raise AssertionError(f"a label made a comment: {data!r:.200}")
 
     def handle_pi(self, data: str) -> None:
-        raise AssertionError(f"an instruction came of a label: {data!r:.200}")
+        raise AssertionError(f"a label made an instruction: {data!r:.200}")
 
 
 # ------------------------------------------------------------------------------------ the checks
@@ -142,19 +142,19 @@ def elements(html: str) -> dict[str, int]:
 def check_svg(svg: str, names: list[str]) -> None:
     """Check that an SVG is well formed and inert, and shows each label in its place."""
     root = ET.fromstring(svg)
-    for each in root.iter():
-        assert each.tag.removeprefix(SVG) in TAGS, each.tag
-        for name in each.attrib:
+    for element in root.iter():
+        assert element.tag.removeprefix(SVG) in TAGS, element.tag
+        for name in element.attrib:
             assert not name.lower().startswith("on"), name
             assert "href" not in name, name
-    shown = {
+    texts = {
         group.attrib["id"].partition("-")[2]: [text.text or "" for text in group.iter(f"{SVG}text")]
         for group in root.iter(f"{SVG}g")
         if "id" in group.attrib
     }
     for i, name in enumerate([*names, names[0]]):
-        found = lines("\n".join(shown[f"v{i}"][:-2]))
-        assert found == lines(typed(name)), f"{name!r:.400} is shown as {found!r:.400}"
+        shown = lines("\n".join(texts[f"v{i}"][:-2]))
+        assert shown == lines(typed(name)), f"{name!r:.400} is shown as {shown!r:.400}"
 
 
 def check_page(stepper: Any, names: list[str]) -> None:
@@ -164,23 +164,22 @@ def check_page(stepper: Any, names: list[str]) -> None:
     page = Page(html)
     assert page.tags["script"] == len(page.scripts) == 2
     assert not re.search(r"alert\(1\)", page.scripts[1])
-    told = json.loads(page.scripts[0])
-    known = {each["name"] for each in told["facts"] if "name" in each}
-    for frame in [frame for run in told["runs"] for frame in run["frames"]]:
+    data = json.loads(page.scripts[0])
+    known = {fact["name"] for fact in data["facts"] if "name" in fact}
+    for frame in [frame for run in data["runs"] for frame in run["frames"]]:
         assert isinstance(frame["lines"], list)
     for name in names:
         if name:
-            assert any(typed(name) in typed(each) for each in known), f"{name!r} is lost"
-    for text in told["texts"]:
+            assert any(typed(name) in typed(other) for other in known), f"{name!r} is missing"
+    for text in data["texts"]:
         check_formula(text)
     bundle = Page(stepper._repr_mimebundle_()["text/html"])
-    assert bundle.frames == [html], "the page in a notebook is another"
+    assert bundle.frames == [html], "the page in a notebook differs"
 
 
 def check_formula(text: str) -> None:
     """Check a piece of MathML, which the script inserts into the page as markup."""
-    found = re.findall(r"<\s*/?\s*([^\s>/]*)([^>]*)>", text)
-    for tag, attributes in found:
+    for tag, attributes in re.findall(r"<\s*/?\s*([^\s>/]*)([^>]*)>", text):
         assert re.fullmatch(r"m[a-z]+|math", tag), f"<{tag}> in a formula: {text!r:.300}"
         assert not re.search(r"\bon\w+\s*=|href|src\s*=", attributes), text
 
@@ -189,21 +188,21 @@ def soak(n: int, seed: int) -> str:
     """Check n labels, in graphs of `BATCH`; the system's Graphviz draws every tenth graph."""
     installed = shutil.which("dot") is not None
     graphs, hostile = 0, 0
-    signal.signal(signal.SIGALRM, rung)
+    signal.signal(signal.SIGALRM, raise_hung)
     for start in range(0, n, BATCH):
         rng = random(seed, start)
-        names = [label(rng) for _ in range(min(BATCH, n - start))]
+        names = [draw_label(rng) for _ in range(min(BATCH, n - start))]
         hostile += sum(
             not name.isprintable() or bool(set(name) & set("<>&\"'\\{}|")) for name in names
         )
         layout = "dot" if installed and graphs % 10 == 9 else "auto"
         signal.setitimer(signal.ITIMER_REAL, 12 * SECONDS)
-        with input_named(start, seed, names):
+        with name_input(start, seed, names):
             check(names, layout)
         signal.setitimer(signal.ITIMER_REAL, 0)
         graphs += 1
     return f"{n:,} labels, {hostile / n:.0%} hostile, in {graphs} drawings and as many pages"
 
 
-def rung(*_: object) -> None:
+def raise_hung(*_: object) -> None:
     raise Hung(f"more than {12 * SECONDS} seconds")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from random import Random
 
 SECONDS = 10  # an input takes a millisecond
-ROOM = 2**30  # of addresses, beyond those of the process as it starts
+ROOM = 2**30  # bytes of address space, in addition to those that the process has at the start
 FORBIDDEN = (
     "exec", "import", "marshal.", "pickle.", "os.", "shutil.", "socket.", "subprocess.", "ctypes.",
     "cpython.run", "code.__new__", "function.__new__",
@@ -21,18 +21,18 @@ HARMLESS = ("os.fspath", "os.listdir", "os.scandir")
 
 
 class Hung(BaseException):
-    """No reader may catch it."""
+    """Raised by a timeout; a BaseException, so that readers do not catch it."""
 
 
 class Forbidden(BaseException):
-    """Something was done that reading a file has no need of."""
+    """Raised for an operation that reading a file does not require."""
 
 
 reading = False
 
 
-def audited(event: str, arguments: tuple) -> None:
-    """Python tells of whatever touches the world outside; it cannot be told to stop doing so."""
+def audit(event: str, arguments: tuple) -> None:
+    """Raise Forbidden for operations outside the process; an audit hook cannot be removed."""
     if not reading:
         return
     if event == "open":
@@ -45,16 +45,16 @@ def audited(event: str, arguments: tuple) -> None:
         raise Forbidden(f"{event} {arguments!r:.200}")
 
 
-def rung(*_: object) -> None:
+def raise_hung(*_: object) -> None:
     raise Hung(f"more than {SECONDS} seconds")
 
 
 def start() -> None:
-    """Once in a process of its own: none of this can be taken back."""
-    faulthandler.enable()  # a crash says where
-    sys.addaudithook(audited)
-    signal.signal(signal.SIGALRM, rung)
-    warnings.simplefilter("ignore")  # of odd headers, which literal_eval warns of
+    """Install the checks, in a process of its own, as they cannot be removed."""
+    faulthandler.enable()  # prints where a crash occurs
+    sys.addaudithook(audit)
+    signal.signal(signal.SIGALRM, raise_hung)
+    warnings.simplefilter("ignore")  # literal_eval warns about some headers
     pages = int(open("/proc/self/statm").read().split()[0]) if sys.platform == "linux" else 0  # noqa: SIM115
     if pages:
         most = pages * resource.getpagesize() + ROOM
@@ -63,8 +63,8 @@ def start() -> None:
 
 
 @contextmanager
-def watched(most: int) -> Iterator[None]:
-    """One input: it is over soon, does nothing but read, and takes at most so many bytes."""
+def watch_reading(most: int) -> Iterator[None]:
+    """Check that reading an input is fast, only reads, and takes at most `most` bytes of memory."""
     global reading
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
@@ -77,11 +77,13 @@ def watched(most: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
     taken = tracemalloc.get_traced_memory()[1] - before
     if taken > most:
-        raise AssertionError(f"{taken:,} bytes of memory, at most {most:,} are accounted for")
+        raise AssertionError(
+            f"{taken:,} bytes of memory, but the size of the input explains at most {most:,}"
+        )
 
 
 class Tally:
-    """The number of inputs by the error that each ended with."""
+    """The number of inputs by outcome."""
 
     def __init__(self) -> None:
         self.ends: Counter[str] = Counter()
@@ -94,8 +96,8 @@ class Tally:
 
 
 @contextmanager
-def input_named(i: int, seed: int, content: object) -> Iterator[None]:
-    """A failure says which input it was, and what."""
+def name_input(i: int, seed: int, content: object) -> Iterator[None]:
+    """Add the input and its number to the message of a failure."""
     try:
         yield
     except BaseException as problem:
@@ -104,5 +106,5 @@ def input_named(i: int, seed: int, content: object) -> Iterator[None]:
 
 
 def random(seed: int, i: int) -> Random:
-    """Each input has its own numbers: any one can be made again alone."""
+    """Return the random numbers of one input, so that it can be made again without the others."""
     return Random(f"{seed} {i}")
