@@ -183,17 +183,17 @@ class Node(Methods, Generic[DataT]):
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
-        raise self._leaves(
+        raise self._conversion_error(
             "a float", "math.exp(x)", "x.exp() stays in it; for c[0] = x, make c a list; "
         )
 
     def __int__(self) -> int:
-        raise self._leaves("an int", "range(x)")
+        raise self._conversion_error("an int", "range(x)")
 
     def __round__(self, digits: int | None = None) -> float:
-        raise self._leaves("a rounded number", "round(x)", "x.round() stays in it, and ")
+        raise self._conversion_error("a rounded number", "round(x)", "x.round() stays in it, and ")
 
-    def _leaves(self, kind: str, example: str, remedy: str = "") -> TypeError:
+    def _conversion_error(self, kind: str, example: str, remedy: str = "") -> TypeError:
         number = "number is x.data" if isinstance(self.data, float) else "number is x.data.item()"
         number = number if getattr(self, "size", 1) == 1 else "numbers are x.data"
         return TypeError(

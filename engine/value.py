@@ -81,9 +81,9 @@ class Value(Node[float]):
             self.op = anonymous_row([x._data for x in nodes], self._data, slopes)
             self._x, self._dx = nodes, slopes
 
-    def __init_subclass__(cls, **named: Any) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
         """Replace the fast methods, which require exact Values, with the general ones."""
-        super().__init_subclass__(**named)
+        super().__init_subclass__(**options)
         for name in methods.FAST:
             if next(kind for kind in cls.__mro__ if name in vars(kind)) is Value:
                 methods.LazyMethod(cls, name, lambda name: getattr(methods.Methods, name))

@@ -126,7 +126,7 @@ def fit(
     check_function("augment", augment, "lambda X, epoch, rng: ...", 3)
     source, loss = generator(rng), losses.get(loss)
     samples = to_finite_samples(X, y)
-    mover = _find_optimizer(module, optimizer, lr, schedule)
+    chosen = _find_optimizer(module, optimizer, lr, schedule)
     held_out = _convert_validation(validation)
     if metric is accuracy:
         parts = [samples, held_out] if isinstance(held_out, tuple) else [samples]
@@ -137,18 +137,18 @@ def fit(
         from nn.checkpoint import TrainingCheckpoint, describe_function, fingerprint
 
         settings = {
-            "loss": describe_function(loss), "optimizer": mover.name, **mover.settings(),
-            "lr": None if schedule else mover.lr, "batch_size": batch_size, "clip": clip,
+            "loss": describe_function(loss), "optimizer": chosen.name, **chosen.settings(),
+            "lr": None if schedule else chosen.lr, "batch_size": batch_size, "clip": clip,
             "metric": describe_function(metric), "penalty": describe_function(penalty),
             "augment": describe_function(augment), "patience": patience,
             "samples X": fingerprint(samples[0]), "targets y": fingerprint(samples[1]),
             "validation": fingerprint(held_out),
         }  # fmt: skip
-        saved = TrainingCheckpoint(checkpoint, module, mover, schedule, source, settings)
+        saved = TrainingCheckpoint(checkpoint, module, chosen, schedule, source, settings)
     if held_out is not None and not isinstance(held_out, tuple):  # the checkpoint has set its state
         samples, held_out = hold_out(*samples, held_out, source, name="validation")
     training = Training(
-        objective=Objective(module, loss, metric, penalty), optimizer=mover, samples=samples,
+        objective=Objective(module, loss, metric, penalty), optimizer=chosen, samples=samples,
         validation=held_out, epochs=epochs, batch_size=batch_size, schedule=schedule,
         patience=patience, clip=clip, augment=augment, rng=source, checkpoint=saved,
     )  # fmt: skip

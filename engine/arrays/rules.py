@@ -91,7 +91,7 @@ def array_row(name: str, settings: dict[str, Any]) -> ArrayOp:
     return ARRAY_TABLE[name].with_settings(**settings) if settings else ARRAY_TABLE[name]
 
 
-array_op = array_row  # pickles of version 0.1.0 name it
+array_op = array_row  # pickles of earlier commits name it
 
 
 def format_setting(x: Any) -> str:
