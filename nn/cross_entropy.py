@@ -54,7 +54,7 @@ def cross_entropies_of_values(
             targets = smooth_targets(check_probabilities(label, k, i), weights, smoothing)
             loss, size = expected_cross_entropy(row, targets), 1.0
         elif ignore_index is not None and is_index(label) and label == ignore_index:
-            loss, size = Value.lift(0.0), 0.0
+            loss, size = row[0].where(False, 0.0), 0.0  # its gradient is 0
         elif is_index(label, k):
             size = 1.0 if weights is None else weights[label]
             loss = cross_entropy_of_label(row, label, weights, smoothing)

@@ -153,7 +153,7 @@ def test_a_plateau_divides_the_rate():
 
 @pytest.mark.parametrize("validation", [None, 0.3])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_fit_tells_a_plateau_its_losses_and_resumes_it(validation, wrap, tmp_path):
+def test_fit_passes_losses_to_a_plateau_schedule_and_resumes(validation, wrap, tmp_path):
     """A second run with the same schedule begins at the first rate; a resumed one goes on."""
     X, y = data.moons(20, rng=0)
 

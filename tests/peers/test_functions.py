@@ -59,8 +59,8 @@ FUNCTIONS = {
     **{name: [({**payloads(getattr(engine, name)), **both(lambda lib, x, y, name=name: getattr(lib, name)(x, y))}, at)
               for at in [(V, W), (V, V), (V, np.array([V[0], 9.0, V[2], -9.0])), (np.full(4, -inf), V)]]
        for name in ("maximum", "minimum")},
-    "logaddexp": [({**each(engine.logaddexp), **both(lambda lib, x, y: lib.logaddexp(x, y))}, at) for at in [(V, W), (V, V), (V * 1e4, W)]],
-    "xlogy": [({**each(engine.xlogy), "torch": torch.xlogy, "jax": jax.scipy.special.xlogy}, at) for at in [(V, W**2), (C, W**2)]],
+    "logaddexp": [({**payloads(engine.logaddexp), **both(lambda lib, x, y: lib.logaddexp(x, y))}, at) for at in [(V, W), (V, V), (V * 1e4, W)]],
+    "xlogy": [({**payloads(engine.xlogy), "torch": torch.xlogy, "jax": jax.scipy.special.xlogy}, at) for at in [(V, W**2), (C, W**2)]],
     "take": [({"values": lambda x: engine.take(x, [2, 0, 2]), "arrays": lambda x: engine.take(x, [2, 0, 2]), **both(lambda lib, x: x[np.array([2, 0, 2])])}, (V,))],
     "where": [(CHOSEN, (C, V, W)), (CHOSEN, (C, V, V)), (CHOSEN, (1 - C, V, np.zeros(4)))],
     "concatenate": [(joined(), (V, W)), (joined(axis=1), (M, N[:, :1], M)), (joined(axis=-1), (M, N[:, :0]))],

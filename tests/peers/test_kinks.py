@@ -48,7 +48,7 @@ KINKS = {
     "cross_entropy": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (-1e4, 1e4, 0.0, 0.0, 0.0), (1e4,) * 5, (0.0, -inf, 1.0, 2.0, 2.0)],
 }
 ANY = ("torch", "jax")
-# The row, at, whose, which number: why ours is another. Where a derivative exists mpmath is asked.
+# The row, at, whose, which number: why ours is another. Where a derivative exists, the reason comes from mpmath.
 EXACT, CHOICE = "ours is exact", "there is no derivative: a choice"
 DIFFERENCES = {
     ("abs", 0.0, "jax", "slope"): (CHOICE, "0, the middle of -1 and 1; theirs is 1"),
