@@ -4,6 +4,8 @@ DEMO = graphs moons mnist
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
+unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would all compile the package
+
 .PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 

@@ -238,12 +238,13 @@ def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...])
     return apply_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
 
 
-STEPS = ("floor", "ceil", "round", "isnan")  # rows of slope 0, below which nothing would learn
+# Rows of slope 0, below which nothing would learn, and rows that are the slopes of others.
+NO_ACTIVATIONS = ("floor", "ceil", "round", "isnan", "sech_squared", "one_minus_square")
 
 
 def is_activation(op: Op) -> bool:
     """Return whether a row has one input and is finite for every number: tanh, but not log."""
-    if op.name in STEPS:
+    if op.name in NO_ACTIVATIONS:
         return False
     letters = inspect.signature(op.forward).parameters.values()
     if sum(letter.default is letter.empty for letter in letters) != 1:

@@ -20,7 +20,6 @@ from nn import (
     CheckpointError,
     Layer,
     archive,
-    data,
     fit,
     load,
     losses,
@@ -30,18 +29,9 @@ from nn import (
     vector,
 )
 from strategies import examples
+from training import BLOBS, SETTINGS, jitter, network
 
 ROOT = Path(__file__).parents[1]
-
-
-def network(seed=0):
-    """Return a model with every kind of state: weights, running statistics, a generator."""
-    return vector.Sequential(
-        vector.Dense(2, 8, rng=seed),
-        vector.BatchNorm(8),
-        vector.Dropout(0.2, rng=seed),
-        vector.Dense(8, 3, "linear", rng=seed + 1),
-    )
 
 
 MODELS = {"scalar": lambda seed=0: MLP(2, [4, 3], rng=seed), "vector": network}
@@ -73,9 +63,6 @@ def trained(make, rule="adamw", seed=0):
     for _ in fit(model, *BLOBS, loss="cross_entropy", epochs=2, optimizer=optimizer, rng=rng):
         pass
     return model, optimizer, rng
-
-
-BLOBS = data.blobs(60, rng=0)
 
 
 # -------------------------------------------------------------------------------- save and load
@@ -326,19 +313,6 @@ def test_a_generator_with_a_position_outside_its_buffer_is_rejected(kind, place,
 
 # --------------------------------------------------------------------- interrupted training
 
-SETTINGS = {
-    "loss": "cross_entropy", "batch_size": 16, "optimizer": "adamw", "rng": 3, "clip": 5.0,
-    "schedule": schedules.cosine(0.02, 40), "validation": 0.2, "patience": 30,
-    "metric": "accuracy",
-}  # fmt: skip
-
-
-def jitter(X, epoch, rng):
-    if os.environ.get("PAUSE") == str(epoch):
-        print("paused", flush=True)
-        time.sleep(60)
-    return X + rng.normal(0.0, 0.01 * epoch, X.shape)
-
 
 @models
 @pytest.mark.parametrize("stop", [1, 3, 5])
@@ -410,7 +384,7 @@ import signal, sys
 import numpy as np
 signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells ignore it in background jobs
 sys.path.insert(0, "tests")
-from test_checkpoint import BLOBS, SETTINGS, jitter, network
+from training import BLOBS, SETTINGS, jitter, network
 from nn import fit, save
 model, (path, end) = network(), sys.argv[1:]
 print("ready", flush=True)
@@ -419,6 +393,14 @@ for record in training:
     print(record.epoch, flush=True)
 save(end, model)
 """
+
+
+@pytest.fixture(scope="module")
+def straight_end(tmp_path_factory):
+    """Return the file of a training that is not interrupted."""
+    folder = tmp_path_factory.mktemp("straight")
+    finish(folder / "run", folder / "end")
+    return (folder / "end").read_bytes()
 
 
 def started(*paths, pause=""):
@@ -435,9 +417,8 @@ def finish(*paths):
     assert process.returncode == 0, errors
 
 
-def test_a_killed_training_ends_with_the_same_bits(tmp_path):
+def test_a_killed_training_ends_with_the_same_bits(tmp_path, straight_end):
     """The process gets SIGKILL after random delays several times, then runs to the end."""
-    finish(tmp_path / "straight", tmp_path / "straight end")
     rng = np.random.default_rng(0)
     for delay in rng.uniform(0.0, 0.15, 6):
         process = started(tmp_path / "run", tmp_path / "end")
@@ -448,10 +429,10 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path):
         if (tmp_path / "run").exists():
             load(tmp_path / "run")  # complete at any time
     finish(tmp_path / "run", tmp_path / "end")
-    assert (tmp_path / "end").read_bytes() == (tmp_path / "straight end").read_bytes()
+    assert (tmp_path / "end").read_bytes() == straight_end
 
 
-def test_ctrl_c_stops_cleanly_with_a_message_about_resuming(tmp_path):
+def test_ctrl_c_stops_cleanly_with_a_message_about_resuming(tmp_path, straight_end):
     process = started(tmp_path / "run", tmp_path / "end", pause="3")
     while process.stdout.readline().strip() != "paused":
         pass
@@ -464,8 +445,7 @@ def test_ctrl_c_stops_cleanly_with_a_message_about_resuming(tmp_path):
     assert f"KeyboardInterrupt: {message}" in errors
     assert load(tmp_path / "run").epoch == 2
     finish(tmp_path / "run", tmp_path / "end")
-    finish(tmp_path / "straight", tmp_path / "straight end")
-    assert (tmp_path / "end").read_bytes() == (tmp_path / "straight end").read_bytes()
+    assert (tmp_path / "end").read_bytes() == straight_end
 
 
 @pytest.mark.parametrize("patience", [None, 30])

@@ -1,4 +1,4 @@
-"""The demos, run as a user runs them."""
+"""The demos, run as a user runs them, or in this process at the smallest size that shows the same."""
 
 import re
 import subprocess
@@ -10,16 +10,30 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from demos import _mnist_best, depth, descent, tape
+from demos import _executors, _mnist_best, cost, depth, descent, mnist, modes, moons, tape
 from nn import data
 
 ROOT = Path(__file__).parent.parent
-SOAK = settings.default.max_examples > 100  # the longest demos run at full length
+SOAK = settings.default.max_examples > 100  # demos run at full size
 
 
 def run(*args):
     command = [sys.executable, "-m", "demos", *map(str, args)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def run_small(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a demo with smaller constants, and returns what it prints."""
+
+    def run_small(demo, **sizes):
+        if not SOAK:
+            for name, size in sizes.items():
+                monkeypatch.setattr(demo, name, size)
+        demo.main(tmp_path)
+        return capsys.readouterr()
+
+    return run_small
 
 
 def test_demos_are_listed():
@@ -36,65 +50,61 @@ def test_an_unknown_name_is_rejected():
     assert f"unknown demo 'mons'; choose from: {', '.join(names)}" in result.stderr
 
 
-def test_moons_are_separated(tmp_path):
-    result = run("moons", "--out", tmp_path / "new")
-    assert result.returncode == 0, result.stderr
-    assert "accuracy 100% after 60 epochs" in result.stdout
-    assert re.search(r"[\d,]+ nodes per second", result.stdout)
-    assert "60/60" in result.stderr  # the progress bar
-    picture = tmp_path / "new" / "moons.svg"
-    assert f"wrote {picture}" in result.stdout
+def test_moons_are_separated(run_small, tmp_path, monkeypatch):
+    monkeypatch.setattr(_executors, "SECONDS", 0.0)
+    result = run_small(moons)
+    assert f"accuracy 100% after {moons.EPOCHS} epochs" in result.out
+    assert re.search(r"[\d,]+ nodes per second", result.out)
+    assert f"{moons.EPOCHS}/{moons.EPOCHS}" in result.err  # the progress bar
+    picture = tmp_path / "moons.svg"
+    assert f"wrote {picture}" in result.out
     assert ET.parse(picture).getroot().tag.endswith("svg")
-    speeds = re.findall(r"^(Values|tape|arrays) .* +([\d,]+) x$", result.stdout, re.M)
+    speeds = re.findall(r"^(Values|tape|arrays) .* +([\d,]+) x$", result.out, re.M)
     assert [name for name, _ in speeds] == ["Values", "tape", "arrays"]
     assert float(speeds[1][1].replace(",", "")) > 1.0
 
 
-def test_forward_and_reverse_mode(tmp_path):
+def test_forward_and_reverse_mode(run_small):
     """Forward mode takes one pass per input, reverse mode one per output."""
-    result = run("modes", "--out", tmp_path)
-    assert result.returncode == 0, result.stderr
+    printed = run_small(modes, SHAPES=[(1, 1), (10, 1), (4, 4), (1, 10)]).out
     rows = [list(map(int, line.replace(",", "").split()))
-            for line in result.stdout.splitlines() if re.match(r" +\d", line)]  # fmt: skip
-    assert [row[:3] for row in rows] == [
-        [n, m, n] for n, m in [(1, 1), (10, 1), (100, 1), (10, 10), (1, 10), (1, 100)]
-    ]
-    assert [row[4] for row in rows] == [1, 1, 1, 10, 10, 100]
+            for line in printed.splitlines() if re.match(r" +\d", line)]  # fmt: skip
+    assert [row[:3] for row in rows] == [[n, m, n] for n, m in modes.SHAPES]
+    assert [row[4] for row in rows] == [m for _, m in modes.SHAPES]
     for n, m, _, forward, _, reverse in rows:
         assert (forward > 1.5 * reverse) == (n >= 10 * m)
         assert (reverse > 1.5 * forward) == (m >= 10 * n)
 
 
-def test_mnist_node_by_node(tmp_path, monkeypatch, capsys):
-    """The tape reaches 95 % in an epoch, and agrees with Values to the rounding of float32."""
-    if not SOAK:
-        monkeypatch.setattr(tape, "EPOCHS", 1)
-    tape.main(tmp_path)
-    printed = capsys.readouterr().out
-    assert "Tape(305,960 nodes, 101,770 parameters, 794 inputs)" in printed
+def test_mnist_node_by_node(run_small, tmp_path):
+    """The tape learns in an epoch, and agrees with Values to the rounding of float32."""
+    printed = run_small(tape, HIDDEN=16, EPOCHS=1).out
+    parameters = 785 * tape.HIDDEN + 10 * (tape.HIDDEN + 1)
+    nodes = parameters + 1569 * tape.HIDDEN + 20 * tape.HIDDEN + 798
+    assert f"Tape({nodes:,} nodes, {parameters:,} parameters, 794 inputs)" in printed
     (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", printed, re.M)
-    assert float(share) >= (97.0 if SOAK else 95.0)
+    assert float(share) >= (97.0 if SOAK else 90.0)
     from_tape, values = (
         [float(z) for z in line.split()] for line in re.findall(r"^ +(-?\d.*)$", printed, re.M)
     )
     assert from_tape == pytest.approx(values, abs=0.002)
     assert max(range(10), key=values.__getitem__) == 7
     text = (tmp_path / "tape.svg").read_text("utf-8")
-    assert "100,480 parameters" in text
-    assert "1,290 parameters" in text
+    assert f"{785 * tape.HIDDEN:,} parameters" in text
+    assert f"{10 * (tape.HIDDEN + 1):,} parameters" in text
 
 
-def test_the_costs_of_a_step_add_up(tmp_path):
-    result = run("cost", "--out", tmp_path)
-    assert result.returncode == 0, result.stderr
+def test_the_costs_of_a_step_add_up(run_small, tmp_path):
+    printed = run_small(cost, SAMPLES=4).out
     assert ET.parse(tmp_path / "cost.svg").getroot().tag.endswith("svg")
-    lines = result.stdout.splitlines()
+    lines = printed.splitlines()
     numbers = lambda line: [float(x.replace(",", "")) for x in re.findall(r"[\d,.]+", line)]
     (sums,) = (numbers(line) for line in lines if line.startswith("sum"))
     (whole,) = (numbers(line) for line in lines if line.startswith("whole step"))
-    assert sums[0] == 123_820  # Values; on the tape, each layer also counts its inputs
+    nodes = 50 * 32 + 33 * 10 + cost.SAMPLES * (99 * 32 + 64 * 10 + 1) + 2
+    assert sums[0] == nodes  # Values; on the tape, each layer also counts its inputs
     assert sums[6] == 9
-    assert whole[0::3] == [123_820, 123_820, 9]
+    assert whole[0::3] == [nodes, nodes, 9]
     for column, tolerance in [
         (1, 0.05),
         (4, 0.1),
@@ -102,22 +112,19 @@ def test_the_costs_of_a_step_add_up(tmp_path):
     ]:  # bytes, of the parts and of the whole
         assert sums[column] == pytest.approx(whole[column], rel=tolerance)
     products = [numbers(line)[-6] for line in lines if re.match(r"(layer . +| +)\* ", line)]
-    assert products == [32 * 49 * 32, 32 * 32 * 10]
+    assert products == [cost.SAMPLES * 49 * 32, cost.SAMPLES * 32 * 10]
 
 
-def test_mnist_is_learned_and_inspected(tmp_path):
-    """The network reaches 98 %, and Values and arrays agree on one digit to a few roundings."""
-    result = run("mnist", "--out", tmp_path)
-    assert result.returncode == 0, result.stderr
-    (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", result.stdout, re.M)
-    assert float(share) >= 98.0
-    assert re.search(r"^\d+ epochs in [\d.]+ s$", result.stdout, re.M)
-    float32, float64 = re.findall(
-        r"by at most (\S+) in a logit, (\S+) in a gradient", result.stdout
-    )
+def test_mnist_is_learned_and_inspected(run_small, tmp_path):
+    """The network learns, and Values and arrays agree on one digit to a few roundings."""
+    printed = run_small(mnist, HIDDEN=16, EPOCHS=2).out
+    (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", printed, re.M)
+    assert float(share) >= (98.0 if SOAK else 90.0)
+    assert re.search(r"^\d+ epochs in [\d.]+ s$", printed, re.M)
+    float32, float64 = re.findall(r"by at most (\S+) in a logit, (\S+) in a gradient", printed)
     assert all(0.0 < float(x) < 1e-4 for x in float32)
     assert all(float(x) < 1e-11 for x in float64)
-    assert "203,530 Values as parameters" in result.stdout
+    assert f"{795 * mnist.HIDDEN + 10:,} Values as parameters" in printed
     assert ET.parse(tmp_path / "mnist.svg").getroot().tag.endswith("svg")
 
 
@@ -182,11 +189,11 @@ def read_table(text):
     return {name: columns for name, *columns in lines if columns}
 
 
-def test_noise_and_schedules_of_descent(tmp_path):
+def test_noise_and_schedules_of_descent(run_small, tmp_path):
     """Noise is as predicted; decreasing schedules reach a lower loss than a constant rate."""
-    result = run("descent", "--out", tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
-    rows = read_table(result.stdout)
+    result = run_small(descent, ORDERS=3)
+    assert result.err == ""
+    rows = read_table(result.out)
     for name, steps in [("batch, all 64", 30), ("mini-batch of 8", 240), ("stochastic, 1", 1920)]:
         assert int(rows[name][0]) == steps
         assert rows[name][2] == rows[name][3]
@@ -217,11 +224,8 @@ def test_gradient_noise_is_as_predicted(size):
     assert measured == pytest.approx(predicted, rel=0.15, abs=1e-12)
 
 
-def test_gradients_vanish_and_each_cure_helps(tmp_path, monkeypatch, capsys):
-    if not SOAK:
-        monkeypatch.setattr(depth, "SEEDS", 1)  # instead of 3 networks per cure
-    depth.main(tmp_path)
-    rows = read_table(capsys.readouterr().out)
+def test_gradients_vanish_and_each_cure_helps(run_small, tmp_path):
+    rows = read_table(run_small(depth, SEEDS=1, STEPS=100, LAST=20).out)
     for name in ("sigmoid", "tanh", "relu"):
         by_depth = [*map(float, rows[name])]
         assert by_depth == sorted(by_depth, reverse=True)
@@ -232,8 +236,8 @@ def test_gradients_vanish_and_each_cure_helps(tmp_path, monkeypatch, capsys):
     for name in ("He", "Xavier, with tanh", "batch normalization", "residual connections"):
         ratio, _, final, worst, accuracy = rows[name]
         assert 0.01 < float(ratio) < 100
-        assert float(final) <= float(worst) < 0.2
-        assert accuracy == "100%"
+        assert float(final) <= float(worst) < (0.2 if SOAK else 0.5)
+        assert int(accuracy.rstrip("%")) >= (100 if SOAK else 80)
     assert float(rows["weights too large"][0]) > 100
     assert rows["weights too large"][2:4] == ["inf", "inf"]
     assert float(rows["... clipped to norm 1"][3]) < 10.0

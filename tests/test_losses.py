@@ -1,9 +1,6 @@
 """Losses against mpmath: values and gradients, with bounds counted in roundings."""
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -28,7 +25,6 @@ from nn.losses import (
 )
 from strategies import examples
 
-ROOT = Path(__file__).parents[1]
 EPS = 2.0**-53  # one rounding, relatively
 exp, log1p = mpmath.exp, mpmath.log1p
 sign, sigmoid = reference.sign, reference.sigmoid
@@ -319,38 +315,6 @@ def test_cross_entropy_of_a_sure_answer_keeps_its_digits(margin):
     assert loss.data == pytest.approx(math.log1p(small), rel=1e-15, abs=0)
     share = small / (1 + small)
     assert [each.grad for each in z] == pytest.approx([-share, share], rel=1e-15, abs=0)
-
-
-TYPED = """
-from typing import assert_type
-from engine import Array, Value
-from nn import losses
-
-p, a, rows = [Value(1.0)], Array([1.0]), Array([[1.0, 2.0]])
-assert_type(losses.mse(p, [1.0]), Value)
-assert_type(losses.mse(a, [1.0]), Array)
-assert_type(losses.huber(a, [1.0], delta=2.0), Array)
-assert_type(losses.huber(p, [1.0], 2.0), Value)
-assert_type(losses.cross_entropy([p], [0]), Value)
-assert_type(losses.cross_entropy(rows, [0]), Array)
-assert_type(losses.cross_entropy(rows, [[0.5, 0.5]], reduction="none"), Array)
-assert_type(losses.cross_entropy([p], [0], weight=[1.0], reduction="none"), list[Value])
-assert_type(losses.mse(a, [1.0], reduction="none"), Array)
-assert_type(losses.huber(p, [1.0], 2.0, reduction="sum"), Value)
-reductions: list[Value] = losses.mse(p, [1.0], reduction="none")
-losses.mse(a, [1.0], delta=2.0)  # type: ignore[call-overload]
-losses.hinge(3.0, [1.0])  # type: ignore[call-overload]
-"""
-
-
-def test_a_loss_has_the_type_of_its_predictions(tmp_path):
-    """mypy infers a Value or an Array, and rejects other arguments: no ignore is unused."""
-    pytest.importorskip("mypy")
-    file = tmp_path / "typed.py"
-    file.write_text(TYPED)
-    command = [sys.executable, "-m", "mypy", file]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "bool", "float32"])

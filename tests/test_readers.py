@@ -114,7 +114,8 @@ def test_nodes_give_second_derivatives(op):
         inputs = [Value(x) for x in xs]
         slope = Value.lift(partial(op(*inputs), *inputs))
         assert slope.data == pytest.approx(op.partials[i](op.forward(*xs), *xs), rel=1e-14)
-        slope.backward()
+        if not slope.constant:
+            slope.backward()
         for j, x in enumerate(inputs):
 
             def moved(t, i=i, j=j):

@@ -13,7 +13,7 @@ from nn import load
 TESTS = Path(__file__).parents[1]
 PROGRAM = """
 import sys
-from test_checkpoint import BLOBS, SETTINGS, jitter, network
+from training import BLOBS, SETTINGS, jitter, network
 from nn import fit, save
 seed, epochs, path, end = sys.argv[1:]
 model = network(int(seed))
