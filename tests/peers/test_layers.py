@@ -41,6 +41,7 @@ ACTIVATIONS = {
         "cbrt": lambda z: torch.sign(z) * (z * torch.sign(z)) ** (1 / 3),
         **{name: getattr(F, name) for name in ("softplus", "silu", "gelu", "leaky_relu", "elu")},
         "normal_cdf": torch.special.ndtr,
+        "sech_squared": lambda z: 1 / torch.cosh(z) ** 2, "one_minus_square": lambda z: 1 - z * z,
     },
     "jax": {
         "linear": lambda z: z, "neg": jnp.negative,
@@ -49,6 +50,7 @@ ACTIVATIONS = {
         "atan": jnp.arctan, "asinh": jnp.arcsinh, "cbrt": jnp.cbrt,
         **{name: getattr(jax.nn, name) for name in ("sigmoid", "relu", "softplus", "silu", "leaky_relu", "elu")},
         "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+        "sech_squared": lambda z: 1 / jnp.cosh(z) ** 2, "one_minus_square": lambda z: 1 - z * z,
     },
 }
 # fmt: on
