@@ -116,6 +116,7 @@ def check(key, op, sample, dtype):
             raise
 
 
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
 @pytest.mark.parametrize(("key", "op"), list(cases()))
 def test_samples_agree(key, op):
     torch.manual_seed(0)
@@ -131,10 +132,6 @@ def test_samples_agree(key, op):
             problem.add_note(sample.summary())
             raise
     assert judged or refused
-    COUNTS[key] = judged
-
-
-COUNTS = {}
 
 
 def test_every_function_has_samples():
