@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from engine import Array, Value, grad, hessian, hvp, logsumexp, norm, softmax
+from engine import Array, ArrayOp, Value, grad, hessian, hvp, logsumexp, norm, softmax
+from engine.arithmetic import where
 from engine.arrays.rules import CROSS_ENTROPY, SOFT_CROSS_ENTROPY, one_hot
 from engine.sequences.rules import CROSS_ENTROPY as SCALAR_CROSS_ENTROPY
 from reference import ulps
@@ -266,3 +267,29 @@ def test_a_small_cross_entropy_keeps_its_digits(margin, dtype):
     close = lambda want: pytest.approx(want, rel=float(8 * np.finfo(dtype).eps), abs=0)
     assert loss.data[0] == close(math.log1p(small))
     assert x.grad[0].tolist() == close([-small / (1 + small), small / (1 + small)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 1), (1,), (0,), (3, 0), (2, 0, 3)])
+def test_log_softmax_of_one_element_or_none_has_derivatives(shape, dtype):
+    """All shares are then 1, or there are none. The result for one element is constant."""
+    x = Array(np.full(shape, 3.0, dtype))
+    y = (x.log_softmax() * np.cos(np.arange(x.size)).reshape(shape)).sum()
+    for _ in range(3):
+        (slope,) = grad(y, [x], create_graph=True)
+        assert (slope.shape, slope.dtype) == (shape, dtype)
+        assert not slope.data.any()
+        y = (slope * slope).sum()
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_pullback_that_chooses_one_side_for_all_elements_has_its_shape(side):
+    """The larger of x and 0, summed along an axis: `where` may return the number 0."""
+    row = ArrayOp(
+        "positive sum",
+        lambda x: where(x > 0.0, x, 0.0).sum(axis=0),
+        lambda g, out, x: g * where(x > 0.0, 1.0, 0.0) + 0.0 * where(x > 0.0, x, 0.0).sum(axis=0),
+    )
+    x = Array(np.full((2, 3), side))
+    (slope,) = grad(row(x).sum(), [x], create_graph=True)
+    np.testing.assert_array_equal(slope.data, np.full((2, 3), float(side > 0)))

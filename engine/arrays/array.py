@@ -20,7 +20,7 @@ from engine.arrays.arguments import (
 )
 from engine.arrays.arithmetic import run
 from engine.arrays.arithmetic import where as select
-from engine.arrays.formulas import Shape
+from engine.arrays.formulas import Shape, broadcast_to
 from engine.arrays.methods import ArrayMethods
 from engine.arrays.rules import (
     BROADCAST_TO,
@@ -438,16 +438,24 @@ def choose(condition: Any, x: Any, y: Any) -> Any:
     """Return x where the condition holds, else y; a choice has no slope.
 
     If all elements choose the same side, the other is left out, because an infinite slope times 0
-    would be nan.
+    would be nan. The slope of an elementwise row may then be a number.
     """
     condition = np.asarray(condition.data if isinstance(condition, Node) else condition, bool)
     if condition.all() or not condition.any():
-        return x if condition.all() else y
+        side = x if condition.all() else y
+        return side if SEPARATING.get() else broadcast_side(side, condition, x, y)
     if all(not isinstance(side, Node) or side.constant for side in (x, y)):
         return select(condition, *[s.data if isinstance(s, Node) else s for s in (x, y)])
     if SEPARATING.get():
         raise Mixed(condition)
     return WHERE(condition, x, y)
+
+
+def broadcast_side(side: Any, *operands: Any) -> Any:
+    """Return one side of a choice in the shape of the result, which pullbacks sum along an axis."""
+    shape = np.broadcast_shapes(*[np.shape(getattr(each, "_data", each)) for each in operands])
+    side = side if isinstance(side, Node) else select(True, side, side)
+    return side if side.shape == shape else broadcast_to(side, shape)
 
 
 def share_of_largest(x: Array, out: Array, axis: Any) -> Array:

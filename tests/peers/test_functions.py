@@ -133,6 +133,10 @@ ARRAY_ROWS = {
 
 # PyTorch's slope of logsumexp is exp(x - out), which amplifies the rounding of a large out.
 COARSER = {("logsumexp", "torch")}
+# PyTorch's second derivative of logaddexp is nan where exp(x - y) overflows; ours is 0.
+NAN = {("logaddexp", "torch")}
+# The terms of these sums have both signs, and cancel.
+FLOORS = {"log_softmax": 1.0}
 
 CASES = [
     pytest.param(name, of, at, id=f"{name}{kind}{i}")
@@ -148,8 +152,10 @@ def test_agrees(name, of, at, judge):
     """The bound is for sums of 20 terms with 6 roundings each, times 3 for second derivatives."""
     want = JUDGES[judge](of[judge], at)
     size = max(1.0, abs(want.value)) if (name, judge) in COARSER else 1.0
+    unless = ["second"] if (name, judge) in NAN and np.isnan(want.second).all() else []
+    floor = FLOORS.get(name, 1e-300)
     for payload in [kind for kind in PAYLOADS if kind in of]:
-        agree(PAYLOADS[payload](of[payload], at), want, 3 * (20 + 6) * size)
+        agree(PAYLOADS[payload](of[payload], at), want, 3 * (20 + 6) * size, floor, unless)
 
 
 def test_every_function_has_a_case():
