@@ -184,7 +184,8 @@ def cross(
     """Return the cross products of vectors of 3 elements."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    x, y = np.moveaxis(Array.lift(a), axisa, -1), np.moveaxis(Array.lift(b), axisb, -1)
+    vectors: Any = Array.lift(a), Array.lift(b)
+    x, y = (np.moveaxis(z, i, -1) for z, i in zip(vectors, (axisa, axisb), strict=True))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ValueError(
             f"cross expects vectors of 3 elements, got {x.shape[-1]} and {y.shape[-1]}"
