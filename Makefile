@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python -m
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would all compile the package
 
-.PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers soak lint format types bench docs clean
+.PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list the targets
@@ -49,6 +49,9 @@ test-pythons: ## run the tests under each installed Python from 3.11 to 3.14
 
 test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## compare the engine with PyTorch, JAX and micrograd
 	$(RUN) pytest -n auto --dist worksteal tests/peers
+
+test-hips: $(VENV)/installed-test ## download the tests of HIPS/autograd and run them on the engine
+	$(RUN) tests.peers.hips
 
 soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: fuzz files and labels, kill training, test each property 10,000 times
 	cd tests && PYTHONPATH=..:. ../$(RUN) soak idx_files=100000

@@ -30,8 +30,41 @@ def function(name, *args, **settings):
     )
 
 
+SQUARE, STACK, VECTOR = (3, 3), (2, 3, 2), (3,)
+COMPOSITIONS = {  # NumPy's functions without a row, and the shapes of x
+    "np.rad2deg(x)": ANY, "np.degrees(x)": ANY, "np.deg2rad(x)": ANY, "np.radians(x)": ANY,
+    "np.reciprocal(x)": ANY, "np.logaddexp2(x, -x)": ANY, "np.fmax(x, -x)": ANY, "np.fmin(x, 0.5)": ANY,
+    "np.sinc(x)": ANY, "np.nan_to_num(x)": ANY,
+    "np.real(x) + np.real_if_close(x) * np.conj(x)": ANY, "x * np.imag(x) + np.angle(x)": ANY,
+    "np.partition(x, 1)": [(3, 4), (3,)], "np.partition(x, (0, 2), axis=0)": [(3, 4)],
+    "np.select([x > 0.5, x > -0.5], [x, x * x], 0.25)": ANY, "np.select([x > 0.5, x > -0.5], [x * x, x])": ANY,
+    "np.linspace(x, 1.0, 5)": ANY, "np.linspace(x, x * x, 3, axis=-1)": ANY, "np.linspace(0.0, x, 4, endpoint=False)": ANY,
+    "np.linspace(x, 2.0, 0)": ANY, "np.linspace(x, 2.0, 1)": ANY,
+    "np.diff(x)": [(3, 4), STACK, VECTOR, (0, 2)], "np.diff(x, 2, axis=0)": [(3, 4), STACK, (1, 3)], "np.diff(x, n=0)": [VECTOR],
+    "np.gradient(x)": [VECTOR], "np.gradient(x, 0.5, axis=-1)": [(3, 4), STACK], "np.gradient(x, axis=(1,))": [(3, 4)],
+    "np.gradient(x)[1]": [(3, 4)], "np.gradient(x, 0.5, 2.0)[0]": [(3, 4)], "np.gradient(x, axis=(0, -1))[1]": [STACK],
+    "np.tensordot(x, x)": [(3, 4), SQUARE], "np.tensordot(x, [1.0, -2.0, 3.0], (0, 0))": [SQUARE, VECTOR],
+    "np.tensordot(x, x, 0)": [(3, 4), ()], "np.tensordot(x, x, ([0, 1], [-2, -1]))": [SQUARE],
+    "np.tensordot(np.ones((2, 3)), x, axes=[[1], [0]])": [(3, 4), VECTOR, (3, 0)],
+    "np.inner(x, x)": ANY, "np.inner(2.0, x)": ANY, "np.inner(np.ones((2, 3)), x)": [VECTOR, SQUARE],
+    "np.kron(x, x)": ANY, "np.kron(np.ones((2, 1)), x)": ANY, "np.kron(x, [1.0, 2.0])": ANY,
+    "np.cross(x, x[::-1])": [SQUARE], "np.cross([1.0, 2.0, 3.0], x)": [VECTOR, SQUARE], "np.cross(x, x * x, axis=0)": [(3, 4)],
+    "np.cross(x, x * x, axisa=0, axisb=1, axisc=0)": [SQUARE],
+    "np.flipud(x)": [(3, 4), VECTOR], "np.fliplr(x)": MATRICES, "np.rot90(x)": MATRICES, "np.rot90(x, -1, (0, 2))": [STACK],
+    "np.moveaxis(x, 0, -1)": [STACK, (3, 4)], "np.moveaxis(x, [0, 1], [1, 2])": [STACK], "np.rollaxis(x, 2)": [STACK],
+    "np.atleast_1d(x)": ANY, "np.atleast_2d(x)": ANY, "np.atleast_3d(x)": ANY, "np.atleast_1d(x, 2.0)[1] * x": ANY,
+    "np.vsplit(x, 2)[1]": [(2, 3), STACK], "np.hsplit(x, [1])[1]": [(3, 4), VECTOR], "np.dsplit(x, 2)[0]": [STACK],
+    "np.array_split(x, 2)[1]": [(3, 4), VECTOR, (0, 2)], "np.array_split(x, 3, axis=-1)[0]": [(3, 4), (2, 0)],
+    "np.vstack([x, x * x])": ANY, "np.hstack((x, x * x))": ANY, "np.dstack([x, x])": ANY, "np.column_stack([x, x])": MATRICES,
+    "np.vstack(x)": MATRICES[:4], "np.vstack(tup=[x, [[1.0, 2.0, 3.0, 4.0]]])": [(3, 4)],
+    "np.block([[x, x], [x * x, x]])": MATRICES, "np.matrix_transpose(x)": MATRICES, "np.delete(x, [0, 2], axis=0)": [(3, 4), VECTOR], "np.resize(x, (2, 5))": ANY[:2],
+    "np.append(x, 4.0)": ANY, "np.append(x, x * x, axis=0)": [(3, 4), VECTOR], "np.append([1.0, 2.0], x)": ANY,
+    "np.append(arr=x, values=[1.0])": [VECTOR],
+}  # fmt: skip
+
 # By a name: ours, NumPy's, the shapes of x.
 CASES = {
+    **{call: (*[eval(f"lambda x: {call}", {"np": np})] * 2, shapes) for call, shapes in COMPOSITIONS.items()},
     **{f"{name} {axis} {keep}": (*method(name, axis=axis, keepdims=keep), [s for s in ANY if s])
        for name in ("prod", "var", "std") for axis in (None, 0, -1) for keep in (False, True)},
     "var of several axes": (*method("var", axis=(0, -1), ddof=1), MATRICES),
@@ -80,6 +113,8 @@ CASES = {
        for axis in (0, -1)},
     **{f"einsum {s}": (lambda x, s=s: engine.einsum(s, *[x] * (s.count(",") + 1)), lambda x, s=s: np.einsum(s, *[x] * (s.count(",") + 1)), MATRICES)
        for s in ("ij,ij->i", "ij,kj", "...j,...j", "ij->", "ji", "ij,kl->jl")},
+    "einsum of sublists": (lambda x: engine.einsum(x, [0, ...], x, [1, ...], [1, ..., 0]), lambda x: np.einsum(x, [0, ...], x, [1, ...], [1, ..., 0]), [(3, 4), STACK]),
+    "einsum of a sublist": (lambda x: engine.einsum(x, [5, 2]), lambda x: np.einsum(x, [5, 2]), MATRICES),
     "einsum ii": (lambda x: engine.einsum("ii", x), lambda x: np.einsum("ii", x), [(3, 3), (0, 0)]),
     "% number": (*[lambda x: x % 0.7] * 2, ANY),
     "// number": (*[lambda x: x // -0.7] * 2, ANY),

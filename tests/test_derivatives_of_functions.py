@@ -149,6 +149,8 @@ def test_under_no_grad():
         (lambda: grad(Value(1.0), Value(2.0), argnums=0), TypeError, "argnums=0"),
         (lambda: grad(lambda x: [x, x])(2.0), TypeError, "must return a Value or an Array"),
         (lambda: grad(lambda x: None)(2.0), TypeError, "must return a Value or an Array.*None"),
+        (lambda: grad(lambda x: x > 1.0)(2.0), TypeError, "must return a Value .* got True"),
+        (lambda: grad(lambda x: np.all(x))(np.ones(2)), TypeError, r"must return .* got np\.True_"),
         (lambda: grad(cube)(np.ones(2)), ValueError, r"shape \(2,\)"),
         (lambda: value_and_grad(2.0), TypeError, "expects a function, got 2.0"),
     ],

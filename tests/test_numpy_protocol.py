@@ -1,14 +1,18 @@
 """NumPy's functions, called with nodes, are the engine's rows."""
 
 import operator
+import re
 
 import numpy as np
 import pytest
 
 import engine
 from engine import Array, Constant, ConstantArray, Value, concatenate, topological, where
+from engine.arrays.compositions import FUNCTIONS, MOVES
+from engine.arrays.compositions import UFUNCS as COMPOSED
 from engine.arrays.numpy_protocol import INSTEAD, NAMES, PLAIN, counterpart, methods_of
 from engine.rules import MUL
+from test_array_functions import COMPOSITIONS
 
 UFUNCS = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc)}
 NUMBERS = [np.array([0.25, 2.0, -1.5]), np.array([3.0, -0.5, 0.75]), np.array([0.5, 1.5, 2.5])]
@@ -81,7 +85,7 @@ def test_every_ufunc_of_numpy(name):
     if f"{'d' * f.nin}->?" in f.types:
         np.testing.assert_array_equal(f(*arrays), f(*NUMBERS[: f.nin]))
         assert type(f(*arrays)) is np.ndarray
-    elif has_own(methods_of(f)[0]):
+    elif has_own(methods_of(f)[0]) or name in COMPOSED:
         assert_same(f(*arrays), f(*NUMBERS[: f.nin]))
         if f.nin == 2:
             assert_same(f(arrays[0], NUMBERS[1]), f(*NUMBERS[:2]))
@@ -108,7 +112,16 @@ def test_every_function_with_a_counterpart_has_a_call_above():
     public = [*vars(np).values(), np.linalg.norm]
     functions = {f for f in public if hasattr(f, "_implementation")}
     with_row = {f.__name__ for f in functions if counterpart(Array, f)} - PLAIN - {"astype"}
-    assert with_row <= {name_in_call(call) for call in CALLS} | {"amax", "amin", "around"}
+    tested = {name_in_call(call) for call in CALLS} | {"amax", "amin", "around"}
+    assert with_row <= tested | set(re.findall(r"np\.(\w+)\(", " ".join(COMPOSITIONS)))
+
+
+def test_compositions_are_of_functions_without_a_row():
+    """An entry for a function that has a row, or that NumPy lacks, would never be used."""
+    for name in [*COMPOSED, *FUNCTIONS, *MOVES]:
+        assert not has_own(name)
+    assert set(COMPOSED) <= set(UFUNCS)
+    assert {*FUNCTIONS, *MOVES} <= {*dir(np)}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +161,8 @@ def test_settings_that_nodes_lack_are_refused():
         (lambda: np.multiply(x, 2.0, dtype=np.float32), r"np\.multiply .* argument dtype"),
         (lambda: np.add(1.0, 2.0, out=x), r"np\.add .* argument out"),
         (lambda: np.add(x, 2.0, out=x), r"np\.add .* argument out"),
+        (lambda: np.hstack([x, x], dtype=np.float32), r"np\.hstack .* argument dtype"),
+        (lambda: np.diff(x, prepend=0.0), r"np\.diff .* argument prepend"),
         (lambda: np.add.reduce(x), r"np\.add\.reduce .* write x\.sum\(axis=0\)"),
     ]:
         with pytest.raises(TypeError, match=message):
@@ -235,6 +250,9 @@ def test_functions_of_numpy_on_a_value():
     assert np.isnan(x) is np.False_
     assert np.allclose(x, 0.5)
     assert np.shape(x) == ()
+    assert np.rad2deg(x).data == np.rad2deg(0.5)
+    assert np.fmax(x, np.nan).data == np.fmin(1.0, x).data == np.nan_to_num(x).data == 0.5
+    assert np.sinc(x).data == pytest.approx(np.sinc(0.5), rel=1e-15)
     with pytest.raises(TypeError, match=r"np\.modf is not defined for Values; .* x\.data"):
         np.modf(x)
 

@@ -8,6 +8,7 @@ Plain arrays and numbers among the arguments become constants.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,12 @@ def as_arrays(name: str, xs: Any, axis: Any) -> Sequence[Array]:
     return arrays
 
 
-def einsum(subscripts: str, *operands: Any) -> Array:
+def einsum(subscripts: Any, *operands: Any) -> Array:
     """Return a sum of products of Arrays, whose axes are named by letters.
 
     An axis whose letter the result lacks is summed. Without `->` the result has the letters that
-    occur once, in alphabetical order.
+    occur once, in alphabetical order. As in NumPy, axes may also be named by lists of integers:
+    `einsum(x, [0, 1], y, [1], [0])`.
 
     >>> x, y = Array([[1.0, 2.0], [3.0, 4.0]]), Array([10.0, 100.0])
     >>> einsum("ij,j->i", x, y)
@@ -74,12 +76,27 @@ def einsum(subscripts: str, *operands: Any) -> Array:
     >>> einsum("ii", x)
     Array(5.)
     """
+    if not isinstance(subscripts, str) and operands and all(map(is_sublist, operands[::2])):
+        subscripts, operands = from_sublists(subscripts, *operands)
     if not isinstance(subscripts, str) or not operands:
         raise TypeError(
             "einsum expects subscripts and their Arrays, such as einsum('ij,jk->ik', x, y), got "
             f"{(subscripts, *operands)}"
         )
     return Array.apply(EINSUM, *operands, subscripts=subscripts)
+
+
+def is_sublist(x: Any) -> bool:
+    """Return whether `x` names axes by integers, as in `[..., 0, 1]`."""
+    return isinstance(x, list | tuple) and all(i is ... or isinstance(i, Integral) for i in x)
+
+
+def from_sublists(*args: Any) -> tuple[str, tuple[Any, ...]]:
+    """Return the subscripts and the operands of `einsum(x, [0, 1], y, [1], [0])`."""
+    write = lambda axes: "".join("..." if i is ... else ascii_letters[i] for i in axes)
+    n = len(args) // 2 * 2
+    subscripts = ",".join(map(write, args[1:n:2]))
+    return subscripts + "->" * (len(args) > n) + "".join(map(write, args[n:])), args[:n:2]
 
 
 def outer(x: Any, y: Any) -> Array:

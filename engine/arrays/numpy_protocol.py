@@ -3,6 +3,7 @@
 NumPy hands a call over to the `__array_ufunc__` or `__array_function__` of an argument (NEPs 13 and
 18). These methods call the operator, the method or the function of the engine that has the name of
 NumPy's function, so a new row or method needs no entry here. The tables contain the exceptions.
+Functions that are compositions, such as `np.vstack`, are in `engine.arrays.compositions`.
 
     >>> from engine import Array
     >>> x = Array([[1.0, 2.0], [3.0, 4.0]])
@@ -29,12 +30,15 @@ from engine.node import Node
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
     "floor_divide": "floordiv", "remainder": "mod", "power": "pow", "float_power": "pow",
-    "negative": "neg", "positive": "pos", "absolute": "abs", "fabs": "abs",
+    "negative": "neg", "positive": "pos", "conjugate": "pos", "absolute": "abs", "fabs": "abs",
     "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
     "equal": "eq", "not_equal": "ne",
 }  # fmt: skip
 MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
-NAMES = {"amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm"}
+NAMES = {
+    "amax": "max", "amin": "min", "around": "round", "rint": "round", "linalg.norm": "norm",
+    "real": "__pos__", "real_if_close": "__pos__",
+}  # fmt: skip
 PARAMETERS = {"a_min": "lo", "a_max": "hi", "min": "lo", "max": "hi"}
 SCALARS = (np.floating, np.int64)  # converted to float for Values, which saves time
 NAMED = Parameter.POSITIONAL_OR_KEYWORD
@@ -42,22 +46,17 @@ FUNCTIONS = {"where"}  # the method of this name has another first argument
 OF_SEQUENCES = {"dot"}  # functions of sequences of Values
 
 PLAIN = {  # functions whose results are indices, bools, shapes, constants or text
-    "all", "allclose", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere",
+    "all", "allclose", "angle", "any", "argmax", "argmin", "argpartition", "argsort", "argwhere",
     "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "bincount", "can_cast",
     "common_type", "count_nonzero", "digitize", "empty_like", "flatnonzero", "full_like",
-    "histogram", "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal",
+    "histogram", "imag", "isclose", "iscomplex", "iscomplexobj", "isneginf", "isposinf", "isreal",
     "isrealobj", "may_share_memory", "min_scalar_type", "ndim", "nonzero", "ones_like",
     "result_type", "save", "savetxt", "savez", "searchsorted", "shape", "shares_memory", "size",
     "zeros_like",
 }  # fmt: skip
 INSTEAD = {  # expressions for functions that have no row
-    "column_stack": "concatenate([x, y], axis=1)", "copysign": "abs(x) * np.sign(y.data)",
-    "deg2rad": "x * (np.pi / 180)", "degrees": "x * (180 / np.pi)", "diff": "x[1:] - x[:-1]",
-    "fmax": "x.maximum(y)", "fmin": "x.minimum(y)", "hstack": "concatenate([x, y], axis=-1)",
-    "inner": "x @ y.T", "nan_to_num": "where(np.isnan(x), 0.0, x)",
-    "nansum": "where(np.isnan(x), 0.0, x).sum()", "ptp": "x.max() - x.min()",
-    "rad2deg": "x * (180 / np.pi)", "radians": "x * (np.pi / 180)", "reciprocal": "1.0 / x",
-    "vdot": "(x * y).sum()", "vstack": "concatenate([x, y], axis=0)",
+    "copysign": "abs(x) * np.sign(y.data)", "nansum": "where(np.isnan(x), 0.0, x).sum()",
+    "ptp": "x.max() - x.min()", "vdot": "(x * y).sum()",
     "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
     "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
 }  # fmt: skip
@@ -148,6 +147,8 @@ def apply_ufunc(
     else:
         call = getattr(self.lift(first), left, None)
     if call is None:
+        call, others = compositions().UFUNCS.get(name), [first, *others]
+    if call is None:
         raise undefined(name, self)
     out = call(*others)
     if out is NotImplemented:  # of ==, which compares identity
@@ -190,7 +191,13 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
     An argument of `f` is passed to our parameter of the same name, or of the same position if `f`
     has no default for it.
     """
-    own, lift = find_own(kind, NAMES.get(numpy_name(f), numpy_name(f)))
+    name = NAMES.get(numpy_name(f), numpy_name(f))
+    own, lift = find_own(kind, name)
+    if own is None:
+        of_arrays = hasattr(kind, "shape")
+        if of_arrays and name in compositions().MOVES:
+            return compositions().move_elements(f)
+        own = getattr(compositions(), "FUNCTIONS" if of_arrays else "OF_VALUES").get(name)
     if own is None:
         return None
     try:
@@ -205,7 +212,7 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
         at_position = by_position[i] if p.default is p.empty and i < len(ours) else None
         places[name] = ours.get(PARAMETERS.get(name, name), at_position)
     first = next(iter(theirs.values()))
-    if first.kind is first.VAR_POSITIONAL:
+    if any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):
         return own
 
     def call(*args: Any, **settings: Any) -> Any:  # NumPy has checked that `f` takes these
@@ -235,6 +242,11 @@ def find_own(kind: Any, name: str) -> tuple[Any, Any]:
     package = import_module(__name__.partition(".")[0])
     public = name in package.__all__ and name not in OF_SEQUENCES
     return (getattr(package, name) if public else None), lambda x: x
+
+
+def compositions() -> Any:
+    """Return the module of compositions, which imports Array."""
+    return import_module("engine.arrays.compositions")
 
 
 def numpy_name(f: Any) -> str:

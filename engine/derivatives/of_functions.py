@@ -125,9 +125,12 @@ def as_input(x: Any, dtype: Any = None) -> Node:
 def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
     """Return the node of a result that does not depend on the arguments.
 
-    Raises TypeError for a result that is not a number.
+    Raises TypeError for a result that is not a number. A bool is none: its slope 0 would hide that
+    f compares.
     """
     try:
+        if type(y) is bool or getattr(getattr(y, "dtype", None), "kind", "") == "b":
+            raise TypeError("a bool")
         return as_input(y, dtype)
     except TypeError:
         name = getattr(f, "__name__", repr(f))

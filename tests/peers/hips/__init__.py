@@ -1,0 +1,1 @@
+"""The tests of HIPS/autograd on this engine: `make test-hips`."""
