@@ -34,7 +34,8 @@ SINGULAR = {
     **dict.fromkeys(["asin", "acos", "atanh"], lambda x: abs(x) >= 1),
     **dict.fromkeys(["maximum", "minimum"], lambda x, y: x == y),
     **dict.fromkeys(["hypot", "direction_cosine"], lambda x, y: x == y == 0),
-    "/": lambda x, y: y == 0, "log1p": lambda x: x <= -1, "acosh": lambda x: x <= 1,
+    **dict.fromkeys(["%", "//"], lambda x, y: y == 0 or x % y == 0),
+    "/": lambda x, y: y == 0, "xlogy": lambda x, y: y <= 0, "log1p": lambda x: x <= -1, "acosh": lambda x: x <= 1,
     "atan2": lambda x, y: x == 0 and y <= 0,
     "normal_cdf": lambda x: abs(x) == 1, "exp_product": lambda x, y: y == 0,  # a derivative cancels to 0
     "clip": lambda x, lo, hi: x in (lo, hi) or lo >= hi, "where": lambda condition, x, y: condition == 0,
