@@ -161,7 +161,7 @@ class Value(Node[float]):
             op, self, other, out,
             None if self.constant else dx(out, x, y),
             None if other.constant else dy(out, x, y),
-            result_class((type(self), type(other))),
+            type(self) if type(other) is Constant else result_class((type(self), type(other))),
         )  # fmt: skip
 
     @staticmethod
