@@ -26,6 +26,11 @@ def predict(model: Any, X: Any, kind: str) -> Any:
         if takes_batches(model):
             with no_grad():
                 outputs = model(samples).data
+            if len(outputs) != len(samples) or (samples.ndim == 1 and samples.dtype.kind == "f"):
+                raise ValueError(
+                    f"predict expects samples of shape (samples, features), got shape "
+                    f"{samples.shape}; of one sample x, write predict([x])"
+                )
         else:  # the graph of a sample is freed at once, which is faster than no_grad()
             outputs = [data_of_outputs(model(x)) for x in samples.tolist()]
     if np is None:

@@ -146,7 +146,7 @@ class Training(Iterator[Record]):
     def __del__(self) -> None:
         caller, untouched = self._caller, not self._started and self.epoch < self.epochs
         self.close()
-        if caller is not None and untouched and is_statement_of(caller, sys._getframe(1)):
+        if caller is not None and untouched and is_statement_of(caller, sys._getframe().f_back):
             warn(
                 f"this call of fit does not train {self.model!r}: iterate over its result, or call "
                 "fit(...).run()",
@@ -264,12 +264,17 @@ class Training(Iterator[Record]):
         return loss, metric
 
 
-def is_statement_of(code: CodeType, frame: FrameType) -> bool:
+def is_statement_of(code: CodeType, frame: FrameType | None) -> bool:
     """Return whether a frame of `code` is discarding the value of a statement.
 
-    Only this is sure to be a mistake: an object may be deleted elsewhere because of an exception.
+    Only this is sure to be a mistake: an object may be deleted elsewhere because of an exception,
+    or without a frame when Python exits.
     """
-    return frame.f_code is code and code.co_code[frame.f_lasti] == opcode.opmap["POP_TOP"]
+    return (
+        frame is not None
+        and frame.f_code is code
+        and code.co_code[frame.f_lasti] == opcode.opmap["POP_TOP"]
+    )
 
 
 def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:

@@ -54,6 +54,16 @@ def test_numbers_beside_arrays():
     assert (slopes["a"], slopes["a"].dtype, slopes["b"].dtype) == (4.0, np.float32, np.float32)
 
 
+def test_a_function_may_use_arrays_of_its_own():
+    """The first program of users of HIPS autograd: numbers are then Arrays."""
+    X, y = np.arange(3.0), np.arange(3.0) + 1.0
+    value, slope = value_and_grad(lambda a: np.sum((a * X - y) ** 2))(2.0)
+    assert (value, slope) == (2.0, 4.0)
+    slopes = grad(lambda p: ((X * p["a"] + p["b"]) ** 2).sum())({"a": 1.0, "b": 0.0})
+    assert slopes == {"a": 10.0, "b": 6.0}
+    assert grad(grad(lambda a: np.sum(a**3 * X)))(2.0) == 36.0
+
+
 def test_nodes_come_back_where_nodes_are_given():
     x = Value(2.0)
     value, slope = value_and_grad(cube)(x)

@@ -131,3 +131,12 @@ def test_matplotlib_is_loaded_when_it_is_used(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="plot_boundary requires matplotlib"):
         nn.plot_boundary(MLP(2, [1]), POINTS, [0, 1, 0, 1], resolution=2)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_one_sample_for_a_model_of_arrays_is_refused(outputs):
+    """Its features would be taken for samples, or its classes for independent probabilities."""
+    model = nn.MLP(2, [4, outputs], rng=0).to_vector()
+    with pytest.raises(ValueError, match=r"got shape \(2,\); of one sample x, write predict"):
+        model.predict([0.5, 1.0], "classes")
+    assert len(model.predict([[0.5, 1.0]], "classes")) == 1

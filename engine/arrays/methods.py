@@ -89,7 +89,8 @@ class ArrayMethods(Node[np.ndarray]):
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
-            "NumPy would lose the graph of an Array; use its .data, or join Arrays with concatenate"
+            "NumPy would lose the graph of an Array; join Arrays with stack or concatenate, or use "
+            "the numbers: x.data of an Array, loss.item() of one element"
         )
 
     def __matmul__(self, other: "Self | ArrayLike") -> Self:

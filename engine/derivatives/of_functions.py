@@ -12,7 +12,7 @@ from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import numpy_type
+from engine.support.arguments import SeveralNumbers, numpy_type
 from engine.support.trees import leaves, map_leaves, replace_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -32,10 +32,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     Returns:
         a function of the arguments of f. It calls f with nodes in place of the arguments in
-        `argnums`: with Arrays if there is an array among the arguments, else with Values. It
-        returns floats and arrays; where it is given nodes, and within another function that is
-        being differentiated, it returns nodes, so that derivatives nest. The gradient has the form
-        of the argument, and is a tuple of them for several `argnums`.
+        `argnums`: with Arrays if there is an array among the arguments, else with Values. If f
+        combines a Value with an array of its own, it is called again, with Arrays. The results are
+        floats and arrays; they are nodes where nodes are given, and within another function that is
+        being differentiated, so that derivatives nest. The gradient has the form of the argument,
+        and is a tuple of them for several `argnums`.
 
     The function raises TypeError for arguments that are not real numbers, and ValueError if f
     returns several elements.
@@ -62,23 +63,39 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
                 )
         given = tuple([args[i] for i in positions])
         dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
-        inputs = map_leaves(lambda x: as_input(x, dtype), given)
-        nodes, replaced = leaves(inputs), list(args)
-        for i, tree in zip(positions, inputs, strict=True):
-            replaced[i] = tree
         outer = INPUTS.get()
-        with keep_graphs(), differentiating(outer | {*nodes}):
-            y = f(*replaced, **keywords)
-            if not isinstance(y, Node):
-                y = constant_result(f, y, dtype)
+        try:
+            inputs, y = call_on_nodes(f, args, positions, keywords, dtype)
+        except SeveralNumbers:
+            if dtype is not None:
+                raise
+            # f uses an array that is no argument: numbers are Arrays beside it.
+            inputs, y = call_on_nodes(f, args, positions, keywords, float)
+        with keep_graphs():
             nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
             run = differentiate_as_graph if nested else differentiate
-            parts = run(y, check_scalar(y)._one(), nodes)
+            parts = run(y, check_scalar(y)._one(), leaves(inputs))
         gradient = replace_leaves(given, [to_plain(part) for part in parts])
         value = y if nested else to_plain(y.data)
         return value, gradient[0] if isinstance(argnums, Integral) else gradient
 
     return functools.update_wrapper(value_and_gradient, f, updated=())
+
+
+def call_on_nodes(
+    f: Callable[..., Any], args: Any, positions: tuple[int, ...], keywords: Any, dtype: Any
+) -> tuple[Any, Node]:
+    """Return new nodes in the form of the arguments at `positions`, and the result of f for them.
+
+    Numbers become Values, or Arrays if there is a dtype.
+    """
+    inputs = [map_leaves(lambda x: as_input(x, dtype), args[i]) for i in positions]
+    replaced = list(args)
+    for i, tree in zip(positions, inputs, strict=True):
+        replaced[i] = tree
+    with keep_graphs(), differentiating(INPUTS.get() | {*leaves(inputs)}):
+        y = f(*replaced, **keywords)
+        return inputs, y if isinstance(y, Node) else constant_result(f, y, dtype)
 
 
 @contextmanager
@@ -135,8 +152,8 @@ def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
     except TypeError:
         name = getattr(f, "__name__", repr(f))
         raise TypeError(
-            f"{name} must return a Value or an Array of one element, got {y!r}; jacobian "
-            "differentiates several results"
+            f"{name} must return a Value or an Array of one element, got {y!r}; return a "
+            "sum, or call it with nodes and differentiate its results with jacobian(ys, xs)"
         ) from None
 
 

@@ -240,6 +240,7 @@ def hessian(y: Node, xs: Node | Sequence[Node]) -> Any:
     array([[4., 6.],
            [6., 0.]])
     """
+    check_output(y)
     return jacobian(grad(y, xs, create_graph=True), xs)
 
 

@@ -135,7 +135,14 @@ def check_real(x: Any) -> float:
             return float(x)
         except OverflowError:
             return math.inf if x >= 0 else -math.inf
-    raise TypeError(f"a Value holds one real number, got {describe_object(x)}")
+    error = SeveralNumbers if isinstance(x, numpy_type("ndarray")) else TypeError
+    raise error(f"a Value holds one real number, got {describe_object(x)}")
+
+
+class SeveralNumbers(TypeError):
+    """The error for an array in place of one number."""
+
+    __module__ = "stepgrad"  # tracebacks show the public name
 
 
 def format_count(n: int, noun: str) -> str:
