@@ -45,6 +45,13 @@ class Module:
     training = True  # False in evaluation mode; dropout and batch normalization read it
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise TypeError for a class that computes in `forward`, as modules of PyTorch do."""
+        super().__init_subclass__(**options)
+        defined = {name for kind in cls.__mro__ for name in vars(kind)}
+        if "forward" in defined and "__call__" not in defined:
+            raise TypeError(f"a Module computes in __call__: rename {cls.__name__}.forward")
+
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""
         if name in self.__dict__ or hasattr(type(self), name):

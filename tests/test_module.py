@@ -373,3 +373,12 @@ def test_the_search_ends_in_circles_and_leaves_others_alone():
     ]
     model = Holder(head=head, other=other)
     assert model.parameters() == [Plain.shared, a]
+
+
+def test_a_module_that_computes_in_forward_is_refused():
+    """As modules of PyTorch do."""
+    with pytest.raises(TypeError, match=r"computes in __call__: rename Net.forward"):
+
+        class Net(Module):
+            def forward(self, x):
+                return x
