@@ -51,7 +51,7 @@ def test_numbers_beside_arrays():
     assert grad(lambda a, x: (a * x).sum())(2.0, x=np.ones(3)) == 3.0
     X = np.array([1.0, 3.0], np.float32)
     slopes = grad(lambda p, x: (p["a"] * x + p["b"]).sum())({"a": 2.0, "b": X}, X)
-    assert (slopes["a"], slopes["a"].dtype, slopes["b"].dtype) == (4.0, np.float32, np.float32)
+    assert (slopes["a"], type(slopes["a"]), slopes["b"].dtype) == (4.0, float, np.float32)
 
 
 def test_nodes_come_back_where_nodes_are_given():

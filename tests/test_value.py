@@ -547,6 +547,21 @@ def test_names_of_other_engines_are_answered_with_ours(payload, name, here):
         getattr(x, name)
 
 
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [("norm", r"norm\(x, ...\)"), ("stack", "stack"), ("unsqueeze", "expand_dims")],
+)
+def test_functions_and_other_names_of_methods_are_answered(name, here):
+    x = Array(2.0)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; write {here}"):
+        getattr(x, name)
+
+
+def test_the_backward_function_of_micrograd_cannot_be_assigned():
+    with pytest.raises(AttributeError, match=r"define an operation with Op\("):
+        Value(2.0)._backward = lambda: None
+
+
 @pytest.mark.parametrize("name", ["m", "v"])
 def test_parameters_have_no_room_for_the_state_of_an_optimizer(name):
     with pytest.raises(AttributeError, match="keep it in a dict"):

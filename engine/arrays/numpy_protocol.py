@@ -61,6 +61,7 @@ INSTEAD = {  # expressions for functions that have no row
     "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
 }  # fmt: skip
 REMEDIES = {
+    "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
     "dtype": "convert with .astype()",
     "out": "assign the result to a name",
     "where": "choose with where(condition, x, y)",
