@@ -259,7 +259,7 @@ for f, name, error, *words in [
     (lambda: diag(1.0), "diag", ValueError, "diag does not accept shape ()"),
     (lambda: diag(a, 0.5), "diag", TypeError, "diag", "k=0.5"),
     (lambda: tril(1.0), "tril", TypeError, "tril expects at least one axis, got shape ()"),
-    (lambda: triu(1.0), "triu", TypeError, "triu does not accept shape ()"),
+    (lambda: triu(1.0), "triu", TypeError, "triu expects at least one axis, got shape ()"),
     (lambda: norm(A, 1), "norm", ValueError, "norm expects ord=None, 1, 2 or inf for vectors", "ord=1", "(2, 2)"),
     (lambda: norm(a, 3), "norm", ValueError, "norm expects ord=None", "ord=3"),
     (lambda: norm(a, axis=5), "norm", ValueError, "norm does not accept shape (2,), axis=5"),
