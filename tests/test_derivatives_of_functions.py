@@ -238,6 +238,17 @@ def test_vjp_and_hvp_of_directions_that_are_nodes():
     assert (product.data, grad(product, v), grad(product, x)) == (36.0, 18.0, 12.0)
 
 
+def test_a_direction_that_depends_on_the_inputs_is_not_differentiated():
+    """As numbers and as nodes, the directions give the same products."""
+    x, y = Value(2.0), Value(3.0)
+    for f in (x**3 * y, x + y):
+        products = hvp(f, [x, y], [x * y, x])
+        assert [p.data for p in products] == hvp(f, [x, y], [6.0, 2.0])
+    assert grad(hvp(x**3, x, x), x) == 24.0  # of 6 x²
+    a = Array([1.0, 2.0])
+    np.testing.assert_array_equal(hvp((a**3).sum(), a, a).data, [6.0, 24.0])
+
+
 def test_a_direction_has_the_shape_of_its_node():
     x = Array([1.0, 2.0])
     for v in [Array([1.0]), Value(1.0)]:

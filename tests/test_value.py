@@ -495,7 +495,7 @@ def test_a_users_row_that_leaves_the_real_numbers_is_refused():
 def test_a_node_can_be_made_from_its_local_derivatives():
     """As programs derived from micrograd do: `Value(data, children, local_grads)`."""
     x, y = Value(2.0, "x"), Value(3.0, "y")
-    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], [3, 2])]:
+    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], np.array([3, 2]))]:
         x.zero_grad(), y.zero_grad()
         out = Value(6.0, inputs, slopes) * 2.0
         out.backward()
