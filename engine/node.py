@@ -58,7 +58,7 @@ class Node(Methods, Generic[DataT]):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    m, v = NoRoom(), NoRoom()  # optimizers written for micrograd set them
+    m, v, _backward = NoRoom(), NoRoom(), NoRoom()  # programs written for micrograd set them
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")

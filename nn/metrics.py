@@ -167,8 +167,11 @@ def _check_labels(name: str, labels: "np.ndarray", classes: range) -> None:
 
 
 def _label_error(name: str, label: Any, classes: range) -> ValueError:
-    last = classes.stop - 1
-    return ValueError(f"{name} expects labels from {classes.start} to {last}, got {label!r}")
+    if classes.start < 0:
+        return ValueError(
+            f"{name} expects labels 0 and 1, or -1 and 1, for one score per sample, got {label!r}"
+        )
+    return ValueError(f"{name} expects labels from 0 to {classes.stop - 1}, got {label!r}")
 
 
 def __dir__() -> list[str]:

@@ -172,7 +172,9 @@ def _choose_accuracy(loss: Loss, targets: list[Any]) -> Metric:
 
 
 def _has_negative(targets: Any) -> bool:
-    return targets < 0 if is_real(targets) else any(map(_has_negative, targets.tolist()))
+    """Return whether a number, or one in an array or list, is below 0."""
+    numbers = targets.tolist() if hasattr(targets, "tolist") else targets
+    return any(map(_has_negative, numbers)) if isinstance(numbers, list | tuple) else numbers < 0
 
 
 def _accuracy_of_classes(predictions: Any, targets: Any) -> float:

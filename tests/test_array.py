@@ -116,7 +116,7 @@ NOT_NUMBERS = [
     (np.array([object()]), WHAT + "ndarray of object"),
     (
         [Array(1.0), 2.0],
-        "an Array holds numbers, got a list of nodes; join Arrays with concatenate",
+        "an Array holds numbers, got a list of nodes; join Arrays with stack or concatenate",
     ),
     ([Array([1.0]), Array([1.0, 2.0])], "an Array holds numbers, got a list of nodes; join"),
     ((Value(1.0), Value(2.0)), "an Array holds numbers, got a list of nodes; join"),

@@ -104,7 +104,7 @@ CASES = {
        for mode in ("edge", "reflect", "symmetric", "wrap")},
     "outer": (*function("outer", np.array([1.0, -2.0])), ANY),
     **{f"norm {ord} {axis}": (*function("norm", ord, axis), [(3, 4), (2, 3, 2)]) for ord, axis in
-       [(None, None), (None, 0), (None, (0, -1)), (1, -1), (2, 0), (math.inf, -1)]},
+       [(None, None), (None, 0), (None, (0, -1)), (1, -1), (2, 0), (math.inf, -1), ("fro", (0, -1))]},
     "norm keepdims": (*function("norm", axis=0, keepdims=True), [(3,), (3, 4), (2, 0)]),
     **{f"split {parts} {axis}": (lambda x, parts=parts, axis=axis: engine.concatenate(engine.split(x, parts, axis)[::-1], axis),
        lambda x, parts=parts, axis=axis: np.concatenate(np.split(x, parts, axis)[::-1], axis), [(4, 2), (2, 3, 4), (4, 0)][: 3 - axis % 2 * 2])

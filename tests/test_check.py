@@ -493,3 +493,12 @@ def test_a_nan_gradient_is_a_mismatch():
     """There is nothing to compare if both are nan."""
     with pytest.raises(GradientMismatch):
         check_gradients(lambda x: x.log(), [-1.0])
+
+
+def test_a_function_of_nodes_that_takes_arguments_is_refused():
+    x = Value(2.0)
+    with pytest.raises(
+        TypeError, match=r"without arguments if `at` contains nodes; .* at=\[x\.data"
+    ):
+        check_gradients(lambda x: x * x, at=[x])
+    assert check_gradients(lambda *rest, power=2: x**power, at=[x]) < 1e-9

@@ -114,9 +114,9 @@ def test_confusion_matrix_expects_one_label_per_row_of_logits(predictions, label
 @pytest.mark.parametrize(
     ("predictions", "labels", "message"),
     [
-        ([1.0, 2.0], [1, 2], "from -1 to 1, got 2"),
-        ([1.0, 2.0], [-2, 1], "from -1 to 1, got -2"),
-        ([1.0, 2.0], [1, 0.5], "from -1 to 1, got 0.5"),
+        ([1.0, 2.0], [1, 2], "0 and 1, or -1 and 1, for one score per sample, got 2"),
+        ([1.0, 2.0], [-2, 1], "0 and 1, or -1 and 1, for one score per sample, got -2"),
+        ([1.0, 2.0], [1, 0.5], "0 and 1, or -1 and 1, for one score per sample, got 0.5"),
         ([[1.0, 2.0]] * 2, [0, 2], "from 0 to 1, got 2"),
         ([[1.0, 2.0]] * 2, [-1, 2], "from 0 to 1, got -1"),
         ([[1.0, 2.0]] * 2, [0.5, 1], "from 0 to 1, got 0.5"),
@@ -174,6 +174,7 @@ NEAR_01, NEAR_SIGNS, LOGITS = [0.1, 0.4, 0.6, 0.9], [-0.9, -0.1, 0.2, 0.9], [-3.
     ("loss", "scores", "labels"),
     [
         ("mse", NEAR_01, [0, 0, 1, 1]),
+        ("mse", NEAR_01, [False, False, True, True]),
         ("mae", NEAR_SIGNS, [-1, -1, 1, 1]),
         (functools.partial(losses.huber, delta=2.0), NEAR_01, [0, 0, 1, 1]),
         ("binary_cross_entropy", LOGITS, [0, 0, 1, 1]),

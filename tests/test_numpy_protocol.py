@@ -216,7 +216,9 @@ def test_elements_of_an_ndarray_cannot_be_nodes():
     with pytest.raises(ValueError, match="sequence") as error:
         c[0] = x[0]
     assert "make c a list" in str(error.value.__cause__)
-    with pytest.raises(TypeError, match=r"use its \.data, or join Arrays with concatenate"):
+    with pytest.raises(
+        TypeError, match=r"use its \.data, or join Arrays with stack or concatenate"
+    ):
         c[:] = x
     with pytest.raises(
         TypeError, match=r"Array\(\[1\., 2\.\]\) to a float .* numbers are x\.data$"

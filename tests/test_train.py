@@ -291,7 +291,9 @@ def test_accuracy():
     assert accuracy(logits, [1, 0]) == 1.0
     assert accuracy(logits, np.array([2, 0])) == 0.5
     assert accuracy(np.array([[0.0, 1.0], [1.0, 0.0]]), [1.0, 1.0]) == 0.5
-    with pytest.raises(ValueError, match="labels from -1 to 1, got 2"):
+    with pytest.raises(
+        ValueError, match="labels 0 and 1, or -1 and 1, for one score per sample, got 2"
+    ):
         accuracy(scores, [1, 0, 0, 2])
     with pytest.raises(ValueError, match="labels from 0 to 2, got -1"):
         accuracy(logits, [1, -1])

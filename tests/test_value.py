@@ -495,7 +495,7 @@ def test_a_users_row_that_leaves_the_real_numbers_is_refused():
 def test_a_node_can_be_made_from_its_local_derivatives():
     """As programs derived from micrograd do: `Value(data, children, local_grads)`."""
     x, y = Value(2.0, "x"), Value(3.0, "y")
-    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], [3, 2])]:
+    for inputs, slopes in [((x, y), (3.0, 2.0)), ([x, y], np.array([3, 2]))]:
         x.zero_grad(), y.zero_grad()
         out = Value(6.0, inputs, slopes) * 2.0
         out.backward()
@@ -545,6 +545,21 @@ def test_names_of_other_engines_are_answered_with_ours(payload, name, here):
     assert not hasattr(x, name)
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*{here}"):
         getattr(x, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [("norm", r"norm\(x, ...\)"), ("stack", "stack"), ("unsqueeze", "expand_dims")],
+)
+def test_functions_and_other_names_of_methods_are_answered(name, here):
+    x = Array(2.0)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; write {here}"):
+        getattr(x, name)
+
+
+def test_the_backward_function_of_micrograd_cannot_be_assigned():
+    with pytest.raises(AttributeError, match=r"define an operation with Op\("):
+        Value(2.0)._backward = lambda: None
 
 
 @pytest.mark.parametrize("name", ["m", "v"])

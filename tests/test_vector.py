@@ -434,7 +434,7 @@ def test_repr_makes_another_of_its_kind(model):
             TypeError,
             "linear expects Arrays of the same dtype, got an array of shape (1, 2) and dtype float64 and W of shape (1, 2) and dtype float32 and b of shape (1,) and dtype float32; convert with .astype()",
         ),
-        (lambda: Dense(1, 1)([Value(1.0)]), TypeError, "an Array holds numbers, got a list of nodes; join Arrays with concatenate"),
+        (lambda: Dense(1, 1)([Value(1.0)]), TypeError, "an Array holds numbers, got a list of nodes; join Arrays with stack or concatenate"),
     ],
 )  # fmt: skip
 def test_errors_name_the_thing_the_value_and_the_remedy(call, error, message):

@@ -39,7 +39,7 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
     if data.dtype.kind not in "fiub":
         if isinstance(x, Sequence) and any(isinstance(element, Node) for element in x):
             raise TypeError(
-                "an Array holds numbers, got a list of nodes; join Arrays with concatenate"
+                "an Array holds numbers, got a list of nodes; join Arrays with stack or concatenate"
             )
         got = f"{type(x).__name__} of {describe_elements(x, data)}{find_string_remedy(data.flat)}"
         if x is None or isinstance(x, str | complex):

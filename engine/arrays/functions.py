@@ -239,6 +239,8 @@ def triu(x: Any, k: int = 0) -> Array:
 def mask_matrix(name: str, f: Callable[..., Any], x: Any, k: int) -> Array:
     """Return x where a NumPy function keeps a matrix of ones, else 0."""
     x = Array.lift(x)
+    if not x.ndim:
+        raise TypeError(f"{name} expects at least one axis, got shape ()")
     return Array.apply(WHERE, call_numpy(name, f, np.ones(x.shape[-2:], bool), k=k), x, 0.0)
 
 
@@ -248,23 +250,20 @@ def mask_matrix(name: str, f: Callable[..., Any], x: Any, k: int) -> Array:
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the Euclidean norm over one or several axes, without overflow; its slope at 0 is 0.
 
-    For vectors, `ord` may be 1 (the sum of absolute values), 2, or inf (the largest one). Raises
-    ValueError for other norms, such as matrix norms by singular values.
+    For vectors, `ord` may be 1 (the sum of absolute values), 2, or inf (the largest one), and for
+    matrices "fro", the default. Raises ValueError for other norms, such as matrix norms by singular
+    values.
 
     >>> norm(Array([3.0, 4.0])), norm(Array([3.0, 4.0]), ord=1)
     (Array(5.), Array(7.))
     """
     x = Array.lift(x)
-    if ord is None or (ord == 2 and is_vector(x, axis)):
+    axes = x.ndim if axis is None else np.size(axis)
+    if ord is None or (ord == 2 and axes == 1) or (ord == "fro" and axes == 2):
         return Array.apply(NORM, x, axis=axis, keepdims=keepdims)
-    if ord in (1, math.inf) and is_vector(x, axis):
+    if ord in (1, math.inf) and axes == 1:
         return abs(x).sum(axis, keepdims) if ord == 1 else abs(x).max(axis, keepdims)
     raise ValueError(
-        f"norm expects ord=None, or 1, 2 or inf for vectors, got ord={ord!r}, axis={axis!r} for "
-        f"shape {x.shape}"
+        "norm expects ord=None, 1, 2 or inf for vectors, None or 'fro' for matrices, got "
+        f"ord={ord!r}, axis={axis!r} for shape {x.shape}"
     )
-
-
-def is_vector(x: Array, axis: Axis) -> bool:
-    """Return whether a reduction combines the elements of one axis."""
-    return (x.ndim if axis is None else np.size(axis)) == 1

@@ -261,10 +261,11 @@ class ArrayMethods(Node[np.ndarray]):
         places = np.asarray(indices)
         if places.dtype.kind not in "iu" and places.size:
             raise TypeError(f"take expects integers as indices, got {indices!r}")
+        index = places.astype(int) if places.ndim else int(places)
         if axis is None:
-            return self.reshape(-1)[places.astype(int)]
+            return self.reshape(-1)[index]
         before = (slice(None),) * normalize_axis("take", self, axis)
-        return self[(*before, places.astype(int))]
+        return self[(*before, index)]
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
         """Return each element repeated, along an axis; by default of the flat Array."""

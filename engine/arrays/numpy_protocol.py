@@ -55,12 +55,14 @@ PLAIN = {  # functions whose results are indices, bools, shapes, constants or te
     "zeros_like",
 }  # fmt: skip
 INSTEAD = {  # expressions for functions that have no row
-    "copysign": "abs(x) * np.sign(y.data)", "nansum": "where(np.isnan(x), 0.0, x).sum()",
+    "copysign": "where(np.signbit(y), -abs(x), abs(x))",
+    "nansum": "where(np.isnan(x), 0.0, x).sum()",
     "ptp": "x.max() - x.min()", "vdot": "(x * y).sum()",
     "add.reduce": "x.sum(axis=0)", "maximum.reduce": "x.max(axis=0)",
     "minimum.reduce": "x.min(axis=0)", "multiply.outer": "x[:, None] * y",
 }  # fmt: skip
 REMEDIES = {
+    "decimals": "write (10.0 * x).round() / 10.0 for one decimal",
     "dtype": "convert with .astype()",
     "out": "assign the result to a name",
     "where": "choose with where(condition, x, y)",

@@ -1,5 +1,6 @@
 """`check_gradients`: the gradients of the backward pass against numerical derivatives."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -80,6 +81,11 @@ def check_gradients(
         [at] if isinstance(at, Node) else list(check_sequence(at, "check_gradients expects a list"))
     )
     leaves, args = leaves_and_arguments(at)
+    if not args and needs_arguments(f):
+        raise TypeError(
+            "check_gradients calls f without arguments if `at` contains nodes; pass their data, as "
+            "in at=[x.data], or a function of no arguments that uses the nodes"
+        )
     run = lambda: scalar_of(f(*args))
     check_repeatable(run)
     root = run()
@@ -120,6 +126,17 @@ def leaves_and_arguments(at: list[Any]) -> tuple[list[Any], list[Any]]:
         if is_array(leaf) and leaf.dtype != "float64":
             raise TypeError(f"check_gradients requires float64, got {describe_array(leaf)}")
     return leaves, [] if are_nodes[0] else leaves
+
+
+def needs_arguments(f: Callable[..., Any]) -> bool:
+    """Return whether a call of f without arguments is an error."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except ValueError:  # of a function in C
+        return False
+    return any(
+        p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters
+    )
 
 
 def check_repeatable(f: Callable[[], Node]) -> None:

@@ -75,7 +75,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
             nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
             run = differentiate_as_graph if nested else differentiate
             parts = run(y, check_scalar(y)._one(), leaves(inputs))
-        gradient = replace_leaves(given, [to_plain(part) for part in parts])
+        plain = map(to_plain, parts, leaves(given))
+        gradient = replace_leaves(given, plain)
         value = y if nested else to_plain(y.data)
         return value, gradient[0] if isinstance(argnums, Integral) else gradient
 
@@ -157,6 +158,8 @@ def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
         ) from None
 
 
-def to_plain(x: Any) -> Any:
-    """Return a number for an array without axes."""
-    return x[()] if getattr(x, "ndim", None) == 0 and not isinstance(x, Node) else x
+def to_plain(x: Any, like: Any = None) -> Any:
+    """Return a number for an array without axes: a float if `like` is a number of Python."""
+    if isinstance(x, Node) or getattr(x, "ndim", None) != 0:
+        return x
+    return x.item() if isinstance(like, int | float) else x[()]

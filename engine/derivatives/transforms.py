@@ -265,4 +265,10 @@ def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     as_graph = check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs)
     slopes = differentiate_as_graph(y, check_scalar(y)._one(), inputs)
     run = differentiate_as_graph if as_graph else differentiate
-    return restore_form(xs, derivative_of_products(slopes, vs, inputs, run))
+    ends = inputs
+    if any(isinstance(v, Node) and not v.constant for v in vs):
+        # A direction may depend on the xs, but is not differentiated: the products with other
+        # nodes, `ends`, are linear in them, and the second pass differentiates those.
+        ends = [as_input(x.data) for x in inputs]
+        slopes = derivative_of_products(slopes, ends, inputs, differentiate_as_graph)
+    return restore_form(xs, derivative_of_products(slopes, vs, ends, run))

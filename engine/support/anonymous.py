@@ -13,7 +13,8 @@ def check_derivatives(inputs: Sequence[object], derivatives: object) -> None:
             f"Value expects local derivatives as its third argument, got {derivatives!r}; define "
             "an operation with Op(name, formula, *derivatives)"
         )
-    count = len(derivatives) if isinstance(derivatives, list | tuple) else 0
+    is_vector = isinstance(derivatives, list | tuple) or getattr(derivatives, "ndim", 0) == 1
+    count = len(derivatives) if is_vector else 0  # type: ignore[arg-type]
     if count != len(inputs):
         raise ValueError(
             "Value expects a local derivative for each of its inputs, as in Value(data, inputs, "

@@ -155,20 +155,25 @@ def format_count(n: int, noun: str) -> str:
 
 
 def find_string_remedy(elements: Iterable[object]) -> str:
-    """Return how to number classes if the first string among elements is no number, else ""."""
-    text = next((x for x in elements if isinstance(x, str)), "0")
+    """Return how to convert the first string among elements: a number or a class; "" if none."""
+    text = next((str(x) for x in elements if isinstance(x, str)), None)
+    if text is None:
+        return ""
     try:
         float(text)
     except ValueError:
         return "; number classes with names, y = np.unique(y, return_inverse=True)"
-    return ""
+    kind = "int" if text.strip("+- ").isdecimal() else "float"
+    return f"; convert strings first: {kind}({text!r}), or .astype({kind}) for an array"
 
 
 def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
         text = str(x)  # of NumPy's strings too
-        remedy = find_string_remedy([x]) or f"; convert it first: float({text!r})"
+        remedy = find_string_remedy([x])
+        if not remedy.startswith("; number"):
+            remedy = f"; convert it first: float({text!r})"
         return f"the string {text!r}{remedy}"
     if x is None:
         return "None; does the function that made it return its result?"

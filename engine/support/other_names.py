@@ -1,5 +1,6 @@
 """Names that programs for other engines use, and what they are called here."""
 
+from importlib import import_module
 from typing import Any
 
 # The attributes of nodes in micrograd, programs derived from it, PyTorch and TensorFlow.
@@ -34,7 +35,23 @@ ATTRIBUTES = {
 }
 
 
+# The methods of PyTorch's tensors that Arrays have under another name.
+METHODS = {
+    "unsqueeze": "expand_dims(x, axis)", "view": "x.reshape(shape)",
+    "permute": "x.transpose(axes)", "expand": "x.broadcast_to(shape)",
+    "masked_fill": "where(mask, value, x)", "pow": "x ** y", "mm": "x @ y",
+    "matmul": "x @ y", "float": "x.astype('float32')", "double": "x.astype('float64')",
+    "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+}  # fmt: skip
+
+
 def describe_missing(node: Any, name: str) -> str:
     """Return the message for an attribute that a node does not have."""
     text = f"{type(node).__name__!r} object has no attribute {name!r}"
-    return f"{text}; {ATTRIBUTES[name]}" if name in ATTRIBUTES else text
+    remedy = ATTRIBUTES.get(name)
+    if remedy is None and hasattr(type(node), "shape"):
+        package = import_module(__name__.partition(".")[0])
+        function = f"{name}(x, ...)" if name in package.LAZY["arrays.functions"] else None
+        instead = METHODS.get(name, function)
+        remedy = instead and f"write {instead}"
+    return f"{text}; {remedy}" if remedy else text

@@ -56,7 +56,7 @@ def measure_costs(machine: Machine) -> list[Cost]:
     for i, name in enumerate([*[op.name for op in graph.rows], "decisions"]):
         groups = [group for group in graph.groups if group.row == i]
         stages = [
-            select_rows(runs, row == i)
+            select_steps(runs, row == i)
             for runs, row in zip(machine.stages, machine.schedule.rows, strict=True)
         ]
         once, *passes = (len(runs.a) for runs in stages)
@@ -69,7 +69,7 @@ def measure_costs(machine: Machine) -> list[Cost]:
     return costs
 
 
-def select_rows(runs: Runs, mask: np.ndarray) -> Runs:
+def select_steps(runs: Runs, mask: np.ndarray) -> Runs:
     """Return some of the instructions, in the same order, with results in the same registers."""
     steps = np.flatnonzero(mask)
     run = np.searchsorted(runs.ends, steps, side="right")

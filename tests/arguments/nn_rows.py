@@ -163,7 +163,7 @@ on.arguments(partial(accuracy, [1.0], [1]), threshold=FINITE)
 on.kind("accuracy expects a list of targets", LISTS, partial(accuracy, [1.0]))
 on.values(["a", None, 1j, A], lambda v: accuracy([v], [1]), TypeError, "accuracy expects predictions that are numbers", shows=None)
 for predictions in ([1.0], np.ones(1)):
-    on.values([2, "1", None, float("nan"), 0.5], lambda v, p=predictions: accuracy(p, [v]), ValueError, "labels from -1 to 1")
+    on.values([2, "1", None, float("nan"), 0.5], lambda v, p=predictions: accuracy(p, [v]), ValueError, "expects labels 0 and 1, or -1 and 1")
 for predictions, targets, error, *words in [
     ([], [], ValueError, "at least one", "0 predictions"),
     ([1.0], [1, 1], ValueError, "one target per prediction", "1 prediction and 2 targets"),
