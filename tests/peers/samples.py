@@ -12,6 +12,7 @@ from engine import Array, concatenate, einsum, expand_dims, flip, norm, outer, w
 from engine import split as split_at
 from engine.arrays.rules import ARRAY_TABLE
 from nn import losses
+from nn.losses import reduce_losses
 
 
 class OutOfScope(Exception):
@@ -264,20 +265,38 @@ NAME_OF_MODE = {"replicate": "edge", "circular": "wrap"}
 
 
 def loss(f):
-    def g(x, y, reduction="mean", **settings):
-        refuse(reduction != "mean", "reductions other than the mean")
-        refuse(set(settings) - {"delta"}, "weights of samples or classes")
-        return f(x, y, **settings)
+    def g(x, y, reduction="mean", weight=None, **settings):
+        refuse(set(settings) - {"delta"}, "weights of positive targets")
+        if weight is None:
+            return f(x, y, reduction=reduction, **settings)
+        return reduce_losses(f(x, y, reduction="none", **settings) * weight, reduction)
 
     return g
 
 
-def cross_entropy(x, y, weight=None, reduction="mean", ignore_index=-100, label_smoothing=0.0):
-    refuse(weight is not None, "weights of samples or classes")
-    refuse(reduction != "mean", "reductions other than the mean")
-    refuse(ignore_index != -100 or isinstance(y, Array), "targets other than labels")
-    refuse(x.ndim != 2, "classes along another axis than the last of two")
-    return losses.cross_entropy(x, y, smoothing=label_smoothing)
+def cross_entropy(z, y, weight=None, ignore_index=-100, label_smoothing=0.0, **settings):
+    """Return the loss for classes along axis 1."""
+    order = [0, *range(2, z.ndim), 1]
+    as_rows = lambda x: x.transpose(order).reshape(-1, z.shape[1])
+    shape, of_labels = z.data[:, 0].shape, not isinstance(y, Array)
+    settings |= {"weight": None if weight is None else weight.data, "smoothing": label_smoothing}
+    if of_labels:
+        settings["ignore_index"] = ignore_index
+    out = losses.cross_entropy(as_rows(z), y.reshape(-1) if of_labels else as_rows(y), **settings)
+    return out.reshape(shape) if out.ndim else out
+
+
+def suitable_targets(sample):
+    """Give a sample of cross_entropy class probabilities, weights above 0 and an ignored label."""
+    (y,), weight = sample.args, sample.kwargs.get("weight")
+    if y.is_floating_point():
+        y = y.softmax(1)
+    elif "ignore_index" in sample.kwargs:
+        y[0], y[1:] = sample.kwargs["ignore_index"], 0  # the first label is ignored, others are not
+    sample.args = (y,)
+    if weight is not None:
+        sample.kwargs["weight"] = weight.abs()
+    return sample
 
 
 def layer_norm(x, shape, weight=1.0, bias=0.0, eps=1e-5):
@@ -290,6 +309,12 @@ def embedding(weight, index, **settings):
     refuse(any(settings.values()), "padding and rescaling of rows")
     return weight[index]
 
+
+# The number of arguments with a gradient, if others have none: weights, and targets of classes.
+DIFFERENTIABLE = {
+    "nn.functional.cross_entropy": 1,
+    "nn.functional.binary_cross_entropy_with_logits": 2,
+}
 
 # fmt: off
 OURS = {

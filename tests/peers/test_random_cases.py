@@ -10,7 +10,7 @@ import engine
 from engine import Array, grad, hvp
 from peers.judges import close, directions, torch, weighted
 
-CASES = 60  # of each function
+CASES = 40  # of each function
 
 
 def random_shape(rng, least=0, most=4):
