@@ -89,8 +89,8 @@ class ArrayMethods(Node[np.ndarray]):
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
-            "NumPy would lose the graph of an Array; join Arrays with stack or concatenate, or use "
-            "the numbers: x.data of an Array, loss.item() of one element"
+            "NumPy would lose the graph of an Array; use its .data, or join Arrays with stack or "
+            "concatenate; the number of one element is x.item()"
         )
 
     def __matmul__(self, other: "Self | ArrayLike") -> Self:
