@@ -75,6 +75,8 @@ def test_formulas_agree_with_the_row(op, data):
     for inputs in data.draw(batches(*[number] * len(names)), label="inputs"):
         args = op.unflatten(inputs)
         out = op.forward(*args)
+        if op.name in ("%", "//") and inputs[1] and (inputs[0] / inputs[1]).is_integer():
+            continue  # the quotient may have been rounded to this integer
         scope = {**dict(zip(names, inputs, strict=True)), "out": out, "e": math.e}
         wanted = [out, *flatten(op.locals(out, *args))]
         for symbol, want in zip(formulas_of(op), wanted, strict=True):
