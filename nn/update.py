@@ -9,13 +9,14 @@ from engine.instructions import Slot
 from engine.recorded_function import compile_function, record_function
 
 if TYPE_CHECKING:
+    import numpy
     import numpy as np
 
     from engine.arrays.in_place import InPlace
 
 Number: TypeAlias = Any  # of any arithmetic: a float, an array, a recorded slot
 Rule = Callable[..., tuple[Number, ...]]
-Memory: TypeAlias = "dict[str, float | np.ndarray]"  # of a parameter, by name
+Memory: TypeAlias = "dict[str, float | numpy.ndarray]"  # of a parameter, by name
 
 
 def apply_rule(
