@@ -22,12 +22,6 @@ settings.register_profile("soak", DEFAULT, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
-def pytest_collection_finish():
-    """Hide the tests themselves from the garbage collector, which would visit them again and again."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
 def collector_off():
     """Turn the garbage collector off, so that only reference counts free objects."""
