@@ -119,7 +119,7 @@ class Module:
 
         They become constants: `parameters()` and optimizers leave them out, and no gradient reaches
         them; they are still saved. `requires_grad = False` freezes a single parameter. Running
-        statistics are no parameters and are updated as before, unless the module is in eval() mode.
+        statistics are not parameters; they are updated as before, except in eval() mode.
 
         >>> from nn import MLP
         >>> model = MLP(2, [16, 1])

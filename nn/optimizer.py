@@ -25,8 +25,8 @@ from nn.unmoved import (
     OPTIMIZERS,
     find_hidden_names,
     keep_leaves,
-    leave_out_parts,
-    unmoved_leaves,
+    exclude_parts,
+    find_unmoved_leaves,
     warn_of_unmoved,
 )
 from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memory_arrays
@@ -193,8 +193,8 @@ class Optimizer:
 
     def _check_unmoved_leaves(self) -> None:
         """Warn about parameters of a model that no optimizer moves, by the first backward pass."""
-        unmoved = unmoved_leaves(LEAVES.pop(self, ()))
-        if unmoved and (unmoved := leave_out_parts(unmoved)):
+        unmoved = find_unmoved_leaves(LEAVES.pop(self, ()))
+        if unmoved and (unmoved := exclude_parts(unmoved)):
             names = find_hidden_names(unmoved, self.parameters)
             if names:
                 warn_of_unmoved(list(names.values()))

@@ -111,7 +111,7 @@ def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
 
 
 def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.0) -> Schedule:
-    """Return the schedule of half cosines from `lr` to `end` that begin again and again (SGDR).
+    """Return the schedule of repeated half cosines from `lr` to `end` (SGDR).
 
     The first one takes `steps` steps, and each later one `grow` times as many as the one before.
     Source: Loshchilov & Hutter (2017). Raises ValueError if `grow` is below 1.
@@ -227,7 +227,7 @@ class Plateau:
         self.rate, self.best, self.age = self.lr, math.inf, 0
 
     def state_dict(self) -> dict[str, float]:
-        """Return what losses change, for `load_state_dict`."""
+        """Return the rate, the lowest loss and its age, for `load_state_dict`."""
         return {"rate": self.rate, "best": self.best, "age": self.age}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
@@ -247,7 +247,7 @@ def reduce_on_plateau(
     over the validation samples, or over the training samples without any. In a loop of your own,
     call `schedule.update(loss)` after each epoch.
 
-    threshold  in [0, 1); a loss is lower than the lowest if it is so by this share of it
+    threshold  in [0, 1); the relative decrease from which on a loss counts as lower
     least      the lowest rate
 
     Raises ValueError if `by` is below 1 or `least` above `lr`.

@@ -139,7 +139,7 @@ class DeepSearch(Search):
 
 
 def class_attributes(kind: type, atoms: tuple[type, ...]) -> dict[str, Any]:
-    """Return the attributes of a class and its bases that are no atoms."""
+    """Return the attributes of a class and its bases, without those that are not searched."""
     fields = {name: x for base in reversed(kind.__mro__) for name, x in vars(base).items()}
     return {
         name: x

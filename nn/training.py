@@ -39,7 +39,7 @@ class Training(Iterator[Record]):
 
     Each epoch runs when its record is requested, by a loop or by `run()`. A run can be
     iterated over once. It ends after its last epoch, when its patience is exhausted, by an error,
-    or by `close()`. A call of `fit` as a statement of its own, which trains nothing, is warned of.
+    or by `close()`. A call of `fit` as a statement trains nothing and issues a RuntimeWarning.
 
     >>> from nn import MLP, data, fit
     >>> X, y = data.moons(50, rng=0)

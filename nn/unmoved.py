@@ -11,7 +11,7 @@ from engine.watch.state import describe_leaf
 from nn.arguments import format_count
 from nn.module import Module, find_hidden_parts, find_parts
 
-Leaves = list[ReferenceType[Node]]  # weak: a leaf made for one step is none to train
+Leaves = list[ReferenceType[Node]]  # weak: leaves made for one step are not parameters
 
 OPTIMIZERS: WeakSet[Any] = WeakSet()  # all that exist
 LEAVES: WeakKeyDictionary[Any, Leaves] = WeakKeyDictionary()  # of the first loss, by optimizer
@@ -28,15 +28,15 @@ def keep_leaves(optimizer: ReferenceType[Any], leaves: Iterable[Node]) -> None:
         LEAVES[owner] = weak_references(leaves)
 
 
-def unmoved_leaves(leaves: Iterable[ReferenceType[Node]]) -> list[Node]:
+def find_unmoved_leaves(leaves: Iterable[ReferenceType[Node]]) -> list[Node]:
     """Return the leaves that still exist, are of no optimizer, and were never assigned."""
     moved = {id(p) for optimizer in list(OPTIMIZERS) for p in optimizer.parameters}
     existing = [leaf for reference in leaves if (leaf := reference()) is not None]
     return [x for x in existing if id(x) not in moved and not x.constant and x._dy is None]
 
 
-def leave_out_parts(leaves: list[Node]) -> list[Node]:
-    """Return the leaves that are no part of any model that exists.
+def exclude_parts(leaves: list[Node]) -> list[Node]:
+    """Return the leaves that are not part of any existing model.
 
     A part of a model may be frozen by leaving it out of the optimizer.
     """

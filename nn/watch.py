@@ -14,8 +14,8 @@ from nn.module import Module
 from nn.unmoved import (
     describe_unnamed,
     find_hidden_names,
-    leave_out_parts,
-    unmoved_leaves,
+    exclude_parts,
+    find_unmoved_leaves,
     warn_of_unmoved,
     weak_references,
 )
@@ -58,8 +58,8 @@ class Watch:
     def warn_of_unmoved_leaves(self) -> None:
         """Warn about leaves that neither the model nor an optimizer knows, after their graphs."""
         known = set(self.model.parameters())
-        unmoved = [leaf for leaf in unmoved_leaves(self.leaves) if leaf not in known]
-        if unmoved and (unmoved := leave_out_parts(unmoved)):
+        unmoved = [leaf for leaf in find_unmoved_leaves(self.leaves) if leaf not in known]
+        if unmoved and (unmoved := exclude_parts(unmoved)):
             names = find_hidden_names(unmoved, known)
             warn_of_unmoved([names.get(leaf) or describe_unnamed(leaf) for leaf in unmoved])
 

@@ -270,7 +270,7 @@ def test_a_target_that_is_not_allowed_is_named_with_its_sample(form, name, bad, 
 
 
 SHAPES = "cross_entropy expects logits of shape (samples, classes) and labels of shape (samples,) or (samples, classes), at least one, got"
-NUMBER = "number classes with names, y = np.unique(y, return_inverse=True)"
+NUMBER = "to number classes, write names, y = np.unique(y, return_inverse=True)"
 CLASS = "cross_entropy expects labels from 0 to 1 (int), got"
 
 

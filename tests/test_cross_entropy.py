@@ -241,7 +241,7 @@ BAD = "cross_entropy expects class probabilities of 0 or more whose sum is 1, go
             {},
             ValueError,
             "cross_entropy expects labels from 0 to 1 (int), got 'setosa' for sample 0; "
-            "number classes with names, y = np.unique(y, return_inverse=True)",
+            "to number classes, write names, y = np.unique(y, return_inverse=True)",
         ),
         ([2, 1], {"ignore_index": -1}, ValueError, "cross_entropy expects labels from 0 to 1 (int), got 2 for sample 0"),
     ],

@@ -259,7 +259,7 @@ BCE = "binary_cross_entropy expects targets from 0 to 1"
             )
             for labels, remedy in [
                 ((2, -1, 1.5, None), ""),
-                (("a",), "; number classes with names, y = np.unique(y, return_inverse=True)"),
+                (("a",), "; to number classes, write names, y = np.unique(y, return_inverse=True)"),
                 ((1.0,), "; y.astype(int) converts an array of floats"),
                 (
                     ([0, 1, 0], np.array([0, 1])),

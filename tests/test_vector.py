@@ -414,7 +414,7 @@ def test_repr_makes_another_of_its_kind(model):
         (lambda: Embedding(3, 2)([1.0, 2.0]), TypeError, "Embedding expects integer indices, got list of float64; indices.astype(int) converts them"),
         (lambda: Embedding(3, 2)(Array([0.5])), TypeError, "Embedding expects integer indices, got Array of float64"),
         (lambda: Embedding(3, 2)([True, False]), TypeError, "Embedding expects integer indices, got list of bool"),
-        (lambda: Embedding(3, 2)(["a"]), TypeError, "Embedding expects integer indices, got list of <U1; number classes with names, y = np.unique(y, return_inverse=True)"),
+        (lambda: Embedding(3, 2)(["a"]), TypeError, "Embedding expects integer indices, got list of <U1; to number classes, write names, y = np.unique(y, return_inverse=True)"),
         (lambda: Dense(2, 1, "rleu"), ValueError, f"unknown activation 'rleu' (did you mean 'relu'?); choose from: {', '.join(ACTIVATIONS)}"),
         (lambda: Activation("log"), ValueError, f"unknown activation 'log'; choose from: {', '.join(ACTIVATIONS)}"),
         (lambda: MLP(2, [1], "rleu"), ValueError, f"unknown activation 'rleu' (did you mean 'relu'?); choose from: {', '.join(ACTIVATIONS)}"),

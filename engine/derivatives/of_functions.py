@@ -69,7 +69,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         except SeveralNumbers:
             if dtype is not None:
                 raise
-            # f uses an array that is no argument: numbers are Arrays beside it.
+            # f uses an array other than its arguments, beside which numbers must be Arrays.
             inputs, y = call_on_nodes(f, args, positions, keywords, float)
         with keep_graphs():
             nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
@@ -143,7 +143,7 @@ def as_input(x: Any, dtype: Any = None) -> Node:
 def constant_result(f: Callable[..., Any], y: Any, dtype: Any) -> Node:
     """Return the node of a result that does not depend on the arguments.
 
-    Raises TypeError for a result that is not a number. A bool is none: its slope 0 would hide that
+    Raises TypeError for a result that is not a number, and for a bool: a slope of 0 would hide that
     f compares.
     """
     try:

@@ -37,7 +37,7 @@ def describe_file(value: object) -> str:
 
 
 def refuse_option(name: str, value: object, known: Iterable[str]) -> NoReturn:
-    """Raise the TypeError for an unknown option, which has its name here if there is one."""
+    """Raise TypeError for an unknown option, with the name that it has here, if any."""
     known = [*known]
     remedy = OPTIONS.get(name, "")
     if name == "rankdir":

@@ -162,7 +162,7 @@ def find_string_remedy(elements: Iterable[object]) -> str:
     try:
         float(text)
     except ValueError:
-        return "; number classes with names, y = np.unique(y, return_inverse=True)"
+        return "; to number classes, write names, y = np.unique(y, return_inverse=True)"
     kind = "int" if text.strip("+- ").isdecimal() else "float"
     return f"; convert strings first: {kind}({text!r}), or .astype({kind}) for an array"
 

@@ -67,9 +67,9 @@ def record_conversion(template: str, function: Callable[[float], Any], x: Value)
 def record_decision(decision: Callable[[Origin | None], Branch | Conversion]) -> None:
     """Pass a decision, which is made from its origin, to the active hooks."""
     if hooks := active():
-        made = decision(find_origin(sys._getframe(1)))
+        recorded = decision(find_origin(sys._getframe(1)))
         for hook in hooks:
-            hook._on_decision(made)
+            hook._on_decision(recorded)
 
 
 def format_node(x: Value) -> str:
