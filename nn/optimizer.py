@@ -23,10 +23,10 @@ from nn.taped import tape_types
 from nn.unmoved import (
     LEAVES,
     OPTIMIZERS,
-    find_hidden_names,
-    keep_leaves,
     exclude_parts,
+    find_hidden_names,
     find_unmoved_leaves,
+    keep_leaves,
     warn_of_unmoved,
 )
 from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memory_arrays

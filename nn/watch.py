@@ -13,8 +13,8 @@ from nn.layers import Layers
 from nn.module import Module
 from nn.unmoved import (
     describe_unnamed,
-    find_hidden_names,
     exclude_parts,
+    find_hidden_names,
     find_unmoved_leaves,
     warn_of_unmoved,
     weak_references,

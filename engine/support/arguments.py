@@ -154,15 +154,25 @@ def format_count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
+NUMBER_CLASSES = "to number classes, write names, y = np.unique(y, return_inverse=True)"
+
+
+def is_numeral(text: str) -> bool:
+    """Return whether float() accepts a string."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def find_string_remedy(elements: Iterable[object]) -> str:
     """Return how to convert the first string among elements: a number or a class; "" if none."""
     text = next((str(x) for x in elements if isinstance(x, str)), None)
     if text is None:
         return ""
-    try:
-        float(text)
-    except ValueError:
-        return "; to number classes, write names, y = np.unique(y, return_inverse=True)"
+    if not is_numeral(text):
+        return f"; {NUMBER_CLASSES}"
     kind = "int" if text.strip("+- ").isdecimal() else "float"
     return f"; convert strings first: {kind}({text!r}), or .astype({kind}) for an array"
 
@@ -171,10 +181,8 @@ def describe_object(x: object) -> str:
     """Return a description of an object that is not a number, and how to convert it."""
     if isinstance(x, str):
         text = str(x)  # of NumPy's strings too
-        remedy = find_string_remedy([x])
-        if not remedy.startswith("; number"):
-            remedy = f"; convert it first: float({text!r})"
-        return f"the string {text!r}{remedy}"
+        remedy = f"convert it first: float({text!r})" if is_numeral(text) else NUMBER_CLASSES
+        return f"the string {text!r}; {remedy}"
     if x is None:
         return "None; does the function that made it return its result?"
     if isinstance(x, Complex):
