@@ -170,7 +170,14 @@ def roll(x: Any, shift: Any, axis: Axis = None) -> Array:
     >>> roll(Array([1.0, 2.0, 3.0]), 1)
     Array([3., 1., 2.])
     """
-    return gather("roll", np.roll, Array.lift(x), shift=shift, axis=axis)
+    return gather("roll", roll_positions, Array.lift(x), shift=shift, axis=axis)
+
+
+def roll_positions(positions: np.ndarray, shift: Any, axis: Axis) -> np.ndarray:
+    """Roll an array. Raises ValueError for a fraction, which newer versions of NumPy truncate."""
+    if np.asarray(shift).dtype.kind not in "iu":
+        raise ValueError("shift expects whole numbers")
+    return np.roll(positions, shift, axis)
 
 
 PADDING = ("constant", "edge", "reflect", "symmetric", "wrap")

@@ -252,6 +252,7 @@ for f, name, error, *words in [
     (lambda: tile(a, "x"), "tile", ValueError, "tile", "reps='x'"),
     (lambda: flip(a, 1), "flip", ValueError, "flip does not accept shape (2,), axis=1"),
     (lambda: roll(a, "x"), "roll", ValueError, "roll does not accept shape (2,), shift='x'"),
+    (lambda: roll(a, 1.5), "roll", ValueError, "shift=1.5", "whole numbers"),
     (lambda: roll(a, 1, axis=1), "roll", ValueError, "roll", "shift=1, axis=1"),
     (lambda: pad(a, 1, mode="mean"), "pad", ValueError, "unknown mode of pad 'mean'", "choose from: constant, edge"),
     (lambda: pad(a, -1), "pad", ValueError, "pad does not accept shape (2,), pad_width=-1"),
