@@ -31,7 +31,7 @@ class Expression:
 
 def to_text(x: Expression) -> str:
     """Return an expression as one line of plain text."""
-    return Text().write(x)
+    return PlainText().write(x)
 
 
 def to_latex(x: Expression) -> str:
@@ -59,7 +59,7 @@ NAMES_OF_NUMBERS = {
 }  # fmt: skip
 
 
-class Text:
+class PlainText:
     """A writer of plain text; writers of other formats override how parts are written."""
 
     spec = ".4g"
@@ -163,7 +163,7 @@ LATEX_FUNCTIONS = [
 MATHML_SIGNS = {"and": "∧", "or": "∨", "·": "⋅"}
 
 
-class Latex(Text):
+class Latex(PlainText):
     """A writer of LaTeX: names of several letters are upright, trailing digits are an index."""
 
     def write_number(self, x: float) -> str:
@@ -209,7 +209,7 @@ class Latex(Text):
         return rf"{GREEK.get(base, plain)}{index}\left({', '.join(args)}\right)"
 
 
-class MathML(Text):
+class MathML(PlainText):
     """A writer of MathML Core, with names and numbers escaped."""
 
     def write_number(self, x: float) -> str:
