@@ -593,6 +593,19 @@ def test_equality_compares_data_with_numbers_and_arrays():
     np.testing.assert_array_equal(where(x == 2.0, 0.0, x).data, [1.0, 0.0])
 
 
+def test_equality_compares_data_with_lists_of_numbers():
+    """As NumPy does; lists of nodes are compared by identity."""
+    x = Array([1.0, 2.0])
+    for other in ([7.0, 2], (7.0, np.float32(2.0)), [[0.0, 2.0], [True, 3]]):
+        for out, want in ((x == other, x.data == other), (other == x, x.data == other)):
+            np.testing.assert_array_equal(out, want)
+        np.testing.assert_array_equal(x != other, x.data != other)
+    for other in ([x, x], [[x]], (x, 1.0)):
+        assert (x == other) is False
+        assert (x != other) is True
+    assert {x: 1}[x] == 1
+
+
 def test_the_method_where_keeps_elements_where_the_condition_holds():
     """As PyTorch's method does."""
     x = Array([1.0, -2.0])

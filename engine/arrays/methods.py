@@ -40,6 +40,7 @@ from engine.arrays.rules import (
 )  # fmt: skip
 from engine.node import Node
 from engine.rules import Op
+from engine.support.trees import leaves
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -92,6 +93,14 @@ class ArrayMethods(Node[np.ndarray]):
             "NumPy would lose the graph of an Array; use its .data, or join Arrays with stack or "
             "concatenate; the number of one element is x.item()"
         )
+
+    def __eq__(self, other: object) -> Any:
+        return super().__eq__(as_numbers(other))
+
+    def __ne__(self, other: object) -> Any:
+        return super().__ne__(as_numbers(other))
+
+    __hash__ = Node.__hash__
 
     def __matmul__(self, other: "Self | ArrayLike") -> Self:
         return self.apply(MATMUL, self, other)
@@ -293,6 +302,13 @@ class ArrayMethods(Node[np.ndarray]):
     def astype(self, dtype: "DTypeLike") -> Self:
         """Return the Array in float32 or float64; its gradient is converted back."""
         return self.apply(ASTYPE, self, dtype=as_dtype(dtype, "the dtype of an Array"))
+
+
+def as_numbers(x: Any) -> Any:
+    """Return a list of numbers as an array, for comparisons; anything else as it is."""
+    if isinstance(x, list | tuple) and not any(isinstance(part, Node) for part in leaves(x)):
+        return np.asarray(x)
+    return x
 
 
 def gather(name: str, f: Callable[..., Any], x: Any, **settings: Any) -> Any:
