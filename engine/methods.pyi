@@ -490,17 +490,6 @@ class Methods:
         >>> Value(0.5).round()
         Value(0.0)
         """
-    def isnan(self) -> Self:
-        """Return isnan(x) as one node.
-
-        Formula: where(equal(x, x), 0.0, 1.0)
-        Derivative: 0.0
-        Defined for all x.
-        engine.formulas defines equal.
-
-        >>> Value(0.5).isnan()
-        Value(0.0)
-        """
     def sign(self) -> Self:
         """Return sign(x) as one node.
 

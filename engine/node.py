@@ -180,6 +180,10 @@ class Node(Methods, Generic[DataT]):
         """
         return self.apply(WHERE, condition, self, y)
 
+    def isnan(self) -> Any:
+        """Return whether the number is nan, as a bool; for an Array an array of bools."""
+        return self.data != self.data
+
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:

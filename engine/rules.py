@@ -218,7 +218,6 @@ ELU = Op("elu", lambda x, alpha=1.0: where(x <= 0.0, alpha * expm1(x), x),      
 FLOOR = Op("floor", lambda x: floor(x),   lambda out, x: 0.0)
 CEIL  = Op("ceil",  ceil,                 lambda out, x: 0.0)
 ROUND = Op("round", lambda x: rint(x),    lambda out, x: 0.0)   # to the even integer at a tie
-ISNAN = Op("isnan", lambda x: where(equal(x, x), 0.0, 1.0),  lambda out, x: 0.0)   # 1 or 0
 
 SIGN    = Op("sign",    sign,                     lambda out, x: where(abs(x) >= 0.0, 0.0, x))
 MAXIMUM = Op("maximum", maximum,  lambda out, x, y: tie_share(x, y),  lambda out, x, y: tie_share(y, x))   # a tie: 1/2 each

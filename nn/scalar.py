@@ -239,7 +239,7 @@ def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...])
 
 
 # Rows of slope 0, below which nothing would learn, and rows that are the slopes of others.
-NO_ACTIVATIONS = ("floor", "ceil", "round", "isnan", "sech_squared", "one_minus_square")
+NO_ACTIVATIONS = ("floor", "ceil", "round", "sech_squared", "one_minus_square")
 
 
 def is_activation(op: Op) -> bool:

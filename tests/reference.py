@@ -149,7 +149,6 @@ ROWS = {
     "floor":   Row(mpmath.floor, (zero,), (any_size,), (0, 0)),
     "ceil":    Row(mpmath.ceil, (zero,), (any_size,), (0, 0)),
     "round":   Row(mpmath.nint, (zero,), (any_size,), (0, 0)),
-    "isnan":   Row(zero, (zero,), (any_size,), (0, 0)),
     "sign":    Row(sign, (zero,), (any_size,), (0, 0)),
     "maximum": Row(max, (share(lambda x, y: x > y), share(lambda x, y: y > x)), (any_size, any_size), (0, 0, 0)),
     "minimum": Row(min, (share(lambda x, y: x < y), share(lambda x, y: y < x)), (any_size, any_size), (0, 0, 0)),

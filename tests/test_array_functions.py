@@ -218,8 +218,10 @@ def test_elements_of_lists():
 
 
 def test_isnan_chooses():
-    """A row, so that recorded functions notice; 1 or 0."""
     x = Array([1.0, math.nan])
+    assert x.isnan().dtype == bool
+    assert (x.isnan().tolist(), np.isnan(x).tolist()) == ([False, True], [False, True])
+    assert (Value(math.nan).isnan(), Value(math.inf).isnan()) == (True, False)
     y = where(x.isnan(), 0.0, x)
     y.sum().backward()
     assert (y.data.tolist(), x.grad.tolist()) == ([1.0, 0.0], [1.0, 0.0])

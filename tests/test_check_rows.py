@@ -70,7 +70,6 @@ POINTS = {  # where every slope is other than 0, if there are such points
 }
 ZERO = [  # slopes that are 0 everywhere: a thousandth is added instead
     ("sign", 0), ("where", 0), ("//", 0), ("//", 1), ("floor", 0), ("ceil", 0), ("round", 0),
-    ("isnan", 0),
 ]  # fmt: skip
 SLOPES = [(name, i) for name, op in ELEMENTWISE.items() for i in range(len(op.partials))]
 

@@ -320,7 +320,7 @@ DIFFERENTIABLE = {
 OURS = {
     **{name: method(name.rpartition(".")[2]) for name in (
         "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1",
-        "floor", "isnan", "log", "log10", "log1p", "log2", "neg", "ravel", "sigmoid", "sign", "sin", "sinh", "sqrt", "square",
+        "floor", "log", "log10", "log1p", "log2", "neg", "ravel", "sigmoid", "sign", "sin", "sinh", "sqrt", "square",
         "tan", "tanh", "trace", "nn.functional.relu", "nn.functional.silu",
     )},
     "round": round_to, "positive": lambda x: +x, "reciprocal": lambda x: 1.0 / x, "rsqrt": lambda x: 1.0 / x.sqrt(),

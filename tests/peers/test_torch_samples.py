@@ -19,7 +19,6 @@ DOUBLE = {torch.float64: 1.0, torch.float32: 2.0**29}  # a rounding, in rounding
 # Operations whose results have another dtype, by design.
 DTYPES = {
     "float_power": "computes in float64 in PyTorch",
-    "isnan": "is a row here, and rows return floats: 1 or 0",
 }
 
 
