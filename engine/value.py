@@ -67,19 +67,17 @@ class Value(Node[float]):
             self._set_inputs(label, derivatives)
         elif label is not None:
             self.label = label
-        if observed:
+        if observed and self.op is None:
             graph.observer.leaf(self)
 
     def _set_inputs(self, inputs: Any, derivatives: Any) -> None:
         """Make this leaf the result of an anonymous row."""
-        from engine.support.anonymous import anonymous_row, check_derivatives
+        from engine.support.anonymous import check_derivatives, make_result
 
         nodes = as_nodes(list(inputs) if isinstance(inputs, set) else inputs)
         check_derivatives(nodes, derivatives)
         if nodes:
-            slopes = tuple(map(as_float, derivatives))
-            self.op = anonymous_row([x._data for x in nodes], self._data, slopes)
-            self._x, self._dx = nodes, slopes
+            make_result(self, nodes, tuple(map(as_float, derivatives)), observed=observed)
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Replace the fast methods, which require exact Values, with the general ones."""
@@ -257,14 +255,12 @@ class Constant(Value):
 def result_class(classes: Iterable[type[Value]]) -> type[Value]:
     """Return the class of an operation's result, given those of its inputs.
 
-    It is the first subclass of Value, else Value, or Constant if all inputs are constants.
+    It is the first subclass of Value, else Value, or a constant's if all inputs are constants.
     """
-    kinds = dict.fromkeys(classes)
-    if len(kinds) > 1:
-        kinds.pop(Constant, None)
-    if len(kinds) > 1:
-        kinds.pop(Value, None)
-    return next(iter(kinds), Constant)
+    kinds = [*dict.fromkeys(classes)] or [Constant]
+    first = next((kind for kind in kinds if kind not in (Value, Constant)), kinds[0])
+    requires_grad = first.constant and not all(kind.constant for kind in kinds)
+    return first._counterpart if requires_grad else first
 
 
 def make_node(

@@ -55,16 +55,55 @@ def test_a_frozen_leaf_is_a_constant_and_the_same_object(leaf, kind):
     assert not np.any(leaf.grad)
 
 
+class Weight(Value):
+    def __init__(self, data):
+        super().__init__(data)
+        self.age = 3
+
+
+class Slotted(Weight):
+    __slots__ = ()
+
+
+class Rows(Array):
+    pass
+
+
+@pytest.mark.parametrize("kind", [Weight, Slotted, Rows])
+def test_a_leaf_of_a_subclass_can_be_frozen(kind):
+    leaf, one = kind([1.0, 2.0] if kind is Rows else 2.0), (Array if kind is Rows else Value)(1.0)
+    result = type(leaf * one)
+    leaf.requires_grad = False
+    assert leaf.constant
+    assert isinstance(leaf, kind)
+    assert type(leaf * one) is type(one * leaf) is result
+    assert (leaf * leaf).constant
+    assert (-leaf).constant
+    total = (leaf * one + leaf).sum() if kind is Rows else leaf * one + leaf
+    total.backward()
+    assert np.array_equal(one.grad, np.sum(leaf.data))
+    assert not np.any(leaf.grad)
+    for copied in (leaf, copy.copy(leaf), pickle.loads(pickle.dumps(leaf))):
+        assert getattr(copied, "age", 3) == 3
+        assert copied.constant
+        copied.requires_grad = True
+        assert type(copied) is kind
+    model = Holder()
+    model.w = leaf
+    assert model.freeze().parameters() == []
+    assert model.unfreeze().parameters() == [leaf]
+
+
 def test_requires_grad_is_refused_where_it_means_nothing():
-    class Own(Value):
+    class Own(Constant):
         __slots__ = ()
 
     with pytest.raises(ValueError, match="which was computed"):
         (Value(1.0) * 2.0).requires_grad = False
     with pytest.raises(TypeError, match="True or False, got 0"):
         Value(1.0).requires_grad = 0
-    with pytest.raises(TypeError, match="a Own cannot be frozen"):
-        Own(1.0).requires_grad = False
+    with pytest.raises(TypeError, match="a Own is always a constant"):
+        Own(1.0).requires_grad = True
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

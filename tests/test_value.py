@@ -24,6 +24,7 @@ from engine import (
     logsumexp,
     maximum,
     no_grad,
+    record_origins,
     softmax,
     total,
     where,
@@ -504,6 +505,30 @@ def test_a_node_can_be_made_from_its_local_derivatives():
         assert grad(out, [x, y]) == [6.0, 4.0]
     assert Value(1.0, (), ()).op is None
     assert Value(4.0, {x}, [4.0]).inputs == (x,)
+
+
+def test_a_node_made_from_its_derivatives_is_a_constant_like_any_result():
+    """Of constants alone, and under `no_grad`."""
+
+    class Own(Value):
+        pass
+
+    x = Value(2.0)
+    for kind in (Value, Own):
+        result = kind(4.0, [3.0, Constant(1.0)], [1.0, 1.0])
+        assert result.constant
+        assert len(result.inputs) == 2
+        with no_grad():
+            out = kind(4.0, [x], [4.0])
+        assert out.constant
+        assert (out.op, out.inputs) == (None, ())
+        assert (out * x).data == 8.0
+        with pytest.raises(ValueError, match="requires a gradient"):
+            out.backward()
+        assert not kind(4.0, [x, 1.0], [4.0, 1.0]).constant
+    with record_origins():
+        out = Value(4.0, [x], [4.0])
+    assert out.origin.text == "out = Value(4.0, [x], [4.0])"
 
 
 def test_a_node_made_from_its_derivatives_has_no_formula():

@@ -2,8 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from math import nan
+from typing import Any
 
+from engine import graph
 from engine.rules import Op
+from engine.support.freezing import counterpart
+
+
+def make_result(
+    node: Any, inputs: Sequence[Any], slopes: tuple[float, ...], *, observed: bool
+) -> None:
+    """Make a leaf the result of an anonymous row; of constants or under `no_grad`, a constant."""
+    node.op = anonymous_row([x._data for x in inputs], node._data, slopes)
+    node._x, node._dx = inputs, slopes
+    keeps_graph = not observed or graph.observer.made(node) is node
+    if not keeps_graph:
+        node.op = node._x = node._dx = None
+    if not node.constant and (not keeps_graph or all(x.constant for x in inputs)):
+        node.__class__ = counterpart(type(node))
 
 
 def check_derivatives(inputs: Sequence[object], derivatives: object) -> None:

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from engine.graph import topological
+from engine.support.freezing import counterpart
 
 
 class SavedList(threading.local):
@@ -36,7 +37,10 @@ def reduce(node: Any, protocol: Any = 2) -> Any:
     place = current.places.get(id(node), -1)
     if place > current.last:
         current.last = place
-        return object.__reduce_ex__(node, 2)
+        kind, saved = type(node), object.__reduce_ex__(node, 2)
+        if "_is_generated" in vars(kind):  # no module contains this class
+            return new_constant, (kind._counterpart,), *saved[2:]
+        return saved
     nodes = topological(node)
     return last_of, (Mark({id(x): i for i, x in enumerate(nodes)}), nodes, Mark({}))
 
@@ -47,6 +51,11 @@ def copy(node: Any) -> Any:
     If a copy shared the leaves, its backward pass would add to the original's gradients.
     """
     return python_copy.deepcopy(node)
+
+
+def new_constant(kind: Any) -> Any:
+    """Return an empty constant that a leaf of a subclass has become."""
+    return object.__new__(counterpart(kind))
 
 
 class Mark:

@@ -21,14 +21,26 @@ def set_requires_grad(leaf: Any, flag: object) -> None:
         )
     if bool(flag) is leaf.requires_grad:
         return
-    kind = type(leaf)
-    other = getattr(kind, "_counterpart", None)
-    if other is None or other._counterpart is not kind:
-        raise TypeError(f"a {kind.__name__} cannot be frozen; replace it by its detach()")
-    leaf.__class__ = other
+    leaf.__class__ = counterpart(type(leaf))
     # A constant has no use for `_dx`: True marks it as frozen.
     leaf._grad, leaf._dx, leaf._dy = leaf._zero, None if flag else True, None
     CHANGES[0] += 1
+
+
+def counterpart(kind: Any) -> Any:
+    """Return the class of constants for a class of nodes that require a gradient, or vice versa.
+
+    The first call for a subclass, such as `Weight`, creates its class of constants,
+    `ConstantWeight`. Raises TypeError for a subclass of `Constant`.
+    """
+    if "_counterpart" not in vars(kind):
+        if kind.constant:
+            raise TypeError(f"a {kind.__name__} is always a constant; make a Value of its .data")
+        bases, name = (kind, kind._counterpart), f"Constant{kind.__name__}"
+        attributes = {"__slots__": (), "__module__": kind.__module__, "_counterpart": kind}
+        attributes["_is_generated"] = True
+        kind._counterpart = type(name, bases, attributes)
+    return kind._counterpart
 
 
 def is_frozen(node: Any) -> bool:
