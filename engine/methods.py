@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import arithmetic, rules
 from engine.instructions import INLINE, Formulas, record
-from engine.rules import ELEMENTWISE, Op, argument_names
+from engine.rules import ELEMENTWISE, SLOPES_OF_OTHERS, Op, argument_names
 
 SYMBOLS = {op: name for name, op in vars(rules).items() if isinstance(op, Op)}
 OPERATORS = {
@@ -202,6 +202,8 @@ SPACE: dict[str, Any] = {  # the globals of the fast methods
 FAST: dict[str, Op] = {}  # the rows of the fast methods, by the methods' names
 NAMES: dict[Op, str] = {}  # the names of the methods, by their rows
 for _row, _op in ELEMENTWISE.items():
+    if _op in SLOPES_OF_OTHERS:
+        continue
     _methods = [f"__{OPERATORS[_row]}__"] if _row in OPERATORS else []
     _methods += [_row] if _row.isidentifier() else []
     NAMES[_op] = _methods[0]

@@ -341,51 +341,6 @@ class Methods:
         >>> Value(0.5).normal_cdf()
         Value(0.691462)
         """
-    def exp_product(self, y: Operand) -> Self:
-        """Return exp_product(x, y) as one node.
-
-        Formula: exp(x * y) * (1.0 + product_error(x, y))
-        Derivative for x: y * out
-        Derivative for y: x * out
-        out is the result.
-        engine.formulas defines product_error.
-
-        >>> Value(0.5).exp_product(0.25)
-        Value(1.13315)
-        """
-    def sech_squared(self) -> Self:
-        """Return sech_squared(x) as one node.
-
-        Formula: square(divide(1.0, cosh(x)))
-        Derivative: -2.0 * out * tanh(x)
-        Defined for all x.
-        out is the result.
-        engine.formulas defines square.
-
-        >>> Value(0.5).sech_squared()
-        Value(0.786448)
-        """
-    def one_minus_square(self) -> Self:
-        """Return one_minus_square(x) as one node.
-
-        Formula: (1.0 - x) * (1.0 + x)
-        Derivative: -2.0 * x
-        Defined for all x.
-
-        >>> Value(0.5).one_minus_square()
-        Value(0.75)
-        """
-    def direction_cosine(self, y: Operand) -> Self:
-        """Return direction_cosine(x, y) as one node.
-
-        Derivative for x: direction_cosine(y, x) * over_distance(direction_cosine(y, x), x, y)
-        Derivative for y: -out * over_distance(direction_cosine(y, x), x, y)
-        out is the result.
-        engine.formulas defines over_distance.
-
-        >>> Value(0.5).direction_cosine(0.25)
-        Value(0.894427)
-        """
     def sigmoid(self) -> Self:
         """Return sigmoid(x) as one node.
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from engine.methods import Methods
 from engine.rules import WHERE, Op
 
+NO_ROOM = ("m", "v", "_backward")  # attributes that programs written for micrograd set
 
-class NoRoom:
-    """An attribute that programs set on parameters in other engines, and that nodes do not have."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+def no_room(name: str) -> property:
+    """Return an attribute that programs set in other engines, and that nodes do not have."""
+    refuse = lambda node, *_: node.__getattr__(name)
+    return property(refuse, refuse)
 
-    def __get__(self, node: Any, owner: type) -> Any:
-        if node is None:
-            return self
-        raise AttributeError(self.name)  # Python then calls `Node.__getattr__`
 
-    def __set__(self, node: "Node", state: Any) -> None:
-        node.__getattr__(self.name)
+class NodeType(type):
+    """The class of node classes: `dir()` does not list the attributes that nodes do not have."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in NO_ROOM]
 
 
 class ForNumPy:
@@ -45,7 +45,7 @@ class ForNumPy:
 DataT = TypeVar("DataT")  # of a node: a float, an array, or a tuple of several results
 
 
-class Node(Methods, Generic[DataT]):
+class Node(Methods, Generic[DataT], metaclass=NodeType):
     """A node of a graph, with its data, its gradient, its operation and its inputs.
 
     A payload (`Value`, `Array`) defines the data and how a row is applied to it. The inputs of a
@@ -58,7 +58,7 @@ class Node(Methods, Generic[DataT]):
     __slots__ = (
         "__weakref__", "_data", "_dx", "_dy", "_grad", "_label", "_origin", "_x", "_y", "op",
     )  # fmt: skip
-    m, v, _backward = NoRoom(), NoRoom(), NoRoom()  # programs written for micrograd set them
+    m, v, _backward = map(no_room, NO_ROOM)
     __array_ufunc__: Any = ForNumPy("value_ufunc")
     __array_function__: Any = ForNumPy("value_function")
     _map_elements: Any = ForNumPy("map_elements")
@@ -167,6 +167,9 @@ class Node(Methods, Generic[DataT]):
         from engine.support.other_names import describe_missing
 
         raise AttributeError(describe_missing(self, name), name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in NO_ROOM]
 
     def where(self, condition: Any, y: Any) -> Self:
         """Return this node where the condition holds, else y; the gradient goes to the chosen one.

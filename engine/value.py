@@ -134,7 +134,7 @@ class Value(Node[float]):
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
         """Return `x` if it is a Value, else a constant with this number."""
-        return x if isinstance(x, Value) else Constant(x)
+        return Constant(x) if type(x) is float or not isinstance(x, Value) else x
 
     # A node is computed together with its local derivatives, so that backward is correct even if an
     # input's data is assigned in the meantime. The fast methods do the same in one function.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from engine.functions import Weights, apply_row, is_array, linear
-from engine.rules import ELEMENTWISE, Op
+from engine.rules import CEIL, ELEMENTWISE, FLOOR, ROUND, SLOPES_OF_OTHERS, Op
 from engine.support.arguments import numpy_type
 from engine.value import Value, as_nodes
 from nn.arguments import check_flag, check_sequence, check_whole, format_count, look_up
@@ -238,13 +238,12 @@ def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...])
     return apply_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
 
 
-# Rows of slope 0, below which nothing would learn, and rows that are the slopes of others.
-NO_ACTIVATIONS = ("floor", "ceil", "round", "sech_squared", "one_minus_square")
+NO_ACTIVATIONS = {FLOOR, CEIL, ROUND, *SLOPES_OF_OTHERS}  # below a slope of 0 nothing would learn
 
 
 def is_activation(op: Op) -> bool:
     """Return whether a row has one input and is finite for every number: tanh, but not log."""
-    if op.name in NO_ACTIVATIONS:
+    if op in NO_ACTIVATIONS:
         return False
     letters = inspect.signature(op.forward).parameters.values()
     if sum(letter.default is letter.empty for letter in letters) != 1:

@@ -158,7 +158,7 @@ def node(name: str, *args: Any) -> Value:
         return OPERATORS[name](*args)
     if name in FUNCTIONS:
         return FUNCTIONS[name](*args)
-    if name not in ELEMENTWISE:
+    if not hasattr(Value, name):
         return TABLE[name](*TABLE[name].unflatten([*map(Value.lift, args)]))
     first, *others = args
     return getattr(Value.lift(first), name)(*others)

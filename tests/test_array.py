@@ -24,7 +24,7 @@ from engine import (
     where,
 )
 from engine.arrays.rules import LINEAR
-from engine.rules import ELEMENTWISE
+from engine.rules import ELEMENTWISE, SLOPES_OF_OTHERS
 from engine.sequences.rules import DOT
 from passes import both_passes, every_dtype, same
 from strategies import inf, nan
@@ -389,7 +389,7 @@ def test_operators_and_their_gradients():
 def test_every_row_is_a_method():
     x = Array([0.5, 0.25])
     for name, op in ELEMENTWISE.items():
-        if name.isidentifier():
+        if name.isidentifier() and op not in SLOPES_OF_OTHERS:
             args = [0.75] * (op.arity - 1)
             y = getattr(x, name)(*args)
             assert (y.op, y.shape, len(y.inputs)) == (op, (2,), op.arity)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.stubs import PATH, stub
-from engine import Array, Constant, Op, Value, no_grad, record_origins, topological
+from engine import Array, Constant, Op, Value, grad, no_grad, record_origins, topological
 from engine.methods import FAST, Methods, source
 from engine.node import Node
-from engine.rules import ELEMENTWISE
+from engine.rules import ELEMENTWISE, SECH_SQUARED, SLOPES_OF_OTHERS
 from engine.watch import hooks
 from strategies import any_float, batches, examples
 
@@ -46,7 +46,7 @@ def test_a_fast_method_has_the_bits_of_its_definition(name, data):
 
 
 def test_every_row_of_one_or_two_inputs_has_a_fast_method():
-    small = {op for op in ELEMENTWISE.values() if len(op.partials) <= 2}
+    small = {op for op in ELEMENTWISE.values() if len(op.partials) <= 2} - SLOPES_OF_OTHERS
     assert small - set(FAST.values()) == {ELEMENTWISE["leaky_relu"], ELEMENTWISE["elu"]}
     assert all(vars(Value)[name] is not vars(Methods)[name] for name in FAST)
 
@@ -170,3 +170,11 @@ def test_a_row_of_a_user_needs_no_method():
 
 def test_the_stub_for_editors_is_current():
     assert PATH.read_text("utf-8") == stub(), "run python -m docs.stubs"
+
+
+def test_rows_that_are_slopes_of_others_are_not_methods():
+    """They are rows, so that derivatives run on nodes."""
+    names = {op.name for op in SLOPES_OF_OTHERS}
+    assert not names & {*dir(Value), *dir(Array), *dir(Value(1.0))}
+    x = Value(0.5)
+    assert SECH_SQUARED in {node.op for node in topological(grad(x.tanh(), x, create_graph=True))}

@@ -29,6 +29,7 @@ from engine import (
     total,
     where,
 )
+from engine.methods import Methods
 from engine.rules import ELEMENTWISE, TABLE
 from strategies import any_float, batches, examples, inf, nan
 
@@ -398,7 +399,7 @@ def test_labels():
 # ----------------------------------------------------------------------------------------- methods
 
 
-@pytest.mark.parametrize("name", [x for x in ELEMENTWISE if x.isidentifier() and x != "where"])
+@pytest.mark.parametrize("name", sorted({*vars(Methods)} & {*ELEMENTWISE} - {"where"}))
 def test_every_row_is_a_method_that_says_what_it_is(name):
     f, op = getattr(Value, name), ELEMENTWISE[name]
     first, *others = inspect.signature(f).parameters.values()
@@ -589,6 +590,7 @@ def test_the_backward_function_of_micrograd_cannot_be_assigned():
 
 @pytest.mark.parametrize("name", ["m", "v"])
 def test_parameters_have_no_room_for_the_state_of_an_optimizer(name):
+    assert name not in {*dir(Value), *dir(Array), *dir(Value(2.0))}
     with pytest.raises(AttributeError, match="keep it in a dict"):
         setattr(Value(2.0), name, 0.0)
 
