@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import stepgrad  # noqa: F401 # gives the clone's modules their installed names
 from engine.functions import (
     dot,
+    log_softmax,
     logaddexp,
     logsumexp,
     maximum,
@@ -97,6 +98,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "log_softmax",
     "logaddexp",
     "logsumexp",
     "maximum",

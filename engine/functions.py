@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TypeGuard, TypeVar, overlo
 from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
-from engine.sequences.rules import DOT, LOGSUMEXP, SOFTMAX, TOTAL
+from engine.sequences.rules import CROSS_ENTROPY, DOT, LOGSUMEXP, SOFTMAX, TOTAL
 from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Payload = TypeVar("Payload", bound=Node)
 Scalars = Iterable[Value | SupportsFloat]
+Axis = int | tuple[int, ...] | None
 
 
 @overload
@@ -111,36 +112,57 @@ def total(xs: Iterable[Any]) -> Any:
 
 
 @overload
-def logsumexp(xs: "Array") -> "Array": ...  # type: ignore[overload-overlap]
+def logsumexp(xs: "Array", axis: Axis = -1, keepdims: bool = False) -> "Array": ...  # type: ignore[overload-overlap]
 @overload
-def logsumexp(xs: Scalars) -> Value: ...
-def logsumexp(xs: Any) -> Any:
+def logsumexp(xs: Scalars, axis: Axis = -1) -> Value: ...
+def logsumexp(xs: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     """Return log(exp(x1) + exp(x2) + ...), without overflow or cancellation.
 
-    For an Array it is computed along the last axis. Raises ValueError for an empty sequence.
+    For an Array it is computed along one or several axes. Raises ValueError for an empty sequence.
 
     >>> logsumexp([Value(1000.0), 1000.0])
     Value(1000.69)
     """
     if is_array(xs):
-        return xs.logsumexp()
-    return Value.apply(LOGSUMEXP, at_least_one(xs, "logsumexp"))
+        return xs.logsumexp(axis, keepdims)
+    return Value.apply(LOGSUMEXP, at_least_one(xs, "logsumexp", axis))
 
 
 @overload
-def softmax(xs: "Array") -> "Array": ...  # type: ignore[overload-overlap]
+def softmax(xs: "Array", axis: Axis = -1) -> "Array": ...  # type: ignore[overload-overlap]
 @overload
-def softmax(xs: Scalars) -> list[Value]: ...
-def softmax(xs: Any) -> Any:
+def softmax(xs: Scalars, axis: Axis = -1) -> list[Value]: ...
+def softmax(xs: Any, axis: Axis = -1) -> Any:
     """Return exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive numbers whose sum is 1.
 
     For Values it returns a list, the results of one operation; for an Array an Array, computed
-    along the last axis. Raises ValueError for an empty sequence.
+    along one or several axes. Raises ValueError for an empty sequence.
 
     >>> softmax([Value(0.0), Value(0.0)])
     [Value(0.5), Value(0.5)]
     """
-    return xs.softmax() if is_array(xs) else Value.apply(SOFTMAX, at_least_one(xs, "softmax"))
+    if is_array(xs):
+        return xs.softmax(axis)
+    return Value.apply(SOFTMAX, at_least_one(xs, "softmax", axis))
+
+
+@overload
+def log_softmax(xs: "Array", axis: Axis = -1) -> "Array": ...  # type: ignore[overload-overlap]
+@overload
+def log_softmax(xs: Scalars, axis: Axis = -1) -> list[Value]: ...
+def log_softmax(xs: Any, axis: Axis = -1) -> Any:
+    """Return x - log(exp(x1) + exp(x2) + ...) for each x, without overflow or cancellation.
+
+    For Values it returns a list; for an Array an Array, computed along one or several axes. Raises
+    ValueError for an empty sequence.
+
+    >>> log_softmax([Value(0.0), Value(0.0)])
+    [Value(-0.693147), Value(-0.693147)]
+    """
+    if is_array(xs):
+        return xs.log_softmax(axis)
+    xs = at_least_one(xs, "log_softmax", axis)
+    return [-Value.apply(CROSS_ENTROPY, x, [*xs[:i], *xs[i + 1 :]]) for i, x in enumerate(xs)]
 
 
 @overload
@@ -251,9 +273,11 @@ def find_payload(*args: object) -> Any:
     return next((x for x in args if is_array(x)), Value)
 
 
-def at_least_one(xs: Scalars, name: str) -> tuple[Value, ...]:
-    """Return nodes; raise ValueError for an empty sequence."""
+def at_least_one(xs: Scalars, name: str, axis: Any) -> tuple[Value, ...]:
+    """Return nodes; raise ValueError for an empty sequence, and for another axis than its own."""
     inputs = as_nodes(xs)
+    if axis not in (-1, 0):
+        raise ValueError(f"{name} of a list of Values has the axis -1, got axis={axis!r}")
     if not inputs:
         raise ValueError(f"{name} takes at least one input, got none")
     return inputs

@@ -187,6 +187,12 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
         """Return whether the number is nan, as a bool; for an Array an array of bools."""
         return self.data != self.data
 
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:

@@ -39,6 +39,12 @@ COMPOSITIONS = {  # NumPy's functions without a row, and the shapes of x
     "np.partition(x, 1)": [(3, 4), (3,)], "np.partition(x, (0, 2), axis=0)": [(3, 4)],
     "np.select([x > 0.5, x > -0.5], [x, x * x], 0.25)": ANY, "np.select([x > 0.5, x > -0.5], [x * x, x])": ANY,
     "np.linspace(x, 1.0, 5)": ANY, "np.linspace(x, x * x, 3, axis=-1)": ANY, "np.linspace(0.0, x, 4, endpoint=False)": ANY,
+    "np.trunc(3.0 * x)": ANY, "np.fix(-3.0 * x) * x": ANY, "np.copy(x)": ANY, "divmod(x, 0.7)[0] * x": ANY, "divmod(0.7, x * x + 1.0)[1]": ANY,
+    "np.divmod(x, 0.7)[1]": ANY, "np.round(x, 1) * x": ANY, "x.round(-1) + x": ANY, "x.round(decimals=2) * x": ANY, "np.around(10.0 * x, -1) * x": ANY,
+    "np.median(x)": [*MATRICES[:4], VECTOR, ()], "np.median(x, axis=0)": [*MATRICES[:4], STACK, (2, 0)], "np.median(x, (0, -1), keepdims=True)": [(3, 4), STACK],
+    "np.average(x)": [s for s in ANY if 0 not in s], "np.average(x, axis=-1, keepdims=True)": [(3, 4), STACK], "np.average(x, 1, [1.0, 2.0, -0.5])": [SQUARE, STACK],
+    "np.average(x, axis=0, weights=x * x + 1.0)": [(3, 4), STACK], "np.average([1.0, 2.0, 4.0], weights=x * x)": [VECTOR],
+    "np.average(x, 0, [1.0, 2.0], returned=True)[1] * x": [STACK], "np.average(x, (0, 2), x * x)": [STACK],
     "np.linspace(x, 2.0, 0)": ANY, "np.linspace(x, 2.0, 1)": ANY,
     "np.diff(x)": [(3, 4), STACK, VECTOR, (0, 2)], "np.diff(x, 2, axis=0)": [(3, 4), STACK, (1, 3)], "np.diff(x, n=0)": [VECTOR],
     "np.gradient(x)": [VECTOR], "np.gradient(x, 0.5, axis=-1)": [(3, 4), STACK], "np.gradient(x, axis=(1,))": [(3, 4)],
@@ -105,6 +111,10 @@ CASES = {
     "outer": (*function("outer", np.array([1.0, -2.0])), ANY),
     **{f"norm {ord} {axis}": (*function("norm", ord, axis), [(3, 4), (2, 3, 2)]) for ord, axis in
        [(None, None), (None, 0), (None, (0, -1)), (1, -1), (2, 0), (math.inf, -1), ("fro", (0, -1))]},
+    **{f"norm {ord} of vectors": (*function("norm", ord, -1), [(3, 4), (2, 3, 2)]) for ord in (3, 1.5, 0.5, -np.inf)},
+    **{f"norm {ord} of matrices": (*function("norm", ord, axis, keep), [(2, 3, 2)]) for ord, axis, keep in
+       [(1, (0, 1), False), (np.inf, (-1, 0), False), (-1, (1, 2), True), (-np.inf, (2, 0), False)]},
+    "norm 3 keepdims": (*function("norm", 3, axis=0, keepdims=True), [(3,), (3, 4)]),
     "norm keepdims": (*function("norm", axis=0, keepdims=True), [(3,), (3, 4), (2, 0)]),
     **{f"split {parts} {axis}": (lambda x, parts=parts, axis=axis: engine.concatenate(engine.split(x, parts, axis)[::-1], axis),
        lambda x, parts=parts, axis=axis: np.concatenate(np.split(x, parts, axis)[::-1], axis), [(4, 2), (2, 3, 4), (4, 0)][: 3 - axis % 2 * 2])
@@ -246,3 +256,42 @@ def test_reductions_are_one_node():
         == 1
     )
     assert count(engine.flip(x)) == count(x.sort()) == 2
+
+
+def test_p_norms_of_zeros_and_of_large_numbers():
+    """The slope at 0 is 0, and no power overflows."""
+    x = Array([[0.0, 0.0], [0.0, -3e300], [1e-200, 1e-200]])
+    y = norm(x, 3, axis=1)
+    np.testing.assert_allclose(y.data, [0.0, 3e300, 2.0 ** (1 / 3) * 1e-200], rtol=1e-15)
+    np.testing.assert_allclose(
+        grad(y.sum(), x), [[0.0, 0.0], [0.0, -1.0], [2.0 ** (-2 / 3)] * 2], rtol=1e-15
+    )
+
+
+def test_the_median_beside_nan_and_of_ties():
+    x = Array([[3.0, 1.0, 1.0, 5.0], [math.nan, 1.0, 2.0, 3.0]])
+    y = np.median(x, axis=1)
+    np.testing.assert_array_equal(y.data, [2.0, math.nan])
+    y[0].backward()
+    np.testing.assert_array_equal(x.grad[0], [0.5, 0.0, 0.5, 0.0])
+
+
+def test_functions_of_the_module_along_an_axis():
+    x = Array(np.arange(6.0).reshape(2, 3) ** 2)
+    for name in ("logsumexp", "softmax", "log_softmax"):
+        f, method = getattr(engine, name), getattr(x, name)
+        for axis in (0, 1, None, (0, 1)):
+            np.testing.assert_array_equal(f(x, axis=axis).data, method(axis).data)
+    assert engine.logsumexp(x, 0, keepdims=True).shape == (1, 3)
+    ys = engine.log_softmax([Value(0.0), 50.0], axis=0)
+    assert [y.data for y in ys] == [-50.0, -math.exp(-50.0)]  # x - logsumexp(xs) is 0
+
+
+def test_divmod():
+    x = Value(7.5)
+    for out in (divmod(x, 2.0), divmod(16.0 - x, 2), divmod(Value(7.5), Value(2.0))):
+        assert out[0].data in (3.0, 4.0)
+        assert out[0].data * 2.0 + out[1].data in (7.5, 8.5)
+    assert [y.data for y in divmod(16.0, x)] == [2.0, 1.0]
+    assert [y.data for y in np.divmod(16.0, x)] == [2.0, 1.0]
+    assert np.trunc(Value(-1.5)).data == np.fix(Value(-1.5)).data == -1.0

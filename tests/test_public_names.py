@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[1]
 # file or table; and public functions, of NumPy or of the field, with two meanings.
 SHARED_NAMES = {
     "MLP", "activate", "add_up", "choose", "cross_entropy", "describe_array", "einsum", "get",
-    "linear", "logsumexp", "maximum", "minimum", "norm", "read", "share_of_largest", "softmax",
+    "linear", "log_softmax", "logsumexp", "maximum", "minimum", "norm", "read", "share_of_largest", "softmax",
     "softmax_pullback", "split", "where", "zeros",
 }  # fmt: skip
 

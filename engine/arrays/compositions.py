@@ -29,6 +29,10 @@ from engine.support.trees import leaves, map_leaves, replace_leaves
 LN2 = math.log(2.0)
 
 
+def truncate(x: Any) -> Any:
+    return x.sign() * abs(x).floor()
+
+
 def fmax(x: Any, y: Any) -> Any:
     return maximum(*replace_nan(x, y))
 
@@ -51,6 +55,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "rad2deg": lambda x: x * (180.0 / math.pi),
     "radians": lambda x: x * (math.pi / 180.0),
     "reciprocal": lambda x: 1.0 / x,
+    "trunc": lambda x: truncate(x),
 }
 
 # ---------------------------------------------------------------------------------------- elements
@@ -96,6 +101,52 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: 
     ndim = max(start.ndim, stop.ndim)
     weights = np.linspace(0.0, 1.0, num, endpoint).reshape(num, *[1] * ndim)
     return np.moveaxis(start * (1.0 - weights) + stop * weights, 0, axis)
+
+
+# -------------------------------------------------------------------------------------- statistics
+
+
+def median(a: Any, axis: Any = None, keepdims: bool = False) -> Array:
+    """Return the middle element in sorted order, or the mean of the middle two; nan beside nan."""
+    rows, shape = join_axes("median", a, axis)
+    n = rows.shape[-1]
+    ordered = rows.sort()
+    middle = ordered[..., [(n - 1) // 2, n // 2]].mean(-1) if n else rows.mean(-1)
+    if n and (is_nan := ordered[..., -1].isnan()).any():
+        middle = where(is_nan, math.nan, middle)
+    return middle.reshape(shape) if keepdims else middle
+
+
+def join_axes(name: str, x: Any, axis: Any) -> tuple[Array, tuple[int, ...]]:
+    """Return x with one or several axes joined as the last, and its shape if they had length 1."""
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [normalize_axis(name, x, i) for i in given]
+    kept = [i for i in range(x.ndim) if i not in axes]
+    lengths = [x.shape[i] for i in kept]
+    rows = x.transpose(*kept, *axes).reshape(*lengths, math.prod(x.shape[i] for i in axes))
+    return rows, tuple(1 if i in axes else length for i, length in enumerate(x.shape))
+
+
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    """Return the mean, weighted by `weights`: numbers for one axis, or in the shape of a.
+
+    With `returned` it returns the sums of the weights, too.
+    """
+    x = Array.lift(a)
+    w = Array.lift(np.ones(x.shape, x.dtype) if weights is None else weights)
+    if w.shape != x.shape:
+        if axis is None or isinstance(axis, tuple) or w.shape != (x.shape[axis],):
+            raise ValueError(
+                f"np.average expects weights of shape {x.shape}, or as many numbers as there are "
+                f"along an axis, got shape {w.shape} and axis={axis!r}"
+            )
+        after = x.ndim - 1 - normalize_axis("average", x, axis)
+        w = w.reshape(-1, *[1] * after).broadcast_to(x.shape)
+    sums = w.sum(axis, keepdims)
+    mean = (x * w).sum(axis, keepdims) / sums
+    return (mean, sums) if returned else mean
 
 
 # ------------------------------------------------------------------------------------- differences
@@ -195,10 +246,27 @@ def cross(
     return np.moveaxis(out, -1, axisc)
 
 
-OF_VALUES: dict[str, Callable[..., Any]] = {"nan_to_num": nan_to_num, "sinc": sinc}
+OF_VALUES: dict[str, Callable[..., Any]] = {
+    "copy": lambda a, order="K", subok=False: a * 1.0,
+    "fix": truncate,
+    "nan_to_num": nan_to_num,
+    "sinc": sinc,
+}
 FUNCTIONS = OF_VALUES | {
     f.__name__: f
-    for f in (cross, diff, gradient, inner, kron, linspace, partition, select, tensordot)
+    for f in (
+        average,
+        cross,
+        diff,
+        gradient,
+        inner,
+        kron,
+        linspace,
+        median,
+        partition,
+        select,
+        tensordot,
+    )
 }
 
 # ------------------------------------------------------------------ functions that move elements

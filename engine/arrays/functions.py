@@ -7,7 +7,7 @@ Plain arrays and numbers among the arguments become constants.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from string import ascii_letters
 from typing import Any
 
@@ -257,9 +257,10 @@ def mask_matrix(name: str, f: Callable[..., Any], x: Any, k: int) -> Array:
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the Euclidean norm over one or several axes, without overflow; its slope at 0 is 0.
 
-    For vectors, `ord` may be 1 (the sum of absolute values), 2, or inf (the largest one), and for
-    matrices "fro", the default. Raises ValueError for other norms, such as matrix norms by singular
-    values.
+    For vectors, `ord` may be a positive number p, for the p-th root of the sum of |x|**p, inf, for
+    the largest |x|, or -inf, for the smallest. For matrices it may be "fro", the default, 1 or -1,
+    for the largest or smallest sum of |x| of a column, and inf or -inf for those of a row. Raises
+    ValueError for other norms, such as matrix norms by singular values.
 
     >>> norm(Array([3.0, 4.0])), norm(Array([3.0, 4.0]), ord=1)
     (Array(5.), Array(7.))
@@ -268,9 +269,35 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     axes = x.ndim if axis is None else np.size(axis)
     if ord is None or (ord == 2 and axes == 1) or (ord == "fro" and axes == 2):
         return Array.apply(NORM, x, axis=axis, keepdims=keepdims)
-    if ord in (1, math.inf) and axes == 1:
-        return abs(x).sum(axis, keepdims) if ord == 1 else abs(x).max(axis, keepdims)
+    sizes, is_number = abs(x), isinstance(ord, Real) and not isinstance(ord, bool)
+    if axes == 1 and is_number and (ord > 0 or ord == -math.inf):
+        if abs(ord) == math.inf:
+            return (sizes.max if ord > 0 else sizes.min)(axis, keepdims)
+        return sizes.sum(axis, keepdims) if ord == 1 else p_norm(sizes, ord, axis, keepdims)
+    if axes == 2 and is_number and abs(ord) in (1, math.inf):
+        pair = axis if isinstance(axis, tuple) else (0, 1)
+        rows, columns = (normalize_axis("norm", x, i) for i in pair)
+        added, other = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        sums = sizes.sum(added, keepdims=True)
+        out = (sums.max if ord > 0 else sums.min)(other, keepdims=True)
+        return out if keepdims else out.squeeze((rows, columns))
     raise ValueError(
-        "norm expects ord=None, 1, 2 or inf for vectors, None or 'fro' for matrices, got "
-        f"ord={ord!r}, axis={axis!r} for shape {x.shape}"
+        "norm expects ord=None, a positive number, inf or -inf for vectors, and None, 'fro', 1, "
+        f"-1, inf or -inf for matrices, got ord={ord!r}, axis={axis!r} for shape {x.shape}"
     )
+
+
+def p_norm(sizes: Array, p: float, axis: Axis, keepdims: bool) -> Array:
+    """Return the p-th root of the sum of the p-th powers of sizes, which are not negative.
+
+    The sizes are divided by the largest, so that no power overflows. The slope at 0 is 0.
+    """
+    scale = sizes.data.max(axis, keepdims=True, initial=0.0)
+    scale = np.where((scale > 0.0) & (scale < math.inf), scale, 1.0).astype(sizes.dtype)
+    is_zero = sizes.data == 0.0
+    powers = Array.apply(WHERE, is_zero, 0.0, Array.apply(WHERE, is_zero, 1.0, sizes / scale) ** p)
+    sums = powers.sum(axis, keepdims=True)
+    is_zero = sums.data == 0.0
+    roots = Array.apply(WHERE, is_zero, 1.0, sums) ** (1.0 / p) * scale
+    out = Array.apply(WHERE, is_zero, 0.0, roots)
+    return out if keepdims else out.squeeze(0 if axis is None else axis)

@@ -29,8 +29,9 @@ from engine.node import Node
 
 OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "matmul": "matmul",
-    "floor_divide": "floordiv", "remainder": "mod", "power": "pow", "float_power": "pow",
-    "negative": "neg", "positive": "pos", "conjugate": "pos", "absolute": "abs", "fabs": "abs",
+    "floor_divide": "floordiv", "divmod": "divmod", "remainder": "mod", "power": "pow",
+    "float_power": "pow", "negative": "neg", "positive": "pos", "conjugate": "pos",
+    "absolute": "abs", "fabs": "abs",
     "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
     "equal": "eq", "not_equal": "ne",
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine import graph
 from engine.rules import Op
-from engine.support.freezing import counterpart
+from engine.support.freezing import counterpart_class
 
 
 def make_result(
@@ -19,7 +19,7 @@ def make_result(
     if not keeps_graph:
         node.op = node._x = node._dx = None
     if not node.constant and (not keeps_graph or all(x.constant for x in inputs)):
-        node.__class__ = counterpart(type(node))
+        node.__class__ = counterpart_class(type(node))
 
 
 def check_derivatives(inputs: Sequence[object], derivatives: object) -> None:

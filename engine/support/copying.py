@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from engine.graph import topological
-from engine.support.freezing import counterpart
+from engine.support.freezing import counterpart_class
 
 
 class SavedList(threading.local):
@@ -55,7 +55,7 @@ def copy(node: Any) -> Any:
 
 def new_constant(kind: Any) -> Any:
     """Return an empty constant that a leaf of a subclass has become."""
-    return object.__new__(counterpart(kind))
+    return object.__new__(counterpart_class(kind))
 
 
 class Mark:

@@ -21,13 +21,13 @@ def set_requires_grad(leaf: Any, flag: object) -> None:
         )
     if bool(flag) is leaf.requires_grad:
         return
-    leaf.__class__ = counterpart(type(leaf))
+    leaf.__class__ = counterpart_class(type(leaf))
     # A constant has no use for `_dx`: True marks it as frozen.
     leaf._grad, leaf._dx, leaf._dy = leaf._zero, None if flag else True, None
     CHANGES[0] += 1
 
 
-def counterpart(kind: Any) -> Any:
+def counterpart_class(kind: Any) -> Any:
     """Return the class of constants for a class of nodes that require a gradient, or vice versa.
 
     The first call for a subclass, such as `Weight`, creates its class of constants,

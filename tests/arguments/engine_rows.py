@@ -10,7 +10,7 @@ from arguments.kinds import (
 )  # fmt: skip
 from engine import (
     Array, ArrayOp, Constant, ConstantArray, ManyOp, Op, Value, VectorOp, check_gradients,
-    concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, logaddexp, logsumexp,
+    concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, log_softmax, logaddexp, logsumexp,
     maximum, minimum, mistakes, no_grad, norm, outer, pad, record_origins, roll, softmax, split, stack,
     take, tile, topological, total, tril, triu, walk, where, xlogy,
 )  # fmt: skip
@@ -198,8 +198,13 @@ def reduces(f):
     on.call(lambda: f([[x]]), TypeError, HOLDS, "a list of 1")
 
 
+    on.call(lambda: f([x], axis=1), ValueError, f.__name__, "axis -1", "axis=1")
+    on.call(lambda: f(a, axis=1), ValueError, f.__name__, "shape (2,), axis=1")
+
+
 reduces(logsumexp)
 reduces(softmax)
+reduces(log_softmax)
 
 
 def compares(f):
@@ -261,8 +266,9 @@ for f, name, error, *words in [
     (lambda: diag(a, 0.5), "diag", TypeError, "diag", "k=0.5"),
     (lambda: tril(1.0), "tril", TypeError, "tril expects at least one axis, got shape ()"),
     (lambda: triu(1.0), "triu", TypeError, "triu expects at least one axis, got shape ()"),
-    (lambda: norm(A, 1), "norm", ValueError, "norm expects ord=None, 1, 2 or inf for vectors", "ord=1", "(2, 2)"),
-    (lambda: norm(a, 3), "norm", ValueError, "norm expects ord=None", "ord=3"),
+    (lambda: norm(A, 2), "norm", ValueError, "norm expects ord=None, a positive number", "ord=2", "(2, 2)"),
+    (lambda: norm(a, -3), "norm", ValueError, "norm expects ord=None", "ord=-3"),
+    (lambda: norm(a, "fro"), "norm", ValueError, "norm expects ord=None", "ord='fro'"),
     (lambda: norm(a, axis=5), "norm", ValueError, "norm does not accept shape (2,), axis=5"),
     (lambda: take([x, y], 0.5), "take", TypeError, "take expects integers as indices", "0.5"),
     (lambda: take([x, y], [True]), "take", TypeError, "take expects integers as indices", "True"),
