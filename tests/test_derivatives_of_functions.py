@@ -170,6 +170,99 @@ def test_wrong_arguments_are_refused(call, error, message):
         call()
 
 
+# ------------------------------------------------------ jacobian, hessian, jvp and vjp of functions
+
+
+def quartic(x, y):
+    return x**3 * y
+
+
+def test_jacobian_and_hessian_of_functions():
+    """Numbers in, numbers out; of one argument or several, in the form of the arguments."""
+    assert jacobian(cube)(2.0) == 12.0
+    assert type(jacobian(cube)(2)) is type(hessian(cube)(2.0)) is float
+    assert jacobian(quartic, 1)(2.0, 5.0) == jacobian(quartic, argnums=-1)(2.0, 5.0) == 8.0
+    assert jacobian(quartic, (0, 1))(2.0, 5.0) == (60.0, 8.0)
+    assert hessian(quartic, (0, 1))(2.0, 5.0) == ((60.0, 12.0), (12.0, 0.0))
+    assert hessian(quartic, argnums=(1,))(2.0, 5.0) == ((0.0,),)
+    assert hessian(lambda x: 5.0)(2.0) == 0.0
+    W, x = np.arange(6.0).reshape(2, 3), np.array([1.0, -2.0, 0.5])
+    np.testing.assert_array_equal(jacobian(lambda x: np.matmul(W, x) * 2.0)(x), 2.0 * W)
+    np.testing.assert_array_equal(hessian(lambda x: (x * x * x).sum())(x), np.diag(6.0 * x))
+    np.testing.assert_array_equal(jacobian(lambda a: a * W)(2.0), W)
+    parts = jacobian(lambda p: [p["w"] * p["b"], p["b"]])({"w": np.float32([1.0, 2.0]), "b": 3.0})
+    np.testing.assert_array_equal(parts[0]["w"], 3.0 * np.eye(2))
+    np.testing.assert_array_equal([part["b"] for part in parts[:1]], [[1.0, 2.0]])
+    assert parts[0]["w"].dtype == np.float32
+    shares = jacobian(softmax)([0.0, 0.0, 0.0])
+    np.testing.assert_allclose(shares, np.eye(3) / 3 - 1 / 9, rtol=1e-15)
+    with no_grad():
+        assert hessian(cube)(2.0) == 12.0
+    assert hessian(cube).__name__ == "cube"
+
+
+def test_jvp_and_vjp_of_functions():
+    """They return the value, too."""
+    assert jvp(quartic, (2.0, 5.0), (1.0, 10.0)) == (40.0, 140.0)
+    assert vjp(quartic, (2.0, 5.0), 10.0) == (40.0, (600.0, 80.0))
+    assert vjp(quartic, [2.0, 5.0], 10.0) == (40.0, [600.0, 80.0])
+    x, v = np.array([1.0, 2.0]), np.array([10.0, 100.0])
+    for out in (jvp(lambda x: x * x, [x], [v]), vjp(lambda x: x * x, [x], v)):
+        np.testing.assert_array_equal(out[0], [1.0, 4.0])
+        np.testing.assert_array_equal(np.ravel(out[1]), [20.0, 400.0])
+        assert type(out[0]) is np.ndarray
+    values, slopes = jvp(
+        lambda p: [p["a"] * p["b"], p["b"]], [{"a": 2.0, "b": 3.0}], [{"a": 1.0, "b": 10.0}]
+    )
+    assert (values, slopes) == ([6.0, 3.0], [23.0, 10.0])
+    assert jvp(lambda x: 5.0, (2.0,), (1.0,)) == (5.0, 0.0)
+    node = Value(2.0)
+    assert (
+        grad(jvp(cube, (node,), (1.0,))[1], node)
+        == grad(vjp(cube, (node,), 1.0)[1][0], node)
+        == 12.0
+    )
+
+
+def test_jvp_and_vjp_nest():
+    assert grad(lambda x: jvp(cube, (x,), (1.0,))[1])(2.0) == 12.0
+    assert grad(lambda x: vjp(cube, (x,), 1.0)[1][0])(2.0) == 12.0
+    assert jvp(grad(cube), (2.0,), (1.0,)) == (12.0, 12.0)
+    assert jacobian(grad(cube))(2.0) == 12.0
+    slope = lambda x: jvp(lambda y: x * y * y, (3.0,), (1.0,))[1]
+    assert grad(slope)(2.0) == 6.0
+    for f in (jacobian, hessian):
+        with pytest.raises(TypeError, match=r"returns numbers, .* nest grad, jvp and vjp"):
+            grad(lambda x, f=f: Value(1.0) * f(cube)(x))(2.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: jacobian(cube, Value(1.0)),
+            TypeError,
+            r"call it first, or .* jacobian\(f, argnums",
+        ),
+        (lambda: hessian(cube, "x"), TypeError, "argnums must be indices"),
+        (lambda: jacobian(cube)(), TypeError, "an argument 0 .* got 0 positional"),
+        (lambda: jacobian(lambda x: [x, None])(2.0), TypeError, "must return .* got None"),
+        (lambda: hessian(cube)(np.ones(2)), ValueError, r"shape \(2,\)"),
+        (lambda: jvp(cube, 2.0, 1.0), TypeError, "pass a list of its arguments to jvp, got 2.0"),
+        (lambda: vjp(cube, Value(2.0), 1.0), TypeError, "pass a list of its arguments to vjp"),
+        (
+            lambda: jvp(cube, (2.0,), (1.0, 2.0)),
+            ValueError,
+            "one direction for each x, got 2 for 1",
+        ),
+        (lambda: vjp(softmax, ([1.0, 2.0],), 1.0), TypeError, "got a list of 2; jacobian takes"),
+    ],
+)
+def test_wrong_arguments_of_the_others_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
 # ------------------------------------------------------------------------------------------ of nodes
 
 

@@ -1,11 +1,11 @@
-"""Derivatives of functions: `value_and_grad`, which `grad` uses when it is given a function."""
+"""Derivatives of functions: `value_and_grad`, and the call of a function on nodes."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.derivatives.arguments import check_scalar
 from engine.derivatives.passes import differentiate, differentiate_as_graph
@@ -48,55 +48,83 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     """
     if not callable(f) or isinstance(f, Node):
         raise TypeError(f"value_and_grad expects a function, got {f!r}")
-    positions = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
-    if not all(isinstance(i, Integral) and not isinstance(i, bool) for i in positions):
-        raise TypeError(
-            f"argnums must be indices of arguments, such as 0 or (0, 1), got {argnums!r}"
-        )
+    positions = check_positions(argnums)
 
     def value_and_gradient(*args: Any, **keywords: Any) -> tuple[Any, Any]:
-        for i in positions:
-            if not -len(args) <= i < len(args):
-                raise TypeError(
-                    f"expected an argument {i} to differentiate with respect to, got "
-                    f"{len(args)} positional arguments"
-                )
-        given = tuple([args[i] for i in positions])
-        dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
-        outer = INPUTS.get()
-        try:
-            inputs, y = call_on_nodes(f, args, positions, keywords, dtype)
-        except SeveralNumbers:
-            if dtype is not None:
-                raise
-            # f uses an array other than its arguments, beside which numbers must be Arrays.
-            inputs, y = call_on_nodes(f, args, positions, keywords, float)
+        call = call_on_nodes(f, args, positions, keywords)
+        y = call.result if isinstance(call.result, Node) else call.constant(call.result)
         with keep_graphs():
-            nested = any(isinstance(x, Node) for x in leaves(given)) or depends_on(y, outer)
-            run = differentiate_as_graph if nested else differentiate
-            parts = run(y, check_scalar(y)._one(), leaves(inputs))
-        plain = map(to_plain, parts, leaves(given))
-        gradient = replace_leaves(given, plain)
-        value = y if nested else to_plain(y.data)
+            run = differentiate_as_graph if call.nested else differentiate
+            parts = run(y, check_scalar(y)._one(), leaves(call.inputs))
+        gradient = call.in_form_of_arguments(parts)
+        value = y if call.nested else to_plain(y.data)
         return value, gradient[0] if isinstance(argnums, Integral) else gradient
 
     return functools.update_wrapper(value_and_gradient, f, updated=())
 
 
-def call_on_nodes(
-    f: Callable[..., Any], args: Any, positions: tuple[int, ...], keywords: Any, dtype: Any
-) -> tuple[Any, Node]:
-    """Return new nodes in the form of the arguments at `positions`, and the result of f for them.
+def check_positions(argnums: Any) -> tuple[int, ...]:
+    """Return a tuple of the indices of arguments. Raises TypeError for anything else."""
+    positions = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
+    if all(isinstance(i, Integral) and not isinstance(i, bool) for i in positions):
+        return positions
+    raise TypeError(f"argnums must be indices of arguments, such as 0 or (0, 1), got {argnums!r}")
 
-    Numbers become Values, or Arrays if there is a dtype.
+
+class Call(NamedTuple):
+    """A call of a function on nodes."""
+
+    f: Callable[..., Any]
+    given: tuple[Any, ...]  # the arguments to differentiate with respect to
+    inputs: list[Any]  # new nodes in their form
+    result: Any
+    dtype: Any  # of numbers, or None if they are Values
+    is_inner: bool  # whether another function is being differentiated, on which the result depends
+
+    @property
+    def nested(self) -> bool:
+        """Whether derivatives are nodes: nodes were given, or the call is an inner one."""
+        return self.is_inner or any(isinstance(x, Node) for x in leaves(self.given))
+
+    def constant(self, y: Any) -> Node:
+        """Return the node of a result that is no node."""
+        return constant_result(self.f, y, self.dtype)
+
+    def in_form_of_arguments(self, parts: Sequence[Any]) -> Any:
+        """Return derivatives, one for each input, in the form of the arguments."""
+        return replace_leaves(self.given, map(to_plain, parts, leaves(self.given)))
+
+
+def call_on_nodes(
+    f: Callable[..., Any], args: Any, positions: Sequence[int], keywords: dict[str, Any]
+) -> Call:
+    """Call f on new nodes in the form of the arguments at `positions`.
+
+    Numbers become Values, or Arrays if there is an array among the arguments, or if f combines a
+    Value with an array of its own.
     """
-    inputs = [map_leaves(lambda x: as_input(x, dtype), args[i]) for i in positions]
-    replaced = list(args)
-    for i, tree in zip(positions, inputs, strict=True):
-        replaced[i] = tree
-    with keep_graphs(), differentiating(INPUTS.get() | {*leaves(inputs)}):
-        y = f(*replaced, **keywords)
-        return inputs, y if isinstance(y, Node) else constant_result(f, y, dtype)
+    for i in positions:
+        if not -len(args) <= i < len(args):
+            raise TypeError(
+                f"expected an argument {i} to differentiate with respect to, got "
+                f"{len(args)} positional arguments"
+            )
+    given, replaced, outer = tuple([args[i] for i in positions]), list(args), INPUTS.get()
+    dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))
+    while True:
+        inputs = [map_leaves(functools.partial(as_input, dtype=dtype), tree) for tree in given]
+        for i, tree in zip(positions, inputs, strict=True):
+            replaced[i] = tree
+        try:
+            with keep_graphs(), differentiating(outer | {*leaves(inputs)}):
+                y = f(*replaced, **keywords)
+            break
+        except SeveralNumbers:
+            if dtype is not None:
+                raise
+            dtype = float
+    is_inner = any(isinstance(part, Node) and depends_on(part, outer) for part in leaves(y))
+    return Call(f, given, inputs, y, dtype, is_inner)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ differentiated again. See Griewank and Walther 2008, "Evaluating Derivatives".
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
@@ -20,13 +21,20 @@ from engine.derivatives.arguments import (
     restore_form,
     zeros_like,
 )
-from engine.derivatives.of_functions import as_input, value_and_grad
+from engine.derivatives.of_functions import (
+    Call,
+    as_input,
+    call_on_nodes,
+    check_positions,
+    to_plain,
+    value_and_grad,
+)
 from engine.derivatives.passes import differentiate, differentiate_as_graph, forward_pass
 from engine.functions import is_array
 from engine.node import DataT, Node
 from engine.support.arguments import check_flag
 from engine.support.lazy import numpy_for
-from engine.support.trees import leaves
+from engine.support.trees import leaves, map_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
 
@@ -84,8 +92,11 @@ def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = Fa
     >>> grad(grad(lambda x: x**4))(3.0)
     108.0
     """
-    if callable(y) and not isinstance(y, Node):
-        return gradient_function(y, xs, argnums)
+    if is_function(y):
+        differentiated = value_and_grad(y, check_argnums("grad", y, xs, argnums))
+        return functools.update_wrapper(
+            lambda *args, **keywords: differentiated(*args, **keywords)[1], y, updated=()
+        )
     if xs is None or argnums is not None:
         raise TypeError(
             "grad expects a node and the nodes to differentiate with respect to, or a function and "
@@ -94,21 +105,76 @@ def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = Fa
     return vjp(y, xs, check_scalar(y)._one(), create_graph=create_graph)
 
 
-def gradient_function(f: Callable[..., Any], xs: Any, argnums: Any) -> Callable[..., Any]:
-    """Return the gradient of f as a function. `xs` is the second positional argument of `grad`.
+def is_function(f: Any) -> bool:
+    return callable(f) and not isinstance(f, Node)
 
-    Raises TypeError if it is a node: a function has argnums.
+
+def check_argnums(name: str, f: Function, xs: Any, argnums: Any) -> Any:
+    """Return the indices of arguments of f: `argnums`, or the second positional argument.
+
+    Raises TypeError if that is a node: a function has argnums.
     """
     indices = argnums if argnums is not None else 0 if xs is None else xs
     if any(isinstance(x, Node) for x in leaves(indices)):
         raise TypeError(
             f"expected a node to differentiate, got the function {f!r}; call it first, or "
-            "differentiate the function with grad(f, argnums=0)"
+            f"differentiate the function with {name}(f, argnums=0)"
         )
-    differentiated = value_and_grad(f, indices)
-    return functools.update_wrapper(
-        lambda *args, **keywords: differentiated(*args, **keywords)[1], f, updated=()
-    )
+    return indices
+
+
+def derivative_of_function(
+    name: str,
+    f: Function,
+    xs: Any,
+    argnums: Any,
+    derive: Callable[[Any, list[Any]], tuple[Any, ...]],
+    *,
+    order: int,
+) -> Function:
+    """Return a function of the arguments of f that returns derivatives as numbers.
+
+    `derive` returns a tuple with a derivative for each argument, and one within it for each second
+    argument if the order is 2. A single index in place of `argnums` selects the only entry.
+    """
+    indices = check_argnums(name, f, xs, argnums)
+    positions = check_positions(indices)
+
+    def derivative(*args: Any, **keywords: Any) -> Any:
+        call = call_on_nodes(f, args, positions, keywords)
+        if call.is_inner:
+            raise TypeError(
+                f"{name} of a function returns numbers, which cannot be differentiated again; nest "
+                "grad, jvp and vjp, whose results may be nodes"
+            )
+        parts: Any = derive(as_nodes(call), call.inputs)
+        for _ in range(order if isinstance(indices, Integral) else 0):
+            (parts,) = parts
+        return parts
+
+    return functools.update_wrapper(derivative, f, updated=())
+
+
+def as_nodes(call: Call) -> Any:
+    """Return the result of a function with nodes in place of numbers."""
+    return map_leaves(lambda y: y if isinstance(y, Node) else call.constant(y), call.result)
+
+
+def call_on_primals(name: str, f: Function, primals: Any) -> Call:
+    """Call f on nodes. Raises TypeError unless `primals` is a list or tuple of its arguments."""
+    if not isinstance(primals, list | tuple):
+        raise TypeError(
+            f"expected a node to differentiate, got the function {f!r}; call it first, or pass a "
+            f"list of its arguments to {name}, got {primals!r}"
+        )
+    return call_on_nodes(f, primals, range(len(primals)), {})
+
+
+def results_of(call: Call, trees: Any) -> Any:
+    """Return nodes for a nested call, else their numbers."""
+    if call.nested:
+        return trees
+    return map_leaves(lambda y: to_plain(y.data if isinstance(y, Node) else y), trees)
 
 
 @overload
@@ -123,18 +189,31 @@ def vjp(y: Node, xs: NodeT, v: "ArrayLike", *, create_graph: Yes) -> NodeT: ...
 def vjp(y: Node, xs: Sequence[NodeT], v: "ArrayLike", *, create_graph: Yes) -> list[NodeT]: ...
 @overload
 def vjp(y: Node, xs: Node | Sequence[Node], v: "ArrayLike", *, create_graph: bool) -> Any: ...
+@overload
+def vjp(y: Function, xs: Sequence[Any], v: Any) -> tuple[Any, Any]: ...
 @keep_graphs()
-def vjp(y: Node, xs: Tree, v: Any, *, create_graph: bool = False) -> Any:
+def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     """Return v · dy/dx, the vector-Jacobian product, by one backward pass.
 
     `v` has the shape of y; if it is a node, the result is a graph that depends on it. The other
     arguments, the result and the errors are those of `grad` for nodes.
 
+    `vjp(f, primals, v)` of a function f and a list of its arguments returns the value of f and a
+    product for each argument. Numbers, trees and nodes are those of `value_and_grad`.
+
     >>> from engine import Array
     >>> x = Array([1.0, 2.0, 3.0])
     >>> vjp(x * x, x, [1.0, 0.0, 10.0])
     array([ 2.,  0., 60.])
+    >>> vjp(lambda x, y: x * x * y, (3.0, 2.0), 10.0)
+    (18.0, (120.0, 90.0))
     """
+    if is_function(y):
+        call = call_on_primals("vjp", y, xs)
+        out = as_nodes(call)
+        parts = vjp(check_output(out), leaves(call.inputs), v, create_graph=call.nested)
+        gradients = call.in_form_of_arguments(parts)
+        return results_of(call, out), gradients if isinstance(xs, tuple) else list(gradients)
     inputs = check_inputs(xs)
     v = convert_direction(check_output(y), v)
     as_graph = check_flag("create_graph", create_graph) or isinstance(v, Node)
@@ -142,8 +221,12 @@ def vjp(y: Node, xs: Tree, v: Any, *, create_graph: bool = False) -> Any:
     return restore_form(xs, run(y, v, inputs))
 
 
+@overload
+def jvp(y: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]: ...
+@overload
+def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any: ...
 @keep_graphs()
-def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
+def jvp(y: Any, xs: Any, vs: Any, *, create_graph: bool = False) -> Any:
     """Return dy/dx · v, the Jacobian-vector product, by one forward pass.
 
     `vs` has a direction for each x, of its shape, in the form of xs. The pass computes the tangent
@@ -153,12 +236,23 @@ def jvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     With `create_graph`, or if a direction is a node, the result is a graph. It is then computed by
     two backward passes (Townsend 2017, "A new trick for calculating Jacobian vector products").
 
+    `jvp(f, primals, tangents)` of a function f, a list of its arguments and a list of directions
+    returns the value of f and the product, as in JAX. f may return several results. Numbers, trees
+    and nodes are those of `value_and_grad`.
+
     Raises ValueError if the number or the shapes of the directions differ from those of xs.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> jvp(x * x * y, [x, y], [1.0, 0.0])
     12.0
+    >>> jvp(lambda x, y: x * x * y, (3.0, 2.0), (1.0, 0.0))
+    (18.0, 12.0)
     """
+    if is_function(y):
+        call = call_on_primals("jvp", y, xs)
+        out = as_nodes(call)
+        product = lambda y: jvp(y, call.inputs, vs, create_graph=call.nested)
+        return results_of(call, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
     inputs = check_inputs(xs)
     check_output(y)
     vs = directions_as_data("jvp", xs, vs)
@@ -187,7 +281,11 @@ def derivative_of_products(
     return [functools.reduce(operator.add, parts) for parts in zip(*results, strict=True)]
 
 
-def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
+@overload
+def jacobian(ys: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
+@overload
+def jacobian(ys: Tree, xs: Tree) -> Any: ...
+def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     """Return all first derivatives, by one backward pass for each element of y.
 
     Returns:
@@ -195,11 +293,21 @@ def jacobian(ys: Node | Sequence[Node], xs: Node | Sequence[Node]) -> Any:
         `(len(ys), len(xs))` for lists of Values; for lists that contain Arrays, and for nested
         lists and dicts, an array for each y and x, in the form of ys and within it in that of xs.
 
+    `jacobian(f, argnums=0)` of a function f returns a function of its arguments, as `grad` does.
+    Several `argnums` give a tuple. The results are numbers: Raises TypeError within another
+    function that is being differentiated.
+
     >>> x, y = Value(3.0), Value(2.0)
     >>> jacobian([x * y, x + y], [x, y])
     array([[2., 3.],
            [1., 1.]])
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([3.0, 2.0])
+    array([[2., 3.],
+           [1., 1.]])
     """
+    if is_function(ys):
+        derive = lambda ys, trees: tuple([jacobian(ys, tree) for tree in trees])
+        return derivative_of_function("jacobian", ys, xs, argnums, derive, order=1)
     np = numpy_for("a matrix of derivatives")
     inputs, outputs = check_inputs(xs), [check_output(y) for y in leaves(ys)]
     blocks = [jacobian_blocks(y, inputs) for y in outputs]
@@ -231,17 +339,36 @@ def jacobian_blocks(y: Any, inputs: list[Any]) -> list[Any]:
     ]
 
 
+@overload
+def hessian(y: Function, xs: Indices = 0, *, argnums: Indices | None = None) -> Function: ...
+@overload
+def hessian(y: Node, xs: Tree) -> Any: ...
 @keep_graphs()
-def hessian(y: Node, xs: Node | Sequence[Node]) -> Any:
+def hessian(y: Any, xs: Any = None, *, argnums: Any = None) -> Any:
     """Return all second derivatives of a scalar y, in the form of `jacobian(grad(y, xs), xs)`.
+
+    `hessian(f, argnums=0)` of a function f returns a function of its arguments, as `jacobian` does.
+    Several `argnums` give a tuple of tuples.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> hessian(x * x * y, [x, y])
     array([[4., 6.],
            [6., 0.]])
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 2.0])
+    array([[4., 6.],
+           [6., 0.]])
     """
+    if is_function(y):
+        return derivative_of_function("hessian", y, xs, argnums, hessian_rows, order=2)
     check_output(y)
     return jacobian(grad(y, xs, create_graph=True), xs)
+
+
+@keep_graphs()
+def hessian_rows(y: Node, trees: list[Any]) -> tuple[Any, ...]:
+    """Return a row of second derivatives for each tree of nodes: a derivative for each tree."""
+    slopes = grad(check_scalar(y), trees, create_graph=True)
+    return tuple([tuple([jacobian(slope, tree) for tree in trees]) for slope in slopes])
 
 
 @overload
