@@ -161,7 +161,7 @@ def test_ignored_samples_have_no_loss_and_no_gradient(run):
 
 
 def test_second_derivatives_and_a_check_through_a_network():
-    """Of class probabilities, for both payloads alike."""
+    """The targets are class probabilities; both payloads agree."""
     Q, v = np.array([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]), [1.0, -2.0, 0.5, 0.3, 0.1, -1.0]
     Z = np.array([[0.3, -1.0, 0.7], [2.0, 2.0, -1.0]])
     leaf, nodes = Array(Z), np.vectorize(Value, otypes=[object])(Z)

@@ -183,7 +183,7 @@ NEAR_01, NEAR_SIGNS, LOGITS = [0.1, 0.4, 0.6, 0.9], [-0.9, -0.1, 0.2, 0.9], [-3.
     ],
 )
 def test_fit_chooses_the_threshold(loss, scores, labels, metric, array):
-    """Of single samples too, whose batch has one label only."""
+    """A batch of a single sample has one label only."""
     for size in (None, 1):
         settings = {"batch_size": size, "lr": 1e-9, "epochs": 1, "validation": (X, labels)}
         (record,) = fit(Fixed(scores, array), X, labels, loss=loss, metric=metric, **settings)

@@ -154,7 +154,7 @@ def test_a_plateau_divides_the_rate():
 @pytest.mark.parametrize("validation", [None, 0.3])
 @pytest.mark.parametrize("wrap", [False, True])
 def test_fit_passes_losses_to_a_plateau_schedule_and_resumes(validation, wrap, tmp_path):
-    """A second run with the same schedule begins at the first rate; a resumed one goes on."""
+    """A second run with the same schedule begins at the first rate; a resumed one continues."""
     X, y = data.moons(20, rng=0)
 
     def run(model, epochs, **others):

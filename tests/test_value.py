@@ -509,7 +509,7 @@ def test_a_node_can_be_made_from_its_local_derivatives():
 
 
 def test_a_node_made_from_its_derivatives_is_a_constant_like_any_result():
-    """Of constants alone, and under `no_grad`."""
+    """If all inputs are constants, and under `no_grad`."""
 
     class Own(Value):
         pass

@@ -83,7 +83,7 @@ class Call(NamedTuple):
 
     @property
     def nested(self) -> bool:
-        """Whether derivatives are nodes: nodes were given, or the call is an inner one."""
+        """True if derivatives are nodes: if nodes were given, or the call is an inner one."""
         return self.is_inner or any(isinstance(x, Node) for x in leaves(self.given))
 
     def constant(self, y: Any) -> Node:
