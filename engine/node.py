@@ -1,5 +1,6 @@
 """`Node`: the base class of `Value` and `Array`."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from numbers import Number
@@ -196,23 +197,18 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     # Conversions would leave the graph, so they raise.
 
     def __float__(self) -> float:
-        raise self._conversion_error(
-            "a float", "math.exp(x)", "x.exp() stays in it; for c[0] = x, make c a list; "
-        )
+        raise self._conversion_error("a float")
 
     def __int__(self) -> int:
-        raise self._conversion_error("an int", "range(x)")
+        raise self._conversion_error("an int")
 
     def __round__(self, digits: int | None = None) -> float:
-        raise self._conversion_error("a rounded number", "round(x)", "x.round() stays in it, and ")
+        raise self._conversion_error("a rounded number")
 
-    def _conversion_error(self, kind: str, example: str, remedy: str = "") -> TypeError:
-        number = "number is x.data" if isinstance(self.data, float) else "number is x.data.item()"
-        number = number if getattr(self, "size", 1) == 1 else "numbers are x.data"
-        return TypeError(
-            f"converting {self!r} to {kind} would leave the graph, as in {example}; {remedy}its "
-            f"{number}"
-        )
+    def _conversion_error(self, kind: str) -> TypeError:
+        from engine.support.conversions import conversion_error
+
+        return conversion_error(self, kind, sys._getframe(2))
 
     def _is_constant(self) -> str:
         """Return the end of an error message for a function that requires a gradient."""

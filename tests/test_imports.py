@@ -96,6 +96,7 @@ CORE = {
 # messages, copies and docstrings.
 WHEN_NEEDED = {
     "engine.support.anonymous",
+    "engine.support.conversions",
     "engine.support.arguments",
     "engine.support.copying",
     "engine.support.frames",
