@@ -29,6 +29,7 @@ from engine.rules import Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import Outputs, VectorOp
 from engine.support import lazy
+from engine.support.other_names import FUNCTIONS
 from engine.value import Constant, Value
 from engine.watch.gradient_warnings import GradientWarning
 
@@ -161,7 +162,7 @@ LAZY = {
     "draw": ["draw"],
     "nn": ["nn"],
 }
-__getattr__ = lazy.attributes(globals(), LAZY)
+__getattr__ = lazy.attributes(globals(), LAZY, FUNCTIONS)
 if not lazy.is_installed("numpy"):  # `from engine import *` works without NumPy, too
     for _file in ("arrays.array", "arrays.functions", "arrays.rules", "tape"):
         for _name in LAZY[_file]:

@@ -10,6 +10,7 @@ from engine.methods import NAMES
 from engine.node import Node
 from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences.rules import CROSS_ENTROPY, DOT, LOGSUMEXP, SOFTMAX, TOTAL
+from engine.support.other_names import answer_keywords
 from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def total(xs: Iterable[Any]) -> Any:
 def logsumexp(xs: "Array", axis: Axis = -1, keepdims: bool = False) -> "Array": ...  # type: ignore[overload-overlap]
 @overload
 def logsumexp(xs: Scalars, axis: Axis = -1) -> Value: ...
+@answer_keywords
 def logsumexp(xs: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
     """Return log(exp(x1) + exp(x2) + ...), without overflow or cancellation.
 
@@ -132,6 +134,7 @@ def logsumexp(xs: Any, axis: Axis = -1, keepdims: bool = False) -> Any:
 def softmax(xs: "Array", axis: Axis = -1) -> "Array": ...  # type: ignore[overload-overlap]
 @overload
 def softmax(xs: Scalars, axis: Axis = -1) -> list[Value]: ...
+@answer_keywords
 def softmax(xs: Any, axis: Axis = -1) -> Any:
     """Return exp(x) / (exp(x1) + exp(x2) + ...) for each x: positive numbers whose sum is 1.
 
@@ -150,6 +153,7 @@ def softmax(xs: Any, axis: Axis = -1) -> Any:
 def log_softmax(xs: "Array", axis: Axis = -1) -> "Array": ...  # type: ignore[overload-overlap]
 @overload
 def log_softmax(xs: Scalars, axis: Axis = -1) -> list[Value]: ...
+@answer_keywords
 def log_softmax(xs: Any, axis: Axis = -1) -> Any:
     """Return x - log(exp(x1) + exp(x2) + ...) for each x, without overflow or cancellation.
 
@@ -209,6 +213,7 @@ def xlogy(x: Any, y: Any) -> Any:
     return find_payload(x, y).apply(XLOGY, x, y)
 
 
+@answer_keywords
 def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
     """Return the elements of a list, or of an Array along an axis, at one or several indices.
 

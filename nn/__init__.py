@@ -15,6 +15,7 @@ from engine.support import lazy
 from nn import init, losses, schedules
 from nn.metrics import accuracy, confusion_matrix
 from nn.module import Module
+from nn.other_names import NETWORKS
 from nn.scalar import MLP, Layer, Neuron
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ LAZY = {
     "training": ["Training"],
     "vector": ["vector"],
 }
-__getattr__ = lazy.attributes(globals(), LAZY)
+__getattr__ = lazy.attributes(globals(), LAZY, NETWORKS)
 
 
 def __dir__() -> list[str]:

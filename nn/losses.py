@@ -27,6 +27,7 @@ from engine.functions import dot, find_payload, has_arrays, is_array, total
 from engine.node import Node
 from engine.support.arguments import is_real
 from engine.value import Value, as_nodes
+from nn import other_names
 from nn.arguments import check_lengths, check_sequence, check_within, is_row, look_up
 from nn.cross_entropy import cross_entropies
 
@@ -372,6 +373,9 @@ def get(loss: str | Loss) -> Loss:
     True
     """
     return loss if callable(loss) else look_up("loss", LOSSES, loss)
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.LOSSES)
 
 
 def __dir__() -> list[str]:

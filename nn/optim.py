@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable
 
 from engine.arithmetic import sqrt
 from engine.node import Node
+from nn import other_names
 from nn.arguments import check_flag, check_positive, check_within, look_up
 from nn.clip import clip_grad_norm, clip_grad_value, grad_norm
 from nn.optimizer import Optimizer
@@ -284,6 +285,9 @@ def get(name: str) -> Callable[..., Optimizer]:
     'Adam'
     """
     return look_up("optimizer", OPTIMIZERS, name.lower() if isinstance(name, str) else name)
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.OPTIMIZERS)
 
 
 def __dir__() -> list[str]:

@@ -32,7 +32,8 @@ class Neuron(Module):
     """A neuron: activation(bias + w1 x1 + w2 x2 + ...).
 
     nin         the number of inputs
-    activation  the name of a one-input row of `engine.rules`, or "linear" for none
+    activation  the name of a one-input row of `engine.rules`, or "linear" for none; "relu" by
+                default, unlike the layers of other libraries
     init        an initializer, or its name in `nn.init`; the bias starts at 0
     rng         a seed or a NumPy Generator
     fused       True to compute the sum as one `dot` node; False for a node for each product and

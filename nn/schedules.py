@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 from engine.arithmetic import power
 from engine.support.arguments import is_real
+from nn import other_names
 from nn.arguments import (
     check_function,
     check_mapping,
@@ -315,6 +316,9 @@ def interpolate(
 
 def half_cosine(t: float) -> float:
     return (1.0 - math.cos(math.pi * t)) / 2.0
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.SCHEDULES)
 
 
 def __dir__() -> list[str]:

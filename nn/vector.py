@@ -24,6 +24,7 @@ from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
 from engine.support.arguments import find_string_remedy
+from nn import other_names
 from nn.arguments import check_whole, check_within
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
@@ -44,7 +45,8 @@ class Dense(Module):
     result is `(samples, nout)` or `(nout,)`: one node, and another for the activation.
 
     nin, nout   the numbers of inputs and outputs
-    activation  the name of a one-input row of `engine.rules`, or "linear" for none
+    activation  the name of a one-input row of `engine.rules`, or "linear" for none; "relu" by
+                default, unlike the layers of other libraries
     init        an initializer, or its name in `nn.init`; b starts at 0
     rng         a seed or a NumPy Generator
     dtype       float32 or float64, the dtype of W and b
@@ -280,9 +282,13 @@ class Sequential(Module):
             raise ValueError(f"{name} expects at least one module, got none")
         for module in modules:
             if not callable(module) or isinstance(module, type):
+                instead = f"{name}(Dense(...), Dense(...))"
+                if isinstance(module, str):
+                    instead = f"Activation({module!r})"
+                elif isinstance(module, type):
+                    instead = f"{module.__name__}(...)"
                 raise TypeError(
-                    f"{name} expects modules, one after the other, got {module!r}; "
-                    f"write {name}(Dense(...), Dense(...))"
+                    f"{name} expects modules, one after the other, got {module!r}; write {instead}"
                 )
         self.modules = list(modules)
 
@@ -418,6 +424,9 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
             f"Embedding expects indices from 0 to {rows - 1}, got {array[outside].flat[0]}"
         )
     return array.astype(int)
+
+
+__getattr__ = other_names.answer_names(__name__, other_names.VECTOR)
 
 
 def __dir__() -> list[str]:

@@ -19,10 +19,12 @@ from engine.arrays.methods import call_numpy, gather, normalize_axis
 from engine.arrays.rules import CONCATENATE, EINSUM, NORM, SCATTER
 from engine.rules import WHERE
 from engine.support.arguments import check_sequence
+from engine.support.other_names import answer_keywords
 
 # ------------------------------------------------------------------------------- several Arrays
 
 
+@answer_keywords
 def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
     """Join Arrays along an axis.
 
@@ -34,6 +36,7 @@ def concatenate(xs: Iterable[Any], axis: int = 0) -> Array:
     return Array.apply(CONCATENATE, *as_arrays("concatenate", xs, axis), axis=int(axis))
 
 
+@answer_keywords
 def stack(xs: Iterable[Any], axis: int = 0) -> Array:
     """Join Arrays of the same shape along a new axis.
 
@@ -112,6 +115,7 @@ def outer(x: Any, y: Any) -> Array:
 # ------------------------------------------------------------------------------ one Array: shapes
 
 
+@answer_keywords
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Array:
     """Return the Array with new axes of length 1, at these places in the result.
 
@@ -122,6 +126,7 @@ def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Array:
     return x.reshape(call_numpy("expand_dims", np.expand_dims, x.data, axis=axis).shape)
 
 
+@answer_keywords
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Return a list of parts: of equal parts for their number, or separated at indices.
 
@@ -153,6 +158,7 @@ def tile(x: Any, reps: Any) -> Array:
     return gather("tile", np.tile, Array.lift(x), reps=reps)
 
 
+@answer_keywords
 def flip(x: Any, axis: Axis = None) -> Array:
     """Return the elements in reverse order along one or several axes; None means all.
 
@@ -162,6 +168,7 @@ def flip(x: Any, axis: Axis = None) -> Array:
     return gather("flip", np.flip, Array.lift(x), axis=axis)
 
 
+@answer_keywords
 def roll(x: Any, shift: Any, axis: Axis = None) -> Array:
     """Return the elements moved along one or several axes; the last ones reenter at the beginning.
 
@@ -254,6 +261,7 @@ def mask_matrix(name: str, f: Callable[..., Any], x: Any, k: int) -> Array:
 # -------------------------------------------------------------------------- one Array: reductions
 
 
+@answer_keywords
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the Euclidean norm over one or several axes, without overflow; its slope at 0 is 0.
 

@@ -5,9 +5,11 @@ Arguments are those of the NumPy method of the same name; incompatible shapes ra
 """
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from numbers import Integral
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -40,6 +42,7 @@ from engine.arrays.rules import (
 )  # fmt: skip
 from engine.node import Node
 from engine.rules import ROUND, Op
+from engine.support.other_names import answer_keywords
 from engine.support.trees import leaves
 
 if TYPE_CHECKING:
@@ -318,6 +321,11 @@ class ArrayMethods(Node[np.ndarray]):
     def astype(self, dtype: "DTypeLike") -> Self:
         """Return the Array in float32 or float64; its gradient is converted back."""
         return self.apply(ASTYPE, self, dtype=as_dtype(dtype, "the dtype of an Array"))
+
+
+for _name, _f in vars(ArrayMethods).copy().items():
+    if isinstance(_f, FunctionType) and "axis" in inspect.signature(_f).parameters:
+        setattr(ArrayMethods, _name, answer_keywords(_f))
 
 
 def as_numbers(x: Any) -> Any:

@@ -237,6 +237,16 @@ def counterpart(kind: Any, f: Any) -> Callable[..., Any] | None:
     return call
 
 
+def is_defined(kind: Any, f: Any) -> bool:
+    """Return whether a NumPy function accepts nodes of a class."""
+    if isinstance(f, np.ufunc):
+        own = hasattr(kind, methods_of(f)[0] or "?") or f.__name__ in compositions().UFUNCS
+        return own or returns_bool(f)
+    if not hasattr(f, "_implementation"):  # functions that dispatch have it
+        return False
+    return f.__name__ in PLAIN or counterpart(kind, f) is not None
+
+
 def find_own(kind: Any, name: str) -> tuple[Any, Any]:
     """Return the method or function of this name, and the conversion of its first argument."""
     method = getattr(kind, name, None)

@@ -147,7 +147,7 @@ def derivative_of_function(
                 f"{name} of a function returns numbers, which cannot be differentiated again; nest "
                 "grad, jvp and vjp, whose results may be nodes"
             )
-        parts: Any = derive(as_nodes(call), call.inputs)
+        parts: Any = derive(result_as_nodes(call), call.inputs)
         for _ in range(order if isinstance(indices, Integral) else 0):
             (parts,) = parts
         return parts
@@ -155,7 +155,7 @@ def derivative_of_function(
     return functools.update_wrapper(derivative, f, updated=())
 
 
-def as_nodes(call: Call) -> Any:
+def result_as_nodes(call: Call) -> Any:
     """Return the result of a function with nodes in place of numbers."""
     return map_leaves(lambda y: y if isinstance(y, Node) else call.constant(y), call.result)
 
@@ -210,7 +210,7 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
     """
     if is_function(y):
         call = call_on_primals("vjp", y, xs)
-        out = as_nodes(call)
+        out = result_as_nodes(call)
         parts = vjp(check_output(out), leaves(call.inputs), v, create_graph=call.nested)
         gradients = call.in_form_of_arguments(parts)
         return results_of(call, out), gradients if isinstance(xs, tuple) else list(gradients)
@@ -250,7 +250,7 @@ def jvp(y: Any, xs: Any, vs: Any, *, create_graph: bool = False) -> Any:
     """
     if is_function(y):
         call = call_on_primals("jvp", y, xs)
-        out = as_nodes(call)
+        out = result_as_nodes(call)
         product = lambda y: jvp(y, call.inputs, vs, create_graph=call.nested)
         return results_of(call, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
     inputs = check_inputs(xs)

@@ -50,6 +50,8 @@ def check_sequence(xs: Any, expected: str = "expected a sequence of Values") -> 
     is_iterable = hasattr(xs, "__iter__") and getattr(xs, "ndim", 1) > 0
     if is_node(xs) or isinstance(xs, (type, *UNORDERED)) or not is_iterable:
         remedy = "write [x]" if is_node(xs) else f"write [{xs!r}]"
+        if callable(xs) and not is_iterable and not isinstance(xs, type) and not is_node(xs):
+            remedy = f"call it: {getattr(xs, '__name__', 'f')}()"
         if xs is None:
             remedy = "does the function that made it return its result?"
         elif isinstance(xs, UNORDERED) or (is_iterable and not is_node(xs)):

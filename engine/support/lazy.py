@@ -7,21 +7,25 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from engine.support.other_names import refuse_name
+
 MISSING = "{} requires NumPy, which is not installed: pip install numpy"
 
 
-def attributes(space: dict[str, Any], files: dict[str, list[str]]) -> Callable[[str], Any]:
+def attributes(
+    space: dict[str, Any], files: dict[str, list[str]], others: dict[str, str]
+) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package (PEP 562), which loads a name from its file.
 
     `space` is the package's `globals()`; `files` maps files to the names they define. A name that
-    equals its file's name refers to the module.
+    equals its file's name refers to the module. `others` maps names of other libraries to ours.
     """
     package = space["__name__"]
     file_by_name = {name: file for file, names in files.items() for name in names}
 
     def load(name: str) -> Any:
         if name not in file_by_name:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            refuse_name(package, name, others)
         file = file_by_name[name]
         try:
             module = import_module(f"{package}.{file}")

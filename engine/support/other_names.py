@@ -1,7 +1,12 @@
 """Names that programs for other engines use, and what they are called here."""
 
+import sys
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # The attributes of nodes in micrograd, programs derived from it, PyTorch and TensorFlow.
 ATTRIBUTES = {
@@ -17,7 +22,10 @@ ATTRIBUTES = {
     ),
     **dict.fromkeys(("_local_grads", "local_grads"), "the local derivatives are .locals"),
     **dict.fromkeys(("gradient", "gradients"), "the gradient is .grad"),
-    **dict.fromkeys(("value", "val", "numpy", "tolist", "cpu"), "the number is .data"),
+    **dict.fromkeys(
+        ("value", "val", "numpy", "tolist", "cpu", "item"),
+        "the data is .data, a float or an ndarray",
+    ),
     **dict.fromkeys(("name", "_name"), "the name of a node is its .label"),
     **dict.fromkeys(
         ("requires_grad_", "trainable"),
@@ -27,6 +35,13 @@ ATTRIBUTES = {
     "retain_grad": "every node of the graph keeps its .grad",
     "zero_grad_": "zero_grad() sets the gradient to 0",
     "topo": "topological(node) returns the nodes in topological order",
+    **dict.fromkeys(("clone", "copy"), "x * 1.0 is a new node, and x.detach() a constant"),
+    **dict.fromkeys(("to", "cuda", "device"), "numbers are in the memory of the CPU"),
+    "conjugate": "a node is real; np.std and np.var expect an Array, not an ndarray of objects",
+    **{f"arc{name}": f"write x.a{name}()" for name in ("sin", "cos", "tan")},
+    **{f"arc{name}": f"write x.a{name}()" for name in ("sinh", "cosh", "tanh")},
+    "arctan2": "write x.atan2(y)",
+    "rint": "write x.round()",
     **dict.fromkeys(
         ("m", "v", "velocity", "momentum"),
         "a node has no room for an optimizer's state: keep it in a dict, as in "
@@ -35,13 +50,38 @@ ATTRIBUTES = {
 }
 
 
-# The methods of PyTorch's tensors that Arrays have under another name.
+# The methods of PyTorch's tensors that nodes have under another name.
 METHODS = {
+    "pow": "x ** y", "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+    "true_divide": "x / y", "multiply": "x * y", "subtract": "x - y", "divide": "x / y",
+    "reciprocal": "1.0 / x", "rsqrt": "1.0 / x.sqrt()", "absolute": "abs(x)", "neg_": "-x",
+    "clamp": "x.clip(lo, hi)", "lerp": "x + weight * (y - x)",
+}  # fmt: skip
+# Those that only Arrays have.
+ARRAY_METHODS = {
     "unsqueeze": "expand_dims(x, axis)", "view": "x.reshape(shape)",
     "permute": "x.transpose(axes)", "expand": "x.broadcast_to(shape)",
-    "masked_fill": "where(mask, value, x)", "pow": "x ** y", "mm": "x @ y",
+    "masked_fill": "where(mask, value, x)", "mm": "x @ y", "bmm": "x @ y", "mv": "x @ y",
     "matmul": "x @ y", "float": "x.astype('float32')", "double": "x.astype('float64')",
-    "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+    "dim": "x.ndim", "numel": "x.size", "t": "x.T", "contiguous": "x",
+    "amax": "x.max(axis)", "amin": "x.min(axis)", "mT": "x.swapaxes(-1, -2)",
+}  # fmt: skip
+
+# The keyword arguments of PyTorch, TensorFlow and older versions of NumPy.
+KEYWORDS = {
+    **dict.fromkeys(("dim", "dims", "reduction_indices"), "axis"),
+    **dict.fromkeys(("keepdim", "keep_dims"), "keepdims"),
+    **dict.fromkeys(("correction", "unbiased"), "ddof"),
+}
+
+# The functions and classes of PyTorch and JAX that this package has under another name.
+FUNCTIONS = {
+    **dict.fromkeys(("tensor", "Tensor", "Variable", "as_tensor", "asarray"), "Value or Array"),
+    **dict.fromkeys(("enable_grad", "inference_mode"), "no_grad"),
+    **dict.fromkeys(("cat", "concat", "hstack"), "concatenate"),
+    "unsqueeze": "expand_dims", "gradcheck": "check_gradients", "check_grads": "check_gradients",
+    "make_dot": "draw", "draw_dot": "draw", "jit": "Tape", "compile": "Tape",
+    "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
 }  # fmt: skip
 
 
@@ -49,9 +89,48 @@ def describe_missing(node: Any, name: str) -> str:
     """Return the message for an attribute that a node does not have."""
     text = f"{type(node).__name__!r} object has no attribute {name!r}"
     remedy = ATTRIBUTES.get(name)
-    if remedy is None and hasattr(type(node), "shape"):
-        package = import_module(__name__.partition(".")[0])
-        function = f"{name}(x, ...)" if name in package.LAZY["arrays.functions"] else None
-        instead = METHODS.get(name, function)
-        remedy = instead and f"write {instead}"
+    if remedy is None and (instead := find_instead(type(node), name)):
+        remedy = f"write {instead}"
     return f"{text}; {remedy}" if remedy else text
+
+
+def find_instead(kind: type, name: str) -> str | None:
+    """Return the expression in place of a method that a class of nodes does not have."""
+    if name in METHODS:
+        return METHODS[name]
+    base = name.removesuffix("_")
+    if base != name and hasattr(kind, base):  # x.relu_() works in place
+        return f"x = x.{base}()"
+    if not hasattr(kind, "shape"):
+        return None
+    package = import_module(__name__.partition(".")[0])
+    if name in ARRAY_METHODS or name in package.LAZY["arrays.functions"]:
+        return ARRAY_METHODS.get(name, f"{name}(x, ...)")
+    numpy = sys.modules["numpy"]
+    f = getattr(numpy, name, None)
+    protocol = import_module("engine.arrays.numpy_protocol")
+    return f"np.{name}(x)" if protocol.is_defined(kind, f) else None
+
+
+def answer_keywords(f: F) -> F:
+    """Return a function that answers keyword arguments of other libraries with ours."""
+    code = f.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @wraps(f)
+    def function(*args: Any, **settings: Any) -> Any:
+        for name in settings:
+            if name not in known and KEYWORDS.get(name) in known:
+                raise TypeError(
+                    f"{f.__name__}() got an unexpected keyword argument {name!r}; write "
+                    f"{KEYWORDS[name]}"
+                )
+        return f(*args, **settings)
+
+    return function  # type: ignore[return-value]
+
+
+def refuse_name(module: str, name: str, names: dict[str, str]) -> NoReturn:
+    """Raise AttributeError for a name that a module does not have, with the name here, if any."""
+    remedy = f"; it is called {names[name]} here" if name in names else ""
+    raise AttributeError(f"module {module!r} has no attribute {name!r}{remedy}", name=name)

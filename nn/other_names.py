@@ -1,0 +1,57 @@
+"""Names of PyTorch, Keras and scikit-learn, and what they are called in `nn` and its modules."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from engine.support.other_names import refuse_name
+
+ACTIVATIONS = {
+    name: f"activation={name.lower()!r} of a layer, or vector.Activation({name.lower()!r})"
+    for name in ("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "Softplus")
+} | {"LeakyReLU": "vector.Activation('leaky_relu')"}
+LAYERS = {
+    "Sequential": "vector.Sequential", "Dropout": "vector.Dropout", "Flatten": "Array.reshape",
+    **dict.fromkeys(("BatchNorm1d", "BatchNormalization"), "vector.BatchNorm"),
+    "LayerNorm": "vector.LayerNorm", "LayerNormalization": "vector.LayerNorm",
+    "Embedding": "vector.Embedding", "Identity": "vector.Activation('linear')",
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "nn.MLP, trained by fit"),
+}  # fmt: skip
+LOSSES = {
+    **dict.fromkeys(("MSELoss", "mse_loss", "mean_squared_error"), "losses.mse"),
+    **dict.fromkeys(("L1Loss", "l1_loss", "mean_absolute_error"), "losses.mae"),
+    **dict.fromkeys(("CrossEntropyLoss", "NLLLoss", "nll_loss"), "losses.cross_entropy"),
+    **dict.fromkeys(("SmoothL1Loss", "HuberLoss", "huber_loss"), "losses.huber"),
+    **dict.fromkeys(
+        ("BCEWithLogitsLoss", "BCELoss", "bce", "binary_cross_entropy_with_logits"),
+        "losses.binary_cross_entropy",
+    ),
+    **dict.fromkeys(("hinge_loss", "HingeEmbeddingLoss"), "losses.hinge"),
+}
+OPTIMIZERS = {
+    "RMSProp": "RMSprop", "AdaGrad": "Adagrad", "lr_scheduler": "nn.schedules",
+    **dict.fromkeys(("clip_grad_norm_", "clip_grad_value_"), "clip_grad_norm or clip_grad_value"),
+}  # fmt: skip
+SCHEDULES = {
+    "StepLR": "schedules.step_decay", "ExponentialLR": "schedules.exponential",
+    "CosineAnnealingLR": "schedules.cosine", "LinearLR": "schedules.linear",
+    "CosineAnnealingWarmRestarts": "schedules.warm_restarts", "OneCycleLR": "schedules.one_cycle",
+    "ReduceLROnPlateau": "schedules.reduce_on_plateau", "LambdaLR": "a function of the step",
+}  # fmt: skip
+VECTOR = {
+    **ACTIVATIONS, **{name: here for name, here in LAYERS.items() if here != f"vector.{name}"},
+    **dict.fromkeys(("Linear", "Layer"), "vector.Dense"),
+}  # fmt: skip
+NETWORKS = {
+    **ACTIVATIONS, **LAYERS, **LOSSES, **SCHEDULES, "Linear": "nn.Layer, or vector.Dense of Arrays",
+    "Dense": "vector.Dense", "BatchNorm": "vector.BatchNorm", "Parameter": "Value or Array",
+    "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
+}  # fmt: skip
+
+
+def answer_names(module: str, names: dict[str, str]) -> Callable[[str], NoReturn]:
+    """Return the `__getattr__` of a module (PEP 562), which answers names of other libraries."""
+
+    def refuse(name: str) -> NoReturn:
+        refuse_name(module, name, names)
+
+    return refuse

@@ -1,0 +1,133 @@
+"""Names of other libraries are answered with ours: attributes, methods, keywords, classes."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import engine
+import nn
+from engine import Array, Value, concatenate, flip, logsumexp, softmax, stack
+from engine.support.other_names import ARRAY_METHODS, FUNCTIONS, METHODS
+from nn import MLP, losses, optim, other_names, schedules, vector
+
+ARRAY, VALUE = Array([[1.0, 2.0]]), Value(2.0)
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "remedy"),
+    [
+        (VALUE, "item", r"the data is \.data"),
+        (ARRAY, "numpy", r"the data is \.data"),
+        (VALUE, "clone", r".* x\.detach\(\)"),
+        (VALUE, "add", r"write x \+ y"),
+        (ARRAY, "relu_", r"write x = x\.relu\(\)"),
+        (ARRAY, "view", r"write x\.reshape\(shape\)"),
+        (ARRAY, "median", r"write np\.median\(x\)"),
+        (ARRAY, "isfinite", r"write np\.isfinite\(x\)"),
+        (ARRAY, "vstack", r"write np\.vstack\(x\)"),
+        (VALUE, "arctan", r"write x\.atan\(\)"),
+    ],
+)
+def test_attributes_of_nodes(node, name, remedy):
+    assert not hasattr(node, name)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; {remedy}"):
+        getattr(node, name)
+
+
+@pytest.mark.parametrize("name", ["lable", "polyfit", "ndarray", "nansum_"])
+def test_other_attributes_have_no_remedy(name):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'$"):
+        getattr(ARRAY, name)
+
+
+def test_methods_that_nodes_have_need_no_answer():
+    for name in METHODS:
+        assert not hasattr(Value, name)
+    for name in ARRAY_METHODS:
+        assert not hasattr(Array, name)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ARRAY.sum(dim=0), r"sum\(\) got .* 'dim'; write axis"),
+        (lambda: ARRAY.max(0, keepdim=True), r"max\(\) got .* 'keepdim'; write keepdims"),
+        (lambda: ARRAY.var(correction=1), "'correction'; write ddof"),
+        (lambda: ARRAY.argmax(dim=1), "'dim'; write axis"),
+        (lambda: concatenate([ARRAY, ARRAY], dim=1), r"concatenate\(\) got .*; write axis"),
+        (lambda: stack([ARRAY], dim=0), "write axis"),
+        (lambda: flip(ARRAY, dims=(0,)), "write axis"),
+        (lambda: softmax(ARRAY, dim=0), "write axis"),
+        (lambda: logsumexp(ARRAY, dim=0, keepdim=True), "'dim'; write axis"),
+        (lambda: ARRAY.sum(dims=0, other=3), "'dims'; write axis"),
+        (lambda: ARRAY.sum(other=3), "'other'$"),
+        (lambda: ARRAY.logsumexp(correction=1), "'correction'$"),
+    ],
+)
+def test_keywords(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_methods_keep_their_signatures():
+    assert str(inspect.signature(Array.max)).startswith("(self, axis: ")
+    assert Array.max.__doc__.startswith("Return the maximum")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "here"),
+    [
+        (nn, "Linear", "nn.Layer, or vector.Dense"), (nn, "MSELoss", "losses.mse"),
+        (nn, "ReLU", "activation='relu'"), (vector, "Linear", "vector.Dense"),
+        (vector, "BatchNorm1d", "vector.BatchNorm"), (losses, "bce", "losses.binary_cross_entropy"),
+        (optim, "lr_scheduler", "nn.schedules"), (schedules, "StepLR", "schedules.step_decay"),
+        (engine, "tensor", "Value or Array"), (engine, "cat", "concatenate"),
+    ],
+)  # fmt: skip
+def test_names_in_modules(module, name, here):
+    assert not hasattr(module, name)
+    assert name not in dir(module)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; it is called {here}"):
+        getattr(module, name)
+    with pytest.raises(AttributeError, match=r"has no attribute 'Nothing'$"):
+        module.Nothing  # noqa: B018
+
+
+def test_the_names_that_are_recommended_exist():
+    modules = {"nn": nn, "vector": vector, "losses": losses, "optim": optim, "schedules": schedules}
+    tables = {
+        nn: other_names.NETWORKS, vector: other_names.VECTOR, losses: other_names.LOSSES,
+        optim: other_names.OPTIMIZERS, schedules: other_names.SCHEDULES,
+    }  # fmt: skip
+    for owner, table in tables.items():
+        for name, here in table.items():
+            for module, function in re.findall(
+                r"\b(nn|vector|losses|optim|schedules)\.(\w+)", here
+            ):
+                assert hasattr(modules[module], function), here
+            assert name not in owner.__all__
+    for name, here in FUNCTIONS.items():
+        assert name not in engine.__all__
+        assert here in (*engine.__all__, "Value or Array", "draw", "nn", "nn.optim")
+
+
+def test_objects_in_place_of_others():
+    model = MLP(2, [1])
+    for f in (optim.Adam, losses.l2_penalty, lambda p: optim.clip_grad_norm(p, 1.0)):
+        with pytest.raises(TypeError, match=r"got <bound method .*; call it: parameters\(\)$"):
+            f(model.parameters)
+    with pytest.raises(TypeError, match=r"got 'relu'; write Activation\('relu'\)"):
+        vector.Sequential(vector.Dense(2, 2), "relu")
+    with pytest.raises(TypeError, match=r"; write Dense\(\.\.\.\)"):
+        vector.Sequential(vector.Dense)
+
+
+def test_functions_of_arrays_of_objects():
+    """NumPy raises the errors, caused by ours."""
+    xs = np.array([Value(1.0), Value(2.0)])
+    for f, remedy in ((np.std, "expect an Array"), (np.arctan, "x.atan()"), (np.rint, "x.round()")):
+        with pytest.raises(TypeError) as caught:
+            f(xs)
+        assert remedy in str(caught.value.__cause__)
