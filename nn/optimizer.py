@@ -216,6 +216,11 @@ class Optimizer:
         settings = {name: x for name, x in vars(self).items() if name not in state}
         return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
 
+    def __repr__(self) -> str:
+        settings = {"lr": self.lr, **self.settings()}
+        count = format_count(len(self.parameters), "parameter")
+        return f"{self.name}({', '.join([count, *[f'{k}={x!r}' for k, x in settings.items()]])})"
+
     def state_dict(self) -> "dict[str, str | float | list[Memory]]":
         """Return a copy of the state that steps change: learning rate, number of steps, memory.
 

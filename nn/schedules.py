@@ -12,8 +12,11 @@ may be 0. A schedule raises TypeError for a step that is not a number.
 [0.009, 0.055, 0.1, 0.05, 0.0, 0.0]
 """
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from engine.arithmetic import power
 from engine.support.arguments import is_real
@@ -33,23 +36,52 @@ __all__ = [
 ]  # fmt: skip
 
 Schedule = Callable[[float], float]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def check_steps(schedule: Schedule) -> Schedule:
-    """Return the schedule with a check that raises TypeError for a step that is not a number.
+class StepSchedule:
+    """A schedule of the step alone. It raises TypeError for a step that is not a number.
 
-    >>> check_steps(lambda step: 0.1)(7)
+    >>> StepSchedule(lambda step: 0.1)(7)
     0.1
     """
 
-    def checked(step: float) -> float:
+    call = "StepSchedule(...)"  # the call that made it
+    plateau: "Plateau | None" = None  # the schedule that follows, if it depends on losses
+
+    def __init__(self, function: Schedule):
+        self._function = function
+
+    def __call__(self, step: float) -> float:
         if not is_real(step):
             raise TypeError(f"a schedule expects the step as a number, got {step!r}")
-        return schedule(step)
+        return self._function(step)
 
-    return checked
+    def __repr__(self) -> str:
+        return self.call
 
 
+def show_call(make: F) -> F:
+    """Return a function that makes a schedule whose repr is the call, with all settings.
+
+    >>> show_call(constant)(0.1)
+    constant(lr=0.1)
+    """
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def make_with_call(*args: Any, **settings: Any) -> Any:
+        schedule = make(*args, **settings)
+        bound = signature.bind(*args, **settings)
+        bound.apply_defaults()
+        arguments = ", ".join([f"{name}={x!r}" for name, x in bound.arguments.items()])
+        schedule.call = f"{make.__name__}({arguments})"
+        return schedule
+
+    return make_with_call  # type: ignore[return-value]
+
+
+@show_call
 def constant(lr: float) -> Schedule:
     """Return the schedule with the same learning rate at every step.
 
@@ -57,9 +89,10 @@ def constant(lr: float) -> Schedule:
     0.1
     """
     lr = check_positive("lr", lr)
-    return check_steps(lambda step: lr)
+    return StepSchedule(lambda step: lr)
 
 
+@show_call
 def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
     """Return the schedule from `lr` to `end` along a straight line.
 
@@ -70,6 +103,7 @@ def linear(lr: float, steps: float, end: float = 0.0) -> Schedule:
     return interpolate(check_positive("lr", lr), check_within("end", end), steps, lambda t: t)
 
 
+@show_call
 def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     """Return the schedule that divides the rate by `by` every `every` steps.
 
@@ -86,9 +120,10 @@ def step_decay(lr: float, every: float, by: float = 10.0) -> Schedule:
     )
     if by < 1:
         raise ValueError(f"by={by} would raise the rate: it divides; did you mean {1 / by:.6g}?")
-    return check_steps(lambda step: lr / power(by, max(step, 0) // every))
+    return StepSchedule(lambda step: lr / power(by, max(step, 0) // every))
 
 
+@show_call
 def exponential(lr: float, factor: float) -> Schedule:
     """Return the schedule that multiplies the rate by `factor` at every step.
 
@@ -98,9 +133,10 @@ def exponential(lr: float, factor: float) -> Schedule:
     0.0125
     """
     lr, factor = check_positive("lr", lr), check_within("factor", factor, below=1)
-    return check_steps(lambda step: lr * power(factor, max(step, 0)))
+    return StepSchedule(lambda step: lr * power(factor, max(step, 0)))
 
 
+@show_call
 def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
     """Return the schedule from `lr` to `end` along half a cosine (Loshchilov & Hutter 2017).
 
@@ -111,6 +147,7 @@ def cosine(lr: float, steps: float, end: float = 0.0) -> Schedule:
     return interpolate(check_positive("lr", lr), check_within("end", end), steps, half_cosine)
 
 
+@show_call
 def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.0) -> Schedule:
     """Return the schedule of repeated half cosines from `lr` to `end` (SGDR).
 
@@ -134,9 +171,10 @@ def warm_restarts(lr: float, steps: float, *, grow: float = 1.0, end: float = 0.
             step, length = step - length, length * grow
         return fall(step / length)
 
-    return check_steps(schedule)
+    return StepSchedule(schedule)
 
 
+@show_call
 def one_cycle(
     lr: float, steps: float, *, rise: float = 0.3, divide: float = 25.0, end: float = 0.0
 ) -> Schedule:
@@ -157,9 +195,10 @@ def one_cycle(
     peak = steps * check_within("rise", rise, below=1)
     up = interpolate(lr / check_positive("divide", divide), lr, peak, half_cosine)
     down = interpolate(lr, check_within("end", end), steps - peak, half_cosine)
-    return check_steps(lambda step: up(step) if step < peak else down(step - peak))
+    return StepSchedule(lambda step: up(step) if step < peak else down(step - peak))
 
 
+@show_call
 def warm_up(schedule: Schedule, steps: float) -> Schedule:
     """Return a schedule that first rises linearly to `schedule(0)` (Goyal et al. 2017).
 
@@ -173,8 +212,8 @@ def warm_up(schedule: Schedule, steps: float) -> Schedule:
     steps, schedule = check_positive("steps", steps), check_schedule(schedule)
     first = check_within("schedule(0)", schedule(0))
     rise = interpolate(first / (steps + 1), first, steps, lambda t: t)
-    risen = check_steps(lambda step: rise(step) if step < steps else schedule(step - steps))
-    vars(risen)["plateau"] = find_plateau(schedule)
+    risen = StepSchedule(lambda step: rise(step) if step < steps else schedule(step - steps))
+    risen.plateau = find_plateau(schedule)
     return risen
 
 
@@ -226,6 +265,10 @@ class Plateau:
     def reset(self) -> None:
         """Return to the first rate and forget all losses. `fit` calls it before the first epoch."""
         self.rate, self.best, self.age = self.lr, math.inf, 0
+
+    def __repr__(self) -> str:
+        names = ("lr", "by", "patience", "threshold", "least", "rate")
+        return f"Plateau({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
 
     def state_dict(self) -> dict[str, float]:
         """Return the rate, the lowest loss and its age, for `load_state_dict`."""
@@ -311,7 +354,7 @@ def interpolate(
         t = curve(min(max(step / steps, 0.0), 1.0))
         return (1.0 - t) * start + t * end
 
-    return check_steps(schedule)
+    return StepSchedule(schedule)
 
 
 def half_cosine(t: float) -> float:

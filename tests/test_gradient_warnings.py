@@ -309,7 +309,9 @@ def test_conversions_of_nodes_are_refused():
 def test_the_error_of_a_conversion_names_the_method(call, instead):
     """One remedy, for the function at that line."""
     for x in (Value(3.0), Array(3.0)):
-        with pytest.raises(TypeError, match=f"leave the graph; write {instead}, which stays in it$"):
+        with pytest.raises(
+            TypeError, match=f"leave the graph; write {instead}, which stays in it$"
+        ):
             call(x)
 
 

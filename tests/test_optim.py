@@ -252,3 +252,12 @@ def test_a_state_that_forgot_something_is_refused(rule):
     state["memory"][0]["other"] = 1.0
     with pytest.raises(ValueError, match=r"the state remembers \[.*'other'.*\] of parameter 0"):
         optimizer.load_state_dict(state)
+
+
+def test_an_optimizer_shows_its_settings():
+    ws = [Value(1.0), Value(2.0)]
+    adam = optim.Adam(ws, 0.1, betas=(0.5, 0.9))
+    text = "Adam(2 parameters, lr=0.1, weight_decay=0.0, betas=[0.5, 0.9], eps=1e-08)"
+    assert repr(adam) == text
+    for kind in optim.OPTIMIZERS.values():
+        assert repr(kind(ws[:1])).startswith(f"{kind.__name__}(1 parameter, lr=0.")

@@ -1,5 +1,6 @@
 """Schedules: their starts, ends, shapes, and invalid arguments."""
 
+import inspect
 import math
 from itertools import pairwise
 
@@ -182,3 +183,20 @@ def test_fit_passes_losses_to_a_plateau_schedule_and_resumes(validation, wrap, t
     settings = {"loss": "binary_cross_entropy", "epochs": 9, "validation": validation}
     with pytest.raises(ValueError, match="another schedule"):
         next(fit(model, X, y, **settings, schedule=other, rng=0, checkpoint=path))
+
+
+def test_a_schedule_shows_the_call_that_made_it():
+    """With all settings; no address in memory."""
+    schedule = schedules.warm_up(schedules.cosine(0.1, 90), steps=10)
+    assert repr(schedule) == "warm_up(schedule=cosine(lr=0.1, steps=90, end=0.0), steps=10)"
+    plateau = schedules.reduce_on_plateau(0.1, patience=1)
+    for loss in (2.0, 2.0):
+        plateau.update(loss)
+    assert repr(plateau).startswith("Plateau(lr=0.1, by=10.0, patience=1, ")
+    assert repr(plateau).endswith(", rate=0.01)")
+    for make in schedules.SCHEDULES.values():
+        required = inspect.signature(make).parameters
+        settings = {"lr": 0.1, "steps": 10, "every": 3, "factor": 0.5, "schedule": plateau}
+        made = make(**{name: x for name, x in settings.items() if name in required})
+        assert " at 0x" not in repr(made)
+        assert make is schedules.reduce_on_plateau or repr(made).startswith(f"{make.__name__}(")

@@ -114,7 +114,7 @@ on = About("nn.schedules.warm_up")
 on.values([None, 0.1, "cosine", schedules.cosine], lambda v: schedules.warm_up(v, 3), TypeError, "schedule must be a function such as schedules.cosine(0.1, steps=90)")
 on.values([None, "x", -1.0, NAN], lambda v: schedules.warm_up(lambda step: v, 3), ValueError, "schedule(0) must be a number")
 About("nn.schedules.get").kind("unknown schedule", NAME, schedules.get)
-About("nn.schedules.check_steps").values(["x", None], schedules.check_steps(lambda step: step), TypeError, "expects the step as a number")
+About("nn.schedules.StepSchedule").values(["x", None], schedules.StepSchedule(lambda step: step), TypeError, "expects the step as a number")
 
 # ------------------------------------------------------------------------------------------ losses
 
