@@ -26,6 +26,7 @@ from nn.unmoved import (
     exclude_parts,
     find_hidden_names,
     find_unmoved_leaves,
+    find_variable_names,
     keep_leaves,
     warn_of_unmoved,
 )
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 class Optimizer:
     """Base class of optimizers, which move parameters against their gradients.
 
-    parameters    objects with `.data` and `.grad`; duplicates are moved once,
-                  and those that were frozen in the meantime not at all
+    parameters    objects with `.data` and `.grad`, in a list: a set has no order; duplicates are
+                  moved once, and those that were frozen in the meantime not at all
     lr            the learning rate; schedules assign it before each step
     weight_decay  adds `weight_decay * data` to the gradient, the slope of the L2 penalty
                   `weight_decay / 2 * data**2`
@@ -192,12 +193,15 @@ class Optimizer:
             warn(f"{zeros} at {self.name}'s first step; {remedy}")
 
     def _check_unmoved_leaves(self) -> None:
-        """Warn about parameters of a model that no optimizer moves, by the first backward pass."""
+        """Warn about leaves of the first loss that no optimizer moves and that are not inputs."""
         unmoved = find_unmoved_leaves(LEAVES.pop(self, ()))
         if unmoved and (unmoved := exclude_parts(unmoved)):
             names = find_hidden_names(unmoved, self.parameters)
+            has_model = len(exclude_parts(self.parameters)) < len(self.parameters)
+            if not (names or has_model):
+                names = find_variable_names(unmoved, self.parameters)
             if names:
-                warn_of_unmoved(list(names.values()))
+                warn_of_unmoved(list(names.values()), has_model=has_model)
 
     def zero_grad(self) -> None:
         """Set all gradients to 0. Call it before `backward()`, which adds to them."""

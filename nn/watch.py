@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import permutations
 from weakref import ReferenceType
 
 from engine.graph import topological
@@ -48,6 +49,7 @@ class Watch:
             self.unreached -= set(order)
             if not self.step:
                 self.leaves = weak_references(trainable_leaves(order))
+                warn_of_broadcast_targets(order)
         if self.step >= self.first:
             self._inspect_activations(Layers(self.model, predictions))
         self.step += 1
@@ -94,6 +96,21 @@ class Watch:
                     "reaches their weights; try a smaller learning rate, leaky_relu, or "
                     "init='he_normal'; nn.diagnose(model, X, y) shows every layer"
                 )
+
+
+def warn_of_broadcast_targets(order: Iterable[Node]) -> None:
+    """Warn if a loss of its own combines predictions (n, 1) with targets (n,): all with all."""
+    for node in order:
+        shapes = [(getattr(x.data, "shape", ()), x.constant) for x in node.inputs]
+        for (column, is_target), (row, _) in permutations(shapes, 2) if len(shapes) == 2 else ():
+            n = column[0] if column else 0
+            if n > 1 and (column, row, is_target) == ((n, 1), (n,), False):
+                warn(
+                    f"the loss combines predictions of shape {column} with targets of shape {row}, "
+                    f"which broadcast to {(n, n)}: every prediction with every target; reshape the "
+                    "predictions, as in p.reshape(-1)"
+                )
+                return
 
 
 def is_mostly_dead(dead: int, units: int) -> bool:

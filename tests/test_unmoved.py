@@ -131,3 +131,89 @@ def test_legitimate_uses_are_not_warned_of():
     frozen.f.__closure__[0].cell_contents.requires_grad = False
     assert not train(frozen)
     assert not train_by_fit(frozen)
+
+
+# ---------------------------------------------------------------------------------- without a model
+
+
+class Plain:
+    """A class that is no Module, and forgets a parameter."""
+
+    def __init__(self):
+        self.w, self.bs = Value(0.5), [Value(0.0)]
+
+    def parameters(self):
+        return [self.w]
+
+    def __call__(self, x):
+        return self.w * x + self.bs[0]
+
+
+def descend(f, parameters, steps=3):
+    """Train a function of a number in a loop of one's own; return the warnings."""
+    optimizer = optim.SGD(parameters, 0.01)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(steps):
+            optimizer.zero_grad()
+            losses.mse([f(x) for x in (1.0, 2.0)], [3.0, 5.0]).backward()
+            optimizer.step()  # the line
+    return caught
+
+
+OFFSET = Value(0.0)
+PAIR = {"w": Value(0.5), "b": Value(0.0)}
+
+
+def test_a_leaf_that_the_optimizer_forgot_is_named_at_the_users_line():
+    """By its label, by the variable, or by its place beside a parameter."""
+    w, b, line = Value(0.5), Value(0.0, "b"), Plain()
+    for f, parameters, name in [
+        (lambda x: w * x + b, [w], "b"),
+        (lambda x: w * x + OFFSET, [w], "OFFSET"),
+        (lambda x: PAIR["w"] * x + PAIR["b"], [PAIR["w"]], "PAIR.b"),
+        (line, line.parameters(), "f.bs.0"),
+    ]:
+        (caught,) = descend(f, parameters)
+        assert caught.category is GradientWarning
+        text = str(caught.message)
+        assert text.startswith(f"{name} will not learn")
+        assert "pass it to the optimizer, or set requires_grad = False" in text
+        lines, first = inspect.getsourcelines(descend)
+        assert lines[caught.lineno - first].rstrip().endswith("# the line")
+
+
+def test_leaves_that_are_not_forgotten():
+    w, b = Value(0.5), Value(0.0, "b")
+    assert not descend(lambda x: w * x + b, [w, b])
+    inputs = [Value(1.0), Value(2.0)]
+    assert not descend(lambda x: w * inputs[int(x) - 1], [w])
+    assert not descend(lambda x: w * Value(x), [w])
+    frozen = Value(0.0)
+    frozen.requires_grad = False
+    assert not descend(lambda x: w * x + frozen, [w])
+
+
+def test_a_set_of_parameters_is_refused():
+    """It has no order, so the order of updates would differ between runs."""
+    with pytest.raises(TypeError, match=r"SGD expects a list of parameters, .*; pass a list"):
+        optim.SGD({Value(1.0), Value(2.0)}, 0.1)
+
+
+# ------------------------------------------------------------------------- losses of shape (n, n)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_loss_of_all_predictions_with_all_targets(flip):
+    model = vector.MLP(2, [1], rng=0)
+
+    def compare(p, y):
+        difference = y - p if flip else p - y
+        return (difference * difference).mean()
+
+    (caught,) = train_by_fit(model, loss=compare)
+    assert "(3, 1) with targets of shape (3,), which broadcast to (3, 3)" in str(caught.message)
+    assert caught.filename == __file__
+    for loss in (lambda p, y: compare(p.reshape(-1), y), "mse"):
+        assert not train_by_fit(model, loss=loss)
+    assert not train_by_fit(model, loss=compare, batch_size=1)
