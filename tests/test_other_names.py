@@ -63,6 +63,10 @@ def test_methods_that_nodes_have_need_no_answer():
         (lambda: logsumexp(ARRAY, dim=0, keepdim=True), "'dim'; write axis"),
         (lambda: ARRAY.sum(dims=0, other=3), "'dims'; write axis"),
         (lambda: ARRAY.sum(other=3), "'other'$"),
+        (
+            lambda: Array([1.0], requires_grad=True),
+            "'requires_grad'; only a ConstantArray does not",
+        ),
         (lambda: ARRAY.logsumexp(correction=1), "'correction'$"),
     ],
 )

@@ -37,6 +37,7 @@ from engine.rules import ELEMENTWISE, ROW_BY_FUNCTION, WHERE, Op
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import BUILT_IN
 from engine.support.frames import describe_failure
+from engine.support.other_names import answer_keywords
 from engine.value import NO_GRADIENT
 from engine.watch import hooks
 
@@ -83,6 +84,7 @@ class Array(ArrayMethods):
         def __gt__(self, other: "Array | ArrayLike") -> np.ndarray: ...
         def __ge__(self, other: "Array | ArrayLike") -> np.ndarray: ...
 
+    @answer_keywords
     def __init__(
         self, data: "ArrayLike", label: str | None = None, *, dtype: "DTypeLike | None" = None
     ):

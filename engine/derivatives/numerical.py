@@ -105,7 +105,8 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
       deviation of f from this slope in smaller steps if that is larger: there f shows the rounding
       errors of all its operations, and kinks near x;
     - rounding of x, times the second derivative of f;
-    - the distance from values for smaller steps, if their own errors do not explain it.
+    - the distance from values for smaller steps, if their own errors do not explain it; the largest
+      is left out, because one value in twenty may be far off although its own errors seem small.
 
     The error is infinite if f shows only noise, as sin does at 1e17, where floats are 16 apart.
 
@@ -116,17 +117,18 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
     for i, (h, quotient, value, truncation, rounding) in enumerate(estimates[:-FINER]):
         if truncation >= max(best.error, changing.error):
             continue
-        noise, distance = rounding, 0.0
+        noise, distances = rounding, [0.0, 0.0]
         for finer in estimates[i + 1 :]:
             if abs(finer.quotient) < math.inf:
                 noise = max(noise, finer.h * abs(finer.quotient - value))
             if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
-                distance = max(distance, abs(finer.value - value))
+                distances.append(abs(finer.value - value))
         if noise > rounding * (NOISY * 2.0**53):  # the product in brackets cannot underflow
             unknown = Slope(value, math.inf)
             continue
         error = truncation + noise / h + error_of_x
-        best = min(best, Slope(value, error + distance), key=lambda slope: slope.error)
+        far = Slope(value, error + sorted(distances)[-2])
+        best = min(best, far, key=lambda slope: slope.error)
         if quotient:
             changing = min(changing, Slope(value, error), key=lambda slope: slope.error)
     if changing.resolves(changing.value) and changing.agrees(expected):

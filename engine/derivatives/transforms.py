@@ -294,8 +294,8 @@ def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
         lists and dicts, an array for each y and x, in the form of ys and within it in that of xs.
 
     `jacobian(f, argnums=0)` of a function f returns a function of its arguments, as `grad` does.
-    Several `argnums` give a tuple. The results are numbers: Raises TypeError within another
-    function that is being differentiated.
+    Several `argnums` give a tuple. Raises TypeError within another function that is being
+    differentiated, because the results are numbers.
 
     >>> x, y = Value(3.0), Value(2.0)
     >>> jacobian([x * y, x + y], [x, y])

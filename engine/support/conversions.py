@@ -7,7 +7,7 @@ from opcode import opname
 from types import FrameType
 from typing import Any
 
-OPERATORS = {"fabs": "abs(x)", "fmod": "x % y", "pow": "x ** y"}  # for functions of math
+OPERATORS = {"fabs": "abs(x)", "pow": "x ** y"}  # for functions of math
 
 
 def conversion_error(node: Any, kind: str, frame: FrameType) -> TypeError:

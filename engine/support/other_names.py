@@ -120,10 +120,11 @@ def answer_keywords(f: F) -> F:
     @wraps(f)
     def function(*args: Any, **settings: Any) -> Any:
         for name in settings:
-            if name not in known and KEYWORDS.get(name) in known:
+            ours = KEYWORDS.get(name, "")
+            if name not in known and (ours in known or name == "requires_grad"):
+                remedy = f"write {ours}" if ours else "only a ConstantArray does not require one"
                 raise TypeError(
-                    f"{f.__name__}() got an unexpected keyword argument {name!r}; write "
-                    f"{KEYWORDS[name]}"
+                    f"{f.__name__}() got an unexpected keyword argument {name!r}; {remedy}"
                 )
         return f(*args, **settings)
 
