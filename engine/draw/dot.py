@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import graphviz
 
 from engine.draw.options import Options
+from engine.draw.room import BLANK, widen
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -39,6 +40,7 @@ def write_dot(
     options: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None,
+    widths: Mapping[str, float] | None = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -47,18 +49,24 @@ def write_dot(
         options: the options of the drawing.
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
+        widths: of the gradient's field in points, by the ids of cells, with a line below it.
     """
-    return DotWriter(view, options, names or {}, grads or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, widths or {}).write()
 
 
 class DotWriter:
     """A writer of DOT for one view."""
 
     def __init__(
-        self, view: View, options: Options, names: Mapping[Node, str], grads: Mapping[Node, float]
+        self,
+        view: View,
+        options: Options,
+        names: Mapping[Node, str],
+        grads: Mapping[Node, float],
+        widths: Mapping[str, float],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.theme = THEMES[options.theme]
+        self.widths, self.theme = widths, THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
@@ -113,6 +121,10 @@ class DotWriter:
         """Draw a value and its operation."""
         node = cell.node
         fields = format_fields(node, self.options.format, self.grads.get(node))
+        if cell.id in self.widths:
+            fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+            if self.options.direction in ("down", "up"):
+                fields[-1] += f"\n{BLANK}"
         label = self.names.get(node, node.label)
         if label is not None:
             fields = [label, *fields]
@@ -132,7 +144,7 @@ class DotWriter:
         size = f"{self.options.sizes.operation:g}"
         shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
         if len(name) == 1:
-            shape = {"shape": "circle", "width": size, "fixedsize": "true"}
+            shape = {"shape": "circle", "width": size, "height": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
         part.node(id, label=escape_label(name), **attributes)
