@@ -122,7 +122,8 @@ class WrongPassTracer(BackwardTracer):
         last, due = self.notation.format_apart(final, right)
         notes, alarm = [], False
         if is_late:
-            amount, before = map(self.notation.format, (sent.sent, self.mistake.gradients[node]))
+            amount = self.notation.format(sent.sent)
+            before, now = self.notation.format_apart(self.mistake.gradients[node], right)
             notes.append(
                 f"{amount} arrives too late: {name} has already sent {before}, and does not send "
                 "again."
@@ -130,7 +131,7 @@ class WrongPassTracer(BackwardTracer):
             if complete:
                 number = f"{last} instead of {due}"
                 notes.append(
-                    f"Its own gradient is now complete: {self.notation.format(right)}."
+                    f"Its own gradient is now complete: {now}."
                     if is_right
                     else f"Its own gradient is complete, but {number}{self.list_reasons(node)}."
                 )
@@ -244,7 +245,9 @@ class WrongPassTracer(BackwardTracer):
         if nearly_equal(final, right):
             mark = Mark("right", "✓ correct")
             if node in self.early and not nearly_equal(sent, right):
-                mark = Mark("early", f"✓ but sent {self.notation.format_apart(sent, right)[0]}")
+                differ = self.notation.format(sent) != self.notation.format(right)
+                text = f"but sent {self.notation.format(sent)}" if differ else "sent early"
+                mark = Mark("early", f"✓ {text}")
         elif self.notation.format(final) == self.notation.format(right):
             mark = Mark("wrong", f"✗ by {self.notation.format(final - right)}")
         else:
