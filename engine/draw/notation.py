@@ -124,9 +124,10 @@ def write_grad(root: Symbol, x: Symbol) -> str:
     return f"<mrow>{to_mathml(x)}<mtext>.grad</mtext></mrow>"
 
 
-def write_chain_rule(to: str, sign: str, upstream: str, local: str, rule: Symbol) -> Line:
-    """Write d root / d x += d root / d out * ∂ out / ∂ x, with the rule below the last factor."""
-    braced = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{to_mathml(rule)}</mrow></munder>"
+def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symbol) -> Line:
+    """Write d root / d x += d root / d out * ∂ out / ∂ x, with its forms below the last factor."""
+    forms = f"<mrow>{write_equality(*rules)}</mrow>"
+    braced = f"<munder><munder>{local}<mo>⏟</mo></munder>{forms}</munder>"
     return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 
 
