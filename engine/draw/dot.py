@@ -14,6 +14,7 @@ import graphviz
 
 from engine.draw.options import Options
 from engine.draw.room import BLANK, widen
+from engine.draw.shortening import shorten_name
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -32,6 +33,7 @@ from engine.support.arguments import format_count
 if TYPE_CHECKING:
     import numpy as np
 
+LONGEST_NAME = 40  # characters of a label in a drawing
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -41,6 +43,7 @@ def write_dot(
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None,
     widths: Mapping[str, float] | None = None,
+    whole: Mapping[str, str] | None = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -50,8 +53,9 @@ def write_dot(
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
         widths: of the gradient's field in points, by the ids of cells, with a line below it.
+        whole: the whole names of shortened ones among `names`.
     """
-    return DotWriter(view, options, names or {}, grads or {}, widths or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {}).write()
 
 
 class DotWriter:
@@ -64,9 +68,10 @@ class DotWriter:
         names: Mapping[Node, str],
         grads: Mapping[Node, float],
         widths: Mapping[str, float],
+        whole: Mapping[str, str],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.widths, self.theme = widths, THEMES[options.theme]
+        self.widths, self.whole, self.theme = widths, whole, THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
@@ -126,13 +131,17 @@ class DotWriter:
             if self.options.direction in ("down", "up"):
                 fields[-1] += f"\n{BLANK}"
         label = self.names.get(node, node.label)
+        tooltip = {}
         if label is not None:
-            fields = [label, *fields]
+            short, whole = shorten_name(label, LONGEST_NAME), self.whole.get(label, label)
+            tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
+            fields = [short, *fields]
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
+        look = {"fillcolor": fill, "color": line, **SHAPES[cell.kind], **tooltip}
+        part.node(cell.id, label=text, id=cell.id, **look)
         self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from engine.draw.forms import build_slopes
 from engine.draw.notation import Line, Notation, number_repeats, write_derivative, write_equation
+from engine.draw.routes import shorten_routes
 from engine.draw.symbols import Symbol, build_formula, build_results
 from engine.draw.theme import SYMBOLS
 from engine.draw.view import Box, View, is_result
@@ -16,7 +17,7 @@ from engine.value import Value
 from engine.watch.paths import PartialPaths, largest_paths, remainder
 
 MOST_PATHS = 5  # listed paths of a gradient
-MOST_PARTIALS = 6  # listed local derivatives of an operation
+MOST_PARTIALS = 100  # listed local derivatives of an operation
 
 
 class PathStep(NamedTuple):
@@ -26,6 +27,7 @@ class PathStep(NamedTuple):
     to: int  # the place of the next value; -1 at the root, where the path ends
     k: int  # which input of that value's operation
     rank: int  # of the rest of the path, among the paths of the next value
+    route: str = ""  # the path as a text, which no other path from this value has
 
 
 class Facts(NamedTuple):
@@ -65,7 +67,9 @@ def collect_facts(root: Value, notation: Notation, parameters: Collection[Node])
             shared=place[node.inputs[0]] if is_result(node) else None,
         )  # fmt: skip
         facts.append(fact)
-    return facts
+    return [
+        fact._replace(paths=add_routes(i, facts, order, notation)) for i, fact in enumerate(facts)
+    ]
 
 
 def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
@@ -136,6 +140,29 @@ def list_results(node: Node, notation: Notation) -> list[Symbol]:
         if isinstance(x.op, Output) and x.inputs[0] is shared:
             names[x.op._output_index] = notation.name(x)
     return names
+
+
+def add_routes(
+    start: int, facts: Sequence[Facts], order: Sequence[Any], notation: Notation
+) -> list[PathStep]:
+    """Return the paths of a value with their routes.
+
+    Where an operation uses a value twice, x⁽¹⁾ and x⁽²⁾ are its uses, as in formulas.
+    """
+    routes = []
+    for path in facts[start].paths:
+        at, names = start, []
+        _, to, k, rank, _ = path
+        while to >= 0:
+            inputs = order[to if facts[to].shared is None else facts[to].shared].inputs
+            names.append(str(number_repeats([notation.name(x) for x in inputs])[k]))
+            at = to
+            _, to, k, rank, _ = facts[at].paths[rank]
+        routes.append([*names, facts[at].name])
+    return [
+        path._replace(route=route)
+        for path, route in zip(facts[start].paths, shorten_routes(routes), strict=True)
+    ]
 
 
 def list_paths(

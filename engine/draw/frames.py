@@ -31,6 +31,7 @@ class Frame(NamedTuple):
     data: Mapping[str, str] = EMPTY  # numbers that appear, by the id of their value
     grad: Mapping[str, str] = EMPTY  # gradients that appear or change
     marked: Sequence[str] = ()  # ids
+    where: str = ""  # the module that computes the value, such as "layers[0], neuron 1"
     node: str = ""  # the id of the value that is computed or propagates its gradient
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
@@ -51,6 +52,7 @@ class Trace(NamedTuple):
     runs: list[Run]
     names: dict[Node, str]  # in topological order
     grads: dict[Node, float]  # the correct ones
+    whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened in `names`
 
     @property
     def frames(self) -> list[Frame]:

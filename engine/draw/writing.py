@@ -52,6 +52,7 @@ PRECEDENCE = {
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
 LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
+MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
 TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
 NAMES_OF_NUMBERS = {
@@ -109,16 +110,15 @@ class PlainText:
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
         first, *rest = shorten(terms, DOTS)
-        text = self.write(first, PRECEDENCE["+"])
-        for term in rest:
-            is_number = term.head == "number" and term.parts[0] < 0
-            if is_number or term.head == "neg":
-                term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
-                text += self.write_sign(" − ")
-            else:
-                text += self.write_sign(" + ")
-            text += self.write(term, PRECEDENCE["neg"])
-        return text
+        return self.write(first, PRECEDENCE["+"]) + "".join(map(self.write_term, rest))
+
+    def write_term(self, term: Expression) -> str:
+        """Write a term of a sum after the first one, with its sign."""
+        sign, is_number = " + ", term.head == "number" and term.parts[0] < 0
+        if is_number or term.head == "neg":
+            sign = " − "
+            term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
+        return self.write_sign(sign) + self.write(term, PRECEDENCE["neg"])
 
     # The methods below are overridden.
 
@@ -244,6 +244,17 @@ class MathML(PlainText):
     def write_parentheses(self, x: str) -> str:
         return f"<mrow><mo>(</mo>{x}<mo>)</mo></mrow>"
 
+    def write_sum(self, terms: Sequence[Expression]) -> str:
+        """Write a sum; the terms that are left out have a class, so that a page can show them."""
+        first, *rest = terms
+        texts = [self.write(first, PRECEDENCE["+"]), *map(self.write_term, rest)]
+        if len(texts) > LONGEST_SUM:
+            start = LONGEST_SUM // 2
+            hidden = shorten(texts[start:-1], "<mo>+</mo><mo>⋯</mo>", MOST_TERMS)
+            rows = "".join(f'<mrow class="rest">{text}</mrow>' for text in hidden)
+            texts[start:-1] = ['<mo>+</mo><mo class="dots">⋯</mo>', rows]
+        return "".join(texts)
+
     def write_row(self, x: Expression, precedence: int = 0) -> str:
         return f"<mrow>{self.write(x, precedence)}</mrow>"
 
@@ -272,11 +283,9 @@ class MathML(PlainText):
         return f"{function}<mo>&#8289;</mo>{inside}"
 
 
-def shorten(items: Sequence[T], dots: T) -> list[T]:
-    """Return the first items, dots and the last one if there are more than `LONGEST_SUM`."""
-    if len(items) <= LONGEST_SUM:
-        return [*items]
-    return [*items[: LONGEST_SUM // 2], dots, items[-1]]
+def shorten(items: Sequence[T], dots: T, most: int = LONGEST_SUM) -> list[T]:
+    """Return the first items, dots and the last one if there are more than `most`."""
+    return [*items] if len(items) <= most else [*items[: most // 2], dots, items[-1]]
 
 
 def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:

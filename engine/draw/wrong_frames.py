@@ -6,7 +6,7 @@ too early.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.draw.frames import Frame, Mark
@@ -29,6 +29,7 @@ class WrongPassTracer(BackwardTracer):
     Args:
         order: the graph in topological order.
         notation: the names of all its nodes.
+        places: the places of nodes in a model.
         variant: the pass.
         passed: its contributions.
         mistake: its gradients beside the right ones.
@@ -38,11 +39,12 @@ class WrongPassTracer(BackwardTracer):
         self,
         order: Sequence[Node],
         notation: Notation,
+        places: Mapping[Node, str],
         variant: Pass,
         passed: Sequence[Contribution],
         mistake: Mistake,
     ):
-        super().__init__(order, notation, variant)
+        super().__init__(order, notation, places, variant)
         self.passed, self.mistake = passed, mistake
         self.causes = find_causes(order, variant, passed, mistake)
         self.early = {x.node: x for x in self.causes if variant.accumulates}
