@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
 from engine.draw.forms import FORMS, build_slopes, softmax_form
-from engine.draw.symbols import build_formula, build_partials, combine, make_name
+from engine.draw.symbols import add_up, build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
 from engine.sequences.many_op import ManyOp
@@ -212,6 +212,15 @@ def test_a_long_sum_is_shortened():
         to_text(build_formula(TABLE["dot"], [*ws, *xs, make_name("b")]))
         == "b + w0 · x0 + w1 · x1 + ⋯ + w99 · x99"
     )
+
+
+def test_a_page_can_show_all_terms_of_a_long_sum():
+    """The terms that are left out are in the MathML, with a class."""
+    total = add_up([make_name(f"x{i}") * (-1.0) ** i for i in range(40)])
+    row = ET.fromstring(f"<math>{to_mathml(total)}</math>")
+    folded = ["".join(part.itertext()) for part in row if part.get("class") == "folded"]
+    assert folded == [f"{'+−'[i % 2]}x{i}" for i in range(3, 39)]
+    assert [part.get("class") for part in row].count("dots") == 1
 
 
 x, y, z = make_name("x"), make_name("y"), make_name("z")

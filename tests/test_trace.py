@@ -8,6 +8,7 @@ from hypothesis import given
 
 from engine import Array, Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
+from engine.draw.clusters import Modules, describe_places
 from engine.draw.frames import Mark
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
@@ -114,6 +115,19 @@ def test_a_repeated_input_is_numbered():
     assert words(first.lines[0]) == "dydx+=dydy⋅∂y∂x(1)⏟x"
     assert words(second.lines[0]) == "dydx+=dydy⋅∂y∂x(2)⏟x"
     assert words(second.lines[2]) == "dydx=3+3=6"
+
+
+def test_frames_name_the_neuron():
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
+    order = topological(loss)
+    frames = trace(loss, order=order, places=describe_places(Modules(order, model))).frames
+    places = [frame.where for frame in frames]
+    assert places[1:6] == ["layers[0], neuron 0"] * 2 + ["layers[0], neuron 1"] * 2 + [
+        "layers[1], neuron 0"
+    ]
+    assert "layers[1], neuron 0 → layers[0], neuron 1" in places
+    assert places[-1] == places[0] == ""
 
 
 def test_gradients_of_the_graph_do_not_change():

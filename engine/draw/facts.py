@@ -115,7 +115,8 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
         return []
     out, (inputs, partials) = notation.name(node), get_inputs(node)
     names = [notation.input(x) for x in inputs]
-    lines: list[Line] = [write_equation(out, build_formula(node.op, names))]
+    formula = build_formula(node.op, names if is_result(node) else notation.inputs(node))
+    lines: list[Line] = [write_equation(out, formula)]
     outs = list_results(node, notation)
     slopes = build_slopes(node.op, out, names, outs)
     for x, name, forms, local in zip(inputs, number_repeats(names), slopes, partials, strict=True):

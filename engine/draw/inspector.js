@@ -73,7 +73,7 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
     const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
     const wrong = Object.keys(step.state().marks).length > 0; // paths explain the true gradient only
-    body.append(create("div", "summary", `Why ${wrong ? "the true" : "this"} gradient? It adds up to ${gradient} along ${along}:`), list);
+    body.append(create("div", "summary", `The ${wrong ? "true" : "complete"} gradient adds up to ${gradient} along ${along}:`), list);
     paths.forEach(([product, , , , route], rank) => {
       const nodes = [name, ...listLinks(i, rank).map(({ to }) => facts[to].name)], bar = create("span", "length");
       bar.style.width = `${largest ? (48 * size(product)) / largest : 0}px`;
@@ -83,8 +83,9 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
       button.dataset.rank = rank;
       list.append(button);
     });
-    if (rest !== "0") list.append(create("div", "rest", `${rest} along the other paths`));
-    else if (count !== String(paths.length)) list.append(create("div", "rest", "the other paths add up to 0"));
+    const one = count === String(paths.length + 1);
+    if (rest !== "0") list.append(create("div", "rest", `${rest} along the other path${one ? "" : "s"}`));
+    else if (count !== String(paths.length)) list.append(create("div", "rest", `the other path${one ? " adds" : "s add"} up to 0`));
   }
 
   const size = (product) => Math.abs(Number(product.replace("−", "-"))) || 0;
@@ -103,9 +104,10 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
     step.stop();
     const links = listLinks(i, rank), down = [...links].reverse(), { paths, path_count: count, name } = facts[i];
     const derivative = (of, to) => `<mfrac><mrow><mi>∂</mi>${of.math}</mrow><mrow><mi>∂</mi>${to.math}</mrow></mfrac>`;
-    const hide = (factor) => `<mrow class="rest"><mo>⋅</mo>${factor}</mrow>`;
+    const hide = (factor) => `<mrow class="folded"><mo form="infix">⋅</mo>${factor}</mrow>`;
     const multiply = (factors) => factors.length < 10 ? factors.join("<mo>⋅</mo>")
-      : [...factors.slice(0, 5), `<mo class="dots">⋯</mo>${factors.slice(5, -3).map(hide).join("")}`, ...factors.slice(-3)].join("<mo>⋅</mo>");
+      : `${factors.slice(0, 5).join("<mo>⋅</mo>")}<mrow class="dots"><mo form="infix">⋅</mo><mo>⋯</mo></mrow>${factors.slice(5, -3).map(hide).join("")}`
+        + factors.slice(-3).map((factor) => `<mo>⋅</mo>${factor}`).join("");
     const chain = multiply(down.map(({ from, to }) => derivative(facts[to], facts[from])));
     const numbers = multiply(down.map(({ to, k }) => texts[facts[to].factors[k]]));
     const which = count === "1" ? "The only path" : `Path ${rank + 1} of ${count}`;

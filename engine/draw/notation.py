@@ -7,10 +7,11 @@ piece once.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.draw.symbols import Symbol, combine, make_name
+from engine.draw.symbols import Symbol, combine, lift, make_name
 from engine.draw.theme import format_number
 from engine.draw.writing import PRECEDENCE, MathML, to_mathml
 from engine.node import Node
+from engine.rules import TABLE
 
 Line = tuple[str, ...]
 
@@ -35,6 +36,14 @@ class Notation:
     def input(self, node: Node) -> Symbol:
         """Return the name of an operation's input; of a constant without a label, its number."""
         return self.number(node.data) if node.constant and not node.label else self.name(node)
+
+    def inputs(self, node: Node) -> list[Symbol]:
+        """Return the names of an operation's inputs, without a dot product's bias of 0."""
+        symbols = [self.input(x) for x in node.inputs]
+        last = node.inputs[-1]
+        if node.op is TABLE["dot"] and last.constant and not last.label and last.data == 0.0:
+            symbols[-1] = lift(0.0)
+        return symbols
 
     def number(self, x: float) -> Symbol:
         """Return a number as it is formatted."""

@@ -18,13 +18,14 @@ from engine.draw.notation import (
     write_grad,
     write_gradient,
 )
-from engine.draw.symbols import Symbol, build_formula, build_results, combine, lift
+from engine.draw.symbols import ZERO, Symbol, build_formula, build_results, combine, lift
 from engine.draw.view import is_result
 from engine.node import Node
 from engine.rules import Op
 from engine.sequences.vector_op import Output, Outputs
 from engine.watch.wrong_passes import RIGHT, Contribution, Pass
 
+LONGEST_TITLE = 60  # characters of a formula; the frame shows a longer one below
 MOST_RESULTS = 4  # results whose formulas a frame shows
 
 
@@ -65,8 +66,10 @@ class Tracer:
     def compute(self, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         notation, i, id = self.notation, self.place[node], self.ids[node]
-        by_name = build_formula(op, [notation.input(x) for x in node.inputs])
-        by_number = build_formula(op, [notation.number(x.data) for x in node.inputs])
+        names, numbers = notation.inputs(node), [notation.number(x.data) for x in node.inputs]
+        if names[-1] == ZERO:  # a sum without a bias
+            numbers[-1] = ZERO
+        by_name, by_number = build_formula(op, names), build_formula(op, numbers)
         lines = [
             write_equation(notation.name(node), by_name),
             write_equation(notation.name(node), by_number, notation.number(node.data)),
@@ -74,7 +77,8 @@ class Tracer:
         marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node)]
         marked += [self.ids[x] for x in node.inputs]
         data = {id: notation.format(node.data)}
-        title = f"{notation.name(node)} = {by_name}"
+        text = str(by_name)
+        title = f"{notation.name(node)} = {text if len(text) <= LONGEST_TITLE else f'{op.name}(…)'}"
         where = self.places.get(node, "")
         return Frame("forward", title, lines, data=data, marked=marked, where=where, node=id)
 

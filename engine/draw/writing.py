@@ -51,6 +51,7 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
+EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
 LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
 MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
@@ -142,8 +143,8 @@ class PlainText:
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
     def write_exponent(self, base: str, y: Expression) -> str:
-        if y.head == "number" and y.parts[0] in (2.0, 3.0):
-            return base + ("²" if y.parts[0] == 2.0 else "³")
+        if y.parts[0] in EXPONENTS:
+            return base + EXPONENTS[y.parts[0]]
         return f"{base}^{self.write(y, ATOM)}"
 
     def write_root(self, head: str, x: Expression) -> str:
@@ -170,6 +171,7 @@ LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
 ]  # fmt: skip
+INFIX = '<mo form="infix">'  # a sign that begins a row, with spaces as between its operands
 MATHML_SIGNS = {"and": "∧", "or": "∨", "·": "⋅"}
 
 
@@ -239,7 +241,8 @@ class MathML(PlainText):
         return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
 
     def write_sign(self, x: str) -> str:
-        return f"<mo>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
+        form = ' form="prefix"' if x == "−" else ""  # without a space after it
+        return f"<mo{form}>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
 
     def write_parentheses(self, x: str) -> str:
         return f"<mrow><mo>(</mo>{x}<mo>)</mo></mrow>"
@@ -250,9 +253,13 @@ class MathML(PlainText):
         texts = [self.write(first, PRECEDENCE["+"]), *map(self.write_term, rest)]
         if len(texts) > LONGEST_SUM:
             start = LONGEST_SUM // 2
-            hidden = shorten(texts[start:-1], "<mo>+</mo><mo>⋯</mo>", MOST_TERMS)
-            rows = "".join(f'<mrow class="rest">{text}</mrow>' for text in hidden)
-            texts[start:-1] = ['<mo>+</mo><mo class="dots">⋯</mo>', rows]
+            dots = "<mo>+</mo><mo>⋯</mo>"
+            hidden = shorten(texts[start:-1], dots, MOST_TERMS)
+            rows = [("dots", dots), *(("folded", text) for text in hidden)]
+            texts[start:-1] = [
+                f'<mrow class="{kind}">{text.replace("<mo>", INFIX, 1)}</mrow>'
+                for kind, text in rows
+            ]
         return "".join(texts)
 
     def write_row(self, x: Expression, precedence: int = 0) -> str:
