@@ -9,7 +9,7 @@ from hypothesis import given
 from engine import Array, Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
 from engine.draw.clusters import Modules, describe_places
-from engine.draw.frames import Mark
+from engine.draw.frames import Status
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
 from engine.watch.causes import find_causes
@@ -258,15 +258,15 @@ def test_notes_say_what_is_early_what_is_late_and_who_ends_wrong():
     )
     marks = [mark for frame in order.frames for mark in frame.marks.items()]
     assert marks[:4] == [
-        (id, Mark("due", f"true {x}"))
+        (id, Status("due", f"true {x}"))
         for id, x in [("v0", "1213"), ("v2", "404.4"), ("v3", "1"), ("v4", "1")]
     ]
     assert marks[4:] == [
-        ("v4", Mark("right", "✓ correct")),
-        ("v3", Mark("right", "✓ correct")),
-        ("v2", Mark("early", "sent 1 early")),
-        ("v0", Mark("wrong", "✗ true 1213")),
-        ("v2", Mark("early", "✓ but sent 1")),
+        ("v4", Status("right", "✓ correct")),
+        ("v3", Status("right", "✓ correct")),
+        ("v2", Status("early", "sent 1 early")),
+        ("v0", Status("wrong", "✗ true 1213")),
+        ("v2", Status("early", "✓ but sent 1")),
     ]
     assert [frame.note for frame in sum_.frames if frame.to] == [
         "",

@@ -33,7 +33,7 @@ from engine.support.arguments import format_count
 if TYPE_CHECKING:
     import numpy as np
 
-LONGEST_NAME = 40  # characters of a label in a drawing
+LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -133,7 +133,8 @@ class DotWriter:
         label = self.names.get(node, node.label)
         tooltip = {}
         if label is not None:
-            short, whole = shorten_name(label, LONGEST_NAME), self.whole.get(label, label)
+            short = "\n".join(shorten_name(line, LONGEST_NAME) for line in label.split("\n"))
+            whole = self.whole.get(label, label)
             tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
             fields = [short, *fields]
         fill, line = self.theme.kinds[cell.kind]

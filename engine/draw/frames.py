@@ -9,14 +9,14 @@ from engine.node import Node
 EMPTY: Mapping[str, str] = {}
 
 
-class Mark(NamedTuple):
+class Status(NamedTuple):
     """The state of a gradient in a wrong pass, as a short text below it."""
 
     kind: str  # "due": some contributions are still to come; "right", "wrong", or "early"
     text: str
 
 
-NO_MARKS: Mapping[str, Mark] = {}
+NO_MARKS: Mapping[str, Status] = {}
 
 
 class Frame(NamedTuple):
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
     node: str = ""  # the id of the value that is computed or propagates its gradient
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
-    marks: Mapping[str, Mark] = NO_MARKS  # of a wrong pass, by the id of their value
+    marks: Mapping[str, Status] = NO_MARKS  # of a wrong pass, by the id of their value
     alarm: bool = False  # whether this step makes a gradient wrong
 
 

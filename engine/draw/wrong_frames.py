@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.draw.frames import Frame, Mark
+from engine.draw.frames import Frame, Status
 from engine.draw.notation import Notation
 from engine.draw.tracer import BackwardTracer
 from engine.node import Node
@@ -53,13 +53,15 @@ class WrongPassTracer(BackwardTracer):
         """Yield all frames; the data of the graph appears in the first one."""
         notation, ids, right = self.notation, self.ids, self.mistake.right
         data = {ids[x]: notation.format(x.data) for x in self.order if isinstance(x, Value)}
-        marks = {ids[x]: Mark("due", f"true {notation.format(grad)}") for x, grad in right.items()}
+        marks = {
+            ids[x]: Status("due", f"true {notation.format(grad)}") for x, grad in right.items()
+        }
         yield Frame(
             "start", self.variant.description, data=data, marks=marks,
             note="The true gradient is shown below each gradient.",
         )  # fmt: skip
         seed, *frames = self.trace_backward(self.passed)
-        yield seed._replace(marks={ids[self.order[-1]]: Mark("right", "✓ correct")})
+        yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
         started: set[Any] = set()
         made = False  # the first mistake
@@ -229,14 +231,14 @@ class WrongPassTracer(BackwardTracer):
 
     # ------------------------------------------------------------------------------------- marks
 
-    def mark_early(self, node: Node) -> dict[str, Mark]:
+    def mark_early(self, node: Node) -> dict[str, Status]:
         """Return the mark of a node that sends too early."""
         if isinstance(node, Outputs):
             return {}
         sent = self.notation.format(self.mistake.gradients[node])
-        return {self.ids[node]: Mark("early", f"sent {sent} early")}
+        return {self.ids[node]: Status("early", f"sent {sent} early")}
 
-    def mark_complete(self, node: Node) -> dict[str, Mark]:
+    def mark_complete(self, node: Node) -> dict[str, Status]:
         """Return the mark of a gradient to which nothing more will be added."""
         if isinstance(node, Outputs):
             return {}
@@ -245,15 +247,15 @@ class WrongPassTracer(BackwardTracer):
             for grads in (self.mistake.gradients, self.mistake.final, self.mistake.right)
         )
         if nearly_equal(final, right):
-            mark = Mark("right", "✓ correct")
+            mark = Status("right", "✓ correct")
             if node in self.early and not nearly_equal(sent, right):
                 differ = self.notation.format(sent) != self.notation.format(right)
                 text = f"but sent {self.notation.format(sent)}" if differ else "sent early"
-                mark = Mark("early", f"✓ {text}")
+                mark = Status("early", f"✓ {text}")
         elif self.notation.format(final) == self.notation.format(right):
-            mark = Mark("wrong", f"✗ by {self.notation.format(final - right)}")
+            mark = Status("wrong", f"✗ by {self.notation.format(final - right)}")
         else:
-            mark = Mark("wrong", f"✗ true {self.notation.format(right)}")
+            mark = Status("wrong", f"✗ true {self.notation.format(right)}")
         return {self.ids[node]: mark}
 
 
