@@ -122,9 +122,11 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
     for x, name, forms, local in zip(inputs, number_repeats(names), slopes, partials, strict=True):
         if x.constant or local is None or len(lines) > MOST_PARTIALS:
             continue
-        number = f"<mo>=</mo>{to_mathml(notation.number(local))}"
+        value = notation.number(local)
+        is_number = forms[0].head == "number" or forms[0] == value
+        number = "" if is_number else f"<mo>=</mo>{to_mathml(value)}"
         equation = write_equation(write_derivative(out, name), *forms)
-        lines.append((*equation, "" if forms[0].head == "number" else number))
+        lines.append((*equation, number))
     return lines
 
 
@@ -135,7 +137,7 @@ def list_results(node: Node, notation: Notation) -> list[Symbol]:
     """
     if not isinstance(node.op, Output):
         return []
-    shared = node.inputs[0]
+    shared: Any = node.inputs[0]
     names = build_results(shared.op, [notation.input(x) for x in shared.inputs])
     for x in notation.names:
         if isinstance(x.op, Output) and x.inputs[0] is shared:
@@ -155,7 +157,8 @@ def add_routes(
         at, names = start, []
         _, to, k, rank, _ = path
         while to >= 0:
-            inputs = order[to if facts[to].shared is None else facts[to].shared].inputs
+            shared = facts[to].shared
+            inputs = order[to if shared is None else shared].inputs
             names.append(str(number_repeats([notation.name(x) for x in inputs])[k]))
             at = to
             _, to, k, rank, _ = facts[at].paths[rank]

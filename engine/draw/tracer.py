@@ -70,9 +70,11 @@ class Tracer:
         if names[-1] == ZERO:  # a sum without a bias
             numbers[-1] = ZERO
         by_name, by_number = build_formula(op, names), build_formula(op, numbers)
+        result = notation.number(node.data)
+        sides = [result] if by_number == result else [by_number, result]  # a sum of one number
         lines = [
             write_equation(notation.name(node), by_name),
-            write_equation(notation.name(node), by_number, notation.number(node.data)),
+            write_equation(notation.name(node), *sides),
         ]
         marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node)]
         marked += [self.ids[x] for x in node.inputs]

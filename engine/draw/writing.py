@@ -119,7 +119,7 @@ class PlainText:
         if is_number or term.head == "neg":
             sign = " − "
             term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
-        return self.write_sign(sign) + self.write(term, PRECEDENCE["neg"])
+        return self.write_sign(sign) + self.write(term, PRECEDENCE["·"])
 
     # The methods below are overridden.
 
@@ -139,7 +139,7 @@ class PlainText:
         return f"({x})"
 
     def write_fraction(self, x: Expression, y: Expression) -> str:
-        over = self.write(x, 0 if x.head == "number" else PRECEDENCE["/"])
+        over = self.write(x, PRECEDENCE["neg"] if x.head in ("number", "neg") else PRECEDENCE["/"])
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
     def write_exponent(self, base: str, y: Expression) -> str:

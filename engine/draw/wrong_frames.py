@@ -87,7 +87,7 @@ class WrongPassTracer(BackwardTracer):
 
     # ------------------------------------------------------------------------------------- notes
 
-    def describe_sender(self, node: Node, arrived: int) -> tuple[str, bool]:
+    def describe_sender(self, node: Any, arrived: int) -> tuple[str, bool]:
         """Return a note about a node that begins to propagate, and whether it is a mistake."""
         name, uses = self.name(node), self.uses[node]
         early = arrived < uses
@@ -151,7 +151,7 @@ class WrongPassTracer(BackwardTracer):
             alarm = True
         return " ".join(notes), alarm
 
-    def list_reasons(self, node: Node) -> str:
+    def list_reasons(self, node: Any) -> str:
         """Return ", because of b" with the nodes that caused a wrong gradient."""
         size = abs(self.mistake.right[node])
         nodes = [
@@ -216,7 +216,7 @@ class WrongPassTracer(BackwardTracer):
     def list_wrong(self, nodes: Sequence[Value]) -> str:
         """Return "a ends with 3 instead of 6", for the first few nodes that propagate."""
         pairs = [(x, self.mistake.final[x], self.mistake.right[x]) for x in reversed(nodes)]
-        texts = []
+        texts: list[str] = []
         for node, final, right in pairs:
             numbers = "{} instead of {}".format(*self.notation.format_apart(final, right))
             texts.append(f"{self.name(node)} {'' if texts else 'ends '}with {numbers}")
@@ -231,14 +231,14 @@ class WrongPassTracer(BackwardTracer):
 
     # ------------------------------------------------------------------------------------- marks
 
-    def mark_early(self, node: Node) -> dict[str, Status]:
+    def mark_early(self, node: Any) -> dict[str, Status]:
         """Return the mark of a node that sends too early."""
         if isinstance(node, Outputs):
             return {}
         sent = self.notation.format(self.mistake.gradients[node])
         return {self.ids[node]: Status("early", f"sent {sent} early")}
 
-    def mark_complete(self, node: Node) -> dict[str, Status]:
+    def mark_complete(self, node: Any) -> dict[str, Status]:
         """Return the mark of a gradient to which nothing more will be added."""
         if isinstance(node, Outputs):
             return {}
