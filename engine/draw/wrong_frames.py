@@ -63,7 +63,7 @@ class WrongPassTracer(BackwardTracer):
         seed, *frames = self.trace_backward(self.passed)
         yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
-        started: set[Any] = set()
+        self.started = started = set[Any]()  # nodes that have sent
         made = False  # the first mistake
         for frame, sent in zip(frames, self.passed, strict=True):
             notes: list[tuple[str, bool]] = []  # each with whether it is a mistake
@@ -142,8 +142,11 @@ class WrongPassTracer(BackwardTracer):
                 alarm = not is_right
         if arrived > 1 and not self.variant.accumulates:
             before, after = map(self.notation.format, (sent.before, sent.after))
-            after = f"another {after}" if before == after else after
-            notes.append(f"{before} is replaced by {after}, not added to it.")
+            if sent.before == 0.0:
+                notes.append(f"0 is replaced by {after}: nothing is lost.")
+            else:
+                after = f"another {after}" if before == after else after
+                notes.append(f"{before} is replaced by {after}, not added to it.")
             alarm = sent.before != 0.0 and not is_right
         ends = complete and not any(x is not None for x in node.locals)
         if ends and not is_right and not is_late:
@@ -152,12 +155,13 @@ class WrongPassTracer(BackwardTracer):
         return " ".join(notes), alarm
 
     def list_reasons(self, node: Any) -> str:
-        """Return ", because of b" with the nodes that caused a wrong gradient."""
+        """Return ", because of b" with the nodes that have caused a wrong gradient so far."""
         size = abs(self.mistake.right[node])
         nodes = [
             cause.node
             for cause in self.causes
-            if not abs(cause.effects.get(node, 0.0)) <= 1e-12 * size
+            if (cause.node in self.started or not self.variant.accumulates)
+            and not abs(cause.effects.get(node, 0.0)) <= 1e-12 * size
         ]
         names = shorten_list([self.name(x) for x in nodes if x is not node], "others")
         if not names:
@@ -223,7 +227,9 @@ class WrongPassTracer(BackwardTracer):
         return join_names(shorten_list(texts, "others end wrong"))
 
     def list_numbers(self, numbers: Sequence[float]) -> str:
-        return join_names(shorten_list([*map(self.notation.format, numbers)], "others"))
+        """Return "1, 2 and 3"; of only zeros, "0"."""
+        texts = [self.notation.format(x) for x in numbers if x] or ["0"]
+        return join_names(shorten_list(texts, "others"))
 
     def name(self, node: Node) -> str:
         """Return the name of a node, or of an operation with several results."""
