@@ -135,7 +135,11 @@ def write_grad(root: Symbol, x: Symbol) -> str:
 
 def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symbol) -> Line:
     """Write d root / d x += d root / d out * ∂ out / ∂ x, with its forms below the last factor."""
-    forms = f"<mrow>{write_equality(*rules)}</mrow>"
+    texts = [to_mathml(rules[0]), *(f"<mo>=</mo>{to_mathml(rule)}" for rule in rules[1:])]
+    forms = f'<mrow displaystyle="true">{texts[0]}</mrow>'
+    if len(texts) > 1:  # below each other: a wide row would leave gaps beside the factor
+        rows = "".join(f"<mtr><mtd>{text}</mtd></mtr>" for text in texts)
+        forms = f'<mtable displaystyle="true">{rows}</mtable>'
     braced = f"<munder><munder>{local}<mo>⏟</mo></munder>{forms}</munder>"
     return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 
