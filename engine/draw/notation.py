@@ -61,11 +61,11 @@ class Notation:
         >>> Notation({}, ".4g").format_apart(5.4821, 5.48213)
         ('5.4821', '5.48213')
         """
-        texts = [
-            (format_number(x, spec), format_number(y, spec))
-            for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14)))
-        ]
-        return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
+        for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14))):
+            texts = format_number(x, spec), format_number(y, spec)
+            if texts[0] != texts[1]:
+                return texts
+        return self.format(x), self.format(y)
 
     def write_factor(self, x: float) -> str:
         """Write a number as a factor: in parentheses if it is negative."""
