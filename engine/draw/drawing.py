@@ -4,7 +4,6 @@ import base64
 import html
 import os
 import zlib
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Unpack
@@ -13,7 +12,7 @@ from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import clean_svg, render
-from engine.draw.view import LIMIT, build_view
+from engine.draw.view import LIMIT, Level, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 
@@ -23,7 +22,7 @@ def draw(
     root: Node,
     model: Model | None = None,
     *,
-    collapse: bool | str | Iterable[str] | None = None,
+    level: Level = None,
     limit: int = LIMIT,
     **options: Unpack[DrawOptions],
 ) -> "Drawing":
@@ -36,9 +35,9 @@ def draw(
     Args:
         root: the result of the graph.
         model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
-        collapse: the paths of the modules to draw as one box each; True for all, False for none. By
-            default nothing collapses unless there are more than `limit` nodes. Then neurons do,
-            then layers.
+        level: "values" to draw all nodes, "neurons" or "layers" to draw each of them as one box,
+            or the path or paths of the modules to draw as one box each. By default nothing
+            collapses unless there are more than `limit` nodes. Then neurons do, then layers.
         limit: the largest number of nodes to draw.
         direction: the direction of the arrows, "right", "down", "left" or "up".
         theme: "light" or "dark".
@@ -62,7 +61,7 @@ def draw(
     """
     check_names(options, DrawOptions)
     look = Options(**options)
-    view = build_view(root, model, collapse, limit)
+    view = build_view(root, model, level, limit)
     return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
 
 

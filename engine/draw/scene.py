@@ -74,6 +74,7 @@ class Circle(NamedTuple):
     line: str = "none"
     thickness: float = 1.0
     dashed: bool = False
+    opacity: float = 1.0  # of the fill
 
 
 class Curve(NamedTuple):
@@ -139,6 +140,7 @@ def write_part(part: Part, prefix: str) -> str:
     if isinstance(part, Circle):
         shape = f'circle cx="{format_length(part.x)}" cy="{format_length(part.y)}"'
         shape += f' r="{format_length(part.radius)}"'
+        shape += f' fill-opacity="{part.opacity:.2g}"' if part.opacity < 1.0 else ""
     else:
         names = ("x", "y", "width", "height")
         shape = "rect " + " ".join(f'{k}="{format_length(getattr(part, k))}"' for k in names)

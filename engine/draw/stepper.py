@@ -3,7 +3,7 @@
 import html
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,7 +18,7 @@ from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
-from engine.draw.view import Box, build_view
+from engine.draw.view import Box, Level, build_view
 from engine.support.arguments import check_writable
 from engine.value import Value
 
@@ -41,7 +41,7 @@ def step(
     root: Value,
     model: Model | None = None,
     *,
-    collapse: bool | str | Iterable[str] | None = None,
+    level: Level = None,
     limit: int = LIMIT,
     **options: Unpack[PageOptions],
 ) -> "Stepper":
@@ -63,7 +63,7 @@ def step(
     Args:
         root: the result of the graph.
         model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
-        collapse: the modules to step through as one box each, as in `draw`. By default nothing
+        level: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
@@ -81,10 +81,10 @@ def step(
     look = Options(**options)
     if not isinstance(root, Value):
         raise TypeError(f"step expects a Value as root, got {root!r}")
-    view = build_view(root, model, collapse, limit)
+    view = build_view(root, model, level, limit)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
-    if has_boxes and collapse is None and len(view.arrows) > limit:
-        view = build_view(root, model, True, limit)  # each arrow is at least one step
+    if has_boxes and level is None and len(view.arrows) > limit:
+        view = build_view(root, model, "layers", limit)  # each arrow is at least one step
     if has_boxes:
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
