@@ -9,6 +9,7 @@ from engine.draw.theme import DIRECTIONS
 FILES = ("svg", "png", "pdf", "dot", "gv", "html", "jpg", "jpeg", "gif", "ps", "eps")
 SAVE = "draw(root).save('graph.svg') writes a file"
 DOT = "draw(root).dot is the text for Graphviz, in which attributes can be changed"
+LEVEL = "write level='layers', or level=[...], the paths of modules"
 OPTIONS = {
     **dict.fromkeys(("filename", "directory", "outfile", "cleanup"), SAVE),
     **dict.fromkeys(("view", "quiet"), f"Jupyter displays a drawing, and {SAVE}"),
@@ -17,7 +18,7 @@ OPTIONS = {
     **dict.fromkeys(("fontname", "fontsize", "shape", "style"), DOT),
     "engine": "write layout='dot' for the system's Graphviz",
     **dict.fromkeys(("params", "module"), "pass the model as the second argument"),
-    **dict.fromkeys(("depth", "expand_nested"), "write level='layers', or level=[...], the paths of modules"),
+    **dict.fromkeys(("depth", "expand_nested"), LEVEL),
     **dict.fromkeys(("show_attrs", "show_saved"), "write locals=True for the local derivatives"),
     "colour": "write color='grad'",
 }

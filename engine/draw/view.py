@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.draw.clusters import Model, Modules, group_nodes
-from engine.draw.columns import list_layers
+from engine.draw.layers import list_layers
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs

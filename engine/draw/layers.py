@@ -4,12 +4,13 @@ A model yields them by its method `_columns`, so that drawings need not know the
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 from engine.node import Node
 
-Rows = Sequence[Sequence[Node]]
+Read: TypeAlias = Callable[[Any], Any]
 EXPECTED = "a Module of fully connected layers, such as nn.MLP or nn.vector.Dense"
 
 
@@ -21,8 +22,8 @@ class Column(NamedTuple):
     """
 
     path: str
-    weights: Any  # Node | Rows
-    biases: Any  # Node | Sequence[Node]
+    weights: Any
+    biases: Any
     activation: str
     notes: tuple[str, ...] = ()
 
@@ -33,18 +34,17 @@ class Column(NamedTuple):
             return self.weights.data.shape
         return len(self.weights), len(self.weights[0])
 
-    def read_weights(self, field: str, rows: Sequence[int], inputs: Sequence[int]) -> list[Any]:
-        """Return the "data" or "grad" of some weights, as lists of floats."""
+    def read_weights(self, read: Read, rows: Sequence[int], inputs: Sequence[int]) -> list[Any]:
+        """Return a number of some weights, as lists of floats; `read` takes it from a node."""
         if isinstance(self.weights, Node):
-            array = getattr(self.weights, field)
-            return array[list(rows)][:, list(inputs)].astype(float).tolist()
-        return [[getattr(self.weights[i][j], field) for j in inputs] for i in rows]
+            return read(self.weights)[list(rows)][:, list(inputs)].astype(float).tolist()
+        return [[read(self.weights[i][j]) for j in inputs] for i in rows]
 
-    def read_biases(self, field: str, rows: Sequence[int]) -> list[float]:
-        """Return the "data" or "grad" of some biases."""
+    def read_biases(self, read: Read, rows: Sequence[int]) -> list[float]:
+        """Return a number of some biases."""
         if isinstance(self.biases, Node):
-            return getattr(self.biases, field)[list(rows)].astype(float).tolist()
-        return [getattr(self.biases[i], field) for i in rows]
+            return read(self.biases)[list(rows)].astype(float).tolist()
+        return [read(self.biases[i]) for i in rows]
 
     def name_neuron(self, i: int) -> str:
         """Return the path of a neuron, as it is written in Python."""
@@ -63,7 +63,7 @@ def list_columns(model: object) -> list[Column]:
     """
     method = getattr(model, "_columns", None)
     if method is None or isinstance(model, type):
-        raise TypeError(f"expected {EXPECTED}, got {model!r}")
+        raise TypeError(f"model must be {EXPECTED}, got {model!r}")
     columns: list[Column] = []
     for path, weights, biases, activation in method():
         if weights is not None:
@@ -71,8 +71,11 @@ def list_columns(model: object) -> list[Column]:
         elif columns:
             columns[-1] = columns[-1]._replace(notes=(*columns[-1].notes, activation))
     if not columns:
-        raise ValueError(f"expected {EXPECTED}, got {model!r}, which has none; draw a loss instead")
-    for before, after in zip(columns, columns[1:], strict=False):
+        raise ValueError(
+            f"model must be {EXPECTED}, got {model!r}, which has no such layers; pass a graph to "
+            "draw instead"
+        )
+    for before, after in pairwise(columns):
         if before.shape[0] != after.shape[1]:
             raise ValueError(
                 f"{model!r} cannot be drawn as columns of neurons: {before.path} has "
