@@ -63,7 +63,7 @@ class CircleWriter:
         if self.ranks[0].radius < LABELLED:
             self.names = {}
         self.has_box = not network.root_is_neuron
-        self.root_name = shorten(getattr(network.root, "label", None) or "loss", BOX[0] - 8.0)
+        self.root_name = shorten(network.name_root(), BOX[0] - 8.0)
         self.number_sizes = self.measure_numbers()
         self.green = self.theme.kinds["root"].line
         self.measure()
@@ -109,7 +109,9 @@ class CircleWriter:
         """Return the picture."""
         parts: list[Part] = [*map(self.write_connection, self.network.connections)]
         parts += self.write_root() if self.has_box else []
-        parts += [self.write_neuron(place) for place in self.network.places]
+        for place in self.network.places:
+            parts.append(self.write_neuron(place))
+            parts += self.write_bias(place)
         parts += [part for c in range(len(self.ranks)) for part in self.write_gap(c)]
         parts += self.place_titles()
         width, height = self.length, 2.0 * self.half
@@ -151,7 +153,7 @@ class CircleWriter:
             dashed=number - number != 0.0,  # inf and nan
         )
         title = f"{network.name(tail)} → {network.name(head)}\n{self.describe('w', weight)}"
-        return Group(self.name_edge(tail, head), [curve], title, "edge")
+        return Group(self.name_edge(tail, head), [curve], title, "edge weight")
 
     def connect(self, a: tuple[float, float], b: tuple[float, float]) -> list[tuple[float, float]]:
         """Return a curve that leaves a and reaches b in the direction of the data."""
@@ -195,9 +197,7 @@ class CircleWriter:
             parts += self.write_numbers(place, x, y, r)
             title += self.describe_outputs(place)
         if place[0]:
-            bias = network.biases[place]
-            title.append(self.describe("b", bias))
-            parts += self.write_bias(place, x, y, r)
+            title.append(self.describe("b", network.biases[place]))
         elif place[1] in self.names:
             parts.append(self.write_name(self.names[place[1]], spot))
         id = self.ids.get(place) or f"n{place[0]}-{place[1]}"
@@ -235,9 +235,16 @@ class CircleWriter:
         grads = [self.format_short(x.grad) for x in readings if x.grads]
         return fit(data, 1.74, NUMBER / RADIUS), fit(grads, 1.56, GRAD / RADIUS)
 
-    def write_bias(self, place: Place, x: float, y: float, r: float) -> Iterator[Part]:
-        """Yield a dot in the colour of a bias, and its number if there is room."""
+    def write_bias(self, place: Place) -> Iterator[Group]:
+        """Yield a dot in the colour of a bias, and its number if there is room.
+
+        It is not a part of the neuron's group: a bias is known before the neuron is computed.
+        """
+        if not place[0]:
+            return
         bias, scale, theme = self.network.biases[place], self.network.scale, self.theme
+        spot = self.get_spot(place)
+        (x, y), r = self.place(spot.u, spot.v), spot.radius
         number = self.network.get_weight(bias)
         dot = Circle(x - 0.8 * r, y + 0.8 * r, DOT, theme.paper, theme.frame, 0.8)
         text = Text(0.0, 0.0, [Span(f"b {format_number(bias.data, '.2g')}")], theme.pale, BIAS)
@@ -249,11 +256,14 @@ class CircleWriter:
             dot = dot._replace(x=left + DOT, y=y + r + BIAS - 1.0)
         elif has_text:
             dot = dot._replace(x=x + r + 4.0 + DOT, y=y + 0.5)
-        yield dot._replace(line=theme.frame if has_text else theme.paper)
         fill = scale.colour(number, theme)
-        yield dot._replace(fill=fill, line="none", opacity=scale.share(number))
+        parts: list[Part] = [
+            dot._replace(line=theme.frame if has_text else theme.paper),
+            dot._replace(fill=fill, line="none", opacity=scale.share(number)),
+        ]
         if has_text:
-            yield text._replace(x=dot.x + DOT + 3.0, y=dot.y + 0.32 * BIAS)
+            parts.append(text._replace(x=dot.x + DOT + 3.0, y=dot.y + 0.32 * BIAS))
+        yield Group("", parts, self.describe("b", bias), "bias")
 
     def write_name(self, name: list[Span], spot: Spot) -> Text:
         """Return the name of an input, before its circle."""
@@ -308,7 +318,7 @@ class CircleWriter:
                     for text in grad
                 ],
             ],
-            ", ∇ ".join([f"{root.label or 'loss'} = {data}", *grad]),
+            ", ∇ ".join([f"{network.name_root()} = {data}", *grad]),
         )
 
     # ---------------------------------------------------------------------------------- the legend

@@ -133,6 +133,10 @@ class Network:
             return "".join(span.text for span in self.name_input(i))
         return self.columns[c - 1].name_neuron(i)
 
+    def name_root(self) -> str:
+        """Return the label of the root, or the name of what follows the last layer."""
+        return getattr(self.root, "label", None) or "loss"
+
     def name_input(self, j: int) -> list[Span]:
         """Return the label of an input if all samples have the same one, else x with its index."""
         labels: set[Any] = set()

@@ -10,16 +10,18 @@ from typing import Any, Unpack
 
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
+from engine.draw.connections import Network
 from engine.draw.dot import replace_invalid, write_dot
-from engine.draw.drawing import Drawing, title_graph
+from engine.draw.drawing import Drawing, draw_network, is_network, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
+from engine.draw.neuron_steps import NeuronTracer, build_network_view
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
 from engine.draw.view import Box, Level, build_view
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_whole, check_writable
 from engine.value import Value
 
 FOLDER = Path(__file__).parent
@@ -81,6 +83,8 @@ def step(
     look = Options(**options)
     if not isinstance(root, Value):
         raise TypeError(f"step expects a Value as root, got {root!r}")
+    if is_network(level, model):
+        return step_network(root, model, look, check_whole("limit", limit))
     view = build_view(root, model, level, limit)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and level is None and len(view.arrows) > limit:
@@ -96,6 +100,29 @@ def step(
     dot = write_dot(view, look, names, traced.grads)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
     return Stepper(traced.runs, facts, drawing, look.theme)
+
+
+def step_network(root: Value, model: Model | None, options: Options, limit: int) -> "Stepper":
+    """Make a page that steps through backpropagation neuron by neuron.
+
+    Raises TypeError for a network of Arrays, and ValueError for more than `limit` neurons.
+    """
+    network = Network(model, root)
+    if network.activity is None or network.activity.of_arrays:
+        raise TypeError(
+            f"step(level='network') expects a network of Values, got {model!r}; its to_scalar() "
+            "returns one"
+        )
+    if (neurons := sum(network.counts)) > limit:
+        raise ValueError(
+            f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
+            "level='layers', or raise limit"
+        )
+    view, ids = build_network_view(network, model)
+    traced = NeuronTracer(view, ids, network.activity, options.format).trace()
+    facts = collect_box_facts(view, Notation(traced.names, options.format))
+    drawing = draw_network(root, model, options, ids, traced.grads)
+    return Stepper(traced.runs, facts, drawing, options.theme)
 
 
 class Stepper:
