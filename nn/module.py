@@ -249,7 +249,7 @@ class Module:
             if isinstance(part, Module) and (last is None or not path.startswith(f"{last}.")):
                 last = path
                 for inner, *column in part._columns():
-                    yield (f"{path}.{inner}" if inner else path, *column)  # type: ignore[misc]
+                    yield (f"{path}.{inner}" if inner else path, *column)
         if last is None:
             yield "", None, None, repr(self)
 

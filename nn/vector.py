@@ -368,7 +368,7 @@ class MLP(Module):
     def _columns(self) -> Iterator[Column]:
         for i, layer in enumerate(self.layers):
             for _, *column in layer._columns():
-                yield (f"layers.{i}", *column)  # type: ignore[misc]
+                yield (f"layers.{i}", *column)
             if self.dropout.rate and i < len(self.layers) - 1:
                 yield "dropout", None, None, repr(self.dropout)
 

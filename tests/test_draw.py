@@ -469,6 +469,6 @@ def test_the_message_of_graphviz_is_passed_on():
         svg.render("digraph {")
 
 
-def test_a_model_is_to_be_called_before_it_is_drawn():
-    with pytest.raises(TypeError, match=r"got MLP\(.*\); call it first"):
-        draw(MLP(2, [1], rng=0))
+def test_a_class_of_models_is_to_be_called_before_it_is_drawn():
+    with pytest.raises(TypeError, match=r"got <class '.*MLP'>; call it first"):
+        draw(MLP)

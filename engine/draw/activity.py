@@ -122,9 +122,9 @@ class Activity:
         for node, output in outputs.items():
             c, i = self.owners[node]
             self.nodes[c][i].append(output)
-        for c, part in enumerate(taken):
-            if any(part):
-                self.nodes[c] = [[*nodes] for nodes in part]
+        for c, inputs_of in enumerate(taken):
+            if any(inputs_of):
+                self.nodes[c] = [[*xs] for xs in inputs_of]
         for c, part in enumerate(self.nodes[1:], 1):
             for i, nodes in enumerate(part):
                 for node in nodes:
@@ -148,8 +148,8 @@ def find_term(
     """
     name = node.op.name if node.op is not None else ""
     if name == "+":
-        parts = [terms.get(x) for x in node.inputs]
-        if len(parts) == 2 and parts[0] is not None and parts[1] is not None:
+        parts = [terms[x] for x in node.inputs if x in terms]
+        if len(parts) == len(node.inputs) == 2:
             a, b = parts
             if a.place == b.place and not a.inputs.keys() & b.inputs.keys():
                 inputs = a.inputs or {}  # a bias is part of several sums
@@ -166,7 +166,7 @@ def find_term(
         return None if j is None else Term(place, {j: x}, False)
     if name == "dot":
         pairs = zip(node.inputs[:count], node.inputs[count:], strict=False)
-        inputs = {index[w][1]: x for w, x in pairs if w in index}
+        inputs = [(index[w][1], x) for w, x in pairs if w in index]
         has_bias = any(j is None for _, j in own)
-        return Term(place, {j: x for j, x in inputs.items() if j is not None}, has_bias)
+        return Term(place, {j: x for j, x in inputs if j is not None}, has_bias)
     return None

@@ -58,10 +58,9 @@ class Network:
         self.shown = [choose_neurons(count) for count in self.counts]
         self.activity = Activity(topological(root), self.columns) if root is not None else None
         self.readings: dict[Place, Reading] = {}
-        for place in self.places if self.activity is not None else ():
-            reading = self.activity.read(place, read_grad)
-            if reading is not None:
-                self.readings[place] = reading
+        if self.activity is not None:
+            readings = {x: self.activity.read(x, read_grad) for x in self.places}
+            self.readings = {x: reading for x, reading in readings.items() if reading is not None}
         if root is not None and not self.readings:
             raise ValueError(
                 f"no neuron of {model!r} is in this graph; pass the model that computed it"

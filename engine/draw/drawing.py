@@ -7,15 +7,16 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
+from engine.draw.box_columns import draw_columns
 from engine.draw.circles import draw_circles
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import clean_svg, render
-from engine.draw.view import LIMIT, Level, build_view
+from engine.draw.view import LIMIT, Level, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 
@@ -71,14 +72,15 @@ def draw(
     check_names(options, DrawOptions)
     look = Options(**options)
     if is_model(root):
-        return draw_model(root, model, level, look)  # type: ignore[arg-type]
+        return draw_model(root, model, level, look)
+    node: Any = root
     if is_network(level, model):
-        return draw_network(root, model, look)
-    view = build_view(root, model, level, limit)
-    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
+        return draw_network(node, model, look)
+    view = build_view(node, model, level, limit)
+    return draw_view(view, look)
 
 
-def is_model(root: object) -> bool:
+def is_model(root: object) -> TypeGuard[Model]:
     """Return whether `root` is a Module rather than a node."""
     return hasattr(root, "named_parameters") and not isinstance(root, type)
 
@@ -103,6 +105,18 @@ def draw_network(
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
     scene, title = draw_circles(model, root, options, ids, grads)
     return Drawing("", title, options.layout, scene)
+
+
+def draw_view(
+    view: View, options: Options, names: Mapping[Node, str] | None = None,
+    grads: Mapping[Node, float] | None = None,
+) -> "Drawing":  # fmt: skip
+    """Draw a view: its boxes in columns if its arrows allow it, else as Graphviz lays it out.
+
+    `names` and `grads` replace the labels and gradients of nodes.
+    """
+    dot, title = write_dot(view, options, names, grads), title_graph(len(view.drawn))
+    return Drawing(dot, title, options.layout, draw_columns(view, options, names, grads))
 
 
 def title_graph(nodes: int) -> str:
@@ -167,7 +181,7 @@ class Drawing:
             ".png": lambda: render(self.dot, "png", self.layout),
             ".html": lambda: self.html.encode(),
         }
-        if self.scene is not None:  # Graphviz does not lay it out
+        if not self.dot:  # Graphviz does not lay it out
             writers = {suffix: writers[suffix] for suffix in (".svg", ".html")}
         path = check_writable("a drawing", path, writers)
         path.write_bytes(writers[path.suffix.lower()]())

@@ -126,8 +126,8 @@ class NeuronTracer(BoxTracer):
         total, a = notation.number(z.data), make_name("a")
         left = make_name("z") if is_active else a
         lines = [equate(left, by_name), equate(left, by_number, total)]
-        if is_active:
-            applied = [build_formula(output.op, [x]) for x in (make_name("z"), total)]  # type: ignore[arg-type]
+        if is_active and output.op is not None:
+            applied = [build_formula(output.op, [x]) for x in (make_name("z"), total)]
             lines.append(equate(a, *applied, notation.number(output.data)))
         return lines
 
@@ -135,7 +135,7 @@ class NeuronTracer(BoxTracer):
         """Return the sum z of a neuron, and whether its output is an activation of it."""
         activation = self.activity.columns[place[0] - 1].activation
         is_active = output.op is not None and output.op.name == activation
-        return (output.inputs[0] if is_active else output), is_active  # type: ignore[return-value]
+        return (output.inputs[0] if is_active else output), is_active
 
     def name_input(self, c: int, j: int) -> Symbol:
         """Return the name of an input of the neurons in a column."""
@@ -198,7 +198,7 @@ class NeuronTracer(BoxTracer):
         _, is_active = self.find_sum(place, output)
         notation, a = self.notation, make_name("a")
         delta, name = make_name("δ"), make_name("z")
-        local = output.locals[0] if is_active else 1.0
+        local = (output.locals[0] or 0.0) if is_active else 1.0
         lines = [equate(delta, write_gradient(root, a), notation.number(upstream))]
         if is_active:
             by_name = f"{write_gradient(root, a)}<mo>⋅</mo>{write_derivative(a, name)}"

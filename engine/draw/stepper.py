@@ -11,8 +11,8 @@ from typing import Any, Unpack
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
 from engine.draw.connections import Network
-from engine.draw.dot import replace_invalid, write_dot
-from engine.draw.drawing import Drawing, draw_network, is_network, title_graph
+from engine.draw.dot import replace_invalid
+from engine.draw.drawing import Drawing, draw_network, draw_view, is_network
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
 from engine.draw.neuron_steps import NeuronTracer, build_network_view
@@ -97,8 +97,7 @@ def step(
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    dot = write_dot(view, look, names, traced.grads)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
+    drawing = draw_view(view, look, names, traced.grads)
     return Stepper(traced.runs, facts, drawing, look.theme)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LIMIT = 500  # nodes; beyond it modules collapse
+FEW = 16  # nodes outside modules that are drawn beside neurons
 LEVELS = ("values", "neurons", "layers", "network")
 Level: TypeAlias = str | Iterable[str] | None
 
@@ -78,7 +79,8 @@ def build_view(
     Args:
         root: the graph's result.
         model: the model whose modules are drawn.
-        level: "values", "neurons", "layers", or the paths of the modules to draw as boxes. By
+        level: "values", "neurons", "layers", or the paths of the modules to draw as boxes; see
+            `list_closed`. By
             default nothing collapses unless there are more than `limit` nodes. Then neurons do,
             then layers, then all nodes outside modules.
         limit: the largest number of cells and boxes.
@@ -91,7 +93,7 @@ def build_view(
         raise ValueError(f"level={level!r} requires a model; pass it as the second argument")
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
-    choices = list_choices(modules) if level is None else list_closed(level, model, modules)
+    choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
     for closed in choices:
         contents, ids = place_nodes(order, modules, groups, closed)
         count = sum(map(len, contents.values()))
@@ -116,8 +118,13 @@ def list_choices(modules: Modules) -> list[set[str]]:
     return [set(), *closed, {*depths, modules.inputs, modules.rest}] if depths else [set()]
 
 
-def list_closed(level: object, model: Model | None, modules: Modules) -> list[set[str]]:
+def list_closed(
+    level: object, model: Model | None, modules: Modules, groups: Mapping[Node, str]
+) -> list[set[str]]:
     """Return the sets of modules to collapse at a level, of which the first that fits is drawn.
+
+    "neurons" are the innermost modules; the nodes outside are boxes if there are more than `FEW`.
+    "layers" are the outermost modules, but not those around fully connected layers.
 
     Raises ValueError for an unknown level or path.
     """
@@ -126,7 +133,8 @@ def list_closed(level: object, model: Model | None, modules: Modules) -> list[se
         return [set()]
     if level == "neurons":
         neurons = {path for path in modules.by_path if not modules.list_children(path)}
-        return [neurons, neurons | outside]
+        few = sum(path in outside for path in groups.values()) <= FEW
+        return [neurons, neurons | outside] if few else [neurons | outside]
     if level == "layers":  # a module around all others would hide them
         layers = list_layers(model)
         return [{*modules.by_path, *outside} - list_around(layers, modules)]
