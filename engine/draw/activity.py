@@ -166,7 +166,8 @@ def find_term(
         return None if j is None else Term(place, {j: x}, False)
     if name == "dot":
         pairs = zip(node.inputs[:count], node.inputs[count:], strict=False)
-        inputs = [(index[w][1], x) for w, x in pairs if w in index]
+        taken = {index[w][1]: x for w, x in pairs if w in index}
         has_bias = any(j is None for _, j in own)
-        return Term(place, {j: x for j, x in inputs if j is not None}, has_bias)
+        indices = [j for _, j in own if j is not None]
+        return Term(place, {j: taken[j] for j in indices}, has_bias)
     return None

@@ -9,11 +9,11 @@ from engine.draw.options import Options
 from engine.draw.scale import Entry, write_legend
 from engine.draw.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text, measure
 from engine.draw.spots import LEVEL, RADIUS, UPRIGHT, Spot, lay_out
-from engine.draw.theme import THEMES, format_number, norm
+from engine.draw.theme import THEMES, format_number, format_rounded, norm
 from engine.node import Node
 from engine.support.arguments import format_count
 
-READABLE = 6.2  # the smallest size of a number
+READABLE = 5.8  # the smallest size of a number
 SMALLEST = 4.0  # the smallest radius of a circle with a rim
 LABELLED = 6.0  # the smallest radius of an input with a name
 WIDEST = 4.4  # of a line between large circles
@@ -22,6 +22,7 @@ MARGIN, GAP = 16.0, 7.0
 BOX, BOX_STEP = (74.0, 46.0), 58.0  # the box of the root, and its distance from the last layer
 TITLE, DETAIL, LEADING = 11.0, 9.5, 13.0
 NUMBER, GRAD, BIAS, NAME = 10.5, 8.5, 8.0, 11.5  # sizes of texts
+LINES = (NUMBER / RADIUS, 1.74), (GRAD / RADIUS, 1.56)  # of a circle of radius 1: size, room
 DOT = 2.6  # the radius of the mark of a bias
 
 
@@ -57,7 +58,10 @@ class CircleWriter:
         self.titles = [[*self.write_title(c)] for c in range(len(network.counts))]
         self.title_widths = [max(text.width for text in title) for title in self.titles]
         widths = self.title_widths if self.is_upright else [0.0] * len(self.titles)
-        self.sizes = UPRIGHT if self.is_upright else LEVEL
+        self.sizes = UPRIGHT
+        if not self.is_upright:  # biases are beside the circles
+            label = max(self.write_bias_text(x).width for x in network.biases.values()) + 20.0
+            self.sizes = LEVEL._replace(label=label, pitch=2.0 * RADIUS + label)
         self.ranks = lay_out(network.counts, self.sizes, widths, bool(network.readings))
         self.names = {j: network.name_input(j) for j in self.ranks[0].spots}
         if self.ranks[0].radius < LABELLED:
@@ -88,7 +92,7 @@ class CircleWriter:
             self.after = max(self.after, self.title_widths[-1] / 2.0)
             self.half += BIAS + 4.0
         else:
-            self.half += 40.0 if self.network.readings else 26.0  # for the biases
+            self.half += self.sizes.label
         if self.has_box:
             box = BOX[0] if self.is_upright else BOX[1]
             self.after = max(self.after, last.radius + BOX_STEP + box)
@@ -211,29 +215,40 @@ class CircleWriter:
             yield f"∇ {join_numbers(map(self.format, grads))}"
 
     def write_numbers(self, place: Place, x: float, y: float, r: float) -> Iterator[Text]:
-        """Yield the number and the gradient in a circle, as large as all of them fit."""
-        reading, theme, (size, small) = self.network.readings[place], self.theme, self.number_sizes
-        data, grad = (self.format_short(x) for x in (reading.mean, reading.grad))
-        size, small = size * r, min(small * r, size * r)
-        if size < READABLE:
+        """Yield the number and the gradient in a circle, as large as they fit."""
+        reading = self.network.readings[place]
+        data = self.fit_number(reading.mean, 0, r)
+        if data.size < READABLE:
             return
-        has_grad = reading.grads and self.network.has_grads and small >= READABLE
-        baseline = y + (0.04 * r if has_grad else 0.36 * size)
-        yield Text(x, baseline, [Span(data)], theme.ink, size, "middle", field="data")
+        grad = self.fit_number(reading.grad, 1, r)
+        has_grad = reading.grads and self.network.has_grads and grad.size >= READABLE
+        yield data._replace(x=x, y=y + (0.04 * r if has_grad else 0.36 * data.size))
         if has_grad:
-            at = y + 0.54 * r
-            yield Text(x, at, [Span(grad)], self.green, small, "middle", field="grad")
+            yield grad._replace(x=x, y=y + 0.54 * r)
+
+    def fit_number(self, number: float, line: int, r: float) -> Text:
+        """Return a number for the first or second line in a circle of radius r."""
+        text, (size, room) = self.format_short(number), LINES[line]
+        size = min(self.number_sizes[line], fit([text], room, size)) * r
+        fill, field = ((self.theme.ink, "data"), (self.green, "grad"))[line]
+        return Text(0.0, 0.0, [Span(text)], fill, size, "middle", field=field)
+
+    def measure_numbers(self) -> list[float]:
+        """Return the sizes of most numbers on each line, relative to the radius of the circle."""
+        readings = self.network.readings.values()
+        numbers = [x.mean for x in readings], [x.grad for x in readings if x.grads]
+        texts = [
+            [text for text in map(self.format_short, line) if len(text) <= 7] for line in numbers
+        ]
+        return [fit(line, room, size) for line, (size, room) in zip(texts, LINES, strict=True)]
 
     def format_short(self, x: float) -> str:
         """Format a number in a circle."""
         return format_short(x, self.options.format)
 
-    def measure_numbers(self) -> tuple[float, float]:
-        """Return the sizes of the numbers in circles, relative to the radius."""
-        readings = self.network.readings.values()
-        data = [self.format_short(x.mean) for x in readings]
-        grads = [self.format_short(x.grad) for x in readings if x.grads]
-        return fit(data, 1.74, NUMBER / RADIUS), fit(grads, 1.56, GRAD / RADIUS)
+    def write_bias_text(self, bias: Parameter) -> Text:
+        """Return the number of a bias, at (0, 0)."""
+        return Text(0.0, 0.0, [Span(f"b {format_rounded(bias.data, 2)}")], self.theme.pale, BIAS)
 
     def write_bias(self, place: Place) -> Iterator[Group]:
         """Yield a dot in the colour of a bias, and its number if there is room.
@@ -247,7 +262,7 @@ class CircleWriter:
         (x, y), r = self.place(spot.u, spot.v), spot.radius
         number = self.network.get_weight(bias)
         dot = Circle(x - 0.8 * r, y + 0.8 * r, DOT, theme.paper, theme.frame, 0.8)
-        text = Text(0.0, 0.0, [Span(f"b {format_number(bias.data, '.2g')}")], theme.pale, BIAS)
+        text = self.write_bias_text(bias)
         has_text = self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
         if r < LABELLED or not (has_text or number):
             return

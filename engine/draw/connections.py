@@ -11,7 +11,7 @@ from engine.draw.options import Options
 from engine.draw.scale import Scale
 from engine.draw.scene import Span
 from engine.draw.spots import choose_neurons
-from engine.draw.theme import format_number, norm
+from engine.draw.theme import format_number, format_rounded, norm
 from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import format_count
@@ -162,7 +162,7 @@ def split_label(label: str) -> list[Span]:
     >>> [span.text for span in split_label("x12")]
     ['x', '12']
     """
-    parts = re.fullmatch(r"([^\W\d]+)_?(\d+)", label)
+    parts = re.fullmatch(r"([^\W\d_]+)_?(\d+)", label)
     return [Span(parts[1]), Span(parts[2], "sub")] if parts else [Span(label)]
 
 
@@ -170,8 +170,8 @@ def format_short(x: float, spec: str) -> str:
     """Format a number for a circle, which has room for few digits unless `spec` asks for more."""
     if spec != DEFAULT:
         return format_number(x, spec)
-    text = format_number(x, ".3g")
-    return text if len(text) <= 6 else format_number(x, ".2g")
+    text = format_rounded(x, 3)
+    return text if len(text) <= 6 else format_rounded(x, 2)
 
 
 def join_numbers(numbers: Iterable[str]) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 from engine.draw.scene import Circle, Curve, Part, Span, Text, measure
-from engine.draw.theme import Theme, format_number
+from engine.draw.theme import Theme, format_rounded
 
 SHARES = (-1.0, -0.5, 0.0, 0.5, 1.0)  # the samples in a legend
 THINNEST, FAINTEST, BOLDEST = 0.5, 0.16, 0.9
 FILL = 0.42  # the opacity of the strongest fill, on which text is legible
 TEXT, SMALL = 9.5, 8.5
-CELL, LINE = 37.0, 27.0  # the width of a sample with its number, and of its line
+CELL, LINE = 37.0, 27.0  # the least width of a sample with its number, the width of its line
 
 
 class Scale(NamedTuple):
@@ -59,13 +59,24 @@ class Entry(NamedTuple):
     scale: Scale
     widest: float  # of lines; 0 for circles
 
+    @property
+    def cell(self) -> float:
+        """The width of a sample with its number."""
+        numbers = [format_rounded(share * self.scale.largest, 2) for share in SHARES]
+        return max(CELL, *(measure(number, SMALL) + 7.0 for number in numbers))
+
+    @property
+    def width(self) -> float:
+        """The width of all samples."""
+        return self.cell * len(SHARES)
+
 
 def write_entry(entry: Entry, x: float, y: float, theme: Theme) -> Iterator[Part]:
     """Yield the parts of an entry, whose left upper corner is at (x, y)."""
     yield Text(x, y + TEXT, [Span(entry.title)], theme.pale, TEXT)
     scale, y = entry.scale, y + 25.0
     for k, share in enumerate(SHARES):
-        value, middle = share * scale.largest, x + (k + 0.5) * CELL
+        value, middle = share * scale.largest, x + (k + 0.5) * entry.cell
         colour = scale.colour(value, theme)
         if entry.widest:
             ends = [(middle - LINE / 2.0, y), (middle + LINE / 2.0, y)]
@@ -74,11 +85,11 @@ def write_entry(entry: Entry, x: float, y: float, theme: Theme) -> Iterator[Part
         else:
             yield Circle(middle, y, 6.0, theme.paper, theme.frame)
             yield Circle(middle, y, 6.0, colour, opacity=scale.fill(value))
-        number = [Span(format_number(value, ".2g"))]
+        number = [Span(format_rounded(value, 2))]
         yield Text(middle, y + 18.0, number, theme.pale, SMALL, "middle")
 
 
-ENTRY_WIDTH, ENTRY_HEIGHT = CELL * len(SHARES), 48.0
+ENTRY_HEIGHT = 48.0
 GAP, LEADING = 26.0, 13.0
 
 
@@ -92,10 +103,10 @@ def write_legend(
     parts: list[Part] = []
     x = y = width = 0.0
     for entry in entries:
-        if x and x + ENTRY_WIDTH > room:
+        if x and x + entry.width > room:
             x, y = 0.0, y + ENTRY_HEIGHT + 12.0
         parts += write_entry(entry, x, y, theme)
-        x += ENTRY_WIDTH + GAP
+        x += entry.width + GAP
         width = max(width, x - GAP)
     note_width = max((measure(note, TEXT) for note in notes), default=0.0)
     top, height = 0.0, y + ENTRY_HEIGHT
