@@ -19,6 +19,7 @@ LABELLED = 6.0  # the smallest radius of an input with a name
 WIDEST = 4.4  # of a line between large circles
 BEND = 0.45  # of a line: where its control points are, between its ends
 MARGIN, GAP = 16.0, 7.0
+LONGEST_NAME = 110.0  # of an input
 BOX, BOX_STEP = (74.0, 46.0), 58.0  # the box of the root, and its distance from the last layer
 TITLE, DETAIL, LEADING = 11.0, 9.5, 13.0
 NUMBER, GRAD, BIAS, NAME = 10.5, 8.5, 8.0, 11.5  # sizes of texts
@@ -63,11 +64,12 @@ class CircleWriter:
             label = max(self.write_bias_text(x).width for x in network.biases.values()) + 20.0
             self.sizes = LEVEL._replace(label=label, pitch=2.0 * RADIUS + label)
         self.ranks = lay_out(network.counts, self.sizes, widths, bool(network.readings))
-        self.names = {j: network.name_input(j) for j in self.ranks[0].spots}
+        room = LONGEST_NAME if self.is_upright else min(LONGEST_NAME, self.ranks[0].pitch - 4.0)
+        self.names = {j: shorten(network.name_input(j), room, NAME) for j in self.ranks[0].spots}
         if self.ranks[0].radius < LABELLED:
             self.names = {}
         self.has_box = not network.root_is_neuron
-        self.root_name = shorten(network.name_root(), BOX[0] - 8.0)
+        self.root_name = shorten([Span(network.name_root())], BOX[0] - 8.0, DETAIL)
         self.number_sizes = self.measure_numbers()
         self.green = self.theme.kinds["root"].line
         self.measure()
@@ -326,7 +328,7 @@ class CircleWriter:
             self.ids.get("root", "root"),
             [
                 Rect(x - BOX[0] / 2.0, y - BOX[1] / 2.0, *BOX, paint.fill, paint.line, 2.0, 8.0),
-                Text(x, top, [Span(self.root_name)], theme.pale, DETAIL, "middle"),
+                Text(x, top, self.root_name, theme.pale, DETAIL, "middle"),
                 Text(x, top + 13.0, [Span(data)], theme.ink, NUMBER, "middle", field="data"),
                 *[
                     Text(x, top + 24.5, [Span(text)], self.green, GRAD, "middle", field="grad")
@@ -371,13 +373,14 @@ def fit(texts: list[str], width: float, size: float) -> float:
     return size if widest <= width else size * width / widest
 
 
-def shorten(text: str, width: float) -> str:
-    """Return a text that fits into a width, cut at its end."""
-    if measure(text, DETAIL) <= width:
-        return text
-    while text and measure(f"{text}…", DETAIL) > width:
+def shorten(name: list[Span], width: float, size: float) -> list[Span]:
+    """Return a name that fits into a width; a longer one is cut, and hover texts show it whole."""
+    if measure(name, size) <= width:
+        return name
+    text = "".join(span.text for span in name)
+    while text and measure(f"{text}…", size) > width:
         text = text[:-1]
-    return f"{text}…"
+    return [Span(f"{text}…")]
 
 
 def move(part: Part, dx: float, dy: float) -> Part:

@@ -105,7 +105,7 @@ def format_rounded(x: float, digits: int) -> str:
     """Format a number that is rounded to a few significant digits, with an exponent if it is long.
 
     >>> format_rounded(1234.5, 2), format_rounded(-1e-7, 2)
-    ('1200', '−1e-07')
+    ('1200', '−1e−07')
     """
     return format_number(float(f"{x:.{digits}g}"), f".{max(digits, 5)}g")
 
