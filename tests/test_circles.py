@@ -412,6 +412,21 @@ def test_what_a_step_marks_is_in_the_picture():
     assert loss.grad == 1.0
 
 
+def test_a_neuron_opens_its_scalar_graph_with_the_same_gradients():
+    loss, model = small()
+    stepper = step(loss, model, level="network", format=".10g")
+    opens = re.findall(r'data-opens="([^"]*)"', stepper.drawing.svg)
+    assert sorted(opens) == sorted(stepper.opened)
+    for c, layer in enumerate(model.layers):
+        for i, neuron in enumerate(layer.neurons):
+            opened = stepper.opened[f"layers[{c}].neurons[{i}]"]
+            grads = {fact.name: fact.gradient for fact in opened.facts}
+            for j, w in enumerate(neuron.weights):
+                assert grads[f"w{j}"] == format_number(w.grad, ".10g")
+            assert grads["b"] == format_number(neuron.bias.grad, ".10g")
+    assert not step(*small(samples=2), level="network").opened
+
+
 # ----------------------------------------------------------------------- boxes instead of circles
 
 

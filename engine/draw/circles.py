@@ -1,6 +1,6 @@
 """A network as people draw it: neurons are circles in columns, weights are lines between them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from engine.draw.activity import Place
@@ -33,6 +33,7 @@ def draw_circles(
     options: Options,
     ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None,
+    opened: Collection[Place] = (),
 ) -> tuple[Scene, str]:
     """Return the picture of a model as neurons and connections, and its title.
 
@@ -42,17 +43,21 @@ def draw_circles(
         options: the options of the drawing; with color="grad" it shows gradients.
         ids: the ids of neurons by column and index, of inputs in column 0, and of the root.
         grads: numbers that replace the gradients of nodes.
+        opened: the neurons whose graphs a click opens in a page.
     """
     network = Network(model, root, options.color == "grad", grads)
     title = f"network {'-'.join(map(str, network.counts))}"
-    return CircleWriter(network, options, ids or {}).write(), title
+    return CircleWriter(network, options, ids or {}, opened).write(), title
 
 
 class CircleWriter:
     """A writer of the picture of one network."""
 
-    def __init__(self, network: Network, options: Options, ids: Mapping[Any, str]):
-        self.network, self.options, self.ids = network, options, ids
+    def __init__(
+        self, network: Network, options: Options, ids: Mapping[Any, str],
+        opened: Collection[Place] = (),
+    ):  # fmt: skip
+        self.network, self.options, self.ids, self.opened = network, options, ids, opened
         self.theme = THEMES[options.theme]
         self.is_upright = options.direction in ("right", "left")
         self.is_mirrored = options.direction in ("left", "up")
@@ -207,7 +212,8 @@ class CircleWriter:
         elif place[1] in self.names:
             parts.append(self.write_name(self.names[place[1]], spot))
         id = self.ids.get(place) or f"n{place[0]}-{place[1]}"
-        return Group(id, parts, "\n".join(title))
+        opens = network.name(place) if place in self.opened else ""
+        return Group(id, parts, "\n".join(title), opens=opens)
 
     def describe_outputs(self, place: Place) -> Iterator[str]:
         """Yield the outputs of a neuron and their gradients as text."""

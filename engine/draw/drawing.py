@@ -4,11 +4,12 @@ import base64
 import html
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard, Unpack
 
+from engine.draw.activity import Place
 from engine.draw.box_columns import draw_columns
 from engine.draw.circles import draw_circles
 from engine.draw.clusters import Model
@@ -100,10 +101,10 @@ def draw_model(model: Model, other: Model | None, level: Level, options: Options
 
 def draw_network(
     root: Node | None, model: Model | None, options: Options, ids: Mapping[Any, str] | None = None,
-    grads: Mapping[Node, float] | None = None,
+    grads: Mapping[Node, float] | None = None, opened: Collection[Place] = (),
 ) -> "Drawing":  # fmt: skip
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
-    scene, title = draw_circles(model, root, options, ids, grads)
+    scene, title = draw_circles(model, root, options, ids, grads, opened)
     return Drawing("", title, options.layout, scene)
 
 

@@ -97,12 +97,14 @@ class Group(NamedTuple):
 
     `id` is that of the value, operation, arrow or box, as in `engine.draw.view`. `kind` is the
     class of the element: "node", "edge" or "cluster". `title` appears when the pointer rests on it.
+    `opens` is the title of the page's view that a click opens.
     """
 
     id: str
     parts: "Sequence[Part]"
     title: str = ""
     kind: str = "node"
+    opens: str = ""
 
 
 Part: TypeAlias = Text | Rect | Circle | Curve | Group
@@ -154,7 +156,8 @@ def write_group(group: Group, prefix: str) -> str:
     body = "\n".join(write_part(part, prefix) for part in group.parts)
     title = f"<title>{html.escape(group.title)}</title>\n" if group.title else ""
     id = f' id="{prefix}-{group.id}"' if group.id else ""
-    return f'<g{id} class="{group.kind}">\n{title}{body}\n</g>'
+    opens = f' data-opens="{html.escape(group.opens)}"' if group.opens else ""
+    return f'<g{id} class="{group.kind}"{opens}>\n{title}{body}\n</g>'
 
 
 def write_text(text: Text) -> str:

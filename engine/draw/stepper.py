@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, get_type_hints
 
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
@@ -15,6 +15,7 @@ from engine.draw.dot import replace_invalid
 from engine.draw.drawing import Drawing, draw_network, draw_view, is_network
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
+from engine.draw.neuron_graphs import build_neuron, list_opened
 from engine.draw.neuron_steps import NeuronTracer, build_network_view
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
@@ -120,8 +121,14 @@ def step_network(root: Value, model: Model | None, options: Options, limit: int)
     view, ids = build_network_view(network, model)
     traced = NeuronTracer(view, ids, network.activity, options.format).trace()
     facts = collect_box_facts(view, Notation(traced.names, options.format))
-    drawing = draw_network(root, model, options, ids, traced.grads)
-    return Stepper(traced.runs, facts, drawing, options.theme)
+    opened = list_opened(network)
+    drawing = draw_network(root, model, options, ids, traced.grads, opened)
+    stepper = Stepper(traced.runs, facts, drawing, options.theme)
+    fields = {name: getattr(options, name) for name in get_type_hints(PageOptions)}
+    for place in opened:
+        graph = build_neuron(network, place, traced.grads)
+        stepper.opened[network.name(place)] = step(graph, **fields)
+    return stepper
 
 
 class Stepper:
@@ -137,6 +144,7 @@ class Stepper:
 
     def __init__(self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str):
         self.runs, self.facts, self.drawing, self.theme = runs, facts, drawing, theme
+        self.opened: dict[str, Stepper] = {}  # the steppers that parts of the drawing open
 
     @property
     def frames(self) -> list[Frame]:
