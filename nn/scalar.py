@@ -179,6 +179,11 @@ class MLP(Module):
         """
         return import_module(CONVERT, __package__).to_vector(self, dtype)
 
+    def _columns(self) -> Iterator[Column]:
+        for i, layer in enumerate(self.layers):  # a search would visit every weight
+            for _, *column in layer._columns():
+                yield (f"layers.{i}", *column)
+
     def __repr__(self) -> str:
         return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
 

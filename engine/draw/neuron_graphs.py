@@ -9,7 +9,7 @@ from engine.node import Node
 from engine.rules import ELEMENTWISE
 from engine.value import Value
 
-MOST_TERMS = 150  # products in all graphs of a page
+MOST_TERMS = 64  # products in all graphs of a page
 
 
 def list_opened(network: Network) -> list[Place]:
