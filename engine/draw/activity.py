@@ -29,7 +29,7 @@ class Reading(NamedTuple):
         return sum(self.grads)
 
 
-class Term(NamedTuple):
+class PartialSum(NamedTuple):
     """A part of a neuron's sum: the inputs by the index of their weights."""
 
     place: Place
@@ -101,13 +101,13 @@ class Activity:
             for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
                 index |= {w: ((c, i), j) for j, w in enumerate(row)} | {bias: ((c, i), None)}
         self.owners = {node: place for node, (place, _) in index.items()}
-        terms = {x: Term(place, {}, True) for x, (place, j) in index.items() if j is None}
+        terms = {x: PartialSum(place, {}, True) for x, (place, j) in index.items() if j is None}
         outputs: dict[Node, Node] = {}  # the activation of each sum
         taken: list[list[dict[Node, None]]] = [[{} for _ in part] for part in self.nodes]
         for node in order:
             if node.op is None:
                 continue
-            if (term := find_term(node, index, terms)) is not None:
+            if (term := find_partial_sum(node, index, terms)) is not None:
                 (c, i), inputs, has_bias = terms[node] = term
                 self.owners[node] = term.place
                 if has_bias and len(inputs) == self.columns[c - 1].shape[1]:
@@ -139,9 +139,9 @@ class Activity:
             self.owners |= dict.fromkeys(chain, place)
 
 
-def find_term(
-    node: Node, index: dict[Node, tuple[Place, int | None]], terms: dict[Node, Term]
-) -> Term | None:
+def find_partial_sum(
+    node: Node, index: dict[Node, tuple[Place, int | None]], terms: dict[Node, PartialSum]
+) -> PartialSum | None:
     """Return the part of a neuron's sum that a node computes, or None if it computes no such part.
 
     It is a product of a weight, a sum of parts, or the sum of all products as one node.
@@ -154,7 +154,7 @@ def find_term(
             if a.place == b.place and not a.inputs.keys() & b.inputs.keys():
                 inputs = a.inputs or {}  # a bias is part of several sums
                 inputs.update(b.inputs)
-                return Term(a.place, inputs, a.has_bias or b.has_bias)
+                return PartialSum(a.place, inputs, a.has_bias or b.has_bias)
         return None
     own = [index[x] for x in node.inputs if x in index]
     if not own or len({place for place, _ in own}) > 1 or len(own) == len(node.inputs):
@@ -163,11 +163,11 @@ def find_term(
     if name == "*":
         w, x = sorted(node.inputs, key=lambda x: x not in index)
         j = index[w][1]
-        return None if j is None else Term(place, {j: x}, False)
+        return None if j is None else PartialSum(place, {j: x}, False)
     if name == "dot":
         pairs = zip(node.inputs[:count], node.inputs[count:], strict=False)
         taken = {index[w][1]: x for w, x in pairs if w in index}
         has_bias = any(j is None for _, j in own)
         indices = [j for _, j in own if j is not None]
-        return Term(place, {j: taken[j] for j in indices}, has_bias)
+        return PartialSum(place, {j: taken[j] for j in indices}, has_bias)
     return None

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from engine.draw.activity import Place
-from engine.draw.connections import Connection, Network, Parameter, format_short, join_numbers
+from engine.draw.connections import Connection, Network, Parameter, format_in_circle, join_numbers
 from engine.draw.options import Options
-from engine.draw.scale import Entry, write_legend
+from engine.draw.scale import LegendEntry, write_legend
 from engine.draw.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text, measure
 from engine.draw.spots import LEVEL, RADIUS, UPRIGHT, Spot, lay_out
 from engine.draw.theme import THEMES, format_number, format_rounded, norm
@@ -70,11 +70,11 @@ class CircleWriter:
             self.sizes = LEVEL._replace(label=label, pitch=2.0 * RADIUS + label)
         self.ranks = lay_out(network.counts, self.sizes, widths, bool(network.readings))
         room = LONGEST_NAME if self.is_upright else min(LONGEST_NAME, self.ranks[0].pitch - 4.0)
-        self.names = {j: shorten(network.name_input(j), room, NAME) for j in self.ranks[0].spots}
+        self.names = {j: cut_name(network.name_input(j), room, NAME) for j in self.ranks[0].spots}
         if self.ranks[0].radius < LABELLED:
             self.names = {}
         self.has_box = not network.root_is_neuron
-        self.root_name = shorten([Span(network.name_root())], BOX[0] - 8.0, DETAIL)
+        self.root_name = cut_name([Span(network.name_root())], BOX[0] - 8.0, DETAIL)
         self.number_sizes = self.measure_numbers()
         self.green = self.theme.kinds["root"].line
         self.measure()
@@ -132,7 +132,7 @@ class CircleWriter:
         legend, legend_width, legend_height = write_legend(
             self.list_entries(), [*self.list_notes()], max(right - MARGIN, 400.0), self.theme
         )
-        parts += [move(part, MARGIN, bottom) for part in legend]
+        parts += [move_part(part, MARGIN, bottom) for part in legend]
         right = max(right, MARGIN + legend_width)
         return Scene(right + MARGIN, bottom + legend_height + MARGIN, parts, self.theme.paper)
 
@@ -237,7 +237,7 @@ class CircleWriter:
     def fit_number(self, number: float, line: int, r: float) -> Text:
         """Return a number for the first or second line in a circle of radius r."""
         text, (size, room) = self.format_short(number), LINES[line]
-        size = min(self.number_sizes[line], fit([text], room, size)) * r
+        size = min(self.number_sizes[line], fit_size([text], room, size)) * r
         fill, field = ((self.theme.ink, "data"), (self.green, "grad"))[line]
         return Text(0.0, 0.0, [Span(text)], fill, size, "middle", field=field)
 
@@ -248,11 +248,11 @@ class CircleWriter:
         texts = [
             [text for text in map(self.format_short, line) if len(text) <= 7] for line in numbers
         ]
-        return [fit(line, room, size) for line, (size, room) in zip(texts, LINES, strict=True)]
+        return [fit_size(line, room, size) for line, (size, room) in zip(texts, LINES, strict=True)]
 
     def format_short(self, x: float) -> str:
         """Format a number in a circle."""
-        return format_short(x, self.options.format)
+        return format_in_circle(x, self.options.format)
 
     def write_bias_text(self, bias: Parameter) -> Text:
         """Return the number of a bias, at (0, 0)."""
@@ -346,13 +346,15 @@ class CircleWriter:
 
     # ---------------------------------------------------------------------------------- the legend
 
-    def list_entries(self) -> list[Entry]:
+    def list_entries(self) -> list[LegendEntry]:
         """Return the scales of the legend."""
         network, by_grad = self.network, self.network.by_grad
-        entries = [Entry("gradient of a weight" if by_grad else "weight", network.scale, WIDEST)]
+        entries = [
+            LegendEntry("gradient of a weight" if by_grad else "weight", network.scale, WIDEST)
+        ]
         if network.readings:
             title = "gradient of an activation" if by_grad else "activation"
-            entries.append(Entry(title, network.neuron_scale, 0.0))
+            entries.append(LegendEntry(title, network.neuron_scale, 0.0))
         return entries
 
     def list_notes(self) -> Iterator[str]:
@@ -373,13 +375,13 @@ class CircleWriter:
             yield f"lines: {drawn:,} of {total:,} connections"
 
 
-def fit(texts: list[str], width: float, size: float) -> float:
+def fit_size(texts: list[str], width: float, size: float) -> float:
     """Return the largest size up to `size` at which all texts fit into a width."""
     widest = max((measure(text, 100.0) for text in texts), default=0.0) * size / 100.0
     return size if widest <= width else size * width / widest
 
 
-def shorten(name: list[Span], width: float, size: float) -> list[Span]:
+def cut_name(name: list[Span], width: float, size: float) -> list[Span]:
     """Return a name that fits into a width; a longer one is cut, and hover texts show it whole."""
     if measure(name, size) <= width:
         return name
@@ -389,7 +391,7 @@ def shorten(name: list[Span], width: float, size: float) -> list[Span]:
     return [Span(f"{text}…")]
 
 
-def move(part: Part, dx: float, dy: float) -> Part:
+def move_part(part: Part, dx: float, dy: float) -> Part:
     """Return a part of a legend at another place."""
     if isinstance(part, Curve):
         return part._replace(points=[(x + dx, y + dy) for x, y in part.points])

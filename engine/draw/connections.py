@@ -166,7 +166,7 @@ def split_label(label: str) -> list[Span]:
     return [Span(parts[1]), Span(parts[2], "sub")] if parts else [Span(label)]
 
 
-def format_short(x: float, spec: str) -> str:
+def format_in_circle(x: float, spec: str) -> str:
     """Format a number for a circle, which has room for few digits unless `spec` asks for more."""
     if spec != DEFAULT:
         return format_number(x, spec)

@@ -12,7 +12,7 @@ from typing import Any
 from engine.draw.activity import Activity, Place
 from engine.draw.boxes import BoxTracer, Bundle, Part
 from engine.draw.clusters import Modules
-from engine.draw.connections import Network, format_short
+from engine.draw.connections import Network, format_in_circle
 from engine.draw.frames import KEYS, START, Frame
 from engine.draw.notation import Line, write_derivative, write_equality, write_gradient
 from engine.draw.symbols import Symbol, build_formula, combine, make_name
@@ -89,7 +89,7 @@ class NeuronTracer(BoxTracer):
 
     def format_mean(self, outputs: Sequence[Value]) -> str:
         """Format the outputs of a neuron as its circle shows them."""
-        return format_short(sum(x.data for x in outputs) / len(outputs), self.spec)
+        return format_in_circle(sum(x.data for x in outputs) / len(outputs), self.spec)
 
     # ------------------------------------------------------------------------------------- forward
 
@@ -120,7 +120,7 @@ class NeuronTracer(BoxTracer):
             for w, x in zip(weights, inputs, strict=True)
         ]
         by_name, by_number = (
-            write_sum(pairs, last)
+            write_weighted_sum(pairs, last)
             for pairs, last in ((names, make_name("b")), (numbers, notation.number(bias.data)))
         )
         total, a = notation.number(z.data), make_name("a")
@@ -174,7 +174,7 @@ class NeuronTracer(BoxTracer):
             outputs = self.outputs.get(bundle.to, [])
             if {sent.to for sent in bundle.sent} & {*outputs}:
                 total = sum(sums[x] for x in outputs)
-                grad[bundle.to] = format_short(total, self.spec)
+                grad[bundle.to] = format_in_circle(total, self.spec)
         place = self.places.get(part.id)
         own = next((x for x in bundles if x.to == part.id and place is not None), None)
         count = "input" if len(grad) == 1 else format_count(len(grad), "input")
@@ -218,7 +218,7 @@ class NeuronTracer(BoxTracer):
         ]
 
 
-def write_sum(pairs: Sequence[tuple[Symbol, Symbol]], last: Symbol) -> Symbol:
+def write_weighted_sum(pairs: Sequence[tuple[Symbol, Symbol]], last: Symbol) -> Symbol:
     """Write a sum of products and a last term; of a long one, the first and the last products."""
     terms = [combine("·", w, x) for w, x in pairs]
     if len(terms) > MOST_TERMS:

@@ -52,7 +52,7 @@ class Scale(NamedTuple):
         return FILL * self.share(x)
 
 
-class Entry(NamedTuple):
+class LegendEntry(NamedTuple):
     """An entry of a legend: a title above samples of a scale."""
 
     title: str
@@ -71,7 +71,7 @@ class Entry(NamedTuple):
         return self.cell * len(SHARES)
 
 
-def write_entry(entry: Entry, x: float, y: float, theme: Theme) -> Iterator[Part]:
+def write_entry(entry: LegendEntry, x: float, y: float, theme: Theme) -> Iterator[Part]:
     """Yield the parts of an entry, whose left upper corner is at (x, y)."""
     yield Text(x, y + TEXT, [Span(entry.title)], theme.pale, TEXT)
     scale, y = entry.scale, y + 25.0
@@ -94,7 +94,7 @@ GAP, LEADING = 26.0, 13.0
 
 
 def write_legend(
-    entries: Sequence[Entry], notes: Sequence[str], room: float, theme: Theme
+    entries: Sequence[LegendEntry], notes: Sequence[str], room: float, theme: Theme
 ) -> tuple[list[Part], float, float]:
     """Return the parts of a legend at (0, 0), its width and its height.
 

@@ -36,7 +36,7 @@ class Rank(NamedTuple):
         return max(spot.v for spot in self.spots.values()) + self.radius
 
 
-class Sizes(NamedTuple):
+class Spacing(NamedTuple):
     """Lengths that depend on the direction of the data."""
 
     pitch: float  # between the centres of circles with numbers
@@ -47,8 +47,10 @@ class Sizes(NamedTuple):
     slope: float  # of that step, relative to the length of a layer
 
 
-UPRIGHT = Sizes(62.0, 640.0, 44.0, (92.0, 230.0), 13.0, 0.36)
-LEVEL = Sizes(88.0, 960.0, 60.0, (76.0, 170.0), 40.0, 0.24)  # labels are beside circles, not below
+UPRIGHT = Spacing(62.0, 640.0, 44.0, (92.0, 230.0), 13.0, 0.36)
+LEVEL = Spacing(88.0, 960.0, 60.0, (76.0, 170.0), 40.0, 0.24)  # labels are beside circles
+    88.0, 960.0, 60.0, (76.0, 170.0), 40.0, 0.24
+)  # labels are beside circles, not below
 
 
 def choose_neurons(count: int) -> list[int]:
@@ -63,7 +65,7 @@ def choose_neurons(count: int) -> list[int]:
 
 
 def lay_out(
-    counts: Sequence[int], sizes: Sizes, widths: Sequence[float], has_numbers: bool
+    counts: Sequence[int], sizes: Spacing, widths: Sequence[float], has_numbers: bool
 ) -> list[Rank]:
     """Return the places of the circles of each layer.
 
@@ -87,7 +89,7 @@ def lay_out(
     return ranks
 
 
-def place_circles(count: int, sizes: Sizes, has_numbers: bool) -> Rank:
+def place_circles(count: int, sizes: Spacing, has_numbers: bool) -> Rank:
     """Return the circles of one layer, at u = 0."""
     shown = choose_neurons(count)
     hidden = count - len(shown)
