@@ -412,6 +412,18 @@ def test_what_a_step_marks_is_in_the_picture():
     assert loss.grad == 1.0
 
 
+def test_outputs_that_the_loss_does_not_use_are_not_stepped_through():
+    model = MLP(2, [3, 2], "leaky_relu", rng=0)
+    loss = model([0.5, Value(-1.0)])[0].square() + total([p * p for p in model.parameters()])
+    stepper = step(loss, model, level="network")
+    assert "layers[1].neurons[1]" not in stepper.opened
+    assert {fact.name for fact in stepper.facts} >= {"layers[1].neurons[1]", "loss"}
+    titles = [frame.title for frame in stepper.frames if frame.kind == "forward"]
+    assert [title for title in titles if "neurons" in title] == [
+        *(f"layers[0].neurons[{i}]" for i in range(3)), "layers[1].neurons[0]",
+    ]  # fmt: skip
+
+
 def test_a_neuron_opens_its_scalar_graph_with_the_same_gradients():
     loss, model = small()
     stepper = step(loss, model, level="network", format=".10g")
