@@ -155,6 +155,16 @@ def test_shares_are_monotone_and_within_0_and_1(numbers):
     assert [scale.share(x) for x in finite] == sorted(scale.share(x) for x in finite)
 
 
+def test_without_colours_negative_lines_are_dashed(monkeypatch):
+    model = small()[1]
+    black = THEMES["light"]._replace(signs=("#000000", "#000000"))
+    monkeypatch.setitem(THEMES, "light", black)
+    for (_, number), element in groups(draw(model), "weight").items():
+        path = element.find(f"{SVG}path")
+        assert path.get("stroke") == "#000000"
+        assert bool(path.get("stroke-dasharray")) == number.startswith("w = −")
+
+
 def test_weights_that_are_not_finite_are_drawn():
     model = MLP(2, [2, 1], rng=0)
     model.layers[0].neurons[0].weights[0].data = float("nan")

@@ -101,7 +101,7 @@ class CircleWriter(CircleLayout):
             network.scale.colour(number, self.theme),
             network.scale.thickness(number, widest),
             network.scale.opacity(number),
-            dashed=number - number != 0.0,  # inf and nan
+            dashed=network.scale.is_dashed(number, self.theme),
         )
         title = f"{network.name(tail)} → {network.name(head)}\n{self.describe('w', weight)}"
         return Group(self.name_edge(tail, head), [curve], title, "edge weight")
