@@ -155,6 +155,16 @@ def test_shares_are_monotone_and_within_0_and_1(numbers):
     assert [scale.share(x) for x in finite] == sorted(scale.share(x) for x in finite)
 
 
+def test_without_colours_negative_lines_are_dashed(monkeypatch):
+    model = small()[1]
+    black = THEMES["light"]._replace(signs=("#000000", "#000000"))
+    monkeypatch.setitem(THEMES, "light", black)
+    for (_, number), element in groups(draw(model), "weight").items():
+        path = element.find(f"{SVG}path")
+        assert path.get("stroke") == "#000000"
+        assert bool(path.get("stroke-dasharray")) == number.startswith("w = −")
+
+
 def test_weights_that_are_not_finite_are_drawn():
     model = MLP(2, [2, 1], rng=0)
     model.layers[0].neurons[0].weights[0].data = float("nan")
@@ -410,6 +420,18 @@ def test_what_a_step_marks_is_in_the_picture():
     fields = [x.field for x in geometry.read_labels(stepper.drawing.svg)]
     assert fields.count("data") == fields.count("grad") == 11
     assert loss.grad == 1.0
+
+
+def test_outputs_that_the_loss_does_not_use_are_not_stepped_through():
+    model = MLP(2, [3, 2], "leaky_relu", rng=0)
+    loss = model([0.5, Value(-1.0)])[0].square() + total([p * p for p in model.parameters()])
+    stepper = step(loss, model, level="network")
+    assert "layers[1].neurons[1]" not in stepper.opened
+    assert {fact.name for fact in stepper.facts} >= {"layers[1].neurons[1]", "loss"}
+    titles = [frame.title for frame in stepper.frames if frame.kind == "forward"]
+    assert [title for title in titles if "neurons" in title] == [
+        *(f"layers[0].neurons[{i}]" for i in range(3)), "layers[1].neurons[0]",
+    ]  # fmt: skip
 
 
 def test_a_neuron_opens_its_scalar_graph_with_the_same_gradients():

@@ -118,7 +118,8 @@ class Activity:
                 c, _ = self.owners[first]
                 if node.op.name == self.columns[c - 1].activation:
                     outputs[first] = node
-                    self.owners[node] = self.owners[first]
+                    constants = [x for x in node.inputs if x.constant and x.op is None]
+                    self.owners |= dict.fromkeys([node, *constants], self.owners[first])
         for node, output in outputs.items():
             c, i = self.owners[node]
             self.nodes[c][i].append(output)

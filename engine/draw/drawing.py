@@ -130,7 +130,8 @@ def title_graph(nodes: int) -> str:
 class Drawing:
     """A picture of a graph, which Jupyter displays.
 
-    `.dot` and `.svg` are text, and `.save(path)` writes a file. Later changes of the graph do not
+    `.dot` and `.svg` are text, and `.save(path)` writes a file. The `.dot` of a picture of circles,
+    which Graphviz does not lay out, is empty. Later changes of the graph do not
     change the picture.
 
     >>> from engine import Value

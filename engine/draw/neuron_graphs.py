@@ -14,7 +14,7 @@ MOST_TERMS = 64  # products in all graphs of a page
 
 def list_opened(network: Network) -> list[Place]:
     """Return the neurons whose graphs open: all, if they are few and have one output each."""
-    neurons = [place for place in network.places if place[0]]
+    neurons = [place for place in network.readings if place[0]]
     terms = sum(column.shape[0] * column.shape[1] for column in network.columns)
     return neurons if network.samples == 1 and terms <= MOST_TERMS else []
 

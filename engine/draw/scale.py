@@ -39,6 +39,10 @@ class Scale(NamedTuple):
         """Return the colour of a number's sign; that of secondary texts for 0 and nan."""
         return theme.signs[x > 0] if x == x and x else theme.pale
 
+    def is_dashed(self, x: float, theme: Theme) -> bool:
+        """Return whether a line is dashed: for inf and nan, and in black on white for x < 0."""
+        return not math.isfinite(x) or (x < 0 and theme.signs[0] == theme.signs[1])
+
     def thickness(self, x: float, widest: float) -> float:
         """Return the width of a line."""
         return THINNEST + (widest - THINNEST) * self.share(x)
@@ -81,7 +85,8 @@ def write_entry(entry: LegendEntry, x: float, y: float, theme: Theme) -> Iterato
         if entry.widest:
             ends = [(middle - LINE / 2.0, y), (middle + LINE / 2.0, y)]
             width = scale.thickness(value, entry.widest)
-            yield Curve(ends, colour, width, scale.opacity(value), cubic=False)
+            dashed = scale.is_dashed(value, theme)
+            yield Curve(ends, colour, width, scale.opacity(value), cubic=False, dashed=dashed)
         else:
             yield Circle(middle, y, 6.0, theme.paper, theme.frame)
             yield Circle(middle, y, 6.0, colour, opacity=scale.fill(value))

@@ -49,8 +49,6 @@ class Spacing(NamedTuple):
 
 UPRIGHT = Spacing(62.0, 640.0, 44.0, (92.0, 230.0), 13.0, 0.36)
 LEVEL = Spacing(88.0, 960.0, 60.0, (76.0, 170.0), 40.0, 0.24)  # labels are beside circles
-    88.0, 960.0, 60.0, (76.0, 170.0), 40.0, 0.24
-)  # labels are beside circles, not below
 
 
 def choose_neurons(count: int) -> list[int]:
