@@ -397,7 +397,7 @@ def test_graphviz_of_the_system_draws_the_same_graph():
     ("options", "message"),
     [
         ({"direction": "LR"}, "direction must be one of right, down, left, up, got 'LR'"),
-        ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
+        ({"theme": "blue"}, "theme must be one of auto, light, dark, got 'blue'"),
         ({"color": "red"}, "color must be one of kind, grad, got 'red'"),
         ({"layout": "neato"}, "layout must be one of auto, embedded, dot, got 'neato'"),
         ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
@@ -427,7 +427,7 @@ def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
     [
         ({"limit": 0}, "limit must be a whole number, 1 or more, got 0"),
         ({"limit": None}, "limit must be a whole number, 1 or more, got None"),
-        ({"theme": [1]}, "theme must be one of light, dark, got [1]"),
+        ({"theme": [1]}, "theme must be one of auto, light, dark, got [1]"),
         (
             {"collapse": 3},
             "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",

@@ -1,6 +1,5 @@
 """`draw`: a graph as a picture."""
 
-import base64
 import html
 import os
 import zlib
@@ -10,9 +9,12 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.draw.clusters import Model
+from engine.draw.dark import darken, follow_theme
 from engine.draw.dot import write_dot
+from engine.draw.embed import embed_image
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import clean_svg, render
+from engine.draw.theme import THEMES
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
@@ -41,7 +43,7 @@ def draw(
             then layers.
         limit: the largest number of nodes to draw.
         direction: the direction of the arrows, "right", "down", "left" or "up".
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto" for the theme of the page or system that shows it.
         format: the format of numbers, as in Python's `format(x, ".4g")`.
         layout: the Graphviz that computes the layout, "embedded" for graphviz-pure, "dot" for the
             system's, or "auto" for the first of the two that is installed.
@@ -63,7 +65,7 @@ def draw(
     check_names(options, DrawOptions)
     look = Options(**options)
     view = build_view(root, model, collapse, limit)
-    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
+    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout, look.theme)
 
 
 def title_graph(nodes: int) -> str:
@@ -82,36 +84,28 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, layout: str = "auto"):
-        self.dot, self.title, self.layout = dot, title, layout
+    def __init__(self, dot: str, title: str, layout: str = "auto", theme: str = "auto"):
+        self.dot, self.title, self.layout, self.theme = dot, title, layout, theme
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         text = render(self.dot, "svg", self.layout).decode()
-        return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        return follow_theme(svg) if self.theme == "auto" else svg
 
     @property
     def html(self) -> str:
         """The picture as a complete HTML page."""
-        title = html.escape(self.title)
+        title, theme = html.escape(self.title), THEMES[self.theme]
+        paper, scheme = theme.paper, self.theme
+        if self.theme == "auto":
+            paper, scheme = f"light-dark({paper},{darken(paper)})", "light dark"
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f"<style>:root{{color-scheme:{scheme};background:{paper}}}"
+            "@media print{:root{color-scheme:light}}</style>"
             f"</head>\n<body>\n{self.svg}</body></html>\n"
-        )
-
-    @property
-    def _image(self) -> str:
-        """The picture as an HTML image, which an untrusted notebook displays too.
-
-        It shrinks to the width of the page while its text is legible, and scrolls below that.
-        """
-        width = float(self.svg.partition(' width="')[2].partition("pt")[0])
-        picture = base64.b64encode(self.svg.encode()).decode()
-        return (
-            f'<div style="overflow-x:auto"><img alt="{self.title}" style="width:100%;'
-            f'min-width:{0.72 * width:.0f}pt;max-width:{width:.0f}pt" '
-            f'src="data:image/svg+xml;base64,{picture}"></div>'
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -129,8 +123,13 @@ class Drawing:
         path.write_bytes(writers[path.suffix.lower()]())
         return path
 
+    def _repr_html_(self) -> str:
+        return embed_image(self.svg, self.title)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        return {
+            "text/html": self._repr_html_(), "image/svg+xml": self.svg, "text/plain": repr(self)
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<{self.title}; save it with .save('graph.svg')>"

@@ -1,7 +1,7 @@
 // The details of the selected value: its rule, its line of code, its steps, and the paths of its
 // gradient. `step` is the interface of stepper.js.
 
-function inspect(root, { prefix, facts, texts }, step) {
+function inspect(root, { facts, texts }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
   let selected = -1;
@@ -34,8 +34,10 @@ function inspect(root, { prefix, facts, texts }, step) {
     selected = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
-    step.part(facts[i]?.id)?.classList.add("chosen");
+    step.parts(facts[i]?.id).forEach((element) => element.classList.add("chosen"));
     body.textContent = i < 0 ? idle : "";
+    panel.classList.toggle("idle", i < 0);
+    step.selected();
     if (i < 0) return;
     const fact = facts[i];
     body.append(create("div", "now"), create("div", "rule"));
@@ -128,9 +130,8 @@ function inspect(root, { prefix, facts, texts }, step) {
 
   pick.addEventListener("change", () => select(pick.value === "" ? -1 : Number(pick.value)));
   root.querySelector(".graph").addEventListener("click", (event) => {
-    const g = event.target.closest("g[id]"), id = g?.id.startsWith(prefix) && g.id.slice(prefix.length + 1);
-    const i = placeOf[id && id.replace(/^o/, "v")];
+    const i = placeOf[step.idAt(event.target)?.replace(/^o/, "v")];
     if (i !== undefined) select(i);
   });
-  return { refresh: () => select(selected), update };
+  return { refresh: () => select(selected), update, select, selected: () => selected };
 }
