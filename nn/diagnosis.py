@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.support.embed import embed_image
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import RELU
@@ -95,7 +96,8 @@ class Diagnosis:
         try:
             file = io.StringIO()
             self.plot().savefig(file, format="svg", metadata={"Date": None})
-            bundle["image/svg+xml"] = file.getvalue()
+            svg = bundle["image/svg+xml"] = file.getvalue()
+            bundle["text/html"] = embed_image(svg, self.headline(), str(self))
         except ImportError:
             pass  # without matplotlib, Jupyter shows the table
         return bundle

@@ -1,5 +1,6 @@
 """Drawings: content, look, escaping of labels, clusters, files and errors."""
 
+import base64
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -374,9 +375,13 @@ def test_pictures_in_one_page_share_no_id():
     assert len(ids[0]) == len(set(ids[0]))
 
 
-def test_jupyter_displays_an_svg():
-    bundle = draw(neuron())._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith("<svg")
+def test_jupyter_displays_an_svg_as_an_image():
+    """A notebook that is not trusted shows an image, but no SVG."""
+    picture = draw(neuron())
+    bundle = picture._repr_mimebundle_()
+    assert bundle["image/svg+xml"] == picture.svg
+    assert base64.b64encode(picture.svg.encode()).decode() in bundle["text/html"]
+    assert "\n" not in bundle["text/html"]
     assert bundle["text/plain"].startswith("<computational graph of 10 nodes")
 
 

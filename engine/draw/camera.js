@@ -79,7 +79,7 @@ function createCamera(graph, marked) {
     const left = box.left < view.left || box.right > view.right ? (box.left + box.right - view.left - view.right) / 2 : 0;
     const top = box.top < view.top || box.bottom > view.bottom ? (box.top + box.bottom - view.top - view.bottom) / 2 : 0;
     const still = instant || matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (left || top) graph.scrollBy({ left, top, behavior: still ? "instant" : "smooth" });
+    graph.scrollBy({ left, top, behavior: still || !(left || top) ? "instant" : "smooth" }); // also ends an earlier one
   }
 
   graph.addEventListener("wheel", (event) => {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.draw.dark import darken
 from engine.draw.dot import replace_invalid
-from engine.draw.embed import measure_svg
+from engine.support.embed import measure_svg
 from engine.draw.facts import Facts
 from engine.draw.frames import KEYS, TOUCH, Frame, Run
 from engine.draw.theme import THEMES

@@ -10,7 +10,7 @@ from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.drawing import Drawing, title_graph
-from engine.draw.embed import embed_page
+from engine.support.embed import embed_page
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation

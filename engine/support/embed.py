@@ -19,22 +19,36 @@ STYLE = (
 )
 
 
-def embed_image(svg: str, title: str) -> str:
+# `nbconvert --sanitize-html` turns the tags of images and iframes into text, and drops styles. The
+# class hides that text: it is one of JupyterLab's, whose style sheet is in the exported page.
+HIDDEN_WITHOUT_STYLE = 'class="jp-LastModified-hidden" style="display:block"'
+
+
+def embed_image(svg: str, title: str, text: str = "") -> str:
     """Return an SVG as HTML with an image, which notebooks show that are not trusted.
 
-    It shrinks to the width of the page while its text is legible, and scrolls below that.
+    It shrinks to the width of the page while its text is legible, and scrolls below that. `text`,
+    by default the title, takes its place where no image is permitted.
     """
-    return f'<div class="stepgrad">{STYLE}{write_image(svg, title)}</div>'
+    return write_output(write_image(svg, title), text or title)
 
 
 def embed_page(page: str, svg: str, title: str, height: float) -> str:
     """Return a page as HTML with an iframe, and an image for hosts that drop the iframe."""
     source = html.escape(page).replace("\n", "&#10;")
-    return (
-        f'<div class="stepgrad">{STYLE}'
+    frame = (
         f'<iframe srcdoc="{source}" title="{html.escape(title)}" allow="fullscreen" '
         f'style="width:100%;height:{height:.0f}px;border:0"></iframe>'
-        f"{write_image(svg, title)}</div>"
+    )
+    return write_output(frame + write_image(svg, title), title)
+
+
+def write_output(content: str, text: str) -> str:
+    """Return HTML with a style sheet, and a text for hosts that permit none of it."""
+    text = html.escape(text).replace("\n", "&#10;")
+    return (
+        f'<div class="stepgrad"><div {HIDDEN_WITHOUT_STYLE}>{STYLE}{content}</div>'
+        f'<pre style="display:none">{text}</pre></div>'
     )
 
 
@@ -46,7 +60,7 @@ def write_image(svg: str, title: str) -> str:
     return (
         f'<div style="overflow-x:auto"><img alt="{html.escape(title)}" style="width:100%;'
         f'min-width:{0.72 * width:.0f}{unit};max-width:{width:.0f}{unit}" '
-        f'src="data:image/svg+xml;base64,{picture}"></div>'
+        f'src="data:image/svg+xml;base64,{picture}"/></div>'
     )
 
 
