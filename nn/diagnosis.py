@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.support.embed import embed_image
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import RELU
+from engine.support.embed import embed_image
 from engine.watch.no_grad import keep_graphs
 from nn import losses
 from nn.batches import to_finite_samples

@@ -111,6 +111,7 @@ def plot_losses(records: list[Record]) -> str:
         parts.append(text(right + 8, y + 4, "start", f"{name} {points[-1][1]:.3g}", colour))
     label = f"losses of epochs {first} to {last}" + (", logarithmic" if scale is math.log else "")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" '
         f'aria-label="{label}" font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'
     )

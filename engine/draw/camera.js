@@ -16,7 +16,7 @@ function createCamera(graph, marked) {
     const room = { width: graph.clientWidth - 16, height: graph.clientHeight - 16 };
     const into = (box) => Math.min(room.width / box.width, room.height / box.height);
     const whole = Math.min(into(natural), LARGEST), legible = 0.72 * size;
-    if (whole >= legible) return { whole, own: whole };
+    if (whole >= 0.84 * legible) return { whole, own: whole };
     largestGroup ??= measureGroups();
     return { whole, own: Math.max(whole, SMALLEST * size, Math.min(legible, into(largestGroup))) };
   }

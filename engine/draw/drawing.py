@@ -11,13 +11,13 @@ from typing import Unpack
 from engine.draw.clusters import Model
 from engine.draw.dark import darken, follow_theme
 from engine.draw.dot import write_dot
-from engine.support.embed import embed_image
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import clean_svg, render
 from engine.draw.theme import THEMES
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
+from engine.support.embed import embed_image
 
 
 @show_options(DrawOptions)

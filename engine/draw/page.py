@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from engine.draw.dark import darken
 from engine.draw.dot import replace_invalid
-from engine.support.embed import measure_svg
 from engine.draw.facts import Facts
 from engine.draw.frames import KEYS, TOUCH, Frame, Run
 from engine.draw.theme import THEMES
+from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("stepper.js", "picture.js", "camera.js", "host.js", "inspector.js")
@@ -80,7 +80,7 @@ def write_colours(name: str) -> str:
 def compute_height(svg: str) -> float:
     """Return the height of a page in a notebook, in pixels: its drawing's, and its controls'."""
     width, height = (size * 4.0 / 3.0 for size in measure_svg(svg))
-    scale = min(1.0, max(0.72, COLUMN / width))
+    scale = min(1.0, max(0.64, COLUMN / width))
     return min(max(scale * height, 120.0), 380.0) + 300.0
 
 

@@ -10,7 +10,6 @@ from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.drawing import Drawing, title_graph
-from engine.support.embed import embed_page
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation
@@ -22,6 +21,7 @@ from engine.draw.view import Box, build_view
 from engine.draw.writing import to_text
 from engine.node import Node
 from engine.support.arguments import check_writable
+from engine.support.embed import embed_page
 from engine.value import Value
 
 LIMIT = 250  # values; beyond it modules collapse
