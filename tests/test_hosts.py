@@ -66,7 +66,9 @@ def steps(page, iframe="iframe"):
 
 
 def is_a_picture(img):
-    return img.is_visible() and img.evaluate("async (img) => (await img.decode(), img.naturalWidth > 100)")
+    return img.is_visible() and img.evaluate(
+        "async (img) => (await img.decode(), img.naturalWidth > 100)"
+    )
 
 
 # ------------------------------------------------------------------------------------ nbconvert
@@ -134,7 +136,9 @@ def test_sanitized_html_shows_no_source(notebook, opened):
 
 def test_without_scripts_a_page_shows_its_drawing_and_no_controls(opened, tmp_path):
     (tmp_path / "step.html").write_text(step(example()).html, "utf-8")
-    page = opened('<!doctype html><iframe sandbox="" src="step.html" width="800" height="500"></iframe>')
+    page = opened(
+        '<!doctype html><iframe sandbox="" src="step.html" width="800" height="500"></iframe>'
+    )
     frame = page.frame_locator("iframe")
     frame.locator("noscript").wait_for()
     box = frame.locator(".graph svg").bounding_box()
@@ -174,7 +178,7 @@ def test_outputs_are_one_line_without_a_blank_line_inside():
 
 # ---------------------------------------------------------------------------------------- marimo
 
-CELLS = '''
+CELLS = """
 import marimo
 app = marimo.App()
 
@@ -194,7 +198,7 @@ def _(draw, y):
 
 if __name__ == "__main__":
     app.run()
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +239,9 @@ def test_marimo_exports_pages_and_pictures(marimo, browser):
         file = assets / route.request.url.partition("/dist/")[2]
         if not file.is_file():
             return route.abort()
-        kind = {".js": "text/javascript", ".css": "text/css"}.get(file.suffix, "application/octet-stream")
+        kind = {".js": "text/javascript", ".css": "text/css"}.get(
+            file.suffix, "application/octet-stream"
+        )
         headers = {"access-control-allow-origin": "*", "content-type": kind}
         return route.fulfill(path=file, headers=headers)
 

@@ -9,7 +9,7 @@ function mount(root, page) {
   const touch = matchMedia("(pointer: coarse)").matches;
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
   const views = page.views.map(createView), settings = loadSettings();
-  let view = null, trail = [], timer = null;
+  let view = null, trail = [], timer = null, mounted = false;
   const frames = () => view.runs[view.run].frames;
 
   // ------------------------------------------------------------------------------------- views
@@ -40,6 +40,7 @@ function mount(root, page) {
     showRuns();
     arrange();
     selectRun(view.run);
+    if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
     if (!isNew) return;
     for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
       show(n);
@@ -320,6 +321,7 @@ function mount(root, page) {
   root.classList.toggle("framed", window !== window.parent);
   applySettings();
   open([0]);
+  mounted = true;
   goto(readAddress());
   window.addEventListener("hashchange", () => goto(readAddress()));
   if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work immediately

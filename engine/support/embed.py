@@ -59,7 +59,7 @@ def write_image(svg: str, title: str) -> str:
     picture = base64.b64encode(svg.encode()).decode()
     return (
         f'<div style="overflow-x:auto"><img alt="{html.escape(title)}" style="width:100%;'
-        f'min-width:{0.64 * width:.0f}{unit};max-width:{width:.0f}{unit}" '
+        f'min-width:{0.72 * width:.0f}{unit};max-width:{width:.0f}{unit}" '
         f'src="data:image/svg+xml;base64,{picture}"/></div>'
     )
 
