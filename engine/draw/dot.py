@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import graphviz
 
 from engine.draw.options import Options
+from engine.draw.room import BLANK, widen
+from engine.draw.shortening import shorten_name
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -31,6 +33,7 @@ from engine.support.arguments import format_count
 if TYPE_CHECKING:
     import numpy as np
 
+LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -39,6 +42,8 @@ def write_dot(
     options: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None,
+    widths: Mapping[str, float] | None = None,
+    whole: Mapping[str, str] | None = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -47,18 +52,26 @@ def write_dot(
         options: the options of the drawing.
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
+        widths: of the gradient's field in points, by the ids of cells, with a line below it.
+        whole: the whole names of shortened ones among `names`.
     """
-    return DotWriter(view, options, names or {}, grads or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {}).write()
 
 
 class DotWriter:
     """A writer of DOT for one view."""
 
     def __init__(
-        self, view: View, options: Options, names: Mapping[Node, str], grads: Mapping[Node, float]
+        self,
+        view: View,
+        options: Options,
+        names: Mapping[Node, str],
+        grads: Mapping[Node, float],
+        widths: Mapping[str, float],
+        whole: Mapping[str, str],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.theme = THEMES[options.theme]
+        self.widths, self.whole, self.theme = widths, whole, THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
@@ -113,14 +126,23 @@ class DotWriter:
         """Draw a value and its operation."""
         node = cell.node
         fields = format_fields(node, self.options.format, self.grads.get(node))
+        if cell.id in self.widths:
+            fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+            if self.options.direction in ("down", "up"):
+                fields[-1] += f"\n{BLANK}"
         label = self.names.get(node, node.label)
+        tooltip = {}
         if label is not None:
-            fields = [label, *fields]
+            short = "\n".join(shorten_name(line, LONGEST_NAME) for line in label.split("\n"))
+            whole = self.whole.get(label, label)
+            tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
+            fields = [short, *fields]
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
+        look = {"fillcolor": fill, "color": line, **SHAPES[cell.kind], **tooltip}
+        part.node(cell.id, label=text, id=cell.id, **look)
         self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
@@ -132,7 +154,7 @@ class DotWriter:
         size = f"{self.options.sizes.operation:g}"
         shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
         if len(name) == 1:
-            shape = {"shape": "circle", "width": size, "fixedsize": "true"}
+            shape = {"shape": "circle", "width": size, "height": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
         part.node(id, label=escape_label(name), **attributes)

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from engine.draw.dark import darken
 from engine.draw.dot import replace_invalid
 from engine.draw.facts import Facts
-from engine.draw.frames import KEYS, TOUCH, Frame, Run
+from engine.draw.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.draw.theme import THEMES
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("stepper.js", "picture.js", "camera.js", "host.js", "inspector.js")
+SCRIPTS = (
+    "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
+)  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
@@ -32,6 +34,7 @@ class PageView(NamedTuple):
     svg: str
     runs: Sequence[Run]
     facts: Sequence[Facts]
+    whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
 
 
 def write_page(views: Sequence[PageView], theme: str) -> str:
@@ -113,12 +116,14 @@ def pack_view(view: PageView, texts: dict[str, int]) -> dict[str, Any]:
         return fields
 
     runs = [
-        {"title": run.title, "right": run.right, "frames": [pack(frame) for frame in run.frames]}
-        for run in view.runs
+        {"title": run.title, "frames": [pack(frame) for frame in run.frames]} for run in view.runs
     ]
     prefix = view.svg.partition(' id="')[2].partition("-")[0]
     facts = [pack(fact) for fact in view.facts]
-    return {"title": view.title, "prefix": prefix, "runs": runs, "facts": facts, "svg": view.svg}
+    return {
+        "title": view.title, "prefix": prefix, "runs": runs, "facts": facts, "svg": view.svg,
+        "whole": view.whole,
+    }  # fmt: skip
 
 
 def replace_invalid_in(data: Any) -> Any:

@@ -14,23 +14,16 @@ function createPicture(graph, prefix) {
     return element.dataset.of ?? (element.id.startsWith(prefix + "-") ? element.id.slice(prefix.length + 1) : undefined);
   }
 
-  // Returns a value of the drawing: its element, its texts that change, and an empty text below the
-  // gradient for the correct one.
+  // Returns a value of the drawing: its element, its texts that change, and the mark of a wrong pass.
   function findValue(id, g) {
     const texts = [...g.querySelectorAll("text")];
     const find = (...names) => {
-      const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || text.textContent.startsWith(name + " ")));
-      return text && { text, name: names.find((name) => text.textContent.startsWith(name + " ")) ?? "" };
+      const begins = (text, name) => text.textContent.trim().startsWith(name + " ");
+      const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || begins(text, name)));
+      return text && { text, name: names.find((name) => begins(text, name)) ?? "" };
     };
     const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
-    if (value.grad) {
-      const below = value.grad.text.cloneNode();
-      below.setAttribute("y", Number(below.getAttribute("y")) + 16);
-      below.setAttribute("class", "right");
-      below.dataset.of = id;
-      g.parentNode.append(below); // after all arrows, so that they are drawn below it
-      value.correct = { text: below, name: "" };
-    }
+    if (value.grad) value.below = addMark(value.grad.text, texts[texts.indexOf(value.grad.text) + 1]);
     return value;
   }
 
@@ -40,17 +33,15 @@ function createPicture(graph, prefix) {
     if (field.text.textContent !== text) field.text.textContent = text;
   }
 
-  // Shows the numbers of a state, and the correct gradients if `right` has them.
-  function showNumbers({ data, grad, wrong }, right) {
-    for (const { id, g, correct, ...fields } of values) {
+  // Shows the numbers and marks of a state.
+  function showNumbers({ data, grad, marks }) {
+    for (const { id, g, below, ...fields } of values) {
       write(fields.data, data[id]);
       write(fields.grad, grad[id]);
       g.classList.toggle("unknown", !(id in data));
-      const isWrong = wrong.includes(id);
-      g.classList.toggle("wrong", isWrong);
-      correct?.text.classList.toggle("wrong", isWrong);
-      const first = id === wrong[0] ? ", first wrong" : "";
-      write(correct, !right || !(id in right) ? "" : isWrong ? `≠ ${right[id]}${first}` : `correct ${right[id]}`);
+      const [kind, text] = marks[id] ?? ["", ""];
+      g.dataset.state = kind;
+      below?.show(kind, text);
     }
   }
 

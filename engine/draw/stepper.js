@@ -111,13 +111,11 @@ function mount(root, page) {
 
   // ------------------------------------------------------------------------------------- steps
 
-  // Returns the numbers that have appeared by step n, and the values known to be wrong.
+  // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
   function stateAt(n) {
-    const state = { data: {}, grad: {}, wrong: [] };
+    const state = { data: {}, grad: {}, marks: {} };
     for (const frame of frames().slice(0, n + 1)) {
-      Object.assign(state.data, frame.data);
-      Object.assign(state.grad, frame.grad);
-      state.wrong.push(...(frame.wrong ?? []));
+      for (const field in state) Object.assign(state[field], frame[field]);
     }
     return state;
   }
@@ -125,9 +123,9 @@ function mount(root, page) {
   function show(step) {
     const last = frames().length - 1, n = Math.max(0, Math.min(last, step)), frame = frames()[n];
     if (n === view.at && !root.dataset.path) return;
-    view.picture.showNumbers(stateAt(n), view.runs[view.run].right);
-    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
-    find(".note").classList.toggle("alarm", Boolean(frame.wrong));
+    view.picture.showNumbers(stateAt(n));
+    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
+    find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
     announce(frame);
     find(".place").textContent = `${n + 1} of ${last + 1}`;
@@ -154,11 +152,13 @@ function mount(root, page) {
   const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
   const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
 
-  function describe(kind, title, lines, note) {
+  function describe(kind, title, lines, note, where = "") {
     find(".kind").textContent = find(".kind").dataset.kind = kind;
+    find(".where").textContent = where;
     find(".title").textContent = title;
-    find(".formula").innerHTML = lines.map(math).join("");
+    showFormulas(find(".formula"), lines.map(math));
     find(".note").textContent = adapt(note);
+    for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), view.whole);
     find(".step").scrollTop = 0;
   }
 
@@ -178,7 +178,7 @@ function mount(root, page) {
     view.at = -1;
     root.querySelectorAll("[data-run]").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === to));
     slider.max = frames().length - 1;
-    find("[data-do=mistake]").hidden = !frames().some((frame) => frame.wrong);
+    find("[data-do=mistake]").hidden = !frames().some((frame) => frame.alarm);
     show(view.places[to]);
     view.inspector.refresh(); // the steps of the selected value differ between runs
   }
@@ -236,7 +236,7 @@ function mount(root, page) {
     previous: () => show(view.at - 1),
     next: () => show(view.at + 1),
     last: () => show(frames().length - 1),
-    mistake: () => show(frames().findIndex((frame) => frame.wrong)),
+    mistake: () => show(frames().findIndex((frame) => frame.alarm)),
     play: () => (timer ? stop() : start()),
     in: () => view.camera.zoom(1.25),
     out: () => view.camera.zoom(0.8),

@@ -1,13 +1,13 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
 from engine.draw.boxes import trace_boxes
-from engine.draw.clusters import Model
+from engine.draw.clusters import Model, describe_places
 from engine.draw.dot import write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
@@ -15,6 +15,7 @@ from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.page import SUBTITLE, PageView, compute_height, write_page
+from engine.draw.room import reserve_heights, reserve_widths
 from engine.draw.symbols import Symbol, build_formula
 from engine.draw.trace import trace
 from engine.draw.view import Box, build_view
@@ -46,7 +47,7 @@ def step(
 
     Two more buttons run wrong backward passes (see `engine.mistakes`), which show why the order
     matters, and why gradients are added up. The page shows the correct gradients below the wrong
-    ones and marks the first wrong one.
+    ones, and says what is lost where, and who ends wrong because of it.
 
     Click a value to see its rule, the line that made it if `engine.record_origins()` was active,
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
@@ -81,16 +82,18 @@ def step(
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
     else:
-        traced = trace(root, look.format, list(view.ids))
+        traced = trace(root, look.format, list(view.ids), describe_places(view.modules))
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    dot = write_dot(view, look, names, traced.grads)
+    widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
+    sizes = reserve_heights(look) if widths else look
+    dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout, look.theme)
     title = traced.names[root]
     if not has_boxes:
         title = write_title(root, Notation(traced.names, look.format))
-    return Stepper(traced.runs, facts, drawing, look.theme, title)
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
 class Stepper:
@@ -105,10 +108,16 @@ class Stepper:
     """
 
     def __init__(
-        self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str, title: str
+        self,
+        runs: list[Run],
+        facts: list[Facts],
+        drawing: Drawing,
+        theme: str,
+        title: str,
+        whole: Mapping[str, str],
     ):
         self.runs, self.facts, self.drawing = runs, facts, drawing
-        self.theme, self.title = theme, title
+        self.theme, self.title, self.whole = theme, title, whole
 
     @property
     def frames(self) -> list[Frame]:
@@ -118,7 +127,7 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        view = PageView(self.title, self.drawing.svg, self.runs, self.facts)
+        view = PageView(self.title, self.drawing.svg, self.runs, self.facts, self.whole)
         return write_page([view], self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
