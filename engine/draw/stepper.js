@@ -7,6 +7,7 @@ function mount(root, page) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
   const touch = matchMedia("(pointer: coarse)").matches;
+  if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
   const views = page.views.map(createView), settings = loadSettings();
   let view = null, trail = [], timer = null, mounted = false;

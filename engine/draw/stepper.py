@@ -11,7 +11,7 @@ from engine.draw.clusters import Model, describe_places
 from engine.draw.dot import write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.frames import Frame, Run
+from engine.draw.frames import EMPTY, Frame, Run
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.page import SUBTITLE, PageView, compute_height, write_page
@@ -113,11 +113,12 @@ class Stepper:
         facts: list[Facts],
         drawing: Drawing,
         theme: str,
-        title: str,
-        whole: Mapping[str, str],
+        title: str = "Backpropagation",
+        whole: Mapping[str, str] = EMPTY,
     ):
         self.runs, self.facts, self.drawing = runs, facts, drawing
         self.theme, self.title, self.whole = theme, title, whole
+        self.opened: dict[str, Stepper] = {}  # the steppers that parts of the drawing open
 
     @property
     def frames(self) -> list[Frame]:
@@ -127,8 +128,12 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        view = PageView(self.title, self.drawing.svg, self.runs, self.facts, self.whole)
-        return write_page([view], self.theme)
+        steppers = {self.title: self, **self.opened}
+        views = [
+            PageView(title, stepper.drawing.svg, stepper.runs, stepper.facts, stepper.whole)
+            for title, stepper in steppers.items()
+        ]
+        return write_page(views, self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as a .html file, and return its path.
