@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python -m
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would all compile the package
 
-.PHONY: help demo notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint format types bench docs clean
+.PHONY: help demo lab notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list the targets
@@ -14,6 +14,9 @@ help: ## list the targets
 
 demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
+
+lab: $(VENV)/installed-jupyter $(VENV)/installed-demos ## open the notebooks in JupyterLab
+	$(RUN) jupyterlab notebooks
 
 notebooks: $(VENV)/installed-notebooks ## run the notebooks and save their outputs
 	$(RUN) notebooks

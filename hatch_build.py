@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn"}
-TEXT = {".py", ".pyi", ".js", ".css", ".md"}
+TEXT = {".py", ".pyi", ".js", ".css", ".html", ".md"}
 NAME = re.compile(
     r"\bfrom (?!engine\b|nn\b)([\w.]+) import [\w, ]*"  # another package's names stay
     r"|(?<=\bfrom )(engine|nn)\b"

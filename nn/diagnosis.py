@@ -13,6 +13,7 @@ import numpy as np
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import RELU
+from engine.support.embed import embed_image
 from engine.watch.no_grad import keep_graphs
 from nn import losses
 from nn.batches import to_finite_samples
@@ -95,7 +96,8 @@ class Diagnosis:
         try:
             file = io.StringIO()
             self.plot().savefig(file, format="svg", metadata={"Date": None})
-            bundle["image/svg+xml"] = file.getvalue()
+            svg = bundle["image/svg+xml"] = file.getvalue()
+            bundle["text/html"] = embed_image(svg, self.headline(), str(self))
         except ImportError:
             pass  # without matplotlib, Jupyter shows the table
         return bundle

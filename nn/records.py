@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from engine.support.embed import embed_image
+
 
 class Record(NamedTuple):
     """The figures of one epoch of training. Those that do not apply are None.
@@ -35,6 +37,7 @@ class Record(NamedTuple):
 
 ROWS = 5  # of the table, at its beginning and at its end
 CURVES = [("loss", "#3f87d9"), ("validation_loss", "#e07b28")]  # legible on light and on dark
+GREY = "#7a7f87"  # legible on both, too
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 500, 170, 52, 150, 12, 26
 MANY = 30  # a ratio of losses from which on the axis is logarithmic
 
@@ -43,7 +46,11 @@ class Records(list[Record]):
     """A list of records that a notebook shows as a plot of the losses and a table."""
 
     def _repr_html_(self) -> str:
-        return f"<div>{plot_losses(self)}{print_table(self)}</div>" if self else "no epochs"
+        if not self:
+            return "no epochs"
+        plot = plot_losses(self)
+        picture = embed_image(plot, "losses by epoch") if plot else ""
+        return f"<div>{picture}{print_table(self)}</div>"
 
 
 def print_table(records: list[Record]) -> str:
@@ -61,7 +68,7 @@ def print_table(records: list[Record]) -> str:
 
 
 def plot_losses(records: list[Record]) -> str:
-    """Return an SVG of the losses by epoch, in the colours of the page; "" for one epoch."""
+    """Return an SVG of the losses by epoch; "" for one epoch."""
     curves = []
     for name, colour in CURVES:
         points = [(x.epoch, getattr(x, name)) for x in records]
@@ -81,12 +88,11 @@ def plot_losses(records: list[Record]) -> str:
         up = (scale(y) - scale(low)) / ((scale(high) - scale(low)) or 1.0)
         return LEFT + across * (right - LEFT), bottom - up * (bottom - TOP)
 
-    text = lambda x, y, anchor, words, fill="currentColor": (
+    text = lambda x, y, anchor, words, fill=GREY: (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{words}</text>'
     )
     parts = [
-        f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="currentColor" '
-        'opacity=".4"/>',
+        f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="{GREY}" opacity=".6"/>',
         text(LEFT - 6, bottom + 4, "end", f"{low:.3g}"),
         text(LEFT - 6, TOP + 4, "end", f"{high:.3g}"),
         text(LEFT, HEIGHT - 8, "start", f"epoch {first:,}"),
@@ -105,6 +111,7 @@ def plot_losses(records: list[Record]) -> str:
         parts.append(text(right + 8, y + 4, "start", f"{name} {points[-1][1]:.3g}", colour))
     label = f"losses of epochs {first} to {last}" + (", logarithmic" if scale is math.log else "")
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" '
         f'aria-label="{label}" font-family="sans-serif" font-size="12">{"".join(parts)}</svg>'
     )

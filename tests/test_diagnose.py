@@ -248,6 +248,7 @@ def test_the_table_and_the_plot(tmp_path):
     bundle = diagnosis._repr_mimebundle_()
     assert bundle["text/plain"] == str(diagnosis)
     assert bundle["image/svg+xml"].count("<svg") == 1
+    assert bundle["text/html"].count("<img") == 1  # for notebooks that are not trusted
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Drawings: content, look, escaping of labels, clusters, files and errors."""
 
+import base64
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -383,9 +384,13 @@ def test_pictures_in_one_page_share_no_id():
     assert len(ids[0]) == len(set(ids[0]))
 
 
-def test_jupyter_displays_an_svg():
-    bundle = draw(neuron())._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith("<svg")
+def test_jupyter_displays_an_svg_as_an_image():
+    """A notebook that is not trusted shows an image, but no SVG."""
+    picture = draw(neuron())
+    bundle = picture._repr_mimebundle_()
+    assert bundle["image/svg+xml"] == picture.svg
+    assert base64.b64encode(picture.svg.encode()).decode() in bundle["text/html"]
+    assert "\n" not in bundle["text/html"]
     assert bundle["text/plain"].startswith("<computational graph of 10 nodes")
 
 
@@ -406,7 +411,7 @@ def test_graphviz_of_the_system_draws_the_same_graph():
     ("options", "message"),
     [
         ({"direction": "LR"}, "direction must be one of right, down, left, up, got 'LR'"),
-        ({"theme": "blue"}, "theme must be one of light, dark, got 'blue'"),
+        ({"theme": "blue"}, "theme must be one of auto, light, dark, got 'blue'"),
         ({"color": "red"}, "color must be one of kind, grad, got 'red'"),
         ({"layout": "neato"}, "layout must be one of auto, embedded, dot, got 'neato'"),
         ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
@@ -437,7 +442,7 @@ def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
     [
         ({"limit": 0}, "limit must be a whole number, 1 or more, got 0"),
         ({"limit": None}, "limit must be a whole number, 1 or more, got None"),
-        ({"theme": [1]}, "theme must be one of light, dark, got [1]"),
+        ({"theme": [1]}, "theme must be one of auto, light, dark, got [1]"),
         (
             {"level": 3},
             "paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",

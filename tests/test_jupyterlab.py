@@ -65,7 +65,7 @@ class Lab:
     """A page of JupyterLab with `ran.ipynb`, which has run, and the errors it reported."""
 
     def __init__(self, page, url, folder):
-        self.page, self.folder = page, folder
+        self.page, self.folder, self.token = page, folder, url.partition("token=")[2]
         self.troubles, asked = [], []
         page.set_default_timeout(60_000)  # JupyterLab and a kernel start
         page.on("console", self.heard)
@@ -246,12 +246,12 @@ def test_the_stepper_steps(lab):
 
 @pytest.mark.parametrize("place", [STEP, STEP_WIDE])
 def test_nothing_of_the_stepper_is_cut_off(lab, place):
-    """The iframe grows with the page, and a wide graph scrolls inside it."""
+    """The iframe has its height from the start, and a wide graph scrolls inside it."""
     iframe, page = lab.stepper("ran.ipynb", place)
-    page.wait_for_function(
+    assert page.evaluate(
         """() => {
             const page = document.documentElement;
-            return innerHeight > 240 && page.scrollHeight <= innerHeight
+            return innerHeight > 400 && page.scrollHeight <= innerHeight
                 && page.scrollWidth <= innerWidth;
         }"""
     )
@@ -278,7 +278,22 @@ def test_hostile_labels_are_text(lab):
     assert [frame.evaluate("window.hit") for frame in lab.page.frames] == [None] * 4
 
 
-@pytest.mark.parametrize("place", [STEP, STEP_WIDE, STEP_HOSTILE])
+def test_steppers_and_drawings_follow_the_theme(lab):
+    """The system's theme is light."""
+    _, page = lab.stepper("ran.ipynb", STEP)
+    background = "getComputedStyle(document.querySelector('.stepper')).backgroundColor"
+    scheme = "(img) => getComputedStyle(img).colorScheme"
+    img = lab.output("ran.ipynb", DRAW).locator("img")
+    assert (page.evaluate(background), img.evaluate(scheme)) == ("rgb(255, 255, 255)", "light")
+    lab.command("apputils:change-theme", theme="JupyterLab Dark")
+    try:
+        page.wait_for_function(f"{background} === 'rgb(22, 25, 29)'")
+        assert img.evaluate(scheme) == "dark"
+    finally:
+        lab.command("apputils:change-theme", theme="JupyterLab Light")
+
+
+@pytest.mark.parametrize("place", [STEP, STEP_WIDE, STEP_HOSTILE, DRAW, DRAW_HOSTILE])
 def test_a_notebook_from_elsewhere_shows_a_picture_and_runs_nothing(lab, received, place):
     output = lab.output(received, place)
     assert "jp-mod-trusted" not in output.get_attribute("class")
@@ -287,3 +302,19 @@ def test_a_notebook_from_elsewhere_shows_a_picture_and_runs_nothing(lab, receive
     assert img.evaluate("(img) => img.clientWidth / img.naturalWidth > 0.7")  # it can be read
     assert output.locator("iframe, script, style").count() == 0
     assert {frame.evaluate("window.hit") for frame in lab.page.frames} == {None}
+
+
+def test_notebook_7_shows_them_too(lab):
+    """The server of JupyterLab also serves Notebook 7, where it is installed."""
+    if not find_spec("notebook"):
+        pytest.skip("notebook is not installed: pip install notebook")
+    lab.command("docmanager:save")
+    host = lab.page.url.partition("/lab")[0]
+    with lab.page.context.browser.new_page(viewport={"width": 1200, "height": 3600}) as page:
+        page.goto(f"{host}/notebooks/ran.ipynb?token={lab.token}")
+        cells = page.locator(".jp-CodeCell")
+        frame = cells.nth(STEP).locator("iframe").element_handle(timeout=60_000).content_frame()
+        frame.wait_for_selector(".stepper[data-step]")
+        frame.click("[data-do=next]")
+        assert frame.inner_text(".place").startswith("2 of ")
+        assert is_a_picture(cells.nth(DRAW).locator("img"))

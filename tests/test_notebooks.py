@@ -145,12 +145,15 @@ def outputs(cell):
     return [{kind: "".join(text) for kind, text in bundle.items()} for bundle in bundles]
 
 
+PICTURES = ("image/svg+xml", "text/html")
+
+
 def comparable(cell):
     """Return the outputs without the parts that differ between runs; of a plot only its type."""
     rough = cell["id"] in ROUGH
     return [
         {
-            kind: None if kind == "image/png" or (rough and kind == "image/svg+xml")
+            kind: None if kind == "image/png" or (rough and kind in PICTURES)
             else " ".join(NUMBER.sub("#", text).replace("(#)", "#").split()) if rough else text
             for kind, text in bundle.items()
         }

@@ -37,7 +37,7 @@ def browser():
 def opened(browser, tmp_path):
     """Yield a function that opens a page; the page must request nothing and report no error."""
     troubles = []
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    context = browser.new_context(viewport={"width": 1000, "height": 700}, reduced_motion="reduce")
     page = context.new_page()
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -55,6 +55,15 @@ def opened(browser, tmp_path):
     context.close()
     assert troubles == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
+
+
+def choose(page, **settings):
+    """Choose a text size or a speed."""
+    page.click(".settings summary")
+    for name, label in settings.items():
+        page.select_option(f"[data-set={name}]", label=label)
+    page.click(".settings summary")
+    page.focus(".stepper")
 
 
 def at(page):
@@ -115,7 +124,8 @@ def test_steps_are_announced_to_screen_readers(opened):
 
 
 def test_play_stops_at_the_end(opened):
-    page = opened(step(example()).html.replace("}, 900);", "}, 200);"))
+    page = opened(step(example()).html)
+    choose(page, speed="very fast")
     page.keyboard.press(" ")
     assert page.locator("[data-do=play]").get_attribute("aria-label") == "Pause"
     page.wait_for_selector("[data-do=play][aria-label=Play]")
@@ -501,7 +511,7 @@ def test_wrong_arguments_are_refused(tmp_path):
         node = node.tanh()
     with pytest.raises(ValueError, match="at most 250 nodes to draw, got 301"):
         step(node)
-    with pytest.raises(ValueError, match="theme must be one of light, dark, got 'x'"):
+    with pytest.raises(ValueError, match="theme must be one of auto, light, dark, got 'x'"):
         step(x * 2.0, theme="x")
     with pytest.raises(TypeError, match="step expects a Value as root, got 3"):
         step(3)

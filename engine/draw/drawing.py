@@ -1,6 +1,5 @@
 """`draw`: a graph as a picture."""
 
-import base64
 import html
 import os
 import zlib
@@ -13,13 +12,16 @@ from engine.draw.activity import Place
 from engine.draw.box_columns import draw_columns
 from engine.draw.circles import draw_circles
 from engine.draw.clusters import Model
+from engine.draw.dark import darken, follow_theme
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import clean_svg, render
+from engine.draw.theme import THEMES
 from engine.draw.view import LIMIT, Level, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
+from engine.support.embed import embed_image
 
 
 @show_options(DrawOptions)
@@ -50,7 +52,7 @@ def draw(
             Then neurons do, then layers.
         limit: the largest number of nodes to draw.
         direction: the direction of the arrows, "right", "down", "left" or "up".
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto" for the theme of the page or system that shows it.
         format: the format of numbers, as in Python's `format(x, ".4g")`.
         layout: the Graphviz that computes the layout, "embedded" for graphviz-pure, "dot" for the
             system's, or "auto" for the first of the two that is installed.
@@ -105,7 +107,7 @@ def draw_network(
 ) -> "Drawing":  # fmt: skip
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
     scene, title = draw_circles(model, root, options, ids, grads, opened)
-    return Drawing("", title, options.layout, scene)
+    return Drawing("", title, options, scene)
 
 
 def draw_view(
@@ -119,7 +121,7 @@ def draw_view(
     """
     dot = write_dot(view, options, names, grads, widths, whole)
     title = title_graph(len(view.drawn))
-    return Drawing(dot, title, options.layout, draw_columns(view, options, names, grads))
+    return Drawing(dot, title, options, draw_columns(view, options, names, grads))
 
 
 def title_graph(nodes: int) -> str:
@@ -139,39 +141,34 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, layout: str = "auto", scene: Scene | None = None):
-        self.dot, self.title, self.layout, self.scene = dot, title, layout, scene
+    def __init__(
+        self, dot: str, title: str, options: Options | None = None, scene: Scene | None = None
+    ):
+        self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         if self.scene is not None:
             draft = self.scene.to_svg("g", self.title)
-            return self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
-        text = render(self.dot, "svg", self.layout).decode()
-        return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+            svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
+        else:
+            text = render(self.dot, "svg", self.options.layout).decode()
+            svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        return follow_theme(svg) if self.options.theme == "auto" else svg
 
     @property
     def html(self) -> str:
         """The picture as a complete HTML page."""
-        title = html.escape(self.title)
+        title, theme = html.escape(self.title), THEMES[self.options.theme]
+        paper, scheme = theme.paper, self.options.theme
+        if self.options.theme == "auto":
+            paper, scheme = f"light-dark({paper},{darken(paper)})", "light dark"
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f"<style>:root{{color-scheme:{scheme};background:{paper}}}"
+            "@media print{:root{color-scheme:light}}</style>"
             f"</head>\n<body>\n{self.svg}</body></html>\n"
-        )
-
-    @property
-    def _image(self) -> str:
-        """The picture as an HTML image, which an untrusted notebook displays too.
-
-        It shrinks to the width of the page while its text is legible, and scrolls below that.
-        """
-        width = float(self.svg.partition(' width="')[2].partition("pt")[0])
-        picture = base64.b64encode(self.svg.encode()).decode()
-        return (
-            f'<div style="overflow-x:auto"><img alt="{self.title}" style="width:100%;'
-            f'min-width:{0.72 * width:.0f}pt;max-width:{width:.0f}pt" '
-            f'src="data:image/svg+xml;base64,{picture}"></div>'
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -182,7 +179,7 @@ class Drawing:
         writers = {
             ".svg": lambda: self.svg.encode(),
             ".dot": lambda: self.dot.encode(),
-            ".png": lambda: render(self.dot, "png", self.layout),
+            ".png": lambda: render(self.dot, "png", self.options.layout),
             ".html": lambda: self.html.encode(),
         }
         if not self.dot:  # Graphviz does not lay it out
@@ -191,8 +188,13 @@ class Drawing:
         path.write_bytes(writers[path.suffix.lower()]())
         return path
 
+    def _repr_html_(self) -> str:
+        return embed_image(self.svg, self.title)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        return {
+            "text/html": self._repr_html_(), "image/svg+xml": self.svg, "text/plain": repr(self)
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<{self.title}; save it with .save('graph.svg')>"

@@ -61,6 +61,7 @@ class Trace(NamedTuple):
 
 
 KEYS = "Press the right arrow key for the next step, the left one for the previous step."
+TOUCH = "Swipe the formula to the left for the next step, to the right for the previous step."
 START = Frame("start", "Start with the inputs", note=KEYS)
 END = Frame("end", "All gradients are complete")
 TITLES = ("Backpropagation", "Why this order?", "Why +=, not =?")

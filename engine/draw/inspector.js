@@ -3,7 +3,7 @@
 
 const MOST_RULES = 7; // formulas of a value before "more" is pressed
 
-function inspect(root, { prefix, facts, texts, whole }, step) {
+function inspect(root, { facts, texts, whole }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
   let selected = -1, all = false; // whether all derivatives are shown
@@ -38,8 +38,10 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
     selected = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
-    step.part(facts[i]?.id)?.classList.add("chosen");
+    step.parts(facts[i]?.id).forEach((element) => element.classList.add("chosen"));
     body.textContent = i < 0 ? idle : "";
+    panel.classList.toggle("idle", i < 0);
+    step.selected();
     if (i < 0) return;
     const fact = facts[i];
     body.append(create("div", "now"), create("div", "rule"));
@@ -143,9 +145,8 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
 
   pick.addEventListener("change", () => select(pick.value === "" ? -1 : Number(pick.value)));
   root.querySelector(".graph").addEventListener("click", (event) => {
-    const g = event.target.closest("g[id]"), id = g?.id.startsWith(prefix) && g.id.slice(prefix.length + 1);
-    const i = placeOf[id && id.replace(/^o/, "v")];
+    const i = placeOf[step.idAt(event.target)?.replace(/^o/, "v")];
     if (i !== undefined) select(i);
   });
-  return { refresh: () => select(selected), update };
+  return { refresh: () => select(selected), update, select, selected: () => selected };
 }

@@ -45,7 +45,7 @@ class Options:
     """
 
     direction: str = "right"
-    theme: str = "light"
+    theme: str = "auto"
     format: str = ".4g"
     layout: str = "auto"
     locals: bool = False

@@ -1,24 +1,116 @@
-// A page that steps through frames. Each frame shows new numbers and marks parts of the drawing.
-// mount(root, page) works inside the element `root` only; `page` is the data from stepper.py.
+// A page that steps through frames. Each frame shows new numbers and marks parts of a drawing.
+// mount(root, page) works inside the element `root`; `page` is the data from page.py. A view is a
+// drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
+// .facts, and keeps its step and its selected value while another one is open.
 
 function mount(root, page) {
-  const { prefix, runs } = page, find = (selector) => root.querySelector(selector);
-  const part = (id) => root.querySelector(`[id="${prefix}-${id}"]`);
-  const graph = find(".graph"), slider = find(".bar input"), play = find("[data-do=play]");
-  const values = [...root.querySelectorAll("g[id]")].filter((g) => /^[^-]*-[vb]\d+$/.test(g.id)).map(findValue);
-  const places = runs.map(() => 0); // the current step of each run
-  let run = 0, at = -1, timer = null;
-  const frames = () => runs[run].frames;
+  const find = (selector) => root.querySelector(selector), stage = find(".stage");
+  const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
+  const touch = matchMedia("(pointer: coarse)").matches;
+  if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
+  const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
+  const views = page.views.map(createView), settings = loadSettings();
+  let view = null, trail = [], timer = null, mounted = false;
+  const frames = () => view.runs[view.run].frames;
 
-  // Returns a value of the drawing: its element, its texts that change, and the mark of a wrong pass.
-  function findValue(g) {
-    const texts = [...g.querySelectorAll("text")];
-    const find = (field) => texts.findLast((text) => text.textContent.trim().startsWith(field + " "));
-    const value = { id: g.id.slice(prefix.length + 1), g, texts: { data: find("data"), grad: find("grad") ?? find("‖grad‖") } };
-    value.gradName = value.texts.grad?.textContent.trim().split(" ")[0];
-    if (value.texts.grad) value.below = addMark(value.texts.grad, texts[texts.indexOf(value.texts.grad) + 1]);
-    return value;
+  // ------------------------------------------------------------------------------------- views
+
+  function createView(data, i) {
+    const first = i === 0;
+    return {
+      ...data,
+      graph: first ? find(".graph") : blank.graph.cloneNode(),
+      facts: data.facts,
+      panel: first ? find(".facts") : blank.facts.cloneNode(true),
+      places: data.runs.map(() => 0), // the current step of each run
+      run: 0, at: -1, marked: [], first: null,
+    };
   }
+
+  // Opens a view; `path` are the views that led to it, and it.
+  function open(path) {
+    stop();
+    trail = path;
+    view = views[path.at(-1)];
+    find(".graph").replaceWith(view.graph);
+    find(".facts").replaceWith(view.panel);
+    const isNew = !view.picture;
+    if (isNew) mountView(view);
+    document.title = `${view.title} – ${page.subtitle}`;
+    showTrail();
+    showRuns();
+    arrange();
+    selectRun(view.run);
+    if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
+    if (!isNew) return;
+    for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
+      show(n);
+      root.getBoundingClientRect();
+    }
+    view.graph.scrollTo({ left: 0, top: 0, behavior: "instant" }); // showing those steps has scrolled
+  }
+
+  function mountView(view) {
+    const { graph } = view;
+    if (view.svg) graph.innerHTML = view.svg;
+    view.picture = createPicture(graph, view.prefix);
+    const groups = view.runs.flatMap((run) => run.frames.map((frame) => (frame.marked ?? []).flatMap(view.picture.parts)));
+    view.camera = createCamera(graph, groups.filter((group) => group.length));
+    view.camera.setSize(settings.size);
+    graph.addEventListener("click", (event) => {
+      if (openPart(event.target)) event.stopImmediatePropagation();
+    });
+    graph.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") openPart(event.target);
+    });
+    for (const part of graph.querySelectorAll("[data-opens]")) {
+      part.setAttribute("tabindex", 0);
+      part.setAttribute("role", "button");
+    }
+    onSwipe(graph, () => !view.camera.canPan());
+    view.inspector = inspect(root, { ...view, texts: page.texts }, {
+      frames, math, describe, mark, stop,
+      parts: view.picture.parts,
+      idAt: view.picture.idAt,
+      at: () => view.at,
+      state: () => stateAt(view.at),
+      show: (n) => { stop(); show(n); },
+      selected: remember,
+    });
+  }
+
+  // Opens the view that an element of the drawing leads to. Returns whether there is one.
+  function openPart(element) {
+    const title = element.closest("[data-opens]")?.dataset.opens, to = views.findIndex((view) => view.title === title);
+    if (to < 0) return false;
+    open([...trail, to]);
+    return true;
+  }
+
+  function showTrail() {
+    find(".trail").replaceChildren(...trail.map((i, depth) => {
+      const last = depth === trail.length - 1, place = document.createElement(last ? "span" : "button");
+      place.textContent = place.title = views[i].title;
+      if (last) place.setAttribute("aria-current", "page");
+      else place.addEventListener("click", () => open(trail.slice(0, depth + 1)));
+      return place;
+    }));
+  }
+
+  function showRuns() {
+    const { runs } = view;
+    find(".runs").replaceChildren(...runs.map(({ title }, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.run = i;
+      button.textContent = title;
+      button.addEventListener("click", () => { stop(); selectRun(i); });
+      return button;
+    }));
+    find(".runs").hidden = runs.length < 2;
+  }
+
+  // ------------------------------------------------------------------------------------- steps
 
   // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
   function stateAt(n) {
@@ -30,42 +122,35 @@ function mount(root, page) {
   }
 
   function show(step) {
-    const n = Math.max(0, Math.min(frames().length - 1, step)), frame = frames()[n];
-    if (n === at && !root.dataset.path) return;
-    const state = stateAt(n);
-    for (const { id, g, texts, gradName, below } of values) {
-      for (const [field, name] of [["data", "data"], ["grad", gradName]]) {
-        setText(texts[field], id in state[field] ? `${name} ${state[field][id]}` : name);
-      }
-      g.classList.toggle("unknown", !(id in state.data));
-      const [kind, text] = state.marks[id] ?? ["", ""];
-      g.dataset.state = kind;
-      below?.show(kind, text);
-    }
+    const last = frames().length - 1, n = Math.max(0, Math.min(last, step)), frame = frames()[n];
+    if (n === view.at && !root.dataset.path) return;
+    view.picture.showNumbers(stateAt(n));
     describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
     announce(frame);
-    find(".place").textContent = `${n + 1} of ${frames().length}`;
+    find(".place").textContent = `${n + 1} of ${last + 1}`;
     slider.value = n;
     slider.setAttribute("aria-valuetext", `step ${n + 1}: ${frame.title}`);
-    for (const [action, end] of [["first", 0], ["previous", 0], ["next", frames().length - 1], ["last", frames().length - 1]]) {
+    for (const [action, end] of [["first", 0], ["previous", 0], ["next", last], ["last", last]]) {
       find(`[data-do=${action}]`).setAttribute("aria-disabled", n === end); // `disabled` would lose the focus
     }
-    at = places[run] = n;
+    view.at = view.places[view.run] = n;
     root.dataset.step = n;
     delete root.dataset.path;
-    inspector.update();
+    view.inspector.update();
+    remember();
   }
 
   // Tells screen readers, which do not see the drawing, about a step.
   function announce({ title, data, grad, note }) {
     const numbers = Object.values({ ...data, ...grad }).filter(Boolean);
-    const parts = [title, numbers.length === 1 ? `now ${numbers[0]}` : "", note].filter(Boolean);
+    const parts = [title, numbers.length === 1 ? `now ${numbers[0]}` : "", adapt(note ?? "")].filter(Boolean);
     find(".live").textContent = parts.map((part) => part.replace(/\.$/, "")).join(". ");
   }
 
-  const setText = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
+  // Replaces the words about keys where there is no keyboard.
+  const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
   const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
 
   function describe(kind, title, lines, note, where = "") {
@@ -73,38 +158,58 @@ function mount(root, page) {
     find(".where").textContent = where;
     find(".title").textContent = title;
     showFormulas(find(".formula"), lines.map(math));
-    find(".note").textContent = note;
-    for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), page.whole);
+    find(".note").textContent = adapt(note);
+    for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), view.whole);
+    find(".step").scrollTop = 0;
   }
 
   function mark(ids, first) {
-    root.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
-    const elements = ids.map(part).filter(Boolean);
-    elements.forEach((element) => element.classList.add("hot"));
-    if (elements.length) reveal(elements, part(first));
+    view.marked = view.picture.mark(ids);
+    view.first = view.picture.parts(first)[0];
+    reveal();
   }
 
-  // Scrolls the drawing, and not the page, to some elements; to the first if all do not fit.
-  function reveal(elements, first) {
-    const boxes = elements.map((element) => element.getBoundingClientRect()), view = graph.getBoundingClientRect();
-    const left = Math.min(...boxes.map((b) => b.left)), right = Math.max(...boxes.map((b) => b.right));
-    const top = Math.min(...boxes.map((b) => b.top)), bottom = Math.max(...boxes.map((b) => b.bottom));
-    const large = right - left > view.width || bottom - top > view.height;
-    if (large && first && elements.length > 1) return reveal([first]);
-    if (left < view.left || right > view.right) graph.scrollLeft += (left + right - view.left - view.right) / 2;
-    if (top < view.top || bottom > view.bottom) graph.scrollTop += (top + bottom - view.top - view.bottom) / 2;
+  function reveal(instant) {
+    if (view.marked.length) view.camera.reveal(view.marked, view.first, instant);
   }
 
   // Changes to another run, at the step where it was left.
   function selectRun(to) {
-    run = to;
-    at = -1;
+    view.run = to;
+    view.at = -1;
     root.querySelectorAll("[data-run]").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === to));
     slider.max = frames().length - 1;
     find("[data-do=mistake]").hidden = !frames().some((frame) => frame.alarm);
-    show(places[to]);
-    inspector.refresh(); // the steps of the selected value differ between runs
+    show(view.places[to]);
+    view.inspector.refresh(); // the steps of the selected value differ between runs
   }
+
+  // ---------------------------------------------------------------------------------- the address
+
+  function remember() {
+    const value = view.facts[view.inspector?.selected()];
+    writeAddress({
+      step: view.at + 1,
+      pass: view.run ? view.run + 1 : "",
+      value: value?.name,
+      view: trail.length > 1 ? view.title : "",
+    });
+  }
+
+  // Goes to a place of the address: {step: 12, value: "x1", pass: 1, view: "layers.0"}; to a step
+  // if it is a number. Steps are counted from 1, as the page shows them.
+  function goto(place) {
+    const { step, value, pass, view: title } = typeof place === "object" ? place : { step: place };
+    stop();
+    const to = views.findIndex((view) => view.title === title);
+    if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
+    if (view.runs[pass - 1]) selectRun(pass - 1);
+    if (Number.isFinite(Number(step))) show(Math.round(step) - 1);
+    const i = value ? view.facts.findIndex((fact) => fact.name === value || fact.id === value) : -1;
+    if (i >= 0) view.inspector.select(i);
+  }
+
+  // --------------------------------------------------------------------------------- the controls
 
   function stop() {
     clearInterval(timer);
@@ -119,61 +224,107 @@ function mount(root, page) {
   }
 
   function start() {
-    if (at === frames().length - 1) show(0);
+    if (view.at === frames().length - 1) show(0);
     showPlaying(true);
     timer = setInterval(() => {
-      show(at + 1);
-      if (!root.isConnected || at === frames().length - 1) stop();
-    }, 900);
+      show(view.at + 1);
+      if (!root.isConnected || view.at === frames().length - 1) stop();
+    }, 900 / settings.speed);
   }
 
   const actions = {
     first: () => show(0),
-    previous: () => show(at - 1),
-    next: () => show(at + 1),
+    previous: () => show(view.at - 1),
+    next: () => show(view.at + 1),
     last: () => show(frames().length - 1),
     mistake: () => show(frames().findIndex((frame) => frame.alarm)),
     play: () => (timer ? stop() : start()),
+    in: () => view.camera.zoom(1.25),
+    out: () => view.camera.zoom(0.8),
+    fit: () => { view.camera.fit(); reveal(true); },
+    full: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen().catch(() => {})),
+    back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
   };
+  const moves = ["first", "previous", "next", "last", "mistake"];
   const act = (action) => {
-    if (action !== "play") stop();
+    if (moves.includes(action)) stop();
     actions[action]();
   };
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => act(button.dataset.do)));
-  root.querySelectorAll("[data-run]").forEach((button) => button.addEventListener("click", () => {
-    stop();
-    selectRun(Number(button.dataset.run));
-  }));
+  root.querySelectorAll("[data-view]").forEach((button) => button.addEventListener("click", () => act(button.dataset.view)));
+  full.hidden = !document.fullscreenEnabled;
   slider.addEventListener("input", () => {
     stop();
     show(Number(slider.value));
   });
-  const keys = { ArrowRight: "next", ArrowLeft: "previous", Home: "first", End: "last", " ": "play" };
+  const keys = {
+    ArrowRight: "next", ArrowLeft: "previous", Home: "first", End: "last", " ": "play", Escape: "back",
+    "+": "in", "=": "in", "-": "out", 0: "fit", f: "full",
+  };
+  const pans = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   root.addEventListener("keydown", (event) => {
-    const action = keys[event.key], tag = event.target.tagName;
-    if (!action || event.ctrlKey || event.metaKey || event.altKey || tag === "SELECT") return;
-    if (event.key === " " && tag === "BUTTON") return; // the space bar presses the button
+    const { key, target } = event, pan = event.shiftKey && pans[key], action = keys[key];
+    if ((!action && !pan) || event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
+    if (target.closest(".settings") || (key === " " && target.tagName === "BUTTON")) return; // it presses the button
     event.preventDefault();
     event.stopPropagation();
-    act(action);
+    if (pan) view.camera.pan(...pan);
+    else act(action);
   });
 
-  // A wide drawing shrinks to the width of the page while its text is legible, and scrolls below that.
-  const svg = graph.querySelector("svg"), natural = svg.width.baseVal.value;
-  const fit = () => { svg.style.width = Math.min(natural, Math.max(graph.clientWidth, 0.72 * natural)) + "px"; };
-  new ResizeObserver(fit).observe(graph);
-
-  const inspector = inspect(root, page, {
-    frames, math, part, describe, mark, stop,
-    at: () => at,
-    state: () => stateAt(at),
-    show: (n) => { stop(); show(n); },
-  });
-  selectRun(0);
-  for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
-    show(n);
-    root.getBoundingClientRect();
+  // A swipe goes to the next or the previous step.
+  function onSwipe(element, allowed = () => true) {
+    let from = null;
+    element.addEventListener("touchstart", ({ touches }) => { from = touches.length === 1 ? touches[0] : null; }, { passive: true });
+    element.addEventListener("touchend", ({ changedTouches: [to] }) => {
+      const x = from ? to.clientX - from.clientX : 0, y = from ? to.clientY - from.clientY : 0;
+      if (Math.abs(x) > 40 && Math.abs(x) > 2 * Math.abs(y) && allowed()) act(x < 0 ? "next" : "previous");
+      from = null;
+    });
   }
-  graph.scrollTo(0, 0); // showing those steps has scrolled
+  onSwipe(find(".step"));
+
+  // ---------------------------------------------------------------------- settings and the window
+
+  function applySettings() {
+    root.style.setProperty("--size", settings.size);
+    for (const control of root.querySelectorAll("[data-set]")) control.value = settings[control.dataset.set];
+    view?.camera.setSize(settings.size);
+  }
+  for (const control of root.querySelectorAll("[data-set]")) {
+    control.addEventListener("input", () => {
+      settings[control.dataset.set] = Number(control.value);
+      applySettings();
+      saveSettings(settings);
+      if (timer) { stop(); start(); }
+    });
+  }
+  const menu = find(".settings");
+  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
+
+  // Puts the panels beside the drawing or below it, where they leave it the larger scale.
+  function arrange() {
+    const { clientWidth: width, clientHeight: height } = root, drawing = view.camera.natural;
+    const scale = (w, h) => Math.min(w / drawing.width, h / drawing.height, 2.5);
+    const beside = scale(width - Math.max(300, 0.28 * width), height - 40), below = scale(width, 0.62 * height - 40);
+    const isWide = beside === below ? width > height : beside > below;
+    root.dataset.layout = width >= 620 && isWide ? "beside" : "below";
+  }
+  new ResizeObserver(arrange).observe(root);
+  new ResizeObserver(() => {
+    view.camera.resize();
+    reveal(true);
+  }).observe(stage);
+
+  if (page.theme === "auto") followTheme();
+  root.classList.add("ready");
+  root.classList.toggle("framed", window !== window.parent);
+  applySettings();
+  open([0]);
+  mounted = true;
+  goto(readAddress());
+  window.addEventListener("hashchange", () => goto(readAddress()));
   if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+  return { goto };
 }

@@ -1,44 +1,34 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
-import html
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack, get_type_hints
+from typing import Unpack, get_type_hints
 
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model, describe_places
 from engine.draw.connections import Network
-from engine.draw.dot import replace_invalid
 from engine.draw.drawing import Drawing, draw_network, draw_view, is_network
-from engine.draw.facts import Facts, collect_box_facts, collect_facts
-from engine.draw.frames import Frame, Run
+from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
+from engine.draw.frames import EMPTY, Frame, Run
 from engine.draw.neuron_graphs import build_neuron, list_opened
 from engine.draw.neuron_steps import NeuronTracer, build_network_view
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
+from engine.draw.page import SUBTITLE, PageView, compute_height, write_page
 from engine.draw.room import reserve_heights, reserve_widths
-from engine.draw.theme import THEMES
+from engine.draw.symbols import Symbol, build_formula
 from engine.draw.trace import trace
 from engine.draw.view import Box, Level, build_view
+from engine.draw.writing import to_text
+from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
+from engine.support.embed import embed_page
 from engine.value import Value
 
-FOLDER = Path(__file__).parent
 LIMIT = 250  # values; beyond it modules collapse
-TITLE = "Backpropagation, step by step"
-COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
-BUTTONS = {
-    "first": ("First", "M2 2h2v10H2zM12 2v10L5 7z"),
-    "previous": ("Previous", "M10 2v10L3 7z"),
-    "play": ("Play", "M3 1v12l9-6z"),
-    "next": ("Next", "M4 2v10l7-5z"),
-    "last": ("Last", "M10 2h2v10h-2zM2 2v10l7-5z"),
-}
-SCRIPTS = ("stepper.js", "inspector.js", "formula.js", "marks.js")
-PAUSE = "M3 2h3v10H3zM8 2h3v10H8z"
+LONGEST_TITLE = 60  # characters of an expression
 
 
 @show_options(PageOptions)
@@ -103,7 +93,10 @@ def step(
     widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
     sizes = reserve_heights(look) if widths else look
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole)
-    return Stepper(traced.runs, facts, drawing, look.theme, traced.whole)
+    title = traced.names[root]
+    if not has_boxes:
+        title = write_title(root, Notation(traced.names, look.format))
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
 def step_network(root: Value, model: Model | None, options: Options, limit: int) -> "Stepper":
@@ -127,7 +120,7 @@ def step_network(root: Value, model: Model | None, options: Options, limit: int)
     facts = collect_box_facts(view, Notation(traced.names, options.format))
     opened = list_opened(network)
     drawing = draw_network(root, model, options, ids, traced.grads, opened)
-    stepper = Stepper(traced.runs, facts, drawing, options.theme)
+    stepper = Stepper(traced.runs, facts, drawing, options.theme, str(model))
     fields = {name: getattr(options, name) for name in get_type_hints(PageOptions)}
     for place in opened:
         graph = build_neuron(network, place, traced.grads)
@@ -152,10 +145,11 @@ class Stepper:
         facts: list[Facts],
         drawing: Drawing,
         theme: str,
-        whole: Mapping[str, str] | None = None,
+        title: str = "Backpropagation",
+        whole: Mapping[str, str] = EMPTY,
     ):
-        self.runs, self.facts, self.drawing, self.theme = runs, facts, drawing, theme
-        self.whole = whole or {}
+        self.runs, self.facts, self.drawing = runs, facts, drawing
+        self.theme, self.title, self.whole = theme, title, whole
         self.opened: dict[str, Stepper] = {}  # the steppers that parts of the drawing open
 
     @property
@@ -166,51 +160,12 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        theme, svg = THEMES[self.theme], self.drawing.svg
-        colours = "".join(f"--{name}:{getattr(theme, name)};" for name in COLOURS)
-        packed = replace_invalid_in(self._data(svg))
-        data = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
-        data = data.replace("<", "\\u003c")
-        scripts = "".join(map(read_text, SCRIPTS))
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width">'
-            f"<title>{TITLE}</title>\n"
-            f"<style>body{{margin:0;background:{theme.paper}}}\n"
-            f".stepper{{{colours}}}\n{read_text('stepper.css')}</style></head>\n<body>\n"
-            f"{write_controls(self.runs)}\n"
-            f'<div class="graph" tabindex="0" role="region" aria-label="Graph">{svg}</div></div>\n'
-            f'<script type="application/json" id="steps">{data}</script>\n'
-            f"<script>{scripts}\n{START}</script></body></html>\n"
-        )
-
-    def _data(self, svg: str) -> dict[str, Any]:
-        """Return the data for the script. Pieces of formulas are numbers: places in `texts`."""
-        texts: dict[str, int] = {}
-
-        def number_pieces(line: str | Sequence[str]) -> int | list[int]:
-            if isinstance(line, str):
-                return texts.setdefault(line, len(texts))
-            return [texts.setdefault(piece, len(texts)) for piece in line]
-
-        def pack(record: Frame | Facts) -> dict[str, Any]:
-            fields: dict[str, Any] = {"lines": []}
-            fields |= {name: value for name, value in record._asdict().items() if value}
-            for name in ("lines", "factors"):
-                if name in fields:
-                    fields[name] = [number_pieces(line) for line in fields[name]]
-            return fields
-
-        runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]
-        facts = [pack(fact) for fact in self.facts]
-        prefix = svg.partition(' id="')[2].partition("-")[0]
-        return {
-            "prefix": prefix,
-            "runs": runs,
-            "facts": facts,
-            "texts": list(texts),
-            "whole": self.whole,
-        }
+        steppers = {self.title: self, **self.opened}
+        views = [
+            PageView(title, stepper.drawing.svg, stepper.runs, stepper.facts, stepper.whole)
+            for title, stepper in steppers.items()
+        ]
+        return write_page(views, self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as a .html file, and return its path.
@@ -221,73 +176,40 @@ class Stepper:
         path.write_text(self.html, "utf-8")
         return path
 
+    def _repr_html_(self) -> str:
+        svg = self.drawing.svg
+        return embed_page(self.html, svg, f"{self.title} – {SUBTITLE}", compute_height(svg))
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        page = (
-            '<div class="stepgrad"><style>.stepgrad:has(iframe) img{display:none}</style>'
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{TITLE}" '
-            'style="width:100%;height:240px;border:0"></iframe>'
-            f"{self.drawing._image}</div>"
-        )
-        return {"text/html": page, "image/svg+xml": self.drawing.svg, "text/plain": repr(self)}
+        return {
+            "text/html": self._repr_html_(),
+            "image/svg+xml": self.drawing.svg,
+            "text/plain": repr(self),
+        }
 
     def __repr__(self) -> str:
         return f"<stepper of {len(self.frames)} steps; save it with .save('steps.html')>"
 
 
-# In a notebook, the page sets the height of its iframe. A sandboxed page cannot, and scrolls.
-START = """const steps = JSON.parse(document.getElementById("steps").textContent);
-const stepper = document.querySelector(".stepper");
-stepper.classList.toggle("framed", window !== window.parent);
-mount(stepper, steps);
-new ResizeObserver(() => {
-  try {
-    const frame = window.frameElement;
-    if (frame) frame.style.height = stepper.offsetHeight + "px";
-  } catch {}
-}).observe(stepper);"""
+def write_title(root: Value, notation: Notation) -> str:
+    """Return the expression that computes `root` from its labelled parts, as text.
 
+    A part whose text is long is its name.
 
-def write_controls(runs: Sequence[Run]) -> str:
-    """Return the HTML of everything above the drawing."""
-    icon = '<svg viewBox="0 0 14 14" aria-hidden="true"><path class="{}" d="{}"/>{}</svg>'.format
-    button = '<button type="button" data-do="{0}" aria-label="{1}" title="{1}">{2}</button>'.format
-    buttons = ""
-    for action, (title, path) in BUTTONS.items():
-        is_play = action == "play"
-        pause = f'<path class="pause" d="{PAUSE}"/>' if is_play else ""
-        buttons += button(action, title, icon("go" if is_play else "", path, pause))
-    choices = "".join(
-        f'<button type="button" data-run="{i}" aria-pressed="false">{run.title}</button>'
-        for i, run in enumerate(runs)
-        if len(runs) > 1
-    )
-    return (
-        f'<div class="stepper" tabindex="0" role="group" aria-label="{TITLE}" '
-        'data-lm-suppress-shortcuts="true">\n'
-        f'<div class="bar">{buttons}'
-        f'<input type="range" min="0" max="{len(runs[0].frames) - 1}" value="0" aria-label="Step">'
-        '<span class="place"></span>'
-        '<button type="button" data-do="mistake" hidden>First mistake</button>'
-        f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
-        '<div class="top"><div class="step"><div class="heading">'
-        '<span class="kind"></span><span class="where"></span><span class="title"></span></div>\n'
-        '<div class="formula"></div><div class="note"></div>'
-        '<div class="live" aria-live="polite"></div></div>\n'
-        '<section class="facts" aria-label="Details of a value"><select aria-label="Value">'
-        '<option value="">Select a value …</option></select><div class="details">Click a value in '
-        "the graph to see its rule, its steps, and the paths of its gradient.</div></section></div>"
-    )
-
-
-def replace_invalid_in(data: Any) -> Any:
-    """Replace characters in the texts of `data`, at any depth, as in the drawing."""
-    if isinstance(data, str):
-        return replace_invalid(data)
-    if isinstance(data, Mapping):
-        return {replace_invalid(key): replace_invalid_in(x) for key, x in data.items()}
-    return [*map(replace_invalid_in, data)] if isinstance(data, list | tuple) else data
-
-
-def read_text(name: str) -> str:
-    """Return the text of a file beside this module."""
-    return (FOLDER / name).read_text("utf-8")
+    >>> from engine import topological
+    >>> x = Value(3.0, "x")
+    >>> y = (x * 2.0 + 1.0).tanh()
+    >>> y.label = "y"
+    >>> write_title(y, Notation({**dict.fromkeys(topological(y), "v"), x: "x", y: "y"}, ".4g"))
+    'y = tanh(x · 2 + 1)'
+    """
+    parts: dict[Node, Symbol] = {}
+    for node in notation.names:
+        parts[node] = notation.input(node)
+        if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
+            inputs, _ = get_inputs(node)
+            formula = build_formula(node.op, [parts[x] for x in inputs])
+            if len(to_text(formula)) <= LONGEST_TITLE:
+                parts[node] = formula
+    name, text = notation.names[root], to_text(parts[root])
+    return f"{name} = {text}" if root.label and name != text else text

@@ -52,7 +52,10 @@ class Paint(NamedTuple):
 
 
 class Theme(NamedTuple):
-    """The colours of a drawing and of a page around it."""
+    """The colours of a drawing and of a page around it.
+
+    Each colour of the light theme has one counterpart in the dark one, also where it is used twice.
+    """
 
     paper: str
     ink: str
@@ -65,8 +68,8 @@ class Theme(NamedTuple):
     kinds: Mapping[str, Paint]
 
 
-THEMES = {
-    "light": Theme(
+LIGHT, DARK = (
+    Theme(
         paper="#ffffff", ink="#1f2328", pale="#6b7280",
         frame="#c3c8cf", tint="#f6f7f9", mark="#c2410c",
         heat=("#ffffff", "#e69f00"), signs=("#1f6fb5", "#d9690b"),
@@ -76,17 +79,19 @@ THEMES = {
             "root": Paint("#e2f4ec", "#007a58"), "box": Paint("#eceff3", "#6b7280"),
         },
     ),
-    "dark": Theme(
+    Theme(
         paper="#16191d", ink="#e8eaed", pale="#a0a7b1",
         frame="#4a515b", tint="#1f242a", mark="#fb923c",
         heat=("#16191d", "#8f5a00"), signs=("#5fb0ec", "#f59a4a"),
         kinds={
             "leaf": Paint("#12324a", "#56b4e9"), "parameter": Paint("#45330c", "#e69f00"),
-            "constant": Paint("#24282e", "#8b93a0"), "inner": Paint("#1b1f24", "#a0a7b1"),
-            "root": Paint("#0e3a2d", "#26b98c"), "box": Paint("#262c34", "#8b93a0"),
+            "constant": Paint("#24282e", "#a0a7b1"), "inner": Paint("#16191d", "#a0a7b1"),
+            "root": Paint("#0e3a2d", "#26b98c"), "box": Paint("#262c34", "#a0a7b1"),
         },
     ),
-}  # fmt: skip
+)  # fmt: skip
+# A drawing of the theme "auto" has light colours, and a style sheet with their dark counterparts.
+THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK}
 
 
 def format_number(x: "float | np.ndarray", spec: str) -> str:

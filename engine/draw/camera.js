@@ -1,0 +1,147 @@
+// The part of a drawing that is visible: its scale, panning and zooming.
+// The element `graph` scrolls; the drawing in it is scaled by its width.
+
+const LARGEST = 2.5, SMALLEST = 0.5; // scales that are chosen without the reader
+
+// `marked` is a list of groups of elements; the scale is such that each group fits, if possible.
+function createCamera(graph, marked) {
+  const svg = graph.querySelector("svg"), { width: w, height: h } = svg.viewBox.baseVal;
+  const natural = { width: (w * 4) / 3, height: (h * 4) / 3 }; // from points to pixels
+  let chosen = null; // the reader's scale, or "fit"
+  let scale = 1, size = 1, largestGroup = null;
+
+  // Returns the scale at which the whole drawing is visible, and the one that is used by itself:
+  // the former, unless texts would be too small to be read.
+  function findScales() {
+    const room = { width: graph.clientWidth - 16, height: graph.clientHeight - 16 };
+    const into = (box) => Math.min(room.width / box.width, room.height / box.height);
+    const whole = Math.min(into(natural), LARGEST), legible = 0.72 * size;
+    if (whole >= 0.84 * legible) return { whole, own: whole };
+    largestGroup ??= measureGroups();
+    return { whole, own: Math.max(whole, SMALLEST * size, Math.min(legible, into(largestGroup))) };
+  }
+
+  // Returns the largest width and height of the groups, at scale 1.
+  function measureGroups() {
+    const unit = svg.getBoundingClientRect().width / natural.width || 1;
+    const boxes = new Map();
+    const measure = (element) => {
+      if (!boxes.has(element)) boxes.set(element, element.getBoundingClientRect());
+      return boxes.get(element);
+    };
+    const largest = { width: 1, height: 1 };
+    for (const group of marked) {
+      const box = unite(group.map(measure));
+      largest.width = Math.max(largest.width, (box.right - box.left) / unit + 8);
+      largest.height = Math.max(largest.height, (box.bottom - box.top) / unit + 8);
+    }
+    return largest;
+  }
+
+  function resize() {
+    if (!graph.clientWidth) return;
+    const { whole, own } = findScales();
+    setScale(chosen === "fit" ? whole : (chosen ?? own));
+  }
+
+  function setScale(to) {
+    scale = to;
+    svg.style.width = `${natural.width * scale}px`;
+    svg.style.height = `${natural.height * scale}px`;
+  }
+
+  // Zooms around a point of the window, by default the middle of the view.
+  function zoom(factor, x, y) {
+    const view = graph.getBoundingClientRect(), before = svg.getBoundingClientRect();
+    x ??= view.left + view.width / 2;
+    y ??= view.top + view.height / 2;
+    const [u, v] = [(x - before.left) / before.width, (y - before.top) / before.height];
+    const { whole } = findScales();
+    chosen = Math.max(Math.min(whole, 0.25), Math.min(8, scale * factor));
+    setScale(chosen);
+    const after = svg.getBoundingClientRect();
+    graph.scrollBy({ left: after.left + u * after.width - x, top: after.top + v * after.height - y, behavior: "instant" });
+  }
+
+  // Shows the whole drawing; if it is shown, returns to the scale at which texts can be read.
+  function fit() {
+    const { whole, own } = findScales();
+    chosen = Math.abs(scale - whole) < 0.001 && own > whole ? null : "fit";
+    resize();
+  }
+
+  // Scrolls the drawing, and not the page, to some elements; to the first one if all do not fit.
+  function reveal(elements, first, instant) {
+    const box = unite(elements.map((element) => element.getBoundingClientRect()));
+    const view = graph.getBoundingClientRect();
+    const large = box.right - box.left > view.width || box.bottom - box.top > view.height;
+    if (large && first && elements.length > 1) return reveal([first], null, instant);
+    const left = box.left < view.left || box.right > view.right ? (box.left + box.right - view.left - view.right) / 2 : 0;
+    const top = box.top < view.top || box.bottom > view.bottom ? (box.top + box.bottom - view.top - view.bottom) / 2 : 0;
+    const still = instant || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    graph.scrollBy({ left, top, behavior: still || !(left || top) ? "instant" : "smooth" }); // also ends an earlier one
+  }
+
+  graph.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return; // it scrolls; a pinch on a touchpad has ctrlKey
+    event.preventDefault();
+    zoom(Math.exp(-Math.max(-50, Math.min(50, event.deltaY)) / 100), event.clientX, event.clientY);
+  }, { passive: false });
+
+  // A pinch on a touch screen. One finger scrolls.
+  const measureFingers = ([a, b]) => ({
+    distance: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
+    x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2,
+  });
+  let fingers = null;
+  graph.addEventListener("touchmove", (event) => {
+    if (event.touches.length !== 2) return;
+    event.preventDefault();
+    const now = measureFingers(event.touches);
+    if (fingers) {
+      zoom(now.distance / fingers.distance, now.x, now.y);
+      graph.scrollBy({ left: fingers.x - now.x, top: fingers.y - now.y, behavior: "instant" });
+    }
+    fingers = now;
+  }, { passive: false });
+  graph.addEventListener("touchend", () => { fingers = null; });
+
+  // A mouse drags the drawing. A click that ends a drag selects nothing.
+  let drag = null;
+  graph.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "mouse" && event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false };
+  });
+  graph.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const left = drag.x - event.clientX, top = drag.y - event.clientY;
+    if (!drag.moved && Math.hypot(left, top) < 4) return;
+    if (!drag.moved) graph.setPointerCapture(event.pointerId);
+    graph.classList.add("dragged");
+    graph.scrollBy({ left, top, behavior: "instant" });
+    drag = { x: event.clientX, y: event.clientY, moved: true };
+  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    graph.addEventListener(end, () => {
+      const moved = drag?.moved;
+      drag = null;
+      if (moved) setTimeout(() => graph.classList.remove("dragged"));
+    });
+  }
+  graph.addEventListener("click", (event) => {
+    if (graph.classList.contains("dragged")) event.stopImmediatePropagation();
+  }, true);
+
+  return {
+    natural, fit, zoom, reveal, resize,
+    setSize: (to) => { size = to; resize(); },
+    pan: (x, y) => graph.scrollBy({ left: x * 0.4 * graph.clientWidth, top: y * 0.4 * graph.clientHeight }),
+    canPan: () => graph.scrollWidth > graph.clientWidth + 1,
+  };
+}
+
+function unite(boxes) {
+  return {
+    left: Math.min(...boxes.map((box) => box.left)), right: Math.max(...boxes.map((box) => box.right)),
+    top: Math.min(...boxes.map((box) => box.top)), bottom: Math.max(...boxes.map((box) => box.bottom)),
+  };
+}

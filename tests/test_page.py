@@ -1,0 +1,294 @@
+"""The stepper's page at several sizes of the window: layout, zoom, touch, settings, the address.
+
+Requires the browser of tests/browsers.py.
+"""
+
+import pytest
+
+from browsers import chromium, fields, hot
+from engine import Value
+from engine.draw import step
+from engine.draw.page import PageView, write_page
+from nn import MLP
+
+SIZES = [(2560, 1300), (1400, 900), (800, 600), (700, 450), (390, 844)]
+sizes = pytest.mark.parametrize(("width", "height"), SIZES)
+
+
+def neuron():
+    x1, x2, w1, w2 = Value(2.0, "x1"), Value(0.0, "x2"), Value(-3.0, "w1"), Value(1.0, "w2")
+    n = x1 * w1 + x2 * w2 + Value(6.8813735870195432, "b")
+    n.label = "n"
+    o = n.tanh()
+    o.label = "o"
+    return o
+
+
+def network():
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    return (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2, model
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Return the folder of the pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    step(neuron()).save(folder / "neuron.html")
+    step(*network()).save(folder / "network.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser, pages):
+    """Yield a function that opens a page in a window of a size; no page may report an error."""
+    contexts, troubles = [], []
+
+    def open_(name, width=1400, height=900, address="", **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, reduced_motion="reduce", **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto((pages / f"{name}.html").as_uri() + address)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def at(page):
+    return int(page.get_attribute(".stepper", "data-step"))
+
+
+def test_the_title_names_the_expression(opened):
+    page = opened("neuron")
+    assert page.title() == "o = tanh(n) – backpropagation, step by step"
+    assert page.inner_text(".trail") == "o = tanh(n)"
+
+
+# ------------------------------------------------------------------------------------- geometry
+
+
+# Returns the steps whose value is not inside the drawing's part of the window, with its box.
+HIDDEN_STEPS = """(frames) => {
+    const hidden = [], next = document.querySelector("[data-do=next]");
+    frames.forEach((id, n) => {
+        if (n) next.click();
+        if (!id) return;
+        const view = document.querySelector(".graph").getBoundingClientRect();
+        const box = document.querySelector(`g[id$="-${id}"]`).getBoundingClientRect();
+        const inside = box.left >= view.left - 1 && box.right <= view.right + 1
+            && box.top >= view.top - 1 && box.bottom <= view.bottom + 1
+            && view.left >= 0 && view.right <= innerWidth && view.top >= 0 && view.bottom <= innerHeight;
+        if (!inside) hidden.push([n, id, box.x, box.y, view.width, view.height]);
+    });
+    return hidden;
+}"""
+# Returns pairs of visible controls that overlap, and controls that are outside the window.
+CONTROLS = """() => {
+    const controls = [...document.querySelectorAll("button, input, select, summary, .place, .trail")]
+        .filter((each) => each.checkVisibility() && !each.closest(".details"))
+        .map((each) => [each.dataset.do ?? each.dataset.run ?? each.className + each.tagName, each.getBoundingClientRect()]);
+    const troubles = [];
+    controls.forEach(([name, a], i) => {
+        if (a.left < 0 || a.top < 0 || a.right > innerWidth || a.bottom > innerHeight) troubles.push([name, a.x, a.y]);
+        for (const [other, b] of controls.slice(i + 1)) {
+            if (a.left < b.right - 0.5 && b.left < a.right - 0.5 && a.top < b.bottom - 0.5 && b.top < a.bottom - 0.5
+                && !(name.length === 1 && Math.abs(a.right - b.left) < 2)) troubles.push([name, other]);
+        }
+    });
+    return troubles;
+}"""
+
+
+@sizes
+def test_the_marked_step_is_in_sight_and_no_control_is_cut(opened, width, height):
+    page = opened("network", width, height)
+    frames = step(*network()).frames
+    ids = [frame.to or frame.node or (frame.marked or [""])[0] for frame in frames]
+    assert page.evaluate(HIDDEN_STEPS, ids) == []
+    assert at(page) == len(ids) - 1
+    assert page.evaluate(CONTROLS) == []
+    assert page.evaluate(
+        "[document.documentElement.scrollWidth <= innerWidth, document.documentElement.scrollHeight <= innerHeight]"
+    ) == [True, True]
+
+
+@sizes
+def test_the_page_uses_the_window(opened, width, height):
+    """The drawing and the panels fill the window, and a drawing fills its part in one direction."""
+    page = opened("neuron", width, height)
+    stage, console = (page.locator(part).bounding_box() for part in (".stage", ".console"))
+    area = sum(box["width"] * box["height"] for box in (stage, console))
+    assert area == pytest.approx(width * height, rel=0.01)
+    assert stage["width"] * stage["height"] > 0.3 * width * height
+    graph, svg = (page.locator(part).bounding_box() for part in ("div.graph", ".graph > svg"))
+    across, down = (svg[side] / graph[side] for side in ("width", "height"))
+    assert max(across, down) > 0.9
+
+
+def scale(page):
+    return page.evaluate("document.querySelector('.graph > svg').getBoundingClientRect().width")
+
+
+def test_zoom_by_buttons_keys_and_wheel_and_fit(opened):
+    page = opened("network", 800, 600)
+    first = scale(page)
+    page.click("[data-view=in]")
+    assert scale(page) == pytest.approx(1.25 * first, rel=1e-3)
+    page.keyboard.press("-")
+    assert scale(page) == pytest.approx(first, rel=1e-3)
+    box = page.locator("div.graph").bounding_box()
+    x, y = box["x"] + 200, box["y"] + 100
+    under = "([x, y]) => { const box = document.querySelector('.graph > svg').getBoundingClientRect(); return [(x - box.x) / box.width, (y - box.y) / box.height]; }"
+    before = page.evaluate(under, [x, y])
+    page.mouse.move(x, y)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -40)
+    page.keyboard.up("Control")
+    page.wait_for_function(
+        f"document.querySelector('.graph > svg').getBoundingClientRect().width > {1.2 * first}"
+    )
+    assert page.evaluate(under, [x, y]) == pytest.approx(before, abs=2e-3)  # the point stays
+    page.keyboard.press("0")
+    assert page.evaluate(
+        """() => {
+            const [svg, view] = [".graph > svg", ".graph"].map((each) => document.querySelector(each).getBoundingClientRect());
+            return svg.left >= view.left && svg.right <= view.right && svg.top >= view.top && svg.bottom <= view.bottom;
+        }"""
+    )
+    page.keyboard.press("0")  # back to the scale at which texts can be read
+    assert scale(page) == pytest.approx(first, rel=1e-3)
+
+
+def test_a_drag_pans_and_selects_nothing(opened):
+    page = opened("network", 800, 600)
+    left = "document.querySelector('.graph').scrollLeft"
+    page.keyboard.press("+")
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_function(f"{left} > 50")
+    before = page.evaluate(left)
+    page.mouse.move(400, 120)
+    page.mouse.down()
+    page.mouse.move(440, 130, steps=4)
+    page.mouse.up()
+    assert page.evaluate(left) == before - 40
+    assert page.locator(".facts select").input_value() == ""
+    assert at(page) == 0
+
+
+# ------------------------------------------------------------------- touch, settings, the address
+
+
+def test_touch_speaks_of_no_keys_and_a_swipe_steps(opened):
+    page = opened("neuron", 390, 844, has_touch=True, is_mobile=True)
+    assert "key" not in page.inner_text(".stepper")
+    assert "Swipe" in page.inner_text(".note")
+    assert "arrow key" in opened("neuron").inner_text(".note")
+    swipe = """([from, to]) => {
+        const step = document.querySelector(".step");
+        const touch = (clientX) => new Touch({ identifier: 1, target: step, clientX, clientY: 600 });
+        step.dispatchEvent(new TouchEvent("touchstart", { touches: [touch(from)], bubbles: true }));
+        step.dispatchEvent(new TouchEvent("touchend", { changedTouches: [touch(to)], bubbles: true }));
+    }"""
+    page.evaluate(swipe, [300, 150])
+    page.evaluate(swipe, [300, 150])
+    assert at(page) == 2
+    page.evaluate(swipe, [150, 300])
+    page.evaluate(swipe, [150, 170])  # too short
+    assert at(page) == 1
+
+
+def test_settings_are_remembered(opened):
+    page = opened("neuron")
+    size = "parseFloat(getComputedStyle(document.querySelector('.title')).fontSize)"
+    before = page.evaluate(size)
+    page.click(".settings summary")
+    page.select_option("[data-set=size]", label="large")
+    page.select_option("[data-set=speed]", label="fast")
+    assert page.evaluate(size) == pytest.approx(1.25 * before)
+    page.reload()
+    assert page.evaluate(size) == pytest.approx(1.25 * before)
+    assert page.evaluate("document.querySelector('[data-set=speed]').value") == "2"
+
+
+def test_the_address_holds_the_step_and_the_value(opened):
+    page = opened("neuron", address="#step=12&value=x1")
+    assert page.inner_text(".place") == "12 of 17"
+    assert page.locator(".facts select option:checked").inner_text() == "x1 (leaf)"
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.hash === '#step=13&value=x1'")
+    page.reload()
+    assert page.inner_text(".place") == "13 of 17"
+    page.evaluate("location.hash = '#step=3&pass=2'")
+    page.wait_for_function("document.querySelector('.place').textContent.startsWith('3 of')")
+    assert page.get_attribute("[data-run='1']", "aria-pressed") == "true"
+    page.evaluate("stepgrad.goto(5)")
+    assert page.inner_text(".place").startswith("5 of")
+    assert opened("neuron", address="#step=99&value=nobody").inner_text(".place") == "17 of 17"
+    assert opened("neuron", address="#step=x").inner_text(".place") == "1 of 17"
+
+
+# --------------------------------------------------------------------------------- views, copies
+
+
+def views():
+    """Return a view whose root opens another view, and in which x is drawn twice."""
+    x = Value(2.0, "x")
+    y = x * 3.0
+    y.label = "y"
+    steppers = step(y), step(neuron())
+    outer, inner = (PageView(s.title, s.drawing.svg, s.runs, s.facts) for s in steppers)
+    prefix = outer.svg.partition(' id="')[2].partition("-")[0]
+    svg = outer.svg.replace(f'id="{prefix}-v2"', f'id="{prefix}-v2" data-opens="{inner.title}"')
+    start = svg.index(f'<g id="{prefix}-v0"')
+    drawn = svg[start : svg.index("</g>", start) + 4]
+    copy = drawn.replace(f'id="{prefix}-v0"', 'transform="translate(0 40)" data-of="v0"')
+    return outer._replace(svg=svg.replace(drawn, drawn + copy)), inner
+
+
+def test_a_part_of_a_view_opens_another(opened, pages):
+    outer, inner = views()
+    (pages / "views.html").write_text(write_page([outer, inner], "auto"), "utf-8")
+    page = opened("views")
+    page.keyboard.press("ArrowRight")
+    page.click("[data-opens] text >> nth=0")
+    assert page.inner_text(".trail").split("\n") == [outer.title, inner.title]
+    assert page.title().startswith(inner.title)
+    assert page.inner_text(".place") == "1 of 17"
+    page.keyboard.press("End")
+    assert fields(page)["v9"][-1] == "grad 1"
+    page.wait_for_function("location.hash.includes('view=o')")
+    page.reload()
+    assert page.inner_text(".place") == "17 of 17"
+    page.click(".trail button")
+    assert page.inner_text(".trail") == outer.title
+    page.click("[data-opens] text >> nth=0")
+    assert page.inner_text(".place") == "17 of 17"  # where it was left
+    page.keyboard.press("Escape")
+    assert page.inner_text(".place") == "1 of 5"
+
+
+def test_copies_of_a_value_are_marked_and_numbered_alike(opened, pages):
+    outer, inner = views()
+    (pages / "copies.html").write_text(write_page([outer, inner], "auto"), "utf-8")
+    page = opened("copies")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert "v0" in hot(page)
+    copy = page.locator("g[data-of=v0]")
+    assert "hot" in copy.get_attribute("class")
+    assert copy.locator("text:not(.below)").all_text_contents() == ["x", "data 2", "grad 3"]
+    copy.locator("text").first.click()
+    assert page.locator(".facts select option:checked").inner_text() == "x (leaf)"
+    assert page.locator(".chosen").count() == 2

@@ -1,0 +1,135 @@
+"""The theme "auto": light colours, and a style sheet with the dark counterpart of each."""
+
+import re
+
+import pytest
+
+from browsers import chromium
+from engine import Value
+from engine.draw import draw, step
+from engine.draw.dark import darken, list_colours
+from engine.draw.theme import DARK, LIGHT, blend
+
+
+def example():
+    x = Value(-0.5, "x")
+    y = (x * 2.0 + x).tanh()
+    y.backward()
+    return y
+
+
+def parse(colour):
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def test_each_light_colour_has_one_dark_counterpart():
+    pairs = {*zip(list_colours(LIGHT), list_colours(DARK), strict=True)}
+    assert len({light for light, _ in pairs}) == len(pairs)
+    assert all(darken(light) == dark for light, dark in pairs)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.5, 0.9, 1.0])
+def test_the_counterpart_of_a_blend_is_the_blend_of_the_counterparts(share):
+    """A light colour is rounded, so a channel of its counterpart may differ by 1."""
+    channels = zip(
+        *map(parse, (darken(blend(LIGHT.heat, share)), blend(DARK.heat, share))), strict=True
+    )
+    assert all(abs(a - b) <= 1 for a, b in channels)
+
+
+def test_any_other_colour_has_a_counterpart_of_the_same_hue():
+    red, green, blue = parse(darken("#ffcccc"))
+    assert red > green == blue
+    assert red < 0xCC
+
+
+@pytest.mark.parametrize("color", ["kind", "grad"])
+def test_a_drawing_holds_the_light_colours_and_their_counterparts(color):
+    svg = draw(example(), color=color).svg
+    used = {
+        *re.findall(
+            r'\b(fill|stroke)="(#[0-9a-f]{6})"', re.sub("<style>.*</style>", "", svg, flags=re.S)
+        )
+    }
+    ruled = {*re.findall(r'\[(fill|stroke)="(#[0-9a-f]{6})"\]', svg)}
+    assert used == ruled
+    light = draw(example(), color=color, theme="light").svg
+    assert "<style>" not in light
+    assert {*re.findall(r'\b(fill|stroke)="(#[0-9a-f]{6})"', light)} == used
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+PAPER = "getComputedStyle(document.querySelector('svg[role=img] polygon, svg[role=img] rect')).fill"
+BACKGROUND = "getComputedStyle(document.querySelector('.stepper')).backgroundColor"
+WHITE, BLACK = (f"rgb({', '.join(map(str, parse(theme.paper)))})" for theme in (LIGHT, DARK))
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("light", WHITE), ("dark", BLACK)])
+def test_a_page_and_a_file_follow_the_system_and_are_printed_light(
+    browser, tmp_path, scheme, paper
+):
+    (tmp_path / "step.html").write_text(step(example()).html, "utf-8")
+    draw(example()).save(tmp_path / "draw.html")
+    with browser.new_page(color_scheme=scheme) as page:
+        page.goto((tmp_path / "step.html").as_uri())
+        assert page.evaluate(PAPER) == page.evaluate(BACKGROUND) == paper
+        page.emulate_media(media="print")
+        assert page.evaluate(PAPER) == page.evaluate(BACKGROUND) == WHITE
+        assert not page.locator(".bar, .strip, .facts").filter(visible=True).count()
+        assert page.locator(".graph svg, .title").filter(visible=True).count() == 2
+        page.emulate_media(media="screen")
+        page.goto((tmp_path / "draw.html").as_uri())
+        assert page.evaluate(PAPER) == paper
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_page_of_one_theme_keeps_it(browser, tmp_path, theme):
+    (tmp_path / "step.html").write_text(step(example(), theme=theme).html, "utf-8")
+    other = {"light": "dark", "dark": "light"}[theme]
+    with browser.new_page(color_scheme=other) as page:
+        page.goto((tmp_path / "step.html").as_uri())
+        assert (
+            page.evaluate(PAPER)
+            == page.evaluate(BACKGROUND)
+            == {"light": WHITE, "dark": BLACK}[theme]
+        )
+
+
+HOSTS = {
+    "JupyterLab": 'data-jp-theme-light="{}"', "marimo": 'data-theme="{}"', "VS Code": 'class="vscode-{}"',
+    "background": 'style="background: {}"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host, theme):
+    """The system has the other theme. A change of the host's theme is followed at once."""
+    words = {"light": "light", "dark": "dark"}
+    if host == "JupyterLab":
+        words = {"light": "true", "dark": "false"}
+    if host == "background":
+        words = {"light": "#fafafa", "dark": "#111"}
+    outputs = step(example())._repr_html_() + draw(example())._repr_html_()
+    host_page = f"<!doctype html><body {HOSTS[host].format(words[theme])}>{outputs}</body>"
+    (tmp_path / "host.html").write_text(host_page, "utf-8")
+    papers = {"light": WHITE, "dark": BLACK}
+    other = {"light": "dark", "dark": "light"}[theme]
+    with browser.new_page(color_scheme=other) as page:
+        page.goto((tmp_path / "host.html").as_uri())
+        frame = page.locator("iframe").element_handle().content_frame()
+        frame.wait_for_selector(".stepper[data-step]")
+        assert frame.evaluate(PAPER) == frame.evaluate(BACKGROUND) == papers[theme]
+        if host in ("JupyterLab", "marimo"):  # images follow them too
+            scheme = "getComputedStyle(document.querySelectorAll('img')[1]).colorScheme"
+            assert page.evaluate(scheme) == theme
+        name, _, value = HOSTS[host].format(words[other]).partition("=")
+        page.evaluate(
+            "([name, value]) => document.body.setAttribute(name, value)", [name, value.strip('"')]
+        )
+        frame.wait_for_function(f"({BACKGROUND}) === '{papers[other]}'")
