@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
+from engine.draw.labels import parse_label
 from engine.draw.symbols import build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
@@ -216,9 +217,14 @@ def test_the_elements_of_mathml():
     assert "".join(root.itertext()) == "x12y2"
 
 
+TAGS = ("math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mover")
+
+
 @given(label=st.text())
 def test_no_name_is_markup(label):
-    """Names are escaped."""
+    """Names are escaped; a label that is mathematics shows its parts."""
     clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
     root = ET.fromstring(f"<math>{to_mathml(make_name(clean) + 1.0)}</math>")
-    assert "".join(root.itertext()) == f"{clean}+1"
+    assert {element.tag for element in root.iter()} <= {*TAGS}
+    if parse_label(clean) is None:
+        assert "".join(root.itertext()) == f"{clean}+1"

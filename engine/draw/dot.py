@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import graphviz
 
+from engine.draw.labels import set_plain
 from engine.draw.options import Options
 from engine.draw.theme import (
     DIRECTIONS,
@@ -22,15 +23,18 @@ from engine.draw.theme import (
     blend,
     format_fields,
     format_number,
+    has_gradients,
     norm,
 )
 from engine.draw.view import Box, Cell, View
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 
 if TYPE_CHECKING:
     import numpy as np
 
+DOT = {"shape": "circle", "width": "0.08", "height": "0.08", "fixedsize": "true"}
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -61,6 +65,11 @@ class DotWriter:
         self.theme = THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
+        self.dots: set[str] = set()  # the ids of values without a name, if only names are drawn
+        self.gradients = options.gradients
+        if self.gradients is None:
+            values = (x for x in view.ids if not isinstance(x, Outputs))
+            self.gradients = bool(grads) or has_gradients(values)
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
@@ -74,7 +83,7 @@ class DotWriter:
         text = {"fontname": FONT, "fontcolor": theme.ink}
         graph.attr(
             "node", style="filled", fontsize=f"{sizes.text:g}", height=f"{sizes.cell_height:g}",
-            margin="0.08,0.03", **text,
+            margin="0.08,0.03", width="0.4" if self.options.names_only else "0.75", **text,
         )  # fmt: skip
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
@@ -85,6 +94,8 @@ class DotWriter:
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
+            if arrow.head in self.dots:
+                attributes["arrowhead"] = "none"
             graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
@@ -112,15 +123,22 @@ class DotWriter:
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
         node = cell.node
-        fields = format_fields(node, self.options.format, self.grads.get(node))
         label = self.names.get(node, node.label)
-        if label is not None:
-            fields = [label, *fields]
+        fields = [] if label is None else [set_plain(label)]
+        if not self.options.names_only:
+            spec, grad = self.options.format, self.grads.get(node)
+            fields += format_fields(node, spec, grad, bool(self.gradients))
+        elif not fields and node.constant and not getattr(node.data, "ndim", 0):
+            fields = [format_number(node.data, self.options.format)]  # its number is its name
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
+        shape = SHAPES[cell.kind]
+        if not fields:  # a value without a name is a dot
+            text, fill, shape = "", line, DOT
+            self.dots.add(cell.id)
+        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **shape)
         self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
@@ -144,7 +162,8 @@ class DotWriter:
             count = sum(getattr(x.data, "size", 1) for x in box.parameters)
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
             lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"
-            lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
+            if self.gradients and not self.options.names_only:
+                lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
         fill, line = self.theme.kinds[box.kind]
         part.node(
             box.id, label="\\n".join(map(escape_label, lines)), id=box.id, shape="box",

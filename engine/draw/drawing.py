@@ -12,7 +12,7 @@ from typing import Unpack
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
-from engine.draw.svg import clean_svg, render
+from engine.draw.svg import apply_options, clean_svg, render
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
@@ -47,8 +47,19 @@ def draw(
             system's, or "auto" for the first of the two that is installed.
         locals: whether the arrows into an operation show its local derivatives, or the norms of
             arrays.
+        font: the name of a font, such as "Times"; several, separated by commas, are tried in turn.
+        font_size: the size of the texts of values, in points; all else scales with it.
+        width: the width of the picture, such as "8cm" or "600px" (also mm, in, pt). Texts and lines
+            scale with it.
+        monochrome: whether to draw in black on white, for print. Shapes and lines tell the kinds.
+        names_only: whether to leave out all numbers but constants without a label.
+        gradients: whether to show gradients. By default they are shown once any is not zero, that
+            is, after `backward()`.
         color: "kind" for a colour for each kind of node, or "grad" for a stronger colour for a
             larger gradient, down to a thousandth of the largest.
+
+    A label that is mathematics, such as "x_1^2", "w_ij" or "alpha", is set as such; see
+    `engine.draw.labels`.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
     listed here, or for too many nodes.
@@ -63,7 +74,7 @@ def draw(
     check_names(options, DrawOptions)
     look = Options(**options)
     view = build_view(root, model, collapse, limit)
-    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
+    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look)
 
 
 def title_graph(nodes: int) -> str:
@@ -82,14 +93,15 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, layout: str = "auto"):
-        self.dot, self.title, self.layout = dot, title, layout
+    def __init__(self, dot: str, title: str, options: Options | None = None):
+        self.dot, self.title, self.options = dot, title, options or Options()
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
-        text = render(self.dot, "svg", self.layout).decode()
-        return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        text = render(self.dot, "svg", self.options.layout).decode()
+        svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        return apply_options(svg, self.options.font, self.options.points)
 
     @property
     def html(self) -> str:
@@ -122,7 +134,7 @@ class Drawing:
         writers = {
             ".svg": lambda: self.svg.encode(),
             ".dot": lambda: self.dot.encode(),
-            ".png": lambda: render(self.dot, "png", self.layout),
+            ".png": lambda: render(self.dot, "png", self.options.layout),
             ".html": lambda: self.html.encode(),
         }
         path = check_writable("a drawing", path, writers)

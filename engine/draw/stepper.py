@@ -67,7 +67,8 @@ def step(
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
-        direction, theme, format, layout: as in `draw`.
+        direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients:
+            as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value, and ValueError for an option's value that `draw` does
     not list, or for too many values.
@@ -94,7 +95,7 @@ def step(
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     dot = write_dot(view, look, names, traced.grads)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
+    drawing = Drawing(dot, title_graph(len(view.drawn)), look)
     return Stepper(traced.runs, facts, drawing, look.theme)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from engine.draw.labels import set_latex, set_mathml, write_upright
+
 T = TypeVar("T")
 
 
@@ -153,7 +155,6 @@ class PlainText:
 
 DIGITS = "₀₁₂₃₄₅₆₇₈₉"
 FROM_SUBSCRIPTS = str.maketrans(DIGITS, "0123456789")
-FROM_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
 LATEX_SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
 LATEX_FUNCTIONS = [
@@ -175,12 +176,11 @@ class Latex(PlainText):
         return re.sub(r"e([+-]\d+)", lambda e: rf" \cdot 10^{{{int(e[1])}}}", text)
 
     def write_name(self, x: str) -> str:
-        if x == "⋯":
-            return r"\cdots"
-        letters, digits = split_index(x)
-        text = re.sub(r"([_&%$#{}])", r"\\\1", re.sub(r"[\\^~]", "?", letters))
-        text = GREEK.get(letters) or (text if len(letters) == 1 else rf"\mathrm{{{text}}}")
-        return f"{text}_{{{digits}}}" if digits else text
+        if re.fullmatch(r"−?[\d,.]+e[+−]\d+", x):  # a formatted number
+            number, exponent = x.replace("−", "-").split("e")
+            return rf"{number} \cdot 10^{{{int(exponent)}}}"
+        signs = {"⋯": r"\cdots", "inf": r"\infty"}
+        return signs.get(x) or (x if re.fullmatch(r"[\d.]+", x) else set_latex(x))
 
     def write_sign(self, x: str) -> str:
         return x.replace(x.strip(), LATEX_SIGNS.get(x.strip(), x.strip()))
@@ -205,7 +205,8 @@ class Latex(PlainText):
         base = function.rstrip(DIGITS)
         digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
         index = f"_{{{digits}}}" if digits else ""
-        plain = rf"\{base}" if base in LATEX_FUNCTIONS else rf"\operatorname{{{base}}}"
+        plain = write_upright(base).replace("mathrm", "operatorname", 1)
+        plain = rf"\{base}" if base in LATEX_FUNCTIONS else plain
         return rf"{GREEK.get(base, plain)}{index}\left({', '.join(args)}\right)"
 
 
@@ -216,14 +217,7 @@ class MathML(PlainText):
         return f"<mn>{super().write_number(x)}</mn>"
 
     def write_name(self, x: str) -> str:
-        repeated = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
-        if repeated:  # x⁽²⁾ is the second node that is called x
-            base, nth = self.write_name(repeated[1]), repeated[2].translate(FROM_SUPERSCRIPTS)
-            index = f"<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow>"
-            return f"<msup>{base}{index}</msup>{repeated[3]}"
-        letters, digits = split_index(x)
-        text = f"<mi>{html.escape(letters)}</mi>"
-        return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
+        return set_mathml(x)
 
     def write_sign(self, x: str) -> str:
         return f"<mo>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
@@ -273,9 +267,3 @@ def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:
         else:
             terms.append(term)
     return terms
-
-
-def split_index(name: str) -> tuple[str, str]:
-    """Split a name into its letters and its trailing digits: x1 into x and 1."""
-    match = re.fullmatch(r"([^\W\d_]+)(\d+)", name)
-    return (match[1], match[2]) if match else (name, "")
