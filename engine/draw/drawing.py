@@ -11,11 +11,13 @@ from typing import Unpack
 
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
+from engine.draw.files import write_pictures
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import apply_options, clean_svg, render
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
+from engine.support.lazy import is_installed
 
 
 @show_options(DrawOptions)
@@ -127,18 +129,24 @@ class Drawing:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a .svg, .dot, .png or .html file, and return its path.
+        """Write a .svg, .pdf, .eps, .png, .html or .dot file, and return its path.
 
-        Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
+        matplotlib writes .pdf and .eps files, as vectors with embedded fonts, and .png files, which
+        Graphviz writes without matplotlib. A .png file is as wide as a `width` in px; otherwise it
+        has 192 pixels to the inch.
+
+        Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
+        ImportError if the file requires matplotlib, which is not installed.
         """
-        writers = {
-            ".svg": lambda: self.svg.encode(),
-            ".dot": lambda: self.dot.encode(),
-            ".png": lambda: render(self.dot, "png", self.options.layout),
-            ".html": lambda: self.html.encode(),
-        }
-        path = check_writable("a drawing", path, writers)
-        path.write_bytes(writers[path.suffix.lower()]())
+        texts = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
+        path = check_writable("a drawing", path, (".svg", ".pdf", ".eps", ".png", ".html", ".dot"))
+        suffix = path.suffix.lower()
+        if suffix in texts:
+            path.write_text(texts[suffix](), "utf-8")
+        elif suffix == ".png" and not is_installed("matplotlib"):
+            path.write_bytes(render(self.dot, "png", self.options.layout))
+        else:
+            write_pictures([self.svg], path, self.options.dpi)
         return path
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:

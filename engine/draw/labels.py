@@ -173,6 +173,7 @@ def set_latex(text: str) -> str:
     if label is None:
         return write_upright(text)
     base = write_letters(label.base) if len(label.base) == 1 else write_upright(label.base)
+    base = base.strip()
     if label.accent:
         base = rf"\{label.accent}{{{base}}}"
     sub = f"_{{{write_script(label.sub)}}}" if label.sub else ""
@@ -183,14 +184,13 @@ def set_latex(text: str) -> str:
 def write_script(content: str) -> str:
     """Return the content of a script in LaTeX; words of three or more letters are upright."""
     parts = re.findall(r"[A-Za-z]{3,}|.", content)
-    return "".join(write_upright(x) if len(x) > 2 else write_letters(x) for x in parts)
+    return "".join(write_upright(x) if len(x) > 2 else write_letters(x) for x in parts).strip()
 
 
 def write_letters(text: str) -> str:
     """Return letters and signs in LaTeX."""
     signs = {"−": "-", " ": r"\ ", "′": r"\prime ", **{c: f"{name} " for c, name in LATEX.items()}}
-    text = "".join(signs.get(c, c) for c in text)
-    return text.strip() if text.startswith("\\") and text != r"\ " else text
+    return "".join(signs.get(c, c) for c in text)
 
 
 def write_upright(text: str) -> str:
@@ -231,7 +231,7 @@ def set_mathml(text: str) -> str:
 def write_mathml_script(content: str) -> str:
     """Return the content of a script as one element of MathML; "" if it is empty."""
     parts = []
-    for part in re.findall(r"\d+|[^\W\d_]+|.", content):
+    for part in re.findall(r"\d+|[^\W\d_]{3,}|.", content):
         tag = "mn" if part.isdigit() else "mi" if part.isalpha() else "mo"
         space = "\u00a0" if part == " " else html.escape(part)
         parts.append(f"<{tag}>{space}</{tag}>")

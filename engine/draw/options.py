@@ -118,6 +118,11 @@ class Options:
         length = LENGTH.fullmatch(self.width or "")
         return float(length[1]) * POINTS[length[2]] if length else None
 
+    @property
+    def dpi(self) -> float:
+        """The resolution of images: 96 for a width in pixels, which are 1/96 inch, else 192."""
+        return 96.0 if (self.width or "").endswith("px") else 192.0
+
 
 def check_names(options: Mapping[str, object], keywords: type) -> None:
     """Raise TypeError if an option is not a key of `keywords`."""
