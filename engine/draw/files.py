@@ -20,7 +20,7 @@ from engine.draw.shapes import Image, Line, Outline, Picture, Run, read_svg
 from engine.draw.theme import FONTS
 
 FALLBACK = "DejaVu Sans"  # installed with matplotlib
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "pdf.fonttype": 42, "ps.fonttype": 42, "ps.useafm": False, "text.usetex": False,
     "path.simplify": False, "lines.scale_dashes": False, "savefig.bbox": None,
     "savefig.transparent": False, "path.effects": [], "path.sketch": None,
@@ -215,7 +215,7 @@ def measure_glyph(c: str, families: tuple[str, ...], bold: bool, italic: bool) -
     """Return the advance width of a character, relative to the size of the text."""
     from matplotlib import font_manager, ft2font
 
-    style = {"weight": "bold" if bold else "normal", "style": "italic" if italic else "normal"}
+    style: dict[str, Any] = {"weight": "bold" if bold else "normal", "style": "italic" if italic else "normal"}
     fonts = [
         font_manager.get_font(
             font_manager.findfont(font_manager.FontProperties(family=name, **style))
@@ -225,5 +225,5 @@ def measure_glyph(c: str, families: tuple[str, ...], bold: bool, italic: bool) -
     font = next((font for font in fonts if font.get_char_index(ord(c))), fonts[-1])
     font.set_size(100.0, 72.0)
     flags: Any = getattr(ft2font, "LoadFlags", None)  # since matplotlib 3.10
-    plain = flags.NO_HINTING if flags else ft2font.LOAD_NO_HINTING
+    plain = flags.NO_HINTING if flags else getattr(ft2font, "LOAD_NO_HINTING")  # noqa: B009
     return font.load_char(ord(c), flags=plain).linearHoriAdvance / 65536.0 / 100.0

@@ -84,7 +84,7 @@ def parse_label(text: str) -> Label | None:
         if script["run"] and kind == "sub" and is_snake_case(base, content):
             return None
         if script["primes"]:
-            primes, content = primes + content, ""
+            primes, content = primes + str(content), ""
         elif content is None or not content or scripts[kind]:
             return None
         scripts[kind] = scripts[kind] or content

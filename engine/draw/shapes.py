@@ -198,7 +198,7 @@ def read_outline(
     tag: str, element: ET.Element, matrix: Matrix, style: Mapping[str, str], opacity: float
 ) -> Outline:
     """Return a shape that is filled, stroked or both."""
-    number = lambda name, default=0.0: float(element.get(name, default))
+    number = lambda name, default=0.0: float(element.get(name) or default)
     if tag == "path":
         steps = read_path(element.get("d", ""))
     elif tag in ("polygon", "polyline"):

@@ -4,7 +4,7 @@ matplotlib's mathtext sets a formula. It has no tables and no braces below a for
 composed here from formulas that it sets.
 
 >>> latex = write_mathtext(parse("<mfrac><mi>x</mi><mn>2</mn></mfrac><mo>⋅</mo><mi>tanh</mi>"))
->>> print(latex)
+>>> print(latex.strip())
 \\dfrac{x}{2}\\cdot \\mathrm{tanh}
 """
 

@@ -53,7 +53,6 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
-LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
 DOTS = Expression("name", ("⋯",))
 NAMES_OF_NUMBERS = {
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
@@ -65,6 +64,7 @@ class PlainText:
     """A writer of plain text; writers of other formats override how parts are written."""
 
     spec = ".4g"
+    longest_sum = 6  # terms or arguments; beyond it, some are left out
 
     def write(self, x: Expression, precedence: int = 0) -> str:
         """Return an expression for a place that requires at least this precedence."""
@@ -99,10 +99,11 @@ class PlainText:
             return self.write_root(head, parts[0])
         if head == "abs":
             return self.write_sign("|") + write(parts[0]) + self.write_sign("|")
-        return self.write_call(head, shorten([write(part) for part in parts], self.write(DOTS)))
+        args = shorten([write(part) for part in parts], self.write(DOTS), self.longest_sum)
+        return self.write_call(head, args)
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
-        first, *rest = shorten(terms, DOTS)
+        first, *rest = shorten(terms, DOTS, self.longest_sum)
         text = self.write(first, PRECEDENCE["+"])
         for term in rest:
             is_number = term.head == "number" and term.parts[0] < 0
@@ -192,22 +193,29 @@ class Latex(PlainText):
         return rf"\frac{{{self.write(x)}}}{{{self.write(y)}}}"
 
     def write_power(self, x: Expression, y: Expression) -> str:
-        return f"{self.write(x, ATOM)}^{{{self.write(y)}}}"
+        base = self.write(x, ATOM)
+        if x.head == "name" and "^" in base:  # a second superscript is an error
+            base = self.write_parentheses(base)
+        return f"{base}^{{{self.write(y)}}}"
 
     def write_root(self, head: str, x: Expression) -> str:
         return (r"\sqrt" if head == "√" else r"\sqrt[3]") + f"{{{self.write(x)}}}"
 
     def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
-        rows = rf"{self.write(x)} & {self.write(condition)} \\ {self.write(y)} & \text{{otherwise}}"
-        return rf"\begin{{cases}} {rows} \end{{cases}}"
+        first = rf"{self.write(x)} & \text{{if }} {self.write(condition)}"
+        return rf"\begin{{cases}} {first} \\ {self.write(y)} & \text{{otherwise}} \end{{cases}}"
 
     def write_call(self, function: str, args: Sequence[str]) -> str:
         base = function.rstrip(DIGITS)
         digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
+        slope = re.fullmatch("(.+)(′)(\\d*)", base)  # f′2, the slope of an unknown row
+        prime = ""
+        if slope:
+            base, prime, digits = slope[1], "'", slope[3]
         index = f"_{{{digits}}}" if digits else ""
         plain = write_upright(base).replace("mathrm", "operatorname", 1)
         plain = rf"\{base}" if base in LATEX_FUNCTIONS else plain
-        return rf"{GREEK.get(base, plain)}{index}\left({', '.join(args)}\right)"
+        return rf"{GREEK.get(base, plain)}{prime}{index}\left({', '.join(args)}\right)"
 
 
 class MathML(PlainText):
@@ -250,11 +258,11 @@ class MathML(PlainText):
         return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{inside}"
 
 
-def shorten(items: Sequence[T], dots: T) -> list[T]:
-    """Return the first items, dots and the last one if there are more than `LONGEST_SUM`."""
-    if len(items) <= LONGEST_SUM:
+def shorten(items: Sequence[T], dots: T, longest: int) -> list[T]:
+    """Return the first items, dots and the last one if there are more than `longest`."""
+    if len(items) <= longest:
         return [*items]
-    return [*items[: LONGEST_SUM // 2], dots, items[-1]]
+    return [*items[: longest // 2], dots, items[-1]]
 
 
 def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:
