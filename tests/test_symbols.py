@@ -190,7 +190,7 @@ def test_latex():
     )
     assert to_latex(combine("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
     assert to_latex(combine("cases", 0.0, x <= 0.0, 1.0)) == (
-        r"\begin{cases} 0 & \text{if } x \le 0 \\ 1 & \text{otherwise} \end{cases}"
+        r"\begin{cases} 0 & \text{if } x \leq 0 \\ 1 & \text{otherwise} \end{cases}"
     )
     assert to_latex(combine("log₁₀", make_name("a_b%"))) == r"\log_{10}\left(\mathrm{a\_b\%}\right)"
     assert to_latex(combine("σ", -1e-7)) == r"\sigma\left(-1 \cdot 10^{-7}\right)"

@@ -255,7 +255,7 @@ def find_names(x: Symbol) -> Iterator[Symbol]:
     while stack:
         part = stack.pop()
         if part.head in ("name", "derivative"):
-            yield part
+            yield Symbol(part.head, part.parts)
         elif part.head != "number":
             stack += part.parts
 

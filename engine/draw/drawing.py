@@ -103,7 +103,8 @@ class Drawing:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         text = render(self.dot, "svg", self.options.layout).decode()
         svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
-        return apply_options(svg, self.options.font, self.options.points)
+        options = self.options
+        return apply_options(svg, options.font, options.points, options.monochrome)
 
     @property
     def html(self) -> str:

@@ -215,7 +215,10 @@ def measure_glyph(c: str, families: tuple[str, ...], bold: bool, italic: bool) -
     """Return the advance width of a character, relative to the size of the text."""
     from matplotlib import font_manager, ft2font
 
-    style: dict[str, Any] = {"weight": "bold" if bold else "normal", "style": "italic" if italic else "normal"}
+    style: dict[str, Any] = {
+        "weight": "bold" if bold else "normal",
+        "style": "italic" if italic else "normal",
+    }
     fonts = [
         font_manager.get_font(
             font_manager.findfont(font_manager.FontProperties(family=name, **style))

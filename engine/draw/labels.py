@@ -30,6 +30,11 @@ COMMANDS = {  # written with a backslash only
     "infty": "∞", "ast": "*", "top": "⊤", "dagger": "†", "prime": "′",
 }  # fmt: skip
 LATEX = {char: rf"\{name}" for name, char in COMMANDS.items() if not char.isascii()}
+ESCAPES = str.maketrans({  # in LaTeX's math mode
+    "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", "`": "'", '"': "''", "′": r"\prime ",
+    **dict.fromkeys(" \n\t", r"\ "), **{c: rf"\{c}" for c in "_&%$#{}"},
+    **{c: f"{name} " for c, name in LATEX.items()},
+})  # fmt: skip
 ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 ACCENT_SIGNS = {"hat": "^", "bar": "¯", "tilde": "~"}
 SUBSCRIPTS = dict(
@@ -42,14 +47,14 @@ TO_SUPERSCRIPTS = str.maketrans(
 )
 LONGEST = 60  # characters of a label that is mathematics
 
-LETTERS = rf"[^\W\d_{''.join(SUBSCRIPTS)}{''.join(SUPERSCRIPTS)}]+"
+LETTERS = rf"[^\W\d_{''.join(SUBSCRIPTS)}{''.join(SUPERSCRIPTS)}]+[{''.join(ACCENTS.values())}]?"
 BASE = re.compile(rf"\\(hat|bar|tilde)(?:\{{(\\?{LETTERS})\}}| ({LETTERS}))|(\\?{LETTERS})")
 SCRIPT = re.compile(
     rf"(?P<digits>\d+)|(?P<small>[{''.join(SUBSCRIPTS)}]+)|(?P<raised>[{''.join(SUPERSCRIPTS)}]+)|"
     r"(?P<primes>['′]+)|(?P<sign>[_^])(?:\{(?P<braced>[^{}]+)\}|(?P<round>\([^()]+\))|"
     r"(?P<run>\\?[^\W_]+|[*⊤†+-]))"
 )
-INSIDE = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+*=()′⊤†−-]")
+INSIDE = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|[^\W_]+|[ ,.+*=()#′⊤†−-]")
 
 
 class Label(NamedTuple):
@@ -70,10 +75,15 @@ def parse_label(text: str) -> Label | None:
     >>> parse_label("sigma12").sub, parse_label("x y"), parse_label("x_1_2"), parse_label(r"\emph")
     ('12', None, None, None)
     """
+    repeated = re.fullmatch(r"(.+)(#\d+)", text)
+    if repeated:  # x#2 is the second value that is called x
+        label = parse_label(repeated[1])
+        return label and label._replace(sub=label.sub + repeated[2])
     match = BASE.match(text) if len(text) <= LONGEST else None
     base = match and parse_word(match[2] or match[3] or match[4])
     if not match or not base:
         return None
+    base, accent = split_accent(base)
     scripts = {"sub": "", "sup": ""}
     at, primes = match.end(), ""
     while at < len(text):
@@ -89,7 +99,7 @@ def parse_label(text: str) -> Label | None:
             return None
         scripts[kind] = scripts[kind] or content
         at = script.end()
-    return Label(base, scripts["sub"], scripts["sup"] + primes, match[1] or "")
+    return Label(base, scripts["sub"], scripts["sup"] + primes, match[1] or accent)
 
 
 def read_script(script: re.Match[str]) -> tuple[str, str | None]:
@@ -123,6 +133,13 @@ def parse_content(text: str) -> str | None:
 def is_snake_case(base: str, content: str | None) -> bool:
     """Return whether a base and its subscript are both words, as in learning_rate."""
     return len(base) > 1 and len(content or "") > 1 and not str(content).isdigit()
+
+
+def split_accent(base: str) -> tuple[str, str]:
+    """Return a letter and the name of its accent: ŷ is y with a hat."""
+    letters = unicodedata.normalize("NFD", base)
+    names = [name for name, mark in ACCENTS.items() if letters[1:] == mark]
+    return (letters[0], names[0]) if names else (base, "")
 
 
 def accented(label: Label) -> str:
@@ -189,8 +206,7 @@ def write_script(content: str) -> str:
 
 def write_letters(text: str) -> str:
     """Return letters and signs in LaTeX."""
-    signs = {"−": "-", " ": r"\ ", "′": r"\prime ", **{c: f"{name} " for c, name in LATEX.items()}}
-    return "".join(signs.get(c, c) for c in text)
+    return text.translate({**ESCAPES, ord("−"): "-"})
 
 
 def write_upright(text: str) -> str:
@@ -199,15 +215,8 @@ def write_upright(text: str) -> str:
     >>> print(write_upright(r"\input{x}"))
     \mathrm{\backslash input\{x\}}
     """
-    special = {
-        "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", " ": r"\ ", "\n": r"\ ", "\t": r"\ ",
-        **{c: rf"\{c}" for c in "_&%$#{}"}, **{c: f"{name} " for c, name in LATEX.items()},
-    }  # fmt: skip
-    text = "".join(
-        "?" if unicodedata.category(c)[0] == "C" and c not in special else special.get(c, c)
-        for c in text
-    )
-    return rf"\mathrm{{{text}}}"
+    control = {ord(c): "?" for c in text if unicodedata.category(c)[0] == "C"}
+    return rf"\mathrm{{{text.translate({**control, **ESCAPES})}}}"
 
 
 def set_mathml(text: str) -> str:

@@ -139,7 +139,8 @@ def read_children(
         elif tag == "image":
             yield read_image(child, inner)
         else:
-            yield read_outline(tag, child, inner, own, shade)
+            outline = read_outline(tag, child, inner, own, shade)
+            yield from [outline] if outline.steps else []
 
 
 def read_window(element: ET.Element) -> Matrix:

@@ -104,23 +104,20 @@ class StepPictures:
         """Return the drawing as it is at a step."""
         frame, state = self.run.frames[n], find_state(self.run.frames[: n + 1])
         root = ET.fromstring(self.svg)
-        elements = {x.get("id", "").partition("-")[2]: x for x in root.iter() if x.get("id")}
-        values = [x for x in elements if x[:1] in ("v", "b") and x[1:].isdigit()]
-        for id in values:
-            element = elements[id]
-            show_numbers(element, state.data.get(id), state.grad.get(id))
-            if id not in state.data and id not in frame.marked:
-                element.set("opacity", "0.38")
-            if id in state.wrong:
-                mark_wrong(element, self.theme)
-        for id in frame.marked:
-            if id in elements:
-                mark(elements[id], self.theme)
-        parents = {child: parent for parent in root.iter() for child in parent}
-        for id in set(self.run.right).intersection(values):  # above all arrows
-            right, is_wrong = self.run.right[id], id in state.wrong
-            parent = parents[elements[id]]
-            parent.extend(write_correct(elements[id], right, is_wrong, self.theme))
+        elements = [(find_id(x), x) for x in root.iter()]
+        for id, element in elements:
+            if id[:1] in ("v", "b") and id[1:].isdigit():
+                show_numbers(element, state.data.get(id), state.grad.get(id))
+                if id not in state.data and id not in frame.marked:
+                    element.set("opacity", "0.38")
+                if id in state.wrong:
+                    mark_wrong(element, self.theme)
+                if id in self.run.right:  # above all arrows
+                    root[-1].extend(
+                        write_correct(element, self.run.right[id], id in state.wrong, self.theme)
+                    )
+            if id in frame.marked:
+                mark(element, self.theme)
         return root
 
     def compose(
@@ -147,6 +144,11 @@ class StepPictures:
             f'<rect width="{width}" height="{height}" fill="{self.theme.paper}"/>\n'
             f'<g class="formula">{"".join(parts)}</g>\n{ET.tostring(root, "unicode")}</svg>\n'
         )
+
+
+def find_id(element: ET.Element) -> str:
+    """Return the id of a part of a drawing without its prefix; a value may be drawn twice."""
+    return element.get("data-of") or element.get("id", "").partition("-")[2]
 
 
 def measure_width(formulas: Sequence[Sequence[Box]]) -> float:

@@ -97,12 +97,16 @@ def set_label(match: re.Match[str]) -> str:
     return start + write_spans(set_spans(label), float(size))
 
 
-def apply_options(svg: str, font: str = "", width: float | None = None) -> str:
-    """Return an SVG element with another font, and scaled to a width in points.
+def apply_options(
+    svg: str, font: str = "", width: float | None = None, monochrome: bool = False
+) -> str:
+    """Return an SVG element with another font, scaled to a width in points, or in greys.
 
     >>> apply_options('<svg width="20pt" height="10pt" viewBox="0 0 20 10"></svg>', width=50.0)
     '<svg width="50pt" height="25pt" viewBox="0 0 20 10"></svg>'
     """
+    if monochrome:
+        svg = re.sub('"(#[0-9a-f]{6})"', lambda colour: f'"{to_grey(colour[1])}"', svg)
     head, bracket, rest = svg.partition(">")
     if font:
         head = head.replace(f'"{FONTS}"', f'"{font},{FONTS}"')
@@ -114,6 +118,16 @@ def apply_options(svg: str, font: str = "", width: float | None = None) -> str:
             head,
         )
     return head + bracket + rest
+
+
+def to_grey(colour: str) -> str:
+    """Return the grey that is as light as a colour.
+
+    >>> to_grey("#ffffff"), to_grey("#0072b2")
+    ('#ffffff', '#575757')
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"
 
 
 def rewrite_id(name: str | None, prefix: str) -> str:

@@ -157,7 +157,7 @@ class PlainText:
 DIGITS = "₀₁₂₃₄₅₆₇₈₉"
 FROM_SUBSCRIPTS = str.maketrans(DIGITS, "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
-LATEX_SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
+LATEX_SIGNS = {"·": r"\cdot", "≤": r"\leq", "≥": r"\geq", "and": r"\land", "or": r"\lor", "−": "-"}
 LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
