@@ -18,6 +18,7 @@ from engine.draw.theme import (
     DIRECTIONS,
     FONT,
     SHAPES,
+    SIZES,
     SYMBOLS,
     THEMES,
     blend,
@@ -81,9 +82,11 @@ class DotWriter:
             nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
         )  # fmt: skip
         text = {"fontname": FONT, "fontcolor": theme.ink}
+        scale, narrow = sizes.text / SIZES.text, self.options.names_only
         graph.attr(
             "node", style="filled", fontsize=f"{sizes.text:g}", height=f"{sizes.cell_height:g}",
-            margin="0.08,0.03", width="0.4" if self.options.names_only else "0.75", **text,
+            margin=f"{0.08 * scale:g},{0.03 * scale:g}",
+            width=f"{(0.4 if narrow else 0.75) * scale:g}", **text,
         )  # fmt: skip
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
