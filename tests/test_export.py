@@ -199,7 +199,9 @@ def texts(svg):
     """Return the lines of text of each value, by its id."""
     groups = [g for g in ET.fromstring(svg).iter(f"{SVG}g") if "-" in g.get("id", "")]
     return {
-        g.get("id").partition("-")[2]: ["".join(t.itertext()) for t in g.iter(f"{SVG}text")]
+        g.get("id").partition("-")[2]: [
+            "".join(t.itertext()).strip("\u00a0") for t in g.iter(f"{SVG}text")
+        ]
         for g in groups
     }
 

@@ -14,6 +14,8 @@ import graphviz
 
 from engine.draw.labels import set_plain
 from engine.draw.options import Options
+from engine.draw.room import BLANK, widen
+from engine.draw.shortening import shorten_name
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DOT = {"shape": "circle", "width": "0.08", "height": "0.08", "fixedsize": "true"}
+LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -44,6 +47,8 @@ def write_dot(
     options: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None,
+    widths: Mapping[str, float] | None = None,
+    whole: Mapping[str, str] | None = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -52,18 +57,26 @@ def write_dot(
         options: the options of the drawing.
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
+        widths: of the gradient's field in points, by the ids of cells, with a line below it.
+        whole: the whole names of shortened ones among `names`.
     """
-    return DotWriter(view, options, names or {}, grads or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {}).write()
 
 
 class DotWriter:
     """A writer of DOT for one view."""
 
     def __init__(
-        self, view: View, options: Options, names: Mapping[Node, str], grads: Mapping[Node, float]
+        self,
+        view: View,
+        options: Options,
+        names: Mapping[Node, str],
+        grads: Mapping[Node, float],
+        widths: Mapping[str, float],
+        whole: Mapping[str, str],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.theme = THEMES[options.theme]
+        self.widths, self.whole, self.theme = widths, whole, THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
         self.dots: set[str] = set()  # the ids of values without a name, if only names are drawn
@@ -126,11 +139,20 @@ class DotWriter:
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
         node = cell.node
-        label = self.names.get(node, node.label)
-        fields = [] if label is None else [set_plain(label)]
+        label, tooltip = self.names.get(node, node.label), {}
+        fields: list[str] = []
+        if label is not None:
+            short = "\n".join(shorten_name(line, LONGEST_NAME) for line in label.split("\n"))
+            whole = self.whole.get(label, label)
+            tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
+            fields = [set_plain(short)]
         if not self.options.names_only:
             spec, grad = self.options.format, self.grads.get(node)
             fields += format_fields(node, spec, grad, bool(self.gradients))
+            if cell.id in self.widths and self.gradients:
+                fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+                if self.options.direction in ("down", "up"):
+                    fields[-1] += f"\n{BLANK}"
         elif not fields and node.constant and not getattr(node.data, "ndim", 0):
             fields = [format_number(node.data, self.options.format)]  # its number is its name
         fill, line = self.theme.kinds[cell.kind]
@@ -141,7 +163,8 @@ class DotWriter:
         if not fields:  # a value without a name is a dot
             text, fill, shape = "", line, DOT
             self.dots.add(cell.id)
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **shape)
+        look = {"fillcolor": fill, "color": line, **shape, **tooltip}
+        part.node(cell.id, label=text, id=cell.id, **look)
         self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
@@ -153,7 +176,7 @@ class DotWriter:
         size = f"{self.options.sizes.operation:g}"
         shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
         if len(name) == 1:
-            shape = {"shape": "circle", "width": size, "fixedsize": "true"}
+            shape = {"shape": "circle", "width": size, "height": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
         part.node(id, label=escape_label(name), **attributes)

@@ -9,6 +9,16 @@ from engine.node import Node
 EMPTY: Mapping[str, str] = {}
 
 
+class Status(NamedTuple):
+    """The state of a gradient in a wrong pass, as a short text below it."""
+
+    kind: str  # "due": some contributions are still to come; "right", "wrong", or "early"
+    text: str
+
+
+NO_MARKS: Mapping[str, Status] = {}
+
+
 class Frame(NamedTuple):
     """One step of a pass.
 
@@ -21,18 +31,19 @@ class Frame(NamedTuple):
     data: Mapping[str, str] = EMPTY  # numbers that appear, by the id of their value
     grad: Mapping[str, str] = EMPTY  # gradients that appear or change
     marked: Sequence[str] = ()  # ids
+    where: str = ""  # the module that computes the value, such as "layers[0], neuron 1"
     node: str = ""  # the id of the value that is computed or propagates its gradient
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
-    wrong: Sequence[str] = ()  # ids of values whose gradients turn out to be wrong
+    marks: Mapping[str, Status] = NO_MARKS  # of a wrong pass, by the id of their value
+    alarm: bool = False  # whether this step makes a gradient wrong
 
 
 class Run(NamedTuple):
-    """The frames of one run through the graph; for a wrong pass, also the correct gradients."""
+    """The frames of one run through the graph."""
 
     title: str
     frames: list[Frame]
-    right: Mapping[str, str] = EMPTY
 
 
 class Trace(NamedTuple):
@@ -41,6 +52,7 @@ class Trace(NamedTuple):
     runs: list[Run]
     names: dict[Node, str]  # in topological order
     grads: dict[Node, float]  # the correct ones
+    whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened in `names`
 
     @property
     def frames(self) -> list[Frame]:

@@ -31,8 +31,9 @@ COMMANDS = {  # written with a backslash only
 }  # fmt: skip
 LATEX = {char: rf"\{name}" for name, char in COMMANDS.items() if not char.isascii()}
 ESCAPES = str.maketrans({  # in LaTeX's math mode
-    "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", "`": "'", '"': "''", "′": r"\prime ",
-    **dict.fromkeys(" \n\t", r"\ "), **{c: rf"\{c}" for c in "_&%$#{}"},
+    "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", "`": "'", '"': "''",
+    "′": r"\prime ", "&": r"\&", "#": r"\# ",
+    **dict.fromkeys(" \n\t", r"\ "), **{c: rf"\{c}" for c in "_%${}"},
     **{c: f"{name} " for c, name in LATEX.items()},
 })  # fmt: skip
 ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}

@@ -7,10 +7,11 @@ piece once.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.draw.symbols import Symbol, combine, make_name
+from engine.draw.symbols import Symbol, combine, lift, make_name
 from engine.draw.theme import format_number
 from engine.draw.writing import PRECEDENCE, MathML, to_mathml
 from engine.node import Node
+from engine.rules import TABLE
 
 Line = tuple[str, ...]
 
@@ -36,6 +37,14 @@ class Notation:
         """Return the name of an operation's input; of a constant without a label, its number."""
         return self.number(node.data) if node.constant and not node.label else self.name(node)
 
+    def inputs(self, node: Node) -> list[Symbol]:
+        """Return the names of an operation's inputs, without a dot product's bias of 0."""
+        symbols = [self.input(x) for x in node.inputs]
+        last = node.inputs[-1]
+        if node.op is TABLE["dot"] and last.constant and not last.label and last.data == 0.0:
+            symbols[-1] = lift(0.0)
+        return symbols
+
     def number(self, x: float) -> Symbol:
         """Return a number as it is formatted."""
         if x >= 0 or x != x:
@@ -45,6 +54,18 @@ class Notation:
     def format(self, x: float) -> str:
         """Format a number outside formulas."""
         return format_number(x, self.spec)
+
+    def format_apart(self, x: float, y: float) -> tuple[str, str]:
+        """Format two numbers with so many digits that two that differ read differently.
+
+        >>> Notation({}, ".4g").format_apart(5.4821, 5.48213)
+        ('5.4821', '5.48213')
+        """
+        texts = [
+            (format_number(x, spec), format_number(y, spec))
+            for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14)))
+        ]
+        return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
 
     def write_factor(self, x: float) -> str:
         """Write a number as a factor: in parentheses if it is negative."""
@@ -112,9 +133,10 @@ def write_grad(root: Symbol, x: Symbol) -> str:
     return f"<mrow>{to_mathml(x)}<mtext>.grad</mtext></mrow>"
 
 
-def write_chain_rule(to: str, sign: str, upstream: str, local: str, rule: Symbol) -> Line:
-    """Write d root / d x += d root / d out * ∂ out / ∂ x, with the rule below the last factor."""
-    braced = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{to_mathml(rule)}</mrow></munder>"
+def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symbol) -> Line:
+    """Write d root / d x += d root / d out * ∂ out / ∂ x, with its forms below the last factor."""
+    forms = f"<mrow>{write_equality(*rules)}</mrow>"
+    braced = f"<munder><munder>{local}<mo>⏟</mo></munder>{forms}</munder>"
     return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 
 

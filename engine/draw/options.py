@@ -70,6 +70,8 @@ class Options:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             value = getattr(self, name)
+            if value == "monochrome" and self.monochrome:  # of a copy of a record
+                continue
             if not isinstance(value, str) or value not in choices:
                 remedy = describe_direction(value) if name == "direction" else ""
                 raise ValueError(
@@ -110,7 +112,8 @@ class Options:
                     "width scales the texts, too; pass either width or font_size, not both"
                 )
             scale = check_positive("font_size", self.font_size) / SIZES.text
-            object.__setattr__(self, "sizes", Sizes(*[scale * size for size in SIZES]))
+            if self.sizes is SIZES:
+                object.__setattr__(self, "sizes", Sizes(*[scale * size for size in SIZES]))
 
     @property
     def points(self) -> float | None:

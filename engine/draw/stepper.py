@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from engine.draw.boxes import trace_boxes
-from engine.draw.clusters import Model
+from engine.draw.clusters import Model, describe_places
 from engine.draw.dot import replace_invalid, write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
+from engine.draw.room import reserve_heights, reserve_widths
 from engine.draw.steps import PICTURES, StepPictures
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
@@ -34,6 +35,7 @@ BUTTONS = {
     "next": ("Next", "M4 2v10l7-5z"),
     "last": ("Last", "M10 2h2v10h-2zM2 2v10l7-5z"),
 }
+SCRIPTS = ("stepper.js", "inspector.js", "formula.js", "marks.js")
 PAUSE = "M3 2h3v10H3zM8 2h3v10H8z"
 
 
@@ -55,7 +57,7 @@ def step(
 
     Two more buttons run wrong backward passes (see `engine.mistakes`), which show why the order
     matters, and why gradients are added up. The page shows the correct gradients below the wrong
-    ones and marks the first wrong one.
+    ones, and says what is lost where, and who ends wrong because of it.
 
     Click a value to see its rule, the line that made it if `engine.record_origins()` was active,
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
@@ -91,13 +93,15 @@ def step(
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
     else:
-        traced = trace(root, look.format, list(view.ids))
+        traced = trace(root, look.format, list(view.ids), describe_places(view.modules))
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    dot = write_dot(view, look, names, traced.grads)
+    widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
+    sizes = reserve_heights(look) if widths else look
+    dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look)
-    return Stepper(traced.runs, facts, drawing, look.theme)
+    return Stepper(traced.runs, facts, drawing, look.theme, traced.whole)
 
 
 class Stepper:
@@ -111,8 +115,16 @@ class Stepper:
     <stepper of 5 steps; save it with .save('steps.html')>
     """
 
-    def __init__(self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str):
+    def __init__(
+        self,
+        runs: list[Run],
+        facts: list[Facts],
+        drawing: Drawing,
+        theme: str,
+        whole: Mapping[str, str],
+    ):
         self.runs, self.facts, self.drawing, self.theme = runs, facts, drawing, theme
+        self.whole = whole
 
     @property
     def frames(self) -> list[Frame]:
@@ -127,7 +139,7 @@ class Stepper:
         packed = replace_invalid_in(self._data(svg))
         data = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
         data = data.replace("<", "\\u003c")
-        scripts = read_text("stepper.js") + read_text("inspector.js")
+        scripts = "".join(map(read_text, SCRIPTS))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width">'
@@ -157,13 +169,16 @@ class Stepper:
                     fields[name] = [number_pieces(line) for line in fields[name]]
             return fields
 
-        runs = [
-            {"right": run.right, "frames": [pack(frame) for frame in run.frames]}
-            for run in self.runs
-        ]
+        runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]
         facts = [pack(fact) for fact in self.facts]
         prefix = svg.partition(' id="')[2].partition("-")[0]
-        return {"prefix": prefix, "runs": runs, "facts": facts, "texts": list(texts)}
+        return {
+            "prefix": prefix,
+            "runs": runs,
+            "facts": facts,
+            "texts": list(texts),
+            "whole": self.whole,
+        }
 
     def save(
         self, path: str | os.PathLike[str], step: int | None = None, *, run: int = 0
@@ -248,7 +263,7 @@ def write_controls(runs: Sequence[Run]) -> str:
         '<button type="button" data-do="mistake" hidden>First mistake</button>'
         f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
         '<div class="top"><div class="step"><div class="heading">'
-        '<span class="kind"></span><span class="title"></span></div>\n'
+        '<span class="kind"></span><span class="where"></span><span class="title"></span></div>\n'
         '<div class="formula"></div><div class="note"></div>'
         '<div class="live" aria-live="polite"></div></div>\n'
         '<section class="facts" aria-label="Details of a value"><select aria-label="Value">'

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.draw.files import write_picture, write_pictures
 from engine.draw.frames import Frame, Run
 from engine.draw.options import Options
+from engine.draw.room import MARK_SIZE
 from engine.draw.scene import format_length
 from engine.draw.theme import SIZES, Theme
 from engine.draw.typeset import Box, set_formula
@@ -20,6 +21,7 @@ PICTURES = (".svg", ".pdf", ".eps", ".png")
 PADDING = 10.0
 LEAD = 7.0  # between the lines of a formula
 FORMULA_SIZE, SMALLEST = 14.0, 9.0  # points, beside texts of 11; of formulas that shrink with them
+DASHES = {"wrong": "5,3", "early": "1.5,2.5"}  # by the kinds of marks
 MARKED = "#d4d4d4"  # the fill of marked values in black and white
 
 
@@ -28,16 +30,16 @@ class State(NamedTuple):
 
     data: dict[str, str]
     grad: dict[str, str]
-    wrong: list[str]
+    marks: dict[str, tuple[str, str]]  # kinds and texts, of a wrong pass
 
 
 def find_state(frames: Sequence[Frame]) -> State:
     """Return the state after the last of some frames."""
-    state = State({}, {}, [])
+    state = State({}, {}, {})
     for frame in frames:
         state.data.update(frame.data)
         state.grad.update(frame.grad)
-        state.wrong.extend(frame.wrong)
+        state.marks.update(frame.marks)
     return state
 
 
@@ -110,12 +112,8 @@ class StepPictures:
                 show_numbers(element, state.data.get(id), state.grad.get(id))
                 if id not in state.data and id not in frame.marked:
                     element.set("opacity", "0.38")
-                if id in state.wrong:
-                    mark_wrong(element, self.theme)
-                if id in self.run.right:  # above all arrows
-                    root[-1].extend(
-                        write_correct(element, self.run.right[id], id in state.wrong, self.theme)
-                    )
+                if id in state.marks:
+                    write_status(element, state.marks[id], self.theme)
             if id in frame.marked:
                 mark(element, self.theme)
         return root
@@ -164,7 +162,7 @@ def measure_height(boxes: Sequence[Box]) -> float:
 def show_numbers(element: ET.Element, data: str | None, grad: str | None) -> None:
     """Replace the numbers of a value by those that have appeared; leave out the others."""
     for text in element.iter(f"{{{SVG}}}text"):
-        content = "".join(text.itertext())
+        content = "".join(text.itertext()).replace("\u00a0", " ").strip()
         name = content.partition(" ")[0]
         field = text.get("class") or name
         number = data if field == "data" else grad
@@ -189,29 +187,29 @@ def mark(element: ET.Element, theme: Theme) -> None:
                 shape.set("fill", MARKED)
 
 
-def mark_wrong(element: ET.Element, theme: Theme) -> None:
-    """Mark a value whose gradient is wrong by a dashed line."""
-    shape = next((x for x in element.iter() if x.tag.rpartition("}")[2] in SHAPES), None)
-    if shape is not None:
-        shape.attrib.update({"stroke": theme.mark, "stroke-width": "2", "stroke-dasharray": "5,3"})
-
-
-def write_correct(
-    element: ET.Element, right: str, is_wrong: bool, theme: Theme
-) -> Iterator[ET.Element]:
-    """Yield the correct gradient as a text below that of a wrong pass, if it is drawn."""
-    gradients = [x for x in element.iter(f"{{{SVG}}}text") if (x.text or "").startswith("grad")]
-    for gradient in gradients[-1:]:
-        y, size = (float(gradient.get(name, 0.0)) for name in ("y", "font-size"))
-        correct = ET.Element(gradient.tag, gradient.attrib)
-        correct.text = f"≠ {right}" if is_wrong else f"correct {right}"
-        correct.attrib.update({
-            "y": format_length(y + 1.45 * size), "font-size": format_length(0.86 * size),
-            "fill": theme.mark if is_wrong else theme.pale,
-            "font-weight": "bold" if is_wrong else "normal",
-            "paint-order": "stroke", "stroke": theme.paper, "stroke-width": "3",
-        })  # fmt: skip
-        yield correct
+def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> None:
+    """Write the state of a gradient in a wrong pass below it, as the page does."""
+    kind, content = status
+    shapes = [x for x in element.iter() if x.tag.rpartition("}")[2] in SHAPES]
+    if kind in DASHES and shapes:
+        shapes[0].attrib.update(
+            {"stroke": theme.mark, "stroke-width": "2", "stroke-dasharray": DASHES[kind]}
+        )
+    texts = list(element.iter(f"{{{SVG}}}text"))
+    places = [i for i, x in enumerate(texts) if (x.text or "").strip("\u00a0").startswith("grad")]
+    if not places or not content:
+        return
+    gradient, after = texts[places[-1]], texts[places[-1] + 1 :]
+    lines = [float(x.get("y", 0.0)) for x in [gradient, *after[:1]]]  # `after` is a blank line
+    middle, is_alarm = sum(lines) / len(lines), kind in DASHES
+    below = ET.SubElement(element, gradient.tag, gradient.attrib)
+    below.text = content
+    below.attrib.update({
+        "y": format_length(middle + 6.0), "font-size": format_length(MARK_SIZE),
+        "fill": theme.mark if is_alarm else theme.pale,
+        "font-weight": "bold" if is_alarm else "normal",
+    })  # fmt: skip
+    gradient.set("y", format_length(middle - 5.5))
 
 
 def number_paths(path: Path, count: int) -> list[Path]:

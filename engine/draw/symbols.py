@@ -6,7 +6,7 @@ floats. Helpers that only preserve the last bits are written as the mathematics 
 >>> from engine.rules import MUL, TANH
 >>> x, y, out = make_name("x"), make_name("y"), make_name("out")
 >>> str(build_formula(TANH, [x])), [str(slope) for slope in build_partials(TANH, out, [x])]
-('tanh(x)', ['(1 / cosh(x))²'])
+('tanh(x)', ['1 / cosh²(x)'])
 >>> [str(slope) for slope in build_partials(MUL, out, [x, y])]
 ['y', 'x']
 """
@@ -16,7 +16,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from engine import arithmetic
-from engine.draw.writing import Expression, to_text
+from engine.draw.writing import TRIGONOMETRIC, Expression, to_text
 from engine.rules import Op, flatten
 from engine.sequences.rules import BUILT_IN
 from engine.sequences.vector_op import Output, VectorOp
@@ -135,8 +135,15 @@ def multiply(x: Operand, y: Operand) -> Symbol:
 def negate(x: Operand) -> Symbol:
     x = lift(x)
     if x.head == "number":
-        return lift(-x.parts[0])
-    return x.parts[0] if x.head == "neg" else combine("neg", x)
+        return lift(0.0 - x.parts[0])
+    if x.head == "neg" and not is_formatted(x.parts[0]):  # 1 − (−2) stays as it is
+        return x.parts[0]
+    return combine("neg", x)
+
+
+def is_formatted(x: Symbol) -> bool:
+    """Return whether a name is a number in its final format."""
+    return x.head == "name" and x.parts[0][:1].isdecimal()
 
 
 def raise_power(x: Operand, y: Operand) -> Symbol:
@@ -148,7 +155,18 @@ def exp(x: Operand) -> Symbol:
 
 
 def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
-    return lift(x) if lift(x) == lift(y) else combine("cases", x, condition, y)
+    """Return x if a condition holds, else y; `abs(z) >= 0` fails for nan only."""
+    condition = lift(condition)
+    holds = (
+        condition.head == "≥" and condition.parts[0].head == "abs" and condition.parts[1] == ZERO
+    )
+    return lift(x) if holds or lift(x) == lift(y) else combine("cases", x, condition, y)
+
+
+def exp_product(x: Operand, y: Operand) -> Symbol:
+    """Return e^(x · y), with a square as one."""
+    square = raise_power(y, 2.0)
+    return exp(negate(square) if lift(x) == negate(y) else multiply(x, y))
 
 
 def softmax(xs: Sequence[Operand]) -> list[Symbol]:
@@ -175,7 +193,7 @@ def distance(x: Operand, y: Operand) -> Symbol:
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 ZERO, ONE, MINUS_ONE = lift(0.0), lift(1.0), lift(-1.0)
-INVERTIBLE = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+INVERTIBLE = TRIGONOMETRIC
 MATHEMATICS: dict[str, Callable[..., Any]] = {
     **{f: make_function(f) for f in (*INVERTIBLE, "erf", "erfc", "atan2")},
     **{f"a{f}": make_function(f"ar{f}" if f.endswith("h") else f"arc{f}") for f in INVERTIBLE},
@@ -193,9 +211,10 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "tie_share": lambda x, y: where(combine(">", x, y), 1.0, where(combine("<", x, y), 0.0, 0.5)),
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
-    "exp_product": lambda x, y: exp(multiply(x, y)), "drop_large": lift, "drop_low": lift,
+    "exp_product": exp_product, "drop_large": lift, "drop_low": lift,
     "ceil": make_function("ceil"),
     "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
+    "sech_squared": lambda x: combine("/", 1.0, raise_power(combine("cosh", x), 2.0)),
     "sigmoid_slope": lambda x: combine("σ", x) * combine("σ", negate(x)),
     "one_minus_square": lambda x: 1.0 - raise_power(x, 2.0),
     "one_over_one_plus_square": lambda x: combine("/", 1.0, add(1.0, raise_power(x, 2.0))),
@@ -236,17 +255,19 @@ def build_results(op: VectorOp, args: Sequence[Operand]) -> list[Symbol]:
     return [lift(x) for x in op.forward([lift(x) for x in args])]
 
 
-def build_partials(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol]:
+def build_partials(
+    op: Op, out: Operand, args: Sequence[Operand], outs: Sequence[Operand] = ()
+) -> list[Symbol]:
     """Return the formulas of the local derivatives, one for each input; f′(x) for an unknown one.
 
-    `out` is the name of the result.
+    `out` is the name of the result, `outs` the names of all results of one operation, if known.
     """
     symbols = [lift(x) for x in args]
     try:
         if isinstance(op, Output):
             outs = [
-                lift(out) if i == op._output_index else x
-                for i, x in enumerate(build_results(op.vector_op, args))
+                lift(out) if i == op._output_index else lift(x)
+                for i, x in enumerate(outs or build_results(op.vector_op, args))
             ]
             units = [float(i == op._output_index) for i in range(len(outs))]
             return [lift(x) for x in op.vector_op.partials[0](units, outs, symbols)]

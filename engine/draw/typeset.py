@@ -30,6 +30,7 @@ SIGNS = {
 }  # fmt: skip
 RELATIONS = ("=", "+=", "+", "−", "⋅", "·", "×", "≤", "≥", "<", ">", "→", "≈", "≠")
 FENCES = {"(": "(", "[": "[", "{": r"\{", "|": "|", "‖": r"\Vert ", ")": ")", "]": "]", "}": r"\}"}
+AND = r"\&"  # which mathtext reads without the backslash
 GAP = 0.28  # around a sign beside a table or a brace, relative to the size
 COMMANDS = {1: "M", 2: "L", 3: "Q", 4: "C"}  # of SVG, for the codes of matplotlib's paths
 SMALL = 0.8  # of a formula below a brace
@@ -214,6 +215,8 @@ def join(boxes: Sequence[Box]) -> Box:
 def write_mathtext(element: ET.Element, depth: int = 0) -> str:
     """Return an element as LaTeX that mathtext can set. Fractions inside others are smaller."""
     tag, text = element.tag, element.text or ""
+    if element.get("class") == "rest":  # terms that a page shows on a click
+        return ""
     inside = [write_mathtext(child, depth + (tag == "mfrac")) for child in element]
     if tag in ("mi", "mn"):
         latex = write_letters(text) if len(text) == 1 else Latex().write_name(text)
@@ -255,10 +258,10 @@ def set_mathtext(latex: str, text: str, size: float) -> Box:
     font, scale = FontProperties(size=size, math_fontfamily=FONTSET), size / text_to_path.FONT_SCALE
     with rc_context({"text.usetex": False}):
         try:
-            formula = f"${latex}$" if latex.strip() else ""
+            formula = f"${latex.replace(AND, '&')}$" if latex.strip() else ""
             size_of = text_to_path.get_text_width_height_descent(formula, font, ismath=True)
         except ValueError:
-            formula = f"${write_upright(text)}$"
+            formula = f"${write_upright(text).replace(AND, '&')}$"
             size_of = text_to_path.get_text_width_height_descent(formula, font, ismath=True)
         vertices, codes = text_to_path.get_text_path(font, formula, ismath=True)
     steps = []

@@ -53,10 +53,14 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
+EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
+MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
+TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
 NAMES_OF_NUMBERS = {
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
     1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
+    1.0 / math.sqrt(2.0 * math.pi): "1/√2π",
 }  # fmt: skip
 
 
@@ -90,7 +94,10 @@ class PlainText:
         if head == "/":
             return self.write_fraction(*parts)
         if head == "^":
-            return self.write_power(*parts)
+            if parts[0].head in TRIGONOMETRIC and parts[1].head == "number":
+                function = self.write_exponent(self.write_function(parts[0].head), parts[1])
+                return self.write_call(function, self.write_arguments(parts[0].parts))
+            return self.write_exponent(write(parts[0], ATOM), parts[1])
         if head == "cases":
             return self.write_cases(*parts)
         if head in COMPARISONS or head in ("and", "or"):
@@ -99,21 +106,22 @@ class PlainText:
             return self.write_root(head, parts[0])
         if head == "abs":
             return self.write_sign("|") + write(parts[0]) + self.write_sign("|")
-        args = shorten([write(part) for part in parts], self.write(DOTS), self.longest_sum)
-        return self.write_call(head, args)
+        return self.write_call(self.write_function(head), self.write_arguments(parts))
+
+    def write_arguments(self, parts: Sequence[Expression]) -> list[str]:
+        return shorten([self.write(part) for part in parts], self.write(DOTS), self.longest_sum)
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
         first, *rest = shorten(terms, DOTS, self.longest_sum)
-        text = self.write(first, PRECEDENCE["+"])
-        for term in rest:
-            is_number = term.head == "number" and term.parts[0] < 0
-            if is_number or term.head == "neg":
-                term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
-                text += self.write_sign(" − ")
-            else:
-                text += self.write_sign(" + ")
-            text += self.write(term, PRECEDENCE["neg"])
-        return text
+        return self.write(first, PRECEDENCE["+"]) + "".join(map(self.write_term, rest))
+
+    def write_term(self, term: Expression) -> str:
+        """Write a term of a sum after the first one, with its sign."""
+        sign, is_number = " + ", term.head == "number" and term.parts[0] < 0
+        if is_number or term.head == "neg":
+            sign = " − "
+            term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
+        return self.write_sign(sign) + self.write(term, PRECEDENCE["·"])
 
     # The methods below are overridden.
 
@@ -133,13 +141,12 @@ class PlainText:
         return f"({x})"
 
     def write_fraction(self, x: Expression, y: Expression) -> str:
-        over = self.write(x, 0 if x.head == "number" else PRECEDENCE["/"])
+        over = self.write(x, PRECEDENCE["neg"] if x.head in ("number", "neg") else PRECEDENCE["/"])
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        base = self.write(x, ATOM)
-        if y.head == "number" and y.parts[0] in (2.0, 3.0):
-            return base + ("²" if y.parts[0] == 2.0 else "³")
+    def write_exponent(self, base: str, y: Expression) -> str:
+        if y.parts[0] in EXPONENTS:
+            return base + EXPONENTS[y.parts[0]]
         return f"{base}^{self.write(y, ATOM)}"
 
     def write_root(self, head: str, x: Expression) -> str:
@@ -149,6 +156,9 @@ class PlainText:
     def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
         write = self.write
         return f"{write(x, 1)} if {write(condition, 1)} else {write(y)}"
+
+    def write_function(self, function: str) -> str:
+        return function
 
     def write_call(self, function: str, args: Sequence[str]) -> str:
         return f"{function}({', '.join(args)})"
@@ -162,6 +172,7 @@ LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
 ]  # fmt: skip
+INFIX = '<mo form="infix">'  # a sign that begins a row, with spaces as between its operands
 MATHML_SIGNS = {"and": "∧", "or": "∨", "·": "⋅"}
 
 
@@ -192,9 +203,8 @@ class Latex(PlainText):
     def write_fraction(self, x: Expression, y: Expression) -> str:
         return rf"\frac{{{self.write(x)}}}{{{self.write(y)}}}"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        base = self.write(x, ATOM)
-        if x.head == "name" and "^" in base:  # a second superscript is an error
+    def write_exponent(self, base: str, y: Expression) -> str:
+        if re.search(r"\^\{(?:[^{}]|\{[^{}]*\})*\}$", base):  # a second superscript is an error
             base = self.write_parentheses(base)
         return f"{base}^{{{self.write(y)}}}"
 
@@ -205,7 +215,7 @@ class Latex(PlainText):
         first = rf"{self.write(x)} & \text{{if }} {self.write(condition)}"
         return rf"\begin{{cases}} {first} \\ {self.write(y)} & \text{{otherwise}} \end{{cases}}"
 
-    def write_call(self, function: str, args: Sequence[str]) -> str:
+    def write_function(self, function: str) -> str:
         base = function.rstrip(DIGITS)
         digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
         slope = re.fullmatch("(.+)(′)(\\d*)", base)  # f′2, the slope of an unknown row
@@ -215,7 +225,10 @@ class Latex(PlainText):
         index = f"_{{{digits}}}" if digits else ""
         plain = write_upright(base).replace("mathrm", "operatorname", 1)
         plain = rf"\{base}" if base in LATEX_FUNCTIONS else plain
-        return rf"{GREEK.get(base, plain)}{prime}{index}\left({', '.join(args)}\right)"
+        return f"{GREEK.get(base, plain)}{prime}{index}"
+
+    def write_call(self, function: str, args: Sequence[str]) -> str:
+        return rf"{function}\left({', '.join(args)}\right)"
 
 
 class MathML(PlainText):
@@ -228,10 +241,26 @@ class MathML(PlainText):
         return set_mathml(x)
 
     def write_sign(self, x: str) -> str:
-        return f"<mo>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
+        form = ' form="prefix"' if x == "−" else ""  # without a space after it
+        return f"<mo{form}>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
 
     def write_parentheses(self, x: str) -> str:
         return f"<mrow><mo>(</mo>{x}<mo>)</mo></mrow>"
+
+    def write_sum(self, terms: Sequence[Expression]) -> str:
+        """Write a sum; the terms that are left out have a class, so that a page can show them."""
+        first, *rest = terms
+        texts = [self.write(first, PRECEDENCE["+"]), *map(self.write_term, rest)]
+        if len(texts) > self.longest_sum:
+            start = self.longest_sum // 2
+            dots = "<mo>+</mo><mo>⋯</mo>"
+            hidden = shorten(texts[start:-1], dots, MOST_TERMS)
+            rows = [("dots", dots), *(("folded", text) for text in hidden)]
+            texts[start:-1] = [
+                f'<mrow class="{kind}">{text.replace("<mo>", INFIX, 1)}</mrow>'
+                for kind, text in rows
+            ]
+        return "".join(texts)
 
     def write_row(self, x: Expression, precedence: int = 0) -> str:
         return f"<mrow>{self.write(x, precedence)}</mrow>"
@@ -239,8 +268,8 @@ class MathML(PlainText):
     def write_fraction(self, x: Expression, y: Expression) -> str:
         return f"<mfrac>{self.write_row(x)}{self.write_row(y)}</mfrac>"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        return f"<msup>{self.write_row(x, ATOM)}{self.write_row(y)}</msup>"
+    def write_exponent(self, base: str, y: Expression) -> str:
+        return f"<msup><mrow>{base}</mrow>{self.write_row(y)}</msup>"
 
     def write_root(self, head: str, x: Expression) -> str:
         if head == "√":
@@ -253,16 +282,17 @@ class MathML(PlainText):
         rows += row(self.write(y), "<mtext>otherwise</mtext>")
         return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>"
 
+    def write_function(self, function: str) -> str:
+        return f"<mi>{html.escape(function)}</mi>"
+
     def write_call(self, function: str, args: Sequence[str]) -> str:
         inside = self.write_parentheses("<mo>,</mo>".join(args))
-        return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{inside}"
+        return f"{function}<mo>&#8289;</mo>{inside}"
 
 
-def shorten(items: Sequence[T], dots: T, longest: int) -> list[T]:
-    """Return the first items, dots and the last one if there are more than `longest`."""
-    if len(items) <= longest:
-        return [*items]
-    return [*items[: longest // 2], dots, items[-1]]
+def shorten(items: Sequence[T], dots: T, most: int) -> list[T]:
+    """Return the first items, dots and the last one if there are more than `most`."""
+    return [*items] if len(items) <= most else [*items[: most // 2], dots, items[-1]]
 
 
 def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:

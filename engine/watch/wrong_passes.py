@@ -22,6 +22,7 @@ class Mistake(NamedTuple):
     gradients  its gradients: of each node the one that it propagates, of a leaf the final one
     right      the right gradient of each node, in topological order
     first      the first node to propagate, or end with, a wrong gradient; None if all are right
+    final      its gradients at the end: a node that propagates too early receives the rest later
 
     >>> from engine import Value
     >>> a = Value(2.0, "a")
@@ -35,25 +36,33 @@ class Mistake(NamedTuple):
     gradients: dict[Value, float]
     right: dict[Value, float]
     first: Value | None
+    final: dict[Value, float]
 
     @property
     def wrong(self) -> list[Value]:
-        """The nodes whose gradients are wrong, in topological order."""
-        return [
-            node
-            for node, grad in self.right.items()
-            if not nearly_equal(self.gradients[node], grad)
-        ]
+        """The nodes that propagate, or end with, a wrong gradient, in topological order."""
+        return list_wrong(self.gradients, self.right)
+
+    @property
+    def wrong_at_end(self) -> list[Value]:
+        """The nodes whose gradients are wrong at the end, in topological order."""
+        return list_wrong(self.final, self.right)
 
     def __str__(self) -> str:
         if self.first is None:
             return f"{self.name}: no wrong gradient in this graph"
-        node = self.first
+        node, ends = self.first, self.wrong_at_end
+        verb = "ends with" if node.op is None else "propagates"
         return (
-            f"{self.name}: first wrong at {node!r}, {self.gradients[node]:.6g} instead of "
-            f"{self.right[node]:.6g}; {len(self.wrong)} of {len(self.right)} gradients are wrong. "
-            f"{self.reason}"
+            f"{self.name}: first {node!r} {verb} {self.gradients[node]:.6g} instead of "
+            f"{self.right[node]:.6g}; at the end {len(ends)} of {len(self.right)} gradients "
+            f"{'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
         )
+
+
+def list_wrong(gradients: Mapping[Value, float], right: Mapping[Value, float]) -> list[Value]:
+    """Return the nodes whose gradients differ from the right ones, in the order of `right`."""
+    return [node for node, grad in right.items() if not nearly_equal(gradients[node], grad)]
 
 
 def mistakes(root: Value) -> list[Mistake]:
@@ -88,7 +97,9 @@ def compare_passes(
     for variant in WRONG:
         grads = final_gradients(order, runs[variant])
         first = next((node for node in grads if not nearly_equal(grads[node], right[node])), None)
-        mistakes.append(Mistake(variant.name, variant.reason, grads, right, first))
+        final = dict.fromkeys(right, 0.0) | {order[-1]: 1.0}
+        final |= {step.to: step.after for step in runs[variant] if isinstance(step.to, Value)}
+        mistakes.append(Mistake(variant.name, variant.reason, grads, right, first, final))
     return mistakes
 
 
@@ -212,4 +223,4 @@ WRONG = [
 
 def nearly_equal(x: float, y: float) -> bool:
     """Return whether two gradients are equal up to rounding, which depends on the order of sums."""
-    return x == y or x != x != y or abs(x - y) <= 1e-12 * max(abs(x), abs(y))
+    return x == y or (x != x and y != y) or abs(x - y) <= 1e-12 * max(abs(x), abs(y))
