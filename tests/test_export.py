@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 
 from engine import Value, softmax, total
-from engine.draw import draw, step
+from engine.draw import Drawing, draw, step
 from engine.draw.files import choose_families, measure_run, write_pictures
+from engine.draw.options import Options
 from engine.draw.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
 from engine.draw.shapes import Line, Outline, Run, read_svg
 from strategies import examples
@@ -81,6 +82,17 @@ def test_pdf_and_eps_are_vectors_with_embedded_truetype_fonts(svg, tmp_path):
     assert box == pytest.approx([0, 0, width, height], abs=0.1)
     assert "/FontType 42 def" in text
     assert not re.search(r"\b(color)?image\b|/FontType 3", text)
+
+
+def test_a_scene_is_a_drawing_with_the_same_options(tmp_path):
+    natural = Drawing("", "scene", Options(), SCENE)
+    assert sizes(natural.svg) == [200, 100]
+    assert sizes(Drawing("", "scene", Options(font_size=22), SCENE).svg) == [400, 200]
+    assert sizes(Drawing("", "scene", Options(width="4in"), SCENE).svg) == [288, 144]
+    grey = Drawing("", "scene", Options(monochrome=True), SCENE).svg
+    assert all(GREY.fullmatch(colour) for colour in re.findall(r"#[0-9a-f]{6}", grey))
+    with pytest.raises(ValueError, match=r"saved as .svg, .pdf, .eps, .png, .html, got"):
+        natural.save(tmp_path / "scene.dot")
 
 
 def test_the_same_drawing_is_the_same_pdf(tmp_path):

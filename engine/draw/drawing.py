@@ -13,7 +13,9 @@ from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.files import write_pictures
 from engine.draw.options import DrawOptions, Options, check_names, show_options
+from engine.draw.scene import Scene
 from engine.draw.svg import apply_options, clean_svg, render
+from engine.draw.theme import SIZES
 from engine.draw.view import LIMIT, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
@@ -95,16 +97,24 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, options: Options | None = None):
-        self.dot, self.title, self.options = dot, title, options or Options()
+    def __init__(
+        self, dot: str, title: str, options: Options | None = None, scene: Scene | None = None
+    ):
+        self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
-        text = render(self.dot, "svg", self.options.layout).decode()
-        svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
         options = self.options
-        return apply_options(svg, options.font, options.points, options.monochrome)
+        if self.scene is not None:
+            draft = self.scene.to_svg("g", self.title)
+            svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
+            scale = options.sizes.text / SIZES.text
+        else:  # in which the texts have their size
+            text = render(self.dot, "svg", options.layout).decode()
+            svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+            scale = 1.0
+        return apply_options(svg, options.font, options.points, options.monochrome, scale)
 
     @property
     def html(self) -> str:
@@ -140,11 +150,12 @@ class Drawing:
         ImportError if the file requires matplotlib, which is not installed.
         """
         texts = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
-        path = check_writable("a drawing", path, (".svg", ".pdf", ".eps", ".png", ".html", ".dot"))
+        suffixes = (".svg", ".pdf", ".eps", ".png", ".html", *([".dot"] if self.dot else []))
+        path = check_writable("a drawing", path, suffixes)
         suffix = path.suffix.lower()
         if suffix in texts:
             path.write_text(texts[suffix](), "utf-8")
-        elif suffix == ".png" and not is_installed("matplotlib"):
+        elif suffix == ".png" and self.scene is None and not is_installed("matplotlib"):
             path.write_bytes(render(self.dot, "png", self.options.layout))
         else:
             write_pictures([self.svg], path, self.options.dpi)

@@ -97,7 +97,8 @@ def step(
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
+    has_marks = len(traced.runs) > 1 and not look.names_only
+    widths = reserve_widths(traced.runs) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look)

@@ -103,9 +103,10 @@ def set_label(match: re.Match[str]) -> str:
 
 
 def apply_options(
-    svg: str, font: str = "", width: float | None = None, monochrome: bool = False
-) -> str:
-    """Return an SVG element with another font, scaled to a width in points, or in greys.
+    svg: str, font: str = "", width: float | None = None, monochrome: bool = False,
+    scale: float = 1.0,
+) -> str:  # fmt: skip
+    """Return an SVG element with another font, in greys, scaled, or with a width in points.
 
     >>> apply_options('<svg width="20pt" height="10pt" viewBox="0 0 20 10"></svg>', width=50.0)
     '<svg width="50pt" height="25pt" viewBox="0 0 20 10"></svg>'
@@ -115,8 +116,9 @@ def apply_options(
     head, bracket, rest = svg.partition(">")
     if font:
         head = head.replace(f'"{FONTS}"', f'"{font},{FONTS}"')
-    if width is not None:
+    if width is not None or scale != 1.0:
         natural = float(head.partition(' width="')[2].partition("pt")[0])
+        width = width or scale * natural
         head = re.sub(
             r'( (?:width|height)=)"([\d.]+)pt"',
             lambda side: f'{side[1]}"{format_length(float(side[2]) * width / natural)}pt"',
