@@ -99,6 +99,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "latex",
     "log_softmax",
     "logaddexp",
     "logsumexp",
@@ -160,6 +161,7 @@ LAZY = {
     "watch.paths": ["Explanation", "Path", "explain"],
     "watch.wrong_passes": ["Mistake", "mistakes"],
     "draw": ["draw"],
+    "draw.as_latex": ["latex"],
     "nn": ["nn"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY, FUNCTIONS)

@@ -54,6 +54,7 @@ def list_colours(theme: Theme) -> Iterator[str]:
     """Yield the colours of a theme, in the same order for each."""
     yield from (theme.paper, theme.ink, theme.pale, theme.frame, theme.tint, theme.mark)
     yield from theme.heat
+    yield from theme.signs
     for paint in theme.kinds.values():
         yield from paint
 

@@ -14,14 +14,16 @@ from engine.draw.circles import draw_circles
 from engine.draw.clusters import Model
 from engine.draw.dark import darken, follow_theme
 from engine.draw.dot import write_dot
+from engine.draw.files import write_pictures
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
-from engine.draw.svg import clean_svg, render
-from engine.draw.theme import THEMES
+from engine.draw.svg import apply_options, clean_svg, render
+from engine.draw.theme import SIZES, THEMES
 from engine.draw.view import LIMIT, Level, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 from engine.support.embed import embed_image
+from engine.support.lazy import is_installed
 
 
 @show_options(DrawOptions)
@@ -58,9 +60,20 @@ def draw(
             system's, or "auto" for the first of the two that is installed.
         locals: whether the arrows into an operation show its local derivatives, or the norms of
             arrays.
+        font: the name of a font, such as "Times"; several, separated by commas, are tried in turn.
+        font_size: the size of the texts of values, in points; all else scales with it.
+        width: the width of the picture, such as "8cm" or "600px" (also mm, in, pt). Texts and lines
+            scale with it.
+        monochrome: whether to draw in black on white, for print. Shapes and lines tell the kinds.
+        names_only: whether to leave out all numbers but constants without a label.
+        gradients: whether to show gradients. By default they are shown once any is not zero, that
+            is, after `backward()`.
         color: "kind" for a colour for each kind of node, or "grad" for a stronger colour for a
             larger gradient, down to a thousandth of the largest. In a network, "kind" shows weights
             and activations, and "grad" shows their gradients instead.
+
+    A label that is mathematics, such as "x_1^2", "w_ij" or "alpha", is set as such; see
+    `engine.draw.labels`.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
     listed here, for too many nodes, or for a model without fully connected layers.
@@ -149,13 +162,17 @@ class Drawing:
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
+        options = self.options
         if self.scene is not None:
             draft = self.scene.to_svg("g", self.title)
             svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
-        else:
-            text = render(self.dot, "svg", self.options.layout).decode()
+            scale = options.sizes.text / SIZES.text
+        else:  # in which the texts have their size
+            text = render(self.dot, "svg", options.layout).decode()
             svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
-        return follow_theme(svg) if self.options.theme == "auto" else svg
+            scale = 1.0
+        svg = apply_options(svg, options.font, options.points, options.monochrome, scale)
+        return follow_theme(svg) if options.theme == "auto" and not options.monochrome else svg
 
     @property
     def html(self) -> str:
@@ -172,20 +189,25 @@ class Drawing:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a .svg, .dot, .png or .html file, and return its path.
+        """Write a .svg, .pdf, .eps, .png, .html or .dot file, and return its path.
 
-        Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
+        matplotlib writes .pdf and .eps files, as vectors with embedded fonts, and .png files, which
+        Graphviz writes without matplotlib. A .png file is as wide as a `width` in px; otherwise it
+        has 192 pixels to the inch.
+
+        Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
+        ImportError if the file requires matplotlib, which is not installed.
         """
-        writers = {
-            ".svg": lambda: self.svg.encode(),
-            ".dot": lambda: self.dot.encode(),
-            ".png": lambda: render(self.dot, "png", self.options.layout),
-            ".html": lambda: self.html.encode(),
-        }
-        if not self.dot:  # Graphviz does not lay it out
-            writers = {suffix: writers[suffix] for suffix in (".svg", ".html")}
-        path = check_writable("a drawing", path, writers)
-        path.write_bytes(writers[path.suffix.lower()]())
+        texts = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
+        suffixes = (".svg", ".pdf", ".eps", ".png", ".html", *([".dot"] if self.dot else []))
+        path = check_writable("a drawing", path, suffixes)
+        suffix = path.suffix.lower()
+        if suffix in texts:
+            path.write_text(texts[suffix](), "utf-8")
+        elif suffix == ".png" and self.scene is None and not is_installed("matplotlib"):
+            path.write_bytes(render(self.dot, "png", self.options.layout))
+        else:
+            write_pictures([self.svg], path, self.options.dpi)
         return path
 
     def _repr_html_(self) -> str:

@@ -94,6 +94,15 @@ LIGHT, DARK = (
 THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK}
 
 
+# For print: black lines on white. The shapes and lines of the kinds differ.
+MONOCHROME = LIGHT._replace(
+    ink="#000000", pale="#000000", frame="#9a9a9a", tint="#ffffff", mark="#000000",
+    heat=("#ffffff", "#8c8c8c"), signs=("#000000", "#000000"),
+    kinds=dict.fromkeys(LIGHT.kinds, Paint("#ffffff", "#000000")),
+)  # fmt: skip
+THEMES["monochrome"] = MONOCHROME  # not a choice of its own: the option `monochrome` selects it
+
+
 def format_number(x: "float | np.ndarray", spec: str) -> str:
     """Format a number with a typographic minus sign.
 
@@ -115,10 +124,17 @@ def format_rounded(x: float, digits: int) -> str:
     return format_number(float(f"{x:.{digits}g}"), f".{max(digits, 5)}g")
 
 
-def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]:
+def has_gradients(nodes: Iterable[Node]) -> bool:
+    """Return whether a backward pass has run: a node has a gradient other than zero."""
+    return any(norm(node.grad) != 0.0 for node in nodes if not node.constant)
+
+
+def format_fields(
+    node: Node, spec: str, grad: float | None = None, gradients: bool = True
+) -> list[str]:
     """Return the texts in a node: its data and gradient, or an Array's shape and both norms.
 
-    `grad` replaces the node's own gradient. A constant has none.
+    `grad` replaces the node's own gradient. A constant has none; `gradients=False` leaves it out.
     """
     gradient = node.grad if grad is None else grad
     if getattr(node.data, "ndim", 0):
@@ -128,7 +144,7 @@ def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]
     else:
         fields = [f"data {format_number(node.data, spec)}"]
         gradient_field = f"grad {format_number(gradient, spec)}"
-    return fields if node.constant else [*fields, gradient_field]
+    return fields if node.constant or not gradients else [*fields, gradient_field]
 
 
 def norm(x: "float | Iterable[float] | np.ndarray") -> float:
