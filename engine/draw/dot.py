@@ -8,7 +8,7 @@ text. Labels and names of modules and rows are escaped, and never used as ids.
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import graphviz
 
@@ -31,6 +31,8 @@ from engine.support.arguments import format_count
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine.draw.array_cells import ArrayCell
+
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -38,7 +40,8 @@ def write_dot(
     view: View,
     options: Options,
     names: Mapping[Node, str] | None = None,
-    grads: Mapping[Node, float] | None = None,
+    grads: Mapping[Node, Any] | None = None,
+    arrays: "Mapping[str, ArrayCell] | None" = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -47,17 +50,24 @@ def write_dot(
         options: the options of the drawing.
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
+        arrays: the cells of Arrays, by their ids.
     """
-    return DotWriter(view, options, names or {}, grads or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, arrays or {}).write()
 
 
 class DotWriter:
     """A writer of DOT for one view."""
 
     def __init__(
-        self, view: View, options: Options, names: Mapping[Node, str], grads: Mapping[Node, float]
+        self,
+        view: View,
+        options: Options,
+        names: Mapping[Node, str],
+        grads: Mapping[Node, Any],
+        arrays: "Mapping[str, ArrayCell]",
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
+        self.arrays = arrays
         self.theme = THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
@@ -111,17 +121,33 @@ class DotWriter:
 
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
-        node = cell.node
-        fields = format_fields(node, self.options.format, self.grads.get(node))
-        label = self.names.get(node, node.label)
-        if label is not None:
-            fields = [label, *fields]
+        node, shape = cell.node, SHAPES[cell.kind]
+        if cell.id in self.arrays:
+            text, size = self.describe_array(self.arrays[cell.id])
+            shape = {**shape, **size}
+        else:
+            fields = format_fields(node, self.options.format, self.grads.get(node))
+            label = self.names.get(node, node.label)
+            if label is not None:
+                fields = [label, *fields]
+            text = "{" + "|".join(map(escape_field, fields)) + "}"
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
-        text = "{" + "|".join(map(escape_field, fields)) + "}"
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
+        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **shape)
         self.add_operation(part, cell)
+
+    def describe_array(self, array: "ArrayCell") -> tuple[str, dict[str, str]]:
+        """Return an Array's record, and the attributes that give it the size of its cell."""
+        rows = []
+        for field in array.fields:
+            columns = [field] if isinstance(field, str) else field
+            texts = [escape_field(text).replace("\\n", "\\r") for text in columns]
+            rows.append(texts[0] if len(texts) == 1 else "{" + "|".join(texts) + "}")
+        is_flat = self.options.direction in ("right", "left")
+        text = "|".join(rows) if is_flat else "{" + "|".join(rows) + "}"
+        size = {"width": f"{array.width / 72:.4f}", "height": f"{array.height / 72:.4f}"}
+        return text, {**size, "fixedsize": "true"}
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""

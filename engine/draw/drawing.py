@@ -4,18 +4,21 @@ import base64
 import html
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.svg import clean_svg, render
-from engine.draw.view import LIMIT, build_view
+from engine.draw.view import LIMIT, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
+
+if TYPE_CHECKING:
+    from engine.draw.array_cells import ArrayCell
 
 
 @show_options(DrawOptions)
@@ -29,8 +32,9 @@ def draw(
 ) -> "Drawing":
     """Draw the graph under `root` as it is now.
 
-    A value is a record: its label, data and gradient, or the shape of an Array and the norms of its
-    data and gradient. The small nodes are operations. Leaves are rounded, with a thick line for a
+    A value is a record: its label, data and gradient. An Array shows its shape, and the numbers of
+    its data and gradient, orange where positive and blue where negative; a large one shows norms
+    and coarse maps in these colours. The small nodes are operations. Leaves are rounded, with a thick line for a
     parameter of the model and a dashed one for a constant; the root has a thick line and corners.
 
     Args:
@@ -45,6 +49,7 @@ def draw(
         format: the format of numbers, as in Python's `format(x, ".4g")`.
         layout: the Graphviz that computes the layout, "embedded" for graphviz-pure, "dot" for the
             system's, or "auto" for the first of the two that is installed.
+        matrix_size: the largest number of rows and columns of an Array whose numbers are shown.
         locals: whether the arrows into an operation show its local derivatives, or the norms of
             arrays.
         color: "kind" for a colour for each kind of node, or "grad" for a stronger colour for a
@@ -63,7 +68,23 @@ def draw(
     check_names(options, DrawOptions)
     look = Options(**options)
     view = build_view(root, model, collapse, limit)
-    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
+    arrays = find_arrays(view, look)
+    dot = write_dot(view, look, arrays=arrays)
+    return Drawing(dot, title_graph(len(view.drawn)), look.layout, arrays)
+
+
+def find_arrays(
+    view: View,
+    look: Options,
+    names: Mapping[Node, str] | None = None,
+    grads: Mapping[Node, Any] | None = None,
+) -> "dict[str, ArrayCell]":
+    """Return the cells of the Arrays in a view; without Arrays, NumPy is not imported."""
+    if not any(hasattr(node.data, "ndim") for node in view.ids):
+        return {}
+    from engine.draw.array_cells import build_array_cells
+
+    return build_array_cells(view, look, names, grads)
 
 
 def title_graph(nodes: int) -> str:
@@ -82,14 +103,26 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, layout: str = "auto"):
-        self.dot, self.title, self.layout = dot, title, layout
+    def __init__(
+        self,
+        dot: str,
+        title: str,
+        layout: str = "auto",
+        arrays: "Mapping[str, ArrayCell] | None" = None,
+    ):
+        self.dot, self.title, self.layout, self.arrays = dot, title, layout, arrays
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         text = render(self.dot, "svg", self.layout).decode()
-        return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+        prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
+        svg = clean_svg(text, prefix, self.title)
+        if self.arrays:
+            from engine.draw.array_cells import insert_cells
+
+            svg = insert_cells(svg, prefix, self.arrays)
+        return svg
 
     @property
     def html(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeVar, get_type_hints
 from engine.draw.other_names import describe_direction, describe_file, refuse_option
 from engine.draw.svg import LAYOUTS
 from engine.draw.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
-from engine.support.arguments import check_flag
+from engine.support.arguments import check_flag, check_whole
 
 CHOICES = {
     "direction": tuple(DIRECTIONS), "theme": tuple(THEMES), "color": ("kind", "grad"),
@@ -28,6 +28,7 @@ class PageOptions(TypedDict, total=False):
     theme: str
     format: str
     layout: str
+    matrix_size: int
 
 
 class DrawOptions(PageOptions, total=False):
@@ -48,6 +49,7 @@ class Options:
     theme: str = "light"
     format: str = ".4g"
     layout: str = "auto"
+    matrix_size: int = 6
     locals: bool = False
     color: str = "kind"
     sizes: Sizes = SIZES
@@ -62,6 +64,7 @@ class Options:
                     + (remedy and f"; {remedy}")
                 )
         check_flag("locals", self.locals)
+        check_whole("matrix_size", self.matrix_size)
         try:
             format_number(0.5, self.format)
         except (TypeError, ValueError):

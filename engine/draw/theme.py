@@ -61,6 +61,7 @@ class Theme(NamedTuple):
     tint: str  # the background of clusters
     mark: str  # the current step of a page
     heat: tuple[str, str]  # no gradient, the largest gradient
+    diverging: tuple[str, ...]  # elements of arrays: -4 to -1, then 1 to 4, then nan; 0 is paper
     kinds: Mapping[str, Paint]
 
 
@@ -69,6 +70,10 @@ THEMES = {
         paper="#ffffff", ink="#1f2328", pale="#6b7280",
         frame="#c3c8cf", tint="#f6f7f9", mark="#c2410c",
         heat=("#ffffff", "#e69f00"),
+        diverging=(
+            "#4a97cf", "#86bbe2", "#b7d7ef", "#e0eefa",
+            "#fdebd4", "#fad3a3", "#f4b267", "#e8912d", "#9aa1ab",
+        ),
         kinds={
             "leaf": Paint("#e3f1fa", "#0072b2"), "parameter": Paint("#fdf0d5", "#b06f00"),
             "constant": Paint("#f3f4f6", "#6b7280"), "inner": Paint("#ffffff", "#4b5563"),
@@ -79,6 +84,10 @@ THEMES = {
         paper="#16191d", ink="#e8eaed", pale="#a0a7b1",
         frame="#4a515b", tint="#1f242a", mark="#fb923c",
         heat=("#16191d", "#8f5a00"),
+        diverging=(
+            "#2f7fb8", "#23608c", "#1a4566", "#162e42",
+            "#33260f", "#533a12", "#7d5513", "#9a6516", "#6b727d",
+        ),
         kinds={
             "leaf": Paint("#12324a", "#56b4e9"), "parameter": Paint("#45330c", "#e69f00"),
             "constant": Paint("#24282e", "#8b93a0"), "inner": Paint("#1b1f24", "#a0a7b1"),
