@@ -41,7 +41,7 @@ def fields(page):
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll("g[id]")]
             .filter((g) => /-v\\d+$/.test(g.id))
-            .map((g) => [g.id.split("-")[1], [...g.querySelectorAll("text:not(.right)")].map((t) => t.textContent)]))"""
+            .map((g) => [g.id.split("-")[1], [...g.querySelectorAll("text:not(.below)")].map((t) => t.textContent)]))"""
     )
 
 

@@ -63,7 +63,7 @@ def test_the_rule_with_names_and_numbers():
     assert [words([factor]) for factor in product.factors] == ["(−2)", "3"]
     assert list(leaf.lines) == list(leaf.factors) == []
     assert [words(line) for line in known(x.tanh() * 1.0)[1].lines] == [
-        "v1=tanh\u2061(x)", "∂v1∂x=(1cosh\u2061(x))2=0.009866",
+        "v1=tanh\u2061(x)", "∂v1∂x=1cosh2\u2061(x)=1−v12=0.009866",
     ]  # fmt: skip
 
 

@@ -249,25 +249,54 @@ def test_wrong_passes_show_the_correct_gradients(opened, run):
     page = opened(step(y).html)
     assert page.locator("[data-do=mistake]").is_hidden()
     page.click(f"[data-run='{run}']")
-    under = lambda: page.evaluate(
-        """() => Object.fromEntries([...document.querySelectorAll(".right")]
-            .map((text) => [text.dataset.of, text.textContent]))"""
+    below = lambda: page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".below")]
+            .map((text) => [text.closest("g[id]").id.split("-")[1], text.textContent]))"""
     )
     right = {place[node]: format_number(x, ".4g") for node, x in mistake.right.items()}
-    assert under() == {name: f"correct {x}" for name, x in right.items()}
+    assert below() == {name: f"true {x}" for name, x in right.items()}
     page.click("[data-do=mistake]")
-    assert "This is the first wrong gradient." in page.locator(".note").inner_text()
+    assert "This is the first mistake." in page.locator(".note").inner_text()
     page.click("[data-do=last]")
-    wrong = {place[node] for node in mistake.wrong}
-    first = place[mistake.first]
-    marks = {name: f"≠ {x}" if name in wrong else f"correct {x}" for name, x in right.items()}
-    assert under() == {**marks, first: marks[first] + ", first wrong"}
+    wrong = {place[node] for node in mistake.wrong_at_end}
+    early = {} if run == 2 else {place[b]: f"✓ but sent {mistake.gradients[b]:g}"}
+    marks = {name: f"✗ true {x}" if name in wrong else "✓ correct" for name, x in right.items()}
+    assert below() == marks | early
+    assert page.locator("[data-state=wrong]").count() == len(wrong)
     assert page.locator(".title").inner_text().startswith(f"{len(wrong)} of {len(right)} grad")
     page.click("[data-run='0']")
-    assert set(under().values()) == {""}
-    assert page.locator(".wrong").count() == 0
+    assert set(below().values()) == {""}
+    assert page.locator("[data-state=wrong]").count() == 0
     page.click(f"[data-run='{run}']")  # where it was left
     assert page.locator("[data-do=next]").is_disabled()
+
+
+@pytest.mark.parametrize("direction", ["right", "down"])
+def test_marks_and_numbers_stay_inside_their_cells(opened, direction):
+    """In every frame of every run, since cells reserve the room for the widest texts."""
+    a = Value(2.0, "a")
+    b = a * 3.0
+    y = b + (b.exp() * 1e-2).log() * a - b * 12345.678
+    page = opened(step(y, direction=direction).html)
+    for run in range(3):
+        page.click(f"[data-run='{run}']")
+        for _ in range(int(page.locator(".bar input").get_attribute("max"))):
+            page.evaluate("document.querySelector('[data-do=next]').click()")
+            assert page.evaluate(OVERFLOWS) == []
+
+
+OVERFLOWS = """() => [...document.querySelectorAll("g[id]")].filter((g) => /-v\\d+$/.test(g.id)).flatMap((g) => {
+    const texts = [...g.querySelectorAll("text")].filter((text) => text.textContent.trim());
+    const boxes = texts.map((text) => [text.textContent, text.getBBox()]);
+    const cell = g.querySelector("path, polygon").getBBox();
+    const lines = [...g.querySelectorAll("polyline")].map((line) => line.getBBox());
+    const meet = (p, q) => Math.min(p.x + p.width, q.x + q.width) - Math.max(p.x, q.x) > 0.1
+        && Math.min(p.y + p.height, q.y + q.height) - Math.max(p.y, q.y) > 2.5; // of ascent and descent
+    return boxes.filter(([_, box], i) => box.x < cell.x || box.x + box.width > cell.x + cell.width
+        || box.y < cell.y - 1 || box.y + box.height > cell.y + cell.height + 1
+        || lines.some((line) => line.x > box.x && line.x < box.x + box.width && line.height > 1)
+        || boxes.some(([_, other], j) => i !== j && meet(box, other))).map(([text]) => text);
+})"""
 
 
 def test_hostile_labels_run_no_script(opened):

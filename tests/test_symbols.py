@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
+from engine.draw.forms import FORMS, build_slopes, softmax_form
 from engine.draw.symbols import build_formula, build_partials, combine, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
 from engine.sequences.many_op import ManyOp
-from engine.sequences.vector_op import VectorOp
+from engine.sequences.rules import SOFTMAX
+from engine.sequences.vector_op import VectorOp, output
 from strategies import batches, examples
 
 FUNCTIONS = {
@@ -96,7 +98,7 @@ CHANCES = [f"−({' + '.join(SHARES[1:])})", *SHARES[1:]]
         ("-", "x − y", ["1", "−1"]),
         ("*", "x · y", ["y", "x"]),
         ("/", "x / y", ["1 / y", "−out / y"]),
-        ("tanh", "tanh(x)", ["(1 / cosh(x))²"]),
+        ("tanh", "tanh(x)", ["1 / cosh²(x)"]),
         ("exp", "e^x", ["out"]),
         ("sqrt", "√x", ["0.5 / out"]),
         ("sigmoid", "σ(x)", ["σ(x) · σ(−x)"]),
@@ -128,6 +130,70 @@ def test_formulas_read_as_in_a_textbook(op, row, slopes):
     ] == slopes
 
 
+@pytest.mark.parametrize("op", FORMS, ids=lambda op: op.name)
+@examples(20)
+@given(data=st.data())
+def test_other_forms_are_equal_to_the_slopes_of_the_row(op, data):
+    """As formulas on floats, and as they are written."""
+    names = letters(op)
+    number = st.sampled_from([-2.5, -1.0, -0.4, 0.3, 1.0, 2.0, 3.5]) | st.floats(-4.0, 4.0)
+    written = build_slopes(op, make_name("out"), [make_name(name) for name in names])
+    for inputs in data.draw(batches(*[number] * len(names)), label="inputs"):
+        args = op.unflatten(inputs)
+        out = op.forward(*args)
+        if not math.isfinite(out) or (op.name == "**" and inputs[0] < 1e-3):
+            continue
+        scope = {**dict(zip(names, inputs, strict=True)), "out": out, "e": math.e}
+        want = flatten(op.locals(out, *args))
+        forms = flatten(FORMS[op](out, *args))
+        for slope, form, (_, *others) in zip(want, forms, written, strict=True):
+            if form is not None and math.isfinite(slope) and math.isfinite(form):
+                assert form == pytest.approx(slope, rel=1e-9, abs=1e-12)
+                for other in others:
+                    assert value(other, scope) == pytest.approx(slope, rel=1e-9, abs=1e-12)
+
+
+@given(xs=st.lists(st.floats(-4.0, 4.0), min_size=3, max_size=3))
+def test_the_form_of_softmax_is_equal_to_its_slopes(xs):
+    outs = SOFTMAX.forward(xs)
+    for i, slopes in enumerate(zip(*SOFTMAX.locals(outs, xs), strict=True)):
+        for j, slope in enumerate(slopes):
+            form = softmax_form(i, j, outs, float(i == j))
+            assert form == pytest.approx(slope, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("op", "forms"),
+    [
+        ("tanh", ["1 − out²"]),
+        ("sigmoid", ["out · (1 − out)"]),
+        ("exp", ["e^x"]),
+        ("sqrt", ["1 / (2 · out)"]),
+        ("/", [None, "−x / y²"]),
+        ("**", ["y · out / x", None]),
+        ("tan", ["1 / cos²(x)"]),
+        ("log2", ["1 / (x · ln 2)"]),
+        ("erf", ["2/√π · e^(−x²)"]),
+        ("logsumexp", ["e^(x1 − out)", "e^(x2 − out)", "e^(x3 − out)"]),
+        ("cross_entropy", ["softmax₁(x, other1, other2, other3) − 1", None, None, None]),
+        ("relu", [None]),
+    ],
+)
+def test_other_forms_read_as_in_lectures(op, forms):
+    symbols = [make_name(letter) for letter in letters(TABLE[op])]
+    slopes = build_slopes(TABLE[op], make_name("out"), symbols)
+    written = [[to_text(form) for form in others] for _, *others in slopes]
+    assert written == [[form] if form else [] for form in forms]
+
+
+def test_forms_of_softmax_name_its_results():
+    p, q, x, y = map(make_name, "pqxy")
+    slopes = build_slopes(output(SOFTMAX, 0), p, [x, y], [p, q])
+    assert [[*map(str, forms)] for forms in slopes] == [
+        ["p · (1 − p)", "p · (δ₁₁ − p)"], ["q · (−p)", "p · (δ₁₂ − q)"],
+    ]  # fmt: skip
+
+
 def test_a_user_row_has_a_formula():
     cube = Op("cube", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
     assert to_text(build_formula(cube, [make_name("a")])) == "a · a · a"
@@ -137,7 +203,7 @@ def test_a_user_row_has_a_formula():
 
 def test_formulas_accept_numbers():
     assert to_text(build_formula(TABLE["*"], [-3.0, 2.0])) == "−3 · 2"
-    assert to_text(build_partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "(1 / cosh(0.8814))²"
+    assert to_text(build_partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "1 / cosh²(0.8814)"
 
 
 def test_a_long_sum_is_shortened():
@@ -185,7 +251,7 @@ def test_parentheses_where_they_are_needed(symbol, written):
 def test_latex():
     row = [make_name("x1")]
     assert to_latex(build_partials(TABLE["tanh"], make_name("o"), row)[0]) == (
-        r"\left(\frac{1}{\cosh\left(x_{1}\right)}\right)^{2}"
+        r"\frac{1}{\cosh^{2}\left(x_{1}\right)}"
     )
     assert to_latex(combine("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
     assert to_latex(combine("cases", 0.0, x <= 0.0, 1.0)) == (

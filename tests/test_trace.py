@@ -1,5 +1,6 @@
 """The frames of backpropagation show the numbers that the engine computes."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -7,11 +8,13 @@ from hypothesis import given
 
 from engine import Array, Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
+from engine.draw.frames import Mark
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
-from engine.watch.wrong_passes import WRONG
+from engine.watch.causes import find_causes
+from engine.watch.wrong_passes import WRONG, contributions, nearly_equal
 from nn import MLP
-from strategies import programs
+from strategies import examples, programs
 
 SPEC = ".17g"  # every bit
 
@@ -129,37 +132,97 @@ def test_every_line_is_well_formed_for_a_network():
             words(line)
 
 
+NUMBER = r"−?\d+(?:\.\d+)?(?:e[+−]?\d+)?"
+
+
+@examples(40)
 @given(program=programs(longest=15))
-def test_wrong_passes_show_the_gradients_of_mistakes(program):
-    """Frames show the gradient that each node sends or ends with, and mark the wrong ones."""
+def test_the_texts_of_wrong_passes_agree_with_their_numbers(program):
+    """Marks and notes say of each gradient what the numbers in the drawing say, at every frame."""
     root = Value.lift(program.on_values()[-1])
     if root.constant:
         return
     order = topological(root)
-    place = {node: f"v{i}" for i, node in enumerate(order)}
+    names = trace(root).names
     right, *wrong = trace(root, SPEC).runs
-    assert not any(frame.wrong or frame.note for frame in right.frames[1:])
+    assert not any(frame.marks or frame.alarm for frame in right.frames)
     for run, mistake in zip(wrong, mistakes(root), strict=True):
-        assert run.right == {
-            place[x]: format_number(grad, SPEC) for x, grad in mistake.right.items()
-        }
-        marked = [id for frame in run.frames for id in frame.wrong]
-        assert sorted(marked) == sorted(place[node] for node in mistake.wrong)
-        assert marked[:1] == [place[node] for node in [mistake.first] if node is not None]
-        grads, sent = {}, {}
+        truth = {f"v{i}": mistake.right[x] for i, x in enumerate(order) if x in mistake.right}
+        sends, grads, marks = {}, {}, {}
         for frame in run.frames:
-            if frame.to and frame.node in grads:  # an operation with several results has none
-                sent.setdefault(frame.node, grads[frame.node])
+            if frame.to and frame.node in grads:
+                sends.setdefault(frame.node, number(grads[frame.node]))
             grads |= frame.grad
-        grads_sent = {
-            place[node]: format_number(grad, SPEC) for node, grad in mistake.gradients.items()
+            marks |= frame.marks
+            for name, is_wrong, due in re.findall(
+                rf"(\S+) ends with ({NUMBER}) instead of ({NUMBER})", frame.note
+            ):
+                id = f"v{[*names.values()].index(name)}"
+                assert number(is_wrong) == number(grads[id]) != number(due) == truth[id]
+            for name, is_wrong, due in re.findall(
+                rf"(\S+) sends ({NUMBER}) instead of ({NUMBER})", frame.note
+            ):
+                id = f"v{[*names.values()].index(name)}"
+                assert (
+                    number(is_wrong) == sends[id] == number(grads[id]) != number(due) == truth[id]
+                )
+            for id, (kind, text) in marks.items():
+                if kind == "due":
+                    assert number(text.split()[-1]) == truth[id]
+                elif kind == "right":
+                    assert nearly_equal(number(grads[id]), truth[id])
+                elif kind == "wrong":
+                    assert number(text.split()[-1]) == truth[id]
+                    assert not nearly_equal(number(grads[id]), truth[id])
+                else:
+                    assert not nearly_equal(sends[id], truth[id])
+                    assert number(re.search(NUMBER, text)[0]) == sends[id]
+                    assert not text.startswith("✓") or nearly_equal(number(grads[id]), truth[id])
+        assert {id: number(x) for id, x in grads.items()} == {
+            f"v{i}": mistake.final[x] for i, x in enumerate(order) if x in mistake.right
         }
-        assert grads | sent == grads_sent
-        firsts = sum("the first wrong gradient" in frame.note for frame in run.frames)
-        assert firsts == (mistake.first is not None)
+        ends = [id for id in truth if not nearly_equal(number(grads[id]), truth[id])]
+        assert sorted(id for id, mark in marks.items() if mark.kind == "wrong") == sorted(ends)
+        title = run.frames[-1].title
+        assert title.startswith(
+            f"{len(ends)} of {len(truth)} gradient" if ends else "All gradients"
+        )
+        assert any(frame.alarm for frame in run.frames) >= bool(ends)
+        assert sum("the first mistake" in frame.note for frame in run.frames) == any(
+            frame.alarm for frame in run.frames
+        )
 
 
-def test_notes_name_the_wrong_gradients():
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+@examples(40)
+@given(program=programs(longest=15))
+def test_causes_account_for_every_wrong_gradient(program):
+    """What a gradient lacks at the end is the sum of the effects of all causes."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    order = topological(root)
+    for variant, mistake in zip(WRONG, mistakes(root), strict=True):
+        causes = find_causes(order, variant, list(contributions(order, variant)), mistake)
+        for node, right in mistake.right.items():
+            effects = [cause.effects.get(node, 0.0) for cause in causes]
+            size = abs(right) + sum(map(abs, effects))
+            assert right - mistake.final[node] == pytest.approx(
+                sum(effects), rel=1e-9, abs=1e-9 * size + 1e-12
+            )
+            if node in mistake.wrong_at_end:
+                assert any(node in cause.wrong for cause in causes)
+
+
+def note_of(run, title):
+    (frame,) = [frame for frame in run.frames if frame.title == title]
+    return frame.note
+
+
+def test_notes_say_what_is_early_what_is_late_and_who_ends_wrong():
     a = Value(2.0, "a")
     b = a * 3.0
     b.label = "b"
@@ -169,25 +232,57 @@ def test_notes_name_the_wrong_gradients():
     assert [frame.note for frame in order.frames if frame.to] == [
         "",
         "",
-        "b sends 1; the correct gradient is 404.4. This is the first wrong gradient. "
-        "a ends with 3; the correct gradient is 1213.",
-        "Too late: b has already propagated its gradient.",
+        "b sends too early, with 1 of 2 contributions: 1 instead of 404.4. This is the first "
+        "mistake. a ends with 3 instead of 1213, because of b.",
+        "403.4 arrives too late: b has already sent 1, and does not send again. Its own gradient "
+        "is now complete: 404.4.",
+    ]
+    assert order.frames[-1].title == "1 of 4 gradients ends wrong: a"
+    assert order.frames[-1].note == (
+        "b sent too early, with 1 of 2 contributions: it sent 1, and 403.4 arrived late, so a ends "
+        f"with 3 instead of 1213. b itself ends correct.\n{WRONG[0].reason}"
+    )
+    marks = [mark for frame in order.frames for mark in frame.marks.items()]
+    assert marks[:4] == [
+        (id, Mark("due", f"true {x}"))
+        for id, x in [("v0", "1213"), ("v2", "404.4"), ("v3", "1"), ("v4", "1")]
+    ]
+    assert marks[4:] == [
+        ("v4", Mark("right", "✓ correct")),
+        ("v3", Mark("right", "✓ correct")),
+        ("v2", Mark("early", "sent 1 early")),
+        ("v0", Mark("wrong", "✗ true 1213")),
+        ("v2", Mark("early", "✓ but sent 1")),
     ]
     assert [frame.note for frame in sum_.frames if frame.to] == [
         "",
         "",
-        "The earlier gradient 1 is lost.",
-        "b sends 403.4; the correct gradient is 404.4. This is the first wrong gradient. "
-        "a ends with 1210; the correct gradient is 1213.",
+        "1 is replaced by 403.4, not added to it. This is the first mistake.",
+        "b sends 403.4 instead of 404.4. a ends with 1210 instead of 1213, because of b.",
     ]
     assert words(sum_.frames[2].lines[0]) == "b.grad=c.grad⋅∂c∂b⏟1"
-    assert order.frames[-1].title == sum_.frames[-1].title == "2 of 4 gradients are wrong"
-    assert [run.frames[-1].note for run in (order, sum_)] == [variant.reason for variant in WRONG]
+    assert sum_.frames[-1].title == "2 of 4 gradients end wrong: b and a"
+    assert sum_.frames[-1].note == (
+        "b lost 1 and kept 403.4.\nBecause of this, b ends with 403.4 instead of 404.4 and a with "
+        f"1210 instead of 1213.\n{WRONG[1].reason}"
+    )
+
+
+def test_numbers_that_differ_in_late_digits_are_told_apart():
+    a = Value(1.0, "a")
+    b = a * 1.0
+    root = b + b.exp() * 1e-7
+    frames = trace(root).runs[1].frames
+    notes = " ".join(frame.note for frame in frames)
+    assert "a ends with 1 instead of 1.0000003" in notes
+    assert "Its own gradient is now complete: 1.0000003." in notes
+    marks = [mark.text for frame in frames[1:] for mark in frame.marks.values()]
+    assert marks[2:] == ["sent 1 early", "✗ by −2.718e−07", "✓ correct", "✓ sent early"]
 
 
 def test_wrong_passes_are_correct_on_a_chain():
     for run in trace(Value(0.5, "x").exp().tanh()).runs[1:]:
-        assert run.frames[-1].title == "All gradients are correct, this time"
+        assert run.frames[-1].title == "All gradients end correct, this time"
         assert run.frames[-1].note.startswith("No value is used twice here")
 
 

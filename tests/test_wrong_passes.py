@@ -23,8 +23,9 @@ def test_a_value_used_twice_requires_a_sum():
     assert assigned.first is a
     assert (assigned.gradients[a], assigned.right[a]) == (1.0, 2.0)
     assert str(assigned) == (
-        "= in place of +=: first wrong at Value(3.0, 'a'), 1 instead of 2; 1 of 2 gradients are "
-        "wrong. A node that is used twice receives two contributions; its gradient is their sum."
+        "= in place of +=: first Value(3.0, 'a') ends with 1 instead of 2; at the end 1 of 2 "
+        "gradients is wrong. A node that is used twice receives two contributions; its gradient is "
+        "their sum."
     )
 
 
@@ -39,9 +40,11 @@ def test_a_value_at_two_depths_requires_the_order():
     assert order.first is b
     assert (order.gradients[b], order.right[b]) == (1.0, pytest.approx(2.0))
     assert str(order).startswith(
-        "no topological order: first wrong at Value(6.0, 'b'), 1 instead of 2; 2 of"
+        "no topological order: first Value(6.0, 'b') propagates 1 instead of 2; at the end 1 of"
     )
     assert order.wrong == [a, b]
+    assert order.wrong_at_end == [a]  # the rest of b's gradient arrives late
+    assert order.final[b] == order.right[b]
     assert order.gradients[a] == 3.0
     assert assigned.first is b
 

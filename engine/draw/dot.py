@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import graphviz
 
 from engine.draw.options import Options
+from engine.draw.room import BLANK, widen
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -41,6 +42,7 @@ def write_dot(
     options: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, Any] | None = None,
+    widths: Mapping[str, float] | None = None,
     arrays: "Mapping[str, ArrayCell] | None" = None,
 ) -> str:
     """Return the DOT source of a view.
@@ -50,9 +52,10 @@ def write_dot(
         options: the options of the drawing.
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
+        widths: of the gradient's field in points, by the ids of cells, with a line below it.
         arrays: the cells of Arrays, by their ids.
     """
-    return DotWriter(view, options, names or {}, grads or {}, arrays or {}).write()
+    return DotWriter(view, options, names or {}, grads or {}, widths or {}, arrays or {}).write()
 
 
 class DotWriter:
@@ -64,11 +67,11 @@ class DotWriter:
         options: Options,
         names: Mapping[Node, str],
         grads: Mapping[Node, Any],
+        widths: Mapping[str, float],
         arrays: "Mapping[str, ArrayCell]",
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.arrays = arrays
-        self.theme = THEMES[options.theme]
+        self.widths, self.arrays, self.theme = widths, arrays, THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
@@ -127,6 +130,10 @@ class DotWriter:
             shape = {**shape, **size}
         else:
             fields = format_fields(node, self.options.format, self.grads.get(node))
+            if cell.id in self.widths:
+                fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+                if self.options.direction in ("down", "up"):
+                    fields[-1] += f"\n{BLANK}"
             label = self.names.get(node, node.label)
             if label is not None:
                 fields = [label, *fields]
@@ -158,7 +165,7 @@ class DotWriter:
         size = f"{self.options.sizes.operation:g}"
         shape = {"shape": "ellipse", "margin": "0.02,0.01", "height": size, "width": "0.3"}
         if len(name) == 1:
-            shape = {"shape": "circle", "width": size, "fixedsize": "true"}
+            shape = {"shape": "circle", "width": size, "height": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
         part.node(id, label=escape_label(name), **attributes)

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from engine.draw.forms import build_slopes
 from engine.draw.notation import Line, Notation, number_repeats, write_derivative, write_equation
-from engine.draw.symbols import build_formula, build_partials
+from engine.draw.symbols import Symbol, build_formula, build_results
 from engine.draw.theme import SYMBOLS
 from engine.draw.view import Box, View, is_result
 from engine.draw.writing import to_mathml
@@ -111,14 +112,30 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
     out, (inputs, partials) = notation.name(node), get_inputs(node)
     names = [notation.input(x) for x in inputs]
     lines: list[Line] = [write_equation(out, build_formula(node.op, names))]
-    rules = build_partials(node.op, out, names)
-    for x, name, rule, local in zip(inputs, number_repeats(names), rules, partials, strict=True):
+    outs = list_results(node, notation)
+    slopes = build_slopes(node.op, out, names, outs)
+    for x, name, forms, local in zip(inputs, number_repeats(names), slopes, partials, strict=True):
         if x.constant or local is None or len(lines) > MOST_PARTIALS:
             continue
         number = f"<mo>=</mo>{to_mathml(notation.number(local))}"
-        equation = write_equation(write_derivative(out, name), rule)
-        lines.append((*equation, "" if rule.head == "number" else number))
+        equation = write_equation(write_derivative(out, name), *forms)
+        lines.append((*equation, "" if forms[0].head == "number" else number))
     return lines
+
+
+def list_results(node: Node, notation: Notation) -> list[Symbol]:
+    """Return the names of all results that share a node's operation, if there are several.
+
+    A result that the graph does not use has no name but its formula.
+    """
+    if not isinstance(node.op, Output):
+        return []
+    shared = node.inputs[0]
+    names = build_results(shared.op, [notation.input(x) for x in shared.inputs])
+    for x in notation.names:
+        if isinstance(x.op, Output) and x.inputs[0] is shared:
+            names[x.op._output_index] = notation.name(x)
+    return names
 
 
 def list_paths(

@@ -9,6 +9,16 @@ from engine.node import Node
 EMPTY: Mapping[str, str] = {}
 
 
+class Mark(NamedTuple):
+    """The state of a gradient in a wrong pass, as a short text below it."""
+
+    kind: str  # "due": some contributions are still to come; "right", "wrong", or "early"
+    text: str
+
+
+NO_MARKS: Mapping[str, Mark] = {}
+
+
 class Frame(NamedTuple):
     """One step of a pass.
 
@@ -24,17 +34,17 @@ class Frame(NamedTuple):
     node: str = ""  # the id of the value that is computed or propagates its gradient
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
-    wrong: Sequence[str] = ()  # ids of values whose gradients turn out to be wrong
     cells: Mapping[str, Any] = EMPTY  # matrices that appear or change, by "v3 data" or "v3 grad"
     elements: Mapping[str, Any] = EMPTY  # lines that follow one element, by its row and column
+    marks: Mapping[str, Mark] = NO_MARKS  # of a wrong pass, by the id of their value
+    alarm: bool = False  # whether this step makes a gradient wrong
 
 
 class Run(NamedTuple):
-    """The frames of one run through the graph; for a wrong pass, also the correct gradients."""
+    """The frames of one run through the graph."""
 
     title: str
     frames: list[Frame]
-    right: Mapping[str, str] = EMPTY
 
 
 class Trace(NamedTuple):

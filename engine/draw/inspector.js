@@ -68,7 +68,8 @@ function inspect(root, { prefix, facts, texts }, step) {
     if (!paths || i === facts.length - 1) return;
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
     const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
-    body.append(create("div", "summary", `Why this gradient? It adds up to ${gradient} along ${along}:`), list);
+    const wrong = Object.keys(step.state().marks).length > 0; // paths explain the true gradient only
+    body.append(create("div", "summary", `Why ${wrong ? "the true" : "this"} gradient? It adds up to ${gradient} along ${along}:`), list);
     paths.forEach(([product], rank) => {
       const nodes = listLinks(i, rank).map(({ to }) => facts[to].name), bar = create("span", "length");
       const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");
@@ -115,9 +116,10 @@ function inspect(root, { prefix, facts, texts }, step) {
   // Shows the numbers that have appeared, and highlights the button of the current step or path.
   function update() {
     if (selected < 0) return;
-    const { id, lines } = facts[selected], { data, grad } = step.state();
+    const { id, lines } = facts[selected], { data, grad, marks } = step.state();
     const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
-    body.querySelector(".now").textContent = known.map(([field, x]) => `${field} ${x}`).join(", ");
+    const mark = grad[id] && marks[id] ? ` (${marks[id][1]})` : "";
+    body.querySelector(".now").textContent = known.map(([field, x]) => `${field} ${x}`).join(", ") + mark;
     body.querySelector(".rule").innerHTML = lines
       .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)).join("");
     for (const button of body.querySelectorAll(".jump, .path")) {

@@ -46,6 +46,18 @@ class Notation:
         """Format a number outside formulas."""
         return format_number(x, self.spec)
 
+    def format_apart(self, x: float, y: float) -> tuple[str, str]:
+        """Format two numbers with so many digits that two that differ read differently.
+
+        >>> Notation({}, ".4g").format_apart(5.4821, 5.48213)
+        ('5.4821', '5.48213')
+        """
+        for spec in (self.spec, *(f".{digits}g" for digits in range(5, 18))):
+            texts = format_number(x, spec), format_number(y, spec)
+            if texts[0] != texts[1]:
+                break
+        return texts
+
     def write_factor(self, x: float) -> str:
         """Write a number as a factor: in parentheses if it is negative."""
         return MathML().write(self.number(x), PRECEDENCE["·"] + 1)
@@ -112,9 +124,10 @@ def write_grad(root: Symbol, x: Symbol) -> str:
     return f"<mrow>{to_mathml(x)}<mtext>.grad</mtext></mrow>"
 
 
-def write_chain_rule(to: str, sign: str, upstream: str, local: str, rule: Symbol) -> Line:
-    """Write d root / d x += d root / d out * ∂ out / ∂ x, with the rule below the last factor."""
-    braced = f"<munder><munder>{local}<mo>⏟</mo></munder><mrow>{to_mathml(rule)}</mrow></munder>"
+def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symbol) -> Line:
+    """Write d root / d x += d root / d out * ∂ out / ∂ x, with its forms below the last factor."""
+    forms = f"<mrow>{write_equality(*rules)}</mrow>"
+    braced = f"<munder><munder>{local}<mo>⏟</mo></munder>{forms}</munder>"
     return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 
 

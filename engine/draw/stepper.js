@@ -10,30 +10,38 @@ function mount(root, page) {
   let run = 0, at = -1, timer = null;
   const frames = () => runs[run].frames;
 
-  // Returns a value of the drawing: its element, its texts that change, and an empty text below the
-  // gradient for the correct one.
+  // Returns a value of the drawing: its element, its texts that change, and the mark of a wrong pass.
   function findValue(g) {
     const texts = [...g.querySelectorAll("text")];
-    const find = (field) => texts.findLast((text) => text.textContent.startsWith(field + " "));
+    const find = (field) => texts.findLast((text) => text.textContent.trim().startsWith(field + " "));
     const value = { id: g.id.slice(prefix.length + 1), g, texts: { data: find("data"), grad: find("grad") ?? find("‖grad‖") } };
-    value.gradName = value.texts.grad?.textContent.split(" ")[0];
-    if (value.texts.grad) {
-      value.correct = value.texts.grad.cloneNode();
-      value.correct.setAttribute("y", Number(value.correct.getAttribute("y")) + 16);
-      value.correct.setAttribute("class", "right");
-      value.correct.dataset.of = value.id;
-      g.parentNode.append(value.correct); // after all arrows, so that they are drawn below it
-    }
+    value.gradName = value.texts.grad?.textContent.trim().split(" ")[0];
+    if (value.texts.grad) value.below = addMark(value.texts.grad, texts[texts.indexOf(value.texts.grad) + 1]);
     return value;
   }
 
-  // Returns the numbers that have appeared by step n, and the values known to be wrong.
+  // Adds an empty text below a gradient. While it is empty, the gradient is in the middle of both
+  // lines; `blank` is the second one in a drawing whose cells are columns.
+  function addMark(grad, blank) {
+    const mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
+    const middle = blank ? (y(grad) + y(blank)) / 2 : y(grad);
+    grad.after(mark);
+    grad.setAttribute("y", middle);
+    return {
+      show(kind, text) {
+        setText(mark, text);
+        mark.setAttribute("class", `below ${kind}`);
+        grad.setAttribute("y", middle - (text ? 5.5 : 0));
+        mark.setAttribute("y", middle + 6);
+      },
+    };
+  }
+
+  // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
   function stateAt(n) {
-    const state = { data: {}, grad: {}, wrong: [] };
+    const state = { data: {}, grad: {}, marks: {} };
     for (const frame of frames().slice(0, n + 1)) {
-      Object.assign(state.data, frame.data);
-      Object.assign(state.grad, frame.grad);
-      state.wrong.push(...(frame.wrong ?? []));
+      for (const field in state) Object.assign(state[field], frame[field]);
     }
     return state;
   }
@@ -41,20 +49,18 @@ function mount(root, page) {
   function show(step) {
     const n = Math.max(0, Math.min(frames().length - 1, step)), frame = frames()[n];
     if (n === at && !root.dataset.path) return;
-    const state = stateAt(n), { wrong } = state, { right } = runs[run];
-    for (const { id, g, texts, gradName, correct } of values) {
+    const state = stateAt(n);
+    for (const { id, g, texts, gradName, below } of values) {
       for (const [field, name] of [["data", "data"], ["grad", gradName]]) {
         setText(texts[field], id in state[field] ? `${name} ${state[field][id]}` : name);
       }
       g.classList.toggle("unknown", !(id in state.data));
-      g.classList.toggle("wrong", wrong.includes(id));
-      correct?.classList.toggle("wrong", wrong.includes(id));
-      const first = id === wrong[0] ? ", first wrong" : "";
-      const text = wrong.includes(id) ? `≠ ${right?.[id]}${first}` : `correct ${right?.[id]}`;
-      setText(correct, right && id in right ? text : "");
+      const [kind, text] = state.marks[id] ?? ["", ""];
+      g.dataset.state = kind;
+      below?.show(kind, text);
     }
     describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
-    find(".note").classList.toggle("alarm", Boolean(frame.wrong));
+    find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
     announce(frame);
     find(".place").textContent = `${n + 1} of ${frames().length}`;
@@ -110,7 +116,7 @@ function mount(root, page) {
     at = -1;
     root.querySelectorAll("[data-run]").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === to));
     slider.max = frames().length - 1;
-    find("[data-do=mistake]").hidden = !frames().some((frame) => frame.wrong);
+    find("[data-do=mistake]").hidden = !frames().some((frame) => frame.alarm);
     show(places[to]);
     inspector.refresh(); // the steps of the selected value differ between runs
   }
@@ -141,7 +147,7 @@ function mount(root, page) {
     previous: () => show(at - 1),
     next: () => show(at + 1),
     last: () => show(frames().length - 1),
-    mistake: () => show(frames().findIndex((frame) => frame.wrong)),
+    mistake: () => show(frames().findIndex((frame) => frame.alarm)),
     play: () => (timer ? stop() : start()),
   };
   const act = (action) => {

@@ -16,6 +16,7 @@ from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
+from engine.draw.room import reserve_heights, reserve_widths
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
 from engine.draw.view import Box, build_view
@@ -54,7 +55,7 @@ def step(
 
     Two more buttons run wrong backward passes (see `engine.mistakes`), which show why the order
     matters, and why gradients are added up. The page shows the correct gradients below the wrong
-    ones and marks the first wrong one.
+    ones, and says what is lost where, and who ends wrong because of it.
 
     Click a value to see its rule, the line that made it if `engine.record_origins()` was active,
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
@@ -93,7 +94,8 @@ def step(
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    dot = write_dot(view, look, names, traced.grads)
+    widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
+    dot = write_dot(view, reserve_heights(look) if widths else look, names, traced.grads, widths)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
     return Stepper(traced.runs, facts, drawing, look.theme)
 
@@ -155,10 +157,7 @@ class Stepper:
                     fields[name] = [number_pieces(line) for line in fields[name]]
             return fields
 
-        runs = [
-            {"right": run.right, "frames": [pack(frame) for frame in run.frames]}
-            for run in self.runs
-        ]
+        runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]
         facts = [pack(fact) for fact in self.facts]
         prefix = svg.partition(' id="')[2].partition("-")[0]
         return {"prefix": prefix, "runs": runs, "facts": facts, "texts": list(texts)}

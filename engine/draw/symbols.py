@@ -6,7 +6,7 @@ floats. Helpers that only preserve the last bits are written as the mathematics 
 >>> from engine.rules import MUL, TANH
 >>> x, y, out = make_name("x"), make_name("y"), make_name("out")
 >>> str(build_formula(TANH, [x])), [str(slope) for slope in build_partials(TANH, out, [x])]
-('tanh(x)', ['(1 / cosh(x))²'])
+('tanh(x)', ['1 / cosh²(x)'])
 >>> [str(slope) for slope in build_partials(MUL, out, [x, y])]
 ['y', 'x']
 """
@@ -16,7 +16,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from engine import arithmetic
-from engine.draw.writing import Expression, to_text
+from engine.draw.writing import TRIGONOMETRIC, Expression, to_text
 from engine.rules import Op, flatten
 from engine.sequences.rules import BUILT_IN
 from engine.sequences.vector_op import Output, VectorOp
@@ -175,7 +175,7 @@ def distance(x: Operand, y: Operand) -> Symbol:
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 ZERO, ONE, MINUS_ONE = lift(0.0), lift(1.0), lift(-1.0)
-INVERTIBLE = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+INVERTIBLE = TRIGONOMETRIC
 MATHEMATICS: dict[str, Callable[..., Any]] = {
     **{f: make_function(f) for f in (*INVERTIBLE, "erf", "erfc", "atan2")},
     **{f"a{f}": make_function(f"ar{f}" if f.endswith("h") else f"arc{f}") for f in INVERTIBLE},
@@ -196,6 +196,7 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "exp_product": lambda x, y: exp(multiply(x, y)), "drop_large": lift, "drop_low": lift,
     "ceil": make_function("ceil"),
     "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
+    "sech_squared": lambda x: combine("/", 1.0, raise_power(combine("cosh", x), 2.0)),
     "sigmoid_slope": lambda x: combine("σ", x) * combine("σ", negate(x)),
     "one_minus_square": lambda x: 1.0 - raise_power(x, 2.0),
     "one_over_one_plus_square": lambda x: combine("/", 1.0, add(1.0, raise_power(x, 2.0))),
@@ -236,17 +237,19 @@ def build_results(op: VectorOp, args: Sequence[Operand]) -> list[Symbol]:
     return [lift(x) for x in op.forward([lift(x) for x in args])]
 
 
-def build_partials(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol]:
+def build_partials(
+    op: Op, out: Operand, args: Sequence[Operand], outs: Sequence[Operand] = ()
+) -> list[Symbol]:
     """Return the formulas of the local derivatives, one for each input; f′(x) for an unknown one.
 
-    `out` is the name of the result.
+    `out` is the name of the result, `outs` the names of all results of one operation, if known.
     """
     symbols = [lift(x) for x in args]
     try:
         if isinstance(op, Output):
             outs = [
-                lift(out) if i == op._output_index else x
-                for i, x in enumerate(build_results(op.vector_op, args))
+                lift(out) if i == op._output_index else lift(x)
+                for i, x in enumerate(outs or build_results(op.vector_op, args))
             ]
             units = [float(i == op._output_index) for i in range(len(outs))]
             return [lift(x) for x in op.vector_op.partials[0](units, outs, symbols)]

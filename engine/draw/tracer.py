@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.draw.forms import build_slopes
 from engine.draw.frames import START, Frame
 from engine.draw.notation import (
     Notation,
@@ -17,7 +18,7 @@ from engine.draw.notation import (
     write_grad,
     write_gradient,
 )
-from engine.draw.symbols import Symbol, build_formula, build_partials, build_results, combine, lift
+from engine.draw.symbols import Symbol, build_formula, build_results, combine, lift
 from engine.draw.view import is_result
 from engine.node import Node
 from engine.rules import Op
@@ -119,7 +120,7 @@ class BackwardTracer(Tracer):
             grad={self.ids[root]: self.notation.format(1.0)}, marked=[self.ids[root]],
         )  # fmt: skip
         arrived: Counter[Node] = Counter()
-        rules: dict[Node, tuple[list[Symbol], list[Symbol]]] = {}
+        rules: dict[Node, tuple[list[list[Symbol]], list[Symbol]]] = {}
         slopes: dict[Node, Any] = {}  # of operations with several results
         for sent in passed:
             arrived[sent.to] += 1
@@ -134,18 +135,23 @@ class BackwardTracer(Tracer):
                 if sent.node not in rules:
                     inputs = [self.notation.input(x) for x in sent.node.inputs]
                     out = self.notation.name(sent.node)
-                    partials = build_partials(sent.node.op, out, inputs)
-                    rules[sent.node] = partials, number_repeats(inputs)
-                partials, inputs = rules[sent.node]
-                yield self.send(sent, partials[sent.k], inputs[sent.k], arrived[sent.to])
+                    rules[sent.node] = (
+                        build_slopes(sent.node.op, out, inputs),
+                        number_repeats(inputs),
+                    )
+                forms, inputs = rules[sent.node]
+                yield self.send(sent, forms[sent.k], inputs[sent.k], arrived[sent.to])
 
-    def send(self, sent: Contribution, rule: Symbol, x: Symbol, use: int) -> Frame:
-        """Return the frame of a contribution, which the `use`-th use of its receiver makes."""
+    def send(self, sent: Contribution, forms: Sequence[Symbol], x: Symbol, use: int) -> Frame:
+        """Return the frame of a contribution, which the `use`-th use of its receiver makes.
+
+        `forms` are equal formulas of the local derivative.
+        """
         notation, i = self.notation, self.place[sent.node]
         to, out = self.write_gradient(sent.to), notation.name(sent.node)
         upstream, local = self.write_gradient(sent.node), write_derivative(out, x)
         lines = [
-            write_chain_rule(to, self.sign, upstream, local, rule),
+            write_chain_rule(to, self.sign, upstream, local, *forms),
             notation.write_product(to, self.sign, sent.upstream, sent.local, sent.sent),
         ]
         title = f"From {out} to {notation.name(sent.to)}"

@@ -53,9 +53,11 @@ PRECEDENCE = {
 ATOM = 9  # the precedence of names, positive numbers and calls
 LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
 DOTS = Expression("name", ("⋯",))
+TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
 NAMES_OF_NUMBERS = {
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
     1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
+    1.0 / math.sqrt(2.0 * math.pi): "1/√2π",
 }  # fmt: skip
 
 
@@ -88,7 +90,10 @@ class PlainText:
         if head == "/":
             return self.write_fraction(*parts)
         if head == "^":
-            return self.write_power(*parts)
+            if parts[0].head in TRIGONOMETRIC and parts[1].head == "number":
+                function = self.write_exponent(self.write_function(parts[0].head), parts[1])
+                return self.write_call(function, self.write_arguments(parts[0].parts))
+            return self.write_exponent(write(parts[0], ATOM), parts[1])
         if head == "cases":
             return self.write_cases(*parts)
         if head in COMPARISONS or head in ("and", "or"):
@@ -97,7 +102,10 @@ class PlainText:
             return self.write_root(head, parts[0])
         if head == "abs":
             return self.write_sign("|") + write(parts[0]) + self.write_sign("|")
-        return self.write_call(head, shorten([write(part) for part in parts], self.write(DOTS)))
+        return self.write_call(self.write_function(head), self.write_arguments(parts))
+
+    def write_arguments(self, parts: Sequence[Expression]) -> list[str]:
+        return shorten([self.write(part) for part in parts], self.write(DOTS))
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
         first, *rest = shorten(terms, DOTS)
@@ -133,8 +141,7 @@ class PlainText:
         over = self.write(x, 0 if x.head == "number" else PRECEDENCE["/"])
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        base = self.write(x, ATOM)
+    def write_exponent(self, base: str, y: Expression) -> str:
         if y.head == "number" and y.parts[0] in (2.0, 3.0):
             return base + ("²" if y.parts[0] == 2.0 else "³")
         return f"{base}^{self.write(y, ATOM)}"
@@ -146,6 +153,9 @@ class PlainText:
     def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
         write = self.write
         return f"{write(x, 1)} if {write(condition, 1)} else {write(y)}"
+
+    def write_function(self, function: str) -> str:
+        return function
 
     def write_call(self, function: str, args: Sequence[str]) -> str:
         return f"{function}({', '.join(args)})"
@@ -191,8 +201,8 @@ class Latex(PlainText):
     def write_fraction(self, x: Expression, y: Expression) -> str:
         return rf"\frac{{{self.write(x)}}}{{{self.write(y)}}}"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        return f"{self.write(x, ATOM)}^{{{self.write(y)}}}"
+    def write_exponent(self, base: str, y: Expression) -> str:
+        return f"{base}^{{{self.write(y)}}}"
 
     def write_root(self, head: str, x: Expression) -> str:
         return (r"\sqrt" if head == "√" else r"\sqrt[3]") + f"{{{self.write(x)}}}"
@@ -201,12 +211,15 @@ class Latex(PlainText):
         rows = rf"{self.write(x)} & {self.write(condition)} \\ {self.write(y)} & \text{{otherwise}}"
         return rf"\begin{{cases}} {rows} \end{{cases}}"
 
-    def write_call(self, function: str, args: Sequence[str]) -> str:
+    def write_function(self, function: str) -> str:
         base = function.rstrip(DIGITS)
         digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
         index = f"_{{{digits}}}" if digits else ""
         plain = rf"\{base}" if base in LATEX_FUNCTIONS else rf"\operatorname{{{base}}}"
-        return rf"{GREEK.get(base, plain)}{index}\left({', '.join(args)}\right)"
+        return f"{GREEK.get(base, plain)}{index}"
+
+    def write_call(self, function: str, args: Sequence[str]) -> str:
+        return rf"{function}\left({', '.join(args)}\right)"
 
 
 class MathML(PlainText):
@@ -237,8 +250,8 @@ class MathML(PlainText):
     def write_fraction(self, x: Expression, y: Expression) -> str:
         return f"<mfrac>{self.write_row(x)}{self.write_row(y)}</mfrac>"
 
-    def write_power(self, x: Expression, y: Expression) -> str:
-        return f"<msup>{self.write_row(x, ATOM)}{self.write_row(y)}</msup>"
+    def write_exponent(self, base: str, y: Expression) -> str:
+        return f"<msup><mrow>{base}</mrow>{self.write_row(y)}</msup>"
 
     def write_root(self, head: str, x: Expression) -> str:
         if head == "√":
@@ -251,9 +264,12 @@ class MathML(PlainText):
         rows += row(self.write(y), "<mtext>otherwise</mtext>")
         return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>"
 
+    def write_function(self, function: str) -> str:
+        return f"<mi>{html.escape(function)}</mi>"
+
     def write_call(self, function: str, args: Sequence[str]) -> str:
         inside = self.write_parentheses("<mo>,</mo>".join(args))
-        return f"<mi>{html.escape(function)}</mi><mo>&#8289;</mo>{inside}"
+        return f"{function}<mo>&#8289;</mo>{inside}"
 
 
 def shorten(items: Sequence[T], dots: T) -> list[T]:

@@ -27,6 +27,7 @@ class Mistake(NamedTuple):
     gradients  its gradients: of each node the one that it propagates, of a leaf the final one
     right      the right gradient of each node, in topological order
     first      the first node to propagate, or end with, a wrong gradient; None if all are right
+    final      its gradients at the end: a node that propagates too early receives the rest later
 
     >>> from engine import Value
     >>> a = Value(2.0, "a")
@@ -40,25 +41,33 @@ class Mistake(NamedTuple):
     gradients: dict[Any, Any]
     right: dict[Any, Any]
     first: Any
+    final: dict[Any, Any]
 
     @property
     def wrong(self) -> list[Any]:
-        """The nodes whose gradients are wrong, in topological order."""
-        return [
-            node
-            for node, grad in self.right.items()
-            if not nearly_equal(self.gradients[node], grad)
-        ]
+        """The nodes that propagate, or end with, a wrong gradient, in topological order."""
+        return list_wrong(self.gradients, self.right)
+
+    @property
+    def wrong_at_end(self) -> list[Any]:
+        """The nodes whose gradients are wrong at the end, in topological order."""
+        return list_wrong(self.final, self.right)
 
     def __str__(self) -> str:
         if self.first is None:
             return f"{self.name}: no wrong gradient in this graph"
-        node = self.first
+        node, ends = self.first, self.wrong_at_end
+        verb = "ends with" if node.op is None else "propagates"
         return (
-            f"{self.name}: first wrong at {describe_node(node)}, "
-            f"{format_size(self.gradients[node])} instead of {format_size(self.right[node])}; {len(self.wrong)} of {len(self.right)} gradients are wrong. "
-            f"{self.reason}"
+            f"{self.name}: first {describe_node(node)} {verb} {format_size(self.gradients[node])} "
+            f"instead of {format_size(self.right[node])}; at the end {len(ends)} of "
+            f"{len(self.right)} gradients {'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
         )
+
+
+def list_wrong(gradients: Mapping[Any, Any], right: Mapping[Any, Any]) -> list[Any]:
+    """Return the nodes whose gradients differ from the right ones, in the order of `right`."""
+    return [node for node, grad in right.items() if not nearly_equal(gradients[node], grad)]
 
 
 def mistakes(root: Node) -> list[Mistake]:
@@ -106,7 +115,9 @@ def compare_passes(
     for variant in WRONG:
         grads = final_gradients(order, runs[variant])
         first = next((node for node in grads if not nearly_equal(grads[node], right[node])), None)
-        mistakes.append(Mistake(variant.name, variant.reason, grads, right, first))
+        final = {node: zero_of(node) for node in right} | {order[-1]: order[-1]._one()}
+        final |= {x.to: x.after for x in runs[variant] if not isinstance(x.to, Outputs)}
+        mistakes.append(Mistake(variant.name, variant.reason, grads, right, first, final))
     return mistakes
 
 
@@ -243,4 +254,4 @@ def nearly_equal(x: Any, y: Any) -> bool:
         rounding = 1e-12 if x.dtype.itemsize > 4 else 1e-5
         scale = max(float(np.max(np.abs(z), initial=0.0, where=np.isfinite(z))) for z in (x, y))
         return np.allclose(x, y, rtol=0.0, atol=rounding * scale, equal_nan=True)
-    return x == y or x != x != y or abs(x - y) <= 1e-12 * max(abs(x), abs(y))
+    return x == y or (x != x and y != y) or abs(x - y) <= 1e-12 * max(abs(x), abs(y))
