@@ -82,7 +82,7 @@ def test_mistakes_of_arrays():
     out = loss.inputs[0].inputs[0]
     assert overwritten.first is out  # out * out overwrites one of two equal contributions
     assert_allclose(overwritten.gradients[out], 0.5 * out.grad)
-    assert "first wrong at + of shape (3, 3), ‖·‖" in str(overwritten)
+    assert "first + of shape (3, 3) propagates ‖·‖" in str(overwritten)
     assert order.first is None or order.first in order.wrong
 
 

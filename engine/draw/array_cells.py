@@ -27,6 +27,7 @@ TEXT, LABEL, SMALL = 10.0, 11.0, 9.0  # the sizes of numbers, of the name, and o
 ROW, PADDING, HEADER, GAP = 15.0, 7.0, 17.0, 6.0
 NAMES = 28.0  # the width of the column that says "data" and "grad"
 PIXEL, MAP, STRIP = 9.0, 96.0, 11.0  # of a map: its largest fields, its longer and least side
+MARK = 11.0  # the height of the line for the mark of a wrong pass
 WIDEST = 4.0  # the width of its fields, relative to the height
 
 
@@ -40,6 +41,7 @@ class Panel(NamedTuple):
     y: float
     width: float  # of one field
     height: float
+    widest: float  # number, which is in the middle of its column
 
     @property
     def bottom(self) -> float:
@@ -55,6 +57,7 @@ class ArrayCell(NamedTuple):
     width: float
     height: float
     theme: Theme
+    has_mark: bool  # whether there is a line for the mark of a wrong pass
 
     @property
     def fields(self) -> "list[str | list[str]]":
@@ -85,23 +88,32 @@ def build_array_cells(
     options: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, Any] | None = None,
+    room: "Room | None" = None,
 ) -> dict[str, ArrayCell]:
     """Return the cells of all Arrays with axes in a view, by their ids.
 
     `names` and `grads` replace the labels and gradients of nodes.
     """
-    names, grads = names or {}, grads or {}
+    names, grads, room = names or {}, grads or {}, room or Room({}, {})
     return {
-        cell.id: build_array_cell(cell.node, options, names.get(cell.node, cell.node.label), grads)
+        cell.id: build_array_cell(cell, options, names.get(cell.node, cell.node.label), grads, room)
         for cell in view.drawn
         if isinstance(cell, Cell) and getattr(cell.node.data, "ndim", 0)
     }
 
 
+class Room(NamedTuple):
+    """The texts that a page shows in cells, one after the other, and the widths of marks."""
+
+    texts: Mapping[str, Sequence[str]]  # of the fields "v3 data" and "v3 grad"
+    marks: Mapping[str, float]  # by the ids of cells; empty if there are none
+
+
 def build_array_cell(
-    node: Any, options: Options, name: str | None, grads: Mapping[Node, Any]
+    cell: Cell, options: Options, name: str | None, grads: Mapping[Node, Any], room: Room
 ) -> ArrayCell:
     """Return the cell of one Array."""
+    node: Any = cell.node
     fields = {"data": node.data}
     if not node.constant:
         fields["grad"] = grads.get(node, node.grad)
@@ -112,13 +124,15 @@ def build_array_cell(
         matrix = describe_matrix(x, options.matrix_size, options.format)
         size = format_number(norm(x), options.format)
         if matrix.texts:
-            width = max(measure(text, TEXT) for text in matrix.texts) + 9.0
-            panels.append(Panel(field, matrix, size, PADDING + NAMES, y, max(width, 22.0), ROW))
+            texts = [*matrix.texts, *room.texts.get(f"{cell.id} {field}", ())]
+            widest = max(measure(text, TEXT) for text in texts)
+            place = PADDING + NAMES, y, max(widest + 9.0, 22.0), ROW, widest
         else:
             side = min(PIXEL, MAP / max(matrix.rows, matrix.columns, 1))
             height = max(side, STRIP / max(matrix.rows, 1))
             width = max(side, min(WIDEST * height, 0.75 * MAP / max(matrix.columns, 1)))
-            panels.append(Panel(field, matrix, size, PADDING, y + SMALL + 5.0, width, height))
+            place = PADDING, y + SMALL + 5.0, width, height, 0.0
+        panels.append(Panel(field, matrix, size, *place))
         y = panels[-1].bottom + GAP
     if all(panel.matrix.texts for panel in panels):
         width = max(panel.width for panel in panels)  # the columns of data and gradient line up
@@ -126,8 +140,9 @@ def build_array_cell(
     title = measure(name, LABEL, bold=True) + measure(shape, SMALL) + (12.0 if name else 0.0)
     inside = [title, *(panel.x - PADDING + panel.width * panel.matrix.columns for panel in panels)]
     inside += [measure(caption(panel), SMALL) + 4.0 for panel in panels if not panel.matrix.texts]
-    size = max(inside) + 2.0 * PADDING, y - GAP + PADDING
-    return ArrayCell(name, shape, panels, *size, THEMES[options.theme])
+    inside.append(room.marks.get(cell.id, 0.0))
+    size = max(inside) + 2.0 * PADDING, y - GAP + PADDING + (MARK if room.marks else 0.0)
+    return ArrayCell(name, shape, panels, *size, THEMES[options.theme], bool(room.marks))
 
 
 def caption(panel: Panel) -> str:
@@ -161,6 +176,9 @@ def write_cell(cell: ArrayCell, x: float, y: float) -> str:
         name = Text(PADDING, PADDING + 9.5, [Span(cell.name)], theme.ink, LABEL, bold=True)
         parts.insert(0, write_part(name, ""))
     parts += [write_panel(panel, theme) for panel in cell.panels]
+    if cell.has_mark:
+        y_mark = format_length(cell.height - PADDING)
+        parts.append(f'<text class="array-mark" x="{format_length(PADDING)}" y="{y_mark}"></text>')
     place = f"translate({format_length(x)},{format_length(y)})"
     return f'<g transform="{place}">\n' + "\n".join(parts) + "\n</g>\n"
 
@@ -176,10 +194,11 @@ def write_panel(panel: Panel, theme: Theme) -> str:
     if matrix.texts:
         numbers = "".join(write_part(text, "") for text in place_numbers(panel, theme))
         parts.append(f'<g class="numbers">{numbers}</g>')
-    place = zip(("x", "y", "width", "height"), (x, y, w, h), strict=True)
+    names = ("x", "y", "width", "height", "widest")
+    place = zip(names, (x, y, w, h, panel.widest), strict=True)
     sizes = "".join(f' data-{name}="{format_length(length)}"' for name, length in place)
     return (
-        f'<g class="panel {panel.field}" data-rows="{matrix.rows}" '
+        f'<g class="panel" data-field="{panel.field}" data-rows="{matrix.rows}" '
         f'data-columns="{matrix.columns}"{sizes}>\n' + "\n".join(parts) + "\n</g>"
     )
 
@@ -197,14 +216,13 @@ def write_title(panel: Panel, theme: Theme) -> list[str]:
     else:
         y -= 3.5 if factor and matrix.rows == 1 else 0.0
         other = Text(x, y + 8.5, [Span(factor)], theme.pale, 7.5)
-    texts = [Text(x, y, [Span(name)], theme.pale, SMALL), other]
-    return [write_part(text, "") for text in texts if text.spans[0].text]
+    texts = [Text(x, y, [Span(name)], theme.pale, SMALL), other._replace(field="title")]
+    return [write_part(text, "") for text in texts]
 
 
 def place_numbers(panel: Panel, theme: Theme) -> Iterator[Text]:
     """Yield the numbers of a matrix: the widest is in the middle of its column, units line up."""
-    matrix, w, h = panel.matrix, panel.width, panel.height
-    widest = max(measure(text, TEXT) for text in matrix.texts)
+    matrix, w, h, widest = panel.matrix, panel.width, panel.height, panel.widest
     decimals = max((text.partition(".")[2] for text in matrix.texts), key=len)
     for k, text in enumerate(matrix.texts):
         row, column = divmod(k, matrix.columns)

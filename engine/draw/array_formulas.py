@@ -70,11 +70,12 @@ TEXTBOOK: dict[str, tuple[Callable[..., Any], ...]] = {
                            lambda g, out, x, Y: g[..., None] * (formulas.softmax(x, -1) * one_hot(x, Y).sum(-1, True) - one_hot(x, Y))),
 }
 
-# Local derivatives of rows for numbers, as courses write them.
+# Local derivatives of rows for numbers, for their first input, as courses write them.
 SLOPES: dict[str, Callable[..., Any]] = {
     "tanh":    lambda out, x: 1.0 - out * out,
     "sigmoid": lambda out, x: out * (1.0 - out),
     "relu":    lambda out, x: where(x > 0.0, 1.0, 0.0),
+    "**":      lambda out, x, y: y.value * x ** (y.value - 1.0) if y.head == "number" else y * x ** (y - 1.0),
 }
 
 # fmt: on
@@ -197,7 +198,7 @@ def apply_pullback(
 
 def build_slope(op: Op, k: int, out: ArraySymbol, inputs: Sequence[ArraySymbol]) -> Symbol:
     """Return the local derivative of a row for numbers."""
-    if op in BUILT_IN and op.name in SLOPES:
+    if op in BUILT_IN and k == 0 and op.name in SLOPES:
         return SLOPES[op.name](out, *inputs)
     if op in BUILT_IN:
         return build_partials(op, out, inputs)[k]

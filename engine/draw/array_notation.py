@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.draw.array_symbols import ArraySymbol, format_shape, make_array
+from engine.draw.array_symbols import ArraySymbol, make_array
 from engine.draw.array_writing import (
     to_mathml,
     to_numbers,
@@ -36,8 +36,7 @@ class ArrayNotation(Notation):
 
     def input(self, node: Any) -> Symbol:
         if node.constant and not node.label and not node.data.ndim:
-            number = super().number(float(node.data))
-            return ArraySymbol(number.head, number.parts, node.data)
+            return ArraySymbol("number", (float(node.data),), node.data)
         return self.name(node)
 
     def gradient(self, node: Any, gradient: Any) -> ArraySymbol:
@@ -48,10 +47,20 @@ class ArrayNotation(Notation):
         return super().number(float(x))
 
     def format(self, x: Any) -> str:
-        """Format a number; of an array with axes, its shape and norm."""
+        """Format a number; of an array with axes, its norm."""
         if not np.ndim(x):
             return super().format(float(x))
-        return f"{format_shape(x.shape)}, norm {format_number(norm(x), self.spec)}"
+        return f"norm {format_number(norm(x), self.spec)}"
+
+    def format_apart(self, x: Any, y: Any) -> tuple[str, str]:
+        """Format two gradients so that they differ; arrays of nearly the same norm differ by one."""
+        if not np.ndim(x):
+            return super().format_apart(float(x), float(y))
+        texts = super().format_apart(norm(x), norm(y))
+        pair = f"norm {texts[0]}", f"norm {texts[1]}"
+        if texts[0] == texts[1]:
+            return f"{pair[0]}, off by {self.format(x - y)},", pair[1]
+        return pair
 
     def write_numbers(self, x: Symbol, deep: bool = True) -> str:
         """Write a formula with numbers in place of names; "" if they do not fit into a line."""

@@ -325,9 +325,11 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
     if value.size == x.size:
         return keep(x, value)
     old = (1,) * (len(shape) - x.ndim) + x.shape
+    if x.head == "same" and x.size == 1:
+        x = x.parts[0]
     grown = [i for i, n in enumerate(shape) if old[i] != n]
     text = format_shape(shape)
-    if len(grown) < len(shape):
+    if x.size > 1 and len(grown) < len(shape):
         text = f"axis {grown[0]}" if len(grown) == 1 else f"axes {', '.join(map(str, grown))}"
     return along("repeat", x, value, text)
 

@@ -1,6 +1,6 @@
 """The frames of both passes through a graph of Arrays: dW = dZᵀ X, with shapes and with numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,24 +9,34 @@ from engine.draw.array_elements import follow_backward, follow_forward
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation, choose_array_names
 from engine.draw.array_writing import to_text
-from engine.draw.frames import START, Frame, Trace
+from engine.draw.frames import END, START, TITLES, Frame, Run, Trace
 from engine.draw.matrices import describe_matrix, format_factor
 from engine.draw.notation import Line
 from engine.draw.theme import format_number, norm
-from engine.draw.trace import WrongPassTracer, trace_passes
 from engine.draw.tracer import BackwardTracer
+from engine.draw.wrong_frames import WrongPassTracer
 from engine.node import Node
 from engine.rules import Op
-from engine.watch.wrong_passes import RIGHT, Contribution
+from engine.watch.wrong_passes import RIGHT, WRONG, Contribution, compare_passes, contributions
 
 LEGEND = "dW is short for ∂{root}/∂W, an array of the shape of W. ⊙ multiplies element by element."
 
 
-def trace_arrays(root: Any, spec: str, order: Sequence[Node], largest: int) -> Trace:
-    """Return the frames of the passes through a graph of Arrays."""
+def trace_arrays(order: Iterable[Node], spec: str, largest: int) -> Trace:
+    """Return the frames of the passes through a graph of Arrays, given in topological order."""
+    order = [*order]
     names = dict(zip(order, choose_array_names(order, spec), strict=True))
     notation = ArrayNotation(names, spec, largest)
-    return trace_passes(order, notation, (ArrayTracer, ArrayMistakeTracer))
+    passes = {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
+    mistakes = compare_passes(order, passes)
+    tracer = ArrayFrames(order, notation, RIGHT)
+    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
+    runs = [Run(TITLES[0], frames)]
+    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
+        wrong_tracer = ArrayMistakeTracer(order, notation, variant, passes[variant], mistake)
+        runs.append(Run(title, [*wrong_tracer.trace()]))
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    return Trace(runs, names, grads)
 
 
 class ArrayFrames(BackwardTracer):
@@ -62,6 +72,8 @@ class ArrayFrames(BackwardTracer):
         ]
         marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node), *(self.ids[x] for x in node.inputs)]
         title = f"{notation.names[node]} = {to_text(formula)}"
+        if notation.names[node] == to_text(formula):  # Wᵀ = Wᵀ
+            lines, title = lines[1:], f"{notation.names[node]}, the {op.name}"
         elements = follow_forward(notation, self.ids, node)
         frame = Frame("forward", title, lines, marked=marked, node=id, elements=elements)
         return self.show(frame, {(node, "data"): node.data})
@@ -104,16 +116,12 @@ class ArrayFrames(BackwardTracer):
             yield self.send(sent)
 
 
-class ArrayTracer(ArrayFrames):
-    """The frames of the right pass."""
-
-
 class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
     """The frames of a wrong pass."""
 
     def start_mistake(self) -> Frame:
-        """Return the first frame of a wrong pass, which shows all data."""
-        frame = Frame("start", self.variant.description)
+        """Return the first frame, which shows all data and the true gradients."""
+        frame = super().start_mistake()
         return self.show(frame, {(node, "data"): node.data for node in self.order})
 
 

@@ -130,13 +130,19 @@ class ArrayText(PlainText):
     def write_condition(self, x: Expression) -> str:
         return f"[{self.write(x.parts[0])}]"
 
-    def write_function(self, x: Expression) -> str:
+    def write_call_under(self, x: Expression) -> str:
         function, under, *args = x.parts
         head = self.write_under(function.parts[0], under.parts[0])
         return f"{head}({', '.join(map(self.write, args))})"
 
     def write_transpose(self, x: Expression) -> str:
-        return self.write(x.parts[0], ATOM) + "ᵀ"
+        name = self.find_transposed(x)
+        return self.write_name(name) if name else self.write(x.parts[0], ATOM) + "ᵀ"
+
+    def find_transposed(self, x: Expression) -> str:
+        """Return W for the transpose of an array that is called Wᵀ; "" for any other."""
+        name = x.parts[0].parts[0].name if x.parts[0].head == "array" else ""
+        return name[:-1] if name.endswith("ᵀ") else ""
 
     def write_array(self, x: Expression) -> str:
         return self.write_name(x.parts[0].name)
@@ -154,7 +160,7 @@ class ArrayText(PlainText):
 WRITERS = {
     "⊙": "write_product", "@": "write_matrix_product", "Σ": "write_sum_along",
     "repeat": "write_repeat", "index": "write_index", "where": "write_condition", "at": "write_element",
-    "call": "write_function", "T": "write_transpose", "array": "write_array",
+    "call": "write_call_under", "T": "write_transpose", "array": "write_array",
     "d": "write_gradient", "same": "write",
 }  # fmt: skip
 
@@ -180,14 +186,19 @@ class ArrayMathML(ArrayText, MathML):
     def write_condition(self, x: Expression) -> str:
         return f"<mrow><mo>[</mo>{self.write(x.parts[0])}<mo>]</mo></mrow>"
 
-    def write_function(self, x: Expression) -> str:
+    def write_call_under(self, x: Expression) -> str:
         function, under, *args = x.parts
         head = self.write_under(function.parts[0], under.parts[0])
         inside = self.write_parentheses("<mo>,</mo>".join(map(self.write, args)))
         return f"{head}<mo>&#8289;</mo>{inside}"
 
     def write_transpose(self, x: Expression) -> str:
-        return f"<msup><mrow>{self.write(x.parts[0], ATOM)}</mrow><mi>⊤</mi></msup>"
+        if name := self.find_transposed(x):
+            return self.write_name(name)
+        inner = self.write(x.parts[0], ATOM)
+        if x.parts[0].head == "d" and x.parts[0].parts[0].name.endswith("ᵀ"):
+            inner = self.write_parentheses(inner)
+        return f"<msup><mrow>{inner}</mrow><mi>⊤</mi></msup>"
 
     def write_name(self, x: str) -> str:
         if x.endswith("ᵀ") and len(x) > 1:
@@ -222,7 +233,7 @@ class ShapedMathML(ArrayMathML):
         return self.add_shape(super().write_gradient(x), x.parts[0].value)
 
     def write(self, x: Expression, precedence: int = 0) -> str:
-        if x.head == "same" and x.parts[0].head in ("array", "d"):
+        if x.head == "same" and x.parts[0].head in ("array", "d") and contains_array(x.parts[0]):
             return self.add_shape(ArrayMathML().write(x.parts[0], ATOM), x.value)  # type: ignore[attr-defined]
         return super().write(x, precedence)
 
@@ -245,9 +256,15 @@ class NumberMathML(ArrayMathML):
         is_value = isinstance(x, ArraySymbol) and x.head != "number"
         if is_value and (x.head in ("T", "index") or not (self.deep or x.head in STRUCTURE)):
             return self.write_value(x.value, precedence)  # type: ignore[attr-defined]
-        if x.head == "same" and x.parts[0].head in ("array", "d"):
+        if x.head == "same" and x.parts[0].head in ("array", "d") and contains_array(x.parts[0]):
             return self.write_value(x.value, precedence)  # type: ignore[attr-defined]
         return super().write(x, precedence)
+
+    def write_factor(self, x: Expression, precedence: int) -> str:
+        """Write a factor of ⊙; a local derivative becomes one matrix."""
+        if not self.deep and isinstance(x, ArraySymbol) and x.ndim:
+            return self.write_value(x.value)
+        return super().write_factor(x, precedence)
 
     def write_value(self, value: Any, precedence: int = 0) -> str:
         """Return a number, or a matrix."""

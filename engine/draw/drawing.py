@@ -18,7 +18,7 @@ from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 
 if TYPE_CHECKING:
-    from engine.draw.array_cells import ArrayCell
+    from engine.draw.array_cells import ArrayCell, Room
 
 
 @show_options(DrawOptions)
@@ -78,13 +78,14 @@ def find_arrays(
     look: Options,
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, Any] | None = None,
+    room: "Room | None" = None,
 ) -> "dict[str, ArrayCell]":
     """Return the cells of the Arrays in a view; without Arrays, NumPy is not imported."""
     if not any(hasattr(node.data, "ndim") for node in view.ids):
         return {}
     from engine.draw.array_cells import build_array_cells
 
-    return build_array_cells(view, look, names, grads)
+    return build_array_cells(view, look, names, grads, room)
 
 
 def title_graph(nodes: int) -> str:

@@ -60,6 +60,7 @@ function mount(root, page) {
       below?.show(kind, text);
     }
     describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
+    arrays.update(frames(), n, state.marks);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
     announce(frame);
@@ -178,6 +179,7 @@ function mount(root, page) {
   const fit = () => { svg.style.width = Math.min(natural, Math.max(graph.clientWidth, 0.72 * natural)) + "px"; };
   new ResizeObserver(fit).observe(graph);
 
+  const arrays = showArrays(root, page, { math, step: () => ({ frames: frames(), n: at }) });
   const inspector = inspect(root, page, {
     frames, math, part, describe, mark, stop,
     at: () => at,

@@ -20,8 +20,10 @@ from engine.draw.room import reserve_heights, reserve_widths
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
 from engine.draw.view import Box, build_view
+from engine.node import Node
 from engine.support.arguments import check_writable
 from engine.value import Value
+from engine.watch.wrong_passes import check_root
 
 FOLDER = Path(__file__).parent
 LIMIT = 250  # values; beyond it modules collapse
@@ -39,7 +41,7 @@ PAUSE = "M3 2h3v10H3zM8 2h3v10H8z"
 
 @show_options(PageOptions)
 def step(
-    root: Value,
+    root: Node,
     model: Model | None = None,
     *,
     collapse: bool | str | Iterable[str] | None = None,
@@ -61,16 +63,20 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
+    In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
+    shape of each array and with its numbers if they are few, and follows one element as a sum of
+    single numbers. Click a number to follow another one.
+
     Args:
-        root: the result of the graph.
+        root: the result of the graph, a Value or an Array with one element.
         model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
         collapse: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
-        direction, theme, format, layout: as in `draw`.
+        direction, theme, format, layout, matrix_size: as in `draw`.
 
-    Raises TypeError if `root` is not a Value, and ValueError for an option's value that `draw` does
+    Raises TypeError if `root` is not a Value or an Array, and ValueError for an option's value that `draw` does
     not list, or for too many values.
 
     >>> from engine import Value
@@ -80,9 +86,12 @@ def step(
     """
     check_names(options, PageOptions)
     look = Options(**options)
-    if not isinstance(root, Value):
-        raise TypeError(f"step expects a Value as root, got {root!r}")
+    check_root("step", root)
     view = build_view(root, model, collapse, limit)
+    if not isinstance(root, Value):
+        from engine.draw.array_stepper import trace_array_view
+
+        return Stepper(*trace_array_view(view, look), look.theme)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and collapse is None and len(view.arrows) > limit:
         view = build_view(root, model, True, limit)  # each arrow is at least one step
@@ -127,13 +136,14 @@ class Stepper:
         packed = replace_invalid_in(self._data(svg))
         data = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
         data = data.replace("<", "\\u003c")
-        scripts = read_text("stepper.js") + read_text("inspector.js")
+        scripts = "".join(map(read_text, ("stepper.js", "inspector.js", "arrays.js")))
+        styles = read_text("stepper.css") + read_text("arrays.css")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width">'
             f"<title>{TITLE}</title>\n"
             f"<style>body{{margin:0;background:{theme.paper}}}\n"
-            f".stepper{{{colours}}}\n{read_text('stepper.css')}</style></head>\n<body>\n"
+            f".stepper{{{colours}}}\n{styles}</style></head>\n<body>\n"
             f"{write_controls(self.runs)}\n"
             f'<div class="graph" tabindex="0" role="region" aria-label="Graph">{svg}</div></div>\n'
             f'<script type="application/json" id="steps">{data}</script>\n'
@@ -155,6 +165,8 @@ class Stepper:
             for name in ("lines", "factors"):
                 if name in fields:
                     fields[name] = [number_pieces(line) for line in fields[name]]
+            for key, (line, marks) in fields.get("elements", {}).items():
+                fields["elements"] = {**fields["elements"], key: (number_pieces(line), marks)}
             return fields
 
         runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]
