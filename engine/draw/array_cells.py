@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.draw.matrices import ZERO, Matrix, describe_matrix, format_factor
+from engine.draw.matrices import (
+    ZERO,
+    Matrix,
+    describe_matrix,
+    format_factor,
+    format_shape,
+)
 from engine.draw.options import Options
 from engine.draw.scene import (
     Rect,
@@ -74,15 +80,6 @@ class ArrayCell(NamedTuple):
         return fields
 
 
-def format_shape(shape: Sequence[int]) -> str:
-    """Return a shape as NumPy writes it, without the comma after a single number.
-
-    >>> format_shape((3, 2)), format_shape((3,))
-    ('(3, 2)', '(3)')
-    """
-    return f"({', '.join(map(str, shape))})"
-
-
 def build_array_cells(
     view: View,
     options: Options,
@@ -98,7 +95,7 @@ def build_array_cells(
     return {
         cell.id: build_array_cell(cell, options, names.get(cell.node, cell.node.label), grads, room)
         for cell in view.drawn
-        if isinstance(cell, Cell) and getattr(cell.node.data, "ndim", 0)
+        if isinstance(cell, Cell) and getattr(cell.node.data, "ndim", False)
     }
 
 
@@ -141,8 +138,9 @@ def build_array_cell(
     inside = [title, *(panel.x - PADDING + panel.width * panel.matrix.columns for panel in panels)]
     inside += [measure(caption(panel), SMALL) + 4.0 for panel in panels if not panel.matrix.texts]
     inside.append(room.marks.get(cell.id, 0.0))
-    size = max(inside) + 2.0 * PADDING, y - GAP + PADDING + (MARK if room.marks else 0.0)
-    return ArrayCell(name, shape, panels, *size, THEMES[options.theme], bool(room.marks))
+    total = max(inside) + 2.0 * PADDING
+    height = y - GAP + PADDING + (MARK if room.marks else 0.0)
+    return ArrayCell(name, shape, panels, total, height, THEMES[options.theme], bool(room.marks))
 
 
 def caption(panel: Panel) -> str:
@@ -157,7 +155,7 @@ def insert_cells(svg: str, prefix: str, cells: Mapping[str, ArrayCell]) -> str:
     """Return Graphviz's SVG with the content of the cells in place of their records."""
 
     def insert(match: re.Match[str]) -> str:
-        head, id, outline, body = match.groups()
+        head, id, outline, _ = match.groups()
         numbers = re.findall(r"-?[\d.]+", re.search(r' (?:d|points)="([^"]*)"', outline)[1])  # type: ignore[index]
         points = [float(x) for x in numbers]
         x, y = min(points[::2]), min(points[1::2])

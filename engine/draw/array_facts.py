@@ -5,9 +5,9 @@ from typing import Any
 
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation
-from engine.draw.array_symbols import format_shape
 from engine.draw.array_writing import to_mathml
 from engine.draw.facts import Facts, describe_kind
+from engine.draw.matrices import format_shape
 from engine.draw.notation import Line
 from engine.node import Node
 

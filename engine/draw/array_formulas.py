@@ -22,8 +22,6 @@ from engine.draw.array_symbols import (
     attach,
     call,
     format_axes,
-    format_index,
-    format_shape,
     make_array,
 )
 from engine.draw.symbols import (
@@ -176,7 +174,9 @@ def build_pullback(
         name = f"{op.name}′" if len(inputs) == 1 else f"{op.name}′{k + 1}"
         if not isinstance(op, ArrayOp):
             return attach(combine("⊙", g, call(name, sent, *inputs)), sent)
-        return call(f"{op.name} pullback" + ("" if len(inputs) == 1 else f" {k + 1}"), sent, g, *inputs)
+        return call(
+            f"{op.name} pullback" + ("" if len(inputs) == 1 else f" {k + 1}"), sent, g, *inputs
+        )
 
 
 def multiply_slope(g: ArraySymbol, local: Symbol, value: Any) -> ArraySymbol:

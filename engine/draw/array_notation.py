@@ -12,12 +12,15 @@ from engine.draw.array_writing import (
     to_numbers,
     to_shaped_mathml,
 )
+from engine.draw.matrices import DEFAULT
 from engine.draw.notation import Line, Notation
-from engine.draw.symbols import Symbol, combine
+from engine.draw.symbols import Symbol, combine, lift
 from engine.draw.theme import format_number, norm
+from engine.draw.writing import MathML
 from engine.node import Node
 from engine.rules import ELEMENTWISE
 
+SHORT = ".3g"  # the format of numbers in sums, which are long
 LOSSES = ("cross_entropy", "soft_cross_entropy")
 
 
@@ -44,7 +47,13 @@ class ArrayNotation(Notation):
         return make_array(self.names[node], gradient, "d")
 
     def number(self, x: Any) -> Symbol:
-        return super().number(float(x))
+        return lift(float(x))
+
+    def write(self, x: Symbol) -> str:
+        """Write an expression of single numbers."""
+        writer = MathML()
+        writer.spec = SHORT if self.spec == DEFAULT else self.spec
+        return writer.write(x)
 
     def format(self, x: Any) -> str:
         """Format a number; of an array with axes, its norm."""
@@ -53,7 +62,7 @@ class ArrayNotation(Notation):
         return f"norm {format_number(norm(x), self.spec)}"
 
     def format_apart(self, x: Any, y: Any) -> tuple[str, str]:
-        """Format two gradients so that they differ; arrays of nearly the same norm differ by one."""
+        """Format two gradients so that they differ, if not by their norms then by their distance."""
         if not np.ndim(x):
             return super().format_apart(float(x), float(y))
         texts = super().format_apart(norm(x), norm(y))
@@ -70,9 +79,9 @@ class ArrayNotation(Notation):
         """Write left = right with the shape of each array below its name."""
         return to_shaped_mathml(left), f"<mo>{sign}</mo>", to_shaped_mathml(right)
 
-    def write_values(self, left: Symbol, sign: str, right: Symbol, deep: bool) -> list[Line]:
+    def write_values(self, left: ArraySymbol, sign: str, right: Symbol, deep: bool) -> list[Line]:
         """Write left = right = result with numbers; if they do not fit, the norm of the result."""
-        result = make_array("", left.value if isinstance(left, ArraySymbol) else left)
+        result = make_array("", left.value)
         name, sides = to_mathml(left), [self.write_numbers(right, deep), self.write_numbers(result)]
         if sides[0] == sides[1]:
             sides = sides[1:]
@@ -120,7 +129,11 @@ def choose_array_names(order: Sequence[Any], spec: str) -> list[str]:
         elif letter == "ᵀ":
             name = name_of[node.inputs[0]] + "ᵀ"
         else:
-            name = letter if counts[letter] == 1 and (node.label or letter not in taken) else f"{letter}{used[letter]}"
+            name = (
+                letter
+                if counts[letter] == 1 and (node.label or letter not in taken)
+                else f"{letter}{used[letter]}"
+            )
         while name in taken and name != node.label and letter:
             name += "′"
         if letter:
@@ -145,11 +158,12 @@ def choose_letter(node: Any, root: Any, users: Sequence[Any], letter_of: Mapping
     if op == "transpose" and node.data.ndim == 2 and inputs[0] != "ᵀ":
         return "ᵀ"
     if op == "linear" or op == "@":
-        biased = op == "@" and len(users) == 1 and users[0].op.name == "+"
-        return "U" if biased else "Z"
+        biases = [x for user in users if user.op.name == "+" for x in user.inputs if x is not node]
+        is_biased = op == "@" and len(users) == 1 and [x.op for x in biases] == [None]
+        return "U" if is_biased else "Z"
     if op == "+" and "U" in inputs:
         return "Z"
-    if op == "softmax" or (op == "sigmoid" and not users[0].op.name == "linear" and inputs == ["Z"] and users[0].op.name != "@"):  # fmt: skip
+    if op == "softmax" or (op == "sigmoid" and users[0].op.name not in ("linear", "@")):
         return "P"
     if op in LOSSES:
         return "E"

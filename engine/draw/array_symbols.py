@@ -1,4 +1,4 @@
-"""Mathematics on named arrays: a row for arrays, applied to them, gives its formula and its numbers.
+"""Mathematics on named arrays: a row for arrays, applied to them, gives its formula and numbers.
 
 >>> import numpy as np
 >>> from engine.arrays.rules import LINEAR
@@ -23,6 +23,7 @@ from engine.arrays import arithmetic as array_arithmetic
 from engine.arrays import formulas as array_formulas
 from engine.arrays.arguments import as_dtype
 from engine.arrays.formulas import Axis, Shape
+from engine.draw.matrices import format_shape
 from engine.draw.symbols import MATHEMATICS, Symbol, add, combine, lift, make_name, multiply, negate
 from engine.draw.symbols import raise_power as power
 
@@ -191,7 +192,7 @@ class ArraySymbol(Symbol):
         value = self.value[index]
         if np.size(value) == self.size and drop_ones(value.shape) == drop_ones(self.shape):
             items = index if isinstance(index, tuple) else (index,)
-            if all(i is None or i is ... or i == 0 or i == slice(None) for i in items if not isinstance(i, np.ndarray)):  # fmt: skip
+            if all(i is None or isinstance(i, int | slice | type(...)) for i in items):
                 return keep(self, value)
         return along("index", self, value, format_index(index))
 
@@ -267,7 +268,9 @@ def along(head: str, x: ArraySymbol, value: Any, text: str) -> ArraySymbol:
 
 def call(function: str, value: Any, *args: Any, under: str = "") -> ArraySymbol:
     """Return a function of arguments, with a text below its name."""
-    return ArraySymbol("call", (make_name(function), make_name(under), *map(to_symbol, args)), value)
+    return ArraySymbol(
+        "call", (make_name(function), make_name(under), *map(to_symbol, args)), value
+    )
 
 
 def reduce(function: str, x: ArraySymbol, axis: Axis, keepdims: bool) -> ArraySymbol:
@@ -283,11 +286,6 @@ def format_axes(x: Any, axis: Axis) -> str:
         return ""
     numbers = ", ".join(str(i % x.ndim) for i in axes)
     return f"axis {numbers}" if len(axes) == 1 else f"axes {numbers}"
-
-
-def format_shape(shape: Any) -> str:
-    """Return a shape as NumPy writes it, without the comma after a single number."""
-    return f"({', '.join(map(str, shape if isinstance(shape, tuple) else (shape,)))})"
 
 
 def drop_ones(shape: Shape) -> Shape:
@@ -335,7 +333,9 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
 
 
 def scatter(x: Any, index: Any, shape: Shape) -> ArraySymbol:
-    return call("scatter", array_formulas.scatter(x.value, index, shape), x, under=format_index(index))
+    return call(
+        "scatter", array_formulas.scatter(x.value, index, shape), x, under=format_index(index)
+    )
 
 
 def share_of_largest(x: Any, out: Any, axis: Axis) -> ArraySymbol:
@@ -355,7 +355,9 @@ def evaluate_function(name: str) -> Callable[..., Any]:
     numeric = numeric or getattr(formulas, name, None)
 
     def function(*args: Any) -> Any:
-        plain = [Symbol(x.head, x.parts) if isinstance(x, ArraySymbol) else to_symbol(x) for x in args]
+        plain = [
+            Symbol(x.head, x.parts) if isinstance(x, ArraySymbol) else to_symbol(x) for x in args
+        ]
         value = numeric(*[x.value if isinstance(x, ArraySymbol) else x for x in args])  # type: ignore[misc]
         return attach(lift(symbolic(*plain)), value)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.draw.array_elements import follow_backward, follow_forward
+from engine.draw.array_elements import Follower
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation, choose_array_names
 from engine.draw.array_writing import to_text
@@ -70,11 +70,17 @@ class ArrayFrames(BackwardTracer):
             notation.write_formula(name, "=", formula),
             *notation.write_values(name, "=", formula, deep=True),
         ]
-        marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node), *(self.ids[x] for x in node.inputs)]
+        marked = [
+            id,
+            f"o{i}",
+            f"e{i}",
+            *self.list_arrows(node),
+            *(self.ids[x] for x in node.inputs),
+        ]
         title = f"{notation.names[node]} = {to_text(formula)}"
         if notation.names[node] == to_text(formula):  # Wᵀ = Wᵀ
             lines, title = lines[1:], f"{notation.names[node]}, the {op.name}"
-        elements = follow_forward(notation, self.ids, node)
+        elements = Follower(notation, self.ids).follow_forward(node)
         frame = Frame("forward", title, lines, marked=marked, node=id, elements=elements)
         return self.show(frame, {(node, "data"): node.data})
 
@@ -97,8 +103,10 @@ class ArrayFrames(BackwardTracer):
                 lines += notation.write_sum(name, sent.before, sent.sent, sent.after)
         ids = self.ids[node], self.ids[to]
         marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
-        elements = follow_backward(notation, self.ids, sent)
-        frame = Frame("backward", title, lines, marked=marked, node=ids[0], to=ids[1], elements=elements)
+        elements = Follower(notation, self.ids).follow_backward(sent)
+        frame = Frame(
+            "backward", title, lines, marked=marked, node=ids[0], to=ids[1], elements=elements
+        )
         return self.show(frame, {(to, "grad"): sent.after})
 
     def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:

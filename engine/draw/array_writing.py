@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.draw.array_symbols import ArraySymbol, format_shape
-from engine.draw.matrices import DEFAULT, as_table, format_together
+from engine.draw.array_symbols import ArraySymbol
+from engine.draw.matrices import DEFAULT, as_table, format_shape, format_together
 from engine.draw.symbols import Symbol, combine, make_name
 from engine.draw.theme import format_number
 from engine.draw.writing import (
@@ -74,8 +74,9 @@ def clarify(x: Expression) -> Expression:
     head, parts = x.head, x.parts
     if head == "·" and all(map(contains_array, parts)):
         head = "⊙"
-    elif head == "^" and parts[1].head == "number" and parts[1].parts[0] == 2.0 and contains_array(parts[0]):  # fmt: skip
-        head, parts = "⊙", (parts[0], parts[0])
+    elif head == "^" and parts[1].head == "number" and parts[1].parts[0] == 2.0:
+        if contains_array(parts[0]):
+            head, parts = "⊙", (parts[0], parts[0])
     elif head == "cases":
         choices = [p.parts[0] for p in parts[::2] if p.head == "number"]
         if choices == [1.0, 0.0]:
@@ -159,7 +160,8 @@ class ArrayText(PlainText):
 
 WRITERS = {
     "⊙": "write_product", "@": "write_matrix_product", "Σ": "write_sum_along",
-    "repeat": "write_repeat", "index": "write_index", "where": "write_condition", "at": "write_element",
+    "repeat": "write_repeat", "index": "write_index", "where": "write_condition",
+    "at": "write_element",
     "call": "write_call_under", "T": "write_transpose", "array": "write_array",
     "d": "write_gradient", "same": "write",
 }  # fmt: skip
@@ -177,7 +179,9 @@ class ArrayMathML(ArrayText, MathML):
 
     def write_index(self, x: Expression) -> str:
         index = html.escape(x.parts[1].parts[0])
-        return f"<mrow>{self.write(x.parts[0], ATOM)}<mo>[</mo><mtext>{index}</mtext><mo>]</mo></mrow>"
+        return (
+            f"<mrow>{self.write(x.parts[0], ATOM)}<mo>[</mo><mtext>{index}</mtext><mo>]</mo></mrow>"
+        )
 
     def write_element(self, x: Expression) -> str:
         indices = "".join(f"<mi>{letter}</mi>" for letter in x.parts[1].parts[0])
@@ -224,7 +228,8 @@ class ShapedMathML(ArrayMathML):
         shape = np.shape(value)
         if not shape:
             return text
-        return f'<munder><mrow>{text}</mrow><mtext class="shape">{format_shape(shape)}</mtext></munder>'
+        below = f'<mtext class="shape">{format_shape(shape)}</mtext>'
+        return f"<munder><mrow>{text}</mrow>{below}</munder>"
 
     def write_array(self, x: Expression) -> str:
         return self.add_shape(super().write_array(x), x.parts[0].value)
@@ -274,7 +279,12 @@ class NumberMathML(ArrayMathML):
             return ArrayMathML().write(combine("neg", number) if value < 0 else number, precedence)
         table = as_table(value)
         self.columns += table.shape[1]
-        if value.ndim > 2 or max(table.shape) > self.largest or self.columns > MOST_COLUMNS or not value.size:
+        if (
+            value.ndim > 2
+            or max(table.shape) > self.largest
+            or self.columns > MOST_COLUMNS
+            or not value.size
+        ):
             raise TooLargeError
         texts, exponent = format_together(table, self.format)
         return write_matrix(texts, table.shape[1], exponent)

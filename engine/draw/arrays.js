@@ -56,10 +56,10 @@ function showArrays(root, page, { math, step }) {
     const { elements, to, node } = frame, keys = Object.keys(elements ?? {});
     root.querySelector(".formula").querySelector(".element")?.remove();
     if (!keys.length) return;
-    const key = keys.includes(chosen[to || node]) ? chosen[to || node] : keys[0], [line, marks] = elements[key];
+    const key = keys.includes(chosen[to || node]) ? chosen[to || node] : keys[0], [lines, marks] = elements[key];
     const div = document.createElement("div");
     div.className = "element";
-    div.innerHTML = math(line);
+    div.innerHTML = lines.map(math).join("");
     div.title = keys.length > 1 ? "Click another number of this array to follow it" : "";
     root.querySelector(".formula").append(div);
     marks.forEach(([id, field, row, column], i) => outline(`${id} ${field}`, row, column, i === 0));

@@ -32,10 +32,12 @@ def draw(
 ) -> "Drawing":
     """Draw the graph under `root` as it is now.
 
-    A value is a record: its label, data and gradient. An Array shows its shape, and the numbers of
-    its data and gradient, orange where positive and blue where negative; a large one shows norms
-    and coarse maps in these colours. The small nodes are operations. Leaves are rounded, with a thick line for a
-    parameter of the model and a dashed one for a constant; the root has a thick line and corners.
+    A value is a record: its label, data and gradient. The small nodes are operations. Leaves are
+    rounded, with a thick line for a parameter of the model and a dashed one for a constant; the
+    root has a thick line and corners.
+
+    An Array shows its shape and the numbers of its data and gradient, orange where positive and
+    blue where negative. A large one shows their norms, and coarse maps in these colours.
 
     Args:
         root: the result of the graph.

@@ -1,6 +1,7 @@
 """Arrays as tables of short numbers, or as coarse maps of their sizes and signs."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,11 +44,13 @@ def describe_matrix(x: np.ndarray, largest: int, spec: str = DEFAULT) -> Matrix:
     (24, 7)
     """
     table = as_table(x)
-    if x.ndim <= 2 and 0 < x.size and max(table.shape) <= largest:
+    rows, columns = table.shape
+    if x.ndim <= 2 and x.size > 0 and max(table.shape) <= largest:
         texts, exponent = format_together(table, spec)
-        return Matrix(*table.shape, measure_levels(table), texts, exponent)
+        return Matrix(rows, columns, measure_levels(table), texts, exponent)
     coarse = pool(table, MOST_ROWS, MOST_COLUMNS)
-    return Matrix(*coarse.shape, measure_levels(coarse))
+    rows, columns = coarse.shape
+    return Matrix(rows, columns, measure_levels(coarse))
 
 
 def as_table(x: np.ndarray) -> np.ndarray:
@@ -105,6 +108,15 @@ def format_factor(exponent: int) -> str:
     return f"×10{str(exponent).translate(SUPERSCRIPTS)}" if exponent else ""
 
 
+def format_shape(shape: Sequence[int]) -> str:
+    """Return a shape as NumPy writes it, without the comma after a single number.
+
+    >>> format_shape((3, 2)), format_shape((3,))
+    ('(3, 2)', '(3)')
+    """
+    return f"({', '.join(map(str, shape))})"
+
+
 def measure_levels(x: np.ndarray) -> str:
     """Return the level of colour of each number, relative to the largest."""
     sizes = np.abs(x, dtype=float)
@@ -122,7 +134,7 @@ def pool(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """
     if x.shape[0] <= rows and x.shape[1] <= columns:
         return x
-    edges = [np.linspace(0, n, min(n, m) + 1).astype(int)[:-1] for n, m in zip(x.shape, (rows, columns), strict=True)]  # fmt: skip
+    edges = [split_evenly(x.shape[0], rows), split_evenly(x.shape[1], columns)]
     x = x.astype(float)
 
     def add(y: np.ndarray) -> np.ndarray:
@@ -130,3 +142,8 @@ def pool(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
     with np.errstate(all="ignore"):
         return np.copysign(np.sqrt(add(x * x) / add(np.ones_like(x))), add(x))
+
+
+def split_evenly(n: int, most: int) -> np.ndarray:
+    """Return where each of at most `most` blocks begins that n rows are split into."""
+    return np.linspace(0, n, min(n, most) + 1).astype(int)[:-1]

@@ -76,8 +76,8 @@ def step(
         limit: the largest number of values to step through.
         direction, theme, format, layout, matrix_size: as in `draw`.
 
-    Raises TypeError if `root` is not a Value or an Array, and ValueError for an option's value that `draw` does
-    not list, or for too many values.
+    Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
+    elements, for an option's value that `draw` does not list, or for too many values.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -165,8 +165,11 @@ class Stepper:
             for name in ("lines", "factors"):
                 if name in fields:
                     fields[name] = [number_pieces(line) for line in fields[name]]
-            for key, (line, marks) in fields.get("elements", {}).items():
-                fields["elements"] = {**fields["elements"], key: (number_pieces(line), marks)}
+            if "elements" in fields:
+                fields["elements"] = {
+                    key: ([*map(number_pieces, element.lines)], element.marks)
+                    for key, element in fields["elements"].items()
+                }
             return fields
 
         runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]

@@ -32,7 +32,11 @@ def describe_node(node: Any) -> str:
     if not is_array(node.data) or node.data.size == 1:
         return repr(node)
     name = node.label or (node.op.name if node.op is not None else "")
-    return f"{name} of shape {node.data.shape}".lstrip() if name else f"an Array of shape {node.data.shape}"
+    return (
+        f"{name} of shape {node.data.shape}".lstrip()
+        if name
+        else f"an Array of shape {node.data.shape}"
+    )
 
 
 def ignore_floating_point_errors(node: Any) -> AbstractContextManager[Any]:
