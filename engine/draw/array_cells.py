@@ -241,7 +241,8 @@ def write_levels(panel: Panel, theme: Theme) -> str:
             for row in range(panel.matrix.rows)
             for start, stop in find_runs(panel.matrix, row, level)
         )
-        paths.append(f'<path fill="{colour}" d="{d}"/>')
+        start = f"M{format_length(panel.x)},{format_length(panel.y)}"  # a page may fill it later
+        paths.append(f'<path data-level="{level}" fill="{colour}" d="{d or start}"/>')
     return "".join(paths)
 
 

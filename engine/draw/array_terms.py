@@ -92,7 +92,7 @@ def measure_jacobian(node: Any, k: int) -> np.ndarray:
     units = np.eye(size, dtype=node.data.dtype)
     with np.errstate(all="ignore"):
         pulled = [node._contribution(k, unit.reshape(node.data.shape), shape)[1] for unit in units]
-    return np.array([x.ravel() for x in pulled])
+    return np.array([x.ravel() for x in pulled]).reshape(size, node.inputs[k].data.size)
 
 
 def list_jacobian_terms(node: Any, column: np.ndarray) -> list[Term]:

@@ -109,7 +109,7 @@ class ArrayText(PlainText):
     def write_factor(self, x: Expression, precedence: int) -> str:
         if x.head in COMPARISONS:
             return self.write(Symbol("where", (x,)))
-        return self.write(x, precedence)
+        return self.write(x, precedence + (clarify(x).head == "·"))
 
     def write_matrix_product(self, x: Expression) -> str:
         sides = [self.write(part, OWN["@"] + k) for k, part in enumerate(x.parts)]

@@ -28,7 +28,7 @@ function showArrays(root, page, { math, step }) {
     g.classList.toggle("blank", !cells);
     if (!cells || g.dataset.shown === cells.levels + cells.texts + cells.title) return;
     g.dataset.shown = cells.levels + cells.texts + cells.title;
-    g.querySelectorAll(".fill path").forEach((path, i) => path.setAttribute("d", draw(panel, cells.levels, i + (i > 3))));
+    g.querySelectorAll(".fill path").forEach((path) => path.setAttribute("d", draw(panel, cells.levels, path.dataset.level)));
     const decimals = Math.max(0, ...(cells.texts ?? []).map((text) => text.length - 1 - text.lastIndexOf(".")).filter((n, i) => cells.texts[i].includes(".")));
     g.querySelectorAll(".numbers text").forEach((text, i) => {
       text.textContent = cells.texts[i];
@@ -39,11 +39,11 @@ function showArrays(root, page, { math, step }) {
     if (title) title.textContent = cells.title ?? "";
   }
 
-  // Returns the fields of one level as a path; 4 is zero and has none.
+  // Returns the fields of one level as a path.
   function draw({ x, y, width, height, columns }, levels, level) {
-    let d = "";
+    let d = `M${x},${y}`;
     for (let i = 0; i < levels.length; i++) {
-      if (Number(levels[i]) !== level) continue;
+      if (levels[i] !== level) continue;
       const left = x + (i % columns) * width, top = y + Math.floor(i / columns) * height;
       d += `M${left},${top}L${left + width},${top}L${left + width},${top + height}L${left},${top + height}Z`;
     }

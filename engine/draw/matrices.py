@@ -87,7 +87,7 @@ def format_together(x: np.ndarray, spec: str = DEFAULT) -> tuple[tuple[str, ...]
 
 def is_near(x: float, y: float) -> bool:
     """Return whether two numbers are equal, up to the rounding of float32."""
-    return abs(x - y) <= 1e-6 * abs(x) or x != x
+    return x == y or x != x or abs(x - y) <= 1e-6 * abs(x)
 
 
 def format_short(x: float, digits: int) -> str:
