@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine import Array, Value
 from engine.draw import draw
 from engine.draw.array_cells import PADDING
-from engine.draw.matrices import describe_matrix, format_together, measure_levels, pool
+from engine.draw.matrices import describe_matrix, format_together, measure_levels, shrink
 from engine.draw.theme import THEMES
 from geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes, read_labels
 from nn import losses, vector
@@ -97,9 +97,9 @@ def test_large_arrays_are_coarse_maps(shape, largest, rows, columns, has_numbers
 def test_a_block_of_a_map_has_the_size_and_sign_of_its_numbers():
     x = np.zeros((100, 64))
     x[:50, :32], x[50:, 32:] = 3.0, -2.0
-    blocks = pool(x, 2, 2)
+    blocks = shrink(x, 2, 2)
     assert blocks.tolist() == [[3.0, 0.0], [0.0, -2.0]]
-    assert pool(np.tile([1.0, -1.0], (4, 32)), 2, 2).max() == 1.0  # noise does not vanish
+    assert shrink(np.tile([1.0, -1.0], (4, 32)), 2, 2).max() == 1.0  # noise does not vanish
 
 
 def test_constant_columns_of_zeros_stay_paper():

@@ -23,7 +23,7 @@ from engine.draw.array_notation import ArrayNotation, choose_array_names
 from engine.draw.array_symbols import ArraySymbol, make_array
 from engine.draw.array_terms import list_backward_terms, list_forward_terms
 from engine.draw.array_tracer import trace_arrays
-from engine.draw.array_writing import to_mathml, to_text
+from engine.draw.array_writing import to_array_mathml, to_array_text
 from engine.draw.matrices import format_together
 from engine.graph import topological
 from engine.rules import ELEMENTWISE
@@ -78,8 +78,8 @@ def assert_formulas_agree(node):
     names = "XYZUV"
     inputs = [make_array(names[i % 5], x.data) for i, x in enumerate(node.inputs)]
     formula = build_array_formula(node, inputs)
-    assert to_text(formula)
-    assert "<" in to_mathml(formula)
+    assert to_array_text(formula)
+    assert "<" in to_array_mathml(formula)
     g = rng.normal(size=node.shape)
     for k, x in enumerate(node.inputs):
         if x.constant:
@@ -91,7 +91,7 @@ def assert_formulas_agree(node):
         for axis, n in enumerate(x.shape):
             value = value.sum(axis=axis, keepdims=True) if n == 1 != value.shape[axis] else value
         sent = node._contribution(k, g, x.shape)[1]
-        assert_allclose(value, sent, rtol=1e-9, atol=1e-9, err_msg=to_text(pulled))
+        assert_allclose(value, sent, rtol=1e-9, atol=1e-9, err_msg=to_array_text(pulled))
 
 
 @pytest.mark.parametrize("name", ARRAY_TABLE)
@@ -150,20 +150,20 @@ def test_formulas_are_those_of_textbooks(make, formula, pullbacks):
     names = dict(zip(order, choose_array_names(order, ".4g"), strict=True)) | {node: "O"}
     notation = ArrayNotation(names, ".4g", 6)
     inputs = [notation.input(x) for x in node.inputs]
-    assert to_text(build_array_formula(node, inputs)) == formula
+    assert to_array_text(build_array_formula(node, inputs)) == formula
     g = notation.gradient(node, rng.normal(size=node.shape))
     for k, x in enumerate(node.inputs):
         if names[x] in pullbacks:
             sent = node._contribution(k, g.value, x.shape)[1]
             pulled = build_pullback(node, k, g, notation.name(node), inputs, sent)
-            assert to_text(pulled) == pullbacks[names[x]]
+            assert to_array_text(pulled) == pullbacks[names[x]]
 
 
 def test_an_einstein_sum_has_indices():
     X, Y = Array(rng.normal(size=(2, 3)), "X"), Array(rng.normal(size=(3, 4)), "Y")
     node = ARRAY_TABLE["einsum"](X, Y, subscripts="ij,jk->ik")
     formula = build_array_formula(node, [make_array(x.label, x.data) for x in (X, Y)])
-    assert to_text(formula) == "Σ[j] X[i, j] · Y[j, k]"
+    assert to_array_text(formula) == "Σ[j] X[i, j] · Y[j, k]"
 
 
 # ------------------------------------------------------------------------------------ the frames
@@ -237,7 +237,7 @@ def test_large_arrays_show_norms():
     frames = trace(root).frames
     for frame in frames[1:-1]:
         assert not read_matrices("".join("".join(line) for line in frame.lines))
-        assert not frame.elements
+        assert len(frame.elements) <= 1
     texts = [read_text(line) for frame in frames for line in frame.lines]
     norm = np.linalg.norm(np.asarray(trace(root).grads[W]))
     assert f"‖dW‖={norm:.4g}" in texts

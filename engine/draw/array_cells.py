@@ -14,7 +14,7 @@ from engine.draw.matrices import (
     Matrix,
     describe_matrix,
     format_factor,
-    format_shape,
+    write_shape,
 )
 from engine.draw.options import Options
 from engine.draw.scene import (
@@ -114,7 +114,7 @@ def build_array_cell(
     fields = {"data": node.data}
     if not node.constant:
         fields["grad"] = grads.get(node, node.grad)
-    shape, name = format_shape(node.data.shape), name or ""
+    shape, name = write_shape(node.data.shape), name or ""
     y = PADDING + HEADER
     panels: list[Panel] = []
     for field, x in fields.items():
@@ -214,7 +214,7 @@ def write_title(panel: Panel, theme: Theme) -> list[str]:
     else:
         y -= 3.5 if factor and matrix.rows == 1 else 0.0
         other = Text(x, y + 8.5, [Span(factor)], theme.pale, 7.5)
-    texts = [Text(x, y, [Span(name)], theme.pale, SMALL), other._replace(field="title")]
+    texts = [Text(x, y, [Span(name)], theme.pale, SMALL), other._replace(field="size")]
     return [write_part(text, "") for text in texts]
 
 

@@ -12,8 +12,9 @@ from engine.draw.array_terms import (
     find_product,
     list_backward_terms,
     list_forward_terms,
+    list_product_terms,
 )
-from engine.draw.array_writing import to_mathml
+from engine.draw.array_writing import to_array_mathml
 from engine.draw.notation import Line, write_equality
 from engine.draw.symbols import Symbol, combine
 from engine.watch.wrong_passes import Contribution
@@ -24,7 +25,7 @@ MOST_IN_PAGE = 200  # terms of one step, over all elements that can be chosen
 LETTERS = "sjklmn"  # of axes
 
 
-class Mark(NamedTuple):
+class CellMark(NamedTuple):
     """An element that a page marks: the id of its value, its field, its row and column."""
 
     id: str
@@ -37,14 +38,14 @@ class Element(NamedTuple):
     """The lines that follow one element, and the elements that they mention, itself first."""
 
     lines: Sequence[Line]
-    marks: Sequence[Mark]
+    marks: Sequence[CellMark]
 
 
 class Follower:
     """A writer of the lines of all elements of an array, the largest element first.
 
-    The lines are by row and column, as in "0,1". There are none for arrays that show no numbers,
-    and only those of the largest element if all would be too many.
+    The lines are by row and column, as in "0,1". Of arrays that show no numbers only the largest
+    element has lines, and only in a matrix product. It is also the only one if there are many.
     """
 
     def __init__(self, notation: ArrayNotation, ids: Mapping[Any, str]):
@@ -52,9 +53,10 @@ class Follower:
 
     def follow_forward(self, node: Any) -> dict[str, Element]:
         """Return the lines of the elements of a matrix product: Z[0, 1] = Σ X[0, j] W[1, j]."""
-        if not find_product(node) or not self.fits(node, *node.inputs):
+        if not find_product(node) or not node.data.size:
             return {}
-        indices = sort_indices(node.data)
+        is_small = self.fits(node, *node.inputs)
+        indices = sort_indices(node.data) if is_small else [find_largest(node.data)]
         terms = {index: list_forward_terms(node, index) for index in indices}
         x, *_, bias = node.inputs
         elements = {}
@@ -71,17 +73,22 @@ class Follower:
                 marks.append(self.mark(bias, "data", at))
             left = write_element(self.notation.name(node), index)
             lines = self.write_lines(left, names, numbers, node.data[index], len(terms[index]))
-            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)])
+            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)] if is_small else [])
         return elements
 
     def follow_backward(self, sent: Contribution) -> dict[str, Element]:
         """Return the lines of the elements of a contribution: dW[0, 1] = Σ dZ[s, 0] X[s, 1]."""
         node, to = sent.node, sent.to
-        if not self.fits(node, to):
+        is_small = self.fits(node, to)
+        if is_small:
+            indices = sort_indices(sent.sent)
+            table = list_backward_terms(node, sent.k)
+            terms = dict(zip(np.ndindex(to.data.shape), table, strict=True))
+        elif find_product(node) and to.data.size:
+            indices = [find_largest(sent.sent)]
+            terms = {indices[0]: list_product_terms(node, sent.k, indices[0])}
+        else:
             return {}
-        indices = sort_indices(sent.sent)
-        table = list_backward_terms(node, sent.k)
-        terms = dict(zip(np.ndindex(to.data.shape), table, strict=True))
         upstream = self.notation.gradient(node, sent.upstream)
         elements = {}
         for index in choose_indices(indices, terms):
@@ -93,7 +100,7 @@ class Follower:
             marks += self.mark_others(node, terms[index])
             left = write_element(self.notation.gradient(to, sent.sent), index)
             lines = self.write_lines(left, names, numbers, sent.sent[index], len(terms[index]))
-            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)])
+            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)] if is_small else [])
         return elements
 
     def fits(self, *nodes: Any) -> bool:
@@ -160,10 +167,10 @@ class Follower:
             return [(left, "<mo>=</mo>", names), ("", "<mo>=</mo>", write_equality(*sides))]
         return [(left, "<mo>=</mo>", write_equality(*filter(None, [names, *sides])))]
 
-    def mark(self, node: Any, field: str, index: Index) -> Mark:
-        return Mark(self.ids[node], field, *find_place(index))
+    def mark(self, node: Any, field: str, index: Index) -> CellMark:
+        return CellMark(self.ids[node], field, *find_place(index))
 
-    def mark_others(self, node: Any, terms: Sequence[Term]) -> list[Mark]:
+    def mark_others(self, node: Any, terms: Sequence[Term]) -> list[CellMark]:
         others = [term.other for term in terms if term.other is not None]
         return [self.mark(node.inputs[k], "data", index) for k, index in others]
 
@@ -171,6 +178,11 @@ class Follower:
 def sort_indices(x: np.ndarray) -> list[Index]:
     """Return the indices of an array, that of the largest number first."""
     return sorted(np.ndindex(x.shape), key=lambda index: -abs(float(x[index])))
+
+
+def find_largest(x: np.ndarray) -> Index:
+    """Return the index of the largest number of an array."""
+    return tuple(map(int, np.unravel_index(np.argmax(np.abs(x)), x.shape)))
 
 
 def choose_indices(
@@ -201,7 +213,7 @@ def name_indices(indices: Sequence[Index], letters: dict[tuple[int, ...], str]) 
 
 def write_element(name: Symbol, index: Sequence[Any]) -> str:
     """Write an element of an array, as in Python."""
-    text = to_mathml(name)
+    text = to_array_mathml(name)
     if not index:
         return text
     tags = ["mi" if str(i).isalpha() else "mn" for i in index]

@@ -5,9 +5,9 @@ from typing import Any
 
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation
-from engine.draw.array_writing import to_mathml
+from engine.draw.array_writing import to_array_mathml
 from engine.draw.facts import Facts, describe_kind
-from engine.draw.matrices import format_shape
+from engine.draw.matrices import write_shape
 from engine.draw.notation import Line
 from engine.node import Node
 
@@ -18,10 +18,10 @@ def collect_array_facts(
     """Return the facts about every node: its shape, its formula, and its pullbacks."""
     facts = []
     for i, node in enumerate(notation.names):
-        kind = f"{describe_kind(node, parameters)}, {format_shape(node.data.shape)}"
+        kind = f"{describe_kind(node, parameters)}, {write_shape(node.data.shape)}"
         facts.append(
             Facts(
-                f"v{i}", notation.names[node], kind, to_mathml(notation.name(node)),
+                f"v{i}", notation.names[node], kind, to_array_mathml(notation.name(node)),
                 write_rules(node, notation, grads), origin=str(node.origin or ""),
                 gradient=notation.format(grads[node]),
             )
@@ -36,13 +36,13 @@ def write_rules(node: Any, notation: ArrayNotation, grads: Any) -> list[Line]:
     name, inputs = notation.name(node), [notation.input(x) for x in node.inputs]
     formula: Any = build_array_formula(node, inputs)  # type: ignore[arg-type]
     lines: list[Line] = []
-    if to_mathml(formula) != to_mathml(name):
-        lines.append((to_mathml(name), "<mo>=</mo>", to_mathml(formula)))
+    if to_array_mathml(formula) != to_array_mathml(name):
+        lines.append((to_array_mathml(name), "<mo>=</mo>", to_array_mathml(formula)))
     gradient = notation.gradient(node, grads[node])
     for k, x in enumerate(node.inputs):
         if not x.constant and not node.constant:
             sent = node._contribution(k, gradient.value, x.data.shape)[1]
             pulled = build_pullback(node, k, gradient, name, inputs, sent)  # type: ignore[arg-type]
-            to = to_mathml(notation.gradient(x, sent))
-            lines.append((to, "<mo>+=</mo>", to_mathml(pulled)))
+            to = to_array_mathml(notation.gradient(x, sent))
+            lines.append((to, "<mo>+=</mo>", to_array_mathml(pulled)))
     return lines

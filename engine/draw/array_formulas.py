@@ -52,7 +52,7 @@ TEXTBOOK: dict[str, tuple[Callable[..., Any], ...]] = {
     "cumprod": (lambda x, axis: x.cumprod(axis),
                 lambda g, out, x, axis: from_the_end("cumsum", g * out, axis) / x),
     "einsum":  (lambda *xs, subscripts: einsum(subscripts, *xs),
-                lambda i, g, out, *xs, subscripts: einsum_pullback(i, g, xs, subscripts)),
+                lambda i, g, out, *xs, subscripts: describe_einsum_pullback(i, g, xs, subscripts)),
     "reshape":      (lambda x, shape: x.reshape(shape),        lambda g, out, x, shape: g.reshape(x.shape)),
     "concatenate":  (lambda *xs, axis=0: call("concatenate", np.concatenate([x.value for x in xs], axis), *xs, under=format_axes(xs[0], axis)),
                      lambda i, g, out, *xs, axis=0: formulas.part_of_input(g, i, axis, xs)),
@@ -62,10 +62,10 @@ TEXTBOOK: dict[str, tuple[Callable[..., Any], ...]] = {
                      lambda g, out, x, axis=-1, keepdims=False: restore_axes(g, x, axis) * formulas.softmax(x, axis)),
     "log_softmax":  (lambda x, axis=-1: x - log(exp(x).sum(axis, True)),
                      lambda g, out, x, axis=-1: g - formulas.softmax(x, axis) * g.sum(axis, True)),
-    "cross_entropy":      (lambda x, Y: -log((formulas.softmax(x, -1) * one_hot(x, Y)).sum(-1)),
-                           lambda g, out, x, Y: g[..., None] * (formulas.softmax(x, -1) - one_hot(x, Y))),
-    "soft_cross_entropy": (lambda x, Y: -(one_hot(x, Y) * log(formulas.softmax(x, -1))).sum(-1),
-                           lambda g, out, x, Y: g[..., None] * (formulas.softmax(x, -1) * one_hot(x, Y).sum(-1, True) - one_hot(x, Y))),
+    "cross_entropy":      (lambda x, Y: -log((formulas.softmax(x, -1) * name_targets(x, Y)).sum(-1)),
+                           lambda g, out, x, Y: g[..., None] * (formulas.softmax(x, -1) - name_targets(x, Y))),
+    "soft_cross_entropy": (lambda x, Y: -(name_targets(x, Y) * log(formulas.softmax(x, -1))).sum(-1),
+                           lambda g, out, x, Y: g[..., None] * (formulas.softmax(x, -1) * name_targets(x, Y).sum(-1, True) - name_targets(x, Y))),
 }
 
 # Local derivatives of rows for numbers, for their first input, as courses write them.
@@ -90,7 +90,7 @@ def from_the_end(function: str, x: Any, axis: int) -> ArraySymbol:
     return call(f"{function} from the end", value, x, under=format_axes(x, axis))
 
 
-def one_hot(x: ArraySymbol, Y: np.ndarray) -> ArraySymbol:
+def name_targets(x: ArraySymbol, Y: np.ndarray) -> ArraySymbol:
     """Return the targets of a loss, which are a setting of its row, with a name."""
     return make_array("Y", Y.astype(x.dtype))
 
@@ -102,7 +102,9 @@ def einsum(subscripts: str, *xs: ArraySymbol) -> ArraySymbol:
     return write_sum(terms, result, xs, value)
 
 
-def einsum_pullback(i: int, g: ArraySymbol, xs: Sequence[ArraySymbol], subscripts: str) -> Any:
+def describe_einsum_pullback(
+    i: int, g: ArraySymbol, xs: Sequence[ArraySymbol], subscripts: str
+) -> Any:
     terms, result = name_axes(subscripts, [x.ndim for x in xs])
     inputs = [g, *xs[:i], *xs[i + 1 :]]
     value = formulas_of_einsum(i, g, xs, subscripts)

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.draw.array_symbols import ArraySymbol, make_array
 from engine.draw.array_writing import (
-    to_mathml,
+    to_array_mathml,
     to_numbers,
     to_shaped_mathml,
 )
@@ -62,7 +62,7 @@ class ArrayNotation(Notation):
         return f"norm {format_number(norm(x), self.spec)}"
 
     def format_apart(self, x: Any, y: Any) -> tuple[str, str]:
-        """Format two gradients so that they differ, if not by their norms then by their distance."""
+        """Format two gradients so that they differ, by their norms or else by their distance."""
         if not np.ndim(x):
             return super().format_apart(float(x), float(y))
         texts = super().format_apart(norm(x), norm(y))
@@ -82,7 +82,10 @@ class ArrayNotation(Notation):
     def write_values(self, left: ArraySymbol, sign: str, right: Symbol, deep: bool) -> list[Line]:
         """Write left = right = result with numbers; if they do not fit, the norm of the result."""
         result = make_array("", left.value)
-        name, sides = to_mathml(left), [self.write_numbers(right, deep), self.write_numbers(result)]
+        name, sides = (
+            to_array_mathml(left),
+            [self.write_numbers(right, deep), self.write_numbers(result)],
+        )
         if sides[0] == sides[1]:
             sides = sides[1:]
         if all(sides):
@@ -98,7 +101,7 @@ class ArrayNotation(Notation):
         terms = combine("+", make_array("", before), make_array("", sent))
         total = ArraySymbol(terms.head, terms.parts, after)
         sides = [self.write_numbers(total), self.write_numbers(make_array("", after))]
-        return [(to_mathml(to), "<mo>=</mo>", "<mo>=</mo>".join(sides))] if all(sides) else []
+        return [(to_array_mathml(to), "<mo>=</mo>", "<mo>=</mo>".join(sides))] if all(sides) else []
 
 
 def choose_array_names(order: Sequence[Any], spec: str) -> list[str]:

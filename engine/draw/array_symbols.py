@@ -2,10 +2,10 @@
 
 >>> import numpy as np
 >>> from engine.arrays.rules import LINEAR
->>> from engine.draw.array_writing import to_text
+>>> from engine.draw.array_writing import to_array_text
 >>> x, w, b, g = (make_array(name, np.ones(shape)) for name, shape in
 ...               {"X": (4, 2), "W": (3, 2), "b": 3, "dZ": (4, 3)}.items())
->>> to_text(LINEAR.forward(x, w, b)), to_text(LINEAR.partials[1](g, None, x, w, b))
+>>> to_array_text(LINEAR.forward(x, w, b)), to_array_text(LINEAR.partials[1](g, None, x, w, b))
 ('X Wᵀ + b', 'dZᵀ X')
 >>> LINEAR.partials[1](g, None, x, w, b).value.shape
 (3, 2)
@@ -23,7 +23,7 @@ from engine.arrays import arithmetic as array_arithmetic
 from engine.arrays import formulas as array_formulas
 from engine.arrays.arguments import as_dtype
 from engine.arrays.formulas import Axis, Shape
-from engine.draw.matrices import format_shape
+from engine.draw.matrices import write_shape
 from engine.draw.symbols import MATHEMATICS, Symbol, add, combine, lift, make_name, multiply, negate
 from engine.draw.symbols import raise_power as power
 
@@ -66,64 +66,64 @@ class ArraySymbol(Symbol):
         return np.asarray(self.value).dtype
 
     def __add__(self, y: Any) -> Any:
-        return evaluate(add, operator.add, self, y)
+        return apply_both(add, operator.add, self, y)
 
     def __radd__(self, x: Any) -> Any:
-        return evaluate(add, operator.add, x, self)
+        return apply_both(add, operator.add, x, self)
 
     def __sub__(self, y: Any) -> Any:
-        return evaluate(subtract, operator.sub, self, y)
+        return apply_both(combine_difference, operator.sub, self, y)
 
     def __rsub__(self, x: Any) -> Any:
-        return evaluate(subtract, operator.sub, x, self)
+        return apply_both(combine_difference, operator.sub, x, self)
 
     def __mul__(self, y: Any) -> Any:
-        return evaluate(multiply, operator.mul, self, y)
+        return apply_both(multiply, operator.mul, self, y)
 
     def __rmul__(self, x: Any) -> Any:
-        return evaluate(multiply, operator.mul, x, self)
+        return apply_both(multiply, operator.mul, x, self)
 
     def __truediv__(self, y: Any) -> Any:
-        return evaluate(divide, operator.truediv, self, y)
+        return apply_both(combine_quotient, operator.truediv, self, y)
 
     def __rtruediv__(self, x: Any) -> Any:
-        return evaluate(divide, operator.truediv, x, self)
+        return apply_both(combine_quotient, operator.truediv, x, self)
 
     def __pow__(self, y: Any) -> Any:
-        return evaluate(power, operator.pow, self, y)
+        return apply_both(power, operator.pow, self, y)
 
     def __rpow__(self, x: Any) -> Any:
-        return evaluate(power, operator.pow, x, self)
+        return apply_both(power, operator.pow, x, self)
 
     def __matmul__(self, y: Any) -> Any:
-        return evaluate(product, operator.matmul, self, y)
+        return apply_both(combine_product, operator.matmul, self, y)
 
     def __rmatmul__(self, x: Any) -> Any:
-        return evaluate(product, operator.matmul, x, self)
+        return apply_both(combine_product, operator.matmul, x, self)
 
     def __neg__(self) -> Any:
-        return evaluate(negate, operator.neg, self)
+        return apply_both(negate, operator.neg, self)
 
     def __abs__(self) -> Any:
-        return evaluate(MATHEMATICS.get("abs", lambda x: combine("abs", x)), abs, self)
+        return apply_both(MATHEMATICS.get("abs", lambda x: combine("abs", x)), abs, self)
 
     def __lt__(self, y: Any) -> Any:
-        return evaluate(compare("<"), operator.lt, self, y)
+        return apply_both(combine_comparison("<"), operator.lt, self, y)
 
     def __le__(self, y: Any) -> Any:
-        return evaluate(compare("≤"), operator.le, self, y)
+        return apply_both(combine_comparison("≤"), operator.le, self, y)
 
     def __gt__(self, y: Any) -> Any:
-        return evaluate(compare(">"), operator.gt, self, y)
+        return apply_both(combine_comparison(">"), operator.gt, self, y)
 
     def __ge__(self, y: Any) -> Any:
-        return evaluate(compare("≥"), operator.ge, self, y)
+        return apply_both(combine_comparison("≥"), operator.ge, self, y)
 
     def __and__(self, y: Any) -> Any:
-        return evaluate(compare("and"), operator.and_, self, y)
+        return apply_both(combine_comparison("and"), operator.and_, self, y)
 
     def __or__(self, y: Any) -> Any:
-        return evaluate(compare("or"), operator.or_, self, y)
+        return apply_both(combine_comparison("or"), operator.or_, self, y)
 
     # The methods of arrays that rows call.
 
@@ -132,20 +132,20 @@ class ArraySymbol(Symbol):
         if value.size == self.size:
             return keep(self, value)
         if self.head == "Σ" and value.size == 1:
-            return along("Σ", self.parts[0], value, "")
-        return along("Σ", self, value, format_axes(self, axis))
+            return combine_along("Σ", self.parts[0], value, "")
+        return combine_along("Σ", self, value, format_axes(self, axis))
 
     def max(self, axis: Axis = None, keepdims: bool = False, **_: Any) -> "ArraySymbol":
-        return reduce("max", self, axis, keepdims)
+        return reduce_by_name("max", self, axis, keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False, **_: Any) -> "ArraySymbol":
-        return reduce("min", self, axis, keepdims)
+        return reduce_by_name("min", self, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> "ArraySymbol":
-        return reduce("mean", self, axis, keepdims)
+        return reduce_by_name("mean", self, axis, keepdims)
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> "ArraySymbol":
-        return reduce("prod", self, axis, keepdims)
+        return reduce_by_name("prod", self, axis, keepdims)
 
     def cumsum(self, axis: int) -> "ArraySymbol":
         return call("cumsum", self.value.cumsum(axis), self, under=format_axes(self, axis))
@@ -157,7 +157,7 @@ class ArraySymbol(Symbol):
         value = self.value.reshape(*shape)
         if drop_ones(value.shape) == drop_ones(self.shape):
             return keep(self, value)
-        return call("reshape", value, self, under=format_shape(value.shape))
+        return call("reshape", value, self, under=write_shape(value.shape))
 
     def transpose(self, axes: Any = None) -> "ArraySymbol":
         if self.ndim < 2:
@@ -194,7 +194,7 @@ class ArraySymbol(Symbol):
             items = index if isinstance(index, tuple) else (index,)
             if all(i is None or isinstance(i, int | slice | type(...)) for i in items):
                 return keep(self, value)
-        return along("index", self, value, format_index(index))
+        return combine_along("index", self, value, format_index(index))
 
 
 def make_array(name: str, value: np.ndarray, head: str = "array") -> ArraySymbol:
@@ -202,7 +202,7 @@ def make_array(name: str, value: np.ndarray, head: str = "array") -> ArraySymbol
     return ArraySymbol(head, (Leaf(name, np.asarray(value)),), value)
 
 
-def evaluate(symbolic: Callable[..., Symbol], numeric: Callable[..., Any], *args: Any) -> Any:
+def apply_both(symbolic: Callable[..., Symbol], numeric: Callable[..., Any], *args: Any) -> Any:
     """Return the expression that a function makes of its arguments, with its value."""
     value = numeric(*[x.value if isinstance(x, ArraySymbol) else x for x in args])
     return attach(symbolic(*map(to_symbol, args)), value)
@@ -228,19 +228,19 @@ def to_symbol(x: Any) -> Symbol:
     return lift(float(numbers.flat[0]))
 
 
-def subtract(x: Any, y: Any) -> Symbol:
+def combine_difference(x: Any, y: Any) -> Symbol:
     return add(x, negate(y))
 
 
-def divide(x: Any, y: Any) -> Symbol:
+def combine_quotient(x: Any, y: Any) -> Symbol:
     return lift(x) if lift(y) == lift(1.0) else combine("/", x, y)
 
 
-def product(x: Any, y: Any) -> Symbol:
+def combine_product(x: Any, y: Any) -> Symbol:
     return combine("@", x, y)
 
 
-def compare(sign: str) -> Callable[..., Symbol]:
+def combine_comparison(sign: str) -> Callable[..., Symbol]:
     return lambda x, y: combine(sign, x, y)
 
 
@@ -261,7 +261,7 @@ def transposed(x: ArraySymbol, value: np.ndarray) -> ArraySymbol:
     return ArraySymbol("T", (x,), value)
 
 
-def along(head: str, x: ArraySymbol, value: Any, text: str) -> ArraySymbol:
+def combine_along(head: str, x: ArraySymbol, value: Any, text: str) -> ArraySymbol:
     """Return an operation along axes, or at an index, that a text names."""
     return ArraySymbol(head, (x, make_name(text)), value)
 
@@ -273,7 +273,7 @@ def call(function: str, value: Any, *args: Any, under: str = "") -> ArraySymbol:
     )
 
 
-def reduce(function: str, x: ArraySymbol, axis: Axis, keepdims: bool) -> ArraySymbol:
+def reduce_by_name(function: str, x: ArraySymbol, axis: Axis, keepdims: bool) -> ArraySymbol:
     """Return a reduction that has no sign of its own."""
     value = getattr(x.value, function)(axis=axis, keepdims=keepdims)
     return call(function, value, x, under=format_axes(x, axis))
@@ -318,7 +318,7 @@ def format_index_item(item: Any) -> str:
     return str(item)
 
 
-def broadcast_to(x: Any, shape: Shape) -> Any:
+def repeat_to(x: Any, shape: Shape) -> Any:
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size:
         return keep(x, value)
@@ -326,13 +326,13 @@ def broadcast_to(x: Any, shape: Shape) -> Any:
     if x.head == "same" and x.size == 1:
         x = x.parts[0]
     grown = [i for i, n in enumerate(shape) if old[i] != n]
-    text = format_shape(shape)
+    text = write_shape(shape)
     if x.size > 1 and len(grown) < len(shape):
         text = f"axis {grown[0]}" if len(grown) == 1 else f"axes {', '.join(map(str, grown))}"
-    return along("repeat", x, value, text)
+    return combine_along("repeat", x, value, text)
 
 
-def scatter(x: Any, index: Any, shape: Shape) -> ArraySymbol:
+def scatter_into(x: Any, index: Any, shape: Shape) -> ArraySymbol:
     return call(
         "scatter", array_formulas.scatter(x.value, index, shape), x, under=format_index(index)
     )
@@ -369,7 +369,7 @@ SEQUENCES = (
 )  # of Values  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: evaluate_function(name) for name in MATHEMATICS if name not in SEQUENCES},
-    "broadcast_to": broadcast_to, "scatter": scatter, "share_of_largest": share_of_largest,
+    "broadcast_to": repeat_to, "scatter": scatter_into, "share_of_largest": share_of_largest,
     "softmax": softmax,
 }  # fmt: skip
 arithmetic.register(ArraySymbol, FUNCTIONS, rank=3)

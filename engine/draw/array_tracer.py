@@ -8,7 +8,7 @@ import numpy as np
 from engine.draw.array_elements import Follower
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation, choose_array_names
-from engine.draw.array_writing import to_text
+from engine.draw.array_writing import to_array_text
 from engine.draw.frames import END, START, TITLES, Frame, Run, Trace
 from engine.draw.matrices import describe_matrix, format_factor
 from engine.draw.notation import Line
@@ -77,8 +77,8 @@ class ArrayFrames(BackwardTracer):
             *self.list_arrows(node),
             *(self.ids[x] for x in node.inputs),
         ]
-        title = f"{notation.names[node]} = {to_text(formula)}"
-        if notation.names[node] == to_text(formula):  # Wᵀ = Wᵀ
+        title = f"{notation.names[node]} = {to_array_text(formula)}"
+        if notation.names[node] == to_array_text(formula):  # Wᵀ = Wᵀ
             lines, title = lines[1:], f"{notation.names[node]}, the {op.name}"
         elements = Follower(notation, self.ids).follow_forward(node)
         frame = Frame("forward", title, lines, marked=marked, node=id, elements=elements)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.draw.array_symbols import ArraySymbol
-from engine.draw.matrices import DEFAULT, as_table, format_shape, format_together
+from engine.draw.matrices import DEFAULT, as_table, format_together, write_shape
 from engine.draw.symbols import Symbol, combine, make_name
 from engine.draw.theme import format_number
 from engine.draw.writing import (
@@ -27,12 +27,12 @@ MOST_COLUMNS = 16  # of all matrices in a line
 STRUCTURE = ("@", "⊙", "·", "+", "neg", "Σ", "repeat", "/", "same")
 
 
-def to_text(x: Expression) -> str:
+def to_array_text(x: Expression) -> str:
     """Return a formula of arrays as one line of plain text."""
     return ArrayText().write(x)
 
 
-def to_mathml(x: Expression) -> str:
+def to_array_mathml(x: Expression) -> str:
     """Return a formula of arrays as the content of a <math> element."""
     return ArrayMathML().write(x)
 
@@ -228,7 +228,7 @@ class ShapedMathML(ArrayMathML):
         shape = np.shape(value)
         if not shape:
             return text
-        below = f'<mtext class="shape">{format_shape(shape)}</mtext>'
+        below = f'<mtext class="shape">{write_shape(shape)}</mtext>'
         return f"<munder><mrow>{text}</mrow>{below}</munder>"
 
     def write_array(self, x: Expression) -> str:

@@ -35,7 +35,7 @@ function showArrays(root, page, { math, step }) {
       const end = panel.x + (i % panel.columns) * panel.width + (panel.width + panel.widest) / 2;
       text.setAttribute("x", cells.texts[i] === "0" && decimals ? end - 3.18 - 6.36 * decimals : end); // units line up
     });
-    const title = g.querySelector(".title");
+    const title = g.querySelector(".size");
     if (title) title.textContent = cells.title ?? "";
   }
 

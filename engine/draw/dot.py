@@ -98,6 +98,9 @@ class DotWriter:
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
+            array = self.arrays.get(arrow.tail)
+            if array is not None and array.has_mark and arrow.head[0] == "o":  # of a page
+                attributes = {"label": array.shape, "fontcolor": theme.pale}
             graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 

@@ -48,7 +48,7 @@ def describe_matrix(x: np.ndarray, largest: int, spec: str = DEFAULT) -> Matrix:
     if x.ndim <= 2 and x.size > 0 and max(table.shape) <= largest:
         texts, exponent = format_together(table, spec)
         return Matrix(rows, columns, measure_levels(table), texts, exponent)
-    coarse = pool(table, MOST_ROWS, MOST_COLUMNS)
+    coarse = shrink(table, MOST_ROWS, MOST_COLUMNS)
     rows, columns = coarse.shape
     return Matrix(rows, columns, measure_levels(coarse))
 
@@ -108,10 +108,10 @@ def format_factor(exponent: int) -> str:
     return f"×10{str(exponent).translate(SUPERSCRIPTS)}" if exponent else ""
 
 
-def format_shape(shape: Sequence[int]) -> str:
+def write_shape(shape: Sequence[int]) -> str:
     """Return a shape as NumPy writes it, without the comma after a single number.
 
-    >>> format_shape((3, 2)), format_shape((3,))
+    >>> write_shape((3, 2)), write_shape((3,))
     ('(3, 2)', '(3)')
     """
     return f"({', '.join(map(str, shape))})"
@@ -127,7 +127,7 @@ def measure_levels(x: np.ndarray) -> str:
     return "".join(NAN if v != v else str(int(v)) for v in steps.ravel().tolist())
 
 
-def pool(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def shrink(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Return a table of at most `rows` x `columns` blocks of a larger one.
 
     A block's number is the root of its mean square, with the sign of its mean.

@@ -81,10 +81,11 @@ class WrongPassTracer(BackwardTracer):
         """Return the first frame, which shows all data and the true gradients."""
         notation, ids, right = self.notation, self.ids, self.mistake.right
         values = [x for x in self.order if not isinstance(x, Outputs)]
+        true = {ids[x]: f"true {notation.format(grad)}" for x, grad in right.items()}
         return Frame(
             "start", self.variant.description,
             data={ids[x]: notation.format(x.data) for x in values},
-            marks={ids[x]: Mark("due", f"true {notation.format(grad)}") for x, grad in right.items()},
+            marks={id: Mark("due", text) for id, text in true.items()},
             note="The true gradient is shown below each gradient.",
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from engine.value import Value
 from engine.watch.sizes import (
     format_size,
     ignore_floating_point_errors,
-    is_array,
+    is_ndarray,
     measure_size,
 )
 from engine.watch.wrong_passes import check_root, zero_of
@@ -54,7 +54,7 @@ class Path(NamedTuple):
 
     def __str__(self) -> str:
         route = " → ".join(map(name_node, self.nodes))
-        if is_array(self.product):
+        if is_ndarray(self.product):
             return f"{format_size(self.product)}   {route}"
         factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals]
         if len(factors) > 9:
@@ -139,7 +139,7 @@ def explain(root: Node, leaf: Node, k: int = 10) -> Explanation:
         raise ValueError(f"no path leads from {leaf!r} to {root!r}, so the gradient is 0")
 
     with ignore_floating_point_errors(root):
-        most = max(k, MOST_ARRAY_PATHS) if is_array(root.data) else k
+        most = max(k, MOST_ARRAY_PATHS) if is_ndarray(root.data) else k
         table = largest_paths(root, between, most)
         table[leaf] = table[leaf]._replace(best=table[leaf].best[:k])
         paths = [follow_path(table, leaf, rank) for rank in range(len(table[leaf].best))]
@@ -226,7 +226,7 @@ def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> Part
         slopes = [local[path.to.op._output_index] for path in paths.best]
         gs = [0.0 if g is None else g for g in paths.gradient]
         gradient = node.op.partials[0](gs, node._data, node._dx)[place]
-    elif is_array(node.data):
+    elif is_ndarray(node.data):
         shape = node.inputs[place].data.shape
         pull = lambda g: node._contribution(place, g, shape)[1]
         paths = paths._replace(best=[x._replace(product=pull(x.product)) for x in paths.best])
@@ -237,7 +237,11 @@ def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> Part
             gradient = node._x._only(node.op._output_index, paths.gradient)
     best = [
         PartialPath(
-            path.product if is_array(node.data) else path.product * slope, node, place, slope, rank
+            path.product if is_ndarray(node.data) else path.product * slope,
+            node,
+            place,
+            slope,
+            rank,
         )
         for rank, (path, slope) in enumerate(zip(paths.best, slopes, strict=True))
     ]
@@ -246,7 +250,7 @@ def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> Part
 
 def remainder(paths: PartialPaths) -> Any:
     """Return the gradient minus the products of the largest paths."""
-    if is_array(paths.gradient):
+    if is_ndarray(paths.gradient):
         return paths.gradient - sum(path.product for path in paths.best)
     terms = [paths.gradient, *[-path.product for path in paths.best]]
     finite = all(map(math.isfinite, terms))  # fsum, exact, raises for inf - inf
@@ -284,6 +288,6 @@ def follow_path(table: dict[Node, PartialPaths], leaf: Node, rank: int) -> Path:
 
 def name_node(node: Any) -> str:
     """Return a node's label, its number or shape if it is a leaf, or the name of its operation."""
-    if node.op is None and is_array(node.data) and node.data.size != 1:
+    if node.op is None and is_ndarray(node.data) and node.data.size != 1:
         return node.label or str(node.data.shape)
     return node.label or (f"{node.data:.4g}" if node.op is None else node.op.name)

@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
-def is_array(x: Any) -> bool:
+def is_ndarray(x: Any) -> bool:
     """Return whether a gradient is an array; without NumPy, none is."""
     return hasattr(x, "ndim")
 
 
 def measure_size(x: Any) -> float:
     """Return the magnitude of a number or the Euclidean norm of an array; nan if one is nan."""
-    return math.hypot(*x.ravel().tolist()) if is_array(x) else abs(x)
+    return math.hypot(*x.ravel().tolist()) if is_ndarray(x) else abs(x)
 
 
 def format_size(x: Any) -> str:
@@ -22,14 +22,14 @@ def format_size(x: Any) -> str:
     >>> format_size(2.0), format_size(np.array([3.0, 4.0]))
     ('2', '‖·‖ 5')
     """
-    if is_array(x) and x.size != 1:
+    if is_ndarray(x) and x.size != 1:
         return f"‖·‖ {measure_size(x):.6g}"
-    return f"{x.item() if is_array(x) else x:.6g}"
+    return f"{x.item() if is_ndarray(x) else x:.6g}"
 
 
-def describe_node(node: Any) -> str:
+def describe_array_node(node: Any) -> str:
     """Return the repr of a node; of an Array with several elements, its label and its shape."""
-    if not is_array(node.data) or node.data.size == 1:
+    if not is_ndarray(node.data) or node.data.size == 1:
         return repr(node)
     name = node.label or (node.op.name if node.op is not None else "")
     return (
@@ -41,7 +41,7 @@ def describe_node(node: Any) -> str:
 
 def ignore_floating_point_errors(node: Any) -> AbstractContextManager[Any]:
     """Return a context in which arithmetic on a node's data does not warn of inf or nan."""
-    if not is_array(node.data):
+    if not is_ndarray(node.data):
         return nullcontext()
     import numpy as np
 

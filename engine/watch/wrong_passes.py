@@ -12,10 +12,10 @@ from engine.graph import Gradients, reverse_pass, topological
 from engine.node import Node
 from engine.sequences.vector_op import Outputs, Parts
 from engine.watch.sizes import (
-    describe_node,
+    describe_array_node,
     format_size,
     ignore_floating_point_errors,
-    is_array,
+    is_ndarray,
 )
 
 
@@ -59,7 +59,7 @@ class Mistake(NamedTuple):
         node, ends = self.first, self.wrong_at_end
         verb = "ends with" if node.op is None else "propagates"
         return (
-            f"{self.name}: first {describe_node(node)} {verb} {format_size(self.gradients[node])} "
+            f"{self.name}: first {describe_array_node(node)} {verb} {format_size(self.gradients[node])} "
             f"instead of {format_size(self.right[node])}; at the end {len(ends)} of "
             f"{len(self.right)} gradients {'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
         )
@@ -98,7 +98,7 @@ def check_root(function: str, root: object) -> None:
     """Raise TypeError unless a root is a Value or an Array, and ValueError for several elements."""
     if not isinstance(root, Node):
         raise TypeError(f"{function} expects a Value or an Array, got {root!r}")
-    if is_array(root.data) and root.data.size != 1:
+    if is_ndarray(root.data) and root.data.size != 1:
         raise ValueError(
             f"{function} expects one element, got an Array of shape {root.data.shape}; take its "
             ".sum() or .mean()"
@@ -248,7 +248,7 @@ WRONG = [
 
 def nearly_equal(x: Any, y: Any) -> bool:
     """Return whether two gradients are equal up to rounding, which depends on the order of sums."""
-    if is_array(x):
+    if is_ndarray(x):
         import numpy as np
 
         rounding = 1e-12 if x.dtype.itemsize > 4 else 1e-5
