@@ -50,7 +50,7 @@ def trace(root, largest=6):
 
 def read_text(line):
     """Return a line of MathML as text."""
-    return re.sub("<[^>]*>", "", "".join(line)).replace("\u2061", "").replace("&#8289;", "")
+    return re.sub("<[^>]*>|&#82(89|90);", "", "".join(line))
 
 
 def read_matrices(line):

@@ -201,11 +201,20 @@ def test_spaces_are_kept():
     assert text.replace("\xa0", " ") == "a   b"
 
 
-def test_blanks_at_the_edges_of_lines_and_texts_beyond_1000_characters_are_cut():
-    text = lambda label: texts(draw(Value(1.0, label) * 2.0))["v0"][:-2]
-    assert text(" \té x \n\t y ") == ["é x", "y"]
-    assert text("x" * 1000) == ["x" * 1000]
-    assert text("x" * 20_000) == ["x" * 1000 + "…"]
+def test_blanks_at_the_edges_of_lines_are_cut():
+    assert texts(draw(Value(1.0, " \té x \n\t y ") * 2.0))["v0"][:-2] == ["é x", "y"]
+
+
+@pytest.mark.parametrize("length", [50, 51, 1000, 20_000])
+def test_a_long_label_is_shortened_in_the_middle_and_whole_on_hover(length):
+    """Of more than 1000 characters, the first 1000."""
+    label = "".join("abcdefg"[i % 7] for i in range(length))
+    picture = draw(Value(1.0, label) * 2.0)
+    short = label if length == 50 else f"{label[:25]}…{label[-24:]}"
+    assert texts(picture)["v0"][:-2] == [short]
+    whole = label if length <= 1000 else label[:1000] + "…"
+    titles = re.findall("<title>(.*?)</title>", picture.svg)
+    assert titles == ([] if length == 50 else [whole])
 
 
 HOSTILE = '</text><script>alert(1)</script>"\\n|{}<>&amp;<B>'

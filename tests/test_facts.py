@@ -4,10 +4,12 @@ import math
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import Outputs, Value, explain, record_origins, topological
 from engine.draw.facts import MOST_PATHS, collect_facts
 from engine.draw.notation import Notation
+from engine.draw.shortening import LONGEST_NAME, shorten_names
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
 from nn import Neuron
@@ -38,7 +40,8 @@ def test_paths_agree_with_explain(program):
         assert len(facts[i].paths) == len(want.paths)
         if want.number > MOST_PATHS:
             assert facts[i].rest == format_number(want.remainder, SPEC)
-        for (product, to, k, rank), path in zip(facts[i].paths, want.paths, strict=True):
+        assert len({path.route for path in facts[i].paths}) == len(facts[i].paths)
+        for (product, to, k, rank, _), path in zip(facts[i].paths, want.paths, strict=True):
             assert product == format_number(path.product, SPEC)
             at, nodes, factors = i, [node], []
             while to >= 0:
@@ -47,7 +50,7 @@ def test_paths_agree_with_explain(program):
                 factors.append(facts[to].factors[k])
                 at = to
                 nodes.append(order[at])
-                _, to, k, rank = facts[at].paths[rank]
+                _, to, k, rank, _ = facts[at].paths[rank]
             assert nodes[-1] is root
             if not any(map(math.isnan, path.locals)):
                 assert len(factors) == len(path.locals)
@@ -77,9 +80,40 @@ def test_kinds():
     }  # fmt: skip
 
 
-def test_the_rule_of_a_wide_operation_is_cut():
+def test_the_rule_of_a_wide_operation_has_all_derivatives():
+    """The page shows the first few, and the others when asked."""
     neuron = Neuron(20, "linear", rng=0)
-    assert len(known(neuron([1.0] * 20))[-1].lines) == 7
+    assert len(known(neuron([1.0] * 20))[-1].lines) == 22
+
+
+def test_routes_show_where_paths_differ():
+    """Also where an operation uses a value twice, and far from both ends of a long path."""
+    x = Value(2.0, "x")
+    square = x * x
+    square.label = "y"
+    assert [path.route for path in known(square)[0].paths] == ["x⁽¹⁾ → y", "x⁽²⁾ → y"]
+    node = x
+    for _ in range(5):
+        node = node.tanh()
+    node = node.exp() + node.sin()
+    for _ in range(5):
+        node = node.tanh()
+    first, second = [path.route for path in known(node)[0].paths]
+    assert first == "x → v1 → v2 → … → v6 → … → v12 → v13"
+    assert second == "x → v1 → v2 → … → v7 → … → v12 → v13"
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=60), min_size=2, max_size=6, unique=True))
+def test_shortened_names_are_distinct(names):
+    shorts = shorten_names(names)
+    assert len({*shorts.values()}) == len(names)
+    assert all(shorts[name] == name for name in names if len(name) <= LONGEST_NAME)
+
+
+def test_a_long_name_is_shortened_in_the_middle():
+    names = [f"the_weight_of_input_{i}_in_the_hidden_layer_of_the_network" for i in (1, 2)]
+    assert [*shorten_names(names).values()] == ["the_we…t_1_i…etwork", "the_we…t_2_i…etwork"]
+    assert [*shorten_names(names[:1]).values()] == ["the_weight_o…the_network"]
 
 
 def test_a_large_number_of_paths_is_rounded():

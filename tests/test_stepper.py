@@ -8,8 +8,9 @@ import re
 import pytest
 
 from browsers import HOSTILE, chromium, fields, hot
-from engine import Value, explain, mistakes, record_origins, topological
+from engine import Op, Value, explain, mistakes, record_origins, topological, total
 from engine.draw import step
+from engine.draw.shortening import shorten_name
 from engine.draw.theme import format_number
 from nn import MLP
 
@@ -221,7 +222,10 @@ def test_paths_are_marked_in_the_drawing(opened):
     click(page, "v0")
     explanation = explain(y, order[0])
     assert len(explanation.paths) == 2
-    assert "It adds up to 0.133 along 2 paths to y:" in page.locator(".facts .summary").inner_text()
+    assert (
+        "gradient adds up to 0.133 along 2 paths to y:"
+        in page.locator(".facts .summary").inner_text()
+    )
     for rank, path in enumerate(explanation.paths):
         page.click(f".path[data-rank='{rank}']")
         assert page.locator(".title").inner_text() == f"Path {rank + 1} of 2 from x to y"
@@ -285,6 +289,50 @@ def test_marks_and_numbers_stay_inside_their_cells(opened, direction):
             assert page.evaluate(OVERFLOWS) == []
 
 
+@pytest.mark.parametrize("width", [390, 1400])
+def test_long_formulas_wrap_and_unfold(opened, width):
+    terms = [Value(0.5 * i, f"parameter_number_{i}") for i in range(40)]
+    power = Op("weighted", lambda x, y: (x + y * (x - y) * (x + y + x * y)) / (x * x + y * y + 1.0),
+               lambda out, x, y: x, lambda out, x, y: y)  # fmt: skip
+    y = power(total(terms), terms[0])
+    page = opened(step(y).html)
+    page.set_viewport_size({"width": width, "height": 844})
+    wide = lambda: page.evaluate(
+        """() => [...document.querySelectorAll(".formula, .formula *")].filter((part) =>
+            part.scrollWidth > part.clientWidth + 2 && part.className === "formula"
+            || part.tagName === "math" && part.getBoundingClientRect().right > innerWidth).length"""
+    )
+    for _ in range(4):
+        page.evaluate("document.querySelector('[data-do=next]').click()")
+        assert wide() == 0
+        text = page.locator(".formula").inner_text()
+        page.evaluate(
+            """() => document.querySelectorAll(".formula .dots").forEach((dots) =>
+                dots.dispatchEvent(new MouseEvent("click", {bubbles: true})))"""
+        )
+        assert wide() == 0
+        assert page.locator(".dots:visible").count() == 0
+        unfolded = page.locator(".formula").inner_text()
+        assert ("⋯" in text) == (len(unfolded) > len(text))
+        assert "⋯" not in unfolded
+
+
+def test_long_names_are_whole_on_hover(opened):
+    """In the drawing, the list of values, the heading and the paths."""
+    names = [f"the_weight_of_input_{i}_in_the_hidden_layer_of_the_network" for i in (1, 2)]
+    page = opened(step(Value(2.0, names[0]) * Value(3.0, names[1])).html)
+    page.click("[data-do=next]")
+    short = "the_we…t_1_i…etwork"
+    assert fields(page)["v0"][0] == short
+    title = page.evaluate("document.querySelector('g[id$=-v0] title').textContent")
+    assert title == names[0]
+    assert page.locator(".facts option").nth(1).get_attribute("title") == names[0]
+    assert page.locator(".title").get_attribute("title") == "\n".join(names)
+    assert short in page.locator(".title").inner_text()
+    click(page, "v0")
+    assert page.locator(".path").get_attribute("title") == f"{names[0]} → v2"
+
+
 OVERFLOWS = """() => [...document.querySelectorAll("g[id]")].filter((g) => /-v\\d+$/.test(g.id)).flatMap((g) => {
     const texts = [...g.querySelectorAll("text")].filter((text) => text.textContent.trim());
     const boxes = texts.map((text) => [text.textContent, text.getBBox()]);
@@ -300,14 +348,18 @@ OVERFLOWS = """() => [...document.querySelectorAll("g[id]")].filter((g) => /-v\\
 
 
 def test_hostile_labels_run_no_script(opened):
+    """The label is shortened, and whole on hover."""
     x = Value(2.0, HOSTILE)
     page = opened(step(x * x).html)
-    for title in [f"v1 = {HOSTILE} · {HOSTILE}", "The gradient starts at v1"]:
+    short = shorten_name(HOSTILE)
+    for title in [f"v1 = {short} · {short}", "The gradient starts at v1"]:
         page.evaluate("document.querySelector('[data-do=next]').click()")
         assert page.locator(".title").inner_text() == title
     page.click("[data-do=last]")
+    assert page.locator(".facts option").nth(1).get_attribute("title") == HOSTILE
+    assert page.evaluate("document.querySelector('g[id$=-v0] title').textContent") == HOSTILE
     assert page.evaluate("window.hit") is None
-    assert fields(page)["v0"][0] == HOSTILE
+    assert fields(page)["v0"][0] == short
     assert page.locator("img").count() == 0
 
 
@@ -426,5 +478,5 @@ def test_wrong_arguments_are_refused(tmp_path):
         step(node)
     with pytest.raises(ValueError, match="theme must be one of light, dark, got 'x'"):
         step(x * 2.0, theme="x")
-    with pytest.raises(TypeError, match="step expects a Value as root, got 3"):
+    with pytest.raises(TypeError, match="step expects a Value or an Array, got 3"):
         step(3)

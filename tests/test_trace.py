@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given
 
-from engine import Array, Value, grad, mistakes, softmax, topological, walk
+from engine import Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
-from engine.draw.frames import Mark
+from engine.draw.clusters import Modules, describe_places
+from engine.draw.frames import Status
 from engine.draw.theme import format_number
 from engine.draw.trace import trace
 from engine.watch.causes import find_causes
@@ -114,6 +115,19 @@ def test_a_repeated_input_is_numbered():
     assert words(first.lines[0]) == "dydx+=dydy⋅∂y∂x(1)⏟x"
     assert words(second.lines[0]) == "dydx+=dydy⋅∂y∂x(2)⏟x"
     assert words(second.lines[2]) == "dydx=3+3=6"
+
+
+def test_frames_name_the_neuron():
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
+    order = topological(loss)
+    frames = trace(loss, order=order, places=describe_places(Modules(order, model))).frames
+    places = [frame.where for frame in frames]
+    assert places[1:6] == ["layers[0], neuron 0"] * 2 + ["layers[0], neuron 1"] * 2 + [
+        "layers[1], neuron 0"
+    ]
+    assert "layers[1], neuron 0 → layers[0], neuron 1" in places
+    assert places[-1] == places[0] == ""
 
 
 def test_gradients_of_the_graph_do_not_change():
@@ -244,15 +258,15 @@ def test_notes_say_what_is_early_what_is_late_and_who_ends_wrong():
     )
     marks = [mark for frame in order.frames for mark in frame.marks.items()]
     assert marks[:4] == [
-        (id, Mark("due", f"true {x}"))
+        (id, Status("due", f"true {x}"))
         for id, x in [("v0", "1213"), ("v2", "404.4"), ("v3", "1"), ("v4", "1")]
     ]
     assert marks[4:] == [
-        ("v4", Mark("right", "✓ correct")),
-        ("v3", Mark("right", "✓ correct")),
-        ("v2", Mark("early", "sent 1 early")),
-        ("v0", Mark("wrong", "✗ true 1213")),
-        ("v2", Mark("early", "✓ but sent 1")),
+        ("v4", Status("right", "✓ correct")),
+        ("v3", Status("right", "✓ correct")),
+        ("v2", Status("early", "sent 1 early")),
+        ("v0", Status("wrong", "✗ true 1213")),
+        ("v2", Status("early", "✓ but sent 1")),
     ]
     assert [frame.note for frame in sum_.frames if frame.to] == [
         "",
@@ -286,9 +300,9 @@ def test_wrong_passes_are_correct_on_a_chain():
         assert run.frames[-1].note.startswith("No value is used twice here")
 
 
-def test_step_refuses_arrays():
-    with pytest.raises(TypeError, match="step expects a Value as root, got Array"):
-        step(Array([1.0]).sum())
+def test_step_refuses_what_is_no_node():
+    with pytest.raises(TypeError, match="step expects a Value or an Array, got 3"):
+        step(3)
 
 
 def test_an_operation_with_several_results_is_one_step():

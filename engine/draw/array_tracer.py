@@ -12,6 +12,7 @@ from engine.draw.array_writing import to_array_text
 from engine.draw.frames import END, START, TITLES, Frame, Run, Trace
 from engine.draw.matrices import describe_matrix, format_factor
 from engine.draw.notation import Line
+from engine.draw.shortening import shorten_names
 from engine.draw.theme import format_number, norm
 from engine.draw.tracer import BackwardTracer
 from engine.draw.wrong_frames import WrongPassTracer
@@ -19,24 +20,35 @@ from engine.node import Node
 from engine.rules import Op
 from engine.watch.wrong_passes import RIGHT, WRONG, Contribution, compare_passes, contributions
 
+NO_PLACES: Mapping[Node, str] = {}
 LEGEND = "dW is short for ∂{root}/∂W, an array of the shape of W. ⊙ multiplies element by element."
 
 
-def trace_arrays(order: Iterable[Node], spec: str, largest: int) -> Trace:
-    """Return the frames of the passes through a graph of Arrays, given in topological order."""
+def trace_arrays(
+    order: Iterable[Node], spec: str, largest: int, places: Mapping[Node, str] = NO_PLACES
+) -> Trace:
+    """Return the frames of the passes through a graph of Arrays, given in topological order.
+
+    `places` are the places of nodes in a model.
+    """
     order = [*order]
-    names = dict(zip(order, choose_array_names(order, spec), strict=True))
+    full_names = choose_array_names(order, spec)
+    shorts = shorten_names(full_names)
+    names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     notation = ArrayNotation(names, spec, largest)
     passes = {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
-    tracer = ArrayFrames(order, notation, RIGHT)
+    tracer = ArrayFrames(order, notation, places, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
-        wrong_tracer = ArrayMistakeTracer(order, notation, variant, passes[variant], mistake)
+        wrong_tracer = ArrayMistakeTracer(
+            order, notation, places, variant, passes[variant], mistake
+        )
         runs.append(Run(title, [*wrong_tracer.trace()]))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
-    return Trace(runs, names, grads)
+    whole = {short: name for name, short in shorts.items() if short != name}
+    return Trace(runs, names, grads, whole)
 
 
 class ArrayFrames(BackwardTracer):
@@ -81,8 +93,9 @@ class ArrayFrames(BackwardTracer):
         if notation.names[node] == to_array_text(formula):  # Wᵀ = Wᵀ
             lines, title = lines[1:], f"{notation.names[node]}, the {op.name}"
         elements = Follower(notation, self.ids).follow_forward(node)
-        frame = Frame("forward", title, lines, marked=marked, node=id, elements=elements)
-        return self.show(frame, {(node, "data"): node.data})
+        where = self.places.get(node, "")
+        frame = Frame("forward", title, lines, marked=marked, where=where, node=id)
+        return self.show(frame._replace(elements=elements), {(node, "data"): node.data})
 
     def send(self, sent: Contribution, *_: Any) -> Frame:
         """Return the frame of a contribution: the pullback as a formula and with its numbers."""
@@ -105,8 +118,9 @@ class ArrayFrames(BackwardTracer):
         marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
         elements = Follower(notation, self.ids).follow_backward(sent)
         frame = Frame(
-            "backward", title, lines, marked=marked, node=ids[0], to=ids[1], elements=elements
-        )
+            "backward", title, lines, marked=marked, where=self.find_place(node, to),
+            node=ids[0], to=ids[1], elements=elements,
+        )  # fmt: skip
         return self.show(frame, {(to, "grad"): sent.after})
 
     def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:

@@ -20,7 +20,7 @@ from engine.draw.writing import (
 
 OWN = {
     "⊙": PRECEDENCE["·"], "@": PRECEDENCE["/"],
-    "Σ": PRECEDENCE["neg"], "repeat": PRECEDENCE["neg"],
+    "Σ": PRECEDENCE["·"], "repeat": PRECEDENCE["·"],
 }  # fmt: skip
 OPPOSITES = {"≤": ">", "<": "≥", ">": "≤", "≥": "<"}
 MOST_COLUMNS = 16  # of all matrices in a line
@@ -109,7 +109,7 @@ class ArrayText(PlainText):
     def write_factor(self, x: Expression, precedence: int) -> str:
         if x.head in COMPARISONS:
             return self.write(Symbol("where", (x,)))
-        return self.write(x, precedence + (clarify(x).head == "·"))
+        return self.write(x, precedence + (clarify(x).head in ("·", "Σ", "repeat")))
 
     def write_matrix_product(self, x: Expression) -> str:
         sides = [self.write(part, OWN["@"] + k) for k, part in enumerate(x.parts)]
@@ -218,7 +218,7 @@ class ArrayMathML(ArrayText, MathML):
         return f"<munder>{text}<mtext>{html.escape(below)}</mtext></munder>" if below else text
 
     def write_gap(self) -> str:
-        return '<mspace width="0.25em"/>'
+        return '<mo>&#8290;</mo><mspace width="0.25em"/>'
 
 
 class ShapedMathML(ArrayMathML):

@@ -59,9 +59,9 @@ function showArrays(root, page, { math, step }) {
     const key = keys.includes(chosen[to || node]) ? chosen[to || node] : keys[0], [lines, marks] = elements[key];
     const div = document.createElement("div");
     div.className = "element";
-    div.innerHTML = lines.map(math).join("");
     div.title = keys.length > 1 ? "Click another number of this array to follow it" : "";
     root.querySelector(".formula").append(div);
+    showFormulas(div, lines.map(math));
     marks.forEach(([id, field, row, column], i) => outline(`${id} ${field}`, row, column, i === 0));
   }
 

@@ -91,7 +91,7 @@ class BoxTracer:
         """Yield a frame for each part: a value's formula, or the number of a box's outputs."""
         ids = self.ids
         outputs = {x for node in ids for x in node.inputs if ids[x] != ids[node]}
-        tracer = Tracer(self.order, self.notation)
+        tracer = Tracer(self.order, self.notation, {})
         for part in parts:
             node = part.nodes[-1]
             if part.id in self.boxes:

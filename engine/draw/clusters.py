@@ -5,6 +5,7 @@ a parameter of a module with something else belongs to that module, and so do th
 products and the activation that follows.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -110,6 +111,23 @@ class Modules:
             return path
         text = repr(self.by_path[path])
         return text if text.startswith(path) else f"{path}   {text}"
+
+
+def describe_places(modules: Modules) -> dict[Node, str]:
+    """Return the place of each node in a model, such as "layers[0], neuron 1"."""
+    return {node: describe_path(path) for node, path in modules.path_by_node.items() if path}
+
+
+def describe_path(path: str) -> str:
+    """Write the path of a module in words.
+
+    >>> describe_path("layers.0.neurons.1"), describe_path("encoder.layers.0")
+    ('layers[0], neuron 1', 'encoder.layers[0]')
+    """
+    path = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path)
+    return re.sub(
+        r"(^|\.)neurons\[(\d+)\]$", lambda m: f"{', ' if m[1] else ''}neuron {m[2]}", path
+    )
 
 
 def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:

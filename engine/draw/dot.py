@@ -14,6 +14,7 @@ import graphviz
 
 from engine.draw.options import Options
 from engine.draw.room import BLANK, widen
+from engine.draw.shortening import shorten_name
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from engine.draw.array_cells import ArrayCell
 
+LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
 
@@ -43,6 +45,7 @@ def write_dot(
     names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, Any] | None = None,
     widths: Mapping[str, float] | None = None,
+    whole: Mapping[str, str] | None = None,
     arrays: "Mapping[str, ArrayCell] | None" = None,
 ) -> str:
     """Return the DOT source of a view.
@@ -53,9 +56,12 @@ def write_dot(
         names: texts that replace the labels of nodes.
         grads: numbers that replace the gradients of nodes.
         widths: of the gradient's field in points, by the ids of cells, with a line below it.
+        whole: the whole names of shortened ones among `names`.
         arrays: the cells of Arrays, by their ids.
     """
-    return DotWriter(view, options, names or {}, grads or {}, widths or {}, arrays or {}).write()
+    writer = DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {})
+    writer.arrays = arrays or {}
+    return writer.write()
 
 
 class DotWriter:
@@ -68,10 +74,11 @@ class DotWriter:
         names: Mapping[Node, str],
         grads: Mapping[Node, Any],
         widths: Mapping[str, float],
-        arrays: "Mapping[str, ArrayCell]",
+        whole: Mapping[str, str],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
-        self.widths, self.arrays, self.theme = widths, arrays, THEMES[options.theme]
+        self.widths, self.whole, self.theme = widths, whole, THEMES[options.theme]
+        self.arrays: Mapping[str, ArrayCell] = {}
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
 
@@ -127,37 +134,47 @@ class DotWriter:
 
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
-        node, shape = cell.node, SHAPES[cell.kind]
         if cell.id in self.arrays:
-            text, size = self.describe_array(self.arrays[cell.id])
-            shape = {**shape, **size}
-        else:
-            fields = format_fields(node, self.options.format, self.grads.get(node))
-            if cell.id in self.widths:
-                fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
-                if self.options.direction in ("down", "up"):
-                    fields[-1] += f"\n{BLANK}"
-            label = self.names.get(node, node.label)
-            if label is not None:
-                fields = [label, *fields]
-            text = "{" + "|".join(map(escape_field, fields)) + "}"
+            self.add_array(part, cell, self.arrays[cell.id])
+            return
+        node = cell.node
+        fields = format_fields(node, self.options.format, self.grads.get(node))
+        if cell.id in self.widths:
+            fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+            if self.options.direction in ("down", "up"):
+                fields[-1] += f"\n{BLANK}"
+        label = self.names.get(node, node.label)
+        tooltip = {}
+        if label is not None:
+            short = "\n".join(shorten_name(line, LONGEST_NAME) for line in label.split("\n"))
+            whole = self.whole.get(label, label)
+            tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
+            fields = [short, *fields]
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **shape)
+        text = "{" + "|".join(map(escape_field, fields)) + "}"
+        look = {"fillcolor": fill, "color": line, **SHAPES[cell.kind], **tooltip}
+        part.node(cell.id, label=text, id=cell.id, **look)
         self.add_operation(part, cell)
 
-    def describe_array(self, array: "ArrayCell") -> tuple[str, dict[str, str]]:
-        """Return an Array's record, and the attributes that give it the size of its cell."""
+    def add_array(self, part: graphviz.Digraph, cell: Cell, array: "ArrayCell") -> None:
+        """Draw an Array as a record of the size of its cell, and its operation."""
         rows = []
         for field in array.fields:
             columns = [field] if isinstance(field, str) else field
             texts = [escape_field(text).replace("\\n", "\\r") for text in columns]
             rows.append(texts[0] if len(texts) == 1 else "{" + "|".join(texts) + "}")
         is_flat = self.options.direction in ("right", "left")
-        text = "|".join(rows) if is_flat else "{" + "|".join(rows) + "}"
-        size = {"width": f"{array.width / 72:.4f}", "height": f"{array.height / 72:.4f}"}
-        return text, {**size, "fixedsize": "true"}
+        fill, line = self.theme.kinds[cell.kind]
+        if cell.id in self.heat:
+            fill = blend(self.theme.heat, self.heat[cell.id])
+        part.node(
+            cell.id, label="|".join(rows) if is_flat else "{" + "|".join(rows) + "}", id=cell.id,
+            fillcolor=fill, color=line, width=f"{array.width / 72:.4f}",
+            height=f"{array.height / 72:.4f}", fixedsize="true", **SHAPES[cell.kind],
+        )  # fmt: skip
+        self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""

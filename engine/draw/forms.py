@@ -15,42 +15,39 @@ from typing import Any
 
 from engine.arithmetic import cos, divide, exp, exp2, sqrt
 from engine.draw.symbols import Operand, Symbol, build_partials, lift, make_name
-from engine.formulas import ONE_OVER_SQRT_2PI, TWO_OVER_SQRT_PI, sigmoid, square
+from engine.formulas import ONE_OVER_SQRT_2PI, sigmoid, square
 from engine.rules import LN2, LN10, TABLE, Op, flatten
 from engine.sequences.rules import SOFTMAX, softmax
 from engine.sequences.vector_op import Output
 
 # fmt: off
-FORMS: dict[Op, Callable[..., list[Any]]] = {  # for each input, another form or None
-    TABLE[name]: form for name, form in {
-        "/":       lambda out, x, y: [None, -divide(x, square(y))],
-        "**":      lambda out, x, y: [y * divide(out, x), None],
-        "exp":     lambda out, x: [exp(x)],
-        "exp2":    lambda out, x: [LN2 * exp2(x)],
-        "expm1":   lambda out, x: [out + 1.0],
-        "log2":    lambda out, x: [divide(1.0, x * LN2)],
-        "log10":   lambda out, x: [divide(1.0, x * LN10)],
-        "sqrt":    lambda out, x: [divide(1.0, 2.0 * out)],
-        "cbrt":    lambda out, x: [divide(1.0, 3.0 * square(out))],
-        "tan":     lambda out, x: [divide(1.0, square(cos(x)))],
-        "acosh":   lambda out, x: [divide(1.0, sqrt(square(x) - 1.0))],
-        "tanh":    lambda out, x: [1.0 - square(out)],
-        "sigmoid": lambda out, x: [out * (1.0 - out)],
-        "softplus": lambda out, x: [divide(1.0, 1.0 + exp(-x))],
-        "silu":    lambda out, x: [out + sigmoid(x) * (1.0 - out)],
-        "erf":     lambda out, x: [TWO_OVER_SQRT_PI * exp(-square(x))],
-        "erfc":    lambda out, x: [-TWO_OVER_SQRT_PI * exp(-square(x))],
-        "normal_cdf": lambda out, x: [ONE_OVER_SQRT_2PI * exp(-divide(square(x), 2.0))],
-        "hypot":   lambda out, x, y: [divide(x, out), divide(y, out)],
-        "atan2":   lambda out, x, y: [divide(z, square(x) + square(y)) for z in (y, -x)],
-        "logaddexp": lambda out, x, y: [exp(x - out), exp(y - out)],
-        "logsumexp": lambda out, xs: [[exp(x - out) for x in xs]],
-        "cross_entropy": lambda out, x, others: [
-            softmax([x, *others])[0] - 1.0, [None] * len(others)
-        ],
-    }.items()
+ROWS: dict[str, Callable[..., list[Any]]] = {  # for each input, another form or None
+    "/":       lambda out, x, y: [None, -divide(x, square(y))],
+    "**":      lambda out, x, y: [y * divide(out, x), None],
+    "exp":     lambda out, x: [exp(x)],
+    "exp2":    lambda out, x: [LN2 * exp2(x)],
+    "expm1":   lambda out, x: [out + 1.0],
+    "log2":    lambda out, x: [divide(1.0, x * LN2)],
+    "log10":   lambda out, x: [divide(1.0, x * LN10)],
+    "sqrt":    lambda out, x: [divide(1.0, 2.0 * out)],
+    "cbrt":    lambda out, x: [divide(1.0, 3.0 * square(out))],
+    "tan":     lambda out, x: [divide(1.0, square(cos(x)))],
+    "acosh":   lambda out, x: [divide(1.0, sqrt(square(x) - 1.0))],
+    "tanh":    lambda out, x: [1.0 - square(out)],
+    "sigmoid": lambda out, x: [out * (1.0 - out)],
+    "softplus": lambda out, x: [divide(1.0, 1.0 + exp(-x))],
+    "silu":    lambda out, x: [out + sigmoid(x) * (1.0 - out)],
+    "normal_cdf": lambda out, x: [ONE_OVER_SQRT_2PI * exp(-divide(square(x), 2.0))],
+    "hypot":   lambda out, x, y: [divide(x, out), divide(y, out)],
+    "atan2":   lambda out, x, y: [divide(z, square(x) + square(y)) for z in (y, -x)],
+    "logaddexp": lambda out, x, y: [exp(x - out), exp(y - out)],
+    "logsumexp": lambda out, xs: [[exp(x - out) for x in xs]],
+    "cross_entropy": lambda out, x, others: [
+        softmax([x, *others])[0] - 1.0, [None] * len(others)
+    ],
 }
 # fmt: on
+FORMS = {TABLE[name]: form for name, form in ROWS.items()}
 
 
 def softmax_form(i: int, j: int, outs: Sequence[Any], delta: Any) -> Any:

@@ -9,14 +9,14 @@ from engine.node import Node
 EMPTY: Mapping[str, str] = {}
 
 
-class Mark(NamedTuple):
+class Status(NamedTuple):
     """The state of a gradient in a wrong pass, as a short text below it."""
 
     kind: str  # "due": some contributions are still to come; "right", "wrong", or "early"
     text: str
 
 
-NO_MARKS: Mapping[str, Mark] = {}
+NO_MARKS: Mapping[str, Status] = {}
 
 
 class Frame(NamedTuple):
@@ -31,12 +31,13 @@ class Frame(NamedTuple):
     data: Mapping[str, str] = EMPTY  # numbers that appear, by the id of their value
     grad: Mapping[str, str] = EMPTY  # gradients that appear or change
     marked: Sequence[str] = ()  # ids
+    where: str = ""  # the module that computes the value, such as "layers[0], neuron 1"
     node: str = ""  # the id of the value that is computed or propagates its gradient
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
+    marks: Mapping[str, Status] = NO_MARKS  # of a wrong pass, by the id of their value
     cells: Mapping[str, Any] = EMPTY  # matrices that appear or change, by "v3 data" or "v3 grad"
     elements: Mapping[str, Any] = EMPTY  # lines that follow one element, by its row and column
-    marks: Mapping[str, Mark] = NO_MARKS  # of a wrong pass, by the id of their value
     alarm: bool = False  # whether this step makes a gradient wrong
 
 
@@ -53,6 +54,7 @@ class Trace(NamedTuple):
     runs: list[Run]
     names: dict[Node, str]  # in topological order
     grads: dict[Node, float]  # the correct ones
+    whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened in `names`
 
     @property
     def frames(self) -> list[Frame]:

@@ -1,11 +1,14 @@
 // The details of the selected value: its rule, its line of code, its steps, and the paths of its
 // gradient. `step` is the interface of stepper.js.
 
-function inspect(root, { prefix, facts, texts }, step) {
+const MOST_RULES = 7; // formulas of a value before "more" is pressed
+
+function inspect(root, { prefix, facts, texts, whole }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
-  let selected = -1;
+  let selected = -1, all = false; // whether all derivatives are shown
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
+  for (const option of pick.options) showWholeNames(option, whole);
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
 
   function create(tag, kind, content = "") {
@@ -31,6 +34,7 @@ function inspect(root, { prefix, facts, texts }, step) {
   }
 
   function select(i) {
+    if (i !== selected) all = false;
     selected = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
@@ -69,19 +73,19 @@ function inspect(root, { prefix, facts, texts }, step) {
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
     const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
     const wrong = Object.keys(step.state().marks).length > 0; // paths explain the true gradient only
-    body.append(create("div", "summary", `Why ${wrong ? "the true" : "this"} gradient? It adds up to ${gradient} along ${along}:`), list);
-    paths.forEach(([product], rank) => {
-      const nodes = listLinks(i, rank).map(({ to }) => facts[to].name), bar = create("span", "length");
-      const route = [name, ...(nodes.length > 4 ? [...nodes.slice(0, 2), "…", nodes.at(-1)] : nodes)].join(" → ");
+    body.append(create("div", "summary", `The ${wrong ? "true" : "complete"} gradient adds up to ${gradient} along ${along}:`), list);
+    paths.forEach(([product, , , , route], rank) => {
+      const nodes = [name, ...listLinks(i, rank).map(({ to }) => facts[to].name)], bar = create("span", "length");
       bar.style.width = `${largest ? (48 * size(product)) / largest : 0}px`;
-      const button = createButton("path", "", "Show this path", () => showPath(i, rank)), cell = create("span", "");
+      const button = createButton("path", "", nodes.map((node) => whole[node] ?? node).join(" → "), () => showPath(i, rank)), cell = create("span", "");
       cell.append(bar);
       button.append(cell, create("span", "product", product), create("span", "route", route));
       button.dataset.rank = rank;
       list.append(button);
     });
-    if (rest !== "0") list.append(create("div", "rest", `${rest} along the other paths`));
-    else if (count !== String(paths.length)) list.append(create("div", "rest", "the other paths add up to 0"));
+    const one = count === String(paths.length + 1);
+    if (rest !== "0") list.append(create("div", "rest", `${rest} along the other path${one ? "" : "s"}`));
+    else if (count !== String(paths.length)) list.append(create("div", "rest", `the other path${one ? " adds" : "s add"} up to 0`));
   }
 
   const size = (product) => Math.abs(Number(product.replace("−", "-"))) || 0;
@@ -100,13 +104,16 @@ function inspect(root, { prefix, facts, texts }, step) {
     step.stop();
     const links = listLinks(i, rank), down = [...links].reverse(), { paths, path_count: count, name } = facts[i];
     const derivative = (of, to) => `<mfrac><mrow><mi>∂</mi>${of.math}</mrow><mrow><mi>∂</mi>${to.math}</mrow></mfrac>`;
-    const multiply = (factors) => (factors.length > 9 ? [...factors.slice(0, 5), "<mo>⋯</mo>", ...factors.slice(-3)] : factors).join("<mo>⋅</mo>");
+    const hide = (factor) => `<mrow class="folded"><mo form="infix">⋅</mo>${factor}</mrow>`;
+    const multiply = (factors) => factors.length < 10 ? factors.join("<mo>⋅</mo>")
+      : `${factors.slice(0, 5).join("<mo>⋅</mo>")}<mrow class="dots"><mo form="infix">⋅</mo><mo>⋯</mo></mrow>${factors.slice(5, -3).map(hide).join("")}`
+        + factors.slice(-3).map((factor) => `<mo>⋅</mo>${factor}`).join("");
     const chain = multiply(down.map(({ from, to }) => derivative(facts[to], facts[from])));
     const numbers = multiply(down.map(({ to, k }) => texts[facts[to].factors[k]]));
     const which = count === "1" ? "The only path" : `Path ${rank + 1} of ${count}`;
     step.describe("path", `${which} from ${name} to ${facts.at(-1).name}`, [], "");
-    root.querySelector(".formula").innerHTML = [chain, `${numbers}<mo>=</mo><mn>${paths[rank][0]}</mn>`]
-      .map((line) => `<math display="block"><mrow>${line}</mrow></math>`).join("");
+    showFormulas(root.querySelector(".formula"), [chain, `${numbers}<mo>=</mo><mn>${paths[rank][0]}</mn>`]
+      .map((line) => `<math display="block"><mrow>${line}</mrow></math>`));
     const op = (to) => facts[to].shared ?? to; // several results share an operation
     step.mark([`v${i}`, ...links.flatMap(({ to, k }) => [`e${op(to)}-${k}`, `o${op(to)}`, `e${to}`, `v${to}`])]);
     root.dataset.path = rank;
@@ -120,8 +127,13 @@ function inspect(root, { prefix, facts, texts }, step) {
     const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
     const mark = grad[id] && marks[id] ? ` (${marks[id][1]})` : "";
     body.querySelector(".now").textContent = known.map(([field, x]) => `${field} ${x}`).join(", ") + mark;
-    body.querySelector(".rule").innerHTML = lines
-      .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)).join("");
+    const rules = all ? lines : lines.slice(0, MOST_RULES);
+    showFormulas(body.querySelector(".rule"), rules
+      .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)));
+    if (rules.length < lines.length) {
+      const more = createButton("jump", `${lines.length - rules.length} more`, "Show all derivatives", () => { all = true; update(); });
+      body.querySelector(".rule").append(more);
+    }
     for (const button of body.querySelectorAll(".jump, .path")) {
       const { rank, to } = button.dataset;
       button.toggleAttribute("data-on", "path" in root.dataset ? rank === root.dataset.path : Number(to) === step.at());

@@ -7,10 +7,11 @@ piece once.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.draw.symbols import Symbol, combine, make_name
+from engine.draw.symbols import Symbol, combine, lift, make_name
 from engine.draw.theme import format_number
 from engine.draw.writing import PRECEDENCE, MathML, to_mathml
 from engine.node import Node
+from engine.rules import TABLE
 
 Line = tuple[str, ...]
 
@@ -36,6 +37,14 @@ class Notation:
         """Return the name of an operation's input; of a constant without a label, its number."""
         return self.number(node.data) if node.constant and not node.label else self.name(node)
 
+    def inputs(self, node: Node) -> list[Symbol]:
+        """Return the names of an operation's inputs, without a dot product's bias of 0."""
+        symbols = [self.input(x) for x in node.inputs]
+        last = node.inputs[-1]
+        if node.op is TABLE["dot"] and last.constant and not last.label and last.data == 0.0:
+            symbols[-1] = lift(0.0)
+        return symbols
+
     def number(self, x: float) -> Symbol:
         """Return a number as it is formatted."""
         if x >= 0 or x != x:
@@ -52,11 +61,11 @@ class Notation:
         >>> Notation({}, ".4g").format_apart(5.4821, 5.48213)
         ('5.4821', '5.48213')
         """
-        for spec in (self.spec, *(f".{digits}g" for digits in range(5, 18))):
-            texts = format_number(x, spec), format_number(y, spec)
-            if texts[0] != texts[1]:
-                break
-        return texts
+        texts = [
+            (format_number(x, spec), format_number(y, spec))
+            for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14)))
+        ]
+        return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
 
     def write_factor(self, x: float) -> str:
         """Write a number as a factor: in parentheses if it is negative."""

@@ -20,23 +20,6 @@ function mount(root, page) {
     return value;
   }
 
-  // Adds an empty text below a gradient. While it is empty, the gradient is in the middle of both
-  // lines; `blank` is the second one in a drawing whose cells are columns.
-  function addMark(grad, blank) {
-    const mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
-    const middle = blank ? (y(grad) + y(blank)) / 2 : y(grad);
-    grad.after(mark);
-    grad.setAttribute("y", middle);
-    return {
-      show(kind, text) {
-        setText(mark, text);
-        mark.setAttribute("class", `below ${kind}`);
-        grad.setAttribute("y", middle - (text ? 5.5 : 0));
-        mark.setAttribute("y", middle + 6);
-      },
-    };
-  }
-
   // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
   function stateAt(n) {
     const state = { data: {}, grad: {}, marks: {} };
@@ -59,7 +42,7 @@ function mount(root, page) {
       g.dataset.state = kind;
       below?.show(kind, text);
     }
-    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "");
+    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
     arrays.update(frames(), n, state.marks);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
@@ -86,11 +69,13 @@ function mount(root, page) {
   const setText = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
   const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
 
-  function describe(kind, title, lines, note) {
+  function describe(kind, title, lines, note, where = "") {
     find(".kind").textContent = find(".kind").dataset.kind = kind;
+    find(".where").textContent = where;
     find(".title").textContent = title;
-    find(".formula").innerHTML = lines.map(math).join("");
+    showFormulas(find(".formula"), lines.map(math));
     find(".note").textContent = note;
+    for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), page.whole);
   }
 
   function mark(ids, first) {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from engine.draw.boxes import trace_boxes
-from engine.draw.clusters import Model
+from engine.draw.clusters import Model, describe_places
 from engine.draw.dot import replace_invalid, write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
@@ -36,6 +36,7 @@ BUTTONS = {
     "next": ("Next", "M4 2v10l7-5z"),
     "last": ("Last", "M10 2h2v10h-2zM2 2v10l7-5z"),
 }
+SCRIPTS = ("stepper.js", "inspector.js", "formula.js", "marks.js", "arrays.js")
 PAUSE = "M3 2h3v10H3zM8 2h3v10H8z"
 
 
@@ -91,7 +92,8 @@ def step(
     if not isinstance(root, Value):
         from engine.draw.array_stepper import trace_array_view
 
-        return Stepper(*trace_array_view(view, look), look.theme)
+        traced, facts, drawing = trace_array_view(view, look)
+        return Stepper(traced.runs, facts, drawing, look.theme, traced.whole)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and collapse is None and len(view.arrows) > limit:
         view = build_view(root, model, True, limit)  # each arrow is at least one step
@@ -99,14 +101,15 @@ def step(
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
     else:
-        traced = trace(root, look.format, list(view.ids))
+        traced = trace(root, look.format, list(view.ids), describe_places(view.modules))
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
-    dot = write_dot(view, reserve_heights(look) if widths else look, names, traced.grads, widths)
+    sizes = reserve_heights(look) if widths else look
+    dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
     drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
-    return Stepper(traced.runs, facts, drawing, look.theme)
+    return Stepper(traced.runs, facts, drawing, look.theme, traced.whole)
 
 
 class Stepper:
@@ -120,8 +123,16 @@ class Stepper:
     <stepper of 5 steps; save it with .save('steps.html')>
     """
 
-    def __init__(self, runs: list[Run], facts: list[Facts], drawing: Drawing, theme: str):
+    def __init__(
+        self,
+        runs: list[Run],
+        facts: list[Facts],
+        drawing: Drawing,
+        theme: str,
+        whole: Mapping[str, str],
+    ):
         self.runs, self.facts, self.drawing, self.theme = runs, facts, drawing, theme
+        self.whole = whole
 
     @property
     def frames(self) -> list[Frame]:
@@ -136,7 +147,7 @@ class Stepper:
         packed = replace_invalid_in(self._data(svg))
         data = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
         data = data.replace("<", "\\u003c")
-        scripts = "".join(map(read_text, ("stepper.js", "inspector.js", "arrays.js")))
+        scripts = "".join(map(read_text, SCRIPTS))
         styles = read_text("stepper.css") + read_text("arrays.css")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -175,7 +186,13 @@ class Stepper:
         runs = [{"frames": [pack(frame) for frame in run.frames]} for run in self.runs]
         facts = [pack(fact) for fact in self.facts]
         prefix = svg.partition(' id="')[2].partition("-")[0]
-        return {"prefix": prefix, "runs": runs, "facts": facts, "texts": list(texts)}
+        return {
+            "prefix": prefix,
+            "runs": runs,
+            "facts": facts,
+            "texts": list(texts),
+            "whole": self.whole,
+        }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as a .html file, and return its path.
@@ -235,7 +252,7 @@ def write_controls(runs: Sequence[Run]) -> str:
         '<button type="button" data-do="mistake" hidden>First mistake</button>'
         f'<span class="runs" role="group" aria-label="Backward pass">{choices}</span></div>\n'
         '<div class="top"><div class="step"><div class="heading">'
-        '<span class="kind"></span><span class="title"></span></div>\n'
+        '<span class="kind"></span><span class="where"></span><span class="title"></span></div>\n'
         '<div class="formula"></div><div class="note"></div>'
         '<div class="live" aria-live="polite"></div></div>\n'
         '<section class="facts" aria-label="Details of a value"><select aria-label="Value">'

@@ -66,14 +66,19 @@ def find_embedded() -> str | None:
     return None
 
 
+TOOLTIP = r'<g id="a_[^"]*"><a xlink:title="([^"]*)">\n(.*?)</a>\n</g>\n'  # around a node's content
+
+
 def clean_svg(svg: str, prefix: str, title: str) -> str:
     """Return Graphviz's SVG as an element for a page, with a title.
 
     Ids begin with `prefix`, so that no other drawing in the page shares them. Graphviz's own titles
-    are dropped: they are names from the DOT text, which browsers would show as tooltips.
+    are dropped: they are names from the DOT text, which browsers would show as tooltips. Tooltips
+    become titles.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
+    svg = re.sub(TOOLTIP, r"<title>\1</title>\n\2", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
     svg = svg.replace(f' font-family="{FONT}"', "")
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'

@@ -135,8 +135,15 @@ def multiply(x: Operand, y: Operand) -> Symbol:
 def negate(x: Operand) -> Symbol:
     x = lift(x)
     if x.head == "number":
-        return lift(-x.parts[0])
-    return x.parts[0] if x.head == "neg" else combine("neg", x)
+        return lift(0.0 - x.parts[0])
+    if x.head == "neg" and not is_formatted(x.parts[0]):  # 1 − (−2) stays as it is
+        return x.parts[0]
+    return combine("neg", x)
+
+
+def is_formatted(x: Symbol) -> bool:
+    """Return whether a name is a number in its final format."""
+    return x.head == "name" and x.parts[0][:1].isdecimal()
 
 
 def raise_power(x: Operand, y: Operand) -> Symbol:
@@ -148,7 +155,18 @@ def exp(x: Operand) -> Symbol:
 
 
 def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
-    return lift(x) if lift(x) == lift(y) else combine("cases", x, condition, y)
+    """Return x if a condition holds, else y; `abs(z) >= 0` fails for nan only."""
+    condition = lift(condition)
+    holds = (
+        condition.head == "≥" and condition.parts[0].head == "abs" and condition.parts[1] == ZERO
+    )
+    return lift(x) if holds or lift(x) == lift(y) else combine("cases", x, condition, y)
+
+
+def exp_product(x: Operand, y: Operand) -> Symbol:
+    """Return e^(x · y), with a square as one."""
+    square = raise_power(y, 2.0)
+    return exp(negate(square) if lift(x) == negate(y) else multiply(x, y))
 
 
 def softmax(xs: Sequence[Operand]) -> list[Symbol]:
@@ -193,7 +211,7 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "tie_share": lambda x, y: where(combine(">", x, y), 1.0, where(combine("<", x, y), 0.0, 0.5)),
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
-    "exp_product": lambda x, y: exp(multiply(x, y)), "drop_large": lift, "drop_low": lift,
+    "exp_product": exp_product, "drop_large": lift, "drop_low": lift,
     "ceil": make_function("ceil"),
     "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
     "sech_squared": lambda x: combine("/", 1.0, raise_power(combine("cosh", x), 2.0)),

@@ -1,9 +1,10 @@
 """Backpropagation as lists of frames: the correct pass, and wrong ones with their mistakes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.draw.frames import END, TITLES, Run, Trace
 from engine.draw.notation import Notation, choose_names
+from engine.draw.shortening import shorten_names
 from engine.draw.tracer import BackwardTracer
 from engine.draw.wrong_frames import WrongPassTracer
 from engine.graph import topological
@@ -12,11 +13,21 @@ from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, WRONG, compare_passes, contributions
 
 
-def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
+def trace(
+    root: Value,
+    spec: str = ".4g",
+    order: Sequence[Node] = (),
+    places: Mapping[Node, str] | None = None,
+) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
-    The gradients of the graph are neither read nor changed. `order` is the graph in topological
-    order, if known.
+    The gradients of the graph are neither read nor changed.
+
+    Args:
+        root: the result of the graph.
+        spec: the format of numbers.
+        order: the graph in topological order, if known.
+        places: for nodes of a model, the place in it, such as "layers[0], neuron 1".
 
     >>> x = Value(3.0, "x")
     >>> y = x * x
@@ -31,15 +42,18 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     end All gradients are complete {} {}
     """
     order = order or topological(root)
-    names = dict(zip(order, choose_names(order, spec), strict=True))
+    full_names = choose_names(order, spec)
+    shorts = shorten_names(full_names)
+    names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
-    notation = Notation(names, spec)
-    tracer = BackwardTracer(order, notation, RIGHT)
+    notation, places = Notation(names, spec), places or {}
+    tracer = BackwardTracer(order, notation, places, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
-        wrong_tracer = WrongPassTracer(order, notation, variant, passes[variant], mistake)
+        wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
         runs.append(Run(title, list(wrong_tracer.trace())))
-    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
-    return Trace(runs, names, grads)
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    whole = {short: name for name, short in shorts.items() if short != name}
+    return Trace(runs, names, grads, whole)

@@ -3,7 +3,7 @@ contribution: d root / d x += d root / d out * ∂ out / ∂ x, with names and w
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.draw.forms import build_slopes
@@ -18,13 +18,14 @@ from engine.draw.notation import (
     write_grad,
     write_gradient,
 )
-from engine.draw.symbols import Symbol, build_formula, build_results, combine, lift
+from engine.draw.symbols import ZERO, Symbol, build_formula, build_results, combine, lift
 from engine.draw.view import is_result
 from engine.node import Node
 from engine.rules import Op
 from engine.sequences.vector_op import Output, Outputs
 from engine.watch.wrong_passes import RIGHT, Contribution, Pass
 
+LONGEST_TITLE = 60  # characters of a formula; the frame shows a longer one below
 MOST_RESULTS = 4  # results whose formulas a frame shows
 
 
@@ -34,10 +35,11 @@ class Tracer:
     Args:
         order: the graph in topological order.
         notation: the names of all its nodes.
+        places: the places of nodes in a model.
     """
 
-    def __init__(self, order: Sequence[Node], notation: Notation):
-        self.order, self.notation = order, notation
+    def __init__(self, order: Sequence[Node], notation: Notation, places: Mapping[Node, str]):
+        self.order, self.notation, self.places = order, notation, places
         self.place = {node: i for i, node in enumerate(order)}
         self.ids = {node: f"v{i}" for i, node in enumerate(order)}
         self.uses = Counter(x for node in order for x in node.inputs)
@@ -64,17 +66,23 @@ class Tracer:
     def compute(self, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         notation, i, id = self.notation, self.place[node], self.ids[node]
-        by_name = build_formula(op, [notation.input(x) for x in node.inputs])
-        by_number = build_formula(op, [notation.number(x.data) for x in node.inputs])
+        names, numbers = notation.inputs(node), [notation.number(x.data) for x in node.inputs]
+        if names[-1] == ZERO:  # a sum without a bias
+            numbers[-1] = ZERO
+        by_name, by_number = build_formula(op, names), build_formula(op, numbers)
+        result = notation.number(node.data)
+        sides = [result] if by_number == result else [by_number, result]  # a sum of one number
         lines = [
             write_equation(notation.name(node), by_name),
-            write_equation(notation.name(node), by_number, notation.number(node.data)),
+            write_equation(notation.name(node), *sides),
         ]
         marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node)]
         marked += [self.ids[x] for x in node.inputs]
         data = {id: notation.format(node.data)}
-        title = f"{notation.name(node)} = {by_name}"
-        return Frame("forward", title, lines, data=data, marked=marked, node=id)
+        text = str(by_name)
+        title = f"{notation.name(node)} = {text if len(text) <= LONGEST_TITLE else f'{op.name}(…)'}"
+        where = self.places.get(node, "")
+        return Frame("forward", title, lines, data=data, marked=marked, where=where, node=id)
 
     def compute_results(self, node: Outputs) -> Frame:
         """Return the frame in which several results are computed, of which the graph may use
@@ -95,6 +103,10 @@ class Tracer:
     def list_names(self, results: Sequence[Node]) -> str:
         return ", ".join(self.notation.names[x] for x in results[:MOST_RESULTS])
 
+    def find_place(self, *nodes: Node) -> str:
+        """Return the places of some nodes in a model, separated by arrows."""
+        return " → ".join(dict.fromkeys(filter(None, map(self.places.get, nodes))))
+
     def list_arrows(self, node: Node) -> list[str]:
         return [f"e{self.place[node]}-{k}" for k in range(len(node.inputs))]
 
@@ -102,8 +114,14 @@ class Tracer:
 class BackwardTracer(Tracer):
     """The frames of one backward pass through a graph, which may be a wrong one."""
 
-    def __init__(self, order: Sequence[Node], notation: Notation, variant: Pass):
-        super().__init__(order, notation)
+    def __init__(
+        self,
+        order: Sequence[Node],
+        notation: Notation,
+        places: Mapping[Node, str],
+        variant: Pass,
+    ):
+        super().__init__(order, notation, places)
         self.variant, self.sign = variant, "+=" if variant.accumulates else "="
 
     def write_gradient(self, node: Node) -> str:
@@ -162,7 +180,10 @@ class BackwardTracer(Tracer):
         ids = self.ids[sent.node], self.ids[sent.to]
         marked = [ids[0], f"o{i}", f"e{i}", f"e{i}-{sent.k}", ids[1]]
         grad = {ids[1]: notation.format(sent.after)}
-        return Frame("backward", title, lines, grad=grad, marked=marked, node=ids[0], to=ids[1])
+        return Frame(
+            "backward", title, lines, grad=grad, marked=marked,
+            where=self.find_place(sent.node, sent.to), node=ids[0], to=ids[1],
+        )  # fmt: skip
 
     def send_to_operation(self, sent: Contribution) -> Frame:
         """Return the frame of one result's gradient, sent to the operation it shares."""

@@ -51,7 +51,9 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
+EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
 LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
+MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
 TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
 NAMES_OF_NUMBERS = {
@@ -109,16 +111,15 @@ class PlainText:
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
         first, *rest = shorten(terms, DOTS)
-        text = self.write(first, PRECEDENCE["+"])
-        for term in rest:
-            is_number = term.head == "number" and term.parts[0] < 0
-            if is_number or term.head == "neg":
-                term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
-                text += self.write_sign(" − ")
-            else:
-                text += self.write_sign(" + ")
-            text += self.write(term, PRECEDENCE["neg"])
-        return text
+        return self.write(first, PRECEDENCE["+"]) + "".join(map(self.write_term, rest))
+
+    def write_term(self, term: Expression) -> str:
+        """Write a term of a sum after the first one, with its sign."""
+        sign, is_number = " + ", term.head == "number" and term.parts[0] < 0
+        if is_number or term.head == "neg":
+            sign = " − "
+            term = Expression("number", (-term.parts[0],)) if is_number else term.parts[0]
+        return self.write_sign(sign) + self.write(term, PRECEDENCE["·"])
 
     # The methods below are overridden.
 
@@ -138,12 +139,12 @@ class PlainText:
         return f"({x})"
 
     def write_fraction(self, x: Expression, y: Expression) -> str:
-        over = self.write(x, 0 if x.head == "number" else PRECEDENCE["/"])
+        over = self.write(x, PRECEDENCE["neg"] if x.head in ("number", "neg") else PRECEDENCE["/"])
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
     def write_exponent(self, base: str, y: Expression) -> str:
-        if y.head == "number" and y.parts[0] in (2.0, 3.0):
-            return base + ("²" if y.parts[0] == 2.0 else "³")
+        if y.parts[0] in EXPONENTS:
+            return base + EXPONENTS[y.parts[0]]
         return f"{base}^{self.write(y, ATOM)}"
 
     def write_root(self, head: str, x: Expression) -> str:
@@ -170,6 +171,7 @@ LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
 ]  # fmt: skip
+INFIX = '<mo form="infix">'  # a sign that begins a row, with spaces as between its operands
 MATHML_SIGNS = {"and": "∧", "or": "∨", "·": "⋅"}
 
 
@@ -239,10 +241,26 @@ class MathML(PlainText):
         return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
 
     def write_sign(self, x: str) -> str:
-        return f"<mo>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
+        form = ' form="prefix"' if x == "−" else ""  # without a space after it
+        return f"<mo{form}>{html.escape(MATHML_SIGNS.get(x.strip(), x.strip()))}</mo>"
 
     def write_parentheses(self, x: str) -> str:
         return f"<mrow><mo>(</mo>{x}<mo>)</mo></mrow>"
+
+    def write_sum(self, terms: Sequence[Expression]) -> str:
+        """Write a sum; the terms that are left out have a class, so that a page can show them."""
+        first, *rest = terms
+        texts = [self.write(first, PRECEDENCE["+"]), *map(self.write_term, rest)]
+        if len(texts) > LONGEST_SUM:
+            start = LONGEST_SUM // 2
+            dots = "<mo>+</mo><mo>⋯</mo>"
+            hidden = shorten(texts[start:-1], dots, MOST_TERMS)
+            rows = [("dots", dots), *(("folded", text) for text in hidden)]
+            texts[start:-1] = [
+                f'<mrow class="{kind}">{text.replace("<mo>", INFIX, 1)}</mrow>'
+                for kind, text in rows
+            ]
+        return "".join(texts)
 
     def write_row(self, x: Expression, precedence: int = 0) -> str:
         return f"<mrow>{self.write(x, precedence)}</mrow>"
@@ -272,11 +290,9 @@ class MathML(PlainText):
         return f"{function}<mo>&#8289;</mo>{inside}"
 
 
-def shorten(items: Sequence[T], dots: T) -> list[T]:
-    """Return the first items, dots and the last one if there are more than `LONGEST_SUM`."""
-    if len(items) <= LONGEST_SUM:
-        return [*items]
-    return [*items[: LONGEST_SUM // 2], dots, items[-1]]
+def shorten(items: Sequence[T], dots: T, most: int = LONGEST_SUM) -> list[T]:
+    """Return the first items, dots and the last one if there are more than `most`."""
+    return [*items] if len(items) <= most else [*items[: most // 2], dots, items[-1]]
 
 
 def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:

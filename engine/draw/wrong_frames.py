@@ -6,10 +6,10 @@ too early.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.draw.frames import Frame, Mark
+from engine.draw.frames import Frame, Status
 from engine.draw.notation import Notation
 from engine.draw.tracer import BackwardTracer
 from engine.node import Node
@@ -30,6 +30,7 @@ class WrongPassTracer(BackwardTracer):
     Args:
         order: the graph in topological order.
         notation: the names of all its nodes.
+        places: the places of nodes in a model.
         variant: the pass.
         passed: its contributions.
         mistake: its gradients beside the right ones.
@@ -39,11 +40,12 @@ class WrongPassTracer(BackwardTracer):
         self,
         order: Sequence[Node],
         notation: Notation,
+        places: Mapping[Node, str],
         variant: Pass,
         passed: Sequence[Contribution],
         mistake: Mistake,
     ):
-        super().__init__(order, notation, variant)
+        super().__init__(order, notation, places, variant)
         self.passed, self.mistake = passed, mistake
         self.causes = find_causes(order, variant, passed, mistake)
         self.early = {x.node: x for x in self.causes if variant.accumulates}
@@ -53,9 +55,9 @@ class WrongPassTracer(BackwardTracer):
         ids = self.ids
         yield self.start_mistake()
         seed, *frames = self.trace_backward(self.passed)
-        yield seed._replace(marks={ids[self.order[-1]]: Mark("right", "✓ correct")})
+        yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
-        started: set[Any] = set()
+        self.started = started = set[Any]()  # nodes that have sent
         made = False  # the first mistake
         for frame, sent in zip(frames, self.passed, strict=True):
             notes: list[tuple[str, bool]] = []  # each with whether it is a mistake
@@ -85,13 +87,13 @@ class WrongPassTracer(BackwardTracer):
         return Frame(
             "start", self.variant.description,
             data={ids[x]: notation.format(x.data) for x in values},
-            marks={id: Mark("due", text) for id, text in true.items()},
+            marks={id: Status("due", text) for id, text in true.items()},
             note="The true gradient is shown below each gradient.",
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- notes
 
-    def describe_sender(self, node: Node, arrived: int) -> tuple[str, bool]:
+    def describe_sender(self, node: Any, arrived: int) -> tuple[str, bool]:
         """Return a note about a node that begins to propagate, and whether it is a mistake."""
         name, uses = self.name(node), self.uses[node]
         early = arrived < uses
@@ -146,8 +148,11 @@ class WrongPassTracer(BackwardTracer):
                 alarm = not is_right
         if arrived > 1 and not self.variant.accumulates:
             before, after = map(self.notation.format, (sent.before, sent.after))
-            after = f"another {after}" if before == after else after
-            notes.append(f"{before} is replaced by {after}, not added to it.")
+            if measure_size(sent.before) == 0.0:
+                notes.append(f"0 is replaced by {after}: nothing is lost.")
+            else:
+                after = f"another {after}" if before == after else after
+                notes.append(f"{before} is replaced by {after}, not added to it.")
             alarm = measure_size(sent.before) != 0.0 and not is_right
         ends = complete and all(x.constant for x in node.inputs)
         if ends and not is_right and not is_late:
@@ -155,13 +160,14 @@ class WrongPassTracer(BackwardTracer):
             alarm = True
         return " ".join(notes), alarm
 
-    def list_reasons(self, node: Node) -> str:
-        """Return ", because of b" with the nodes that caused a wrong gradient."""
+    def list_reasons(self, node: Any) -> str:
+        """Return ", because of b" with the nodes that have caused a wrong gradient so far."""
         size = measure_size(self.mistake.right[node])
         nodes = [
             cause.node
             for cause in self.causes
-            if not measure_size(cause.effects.get(node, 0.0)) <= 1e-12 * size
+            if (cause.node in self.started or not self.variant.accumulates)
+            and not measure_size(cause.effects.get(node, 0.0)) <= 1e-12 * size
         ]
         names = shorten_list([self.name(x) for x in nodes if x is not node], "others")
         if not names:
@@ -220,14 +226,16 @@ class WrongPassTracer(BackwardTracer):
     def list_wrong(self, nodes: Sequence[Value]) -> str:
         """Return "a ends with 3 instead of 6", for the first few nodes that propagate."""
         pairs = [(x, self.mistake.final[x], self.mistake.right[x]) for x in reversed(nodes)]
-        texts = []
+        texts: list[str] = []
         for node, final, right in pairs:
             numbers = "{} instead of {}".format(*self.notation.format_apart(final, right))
             texts.append(f"{self.name(node)} {'' if texts else 'ends '}with {numbers}")
         return join_names(shorten_list(texts, "others end wrong"))
 
     def list_numbers(self, numbers: Sequence[float]) -> str:
-        return join_names(shorten_list([*map(self.notation.format, numbers)], "others"))
+        """Return "1, 2 and 3"; of only zeros, "0"."""
+        texts = [self.notation.format(x) for x in numbers if measure_size(x)] or ["0"]
+        return join_names(shorten_list(texts, "others"))
 
     def name(self, node: Node) -> str:
         """Return the name of a node, or of an operation with several results."""
@@ -235,14 +243,14 @@ class WrongPassTracer(BackwardTracer):
 
     # ------------------------------------------------------------------------------------- marks
 
-    def mark_early(self, node: Node) -> dict[str, Mark]:
+    def mark_early(self, node: Any) -> dict[str, Status]:
         """Return the mark of a node that sends too early."""
         if isinstance(node, Outputs):
             return {}
         sent = self.notation.format(self.mistake.gradients[node])
-        return {self.ids[node]: Mark("early", f"sent {sent} early")}
+        return {self.ids[node]: Status("early", f"sent {sent} early")}
 
-    def mark_complete(self, node: Node) -> dict[str, Mark]:
+    def mark_complete(self, node: Any) -> dict[str, Status]:
         """Return the mark of a gradient to which nothing more will be added."""
         if isinstance(node, Outputs):
             return {}
@@ -251,15 +259,15 @@ class WrongPassTracer(BackwardTracer):
             for grads in (self.mistake.gradients, self.mistake.final, self.mistake.right)
         )
         if nearly_equal(final, right):
-            mark = Mark("right", "✓ correct")
+            mark = Status("right", "✓ correct")
             if node in self.early and not nearly_equal(sent, right):
                 differ = self.notation.format(sent) != self.notation.format(right)
                 text = f"but sent {self.notation.format(sent)}" if differ else "sent early"
-                mark = Mark("early", f"✓ {text}")
+                mark = Status("early", f"✓ {text}")
         elif self.notation.format(final) == self.notation.format(right):
-            mark = Mark("wrong", f"✗ by {self.notation.format(final - right)}")
+            mark = Status("wrong", f"✗ by {self.notation.format(final - right)}")
         else:
-            mark = Mark("wrong", f"✗ true {self.notation.format(right)}")
+            mark = Status("wrong", f"✗ true {self.notation.format(right)}")
         return {self.ids[node]: mark}
 
 

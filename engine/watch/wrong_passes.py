@@ -59,9 +59,10 @@ class Mistake(NamedTuple):
         node, ends = self.first, self.wrong_at_end
         verb = "ends with" if node.op is None else "propagates"
         return (
-            f"{self.name}: first {describe_array_node(node)} {verb} {format_size(self.gradients[node])} "
-            f"instead of {format_size(self.right[node])}; at the end {len(ends)} of "
-            f"{len(self.right)} gradients {'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
+            f"{self.name}: first {describe_array_node(node)} {verb} "
+            f"{format_size(self.gradients[node])} instead of {format_size(self.right[node])}; "
+            f"at the end {len(ends)} of {len(self.right)} gradients "
+            f"{'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
         )
 
 
