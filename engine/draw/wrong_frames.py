@@ -61,7 +61,7 @@ class WrongPassTracer(BackwardTracer):
         made = False  # the first mistake
         for frame, sent in zip(frames, self.passed, strict=True):
             notes: list[tuple[str, bool]] = []  # each with whether it is a mistake
-            marks = {}
+            marks: dict[str, Status] = {}
             if sent.node not in started:
                 started.add(sent.node)
                 notes.append(self.describe_sender(sent.node, arrived[sent.node]))
