@@ -100,6 +100,7 @@ class DotWriter:
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
         self.fill(graph, "")
+        shaped: set[tuple[str, str]] = set()
         for arrow in self.view.arrows:
             label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
             if self.options.locals and arrow.local is not None:
@@ -107,7 +108,9 @@ class DotWriter:
             attributes = {"label": escape_label(label)} if label else {}
             array = self.arrays.get(arrow.tail)
             if array is not None and array.has_mark and arrow.head[0] == "o":  # of a page
-                attributes = {"label": array.shape, "fontcolor": theme.pale}
+                if (arrow.tail, arrow.head) not in shaped:  # x * x has two arrows, and one shape
+                    attributes = {"label": array.shape, "fontcolor": theme.pale}
+                shaped.add((arrow.tail, arrow.head))
             graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
