@@ -243,6 +243,14 @@ def test_large_arrays_show_norms():
     assert f"‖dW‖={norm:.4g}" in texts
 
 
+@pytest.mark.parametrize("numbers", [[0.0, 1.0], [np.inf, -1.0], [np.nan, 1e308]])
+def test_no_number_makes_a_page_warn(numbers):
+    x = Array(numbers, "x")
+    y = (x**2 / x).sum() + (x * x.exp()).mean()
+    html = step(y).html
+    assert "x" in html
+
+
 def test_names():
     model = vector.MLP(2, [3, 3, 1], "relu", rng=0)
     loss = ((model(np.ones((4, 2))) - np.ones((4, 1))) ** 2).mean()

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+
 from engine.draw.array_formulas import build_array_formula, build_pullback
 from engine.draw.array_notation import ArrayNotation
 from engine.draw.array_writing import to_array_mathml
@@ -12,6 +14,7 @@ from engine.draw.notation import Line
 from engine.node import Node
 
 
+@np.errstate(all="ignore")  # as in the engine
 def collect_array_facts(
     notation: ArrayNotation, grads: Any, parameters: Collection[Node]
 ) -> list[Facts]:

@@ -24,6 +24,7 @@ NO_PLACES: Mapping[Node, str] = {}
 LEGEND = "dW is short for ∂{root}/∂W, an array of the shape of W. ⊙ multiplies element by element."
 
 
+@np.errstate(all="ignore")  # as in the engine
 def trace_arrays(
     order: Iterable[Node], spec: str, largest: int, places: Mapping[Node, str] = NO_PLACES
 ) -> Trace:
