@@ -97,6 +97,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "latex",
     "logaddexp",
     "logsumexp",
     "maximum",
@@ -157,6 +158,7 @@ LAZY = {
     "watch.paths": ["Explanation", "Path", "explain"],
     "watch.wrong_passes": ["Mistake", "mistakes"],
     "draw": ["draw"],
+    "draw.as_latex": ["latex"],
     "nn": ["nn"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY)

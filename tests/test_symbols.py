@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
 from engine.draw.forms import FORMS, build_slopes, softmax_form
+from engine.draw.labels import parse_label
 from engine.draw.symbols import add_up, build_formula, build_partials, combine, lift, make_name
 from engine.draw.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
@@ -270,7 +271,7 @@ def test_latex():
     )
     assert to_latex(combine("√", x) * 0.5) == r"\sqrt{x} \cdot 0.5"
     assert to_latex(combine("cases", 0.0, x <= 0.0, 1.0)) == (
-        r"\begin{cases} 0 & x \le 0 \\ 1 & \text{otherwise} \end{cases}"
+        r"\begin{cases} 0 & \text{if } x \leq 0 \\ 1 & \text{otherwise} \end{cases}"
     )
     assert to_latex(combine("log₁₀", make_name("a_b%"))) == r"\log_{10}\left(\mathrm{a\_b\%}\right)"
     assert to_latex(combine("σ", -1e-7)) == r"\sigma\left(-1 \cdot 10^{-7}\right)"
@@ -297,9 +298,14 @@ def test_the_elements_of_mathml():
     assert "".join(root.itertext()) == "x12y2"
 
 
+TAGS = ("math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mover")
+
+
 @given(label=st.text())
 def test_no_name_is_markup(label):
-    """Names are escaped."""
+    """Names are escaped; a label that is mathematics shows its parts."""
     clean = re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd]", "?", label)
     root = ET.fromstring(f"<math>{to_mathml(make_name(clean) + 1.0)}</math>")
-    assert "".join(root.itertext()) == f"{clean}+1"
+    assert {element.tag for element in root.iter()} <= {*TAGS}
+    if parse_label(clean) is None:
+        assert "".join(root.itertext()) == f"{clean}+1"

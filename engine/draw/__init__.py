@@ -1,7 +1,7 @@
 """Pictures of graphs, and pages that step through backpropagation.
 
-`draw(root)` returns a picture, which Jupyter displays and `.save` writes as SVG, PNG, HTML or DOT.
-`step(root)` returns a page that steps through the forward and the backward pass.
+`draw(root)` returns a picture, which Jupyter displays and `.save` writes as a file for a page, a
+paper or a slide. `step(root)` returns a page that steps through the forward and the backward pass.
 
 >>> from engine import Value
 >>> x, w = Value(2.0, "x"), Value(-3.0, "w")

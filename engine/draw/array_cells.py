@@ -25,7 +25,7 @@ from engine.draw.scene import (
     measure,
     write_part,
 )
-from engine.draw.theme import THEMES, Theme, format_number, norm
+from engine.draw.theme import SIZES, THEMES, Theme, format_number, norm
 from engine.draw.view import Cell, View
 from engine.node import Node
 
@@ -64,6 +64,7 @@ class ArrayCell(NamedTuple):
     height: float
     theme: Theme
     has_mark: bool  # whether there is a line for the mark of a wrong pass
+    scale: float  # of all lengths, in the drawing
 
     @property
     def fields(self) -> "list[str | list[str]]":
@@ -111,8 +112,8 @@ def build_array_cell(
 ) -> ArrayCell:
     """Return the cell of one Array."""
     node: Any = cell.node
-    fields = {"data": node.data}
-    if not node.constant:
+    fields = {} if options.names_only else {"data": node.data}
+    if not node.constant and fields and options.gradients is not False:
         fields["grad"] = grads.get(node, node.grad)
     shape, name = write_shape(node.data.shape), name or ""
     y = PADDING + HEADER
@@ -132,15 +133,19 @@ def build_array_cell(
         panels.append(Panel(field, matrix, size, *place))
         y = panels[-1].bottom + GAP
     if all(panel.matrix.texts for panel in panels):
-        width = max(panel.width for panel in panels)  # the columns of data and gradient line up
+        width = max(
+            (x.width for x in panels), default=0.0
+        )  # the columns of data and gradient line up
         panels = [panel._replace(width=width) for panel in panels]
     title = measure(name, LABEL, bold=True) + measure(shape, SMALL) + (12.0 if name else 0.0)
     inside = [title, *(panel.x - PADDING + panel.width * panel.matrix.columns for panel in panels)]
     inside += [measure(caption(panel), SMALL) + 4.0 for panel in panels if not panel.matrix.texts]
     inside.append(room.marks.get(cell.id, 0.0))
     total = max(inside) + 2.0 * PADDING
-    height = y - GAP + PADDING + (MARK if room.marks else 0.0)
-    return ArrayCell(name, shape, panels, total, height, THEMES[options.theme], bool(room.marks))
+    height = y - (GAP if panels else 0.0) + PADDING + (MARK if room.marks else 0.0)
+    scale = options.sizes.text / SIZES.text
+    theme, has_mark = THEMES[options.theme], bool(room.marks)
+    return ArrayCell(name, shape, panels, total, height, theme, has_mark, scale)
 
 
 def caption(panel: Panel) -> str:
@@ -178,6 +183,8 @@ def write_cell(cell: ArrayCell, x: float, y: float) -> str:
         y_mark = format_length(cell.height - PADDING)
         parts.append(f'<text class="array-mark" x="{format_length(PADDING)}" y="{y_mark}"></text>')
     place = f"translate({format_length(x)},{format_length(y)})"
+    if cell.scale != 1.0:
+        place += f" scale({cell.scale:.4g})"
     return f'<g transform="{place}">\n' + "\n".join(parts) + "\n</g>\n"
 
 

@@ -30,10 +30,10 @@ def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Dra
     facts = collect_array_facts(notation, traced.grads, view.modules.parameters)
     numbers = {x for x in view.ids if x.constant and not x.label and not x.data.ndim}
     names = {node: name for node, name in traced.names.items() if node not in numbers}
-    widths = reserve_widths(traced.runs)
+    widths = {} if look.names_only else reserve_widths(traced.runs)
     arrays = find_arrays(view, look, names, traced.grads, reserve_room(traced.runs, widths))
     dot = write_dot(view, reserve_heights(look), names, traced.grads, widths, arrays=arrays)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout, arrays)
+    drawing = Drawing(dot, title_graph(len(view.drawn)), look, arrays=arrays)
     return traced, facts, drawing
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import graphviz
 
+from engine.draw.labels import set_plain
 from engine.draw.options import Options
 from engine.draw.room import BLANK, widen
 from engine.draw.shortening import shorten_name
@@ -19,15 +20,18 @@ from engine.draw.theme import (
     DIRECTIONS,
     FONT,
     SHAPES,
+    SIZES,
     SYMBOLS,
     THEMES,
     blend,
     format_fields,
     format_number,
+    has_gradients,
     norm,
 )
 from engine.draw.view import Box, Cell, View
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from engine.draw.array_cells import ArrayCell
 
+DOT = {"shape": "circle", "width": "0.08", "height": "0.08", "fixedsize": "true"}
 LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
 
@@ -81,6 +86,11 @@ class DotWriter:
         self.arrays: Mapping[str, ArrayCell] = {}
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
+        self.dots: set[str] = set()  # the ids of values without a name, if only names are drawn
+        self.gradients = options.gradients
+        if self.gradients is None:
+            values = (x for x in view.ids if not isinstance(x, Outputs))
+            self.gradients = bool(grads) or has_gradients(values)
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
@@ -92,9 +102,11 @@ class DotWriter:
             nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
         )  # fmt: skip
         text = {"fontname": FONT, "fontcolor": theme.ink}
+        scale, narrow = sizes.text / SIZES.text, self.options.names_only
         graph.attr(
             "node", style="filled", fontsize=f"{sizes.text:g}", height=f"{sizes.cell_height:g}",
-            margin="0.08,0.03", **text,
+            margin=f"{0.08 * scale:g},{0.03 * scale:g}",
+            width=f"{(0.4 if narrow else 0.75) * scale:g}", **text,
         )  # fmt: skip
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
@@ -106,6 +118,8 @@ class DotWriter:
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
+            if arrow.head in self.dots:
+                attributes["arrowhead"] = "none"
             array = self.arrays.get(arrow.tail)
             if array is not None and array.has_mark and arrow.head[0] == "o":  # of a page
                 if (arrow.tail, arrow.head) not in shaped:  # x * x has two arrows, and one shape
@@ -141,23 +155,31 @@ class DotWriter:
             self.add_array(part, cell, self.arrays[cell.id])
             return
         node = cell.node
-        fields = format_fields(node, self.options.format, self.grads.get(node))
-        if cell.id in self.widths:
-            fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
-            if self.options.direction in ("down", "up"):
-                fields[-1] += f"\n{BLANK}"
-        label = self.names.get(node, node.label)
-        tooltip = {}
+        label, tooltip = self.names.get(node, node.label), {}
+        fields: list[str] = []
         if label is not None:
             short = "\n".join(shorten_name(line, LONGEST_NAME) for line in label.split("\n"))
             whole = self.whole.get(label, label)
             tooltip = {"tooltip": escape_label(whole)} if short != whole else {}
-            fields = [short, *fields]
+            fields = [set_plain(short)]
+        if not self.options.names_only:
+            spec, grad = self.options.format, self.grads.get(node)
+            fields += format_fields(node, spec, grad, bool(self.gradients))
+            if cell.id in self.widths and self.gradients:
+                fields[-1] = widen(fields[-1], self.widths[cell.id], self.options.sizes.text)
+                if self.options.direction in ("down", "up"):
+                    fields[-1] += f"\n{BLANK}"
+        elif not fields and node.constant and not getattr(node.data, "ndim", 0):
+            fields = [format_number(node.data, self.options.format)]  # its number is its name
         fill, line = self.theme.kinds[cell.kind]
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
-        look = {"fillcolor": fill, "color": line, **SHAPES[cell.kind], **tooltip}
+        shape = SHAPES[cell.kind]
+        if not fields:  # a value without a name is a dot
+            text, fill, shape = "", line, DOT
+            self.dots.add(cell.id)
+        look = {"fillcolor": fill, "color": line, **shape, **tooltip}
         part.node(cell.id, label=text, id=cell.id, **look)
         self.add_operation(part, cell)
 
@@ -174,8 +196,8 @@ class DotWriter:
             fill = blend(self.theme.heat, self.heat[cell.id])
         part.node(
             cell.id, label="|".join(rows) if is_flat else "{" + "|".join(rows) + "}", id=cell.id,
-            fillcolor=fill, color=line, width=f"{array.width / 72:.4f}",
-            height=f"{array.height / 72:.4f}", fixedsize="true", **SHAPES[cell.kind],
+            fillcolor=fill, color=line, width=f"{array.scale * array.width / 72:.4f}",
+            height=f"{array.scale * array.height / 72:.4f}", fixedsize="true", **SHAPES[cell.kind],
         )  # fmt: skip
         self.add_operation(part, cell)
 
@@ -200,7 +222,8 @@ class DotWriter:
             count = sum(getattr(x.data, "size", 1) for x in box.parameters)
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
             lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"
-            lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
+            if self.gradients and not self.options.names_only:
+                lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
         fill, line = self.theme.kinds[box.kind]
         part.node(
             box.id, label="\\n".join(map(escape_label, lines)), id=box.id, shape="box",

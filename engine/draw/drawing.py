@@ -5,17 +5,22 @@ import html
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from engine.draw.clusters import Model
 from engine.draw.dot import write_dot
+from engine.draw.files import write_pictures
 from engine.draw.options import DrawOptions, Options, check_names, show_options
-from engine.draw.svg import clean_svg, render
+from engine.draw.scene import Scene
+from engine.draw.svg import apply_options, clean_svg, render
+from engine.draw.theme import SIZES, has_gradients
 from engine.draw.view import LIMIT, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
+from engine.support.lazy import is_installed
 
 if TYPE_CHECKING:
     from engine.draw.array_cells import ArrayCell, Room
@@ -54,8 +59,19 @@ def draw(
         matrix_size: the largest number of rows and columns of an Array whose numbers are shown.
         locals: whether the arrows into an operation show its local derivatives, or the norms of
             arrays.
+        font: the name of a font, such as "Times"; several, separated by commas, are tried in turn.
+        font_size: the size of the texts of values, in points; all else scales with it.
+        width: the width of the picture, such as "8cm" or "600px" (also mm, in, pt). Texts and lines
+            scale with it.
+        monochrome: whether to draw in black on white, for print. Shapes and lines tell the kinds.
+        names_only: whether to leave out all numbers but constants without a label.
+        gradients: whether to show gradients. By default they are shown once any is not zero, that
+            is, after `backward()`.
         color: "kind" for a colour for each kind of node, or "grad" for a stronger colour for a
             larger gradient, down to a thousandth of the largest.
+
+    A label that is mathematics, such as "x_1^2", "w_ij" or "alpha", is set as such; see
+    `engine.draw.labels`.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
     listed here, or for too many nodes.
@@ -72,7 +88,7 @@ def draw(
     view = build_view(root, model, collapse, limit)
     arrays = find_arrays(view, look)
     dot = write_dot(view, look, arrays=arrays)
-    return Drawing(dot, title_graph(len(view.drawn)), look.layout, arrays)
+    return Drawing(dot, title_graph(len(view.drawn)), look, arrays=arrays)
 
 
 def find_arrays(
@@ -87,6 +103,8 @@ def find_arrays(
         return {}
     from engine.draw.array_cells import build_array_cells
 
+    if look.gradients is None and not grads and not has_gradients(view.ids):
+        look = replace(look, gradients=False)
     return build_array_cells(view, look, names, grads, room)
 
 
@@ -110,22 +128,31 @@ class Drawing:
         self,
         dot: str,
         title: str,
-        layout: str = "auto",
+        options: Options | None = None,
+        scene: Scene | None = None,
         arrays: "Mapping[str, ArrayCell] | None" = None,
     ):
-        self.dot, self.title, self.layout, self.arrays = dot, title, layout, arrays
+        self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
+        self.arrays = arrays or {}
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
-        text = render(self.dot, "svg", self.layout).decode()
-        prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
-        svg = clean_svg(text, prefix, self.title)
-        if self.arrays:
-            from engine.draw.array_cells import insert_cells
+        options = self.options
+        if self.scene is not None:
+            draft = self.scene.to_svg("g", self.title)
+            svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
+            scale = options.sizes.text / SIZES.text
+        else:  # in which the texts have their size
+            text = render(self.dot, "svg", options.layout).decode()
+            prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
+            svg = clean_svg(text, prefix, self.title)
+            scale = 1.0
+            if self.arrays:
+                from engine.draw.array_cells import insert_cells
 
-            svg = insert_cells(svg, prefix, self.arrays)
-        return svg
+                svg = insert_cells(svg, prefix, self.arrays)
+        return apply_options(svg, options.font, options.points, options.monochrome, scale)
 
     @property
     def html(self) -> str:
@@ -151,18 +178,25 @@ class Drawing:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a .svg, .dot, .png or .html file, and return its path.
+        """Write a .svg, .pdf, .eps, .png, .html or .dot file, and return its path.
 
-        Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
+        matplotlib writes .pdf and .eps files, as vectors with embedded fonts, and .png files, which
+        Graphviz writes without matplotlib. A .png file is as wide as a `width` in px; otherwise it
+        has 192 pixels to the inch.
+
+        Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
+        ImportError if the file requires matplotlib, which is not installed.
         """
-        writers = {
-            ".svg": lambda: self.svg.encode(),
-            ".dot": lambda: self.dot.encode(),
-            ".png": lambda: render(self.dot, "png", self.layout),
-            ".html": lambda: self.html.encode(),
-        }
-        path = check_writable("a drawing", path, writers)
-        path.write_bytes(writers[path.suffix.lower()]())
+        texts = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
+        suffixes = (".svg", ".pdf", ".eps", ".png", ".html", *([".dot"] if self.dot else []))
+        path = check_writable("a drawing", path, suffixes)
+        suffix = path.suffix.lower()
+        if suffix in texts:
+            path.write_text(texts[suffix](), "utf-8")
+        elif suffix == ".png" and self.scene is None and not is_installed("matplotlib"):
+            path.write_bytes(render(self.dot, "png", self.options.layout))
+        else:
+            write_pictures([self.svg], path, self.options.dpi)
         return path
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:

@@ -5,6 +5,7 @@ A new option is a field of `Options` and a key of the `TypedDict` of the functio
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, TypeVar, get_type_hints
@@ -12,12 +13,14 @@ from typing import Any, TypedDict, TypeVar, get_type_hints
 from engine.draw.other_names import describe_direction, describe_file, refuse_option
 from engine.draw.svg import LAYOUTS
 from engine.draw.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
-from engine.support.arguments import check_flag, check_whole
+from engine.support.arguments import check_flag, check_positive, check_whole
 
 CHOICES = {
-    "direction": tuple(DIRECTIONS), "theme": tuple(THEMES), "color": ("kind", "grad"),
-    "layout": LAYOUTS,
+    "direction": tuple(DIRECTIONS), "theme": tuple(x for x in THEMES if x != "monochrome"),
+    "color": ("kind", "grad"), "layout": LAYOUTS,
 }  # fmt: skip
+LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(cm|mm|in|pt|px)")
+POINTS = {"cm": 72.0 / 2.54, "mm": 7.2 / 2.54, "in": 72.0, "pt": 1.0, "px": 0.75}  # of a unit
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -29,6 +32,12 @@ class PageOptions(TypedDict, total=False):
     format: str
     layout: str
     matrix_size: int
+    font: str
+    font_size: float | None
+    width: str | None
+    monochrome: bool
+    names_only: bool
+    gradients: bool | None
 
 
 class DrawOptions(PageOptions, total=False):
@@ -50,6 +59,12 @@ class Options:
     format: str = ".4g"
     layout: str = "auto"
     matrix_size: int = 6
+    font: str = ""
+    font_size: float | None = None
+    width: str | None = None
+    monochrome: bool = False
+    names_only: bool = False
+    gradients: bool | None = None
     locals: bool = False
     color: str = "kind"
     sizes: Sizes = SIZES
@@ -57,14 +72,24 @@ class Options:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             value = getattr(self, name)
+            if value == "monochrome" and self.monochrome:  # of a copy of a record
+                continue
             if not isinstance(value, str) or value not in choices:
                 remedy = describe_direction(value) if name == "direction" else ""
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {value!r}"
                     + (remedy and f"; {remedy}")
                 )
-        check_flag("locals", self.locals)
         check_whole("matrix_size", self.matrix_size)
+        for name in ("locals", "monochrome", "names_only"):
+            check_flag(name, getattr(self, name))
+        if self.gradients is not None:
+            check_flag("gradients", self.gradients)
+        self._check_size()
+        if self.monochrome:
+            if self.theme == "dark":
+                raise ValueError("monochrome is for white paper; leave out theme='dark'")
+            object.__setattr__(self, "theme", "monochrome")  # of a frozen record
         try:
             format_number(0.5, self.format)
         except (TypeError, ValueError):
@@ -73,6 +98,36 @@ class Options:
                 f"format must be a format of floats such as '.4g', got {self.format!r}"
                 + (remedy and f"; {remedy}")
             ) from None
+
+    def _check_size(self) -> None:
+        """Raise an error unless the font and the sizes are valid; scale `sizes`."""
+        if not isinstance(self.font, str) or not re.fullmatch(r"[\w ,.-]*", self.font):
+            raise ValueError(f"font must be the name of a font such as 'Times', got {self.font!r}")
+        if self.width is not None:
+            if not isinstance(self.width, str) or not LENGTH.fullmatch(self.width):
+                raise ValueError(
+                    f"width must be a length such as '8cm' or '600px', got {self.width!r}"
+                )
+            check_positive("width", self.points)
+        if self.font_size is not None:
+            if self.width is not None:
+                raise ValueError(
+                    "width scales the texts, too; pass either width or font_size, not both"
+                )
+            scale = check_positive("font_size", self.font_size) / SIZES.text
+            if self.sizes is SIZES:
+                object.__setattr__(self, "sizes", Sizes(*[scale * size for size in SIZES]))
+
+    @property
+    def points(self) -> float | None:
+        """The width in points, or None for the natural one."""
+        length = LENGTH.fullmatch(self.width or "")
+        return float(length[1]) * POINTS[length[2]] if length else None
+
+    @property
+    def dpi(self) -> float:
+        """The resolution of images: 96 for a width in pixels, which are 1/96 inch, else 192."""
+        return 96.0 if (self.width or "").endswith("px") else 192.0
 
 
 def check_names(options: Mapping[str, object], keywords: type) -> None:

@@ -13,8 +13,10 @@ OPTIONS = {
     **dict.fromkeys(("filename", "directory", "outfile", "cleanup"), SAVE),
     **dict.fromkeys(("view", "quiet"), f"Jupyter displays a drawing, and {SAVE}"),
     **dict.fromkeys(("graph_attr", "node_attr", "edge_attr", "body", "comment"), DOT),
-    **dict.fromkeys(("bgcolor", "size", "dpi", "nodesep", "ranksep", "splines"), DOT),
-    **dict.fromkeys(("fontname", "fontsize", "shape", "style"), DOT),
+    **dict.fromkeys(("bgcolor", "nodesep", "ranksep", "splines", "shape", "style"), DOT),
+    **dict.fromkeys(("size", "dpi"), "write width='8cm', or width='600px' for an image"),
+    "fontname": "write font='Times'",
+    "fontsize": "write font_size=9",
     "engine": "write layout='dot' for the system's Graphviz",
     **dict.fromkeys(("params", "module"), "pass the model as the second argument"),
     **dict.fromkeys(("depth", "expand_nested"), "write collapse=[...], the paths of modules"),
@@ -53,7 +55,7 @@ def draw_dot(root: Any = None, format: str = "", rankdir: str = "", **options: o
     """Raise TypeError: micrograd's function is called `draw` here."""
     direction = describe_direction(rankdir).removeprefix("write ")
     call = f"draw(root, {direction})" if direction else "draw(root)"
-    suffix = format if format in ("svg", "png", "html", "dot") else "svg"
+    suffix = format if format in ("svg", "pdf", "eps", "png", "html", "dot") else "svg"
     raise TypeError(
         f"draw_dot is called draw here: write {call}, and {call}.save('graph.{suffix}') for a file"
     )

@@ -157,14 +157,7 @@ def write_group(group: Group, prefix: str) -> str:
 
 def write_text(text: Text) -> str:
     """Return a text; subscripts and superscripts are spans with an offset."""
-    body, offset = "", 0.0
-    for span in text.spans:
-        shift = SHIFTS[span.shift] * text.size
-        move = f' dy="{format_length(shift - offset)}"' if shift != offset else ""
-        size = f' font-size="{format_length(SUBSCRIPT * text.size)}"' if span.shift else ""
-        inside = html.escape(span.text)
-        body += f"<tspan{move}{size}>{inside}</tspan>" if move or size else inside
-        offset = shift
+    body = write_spans(text.spans, text.size)
     anchor = f' text-anchor="{text.anchor}"' if text.anchor != "start" else ""
     weight = ' font-weight="bold"' if text.bold else ""
     field = f' class="{text.field}"' if text.field else ""
@@ -173,6 +166,21 @@ def write_text(text: Text) -> str:
         f'font-size="{format_length(text.size)}" fill="{text.fill}" xml:space="preserve">'
         f"{body}</text>"
     )
+
+
+def write_spans(spans: Sequence[Span], size: float) -> str:
+    """Return spans of a text; a superscript stands above the subscript before it."""
+    body, offset, below = "", 0.0, ""
+    for span in spans:
+        shift = SHIFTS[span.shift] * size
+        move = f' dy="{format_length(shift - offset)}"' if shift != offset else ""
+        if below and span.shift == "sup":
+            move += f' dx="{format_length(-SUBSCRIPT * measure(below, size))}"'
+        small = f' font-size="{format_length(SUBSCRIPT * size)}"' if span.shift else ""
+        inside = html.escape(span.text)
+        body += f"<tspan{move}{small}>{inside}</tspan>" if move or small else inside
+        offset, below = shift, span.text if span.shift == "sub" else ""
+    return body
 
 
 def write_curve(curve: Curve) -> str:
@@ -228,10 +236,12 @@ def measure(spans: "str | Iterable[Span]", size: float, bold: bool = False) -> f
     36.56
     """
     spans = [Span(spans)] if isinstance(spans, str) else spans
-    width = 0.0
+    width = below = 0.0  # `below` is the width of a subscript that a superscript may stand above
     for span in spans:
         scale = SUBSCRIPT if span.shift else 1.0
-        width += scale * sum(map(measure_character, span.text))
+        own = scale * sum(map(measure_character, span.text))
+        width += max(0.0, own - below) if span.shift == "sup" else own
+        below = own if span.shift == "sub" else 0.0
     return round(width * size * (BOLD if bold else 1.0) / 1000.0, 2)
 
 

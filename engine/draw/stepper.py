@@ -17,11 +17,12 @@ from engine.draw.frames import Frame, Run
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.room import reserve_heights, reserve_widths
+from engine.draw.steps import PICTURES, StepPictures
 from engine.draw.theme import THEMES
 from engine.draw.trace import trace
 from engine.draw.view import Box, build_view
 from engine.node import Node
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_whole, check_writable
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
 
@@ -75,7 +76,8 @@ def step(
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
-        direction, theme, format, layout, matrix_size: as in `draw`.
+        direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
+            matrix_size: as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
     elements, for an option's value that `draw` does not list, or for too many values.
@@ -105,10 +107,11 @@ def step(
         notation = Notation(traced.names, look.format)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
+    has_marks = len(traced.runs) > 1 and not look.names_only
+    widths = reserve_widths(traced.runs) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
+    drawing = Drawing(dot, title_graph(len(view.drawn)), look)
     return Stepper(traced.runs, facts, drawing, look.theme, traced.whole)
 
 
@@ -194,12 +197,37 @@ class Stepper:
             "whole": self.whole,
         }
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as a .html file, and return its path.
+    def save(
+        self, path: str | os.PathLike[str], step: int | None = None, *, run: int = 0
+    ) -> Path | list[Path]:
+        """Write the page, or pictures of its steps, and return the path or the paths.
 
-        Raises ValueError for another suffix, and FileNotFoundError if the folder does not exist.
+        - `save("page.html")` writes the page.
+        - `save("step.svg", step=12)` writes one step: the drawing, with the numbers that have
+          appeared by then, below the formula. Steps are numbered as in the page; -1 is the last.
+        - `save("steps-{:03}.svg")` writes all steps, numbered.
+        - `save("slides.pdf")` writes all steps as the pages of one file.
+
+        Pictures are .svg, .pdf, .eps or .png files. All those of one pass have the same size, so
+        that nothing moves from one to the next. They require matplotlib, which sets the formulas.
+
+        Args:
+            path: the file; in the name of several, `{}` or a format such as `{:03}` is the step.
+            step: the number of the step to write.
+            run: the pass: 0 for the correct one, 1 and 2 for the wrong ones, as in the page.
+
+        Raises ValueError for another suffix, and for a step or run that the page does not have;
+        FileNotFoundError if the folder does not exist; ImportError if matplotlib is not installed.
         """
-        path = check_writable("a stepper", path, (".html", ".htm"), "; draw saves pictures")
+        path = check_writable("a stepper", path, (".html", ".htm", *PICTURES))
+        if path.suffix.lower() in PICTURES:
+            if check_whole("run", run, 0) >= len(self.runs):
+                raise ValueError(f"run must be a number below {len(self.runs)}, got {run}")
+            options = self.drawing.options
+            pictures = StepPictures(self.drawing.svg, self.runs[run], THEMES[self.theme], options)
+            return pictures.save(path, step)
+        if step is not None:
+            raise ValueError(f"a page has all steps; save step {step} as .svg, .pdf, .eps or .png")
         path.write_text(self.html, "utf-8")
         return path
 

@@ -4,14 +4,21 @@
 and writes the same bytes on every platform. The system's `dot` can be used instead.
 """
 
+import html
 import re
 import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from engine.draw.labels import parse_label, set_spans
+from engine.draw.scene import format_length, write_spans
 from engine.draw.theme import FONT, FONTS
 
+FIRST_TEXT = re.compile(  # of a value, which is its label if it has one
+    r'(id="[^"]*-v\d+"(?:(?!<text|</g>).)*<text [^>]*font-size="([\d.]+)"[^>]*>)([^<]*)(?=</text>)',
+    flags=re.S,
+)
 LAYOUTS = ("auto", "embedded", "dot")
 
 
@@ -80,9 +87,54 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(TOOLTIP, r"<title>\1</title>\n\2", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
-    svg = svg.replace(f' font-family="{FONT}"', "")
+    svg = re.sub(' font-family="[^"]*"', "", svg)
+    svg = FIRST_TEXT.sub(set_label, svg)
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
     return svg.replace("<svg", head, 1).strip() + "\n"
+
+
+def set_label(match: re.Match[str]) -> str:
+    """Return the start of a value, with its label set as mathematics if it is that."""
+    start, size, text = match.groups()
+    label = html.unescape(text)
+    if parse_label(label) is None:
+        return match[0]
+    return start + write_spans(set_spans(label), float(size))
+
+
+def apply_options(
+    svg: str, font: str = "", width: float | None = None, monochrome: bool = False,
+    scale: float = 1.0,
+) -> str:  # fmt: skip
+    """Return an SVG element with another font, in greys, scaled, or with a width in points.
+
+    >>> apply_options('<svg width="20pt" height="10pt" viewBox="0 0 20 10"></svg>', width=50.0)
+    '<svg width="50pt" height="25pt" viewBox="0 0 20 10"></svg>'
+    """
+    if monochrome:
+        svg = re.sub('"(#[0-9a-f]{6})"', lambda colour: f'"{to_grey(colour[1])}"', svg)
+    head, bracket, rest = svg.partition(">")
+    if font:
+        head = head.replace(f'"{FONTS}"', f'"{font},{FONTS}"')
+    if width is not None or scale != 1.0:
+        natural = float(head.partition(' width="')[2].partition("pt")[0])
+        width = width or scale * natural
+        head = re.sub(
+            r'( (?:width|height)=)"([\d.]+)pt"',
+            lambda side: f'{side[1]}"{format_length(float(side[2]) * width / natural)}pt"',
+            head,
+        )
+    return head + bracket + rest
+
+
+def to_grey(colour: str) -> str:
+    """Return the grey that is as light as a colour.
+
+    >>> to_grey("#ffffff"), to_grey("#0072b2")
+    ('#ffffff', '#575757')
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"
 
 
 def rewrite_id(name: str | None, prefix: str) -> str:

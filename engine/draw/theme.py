@@ -97,6 +97,19 @@ THEMES = {
 }  # fmt: skip
 
 
+# For print: black lines on white. The shapes and lines of the kinds differ.
+MONOCHROME = THEMES["light"]._replace(
+    ink="#000000", pale="#000000", frame="#9a9a9a", tint="#ffffff", mark="#000000",
+    heat=("#ffffff", "#8c8c8c"),
+    diverging=(
+        "#8c8c8c", "#adadad", "#cfcfcf", "#ececec",
+        "#ececec", "#cfcfcf", "#adadad", "#8c8c8c", "#6b6b6b",
+    ),
+    kinds=dict.fromkeys(THEMES["light"].kinds, Paint("#ffffff", "#000000")),
+)  # fmt: skip
+THEMES["monochrome"] = MONOCHROME  # not a choice of its own: the option `monochrome` selects it
+
+
 def format_number(x: "float | np.ndarray", spec: str) -> str:
     """Format a number with a typographic minus sign.
 
@@ -109,10 +122,17 @@ def format_number(x: "float | np.ndarray", spec: str) -> str:
     return text.replace("-", "−")
 
 
-def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]:
+def has_gradients(nodes: Iterable[Node]) -> bool:
+    """Return whether a backward pass has run: a node has a gradient other than zero."""
+    return any(norm(node.grad) != 0.0 for node in nodes if not node.constant)
+
+
+def format_fields(
+    node: Node, spec: str, grad: float | None = None, gradients: bool = True
+) -> list[str]:
     """Return the texts in a node: its data and gradient, or an Array's shape and both norms.
 
-    `grad` replaces the node's own gradient. A constant has none.
+    `grad` replaces the node's own gradient. A constant has none; `gradients=False` leaves it out.
     """
     gradient = node.grad if grad is None else grad
     if getattr(node.data, "ndim", 0):
@@ -122,7 +142,7 @@ def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]
     else:
         fields = [f"data {format_number(node.data, spec)}"]
         gradient_field = f"grad {format_number(gradient, spec)}"
-    return fields if node.constant else [*fields, gradient_field]
+    return fields if node.constant or not gradients else [*fields, gradient_field]
 
 
 def norm(x: "float | Iterable[float] | np.ndarray") -> float:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from engine.draw.labels import set_latex, set_mathml, write_upright
+
 T = TypeVar("T")
 
 
@@ -52,7 +54,6 @@ PRECEDENCE = {
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
 EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
-LONGEST_SUM = 6  # terms or arguments; beyond it, some are left out
 MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
 TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
@@ -67,6 +68,7 @@ class PlainText:
     """A writer of plain text; writers of other formats override how parts are written."""
 
     spec = ".4g"
+    longest_sum = 6  # terms or arguments; beyond it, some are left out
 
     def write(self, x: Expression, precedence: int = 0) -> str:
         """Return an expression for a place that requires at least this precedence."""
@@ -107,10 +109,10 @@ class PlainText:
         return self.write_call(self.write_function(head), self.write_arguments(parts))
 
     def write_arguments(self, parts: Sequence[Expression]) -> list[str]:
-        return shorten([self.write(part) for part in parts], self.write(DOTS))
+        return shorten([self.write(part) for part in parts], self.write(DOTS), self.longest_sum)
 
     def write_sum(self, terms: Sequence[Expression]) -> str:
-        first, *rest = shorten(terms, DOTS)
+        first, *rest = shorten(terms, DOTS, self.longest_sum)
         return self.write(first, PRECEDENCE["+"]) + "".join(map(self.write_term, rest))
 
     def write_term(self, term: Expression) -> str:
@@ -164,9 +166,8 @@ class PlainText:
 
 DIGITS = "₀₁₂₃₄₅₆₇₈₉"
 FROM_SUBSCRIPTS = str.maketrans(DIGITS, "0123456789")
-FROM_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
-LATEX_SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
+LATEX_SIGNS = {"·": r"\cdot", "≤": r"\leq", "≥": r"\geq", "and": r"\land", "or": r"\lor", "−": "-"}
 LATEX_FUNCTIONS = [
     "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
     "ln", "log", "max", "min",
@@ -187,12 +188,11 @@ class Latex(PlainText):
         return re.sub(r"e([+-]\d+)", lambda e: rf" \cdot 10^{{{int(e[1])}}}", text)
 
     def write_name(self, x: str) -> str:
-        if x == "⋯":
-            return r"\cdots"
-        letters, digits = split_index(x)
-        text = re.sub(r"([_&%$#{}])", r"\\\1", re.sub(r"[\\^~]", "?", letters))
-        text = GREEK.get(letters) or (text if len(letters) == 1 else rf"\mathrm{{{text}}}")
-        return f"{text}_{{{digits}}}" if digits else text
+        if re.fullmatch(r"−?[\d,.]+e[+−]\d+", x):  # a formatted number
+            number, exponent = x.replace("−", "-").split("e")
+            return rf"{number} \cdot 10^{{{int(exponent)}}}"
+        signs = {"⋯": r"\cdots", "inf": r"\infty"}
+        return signs.get(x) or (x if re.fullmatch(r"[\d.]+", x) else set_latex(x))
 
     def write_sign(self, x: str) -> str:
         return x.replace(x.strip(), LATEX_SIGNS.get(x.strip(), x.strip()))
@@ -204,21 +204,28 @@ class Latex(PlainText):
         return rf"\frac{{{self.write(x)}}}{{{self.write(y)}}}"
 
     def write_exponent(self, base: str, y: Expression) -> str:
+        if re.search(r"\^\{(?:[^{}]|\{[^{}]*\})*\}$", base):  # a second superscript is an error
+            base = self.write_parentheses(base)
         return f"{base}^{{{self.write(y)}}}"
 
     def write_root(self, head: str, x: Expression) -> str:
         return (r"\sqrt" if head == "√" else r"\sqrt[3]") + f"{{{self.write(x)}}}"
 
     def write_cases(self, x: Expression, condition: Expression, y: Expression) -> str:
-        rows = rf"{self.write(x)} & {self.write(condition)} \\ {self.write(y)} & \text{{otherwise}}"
-        return rf"\begin{{cases}} {rows} \end{{cases}}"
+        first = rf"{self.write(x)} & \text{{if }} {self.write(condition)}"
+        return rf"\begin{{cases}} {first} \\ {self.write(y)} & \text{{otherwise}} \end{{cases}}"
 
     def write_function(self, function: str) -> str:
         base = function.rstrip(DIGITS)
         digits = function[len(base) :].translate(FROM_SUBSCRIPTS)
+        slope = re.fullmatch("(.+)(′)(\\d*)", base)  # f′2, the slope of an unknown row
+        prime = ""
+        if slope:
+            base, prime, digits = slope[1], "'", slope[3]
         index = f"_{{{digits}}}" if digits else ""
-        plain = rf"\{base}" if base in LATEX_FUNCTIONS else rf"\operatorname{{{base}}}"
-        return f"{GREEK.get(base, plain)}{index}"
+        plain = write_upright(base).replace("mathrm", "operatorname", 1)
+        plain = rf"\{base}" if base in LATEX_FUNCTIONS else plain
+        return f"{GREEK.get(base, plain)}{prime}{index}"
 
     def write_call(self, function: str, args: Sequence[str]) -> str:
         return rf"{function}\left({', '.join(args)}\right)"
@@ -231,14 +238,7 @@ class MathML(PlainText):
         return f"<mn>{super().write_number(x)}</mn>"
 
     def write_name(self, x: str) -> str:
-        repeated = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
-        if repeated:  # x⁽²⁾ is the second node that is called x
-            base, nth = self.write_name(repeated[1]), repeated[2].translate(FROM_SUPERSCRIPTS)
-            index = f"<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow>"
-            return f"<msup>{base}{index}</msup>{repeated[3]}"
-        letters, digits = split_index(x)
-        text = f"<mi>{html.escape(letters)}</mi>"
-        return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
+        return set_mathml(x)
 
     def write_sign(self, x: str) -> str:
         form = ' form="prefix"' if x == "−" else ""  # without a space after it
@@ -251,8 +251,8 @@ class MathML(PlainText):
         """Write a sum; the terms that are left out have a class, so that a page can show them."""
         first, *rest = terms
         texts = [self.write(first, PRECEDENCE["+"]), *map(self.write_term, rest)]
-        if len(texts) > LONGEST_SUM:
-            start = LONGEST_SUM // 2
+        if len(texts) > self.longest_sum:
+            start = self.longest_sum // 2
             dots = "<mo>+</mo><mo>⋯</mo>"
             hidden = shorten(texts[start:-1], dots, MOST_TERMS)
             rows = [("dots", dots), *(("folded", text) for text in hidden)]
@@ -290,7 +290,7 @@ class MathML(PlainText):
         return f"{function}<mo>&#8289;</mo>{inside}"
 
 
-def shorten(items: Sequence[T], dots: T, most: int = LONGEST_SUM) -> list[T]:
+def shorten(items: Sequence[T], dots: T, most: int) -> list[T]:
     """Return the first items, dots and the last one if there are more than `most`."""
     return [*items] if len(items) <= most else [*items[: most // 2], dots, items[-1]]
 
@@ -305,9 +305,3 @@ def flatten_sum(parts: Sequence[Expression]) -> list[Expression]:
         else:
             terms.append(term)
     return terms
-
-
-def split_index(name: str) -> tuple[str, str]:
-    """Split a name into its letters and its trailing digits: x1 into x and 1."""
-    match = re.fullmatch(r"([^\W\d_]+)(\d+)", name)
-    return (match[1], match[2]) if match else (name, "")

@@ -1,0 +1,339 @@
+"""Files of drawings and of steps: size, fonts, vectors, and what a step shows."""
+
+import re
+import sys
+import xml.etree.ElementTree as ET
+import zlib
+
+import pytest
+from hypothesis import given
+
+from engine import Value, softmax, total
+from engine.draw import Drawing, draw, step
+from engine.draw.files import choose_families, measure_run, write_pictures
+from engine.draw.options import Options
+from engine.draw.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
+from engine.draw.shapes import Line, Outline, Run, read_svg
+from strategies import examples
+from test_labels import typed
+
+SVG = "{http://www.w3.org/2000/svg}"
+GREY = re.compile(r"#([0-9a-f]{2})\1\1")
+SCENE = Scene(
+    200, 100,
+    [
+        Rect(10, 10, 50, 30, "#e3f1fa", "#0072b2", 2, 8), Circle(100, 50, 20, "#ffffff", "#000000"),
+        Group("v0", [Text(20, 30, [Span("‖w‖"), Span("ij", "sub"), Span("2", "sup")], "#1f2328")]),
+        Curve([(60, 25), (70, 25), (75, 50), (80, 50)], "#d55e00", 2, opacity=0.4, arrow=True),
+        Curve([(120, 50), (190, 50)], "#6b7280", cubic=False, dashed=True),
+        Text(100, 90, [Span("∂ α ≤ ·")], "#1f2328", anchor="middle", bold=True),
+    ],
+)  # fmt: skip
+
+
+def graph():
+    x, w, b = Value(2.0, "x_1"), Value(-3.0, "w_ij"), Value(6.88, "beta")
+    n = x * w + b
+    n.label = "n"
+    out = n.tanh() * n
+    out.label = "o"
+    return out
+
+
+def read_pdf(path):
+    """Return the text of a PDF, with its streams decompressed."""
+    data = path.read_bytes()
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", data, flags=re.S)
+    opened = []
+    for stream in streams:
+        try:
+            opened.append(zlib.decompress(stream).decode("latin-1"))
+        except zlib.error:
+            continue
+    return data.decode("latin-1") + "".join(opened)
+
+
+def sizes(svg):
+    root = ET.fromstring(svg)
+    return [float(root.get(name).removesuffix("pt")) for name in ("width", "height")]
+
+
+# -------------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize(
+    "svg", [SCENE.to_svg("g1", "scene"), draw(graph()).svg], ids=["scene", "dot"]
+)
+def test_pdf_and_eps_are_vectors_with_embedded_truetype_fonts(svg, tmp_path):
+    pytest.importorskip("matplotlib")
+    width, height = sizes(svg)
+    pdf, eps = tmp_path / "graph.pdf", tmp_path / "graph.eps"
+    write_pictures([svg], pdf)
+    text = read_pdf(pdf)
+    box = [float(x) for x in re.search(r"/MediaBox \[ ([^\]]*)\]", text)[1].split()]
+    assert box == pytest.approx([0, 0, width, height], abs=0.1)
+    assert "/FontFile2" in text  # TrueType; type 3 has no file
+    assert "/Type3" not in text
+    assert "/Subtype /Image" not in text
+    assert len(re.findall(r"\bBT\b", text)) >= svg.count("<text")  # texts are texts
+    write_pictures([svg], eps)
+    text = eps.read_text("latin-1")
+    box = [float(x) for x in re.search(r"%%HiResBoundingBox: (.*)", text)[1].split()]
+    assert box == pytest.approx([0, 0, width, height], abs=0.1)
+    assert "/FontType 42 def" in text
+    assert not re.search(r"\b(color)?image\b|/FontType 3", text)
+
+
+def test_a_scene_is_a_drawing_with_the_same_options(tmp_path):
+    natural = Drawing("", "scene", Options(), SCENE)
+    assert sizes(natural.svg) == [200, 100]
+    assert sizes(Drawing("", "scene", Options(font_size=22), SCENE).svg) == [400, 200]
+    assert sizes(Drawing("", "scene", Options(width="4in"), SCENE).svg) == [288, 144]
+    grey = Drawing("", "scene", Options(monochrome=True), SCENE).svg
+    assert all(GREY.fullmatch(colour) for colour in re.findall(r"#[0-9a-f]{6}", grey))
+    with pytest.raises(ValueError, match=r"saved as .svg, .pdf, .eps, .png, .html, got"):
+        natural.save(tmp_path / "scene.dot")
+
+
+def test_the_same_drawing_is_the_same_pdf(tmp_path):
+    pytest.importorskip("matplotlib")
+    first, second = (draw(graph()).save(tmp_path / f"{i}.pdf").read_bytes() for i in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(("width", "pixels"), [("600px", 600), ("5cm", round(5 / 2.54 * 192))])
+def test_a_png_has_the_width_that_is_asked_for(width, pixels, tmp_path):
+    pytest.importorskip("matplotlib")
+    data = draw(graph(), width=width).save(tmp_path / "graph.png").read_bytes()
+    assert abs(int.from_bytes(data[16:20], "big") - pixels) <= (0 if "px" in width else 1)
+
+
+def test_without_matplotlib_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    picture = draw(graph())
+    with pytest.raises(
+        ImportError, match=r"saving a \.pdf file requires .*: pip install matplotlib"
+    ):
+        picture.save(tmp_path / "graph.pdf")
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        step(graph()).save(tmp_path / "step.svg", step=3)
+    assert picture.save(tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")  # by Graphviz
+    assert picture.save(tmp_path / "graph.svg").exists()
+
+
+def test_a_missing_font_is_replaced_with_a_warning():
+    pytest.importorskip("matplotlib")
+    with pytest.warns(
+        UserWarning, match="the font 'No Such Font' is not installed; .* DejaVu Sans"
+    ):
+        assert choose_families("No Such Font,Verdana,DejaVu Sans,Helvetica,Arial,sans-serif") == (
+            "DejaVu Sans",
+        )
+
+
+def test_measured_widths_are_those_of_the_font():
+    pytest.importorskip("matplotlib")
+    text = "".join(map(chr, range(32, 127)))
+    run = Run(text, 10.0, 0.0, 0.0, "#000000", False, False)
+    assert measure_run(run, ("DejaVu Sans",)) == pytest.approx(measure(text, 10.0), rel=1e-3)
+
+
+# -------------------------------------------------------------------------------------- shapes
+
+
+def shapes(body, size='width="10pt" height="10pt" viewBox="0 0 10 10"'):
+    return read_svg(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{body}</svg>').shapes
+
+
+def test_transformations_and_scales():
+    (line,) = shapes('<g transform="translate(1 2) scale(2)"><path d="M1,1 h2 v1 z"/></g>')
+    assert line.steps == [("M", [(3, 4)]), ("L", [(7, 4)]), ("L", [(7, 6)]), ("Z", [])]
+    (turned,) = shapes('<line transform="rotate(90)" x2="3"/>')
+    assert turned.steps[1][1][0] == pytest.approx((0, 3))
+    half = shapes(
+        '<rect width="4" height="2" stroke="red"/>', 'width="5pt" height="5pt" viewBox="0 0 10 10"'
+    )
+    assert half[0].steps[2] == ("L", [(2, 1)])
+    assert half[0].width == 0.5
+
+
+def test_styles_are_inherited_and_hidden_parts_left_out():
+    found = shapes(
+        "<style>.a{fill:red}</style><title>t</title>"
+        '<g fill="#ff0000" opacity="0.5"><circle r="1" style="stroke:#00ff00;stroke-width:2"/>'
+        '<rect width="1" height="1" fill-opacity="0.5" display="none"/><path d=""/></g>'
+    )
+    assert [(x.fill, x.stroke, x.width, x.fill_opacity) for x in found] == [
+        ("#ff0000", "#00ff00", 2, 0.5)
+    ]
+
+
+def test_texts_have_runs():
+    (line,) = shapes(
+        '<text x="5" y="5" font-size="10" text-anchor="middle" fill="#123456">x'
+        '<tspan dy="2" font-size="7">1</tspan><tspan dy="-5" dx="-4" font-size="7">2</tspan></text>'
+    )
+    assert isinstance(line, Line)
+    assert [(run.text, run.size, run.dx, run.dy) for run in line.runs] == [
+        ("x", 10, 0, 0), ("1", 7, 0, 2), ("2", 7, -4, -5),
+    ]  # fmt: skip
+    assert (line.anchor, line.runs[0].fill) == ("middle", "#123456")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("<use/>", "the element <use>"), ('<path d="M0,0 A1,1 0 0 0 2,2"/>', "the command 'A'"),
+        ('<image href="http://a.b/c.png"/>', "the image"), ('<g transform="skewX(3)"/>', "'skewX'"),
+    ],
+)  # fmt: skip
+def test_unknown_parts_are_errors(body, problem):
+    """Nothing is left out of a file without a word."""
+    with pytest.raises(ValueError, match=problem):
+        shapes(body)
+
+
+def test_images_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    pixel = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAA"
+        "AElFTkSuQmCC"
+    )
+    svg = f'<svg width="20pt" height="10pt"><image width="10" height="10" href="{pixel}"/></svg>'
+    write_pictures([svg], tmp_path / "image.pdf")
+    assert read_pdf(tmp_path / "image.pdf").count("/Subtype /Image") == 1
+
+
+# --------------------------------------------------------------------------------------- steps
+
+
+def texts(svg):
+    """Return the lines of text of each value, by its id."""
+    groups = [g for g in ET.fromstring(svg).iter(f"{SVG}g") if "-" in g.get("id", "")]
+    return {
+        g.get("id").partition("-")[2]: [
+            "".join(t.itertext()).strip("\u00a0") for t in g.iter(f"{SVG}text")
+        ]
+        for g in groups
+    }
+
+
+def test_a_step_shows_the_numbers_so_far_and_marks_its_parts(tmp_path):
+    pytest.importorskip("matplotlib")
+    stepper = step(graph())
+    frames = stepper.frames
+    n = next(i for i, frame in enumerate(frames) if frame.title == "n = v2 + beta")
+    path = stepper.save(tmp_path / "step.svg", step=n + 1)
+    svg = path.read_text()
+    shown = texts(svg)
+    assert shown["v2"][1:] == ["data −6", "grad"]
+    assert shown["v4"] == ["n", "data 0.88", "grad"]
+    assert shown["v6"] == ["o", "data", "grad"]
+    root = ET.fromstring(svg)
+    hot = {
+        g.get("id").partition("-")[2]
+        for g in root.iter(f"{SVG}g")
+        if any(shape.get("stroke") == "#c2410c" for shape in g) and g.get("id")
+    }
+    assert hot == set(frames[n].marked)
+    assert len(root.find(f"{SVG}g[@class='formula']")) == 2  # with names, with numbers
+    last = stepper.save(tmp_path / "last.svg", step=-1).read_text()
+    assert [lines[-1] for id, lines in texts(last).items() if id[0] == "v"] == [
+        lines[-1] for id, lines in texts(stepper.drawing.svg).items() if id[0] == "v"
+    ]
+
+
+def test_all_steps_are_numbered_pictures_of_one_size_or_pages(tmp_path):
+    pytest.importorskip("matplotlib")
+    x = Value(2.0, "x")
+    stepper = step((x * x).tanh())
+    count = len(stepper.frames)
+    paths = stepper.save(tmp_path / "steps-{:03}.svg")
+    assert [path.name for path in paths] == [f"steps-{i:03}.svg" for i in range(1, count + 1)]
+    assert len({tuple(sizes(path.read_text())) for path in paths}) == 1
+    text = read_pdf(stepper.save(tmp_path / "slides.pdf"))
+    assert len(re.findall(r"/Type /Page\b", text)) == count
+    single = sizes(stepper.save(tmp_path / "one.svg", step=1).read_text())
+    assert single == sizes(stepper.drawing.svg)  # no room for a formula where there is none
+
+
+def test_steps_of_wrong_passes_can_be_saved(tmp_path):
+    pytest.importorskip("matplotlib")
+    stepper = step(graph())
+    svg = stepper.save(tmp_path / "wrong.svg", step=-1, run=2).read_text()
+    assert "stroke-dasharray" in svg
+
+
+def test_the_width_of_steps_is_that_of_the_option(tmp_path):
+    pytest.importorskip("matplotlib")
+    stepper = step(graph(), width="10cm")
+    n = max(range(len(stepper.frames)), key=lambda n: len(stepper.frames[n].lines))
+    width, _ = sizes(stepper.save(tmp_path / "step.svg", step=n + 1).read_text())
+    assert width == pytest.approx(10 / 2.54 * 72, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "message"),
+    [
+        ("step.svg", None, "'step.svg' holds one step; pass its number, as in step=12, or write "
+                           "'step-{:03}.svg' for all"),
+        ("step.svg", 0, "step must be a number from 1 to 14, or -1 for the last, got 0"),
+        ("step.svg", 15, "step must be a number from 1 to 14"),
+        ("step.svg", True, "step must be a number from 1 to 14"),
+        ("step-{:q}.svg", None, "expected a name such as 'steps-{:03}.svg', got 'step-{:q}.svg'"),
+        ("step-{{}}.svg", None, "expected a name such as 'steps-{:03}.svg'"),
+        ("step.gif", 1, "a stepper can be saved as .html, .htm, .svg, .pdf, .eps, .png, got"),
+        ("page.html", 3, "a page has all steps; save step 3 as .svg, .pdf, .eps or .png"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_saved_says_what_can(name, n, message, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        step(graph()).save(tmp_path / name, step=n)
+
+
+def test_formulas_of_steps_are_set_by_mathtext(monkeypatch):
+    """All that a page shows can be set: no formula falls back on plain text."""
+    pytest.importorskip("matplotlib")
+    from engine.draw import typeset
+
+    def fail(*args):
+        raise AssertionError(f"mathtext cannot read {args}")
+
+    x, y = Value(1.5, "x_1"), Value(0.5, "alpha")
+    root = total([*softmax([x, y, x * y]), x.relu() ** 2 / y, (x - y).abs().sqrt(), -(x**y)])
+    stepper = step(root)
+    monkeypatch.setattr(typeset, "write_upright", fail)
+    for line in {line for frame in stepper.frames for line in frame.lines[:1]}:
+        box = typeset.set_formula("".join(line).replace("mtext", "mi"), 14.0)
+        assert box.width > 0.0
+        assert box.ascent > 0.0
+
+
+@examples(15)
+@given(label=typed)
+def test_any_label_is_set_in_formulas(label):
+    pytest.importorskip("matplotlib")
+    from engine.draw.labels import set_mathml
+    from engine.draw.typeset import set_formula
+
+    set_formula(set_mathml(re.sub(r"[^\x20-\x7e\xa0-\ud7ff]", "?", label)), 14.0)
+
+
+# ------------------------------------------------------------------------------------- options
+
+
+def test_monochrome_has_no_colour_and_tells_kinds_by_shape_and_line(tmp_path):
+    picture = draw(graph() * 2.0, monochrome=True)
+    colours = set(re.findall(r'"(#[0-9a-f]{6})"', picture.svg))
+    assert colours <= {"#000000", "#ffffff"}
+    assert all(GREY.fullmatch(colour) for colour in re.findall(r"#[0-9a-f]{6}", picture.dot))
+    assert 'stroke-dasharray="5,2"' in picture.svg  # the constant
+    assert "<path" in picture.svg  # leaves are rounded
+    assert "<polygon" in picture.svg
+
+
+def test_outlines_of_arrows_are_filled():
+    arrow = [
+        shape for shape in read_svg(SCENE.to_svg("g", "t")).shapes if isinstance(shape, Outline)
+    ]
+    assert arrow[4].fill == "#d55e00"
