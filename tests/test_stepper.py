@@ -476,7 +476,10 @@ def test_cells_have_room_for_every_gradient_and_mark(program):
         if id not in texts:
             continue  # a constant
         *_, outline = re.findall(r'<(?:polygon|path)[^>]* (?:points|d)="([^"]*)"', cell)
-        xs, ys = ([float(x) for x in pair] for pair in zip(*re.findall(r"(-?[\d.]+),(-?[\d.]+)", outline), strict=True))
+        xs, ys = (
+            [float(x) for x in pair]
+            for pair in zip(*re.findall(r"(-?[\d.]+),(-?[\d.]+)", outline), strict=True)
+        )
         *_, line = re.findall(r'<polyline[^>]* points="(-?[\d.]+),', cell)
         widest = max(measure(text, size, bold=size == MARK_SIZE) for text, size in texts[id])
         assert widest <= max(xs) - float(line)
@@ -515,5 +518,5 @@ def test_wrong_arguments_are_refused(tmp_path):
         step(node)
     with pytest.raises(ValueError, match="theme must be one of auto, light, dark, got 'x'"):
         step(x * 2.0, theme="x")
-    with pytest.raises(TypeError, match="step expects a Value as root, got 3"):
+    with pytest.raises(TypeError, match="step expects a Value or an Array, got 3"):
         step(3)

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given
 
-from engine import Array, Value, grad, mistakes, softmax, topological, walk
+from engine import Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
 from engine.draw.clusters import Modules, describe_places
 from engine.draw.frames import Status
@@ -300,9 +300,9 @@ def test_wrong_passes_are_correct_on_a_chain():
         assert run.frames[-1].note.startswith("No value is used twice here")
 
 
-def test_step_refuses_arrays():
-    with pytest.raises(TypeError, match="step expects a Value as root, got Array"):
-        step(Array([1.0]).sum())
+def test_step_refuses_what_is_no_node():
+    with pytest.raises(TypeError, match="step expects a Value or an Array, got 3"):
+        step(3)
 
 
 def test_an_operation_with_several_results_is_one_step():

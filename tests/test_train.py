@@ -491,7 +491,9 @@ def test_a_notebook_shows_records_as_a_plot_and_a_table():
     assert rows[1][1] == f"{records[0].loss:.4g}"
     picture = root.find(".//img").get("src").removeprefix("data:image/svg+xml;base64,")
     plot = ElementTree.fromstring(base64.b64decode(picture))
-    lines = [line.get("points").split() for line in plot.iter("{http://www.w3.org/2000/svg}polyline")]
+    lines = [
+        line.get("points").split() for line in plot.iter("{http://www.w3.org/2000/svg}polyline")
+    ]
     assert list(map(len, lines)) == [15, 15]
     points = [tuple(map(float, point.split(","))) for line in lines for point in line]
     assert all(0 <= x <= 500 and 0 <= y <= 170 for x, y in points)

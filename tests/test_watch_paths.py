@@ -158,9 +158,9 @@ def test_errors():
         explain(x * 2.0, x, k=0)
     with pytest.raises(ValueError, match="1 or more, got 'all'"):
         explain(x * 2.0, x, k="all")
-    with pytest.raises(TypeError, match="explain expects two Values, got Array"):
+    with pytest.raises(TypeError, match="explain expects two Values or two Arrays, got Array"):
         explain(Array([1.0]).sum(), x)
-    with pytest.raises(TypeError, match="explain expects two Values, got 3"):
+    with pytest.raises(TypeError, match="explain expects two Values or two Arrays, got 3"):
         explain(x, 3)
 
 

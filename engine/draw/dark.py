@@ -55,6 +55,7 @@ def list_colours(theme: Theme) -> Iterator[str]:
     yield from (theme.paper, theme.ink, theme.pale, theme.frame, theme.tint, theme.mark)
     yield from theme.heat
     yield from theme.signs
+    yield from theme.diverging
     for paint in theme.kinds.values():
         yield from paint
 

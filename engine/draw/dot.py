@@ -8,7 +8,7 @@ text. Labels and names of modules and rows are escaped, and never used as ids.
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import graphviz
 
@@ -37,6 +37,8 @@ from engine.support.arguments import format_count
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine.draw.array_cells import ArrayCell
+
 DOT = {"shape": "circle", "width": "0.08", "height": "0.08", "fixedsize": "true"}
 LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
@@ -46,9 +48,10 @@ def write_dot(
     view: View,
     options: Options,
     names: Mapping[Node, str] | None = None,
-    grads: Mapping[Node, float] | None = None,
+    grads: Mapping[Node, Any] | None = None,
     widths: Mapping[str, float] | None = None,
     whole: Mapping[str, str] | None = None,
+    arrays: "Mapping[str, ArrayCell] | None" = None,
 ) -> str:
     """Return the DOT source of a view.
 
@@ -59,8 +62,11 @@ def write_dot(
         grads: numbers that replace the gradients of nodes.
         widths: of the gradient's field in points, by the ids of cells, with a line below it.
         whole: the whole names of shortened ones among `names`.
+        arrays: the cells of Arrays, by their ids.
     """
-    return DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {}).write()
+    writer = DotWriter(view, options, names or {}, grads or {}, widths or {}, whole or {})
+    writer.arrays = arrays or {}
+    return writer.write()
 
 
 class DotWriter:
@@ -71,12 +77,13 @@ class DotWriter:
         view: View,
         options: Options,
         names: Mapping[Node, str],
-        grads: Mapping[Node, float],
+        grads: Mapping[Node, Any],
         widths: Mapping[str, float],
         whole: Mapping[str, str],
     ):
         self.view, self.options, self.names, self.grads = view, options, names, grads
         self.widths, self.whole, self.theme = widths, whole, THEMES[options.theme]
+        self.arrays: Mapping[str, ArrayCell] = {}
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
         self.dots: set[str] = set()  # the ids of values without a name, if only names are drawn
@@ -105,6 +112,7 @@ class DotWriter:
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
         self.fill(graph, "")
+        shaped: set[tuple[str, str]] = set()
         for arrow in self.view.arrows:
             label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
             if self.options.locals and arrow.local is not None:
@@ -112,6 +120,11 @@ class DotWriter:
             attributes = {"label": escape_label(label)} if label else {}
             if arrow.head in self.dots:
                 attributes["arrowhead"] = "none"
+            array = self.arrays.get(arrow.tail)
+            if array is not None and array.has_mark and arrow.head[0] == "o":  # of a page
+                if (arrow.tail, arrow.head) not in shaped:  # x * x has two arrows, and one shape
+                    attributes = {"label": array.shape, "fontcolor": theme.pale}
+                shaped.add((arrow.tail, arrow.head))
             graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
@@ -138,6 +151,9 @@ class DotWriter:
 
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
+        if cell.id in self.arrays:
+            self.add_array(part, cell, self.arrays[cell.id])
+            return
         node = cell.node
         label, tooltip = self.names.get(node, node.label), {}
         fields: list[str] = []
@@ -165,6 +181,24 @@ class DotWriter:
             self.dots.add(cell.id)
         look = {"fillcolor": fill, "color": line, **shape, **tooltip}
         part.node(cell.id, label=text, id=cell.id, **look)
+        self.add_operation(part, cell)
+
+    def add_array(self, part: graphviz.Digraph, cell: Cell, array: "ArrayCell") -> None:
+        """Draw an Array as a record of the size of its cell, and its operation."""
+        rows = []
+        for field in array.fields:
+            columns = [field] if isinstance(field, str) else field
+            texts = [escape_field(text).replace("\\n", "\\r") for text in columns]
+            rows.append(texts[0] if len(texts) == 1 else "{" + "|".join(texts) + "}")
+        is_flat = self.options.direction in ("right", "left")
+        fill, line = self.theme.kinds[cell.kind]
+        if cell.id in self.heat:
+            fill = blend(self.theme.heat, self.heat[cell.id])
+        part.node(
+            cell.id, label="|".join(rows) if is_flat else "{" + "|".join(rows) + "}", id=cell.id,
+            fillcolor=fill, color=line, width=f"{array.scale * array.width / 72:.4f}",
+            height=f"{array.scale * array.height / 72:.4f}", fixedsize="true", **SHAPES[cell.kind],
+        )  # fmt: skip
         self.add_operation(part, cell)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:

@@ -4,9 +4,10 @@ import html
 import os
 import zlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard, Unpack
+from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 
 from engine.draw.activity import Place
 from engine.draw.box_columns import draw_columns
@@ -18,12 +19,15 @@ from engine.draw.files import write_pictures
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import apply_options, clean_svg, render
-from engine.draw.theme import SIZES, THEMES
+from engine.draw.theme import SIZES, THEMES, has_gradients
 from engine.draw.view import LIMIT, Level, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 from engine.support.embed import embed_image
 from engine.support.lazy import is_installed
+
+if TYPE_CHECKING:
+    from engine.draw.array_cells import ArrayCell, Room
 
 
 @show_options(DrawOptions)
@@ -37,9 +41,12 @@ def draw(
 ) -> "Drawing":
     """Draw the graph under `root` as it is now, or a model as neurons and connections.
 
-    A value is a record: its label, data and gradient, or the shape of an Array and the norms of its
-    data and gradient. The small nodes are operations. Leaves are rounded, with a thick line for a
-    parameter of the model and a dashed one for a constant; the root has a thick line and corners.
+    A value is a record: its label, data and gradient. The small nodes are operations. Leaves are
+    rounded, with a thick line for a parameter of the model and a dashed one for a constant; the
+    root has a thick line and corners.
+
+    An Array shows its shape and the numbers of its data and gradient, orange where positive and
+    blue where negative. A large one shows their norms, and coarse maps in these colours.
 
     A network of fully connected layers is drawn by `draw(model)`, or with its activations by
     `draw(loss, model, level="network")`: circles are neurons, and lines are weights, whose colour
@@ -58,6 +65,7 @@ def draw(
         format: the format of numbers, as in Python's `format(x, ".4g")`.
         layout: the Graphviz that computes the layout, "embedded" for graphviz-pure, "dot" for the
             system's, or "auto" for the first of the two that is installed.
+        matrix_size: the largest number of rows and columns of an Array whose numbers are shown.
         locals: whether the arrows into an operation show its local derivatives, or the norms of
             arrays.
         font: the name of a font, such as "Times"; several, separated by commas, are tried in turn.
@@ -132,9 +140,27 @@ def draw_view(
 
     The other arguments are those of `engine.draw.dot.write_dot`.
     """
-    dot = write_dot(view, options, names, grads, widths, whole)
-    title = title_graph(len(view.drawn))
-    return Drawing(dot, title, options, draw_columns(view, options, names, grads))
+    arrays = find_arrays(view, options, names, grads)
+    dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
+    title, scene = title_graph(len(view.drawn)), draw_columns(view, options, names, grads)
+    return Drawing(dot, title, options, scene, arrays)
+
+
+def find_arrays(
+    view: View,
+    look: Options,
+    names: Mapping[Node, str] | None = None,
+    grads: Mapping[Node, Any] | None = None,
+    room: "Room | None" = None,
+) -> "dict[str, ArrayCell]":
+    """Return the cells of the Arrays in a view; without Arrays, NumPy is not imported."""
+    if not any(hasattr(node.data, "ndim") for node in view.ids):
+        return {}
+    from engine.draw.array_cells import build_array_cells
+
+    if look.gradients is None and not grads and not has_gradients(view.ids):
+        look = replace(look, gradients=False)
+    return build_array_cells(view, look, names, grads, room)
 
 
 def title_graph(nodes: int) -> str:
@@ -155,9 +181,15 @@ class Drawing:
     """
 
     def __init__(
-        self, dot: str, title: str, options: Options | None = None, scene: Scene | None = None
+        self,
+        dot: str,
+        title: str,
+        options: Options | None = None,
+        scene: Scene | None = None,
+        arrays: "Mapping[str, ArrayCell] | None" = None,
     ):
         self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
+        self.arrays = arrays or {}
 
     @cached_property
     def svg(self) -> str:
@@ -169,8 +201,13 @@ class Drawing:
             scale = options.sizes.text / SIZES.text
         else:  # in which the texts have their size
             text = render(self.dot, "svg", options.layout).decode()
-            svg = clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
+            prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
+            svg = clean_svg(text, prefix, self.title)
             scale = 1.0
+            if self.arrays:
+                from engine.draw.array_cells import insert_cells
+
+                svg = insert_cells(svg, prefix, self.arrays)
         svg = apply_options(svg, options.font, options.points, options.monochrome, scale)
         return follow_theme(svg) if options.theme == "auto" and not options.monochrome else svg
 

@@ -20,14 +20,14 @@ function showFormulas(container, lines) {
 // Wraps the lines that are wider than their container: at equality signs and between terms, where
 // that does not suffice between factors, then inside parentheses. What is still too wide gets smaller.
 function fold(container) {
-  for (let line of container.children) {
+  for (let line of [...container.children]) {
     if (line.tagName === "math" && isWide(line, container)) line = wrap(line);
     if (line.classList.contains("line")) line.querySelectorAll("math").forEach((piece) => narrow(piece, line, 0));
   }
 }
 
 const isWide = (element, container) => container.clientWidth > 0 && element.getBoundingClientRect().width > container.clientWidth + 1;
-const BREAKS = [/^([=+−<>≤≥]|\+=)$/, /^[⋅,/]$/];
+const BREAKS = [/^([=+−<>≤≥]|\+=)$/, /^[⋅⊙\u2062,/]$/];
 
 // Replaces a formula by a line of pieces.
 function wrap(math) {
@@ -47,7 +47,7 @@ function narrow(piece, line, depth) {
   }
   if (depth % 2) {
     for (const part of [...row.children]) {
-      if (part.tagName === "mrow" && !part.classList.contains("dots")) part.replaceWith(...part.children);
+      if (part.tagName === "mrow" && !part.matches(".dots, .matrix")) part.replaceWith(...part.children);
       if (part.tagName === "mfrac" && part.getBoundingClientRect().width > room) part.replaceWith(...flatten(part));
     }
   }

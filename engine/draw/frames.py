@@ -1,7 +1,7 @@
 """Frames, the steps of a pass as data. `engine.draw.stepper` makes a page of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.draw.notation import Line
 from engine.node import Node
@@ -36,6 +36,8 @@ class Frame(NamedTuple):
     to: str = ""  # the id of the value that receives a contribution
     note: str = ""
     marks: Mapping[str, Status] = NO_MARKS  # of a wrong pass, by the id of their value
+    cells: Mapping[str, Any] = EMPTY  # matrices that appear or change, by "v3 data" or "v3 grad"
+    elements: Mapping[str, Any] = EMPTY  # lines that follow one element, by its row and column
     alarm: bool = False  # whether this step makes a gradient wrong
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar, get_type_hints
 from engine.draw.other_names import describe_direction, describe_file, refuse_option
 from engine.draw.svg import LAYOUTS
 from engine.draw.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
-from engine.support.arguments import check_flag, check_positive
+from engine.support.arguments import check_flag, check_positive, check_whole
 
 CHOICES = {
     "direction": tuple(DIRECTIONS), "theme": tuple(x for x in THEMES if x != "monochrome"),
@@ -31,6 +31,7 @@ class PageOptions(TypedDict, total=False):
     theme: str
     format: str
     layout: str
+    matrix_size: int
     font: str
     font_size: float | None
     width: str | None
@@ -57,6 +58,7 @@ class Options:
     theme: str = "auto"
     format: str = ".4g"
     layout: str = "auto"
+    matrix_size: int = 6
     font: str = ""
     font_size: float | None = None
     width: str | None = None
@@ -78,6 +80,7 @@ class Options:
                     f"{name} must be one of {', '.join(choices)}, got {value!r}"
                     + (remedy and f"; {remedy}")
                 )
+        check_whole("matrix_size", self.matrix_size)
         for name in ("locals", "monochrome", "names_only"):
             check_flag(name, getattr(self, name))
         if self.gradients is not None:

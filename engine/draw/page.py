@@ -16,6 +16,7 @@ from engine.support.embed import measure_svg
 FOLDER = Path(__file__).parent
 SCRIPTS = (
     "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
+    "arrays.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
@@ -52,7 +53,7 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
-        f"{read_text('stepper.css')}</style></head>\n<body>\n"
+        f"{read_text('stepper.css')}{read_text('arrays.css')}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="application/json" id="steps">{data}</script>\n'
@@ -113,6 +114,11 @@ def pack_view(view: PageView, texts: dict[str, int]) -> dict[str, Any]:
         for name in ("lines", "factors"):
             if name in fields:
                 fields[name] = [number_pieces(line) for line in fields[name]]
+        if "elements" in fields:
+            fields["elements"] = {
+                key: ([*map(number_pieces, element.lines)], element.marks)
+                for key, element in fields["elements"].items()
+            }
         return fields
 
     runs = [

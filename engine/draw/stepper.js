@@ -68,6 +68,7 @@ function mount(root, page) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
+    view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, { ...view, texts: page.texts }, {
       frames, math, describe, mark, stop,
       parts: view.picture.parts,
@@ -126,6 +127,7 @@ function mount(root, page) {
     if (n === view.at && !root.dataset.path) return;
     view.picture.showNumbers(stateAt(n));
     describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
+    view.arrays.update(frames(), n, stateAt(n).marks);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
     announce(frame);

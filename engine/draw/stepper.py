@@ -28,6 +28,7 @@ from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
+from engine.watch.wrong_passes import check_root
 
 LIMIT = 250  # values; beyond it modules collapse
 LONGEST_TITLE = 60  # characters of an expression
@@ -35,7 +36,7 @@ LONGEST_TITLE = 60  # characters of an expression
 
 @show_options(PageOptions)
 def step(
-    root: Value,
+    root: Node,
     model: Model | None = None,
     *,
     level: Level = None,
@@ -57,18 +58,22 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
+    In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
+    shape of each array and with its numbers if they are few, and follows one element as a sum of
+    single numbers. Click a number to follow another one.
+
     Args:
-        root: the result of the graph.
+        root: the result of the graph, a Value or an Array with one element.
         model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
         level: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
-        direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients:
-            as in `draw`; gradients are shown by default.
+        direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
+            matrix_size: as in `draw`; gradients are shown by default.
 
-    Raises TypeError if `root` is not a Value, and ValueError for an option's value that `draw` does
-    not list, or for too many values.
+    Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
+    elements, for an option's value that `draw` does not list, or for too many values.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -77,11 +82,16 @@ def step(
     """
     check_names(options, PageOptions)
     look = Options(**options)
-    if not isinstance(root, Value):
-        raise TypeError(f"step expects a Value as root, got {root!r}")
-    if is_network(level, model):
+    check_root("step", root)
+    if isinstance(root, Value) and is_network(level, model):
         return step_network(root, model, look, check_whole("limit", limit))
     view = build_view(root, model, level, limit)
+    if not isinstance(root, Value):
+        from engine.draw.array_stepper import trace_array_view
+
+        traced, facts, drawing = trace_array_view(view, look)
+        title = traced.names[root]
+        return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and level is None and len(view.arrows) > limit:
         view = build_view(root, model, "layers", limit)  # each arrow is at least one step

@@ -7,6 +7,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.draw.array_states import find_cells, list_panels, show_cells
 from engine.draw.files import write_picture, write_pictures
 from engine.draw.frames import Frame, Run
 from engine.draw.options import Options
@@ -105,11 +106,12 @@ class StepPictures:
     def show_state(self, n: int) -> ET.Element:
         """Return the drawing as it is at a step."""
         frame, state = self.run.frames[n], find_state(self.run.frames[: n + 1])
-        root = ET.fromstring(self.svg)
+        root, cells = ET.fromstring(self.svg), find_cells(self.run.frames[: n + 1])
         elements = [(find_id(x), x) for x in root.iter()]
         for id, element in elements:
             if id[:1] in ("v", "b") and id[1:].isdigit():
                 show_numbers(element, state.data.get(id), state.grad.get(id))
+                show_cells(element, id, cells)
                 if id not in state.data and id not in frame.marked:
                     element.set("opacity", "0.38")
                 if id in state.marks:
@@ -176,7 +178,10 @@ def show_numbers(element: ET.Element, data: str | None, grad: str | None) -> Non
 def mark(element: ET.Element, theme: Theme) -> None:
     """Mark an element of the current step, as the page does."""
     is_edge = element.get("class") == "edge"
+    fields = {x for panel in list_panels(element) for x in panel.iter()}
     for shape in element.iter():
+        if shape in fields:
+            continue
         tag = shape.tag.rpartition("}")[2] if isinstance(shape.tag, str) else ""
         if tag in SHAPES:
             shape.set("stroke", theme.mark)
@@ -196,6 +201,12 @@ def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> 
             {"stroke": theme.mark, "stroke-width": "2", "stroke-dasharray": DASHES[kind]}
         )
     texts = list(element.iter(f"{{{SVG}}}text"))
+    if places := [x for x in texts if x.get("class") == "array-mark"]:
+        is_alarm = kind in DASHES
+        places[0].text = content
+        places[0].set("fill", theme.mark if is_alarm else theme.pale)
+        places[0].set("font-size", format_length(MARK_SIZE))
+        return
     places = [i for i, x in enumerate(texts) if (x.text or "").strip("\u00a0").startswith("grad")]
     if not places or not content:
         return

@@ -65,6 +65,7 @@ class Theme(NamedTuple):
     mark: str  # the current step of a page
     heat: tuple[str, str]  # no gradient, the largest gradient
     signs: tuple[str, str]  # negative and positive numbers, in pictures of networks
+    diverging: tuple[str, ...]  # elements of arrays: -4 to -1, then 1 to 4, then nan; 0 is paper
     kinds: Mapping[str, Paint]
 
 
@@ -73,6 +74,10 @@ LIGHT, DARK = (
         paper="#ffffff", ink="#1f2328", pale="#6b7280",
         frame="#c3c8cf", tint="#f6f7f9", mark="#c2410c",
         heat=("#ffffff", "#e69f00"), signs=("#1f6fb5", "#d9690b"),
+        diverging=(
+            "#4a97cf", "#86bbe2", "#b7d7ef", "#e0eefa",
+            "#fdebd4", "#fad3a3", "#f4b267", "#e8912d", "#9aa1ab",
+        ),
         kinds={
             "leaf": Paint("#e3f1fa", "#0072b2"), "parameter": Paint("#fdf0d5", "#b06f00"),
             "constant": Paint("#f3f4f6", "#6b7280"), "inner": Paint("#ffffff", "#4b5563"),
@@ -83,6 +88,10 @@ LIGHT, DARK = (
         paper="#16191d", ink="#e8eaed", pale="#a0a7b1",
         frame="#4a515b", tint="#1f242a", mark="#fb923c",
         heat=("#16191d", "#8f5a00"), signs=("#5fb0ec", "#f59a4a"),
+        diverging=(
+            "#2f7fb8", "#23608c", "#1a4566", "#162e42",
+            "#33260f", "#533a12", "#7d5513", "#9a6516", "#6b727d",
+        ),
         kinds={
             "leaf": Paint("#12324a", "#56b4e9"), "parameter": Paint("#45330c", "#e69f00"),
             "constant": Paint("#24282e", "#a0a7b1"), "inner": Paint("#16191d", "#a0a7b1"),
@@ -98,6 +107,10 @@ THEMES = {"auto": LIGHT, "light": LIGHT, "dark": DARK}
 MONOCHROME = LIGHT._replace(
     ink="#000000", pale="#000000", frame="#9a9a9a", tint="#ffffff", mark="#000000",
     heat=("#ffffff", "#8c8c8c"), signs=("#000000", "#000000"),
+    diverging=(
+        "#8c8c8c", "#adadad", "#cfcfcf", "#ececec",
+        "#ececec", "#cfcfcf", "#adadad", "#8c8c8c", "#6b6b6b",
+    ),
     kinds=dict.fromkeys(LIGHT.kinds, Paint("#ffffff", "#000000")),
 )  # fmt: skip
 THEMES["monochrome"] = MONOCHROME  # not a choice of its own: the option `monochrome` selects it

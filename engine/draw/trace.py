@@ -54,6 +54,6 @@ def trace(
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
         runs.append(Run(title, list(wrong_tracer.trace())))
-    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
     whole = {short: name for name, short in shorts.items() if short != name}
     return Trace(runs, names, grads, whole)

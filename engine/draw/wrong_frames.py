@@ -17,6 +17,7 @@ from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.causes import Cause, find_causes
+from engine.watch.sizes import measure_size
 from engine.watch.wrong_passes import Contribution, Mistake, Pass, nearly_equal
 
 MOST_CAUSES = 3  # causes that the last frame explains
@@ -51,15 +52,8 @@ class WrongPassTracer(BackwardTracer):
 
     def trace(self) -> Iterator[Frame]:
         """Yield all frames; the data of the graph appears in the first one."""
-        notation, ids, right = self.notation, self.ids, self.mistake.right
-        data = {ids[x]: notation.format(x.data) for x in self.order if isinstance(x, Value)}
-        marks = {
-            ids[x]: Status("due", f"true {notation.format(grad)}") for x, grad in right.items()
-        }
-        yield Frame(
-            "start", self.variant.description, data=data, marks=marks,
-            note="The true gradient is shown below each gradient.",
-        )  # fmt: skip
+        ids = self.ids
+        yield self.start_mistake()
         seed, *frames = self.trace_backward(self.passed)
         yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
@@ -67,7 +61,7 @@ class WrongPassTracer(BackwardTracer):
         made = False  # the first mistake
         for frame, sent in zip(frames, self.passed, strict=True):
             notes: list[tuple[str, bool]] = []  # each with whether it is a mistake
-            marks = {}
+            marks: dict[str, Status] = {}
             if sent.node not in started:
                 started.add(sent.node)
                 notes.append(self.describe_sender(sent.node, arrived[sent.node]))
@@ -84,6 +78,18 @@ class WrongPassTracer(BackwardTracer):
             alarm = any(alarm for _, alarm in notes)
             yield frame._replace(note=" ".join(filter(None, texts)), marks=marks, alarm=alarm)
         yield self.finish()
+
+    def start_mistake(self) -> Frame:
+        """Return the first frame, which shows all data and the true gradients."""
+        notation, ids, right = self.notation, self.ids, self.mistake.right
+        values = [x for x in self.order if not isinstance(x, Outputs)]
+        true = {ids[x]: f"true {notation.format(grad)}" for x, grad in right.items()}
+        return Frame(
+            "start", self.variant.description,
+            data={ids[x]: notation.format(x.data) for x in values},
+            marks={id: Status("due", text) for id, text in true.items()},
+            note="The true gradient is shown below each gradient.",
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- notes
 
@@ -142,13 +148,13 @@ class WrongPassTracer(BackwardTracer):
                 alarm = not is_right
         if arrived > 1 and not self.variant.accumulates:
             before, after = map(self.notation.format, (sent.before, sent.after))
-            if sent.before == 0.0:
+            if measure_size(sent.before) == 0.0:
                 notes.append(f"0 is replaced by {after}: nothing is lost.")
             else:
                 after = f"another {after}" if before == after else after
                 notes.append(f"{before} is replaced by {after}, not added to it.")
-            alarm = sent.before != 0.0 and not is_right
-        ends = complete and not any(x is not None for x in node.locals)
+            alarm = measure_size(sent.before) != 0.0 and not is_right
+        ends = complete and all(x.constant for x in node.inputs)
         if ends and not is_right and not is_late:
             notes.append(f"{name} ends with {last} instead of {due}{self.list_reasons(node)}.")
             alarm = True
@@ -156,12 +162,12 @@ class WrongPassTracer(BackwardTracer):
 
     def list_reasons(self, node: Any) -> str:
         """Return ", because of b" with the nodes that have caused a wrong gradient so far."""
-        size = abs(self.mistake.right[node])
+        size = measure_size(self.mistake.right[node])
         nodes = [
             cause.node
             for cause in self.causes
             if (cause.node in self.started or not self.variant.accumulates)
-            and not abs(cause.effects.get(node, 0.0)) <= 1e-12 * size
+            and not measure_size(cause.effects.get(node, 0.0)) <= 1e-12 * size
         ]
         names = shorten_list([self.name(x) for x in nodes if x is not node], "others")
         if not names:
@@ -228,7 +234,7 @@ class WrongPassTracer(BackwardTracer):
 
     def list_numbers(self, numbers: Sequence[float]) -> str:
         """Return "1, 2 and 3"; of only zeros, "0"."""
-        texts = [self.notation.format(x) for x in numbers if x] or ["0"]
+        texts = [self.notation.format(x) for x in numbers if measure_size(x)] or ["0"]
         return join_names(shorten_list(texts, "others"))
 
     def name(self, node: Node) -> str:

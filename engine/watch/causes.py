@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from engine.graph import Gradients, reverse_pass
 from engine.node import Node
 from engine.value import Value
+from engine.watch.sizes import ignore_floating_point_errors, measure_size
 from engine.watch.wrong_passes import Contribution, Mistake, Pass
 
 
@@ -61,8 +62,9 @@ def find_causes(
         for contribution in missing[1:]:
             total = total + contribution
         effects = Gradients({node: total})
-        for _ in reverse_pass(reversed(order), effects):
-            pass
+        with ignore_floating_point_errors(order[-1]):
+            for _ in reverse_pass(reversed(order), effects):
+                pass
         if variant.accumulates:  # the rest arrives in the end
             del effects[node]
         wrong = [x for x in mistake.wrong_at_end if is_affected(x, effects, mistake)]
@@ -95,5 +97,5 @@ def list_missing(variant: Pass, passed: Sequence[Contribution]) -> dict[Any, lis
 
 def is_affected(node: Value, effects: Mapping[Any, Any], mistake: Mistake) -> bool:
     """Return whether a gradient lacks a part that is larger than rounding errors."""
-    size = max(abs(mistake.right[node]), abs(mistake.final[node]))
-    return node in effects and not abs(effects[node]) <= 1e-12 * size
+    size = max(measure_size(mistake.right[node]), measure_size(mistake.final[node]))
+    return node in effects and not measure_size(effects[node]) <= 1e-12 * size

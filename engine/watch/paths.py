@@ -16,6 +16,15 @@ from engine.node import Node
 from engine.sequences.vector_op import Outputs
 from engine.support.arguments import check_whole, format_count
 from engine.value import Value
+from engine.watch.sizes import (
+    format_size,
+    ignore_floating_point_errors,
+    is_ndarray,
+    measure_size,
+)
+from engine.watch.wrong_passes import check_root, zero_of
+
+MOST_ARRAY_PATHS = 32  # paths of arrays that are followed at each node
 
 
 class Path(NamedTuple):
@@ -24,6 +33,10 @@ class Path(NamedTuple):
     nodes    the nodes in order; the leaf is the first, the root the last
     locals   the derivative of each node after the first with respect to the one before it
     product  the product of `locals`
+
+    Of Arrays, a local derivative is an array if it works element by element, and None if it is a
+    matrix, as for a matrix product. `product` is the path's contribution to the gradient, an array
+    of the leaf's shape.
 
     `str(path)` has a factor for each arrow; of more than nine it shows the first five and the last
     three, as the stepper does.
@@ -35,16 +48,19 @@ class Path(NamedTuple):
     ((2.0,), 2.0, [3.0, 6.0])
     """
 
-    nodes: tuple[Value, ...]
-    locals: tuple[float, ...]
-    product: float
+    nodes: tuple[Any, ...]
+    locals: tuple[Any, ...]
+    product: Any
 
     def __str__(self) -> str:
+        route = " → ".join(map(name_node, self.nodes))
+        if is_ndarray(self.product):
+            return f"{format_size(self.product)}   {route}"
         factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals]
         if len(factors) > 9:
             factors[5:-3] = ["⋯"]
         product = " · ".join(factors) or "1"
-        return f"{self.product:.6g} = {product}   {' → '.join(map(name_node, self.nodes))}"
+        return f"{self.product:.6g} = {product}   {route}"
 
 
 class Explanation(NamedTuple):
@@ -62,31 +78,36 @@ class Explanation(NamedTuple):
     (7.0, 3)
     """
 
-    gradient: float
+    gradient: Any
     paths: list[Path]
-    remainder: float
+    remainder: Any
     number: int
 
     def __str__(self) -> str:
         lines = [
-            f"{self.gradient:.6g}, along {format_count(self.number, 'path')}:",
+            f"{format_size(self.gradient)}, along {format_count(self.number, 'path')}:",
             *map(str, self.paths),
         ]
         rest = self.number - len(self.paths)
         if rest:
-            lines.append(f"{self.remainder:.6g} along {format_count(rest, 'path')} more")
+            lines.append(f"{format_size(self.remainder)} along {format_count(rest, 'path')} more")
         return "\n".join(lines)
 
 
-def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
+def explain(root: Node, leaf: Node, k: int = 10) -> Explanation:
     """Return the k paths from `leaf` to `root` that contribute most to d root / d leaf.
 
     The largest is the first; contributions are compared by magnitude. Where infinite local
     derivatives meet zeros, a path may be missed. Gradients are neither read nor changed.
 
-    Raises TypeError unless both are Values: between Arrays a local derivative is a matrix. Raises
-    ValueError if no path leads from `leaf` to `root`, if `leaf` is a constant, and unless k is a
-    positive integer.
+    Between Arrays, a path contributes an array of the leaf's shape: the gradient that reaches the
+    leaf if every other path is cut. These arrays add up to the gradient, and are compared by norm.
+    A path of Arrays stands for all paths of single numbers through its nodes. At least 32 are
+    followed at each node, so a path may be missed if there are more and it grows later.
+
+    Raises TypeError unless both are Values or both are Arrays. Raises ValueError if no path leads
+    from `leaf` to `root`, if `leaf` is a constant, if `root` has several elements, and unless k is
+    a positive integer.
 
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))
@@ -94,10 +115,20 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     3 = 3 · 1   x → * → +
     3 = 3 · 1   x → * → +
     2 = 2 · 1   x → * → +
+
+    >>> from engine import Array
+    >>> A = Array([[1.0, 2.0], [3.0, 4.0]], "A")
+    >>> print(explain((A.tanh() + A).sum(), A))
+    ‖·‖ 2.27709, along 2 paths:
+    ‖·‖ 2   A → + → sum
+    ‖·‖ 0.425992   A → tanh → + → sum
     """
     for node in (root, leaf):
-        if not isinstance(node, Value):
-            raise TypeError(f"explain expects two Values, got {node!r}")
+        if not isinstance(node, Node):
+            raise TypeError(f"explain expects two Values or two Arrays, got {node!r}")
+    if isinstance(root, Value) != isinstance(leaf, Value):
+        raise TypeError(f"explain expects two Values or two Arrays, got {root!r} and {leaf!r}")
+    check_root("explain", root)
     k = check_whole("k, the number of paths,", k)
     if leaf.constant:
         raise ValueError(
@@ -107,9 +138,12 @@ def explain(root: Value, leaf: Value, k: int = 10) -> Explanation:
     if root not in between:
         raise ValueError(f"no path leads from {leaf!r} to {root!r}, so the gradient is 0")
 
-    table = largest_paths(root, between, k)
-    paths = [follow_path(table, leaf, rank) for rank in range(len(table[leaf].best))]
-    return Explanation(table[leaf].gradient, paths, remainder(table[leaf]), table[leaf].number)
+    with ignore_floating_point_errors(root):
+        most = max(k, MOST_ARRAY_PATHS) if is_ndarray(root.data) else k
+        table = largest_paths(root, between, most)
+        table[leaf] = table[leaf]._replace(best=table[leaf].best[:k])
+        paths = [follow_path(table, leaf, rank) for rank in range(len(table[leaf].best))]
+        return Explanation(table[leaf].gradient, paths, remainder(table[leaf]), table[leaf].number)
 
 
 class PartialPath(NamedTuple):
@@ -122,10 +156,10 @@ class PartialPath(NamedTuple):
     rank     the rank of the rest among the best partial paths of `to`
     """
 
-    product: float
+    product: Any
     to: Any
     place: int
-    local: float
+    local: Any
     rank: int
 
 
@@ -143,8 +177,9 @@ class PartialPaths(NamedTuple):
 class PathTable(Gradients):
     """The partial paths of all nodes: the "gradients" of a reverse pass that propagates paths."""
 
-    def __init__(self, root: Value, k: int):
-        super().__init__({root: PartialPaths(1.0, 1, [PartialPath(1.0, None, 0, 1.0, 0)])})
+    def __init__(self, root: Node, k: int):
+        one = root._one()
+        super().__init__({root: PartialPaths(one, 1, [PartialPath(one, None, 0, one, 0)])})
         self.k = k
 
     def add(self, node: Node, paths: PartialPaths) -> None:
@@ -167,7 +202,7 @@ class PathTable(Gradients):
         return self[node]
 
 
-def largest_paths(root: Value, order: Iterable[Node], k: int) -> dict[Node, PartialPaths]:
+def largest_paths(root: Node, order: Iterable[Node], k: int) -> dict[Node, PartialPaths]:
     """Return the k largest paths to `root` from each of the nodes in `order`.
 
     `order` is topological; paths through other nodes are ignored.
@@ -177,12 +212,12 @@ def largest_paths(root: Value, order: Iterable[Node], k: int) -> dict[Node, Part
 
     def send(node: Any, paths: PartialPaths) -> Iterator[Sent]:
         for place, (x, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
-            if x in known and local is not None:
+            if x in known and not x.constant:
                 yield Sent(x, None, extend_paths(node, place, local, paths))
 
     for _ in reverse_pass(reversed(between), table, send):
         pass
-    return {node: table.get(node, PartialPaths(0.0, 0, [])) for node in between}
+    return {node: table.get(node) or PartialPaths(zero_of(node), 0, []) for node in between}
 
 
 def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> PartialPaths:
@@ -191,19 +226,32 @@ def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> Part
         slopes = [local[path.to.op._output_index] for path in paths.best]
         gs = [0.0 if g is None else g for g in paths.gradient]
         gradient = node.op.partials[0](gs, node._data, node._dx)[place]
+    elif is_ndarray(node.data):
+        shape = node.inputs[place].data.shape
+        pull = lambda g: node._contribution(place, g, shape)[1]
+        paths = paths._replace(best=[x._replace(product=pull(x.product)) for x in paths.best])
+        slopes, gradient = [local] * len(paths.best), pull(paths.gradient)
     else:
         slopes, gradient = [local] * len(paths.best), paths.gradient * local
         if node.op._output_index is not None:
             gradient = node._x._only(node.op._output_index, paths.gradient)
     best = [
-        PartialPath(path.product * slope, node, place, slope, rank)
+        PartialPath(
+            path.product if is_ndarray(node.data) else path.product * slope,
+            node,
+            place,
+            slope,
+            rank,
+        )
         for rank, (path, slope) in enumerate(zip(paths.best, slopes, strict=True))
     ]
     return PartialPaths(gradient, paths.number, best)
 
 
-def remainder(paths: PartialPaths) -> float:
+def remainder(paths: PartialPaths) -> Any:
     """Return the gradient minus the products of the largest paths."""
+    if is_ndarray(paths.gradient):
+        return paths.gradient - sum(path.product for path in paths.best)
     terms = [paths.gradient, *[-path.product for path in paths.best]]
     finite = all(map(math.isfinite, terms))  # fsum, exact, raises for inf - inf
     return math.fsum(terms) if finite else sum(terms)
@@ -218,12 +266,13 @@ def find_dependents(leaf: Node, order: list[Node]) -> dict[Node, None]:
     return dependents
 
 
-def magnitude(x: float) -> float:
-    """Return |x|, or -1 for nan, so that nan sorts last."""
-    return -1.0 if math.isnan(x) else abs(x)
+def magnitude(x: Any) -> float:
+    """Return |x| or the norm of an array, or -1 for nan, so that nan sorts last."""
+    size = measure_size(x)
+    return -1.0 if math.isnan(size) else size
 
 
-def follow_path(table: dict[Node, PartialPaths], leaf: Value, rank: int) -> Path:
+def follow_path(table: dict[Node, PartialPaths], leaf: Node, rank: int) -> Path:
     """Return the path with this rank, from the leaf to the root."""
     path = table[leaf].best[rank]
     nodes, locals, product = [leaf], [], path.product
@@ -237,6 +286,8 @@ def follow_path(table: dict[Node, PartialPaths], leaf: Value, rank: int) -> Path
     return Path(tuple(nodes), tuple(locals), product)
 
 
-def name_node(node: Value) -> str:
-    """Return a node's label, its number if it is a leaf, or the name of its operation."""
+def name_node(node: Any) -> str:
+    """Return a node's label, its number or shape if it is a leaf, or the name of its operation."""
+    if node.op is None and is_ndarray(node.data) and node.data.size != 1:
+        return node.label or str(node.data.shape)
     return node.label or (f"{node.data:.4g}" if node.op is None else node.op.name)

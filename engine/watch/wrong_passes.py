@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 from engine.graph import Gradients, reverse_pass, topological
 from engine.node import Node
 from engine.sequences.vector_op import Outputs, Parts
-from engine.value import Value
+from engine.watch.sizes import (
+    describe_array_node,
+    format_size,
+    ignore_floating_point_errors,
+    is_ndarray,
+)
 
 
 class Mistake(NamedTuple):
@@ -33,18 +38,18 @@ class Mistake(NamedTuple):
 
     name: str
     reason: str
-    gradients: dict[Value, float]
-    right: dict[Value, float]
-    first: Value | None
-    final: dict[Value, float]
+    gradients: dict[Any, Any]
+    right: dict[Any, Any]
+    first: Any
+    final: dict[Any, Any]
 
     @property
-    def wrong(self) -> list[Value]:
+    def wrong(self) -> list[Any]:
         """The nodes that propagate, or end with, a wrong gradient, in topological order."""
         return list_wrong(self.gradients, self.right)
 
     @property
-    def wrong_at_end(self) -> list[Value]:
+    def wrong_at_end(self) -> list[Any]:
         """The nodes whose gradients are wrong at the end, in topological order."""
         return list_wrong(self.final, self.right)
 
@@ -54,24 +59,28 @@ class Mistake(NamedTuple):
         node, ends = self.first, self.wrong_at_end
         verb = "ends with" if node.op is None else "propagates"
         return (
-            f"{self.name}: first {node!r} {verb} {self.gradients[node]:.6g} instead of "
-            f"{self.right[node]:.6g}; at the end {len(ends)} of {len(self.right)} gradients "
+            f"{self.name}: first {describe_array_node(node)} {verb} "
+            f"{format_size(self.gradients[node])} instead of {format_size(self.right[node])}; "
+            f"at the end {len(ends)} of {len(self.right)} gradients "
             f"{'is' if len(ends) == 1 else 'are'} wrong. {self.reason}"
         )
 
 
-def list_wrong(gradients: Mapping[Value, float], right: Mapping[Value, float]) -> list[Value]:
+def list_wrong(gradients: Mapping[Any, Any], right: Mapping[Any, Any]) -> list[Any]:
     """Return the nodes whose gradients differ from the right ones, in the order of `right`."""
     return [node for node, grad in right.items() if not nearly_equal(gradients[node], grad)]
 
 
-def mistakes(root: Value) -> list[Mistake]:
+def mistakes(root: Node) -> list[Mistake]:
     """Run two wrong backward passes from `root`, and compare them with the right one.
 
     "no topological order" propagates each node's gradient as soon as the node is reached, breadth
     first. "= in place of +=" keeps only the last contribution to each gradient. The gradients of
-    the graph itself are neither read nor changed. Raises TypeError unless `root` is a Value.
+    the graph itself are neither read nor changed. In a graph of Arrays, gradients are arrays.
+    Raises TypeError unless `root` is a Value or an Array, and ValueError if it is an Array with
+    several elements.
 
+    >>> from engine import Value
     >>> a = Value(3.0, "a")
     >>> b = a * a
     >>> for mistake in mistakes(b + b.exp()):
@@ -79,12 +88,22 @@ def mistakes(root: Value) -> list[Mistake]:
     no topological order: 6 instead of 48625
     = in place of +=: 24309 instead of 48625
     """
-    if not isinstance(root, Value):
-        raise TypeError(f"mistakes expects a Value, got {root!r}")
+    check_root("mistakes", root)
     order = topological(root)
     return compare_passes(
-        order, {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
+        order, {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
     )
+
+
+def check_root(function: str, root: object) -> None:
+    """Raise TypeError unless a root is a Value or an Array, and ValueError for several elements."""
+    if not isinstance(root, Node):
+        raise TypeError(f"{function} expects a Value or an Array, got {root!r}")
+    if is_ndarray(root.data) and root.data.size != 1:
+        raise ValueError(
+            f"{function} expects one element, got an Array of shape {root.data.shape}; take its "
+            ".sum() or .mean()"
+        )
 
 
 def compare_passes(
@@ -97,8 +116,8 @@ def compare_passes(
     for variant in WRONG:
         grads = final_gradients(order, runs[variant])
         first = next((node for node in grads if not nearly_equal(grads[node], right[node])), None)
-        final = dict.fromkeys(right, 0.0) | {order[-1]: 1.0}
-        final |= {step.to: step.after for step in runs[variant] if isinstance(step.to, Value)}
+        final = {node: zero_of(node) for node in right} | {order[-1]: order[-1]._one()}
+        final |= {x.to: x.after for x in runs[variant] if not isinstance(x.to, Outputs)}
         mistakes.append(Mistake(variant.name, variant.reason, grads, right, first, final))
     return mistakes
 
@@ -106,17 +125,18 @@ def compare_passes(
 class Contribution(NamedTuple):
     """The contribution of a node to the gradient of its k-th input.
 
-    `before` and `after` are that gradient before and after it arrives.
+    `before` and `after` are that gradient before and after it arrives. In a graph of Arrays, the
+    gradients are arrays, and `local` is None where it would be a matrix.
     """
 
     node: Any
     k: int
     to: Any
-    local: float
-    upstream: float
-    sent: float
-    before: float
-    after: float
+    local: Any
+    upstream: Any
+    sent: Any
+    before: Any
+    after: Any
 
 
 class Overwritten(Gradients):
@@ -127,13 +147,19 @@ class Overwritten(Gradients):
         super().add(node, contribution) if several else self.update({node: contribution})
 
 
-def contributions(order: Sequence[Node], variant: "Pass") -> Iterator[Contribution]:
-    """Run a pass from the last node of a topological order; yield each contribution.
+def contributions(order: Sequence[Node], variant: "Pass") -> list[Contribution]:
+    """Run a pass from the last node of a topological order; return each contribution.
 
     The gradients of the graph itself are neither read nor changed.
     """
+    with ignore_floating_point_errors(order[-1]):
+        return [*run_pass(order, variant)]
+
+
+def run_pass(order: Sequence[Node], variant: "Pass") -> Iterator[Contribution]:
+    """Yield the contributions of a pass."""
     root = order[-1]
-    zeros = {node: zero_of(node) for node in order if not node.constant} | {root: 1.0}
+    zeros = {node: zero_of(node) for node in order if not node.constant} | {root: root._one()}
     gradients = variant.gradients(zeros)
     for step in reverse_pass(variant.order(root, order), variant.gradients(zeros)):
         places = [k for k, x in enumerate(step.node.inputs) if not x.constant]
@@ -145,21 +171,21 @@ def contributions(order: Sequence[Node], variant: "Pass") -> Iterator[Contributi
 
 def zero_of(node: Node) -> Any:
     """Return the gradient of a node to which nothing has been added."""
-    return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0
+    return Parts([None] * len(node._data)) if isinstance(node, Outputs) else 0.0 * node._one()
 
 
-def final_gradients(order: Sequence[Any], steps: Sequence[Contribution]) -> dict[Value, float]:
-    """Return the gradient that each Value propagates, or ends with if it propagates none.
+def final_gradients(order: Sequence[Any], steps: Sequence[Contribution]) -> dict[Any, Any]:
+    """Return the gradient that each node propagates, or ends with if it propagates none.
 
     The dict is in the order in which these are settled.
     """
-    grads, senders = {order[-1]: 1.0}, set[Node]()
+    grads, senders = {order[-1]: order[-1]._one()}, set[Node]()
     for step in steps:
-        if step.node not in senders and isinstance(step.node, Value):
+        if step.node not in senders and not isinstance(step.node, Outputs):
             senders.add(step.node)
             grads.pop(step.node, None)
             grads[step.node] = step.upstream
-        if step.to not in senders and isinstance(step.to, Value):
+        if step.to not in senders and not isinstance(step.to, Outputs):
             grads.pop(step.to, None)  # the last contribution settles it
             grads[step.to] = step.after
     return grads
@@ -221,6 +247,12 @@ WRONG = [
 ]
 
 
-def nearly_equal(x: float, y: float) -> bool:
+def nearly_equal(x: Any, y: Any) -> bool:
     """Return whether two gradients are equal up to rounding, which depends on the order of sums."""
+    if is_ndarray(x):
+        import numpy as np
+
+        rounding = 1e-12 if x.dtype.itemsize > 4 else 1e-5
+        scale = max(float(np.max(np.abs(z), initial=0.0, where=np.isfinite(z))) for z in (x, y))
+        return np.allclose(x, y, rtol=0.0, atol=rounding * scale, equal_nan=True)
     return x == y or (x != x and y != y) or abs(x - y) <= 1e-12 * max(abs(x), abs(y))

@@ -286,7 +286,7 @@ About("engine.walk").kind("expected a node such as a Value", NODE, lambda v: lis
 
 on = About("engine.mistakes")
 on.kind("mistakes expects a Value", NODE, mistakes)
-on.call(lambda: mistakes(a), TypeError, "expects a Value", "Array([1., 2.])")
+on.call(lambda: mistakes(a), ValueError, "expects one element", "shape (2,)", ".sum()")
 
 on = About("engine.explain")
 on.kind("explain expects two Values", NODE, lambda v: explain(v, x))
@@ -294,7 +294,8 @@ on.kind("explain expects two Values", NODE, lambda v: explain(z, v))
 on.kind("k, the number of paths", WHOLE, lambda k: explain(z, x, k))
 on.call(lambda: explain(z, Value(1.0)), ValueError, "no path leads from Value(1.0)")
 on.call(lambda: explain(z, Constant(1.0)), ValueError, "Constant(1.0)", "make it a Value")
-on.call(lambda: explain(A, a), TypeError, "two Values", "Array")
+on.call(lambda: explain(a.sum(), x), TypeError, "two Values or two Arrays", "Value(2.0")
+on.call(lambda: explain(A, a), ValueError, "expects one element", "shape (2, 2)", ".sum()")
 
 on = About("engine.check_gradients")
 on.values([None, 3.0, "x", [abs], z], lambda f: check_gradients(f, [1.0]), TypeError, "expects a function such as")

@@ -105,6 +105,7 @@ def pictures(f, thing, **options):
     on.call(lambda: f(z, level="layers"), ValueError, "level='layers' requires a model", "pass it")
     on.call(lambda: f(out, model, collapse=True), TypeError, "unknown option 'collapse'; write level='layers'")
     on.kind("limit must be", WHOLE, lambda v: f(z, limit=v))
+    on.kind("matrix_size must be", WHOLE, lambda v: f(z, matrix_size=v))
     on.call(lambda: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
 
 
@@ -137,7 +138,7 @@ on.values([None, "x", 1j], lambda v: value_and_grad(abs)(v), TypeError, "a Value
 
 OPTIONS = {"direction": "right, down, left, up", "theme": "light, dark", "layout": "auto, embedded, dot"}
 pictures(draw, "expected a node", color="kind, grad", **OPTIONS)
-pictures(step, "step expects a Value as root", **OPTIONS)
+pictures(step, "step expects a Value or an Array", **OPTIONS)
 About("engine.draw.draw").arguments(partial(draw, z), locals=FLAG)
 About("engine.draw.draw").call(lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label must be a string", "3")
 files(draw(z), ".svg", ".dot", ".png", ".html")
