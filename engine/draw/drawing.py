@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.draw.clusters import Model
+from engine.draw.network import draw_network
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
+from engine.draw.scene import Scene
 from engine.draw.svg import clean_svg, render
 from engine.draw.view import LIMIT, build_view
+from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 
@@ -62,6 +65,10 @@ def draw(
     """
     check_names(options, DrawOptions)
     look = Options(**options)
+    if collapse is None and model is not None:
+        scene = draw_network(root, model, look, limit)
+        if scene is not None:
+            return Drawing("", title_graph(len(topological(root))), look.layout, scene)
     view = build_view(root, model, collapse, limit)
     return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
 
@@ -82,12 +89,15 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
-    def __init__(self, dot: str, title: str, layout: str = "auto"):
-        self.dot, self.title, self.layout = dot, title, layout
+    def __init__(self, dot: str, title: str, layout: str = "auto", scene: Scene | None = None):
+        self.dot, self.title, self.layout, self.scene = dot, title, layout, scene
 
     @cached_property
     def svg(self) -> str:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
+        if self.scene is not None:
+            draft = self.scene.to_svg("g", self.title)
+            return self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
         text = render(self.dot, "svg", self.layout).decode()
         return clean_svg(text, f"g{zlib.crc32(self.dot.encode()):08x}", self.title)
 

@@ -1,0 +1,446 @@
+"""The picture of a network: columns of cards and the edges between them, at computed positions.
+
+Positions along the direction of the arrows are called main, those across it cross. The columns are
+rows if arrows point down or up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port
+from engine.draw.clusters import Modules
+from engine.draw.names import Name
+from engine.draw.neurons import Layer, Network, Stack
+from engine.draw.options import Options
+from engine.draw.samples import Item
+from engine.draw.scene import Curve, Group, Part, Rect, Scene, Span, Text, measure
+from engine.draw.tables import PADDING, Look, TableLayout, nest
+from engine.node import Node
+from engine.support.arguments import format_count
+
+MARGIN = 9.0  # around the picture
+BAND = 9.0  # from the cards of a layer to the edge of its panel
+CARD_GAP, INPUT_GAP, STACK_GAP = 10.0, 6.0, 20.0  # between neighbours
+COLUMN_GAPS = (40.0, 80.0)  # between columns, the least and the most
+LANE = 7.0  # the height of an edge that passes a column
+Point = tuple[float, float]
+NONE: Mapping[int, Sequence[float]] = {}
+
+
+@dataclass(eq=False)
+class Placed:
+    """A card with its size and position: main and cross, from its corner."""
+
+    card: Card
+    layouts: list[TableLayout]
+    size: Point
+    at: Point = (0.0, 0.0)
+    next: "Placed | None" = None  # the next step of its stack
+
+    def find_line(self, table: int, line: float, is_vertical: bool) -> float:
+        """Return the cross position of a line of one of the tables."""
+        before = sum(x.width if is_vertical else x.height for x in self.layouts[:table])
+        start = PADDING[1] if not is_vertical else 0.0
+        return self.at[1] + start + before + self.layouts[table].find_port(line)
+
+
+@dataclass(eq=False)
+class Lane:
+    """The passage of an edge through a column."""
+
+    item: Item
+    at: Point = (0.0, 0.0)
+    size: Point = (0.0, LANE)
+
+
+@dataclass(eq=False)
+class Note:
+    """A line of text between cards."""
+
+    text: str
+    size: Point
+    at: Point = (0.0, 0.0)
+
+
+Entry = Placed | Lane | Note
+
+
+@dataclass(eq=False)
+class Column:
+    """A column: its title, and from its start to its end cards, notes and lanes."""
+
+    title: str
+    entries: list[Entry]
+    is_layer: bool
+    gap: float
+    start: float = 0.0  # main
+    width: float = 0.0  # main
+
+    @property
+    def cards(self) -> list[Placed]:
+        return [x for x in self.entries if isinstance(x, Placed)]
+
+    def measure(self) -> float:
+        """Return its length across the arrows."""
+        return sum(x.size[1] for x in self.entries) + sum(map(self.find_gap, *self.pairs()))
+
+    def pairs(self) -> tuple[Sequence[Entry], Sequence[Entry]]:
+        return self.entries[:-1], self.entries[1:]
+
+    def find_gap(self, a: Entry, b: Entry) -> float:
+        """Return the distance between two neighbours."""
+        if isinstance(a, Placed) and a.next is b:
+            return STACK_GAP
+        return self.gap / 2 if isinstance(a, Lane) or isinstance(b, Lane) else self.gap
+
+
+@dataclass(eq=False)
+class Edge:
+    """An edge from an item to a port, past the columns between them."""
+
+    source: Placed
+    target: Placed
+    port: Port
+    lanes: list[Lane] = field(default_factory=list)
+
+
+def draw_columns(
+    network: Network,
+    modules: Modules,
+    names: Mapping[Item, Name],
+    options: Options,
+    grads: Mapping[Node, float],
+    heat: Mapping[Node, float],
+) -> Scene:
+    """Return the picture of a network."""
+    return ColumnLayout(network, modules, names, options, grads, heat).draw()
+
+
+class ColumnLayout:
+    """The layout of the columns of one network."""
+
+    def __init__(
+        self,
+        network: Network,
+        modules: Modules,
+        names: Mapping[Item, Name],
+        options: Options,
+        grads: Mapping[Node, float],
+        heat: Mapping[Node, float],
+    ):
+        self.network, self.look = network, Look(options)
+        self.writer = CardWriter(network, names, self.look, modules, grads, heat)
+        self.is_vertical = self.look.is_vertical
+        self.direction = options.direction
+        self.columns: list[Column] = []
+        self.source: dict[Item, Placed] = {}
+        self.seen: set[str] = set()
+
+    def draw(self) -> Scene:
+        self.add_columns()
+        self.edges = self.find_edges()
+        self.place_columns()
+        self.add_lanes()
+        self.place_columns()
+        return self.write()
+
+    # -------------------------------------------------------------------------------- content
+
+    def add_columns(self) -> None:
+        """Make the columns: the inputs, the layers, and what is computed afterwards."""
+        network, writer = self.network, self.writer
+        if network.inputs:
+            cards = self.make_alike([writer.write_input(x) for x in network.inputs])
+            entries = self.elide(cards, "inputs")
+            self.columns.append(Column(self.title_inputs(), entries, False, INPUT_GAP))
+        for column in network.columns:
+            if isinstance(column, Layer):
+                cards = self.make_alike([writer.write_neuron(x) for x in column.neurons])
+                entries = self.elide(cards, "neurons")
+                self.columns.append(Column(column.title, entries, True, CARD_GAP))
+            else:
+                entries = [x for stack in column for x in self.make_stack(stack)]
+                self.columns.append(Column(self.title_steps(column), entries, False, CARD_GAP))
+
+    def title_inputs(self) -> str:
+        """Return "2 inputs", with the number of samples if there are several."""
+        title = format_count(len(self.network.inputs), "input")
+        samples, shown = self.writer.samples, self.writer.shown
+        if samples == 1:
+            return title
+        return f"{title}, " + (f"{shown} of {samples} samples" if shown < samples else f"{samples} samples")
+
+    def title_steps(self, stacks: Sequence[Stack]) -> str:
+        items = [item for stack in stacks for item in stack.items]
+        return "result" if any(item.node is self.network.root for item in items) else ""
+
+    def make_alike(self, cards: Sequence[Card]) -> list[Placed]:
+        """Return cards with aligned columns."""
+        widths: dict[int, list[float]] = {}
+        if not self.is_vertical:
+            for card in cards:
+                for i, table in enumerate(card.tables):
+                    own = TableLayout(table, self.look, widths.get(i, ())).widths
+                    widths[i] = own
+        return [self.make(card, widths) for card in cards]
+
+    def make(self, card: Card, widths: Mapping[int, Sequence[float]] = NONE) -> Placed:
+        """Return a card with its size."""
+        layouts = [TableLayout(x, self.look, widths.get(i, ())) for i, x in enumerate(card.tables)]
+        if self.is_vertical:
+            size = max(x.height for x in layouts) + 2 * PADDING[1], sum(x.width for x in layouts)
+        else:
+            size = max(x.width for x in layouts), sum(x.height for x in layouts) + 2 * PADDING[1]
+        placed = Placed(card, layouts, size)
+        self.source |= dict.fromkeys(card.outs, placed)
+        return placed
+
+    def make_stack(self, stack: Stack) -> list[Entry]:
+        steps = [self.make(self.writer.write_step(step)) for step in stack.steps]
+        for a, b in pairwise(steps):
+            a.next = b
+        return [*steps]
+
+    def elide(self, cards: list[Placed], what: str) -> list[Entry]:
+        """Return the cards; of many, those at both ends and a note."""
+        if len(cards) <= MOST_ROWS:
+            return [*cards]
+        hidden = cards[ENDS:-ENDS]
+        for card in hidden:
+            for item in card.card.outs:
+                del self.source[item]
+        text = f"… {len(hidden)} more {what}"
+        width = measure(text, self.look.small)
+        size = (self.look.row, width) if self.is_vertical else (width, self.look.row)
+        return [*cards[:ENDS], Note(text, size), *cards[-ENDS:]]
+
+    def find_edges(self) -> list[Edge]:
+        """Return the edges between cards that are drawn."""
+        edges = []
+        for column in self.columns:
+            for placed in column.cards:
+                for port in placed.card.ports:
+                    source = self.source.get(port.item)
+                    if source:
+                        edges.append(Edge(source, placed, port))
+        return edges
+
+    # ------------------------------------------------------------------------------ positions
+
+    def place_columns(self) -> None:
+        """Compute the positions of all entries."""
+        look = self.look
+        titles = [measure(c.title, look.small, bold=True) for c in self.columns]
+        self.strip = look.row + 10.0 if not self.is_vertical else max(titles) + 2 * BAND
+        self.length = max(column.measure() for column in self.columns)
+        start = MARGIN
+        for i, (column, title) in enumerate(zip(self.columns, titles, strict=True)):
+            width = max((x.size[0] for x in column.entries if not isinstance(x, Lane)), default=0.0)
+            if not self.is_vertical:
+                width = max(width, title - 2 * BAND * (not column.is_layer) + 2.0)
+            column.width = width
+            column.start = start = start + BAND
+            cross = MARGIN + self.strip + (self.length - column.measure()) / 2
+            for k, entry in enumerate(column.entries):
+                if k:
+                    cross += column.find_gap(column.entries[k - 1], entry)
+                entry.at = (start, cross)
+                if isinstance(entry, Placed):
+                    entry.size = (width, entry.size[1])
+                cross += entry.size[1]
+            start += width + BAND
+            if i + 1 < len(self.columns):
+                start += self.find_column_gap(i)
+        self.depth = start + MARGIN
+
+    def find_column_gap(self, i: int) -> float:
+        """Return the distance after a column: larger if its edges are steeper."""
+        here = {id(x) for x in self.columns[i].entries}
+        spans = [
+            abs(edge.source.at[1] - edge.target.at[1]) for edge in self.edges if id(edge.source) in here
+        ]
+        least, most = COLUMN_GAPS
+        return min(most, least + 0.11 * max(spans, default=0.0)) - 2 * BAND
+
+    def add_lanes(self) -> None:
+        """Give edges that pass columns a lane in each of them."""
+        number = {id(x): i for i, column in enumerate(self.columns) for x in column.entries}
+        lanes: dict[tuple[Item, int], Lane] = {}
+        for edge in self.edges:
+            first, last = number[id(edge.source)], number[id(edge.target)]
+            for i in range(first + 1, last):
+                lane = lanes.get((edge.port.item, i))
+                if lane is None:
+                    lane = lanes[edge.port.item, i] = Lane(edge.port.item)
+                    share = (i - first) / (last - first)
+                    y0, y1 = self.find_out(edge), self.find_in(edge)
+                    self.insert(lane, self.columns[i], y0 + share * (y1 - y0))
+                edge.lanes.append(lane)
+
+    def insert(self, lane: Lane, column: Column, cross: float) -> None:
+        """Insert a lane between the entries that are nearest to a position, not inside a stack."""
+        entries = column.entries
+        places = [0, *(i for i in range(1, len(entries)) if not is_chained(entries[i - 1], entries[i])), len(entries)]
+        ends = [entries[0].at[1], *(x.at[1] + x.size[1] for x in entries)]
+        column.entries.insert(min(places, key=lambda i: abs(ends[i] - cross)), lane)
+
+    def find_out(self, edge: Edge) -> float:
+        table, line = edge.source.card.outs[edge.port.item]
+        return edge.source.find_line(table, line, self.is_vertical)
+
+    def find_in(self, edge: Edge) -> float:
+        return edge.target.find_line(0, edge.port.line, self.is_vertical)
+
+    # -------------------------------------------------------------------------------- drawing
+
+    def write(self) -> Scene:
+        cross = 2 * MARGIN + self.strip + self.length + BAND
+        self.size = (self.depth, cross)
+        if self.is_vertical:
+            width, height = cross, self.depth
+        else:
+            width, height = self.depth, cross
+        parts: list[Part] = []
+        for column in self.columns:
+            parts += self.write_panel(column)
+        parts += [self.write_edge(edge) for edge in self.edges]
+        for column in self.columns:
+            for entry in column.entries:
+                if isinstance(entry, Placed):
+                    parts += self.write_card(entry)
+                elif isinstance(entry, Note):
+                    parts.append(self.write_note(entry))
+        return Scene(width, height, parts, self.look.theme.paper)
+
+    def turn(self, main: float, cross: float) -> Point:
+        """Return a position of the picture."""
+        if self.direction in ("left", "up"):
+            main = self.size[0] - main
+        return (cross, main) if self.is_vertical else (main, cross)
+
+    def turn_box(self, at: Point, size: Point) -> tuple[float, float, float, float]:
+        """Return the left, top, width and height of a box."""
+        a, b = self.turn(*at), self.turn(at[0] + size[0], at[1] + size[1])
+        return min(a[0], b[0]), min(a[1], b[1]), abs(a[0] - b[0]), abs(a[1] - b[1])
+
+    def write_panel(self, column: Column) -> list[Part]:
+        """Return the background of a layer and the title of a column."""
+        theme, look = self.look.theme, self.look
+        at = (column.start - BAND, MARGIN)
+        size = (column.width + 2 * BAND, self.strip + self.length + BAND)
+        x, y, width, height = self.turn_box(at, size)
+        parts: list[Part] = []
+        if column.is_layer:
+            parts.append(Rect(x, y, width, height, theme.tint, theme.frame, 0.8, 7.0))
+        if column.title:
+            base = y + 1.05 * look.row
+            if self.is_vertical:
+                base = y + height / 2 + 0.35 * look.small
+            parts.append(Text(x + BAND, base, [Span(column.title)], theme.pale, look.small, bold=True))
+        return parts
+
+    def write_edge(self, edge: Edge) -> Part:
+        """Return an edge: curves between columns, straight lines past them."""
+        points = [(edge.source.at[0] + edge.source.size[0], self.find_out(edge))]
+        column_of = {id(x): column for column in self.columns for x in column.entries}
+        for lane in edge.lanes:
+            column, cross = column_of[id(lane)], lane.at[1] + LANE / 2
+            points += [(column.start, cross), (column.start + column.width, cross)]
+        points.append((edge.target.at[0], self.find_in(edge)))
+        if edge.source.next is edge.target:
+            middle = edge.source.at[0] + 0.5 * min(edge.source.size[0], 90.0)
+            points = [(middle, edge.source.at[1] + edge.source.size[1]), (middle, edge.target.at[1])]
+        curve: list[Point] = [points[0]]
+        for a, b in pairwise(points):
+            bend = (b[0] - a[0]) / 2
+            curve += [(a[0] + bend, a[1]), (b[0] - bend, b[1]), b]
+        if edge.source.next is edge.target:
+            curve = points
+        is_weight = edge.target.card.kind == "neuron"
+        line = Curve(
+            [self.turn(*p) for p in curve], self.look.theme.pale, 0.8 if is_weight else 1.0,
+            0.6 if is_weight else 1.0, edge.source.next is not edge.target, not is_weight,
+        )  # fmt: skip
+        return nest(edge.port.ids, [line], "", self.seen, "edge")
+
+    def write_card(self, placed: Placed) -> list[Part]:
+        """Return a card: its background, its tables, the rail of its parameters, its outline."""
+        look, card = self.look, placed.card
+        x, y, width, height = self.turn_box(placed.at, placed.size)
+        layouts = placed.layouts
+        if not self.is_vertical:  # the tables are as wide as the card
+            layouts = [TableLayout(x.table, look, x.widths, width) for x in layouts]
+        back, outline = self.make_outline(card, x, y, width, height)
+        body: list[Part] = []
+        left, top = x, y + PADDING[1]
+        for i, (table, layout) in enumerate(zip(card.tables, layouts, strict=True)):
+            rules = [*([0] if i else []), *table.rules]
+            body += layout.write(left, top, self.seen)
+            if i == 0 and card.rail:
+                body.append(self.write_rail(layout, card.rail, left, top, x + width, height))
+            for line in rules:
+                body.append(self.write_rule(layout, line, left, top, width, y, height))
+            left, top = (left + layout.width, top) if self.is_vertical else (left, top + layout.height)
+        mark = card.whole
+        if mark:
+            start = y + PADDING[1]
+            inside = [t for cell in mark.cells for t in layouts[0].write_cell(cell, x, start, self.seen)]
+            whole = nest(mark.ids, [back, outline, *inside], mark.title, self.seen)
+            return [whole, *body]
+        return [back, *body, outline]
+
+    def make_outline(
+        self, card: Card, x: float, y: float, width: float, height: float
+    ) -> tuple[Rect, Rect]:
+        """Return the background and the outline of a card.
+
+        Leaves and neurons are rounded, and computed values are not.
+        """
+        theme, kind = self.look.theme, card.kind
+        fill, line = theme.kinds.get(kind, (theme.paper, theme.frame))
+        if kind == "step":
+            fill, line = theme.kinds["inner"]
+        if card.whole and card.whole.fill:
+            fill = card.whole.fill
+        radius = {"leaf": 7.0, "parameter": 7.0, "constant": 7.0, "neuron": 5.0}.get(kind, 0.0)
+        thickness = {"root": 2.4, "parameter": 2.0}.get(kind, 1.0)
+        back = Rect(x, y, width, height, fill, "none", 1.0, radius)
+        return back, Rect(x, y, width, height, "none", line, thickness, radius, kind == "constant")
+
+    def write_rail(
+        self, layout: TableLayout, lines: Point, x: float, y: float, end: float, height: float
+    ) -> Part:
+        """Return the thick line at the side of a neuron's parameters where edges arrive."""
+        line = self.look.theme.kinds["parameter"].line
+        if self.is_vertical:
+            start, stop = x + layout.find_start(lines[0]), x + layout.width
+            top = y - PADDING[1] if self.direction == "down" else y - PADDING[1] + height
+            ends = ((start, top), (stop, top))
+        else:
+            start, stop = (y + k * self.look.row for k in lines)
+            side = x if self.direction == "right" else end
+            ends = ((side, start), (side, stop))
+        return Curve(ends, line, 2.4, cubic=False)
+
+    def write_rule(
+        self, layout: TableLayout, line: int, x: float, y: float, width: float, top: float, height: float
+    ) -> Part:
+        """Return a thin line before a line of a table."""
+        if self.is_vertical:
+            at = x + layout.find_start(line)
+            ends = ((at, top), (at, top + height))
+        else:
+            at = y + line * self.look.row
+            ends = ((x, at), (x + width, at))
+        return Curve(ends, self.look.theme.frame, 0.8, cubic=False)
+
+    def write_note(self, note: Note) -> Part:
+        x, y, width, _ = self.turn_box(note.at, note.size)
+        spans, small = [Span(note.text)], self.look.small
+        return Text(x + width / 2, y + 0.71 * self.look.row, spans, self.look.theme.pale, small, "middle")
+
+
+def is_chained(a: Entry, b: Entry) -> bool:
+    """Return whether an entry is the next step of the one before it."""
+    return isinstance(a, Placed) and a.next is b
