@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from engine.draw.clusters import Modules
 from engine.draw.dot import replace_invalid
-from engine.draw.names import Name
 from engine.draw.neurons import Network, Neuron, Row, Step
-from engine.draw.samples import Item
+from engine.draw.notation import Name
+from engine.draw.samples import UNORDERED, Item
 from engine.draw.scene import Span
 from engine.draw.symbols import build_formula, make_name
 from engine.draw.tables import Cell, Look, Mark, Piece, Table, join, write_name, write_text
@@ -19,7 +19,7 @@ from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 
 MOST_ROWS, ENDS = 29, 3  # of weights; beyond it, a card has some at both ends
-MOST_SAMPLES, FIRST_SAMPLES = 6, 5  # beyond it, a card has the numbers of the first ones
+MOST_SAMPLES, FIRST_SAMPLES = 5, 3  # beyond it, a card has the numbers of the first ones
 LONGEST_NAME = 18  # characters
 LONGEST_FORMULA = 26
 TOKEN = 0xE000  # the first of the characters that stand for inputs in a formula
@@ -104,6 +104,7 @@ class CardWriter:
         if self.samples > 1:
             table.is_packed = True
             table = Table()
+            self.add_sample_heads(table)
             card.tables.append(table)
             values = neuron.items if hidden == 0 else values
         else:
@@ -127,6 +128,8 @@ class CardWriter:
         line = table.add_line()
         pieces = self.write_formula(step)
         table.add_cell(Cell(line, 0, pieces, "name", is_wide=True, ids=self.list_ids(step.operation, "o")))
+        if step.operation.node.op is not None and step.operation.node.op.name in UNORDERED:
+            self.add_classes(table, step.operation)
         for leaf in step.leaves:
             if not leaf.is_number:
                 self.add_values(table, leaf, self.cut(self.names[leaf].short))
@@ -163,6 +166,13 @@ class CardWriter:
                 self.add_numbers(table, item, line, place)
         if row.input and row.user:
             card.ports.append(Port(row.input, line, self.list_arrows(row.user, row.k)))
+
+    def add_sample_heads(self, table: Table) -> None:
+        """Add a line with the numbers of the samples."""
+        line = table.add_line()
+        heads = ["sample", *map(str, range(self.shown)), *(["…"] if self.shown < self.samples else [])]
+        for place, head in enumerate(heads):
+            table.add_cell(Cell(line, place, write_text(head), "head"))
 
     def add_pair(self, table: Table, item: Item, name: str) -> None:
         """Add a line with the data and the gradient of a single value."""
@@ -203,6 +213,14 @@ class CardWriter:
             cells.append(Cell(line + 1, place, write_text(self.format(self.get_grad(node))), "grad"))
         lines = (line, line + 1 + has_grads)
         table.add_mark(self.mark(item, sample, lines, (place, place + 1), cells))
+
+    def add_classes(self, table: Table, item: Item) -> None:
+        """Add a line with the label of each sample: the number of the first input of its loss."""
+        line = table.add_line()
+        table.add_cell(Cell(line, 0, write_text("label"), "head"))
+        for sample, node in enumerate(item.nodes[: self.shown]):
+            label = self.network.fold.sorted_inputs(node).index(node.inputs[0])
+            table.add_cell(Cell(line, sample + 1, write_text(str(label)), "name"))
 
     def add_partial_sums(self, table: Table, item: Item) -> None:
         """Add a line with the sums over the first samples."""

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port
 from engine.draw.clusters import Modules
-from engine.draw.names import Name
 from engine.draw.neurons import Layer, Network, Stack
+from engine.draw.notation import Name
 from engine.draw.options import Options
 from engine.draw.samples import Item
 from engine.draw.scene import Curve, Group, Part, Rect, Scene, Span, Text, measure
@@ -197,7 +197,8 @@ class ColumnLayout:
         return placed
 
     def make_stack(self, stack: Stack) -> list[Entry]:
-        steps = [self.make(self.writer.write_step(step)) for step in stack.steps]
+        cards = [self.writer.write_step(step) for step in stack.steps]
+        steps = self.make_alike(cards)
         for a, b in pairwise(steps):
             a.next = b
         return [*steps]
@@ -376,6 +377,8 @@ class ColumnLayout:
         left, top = x, y + PADDING[1]
         for i, (table, layout) in enumerate(zip(card.tables, layouts, strict=True)):
             rules = [*([0] if i else []), *table.rules]
+            if i == 0 and card.rail:
+                body.append(self.write_block(layout, card.rail, left, top, width, y, height))
             body += layout.write(left, top, self.seen)
             if i == 0 and card.rail:
                 body.append(self.write_rail(layout, card.rail, left, top, x + width, height))
@@ -408,13 +411,25 @@ class ColumnLayout:
         back = Rect(x, y, width, height, fill, "none", 1.0, radius)
         return back, Rect(x, y, width, height, "none", line, thickness, radius, kind == "constant")
 
+    def write_block(
+        self, layout: TableLayout, lines: tuple[int, int], x: float, y: float, width: float,
+        top: float, height: float,
+    ) -> Part:  # fmt: skip
+        """Return the background of a neuron's parameters."""
+        fill = self.look.theme.kinds["parameter"].fill
+        if self.is_vertical:
+            start, stop = x + layout.find_start(lines[0]), x + layout.find_end(lines[1])
+            return Rect(start, top, stop - start, height, fill)
+        start, stop = (y + k * self.look.row for k in lines)
+        return Rect(x, start, width, stop - start, fill)
+
     def write_rail(
-        self, layout: TableLayout, lines: Point, x: float, y: float, end: float, height: float
+        self, layout: TableLayout, lines: tuple[int, int], x: float, y: float, end: float, height: float
     ) -> Part:
         """Return the thick line at the side of a neuron's parameters where edges arrive."""
         line = self.look.theme.kinds["parameter"].line
         if self.is_vertical:
-            start, stop = x + layout.find_start(lines[0]), x + layout.width
+            start, stop = x + layout.find_start(lines[0]), x + layout.find_end(lines[1])
             top = y - PADDING[1] if self.direction == "down" else y - PADDING[1] + height
             ends = ((start, top), (stop, top))
         else:

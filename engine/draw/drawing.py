@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.draw.clusters import Model
-from engine.draw.network import draw_network
+from engine.draw.network import read_picture
 from engine.draw.dot import write_dot
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import clean_svg, render
 from engine.draw.view import LIMIT, build_view
-from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 
@@ -65,12 +64,13 @@ def draw(
     """
     check_names(options, DrawOptions)
     look = Options(**options)
-    if collapse is None and model is not None:
-        scene = draw_network(root, model, look, limit)
-        if scene is not None:
-            return Drawing("", title_graph(len(topological(root))), look.layout, scene)
     view = build_view(root, model, collapse, limit)
-    return Drawing(write_dot(view, look), title_graph(len(view.drawn)), look.layout)
+    dot, picture = write_dot(view, look), None
+    if collapse is None:
+        picture = read_picture([*view.ids], view.modules, look, limit)
+    if picture is None:
+        return Drawing(dot, title_graph(len(view.drawn)), look.layout)
+    return Drawing(dot, title_graph(len(view.ids)), look.layout, picture.draw())
 
 
 def title_graph(nodes: int) -> str:

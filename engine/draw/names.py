@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from engine.draw.neurons import Network, Neuron, Step, format_path
+from engine.draw.notation import Name
 from engine.draw.samples import Item
 from engine.draw.theme import format_number
 from engine.node import Node
@@ -17,13 +17,6 @@ OPERATIONS = {  # the name of a result, by that of its operation
 }  # fmt: skip
 POWERS = {2.0: "square", 3.0: "cube"}
 ROOT = "L"  # a result that no neuron computes
-
-
-class Name(NamedTuple):
-    """A name: short, as in formulas, and full, which no other value of the graph has."""
-
-    short: str
-    full: str
 
 
 def name_nodes(network: Network, items: Mapping[Item, Name]) -> dict[Node, Name]:

@@ -1,31 +1,46 @@
 """The picture of a network whose values are all drawn: columns of cards, if it has that form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from engine.draw.clusters import Model, Modules
+from engine.draw.clusters import Modules
 from engine.draw.columns import ColumnLayout
-from engine.draw.dot import scale_gradients
-from engine.draw.names import name_items
-from engine.draw.neurons import read_network
+from engine.draw.dot import scale_sizes
+from engine.draw.names import name_items, name_nodes
+from engine.draw.neurons import Network, read_network
+from engine.draw.notation import Name
 from engine.draw.options import Options
 from engine.draw.scene import Scene
-from engine.graph import topological
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 
 
-def draw_network(
-    root: Node, model: Model, options: Options, limit: int, grads: Mapping[Node, float] | None = None
-) -> Scene | None:
-    """Return the picture of the network that computed `root`, or None.
+class NetworkPicture:
+    """The picture of a network, and the names of its nodes."""
 
-    It is None if the model is not made of neurons, or the picture would have more than `limit`
-    numbers of its own.
+    def __init__(self, network: Network, modules: Modules, options: Options):
+        self.network, self.modules, self.options = network, modules, options
+        self.items = name_items(network, options.format)
+        self.names: dict[Node, Name] = name_nodes(network, self.items)
+
+    def draw(self, grads: Mapping[Node, float] | None = None) -> Scene:
+        """Return the picture. `grads` replace the gradients of nodes."""
+        grads, heat = grads or {}, {}
+        if self.options.color == "grad":
+            nodes = [x for x in self.names if not x.constant and not isinstance(x, Outputs)]
+            heat = scale_sizes({x: abs(grads.get(x, x.grad)) for x in nodes})
+        layout = ColumnLayout(self.network, self.modules, self.items, self.options, grads, heat)
+        return layout.draw()
+
+
+def read_picture(
+    order: Sequence[Node], modules: Modules, options: Options, limit: int
+) -> NetworkPicture | None:
+    """Return the picture of the network that computes a graph in topological order.
+
+    It is None if the model is not made of neurons, if local derivatives are to be drawn, or if
+    there are more than `limit` values to draw, of which the samples count once.
     """
-    order = topological(root)
-    modules = Modules(order, model)
-    network = read_network(order, modules)
-    if network is None or options.locals:
+    network = None if options.locals else read_network(order, modules)
+    if network is None or len([*network.list_items()]) > limit:
         return None
-    names = name_items(network, options.format)
-    layout = ColumnLayout(network, modules, names, options, grads or {}, {})
-    return layout.draw()
+    return NetworkPicture(network, modules, options)

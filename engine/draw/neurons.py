@@ -353,6 +353,7 @@ class NetworkReader:
                 raise UnknownFormError
             for part in ready:
                 depths[part] = 1 + max((depths[x] for x in waiting.pop(part)), default=0)
+        self.delay(stacks, part_of, depths)
         for layer in layers:  # of which no neuron may use another one
             own = {item for neuron in layer.neurons for item in neuron.items}
             if any(row.input in own for neuron in layer.neurons for row in neuron.rows):
@@ -363,6 +364,19 @@ class NetworkReader:
             if level := [x for x in stacks if depths[x] == depth]:
                 columns.append(level)
         return columns
+
+    def delay(
+        self, stacks: Sequence[Stack], part_of: Mapping[Item, Layer | Stack], depths: dict[Layer | Stack, int]
+    ) -> None:
+        """Move stacks that no layer uses to the depth before the first of their users."""
+        users: dict[Layer | Stack, set[Layer | Stack]] = {part: set() for part in depths}
+        for part in depths:
+            for item in self.list_needs(part):
+                if item in part_of and part_of[item] is not part:
+                    users[part_of[item]].add(part)
+        for stack in sorted(stacks, key=lambda x: -depths[x]):
+            if users[stack] and not any(isinstance(x, Layer) for x in users[stack]):
+                depths[stack] = min(depths[x] for x in users[stack]) - 1
 
     def list_part(self, part: Layer | Stack) -> list[Item]:
         if isinstance(part, Stack):

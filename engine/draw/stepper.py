@@ -14,6 +14,7 @@ from engine.draw.dot import replace_invalid, write_dot
 from engine.draw.drawing import Drawing, title_graph
 from engine.draw.facts import Facts, collect_box_facts, collect_facts
 from engine.draw.frames import Frame, Run
+from engine.draw.network import read_picture
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.theme import THEMES
@@ -85,16 +86,21 @@ def step(
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and collapse is None and len(view.arrows) > limit:
         view = build_view(root, model, True, limit)  # each arrow is at least one step
+    picture = None
+    if not has_boxes and collapse is None:
+        picture = read_picture([*view.ids], view.modules, look, limit)
     if has_boxes:
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
     else:
-        traced = trace(root, look.format, list(view.ids))
-        notation = Notation(traced.names, look.format)
+        network = picture.names if picture else {}
+        traced = trace(root, look.format, list(view.ids), network)
+        notation = Notation(traced.names, look.format, network)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     dot = write_dot(view, look, names, traced.grads)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout)
+    scene = picture.draw(traced.grads) if picture else None
+    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout, scene)
     return Stepper(traced.runs, facts, drawing, look.theme)
 
 

@@ -203,6 +203,10 @@ class TableLayout:
         """Return where a line begins, in a picture in which lines are columns."""
         return self.lefts[line] - GAP * self.look.text / 2 if line else 0.0
 
+    def find_end(self, line: int) -> float:
+        """Return where the line before a line ends, in a picture in which lines are columns."""
+        return self.width if line >= self.table.lines else self.find_start(line)
+
     def find_port(self, line: float, place: float = 0.0) -> float:
         """Return where an edge reaches the middle of a line, from the start of the table."""
         if not self.look.is_vertical:

@@ -1,10 +1,10 @@
 """Backpropagation as lists of frames: the correct pass, and wrong ones with their mistakes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.draw.frames import END, TITLES, Frame, Run, Trace
-from engine.draw.notation import Notation, choose_names
+from engine.draw.notation import NO_NAMES, Name, Notation, choose_names
 from engine.draw.theme import format_number
 from engine.draw.tracer import BackwardTracer
 from engine.graph import topological
@@ -21,11 +21,13 @@ from engine.watch.wrong_passes import (
 )
 
 
-def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
+def trace(
+    root: Value, spec: str = ".4g", order: Sequence[Node] = (), network: Mapping[Node, Name] = NO_NAMES
+) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
     The gradients of the graph are neither read nor changed. `order` is the graph in topological
-    order, if known.
+    order, if known. `network` are the names of the values of a network.
 
     >>> x = Value(3.0, "x")
     >>> y = x * x
@@ -40,12 +42,13 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
     end All gradients are complete {} {}
     """
     order = order or topological(root)
-    names = dict(zip(order, choose_names(order, spec), strict=True))
+    names = dict(zip(order, choose_names(order, spec, network), strict=True))
     passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
-    notation = Notation(names, spec)
+    notation = Notation(names, spec, network)
     tracer = BackwardTracer(order, notation, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
+    frames = [add_full_names(frame, order, notation) for frame in frames]
     runs = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
@@ -53,6 +56,15 @@ def trace(root: Value, spec: str = ".4g", order: Sequence[Node] = ()) -> Trace:
         runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[variant], mistake)), right))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
     return Trace(runs, names, grads)
+
+
+def add_full_names(frame: Frame, order: Sequence[Node], notation: Notation) -> Frame:
+    """Note which neurons a step is about, if the names in its formula do not tell."""
+    nodes = [order[int(id[1:])] for id in (frame.node, frame.to) if id]
+    names = [notation.full_name(node) for node in nodes if node in notation.network]
+    if frame.note or names == [notation.names[node] for node in nodes]:
+        return frame
+    return frame._replace(note=" → ".join(names))
 
 
 class WrongPassTracer(BackwardTracer):

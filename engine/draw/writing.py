@@ -153,7 +153,6 @@ class PlainText:
 
 DIGITS = "₀₁₂₃₄₅₆₇₈₉"
 FROM_SUBSCRIPTS = str.maketrans(DIGITS, "0123456789")
-FROM_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 GREEK = {"σ": r"\sigma", "Φ": r"\Phi", "φ": r"\varphi"}
 LATEX_SIGNS = {"·": r"\cdot", "≤": r"\le", "≥": r"\ge", "and": r"\land", "or": r"\lor", "−": "-"}
 LATEX_FUNCTIONS = [
@@ -216,11 +215,9 @@ class MathML(PlainText):
         return f"<mn>{super().write_number(x)}</mn>"
 
     def write_name(self, x: str) -> str:
-        repeated = re.fullmatch("(.+)⁽([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁾(′*)", x)
-        if repeated:  # x⁽²⁾ is the second node that is called x
-            base, nth = self.write_name(repeated[1]), repeated[2].translate(FROM_SUPERSCRIPTS)
-            index = f"<mrow><mo>(</mo><mn>{nth}</mn><mo>)</mo></mrow>"
-            return f"<msup>{base}{index}</msup>{repeated[3]}"
+        repeated = re.fullmatch(r"(.+)(#\d+)", x)
+        if repeated:  # x#2 is the second node that is called x
+            return f"<msub>{self.write_name(repeated[1])}<mtext>{repeated[2]}</mtext></msub>"
         letters, digits = split_index(x)
         text = f"<mi>{html.escape(letters)}</mi>"
         return f"<msub>{text}<mn>{digits}</mn></msub>" if digits else text
