@@ -225,7 +225,7 @@ def test_no_name_of_a_module_is_markup():
             return HOSTILE
 
     model = Model(1)
-    picture = draw(model([1.0]), model)
+    picture = draw(model([1.0]), model, locals=True)
     assert "<script" not in picture.svg
     assert HOSTILE.replace("<", "&lt;").split(">")[0] in picture.svg
     assert "alert(1)" in draw(model([1.0]), model, collapse=True).svg

@@ -2,12 +2,13 @@
 steps.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.draw.clusters import Modules
 from engine.draw.dot import replace_invalid
-from engine.draw.neurons import Network, Neuron, Row, Step
+from engine.draw.neurons import Network, Neuron, Row, Step, format_path
 from engine.draw.notation import Name
 from engine.draw.samples import UNORDERED, Item
 from engine.draw.scene import Span
@@ -19,6 +20,7 @@ from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 
 MOST_ROWS, ENDS = 29, 3  # of weights; beyond it, a card has some at both ends
+MANY_VALUES, FEW_ROWS = 250, 8  # in a picture of many values, of which no page steps through each
 MOST_SAMPLES, FIRST_SAMPLES = 5, 3  # beyond it, a card has the numbers of the first ones
 LONGEST_NAME = 18  # characters
 LONGEST_FORMULA = 26
@@ -65,7 +67,11 @@ class CardWriter:
         self.modules, self.grads, self.heat = modules, grads, heat
         self.samples = network.fold.samples
         self.shown = self.samples if self.samples <= MOST_SAMPLES else FIRST_SAMPLES
-        self.has_grads = True
+        self.layer_of = {
+            item: format_path(layer.path)
+            for layer in network.layers for neuron in layer.neurons for item in neuron.items
+        }  # fmt: skip
+        self.most_rows = MOST_ROWS if len(names) <= MANY_VALUES else FEW_ROWS
 
     # ---------------------------------------------------------------------------------- cards
 
@@ -73,7 +79,7 @@ class CardWriter:
         """Return the card of an input: its name and numbers, and the gradients below."""
         table = Table()
         card = Card([table], self.find_kind(item))
-        self.add_values(table, item, self.cut(self.names[item].short))
+        self.add_values(table, item, self.write_name(item))
         card.outs[item] = (0, (table.lines - 1) / 2)
         self.make_whole(card, item)
         return card
@@ -84,16 +90,17 @@ class CardWriter:
         card = Card([table], "neuron")
         line = table.add_line()
         table.add_cell(Cell(line, 0, write_text(neuron.heading), "head"))
-        heads = ["data", "grad"]
         is_wide = self.samples == 1 and any(row.product or row.sum for row in neuron.rows)
-        if is_wide:
-            heads += ["w · x", "grad", "sum", "grad"]
-        for place, head in enumerate(heads, 1):
-            table.add_cell(Cell(line, place, write_text(head), "head"))
+        for i, head in enumerate(["data", "w · x", "sum"] if is_wide else ["data"]):
+            if self.look.has_data:
+                table.add_cell(Cell(line, 2 * i + 1, write_text(head), "head"))
+            if self.look.has_grads:
+                table.add_cell(Cell(line, 2 * i + 2, write_text("grad"), "head"))
         rows, hidden = neuron.rows, 0
-        if len(rows) > MOST_ROWS:
-            hidden = len(rows) - 1 - 2 * ENDS
-            rows = [*rows[:ENDS], *rows[-ENDS - 1 :]]
+        weights = sum(row.input is not None for row in rows)
+        if weights > self.most_rows:  # then the bias and other terms without an input follow
+            hidden = weights - 2 * ENDS
+            rows = [*rows[:ENDS], *rows[weights - ENDS :]]
         for i, row in enumerate(rows):
             if hidden and i == ENDS:
                 line = table.add_line()
@@ -101,7 +108,7 @@ class CardWriter:
             self.add_row(card, row, is_wide)
         card.rail = (1, table.lines)
         values = [x for x in (neuron.z, neuron.activation) if x]
-        if self.samples > 1:
+        if self.samples > 1 and self.look.has_data:
             table.is_packed = True
             table = Table()
             self.add_sample_heads(table)
@@ -110,15 +117,29 @@ class CardWriter:
         else:
             table.rules.append(table.lines)
         for item in values:
-            name = "a" if item is neuron.activation else "z" if item is neuron.z else self.names[item].short
-            name = item.node.label or name
+            name = self.write_value(neuron, item)
             first = table.lines
             if item.is_folded or self.samples > 1:
-                self.add_values(table, item, self.cut(name))
+                self.add_values(table, item, name)
             else:
-                self.add_pair(table, item, self.cut(name))
+                self.add_pair(table, item, name)
             card.outs[item] = (len(card.tables) - 1, (first + table.lines - 1) / 2)
         return card
+
+    def write_value(self, neuron: Neuron, item: Item) -> tuple[Span, ...]:
+        """Return the name of a value in its neuron: z, a, the product w0 x0, or a partial sum."""
+        if item.node.label:
+            return self.write_name(item)
+        if item in (neuron.z, neuron.activation):
+            return write_name("z" if item is neuron.z else "a")
+        row = next((row for row in neuron.rows if row.product is item), None)
+        if row is None or row.input is None:
+            return (Span("sum"),)
+        return (*self.write_name(row.parameter), *self.write_name(row.input))
+
+    def write_name(self, item: Item) -> tuple[Span, ...]:
+        """Return the short name of an item."""
+        return write_name(self.cut(self.names[item].short))
 
     def write_step(self, step: Step) -> Card:
         """Return the card of a step: its formula, the leaves that only it uses, and its results."""
@@ -128,17 +149,19 @@ class CardWriter:
         line = table.add_line()
         pieces = self.write_formula(step)
         table.add_cell(Cell(line, 0, pieces, "name", is_wide=True, ids=self.list_ids(step.operation, "o")))
-        if step.operation.node.op is not None and step.operation.node.op.name in UNORDERED:
+        op = step.operation.node.op
+        if op is not None and op.name in UNORDERED and self.look.has_data:
             self.add_classes(table, step.operation)
         for leaf in step.leaves:
             if not leaf.is_number:
-                self.add_values(table, leaf, self.cut(self.names[leaf].short))
-        if step.operation.terms:
+                self.add_values(table, leaf, self.write_name(leaf))
+        if step.operation.terms and self.look.has_data:
             self.add_partial_sums(table, step.operation)
         for item in results:
-            name = "data" if len(results) == 1 else self.names[item].short
+            is_only = len(results) == 1
+            name = (Span("data" if self.look.has_data else ""),) if is_only else self.write_name(item)
             first = table.lines
-            self.add_values(table, item, name, "head" if len(results) == 1 else "name")
+            self.add_values(table, item, name, "head" if is_only else "name")
             card.outs[item] = (0, (first + table.lines - 1) / 2)
         if len(results) == 1:
             card.kind = self.find_kind(results[0])
@@ -160,7 +183,7 @@ class CardWriter:
     def add_row(self, card: Card, row: Row, is_wide: bool) -> None:
         """Add the row of a parameter, with the product and the sum of a neuron that is not fused."""
         table, line = card.tables[0], card.tables[0].add_line()
-        self.add_numbers(table, row.parameter, line, 1, self.cut(self.names[row.parameter].short))
+        self.add_numbers(table, row.parameter, line, 1, self.write_name(row.parameter))
         for place, item in ((3, row.product), (5, row.sum)):
             if item and is_wide:
                 self.add_numbers(table, item, line, place)
@@ -174,26 +197,32 @@ class CardWriter:
         for place, head in enumerate(heads):
             table.add_cell(Cell(line, place, write_text(head), "head"))
 
-    def add_pair(self, table: Table, item: Item, name: str) -> None:
+    def add_pair(self, table: Table, item: Item, name: tuple[Span, ...]) -> None:
         """Add a line with the data and the gradient of a single value."""
         line = table.add_line()
         self.add_numbers(table, item, line, 1, name)
 
-    def add_numbers(self, table: Table, item: Item, line: int, place: int, name: str = "") -> None:
+    def add_numbers(self, table: Table, item: Item, line: int, place: int, name: tuple[Span, ...] = ()) -> None:
         """Add the data and the gradient of a single value to a line, and its name before them."""
         node = item.node
-        cells = [Cell(line, 0, (Piece(write_name(name)),), "name")] if name else []
-        cells.append(Cell(line, place, write_text(self.format(node.data)), "data"))
-        if not node.constant and self.has_grads:
+        cells = [Cell(line, 0, (Piece(name),), "name")] if name else []
+        if self.look.has_data:
+            cells.append(Cell(line, place, write_text(self.format(node.data)), "data"))
+        if not node.constant and self.look.has_grads:
             cells.append(Cell(line, place + 1, write_text(self.format(self.get_grad(node))), "grad"))
         places = None if name and place == 1 and table.places <= 3 else (place - bool(name), place + 2)
         table.add_mark(self.mark(item, 0, (line, line + 1), places, cells))
 
-    def add_values(self, table: Table, item: Item, name: str, role: str = "name") -> None:
+    def add_values(self, table: Table, item: Item, name: tuple[Span, ...], role: str = "name") -> None:
         """Add a line with the data of each sample, and one with the gradients."""
         first = table.add_line()
-        table.add_cell(Cell(first, 0, (Piece(write_name(name)),), role))
-        has_grads = self.has_grads and not all(node.constant for node in item.nodes)
+        if not self.look.has_data:
+            cell = Cell(first, 0, (Piece(name),), role)
+            mark = self.mark(item, -1, (first, first + 1), None, [cell])
+            table.add_mark(mark._replace(ids=self.list_ids(item)))
+            return
+        table.add_cell(Cell(first, 0, (Piece(name),), role))
+        has_grads = self.look.has_grads and not all(node.constant for node in item.nodes)
         if has_grads:
             table.add_cell(Cell(table.add_line(), 0, write_text("grad"), "head"))
         count = len(item.nodes) if item.is_folded else 1
@@ -227,7 +256,7 @@ class CardWriter:
         sums, first = item.nodes[:-1], self.samples - len(item.nodes)
         line = table.add_line()
         table.add_cell(Cell(line, 0, write_text("so far"), "head"))
-        has_grads = self.has_grads
+        has_grads = self.look.has_grads
         if has_grads:
             table.add_cell(Cell(table.add_line(), 0, write_text("grad"), "head"))
         for i, _ in enumerate(sums[: max(0, self.shown - first)]):
@@ -243,7 +272,7 @@ class CardWriter:
         result = [step.items[0]] if len(step.items) == 1 else []
         left: list[Piece] = []
         if result:
-            left = [Piece(write_name(self.cut(self.names[result[0]].short))), Piece((Span(" = "),))]
+            left = [Piece(self.write_name(result[0])), Piece((Span(" = "),))]
         return join([*left, *self.write_right_side(step)])
 
     def write_right_side(self, step: Step) -> Iterable[Piece]:
@@ -253,7 +282,7 @@ class CardWriter:
         used = dict.fromkeys(inputs)
         owned = sum(x.node in self.network.parameters for x in used)
         if owned > 2:
-            return write_text(f"{name} of {owned} parameters")
+            return write_text(f"{self.cut(name)} of {owned} parameters")
         tokens = {x: chr(TOKEN + i) for i, x in enumerate(used)}
         if item.terms or (name == "total" and self.is_sum_over_samples(item, used)):
             text = "Σ " + ", ".join(tokens.values())
@@ -264,7 +293,7 @@ class CardWriter:
             if measure_text(text, self, tokens) > LONGEST_FORMULA:
                 text = f"{SYMBOLS.get(name, name)}({', '.join(tokens[x] for x in inputs)})"
         if measure_text(text, self, tokens) > LONGEST_FORMULA:
-            text = f"{name} of {len(inputs)} values"
+            text = f"{self.cut(name)} of {len(inputs)} values"
         return self.replace_tokens(text, tokens, item)
 
     def is_sum_over_samples(self, item: Item, used: Iterable[Item]) -> bool:
@@ -276,13 +305,16 @@ class CardWriter:
     def replace_tokens(self, text: str, tokens: Mapping[Item, str], item: Item) -> Iterable[Piece]:
         """Yield a formula with names of items, and with constants in boxes of their own."""
         items = {token: x for x, token in tokens.items()}
+        shorts = Counter(self.names[x].short for x in tokens if not x.is_number)
         plain = ""
         for character in text:
             if character not in items:
                 plain += character
                 continue
             x = items[character]
-            spans = write_name(self.cut(self.names[x].short))
+            spans = self.write_name(x)
+            if shorts[self.names[x].short] > 1 and x in self.layer_of:
+                spans = (Span(f"{self.cut(self.layer_of[x])}."), *spans)
             is_power = plain.endswith("^")
             if is_power:
                 plain = plain[:-1]
@@ -365,11 +397,17 @@ class CardWriter:
 
     def cut(self, name: str) -> str:
         """Return a name on one line, without its middle if it is long."""
-        name = " ".join(replace_invalid(name).split())
-        if len(name) <= LONGEST_NAME:
-            return name
-        half = LONGEST_NAME // 2
-        return f"{name[:half]}…{name[1 - half :]}"
+        return cut_middle(" ".join(replace_invalid(name).split()), LONGEST_NAME)
+
+
+def cut_middle(text: str, longest: int) -> str:
+    """Return a text without its middle if it has more than `longest` characters.
+
+    >>> cut_middle("a very long name", 9)
+    'a ve…name'
+    """
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
 
 
 def measure_text(text: str, writer: CardWriter, tokens: Mapping[Item, str]) -> int:

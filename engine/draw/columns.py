@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port
+from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port, cut_middle
 from engine.draw.clusters import Modules
+from engine.draw.dot import replace_invalid
 from engine.draw.neurons import Layer, Network, Stack
 from engine.draw.notation import Name
 from engine.draw.options import Options
@@ -23,6 +24,7 @@ MARGIN = 9.0  # around the picture
 BAND = 9.0  # from the cards of a layer to the edge of its panel
 CARD_GAP, INPUT_GAP, STACK_GAP = 10.0, 6.0, 20.0  # between neighbours
 COLUMN_GAPS = (40.0, 80.0)  # between columns, the least and the most
+LONGEST_TITLE = 40  # characters
 LANE = 7.0  # the height of an edge that passes a column
 Point = tuple[float, float]
 NONE: Mapping[int, Sequence[float]] = {}
@@ -74,6 +76,7 @@ class Column:
     entries: list[Entry]
     is_layer: bool
     gap: float
+    hint: str = ""  # the whole title, if it is cut
     start: float = 0.0  # main
     width: float = 0.0  # main
 
@@ -105,18 +108,6 @@ class Edge:
     lanes: list[Lane] = field(default_factory=list)
 
 
-def draw_columns(
-    network: Network,
-    modules: Modules,
-    names: Mapping[Item, Name],
-    options: Options,
-    grads: Mapping[Node, float],
-    heat: Mapping[Node, float],
-) -> Scene:
-    """Return the picture of a network."""
-    return ColumnLayout(network, modules, names, options, grads, heat).draw()
-
-
 class ColumnLayout:
     """The layout of the columns of one network."""
 
@@ -128,8 +119,9 @@ class ColumnLayout:
         options: Options,
         grads: Mapping[Node, float],
         heat: Mapping[Node, float],
+        has_grads: bool,
     ):
-        self.network, self.look = network, Look(options)
+        self.network, self.look = network, Look(options, has_grads)
         self.writer = CardWriter(network, names, self.look, modules, grads, heat)
         self.is_vertical = self.look.is_vertical
         self.direction = options.direction
@@ -158,7 +150,10 @@ class ColumnLayout:
             if isinstance(column, Layer):
                 cards = self.make_alike([writer.write_neuron(x) for x in column.neurons])
                 entries = self.elide(cards, "neurons")
-                self.columns.append(Column(column.title, entries, True, CARD_GAP))
+                title = replace_invalid(" ".join(column.title.split()))
+                short = cut_middle(title, LONGEST_TITLE)
+                hint = title if short != title else ""
+                self.columns.append(Column(short, entries, True, CARD_GAP, hint))
             else:
                 entries = [x for stack in column for x in self.make_stack(stack)]
                 self.columns.append(Column(self.title_steps(column), entries, False, CARD_GAP))
@@ -338,7 +333,8 @@ class ColumnLayout:
             base = y + 1.05 * look.row
             if self.is_vertical:
                 base = y + height / 2 + 0.35 * look.small
-            parts.append(Text(x + BAND, base, [Span(column.title)], theme.pale, look.small, bold=True))
+            text = Text(x + BAND, base, [Span(column.title)], theme.pale, look.small, bold=True)
+            parts.append(Group("", [text], column.hint, "cluster") if column.hint else text)
         return parts
 
     def write_edge(self, edge: Edge) -> Part:

@@ -12,6 +12,7 @@ from engine.draw.options import Options
 from engine.draw.scene import Scene
 from engine.node import Node
 from engine.sequences.vector_op import Outputs
+from engine.value import Value
 
 
 class NetworkPicture:
@@ -24,11 +25,13 @@ class NetworkPicture:
 
     def draw(self, grads: Mapping[Node, float] | None = None) -> Scene:
         """Return the picture. `grads` replace the gradients of nodes."""
-        grads, heat = grads or {}, {}
+        grads, heat, has_grads = grads or {}, {}, getattr(self.options, "gradients", None)
+        if has_grads is None:  # then only once backward() has run
+            has_grads = bool(grads) or any(x.grad for x in self.names if isinstance(x, Value))
         if self.options.color == "grad":
             nodes = [x for x in self.names if not x.constant and not isinstance(x, Outputs)]
             heat = scale_sizes({x: abs(grads.get(x, x.grad)) for x in nodes})
-        layout = ColumnLayout(self.network, self.modules, self.items, self.options, grads, heat)
+        layout = ColumnLayout(self.network, self.modules, self.items, self.options, grads, heat, has_grads)
         return layout.draw()
 
 

@@ -158,6 +158,9 @@ class NetworkReader:
             for i, neuron in enumerate(several):
                 neuron.heading = f"neuron {i}" if len(several) > 1 or path else "neuron"
             self.share_constants(several)
+        in_order = [neuron for several in layers.values() for neuron in several]
+        outs = [self.fold.shapes[neuron.out.node] for neuron in in_order]
+        self.fold.ranks |= dict(zip(outs, sorted(outs), strict=True))
         inside = {item for neuron in neurons for item in neuron.items}
         stacks = self.stack(inside)
         network = Network(self.fold, self.order[-1], self.modules.owned, place=self.place)

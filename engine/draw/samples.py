@@ -70,6 +70,7 @@ class Fold:
         for node in order:
             if node in self.shapes:
                 classes.setdefault(self.shapes[node], []).append(node)
+        self.ranks = {shape: shape for shape in classes}  # the order of inputs whose order varies
         self.samples = max(map(len, classes.values()), default=1)
         if any(len(nodes) not in (1, self.samples) for nodes in classes.values()):
             raise NotFoldedError
@@ -154,7 +155,7 @@ class Fold:
     def sorted_inputs(self, node: Node) -> Sequence[Node]:
         """Return the inputs of a node, in the order of the picture."""
         if node.op is not None and node.op.name in UNORDERED:
-            return sorted(node.inputs, key=lambda x: self.shapes.get(x, -1))
+            return sorted(node.inputs, key=lambda x: self.ranks.get(self.shapes.get(x, -1), -1))
         return node.inputs
 
     def find(self, nodes: Sequence[Node]) -> Item:

@@ -23,8 +23,9 @@ PADDING = (7.0, 2.5)  # at the sides, and above and below
 class Look:
     """The sizes and colours of a picture, from the options of the drawing."""
 
-    def __init__(self, options: Options):
-        self.options = options
+    def __init__(self, options: Options, has_grads: bool):
+        self.options, self.has_data = options, not getattr(options, "names_only", False)
+        self.has_grads = has_grads and self.has_data
         self.theme: Theme = THEMES[options.theme]
         self.text = float(options.sizes.text)
         self.small = round(SMALL * self.text, 2)
@@ -167,7 +168,14 @@ class TableLayout:
                 start, end = mark.places
                 left = self.lefts[start] - GAP * look.text / 2
                 right = self.rights[end - 1] + GAP * look.text / 2 if end < self.table.places else self.width
-        return Rect(x + left, y + top, right - left, bottom - top, fill)
+        box = Rect(x + left, y + top, right - left, bottom - top, fill)
+        line = look.theme.kinds[mark.kind].line
+        if mark.kind == "root":
+            return box._replace(line=line, thickness=1.8)
+        if mark.kind in ("leaf", "constant"):  # inside the card of a step
+            box = Rect(box.x + 0.5, box.y + 1.0, box.width - 1.0, box.height - 2.0, fill, line, 0.7, 3.0)
+            return box._replace(dashed=mark.kind == "constant")
+        return box
 
     def write_cell(self, cell: Cell, x: float, y: float, seen: set[str]) -> list[Part]:
         """Return a cell as texts: one, or several if it is a formula with constants."""
