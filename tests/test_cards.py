@@ -83,7 +83,9 @@ def graphs(draw):
     fused = draw(st.booleans())
     model = MLP(sizes[0], sizes[1:], activation, rng=draw(st.integers(0, 9)), fused=fused)
     number = st.floats(-1e6, 1e6) | st.integers(-3, 3).map(float)
-    X = draw(st.lists(st.lists(number, min_size=sizes[0], max_size=sizes[0]), min_size=1, max_size=7))
+    X = draw(
+        st.lists(st.lists(number, min_size=sizes[0], max_size=sizes[0]), min_size=1, max_size=7)
+    )
     if draw(st.booleans()):
         X = [[Value(a, f"x{i}") for i, a in enumerate(x)] for x in X]
     outs = [model(x) if sizes[-1] > 1 else [model(x)] for x in X]
@@ -103,7 +105,7 @@ def graphs(draw):
     return loss, model
 
 
-@examples(25)
+@examples(15)
 @given(
     graph=graphs(), theme=st.sampled_from([*THEMES]), direction=st.sampled_from(DIRECTIONS),
     spec=st.sampled_from([".4g", ".2f", ".10g"]),
@@ -114,12 +116,10 @@ def test_labels_and_edges_are_clear_of_each_other(graph, theme, direction, spec)
     picture = draw(loss, model, theme=theme, direction=direction, format=spec)
     assert picture.scene is not None
     assert_clear(picture.svg)
-    inside = {id for label in read_labels(picture.svg) for id in label.ids[1:]}
-    ids = [id for id in read_boxes(picture.svg) if id[0] == "v" and id not in inside]
-    assert_boxes_are_apart(picture.svg, ids)
+    assert_boxes_are_apart(picture.svg, [id for id in read_boxes(picture.svg) if id[0] == "v"])
 
 
-@examples(25)
+@examples(15)
 @given(graph=graphs())
 def test_each_value_has_an_element_with_its_numbers(graph):
     """Of the samples that are shown; the number of values is that of the graph."""
@@ -202,7 +202,9 @@ def test_an_edge_arrives_at_the_row_of_its_weight():
             assert y == pytest.approx((row.top + row.bottom) / 2, abs=0.01)
             assert x == pytest.approx(row.left, abs=0.01)
             source = boxes[ids[node.inputs[n + k]]]
-            assert points[0] == pytest.approx((source.right, (source.top + source.bottom) / 2), abs=0.01)
+            assert points[0] == pytest.approx(
+                (source.right, (source.top + source.bottom) / 2), abs=0.01
+            )
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -265,14 +267,12 @@ def test_short_names_for_formulas_and_full_ones_for_choices():
     forward = [frame.title for frame in stepper.frames if frame.kind == "forward"]
     assert forward[:2] == ["z0 = b + w0 · x0 + w1 · x1", "a0 = tanh(z0)"]
     assert forward[-3:] == ["z = b + w0 · a0 + w1 · a1", "diff = z − 1", "L = diff^2"]
-    note = next(frame.note for frame in stepper.frames if frame.title == "From z1 to w0")
-    assert note == "layers[0].neurons[1].z → layers[0].neurons[1].w0"
     listed = [fact.name for fact in stepper.facts if fact.kind != "constant"]
     assert len({*listed}) == len(listed)
     assert len(network.layers) == 2
 
 
-@examples(25)
+@examples(15)
 @given(graph=graphs())
 def test_full_names_are_distinct(graph):
     loss, model = graph
@@ -419,7 +419,9 @@ class Micrograd(Module):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("model", [Skips(), Micrograd(), Neuron(2, "linear"), ScalarLayer(2, 3)], ids=repr)
+@pytest.mark.parametrize(
+    "model", [Skips(), Micrograd(), Neuron(2, "linear"), ScalarLayer(2, 3)], ids=repr
+)
 def test_models_of_neurons_are_drawn_as_columns(model, direction):
     out = model([Value(1.0, "x0"), Value(-2.0, "x1")])
     loss = total(out) if isinstance(out, list) else out.square()

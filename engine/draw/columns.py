@@ -1,4 +1,4 @@
-"""The picture of a network: columns of cards and the edges between them, at computed positions.
+"""The layout of a network: columns of cards, and the edges between them, at computed positions.
 
 Positions along the direction of the arrows are called main, those across it cross. The columns are
 rows if arrows point down or up.
@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port, cut_middle
+from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port
 from engine.draw.clusters import Modules
 from engine.draw.dot import replace_invalid
+from engine.draw.headings import cut_middle
 from engine.draw.neurons import Layer, Network, Stack
 from engine.draw.notation import Name
 from engine.draw.options import Options
 from engine.draw.samples import Item
-from engine.draw.scene import Curve, Group, Part, Rect, Scene, Span, Text, measure
-from engine.draw.tables import PADDING, Look, TableLayout, nest
+from engine.draw.scene import measure
+from engine.draw.tables import PADDING, Look, TableLayout
 from engine.node import Node
 from engine.support.arguments import format_count
 
@@ -86,14 +87,12 @@ class Column:
 
     def measure(self) -> float:
         """Return its length across the arrows."""
-        return sum(x.size[1] for x in self.entries) + sum(map(self.find_gap, *self.pairs()))
-
-    def pairs(self) -> tuple[Sequence[Entry], Sequence[Entry]]:
-        return self.entries[:-1], self.entries[1:]
+        gaps = [self.find_gap(a, b) for a, b in pairwise(self.entries)]
+        return sum(x.size[1] for x in self.entries) + sum(gaps)
 
     def find_gap(self, a: Entry, b: Entry) -> float:
         """Return the distance between two neighbours."""
-        if isinstance(a, Placed) and a.next is b:
+        if is_chained(a, b):
             return STACK_GAP
         return self.gap / 2 if isinstance(a, Lane) or isinstance(b, Lane) else self.gap
 
@@ -124,18 +123,13 @@ class ColumnLayout:
         self.network, self.look = network, Look(options, has_grads)
         self.writer = CardWriter(network, names, self.look, modules, grads, heat)
         self.is_vertical = self.look.is_vertical
-        self.direction = options.direction
         self.columns: list[Column] = []
         self.source: dict[Item, Placed] = {}
-        self.seen: set[str] = set()
-
-    def draw(self) -> Scene:
         self.add_columns()
         self.edges = self.find_edges()
         self.place_columns()
         self.add_lanes()
         self.place_columns()
-        return self.write()
 
     # -------------------------------------------------------------------------------- content
 
@@ -164,7 +158,7 @@ class ColumnLayout:
         samples, shown = self.writer.samples, self.writer.shown
         if samples == 1:
             return title
-        return f"{title}, " + (f"{shown} of {samples} samples" if shown < samples else f"{samples} samples")
+        return f"{title}, {f'{shown} of ' if shown < samples else ''}{samples} samples"
 
     def title_steps(self, stacks: Sequence[Stack]) -> str:
         items = [item for stack in stacks for item in stack.items]
@@ -252,19 +246,17 @@ class ColumnLayout:
 
     def find_column_gap(self, i: int) -> float:
         """Return the distance after a column: larger if its edges are steeper."""
-        here = {id(x) for x in self.columns[i].entries}
-        spans = [
-            abs(edge.source.at[1] - edge.target.at[1]) for edge in self.edges if id(edge.source) in here
-        ]
+        edges = [edge for edge in self.edges if edge.source in self.columns[i].entries]
+        spans = [abs(edge.source.at[1] - edge.target.at[1]) for edge in edges]
         least, most = COLUMN_GAPS
         return min(most, least + 0.11 * max(spans, default=0.0)) - 2 * BAND
 
     def add_lanes(self) -> None:
         """Give edges that pass columns a lane in each of them."""
-        number = {id(x): i for i, column in enumerate(self.columns) for x in column.entries}
+        number = {x: i for i, column in enumerate(self.columns) for x in column.entries}
         lanes: dict[tuple[Item, int], Lane] = {}
         for edge in self.edges:
-            first, last = number[id(edge.source)], number[id(edge.target)]
+            first, last = number[edge.source], number[edge.target]
             for i in range(first + 1, last):
                 lane = lanes.get((edge.port.item, i))
                 if lane is None:
@@ -277,8 +269,9 @@ class ColumnLayout:
     def insert(self, lane: Lane, column: Column, cross: float) -> None:
         """Insert a lane between the entries that are nearest to a position, not inside a stack."""
         entries = column.entries
-        places = [0, *(i for i in range(1, len(entries)) if not is_chained(entries[i - 1], entries[i])), len(entries)]
-        ends = [entries[0].at[1], *(x.at[1] + x.size[1] for x in entries)]
+        inner = [i for i in range(1, len(entries)) if not is_chained(entries[i - 1], entries[i])]
+        places, ends = [0, *inner, len(entries)], [x.at[1] + x.size[1] for x in entries]
+        ends = [entries[0].at[1], *ends]
         column.entries.insert(min(places, key=lambda i: abs(ends[i] - cross)), lane)
 
     def find_out(self, edge: Edge) -> float:
@@ -287,169 +280,6 @@ class ColumnLayout:
 
     def find_in(self, edge: Edge) -> float:
         return edge.target.find_line(0, edge.port.line, self.is_vertical)
-
-    # -------------------------------------------------------------------------------- drawing
-
-    def write(self) -> Scene:
-        cross = 2 * MARGIN + self.strip + self.length + BAND
-        self.size = (self.depth, cross)
-        if self.is_vertical:
-            width, height = cross, self.depth
-        else:
-            width, height = self.depth, cross
-        parts: list[Part] = []
-        for column in self.columns:
-            parts += self.write_panel(column)
-        parts += [self.write_edge(edge) for edge in self.edges]
-        for column in self.columns:
-            for entry in column.entries:
-                if isinstance(entry, Placed):
-                    parts += self.write_card(entry)
-                elif isinstance(entry, Note):
-                    parts.append(self.write_note(entry))
-        return Scene(width, height, parts, self.look.theme.paper)
-
-    def turn(self, main: float, cross: float) -> Point:
-        """Return a position of the picture."""
-        if self.direction in ("left", "up"):
-            main = self.size[0] - main
-        return (cross, main) if self.is_vertical else (main, cross)
-
-    def turn_box(self, at: Point, size: Point) -> tuple[float, float, float, float]:
-        """Return the left, top, width and height of a box."""
-        a, b = self.turn(*at), self.turn(at[0] + size[0], at[1] + size[1])
-        return min(a[0], b[0]), min(a[1], b[1]), abs(a[0] - b[0]), abs(a[1] - b[1])
-
-    def write_panel(self, column: Column) -> list[Part]:
-        """Return the background of a layer and the title of a column."""
-        theme, look = self.look.theme, self.look
-        at = (column.start - BAND, MARGIN)
-        size = (column.width + 2 * BAND, self.strip + self.length + BAND)
-        x, y, width, height = self.turn_box(at, size)
-        parts: list[Part] = []
-        if column.is_layer:
-            parts.append(Rect(x, y, width, height, theme.tint, theme.frame, 0.8, 7.0))
-        if column.title:
-            base = y + 1.05 * look.row
-            if self.is_vertical:
-                base = y + height / 2 + 0.35 * look.small
-            text = Text(x + BAND, base, [Span(column.title)], theme.pale, look.small, bold=True)
-            parts.append(Group("", [text], column.hint, "cluster") if column.hint else text)
-        return parts
-
-    def write_edge(self, edge: Edge) -> Part:
-        """Return an edge: curves between columns, straight lines past them."""
-        points = [(edge.source.at[0] + edge.source.size[0], self.find_out(edge))]
-        column_of = {id(x): column for column in self.columns for x in column.entries}
-        for lane in edge.lanes:
-            column, cross = column_of[id(lane)], lane.at[1] + LANE / 2
-            points += [(column.start, cross), (column.start + column.width, cross)]
-        points.append((edge.target.at[0], self.find_in(edge)))
-        if edge.source.next is edge.target:
-            middle = edge.source.at[0] + 0.5 * min(edge.source.size[0], 90.0)
-            points = [(middle, edge.source.at[1] + edge.source.size[1]), (middle, edge.target.at[1])]
-        curve: list[Point] = [points[0]]
-        for a, b in pairwise(points):
-            bend = (b[0] - a[0]) / 2
-            curve += [(a[0] + bend, a[1]), (b[0] - bend, b[1]), b]
-        if edge.source.next is edge.target:
-            curve = points
-        is_weight = edge.target.card.kind == "neuron"
-        line = Curve(
-            [self.turn(*p) for p in curve], self.look.theme.pale, 0.8 if is_weight else 1.0,
-            0.6 if is_weight else 1.0, edge.source.next is not edge.target, not is_weight,
-        )  # fmt: skip
-        return nest(edge.port.ids, [line], "", self.seen, "edge")
-
-    def write_card(self, placed: Placed) -> list[Part]:
-        """Return a card: its background, its tables, the rail of its parameters, its outline."""
-        look, card = self.look, placed.card
-        x, y, width, height = self.turn_box(placed.at, placed.size)
-        layouts = placed.layouts
-        if not self.is_vertical:  # the tables are as wide as the card
-            layouts = [TableLayout(x.table, look, x.widths, width) for x in layouts]
-        back, outline = self.make_outline(card, x, y, width, height)
-        body: list[Part] = []
-        left, top = x, y + PADDING[1]
-        for i, (table, layout) in enumerate(zip(card.tables, layouts, strict=True)):
-            rules = [*([0] if i else []), *table.rules]
-            if i == 0 and card.rail:
-                body.append(self.write_block(layout, card.rail, left, top, width, y, height))
-            body += layout.write(left, top, self.seen)
-            if i == 0 and card.rail:
-                body.append(self.write_rail(layout, card.rail, left, top, x + width, height))
-            for line in rules:
-                body.append(self.write_rule(layout, line, left, top, width, y, height))
-            left, top = (left + layout.width, top) if self.is_vertical else (left, top + layout.height)
-        mark = card.whole
-        if mark:
-            start = y + PADDING[1]
-            inside = [t for cell in mark.cells for t in layouts[0].write_cell(cell, x, start, self.seen)]
-            whole = nest(mark.ids, [back, outline, *inside], mark.title, self.seen)
-            return [whole, *body]
-        return [back, *body, outline]
-
-    def make_outline(
-        self, card: Card, x: float, y: float, width: float, height: float
-    ) -> tuple[Rect, Rect]:
-        """Return the background and the outline of a card.
-
-        Leaves and neurons are rounded, and computed values are not.
-        """
-        theme, kind = self.look.theme, card.kind
-        fill, line = theme.kinds.get(kind, (theme.paper, theme.frame))
-        if kind == "step":
-            fill, line = theme.kinds["inner"]
-        if card.whole and card.whole.fill:
-            fill = card.whole.fill
-        radius = {"leaf": 7.0, "parameter": 7.0, "constant": 7.0, "neuron": 5.0}.get(kind, 0.0)
-        thickness = {"root": 2.4, "parameter": 2.0}.get(kind, 1.0)
-        back = Rect(x, y, width, height, fill, "none", 1.0, radius)
-        return back, Rect(x, y, width, height, "none", line, thickness, radius, kind == "constant")
-
-    def write_block(
-        self, layout: TableLayout, lines: tuple[int, int], x: float, y: float, width: float,
-        top: float, height: float,
-    ) -> Part:  # fmt: skip
-        """Return the background of a neuron's parameters."""
-        fill = self.look.theme.kinds["parameter"].fill
-        if self.is_vertical:
-            start, stop = x + layout.find_start(lines[0]), x + layout.find_end(lines[1])
-            return Rect(start, top, stop - start, height, fill)
-        start, stop = (y + k * self.look.row for k in lines)
-        return Rect(x, start, width, stop - start, fill)
-
-    def write_rail(
-        self, layout: TableLayout, lines: tuple[int, int], x: float, y: float, end: float, height: float
-    ) -> Part:
-        """Return the thick line at the side of a neuron's parameters where edges arrive."""
-        line = self.look.theme.kinds["parameter"].line
-        if self.is_vertical:
-            start, stop = x + layout.find_start(lines[0]), x + layout.find_end(lines[1])
-            top = y - PADDING[1] if self.direction == "down" else y - PADDING[1] + height
-            ends = ((start, top), (stop, top))
-        else:
-            start, stop = (y + k * self.look.row for k in lines)
-            side = x if self.direction == "right" else end
-            ends = ((side, start), (side, stop))
-        return Curve(ends, line, 2.4, cubic=False)
-
-    def write_rule(
-        self, layout: TableLayout, line: int, x: float, y: float, width: float, top: float, height: float
-    ) -> Part:
-        """Return a thin line before a line of a table."""
-        if self.is_vertical:
-            at = x + layout.find_start(line)
-            ends = ((at, top), (at, top + height))
-        else:
-            at = y + line * self.look.row
-            ends = ((x, at), (x + width, at))
-        return Curve(ends, self.look.theme.frame, 0.8, cubic=False)
-
-    def write_note(self, note: Note) -> Part:
-        x, y, width, _ = self.turn_box(note.at, note.size)
-        spans, small = [Span(note.text)], self.look.small
-        return Text(x + width / 2, y + 0.71 * self.look.row, spans, self.look.theme.pale, small, "middle")
 
 
 def is_chained(a: Entry, b: Entry) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Unpack
 
 from engine.draw.clusters import Model
-from engine.draw.network import read_picture
 from engine.draw.dot import write_dot
+from engine.draw.network import read_picture
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import clean_svg, render

@@ -88,9 +88,7 @@ def name_parameter(node: Node, paths: Mapping[Node, str], module: str) -> str:
     return node.label or re.sub(r"\.(\d+)$", r"\1", own) or "c"
 
 
-def name_steps(
-    network: Network, steps: Sequence[Step], spec: str, names: dict[Item, Name]
-) -> None:
+def name_steps(network: Network, steps: Sequence[Step], spec: str, names: dict[Item, Name]) -> None:
     """Name the values outside neurons by their labels or operations, and their constants."""
     bases: dict[Item, str] = {}
     for step in steps:

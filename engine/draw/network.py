@@ -9,6 +9,7 @@ from engine.draw.names import name_items, name_nodes
 from engine.draw.neurons import Network, read_network
 from engine.draw.notation import Name
 from engine.draw.options import Options
+from engine.draw.panels import NetworkPainter
 from engine.draw.scene import Scene
 from engine.node import Node
 from engine.sequences.vector_op import Outputs
@@ -31,8 +32,10 @@ class NetworkPicture:
         if self.options.color == "grad":
             nodes = [x for x in self.names if not x.constant and not isinstance(x, Outputs)]
             heat = scale_sizes({x: abs(grads.get(x, x.grad)) for x in nodes})
-        layout = ColumnLayout(self.network, self.modules, self.items, self.options, grads, heat, has_grads)
-        return layout.draw()
+        layout = ColumnLayout(
+            self.network, self.modules, self.items, self.options, grads, heat, has_grads
+        )
+        return NetworkPainter(layout).paint()
 
 
 def read_picture(

@@ -112,6 +112,11 @@ class Network:
     def stacks(self) -> list[Stack]:
         return [stack for x in self.columns if not isinstance(x, Layer) for stack in x]
 
+    def list_ids(self, item: Item, letter: str = "v") -> tuple[str, ...]:
+        """Return the ids of the values, or of the operations, of all samples of an item."""
+        nodes = [x for sample in range(len(item.nodes)) for x in item.list_copies(sample)]
+        return tuple(f"{letter}{self.place[node]}" for node in nodes)
+
     def list_items(self) -> Iterable[Item]:
         """Yield all items of the picture once."""
         seen: dict[Item, None] = dict.fromkeys(self.inputs)
@@ -212,7 +217,11 @@ class NetworkReader:
         ]
         if len({row.parameter for row in rows}) < len(rows):
             raise UnknownFormError  # a weight that is used twice
-        rows.sort(key=lambda row: self.rank.get(self.modules.owned.get(row.parameter.node, ""), len(self.rank)))
+        rows.sort(
+            key=lambda row: self.rank.get(
+                self.modules.owned.get(row.parameter.node, ""), len(self.rank)
+            )
+        )
         return Neuron(path, rows, z, activation)
 
     def read_sum(self, item: Item, inside: set[Item]) -> list[Row]:
@@ -246,7 +255,9 @@ class NetworkReader:
         weights, xs = inputs[first : first + n], inputs[n - first : 2 * n - first]
         if not all(w.node in owned for w in weights) or any(x.node in owned for x in xs):
             raise UnknownFormError
-        rows = [Row(w, x, item, n - first + k) for k, (w, x) in enumerate(zip(weights, xs, strict=True))]
+        rows = [
+            Row(w, x, item, n - first + k) for k, (w, x) in enumerate(zip(weights, xs, strict=True))
+        ]
         bias = inputs[-1]
         if bias.node.op is not None:
             raise UnknownFormError
@@ -349,7 +360,10 @@ class NetworkReader:
             for item in self.list_part(part):
                 part_of[item] = part
         depths: dict[Layer | Stack, int] = {}
-        waiting = {part: {part_of[x] for x in self.list_needs(part) if x in part_of} - {part} for part in parts}
+        waiting = {
+            part: {part_of[x] for x in self.list_needs(part) if x in part_of} - {part}
+            for part in parts
+        }
         while waiting:
             ready = [part for part, needs in waiting.items() if needs <= depths.keys()]
             if not ready:
@@ -369,7 +383,10 @@ class NetworkReader:
         return columns
 
     def delay(
-        self, stacks: Sequence[Stack], part_of: Mapping[Item, Layer | Stack], depths: dict[Layer | Stack, int]
+        self,
+        stacks: Sequence[Stack],
+        part_of: Mapping[Item, Layer | Stack],
+        depths: dict[Layer | Stack, int],
     ) -> None:
         """Move stacks that no layer uses to the depth before the first of their users."""
         users: dict[Layer | Stack, set[Layer | Stack]] = {part: set() for part in depths}

@@ -113,7 +113,11 @@ class Fold:
                 chains[node] = chain
         inner = {x for node in chains for x in node.inputs if x in chains}
         for node, (item, sums, terms) in chains.items():
-            if node in inner or len(sums) < 2 or sorted(map(id, terms)) != sorted(map(id, item.nodes)):
+            if (
+                node in inner
+                or len(sums) < 2
+                or sorted(map(id, terms)) != sorted(map(id, item.nodes))
+            ):
                 continue
             self.items = [x for x in self.items if x.node not in sums[:-1] or len(x.nodes) > 1]
             self.items[self.items.index(self.item_of[node])] = chain_item = Item(sums, terms=item)

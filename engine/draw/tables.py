@@ -79,6 +79,7 @@ class Table:
     places: int = 1
     marks: list[Mark] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
+    frames: list[tuple[int, int, str]] = field(default_factory=list)  # lines of leaves, a kind
     rules: list[int] = field(default_factory=list)
     is_packed: bool = False  # at the left of a wider card
     whole: Mark | None = None  # a value that is the whole table, which its card draws
@@ -111,9 +112,7 @@ class TableLayout:
         width: the least width of the table.
     """
 
-    def __init__(
-        self, table: Table, look: Look, widths: Sequence[float] = (), width: float = 0.0
-    ):
+    def __init__(self, table: Table, look: Look, widths: Sequence[float] = (), width: float = 0.0):
         self.table, self.look = table, look
         count = table.lines if look.is_vertical else table.places
         widest = 0.0
@@ -130,10 +129,8 @@ class TableLayout:
         filled = [w for w in widths if w]
         natural = max(sum(filled) + gap * (len(filled) - 1), widest) + 2 * PADDING[0]
         self.width = max(width, natural)
-        if table.is_packed and not look.is_vertical:  # columns begin at the left
-            width = natural
-        else:
-            width = self.width
+        is_packed = table.is_packed and not look.is_vertical
+        width = natural if is_packed else self.width  # columns end there
         self.height = look.row * (table.places if look.is_vertical else table.lines)
         self.rights = [width - PADDING[0]] * count  # of the columns, from the right
         for i in range(count - 2, -1, -1):
@@ -145,10 +142,13 @@ class TableLayout:
 
     def write(self, x: float, y: float, seen: set[str]) -> list[Part]:
         """Return the parts of the table at a position. Ids in `seen` are not repeated."""
-        parts: list[Part] = []
+        parts: list[Part] = [self.write_frame(frame, x, y) for frame in self.table.frames]
         for mark in self.table.marks:
             box = self.find_box(mark, x, y)
-            body: list[Part] = [box, *(p for cell in mark.cells for p in self.write_cell(cell, x, y, seen))]
+            body: list[Part] = [
+                box,
+                *(p for cell in mark.cells for p in self.write_cell(cell, x, y, seen)),
+            ]
             parts.append(nest(mark.ids, body, mark.title, seen))
         parts += [p for cell in self.table.cells for p in self.write_cell(cell, x, y, seen)]
         return parts
@@ -156,10 +156,16 @@ class TableLayout:
     def find_box(self, mark: Mark, x: float, y: float) -> Rect:
         """Return the background of a value."""
         look, (first, last) = self.look, mark.lines
-        fill = mark.fill or look.theme.kinds[mark.kind].fill
+        is_framed = any(a <= first < b for a, b, _ in self.table.frames)
+        is_clear = is_framed or mark.kind == "inner"
+        fill = mark.fill or ("none" if is_clear else look.theme.kinds[mark.kind].fill)
         if look.is_vertical:
             left = self.lefts[first] - GAP * look.text / 2 if first else 0.0
-            right = self.rights[last - 1] + GAP * look.text / 2 if last < self.table.lines else self.width
+            right = (
+                self.rights[last - 1] + GAP * look.text / 2
+                if last < self.table.lines
+                else self.width
+            )
             top, bottom = (k * look.row for k in mark.places or (0, self.table.places))
         else:
             top, bottom = first * look.row, last * look.row
@@ -167,15 +173,30 @@ class TableLayout:
             if mark.places:
                 start, end = mark.places
                 left = self.lefts[start] - GAP * look.text / 2
-                right = self.rights[end - 1] + GAP * look.text / 2 if end < self.table.places else self.width
+                right = (
+                    self.rights[end - 1] + GAP * look.text / 2
+                    if end < self.table.places
+                    else self.width
+                )
         box = Rect(x + left, y + top, right - left, bottom - top, fill)
         line = look.theme.kinds[mark.kind].line
         if mark.kind == "root":
             return box._replace(line=line, thickness=1.8)
-        if mark.kind in ("leaf", "constant"):  # inside the card of a step
-            box = Rect(box.x + 0.5, box.y + 1.0, box.width - 1.0, box.height - 2.0, fill, line, 0.7, 3.0)
-            return box._replace(dashed=mark.kind == "constant")
         return box
+
+    def write_frame(self, frame: tuple[int, int, str], x: float, y: float) -> Rect:
+        """Return the rounded box of a leaf in the card of a step."""
+        start, stop, kind = frame
+        fill, line = self.look.theme.kinds[kind]
+        if self.look.is_vertical:
+            left, right = self.find_start(start), self.find_end(stop)
+            top, bottom = 0.0, self.height
+        else:
+            left, right = 0.0, self.width
+            top, bottom = start * self.look.row, stop * self.look.row
+        width, height = right - left - 5.0, bottom - top - 1.0
+        dashed = kind == "constant"
+        return Rect(x + left + 2.5, y + top + 0.5, width, height, fill, line, 0.8, 4.0, dashed)
 
     def write_cell(self, cell: Cell, x: float, y: float, seen: set[str]) -> list[Part]:
         """Return a cell as texts: one, or several if it is a formula with constants."""
@@ -186,14 +207,26 @@ class TableLayout:
         colour = look.colours[cell.role]
         is_start = cell.is_wide or (column == 0 and (not look.is_vertical or cell.role == "head"))
         if len(cell.pieces) == 1 and not cell.pieces[0].ids and not is_start:
-            text = Text(x + self.rights[column], base, cell.pieces[0].spans, colour, size, "end", field=field_)
+            text = Text(
+                x + self.rights[column],
+                base,
+                cell.pieces[0].spans,
+                colour,
+                size,
+                "end",
+                field=field_,
+            )
             return [nest(cell.ids, [text], "", seen)] if cell.ids else [text]
-        left = x + (self.lefts[column] if is_start else self.rights[column] - measure_cell(cell, look))
+        left = x + (
+            self.lefts[column] if is_start else self.rights[column] - measure_cell(cell, look)
+        )
         parts: list[Part] = []
         for piece in cell.pieces:
             width = measure(piece.spans, size)
             if piece.ids:
-                parts.append(nest(piece.ids, self.write_chip(piece, left, base, width), piece.title, seen))
+                parts.append(
+                    nest(piece.ids, self.write_chip(piece, left, base, width), piece.title, seen)
+                )
                 left += width + 2 * CHIP
             else:
                 parts.append(Text(left, base, piece.spans, colour, size, field=field_))
@@ -205,7 +238,10 @@ class TableLayout:
         look, (fill, line) = self.look, self.look.theme.kinds["constant"]
         top, height = base - 0.92 * look.text, 1.18 * look.text
         text = Text(left + CHIP, base, piece.spans, look.theme.ink, look.text, field="data")
-        return [Rect(left + 0.5, top, width + 2 * CHIP - 1, height, fill, line, 0.8, 3.0, True), text]
+        return [
+            Rect(left + 0.5, top, width + 2 * CHIP - 1, height, fill, line, 0.8, 3.0, True),
+            text,
+        ]
 
     def find_start(self, line: int) -> float:
         """Return where a line begins, in a picture in which lines are columns."""
@@ -237,7 +273,9 @@ def find_size(cell: Cell, look: Look) -> float:
     return look.small if cell.role in ("head", "note") else look.text
 
 
-def nest(ids: Sequence[str], body: Sequence[Part], title: str, seen: set[str], kind: str = "node") -> Group:
+def nest(
+    ids: Sequence[str], body: Sequence[Part], title: str, seen: set[str], kind: str = "node"
+) -> Group:
     """Return parts in groups with these ids, one in the other; ids that are taken are left out."""
     free = [id for id in ids if id not in seen]
     seen.update(free)

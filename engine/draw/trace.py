@@ -22,7 +22,10 @@ from engine.watch.wrong_passes import (
 
 
 def trace(
-    root: Value, spec: str = ".4g", order: Sequence[Node] = (), network: Mapping[Node, Name] = NO_NAMES
+    root: Value,
+    spec: str = ".4g",
+    order: Sequence[Node] = (),
+    network: Mapping[Node, Name] = NO_NAMES,
 ) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
@@ -48,7 +51,6 @@ def trace(
     notation = Notation(names, spec, network)
     tracer = BackwardTracer(order, notation, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
-    frames = [add_full_names(frame, order, notation) for frame in frames]
     runs = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         right = {tracer.ids[node]: format_number(x, spec) for node, x in mistake.right.items()}
@@ -56,15 +58,6 @@ def trace(
         runs.append(Run(title, list(wrong_tracer.trace_mistake(passes[variant], mistake)), right))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}  # type: ignore[arg-type]
     return Trace(runs, names, grads)
-
-
-def add_full_names(frame: Frame, order: Sequence[Node], notation: Notation) -> Frame:
-    """Note which neurons a step is about, if the names in its formula do not tell."""
-    nodes = [order[int(id[1:])] for id in (frame.node, frame.to) if id]
-    names = [notation.full_name(node) for node in nodes if node in notation.network]
-    if frame.note or names == [notation.names[node] for node in nodes]:
-        return frame
-    return frame._replace(note=" → ".join(names))
 
 
 class WrongPassTracer(BackwardTracer):
