@@ -314,6 +314,17 @@ def test_samples_share_cards_and_edges():
     assert sums == ["L = Σ square"]
 
 
+@pytest.mark.parametrize("start", [0.0, None])
+def test_a_sum_over_two_samples_is_one(start):
+    """With and without the 0 with which `sum` begins."""
+    model = MLP(2, [1], rng=0)
+    a, b = ((model(x[:2]) - 1.0).square() for x in POINTS[:2])
+    loss = a + b if start is None else 0.0 + a + b
+    svg = draw(loss, model).svg
+    assert [text for text in texts(svg) if text.startswith("L =")] == ["L = Σ square"]
+    assert_clear(svg)
+
+
 def test_the_numbers_of_a_sample_are_in_one_column():
     loss, model = karpathy()
     svg = draw(loss, model).svg

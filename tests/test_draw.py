@@ -154,6 +154,7 @@ def test_texts_and_lines_have_enough_contrast(name):
         fill, line = look.kinds[kind]
         assert contrast(look.ink, fill) >= 7
         assert contrast(line, look.paper) >= 3
+        assert contrast(look.kinds["root"].line, fill) >= 4.5  # gradients in cards
     assert all(contrast(look.ink, colour) >= 4.5 for colour in look.heat)
     assert contrast(look.pale, look.tint) >= 4.5
 

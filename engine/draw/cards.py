@@ -73,6 +73,7 @@ class CardWriter:
         card = Card([table], self.find_kind(item))
         self.add_values(table, item, self.write_name(item))
         card.outs[item] = (0, (table.lines - 1) / 2)
+        table.is_tinted = True
         self.make_whole(card, item)
         return card
 
@@ -149,7 +150,7 @@ class CardWriter:
                 first = table.lines
                 self.add_values(table, leaf, self.write_name(leaf))
                 table.frames.append((first, table.lines, self.find_kind(leaf)))
-        if step.operation.terms and self.look.has_data:
+        if len(step.operation.nodes) > 1 and step.operation.terms and self.look.has_data:
             self.add_partial_sums(table, step.operation)
         for item in results:
             is_only = len(results) == 1
@@ -160,6 +161,7 @@ class CardWriter:
             card.outs[item] = (0, (first + table.lines - 1) / 2)
         if len(results) == 1:
             card.kind = self.find_kind(results[0])
+            table.is_tinted = card.kind == "root"
             if not results[0].is_folded:
                 self.make_whole(card, results[0])
         self.add_ports(card, step)

@@ -35,9 +35,15 @@ def draw(
     data and gradient. The small nodes are operations. Leaves are rounded, with a thick line for a
     parameter of the model and a dashed one for a constant; the root has a thick line and corners.
 
+    A network of Values is drawn as columns: its inputs, a card for each neuron of a layer, and the
+    values computed from them. A card lists the weights, each where the edge from its input arrives,
+    the bias, z, and the activation a. Several samples share the cards, which list their numbers
+    side by side; of more than five, the first three.
+
     Args:
         root: the result of the graph.
-        model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
+        model: a Module whose neurons are drawn as cards, in a column for each layer. The modules of
+            other models are clusters, titled by their paths.
         collapse: the paths of the modules to draw as one box each; True for all, False for none. By
             default nothing collapses unless there are more than `limit` nodes. Then neurons do,
             then layers.

@@ -46,7 +46,5 @@ def read_picture(
     It is None if the model is not made of neurons, if local derivatives are to be drawn, or if
     there are more than `limit` values to draw, of which the samples count once.
     """
-    network = None if options.locals else read_network(order, modules)
-    if network is None or len([*network.list_items()]) > limit:
-        return None
-    return NetworkPicture(network, modules, options)
+    network = None if options.locals else read_network(order, modules, limit)
+    return None if network is None else NetworkPicture(network, modules, options)

@@ -3,6 +3,7 @@
 `engine.draw.cards` writes it as tables, `engine.draw.columns` places them.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,8 +118,8 @@ class Network:
         nodes = [x for sample in range(len(item.nodes)) for x in item.list_copies(sample)]
         return tuple(f"{letter}{self.place[node]}" for node in nodes)
 
-    def list_items(self) -> Iterable[Item]:
-        """Yield all items of the picture once."""
+    def list_items(self) -> list[Item]:
+        """Return all items of the picture."""
         seen: dict[Item, None] = dict.fromkeys(self.inputs)
         for layer in self.layers:
             for neuron in layer.neurons:
@@ -127,19 +128,22 @@ class Network:
         for stack in self.stacks:
             for step in stack.steps:
                 seen |= dict.fromkeys([*step.leaves, step.operation, *step.items])
-        return seen
+        return [*seen]
 
 
-def read_network(order: Sequence[Node], modules: Modules) -> Network | None:
+def read_network(
+    order: Sequence[Node], modules: Modules, limit: float = math.inf
+) -> Network | None:
     """Return the network that computes a graph in topological order.
 
-    Returns None if the model is not made of neurons, or if it is applied several times other than
-    once for each sample.
+    Returns None if the model is not made of neurons, if it is applied several times other than
+    once for each sample, or if there are more than `limit` values, of which samples count once.
     """
     if has_arrays(order) or not modules.owned:
         return None
     try:
-        return NetworkReader(order, modules).read()
+        network = NetworkReader(order, modules, limit).read()
+        return network if len(network.list_items()) <= limit else None
     except (NotFoldedError, UnknownFormError):
         return None
 
@@ -147,9 +151,9 @@ def read_network(order: Sequence[Node], modules: Modules) -> Network | None:
 class NetworkReader:
     """A reader of the neurons and stacks in a graph."""
 
-    def __init__(self, order: Sequence[Node], modules: Modules):
+    def __init__(self, order: Sequence[Node], modules: Modules, limit: float):
         self.order, self.modules = order, modules
-        self.fold = Fold(order, modules.owned)
+        self.fold = Fold(order, modules.owned, limit)
         self.place = {node: i for i, node in enumerate(order)}
         self.rank = {path: i for i, path in enumerate(modules.owned.values())}
 

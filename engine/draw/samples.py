@@ -56,23 +56,24 @@ class Fold:
         item_of: the item of each node, without inputs and constants.
         samples: the number of samples.
 
-    Raises NotFoldedError if some nodes repeat, but not once for each sample.
+    Raises NotFoldedError if some nodes repeat, but not once for each sample, and for a graph with
+    more than `limit` items.
     """
 
-    def __init__(self, order: Sequence[Node], parameters: Collection[Node]):
-        self.parameters = set(parameters)
+    def __init__(self, order: Sequence[Node], parameters: Collection[Node], limit: float):
         self.users: dict[Node, list[Node]] = {node: [] for node in order}
         for node in order:
             for x in node.inputs:
                 self.users[x].append(node)
-        self.shapes = number_shapes(order, self.parameters)
+        self.shapes = number_shapes(order, set(parameters))
         classes: dict[int, list[Node]] = {}
         for node in order:
             if node in self.shapes:
                 classes.setdefault(self.shapes[node], []).append(node)
         self.ranks = {shape: shape for shape in classes}  # the order of inputs whose order varies
         self.samples = max(map(len, classes.values()), default=1)
-        if any(len(nodes) not in (1, self.samples) for nodes in classes.values()):
+        is_large = len(classes) > limit + self.samples  # the sums in a chain become one item
+        if is_large or any(len(nodes) not in (1, self.samples) for nodes in classes.values()):
             raise NotFoldedError
         self.sample_of: dict[Node, int] = {}
         self.item_of: dict[Node, Item] = {}
@@ -113,11 +114,7 @@ class Fold:
                 chains[node] = chain
         inner = {x for node in chains for x in node.inputs if x in chains}
         for node, (item, sums, terms) in chains.items():
-            if (
-                node in inner
-                or len(sums) < 2
-                or sorted(map(id, terms)) != sorted(map(id, item.nodes))
-            ):
+            if node in inner or sorted(map(id, terms)) != sorted(map(id, item.nodes)):
                 continue
             self.items = [x for x in self.items if x.node not in sums[:-1] or len(x.nodes) > 1]
             self.items[self.items.index(self.item_of[node])] = chain_item = Item(sums, terms=item)

@@ -63,7 +63,7 @@ def step(
 
     Args:
         root: the result of the graph.
-        model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
+        model: a Module whose neurons and layers are drawn as in `draw`.
         collapse: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.

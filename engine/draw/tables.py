@@ -82,6 +82,7 @@ class Table:
     frames: list[tuple[int, int, str]] = field(default_factory=list)  # lines of leaves, a kind
     rules: list[int] = field(default_factory=list)
     is_packed: bool = False  # at the left of a wider card
+    is_tinted: bool = False  # on a coloured card, where pale texts have too little contrast
     whole: Mark | None = None  # a value that is the whole table, which its card draws
 
     def add_line(self) -> int:
@@ -204,7 +205,8 @@ class TableLayout:
         column, row = (cell.line, cell.place) if look.is_vertical else (cell.place, cell.line)
         base = y + (row + BASELINE) * look.row
         size, field_ = find_size(cell, look), cell.role if cell.role in ("data", "grad") else ""
-        colour = look.colours[cell.role]
+        is_ink = self.table.is_tinted and cell.role in ("head", "note")
+        colour = look.theme.ink if is_ink else look.colours[cell.role]
         is_start = cell.is_wide or (column == 0 and (not look.is_vertical or cell.role == "head"))
         if len(cell.pieces) == 1 and not cell.pieces[0].ids and not is_start:
             text = Text(
