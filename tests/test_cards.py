@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from engine import Value, softmax, topological, total
 from engine.draw import draw, step
 from engine.draw.clusters import Modules
-from engine.draw.names import name_items, name_nodes
-from engine.draw.neurons import Layer, read_network
+from engine.draw.names import name_items, name_samples
+from engine.draw.neurons import NeuronLayer, read_network
 from engine.draw.theme import THEMES, format_number
 from geometry import (
     SVG,
@@ -25,8 +25,7 @@ from geometry import (
     read_labels,
     read_size,
 )
-from nn import MLP, Module, Neuron, losses, vector
-from nn import Layer as ScalarLayer
+from nn import MLP, Layer, Module, Neuron, losses, vector
 from strategies import examples
 
 DIRECTIONS = ("right", "down", "left", "up")
@@ -59,7 +58,7 @@ def read(loss, model):
     """Return the network of a graph, and the names of its nodes."""
     order = topological(loss)
     network = read_network(order, Modules(order, model))
-    return network, name_nodes(network, name_items(network, ".4g"))
+    return network, name_samples(network, name_items(network, ".4g"))
 
 
 def place(loss):
@@ -411,8 +410,8 @@ class Skips(Module):
     """Layers of which one reads the inputs again, and adds its input to its output."""
 
     def __init__(self):
-        self.first, self.second = ScalarLayer(2, 3, "tanh", rng=0), ScalarLayer(3, 3, "tanh", rng=1)
-        self.last = ScalarLayer(5, 1, "linear", rng=2)
+        self.first, self.second = Layer(2, 3, "tanh", rng=0), Layer(3, 3, "tanh", rng=1)
+        self.last = Layer(5, 1, "linear", rng=2)
 
     def __call__(self, x):
         h = self.first(x)
@@ -431,7 +430,7 @@ class Micrograd(Module):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(
-    "model", [Skips(), Micrograd(), Neuron(2, "linear"), ScalarLayer(2, 3)], ids=repr
+    "model", [Skips(), Micrograd(), Neuron(2, "linear"), Layer(2, 3)], ids=repr
 )
 def test_models_of_neurons_are_drawn_as_columns(model, direction):
     out = model([Value(1.0, "x0"), Value(-2.0, "x1")])
@@ -521,4 +520,9 @@ def test_ids_are_unique_and_begin_with_the_prefix():
 def test_layers_are_columns_of_their_own():
     loss, model = example((2, 2, 2, 1))
     network, _ = read(loss, model)
-    assert [isinstance(column, Layer) for column in network.columns] == [True, True, True, False]
+    assert [isinstance(column, NeuronLayer) for column in network.columns] == [
+        True,
+        True,
+        True,
+        False,
+    ]

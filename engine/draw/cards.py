@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from engine.draw.clusters import Modules
 from engine.draw.dot import replace_invalid
 from engine.draw.headings import Headings
-from engine.draw.neurons import Network, Neuron, Row, Step
+from engine.draw.neurons import LooseStep, NeuronGraph, NeuronValues, Row
 from engine.draw.notation import Name
 from engine.draw.samples import UNORDERED, Item
 from engine.draw.scene import Span
-from engine.draw.tables import Cell, Look, Mark, Piece, Table, write_name, write_text
+from engine.draw.tables import Look, Piece, Table, TableCell, ValueMark, make_pieces, write_name
 from engine.draw.theme import blend, format_number
 from engine.draw.view import classify
 from engine.node import Node
@@ -43,7 +43,7 @@ class Card:
     outs: dict[Item, tuple[int, float]] = field(default_factory=dict)  # a table and a line in it
     ports: list[Port] = field(default_factory=list)
     rail: tuple[int, int] | None = None  # the lines of parameters in the first table
-    whole: Mark | None = None  # the value that the whole card is
+    whole: ValueMark | None = None  # the value that the whole card is
 
 
 class CardWriter:
@@ -51,7 +51,7 @@ class CardWriter:
 
     def __init__(
         self,
-        network: Network,
+        network: NeuronGraph,
         names: Mapping[Item, Name],
         look: Look,
         modules: Modules,
@@ -77,18 +77,18 @@ class CardWriter:
         self.make_whole(card, item)
         return card
 
-    def write_neuron(self, neuron: Neuron) -> Card:
+    def write_neuron(self, neuron: NeuronValues) -> Card:
         """Return the card of a neuron: its parameters, then z and its activation."""
         table = Table()
         card = Card([table], "neuron")
         line = table.add_line()
-        table.add_cell(Cell(line, 0, write_text(neuron.heading), "head"))
+        table.add_cell(TableCell(line, 0, make_pieces(neuron.heading), "head"))
         is_wide = self.samples == 1 and any(row.product or row.sum for row in neuron.rows)
         for i, head in enumerate(["data", "w · x", "sum"] if is_wide else ["data"]):
             if self.look.has_data:
-                table.add_cell(Cell(line, 2 * i + 1, write_text(head), "head"))
+                table.add_cell(TableCell(line, 2 * i + 1, make_pieces(head), "head"))
             if self.look.has_grads:
-                table.add_cell(Cell(line, 2 * i + 2, write_text("grad"), "head"))
+                table.add_cell(TableCell(line, 2 * i + 2, make_pieces("grad"), "head"))
         rows, hidden = neuron.rows, 0
         weights = sum(row.input is not None for row in rows)
         if weights > self.most_rows:  # then the bias and other terms without an input follow
@@ -97,7 +97,9 @@ class CardWriter:
         for i, row in enumerate(rows):
             if hidden and i == ENDS:
                 line = table.add_line()
-                table.add_cell(Cell(line, 0, write_text(f"… {hidden} more"), "note", is_wide=True))
+                table.add_cell(
+                    TableCell(line, 0, make_pieces(f"… {hidden} more"), "note", is_wide=True)
+                )
             self.add_row(card, row, is_wide)
         card.rail = (1, table.lines)
         values = [x for x in (neuron.z, neuron.activation) if x]
@@ -119,7 +121,7 @@ class CardWriter:
             card.outs[item] = (len(card.tables) - 1, (first + table.lines - 1) / 2)
         return card
 
-    def write_value(self, neuron: Neuron, item: Item) -> tuple[Span, ...]:
+    def write_value(self, neuron: NeuronValues, item: Item) -> tuple[Span, ...]:
         """Return the name of a value in its neuron: z, a, the product w0 x0, or a partial sum."""
         if item.node.label:
             return self.write_name(item)
@@ -134,14 +136,14 @@ class CardWriter:
         """Return the short name of an item."""
         return self.headings.write_name(item)
 
-    def write_step(self, step: Step) -> Card:
+    def write_step(self, step: LooseStep) -> Card:
         """Return the card of a step: its formula, the leaves that only it uses, and its results."""
         table = Table()
         results = step.items
         card = Card([table], "step")
         line = table.add_line()
         pieces, ids = self.headings.write(step), self.network.list_ids(step.operation, "o")
-        table.add_cell(Cell(line, 0, pieces, "name", is_wide=True, ids=ids))
+        table.add_cell(TableCell(line, 0, pieces, "name", is_wide=True, ids=ids))
         op = step.operation.node.op
         if op is not None and op.name in UNORDERED and self.look.has_data:
             self.add_classes(table, step.operation)
@@ -194,7 +196,7 @@ class CardWriter:
         rest = ["…"] if self.shown < self.samples else []
         heads = ["sample", *map(str, range(self.shown)), *rest]
         for place, head in enumerate(heads):
-            table.add_cell(Cell(line, place, write_text(head), "head"))
+            table.add_cell(TableCell(line, place, make_pieces(head), "head"))
 
     def add_pair(self, table: Table, item: Item, name: tuple[Span, ...]) -> None:
         """Add a line with the data and the gradient of a single value."""
@@ -206,11 +208,11 @@ class CardWriter:
     ) -> None:
         """Add the data and the gradient of a single value to a line, and its name before them."""
         node = item.node
-        cells = [Cell(line, 0, (Piece(name),), "name")] if name else []
+        cells = [TableCell(line, 0, (Piece(name),), "name")] if name else []
         if self.look.has_data:
-            cells.append(Cell(line, place, write_text(self.format(node.data)), "data"))
+            cells.append(TableCell(line, place, make_pieces(self.format(node.data)), "data"))
         if not node.constant and self.look.has_grads:
-            cells.append(Cell(line, place + 1, self.write_grad(node), "grad"))
+            cells.append(TableCell(line, place + 1, self.write_grad(node), "grad"))
         is_alone = bool(name) and table.places <= 3  # else products and sums are in the same line
         places = None if is_alone else (place - bool(name), place + 2)
         table.add_mark(self.mark(item, 0, (line, line + 1), places, cells))
@@ -221,57 +223,57 @@ class CardWriter:
         """Add a line with the data of each sample, and one with the gradients."""
         first = table.add_line()
         if not self.look.has_data:
-            cell = Cell(first, 0, (Piece(name),), role)
+            cell = TableCell(first, 0, (Piece(name),), role)
             mark = self.mark(item, -1, (first, first + 1), None, [cell])
             table.add_mark(mark._replace(ids=self.network.list_ids(item)))
             return
-        table.add_cell(Cell(first, 0, (Piece(name),), role))
+        table.add_cell(TableCell(first, 0, (Piece(name),), role))
         has_grads = self.look.has_grads and not all(node.constant for node in item.nodes)
         if has_grads:
-            table.add_cell(Cell(table.add_line(), 0, write_text("grad"), "head"))
+            table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
         count = len(item.nodes) if item.is_folded else 1
         if count == 1:  # under the last sample, if there are samples above
             self.add_sample(table, item, -1, first, max(1, table.places - 1), has_grads)
         for sample in range(min(count, self.shown) if count > 1 else 0):
             self.add_sample(table, item, sample, first, sample + 1, has_grads)
         if count > self.shown:
-            table.add_cell(Cell(first, self.shown + 1, write_text("…"), "note"))
+            table.add_cell(TableCell(first, self.shown + 1, make_pieces("…"), "note"))
 
     def add_sample(
         self, table: Table, item: Item, sample: int, line: int, place: int, has_grads: bool
     ) -> None:
         node = item.nodes[sample]
-        cells = [Cell(line, place, write_text(self.format(node.data)), "data")]
+        cells = [TableCell(line, place, make_pieces(self.format(node.data)), "data")]
         if has_grads:
-            cells.append(Cell(line + 1, place, self.write_grad(node), "grad"))
+            cells.append(TableCell(line + 1, place, self.write_grad(node), "grad"))
         lines = (line, line + 1 + has_grads)
         table.add_mark(self.mark(item, sample, lines, (place, place + 1), cells))
 
     def add_classes(self, table: Table, item: Item) -> None:
         """Add a line with the label of each sample: the number of the first input of its loss."""
         line = table.add_line()
-        table.add_cell(Cell(line, 0, write_text("label"), "head"))
+        table.add_cell(TableCell(line, 0, make_pieces("label"), "head"))
         for sample, node in enumerate(item.nodes[: self.shown]):
             label = self.network.fold.sorted_inputs(node).index(node.inputs[0])
-            table.add_cell(Cell(line, sample + 1, write_text(str(label)), "name"))
+            table.add_cell(TableCell(line, sample + 1, make_pieces(str(label)), "name"))
 
     def add_partial_sums(self, table: Table, item: Item) -> None:
         """Add a line with the sums over the first samples."""
         sums, first = item.nodes[:-1], self.samples - len(item.nodes)
         line = table.add_line()
-        table.add_cell(Cell(line, 0, write_text("so far"), "head"))
+        table.add_cell(TableCell(line, 0, make_pieces("so far"), "head"))
         has_grads = self.look.has_grads
         if has_grads:
-            table.add_cell(Cell(table.add_line(), 0, write_text("grad"), "head"))
+            table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
         for i, _ in enumerate(sums[: max(0, self.shown - first)]):
             self.add_sample(table, item, i, line, first + i + 1, has_grads)
         rest = "…" if self.shown < self.samples else ""  # the place of the last sample is free
         last = self.shown + bool(rest)
-        table.add_cell(Cell(line, last, write_text(rest), "note"))
+        table.add_cell(TableCell(line, last, make_pieces(rest), "note"))
 
     # -------------------------------------------------------------------------------- details
 
-    def add_ports(self, card: Card, step: Step) -> None:
+    def add_ports(self, card: Card, step: LooseStep) -> None:
         """Add a port for each computed input of a step, spread over the card."""
         item = step.operation
         arrows: dict[Item, list[str]] = {}
@@ -285,8 +287,8 @@ class CardWriter:
 
     def mark(
         self, item: Item, sample: int, lines: tuple[int, int],
-        places: tuple[int, int] | None, cells: Sequence[Cell],
-    ) -> Mark:  # fmt: skip
+        places: tuple[int, int] | None, cells: Sequence[TableCell],
+    ) -> ValueMark:  # fmt: skip
         """Return the mark of a value: its ids, and its full name as a title."""
         node = item.nodes[sample]
         ids = self.network.list_ids(item)
@@ -297,7 +299,7 @@ class CardWriter:
             title += f", sample {sample}"
         fill = blend(self.look.theme.heat, self.heat[node]) if node in self.heat else ""
         kind = classify(node, self.network.root, self.modules)
-        return Mark(ids, title, kind, lines, places, tuple(cells), fill)
+        return ValueMark(ids, title, kind, lines, places, tuple(cells), fill)
 
     def list_arrows(self, item: Item, k: int) -> list[str]:
         """Return the ids of the arrows from an item's k-th input, of all samples."""
@@ -316,7 +318,7 @@ class CardWriter:
         return classify(item.node, self.network.root, self.modules)
 
     def write_grad(self, node: Node) -> tuple[Piece, ...]:
-        return write_text(self.format(self.grads.get(node, node.grad)))
+        return make_pieces(self.format(self.grads.get(node, node.grad)))
 
     def format(self, x: float) -> str:
         return format_number(x, self.look.options.format)

@@ -12,7 +12,7 @@ from engine.draw.cards import ENDS, MOST_ROWS, Card, CardWriter, Port
 from engine.draw.clusters import Modules
 from engine.draw.dot import replace_invalid
 from engine.draw.headings import cut_middle
-from engine.draw.neurons import Layer, Network, Stack
+from engine.draw.neurons import NeuronGraph, NeuronLayer, StepStack
 from engine.draw.notation import Name
 from engine.draw.options import Options
 from engine.draw.samples import Item
@@ -70,7 +70,7 @@ Entry = Placed | Lane | Note
 
 
 @dataclass(eq=False)
-class Column:
+class CardColumn:
     """A column: its title, and from its start to its end cards, notes and lanes."""
 
     title: str
@@ -112,7 +112,7 @@ class ColumnLayout:
 
     def __init__(
         self,
-        network: Network,
+        network: NeuronGraph,
         modules: Modules,
         names: Mapping[Item, Name],
         options: Options,
@@ -123,7 +123,7 @@ class ColumnLayout:
         self.network, self.look = network, Look(options, has_grads)
         self.writer = CardWriter(network, names, self.look, modules, grads, heat)
         self.is_vertical = self.look.is_vertical
-        self.columns: list[Column] = []
+        self.columns: list[CardColumn] = []
         self.source: dict[Item, Placed] = {}
         self.add_columns()
         self.edges = self.find_edges()
@@ -139,18 +139,18 @@ class ColumnLayout:
         if network.inputs:
             cards = self.make_alike([writer.write_input(x) for x in network.inputs])
             entries = self.elide(cards, "inputs")
-            self.columns.append(Column(self.title_inputs(), entries, False, INPUT_GAP))
+            self.columns.append(CardColumn(self.title_inputs(), entries, False, INPUT_GAP))
         for column in network.columns:
-            if isinstance(column, Layer):
+            if isinstance(column, NeuronLayer):
                 cards = self.make_alike([writer.write_neuron(x) for x in column.neurons])
                 entries = self.elide(cards, "neurons")
                 title = replace_invalid(" ".join(column.title.split()))
                 short = cut_middle(title, LONGEST_TITLE)
                 hint = title if short != title else ""
-                self.columns.append(Column(short, entries, True, CARD_GAP, hint))
+                self.columns.append(CardColumn(short, entries, True, CARD_GAP, hint))
             else:
                 entries = [x for stack in column for x in self.make_stack(stack)]
-                self.columns.append(Column(self.title_steps(column), entries, False, CARD_GAP))
+                self.columns.append(CardColumn(self.title_steps(column), entries, False, CARD_GAP))
 
     def title_inputs(self) -> str:
         """Return "2 inputs", with the number of samples if there are several."""
@@ -160,7 +160,7 @@ class ColumnLayout:
             return title
         return f"{title}, {f'{shown} of ' if shown < samples else ''}{samples} samples"
 
-    def title_steps(self, stacks: Sequence[Stack]) -> str:
+    def title_steps(self, stacks: Sequence[StepStack]) -> str:
         items = [item for stack in stacks for item in stack.items]
         return "result" if any(item.node is self.network.root for item in items) else ""
 
@@ -185,7 +185,7 @@ class ColumnLayout:
         self.source |= dict.fromkeys(card.outs, placed)
         return placed
 
-    def make_stack(self, stack: Stack) -> list[Entry]:
+    def make_stack(self, stack: StepStack) -> list[Entry]:
         cards = [self.writer.write_step(step) for step in stack.steps]
         steps = self.make_alike(cards)
         for a, b in pairwise(steps):
@@ -266,7 +266,7 @@ class ColumnLayout:
                     self.insert(lane, self.columns[i], y0 + share * (y1 - y0))
                 edge.lanes.append(lane)
 
-    def insert(self, lane: Lane, column: Column, cross: float) -> None:
+    def insert(self, lane: Lane, column: CardColumn, cross: float) -> None:
         """Insert a lane between the entries that are nearest to a position, not inside a stack."""
         entries = column.entries
         inner = [i for i in range(1, len(entries)) if not is_chained(entries[i - 1], entries[i])]

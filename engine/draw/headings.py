@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.draw.dot import replace_invalid
-from engine.draw.neurons import Network, Step, format_path
+from engine.draw.neurons import LooseStep, NeuronGraph, format_module_path
 from engine.draw.notation import Name
 from engine.draw.samples import Item
 from engine.draw.scene import Span
 from engine.draw.symbols import build_formula, make_name
-from engine.draw.tables import Piece, join, write_name, write_text
+from engine.draw.tables import Piece, join_pieces, make_pieces, write_name
 from engine.draw.theme import SYMBOLS, format_number
 from engine.sequences.vector_op import Output, Outputs
 
@@ -21,10 +21,10 @@ TOKEN = 0xE000  # the first of the characters that stand for inputs while a form
 class Headings:
     """A writer of the names of a network's items, and of formulas such as diff = z − y."""
 
-    def __init__(self, network: Network, names: Mapping[Item, Name], spec: str):
+    def __init__(self, network: NeuronGraph, names: Mapping[Item, Name], spec: str):
         self.network, self.names, self.spec = network, names, spec
         self.layer_of = {
-            item: format_path(layer.path)
+            item: format_module_path(layer.path)
             for layer in network.layers
             for neuron in layer.neurons
             for item in neuron.items
@@ -34,12 +34,12 @@ class Headings:
         """Return the short name of an item."""
         return write_name(clean_name(self.names[item].short))
 
-    def write(self, step: Step) -> tuple[Piece, ...]:
+    def write(self, step: LooseStep) -> tuple[Piece, ...]:
         """Return the formula of a step. It has no left side if there are several results."""
         left: list[Piece] = []
         if len(step.items) == 1:
             left = [Piece(self.write_name(step.items[0])), Piece((Span(" = "),))]
-        return join([*left, *self.write_right_side(step.operation)])
+        return join_pieces([*left, *self.write_right_side(step.operation)])
 
     def write_right_side(self, item: Item) -> Iterable[Piece]:
         """Return the operation on names and numbers, or its name and the number of inputs."""
@@ -48,7 +48,7 @@ class Headings:
         name = op.vector_op.name if isinstance(op, Output) else op.name if op else ""
         parameters = sum(x.node in self.network.parameters for x in used)
         if parameters > MOST_PARAMETERS:
-            return write_text(f"{clean_name(name)} of {parameters} parameters")
+            return make_pieces(f"{clean_name(name)} of {parameters} parameters")
         tokens = {x: chr(TOKEN + i) for i, x in enumerate(used)}
         call = f"({', '.join(tokens[x] for x in inputs)})"
         if item.terms or (name == "total" and is_sum_over_samples(item, used)):
@@ -61,7 +61,7 @@ class Headings:
         for text in formulas:
             if self.measure(text, tokens) <= LONGEST_FORMULA:
                 return self.replace_tokens(text, tokens, item)
-        return write_text(f"{clean_name(name)} of {len(inputs)} values")
+        return make_pieces(f"{clean_name(name)} of {len(inputs)} values")
 
     def measure(self, text: str, tokens: Mapping[Item, str]) -> int:
         """Return the number of characters of a formula, with names in place of tokens."""

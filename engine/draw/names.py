@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.draw.neurons import Network, Neuron, Step, format_path
+from engine.draw.neurons import LooseStep, NeuronGraph, NeuronValues, format_module_path
 from engine.draw.notation import Name
 from engine.draw.samples import Item
 from engine.draw.theme import format_number
@@ -19,7 +19,7 @@ POWERS = {2.0: "square", 3.0: "cube"}
 ROOT = "L"  # a result that no neuron computes
 
 
-def name_nodes(network: Network, items: Mapping[Item, Name]) -> dict[Node, Name]:
+def name_samples(network: NeuronGraph, items: Mapping[Item, Name]) -> dict[Node, Name]:
     """Return the names of the nodes of a network; of samples, the full ones have the number."""
     names: dict[Node, Name] = {}
     for item, name in items.items():
@@ -34,7 +34,7 @@ def name_nodes(network: Network, items: Mapping[Item, Name]) -> dict[Node, Name]
     return names
 
 
-def name_items(network: Network, spec: str) -> dict[Item, Name]:
+def name_items(network: NeuronGraph, spec: str) -> dict[Item, Name]:
     """Return the names of the items of a network."""
     names: dict[Item, Name] = {}
     for i, item in enumerate(network.inputs):
@@ -43,7 +43,7 @@ def name_items(network: Network, spec: str) -> dict[Item, Name]:
     for layer in network.layers:
         paths = Counter(neuron.path for neuron in layer.neurons)
         for i, neuron in enumerate(layer.neurons):
-            path = format_path(neuron.path) if layer.path or len(layer.neurons) > 1 else ""
+            path = format_module_path(neuron.path) if layer.path or len(layer.neurons) > 1 else ""
             if paths[neuron.path] > 1:
                 path += f"[{i}]"
             index = str(i) if len(layer.neurons) > 1 else ""
@@ -53,7 +53,7 @@ def name_items(network: Network, spec: str) -> dict[Item, Name]:
     return make_distinct(names)
 
 
-def find_slot(network: Network, item: Item, otherwise: int) -> int:
+def find_slot(network: NeuronGraph, item: Item, otherwise: int) -> int:
     """Return the number of the weight that multiplies an input in the first neuron that uses it."""
     for layer in network.layers:
         for neuron in layer.neurons:
@@ -64,7 +64,11 @@ def find_slot(network: Network, item: Item, otherwise: int) -> int:
 
 
 def name_neuron(
-    neuron: Neuron, index: str, prefix: str, paths: Mapping[Node, str], names: dict[Item, Name]
+    neuron: NeuronValues,
+    index: str,
+    prefix: str,
+    paths: Mapping[Node, str],
+    names: dict[Item, Name],
 ) -> None:
     """Name the rows, z and activation of a neuron, which is the `index`-th of its layer."""
     add = lambda item, short: names.setdefault(item, Name(short + index, prefix + short))
@@ -88,7 +92,9 @@ def name_parameter(node: Node, paths: Mapping[Node, str], module: str) -> str:
     return node.label or re.sub(r"\.(\d+)$", r"\1", own) or "c"
 
 
-def name_steps(network: Network, steps: Sequence[Step], spec: str, names: dict[Item, Name]) -> None:
+def name_steps(
+    network: NeuronGraph, steps: Sequence[LooseStep], spec: str, names: dict[Item, Name]
+) -> None:
     """Name the values outside neurons by their labels or operations, and their constants."""
     bases: dict[Item, str] = {}
     for step in steps:

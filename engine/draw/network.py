@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from engine.draw.clusters import Modules
 from engine.draw.columns import ColumnLayout
 from engine.draw.dot import scale_sizes
-from engine.draw.names import name_items, name_nodes
-from engine.draw.neurons import Network, read_network
+from engine.draw.names import name_items, name_samples
+from engine.draw.neurons import NeuronGraph, read_network
 from engine.draw.notation import Name
 from engine.draw.options import Options
 from engine.draw.panels import NetworkPainter
@@ -19,10 +19,10 @@ from engine.value import Value
 class NetworkPicture:
     """The picture of a network, and the names of its nodes."""
 
-    def __init__(self, network: Network, modules: Modules, options: Options):
+    def __init__(self, network: NeuronGraph, modules: Modules, options: Options):
         self.network, self.modules, self.options = network, modules, options
         self.items = name_items(network, options.format)
-        self.names: dict[Node, Name] = name_nodes(network, self.items)
+        self.names: dict[Node, Name] = name_samples(network, self.items)
 
     def draw(self, grads: Mapping[Node, float] | None = None) -> Scene:
         """Return the picture. `grads` replace the gradients of nodes."""

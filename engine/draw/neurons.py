@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.draw.clusters import Modules
-from engine.draw.samples import Fold, Item, NotFoldedError, has_arrays
+from engine.draw.samples import Fold, Item, NotFoldedError, contains_arrays
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 @dataclass(eq=False)
-class Neuron:
+class NeuronValues:
     """A neuron: its rows, its pre-activation z, and its activation, if any."""
 
     path: str
@@ -53,11 +53,11 @@ class Neuron:
 
 
 @dataclass(eq=False)
-class Layer:
+class NeuronLayer:
     """The neurons of one column."""
 
     path: str
-    neurons: list[Neuron]
+    neurons: list[NeuronValues]
 
     @property
     def title(self) -> str:
@@ -67,11 +67,13 @@ class Layer:
         count = format_count(len(self.neurons), "neuron")
         if len(self.neurons) == 1 and not self.path:
             return f"1 neuron, {kind}"
-        return f"{format_path(self.path)}: {count}, {kind}" if self.path else f"{count}, {kind}"
+        return (
+            f"{format_module_path(self.path)}: {count}, {kind}" if self.path else f"{count}, {kind}"
+        )
 
 
 @dataclass(eq=False)
-class Step:
+class LooseStep:
     """A value outside neurons, or the results of one operation; `leaves` are used only here."""
 
     items: list[Item]
@@ -80,10 +82,10 @@ class Step:
 
 
 @dataclass(eq=False)
-class Stack:
+class StepStack:
     """Steps of which each has the one before as its only computed input."""
 
-    steps: list[Step]
+    steps: list[LooseStep]
 
     @property
     def items(self) -> list[Item]:
@@ -95,23 +97,23 @@ class UnknownFormError(Exception):
 
 
 @dataclass(eq=False)
-class Network:
+class NeuronGraph:
     """The content of the picture of a network."""
 
     fold: Fold
     root: Node
     parameters: Mapping[Node, str]  # and frozen parameters, by their paths
     inputs: list[Item] = field(default_factory=list)
-    columns: list["Layer | list[Stack]"] = field(default_factory=list)
+    columns: list["NeuronLayer | list[StepStack]"] = field(default_factory=list)
     place: dict[Node, int] = field(default_factory=dict)
 
     @property
-    def layers(self) -> list[Layer]:
-        return [x for x in self.columns if isinstance(x, Layer)]
+    def layers(self) -> list[NeuronLayer]:
+        return [x for x in self.columns if isinstance(x, NeuronLayer)]
 
     @property
-    def stacks(self) -> list[Stack]:
-        return [stack for x in self.columns if not isinstance(x, Layer) for stack in x]
+    def stacks(self) -> list[StepStack]:
+        return [stack for x in self.columns if not isinstance(x, NeuronLayer) for stack in x]
 
     def list_ids(self, item: Item, letter: str = "v") -> tuple[str, ...]:
         """Return the ids of the values, or of the operations, of all samples of an item."""
@@ -133,13 +135,13 @@ class Network:
 
 def read_network(
     order: Sequence[Node], modules: Modules, limit: float = math.inf
-) -> Network | None:
+) -> NeuronGraph | None:
     """Return the network that computes a graph in topological order.
 
     Returns None if the model is not made of neurons, if it is applied several times other than
     once for each sample, or if there are more than `limit` values, of which samples count once.
     """
-    if has_arrays(order) or not modules.owned:
+    if contains_arrays(order) or not modules.owned:
         return None
     try:
         network = NetworkReader(order, modules, limit).read()
@@ -157,9 +159,9 @@ class NetworkReader:
         self.place = {node: i for i, node in enumerate(order)}
         self.rank = {path: i for i, path in enumerate(modules.owned.values())}
 
-    def read(self) -> Network:
+    def read(self) -> NeuronGraph:
         neurons = self.read_neurons()
-        layers: dict[str, list[Neuron]] = {}
+        layers: dict[str, list[NeuronValues]] = {}
         for neuron in neurons:
             layers.setdefault(self.find_layer(neuron.path), []).append(neuron)
         for path, several in layers.items():
@@ -172,14 +174,14 @@ class NetworkReader:
         self.fold.ranks |= dict(zip(outs, sorted(outs), strict=True))
         inside = {item for neuron in neurons for item in neuron.items}
         stacks = self.stack(inside)
-        network = Network(self.fold, self.order[-1], self.modules.owned, place=self.place)
+        network = NeuronGraph(self.fold, self.order[-1], self.modules.owned, place=self.place)
         network.inputs = self.find_inputs(neurons, stacks)
-        network.columns = self.arrange([Layer(*x) for x in layers.items()], stacks)
+        network.columns = self.arrange([NeuronLayer(*x) for x in layers.items()], stacks)
         return network
 
     # -------------------------------------------------------------------------------- neurons
 
-    def read_neurons(self) -> list[Neuron]:
+    def read_neurons(self) -> list[NeuronValues]:
         """Return the neurons. Raises UnknownFormError if a module computes something else."""
         by_path: dict[str, list[Item]] = {}
         for item in self.fold.items:
@@ -206,7 +208,7 @@ class NetworkReader:
         users = self.fold.users[item.node]
         return not any(self.fold.item_of.get(user) in inside for user in users)
 
-    def read_neuron(self, path: str, head: Item, inside: set[Item]) -> Neuron:
+    def read_neuron(self, path: str, head: Item, inside: set[Item]) -> NeuronValues:
         inputs = self.fold.list_inputs(head)
         z, activation = head, None
         if len(inputs) == 1 and inputs[0] in inside:
@@ -226,7 +228,7 @@ class NetworkReader:
                 self.modules.owned.get(row.parameter.node, ""), len(self.rank)
             )
         )
-        return Neuron(path, rows, z, activation)
+        return NeuronValues(path, rows, z, activation)
 
     def read_sum(self, item: Item, inside: set[Item]) -> list[Row]:
         """Return the terms of a sum of products, from left to right."""
@@ -274,12 +276,12 @@ class NetworkReader:
         """Return the path of the layer of a neuron: the module around the list that it is in."""
         return self.modules.find_parent(path)
 
-    def sort_key(self, neuron: Neuron) -> tuple[int, ...]:
+    def sort_key(self, neuron: NeuronValues) -> tuple[int, ...]:
         """Return the place of a neuron in its layer: that of its first parameter in the model."""
         paths = [self.modules.owned.get(row.parameter.node, "") for row in neuron.rows]
         return (min(self.rank.get(path, len(self.rank)) for path in paths),)
 
-    def share_constants(self, neurons: Sequence[Neuron]) -> None:
+    def share_constants(self, neurons: Sequence[NeuronValues]) -> None:
         """Let the neurons of a layer share constants that were made anew for each of them."""
         first = neurons[0]
         for neuron in neurons[1:]:
@@ -294,7 +296,7 @@ class NetworkReader:
 
     # --------------------------------------------------------------------- values outside neurons
 
-    def stack(self, inside: set[Item]) -> list[Stack]:
+    def stack(self, inside: set[Item]) -> list[StepStack]:
         """Return the values outside neurons as stacks."""
         fold, loose = self.fold, []
         computed = [x for x in [*fold.items, *fold.slots.values()] if x.node.op is not None]
@@ -309,8 +311,8 @@ class NetworkReader:
             for x in dict.fromkeys(fold.list_inputs(item)):
                 users.setdefault(x, []).append(item)
         self.users, taken = users, {x for item in inside for x in fold.list_inputs(item)}
-        stacks: list[Stack] = []
-        step_of: dict[Item, Step] = {}
+        stacks: list[StepStack] = []
+        step_of: dict[Item, LooseStep] = {}
         for item in loose:
             inputs = fold.list_inputs(item)
             if isinstance(item.node.op, Output) and inputs[0] in step_of:
@@ -322,23 +324,25 @@ class NetworkReader:
                 if x.node.op is None and x.node not in self.modules.owned and x not in taken
                 and (len(users[x]) == 1 or x.node.constant)
             ]  # fmt: skip
-            step = Step([] if isinstance(item.node, Outputs) else [item], item, leaves)
+            step = LooseStep([] if isinstance(item.node, Outputs) else [item], item, leaves)
             step_of[item] = step
             rest = {x for x in inputs if x not in leaves}
             before = next((s for s in stacks if self.may_follow(s, item, rest, taken)), None)
             if before:
                 before.steps.append(step)
             else:
-                stacks.append(Stack([step]))
+                stacks.append(StepStack([step]))
         return stacks
 
-    def may_follow(self, stack: Stack, item: Item, inputs: set[Item], taken: set[Item]) -> bool:
+    def may_follow(self, stack: StepStack, item: Item, inputs: set[Item], taken: set[Item]) -> bool:
         """Return whether a value uses the last step of a stack only, which nothing else uses."""
         last = stack.steps[-1].items
         others = {user for x in last for user in self.users.get(x, []) if user is not item}
         return bool(inputs) and inputs <= {*last} and not others and taken.isdisjoint(last)
 
-    def find_inputs(self, neurons: Sequence[Neuron], stacks: Sequence[Stack]) -> list[Item]:
+    def find_inputs(
+        self, neurons: Sequence[NeuronValues], stacks: Sequence[StepStack]
+    ) -> list[Item]:
         """Return the inputs in the order in which the neurons use them."""
         used = [row.input for neuron in neurons for row in neuron.rows if row.input]
         leaves = {x for stack in stacks for step in stack.steps for x in step.leaves}
@@ -352,18 +356,18 @@ class NetworkReader:
     # -------------------------------------------------------------------------------- columns
 
     def arrange(
-        self, layers: Sequence[Layer], stacks: Sequence[Stack]
-    ) -> list["Layer | list[Stack]"]:
+        self, layers: Sequence[NeuronLayer], stacks: Sequence[StepStack]
+    ) -> list["NeuronLayer | list[StepStack]"]:
         """Return the columns: one for each layer, and one for the stacks of each depth.
 
         Raises UnknownFormError if layers depend on each other.
         """
-        parts: list[Layer | Stack] = [*layers, *stacks]
-        part_of: dict[Item, Layer | Stack] = {}
+        parts: list[NeuronLayer | StepStack] = [*layers, *stacks]
+        part_of: dict[Item, NeuronLayer | StepStack] = {}
         for part in parts:
             for item in self.list_part(part):
                 part_of[item] = part
-        depths: dict[Layer | Stack, int] = {}
+        depths: dict[NeuronLayer | StepStack, int] = {}
         waiting = {
             part: {part_of[x] for x in self.list_needs(part) if x in part_of} - {part}
             for part in parts
@@ -379,7 +383,7 @@ class NetworkReader:
             own = {item for neuron in layer.neurons for item in neuron.items}
             if any(row.input in own for neuron in layer.neurons for row in neuron.rows):
                 raise UnknownFormError
-        columns: list[Layer | list[Stack]] = []
+        columns: list[NeuronLayer | list[StepStack]] = []
         for depth in sorted({*depths.values()}):
             columns += [x for x in layers if depths[x] == depth]
             if level := [x for x in stacks if depths[x] == depth]:
@@ -388,27 +392,29 @@ class NetworkReader:
 
     def delay(
         self,
-        stacks: Sequence[Stack],
-        part_of: Mapping[Item, Layer | Stack],
-        depths: dict[Layer | Stack, int],
+        stacks: Sequence[StepStack],
+        part_of: Mapping[Item, NeuronLayer | StepStack],
+        depths: dict[NeuronLayer | StepStack, int],
     ) -> None:
         """Move stacks that no layer uses to the depth before the first of their users."""
-        users: dict[Layer | Stack, set[Layer | Stack]] = {part: set() for part in depths}
+        users: dict[NeuronLayer | StepStack, set[NeuronLayer | StepStack]] = {
+            part: set() for part in depths
+        }
         for part in depths:
             for item in self.list_needs(part):
                 if item in part_of and part_of[item] is not part:
                     users[part_of[item]].add(part)
         for stack in sorted(stacks, key=lambda x: -depths[x]):
-            if users[stack] and not any(isinstance(x, Layer) for x in users[stack]):
+            if users[stack] and not any(isinstance(x, NeuronLayer) for x in users[stack]):
                 depths[stack] = min(depths[x] for x in users[stack]) - 1
 
-    def list_part(self, part: Layer | Stack) -> list[Item]:
-        if isinstance(part, Stack):
+    def list_part(self, part: NeuronLayer | StepStack) -> list[Item]:
+        if isinstance(part, StepStack):
             return [*part.items, *(step.operation for step in part.steps)]
         return [item for neuron in part.neurons for item in neuron.items]
 
-    def list_needs(self, part: Layer | Stack) -> Iterable[Item]:
-        if isinstance(part, Layer):
+    def list_needs(self, part: NeuronLayer | StepStack) -> Iterable[Item]:
+        if isinstance(part, NeuronLayer):
             return [row.input for neuron in part.neurons for row in neuron.rows if row.input]
         return [x for step in part.steps for x in self.fold.list_inputs(step.operation)]
 
@@ -426,10 +432,10 @@ def name_operation(item: Item | None) -> str:
     return item.node.op.name if item is not None and item.node.op is not None else "linear"
 
 
-def format_path(path: str) -> str:
+def format_module_path(path: str) -> str:
     """Return a path as it is written in Python.
 
-    >>> format_path("layers.0.neurons.1")
+    >>> format_module_path("layers.0.neurons.1")
     'layers[0].neurons[1]'
     """
     return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", path)

@@ -8,7 +8,7 @@ from engine.draw.columns import (
     BAND,
     LANE,
     MARGIN,
-    Column,
+    CardColumn,
     ColumnLayout,
     Edge,
     Note,
@@ -69,7 +69,7 @@ class NetworkPainter:
 
     # ------------------------------------------------------------------------ panels and edges
 
-    def paint_panel(self, column: Column) -> list[Part]:
+    def paint_panel(self, column: CardColumn) -> list[Part]:
         """Return the background of a layer, and the title of a column."""
         look, theme = self.look, self.theme
         size = (column.width + 2 * BAND, self.size[1] - 2 * MARGIN)

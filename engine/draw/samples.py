@@ -211,6 +211,6 @@ def number_shapes(order: Sequence[Node], parameters: Collection[Node]) -> dict[N
     return {node: shapes[node] for node in order if node in dependent}
 
 
-def has_arrays(order: Sequence[Node]) -> bool:
+def contains_arrays(order: Sequence[Node]) -> bool:
     """Return whether a graph contains Arrays."""
     return any(node._zero is None and not isinstance(node, Outputs) for node in order)

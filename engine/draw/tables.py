@@ -45,7 +45,7 @@ class Piece(NamedTuple):
     title: str = ""
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A text of a table.
 
     `role` is "name", "data", "grad", "head" or "note". A wide cell extends over all places.
@@ -59,7 +59,7 @@ class Cell(NamedTuple):
     ids: tuple[str, ...] = ()  # of the operation that a formula describes
 
 
-class Mark(NamedTuple):
+class ValueMark(NamedTuple):
     """A value in a table: its ids, and the lines and places of its cells, from one to another."""
 
     ids: tuple[str, ...]
@@ -67,7 +67,7 @@ class Mark(NamedTuple):
     kind: str  # as in `engine.draw.view`
     lines: tuple[int, int]
     places: tuple[int, int] | None  # None for all
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     fill: str = ""
 
 
@@ -77,28 +77,28 @@ class Table:
 
     lines: int = 0
     places: int = 1
-    marks: list[Mark] = field(default_factory=list)
-    cells: list[Cell] = field(default_factory=list)
+    marks: list[ValueMark] = field(default_factory=list)
+    cells: list[TableCell] = field(default_factory=list)
     frames: list[tuple[int, int, str]] = field(default_factory=list)  # lines of leaves, a kind
     rules: list[int] = field(default_factory=list)
     is_packed: bool = False  # at the left of a wider card
     is_tinted: bool = False  # on a coloured card, where pale texts have too little contrast
-    whole: Mark | None = None  # a value that is the whole table, which its card draws
+    whole: ValueMark | None = None  # a value that is the whole table, which its card draws
 
     def add_line(self) -> int:
         """Add a line, and return its number."""
         self.lines += 1
         return self.lines - 1
 
-    def add_mark(self, mark: Mark) -> None:
+    def add_mark(self, mark: ValueMark) -> None:
         self.marks.append(mark)
         self.places = max([self.places, *(cell.place + 1 for cell in mark.cells)])
 
-    def add_cell(self, cell: Cell) -> None:
+    def add_cell(self, cell: TableCell) -> None:
         self.cells.append(cell)
         self.places = max(self.places, cell.place + 1)
 
-    def list_cells(self) -> list[Cell]:
+    def list_cells(self) -> list[TableCell]:
         marks = [*self.marks, *([self.whole] if self.whole else [])]
         return [*self.cells, *(cell for mark in marks for cell in mark.cells)]
 
@@ -154,7 +154,7 @@ class TableLayout:
         parts += [p for cell in self.table.cells for p in self.write_cell(cell, x, y, seen)]
         return parts
 
-    def find_box(self, mark: Mark, x: float, y: float) -> Rect:
+    def find_box(self, mark: ValueMark, x: float, y: float) -> Rect:
         """Return the background of a value."""
         look, (first, last) = self.look, mark.lines
         is_framed = any(a <= first < b for a, b, _ in self.table.frames)
@@ -199,7 +199,7 @@ class TableLayout:
         dashed = kind == "constant"
         return Rect(x + left + 2.5, y + top + 0.5, width, height, fill, line, 0.8, 4.0, dashed)
 
-    def write_cell(self, cell: Cell, x: float, y: float, seen: set[str]) -> list[Part]:
+    def write_cell(self, cell: TableCell, x: float, y: float, seen: set[str]) -> list[Part]:
         """Return a cell as texts: one, or several if it is a formula with constants."""
         look = self.look
         column, row = (cell.line, cell.place) if look.is_vertical else (cell.place, cell.line)
@@ -265,13 +265,13 @@ class TableLayout:
 CHIP = 3.0  # the padding of a constant in a formula
 
 
-def measure_cell(cell: Cell, look: Look) -> float:
+def measure_cell(cell: TableCell, look: Look) -> float:
     """Return the width of a cell."""
     size = find_size(cell, look)
     return sum(measure(x.spans, size) + (2 * CHIP if x.ids else 0.0) for x in cell.pieces)
 
 
-def find_size(cell: Cell, look: Look) -> float:
+def find_size(cell: TableCell, look: Look) -> float:
     return look.small if cell.role in ("head", "note") else look.text
 
 
@@ -293,11 +293,11 @@ def write_name(name: str) -> tuple[Span, ...]:
     return (Span(letters), Span(digits, "sub")) if digits else (Span(name),)
 
 
-def write_text(text: str) -> tuple[Piece, ...]:
+def make_pieces(text: str) -> tuple[Piece, ...]:
     return (Piece((Span(text),)),)
 
 
-def join(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def join_pieces(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     """Return pieces, with neighbours that have no ids in one."""
     joined: list[Piece] = []
     for piece in pieces:
