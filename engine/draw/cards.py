@@ -83,7 +83,11 @@ class CardWriter:
         card = Card([table], "neuron")
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces(neuron.heading), "head"))
-        is_wide = self.samples == 1 and any(row.product or row.sum for row in neuron.rows)
+        is_wide = (
+            self.samples == 1
+            and self.look.has_data
+            and any(row.product or row.sum for row in neuron.rows)
+        )
         for i, head in enumerate(["data", "w · x", "sum"] if is_wide else ["data"]):
             if self.look.has_data:
                 table.add_cell(TableCell(line, 2 * i + 1, make_pieces(head), "head"))
@@ -156,10 +160,13 @@ class CardWriter:
             self.add_partial_sums(table, step.operation)
         for item in results:
             is_only = len(results) == 1
-            head = (Span("data" if self.look.has_data else ""),)
-            name = head if is_only else self.write_name(item)
+            name = (Span("data"),) if is_only else self.write_name(item)
             first = table.lines
-            self.add_values(table, item, name, "head" if is_only else "name")
+            if is_only and not self.look.has_data:  # the heading is all there is
+                first, mark = 0, self.mark(item, -1, (0, 1), None, ())
+                table.add_mark(mark._replace(ids=self.network.list_ids(item)))
+            else:
+                self.add_values(table, item, name, "head" if is_only else "name")
             card.outs[item] = (0, (first + table.lines - 1) / 2)
         if len(results) == 1:
             card.kind = self.find_kind(results[0])
