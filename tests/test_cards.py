@@ -78,7 +78,7 @@ def assert_clear(svg):
 def graphs(draw):
     """Draw a loss and its model: an MLP on one or several samples."""
     sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
-    activation = draw(st.sampled_from(["tanh", "relu", "linear", "sigmoid"]))
+    activation = draw(st.sampled_from(["tanh", "relu", "linear", "leaky_relu"]))
     fused = draw(st.booleans())
     model = MLP(sizes[0], sizes[1:], activation, rng=draw(st.integers(0, 9)), fused=fused)
     number = st.floats(-1e6, 1e6) | st.integers(-3, 3).map(float)
@@ -472,6 +472,16 @@ def test_models_of_arrays_and_local_derivatives_are_drawn_by_graphviz():
     assert draw(arrays(np.ones((1, 2))).sum(), arrays).scene is None
     loss, model = example((1, 1))
     assert draw(loss, model, locals=True).scene is None
+
+
+@pytest.mark.parametrize("penalty", [losses.l2_penalty, lambda ps: total([p**2 for p in ps])])
+def test_a_penalty_on_the_parameters_of_one_neuron_is_outside_of_its_card(penalty):
+    model = Neuron(1, "tanh", rng=0)
+    loss = (model([0.5]) - 1.0).square() + penalty(model.parameters())
+    picture = draw(loss, model)
+    assert picture.scene is not None
+    assert_clear(picture.svg)
+    assert texts(picture.svg).count("w0") == 1
 
 
 def test_a_penalty_on_parameters_is_drawn_without_an_edge_from_each():

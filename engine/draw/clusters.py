@@ -64,8 +64,8 @@ class Modules:
     def find_path(self, node: Node) -> str:
         """Return the path of a computed node's module, from those of its inputs."""
         own = [self.path_by_node[x] for x in node.inputs if x in self.owned]
-        if own:  # a node of parameters alone is, for example, a penalty
-            return self.find_common(own) if len(own) < len(node.inputs) else ""
+        if own:
+            return "" if self.is_penalty(node) else self.find_common(own)
         paths = {self.path_by_node.get(x, "") for x in node.inputs if not x.constant}
         path = paths.pop() if len(paths) == 1 else ""
         name = node.op.name if node.op is not None else ""
@@ -75,6 +75,12 @@ class Modules:
         activates = is_one and not repeats
         adds = name in ("+", "total") and any(map(self.is_product, node.inputs))
         return path if activates or adds else ""
+
+    def is_penalty(self, node: Node) -> bool:
+        """Return whether a node is computed from parameters and the constants of its operation."""
+        op = node.op.name if node.op is not None else ""
+        inputs = node.inputs[:-1] if op in ("dot", "**") else node.inputs  # the bias, the exponent
+        return all(x in self.owned for x in inputs)
 
     def is_product(self, node: Node) -> bool:
         """Return whether a node is computed from a parameter."""

@@ -211,7 +211,9 @@ class NetworkReader:
     def read_neuron(self, path: str, head: Item, inside: set[Item]) -> NeuronValues:
         inputs = self.fold.list_inputs(head)
         z, activation = head, None
-        if len(inputs) == 1 and inputs[0] in inside:
+        settings = inputs[1:]  # constants, such as the slope of a leaky ReLU
+        is_activation = all(x.node.constant and x.node.op is None for x in settings)
+        if inputs[0] in inside and is_activation and name_operation(head) not in ("+", "*", "dot"):
             z, activation = inputs[0], head
         rows = self.read_sum(z, inside)
         rows = [
