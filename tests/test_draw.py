@@ -158,6 +158,7 @@ def test_texts_and_lines_have_enough_contrast(name):
         fill, line = look.kinds[kind]
         assert contrast(look.ink, fill) >= 7
         assert contrast(line, look.paper) >= 3
+        assert contrast(look.kinds["root"].line, fill) >= 4.5  # gradients in cards
     assert all(contrast(look.ink, colour) >= 4.5 for colour in look.heat)
     assert contrast(look.pale, look.tint) >= 4.5
 
@@ -297,7 +298,7 @@ def test_no_name_of_a_module_is_markup():
             return HOSTILE
 
     model = Model(1)
-    picture = draw(model([1.0]), model)
+    picture = draw(model([1.0]), model, locals=True)
     assert "<script" not in picture.svg
     assert HOSTILE.replace("<", "&lt;").split(">")[0] in picture.svg
     assert "alert(1)" in draw(model([1.0]), model, level="layers").svg

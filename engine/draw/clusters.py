@@ -12,6 +12,7 @@ from typing import Protocol
 from engine.node import Node
 
 INPUTS, REST = "the inputs", "the rest"  # the boxes of nodes that belong to no module
+ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh")
 
 
 class Model(Protocol):
@@ -34,6 +35,7 @@ class Modules:
     def __init__(self, order: Sequence[Node], model: Model | None = None):
         self.by_path: dict[str, object] = {}
         self.parameters: set[Node] = set()
+        self.owned: dict[Node, str] = {}  # the paths of parameters, including frozen ones
         self.path_by_node: dict[Node, str] = {}  # "" for a node that belongs to no module
         self.inputs, self.rest = INPUTS, REST
         if model is None:
@@ -51,8 +53,10 @@ class Modules:
             raise ValueError(
                 f"no parameter of {model!r} is in this graph; pass the model that computed it"
             )
-        for name, parameter in parameters.items():
-            self.parameters.add(parameter)
+        self.parameters.update(parameters.values())
+        named = getattr(model, "named_state", model.named_parameters)()
+        for name, parameter in named.items():
+            self.owned[parameter] = name
             self.path_by_node[parameter] = alone or self.find_parent(name)
         for node in order:
             if node.op is not None:
@@ -60,21 +64,28 @@ class Modules:
 
     def find_path(self, node: Node) -> str:
         """Return the path of a computed node's module, from those of its inputs."""
-        own = [self.path_by_node[x] for x in node.inputs if x in self.parameters]
-        if own:  # a node of parameters alone is, for example, a penalty
-            return self.find_common(own) if len(own) < len(node.inputs) else ""
+        own = [self.path_by_node[x] for x in node.inputs if x in self.owned]
+        if own:
+            return "" if self.is_penalty(node) else self.find_common(own)
         paths = {self.path_by_node.get(x, "") for x in node.inputs if not x.constant}
         path = paths.pop() if len(paths) == 1 else ""
         name = node.op.name if node.op is not None else ""
-        activation = getattr(self.by_path.get(path), "activation", None)
-        repeats = any(x.op is not None and x.op.name == activation for x in node.inputs)
-        activates = name == activation and not repeats
-        adds = name == "+" and any(map(self.is_product, node.inputs))
+        activation = getattr(self.by_path.get(path), "activation", ACTIVATIONS)
+        repeats = any(x.op is not None and x.op.name == name for x in node.inputs)
+        is_one = name == activation if isinstance(activation, str) else name in ACTIVATIONS
+        activates = is_one and not repeats
+        adds = name in ("+", "total") and any(map(self.is_product, node.inputs))
         return path if activates or adds else ""
+
+    def is_penalty(self, node: Node) -> bool:
+        """Return whether a node is computed from parameters and the constants of its operation."""
+        op = node.op.name if node.op is not None else ""
+        inputs = node.inputs[:-1] if op in ("dot", "**") else node.inputs  # the bias, the exponent
+        return all(x in self.owned for x in inputs)
 
     def is_product(self, node: Node) -> bool:
         """Return whether a node is computed from a parameter."""
-        return node.op is not None and any(x in self.parameters for x in node.inputs)
+        return node.op is not None and any(x in self.owned for x in node.inputs)
 
     def find_parent(self, path: str) -> str:
         """Return the path of the innermost module around a parameter or module; "" for none."""

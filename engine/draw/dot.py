@@ -8,7 +8,7 @@ text. Labels and names of modules and rows are escaped, and never used as ids.
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import graphviz
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from engine.draw.array_cells import ArrayCell
 
+T = TypeVar("T")
 DOT = {"shape": "circle", "width": "0.08", "height": "0.08", "fixedsize": "true"}
 LONGEST_NAME = 50  # characters of a line of a label; the whole label is its tooltip
 DECADES = 3.0  # of gradients, between the strongest colour and none
@@ -239,13 +240,18 @@ class DotWriter:
 
 
 def scale_gradients(view: View) -> dict[str, float]:
-    """Return each cell's gradient on a logarithmic scale: 1 for the largest, 0 from `DECADES`
-    below it."""
-    sizes = {
-        cell.id: norm(cell.node.grad)
-        for cell in view.drawn
-        if isinstance(cell, Cell) and cell.kind != "operation" and not cell.node.constant
-    }
+    """Return the size of each cell's gradient, from 0 to 1."""
+    return scale_sizes(
+        {
+            cell.id: norm(cell.node.grad)
+            for cell in view.drawn
+            if isinstance(cell, Cell) and cell.kind != "operation" and not cell.node.constant
+        }
+    )
+
+
+def scale_sizes(sizes: Mapping[T, float]) -> dict[T, float]:
+    """Return sizes on a logarithmic scale: 1 for the largest, 0 from `DECADES` below it."""
     largest = max(sizes.values(), default=0.0)
     if not 0.0 < largest < math.inf:
         return dict.fromkeys(sizes, 0.0)

@@ -16,6 +16,7 @@ from engine.draw.clusters import Model
 from engine.draw.dark import darken, follow_theme
 from engine.draw.dot import write_dot
 from engine.draw.files import write_pictures
+from engine.draw.network import NetworkPicture, read_picture
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.draw.scene import Scene
 from engine.draw.svg import apply_options, clean_svg, render
@@ -52,9 +53,15 @@ def draw(
     `draw(loss, model, level="network")`: circles are neurons, and lines are weights, whose colour
     is the sign and whose width is the size. The numbers appear when the pointer rests on them.
 
+    A network of Values is drawn as columns: its inputs, a card for each neuron of a layer, and the
+    values computed from them. A card lists the weights, each where the edge from its input arrives,
+    the bias, z, and the activation a. Several samples share the cards, which list their numbers
+    side by side; of more than five, the first three.
+
     Args:
         root: the result of the graph, or a Module such as nn.MLP to draw without a graph.
-        model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
+        model: a Module whose neurons are drawn as cards, in a column for each layer. The modules of
+            other models are clusters, titled by their paths.
         level: "values" to draw all nodes, "neurons" or "layers" to draw each of them as one box,
             "network" for neurons and connections, or the path or paths of the modules to draw as
             one box each. By default nothing collapses unless there are more than `limit` nodes.
@@ -101,7 +108,7 @@ def draw(
     if is_network(level, model):
         return draw_network(node, model, look)
     view = build_view(node, model, level, limit)
-    return draw_view(view, look)
+    return draw_view(view, look, picture=find_picture(view, level, look, limit))
 
 
 def is_model(root: object) -> TypeGuard[Model]:
@@ -131,17 +138,27 @@ def draw_network(
     return Drawing("", title, options, scene)
 
 
+def find_picture(view: View, level: Level, options: Options, limit: int) -> NetworkPicture | None:
+    """Return the picture of the neurons of a network at the level of values; None for others."""
+    if level not in (None, "values"):
+        return None
+    return read_picture([*view.ids], view.modules, options, limit)
+
+
 def draw_view(
     view: View, options: Options, names: Mapping[Node, str] | None = None,
     grads: Mapping[Node, float] | None = None, widths: Mapping[str, float] | None = None,
-    whole: Mapping[str, str] | None = None,
+    whole: Mapping[str, str] | None = None, picture: NetworkPicture | None = None,
 ) -> "Drawing":  # fmt: skip
-    """Draw a view: its boxes in columns if its arrows allow it, else as Graphviz lays it out.
+    """Draw a view as the picture of a network if there is one. Otherwise its boxes are drawn in
+    columns if its arrows allow it, and all else as Graphviz lays it out.
 
     The other arguments are those of `engine.draw.dot.write_dot`.
     """
     arrays = find_arrays(view, options, names, grads)
     dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
+    if picture is not None:
+        return Drawing(dot, title_graph(len(view.ids)), options, picture.draw(grads))
     title, scene = title_graph(len(view.drawn)), draw_columns(view, options, names, grads)
     return Drawing(dot, title, options, scene, arrays)
 

@@ -88,7 +88,7 @@ def collect_local_facts(
 ) -> Facts:
     """Return the facts about a value that do not depend on other values."""
     kind, lines = describe_kind(node, parameters), write_rule(node, notation)
-    return Facts(id, notation.names[node], kind, lines=lines, origin=str(node.origin or ""))
+    return Facts(id, notation.full_name(node), kind, lines=lines, origin=str(node.origin or ""))
 
 
 def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[float | None, ...]]:

@@ -6,6 +6,7 @@ piece once.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from engine.draw.symbols import Symbol, combine, lift, make_name
 from engine.draw.theme import format_number
@@ -16,8 +17,20 @@ from engine.rules import TABLE
 Line = tuple[str, ...]
 
 
+class Name(NamedTuple):
+    """A name: short, as in formulas, and full, which no other value of the graph has."""
+
+    short: str
+    full: str
+
+
+NO_NAMES: Mapping[Node, Name] = {}
+
+
 class Notation:
     """The names of nodes and the format of numbers in formulas.
+
+    In a network, several nodes may have the same name; `network` has their full names.
 
     >>> from engine import Value
     >>> x = Value(-0.5, "x")
@@ -26,8 +39,14 @@ class Notation:
     ('x', '−0.5')
     """
 
-    def __init__(self, names: Mapping[Node, str], spec: str):
-        self.names, self.spec = names, spec
+    def __init__(
+        self, names: Mapping[Node, str], spec: str, network: Mapping[Node, Name] = NO_NAMES
+    ):
+        self.names, self.spec, self.network = names, spec, network
+
+    def full_name(self, node: Node) -> str:
+        """Return a name that no other value has, such as layers[0].neurons[1].w0."""
+        return self.network[node].full if node in self.network else self.names[node]
 
     def name(self, node: Node) -> Symbol:
         """Return the name of a node."""
@@ -82,26 +101,34 @@ class Notation:
         return to, "<mo>=</mo>", write_equality(total, self.number(after))
 
 
-def choose_names(order: Sequence[Node], spec: str) -> list[str]:
-    """Return a name for each node; only constants may share one.
+def choose_names(
+    order: Sequence[Node], spec: str, network: Mapping[Node, Name] = NO_NAMES
+) -> list[str]:
+    """Return a name for each node, as it is written in formulas.
 
-    The name is the label, numbered as x⁽¹⁾ and x⁽²⁾ if several nodes have it. A constant without a
-    label is its number, any other node v3, by its place.
+    The name is the label, numbered as x#1 and x#2 if several nodes have it. A constant without a
+    label is its number, any other node v3, by its place. `network` are the names of the nodes of a
+    network, which are short, and which nodes of different neurons share.
     """
-    labels = Counter(node.label for node in order)
+    labels = Counter(node.label for node in order if node not in network)
     counts: Counter[str] = Counter()
-    taken = set(labels)
+    taken = {*labels, *(name.short for name in network.values())}
     names = []
     for i, node in enumerate(order):
         name = node.label
+        if node in network:
+            names.append(network[node].short)
+            continue
         if not name and node.constant:
             names.append(format_number(node.data, spec))
             continue
-        if not name or labels[name] > 1:
-            counts[name or ""] += 1
-            name = str(add_number(make_name(name), counts[name])) if name else f"v{i}"
+        if not name:
+            name = f"v{i}"
             while name in taken:
-                name += "′"
+                name += "#1"
+        while labels[node.label] > 1 and node.label and name in taken:
+            counts[node.label] += 1
+            name = f"{node.label}#{counts[node.label]}"
         taken.add(name)
         names.append(name)
     return names
@@ -145,7 +172,7 @@ def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symb
 
 
 def number_repeats(inputs: Sequence[Symbol]) -> list[Symbol]:
-    """Return the inputs of an operation, with x⁽¹⁾ and x⁽²⁾ for an x that occurs twice."""
+    """Return the inputs of an operation, with x#1 and x#2 for an x that occurs twice."""
     uses = Counter(inputs)
     counts: Counter[Symbol] = Counter()
     slots = []
@@ -156,8 +183,5 @@ def number_repeats(inputs: Sequence[Symbol]) -> list[Symbol]:
 
 
 def add_number(x: Symbol, n: int) -> Symbol:
-    """Return x⁽ⁿ⁾, the n-th of several with one name."""
-    return make_name(f"{x.parts[0]}⁽{str(n).translate(SUPERSCRIPTS)}⁾")
-
-
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+    """Return x#n, the n-th of several with one name."""
+    return make_name(f"{x.parts[0]}#{n}")

@@ -9,7 +9,7 @@ from typing import Unpack, get_type_hints
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model, describe_places
 from engine.draw.connections import Network
-from engine.draw.drawing import Drawing, draw_network, draw_view, is_network
+from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.frames import EMPTY, Frame, Run
 from engine.draw.neuron_graphs import build_neuron, list_opened
@@ -64,7 +64,7 @@ def step(
 
     Args:
         root: the result of the graph, a Value or an Array with one element.
-        model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
+        model: a Module whose neurons and layers are drawn as in `draw`.
         level: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
@@ -95,18 +95,21 @@ def step(
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if has_boxes and level is None and len(view.arrows) > limit:
         view = build_view(root, model, "layers", limit)  # each arrow is at least one step
+    picture = None if has_boxes else find_picture(view, level, look, limit)
     if has_boxes:
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
     else:
-        traced = trace(root, look.format, list(view.ids), describe_places(view.modules))
-        notation = Notation(traced.names, look.format)
+        network = picture.names if picture else {}
+        places = describe_places(view.modules)
+        traced = trace(root, look.format, list(view.ids), places, network)
+        notation = Notation(traced.names, look.format, network)
         facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     has_marks = len(traced.runs) > 1 and not look.names_only
     widths = reserve_widths(traced.runs) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
-    drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole)
+    drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
     title = traced.names[root]
     if not has_boxes:
         title = write_title(root, Notation(traced.names, look.format))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from engine.draw.frames import END, TITLES, Run, Trace
-from engine.draw.notation import Notation, choose_names
+from engine.draw.notation import NO_NAMES, Name, Notation, choose_names
 from engine.draw.shortening import shorten_names
 from engine.draw.tracer import BackwardTracer
 from engine.draw.wrong_frames import WrongPassTracer
@@ -18,6 +18,7 @@ def trace(
     spec: str = ".4g",
     order: Sequence[Node] = (),
     places: Mapping[Node, str] | None = None,
+    network: Mapping[Node, Name] = NO_NAMES,
 ) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
@@ -28,6 +29,7 @@ def trace(
         spec: the format of numbers.
         order: the graph in topological order, if known.
         places: for nodes of a model, the place in it, such as "layers[0], neuron 1".
+        network: the names of the values of a network.
 
     >>> x = Value(3.0, "x")
     >>> y = x * x
@@ -42,12 +44,12 @@ def trace(
     end All gradients are complete {} {}
     """
     order = order or topological(root)
-    full_names = choose_names(order, spec)
+    full_names = choose_names(order, spec, network)
     shorts = shorten_names(full_names)
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
-    notation, places = Notation(names, spec), places or {}
+    notation, places = Notation(names, spec, network), places or {}
     tracer = BackwardTracer(order, notation, places, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]

@@ -239,6 +239,9 @@ class MathML(PlainText):
         return f"<mn>{super().write_number(x)}</mn>"
 
     def write_name(self, x: str) -> str:
+        repeated = re.fullmatch(r"(.+)(#\d+)", x)
+        if repeated:  # x#2 is the second node that is called x
+            return f"<msub>{self.write_name(repeated[1])}<mtext>{repeated[2]}</mtext></msub>"
         return set_mathml(x)
 
     def write_sign(self, x: str) -> str:
