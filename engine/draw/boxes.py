@@ -27,7 +27,7 @@ from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
-LEGEND = "In formulas, the name of a layer denotes its outputs, and θ its parameters."
+LEGEND = "In formulas, the name of a box denotes its outputs, and θ its parameters."
 
 
 class Part(NamedTuple):
@@ -128,10 +128,9 @@ class BoxTracer:
             size = f"from {low} to {high}"
         count = format_count(len(part.nodes), "value")
         note = f"{count}, {format_count(len(numbers), 'output')}: {size}"
-        marked = self.mark_inputs(part)
-        return Frame(
-            "forward", part.title, data={part.id: ""}, marked=marked, node=part.id, note=note
-        )
+        marked, result = self.mark_inputs(part), self.boxes[part.id].result
+        data = {part.id: self.notation.format(result.data) if result in part.nodes else ""}
+        return Frame("forward", part.title, data=data, marked=marked, node=part.id, note=note)
 
     def trace_backward(
         self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
@@ -143,7 +142,7 @@ class BoxTracer:
         yield Frame(
             "seed", f"The gradient starts at {title}",
             [write_equation(write_gradient(name, name), lift(1.0))],
-            grad={} if ids[root] in self.boxes else {ids[root]: self.notation.format(1.0)},
+            grad=self.show_gradient(root, 1.0),
             marked=[ids[root]],
         )  # fmt: skip
         waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
@@ -159,16 +158,20 @@ class BoxTracer:
         """Return the frame of a bundle, after which the gradients are `sums`."""
         notation, (part, to, title, contributions) = self.notation, bundle
         first, box, is_inside = contributions[0], self.boxes.get(to), to == part.id
-        gradients = [sums[x] for x in box.parameters] if box else []
+        gradients = [sums[x] for x in box.parameters] if box and box.result is None else []
         to_parameters = bool(gradients) and all(x.to.op is None for x in contributions)
         receiver = title or self.names[first.to]
+        if is_inside and title is None:
+            receiver = "its own leaves"
         if to_parameters:
             receiver = "its own parameters" if is_inside else f"the parameters of {receiver}"
-        out, x = notation.name(first.node), notation.name(first.to)
+        out, to_name = notation.name(first.node), notation.name(first.to)
         if to_parameters:
-            x = make_name("θ")
-        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, x)}"
-        grad = {} if box else {to: notation.format(sums[first.to])}
+            to_name = make_name("θ")
+        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, to_name)}"
+        grad: dict[str, str] = {}
+        for sent in contributions:
+            grad |= self.show_gradient(sent.to, sums[sent.to])
         if to_parameters:
             grad = {to: notation.format(norm(gradients))}
         marked = [part.id]
@@ -178,9 +181,16 @@ class BoxTracer:
             marked += dict.fromkeys(name_arrow(self.ids, x.node, x.k) for x in contributions)
         return Frame(
             "backward", f"From {part.title} to {receiver}",
-            [(write_gradient(root, x), "<mo>+=</mo>", jacobian)],
+            [(write_gradient(root, to_name), "<mo>+=</mo>", jacobian)],
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
+
+    def show_gradient(self, node: Node, gradient: float) -> dict[str, str]:
+        """Return the text of a gradient for the node's cell, or for the box whose result it is."""
+        id = self.ids[node]
+        if id in self.boxes and self.boxes[id].result is not node:
+            return {}
+        return {id: self.notation.format(gradient)}
 
     def measure(self, contributions: Sequence[Contribution]) -> str:
         """Return the number and size of contributions, in words."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import graphviz
 
 from engine.draw.options import Options
+from engine.draw.rows import arrange_rows
 from engine.draw.theme import (
     DIRECTIONS,
     FONT,
@@ -61,13 +62,15 @@ class DotWriter:
         self.theme = THEMES[options.theme]
         self.heat = scale_gradients(view) if options.color == "grad" else {}
         self.places = {path: i for i, path in enumerate(view.modules.by_path)}
+        self.rows = arrange_rows(view, options.direction)
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
+        step = sizes.step if self.rows.count == 1 else sizes.short_step
         graph = graphviz.Digraph("graph")
         graph.attr(
             rankdir=DIRECTIONS[self.options.direction], bgcolor=theme.paper,
-            nodesep=f"{sizes.gap:g}", ranksep=f"{sizes.step:g}", pad=f"{sizes.padding:g}",
+            nodesep=f"{sizes.gap:g}", ranksep=f"{step:g}", pad=f"{sizes.padding:g}",
             fontname=FONT, fontsize=f"{sizes.cluster_text:g}", fontcolor=theme.pale,
             nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
         )  # fmt: skip
@@ -79,24 +82,25 @@ class DotWriter:
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
-        self.fill(graph, "")
+        if self.rows.count > 1:
+            self.fill_rows(graph)
+        else:
+            self.fill(graph, "")
+            self.add_copies(graph, 0)
         for arrow in self.view.arrows:
             label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
-            graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
+            copy = self.rows.copies.get(arrow.id)
+            tail = arrow.tail if copy is None else f"c{copy}"
+            graph.edge(tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
     def fill(self, part: graphviz.Digraph, path: str) -> bool:
         """Draw the content of a cluster and the clusters in it. Return whether it has content."""
         for item in self.view.contents.get(path, []):
-            if isinstance(item, Box):
-                self.add_box(part, item)
-            elif item.kind == "operation":
-                self.add_operation(part, item)
-            else:
-                self.add_cell(part, item)
+            self.add_item(part, item)
         modules, filled = self.view.modules, path in self.view.contents
         for child in modules.list_children(path):
             cluster = graphviz.Digraph(f"cluster_{self.places[child]}")
@@ -109,8 +113,22 @@ class DotWriter:
                 filled = True
         return filled
 
+    def add_item(self, part: graphviz.Digraph, item: Cell | Box) -> None:
+        """Draw a value, an operation or a box."""
+        if isinstance(item, Box):
+            self.add_box(part, item)
+        elif item.kind == "operation":
+            self.add_operation(part, item)
+        else:
+            self.add_cell(part, item)
+
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
+        self.draw_cell(part, cell.id, cell, id=cell.id)
+        self.add_operation(part, cell)
+
+    def draw_cell(self, part: graphviz.Digraph, name: str, cell: Cell, **attributes: str) -> None:
+        """Draw a value as a record."""
         node = cell.node
         fields = format_fields(node, self.options.format, self.grads.get(node))
         label = self.names.get(node, node.label)
@@ -120,8 +138,36 @@ class DotWriter:
         if cell.id in self.heat:
             fill = blend(self.theme.heat, self.heat[cell.id])
         text = "{" + "|".join(map(escape_field, fields)) + "}"
-        part.node(cell.id, label=text, id=cell.id, fillcolor=fill, color=line, **SHAPES[cell.kind])
-        self.add_operation(part, cell)
+        look = {"fillcolor": fill, "color": line, **SHAPES[cell.kind], **attributes}
+        part.node(name, label=text, **look)
+
+    def fill_rows(self, graph: graphviz.Digraph) -> None:
+        """Draw each row as a cluster without a frame. Graphviz stacks the last one first."""
+        rows = range(self.rows.count)
+        for i in reversed(rows) if self.options.direction in ("right", "left") else rows:
+            row = graphviz.Digraph(f"cluster_row{i}")
+            row.attr(style="invis", margin="12")
+            for item in self.view.drawn:
+                if self.rows.row[item.id] == i:
+                    self.add_item(row, item)
+            self.add_copies(row, i)
+            graph.subgraph(row)
+
+    def add_copies(self, part: graphviz.Digraph, row: int) -> None:
+        """Draw the copies of values in a row, with the class `of-v3` for a copy of v3."""
+        items = {item.id: item for item in self.view.drawn}
+        for i, (id, at) in enumerate(self.rows.copied):
+            if at == row:
+                item = items[id]
+                look = {"class": f"copy of-{id}", "fillcolor": self.theme.paper, "penwidth": "1"}
+                if isinstance(item, Cell):
+                    self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
+                elif item.result is not None:
+                    cell = Cell(id, item.result, "inner")
+                    self.draw_cell(part, f"c{i}", cell, style="filled,dashed", **look)
+                else:
+                    look |= {"shape": "box", "style": "filled,rounded,dashed"}
+                    part.node(f"c{i}", label=escape_label(item.title), **look)
 
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""
@@ -139,8 +185,11 @@ class DotWriter:
 
     def add_box(self, part: graphviz.Digraph, box: Box) -> None:
         """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
-        lines = [box.title, format_count(box.nodes, "node")]
-        if box.parameters:
+        lines = [box.title]
+        lines += [format_count(box.nodes, "node")] if box.lines is None else box.lines
+        if box.result is not None:
+            lines += format_fields(box.result, self.options.format, self.grads.get(box.result))
+        elif box.parameters:
             count = sum(getattr(x.data, "size", 1) for x in box.parameters)
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
             lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"

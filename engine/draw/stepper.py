@@ -81,10 +81,10 @@ def step(
     look = Options(**options)
     if not isinstance(root, Value):
         raise TypeError(f"step expects a Value as root, got {root!r}")
-    view = build_view(root, model, collapse, limit)
+    view = build_view(root, model, collapse, limit, to_step=True)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
-    if has_boxes and collapse is None and len(view.arrows) > limit:
-        view = build_view(root, model, True, limit)  # each arrow is at least one step
+    if model and has_boxes and collapse is None and len(view.arrows) > limit:
+        view = build_view(root, model, True, limit, to_step=True)  # each arrow is at least one step
     if has_boxes:
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))

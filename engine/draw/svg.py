@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.draw.theme import FONT, FONTS
 
+COPY = "The same value again. Its gradient is the sum over all its uses."
 LAYOUTS = ("auto", "embedded", "dot")
 
 
@@ -75,6 +76,7 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
+    svg = re.sub(r'(<g class="node copy of-[^>]*>)', rf"\1\n<title>{COPY}</title>", svg)
     svg = svg.replace(f' font-family="{FONT}"', "")
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
     return svg.replace("<svg", head, 1).strip() + "\n"
