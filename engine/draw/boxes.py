@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.draw.coarse import sort_parts
 from engine.draw.frames import END, KEYS, START, TITLES, Frame, Run, Trace
 from engine.draw.notation import (
     Notation,
@@ -208,13 +209,19 @@ class BoxTracer:
 def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
     """Return the parts of a drawing, each after those that it depends on.
 
-    The depth of a part is the length of the longest path to it through other parts. A box that
-    depends on a node that depends on the box has parts of several depths.
+    The depth of a part is the length of the longest path to it through other parts. The boxes of
+    modules have parts of several depths, because a box may depend on a node that depends on it.
     """
     depth: dict[Node, int] = {}
     nodes_at: dict[tuple[int, str], list[Node]] = {}
+    inputs = list_inputs(view)
+    depth_of: dict[str, int] = {}
+    for id in sort_parts(inputs, inputs):
+        depth_of[id] = max((depth_of[x] + 1 for x in inputs[id]), default=0)
+    is_whole = not view.modules.by_path and len(depth_of) == len(inputs)
     for node, id in view.ids.items():
-        depth[node] = max((depth[x] + (view.ids[x] != id) for x in node.inputs), default=0)
+        longest = max((depth[x] + (view.ids[x] != id) for x in node.inputs), default=0)
+        depth[node] = depth_of[id] if is_whole else longest
         if node.op is not None:
             nodes_at.setdefault((depth[node], id), []).append(node)
     totals = Counter(id for _, id in nodes_at)
@@ -228,6 +235,14 @@ def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
             title += f", part {counts[id]} of {totals[id]}"
         parts.append(Part(id, title, nodes))
     return parts
+
+
+def list_inputs(view: View) -> dict[str, set[str]]:
+    """Return the ids of the cells and boxes that each depends on."""
+    inputs: dict[str, set[str]] = {id: set() for id in view.ids.values()}
+    for node, id in view.ids.items():
+        inputs[id].update(view.ids[x] for x in node.inputs if view.ids[x] != id)
+    return inputs
 
 
 def bundle_contributions(

@@ -9,7 +9,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from engine.draw.folding import Repeat, count_uses, describe, find_repeats, find_sums
 from engine.draw.theme import SYMBOLS
@@ -17,6 +17,7 @@ from engine.node import Node
 from engine.support.arguments import format_count
 
 MOST_TERMS = 12  # of a sum that is drawn as a chain of additions
+MOST_SUMS = 12  # long ones; many are parts of something else, such as neurons
 MOST_ROWS = 40  # terms of a sum that are all drawn
 MOST_LEAVES = 3  # leaves of the same groups that are drawn one by one
 MOST_PARTS = 3  # of a repeat that is drawn whole
@@ -25,6 +26,7 @@ NEAREST = 80  # cells and boxes near the root
 LONGEST_LINE = 48  # characters of a line of code
 MOST_SYMBOLS = 8  # operations that a box names
 ALL, REST = "all", "the rest"
+Id = TypeVar("Id", int, str)
 
 
 class Group(NamedTuple):
@@ -70,9 +72,9 @@ def depend_on_each_other(order: Sequence[Node], groups: Sequence[Group]) -> bool
     return len(sort_parts(inputs, part.values())) < len({*part.values()})
 
 
-def sort_parts(inputs: Mapping[int, set[int]], parts: Iterable[int]) -> list[int]:
+def sort_parts(inputs: Mapping[Id, set[Id]], parts: Iterable[Id]) -> list[Id]:
     """Return the parts that depend on no circle, each after its inputs."""
-    outputs: dict[int, list[int]] = defaultdict(list)
+    outputs: dict[Id, list[Id]] = defaultdict(list)
     for part, others in inputs.items():
         for other in others:
             outputs[other].append(part)
@@ -134,10 +136,11 @@ def shorten(text: str) -> str:
 
 
 def group_sums(order: Sequence[Node]) -> list[Group]:
-    """Return the long sums of a graph, each with the constants that only it uses."""
+    """Return the long sums of a graph, unless there are many, each with its initial zero."""
     uses = count_uses(order)
     groups = []
-    for found in find_sums(order, MOST_TERMS + 1):
+    sums = find_sums(order, MOST_TERMS + 1)
+    for found in sums if len(sums) <= MOST_SUMS else ():
         zeros = [x for x in found.terms if x.op is None and is_zero(x) and uses[x] == 1]
         groups.append((found.nodes[-1], [*zeros, *found.nodes], len(found.terms) - len(zeros)))
     named = number_names("Σ" for _ in groups)
@@ -175,11 +178,11 @@ def group_repeat(repeat: Repeat) -> Group:
     form = "  ".join(symbols[:MOST_SYMBOLS]) + "  …" * (len(symbols) > MOST_SYMBOLS)
     if len(symbols) > LONGEST_PART:
         lines = [f"{len(parts):,} times the same", form, f"{len(symbols):,} operations each"]
-        name = f"parts 1 to {len(parts)}"
+        name = f"repeats 1–{len(parts)}"
     else:
         parts = parts[1:-1]
         lines = [f"{len(parts):,} more of the same", form]
-        name = f"parts 2 to {len(parts) + 1}"
+        name = f"repeats 2–{len(parts) + 1}"
     return Group([node for part in parts for node in part], name, lines)
 
 
@@ -229,13 +232,17 @@ def rename(groups: Sequence[Group]) -> list[Group]:
 
 
 def number_names(names: Iterable[str]) -> list[str]:
-    """Return names that differ: the second x is x′."""
-    taken: list[str] = []
+    """Return names that differ.
+
+    >>> number_names(["Σ", "repeats 2–9", "Σ"])
+    ['Σ', 'repeats 2–9', 'Σ (2)']
+    """
+    counts: Counter[str] = Counter()
+    numbered = []
     for name in names:
-        while name in taken:
-            name += "′"
-        taken.append(name)
-    return taken
+        counts[name] += 1
+        numbered.append(f"{name} ({counts[name]})" if counts[name] > 1 else name)
+    return numbered
 
 
 # ----------------------------------------------------------------------------------- near the root

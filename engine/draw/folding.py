@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from engine.node import Node
 
-CANDIDATES = 16  # periods that are tried
+CANDIDATES = 8  # periods that are tried
 FEWEST = 3  # repetitions
+SMALLEST = 0.02  # the least share of all nodes in a repeat
 ARITHMETIC = ("+", "-", "*", "/")
 
 
@@ -106,6 +107,13 @@ class Comparison:
         # values made before each place and used there or later
         self.crossing = [*accumulate(changes)]
         self.uses = count_uses(self.nodes)
+        self.forms = [self.describe_form(i) for i in range(len(self.nodes))]
+
+    def describe_form(self, i: int) -> tuple[object, ...]:
+        """Return the operation of the node at place i, and the distances of its inputs."""
+        node = self.nodes[i]
+        distances = (i - self.place[x] if x.op is not None else -1 for x in node.inputs)
+        return describe(node), *distances
 
     def rate_cut(self, i: int) -> tuple[int, int, bool, int]:
         """Return how good place i is as the first of a repetition; less is better.
@@ -132,38 +140,46 @@ class Comparison:
         return True
 
     def list_periods(self, start: int, end: int) -> list[int]:
-        """Return the periods that nodes of the same form suggest, the most likely first."""
-        covered: Counter[int] = Counter()
+        """Return the periods that nodes of the same form suggest, the most likely first.
+
+        In a repeated part, the distance between the nodes of a rare form is the period.
+        """
+        covered: Counter[tuple[object, int]] = Counter()  # by form and distance
         previous: dict[object, int] = {}
         for i in range(start, end):
-            node = self.nodes[i]
-            distances = (i - self.place[x] if x.op is not None else -1 for x in node.inputs)
-            form = describe(node), *distances
+            form = self.forms[i]
             if form in previous:
-                covered[i - previous[form]] += i - previous[form]
+                distance = i - previous[form]
+                covered[form, distance] += distance
             previous[form] = i
-        return [period for period, _ in covered.most_common(CANDIDATES)]
+        periods = dict.fromkeys(period for (_, period), _ in covered.most_common(4 * CANDIDATES))
+        return [*periods][:CANDIDATES]
 
     def find_repeats(self) -> list[Repeat]:
-        """Return the repeats of all places, those that cover the most first found."""
+        """Return the repeats in all places, found from the one that covers the most nodes."""
         repeats: list[tuple[int, Repeat]] = []
+        fewest = SMALLEST * len(self.nodes)
         waiting = [(0, len(self.nodes))]
         while waiting:
             start, end = waiting.pop()
-            best: tuple[float, int, int, int] | None = None
-            for period in self.list_periods(start, end):
-                for first, count in self.list_runs(start, end, period):
-                    # a shorter period wins over its multiples, which may cover a little more
-                    score = count * period - 1.5 * period
-                    if count >= FEWEST and (best is None or score > best[0]):
-                        best = (score, first, period, count)
-            if best is None:
+            _, first, period, count = self.find_best(start, end)
+            if not count or count * period < fewest:
                 continue
-            _, first, period, count = best
             cuts = range(first, first + count * period, period)
             repeats.append((first, Repeat([self.nodes[i : i + period] for i in cuts])))
             waiting += [(start, first), (first + count * period, end)]
         return [repeat for _, repeat in sorted(repeats, key=lambda found: found[0])]
+
+    def find_best(self, start: int, end: int) -> tuple[float, int, int, int]:
+        """Return the score, first place, period and number of parts of the best repeat."""
+        best = (0.0, 0, 0, 0)
+        for period in self.list_periods(start, end):
+            for first, count in self.list_runs(start, end, period):
+                # a shorter period wins over its multiples, which may cover a little more
+                score = count * period - 1.5 * period
+                if count >= FEWEST and score > best[0]:
+                    best = (score, first, period, count)
+        return best
 
     def list_runs(self, start: int, end: int, period: int) -> Iterator[tuple[int, int]]:
         """Yield the first place and the number of repetitions of each run of a period.
