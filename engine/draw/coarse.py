@@ -106,7 +106,7 @@ def group_by_lines(order: Sequence[Node]) -> list[Group]:
     files = {file for file, _ in lines}
     groups = []
     for (_, number), nodes in lines.items():
-        if len(nodes) > 1:
+        if len(nodes) > (1 if any(x.op is not None for x in nodes) else MOST_LEAVES):
             origin = nodes[-1].origin
             place = f"line {number}" if len(files) == 1 else f"{origin.place}, line {number}"
             inside = "" if origin.function.startswith("<") else f" in {origin.function}"
@@ -139,14 +139,16 @@ def group_sums(order: Sequence[Node]) -> list[Group]:
     """Return the long sums of a graph, unless there are many, each with its initial zero."""
     uses = count_uses(order)
     groups = []
-    sums = find_sums(order, MOST_TERMS + 1)
-    for found in sums if len(sums) <= MOST_SUMS else ():
+    for found in find_sums(order, MOST_TERMS + 1):
         zeros = [x for x in found.terms if x.op is None and is_zero(x) and uses[x] == 1]
-        groups.append((found.nodes[-1], [*zeros, *found.nodes], len(found.terms) - len(zeros)))
+        if len(found.terms) - len(zeros) > MOST_TERMS:
+            groups.append(([*zeros, *found.nodes], len(found.terms) - len(zeros)))
+    if len(groups) > MOST_SUMS:
+        return []
     named = number_names("Σ" for _ in groups)
     return [
         Group(nodes, name, [f"Σ   {format_count(count, 'term')}"])
-        for (_, nodes, count), name in zip(groups, named, strict=True)
+        for (nodes, count), name in zip(groups, named, strict=True)
     ]
 
 

@@ -87,8 +87,11 @@ class DotWriter:
         else:
             self.fill(graph, "")
             self.add_copies(graph, 0)
+        pairs = {(arrow.tail, arrow.head) for arrow in self.view.arrows}
         for arrow in self.view.arrows:
-            label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
+            # on opposite arrows, labels would not be legible
+            is_labelled = arrow.multiplicity > 1 and (arrow.head, arrow.tail) not in pairs
+            label = f"{arrow.multiplicity:,}" if is_labelled else ""
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
@@ -185,15 +188,17 @@ class DotWriter:
 
     def add_box(self, part: graphviz.Digraph, box: Box) -> None:
         """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
-        lines = [box.title]
-        lines += [format_count(box.nodes, "node")] if box.lines is None else box.lines
+        lines = [box.title, *(box.lines or ())]
+        size = [format_count(box.nodes, "node")] if box.lines is None else []
         if box.result is not None:
             lines += format_fields(box.result, self.options.format, self.grads.get(box.result))
         elif box.parameters:
             count = sum(getattr(x.data, "size", 1) for x in box.parameters)
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
-            lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"
+            lines.append(", ".join([format_count(count, "parameter"), *size]))
             lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
+        else:
+            lines += size
         fill, line = self.theme.kinds[box.kind]
         part.node(
             box.id, label="\\n".join(map(escape_label, lines)), id=box.id, shape="box",

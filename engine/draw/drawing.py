@@ -32,6 +32,7 @@ def draw(
     A value is a record: its label, data and gradient, or the shape of an Array and the norms of its
     data and gradient. The small nodes are operations. Leaves are rounded, with a thick line for a
     parameter of the model and a dashed one for a constant; the root has a thick line and corners.
+    A graph of many levels is drawn in rows, like text, and its leaves again at their uses, dashed.
 
     Args:
         root: the result of the graph.
@@ -39,7 +40,9 @@ def draw(
         collapse: the paths of the modules to draw as one box each; True for all, False for none. By
             default nothing collapses unless there are more than `limit` nodes. Then neurons do,
             then layers.
-        limit: the largest number of nodes to draw.
+        limit: the largest number of nodes to draw one by one. A larger graph is drawn coarsely: the
+            lines of code that made it if `engine.record_origins()` was active, otherwise repeated
+            parts as one box, otherwise the part nearest to the root.
         direction: the direction of the arrows, "right", "down", "left" or "up".
         theme: "light" or "dark".
         format: the format of numbers, as in Python's `format(x, ".4g")`.
@@ -51,7 +54,7 @@ def draw(
             larger gradient, down to a thousandth of the largest.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
-    listed here, or for too many nodes.
+    listed here.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from engine.node import Node
 
 CANDIDATES = 8  # periods that are tried
+MOST_IN_PART = 4  # nodes of the rarest form in a part
 FEWEST = 3  # repetitions
 SMALLEST = 0.02  # the least share of all nodes in a repeat
 ARITHMETIC = ("+", "-", "*", "/")
@@ -107,13 +108,18 @@ class Comparison:
         # values made before each place and used there or later
         self.crossing = [*accumulate(changes)]
         self.uses = count_uses(self.nodes)
-        self.forms = [self.describe_form(i) for i in range(len(self.nodes))]
+        self.forms = [self.describe_forms(i) for i in range(len(self.nodes))]
 
-    def describe_form(self, i: int) -> tuple[object, ...]:
-        """Return the operation of the node at place i, and the distances of its inputs."""
+    def describe_forms(self, i: int) -> list[tuple[object, ...]]:
+        """Return the operation of the node at place i with the distances of its inputs; once
+        without leaves and, if it has any, once with them."""
         node = self.nodes[i]
-        distances = (i - self.place[x] if x.op is not None else -1 for x in node.inputs)
-        return describe(node), *distances
+        distances = [i - self.place[x] if x.op is not None else 0 for x in node.inputs]
+        forms: list[tuple[object, ...]] = [(*describe(node), *distances)]
+        if 0 in distances:
+            leaves = [x for x in node.inputs if x.op is None]
+            forms.append((*forms[0], *leaves))
+        return forms
 
     def rate_cut(self, i: int) -> tuple[int, int, bool, int]:
         """Return how good place i is as the first of a repetition; less is better.
@@ -142,16 +148,17 @@ class Comparison:
     def list_periods(self, start: int, end: int) -> list[int]:
         """Return the periods that nodes of the same form suggest, the most likely first.
 
-        In a repeated part, the distance between the nodes of a rare form is the period.
+        Of a form that occurs n times in a repeated part, the period is the distance to the n-th
+        node before.
         """
         covered: Counter[tuple[object, int]] = Counter()  # by form and distance
-        previous: dict[object, int] = {}
+        places: dict[object, list[int]] = {}
         for i in range(start, end):
-            form = self.forms[i]
-            if form in previous:
-                distance = i - previous[form]
-                covered[form, distance] += distance
-            previous[form] = i
+            for form in self.forms[i]:
+                before = places.setdefault(form, [])
+                for k, place in enumerate(reversed(before[-MOST_IN_PART:]), 1):
+                    covered[form, i - place] += (i - place) // k
+                before.append(i)
         periods = dict.fromkeys(period for (_, period), _ in covered.most_common(4 * CANDIDATES))
         return [*periods][:CANDIDATES]
 

@@ -66,11 +66,12 @@ def step(
         collapse: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
-        limit: the largest number of values to step through.
+        limit: the largest number of values to step through one by one. A larger graph has boxes, as
+            in `draw`.
         direction, theme, format, layout: as in `draw`.
 
     Raises TypeError if `root` is not a Value, and ValueError for an option's value that `draw` does
-    not list, or for too many values.
+    not list.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")

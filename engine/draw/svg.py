@@ -76,7 +76,8 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
-    svg = re.sub(r'(<g class="node copy of-[^>]*>)', rf"\1\n<title>{COPY}</title>", svg)
+    copy = rf'<g class="node copy of-\1">\n<title>{COPY}</title>'
+    svg = re.sub(r'<g +class="node copy of&#45;(\w+)">', copy, svg)
     svg = svg.replace(f' font-family="{FONT}"', "")
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
     return svg.replace("<svg", head, 1).strip() + "\n"
