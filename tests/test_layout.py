@@ -43,7 +43,7 @@ def test_rows_follow_each_other_and_arrows_stay_in_their_row(body, steps, direct
     boxes = read_boxes(draw(unroll(body, steps), direction=direction).svg)
     along = 1 if direction in ("right", "left") else 0
     spans = []
-    for row in range(rows.count):
+    for row in range(rows.number):
         members = [boxes[id] for id, n in rows.row.items() if n == row]
         spans.append((min(x[along] for x in members), max(x[along + 2] for x in members)))
     assert all(a[1] < b[0] for a, b in pairwise(spans))
@@ -55,10 +55,15 @@ def test_copies_have_the_numbers_of_their_value_and_no_id():
     svg = draw(root).svg
     ids = re.findall(r'\bid="[^-]*-([vobe][^"]*)"', svg)
     assert len(ids) == len(set(ids))
-    groups = re.findall(r'<g (id="[^"]*-(v\d+)" class="node"|class="node copy of-(v\d+)")>(.*?)</g>',
-                        svg, re.S)  # fmt: skip
+    node = (
+        r'<g (?:id="[^"]*-(v\d+)" class="node"|class="node copy" data-of="(v\d+)" data-at="(.*?)")>'
+    )
+    groups = re.findall(rf"{node}(.*?)</g>", svg, re.S)
     texts = {}
-    for _, id, copied, body in groups:
+    arrows = [id for _, _, at, _ in groups for id in at.split()]
+    assert {*arrows} <= {*ids}
+    assert len({*arrows}) == len(arrows)
+    for id, copied, _, body in groups:
         texts.setdefault(id or copied, []).append(re.findall(r">([^<]*)</text>", body))
         assert ("The same value again" in body) == bool(copied)
     assert max(map(len, texts.values())) > 10
@@ -68,7 +73,7 @@ def test_copies_have_the_numbers_of_their_value_and_no_id():
 def test_small_expressions_are_drawn_as_they_were():
     x, w = Value(0.5, "x"), Value(2.0, "w")
     rows = arrange_rows(build_view(((w * x).tanh() + w * w) * x))
-    assert rows.count == 1
+    assert rows.number == 1
     assert not rows.copies
 
 
@@ -86,5 +91,5 @@ def test_the_work_given_to_graphviz_grows_with_the_graph(steps):
     view = build_view(descend(steps))
     rows = arrange_rows(view)
     assert len(rows.copied) < len(view.drawn)
-    row_sizes = [list(rows.row.values()).count(row) for row in range(rows.count)]
+    row_sizes = [list(rows.row.values()).count(row) for row in range(rows.number)]
     assert max(row_sizes) < 40

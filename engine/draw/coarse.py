@@ -104,6 +104,9 @@ def group_by_lines(order: Sequence[Node]) -> list[Group]:
     if len(computed) < 2 or known < 0.9 * operations:
         return []
     files = {file for file, _ in lines}
+    line_of = {node: line for line, nodes in lines.items() for node in nodes}
+    results = {x for node in order for x in node.inputs if line_of.get(x) != line_of.get(node)}
+    results.add(order[-1])
     groups = []
     for (_, number), nodes in lines.items():
         if len(nodes) > (1 if any(x.op is not None for x in nodes) else MOST_LEAVES):
@@ -111,15 +114,21 @@ def group_by_lines(order: Sequence[Node]) -> list[Group]:
             place = f"line {number}" if len(files) == 1 else f"{origin.place}, line {number}"
             inside = "" if origin.function.startswith("<") else f" in {origin.function}"
             text = shorten(origin.text)
-            groups.append(Group(nodes, place, [text, f"{place}{inside}", *describe_size(nodes)]))
+            groups.append(
+                Group(nodes, place, [text, f"{place}{inside}", *describe_size(nodes, results)])
+            )
     return groups
 
 
-def describe_size(nodes: Sequence[Node]) -> list[str]:
-    """Return the number of nodes of a line, and how often it was run, if that is clear."""
-    times = gcd(*Counter(describe(node) for node in nodes if node.op is not None).values())
-    if not times:
+def describe_size(nodes: Sequence[Node], results: set[Node]) -> list[str]:
+    """Return the number of nodes of a line, and how often it was run as far as that can be told.
+
+    `results` are the nodes that other lines use, and the root.
+    """
+    counts = Counter(describe(node) for node in nodes if node.op is not None)
+    if not counts:
         return describe_leaves(nodes) or [format_count(len(nodes), "constant")]
+    times = gcd(*counts.values(), sum(node in results for node in nodes))
     size = format_count(len(nodes), "node")
     return [f"{times:,} repetitions, {size}" if times > 1 else size]
 
@@ -198,8 +207,8 @@ def add_leaves(order: Sequence[Node], groups: Sequence[Group]) -> list[Group]:
             if x.op is None and x not in group_of:
                 users[x][group_of.get(node)] = None
     leaves: dict[tuple[int | None, ...], list[Node]] = defaultdict(list)
-    for x, numbers in users.items():
-        leaves[tuple(numbers)].append(x)
+    for x, its_users in users.items():
+        leaves[tuple(its_users)].append(x)
     grown = [
         Group([*leaves[i,], *group.nodes], group.name, [*group.lines, *describe_leaves(leaves[i,])])
         for i, group in enumerate(groups)

@@ -66,7 +66,7 @@ class DotWriter:
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
-        step = sizes.step if self.rows.count == 1 else sizes.short_step
+        step = sizes.step if self.rows.number == 1 else sizes.short_step
         graph = graphviz.Digraph("graph")
         graph.attr(
             rankdir=DIRECTIONS[self.options.direction], bgcolor=theme.paper,
@@ -82,7 +82,7 @@ class DotWriter:
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
-        if self.rows.count > 1:
+        if self.rows.number > 1:
             self.fill_rows(graph)
         else:
             self.fill(graph, "")
@@ -146,7 +146,7 @@ class DotWriter:
 
     def fill_rows(self, graph: graphviz.Digraph) -> None:
         """Draw each row as a cluster without a frame. Graphviz stacks the last one first."""
-        rows = range(self.rows.count)
+        rows = range(self.rows.number)
         for i in reversed(rows) if self.options.direction in ("right", "left") else rows:
             row = graphviz.Digraph(f"cluster_row{i}")
             row.attr(style="invis", margin="12")
@@ -157,12 +157,20 @@ class DotWriter:
             graph.subgraph(row)
 
     def add_copies(self, part: graphviz.Digraph, row: int) -> None:
-        """Draw the copies of values in a row, with the class `of-v3` for a copy of v3."""
+        """Draw the copies of values in a row.
+
+        Classes state the id of the value and of the arrows from the copy; `engine.draw.svg` makes
+        them attributes.
+        """
         items = {item.id: item for item in self.view.drawn}
+        arrows: dict[int, list[str]] = {}
+        for arrow, copy in self.rows.copies.items():
+            arrows.setdefault(copy, []).append(arrow)
         for i, (id, at) in enumerate(self.rows.copied):
             if at == row:
                 item = items[id]
-                look = {"class": f"copy of-{id}", "fillcolor": self.theme.paper, "penwidth": "1"}
+                classes = " ".join([f"copy of-{id}", *(f"at-{arrow}" for arrow in arrows[i])])
+                look = {"class": classes, "fillcolor": self.theme.paper, "penwidth": "1"}
                 if isinstance(item, Cell):
                     self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
                 elif item.result is not None:

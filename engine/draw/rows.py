@@ -32,7 +32,7 @@ class Rows(NamedTuple):
     copied: list[tuple[str, int]]
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """The number of rows."""
         return max(self.row.values(), default=0) + 1
 
@@ -90,7 +90,7 @@ def cut_levels(
             until[tail] = max(until.get(tail, 0), level[find_part(arrow.head)])
     crossing = Counter(n for tail, end in until.items() for n in range(level[tail] + 1, end + 1))
     row_of, start, most = [0], 0, 0
-    while start + length[1] <= last:
+    while start + length[1] + 1 < last:
         cuts = range(start + length[0], start + length[1] + 1)
         cut = min(cuts, key=lambda n: (crossing[n], -n))
         row_of += [row_of[-1]] * (cut - len(row_of)) + [row_of[-1] + 1]
