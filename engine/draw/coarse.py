@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import NamedTuple, TypeVar
 
-from engine.draw.folding import Repeat, count_uses, describe, find_repeats, find_sums
+from engine.draw.folding import Repeat, count_uses, find_repeats, find_sums, name_form
 from engine.draw.theme import SYMBOLS
 from engine.node import Node
 from engine.support.arguments import format_count
@@ -29,7 +29,7 @@ ALL, REST = "all", "the rest"
 Id = TypeVar("Id", int, str)
 
 
-class Group(NamedTuple):
+class Fold(NamedTuple):
     """Nodes that are drawn as one box: their name in formulas, and the texts in the box."""
 
     nodes: list[Node]
@@ -37,7 +37,7 @@ class Group(NamedTuple):
     lines: list[str]
 
 
-def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> list[Group]:
+def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> list[Fold]:
     """Return the groups that leave at most `limit` parts of a graph to draw.
 
     Args:
@@ -52,18 +52,18 @@ def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> lis
     return keep_nearest(order, groups, min(limit - 1, NEAREST))
 
 
-def count_parts(order: Sequence[Node], groups: Iterable[Group]) -> int:
+def count_parts(order: Sequence[Node], groups: Iterable[Fold]) -> int:
     """Return the number of groups, and of nodes outside of them."""
     return len(order) - sum(len(group.nodes) - 1 for group in groups)
 
 
-def map_nodes(order: Sequence[Node], groups: Sequence[Group]) -> dict[Node, int]:
+def map_nodes(order: Sequence[Node], groups: Sequence[Fold]) -> dict[Node, int]:
     """Return the number of the part of each node: of its group, or one of its own."""
     part = {node: i for i, group in enumerate(groups) for node in group.nodes}
     return {node: part.get(node, len(groups) + i) for i, node in enumerate(order)}
 
 
-def depend_on_each_other(order: Sequence[Node], groups: Sequence[Group]) -> bool:
+def depend_on_each_other(order: Sequence[Node], groups: Sequence[Fold]) -> bool:
     """Return whether there is a group that depends on nodes that depend on it."""
     part = map_nodes(order, groups)
     inputs: dict[int, set[int]] = defaultdict(set)
@@ -91,7 +91,7 @@ def sort_parts(inputs: Mapping[Id, set[Id]], parts: Iterable[Id]) -> list[Id]:
 # ------------------------------------------------------------------------------------ lines of code
 
 
-def group_by_lines(order: Sequence[Node]) -> list[Group]:
+def group_by_lines(order: Sequence[Node]) -> list[Fold]:
     """Return the nodes that each line of code made; [] if most origins are unknown, or all
     operations are from one line."""
     lines: dict[tuple[str, int], list[Node]] = defaultdict(list)
@@ -113,9 +113,9 @@ def group_by_lines(order: Sequence[Node]) -> list[Group]:
             origin = nodes[-1].origin
             place = f"line {number}" if len(files) == 1 else f"{origin.place}, line {number}"
             inside = "" if origin.function.startswith("<") else f" in {origin.function}"
-            text = shorten(origin.text)
+            text = elide_middle(origin.text)
             groups.append(
-                Group(nodes, place, [text, f"{place}{inside}", *describe_size(nodes, results)])
+                Fold(nodes, place, [text, f"{place}{inside}", *describe_size(nodes, results)])
             )
     return groups
 
@@ -125,7 +125,7 @@ def describe_size(nodes: Sequence[Node], results: set[Node]) -> list[str]:
 
     `results` are the nodes that other lines use, and the root.
     """
-    counts = Counter(describe(node) for node in nodes if node.op is not None)
+    counts = Counter(name_form(node) for node in nodes if node.op is not None)
     if not counts:
         return describe_leaves(nodes) or [format_count(len(nodes), "constant")]
     times = gcd(*counts.values(), sum(node in results for node in nodes))
@@ -133,7 +133,7 @@ def describe_size(nodes: Sequence[Node], results: set[Node]) -> list[str]:
     return [f"{times:,} repetitions, {size}" if times > 1 else size]
 
 
-def shorten(text: str) -> str:
+def elide_middle(text: str) -> str:
     """Shorten a line of code in the middle."""
     if len(text) <= LONGEST_LINE:
         return text
@@ -144,7 +144,7 @@ def shorten(text: str) -> str:
 # ------------------------------------------------------------------------------ repeated structure
 
 
-def group_sums(order: Sequence[Node]) -> list[Group]:
+def group_sums(order: Sequence[Node]) -> list[Fold]:
     """Return the long sums of a graph, unless there are many, each with its initial zero."""
     uses = count_uses(order)
     groups = []
@@ -156,12 +156,12 @@ def group_sums(order: Sequence[Node]) -> list[Group]:
         return []
     named = number_names("Σ" for _ in groups)
     return [
-        Group(nodes, name, [f"Σ   {format_count(count, 'term')}"])
+        Fold(nodes, name, [f"Σ   {format_count(count, 'term')}"])
         for (nodes, count), name in zip(groups, named, strict=True)
     ]
 
 
-def group_wide_sums(order: Sequence[Node]) -> list[Group]:
+def group_wide_sums(order: Sequence[Node]) -> list[Fold]:
     """Return the long sums of a graph, and the repeated parts if one has very many terms."""
     sums = find_sums(order, MOST_TERMS + 1)
     is_wide = any(len(found.terms) > MOST_ROWS for found in sums)
@@ -173,7 +173,7 @@ def is_zero(node: Node) -> bool:
     return node.constant and not getattr(node.data, "ndim", 0) and node.data == 0.0
 
 
-def group_by_structure(order: Sequence[Node]) -> list[Group]:
+def group_by_structure(order: Sequence[Node]) -> list[Fold]:
     """Return the long sums, and the repeated parts but the first and the last one of each kind."""
     sums = group_sums(order)
     inside = {node for group in sums for node in group.nodes}
@@ -182,7 +182,7 @@ def group_by_structure(order: Sequence[Node]) -> list[Group]:
     return add_leaves(order, [*repeats, *sums])
 
 
-def group_repeat(repeat: Repeat) -> Group:
+def group_repeat(repeat: Repeat) -> Fold:
     """Return the repeated parts between the first and the last one; all if the parts are large."""
     parts = repeat.parts
     symbols = [SYMBOLS.get(node.op.name, node.op.name) for node in parts[0] if node.op is not None]
@@ -194,10 +194,10 @@ def group_repeat(repeat: Repeat) -> Group:
         parts = parts[1:-1]
         lines = [f"{len(parts):,} more of the same", form]
         name = f"repeats 2–{len(parts) + 1}"
-    return Group([node for part in parts for node in part], name, lines)
+    return Fold([node for part in parts for node in part], name, lines)
 
 
-def add_leaves(order: Sequence[Node], groups: Sequence[Group]) -> list[Group]:
+def add_leaves(order: Sequence[Node], groups: Sequence[Fold]) -> list[Fold]:
     """Return the groups with the leaves that only they use, and groups of the leaves that only the
     same several groups use."""
     group_of = {node: i for i, group in enumerate(groups) for node in group.nodes}
@@ -210,14 +210,14 @@ def add_leaves(order: Sequence[Node], groups: Sequence[Group]) -> list[Group]:
     for x, its_users in users.items():
         leaves[tuple(its_users)].append(x)
     grown = [
-        Group([*leaves[i,], *group.nodes], group.name, [*group.lines, *describe_leaves(leaves[i,])])
+        Fold([*leaves[i,], *group.nodes], group.name, [*group.lines, *describe_leaves(leaves[i,])])
         for i, group in enumerate(groups)
     ]
     for numbers, nodes in leaves.items():
         if len(numbers) > 1 and None not in numbers and len(nodes) > MOST_LEAVES:
             lines = describe_leaves(nodes) or [format_count(len(nodes), "constant")]
-            grown.append(Group(nodes, "the leaves", lines))
-    return rename(grown)
+            grown.append(Fold(nodes, "the leaves", lines))
+    return number_folds(grown)
 
 
 def describe_leaves(leaves: Sequence[Node]) -> list[str]:
@@ -236,7 +236,7 @@ def describe_leaves(leaves: Sequence[Node]) -> list[str]:
     return [f"{count}: {span}" if span else count]
 
 
-def rename(groups: Sequence[Group]) -> list[Group]:
+def number_folds(groups: Sequence[Fold]) -> list[Fold]:
     """Return the groups with names that differ."""
     names = number_names(group.name for group in groups)
     return [group._replace(name=name) for group, name in zip(groups, names, strict=True)]
@@ -259,7 +259,7 @@ def number_names(names: Iterable[str]) -> list[str]:
 # ----------------------------------------------------------------------------------- near the root
 
 
-def keep_nearest(order: Sequence[Node], groups: Sequence[Group], most: int) -> list[Group]:
+def keep_nearest(order: Sequence[Node], groups: Sequence[Fold], most: int) -> list[Fold]:
     """Return the groups among the `most` parts nearest to the root, and one of all other nodes.
 
     A part is near only if all that depend on it are. Leaves that near parts use are near.
@@ -291,4 +291,4 @@ def keep_nearest(order: Sequence[Node], groups: Sequence[Group], most: int) -> l
         return [*groups]
     name, text = (REST, f"{len(rest):,} more nodes below") if near else (ALL, "the whole graph")
     lines = [text] if near else [text, format_count(len(rest), "node")]
-    return [*(group for i, group in enumerate(groups) if i in near), Group(rest, name, lines)]
+    return [*(group for i, group in enumerate(groups) if i in near), Fold(rest, name, lines)]

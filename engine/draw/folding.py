@@ -115,7 +115,7 @@ class Comparison:
         without leaves and, if it has any, once with them."""
         node = self.nodes[i]
         distances = [i - self.place[x] if x.op is not None else 0 for x in node.inputs]
-        forms: list[tuple[object, ...]] = [(*describe(node), *distances)]
+        forms: list[tuple[object, ...]] = [(*name_form(node), *distances)]
         if 0 in distances:
             leaves = [x for x in node.inputs if x.op is None]
             forms.append((*forms[0], *leaves))
@@ -129,12 +129,12 @@ class Comparison:
         if not i:
             return 0, 0, False, 0
         last = self.nodes[i - 1]
-        return self.crossing[i], -self.uses[last], describe(last)[0] in ARITHMETIC, i
+        return self.crossing[i], -self.uses[last], name_form(last)[0] in ARITHMETIC, i
 
     def matches(self, i: int, period: int) -> bool:
         """Return whether the node at place i has the form of that one period before."""
         a, b = self.nodes[i], self.nodes[i - period]
-        if a.op is not b.op and describe(a) != describe(b):
+        if a.op is not b.op and name_form(a) != name_form(b):
             return False
         if len(a.inputs) != len(b.inputs):
             return False
@@ -206,7 +206,7 @@ class Comparison:
             yield phase, (i - phase) // period
 
 
-def describe(node: Node) -> tuple[str, int]:
+def name_form(node: Node) -> tuple[str, int]:
     """Return the name of a node's operation, and which of several results it is."""
     assert node.op is not None
     index = node.op._output_index

@@ -20,7 +20,7 @@ LEVELS = {"right": (4, 8), "left": (4, 8), "down": (12, 24), "up": (12, 24)}  # 
 MOST_USES = 4  # of a leaf with arrows to each of them
 
 
-class Rows(NamedTuple):
+class Arrangement(NamedTuple):
     """The row of each part of a drawing, and the copies of values at their uses.
 
     Ids are those of cells and boxes. `copies` has the number of the copy from which an arrow comes,
@@ -42,12 +42,12 @@ def find_part(id: str) -> str:
     return id.replace("o", "v") if id[0] == "o" else id
 
 
-def arrange_rows(view: View, direction: str = "right") -> Rows:
+def arrange_rows(view: View, direction: str = "right") -> Arrangement:
     """Return the rows and copies of a view; a single row if it is small or contains clusters."""
     arrows = [arrow for arrow in view.arrows if find_part(arrow.tail) != find_part(arrow.head)]
-    level = {} if any(view.contents) else find_levels(view, arrows)
+    level = {} if any(view.contents) else rank_parts(view, arrows)
     if (len(view.drawn) < FEWEST and max(level.values(), default=0) <= LONGEST) or not level:
-        return Rows(dict.fromkeys((part.id for part in view.drawn), 0), {}, [])
+        return Arrangement(dict.fromkeys((part.id for part in view.drawn), 0), {}, [])
     leaves = {x.id for x in view.drawn if isinstance(x, Cell) and x.node.op is None}
     row_of = cut_levels(level, arrows, leaves, LEVELS[direction])
     row = {id: row_of[n] for id, n in level.items()}
@@ -73,7 +73,7 @@ def arrange_rows(view: View, direction: str = "right") -> Rows:
                 copy_of[key] = len(copied)
                 copied.append((tail, at))
             copies[arrow.id] = copy_of[key]
-    return Rows(row, copies, copied)
+    return Arrangement(row, copies, copied)
 
 
 def cut_levels(
@@ -100,7 +100,7 @@ def cut_levels(
     return row_of + [row_of[-1]] * (last + 1 - len(row_of))
 
 
-def find_levels(view: View, arrows: list[Arrow]) -> dict[str, int]:
+def rank_parts(view: View, arrows: list[Arrow]) -> dict[str, int]:
     """Return the level of each cell and box: as late as its first use allows on the longest
     way to the root, counted in values. Return {} if boxes form a circle."""
     inputs: dict[str, set[str]] = defaultdict(set)

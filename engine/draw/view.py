@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.draw.clusters import Model, Modules, group_nodes
-from engine.draw.coarse import Group, group_large, group_wide_sums
+from engine.draw.coarse import Fold, group_large, group_wide_sums
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -162,7 +162,7 @@ def place_nodes(
 
 
 def place_groups(
-    order: Sequence[Node], modules: Modules, groups: Sequence[Group]
+    order: Sequence[Node], modules: Modules, groups: Sequence[Fold]
 ) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
     """Return a box for each group and a cell for each other node, and the id of each node's."""
     ids = {node: f"v{i}" for i, node in enumerate(order)}
