@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Value, record_origins
+from engine import Value, record_origins, softmax
 from engine.draw import draw, step
 from engine.draw.boxes import trace_boxes
 from engine.draw.coarse import NEAREST, depend_on_each_other, group_large
@@ -42,18 +42,27 @@ def recorded(steps):
         return x
 
 
+def mix(steps):
+    """Return a value after steps of softmax, an operation with several results."""
+    xs = [Value(i / 3, f"x{i}") for i in range(3)]
+    for _ in range(steps):
+        xs = [3.0 * x for x in softmax(xs)]
+    return xs[0]
+
+
 GRAPHS = {
     "recurrence": lambda: unroll([(0, "*"), (1, "input"), (2, "tanh"), (3, "skip")], 120),
     "squares": lambda: squares(300),
-    "tangle": lambda: tangle(700),
+    "tangle": lambda: tangle(600),
     "lines": lambda: recorded(200),
     "chain": lambda: unroll([(0, "tanh")], 501),
+    "several results": lambda: mix(60),
 }
 graphs = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 
 
 @graphs
-@pytest.mark.parametrize("limit", [1, 2, 3, 10, 100, 500])
+@pytest.mark.parametrize("limit", [1, 2, 10, 100, 500])
 def test_every_node_is_in_one_cell_or_box_and_the_limit_holds(graph, limit):
     root = graph()
     order = topological(root)
@@ -91,7 +100,7 @@ def test_any_graph_can_be_stepped_through_with_the_gradients_of_the_engine(graph
     root.backward()
     for part in view.drawn:
         node = part.result if isinstance(part, Box) else part.node
-        if node is not None and not node.constant:
+        if isinstance(node, Value) and not node.constant:
             assert data[part.id] == format_number(node.data, SPEC)
             assert grads[part.id] == format_number(node.grad, SPEC)
     svg = step(root).drawing.svg
@@ -100,7 +109,7 @@ def test_any_graph_can_be_stepped_through_with_the_gradients_of_the_engine(graph
 
 
 @given(bodies, st.integers(3, 40), st.integers(1, 60))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_group_of_an_unrolled_loop_depends_on_no_group_that_depends_on_it(body, steps, limit):
     order = topological(unroll(body, steps))
     groups = group_large(order, limit, acyclic=True)
@@ -134,7 +143,7 @@ def test_lines_of_code_are_boxes_that_may_depend_on_each_other():
 
 
 def test_what_is_left_out_is_said():
-    root = tangle(700)
+    root = tangle(600)
     view = build_view(root)
     [box] = [x for x in view.drawn if isinstance(x, Box)]
     assert box.title == f"{box.nodes:,} more nodes below"

@@ -17,8 +17,8 @@ from tests.test_folding import bodies, unroll
 directions = st.sampled_from(["right", "down", "left", "up"])
 
 
-@given(bodies, st.integers(8, 20), directions, st.sampled_from(["light", "dark"]))
-@settings(max_examples=12)
+@given(bodies, st.integers(6, 12), directions, st.sampled_from(["light", "dark"]))
+@settings(max_examples=4)
 def test_no_label_of_a_recurrence_is_overlapped_or_crossed(body, steps, direction, theme):
     root = unroll(body, steps)
     root.backward()
@@ -27,8 +27,8 @@ def test_no_label_of_a_recurrence_is_overlapped_or_crossed(body, steps, directio
     assert_edges_avoid_labels(svg)
 
 
-@given(bodies, st.integers(8, 20), directions)
-@settings(max_examples=12)
+@given(bodies, st.integers(6, 12), directions)
+@settings(max_examples=4)
 def test_rows_follow_each_other_and_arrows_stay_in_their_row(body, steps, direction):
     view = build_view(unroll(body, steps))
     rows = arrange_rows(view, direction)

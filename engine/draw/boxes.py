@@ -122,7 +122,7 @@ class BoxTracer:
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
         """Return the frame in which a box, or a part of one, is computed."""
         values = [x for x in part.nodes if isinstance(x, Value)]
-        numbers = [x.data for x in values if x in outputs] or [part.nodes[-1].data]
+        numbers = [x.data for x in values if x in outputs] or [x.data for x in values[-1:]] or [0.0]
         size = self.notation.format(numbers[0])
         if len(numbers) > 1:
             low, high = map(self.notation.format, (min(numbers), max(numbers)))

@@ -185,7 +185,8 @@ def group_by_structure(order: Sequence[Node]) -> list[Fold]:
 def group_repeat(repeat: Repeat) -> Fold:
     """Return the repeated parts between the first and the last one; all if the parts are large."""
     parts = repeat.parts
-    symbols = [SYMBOLS.get(node.op.name, node.op.name) for node in parts[0] if node.op is not None]
+    operations = [x.op for x in parts[0] if x.op is not None and x.op._output_index is None]
+    symbols = [SYMBOLS.get(op.name, op.name) for op in operations]
     form = "  ".join(symbols[:MOST_SYMBOLS]) + "  …" * (len(symbols) > MOST_SYMBOLS)
     if len(symbols) > LONGEST_PART:
         lines = [f"{len(parts):,} times the same", form, f"{len(symbols):,} operations each"]

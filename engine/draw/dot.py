@@ -171,8 +171,11 @@ class DotWriter:
                 item = items[id]
                 classes = " ".join([f"copy of-{id}", *(f"at-{arrow}" for arrow in arrows[i])])
                 look = {"class": classes, "fillcolor": self.theme.paper, "penwidth": "1"}
-                if isinstance(item, Cell):
+                if isinstance(item, Cell) and item.kind != "operation":
                     self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
+                elif isinstance(item, Cell):
+                    look |= {"shape": "ellipse", "style": "filled,dashed"}
+                    part.node(f"c{i}", label=escape_label(item.node.op.name), **look)
                 elif item.result is not None:
                     cell = Cell(id, item.result, "inner")
                     self.draw_cell(part, f"c{i}", cell, style="filled,dashed", **look)

@@ -11,11 +11,13 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 
 CANDIDATES = 8  # periods that are tried
 MOST_IN_PART = 4  # nodes of the rarest form in a part
 FEWEST = 3  # repetitions
 SMALLEST = 0.02  # the least share of all nodes in a repeat
+NEVER = 1000  # cut between an operation and one of its several results
 ARITHMETIC = ("+", "-", "*", "/")
 
 
@@ -103,8 +105,9 @@ class Comparison:
         changes = [0] * (len(self.nodes) + 2)
         for x, last in last_use.items():
             if x.op is not None:
-                changes[self.place[x] + 1] += 1
-                changes[last + 1] -= 1
+                weight = NEVER if isinstance(x, Outputs) else 1
+                changes[self.place[x] + 1] += weight
+                changes[last + 1] -= weight
         # values made before each place and used there or later
         self.crossing = [*accumulate(changes)]
         self.uses = count_uses(self.nodes)

@@ -175,7 +175,7 @@ def place_groups(
         boxes[f"b{i}"] = Box(
             f"b{i}", group.name, title, [x for x in group.nodes if x in modules.parameters],
             len(group.nodes), "root" if order[-1] in results else "box", lines,
-            results[0] if len(results) == 1 else None,
+            results[0] if len(results) == 1 and not isinstance(results[0], Outputs) else None,
         )  # fmt: skip
     contents: list[Cell | Box] = []
     for id, node in {id: node for node, id in ids.items()}.items():
