@@ -11,7 +11,7 @@ from engine.draw import draw, step
 from engine.draw.boxes import trace_boxes
 from engine.draw.coarse import NEAREST, depend_on_each_other, group_large
 from engine.draw.theme import format_number
-from engine.draw.view import Box, build_view
+from engine.draw.view import Box, Cell, build_view
 from engine.graph import topological
 from nn import MLP
 from tests.geometry import assert_edges_avoid_labels, assert_no_overlap
@@ -103,9 +103,10 @@ def test_any_graph_can_be_stepped_through_with_the_gradients_of_the_engine(graph
         if isinstance(node, Value) and not node.constant:
             assert data[part.id] == format_number(node.data, SPEC)
             assert grads[part.id] == format_number(node.grad, SPEC)
-    svg = step(root).drawing.svg
-    ids = {id for frame in step(root).frames for id in frame.marked}
-    assert all(f'-{id}"' in svg for id in ids)
+    stepper = step(root)
+    ids = {id for frame in stepper.frames for id in frame.marked}
+    ids -= {part.id for part in view.drawn if isinstance(part, Cell) and part.kind == "operation"}
+    assert [id for id in ids if f'-{id}"' not in stepper.drawing.svg] == []
 
 
 @given(bodies, st.integers(3, 40), st.integers(1, 60))
