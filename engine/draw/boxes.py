@@ -98,7 +98,11 @@ class BoxTracer:
             if part.id in self.boxes:
                 yield self.compute_box(part, outputs)
             elif isinstance(node, Outputs):
-                yield tracer.compute_results(node)
+                frame = tracer.compute_results(node)
+                own = [f"o{part.id[1:]}"]
+                results = [x for _, x in tracer.results[node] if self.ids[x] not in self.boxes]
+                own += [id for x in results for id in (self.ids[x].replace("v", "e"), self.ids[x])]
+                yield frame._replace(marked=[*own, *self.mark_inputs(part)[1:]])
             elif node.op is not None and not is_result(node):  # results are computed together
                 yield self.compute(part, node, node.op)
 
@@ -177,7 +181,8 @@ class BoxTracer:
             grad = {to: notation.format(norm(gradients))}
         marked = [part.id]
         if part.id not in self.boxes:
-            marked += [part.id.replace("v", letter) for letter in "oe"]
+            several = isinstance(first.node, Outputs)  # their arrows lead to other cells
+            marked += [part.id.replace("v", letter) for letter in ("o" if several else "oe")]
         if not is_inside:
             marked += dict.fromkeys(name_arrow(self.ids, x.node, x.k) for x in contributions)
         return Frame(
