@@ -27,6 +27,7 @@ from engine.draw.theme import (
 )
 from engine.draw.view import Box, Cell, View
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 
 if TYPE_CHECKING:
@@ -171,11 +172,11 @@ class DotWriter:
                 item = items[id]
                 classes = " ".join([f"copy of-{id}", *(f"at-{arrow}" for arrow in arrows[i])])
                 look = {"class": classes, "fillcolor": self.theme.paper, "penwidth": "1"}
-                if isinstance(item, Cell) and item.kind != "operation":
-                    self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
-                elif isinstance(item, Cell):
+                if isinstance(item, Cell) and isinstance(item.node, Outputs):
                     look |= {"shape": "ellipse", "style": "filled,dashed"}
                     part.node(f"c{i}", label=escape_label(item.node.op.name), **look)
+                elif isinstance(item, Cell):
+                    self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
                 elif item.result is not None:
                     cell = Cell(id, item.result, "inner")
                     self.draw_cell(part, f"c{i}", cell, style="filled,dashed", **look)
