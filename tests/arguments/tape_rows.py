@@ -103,7 +103,6 @@ def pictures(f, thing, **options):
     on.values([["layers.9"], [None]], collapse, ValueError, "collapse expects paths such as", shows=lambda v: f"got {v[0]!r}")
     on.call(lambda: f(z, collapse=True), ValueError, "collapse requires a model", "pass it")
     on.kind("limit must be", WHOLE, lambda v: f(z, limit=v))
-    on.call(lambda: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
 
 
 def files(picture, *ends):
