@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import (
     imports,
+    layouts,
     machine,
     memory,
     mnist,
@@ -26,7 +27,8 @@ def main() -> None:
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    for benchmark in (moons, node, memory, imports, sizes, tape, mnist, mnist_profile, pictures):
+    first = (moons, node, memory, imports, sizes, tape, mnist, mnist_profile)
+    for benchmark in (*first, pictures, layouts):
         print(f"\n{benchmark.table(effort)}", flush=True)
 
 

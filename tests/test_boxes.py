@@ -97,5 +97,4 @@ def test_a_large_graph_collapses_by_default_and_a_small_one_on_request():
     small, model = penalized(samples=1, sizes=(2, 1))
     assert [run.title for run in step(small, model, level="layers").runs] == ["Backpropagation"]
     assert len(step(small, model).runs) == 3
-    with pytest.raises(ValueError, match="pass the model to draw each of its layers as one box"):
-        step(loss)
+    assert len(step(loss).frames) < 40  # without the model, by repeated structure

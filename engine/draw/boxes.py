@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.draw.coarse import sort_parts
 from engine.draw.frames import END, KEYS, START, TITLES, Frame, Run, Trace
 from engine.draw.notation import (
     Notation,
@@ -27,7 +28,7 @@ from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
-LEGEND = "In formulas, the name of a layer denotes its outputs, and θ its parameters."
+LEGEND = "In formulas, the name of a box denotes its outputs, and θ its parameters."
 
 
 class Part(NamedTuple):
@@ -97,7 +98,11 @@ class BoxTracer:
             if part.id in self.boxes:
                 yield self.compute_box(part, outputs)
             elif isinstance(node, Outputs):
-                yield tracer.compute_results(node)
+                frame = tracer.compute_results(node)
+                own = [f"o{part.id[1:]}"]
+                results = [x for _, x in tracer.results[node] if self.ids[x] not in self.boxes]
+                own += [id for x in results for id in (self.ids[x].replace("v", "e"), self.ids[x])]
+                yield frame._replace(marked=[*own, *self.mark_inputs(part)[1:]])
             elif node.op is not None and not is_result(node):  # results are computed together
                 yield self.compute(part, node, node.op)
 
@@ -121,17 +126,16 @@ class BoxTracer:
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
         """Return the frame in which a box, or a part of one, is computed."""
         values = [x for x in part.nodes if isinstance(x, Value)]
-        numbers = [x.data for x in values if x in outputs] or [part.nodes[-1].data]
+        numbers = [x.data for x in values if x in outputs] or [x.data for x in values[-1:]] or [0.0]
         size = self.notation.format(numbers[0])
         if len(numbers) > 1:
             low, high = map(self.notation.format, (min(numbers), max(numbers)))
             size = f"from {low} to {high}"
         count = format_count(len(part.nodes), "value")
         note = f"{count}, {format_count(len(numbers), 'output')}: {size}"
-        marked = self.mark_inputs(part)
-        return Frame(
-            "forward", part.title, data={part.id: ""}, marked=marked, node=part.id, note=note
-        )
+        marked, result = self.mark_inputs(part), self.boxes[part.id].result
+        data = {part.id: self.notation.format(result.data) if result in part.nodes else ""}
+        return Frame("forward", part.title, data=data, marked=marked, node=part.id, note=note)
 
     def trace_backward(
         self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
@@ -143,7 +147,7 @@ class BoxTracer:
         yield Frame(
             "seed", f"The gradient starts at {title}",
             [write_equation(write_gradient(name, name), lift(1.0))],
-            grad={} if ids[root] in self.boxes else {ids[root]: self.notation.format(1.0)},
+            grad=self.show_gradient(root, 1.0),
             marked=[ids[root]],
         )  # fmt: skip
         waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
@@ -159,28 +163,40 @@ class BoxTracer:
         """Return the frame of a bundle, after which the gradients are `sums`."""
         notation, (part, to, title, contributions) = self.notation, bundle
         first, box, is_inside = contributions[0], self.boxes.get(to), to == part.id
-        gradients = [sums[x] for x in box.parameters] if box else []
+        gradients = [sums[x] for x in box.parameters] if box and box.result is None else []
         to_parameters = bool(gradients) and all(x.to.op is None for x in contributions)
         receiver = title or self.names[first.to]
+        if is_inside and title is None:
+            receiver = "its own leaves"
         if to_parameters:
             receiver = "its own parameters" if is_inside else f"the parameters of {receiver}"
-        out, x = notation.name(first.node), notation.name(first.to)
+        out, to_name = notation.name(first.node), notation.name(first.to)
         if to_parameters:
-            x = make_name("θ")
-        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, x)}"
-        grad = {} if box else {to: notation.format(sums[first.to])}
+            to_name = make_name("θ")
+        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, to_name)}"
+        grad: dict[str, str] = {}
+        for sent in contributions:
+            grad |= self.show_gradient(sent.to, sums[sent.to])
         if to_parameters:
             grad = {to: notation.format(norm(gradients))}
         marked = [part.id]
         if part.id not in self.boxes:
-            marked += [part.id.replace("v", letter) for letter in "oe"]
+            several = isinstance(first.node, Outputs)  # their arrows lead to other cells
+            marked += [part.id.replace("v", letter) for letter in ("o" if several else "oe")]
         if not is_inside:
             marked += dict.fromkeys(name_arrow(self.ids, x.node, x.k) for x in contributions)
         return Frame(
             "backward", f"From {part.title} to {receiver}",
-            [(write_gradient(root, x), "<mo>+=</mo>", jacobian)],
+            [(write_gradient(root, to_name), "<mo>+=</mo>", jacobian)],
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
+
+    def show_gradient(self, node: Node, gradient: float) -> dict[str, str]:
+        """Return the text of a gradient for the node's cell, or for the box whose result it is."""
+        id = self.ids[node]
+        if id in self.boxes and self.boxes[id].result is not node:
+            return {}
+        return {id: self.notation.format(gradient)}
 
     def measure(self, contributions: Sequence[Contribution]) -> str:
         """Return the number and size of contributions, in words."""
@@ -198,13 +214,19 @@ class BoxTracer:
 def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
     """Return the parts of a drawing, each after those that it depends on.
 
-    The depth of a part is the length of the longest path to it through other parts. A box that
-    depends on a node that depends on the box has parts of several depths.
+    The depth of a part is the length of the longest path to it through other parts. The boxes of
+    modules have parts of several depths, because a box may depend on a node that depends on it.
     """
     depth: dict[Node, int] = {}
     nodes_at: dict[tuple[int, str], list[Node]] = {}
+    inputs = list_inputs(view)
+    depth_of: dict[str, int] = {}
+    for id in sort_parts(inputs, inputs):
+        depth_of[id] = max((depth_of[x] + 1 for x in inputs[id]), default=0)
+    is_whole = not view.modules.by_path and len(depth_of) == len(inputs)
     for node, id in view.ids.items():
-        depth[node] = max((depth[x] + (view.ids[x] != id) for x in node.inputs), default=0)
+        longest = max((depth[x] + (view.ids[x] != id) for x in node.inputs), default=0)
+        depth[node] = depth_of[id] if is_whole else longest
         if node.op is not None:
             nodes_at.setdefault((depth[node], id), []).append(node)
     totals = Counter(id for _, id in nodes_at)
@@ -218,6 +240,14 @@ def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
             title += f", part {counts[id]} of {totals[id]}"
         parts.append(Part(id, title, nodes))
     return parts
+
+
+def list_inputs(view: View) -> dict[str, set[str]]:
+    """Return the ids of the cells and boxes that each depends on."""
+    inputs: dict[str, set[str]] = {id: set() for id in view.ids.values()}
+    for node, id in view.ids.items():
+        inputs[id].update(view.ids[x] for x in node.inputs if view.ids[x] != id)
+    return inputs
 
 
 def bundle_contributions(

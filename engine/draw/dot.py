@@ -15,6 +15,7 @@ import graphviz
 from engine.draw.labels import set_plain
 from engine.draw.options import Options
 from engine.draw.room import BLANK, widen
+from engine.draw.rows import arrange_rows
 from engine.draw.shortening import shorten_name
 from engine.draw.theme import (
     DIRECTIONS,
@@ -92,13 +93,15 @@ class DotWriter:
         if self.gradients is None:
             values = (x for x in view.ids if not isinstance(x, Outputs))
             self.gradients = bool(grads) or has_gradients(values)
+        self.rows = arrange_rows(view, options.direction)
 
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
+        step = sizes.step if self.rows.number == 1 else sizes.short_step
         graph = graphviz.Digraph("graph")
         graph.attr(
             rankdir=DIRECTIONS[self.options.direction], bgcolor=theme.paper,
-            nodesep=f"{sizes.gap:g}", ranksep=f"{sizes.step:g}", pad=f"{sizes.padding:g}",
+            nodesep=f"{sizes.gap:g}", ranksep=f"{step:g}", pad=f"{sizes.padding:g}",
             fontname=FONT, fontsize=f"{sizes.cluster_text:g}", fontcolor=theme.pale,
             nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
         )  # fmt: skip
@@ -112,10 +115,17 @@ class DotWriter:
         graph.attr(
             "edge", fontsize=f"{sizes.edge_text:g}", arrowsize="0.6", color=theme.pale, **text
         )
-        self.fill(graph, "")
+        if self.rows.number > 1:
+            self.fill_rows(graph)
+        else:
+            self.fill(graph, "")
+            self.add_copies(graph, 0)
+        pairs = {(arrow.tail, arrow.head) for arrow in self.view.arrows}
         shaped: set[tuple[str, str]] = set()
         for arrow in self.view.arrows:
-            label = f"{arrow.multiplicity:,}" if arrow.multiplicity > 1 else ""
+            # on opposite arrows, labels would not be legible
+            is_labelled = arrow.multiplicity > 1 and (arrow.head, arrow.tail) not in pairs
+            label = f"{arrow.multiplicity:,}" if is_labelled else ""
             if self.options.locals and arrow.local is not None:
                 label = self.format_local(arrow.local)
             attributes = {"label": escape_label(label)} if label else {}
@@ -126,18 +136,15 @@ class DotWriter:
                 if (arrow.tail, arrow.head) not in shaped:  # x * x has two arrows, and one shape
                     attributes = {"label": array.shape, "fontcolor": theme.pale}
                 shaped.add((arrow.tail, arrow.head))
-            graph.edge(arrow.tail, arrow.head, id=arrow.id, **attributes)
+            copy = self.rows.copies.get(arrow.id)
+            tail = arrow.tail if copy is None else f"c{copy}"
+            graph.edge(tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
     def fill(self, part: graphviz.Digraph, path: str) -> bool:
         """Draw the content of a cluster and the clusters in it. Return whether it has content."""
         for item in self.view.contents.get(path, []):
-            if isinstance(item, Box):
-                self.add_box(part, item)
-            elif item.kind == "operation":
-                self.add_operation(part, item)
-            else:
-                self.add_cell(part, item)
+            self.add_item(part, item)
         modules, filled = self.view.modules, path in self.view.contents
         for child in modules.list_children(path):
             cluster = graphviz.Digraph(f"cluster_{self.places[child]}")
@@ -150,11 +157,25 @@ class DotWriter:
                 filled = True
         return filled
 
+    def add_item(self, part: graphviz.Digraph, item: Cell | Box) -> None:
+        """Draw a value, an operation or a box."""
+        if isinstance(item, Box):
+            self.add_box(part, item)
+        elif item.kind == "operation":
+            self.add_operation(part, item)
+        else:
+            self.add_cell(part, item)
+
     def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw a value and its operation."""
         if cell.id in self.arrays:
             self.add_array(part, cell, self.arrays[cell.id])
             return
+        self.draw_cell(part, cell.id, cell, id=cell.id)
+        self.add_operation(part, cell)
+
+    def draw_cell(self, part: graphviz.Digraph, name: str, cell: Cell, **attributes: str) -> None:
+        """Draw a value as a record."""
         node = cell.node
         label, tooltip = self.names.get(node, node.label), {}
         fields: list[str] = []
@@ -180,9 +201,8 @@ class DotWriter:
         if not fields:  # a value without a name is a dot
             text, fill, shape = "", line, DOT
             self.dots.add(cell.id)
-        look = {"fillcolor": fill, "color": line, **shape, **tooltip}
-        part.node(cell.id, label=text, id=cell.id, **look)
-        self.add_operation(part, cell)
+        look = {"fillcolor": fill, "color": line, **shape, **tooltip, **attributes}
+        part.node(name, label=text, **look)
 
     def add_array(self, part: graphviz.Digraph, cell: Cell, array: "ArrayCell") -> None:
         """Draw an Array as a record of the size of its cell, and its operation."""
@@ -202,6 +222,45 @@ class DotWriter:
         )  # fmt: skip
         self.add_operation(part, cell)
 
+    def fill_rows(self, graph: graphviz.Digraph) -> None:
+        """Draw each row as a cluster without a frame. Graphviz stacks the last one first."""
+        rows = range(self.rows.number)
+        for i in reversed(rows) if self.options.direction in ("right", "left") else rows:
+            row = graphviz.Digraph(f"cluster_row{i}")
+            row.attr(style="invis", margin="12")
+            for item in self.view.drawn:
+                if self.rows.row[item.id] == i:
+                    self.add_item(row, item)
+            self.add_copies(row, i)
+            graph.subgraph(row)
+
+    def add_copies(self, part: graphviz.Digraph, row: int) -> None:
+        """Draw the copies of values in a row.
+
+        Classes state the id of the value and of the arrows from the copy; `engine.draw.svg` makes
+        them attributes.
+        """
+        items = {item.id: item for item in self.view.drawn}
+        arrows: dict[int, list[str]] = {}
+        for arrow, copy in self.rows.copies.items():
+            arrows.setdefault(copy, []).append(arrow)
+        for i, (id, at) in enumerate(self.rows.copied):
+            if at == row:
+                item = items[id]
+                classes = " ".join([f"copy of-{id}", *(f"at-{arrow}" for arrow in arrows[i])])
+                look = {"class": classes, "fillcolor": self.theme.paper, "penwidth": "1"}
+                if isinstance(item, Cell) and isinstance(item.node, Outputs):
+                    look |= {"shape": "ellipse", "style": "filled,dashed"}
+                    part.node(f"c{i}", label=escape_label(item.node.op.name), **look)
+                elif isinstance(item, Cell):
+                    self.draw_cell(part, f"c{i}", item, style="filled,dashed", **look)
+                elif item.result is not None:
+                    cell = Cell(id, item.result, "inner")
+                    self.draw_cell(part, f"c{i}", cell, style="filled,dashed", **look)
+                else:
+                    look |= {"shape": "box", "style": "filled,rounded,dashed"}
+                    part.node(f"c{i}", label=escape_label(item.title), **look)
+
     def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""
         op = cell.node.op
@@ -218,13 +277,18 @@ class DotWriter:
 
     def add_box(self, part: graphviz.Digraph, box: Box) -> None:
         """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
-        lines = [box.title, format_count(box.nodes, "node")]
-        if box.parameters:
+        lines = [box.title, *(box.lines or ())]
+        size = [format_count(box.nodes, "node")] if box.lines is None else []
+        if box.result is not None:
+            lines += format_fields(box.result, self.options.format, self.grads.get(box.result))
+        elif box.parameters:
             count = sum(getattr(x.data, "size", 1) for x in box.parameters)
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
-            lines[1] = f"{format_count(count, 'parameter')}, {lines[1]}"
+            lines.append(", ".join([format_count(count, "parameter"), *size]))
             if self.gradients and not self.options.names_only:
                 lines.append(f"‖grad‖ {format_number(gradient, self.options.format)}")
+        else:
+            lines += size
         fill, line = self.theme.kinds[box.kind]
         part.node(
             box.id, label="\\n".join(map(escape_label, lines)), id=box.id, shape="box",

@@ -44,7 +44,8 @@ def draw(
 
     A value is a record: its label, data and gradient. The small nodes are operations. Leaves are
     rounded, with a thick line for a parameter of the model and a dashed one for a constant; the
-    root has a thick line and corners.
+    root has a thick line and corners. A graph of many levels is drawn in rows, like text, and its
+    leaves again at their uses, dashed.
 
     An Array shows its shape and the numbers of its data and gradient, orange where positive and
     blue where negative. A large one shows their norms, and coarse maps in these colours.
@@ -66,7 +67,9 @@ def draw(
             "network" for neurons and connections, or the path or paths of the modules to draw as
             one box each. By default nothing collapses unless there are more than `limit` nodes.
             Then neurons do, then layers.
-        limit: the largest number of nodes to draw.
+        limit: the largest number of nodes to draw one by one. A larger graph is drawn coarsely: the
+            lines of code that made it if `engine.record_origins()` was active, otherwise repeated
+            parts as one box, otherwise the part nearest to the root.
         direction: the direction of the arrows, "right", "down", "left" or "up".
         theme: "light", "dark", or "auto" for the theme of the page or system that shows it.
         format: the format of numbers, as in Python's `format(x, ".4g")`.
@@ -91,7 +94,7 @@ def draw(
     `engine.draw.labels`.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
-    listed here, for too many nodes, or for a model without fully connected layers.
+    listed here, or for a model without fully connected layers.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")

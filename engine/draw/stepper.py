@@ -68,12 +68,13 @@ def step(
         level: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
-        limit: the largest number of values to step through.
+        limit: the largest number of values to step through one by one. A larger graph has boxes, as
+            in `draw`.
         direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
             matrix_size: as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
-    elements, for an option's value that `draw` does not list, or for too many values.
+    elements, or for an option's value that `draw` does not list.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -85,7 +86,7 @@ def step(
     check_root("step", root)
     if isinstance(root, Value) and is_network(level, model):
         return step_network(root, model, look, check_whole("limit", limit))
-    view = build_view(root, model, level, limit)
+    view = build_view(root, model, level, limit, to_step=True)
     if not isinstance(root, Value):
         from engine.draw.array_stepper import trace_array_view
 
@@ -93,8 +94,9 @@ def step(
         title = traced.names[root]
         return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
-    if has_boxes and level is None and len(view.arrows) > limit:
-        view = build_view(root, model, "layers", limit)  # each arrow is at least one step
+    if model and has_boxes and level is None and len(view.arrows) > limit:
+        # each arrow is at least one step
+        view = build_view(root, model, "layers", limit, to_step=True)
     picture = None if has_boxes else find_picture(view, level, look, limit)
     if has_boxes:
         traced = trace_boxes(view, look.format)

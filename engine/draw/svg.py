@@ -19,6 +19,7 @@ FIRST_TEXT = re.compile(  # of a value, which is its label if it has one
     r'(id="[^"]*-v\d+"(?:(?!<text|</g>).)*<text [^>]*font-size="([\d.]+)"[^>]*>)([^<]*)(?=</text>)',
     flags=re.S,
 )
+COPY = "The same value again. Its gradient is the sum over all its uses."
 LAYOUTS = ("auto", "embedded", "dot")
 
 
@@ -87,6 +88,7 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(TOOLTIP, r"<title>\1</title>\n\2", svg, flags=re.S)
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
+    svg = re.sub(r'<g +class="node copy (of[^"]*)">', lambda x: write_copy(x[1]), svg)
     svg = re.sub(' font-family="[^"]*"', "", svg)
     svg = FIRST_TEXT.sub(set_label, svg)
     head = f'<svg role="img" aria-label="{title}" font-family="{FONTS}"'
@@ -141,3 +143,13 @@ def rewrite_id(name: str | None, prefix: str) -> str:
     """Return the id attribute of an element that this package named; "" for any other."""
     name = (name or "").replace("&#45;", "-")
     return f'id="{prefix}-{name}"' if re.fullmatch(r"[voeb][-\w]*\d", name) else ""
+
+
+def write_copy(classes: str) -> str:
+    """Return the start of a copy of a value, of which DOT states the id and the arrows as classes.
+
+    >>> print(write_copy("of-v3 at-e5-0 at-e5-1").partition("\\n")[0])
+    <g class="node copy" data-of="v3" data-at="e5-0 e5-1">
+    """
+    of, *at = (name[3:] for name in classes.replace("&#45;", "-").split())
+    return f'<g class="node copy" data-of="{of}" data-at="{" ".join(at)}">\n<title>{COPY}</title>'

@@ -38,6 +38,7 @@ class Sizes(NamedTuple):
     operation: float = 0.28  # the diameter of a circle
     gap: float = 0.16  # between neighbours
     step: float = 0.32  # between a node and its inputs
+    short_step: float = 0.2  # the same in rows of a long graph
     padding: float = 0.12  # around the drawing
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.draw.clusters import Model, Modules, group_nodes
+from engine.draw.coarse import Fold, group_large, group_wide_sums
 from engine.draw.layers import list_layers
 from engine.graph import topological
 from engine.node import Node
@@ -30,7 +31,7 @@ class Cell(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A collapsed cluster and its content."""
+    """A collapsed cluster or another group of nodes, and its content."""
 
     id: str
     path: str
@@ -38,6 +39,8 @@ class Box(NamedTuple):
     parameters: list[Node]
     nodes: int
     kind: str  # "box", or "root" if the root is inside
+    lines: Sequence[str] | None = None  # below the title; by default, the number of nodes
+    result: Node | None = None  # the only node that others use, whose numbers the box shows
 
 
 class Arrow(NamedTuple):
@@ -73,6 +76,7 @@ def build_view(
     model: Model | None = None,
     level: Level = None,
     limit: int = LIMIT,
+    to_step: bool = False,
 ) -> View:
     """Return the view of the graph under `root`, with the modules of `model` as clusters.
 
@@ -83,9 +87,12 @@ def build_view(
             `list_closed`. By
             default nothing collapses unless there are more than `limit` nodes. Then neurons do,
             then layers, then all nodes outside modules.
-        limit: the largest number of cells and boxes.
+        limit: the largest number of cells and boxes. If modules cannot reduce the number to it,
+            the graph is drawn coarsely, see `engine.draw.coarse`.
+        to_step: whether the view is for stepping: no box depends on one that depends on it, and
+            a sum is one box only if there are too many nodes.
 
-    Raises ValueError for an unknown path, and for more than `limit` cells and boxes.
+    Raises ValueError for an unknown path.
     """
     limit = check_whole("limit", limit)
     order = topological(root)
@@ -96,16 +103,13 @@ def build_view(
     choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
     for closed in choices:
         contents, ids = place_nodes(order, modules, groups, closed)
-        count = sum(map(len, contents.values()))
-        if count <= limit:
+        if sum(map(len, contents.values())) <= limit:
+            sums = [] if model is not None or to_step else group_wide_sums(order)
+            if sums:
+                contents, ids = place_groups(order, modules, sums)
             return View(contents, list(build_arrows(order, ids)), modules, ids)
-    remedy = "pass the model to draw each of its layers as one box"
-    if model is not None:
-        remedy = "draw less detail with level='layers'"
-    raise ValueError(
-        f"expected at most {limit:,} nodes to draw, got {count:,}; {remedy}, or choose a node "
-        "further down, or raise limit"
-    )
+    contents, ids = place_groups(order, modules, group_large(order, limit, acyclic=to_step))
+    return View(contents, list(build_arrows(order, ids)), modules, ids)
 
 
 def list_choices(modules: Modules) -> list[set[str]]:
@@ -188,6 +192,29 @@ def place_nodes(
         box = Box(box_ids[path], path, modules.format_title(path), parameters, len(nodes), kind)
         contents.setdefault(modules.find_parent(path), []).append(box)
     return contents, ids
+
+
+def place_groups(
+    order: Sequence[Node], modules: Modules, groups: Sequence[Fold]
+) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
+    """Return a box for each group and a cell for each other node, and the id of each node's."""
+    ids = {node: f"v{i}" for i, node in enumerate(order)}
+    ids |= {node: f"b{i}" for i, group in enumerate(groups) for node in group.nodes}
+    used = {x for node in order for x in node.inputs if ids[x] != ids[node]} | {order[-1]}
+    boxes = {}
+    for i, group in enumerate(groups):
+        results = [node for node in group.nodes if node in used]
+        title, *lines = group.lines
+        boxes[f"b{i}"] = Box(
+            f"b{i}", group.name, title, [x for x in group.nodes if x in modules.parameters],
+            len(group.nodes), "root" if order[-1] in results else "box", lines,
+            results[0] if len(results) == 1 and not isinstance(results[0], Outputs) else None,
+        )  # fmt: skip
+    contents: list[Cell | Box] = []
+    for id, node in {id: node for node, id in ids.items()}.items():
+        cell = Cell(id, node, classify(node, order[-1], modules))
+        contents.append(boxes.get(id, cell))
+    return {"": contents}, ids
 
 
 def classify(node: Node, root: Node, modules: Modules) -> str:

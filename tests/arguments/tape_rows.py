@@ -106,7 +106,6 @@ def pictures(f, thing, **options):
     on.call(lambda: f(out, model, collapse=True), TypeError, "unknown option 'collapse'; write level='layers'")
     on.kind("limit must be", WHOLE, lambda v: f(z, limit=v))
     on.kind("matrix_size must be", WHOLE, lambda v: f(z, matrix_size=v))
-    on.call(lambda: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
 
 
 def files(picture, *ends):

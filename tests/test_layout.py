@@ -1,0 +1,95 @@
+"""Long graphs are drawn in rows: nothing overlaps, order and numbers hold, and arrows are short."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Value, grad
+from engine.draw import draw
+from engine.draw.rows import arrange_rows, find_part
+from engine.draw.view import build_view
+from tests.geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes
+from tests.test_folding import bodies, unroll
+
+directions = st.sampled_from(["right", "down", "left", "up"])
+
+
+@given(bodies, st.integers(6, 12), directions, st.sampled_from(["light", "dark"]))
+@settings(max_examples=4)
+def test_no_label_of_a_recurrence_is_overlapped_or_crossed(body, steps, direction, theme):
+    root = unroll(body, steps)
+    root.backward()
+    svg = draw(root, direction=direction, theme=theme).svg
+    assert_no_overlap(svg)
+    assert_edges_avoid_labels(svg)
+
+
+@given(bodies, st.integers(6, 12), directions)
+@settings(max_examples=4)
+def test_rows_follow_each_other_and_arrows_stay_in_their_row(body, steps, direction):
+    view = build_view(unroll(body, steps))
+    rows = arrange_rows(view, direction)
+    for arrow in view.arrows:
+        tail, head = find_part(arrow.tail), find_part(arrow.head)
+        if arrow.id in rows.copies:
+            copied, row = rows.copied[rows.copies[arrow.id]]
+            assert (copied, row) == (tail, rows.row[head])
+        else:
+            assert rows.row[tail] == rows.row[head]
+        assert rows.row[tail] <= rows.row[head]
+    boxes = read_boxes(draw(unroll(body, steps), direction=direction).svg)
+    along = 1 if direction in ("right", "left") else 0
+    spans = []
+    for row in range(rows.number):
+        members = [boxes[id] for id, n in rows.row.items() if n == row]
+        spans.append((min(x[along] for x in members), max(x[along + 2] for x in members)))
+    assert all(a[1] < b[0] for a, b in pairwise(spans))
+
+
+def test_copies_have_the_numbers_of_their_value_and_no_id():
+    root = unroll([(0, "*"), (1, "+"), (0, "tanh")], 20)
+    root.backward()
+    svg = draw(root).svg
+    ids = re.findall(r'\bid="[^-]*-([vobe][^"]*)"', svg)
+    assert len(ids) == len(set(ids))
+    node = (
+        r'<g (?:id="[^"]*-(v\d+)" class="node"|class="node copy" data-of="(v\d+)" data-at="(.*?)")>'
+    )
+    groups = re.findall(rf"{node}(.*?)</g>", svg, re.S)
+    texts = {}
+    arrows = [id for _, _, at, _ in groups for id in at.split()]
+    assert {*arrows} <= {*ids}
+    assert len({*arrows}) == len(arrows)
+    for id, copied, _, body in groups:
+        texts.setdefault(id or copied, []).append(re.findall(r">([^<]*)</text>", body))
+        assert ("The same value again" in body) == bool(copied)
+    assert max(map(len, texts.values())) > 10
+    assert all(shown == copies[0] for copies in texts.values() for shown in copies)
+
+
+def test_small_expressions_are_drawn_as_they_were():
+    x, w = Value(0.5, "x"), Value(2.0, "w")
+    rows = arrange_rows(build_view(((w * x).tanh() + w * w) * x))
+    assert rows.number == 1
+    assert not rows.copies
+
+
+def descend(steps):
+    w = Value(2.0, "w")
+    for _ in range(steps):
+        (slope,) = grad((w * w - 3.0) ** 2 + w.tanh(), [w], create_graph=True)
+        w = w - 0.1 * slope
+    return w * w
+
+
+@pytest.mark.parametrize("steps", [8, 25])
+def test_the_work_given_to_graphviz_grows_with_the_graph(steps):
+    """Graphviz is slow where arrows pass many ranks. In rows, none passes more than the row."""
+    view = build_view(descend(steps))
+    rows = arrange_rows(view)
+    assert len(rows.copied) < len(view.drawn)
+    row_sizes = [list(rows.row.values()).count(row) for row in range(rows.number)]
+    assert max(row_sizes) < 40
