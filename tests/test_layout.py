@@ -11,6 +11,7 @@ from engine import Value, grad
 from engine.draw import draw
 from engine.draw.rows import arrange_rows, find_part
 from engine.draw.view import build_view
+from nn import MLP
 from tests.geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes
 from tests.test_folding import bodies, unroll
 
@@ -93,3 +94,27 @@ def test_the_work_given_to_graphviz_grows_with_the_graph(steps):
     assert len(rows.copied) < len(view.drawn)
     row_sizes = [list(rows.row.values()).count(row) for row in range(rows.number)]
     assert max(row_sizes) < 40
+
+
+class Recurrence:
+    """A model of one step with two parameters."""
+
+    def __init__(self):
+        self.parameters = {"w": Value(0.5, "w"), "b": Value(0.1, "b")}
+
+    def named_parameters(self):
+        return self.parameters
+
+    def named_modules(self):
+        return {"": self}
+
+
+def test_a_recurrent_model_is_drawn_in_rows_and_a_network_in_clusters():
+    model, h = Recurrence(), Value(1.0, "h")
+    for _ in range(20):
+        h = (model.parameters["w"] * h + model.parameters["b"]).tanh()
+    assert arrange_rows(build_view(h, model)).number > 5
+    network = MLP(2, [4, 4, 1], rng=0, fused=False)
+    rows = arrange_rows(build_view(network([0.5, -1.0]), network))
+    assert rows.number == 1
+    assert not rows.copies

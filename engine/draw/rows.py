@@ -43,12 +43,16 @@ def find_part(id: str) -> str:
 
 
 def arrange_rows(view: View, direction: str = "right") -> Arrangement:
-    """Return the rows and copies of a view; a single row if it is small or contains clusters."""
+    """Return the rows and copies of a view; a single row if it is small.
+
+    The clusters of a model stay whole unless its parameters are used at each step of a recurrence.
+    """
     arrows = [arrow for arrow in view.arrows if find_part(arrow.tail) != find_part(arrow.head)]
-    level = {} if any(view.contents) else rank_parts(view, arrows)
-    if (len(view.drawn) < FEWEST and max(level.values(), default=0) <= LONGEST) or not level:
-        return Arrangement(dict.fromkeys((part.id for part in view.drawn), 0), {}, [])
+    level = rank_parts(view, arrows)
     leaves = {x.id for x in view.drawn if isinstance(x, Cell) and x.node.op is None}
+    is_small = len(view.drawn) < FEWEST and max(level.values(), default=0) <= LONGEST
+    if is_small or not level or (any(view.contents) and not is_recurrent(arrows, level, leaves)):
+        return Arrangement(dict.fromkeys((part.id for part in view.drawn), 0), {}, [])
     row_of = cut_levels(level, arrows, leaves, LEVELS[direction])
     row = {id: row_of[n] for id, n in level.items()}
     for arrow in reversed(arrows):  # a leaf is in the row of its first use
@@ -74,6 +78,15 @@ def arrange_rows(view: View, direction: str = "right") -> Arrangement:
                 copied.append((tail, at))
             copies[arrow.id] = copy_of[key]
     return Arrangement(row, copies, copied)
+
+
+def is_recurrent(arrows: list[Arrow], level: Mapping[str, int], leaves: set[str]) -> bool:
+    """Return whether a leaf is used at many levels."""
+    levels: dict[str, set[int]] = defaultdict(set)
+    for arrow in arrows:
+        if find_part(arrow.tail) in leaves:
+            levels[find_part(arrow.tail)].add(level[find_part(arrow.head)])
+    return max(map(len, levels.values()), default=0) > MOST_USES
 
 
 def cut_levels(
