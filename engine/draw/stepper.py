@@ -139,7 +139,8 @@ def step_network(root: Value, model: Model | None, options: Options, limit: int)
     facts = collect_box_facts(view, Notation(traced.names, options.format))
     opened = list_opened(network)
     drawing = draw_network(root, model, options, ids, traced.grads, opened)
-    stepper = Stepper(traced.runs, facts, drawing, options.theme, str(model))
+    title = root.label or type(model).__name__
+    stepper = Stepper(traced.runs, facts, drawing, options.theme, title)
     fields = {name: getattr(options, name) for name in get_type_hints(PageOptions)}
     for place in opened:
         graph = build_neuron(network, place, traced.grads)
