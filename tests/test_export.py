@@ -10,12 +10,11 @@ from hypothesis import given
 
 from engine import Value, softmax, total
 from engine.draw import Drawing, draw, step
-from engine.draw.files import choose_families, measure_run, write_pictures
+from engine.draw.files import choose_families, measure_fragment, write_pictures
 from engine.draw.frames import Frame, Run
 from engine.draw.options import Options
 from engine.draw.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
-from engine.draw.shapes import Line, Outline, read_svg
-from engine.draw.shapes import Run as TextRun
+from engine.draw.shapes import Fragment, Line, Outline, read_svg
 from engine.draw.steps import StepPictures
 from engine.draw.theme import THEMES
 from strategies import examples
@@ -138,8 +137,10 @@ def test_a_missing_font_is_replaced_with_a_warning():
 def test_measured_widths_are_those_of_the_font():
     pytest.importorskip("matplotlib")
     text = "".join(map(chr, range(32, 127)))
-    run = TextRun(text, 10.0, 0.0, 0.0, "#000000", False, False)
-    assert measure_run(run, ("DejaVu Sans",)) == pytest.approx(measure(text, 10.0), rel=1e-3)
+    fragment = Fragment(text, 10.0, 0.0, 0.0, "#000000", False, False)
+    assert measure_fragment(fragment, ("DejaVu Sans",)) == pytest.approx(
+        measure(text, 10.0), rel=1e-3
+    )
 
 
 # -------------------------------------------------------------------------------------- shapes
@@ -172,16 +173,16 @@ def test_styles_are_inherited_and_hidden_parts_left_out():
     ]
 
 
-def test_texts_have_runs():
+def test_texts_have_fragments():
     (line,) = shapes(
         '<text x="5" y="5" font-size="10" text-anchor="middle" fill="#123456">x'
         '<tspan dy="2" font-size="7">1</tspan><tspan dy="-5" dx="-4" font-size="7">2</tspan></text>'
     )
     assert isinstance(line, Line)
-    assert [(run.text, run.size, run.dx, run.dy) for run in line.runs] == [
+    assert [(run.text, run.size, run.dx, run.dy) for run in line.fragments] == [
         ("x", 10, 0, 0), ("1", 7, 0, 2), ("2", 7, -4, -5),
     ]  # fmt: skip
-    assert (line.anchor, line.runs[0].fill) == ("middle", "#123456")
+    assert (line.anchor, line.fragments[0].fill) == ("middle", "#123456")
 
 
 @pytest.mark.parametrize(
