@@ -1,4 +1,4 @@
-"""The fields of Arrays in pictures of steps: those that have appeared, as `arrays.js` shows them."""
+"""The fields of Arrays in pictures of steps: those that have appeared, as in a page."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence

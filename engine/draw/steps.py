@@ -163,7 +163,10 @@ def measure_height(boxes: Sequence[Box]) -> float:
 
 def show_numbers(element: ET.Element, data: str | None, grad: str | None) -> None:
     """Replace the numbers of a value by those that have appeared; leave out the others."""
+    fields = {x for panel in list_panels(element) for x in panel.iter()}
     for text in element.iter(f"{{{SVG}}}text"):
+        if text in fields:  # of an Array, see show_cells
+            continue
         content = "".join(text.itertext()).replace("\u00a0", " ").strip()
         name = content.partition(" ")[0]
         field = text.get("class") or name
