@@ -211,7 +211,7 @@ def test_gradients_are_shown_once_there_are_any():
     assert texts(draw(y, gradients=False))["v0"] == ["x", "data 3"]
     x.zero_grad()
     assert texts(draw(y))["v0"] == ["x", "data 3", "grad 0"]  # the root still has its own
-    assert texts(step(x * 2.0).drawing)["v0"] == ["x", "data 3", "grad 2"]
+    assert texts(step(x * 2.0).drawing)["v0"][-1].strip("\u00a0") == "grad 2"
     W = Array([[1.0, 2.0]], "W")
     loss = (W * W).sum()
     assert not any("grad" in line for line in texts(draw(loss))["v0"])

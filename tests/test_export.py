@@ -10,10 +10,13 @@ from hypothesis import given
 
 from engine import Value, softmax, total
 from engine.draw import Drawing, draw, step
-from engine.draw.files import choose_families, measure_run, write_pictures
+from engine.draw.files import choose_families, measure_fragment, write_pictures
+from engine.draw.frames import Frame, Run
 from engine.draw.options import Options
 from engine.draw.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
-from engine.draw.shapes import Line, Outline, Run, read_svg
+from engine.draw.shapes import Fragment, Line, Outline, read_svg
+from engine.draw.steps import StepPictures
+from engine.draw.theme import THEMES
 from strategies import examples
 from test_labels import typed
 
@@ -134,8 +137,10 @@ def test_a_missing_font_is_replaced_with_a_warning():
 def test_measured_widths_are_those_of_the_font():
     pytest.importorskip("matplotlib")
     text = "".join(map(chr, range(32, 127)))
-    run = Run(text, 10.0, 0.0, 0.0, "#000000", False, False)
-    assert measure_run(run, ("DejaVu Sans",)) == pytest.approx(measure(text, 10.0), rel=1e-3)
+    fragment = Fragment(text, 10.0, 0.0, 0.0, "#000000", False, False)
+    assert measure_fragment(fragment, ("DejaVu Sans",)) == pytest.approx(
+        measure(text, 10.0), rel=1e-3
+    )
 
 
 # -------------------------------------------------------------------------------------- shapes
@@ -168,16 +173,16 @@ def test_styles_are_inherited_and_hidden_parts_left_out():
     ]
 
 
-def test_texts_have_runs():
+def test_texts_have_fragments():
     (line,) = shapes(
         '<text x="5" y="5" font-size="10" text-anchor="middle" fill="#123456">x'
         '<tspan dy="2" font-size="7">1</tspan><tspan dy="-5" dx="-4" font-size="7">2</tspan></text>'
     )
     assert isinstance(line, Line)
-    assert [(run.text, run.size, run.dx, run.dy) for run in line.runs] == [
+    assert [(run.text, run.size, run.dx, run.dy) for run in line.fragments] == [
         ("x", 10, 0, 0), ("1", 7, 0, 2), ("2", 7, -4, -5),
     ]  # fmt: skip
-    assert (line.anchor, line.runs[0].fill) == ("middle", "#123456")
+    assert (line.anchor, line.fragments[0].fill) == ("middle", "#123456")
 
 
 @pytest.mark.parametrize(
@@ -337,3 +342,23 @@ def test_outlines_of_arrows_are_filled():
         shape for shape in read_svg(SCENE.to_svg("g", "t")).shapes if isinstance(shape, Outline)
     ]
     assert arrow[4].fill == "#d55e00"
+
+
+def test_steps_of_a_scene_replace_its_fields():
+    """Fields of a Scene have a class; in Graphviz's pictures they begin with their names."""
+    pytest.importorskip("matplotlib")
+    field = lambda name, y: Text(5, y, [Span("1.5")], "#1f2328", field=name)
+    parts = [Rect(0, 0, 40, 30, "#ffffff", "#000000"), field("data", 10), field("grad", 20)]
+    scene = Scene(60, 40, [Group("v0", parts), Text(50, 10, [Span("data of x")], "#1f2328")])
+    frames = [
+        Frame("start", "Start", data={"v0": "3"}),
+        Frame("backward", "From y to x", grad={"v0": "−5"}, marked=["v0"]),
+    ]
+    drawing = Drawing("", "scene", Options(), scene)
+    pictures = StepPictures(drawing.svg, Run("", frames), THEMES["light"], Options())
+    first, second = pictures.draw([0, 1])
+    assert texts(first)["v0"] == ["3", ""]
+    assert texts(second)["v0"] == ["3", "−5"]
+    assert THEMES["light"].mark not in first
+    assert f'stroke="{THEMES["light"].mark}"' in second
+    assert "data of x" in second

@@ -6,13 +6,17 @@ Requires playwright and Chromium or Google Chrome. Without them the tests are sk
 import re
 
 import pytest
+from hypothesis import given
 
 from browsers import HOSTILE, chromium, fields, hot
 from engine import Op, Value, explain, mistakes, record_origins, topological, total
 from engine.draw import step
+from engine.draw.room import MARK_SIZE, list_texts
+from engine.draw.scene import measure
 from engine.draw.shortening import shorten_name
 from engine.draw.theme import format_number
 from nn import MLP
+from strategies import examples, programs
 
 
 def example():
@@ -446,6 +450,27 @@ def test_a_page_that_is_hidden_first_grows_when_shown(opened):
 
 
 # ------------------------------------------------------------------------------ without a browser
+
+
+@examples(6)
+@given(program=programs(longest=8))
+def test_cells_have_room_for_every_gradient_and_mark(program):
+    """Of all runs: the field is as wide as the widest text, the cell as high as two lines."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    stepper = step(root)
+    texts = list_texts(stepper.runs)
+    cells = re.findall(r'<g id="[^"]*-(v\d+)" class="node">(.*?)</g>', stepper.drawing.svg, re.S)
+    for id, cell in cells:
+        if id not in texts:
+            continue  # a constant
+        *_, outline = re.findall(r'<(?:polygon|path)[^>]* (?:points|d)="([^"]*)"', cell)
+        xs, ys = ([float(x) for x in pair] for pair in zip(*re.findall(r"(-?[\d.]+),(-?[\d.]+)", outline), strict=True))
+        *_, line = re.findall(r'<polyline[^>]* points="(-?[\d.]+),', cell)
+        widest = max(measure(text, size, bold=size == MARK_SIZE) for text, size in texts[id])
+        assert widest <= max(xs) - float(line)
+        assert max(ys) - min(ys) >= 28.0
 
 
 def test_a_page_for_100_values_is_small():

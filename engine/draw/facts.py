@@ -67,9 +67,8 @@ def collect_facts(root: Value, notation: Notation, parameters: Collection[Node])
             shared=place[node.inputs[0]] if is_result(node) else None,
         )  # fmt: skip
         facts.append(fact)
-    return [
-        fact._replace(paths=add_routes(i, facts, order, notation)) for i, fact in enumerate(facts)
-    ]
+    steps = [[str(x) for x in number_repeats([*map(notation.name, x.inputs)])] for x in order]
+    return [fact._replace(paths=add_routes(i, facts, steps)) for i, fact in enumerate(facts)]
 
 
 def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
@@ -146,11 +145,12 @@ def list_results(node: Node, notation: Notation) -> list[Symbol]:
 
 
 def add_routes(
-    start: int, facts: Sequence[Facts], order: Sequence[Any], notation: Notation
+    start: int, facts: Sequence[Facts], steps: Sequence[Sequence[str]]
 ) -> list[PathStep]:
     """Return the paths of a value with their routes.
 
-    Where an operation uses a value twice, x⁽¹⁾ and x⁽²⁾ are its uses, as in formulas.
+    `steps` are the names of each node's inputs. Where an operation uses a value twice, x⁽¹⁾ and
+    x⁽²⁾ are its uses, as in formulas.
     """
     routes = []
     for path in facts[start].paths:
@@ -158,8 +158,7 @@ def add_routes(
         _, to, k, rank, _ = path
         while to >= 0:
             shared = facts[to].shared
-            inputs = order[to if shared is None else shared].inputs
-            names.append(str(number_repeats([notation.name(x) for x in inputs])[k]))
+            names.append(steps[to if shared is None else shared][k])
             at = to
             _, to, k, rank, _ = facts[at].paths[rank]
         routes.append([*names, facts[at].name])

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine.draw.shapes import Image, Line, Outline, Picture, Run, read_svg
+from engine.draw.shapes import Fragment, Image, Line, Outline, Picture, read_svg
 from engine.draw.theme import FONTS
 
 FALLBACK = "DejaVu Sans"  # installed with matplotlib
@@ -146,35 +146,41 @@ class Painter:
 
     def draw_line(self, line: Line, order: int) -> None:
         families = choose_families(line.family)
-        widths = [measure_run(run, families) for run in line.runs]
-        full = sum(widths) + sum(run.dx for run in line.runs)
+        widths = [measure_fragment(fragment, families) for fragment in line.fragments]
+        full = sum(widths) + sum(fragment.dx for fragment in line.fragments)
         cos, sin = math.cos(math.radians(line.angle)), math.sin(math.radians(line.angle))
         offset, below = {"middle": -full / 2, "end": -full}.get(line.anchor, 0.0), 0.0
-        for run, width in zip(line.runs, widths, strict=True):
-            offset, below = offset + run.dx, below + run.dy
+        for fragment, width in zip(line.fragments, widths, strict=True):
+            offset, below = offset + fragment.dx, below + fragment.dy
             place = (line.x + offset * cos - below * sin, line.y + offset * sin + below * cos)
-            if run.text.strip():
-                self.draw_run(run, place, line, families, order)
+            if fragment.text.strip():
+                self.draw_fragment(fragment, place, line, families, order)
             offset += width
 
-    def draw_run(
-        self, run: Run, place: tuple[float, float], line: Line, families: Sequence[str], order: int
+    def draw_fragment(
+        self,
+        fragment: Fragment,
+        place: tuple[float, float],
+        line: Line,
+        families: Sequence[str],
+        order: int,
     ) -> None:
         from matplotlib.patheffects import withStroke
 
-        text = self.axes.text(
-            *place, run.text, fontsize=run.size, family=list(families), rotation=-line.angle,
-            weight="bold" if run.bold else "normal", style="italic" if run.italic else "normal",
-            color=self.mix(run.fill, line.opacity), rotation_mode="anchor", ha="left",
-            va="baseline", parse_math=False, clip_on=False, zorder=order,
-        )  # fmt: skip
+        look: dict[str, Any] = {
+            "fontsize": fragment.size, "family": list(families),
+            "weight": "bold" if fragment.bold else "normal",
+            "style": "italic" if fragment.italic else "normal",
+            "rotation": -line.angle, "rotation_mode": "anchor", "ha": "left", "va": "baseline",
+            "parse_math": False, "clip_on": False,
+        }  # fmt: skip
         if line.halo_width:  # the outline of a copy below, so that the text remains a text
             copy = self.axes.text(
-                *place, run.text, fontsize=run.size, family=list(families), rotation=-line.angle,
-                weight=text.get_weight(), color=line.halo, rotation_mode="anchor", ha="left",
-                va="baseline", parse_math=False, clip_on=False, zorder=order - 0.5,
-            )  # fmt: skip
+                *place, fragment.text, color=line.halo, zorder=order - 0.5, **look
+            )
             copy.set_path_effects([withStroke(linewidth=line.halo_width, foreground=line.halo)])
+        colour = self.mix(fragment.fill, line.opacity)
+        self.axes.text(*place, fragment.text, color=colour, zorder=order, **look)
 
     def draw_image(self, image: Image, order: int) -> None:
         from PIL import Image as Pixels
@@ -205,9 +211,12 @@ def choose_families(family: str) -> tuple[str, ...]:
     return (*dict.fromkeys([*installed, FALLBACK]),)
 
 
-def measure_run(run: Run, families: Sequence[str]) -> float:
+def measure_fragment(fragment: Fragment, families: Sequence[str]) -> float:
     """Return the width of a part of a text in points."""
-    return sum(measure_glyph(c, families, run.bold, run.italic) for c in run.text) * run.size
+    return (
+        sum(measure_glyph(c, families, fragment.bold, fragment.italic) for c in fragment.text)
+        * fragment.size
+    )
 
 
 @lru_cache(5000)

@@ -130,6 +130,7 @@ function inspect(root, { prefix, facts, texts, whole }, step) {
     const rules = all ? lines : lines.slice(0, MOST_RULES);
     showFormulas(body.querySelector(".rule"), rules
       .map((line) => step.math(line.length > 3 && !data[id] ? line.slice(0, 3) : line)));
+    showWholeNames(body.querySelector(".rule"), whole);
     if (rules.length < lines.length) {
       const more = createButton("jump", `${lines.length - rules.length} more`, "Show all derivatives", () => { all = true; update(); });
       body.querySelector(".rule").append(more);

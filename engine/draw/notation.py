@@ -61,11 +61,11 @@ class Notation:
         >>> Notation({}, ".4g").format_apart(5.4821, 5.48213)
         ('5.4821', '5.48213')
         """
-        texts = [
-            (format_number(x, spec), format_number(y, spec))
-            for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14)))
-        ]
-        return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
+        for spec in (self.spec, *(f".{digits}g" for digits in range(5, 14))):
+            texts = format_number(x, spec), format_number(y, spec)
+            if texts[0] != texts[1]:
+                return texts
+        return self.format(x), self.format(y)
 
     def write_factor(self, x: float) -> str:
         """Write a number as a factor: in parentheses if it is negative."""
@@ -135,7 +135,11 @@ def write_grad(root: Symbol, x: Symbol) -> str:
 
 def write_chain_rule(to: str, sign: str, upstream: str, local: str, *rules: Symbol) -> Line:
     """Write d root / d x += d root / d out * ∂ out / ∂ x, with its forms below the last factor."""
-    forms = f"<mrow>{write_equality(*rules)}</mrow>"
+    texts = [to_mathml(rules[0]), *(f"<mo>=</mo>{to_mathml(rule)}" for rule in rules[1:])]
+    forms = f'<mrow displaystyle="true">{texts[0]}</mrow>'
+    if len(texts) > 1:  # below each other: a wide row would leave gaps beside the factor
+        rows = "".join(f"<mtr><mtd>{text}</mtd></mtr>" for text in texts)
+        forms = f'<mtable displaystyle="true">{rows}</mtable>'
     braced = f"<munder><munder>{local}<mo>⏟</mo></munder>{forms}</munder>"
     return to, f"<mo>{sign}</mo>", f"{upstream}<mo>⋅</mo>{braced}"
 

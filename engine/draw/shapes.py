@@ -35,7 +35,7 @@ class Outline(NamedTuple):
     stroke_opacity: float
 
 
-class Run(NamedTuple):
+class Fragment(NamedTuple):
     """A part of a line of text, moved by (dx, dy) from the end of the part before."""
 
     text: str
@@ -52,7 +52,7 @@ class Line(NamedTuple):
 
     x: float
     y: float
-    runs: list[Run]
+    fragments: list[Fragment]
     anchor: str
     angle: float
     family: str
@@ -135,7 +135,7 @@ def read_children(
         if tag in ("g", "a", "svg"):
             yield from read_children(child, inner, own, shade)
         elif tag == "text":
-            yield from read_text(child, inner, own, shade)
+            yield from read_lines(child, inner, own, shade)
         elif tag == "image":
             yield read_image(child, inner)
         else:
@@ -289,12 +289,12 @@ def outline_rectangle(
 # ----------------------------------------------------------------------------- texts and images
 
 
-def read_text(
+def read_lines(
     element: ET.Element, matrix: Matrix, style: Mapping[str, str], opacity: float
 ) -> Iterator[Line]:
     """Yield the lines of a text element; a span with a position of its own begins a line."""
     scale = measure_scale(matrix)
-    lines: list[tuple[Point, str, list[Run]]] = []
+    lines: list[tuple[Point, str, list[Fragment]]] = []
     x, y = (float((element.get(name) or "0").split()[0]) for name in ("x", "y"))
     lines.append(((x, y), style["text-anchor"], []))
 
@@ -303,8 +303,8 @@ def read_text(
         if text or dx or dy:
             bold, italic = own["font-weight"] in BOLD_WEIGHTS, own["font-style"] == "italic"
             size = scale * read_numbers(own["font-size"])[0]
-            run = Run(text, size, scale * dx, scale * dy, own["fill"], bold, italic)
-            lines[-1][2].append(run)
+            fragment = Fragment(text, size, scale * dx, scale * dy, own["fill"], bold, italic)
+            lines[-1][2].append(fragment)
 
     baseline = {"middle": 0.3, "central": 0.35, "hanging": 0.75}.get(
         element.get("dominant-baseline", ""), 0.0
@@ -329,13 +329,13 @@ def read_text(
     angle = math.degrees(math.atan2(matrix[1], matrix[0]))
     stroke = style["stroke"]
     halo_width = 0.0 if stroke == "none" else scale * read_numbers(style["stroke-width"])[0]
-    for place, anchor, runs in lines:
-        if any(run.text.strip() for run in runs):
+    for place, anchor, fragments in lines:
+        if any(fragment.text.strip() for fragment in fragments):
             x, y = apply_matrix(matrix, place)
             yield Line(
                 x,
                 y,
-                runs,
+                fragments,
                 anchor,
                 angle,
                 style["font-family"],

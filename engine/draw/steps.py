@@ -14,7 +14,7 @@ from engine.draw.options import Options
 from engine.draw.room import MARK_SIZE
 from engine.draw.scene import format_length
 from engine.draw.theme import SIZES, Theme
-from engine.draw.typeset import Box, set_formula
+from engine.draw.typeset import MathBox, set_formula
 
 SVG = "http://www.w3.org/2000/svg"
 SHAPES = ("path", "polygon", "ellipse", "polyline", "rect", "circle")
@@ -98,7 +98,7 @@ class StepPictures:
         for n, lines in zip(steps, formulas[-1], strict=True):
             yield self.compose(self.show_state(n), n, lines, (width, top))
 
-    def set_formulas(self, steps: Sequence[int], size: float) -> list[list[Box]]:
+    def set_formulas(self, steps: Sequence[int], size: float) -> list[list[MathBox]]:
         """Return the lines of the formula of each step."""
         frames = (self.run.frames[n] for n in steps)
         return [[set_formula("".join(line), size) for line in frame.lines] for frame in frames]
@@ -121,7 +121,7 @@ class StepPictures:
         return root
 
     def compose(
-        self, root: ET.Element, n: int, lines: Sequence[Box], size: tuple[float, float]
+        self, root: ET.Element, n: int, lines: Sequence[MathBox], size: tuple[float, float]
     ) -> str:
         """Return a drawing with the lines of a formula above it, in a width and below a top."""
         full, top = size
@@ -151,12 +151,12 @@ def find_id(element: ET.Element) -> str:
     return element.get("data-of") or element.get("id", "").partition("-")[2]
 
 
-def measure_width(formulas: Sequence[Sequence[Box]]) -> float:
+def measure_width(formulas: Sequence[Sequence[MathBox]]) -> float:
     """Return the width of the widest line."""
     return max((box.width for lines in formulas for box in lines), default=0.0)
 
 
-def measure_height(boxes: Sequence[Box]) -> float:
+def measure_height(boxes: Sequence[MathBox]) -> float:
     """Return the height of lines of formulas."""
     return sum(box.ascent + box.descent for box in boxes) + LEAD * max(0, len(boxes) - 1)
 

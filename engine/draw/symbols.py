@@ -163,7 +163,7 @@ def where(condition: Operand, x: Operand, y: Operand) -> Symbol:
     return lift(x) if holds or lift(x) == lift(y) else combine("cases", x, condition, y)
 
 
-def exp_product(x: Operand, y: Operand) -> Symbol:
+def exp_of_product(x: Operand, y: Operand) -> Symbol:
     """Return e^(x · y), with a square as one."""
     square = raise_power(y, 2.0)
     return exp(negate(square) if lift(x) == negate(y) else multiply(x, y))
@@ -211,7 +211,7 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "tie_share": lambda x, y: where(combine(">", x, y), 1.0, where(combine("<", x, y), 0.0, 0.5)),
     "relu": lambda x: combine("max", 0.0, x), "sigmoid": make_function("σ"),
     "normal_cdf": make_function("Φ"), "normal_pdf": make_function("φ"),
-    "exp_product": exp_product, "drop_large": lift, "drop_low": lift,
+    "exp_product": exp_of_product, "drop_large": lift, "drop_low": lift,
     "ceil": make_function("ceil"),
     "difference": lambda x, y: add(x, negate(y)), "finite_log_argument": lambda x, y: lift(y),
     "sech_squared": lambda x: combine("/", 1.0, raise_power(combine("cosh", x), 2.0)),

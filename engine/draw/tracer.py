@@ -167,6 +167,8 @@ class BackwardTracer(Tracer):
         """
         notation, i = self.notation, self.place[sent.node]
         to, out = self.write_gradient(sent.to), notation.name(sent.node)
+        if self.variant is not RIGHT:  # a wrong pass is about other things
+            forms = forms[:1]
         upstream, local = self.write_gradient(sent.node), write_derivative(out, x)
         lines = [
             write_chain_rule(to, self.sign, upstream, local, *forms),

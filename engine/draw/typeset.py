@@ -36,7 +36,7 @@ COMMANDS = {1: "M", 2: "L", 3: "Q", 4: "C"}  # of SVG, for the codes of matplotl
 SMALL = 0.8  # of a formula below a brace
 
 
-class Part(NamedTuple):
+class Glyphs(NamedTuple):
     """A path at (x, y), filled, or a line of some width. `stretch` scales its height."""
 
     x: float
@@ -46,24 +46,24 @@ class Part(NamedTuple):
     stretch: float = 1.0
 
 
-class Box(NamedTuple):
+class MathBox(NamedTuple):
     """A set formula: its size and its parts. Heights are from the baseline, y grows downwards."""
 
     width: float
     ascent: float
     descent: float
-    parts: list[Part]
+    parts: list[Glyphs]
 
-    def move(self, x: float, y: float = 0.0) -> list[Part]:
+    def move(self, x: float, y: float = 0.0) -> list[Glyphs]:
         """Return the parts, moved."""
         return [part._replace(x=x + part.x, y=y + part.y) for part in self.parts]
 
     def to_svg(self, x: float, y: float, colour: str) -> str:
         """Return the formula as SVG, with its baseline at y."""
-        return "\n".join(write_part(part, colour) for part in self.move(x, y))
+        return "\n".join(write_glyphs(part, colour) for part in self.move(x, y))
 
 
-def write_part(part: Part, colour: str) -> str:
+def write_glyphs(part: Glyphs, colour: str) -> str:
     place = f"translate({format_length(part.x)} {format_length(part.y)})"
     if part.stretch != 1.0:
         place += f" scale(1 {part.stretch:.4g})"
@@ -78,14 +78,14 @@ def parse(mathml: str) -> ET.Element:
     return ET.fromstring(f"<mrow>{mathml}</mrow>")
 
 
-def set_formula(mathml: str, size: float) -> Box:
+def set_formula(mathml: str, size: float) -> MathBox:
     """Return a formula, set at a size in points."""
     return set_row(list(parse(mathml)), size)
 
 
-def set_row(elements: Sequence[ET.Element], size: float) -> Box:
+def set_row(elements: Sequence[ET.Element], size: float) -> MathBox:
     """Return elements side by side. Tables and braces are composed, all else is mathtext."""
-    boxes: list[Box] = []
+    boxes: list[MathBox] = []
     plain: list[ET.Element] = []
     fences: list[str] = []
     for i, element in enumerate(elements):
@@ -111,7 +111,7 @@ def set_row(elements: Sequence[ET.Element], size: float) -> Box:
             fences.clear()
     if plain:
         boxes.append(set_plain_row(plain, size, before=bool(boxes), after=False))
-    return join(boxes)
+    return put_side_by_side(boxes)
 
 
 def is_composed(element: ET.Element) -> bool:
@@ -125,7 +125,7 @@ def has_brace(element: ET.Element) -> bool:
     return any(x.text == "⏟" for x in element.iter("mo"))
 
 
-def set_composed(element: ET.Element, size: float) -> Box:
+def set_composed(element: ET.Element, size: float) -> MathBox:
     """Return a table, a formula with a brace below, or a row with one of them."""
     if element.tag == "mtable":
         return set_table(element, size)
@@ -135,7 +135,9 @@ def set_composed(element: ET.Element, size: float) -> Box:
     return set_row(list(element), size)
 
 
-def set_plain_row(elements: Sequence[ET.Element], size: float, before: bool, after: bool) -> Box:
+def set_plain_row(
+    elements: Sequence[ET.Element], size: float, before: bool, after: bool
+) -> MathBox:
     """Return elements that mathtext sets, with space around a sign at an end beside a box."""
     row = ET.Element("mrow")
     row.extend(elements)
@@ -145,7 +147,7 @@ def set_plain_row(elements: Sequence[ET.Element], size: float, before: bool, aft
     return box._replace(width=left + box.width + right, parts=box.move(left))
 
 
-def set_table(table: ET.Element, size: float) -> Box:
+def set_table(table: ET.Element, size: float) -> MathBox:
     """Return a table; its middle is on the axis of the row."""
     rows = [[set_row(list(cell), size) for cell in row] for row in table]
     widths = [max(box.width for box in column) for column in zip(*rows, strict=True)]
@@ -155,27 +157,27 @@ def set_table(table: ET.Element, size: float) -> Box:
     height = sum(ascents) + sum(descents) + lead * (len(rows) - 1)
     y = -height / 2 - 0.25 * size
     top = y
-    parts: list[Part] = []
+    parts: list[Glyphs] = []
     for row, ascent, descent in zip(rows, ascents, descents, strict=True):
         x = 0.0
         for box, width in zip(row, widths, strict=True):
             parts += box.move(x, y + ascent)
             x += width + gap
         y += ascent + descent + lead
-    return Box(sum(widths) + gap * (len(widths) - 1), -top, top + height, parts)
+    return MathBox(sum(widths) + gap * (len(widths) - 1), -top, top + height, parts)
 
 
-def set_fence(fence: str, box: Box, size: float) -> Box:
+def set_fence(fence: str, box: MathBox, size: float) -> MathBox:
     """Return a fence as high as a box: a stretched sign."""
     sign = set_mathtext(FENCES[fence], fence, size)
     scale = (box.ascent + box.descent) / max(sign.ascent + sign.descent, 1.0)
     parts = [
         part._replace(y=box.descent - sign.descent * scale, stretch=scale) for part in sign.parts
     ]
-    return Box(sign.width + 0.15 * size, box.ascent, box.descent, parts)
+    return MathBox(sign.width + 0.15 * size, box.ascent, box.descent, parts)
 
 
-def set_brace(box: Box, below: Box, size: float) -> Box:
+def set_brace(box: MathBox, below: MathBox, size: float) -> MathBox:
     """Return a box with a brace below it, and another box below that."""
     width = max(box.width, below.width)
     left, right, middle = (width - box.width) / 2, (width + box.width) / 2, width / 2
@@ -193,12 +195,12 @@ def set_brace(box: Box, below: Box, size: float) -> Box:
     )
     y = box.descent + 0.12 * size
     down = y + 2 * h + 0.15 * size + below.ascent
-    brace = Part(0.0, y, d, line=0.055 * size)
+    brace = Glyphs(0.0, y, d, line=0.055 * size)
     parts = [*box.move(left), brace, *below.move((width - below.width) / 2, down)]
-    return Box(width, box.ascent, down + below.descent, parts)
+    return MathBox(width, box.ascent, down + below.descent, parts)
 
 
-def join(boxes: Sequence[Box]) -> Box:
+def put_side_by_side(boxes: Sequence[MathBox]) -> MathBox:
     """Return boxes side by side on one baseline."""
     x, parts = 0.0, []
     for box in boxes:
@@ -206,7 +208,7 @@ def join(boxes: Sequence[Box]) -> Box:
         x += box.width
     heights = [(box.ascent, box.descent) for box in boxes] or [(0.0, 0.0)]
     ascents, descents = zip(*heights, strict=True)
-    return Box(x, max(ascents), max(descents), parts)
+    return MathBox(x, max(ascents), max(descents), parts)
 
 
 # --------------------------------------------------------------------------------------- mathtext
@@ -247,7 +249,7 @@ def write_mathtext(element: ET.Element, depth: int = 0) -> str:
 
 
 @lru_cache(5000)
-def set_mathtext(latex: str, text: str, size: float) -> Box:
+def set_mathtext(latex: str, text: str, size: float) -> MathBox:
     """Return LaTeX, set by mathtext; `text`, upright, if mathtext cannot read it."""
     import_matplotlib("step")
     from matplotlib import rc_context
@@ -270,4 +272,4 @@ def set_mathtext(latex: str, text: str, size: float) -> Box:
         steps.append("Z" if code == 79 else COMMANDS[int(code)] + " ".join(lengths))
     d = "".join(steps)
     width, height, descent = size_of
-    return Box(width, height - descent, descent, [Part(0.0, 0.0, d)] if d else [])
+    return MathBox(width, height - descent, descent, [Glyphs(0.0, 0.0, d)] if d else [])

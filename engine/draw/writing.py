@@ -60,7 +60,7 @@ TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are wri
 NAMES_OF_NUMBERS = {
     math.log(2.0): "ln 2", math.log(10.0): "ln 10", 2.0 / math.sqrt(math.pi): "2/√π",
     1.0 / math.log(2.0): "1/ln 2", 1.0 / math.log(10.0): "1/ln 10",
-    1.0 / math.sqrt(2.0 * math.pi): "1/√2π",
+    1.0 / math.sqrt(2.0 * math.pi): "1/√(2π)",
 }  # fmt: skip
 
 
@@ -183,7 +183,8 @@ class Latex(PlainText):
         if -x in NAMES_OF_NUMBERS:
             return "-" + self.write_number(-x)
         if x in NAMES_OF_NUMBERS:
-            return NAMES_OF_NUMBERS[x].replace("√π", r"\sqrt{\pi}").replace("ln", r"\ln")
+            text = NAMES_OF_NUMBERS[x].replace("√(2π)", r"\sqrt{2\pi}")
+            return text.replace("√π", r"\sqrt{\pi}").replace("ln", r"\ln")
         text = f"{x:{self.spec}}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
         return re.sub(r"e([+-]\d+)", lambda e: rf" \cdot 10^{{{int(e[1])}}}", text)
 
