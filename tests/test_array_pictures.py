@@ -228,6 +228,20 @@ def test_a_cell_has_room_for_its_title_and_numbers():
     assert_no_overlap(svg)
 
 
+def test_options_of_drawings():
+    x = Array(rng.normal(size=(2, 3)), "x")
+    y = (x * x).sum()
+    assert "grad" not in [label.text for label in read_labels(draw(y).svg)]  # before backward()
+    y.backward()
+    texts = [label.text for label in read_labels(draw(y).svg)]
+    assert texts.count("grad") == 2
+    assert "data" not in [label.text for label in read_labels(draw(y, names_only=True).svg)]
+    assert "grad" not in [label.text for label in read_labels(draw(y, gradients=False).svg)]
+    large, usual = (read_boxes(draw(y, font_size=size).svg)["v0"] for size in (22, 11))
+    assert abs((large.right - large.left) / (usual.right - usual.left) - 2.0) < 0.01
+    assert "#e8912d" not in draw(y, monochrome=True).svg
+
+
 def test_drawings_of_values_do_not_change():
     x = Value(3.0, "x")
     assert draw(x * 2.0).arrays == {}

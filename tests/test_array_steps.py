@@ -433,6 +433,25 @@ def test_drawings_of_the_page_have_room_for_all_numbers():
         assert not cells or boxes[cells[-1]].contains(label.box)
 
 
+def test_pictures_of_steps_show_the_fields_that_have_appeared(tmp_path):
+    W = Array([[1.0, 2.0], [3.0, 4.0]], "W")
+    stepper = step((np.array([[0.5, -1.0]]) @ W).sum())
+    texts = {}
+    for n in (1, len(stepper.frames)):
+        path = stepper.save(tmp_path / f"{n}.svg", step=n)
+        visible = re.sub(
+            r'<g class="numbers" visibility="hidden">.*?</g>',
+            "",
+            path.read_text("utf-8"),
+            flags=re.S,
+        )
+        texts[n] = re.findall(r'<text [^>]*text-anchor="end"[^>]*>([^<]*)</text>', visible)
+    assert {"1", "2", "3", "4"} <= {*texts[1]}
+    assert "−2.5" not in texts[1]
+    assert {"−2.5", "−3.0", "−1.0"} <= {*texts[len(stepper.frames)]}
+    assert stepper.save(tmp_path / "one.pdf", step=3).read_bytes()[:4] == b"%PDF"
+
+
 READ = """() => Object.fromEntries([...document.querySelectorAll(".panel")].map((g) => [
   g.closest("g[id]").id.split("-")[1] + " " + g.dataset.field,
   g.classList.contains("blank") ? null : [...g.querySelectorAll(".numbers text")].map((t) => t.textContent)]))"""

@@ -178,7 +178,7 @@ def write_cell(cell: ArrayCell, x: float, y: float) -> str:
     if cell.name:
         name = Text(PADDING, PADDING + 9.5, [Span(cell.name)], theme.ink, LABEL, bold=True)
         parts.insert(0, write_part(name, ""))
-    parts += [write_panel(panel, theme) for panel in cell.panels]
+    parts += [write_panel(panel, theme, cell.has_mark) for panel in cell.panels]
     if cell.has_mark:
         y_mark = format_length(cell.height - PADDING)
         parts.append(f'<text class="array-mark" x="{format_length(PADDING)}" y="{y_mark}"></text>')
@@ -188,11 +188,11 @@ def write_cell(cell: ArrayCell, x: float, y: float) -> str:
     return f'<g transform="{place}">\n' + "\n".join(parts) + "\n</g>\n"
 
 
-def write_panel(panel: Panel, theme: Theme) -> str:
-    """Return the data or gradient of an Array as SVG, which `arrays.js` can change."""
+def write_panel(panel: Panel, theme: Theme, is_page: bool) -> str:
+    """Return the data or gradient of an Array as SVG, which `arrays.js` can change in a page."""
     matrix, x, y, w, h = panel.matrix, panel.x, panel.y, panel.width, panel.height
     box = x, y, w * matrix.columns, h * matrix.rows
-    parts = [*write_title(panel, theme), write_part(Rect(*box, theme.paper), "")]
+    parts = [*write_title(panel, theme, is_page), write_part(Rect(*box, theme.paper), "")]
     opacity = ' fill-opacity="0.65"' if matrix.texts else ""  # numbers are easier to read
     parts.append(f'<g class="fill"{opacity}>{write_levels(panel, theme)}</g>')
     parts.append(write_part(Rect(*box, "none", theme.frame, 0.75), ""))
@@ -208,7 +208,7 @@ def write_panel(panel: Panel, theme: Theme) -> str:
     )
 
 
-def write_title(panel: Panel, theme: Theme) -> list[str]:
+def write_title(panel: Panel, theme: Theme, is_page: bool) -> list[str]:
     """Return the word beside numbers, with their common factor, or the norm above a map."""
     name, matrix, x, y = panel.field, panel.matrix, PADDING, panel.y + 0.5 * ROW + 3.5
     factor = format_factor(matrix.exponent)
@@ -222,7 +222,7 @@ def write_title(panel: Panel, theme: Theme) -> list[str]:
         y -= 3.5 if factor and matrix.rows == 1 else 0.0
         other = Text(x, y + 8.5, [Span(factor)], theme.pale, 7.5)
     texts = [Text(x, y, [Span(name)], theme.pale, SMALL), other._replace(field="size")]
-    return [write_part(text, "") for text in texts]
+    return [write_part(text, "") for text in texts if text.spans[0].text or is_page]
 
 
 def place_numbers(panel: Panel, theme: Theme) -> Iterator[Text]:

@@ -1,4 +1,4 @@
-"""The fields of Arrays in pictures of steps, as `arrays.js` shows them: those that appeared."""
+"""The fields of Arrays in pictures of steps: those that have appeared, as in a page."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence

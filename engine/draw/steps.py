@@ -163,7 +163,10 @@ def measure_height(boxes: Sequence[MathBox]) -> float:
 
 def show_numbers(element: ET.Element, data: str | None, grad: str | None) -> None:
     """Replace the numbers of a value by those that have appeared; leave out the others."""
+    fields = {x for panel in list_panels(element) for x in panel.iter()}
     for text in element.iter(f"{{{SVG}}}text"):
+        if text in fields:  # of an Array, see show_cells
+            continue
         content = "".join(text.itertext()).replace("\u00a0", " ").strip()
         name = content.partition(" ")[0]
         field = text.get("class") or name
@@ -201,12 +204,12 @@ def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> 
             {"stroke": theme.mark, "stroke-width": "2", "stroke-dasharray": DASHES[kind]}
         )
     texts = list(element.iter(f"{{{SVG}}}text"))
-    if places := [x for x in texts if x.get("class") == "array-mark"]:
-        is_alarm = kind in DASHES
-        places[0].text = content
-        places[0].set("fill", theme.mark if is_alarm else theme.pale)
-        places[0].set("font-size", format_length(MARK_SIZE))
-        return
+    for text in texts:
+        if text.get("class") == "array-mark":
+            text.text = content
+            text.set("fill", theme.mark if kind in DASHES else theme.pale)
+            text.set("font-size", format_length(MARK_SIZE))
+            return
     places = [i for i, x in enumerate(texts) if (x.text or "").strip("\u00a0").startswith("grad")]
     if not places or not content:
         return

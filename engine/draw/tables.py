@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.draw.labels import set_spans
 from engine.draw.options import Options
 from engine.draw.scene import Group, Part, Rect, Span, Text, measure
 from engine.draw.theme import THEMES, Theme
-from engine.draw.writing import split_index
 
 SMALL = 0.84  # the size of column heads and notes, relative to the text
 ROW = 1.38  # the height of a row, relative to the size of the text
@@ -289,8 +289,7 @@ def nest(
 
 def write_name(name: str) -> tuple[Span, ...]:
     """Return a name as spans: w0 is w with an index."""
-    letters, digits = split_index(name)
-    return (Span(letters), Span(digits, "sub")) if digits else (Span(name),)
+    return tuple(set_spans(name))
 
 
 def make_pieces(text: str) -> tuple[Piece, ...]:
