@@ -91,7 +91,7 @@ def test_routes_show_where_paths_differ():
     x = Value(2.0, "x")
     square = x * x
     square.label = "y"
-    assert [path.route for path in known(square)[0].paths] == ["x⁽¹⁾ → y", "x⁽²⁾ → y"]
+    assert [path.route for path in known(square)[0].paths] == ["x#1 → y", "x#2 → y"]
     node = x
     for _ in range(5):
         node = node.tanh()
