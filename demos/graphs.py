@@ -1,9 +1,7 @@
 """Graphs as pictures, and pages that step through both passes of backpropagation.
 
-Writes two pictures with gradients, neuron.svg and mlp.svg, and pages that run in a browser:
-neuron.html and mlp.html step through the same graphs; training.html through the training loss of a
-larger network, layer by layer; order.html through an expression for which two wrong orders of the
-backward pass give wrong gradients ("Why this order?").
+Writes pictures (.svg), and pages (.html) that run in a browser. training.html steps layer by layer
+through a larger network; order.html shows that other orders of the backward pass go wrong.
 """
 
 from pathlib import Path
@@ -19,8 +17,10 @@ def main(out: Path) -> None:
     figures: dict[str, Drawing | Stepper] = {
         "neuron.svg": draw(y, locals=True),
         "mlp.svg": draw(loss, model),
+        "network.svg": draw(loss, model, level="network"),
         "neuron.html": step(y),
         "mlp.html": step(loss, model),
+        "network.html": step(loss, model, level="network"),
         "training.html": step(*training()),
         "order.html": step(twice),
     }

@@ -42,7 +42,7 @@ def main(out: Path, seed: int = 0) -> None:
     print(f"\nLogits of the first test digit, a {y_test[0]}, from the tape and from Values:")
     for numbers in (from_tape, from_values):
         print("  ", *[f"{z:8.3f}" for z in numbers])
-    drawing = draw(loss, model, collapse=True)
+    drawing = draw(loss, model, level="layers")
     print(f"wrote {drawing.save(out / 'tape.svg')}, the graph of its loss")
 
 

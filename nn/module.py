@@ -1,9 +1,9 @@
 """`Module`, the base class of models: it finds, names, saves and counts their parameters."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MOST_PROBLEMS = 20  # in one message
+Column: TypeAlias = tuple[str, Any, Any, str]  # path, weights, biases, activation
 
 
 class Module:
@@ -236,6 +237,21 @@ class Module:
         ]
         a, b, c, d = (max(map(len, column)) for column in zip(*table, strict=True))
         return "\n".join(f"{i:<{a}}  {j:<{b}}  {k:>{c}}  {n:>{d}}" for i, j, k, n in table)
+
+    def _columns(self) -> Iterator[Column]:
+        """Yield the fully connected layers, in the order in which drawings show them.
+
+        Each is a tuple of its path, weights, biases and activation. Any other module has None for
+        weights and biases, and its repr in place of the activation.
+        """
+        last = None
+        for path, part in find_parts(self)[1:]:
+            if isinstance(part, Module) and (last is None or not path.startswith(f"{last}.")):
+                last = path
+                for inner, *column in part._columns():
+                    yield (f"{path}.{inner}" if inner else path, *column)
+        if last is None:
+            yield "", None, None, repr(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -1,7 +1,7 @@
 """Networks of Values, one scalar at a time: `Neuron`, `Layer` and `MLP`, as in micrograd."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from importlib import import_module
 from itertools import pairwise
@@ -16,7 +16,7 @@ from engine.support.arguments import numpy_type
 from engine.value import Value, as_nodes
 from nn.arguments import check_flag, check_sequence, check_whole, format_count, look_up
 from nn.init import Init, Rng, generator, make_weights
-from nn.module import Module
+from nn.module import Column, Module
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -70,6 +70,9 @@ class Neuron(Module):
         """
         return activate(self, [self], convert_sample(self, x))[0]
 
+    def _columns(self) -> Iterator[Column]:
+        yield "", [self.weights], [self.bias], self.activation
+
     def __repr__(self) -> str:
         return f"Neuron({self.nin}, {self.activation!r})"
 
@@ -113,6 +116,10 @@ class Layer(Module):
     def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
         """Return this layer as an `nn.vector.Dense` with copies of the weights in that dtype."""
         return import_module(CONVERT, __package__).to_vector(self, dtype)
+
+    def _columns(self) -> Iterator[Column]:
+        biases = [neuron.bias for neuron in self.neurons]
+        yield "", [neuron.weights for neuron in self.neurons], biases, self.activation
 
     def __repr__(self) -> str:
         return f"Layer({self.nin}, {self.nout}, {self.activation!r})"
@@ -171,6 +178,11 @@ class MLP(Module):
         (2, 1)
         """
         return import_module(CONVERT, __package__).to_vector(self, dtype)
+
+    def _columns(self) -> Iterator[Column]:
+        for i, layer in enumerate(self.layers):  # a search would visit every weight
+            for _, *column in layer._columns():
+                yield (f"layers.{i}", *column)
 
     def __repr__(self) -> str:
         return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"

@@ -11,7 +11,7 @@ for data of another width; the message has both shapes.
 
 from __future__ import annotations  # help() then shows ArrayLike, not its definition
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,7 @@ from engine.rules import ELEMENTWISE
 from engine.support.arguments import find_string_remedy
 from nn.arguments import check_whole, check_within
 from nn.init import Init, Rng, generator, make_weights
-from nn.module import Module
+from nn.module import Column, Module
 from nn.scalar import CONVERT, check_activation, check_sizes
 
 __all__ = [
@@ -81,6 +81,9 @@ class Dense(Module):
         """Return this layer as an `nn.Layer` with copies of the weights."""
         return import_module(CONVERT, __package__).to_scalar(self)
 
+    def _columns(self) -> Iterator[Column]:
+        yield "", self.weight, self.bias, self.activation
+
     def __repr__(self) -> str:
         return f"Dense({self.nin}, {self.nout}, {self.activation!r})"
 
@@ -97,6 +100,9 @@ class Activation(Module):
 
     def __call__(self, X: Samples) -> Array:
         return activate(self.name, Array.lift(X))
+
+    def _columns(self) -> Iterator[Column]:
+        yield "", None, None, self.name
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"
@@ -311,6 +317,10 @@ class Residual(Sequential):
             raise ValueError(f"Residual adds f(X) of shape {out.shape} to X of shape {X.shape}")
         return X + out
 
+    def _columns(self) -> Iterator[Column]:
+        yield from super()._columns()
+        yield "", None, None, "+ X"
+
 
 class MLP(Module):
     """A multilayer perceptron: `Dense` layers, of which the last is linear, as in `nn.MLP`.
@@ -354,6 +364,13 @@ class MLP(Module):
         for layer in hidden:
             X = self.dropout(layer(X))
         return last(X)
+
+    def _columns(self) -> Iterator[Column]:
+        for i, layer in enumerate(self.layers):
+            for _, *column in layer._columns():
+                yield (f"layers.{i}", *column)
+            if self.dropout.rate and i < len(self.layers) - 1:
+                yield "dropout", None, None, repr(self.dropout)
 
     def __repr__(self) -> str:
         sizes = [layer.nout for layer in self.layers]

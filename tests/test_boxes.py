@@ -26,10 +26,10 @@ def penalized(samples=2, sizes=(4, 3, 1), **how):
 
 
 @pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"], ["the inputs"]])
-def test_the_gradients_are_those_of_the_engine(collapse, fused):
+@pytest.mark.parametrize("level", ["layers", "layers.1", ["layers.0", "the rest"], ["the inputs"]])
+def test_the_gradients_are_those_of_the_engine(level, fused):
     loss, model = penalized(fused=fused)
-    view = build_view(loss, model, collapse)
+    view = build_view(loss, model, level)
     traced = trace_boxes(view, SPEC)
     grads = {}
     for frame in traced.frames:
@@ -44,10 +44,10 @@ def test_the_gradients_are_those_of_the_engine(collapse, fused):
     assert all(traced.grads[node] == node.grad for node in view.ids if not node.constant)
 
 
-@pytest.mark.parametrize("collapse", [True, "layers.1", ["layers.0", "the rest"]])
-def test_each_part_comes_after_the_parts_it_depends_on(collapse):
+@pytest.mark.parametrize("level", ["layers", "layers.1", ["layers.0", "the rest"]])
+def test_each_part_comes_after_the_parts_it_depends_on(level):
     loss, model = penalized()
-    view = build_view(loss, model, collapse)
+    view = build_view(loss, model, level)
     titles = {place: place for place in view.ids.values()}
     parts = split_into_parts(view, {node: titles[place] for node, place in view.ids.items()})
     number_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
@@ -61,7 +61,7 @@ def test_each_part_comes_after_the_parts_it_depends_on(collapse):
 
 def test_contributions_between_parts_are_sent_once_and_those_inside_are_not():
     loss, model = penalized(samples=1, sizes=(2, 1))
-    frames = trace_boxes(build_view(loss, model, True), ".4g").frames
+    frames = trace_boxes(build_view(loss, model, "layers"), ".4g").frames
     steps = [(frame.title, frame.note) for frame in frames if frame.kind == "backward"]
     assert [title for title, _ in steps] == [
         "From the rest, part 2 of 2 to the rest, part 1 of 2",
@@ -82,8 +82,8 @@ def test_contributions_between_parts_are_sent_once_and_those_inside_are_not():
 
 def test_marked_ids_are_in_the_drawing():
     loss, model = penalized()
-    for collapse in (True, "layers.1"):
-        stepper = step(loss, model, collapse=collapse)
+    for level in ("layers", "layers.1"):
+        stepper = step(loss, model, level=level)
         ids = {id.partition("-")[2] for id in re.findall(r'\bid="([^"]+)"', stepper.drawing.svg)}
         for frame in stepper.frames:
             assert ids.issuperset(frame.marked), frame
@@ -95,7 +95,7 @@ def test_a_large_graph_collapses_by_default_and_a_small_one_on_request():
     middling, of = penalized(fused=False)
     assert any("neurons" in frame.title for frame in step(middling, of, limit=150).frames)
     small, model = penalized(samples=1, sizes=(2, 1))
-    assert [run.title for run in step(small, model, collapse=True).runs] == ["Backpropagation"]
+    assert [run.title for run in step(small, model, level="layers").runs] == ["Backpropagation"]
     assert len(step(small, model).runs) == 3
     with pytest.raises(ValueError, match="pass the model to draw each of its layers as one box"):
         step(loss)

@@ -238,7 +238,7 @@ def test_no_name_of_a_module_is_markup():
     picture = draw(model([1.0]), model)
     assert "<script" not in picture.svg
     assert HOSTILE.replace("<", "&lt;").split(">")[0] in picture.svg
-    assert "alert(1)" in draw(model([1.0]), model, collapse=True).svg
+    assert "alert(1)" in draw(model([1.0]), model, level="layers").svg
 
 
 # ------------------------------------------------------------------------------------ clusters
@@ -301,14 +301,14 @@ def test_a_collapsed_cluster():
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([0.5, -1.0]) - 1.0) ** 2
     loss.backward()
-    view = build_view(loss, model, collapse="layers.0")
+    view = build_view(loss, model, level="layers.0")
     boxes = [part for part in view.drawn if isinstance(part, Box)]
     assert [(box.nodes, len(box.parameters)) for box in boxes] == [(15, 9)]
     ways = [arrow for arrow in view.arrows if "b0" in (arrow.tail, arrow.head)]
     assert sorted((arrow.tail[0], arrow.head[0], arrow.multiplicity) for arrow in ways) == [
         ("b", "o", 3), ("v", "b", 3), ("v", "b", 3),
     ]  # fmt: skip
-    text = texts(draw(loss, model, collapse="layers.0"))["b0"]
+    text = texts(draw(loss, model, level="layers.0"))["b0"]
     norm = np.linalg.norm([p.grad for p in model.layers[0].parameters()])
     title = "layers.0   Layer(2, 3, 'tanh')"
     lines = [line.replace("\xa0", " ") for line in text]
@@ -329,8 +329,8 @@ def test_a_training_graph_of_65000_nodes_shows_its_layers():
     assert ways == dict(zip(pairwise(chain), (3200, 25600, 1600, 100), strict=True))
     with pytest.raises(ValueError, match=r"at most 500 nodes to draw, got 65,\d+; pass the model"):
         draw(loss)
-    with pytest.raises(ValueError, match="collapse more modules, or all with collapse=True"):
-        draw(loss, model, collapse=False)
+    with pytest.raises(ValueError, match="draw less detail with level='layers'"):
+        draw(loss, model, level="values")
 
 
 def test_neurons_collapse_before_layers():
@@ -416,8 +416,9 @@ def test_graphviz_of_the_system_draws_the_same_graph():
         ({"layout": "neato"}, "layout must be one of auto, embedded, dot, got 'neato'"),
         ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
         (
-            {"collapse": "layer"},
-            "collapse expects paths such as layers.0, layers.0.neurons.0, the rest, got 'layer'",
+            {"level": "layer"},
+            "level must be one of values, neurons, layers, network, or paths such as layers.0, "
+            "layers.0.neurons.0, the rest, got 'layer'",
         ),
     ],
 )
@@ -443,16 +444,16 @@ def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
         ({"limit": None}, "limit must be a whole number, 1 or more, got None"),
         ({"theme": [1]}, "theme must be one of auto, light, dark, got [1]"),
         (
-            {"collapse": 3},
-            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",
+            {"level": 3},
+            "paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 3",
         ),
         (
-            {"collapse": [1, "a"]},
-            "collapse expects paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 1",
+            {"level": [1, "a"]},
+            "paths such as layers.0, layers.0.neurons.0, the inputs, the rest, got 1",
         ),
         (
-            {"collapse": True, "model": None},
-            "collapse requires a model; pass it as the second argument",
+            {"level": "layers", "model": None},
+            "level='layers' requires a model; pass it as the second argument",
         ),
         ({"model": MLP(2, [3, 1])}, "no parameter of MLP(2, [3, 1], 'relu') is in this graph"),
     ],
@@ -482,6 +483,6 @@ def test_the_message_of_graphviz_is_passed_on():
         svg.render("digraph {")
 
 
-def test_a_model_is_to_be_called_before_it_is_drawn():
-    with pytest.raises(TypeError, match=r"got MLP\(.*\); call it first"):
-        draw(MLP(2, [1], rng=0))
+def test_a_class_of_models_is_to_be_called_before_it_is_drawn():
+    with pytest.raises(TypeError, match=r"got <class '.*MLP'>; call it first"):
+        draw(MLP)

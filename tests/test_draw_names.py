@@ -44,17 +44,17 @@ def nasty_graph(name):
 
 
 @nasty
-@pytest.mark.parametrize("collapse", [None, True])
-def test_nasty_names_are_drawn(name, collapse):
+@pytest.mark.parametrize("level", [None, "layers"])
+def test_nasty_names_are_drawn(name, level):
     """As SVG, DOT and HTML; the name of a module, of a leaf and of a row shows as it is."""
     root, model = nasty_graph(name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of graphviz, about quotation marks
-        picture = draw(root, model, collapse=collapse)
+        picture = draw(root, model, level=level)
         svg = picture.svg
     text = "".join(ET.fromstring(svg).itertext())
     shown = replace_invalid(name)[:1000].split("\n")[0].replace(" ", "\xa0")
-    assert text.replace(" ", "\xa0").count(shown) >= (1 if collapse else 4)
+    assert text.replace(" ", "\xa0").count(shown) >= (1 if level else 4)
     assert svg in picture.html
     assert picture.dot.encode().decode() == picture.dot
     assert "<script" not in picture.html
@@ -72,11 +72,11 @@ def test_no_id_in_dot_is_made_of_a_name(name):
 
 
 @nasty
-@pytest.mark.parametrize("collapse", [None, True])
-def test_nasty_names_are_stepped_through(name, collapse):
+@pytest.mark.parametrize("level", [None, "layers"])
+def test_nasty_names_are_stepped_through(name, level):
     """The page is valid, and its data holds no character that a page cannot hold."""
     root, model = nasty_graph(name)
-    page = step(root, model, collapse=collapse).html
+    page = step(root, model, level=level).html
     data = re.search(r'id="steps">(.*?)</script>', page, flags=re.S)[1]
     texts = []
     visit = lambda x: (
@@ -95,11 +95,11 @@ def test_nasty_names_are_stepped_through(name, collapse):
 def test_a_module_with_the_name_of_a_box_has_a_box_of_its_own(name):
     model = Pair(name)
     root = model([Value(1.0), Value(2.0)]).exp() * 2.0
-    boxes = [part for part in build_view(root, model, True).drawn if isinstance(part, Box)]
+    boxes = [part for part in build_view(root, model, "layers").drawn if isinstance(part, Box)]
     sizes = {box.path: box.nodes for box in boxes}
     plain = Pair("first")
     root = plain([Value(1.0), Value(2.0)]).exp() * 2.0
-    boxes = [part for part in build_view(root, plain, True).drawn if isinstance(part, Box)]
+    boxes = [part for part in build_view(root, plain, "layers").drawn if isinstance(part, Box)]
     assert [*sizes.values()] == [box.nodes for box in boxes]
     assert sizes[name] == 5
     assert set(sizes) == {name, "last.0", "the rest′", "the inputs′"}
@@ -129,7 +129,14 @@ def test_a_module_with_the_name_of_a_box_has_a_box_of_its_own(name):
             "attributes can be changed",
         ),
         ({"params": {}}, "unknown option 'params'; pass the model as the second argument"),
-        ({"depth": 2}, "unknown option 'depth'; write collapse=[...], the paths of modules"),
+        (
+            {"depth": 2},
+            "unknown option 'depth'; write level='layers', or level=[...], the paths of modules",
+        ),
+        ({"collapse": True}, "unknown option 'collapse'; write level='layers'"),
+        ({"collapse": False}, "unknown option 'collapse'; write level='values'"),
+        ({"collapse": ["layers.0"]}, "unknown option 'collapse'; write level=['layers.0']"),
+        ({"collapse": None}, "unknown option 'collapse'; its name is level, and None is the"),
         (
             {"directon": "down"},
             "unknown option 'directon' (did you mean 'direction'?); expected one of direction, "

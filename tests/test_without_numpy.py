@@ -132,9 +132,9 @@ def test_pictures():
     root.backward()
     assert "digraph" in draw(root).dot
     assert draw(root).svg.startswith("<svg")
-    assert draw(root, model, collapse=True).svg.startswith("<svg")
+    assert draw(root, model, level="layers").svg.startswith("<svg")
     assert draw(root, locals=True, color="grad").svg.startswith("<svg")
-    for page in (step((Value(2.0, "x") * 3.0).tanh()), step(root, model, collapse=True)):
+    for page in (step((Value(2.0, "x") * 3.0).tanh()), step(root, model, level="layers")):
         assert "<script" in page.html
 
 

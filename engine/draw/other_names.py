@@ -9,6 +9,7 @@ from engine.draw.theme import DIRECTIONS
 FILES = ("svg", "png", "pdf", "dot", "gv", "html", "jpg", "jpeg", "gif", "ps", "eps")
 SAVE = "draw(root).save('graph.svg') writes a file"
 DOT = "draw(root).dot is the text for Graphviz, in which attributes can be changed"
+LEVEL = "write level='layers', or level=[...], the paths of modules"
 OPTIONS = {
     **dict.fromkeys(("filename", "directory", "outfile", "cleanup"), SAVE),
     **dict.fromkeys(("view", "quiet"), f"Jupyter displays a drawing, and {SAVE}"),
@@ -17,7 +18,7 @@ OPTIONS = {
     **dict.fromkeys(("fontname", "fontsize", "shape", "style"), DOT),
     "engine": "write layout='dot' for the system's Graphviz",
     **dict.fromkeys(("params", "module"), "pass the model as the second argument"),
-    **dict.fromkeys(("depth", "expand_nested"), "write collapse=[...], the paths of modules"),
+    **dict.fromkeys(("depth", "expand_nested"), LEVEL),
     **dict.fromkeys(("show_attrs", "show_saved"), "write locals=True for the local derivatives"),
     "colour": "write color='grad'",
 }
@@ -30,6 +31,14 @@ def describe_direction(value: object) -> str:
     return f"write direction={name!r}" if name else ""
 
 
+def describe_level(collapse: object) -> str:
+    """Return how to write an argument of the former option `collapse`."""
+    if collapse is None:
+        return "its name is level, and None is the default"
+    level = {True: "layers", False: "values"}[collapse] if isinstance(collapse, bool) else collapse
+    return f"write level={level!r}"
+
+
 def describe_file(value: object) -> str:
     """Return how to write a file of the type `value`; "" if that is not a type of file."""
     is_type = isinstance(value, str) and value.lower().lstrip(".") in FILES
@@ -40,6 +49,8 @@ def refuse_option(name: str, value: object, known: Iterable[str]) -> NoReturn:
     """Raise TypeError for an unknown option, with the name that it has here, if any."""
     known = [*known]
     remedy = OPTIONS.get(name, "")
+    if name == "collapse":
+        remedy = describe_level(value)
     if name == "rankdir":
         remedy = describe_direction(value) or "write direction='right'"
     if not remedy:

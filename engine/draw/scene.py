@@ -74,6 +74,7 @@ class Circle(NamedTuple):
     line: str = "none"
     thickness: float = 1.0
     dashed: bool = False
+    opacity: float = 1.0  # of the fill
 
 
 class Curve(NamedTuple):
@@ -96,12 +97,14 @@ class Group(NamedTuple):
 
     `id` is that of the value, operation, arrow or box, as in `engine.draw.view`. `kind` is the
     class of the element: "node", "edge" or "cluster". `title` appears when the pointer rests on it.
+    `opens` is the title of the page's view that a click opens.
     """
 
     id: str
     parts: "Sequence[Part]"
     title: str = ""
     kind: str = "node"
+    opens: str = ""
 
 
 Part: TypeAlias = Text | Rect | Circle | Curve | Group
@@ -139,6 +142,7 @@ def write_part(part: Part, prefix: str) -> str:
     if isinstance(part, Circle):
         shape = f'circle cx="{format_length(part.x)}" cy="{format_length(part.y)}"'
         shape += f' r="{format_length(part.radius)}"'
+        shape += f' fill-opacity="{part.opacity:.2g}"' if part.opacity < 1.0 else ""
     else:
         names = ("x", "y", "width", "height")
         shape = "rect " + " ".join(f'{k}="{format_length(getattr(part, k))}"' for k in names)
@@ -152,7 +156,8 @@ def write_group(group: Group, prefix: str) -> str:
     body = "\n".join(write_part(part, prefix) for part in group.parts)
     title = f"<title>{html.escape(group.title)}</title>\n" if group.title else ""
     id = f' id="{prefix}-{group.id}"' if group.id else ""
-    return f'<g{id} class="{group.kind}">\n{title}{body}\n</g>'
+    opens = f' data-opens="{html.escape(group.opens)}"' if group.opens else ""
+    return f'<g{id} class="{group.kind}"{opens}>\n{title}{body}\n</g>'
 
 
 def write_text(text: Text) -> str:

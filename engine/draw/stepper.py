@@ -1,27 +1,29 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, get_type_hints
 
 from engine.draw.boxes import trace_boxes
 from engine.draw.clusters import Model, describe_places
-from engine.draw.dot import write_dot
-from engine.draw.drawing import Drawing, title_graph
+from engine.draw.connections import Network
+from engine.draw.drawing import Drawing, draw_network, draw_view, is_network
 from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.frames import EMPTY, Frame, Run
+from engine.draw.neuron_graphs import build_neuron, list_opened
+from engine.draw.neuron_steps import NeuronTracer, build_network_view
 from engine.draw.notation import Notation
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.page import SUBTITLE, PageView, compute_height, write_page
 from engine.draw.room import reserve_heights, reserve_widths
 from engine.draw.symbols import Symbol, build_formula
 from engine.draw.trace import trace
-from engine.draw.view import Box, build_view
+from engine.draw.view import Box, Level, build_view
 from engine.draw.writing import to_text
 from engine.node import Node
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
 
@@ -34,7 +36,7 @@ def step(
     root: Value,
     model: Model | None = None,
     *,
-    collapse: bool | str | Iterable[str] | None = None,
+    level: Level = None,
     limit: int = LIMIT,
     **options: Unpack[PageOptions],
 ) -> "Stepper":
@@ -56,7 +58,7 @@ def step(
     Args:
         root: the result of the graph.
         model: a Module whose neurons and layers are drawn as clusters, titled by their paths.
-        collapse: the modules to step through as one box each, as in `draw`. By default nothing
+        level: the modules to step through as one box each, as in `draw`. By default nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values to step through.
@@ -74,10 +76,12 @@ def step(
     look = Options(**options)
     if not isinstance(root, Value):
         raise TypeError(f"step expects a Value as root, got {root!r}")
-    view = build_view(root, model, collapse, limit)
+    if is_network(level, model):
+        return step_network(root, model, look, check_whole("limit", limit))
+    view = build_view(root, model, level, limit)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
-    if has_boxes and collapse is None and len(view.arrows) > limit:
-        view = build_view(root, model, True, limit)  # each arrow is at least one step
+    if has_boxes and level is None and len(view.arrows) > limit:
+        view = build_view(root, model, "layers", limit)  # each arrow is at least one step
     if has_boxes:
         traced = trace_boxes(view, look.format)
         facts = collect_box_facts(view, Notation(traced.names, look.format))
@@ -88,12 +92,41 @@ def step(
     names = {node: name for node, name in traced.names.items() if not node.constant}
     widths = reserve_widths(traced.runs) if len(traced.runs) > 1 else {}
     sizes = reserve_heights(look) if widths else look
-    dot = write_dot(view, sizes, names, traced.grads, widths, traced.whole)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look.layout, look.theme)
+    drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole)
     title = traced.names[root]
     if not has_boxes:
         title = write_title(root, Notation(traced.names, look.format))
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+
+
+def step_network(root: Value, model: Model | None, options: Options, limit: int) -> "Stepper":
+    """Make a page that steps through backpropagation neuron by neuron.
+
+    Raises TypeError for a network of Arrays, and ValueError for more than `limit` neurons.
+    """
+    network = Network(model, root)
+    if network.activity is None or network.activity.of_arrays:
+        raise TypeError(
+            f"step(level='network') expects a network of Values, got {model!r}; its to_scalar() "
+            "returns one"
+        )
+    if (neurons := sum(network.counts)) > limit:
+        raise ValueError(
+            f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
+            "level='layers', or raise limit"
+        )
+    view, ids = build_network_view(network, model)
+    traced = NeuronTracer(view, ids, network.activity, options.format).trace()
+    facts = collect_box_facts(view, Notation(traced.names, options.format))
+    opened = list_opened(network)
+    drawing = draw_network(root, model, options, ids, traced.grads, opened)
+    title = root.label or type(model).__name__
+    stepper = Stepper(traced.runs, facts, drawing, options.theme, title)
+    fields = {name: getattr(options, name) for name in get_type_hints(PageOptions)}
+    for place in opened:
+        graph = build_neuron(network, place, traced.grads)
+        stepper.opened[network.name(place)] = step(graph, **fields)
+    return stepper
 
 
 class Stepper:

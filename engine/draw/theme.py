@@ -64,6 +64,7 @@ class Theme(NamedTuple):
     tint: str  # the background of clusters
     mark: str  # the current step of a page
     heat: tuple[str, str]  # no gradient, the largest gradient
+    signs: tuple[str, str]  # negative and positive numbers, in pictures of networks
     kinds: Mapping[str, Paint]
 
 
@@ -71,7 +72,7 @@ LIGHT, DARK = (
     Theme(
         paper="#ffffff", ink="#1f2328", pale="#6b7280",
         frame="#c3c8cf", tint="#f6f7f9", mark="#c2410c",
-        heat=("#ffffff", "#e69f00"),
+        heat=("#ffffff", "#e69f00"), signs=("#1f6fb5", "#d9690b"),
         kinds={
             "leaf": Paint("#e3f1fa", "#0072b2"), "parameter": Paint("#fdf0d5", "#b06f00"),
             "constant": Paint("#f3f4f6", "#6b7280"), "inner": Paint("#ffffff", "#4b5563"),
@@ -81,7 +82,7 @@ LIGHT, DARK = (
     Theme(
         paper="#16191d", ink="#e8eaed", pale="#a0a7b1",
         frame="#4a515b", tint="#1f242a", mark="#fb923c",
-        heat=("#16191d", "#8f5a00"),
+        heat=("#16191d", "#8f5a00"), signs=("#5fb0ec", "#f59a4a"),
         kinds={
             "leaf": Paint("#12324a", "#56b4e9"), "parameter": Paint("#45330c", "#e69f00"),
             "constant": Paint("#24282e", "#a0a7b1"), "inner": Paint("#16191d", "#a0a7b1"),
@@ -103,6 +104,15 @@ def format_number(x: "float | np.ndarray", spec: str) -> str:
     if not any(digit in text for digit in "123456789") and text.startswith("-") and "n" not in text:
         text = text[1:]  # a negative number that rounds to zero
     return text.replace("-", "−")
+
+
+def format_rounded(x: float, digits: int) -> str:
+    """Format a number that is rounded to a few significant digits, with an exponent if it is long.
+
+    >>> format_rounded(1234.5, 2), format_rounded(-1e-7, 2)
+    ('1200', '−1e−07')
+    """
+    return format_number(float(f"{x:.{digits}g}"), f".{max(digits, 5)}g")
 
 
 def format_fields(node: Node, spec: str, grad: float | None = None) -> list[str]:

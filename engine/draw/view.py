@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.draw.clusters import Model, Modules, group_nodes
+from engine.draw.layers import list_layers
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 LIMIT = 500  # nodes; beyond it modules collapse
+FEW = 16  # nodes outside modules that are drawn beside neurons
+LEVELS = ("values", "neurons", "layers", "network")
+Level: TypeAlias = str | Iterable[str] | None
 
 
 class Cell(NamedTuple):
@@ -67,7 +71,7 @@ class View(NamedTuple):
 def build_view(
     root: Node,
     model: Model | None = None,
-    collapse: bool | str | Iterable[str] | None = None,
+    level: Level = None,
     limit: int = LIMIT,
 ) -> View:
     """Return the view of the graph under `root`, with the modules of `model` as clusters.
@@ -75,7 +79,8 @@ def build_view(
     Args:
         root: the graph's result.
         model: the model whose modules are drawn.
-        collapse: the paths of the modules to draw as boxes; True for all, False for none. By
+        level: "values", "neurons", "layers", or the paths of the modules to draw as boxes; see
+            `list_closed`. By
             default nothing collapses unless there are more than `limit` nodes. Then neurons do,
             then layers, then all nodes outside modules.
         limit: the largest number of cells and boxes.
@@ -84,11 +89,11 @@ def build_view(
     """
     limit = check_whole("limit", limit)
     order = topological(root)
-    if model is None and collapse not in (None, False):
-        raise ValueError("collapse requires a model; pass it as the second argument")
+    if model is None and level is not None and level != "values":
+        raise ValueError(f"level={level!r} requires a model; pass it as the second argument")
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
-    choices = list_choices(modules) if collapse is None else [parse_collapse(collapse, modules)]
+    choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
     for closed in choices:
         contents, ids = place_nodes(order, modules, groups, closed)
         count = sum(map(len, contents.values()))
@@ -96,7 +101,7 @@ def build_view(
             return View(contents, list(build_arrows(order, ids)), modules, ids)
     remedy = "pass the model to draw each of its layers as one box"
     if model is not None:
-        remedy = "collapse more modules, or all with collapse=True"
+        remedy = "draw less detail with level='layers'"
     raise ValueError(
         f"expected at most {limit:,} nodes to draw, got {count:,}; {remedy}, or choose a node "
         "further down, or raise limit"
@@ -113,18 +118,46 @@ def list_choices(modules: Modules) -> list[set[str]]:
     return [set(), *closed, {*depths, modules.inputs, modules.rest}] if depths else [set()]
 
 
-def parse_collapse(collapse: bool | str | Iterable[str], modules: Modules) -> set[str]:
+def list_closed(
+    level: object, model: Model | None, modules: Modules, groups: Mapping[Node, str]
+) -> list[set[str]]:
+    """Return the sets of modules to collapse at a level, of which the first that fits is drawn.
+
+    "neurons" are the innermost modules; the nodes outside are boxes if there are more than `FEW`.
+    "layers" are the outermost modules, but not those around fully connected layers.
+
+    Raises ValueError for an unknown level or path.
+    """
+    outside = {modules.inputs, modules.rest}
+    if level == "values" or not modules.by_path:
+        return [set()]
+    if level == "neurons":
+        neurons = {path for path in modules.by_path if not modules.list_children(path)}
+        few = sum(path in outside for path in groups.values()) <= FEW
+        return [neurons, neurons | outside] if few else [neurons | outside]
+    if level == "layers":  # a module around all others would hide them
+        layers = list_layers(model)
+        return [{*modules.by_path, *outside} - list_around(layers, modules)]
+    return [parse_paths(level, {*modules.by_path, *outside})]
+
+
+def list_around(paths: Iterable[str], modules: Modules) -> set[str]:
+    """Return the paths of the modules around some others, without these."""
+    return {around for path in paths for around in modules.list_ancestors(path)[:-1]}
+
+
+def parse_paths(level: object, known: set[str]) -> set[str]:
     """Return the paths to collapse. Raises ValueError for a path that is not in the model."""
-    known = {*modules.by_path, modules.inputs, modules.rest}
-    if isinstance(collapse, bool):
-        return known if collapse and modules.by_path else set()
-    several = isinstance(collapse, Iterable) and not isinstance(collapse, str)
-    paths: list[Any] = [*collapse] if several else [collapse]
+    several = isinstance(level, Iterable) and not isinstance(level, str)
+    paths: list[Any] = [*level] if several else [level]  # type: ignore[misc]
     for path in paths:
         if path not in known:
             near = get_close_matches(str(path), known, n=10, cutoff=0.3) or known
             near = sorted(near)[:10]
-            raise ValueError(f"collapse expects paths such as {', '.join(near)}, got {path!r}")
+            raise ValueError(
+                f"level must be one of {', '.join(LEVELS)}, or paths such as {', '.join(near)}, "
+                f"got {path!r}"
+            )
     return set(paths)
 
 

@@ -98,10 +98,12 @@ def pictures(f, thing, **options):
     for name, known in options.items():
         on.values([None, "no such", 3, True, ["right"]], lambda v, name=name: f(z, **{name: v}), ValueError, f"{name} must be one of {known}")
     on.values([None, "x", 3, ".4q", [".4g"]], lambda v: f(z, format=v), ValueError, "format must be a format of floats such as '.4g'")
-    collapse = lambda v: f(out, model, collapse=v)
-    on.values(["x", 3, x], collapse, ValueError, "collapse expects paths such as", shows="got {!r}".format)
-    on.values([["layers.9"], [None]], collapse, ValueError, "collapse expects paths such as", shows=lambda v: f"got {v[0]!r}")
-    on.call(lambda: f(z, collapse=True), ValueError, "collapse requires a model", "pass it")
+    levels = "level must be one of values, neurons, layers, network, or paths such as"
+    level = lambda v: f(out, model, level=v)
+    on.values(["x", 3, x, True], level, ValueError, levels, shows="got {!r}".format)
+    on.values([["layers.9"], [None]], level, ValueError, levels, shows=lambda v: f"got {v[0]!r}")
+    on.call(lambda: f(z, level="layers"), ValueError, "level='layers' requires a model", "pass it")
+    on.call(lambda: f(out, model, collapse=True), TypeError, "unknown option 'collapse'; write level='layers'")
     on.kind("limit must be", WHOLE, lambda v: f(z, limit=v))
     on.call(lambda: f(z, limit=1), ValueError, "at most 1 nodes to draw, got 3", "raise limit")
 
