@@ -75,7 +75,7 @@ def format_together(x: np.ndarray, spec: str = DEFAULT) -> tuple[tuple[str, ...]
     largest = max((abs(v) for v in numbers if math.isfinite(v)), default=0.0)
     exponent, digits = 0, 0
     if any(v != round(v) for v in numbers if math.isfinite(v)) or largest >= 1e4:
-        exponent = math.floor(math.log10(largest))
+        exponent = max(-300, math.floor(math.log10(largest)))  # 10.0**-324 would be 0
         digits = DIGITS - 1
         if -3 <= exponent < 4:
             digits, exponent = max(0, digits - exponent), 0

@@ -17,7 +17,7 @@ from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.causes import Cause, find_causes
-from engine.watch.sizes import measure_size
+from engine.watch.sizes import measure_gradient
 from engine.watch.wrong_passes import Contribution, Mistake, Pass, nearly_equal
 
 MOST_CAUSES = 3  # causes that the last frame explains
@@ -148,12 +148,12 @@ class WrongPassTracer(BackwardTracer):
                 alarm = not is_right
         if arrived > 1 and not self.variant.accumulates:
             before, after = map(self.notation.format, (sent.before, sent.after))
-            if measure_size(sent.before) == 0.0:
+            if measure_gradient(sent.before) == 0.0:
                 notes.append(f"0 is replaced by {after}: nothing is lost.")
             else:
                 after = f"another {after}" if before == after else after
                 notes.append(f"{before} is replaced by {after}, not added to it.")
-            alarm = measure_size(sent.before) != 0.0 and not is_right
+            alarm = measure_gradient(sent.before) != 0.0 and not is_right
         ends = complete and all(x.constant for x in node.inputs)
         if ends and not is_right and not is_late:
             notes.append(f"{name} ends with {last} instead of {due}{self.list_reasons(node)}.")
@@ -162,12 +162,12 @@ class WrongPassTracer(BackwardTracer):
 
     def list_reasons(self, node: Any) -> str:
         """Return ", because of b" with the nodes that have caused a wrong gradient so far."""
-        size = measure_size(self.mistake.right[node])
+        size = measure_gradient(self.mistake.right[node])
         nodes = [
             cause.node
             for cause in self.causes
             if (cause.node in self.started or not self.variant.accumulates)
-            and not measure_size(cause.effects.get(node, 0.0)) <= 1e-12 * size
+            and not measure_gradient(cause.effects.get(node, 0.0)) <= 1e-12 * size
         ]
         names = shorten_list([self.name(x) for x in nodes if x is not node], "others")
         if not names:
@@ -234,7 +234,7 @@ class WrongPassTracer(BackwardTracer):
 
     def list_numbers(self, numbers: Sequence[float]) -> str:
         """Return "1, 2 and 3"; of only zeros, "0"."""
-        texts = [self.notation.format(x) for x in numbers if measure_size(x)] or ["0"]
+        texts = [self.notation.format(x) for x in numbers if measure_gradient(x)] or ["0"]
         return join_names(shorten_list(texts, "others"))
 
     def name(self, node: Node) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from engine.graph import Gradients, reverse_pass
 from engine.node import Node
 from engine.value import Value
-from engine.watch.sizes import ignore_floating_point_errors, measure_size
+from engine.watch.sizes import ignore_floating_point_errors, measure_gradient
 from engine.watch.wrong_passes import Contribution, Mistake, Pass
 
 
@@ -97,5 +97,5 @@ def list_missing(variant: Pass, passed: Sequence[Contribution]) -> dict[Any, lis
 
 def is_affected(node: Value, effects: Mapping[Any, Any], mistake: Mistake) -> bool:
     """Return whether a gradient lacks a part that is larger than rounding errors."""
-    size = max(measure_size(mistake.right[node]), measure_size(mistake.final[node]))
-    return node in effects and not measure_size(effects[node]) <= 1e-12 * size
+    size = max(measure_gradient(mistake.right[node]), measure_gradient(mistake.final[node]))
+    return node in effects and not measure_gradient(effects[node]) <= 1e-12 * size

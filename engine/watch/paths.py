@@ -20,7 +20,7 @@ from engine.watch.sizes import (
     format_size,
     ignore_floating_point_errors,
     is_ndarray,
-    measure_size,
+    measure_gradient,
 )
 from engine.watch.wrong_passes import check_root, zero_of
 
@@ -268,7 +268,7 @@ def find_dependents(leaf: Node, order: list[Node]) -> dict[Node, None]:
 
 def magnitude(x: Any) -> float:
     """Return |x| or the norm of an array, or -1 for nan, so that nan sorts last."""
-    size = measure_size(x)
+    size = measure_gradient(x)
     return -1.0 if math.isnan(size) else size
 
 

@@ -10,7 +10,7 @@ def is_ndarray(x: Any) -> bool:
     return hasattr(x, "ndim")
 
 
-def measure_size(x: Any) -> float:
+def measure_gradient(x: Any) -> float:
     """Return the magnitude of a number or the Euclidean norm of an array; nan if one is nan."""
     return math.hypot(*x.ravel().tolist()) if is_ndarray(x) else abs(x)
 
@@ -23,7 +23,7 @@ def format_size(x: Any) -> str:
     ('2', '‖·‖ 5')
     """
     if is_ndarray(x) and x.size != 1:
-        return f"‖·‖ {measure_size(x):.6g}"
+        return f"‖·‖ {measure_gradient(x):.6g}"
     return f"{x.item() if is_ndarray(x) else x:.6g}"
 
 
