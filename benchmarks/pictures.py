@@ -78,8 +78,8 @@ def graph(shape: str, size: int) -> tuple[Any, Any]:
 def time_drawing(shape: str, size: int, layout: str) -> dict[str, Any]:
     """Return the seconds until DOT is written, and until Graphviz has written SVG."""
     from engine.draw import draw
-    from engine.draw.svg import find_program
-    from engine.draw.view import build_view
+    from engine.draw.graph.svg import find_program
+    from engine.draw.graph.view import build_view
 
     try:
         printed = subprocess.run(

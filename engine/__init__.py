@@ -161,7 +161,7 @@ LAZY = {
     "watch.paths": ["Explanation", "Path", "explain"],
     "watch.wrong_passes": ["Mistake", "mistakes"],
     "draw": ["draw"],
-    "draw.as_latex": ["latex"],
+    "draw.formulas.latex": ["latex"],
     "nn": ["nn"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY, FUNCTIONS)

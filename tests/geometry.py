@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-from engine.draw.scene import Span, measure
+from engine.draw.look.scene import Span, measure
 
 SVG = "{http://www.w3.org/2000/svg}"
 ASCENT, DESCENT = 0.74, 0.22  # of a text above and below its baseline, relative to its size

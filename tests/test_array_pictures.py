@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from engine import Array, Value
 from engine.draw import draw
-from engine.draw.array_cells import PADDING
-from engine.draw.matrices import describe_matrix, format_together, measure_levels, shrink
-from engine.draw.theme import THEMES
+from engine.draw.arrays.cells import PADDING
+from engine.draw.arrays.matrices import describe_matrix, format_together, measure_levels, shrink
+from engine.draw.look.theme import THEMES
 from geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes, read_labels
 from nn import losses, vector
 from strategies import any_float, arrays, examples, inf, nan

@@ -13,18 +13,18 @@ from browsers import chromium
 from engine import Array, Op
 from engine.arrays.rules import ARRAY_TABLE, ArrayOp
 from engine.draw import step
-from engine.draw.array_formulas import (
+from engine.draw.arrays.formulas import (
     apply_pullback,
     build_array_formula,
     build_pullback,
     build_slope,
 )
-from engine.draw.array_notation import ArrayNotation, choose_array_names
-from engine.draw.array_symbols import ArraySymbol, make_array
-from engine.draw.array_terms import list_backward_terms, list_forward_terms
-from engine.draw.array_tracer import trace_arrays
-from engine.draw.array_writing import to_array_mathml, to_array_text
-from engine.draw.matrices import format_together
+from engine.draw.arrays.matrices import format_together
+from engine.draw.arrays.notation import ArrayNotation, choose_array_names
+from engine.draw.arrays.symbols import ArraySymbol, make_array
+from engine.draw.arrays.terms import list_backward_terms, list_forward_terms
+from engine.draw.arrays.tracer import trace_arrays
+from engine.draw.arrays.writing import to_array_mathml, to_array_text
 from engine.graph import topological
 from engine.rules import ELEMENTWISE
 from engine.watch.wrong_passes import RIGHT, contributions

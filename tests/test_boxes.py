@@ -6,9 +6,9 @@ import pytest
 
 from engine import Value, total
 from engine.draw import step
-from engine.draw.boxes import split_into_parts, trace_boxes
-from engine.draw.theme import format_number, norm
-from engine.draw.view import Box, build_view
+from engine.draw.graph.view import Box, build_view
+from engine.draw.look.theme import format_number, norm
+from engine.draw.steps.boxes import split_into_parts, trace_boxes
 from nn import MLP, data
 
 SPEC = ".10g"

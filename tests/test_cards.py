@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from engine import Value, softmax, topological, total
 from engine.draw import draw, step
-from engine.draw.clusters import Modules
-from engine.draw.names import name_items, name_samples
-from engine.draw.neurons import NeuronLayer, read_network
-from engine.draw.theme import THEMES, format_number
+from engine.draw.cards.names import name_items, name_samples
+from engine.draw.cards.neurons import NeuronLayer, read_network
+from engine.draw.graph.clusters import Modules
+from engine.draw.look.theme import THEMES, format_number
 from geometry import (
     SVG,
     assert_boxes_are_apart,
@@ -514,7 +514,7 @@ def test_a_picture_of_many_values_collapses():
 
 
 def test_the_columns_do_not_need_graphviz(monkeypatch):
-    monkeypatch.setattr("engine.draw.svg.find_embedded", lambda: None)
+    monkeypatch.setattr("engine.draw.graph.svg.find_embedded", lambda: None)
     monkeypatch.setenv("PATH", "")
     assert draw(*example((1, 1))).svg.startswith("<svg")
 

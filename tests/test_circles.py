@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from engine import Array, Value, total
 from engine.draw import draw, step
-from engine.draw.activity import Activity
-from engine.draw.layers import list_columns
+from engine.draw.circles.activity import Activity
+from engine.draw.circles.layers import list_columns
+from engine.draw.circles.scale import Scale
+from engine.draw.look.theme import THEMES, format_number, norm
 from engine.draw.options import Options
-from engine.draw.scale import Scale
 from engine.draw.stepper import step_network
-from engine.draw.theme import THEMES, format_number, norm
 from engine.graph import topological
 from nn import MLP, Layer, Module, Neuron, losses, vector
 from tests import geometry

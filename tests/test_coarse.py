@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from engine import Value, record_origins, softmax
 from engine.draw import draw, step
-from engine.draw.boxes import trace_boxes
-from engine.draw.coarse import NEAREST, depend_on_each_other, group_large
-from engine.draw.theme import format_number
-from engine.draw.view import Box, Cell, build_view
+from engine.draw.graph.coarse import NEAREST, depend_on_each_other, group_large
+from engine.draw.graph.view import Box, Cell, build_view
+from engine.draw.look.theme import format_number
+from engine.draw.steps.boxes import trace_boxes
 from engine.graph import topological
 from nn import MLP
 from tests.geometry import assert_edges_avoid_labels, assert_no_overlap

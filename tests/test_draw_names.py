@@ -10,9 +10,9 @@ import pytest
 import engine.draw
 from engine import Op, Value
 from engine.draw import draw, step
-from engine.draw.dot import replace_invalid
-from engine.draw.labels import set_spans
-from engine.draw.view import Box, build_view
+from engine.draw.formulas.labels import set_spans
+from engine.draw.graph.dot import replace_invalid
+from engine.draw.graph.view import Box, build_view
 from nn import Module, Neuron
 
 # Names that break DOT, XML or JSON unless they are escaped, and ids that the writer itself makes.

@@ -10,13 +10,13 @@ from hypothesis import given
 
 from engine import Value, softmax, total
 from engine.draw import Drawing, draw, step
-from engine.draw.files import choose_families, measure_fragment, write_pictures
-from engine.draw.frames import Frame, Run
+from engine.draw.files.figures import choose_families, measure_fragment, write_pictures
+from engine.draw.files.shapes import Fragment, Line, Outline, read_svg
+from engine.draw.files.step_pictures import StepPictures
+from engine.draw.look.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
+from engine.draw.look.theme import THEMES
 from engine.draw.options import Options
-from engine.draw.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
-from engine.draw.shapes import Fragment, Line, Outline, read_svg
-from engine.draw.steps import StepPictures
-from engine.draw.theme import THEMES
+from engine.draw.steps.frames import Frame, Run
 from strategies import examples
 from test_labels import typed
 
@@ -299,7 +299,7 @@ def test_what_cannot_be_saved_says_what_can(name, n, message, tmp_path):
 def test_formulas_of_steps_are_set_by_mathtext(monkeypatch):
     """All that a page shows can be set: no formula falls back on plain text."""
     pytest.importorskip("matplotlib")
-    from engine.draw import typeset
+    from engine.draw.files import typeset
 
     def fail(*args):
         raise AssertionError(f"mathtext cannot read {args}")
@@ -318,8 +318,8 @@ def test_formulas_of_steps_are_set_by_mathtext(monkeypatch):
 @given(label=typed)
 def test_any_label_is_set_in_formulas(label):
     pytest.importorskip("matplotlib")
-    from engine.draw.labels import set_mathml
-    from engine.draw.typeset import set_formula
+    from engine.draw.files.typeset import set_formula
+    from engine.draw.formulas.labels import set_mathml
 
     set_formula(set_mathml(re.sub(r"[^\x20-\x7e\xa0-\ud7ff]", "?", label)), 14.0)
 

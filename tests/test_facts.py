@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Outputs, Value, explain, record_origins, topological
-from engine.draw.facts import MOST_PATHS, collect_facts
-from engine.draw.notation import Notation
-from engine.draw.shortening import LONGEST_NAME, shorten_names
-from engine.draw.theme import format_number
-from engine.draw.trace import trace
+from engine.draw.formulas.notation import Notation
+from engine.draw.formulas.shortening import LONGEST_NAME, shorten_names
+from engine.draw.look.theme import format_number
+from engine.draw.steps.facts import MOST_PATHS, collect_facts
+from engine.draw.steps.trace import trace
 from nn import Neuron
 from strategies import programs
 from test_trace import words

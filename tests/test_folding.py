@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Value
-from engine.draw.folding import find_repeats, find_sums
+from engine.draw.graph.folding import find_repeats, find_sums
 from engine.graph import topological
 from nn import MLP
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Value
 from engine.draw import draw
-from engine.draw.labels import (
+from engine.draw.formulas.labels import (
     COMMANDS,
     GREEK,
     parse_label,

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, latex, softmax, total, where
-from engine.draw.as_latex import Derivation
-from engine.draw.labels import COMMANDS
-from engine.draw.symbols import build_formula, build_partials, make_name
-from engine.draw.writing import to_latex
+from engine.draw.formulas.labels import COMMANDS
+from engine.draw.formulas.latex import Derivation
+from engine.draw.formulas.symbols import build_formula, build_partials, make_name
+from engine.draw.formulas.writing import to_latex
 from engine.graph import topological
 from engine.rules import ELEMENTWISE, TABLE
 from nn import MLP

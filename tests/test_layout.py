@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from engine import Value, grad
 from engine.draw import draw
-from engine.draw.rows import arrange_rows, find_part
-from engine.draw.view import build_view
+from engine.draw.graph.rows import arrange_rows, find_part
+from engine.draw.graph.view import build_view
 from nn import MLP
 from tests.geometry import assert_edges_avoid_labels, assert_no_overlap, read_boxes
 from tests.test_folding import bodies, unroll

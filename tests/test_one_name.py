@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SAME = """
 import sys
 import {first}
-import engine.draw.view, nn.losses, stepgrad.draw.view, stepgrad.nn.losses
+import engine.draw.graph.view, nn.losses, stepgrad.draw.graph.view, stepgrad.nn.losses
 from engine import Value as A; from stepgrad import Value as B
 assert A is B
 for name, module in sys.modules.items():

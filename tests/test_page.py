@@ -8,7 +8,7 @@ import pytest
 from browsers import chromium, fields, hot
 from engine import Value
 from engine.draw import step
-from engine.draw.page import PageView, write_page
+from engine.draw.page.html import PageView, write_page
 from nn import MLP
 
 SIZES = [(2560, 1300), (1400, 900), (800, 600), (700, 450), (390, 844)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine import Array, Op, Tape, Value, arithmetic, grad, softmax, topological
 from engine.arithmetic import divide, exp, where
 from engine.derivatives.numerical import derivative
-from engine.draw import symbols
+from engine.draw.formulas import symbols
 from engine.rules import ELEMENTWISE, LOG, MUL, TABLE, TANH, flatten
 from engine.sequences.rules import SOFTMAX
 from strategies import DTYPES, batches, examples

@@ -11,10 +11,10 @@ from hypothesis import given
 from browsers import HOSTILE, chromium, fields, hot
 from engine import Op, Value, explain, mistakes, record_origins, topological, total
 from engine.draw import step
-from engine.draw.room import MARK_SIZE, list_texts
-from engine.draw.scene import measure
-from engine.draw.shortening import shorten_name
-from engine.draw.theme import format_number
+from engine.draw.formulas.shortening import shorten_name
+from engine.draw.graph.room import MARK_SIZE, list_texts
+from engine.draw.look.scene import measure
+from engine.draw.look.theme import format_number
 from nn import MLP
 from strategies import examples, programs
 

@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Op, Value, arithmetic
-from engine.draw.forms import FORMS, build_slopes, softmax_form
-from engine.draw.labels import parse_label
-from engine.draw.symbols import add_up, build_formula, build_partials, combine, lift, make_name
-from engine.draw.writing import to_latex, to_mathml, to_text
+from engine.draw.formulas.forms import FORMS, build_slopes, softmax_form
+from engine.draw.formulas.labels import parse_label
+from engine.draw.formulas.symbols import (
+    add_up,
+    build_formula,
+    build_partials,
+    combine,
+    lift,
+    make_name,
+)
+from engine.draw.formulas.writing import to_latex, to_mathml, to_text
 from engine.rules import ELEMENTWISE, TABLE, argument_names, flatten
 from engine.sequences.many_op import ManyOp
 from engine.sequences.rules import SOFTMAX

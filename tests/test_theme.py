@@ -7,8 +7,8 @@ import pytest
 from browsers import chromium
 from engine import Value
 from engine.draw import draw, step
-from engine.draw.dark import darken, list_colours
-from engine.draw.theme import DARK, LIGHT, blend
+from engine.draw.look.dark import darken, list_colours
+from engine.draw.look.theme import DARK, LIGHT, blend
 
 
 def example():

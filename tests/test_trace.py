@@ -8,10 +8,10 @@ from hypothesis import given
 
 from engine import Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
-from engine.draw.clusters import Modules, describe_places
-from engine.draw.frames import Status
-from engine.draw.theme import format_number
-from engine.draw.trace import trace
+from engine.draw.graph.clusters import Modules, describe_places
+from engine.draw.look.theme import format_number
+from engine.draw.steps.frames import Status
+from engine.draw.steps.trace import trace
 from engine.watch.causes import find_causes
 from engine.watch.wrong_passes import WRONG, contributions, nearly_equal
 from nn import MLP

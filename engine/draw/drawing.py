@@ -9,26 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 
-from engine.draw.activity import Place
-from engine.draw.box_columns import draw_columns
-from engine.draw.circles import draw_circles
-from engine.draw.clusters import Model
-from engine.draw.dark import darken, follow_theme
-from engine.draw.dot import write_dot
-from engine.draw.files import write_pictures
-from engine.draw.network import NetworkPicture, read_picture
+from engine.draw.cards.picture import NetworkPicture, read_picture
+from engine.draw.circles.activity import Place
+from engine.draw.circles.box_columns import draw_columns
+from engine.draw.circles.picture import draw_circles
+from engine.draw.files.figures import write_pictures
+from engine.draw.graph.clusters import Model
+from engine.draw.graph.dot import write_dot
+from engine.draw.graph.svg import apply_options, clean_svg, render
+from engine.draw.graph.view import LIMIT, Level, View, build_view
+from engine.draw.look.dark import darken, follow_theme
+from engine.draw.look.scene import Scene
+from engine.draw.look.theme import SIZES, THEMES, has_gradients
 from engine.draw.options import DrawOptions, Options, check_names, show_options
-from engine.draw.scene import Scene
-from engine.draw.svg import apply_options, clean_svg, render
-from engine.draw.theme import SIZES, THEMES, has_gradients
-from engine.draw.view import LIMIT, Level, View, build_view
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 from engine.support.embed import embed_image
 from engine.support.lazy import is_installed
 
 if TYPE_CHECKING:
-    from engine.draw.array_cells import ArrayCell, Room
+    from engine.draw.arrays.cells import ArrayCell, Room
 
 
 @show_options(DrawOptions)
@@ -91,7 +91,7 @@ def draw(
             and activations, and "grad" shows their gradients instead.
 
     A label that is mathematics, such as "x_1^2", "w_ij" or "alpha", is set as such; see
-    `engine.draw.labels`.
+    `engine.draw.formulas.labels`.
 
     Raises TypeError if `root` is not a node, and ValueError for an option's value that is not
     listed here, or for a model without fully connected layers.
@@ -156,7 +156,7 @@ def draw_view(
     """Draw a view as the picture of a network if there is one. Otherwise its boxes are drawn in
     columns if its arrows allow it, and all else as Graphviz lays it out.
 
-    The other arguments are those of `engine.draw.dot.write_dot`.
+    The other arguments are those of `engine.draw.graph.dot.write_dot`.
     """
     arrays = find_arrays(view, options, names, grads)
     dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
@@ -176,7 +176,7 @@ def find_arrays(
     """Return the cells of the Arrays in a view; without Arrays, NumPy is not imported."""
     if not any(hasattr(node.data, "ndim") for node in view.ids):
         return {}
-    from engine.draw.array_cells import build_array_cells
+    from engine.draw.arrays.cells import build_array_cells
 
     if look.gradients is None and not grads and not has_gradients(view.ids):
         look = replace(look, gradients=False)
@@ -225,7 +225,7 @@ class Drawing:
             svg = clean_svg(text, prefix, self.title)
             scale = 1.0
             if self.arrays:
-                from engine.draw.array_cells import insert_cells
+                from engine.draw.arrays.cells import insert_cells
 
                 svg = insert_cells(svg, prefix, self.arrays)
         svg = apply_options(svg, options.font, options.points, options.monochrome, scale)

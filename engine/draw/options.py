@@ -1,7 +1,7 @@
 """The options of a drawing: one frozen record, checked when it is made.
 
 A new option is a field of `Options` and a key of the `TypedDict` of the functions that accept it.
-`engine.draw.dot` reads the record.
+`engine.draw.graph.dot` reads the record.
 """
 
 import inspect
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
+from engine.draw.graph.svg import LAYOUTS
+from engine.draw.look.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
 from engine.draw.other_names import describe_direction, describe_file, refuse_option
-from engine.draw.svg import LAYOUTS
-from engine.draw.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
 from engine.support.arguments import check_flag, check_positive, check_whole
 
 CHOICES = {

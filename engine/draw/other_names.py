@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from engine.draw.theme import DIRECTIONS
+from engine.draw.look.theme import DIRECTIONS
 
 FILES = ("svg", "png", "pdf", "dot", "gv", "html", "jpg", "jpeg", "gif", "ps", "eps")
 SAVE = "draw(root).save('graph.svg') writes a file"

@@ -6,24 +6,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Unpack, get_type_hints
 
-from engine.draw.boxes import trace_boxes
-from engine.draw.clusters import Model, describe_places
-from engine.draw.connections import Network
+from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
-from engine.draw.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.frames import EMPTY, Frame, Run
-from engine.draw.neuron_graphs import build_neuron, list_opened
-from engine.draw.neuron_steps import NeuronTracer, build_network_view
-from engine.draw.notation import Notation
+from engine.draw.files.step_pictures import PICTURES, StepPictures
+from engine.draw.formulas.notation import Notation
+from engine.draw.formulas.symbols import Symbol, build_formula
+from engine.draw.formulas.writing import to_text
+from engine.draw.graph.clusters import Model, describe_places
+from engine.draw.graph.room import reserve_heights, reserve_widths
+from engine.draw.graph.view import Box, Level, build_view
+from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
-from engine.draw.page import SUBTITLE, PageView, compute_height, write_page
-from engine.draw.room import reserve_heights, reserve_widths
-from engine.draw.steps import PICTURES, StepPictures
-from engine.draw.symbols import Symbol, build_formula
-from engine.draw.theme import THEMES
-from engine.draw.trace import trace
-from engine.draw.view import Box, Level, build_view
-from engine.draw.writing import to_text
+from engine.draw.page.html import SUBTITLE, PageView, compute_height, write_page
+from engine.draw.steps.boxes import trace_boxes
+from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
+from engine.draw.steps.frames import EMPTY, Frame, Run
+from engine.draw.steps.neuron_graphs import build_neuron, list_opened
+from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view
+from engine.draw.steps.trace import trace
 from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
@@ -88,7 +88,7 @@ def step(
         return step_network(root, model, look, check_whole("limit", limit))
     view = build_view(root, model, level, limit, to_step=True)
     if not isinstance(root, Value):
-        from engine.draw.array_stepper import trace_array_view
+        from engine.draw.arrays.stepper import trace_array_view
 
         traced, facts, drawing = trace_array_view(view, look)
         title = traced.names[root]

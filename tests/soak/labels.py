@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import Value, total
 from engine.draw import draw, step
-from engine.draw.dot import LONGEST_LABEL
+from engine.draw.graph.dot import LONGEST_LABEL
 from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,0 +1,1 @@
+"""Arrays in drawings and in steps."""

@@ -1,0 +1,1 @@
+"""A network as columns of cards, which list the numbers of each neuron."""

@@ -1,0 +1,120 @@
+"""The headings of cards: names, and the formulas of values that no neuron computes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from engine.draw.cards.neurons import LooseStep, NeuronGraph, format_module_path
+from engine.draw.cards.samples import Item
+from engine.draw.cards.tables import Piece, join_pieces, make_pieces, write_name
+from engine.draw.formulas.notation import Name
+from engine.draw.formulas.symbols import build_formula, make_name
+from engine.draw.graph.dot import replace_invalid
+from engine.draw.look.scene import Span
+from engine.draw.look.theme import SYMBOLS, format_number
+from engine.sequences.vector_op import Output, Outputs
+
+LONGEST_NAME, LONGEST_FORMULA = 18, 26  # characters
+MOST_PARAMETERS = 2  # that a formula names
+TOKEN = 0xE000  # the first of the characters that stand for inputs while a formula is written
+
+
+class Headings:
+    """A writer of the names of a network's items, and of formulas such as diff = z − y."""
+
+    def __init__(self, network: NeuronGraph, names: Mapping[Item, Name], spec: str):
+        self.network, self.names, self.spec = network, names, spec
+        self.layer_of = {
+            item: format_module_path(layer.path)
+            for layer in network.layers
+            for neuron in layer.neurons
+            for item in neuron.items
+        }
+
+    def write_name(self, item: Item) -> tuple[Span, ...]:
+        """Return the short name of an item."""
+        return write_name(clean_name(self.names[item].short))
+
+    def write(self, step: LooseStep) -> tuple[Piece, ...]:
+        """Return the formula of a step. It has no left side if there are several results."""
+        left: list[Piece] = []
+        if len(step.items) == 1:
+            left = [Piece(self.write_name(step.items[0])), Piece((Span(" = "),))]
+        return join_pieces([*left, *self.write_right_side(step.operation)])
+
+    def write_right_side(self, item: Item) -> Iterable[Piece]:
+        """Return the operation on names and numbers, or its name and the number of inputs."""
+        op, inputs = item.node.op, self.network.fold.list_inputs(item)
+        used = [*dict.fromkeys(inputs)]
+        name = op.vector_op.name if isinstance(op, Output) else op.name if op else ""
+        parameters = sum(x.node in self.network.parameters for x in used)
+        if parameters > MOST_PARAMETERS:
+            return make_pieces(f"{clean_name(name)} of {parameters} parameters")
+        tokens = {x: chr(TOKEN + i) for i, x in enumerate(used)}
+        call = f"({', '.join(tokens[x] for x in inputs)})"
+        if item.terms or (name == "total" and is_sum_over_samples(item, used)):
+            formulas = ["Σ " + ", ".join(tokens.values())]
+        elif op is None or isinstance(item.node, Outputs) or isinstance(op, Output):
+            formulas = [name + call]
+        else:
+            formula = build_formula(op, [make_name(tokens[x]) for x in inputs])
+            formulas = [str(formula), SYMBOLS.get(name, name) + call]
+        for text in formulas:
+            if self.measure(text, tokens) <= LONGEST_FORMULA:
+                return self.replace_tokens(text, tokens, item)
+        return make_pieces(f"{clean_name(name)} of {len(inputs)} values")
+
+    def measure(self, text: str, tokens: Mapping[Item, str]) -> int:
+        """Return the number of characters of a formula, with names in place of tokens."""
+        lengths = {token: len(clean_name(self.names[x].short)) for x, token in tokens.items()}
+        return sum(lengths.get(character, 1) for character in text)
+
+    def replace_tokens(self, text: str, tokens: Mapping[Item, str], item: Item) -> Iterator[Piece]:
+        """Yield a formula with names, and with constants as pieces of their own."""
+        items = {token: x for x, token in tokens.items()}
+        shorts = Counter(self.names[x].short for x in tokens if not x.is_number)
+        for i, character in enumerate(text):
+            if character not in items:
+                is_sign = character == "^" and text[i + 1] in items  # of a power
+                yield Piece((Span("" if is_sign else character),))
+                continue
+            x = items[character]
+            is_power = text[i - 1 : i] == "^"
+            if x.is_number and is_power:
+                yield Piece((Span(format_number(x.node.data, self.spec), "sup"),))
+            elif x.is_number:
+                yield Piece(self.write_name(x), self.network.list_ids(x), "a constant")
+            else:
+                prefix = shorts[self.names[x].short] > 1 and self.layer_of.get(x, "")
+                start = (Span(f"{clean_name(prefix)}."),) if prefix else ()
+                spans = (*start, *self.write_name(x), *write_sample(x, item))
+                yield Piece(tuple(Span(y.text, "sup") for y in spans) if is_power else spans)
+
+
+def is_sum_over_samples(item: Item, inputs: Sequence[Item]) -> bool:
+    """Return whether an operation uses each sample of its inputs once."""
+    nodes = [node for x in inputs for node in x.nodes]
+    is_each_once = sorted(map(id, nodes)) == sorted(map(id, item.node.inputs))
+    return is_each_once and all(x.is_folded for x in inputs)
+
+
+def write_sample(x: Item, item: Item) -> tuple[Span, ...]:
+    """Return the number of the sample of an input, if an operation uses only one."""
+    used = {node for node in item.node.inputs if node in x.nodes}
+    if not x.is_folded or len(item.nodes) > 1 or len(used) > 1:
+        return ()
+    return (Span(f"[{x.nodes.index(used.pop())}]"),)
+
+
+def clean_name(name: str) -> str:
+    """Return a name on one line, without its middle if it is long."""
+    return cut_middle(" ".join(replace_invalid(name).split()), LONGEST_NAME)
+
+
+def cut_middle(text: str, longest: int) -> str:
+    """Return a text without its middle if it has more than `longest` characters.
+
+    >>> cut_middle("a very long name", 9)
+    'a ve…name'
+    """
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"

@@ -1,0 +1,174 @@
+"""The outputs of each neuron in a graph: its activations, and their gradients."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from engine.draw.circles.layers import Column, Read
+from engine.node import Node
+
+Place = tuple[int, int]  # a column, of which 0 is the inputs, and a neuron in it
+
+
+class Reading(NamedTuple):
+    """The outputs of a neuron in a graph, one for each sample.
+
+    Constants, such as the inputs of a batch, have no gradients.
+    """
+
+    data: list[float]
+    grads: list[float]
+
+    @property
+    def mean(self) -> float:
+        """The mean of the outputs."""
+        return sum(self.data) / len(self.data)
+
+    @property
+    def grad(self) -> float:
+        """The sum of the gradients, as the gradients of weights are sums over samples."""
+        return sum(self.grads)
+
+
+class PartialSum(NamedTuple):
+    """A part of a neuron's sum: the inputs by the index of their weights."""
+
+    place: Place
+    inputs: dict[int, Node]
+    has_bias: bool
+
+
+class Activity:
+    """The nodes of a graph that are the inputs and outputs of the neurons of a model.
+
+    Args:
+        order: the graph in topological order.
+        columns: the fully connected layers of the model.
+    """
+
+    def __init__(self, order: Sequence[Node], columns: Sequence[Column]):
+        self.columns = columns
+        self.owners: dict[Node, Place] = {}  # of the nodes of each neuron of Values
+        self.arrays: list[list[Any]] = [[] for _ in range(len(columns) + 1)]
+        sizes = [columns[0].shape[1], *(column.shape[0] for column in columns)]
+        self.nodes: list[list[list[Any]]] = [[[] for _ in range(size)] for size in sizes]
+        self.of_arrays = isinstance(columns[0].weights, Node)
+        if self.of_arrays:
+            self.find_arrays(order)
+        else:
+            self.find_values(order)
+
+    def read(self, place: Place, read_grad: Read) -> Reading | None:
+        """Return the outputs of a neuron, or None if the graph has none.
+
+        `read_grad` returns the gradient of a node.
+        """
+        column, i = place
+        if self.of_arrays:
+            arrays = [x for x in self.arrays[column] if x.data.ndim]
+            pick = lambda array: array[..., i].ravel().astype(float).tolist()
+            data = [y for x in arrays for y in pick(x.data)]
+            grads = [y for x in arrays if not x.constant for y in pick(read_grad(x))]
+        else:
+            nodes = self.nodes[column][i]
+            data = [x.data for x in nodes]
+            grads = [read_grad(x) for x in nodes if not x.constant]
+        return Reading(data, grads) if data else None
+
+    def find_arrays(self, order: Sequence[Node]) -> None:
+        """Find the Arrays that the layers take and return."""
+        places = {column.weights: i for i, column in enumerate(self.columns)}
+        sums: dict[Node, int] = {}
+        results: list[dict[Node, Node]] = [{} for _ in self.columns]  # the output of each sum
+        for node in order:
+            if node.op is None:
+                continue
+            own = [places[x] for x in node.inputs if x in places]
+            first: Any = node.inputs[0] if node.inputs else None
+            if own and node.op.name == "linear":
+                sums[node] = own[0]
+                results[own[0]][node] = node
+                if first not in self.arrays[own[0]]:
+                    self.arrays[own[0]].append(first)
+            elif first in sums and node.op.name == self.columns[sums[first]].activation:
+                results[sums[first]][first] = node
+        for i, result in enumerate(results, 1):
+            self.arrays[i] = self.arrays[i] or [*result.values()]
+
+    def find_values(self, order: Sequence[Node]) -> None:
+        """Find the Values that the neurons take and return."""
+        index: dict[Node, tuple[Place, int | None]] = {}  # of weights; None for a bias
+        for c, column in enumerate(self.columns, 1):
+            for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
+                index |= {w: ((c, i), j) for j, w in enumerate(row)} | {bias: ((c, i), None)}
+        self.owners = {node: place for node, (place, _) in index.items()}
+        terms = {x: PartialSum(place, {}, True) for x, (place, j) in index.items() if j is None}
+        outputs: dict[Node, Node] = {}  # the activation of each sum
+        taken: list[list[dict[Node, None]]] = [[{} for _ in part] for part in self.nodes]
+        for node in order:
+            if node.op is None:
+                continue
+            if (term := find_partial_sum(node, index, terms)) is not None:
+                (c, i), inputs, has_bias = terms[node] = term
+                self.owners[node] = term.place
+                if has_bias and len(inputs) == self.columns[c - 1].shape[1]:
+                    outputs[node] = node
+                    for j, x in inputs.items():
+                        taken[c - 1][j][x] = None
+            elif node.inputs and (first := node.inputs[0]) in outputs:
+                c, _ = self.owners[first]
+                if node.op.name == self.columns[c - 1].activation:
+                    outputs[first] = node
+                    constants = [x for x in node.inputs if x.constant and x.op is None]
+                    self.owners |= dict.fromkeys([node, *constants], self.owners[first])
+        for node, output in outputs.items():
+            c, i = self.owners[node]
+            self.nodes[c][i].append(output)
+        for c, inputs_of in enumerate(taken):
+            if any(inputs_of):
+                self.nodes[c] = [[*xs] for xs in inputs_of]
+        for c, part in enumerate(self.nodes[1:], 1):
+            for i, nodes in enumerate(part):
+                for node in nodes:
+                    self.own_chain(node, (c, i))
+
+    def own_chain(self, node: Node, place: Place) -> None:
+        """Assign the operations between a neuron and what the next layer takes to that neuron."""
+        chain = [node]
+        while chain[-1] not in self.owners and len(chain[-1].inputs) == 1:
+            chain.append(chain[-1].inputs[0])
+        if self.owners.get(chain[-1]) == place:
+            self.owners |= dict.fromkeys(chain, place)
+
+
+def find_partial_sum(
+    node: Node, index: dict[Node, tuple[Place, int | None]], terms: dict[Node, PartialSum]
+) -> PartialSum | None:
+    """Return the part of a neuron's sum that a node computes, or None if it computes no such part.
+
+    It is a product of a weight, a sum of parts, or the sum of all products as one node.
+    """
+    name = node.op.name if node.op is not None else ""
+    if name == "+":
+        parts = [terms[x] for x in node.inputs if x in terms]
+        if len(parts) == len(node.inputs) == 2:
+            a, b = parts
+            if a.place == b.place and not a.inputs.keys() & b.inputs.keys():
+                inputs = a.inputs or {}  # a bias is part of several sums
+                inputs.update(b.inputs)
+                return PartialSum(a.place, inputs, a.has_bias or b.has_bias)
+        return None
+    own = [index[x] for x in node.inputs if x in index]
+    if not own or len({place for place, _ in own}) > 1 or len(own) == len(node.inputs):
+        return None
+    place, count = own[0][0], len(node.inputs) // 2
+    if name == "*":
+        w, x = sorted(node.inputs, key=lambda x: x not in index)
+        j = index[w][1]
+        return None if j is None else PartialSum(place, {j: x}, False)
+    if name == "dot":
+        pairs = zip(node.inputs[:count], node.inputs[count:], strict=False)
+        taken = {index[w][1]: x for w, x in pairs if w in index}
+        has_bias = any(j is None for _, j in own)
+        indices = [j for _, j in own if j is not None]
+        return PartialSum(place, {j: taken[j] for j in indices}, has_bias)
+    return None

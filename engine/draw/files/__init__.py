@@ -1,0 +1,1 @@
+"""Pictures as PDF, EPS and PNG files."""

@@ -1,0 +1,234 @@
+"""Backpropagation neuron by neuron: the steps over a picture of circles.
+
+The forward pass computes one neuron in each step. The backward pass has a step for each neuron,
+which propagates its gradient to its weights, its bias and its inputs.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from engine.draw.circles.activity import Activity, Place
+from engine.draw.circles.connections import Network, format_in_circle
+from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
+from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
+from engine.draw.graph.clusters import Modules
+from engine.draw.graph.view import Box, Cell, View, classify
+from engine.draw.look.theme import norm
+from engine.draw.steps.boxes import BoxTracer, Bundle, Part
+from engine.draw.steps.frames import KEYS, START, Frame
+from engine.graph import topological
+from engine.node import Node
+from engine.support.arguments import format_count
+from engine.value import Value
+
+MOST_TERMS = 4  # of a sum that a formula writes out
+LEGEND = "Each step computes one neuron; δ is the gradient of its sum z."
+
+
+def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, str]]:
+    """Return the view of a network's graph, and the ids of its circles and of its root.
+
+    Each neuron is a box. An input is its own value, or a box of those of all samples. All other
+    nodes are one box.
+    """
+    assert network.root is not None
+    assert network.activity is not None
+    order, activity = topological(network.root), network.activity
+    places = {x: (0, j) for j, xs in enumerate(activity.nodes[0]) for x in xs}
+    groups: dict[Any, list[Node]] = {}
+    for node in order:
+        place: Any = activity.owners.get(node) or places.get(node, "root")
+        groups.setdefault(place, []).append(node)
+    modules = Modules(order, model)
+    boxes: list[Cell | Box] = []
+    ids: dict[Node, str] = {}
+    box_ids: dict[Any, str] = {}
+    for i, node in enumerate(order):
+        place = activity.owners.get(node) or places.get(node, "root")
+        nodes = groups[place]
+        if place != "root" and not place[0] and len(nodes) == 1:
+            box_ids[place] = ids[node] = f"v{i}"
+            boxes.append(Cell(f"v{i}", node, classify(node, network.root, modules)))
+            continue
+        if place not in box_ids:
+            box_ids[place] = f"b{len(box_ids)}"
+            parameters = [x for x in nodes if x in modules.parameters]
+            name = network.name_root() if place == "root" else network.name(place)
+            kind = "root" if network.root in nodes else "box"
+            boxes.append(Box(box_ids[place], name, name, parameters, len(nodes), kind))
+        ids[node] = box_ids[place]
+    return View({"": boxes}, [], modules, ids), box_ids
+
+
+class NeuronTracer(BoxTracer):
+    """The frames of both passes over the circles of a network.
+
+    Args:
+        view: the view of the network's graph.
+        ids: the ids of circles by their places.
+        activity: the inputs and outputs of the neurons.
+        spec: the format of numbers.
+    """
+
+    def __init__(self, view: View, ids: Mapping[Any, str], activity: Activity, spec: str):
+        super().__init__(view, spec)
+        self.activity, self.spec = activity, spec
+        self.places: dict[str, Place] = {id: place for place, id in ids.items() if place != "root"}
+        self.outputs: dict[str, list[Value]] = {  # of the values and boxes that are drawn
+            id: activity.nodes[c][i] for id, (c, i) in self.places.items()
+        }
+        self.outputs.setdefault(self.ids[self.order[-1]], [self.order[-1]])  # type: ignore[list-item]
+
+    def start(self) -> Frame:
+        """Return the first frame, which shows the inputs."""
+        inputs = {id: xs for id, xs in self.outputs.items() if all(x.op is None for x in xs)}
+        data = {id: self.format_mean(xs) for id, xs in inputs.items() if xs}
+        return START._replace(data=data, note=f"{KEYS} {LEGEND}")
+
+    def format_mean(self, outputs: Sequence[Value]) -> str:
+        """Format the outputs of a neuron as its circle shows them."""
+        return format_in_circle(sum(x.data for x in outputs) / len(outputs), self.spec)
+
+    # ------------------------------------------------------------------------------------- forward
+
+    def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
+        """Return the frame in which a neuron is computed."""
+        own = [x for x in self.outputs.get(part.id, ()) if x in part.nodes]
+        frame = super().compute_box(part, outputs)
+        if not own:
+            return frame
+        place = self.places.get(part.id)
+        if place is None:
+            return frame._replace(data={part.id: self.notation.format(own[0].data)})
+        frame = frame._replace(data={part.id: self.format_mean(self.outputs[part.id])})
+        if len(own) > 1:
+            return frame
+        return frame._replace(lines=self.write_neuron(place, own[0]), note="")
+
+    def write_neuron(self, place: Place, output: Value) -> list[Line]:
+        """Write the formula of a neuron for one sample, with names and with numbers."""
+        c, i = place
+        column, notation = self.activity.columns[c - 1], self.notation
+        z, is_active = self.find_sum(place, output)
+        weights, bias = column.weights[i], column.biases[i]
+        inputs = [xs[-1] for xs in self.activity.nodes[c - 1]]
+        names = [(make_name(f"w{j}"), self.name_input(c, j)) for j in range(len(inputs))]
+        numbers = [
+            (notation.number(w.data), notation.number(x.data))
+            for w, x in zip(weights, inputs, strict=True)
+        ]
+        by_name, by_number = (
+            write_weighted_sum(pairs, last)
+            for pairs, last in ((names, make_name("b")), (numbers, notation.number(bias.data)))
+        )
+        total, a = notation.number(z.data), make_name("a")
+        left = make_name("z") if is_active else a
+        lines = [equate(left, by_name), equate(left, by_number, total)]
+        if is_active and output.op is not None:
+            applied = [build_formula(output.op, [x]) for x in (make_name("z"), total)]
+            lines.append(equate(a, *applied, notation.number(output.data)))
+        return lines
+
+    def find_sum(self, place: Place, output: Value) -> tuple[Value, bool]:
+        """Return the sum z of a neuron, and whether its output is an activation of it."""
+        activation = self.activity.columns[place[0] - 1].activation
+        is_active = output.op is not None and output.op.name == activation
+        return (output.inputs[0] if is_active else output), is_active
+
+    def name_input(self, c: int, j: int) -> Symbol:
+        """Return the name of an input of the neurons in a column."""
+        if c > 1:
+            return make_name(f"a{j}")
+        (*_, x) = self.activity.nodes[0][j]
+        return make_name(x.label or f"x{j}")
+
+    # ------------------------------------------------------------------------------------ backward
+
+    def trace_backward(
+        self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
+    ) -> Iterator[Frame]:
+        """Yield a frame for the seed, and one for each neuron: all that it propagates."""
+        root = self.order[-1]
+        name = make_name(root.label or "L")
+        seed = next(iter(super().trace_backward([], grads)))
+        yield seed._replace(grad={self.ids[root]: self.notation.format(1.0)})
+        waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
+        sums: dict[Node, float] = dict.fromkeys(self.ids, 0.0) | {root: 1.0}
+        for _, group in groupby(bundles, key=lambda bundle: bundle.part):
+            sending = [*group]
+            for sent in (sent for bundle in sending for sent in bundle.sent):
+                waiting[sent.to] -= 1
+                is_last = not waiting[sent.to]  # then the sum is the engine's, to the bit
+                sums[sent.to] = grads[sent.to] if is_last else sums[sent.to] + sent.sent
+            yield self.propagate(sending, sums, name)
+
+    def propagate(
+        self, bundles: Sequence[Bundle], sums: Mapping[Node, float], root: Symbol
+    ) -> Frame:
+        """Return the frame in which a neuron propagates its gradient, which is complete."""
+        part = bundles[0].part
+        grad = {}
+        for bundle in bundles:
+            outputs = self.outputs.get(bundle.to, [])
+            if {sent.to for sent in bundle.sent} & {*outputs}:
+                total = sum(sums[x] for x in outputs)
+                grad[bundle.to] = format_in_circle(total, self.spec)
+        place = self.places.get(part.id)
+        own = next((x for x in bundles if x.to == part.id and place is not None), None)
+        count = "input" if len(grad) == 1 else format_count(len(grad), "input")
+        to, note = f"its {count}", ""
+        if own is not None:
+            to = f"its weights, bias and {count}" if grad else "its weights and bias"
+            size = self.notation.format(norm([sums[sent.to] for sent in own.sent]))
+            note = f"The gradient of its weights and bias has the norm {size}."
+        outputs = self.outputs.get(part.id, [])
+        lines = []
+        if place is not None and len(outputs) == 1 and own is not None:
+            lines = self.write_chain(place, outputs[0], sums[outputs[0]], root)
+        marked = [*self.mark_inputs(part), *(bundle.to for bundle in bundles)]
+        return Frame(
+            "backward", f"From {part.title} to {to}", lines, grad=grad,
+            marked=[*dict.fromkeys(marked)], node=part.id, note=note,
+        )  # fmt: skip
+
+    def write_chain(self, place: Place, output: Value, upstream: float, root: Symbol) -> list[Line]:
+        """Write the chain rule for one neuron: to its sum, its weights and its inputs."""
+        _, is_active = self.find_sum(place, output)
+        notation, a = self.notation, make_name("a")
+        delta, name = make_name("δ"), make_name("z")
+        local = (output.locals[0] or 0.0) if is_active else 1.0
+        lines = [equate(delta, write_gradient(root, a), notation.number(upstream))]
+        if is_active:
+            by_name = f"{write_gradient(root, a)}<mo>⋅</mo>{write_derivative(a, name)}"
+            by_number = combine("·", notation.number(upstream), notation.number(local))
+            lines = [
+                equate(delta, write_gradient(root, name), by_name),
+                equate(delta, by_number, notation.number(upstream * local)),
+            ]
+        c = place[0]
+        w, x = make_name("w_i"), make_name("x_i" if c == 1 else "a_i")
+        return [
+            *lines,
+            *[
+                (write_gradient(root, to), "<mo>+=</mo>", write_equality(combine("·", delta, by)))
+                for to, by in ((w, x), (x, w))
+            ],
+        ]
+
+
+def write_weighted_sum(pairs: Sequence[tuple[Symbol, Symbol]], last: Symbol) -> Symbol:
+    """Write a sum of products and a last term; of a long one, the first and the last products."""
+    terms = [combine("·", w, x) for w, x in pairs]
+    if len(terms) > MOST_TERMS:
+        terms = [*terms[:2], make_name("⋯"), terms[-1]]
+    total = terms[0]
+    for term in [*terms[1:], last]:
+        total = combine("+", total, term)
+    return total
+
+
+def equate(left: Symbol, *sides: Symbol | str) -> Line:
+    """Write a = b = c as a line."""
+    return write_equality(left), "<mo>=</mo>", write_equality(*sides)

@@ -1,0 +1,61 @@
+"""Backpropagation as lists of frames: the correct pass, and wrong ones with their mistakes."""
+
+from collections.abc import Mapping, Sequence
+
+from engine.draw.formulas.notation import NO_NAMES, Name, Notation, choose_names
+from engine.draw.formulas.shortening import shorten_names
+from engine.draw.steps.frames import END, TITLES, Run, Trace
+from engine.draw.steps.tracer import BackwardTracer
+from engine.draw.steps.wrong_frames import WrongPassTracer
+from engine.graph import topological
+from engine.node import Node
+from engine.value import Value
+from engine.watch.wrong_passes import RIGHT, WRONG, compare_passes, contributions
+
+
+def trace(
+    root: Value,
+    spec: str = ".4g",
+    order: Sequence[Node] = (),
+    places: Mapping[Node, str] | None = None,
+    network: Mapping[Node, Name] = NO_NAMES,
+) -> Trace:
+    """Return the frames of the forward and the backward passes from `root`.
+
+    The gradients of the graph are neither read nor changed.
+
+    Args:
+        root: the result of the graph.
+        spec: the format of numbers.
+        order: the graph in topological order, if known.
+        places: for nodes of a model, the place in it, such as "layers[0], neuron 1".
+        network: the names of the values of a network.
+
+    >>> x = Value(3.0, "x")
+    >>> y = x * x
+    >>> y.label = "y"
+    >>> for frame in trace(y).frames:
+    ...     print(frame.kind, frame.title, frame.data, frame.grad)
+    start Start with the inputs {'v0': '3'} {}
+    forward y = x · x {'v1': '9'} {}
+    seed The gradient starts at y {} {'v1': '1'}
+    backward From y to x, use 1 of 2 {} {'v0': '3'}
+    backward From y to x, use 2 of 2 {} {'v0': '6'}
+    end All gradients are complete {} {}
+    """
+    order = order or topological(root)
+    full_names = choose_names(order, spec, network)
+    shorts = shorten_names(full_names)
+    names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
+    passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
+    mistakes = compare_passes(order, passes)
+    notation, places = Notation(names, spec, network), places or {}
+    tracer = BackwardTracer(order, notation, places, RIGHT)
+    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
+    runs = [Run(TITLES[0], frames)]
+    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
+        wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
+        runs.append(Run(title, list(wrong_tracer.trace())))
+    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    whole = {short: name for name, short in shorts.items() if short != name}
+    return Trace(runs, names, grads, whole)
