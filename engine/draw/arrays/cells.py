@@ -192,7 +192,7 @@ def write_panel(panel: Panel, theme: Theme, is_page: bool) -> str:
     """Return the data or gradient of an Array as SVG, which `arrays.js` can change in a page."""
     matrix, x, y, w, h = panel.matrix, panel.x, panel.y, panel.width, panel.height
     box = x, y, w * matrix.columns, h * matrix.rows
-    parts = [*write_title(panel, theme, is_page), write_part(Rect(*box, theme.paper), "")]
+    parts = [*write_panel_title(panel, theme, is_page), write_part(Rect(*box, theme.paper), "")]
     opacity = ' fill-opacity="0.65"' if matrix.texts else ""  # numbers are easier to read
     parts.append(f'<g class="fill"{opacity}>{write_levels(panel, theme)}</g>')
     parts.append(write_part(Rect(*box, "none", theme.frame, 0.75), ""))
@@ -208,7 +208,7 @@ def write_panel(panel: Panel, theme: Theme, is_page: bool) -> str:
     )
 
 
-def write_title(panel: Panel, theme: Theme, is_page: bool) -> list[str]:
+def write_panel_title(panel: Panel, theme: Theme, is_page: bool) -> list[str]:
     """Return the word beside numbers, with their common factor, or the norm above a map."""
     name, matrix, x, y = panel.field, panel.matrix, PADDING, panel.y + 0.5 * ROW + 3.5
     factor = format_factor(matrix.exponent)

@@ -3,7 +3,7 @@
 matplotlib's mathtext sets a formula. It has no tables and no braces below a formula; these are
 composed here from formulas that it sets.
 
->>> latex = write_mathtext(parse("<mfrac><mi>x</mi><mn>2</mn></mfrac><mo>⋅</mo><mi>tanh</mi>"))
+>>> latex = write_mathtext(parse_mathml("<mfrac><mi>x</mi><mn>2</mn></mfrac><mo>⋅</mo><mi>tanh</mi>"))
 >>> print(latex.strip())
 \\dfrac{x}{2}\\cdot \\mathrm{tanh}
 """
@@ -73,14 +73,14 @@ def write_glyphs(part: Glyphs, colour: str) -> str:
     return f'<path transform="{place}" d="{part.d}" {paint}/>'
 
 
-def parse(mathml: str) -> ET.Element:
+def parse_mathml(mathml: str) -> ET.Element:
     """Return the content of a <math> element as a row."""
     return ET.fromstring(f"<mrow>{mathml}</mrow>")
 
 
 def set_formula(mathml: str, size: float) -> MathBox:
     """Return a formula, set at a size in points."""
-    return set_row(list(parse(mathml)), size)
+    return set_row(list(parse_mathml(mathml)), size)
 
 
 def set_row(elements: Sequence[ET.Element], size: float) -> MathBox:

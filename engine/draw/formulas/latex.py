@@ -101,7 +101,7 @@ class Derivation:
     def express(self, node: Node) -> Symbol:
         """Return the expression of a value."""
         if node.op is not None:
-            return build_formula(node.op, [self.values[x] for x in list_inputs(node)])
+            return build_formula(node.op, [self.values[x] for x in list_operands(node)])
         if node.label or node is self.wrt:
             return make_name(self.names[node])
         return lift(float(node.data))
@@ -110,7 +110,7 @@ class Derivation:
         """Add the derivative of a value, if it depends on `wrt`: the chain rule."""
         if node is self.wrt:
             self.slopes[node] = ONE
-        inputs = list_inputs(node)
+        inputs = list_operands(node)
         if node is self.wrt or node.op is None or not self.slopes.keys() & {*inputs}:
             return
         args = [self.values[x] for x in inputs]
@@ -179,7 +179,7 @@ class FullLatex(Latex):
         return super().write_operation(head, parts, own)
 
 
-def list_inputs(node: Node) -> tuple[Node, ...]:
+def list_operands(node: Node) -> tuple[Node, ...]:
     """Return the inputs of a value's row; of one of several results, those of the operation."""
     return node.inputs[0].inputs if isinstance(node.op, Output) else node.inputs
 

@@ -45,7 +45,7 @@ def darken(colour: str) -> str:
         share = find_share(light, colour)
         if share is not None:
             return blend(dark, share)
-    hue, lightness, saturation = colorsys.rgb_to_hls(*(x / 255.0 for x in parse(colour)))
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(x / 255.0 for x in parse_colour(colour)))
     mixed = colorsys.hls_to_rgb(hue, 1.0 - 0.9 * lightness, saturation)
     return "#" + "".join(f"{round(255.0 * x):02x}" for x in mixed)
 
@@ -69,16 +69,16 @@ def list_ramps(theme: Theme) -> Iterator[tuple[str, str]]:
 
 def find_share(ramp: tuple[str, str], colour: str) -> float | None:
     """Return the share at which `blend` gives a colour, or None if it gives it nowhere."""
-    channels = [*zip(*map(parse, (*ramp, colour)), strict=True)]
+    channels = [*zip(*map(parse_colour, (*ramp, colour)), strict=True)]
     a, b, x = max(channels, key=lambda channel: abs(channel[1] - channel[0]))
     share = (x - a) / (b - a) if a != b else -1.0
     if not 0.0 <= share <= 1.0:
         return None
-    blended = parse(blend(ramp, share))
-    near = all(abs(x - y) <= 1 for x, y in zip(blended, parse(colour), strict=True))
+    blended = parse_colour(blend(ramp, share))
+    near = all(abs(x - y) <= 1 for x, y in zip(blended, parse_colour(colour), strict=True))
     return share if near else None
 
 
-def parse(colour: str) -> list[int]:
+def parse_colour(colour: str) -> list[int]:
     """Return the red, green and blue of a colour, from 0 to 255."""
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]

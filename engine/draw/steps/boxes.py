@@ -219,7 +219,7 @@ def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
     """
     depth: dict[Node, int] = {}
     nodes_at: dict[tuple[int, str], list[Node]] = {}
-    inputs = list_inputs(view)
+    inputs = list_input_boxes(view)
     depth_of: dict[str, int] = {}
     for id in sort_parts(inputs, inputs):
         depth_of[id] = max((depth_of[x] + 1 for x in inputs[id]), default=0)
@@ -242,7 +242,7 @@ def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:
     return parts
 
 
-def list_inputs(view: View) -> dict[str, set[str]]:
+def list_input_boxes(view: View) -> dict[str, set[str]]:
     """Return the ids of the cells and boxes that each depends on."""
     inputs: dict[str, set[str]] = {id: set() for id in view.ids.values()}
     for node, id in view.ids.items():
