@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, topological
-from engine.draw import draw, step, svg, theme
+from engine.draw import draw, step
 from engine.draw.formulas.labels import set_spans
+from engine.draw.graph import svg
 from engine.draw.graph.dot import NOT_IN_XML
 from engine.draw.graph.view import Box, build_view
+from engine.draw.look import theme
 from engine.support import lazy
 from nn import MLP, Neuron, data, losses, vector
 from strategies import examples

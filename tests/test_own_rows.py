@@ -23,7 +23,8 @@ from engine import (
     walk,
 )  # fmt: skip
 from engine.arithmetic import divide, sqrt
-from engine.draw import draw, step, symbols
+from engine.draw import draw, step
+from engine.draw.formulas import symbols
 from engine.formulas import square
 from engine.rules import TABLE
 from engine.sequences.rules import multiply_add

@@ -3,7 +3,8 @@
 matplotlib's mathtext sets a formula. It has no tables and no braces below a formula; these are
 composed here from formulas that it sets.
 
->>> latex = write_mathtext(parse_mathml("<mfrac><mi>x</mi><mn>2</mn></mfrac><mo>⋅</mo><mi>tanh</mi>"))
+>>> formula = parse_mathml("<mfrac><mi>x</mi><mn>2</mn></mfrac><mo>⋅</mo><mi>tanh</mi>")
+>>> latex = write_mathtext(formula)
 >>> print(latex.strip())
 \\dfrac{x}{2}\\cdot \\mathrm{tanh}
 """
