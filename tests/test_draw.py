@@ -327,7 +327,7 @@ def test_neurons_and_layers_are_clusters_named_as_in_the_model(fused):
     assert {*x, loss} <= outside
     assert len(outside) == 6  # and 1, the difference, and 2
     source = draw(loss, model).dot
-    for title in ("layers.0   Layer(2, 3, 'tanh')", "layers.1.neurons.0   Neuron(3, 'linear')"):
+    for title in ("layers[0]   Layer(2, 3, 'tanh')", "layers[1].neurons[0]   Neuron(3, 'linear')"):
         assert title in source
 
 
@@ -375,7 +375,7 @@ def test_a_collapsed_cluster():
     ]  # fmt: skip
     text = texts(draw(loss, model, level="layers.0"))["b0"]
     norm = np.linalg.norm([p.grad for p in model.layers[0].parameters()])
-    title = "layers.0   Layer(2, 3, 'tanh')"
+    title = "layers[0]   Layer(2, 3, 'tanh')"
     lines = [line.replace("\xa0", " ") for line in text]
     assert lines == [title, "9 parameters, 15 nodes", f"‖grad‖ {norm:.4g}"]
 

@@ -288,7 +288,7 @@ def test_the_width_of_steps_is_that_of_the_option(tmp_path):
         ("step-{:q}.svg", None, "expected a name such as 'steps-{:03}.svg', got 'step-{:q}.svg'"),
         ("step-{{}}.svg", None, "expected a name such as 'steps-{:03}.svg'"),
         ("step.gif", 1, "a stepper can be saved as .html, .htm, .svg, .pdf, .eps, .png, got"),
-        ("page.html", 3, "a page has all steps; save step 3 as .svg, .pdf, .eps or .png"),
+        ("page.html", 3, "a page has all steps of all runs; step=3 is for .svg, .pdf, .eps and .png files"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_saved_says_what_can(name, n, message, tmp_path):

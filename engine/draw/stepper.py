@@ -216,8 +216,11 @@ class Stepper:
             options = self.drawing.options
             pictures = StepPictures(self.drawing.svg, self.runs[run], THEMES[self.theme], options)
             return pictures.save(path, step)
-        if step is not None:
-            raise ValueError(f"a page has all steps; save step {step} as .svg, .pdf, .eps or .png")
+        if step is not None or run:
+            what = f"step={step}" if step is not None else f"run={run}"
+            raise ValueError(
+                f"a page has all steps of all runs; {what} is for .svg, .pdf, .eps and .png files"
+            )
         path.write_text(self.html, "utf-8")
         return path
 

@@ -33,13 +33,14 @@ class Path(NamedTuple):
     nodes    the nodes in order; the leaf is the first, the root the last
     locals   the derivative of each node after the first with respect to the one before it
     product  the product of `locals`
+    places   the index of the input by which the path enters each node after the first
 
     Of Arrays, a local derivative is an array if it works element by element, and None if it is a
     matrix, as for a matrix product. `product` is the path's contribution to the gradient, an array
     of the leaf's shape.
 
     `str(path)` has a factor for each arrow; of more than nine it shows the first five and the last
-    three, as the stepper does.
+    three, as the stepper does. Where a node uses another one twice, x#1 and x#2 are its uses.
 
     >>> from engine import Value
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
@@ -51,9 +52,11 @@ class Path(NamedTuple):
     nodes: tuple[Any, ...]
     locals: tuple[Any, ...]
     product: Any
+    places: tuple[int, ...]
 
     def __str__(self) -> str:
-        route = " → ".join(map(name_node, self.nodes))
+        uses = map(name_use, self.nodes, self.nodes[1:], self.places)
+        route = " → ".join([*uses, name_node(self.nodes[-1])])
         if is_ndarray(self.product):
             return f"{format_size(self.product)}   {route}"
         factors = [f"{x:.4g}" if x >= 0 else f"({x:.4g})" for x in self.locals]
@@ -112,8 +115,8 @@ def explain(root: Node, leaf: Node, k: int = 10) -> Explanation:
     >>> x, y = Value(3.0, "x"), Value(2.0, "y")
     >>> print(explain(x * y + x * x, x))
     8, along 3 paths:
-    3 = 3 · 1   x → * → +
-    3 = 3 · 1   x → * → +
+    3 = 3 · 1   x#1 → * → +
+    3 = 3 · 1   x#2 → * → +
     2 = 2 · 1   x → * → +
 
     >>> from engine import Array
@@ -275,15 +278,23 @@ def magnitude(x: Any) -> float:
 def follow_path(table: dict[Node, PartialPaths], leaf: Node, rank: int) -> Path:
     """Return the path with this rank, from the leaf to the root."""
     path = table[leaf].best[rank]
-    nodes, locals, product = [leaf], [], path.product
+    nodes, locals, places, product = [leaf], [], [], path.product
     while path.to is not None:
         if path.to.op._output_index is None:
             nodes.append(path.to)
             locals.append(path.local)
+            places.append(path.place)
         else:  # the step from an operation to one of its results has no factor
             nodes[-1] = path.to
         path = table[path.to].best[path.rank]
-    return Path(tuple(nodes), tuple(locals), product)
+    return Path(tuple(nodes), tuple(locals), product, tuple(places))
+
+
+def name_use(x: Any, node: Any, place: int) -> str:
+    """Return the name of an input, and which one it is if a node uses it more than once."""
+    inputs = node.inputs if node.op._output_index is None else node.inputs[0].inputs
+    uses = [i for i, other in enumerate(inputs) if other is x]
+    return name_node(x) + (f"#{uses.index(place) + 1}" if len(uses) > 1 else "")
 
 
 def name_node(node: Any) -> str:

@@ -98,7 +98,10 @@ def mistakes(root: Node) -> list[Mistake]:
 def check_root(function: str, root: object) -> None:
     """Raise TypeError unless a root is a Value or an Array, and ValueError for several elements."""
     if not isinstance(root, Node):
-        raise TypeError(f"{function} expects a Value or an Array, got {root!r}")
+        remedy = ""
+        if hasattr(root, "named_parameters"):
+            remedy = f"; write {function}(loss, model), where the model computed the loss"
+        raise TypeError(f"{function} expects a Value or an Array, got {root!r}{remedy}")
     if is_ndarray(root.data) and root.data.size != 1:
         raise ValueError(
             f"{function} expects one element, got an Array of shape {root.data.shape}; take its "

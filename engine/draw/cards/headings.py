@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from engine.draw.cards.neurons import LooseStep, NeuronGraph, format_module_path
+from engine.draw.cards.neurons import LooseStep, NeuronGraph
 from engine.draw.cards.samples import Item
 from engine.draw.cards.tables import Piece, join_pieces, make_pieces, write_name
 from engine.draw.formulas.notation import Name
 from engine.draw.formulas.symbols import build_formula, make_name
+from engine.draw.graph.clusters import format_path
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.scene import Span
 from engine.draw.look.theme import SYMBOLS, format_number
@@ -24,7 +25,7 @@ class Headings:
     def __init__(self, network: NeuronGraph, names: Mapping[Item, Name], spec: str):
         self.network, self.names, self.spec = network, names, spec
         self.layer_of = {
-            item: format_module_path(layer.path)
+            item: format_path(layer.path)
             for layer in network.layers
             for neuron in layer.neurons
             for item in neuron.items

@@ -4,9 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues, format_module_path
+from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues
 from engine.draw.cards.samples import Item
 from engine.draw.formulas.notation import Name
+from engine.draw.graph.clusters import format_path
 from engine.draw.look.theme import format_number
 from engine.node import Node
 from engine.sequences.vector_op import Output
@@ -43,7 +44,7 @@ def name_items(network: NeuronGraph, spec: str) -> dict[Item, Name]:
     for layer in network.layers:
         paths = Counter(neuron.path for neuron in layer.neurons)
         for i, neuron in enumerate(layer.neurons):
-            path = format_module_path(neuron.path) if layer.path or len(layer.neurons) > 1 else ""
+            path = format_path(neuron.path) if layer.path or len(layer.neurons) > 1 else ""
             if paths[neuron.path] > 1:
                 path += f"[{i}]"
             index = str(i) if len(layer.neurons) > 1 else ""

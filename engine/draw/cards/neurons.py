@@ -4,13 +4,12 @@
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.draw.cards.samples import Fold, Item, NotFoldedError, contains_arrays
-from engine.draw.graph.clusters import Modules
+from engine.draw.graph.clusters import Modules, format_path
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
@@ -67,9 +66,7 @@ class NeuronLayer:
         count = format_count(len(self.neurons), "neuron")
         if len(self.neurons) == 1 and not self.path:
             return f"1 neuron, {kind}"
-        return (
-            f"{format_module_path(self.path)}: {count}, {kind}" if self.path else f"{count}, {kind}"
-        )
+        return f"{format_path(self.path)}: {count}, {kind}" if self.path else f"{count}, {kind}"
 
 
 @dataclass(eq=False)
@@ -432,12 +429,3 @@ def is_same_constant(a: Item, b: Item) -> bool:
 def name_operation(item: Item | None) -> str:
     """Return the name of an activation, "linear" for none."""
     return item.node.op.name if item is not None and item.node.op is not None else "linear"
-
-
-def format_module_path(path: str) -> str:
-    """Return a path as it is written in Python.
-
-    >>> format_module_path("layers.0.neurons.1")
-    'layers[0].neurons[1]'
-    """
-    return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", path)

@@ -6,7 +6,7 @@ Graphviz would order the boxes of a column by its own criteria.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.draw.circles.layers import format_path
+from engine.draw.graph.clusters import format_path
 from engine.draw.graph.view import Arrow, Box, Cell, View
 from engine.draw.look.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text
 from engine.draw.look.theme import SYMBOLS, THEMES, format_fields, format_number, norm

@@ -3,11 +3,11 @@
 A model yields them by its method `_columns`, so that drawings need not know the classes of `nn`.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
+from engine.draw.graph.clusters import format_path
 from engine.node import Node
 
 Read: TypeAlias = Callable[[Any], Any]
@@ -89,12 +89,3 @@ def list_layers(model: object) -> set[str]:
     method = getattr(model, "_columns", None)
     rows: Iterable[Any] = method() if method is not None else ()
     return {path for path, weights, *_ in rows if weights is not None}
-
-
-def format_path(path: str) -> str:
-    """Write a path as Python does.
-
-    >>> format_path("layers.0.neurons.12")
-    'layers[0].neurons[12]'
-    """
-    return re.sub(r"\.(\d+)", r"[\1]", path)

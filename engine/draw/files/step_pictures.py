@@ -67,6 +67,8 @@ class StepPictures:
         """Write one step, or all as numbered files or as one .pdf file. Return what was written."""
         count, dpi = len(self.run.frames), self.options.dpi
         if "{" in path.name:
+            if step is not None:
+                raise ValueError(f"{path.name!r} is for all steps; leave out step={step}")
             paths = number_paths(path, count)
             for place, svg in zip(paths, self.draw(range(count)), strict=True):
                 write_picture(svg, place, dpi)

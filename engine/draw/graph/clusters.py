@@ -121,7 +121,7 @@ class Modules:
         if path not in self.by_path:
             return path
         text = repr(self.by_path[path])
-        return text if text.startswith(path) else f"{path}   {text}"
+        return text if text.startswith(path) else f"{format_path(path)}   {text}"
 
 
 def describe_places(modules: Modules) -> dict[Node, str]:
@@ -135,10 +135,20 @@ def describe_path(path: str) -> str:
     >>> describe_path("layers.0.neurons.1"), describe_path("encoder.layers.0")
     ('layers[0], neuron 1', 'encoder.layers[0]')
     """
-    path = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path)
     return re.sub(
-        r"(^|\.)neurons\[(\d+)\]$", lambda m: f"{', ' if m[1] else ''}neuron {m[2]}", path
+        r"(^|\.)neurons\[(\d+)\]$",
+        lambda m: f"{', ' if m[1] else ''}neuron {m[2]}",
+        format_path(path),
     )
+
+
+def format_path(path: str) -> str:
+    """Write the path of a module as Python does.
+
+    >>> format_path("layers.0.neurons.12"), format_path("0.neurons.1"), format_path("layers.1x")
+    ('layers[0].neurons[12]', '[0].neurons[1]', 'layers.1x')
+    """
+    return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", path)
 
 
 def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:

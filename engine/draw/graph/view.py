@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.draw.circles.layers import list_layers
-from engine.draw.graph.clusters import Model, Modules, group_nodes
+from engine.draw.graph.clusters import Model, Modules, format_path, group_nodes
 from engine.draw.graph.coarse import NodeGroup, group_large, group_wide_sums
 from engine.graph import topological
 from engine.node import Node
@@ -154,6 +154,8 @@ def parse_paths(level: object, known: set[str]) -> set[str]:
     """Return the paths to collapse. Raises ValueError for a path that is not in the model."""
     several = isinstance(level, Iterable) and not isinstance(level, str)
     paths: list[Any] = [*level] if several else [level]  # type: ignore[misc]
+    written = {format_path(path): path for path in known}  # as pictures write them
+    paths = [written.get(path, path) if isinstance(path, str) else path for path in paths]
     for path in paths:
         if path not in known:
             near = get_close_matches(str(path), known, n=10, cutoff=0.3) or known
