@@ -58,7 +58,7 @@ def test_mathematics(label, plain, latex):
     "label",
     [
         "", "2x", "learning_rate", "x_1_2", "x^1^2", "x_", "_x", "x__1", "a b", "x_{1", r"\emph", "3",
-        "x1y", "w[0]", "layers.0.weight", "x_{a{b}}", r"\input{x}", "<b>", "x_<b>", "$x$", "x = 1", HOSTILE,
+        "x1y", "w[0]", "layers.0.weight", "x_{a{b}}", r"\input{x}", "<b>", "x_<b>", "$x", "x = 1", HOSTILE,
     ],
 )  # fmt: skip
 def test_other_labels_stay_as_typed(label):

@@ -216,6 +216,10 @@ class Stepper:
             options = self.drawing.options
             pictures = StepPictures(self.drawing.svg, self.runs[run], THEMES[self.theme], options)
             return pictures.save(path, step)
+        if "{" in path.name:
+            raise ValueError(
+                f"a page has all steps; expected a name such as 'page.html', got {path.name!r}"
+            )
         if step is not None or run:
             what = f"step={step}" if step is not None else f"run={run}"
             raise ValueError(

@@ -66,7 +66,7 @@ class StepPictures:
     def save(self, path: Path, step: int | None) -> Path | list[Path]:
         """Write one step, or all as numbered files or as one .pdf file. Return what was written."""
         count, dpi = len(self.run.frames), self.options.dpi
-        if "{" in path.name:
+        if "{" in path.name or "%" in path.name:
             if step is not None:
                 raise ValueError(f"{path.name!r} is for all steps; leave out step={step}")
             paths = number_paths(path, count)
@@ -233,6 +233,8 @@ def number_paths(path: Path, count: int) -> list[Path]:
     try:
         names = [path.name.format(n) for n in range(1, count + 1)]
     except (AttributeError, IndexError, KeyError, ValueError):
+        names = []
+    if " " in "".join(names) and " " not in path.name:  # "{:3}" pads with blanks
         names = []
     if len({*names}) != count:
         raise ValueError(f"expected a name such as 'steps-{{:03}}.svg', got {path.name!r}")

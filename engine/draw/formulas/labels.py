@@ -75,7 +75,14 @@ def parse_label(text: str) -> Label | None:
     (Label(base='x', sub='1', sup='2', accent=''), Label(base='y', sub='i', sup='', accent='hat'))
     >>> parse_label("sigma12").sub, parse_label("x y"), parse_label("x_1_2"), parse_label(r"\emph")
     ('12', None, None, None)
+
+    Dollar signs around a label, as in LaTeX, are left out.
+
+    >>> parse_label("$x_1$").sub
+    '1'
     """
+    if len(text) > 2 and text[0] == text[-1] == "$":
+        text = text[1:-1]
     repeated = re.fullmatch(r"(.+)(#\d+)", text)
     if repeated:  # x#2 is the second value that is called x
         label = parse_label(repeated[1])

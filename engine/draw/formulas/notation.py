@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.draw.formulas.symbols import Symbol, combine, lift, make_name
-from engine.draw.formulas.writing import PRECEDENCE, MathML, to_mathml
+from engine.draw.formulas.writing import ATOM, PRECEDENCE, MathML, to_mathml
 from engine.draw.look.theme import format_number
 from engine.node import Node
 from engine.rules import TABLE
@@ -146,7 +146,7 @@ def write_equation(left: Symbol | str, *sides: Symbol | str) -> Line:
 
 def write_derivative(of: Symbol, to: Symbol, d: str = "∂") -> str:
     """Write a local derivative, along one arrow."""
-    over, under = (f"<mrow><mi>{d}</mi>{to_mathml(x)}</mrow>" for x in (of, to))
+    over, under = (f"<mrow><mi>{d}</mi>{MathML().write(x, ATOM)}</mrow>" for x in (of, to))
     return f"<mfrac>{over}{under}</mfrac>"
 
 

@@ -53,6 +53,7 @@ PRECEDENCE = {
     "+": 4, "neg": 5, "·": 6, "/": 7, "^": 8,
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
+COMPOUND = re.compile(r"[^\d\s.e{_^]\s*[-+*/=]|[-+*/=]\s*[^\d\s.e}]")  # a label such as a + b
 EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
 MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
@@ -76,7 +77,8 @@ class PlainText:
         if head == "number":
             text, own = self.write_number(parts[0]), PRECEDENCE["neg"] if parts[0] < 0 else ATOM
         elif head == "name":
-            text, own = self.write_name(parts[0]), ATOM
+            own = PRECEDENCE["+"] if COMPOUND.search(parts[0]) else ATOM
+            text = self.write_name(parts[0])
         else:
             own = PRECEDENCE.get(head, ATOM)
             text = self.write_operation(head, parts, own)
