@@ -24,7 +24,7 @@ from engine.draw.look.theme import SIZES, THEMES, has_gradients
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
-from engine.support.embed import embed_image
+from engine.support.embed import embed_image, measure_svg
 from engine.support.lazy import is_installed
 
 if TYPE_CHECKING:
@@ -233,14 +233,20 @@ class Drawing:
 
     @property
     def html(self) -> str:
-        """The picture as a complete HTML page."""
+        """The picture as a complete HTML page, as wide as its window unless a width is chosen."""
         title, theme = html.escape(self.title), THEMES[self.options.theme]
         paper, scheme = theme.paper, self.options.theme
         if self.options.theme == "auto":
             paper, scheme = f"light-dark({paper},{darken(paper)})", "light dark"
+        width, fit = measure_svg(self.svg)[0], "width:100%;height:auto;"
+        fit += f"min-width:{0.5 * width:.0f}pt;max-width:{2.0 * width:.0f}pt"
+        if self.options.width is not None:
+            fit = ""
         return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
             f"<style>:root{{color-scheme:{scheme};background:{paper}}}"
+            f"body{{margin:1vw}}svg{{display:block;margin:auto;{fit}}}"
             "@media print{:root{color-scheme:light}}</style>"
             f"</head>\n<body>\n{self.svg}</body></html>\n"
         )

@@ -155,7 +155,8 @@ def choose_letter(node: Any, root: Any, users: Sequence[Any], letter_of: Mapping
     if not op:
         if node.constant and not node.data.ndim:
             return ""
-        if not node.constant:
+        is_data = any(x.op.name in ("linear", "@") and x.inputs[0] is node for x in users)
+        if not node.constant and not is_data:
             return "W" if node.data.ndim > 1 else "v"
         return "X" if any(x.op.name in ("linear", "@") for x in users) else "Y"
     if op == "transpose" and node.data.ndim == 2 and inputs[0] != "ᵀ":
