@@ -26,7 +26,7 @@ def main(out: Path) -> None:
     }
     for name, figure in figures.items():
         print(f"wrote {figure.save(out / name)}")
-    print("\nOpen neuron.html in a browser. The arrow keys step; click a value for its details.")
+    print("\nOpen mlp.html in a browser. The arrow keys step; click a value for its details.")
 
 
 def neuron() -> Value:

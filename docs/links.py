@@ -69,7 +69,7 @@ def dead_in_markdown(root: Path) -> Iterator[str]:
         if any(part in SKIPPED or part.startswith(".") for part in path.relative_to(root).parts):
             continue
         text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.S)
-        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        for link in re.findall(r"(?:\]\(|\b(?:href|src|srcset)=\")([^)\"\s]+)", text):
             if link.startswith(ELSEWHERE):
                 continue
             name, _, anchor = link.partition("#")

@@ -175,7 +175,7 @@ def test_an_unsupported_option_is_rejected_before_any_demo_runs(option):
 def test_graphs_are_drawn(tmp_path):
     result = run("graphs", "--out", tmp_path)
     assert result.returncode == 0, result.stderr
-    for name in ("neuron.svg", "mlp.svg", "network.svg", "neuron.html"):
+    for name in ("neuron.svg", "mlp.svg", "network.svg", "mlp.html"):
         assert f"wrote {tmp_path / name}" in result.stdout
         assert (tmp_path / name).read_bytes() == (ROOT / "demos" / name).read_bytes()
     for name in ("neuron.html", "mlp.html", "network.html", "training.html", "order.html"):

@@ -31,9 +31,11 @@ def test_dead_links_are_found(tmp_path):
     (tmp_path / "a.md").write_text(
         "# One two\n[a](b.md) [b](c.md) [c](#one-two) [d](#three) [e](http://x)"
     )
-    (tmp_path / "b.md").write_text("[a](a.md#one-two) [b](a.md#four)")
+    (tmp_path / "b.md").write_text(
+        '[a](a.md#one-two) [b](a.md#four) <source srcset="d.png"><img src="a.md" alt="e.png">'
+    )
     dead = [link.rpartition("/")[2] for link in dead_in_markdown(tmp_path)]
-    assert dead == ["a.md: c.md", "a.md: #three", "b.md: a.md#four"]
+    assert dead == ["a.md: c.md", "a.md: #three", "b.md: a.md#four", "b.md: d.png"]
     (tmp_path / "a.html").write_text(
         '<a href="b.html#p"></a><a href="c.html"></a><a href="#q"></a>'
     )
