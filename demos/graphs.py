@@ -1,14 +1,13 @@
 """Graphs as pictures, and pages that step through both passes of backpropagation.
 
-Writes pictures (.svg), and pages (.html) that run in a browser. training.html steps layer by layer
-through a larger network; order.html shows that other orders of the backward pass go wrong.
+Writes pictures (.svg), and pages (.html) that run in a browser. order.html shows incorrect passes.
 """
 
 from pathlib import Path
 
-from engine import Value, record_origins, total
+from engine import Array, Value, record_origins, total
 from engine.draw import Drawing, Stepper, draw, step
-from nn import MLP, data
+from nn import MLP, data, vector
 
 
 def main(out: Path) -> None:
@@ -22,6 +21,7 @@ def main(out: Path) -> None:
         "mlp.html": step(loss, model),
         "network.html": step(loss, model, level="network"),
         "training.html": step(*training()),
+        "arrays.html": step(*arrays()),
         "order.html": step(twice),
     }
     for name, figure in figures.items():
@@ -67,5 +67,15 @@ def training() -> tuple[Value, MLP]:
     X, y = data.moons(20, rng=0)
     loss = total([(model(x) - target).square() for x, target in zip(X, y, strict=True)]) / len(y)
     loss.label = "loss"
+    loss.backward()
+    return loss, model
+
+
+def arrays() -> tuple[Array, vector.MLP]:
+    """Return the mean squared error of a network of arrays for the four samples of xor."""
+    X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+    model = vector.MLP(2, [3, 1], "tanh", rng=0)
+    loss = (model(X) - [[0.0], [1.0], [1.0], [0.0]]).square().mean()
+    loss.label = "L"
     loss.backward()
     return loss, model

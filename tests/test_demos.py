@@ -178,9 +178,9 @@ def test_graphs_are_drawn(tmp_path):
     for name in ("neuron.svg", "mlp.svg", "network.svg", "mlp.html"):
         assert f"wrote {tmp_path / name}" in result.stdout
         assert (tmp_path / name).read_bytes() == (ROOT / "demos" / name).read_bytes()
-    for name in ("neuron.html", "mlp.html", "network.html", "training.html", "order.html"):
-        assert f"wrote {tmp_path / name}" in result.stdout
-        assert (tmp_path / name).read_text("utf-8").startswith("<!doctype html>")
+    for page in ("neuron", "mlp", "network", "training", "arrays", "order"):
+        assert f"wrote {tmp_path / page}.html" in result.stdout
+        assert (tmp_path / f"{page}.html").read_text("utf-8").startswith("<!doctype html>")
 
 
 def read_table(text):
