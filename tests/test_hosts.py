@@ -3,6 +3,7 @@
 Requires the browser of tests/browsers.py, and nbconvert (installed with jupyterlab) or marimo.
 """
 
+import ast
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ import engine
 from browsers import chromium, missing
 from engine import Value
 from engine.draw import draw, step
+from engine.support.embed import REMEDY
 from nn import MLP, data, fit
 
 
@@ -94,12 +96,15 @@ def notebook():
     return nbformat.v4.new_notebook(cells=cells)
 
 
-def export(notebook, name, **options):
+def export(notebook, name, config=None, **options):
     import nbconvert
+    from traitlets.config import Config
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nbconvert's own
-        return getattr(nbconvert, name)(**options).from_notebook_node(notebook)[0]
+        return getattr(nbconvert, name)(config=Config(config or {}), **options).from_notebook_node(
+            notebook
+        )[0]
 
 
 @pytest.mark.parametrize("name", ["HTMLExporter", "SlidesExporter"])
@@ -121,14 +126,25 @@ def test_nbconvert_writes_markdown_that_stays_html(notebook, opened):
     assert "doctype" not in page.inner_text("body")
 
 
+def test_sanitized_html_shows_pictures_instead_of_html(notebook, opened):
+    """With the option that captions name, nbconvert prefers pictures, also that of a stepper."""
+    priority = ast.literal_eval(REMEDY.partition("priority=")[2].strip('"'))
+    config = {"NbConvertBase": {"display_data_priority": priority}}
+    page = opened(export(notebook, "HTMLExporter", sanitize_html=True, config=config))
+    images = page.locator(".jp-OutputArea-output img")
+    assert images.count() == 2
+    assert is_a_picture(images.nth(0))
+    assert is_a_picture(images.nth(1))
+
+
 def test_sanitized_html_shows_no_source(notebook, opened):
-    """Sanitizing turns images into text: a caption is in their place."""
+    """Sanitizing turns images into text: a caption with the remedy is in their place."""
     page = opened(export(notebook, "HTMLExporter", sanitize_html=True))
     text = page.inner_text("body")
     assert "srcdoc" not in text
     assert "base64" not in text
     assert "y = tanh(x · w + x · 3) – backpropagation, step by step" in text
-    assert "computational graph of 7 nodes" in text
+    assert "computational graph of 7 nodes\nThe sanitizer removed the picture." in text
 
 
 # ------------------------------------------------------------------------------------- sandboxes

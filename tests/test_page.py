@@ -253,7 +253,9 @@ def views():
     svg = outer.svg.replace(f'id="{prefix}-v2"', f'id="{prefix}-v2" data-opens="{inner.title}"')
     start = svg.index(f'<g id="{prefix}-v0"')
     drawn = svg[start : svg.index("</g>", start) + 4]
-    copy = drawn.replace(f'id="{prefix}-v0"', 'transform="translate(0 40)" data-of="v0"')
+    copy = drawn.replace(
+        f'id="{prefix}-v0"', 'transform="translate(0 40)" data-of="v0" data-at="e2-0"'
+    )
     return outer._replace(svg=svg.replace(drawn, drawn + copy)), inner
 
 

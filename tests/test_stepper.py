@@ -420,7 +420,7 @@ def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
 
 
 def test_a_large_graph_starts_at_its_beginning(opened):
-    model = MLP(2, [3, 1], "tanh", rng=0)
+    model = MLP(2, [5, 5, 1], "tanh", rng=0)
     page = opened(step(model([0.5, -1.0]), model).html)
     page.set_viewport_size({"width": 900, "height": 420})
     page.reload()
@@ -442,7 +442,7 @@ def test_the_value_of_each_step_is_visible(opened, width):
         assert page.evaluate(
             """(id) => {
                 const view = document.querySelector(".graph").getBoundingClientRect();
-                const box = document.querySelector(`g[id$="-${id}"]`).getBoundingClientRect();
+                const box = document.querySelector(`.hot:is([id$="-${id}"], [data-of="${id}"])`).getBoundingClientRect();
                 return box.left >= view.left - 1 && box.right <= view.right + 1
                     && box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
             }""",
