@@ -221,7 +221,7 @@ if __name__ == "__main__":
 def marimo(tmp_path_factory):
     """Return a function that starts marimo on a notebook, and its folder."""
     if not find_spec("marimo"):
-        pytest.skip("marimo is not installed: pip install marimo")
+        missing("marimo is not installed: pip install -e '.[hosts]'")
     home = tmp_path_factory.mktemp("marimo")
     (home / "book.py").write_text(CELLS, "utf-8")
     environment = os.environ | {

@@ -309,7 +309,7 @@ def test_a_notebook_from_elsewhere_shows_a_picture_and_runs_nothing(lab, receive
 def test_notebook_7_shows_them_too(lab):
     """The server of JupyterLab also serves Notebook 7, where it is installed."""
     if not find_spec("notebook"):
-        pytest.skip("notebook is not installed: pip install notebook")
+        missing("notebook is not installed: pip install -e '.[hosts]'")
     lab.command("docmanager:save")
     host = lab.page.url.partition("/lab")[0]
     with lab.page.context.browser.new_page(viewport={"width": 1200, "height": 3600}) as page:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from browsers import chromium
@@ -9,6 +10,7 @@ from engine import Value
 from engine.draw import draw, step
 from engine.draw.look.dark import darken, list_colours
 from engine.draw.look.theme import DARK, LIGHT, blend
+from nn import MLP, vector
 
 
 def example():
@@ -85,6 +87,46 @@ def test_a_page_and_a_file_follow_the_system_and_are_printed_light(
         page.emulate_media(media="screen")
         page.goto((tmp_path / "draw.html").as_uri())
         assert page.evaluate(PAPER) == paper
+
+
+def two_layers():
+    """Return the loss of a network of Arrays."""
+    X, y = np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([1.0, 0.0])
+    loss = ((vector.MLP(2, [2, 1], rng=0)(X) - y) ** 2).mean()
+    loss.backward()
+    return loss
+
+
+def network():
+    model = MLP(2, [3, 1], rng=0)
+    return (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2, model
+
+
+# Returns the lightness of the darkest and of the lightest text, from 0 to 255.
+INKS = """() => {
+    const lightness = (text) => {
+        const [r, g, b] = getComputedStyle(text).fill.match(/[\\d.]+/g).map(Number);
+        return 0.3 * r + 0.6 * g + 0.1 * b;
+    };
+    const all = [...document.querySelectorAll("svg[role=img] text")].map(lightness);
+    return [Math.min(...all), Math.max(...all)];
+}"""
+
+
+@pytest.mark.parametrize("level", ["arrays", "network", "values"])
+def test_arrays_and_networks_are_dark_on_a_screen_and_light_on_paper(browser, tmp_path, level):
+    arguments = [two_layers()] if level == "arrays" else network()
+    options = {} if level == "arrays" else {"level": level}
+    (tmp_path / "step.html").write_text(step(*arguments, **options).html, "utf-8")
+    draw(*arguments, **options).save(tmp_path / "draw.html")
+    for name in ("step", "draw"):
+        with browser.new_page(color_scheme="dark") as page:
+            page.goto((tmp_path / f"{name}.html").as_uri())
+            assert page.evaluate(PAPER) == BLACK
+            assert page.evaluate(INKS)[0] > 120
+            page.emulate_media(media="print")
+            assert page.evaluate(PAPER) == WHITE
+            assert page.evaluate(INKS)[1] < 135
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
