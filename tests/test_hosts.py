@@ -4,6 +4,7 @@ Requires the browser of tests/browsers.py, and nbconvert (installed with jupyter
 """
 
 import ast
+import json
 import os
 import re
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -245,31 +246,40 @@ def shows(page):
     assert is_a_picture(page.locator(".stepgrad img").nth(1))
 
 
-def test_marimo_exports_pages_and_pictures(marimo, browser):
-    """The frontend is that of the package; marimo's page would load it from the network."""
+# marimo's page takes most of the time. Only the editor is opened in it; the outputs of the other
+# two, which the same page would show, are shown by a minimal one.
+def test_marimo_exports_pages_and_pictures(marimo, opened):
     start, home = marimo
     assert start("export", "html", "book.py", "-o", "book.html").wait(120) == 0
-    assets = Path(find_spec("marimo").origin).parent / "_static"
+    texts = re.findall(r'"text/html": ("(?:[^"\\]|\\.)*")', (home / "book.html").read_text("utf-8"))
+    shows(opened(f"<!doctype html><body>{''.join(map(json.loads, texts))}</body>"))
 
-    def serve(route):
-        file = assets / route.request.url.partition("/dist/")[2]
-        if not file.is_file():
-            return route.abort()
-        kind = {".js": "text/javascript", ".css": "text/css"}.get(
-            file.suffix, "application/octet-stream"
-        )
-        headers = {"access-control-allow-origin": "*", "content-type": kind}
-        return route.fulfill(path=file, headers=headers)
 
-    with browser.new_page(reduced_motion="reduce") as page:
-        page.route(re.compile("^https?:"), serve)
-        page.goto((home / "book.html").as_uri())
+def test_marimo_runs_pages_and_pictures(marimo, opened):
+    from websockets.sync.client import connect
+
+    with serve(marimo, "run") as port:
+        address = f"ws://127.0.0.1:{port}/ws?session_id=s_123abc"
+        outputs = []
+        with connect(address, max_size=None) as link:
+            while len(outputs) < 2:
+                message = json.loads(link.recv(60))
+                output = message["data"].get("output") if message["op"] == "cell-op" else None
+                if output and output["mimetype"] == "text/html" and output["data"]:
+                    outputs.append(output["data"])
+    shows(opened(f"<!doctype html><body>{''.join(outputs)}</body>"))
+
+
+def test_marimo_edits_pages_and_pictures(marimo, browser):
+    """A server starts in a few seconds, and its kernel in some more."""
+    with serve(marimo, "edit") as port, browser.new_page(reduced_motion="reduce") as page:
+        page.goto(f"http://127.0.0.1:{port}")
         shows(page)
 
 
-@pytest.mark.parametrize("mode", ["run", "edit"])
-def test_marimo_shows_pages_and_pictures(marimo, browser, mode):
-    """A server starts in a few seconds, and its kernel in some more."""
+@contextmanager
+def serve(marimo, mode):
+    """Start a server of the notebook, and yield its port."""
     start, home = marimo
     (home / f"{mode}.py").write_text(CELLS, "utf-8")  # without outputs from an earlier session
     (home / ".marimo.toml").write_text("[runtime]\nauto_instantiate = true\n")
@@ -279,9 +289,7 @@ def test_marimo_shows_pages_and_pictures(marimo, browser, mode):
     server = start(mode, f"{mode}.py", "--headless", "--no-token", f"--port={port}")
     try:
         wait_for(port, server)
-        with browser.new_page(reduced_motion="reduce") as page:
-            page.goto(f"http://127.0.0.1:{port}")
-            shows(page)
+        yield port
     finally:
         server.terminate()
         server.wait(20)
