@@ -149,8 +149,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host, theme):
+def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host):
     """The system has the other theme. A change of the host's theme is followed at once."""
     words = {"light": "light", "dark": "dark"}
     if host == "JupyterLab":
@@ -158,20 +157,21 @@ def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host, theme):
     if host == "background":
         words = {"light": "#fafafa", "dark": "#111"}
     outputs = step(example())._repr_html_() + draw(example())._repr_html_()
-    host_page = f"<!doctype html><body {HOSTS[host].format(words[theme])}>{outputs}</body>"
+    host_page = f"<!doctype html><body {HOSTS[host].format(words['dark'])}>{outputs}</body>"
     (tmp_path / "host.html").write_text(host_page, "utf-8")
-    papers = {"light": WHITE, "dark": BLACK}
-    other = {"light": "dark", "dark": "light"}[theme]
-    with browser.new_page(color_scheme=other) as page:
+    with browser.new_page(color_scheme="light") as page:
         page.goto((tmp_path / "host.html").as_uri())
         frame = page.locator("iframe").element_handle().content_frame()
         frame.wait_for_selector(".stepper[data-step]")
-        assert frame.evaluate(PAPER) == frame.evaluate(BACKGROUND) == papers[theme]
-        if host in ("JupyterLab", "marimo"):  # images follow them too
-            scheme = "getComputedStyle(document.querySelectorAll('img')[1]).colorScheme"
-            assert page.evaluate(scheme) == theme
-        name, _, value = HOSTS[host].format(words[other]).partition("=")
-        page.evaluate(
-            "([name, value]) => document.body.setAttribute(name, value)", [name, value.strip('"')]
-        )
-        frame.wait_for_function(f"({BACKGROUND}) === '{papers[other]}'")
+        for theme, other, paper in [("dark", "light", BLACK), ("light", "dark", WHITE)]:
+            page.emulate_media(color_scheme=other)
+            name, _, value = HOSTS[host].format(words[theme]).partition("=")
+            page.evaluate(
+                "([name, value]) => document.body.setAttribute(name, value)",
+                [name, value.strip('"')],
+            )
+            frame.wait_for_function(f"({BACKGROUND}) === '{paper}'")
+            assert frame.evaluate(PAPER) == paper
+            if host in ("JupyterLab", "marimo"):  # images follow them too
+                scheme = "getComputedStyle(document.querySelectorAll('img')[1]).colorScheme"
+                assert page.evaluate(scheme) == theme
