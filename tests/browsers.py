@@ -9,6 +9,8 @@ import pytest
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-software-rasterizer", "--disable-extensions", "--disable-site-isolation-trials",
+    "--in-process-gpu", "--enable-features=NetworkServiceInProcess2",
 ]  # fmt: skip
 HOSTILE = (
     '</text></script><script>window.hit=1</script><img src=x onerror="window.hit=1">"\\n|{}<>&'

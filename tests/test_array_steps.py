@@ -409,7 +409,7 @@ def test_errors():
     model = vector.MLP(2, [1], rng=0)
     loss = model(np.ones((3, 2))).sum()
     with pytest.raises(ValueError, match="collapses none"):
-        step(loss, model, collapse=True)
+        step(loss, model, level="layers")
 
 
 def test_the_page_holds_the_fields():
@@ -417,7 +417,7 @@ def test_the_page_holds_the_fields():
     data = json.loads(
         re.search(r'id="steps">(.*?)</script>', html, re.S)[1].replace("\\u003c", "<")
     )
-    frame = data["runs"][0]["frames"][0]
+    frame = data["views"][0]["runs"][0]["frames"][0]
     assert frame["cells"]["v0 data"]["levels"].isdigit()
     assert "v0 grad" not in frame["cells"]
 

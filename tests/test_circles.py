@@ -159,7 +159,7 @@ def test_without_colours_negative_lines_are_dashed(monkeypatch):
     model = small()[1]
     black = THEMES["light"]._replace(signs=("#000000", "#000000"))
     monkeypatch.setitem(THEMES, "light", black)
-    for (_, number), element in groups(draw(model), "weight").items():
+    for (_, number), element in groups(draw(model, theme="light"), "weight").items():
         path = element.find(f"{SVG}path")
         assert path.get("stroke") == "#000000"
         assert bool(path.get("stroke-dasharray")) == number.startswith("w = −")

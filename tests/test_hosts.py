@@ -3,6 +3,8 @@
 Requires the browser of tests/browsers.py, and nbconvert (installed with jupyterlab) or marimo.
 """
 
+import ast
+import json
 import os
 import re
 import socket
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import engine
 from browsers import chromium, missing
 from engine import Value
 from engine.draw import draw, step
+from engine.support.embed import REMEDY
 from nn import MLP, data, fit
 
 
@@ -94,12 +97,15 @@ def notebook():
     return nbformat.v4.new_notebook(cells=cells)
 
 
-def export(notebook, name, **options):
+def export(notebook, name, config=None, **options):
     import nbconvert
+    from traitlets.config import Config
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nbconvert's own
-        return getattr(nbconvert, name)(**options).from_notebook_node(notebook)[0]
+        return getattr(nbconvert, name)(config=Config(config or {}), **options).from_notebook_node(
+            notebook
+        )[0]
 
 
 @pytest.mark.parametrize("name", ["HTMLExporter", "SlidesExporter"])
@@ -121,14 +127,25 @@ def test_nbconvert_writes_markdown_that_stays_html(notebook, opened):
     assert "doctype" not in page.inner_text("body")
 
 
+def test_sanitized_html_shows_pictures_instead_of_html(notebook, opened):
+    """With the option that captions name, nbconvert prefers pictures, also that of a stepper."""
+    priority = ast.literal_eval(REMEDY.partition("priority=")[2].strip('"'))
+    config = {"NbConvertBase": {"display_data_priority": priority}}
+    page = opened(export(notebook, "HTMLExporter", sanitize_html=True, config=config))
+    images = page.locator(".jp-OutputArea-output img")
+    assert images.count() == 2
+    assert is_a_picture(images.nth(0))
+    assert is_a_picture(images.nth(1))
+
+
 def test_sanitized_html_shows_no_source(notebook, opened):
-    """Sanitizing turns images into text: a caption is in their place."""
+    """Sanitizing turns images into text: a caption with the remedy is in their place."""
     page = opened(export(notebook, "HTMLExporter", sanitize_html=True))
     text = page.inner_text("body")
     assert "srcdoc" not in text
     assert "base64" not in text
     assert "y = tanh(x · w + x · 3) – backpropagation, step by step" in text
-    assert "computational graph of 7 nodes" in text
+    assert "computational graph of 7 nodes\nThe sanitizer removed the picture." in text
 
 
 # ------------------------------------------------------------------------------------- sandboxes
@@ -205,7 +222,7 @@ if __name__ == "__main__":
 def marimo(tmp_path_factory):
     """Return a function that starts marimo on a notebook, and its folder."""
     if not find_spec("marimo"):
-        pytest.skip("marimo is not installed: pip install marimo")
+        missing("marimo is not installed: pip install -e '.[hosts]'")
     home = tmp_path_factory.mktemp("marimo")
     (home / "book.py").write_text(CELLS, "utf-8")
     environment = os.environ | {
@@ -229,31 +246,40 @@ def shows(page):
     assert is_a_picture(page.locator(".stepgrad img").nth(1))
 
 
-def test_marimo_exports_pages_and_pictures(marimo, browser):
-    """The frontend is that of the package; marimo's page would load it from the network."""
+# marimo's page takes most of the time. Only the editor is opened in it; the outputs of the other
+# two, which the same page would show, are shown by a minimal one.
+def test_marimo_exports_pages_and_pictures(marimo, opened):
     start, home = marimo
     assert start("export", "html", "book.py", "-o", "book.html").wait(120) == 0
-    assets = Path(find_spec("marimo").origin).parent / "_static"
+    texts = re.findall(r'"text/html": ("(?:[^"\\]|\\.)*")', (home / "book.html").read_text("utf-8"))
+    shows(opened(f"<!doctype html><body>{''.join(map(json.loads, texts))}</body>"))
 
-    def serve(route):
-        file = assets / route.request.url.partition("/dist/")[2]
-        if not file.is_file():
-            return route.abort()
-        kind = {".js": "text/javascript", ".css": "text/css"}.get(
-            file.suffix, "application/octet-stream"
-        )
-        headers = {"access-control-allow-origin": "*", "content-type": kind}
-        return route.fulfill(path=file, headers=headers)
 
-    with browser.new_page(reduced_motion="reduce") as page:
-        page.route(re.compile("^https?:"), serve)
-        page.goto((home / "book.html").as_uri())
+def test_marimo_runs_pages_and_pictures(marimo, opened):
+    from websockets.sync.client import connect
+
+    with serve(marimo, "run") as port:
+        address = f"ws://127.0.0.1:{port}/ws?session_id=s_123abc"
+        outputs = []
+        with connect(address, max_size=None) as link:
+            while len(outputs) < 2:
+                message = json.loads(link.recv(60))
+                output = message["data"].get("output") if message["op"] == "cell-op" else None
+                if output and output["mimetype"] == "text/html" and output["data"]:
+                    outputs.append(output["data"])
+    shows(opened(f"<!doctype html><body>{''.join(outputs)}</body>"))
+
+
+def test_marimo_edits_pages_and_pictures(marimo, browser):
+    """A server starts in a few seconds, and its kernel in some more."""
+    with serve(marimo, "edit") as port, browser.new_page(reduced_motion="reduce") as page:
+        page.goto(f"http://127.0.0.1:{port}")
         shows(page)
 
 
-@pytest.mark.parametrize("mode", ["run", "edit"])
-def test_marimo_shows_pages_and_pictures(marimo, browser, mode):
-    """A server starts in a few seconds, and its kernel in some more."""
+@contextmanager
+def serve(marimo, mode):
+    """Start a server of the notebook, and yield its port."""
     start, home = marimo
     (home / f"{mode}.py").write_text(CELLS, "utf-8")  # without outputs from an earlier session
     (home / ".marimo.toml").write_text("[runtime]\nauto_instantiate = true\n")
@@ -263,9 +289,7 @@ def test_marimo_shows_pages_and_pictures(marimo, browser, mode):
     server = start(mode, f"{mode}.py", "--headless", "--no-token", f"--port={port}")
     try:
         wait_for(port, server)
-        with browser.new_page(reduced_motion="reduce") as page:
-            page.goto(f"http://127.0.0.1:{port}")
-            shows(page)
+        yield port
     finally:
         server.terminate()
         server.wait(20)

@@ -21,6 +21,7 @@ import engine
 from browsers import HOSTILE, chromium, fields, hot, missing
 from engine import Value
 from engine.draw import step
+from engine.draw.formulas.shortening import shorten_name
 
 SETUP = """
 from engine import Value
@@ -273,7 +274,8 @@ def test_a_drawing_shows(lab, place):
 def test_hostile_labels_are_text(lab):
     _, page = lab.stepper("ran.ipynb", STEP_HOSTILE)
     page.click("[data-do=last]")
-    assert fields(page)["v0"][0] == HOSTILE
+    assert fields(page)["v0"][0] == shorten_name(HOSTILE)
+    assert page.evaluate("document.querySelector('g[id$=-v0] title').textContent") == HOSTILE
     assert len(lab.page.frames) == 4  # with a stepper in each
     assert [frame.evaluate("window.hit") for frame in lab.page.frames] == [None] * 4
 
@@ -307,7 +309,7 @@ def test_a_notebook_from_elsewhere_shows_a_picture_and_runs_nothing(lab, receive
 def test_notebook_7_shows_them_too(lab):
     """The server of JupyterLab also serves Notebook 7, where it is installed."""
     if not find_spec("notebook"):
-        pytest.skip("notebook is not installed: pip install notebook")
+        missing("notebook is not installed: pip install -e '.[hosts]'")
     lab.command("docmanager:save")
     host = lab.page.url.partition("/lab")[0]
     with lab.page.context.browser.new_page(viewport={"width": 1200, "height": 3600}) as page:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from browsers import chromium
@@ -9,6 +10,7 @@ from engine import Value
 from engine.draw import draw, step
 from engine.draw.look.dark import darken, list_colours
 from engine.draw.look.theme import DARK, LIGHT, blend
+from nn import MLP, vector
 
 
 def example():
@@ -87,6 +89,46 @@ def test_a_page_and_a_file_follow_the_system_and_are_printed_light(
         assert page.evaluate(PAPER) == paper
 
 
+def two_layers():
+    """Return the loss of a network of Arrays."""
+    X, y = np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([1.0, 0.0])
+    loss = ((vector.MLP(2, [2, 1], rng=0)(X) - y) ** 2).mean()
+    loss.backward()
+    return loss
+
+
+def network():
+    model = MLP(2, [3, 1], rng=0)
+    return (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2, model
+
+
+# Returns the lightness of the darkest and of the lightest text, from 0 to 255.
+INKS = """() => {
+    const lightness = (text) => {
+        const [r, g, b] = getComputedStyle(text).fill.match(/[\\d.]+/g).map(Number);
+        return 0.3 * r + 0.6 * g + 0.1 * b;
+    };
+    const all = [...document.querySelectorAll("svg[role=img] text")].map(lightness);
+    return [Math.min(...all), Math.max(...all)];
+}"""
+
+
+@pytest.mark.parametrize("level", ["arrays", "network", "values"])
+def test_arrays_and_networks_are_dark_on_a_screen_and_light_on_paper(browser, tmp_path, level):
+    arguments = [two_layers()] if level == "arrays" else network()
+    options = {} if level == "arrays" else {"level": level}
+    (tmp_path / "step.html").write_text(step(*arguments, **options).html, "utf-8")
+    draw(*arguments, **options).save(tmp_path / "draw.html")
+    for name in ("step", "draw"):
+        with browser.new_page(color_scheme="dark") as page:
+            page.goto((tmp_path / f"{name}.html").as_uri())
+            assert page.evaluate(PAPER) == BLACK
+            assert page.evaluate(INKS)[0] > 120
+            page.emulate_media(media="print")
+            assert page.evaluate(PAPER) == WHITE
+            assert page.evaluate(INKS)[1] < 135
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_page_of_one_theme_keeps_it(browser, tmp_path, theme):
     (tmp_path / "step.html").write_text(step(example(), theme=theme).html, "utf-8")
@@ -107,8 +149,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host, theme):
+def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host):
     """The system has the other theme. A change of the host's theme is followed at once."""
     words = {"light": "light", "dark": "dark"}
     if host == "JupyterLab":
@@ -116,20 +157,21 @@ def test_a_page_follows_the_theme_of_its_host(browser, tmp_path, host, theme):
     if host == "background":
         words = {"light": "#fafafa", "dark": "#111"}
     outputs = step(example())._repr_html_() + draw(example())._repr_html_()
-    host_page = f"<!doctype html><body {HOSTS[host].format(words[theme])}>{outputs}</body>"
+    host_page = f"<!doctype html><body {HOSTS[host].format(words['dark'])}>{outputs}</body>"
     (tmp_path / "host.html").write_text(host_page, "utf-8")
-    papers = {"light": WHITE, "dark": BLACK}
-    other = {"light": "dark", "dark": "light"}[theme]
-    with browser.new_page(color_scheme=other) as page:
+    with browser.new_page(color_scheme="light") as page:
         page.goto((tmp_path / "host.html").as_uri())
         frame = page.locator("iframe").element_handle().content_frame()
         frame.wait_for_selector(".stepper[data-step]")
-        assert frame.evaluate(PAPER) == frame.evaluate(BACKGROUND) == papers[theme]
-        if host in ("JupyterLab", "marimo"):  # images follow them too
-            scheme = "getComputedStyle(document.querySelectorAll('img')[1]).colorScheme"
-            assert page.evaluate(scheme) == theme
-        name, _, value = HOSTS[host].format(words[other]).partition("=")
-        page.evaluate(
-            "([name, value]) => document.body.setAttribute(name, value)", [name, value.strip('"')]
-        )
-        frame.wait_for_function(f"({BACKGROUND}) === '{papers[other]}'")
+        for theme, other, paper in [("dark", "light", BLACK), ("light", "dark", WHITE)]:
+            page.emulate_media(color_scheme=other)
+            name, _, value = HOSTS[host].format(words[theme]).partition("=")
+            page.evaluate(
+                "([name, value]) => document.body.setAttribute(name, value)",
+                [name, value.strip('"')],
+            )
+            frame.wait_for_function(f"({BACKGROUND}) === '{paper}'")
+            assert frame.evaluate(PAPER) == paper
+            if host in ("JupyterLab", "marimo"):  # images follow them too
+                scheme = "getComputedStyle(document.querySelectorAll('img')[1]).colorScheme"
+                assert page.evaluate(scheme) == theme

@@ -21,7 +21,13 @@ STYLE = (
 
 # `nbconvert --sanitize-html` turns the tags of images and iframes into text, and drops styles. The
 # class hides that text: it is one of JupyterLab's, whose style sheet is in the exported page.
+# nbconvert prefers HTML, which untrusted notebooks need, to the image/svg+xml beside it. An option
+# reverses this; the image is then shown.
 HIDDEN_WITHOUT_STYLE = 'class="jp-LastModified-hidden" style="display:block"'
+REMEDY = (
+    "The sanitizer removed the picture. nbconvert keeps it with the option\n"
+    """--NbConvertBase.display_data_priority="['image/svg+xml','image/png','text/html','text/plain']\""""
+)
 
 
 def embed_image(svg: str, title: str, text: str = "") -> str:
@@ -45,7 +51,7 @@ def embed_page(page: str, svg: str, title: str, height: float) -> str:
 
 def write_output(content: str, text: str) -> str:
     """Return HTML with a style sheet, and a text for hosts that permit none of it."""
-    text = html.escape(text).replace("\n", "&#10;")
+    text = html.escape(f"{text}\n{REMEDY}").replace("\n", "&#10;")
     return (
         f'<div class="stepgrad"><div {HIDDEN_WITHOUT_STYLE}>{STYLE}{content}</div>'
         f'<pre style="display:none">{text}</pre></div>'

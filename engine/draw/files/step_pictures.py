@@ -2,7 +2,7 @@
 
 import html
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -118,8 +118,8 @@ class StepPictures:
                     element.set("opacity", "0.38")
                 if id in state.marks:
                     write_status(element, state.marks[id], self.theme)
-            if id in frame.marked:
-                mark(element, self.theme)
+        for element in choose_marked(elements, frame.marked):
+            mark(element, self.theme)
         return root
 
     def compose(
@@ -151,6 +151,26 @@ class StepPictures:
 def find_id(element: ET.Element) -> str:
     """Return the id of a part of a drawing without its prefix; a value may be drawn twice."""
     return element.get("data-of") or element.get("id", "").partition("-")[2]
+
+
+def choose_marked(
+    elements: Iterable[tuple[str, ET.Element]], marked: Collection[str]
+) -> Iterator[ET.Element]:
+    """Yield the elements that a step marks: of a value that is drawn several times, those at the
+    marked arrows."""
+    drawn: dict[str, list[ET.Element]] = {}
+    for id, element in elements:
+        if id in marked:
+            drawn.setdefault(id, []).append(element)
+    has_arrows = any(id.startswith("e") for id in marked)
+    for id, places in drawn.items():
+        if len(places) < 2 or not has_arrows:
+            yield from places
+            continue
+        copies = [x for x in places if not {*x.get("data-at", "").split()}.isdisjoint(marked)]
+        yield from copies
+        if not copies or id.replace("v", "e") in marked:
+            yield from (x for x in places if not x.get("data-of"))
 
 
 def measure_width(formulas: Sequence[Sequence[MathBox]]) -> float:
@@ -211,6 +231,10 @@ def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> 
             text.text = content
             text.set("fill", theme.mark if kind in DASHES else theme.pale)
             text.set("font-size", format_length(MARK_SIZE))
+            return
+        if text.get("class") == "grad":  # a row of a card has one line: its colour tells the state
+            if kind in DASHES:
+                text.set("fill", theme.mark)
             return
     places = [i for i, x in enumerate(texts) if (x.text or "").strip("\u00a0").startswith("grad")]
     if not places or not content:

@@ -45,9 +45,21 @@ function createPicture(graph, prefix) {
     }
   }
 
+  // Returns the elements that a step marks: of a value that is drawn several times, those at the
+  // marked arrows.
+  function choose(ids) {
+    const hasArrows = ids.some((id) => id.startsWith("e"));
+    return ids.flatMap((id) => {
+      const drawn = parts(id), isResult = ids.includes(id.replace("v", "e"));
+      if (drawn.length < 2 || !hasArrows) return drawn;
+      const copies = drawn.filter(({ dataset }) => dataset.at?.split(" ").some((arrow) => ids.includes(arrow)));
+      return copies.length && !isResult ? copies : [...copies, ...drawn.filter(({ dataset }) => !dataset.of)];
+    });
+  }
+
   function mark(ids) {
     graph.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
-    const marked = ids.flatMap(parts);
+    const marked = choose(ids);
     marked.forEach((element) => element.classList.add("hot"));
     return marked;
   }
@@ -60,5 +72,5 @@ function createPicture(graph, prefix) {
     }
   }
 
-  return { parts, showNumbers, mark, idAt };
+  return { parts, choose, findId, showNumbers, mark, idAt };
 }

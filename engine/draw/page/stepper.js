@@ -54,7 +54,7 @@ function mount(root, page) {
     const { graph } = view;
     if (view.svg) graph.innerHTML = view.svg;
     view.picture = createPicture(graph, view.prefix);
-    const groups = view.runs.flatMap((run) => run.frames.map((frame) => (frame.marked ?? []).flatMap(view.picture.parts)));
+    const groups = view.runs.flatMap((run) => run.frames.map((frame) => view.picture.choose(frame.marked ?? [])));
     view.camera = createCamera(graph, groups.filter((group) => group.length));
     view.camera.setSize(settings.size);
     graph.addEventListener("click", (event) => {
@@ -167,7 +167,7 @@ function mount(root, page) {
 
   function mark(ids, first) {
     view.marked = view.picture.mark(ids);
-    view.first = view.picture.parts(first)[0];
+    view.first = view.marked.find((element) => view.picture.findId(element) === first);
     reveal();
   }
 

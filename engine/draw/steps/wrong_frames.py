@@ -88,7 +88,7 @@ class WrongPassTracer(BackwardTracer):
             "start", self.variant.description,
             data={ids[x]: notation.format(x.data) for x in values},
             marks={id: Status("due", text) for id, text in true.items()},
-            note="The true gradient is shown below each gradient.",
+            note="Each value also shows its true gradient.",
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- notes
