@@ -37,8 +37,8 @@ def compute_loss(model, samples=1):
     return loss
 
 
-def small(sizes=(4, 3, 1), **options):
-    model = MLP(2, sizes, "tanh", rng=0)
+def small(sizes=(4, 3, 1), nin=2, **options):
+    model = MLP(nin, sizes, "tanh", rng=0)
     for i, parameter in enumerate(model.parameters()):
         if parameter.label == "b":
             parameter.data = 0.1 * i - 1.0
@@ -158,7 +158,7 @@ def test_shares_are_monotone_and_within_0_and_1(numbers):
 def test_without_colours_negative_lines_are_dashed(monkeypatch):
     model = small()[1]
     black = THEMES["light"]._replace(signs=("#000000", "#000000"))
-    monkeypatch.setitem(THEMES, "light", black)
+    monkeypatch.setitem(THEMES, "auto", black)
     for (_, number), element in groups(draw(model), "weight").items():
         path = element.find(f"{SVG}path")
         assert path.get("stroke") == "#000000"
@@ -446,7 +446,65 @@ def test_a_neuron_opens_its_scalar_graph_with_the_same_gradients():
             for j, w in enumerate(neuron.weights):
                 assert grads[f"w{j}"] == format_number(w.grad, ".10g")
             assert grads["b"] == format_number(neuron.bias.grad, ".10g")
-    assert not step(*small(samples=2), level="network").opened
+
+
+def test_a_neuron_opens_the_scalars_of_several_samples_with_the_same_gradients():
+    loss, model = small(samples=3)
+    stepper = step(loss, model, format=".10g")  # the level of the network is the default
+    assert stepper.drawing.title == "network 2-4-3-1"
+    for c, layer in enumerate(model.layers):
+        for i, neuron in enumerate(layer.neurons):
+            opened = stepper.opened[f"layers[{c}].neurons[{i}]"]
+            grads = {fact.name: fact.gradient for fact in opened.facts}
+            data = {fact.name for fact in opened.facts}
+            assert {f"a, sample {s}" for s in range(3)} <= data
+            for j, w in enumerate(neuron.weights):
+                assert grads[f"w{j}"] == format_number(w.grad, ".10g")
+            wheres = {frame.where for frame in opened.frames}
+            assert {"neuron, sample 0", "neuron, sample 2"} <= wheres
+    opened = step(*small(samples=20)).opened["layers[1].neurons[2]"]
+    assert "samples 0 to 4 of 20; gradients are of these alone" in opened.frames[0].note
+    assert "5 samples" in opened.drawing.svg
+
+
+def test_a_neuron_with_many_weights_opens_the_largest_products():
+    loss, model = small(samples=2, nin=150, sizes=(2, 1))
+    opened = step(loss, model, format=".10g").opened["layers[0].neurons[1]"]
+    grads = {fact.name: fact.gradient for fact in opened.facts}
+    assert "28 largest of 150 products" in opened.frames[0].note
+    assert "the other 122 are summed as one constant" in opened.frames[0].note
+    assert "sample 0 of 2" in opened.frames[0].note
+    assert sum(name[0] == "w" for name in grads) == 28
+    activity = Activity(topological(loss), list_columns(model))
+    z = next(x.inputs[0].data for x in activity.nodes[1][1])
+    assert [fact for fact in opened.facts if fact.name == "z"]
+    shown = [frame.data for frame in opened.frames if frame.title.startswith("z = ")]
+    assert float(next(iter(shown[0].values())).replace("−", "-")) == pytest.approx(z, rel=1e-9)
+
+
+class Parallel(Module):
+    def __init__(self):
+        self.first, self.last = Layer(2, 2, "tanh", rng=0), Layer(2, 2, "tanh", rng=1)
+
+    def __call__(self, x):
+        return total([*self.first(x), *self.last(x)])
+
+
+class Recurrent(Module):
+    def __init__(self):
+        self.cell = Layer(2, 2, "tanh", rng=0)
+
+    def __call__(self, x):
+        return total(self.cell(self.cell(x)))
+
+
+def test_models_of_another_form_are_stepped_through_by_values():
+    models = (Parallel(), Recurrent(), Neuron(2, rng=0))
+    for model in models:
+        assert not step(model([0.5, -1.0]), model).opened
+    loss, model = small()
+    assert not step(loss, model, level="values").opened
+    assert not step(loss, model, limit=9).opened  # too many neurons: modules are boxes
 
 
 # ----------------------------------------------------------------------- boxes instead of circles

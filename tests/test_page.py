@@ -34,7 +34,7 @@ def pages(tmp_path_factory):
     """Return the folder of the pages."""
     folder = tmp_path_factory.mktemp("pages")
     step(neuron()).save(folder / "neuron.html")
-    step(*network()).save(folder / "network.html")
+    step(*network(), level="values").save(folder / "network.html")
     return folder
 
 
@@ -114,7 +114,7 @@ CONTROLS = """() => {
 @sizes
 def test_the_marked_step_is_in_sight_and_no_control_is_cut(opened, width, height):
     page = opened("network", width, height)
-    frames = step(*network()).frames
+    frames = step(*network(), level="values").frames
     ids = [frame.to or frame.node or (frame.marked or [""])[0] for frame in frames]
     assert page.evaluate(HIDDEN_STEPS, ids) == []
     assert at(page) == len(ids) - 1

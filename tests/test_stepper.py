@@ -402,7 +402,7 @@ def test_a_notebook_shows_an_iframe_that_grows(opened):
 def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
-    stepper = step(loss, model, theme=theme)
+    stepper = step(loss, model, level="values", theme=theme)
     page = opened(stepper.html)
     for _ in stepper.frames[1:]:
         page.evaluate("document.querySelector('[data-do=next]').click()")
@@ -421,7 +421,7 @@ def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
 
 def test_a_large_graph_starts_at_its_beginning(opened):
     model = MLP(2, [3, 1], "tanh", rng=0)
-    page = opened(step(model([0.5, -1.0]), model).html)
+    page = opened(step(model([0.5, -1.0]), model, level="values").html)
     page.set_viewport_size({"width": 900, "height": 420})
     page.reload()
     scrolled = page.evaluate(

@@ -15,7 +15,7 @@ from engine.draw.circles.box_columns import draw_columns
 from engine.draw.circles.picture import draw_circles
 from engine.draw.files.figures import write_pictures
 from engine.draw.graph.clusters import Model
-from engine.draw.graph.dot import write_dot
+from engine.draw.graph.dot import replace_invalid, write_dot
 from engine.draw.graph.svg import apply_options, clean_svg, render
 from engine.draw.graph.view import LIMIT, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
@@ -216,8 +216,9 @@ class Drawing:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         options = self.options
         if self.scene is not None:
-            draft = self.scene.to_svg("g", self.title)
-            svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
+            draft = replace_invalid(self.scene.to_svg("g", self.title))
+            prefix = f"g{zlib.crc32(draft.encode()):08x}"
+            svg = replace_invalid(self.scene.to_svg(prefix, self.title))
             scale = options.sizes.text / SIZES.text
         else:  # in which the texts have their size
             text = render(self.dot, "svg", options.layout).decode()
