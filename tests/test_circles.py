@@ -540,3 +540,44 @@ def test_the_numbers_of_boxes_are_those_of_the_graph():
             assert f"‖grad‖ {format_number(size, '.4g')}" in grads
     marked = {id for frame in step(loss, model, level="neurons").frames for id in frame.marked}
     assert marked <= {id for label in labels for id in label.ids} | marked
+
+
+# --------------------------------------------------------------------------------------- options
+
+
+def read_texts(picture):
+    return [label.text for label in geometry.read_labels(picture.svg)]
+
+
+@pytest.mark.parametrize("level", ["network", "neurons"])
+def test_gradients_are_absent_before_backward_and_numbers_with_names_only(level):
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "alpha"), Value(-1.0, "x_i")]) - 1.0) ** 2
+    loss.label = "L_ij"
+    draw_ = lambda **options: draw(loss, model, level=level, **options)
+    fields = lambda **options: {x.field for x in geometry.read_labels(draw_(**options).svg)}
+    assert "grad" not in fields()
+    assert "grad" in fields(gradients=True)
+    loss.backward()
+    assert {"data", "grad"} <= fields()
+    assert "grad" not in fields(gradients=False)
+    assert "∇" not in draw_(gradients=False).svg
+    names = draw_(names_only=True)
+    assert level == "network" or {"1", "2"} <= {*read_texts(names)}
+    assert not any(x.field == "grad" for x in geometry.read_labels(names.svg))
+    assert not re.search(r"[−.]\d|∇", " ".join(read_texts(names)))
+    assert "α" in read_texts(names)
+    assert "xi" in read_texts(names)  # i is a subscript
+    assert "Lij" in read_texts(names)
+
+
+@pytest.mark.parametrize("level", ["network", "neurons", "values"])
+def test_the_font_its_size_and_the_width_are_those_of_the_options(level):
+    loss, model = small()
+    picture = draw(loss, model, level=level, font="Times", font_size=22, monochrome=True)
+    size = lambda picture: float(re.search(r'width="([\d.]+)pt"', picture.svg)[1])
+    assert size(picture) == pytest.approx(2.0 * size(draw(loss, model, level=level)), rel=1e-3)
+    assert 'font-family="Times,' in picture.svg
+    colours = re.findall(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", picture.svg)
+    assert all(red == green == blue for red, green, blue in colours)
+    assert size(draw(loss, model, level=level, width="10cm")) == pytest.approx(283.46, abs=0.01)
