@@ -1,5 +1,6 @@
 // A drawing whose numbers change, and in which parts are marked. `prefix` is that of its ids.
-// A value can be drawn several times: the others have the attribute data-of="v3".
+// A value can be drawn several times: the others have the attributes data-of="v3" and data-at, with
+// the arrows that they are at. A step that marks some of these arrows marks only the copies there.
 
 function createPicture(graph, prefix) {
   const elements = new Map(); // lists, by id
@@ -45,9 +46,16 @@ function createPicture(graph, prefix) {
     }
   }
 
+  // Returns the elements of an id: of a value's copies, those at marked arrows, all if none is.
+  function chooseParts(id, marked) {
+    const drawn = parts(id), isAt = ({ dataset: { at } }) => at?.split(" ").some((arrow) => marked.includes(arrow));
+    const chosen = drawn.filter(isAt);
+    return chosen.length ? chosen : drawn;
+  }
+
   function mark(ids) {
     graph.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
-    const marked = ids.flatMap(parts);
+    const marked = ids.flatMap((id) => chooseParts(id, ids));
     marked.forEach((element) => element.classList.add("hot"));
     return marked;
   }

@@ -167,7 +167,7 @@ function mount(root, page) {
 
   function mark(ids, first) {
     view.marked = view.picture.mark(ids);
-    view.first = view.picture.parts(first)[0];
+    view.first = view.picture.parts(first).find((part) => view.marked.includes(part));
     reveal();
   }
 
