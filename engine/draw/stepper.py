@@ -34,6 +34,10 @@ from engine.watch.wrong_passes import check_root
 
 LIMIT = 250  # values; beyond it modules collapse
 LARGEST_NEURON = 2000  # values of a neuron's samples
+SIGNS = (  # the first note of a wrong pass over cards
+    "A true gradient is in parentheses until one arrives. ✓ is correct, ✗ is wrong, and » was sent "
+    "too early."
+)
 LONGEST_TITLE = 60  # characters of an expression
 
 
@@ -138,6 +142,9 @@ def step_values(
     widths = reserve_widths(traced.runs) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
+    if picture is not None:
+        for run in traced.runs[1:]:
+            run.frames[0] = run.frames[0]._replace(note=SIGNS)
     title = write_title(root, Notation(traced.names, look.format))
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 

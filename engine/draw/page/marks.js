@@ -15,3 +15,29 @@ function addMark(grad, blank) {
     grad.setAttribute("y", middle - (text ? 5.5 : 0));
   }
 }
+
+// The mark of a gradient in a card, whose rows have no room below: a sign before the number, and the
+// whole text on hover. A true gradient that is still due is in parentheses.
+const SIGNS = { right: "✓", wrong: "✗", early: "»" };
+
+function addSign(grad) {
+  const room = grad.getComputedTextLength() + 6; // columns are 9 apart
+  return { show };
+
+  // The number has been written before.
+  function show(kind, text) {
+    const number = grad.textContent, isDue = kind === "due" && !number;
+    const sign = isDue ? `(${text.replace("true ", "")})` : [SIGNS[kind], number].filter(Boolean).join("\u2009");
+    grad.removeAttribute("textLength");
+    grad.setAttribute("class", ["grad", ...(isDue || kind in SIGNS ? ["signed", kind] : [])].join(" "));
+    if (!text) return;
+    grad.textContent = sign;
+    if (grad.getComputedTextLength() > room) {
+      grad.setAttribute("textLength", room);
+      grad.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
+    const whole = document.createElementNS(grad.namespaceURI, "title");
+    whole.textContent = text;
+    grad.append(whole);
+  }
+}

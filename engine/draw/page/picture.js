@@ -24,7 +24,8 @@ function createPicture(graph, prefix) {
       return text && { text, name: names.find((name) => begins(text, name)) ?? "" };
     };
     const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
-    if (value.grad) value.below = addMark(value.grad.text, texts[texts.indexOf(value.grad.text) + 1]);
+    const { text } = value.grad ?? {};
+    if (text) value.below = text.classList.contains("grad") ? addSign(text) : addMark(text, texts[texts.indexOf(text) + 1]);
     return value;
   }
 
