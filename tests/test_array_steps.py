@@ -408,8 +408,8 @@ def test_errors():
         step(x)
     model = vector.MLP(2, [1], rng=0)
     loss = model(np.ones((3, 2))).sum()
-    with pytest.raises(ValueError, match="collapses none"):
-        step(loss, model, collapse=True)
+    with pytest.raises(ValueError, match="leave out level, raise limit"):
+        step(loss, model, level="layers")
 
 
 def test_the_page_holds_the_fields():
