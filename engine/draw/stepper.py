@@ -80,7 +80,8 @@ def step(
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values, or of neurons, to step through one by one. A larger
-            graph has boxes, as in `draw`.
+            graph has boxes, as in `draw`; of a graph of Arrays, the part nearest to the root is
+            stepped through.
         direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
             matrix_size: as in `draw`; gradients are shown by default.
 
@@ -106,6 +107,11 @@ def step(
     if not isinstance(root, Value):
         from engine.draw.arrays.stepper import trace_array_view
 
+        if level in (None, "values") and any(isinstance(part, Box) for part in view.drawn):
+            from engine.draw.arrays.nearest import view_nearest
+
+            view = view_nearest(root, model, limit)
+            root = [*view.ids][-1]
         traced, facts, drawing = trace_array_view(view, look)
         title = traced.names[root]
         return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
@@ -133,9 +139,9 @@ def step_values(
     places = describe_places(view.modules)
     if picture is not None:
         places = picture.add_samples(places)
-    traced = trace([*view.ids][-1], look.format, [*view.ids], places, names_of, has_mistakes)
-    notation = Notation(traced.names, look.format, names_of)
     root: Any = [*view.ids][-1]
+    traced = trace(root, look.format, [*view.ids], places, names_of, has_mistakes)
+    notation = Notation(traced.names, look.format, names_of)
     facts = collect_facts(root, notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     has_marks = has_mistakes and not look.names_only
