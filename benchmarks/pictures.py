@@ -109,7 +109,7 @@ def time_stepper(shape: str, size: int) -> dict[str, Any]:
 
     root, model = graph(shape, size)
     stopwatch = Stopwatch()
-    stepper = step(root, model)
+    stepper = step(root, model, level="values" if model is not None else None)
     page = stepper.html
     seconds, steps = stopwatch.lap(), len(stepper.frames) - 1
     figures: dict[str, Any] = {"values": count_nodes(root), "steps": steps, "s": seconds}

@@ -18,9 +18,9 @@ def main(out: Path) -> None:
         "mlp.svg": draw(loss, model),
         "network.svg": draw(loss, model, level="network"),
         "neuron.html": step(y),
-        "mlp.html": step(loss, model),
-        "network.html": step(loss, model, level="network"),
-        "training.html": step(*training()),
+        "mlp.html": step(loss, model, level="values"),
+        "network.html": step(loss, model),
+        "training.html": step(*training(), level="layers"),
         "arrays.html": step(*arrays()),
         "order.html": step(twice),
     }

@@ -25,6 +25,7 @@ from engine.draw.arrays.symbols import ArraySymbol, make_array
 from engine.draw.arrays.terms import list_backward_terms, list_forward_terms
 from engine.draw.arrays.tracer import trace_arrays
 from engine.draw.arrays.writing import to_array_mathml, to_array_text
+from engine.draw.look.theme import format_number, norm
 from engine.graph import topological
 from engine.rules import ELEMENTWISE
 from engine.watch.wrong_passes import RIGHT, contributions
@@ -408,7 +409,7 @@ def test_errors():
         step(x)
     model = vector.MLP(2, [1], rng=0)
     loss = model(np.ones((3, 2))).sum()
-    with pytest.raises(ValueError, match="collapses none"):
+    with pytest.raises(ValueError, match="leave out level, raise limit"):
         step(loss, model, level="layers")
 
 
@@ -501,3 +502,18 @@ def test_a_large_network_steps():
     model = vector.MLP(784, [256, 10], rng=0)
     loss = losses.cross_entropy(model(rng.normal(size=(32, 784))), rng.integers(0, 10, 32))
     assert len(step(loss, model).html) < 1_500_000
+
+
+def test_a_graph_of_more_arrays_than_the_limit_is_entered_at_its_root():
+    model = vector.MLP(3, [4, 4, 4, 1], "tanh", rng=0)
+    loss = (model(rng.normal(size=(5, 3))) ** 2).sum()
+    stepper = step(loss, model, limit=8, format=".10g")
+    assert "The part nearest to the root" in stepper.drawing.svg
+    assert 0 < sum(bool(fact.id) for fact in stepper.facts) <= 16
+    loss.backward()
+    (weight,) = [
+        fact for fact in stepper.facts if "parameter" in fact.kind and "(1, 4)" in fact.kind
+    ]
+    size = format_number(norm(model.layers[-1].weight.grad), ".10g")
+    assert weight.gradient == f"norm {size}"
+    assert "nearest" not in step(loss, model).drawing.svg

@@ -241,7 +241,7 @@ def texts(svg):
 def test_inputs_and_weights_are_numbered_alike_and_no_superscript_is_an_index():
     loss, model = example()
     svg = draw(loss, model).svg
-    assert not re.search("[⁽⁾]", svg + step(loss, model).html)
+    assert not re.search("[⁽⁾]", svg + step(loss, model, level="values").html)
     found = texts(svg)
     for title in ("2 inputs", "layers[0]: 4 neurons, tanh", "layers[3]: 1 neuron, linear"):
         assert title in found
@@ -262,7 +262,7 @@ def test_short_names_for_formulas_and_full_ones_for_choices():
     assert names[z] == ("z1", "layers[0].neurons[1].z")
     assert [names[x].short for x in order if x.op and x.op.name == "tanh"] == ["a0", "a1"]
     assert names[loss].short == "L"
-    stepper = step(loss, model)
+    stepper = step(loss, model, level="values")
     forward = [frame.title for frame in stepper.frames if frame.kind == "forward"]
     assert forward[:2] == ["z0 = b + w0 · x0 + w1 · x1", "a0 = tanh(z0)"]
     assert forward[-3:] == ["z = b + w0 · a0 + w1 · a1", "diff = z − 1", "L = diff^2"]
@@ -280,6 +280,16 @@ def test_full_names_are_distinct(graph):
     assert len({*full}) == len(full)
     computed = {x for x in topological(loss) if x.op is not None and x.op.name != "softmax"}
     assert computed <= names.keys()
+
+
+def test_frames_name_the_sample_of_a_shared_card():
+    loss, model = karpathy()
+    frames = step(loss, model, level="values").frames
+    places = [frame.where for frame in frames if frame.kind == "forward"]
+    assert {f"layers[0], neuron 1, sample {i}" for i in range(4)} <= {*places}
+    assert any("neuron 1, sample 2 → layers[0], neuron 1" in frame.where for frame in frames)
+    one = step(*example((2, 1)), level="values").frames
+    assert not any("sample" in frame.where for frame in one)
 
 
 def test_labels_of_the_user_are_kept():

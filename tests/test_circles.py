@@ -37,8 +37,8 @@ def compute_loss(model, samples=1):
     return loss
 
 
-def small(sizes=(4, 3, 1), **options):
-    model = MLP(2, sizes, "tanh", rng=0)
+def small(sizes=(4, 3, 1), nin=2, **options):
+    model = MLP(nin, sizes, "tanh", rng=0)
     for i, parameter in enumerate(model.parameters()):
         if parameter.label == "b":
             parameter.data = 0.1 * i - 1.0
@@ -446,7 +446,65 @@ def test_a_neuron_opens_its_scalar_graph_with_the_same_gradients():
             for j, w in enumerate(neuron.weights):
                 assert grads[f"w{j}"] == format_number(w.grad, ".10g")
             assert grads["b"] == format_number(neuron.bias.grad, ".10g")
-    assert not step(*small(samples=2), level="network").opened
+
+
+def test_a_neuron_opens_the_scalars_of_several_samples_with_the_same_gradients():
+    loss, model = small(samples=3)
+    stepper = step(loss, model, format=".10g")  # the level of the network is the default
+    assert stepper.drawing.title == "network 2-4-3-1"
+    for c, layer in enumerate(model.layers):
+        for i, neuron in enumerate(layer.neurons):
+            opened = stepper.opened[f"layers[{c}].neurons[{i}]"]
+            grads = {fact.name: fact.gradient for fact in opened.facts}
+            data = {fact.name for fact in opened.facts}
+            assert {f"a, sample {s}" for s in range(3)} <= data
+            for j, w in enumerate(neuron.weights):
+                assert grads[f"w{j}"] == format_number(w.grad, ".10g")
+            wheres = {frame.where for frame in opened.frames}
+            assert {"neuron, sample 0", "neuron, sample 2"} <= wheres
+    opened = step(*small(samples=20)).opened["layers[1].neurons[2]"]
+    assert "samples 0 to 4 of 20; gradients are of these alone" in opened.frames[0].note
+    assert "5 samples" in opened.drawing.svg
+
+
+def test_a_neuron_with_many_weights_opens_the_largest_products():
+    loss, model = small(samples=2, nin=150, sizes=(2, 1))
+    opened = step(loss, model, format=".10g").opened["layers[0].neurons[1]"]
+    grads = {fact.name: fact.gradient for fact in opened.facts}
+    assert "28 largest of 150 products" in opened.frames[0].note
+    assert "the other 122 are summed as one constant" in opened.frames[0].note
+    assert "sample 0 of 2" in opened.frames[0].note
+    assert sum(name[0] == "w" for name in grads) == 28
+    activity = Activity(topological(loss), list_columns(model))
+    z = next(x.inputs[0].data for x in activity.nodes[1][1])
+    assert [fact for fact in opened.facts if fact.name == "z"]
+    shown = [frame.data for frame in opened.frames if frame.title.startswith("z = ")]
+    assert float(next(iter(shown[0].values())).replace("−", "-")) == pytest.approx(z, rel=1e-9)
+
+
+class Parallel(Module):
+    def __init__(self):
+        self.first, self.last = Layer(2, 2, "tanh", rng=0), Layer(2, 2, "tanh", rng=1)
+
+    def __call__(self, x):
+        return total([*self.first(x), *self.last(x)])
+
+
+class Recurrent(Module):
+    def __init__(self):
+        self.cell = Layer(2, 2, "tanh", rng=0)
+
+    def __call__(self, x):
+        return total(self.cell(self.cell(x)))
+
+
+def test_models_of_another_form_are_stepped_through_by_values():
+    models = (Parallel(), Recurrent(), Neuron(2, rng=0))
+    for model in models:
+        assert not step(model([0.5, -1.0]), model).opened
+    loss, model = small()
+    assert not step(loss, model, level="values").opened
+    assert not step(loss, model, limit=9).opened  # too many neurons: modules are boxes
 
 
 # ----------------------------------------------------------------------- boxes instead of circles
@@ -482,3 +540,44 @@ def test_the_numbers_of_boxes_are_those_of_the_graph():
             assert f"‖grad‖ {format_number(size, '.4g')}" in grads
     marked = {id for frame in step(loss, model, level="neurons").frames for id in frame.marked}
     assert marked <= {id for label in labels for id in label.ids} | marked
+
+
+# --------------------------------------------------------------------------------------- options
+
+
+def read_texts(picture):
+    return [label.text for label in geometry.read_labels(picture.svg)]
+
+
+@pytest.mark.parametrize("level", ["network", "neurons"])
+def test_gradients_are_absent_before_backward_and_numbers_with_names_only(level):
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "alpha"), Value(-1.0, "x_i")]) - 1.0) ** 2
+    loss.label = "L_ij"
+    draw_ = lambda **options: draw(loss, model, level=level, **options)
+    fields = lambda **options: {x.field for x in geometry.read_labels(draw_(**options).svg)}
+    assert "grad" not in fields()
+    assert "grad" in fields(gradients=True)
+    loss.backward()
+    assert {"data", "grad"} <= fields()
+    assert "grad" not in fields(gradients=False)
+    assert "∇" not in draw_(gradients=False).svg
+    names = draw_(names_only=True)
+    assert level == "network" or {"1", "2"} <= {*read_texts(names)}
+    assert not any(x.field == "grad" for x in geometry.read_labels(names.svg))
+    assert not re.search(r"[−.]\d|∇", " ".join(read_texts(names)))
+    assert "α" in read_texts(names)
+    assert "xi" in read_texts(names)  # i is a subscript
+    assert "Lij" in read_texts(names)
+
+
+@pytest.mark.parametrize("level", ["network", "neurons", "values"])
+def test_the_font_its_size_and_the_width_are_those_of_the_options(level):
+    loss, model = small()
+    picture = draw(loss, model, level=level, font="Times", font_size=22, monochrome=True)
+    size = lambda picture: float(re.search(r'width="([\d.]+)pt"', picture.svg)[1])
+    assert size(picture) == pytest.approx(2.0 * size(draw(loss, model, level=level)), rel=1e-3)
+    assert 'font-family="Times,' in picture.svg
+    colours = re.findall(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", picture.svg)
+    assert all(red == green == blue for red, green, blue in colours)
+    assert size(draw(loss, model, level=level, width="10cm")) == pytest.approx(283.46, abs=0.01)

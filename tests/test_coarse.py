@@ -161,3 +161,16 @@ def test_a_model_that_is_too_large_is_drawn_without_its_modules():
         view = build_view(root, model, limit=limit)
         assert len(view.drawn) <= limit
         assert draw(root, model, limit=limit).dot
+
+
+@pytest.mark.parametrize(
+    "function", [lambda *a, **k: draw(*a, **k), lambda *a, **k: step(*a, **k).drawing]
+)
+def test_a_picture_coarser_than_the_level_says_so(function):
+    model = MLP(2, [3, 1], rng=0)
+    loss = sum(((model([0.1 * i, 0.2]) - 1.0) ** 2 for i in range(9)), Value(0.0, "start"))
+    picture = function(loss, model, level="neurons", limit=4)
+    assert "Coarser than level=" in picture.svg
+    assert "limit=4" in picture.svg
+    assert "Coarser" not in function(loss, model, level="neurons").svg
+    assert "Coarser" not in draw(loss, model, limit=4).svg

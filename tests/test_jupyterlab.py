@@ -33,7 +33,7 @@ WIDE = """
 from nn import MLP
 model = MLP(2, [3, 1], "tanh", rng=0)
 loss = (model([x, w]) - 1.0) ** 2
-step(loss, model)
+step(loss, model, level="values")
 """
 STEP, DRAW, STEP_WIDE, STEP_HOSTILE, DRAW_HOSTILE = range(1, 6)  # the places of these cells
 CELLS = [

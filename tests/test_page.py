@@ -29,12 +29,21 @@ def network():
     return (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2, model
 
 
+def recurrence():
+    """Return a state after several steps, whose weights are drawn at each use."""
+    h, w, u = Value(0.0, "h"), Value(0.5, "w"), Value(0.3, "u")
+    for i in range(12):
+        h = (w * h + u * Value(0.1 * i, f"x{i}")).tanh()
+    return h
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """Return the folder of the pages."""
     folder = tmp_path_factory.mktemp("pages")
     step(neuron()).save(folder / "neuron.html")
-    step(*network()).save(folder / "network.html")
+    step(*network(), level="values").save(folder / "network.html")
+    step(recurrence()).save(folder / "recurrence.html")
     return folder
 
 
@@ -76,6 +85,27 @@ def test_the_title_names_the_expression(opened):
     assert page.inner_text(".trail") == "o = tanh(n)"
 
 
+def test_a_step_marks_the_copies_at_its_arrows(opened):
+    page = opened("recurrence")
+    frames = step(recurrence()).frames
+    copies = "[...document.querySelectorAll('.hot[data-of]')].map((each) => each.dataset.at)"
+    places = page.evaluate("[...document.querySelectorAll('[data-of]')].map((x) => x.dataset.at)")
+    at_copy = {arrow: place for place in places for arrow in place.split()}
+    tried = 0
+    for n, frame in enumerate(frames):
+        arrows = [arrow for arrow in frame.marked if arrow in at_copy]
+        if frame.kind == "backward" and frame.to in ("v0", "v3") and arrows:
+            page.evaluate(f"stepgrad.goto({n + 1})")
+            assert {*page.evaluate(copies)} == {at_copy[x] for x in arrows}
+            numbers = page.evaluate(
+                f"""[...document.querySelectorAll("[data-of={frame.to}]")].map((each) =>
+                    [...each.querySelectorAll("text")].map((text) => text.textContent.trim()))"""
+            )
+            assert all(f"grad {frame.grad[frame.to]}" in lines for lines in numbers)
+            tried += 1
+    assert tried > 3
+
+
 # ------------------------------------------------------------------------------------- geometry
 
 
@@ -114,7 +144,7 @@ CONTROLS = """() => {
 @sizes
 def test_the_marked_step_is_in_sight_and_no_control_is_cut(opened, width, height):
     page = opened("network", width, height)
-    frames = step(*network()).frames
+    frames = step(*network(), level="values").frames
     ids = [frame.to or frame.node or (frame.marked or [""])[0] for frame in frames]
     assert page.evaluate(HIDDEN_STEPS, ids) == []
     assert at(page) == len(ids) - 1

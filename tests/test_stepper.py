@@ -290,6 +290,37 @@ def test_wrong_passes_show_the_correct_gradients(opened, run):
 
 
 @pytest.mark.parametrize("direction", ["right", "down"])
+def test_marks_in_cards_are_signs_that_fit_into_their_rows(opened, direction):
+    model = MLP(2, [2, 2, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
+    stepper = step(loss, model, level="values", direction=direction)
+    page = opened(stepper.html)
+    overlaps = """() => {
+        const texts = [...document.querySelectorAll(".graph text")].filter((text) => text.textContent);
+        const boxes = texts.map((text) => text.getBoundingClientRect());
+        return texts.flatMap((a, i) => texts.slice(i + 1).filter((b, k) => {
+            const [p, q] = [boxes[i], boxes[i + 1 + k]];
+            return p.left < q.right - 1 && q.left < p.right - 1 && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 0.3 * p.height;
+        }).map((b) => [a.textContent, b.textContent]));
+    }"""
+    page.click("[data-run='2']")
+    assert "in parentheses" in page.inner_text(".note")
+    assert page.locator(".signed.due").count() > 10
+    last = stepper.runs[2].frames[-1]
+    for _ in stepper.runs[2].frames[1:]:
+        assert page.evaluate(overlaps) == []
+        page.evaluate("document.querySelector('[data-do=next]').click()")
+    assert page.inner_text(".title") == last.title
+    wrong = page.locator(".signed.wrong")
+    marks = {id: mark for frame in stepper.runs[2].frames for id, mark in frame.marks.items()}
+    assert wrong.count() == sum(mark.kind == "wrong" for mark in marks.values()) > 0
+    assert wrong.first.evaluate("(text) => text.firstChild.textContent").startswith("✗\u2009")
+    assert wrong.first.locator("title").text_content() in {mark.text for mark in marks.values()}
+    page.click("[data-run='0']")
+    assert page.locator(".signed").count() == 0
+
+
+@pytest.mark.parametrize("direction", ["right", "down"])
 def test_marks_and_numbers_stay_inside_their_cells(opened, direction):
     """In every frame of every run, since cells reserve the room for the widest texts."""
     a = Value(2.0, "a")
@@ -402,7 +433,7 @@ def test_a_notebook_shows_an_iframe_that_grows(opened):
 def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
     model = MLP(2, [3, 1], "tanh", rng=0)
     loss = (model([Value(0.5, "x1"), Value(-1.0, "x2")]) - 1.0) ** 2
-    stepper = step(loss, model, theme=theme)
+    stepper = step(loss, model, level="values", theme=theme)
     page = opened(stepper.html)
     for _ in stepper.frames[1:]:
         page.evaluate("document.querySelector('[data-do=next]').click()")
@@ -421,7 +452,7 @@ def test_a_wide_graph_scrolls_to_the_marked_part(opened, theme):
 
 def test_a_large_graph_starts_at_its_beginning(opened):
     model = MLP(2, [5, 5, 1], "tanh", rng=0)
-    page = opened(step(model([0.5, -1.0]), model).html)
+    page = opened(step(model([0.5, -1.0]), model, level="values").html)
     page.set_viewport_size({"width": 900, "height": 420})
     page.reload()
     scrolled = page.evaluate(

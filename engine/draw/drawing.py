@@ -15,11 +15,11 @@ from engine.draw.circles.box_columns import draw_columns
 from engine.draw.circles.picture import draw_circles
 from engine.draw.files.figures import write_pictures
 from engine.draw.graph.clusters import Model
-from engine.draw.graph.dot import write_dot
+from engine.draw.graph.dot import replace_invalid, write_dot
 from engine.draw.graph.svg import apply_options, clean_svg, render
 from engine.draw.graph.view import LIMIT, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
-from engine.draw.look.scene import Scene
+from engine.draw.look.scene import Scene, Span, Text
 from engine.draw.look.theme import SIZES, THEMES, has_gradients
 from engine.draw.options import DrawOptions, Options, check_names, show_options
 from engine.node import Node
@@ -29,6 +29,8 @@ from engine.support.lazy import is_installed
 
 if TYPE_CHECKING:
     from engine.draw.arrays.cells import ArrayCell, Room
+
+NOTE = 16.0  # from a note to the edges of a picture
 
 
 @show_options(DrawOptions)
@@ -163,6 +165,10 @@ def draw_view(
     if picture is not None:
         return Drawing(dot, title_graph(len(view.ids)), options, picture.draw(grads))
     title, scene = title_graph(len(view.drawn)), draw_columns(view, options, names, grads)
+    if scene is not None and view.note:
+        text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
+        width = max(scene.width, text.width + 2.0 * NOTE)
+        scene = scene._replace(width=width, height=scene.height + NOTE, parts=[*scene.parts, text])
     return Drawing(dot, title, options, scene, arrays)
 
 
@@ -216,8 +222,9 @@ class Drawing:
         """The picture as an SVG element. Raises RuntimeError if Graphviz is not installed."""
         options = self.options
         if self.scene is not None:
-            draft = self.scene.to_svg("g", self.title)
-            svg = self.scene.to_svg(f"g{zlib.crc32(draft.encode()):08x}", self.title)
+            draft = replace_invalid(self.scene.to_svg("g", self.title))
+            prefix = f"g{zlib.crc32(draft.encode()):08x}"
+            svg = replace_invalid(self.scene.to_svg(prefix, self.title))
             scale = options.sizes.text / SIZES.text
         else:  # in which the texts have their size
             text = render(self.dot, "svg", options.layout).decode()

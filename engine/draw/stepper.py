@@ -1,11 +1,13 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack, get_type_hints
+from typing import Any, Unpack
 
+from engine.draw.cards.picture import NetworkPicture
+from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
 from engine.draw.files.step_pictures import PICTURES, StepPictures
@@ -14,15 +16,15 @@ from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
 from engine.draw.graph.room import reserve_heights, reserve_widths
-from engine.draw.graph.view import Box, Level, build_view
+from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.page.html import SUBTITLE, PageView, compute_height, write_page
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, Frame, Run
-from engine.draw.steps.neuron_graphs import build_neuron, list_opened
-from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view
+from engine.draw.steps.neuron_graphs import NeuronOpener
+from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.trace import trace
 from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
@@ -31,6 +33,11 @@ from engine.value import Value
 from engine.watch.wrong_passes import check_root
 
 LIMIT = 250  # values; beyond it modules collapse
+LARGEST_NEURON = 2000  # values of a neuron's samples
+SIGNS = (  # the first note of a wrong pass over cards
+    "A true gradient is in parentheses until one arrives. ✓ is correct, ✗ is wrong, and » was sent "
+    "too early."
+)
 LONGEST_TITLE = 60  # characters of an expression
 
 
@@ -65,11 +72,16 @@ def step(
     Args:
         root: the result of the graph, a Value or an Array with one element.
         model: a Module whose neurons and layers are drawn as in `draw`.
-        level: the modules to step through as one box each, as in `draw`. By default nothing
+        level: "values" to step through all values, "network" for neurons and connections, or the
+            modules to step through as one box each, as in `draw`. By default, it is "network" for a
+            network of two or more neurons, layer by layer, and each neuron opens into its scalars:
+            all of a small network, otherwise those of the first samples and of the largest
+            contributions to the neuron's sum, which its page says. For other models nothing
             collapses unless there are more than `limit` values, and everything does if the arrows
             between boxes are still more than `limit`.
-        limit: the largest number of values to step through one by one. A larger graph has boxes, as
-            in `draw`.
+        limit: the largest number of values, or of neurons, to step through one by one. A larger
+            graph has boxes, as in `draw`; of a graph of Arrays, the part nearest to the root is
+            stepped through.
         direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
             matrix_size: as in `draw`; gradients are shown by default.
 
@@ -84,12 +96,22 @@ def step(
     check_names(options, PageOptions)
     look = Options(**options)
     check_root("step", root)
+    limit = check_whole("limit", limit)
     if isinstance(root, Value) and is_network(level, model):
-        return step_network(root, model, look, check_whole("limit", limit))
+        return step_network(root, model, look, limit)
+    if isinstance(root, Value) and level is None and model is not None:
+        network = find_network(root, model)
+        if network is not None and sum(network.counts) <= limit:
+            return step_network(root, model, look, limit, network)
     view = build_view(root, model, level, limit, to_step=True)
     if not isinstance(root, Value):
         from engine.draw.arrays.stepper import trace_array_view
 
+        if level in (None, "values") and any(isinstance(part, Box) for part in view.drawn):
+            from engine.draw.arrays.nearest import view_nearest
+
+            view = view_nearest(root, model, limit)
+            root = [*view.ids][-1]
         traced, facts, drawing = trace_array_view(view, look)
         title = traced.names[root]
         return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
@@ -97,33 +119,50 @@ def step(
     if model and has_boxes and level is None and len(view.arrows) > limit:
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
-    picture = None if has_boxes else find_picture(view, level, look, limit)
-    if has_boxes:
-        traced = trace_boxes(view, look.format)
-        facts = collect_box_facts(view, Notation(traced.names, look.format))
-    else:
-        network = picture.names if picture else {}
-        places = describe_places(view.modules)
-        traced = trace(root, look.format, list(view.ids), places, network)
-        notation = Notation(traced.names, look.format, network)
-        facts = collect_facts(root, notation, view.modules.parameters)
+    if not has_boxes:
+        return step_values(view, find_picture(view, level, look, limit), look)
+    traced = trace_boxes(view, look.format)
+    facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
-    has_marks = len(traced.runs) > 1 and not look.names_only
+    drawing = draw_view(view, look, names, traced.grads)
+    return Stepper(traced.runs, facts, drawing, look.theme, traced.names[root], traced.whole)
+
+
+def step_values(
+    view: View, picture: NetworkPicture | None, look: Options, has_mistakes: bool = True
+) -> "Stepper":
+    """Make a page that steps through all values of a view, with wrong passes unless they are off.
+
+    `picture` is that of the network, if there is one.
+    """
+    names_of = picture.names if picture else {}
+    places = describe_places(view.modules)
+    if picture is not None:
+        places = picture.add_samples(places)
+    root: Any = [*view.ids][-1]
+    traced = trace(root, look.format, [*view.ids], places, names_of, has_mistakes)
+    notation = Notation(traced.names, look.format, names_of)
+    facts = collect_facts(root, notation, view.modules.parameters)
+    names = {node: name for node, name in traced.names.items() if not node.constant}
+    has_marks = has_mistakes and not look.names_only
     widths = reserve_widths(traced.runs) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
-    title = traced.names[root]
-    if not has_boxes:
-        title = write_title(root, Notation(traced.names, look.format))
+    if picture is not None:
+        for run in traced.runs[1:]:
+            run.frames[0] = run.frames[0]._replace(note=SIGNS)
+    title = write_title(root, Notation(traced.names, look.format))
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
-def step_network(root: Value, model: Model | None, options: Options, limit: int) -> "Stepper":
+def step_network(
+    root: Value, model: Model | None, options: Options, limit: int, network: Network | None = None
+) -> "Stepper":
     """Make a page that steps through backpropagation neuron by neuron.
 
     Raises TypeError for a network of Arrays, and ValueError for more than `limit` neurons.
     """
-    network = Network(model, root)
+    network = network or Network(model, root)
     if network.activity is None or network.activity.of_arrays:
         raise TypeError(
             f"step(level='network') expects a network of Values, got {model!r}; its to_scalar() "
@@ -137,14 +176,28 @@ def step_network(root: Value, model: Model | None, options: Options, limit: int)
     view, ids = build_network_view(network, model)
     traced = NeuronTracer(view, ids, network.activity, options.format).trace()
     facts = collect_box_facts(view, Notation(traced.names, options.format))
-    opened = list_opened(network)
-    drawing = draw_network(root, model, options, ids, traced.grads, opened)
+    opener = NeuronOpener(network, traced.grads)
+    drawing = draw_network(root, model, options, ids, traced.grads, opener.places)
     title = root.label or type(model).__name__
-    stepper = Stepper(traced.runs, facts, drawing, options.theme, title)
-    fields = {name: getattr(options, name) for name in get_type_hints(PageOptions)}
-    for place in opened:
-        graph = build_neuron(network, place, traced.grads)
-        stepper.opened[network.name(place)] = step(graph, **fields)
+
+    def open_neurons() -> dict[str, Stepper]:
+        return {network.name(place): open_neuron(opener, place, options) for place in opener.places}
+
+    return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
+
+
+def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Stepper":
+    """Make the page of one neuron, scalar by scalar."""
+    root, neuron, note = opener.build(place)
+    view = build_view(root, neuron, "values", LARGEST_NEURON, to_step=True)
+    picture = find_picture(view, "values", options, LARGEST_NEURON)
+    stepper = step_values(view, picture, options, has_mistakes=False)
+    class_name = type(neuron).__name__
+    first, *frames = [
+        frame._replace(where=frame.where.replace(class_name, "neuron")) for frame in stepper.frames
+    ]
+    first = first._replace(note=f"{first.note} {note}".strip())
+    stepper.runs = [stepper.runs[0]._replace(frames=[first, *frames])]
     return stepper
 
 
@@ -167,15 +220,21 @@ class Stepper:
         theme: str,
         title: str = "Backpropagation",
         whole: Mapping[str, str] = EMPTY,
+        opened: Callable[[], dict[str, "Stepper"]] = dict,
     ):
         self.runs, self.facts, self.drawing = runs, facts, drawing
         self.theme, self.title, self.whole = theme, title, whole
-        self.opened: dict[str, Stepper] = {}  # the steppers that parts of the drawing open
+        self._open = opened
 
     @property
     def frames(self) -> list[Frame]:
         """The steps of the forward and the backward pass, as data."""
         return self.runs[0].frames
+
+    @cached_property
+    def opened(self) -> dict[str, "Stepper"]:
+        """The steppers that parts of the drawing open, by the titles of their views."""
+        return self._open()
 
     @cached_property
     def html(self) -> str:

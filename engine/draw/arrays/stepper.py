@@ -21,8 +21,8 @@ def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Dra
     """
     if any(isinstance(part, Box) for part in view.drawn):
         raise ValueError(
-            "step shows each Array of a graph and collapses none; leave out the modules to "
-            "collapse, or choose a root further down, or raise limit"
+            f"step expects a graph of Arrays to be stepped through one by one, got {len(view.ids)} "
+            "of them in boxes; leave out level, raise limit, or choose a root further down"
         )
     places = describe_places(view.modules)
     traced = trace_arrays(view.ids, look.format, look.matrix_size, places)

@@ -128,6 +128,8 @@ def name_result(item: Item) -> str:
 
 def read_label(item: Item) -> str:
     """Return the label of an item; of samples with different labels, their common letters."""
+    if item.terms:  # a chain of additions, whose last sum has the label
+        return item.node.label or ""
     labels = {node.label or "" for node in item.nodes}
     if len(labels) == 1:
         return labels.pop()

@@ -24,6 +24,17 @@ class NetworkPicture:
         self.items = name_items(network, options.format)
         self.names: dict[Node, Name] = name_samples(network, self.items)
 
+    def add_samples(self, places: Mapping[Node, str]) -> dict[Node, str]:
+        """Return the places of nodes with their samples, where several samples share a card."""
+        samples = self.network.fold.sample_of
+        described = dict(places)
+        for item in self.items:
+            for node in item.nodes if item.is_folded else ():
+                if node in samples:
+                    parts = [places.get(node, ""), f"sample {samples[node]}"]
+                    described[node] = ", ".join(filter(None, parts))
+        return described
+
     def draw(self, grads: Mapping[Node, float] | None = None) -> Scene:
         """Return the picture. `grads` replace the gradients of nodes."""
         grads, heat, has_grads = grads or {}, {}, getattr(self.options, "gradients", None)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from engine.draw.formulas.labels import set_spans
 from engine.draw.look.scene import Group, Part, Rect, Span, Text, measure
-from engine.draw.look.theme import THEMES, Theme
+from engine.draw.look.theme import SIZES, THEMES, Theme
 from engine.draw.options import Options
 
 SMALL = 0.84  # the size of column heads and notes, relative to the text
@@ -27,7 +27,7 @@ class Look:
         self.options, self.has_data = options, not getattr(options, "names_only", False)
         self.has_grads = has_grads and self.has_data
         self.theme: Theme = THEMES[options.theme]
-        self.text = float(options.sizes.text)
+        self.text = float(SIZES.text)  # a page or file scales the whole picture
         self.small = round(SMALL * self.text, 2)
         self.row = round(ROW * self.text, 2)
         self.is_vertical = options.direction in ("down", "up")  # lines are columns

@@ -48,6 +48,7 @@ class Activity:
     def __init__(self, order: Sequence[Node], columns: Sequence[Column]):
         self.columns = columns
         self.owners: dict[Node, Place] = {}  # of the nodes of each neuron of Values
+        self.sums: dict[Node, PartialSum] = {}  # the complete sums of neurons of Values
         self.arrays: list[list[Any]] = [[] for _ in range(len(columns) + 1)]
         sizes = [columns[0].shape[1], *(column.shape[0] for column in columns)]
         self.nodes: list[list[list[Any]]] = [[[] for _ in range(size)] for size in sizes]
@@ -120,6 +121,7 @@ class Activity:
                     outputs[first] = node
                     constants = [x for x in node.inputs if x.constant and x.op is None]
                     self.owners |= dict.fromkeys([node, *constants], self.owners[first])
+        self.sums = {node: terms[node] for node in outputs}
         for node, output in outputs.items():
             c, i = self.owners[node]
             self.nodes[c][i].append(output)
@@ -130,6 +132,35 @@ class Activity:
             for i, nodes in enumerate(part):
                 for node in nodes:
                     self.own_chain(node, (c, i))
+
+    def find_sum(self, output: Node) -> Node | None:
+        """Return the sum z that an output of a neuron of Values is computed from, if any."""
+        place = self.owners.get(output)
+        while output not in self.sums and output.inputs and self.owners.get(output) == place:
+            output = output.inputs[0]
+        return output if output in self.sums and self.owners.get(output) == place else None
+
+    def list_inputs(self, output: Node) -> dict[int, Any]:
+        """Return the inputs of an output of a neuron, by the indices of their weights."""
+        z = self.find_sum(output)
+        return {} if z is None else dict(sorted(self.sums[z].inputs.items()))
+
+    def number_samples(self) -> dict[Node, int]:
+        """Return the sample that each output of a neuron of Values belongs to.
+
+        Samples differ in the inputs of the first layer.
+        """
+        numbers: dict[tuple[Node, ...], int] = {}
+        samples: dict[Node, int] = {}
+        for c, part in enumerate(self.nodes[1:], 1):
+            for nodes in part:
+                for i, node in enumerate(nodes):
+                    inputs = [*self.list_inputs(node).values()]
+                    if c == 1:
+                        samples[node] = numbers.setdefault(tuple(inputs), len(numbers))
+                    else:
+                        samples[node] = next((samples[x] for x in inputs if x in samples), i)
+        return samples
 
     def own_chain(self, node: Node, place: Place) -> None:
         """Assign the operations between a neuron and what the next layer takes to that neuron."""

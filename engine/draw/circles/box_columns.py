@@ -6,10 +6,18 @@ Graphviz would order the boxes of a column by its own criteria.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.draw.formulas.labels import set_spans
 from engine.draw.graph.clusters import format_path
 from engine.draw.graph.view import Arrow, Box, Cell, View
 from engine.draw.look.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text
-from engine.draw.look.theme import SYMBOLS, THEMES, format_fields, format_number, norm
+from engine.draw.look.theme import (
+    SYMBOLS,
+    THEMES,
+    format_fields,
+    format_number,
+    has_gradients,
+    norm,
+)
 from engine.draw.options import Options
 from engine.node import Node
 from engine.support.arguments import format_count
@@ -129,6 +137,9 @@ class ColumnWriter:
     ):  # fmt: skip
         self.view, self.options, self.names, self.grads = view, options, names, grads
         self.theme = THEMES[options.theme]
+        self.has_grads = bool(grads) or has_gradients(view.ids)
+        if options.gradients is not None or options.names_only:
+            self.has_grads = bool(options.gradients) and not options.names_only
         self.is_upright = options.direction in ("right", "left")
         self.is_mirrored = options.direction in ("left", "up")
         units = [[self.make_unit(item) for item in column] for column in columns]
@@ -149,8 +160,8 @@ class ColumnWriter:
     def make_unit(self, item: Cell | Box) -> Unit:
         """Return a box or value with its texts and its size."""
         texts = [*(self.describe_box(item) if isinstance(item, Box) else self.describe(item))]
-        width = max(text.width for text in texts) + 2.0 * PADDING
-        return Unit(item, texts, max(width, 52.0), len(texts) * LEADING + 7.0)
+        width = max((text.width for text in texts), default=0.0) + 2.0 * PADDING
+        return Unit(item, texts, max(width, 52.0), max(1, len(texts)) * LEADING + 7.0)
 
     def describe_box(self, box: Box) -> Iterator[Text]:
         """Yield the texts of a box: its path in its parent, its size, its gradient."""
@@ -160,7 +171,7 @@ class ColumnWriter:
         count = sum(getattr(x.data, "size", 1) for x in box.parameters)
         size = format_count(count, "parameter") if count else format_count(box.nodes, "node")
         yield self.write_line(size, SMALL)
-        if box.parameters:
+        if box.parameters and self.has_grads:
             gradient = norm([norm(self.grads.get(x, x.grad)) for x in box.parameters])
             text = f"‖grad‖ {format_number(gradient, self.options.format)}"
             yield self.write_line(text, SMALL, "grad")
@@ -170,9 +181,14 @@ class ColumnWriter:
         node = cell.node
         label = self.names.get(node, node.label)
         if label is not None:
-            yield self.write_line(label, TEXT)
-        for text in format_fields(node, self.options.format, self.grads.get(node)):
+            yield self.write_line(label, TEXT)._replace(spans=set_spans(label))
+        if self.options.names_only and not (label is None and node.constant):
+            return
+        spec, grad = self.options.format, self.grads.get(node)
+        for text in format_fields(node, spec, grad, self.has_grads):
             field = text.partition(" ")[0].strip("‖")
+            if self.options.names_only:  # a constant without a label is its number
+                text = text.removeprefix("data ")
             yield self.write_line(text, SMALL, field if field in ("data", "grad") else "")
 
     def write_line(self, text: str, size: float, field: str = "") -> Text:

@@ -1,6 +1,5 @@
 """A network as it is drawn: the neurons and connections that are shown, and their numbers."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from engine.draw.circles.activity import Activity, Place, Reading
 from engine.draw.circles.layers import Read, list_columns
 from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
+from engine.draw.formulas.labels import set_spans
 from engine.draw.graph.clusters import format_path
 from engine.draw.look.scene import Span
 from engine.draw.look.theme import format_number, format_rounded, norm
@@ -143,7 +143,7 @@ class Network:
         if self.activity is not None and not self.activity.of_arrays:
             labels = {x.label for x in self.activity.nodes[0][j]}
         label = labels.pop() if len(labels) == 1 else None
-        return split_label(label or f"x{j}")
+        return set_spans(label or f"x{j}")
 
     def describe_column(self, c: int) -> tuple[str, str, Sequence[str]]:
         """Return the name of a column, its size and activation, and the modules that follow."""
@@ -155,16 +155,6 @@ class Network:
             return "neuron", column.activation, column.notes
         size = format_count(count, "neuron")
         return format_path(column.path) or "layer", f"{size}, {column.activation}", column.notes
-
-
-def split_label(label: str) -> list[Span]:
-    """Return a label whose number is a subscript.
-
-    >>> [span.text for span in split_label("x12")]
-    ['x', '12']
-    """
-    parts = re.fullmatch(r"([^\W\d_]+)_?(\d+)", label)
-    return [Span(parts[1]), Span(parts[2], "sub")] if parts else [Span(label)]
 
 
 def format_in_circle(x: float, spec: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network, Parameter, format_in_circle
 from engine.draw.circles.spots import LEVEL, RADIUS, UPRIGHT, Spot, lay_out
+from engine.draw.formulas.labels import set_spans
 from engine.draw.look.scene import Span, Text, measure
 from engine.draw.look.theme import THEMES, format_rounded
 from engine.draw.options import Options
@@ -44,7 +45,7 @@ class CircleLayout:
         if self.ranks[0].radius < LABELLED:
             self.names = {}
         self.has_box = not network.root_is_neuron
-        self.root_name = cut_name([Span(network.name_root())], BOX[0] - 8.0, DETAIL)
+        self.root_name = cut_name(set_spans(network.name_root()), BOX[0] - 8.0, DETAIL)
         self.number_sizes = self.measure_numbers()
         self.measure()
 

@@ -53,6 +53,8 @@ def draw_circles(
         opened: the neurons whose graphs a click opens in a page.
     """
     network = Network(model, root, options.color == "grad", grads)
+    if options.gradients is not None:
+        network.has_grads = options.gradients
     title = f"network {'-'.join(map(str, network.counts))}"
     return CircleWriter(network, options, ids or {}, opened).write(), title
 
@@ -82,7 +84,11 @@ class CircleWriter(CircleLayout):
             width, height = height, width
         right, bottom = self.origin[0] + width, self.origin[1] + height + 22.0
         legend, legend_width, legend_height = write_legend(
-            self.list_entries(), [*self.list_notes()], max(right - MARGIN, 400.0), self.theme
+            self.list_entries(),
+            [*self.list_notes()],
+            max(right - MARGIN, 400.0),
+            self.theme,
+            has_numbers=not self.options.names_only,
         )
         parts += [move_part(part, MARGIN, bottom) for part in legend]
         right = max(right, MARGIN + legend_width)
@@ -112,7 +118,9 @@ class CircleWriter(CircleLayout):
         return f"e-{ids[0]}-{ids[1]}" if all(ids) else ""
 
     def describe(self, name: str, weight: Parameter) -> str:
-        """Return the numbers of a parameter as text."""
+        """Return the numbers of a parameter as text, or its name."""
+        if self.options.names_only:
+            return name
         text = f"{name} = {self.format(weight.data)}"
         return f"{text}, ∇ {self.format(weight.grad)}" if self.network.has_grads else text
 
@@ -148,6 +156,8 @@ class CircleWriter(CircleLayout):
 
     def describe_outputs(self, place: Place) -> Iterator[str]:
         """Yield the outputs of a neuron and their gradients as text."""
+        if self.options.names_only:
+            return
         data, grads = self.network.readings[place]
         yield f"{'a' if place[0] else 'x'} = {join_numbers(map(self.format, data))}"
         if grads and self.network.has_grads:
@@ -155,6 +165,8 @@ class CircleWriter(CircleLayout):
 
     def write_numbers(self, place: Place, x: float, y: float, r: float) -> Iterator[Text]:
         """Yield the number and the gradient in a circle, as large as they fit."""
+        if self.options.names_only:
+            return
         reading = self.network.readings[place]
         data = self.fit_number(reading.mean, 0, r)
         if data.size < READABLE:
@@ -185,7 +197,9 @@ class CircleWriter(CircleLayout):
         number = self.network.get_weight(bias)
         dot = Circle(x - 0.8 * r, y + 0.8 * r, DOT, theme.paper, theme.frame, 0.8)
         text = self.write_bias_text(bias)
-        has_text = self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
+        has_text = (
+            not self.options.names_only and self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
+        )
         if r < LABELLED or not (has_text or number):
             return
         if has_text and self.is_upright:
@@ -239,23 +253,23 @@ class CircleWriter(CircleLayout):
             place = (len(self.ranks) - 1, i)
             yield Group(self.name_edge(place, "root"), [line], "", "edge")
         x, y = self.place(u + (BOX[0] if self.is_upright else BOX[1]) / 2.0, 0.0)
-        paint, numbers = theme.kinds["root"], [root.data]
-        if network.has_grads:
+        paint, numbers = theme.kinds["root"], [] if self.options.names_only else [root.data]
+        if numbers and network.has_grads:
             numbers.append(network.root_grad)
-        data, *grad = (self.format(x if isinstance(x, float) else norm(x)) for x in numbers)
-        top = y - (8.5 if grad else 3.0)
+        texts = [self.format(x if isinstance(x, float) else norm(x)) for x in numbers]
+        top = y + (3.5, -3.0, -8.5)[len(texts)]
+        looks = (theme.ink, NUMBER, 13.0, "data"), (self.green, GRAD, 24.5, "grad")
         yield Group(
             self.ids.get("root", "root"),
             [
                 Rect(x - BOX[0] / 2.0, y - BOX[1] / 2.0, *BOX, paint.fill, paint.line, 2.0, 8.0),
                 Text(x, top, self.root_name, theme.pale, DETAIL, "middle"),
-                Text(x, top + 13.0, [Span(data)], theme.ink, NUMBER, "middle", field="data"),
                 *[
-                    Text(x, top + 24.5, [Span(text)], self.green, GRAD, "middle", field="grad")
-                    for text in grad
+                    Text(x, top + down, [Span(text)], fill, size, "middle", field=field)
+                    for text, (fill, size, down, field) in zip(texts, looks, strict=False)
                 ],
             ],
-            ", ∇ ".join([f"{network.name_root()} = {data}", *grad]),
+            ", ∇ ".join([" = ".join([network.name_root(), *texts[:1]]), *texts[1:]]),
         )
 
     # ---------------------------------------------------------------------------------- the legend
@@ -273,13 +287,16 @@ class CircleWriter(CircleLayout):
 
     def list_notes(self) -> Iterator[str]:
         """Yield the lines of the legend."""
-        network = self.network
-        if network.has_grads and network.readings:
+        network, has_numbers = self.network, not self.options.names_only
+        if has_numbers and network.has_grads and network.readings:
             yield "in a circle: the activation, and its gradient in green"
         if network.samples > 1:
             count = format_count(network.samples, "sample")
-            yield f"{count}: mean activation, sum of gradients"
-        yield "b: the bias, with a dot in the colour of a weight"
+            yield f"{count}: mean activation" + ", sum of gradients" * network.has_grads
+        if has_numbers:
+            yield "b: the bias, with a dot in the colour of a weight"
+        else:
+            yield "dots: the biases, in the colours of weights"
         total = sum(a * b for a, b in zip(network.counts, network.counts[1:], strict=False))
         drawn = len(network.connections)
         shown = sum(len(a) * len(b) for a, b in zip(network.shown, network.shown[1:], strict=False))

@@ -8,6 +8,7 @@ from engine.draw.look.scene import Circle, Curve, Part, Span, Text, measure
 from engine.draw.look.theme import Theme, format_rounded
 
 SHARES = (-1.0, -0.5, 0.0, 0.5, 1.0)  # the samples in a legend
+SIGNS = {-1.0: "negative", 0.0: "0", 1.0: "positive"}
 THINNEST, FAINTEST, BOLDEST = 0.5, 0.16, 0.9
 FILL = 0.42  # the opacity of the strongest fill, on which text is legible
 TEXT, SMALL = 9.5, 8.5
@@ -75,8 +76,13 @@ class LegendEntry(NamedTuple):
         return self.cell * len(SHARES)
 
 
-def write_entry(entry: LegendEntry, x: float, y: float, theme: Theme) -> Iterator[Part]:
-    """Yield the parts of an entry, whose left upper corner is at (x, y)."""
+def write_entry(
+    entry: LegendEntry, x: float, y: float, theme: Theme, has_numbers: bool = True
+) -> Iterator[Part]:
+    """Yield the parts of an entry, whose left upper corner is at (x, y).
+
+    Without numbers, it names the signs.
+    """
     yield Text(x, y + TEXT, [Span(entry.title)], theme.pale, TEXT)
     scale, y = entry.scale, y + 25.0
     for k, share in enumerate(SHARES):
@@ -90,8 +96,9 @@ def write_entry(entry: LegendEntry, x: float, y: float, theme: Theme) -> Iterato
         else:
             yield Circle(middle, y, 6.0, theme.paper, theme.frame)
             yield Circle(middle, y, 6.0, colour, opacity=scale.fill(value))
-        number = [Span(format_rounded(value, 2))]
-        yield Text(middle, y + 18.0, number, theme.pale, SMALL, "middle")
+        text = format_rounded(value, 2) if has_numbers else SIGNS.get(share, "")
+        if text:
+            yield Text(middle, y + 18.0, [Span(text)], theme.pale, SMALL, "middle")
 
 
 ENTRY_HEIGHT = 48.0
@@ -99,7 +106,11 @@ GAP, LEADING = 26.0, 13.0
 
 
 def write_legend(
-    entries: Sequence[LegendEntry], notes: Sequence[str], room: float, theme: Theme
+    entries: Sequence[LegendEntry],
+    notes: Sequence[str],
+    room: float,
+    theme: Theme,
+    has_numbers: bool = True,
 ) -> tuple[list[Part], float, float]:
     """Return the parts of a legend at (0, 0), its width and its height.
 
@@ -110,7 +121,7 @@ def write_legend(
     for entry in entries:
         if x and x + entry.width > room:
             x, y = 0.0, y + ENTRY_HEIGHT + 12.0
-        parts += write_entry(entry, x, y, theme)
+        parts += write_entry(entry, x, y, theme, has_numbers)
         x += entry.width + GAP
         width = max(width, x - GAP)
     note_width = max((measure(note, TEXT) for note in notes), default=0.0)

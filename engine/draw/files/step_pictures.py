@@ -22,6 +22,7 @@ PICTURES = (".svg", ".pdf", ".eps", ".png")
 PADDING = 10.0
 LEAD = 7.0  # between the lines of a formula
 FORMULA_SIZE, SMALLEST = 14.0, 9.0  # points, beside texts of 11; of formulas that shrink with them
+SIGNS = {"right": "✓", "wrong": "✗", "early": "»"}  # before the gradients in cards
 DASHES = {"wrong": "5,3", "early": "1.5,2.5"}  # by the kinds of marks
 MARKED = "#d4d4d4"  # the fill of marked values in black and white
 
@@ -232,9 +233,9 @@ def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> 
             text.set("fill", theme.mark if kind in DASHES else theme.pale)
             text.set("font-size", format_length(MARK_SIZE))
             return
-        if text.get("class") == "grad":  # a row of a card has one line: its colour tells the state
-            if kind in DASHES:
-                text.set("fill", theme.mark)
+    for text in texts:
+        if text.get("class") == "grad":
+            write_sign(text, status, theme)
             return
     places = [i for i, x in enumerate(texts) if (x.text or "").strip("\u00a0").startswith("grad")]
     if not places or not content:
@@ -250,6 +251,20 @@ def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> 
         "font-weight": "bold" if is_alarm else "normal",
     })  # fmt: skip
     gradient.set("y", format_length(middle - 5.5))
+
+
+def write_sign(gradient: ET.Element, status: tuple[str, str], theme: Theme) -> None:
+    """Write the state of a gradient in a card as a sign before it; one that is due, as it will be
+    in parentheses."""
+    (kind, content), number = status, gradient.text or ""
+    if kind == "due" and number:
+        return
+    sign = f"({content.removeprefix('true ')})" if kind == "due" else f"{SIGNS[kind]}\u2009{number}"
+    fill = theme.pale if kind == "due" else theme.mark if kind in DASHES else gradient.get("fill")
+    gradient.text = sign
+    gradient.attrib.update({
+        "font-size": format_length(MARK_SIZE), "fill": fill or theme.ink,
+    })  # fmt: skip
 
 
 def number_paths(path: Path, count: int) -> list[Path]:

@@ -105,6 +105,8 @@ class DotWriter:
             fontname=FONT, fontsize=f"{sizes.cluster_text:g}", fontcolor=theme.pale,
             nslimit="2",  # without it, a long chain that reuses one leaf takes minutes
         )  # fmt: skip
+        if self.view.note:
+            graph.attr(label=escape_label(self.view.note), labelloc="t")
         text = {"fontname": FONT, "fontcolor": theme.ink}
         scale, narrow = sizes.text / SIZES.text, self.options.names_only
         graph.attr(

@@ -64,6 +64,7 @@ class View(NamedTuple):
     arrows: list[Arrow]
     modules: Modules
     ids: dict[Node, str]  # of the cell or box of each node, in topological order
+    note: str = ""  # about what is left out, which the picture states
 
     @property
     def drawn(self) -> list[Cell | Box]:
@@ -101,15 +102,19 @@ def build_view(
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
     choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
+    parts = 0
     for closed in choices:
         contents, ids = place_nodes(order, modules, groups, closed)
-        if sum(map(len, contents.values())) <= limit:
+        parts = sum(map(len, contents.values()))
+        if parts <= limit:
             sums = [] if model is not None or to_step else group_wide_sums(order)
             if sums:
                 contents, ids = place_groups(order, modules, sums)
             return View(contents, list(build_arrows(order, ids)), modules, ids)
     contents, ids = place_groups(order, modules, group_large(order, limit, acyclic=to_step))
-    return View(contents, list(build_arrows(order, ids)), modules, ids)
+    note = f"Coarser than level={level!r}, which has {parts:,} parts; limit={limit:,}"
+    arrows = list(build_arrows(order, ids))
+    return View(contents, arrows, modules, ids, "" if level is None else note)
 
 
 def list_choices(modules: Modules) -> list[set[str]]:

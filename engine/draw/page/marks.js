@@ -2,7 +2,6 @@
 // both lines; `blank` is the second line of a cell whose fields are below each other.
 
 function addMark(grad, blank) {
-  if (grad.classList.contains("grad")) return addRowMark(grad);
   const mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
   const middle = blank ? (y(grad) + y(blank)) / 2 : y(grad);
   grad.after(mark);
@@ -17,17 +16,28 @@ function addMark(grad, blank) {
   }
 }
 
-// A row of a card has one line. It shows the true gradient until a contribution arrives; then the
-// gradient's colour shows its state, and the whole mark appears on hover.
-function addRowMark(grad) {
-  const mark = grad.cloneNode(), title = grad.parentNode.querySelector("title"), whole = title?.textContent;
-  grad.after(mark);
-  show("", "");
+// The mark of a gradient in a card, whose rows have no room below: a sign before the number, and the
+// whole text on hover. A true gradient that is still due is in parentheses.
+const SIGNS = { right: "✓", wrong: "✗", early: "»" };
+
+function addSign(grad) {
+  const room = grad.getComputedTextLength() + 6; // columns are 9 apart
   return { show };
 
+  // The number has been written before.
   function show(kind, text) {
-    mark.textContent = grad.textContent ? "" : text.replace(/^true /, "");
-    mark.setAttribute("class", `below ${kind}`);
-    if (title) title.textContent = [whole, text].filter(Boolean).join("\n");
+    const number = grad.textContent, isDue = kind === "due" && !number;
+    const sign = isDue ? `(${text.replace("true ", "")})` : [SIGNS[kind], number].filter(Boolean).join("\u2009");
+    grad.removeAttribute("textLength");
+    grad.setAttribute("class", ["grad", ...(isDue || kind in SIGNS ? ["signed", kind] : [])].join(" "));
+    if (!text) return;
+    grad.textContent = sign;
+    if (grad.getComputedTextLength() > room) {
+      grad.setAttribute("textLength", room);
+      grad.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
+    const whole = document.createElementNS(grad.namespaceURI, "title");
+    whole.textContent = text;
+    grad.append(whole);
   }
 }

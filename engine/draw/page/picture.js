@@ -1,5 +1,6 @@
 // A drawing whose numbers change, and in which parts are marked. `prefix` is that of its ids.
-// A value can be drawn several times: the others have the attribute data-of="v3".
+// A value can be drawn several times: the others have the attributes data-of="v3" and data-at, with
+// the arrows that they are at. A step that marks some of these arrows marks only the copies there.
 
 function createPicture(graph, prefix) {
   const elements = new Map(); // lists, by id
@@ -23,7 +24,8 @@ function createPicture(graph, prefix) {
       return text && { text, name: names.find((name) => begins(text, name)) ?? "" };
     };
     const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
-    if (value.grad) value.below = addMark(value.grad.text, texts[texts.indexOf(value.grad.text) + 1]);
+    const { text } = value.grad ?? {};
+    if (text) value.below = text.classList.contains("grad") ? addSign(text) : addMark(text, texts[texts.indexOf(text) + 1]);
     return value;
   }
 

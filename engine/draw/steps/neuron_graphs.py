@@ -1,45 +1,147 @@
-"""The scalar graph of one neuron, which opens from the picture of its network."""
+"""The scalar graphs of neurons, which open from the picture of their network."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.node import Node
 from engine.rules import ELEMENTWISE
-from engine.value import Value
+from engine.support.arguments import format_count
+from engine.value import Value, as_nodes
 
-MOST_TERMS = 64  # products in all graphs of a page
-
-
-def list_opened(network: Network) -> list[Place]:
-    """Return the neurons whose graphs open: all, if they are few and have one output each."""
-    neurons = [place for place in network.readings if place[0]]
-    terms = sum(column.shape[0] * column.shape[1] for column in network.columns)
-    return neurons if network.samples == 1 and terms <= MOST_TERMS else []
+MOST_TERMS = 28  # products of a neuron's sum that are scalars, as many as a card shows
+LEAST_TERMS = 3
+MOST_SAMPLES = 5  # of a neuron, as many as a card shows
+MOST_SCALARS = 400  # products in all graphs of a page
+FEW_TERMS = 8  # of a neuron that shows several samples, or is drawn as a graph
 
 
-def build_neuron(network: Network, place: Place, grads: Mapping[Node, float]) -> Value:
-    """Return the graph of a neuron alone, scalar by scalar, whose gradients are those in `grads`.
+class OpenedNeuron(NamedTuple):
+    """The graph of a neuron alone, its parameters as a model, and a note on what is left out."""
 
-    Its leaves are copies. The root is the output times its gradient, as a constant: the loss as a
-    linear function of the output, which has the same derivatives.
+    root: Value
+    model: "NeuronModel | None"
+    note: str
+
+
+class NeuronModel:
+    """The parameters of one neuron, for a picture as a card."""
+
+    def __init__(self, parameters: Mapping[str, Value]):
+        self.parameters = dict(parameters)
+
+    def __repr__(self) -> str:
+        return f"neuron of {format_count(len(self.parameters) - 1, 'input')}"
+
+    def named_parameters(self) -> dict[str, Node]:
+        """Return the parameters by their names."""
+        return {**self.parameters}
+
+    def named_modules(self) -> dict[str, object]:
+        """Return the neuron itself."""
+        return {"": self}
+
+
+class NeuronOpener:
+    """A builder of the scalar graphs of the neurons of a network.
+
+    All neurons open. If they have many weights or samples, the largest contributions to a neuron's
+    sum are scalars, and only the first samples.
+
+    Args:
+        network: the network, of Values.
+        grads: the gradients of the nodes of its graph.
     """
-    assert network.activity is not None
-    (c, i), nodes = place, network.activity.nodes
-    column, (output,) = network.columns[c - 1], nodes[c][i]
-    z: Any = Value(column.biases[i].data, "b")
-    for j, w in enumerate(column.weights[i]):
-        x = nodes[c - 1][j][-1]
-        label = network.name((0, j)) if c == 1 else f"a{j}"
-        z = z + Value(w.data, f"w{j}") * Value(x.data, label)
-    out = z
-    if column.activation != "linear":
-        z.label = "z"
-        out = ELEMENTWISE[column.activation](z)
-    out.label = "a"
-    if output is network.root:
+
+    def __init__(self, network: Network, grads: Mapping[Node, float]):
+        assert network.activity is not None
+        self.network, self.activity, self.grads = network, network.activity, grads
+        self.samples = self.activity.number_samples()
+        self.places = [place for place in network.readings if place[0]]
+        sizes = [network.columns[c - 1].shape[1] for c, _ in self.places]
+        count = lambda most: sum(min(size, most) for size in sizes)
+        choices = range(MOST_TERMS, LEAST_TERMS, -1)
+        self.terms = next((x for x in choices if count(x) <= MOST_SCALARS), LEAST_TERMS)
+        self.shown = max(1, min(MOST_SAMPLES, MOST_SCALARS // max(1, count(self.terms))))
+
+    def build(self, place: Place) -> OpenedNeuron:
+        """Return the graph of a neuron, scalar by scalar, whose gradients are those of the network.
+
+        Its leaves are copies. The root is the sum of the outputs times their gradients, as
+        constants: the loss as a linear function of the outputs, which has the same derivatives.
+        """
+        network, (c, i) = self.network, place
+        column = network.columns[c - 1]
+        nodes = sorted(self.activity.nodes[c][i], key=lambda node: self.samples[node])
+        total, is_large = len(nodes), column.shape[1] > FEW_TERMS
+        nodes = nodes[: 1 if is_large else self.shown]
+        indices = self.choose_terms(place, nodes)
+        weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
+        bias = Value(column.biases[i].data, "b")
+        outputs = [self.build_output(place, node, weights, bias) for node in nodes]
+        root, left_out = outputs[0], column.shape[1] - len(indices)
+        if not (total == 1 and nodes[0] is network.root):
+            grads = as_nodes([self.grads.get(node, 0.0) for node in nodes])
+            for grad in grads:
+                grad.label = "∇a"
+            root, *terms = [out * grad for out, grad in zip(outputs, grads, strict=True)]
+            for term in terms:
+                root = root + term
+            root.label = network.name_root()
+        parameters = {f"{w.label}": w for w in (*weights.values(), bias)}
+        is_card = len(nodes) > 1 or is_large or left_out
+        return OpenedNeuron(
+            root, NeuronModel(parameters) if is_card else None, self.describe(place, nodes, total)
+        )
+
+    def choose_terms(self, place: Place, nodes: list[Any]) -> list[int]:
+        """Return the weights whose products are scalars: all, or those of the largest products."""
+        (c, i) = place
+        row = self.network.columns[c - 1].weights[i]
+        if len(row) <= self.terms:
+            return [*range(len(row))]
+        sizes = [0.0] * len(row)
+        for node in nodes:
+            for j, x in self.activity.list_inputs(node).items():
+                sizes[j] = max(sizes[j], abs(row[j].data * x.data))
+        largest = sorted(range(len(row)), key=lambda j: -sizes[j])
+        return sorted(largest[: self.terms])
+
+    def build_output(
+        self, place: Place, node: Any, weights: Mapping[int, Value], bias: Value
+    ) -> Value:
+        """Return the output of a neuron for one sample, as a graph of scalars."""
+        (c, i), inputs = place, self.activity.list_inputs(node)
+        column = self.network.columns[c - 1]
+        z: Any = bias
+        for j, w in weights.items():
+            label = self.network.name((0, j)) if c == 1 else f"a{j}"
+            z = z + w * Value(inputs[j].data, label)
+        rest = [column.weights[i][j].data * x.data for j, x in inputs.items() if j not in weights]
+        if rest:
+            (constant,) = as_nodes([sum(rest)])
+            constant.label, z.label = f"{len(rest)} others", "s"
+            z = z + constant
+        out = z
+        if column.activation != "linear":
+            z.label = "z"
+            out = ELEMENTWISE[column.activation](z)
+        out.label = "a"
         return out
-    loss = out * grads.get(output, 0.0)
-    loss.label = network.name_root()
-    return loss
+
+    def describe(self, place: Place, nodes: list[Any], total: int) -> str:
+        """Return a note on the root, and on the terms and samples that are left out."""
+        notes, count = [], self.network.columns[place[0] - 1].shape[1]
+        if len(nodes) < total:
+            shown = "sample 0" if len(nodes) == 1 else f"samples 0 to {len(nodes) - 1}"
+            notes.append(f"The graph shows {shown} of {total}; gradients are of these alone.")
+        if (left_out := count - self.terms) > 0:
+            notes.append(
+                f"The {self.terms} largest of {count:,} products are shown; the other "
+                f"{left_out:,} are summed as one constant."
+            )
+        if not (total == 1 and nodes[0] is self.network.root):
+            root = self.network.name_root()
+            notes.append(f"Here {root} is linear in a, with the same derivative as in the network.")
+        return " ".join(notes)

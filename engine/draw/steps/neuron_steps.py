@@ -62,6 +62,37 @@ def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, st
     return View({"": boxes}, [], modules, ids), box_ids
 
 
+def find_network(root: Value, model: Any) -> Network | None:
+    """Return the network of two or more neurons that computes a graph of Values, layer by layer.
+
+    Returns None if the model has another form, or if a picture of it would leave out neurons.
+    """
+    try:
+        network = Network(model, root)
+    except (TypeError, ValueError):
+        return None
+    activity = network.activity
+    assert activity is not None
+    if activity.of_arrays or sum(network.counts[1:]) < 2:
+        return None
+    if any(len(shown) < count for shown, count in zip(network.shown, network.counts, strict=True)):
+        return None
+    dependent: set[Node] = set()  # on parameters
+    for node in topological(root):
+        if node in activity.owners or not dependent.isdisjoint(node.inputs):
+            dependent.add(node)
+    inputs, *layers = activity.nodes
+    if not all(xs and dependent.isdisjoint(xs) for xs in inputs):
+        return None
+    for c, part in enumerate(layers, 1):
+        outputs = [(i, node) for i, nodes in enumerate(part) for node in nodes]
+        if not outputs:
+            return None
+        if any(activity.owners.get(x) != (c, i) or not activity.list_inputs(x) for i, x in outputs):
+            return None
+    return network
+
+
 class NeuronTracer(BoxTracer):
     """The frames of both passes over the circles of a network.
 
@@ -111,9 +142,9 @@ class NeuronTracer(BoxTracer):
         """Write the formula of a neuron for one sample, with names and with numbers."""
         c, i = place
         column, notation = self.activity.columns[c - 1], self.notation
-        z, is_active = self.find_sum(place, output)
+        z, is_active = self.find_sum(output)
         weights, bias = column.weights[i], column.biases[i]
-        inputs = [xs[-1] for xs in self.activity.nodes[c - 1]]
+        inputs = [*self.activity.list_inputs(output).values()]
         names = [(make_name(f"w{j}"), self.name_input(c, j)) for j in range(len(inputs))]
         numbers = [
             (notation.number(w.data), notation.number(x.data))
@@ -131,11 +162,11 @@ class NeuronTracer(BoxTracer):
             lines.append(equate(a, *applied, notation.number(output.data)))
         return lines
 
-    def find_sum(self, place: Place, output: Value) -> tuple[Value, bool]:
-        """Return the sum z of a neuron, and whether its output is an activation of it."""
-        activation = self.activity.columns[place[0] - 1].activation
-        is_active = output.op is not None and output.op.name == activation
-        return (output.inputs[0] if is_active else output), is_active
+    def find_sum(self, output: Value) -> tuple[Value, bool]:
+        """Return the sum z of a neuron, and whether its output is a function of it."""
+        z: Any = self.activity.find_sum(output)
+        is_active = z is not output and output.inputs[0] is z
+        return (z if is_active else output), is_active
 
     def name_input(self, c: int, j: int) -> Symbol:
         """Return the name of an input of the neurons in a column."""
@@ -195,7 +226,7 @@ class NeuronTracer(BoxTracer):
 
     def write_chain(self, place: Place, output: Value, upstream: float, root: Symbol) -> list[Line]:
         """Write the chain rule for one neuron: to its sum, its weights and its inputs."""
-        _, is_active = self.find_sum(place, output)
+        _, is_active = self.find_sum(output)
         notation, a = self.notation, make_name("a")
         delta, name = make_name("δ"), make_name("z")
         local = (output.locals[0] or 0.0) if is_active else 1.0

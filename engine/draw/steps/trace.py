@@ -9,6 +9,7 @@ from engine.draw.steps.tracer import BackwardTracer
 from engine.draw.steps.wrong_frames import WrongPassTracer
 from engine.graph import topological
 from engine.node import Node
+from engine.sequences.vector_op import Outputs
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, WRONG, compare_passes, contributions
 
@@ -19,6 +20,7 @@ def trace(
     order: Sequence[Node] = (),
     places: Mapping[Node, str] | None = None,
     network: Mapping[Node, Name] = NO_NAMES,
+    has_mistakes: bool = True,
 ) -> Trace:
     """Return the frames of the forward and the backward passes from `root`.
 
@@ -30,6 +32,7 @@ def trace(
         order: the graph in topological order, if known.
         places: for nodes of a model, the place in it, such as "layers[0], neuron 1".
         network: the names of the values of a network.
+        has_mistakes: whether wrong passes follow.
 
     >>> x = Value(3.0, "x")
     >>> y = x * x
@@ -47,15 +50,17 @@ def trace(
     full_names = choose_names(order, spec, network)
     shorts = shorten_names(full_names)
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
-    passes = {variant: list(contributions(order, variant)) for variant in (RIGHT, *WRONG)}
-    mistakes = compare_passes(order, passes)
+    variants = (RIGHT, *WRONG) if has_mistakes else (RIGHT,)
+    passes = {variant: list(contributions(order, variant)) for variant in variants}
+    mistakes = compare_passes(order, passes) if has_mistakes else []
     notation, places = Notation(names, spec, network), places or {}
     tracer = BackwardTracer(order, notation, places, RIGHT)
     frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
     runs = [Run(TITLES[0], frames)]
-    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
+    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=False):
         wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
         runs.append(Run(title, list(wrong_tracer.trace())))
-    grads = {node: mistakes[0].right.get(node, 0.0) for node in order}
+    grads: dict[Node, float] = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+    grads |= {sent.to: sent.after for sent in passes[RIGHT] if not isinstance(sent.to, Outputs)}
     whole = {short: name for name, short in shorts.items() if short != name}
     return Trace(runs, names, grads, whole)
