@@ -386,7 +386,7 @@ def test_a_training_graph_of_65000_nodes_shows_its_layers():
     loss = losses.hinge([model(x) for x in X.tolist()], (2 * y - 1).tolist())
     view = build_view(loss, model)
     names = {box.id: box.title for box in view.drawn}
-    layers = [f"layers.{i}   {layer}" for i, layer in enumerate(model.layers)]
+    layers = [f"layers[{i}]   {layer}" for i, layer in enumerate(model.layers)]
     chain = ["the inputs", *layers, "the rest"]
     assert sorted(names.values()) == sorted(chain)
     assert sum(box.nodes for box in view.drawn) == len(topological(loss)) > 65_000

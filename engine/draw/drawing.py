@@ -163,8 +163,8 @@ def draw_view(
     arrays = find_arrays(view, options, names, grads)
     dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
     if picture is not None:
-        return Drawing(dot, title_graph(len(view.ids)), options, picture.draw(grads))
-    title, scene = title_graph(len(view.drawn)), draw_columns(view, options, names, grads)
+        return Drawing(dot, title_graph(view), options, picture.draw(grads))
+    title, scene = title_graph(view), draw_columns(view, options, names, grads)
     if scene is not None and view.note:
         text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
         width = max(scene.width, text.width + 2.0 * NOTE)
@@ -189,9 +189,11 @@ def find_arrays(
     return build_array_cells(view, look, names, grads, room)
 
 
-def title_graph(nodes: int) -> str:
-    """Return the title of a drawing."""
-    return f"computational graph of {format_count(nodes, 'node')}"
+def title_graph(view: View) -> str:
+    """Return the title of a drawing: its nodes, and its parts if boxes collapse some."""
+    nodes, parts = len(view.ids), len(view.drawn)
+    title = f"computational graph of {format_count(nodes, 'node')}"
+    return title if parts == nodes else f"{title}, drawn as {format_count(parts, 'part')}"
 
 
 class Drawing:

@@ -33,7 +33,7 @@ def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Dra
     widths = {} if look.names_only else reserve_widths(traced.runs)
     arrays = find_arrays(view, look, names, traced.grads, reserve_room(traced.runs, widths))
     dot = write_dot(view, reserve_heights(look), names, traced.grads, widths, arrays=arrays)
-    drawing = Drawing(dot, title_graph(len(view.drawn)), look, arrays=arrays)
+    drawing = Drawing(dot, title_graph(view), look, arrays=arrays)
     return traced, facts, drawing
 
 
