@@ -1,0 +1,63 @@
+"""A JavaScript program that evaluates printed rows, driven through a pipe."""
+
+import json
+import shutil
+import struct
+import subprocess
+from contextlib import contextmanager
+
+from browsers import missing
+from engine.draw.javascript import RUNTIME
+
+# Numbers travel as the hexadecimal digits of their bits.
+PROGRAM = """
+const view = new DataView(new ArrayBuffer(8));
+const read = (text) => (view.setBigUint64(0, BigInt("0x" + text)), view.getFloat64(0));
+const write = (x) => (view.setFloat64(0, x), view.getBigUint64(0).toString(16).padStart(16, "0"));
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { code, points } = JSON.parse(line), f = eval(code);
+  console.log(JSON.stringify(points.map((args) => f(...args.map((xs) => xs.map(read))).map(write))));
+});
+"""
+
+
+def find_node():
+    """Return the path of node: the system's, or the one that playwright brings."""
+    if program := shutil.which("node"):
+        return program
+    try:
+        from playwright._impl._driver import compute_driver_executable
+    except ImportError:
+        missing("neither node nor playwright is installed")
+    return compute_driver_executable()[0]
+
+
+@contextmanager
+def javascript():
+    """Yield a function that maps JavaScript code and lists of arguments to lists of results.
+
+    The code is a function of arrays of numbers that returns an array of numbers.
+    """
+    program = RUNTIME.read_text("utf-8") + PROGRAM
+    process = subprocess.Popen(
+        [find_node(), "-e", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def evaluate(code, points):
+        hexadecimal = [[[to_hex(x) for x in xs] for xs in args] for args in points]
+        process.stdin.write(json.dumps({"code": code, "points": hexadecimal}) + "\n")
+        process.stdin.flush()
+        return [[from_hex(x) for x in xs] for xs in json.loads(process.stdout.readline())]
+
+    yield evaluate
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+
+
+def to_hex(x):
+    return struct.pack(">d", x).hex()
+
+
+def from_hex(text):
+    return struct.unpack(">d", bytes.fromhex(text))[0]
