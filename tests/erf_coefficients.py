@@ -1,4 +1,4 @@
-"""The coefficients of `erf` and `erfc` in engine/draw/arithmetic.js, computed with mpmath.
+"""The coefficients of `erf` and `erfc` in engine/draw/page/arithmetic.js, computed with mpmath.
 
 Run `python tests/erf_coefficients.py` to print them.
 """

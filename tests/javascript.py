@@ -7,7 +7,7 @@ import subprocess
 from contextlib import contextmanager
 
 from browsers import missing
-from engine.draw.javascript import RUNTIME
+from engine.draw.page.javascript import RUNTIME
 
 # Numbers travel as the hexadecimal digits of their bits.
 PROGRAM = """

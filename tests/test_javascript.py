@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import arithmetic
-from engine.draw.javascript import RUNTIME, print_row
+from engine.draw.page.javascript import RUNTIME, print_row
 from engine.rules import ELEMENTWISE, TABLE, Op, flatten
 from engine.sequences.rules import SOFTMAX
 from erf_coefficients import chebyshev_coefficients, taylor_coefficients
