@@ -397,7 +397,7 @@ def test_hostile_labels_run_no_script(opened):
     x = Value(2.0, HOSTILE)
     page = opened(step(x * x).html)
     short = shorten_name(HOSTILE)
-    for title in [f"v1 = {short} · {short}", "The gradient starts at v1"]:
+    for title in [f"v1 = ({short}) · ({short})", "The gradient starts at v1"]:
         page.evaluate("document.querySelector('[data-do=next]').click()")
         assert page.locator(".title").inner_text() == title
     page.click("[data-do=last]")

@@ -10,7 +10,7 @@ from arguments.kinds import (
 )  # fmt: skip
 from engine import (
     Array, ArrayOp, Constant, ConstantArray, ManyOp, Op, Value, VectorOp, check_gradients,
-    concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, log_softmax, logaddexp, logsumexp,
+    concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, latex, log_softmax, logaddexp, logsumexp,
     maximum, minimum, mistakes, no_grad, norm, outer, pad, record_origins, roll, softmax, split, stack,
     take, tile, topological, total, tril, triu, walk, where, xlogy,
 )  # fmt: skip
@@ -287,6 +287,10 @@ About("engine.walk").kind("expected a node such as a Value", NODE, lambda v: lis
 on = About("engine.mistakes")
 on.kind("mistakes expects a Value", NODE, mistakes)
 on.call(lambda: mistakes(a), ValueError, "expects one element", "shape (2,)", ".sum()")
+
+on = About("engine.latex")
+on.kind("latex expects a Value", NODE, latex)
+on.values([3.0, "x", [x]], lambda v: latex(z, wrt=v), TypeError, "latex expects a Value as wrt", shows="got {!r}".format)
 
 on = About("engine.explain")
 on.kind("explain expects two Values", NODE, lambda v: explain(v, x))

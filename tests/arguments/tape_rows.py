@@ -112,7 +112,7 @@ def files(picture, *ends):
     name = type(picture).__name__
     on = About(f"engine.draw.{name}.save")
     on.kind(f"the file of a {name.lower()} must be", PATH, picture.save)
-    on.values(["x", "", "x.txt", "x.pdf", "."], picture.save, ValueError, f"a {name.lower()} can be saved as {', '.join(ends)}", shows="got {!r}".format)
+    on.values(["x", "", "x.txt", "x.gif", "."], picture.save, ValueError, f"a {name.lower()} can be saved as {', '.join(ends)}", shows="got {!r}".format)
     on.call(lambda: picture.save(f"no/x{ends[0]}"), FileNotFoundError, "no folder no", "create it first")
     on.call(lambda: picture.save(f"folder{ends[0]}"), IsADirectoryError, "is a folder", "name of a file")
 
@@ -135,10 +135,10 @@ on.values([None, 3.0, "x", x], value_and_grad, TypeError, "value_and_grad expect
 on.values([None, "x", 1.5, True, x], lambda v: value_and_grad(abs, v), TypeError, "argnums", shows=None)
 on.values([None, "x", 1j], lambda v: value_and_grad(abs)(v), TypeError, "a Value holds one real number", shows=None)
 
-OPTIONS = {"direction": "right, down, left, up", "theme": "light, dark", "layout": "auto, embedded, dot"}
+OPTIONS = {"direction": "right, down, left, up", "theme": "auto, light, dark", "layout": "auto, embedded, dot"}
 pictures(draw, "expected a node", color="kind, grad", **OPTIONS)
 pictures(step, "step expects a Value or an Array", **OPTIONS)
 About("engine.draw.draw").arguments(partial(draw, z), locals=FLAG)
 About("engine.draw.draw").call(lambda: setattr(Value(1.0) * 2.0, "label", 3), TypeError, "a label must be a string", "3")
-files(draw(z), ".svg", ".dot", ".png", ".html")
-files(step(z), ".html")
+files(draw(z), ".svg", ".pdf", ".eps", ".png", ".html", ".dot")
+files(step(z), ".html", ".htm", ".svg", ".pdf", ".eps", ".png")

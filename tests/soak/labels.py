@@ -12,7 +12,9 @@ from typing import Any
 
 from engine import Value, total
 from engine.draw import draw, step
-from engine.draw.graph.dot import LONGEST_LABEL
+from engine.draw.formulas.labels import set_spans
+from engine.draw.formulas.shortening import shorten_name
+from engine.draw.graph.dot import LONGEST_LABEL, LONGEST_NAME
 from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,18 +31,19 @@ PIECES = [
     "\ufffe", "\uffff", "\ufdd0", "\ud800", "\udfff", "\ud83d\ude00", "😀", "e\u0301", "שלום", "漢字", "½",
     "\U0010ffff", "x", "w1", "0", "-1", "node", "graph", "%s", "%n", "{0}", "$", "x" * 300, "_", "^",
 ]  # fmt: skip
-TAGS = {
-    "html", "head", "meta", "title", "style", "body", "div", "button", "svg", "path", "input", "span",
-    "section", "select", "option", "script", "g", "polygon", "polyline", "ellipse", "text",
-}  # fmt: skip
-SAFE = {
-    "lang", "charset", "name", "content", "class", "id", "style", "tabindex", "role", "aria-label",
-    "aria-hidden", "aria-live", "aria-pressed", "type", "data-do", "data-run",
-    "data-lm-suppress-shortcuts", "title", "viewbox", "d", "min", "max", "value", "hidden", "width",
-    "height", "xmlns", "xmlns:xlink", "font-family", "fill", "stroke", "stroke-width",
-    "stroke-dasharray", "points", "text-anchor", "x", "y", "cx", "cy", "rx", "ry", "font-size",
-    "transform", "xml:space", "font-weight",
-}  # fmt: skip
+SVG_TAGS = {
+    "svg",
+    "g",
+    "rect",
+    "path",
+    "polygon",
+    "polyline",
+    "ellipse",
+    "text",
+    "tspan",
+    "title",
+    "style",
+}
 
 
 def draw_label(rng: Random) -> str:
@@ -74,6 +77,12 @@ def typed(text: str) -> str:
     return "".join(map(known, cut)).replace("\t", "    ")
 
 
+def in_picture(text: str) -> str:
+    """Return a label as a picture shows it: long lines are shortened, mathematics is set."""
+    short = "\n".join(shorten_name(line, LONGEST_NAME) for line in text.split("\n"))
+    return "".join(span.text for span in set_spans(short))
+
+
 class Page(HTMLParser):
     """The tags, attributes and scripts of a page, as a browser parses it."""
 
@@ -81,7 +90,8 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: Counter[str] = Counter()
         self.scripts: list[str] = []
-        self.inside, self.declarations = "", 0
+        self.attributes: set[str] = set()
+        self.inside = ""
         self.frames: list[str] = []
         self.feed(text)
         self.close()
@@ -94,11 +104,7 @@ class Page(HTMLParser):
         if tag == "iframe":
             self.frames.append(dict(attrs)["srcdoc"] or "")
             return
-        if tag == "img":
-            return
-        strange = {name for name, _ in attrs} - SAFE
-        assert tag in TAGS, f"a label made a tag <{tag}>"
-        assert not strange, f"a label made the attributes {strange}"
+        self.attributes.update(name for name, _ in attrs)
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = ""
@@ -120,10 +126,11 @@ class Page(HTMLParser):
 def check(names: list[str], layout: str) -> None:
     """Draw and step through one graph whose leaves have these labels, and check both."""
     root = graph(names)
-    picture = draw(root, limit=LIMIT, layout=layout)
+    options = {"limit": LIMIT, "layout": layout, "gradients": True}
+    picture = draw(root, **options)
     picture.dot.encode()
     check_svg(picture.svg, names)
-    tame = draw(graph([name and "x" for name in names]), limit=LIMIT, layout=layout)
+    tame = draw(graph([name and "…" for name in names]), **options)
     assert elements(picture.html) == elements(tame.html), "a label made elements"
     check_page(step(root, limit=LIMIT, layout=layout), names)
 
@@ -136,37 +143,43 @@ def graph(names: list[str]) -> Value:
 
 def elements(html: str) -> dict[str, int]:
     """Return the number of elements by tag, except texts, of which a label has one for each line."""
-    return {tag: n for tag, n in Page(html).tags.items() if tag != "text"}
+    ignored = ("text", "tspan", "title")  # parts of mathematics, and whole names on hover
+    return {tag: n for tag, n in Page(html).tags.items() if tag not in ignored}
 
 
 def check_svg(svg: str, names: list[str]) -> None:
     """Check that an SVG is well formed and inert, and shows each label in its place."""
     root = ET.fromstring(svg)
     for element in root.iter():
-        assert element.tag.removeprefix(SVG) in TAGS, element.tag
+        assert element.tag.removeprefix(SVG) in SVG_TAGS, element.tag
         for name in element.attrib:
             assert not name.lower().startswith("on"), name
             assert "href" not in name, name
     texts = {
-        group.attrib["id"].partition("-")[2]: [text.text or "" for text in group.iter(f"{SVG}text")]
+        group.attrib["id"].partition("-")[2]: [
+            "".join(text.itertext()) for text in group.iter(f"{SVG}text")
+        ]
         for group in root.iter(f"{SVG}g")
         if "id" in group.attrib
     }
     for i, name in enumerate([*names, names[0]]):
         shown = lines("\n".join(texts[f"v{i}"][:-2]))
-        assert shown == lines(typed(name)), f"{name!r:.400} is shown as {shown!r:.400}"
+        assert shown == lines(typed(in_picture(name))), f"{name!r:.400} is shown as {shown!r:.400}"
 
 
 def check_page(stepper: Any, names: list[str]) -> None:
     """Check that a page has two scripts only, and that the first is JSON with all names."""
     html = stepper.html
     html.encode()
-    page = Page(html)
+    page, tame = Page(html), Page(step(graph(["x_1", "long " * 20]), gradients=True).html)
+    assert page.tags.keys() <= tame.tags.keys(), "a label made a tag"
+    assert page.attributes <= tame.attributes, "a label made an attribute"
     assert page.tags["script"] == len(page.scripts) == 2
     assert not re.search(r"alert\(1\)", page.scripts[1])
     data = json.loads(page.scripts[0])
-    known = {fact["name"] for fact in data["facts"] if "name" in fact}
-    for frame in [frame for run in data["runs"] for frame in run["frames"]]:
+    (view,) = data["views"]
+    known = {fact["name"] for fact in view["facts"] if "name" in fact} | {*view["whole"].values()}
+    for frame in [frame for run in view["runs"] for frame in run["frames"]]:
         assert isinstance(frame["lines"], list)
     for name in names:
         if name:

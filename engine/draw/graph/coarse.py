@@ -29,7 +29,7 @@ ALL, REST = "all", "the rest"
 Id = TypeVar("Id", int, str)
 
 
-class NodeGroup(NamedTuple):
+class CoarsePart(NamedTuple):
     """Nodes that are drawn as one box: their name in formulas, and the texts in the box."""
 
     nodes: list[Node]
@@ -37,7 +37,7 @@ class NodeGroup(NamedTuple):
     lines: list[str]
 
 
-def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> list[NodeGroup]:
+def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> list[CoarsePart]:
     """Return the groups that leave at most `limit` parts of a graph to draw.
 
     Args:
@@ -52,18 +52,18 @@ def group_large(order: Sequence[Node], limit: int, acyclic: bool = False) -> lis
     return keep_nearest(order, groups, min(limit - 1, NEAREST))
 
 
-def count_parts(order: Sequence[Node], groups: Iterable[NodeGroup]) -> int:
+def count_parts(order: Sequence[Node], groups: Iterable[CoarsePart]) -> int:
     """Return the number of groups, and of nodes outside of them."""
     return len(order) - sum(len(group.nodes) - 1 for group in groups)
 
 
-def map_nodes(order: Sequence[Node], groups: Sequence[NodeGroup]) -> dict[Node, int]:
+def map_nodes(order: Sequence[Node], groups: Sequence[CoarsePart]) -> dict[Node, int]:
     """Return the number of the part of each node: of its group, or one of its own."""
     part = {node: i for i, group in enumerate(groups) for node in group.nodes}
     return {node: part.get(node, len(groups) + i) for i, node in enumerate(order)}
 
 
-def depend_on_each_other(order: Sequence[Node], groups: Sequence[NodeGroup]) -> bool:
+def depend_on_each_other(order: Sequence[Node], groups: Sequence[CoarsePart]) -> bool:
     """Return whether there is a group that depends on nodes that depend on it."""
     part = map_nodes(order, groups)
     inputs: dict[int, set[int]] = defaultdict(set)
@@ -91,7 +91,7 @@ def sort_parts(inputs: Mapping[Id, set[Id]], parts: Iterable[Id]) -> list[Id]:
 # ------------------------------------------------------------------------------------ lines of code
 
 
-def group_by_lines(order: Sequence[Node]) -> list[NodeGroup]:
+def group_by_lines(order: Sequence[Node]) -> list[CoarsePart]:
     """Return the nodes that each line of code made; [] if most origins are unknown, or all
     operations are from one line."""
     lines: dict[tuple[str, int], list[Node]] = defaultdict(list)
@@ -115,7 +115,7 @@ def group_by_lines(order: Sequence[Node]) -> list[NodeGroup]:
             inside = "" if origin.function.startswith("<") else f" in {origin.function}"
             text = elide_middle(origin.text)
             groups.append(
-                NodeGroup(nodes, place, [text, f"{place}{inside}", *describe_size(nodes, results)])
+                CoarsePart(nodes, place, [text, f"{place}{inside}", *describe_size(nodes, results)])
             )
     return groups
 
@@ -144,7 +144,7 @@ def elide_middle(text: str) -> str:
 # ------------------------------------------------------------------------------ repeated structure
 
 
-def group_sums(order: Sequence[Node]) -> list[NodeGroup]:
+def group_sums(order: Sequence[Node]) -> list[CoarsePart]:
     """Return the long sums of a graph, unless there are many, each with its initial zero."""
     uses = count_uses(order)
     groups = []
@@ -156,12 +156,12 @@ def group_sums(order: Sequence[Node]) -> list[NodeGroup]:
         return []
     named = number_names("Σ" for _ in groups)
     return [
-        NodeGroup(nodes, name, [f"Σ   {format_count(count, 'term')}"])
+        CoarsePart(nodes, name, [f"Σ   {format_count(count, 'term')}"])
         for (nodes, count), name in zip(groups, named, strict=True)
     ]
 
 
-def group_wide_sums(order: Sequence[Node]) -> list[NodeGroup]:
+def group_wide_sums(order: Sequence[Node]) -> list[CoarsePart]:
     """Return the long sums of a graph, and the repeated parts if one has very many terms."""
     sums = find_sums(order, MOST_TERMS + 1)
     is_wide = any(len(found.terms) > MOST_ROWS for found in sums)
@@ -173,7 +173,7 @@ def is_zero(node: Node) -> bool:
     return node.constant and not getattr(node.data, "ndim", 0) and node.data == 0.0
 
 
-def group_by_structure(order: Sequence[Node]) -> list[NodeGroup]:
+def group_by_structure(order: Sequence[Node]) -> list[CoarsePart]:
     """Return the long sums, and the repeated parts but the first and the last one of each kind."""
     sums = group_sums(order)
     inside = {node for group in sums for node in group.nodes}
@@ -182,7 +182,7 @@ def group_by_structure(order: Sequence[Node]) -> list[NodeGroup]:
     return add_leaves(order, [*repeats, *sums])
 
 
-def group_repeat(repeat: Repeat) -> NodeGroup:
+def group_repeat(repeat: Repeat) -> CoarsePart:
     """Return the repeated parts between the first and the last one; all if the parts are large."""
     parts = repeat.parts
     operations = [x.op for x in parts[0] if x.op is not None and x.op._output_index is None]
@@ -195,10 +195,10 @@ def group_repeat(repeat: Repeat) -> NodeGroup:
         parts = parts[1:-1]
         lines = [f"{len(parts):,} more of the same", form]
         name = f"repeats 2–{len(parts) + 1}"
-    return NodeGroup([node for part in parts for node in part], name, lines)
+    return CoarsePart([node for part in parts for node in part], name, lines)
 
 
-def add_leaves(order: Sequence[Node], groups: Sequence[NodeGroup]) -> list[NodeGroup]:
+def add_leaves(order: Sequence[Node], groups: Sequence[CoarsePart]) -> list[CoarsePart]:
     """Return the groups with the leaves that only they use, and groups of the leaves that only the
     same several groups use."""
     group_of = {node: i for i, group in enumerate(groups) for node in group.nodes}
@@ -211,7 +211,7 @@ def add_leaves(order: Sequence[Node], groups: Sequence[NodeGroup]) -> list[NodeG
     for x, its_users in users.items():
         leaves[tuple(its_users)].append(x)
     grown = [
-        NodeGroup(
+        CoarsePart(
             [*leaves[i,], *group.nodes], group.name, [*group.lines, *describe_leaves(leaves[i,])]
         )
         for i, group in enumerate(groups)
@@ -219,7 +219,7 @@ def add_leaves(order: Sequence[Node], groups: Sequence[NodeGroup]) -> list[NodeG
     for numbers, nodes in leaves.items():
         if len(numbers) > 1 and None not in numbers and len(nodes) > MOST_LEAVES:
             lines = describe_leaves(nodes) or [format_count(len(nodes), "constant")]
-            grown.append(NodeGroup(nodes, "the leaves", lines))
+            grown.append(CoarsePart(nodes, "the leaves", lines))
     return number_groups(grown)
 
 
@@ -239,7 +239,7 @@ def describe_leaves(leaves: Sequence[Node]) -> list[str]:
     return [f"{count}: {span}" if span else count]
 
 
-def number_groups(groups: Sequence[NodeGroup]) -> list[NodeGroup]:
+def number_groups(groups: Sequence[CoarsePart]) -> list[CoarsePart]:
     """Return the groups with names that differ."""
     names = number_names(group.name for group in groups)
     return [group._replace(name=name) for group, name in zip(groups, names, strict=True)]
@@ -262,7 +262,9 @@ def number_names(names: Iterable[str]) -> list[str]:
 # ----------------------------------------------------------------------------------- near the root
 
 
-def keep_nearest(order: Sequence[Node], groups: Sequence[NodeGroup], most: int) -> list[NodeGroup]:
+def keep_nearest(
+    order: Sequence[Node], groups: Sequence[CoarsePart], most: int
+) -> list[CoarsePart]:
     """Return the groups among the `most` parts nearest to the root, and one of all other nodes.
 
     A part is near only if all that depend on it are. Leaves that near parts use are near.
@@ -294,4 +296,4 @@ def keep_nearest(order: Sequence[Node], groups: Sequence[NodeGroup], most: int) 
         return [*groups]
     name, text = (REST, f"{len(rest):,} more nodes below") if near else (ALL, "the whole graph")
     lines = [text] if near else [text, format_count(len(rest), "node")]
-    return [*(group for i, group in enumerate(groups) if i in near), NodeGroup(rest, name, lines)]
+    return [*(group for i, group in enumerate(groups) if i in near), CoarsePart(rest, name, lines)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from engine.draw.circles.layers import list_layers
 from engine.draw.graph.clusters import Model, Modules, format_path, group_nodes
-from engine.draw.graph.coarse import NodeGroup, group_large, group_wide_sums
+from engine.draw.graph.coarse import CoarsePart, group_large, group_wide_sums
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -202,7 +202,7 @@ def place_nodes(
 
 
 def place_groups(
-    order: Sequence[Node], modules: Modules, groups: Sequence[NodeGroup]
+    order: Sequence[Node], modules: Modules, groups: Sequence[CoarsePart]
 ) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
     """Return a box for each group and a cell for each other node, and the id of each node's."""
     ids = {node: f"v{i}" for i, node in enumerate(order)}
