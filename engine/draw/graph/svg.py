@@ -16,7 +16,8 @@ from engine.draw.look.scene import format_length, write_spans
 from engine.draw.look.theme import FONT, FONTS
 
 FIRST_TEXT = re.compile(  # of a value, which is its label if it has one
-    r'((?:id="[^"]*-|data-of=")v\d+"(?:(?!<text|</g>).)*<text [^>]*font-size="([\d.]+)"[^>]*>)([^<]*)(?=</text>)',
+    r'((?:id="[^"]*-|data-of=")v\d+"(?:(?!<text|</g>).)*'
+    r'<text [^>]*font-size="([\d.]+)"[^>]*>)([^<]*)(?=</text>)',
     flags=re.S,
 )
 COPY = "The same value again. Its gradient is the sum over all its uses."
