@@ -5,6 +5,7 @@ import sys
 import xml.etree.ElementTree as ET
 import zlib
 
+import matplotlib
 import pytest
 from hypothesis import given
 
@@ -84,7 +85,9 @@ def test_pdf_and_eps_are_vectors_with_embedded_truetype_fonts(svg, tmp_path):
     box = [float(x) for x in re.search(r"%%HiResBoundingBox: (.*)", text)[1].split()]
     assert box == pytest.approx([0, 0, width, height], abs=0.1)
     assert "/FontType 42 def" in text
-    assert not re.search(r"\b(color)?image\b|/FontType 3", text)
+    assert not re.search(r"\b(color)?image\b", text)
+    if matplotlib.__version_info__ >= (3, 10):  # older versions use type 3 beside type 42
+        assert "/FontType 3" not in text
 
 
 def test_a_scene_is_a_drawing_with_the_same_options(tmp_path):
