@@ -4,6 +4,7 @@ Values and Arrays are compared with the definition, and far out with mpmath.
 """
 
 import inspect
+import itertools
 import math
 
 import mpmath
@@ -15,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 from mpmath import mpf
 
 import reference  # noqa: F401  # sets mpmath's precision
-from engine import Array, Value, check_gradients, grad, hvp
+from engine import Array, Value, check_gradients, grad, hvp, log_softmax
+from engine.sequences.rules import uniform_cross_entropy
 from nn import MLP, losses
 from nn.losses import cross_entropy
 from strategies import examples
@@ -302,3 +304,14 @@ def test_names_of_classes_get_the_remedy(name):
         for y in (["yes", "no"], np.array(["yes", "no"]), np.array(["yes", "no"], object)):
             with pytest.raises(TypeError, match=r"names, y = np\.unique\(y, return_inverse=True\)"):
                 getattr(losses, name)(p, y)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_infinite_logits_of_values_and_arrays(n):
+    """Equal infinities are ties, and a logit of -inf has the probability 0."""
+    for row in itertools.product([-math.inf, 0.5, 1.0, math.inf], repeat=n):
+        expected = log_softmax(Array(row)).data
+        computed = [x.data for x in log_softmax([Value(x) for x in row])]
+        np.testing.assert_allclose(computed, expected, rtol=1e-14, atol=1e-15)
+        mean = uniform_cross_entropy(list(row))
+        np.testing.assert_allclose(mean, -np.mean(expected), rtol=1e-14, atol=1e-15)

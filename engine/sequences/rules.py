@@ -11,7 +11,7 @@ from operator import mul
 
 from engine.arithmetic import *
 from engine.arithmetic import dispatched
-from engine.formulas import maximum
+from engine.formulas import difference, maximum
 from engine.rules import TABLE
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import VectorOp
@@ -66,7 +66,7 @@ def softmax_pullback(gs, outs, xs):
 @dispatched
 def cross_entropy(x, others):
     """Return -log(softmax of x). Subtracting x first avoids cancellation."""
-    return logsumexp([0.0, *[other - x for other in others]])
+    return logsumexp([0.0, *[difference(other, x) for other in others]])
 
 
 def cross_entropy_slopes(others):
@@ -93,7 +93,7 @@ def uniform_cross_entropy(xs):
     Subtracting the largest x first avoids cancellation.
     """
     largest = reduce(maximum, xs)
-    xs = [x - largest for x in xs]
+    xs = [difference(x, largest) for x in xs]
     return logsumexp(xs) - divide(add_up(xs), len(xs))
 
 

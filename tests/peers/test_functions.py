@@ -57,7 +57,7 @@ FUNCTIONS = {
     "softmax": [({"values": lambda x: [p for row in x for p in engine.softmax(row)], "arrays": engine.softmax, **SOFTMAX}, (x,))
                 for x in LOGITS.values()],
     "log_softmax": [({"values": lambda x: [p for row in x for p in engine.log_softmax(row)], "arrays": engine.log_softmax,
-                      "torch": lambda x: torch.log_softmax(x, -1), "jax": jax.nn.log_softmax}, (x,)) for x in [*LOGITS.values()][:4]],  # two -inf of Values are nan
+                      "torch": lambda x: torch.log_softmax(x, -1), "jax": jax.nn.log_softmax}, (x,)) for x in LOGITS.values()],
     **{name: [({**payloads(getattr(engine, name)), **both(lambda lib, x, y, name=name: getattr(lib, name)(x, y))}, at)
               for at in [(V, W), (V, V), (V, np.array([V[0], 9.0, V[2], -9.0])), (np.full(4, -inf), V)]]
        for name in ("maximum", "minimum")},
