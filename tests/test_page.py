@@ -300,7 +300,7 @@ def test_a_part_of_a_view_opens_another(opened, pages):
     assert page.inner_text(".place") == "1 of 17"
     page.keyboard.press("End")
     assert fields(page)["v9"][-1] == "grad 1"
-    page.wait_for_function("location.hash.includes('view=o')")
+    page.wait_for_function("location.hash.includes('step=17')")  # the address is written later
     page.reload()
     assert page.inner_text(".place") == "17 of 17"
     page.click(".trail button")

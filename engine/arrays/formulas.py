@@ -279,7 +279,9 @@ def cross_entropy(x, Y):
     exp(-largest), which enters the argument of log1p as expm1(-largest). This is 0 where the
     label's logit is the largest, so a small loss keeps its digits.
     """
-    d = where(Y, -math.inf, x - x[Y].reshape((*x.shape[:-1], 1)))
+    label = x[Y].reshape((*x.shape[:-1], 1))
+    d = where(equal(x, label), 0.0, x - label)  # inf - inf is nan
+    d = where(Y, -math.inf, d)
     largest = d.max(axis=-1, keepdims=True)
     largest = where(largest <= 0.0, 0.0, largest)
     others: Any = exp(d - largest)
