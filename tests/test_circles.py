@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from engine import Array, Value, total
 from engine.draw import draw, step
 from engine.draw.circles.activity import Activity
-from engine.draw.circles.layers import list_columns
 from engine.draw.circles.scale import Scale
+from engine.draw.graph.layers import list_columns
 from engine.draw.look.theme import THEMES, format_number, norm
 from engine.draw.options import Options
 from engine.draw.stepper import step_network

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 
 from engine.draw.cards.picture import NetworkPicture, read_picture
 from engine.draw.circles.activity import Place
-from engine.draw.circles.box_columns import draw_columns
 from engine.draw.circles.picture import draw_circles
 from engine.draw.files.figures import write_pictures
+from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
 from engine.draw.graph.svg import apply_options, clean_svg, render

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from engine.draw.circles.layers import Column, Read
+from engine.draw.graph.layers import Column, Read
 from engine.node import Node
 
 Place = tuple[int, int]  # a column, of which 0 is the inputs, and a neuron in it

@@ -5,11 +5,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from engine.draw.circles.activity import Activity, Place, Reading
-from engine.draw.circles.layers import Read, list_columns
 from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
 from engine.draw.formulas.labels import set_spans
 from engine.draw.graph.clusters import format_path
+from engine.draw.graph.layers import Read, list_columns
 from engine.draw.look.scene import Span
 from engine.draw.look.theme import format_number, format_rounded, norm
 from engine.draw.options import Options

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from engine.draw.circles.layers import list_layers
 from engine.draw.graph.clusters import Model, Modules, format_path, group_nodes
 from engine.draw.graph.coarse import CoarsePart, group_large, group_wide_sums
+from engine.draw.graph.layers import list_layers
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
