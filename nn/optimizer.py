@@ -23,6 +23,7 @@ from nn.taped import tape_types
 from nn.unmoved import (
     LEAVES,
     OPTIMIZERS,
+    all_models,
     exclude_parts,
     find_hidden_names,
     find_unmoved_leaves,
@@ -195,9 +196,10 @@ class Optimizer:
     def _check_unmoved_leaves(self) -> None:
         """Warn about leaves of the first loss that no optimizer moves and that are not inputs."""
         unmoved = find_unmoved_leaves(LEAVES.pop(self, ()))
-        if unmoved and (unmoved := exclude_parts(unmoved)):
-            names = find_hidden_names(unmoved, self.parameters)
-            has_model = len(exclude_parts(self.parameters)) < len(self.parameters)
+        models = all_models() if unmoved else []
+        if unmoved and (unmoved := exclude_parts(unmoved, models)):
+            names = find_hidden_names(unmoved, self.parameters, models)
+            has_model = len(exclude_parts(self.parameters, models)) < len(self.parameters)
             if not (names or has_model):
                 names = find_variable_names(unmoved, self.parameters)
             if names:

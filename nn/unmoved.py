@@ -38,23 +38,25 @@ def find_unmoved_leaves(leaves: Iterable[ReferenceType[Node]]) -> list[Node]:
     return [x for x in existing if id(x) not in moved and not x.constant and x._dy is None]
 
 
-def exclude_parts(leaves: list[Node]) -> list[Node]:
-    """Return the leaves that are not part of any existing model.
+def exclude_parts(leaves: list[Node], models: list[Module]) -> list[Node]:
+    """Return the leaves that are not part of any of the models.
 
     A part of a model may be frozen by leaving it out of the optimizer.
     """
-    known = {id(part) for model in all_models() for _, part in find_parts_or_none(model)}
+    known = {id(part) for model in models for _, part in find_parts_or_none(model)}
     return [leaf for leaf in leaves if id(leaf) not in known]
 
 
-def find_hidden_names(leaves: list[Node], parameters: Collection[Node]) -> dict[Node, str]:
+def find_hidden_names(
+    leaves: list[Node], parameters: Collection[Node], models: list[Module]
+) -> dict[Node, str]:
     """Return the names of leaves in functions of the models that have any of the parameters.
 
     A leaf that is not there may be an input.
     """
     trained, hidden = {id(p) for p in parameters}, {id(leaf) for leaf in leaves}
     names: dict[Node, str] = {}
-    for model in all_models():
+    for model in models:
         if any(id(part) in trained for _, part in find_parts_or_none(model)):
             for path, part in find_hidden_parts(model):
                 if id(part) in hidden:
@@ -93,7 +95,7 @@ def user_variables() -> Iterator[tuple[str, Any]]:
 
 
 def all_models() -> list[Module]:
-    """Return the models that exist, the smallest first. It takes a while."""
+    """Return the models that exist, the smallest first. It looks at all objects, so call it once."""
     models = [x for x in gc.get_objects() if issubclass(type(x), Module)]
     return sorted(models, key=lambda model: len(find_parts_or_none(model)))
 

@@ -13,6 +13,7 @@ from nn.arguments import format_count
 from nn.layers import Layers
 from nn.module import Module
 from nn.unmoved import (
+    all_models,
     describe_unnamed,
     exclude_parts,
     find_hidden_names,
@@ -61,8 +62,9 @@ class Watch:
         """Warn about leaves that neither the model nor an optimizer knows, after their graphs."""
         known = set(self.model.parameters())
         unmoved = [leaf for leaf in find_unmoved_leaves(self.leaves) if leaf not in known]
-        if unmoved and (unmoved := exclude_parts(unmoved)):
-            names = find_hidden_names(unmoved, known)
+        models = all_models() if unmoved else []
+        if unmoved and (unmoved := exclude_parts(unmoved, models)):
+            names = find_hidden_names(unmoved, known, models)
             warn_of_unmoved([names.get(leaf) or describe_unnamed(leaf) for leaf in unmoved])
 
     def _inspect_activations(self, layers: Layers) -> None:
