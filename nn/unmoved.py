@@ -95,7 +95,7 @@ def user_variables() -> Iterator[tuple[str, Any]]:
 
 
 def all_models() -> list[Module]:
-    """Return the models that exist, the smallest first. It looks at all objects, so call it once."""
+    """Return the models that exist, the smallest first. Call it once: it visits all objects."""
     models = [x for x in gc.get_objects() if issubclass(type(x), Module)]
     return sorted(models, key=lambda model: len(find_parts_or_none(model)))
 
