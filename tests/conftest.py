@@ -22,6 +22,16 @@ settings.register_profile("soak", DEFAULT, max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_collection_finish():
+    """Hide the collected tests from the garbage collector.
+
+    They are many objects, which each full collection and each search for models (nn/unmoved.py)
+    would visit. The search then does not find models that a test file makes when it is imported.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def collector_off():
     """Turn the garbage collector off, so that only reference counts free objects."""
