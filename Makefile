@@ -36,9 +36,11 @@ test-wheel: $(VENV)/installed-test $(VENV)/installed-package ## build the wheel 
 coverage: ## run the tests and print their line and branch coverage
 	$(MAKE) test COVERAGE="--cov --cov-report=term"
 
-test-oldest: ## run the tests with the oldest supported dependencies, and fewer examples of properties
-	PIP_CONSTRAINT=constraints-oldest.txt PYTEST_ADDOPTS=--hypothesis-profile=few \
-	    $(MAKE) VENV=.venv-oldest test
+test-oldest: ## run the tests that depend on other libraries, with the oldest supported ones
+	PIP_CONSTRAINT=constraints-oldest.txt \
+	    $(MAKE) VENV=.venv-oldest .venv-oldest/installed-test .venv-oldest/installed-demos
+	.venv-oldest/bin/python -m pytest -n auto --dist worksteal --hypothesis-profile=few \
+	    --dependencies tests engine nn
 
 test-plain: .venv-plain/without-numpy ## run the tests of Values and their networks without NumPy
 	.venv-plain/bin/python -m pytest --noconftest tests/test_without_numpy.py

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,25 @@ settings.register_profile("few", DEFAULT, derandomize=True, max_examples=20)
 settings.register_profile("soak", DEFAULT, max_examples=10_000)
 
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+LIBRARY = "(numpy|numba|matplotlib|graphviz|tqdm)\\b"  # those with an oldest version
+USES = re.compile(rf"""^\s*(import|from) {LIBRARY}|importorskip\("{LIBRARY}""", re.MULTILINE)
+SLOW = re.compile(r"^(import|from) (demos|balls|exact|paths)\b", re.MULTILINE)  # training, mpmath
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--dependencies",
+        action="store_true",
+        help="collect only the files whose tests may depend on the version of a library",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config):
+    if config.getoption("--dependencies") and collection_path.name.startswith("test_"):
+        text = collection_path.read_text("utf-8")
+        return True if SLOW.search(text) or not USES.search(text) else None
+    return None
 
 
 def pytest_collection_finish():
