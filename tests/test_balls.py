@@ -21,7 +21,7 @@ inside = st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@examples(40)
+@examples(20)
 @given(x=centre, radius=radius, steps=inside)
 def test_an_image_contains_the_image_of_each_point(activation, x, radius, steps):
     """Activations and their slopes, including turning points, poles, kinks and jumps."""

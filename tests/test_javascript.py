@@ -102,7 +102,7 @@ def test_rows_compute_the_same_numbers(name, evaluate):
 def test_rows_at_many_points(name, evaluate):
     op, rng = TABLE[name], random.Random(name)
     n = op.arity if name in ELEMENTWISE else 5
-    compare(evaluate, op, [[draw_float(rng) for _ in range(n)] for _ in range(2000)])
+    compare(evaluate, op, [[draw_float(rng) for _ in range(n)] for _ in range(1000)])
 
 
 def draw_float(rng):

@@ -74,7 +74,7 @@ def formulas_of(op):
 
 
 @pytest.mark.parametrize("op", SINGLE.values(), ids=SINGLE)
-@examples(20)
+@examples(10)
 @given(data=st.data())
 def test_formulas_agree_with_the_row(op, data):
     """Results and local derivatives agree, except at poles, where a formula is not finite."""

@@ -101,7 +101,7 @@ def test_every_row_at_any_number(op, data):
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@examples(10)
+@examples(6)
 @given(data=st.data())
 def test_every_row_recorded_at_other_numbers(op, data):
     """The tape keeps no number of the recording except the constants."""

@@ -108,7 +108,7 @@ def test_the_same_bits_as_a_loop_over_samples(program, data):
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@examples(10)
+@examples(6)
 @given(data=st.data())
 def test_every_row_over_lanes(op, data):
     """Each argument is an input, a parameter or a constant."""

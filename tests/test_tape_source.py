@@ -61,7 +61,7 @@ def test_the_source_computes_the_bits_of_the_tape(program):
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@examples(10)
+@examples(6)
 @given(data=st.data())
 def test_every_row(op, data):
     drawn = data.draw(batches(*[any_float] * inputs_of(op)), label="inputs")

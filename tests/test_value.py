@@ -216,7 +216,7 @@ def test_slopes_at_the_ends(f, at, result, slope):
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)
-@examples(20)
+@examples(10)
 @given(data=st.data())
 def test_the_gradient_is_that_of_the_forward_that_ran(op, data):
     """Changing data between forward and backward, as an optimizer does, changes no gradient."""
