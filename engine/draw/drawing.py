@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 from engine.draw.cards.picture import NetworkPicture, read_picture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.picture import draw_circles
-from engine.draw.files.figures import write_pictures
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
@@ -279,6 +278,8 @@ class Drawing:
         elif suffix == ".png" and self.scene is None and not is_installed("matplotlib"):
             path.write_bytes(render(self.dot, "png", self.options.layout))
         else:
+            from engine.draw.files.figures import write_pictures
+
             write_pictures([self.svg], path, self.options.dpi)
         return path
 

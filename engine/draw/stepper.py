@@ -10,7 +10,6 @@ from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
-from engine.draw.files.step_pictures import PICTURES, StepPictures
 from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
@@ -19,7 +18,6 @@ from engine.draw.graph.room import reserve_heights, reserve_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
-from engine.draw.page.html import SUBTITLE, PageView, compute_height, write_page
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, Frame, Run
@@ -38,6 +36,7 @@ SIGNS = (  # the first note of a wrong pass over cards
     "A true gradient is in parentheses until one arrives. ✓ is correct, ✗ is wrong, and » was sent "
     "too early."
 )
+PICTURES = (".svg", ".pdf", ".eps", ".png")
 LONGEST_TITLE = 60  # characters of an expression
 
 
@@ -239,6 +238,8 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """The complete page."""
+        from engine.draw.page.html import PageView, write_page
+
         steppers = {self.title: self, **self.opened}
         views = [
             PageView(title, stepper.drawing.svg, stepper.runs, stepper.facts, stepper.whole)
@@ -273,6 +274,8 @@ class Stepper:
             if check_whole("run", run, 0) >= len(self.runs):
                 raise ValueError(f"run must be a number below {len(self.runs)}, got {run}")
             options = self.drawing.options
+            from engine.draw.files.step_pictures import StepPictures
+
             pictures = StepPictures(self.drawing.svg, self.runs[run], THEMES[self.theme], options)
             return pictures.save(path, step)
         if "{" in path.name:
@@ -288,6 +291,8 @@ class Stepper:
         return path
 
     def _repr_html_(self) -> str:
+        from engine.draw.page.html import SUBTITLE, compute_height
+
         svg = self.drawing.svg
         return embed_page(self.html, svg, f"{self.title} – {SUBTITLE}", compute_height(svg))
 

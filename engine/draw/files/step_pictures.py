@@ -18,7 +18,6 @@ from engine.draw.steps.frames import Frame, Run
 
 SVG = "http://www.w3.org/2000/svg"
 SHAPES = ("path", "polygon", "ellipse", "polyline", "rect", "circle")
-PICTURES = (".svg", ".pdf", ".eps", ".png")
 PADDING = 10.0
 LEAD = 7.0  # between the lines of a formula
 FORMULA_SIZE, SMALLEST = 14.0, 9.0  # points, beside texts of 11; of formulas that shrink with them
