@@ -174,21 +174,21 @@ def test_the_chapters_network_is_stepped():
     """Sections 5.3 and 5.4: dW = dZᵀ A, db = Σ dZ, dA = dZ W, dZ = dA ⊙ relu′(Z)."""
     root = chapter_network()
     lines = {frame.title: read_text(frame.lines[0]) for frame in trace(root).frames if frame.lines}
-    assert lines["U1 = X W1ᵀ"] == "U1(4, 3)=X(4, 2)W1⊤(2, 3)"
-    assert lines["From A to Z1"] == "dZ1(4, 3)+=dA(4, 3)⊙[Z1(4, 3)&gt;0]"
-    assert lines["From U2 to A"] == "dA(4, 3)+=dU2(4, 1)W2(1, 3)"
-    assert lines["From U2 to W2ᵀ"] == "dW2⊤(3, 1)+=A⊤(3, 4)dU2(4, 1)"
-    assert lines["From Z2 to b2"] == "db2(1)+=∑axis 0dZ2(4, 1)"
+    assert lines["U₁ = X W₁ᵀ"] == "U1(4, 3)=X(4, 2)W1⊤(2, 3)"
+    assert lines["From A to Z₁"] == "dZ1(4, 3)+=dA(4, 3)⊙[Z1(4, 3)&gt;0]"
+    assert lines["From U₂ to A"] == "dA(4, 3)+=dU2(4, 1)W2(1, 3)"
+    assert lines["From U₂ to W₂ᵀ"] == "dW2⊤(3, 1)+=A⊤(3, 4)dU2(4, 1)"
+    assert lines["From Z₂ to b₂"] == "db2(1)+=∑axis 0dZ2(4, 1)"
 
 
 def test_a_layer_in_one_row():
     model = vector.MLP(2, [3, 1], "tanh", rng=0, dtype=float)
     loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
     lines = {frame.title: read_text(frame.lines[0]) for frame in trace(loss).frames if frame.lines}
-    assert lines["Z1 = X W1ᵀ + b1"] == "Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)"
-    assert lines["From Z1 to W1"] == "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)"
-    assert lines["From Z1 to b1"] == "db1(3)+=∑axis 0dZ1(4, 3)"
-    assert lines["From A to Z1"] == "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))"
+    assert lines["Z₁ = X W₁ᵀ + b₁"] == "Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)"
+    assert lines["From Z₁ to W₁"] == "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)"
+    assert lines["From Z₁ to b₁"] == "db1(3)+=∑axis 0dZ1(4, 3)"
+    assert lines["From A to Z₁"] == "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))"
 
 
 def test_numbers_in_frames_are_the_engines_gradients():
@@ -403,14 +403,16 @@ def test_wrong_passes_of_arrays():
 # -------------------------------------------------------------------------------------- the page
 
 
+def test_a_reversed_array_is_written_with_its_index():
+    x = make_array("x", np.arange(3.0))
+    assert to_array_text(x[::-1]) == "x[::-1]"
+    assert to_array_text(x[None, :]) == "x"
+
+
 def test_errors():
     x = Array([1.0, 2.0])
     with pytest.raises(ValueError, match=r"step expects one element, got .* shape \(2,\)"):
         step(x)
-    model = vector.MLP(2, [1], rng=0)
-    loss = model(np.ones((3, 2))).sum()
-    with pytest.raises(ValueError, match="leave out level, raise limit"):
-        step(loss, model, level="layers")
 
 
 def test_the_page_holds_the_fields():
@@ -478,7 +480,7 @@ def test_the_page_fills_matrices_and_follows_elements(tmp_path):
         for i, node in enumerate(order):
             if node.ndim and not node.constant:
                 assert fields[f"v{i} grad"] == [*format_together(node.grad)[0]]
-        at = next(n for n, f in enumerate(stepper.frames) if f.title.startswith("From U1 to W1"))
+        at = next(n for n, f in enumerate(stepper.frames) if f.title.startswith("From U₁ to W₁"))
         page.evaluate(
             "(n) => { const s = document.querySelector('.bar input'); s.value = n; s.dispatchEvent(new Event('input')); }",
             at,
@@ -517,3 +519,12 @@ def test_a_graph_of_more_arrays_than_the_limit_is_entered_at_its_root():
     size = format_number(norm(model.layers[-1].weight.grad), ".10g")
     assert weight.gradient == f"norm {size}"
     assert "nearest" not in step(loss, model).drawing.svg
+
+
+def test_levels_of_arrays_are_answered_with_the_remedy():
+    model = vector.MLP(2, [3, 1], rng=0, dtype=float)
+    loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
+    assert len(step(loss, model, level="values").frames) == len(step(loss, model).frames)
+    for level, remedy in (("network", r"model\.to_scalar\(\) returns"), ("layers", "leave out")):
+        with pytest.raises(ValueError, match=f"level='values' or None, got '{level}'; {remedy}"):
+            step(loss, model, level=level)

@@ -230,7 +230,7 @@ def test_a_step_shows_the_numbers_so_far_and_marks_its_parts(tmp_path):
     pytest.importorskip("matplotlib")
     stepper = step(graph())
     frames = stepper.frames
-    n = next(i for i, frame in enumerate(frames) if frame.title == "n = v2 + beta")
+    n = next(i for i, frame in enumerate(frames) if frame.title == "n = v₂ + β")
     path = stepper.save(tmp_path / "step.svg", step=n + 1)
     svg = path.read_text()
     shown = texts(svg)

@@ -21,6 +21,7 @@ from engine.draw.look.dark import darken, follow_theme
 from engine.draw.look.scene import Scene, Span, Text
 from engine.draw.look.theme import SIZES, THEMES, has_gradients
 from engine.draw.options import DrawOptions, Options, check_names, show_options
+from engine.draw.other_names import DRAWING, Answering
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 from engine.support.embed import embed_image, measure_svg
@@ -195,7 +196,7 @@ def title_graph(view: View) -> str:
     return title if parts == nodes else f"{title}, drawn as {format_count(parts, 'part')}"
 
 
-class Drawing:
+class Drawing(Answering):
     """A picture of a graph, which Jupyter displays.
 
     `.dot` and `.svg` are text, and `.save(path)` writes a file. The `.dot` of a picture of circles,
@@ -206,6 +207,8 @@ class Drawing:
     >>> draw(Value(3.0, "x") * 2.0)
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
+
+    _others = DRAWING
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
@@ -18,6 +19,7 @@ from engine.draw.graph.room import reserve_heights, reserve_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
+from engine.draw.other_names import STEPPER, Answering
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, Frame, Run
@@ -96,24 +98,15 @@ def step(
     look = Options(**options)
     check_root("step", root)
     limit = check_whole("limit", limit)
-    if isinstance(root, Value) and is_network(level, model):
+    if not isinstance(root, Value):
+        return step_arrays(root, model, level, look, limit)
+    if is_network(level, model):
         return step_network(root, model, look, limit)
-    if isinstance(root, Value) and level is None and model is not None:
+    if level is None and model is not None:
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
     view = build_view(root, model, level, limit, to_step=True)
-    if not isinstance(root, Value):
-        from engine.draw.arrays.stepper import trace_array_view
-
-        if level in (None, "values") and any(isinstance(part, Box) for part in view.drawn):
-            from engine.draw.arrays.nearest import view_nearest
-
-            view = view_nearest(root, model, limit)
-            root = [*view.ids][-1]
-        traced, facts, drawing = trace_array_view(view, look)
-        title = traced.names[root]
-        return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if model and has_boxes and level is None and len(view.arrows) > limit:
         # each arrow is at least one step
@@ -124,7 +117,31 @@ def step(
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
-    return Stepper(traced.runs, facts, drawing, look.theme, traced.names[root], traced.whole)
+    title = set_plain(traced.names[root])
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+
+
+def step_arrays(
+    root: Node, model: Model | None, level: Level, look: Options, limit: int
+) -> "Stepper":
+    """Make a page that steps through a graph of Arrays, of a large one the part nearest the root.
+
+    Raises ValueError for a level other than "values".
+    """
+    from engine.draw.arrays.nearest import view_nearest
+    from engine.draw.arrays.stepper import trace_array_view
+
+    if level not in (None, "values"):
+        remedy = "leave out level; draw(root, model, level=...) draws a graph of Arrays as boxes"
+        if level in ("network", "neurons"):
+            remedy = "model.to_scalar() returns a network of Values, which has neurons"
+        raise ValueError(f"step of Arrays expects level='values' or None, got {level!r}; {remedy}")
+    view = build_view(root, model, level, limit, to_step=True)
+    if any(isinstance(part, Box) for part in view.drawn):
+        view = view_nearest(root, model, limit)
+    traced, facts, drawing = trace_array_view(view, look)
+    title = set_plain(traced.names[[*view.ids][-1]])
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
 def step_values(
@@ -200,7 +217,7 @@ def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Steppe
     return stepper
 
 
-class Stepper:
+class Stepper(Answering):
     """A page of steps, which Jupyter displays.
 
     `.html` is the page, and `.save(path)` writes it. The page works offline and without a kernel.
@@ -210,6 +227,8 @@ class Stepper:
     >>> step(Value(3.0, "x") * 2.0)
     <stepper of 5 steps; save it with .save('steps.html')>
     """
+
+    _others = STEPPER
 
     def __init__(
         self,
@@ -327,5 +346,5 @@ def write_title(root: Value, notation: Notation) -> str:
             formula = build_formula(node.op, [parts[x] for x in inputs])
             if len(to_text(formula)) <= LONGEST_TITLE:
                 parts[node] = formula
-    name, text = notation.names[root], to_text(parts[root])
+    name, text = notation.text(root), to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text

@@ -201,9 +201,16 @@ class ArraySymbol(Symbol):
         value = self.value[index]
         if np.size(value) == self.size and drop_ones(value.shape) == drop_ones(self.shape):
             items = index if isinstance(index, tuple) else (index,)
-            if all(i is None or isinstance(i, int | slice | type(...)) for i in items):
+            if all(map(keeps_order, items)):
                 return keep(self, value)
         return combine_along("index", self, value, format_index(index))
+
+
+def keeps_order(item: Any) -> bool:
+    """Return whether an item of an index leaves the elements in their order: no array, no -1."""
+    if isinstance(item, slice):
+        return item.step is None or item.step > 0
+    return item is None or isinstance(item, int | type(...))
 
 
 def make_array(name: str, value: np.ndarray, head: str = "array") -> ArraySymbol:

@@ -14,7 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.arithmetic import cos, divide, exp, exp2, sqrt
-from engine.draw.formulas.symbols import Operand, Symbol, build_partials, lift, make_name
+from engine.draw.formulas.symbols import (
+    Operand,
+    Symbol,
+    build_partials,
+    find_number,
+    lift,
+    make_name,
+)
 from engine.formulas import ONE_OVER_SQRT_2PI, sigmoid, square
 from engine.rules import LN2, LN10, TABLE, Op, flatten
 from engine.sequences.rules import SOFTMAX, softmax
@@ -68,7 +75,8 @@ def build_slopes(
     """
     rules = build_partials(op, out, args, outs)
     forms = [None] * len(rules)
-    if op in FORMS:
+    is_simple = op is TABLE["**"] and find_number(lift(args[1])) is not None  # 2 · x
+    if op in FORMS and not is_simple:
         forms = [*flatten(FORMS[op](lift(out), *op.unflatten([lift(x) for x in args])))]
     elif isinstance(op, Output) and op.vector_op is SOFTMAX and outs:
         i = op._output_index

@@ -20,7 +20,6 @@ from engine.draw.formulas.symbols import (
     make_name,
     multiply,
     negate,
-    raise_power,
 )
 from engine.draw.formulas.writing import Expression, Latex, flatten_sum
 from engine.graph import topological
@@ -116,7 +115,7 @@ class Derivation:
         args = [self.values[x] for x in inputs]
         partials = build_partials(node.op, self.values[node], args)
         terms = [
-            multiply_factors(fold_exponents(partial), self.slopes[x])
+            multiply_factors(partial, self.slopes[x])
             for x, partial in zip(inputs, partials, strict=True)
             if x in self.slopes
         ]
@@ -206,21 +205,6 @@ def split_number(x: Symbol) -> tuple[float, Symbol]:
         (a, y), (b, z) = map(split_number, x.parts)
         return a * b, multiply(y, z)
     return 1.0, x
-
-
-def fold_exponents(x: Symbol) -> Symbol:
-    """Return an expression with the exponents of its factors computed, if these are numbers.
-
-    >>> print(fold_exponents(make_name("x") ** (lift(3.0) - 1.0)))
-    x²
-    """
-    if x.head == "·":
-        return multiply(*map(fold_exponents, x.parts))
-    if x.head == "^":
-        base, exponent = x.parts
-        if exponent.head == "+" and {part.head for part in exponent.parts} == {"number"}:
-            return raise_power(base, sum(part.parts[0] for part in exponent.parts))
-    return x
 
 
 def collect_terms(terms: Iterable[Symbol]) -> Symbol:

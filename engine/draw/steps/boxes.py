@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Notation,
     choose_names,
@@ -120,7 +121,7 @@ class BoxTracer:
         line = write_equation(make_name(part.title), formula, result)
         marked = [*self.mark_inputs(part), f"o{part.id[1:]}", f"e{part.id[1:]}"]
         data = {part.id: self.notation.format(node.data)}
-        title = f"{part.title} = {formula}"
+        title = f"{set_plain(part.title)} = {formula}"
         return Frame("forward", title, [line], data=data, marked=marked, node=part.id)
 
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
@@ -145,7 +146,7 @@ class BoxTracer:
         title = root.label or self.names[root]
         name = make_name(title)
         yield Frame(
-            "seed", f"The gradient starts at {title}",
+            "seed", f"The gradient starts at {set_plain(title)}",
             [write_equation(write_gradient(name, name), lift(1.0))],
             grad=self.show_gradient(root, 1.0),
             marked=[ids[root]],
@@ -186,7 +187,7 @@ class BoxTracer:
         if not is_inside:
             marked += dict.fromkeys(name_arrow(self.ids, x.node, x.k) for x in contributions)
         return Frame(
-            "backward", f"From {part.title} to {receiver}",
+            "backward", f"From {set_plain(part.title)} to {set_plain(receiver)}",
             [(write_gradient(root, to_name), "<mo>+=</mo>", jacobian)],
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
