@@ -10,8 +10,11 @@ paper or a slide. `step(root)` returns a page that steps through the forward and
 True
 """
 
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn
 
+from engine.draw.other_names import NAMES
 from engine.support import lazy
 
 if TYPE_CHECKING:
@@ -27,8 +30,18 @@ LAZY = {
     "stepper": ["Stepper", "step"],
     "other_names": ["draw_dot"],
 }
-__getattr__ = lazy.attributes(globals(), LAZY, {})
+__getattr__ = lazy.attributes(globals(), LAZY, NAMES)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class DrawModule(ModuleType):
+    """The class of this module, which answers `from stepgrad import draw; draw(root)`."""
+
+    def __call__(self, *args: object, **options: object) -> NoReturn:
+        raise TypeError(f"{__name__} is a module; write from {__name__} import draw")
+
+
+sys.modules[__name__].__class__ = DrawModule
