@@ -9,11 +9,13 @@ import matplotlib
 import pytest
 from hypothesis import given
 
-from engine import Value, softmax, total
+from engine import Array, Value, softmax, total
 from engine.draw import Drawing, draw, step
+from engine.draw.arrays.writing import write_matrix
 from engine.draw.files.figures import choose_families, measure_fragment, write_pictures
 from engine.draw.files.shapes import Fragment, Line, Outline, read_svg
-from engine.draw.files.step_pictures import StepPictures
+from engine.draw.files.step_pictures import StepPictures, list_lines
+from engine.draw.files.typeset import set_formula
 from engine.draw.look.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options
@@ -224,6 +226,36 @@ def texts(svg):
         ]
         for g in groups
     }
+
+
+def test_a_step_of_arrays_follows_an_element(tmp_path):
+    """Its lines are below the formula, in the middle, and the cells it uses are outlined."""
+    pytest.importorskip("matplotlib")
+    X, W = Array([[1.0, 2.0], [3.0, -4.0]], "X"), Array([[0.5], [1.0]], "W")
+    stepper = step((X @ W).sum())
+    n = next(i for i, frame in enumerate(stepper.frames) if frame.elements)
+    frame = stepper.frames[n]
+    largest = next(iter(frame.elements.values()))
+    assert list_lines(frame) == [*frame.lines, *largest.lines]
+    root = ET.parse(stepper.save(tmp_path / "step.svg", step=n + 1)).getroot()
+    outlines = [x for x in root.iter(f"{SVG}rect") if x.get("stroke-width") in ("1.2", "2.2")]
+    assert len(outlines) == len(largest.marks) == 5
+    glyphs = root.find(f"{SVG}g[@class='formula']")
+    (rule,) = [x for x in glyphs if x.get("stroke-dasharray")]
+    left, right = map(float, re.findall(r"[MH](\d+\.?\d*)", rule.get("d")))
+    assert left + right == pytest.approx(float(root.get("width").removesuffix("pt")), abs=0.2)
+
+
+def test_the_numbers_of_a_matrix_are_aligned_at_their_last_digits():
+    pytest.importorskip("matplotlib")
+    matrix = set_formula(write_matrix(("−1.25", "0.50"), 1), 10.0)
+    ends = [part.x + measure_path(part.d) for part in matrix.parts if part.stretch == 1.0]
+    assert ends[0] == pytest.approx(ends[1], abs=1.0)
+
+
+def measure_path(d):
+    """Return the largest x of a path."""
+    return max(float(x) for x, _ in re.findall(r"(-?[\d.]+) (-?[\d.]+)", d))
 
 
 def test_a_step_shows_the_numbers_so_far_and_marks_its_parts(tmp_path):
