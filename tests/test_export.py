@@ -12,7 +12,12 @@ from hypothesis import given
 from engine import Array, Value, softmax, total
 from engine.draw import Drawing, draw, step
 from engine.draw.arrays.writing import write_matrix
-from engine.draw.files.figures import choose_families, measure_fragment, write_pictures
+from engine.draw.files.figures import (
+    choose_families,
+    measure_fragment,
+    quick_bounds,
+    write_pictures,
+)
 from engine.draw.files.shapes import Fragment, Line, Outline, read_svg
 from engine.draw.files.step_pictures import StepPictures, list_lines
 from engine.draw.files.typeset import set_formula
@@ -90,6 +95,18 @@ def test_pdf_and_eps_are_vectors_with_embedded_truetype_fonts(svg, tmp_path):
     assert not re.search(r"\b(color)?image\b", text)
     if matplotlib.__version_info__ >= (3, 10):  # older versions use type 3 beside type 42
         assert "/FontType 3" not in text
+
+
+def test_the_bounds_of_a_font_are_those_of_its_glyphs():
+    """An EPS file states them, which matplotlib finds by drawing thousands of glyphs."""
+    backend = pytest.importorskip("matplotlib.backends.backend_ps")
+    ttlib = pytest.importorskip("fontTools.ttLib")
+    slow = backend._bounds
+    path = matplotlib.font_manager.findfont("DejaVu Sans Display")  # has 50 glyphs
+    with quick_bounds(), ttlib.TTFont(path) as font:
+        assert backend._bounds is not slow
+        assert backend._bounds(font) == slow(font)
+    assert backend._bounds is slow
 
 
 def test_a_scene_is_a_drawing_with_the_same_options(tmp_path):

@@ -267,7 +267,8 @@ class Drawing(Answering):
 
         matplotlib writes .pdf and .eps files, as vectors with embedded fonts, and .png files, which
         Graphviz writes without matplotlib. A .png file is as wide as a `width` in px; otherwise it
-        has 192 pixels to the inch.
+        has 192 pixels to the inch. The first of these files takes a few seconds, in which matplotlib
+        is imported.
 
         Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
         ImportError if the file requires matplotlib, which is not installed.
