@@ -127,10 +127,30 @@ def test_the_same_drawing_is_the_same_pdf(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "pixels"), [("600px", 600), ("5cm", round(5 / 2.54 * 192))])
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_a_png_has_the_width_that_is_asked_for(width, pixels, tmp_path):
     pytest.importorskip("matplotlib")
     data = draw(graph(), width=width).save(tmp_path / "graph.png").read_bytes()
     assert abs(int.from_bytes(data[16:20], "big") - pixels) <= (0 if "px" in width else 1)
+
+
+def test_a_width_that_makes_texts_too_small_is_warned_about():
+    """At the user's line, with the size of the texts and a width at which they are legible."""
+    x = Value(0.5, "x")
+    for _ in range(12):
+        x = x.tanh() * 2.0
+    message = (
+        r"texts of this picture in (\d\.\d) points, too small .*; choose (.*) or width='(\d+)cm'"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        draw(x, width="8cm")
+    assert caught[0].filename == __file__
+    size, others, width = re.search(message, str(caught[0].message)).groups()
+    assert others == "direction='down' or a coarser level"
+    assert float(size) == pytest.approx(11.0 * 8.0 * 72.0 / 2.54 / sizes(draw(x).svg)[0], abs=0.06)
+    draw(x, width=f"{width}cm")  # without a warning, which would be an error here
+    with pytest.warns(UserWarning, match="choose a coarser level or width="):
+        step(x, width="1cm", direction="down")
 
 
 def test_without_matplotlib_the_message_says_what_to_install(tmp_path, monkeypatch):
@@ -321,6 +341,7 @@ def test_steps_of_wrong_passes_can_be_saved(tmp_path):
     assert "stroke-dasharray" in svg
 
 
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_the_width_of_steps_is_that_of_the_option(tmp_path):
     pytest.importorskip("matplotlib")
     stepper = step(graph(), width="10cm")

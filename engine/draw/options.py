@@ -107,9 +107,6 @@ class Options:
             expected = "font must be the name of a font such as 'Times'"
             refuse_value(expected, self.font, describe_font(self.font))
         if self.width is not None:
-            if not isinstance(self.width, str) or not LENGTH.fullmatch(self.width):
-                expected = "width must be a length such as '8cm' or '600px'"
-                refuse_value(expected, self.width, describe_width(self.width))
             check_positive("width", self.points)
         if self.font_size is not None:
             if self.width is not None:
@@ -123,13 +120,28 @@ class Options:
     @property
     def points(self) -> float | None:
         """The width in points, or None for the natural one."""
-        length = LENGTH.fullmatch(self.width or "")
-        return float(length[1]) * POINTS[length[2]] if length else None
+        if self.width is None:
+            return None
+        number, unit = parse_length(self.width)
+        return number * POINTS[unit]
 
     @property
     def dpi(self) -> float:
         """The resolution of images: 96 for a width in pixels, which are 1/96 inch, else 192."""
         return 96.0 if (self.width or "").endswith("px") else 192.0
+
+
+def parse_length(text: object) -> tuple[float, str]:
+    """Return the number and the unit of a length. Raises ValueError for anything else.
+
+    >>> parse_length("8.5 cm")
+    (8.5, 'cm')
+    """
+    length = LENGTH.fullmatch(text) if isinstance(text, str) else None
+    if length is None:
+        expected = "width must be a length such as '8cm' or '600px'"
+        refuse_value(expected, text, describe_width(text))
+    return float(length[1]), length[2]
 
 
 def refuse_value(expected: str, value: object, remedy: str) -> NoReturn:
