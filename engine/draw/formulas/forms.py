@@ -55,6 +55,13 @@ ROWS: dict[str, Callable[..., list[Any]]] = {  # for each input, another form or
 }
 # fmt: on
 FORMS = {TABLE[name]: form for name, form in ROWS.items()}
+LECTURES = {  # the rows of which lectures write the other form
+    TABLE[name]
+    for name in (
+        "/", "log2", "log10", "sqrt", "cbrt", "tan", "acosh", "tanh", "sigmoid", "silu", "atan2",
+        "cross_entropy",
+    )
+}  # fmt: skip
 
 
 def softmax_form(i: int, j: int, outs: Sequence[Any], delta: Any) -> Any:
@@ -86,6 +93,11 @@ def build_slopes(
         [rule] if form is None or str(form) == str(rule) else [rule, lift(form)]
         for rule, form in zip(rules, forms, strict=True)
     ]
+
+
+def build_lecture_slopes(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol]:
+    """Return one formula of each local derivative, in the form in which lectures write it."""
+    return [forms[-1 if op in LECTURES else 0] for forms in build_slopes(op, out, args)]
 
 
 def write_index(i: int) -> str:

@@ -144,6 +144,12 @@ def parse_content(text: str) -> str | None:
     return "".join(map(str, words)).replace("-", "−").strip()
 
 
+def is_power(text: str) -> bool:
+    """Return whether a label looks like a power, such as x_1^2, so that ∂x_1^2 is ambiguous."""
+    label = parse_label(text)
+    return label is not None and label.sup.isdigit()
+
+
 def is_snake_case(base: str, content: str | None) -> bool:
     """Return whether a base and its subscript are both words, as in learning_rate."""
     return len(base) > 1 and len(content or "") > 1 and not str(content).isdigit()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.draw.formulas.labels import set_plain
+from engine.draw.formulas.labels import is_power, set_plain
 from engine.draw.formulas.symbols import Symbol, combine, format_as, lift, make_name
 from engine.draw.formulas.writing import ATOM, PRECEDENCE, MathML, to_mathml
 from engine.draw.look.theme import format_number
@@ -157,7 +157,14 @@ def write_equation(left: Symbol | str, *sides: Symbol | str) -> Line:
 
 def write_derivative(of: Symbol, to: Symbol, d: str = "∂") -> str:
     """Write a local derivative, along one arrow."""
-    over, under = (f"<mrow><mi>{d}</mi>{MathML().write(x, ATOM)}</mrow>" for x in (of, to))
+    writer = MathML()
+    names = [
+        writer.write_parentheses(writer.write(x))
+        if x.head == "name" and is_power(x.parts[0])
+        else writer.write(x, ATOM)
+        for x in (of, to)
+    ]
+    over, under = (f"<mrow><mi>{d}</mi>{name}</mrow>" for name in names)
     return f"<mfrac>{over}{under}</mfrac>"
 
 
