@@ -2,6 +2,7 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from browsers import chromium
-from engine import Array, Op
+from engine import Array, Op, explain
 from engine.arrays.rules import ARRAY_TABLE, ArrayOp
 from engine.draw import step
 from engine.draw.arrays.formulas import (
@@ -519,6 +520,25 @@ def test_a_graph_of_more_arrays_than_the_limit_is_entered_at_its_root():
     size = format_number(norm(model.layers[-1].weight.grad), ".10g")
     assert weight.gradient == f"norm {size}"
     assert "nearest" not in step(loss, model).drawing.svg
+
+
+def test_the_paths_of_an_array_add_up_to_its_gradient():
+    """Their sizes are norms, and the factors of matrix products the other matrices."""
+    X, W = Array(rng.normal(size=(2, 3)), "X"), Array(rng.normal(size=(3, 2)), "W")
+    h = X @ W
+    h.label = "h"
+    root = (h.tanh() + h * 2.0).sum()
+    stepper = step(root)
+    x, *_ = [fact for fact in stepper.facts if fact.name == "X"]
+    assert x.path_count == "2"
+    assert x.rest == "0"
+    assert {path.route for path in x.paths} == {"X → h → V₁ → V₃ → L", "X → h → V₂ → V₃ → L"}
+    sizes = [format_number(norm(path.product), ".4g") for path in explain(root, X).paths]
+    assert [path.product for path in x.paths] == [f"norm\u00a0{size}" for size in sizes]
+    product = next(fact for fact in stepper.facts if fact.name == "h")
+    texts = [ET.fromstring(factor).itertext() for factor in product.factors]
+    for text, matrix in zip(texts, (W.data.T, X.data.T), strict=True):
+        assert "".join(text) == f"[{''.join(format_together(matrix)[0])}]"
 
 
 def test_levels_of_arrays_are_answered_with_the_remedy():
