@@ -319,6 +319,7 @@ def format_index(index: Any) -> str:
 
 
 def format_index_item(item: Any) -> str:
+    """Return one item of an index as it is written in Python; a long list shortened."""
     if isinstance(item, slice):
         start, stop = ("" if x is None else str(x) for x in (item.start, item.stop))
         return f"{start}:{stop}" + (f":{item.step}" if item.step not in (None, 1) else "")
@@ -335,6 +336,7 @@ def format_index_item(item: Any) -> str:
 
 
 def repeat_to(x: Any, shape: Shape) -> Any:
+    """Return an array that is broadcast to a shape: repeated along the axes that grow."""
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size:
         return keep(x, value)

@@ -137,6 +137,7 @@ class Painter:
         draw[type(shape)](shape, order)
 
     def draw_outline(self, shape: Outline, order: int) -> None:
+        """Draw a path."""
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path as Vertices
 
@@ -165,6 +166,7 @@ class Painter:
         return red, green, blue, opacity
 
     def draw_line(self, line: Line, order: int) -> None:
+        """Draw a line of text, part after part."""
         families = choose_families(line.family)
         widths = [measure_fragment(fragment, families) for fragment in line.fragments]
         full = sum(widths) + sum(fragment.dx for fragment in line.fragments)
@@ -185,6 +187,7 @@ class Painter:
         families: Sequence[str],
         order: int,
     ) -> None:
+        """Draw a part of a line of text at a place, above its halo if it has one."""
         from matplotlib.patheffects import withStroke
 
         look: dict[str, Any] = {
@@ -203,6 +206,7 @@ class Painter:
         self.axes.text(*place, fragment.text, color=colour, zorder=order, **look)
 
     def draw_image(self, image: Image, order: int) -> None:
+        """Draw an image of pixels."""
         from PIL import Image as Pixels
 
         data = base64.b64decode(image.data.partition(",")[2])

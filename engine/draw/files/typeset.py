@@ -65,6 +65,7 @@ class MathBox(NamedTuple):
 
 
 def write_glyphs(part: Glyphs, colour: str) -> str:
+    """Return a path as SVG."""
     place = f"translate({format_length(part.x)} {format_length(part.y)})"
     if part.stretch != 1.0:
         place += f" scale(1 {part.stretch:.4g})"

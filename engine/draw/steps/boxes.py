@@ -70,6 +70,7 @@ class BoxTracer:
         self.names = names
 
     def trace(self) -> Trace:
+        """Return the frames, the names of the nodes, and their gradients."""
         parts = split_into_parts(self.view, self.names)
         passed = list(contributions(self.order, RIGHT))
         grads: dict[Node, float] = dict.fromkeys(self.order, 0.0) | {self.order[-1]: 1.0}
