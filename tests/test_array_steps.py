@@ -541,10 +541,36 @@ def test_the_paths_of_an_array_add_up_to_its_gradient():
         assert "".join(text) == f"[{''.join(format_together(matrix)[0])}]"
 
 
+def test_layers_of_arrays_are_stepped():
+    """Each layer is a box, whose steps show the formulas of its arrays."""
+    model = vector.MLP(2, [3, 1], "tanh", rng=0, dtype=float)
+    loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
+    stepper = step(loss, model, level="layers")
+    titles = [frame.title for frame in stepper.frames if frame.kind in ("forward", "backward")]
+    assert titles == [
+        "layers.0", "layers.1", "the rest", "From the rest to layers.1",
+        "From layers.1 to layers.0", "From layers.1 to its own parameters",
+        "From layers.0 to its own parameters",
+    ]  # fmt: skip
+    lines = [[read_text(line) for line in frame.lines] for frame in stepper.frames]
+    assert lines[1] == ["Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)", "A(4, 3)=tanh(Z1(4, 3))"]
+    assert lines[-2] == [
+        "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))", "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)",
+        "db1(3)+=∑axis 0dZ1(4, 3)",
+    ]  # fmt: skip
+    loss.backward()
+    first = model.layers[0]
+    size = np.sqrt(sum((x.grad**2).sum() for x in (first.weight, first.bias)))
+    (grad,) = stepper.frames[-2].grad.values()
+    assert grad == format_number(size, ".4g")
+    assert step(loss, model, level=["layers.1"]).frames[1].cells  # others are not in boxes
+    assert "layers.0" in stepper.html
+
+
 def test_levels_of_arrays_are_answered_with_the_remedy():
     model = vector.MLP(2, [3, 1], rng=0, dtype=float)
     loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
     assert len(step(loss, model, level="values").frames) == len(step(loss, model).frames)
-    for level, remedy in (("network", r"model\.to_scalar\(\) returns"), ("layers", "leave out")):
-        with pytest.raises(ValueError, match=f"level='values' or None, got '{level}'; {remedy}"):
+    for level in ("network", "neurons"):
+        with pytest.raises(ValueError, match=rf"got '{level}'; model\.to_scalar\(\) returns"):
             step(loss, model, level=level)

@@ -68,7 +68,8 @@ def step(
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
-    single numbers. Click a number to follow another one.
+    single numbers. Click a number to follow another one. At level="layers", each step shows the
+    formulas of a layer.
 
     Args:
         root: the result of the graph, a Value or an Array with one element.
@@ -87,7 +88,8 @@ def step(
             matrix_size: as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
-    elements, or for an option's value that `draw` does not list.
+    elements, for an option's value that `draw` does not list, or for Arrays and the level of
+    neurons, which only networks of Values have.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -126,18 +128,24 @@ def step_arrays(
 ) -> "Stepper":
     """Make a page that steps through a graph of Arrays, of a large one the part nearest the root.
 
-    Raises ValueError for a level other than "values".
+    Raises ValueError for the level of a network of Values.
     """
+    from engine.draw.arrays.boxes import trace_array_boxes
     from engine.draw.arrays.nearest import view_nearest
     from engine.draw.arrays.stepper import trace_array_view
 
-    if level not in (None, "values"):
-        remedy = "leave out level; draw(root, model, level=...) draws a graph of Arrays as boxes"
-        if level in ("network", "neurons"):
-            remedy = "model.to_scalar() returns a network of Values, which has neurons"
-        raise ValueError(f"step of Arrays expects level='values' or None, got {level!r}; {remedy}")
+    if isinstance(level, str) and level in ("network", "neurons"):
+        raise ValueError(
+            "step of Arrays expects level='values', level='layers' or the paths of modules, got "
+            f"{level!r}; model.to_scalar() returns a network of Values, which has neurons"
+        )
     view = build_view(root, model, level, limit, to_step=True)
     if any(isinstance(part, Box) for part in view.drawn):
+        if level not in (None, "values"):
+            traced, facts = trace_array_boxes(view, look)
+            names = {node: name for node, name in traced.names.items() if not node.constant}
+            drawing = draw_view(view, look, names, traced.grads)
+            return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
         view = view_nearest(root, model, limit)
     traced, facts, drawing = trace_array_view(view, look)
     title = set_plain(traced.names[[*view.ids][-1]])

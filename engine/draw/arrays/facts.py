@@ -22,7 +22,7 @@ MOST_ELEMENTS = 1_000_000  # of all arrays of a graph whose paths are listed, fo
 
 @np.errstate(all="ignore")  # as in the engine
 def collect_array_facts(
-    notation: ArrayNotation, grads: Any, parameters: Collection[Node]
+    notation: ArrayNotation, grads: Any, parameters: Collection[Node], has_paths: bool = True
 ) -> list[Facts]:
     """Return the facts about every node: its shape, formula, pullbacks, and the largest paths."""
     facts = []
@@ -36,7 +36,7 @@ def collect_array_facts(
             )
         )  # fmt: skip
     is_small = sum(node.data.size for node in notation.names) <= MOST_ELEMENTS
-    return add_paths(facts, notation) if is_small else facts
+    return add_paths(facts, notation) if has_paths and is_small else facts
 
 
 def add_paths(facts: Sequence[Facts], notation: ArrayNotation) -> list[Facts]:

@@ -66,13 +66,7 @@ class ArrayFrames(BackwardTracer):
 
     def show(self, frame: Frame, arrays: Mapping[tuple[Any, str], Any]) -> Frame:
         """Return a frame in which arrays appear, by their nodes and fields."""
-        texts: dict[str, dict[str, str]] = {"data": {**frame.data}, "grad": {**frame.grad}}
-        cells = {}
-        for (node, field), x in arrays.items():
-            texts[field][self.ids[node]] = self.notation.format(x)
-            if np.ndim(x):
-                cells[f"{self.ids[node]} {field}"] = describe_cells(x, self.notation)
-        return frame._replace(data=texts["data"], grad=texts["grad"], cells=cells)
+        return show_arrays(frame, arrays, self.ids, self.notation)
 
     def compute(self, node: Any, op: Op) -> Frame:
         """Return the frame in which an Array is computed."""
@@ -146,6 +140,22 @@ class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
         """Return the first frame, which shows all data and the true gradients."""
         frame = super().start_mistake()
         return self.show(frame, {(node, "data"): node.data for node in self.order})
+
+
+def show_arrays(
+    frame: Frame,
+    arrays: Mapping[tuple[Any, str], Any],
+    ids: Mapping[Any, str],
+    notation: ArrayNotation,
+) -> Frame:
+    """Return a frame in which arrays appear, by their nodes and fields."""
+    texts: dict[str, dict[str, str]] = {"data": {**frame.data}, "grad": {**frame.grad}}
+    cells = {}
+    for (node, field), x in arrays.items():
+        texts[field][ids[node]] = notation.format(x)
+        if np.ndim(x):
+            cells[f"{ids[node]} {field}"] = describe_cells(x, notation)
+    return frame._replace(data=texts["data"], grad=texts["grad"], cells=cells)
 
 
 def describe_cells(x: np.ndarray, notation: ArrayNotation) -> dict[str, Any]:
