@@ -83,7 +83,7 @@ def parse_label(text: str) -> Label | None:
     """
     if len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1]
-    name, number = split_number(text)
+    name, number = split_repeat(text)
     if number:
         label = parse_label(name)
         return label and label._replace(sub=label.sub + number)
@@ -110,7 +110,7 @@ def parse_label(text: str) -> Label | None:
     return Label(base, scripts["sub"], scripts["sup"] + primes, match[1] or accent)
 
 
-def split_number(text: str) -> tuple[str, str]:
+def split_repeat(text: str) -> tuple[str, str]:
     """Return a name and its number: x#2 is the second value that is called x."""
     repeated = re.fullmatch(r"(.+)(#\d+)", text)
     return (repeated[1], repeated[2]) if repeated else (text, "")
@@ -186,7 +186,7 @@ def set_plain(text: str) -> str:
     >>> set_plain("beta^2"), set_plain("x_train"), set_plain("x1#2")
     ('β²', 'x_train', 'x₁#2')
     """
-    name, number = split_number(text)
+    name, number = split_repeat(text)
     label = parse_label(name)
     if label is None:
         return text

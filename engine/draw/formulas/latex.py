@@ -214,8 +214,8 @@ def wrap_letters(latex: str) -> str:
 
 def is_latin(c: str) -> bool:
     """Return whether LaTeX's default fonts have a letter, perhaps as a letter and an accent."""
-    base, *accents = unicodedata.normalize("NFD", c)
-    return c in LATIN or (base.isascii() and len(accents) == 1 and accents[0] in ACCENTS)
+    letters = unicodedata.normalize("NFD", c)
+    return c in LATIN or (len(letters) == 2 and letters[0].isascii() and letters[1] in ACCENTS)
 
 
 def list_operands(node: Node) -> tuple[Node, ...]:
