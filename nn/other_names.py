@@ -45,6 +45,7 @@ NETWORKS = {
     **ACTIVATIONS, **LAYERS, **LOSSES, **SCHEDULES, "Linear": "nn.Layer, or vector.Dense of Arrays",
     "Dense": "vector.Dense", "BatchNorm": "vector.BatchNorm", "Parameter": "Value or Array",
     "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
+    **{name: f"write from stepgrad.draw import {name}" for name in ("draw", "step")},
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from browsers import chromium
-from engine import Array, Op
+from engine import Array, Op, explain
 from engine.arrays.rules import ARRAY_TABLE, ArrayOp
 from engine.draw import step
 from engine.draw.arrays.formulas import (
@@ -174,21 +175,21 @@ def test_the_chapters_network_is_stepped():
     """Sections 5.3 and 5.4: dW = dZᵀ A, db = Σ dZ, dA = dZ W, dZ = dA ⊙ relu′(Z)."""
     root = chapter_network()
     lines = {frame.title: read_text(frame.lines[0]) for frame in trace(root).frames if frame.lines}
-    assert lines["U1 = X W1ᵀ"] == "U1(4, 3)=X(4, 2)W1⊤(2, 3)"
-    assert lines["From A to Z1"] == "dZ1(4, 3)+=dA(4, 3)⊙[Z1(4, 3)&gt;0]"
-    assert lines["From U2 to A"] == "dA(4, 3)+=dU2(4, 1)W2(1, 3)"
-    assert lines["From U2 to W2ᵀ"] == "dW2⊤(3, 1)+=A⊤(3, 4)dU2(4, 1)"
-    assert lines["From Z2 to b2"] == "db2(1)+=∑axis 0dZ2(4, 1)"
+    assert lines["U₁ = X W₁ᵀ"] == "U1(4, 3)=X(4, 2)W1⊤(2, 3)"
+    assert lines["From A to Z₁"] == "dZ1(4, 3)+=dA(4, 3)⊙[Z1(4, 3)&gt;0]"
+    assert lines["From U₂ to A"] == "dA(4, 3)+=dU2(4, 1)W2(1, 3)"
+    assert lines["From U₂ to W₂ᵀ"] == "dW2⊤(3, 1)+=A⊤(3, 4)dU2(4, 1)"
+    assert lines["From Z₂ to b₂"] == "db2(1)+=∑axis 0dZ2(4, 1)"
 
 
 def test_a_layer_in_one_row():
     model = vector.MLP(2, [3, 1], "tanh", rng=0, dtype=float)
     loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
     lines = {frame.title: read_text(frame.lines[0]) for frame in trace(loss).frames if frame.lines}
-    assert lines["Z1 = X W1ᵀ + b1"] == "Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)"
-    assert lines["From Z1 to W1"] == "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)"
-    assert lines["From Z1 to b1"] == "db1(3)+=∑axis 0dZ1(4, 3)"
-    assert lines["From A to Z1"] == "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))"
+    assert lines["Z₁ = X W₁ᵀ + b₁"] == "Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)"
+    assert lines["From Z₁ to W₁"] == "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)"
+    assert lines["From Z₁ to b₁"] == "db1(3)+=∑axis 0dZ1(4, 3)"
+    assert lines["From A to Z₁"] == "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))"
 
 
 def test_numbers_in_frames_are_the_engines_gradients():
@@ -403,14 +404,16 @@ def test_wrong_passes_of_arrays():
 # -------------------------------------------------------------------------------------- the page
 
 
+def test_a_reversed_array_is_written_with_its_index():
+    x = make_array("x", np.arange(3.0))
+    assert to_array_text(x[::-1]) == "x[::-1]"
+    assert to_array_text(x[None, :]) == "x"
+
+
 def test_errors():
     x = Array([1.0, 2.0])
     with pytest.raises(ValueError, match=r"step expects one element, got .* shape \(2,\)"):
         step(x)
-    model = vector.MLP(2, [1], rng=0)
-    loss = model(np.ones((3, 2))).sum()
-    with pytest.raises(ValueError, match="leave out level, raise limit"):
-        step(loss, model, level="layers")
 
 
 def test_the_page_holds_the_fields():
@@ -478,7 +481,7 @@ def test_the_page_fills_matrices_and_follows_elements(tmp_path):
         for i, node in enumerate(order):
             if node.ndim and not node.constant:
                 assert fields[f"v{i} grad"] == [*format_together(node.grad)[0]]
-        at = next(n for n, f in enumerate(stepper.frames) if f.title.startswith("From U1 to W1"))
+        at = next(n for n, f in enumerate(stepper.frames) if f.title.startswith("From U₁ to W₁"))
         page.evaluate(
             "(n) => { const s = document.querySelector('.bar input'); s.value = n; s.dispatchEvent(new Event('input')); }",
             at,
@@ -517,3 +520,57 @@ def test_a_graph_of_more_arrays_than_the_limit_is_entered_at_its_root():
     size = format_number(norm(model.layers[-1].weight.grad), ".10g")
     assert weight.gradient == f"norm {size}"
     assert "nearest" not in step(loss, model).drawing.svg
+
+
+def test_the_paths_of_an_array_add_up_to_its_gradient():
+    """Their sizes are norms, and the factors of matrix products the other matrices."""
+    X, W = Array(rng.normal(size=(2, 3)), "X"), Array(rng.normal(size=(3, 2)), "W")
+    h = X @ W
+    h.label = "h"
+    root = (h.tanh() + h * 2.0).sum()
+    stepper = step(root)
+    x, *_ = [fact for fact in stepper.facts if fact.name == "X"]
+    assert x.path_count == "2"
+    assert x.rest == "0"
+    assert {path.route for path in x.paths} == {"X → h → V₁ → V₃ → L", "X → h → V₂ → V₃ → L"}
+    sizes = [format_number(norm(path.product), ".4g") for path in explain(root, X).paths]
+    assert [path.product for path in x.paths] == [f"norm\u00a0{size}" for size in sizes]
+    product = next(fact for fact in stepper.facts if fact.name == "h")
+    texts = [ET.fromstring(factor).itertext() for factor in product.factors]
+    for text, matrix in zip(texts, (W.data.T, X.data.T), strict=True):
+        assert "".join(text) == f"[{''.join(format_together(matrix)[0])}]"
+
+
+def test_layers_of_arrays_are_stepped():
+    """Each layer is a box, whose steps show the formulas of its arrays."""
+    model = vector.MLP(2, [3, 1], "tanh", rng=0, dtype=float)
+    loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
+    stepper = step(loss, model, level="layers")
+    titles = [frame.title for frame in stepper.frames if frame.kind in ("forward", "backward")]
+    assert titles == [
+        "layers.0", "layers.1", "the rest", "From the rest to layers.1",
+        "From layers.1 to layers.0", "From layers.1 to its own parameters",
+        "From layers.0 to its own parameters",
+    ]  # fmt: skip
+    lines = [[read_text(line) for line in frame.lines] for frame in stepper.frames]
+    assert lines[1] == ["Z1(4, 3)=X(4, 2)W1⊤(2, 3)+b1(3)", "A(4, 3)=tanh(Z1(4, 3))"]
+    assert lines[-2] == [
+        "dZ1(4, 3)+=dA(4, 3)⊙(1−A(4, 3)⊙A(4, 3))", "dW1(3, 2)+=dZ1⊤(3, 4)X(4, 2)",
+        "db1(3)+=∑axis 0dZ1(4, 3)",
+    ]  # fmt: skip
+    loss.backward()
+    first = model.layers[0]
+    size = np.sqrt(sum((x.grad**2).sum() for x in (first.weight, first.bias)))
+    (grad,) = stepper.frames[-2].grad.values()
+    assert grad == format_number(size, ".4g")
+    assert step(loss, model, level=["layers.1"]).frames[1].cells  # others are not in boxes
+    assert "layers.0" in stepper.html
+
+
+def test_levels_of_arrays_are_answered_with_the_remedy():
+    model = vector.MLP(2, [3, 1], rng=0, dtype=float)
+    loss = (model(rng.normal(size=(4, 2))) ** 2).mean()
+    assert len(step(loss, model, level="values").frames) == len(step(loss, model).frames)
+    for level in ("network", "neurons"):
+        with pytest.raises(ValueError, match=rf"got '{level}'; model\.to_scalar\(\) returns"):
+            step(loss, model, level=level)

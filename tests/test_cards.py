@@ -264,8 +264,8 @@ def test_short_names_for_formulas_and_full_ones_for_choices():
     assert names[loss].short == "L"
     stepper = step(loss, model, level="values")
     forward = [frame.title for frame in stepper.frames if frame.kind == "forward"]
-    assert forward[:2] == ["z0 = b + w0 · x0 + w1 · x1", "a0 = tanh(z0)"]
-    assert forward[-3:] == ["z = b + w0 · a0 + w1 · a1", "diff = z − 1", "L = diff²"]
+    assert forward[:2] == ["z₀ = w₀ · x₀ + w₁ · x₁ + b", "a₀ = tanh(z₀)"]
+    assert forward[-3:] == ["z = w₀ · a₀ + w₁ · a₁ + b", "diff = z − 1", "L = diff²"]
     listed = [fact.name for fact in stepper.facts if fact.kind != "constant"]
     assert len({*listed}) == len(listed)
     assert len(network.layers) == 2

@@ -572,6 +572,7 @@ def test_gradients_are_absent_before_backward_and_numbers_with_names_only(level)
 
 
 @pytest.mark.parametrize("level", ["network", "neurons", "values"])
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_the_font_its_size_and_the_width_are_those_of_the_options(level):
     loss, model = small()
     picture = draw(loss, model, level=level, font="Times", font_size=22, monochrome=True)

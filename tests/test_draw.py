@@ -241,6 +241,7 @@ def size_of(picture):
 @pytest.mark.parametrize(
     ("width", "points"), [("8cm", 226.77), ("600px", 450.0), ("3 in", 216.0), ("80mm", 226.77)]
 )
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_a_width(width, points):
     natural, scaled = size_of(draw(neuron())), size_of(draw(neuron(), width=width))
     assert scaled[0] == pytest.approx(points, abs=0.01)

@@ -143,6 +143,10 @@ def test_a_module_with_the_name_of_a_box_has_a_box_of_its_own(name):
         ({"collapse": True}, "unknown option 'collapse'; write level='layers'"),
         ({"collapse": False}, "unknown option 'collapse'; write level='values'"),
         ({"collapse": ["layers.0"]}, "unknown option 'collapse'; write level=['layers.0']"),
+        ({"dark": True}, "unknown option 'dark'; write theme='dark'"),
+        ({"figsize": (8, 4)}, "unknown option 'figsize'; write width='8cm'; the height follows"),
+        ({"grads": True}, "unknown option 'grads'; write gradients=True, or gradients=False"),
+        ({"precision": 2}, "unknown option 'precision'; write format='.2f'"),
         ({"collapse": None}, "unknown option 'collapse'; its name is level, and None is the"),
         (
             {"directon": "down"},
@@ -158,11 +162,60 @@ def test_options_of_other_programs_are_answered_with_their_names_here(view, opti
     assert str(raised.value).startswith(message)
 
 
-def test_values_that_graphviz_and_micrograd_use_are_answered_with_those_here():
-    with pytest.raises(ValueError, match=r"got 'TB'; write direction='down'"):
-        draw(Value(1.0), direction="TB")
-    with pytest.raises(ValueError, match=r"got 'svg'; draw\(root\)\.save\('graph\.svg'\) writes"):
-        draw(Value(1.0), format="svg")
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"direction": "TB"}, "write direction='down'"),
+        ({"direction": "horizontal"}, "write direction='right'"),
+        ({"layout": "LR"}, "write direction='right'"),
+        ({"theme": "Dark"}, "write theme='dark'"),
+        ({"width": 8}, "write width='8cm'"),
+        ({"width": "600"}, "write width='600px'"),
+        ({"width": "100%"}, "leave it out: pages fit a drawing to their width"),
+        ({"font": 12}, "write font_size=12"),
+        ({"format": "svg"}, "draw(root).save('graph.svg') writes a file"),
+        ({"format": "%.2f"}, "write format='.2f'"),
+        ({"format": 3}, "write format='.3f'"),
+    ],
+)  # fmt: skip
+def test_values_of_options_in_other_programs_are_answered(options, remedy):
+    (value,) = options.values()
+    with pytest.raises(ValueError, match=re.escape(f"got {value!r}; {remedy}")):
+        draw(Value(1.0), **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "remedy"),
+    [
+        (lambda root: draw(root).show(), "Jupyter displays a drawing, and draw(root).save("),
+        (lambda root: draw(root).render("graph"), "draw(root).save('graph.svg') writes a file"),
+        (lambda root: draw(root).source, "the text for Graphviz is .dot"),
+        (lambda root: step(root).show(), "Jupyter displays a page, and .save('steps.html')"),
+        (lambda root: step(root).svg, "it is an attribute of .drawing: .drawing.svg"),
+        (lambda root: root.show(), "from stepgrad.draw import draw; draw(node)"),
+        (lambda root: root.step(), "from stepgrad.draw import step; step(node)"),
+        (lambda root: engine.draw.make_dot(root), "it is called draw here"),
+    ],
+)
+def test_attributes_of_drawings_in_other_programs_are_answered(call, remedy):
+    with pytest.raises(AttributeError, match=rf"has no attribute '\w+'; {re.escape(remedy)}"):
+        call(Value(1.0))
+
+
+def test_a_drawing_has_no_other_attributes():
+    with pytest.raises(AttributeError, match=r"'Drawing' object has no attribute 'colours'$"):
+        _ = draw(Value(1.0)).colours
+
+
+def test_the_module_is_not_the_function():
+    with pytest.raises(TypeError, match=r"stepgrad\.draw is a module; write from stepgrad\.draw"):
+        engine.draw(Value(1.0))
+
+
+@pytest.mark.parametrize("file", ["graph.svg", "svg"])
+def test_a_file_is_not_a_model(file):
+    with pytest.raises(TypeError, match=r"Module such as nn\.MLP, got .*; draw\(root\)\.save\("):
+        draw(Value(1.0), file)
 
 
 def test_draw_dot_names_draw():

@@ -9,11 +9,18 @@ import matplotlib
 import pytest
 from hypothesis import given
 
-from engine import Value, softmax, total
+from engine import Array, Value, softmax, total
 from engine.draw import Drawing, draw, step
-from engine.draw.files.figures import choose_families, measure_fragment, write_pictures
+from engine.draw.arrays.writing import write_matrix
+from engine.draw.files.figures import (
+    choose_families,
+    measure_fragment,
+    quick_bounds,
+    write_pictures,
+)
 from engine.draw.files.shapes import Fragment, Line, Outline, read_svg
-from engine.draw.files.step_pictures import StepPictures
+from engine.draw.files.step_pictures import StepPictures, list_lines
+from engine.draw.files.typeset import set_formula
 from engine.draw.look.scene import Circle, Curve, Group, Rect, Scene, Span, Text, measure
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options
@@ -90,6 +97,18 @@ def test_pdf_and_eps_are_vectors_with_embedded_truetype_fonts(svg, tmp_path):
         assert "/FontType 3" not in text
 
 
+def test_the_bounds_of_a_font_are_those_of_its_glyphs():
+    """An EPS file states them, which matplotlib finds by drawing thousands of glyphs."""
+    backend = pytest.importorskip("matplotlib.backends.backend_ps")
+    ttlib = pytest.importorskip("fontTools.ttLib")
+    slow = backend._bounds
+    path = matplotlib.font_manager.findfont("DejaVu Sans Display")  # has 50 glyphs
+    with quick_bounds(), ttlib.TTFont(path) as font:
+        assert backend._bounds is not slow
+        assert backend._bounds(font) == slow(font)
+    assert backend._bounds is slow
+
+
 def test_a_scene_is_a_drawing_with_the_same_options(tmp_path):
     natural = Drawing("", "scene", Options(), SCENE)
     assert sizes(natural.svg) == [200, 100]
@@ -108,10 +127,30 @@ def test_the_same_drawing_is_the_same_pdf(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "pixels"), [("600px", 600), ("5cm", round(5 / 2.54 * 192))])
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_a_png_has_the_width_that_is_asked_for(width, pixels, tmp_path):
     pytest.importorskip("matplotlib")
     data = draw(graph(), width=width).save(tmp_path / "graph.png").read_bytes()
     assert abs(int.from_bytes(data[16:20], "big") - pixels) <= (0 if "px" in width else 1)
+
+
+def test_a_width_that_makes_texts_too_small_is_warned_about():
+    """At the user's line, with the size of the texts and a width at which they are legible."""
+    x = Value(0.5, "x")
+    for _ in range(12):
+        x = x.tanh() * 2.0
+    message = (
+        r"texts of this picture in (\d\.\d) points, too small .*; choose (.*) or width='(\d+)cm'"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        draw(x, width="8cm")
+    assert caught[0].filename == __file__
+    size, others, width = re.search(message, str(caught[0].message)).groups()
+    assert others == "direction='down' or a coarser level"
+    assert float(size) == pytest.approx(11.0 * 8.0 * 72.0 / 2.54 / sizes(draw(x).svg)[0], abs=0.06)
+    draw(x, width=f"{width}cm")  # without a warning, which would be an error here
+    with pytest.warns(UserWarning, match="choose a coarser level or width="):
+        step(x, width="1cm", direction="down")
 
 
 def test_without_matplotlib_the_message_says_what_to_install(tmp_path, monkeypatch):
@@ -226,11 +265,41 @@ def texts(svg):
     }
 
 
+def test_a_step_of_arrays_follows_an_element(tmp_path):
+    """Its lines are below the formula, in the middle, and the cells it uses are outlined."""
+    pytest.importorskip("matplotlib")
+    X, W = Array([[1.0, 2.0], [3.0, -4.0]], "X"), Array([[0.5], [1.0]], "W")
+    stepper = step((X @ W).sum())
+    n = next(i for i, frame in enumerate(stepper.frames) if frame.elements)
+    frame = stepper.frames[n]
+    largest = next(iter(frame.elements.values()))
+    assert list_lines(frame) == [*frame.lines, *largest.lines]
+    root = ET.parse(stepper.save(tmp_path / "step.svg", step=n + 1)).getroot()
+    outlines = [x for x in root.iter(f"{SVG}rect") if x.get("stroke-width") in ("1.2", "2.2")]
+    assert len(outlines) == len(largest.marks) == 5
+    glyphs = root.find(f"{SVG}g[@class='formula']")
+    (rule,) = [x for x in glyphs if x.get("stroke-dasharray")]
+    left, right = map(float, re.findall(r"[MH](\d+\.?\d*)", rule.get("d")))
+    assert left + right == pytest.approx(float(root.get("width").removesuffix("pt")), abs=0.2)
+
+
+def test_the_numbers_of_a_matrix_are_aligned_at_their_last_digits():
+    pytest.importorskip("matplotlib")
+    matrix = set_formula(write_matrix(("−1.25", "0.50"), 1), 10.0)
+    ends = [part.x + measure_path(part.d) for part in matrix.parts if part.stretch == 1.0]
+    assert ends[0] == pytest.approx(ends[1], abs=1.0)
+
+
+def measure_path(d):
+    """Return the largest x of a path."""
+    return max(float(x) for x, _ in re.findall(r"(-?[\d.]+) (-?[\d.]+)", d))
+
+
 def test_a_step_shows_the_numbers_so_far_and_marks_its_parts(tmp_path):
     pytest.importorskip("matplotlib")
     stepper = step(graph())
     frames = stepper.frames
-    n = next(i for i, frame in enumerate(frames) if frame.title == "n = v2 + beta")
+    n = next(i for i, frame in enumerate(frames) if frame.title == "n = v₂ + β")
     path = stepper.save(tmp_path / "step.svg", step=n + 1)
     svg = path.read_text()
     shown = texts(svg)
@@ -272,6 +341,7 @@ def test_steps_of_wrong_passes_can_be_saved(tmp_path):
     assert "stroke-dasharray" in svg
 
 
+@pytest.mark.filterwarnings("ignore:width=:UserWarning")  # the texts are small
 def test_the_width_of_steps_is_that_of_the_option(tmp_path):
     pytest.importorskip("matplotlib")
     stepper = step(graph(), width="10cm")

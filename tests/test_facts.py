@@ -99,8 +99,8 @@ def test_routes_show_where_paths_differ():
     for _ in range(5):
         node = node.tanh()
     first, second = [path.route for path in known(node)[0].paths]
-    assert first == "x → v1 → v2 → … → v6 → … → v12 → v13"
-    assert second == "x → v1 → v2 → … → v7 → … → v12 → v13"
+    assert first == "x → v₁ → v₂ → … → v₆ → … → v₁₂ → v₁₃"
+    assert second == "x → v₁ → v₂ → … → v₇ → … → v₁₂ → v₁₃"
 
 
 @given(st.lists(st.text("ab", min_size=1, max_size=60), min_size=2, max_size=6, unique=True))

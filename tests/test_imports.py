@@ -162,6 +162,13 @@ def test_an_import_loads_no_other_package(module):
     assert "engine.draw" not in modules
 
 
+def test_draw_loads_no_slow_module_before_it_is_used():
+    """Graphviz, processes and the stepper would make up most of the time of the import."""
+    modules = loaded("from engine.draw import draw")
+    slow = {"graphviz", "subprocess", "importlib.metadata", "matplotlib", "stepgrad.draw.stepper"}
+    assert not modules & slow
+
+
 @pytest.mark.parametrize(
     ("module", "source", "found"),
     [

@@ -46,7 +46,7 @@ from test_draw import HOSTILE, texts
         ("loss_3", "loss₃", r"\mathrm{loss}_{3}"),
         ("loss_{train}", "loss_train", r"\mathrm{loss}_{\mathrm{train}}"),
         ("x_{-1}", "x₋₁", "x_{-1}"),
-        ("x#2", "x_{#2}", r"x_{\# 2}"),
+        ("x#2", "x#2", r"x_{\# 2}"),
     ],
 )
 def test_mathematics(label, plain, latex):

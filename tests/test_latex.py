@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import Array, Op, Value, dot, latex, softmax, total, where
 from engine.draw.formulas.labels import COMMANDS
-from engine.draw.formulas.latex import Derivation
+from engine.draw.formulas.latex import Derivation, FullLatex
 from engine.draw.formulas.symbols import build_formula, build_partials, make_name
 from engine.draw.formulas.writing import to_latex
 from engine.graph import topological
@@ -150,17 +150,62 @@ def test_an_expression():
 def test_a_derivative_is_the_chain_rule():
     x1, n, o = neuron()
     inside = r"x_{1} \cdot w_{ij} + x_{2} \cdot \alpha + b"
-    slope = rf"\frac{{1}}{{\cosh^{{2}}\left({inside}\right)}}"
-    assert latex(o, wrt=x1) == rf"{slope} \cdot w_{{ij}}"
+    assert latex(o, wrt=x1) == (
+        "\\begin{aligned}\n"
+        "\\frac{\\partial o}{\\partial x_{1}} &= \\left(1 - o^{2}\\right) \\cdot w_{ij} \\\\\n"
+        f"\\text{{where}}\\quad o &= \\tanh\\left({inside}\\right)\n"
+        "\\end{aligned}"
+    )
     assert latex(o, wrt=o) == latex(x1, wrt=x1) == "1"
     n.label = "n"
     assert latex(o, wrt=n) == (
         "\\begin{aligned}\n"
         "\\frac{\\partial o}{\\partial n} &= "
-        "\\frac{1}{\\cosh^{2}\\left(n\\right)} \\\\\n"
+        "1 - \\tanh^{2}\\left(n\\right) \\\\\n"
         f"\\text{{where}}\\quad n &= {inside}\n"
         "\\end{aligned}"
     )
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: x.tanh(), r"1 - \tanh^{2}\left(x\right)"),
+        (
+            lambda x: x.sigmoid(),
+            r"\sigma\left(x\right) \cdot \left(1 - \sigma\left(x\right)\right)",
+        ),
+        (lambda x: x.sqrt(), r"\frac{1}{2 \cdot \sqrt{x}}"),
+        (lambda x: 3.0 / x, r"-\frac{3}{x^{2}}"),
+        (lambda x: x**3, r"3 \cdot x^{2}"),
+        (lambda x: x.exp(), r"e^{x}"),
+    ],
+)
+def test_slopes_have_the_form_of_lectures(f, slope):
+    x = Value(2.0, "x")
+    assert latex(f(x), wrt=x) == slope
+
+
+def test_a_label_that_looks_like_a_power_is_in_parentheses():
+    """∂x_1^2 would read as the square of x_1, which is differentiated."""
+    x, w = Value(0.5, "x_1^2"), Value(2.0, "W^T")
+    y = (x * w).tanh() * x
+    y.label = "y"
+    derivation = Derivation(topological(y), x)
+    name = FullLatex().write(derivation.name_slope(y))
+    assert name == r"\frac{\partial y}{\partial \left(x_{1}^{2}\right)}"
+    assert FullLatex().write_differential("W^T") == r"\partial W^{T}"
+
+
+def test_letters_that_pdflatex_lacks_in_math_mode_are_text():
+    """It has none of the alphabets other than Latin and Greek in any mode."""
+    root = Value(1.0, "größe") * Value(2.0, "é") + Value(3.0, "α")
+    assert latex(root) == r"\mathrm{gr\text{öß}e} \cdot \text{é} + \alpha"
+    with pytest.warns(
+        UserWarning, match="pdflatex does not know вес in .* xelatex or lualatex"
+    ) as w:
+        assert latex(Value(1.0, "вес") * 2.0) == r"\mathrm{\text{вес}} \cdot 2"
+    assert w[0].filename == __file__
 
 
 def test_paths_are_summed_and_obvious_factors_simplified():
@@ -246,6 +291,7 @@ def test_repeated_labels_differ():
     assert text == r"x_{\# 1}^{2} + x_{\# 2}^{2}"
 
 
+@pytest.mark.filterwarnings("ignore:pdflatex does not know:UserWarning")
 @examples(30)
 @given(label=typed)
 def test_any_label_compiles(label):

@@ -99,6 +99,30 @@ def test_names_in_modules(module, name, here):
         module.Nothing  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("statement", "remedy"),
+    [
+        (
+            "from engine import step",
+            r"'step' from 'stepgrad'; write from stepgrad\.draw import step",
+        ),
+        (
+            "from nn import step",
+            r"'step' from 'stepgrad\.nn'; write from stepgrad\.draw import step",
+        ),
+        ("from engine import tensor", "'tensor' from 'stepgrad'; it is called Value or Array here"),
+        ("from nn.losses import bce", r"; it is called losses\.binary_cross_entropy here"),
+        ("from engine.draw import make_dot", "; it is called draw here"),
+    ],
+)
+def test_imports_of_other_names(statement, remedy):
+    """Python replaces the AttributeError of a module by an ImportError without the remedy."""
+    with pytest.raises(ImportError, match=f"^cannot import name .*{remedy}$"):
+        exec(statement)
+    with pytest.raises(ImportError, match=r"cannot import name 'nothing' from 'stepgrad' \("):
+        exec("from engine import nothing")
+
+
 def test_the_names_that_are_recommended_exist():
     modules = {"nn": nn, "vector": vector, "losses": losses, "optim": optim, "schedules": schedules}
     tables = {
@@ -114,7 +138,8 @@ def test_the_names_that_are_recommended_exist():
             assert name not in owner.__all__
     for name, here in FUNCTIONS.items():
         assert name not in engine.__all__
-        assert here in (*engine.__all__, "Value or Array", "draw", "nn", "nn.optim")
+        where = f"write from stepgrad.draw import {name}"
+        assert here in (*engine.__all__, "Value or Array", "draw.draw", "nn.optim", where)
 
 
 def test_objects_in_place_of_others():

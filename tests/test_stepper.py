@@ -119,8 +119,8 @@ def test_steps_are_announced_to_screen_readers(opened):
     for _ in range(4):
         page.keyboard.press("ArrowRight")
         announced.append(page.locator(".live").text_content())
-    assert announced[0] == "v2 = x · 2. now 6"
-    assert announced[2] == "From v2 to x. now 2"
+    assert announced[0] == "v₂ = x · 2. now 6"
+    assert announced[2] == "From v₂ to x. now 2"
 
 
 def test_play_stops_at_the_end(opened):
@@ -397,7 +397,7 @@ def test_hostile_labels_run_no_script(opened):
     x = Value(2.0, HOSTILE)
     page = opened(step(x * x).html)
     short = shorten_name(HOSTILE)
-    for title in [f"v1 = ({short}) · ({short})", "The gradient starts at v1"]:
+    for title in [f"v₁ = ({short}) · ({short})", "The gradient starts at v₁"]:
         page.evaluate("document.querySelector('[data-do=next]').click()")
         assert page.locator(".title").inner_text() == title
     page.click("[data-do=last]")

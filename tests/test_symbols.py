@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from engine import Op, Value, arithmetic
 from engine.draw.formulas.forms import FORMS, build_slopes, softmax_form
 from engine.draw.formulas.labels import parse_label
+from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import (
     add_up,
     build_formula,
     build_partials,
     combine,
+    format_as,
     lift,
     make_name,
 )
@@ -95,7 +97,7 @@ def test_formulas_agree_with_the_row(op, data):
                 assert got == pytest.approx(want, rel=1e-9, abs=1e-12), to_text(symbol)
 
 
-SHARES = [f"softmax{i}(x, other1, other2, other3)" for i in "₁₂₃₄"]
+SHARES = [f"softmax{i}(x, other₁, other₂, other₃)" for i in "₁₂₃₄"]
 CHANCES = [f"−({' + '.join(SHARES[1:])})", *SHARES[1:]]
 
 
@@ -125,9 +127,9 @@ CHANCES = [f"−({' + '.join(SHARES[1:])})", *SHARES[1:]]
         ("xlogy", "x · ln(y)", ["ln(y)", "x / y"]),
         ("logaddexp", "max(x, y) + ln(1 + e^(−|x − y|))", ["σ(x − y)", "σ(y − x)"]),
         ("sign", "sgn(x)", ["0"]),
-        ("dot", "b + w1 · x1 + w2 · x2 + w3 · x3", ["x1", "x2", "x3", "w1", "w2", "w3", "1"]),
-        ("cross_entropy", "ln(1 + e^(other1 − x) + e^(other2 − x) + e^(other3 − x))", CHANCES),
-        ("logsumexp", "ln(e^x1 + e^x2 + e^x3)", [f"softmax{i}(x1, x2, x3)" for i in "₁₂₃"]),
+        ("dot", "w₁ · x₁ + w₂ · x₂ + w₃ · x₃ + b", ["x₁", "x₂", "x₃", "w₁", "w₂", "w₃", "1"]),
+        ("cross_entropy", "ln(1 + e^(other₁ − x) + e^(other₂ − x) + e^(other₃ − x))", CHANCES),
+        ("logsumexp", "ln(e^x₁ + e^x₂ + e^x₃)", [f"softmax{i}(x₁, x₂, x₃)" for i in "₁₂₃"]),
     ],
 )
 def test_formulas_read_as_in_a_textbook(op, row, slopes):
@@ -183,8 +185,8 @@ def test_the_form_of_softmax_is_equal_to_its_slopes(xs):
         ("**", ["y · out / x", None]),
         ("tan", ["1 / cos²(x)"]),
         ("log2", ["1 / (x · ln 2)"]),
-        ("logsumexp", ["e^(x1 − out)", "e^(x2 − out)", "e^(x3 − out)"]),
-        ("cross_entropy", ["softmax₁(x, other1, other2, other3) − 1", None, None, None]),
+        ("logsumexp", ["e^(x₁ − out)", "e^(x₂ − out)", "e^(x₃ − out)"]),
+        ("cross_entropy", ["softmax₁(x, other₁, other₂, other₃) − 1", None, None, None]),
         ("relu", [None]),
     ],
 )
@@ -215,11 +217,25 @@ def test_formulas_accept_numbers():
     assert to_text(build_partials(TABLE["tanh"], 0.7071, [0.8814])[0]) == "1 / cosh²(0.8814)"
 
 
+@pytest.mark.parametrize(
+    ("exponent", "slopes"),
+    [
+        (2.0, ["2 · x"]), (3.0, ["3 · x²"]), (1.0, ["1"]), (0.5, ["0.5 · x^(−0.5)"]),
+        (-1.0, ["(−1) · x^(−2)"]), ("p", ["p · x^(p − 1)", "p · out / x"]),
+    ],
+)  # fmt: skip
+def test_the_exponent_of_a_slope_is_computed(exponent, slopes):
+    """Also of a number in its final format, as in steps; a name stays general."""
+    shown = make_name(exponent) if exponent == "p" else Notation({}, ".4g").number(exponent)
+    forms, _ = build_slopes(TABLE["**"], make_name("out"), [make_name("x"), shown])
+    assert [to_text(form) for form in forms] == slopes
+
+
 def test_a_long_sum_is_shortened():
     ws, xs = ([make_name(f"{c}{i}") for i in range(100)] for c in "wx")
     assert (
         to_text(build_formula(TABLE["dot"], [*ws, *xs, make_name("b")]))
-        == "b + w0 · x0 + w1 · x1 + ⋯ + w99 · x99"
+        == "w₀ · x₀ + w₁ · x₁ + w₂ · x₂ + ⋯ + b"
     )
 
 
@@ -233,6 +249,9 @@ def test_a_page_can_show_all_terms_of_a_long_sum():
 
 
 x, y, z = make_name("x"), make_name("y"), make_name("z")
+
+
+ONE_SHOWN, TWO_SHOWN = format_as(1.0, "1"), format_as(2.0, "2")  # in their final format
 
 
 @pytest.mark.parametrize(
@@ -257,9 +276,10 @@ x, y, z = make_name("x"), make_name("y"), make_name("z")
         (x * 0.0, "0"),
         (0.0 - (-x), "x"),
         (abs(x - y), "|x − y|"),
-        (make_name("1") - combine("neg", make_name("2")), "1 − (−2)"),
-        (-combine("neg", make_name("2")), "−(−2)"),
-        (make_name("1") + -make_name("2"), "1 − 2"),
+        (ONE_SHOWN - combine("neg", TWO_SHOWN), "1 − (−2)"),
+        (-combine("neg", TWO_SHOWN), "−(−2)"),
+        (ONE_SHOWN + -TWO_SHOWN, "1 − 2"),
+        (ONE_SHOWN * TWO_SHOWN, "1 · 2"),
         (combine("/", -x, y), "−x / y"),
         (-lift(0.0), "0"),
         (combine("cases", x, (x > 0.0) & (y <= 1.0), -x), "x if x > 0 and y ≤ 1 else −x"),

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from engine import Value, grad, mistakes, softmax, topological, walk
 from engine.draw import step
+from engine.draw.formulas.labels import set_plain
 from engine.draw.graph.clusters import Modules, describe_places
 from engine.draw.look.theme import format_number
 from engine.draw.steps.frames import Status
@@ -51,13 +52,13 @@ def test_frames_of_both_passes_mark_their_parts():
     frames = trace(f).frames
     assert [(frame.kind, frame.title) for frame in frames] == [
         ("start", "Start with the inputs"),
-        ("forward", "v2 = x · y"),
-        ("forward", "f = v2 + x"),
+        ("forward", "v₂ = x · y"),
+        ("forward", "f = v₂ + x"),
         ("seed", "The gradient starts at f"),
-        ("backward", "From f to v2"),
+        ("backward", "From f to v₂"),
         ("backward", "From f to x, use 1 of 2"),
-        ("backward", "From v2 to x, use 2 of 2"),
-        ("backward", "From v2 to y"),
+        ("backward", "From v₂ to x, use 2 of 2"),
+        ("backward", "From v₂ to y"),
         ("end", "All gradients are complete"),
     ]
     assert frames[1].marked == ["v2", "o2", "e2", "e2-0", "e2-1", "v0", "v1"]
@@ -157,7 +158,7 @@ def test_the_texts_of_wrong_passes_agree_with_their_numbers(program):
     if root.constant:
         return
     order = topological(root)
-    names = trace(root).names
+    names = [set_plain(name) for name in trace(root).names.values()]
     right, *wrong = trace(root, SPEC).runs
     assert not any(frame.marks or frame.alarm for frame in right.frames)
     for run, mistake in zip(wrong, mistakes(root), strict=True):
@@ -171,12 +172,12 @@ def test_the_texts_of_wrong_passes_agree_with_their_numbers(program):
             for name, is_wrong, due in re.findall(
                 rf"(\S+) ends with ({NUMBER}) instead of ({NUMBER})", frame.note
             ):
-                id = f"v{[*names.values()].index(name)}"
+                id = f"v{names.index(name)}"
                 assert number(is_wrong) == number(grads[id]) != number(due) == truth[id]
             for name, is_wrong, due in re.findall(
                 rf"(\S+) sends ({NUMBER}) instead of ({NUMBER})", frame.note
             ):
-                id = f"v{[*names.values()].index(name)}"
+                id = f"v{names.index(name)}"
                 assert (
                     number(is_wrong) == sends[id] == number(grads[id]) != number(due) == truth[id]
                 )

@@ -1,7 +1,9 @@
 """`draw`: a graph as a picture."""
 
 import html
+import math
 import os
+import re
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -12,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 from engine.draw.cards.picture import NetworkPicture, read_picture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.picture import draw_circles
-from engine.draw.files.figures import write_pictures
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
@@ -21,16 +22,19 @@ from engine.draw.graph.view import LIMIT, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
 from engine.draw.look.scene import Scene, Span, Text
 from engine.draw.look.theme import SIZES, THEMES, has_gradients
-from engine.draw.options import DrawOptions, Options, check_names, show_options
+from engine.draw.options import DrawOptions, Options, check_names, parse_length, show_options
+from engine.draw.other_names import DRAWING, Answering
 from engine.node import Node
 from engine.support.arguments import check_writable, format_count
 from engine.support.embed import embed_image, measure_svg
 from engine.support.lazy import is_installed
+from engine.watch.gradient_warnings import warn
 
 if TYPE_CHECKING:
     from engine.draw.arrays.cells import ArrayCell, Room
 
 NOTE = 16.0  # from a note to the edges of a picture
+SMALLEST, LEGIBLE = 5.0, 6.0  # points: of texts without a warning, and with the width it names
 
 
 @show_options(DrawOptions)
@@ -83,7 +87,7 @@ def draw(
         font: the name of a font, such as "Times"; several, separated by commas, are tried in turn.
         font_size: the size of the texts of values, in points; all else scales with it.
         width: the width of the picture, such as "8cm" or "600px" (also mm, in, pt). Texts and lines
-            scale with it.
+            scale with it; a UserWarning says if texts get smaller than 5 points.
         monochrome: whether to draw in black on white, for print. Shapes and lines tell the kinds.
         names_only: whether to leave out all numbers but constants without a label.
         gradients: whether to show gradients. By default they are shown once any is not zero, that
@@ -196,7 +200,27 @@ def title_graph(view: View) -> str:
     return title if parts == nodes else f"{title}, drawn as {format_count(parts, 'part')}"
 
 
-class Drawing:
+def warn_if_small(svg: str, options: Options, has_levels: bool) -> None:
+    """Warn at the user's line if the width of a picture makes its texts too small to read."""
+    natural, height = measure_svg(svg)
+    sizes = sorted(float(size) for size in re.findall(r'<text [^>]*font-size="([\d.]+)"', svg))
+    if not sizes or options.points is None:
+        return
+    size = sizes[len(sizes) // 2] * options.points / natural
+    if size >= SMALLEST:
+        return
+    number, unit = parse_length(options.width)
+    enough = f"width='{math.ceil(number * LEGIBLE / size)}{unit}'"
+    is_wide = natural > height and options.direction in ("right", "left")
+    remedies = ["direction='down'"] * is_wide + ["a coarser level"] * has_levels + [enough]
+    warn(
+        f"width={options.width!r} sets the texts of this picture in {size:.1f} points, too small "
+        f"to read; choose {' or '.join(remedies)}",
+        UserWarning,
+    )
+
+
+class Drawing(Answering):
     """A picture of a graph, which Jupyter displays.
 
     `.dot` and `.svg` are text, and `.save(path)` writes a file. The `.dot` of a picture of circles,
@@ -208,6 +232,8 @@ class Drawing:
     <computational graph of 3 nodes; save it with .save('graph.svg')>
     """
 
+    _others = DRAWING
+
     def __init__(
         self,
         dot: str,
@@ -218,6 +244,8 @@ class Drawing:
     ):
         self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
         self.arrays = arrays or {}
+        if self.options.width is not None:
+            warn_if_small(self.svg, self.options, has_levels=bool(dot))
 
     @cached_property
     def svg(self) -> str:
@@ -265,7 +293,8 @@ class Drawing:
 
         matplotlib writes .pdf and .eps files, as vectors with embedded fonts, and .png files, which
         Graphviz writes without matplotlib. A .png file is as wide as a `width` in px; otherwise it
-        has 192 pixels to the inch.
+        has 192 pixels to the inch. The first of these files takes a few seconds, in which
+        matplotlib is imported.
 
         Raises ValueError for another suffix, FileNotFoundError if the folder does not exist, and
         ImportError if the file requires matplotlib, which is not installed.
@@ -279,6 +308,8 @@ class Drawing:
         elif suffix == ".png" and self.scene is None and not is_installed("matplotlib"):
             path.write_bytes(render(self.dot, "png", self.options.layout))
         else:
+            from engine.draw.files.figures import write_pictures
+
             write_pictures([self.svg], path, self.options.dpi)
         return path
 

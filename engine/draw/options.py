@@ -8,11 +8,18 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypedDict, TypeVar, get_type_hints
 
 from engine.draw.graph.svg import LAYOUTS
 from engine.draw.look.theme import DIRECTIONS, SIZES, THEMES, Sizes, format_number
-from engine.draw.other_names import describe_direction, describe_file, refuse_option
+from engine.draw.other_names import (
+    describe_direction,
+    describe_font,
+    describe_format,
+    describe_theme,
+    describe_width,
+    refuse_option,
+)
 from engine.support.arguments import check_flag, check_positive, check_whole
 
 CHOICES = {
@@ -75,11 +82,9 @@ class Options:
             if value == "monochrome" and self.monochrome:  # of a copy of a record
                 continue
             if not isinstance(value, str) or value not in choices:
-                remedy = describe_direction(value) if name == "direction" else ""
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {value!r}"
-                    + (remedy and f"; {remedy}")
-                )
+                expected = f"{name} must be one of {', '.join(choices)}"
+                describe = describe_theme if name == "theme" else describe_direction
+                refuse_value(expected, value, describe(value))
         check_whole("matrix_size", self.matrix_size)
         for name in ("locals", "monochrome", "names_only"):
             check_flag(name, getattr(self, name))
@@ -93,21 +98,15 @@ class Options:
         try:
             format_number(0.5, self.format)
         except (TypeError, ValueError):
-            remedy = describe_file(self.format)
-            raise ValueError(
-                f"format must be a format of floats such as '.4g', got {self.format!r}"
-                + (remedy and f"; {remedy}")
-            ) from None
+            expected = "format must be a format of floats such as '.4g'"
+            refuse_value(expected, self.format, describe_format(self.format))
 
     def _check_size(self) -> None:
         """Raise an error unless the font and the sizes are valid; scale `sizes`."""
         if not isinstance(self.font, str) or not re.fullmatch(r"[\w ,.-]*", self.font):
-            raise ValueError(f"font must be the name of a font such as 'Times', got {self.font!r}")
+            expected = "font must be the name of a font such as 'Times'"
+            refuse_value(expected, self.font, describe_font(self.font))
         if self.width is not None:
-            if not isinstance(self.width, str) or not LENGTH.fullmatch(self.width):
-                raise ValueError(
-                    f"width must be a length such as '8cm' or '600px', got {self.width!r}"
-                )
             check_positive("width", self.points)
         if self.font_size is not None:
             if self.width is not None:
@@ -121,13 +120,34 @@ class Options:
     @property
     def points(self) -> float | None:
         """The width in points, or None for the natural one."""
-        length = LENGTH.fullmatch(self.width or "")
-        return float(length[1]) * POINTS[length[2]] if length else None
+        if self.width is None:
+            return None
+        number, unit = parse_length(self.width)
+        return number * POINTS[unit]
 
     @property
     def dpi(self) -> float:
         """The resolution of images: 96 for a width in pixels, which are 1/96 inch, else 192."""
         return 96.0 if (self.width or "").endswith("px") else 192.0
+
+
+def parse_length(text: object) -> tuple[float, str]:
+    """Return the number and the unit of a length. Raises ValueError for anything else.
+
+    >>> parse_length("8.5 cm")
+    (8.5, 'cm')
+    """
+    length = LENGTH.fullmatch(text) if isinstance(text, str) else None
+    if length is None:
+        expected = "width must be a length such as '8cm' or '600px'"
+        refuse_value(expected, text, describe_width(text))
+    return float(length[1]), length[2]
+
+
+def refuse_value(expected: str, value: object, remedy: str) -> NoReturn:
+    """Raise ValueError for the value of an option, with the remedy if there is one."""
+    text = f"{expected}, got {value!r}"
+    raise ValueError(f"{text}; {remedy}" if remedy else text) from None
 
 
 def check_names(options: Mapping[str, object], keywords: type) -> None:

@@ -10,7 +10,7 @@ from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
-from engine.draw.files.step_pictures import PICTURES, StepPictures
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
@@ -19,7 +19,7 @@ from engine.draw.graph.room import reserve_heights, reserve_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
-from engine.draw.page.html import SUBTITLE, PageView, compute_height, write_page
+from engine.draw.other_names import STEPPER, Answering
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, Frame, Run
@@ -38,6 +38,7 @@ SIGNS = (  # the first note of a wrong pass over cards
     "A true gradient is in parentheses until one arrives. ✓ is correct, ✗ is wrong, and » was sent "
     "too early."
 )
+PICTURES = (".svg", ".pdf", ".eps", ".png")
 LONGEST_TITLE = 60  # characters of an expression
 
 
@@ -67,7 +68,8 @@ def step(
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
-    single numbers. Click a number to follow another one.
+    single numbers. Click a number to follow another one. At level="layers", each step shows the
+    formulas of a layer.
 
     Args:
         root: the result of the graph, a Value or an Array with one element.
@@ -86,7 +88,8 @@ def step(
             matrix_size: as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
-    elements, or for an option's value that `draw` does not list.
+    elements, for an option's value that `draw` does not list, or for Arrays and the level of
+    neurons, which only networks of Values have.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -97,24 +100,15 @@ def step(
     look = Options(**options)
     check_root("step", root)
     limit = check_whole("limit", limit)
-    if isinstance(root, Value) and is_network(level, model):
+    if not isinstance(root, Value):
+        return step_arrays(root, model, level, look, limit)
+    if is_network(level, model):
         return step_network(root, model, look, limit)
-    if isinstance(root, Value) and level is None and model is not None:
+    if level is None and model is not None:
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
     view = build_view(root, model, level, limit, to_step=True)
-    if not isinstance(root, Value):
-        from engine.draw.arrays.stepper import trace_array_view
-
-        if level in (None, "values") and any(isinstance(part, Box) for part in view.drawn):
-            from engine.draw.arrays.nearest import view_nearest
-
-            view = view_nearest(root, model, limit)
-            root = [*view.ids][-1]
-        traced, facts, drawing = trace_array_view(view, look)
-        title = traced.names[root]
-        return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if model and has_boxes and level is None and len(view.arrows) > limit:
         # each arrow is at least one step
@@ -125,7 +119,37 @@ def step(
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
-    return Stepper(traced.runs, facts, drawing, look.theme, traced.names[root], traced.whole)
+    title = set_plain(traced.names[root])
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+
+
+def step_arrays(
+    root: Node, model: Model | None, level: Level, look: Options, limit: int
+) -> "Stepper":
+    """Make a page that steps through a graph of Arrays, of a large one the part nearest the root.
+
+    Raises ValueError for the level of a network of Values.
+    """
+    from engine.draw.arrays.boxes import trace_array_boxes
+    from engine.draw.arrays.nearest import view_nearest
+    from engine.draw.arrays.stepper import trace_array_view
+
+    if isinstance(level, str) and level in ("network", "neurons"):
+        raise ValueError(
+            "step of Arrays expects level='values', level='layers' or the paths of modules, got "
+            f"{level!r}; model.to_scalar() returns a network of Values, which has neurons"
+        )
+    view = build_view(root, model, level, limit, to_step=True)
+    if any(isinstance(part, Box) for part in view.drawn):
+        if level not in (None, "values"):
+            traced, facts = trace_array_boxes(view, look)
+            names = {node: name for node, name in traced.names.items() if not node.constant}
+            drawing = draw_view(view, look, names, traced.grads)
+            return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
+        view = view_nearest(root, model, limit)
+    traced, facts, drawing = trace_array_view(view, look)
+    title = set_plain(traced.names[[*view.ids][-1]])
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
 def step_values(
@@ -201,7 +225,7 @@ def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Steppe
     return stepper
 
 
-class Stepper:
+class Stepper(Answering):
     """A page of steps, which Jupyter displays.
 
     `.html` is the page, and `.save(path)` writes it. The page works offline and without a kernel.
@@ -211,6 +235,8 @@ class Stepper:
     >>> step(Value(3.0, "x") * 2.0)
     <stepper of 5 steps; save it with .save('steps.html')>
     """
+
+    _others = STEPPER
 
     def __init__(
         self,
@@ -239,6 +265,8 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """The complete page."""
+        from engine.draw.page.html import PageView, write_page
+
         steppers = {self.title: self, **self.opened}
         views = [
             PageView(title, stepper.drawing.svg, stepper.runs, stepper.facts, stepper.whole)
@@ -273,6 +301,8 @@ class Stepper:
             if check_whole("run", run, 0) >= len(self.runs):
                 raise ValueError(f"run must be a number below {len(self.runs)}, got {run}")
             options = self.drawing.options
+            from engine.draw.files.step_pictures import StepPictures
+
             pictures = StepPictures(self.drawing.svg, self.runs[run], THEMES[self.theme], options)
             return pictures.save(path, step)
         if "{" in path.name:
@@ -288,6 +318,8 @@ class Stepper:
         return path
 
     def _repr_html_(self) -> str:
+        from engine.draw.page.html import SUBTITLE, compute_height
+
         svg = self.drawing.svg
         return embed_page(self.html, svg, f"{self.title} – {SUBTITLE}", compute_height(svg))
 
@@ -322,5 +354,5 @@ def write_title(root: Value, notation: Notation) -> str:
             formula = build_formula(node.op, [parts[x] for x in inputs])
             if len(to_text(formula)) <= LONGEST_TITLE:
                 parts[node] = formula
-    name, text = notation.names[root], to_text(parts[root])
+    name, text = notation.text(root), to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text

@@ -1,6 +1,6 @@
 """Lazy imports: names that are loaded on first use, and NumPy, which may not be installed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ MISSING = "{} requires NumPy, which is not installed: pip install numpy"
 
 
 def attributes(
-    space: dict[str, Any], files: dict[str, list[str]], others: dict[str, str]
+    space: dict[str, Any], files: dict[str, list[str]], others: Mapping[str, str]
 ) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package (PEP 562), which loads a name from its file.
 

@@ -1,9 +1,10 @@
 """Names that programs for other engines use, and what they are called here."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from importlib import import_module
+from opcode import opmap
 from typing import Any, NoReturn, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,11 @@ ATTRIBUTES = {
     "topo": "topological(node) returns the nodes in topological order",
     **dict.fromkeys(("clone", "copy"), "x * 1.0 is a new node, and x.detach() a constant"),
     **dict.fromkeys(("to", "cuda", "device"), "numbers are in the memory of the CPU"),
+    **dict.fromkeys(
+        ("draw", "draw_dot", "show", "plot", "visualize", "render"),
+        "from stepgrad.draw import draw; draw(node) returns a picture",
+    ),
+    "step": "from stepgrad.draw import step; step(node) returns a page of steps",
     "conjugate": "a node is real; np.std and np.var expect an Array, not an ndarray of objects",
     **{f"arc{name}": f"write x.a{name}()" for name in ("sin", "cos", "tan")},
     **{f"arc{name}": f"write x.a{name}()" for name in ("sinh", "cosh", "tanh")},
@@ -80,7 +86,12 @@ FUNCTIONS = {
     **dict.fromkeys(("enable_grad", "inference_mode"), "no_grad"),
     **dict.fromkeys(("cat", "concat", "hstack"), "concatenate"),
     "unsqueeze": "expand_dims", "gradcheck": "check_gradients", "check_grads": "check_gradients",
-    "make_dot": "draw", "draw_dot": "draw", "jit": "Tape", "compile": "Tape",
+    **dict.fromkeys(
+        ("make_dot", "draw_dot", "draw_graph", "plot_model", "plot_graph", "plot", "visualize"),
+        "draw.draw",
+    ),
+    **{name: f"write from stepgrad.draw import {name}" for name in ("step", "Drawing", "Stepper")},
+    "jit": "Tape", "compile": "Tape",
     "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
 }  # fmt: skip
 
@@ -131,7 +142,17 @@ def answer_keywords(f: F) -> F:
     return function  # type: ignore[return-value]
 
 
-def refuse_name(module: str, name: str, names: dict[str, str]) -> NoReturn:
-    """Raise AttributeError for a name that a module does not have, with the name here, if any."""
-    remedy = f"; it is called {names[name]} here" if name in names else ""
-    raise AttributeError(f"module {module!r} has no attribute {name!r}{remedy}", name=name)
+def refuse_name(module: str, name: str, names: Mapping[str, str]) -> NoReturn:
+    """Raise AttributeError for a name that a module does not have, with the name here, if any.
+
+    It is called by the module's `__getattr__`. For `from module import name`, it raises an
+    ImportError, because Python would replace an AttributeError by one without the remedy.
+    """
+    if name not in names:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+    here = names[name]
+    remedy = here if here.startswith("write ") else f"it is called {here} here"
+    caller = sys._getframe(2)
+    if caller.f_code.co_code[caller.f_lasti] == opmap["IMPORT_FROM"]:
+        raise ImportError(f"cannot import name {name!r} from {module!r}; {remedy}", name=module)
+    raise AttributeError(f"module {module!r} has no attribute {name!r}; {remedy}", name=name)

@@ -1,24 +1,30 @@
 """The facts about Arrays that a page shows when one is selected."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from engine.draw.arrays.formulas import build_array_formula, build_pullback
+from engine.draw.arrays.formulas import build_array_formula, build_pullback, build_slope
 from engine.draw.arrays.matrices import write_shape
 from engine.draw.arrays.notation import ArrayNotation
+from engine.draw.arrays.symbols import make_array
+from engine.draw.arrays.terms import find_product
 from engine.draw.arrays.writing import to_array_mathml
-from engine.draw.formulas.notation import Line
-from engine.draw.steps.facts import Facts, describe_kind
+from engine.draw.formulas.notation import Line, number_repeats
+from engine.draw.formulas.symbols import make_name
+from engine.draw.steps.facts import MOST_PATHS, Facts, add_routes, describe_kind, list_paths
 from engine.node import Node
+from engine.watch.paths import largest_paths
+
+MOST_ELEMENTS = 1_000_000  # of all arrays of a graph whose paths are listed, for time and memory
 
 
 @np.errstate(all="ignore")  # as in the engine
 def collect_array_facts(
-    notation: ArrayNotation, grads: Any, parameters: Collection[Node]
+    notation: ArrayNotation, grads: Any, parameters: Collection[Node], has_paths: bool = True
 ) -> list[Facts]:
-    """Return the facts about every node: its shape, its formula, and its pullbacks."""
+    """Return the facts about every node: its shape, formula, pullbacks, and the largest paths."""
     facts = []
     for i, node in enumerate(notation.names):
         kind = f"{describe_kind(node, parameters)}, {write_shape(node.data.shape)}"
@@ -29,7 +35,50 @@ def collect_array_facts(
                 gradient=notation.format(grads[node]),
             )
         )  # fmt: skip
-    return facts
+    is_small = sum(node.data.size for node in notation.names) <= MOST_ELEMENTS
+    return add_paths(facts, notation) if has_paths and is_small else facts
+
+
+def add_paths(facts: Sequence[Facts], notation: ArrayNotation) -> list[Facts]:
+    """Return the facts with the paths of each gradient, whose sizes are norms."""
+    order: list[Any] = [*notation.names]
+    place = {node: i for i, node in enumerate(order)}
+    table = largest_paths(order[-1], order, MOST_PATHS)
+    listed = []
+    for fact, node in zip(facts, order, strict=True):
+        paths, count, rest = list_paths(table, node, place, notation)
+        paths = [x._replace(product=x.product.replace(" ", "\u00a0")) for x in paths]
+        factors = [write_jacobian(node, k, notation) for k in range(len(node.inputs))]
+        listed.append(fact._replace(factors=factors, paths=paths, path_count=count, rest=rest))
+    names = [[make_name(notation.names[x]) for x in node.inputs] for node in order]
+    steps = [[str(x) for x in number_repeats(inputs)] for inputs in names]
+    return [fact._replace(paths=add_routes(i, listed, steps)) for i, fact in enumerate(listed)]
+
+
+def write_jacobian(node: Any, k: int, notation: ArrayNotation) -> str:
+    """Write the derivative of a node by its k-th input, a factor along a path; "" if constant.
+
+    Of a matrix product, it is the other matrix, and of an operation on elements a diagonal matrix.
+    They have their numbers if these fit into a line. Others have the sign of a derivative.
+    """
+    x = node.inputs[k]
+    if x.constant or node.constant:
+        return ""
+    local = node.locals[k]
+    if local is not None and not np.ndim(local):
+        return notation.write_factor(float(local))
+    name, inputs = notation.name(node), [notation.input(y) for y in node.inputs]
+    if local is not None and node.data.shape == x.data.shape:
+        numbers = notation.write_numbers(make_array("", np.ravel(local)))
+        slope = to_array_mathml(build_slope(node.op, k, name, inputs))  # type: ignore[arg-type]
+        return f"<mrow><mi>diag</mi><mo>(</mo>{numbers or slope}<mo>)</mo></mrow>"
+    product = find_product(node)
+    if product and k < 2:
+        other: Any = notation.name(node.inputs[1 - k])
+        factor = other if product == "linear" and k == 0 else other.T
+        return notation.write_numbers(factor) or to_array_mathml(factor)
+    over, under = (f"<mrow><mi>∂</mi>{to_array_mathml(notation.name(y))}</mrow>" for y in (node, x))
+    return f"<mfrac>{over}{under}</mfrac>"
 
 
 def write_rules(node: Any, notation: ArrayNotation, grads: Any) -> list[Line]:

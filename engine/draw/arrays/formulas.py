@@ -105,6 +105,7 @@ def einsum(subscripts: str, *xs: ArraySymbol) -> ArraySymbol:
 def describe_einsum_pullback(
     i: int, g: ArraySymbol, xs: Sequence[ArraySymbol], subscripts: str
 ) -> Any:
+    """Return the gradient of the i-th input of an Einstein sum, which is such a sum, too."""
     terms, result = name_axes(subscripts, [x.ndim for x in xs])
     inputs = [g, *xs[:i], *xs[i + 1 :]]
     value = formulas_of_einsum(i, g, xs, subscripts)
@@ -191,6 +192,7 @@ def multiply_slope(g: ArraySymbol, local: Symbol, value: Any) -> ArraySymbol:
 def apply_pullback(
     op: ArrayOp, k: int, g: ArraySymbol, out: ArraySymbol, inputs: Sequence[ArraySymbol]
 ) -> Any:
+    """Return the contribution of a row for arrays to its k-th input, in the textbook's form."""
     row = op.row
     if is_built_in(op):
         forward, *pullbacks = TEXTBOOK[op.name]

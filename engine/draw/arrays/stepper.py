@@ -8,22 +8,14 @@ from engine.draw.drawing import Drawing, find_arrays, title_graph
 from engine.draw.graph.clusters import describe_places
 from engine.draw.graph.dot import write_dot
 from engine.draw.graph.room import reserve_heights, reserve_widths
-from engine.draw.graph.view import Box, View
+from engine.draw.graph.view import View
 from engine.draw.options import Options
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import Run, Trace
 
 
 def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Drawing]:
-    """Return the runs through a graph of Arrays, the facts about its nodes, and its drawing.
-
-    Raises ValueError if the view has boxes.
-    """
-    if any(isinstance(part, Box) for part in view.drawn):
-        raise ValueError(
-            f"step expects a graph of Arrays to be stepped through one by one, got {len(view.ids)} "
-            "of them in boxes; leave out level, raise limit, or choose a root further down"
-        )
+    """Return the runs through a graph of Arrays without boxes, the facts, and the drawing."""
     places = describe_places(view.modules)
     traced = trace_arrays(view.ids, look.format, look.matrix_size, places)
     notation = ArrayNotation(traced.names, look.format, look.matrix_size)

@@ -201,9 +201,16 @@ class ArraySymbol(Symbol):
         value = self.value[index]
         if np.size(value) == self.size and drop_ones(value.shape) == drop_ones(self.shape):
             items = index if isinstance(index, tuple) else (index,)
-            if all(i is None or isinstance(i, int | slice | type(...)) for i in items):
+            if all(map(keeps_order, items)):
                 return keep(self, value)
         return combine_along("index", self, value, format_index(index))
+
+
+def keeps_order(item: Any) -> bool:
+    """Return whether an item of an index leaves the elements in their order: no array, no -1."""
+    if isinstance(item, slice):
+        return item.step is None or item.step > 0
+    return item is None or isinstance(item, int | type(...))
 
 
 def make_array(name: str, value: np.ndarray, head: str = "array") -> ArraySymbol:
@@ -312,6 +319,7 @@ def format_index(index: Any) -> str:
 
 
 def format_index_item(item: Any) -> str:
+    """Return one item of an index as it is written in Python; a long list shortened."""
     if isinstance(item, slice):
         start, stop = ("" if x is None else str(x) for x in (item.start, item.stop))
         return f"{start}:{stop}" + (f":{item.step}" if item.step not in (None, 1) else "")
@@ -328,6 +336,7 @@ def format_index_item(item: Any) -> str:
 
 
 def repeat_to(x: Any, shape: Shape) -> Any:
+    """Return an array that is broadcast to a shape: repeated along the axes that grow."""
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size:
         return keep(x, value)

@@ -61,6 +61,7 @@ def list_backward_terms(node: Any, k: int) -> list[list[Term]]:
 
 
 def list_product_terms(node: Any, k: int, index: Index) -> list[Term]:
+    """Return the terms of one element of the gradient of a matrix product's k-th input."""
     x, y = node.inputs[0].data, node.inputs[1].data
     rows, columns = node.data.shape
     is_linear = find_product(node) == "linear"

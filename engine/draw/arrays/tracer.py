@@ -60,19 +60,13 @@ class ArrayFrames(BackwardTracer):
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves."""
         leaves = [node for node in self.order if node.op is None]
-        note = f"{START.note} {LEGEND.format(root=self.notation.names[self.order[-1]])}"
+        note = f"{START.note} {LEGEND.format(root=self.notation.text(self.order[-1]))}"
         frame = START._replace(note=note)
         return self.show(frame, {(node, "data"): node.data for node in leaves})
 
     def show(self, frame: Frame, arrays: Mapping[tuple[Any, str], Any]) -> Frame:
         """Return a frame in which arrays appear, by their nodes and fields."""
-        texts: dict[str, dict[str, str]] = {"data": {**frame.data}, "grad": {**frame.grad}}
-        cells = {}
-        for (node, field), x in arrays.items():
-            texts[field][self.ids[node]] = self.notation.format(x)
-            if np.ndim(x):
-                cells[f"{self.ids[node]} {field}"] = describe_cells(x, self.notation)
-        return frame._replace(data=texts["data"], grad=texts["grad"], cells=cells)
+        return show_arrays(frame, arrays, self.ids, self.notation)
 
     def compute(self, node: Any, op: Op) -> Frame:
         """Return the frame in which an Array is computed."""
@@ -90,9 +84,9 @@ class ArrayFrames(BackwardTracer):
             *self.list_arrows(node),
             *(self.ids[x] for x in node.inputs),
         ]
-        title = f"{notation.names[node]} = {to_array_text(formula)}"
-        if notation.names[node] == to_array_text(formula):  # Wᵀ = Wᵀ
-            lines, title = lines[1:], f"{notation.names[node]}, the {op.name}"
+        title = f"{notation.text(node)} = {to_array_text(formula)}"
+        if notation.text(node) == to_array_text(formula):  # Wᵀ = Wᵀ
+            lines, title = lines[1:], f"{notation.text(node)}, the {op.name}"
         elements = Follower(notation, self.ids).follow_forward(node)
         where = self.places.get(node, "")
         frame = Frame("forward", title, lines, marked=marked, where=where, node=id)
@@ -110,7 +104,7 @@ class ArrayFrames(BackwardTracer):
             notation.write_formula(name, self.sign, pulled),
             *notation.write_values(name, self.sign, pulled, deep=False),
         ]
-        title = f"From {notation.names[node]} to {notation.names[to]}"
+        title = f"From {notation.text(node)} to {notation.text(to)}"
         if self.uses[to] > 1:
             title += f", use {use} of {self.uses[to]}"
             if use > 1 and self.variant.accumulates:
@@ -131,7 +125,7 @@ class ArrayFrames(BackwardTracer):
         one, notation = root._one(), self.notation
         name = notation.gradient(root, one)
         frame = Frame(
-            "seed", f"The gradient starts at {notation.names[root]}",
+            "seed", f"The gradient starts at {notation.text(root)}",
             notation.write_values(name, "=", name, deep=True), marked=[self.ids[root]],
         )  # fmt: skip
         yield self.show(frame, {(root, "grad"): one})
@@ -146,6 +140,22 @@ class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
         """Return the first frame, which shows all data and the true gradients."""
         frame = super().start_mistake()
         return self.show(frame, {(node, "data"): node.data for node in self.order})
+
+
+def show_arrays(
+    frame: Frame,
+    arrays: Mapping[tuple[Any, str], Any],
+    ids: Mapping[Any, str],
+    notation: ArrayNotation,
+) -> Frame:
+    """Return a frame in which arrays appear, by their nodes and fields."""
+    texts: dict[str, dict[str, str]] = {"data": {**frame.data}, "grad": {**frame.grad}}
+    cells = {}
+    for (node, field), x in arrays.items():
+        texts[field][ids[node]] = notation.format(x)
+        if np.ndim(x):
+            cells[f"{ids[node]} {field}"] = describe_cells(x, notation)
+    return frame._replace(data=texts["data"], grad=texts["grad"], cells=cells)
 
 
 def describe_cells(x: np.ndarray, notation: ArrayNotation) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -55,7 +56,8 @@ def write_pictures(svgs: Iterable[str], path: Path, dpi: float = DPI) -> None:
         (svg,) = svgs
         metadata = {"Software": None} if form == "png" else {"Creator": "stepgrad"}
         figure = make_figure(read_svg(svg), form, dpi)
-        figure.savefig(path, format=form, dpi=dpi, metadata=metadata)
+        with quick_bounds() if form == "eps" else nullcontext():
+            figure.savefig(path, format=form, dpi=dpi, metadata=metadata)
 
 
 def import_matplotlib(suffix: str) -> Any:
@@ -70,19 +72,37 @@ def import_matplotlib(suffix: str) -> Any:
         ) from None
 
 
-def quiet_fonts() -> Any:
-    """Return a context in which matplotlib does not log the subsetting of fonts."""
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Keep matplotlib from logging the subsetting of fonts."""
+    logger = logging.getLogger("fontTools.subset")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
-    class Quiet:
-        def __enter__(self) -> None:
-            self.logger = logging.getLogger("fontTools.subset")
-            self.level = self.logger.level
-            self.logger.setLevel(logging.ERROR)
 
-        def __exit__(self, *problem: object) -> None:
-            self.logger.setLevel(self.level)
+@contextmanager
+def quick_bounds() -> Iterator[None]:
+    """Keep matplotlib from measuring all glyphs of a font for an EPS file, which takes seconds.
 
-    return Quiet()
+    It draws each of them, 6,000 of DejaVu Sans, for a box that the font's header states.
+    """
+    backend = import_module("matplotlib.backends.backend_ps")
+    slow = getattr(backend, "_bounds", None)  # since matplotlib 3.7; a function of its own
+
+    def read_bounds(font: Any) -> tuple[int, ...]:
+        return tuple(getattr(font["head"], name) for name in ("xMin", "yMin", "xMax", "yMax"))
+
+    if slow is not None:
+        setattr(backend, "_bounds", read_bounds)  # noqa: B010  # mypy knows no such name
+    try:
+        yield
+    finally:
+        if slow is not None:
+            setattr(backend, "_bounds", slow)  # noqa: B010
 
 
 def make_figure(picture: Picture, form: str, dpi: float = 72.0) -> Any:
@@ -117,6 +137,7 @@ class Painter:
         draw[type(shape)](shape, order)
 
     def draw_outline(self, shape: Outline, order: int) -> None:
+        """Draw a path."""
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path as Vertices
 
@@ -145,6 +166,7 @@ class Painter:
         return red, green, blue, opacity
 
     def draw_line(self, line: Line, order: int) -> None:
+        """Draw a line of text, part after part."""
         families = choose_families(line.family)
         widths = [measure_fragment(fragment, families) for fragment in line.fragments]
         full = sum(widths) + sum(fragment.dx for fragment in line.fragments)
@@ -165,6 +187,7 @@ class Painter:
         families: Sequence[str],
         order: int,
     ) -> None:
+        """Draw a part of a line of text at a place, above its halo if it has one."""
         from matplotlib.patheffects import withStroke
 
         look: dict[str, Any] = {
@@ -183,6 +206,7 @@ class Painter:
         self.axes.text(*place, fragment.text, color=colour, zorder=order, **look)
 
     def draw_image(self, image: Image, order: int) -> None:
+        """Draw an image of pixels."""
         from PIL import Image as Pixels
 
         data = base64.b64decode(image.data.partition(",")[2])

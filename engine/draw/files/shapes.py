@@ -292,30 +292,41 @@ def outline_rectangle(
 def read_lines(
     element: ET.Element, matrix: Matrix, style: Mapping[str, str], opacity: float
 ) -> Iterator[Line]:
-    """Yield the lines of a text element; a span with a position of its own begins a line."""
-    scale = measure_scale(matrix)
-    lines: list[tuple[Point, str, list[Fragment]]] = []
-    x, y = (float((element.get(name) or "0").split()[0]) for name in ("x", "y"))
-    lines.append(((x, y), style["text-anchor"], []))
+    """Yield the lines of a text element."""
+    scale, stroke = measure_scale(matrix), style["stroke"]
+    angle = math.degrees(math.atan2(matrix[1], matrix[0]))
+    halo_width = 0.0 if stroke == "none" else scale * read_numbers(style["stroke-width"])[0]
+    for place, anchor, fragments in split_lines(element, scale, style):
+        if any(fragment.text.strip() for fragment in fragments):
+            yield Line(
+                *apply_matrix(matrix, place), fragments, anchor, angle, style["font-family"],
+                opacity * float(style["fill-opacity"]), stroke, halo_width,
+            )  # fmt: skip
 
-    def add(text: str | None, own: Mapping[str, str], dx: float = 0.0, dy: float = 0.0) -> None:
+
+def split_lines(
+    element: ET.Element, scale: float, style: Mapping[str, str]
+) -> list[tuple[Point, str, list[Fragment]]]:
+    """Return the place, anchor and parts of each line of a text element.
+
+    A span with a position of its own begins a line. Parts have their sizes in points.
+    """
+
+    def read_fragment(
+        text: str | None, own: Mapping[str, str], dx: float = 0.0, dy: float = 0.0
+    ) -> list[Fragment]:
         text = (text or "").replace("\n", " ")
-        if text or dx or dy:
-            bold, italic = own["font-weight"] in BOLD_WEIGHTS, own["font-style"] == "italic"
-            size = scale * read_numbers(own["font-size"])[0]
-            fragment = Fragment(text, size, scale * dx, scale * dy, own["fill"], bold, italic)
-            lines[-1][2].append(fragment)
+        bold, italic = own["font-weight"] in BOLD_WEIGHTS, own["font-style"] == "italic"
+        size = scale * read_numbers(own["font-size"])[0]
+        fragment = Fragment(text, size, scale * dx, scale * dy, own["fill"], bold, italic)
+        return [fragment] if text or dx or dy else []
 
-    baseline = {"middle": 0.3, "central": 0.35, "hanging": 0.75}.get(
-        element.get("dominant-baseline", ""), 0.0
-    )
+    x, y = (float((element.get(name) or "0").split()[0]) for name in ("x", "y"))
     size = read_numbers(style["font-size"])[0]
-    add(
-        element.text,
-        style,
-        read_shift(element, "dx", size),
-        read_shift(element, "dy", size) + baseline * size,
-    )
+    baseline = BASELINES.get(element.get("dominant-baseline", ""), 0.0) * size
+    dx, dy = (read_shift(element, name, size) for name in ("dx", "dy"))
+    first = read_fragment(element.text, style, dx, dy + baseline)
+    lines = [((x, y), style["text-anchor"], first)]
     for span in element:
         own = read_style(span, style)
         size = read_numbers(own["font-size"])[0]
@@ -323,28 +334,16 @@ def read_lines(
             (x0, y0), _, _ = lines[-1]
             place = (float(span.get("x", x0)), float(span.get("y", y0)))
             lines.append((place, own["text-anchor"], []))
-        shift = {"sub": 0.3, "super": -0.4}.get(span.get("baseline-shift", ""), 0.0) * size
-        add(span.text, own, read_shift(span, "dx", size), read_shift(span, "dy", size) + shift)
-        add(span.tail, style, 0.0, -shift)
-    angle = math.degrees(math.atan2(matrix[1], matrix[0]))
-    stroke = style["stroke"]
-    halo_width = 0.0 if stroke == "none" else scale * read_numbers(style["stroke-width"])[0]
-    for place, anchor, fragments in lines:
-        if any(fragment.text.strip() for fragment in fragments):
-            x, y = apply_matrix(matrix, place)
-            yield Line(
-                x,
-                y,
-                fragments,
-                anchor,
-                angle,
-                style["font-family"],
-                opacity * float(style["fill-opacity"]),
-                stroke,
-                halo_width,
-            )
+        shift = SHIFTS.get(span.get("baseline-shift", ""), 0.0) * size
+        dx, dy = (read_shift(span, name, size) for name in ("dx", "dy"))
+        fragments = lines[-1][2]
+        fragments += read_fragment(span.text, own, dx, dy + shift)
+        fragments += read_fragment(span.tail, style, 0.0, -shift)
+    return lines
 
 
+BASELINES = {"middle": 0.3, "central": 0.35, "hanging": 0.75}  # below a text's place, in ems
+SHIFTS = {"sub": 0.3, "super": -0.4}  # of scripts, in ems
 BOLD_WEIGHTS = ("bold", "bolder", "600", "700", "800", "900")
 
 

@@ -5,11 +5,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.draw.arrays.states import find_cells, list_panels, show_cells
 from engine.draw.files.figures import write_picture, write_pictures
 from engine.draw.files.typeset import MathBox, set_formula
+from engine.draw.formulas.notation import Line
 from engine.draw.graph.room import MARK_SIZE
 from engine.draw.look.scene import format_length
 from engine.draw.look.theme import SIZES, Theme
@@ -18,7 +19,6 @@ from engine.draw.steps.frames import Frame, Run
 
 SVG = "http://www.w3.org/2000/svg"
 SHAPES = ("path", "polygon", "ellipse", "polyline", "rect", "circle")
-PICTURES = (".svg", ".pdf", ".eps", ".png")
 PADDING = 10.0
 LEAD = 7.0  # between the lines of a formula
 FORMULA_SIZE, SMALLEST = 14.0, 9.0  # points, beside texts of 11; of formulas that shrink with them
@@ -96,6 +96,7 @@ class StepPictures:
             formulas = [self.set_formulas(steps, self.size * room / widest)]
             widest = room
         top = max(map(measure_height, formulas[-1]))
+        top += LEAD * any(self.run.frames[n].elements for n in steps)  # around the rule
         top += 2 * PADDING * (top > 0)
         width = max(self.width, widest + 2 * PADDING)
         for n, lines in zip(steps, formulas[-1], strict=True):
@@ -104,7 +105,7 @@ class StepPictures:
     def set_formulas(self, steps: Sequence[int], size: float) -> list[list[MathBox]]:
         """Return the lines of the formula of each step."""
         frames = (self.run.frames[n] for n in steps)
-        return [[set_formula("".join(line), size) for line in frame.lines] for frame in frames]
+        return [[set_formula("".join(line), size) for line in list_lines(x)] for x in frames]
 
     def show_state(self, n: int) -> ET.Element:
         """Return the drawing as it is at a step."""
@@ -121,6 +122,8 @@ class StepPictures:
                     write_status(element, state.marks[id], self.theme)
         for element in choose_marked(elements, frame.marked):
             mark(element, self.theme)
+        if frame.elements:
+            outline_cells(elements, find_followed(frame).marks, self.theme)
         return root
 
     def compose(
@@ -135,9 +138,14 @@ class StepPictures:
         }  # fmt: skip
         for name, length in lengths.items():
             root.set(name, format_length(length))
-        y, parts = PADDING, []
-        for box in lines:
-            parts.append(box.to_svg(PADDING, y + box.ascent, self.theme.ink))
+        y, parts, first = PADDING, [], len(self.run.frames[n].lines)
+        left, right = (full - measure_width([lines])) / 2, (full + measure_width([lines])) / 2
+        for i, box in enumerate(lines):
+            if i == first:  # the lines that follow one element
+                rule = f'd="M{format_length(left)},{format_length(y)}H{format_length(right)}"'
+                parts.append(f'<path {rule} stroke="{self.theme.frame}" stroke-dasharray="3,3"/>')
+                y += LEAD
+            parts.append(box.to_svg((full - box.width) / 2, y + box.ascent, self.theme.ink))
             y += box.ascent + box.descent + LEAD
         width, height = format_length(full), format_length(top + self.height)
         title = f"step {n + 1} of {len(self.run.frames)}: {self.run.frames[n].title}"
@@ -147,6 +155,16 @@ class StepPictures:
             f'<rect width="{width}" height="{height}" fill="{self.theme.paper}"/>\n'
             f'<g class="formula">{"".join(parts)}</g>\n{ET.tostring(root, "unicode")}</svg>\n'
         )
+
+
+def list_lines(frame: Frame) -> list[Line]:
+    """Return the lines of a step, and those that follow the largest element of its array."""
+    return [*frame.lines, *(find_followed(frame).lines if frame.elements else ())]
+
+
+def find_followed(frame: Frame) -> Any:
+    """Return the element that a step follows, as its page does until another one is clicked."""
+    return next(iter(frame.elements.values()))
 
 
 def find_id(element: ET.Element) -> str:
@@ -216,6 +234,25 @@ def mark(element: ET.Element, theme: Theme) -> None:
                 shape.set("fill", theme.mark)
             elif theme.mark == theme.ink and shape.get("fill", "none") != "none":
                 shape.set("fill", MARKED)
+
+
+def outline_cells(
+    elements: Iterable[tuple[str, ET.Element]], marks: Sequence[Any], theme: Theme
+) -> None:
+    """Outline the cells of Arrays that the followed element is computed from, itself thicker."""
+    panels = {
+        (id, panel.get("data-field")): panel for id, x in elements for panel in list_panels(x) if id
+    }
+    for i, (id, field, row, column) in enumerate(marks):
+        panel = panels.get((id, field))
+        if panel is not None:
+            x, y, width, height = (
+                float(panel.get(f"data-{name}", 0.0)) for name in ("x", "y", "width", "height")
+            )
+            place = {"x": x + column * width, "y": y + row * height}
+            box = {**place, "width": width, "height": height, "stroke-width": 1.2 if i else 2.2}
+            look = {name: format_length(length) for name, length in box.items()}
+            ET.SubElement(panel, f"{{{SVG}}}rect", {**look, "fill": "none", "stroke": theme.mark})
 
 
 def write_status(element: ET.Element, status: tuple[str, str], theme: Theme) -> None:

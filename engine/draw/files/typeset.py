@@ -65,6 +65,7 @@ class MathBox(NamedTuple):
 
 
 def write_glyphs(part: Glyphs, colour: str) -> str:
+    """Return a path as SVG."""
     place = f"translate({format_length(part.x)} {format_length(part.y)})"
     if part.stretch != 1.0:
         place += f" scale(1 {part.stretch:.4g})"
@@ -84,8 +85,12 @@ def set_formula(mathml: str, size: float) -> MathBox:
     return set_row(list(parse_mathml(mathml)), size)
 
 
-def set_row(elements: Sequence[ET.Element], size: float) -> MathBox:
-    """Return elements side by side. Tables and braces are composed, all else is mathtext."""
+def set_row(elements: Sequence[ET.Element], size: float, align: float = 0.5) -> MathBox:
+    """Return elements side by side. Tables and braces are composed, all else is mathtext.
+
+    The cells of tables are centred, those of cases on the left, and those of matrices, which are
+    numbers with equal decimals, on the right.
+    """
     boxes: list[MathBox] = []
     plain: list[ET.Element] = []
     fences: list[str] = []
@@ -102,13 +107,14 @@ def set_row(elements: Sequence[ET.Element], size: float) -> MathBox:
         if is_fence:
             fences.append(text)
             continue
-        box = set_composed(element, size)
+        is_table = element.tag == "mtable"
+        box = set_table(element, size, align) if is_table else set_composed(element, size)
         closing = elements[i + 1].text if i + 1 < len(elements) else ""
         if fences:
-            boxes.append(set_fence(fences.pop(), box, size))
+            boxes.append(set_fence(fences.pop(), box, size, 0.0))
         boxes.append(box)
         if element.tag == "mtable" and closing in FENCES:
-            boxes.append(set_fence(closing or "", box, size))
+            boxes.append(set_fence(closing or "", box, size, 0.15 * size))
             fences.clear()
     if plain:
         boxes.append(set_plain_row(plain, size, before=bool(boxes), after=False))
@@ -128,12 +134,10 @@ def has_brace(element: ET.Element) -> bool:
 
 def set_composed(element: ET.Element, size: float) -> MathBox:
     """Return a table, a formula with a brace below, or a row with one of them."""
-    if element.tag == "mtable":
-        return set_table(element, size)
     if element.tag == "munder":
         inner, below = element  # the inner one has the brace
         return set_brace(set_row([inner[0]], size), set_row([below], SMALL * size), size)
-    return set_row(list(element), size)
+    return set_row(list(element), size, 1.0 if element.get("class") == "matrix" else 0.0)
 
 
 def set_plain_row(
@@ -148,8 +152,11 @@ def set_plain_row(
     return box._replace(width=left + box.width + right, parts=box.move(left))
 
 
-def set_table(table: ET.Element, size: float) -> MathBox:
-    """Return a table; its middle is on the axis of the row."""
+def set_table(table: ET.Element, size: float, align: float) -> MathBox:
+    """Return a table, whose middle is on the axis of the row.
+
+    `align` is the share of the room beside a cell that is on its left: 0.5 centres cells.
+    """
     rows = [[set_row(list(cell), size) for cell in row] for row in table]
     widths = [max(box.width for box in column) for column in zip(*rows, strict=True)]
     gap, lead = 0.7 * size, 0.35 * size
@@ -162,18 +169,19 @@ def set_table(table: ET.Element, size: float) -> MathBox:
     for row, ascent, descent in zip(rows, ascents, descents, strict=True):
         x = 0.0
         for box, width in zip(row, widths, strict=True):
-            parts += box.move(x, y + ascent)
+            parts += box.move(x + align * (width - box.width), y + ascent)
             x += width + gap
         y += ascent + descent + lead
     return MathBox(sum(widths) + gap * (len(widths) - 1), -top, top + height, parts)
 
 
-def set_fence(fence: str, box: MathBox, size: float) -> MathBox:
-    """Return a fence as high as a box: a stretched sign."""
+def set_fence(fence: str, box: MathBox, size: float, gap: float) -> MathBox:
+    """Return a fence as high as a box: a stretched sign, after a gap."""
     sign = set_mathtext(FENCES[fence], fence, size)
     scale = (box.ascent + box.descent) / max(sign.ascent + sign.descent, 1.0)
     parts = [
-        part._replace(y=box.descent - sign.descent * scale, stretch=scale) for part in sign.parts
+        part._replace(x=gap, y=box.descent - sign.descent * scale, stretch=scale)
+        for part in sign.parts
     ]
     return MathBox(sign.width + 0.15 * size, box.ascent, box.descent, parts)
 
@@ -224,6 +232,8 @@ def write_mathtext(element: ET.Element, depth: int = 0) -> str:
     if tag in ("mi", "mn"):
         latex = write_letters(text) if len(text) == 1 else Latex().write_name(text)
         return f"{latex} " if latex[:1] == "\\" else latex
+    if tag == "mspace":
+        return r"\;"
     if tag == "mo":
         return SIGNS.get(text, text)
     if tag == "mtext":

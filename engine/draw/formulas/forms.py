@@ -14,7 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.arithmetic import cos, divide, exp, exp2, sqrt
-from engine.draw.formulas.symbols import Operand, Symbol, build_partials, lift, make_name
+from engine.draw.formulas.symbols import (
+    Operand,
+    Symbol,
+    build_partials,
+    find_number,
+    lift,
+    make_name,
+)
 from engine.formulas import ONE_OVER_SQRT_2PI, sigmoid, square
 from engine.rules import LN2, LN10, TABLE, Op, flatten
 from engine.sequences.rules import SOFTMAX, softmax
@@ -48,6 +55,13 @@ ROWS: dict[str, Callable[..., list[Any]]] = {  # for each input, another form or
 }
 # fmt: on
 FORMS = {TABLE[name]: form for name, form in ROWS.items()}
+LECTURES = {  # the rows of which lectures write the other form
+    TABLE[name]
+    for name in (
+        "/", "log2", "log10", "sqrt", "cbrt", "tan", "acosh", "tanh", "sigmoid", "silu", "atan2",
+        "cross_entropy",
+    )
+}  # fmt: skip
 
 
 def softmax_form(i: int, j: int, outs: Sequence[Any], delta: Any) -> Any:
@@ -68,7 +82,8 @@ def build_slopes(
     """
     rules = build_partials(op, out, args, outs)
     forms = [None] * len(rules)
-    if op in FORMS:
+    is_simple = op is TABLE["**"] and find_number(lift(args[1])) is not None  # 2 · x
+    if op in FORMS and not is_simple:
         forms = [*flatten(FORMS[op](lift(out), *op.unflatten([lift(x) for x in args])))]
     elif isinstance(op, Output) and op.vector_op is SOFTMAX and outs:
         i = op._output_index
@@ -78,6 +93,11 @@ def build_slopes(
         [rule] if form is None or str(form) == str(rule) else [rule, lift(form)]
         for rule, form in zip(rules, forms, strict=True)
     ]
+
+
+def build_lecture_slopes(op: Op, out: Operand, args: Sequence[Operand]) -> list[Symbol]:
+    """Return one formula of each local derivative, in the form in which lectures write it."""
+    return [forms[-1 if op in LECTURES else 0] for forms in build_slopes(op, out, args)]
 
 
 def write_index(i: int) -> str:

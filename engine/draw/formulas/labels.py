@@ -83,10 +83,10 @@ def parse_label(text: str) -> Label | None:
     """
     if len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1]
-    repeated = re.fullmatch(r"(.+)(#\d+)", text)
-    if repeated:  # x#2 is the second value that is called x
-        label = parse_label(repeated[1])
-        return label and label._replace(sub=label.sub + repeated[2])
+    name, number = split_repeat(text)
+    if number:
+        label = parse_label(name)
+        return label and label._replace(sub=label.sub + number)
     match = BASE.match(text) if len(text) <= LONGEST else None
     base = match and parse_word(match[2] or match[3] or match[4])
     if not match or not base:
@@ -108,6 +108,12 @@ def parse_label(text: str) -> Label | None:
         scripts[kind] = scripts[kind] or content
         at = script.end()
     return Label(base, scripts["sub"], scripts["sup"] + primes, match[1] or accent)
+
+
+def split_repeat(text: str) -> tuple[str, str]:
+    """Return a name and its number: x#2 is the second value that is called x."""
+    repeated = re.fullmatch(r"(.+)(#\d+)", text)
+    return (repeated[1], repeated[2]) if repeated else (text, "")
 
 
 def read_script(script: re.Match[str]) -> tuple[str, str | None]:
@@ -136,6 +142,12 @@ def parse_content(text: str) -> str | None:
     if "".join(parts) != text or None in words:
         return None
     return "".join(map(str, words)).replace("-", "−").strip()
+
+
+def is_power(text: str) -> bool:
+    """Return whether a label looks like a power, such as x_1^2, so that ∂x_1^2 is ambiguous."""
+    label = parse_label(text)
+    return label is not None and label.sup.isdigit()
 
 
 def is_snake_case(base: str, content: str | None) -> bool:
@@ -171,10 +183,11 @@ def set_spans(text: str) -> list[Span]:
 def set_plain(text: str) -> str:
     """Return a label as plain text, with Unicode's subscripts and superscripts where they exist.
 
-    >>> set_plain("beta^2"), set_plain("x_train")
-    ('β²', 'x_train')
+    >>> set_plain("beta^2"), set_plain("x_train"), set_plain("x1#2")
+    ('β²', 'x_train', 'x₁#2')
     """
-    label = parse_label(text)
+    name, number = split_repeat(text)
+    label = parse_label(name)
     if label is None:
         return text
     plain = accented(label)
@@ -185,7 +198,7 @@ def set_plain(text: str) -> str:
         small = all(ord(c) in table for c in content) and not re.search("[a-z]{3}", content)
         brackets = "{}" if not content.isalnum() else ("", "")
         plain += content.translate(table) if small else f"{sign}{brackets[0]}{content}{brackets[1]}"
-    return plain
+    return plain + number
 
 
 def set_latex(text: str) -> str:

@@ -4,10 +4,14 @@ A value whose expression would be long has a line of its own, `name = ...`, so t
 proportion to the graph.
 """
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from engine.draw.formulas.forms import build_lecture_slopes
+from engine.draw.formulas.labels import is_power
 from engine.draw.formulas.notation import choose_names
 from engine.draw.formulas.symbols import (
     ONE,
@@ -15,18 +19,17 @@ from engine.draw.formulas.symbols import (
     Symbol,
     add_up,
     build_formula,
-    build_partials,
     lift,
     make_name,
     multiply,
     negate,
-    raise_power,
 )
-from engine.draw.formulas.writing import Expression, Latex, flatten_sum
+from engine.draw.formulas.writing import ATOM, Expression, Latex, flatten_sum
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.value import Value
+from engine.watch.gradient_warnings import warn
 
 SPEC = ".4g"
 # Names, numbers and operations in the expression of a value that has no line of its own: of one
@@ -34,6 +37,8 @@ SPEC = ".4g"
 LABELLED, SHARED, LONGEST = 6, 12, 80
 DEEPEST = 10  # operations inside one another
 TERMS = 8  # of a sum, in a line
+LATIN = "\u00a0ßæœøłÆŒØŁµ°²³·…–—"
+ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"  # of pdflatex
 
 
 def latex(root: Value, wrt: Value | None = None) -> str:
@@ -45,12 +50,16 @@ def latex(root: Value, wrt: Value | None = None) -> str:
     would be long, values that are used more than once are defined in lines of their own, below the
     result.
 
+    pdflatex compiles labels of Latin and Greek letters. A UserWarning says if a label has others,
+    such as Cyrillic ones, which require xelatex or lualatex.
+
     Args:
         root: the result of the graph.
         wrt: the value with respect to which to differentiate: a leaf, or a value in between. The
             derivative is the chain rule along the graph: the sum over all paths from `wrt` to
             `root` of the products of the local derivatives, with common factors kept. Only terms of
-            0, factors of 1, signs and equal terms are simplified.
+            0, factors of 1, signs and equal terms are simplified. Local derivatives have the form
+            in which lectures write them: that of tanh is 1 - tanh².
 
     Raises TypeError unless `root` and `wrt` are Values: between Arrays, a local derivative is a
     matrix. Raises ValueError if `wrt` is a constant or not in the graph.
@@ -69,7 +78,7 @@ def latex(root: Value, wrt: Value | None = None) -> str:
     if wrt is not None and (wrt.constant or wrt not in set(order)):
         problem = "it is a constant" if wrt.constant else "it is not in the graph of root"
         raise ValueError(f"latex cannot differentiate with respect to {wrt!r}: {problem}")
-    return Derivation(order, wrt).write()
+    return wrap_letters(Derivation(order, wrt).write())
 
 
 class Derivation:
@@ -114,9 +123,9 @@ class Derivation:
         if node is self.wrt or node.op is None or not self.slopes.keys() & {*inputs}:
             return
         args = [self.values[x] for x in inputs]
-        partials = build_partials(node.op, self.values[node], args)
+        partials = build_lecture_slopes(node.op, self.values[node], args)
         terms = [
-            multiply_factors(fold_exponents(partial), self.slopes[x])
+            multiply_factors(partial, self.slopes[x])
             for x, partial in zip(inputs, partials, strict=True)
             if x in self.slopes
         ]
@@ -174,9 +183,39 @@ class FullLatex(Latex):
 
     def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
         if head == "derivative":
-            over, under = (self.write_name(part) for part in parts)
-            return rf"\frac{{\partial {over}}}{{\partial {under}}}"
+            over, under = map(self.write_differential, parts)
+            return rf"\frac{{{over}}}{{{under}}}"
         return super().write_operation(head, parts, own)
+
+    def write_differential(self, name: str) -> str:
+        """Write ∂ of a name; of one that looks like a power, in parentheses."""
+        text = self.write(make_name(name), ATOM)
+        return rf"\partial {self.write_parentheses(text) if is_power(name) else text}"
+
+
+def wrap_letters(latex: str) -> str:
+    r"""Return LaTeX with letters beyond ASCII as text, since pdflatex has none in math mode.
+
+    Warns of letters that it has in no mode.
+
+    >>> print(wrap_letters(r"\mathrm{größe} + x"))
+    \mathrm{gr\text{öß}e} + x
+    """
+    runs = dict.fromkeys(re.findall(r"[^\x00-\x7f]+", latex))
+    unknown = [run for run in runs if not all(map(is_latin, run))]
+    if unknown:
+        warn(
+            f"pdflatex does not know {', '.join(unknown)} in the labels of this graph; compile "
+            "with xelatex or lualatex and a font that has them, or choose other labels",
+            UserWarning,
+        )
+    return re.sub(r"[^\x00-\x7f]+", r"\\text{\g<0>}", latex)
+
+
+def is_latin(c: str) -> bool:
+    """Return whether LaTeX's default fonts have a letter, perhaps as a letter and an accent."""
+    letters = unicodedata.normalize("NFD", c)
+    return c in LATIN or (len(letters) == 2 and letters[0].isascii() and letters[1] in ACCENTS)
 
 
 def list_operands(node: Node) -> tuple[Node, ...]:
@@ -206,21 +245,6 @@ def split_number(x: Symbol) -> tuple[float, Symbol]:
         (a, y), (b, z) = map(split_number, x.parts)
         return a * b, multiply(y, z)
     return 1.0, x
-
-
-def fold_exponents(x: Symbol) -> Symbol:
-    """Return an expression with the exponents of its factors computed, if these are numbers.
-
-    >>> print(fold_exponents(make_name("x") ** (lift(3.0) - 1.0)))
-    x²
-    """
-    if x.head == "·":
-        return multiply(*map(fold_exponents, x.parts))
-    if x.head == "^":
-        base, exponent = x.parts
-        if exponent.head == "+" and {part.head for part in exponent.parts} == {"number"}:
-            return raise_power(base, sum(part.parts[0] for part in exponent.parts))
-    return x
 
 
 def collect_terms(terms: Iterable[Symbol]) -> Symbol:

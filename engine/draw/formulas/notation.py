@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.draw.formulas.symbols import Symbol, combine, lift, make_name
+from engine.draw.formulas.labels import is_power, set_plain
+from engine.draw.formulas.symbols import Symbol, combine, format_as, lift, make_name
 from engine.draw.formulas.writing import ATOM, PRECEDENCE, MathML, to_mathml
 from engine.draw.look.theme import format_number
 from engine.node import Node
@@ -53,8 +54,18 @@ class Notation:
         return make_name(self.names[node])
 
     def input(self, node: Node) -> Symbol:
-        """Return the name of an operation's input; of a constant without a label, its number."""
-        return self.number(node.data) if node.constant and not node.label else self.name(node)
+        """Return the name of an operation's input; of a constant without a name, its number.
+
+        A constant has a name if it has a label, or if it is an input of a network.
+        """
+        is_number = node.constant and not node.label
+        if is_number and (node not in self.network or self.names[node] == self.format(node.data)):
+            return self.number(node.data)
+        return self.name(node)
+
+    def text(self, node: Node) -> str:
+        """Return the name of a node in a sentence: x₁ for x1."""
+        return set_plain(self.names[node])
 
     def inputs(self, node: Node) -> list[Symbol]:
         """Return the names of an operation's inputs, without a dot product's bias of 0."""
@@ -67,8 +78,8 @@ class Notation:
     def number(self, x: float) -> Symbol:
         """Return a number as it is formatted."""
         if x >= 0 or x != x:
-            return make_name(self.format(x))
-        return combine("neg", make_name(self.format(-x)))
+            return format_as(x, self.format(x))
+        return combine("neg", format_as(-x, self.format(-x)))
 
     def format(self, x: float) -> str:
         """Format a number outside formulas."""
@@ -146,7 +157,14 @@ def write_equation(left: Symbol | str, *sides: Symbol | str) -> Line:
 
 def write_derivative(of: Symbol, to: Symbol, d: str = "∂") -> str:
     """Write a local derivative, along one arrow."""
-    over, under = (f"<mrow><mi>{d}</mi>{MathML().write(x, ATOM)}</mrow>" for x in (of, to))
+    writer = MathML()
+    names = [
+        writer.write_parentheses(writer.write(x))
+        if x.head == "name" and is_power(x.parts[0])
+        else writer.write(x, ATOM)
+        for x in (of, to)
+    ]
+    over, under = (f"<mrow><mi>{d}</mi>{name}</mrow>" for name in names)
     return f"<mfrac>{over}{under}</mfrac>"
 
 
@@ -184,4 +202,4 @@ def number_repeats(inputs: Sequence[Symbol]) -> list[Symbol]:
 
 def add_number(x: Symbol, n: int) -> Symbol:
     """Return x#n, the n-th of several with one name."""
-    return make_name(f"{x.parts[0]}#{n}")
+    return make_name(f"{x.parts[-1]}#{n}")

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from engine import arithmetic
 from engine.draw.formulas.writing import TRIGONOMETRIC, Expression, to_text
 from engine.rules import Op, flatten
-from engine.sequences.rules import BUILT_IN
+from engine.sequences.rules import BUILT_IN, DOT
 from engine.sequences.vector_op import Output, VectorOp
 
 Operand: TypeAlias = "Symbol | float"
@@ -101,6 +101,11 @@ def lift(x: Operand) -> Symbol:
     return x if isinstance(x, Symbol) else Symbol("number", (float(x),))
 
 
+def format_as(x: float, text: str) -> Symbol:
+    """Return a number as an expression that is written as `text`; factors of 1 are not left out."""
+    return Symbol("number", (x, text))
+
+
 def combine(head: str, *parts: Operand) -> Symbol:
     """Return an operation on parts."""
     return Symbol(head, tuple(map(lift, parts)))
@@ -134,7 +139,7 @@ def multiply(x: Operand, y: Operand) -> Symbol:
 
 def negate(x: Operand) -> Symbol:
     x = lift(x)
-    if x.head == "number":
+    if x.head == "number" and not is_formatted(x):
         return lift(0.0 - x.parts[0])
     if x.head == "neg" and not is_formatted(x.parts[0]):  # 1 − (−2) stays as it is
         return x.parts[0]
@@ -142,12 +147,32 @@ def negate(x: Operand) -> Symbol:
 
 
 def is_formatted(x: Symbol) -> bool:
-    """Return whether a name is a number in its final format."""
-    return x.head == "name" and x.parts[0][:1].isdecimal()
+    """Return whether an expression is a number in its final format, which is not simplified."""
+    return x.head == "number" and len(x.parts) > 1
 
 
 def raise_power(x: Operand, y: Operand) -> Symbol:
     return lift(x) if lift(y) == ONE or lift(x) == ONE else combine("^", x, y)
+
+
+def differentiate_power(x: Operand, y: Operand) -> Symbol:
+    """Return y · x^(y − 1), in which the exponent is computed if y is a number: 3 · x².
+
+    >>> print(differentiate_power(make_name("x"), 3.0))
+    3 · x²
+    """
+    number = find_number(lift(y))
+    if number == 1.0:
+        return lift(y)
+    return multiply(y, raise_power(x, add(y, -1.0) if number is None else number - 1.0))
+
+
+def find_number(x: Symbol) -> float | None:
+    """Return the value of a number, which may be negated, or None for any other expression."""
+    if x.head == "neg":
+        number = find_number(x.parts[0])
+        return None if number is None else -number
+    return x.parts[0] if x.head == "number" else None
 
 
 def exp(x: Operand) -> Symbol:
@@ -220,7 +245,7 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "one_over_one_plus_square": lambda x: combine("/", 1.0, add(1.0, raise_power(x, 2.0))),
     "direction_cosine": lambda x, y: combine("/", x, distance(x, y)),
     "over_distance": lambda c, x, y: combine("/", c, distance(x, y)),
-    "power_x": lambda out, x, y: multiply(y, raise_power(x, add(y, -1.0))),
+    "power_x": lambda out, x, y: differentiate_power(x, y),
     "add_up": add_up, "softmax": softmax, "softmax_pullback": softmax_pullback,
     "logsumexp": lambda xs: combine("ln", add_up(exp(x) for x in xs)),
     "uniform_cross_entropy": lambda xs: (
@@ -231,6 +256,9 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
 
 
 arithmetic.register(Symbol, MATHEMATICS)
+READABLE: dict[Op, Callable[..., Symbol]] = {  # in another order than rows compute
+    DOT: lambda ws, xs, b: add_up([*map(multiply, ws, xs), b]),
+}
 
 
 def build_formula(op: Op, args: Sequence[Operand]) -> Symbol:
@@ -243,7 +271,7 @@ def build_formula(op: Op, args: Sequence[Operand]) -> Symbol:
     if isinstance(op, Output):
         return build_results(op.vector_op, args)[op._output_index]
     try:
-        return lift(op.forward(*op.unflatten([lift(x) for x in args])))
+        return lift(READABLE.get(op, op.forward)(*op.unflatten([lift(x) for x in args])))
     except Exception:  # a user's row may raise anything when it gets symbols
         if op in BUILT_IN:
             raise

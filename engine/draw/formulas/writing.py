@@ -3,7 +3,7 @@
 >>> from engine.draw.formulas.symbols import combine, make_name
 >>> half = combine("/", 1.0, combine("^", make_name("x1"), 2.0))
 >>> print(to_text(half), to_latex(half))
-1 / x1² \\frac{1}{x_{1}^{2}}
+1 / x₁² \\frac{1}{x_{1}^{2}}
 """
 
 import html
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engine.draw.formulas.labels import set_latex, set_mathml, write_upright
+from engine.draw.formulas.labels import set_latex, set_mathml, set_plain, write_upright
 
 T = TypeVar("T")
 
@@ -23,8 +23,9 @@ class Expression:
     """An expression: a number, a name, or an operation on its parts.
 
     Heads are "number", "name", the signs + · / ^ √ ∛ < ≤ > ≥ =, "neg", "abs", "and", "or", "cases"
-    (value, condition, otherwise), and names of functions. The part of a number is a float, that of
-    a name a string; the parts of any other head are expressions.
+    (value, condition, otherwise), and names of functions. The part of a number is a float, followed
+    by its text if it has its final format; that of a name is a string. The parts of any other head
+    are expressions.
     """
 
     head: str
@@ -54,7 +55,7 @@ PRECEDENCE = {
 }  # fmt: skip
 ATOM = 9  # the precedence of names, positive numbers and calls
 COMPOUND = re.compile(r"[^\d\s.e{_^]\s*[-+*/=]|[-+*/=]\s*[^\d\s.e}]")  # a label such as a + b
-EXPONENTS = {2.0: "²", "2": "²", 3.0: "³", "3": "³"}  # as numbers, and as they are formatted
+EXPONENTS = {2.0: "²", 3.0: "³"}
 MOST_TERMS = 100  # terms that a page can show
 DOTS = Expression("name", ("⋯",))
 TRIGONOMETRIC = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # squares are written as cosh²(x)
@@ -75,7 +76,8 @@ class PlainText:
         """Return an expression for a place that requires at least this precedence."""
         head, parts = x.head, x.parts
         if head == "number":
-            text, own = self.write_number(parts[0]), PRECEDENCE["neg"] if parts[0] < 0 else ATOM
+            text = self.write_name(parts[1]) if len(parts) > 1 else self.write_number(parts[0])
+            own = PRECEDENCE["neg"] if parts[0] < 0 else ATOM
         elif head == "name":
             own = PRECEDENCE["+"] if COMPOUND.search(parts[0]) else ATOM
             text = self.write_name(parts[0])
@@ -134,7 +136,7 @@ class PlainText:
         return NAMES_OF_NUMBERS.get(x, text)
 
     def write_name(self, x: str) -> str:
-        return x
+        return set_plain(x)
 
     def write_sign(self, x: str) -> str:
         return x

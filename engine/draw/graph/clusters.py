@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from engine.draw.other_names import describe_file
 from engine.node import Node
 
 INPUTS, REST = "the inputs", "the rest"  # the boxes of nodes that belong to no module
@@ -42,7 +43,9 @@ class Modules:
             return
         names = hasattr(model, "named_parameters") and hasattr(model, "named_modules")
         if not names or isinstance(model, type):
-            raise TypeError(f"model must be a Module such as nn.MLP, got {model!r}")
+            remedy = describe_file(str(model).rpartition(".")[2])
+            text = f"model must be a Module such as nn.MLP, got {model!r}"
+            raise TypeError(f"{text}; {remedy}" if remedy else text)
         self.by_path = {path: part for path, part in model.named_modules().items() if path}
         alone = "" if self.by_path else type(model).__name__
         self.by_path = self.by_path or {alone: model}

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import graphviz
-
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.shortening import shorten_name
 from engine.draw.graph.room import BLANK, widen
@@ -36,6 +34,7 @@ from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 
 if TYPE_CHECKING:
+    import graphviz
     import numpy as np
 
     from engine.draw.arrays.cells import ArrayCell
@@ -98,7 +97,7 @@ class DotWriter:
     def write(self) -> str:
         theme, sizes = self.theme, self.options.sizes
         step = sizes.step if self.rows.number == 1 else sizes.short_step
-        graph = graphviz.Digraph("graph")
+        graph = make_digraph("graph")
         graph.attr(
             rankdir=DIRECTIONS[self.options.direction], bgcolor=theme.paper,
             nodesep=f"{sizes.gap:g}", ranksep=f"{step:g}", pad=f"{sizes.padding:g}",
@@ -143,13 +142,13 @@ class DotWriter:
             graph.edge(tail, arrow.head, id=arrow.id, **attributes)
         return graph.source
 
-    def fill(self, part: graphviz.Digraph, path: str) -> bool:
+    def fill(self, part: "graphviz.Digraph", path: str) -> bool:
         """Draw the content of a cluster and the clusters in it. Return whether it has content."""
         for item in self.view.contents.get(path, []):
             self.add_item(part, item)
         modules, filled = self.view.modules, path in self.view.contents
         for child in modules.list_children(path):
-            cluster = graphviz.Digraph(f"cluster_{self.places[child]}")
+            cluster = make_digraph(f"cluster_{self.places[child]}")
             cluster.attr(
                 label=escape_label(modules.format_title(child)), labeljust="l",
                 style="rounded,filled", fillcolor=self.theme.tint, color=self.theme.frame,
@@ -159,7 +158,7 @@ class DotWriter:
                 filled = True
         return filled
 
-    def add_item(self, part: graphviz.Digraph, item: Cell | Box) -> None:
+    def add_item(self, part: "graphviz.Digraph", item: Cell | Box) -> None:
         """Draw a value, an operation or a box."""
         if isinstance(item, Box):
             self.add_box(part, item)
@@ -168,7 +167,7 @@ class DotWriter:
         else:
             self.add_cell(part, item)
 
-    def add_cell(self, part: graphviz.Digraph, cell: Cell) -> None:
+    def add_cell(self, part: "graphviz.Digraph", cell: Cell) -> None:
         """Draw a value and its operation."""
         if cell.id in self.arrays:
             self.add_array(part, cell, self.arrays[cell.id])
@@ -176,7 +175,7 @@ class DotWriter:
         self.draw_cell(part, cell.id, cell, id=cell.id)
         self.add_operation(part, cell)
 
-    def draw_cell(self, part: graphviz.Digraph, name: str, cell: Cell, **attributes: str) -> None:
+    def draw_cell(self, part: "graphviz.Digraph", name: str, cell: Cell, **attributes: str) -> None:
         """Draw a value as a record."""
         node = cell.node
         label, tooltip = self.names.get(node, node.label), {}
@@ -206,7 +205,7 @@ class DotWriter:
         look = {"fillcolor": fill, "color": line, **shape, **tooltip, **attributes}
         part.node(name, label=text, **look)
 
-    def add_array(self, part: graphviz.Digraph, cell: Cell, array: "ArrayCell") -> None:
+    def add_array(self, part: "graphviz.Digraph", cell: Cell, array: "ArrayCell") -> None:
         """Draw an Array as a record of the size of its cell, and its operation."""
         rows = []
         for field in array.fields:
@@ -224,11 +223,11 @@ class DotWriter:
         )  # fmt: skip
         self.add_operation(part, cell)
 
-    def fill_rows(self, graph: graphviz.Digraph) -> None:
+    def fill_rows(self, graph: "graphviz.Digraph") -> None:
         """Draw each row as a cluster without a frame. Graphviz stacks the last one first."""
         rows = range(self.rows.number)
         for i in reversed(rows) if self.options.direction in ("right", "left") else rows:
-            row = graphviz.Digraph(f"cluster_row{i}")
+            row = make_digraph(f"cluster_row{i}")
             row.attr(style="invis", margin="12")
             for item in self.view.drawn:
                 if self.rows.row[item.id] == i:
@@ -236,7 +235,7 @@ class DotWriter:
             self.add_copies(row, i)
             graph.subgraph(row)
 
-    def add_copies(self, part: graphviz.Digraph, row: int) -> None:
+    def add_copies(self, part: "graphviz.Digraph", row: int) -> None:
         """Draw the copies of values in a row.
 
         Classes state the id of the value and of the arrows from the copy; `engine.draw.graph.svg`
@@ -263,7 +262,7 @@ class DotWriter:
                     look |= {"shape": "box", "style": "filled,rounded,dashed"}
                     part.node(f"c{i}", label=escape_label(item.title), **look)
 
-    def add_operation(self, part: graphviz.Digraph, cell: Cell) -> None:
+    def add_operation(self, part: "graphviz.Digraph", cell: Cell) -> None:
         """Draw the operation of a value, or of several results. A leaf or one result has none."""
         op = cell.node.op
         if op is None or op._output_index is not None:
@@ -277,7 +276,7 @@ class DotWriter:
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
         part.node(id, label=escape_label(name), **attributes)
 
-    def add_box(self, part: graphviz.Digraph, box: Box) -> None:
+    def add_box(self, part: "graphviz.Digraph", box: Box) -> None:
         """Draw a collapsed cluster: its title, its size, and the norm of its gradients."""
         lines = [box.title, *(box.lines or ())]
         size = [format_count(box.nodes, "node")] if box.lines is None else []
@@ -353,7 +352,16 @@ def escape_label(text: str) -> str:
         text = text[:LONGEST_LABEL] + "…"
     text = replace_invalid(text)
     text = text.replace("\\", "\\\\").replace("&", "&amp;").replace("\t", "    ")
-    return graphviz.nohtml(text.replace("\n", "\\n"))
+    from graphviz import nohtml
+
+    return nohtml(text.replace("\n", "\\n"))
+
+
+def make_digraph(name: str) -> "graphviz.Digraph":
+    """Return an empty graph. The import of graphviz takes 30 ms."""
+    from graphviz import Digraph
+
+    return Digraph(name)
 
 
 def escape_field(text: str) -> str:

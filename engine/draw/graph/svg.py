@@ -6,9 +6,6 @@ and writes the same bytes on every platform. The system's `dot` can be used inst
 
 import html
 import re
-import shutil
-import subprocess
-from importlib import metadata
 from pathlib import Path
 
 from engine.draw.formulas.labels import parse_label, set_spans
@@ -36,6 +33,8 @@ def render(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
     Raises RuntimeError if no Graphviz is installed, or with Graphviz's own message if it rejects
     the text.
     """
+    import subprocess  # when a process starts: this and the imports below take 50 ms
+
     if form == "png":  # without Verdana, Graphviz would fall back on Times
         dot = re.sub(
             f"^(\t.*) fontname={FONT} ", r"\1 fontname=Helvetica ", dot, count=3, flags=re.M
@@ -51,6 +50,8 @@ def render(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
 
 def find_program(layout: str) -> str:
     """Return the path of the program that computes the layout."""
+    import shutil
+
     program = None if layout == "dot" else find_embedded()
     if program is None and layout != "embedded":
         program = shutil.which("dot")
@@ -64,6 +65,8 @@ def find_program(layout: str) -> str:
 
 def find_embedded() -> str | None:
     """Return the path of graphviz-pure's program, which need not be on the PATH."""
+    from importlib import metadata
+
     try:
         files = metadata.files("graphviz-pure") or []
     except metadata.PackageNotFoundError:

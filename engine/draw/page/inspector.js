@@ -90,7 +90,7 @@ function inspect(root, { facts, texts, whole }, step) {
     else if (count !== String(paths.length)) list.append(create("div", "rest", `the other path${one ? " adds" : "s add"} up to 0`));
   }
 
-  const size = (product) => Math.abs(Number(product.replace("−", "-"))) || 0;
+  const size = (product) => Math.abs(Number(product.replace(/^norm./, "").replace("−", "-"))) || 0;
 
   // Returns the links of a path: from a value, to a value, and the index of the latter's input.
   function listLinks(from, rank) {

@@ -6,9 +6,11 @@ box in one step: the chain rule with vectors for values and Jacobians for local 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
+    Line,
     Notation,
     choose_names,
     write_derivative,
@@ -59,19 +61,26 @@ class BoxTracer:
     def __init__(self, view: View, spec: str):
         self.view, self.ids, self.order = view, view.ids, list(view.ids)
         self.boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
+        self.notation = self.choose_notation(spec)
+        self.names = dict(self.notation.names)
+
+    def choose_notation(self, spec: str) -> Notation:
+        """Return the names of nodes, those in boxes by the paths of these."""
         names = dict(zip(self.order, choose_names(self.order, spec), strict=True))
         for node in self.order:
             if self.ids[node] in self.boxes:
                 names[node] = self.boxes[self.ids[node]].path
             if isinstance(node, Outputs):
                 names[node] = node.op.name
-        self.notation = Notation(names, spec)
-        self.names = names
+        return Notation(names, spec)
 
     def trace(self) -> Trace:
-        parts = split_into_parts(self.view, self.names)
+        """Return the frames, the names of the nodes, and their gradients."""
+        paths = {x: self.boxes[id].path for x, id in self.ids.items() if id in self.boxes}
+        parts = split_into_parts(self.view, self.names | paths)
         passed = list(contributions(self.order, RIGHT))
-        grads: dict[Node, float] = dict.fromkeys(self.order, 0.0) | {self.order[-1]: 1.0}
+        root: Any = self.order[-1]
+        grads: dict[Node, Any] = dict.fromkeys(self.order, 0.0) | {root: root._one()}
         grads |= {sent.to: sent.after for sent in passed}
         bundles = bundle_contributions(parts, passed, self.ids)
         backward = self.trace_backward(bundles, grads)
@@ -106,6 +115,10 @@ class BoxTracer:
             elif node.op is not None and not is_result(node):  # results are computed together
                 yield self.compute(part, node, node.op)
 
+    def mark_result(self, part: Part) -> list[str]:
+        """Return the ids that are marked when a value is computed."""
+        return [*self.mark_inputs(part), f"o{part.id[1:]}", f"e{part.id[1:]}"]
+
     def mark_inputs(self, part: Part) -> list[str]:
         """Return the ids of a part, of the arrows into it, and of the values they come from."""
         ids = self.ids
@@ -118,9 +131,9 @@ class BoxTracer:
         formula = build_formula(op, [self.notation.input(x) for x in node.inputs])
         result = self.notation.number(node.data)
         line = write_equation(make_name(part.title), formula, result)
-        marked = [*self.mark_inputs(part), f"o{part.id[1:]}", f"e{part.id[1:]}"]
+        marked = self.mark_result(part)
         data = {part.id: self.notation.format(node.data)}
-        title = f"{part.title} = {formula}"
+        title = f"{set_plain(part.title)} = {formula}"
         return Frame("forward", title, [line], data=data, marked=marked, node=part.id)
 
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
@@ -145,7 +158,7 @@ class BoxTracer:
         title = root.label or self.names[root]
         name = make_name(title)
         yield Frame(
-            "seed", f"The gradient starts at {title}",
+            "seed", f"The gradient starts at {set_plain(title)}",
             [write_equation(write_gradient(name, name), lift(1.0))],
             grad=self.show_gradient(root, 1.0),
             marked=[ids[root]],
@@ -166,19 +179,17 @@ class BoxTracer:
         gradients = [sums[x] for x in box.parameters] if box and box.result is None else []
         to_parameters = bool(gradients) and all(x.to.op is None for x in contributions)
         receiver = title or self.names[first.to]
+        if box is not None and title is None:
+            receiver = box.path
         if is_inside and title is None:
             receiver = "its own leaves"
         if to_parameters:
             receiver = "its own parameters" if is_inside else f"the parameters of {receiver}"
-        out, to_name = notation.name(first.node), notation.name(first.to)
-        if to_parameters:
-            to_name = make_name("θ")
-        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, to_name)}"
         grad: dict[str, str] = {}
         for sent in contributions:
             grad |= self.show_gradient(sent.to, sums[sent.to])
         if to_parameters:
-            grad = {to: notation.format(norm(gradients))}
+            grad = {to: notation.format(self.measure_all(gradients))}
         marked = [part.id]
         if part.id not in self.boxes:
             several = isinstance(first.node, Outputs)  # their arrows lead to other cells
@@ -186,10 +197,20 @@ class BoxTracer:
         if not is_inside:
             marked += dict.fromkeys(name_arrow(self.ids, x.node, x.k) for x in contributions)
         return Frame(
-            "backward", f"From {part.title} to {receiver}",
-            [(write_gradient(root, to_name), "<mo>+=</mo>", jacobian)],
+            "backward", f"From {set_plain(part.title)} to {set_plain(receiver)}",
+            self.write_chain_rule(contributions, root, to_parameters),
             grad=grad, marked=[*marked, to], node=part.id, to=to, note=self.measure(contributions),
         )  # fmt: skip
+
+    def write_chain_rule(
+        self, bundle: Sequence[Contribution], root: Symbol, to_parameters: bool
+    ) -> list[Line]:
+        """Write the chain rule with the names of two boxes, or with θ for parameters."""
+        first = bundle[0]
+        out, to = self.notation.name(first.node), self.notation.name(first.to)
+        to = make_name("θ") if to_parameters else to
+        jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, to)}"
+        return [(write_gradient(root, to), "<mo>+=</mo>", jacobian)]
 
     def show_gradient(self, node: Node, gradient: float) -> dict[str, str]:
         """Return the text of a gradient for the node's cell, or for the box whose result it is."""
@@ -198,15 +219,19 @@ class BoxTracer:
             return {}
         return {id: self.notation.format(gradient)}
 
+    def measure_all(self, gradients: Sequence[Any]) -> float:
+        """Return the norm of all elements of some gradients."""
+        return norm(gradients)
+
     def measure(self, contributions: Sequence[Contribution]) -> str:
         """Return the number and size of contributions, in words."""
         count = format_count(len(contributions), "contribution")
         if len(contributions) == 1:
             return f"{count}: {self.notation.format(contributions[0].sent)}"
-        gradients: dict[Node, float] = {}
+        gradients: dict[Node, Any] = {}
         for sent in contributions:
             gradients[sent.to] = gradients.get(sent.to, 0.0) + sent.sent
-        size = self.notation.format(norm([*gradients.values()]))
+        size = self.notation.format(self.measure_all([*gradients.values()]))
         text = f"{format_count(len(gradients), 'gradient')} with norm {size}"
         return f"{text}, from {count}" if len(contributions) > len(gradients) else text
 
@@ -257,7 +282,8 @@ def bundle_contributions(
     part_of = {node: i for i, part in enumerate(parts) for node in part.nodes}
     bundles: dict[tuple[int, str], list[Contribution]] = {}
     for sent in passed:
-        if part_of.get(sent.to) != part_of[sent.node] and isinstance(sent.to, Value):
+        is_value = not isinstance(sent.to, Outputs)
+        if part_of.get(sent.to) != part_of[sent.node] and is_value:
             bundles.setdefault((-part_of[sent.node], ids[sent.to]), []).append(sent)
     titles = {node: part.title for part in parts for node in part.nodes}
     return [

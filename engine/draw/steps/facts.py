@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.forms import build_slopes
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
     Notation,
@@ -167,7 +168,7 @@ def add_routes(
             names.append(steps[to if shared is None else shared][k])
             at = to
             _, to, k, rank, _ = facts[at].paths[rank]
-        routes.append([*names, facts[at].name])
+        routes.append([*names, set_plain(facts[at].name)])
     return [
         path._replace(route=route)
         for path, route in zip(facts[start].paths, shorten_routes(routes), strict=True)

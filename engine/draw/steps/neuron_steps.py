@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.draw.circles.activity import Activity, Place
 from engine.draw.circles.connections import Network, format_in_circle
+from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
 from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
 from engine.draw.graph.clusters import Modules
@@ -220,7 +221,7 @@ class NeuronTracer(BoxTracer):
             lines = self.write_chain(place, outputs[0], sums[outputs[0]], root)
         marked = [*self.mark_inputs(part), *(bundle.to for bundle in bundles)]
         return Frame(
-            "backward", f"From {part.title} to {to}", lines, grad=grad,
+            "backward", f"From {set_plain(part.title)} to {to}", lines, grad=grad,
             marked=[*dict.fromkeys(marked)], node=part.id, note=note,
         )  # fmt: skip
 

@@ -101,7 +101,7 @@ class Tracer:
         return Frame("forward", title, lines, data=data, marked=marked, node=self.ids[node])
 
     def list_names(self, results: Sequence[Node]) -> str:
-        return ", ".join(self.notation.names[x] for x in results[:MOST_RESULTS])
+        return ", ".join(self.notation.text(x) for x in results[:MOST_RESULTS])
 
     def find_place(self, *nodes: Node) -> str:
         """Return the places of some nodes in a model, separated by arrows."""
@@ -133,7 +133,7 @@ class BackwardTracer(Tracer):
         """Yield a frame for the seed and one for each contribution, in the order of the pass."""
         root = self.order[-1]
         yield Frame(
-            "seed", f"The gradient starts at {self.notation.names[root]}",
+            "seed", f"The gradient starts at {self.notation.text(root)}",
             [write_equation(self.write_gradient(root), lift(1.0))],
             grad={self.ids[root]: self.notation.format(1.0)}, marked=[self.ids[root]],
         )  # fmt: skip

@@ -239,7 +239,7 @@ class WrongPassTracer(BackwardTracer):
 
     def name(self, node: Node) -> str:
         """Return the name of a node, or of an operation with several results."""
-        return node.op.name if isinstance(node, Outputs) else self.notation.names[node]
+        return node.op.name if isinstance(node, Outputs) else self.notation.text(node)
 
     # ------------------------------------------------------------------------------------- marks
 

@@ -1,0 +1,120 @@
+"""Backpropagation box by box through a graph of Arrays, such as layer by layer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.draw.arrays.facts import collect_array_facts
+from engine.draw.arrays.formulas import build_array_formula, build_pullback
+from engine.draw.arrays.matrices import write_shape
+from engine.draw.arrays.notation import ArrayNotation, choose_array_names
+from engine.draw.arrays.tracer import ArrayFrames, show_arrays
+from engine.draw.formulas.notation import Line
+from engine.draw.formulas.symbols import Symbol
+from engine.draw.graph.view import Box, View
+from engine.draw.look.theme import norm
+from engine.draw.options import Options
+from engine.draw.steps.boxes import BoxTracer, Bundle, Part
+from engine.draw.steps.facts import Facts
+from engine.draw.steps.frames import KEYS, Frame, Trace
+from engine.node import Node
+from engine.rules import Op
+from engine.support.arguments import format_count
+from engine.watch.wrong_passes import RIGHT, Contribution, contributions
+
+MOST_LINES = 6  # formulas of a box in one step
+
+
+@np.errstate(all="ignore")  # as in the engine
+def trace_array_boxes(view: View, look: Options) -> tuple[Trace, list[Facts]]:
+    """Return the frames of both passes over a drawing of Arrays with boxes, and the facts."""
+    tracer = ArrayBoxTracer(view, look.format, look.matrix_size)
+    traced = tracer.trace()
+    facts = collect_array_facts(
+        tracer.notation, traced.grads, view.modules.parameters, has_paths=False
+    )
+    cells = {*view.ids.values()}
+    boxes = [box for box in view.drawn if isinstance(box, Box)]
+    named = [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
+    return traced, [fact for fact in facts if fact.id in cells] + named
+
+
+class ArrayBoxTracer(BoxTracer):
+    """The frames of Arrays, whose boxes show the formulas of the arrays inside."""
+
+    notation: ArrayNotation
+
+    def __init__(self, view: View, spec: str, largest: int):
+        self.largest = largest
+        super().__init__(view, spec)
+        self.plain = ArrayFrames(self.order, self.notation, {}, RIGHT)
+        self.inside: dict[str, list[Contribution]] = {}  # by the boxes, not those to leaves
+        for sent in contributions(self.order, RIGHT):
+            if self.ids[sent.node] == self.ids[sent.to] and sent.to.op is not None:
+                self.inside.setdefault(self.ids[sent.node], []).append(sent)
+
+    def choose_notation(self, spec: str) -> ArrayNotation:
+        """Return the names of nodes, also of those in boxes, and the format of arrays."""
+        names = choose_array_names(self.order, spec)
+        return ArrayNotation(dict(zip(self.order, names, strict=True)), spec, self.largest)
+
+    def show(self, frame: Frame, arrays: Mapping[tuple[Any, str], Any]) -> Frame:
+        """Return a frame in which arrays outside boxes appear."""
+        drawn = {key: x for key, x in arrays.items() if self.ids[key[0]] not in self.boxes}
+        return show_arrays(frame, drawn, self.ids, self.notation)
+
+    def start(self) -> Frame:
+        """Return the first frame, which shows the leaves outside boxes."""
+        leaves = {(x, "data"): x.data for x in self.order if x.op is None}
+        return self.show(super().start()._replace(data={}, note=KEYS), leaves)
+
+    def compute(self, part: Part, node: Node, op: Op) -> Frame:
+        """Return the frame in which an Array outside boxes is computed."""
+        return self.plain.compute(node, op)._replace(marked=self.mark_result(part), node=part.id)
+
+    def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
+        """Return the frame in which a box is computed, with its first formulas."""
+        results: list[Any] = [x for x in part.nodes if x in outputs] or part.nodes[-1:]
+        sizes = [f"{write_shape(x.data.shape)}, {self.notation.format(x.data)}" for x in results]
+        names = [f"{self.notation.text(x)} {size}" for x, size in zip(results, sizes, strict=True)]
+        lines = [line for x in part.nodes[:MOST_LINES] for line in self.write_node(x)]
+        note = f"{format_count(len(results), 'output')}: {', '.join(names[:MOST_LINES])}"
+        return Frame(
+            "forward", part.title, lines, {part.id: ""}, marked=self.mark_inputs(part),
+            node=part.id, note=note,
+        )  # fmt: skip
+
+    def write_node(self, node: Any) -> Iterator[Line]:
+        """Yield the formula of an Array with shapes; none for a transpose, whose name says it."""
+        inputs = [self.notation.input(x) for x in node.inputs]
+        formula = build_array_formula(node, inputs)  # type: ignore[arg-type]
+        line = self.notation.write_formula(self.notation.name(node), "=", formula)
+        if line[0] != line[-1]:
+            yield line
+
+    def send(self, bundle: Bundle, sums: Mapping[Node, Any], root: Symbol) -> Frame:
+        """Return the frame of a bundle, after which the gradients are `sums`."""
+        frame = super().send(bundle, sums, root)
+        grads = {(x.to, "grad"): sums[x.to] for x in bundle.sent}
+        kept = {id: text for id, text in frame.grad.items() if id in self.boxes}
+        return self.show(frame._replace(grad=kept), grads)
+
+    def write_chain_rule(
+        self, bundle: Sequence[Contribution], root: Symbol, to_parameters: bool
+    ) -> list[Line]:
+        """Write the pullbacks inside a box, when it sends for the first time, and those between."""
+        inside = self.inside.pop(self.ids[bundle[0].node], [])
+        return [self.write_pullback(sent) for sent in [*inside, *bundle][:MOST_LINES]]
+
+    def write_pullback(self, sent: Contribution) -> Line:
+        """Write the contribution of one Array to another, such as dW += dZᵀ X, with shapes."""
+        node, notation = sent.node, self.notation
+        inputs = [notation.input(x) for x in node.inputs]
+        g, out = notation.gradient(node, sent.upstream), notation.name(node)
+        pulled = build_pullback(node, sent.k, g, out, inputs, sent.sent)  # type: ignore[arg-type]
+        return notation.write_formula(notation.gradient(sent.to, sent.sent), "+=", pulled)
+
+    def measure_all(self, gradients: Sequence[Any]) -> float:
+        """Return the norm of all elements of some gradients."""
+        return norm([norm(g) for g in gradients])
