@@ -127,7 +127,7 @@ def test_each_value_has_an_element_with_its_numbers(graph):
     svg = draw(loss, model).svg
     network, _ = read(loss, model)
     texts = fields(svg)
-    if network.fold.samples > 5:
+    if network.graph.samples > 5:
         return
     for i, node in enumerate(topological(loss)):
         if node.op is not None and node.op.name == "softmax":

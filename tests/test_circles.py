@@ -216,6 +216,18 @@ def test_the_outputs_of_neurons_are_found(fused):
     assert [[x.data for x in xs] for xs in activity.nodes[0]] == X.T.tolist()
 
 
+def test_a_partial_sum_may_be_a_part_of_several_neurons_outputs():
+    """Two samples with the same first input share its product."""
+    model = Neuron(2, "linear", rng=0)
+    (w0, w1), b = model.weights, model.bias
+    x, y, z = (Value(x, label) for x, label in ((1.0, "x"), (2.0, "y"), (3.0, "z")))
+    shared = b + w0 * x
+    outputs = [shared + w1 * y, shared + w1 * z]
+    activity = Activity(topological(outputs[0] * outputs[1]), list_columns(model))
+    assert activity.nodes[1] == [outputs]
+    assert [activity.list_inputs(out) for out in outputs] == [{0: x, 1: y}, {0: x, 1: z}]
+
+
 def test_scalars_and_arrays_give_the_same_picture():
     """The weights, activations and gradients are equal; only the names of neurons differ."""
     loss, scalars = small(samples=3)

@@ -68,7 +68,7 @@ class CardWriter:
     ):
         self.network, self.names, self.look = network, names, look
         self.modules, self.grads, self.heat = modules, grads, heat
-        self.samples = network.fold.samples
+        self.samples = network.graph.samples
         self.shown = self.samples if self.samples <= MOST_SAMPLES else FIRST_SAMPLES
         self.headings = Headings(network, names, look.options.format)
         self.most_rows = MOST_ROWS if len(names) <= MANY_VALUES else FEW_ROWS
@@ -126,7 +126,7 @@ class CardWriter:
         for item in values:
             name = self.write_value(neuron, item)
             first = table.lines
-            if item.is_folded or self.samples > 1:
+            if item.has_samples or self.samples > 1:
                 self.add_values(table, item, name)
             else:
                 self.add_pair(table, item, name)
@@ -179,7 +179,7 @@ class CardWriter:
         if len(results) == 1:
             card.kind = self.find_kind(results[0])
             table.is_tinted = card.kind == "root"
-            if not results[0].is_folded:
+            if not results[0].has_samples:
                 self.make_whole(card, results[0])
         self.add_ports(card, step)
         return card
@@ -189,7 +189,7 @@ class CardWriter:
         table = card.tables[0]
         id = f"v{self.network.place[item.node]}"
         marks = [mark for mark in table.marks if id in mark.ids]
-        if len(marks) == 1 and (not item.is_folded or not self.look.has_data):
+        if len(marks) == 1 and (not item.has_samples or not self.look.has_data):
             card.whole = table.whole = marks[0]
             table.marks.remove(marks[0])
 
@@ -246,7 +246,7 @@ class CardWriter:
         has_grads = self.look.has_grads and not all(node.constant for node in item.nodes)
         if has_grads:
             table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
-        count = len(item.nodes) if item.is_folded else 1
+        count = len(item.nodes) if item.has_samples else 1
         if count == 1:  # under the last sample, if there are samples above
             self.add_sample(table, item, -1, first, max(1, table.places - 1), has_grads)
         for sample in range(min(count, self.shown) if count > 1 else 0):
@@ -269,7 +269,7 @@ class CardWriter:
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces("label"), "head"))
         for sample, node in enumerate(item.nodes[: self.shown]):
-            label = self.network.fold.sorted_inputs(node).index(node.inputs[0])
+            label = self.network.graph.sorted_inputs(node).index(node.inputs[0])
             table.add_cell(TableCell(line, sample + 1, make_pieces(str(label)), "name"))
 
     def add_partial_sums(self, table: Table, item: Item) -> None:
@@ -292,7 +292,7 @@ class CardWriter:
         """Add a port for each computed input of a step, spread over the card."""
         item = step.operation
         arrows: dict[Item, list[str]] = {}
-        for k, x in enumerate(self.network.fold.list_inputs(item)):
+        for k, x in enumerate(self.network.graph.list_inputs(item)):
             if x in step.leaves or x.node in self.network.parameters:
                 continue
             arrows.setdefault(x, []).extend(self.list_arrows(item, k))
@@ -310,7 +310,7 @@ class CardWriter:
         if not item.is_number:
             ids = tuple(f"v{self.network.place[x]}" for x in item.list_copies(sample))
         title = replace_invalid(self.names[item].full)
-        if item.is_folded:
+        if item.has_samples:
             title += f", sample {sample}"
         fill = blend(self.look.theme.heat, self.heat[node]) if node in self.heat else ""
         kind = classify(node, self.network.root, self.modules)
@@ -318,13 +318,13 @@ class CardWriter:
 
     def list_arrows(self, item: Item, k: int) -> list[str]:
         """Return the ids of the arrows from an item's k-th input, of all samples."""
-        fold, place = self.network.fold, self.network.place
+        graph, place = self.network.graph, self.network.place
         if item.terms:
             inputs = [(x, i, y) for x in item.nodes for i, y in enumerate(x.inputs)]
             return [f"e{place[x]}-{i}" for x, i, y in inputs if y in item.terms.nodes]
         arrows = []
         for node in item.nodes:
-            x = fold.sorted_inputs(node)[k]
+            x = graph.sorted_inputs(node)[k]
             numbers = [i for i, y in enumerate(node.inputs) if y is x]
             arrows.append(f"e{place[node]}-{k if k in numbers else numbers[0]}")
         return arrows

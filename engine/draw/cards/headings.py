@@ -44,7 +44,7 @@ class Headings:
 
     def write_right_side(self, item: Item) -> Iterable[Piece]:
         """Return the operation on names and numbers, or its name and the number of inputs."""
-        op, inputs = item.node.op, self.network.fold.list_inputs(item)
+        op, inputs = item.node.op, self.network.graph.list_inputs(item)
         used = [*dict.fromkeys(inputs)]
         name = op.vector_op.name if isinstance(op, Output) else op.name if op else ""
         parameters = sum(x.node in self.network.parameters for x in used)
@@ -95,13 +95,13 @@ def is_sum_over_samples(item: Item, inputs: Sequence[Item]) -> bool:
     """Return whether an operation uses each sample of its inputs once."""
     nodes = [node for x in inputs for node in x.nodes]
     is_each_once = sorted(map(id, nodes)) == sorted(map(id, item.node.inputs))
-    return is_each_once and all(x.is_folded for x in inputs)
+    return is_each_once and all(x.has_samples for x in inputs)
 
 
 def write_sample(x: Item, item: Item) -> tuple[Span, ...]:
     """Return the number of the sample of an input, if an operation uses only one."""
     used = {node for node in item.node.inputs if node in x.nodes}
-    if not x.is_folded or len(item.nodes) > 1 or len(used) > 1:
+    if not x.has_samples or len(item.nodes) > 1 or len(used) > 1:
         return ()
     return (Span(f"[{x.nodes.index(used.pop())}]"),)
 

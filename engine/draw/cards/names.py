@@ -29,7 +29,7 @@ def name_samples(network: NeuronGraph, items: Mapping[Item, Name]) -> dict[Node,
                 short, full = name
                 if item.terms and node is not item.node:
                     short, full = f"sum{sample}", f"{full}, up to sample {sample}"
-                elif item.is_folded:
+                elif item.has_samples:
                     full = f"{full}, sample {sample}"
                 names.setdefault(node, Name(short, full))
     return names

@@ -1,4 +1,4 @@
-"""Folding of samples: what one network computes for several samples is drawn once.
+"""The items of a picture: what one network computes for several samples is drawn once.
 
 Nodes with the same structure above the same parameters, one for each sample, are one item of a
 picture. So are the inputs in the same place, and a sum over samples that is written as a chain of
@@ -33,7 +33,7 @@ class Item:
         return self.nodes[-1]
 
     @property
-    def is_folded(self) -> bool:
+    def has_samples(self) -> bool:
         """Whether the item has a number for each of several samples."""
         return len(self.nodes) > 1 and self.terms is None
 
@@ -48,7 +48,7 @@ class Item:
         return [self.nodes[sample], *(copy[sample] for copy in self.copies)]
 
 
-class Fold:
+class ItemGraph:
     """The items of a graph.
 
     Attributes:
@@ -56,7 +56,7 @@ class Fold:
         item_of: the item of each node, without inputs and constants.
         samples: the number of samples.
 
-    Raises NotFoldedError if some nodes repeat, but not once for each sample, and for a graph with
+    Raises NotRepeatedError if some nodes repeat, but not once for each sample, and for a graph with
     more than `limit` items.
     """
 
@@ -74,7 +74,7 @@ class Fold:
         self.samples = max(map(len, classes.values()), default=1)
         is_large = len(classes) > limit + self.samples  # the sums in a chain become one item
         if is_large or any(len(nodes) not in (1, self.samples) for nodes in classes.values()):
-            raise NotFoldedError
+            raise NotRepeatedError
         self.sample_of: dict[Node, int] = {}
         self.item_of: dict[Node, Item] = {}
         self.items: list[Item] = []
@@ -97,10 +97,10 @@ class Fold:
         for i, node in enumerate(nodes):
             known = {self.sample_of[x] for x in node.inputs if x in self.sample_of}
             if len(known) > 1:
-                raise NotFoldedError
+                raise NotRepeatedError
             numbers[i] = known.pop() if known else numbers[i]
         if sorted(numbers) != list(range(len(nodes))):
-            raise NotFoldedError
+            raise NotRepeatedError
         self.entrances |= dict(zip(outside, numbers, strict=True))
         self.sample_of |= dict(zip(nodes, numbers, strict=True))
         return [node for _, node in sorted(zip(numbers, nodes, strict=True), key=lambda x: x[0])]
@@ -124,7 +124,7 @@ class Fold:
         self, node: Node, chains: Mapping[Node, tuple[Item, list[Node], list[Node]]]
     ) -> "tuple[Item, list[Node], list[Node]] | None":
         """Return the item, the partial sums and the terms of a sum; None for another node."""
-        if node.op is None or node.op.name != "+" or self.item_of[node].is_folded:
+        if node.op is None or node.op.name != "+" or self.item_of[node].has_samples:
             return None
         items, sums, terms = set(), [], []
         for x in node.inputs:
@@ -133,7 +133,7 @@ class Fold:
                 items.add(item)
                 sums += more
                 terms += summed
-            elif x in self.item_of and self.item_of[x].is_folded:
+            elif x in self.item_of and self.item_of[x].has_samples:
                 items.add(self.item_of[x])
                 terms.append(x)
             elif x.op is not None or not x.constant or x.data != 0.0:
@@ -162,13 +162,13 @@ class Fold:
     def find(self, nodes: Sequence[Node]) -> Item:
         """Return the item of nodes that are used in the same place, one for each sample.
 
-        Raises NotFoldedError if they are of different kinds.
+        Raises NotRepeatedError if they are of different kinds.
         """
         if nodes[0] in self.item_of:
             item = self.item_of[nodes[0]]
             is_aligned = len(nodes) == 1 or len(item.nodes) == 1 or item.nodes == [*nodes]
             if any(self.item_of.get(x) is not item for x in nodes) or not is_aligned:
-                raise NotFoldedError
+                raise NotRepeatedError
             return item
         if len({id(x) for x in nodes}) == 1:
             nodes = nodes[:1]
@@ -176,14 +176,14 @@ class Fold:
         if key not in self.slots:
             kinds = {(x.constant, x.op and x.op.name) for x in nodes}
             if len(kinds) > 1 or any(x in self.item_of for x in nodes):
-                raise NotFoldedError
+                raise NotRepeatedError
             self.slots[key] = Item(list(nodes))
             if nodes[0].op is not None:
                 self.items.append(self.slots[key])
         return self.slots[key]
 
 
-class NotFoldedError(Exception):
+class NotRepeatedError(Exception):
     """Raised for a graph that does not repeat once for each sample."""
 
 

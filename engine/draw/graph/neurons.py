@@ -1,0 +1,138 @@
+"""The neurons in a graph of Values: sums of weights times inputs and a bias, and activations.
+
+A sum is one node, `dot`, or a tree of products and additions. Pictures of cards and of circles read
+it here.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from engine.node import Node
+
+ADDITIONS = ("+", "total")
+SUMS = (*ADDITIONS, "*", "dot")
+T = TypeVar("T")
+
+
+class Term(NamedTuple, Generic[T]):
+    """A term of a neuron's sum: a weight and its input, or a bias without one.
+
+    The input, or the bias, is the k-th input of `user`. `product` and `sum` are values of their own
+    in a neuron that is not fused.
+    """
+
+    parameter: T
+    input: T | None
+    user: T
+    k: int
+    product: T | None = None
+    sum: T | None = None
+
+
+class SumReader:
+    """A reader of the weighted sums in a graph, partial ones included.
+
+    Args:
+        order: the graph in topological order.
+        owners: the owner of each parameter: a neuron or a module. The parameters of a sum have the
+            same one.
+
+    Attributes:
+        owners: the owner of each parameter and of each sum.
+        counts: the number of terms of each sum.
+    """
+
+    def __init__(self, order: Sequence[Node], owners: Mapping[Node, Hashable]):
+        self.parameters = owners
+        self.owners: dict[Node, Hashable] = {**owners}
+        self.counts: dict[Node, int] = dict.fromkeys(owners, 1)
+        for node in order:
+            if node.op is not None and node.op.name in SUMS:
+                self.add(node, node.op.name)
+
+    def add(self, node: Node, name: str) -> None:
+        """Record the owner and the number of terms of a node if it is a sum or product."""
+        if name in ADDITIONS:
+            terms = [x for x in node.inputs if not is_number(x) or x in self.parameters]
+            if all(x in self.parameters for x in terms):
+                return  # a sum of parameters is a penalty
+        else:
+            terms = self.find_weights(node)
+            if not terms:
+                return
+        if not all(x in self.owners for x in terms):
+            return
+        if len({self.owners[x] for x in terms}) == 1:
+            self.owners[node] = self.owners[terms[0]]
+            self.counts[node] = sum(self.counts[x] for x in terms)
+
+    def find_weights(self, node: Node) -> list[Node]:
+        """Return the weights and the bias of a product or dot product; none if it has another form.
+
+        All factors on one side are parameters, and none on the other side.
+        """
+        n, inputs, own = len(node.inputs) // 2, node.inputs, self.parameters
+        for weights, xs in ((inputs[:n], inputs[n : 2 * n]), (inputs[n : 2 * n], inputs[:n])):
+            if all(w in own for w in weights) and not any(x in own for x in xs):
+                bias = inputs[2 * n :]
+                return [*weights, *(x for x in bias if x in own)] if all_leaves(bias) else []
+        return []
+
+    def read(self, node: Node) -> "list[Term[Node]] | None":
+        """Return the terms of a sum from left to right.
+
+        A partial sum stands in the row of the first term of its last part. Returns None for another
+        node, and if two partial sums had to stand in one row.
+        """
+        terms: list[Term[Node]] = []
+        waiting: list[tuple[Node, Node, int, list[Node]]] = [(node, node, 0, [])]
+        while waiting:  # a long sum is deeper than Python's stack
+            x, user, k, sums = waiting.pop()
+            name = x.op.name if x.op is not None else ""
+            if len(sums) > 1 or (name and x not in self.owners):
+                return None
+            if name in ADDITIONS:
+                last = len(x.inputs) - 1
+                for i in range(last, -1, -1):
+                    own = [*(sums if i == 0 else []), *([x] if i == last else [])]
+                    waiting.append((x.inputs[i], x, i, own))
+                continue
+            rows = [Term(x, None, user, k)] if not name else self.read_products(x)
+            if sums and rows[0].sum:
+                return None
+            terms += [rows[0]._replace(sum=rows[0].sum or (sums[0] if sums else None)), *rows[1:]]
+        return terms
+
+    def read_products(self, node: Node) -> "list[Term[Node]]":
+        """Return the terms of a product or dot product."""
+        n, inputs = len(node.inputs) // 2, node.inputs
+        first = 0 if inputs[0] in self.parameters else n  # of the weights
+        pairs = [(inputs[first + k], n - first + k) for k in range(n)]
+        is_dot = node.op is not None and node.op.name == "dot"
+        product = None if is_dot else node
+        rows = [Term(w, inputs[k], node, k, product) for w, k in pairs]
+        if is_dot:
+            bias = inputs[-1]
+            if bias in self.parameters or bias.data != 0.0:
+                rows.append(Term(bias, None, node, 2 * n))
+            rows[-1] = rows[-1]._replace(sum=node)
+        return rows
+
+
+def is_number(node: Node) -> bool:
+    """Return whether a node is a constant leaf."""
+    return node.op is None and node.constant
+
+
+def all_leaves(nodes: Sequence[Node]) -> bool:
+    """Return whether all nodes are leaves."""
+    return all(x.op is None for x in nodes)
+
+
+def is_activation(node: Node) -> bool:
+    """Return whether a node has the form of an activation: a function of its first input.
+
+    Its other inputs are constants, such as the slope of a leaky ReLU.
+    """
+    name = node.op.name if node.op is not None else ""
+    return bool(name) and name not in SUMS and all(map(is_number, node.inputs[1:]))
