@@ -88,13 +88,15 @@ def graphs(draw):
     if draw(st.booleans()):
         X = [[Value(a, f"x{i}") for i, a in enumerate(x)] for x in X]
     outs = [model(x) if sizes[-1] > 1 else [model(x)] for x in X]
-    kind = draw(st.sampled_from(["mse", "cross_entropy", "chain", "softmax", "none"]))
+    kind = draw(st.sampled_from(["mse", "cross_entropy", "chain", "softmax", "pairs", "none"]))
     if kind == "mse":
         loss = losses.mse(outs, [[draw(number) for _ in row] for row in outs])
     elif kind == "cross_entropy" and sizes[-1] > 1:
         loss = losses.cross_entropy(outs, [draw(st.integers(0, sizes[-1] - 1)) for _ in outs])
     elif kind == "softmax":
         loss = total([-softmax(row)[0].log() for row in outs])
+    elif kind == "pairs" and len(outs) > 1:
+        loss = total([(a[0] - b[0]).square() for a, b in zip(outs[::2], outs[1::2], strict=False)])
     elif kind == "chain":
         loss = sum((row[0] - draw(number)).square() for row in outs)
     else:
@@ -358,6 +360,34 @@ def test_of_many_samples_the_first_ones_are_drawn():
     drawn = [ids[node] in read_boxes(svg) for node in nodes]
     assert drawn == [True] * 3 + [False] * 17
     assert ids[loss] in read_boxes(svg)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "heading"), [(1, "diff = z[0] − z[1]"), (3, "diff = z[i] − z[j]")]
+)
+def test_a_network_applied_twice_in_one_loss_is_drawn_once(pairs, heading):
+    """As in a siamese network; the applications are samples, and a distance is that of two."""
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    diffs = [
+        model([Value(i, "left"), Value(1.0, "x1")]) - model([0.5, float(i)]) for i in range(pairs)
+    ]
+    loss = total([diff.square() for diff in diffs])
+    loss.backward()
+    svg, ids = draw(loss, model).svg, place(loss)
+    assert_clear(svg)
+    found, numbers = texts(svg), fields(svg)
+    assert heading in found
+    assert found.count("w0") == 3
+    assert [x for x in found if "," in x and x[0].isdigit() and "i" not in x] == (
+        ["0, 1", "2, 3", "4, 5"] if pairs == 3 else []
+    )
+    boxes = read_boxes(svg)
+    rights = [boxes[ids[diff]].right for diff in diffs]
+    assert rights == sorted(rights)
+    for diff in diffs:
+        assert numbers[ids[diff]]["data"] == format_number(diff.data, ".4g")
+    named = {fact.name for fact in step(loss, model, level="values").facts}
+    assert pairs == 1 or {"diff, samples 2, 3", "layers[1].neurons[0].z, sample 5"} <= named
 
 
 def test_constants_made_anew_for_each_neuron_are_one_input():

@@ -5,7 +5,7 @@ steps.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.draw.cards.headings import Headings
+from engine.draw.cards.headings import Headings, list_indices
 from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues, Row
 from engine.draw.cards.samples import UNORDERED, Item
 from engine.draw.cards.tables import (
@@ -118,7 +118,7 @@ class CardWriter:
         if self.samples > 1 and self.look.has_data:
             table.is_packed = self.look.options.direction != "left"
             table = Table()
-            self.add_sample_heads(table)
+            self.add_sample_heads(table, neuron.z)
             card.tables.append(table)
             values = neuron.items if hidden == 0 else values
         else:
@@ -154,9 +154,13 @@ class CardWriter:
         results = step.items
         card = Card([table], "step")
         line = table.add_line()
+        graph = self.network.graph
         pieces, ids = self.headings.write(step), self.network.list_ids(step.operation, "o")
         table.add_cell(TableCell(line, 0, pieces, "name", is_wide=True, ids=ids))
         op = step.operation.node.op
+        is_combined = step.operation.has_samples and list_indices(graph, step.operation)
+        if is_combined and self.look.has_data:
+            self.add_sample_heads(table, step.operation)
         if op is not None and op.name in UNORDERED and self.look.has_data:
             self.add_classes(table, step.operation)
         for leaf in step.leaves:
@@ -205,11 +209,13 @@ class CardWriter:
         if row.input and row.user:
             card.ports.append(Port(row.input, line, self.list_arrows(row.user, row.k)))
 
-    def add_sample_heads(self, table: Table) -> None:
-        """Add a line with the numbers of the samples."""
-        line = table.add_line()
-        rest = ["…"] if self.shown < self.samples else []
-        heads = ["sample", *map(str, range(self.shown)), *rest]
+    def add_sample_heads(self, table: Table, item: Item) -> None:
+        """Add a line with the numbers of the samples that the values of an item belong to."""
+        line, sources = table.add_line(), self.network.graph.sources
+        numbers = [", ".join(map(str, sources.get(x, (i,)))) for i, x in enumerate(item.nodes)]
+        rest = ["…"] if self.shown < len(numbers) else []
+        word = "sample" if not any("," in x for x in numbers) else "samples"
+        heads = [word, *numbers[: self.shown], *rest]
         for place, head in enumerate(heads):
             table.add_cell(TableCell(line, place, make_pieces(head), "head"))
 
@@ -274,7 +280,9 @@ class CardWriter:
 
     def add_partial_sums(self, table: Table, item: Item) -> None:
         """Add a line with the sums over the first samples."""
-        sums, first = item.nodes[:-1], self.samples - len(item.nodes)
+        assert item.terms is not None
+        count = len(item.terms.nodes)
+        sums, first = item.nodes[:-1], count - len(item.nodes)
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces("so far"), "head"))
         has_grads = self.look.has_grads
@@ -282,7 +290,7 @@ class CardWriter:
             table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
         for i, _ in enumerate(sums[: max(0, self.shown - first)]):
             self.add_sample(table, item, i, line, first + i + 1, has_grads)
-        rest = "…" if self.shown < self.samples else ""  # the place of the last sample is free
+        rest = "…" if self.shown < count else ""  # the place of the last sample is free
         last = self.shown + bool(rest)
         table.add_cell(TableCell(line, last, make_pieces(rest), "note"))
 
@@ -311,7 +319,7 @@ class CardWriter:
             ids = tuple(f"v{self.network.place[x]}" for x in item.list_copies(sample))
         title = replace_invalid(self.names[item].full)
         if item.has_samples:
-            title += f", sample {sample}"
+            title += f", {self.network.graph.describe_sample(node) or f'sample {sample}'}"
         fill = blend(self.look.theme.heat, self.heat[node]) if node in self.heat else ""
         kind = classify(node, self.network.root, self.modules)
         return ValueMark(ids, title, kind, lines, places, tuple(cells), fill)

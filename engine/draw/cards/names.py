@@ -30,7 +30,8 @@ def name_samples(network: NeuronGraph, items: Mapping[Item, Name]) -> dict[Node,
                 if item.terms and node is not item.node:
                     short, full = f"sum{sample}", f"{full}, up to sample {sample}"
                 elif item.has_samples:
-                    full = f"{full}, sample {sample}"
+                    own = network.graph.describe_sample(node) or f"sample {sample}"
+                    full = f"{full}, {own}"
                 names.setdefault(node, Name(short, full))
     return names
 
