@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Value, softmax, topological, total
+from engine import Value, dot, softmax, topological, total
 from engine.draw import draw, step
 from engine.draw.cards.names import name_items, name_samples
 from engine.draw.cards.neurons import NeuronLayer, read_network
 from engine.draw.graph.clusters import Modules
+from engine.draw.graph.neurons import infer_model
 from engine.draw.look.theme import format_number
 from geometry import (
     SVG,
@@ -411,6 +412,32 @@ def test_the_label_of_a_sample_is_shown_with_its_cross_entropy():
     found = texts(draw(loss, model).svg)
     at = found.index("label")
     assert found[at + 1 : at + 5] == ["1", "0", "2", "1"]
+
+
+# ------------------------------------------------------------------------------ without a model
+
+
+@pytest.mark.parametrize("make", [karpathy, example])
+def test_neurons_are_recognized_without_the_model(make):
+    """The picture is that with the model, but for the names of the layers."""
+    loss, model = make()
+    svg = draw(loss).svg
+    assert_clear(svg)
+    rename = lambda text: re.sub(r"layers\[(\d)\]", lambda m: f"layer {int(m[1]) + 1}", text)
+    assert texts(svg) == [*map(rename, texts(draw(loss, model).svg))]
+    wheres = {frame.where for frame in step(loss).frames}
+    assert any(where.startswith("layer 1, neuron 0") for where in wheres)
+
+
+def test_plain_expressions_and_single_neurons_are_not_networks():
+    a, b, w = Value(1.0, "a"), Value(2.0, "b"), Value(3.0, "w")
+    neuron, shared = Neuron(2, "tanh", rng=0), Layer(2, 1, rng=0)
+    for root in (
+        (a * w + b).tanh(), neuron([a, b]), shared([a, b]) * shared([b, a]),
+        dot([a * a, b], [w, w], b) + dot([a, b], [w, a], w),
+    ):  # fmt: skip
+        assert infer_model(topological(root)) is None
+        assert draw(root).scene is None
 
 
 # -------------------------------------------------------------------------------- hard models

@@ -355,6 +355,21 @@ def test_a_module_of_ones_own_is_a_network():
     assert step(loss, model, level="network").frames[-1].kind == "end"
 
 
+@pytest.mark.parametrize("level", ["network", "neurons", "layers", "values"])
+def test_a_result_without_a_label_is_an_output_or_a_loss(level):
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    out = model([0.5, -1.0])
+    names = {"loss": (out - 1.0) ** 2, "output": out.tanh()}
+    for name, root in names.items():
+        stepper = step(root, model, level=level)
+        (seed,) = [frame.title for frame in stepper.frames if frame.kind == "seed"]
+        short = {"loss": "L", "output": "out"}[name] if level == "values" else name
+        assert seed == f"The gradient starts at {short}"
+    if level == "network":
+        texts = read_texts(draw(names["output"], model, level=level))
+        assert ("output" in texts, "loss" in texts) == (True, False)
+
+
 def test_frozen_layers_are_drawn_too():
     model = small()[1]
     model.layers[0].freeze()

@@ -16,6 +16,7 @@ from engine.draw.files.figures import write_pictures
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
+from engine.draw.graph.neurons import infer_model
 from engine.draw.graph.svg import apply_options, clean_svg, render
 from engine.draw.graph.view import LIMIT, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
@@ -59,7 +60,8 @@ def draw(
     A network of Values is drawn as columns: its inputs, a card for each neuron of a layer, and the
     values computed from them. A card lists the weights, each where the edge from its input arrives,
     the bias, z, and the activation a. Several samples share the cards, which list their numbers
-    side by side; of more than five, the first three.
+    side by side; of more than five, the first three. Two or more fused neurons are recognized
+    without the model, too; the names of their layers are then "layer 1" and so on.
 
     Args:
         root: the result of the graph, or a Module such as nn.MLP to draw without a graph.
@@ -112,8 +114,8 @@ def draw(
     node: Any = root
     if is_network(level, model):
         return draw_network(node, model, look)
-    view = build_view(node, model, level, limit)
-    return draw_view(view, look, picture=find_picture(view, level, look, limit))
+    view, picture = read_graph(node, model, level, look, limit)
+    return draw_view(view, look, picture=picture)
 
 
 def is_model(root: object) -> TypeGuard[Model]:
@@ -141,6 +143,24 @@ def draw_network(
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
     scene, title = draw_circles(model, root, options, ids, grads, opened)
     return Drawing("", title, options, scene)
+
+
+def read_graph(
+    root: Node, model: Model | None, level: Level, options: Options, limit: int,
+    to_step: bool = False,
+) -> tuple[View, NetworkPicture | None]:  # fmt: skip
+    """Return the view of a graph, and the picture of its neurons if it has one.
+
+    Without a model, the neurons are recognized by their structure.
+    """
+    view = build_view(root, model, level, limit, to_step)
+    picture = find_picture(view, level, options, limit)
+    inferred = infer_model([*view.ids]) if model is None else None
+    if inferred is not None and level in (None, "values"):
+        other = build_view(root, inferred, level, limit, to_step)
+        picture = find_picture(other, level, options, limit)
+        view = view if picture is None else other
+    return view, picture
 
 
 def find_picture(view: View, level: Level, options: Options, limit: int) -> NetworkPicture | None:

@@ -9,7 +9,14 @@ from typing import Any, Unpack
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
-from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
+from engine.draw.drawing import (
+    Drawing,
+    draw_network,
+    draw_view,
+    find_picture,
+    is_network,
+    read_graph,
+)
 from engine.draw.files.step_pictures import PICTURES, StepPictures
 from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
@@ -103,7 +110,7 @@ def step(
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
-    view = build_view(root, model, level, limit, to_step=True)
+    view, picture = read_graph(root, model, level, look, limit, to_step=True)
     if not isinstance(root, Value):
         from engine.draw.arrays.stepper import trace_array_view
 
@@ -120,7 +127,7 @@ def step(
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
-        return step_values(view, find_picture(view, level, look, limit), look)
+        return step_values(view, picture, look)
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}

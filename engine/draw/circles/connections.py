@@ -8,7 +8,7 @@ from engine.draw.circles.activity import Activity, Place, Reading
 from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
 from engine.draw.formulas.labels import set_spans
-from engine.draw.graph.clusters import format_path
+from engine.draw.graph.clusters import format_path, name_root
 from engine.draw.graph.layers import Read, list_columns
 from engine.draw.look.scene import Span
 from engine.draw.look.theme import format_number, format_rounded, norm
@@ -135,7 +135,7 @@ class Network:
 
     def name_root(self) -> str:
         """Return the label of the root, or the name of what follows the last layer."""
-        return getattr(self.root, "label", None) or "loss"
+        return name_root(self.root).full if self.root is not None else "loss"
 
     def name_input(self, j: int) -> list[Span]:
         """Return the label of an input if all samples have the same one, else x with its index."""

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from engine.node import Node
+from engine.support.arguments import format_count
 
 ADDITIONS = ("+", "total")
 SUMS = (*ADDITIONS, "*", "dot")
@@ -136,3 +137,55 @@ def is_activation(node: Node) -> bool:
     """
     name = node.op.name if node.op is not None else ""
     return bool(name) and name not in SUMS and all(map(is_number, node.inputs[1:]))
+
+
+class InferredModel:
+    """The layers of neurons that a graph consists of, for a graph drawn without its model.
+
+    It has the methods of a Module that a picture needs. `layers` are the parameters of each neuron
+    of each layer.
+    """
+
+    def __init__(self, layers: Sequence[Sequence[Sequence[Node]]]):
+        self.parameters: dict[str, Node] = {}
+        self.modules: dict[str, object] = {"": self}
+        for c, layer in enumerate(layers, 1):
+            self.modules[f"layer {c}"] = format_count(len(layer), "neuron")
+            for i, (*weights, bias) in enumerate(layer):
+                path = f"layer {c}.neurons.{i}"
+                self.modules[path] = f"neuron {i}"
+                self.parameters |= {f"{path}.w.{j}": w for j, w in enumerate(weights)}
+                self.parameters[f"{path}.b"] = bias
+
+    def __repr__(self) -> str:
+        return "the neurons of this graph"
+
+    def named_parameters(self) -> dict[str, Node]:
+        return self.parameters
+
+    def named_modules(self) -> dict[str, object]:
+        return self.modules
+
+
+def infer_model(order: Sequence[Node]) -> InferredModel | None:
+    """Return the neurons of a graph in topological order, recognized by their structure.
+
+    A neuron is a fused sum of leaves times inputs, and a leaf as the bias, none of which another
+    neuron has. Neurons with the same inputs are a layer. Returns None for less than two neurons.
+    """
+    inputs: dict[tuple[Node, ...], list[object]] = {}  # of each neuron, for all samples
+    for node in order:
+        if node.op is not None and node.op.name == "dot":
+            n = len(node.inputs) // 2
+            parameters = (*node.inputs[:n], node.inputs[-1])
+            if any(x.op is not None or x.constant for x in parameters):
+                return None
+            used = tuple(x.data if is_number(x) else x for x in node.inputs[n : 2 * n])
+            inputs.setdefault(parameters, []).append(used)
+    owned = [x for parameters in inputs for x in parameters]
+    if len(inputs) < 2 or len(owned) > len({*owned}):
+        return None
+    layers: dict[object, list[tuple[Node, ...]]] = {}
+    for parameters, used in inputs.items():
+        layers.setdefault(tuple(used), []).append(parameters)
+    return InferredModel([*layers.values()])
