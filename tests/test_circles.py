@@ -56,6 +56,12 @@ def groups(picture, kind):
     return found
 
 
+def assert_clear(svg):
+    """Assert that labels do not overlap, and that edges cross no label."""
+    geometry.assert_no_overlap(svg)
+    geometry.assert_edges_avoid_labels(svg)
+
+
 def circles(picture):
     """Return the x, y and radius of the circle of each neuron, by its name."""
     places = {}
@@ -85,8 +91,7 @@ def test_no_text_overlaps_another_or_is_crossed_by_a_line(sizes, direction, them
     svg = (
         draw(loss, model, level="network", **options) if has_loss else draw(model, **options)
     ).svg
-    geometry.assert_no_overlap(svg)
-    geometry.assert_edges_avoid_labels(svg)
+    assert_clear(svg)
     assert THEMES[theme].paper in svg
 
 
@@ -596,6 +601,11 @@ def test_gradients_are_absent_before_backward_and_numbers_with_names_only(level)
     assert "α" in read_texts(names)
     assert "xi" in read_texts(names)  # i is a subscript
     assert "Lij" in read_texts(names)
+    if level == "network":
+        assert {"a0", "a1", "a2", "z", "b"} <= {*read_texts(names)}
+        assert {"a0", "a2"} <= {*read_texts(draw(model, names_only=True))}
+        assert_clear(names.svg)
+        assert_clear(draw(model, names_only=True, direction="down").svg)
 
 
 @pytest.mark.parametrize("level", ["network", "neurons", "values"])

@@ -133,6 +133,15 @@ class Network:
             return "".join(span.text for span in self.name_input(i))
         return self.columns[c - 1].name_neuron(i)
 
+    def name_output(self, place: Place) -> str:
+        """Return the label of a neuron's output in the graph, or its letter and index."""
+        (c, i), labels = place, set()
+        if self.activity is not None and not self.activity.of_arrays:
+            labels = {x.label for x in self.activity.nodes[c][i]}
+        letter = "z" if self.columns[c - 1].activation == "linear" else "a"
+        index = str(i) if self.counts[c] > 1 else ""
+        return (labels.pop() if len(labels) == 1 else None) or f"{letter}{index}"
+
     def name_root(self) -> str:
         """Return the label of the root, or the name of what follows the last layer."""
         return name_root(self.root).full if self.root is not None else "loss"
