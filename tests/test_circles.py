@@ -505,13 +505,30 @@ def test_a_neuron_with_many_weights_opens_the_largest_products():
     grads = {fact.name: fact.gradient for fact in opened.facts}
     assert "28 largest of 150 products" in opened.frames[0].note
     assert "the other 122 are summed as one constant" in opened.frames[0].note
-    assert "sample 0 of 2" in opened.frames[0].note
+    assert {"a, sample 0", "a, sample 1"} <= grads.keys()
     assert sum(name[0] == "w" for name in grads) == 28
     activity = Activity(topological(loss), list_columns(model))
     z = next(x.inputs[0].data for x in activity.nodes[1][1])
-    assert [fact for fact in opened.facts if fact.name == "z"]
     shown = [frame.data for frame in opened.frames if frame.title.startswith("z = ")]
+    assert len(shown) == 2
     assert float(next(iter(shown[0].values())).replace("−", "-")) == pytest.approx(z, rel=1e-9)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_loss_opens_its_scalars_with_the_same_gradients(samples):
+    loss, model = small(sizes=(4, 2), samples=samples)
+    opened = step(loss, model, format=".10g").opened["loss, scalar by scalar"]
+    facts = {fact.name: fact for fact in opened.facts}
+    activity = Activity(topological(loss), list_columns(model))
+    for i, nodes in enumerate(activity.nodes[2]):
+        for sample, node in enumerate(nodes):
+            name = f"z{i}[{sample}]" if samples > 1 else f"z{i}"
+            assert facts[name].gradient == format_number(node.grad, ".10g")
+    penalized = model([0.5, -1.0])[0] ** 2 + losses.l2_penalty(model.parameters())
+    (opened,) = [x for name, x in step(penalized, model).opened.items() if "scalar" in name]
+    assert {"loss", "z0", "layers[1].neurons[1].b"} <= {fact.name for fact in opened.facts}
+    assert not any("scalar" in name for name in step(model([0.5, -1.0])[1], model).opened)
+    assert penalized.label is None
 
 
 class Parallel(Module):

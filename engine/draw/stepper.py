@@ -110,6 +110,17 @@ def step(
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
+    return step_graph(root, model, level, look, limit)
+
+
+def step_graph(
+    root: Any, model: Model | None, level: Level, look: Options, limit: int,
+    has_mistakes: bool = True,
+) -> "Stepper":  # fmt: skip
+    """Make a page that steps through a graph by values, or by boxes if they are too many.
+
+    It has wrong passes by values unless they are off.
+    """
     view, picture = read_graph(root, model, level, look, limit, to_step=True)
     if not isinstance(root, Value):
         from engine.draw.arrays.stepper import trace_array_view
@@ -127,7 +138,7 @@ def step(
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
-        return step_values(view, picture, look)
+        return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
@@ -184,11 +195,19 @@ def step_network(
     traced = NeuronTracer(view, ids, network.activity, options.format).trace()
     facts = collect_box_facts(view, Notation(traced.names, options.format))
     opener = NeuronOpener(network, traced.grads)
-    drawing = draw_network(root, model, options, ids, traced.grads, opener.places)
+    loss = opener.build_loss()
+    places = opener.places if loss is None else [*opener.places, "root"]
+    drawing = draw_network(root, model, options, ids, traced.grads, places)
     title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
-        return {network.name(place): open_neuron(opener, place, options) for place in opener.places}
+        steppers = {
+            network.name(place): open_neuron(opener, place, options) for place in opener.places
+        }
+        if loss is not None:
+            scalars = step_graph(loss, None, None, options, LIMIT, has_mistakes=False)
+            steppers[network.name_opened_root()] = scalars
+        return steppers
 
     return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
 

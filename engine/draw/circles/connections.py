@@ -146,6 +146,10 @@ class Network:
         """Return the label of the root, or the name of what follows the last layer."""
         return name_root(self.root).full if self.root is not None else "loss"
 
+    def name_opened_root(self) -> str:
+        """Return the title of the graph that the root opens, from the outputs of the network."""
+        return f"{self.name_root()}, scalar by scalar"
+
     def name_input(self, j: int) -> list[Span]:
         """Return the label of an input if all samples have the same one, else x with its index."""
         labels: set[Any] = set()

@@ -41,7 +41,7 @@ def draw_circles(
     options: Options,
     ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None,
-    opened: Collection[Place] = (),
+    opened: Collection[Place | str] = (),
 ) -> tuple[Scene, str]:
     """Return the picture of a model as neurons and connections, and its title.
 
@@ -51,7 +51,7 @@ def draw_circles(
         options: the options of the drawing; with color="grad" it shows gradients.
         ids: the ids of neurons by column and index, of inputs in column 0, and of the root.
         grads: numbers that replace the gradients of nodes.
-        opened: the neurons whose graphs a click opens in a page.
+        opened: the neurons whose graphs a click opens in a page, and "root" for the root.
     """
     network = Network(model, root, options.color == "grad", grads)
     if options.gradients is not None:
@@ -65,7 +65,7 @@ class CircleWriter(CircleLayout):
 
     def __init__(
         self, network: Network, options: Options, ids: Mapping[Any, str],
-        opened: Collection[Place] = (),
+        opened: Collection[Place | str] = (),
     ):  # fmt: skip
         super().__init__(network, options)
         self.ids, self.opened = ids, opened
@@ -274,6 +274,7 @@ class CircleWriter(CircleLayout):
                 ],
             ],
             ", ∇ ".join([" = ".join([network.name_root(), *texts[:1]]), *texts[1:]]),
+            opens=network.name_opened_root() if "root" in self.opened else "",
         )
 
     # ---------------------------------------------------------------------------------- the legend
