@@ -4,7 +4,6 @@ import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +25,7 @@ from geometry import (
     read_labels,
     read_size,
 )
-from nn import MLP, Layer, Module, Neuron, losses, vector
+from nn import MLP, Layer, Module, Neuron, losses
 from strategies import examples
 
 DIRECTIONS = ("right", "down", "left", "up")
@@ -534,9 +533,7 @@ def test_other_models_are_drawn_by_graphviz(model):
     assert picture.svg.startswith("<svg")
 
 
-def test_models_of_arrays_and_local_derivatives_are_drawn_by_graphviz():
-    arrays = vector.MLP(2, [2, 1], rng=0)
-    assert draw(arrays(np.ones((1, 2))).sum(), arrays).scene is None
+def test_local_derivatives_are_drawn_by_graphviz():
     loss, model = example((1, 1))
     assert draw(loss, model, locals=True).scene is None
 

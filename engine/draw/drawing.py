@@ -185,11 +185,23 @@ def draw_view(
     if picture is not None:
         return Drawing(dot, title_graph(view), options, picture.draw(grads))
     title, scene = title_graph(view), draw_columns(view, options, names, grads)
-    if scene is not None and view.note:
-        text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
-        width = max(scene.width, text.width + 2.0 * NOTE)
-        scene = scene._replace(width=width, height=scene.height + NOTE, parts=[*scene.parts, text])
-    return Drawing(dot, title, options, scene, arrays)
+    if arrays and scene is None and view.modules.by_path:
+        from engine.draw.arrays.columns import draw_array_columns, name_arrays
+
+        names = names or name_arrays(view, options)
+        named = find_arrays(view, options, names, grads)
+        scene = draw_array_columns(view, options, named, names, grads)
+        arrays = arrays if scene is None else named
+    return Drawing(dot, title, options, scene and add_note(scene, view, options), arrays)
+
+
+def add_note(scene: Scene, view: View, options: Options) -> Scene:
+    """Return a picture with the note of its view, if any, at the bottom."""
+    if not view.note:
+        return scene
+    text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
+    width = max(scene.width, text.width + 2.0 * NOTE)
+    return scene._replace(width=width, height=scene.height + NOTE, parts=[*scene.parts, text])
 
 
 def find_arrays(
@@ -248,15 +260,17 @@ class Drawing:
             prefix = f"g{zlib.crc32(draft.encode()):08x}"
             svg = replace_invalid(self.scene.to_svg(prefix, self.title))
             scale = options.sizes.text / SIZES.text
+            arrays = {id: cell._replace(scale=1.0) for id, cell in self.arrays.items()}
         else:  # in which the texts have their size
+            arrays = self.arrays
             text = render(self.dot, "svg", options.layout).decode()
             prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
             svg = clean_svg(text, prefix, self.title)
             scale = 1.0
-            if self.arrays:
-                from engine.draw.arrays.cells import insert_cells
+        if arrays:
+            from engine.draw.arrays.cells import insert_cells
 
-                svg = insert_cells(svg, prefix, self.arrays)
+            svg = insert_cells(svg, prefix, arrays)
         svg = apply_options(svg, options.font, options.points, options.monochrome, scale)
         return follow_theme(svg) if options.theme == "auto" and not options.monochrome else svg
 
