@@ -262,7 +262,7 @@ class Drawing:
             scale = options.sizes.text / SIZES.text
             arrays = {id: cell._replace(scale=1.0) for id, cell in self.arrays.items()}
         else:  # in which the texts have their size
-            arrays = self.arrays
+            arrays = {**self.arrays}
             text = render(self.dot, "svg", options.layout).decode()
             prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
             svg = clean_svg(text, prefix, self.title)

@@ -196,7 +196,9 @@ def step_network(
     facts = collect_box_facts(view, Notation(traced.names, options.format))
     opener = NeuronOpener(network, traced.grads)
     loss = opener.build_loss()
-    places = opener.places if loss is None else [*opener.places, "root"]
+    places: list[Place | str] = [*opener.places]
+    if loss is not None:
+        places.append("root")
     drawing = draw_network(root, model, options, ids, traced.grads, places)
     title = root.label or type(model).__name__
 

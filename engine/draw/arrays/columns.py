@@ -56,7 +56,7 @@ class Block:
 
 
 @dataclass(eq=False)
-class Column:
+class ArrayColumn:
     """A column of values: of a module, or outside modules."""
 
     path: str
@@ -93,7 +93,7 @@ def name_arrays(view: View, options: Options) -> dict[Node, str]:
     return dict(zip(view.ids, choose_array_names([*view.ids], options.format), strict=True))
 
 
-def is_number(node: Any) -> bool:
+def is_plain_number(node: Any) -> bool:
     """Return whether a node is a number in a formula."""
     return node.op is None and node.constant and not node.label and not node.data.ndim
 
@@ -128,7 +128,7 @@ def group_columns(view: View) -> list[tuple[str, list[Node]]] | None:
             first = min(users[node], key=lambda x: depth[x], default=node)
             inside = bool(paths.get(first))
             key = depth.get(first, 0) - inside, ""
-        if not is_number(node):
+        if not is_plain_number(node):
             columns.setdefault(key, []).append(node)
     places = [place for place, _ in columns]
     if len({*places}) < len(places) or max(map(len, columns.values())) > MOST:
@@ -142,8 +142,8 @@ def group_columns(view: View) -> list[tuple[str, list[Node]]] | None:
     rank = {node: i for i, node in enumerate(view.modules.owned)}
     groups = []
     for (_, path), nodes in sorted(columns.items(), key=lambda x: x[0][0]):
-        own = sorted((x for x in nodes if x in rank), key=rank.__getitem__)
-        groups.append((path, [*own, *(x for x in nodes if x not in rank)]))
+        parameters = sorted((x for x in nodes if x in rank), key=rank.__getitem__)
+        groups.append((path, [*parameters, *(x for x in nodes if x not in rank)]))
     return groups
 
 
@@ -165,7 +165,7 @@ class ArrayColumns:
         self.is_flat = options.direction in ("right", "left")
         cells = {x.node: x for x in view.drawn if isinstance(x, Cell)}
         self.columns = [
-            Column(path, [self.make_block(cells[x]) for x in nodes]) for path, nodes in groups
+            ArrayColumn(path, [self.make_block(cells[x]) for x in nodes]) for path, nodes in groups
         ]
         self.blocks = {x.cell.id: x for column in self.columns for x in column.blocks}
         self.column_of = {x.cell.id: column for column in self.columns for x in column.blocks}
@@ -210,7 +210,7 @@ class ArrayColumns:
         spans = [Span(x, "sub" if i % 2 else "") for i, x in enumerate(parts) if x]
         return Text(0.0, 0.0, spans, self.theme.pale, SMALL)
 
-    def write_title(self, column: Column) -> Text | None:
+    def write_title(self, column: ArrayColumn) -> Text | None:
         """Return the title of a panel."""
         if not column.path:
             return None
@@ -257,7 +257,7 @@ class ArrayColumns:
         first, last = (results[0], results[0]) if results else (blocks[0], blocks[-1])
         return (self.find_box(first)[1] + self.find_box(last)[3]) / 2.0
 
-    def has_bulge(self, column: Column) -> bool:
+    def has_bulge(self, column: ArrayColumn) -> bool:
         """Return whether an edge passes a value of its own column."""
         return any(
             self.column_of.get(arrow.tail) is column and self.passes(arrow)
@@ -301,7 +301,7 @@ class ArrayColumns:
         size = (self.depth, self.breadth) if self.is_flat else (self.breadth, self.depth)
         return Scene(*size, parts, self.theme.paper)
 
-    def write_panel(self, column: Column) -> list[Part]:
+    def write_panel(self, column: ArrayColumn) -> list[Part]:
         """Return the background of a module, and its title."""
         title = self.titles[column]
         if title is None:

@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 from engine.draw.cards.samples import Item, ItemGraph, NotRepeatedError, contains_arrays
 from engine.draw.graph.clusters import Modules, format_path
-from engine.draw.graph.neurons import SumReader, Term, is_activation
+from engine.draw.graph.neurons import SumReader, SumTerm, has_activation_form
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
 
-Row: TypeAlias = Term[Item]
+Row: TypeAlias = SumTerm[Item]
 
 
 @dataclass(eq=False)
@@ -198,7 +198,7 @@ class NetworkReader:
     def read_neuron(self, path: str, head: Item, inside: set[Item]) -> NeuronValues:
         """Return the neuron whose output is `head`. Raises UnknownFormError for another form."""
         z, activation = head, None
-        if is_activation(head.node) and self.graph.get_input(head, 0) in inside:
+        if has_activation_form(head.node) and self.graph.get_input(head, 0) in inside:
             z, activation = self.graph.get_input(head, 0), head
         terms = self.sums.read(z.node)
         rows = [self.translate(term, z) for term in terms or ()]
@@ -211,14 +211,15 @@ class NetworkReader:
         )
         return NeuronValues(path, rows, z, activation)
 
-    def translate(self, term: Term[Node], z: Item) -> Row:
+    def translate(self, term: SumTerm[Node], z: Item) -> Row:
         """Return a term of the last sample as the items of all samples."""
         find = lambda node: None if node in (None, z.node) else self.graph.item_of[node]
         user = self.graph.item_of[term.user]
         operand = self.graph.get_input(user, term.k)
-        parameter = operand if term.input is None else self.graph.item_of[term.parameter]
-        operand = None if term.input is None else operand
-        return Term(parameter, operand, user, term.k, find(term.product), find(term.sum))
+        values = user, term.k, find(term.product), find(term.sum)
+        if term.input is None:
+            return SumTerm(operand, None, *values)
+        return SumTerm(self.graph.item_of[term.parameter], operand, *values)
 
     def find_layer(self, path: str) -> str:
         """Return the path of the layer of a neuron: the module around the list that it is in."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.graph.layers import Column, Read
-from engine.draw.graph.neurons import SumReader, is_activation
+from engine.draw.graph.neurons import SumReader, has_activation_form
 from engine.node import Node
 
 Place = tuple[int, int]  # a column, of which 0 is the inputs, and a neuron in it
@@ -101,7 +101,7 @@ class Activity:
         outputs: dict[Node, Node] = {}  # the activation of each sum
         taken: list[list[dict[Node, None]]] = [[{} for _ in part] for part in self.nodes]
         for node in order:
-            first = node.inputs[0] if node.inputs else None
+            first: Any = node.inputs[0] if node.inputs else None
             if node in reader.owners:
                 (c, _), size = reader.owners[node], reader.counts[node]
                 if node.op is None or size <= self.columns[c - 1].shape[1]:
@@ -115,7 +115,7 @@ class Activity:
                     outputs[node], self.sums[node] = node, dict(sorted(inputs.items()))
                     for j, x in inputs.items():
                         taken[c - 1][j][x] = None
-            elif first in outputs and is_activation(node):
+            elif node.op is not None and first in outputs and has_activation_form(node):
                 c, _ = place = self.owners[first]
                 if node.op.name == self.columns[c - 1].activation:
                     outputs[first] = node

@@ -4,8 +4,8 @@ A sum is one node, `dot`, or a tree of products and additions. Pictures of cards
 it here.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from engine.node import Node
 from engine.support.arguments import format_count
@@ -15,7 +15,7 @@ SUMS = (*ADDITIONS, "*", "dot")
 T = TypeVar("T")
 
 
-class Term(NamedTuple, Generic[T]):
+class SumTerm(NamedTuple, Generic[T]):
     """A term of a neuron's sum: a weight and its input, or a bias without one.
 
     The input, or the bias, is the k-th input of `user`. `product` and `sum` are values of their own
@@ -43,9 +43,9 @@ class SumReader:
         counts: the number of terms of each sum.
     """
 
-    def __init__(self, order: Sequence[Node], owners: Mapping[Node, Hashable]):
+    def __init__(self, order: Sequence[Node], owners: Mapping[Node, Any]):
         self.parameters = owners
-        self.owners: dict[Node, Hashable] = {**owners}
+        self.owners: dict[Node, Any] = {**owners}
         self.counts: dict[Node, int] = dict.fromkeys(owners, 1)
         for node in order:
             if node.op is not None and node.op.name in SUMS:
@@ -54,7 +54,7 @@ class SumReader:
     def add(self, node: Node, name: str) -> None:
         """Record the owner and the number of terms of a node if it is a sum or product."""
         if name in ADDITIONS:
-            terms = [x for x in node.inputs if not is_number(x) or x in self.parameters]
+            terms = [x for x in node.inputs if not is_constant_leaf(x) or x in self.parameters]
             if all(x in self.parameters for x in terms):
                 return  # a sum of parameters is a penalty
         else:
@@ -79,13 +79,13 @@ class SumReader:
                 return [*weights, *(x for x in bias if x in own)] if all_leaves(bias) else []
         return []
 
-    def read(self, node: Node) -> "list[Term[Node]] | None":
+    def read(self, node: Node) -> "list[SumTerm[Node]] | None":
         """Return the terms of a sum from left to right.
 
         A partial sum stands in the row of the first term of its last part. Returns None for another
         node, and if two partial sums had to stand in one row.
         """
-        terms: list[Term[Node]] = []
+        terms: list[SumTerm[Node]] = []
         waiting: list[tuple[Node, Node, int, list[Node]]] = [(node, node, 0, [])]
         while waiting:  # a long sum is deeper than Python's stack
             x, user, k, sums = waiting.pop()
@@ -98,29 +98,29 @@ class SumReader:
                     own = [*(sums if i == 0 else []), *([x] if i == last else [])]
                     waiting.append((x.inputs[i], x, i, own))
                 continue
-            rows = [Term(x, None, user, k)] if not name else self.read_products(x)
+            rows = [SumTerm(x, None, user, k)] if not name else self.read_products(x)
             if sums and rows[0].sum:
                 return None
             terms += [rows[0]._replace(sum=rows[0].sum or (sums[0] if sums else None)), *rows[1:]]
         return terms
 
-    def read_products(self, node: Node) -> "list[Term[Node]]":
+    def read_products(self, node: Node) -> "list[SumTerm[Node]]":
         """Return the terms of a product or dot product."""
         n, inputs = len(node.inputs) // 2, node.inputs
         first = 0 if inputs[0] in self.parameters else n  # of the weights
         pairs = [(inputs[first + k], n - first + k) for k in range(n)]
         is_dot = node.op is not None and node.op.name == "dot"
         product = None if is_dot else node
-        rows = [Term(w, inputs[k], node, k, product) for w, k in pairs]
+        rows = [SumTerm(w, inputs[k], node, k, product) for w, k in pairs]
         if is_dot:
             bias = inputs[-1]
             if bias in self.parameters or bias.data != 0.0:
-                rows.append(Term(bias, None, node, 2 * n))
+                rows.append(SumTerm(bias, None, node, 2 * n))
             rows[-1] = rows[-1]._replace(sum=node)
         return rows
 
 
-def is_number(node: Node) -> bool:
+def is_constant_leaf(node: Node) -> bool:
     """Return whether a node is a constant leaf."""
     return node.op is None and node.constant
 
@@ -130,13 +130,13 @@ def all_leaves(nodes: Sequence[Node]) -> bool:
     return all(x.op is None for x in nodes)
 
 
-def is_activation(node: Node) -> bool:
+def has_activation_form(node: Node) -> bool:
     """Return whether a node has the form of an activation: a function of its first input.
 
     Its other inputs are constants, such as the slope of a leaky ReLU.
     """
     name = node.op.name if node.op is not None else ""
-    return bool(name) and name not in SUMS and all(map(is_number, node.inputs[1:]))
+    return bool(name) and name not in SUMS and all(map(is_constant_leaf, node.inputs[1:]))
 
 
 class InferredModel:
@@ -180,12 +180,12 @@ def infer_model(order: Sequence[Node]) -> InferredModel | None:
             parameters = (*node.inputs[:n], node.inputs[-1])
             if any(x.op is not None or x.constant for x in parameters):
                 return None
-            used = tuple(x.data if is_number(x) else x for x in node.inputs[n : 2 * n])
-            inputs.setdefault(parameters, []).append(used)
+            used = (x.data if is_constant_leaf(x) else x for x in node.inputs[n : 2 * n])
+            inputs.setdefault(parameters, []).append(tuple(used))
     owned = [x for parameters in inputs for x in parameters]
     if len(inputs) < 2 or len(owned) > len({*owned}):
         return None
     layers: dict[object, list[tuple[Node, ...]]] = {}
-    for parameters, used in inputs.items():
-        layers.setdefault(tuple(used), []).append(parameters)
+    for parameters, samples in inputs.items():
+        layers.setdefault(tuple(samples), []).append(parameters)
     return InferredModel([*layers.values()])
