@@ -51,7 +51,8 @@ def draw(
     leaves again at their uses, dashed.
 
     An Array shows its shape and the numbers of its data and gradient, orange where positive and
-    blue where negative. A large one shows their norms, and coarse maps in these colours.
+    blue where negative. A large one shows their norms, and coarse maps in these colours. A network
+    of Arrays is drawn as a panel for each layer: W, b, and its results below their formulas.
 
     A network of fully connected layers is drawn by `draw(model)`, or with its activations by
     `draw(loss, model, level="network")`: circles are neurons, and lines are weights, whose colour
