@@ -261,7 +261,7 @@ def test_cross_entropy_of_a_batch():
 # ------------------------------------------------------------------------------- networks of layers
 
 
-@examples(6)
+@examples(4)
 @given(
     sizes=st.lists(st.sampled_from([1, 2, 4, 9]), min_size=2, max_size=4), has_grad=st.booleans(),
     direction=st.sampled_from(["right", "down", "left", "up"]),

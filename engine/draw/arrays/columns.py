@@ -327,7 +327,8 @@ class ArrayColumns:
             right = max(a[2], b[2]) + BULGE * 0.8
             points = [(a[2], y0), (right, y0), (right, y1), (b[2], y1)]
         elif self.column_of[tail] is self.column_of[head]:
-            main, end = (max(a[0], b[0]) + min(a[2], b[2])) / 2.0, target.at[1]
+            main = (max(a[0], b[0]) + min(a[2], b[2])) / 2.0
+            end = target.at[1] - (2.0 if self.is_flat and target.heading else 0.0)
             points = [(main, a[3]), *straighten((main, a[3]), (main, end))]
         else:
             above = 0.0 if self.is_flat else HEAD  # formulas are above values
