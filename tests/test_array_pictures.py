@@ -3,13 +3,14 @@
 import math
 import re
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Array, Value
+from engine import Array, Value, topological
 from engine.draw import draw
 from engine.draw.arrays.cells import PADDING
 from engine.draw.arrays.matrices import describe_matrix, format_together, measure_levels, shrink
@@ -255,3 +256,60 @@ def test_cross_entropy_of_a_batch():
     svg = draw(loss, model).svg
     assert_no_overlap(svg)
     assert len([x for x in read_labels(svg) if x.text == "‖grad‖"]) >= 5
+
+
+# ------------------------------------------------------------------------------- networks of layers
+
+
+@examples(4)
+@given(
+    sizes=st.lists(st.sampled_from([1, 2, 4, 9]), min_size=2, max_size=4), has_grad=st.booleans(),
+    direction=st.sampled_from(["right", "down", "left", "up"]),
+    options=st.sampled_from([{}, {"names_only": True}, {"font_size": 22}, {"color": "grad"}]),
+)  # fmt: skip
+def test_layers_of_arrays_are_columns_on_one_baseline(sizes, has_grad, direction, options):
+    """Inputs are first and the loss is last; W, b and the results of a layer are in their order."""
+    loss, model = network_loss(3, sizes)
+    if has_grad:
+        loss.backward()
+    picture = draw(loss, model, direction=direction, **options)
+    assert picture.scene is not None
+    assert_no_overlap(picture.svg)
+    assert_edges_avoid_labels(picture.svg)
+    boxes = read_boxes(picture.svg)
+    ids = {node: f"v{i}" for i, node in enumerate(topological(loss))}
+    along, across = (0, 1) if direction in ("right", "left") else (1, 0)
+    sign = -1 if direction in ("left", "up") else 1
+    starts, middles = [], []
+    for layer in model.layers:
+        z = next(x for x in ids if layer.weight in x.inputs)
+        a = next((x for x in ids if x.inputs == (z,) and x.op.name == "tanh"), None)
+        column = [boxes[ids[x]] for x in (layer.weight, layer.bias, z, a) if x is not None]
+        assert all(p[across + 2] < q[across] for p, q in pairwise(column))
+        starts.append(sign * column[2][along + (2 if sign < 0 else 0)])
+        middles.append(column[2].middle[across])
+    assert starts == sorted(starts)
+    assert middles == pytest.approx([middles[0]] * len(middles), abs=0.1)
+    (x,) = [x for x in ids if x.op is None and any(y.op.name == "linear" for y in users(ids, x))][
+        :1
+    ]
+    assert sign * boxes[ids[x]].middle[along] < starts[0] < sign * boxes[ids[loss]].middle[along]
+
+
+def users(nodes, x):
+    return [node for node in nodes if x in node.inputs]
+
+
+def test_a_layer_of_arrays_has_its_formulas_and_the_names_in_them():
+    texts = [x.text for x in read_labels(draw(*network_loss()).svg)]
+    assert {"Z1 = X W1ᵀ + b1", "A = tanh(Z1)", "Z2 = A W2ᵀ + b2", "W1", "b2", "X", "L"} <= {*texts}
+    assert any(text.startswith("layers[0]   Dense(2, 3") for text in texts)
+
+
+def test_networks_of_another_form_are_laid_out_by_graphviz():
+    model = vector.Sequential(vector.Dense(2, 2), vector.Residual(vector.Dense(2, 2)))
+    assert draw(model(np.ones((1, 2))).sum(), model).scene is None
+    loss, model = network_loss()
+    assert draw(loss, model, locals=True).scene is None
+    assert draw(loss + losses.l2_penalty(model.parameters()), model).scene is None
+    assert draw(loss).scene is None

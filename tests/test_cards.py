@@ -4,16 +4,16 @@ import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Value, softmax, topological, total
+from engine import Value, dot, softmax, topological, total
 from engine.draw import draw, step
 from engine.draw.cards.names import name_items, name_samples
 from engine.draw.cards.neurons import NeuronLayer, read_network
 from engine.draw.graph.clusters import Modules
+from engine.draw.graph.neurons import infer_model
 from engine.draw.look.theme import format_number
 from geometry import (
     SVG,
@@ -25,7 +25,7 @@ from geometry import (
     read_labels,
     read_size,
 )
-from nn import MLP, Layer, Module, Neuron, losses, vector
+from nn import MLP, Layer, Module, Neuron, losses
 from strategies import examples
 
 DIRECTIONS = ("right", "down", "left", "up")
@@ -88,13 +88,15 @@ def graphs(draw):
     if draw(st.booleans()):
         X = [[Value(a, f"x{i}") for i, a in enumerate(x)] for x in X]
     outs = [model(x) if sizes[-1] > 1 else [model(x)] for x in X]
-    kind = draw(st.sampled_from(["mse", "cross_entropy", "chain", "softmax", "none"]))
+    kind = draw(st.sampled_from(["mse", "cross_entropy", "chain", "softmax", "pairs", "none"]))
     if kind == "mse":
         loss = losses.mse(outs, [[draw(number) for _ in row] for row in outs])
     elif kind == "cross_entropy" and sizes[-1] > 1:
         loss = losses.cross_entropy(outs, [draw(st.integers(0, sizes[-1] - 1)) for _ in outs])
     elif kind == "softmax":
         loss = total([-softmax(row)[0].log() for row in outs])
+    elif kind == "pairs" and len(outs) > 1:
+        loss = total([(a[0] - b[0]).square() for a, b in zip(outs[::2], outs[1::2], strict=False)])
     elif kind == "chain":
         loss = sum((row[0] - draw(number)).square() for row in outs)
     else:
@@ -127,7 +129,7 @@ def test_each_value_has_an_element_with_its_numbers(graph):
     svg = draw(loss, model).svg
     network, _ = read(loss, model)
     texts = fields(svg)
-    if network.fold.samples > 5:
+    if network.graph.samples > 5:
         return
     for i, node in enumerate(topological(loss)):
         if node.op is not None and node.op.name == "softmax":
@@ -360,6 +362,34 @@ def test_of_many_samples_the_first_ones_are_drawn():
     assert ids[loss] in read_boxes(svg)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "heading"), [(1, "diff = z[0] − z[1]"), (3, "diff = z[i] − z[j]")]
+)
+def test_a_network_applied_twice_in_one_loss_is_drawn_once(pairs, heading):
+    """As in a siamese network; the applications are samples, and a distance is that of two."""
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    diffs = [
+        model([Value(i, "left"), Value(1.0, "x1")]) - model([0.5, float(i)]) for i in range(pairs)
+    ]
+    loss = total([diff.square() for diff in diffs])
+    loss.backward()
+    svg, ids = draw(loss, model).svg, place(loss)
+    assert_clear(svg)
+    found, numbers = texts(svg), fields(svg)
+    assert heading in found
+    assert found.count("w0") == 3
+    assert [x for x in found if "," in x and x[0].isdigit() and "i" not in x] == (
+        ["0, 1", "2, 3", "4, 5"] if pairs == 3 else []
+    )
+    boxes = read_boxes(svg)
+    rights = [boxes[ids[diff]].right for diff in diffs]
+    assert rights == sorted(rights)
+    for diff in diffs:
+        assert numbers[ids[diff]]["data"] == format_number(diff.data, ".4g")
+    named = {fact.name for fact in step(loss, model, level="values").facts}
+    assert pairs == 1 or {"diff, samples 2, 3", "layers[1].neurons[0].z, sample 5"} <= named
+
+
 def test_constants_made_anew_for_each_neuron_are_one_input():
     """As in micrograd, whose layers call their neurons one by one."""
 
@@ -381,6 +411,32 @@ def test_the_label_of_a_sample_is_shown_with_its_cross_entropy():
     found = texts(draw(loss, model).svg)
     at = found.index("label")
     assert found[at + 1 : at + 5] == ["1", "0", "2", "1"]
+
+
+# ------------------------------------------------------------------------------ without a model
+
+
+@pytest.mark.parametrize("make", [karpathy, example])
+def test_neurons_are_recognized_without_the_model(make):
+    """The picture is that with the model, but for the names of the layers."""
+    loss, model = make()
+    svg = draw(loss).svg
+    assert_clear(svg)
+    rename = lambda text: re.sub(r"layers\[(\d)\]", lambda m: f"layer {int(m[1]) + 1}", text)
+    assert texts(svg) == [*map(rename, texts(draw(loss, model).svg))]
+    wheres = {frame.where for frame in step(loss).frames}
+    assert any(where.startswith("layer 1, neuron 0") for where in wheres)
+
+
+def test_plain_expressions_and_single_neurons_are_not_networks():
+    a, b, w = Value(1.0, "a"), Value(2.0, "b"), Value(3.0, "w")
+    neuron, shared = Neuron(2, "tanh", rng=0), Layer(2, 1, rng=0)
+    for root in (
+        (a * w + b).tanh(), neuron([a, b]), shared([a, b]) * shared([b, a]),
+        dot([a * a, b], [w, w], b) + dot([a, b], [w, a], w),
+    ):  # fmt: skip
+        assert infer_model(topological(root)) is None
+        assert draw(root).scene is None
 
 
 # -------------------------------------------------------------------------------- hard models
@@ -477,9 +533,7 @@ def test_other_models_are_drawn_by_graphviz(model):
     assert picture.svg.startswith("<svg")
 
 
-def test_models_of_arrays_and_local_derivatives_are_drawn_by_graphviz():
-    arrays = vector.MLP(2, [2, 1], rng=0)
-    assert draw(arrays(np.ones((1, 2))).sum(), arrays).scene is None
+def test_local_derivatives_are_drawn_by_graphviz():
     loss, model = example((1, 1))
     assert draw(loss, model, locals=True).scene is None
 

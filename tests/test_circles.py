@@ -56,6 +56,12 @@ def groups(picture, kind):
     return found
 
 
+def assert_clear(svg):
+    """Assert that labels do not overlap, and that edges cross no label."""
+    geometry.assert_no_overlap(svg)
+    geometry.assert_edges_avoid_labels(svg)
+
+
 def circles(picture):
     """Return the x, y and radius of the circle of each neuron, by its name."""
     places = {}
@@ -85,8 +91,7 @@ def test_no_text_overlaps_another_or_is_crossed_by_a_line(sizes, direction, them
     svg = (
         draw(loss, model, level="network", **options) if has_loss else draw(model, **options)
     ).svg
-    geometry.assert_no_overlap(svg)
-    geometry.assert_edges_avoid_labels(svg)
+    assert_clear(svg)
     assert THEMES[theme].paper in svg
 
 
@@ -216,6 +221,18 @@ def test_the_outputs_of_neurons_are_found(fused):
     assert [[x.data for x in xs] for xs in activity.nodes[0]] == X.T.tolist()
 
 
+def test_a_partial_sum_may_be_a_part_of_several_neurons_outputs():
+    """Two samples with the same first input share its product."""
+    model = Neuron(2, "linear", rng=0)
+    (w0, w1), b = model.weights, model.bias
+    x, y, z = (Value(x, label) for x, label in ((1.0, "x"), (2.0, "y"), (3.0, "z")))
+    shared = b + w0 * x
+    outputs = [shared + w1 * y, shared + w1 * z]
+    activity = Activity(topological(outputs[0] * outputs[1]), list_columns(model))
+    assert activity.nodes[1] == [outputs]
+    assert [activity.list_inputs(out) for out in outputs] == [{0: x, 1: y}, {0: x, 1: z}]
+
+
 def test_scalars_and_arrays_give_the_same_picture():
     """The weights, activations and gradients are equal; only the names of neurons differ."""
     loss, scalars = small(samples=3)
@@ -341,6 +358,21 @@ def test_a_module_of_ones_own_is_a_network():
     x = model.first([0.5, -1.0])[0].tanh().data
     assert title[1] == f"a = {format_number(x, '.4g')}"  # what the next layer takes
     assert step(loss, model, level="network").frames[-1].kind == "end"
+
+
+@pytest.mark.parametrize("level", ["network", "neurons", "layers", "values"])
+def test_a_result_without_a_label_is_an_output_or_a_loss(level):
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    out = model([0.5, -1.0])
+    names = {"loss": (out - 1.0) ** 2, "output": out.tanh()}
+    for name, root in names.items():
+        stepper = step(root, model, level=level)
+        (seed,) = [frame.title for frame in stepper.frames if frame.kind == "seed"]
+        short = {"loss": "L", "output": "out"}[name] if level == "values" else name
+        assert seed == f"The gradient starts at {short}"
+    if level == "network":
+        texts = read_texts(draw(names["output"], model, level=level))
+        assert ("output" in texts, "loss" in texts) == (True, False)
 
 
 def test_frozen_layers_are_drawn_too():
@@ -473,13 +505,30 @@ def test_a_neuron_with_many_weights_opens_the_largest_products():
     grads = {fact.name: fact.gradient for fact in opened.facts}
     assert "28 largest of 150 products" in opened.frames[0].note
     assert "the other 122 are summed as one constant" in opened.frames[0].note
-    assert "sample 0 of 2" in opened.frames[0].note
+    assert {"a, sample 0", "a, sample 1"} <= grads.keys()
     assert sum(name[0] == "w" for name in grads) == 28
     activity = Activity(topological(loss), list_columns(model))
     z = next(x.inputs[0].data for x in activity.nodes[1][1])
-    assert [fact for fact in opened.facts if fact.name == "z"]
     shown = [frame.data for frame in opened.frames if frame.title.startswith("z = ")]
+    assert len(shown) == 2
     assert float(next(iter(shown[0].values())).replace("−", "-")) == pytest.approx(z, rel=1e-9)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_loss_opens_its_scalars_with_the_same_gradients(samples):
+    loss, model = small(sizes=(4, 2), samples=samples)
+    opened = step(loss, model, format=".10g").opened["loss, scalar by scalar"]
+    facts = {fact.name: fact for fact in opened.facts}
+    activity = Activity(topological(loss), list_columns(model))
+    for i, nodes in enumerate(activity.nodes[2]):
+        for sample, node in enumerate(nodes):
+            name = f"z{i}[{sample}]" if samples > 1 else f"z{i}"
+            assert facts[name].gradient == format_number(node.grad, ".10g")
+    penalized = model([0.5, -1.0])[0] ** 2 + losses.l2_penalty(model.parameters())
+    (opened,) = [x for name, x in step(penalized, model).opened.items() if "scalar" in name]
+    assert {"loss", "z0", "layers[1].neurons[1].b"} <= {fact.name for fact in opened.facts}
+    assert not any("scalar" in name for name in step(model([0.5, -1.0])[1], model).opened)
+    assert penalized.label is None
 
 
 class Parallel(Module):
@@ -569,6 +618,11 @@ def test_gradients_are_absent_before_backward_and_numbers_with_names_only(level)
     assert "α" in read_texts(names)
     assert "xi" in read_texts(names)  # i is a subscript
     assert "Lij" in read_texts(names)
+    if level == "network":
+        assert {"a0", "a1", "a2", "z", "b"} <= {*read_texts(names)}
+        assert {"a0", "a2"} <= {*read_texts(draw(model, names_only=True))}
+        assert_clear(names.svg)
+        assert_clear(draw(model, names_only=True, direction="down").svg)
 
 
 @pytest.mark.parametrize("level", ["network", "neurons", "values"])

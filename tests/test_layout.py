@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Value, grad
+from engine import Value, grad, topological
 from engine.draw import draw
 from engine.draw.graph.rows import arrange_rows, find_part
 from engine.draw.graph.view import build_view
@@ -48,6 +48,18 @@ def test_rows_follow_each_other_and_arrows_stay_in_their_row(body, steps, direct
         members = [boxes[id] for id, n in rows.row.items() if n == row]
         spans.append((min(x[along] for x in members), max(x[along + 2] for x in members)))
     assert all(a[1] < b[0] for a, b in pairwise(spans))
+
+
+@pytest.mark.parametrize("direction", ["right", "down", "left", "up"])
+def test_each_weight_stands_beside_its_input_in_the_order_of_the_formula(direction):
+    leaves = [Value(i + 1.0, label) for i, label in enumerate(("x1", "w1", "x2", "w2", "x3", "w3"))]
+    x1, w1, x2, w2, x3, w3 = leaves
+    root = (x1 * w1 + x2 * w2 + x3 * w3 + Value(1.0, "b")).tanh()
+    boxes = read_boxes(draw(root, locals=True, direction=direction).svg)
+    ids = {node: f"v{i}" for i, node in enumerate(topological(root))}
+    across = 1 if direction in ("right", "left") else 0
+    places = [boxes[ids[leaf]][across] for leaf in leaves]
+    assert places == sorted(places)
 
 
 def test_copies_have_the_numbers_of_their_value_and_no_id():

@@ -17,6 +17,7 @@ from engine.draw.circles.picture import draw_circles
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
+from engine.draw.graph.neurons import infer_model
 from engine.draw.graph.svg import apply_options, clean_svg, render
 from engine.draw.graph.view import LIMIT, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
@@ -54,7 +55,8 @@ def draw(
     leaves again at their uses, dashed.
 
     An Array shows its shape and the numbers of its data and gradient, orange where positive and
-    blue where negative. A large one shows their norms, and coarse maps in these colours.
+    blue where negative. A large one shows their norms, and coarse maps in these colours. A network
+    of Arrays is drawn as a panel for each layer: W, b, and its results below their formulas.
 
     A network of fully connected layers is drawn by `draw(model)`, or with its activations by
     `draw(loss, model, level="network")`: circles are neurons, and lines are weights, whose colour
@@ -63,7 +65,8 @@ def draw(
     A network of Values is drawn as columns: its inputs, a card for each neuron of a layer, and the
     values computed from them. A card lists the weights, each where the edge from its input arrives,
     the bias, z, and the activation a. Several samples share the cards, which list their numbers
-    side by side; of more than five, the first three.
+    side by side; of more than five, the first three. Two or more fused neurons are recognized
+    without the model, too; the names of their layers are then "layer 1" and so on.
 
     Args:
         root: the result of the graph, or a Module such as nn.MLP to draw without a graph.
@@ -116,8 +119,8 @@ def draw(
     node: Any = root
     if is_network(level, model):
         return draw_network(node, model, look)
-    view = build_view(node, model, level, limit)
-    return draw_view(view, look, picture=find_picture(view, level, look, limit))
+    view, picture = read_graph(node, model, level, look, limit)
+    return draw_view(view, look, picture=picture)
 
 
 def is_model(root: object) -> TypeGuard[Model]:
@@ -140,11 +143,29 @@ def draw_model(model: Model, other: Model | None, level: Level, options: Options
 
 def draw_network(
     root: Node | None, model: Model | None, options: Options, ids: Mapping[Any, str] | None = None,
-    grads: Mapping[Node, float] | None = None, opened: Collection[Place] = (),
+    grads: Mapping[Node, float] | None = None, opened: Collection[Place | str] = (),
 ) -> "Drawing":  # fmt: skip
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
     scene, title = draw_circles(model, root, options, ids, grads, opened)
     return Drawing("", title, options, scene)
+
+
+def read_graph(
+    root: Node, model: Model | None, level: Level, options: Options, limit: int,
+    to_step: bool = False,
+) -> tuple[View, NetworkPicture | None]:  # fmt: skip
+    """Return the view of a graph, and the picture of its neurons if it has one.
+
+    Without a model, the neurons are recognized by their structure.
+    """
+    view = build_view(root, model, level, limit, to_step)
+    picture = find_picture(view, level, options, limit)
+    inferred = infer_model([*view.ids]) if model is None else None
+    if inferred is not None and level in (None, "values"):
+        other = build_view(root, inferred, level, limit, to_step)
+        picture = find_picture(other, level, options, limit)
+        view = view if picture is None else other
+    return view, picture
 
 
 def find_picture(view: View, level: Level, options: Options, limit: int) -> NetworkPicture | None:
@@ -169,11 +190,23 @@ def draw_view(
     if picture is not None:
         return Drawing(dot, title_graph(view), options, picture.draw(grads))
     title, scene = title_graph(view), draw_columns(view, options, names, grads)
-    if scene is not None and view.note:
-        text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
-        width = max(scene.width, text.width + 2.0 * NOTE)
-        scene = scene._replace(width=width, height=scene.height + NOTE, parts=[*scene.parts, text])
-    return Drawing(dot, title, options, scene, arrays)
+    if arrays and scene is None and view.modules.by_path:
+        from engine.draw.arrays.columns import draw_array_columns, name_arrays
+
+        names = names or name_arrays(view, options)
+        named = find_arrays(view, options, names, grads)
+        scene = draw_array_columns(view, options, named, names, grads)
+        arrays = arrays if scene is None else named
+    return Drawing(dot, title, options, scene and add_note(scene, view, options), arrays)
+
+
+def add_note(scene: Scene, view: View, options: Options) -> Scene:
+    """Return a picture with the note of its view, if any, at the bottom."""
+    if not view.note:
+        return scene
+    text = Text(NOTE, scene.height, [Span(view.note)], THEMES[options.theme].pale, 9.0)
+    width = max(scene.width, text.width + 2.0 * NOTE)
+    return scene._replace(width=width, height=scene.height + NOTE, parts=[*scene.parts, text])
 
 
 def find_arrays(
@@ -256,15 +289,17 @@ class Drawing(Answering):
             prefix = f"g{zlib.crc32(draft.encode()):08x}"
             svg = replace_invalid(self.scene.to_svg(prefix, self.title))
             scale = options.sizes.text / SIZES.text
+            arrays = {id: cell._replace(scale=1.0) for id, cell in self.arrays.items()}
         else:  # in which the texts have their size
+            arrays = {**self.arrays}
             text = render(self.dot, "svg", options.layout).decode()
             prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
             svg = clean_svg(text, prefix, self.title)
             scale = 1.0
-            if self.arrays:
-                from engine.draw.arrays.cells import insert_cells
+        if arrays:
+            from engine.draw.arrays.cells import insert_cells
 
-                svg = insert_cells(svg, prefix, self.arrays)
+            svg = insert_cells(svg, prefix, arrays)
         svg = apply_options(svg, options.font, options.points, options.monochrome, scale)
         return follow_theme(svg) if options.theme == "auto" and not options.monochrome else svg
 

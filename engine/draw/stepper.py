@@ -9,7 +9,14 @@ from typing import Any, Unpack
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
-from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
+from engine.draw.drawing import (
+    Drawing,
+    draw_network,
+    draw_view,
+    find_picture,
+    is_network,
+    read_graph,
+)
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
@@ -108,13 +115,24 @@ def step(
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
-    view = build_view(root, model, level, limit, to_step=True)
+    return step_graph(root, model, level, look, limit)
+
+
+def step_graph(
+    root: Any, model: Model | None, level: Level, look: Options, limit: int,
+    has_mistakes: bool = True,
+) -> "Stepper":  # fmt: skip
+    """Make a page that steps through a graph by values, or by boxes if they are too many.
+
+    It has wrong passes by values unless they are off.
+    """
+    view, picture = read_graph(root, model, level, look, limit, to_step=True)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
     if model and has_boxes and level is None and len(view.arrows) > limit:
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
-        return step_values(view, find_picture(view, level, look, limit), look)
+        return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
@@ -201,11 +219,21 @@ def step_network(
     traced = NeuronTracer(view, ids, network.activity, options.format).trace()
     facts = collect_box_facts(view, Notation(traced.names, options.format))
     opener = NeuronOpener(network, traced.grads)
-    drawing = draw_network(root, model, options, ids, traced.grads, opener.places)
+    loss = opener.build_loss()
+    places: list[Place | str] = [*opener.places]
+    if loss is not None:
+        places.append("root")
+    drawing = draw_network(root, model, options, ids, traced.grads, places)
     title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
-        return {network.name(place): open_neuron(opener, place, options) for place in opener.places}
+        steppers = {
+            network.name(place): open_neuron(opener, place, options) for place in opener.places
+        }
+        if loss is not None:
+            scalars = step_graph(loss, None, None, options, LIMIT, has_mistakes=False)
+            steppers[network.name_opened_root()] = scalars
+        return steppers
 
     return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
 

@@ -16,6 +16,7 @@ from engine.draw.arrays.matrices import (
     format_factor,
     write_shape,
 )
+from engine.draw.formulas.labels import set_spans
 from engine.draw.graph.view import Cell, View
 from engine.draw.look.scene import (
     Rect,
@@ -161,12 +162,12 @@ def insert_cells(svg: str, prefix: str, cells: Mapping[str, ArrayCell]) -> str:
 
     def insert(match: re.Match[str]) -> str:
         head, id, outline, _ = match.groups()
-        numbers = re.findall(r"-?[\d.]+", re.search(r' (?:d|points)="([^"]*)"', outline)[1])  # type: ignore[index]
-        points = [float(x) for x in numbers]
+        places = re.findall(r' (?:d|points|x|y)="([^"]*)"', outline)
+        points = [float(x) for x in re.findall(r"-?[\d.]+", " ".join(places))]
         x, y = min(points[::2]), min(points[1::2])
         return f"{head}{outline}\n{write_cell(cells[id], x, y)}</g>" if id in cells else match[0]
 
-    pattern = rf'(<g id="{prefix}-(v\d+)" class="node">\n)(<(?:path|polygon) [^>]*/>)(.*?)</g>'
+    pattern = rf'(<g id="{prefix}-(v\d+)" class="node">\n)(<(?:path|polygon|rect) [^>]*/>)(.*?)</g>'
     return re.sub(pattern, insert, svg, flags=re.S) if cells else svg
 
 
@@ -176,7 +177,8 @@ def write_cell(cell: ArrayCell, x: float, y: float) -> str:
     shape = Text(right, PADDING + 9.0, [Span(cell.shape)], theme.pale, SMALL, "end")
     parts = [write_part(shape, "")]
     if cell.name:
-        name = Text(PADDING, PADDING + 9.5, [Span(cell.name)], theme.ink, LABEL, bold=True)
+        spans = set_spans(cell.name)
+        name = Text(PADDING, PADDING + 9.5, spans, theme.ink, LABEL, bold=True)
         parts.insert(0, write_part(name, ""))
     parts += [write_panel(panel, theme, cell.has_mark) for panel in cell.panels]
     if cell.has_mark:

@@ -5,6 +5,7 @@ from typing import Any
 from engine.arrays.array import Array
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.coarse import keep_nearest
+from engine.draw.graph.copies import copy_node
 from engine.draw.graph.view import View, build_view
 from engine.graph import topological
 
@@ -31,13 +32,3 @@ def view_nearest(root: Any, model: Model | None, limit: int) -> View:
     view = build_view(copies[root], model if has_parameters else None, "values", len(near))
     note = f"The part nearest to the root; {len(rest):,} more nodes are below it; limit={limit:,}"
     return view._replace(note=note)
-
-
-def copy_node(node: Any, inputs: list[Any]) -> Any:
-    """Return a node of the same operation and data with other inputs."""
-    copy: Any = object.__new__(type(node))
-    for name in ("op", "_data", "_dx", "_dy", "_y", "_grad", "_label", "_origin", "_own_rank"):
-        if hasattr(node, name):
-            setattr(copy, name, getattr(node, name))
-    copy._x = tuple(inputs)
-    return copy

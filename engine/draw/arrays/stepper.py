@@ -1,10 +1,11 @@
 """The parts of a page that steps through a graph of Arrays."""
 
 from engine.draw.arrays.cells import Room
+from engine.draw.arrays.columns import draw_array_columns
 from engine.draw.arrays.facts import collect_array_facts
 from engine.draw.arrays.notation import ArrayNotation
 from engine.draw.arrays.tracer import trace_arrays
-from engine.draw.drawing import Drawing, find_arrays, title_graph
+from engine.draw.drawing import Drawing, add_note, find_arrays, title_graph
 from engine.draw.graph.clusters import describe_places
 from engine.draw.graph.dot import write_dot
 from engine.draw.graph.room import reserve_heights, reserve_widths
@@ -25,7 +26,9 @@ def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Dra
     widths = {} if look.names_only else reserve_widths(traced.runs)
     arrays = find_arrays(view, look, names, traced.grads, reserve_room(traced.runs, widths))
     dot = write_dot(view, reserve_heights(look), names, traced.grads, widths, arrays=arrays)
-    drawing = Drawing(dot, title_graph(view), look, arrays=arrays)
+    scene = draw_array_columns(view, look, arrays, names, traced.grads) if arrays else None
+    scene = scene and add_note(scene, view, look)
+    drawing = Drawing(dot, title_graph(view), look, scene, arrays)
     return traced, facts, drawing
 
 

@@ -5,7 +5,7 @@ steps.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.draw.cards.headings import Headings
+from engine.draw.cards.headings import Headings, list_indices
 from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues, Row
 from engine.draw.cards.samples import UNORDERED, Item
 from engine.draw.cards.tables import (
@@ -68,7 +68,7 @@ class CardWriter:
     ):
         self.network, self.names, self.look = network, names, look
         self.modules, self.grads, self.heat = modules, grads, heat
-        self.samples = network.fold.samples
+        self.samples = network.graph.samples
         self.shown = self.samples if self.samples <= MOST_SAMPLES else FIRST_SAMPLES
         self.headings = Headings(network, names, look.options.format)
         self.most_rows = MOST_ROWS if len(names) <= MANY_VALUES else FEW_ROWS
@@ -118,7 +118,7 @@ class CardWriter:
         if self.samples > 1 and self.look.has_data:
             table.is_packed = self.look.options.direction != "left"
             table = Table()
-            self.add_sample_heads(table)
+            self.add_sample_heads(table, neuron.z)
             card.tables.append(table)
             values = neuron.items if hidden == 0 else values
         else:
@@ -126,7 +126,7 @@ class CardWriter:
         for item in values:
             name = self.write_value(neuron, item)
             first = table.lines
-            if item.is_folded or self.samples > 1:
+            if item.has_samples or self.samples > 1:
                 self.add_values(table, item, name)
             else:
                 self.add_pair(table, item, name)
@@ -154,9 +154,13 @@ class CardWriter:
         results = step.items
         card = Card([table], "step")
         line = table.add_line()
+        graph = self.network.graph
         pieces, ids = self.headings.write(step), self.network.list_ids(step.operation, "o")
         table.add_cell(TableCell(line, 0, pieces, "name", is_wide=True, ids=ids))
         op = step.operation.node.op
+        is_combined = step.operation.has_samples and list_indices(graph, step.operation)
+        if is_combined and self.look.has_data:
+            self.add_sample_heads(table, step.operation)
         if op is not None and op.name in UNORDERED and self.look.has_data:
             self.add_classes(table, step.operation)
         for leaf in step.leaves:
@@ -179,7 +183,7 @@ class CardWriter:
         if len(results) == 1:
             card.kind = self.find_kind(results[0])
             table.is_tinted = card.kind == "root"
-            if not results[0].is_folded:
+            if not results[0].has_samples:
                 self.make_whole(card, results[0])
         self.add_ports(card, step)
         return card
@@ -189,7 +193,7 @@ class CardWriter:
         table = card.tables[0]
         id = f"v{self.network.place[item.node]}"
         marks = [mark for mark in table.marks if id in mark.ids]
-        if len(marks) == 1 and (not item.is_folded or not self.look.has_data):
+        if len(marks) == 1 and (not item.has_samples or not self.look.has_data):
             card.whole = table.whole = marks[0]
             table.marks.remove(marks[0])
 
@@ -205,11 +209,13 @@ class CardWriter:
         if row.input and row.user:
             card.ports.append(Port(row.input, line, self.list_arrows(row.user, row.k)))
 
-    def add_sample_heads(self, table: Table) -> None:
-        """Add a line with the numbers of the samples."""
-        line = table.add_line()
-        rest = ["…"] if self.shown < self.samples else []
-        heads = ["sample", *map(str, range(self.shown)), *rest]
+    def add_sample_heads(self, table: Table, item: Item) -> None:
+        """Add a line with the numbers of the samples that the values of an item belong to."""
+        line, sources = table.add_line(), self.network.graph.sources
+        numbers = [", ".join(map(str, sources.get(x, (i,)))) for i, x in enumerate(item.nodes)]
+        rest = ["…"] if self.shown < len(numbers) else []
+        word = "sample" if not any("," in x for x in numbers) else "samples"
+        heads = [word, *numbers[: self.shown], *rest]
         for place, head in enumerate(heads):
             table.add_cell(TableCell(line, place, make_pieces(head), "head"))
 
@@ -246,7 +252,7 @@ class CardWriter:
         has_grads = self.look.has_grads and not all(node.constant for node in item.nodes)
         if has_grads:
             table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
-        count = len(item.nodes) if item.is_folded else 1
+        count = len(item.nodes) if item.has_samples else 1
         if count == 1:  # under the last sample, if there are samples above
             self.add_sample(table, item, -1, first, max(1, table.places - 1), has_grads)
         for sample in range(min(count, self.shown) if count > 1 else 0):
@@ -269,12 +275,14 @@ class CardWriter:
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces("label"), "head"))
         for sample, node in enumerate(item.nodes[: self.shown]):
-            label = self.network.fold.sorted_inputs(node).index(node.inputs[0])
+            label = self.network.graph.sorted_inputs(node).index(node.inputs[0])
             table.add_cell(TableCell(line, sample + 1, make_pieces(str(label)), "name"))
 
     def add_partial_sums(self, table: Table, item: Item) -> None:
         """Add a line with the sums over the first samples."""
-        sums, first = item.nodes[:-1], self.samples - len(item.nodes)
+        assert item.terms is not None
+        count = len(item.terms.nodes)
+        sums, first = item.nodes[:-1], count - len(item.nodes)
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces("so far"), "head"))
         has_grads = self.look.has_grads
@@ -282,7 +290,7 @@ class CardWriter:
             table.add_cell(TableCell(table.add_line(), 0, make_pieces("grad"), "head"))
         for i, _ in enumerate(sums[: max(0, self.shown - first)]):
             self.add_sample(table, item, i, line, first + i + 1, has_grads)
-        rest = "…" if self.shown < self.samples else ""  # the place of the last sample is free
+        rest = "…" if self.shown < count else ""  # the place of the last sample is free
         last = self.shown + bool(rest)
         table.add_cell(TableCell(line, last, make_pieces(rest), "note"))
 
@@ -292,7 +300,7 @@ class CardWriter:
         """Add a port for each computed input of a step, spread over the card."""
         item = step.operation
         arrows: dict[Item, list[str]] = {}
-        for k, x in enumerate(self.network.fold.list_inputs(item)):
+        for k, x in enumerate(self.network.graph.list_inputs(item)):
             if x in step.leaves or x.node in self.network.parameters:
                 continue
             arrows.setdefault(x, []).extend(self.list_arrows(item, k))
@@ -310,21 +318,21 @@ class CardWriter:
         if not item.is_number:
             ids = tuple(f"v{self.network.place[x]}" for x in item.list_copies(sample))
         title = replace_invalid(self.names[item].full)
-        if item.is_folded:
-            title += f", sample {sample}"
+        if item.has_samples:
+            title += f", {self.network.graph.describe_sample(node) or f'sample {sample}'}"
         fill = blend(self.look.theme.heat, self.heat[node]) if node in self.heat else ""
         kind = classify(node, self.network.root, self.modules)
         return ValueMark(ids, title, kind, lines, places, tuple(cells), fill)
 
     def list_arrows(self, item: Item, k: int) -> list[str]:
         """Return the ids of the arrows from an item's k-th input, of all samples."""
-        fold, place = self.network.fold, self.network.place
+        graph, place = self.network.graph, self.network.place
         if item.terms:
             inputs = [(x, i, y) for x in item.nodes for i, y in enumerate(x.inputs)]
             return [f"e{place[x]}-{i}" for x, i, y in inputs if y in item.terms.nodes]
         arrows = []
         for node in item.nodes:
-            x = fold.sorted_inputs(node)[k]
+            x = graph.sorted_inputs(node)[k]
             numbers = [i for i, y in enumerate(node.inputs) if y is x]
             arrows.append(f"e{place[node]}-{k if k in numbers else numbers[0]}")
         return arrows

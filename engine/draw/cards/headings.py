@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from engine.draw.cards.neurons import LooseStep, NeuronGraph
-from engine.draw.cards.samples import Item
+from engine.draw.cards.samples import Item, ItemGraph
 from engine.draw.cards.tables import Piece, join_pieces, make_pieces, write_name
 from engine.draw.formulas.notation import Name
 from engine.draw.formulas.symbols import build_formula, make_name
@@ -16,7 +17,9 @@ from engine.sequences.vector_op import Output, Outputs
 
 LONGEST_NAME, LONGEST_FORMULA = 18, 26  # characters
 MOST_PARAMETERS = 2  # that a formula names
+INDICES = "ijk"  # of samples
 TOKEN = 0xE000  # the first of the characters that stand for inputs while a formula is written
+Operand: TypeAlias = tuple[Item, str]  # an input of a formula, and the index of its sample
 
 
 class Headings:
@@ -44,41 +47,46 @@ class Headings:
 
     def write_right_side(self, item: Item) -> Iterable[Piece]:
         """Return the operation on names and numbers, or its name and the number of inputs."""
-        op, inputs = item.node.op, self.network.fold.list_inputs(item)
-        used = [*dict.fromkeys(inputs)]
+        op, inputs = item.node.op, self.network.graph.list_inputs(item)
         name = op.vector_op.name if isinstance(op, Output) else op.name if op else ""
+        used = [*dict.fromkeys(inputs)]
+        is_sum = bool(item.terms) or (name == "total" and is_sum_over_samples(item, used))
+        indices = () if is_sum else list_indices(self.network.graph, item)
+        operands = [*zip(inputs, indices or [""] * len(inputs), strict=True)]
         parameters = sum(x.node in self.network.parameters for x in used)
         if parameters > MOST_PARAMETERS:
             return make_pieces(f"{clean_name(name)} of {parameters} parameters")
-        tokens = {x: chr(TOKEN + i) for i, x in enumerate(used)}
-        call = f"({', '.join(tokens[x] for x in inputs)})"
-        if item.terms or (name == "total" and is_sum_over_samples(item, used)):
+        tokens = {x: chr(TOKEN + i) for i, x in enumerate(dict.fromkeys(operands))}
+        call = f"({', '.join(tokens[x] for x in operands)})"
+        if is_sum:
             formulas = ["Σ " + ", ".join(tokens.values())]
         elif op is None or isinstance(item.node, Outputs) or isinstance(op, Output):
             formulas = [name + call]
         else:
-            formula = build_formula(op, [make_name(tokens[x]) for x in inputs])
+            formula = build_formula(op, [make_name(tokens[x]) for x in operands])
             formulas = [str(formula), SYMBOLS.get(name, name) + call]
         for text in formulas:
             if self.measure(text, tokens) <= LONGEST_FORMULA:
-                return self.replace_tokens(text, tokens, item)
+                return self.replace_tokens(text, tokens)
         return make_pieces(f"{clean_name(name)} of {len(inputs)} values")
 
-    def measure(self, text: str, tokens: Mapping[Item, str]) -> int:
+    def measure(self, text: str, tokens: Mapping[Operand, str]) -> int:
         """Return the number of characters of a formula, with names in place of tokens."""
-        lengths = {token: len(clean_name(self.names[x].short)) for x, token in tokens.items()}
+        lengths = {
+            token: len(clean_name(self.names[x].short)) + len(i) for (x, i), token in tokens.items()
+        }
         return sum(lengths.get(character, 1) for character in text)
 
-    def replace_tokens(self, text: str, tokens: Mapping[Item, str], item: Item) -> Iterator[Piece]:
+    def replace_tokens(self, text: str, tokens: Mapping[Operand, str]) -> Iterator[Piece]:
         """Yield a formula with names, and with constants as pieces of their own."""
         items = {token: x for x, token in tokens.items()}
-        shorts = Counter(self.names[x].short for x in tokens if not x.is_number)
+        shorts = Counter(self.names[x].short for x in {x for x, _ in tokens} if not x.is_number)
         for i, character in enumerate(text):
             if character not in items:
                 is_sign = character == "^" and text[i + 1] in items  # of a power
                 yield Piece((Span("" if is_sign else character),))
                 continue
-            x = items[character]
+            x, index = items[character]
             is_power = text[i - 1 : i] == "^"
             if x.is_number and is_power:
                 yield Piece((Span(format_number(x.node.data, self.spec), "sup"),))
@@ -87,7 +95,8 @@ class Headings:
             else:
                 prefix = shorts[self.names[x].short] > 1 and self.layer_of.get(x, "")
                 start = (Span(f"{clean_name(prefix)}."),) if prefix else ()
-                spans = (*start, *self.write_name(x), *write_sample(x, item))
+                end = (Span(index),) if index else ()
+                spans = (*start, *self.write_name(x), *end)
                 yield Piece(tuple(Span(y.text, "sup") for y in spans) if is_power else spans)
 
 
@@ -95,15 +104,25 @@ def is_sum_over_samples(item: Item, inputs: Sequence[Item]) -> bool:
     """Return whether an operation uses each sample of its inputs once."""
     nodes = [node for x in inputs for node in x.nodes]
     is_each_once = sorted(map(id, nodes)) == sorted(map(id, item.node.inputs))
-    return is_each_once and all(x.is_folded for x in inputs)
+    return is_each_once and all(x.has_samples for x in inputs)
 
 
-def write_sample(x: Item, item: Item) -> tuple[Span, ...]:
-    """Return the number of the sample of an input, if an operation uses only one."""
-    used = {node for node in item.node.inputs if node in x.nodes}
-    if not x.is_folded or len(item.nodes) > 1 or len(used) > 1:
-        return ()
-    return (Span(f"[{x.nodes.index(used.pop())}]"),)
+def list_indices(graph: ItemGraph, item: Item) -> list[str]:
+    """Return the indices of an operation's inputs if it combines samples, such as "[i]" and "[j]".
+
+    They are numbers if the operation occurs once, and "" for inputs that all samples share. Returns
+    [] for an operation that occurs once for each sample, or has many inputs.
+    """
+    used: dict[tuple[int, ...], str] = {}
+    indices, size = [], len(item.nodes)
+    for k, x in enumerate(graph.list_inputs(item) if not item.terms else ()):
+        if not x.has_samples or len(x.nodes) == size:
+            indices.append("")
+            continue
+        numbers = tuple(x.nodes.index(graph.sorted_inputs(node)[k]) for node in item.nodes)
+        letter = str(numbers[0]) if size == 1 else INDICES[len(used) : len(used) + 1]
+        indices.append(f"[{used.setdefault(numbers, letter)}]")
+    return indices if 0 < len(used) <= len(INDICES) else []
 
 
 def clean_name(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues
 from engine.draw.cards.samples import Item
 from engine.draw.formulas.notation import Name
-from engine.draw.graph.clusters import format_path
+from engine.draw.graph.clusters import format_path, name_root
 from engine.draw.look.theme import format_number
 from engine.node import Node
 from engine.sequences.vector_op import Output
@@ -17,7 +17,6 @@ OPERATIONS = {  # the name of a result, by that of its operation
     "softmax": "p", "cross_entropy": "ce", "relu": "relu",
 }  # fmt: skip
 POWERS = {2.0: "square", 3.0: "cube"}
-ROOT = "L"  # a result that no neuron computes
 
 
 def name_samples(network: NeuronGraph, items: Mapping[Item, Name]) -> dict[Node, Name]:
@@ -29,8 +28,9 @@ def name_samples(network: NeuronGraph, items: Mapping[Item, Name]) -> dict[Node,
                 short, full = name
                 if item.terms and node is not item.node:
                     short, full = f"sum{sample}", f"{full}, up to sample {sample}"
-                elif item.is_folded:
-                    full = f"{full}, sample {sample}"
+                elif item.has_samples:
+                    own = network.graph.describe_sample(node) or f"sample {sample}"
+                    full = f"{full}, {own}"
                 names.setdefault(node, Name(short, full))
     return names
 
@@ -102,7 +102,7 @@ def name_steps(
         for item in step.items:
             bases[item] = read_label(item) or name_result(item)
             if network.root is item.node and not item.node.label:
-                bases[item] = ROOT
+                bases[item] = name_root(item.node).short
         for leaf in step.leaves:
             text = format_number(leaf.node.data, spec) if leaf.is_number else "y"
             bases.setdefault(leaf, read_label(leaf) or text)

@@ -6,28 +6,16 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TypeAlias
 
-from engine.draw.cards.samples import Fold, Item, NotFoldedError, contains_arrays
+from engine.draw.cards.samples import Item, ItemGraph, NotRepeatedError, contains_arrays
 from engine.draw.graph.clusters import Modules, format_path
+from engine.draw.graph.neurons import SumReader, SumTerm, has_activation_form
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
 
-
-class Row(NamedTuple):
-    """A term of a neuron's sum: a weight and its input, or a bias.
-
-    `product` and `sum` are nodes of their own in a neuron that is not fused. The input enters
-    `user` as its k-th input.
-    """
-
-    parameter: Item
-    input: Item | None = None
-    user: Item | None = None
-    k: int = 0
-    product: Item | None = None
-    sum: Item | None = None
+Row: TypeAlias = SumTerm[Item]
 
 
 @dataclass(eq=False)
@@ -97,7 +85,7 @@ class UnknownFormError(Exception):
 class NeuronGraph:
     """The content of the picture of a network."""
 
-    fold: Fold
+    graph: ItemGraph
     root: Node
     parameters: Mapping[Node, str]  # and frozen parameters, by their paths
     inputs: list[Item] = field(default_factory=list)
@@ -143,7 +131,7 @@ def read_network(
     try:
         network = NetworkReader(order, modules, limit).read()
         return network if len(network.list_items()) <= limit else None
-    except (NotFoldedError, UnknownFormError):
+    except (NotRepeatedError, UnknownFormError):
         return None
 
 
@@ -152,7 +140,9 @@ class NetworkReader:
 
     def __init__(self, order: Sequence[Node], modules: Modules, limit: float):
         self.order, self.modules = order, modules
-        self.fold = Fold(order, modules.owned, limit)
+        self.graph = ItemGraph(order, modules.owned, limit)
+        owners = {node: modules.path_by_node[node] for node in modules.owned}
+        self.sums = SumReader(order, owners)
         self.place = {node: i for i, node in enumerate(order)}
         self.rank = {path: i for i, path in enumerate(modules.owned.values())}
 
@@ -167,11 +157,11 @@ class NetworkReader:
                 neuron.heading = f"neuron {i}" if len(several) > 1 or path else "neuron"
             self.share_constants(several)
         in_order = [neuron for several in layers.values() for neuron in several]
-        outs = [self.fold.shapes[neuron.out.node] for neuron in in_order]
-        self.fold.ranks |= dict(zip(outs, sorted(outs), strict=True))
+        outs = [self.graph.shapes[neuron.out.node] for neuron in in_order]
+        self.graph.ranks |= dict(zip(outs, sorted(outs), strict=True))
         inside = {item for neuron in neurons for item in neuron.items}
         stacks = self.stack(inside)
-        network = NeuronGraph(self.fold, self.order[-1], self.modules.owned, place=self.place)
+        network = NeuronGraph(self.graph, self.order[-1], self.modules.owned, place=self.place)
         network.inputs = self.find_inputs(neurons, stacks)
         network.columns = self.arrange([NeuronLayer(*x) for x in layers.items()], stacks)
         return network
@@ -181,7 +171,7 @@ class NetworkReader:
     def read_neurons(self) -> list[NeuronValues]:
         """Return the neurons. Raises UnknownFormError if a module computes something else."""
         by_path: dict[str, list[Item]] = {}
-        for item in self.fold.items:
+        for item in self.graph.items:
             paths = {self.modules.path_by_node.get(node, "") for node in item.nodes}
             if len(paths) > 1:
                 raise UnknownFormError
@@ -202,26 +192,18 @@ class NetworkReader:
 
     def is_head(self, item: Item, inside: set[Item]) -> bool:
         """Return whether no other value of the same module uses a value."""
-        users = self.fold.users[item.node]
-        return not any(self.fold.item_of.get(user) in inside for user in users)
+        users = self.graph.users[item.node]
+        return not any(self.graph.item_of.get(user) in inside for user in users)
 
     def read_neuron(self, path: str, head: Item, inside: set[Item]) -> NeuronValues:
-        inputs = self.fold.list_inputs(head)
+        """Return the neuron whose output is `head`. Raises UnknownFormError for another form."""
         z, activation = head, None
-        settings = inputs[1:]  # constants, such as the slope of a leaky ReLU
-        is_activation = all(x.node.constant and x.node.op is None for x in settings)
-        if inputs[0] in inside and is_activation and name_operation(head) not in ("+", "*", "dot"):
-            z, activation = inputs[0], head
-        rows = self.read_sum(z, inside)
-        rows = [
-            row._replace(
-                product=row.product if row.product is not z else None,
-                sum=row.sum if row.sum is not z else None,
-            )
-            for row in rows
-        ]
-        if len({row.parameter for row in rows}) < len(rows):
-            raise UnknownFormError  # a weight that is used twice
+        if has_activation_form(head.node) and self.graph.get_input(head, 0) in inside:
+            z, activation = self.graph.get_input(head, 0), head
+        terms = self.sums.read(z.node)
+        rows = [self.translate(term, z) for term in terms or ()]
+        if not rows or z.terms or len({row.parameter for row in rows}) < len(rows):
+            raise UnknownFormError  # also for a weight that is used twice
         rows.sort(
             key=lambda row: self.rank.get(
                 self.modules.owned.get(row.parameter.node, ""), len(self.rank)
@@ -229,47 +211,15 @@ class NetworkReader:
         )
         return NeuronValues(path, rows, z, activation)
 
-    def read_sum(self, item: Item, inside: set[Item]) -> list[Row]:
-        """Return the terms of a sum of products, from left to right."""
-        owned, op, inputs = self.modules.owned, item.node.op, self.fold.list_inputs(item)
-        if op is None:
-            if item.node not in owned and not item.node.constant:
-                raise UnknownFormError
-            return [Row(item)]
-        if item not in inside or item.terms:
-            raise UnknownFormError
-        if op.name == "dot":
-            return self.read_dot(item, inputs)
-        if op.name in ("+", "total"):
-            parts = [self.read_sum(x, inside) for x in inputs]
-            at = parts[-1][0]  # the sum stands in the row of its last part's first term
-            if at.sum:
-                raise UnknownFormError
-            parts[-1][0] = at._replace(sum=item)
-            return [row for part in parts for row in part]
-        if op.name == "*":
-            k = int(inputs[0].node in owned)
-            if inputs[1 - k].node in owned and inputs[k].node not in owned:
-                return [Row(inputs[1 - k], inputs[k], item, k, product=item)]
-        raise UnknownFormError
-
-    def read_dot(self, item: Item, inputs: Sequence[Item]) -> list[Row]:
-        """Return the terms of a dot product of weights and inputs, and its bias."""
-        owned, n = self.modules.owned, len(inputs) // 2
-        first = 0 if inputs[0].node in owned else n
-        weights, xs = inputs[first : first + n], inputs[n - first : 2 * n - first]
-        if not all(w.node in owned for w in weights) or any(x.node in owned for x in xs):
-            raise UnknownFormError
-        rows = [
-            Row(w, x, item, n - first + k) for k, (w, x) in enumerate(zip(weights, xs, strict=True))
-        ]
-        bias = inputs[-1]
-        if bias.node.op is not None:
-            raise UnknownFormError
-        if bias.node in owned or bias.node.data != 0.0:
-            rows.append(Row(bias))
-        rows[-1] = rows[-1]._replace(sum=item)
-        return rows
+    def translate(self, term: SumTerm[Node], z: Item) -> Row:
+        """Return a term of the last sample as the items of all samples."""
+        find = lambda node: None if node in (None, z.node) else self.graph.item_of[node]
+        user = self.graph.item_of[term.user]
+        operand = self.graph.get_input(user, term.k)
+        values = user, term.k, find(term.product), find(term.sum)
+        if term.input is None:
+            return SumTerm(operand, None, *values)
+        return SumTerm(self.graph.item_of[term.parameter], operand, *values)
 
     def find_layer(self, path: str) -> str:
         """Return the path of the layer of a neuron: the module around the list that it is in."""
@@ -297,23 +247,23 @@ class NetworkReader:
 
     def stack(self, inside: set[Item]) -> list[StepStack]:
         """Return the values outside neurons as stacks."""
-        fold, loose = self.fold, []
-        computed = [x for x in [*fold.items, *fold.slots.values()] if x.node.op is not None]
+        graph, loose = self.graph, []
+        computed = [x for x in [*graph.items, *graph.slots.values()] if x.node.op is not None]
         for item in dict.fromkeys(computed):
             if item not in inside:
                 loose.append(item)
-                fold.list_inputs(item)
-        computed = [*loose, *(x for x in fold.slots.values() if x.node.op is not None)]
+                graph.list_inputs(item)
+        computed = [*loose, *(x for x in graph.slots.values() if x.node.op is not None)]
         loose = sorted(dict.fromkeys(computed), key=lambda item: self.place[item.node])
         users: dict[Item, list[Item]] = {}
         for item in loose:
-            for x in dict.fromkeys(fold.list_inputs(item)):
+            for x in dict.fromkeys(graph.list_inputs(item)):
                 users.setdefault(x, []).append(item)
-        self.users, taken = users, {x for item in inside for x in fold.list_inputs(item)}
+        self.users, taken = users, {x for item in inside for x in graph.list_inputs(item)}
         stacks: list[StepStack] = []
         step_of: dict[Item, LooseStep] = {}
         for item in loose:
-            inputs = fold.list_inputs(item)
+            inputs = graph.list_inputs(item)
             if isinstance(item.node.op, Output) and inputs[0] in step_of:
                 step_of[item] = step_of[inputs[0]]
                 step_of[item].items.append(item)
@@ -346,7 +296,7 @@ class NetworkReader:
         used = [row.input for neuron in neurons for row in neuron.rows if row.input]
         leaves = {x for stack in stacks for step in stack.steps for x in step.leaves}
         for stack in stacks:
-            used += [x for step in stack.steps for x in self.fold.list_inputs(step.operation)]
+            used += [x for step in stack.steps for x in self.graph.list_inputs(step.operation)]
         return [
             x for x in dict.fromkeys(used)
             if x.node.op is None and x not in leaves and x.node not in self.modules.owned
@@ -415,7 +365,7 @@ class NetworkReader:
     def list_needs(self, part: NeuronLayer | StepStack) -> Iterable[Item]:
         if isinstance(part, NeuronLayer):
             return [row.input for neuron in part.neurons for row in neuron.rows if row.input]
-        return [x for step in part.steps for x in self.fold.list_inputs(step.operation)]
+        return [x for step in part.steps for x in self.graph.list_inputs(step.operation)]
 
 
 def is_same_constant(a: Item, b: Item) -> bool:

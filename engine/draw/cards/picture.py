@@ -26,12 +26,11 @@ class NetworkPicture:
 
     def add_samples(self, places: Mapping[Node, str]) -> dict[Node, str]:
         """Return the places of nodes with their samples, where several samples share a card."""
-        samples = self.network.fold.sample_of
         described = dict(places)
         for item in self.items:
-            for node in item.nodes if item.is_folded else ():
-                if node in samples:
-                    parts = [places.get(node, ""), f"sample {samples[node]}"]
+            for node in item.nodes if item.has_samples else ():
+                parts = [places.get(node, ""), self.network.graph.describe_sample(node)]
+                if any(parts):
                     described[node] = ", ".join(filter(None, parts))
         return described
 

@@ -1,4 +1,4 @@
-"""Folding of samples: what one network computes for several samples is drawn once.
+"""The items of a picture: what one network computes for several samples is drawn once.
 
 Nodes with the same structure above the same parameters, one for each sample, are one item of a
 picture. So are the inputs in the same place, and a sum over samples that is written as a chain of
@@ -33,7 +33,7 @@ class Item:
         return self.nodes[-1]
 
     @property
-    def is_folded(self) -> bool:
+    def has_samples(self) -> bool:
         """Whether the item has a number for each of several samples."""
         return len(self.nodes) > 1 and self.terms is None
 
@@ -48,16 +48,19 @@ class Item:
         return [self.nodes[sample], *(copy[sample] for copy in self.copies)]
 
 
-class Fold:
+class ItemGraph:
     """The items of a graph.
 
     Attributes:
         items: the items of computed nodes and of parameters, in topological order.
         item_of: the item of each node, without inputs and constants.
-        samples: the number of samples.
+        samples: the number of samples, which is how often the first repeated node occurs.
+        sources: the samples that each node is computed from.
 
-    Raises NotFoldedError if some nodes repeat, but not once for each sample, and for a graph with
-    more than `limit` items.
+    What combines samples, such as the distance of two, may repeat more or less often.
+
+    Raises NotRepeatedError if nodes that repeat are not computed from different samples, and for a
+    graph with more than `limit` items.
     """
 
     def __init__(self, order: Sequence[Node], parameters: Collection[Node], limit: float):
@@ -71,11 +74,10 @@ class Fold:
             if node in self.shapes:
                 classes.setdefault(self.shapes[node], []).append(node)
         self.ranks = {shape: shape for shape in classes}  # the order of inputs whose order varies
-        self.samples = max(map(len, classes.values()), default=1)
-        is_large = len(classes) > limit + self.samples  # the sums in a chain become one item
-        if is_large or any(len(nodes) not in (1, self.samples) for nodes in classes.values()):
-            raise NotFoldedError
-        self.sample_of: dict[Node, int] = {}
+        self.samples = next((len(x) for x in classes.values() if len(x) > 1), 1)
+        if len(classes) > limit + self.samples:  # the sums in a chain become one item
+            raise NotRepeatedError
+        self.sources: dict[Node, tuple[int, ...]] = {}
         self.item_of: dict[Node, Item] = {}
         self.items: list[Item] = []
         self.slots: dict[tuple[Node, ...], Item] = {}
@@ -91,19 +93,27 @@ class Fold:
 
     def sort_by_sample(self, nodes: Sequence[Node]) -> list[Node]:
         """Return the nodes of a class in the order of the samples that they are computed from."""
-        outside = [tuple(x for x in node.inputs if x not in self.shapes) for node in nodes]
-        is_known = len({*outside}) == len(nodes) and all(x in self.entrances for x in outside)
-        numbers = [self.entrances[x] if is_known else i for i, x in enumerate(outside)]
-        for i, node in enumerate(nodes):
-            known = {self.sample_of[x] for x in node.inputs if x in self.sample_of}
-            if len(known) > 1:
-                raise NotFoldedError
-            numbers[i] = known.pop() if known else numbers[i]
-        if sorted(numbers) != list(range(len(nodes))):
-            raise NotFoldedError
-        self.entrances |= dict(zip(outside, numbers, strict=True))
-        self.sample_of |= dict(zip(nodes, numbers, strict=True))
-        return [node for _, node in sorted(zip(numbers, nodes, strict=True), key=lambda x: x[0])]
+        sources = [self.find_sources(node) for node in nodes]
+        if len(nodes) == self.samples and all(len(x) < 2 for x in sources):
+            outside = [tuple(x for x in node.inputs if x not in self.shapes) for node in nodes]
+            is_known = len({*outside}) == len(nodes) and all(x in self.entrances for x in outside)
+            numbers = [self.entrances[x] if is_known else i for i, x in enumerate(outside)]
+            sources = [x or (i,) for i, x in zip(numbers, sources, strict=True)]
+            self.entrances |= {x: y[0] for x, y in zip(outside, sources, strict=True)}
+        keys = {node: sorted(x) for node, x in zip(nodes, sources, strict=True)}
+        if [] in keys.values() or len({*map(tuple, keys.values())}) < len(nodes):
+            raise NotRepeatedError
+        self.sources |= dict(zip(nodes, sources, strict=True))
+        return sorted(nodes, key=keys.__getitem__)
+
+    def find_sources(self, node: Node) -> tuple[int, ...]:
+        """Return the samples that a node's inputs are computed from, in the order of the inputs."""
+        return tuple(dict.fromkeys(i for x in node.inputs for i in self.sources.get(x, ())))
+
+    def describe_sample(self, node: Node) -> str:
+        """Return the samples that a node is computed from: "sample 2", or "samples 2, 3"."""
+        numbers = [*map(str, self.sources.get(node, ()))]
+        return f"sample{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else ""
 
     def add_chains(self, order: Sequence[Node]) -> None:
         """Make one item of each chain of additions over all samples of an item."""
@@ -124,7 +134,7 @@ class Fold:
         self, node: Node, chains: Mapping[Node, tuple[Item, list[Node], list[Node]]]
     ) -> "tuple[Item, list[Node], list[Node]] | None":
         """Return the item, the partial sums and the terms of a sum; None for another node."""
-        if node.op is None or node.op.name != "+" or self.item_of[node].is_folded:
+        if node.op is None or node.op.name != "+" or self.item_of[node].has_samples:
             return None
         items, sums, terms = set(), [], []
         for x in node.inputs:
@@ -133,7 +143,7 @@ class Fold:
                 items.add(item)
                 sums += more
                 terms += summed
-            elif x in self.item_of and self.item_of[x].is_folded:
+            elif x in self.item_of and self.item_of[x].has_samples:
                 items.add(self.item_of[x])
                 terms.append(x)
             elif x.op is not None or not x.constant or x.data != 0.0:
@@ -162,28 +172,28 @@ class Fold:
     def find(self, nodes: Sequence[Node]) -> Item:
         """Return the item of nodes that are used in the same place, one for each sample.
 
-        Raises NotFoldedError if they are of different kinds.
+        Raises NotRepeatedError if they are of different kinds.
         """
         if nodes[0] in self.item_of:
             item = self.item_of[nodes[0]]
-            is_aligned = len(nodes) == 1 or len(item.nodes) == 1 or item.nodes == [*nodes]
+            is_aligned = len(nodes) != len(item.nodes) or item.nodes == [*nodes]
             if any(self.item_of.get(x) is not item for x in nodes) or not is_aligned:
-                raise NotFoldedError
+                raise NotRepeatedError
             return item
         if len({id(x) for x in nodes}) == 1:
             nodes = nodes[:1]
         key = tuple(nodes)
         if key not in self.slots:
-            kinds = {(x.constant, x.op and x.op.name) for x in nodes}
+            kinds = {x.op and x.op.name for x in nodes}
             if len(kinds) > 1 or any(x in self.item_of for x in nodes):
-                raise NotFoldedError
+                raise NotRepeatedError
             self.slots[key] = Item(list(nodes))
             if nodes[0].op is not None:
                 self.items.append(self.slots[key])
         return self.slots[key]
 
 
-class NotFoldedError(Exception):
+class NotRepeatedError(Exception):
     """Raised for a graph that does not repeat once for each sample."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.graph.layers import Column, Read
+from engine.draw.graph.neurons import SumReader, has_activation_form
 from engine.node import Node
 
 Place = tuple[int, int]  # a column, of which 0 is the inputs, and a neuron in it
@@ -29,14 +30,6 @@ class Reading(NamedTuple):
         return sum(self.grads)
 
 
-class PartialSum(NamedTuple):
-    """A part of a neuron's sum: the inputs by the index of their weights."""
-
-    place: Place
-    inputs: dict[int, Node]
-    has_bias: bool
-
-
 class Activity:
     """The nodes of a graph that are the inputs and outputs of the neurons of a model.
 
@@ -47,8 +40,8 @@ class Activity:
 
     def __init__(self, order: Sequence[Node], columns: Sequence[Column]):
         self.columns = columns
-        self.owners: dict[Node, Place] = {}  # of the nodes of each neuron of Values
-        self.sums: dict[Node, PartialSum] = {}  # the complete sums of neurons of Values
+        self.owners: dict[Node, Any] = {}  # of the nodes of each neuron of Values
+        self.sums: dict[Node, dict[int, Node]] = {}  # the inputs of each neuron's sum, by weight
         self.arrays: list[list[Any]] = [[] for _ in range(len(columns) + 1)]
         sizes = [columns[0].shape[1], *(column.shape[0] for column in columns)]
         self.nodes: list[list[list[Any]]] = [[[] for _ in range(size)] for size in sizes]
@@ -97,31 +90,36 @@ class Activity:
 
     def find_values(self, order: Sequence[Node]) -> None:
         """Find the Values that the neurons take and return."""
-        index: dict[Node, tuple[Place, int | None]] = {}  # of weights; None for a bias
+        places: dict[Node, Place] = {}
+        index: dict[Node, int | None] = {}  # of weights; None for a bias
         for c, column in enumerate(self.columns, 1):
             for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
-                index |= {w: ((c, i), j) for j, w in enumerate(row)} | {bias: ((c, i), None)}
-        self.owners = {node: place for node, (place, _) in index.items()}
-        terms = {x: PartialSum(place, {}, True) for x, (place, j) in index.items() if j is None}
+                places |= dict.fromkeys([*row, bias], (c, i))
+                index |= {w: j for j, w in enumerate(row)} | {bias: None}
+        reader = SumReader(order, places)
+        self.owners = reader.owners
         outputs: dict[Node, Node] = {}  # the activation of each sum
         taken: list[list[dict[Node, None]]] = [[{} for _ in part] for part in self.nodes]
         for node in order:
-            if node.op is None:
-                continue
-            if (term := find_partial_sum(node, index, terms)) is not None:
-                (c, i), inputs, has_bias = terms[node] = term
-                self.owners[node] = term.place
-                if has_bias and len(inputs) == self.columns[c - 1].shape[1]:
-                    outputs[node] = node
+            first: Any = node.inputs[0] if node.inputs else None
+            if node in reader.owners:
+                (c, _), size = reader.owners[node], reader.counts[node]
+                if node.op is None or size <= self.columns[c - 1].shape[1]:
+                    continue
+                terms = [x for x in reader.read(node) or () if x.parameter in index]
+                inputs: dict[Any, Any] = {index[x.parameter]: x.input for x in terms}
+                is_whole = size == len(terms) == len(inputs) and None in inputs
+                is_whole &= all((j is None) == (x is None) for j, x in inputs.items())
+                if is_whole and outputs.keys().isdisjoint(node.inputs):
+                    del inputs[None]
+                    outputs[node], self.sums[node] = node, dict(sorted(inputs.items()))
                     for j, x in inputs.items():
                         taken[c - 1][j][x] = None
-            elif node.inputs and (first := node.inputs[0]) in outputs:
-                c, _ = self.owners[first]
+            elif node.op is not None and first in outputs and has_activation_form(node):
+                c, _ = place = self.owners[first]
                 if node.op.name == self.columns[c - 1].activation:
                     outputs[first] = node
-                    constants = [x for x in node.inputs if x.constant and x.op is None]
-                    self.owners |= dict.fromkeys([node, *constants], self.owners[first])
-        self.sums = {node: terms[node] for node in outputs}
+                    self.owners |= dict.fromkeys([node, *node.inputs[1:]], place)
         for node, output in outputs.items():
             c, i = self.owners[node]
             self.nodes[c][i].append(output)
@@ -143,7 +141,7 @@ class Activity:
     def list_inputs(self, output: Node) -> dict[int, Any]:
         """Return the inputs of an output of a neuron, by the indices of their weights."""
         z = self.find_sum(output)
-        return {} if z is None else dict(sorted(self.sums[z].inputs.items()))
+        return {} if z is None else self.sums[z]
 
     def number_samples(self) -> dict[Node, int]:
         """Return the sample that each output of a neuron of Values belongs to.
@@ -169,37 +167,3 @@ class Activity:
             chain.append(chain[-1].inputs[0])
         if self.owners.get(chain[-1]) == place:
             self.owners |= dict.fromkeys(chain, place)
-
-
-def find_partial_sum(
-    node: Node, index: dict[Node, tuple[Place, int | None]], terms: dict[Node, PartialSum]
-) -> PartialSum | None:
-    """Return the part of a neuron's sum that a node computes, or None if it computes no such part.
-
-    It is a product of a weight, a sum of parts, or the sum of all products as one node.
-    """
-    name = node.op.name if node.op is not None else ""
-    if name == "+":
-        parts = [terms[x] for x in node.inputs if x in terms]
-        if len(parts) == len(node.inputs) == 2:
-            a, b = parts
-            if a.place == b.place and not a.inputs.keys() & b.inputs.keys():
-                inputs = a.inputs or {}  # a bias is part of several sums
-                inputs.update(b.inputs)
-                return PartialSum(a.place, inputs, a.has_bias or b.has_bias)
-        return None
-    own = [index[x] for x in node.inputs if x in index]
-    if not own or len({place for place, _ in own}) > 1 or len(own) == len(node.inputs):
-        return None
-    place, count = own[0][0], len(node.inputs) // 2
-    if name == "*":
-        w, x = sorted(node.inputs, key=lambda x: x not in index)
-        j = index[w][1]
-        return None if j is None else PartialSum(place, {j: x}, False)
-    if name == "dot":
-        pairs = zip(node.inputs[:count], node.inputs[count:], strict=False)
-        taken = {index[w][1]: x for w, x in pairs if w in index}
-        has_bias = any(j is None for _, j in own)
-        indices = [j for _, j in own if j is not None]
-        return PartialSum(place, {j: taken[j] for j in indices}, has_bias)
-    return None

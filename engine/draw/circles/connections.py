@@ -8,7 +8,7 @@ from engine.draw.circles.activity import Activity, Place, Reading
 from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
 from engine.draw.formulas.labels import set_spans
-from engine.draw.graph.clusters import format_path
+from engine.draw.graph.clusters import format_path, name_root
 from engine.draw.graph.layers import Read, list_columns
 from engine.draw.look.scene import Span
 from engine.draw.look.theme import format_number, format_rounded, norm
@@ -133,9 +133,22 @@ class Network:
             return "".join(span.text for span in self.name_input(i))
         return self.columns[c - 1].name_neuron(i)
 
+    def name_output(self, place: Place) -> str:
+        """Return the label of a neuron's output in the graph, or its letter and index."""
+        (c, i), labels = place, set()
+        if self.activity is not None and not self.activity.of_arrays:
+            labels = {x.label for x in self.activity.nodes[c][i]}
+        letter = "z" if self.columns[c - 1].activation == "linear" else "a"
+        index = str(i) if self.counts[c] > 1 else ""
+        return (labels.pop() if len(labels) == 1 else None) or f"{letter}{index}"
+
     def name_root(self) -> str:
         """Return the label of the root, or the name of what follows the last layer."""
-        return getattr(self.root, "label", None) or "loss"
+        return name_root(self.root).full if self.root is not None else "loss"
+
+    def name_opened_root(self) -> str:
+        """Return the title of the graph that the root opens, from the outputs of the network."""
+        return f"{self.name_root()}, scalar by scalar"
 
     def name_input(self, j: int) -> list[Span]:
         """Return the label of an input if all samples have the same one, else x with its index."""

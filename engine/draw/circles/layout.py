@@ -4,7 +4,7 @@ Positions are computed in the direction of the data, `u`, and across it, `v`; `p
 the page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network, Parameter, format_in_circle
@@ -108,8 +108,9 @@ class CircleLayout:
                     yield text._replace(x=MARGIN, y=top + k * LEADING)
 
     def write_bias_text(self, bias: Parameter) -> Text:
-        """Return the number of a bias, at (0, 0)."""
-        return Text(0.0, 0.0, [Span(f"b {format_rounded(bias.data, 2)}")], self.theme.pale, BIAS)
+        """Return the number of a bias, or its name, at (0, 0)."""
+        text = "b" if self.options.names_only else f"b {format_rounded(bias.data, 2)}"
+        return Text(0.0, 0.0, [Span(text)], self.theme.pale, BIAS)
 
     def measure_numbers(self) -> list[float]:
         """Return the sizes of most numbers on each line, relative to the radius of the circle."""
@@ -125,7 +126,7 @@ class CircleLayout:
         return format_in_circle(x, self.options.format)
 
 
-def fit_size(texts: list[str], width: float, size: float) -> float:
+def fit_size(texts: Sequence[str | list[Span]], width: float, size: float) -> float:
     """Return the largest size up to `size` at which all texts fit into a width."""
     widest = max((measure(text, 100.0) for text in texts), default=0.0) * size / 100.0
     return size if widest <= width else size * width / widest

@@ -22,6 +22,7 @@ from engine.draw.circles.layout import (
 )
 from engine.draw.circles.scale import LegendEntry, write_legend
 from engine.draw.circles.spots import Spot
+from engine.draw.formulas.labels import set_spans
 from engine.draw.look.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text
 from engine.draw.look.theme import format_number, norm
 from engine.draw.options import Options
@@ -40,7 +41,7 @@ def draw_circles(
     options: Options,
     ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None,
-    opened: Collection[Place] = (),
+    opened: Collection[Place | str] = (),
 ) -> tuple[Scene, str]:
     """Return the picture of a model as neurons and connections, and its title.
 
@@ -50,7 +51,7 @@ def draw_circles(
         options: the options of the drawing; with color="grad" it shows gradients.
         ids: the ids of neurons by column and index, of inputs in column 0, and of the root.
         grads: numbers that replace the gradients of nodes.
-        opened: the neurons whose graphs a click opens in a page.
+        opened: the neurons whose graphs a click opens in a page, and "root" for the root.
     """
     network = Network(model, root, options.color == "grad", grads)
     if options.gradients is not None:
@@ -64,7 +65,7 @@ class CircleWriter(CircleLayout):
 
     def __init__(
         self, network: Network, options: Options, ids: Mapping[Any, str],
-        opened: Collection[Place] = (),
+        opened: Collection[Place | str] = (),
     ):  # fmt: skip
         super().__init__(network, options)
         self.ids, self.opened = ids, opened
@@ -144,8 +145,8 @@ class CircleWriter(CircleLayout):
             opacity = (network.neuron_scale.share if is_dot else network.neuron_scale.fill)(number)
             if opacity >= 0.005:
                 parts.append(Circle(x, y, r - 0.2 * (not is_dot), fill, opacity=opacity))
-            parts += self.write_numbers(place, x, y, r)
             title += self.describe_outputs(place)
+        parts += self.write_numbers(place, x, y, r)
         if place[0]:
             title.append(self.describe("b", network.biases[place]))
         elif place[1] in self.names:
@@ -164,8 +165,13 @@ class CircleWriter(CircleLayout):
             yield f"∇ {join_numbers(map(self.format, grads))}"
 
     def write_numbers(self, place: Place, x: float, y: float, r: float) -> Iterator[Text]:
-        """Yield the number and the gradient in a circle, as large as they fit."""
-        if self.options.names_only:
+        """Yield the number and the gradient in a circle, as large as they fit, or its name."""
+        if self.options.names_only and place[0]:
+            name = set_spans(self.network.name_output(place))
+            size = min(NUMBER, fit_size([name], LINES[0][1], 0.75) * r)
+            if size >= READABLE:
+                yield Text(x, y + 0.36 * size, name, self.theme.ink, size, "middle")
+        if self.options.names_only or place not in self.network.readings:
             return
         reading = self.network.readings[place]
         data = self.fit_number(reading.mean, 0, r)
@@ -197,9 +203,7 @@ class CircleWriter(CircleLayout):
         number = self.network.get_weight(bias)
         dot = Circle(x - 0.8 * r, y + 0.8 * r, DOT, theme.paper, theme.frame, 0.8)
         text = self.write_bias_text(bias)
-        has_text = (
-            not self.options.names_only and self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
-        )
+        has_text = self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
         if r < LABELLED or not (has_text or number):
             return
         if has_text and self.is_upright:
@@ -270,6 +274,7 @@ class CircleWriter(CircleLayout):
                 ],
             ],
             ", ∇ ".join([" = ".join([network.name_root(), *texts[:1]]), *texts[1:]]),
+            opens=network.name_opened_root() if "root" in self.opened else "",
         )
 
     # ---------------------------------------------------------------------------------- the legend
@@ -293,10 +298,7 @@ class CircleWriter(CircleLayout):
         if network.samples > 1:
             count = format_count(network.samples, "sample")
             yield f"{count}: mean activation" + ", sum of gradients" * network.has_grads
-        if has_numbers:
-            yield "b: the bias, with a dot in the colour of a weight"
-        else:
-            yield "dots: the biases, in the colours of weights"
+        yield "b: the bias, with a dot in the colour of a weight"
         total = sum(a * b for a, b in zip(network.counts, network.counts[1:], strict=False))
         drawn = len(network.connections)
         shown = sum(len(a) * len(b) for a, b in zip(network.shown, network.shown[1:], strict=False))

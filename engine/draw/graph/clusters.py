@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from engine.draw.formulas.notation import Name
 from engine.draw.other_names import describe_file
 from engine.node import Node
 
@@ -125,6 +126,14 @@ class Modules:
             return path
         text = repr(self.by_path[path])
         return text if text.startswith(path) else f"{format_path(path)}   {text}"
+
+
+def name_root(root: Node) -> Name:
+    """Return the label of a network's result, or what it is: an output, or a loss."""
+    if root.label:
+        return Name(root.label, root.label)
+    is_output = root.op is not None and root.op.name in (*ACTIVATIONS, "softmax")
+    return Name("out", "output") if is_output else Name("L", "loss")
 
 
 def describe_places(modules: Modules) -> dict[Node, str]:

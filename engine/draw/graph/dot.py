@@ -274,6 +274,8 @@ class DotWriter:
             shape = {"shape": "circle", "width": size, "height": size, "fixedsize": "true"}
         line = self.theme.kinds["inner" if cell.kind == "operation" else cell.kind].line
         attributes = {"id": id, "fillcolor": self.theme.paper, "color": line, **shape}
+        if self.rows.number == 1:
+            attributes["ordering"] = "in"  # the factors of each product stand in their order
         part.node(id, label=escape_label(name), **attributes)
 
     def add_box(self, part: "graphviz.Digraph", box: Box) -> None:

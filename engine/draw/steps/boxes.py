@@ -18,6 +18,7 @@ from engine.draw.formulas.notation import (
     write_gradient,
 )
 from engine.draw.formulas.symbols import Symbol, build_formula, lift, make_name
+from engine.draw.graph.clusters import name_root
 from engine.draw.graph.coarse import sort_parts
 from engine.draw.graph.view import Box, View, is_result, name_arrow
 from engine.draw.look.theme import norm
@@ -72,6 +73,10 @@ class BoxTracer:
                 names[node] = self.boxes[self.ids[node]].path
             if isinstance(node, Outputs):
                 names[node] = node.op.name
+        root, modules = self.order[-1], self.view.modules
+        box = self.boxes.get(self.ids[root])
+        if modules.by_path and (box is None or box.path in (modules.inputs, modules.rest)):
+            names[root] = name_root(root).full
         return Notation(names, spec)
 
     def trace(self) -> Trace:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
+from engine.draw.graph.copies import copy_part
+from engine.graph import topological
 from engine.node import Node
 from engine.rules import ELEMENTWISE
 from engine.support.arguments import format_count
@@ -14,7 +16,7 @@ MOST_TERMS = 28  # products of a neuron's sum that are scalars, as many as a car
 LEAST_TERMS = 3
 MOST_SAMPLES = 5  # of a neuron, as many as a card shows
 MOST_SCALARS = 400  # products in all graphs of a page
-FEW_TERMS = 8  # of a neuron that shows several samples, or is drawn as a graph
+FEW_TERMS = 8  # of a neuron that is drawn as a graph
 
 
 class OpenedNeuron(NamedTuple):
@@ -75,7 +77,7 @@ class NeuronOpener:
         column = network.columns[c - 1]
         nodes = sorted(self.activity.nodes[c][i], key=lambda node: self.samples[node])
         total, is_large = len(nodes), column.shape[1] > FEW_TERMS
-        nodes = nodes[: 1 if is_large else self.shown]
+        nodes = nodes[: self.shown]
         indices = self.choose_terms(place, nodes)
         weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
         bias = Value(column.biases[i].data, "b")
@@ -94,6 +96,29 @@ class NeuronOpener:
         return OpenedNeuron(
             root, NeuronModel(parameters) if is_card else None, self.describe(place, nodes, total)
         )
+
+    def build_loss(self) -> Value | None:
+        """Return the graph from the outputs of the network to the root, whose leaves are copies.
+
+        Returns None if the root is an output itself.
+        """
+        network, root = self.network, self.network.root
+        if network.root_is_neuron or not isinstance(root, Value):
+            return None
+        order, owners = topological(root), self.activity.owners
+        has_samples, leaves = len({*self.samples.values()}) > 1, {}
+        for node in order:
+            if node not in owners or node.constant:
+                continue
+            label = node.label or network.name_output(owners[node])
+            if node.op is None:
+                label = f"{network.name(owners[node])}.{label}"
+            elif has_samples and node in self.samples and not node.label:
+                label += f"[{self.samples[node]}]"
+            leaves[node] = Value(node.data, label)
+        copy: Value = copy_part(order, leaves)[root]
+        copy.label = network.name_root()
+        return copy
 
     def choose_terms(self, place: Place, nodes: list[Any]) -> list[int]:
         """Return the weights whose products are scalars: all, or those of the largest products."""

@@ -14,7 +14,7 @@ from engine.draw.circles.connections import Network, format_in_circle
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
 from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
-from engine.draw.graph.clusters import Modules
+from engine.draw.graph.clusters import Modules, name_root
 from engine.draw.graph.view import Box, Cell, View, classify
 from engine.draw.look.theme import norm
 from engine.draw.steps.boxes import BoxTracer, Bundle, Part
@@ -183,7 +183,7 @@ class NeuronTracer(BoxTracer):
     ) -> Iterator[Frame]:
         """Yield a frame for the seed, and one for each neuron: all that it propagates."""
         root = self.order[-1]
-        name = make_name(root.label or "L")
+        name = make_name(name_root(root).short)
         seed = next(iter(super().trace_backward([], grads)))
         yield seed._replace(grad={self.ids[root]: self.notation.format(1.0)})
         waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
