@@ -11,7 +11,7 @@ from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
 from engine.draw.drawing import Drawing, draw_network, draw_view, find_picture, is_network
 from engine.draw.files.step_pictures import PICTURES, StepPictures
-from engine.draw.formulas.notation import Notation
+from engine.draw.formulas.notation import Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
@@ -26,6 +26,7 @@ from engine.draw.steps.frames import EMPTY, Frame, Run
 from engine.draw.steps.neuron_graphs import NeuronOpener
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.trace import trace
+from engine.draw.steps.wrong_frames import TRUE_GRADIENTS
 from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
@@ -68,6 +69,12 @@ def step(
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
     single numbers. Click a number to follow another one.
+
+    The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
+    optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
+    the incorrect passes, and `view` is the title of an opened neuron. In a script of the page,
+    `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes there, and `goto(12)` to a step;
+    without `pass` and `view`, it stays in the pass and the view that are open.
 
     Args:
         root: the result of the graph, a Value or an Array with one element.
@@ -125,7 +132,13 @@ def step(
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
-    return Stepper(traced.runs, facts, drawing, look.theme, traced.names[root], traced.whole)
+    title = root.label or write_title(
+        root,
+        Notation(
+            dict(zip(view.ids, choose_names([*view.ids], look.format), strict=True)), look.format
+        ),
+    )
+    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
 def step_values(
@@ -150,7 +163,8 @@ def step_values(
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
     if picture is not None:
         for run in traced.runs[1:]:
-            run.frames[0] = run.frames[0]._replace(note=SIGNS)
+            first = run.frames[0]
+            run.frames[0] = first._replace(note=first.note.replace(TRUE_GRADIENTS, SIGNS))
     title = write_title(root, Notation(traced.names, look.format))
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
