@@ -6,10 +6,10 @@ Requires the browser of tests/browsers.py.
 import pytest
 
 from browsers import chromium, fields, hot
-from engine import Value
+from engine import Value, total
 from engine.draw import step
 from engine.draw.page.html import PageView, write_page
-from nn import MLP
+from nn import MLP, vector
 
 SIZES = [(2560, 1300), (1400, 900), (800, 600), (700, 450), (390, 844)]
 sizes = pytest.mark.parametrize(("width", "height"), SIZES)
@@ -154,6 +154,54 @@ def test_the_marked_step_is_in_sight_and_no_control_is_cut(opened, width, height
     ) == [True, True]
 
 
+# Returns the steps, at five places of each pass, whose marks or texts are not in sight.
+OUT_OF_SIGHT = """() => {
+    const find = (part) => document.querySelector(part), box = (each) => each.getBoundingClientRect(), hidden = [];
+    const passes = Math.max(1, document.querySelectorAll("[data-run]").length);
+    for (let pass = 1; pass <= passes; pass++) {
+        stepgrad.goto({ step: 1, pass });
+        const last = Number(find(".bar input").max);
+        for (const n of [1, 0.3 * last, 0.6 * last, last - 1, last].map(Math.floor)) {
+            stepgrad.goto(n + 1);
+            const view = box(find(".graph")), step = find(".step"), formula = find(".formula");
+            const isIn = ({ left, right, top, bottom }) => left >= view.left - 1 && right <= view.right + 1
+                && top >= view.top - 1 && bottom <= view.bottom + 1;
+            const isFit = find(".note.alarm") ? step.scrollHeight <= step.clientHeight + step.scrollTop + 1
+                : box(formula).bottom <= box(step).bottom + 1; // a longer note scrolls
+            if (![...document.querySelectorAll(".hot")].map(box).every(isIn)) hidden.push([pass, n + 1, "marks"]);
+            if (!isFit || formula.scrollWidth > formula.clientWidth + 1) hidden.push([pass, n + 1, "text"]);
+        }
+    }
+    return hidden;
+}"""
+
+
+def test_pages_of_all_kinds_show_marks_and_texts(opened, pages):
+    """Arrays, a network as cards, and incorrect passes, in one window that changes its size."""
+    a = Value(0.5, "a")
+    b = a * 3.0
+    b.label = "b"
+    model = MLP(3, [4, 4, 1], "tanh", rng=0)
+    samples = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
+    loss = total([(model(x) - 1.0) ** 2 for x in samples])
+    arrays = vector.MLP(2, [3, 1], "tanh", rng=0)
+    figures = {
+        "order": step(b + b.exp()),
+        "cards": step(loss, model, level="values"),
+        "arrays": step((arrays([[0.0, 1.0], [1.0, 1.0]]) - [[1.0], [0.0]]).square().mean(), arrays),
+    }
+    page = opened("neuron")
+    for name, figure in figures.items():
+        figure.save(pages / f"{name}.html")
+        page.goto((pages / f"{name}.html").as_uri())
+        for width, height in [*SIZES[1::2], (390, 844), (1000, 500)]:
+            page.set_viewport_size({"width": width, "height": height})
+            page.evaluate(
+                "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )
+            assert (name, width, page.evaluate(OUT_OF_SIGHT)) == (name, width, [])
+
+
 @sizes
 def test_the_page_uses_the_window(opened, width, height):
     """The drawing and the panels fill the window, and a drawing fills its part in one direction."""
@@ -172,7 +220,7 @@ def scale(page):
 
 
 def test_zoom_by_buttons_keys_and_wheel_and_fit(opened):
-    page = opened("network", 800, 600)
+    page = opened("recurrence", 800, 600)
     first = scale(page)
     page.click("[data-view=in]")
     assert scale(page) == pytest.approx(1.25 * first, rel=1e-3)
@@ -202,7 +250,7 @@ def test_zoom_by_buttons_keys_and_wheel_and_fit(opened):
 
 
 def test_a_drag_pans_and_selects_nothing(opened):
-    page = opened("network", 800, 600)
+    page = opened("recurrence", 800, 600)
     left = "document.querySelector('.graph').scrollLeft"
     page.keyboard.press("+")
     page.keyboard.press("Shift+ArrowRight")

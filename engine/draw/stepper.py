@@ -18,7 +18,7 @@ from engine.draw.drawing import (
     read_graph,
 )
 from engine.draw.formulas.labels import set_plain
-from engine.draw.formulas.notation import Notation
+from engine.draw.formulas.notation import Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
@@ -33,6 +33,7 @@ from engine.draw.steps.frames import EMPTY, Frame, Run
 from engine.draw.steps.neuron_graphs import NeuronOpener
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.trace import trace
+from engine.draw.steps.wrong_frames import TRUE_GRADIENTS
 from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
@@ -77,6 +78,12 @@ def step(
     shape of each array and with its numbers if they are few, and follows one element as a sum of
     single numbers. Click a number to follow another one. At level="layers", each step shows the
     formulas of a layer.
+
+    The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
+    optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
+    the incorrect passes, and `view` is the title of an opened neuron. In a script of the page,
+    `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes there, and `goto(12)` to a step;
+    without `pass` and `view`, it stays in the pass and the view that are open.
 
     Args:
         root: the result of the graph, a Value or an Array with one element.
@@ -137,7 +144,9 @@ def step_graph(
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
-    title = set_plain(traced.names[root])
+    names_of_values = choose_names([*view.ids], look.format)
+    notation = Notation(dict(zip(view.ids, names_of_values, strict=True)), look.format)
+    title = root.label or write_title(root, notation)
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 
 
@@ -192,7 +201,8 @@ def step_values(
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
     if picture is not None:
         for run in traced.runs[1:]:
-            run.frames[0] = run.frames[0]._replace(note=SIGNS)
+            first = run.frames[0]
+            run.frames[0] = first._replace(note=first.note.replace(TRUE_GRADIENTS, SIGNS))
     title = write_title(root, Notation(traced.names, look.format))
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
 

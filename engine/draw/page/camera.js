@@ -1,7 +1,7 @@
 // The part of a drawing that is visible: its scale, panning and zooming.
 // The element `graph` scrolls; the drawing in it is scaled by its width.
 
-const LARGEST = 2.5, SMALLEST = 0.5; // scales that are chosen without the reader
+const LARGEST = 2.5, SMALLEST = 0.4; // scales that are chosen without the reader
 
 // `marked` is a list of groups of elements; the scale is such that each group fits, if possible.
 function createCamera(graph, marked) {
@@ -10,15 +10,16 @@ function createCamera(graph, marked) {
   let chosen = null; // the reader's scale, or "fit"
   let scale = 1, size = 1, largestGroup = null;
 
-  // Returns the scale at which the whole drawing is visible, and the one that is used by itself:
-  // the former, unless texts would be too small to be read.
-  function findScales() {
-    const room = { width: graph.clientWidth - 16, height: graph.clientHeight - 16 };
-    const into = (box) => Math.min(room.width / box.width, room.height / box.height);
+  // Returns scales for a room of a size: `whole` shows the whole drawing, and `own` is used by itself.
+  // It is the former unless texts would be too small; then each group fits if possible. Rooms with a
+  // larger `rank` show more.
+  function findScales({ width, height } = { width: graph.clientWidth, height: graph.clientHeight }) {
+    const into = (box) => Math.min((width - 16) / box.width, (height - 16) / box.height);
     const whole = Math.min(into(natural), LARGEST), legible = 0.72 * size;
-    if (whole >= 0.84 * legible) return { whole, own: whole };
+    if (whole >= 0.76 * legible) return { whole, own: whole, rank: LARGEST + whole };
     largestGroup ??= measureGroups();
-    return { whole, own: Math.max(whole, SMALLEST * size, Math.min(legible, into(largestGroup))) };
+    const rank = Math.max(whole, Math.min(legible, into(largestGroup)));
+    return { whole, own: Math.max(rank, SMALLEST * size), rank };
   }
 
   // Returns the largest width and height of the groups, at scale 1.
@@ -132,7 +133,7 @@ function createCamera(graph, marked) {
   }, true);
 
   return {
-    natural, fit, zoom, reveal, resize,
+    fit, zoom, reveal, resize, findScales,
     setSize: (to) => { size = to; resize(); },
     pan: (x, y) => graph.scrollBy({ left: x * 0.4 * graph.clientWidth, top: y * 0.4 * graph.clientHeight }),
     canPan: () => graph.scrollWidth > graph.clientWidth + 1,

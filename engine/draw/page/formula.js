@@ -26,7 +26,11 @@ function fold(container) {
   }
 }
 
-const isWide = (element, container) => container.clientWidth > 0 && element.getBoundingClientRect().width > container.clientWidth + 1;
+function isWide(element, container) {
+  const end = container.getBoundingClientRect().left + container.clientWidth;
+  return container.clientWidth > 0 && element.getBoundingClientRect().right > end + 1;
+}
+
 const BREAKS = [/^([=+−<>≤≥]|\+=)$/, /^[⋅⊙\u2062,/]$/];
 
 // Replaces a formula by a line of pieces.

@@ -3,6 +3,8 @@
 // drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
 // .facts, and keeps its step and its selected value while another one is open.
 
+const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
+
 function mount(root, page) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
@@ -138,6 +140,7 @@ function mount(root, page) {
       find(`[data-do=${action}]`).setAttribute("aria-disabled", n === end); // `disabled` would lose the focus
     }
     view.at = view.places[view.run] = n;
+    fitStep();
     root.dataset.step = n;
     delete root.dataset.path;
     view.inspector.update();
@@ -159,10 +162,29 @@ function mount(root, page) {
     find(".kind").textContent = find(".kind").dataset.kind = kind;
     find(".where").textContent = where;
     find(".title").textContent = title;
+    setFormulaSize(FORMULAS[0]);
     showFormulas(find(".formula"), lines.map(math));
     find(".note").textContent = adapt(note);
     for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), view.whole);
     find(".step").scrollTop = 0;
+  }
+
+  function setFormulaSize(size) {
+    find(".formula").style.fontSize = `${size}em`;
+    find(".step").classList.toggle("tight", size < FORMULAS[0]);
+  }
+
+  // Makes the formulas of a step so small that the step fits its panel, if they can be read then.
+  // Otherwise the panel scrolls, and shows the note first if that is a mistake.
+  function fitStep() {
+    const panel = find(".step"), isFit = () => panel.scrollHeight <= panel.clientHeight;
+    setFormulaSize(FORMULAS[0]);
+    panel.querySelectorAll(".formula, .element").forEach(fold);
+    for (const size of FORMULAS) {
+      setFormulaSize(size);
+      if (isFit()) return;
+    }
+    if (frames()[view.at]?.alarm) panel.scrollTop = panel.scrollHeight;
   }
 
   function mark(ids, first) {
@@ -305,17 +327,19 @@ function mount(root, page) {
   document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
   menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
 
-  // Puts the panels beside the drawing or below it, where they leave it the larger scale.
+  // Puts the panels beside the drawing or below it, where more of it is legible.
   function arrange() {
-    const { clientWidth: width, clientHeight: height } = root, drawing = view.camera.natural;
-    const scale = (w, h) => Math.min(w / drawing.width, h / drawing.height, 2.5);
-    const beside = scale(width - Math.max(300, 0.28 * width), height - 40), below = scale(width, 0.62 * height - 40);
+    const { clientWidth: width, clientHeight: height } = root, em = parseFloat(getComputedStyle(root).fontSize);
+    const panels = Math.max(9.6 * em, Math.min(0.26 * height, 15 * em)); // as in the style sheet
+    const rank = (width, height) => view.camera.findScales({ width, height }).rank;
+    const beside = rank(width - Math.max(300, 0.28 * width), height - 40), below = rank(width, height - panels - 6.5 * em);
     const isWide = beside === below ? width > height : beside > below;
     root.dataset.layout = width >= 620 && isWide ? "beside" : "below";
   }
   new ResizeObserver(arrange).observe(root);
   new ResizeObserver(() => {
     view.camera.resize();
+    fitStep();
     reveal(true);
   }).observe(stage);
 

@@ -135,9 +135,8 @@ class NeuronTracer(BoxTracer):
         if place is None:
             return frame._replace(data={part.id: self.notation.format(own[0].data)})
         frame = frame._replace(data={part.id: self.format_mean(self.outputs[part.id])})
-        if len(own) > 1:
-            return frame
-        return frame._replace(lines=self.write_neuron(place, own[0]), note="")
+        note = f"The formula is that of sample 0. All {frame.note}" if len(own) > 1 else ""
+        return frame._replace(lines=self.write_neuron(place, own[0]), note=note)
 
     def write_neuron(self, place: Place, output: Value) -> list[Line]:
         """Write the formula of a neuron for one sample, with names and with numbers."""
@@ -146,7 +145,11 @@ class NeuronTracer(BoxTracer):
         z, is_active = self.find_sum(output)
         weights, bias = column.weights[i], column.biases[i]
         inputs = [*self.activity.list_inputs(output).values()]
-        names = [(make_name(f"w{j}"), self.name_input(c, j)) for j in range(len(inputs))]
+        letter = "a" if c > 1 else "x"
+        names = [
+            (make_name(f"w{j}"), make_name((c == 1 and x.label) or f"{letter}{j}"))
+            for j, x in enumerate(inputs)
+        ]
         numbers = [
             (notation.number(w.data), notation.number(x.data))
             for w, x in zip(weights, inputs, strict=True)
@@ -168,13 +171,6 @@ class NeuronTracer(BoxTracer):
         z: Any = self.activity.find_sum(output)
         is_active = z is not output and output.inputs[0] is z
         return (z if is_active else output), is_active
-
-    def name_input(self, c: int, j: int) -> Symbol:
-        """Return the name of an input of the neurons in a column."""
-        if c > 1:
-            return make_name(f"a{j}")
-        (*_, x) = self.activity.nodes[0][j]
-        return make_name(x.label or f"x{j}")
 
     # ------------------------------------------------------------------------------------ backward
 
@@ -215,18 +211,25 @@ class NeuronTracer(BoxTracer):
             to = f"its weights, bias and {count}" if grad else "its weights and bias"
             size = self.notation.format(norm([sums[sent.to] for sent in own.sent]))
             note = f"The gradient of its weights and bias has the norm {size}."
-        outputs = self.outputs.get(part.id, [])
+        outputs = [x for x in self.outputs.get(part.id, []) if x in part.nodes]
         lines = []
-        if place is not None and len(outputs) == 1 and own is not None:
-            lines = self.write_chain(place, outputs[0], sums[outputs[0]], root)
+        if place is not None and outputs and own is not None:
+            lines = self.write_chain(place, outputs[0], sums[outputs[0]], root, len(outputs) > 1)
+            if len(outputs) > 1:
+                note += f" The numbers are those of sample 0; ∑ is over all {len(outputs)} samples."
         marked = [*self.mark_inputs(part), *(bundle.to for bundle in bundles)]
         return Frame(
             "backward", f"From {set_plain(part.title)} to {to}", lines, grad=grad,
             marked=[*dict.fromkeys(marked)], node=part.id, note=note,
         )  # fmt: skip
 
-    def write_chain(self, place: Place, output: Value, upstream: float, root: Symbol) -> list[Line]:
-        """Write the chain rule for one neuron: to its sum, its weights and its inputs."""
+    def write_chain(
+        self, place: Place, output: Value, upstream: float, root: Symbol, several: bool
+    ) -> list[Line]:
+        """Write the chain rule for one neuron and sample: to its sum, its weights and its inputs.
+
+        The gradients of weights are sums over samples if there are several.
+        """
         _, is_active = self.find_sum(output)
         notation, a = self.notation, make_name("a")
         delta, name = make_name("δ"), make_name("z")
@@ -244,8 +247,12 @@ class NeuronTracer(BoxTracer):
         return [
             *lines,
             *[
-                (write_gradient(root, to), "<mo>+=</mo>", write_equality(combine("·", delta, by)))
-                for to, by in ((w, x), (x, w))
+                (
+                    write_gradient(root, to),
+                    f"<mo>+=</mo>{sign}",
+                    write_equality(combine("·", delta, by)),
+                )
+                for to, by, sign in ((w, x, "<mo>∑</mo>" if several else ""), (x, w, ""))
             ],
         ]
 

@@ -20,6 +20,7 @@ from engine.watch.causes import Cause, find_causes
 from engine.watch.sizes import measure_gradient
 from engine.watch.wrong_passes import Contribution, Mistake, Pass, nearly_equal
 
+TRUE_GRADIENTS = "Each value also shows its true gradient."
 MOST_CAUSES = 3  # causes that the last frame explains
 MOST_NAMES = 3  # names in a list
 
@@ -88,8 +89,21 @@ class WrongPassTracer(BackwardTracer):
             "start", self.variant.description,
             data={ids[x]: notation.format(x.data) for x in values},
             marks={id: Status("due", text) for id, text in true.items()},
-            note="Each value also shows its true gradient.",
+            note=f"{self.describe_luck()} {TRUE_GRADIENTS}".strip(),
         )  # fmt: skip
+
+    def describe_luck(self) -> str:
+        """Return a sentence that says that no gradient ends wrong; "" if one does."""
+        if self.mistake.wrong_at_end or self.mistake.wrong:
+            return ""
+        if max(self.uses.values(), default=0) < 2:
+            return "In this graph nothing goes wrong, because no value is used twice."
+        if self.variant.accumulates and not self.causes:
+            return (
+                "In this graph nothing goes wrong: by luck, each value is reached after all "
+                "contributions to it."
+            )
+        return "In this graph nothing goes wrong: all gradients end correct."
 
     # ------------------------------------------------------------------------------------- notes
 
