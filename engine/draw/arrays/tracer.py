@@ -44,7 +44,7 @@ def trace_arrays(
     runs = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         wrong_tracer = ArrayMistakeTracer(
-            order, notation, places, variant, passes[variant], mistake
+            order, notation, places, variant, passes[variant], passes[variant], mistake
         )
         runs.append(Run(title, [*wrong_tracer.trace()]))
     grads = {node: mistakes[0].right.get(node, 0.0) for node in order}

@@ -16,6 +16,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from engine import arithmetic
+from engine.draw.formulas.places import Place
 from engine.draw.formulas.writing import TRIGONOMETRIC, Expression, to_text
 from engine.rules import Op, flatten
 from engine.sequences.rules import BUILT_IN
@@ -141,9 +142,14 @@ def negate(x: Operand) -> Symbol:
     return combine("neg", x)
 
 
+def make_place(place: Place) -> Symbol:
+    """Return the place of a number as an expression."""
+    return Symbol("place", (place.key,))
+
+
 def is_formatted(x: Symbol) -> bool:
-    """Return whether a name is a number in its final format."""
-    return x.head == "name" and x.parts[0][:1].isdecimal()
+    """Return whether an expression is a number in its final format, or a place for one."""
+    return x.head == "place" or (x.head == "name" and x.parts[0][:1].isdecimal())
 
 
 def raise_power(x: Operand, y: Operand) -> Symbol:

@@ -1,7 +1,9 @@
 """The stepper's page: one HTML file with its style, its script and its data."""
 
+import base64
 import html
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,20 +11,21 @@ from typing import Any, NamedTuple
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
+from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
-    "arrays.js",
+    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "live.js", "stepper.js",
+    "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js", "arrays.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
-  JSON.parse(document.getElementById("steps").textContent));"""
+  readData(document.getElementById("steps").textContent), rows);"""
 
 
 class PageView(NamedTuple):
@@ -36,6 +39,7 @@ class PageView(NamedTuple):
     runs: Sequence[Run]
     facts: Sequence[Facts]
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
+    graph: LiveGraph | None = None  # if the page computes the numbers
 
 
 def write_page(views: Sequence[PageView], theme: str) -> str:
@@ -44,10 +48,12 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
     Where scripts are blocked, it shows the first picture without controls.
     """
     first = views[0]
-    data = json.dumps(pack_page(views, theme), ensure_ascii=False, separators=(",", ":"))
-    data = data.replace("<", "\\u003c")
+    rows: dict[str, int] = {}
+    page_data = pack_page(views, theme, rows)
+    data = compress(json.dumps(page_data, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
     scripts = "\n".join(map(read_text, SCRIPTS))
+    rows_text = "".join(f"{row},\n" for row in rows)
     body = read_text("stepper.html").replace("PICTURE", first.svg)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -56,8 +62,8 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         f"{read_text('stepper.css')}{read_text('arrays.css')}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
-        f'<script type="application/json" id="steps">{data}</script>\n'
-        f"<script>{scripts}\n{START}</script></body></html>\n"
+        f'<script type="text/plain" id="steps">{data}</script>\n'
+        f"<script>{scripts}\nconst rows = [\n{rows_text}];\n{START}</script></body></html>\n"
     )
     return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
 
@@ -88,48 +94,44 @@ def compute_height(svg: str) -> float:
     return min(max(scale * height, 120.0), 380.0) + 300.0
 
 
-def pack_page(views: Sequence[PageView], theme: str) -> dict[str, Any]:
-    """Return the data for the script. Pieces of formulas are numbers: places in `texts`."""
-    texts: dict[str, int] = {}
-    packed = [pack_view(view, texts) for view in views]
+def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
+    """Return the data for the script, and add the rows of its graphs to `rows`."""
+    packed = [pack_view(view, rows) for view in views]
     del packed[0]["svg"]  # it is in the page
     page = {
-        "views": packed, "texts": [*texts], "theme": theme, "subtitle": SUBTITLE,
+        "views": packed, "theme": theme, "subtitle": SUBTITLE,
         "hints": [KEYS, TOUCH],
     }  # fmt: skip
     return replace_invalid_in(page)
 
 
-def pack_view(view: PageView, texts: dict[str, int]) -> dict[str, Any]:
-    """Return a view as data."""
-
-    def number_pieces(line: str | Sequence[str]) -> int | list[int]:
-        if isinstance(line, str):
-            return texts.setdefault(line, len(texts))
-        return [texts.setdefault(piece, len(texts)) for piece in line]
+def pack_view(view: PageView, rows: dict[str, int]) -> dict[str, Any]:
+    """Return a view as data, and add the rows of its graph to `rows`."""
 
     def pack(record: Frame | Facts) -> dict[str, Any]:
-        fields: dict[str, Any] = {"lines": []}
-        fields |= {name: value for name, value in record._asdict().items() if value}
-        for name in ("lines", "factors"):
-            if name in fields:
-                fields[name] = [number_pieces(line) for line in fields[name]]
-        if "elements" in fields:
-            fields["elements"] = {
-                key: ([*map(number_pieces, element.lines)], element.marks)
-                for key, element in fields["elements"].items()
-            }
-        return fields
+        return {"lines": []} | {name: x for name, x in record._asdict().items() if x}
 
     runs = [
         {"title": run.title, "frames": [pack(frame) for frame in run.frames]} for run in view.runs
     ]
     prefix = view.svg.partition(' id="')[2].partition("-")[0]
     facts = [pack(fact) for fact in view.facts]
-    return {
+    packed = {
         "title": view.title, "prefix": prefix, "runs": runs, "facts": facts, "svg": view.svg,
         "whole": view.whole,
     }  # fmt: skip
+    if view.graph:
+        places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
+        nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
+        packed["graph"] = {"nodes": nodes, "passes": view.graph.passes, "spec": view.graph.spec}
+    return packed
+
+
+def compress(text: str) -> str:
+    """Return a text as the base64 of its compressed bytes: formulas repeat each other."""
+    compressor = zlib.compressobj(9, wbits=-15)  # without a header
+    data = compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
+    return base64.b64encode(data).decode("ascii")
 
 
 def replace_invalid_in(data: Any) -> Any:

@@ -1,9 +1,9 @@
 // A page that steps through frames. Each frame shows new numbers and marks parts of a drawing.
-// mount(root, page) works inside the element `root`; `page` is the data from page.py. A view is a
-// drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
+// mount(root, page, rows) works inside the element `root`; `page` is the data from html.py, and `rows`
+// are the rows of the graph's operations. A view is a drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
 // .facts, and keeps its step and its selected value while another one is open.
 
-function mount(root, page) {
+function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -16,11 +16,10 @@ function mount(root, page) {
   // ------------------------------------------------------------------------------------- views
 
   function createView(data, i) {
-    const first = i === 0;
+    const first = i === 0, live = data.graph && createLive(data, rows);
     return {
-      ...data,
+      ...data, live, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
-      facts: data.facts,
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
@@ -69,8 +68,9 @@ function mount(root, page) {
     }
     onSwipe(graph, () => !view.camera.canPan());
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
-    view.inspector = inspect(root, { ...view, texts: page.texts }, {
-      frames, math, describe, mark, stop,
+    view.inspector = inspect(root, view, {
+      frames, math, write,
+      paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
       at: () => view.at,
@@ -153,7 +153,8 @@ function mount(root, page) {
 
   // Replaces the words about keys where there is no keyboard.
   const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
-  const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
+  const write = (formula) => (view.live ? fillMath(formula, view.live.find(view.run)) : formula);
+  const math = (line) => `<math display="block"><mrow>${write(line.join(""))}</mrow></math>`;
 
   function describe(kind, title, lines, note, where = "") {
     find(".kind").textContent = find(".kind").dataset.kind = kind;

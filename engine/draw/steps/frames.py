@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.notation import Line
+from engine.draw.formulas.places import fill_mathml, fill_text
+from engine.draw.page.live import LiveGraph
 from engine.node import Node
 
 EMPTY: Mapping[str, str] = {}
@@ -49,17 +51,46 @@ class Run(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The runs through a graph, the correct one first."""
+    """The runs through a graph, the correct one first.
 
-    runs: list[Run]
+    If `texts` has formatted numbers for each run, `templates` are the runs with places for them.
+    """
+
+    templates: list[Run]
     names: dict[Node, str]  # in topological order
     grads: dict[Node, float]  # the correct ones
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened in `names`
+    texts: Sequence[Mapping[str, str]] = ()
+    graph: LiveGraph | None = None  # from which a page computes the numbers
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs with their numbers."""
+        return fill_runs(self.templates, self.texts)
 
     @property
     def frames(self) -> list[Frame]:
         """The frames of the forward and the correct backward pass."""
         return self.runs[0].frames
+
+
+def fill_runs(templates: list[Run], texts: Sequence[Mapping[str, str]]) -> list[Run]:
+    """Return runs with the numbers in their places."""
+    if not texts:
+        return templates
+    pairs = zip(templates, texts, strict=True)
+    return [run._replace(frames=[fill_frame(x, known) for x in run.frames]) for run, known in pairs]
+
+
+def fill_frame(frame: Frame, texts: Mapping[str, str]) -> Frame:
+    """Return a frame with the numbers in its places."""
+    return frame._replace(
+        title=fill_text(frame.title, texts),
+        lines=[tuple(fill_mathml(piece, texts) for piece in line) for line in frame.lines],
+        data={id: fill_text(text, texts) for id, text in frame.data.items()},
+        grad={id: fill_text(text, texts) for id, text in frame.grad.items()},
+        note=fill_text(frame.note, texts),
+    )
 
 
 KEYS = "Press the right arrow key for the next step, the left one for the previous step."

@@ -3,8 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from engine.draw.formulas.notation import NO_NAMES, Name, Notation, choose_names
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.shortening import shorten_names
+from engine.draw.page.live import pack_graph
 from engine.draw.steps.frames import END, TITLES, Run, Trace
+from engine.draw.steps.numbers import (
+    Texts,
+    choose_places,
+    list_contributions,
+    list_data,
+    place_contributions,
+)
 from engine.draw.steps.tracer import BackwardTracer
 from engine.draw.steps.wrong_frames import WrongPassTracer
 from engine.graph import topological
@@ -47,20 +56,26 @@ def trace(
     end All gradients are complete {} {}
     """
     order = order or topological(root)
-    full_names = choose_names(order, spec, network)
+    full_names = [*map(remove_marks, choose_names(order, spec, network))]
     shorts = shorten_names(full_names)
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     variants = (RIGHT, *WRONG) if has_mistakes else (RIGHT,)
     passes = {variant: list(contributions(order, variant)) for variant in variants}
     mistakes = compare_passes(order, passes) if has_mistakes else []
-    notation, places = Notation(names, spec, network), places or {}
+    places = {node: remove_marks(place) for node, place in (places or {}).items()}
+    notation = Notation(names, spec, network, choose_places(order))
     tracer = BackwardTracer(order, notation, places, RIGHT)
-    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
-    runs = [Run(TITLES[0], frames)]
+    placed = {variant: place_contributions(x, tracer.place) for variant, x in passes.items()}
+    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(placed[RIGHT]), END]
+    templates = [Run(TITLES[0], frames)]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=False):
-        wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
-        runs.append(Run(title, list(wrong_tracer.trace())))
+        wrong_tracer = WrongPassTracer(
+            order, notation, places, variant, passes[variant], placed[variant], mistake
+        )
+        templates.append(Run(title, list(wrong_tracer.trace())))
     grads: dict[Node, float] = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
     grads |= {sent.to: sent.after for sent in passes[RIGHT] if not isinstance(sent.to, Outputs)}
     whole = {short: name for name, short in shorts.items() if short != name}
-    return Trace(runs, names, grads, whole)
+    shared = dict(list_data(order, grads))
+    texts = [Texts(shared | dict(list_contributions(x)), spec) for x in passes.values()]
+    return Trace(templates, names, grads, whole, texts, pack_graph(order, passes, spec))

@@ -33,6 +33,7 @@ class WrongPassTracer(BackwardTracer):
         places: the places of nodes in a model.
         variant: the pass.
         passed: its contributions.
+        placed: its contributions with places for numbers.
         mistake: its gradients beside the right ones.
     """
 
@@ -43,10 +44,11 @@ class WrongPassTracer(BackwardTracer):
         places: Mapping[Node, str],
         variant: Pass,
         passed: Sequence[Contribution],
+        placed: Sequence[Contribution],
         mistake: Mistake,
     ):
         super().__init__(order, notation, places, variant)
-        self.passed, self.mistake = passed, mistake
+        self.passed, self.placed, self.mistake = passed, placed, mistake
         self.causes = find_causes(order, variant, passed, mistake)
         self.early = {x.node: x for x in self.causes if variant.accumulates}
 
@@ -54,7 +56,7 @@ class WrongPassTracer(BackwardTracer):
         """Yield all frames; the data of the graph appears in the first one."""
         ids = self.ids
         yield self.start_mistake()
-        seed, *frames = self.trace_backward(self.passed)
+        seed, *frames = self.trace_backward(self.placed)
         yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
         self.started = started = set[Any]()  # nodes that have sent
@@ -86,7 +88,7 @@ class WrongPassTracer(BackwardTracer):
         true = {ids[x]: f"true {notation.format(grad)}" for x, grad in right.items()}
         return Frame(
             "start", self.variant.description,
-            data={ids[x]: notation.format(x.data) for x in values},
+            data={ids[x]: notation.format_data(x) for x in values},
             marks={id: Status("due", text) for id, text in true.items()},
             note="Each value also shows its true gradient.",
         )  # fmt: skip

@@ -1,0 +1,76 @@
+// A view that computes its numbers. Its frames and facts are texts with places for numbers; see
+// numbers.py for the keys of the places.
+
+const MOST_PATHS = 5; // listed paths of a gradient
+
+function createLive({ graph: packed, runs: templates, facts }, rows) {
+  const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
+  let results = [], texts = [], table = null;
+
+  function update() {
+    graph.compute();
+    results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
+    texts = passes.map(() => new Map());
+    table = null;
+  }
+
+  function number(run, key) {
+    const [i, k, index] = key.slice(1).split(".").map(Number), sent = results[run].sent[i];
+    switch (key[0]) {
+      case "d": return graph.data[i];
+      case "g": return results[0].grads[i];
+      case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
+      case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
+      default: return { s: sent.sent, b: sent.before, a: sent.after }[key[0]];
+    }
+  }
+
+  const write = (x) => formatNumber(x, spec);
+
+  // Returns a function that maps keys to formatted numbers of a run.
+  const finders = passes.map((_, run) => (key) => {
+    if (!texts[run].has(key)) texts[run].set(key, write(number(run, key)));
+    return texts[run].get(key);
+  });
+
+  // A frame with the numbers of this moment.
+  class Frame {
+    constructor(template, run) {
+      this.template = template;
+      this.find = finders[run];
+      for (const name of ["kind", "marked", "node", "to", "where", "alarm", "lines", "marks"]) this[name] = template[name];
+    }
+    get title() { return fillText(this.template.title, this.find); }
+    get note() { return fillText(this.template.note ?? "", this.find); }
+    get data() { return this.fill(this.template.data); }
+    get grad() { return this.fill(this.template.grad); }
+    fill(numbers = {}) { return Object.fromEntries(Object.entries(numbers).map(([id, text]) => [id, fillText(text, this.find)])); }
+  }
+  const runs = templates.map(({ title, frames }, i) => ({ title, frames: frames.map((frame) => new Frame(frame, i)) }));
+
+  // Returns the paths of a value's gradient: each a product, the next value, the input by which the
+  // path enters it, the rank of the rest among its paths, and a text.
+  function findFactsOfPaths(i) {
+    table ??= findPaths(graph, MOST_PATHS);
+    const { best, count, gradient } = table[i], all = BigInt(best.length) === count;
+    const routes = shortenRoutes(best.map((path) => nameRoute(i, path)));
+    return {
+      gradient: write(gradient),
+      paths: best.length && i !== graph.root ? best.map(({ product, to, k, rank }, n) => [write(product), to, k, rank, routes[n]]) : undefined,
+      path_count: count < 10n ** 12n ? count.toLocaleString("en-US") : `10^${String(count).length - 1}`,
+      rest: write(all ? 0 : subtractPaths(table[i])),
+    };
+  }
+
+  function nameRoute(i, path) {
+    const names = [];
+    for (let at = path; at.to >= 0; at = table[at.to].best[at.rank]) {
+      names.push(facts[at.to].uses[at.k]);
+      i = at.to;
+    }
+    return [...names, facts[i].name];
+  }
+
+  update();
+  return { graph, runs, update, find: (run) => finders[run], paths: findFactsOfPaths, write };
+}
