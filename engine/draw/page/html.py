@@ -18,8 +18,9 @@ from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "live.js", "stepper.js",
-    "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js", "arrays.js",
+    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "live.js", "edit.js",
+    "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
+    "arrays.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"

@@ -7,6 +7,8 @@ function inspect(root, { facts, whole }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
   let selected = -1, all = false; // whether all derivatives are shown
+  const holder = create("div", "editing"); // outside the details, so that it keeps the focus
+  body.before(holder);
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
   for (const option of pick.options) showWholeNames(option, whole);
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
@@ -35,6 +37,11 @@ function inspect(root, { facts, whole }, step) {
 
   function select(i) {
     if (i !== selected) all = false;
+    holder.replaceChildren(...[step.createControls(i)].filter(Boolean));
+    show(i);
+  }
+
+  function show(i) {
     selected = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
@@ -128,6 +135,7 @@ function inspect(root, { facts, whole }, step) {
   // Shows the numbers that have appeared, and highlights the button of the current step or path.
   function update() {
     if (selected < 0) return;
+    holder.firstElementChild?.update?.();
     const { id, lines } = facts[selected], { data, grad, marks } = step.state();
     const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
     const mark = grad[id] && marks[id] ? ` (${marks[id][1]})` : "";
@@ -151,5 +159,5 @@ function inspect(root, { facts, whole }, step) {
     const i = placeOf[step.idAt(event.target)?.replace(/^o/, "v")];
     if (i !== undefined) select(i);
   });
-  return { refresh: () => select(selected), update, select, selected: () => selected };
+  return { refresh: () => show(selected), update, select, selected: () => selected };
 }

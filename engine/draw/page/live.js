@@ -71,6 +71,19 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     return [...names, facts[i].name];
   }
 
+  // Returns whether the number of a leaf is in the texts, so that it can change.
+  const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
+  const isWritten = (i) => written.has(`d${i}`);
+
+  // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
+  function findTrouble() {
+    const isFinite = (x) => [x].flat().every(Number.isFinite), { data, inputsOf } = graph;
+    const i = data.findIndex((x, i) => !isFinite(x) && inputsOf[i].every((k) => isFinite(data[k])));
+    if (i >= 0) return { i, field: "data", number: data[i] };
+    const k = results[0].grads.findLastIndex((x) => !isFinite(x ?? 0));
+    return k < 0 ? null : { i: k, field: "gradient", number: results[0].grads[k] };
+  }
+
   update();
-  return { graph, runs, update, find: (run) => finders[run], paths: findFactsOfPaths, write };
+  return { findTrouble, isWritten, grad: (i) => results[0].grads[i], graph, runs, update, find: (run) => finders[run], paths: findFactsOfPaths, write };
 }
