@@ -15,7 +15,7 @@ from engine.draw.formulas.notation import Notation
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
-from engine.draw.graph.room import reserve_heights, reserve_widths
+from engine.draw.graph.room import reserve_heights, reserve_usual_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
@@ -147,7 +147,7 @@ def step_values(
     facts = collect_facts(notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     has_marks = has_mistakes and not look.names_only
-    widths = reserve_widths(traced.runs) if has_marks else {}
+    widths = reserve_usual_widths([*view.ids], look.format) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
     if picture is not None:
@@ -156,7 +156,7 @@ def step_values(
     title = write_title(root, Notation(traced.names, look.format))
     return Stepper(
         traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
-        graph=traced.graph,
+        graph=traced.graph, describe=traced.describe,
     )  # fmt: skip
 
 
@@ -229,8 +229,9 @@ class Stepper:
         opened: Callable[[], dict[str, "Stepper"]] = dict,
         texts: Sequence[Mapping[str, str]] = (),
         graph: LiveGraph | None = None,
+        describe: Callable[[Sequence[Run]], list[Run]] = list,
     ):
-        self.templates, self.texts, self.graph = templates, texts, graph
+        self.templates, self.texts, self.graph, self._describe = templates, texts, graph, describe
         self.facts, self.drawing = facts, drawing
         self.theme, self.title, self.whole = theme, title, whole
         self._open = opened
@@ -238,7 +239,7 @@ class Stepper:
     @cached_property
     def runs(self) -> list[Run]:
         """The correct pass and the incorrect ones, as data."""
-        return fill_runs(self.templates, self.texts)
+        return fill_runs(self._describe(self.templates), self.texts)
 
     @property
     def frames(self) -> list[Frame]:
@@ -336,12 +337,14 @@ def write_title(root: Value, notation: Notation) -> str:
     'y = tanh(x · 2 + 1)'
     """
     parts: dict[Node, Symbol] = {}
+    sizes: dict[Node, int] = {}  # of parts: a value that is used twice doubles the next one
     for node in notation.names:
-        parts[node] = notation.input(node)
+        parts[node], sizes[node] = notation.input(node), 1
         if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
             inputs, _ = get_inputs(node)
+            size = sum(sizes[x] for x in inputs)
             formula = build_formula(node.op, [parts[x] for x in inputs])
-            if len(to_text(formula)) <= LONGEST_TITLE:
-                parts[node] = formula
+            if size <= LONGEST_TITLE and len(to_text(formula)) <= LONGEST_TITLE:
+                parts[node], sizes[node] = formula, size
     name, text = notation.names[root], to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text

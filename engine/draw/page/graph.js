@@ -33,33 +33,45 @@ function createGraph(nodes, rows) {
   // Returns the derivative of each result of an operation for its k-th input.
   const partialsOfResults = (i, k) => data[i].map((_, index) => pull(i, unit(i, index))[k]);
 
-  // Runs a backward pass in which nodes send in a given order. Returns its contributions, and the
-  // gradients at its end.
+  // Returns what a node sends to its inputs: {node, k, to, upstream, local, sent}. One of several
+  // results sends to its operation a list, in which only its own entry is a number.
+  function send(node, upstream) {
+    const { of, index } = nodes[node], pulled = isShared[node] && pull(node, upstream);
+    return inputsOf[node].map((to, k) => {
+      const local = pulled || of !== undefined ? undefined : slopes[node][k];
+      if (of !== undefined) return { node, k, to, upstream, local, sent: data[of].map((_, i) => (i === index ? upstream : null)) };
+      return { node, k, to, upstream, local, sent: pulled ? pulled[k] : upstream * local };
+    }).filter(({ to }) => !nodes[to].constant);
+  }
+
+  // Runs a backward pass in which nodes send in a given order. Returns its contributions, each with
+  // the gradient of its receiver before and after it, and the gradients at the end.
   function runPass(senders, accumulates = true) {
-    const grads = nodes.map((_, i) => (isShared[i] ? data[i].map(() => null) : 0)), sent = [];
+    const grads = nodes.map((_, i) => (isShared[i] ? data[i].map(() => null) : 0)), passed = [];
     grads[root] = 1;
     for (const node of senders) {
-      const upstream = isShared[node] ? [...grads[node]] : grads[node], pulled = isShared[node] && pull(node, upstream);
-      inputsOf[node].forEach((to, k) => {
-        if (nodes[to].constant) return;
-        const { of, index } = nodes[node];
-        if (of !== undefined) { // a result sends to its operation
-          sent.push({ node, k, to, upstream });
-          grads[of][index] = grads[of][index] === null ? upstream : grads[of][index] + upstream;
-          return;
-        }
-        const local = pulled ? undefined : slopes[node][k], amount = pulled ? pulled[k] : upstream * local;
-        const before = grads[to], after = accumulates ? before + amount : amount;
-        grads[to] = after;
-        sent.push({ node, k, to, upstream, local, sent: amount, before, after });
-      });
+      for (const contribution of send(node, grads[node])) {
+        const { to, sent } = contribution, before = grads[to];
+        grads[to] = accumulates || isShared[to] ? addParts(before, sent) : sent;
+        passed.push({ ...contribution, before, after: grads[to] });
+      }
     }
-    return { sent, grads };
+    return { sent: passed, grads };
+  }
+
+  // Runs a backward pass from given gradients; returns the gradients that are reached, by their nodes.
+  function spread(seeds) {
+    const grads = { ...seeds };
+    for (let i = root; i >= 0; i -= 1) {
+      if (!(i in grads)) continue;
+      for (const { to, sent } of send(i, grads[i])) grads[to] = to in grads ? addParts(grads[to], sent) : sent;
+    }
+    return grads;
   }
 
   compute();
   const canChange = operations.every((row, i) => !row || row === rows[nodes[i].row]);
-  return { canChange, nodes, inputsOf, isShared, data, root, compute, partials, partialsOfResults, runPass };
+  return { canChange, nodes, inputsOf, isShared, data, root, compute, partials, partialsOfResults, runPass, spread };
 }
 
 // Returns a row of which only the numbers at one point are known.
@@ -73,4 +85,10 @@ function repeat({ data, slopes }) {
 function readNumbers(x) {
   if (Array.isArray(x)) return x.map(readNumbers);
   return typeof x === "string" ? { inf: Infinity, "-inf": -Infinity, nan: NaN }[x] : x;
+}
+
+// Adds gradients; of an operation with several results, one for each, or null if it has none.
+function addParts(x, y) {
+  if (!Array.isArray(x)) return x + y;
+  return x.map((a, i) => (a === null ? y[i] : y[i] === null ? a : a + y[i]));
 }

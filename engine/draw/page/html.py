@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +19,9 @@ from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "live.js", "edit.js",
-    "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
-    "arrays.js",
+    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
+    "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
+    "marks.js", "arrays.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
@@ -53,9 +54,9 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
     page_data = pack_page(views, theme, rows)
     data = compress(json.dumps(page_data, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    scripts = "\n".join(map(read_text, SCRIPTS))
+    scripts = "\n".join(strip_comments(read_text(name)) for name in SCRIPTS)
     rows_text = "".join(f"{row},\n" for row in rows)
-    body = read_text("stepper.html").replace("PICTURE", first.svg)
+    body = read_text("stepper.html").replace("PICTURE", shorten_svg(first.svg))
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -67,6 +68,28 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         f"<script>{scripts}\nconst rows = [\n{rows_text}];\n{START}</script></body></html>\n"
     )
     return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
+
+
+def strip_comments(script: str) -> str:
+    """Return a script without indentation and without the lines that are comments."""
+    return re.sub(r"^[ \t]+", "", re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M), flags=re.M)
+
+
+def shorten_svg(svg: str) -> str:
+    """Return Graphviz's SVG with what most texts repeat in one place, and shorter coordinates.
+
+    >>> text = '<text xml:space="preserve" text-anchor="middle" x="1.00" font-size="11.00">a</text>'
+    >>> shorten_svg(f'<svg width="9pt">{text}<path d="M1.25,2.00C3.04,4"/></svg>')
+    '<svg xml:space="preserve" text-anchor="middle" font-size="11.00" width="9pt"><text x="1.00">a</text><path d="M1.2,2.0C3.0,4"/></svg>'
+    """
+    count = svg.count("<text ")
+    for attribute in (' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"'):
+        name = attribute.partition("=")[0]
+        if len(re.findall(f"<text [^>]*{name[1:]}=", svg)) == count:
+            svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
+            svg = svg.replace("<svg", f"<svg{attribute}", 1)
+    shorten = lambda path: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", path[0])
+    return re.sub(r' (?:d|points)="[^"]*"', shorten, svg)
 
 
 def write_colours(name: str) -> str:

@@ -5,13 +5,14 @@ const MOST_PATHS = 5; // listed paths of a gradient
 
 function createLive({ graph: packed, runs: templates, facts }, rows) {
   const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
-  let results = [], texts = [], table = null;
+  let results = [], texts = [], described = [], table = null;
 
   function update() {
     graph.compute();
     results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
     texts = passes.map(() => new Map());
     table = null;
+    described = [];
   }
 
   function number(run, key) {
@@ -38,15 +39,42 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     constructor(template, run) {
       this.template = template;
       this.find = finders[run];
-      for (const name of ["kind", "marked", "node", "to", "where", "alarm", "lines", "marks"]) this[name] = template[name];
+      this.describe = () => ({});
+      for (const name of ["kind", "marked", "node", "to", "where", "lines"]) this[name] = template[name];
     }
-    get title() { return fillText(this.template.title, this.find); }
-    get note() { return fillText(this.template.note ?? "", this.find); }
+    get title() { return this.describe().title ?? fillText(this.template.title, this.find); }
+    get note() { return this.describe().note ?? fillText(this.template.note ?? "", this.find); }
+    get marks() { return this.describe().marks; }
+    get alarm() { return this.describe().alarm; }
     get data() { return this.fill(this.template.data); }
     get grad() { return this.fill(this.template.grad); }
     fill(numbers = {}) { return Object.fromEntries(Object.entries(numbers).map(([id, text]) => [id, fillText(text, this.find)])); }
   }
-  const runs = templates.map(({ title, frames }, i) => ({ title, frames: frames.map((frame) => new Frame(frame, i)) }));
+  const runs = templates.map(({ title, frames }, run) => ({ title, frames: frames.map((frame) => new Frame(frame, run)) }));
+
+  // The frames of an incorrect pass: its start, the seed, its contributions, and its end.
+  runs.slice(1).forEach(({ frames }, i) => {
+    const find = () => describeRun(i + 1), last = frames.length - 1;
+    frames.forEach((frame, n) => {
+      if (n > 1) frame.describe = () => (n === last ? { title: find().title, note: find().note } : find().steps[n - 2]);
+    });
+    frames[0].describe = () => ({ marks: find().marks });
+    frames[1].describe = () => ({ marks: find().seed });
+  });
+
+  function describeRun(run) {
+    const [, accumulates, reason] = passes[run];
+    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, writeApart));
+  }
+
+  // Writes two numbers with so many digits that two that differ read differently.
+  function writeApart(x, y) {
+    for (const form of [spec, ...[5, 6, 7, 8, 9, 10, 11, 12, 13].map((digits) => `.${digits}g`)]) {
+      const pair = [x, y].map((z) => formatNumber(z, form));
+      if (pair[0] !== pair[1]) return pair;
+    }
+    return [x, y].map(write);
+  }
 
   // Returns the paths of a value's gradient: each a product, the next value, the input by which the
   // path enters it, the rank of the rest among its paths, and a text.
@@ -56,7 +84,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     const routes = shortenRoutes(best.map((path) => nameRoute(i, path)));
     return {
       gradient: write(gradient),
-      paths: best.length && i !== graph.root ? best.map(({ product, to, k, rank }, n) => [write(product), to, k, rank, routes[n]]) : undefined,
+      paths: best.length && i !== graph.root && !graph.isShared[i] ? best.map(({ product, to, k, rank }, n) => [write(product), to, k, rank, routes[n]]) : undefined,
       path_count: count < 10n ** 12n ? count.toLocaleString("en-US") : `10^${String(count).length - 1}`,
       rest: write(all ? 0 : subtractPaths(table[i])),
     };

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.draw.page.javascript import print_row
 from engine.node import Node
-from engine.sequences.vector_op import Output
+from engine.sequences.vector_op import Output, Outputs
 from engine.watch.wrong_passes import Contribution, Pass
 
 
@@ -19,30 +19,31 @@ class LiveGraph(NamedTuple):
     nodes    as in graph.js, in topological order; one whose row cannot be printed has its results
              and local derivatives as numbers
     rows     the rows of its operations as JavaScript
-    passes   for each run the places of nodes in the order in which they send, and whether gradients
-             accumulate
+    passes   for each run the places of nodes in the order in which they send, whether gradients
+             accumulate, and why the pass is right or wrong
     spec     the format of numbers
     """
 
     nodes: list[dict[str, Any]]
     rows: list[str]
-    passes: list[tuple[list[int], bool]]
+    passes: list[tuple[list[int], bool, str]]
     spec: str
 
 
 def pack_graph(
-    order: Sequence[Node], passes: Mapping[Pass, Sequence[Contribution]], spec: str
+    names: Mapping[Node, str], passes: Mapping[Pass, Sequence[Contribution]], spec: str
 ) -> LiveGraph:
-    """Return a graph of Values in topological order.
+    """Return a graph of Values, given with names in topological order.
 
     A row that branches on a number with `if`, or that calls functions which are not in
     `engine.arithmetic`, cannot be printed.
     """
-    place = {node: i for i, node in enumerate(order)}
+    place = {node: i for i, node in enumerate(names)}
     rows: dict[str, int] = {}
     nodes: list[dict[str, Any]] = []
-    for node in order:
+    for node, name in names.items():
         packed: dict[str, Any] = {"constant": True} if node.constant else {}
+        packed["name"] = node.op.name if isinstance(node, Outputs) else name
         if node.op is None:
             packed["data"] = pack_numbers(node.data)
         elif isinstance(node.op, Output):
@@ -56,7 +57,11 @@ def pack_graph(
                 packed |= {"data": pack_numbers(node.data), "slopes": pack_numbers(node.locals)}
         nodes.append(packed)
     senders = [
-        ([*dict.fromkeys(place[sent.node] for sent in passed)], variant.accumulates)
+        (
+            [*dict.fromkeys(place[sent.node] for sent in passed)],
+            variant.accumulates,
+            variant.reason,
+        )
         for variant, passed in passes.items()
     ]
     return LiveGraph(nodes, [*rows], senders, spec)

@@ -12,7 +12,8 @@ function formatNumber(x, spec) {
   }
   if (group) text = text.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, group));
   if (kind === "%") text += "%";
-  const sign = x < 0 && (/[1-9]/.test(text) || size === Infinity) ? "−" : plus;
+  const isNegative = x < 0 || Object.is(x, -0), isZero = size < Infinity && !/[1-9]/.test(text);
+  const sign = isNegative ? (isZero ? "" : "−") : plus; // a negative number that rounds to zero has none
   return sign + (type === kind ? text : text.toUpperCase()).replace("-", "−");
 }
 

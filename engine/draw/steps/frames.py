@@ -1,6 +1,6 @@
 """Frames, the steps of a pass as data. `engine.draw.stepper` makes a page of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.notation import Line
@@ -62,11 +62,12 @@ class Trace(NamedTuple):
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened in `names`
     texts: Sequence[Mapping[str, str]] = ()
     graph: LiveGraph | None = None  # from which a page computes the numbers
+    describe: Callable[[Sequence[Run]], list[Run]] = list  # adds texts about mistakes to runs
 
     @property
     def runs(self) -> list[Run]:
         """The runs with their numbers."""
-        return fill_runs(self.templates, self.texts)
+        return fill_runs(self.describe(self.templates), self.texts)
 
     @property
     def frames(self) -> list[Frame]:

@@ -6,7 +6,7 @@ from engine.draw.formulas.notation import NO_NAMES, Name, Notation, choose_names
 from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.shortening import shorten_names
 from engine.draw.page.live import pack_graph
-from engine.draw.steps.frames import END, TITLES, Run, Trace
+from engine.draw.steps.frames import TITLES, Run, Trace
 from engine.draw.steps.numbers import (
     Texts,
     choose_places,
@@ -20,7 +20,7 @@ from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Outputs
 from engine.value import Value
-from engine.watch.wrong_passes import RIGHT, WRONG, compare_passes, contributions
+from engine.watch.wrong_passes import RIGHT, WRONG, Mistake, Pass, compare_passes, contributions
 
 
 def trace(
@@ -61,21 +61,28 @@ def trace(
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     variants = (RIGHT, *WRONG) if has_mistakes else (RIGHT,)
     passes = {variant: list(contributions(order, variant)) for variant in variants}
-    mistakes = compare_passes(order, passes) if has_mistakes else []
     places = {node: remove_marks(place) for node, place in (places or {}).items()}
     notation = Notation(names, spec, network, choose_places(order))
-    tracer = BackwardTracer(order, notation, places, RIGHT)
-    placed = {variant: place_contributions(x, tracer.place) for variant, x in passes.items()}
-    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(placed[RIGHT]), END]
-    templates = [Run(TITLES[0], frames)]
-    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=False):
-        wrong_tracer = WrongPassTracer(
-            order, notation, places, variant, passes[variant], placed[variant], mistake
-        )
-        templates.append(Run(title, list(wrong_tracer.trace())))
+    runs = []
+    for title, (variant, passed) in zip(TITLES, passes.items(), strict=False):
+        tracer = BackwardTracer(order, notation, places, variant)
+        placed = place_contributions(passed, tracer.place)
+        frames = tracer.trace_all(placed) if variant is RIGHT else tracer.trace_pass(placed)
+        runs.append(Run(title, [*frames]))
+
+    def describe(runs: Sequence[Run]) -> list[Run]:
+        """Return the runs, of which the wrong ones say what their mistakes are."""
+        right, *wrong = runs
+        triples = zip(wrong, WRONG, compare_passes(order, passes) if wrong else [], strict=False)
+        return [right, *(describe_run(*triple) for triple in triples)]
+
+    def describe_run(run: Run, variant: Pass, mistake: Mistake) -> Run:
+        known = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
+        return run._replace(frames=[*known.describe(run.frames)])
+
     grads: dict[Node, float] = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
     grads |= {sent.to: sent.after for sent in passes[RIGHT] if not isinstance(sent.to, Outputs)}
     whole = {short: name for name, short in shorts.items() if short != name}
     shared = dict(list_data(order, grads))
     texts = [Texts(shared | dict(list_contributions(x)), spec) for x in passes.values()]
-    return Trace(templates, names, grads, whole, texts, pack_graph(order, passes, spec))
+    return Trace(runs, names, grads, whole, texts, pack_graph(names, passes, spec), describe)

@@ -20,7 +20,7 @@ from engine.draw.formulas.notation import (
 from engine.draw.formulas.places import Place
 from engine.draw.formulas.symbols import ZERO, Symbol, build_formula, build_results, combine, lift
 from engine.draw.graph.view import is_result
-from engine.draw.steps.frames import START, Frame
+from engine.draw.steps.frames import END, START, Frame
 from engine.node import Node
 from engine.rules import Op
 from engine.sequences.vector_op import Output, Outputs
@@ -130,6 +130,25 @@ class BackwardTracer(Tracer):
         """Write d root / d node, or for a wrong pass node.grad."""
         write = write_gradient if self.variant is RIGHT else write_grad
         return write(self.notation.name(self.order[-1]), self.notation.name(node))
+
+    def trace_all(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield the frames of the forward pass and of the correct backward pass."""
+        yield self.start()
+        yield from self.trace_forward()
+        yield from self.trace_backward(passed)
+        yield END
+
+    def trace_pass(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield the frames of a wrong pass, without what they say of its mistakes.
+
+        The first one shows all data.
+        """
+        values = [x for x in self.order if not isinstance(x, Outputs)]
+        data = {self.ids[x]: self.notation.format_data(x) for x in values}
+        note = "Each value also shows its true gradient."
+        yield Frame("start", self.variant.description, data=data, note=note)
+        yield from self.trace_backward(passed)
+        yield Frame("end", "")
 
     def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each contribution, in the order of the pass."""

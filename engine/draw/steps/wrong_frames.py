@@ -33,7 +33,6 @@ class WrongPassTracer(BackwardTracer):
         places: the places of nodes in a model.
         variant: the pass.
         passed: its contributions.
-        placed: its contributions with places for numbers.
         mistake: its gradients beside the right ones.
     """
 
@@ -44,19 +43,23 @@ class WrongPassTracer(BackwardTracer):
         places: Mapping[Node, str],
         variant: Pass,
         passed: Sequence[Contribution],
-        placed: Sequence[Contribution],
         mistake: Mistake,
     ):
         super().__init__(order, notation, places, variant)
-        self.passed, self.placed, self.mistake = passed, placed, mistake
+        self.passed, self.mistake = passed, mistake
         self.causes = find_causes(order, variant, passed, mistake)
         self.early = {x.node: x for x in self.causes if variant.accumulates}
 
     def trace(self) -> Iterator[Frame]:
         """Yield all frames; the data of the graph appears in the first one."""
-        ids = self.ids
-        yield self.start_mistake()
-        seed, *frames = self.trace_backward(self.placed)
+        return self.describe([*self.trace_pass(self.passed)])
+
+    def describe(self, frames: Sequence[Frame]) -> Iterator[Frame]:
+        """Yield the frames of the pass with notes and marks."""
+        ids, right = self.ids, self.mistake.right
+        start, seed, *frames, _ = frames
+        true = {ids[x]: f"true {self.notation.format(grad)}" for x, grad in right.items()}
+        yield start._replace(marks={id: Status("due", text) for id, text in true.items()})
         yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
         self.started = started = set[Any]()  # nodes that have sent
@@ -80,18 +83,6 @@ class WrongPassTracer(BackwardTracer):
             alarm = any(alarm for _, alarm in notes)
             yield frame._replace(note=" ".join(filter(None, texts)), marks=marks, alarm=alarm)
         yield self.finish()
-
-    def start_mistake(self) -> Frame:
-        """Return the first frame, which shows all data and the true gradients."""
-        notation, ids, right = self.notation, self.ids, self.mistake.right
-        values = [x for x in self.order if not isinstance(x, Outputs)]
-        true = {ids[x]: f"true {notation.format(grad)}" for x, grad in right.items()}
-        return Frame(
-            "start", self.variant.description,
-            data={ids[x]: notation.format_data(x) for x in values},
-            marks={id: Status("due", text) for id, text in true.items()},
-            note="Each value also shows its true gradient.",
-        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------- notes
 
