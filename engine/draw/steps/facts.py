@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     factors: Sequence[str] = ()  # the local derivatives, as they are written in a product
     origin: str = ""  # the line of code
     uses: Sequence[str] = ()  # the names of the inputs, numbered if one is used several times
+    gradient: str = ""  # of Arrays; the page computes that of Values
     shared: int | None = None  # the place of the operation that one of several results shares
 
 
