@@ -51,12 +51,12 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
     """
     first = views[0]
     rows: dict[str, int] = {}
-    page_data = pack_page(views, theme, rows)
-    data = compress(json.dumps(page_data, ensure_ascii=False, separators=(",", ":")))
+    packed = pack_page(views, theme, rows)
+    body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
+    data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
     scripts = "\n".join(strip_comments(read_text(name)) for name in SCRIPTS)
     rows_text = "".join(f"{row},\n" for row in rows)
-    body = read_text("stepper.html").replace("PICTURE", shorten_svg(first.svg))
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -76,20 +76,43 @@ def strip_comments(script: str) -> str:
 
 
 def shorten_svg(svg: str) -> str:
-    """Return Graphviz's SVG with what most texts repeat in one place, and shorter coordinates.
+    """Return Graphviz's SVG with what most texts repeat in one place, and with rectangles.
 
-    >>> text = '<text text-anchor="middle" x="1.00">a</text>'
-    >>> shorten_svg(f'<svg>{text}<path d="M1.25,2.00C3.04,4"/></svg>')
-    '<svg text-anchor="middle"><text x="1.00">a</text><path d="M1.2,2.0C3.0,4"/></svg>'
+    >>> text = '<text text-anchor="middle" x="1.25">a</text>'
+    >>> shorten_svg(f'<svg>{text}<polygon points="0,1 0,3 4,3 4,1 0,1"/></svg>')
+    '<svg text-anchor="middle"><text x="1.2">a</text><rect x="0" y="1" width="4" height="2"/></svg>'
     """
     count = svg.count("<text ")
-    for attribute in (' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"'):
-        name = attribute.partition("=")[0]
-        if len(re.findall(f"<text [^>]*{name[1:]}=", svg)) == count:
+    for attribute in SHARED:
+        name = attribute.partition("=")[0].strip()
+        if len(re.findall(f"<text [^>]*{name}=", svg)) == count:
             svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
             svg = svg.replace("<svg", f"<svg{attribute}", 1)
-    shorten = lambda path: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", path[0])
-    return re.sub(r' (?:d|points)="[^"]*"', shorten, svg)
+    svg = svg.replace('<g  class="cluster">\n</g>\n', "")
+    svg = BOX.sub(write_rectangle, svg)
+    svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
+    shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
+    return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
+
+
+SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
+NUMBERS = r"(?:-?[\d.]+,-?[\d.]+[ C]?)"
+BOX = re.compile(  # with corners, or with round ones of eight curves
+    rf'<(?:polygon([^>]*) points="({NUMBERS}{{5}})"|path([^>]*) d="M({NUMBERS}{{25}})")/>'
+)
+
+
+def write_rectangle(match: re.Match[str]) -> str:
+    """Return a polygon or path of Graphviz as a rectangle, if it is one."""
+    attributes, points = match[1] or match[3] or "", match[2] or match[4]
+    pairs = [tuple(map(float, pair.split(","))) for pair in re.split("[ C]", points.strip())]
+    xs, ys = ({round(pair[k], 2) for pair in pairs} for k in (0, 1))
+    if match[2] and (len(xs), len(ys)) != (2, 2):
+        return match[0]
+    size = (max(xs) - min(xs), max(ys) - min(ys))
+    radius = f' rx="{max(xs) - max(pairs[0][0], pairs[1][0]):.3g}"' if match[4] else ""
+    x, y, width, height = (f"{z:.5g}" for z in (min(xs), min(ys), *size))
+    return f'<rect{attributes} x="{x}" y="{y}" width="{width}" height="{height}"{radius}/>'
 
 
 def write_colours(name: str) -> str:
@@ -120,8 +143,7 @@ def compute_height(svg: str) -> float:
 
 def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
     """Return the data for the script, and add the rows of its graphs to `rows`."""
-    packed = [pack_view(view, rows) for view in views]
-    del packed[0]["svg"]  # it is in the page
+    packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
     page = {
         "views": packed, "theme": theme, "subtitle": SUBTITLE,
         "hints": [KEYS, TOUCH],
@@ -129,8 +151,8 @@ def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> di
     return replace_invalid_in(page)
 
 
-def pack_view(view: PageView, rows: dict[str, int]) -> dict[str, Any]:
-    """Return a view as data, and add the rows of its graph to `rows`."""
+def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any]:
+    """Return the i-th view as data, and add the rows of its graph to `rows`."""
 
     def pack(record: Frame | Facts) -> dict[str, Any]:
         return {"lines": []} | {name: x for name, x in record._asdict().items() if x}
@@ -139,9 +161,10 @@ def pack_view(view: PageView, rows: dict[str, int]) -> dict[str, Any]:
         {"title": run.title, "frames": [pack(frame) for frame in run.frames]} for run in view.runs
     ]
     prefix = view.svg.partition(' id="')[2].partition("-")[0]
+    svg = shorten_svg(view.svg).replace(f'"{prefix}-', f'"g{i}-')
     facts = [pack(fact) for fact in view.facts]
     packed = {
-        "title": view.title, "prefix": prefix, "runs": runs, "facts": facts, "svg": view.svg,
+        "title": view.title, "prefix": f"g{i}", "runs": runs, "facts": facts, "svg": svg,
         "whole": view.whole,
     }  # fmt: skip
     if view.graph:
