@@ -110,7 +110,8 @@ def write_rectangle(match: re.Match[str]) -> str:
     if match[2] and (len(xs), len(ys)) != (2, 2):
         return match[0]
     size = (max(xs) - min(xs), max(ys) - min(ys))
-    radius = f' rx="{max(xs) - max(pairs[0][0], pairs[1][0]):.3g}"' if match[4] else ""
+    start = pairs[0][0]  # where a corner ends
+    radius = f' rx="{min(start - min(xs), max(xs) - start):.3g}"' if match[4] else ""
     x, y, width, height = (f"{z:.5g}" for z in (min(xs), min(ys), *size))
     return f'<rect{attributes} x="{x}" y="{y}" width="{width}" height="{height}"{radius}/>'
 
