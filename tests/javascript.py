@@ -1,9 +1,12 @@
 """A JavaScript program that evaluates printed rows, driven through a pipe."""
 
+import base64
 import json
+import re
 import shutil
 import struct
 import subprocess
+import zlib
 from contextlib import contextmanager
 
 from browsers import missing
@@ -38,21 +41,38 @@ def javascript():
 
     The code is a function of arrays of numbers that returns an array of numbers.
     """
-    program = RUNTIME.read_text("utf-8") + PROGRAM
+    with node(RUNTIME.read_text("utf-8") + PROGRAM) as ask:
+
+        def evaluate(code, points):
+            hexadecimal = [[[to_hex(x) for x in xs] for xs in args] for args in points]
+            results = ask({"code": code, "points": hexadecimal})
+            return [[from_hex(x) for x in xs] for xs in results]
+
+        yield evaluate
+
+
+@contextmanager
+def node(program):
+    """Yield a function that sends a line of JSON to a program, and returns the line it answers."""
     process = subprocess.Popen(
         [find_node(), "-e", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
-    def evaluate(code, points):
-        hexadecimal = [[[to_hex(x) for x in xs] for xs in args] for args in points]
-        process.stdin.write(json.dumps({"code": code, "points": hexadecimal}) + "\n")
+    def ask(question):
+        process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
-        return [[from_hex(x) for x in xs] for xs in json.loads(process.stdout.readline())]
+        return json.loads(process.stdout.readline())
 
-    yield evaluate
+    yield ask
     process.stdin.close()
     process.stdout.close()
     process.wait()
+
+
+def read_data(page):
+    """Return the data in a page's HTML."""
+    text = re.search(r'id="steps">(.*?)</script>', page, re.S)[1]
+    return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
 
 
 def to_hex(x):

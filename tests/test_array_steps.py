@@ -1,6 +1,5 @@
 """`step` of graphs of Arrays: formulas, shapes and numbers, and one element as single numbers."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -30,6 +29,7 @@ from engine.draw.look.theme import format_number, norm
 from engine.graph import topological
 from engine.rules import ELEMENTWISE
 from engine.watch.wrong_passes import RIGHT, contributions
+from javascript import read_data
 from nn import losses, vector
 from strategies import arrays, examples
 from test_array_rules import CASES, SCALED
@@ -417,10 +417,7 @@ def test_errors():
 
 
 def test_the_page_holds_the_fields():
-    html = step(chapter_network()).html
-    data = json.loads(
-        re.search(r'id="steps">(.*?)</script>', html, re.S)[1].replace("\\u003c", "<")
-    )
+    data = read_data(step(chapter_network()).html)
     frame = data["views"][0]["runs"][0]["frames"][0]
     assert frame["cells"]["v0 data"]["levels"].isdigit()
     assert "v0 grad" not in frame["cells"]
@@ -564,7 +561,7 @@ def test_layers_of_arrays_are_stepped():
     (grad,) = stepper.frames[-2].grad.values()
     assert grad == format_number(size, ".4g")
     assert step(loss, model, level=["layers.1"]).frames[1].cells  # others are not in boxes
-    assert "layers.0" in stepper.html
+    assert "layers.0" in str(read_data(stepper.html))
 
 
 def test_levels_of_arrays_are_answered_with_the_remedy():

@@ -1,6 +1,5 @@
 """Names in drawings and pages: hostile ones of modules, labels and rows, and those of micrograd."""
 
-import json
 import re
 import warnings
 import xml.etree.ElementTree as ET
@@ -13,6 +12,7 @@ from engine.draw import draw, step
 from engine.draw.formulas.labels import set_spans
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.graph.view import Box, build_view
+from javascript import read_data
 from nn import Module, Neuron
 
 # Names that break DOT, XML or JSON unless they are escaped, and ids that the writer itself makes.
@@ -84,14 +84,14 @@ def test_nasty_names_are_stepped_through(name, level):
     """The page is valid, and its data holds no character that a page cannot hold."""
     root, model = nasty_graph(name)
     page = step(root, model, level=level).html
-    data = re.search(r'id="steps">(.*?)</script>', page, flags=re.S)[1]
+    data = read_data(page)
     texts = []
     visit = lambda x: (
         texts.append(x) if isinstance(x, str) else
         [visit(y) for y in ([*x, *x.values()] if isinstance(x, dict) else x)]
         if isinstance(x, dict | list) else None
     )  # fmt: skip
-    visit(json.loads(data))
+    visit(data)
     assert all(text == replace_invalid(text) for text in texts)
     assert any(replace_invalid(name) in text for text in texts)
     assert page.encode().decode() == page

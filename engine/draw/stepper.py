@@ -1,7 +1,7 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
@@ -22,18 +22,19 @@ from engine.draw.formulas.notation import Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
-from engine.draw.graph.room import reserve_heights, reserve_widths
+from engine.draw.graph.room import reserve_heights, reserve_usual_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
+from engine.draw.page.live import LiveGraph
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, Frame, Run
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, fill_runs
 from engine.draw.steps.neuron_graphs import NeuronOpener
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
+from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
-from engine.draw.steps.wrong_frames import TRUE_GRADIENTS
 from engine.node import Node
 from engine.support.arguments import check_whole, check_writable
 from engine.support.embed import embed_page
@@ -192,19 +193,22 @@ def step_values(
         places = picture.add_samples(places)
     root: Any = [*view.ids][-1]
     traced = trace(root, look.format, [*view.ids], places, names_of, has_mistakes)
-    notation = Notation(traced.names, look.format, names_of)
-    facts = collect_facts(root, notation, view.modules.parameters)
+    notation = Notation(traced.names, look.format, names_of, choose_places([*view.ids]))
+    facts = collect_facts(notation, view.modules.parameters)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     has_marks = has_mistakes and not look.names_only
-    widths = reserve_widths(traced.runs) if has_marks else {}
+    widths = reserve_usual_widths([*view.ids], look.format) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
     drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
     if picture is not None:
-        for run in traced.runs[1:]:
+        for run in traced.templates[1:]:
             first = run.frames[0]
             run.frames[0] = first._replace(note=first.note.replace(TRUE_GRADIENTS, SIGNS))
     title = write_title(root, Notation(traced.names, look.format))
-    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    return Stepper(
+        traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
+        graph=traced.graph, describe=traced.describe,
+    )  # fmt: skip
 
 
 def step_network(
@@ -256,10 +260,11 @@ def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Steppe
     stepper = step_values(view, picture, options, has_mistakes=False)
     class_name = type(neuron).__name__
     first, *frames = [
-        frame._replace(where=frame.where.replace(class_name, "neuron")) for frame in stepper.frames
+        frame._replace(where=frame.where.replace(class_name, "neuron"))
+        for frame in stepper.templates[0].frames
     ]
     first = first._replace(note=f"{first.note} {note}".strip())
-    stepper.runs = [stepper.runs[0]._replace(frames=[first, *frames])]
+    stepper.templates = [stepper.templates[0]._replace(frames=[first, *frames])]
     return stepper
 
 
@@ -278,17 +283,26 @@ class Stepper(Answering):
 
     def __init__(
         self,
-        runs: list[Run],
+        templates: list[Run],
         facts: list[Facts],
         drawing: Drawing,
         theme: str,
         title: str = "Backpropagation",
         whole: Mapping[str, str] = EMPTY,
         opened: Callable[[], dict[str, "Stepper"]] = dict,
+        texts: Sequence[Mapping[str, str]] = (),
+        graph: LiveGraph | None = None,
+        describe: Callable[[Sequence[Run]], list[Run]] = list,
     ):
-        self.runs, self.facts, self.drawing = runs, facts, drawing
+        self.templates, self.texts, self.graph, self._describe = templates, texts, graph, describe
+        self.facts, self.drawing = facts, drawing
         self.theme, self.title, self.whole = theme, title, whole
         self._open = opened
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The correct pass and the incorrect ones, as data."""
+        return fill_runs(self._describe(self.templates), self.texts)
 
     @property
     def frames(self) -> list[Frame]:
@@ -307,7 +321,14 @@ class Stepper(Answering):
 
         steppers = {self.title: self, **self.opened}
         views = [
-            PageView(title, stepper.drawing.svg, stepper.runs, stepper.facts, stepper.whole)
+            PageView(
+                title,
+                stepper.drawing.svg,
+                stepper.templates,
+                stepper.facts,
+                stepper.whole,
+                stepper.graph,
+            )
             for title, stepper in steppers.items()
         ]
         return write_page(views, self.theme)
@@ -385,12 +406,14 @@ def write_title(root: Value, notation: Notation) -> str:
     'y = tanh(x · 2 + 1)'
     """
     parts: dict[Node, Symbol] = {}
+    sizes: dict[Node, int] = {}  # of parts: a value that is used twice doubles the next one
     for node in notation.names:
-        parts[node] = notation.input(node)
+        parts[node], sizes[node] = notation.input(node), 1
         if isinstance(node, Value) and node.op is not None and (node is root or not node.label):
             inputs, _ = get_inputs(node)
+            size = sum(sizes[x] for x in inputs)
             formula = build_formula(node.op, [parts[x] for x in inputs])
-            if len(to_text(formula)) <= LONGEST_TITLE:
-                parts[node] = formula
+            if size <= LONGEST_TITLE and len(to_text(formula)) <= LONGEST_TITLE:
+                parts[node], sizes[node] = formula, size
     name, text = notation.text(root), to_text(parts[root])
     return f"{name} = {text}" if root.label and name != text else text

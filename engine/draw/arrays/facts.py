@@ -8,12 +8,13 @@ import numpy as np
 from engine.draw.arrays.formulas import build_array_formula, build_pullback, build_slope
 from engine.draw.arrays.matrices import write_shape
 from engine.draw.arrays.notation import ArrayNotation
+from engine.draw.arrays.paths import MOST_PATHS, add_routes, list_paths
 from engine.draw.arrays.symbols import make_array
 from engine.draw.arrays.terms import find_product
 from engine.draw.arrays.writing import to_array_mathml
 from engine.draw.formulas.notation import Line, number_repeats
 from engine.draw.formulas.symbols import make_name
-from engine.draw.steps.facts import MOST_PATHS, Facts, add_routes, describe_kind, list_paths
+from engine.draw.steps.facts import Facts, describe_kind
 from engine.node import Node
 from engine.watch.paths import largest_paths
 

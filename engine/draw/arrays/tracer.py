@@ -13,7 +13,7 @@ from engine.draw.arrays.writing import to_array_text
 from engine.draw.formulas.notation import Line
 from engine.draw.formulas.shortening import shorten_names
 from engine.draw.look.theme import format_number, norm
-from engine.draw.steps.frames import END, START, TITLES, Frame, Run, Trace
+from engine.draw.steps.frames import START, TITLES, Frame, Run, Trace
 from engine.draw.steps.tracer import BackwardTracer
 from engine.draw.steps.wrong_frames import WrongPassTracer
 from engine.node import Node
@@ -40,8 +40,7 @@ def trace_arrays(
     passes = {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
     tracer = ArrayFrames(order, notation, places, RIGHT)
-    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
-    runs = [Run(TITLES[0], frames)]
+    runs = [Run(TITLES[0], [*tracer.trace_all(passes[RIGHT])])]
     for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=True):
         wrong_tracer = ArrayMistakeTracer(
             order, notation, places, variant, passes[variant], mistake

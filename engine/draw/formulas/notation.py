@@ -6,16 +6,18 @@ piece once.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from engine.draw.formulas.labels import is_power, set_plain
-from engine.draw.formulas.symbols import Symbol, combine, format_as, lift, make_name
+from engine.draw.formulas.places import Place, mark_place
+from engine.draw.formulas.symbols import Symbol, combine, format_as, lift, make_name, make_place
 from engine.draw.formulas.writing import ATOM, PRECEDENCE, MathML, to_mathml
 from engine.draw.look.theme import format_number
 from engine.node import Node
 from engine.rules import TABLE
 
 Line = tuple[str, ...]
+Number: TypeAlias = float | Place
 
 
 class Name(NamedTuple):
@@ -26,12 +28,14 @@ class Name(NamedTuple):
 
 
 NO_NAMES: Mapping[Node, Name] = {}
+NO_PLACES: Mapping[Node, Place] = {}
 
 
 class Notation:
     """The names of nodes and the format of numbers in formulas.
 
-    In a network, several nodes may have the same name; `network` has their full names.
+    In a network, several nodes may have the same name; `network` has their full names. The data of
+    nodes that are in `places` is written as places, which are filled in later.
 
     >>> from engine import Value
     >>> x = Value(-0.5, "x")
@@ -41,9 +45,13 @@ class Notation:
     """
 
     def __init__(
-        self, names: Mapping[Node, str], spec: str, network: Mapping[Node, Name] = NO_NAMES
+        self,
+        names: Mapping[Node, str],
+        spec: str,
+        network: Mapping[Node, Name] = NO_NAMES,
+        places: Mapping[Node, Place] = NO_PLACES,
     ):
-        self.names, self.spec, self.network = names, spec, network
+        self.names, self.spec, self.network, self.places = names, spec, network, places
 
     def full_name(self, node: Node) -> str:
         """Return a name that no other value has, such as layers[0].neurons[1].w0."""
@@ -60,7 +68,7 @@ class Notation:
         """
         is_number = node.constant and not node.label
         if is_number and (node not in self.network or self.names[node] == self.format(node.data)):
-            return self.number(node.data)
+            return self.data(node)
         return self.name(node)
 
     def text(self, node: Node) -> str:
@@ -75,14 +83,26 @@ class Notation:
             symbols[-1] = lift(0.0)
         return symbols
 
-    def number(self, x: float) -> Symbol:
+    def data(self, node: Node) -> Symbol:
+        """Return the data of a node."""
+        return self.number(self.places.get(node, node.data))
+
+    def format_data(self, node: Node) -> str:
+        """Format the data of a node outside formulas."""
+        return self.format(self.places.get(node, node.data))
+
+    def number(self, x: Number) -> Symbol:
         """Return a number as it is formatted."""
+        if isinstance(x, Place):
+            return make_place(x)
         if x >= 0 or x != x:
             return format_as(x, self.format(x))
         return combine("neg", format_as(-x, self.format(-x)))
 
-    def format(self, x: float) -> str:
+    def format(self, x: Number) -> str:
         """Format a number outside formulas."""
+        if isinstance(x, Place):
+            return mark_place(x.key)
         return format_number(x, self.spec)
 
     def format_apart(self, x: float, y: float) -> tuple[str, str]:
@@ -97,16 +117,18 @@ class Notation:
                 return texts
         return self.format(x), self.format(y)
 
-    def write_factor(self, x: float) -> str:
+    def write_factor(self, x: Number) -> str:
         """Write a number as a factor: in parentheses if it is negative."""
         return MathML().write(self.number(x), PRECEDENCE["·"] + 1)
 
-    def write_product(self, to: str, sign: str, upstream: float, local: float, sent: float) -> Line:
+    def write_product(
+        self, to: str, sign: str, upstream: Number, local: Number, sent: Number
+    ) -> Line:
         """Write the numbers of a contribution: to += upstream * local = sent."""
         product = combine("·", self.number(upstream), self.number(local))
         return to, f"<mo>{sign}</mo>", write_equality(product, self.number(sent))
 
-    def write_running_sum(self, to: str, before: float, sent: float, after: float) -> Line:
+    def write_running_sum(self, to: str, before: Number, sent: Number, after: Number) -> Line:
         """Write the sum of the contributions so far: to = before + sent = after."""
         total = combine("+", self.number(before), self.number(sent))
         return to, "<mo>=</mo>", write_equality(total, self.number(after))

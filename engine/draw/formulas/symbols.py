@@ -16,6 +16,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from engine import arithmetic
+from engine.draw.formulas.places import Place
 from engine.draw.formulas.writing import TRIGONOMETRIC, Expression, to_text
 from engine.rules import Op, flatten
 from engine.sequences.rules import BUILT_IN, DOT
@@ -146,9 +147,17 @@ def negate(x: Operand) -> Symbol:
     return combine("neg", x)
 
 
+def make_place(place: Place) -> Symbol:
+    """Return the place of a number as an expression."""
+    return Symbol("place", (place.key,))
+
+
 def is_formatted(x: Symbol) -> bool:
-    """Return whether an expression is a number in its final format, which is not simplified."""
-    return x.head == "number" and len(x.parts) > 1
+    """Return whether an expression is a number in its final format, or a place for one.
+
+    Such a number is not simplified.
+    """
+    return x.head == "place" or (x.head == "number" and len(x.parts) > 1)
 
 
 def raise_power(x: Operand, y: Operand) -> Symbol:

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from engine.draw.formulas.labels import set_latex, set_mathml, set_plain, write_upright
+from engine.draw.formulas.places import mark_place
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression: a number, a name, or an operation on its parts.
+    """An expression: a number, a name, the place of a number, or an operation on its parts.
 
-    Heads are "number", "name", the signs + · / ^ √ ∛ < ≤ > ≥ =, "neg", "abs", "and", "or", "cases"
-    (value, condition, otherwise), and names of functions. The part of a number is a float, followed
-    by its text if it has its final format; that of a name is a string. The parts of any other head
-    are expressions.
+    Heads are "number", "name", "place", the signs + · / ^ √ ∛ < ≤ > ≥ =, "neg", "abs", "and", "or",
+    "cases" (value, condition, otherwise), and names of functions. The part of a number is a float,
+    followed by its text if it has its final format; that of a name or a place is a string. The
+    parts of any other head are expressions.
     """
 
     head: str
@@ -81,6 +82,8 @@ class PlainText:
         elif head == "name":
             own = PRECEDENCE["+"] if COMPOUND.search(parts[0]) else ATOM
             text = self.write_name(parts[0])
+        elif head == "place":
+            text, own = mark_place(parts[0], "(" if precedence > PRECEDENCE["neg"] else ""), ATOM
         else:
             own = PRECEDENCE.get(head, ATOM)
             text = self.write_operation(head, parts, own)
@@ -121,6 +124,8 @@ class PlainText:
 
     def write_term(self, term: Expression) -> str:
         """Write a term of a sum after the first one, with its sign."""
+        if term.head == "place":
+            return mark_place(term.parts[0], "+")
         sign, is_number = " + ", term.head == "number" and term.parts[0] < 0
         if is_number or term.head == "neg":
             sign = " − "
@@ -145,7 +150,9 @@ class PlainText:
         return f"({x})"
 
     def write_fraction(self, x: Expression, y: Expression) -> str:
-        over = self.write(x, PRECEDENCE["neg"] if x.head in ("number", "neg") else PRECEDENCE["/"])
+        over = self.write(
+            x, PRECEDENCE["neg"] if x.head in ("number", "neg", "place") else PRECEDENCE["/"]
+        )
         return f"{over} / {self.write(y, PRECEDENCE['/'] + 1)}"
 
     def write_exponent(self, base: str, y: Expression) -> str:

@@ -4,15 +4,18 @@ A wrong pass shows other gradients than the drawing, and a mark below each.
 """
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from engine.draw.look.scene import measure
-from engine.draw.look.theme import SIZES
+from engine.draw.look.theme import SIZES, format_number
 from engine.draw.options import Options
 from engine.draw.steps.frames import Run
+from engine.node import Node
 
 MARK_SIZE = 9.0  # points, as in stepper.css
 CELL_HEIGHT = 0.41  # inches, for two lines of text
+USUAL = -0.0123456789012345678
 GAP = 0.11  # inches, less than elsewhere, since these cells are higher
 BLANK, BLANK_WIDTH = (
     "\u00a0",
@@ -37,6 +40,26 @@ def reserve_widths(runs: Iterable[Run]) -> dict[str, float]:
     return {
         id: max(measure(text, size, bold=size == MARK_SIZE) for text, size in texts)
         for id, texts in list_texts(runs).items()
+    }
+
+
+def reserve_usual_widths(order: Sequence[Node], spec: str) -> dict[str, float]:
+    """Return the width that the gradient of each value requires, by the id of its cell.
+
+    It has room for a usual number and for the marks of a wrong pass; a page squeezes longer texts.
+    """
+    uses = Counter(x for node in order for x in node.inputs)
+    number = format_number(USUAL, spec)
+    once = max(
+        measure(f"grad {number}", SIZES.text), measure(f"✗ true {number}", MARK_SIZE, bold=True)
+    )
+    often = max(
+        once, measure(f"✓ but sent {number}", MARK_SIZE, bold=True)
+    )  # it can send too early
+    return {
+        f"v{i}": often if uses[node] > 1 else once
+        for i, node in enumerate(order)
+        if not node.constant
     }
 
 

@@ -124,7 +124,8 @@ def format_number(x: "float | np.ndarray", spec: str) -> str:
     ('−0.5', '0.000')
     """
     text = format(float(x), spec)
-    if not any(digit in text for digit in "123456789") and text.startswith("-") and "n" not in text:
+    is_zero = not any(char in "123456789nN" for char in text)  # inf and nan are not
+    if text.startswith("-") and is_zero:
         text = text[1:]  # a negative number that rounds to zero
     return text.replace("-", "−")
 

@@ -1,7 +1,10 @@
 """The stepper's page: one HTML file with its style, its script and its data."""
 
+import base64
 import html
 import json
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,20 +12,22 @@ from typing import Any, NamedTuple
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
+from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js", "marks.js",
-    "arrays.js",
+    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
+    "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
+    "marks.js", "arrays.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
-  JSON.parse(document.getElementById("steps").textContent));"""
+  readData(document.getElementById("steps").textContent), rows);"""
 
 
 class PageView(NamedTuple):
@@ -36,6 +41,7 @@ class PageView(NamedTuple):
     runs: Sequence[Run]
     facts: Sequence[Facts]
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
+    graph: LiveGraph | None = None  # if the page computes the numbers
 
 
 def write_page(views: Sequence[PageView], theme: str) -> str:
@@ -44,11 +50,13 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
     Where scripts are blocked, it shows the first picture without controls.
     """
     first = views[0]
-    data = json.dumps(pack_page(views, theme), ensure_ascii=False, separators=(",", ":"))
-    data = data.replace("<", "\\u003c")
+    rows: dict[str, int] = {}
+    packed = pack_page(views, theme, rows)
+    body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
+    data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    scripts = "\n".join(map(read_text, SCRIPTS))
-    body = read_text("stepper.html").replace("PICTURE", first.svg)
+    scripts = "\n".join(strip_comments(read_text(name)) for name in SCRIPTS)
+    rows_text = "".join(f"{row},\n" for row in rows)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -56,10 +64,56 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         f"{read_text('stepper.css')}{read_text('arrays.css')}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
-        f'<script type="application/json" id="steps">{data}</script>\n'
-        f"<script>{scripts}\n{START}</script></body></html>\n"
+        f'<script type="text/plain" id="steps">{data}</script>\n'
+        f"<script>{scripts}\nconst rows = [\n{rows_text}];\n{START}</script></body></html>\n"
     )
     return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
+
+
+def strip_comments(script: str) -> str:
+    """Return a script without indentation and without the lines that are comments."""
+    return re.sub(r"^[ \t]+", "", re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M), flags=re.M)
+
+
+def shorten_svg(svg: str) -> str:
+    """Return Graphviz's SVG with what most texts repeat in one place, and with rectangles.
+
+    >>> text = '<text text-anchor="middle" x="1.25">a</text>'
+    >>> shorten_svg(f'<svg>{text}<polygon points="0,1 0,3 4,3 4,1 0,1"/></svg>')
+    '<svg text-anchor="middle"><text x="1.2">a</text><rect x="0" y="1" width="4" height="2"/></svg>'
+    """
+    count = svg.count("<text ")
+    for attribute in SHARED:
+        name = attribute.partition("=")[0].strip()
+        if len(re.findall(f"<text [^>]*{name}=", svg)) == count:
+            svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
+            svg = svg.replace("<svg", f"<svg{attribute}", 1)
+    svg = svg.replace('<g  class="cluster">\n</g>\n', "")
+    svg = BOX.sub(write_rectangle, svg)
+    svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
+    shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
+    return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
+
+
+SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
+NUMBERS = r"(?:-?[\d.]+,-?[\d.]+[ C]?)"
+BOX = re.compile(  # with corners, or with round ones of eight curves
+    rf'<(?:polygon([^>]*) points="({NUMBERS}{{5}})"|path([^>]*) d="M({NUMBERS}{{25}})")/>'
+)
+
+
+def write_rectangle(match: re.Match[str]) -> str:
+    """Return a polygon or path of Graphviz as a rectangle, if it is one."""
+    attributes, points = match[1] or match[3] or "", match[2] or match[4]
+    pairs = [tuple(map(float, pair.split(","))) for pair in re.split("[ C]", points.strip())]
+    xs, ys = ({round(pair[k], 2) for pair in pairs} for k in (0, 1))
+    if match[2] and (len(xs), len(ys)) != (2, 2):
+        return match[0]
+    size = (max(xs) - min(xs), max(ys) - min(ys))
+    start = pairs[0][0]  # where a corner ends
+    radius = f' rx="{min(start - min(xs), max(xs) - start):.3g}"' if match[4] else ""
+    x, y, width, height = (f"{z:.5g}" for z in (min(xs), min(ys), *size))
+    return f'<rect{attributes} x="{x}" y="{y}" width="{width}" height="{height}"{radius}/>'
 
 
 def write_colours(name: str) -> str:
@@ -88,48 +142,44 @@ def compute_height(svg: str) -> float:
     return min(max(scale * height, 120.0), 380.0) + 300.0
 
 
-def pack_page(views: Sequence[PageView], theme: str) -> dict[str, Any]:
-    """Return the data for the script. Pieces of formulas are numbers: places in `texts`."""
-    texts: dict[str, int] = {}
-    packed = [pack_view(view, texts) for view in views]
-    del packed[0]["svg"]  # it is in the page
+def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
+    """Return the data for the script, and add the rows of its graphs to `rows`."""
+    packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
     page = {
-        "views": packed, "texts": [*texts], "theme": theme, "subtitle": SUBTITLE,
+        "views": packed, "theme": theme, "subtitle": SUBTITLE,
         "hints": [KEYS, TOUCH],
     }  # fmt: skip
     return replace_invalid_in(page)
 
 
-def pack_view(view: PageView, texts: dict[str, int]) -> dict[str, Any]:
-    """Return a view as data."""
-
-    def number_pieces(line: str | Sequence[str]) -> int | list[int]:
-        if isinstance(line, str):
-            return texts.setdefault(line, len(texts))
-        return [texts.setdefault(piece, len(texts)) for piece in line]
+def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any]:
+    """Return the i-th view as data, and add the rows of its graph to `rows`."""
 
     def pack(record: Frame | Facts) -> dict[str, Any]:
-        fields: dict[str, Any] = {"lines": []}
-        fields |= {name: value for name, value in record._asdict().items() if value}
-        for name in ("lines", "factors"):
-            if name in fields:
-                fields[name] = [number_pieces(line) for line in fields[name]]
-        if "elements" in fields:
-            fields["elements"] = {
-                key: ([*map(number_pieces, element.lines)], element.marks)
-                for key, element in fields["elements"].items()
-            }
-        return fields
+        return {"lines": []} | {name: x for name, x in record._asdict().items() if x}
 
     runs = [
         {"title": run.title, "frames": [pack(frame) for frame in run.frames]} for run in view.runs
     ]
     prefix = view.svg.partition(' id="')[2].partition("-")[0]
+    svg = shorten_svg(view.svg).replace(f'"{prefix}-', f'"g{i}-')
     facts = [pack(fact) for fact in view.facts]
-    return {
-        "title": view.title, "prefix": prefix, "runs": runs, "facts": facts, "svg": view.svg,
+    packed = {
+        "title": view.title, "prefix": f"g{i}", "runs": runs, "facts": facts, "svg": svg,
         "whole": view.whole,
     }  # fmt: skip
+    if view.graph:
+        places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
+        nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
+        packed["graph"] = {"nodes": nodes, "passes": view.graph.passes, "spec": view.graph.spec}
+    return packed
+
+
+def compress(text: str) -> str:
+    """Return a text as the base64 of its compressed bytes: formulas repeat each other."""
+    compressor = zlib.compressobj(9, wbits=-15)  # without a header
+    data = compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
+    return base64.b64encode(data).decode("ascii")
 
 
 def replace_invalid_in(data: Any) -> Any:

@@ -3,10 +3,12 @@
 
 const MOST_RULES = 7; // formulas of a value before "more" is pressed
 
-function inspect(root, { facts, texts, whole }, step) {
+function inspect(root, { facts, whole }, step) {
   const panel = root.querySelector(".facts"), pick = panel.querySelector("select"), body = panel.querySelector(".details");
   const idle = body.textContent;
   let selected = -1, all = false; // whether all derivatives are shown
+  const holder = create("div", "editing"); // outside the details, so that it keeps the focus
+  body.before(holder);
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
   for (const option of pick.options) showWholeNames(option, whole);
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
@@ -35,6 +37,11 @@ function inspect(root, { facts, texts, whole }, step) {
 
   function select(i) {
     if (i !== selected) all = false;
+    holder.replaceChildren(...[step.createControls(i)].filter(Boolean));
+    show(i);
+  }
+
+  function show(i) {
     selected = i;
     pick.value = i < 0 ? "" : i;
     root.querySelectorAll(".chosen").forEach((element) => element.classList.remove("chosen"));
@@ -53,7 +60,7 @@ function inspect(root, { facts, texts, whole }, step) {
     addJumps("used", (frame) => frame.kind === "forward" && !computes(frame) && frame.marked.includes(fact.id));
     addJumps("receives", ({ to }) => to === fact.id);
     addJumps("sends", ({ kind, node }) => kind === "backward" && nodes.includes(node));
-    addPaths(fact, i);
+    addPaths(i);
     update();
   }
 
@@ -70,7 +77,8 @@ function inspect(root, { facts, texts, whole }, step) {
   }
 
   // Adds the paths from a value to the root, the largest first.
-  function addPaths({ paths, path_count: count, rest, name, gradient }, i) {
+  function addPaths(i) {
+    const { paths, path_count: count, rest, gradient } = step.paths(i), { name } = facts[i];
     if (!paths || i === facts.length - 1) return;
     const largest = Math.max(...paths.map(([product]) => size(product))), list = create("div", "paths");
     const along = `${count} path${count === "1" ? "" : "s"} to ${facts.at(-1).name}`;
@@ -95,23 +103,25 @@ function inspect(root, { facts, texts, whole }, step) {
   // Returns the links of a path: from a value, to a value, and the index of the latter's input.
   function listLinks(from, rank) {
     const links = [];
-    for (let [, to, k, next] = facts[from].paths[rank]; to >= 0; [, to, k, next] = facts[from].paths[rank]) {
+    const next = () => step.paths(from).paths?.[rank] ?? [];
+    for (let [, to, k, rest] = next(); to >= 0; [, to, k, rest] = next()) {
       links.push({ from, to, k });
-      [from, rank] = [to, next];
+      [from, rank] = [to, rest];
     }
     return links;
   }
 
   function showPath(i, rank) {
     step.stop();
-    const links = listLinks(i, rank), down = [...links].reverse(), { paths, path_count: count, name } = facts[i];
+    const links = listLinks(i, rank), down = [...links].reverse();
+    const { paths, path_count: count } = step.paths(i), { name } = facts[i];
     const derivative = (of, to) => `<mfrac><mrow><mi>∂</mi>${of.math}</mrow><mrow><mi>∂</mi>${to.math}</mrow></mfrac>`;
     const hide = (factor) => `<mrow class="folded"><mo form="infix">⋅</mo>${factor}</mrow>`;
     const multiply = (factors) => factors.length < 10 ? factors.join("<mo>⋅</mo>")
       : `${factors.slice(0, 5).join("<mo>⋅</mo>")}<mrow class="dots"><mo form="infix">⋅</mo><mo>⋯</mo></mrow>${factors.slice(5, -3).map(hide).join("")}`
         + factors.slice(-3).map((factor) => `<mo>⋅</mo>${factor}`).join("");
     const chain = multiply(down.map(({ from, to }) => derivative(facts[to], facts[from])));
-    const numbers = multiply(down.map(({ to, k }) => texts[facts[to].factors[k]]));
+    const numbers = multiply(down.map(({ to, k }) => step.write(facts[to].factors[k])));
     const which = count === "1" ? "The only path" : `Path ${rank + 1} of ${count}`;
     step.describe("path", `${which} from ${name} to ${facts.at(-1).name}`, [], "");
     showFormulas(root.querySelector(".formula"), [chain, `${numbers}<mo>=</mo><mn>${paths[rank][0]}</mn>`]
@@ -125,6 +135,7 @@ function inspect(root, { facts, texts, whole }, step) {
   // Shows the numbers that have appeared, and highlights the button of the current step or path.
   function update() {
     if (selected < 0) return;
+    holder.firstElementChild?.update?.();
     const { id, lines } = facts[selected], { data, grad, marks } = step.state();
     const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
     const mark = grad[id] && marks[id] ? ` (${marks[id][1]})` : "";
@@ -148,5 +159,5 @@ function inspect(root, { facts, texts, whole }, step) {
     const i = placeOf[step.idAt(event.target)?.replace(/^o/, "v")];
     if (i !== undefined) select(i);
   });
-  return { refresh: () => select(selected), update, select, selected: () => selected };
+  return { refresh: () => show(selected), update, select, selected: () => selected };
 }

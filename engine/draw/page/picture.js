@@ -21,7 +21,8 @@ function createPicture(graph, prefix) {
     const find = (...names) => {
       const begins = (text, name) => text.textContent.trim().startsWith(name + " ");
       const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || begins(text, name)));
-      return text && { text, name: names.find((name) => begins(text, name)) ?? "" };
+      if (names[0] === "data") text?.classList.add("number");
+      return text && { text, name: names.find((name) => begins(text, name)) ?? "", room: text.getComputedTextLength() + 12 };
     };
     const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
     const { text } = value.grad ?? {};
@@ -29,17 +30,28 @@ function createPicture(graph, prefix) {
     return value;
   }
 
-  function write(field, number) {
-    if (!field) return;
-    const text = [field.name, number].filter(Boolean).join(" ");
-    if (field.text.textContent !== text) field.text.textContent = text;
+  // Writes numbers, given as [field, number]. Those that are too long lose the "data" before them, or
+  // else are squeezed. All lengths are measured together: each change makes the browser lay out anew.
+  function write(numbers) {
+    const changed = numbers.filter(([field, number]) => field && field.number !== number);
+    for (const [field, number] of changed) {
+      field.number = number;
+      field.text.textContent = [field.name, number].filter(Boolean).join(" ");
+      field.text.removeAttribute("textLength");
+    }
+    const isLong = ([{ text, room }]) => text.getComputedTextLength() > room;
+    const long = changed.filter(isLong);
+    for (const [field, number] of long) field.text.textContent = number;
+    for (const [{ text, room }] of long.filter(isLong)) {
+      text.setAttribute("textLength", room);
+      text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
   }
 
   // Shows the numbers and marks of a state.
   function showNumbers({ data, grad, marks }) {
-    for (const { id, g, below, ...fields } of values) {
-      write(fields.data, data[id]);
-      write(fields.grad, grad[id]);
+    write(values.flatMap((value) => [[value.data, data[value.id]], [value.grad, grad[value.id]]]));
+    for (const { id, g, below } of values) {
       g.classList.toggle("unknown", !(id in data));
       const [kind, text] = marks[id] ?? ["", ""];
       g.dataset.state = kind;
@@ -66,6 +78,9 @@ function createPicture(graph, prefix) {
     return marked;
   }
 
+  // Returns whether an element of the drawing shows the data of a value.
+  const isNumber = (element) => values.some(({ data }) => data?.text.contains(element));
+
   // Returns the id of the value or operation that an element of the drawing is a part of.
   function idAt(element) {
     for (let at = element.closest("[id], [data-of]"); at && graph.contains(at); at = at.parentNode.closest("[id], [data-of]")) {
@@ -74,5 +89,5 @@ function createPicture(graph, prefix) {
     }
   }
 
-  return { parts, choose, findId, showNumbers, mark, idAt };
+  return { parts, choose, findId, showNumbers, mark, idAt, isNumber };
 }

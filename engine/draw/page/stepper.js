@@ -1,11 +1,11 @@
 // A page that steps through frames. Each frame shows new numbers and marks parts of a drawing.
-// mount(root, page) works inside the element `root`; `page` is the data from page.py. A view is a
-// drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
+// mount(root, page, rows) works inside the element `root`; `page` is the data from html.py, and `rows`
+// are the rows of the graph's operations. A view is a drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
 // .facts, and keeps its step and its selected value while another one is open.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
-function mount(root, page) {
+function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
   const touch = matchMedia("(pointer: coarse)").matches;
@@ -18,11 +18,10 @@ function mount(root, page) {
   // ------------------------------------------------------------------------------------- views
 
   function createView(data, i) {
-    const first = i === 0;
+    const first = i === 0, live = data.graph && createLive(data, rows);
     return {
-      ...data,
+      ...data, live, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
-      facts: data.facts,
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
@@ -43,6 +42,7 @@ function mount(root, page) {
     showRuns();
     arrange();
     selectRun(view.run);
+    showChanges();
     if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
     if (!isNew) return;
     for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
@@ -70,9 +70,12 @@ function mount(root, page) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
+    if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
-    view.inspector = inspect(root, { ...view, texts: page.texts }, {
-      frames, math, describe, mark, stop,
+    view.inspector = inspect(root, view, {
+      frames, math, write,
+      createControls: (i) => view.editor?.createControls(i),
+      paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
       at: () => view.at,
@@ -147,6 +150,31 @@ function mount(root, page) {
     remember();
   }
 
+  // Computes the numbers of the graph anew, and shows them.
+  function refresh() {
+    view.live.update();
+    const n = view.at;
+    view.at = -1;
+    show(n);
+    view.inspector.refresh();
+    showChanges();
+  }
+
+  // Shows which numbers have been changed, and where they end in inf or nan.
+  function showChanges() {
+    const { editor, live, facts } = view, trouble = live?.findTrouble(), isEditable = Boolean(editor?.canChange);
+    editor?.showMarks();
+    for (const [action, on] of [["undo", editor?.canUndo()], ["redo", editor?.canRedo()], ["reset", editor?.listChanged().length > 0]]) {
+      const button = find(`[data-do=${action}]`);
+      button.setAttribute("aria-disabled", !on);
+      button.hidden = !isEditable || !(editor.canUndo() || editor.canRedo() || editor.listChanged().length);
+    }
+    find(".trouble").hidden = !trouble;
+    if (!trouble) return;
+    const { i, field, number } = trouble, { name } = facts[i].name ? facts[i] : { name: "a result" };
+    find(".trouble").textContent = `The ${field} of ${name} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
+  }
+
   // Tells screen readers, which do not see the drawing, about a step.
   function announce({ title, data, grad, note }) {
     const numbers = Object.values({ ...data, ...grad }).filter(Boolean);
@@ -156,7 +184,8 @@ function mount(root, page) {
 
   // Replaces the words about keys where there is no keyboard.
   const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
-  const math = (line) => `<math display="block"><mrow>${line.map((i) => page.texts[i]).join("")}</mrow></math>`;
+  const write = (formula) => (view.live ? fillMath(formula, view.live.find(view.run)) : formula);
+  const math = (line) => `<math display="block"><mrow>${write(line.join(""))}</mrow></math>`;
 
   function describe(kind, title, lines, note, where = "") {
     find(".kind").textContent = find(".kind").dataset.kind = kind;
@@ -217,16 +246,18 @@ function mount(root, page) {
       pass: view.run ? view.run + 1 : "",
       value: value?.name,
       view: trail.length > 1 ? view.title : "",
+      set: view.editor?.writeChanges(),
     });
   }
 
   // Goes to a place of the address: {step: 12, value: "x1", pass: 1, view: "layers.0"}; to a step
   // if it is a number. Steps are counted from 1, as the page shows them.
   function goto(place) {
-    const { step, value, pass, view: title } = typeof place === "object" ? place : { step: place };
+    const { step, value, pass, view: title, set } = typeof place === "object" ? place : { step: place };
     stop();
     const to = views.findIndex((view) => view.title === title);
     if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
+    if (set !== undefined) view.editor?.readChanges(set);
     if (view.runs[pass - 1]) selectRun(pass - 1);
     if (Number.isFinite(Number(step))) show(Math.round(step) - 1);
     const i = value ? view.facts.findIndex((fact) => fact.name === value || fact.id === value) : -1;
@@ -267,6 +298,9 @@ function mount(root, page) {
     out: () => view.camera.zoom(0.8),
     fit: () => { view.camera.fit(); reveal(true); },
     full: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen().catch(() => {})),
+    undo: () => view.editor?.undo(),
+    redo: () => view.editor?.redo(),
+    reset: () => view.editor?.reset(),
     back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
   };
   const moves = ["first", "previous", "next", "last", "mistake"];
@@ -287,7 +321,18 @@ function mount(root, page) {
   };
   const pans = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   root.addEventListener("keydown", (event) => {
-    const { key, target } = event, pan = event.shiftKey && pans[key], action = keys[key];
+    const { key, target } = event, isUndo = (event.ctrlKey || event.metaKey) && /^[zy]$/i.test(key);
+    if (isUndo && view.editor?.canChange) {
+      event.preventDefault();
+      act(key.toLowerCase() === "y" || event.shiftKey ? "redo" : "undo");
+    }
+    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], selected = view.inspector.selected();
+    if (nudge && !event.shiftKey && view.editor?.isFree(selected) && !target.matches("select, input")) {
+      event.preventDefault();
+      view.editor.nudge(selected, nudge);
+      return;
+    }
+    const pan = event.shiftKey && pans[key], action = keys[key];
     if ((!action && !pan) || event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
     if (target.closest(".settings") || (key === " " && target.tagName === "BUTTON")) return; // it presses the button
     event.preventDefault();
@@ -352,5 +397,31 @@ function mount(root, page) {
   goto(readAddress());
   window.addEventListener("hashchange", () => goto(readAddress()));
   if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
-  return { goto };
+  // ----------------------------------------------------------- the interface for other programs
+
+  const placeOf = (name) => {
+    const i = view.facts.findIndex((fact) => fact.name === name);
+    if (i < 0) throw new Error(`no value is called ${name}; names() lists all`);
+    return i;
+  };
+
+  // The names of all values of the picture that is shown.
+  const names = () => view.facts.map((fact) => fact.name).filter(Boolean);
+
+  // The numbers of a value: {data, grad}.
+  function get(name) {
+    const i = placeOf(name);
+    if (!view.live) throw new Error("the numbers of this page are texts; only graphs of Values compute theirs");
+    return { data: view.live.graph.data[i], grad: view.live.grad(i) };
+  }
+
+  // Changes the number of a leaf.
+  function set(name, number) {
+    const i = placeOf(name);
+    if (!view.editor?.isFree(i)) throw new Error(`${name} cannot be changed: it is no leaf, or a constant`);
+    if (typeof number !== "number") throw new TypeError(`expected a number, got ${number}`);
+    view.editor.set([[i, number]]);
+  }
+
+  return { goto, names, get, set, reset: () => view.editor?.reset() };
 }

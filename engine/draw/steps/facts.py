@@ -1,6 +1,6 @@
 """The facts about a value that a page shows when it is selected."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.forms import build_slopes
@@ -8,33 +8,21 @@ from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
     Notation,
+    Number,
     number_repeats,
     write_derivative,
     write_equation,
 )
+from engine.draw.formulas.places import Place
 from engine.draw.formulas.symbols import Symbol, build_formula, build_results
 from engine.draw.formulas.writing import to_mathml
 from engine.draw.graph.view import Box, View, is_result
 from engine.draw.look.theme import SYMBOLS
-from engine.draw.steps.routes import shorten_routes
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
-from engine.value import Value
-from engine.watch.paths import PartialPaths, largest_paths, remainder
 
-MOST_PATHS = 5  # listed paths of a gradient
 MOST_PARTIALS = 100  # listed local derivatives of an operation
-
-
-class PathStep(NamedTuple):
-    """A path of a gradient, described by its first step; the node it leads to has the next one."""
-
-    product: str
-    to: int  # the place of the next value; -1 at the root, where the path ends
-    k: int  # which input of that value's operation
-    rank: int  # of the rest of the path, among the paths of the next value
-    route: str = ""  # the path as a text, which no other path from this value has
 
 
 class Facts(NamedTuple):
@@ -47,35 +35,36 @@ class Facts(NamedTuple):
     lines: Sequence[Line] = ()  # the formula and local derivatives; numbers are the fourth pieces
     factors: Sequence[str] = ()  # the local derivatives, as they are written in a product
     origin: str = ""  # the line of code
-    gradient: str = ""
-    paths: Sequence[PathStep] = ()
+    uses: Sequence[str] = ()  # the names of the inputs, numbered if one is used several times
+    gradient: str = ""  # of Arrays, and their paths; the page computes those of Values
+    paths: Sequence[Any] = ()
     path_count: str = ""  # of all paths
     rest: str = ""  # the sum of the paths that are not listed
     shared: int | None = None  # the place of the operation that one of several results shares
 
 
-def collect_facts(root: Value, notation: Notation, parameters: Collection[Node]) -> list[Facts]:
-    """Return the facts about every node; `notation` names all nodes, in topological order."""
+def collect_facts(notation: Notation, parameters: Collection[Node]) -> list[Facts]:
+    """Return the facts about every node, with places for numbers.
+
+    `notation` names all nodes, in topological order. The page adds the paths of gradients.
+    """
     order: list[Any] = list(notation.names)
     place = {node: i for i, node in enumerate(order)}
-    table = largest_paths(root, order, MOST_PATHS)
     facts = []
     for i, node in enumerate(order):
         if isinstance(node, Outputs):  # an empty entry, since places in this list are ids
             facts.append(Facts("", ""))
             continue
-        _, partials = get_inputs(node)
-        paths, count, rest = list_paths(table, node, place, notation)
-        fact = collect_local_facts(f"v{i}", node, notation, parameters)._replace(
+        inputs, partials = get_inputs(node)
+        places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]
+        fact = collect_local_facts(f"v{i}", node, notation, parameters, places)._replace(
             math=to_mathml(notation.name(node)),
-            factors=["" if x is None else notation.write_factor(x) for x in partials],
-            gradient=notation.format(table[node].gradient),
-            paths=paths, path_count=count, rest=rest,
+            factors=["" if x is None else notation.write_factor(x) for x in places],
+            uses=[set_plain(str(x)) for x in number_repeats([*map(notation.name, inputs)])],
             shared=place[node.inputs[0]] if is_result(node) else None,
         )  # fmt: skip
         facts.append(fact)
-    steps = [[str(x) for x in number_repeats([*map(notation.name, x.inputs)])] for x in order]
-    return [fact._replace(paths=add_routes(i, facts, steps)) for i, fact in enumerate(facts)]
+    return facts
 
 
 def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
@@ -91,10 +80,17 @@ def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
 
 
 def collect_local_facts(
-    id: str, node: Node, notation: Notation, parameters: Collection[Node]
+    id: str,
+    node: Node,
+    notation: Notation,
+    parameters: Collection[Node],
+    partials: Sequence[Number | None] = (),
 ) -> Facts:
-    """Return the facts about a value that do not depend on other values."""
-    kind, lines = describe_kind(node, parameters), write_rule(node, notation)
+    """Return the facts about a value that do not depend on other values.
+
+    `partials` are its local derivatives, if they are places.
+    """
+    kind, lines = describe_kind(node, parameters), write_rule(node, notation, partials)
     return Facts(id, notation.full_name(node), kind, lines=lines, origin=str(node.origin or ""))
 
 
@@ -115,7 +111,7 @@ def describe_kind(node: Node, parameters: Collection[Node]) -> str:
     return "constant" if node.constant else "parameter" if node in parameters else "leaf"
 
 
-def write_rule(node: Node, notation: Notation) -> list[Line]:
+def write_rule(node: Node, notation: Notation, places: Sequence[Number | None] = ()) -> list[Line]:
     """Write an operation's formula, and its local derivatives as formulas and numbers."""
     if node.op is None:
         return []
@@ -125,11 +121,12 @@ def write_rule(node: Node, notation: Notation) -> list[Line]:
     lines: list[Line] = [write_equation(out, formula)]
     outs = list_results(node, notation)
     slopes = build_slopes(node.op, out, names, outs)
+    partials = places or partials
     for x, name, forms, local in zip(inputs, number_repeats(names), slopes, partials, strict=True):
         if x.constant or local is None or len(lines) > MOST_PARTIALS:
             continue
         value = notation.number(local)
-        is_number = forms[0].head == "number" or forms[0] == value
+        is_number = forms[0].head in ("number", "place") or forms[0] == value
         number = "" if is_number else f"<mo>=</mo>{to_mathml(value)}"
         equation = write_equation(write_derivative(out, name), *forms)
         lines.append((*equation, number))
@@ -149,44 +146,3 @@ def list_results(node: Node, notation: Notation) -> list[Symbol]:
         if isinstance(x.op, Output) and x.inputs[0] is shared:
             names[x.op._output_index] = notation.name(x)
     return names
-
-
-def add_routes(
-    start: int, facts: Sequence[Facts], steps: Sequence[Sequence[str]]
-) -> list[PathStep]:
-    """Return the paths of a value with their routes.
-
-    `steps` are the names of each node's inputs. Where an operation uses a value twice, x⁽¹⁾ and
-    x⁽²⁾ are its uses, as in formulas.
-    """
-    routes = []
-    for path in facts[start].paths:
-        at, names = start, []
-        _, to, k, rank, _ = path
-        while to >= 0:
-            shared = facts[to].shared
-            names.append(steps[to if shared is None else shared][k])
-            at = to
-            _, to, k, rank, _ = facts[at].paths[rank]
-        routes.append([*names, set_plain(facts[at].name)])
-    return [
-        path._replace(route=route)
-        for path, route in zip(facts[start].paths, shorten_routes(routes), strict=True)
-    ]
-
-
-def list_paths(
-    table: Mapping[Node, PartialPaths], node: Node, place: Mapping[Node, int], notation: Notation
-) -> tuple[list[PathStep], str, str]:
-    """Return the largest paths, the number of all, and the sum of the others."""
-    partial_paths = table[node]
-    paths = []
-    for path in partial_paths.best:
-        to, rank = path.to, path.rank
-        if isinstance(to, Outputs):  # skip to the result on the path
-            to, rank = table[to].best[rank].to, table[to].best[rank].rank
-        paths.append(PathStep(notation.format(path.product), place.get(to, -1), path.place, rank))
-    total = partial_paths.number
-    rest = remainder(partial_paths) if total > len(paths) else 0.0
-    count = f"{total:,}" if total < 10**12 else f"10^{len(str(total)) - 1}"
-    return paths, count, notation.format(rest)

@@ -3,15 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 from engine.draw.formulas.notation import NO_NAMES, Name, Notation, choose_names
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.shortening import shorten_names
-from engine.draw.steps.frames import END, TITLES, Run, Trace
+from engine.draw.page.live import pack_graph
+from engine.draw.steps.frames import TITLES, Run, Trace
+from engine.draw.steps.numbers import (
+    Texts,
+    choose_places,
+    list_contributions,
+    list_data,
+    place_contributions,
+)
 from engine.draw.steps.tracer import BackwardTracer
 from engine.draw.steps.wrong_frames import WrongPassTracer
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Outputs
 from engine.value import Value
-from engine.watch.wrong_passes import RIGHT, WRONG, compare_passes, contributions
+from engine.watch.wrong_passes import RIGHT, WRONG, Mistake, Pass, compare_passes, contributions
 
 
 def trace(
@@ -47,20 +56,33 @@ def trace(
     end All gradients are complete {} {}
     """
     order = order or topological(root)
-    full_names = choose_names(order, spec, network)
+    full_names = [*map(remove_marks, choose_names(order, spec, network))]
     shorts = shorten_names(full_names)
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     variants = (RIGHT, *WRONG) if has_mistakes else (RIGHT,)
     passes = {variant: list(contributions(order, variant)) for variant in variants}
-    mistakes = compare_passes(order, passes) if has_mistakes else []
-    notation, places = Notation(names, spec, network), places or {}
-    tracer = BackwardTracer(order, notation, places, RIGHT)
-    frames = [tracer.start(), *tracer.trace_forward(), *tracer.trace_backward(passes[RIGHT]), END]
-    runs = [Run(TITLES[0], frames)]
-    for title, variant, mistake in zip(TITLES[1:], WRONG, mistakes, strict=False):
-        wrong_tracer = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
-        runs.append(Run(title, list(wrong_tracer.trace())))
+    places = {node: remove_marks(place) for node, place in (places or {}).items()}
+    notation = Notation(names, spec, network, choose_places(order))
+    runs = []
+    for title, (variant, passed) in zip(TITLES, passes.items(), strict=False):
+        tracer = BackwardTracer(order, notation, places, variant)
+        placed = place_contributions(passed, tracer.place)
+        frames = tracer.trace_all(placed) if variant is RIGHT else tracer.trace_pass(placed)
+        runs.append(Run(title, [*frames]))
+
+    def describe(runs: Sequence[Run]) -> list[Run]:
+        """Return the runs, of which the wrong ones say what their mistakes are."""
+        right, *wrong = runs
+        triples = zip(wrong, WRONG, compare_passes(order, passes) if wrong else [], strict=False)
+        return [right, *(describe_run(*triple) for triple in triples)]
+
+    def describe_run(run: Run, variant: Pass, mistake: Mistake) -> Run:
+        known = WrongPassTracer(order, notation, places, variant, passes[variant], mistake)
+        return run._replace(frames=[*known.describe(run.frames)])
+
     grads: dict[Node, float] = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
     grads |= {sent.to: sent.after for sent in passes[RIGHT] if not isinstance(sent.to, Outputs)}
     whole = {short: name for name, short in shorts.items() if short != name}
-    return Trace(runs, names, grads, whole)
+    shared = dict(list_data(order, grads))
+    texts = [Texts(shared | dict(list_contributions(x)), spec) for x in passes.values()]
+    return Trace(runs, names, grads, whole, texts, pack_graph(names, passes, spec), describe)

@@ -17,9 +17,10 @@ from engine.draw.formulas.notation import (
     write_grad,
     write_gradient,
 )
+from engine.draw.formulas.places import Place
 from engine.draw.formulas.symbols import ZERO, Symbol, build_formula, build_results, combine, lift
 from engine.draw.graph.view import is_result
-from engine.draw.steps.frames import START, Frame
+from engine.draw.steps.frames import END, START, TRUE_GRADIENTS, Frame
 from engine.node import Node
 from engine.rules import Op
 from engine.sequences.vector_op import Output, Outputs
@@ -53,7 +54,7 @@ class Tracer:
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves."""
         leaves = [node for node in self.order if node.op is None]
-        return START._replace(data={self.ids[x]: self.notation.format(x.data) for x in leaves})
+        return START._replace(data={self.ids[x]: self.notation.format_data(x) for x in leaves})
 
     def trace_forward(self) -> Iterator[Frame]:
         """Yield a frame for each operation: its formula with names, with numbers, the result."""
@@ -66,19 +67,20 @@ class Tracer:
     def compute(self, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         notation, i, id = self.notation, self.place[node], self.ids[node]
-        names, numbers = notation.inputs(node), [notation.number(x.data) for x in node.inputs]
+        names, numbers = notation.inputs(node), [*map(notation.data, node.inputs)]
         if names[-1] == ZERO:  # a sum without a bias
             numbers[-1] = ZERO
         by_name, by_number = build_formula(op, names), build_formula(op, numbers)
-        result = notation.number(node.data)
-        sides = [result] if by_number == result else [by_number, result]  # a sum of one number
+        result = notation.data(node)
+        is_copy = by_number in (result, *numbers)  # a sum of one number
+        sides = [result] if is_copy else [by_number, result]
         lines = [
             write_equation(notation.name(node), by_name),
             write_equation(notation.name(node), *sides),
         ]
         marked = [id, f"o{i}", f"e{i}", *self.list_arrows(node)]
         marked += [self.ids[x] for x in node.inputs]
-        data = {id: notation.format(node.data)}
+        data = {id: notation.format_data(node)}
         text = str(by_name)
         title = f"{notation.name(node)} = {text if len(text) <= LONGEST_TITLE else f'{op.name}(…)'}"
         where = self.places.get(node, "")
@@ -90,13 +92,13 @@ class Tracer:
         notation, results = self.notation, [x for _, x in self.results[node]]
         formulas = build_results(node.op, [notation.input(x) for x in node.inputs])
         lines = [
-            write_equation(notation.name(x), formulas[index], notation.number(x.data))
+            write_equation(notation.name(x), formulas[index], notation.data(x))
             for index, x in self.results[node][:MOST_RESULTS]
         ]
         marked = [f"o{self.place[node]}", *self.list_arrows(node)]
         marked += [*(f"e{self.place[x]}" for x in results), *(self.ids[x] for x in results)]
         marked += [self.ids[x] for x in node.inputs]
-        data = {self.ids[x]: notation.format(x.data) for x in results}
+        data = {self.ids[x]: notation.format_data(x) for x in results}
         title = f"{self.list_names(results)} = {node.op.name}"
         return Frame("forward", title, lines, data=data, marked=marked, node=self.ids[node])
 
@@ -129,6 +131,24 @@ class BackwardTracer(Tracer):
         write = write_gradient if self.variant is RIGHT else write_grad
         return write(self.notation.name(self.order[-1]), self.notation.name(node))
 
+    def trace_all(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield the frames of the forward pass and of the correct backward pass."""
+        yield self.start()
+        yield from self.trace_forward()
+        yield from self.trace_backward(passed)
+        yield END
+
+    def trace_pass(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield the frames of a wrong pass, without what they say of its mistakes.
+
+        The first one shows all data.
+        """
+        values = [x for x in self.order if not isinstance(x, Outputs)]
+        data = {self.ids[x]: self.notation.format_data(x) for x in values}
+        yield Frame("start", self.variant.description, data=data, note=TRUE_GRADIENTS)
+        yield from self.trace_backward(passed)
+        yield Frame("end", "")
+
     def trace_backward(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each contribution, in the order of the pass."""
         root = self.order[-1]
@@ -139,16 +159,15 @@ class BackwardTracer(Tracer):
         )  # fmt: skip
         arrived: Counter[Node] = Counter()
         rules: dict[Node, tuple[list[list[Symbol]], list[Symbol]]] = {}
-        slopes: dict[Node, Any] = {}  # of operations with several results
         for sent in passed:
             arrived[sent.to] += 1
             if isinstance(sent.to, Outputs):
                 if self.variant is not RIGHT:  # a result may propagate its gradient too early
                     yield self.send_to_operation(sent)
             elif isinstance(sent.node, Outputs):
-                if sent.node not in slopes:
-                    slopes[sent.node] = sent.node.locals
-                yield self.send_from_results(sent, slopes[sent.node][sent.k])
+                i, count = self.place[sent.node], len(sent.node.data)
+                locals = [Place(f"p{i}.{sent.k}.{index}") for index in range(count)]
+                yield self.send_from_results(sent, locals)
             else:
                 if sent.node not in rules:
                     inputs = [self.notation.input(x) for x in sent.node.inputs]
@@ -196,7 +215,7 @@ class BackwardTracer(Tracer):
         marked = [f"v{i}", f"e{i}", f"o{to}"]
         return Frame("backward", title, [line], marked=marked, node=f"v{i}", to=f"v{to}")
 
-    def send_from_results(self, sent: Contribution, locals: Sequence[float]) -> Frame:
+    def send_from_results(self, sent: Contribution, locals: Sequence[Place]) -> Frame:
         """Return the frame of the contribution of several results: a sum over them."""
         notation, i = self.notation, self.place[sent.node]
         results = [x for _, x in self.results[sent.node]]
@@ -206,7 +225,7 @@ class BackwardTracer(Tracer):
         for index, result in self.results[sent.node][:MOST_RESULTS]:
             derivative = write_derivative(notation.name(result), x)
             names.append(f"{self.write_gradient(result)}<mo>⋅</mo>{derivative}")
-            upstream, local = notation.number(upstreams[index] or 0.0), locals[index]
+            upstream, local = notation.number(upstreams[index]), locals[index]
             numbers.append(write_equality(combine("·", upstream, notation.number(local))))
         dots = ["<mo>⋯</mo>"] * (len(results) > MOST_RESULTS)
         sides = ["<mo>+</mo>".join([*terms, *dots]) for terms in (names, numbers)]

@@ -20,7 +20,6 @@ from engine.watch.causes import Cause, find_causes
 from engine.watch.sizes import measure_gradient
 from engine.watch.wrong_passes import Contribution, Mistake, Pass, nearly_equal
 
-TRUE_GRADIENTS = "Each value also shows its true gradient."
 MOST_CAUSES = 3  # causes that the last frame explains
 MOST_NAMES = 3  # names in a list
 
@@ -53,9 +52,17 @@ class WrongPassTracer(BackwardTracer):
 
     def trace(self) -> Iterator[Frame]:
         """Yield all frames; the data of the graph appears in the first one."""
-        ids = self.ids
-        yield self.start_mistake()
-        seed, *frames = self.trace_backward(self.passed)
+        return self.describe([*self.trace_pass(self.passed)])
+
+    def describe(self, frames: Sequence[Frame]) -> Iterator[Frame]:
+        """Yield the frames of the pass with notes and marks."""
+        ids, right = self.ids, self.mistake.right
+        start, seed, *frames, _ = frames
+        true = {ids[x]: f"true {self.notation.format(grad)}" for x, grad in right.items()}
+        note = f"{self.describe_luck()} {start.note}".strip()
+        yield start._replace(
+            marks={id: Status("due", text) for id, text in true.items()}, note=note
+        )
         yield seed._replace(marks={ids[self.order[-1]]: Status("right", "✓ correct")})
         arrived: Counter[Any] = Counter()
         self.started = started = set[Any]()  # nodes that have sent
@@ -79,18 +86,6 @@ class WrongPassTracer(BackwardTracer):
             alarm = any(alarm for _, alarm in notes)
             yield frame._replace(note=" ".join(filter(None, texts)), marks=marks, alarm=alarm)
         yield self.finish()
-
-    def start_mistake(self) -> Frame:
-        """Return the first frame, which shows all data and the true gradients."""
-        notation, ids, right = self.notation, self.ids, self.mistake.right
-        values = [x for x in self.order if not isinstance(x, Outputs)]
-        true = {ids[x]: f"true {notation.format(grad)}" for x, grad in right.items()}
-        return Frame(
-            "start", self.variant.description,
-            data={ids[x]: notation.format(x.data) for x in values},
-            marks={id: Status("due", text) for id, text in true.items()},
-            note=f"{self.describe_luck()} {TRUE_GRADIENTS}".strip(),
-        )  # fmt: skip
 
     def describe_luck(self) -> str:
         """Return a sentence that says that no gradient ends wrong; "" if one does."""

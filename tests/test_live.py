@@ -1,0 +1,233 @@
+"""A page's script computes the same numbers, frames, notes and paths as the engine.
+
+The script runs in node; test_page_live.py drives whole pages in a browser.
+"""
+
+import itertools
+import json
+import math
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import Op, Outputs, Value, explain, softmax, topological
+from engine.draw import step
+from engine.draw.look.theme import format_number
+from engine.draw.page.html import SCRIPTS, PageView, compress, pack_view, read_text
+from engine.draw.steps.facts import get_inputs
+from javascript import node as run_node
+from strategies import examples, programs
+
+PROGRAM = """
+let live = null, rows = null;
+const keep = (frame) => ({ title: frame.title, note: frame.note, data: frame.data, grad: frame.grad,
+  marks: frame.marks ?? {}, alarm: Boolean(frame.alarm), lines: frame.lines });
+const questions = {
+  open: ({ view, code }) => {
+    live = createLive(view, eval(`[${code}]`));
+    return null;
+  },
+  frames: () => live.runs.map(({ frames }, run) => frames.map((frame) => {
+    const { lines, ...kept } = keep(frame);
+    return { ...kept, lines: lines.map((line) => line.map((piece) => fillMath(piece, live.find(run)))) };
+  })),
+  set: ({ numbers }) => {
+    for (const [i, x] of Object.entries(numbers)) live.graph.data[i] = readNumbers(x);
+    live.update();
+    return null;
+  },
+  paths: ({ n }) => Array.from({ length: n }, (_, i) => live.paths(i)),
+  inflate: ({ text }) => readData(text),
+  format: ({ numbers, spec }) => numbers.map((x) => formatNumber(readNumbers(x), spec)),
+  routes: ({ routes }) => shortenRoutes(routes),
+};
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { name, ...question } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { answer: questions[name](question) };
+  } catch (error) {
+    answer = { error: error.stack };
+  }
+  console.log(JSON.stringify(answer));
+});
+"""
+NUMBER = re.compile(r"−?\d+(?:\.\d+)?(?:e[+−]\d+)?")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """Yield a function that asks the page's script."""
+    names = [name for name in SCRIPTS if name not in ("stepper.js", "host.js", "camera.js")]
+    with run_node("\n".join(map(read_text, names)) + PROGRAM) as ask:
+
+        def evaluate(name, **question):
+            answer = ask({"name": name, **question})
+            assert "error" not in answer, answer["error"]
+            return answer["answer"]
+
+        yield evaluate
+
+
+def open_page(script, stepper):
+    """Give a stepper's graph to the script."""
+    rows: dict[str, int] = {}
+    view = PageView("", "", stepper.templates, stepper.facts, stepper.whole, stepper.graph)
+    script("open", view=pack_view(view, rows), code=",".join(rows))
+
+
+def agree(text, expected):
+    """Check that two texts are equal, except for the last digits of numbers."""
+    assert NUMBER.sub("#", text) == NUMBER.sub("#", expected)
+    for x, y in zip(NUMBER.findall(text), NUMBER.findall(expected), strict=True):
+        x, y = (float(number.replace("−", "-")) for number in (x, y))
+        assert x == pytest.approx(y, rel=2e-3, abs=1e-300)
+
+
+def compare_frames(script, stepper):
+    """Check all frames of all runs."""
+    for run, frames in zip(stepper.runs, script("frames"), strict=True):
+        for frame, packed in zip(run.frames, frames, strict=True):
+            agree(packed["title"], frame.title)
+            agree(packed["note"], frame.note)
+            for field in ("data", "grad"):
+                assert packed[field].keys() == getattr(frame, field).keys()
+                for id, number in getattr(frame, field).items():
+                    agree(packed[field][id], number)
+            assert packed["marks"].keys() == frame.marks.keys()
+            for id, mark in frame.marks.items():
+                assert packed["marks"][id][0] == mark.kind
+                agree(packed["marks"][id][1], mark.text)
+            assert packed["alarm"] == frame.alarm
+            for line, expected in zip(packed["lines"], frame.lines, strict=True):
+                agree("".join(line), "".join(expected))
+
+
+@examples(25)
+@given(program=programs(longest=12))
+def test_frames_of_all_passes_agree(script, program):
+    """Numbers, formulas, notes, marks, of the correct pass and of the incorrect ones."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    stepper = step(root)
+    open_page(script, stepper)
+    compare_frames(script, stepper)
+
+
+@examples(15)
+@given(program=programs(longest=12), data=st.data())
+def test_changed_numbers_give_the_frames_of_a_new_graph(script, program, data):
+    at = data.draw(st.tuples(*[st.floats(-3.0, 3.0)] * len(program.at)), label="numbers")
+    root, changed = (Value.lift(x.on_values()[-1]) for x in (program, program._replace(at=at)))
+    if root.constant:
+        return
+    open_page(script, step(root))
+    leaves = {i: repr(x.data) for i, x in enumerate(topological(changed)) if x.op is None}
+    script("set", numbers={i: float(x) for i, x in leaves.items()})
+    compare_frames(script, step(changed))
+
+
+@examples(15)
+@given(program=programs(longest=12))
+def test_paths_agree_with_explain(script, program):
+    """Products, nodes, the number of paths, and the sum of the others."""
+    root = Value.lift(program.on_values()[-1])
+    if root.constant:
+        return
+    order, stepper = topological(root), step(root, format=".17g")
+    open_page(script, stepper)
+    facts = script("paths", n=len(order))
+    for i, node in enumerate(order):
+        if node.constant or isinstance(node, Outputs) or node is root:
+            assert not facts[i].get("paths")
+            continue
+        expected = explain(root, node, 5)
+        paths = facts[i]["paths"]
+        assert facts[i]["path_count"] == f"{expected.number:,}"
+        agree(facts[i]["gradient"], format_number(expected.gradient, ".17g"))
+        assert len(paths) == len(expected.paths)
+        assert len({path[-1] for path in paths}) == len(paths)
+        sizes = [abs(path.product) for path in expected.paths]
+        are_distinct = all(x > y * (1 + 1e-9) for x, y in itertools.pairwise(sizes))
+        for (product, to, _, rank, _), path in zip(paths, expected.paths, strict=True):
+            agree(product, format_number(path.product, ".17g"))
+            at, nodes = i, [node]
+            while to >= 0:
+                assert order[at] in get_inputs(order[to])[0]
+                at = to
+                nodes.append(order[at])
+                _, to, _, rank, _ = facts[at].get("paths", [[0, -1, 0, 0, ""]])[rank]
+            assert nodes[-1] is root
+            assert not are_distinct or tuple(nodes) == path.nodes
+
+
+def test_routes_show_where_paths_differ(script):
+    """Also where an operation uses a value twice, and far from both ends of a long path."""
+    x = Value(2.0, "x")
+    square = x * x
+    square.label = "y"
+    open_page(script, step(square))
+    assert [path[-1] for path in script("paths", n=1)[0]["paths"]] == ["x#1 → y", "x#2 → y"]
+    node = x
+    for _ in range(5):
+        node = node.tanh()
+    node = node.exp() + node.sin()
+    for _ in range(5):
+        node = node.tanh()
+    open_page(script, step(node))
+    assert [path[-1] for path in script("paths", n=1)[0]["paths"]] == [
+        "x → v₁ → v₂ → … → v₆ → … → v₁₂ → v₁₃", "x → v₁ → v₂ → … → v₇ → … → v₁₂ → v₁₃"
+    ]  # fmt: skip
+    (route,) = script("routes", routes=[[*"abcdefghijk"]])
+    assert route == "a → b → c → d → … → j → k"
+
+
+def test_a_large_number_of_paths_is_rounded(script):
+    x = Value(1.0, "x")
+    for _ in range(200):
+        x = x + x
+    open_page(script, step(x))
+    assert script("paths", n=1)[0]["path_count"] == "10^60"
+
+
+def test_rows_that_cannot_be_printed_keep_their_numbers(script):
+    """A row with an `if`, a node with given slopes: both passes are computed, nothing can change."""
+    bent = Op("bent", lambda x: x if x > 0 else 0.1 * x, lambda out, x: 1.0 if x > 0 else 0.1)
+    x, y = Value(-2.0, "x"), Value(3.0, "y")
+    root = bent(x) * Value(6.0, [x, y], [3.0, -2.0]) + softmax([x, y])[0]
+    stepper = step(root)
+    open_page(script, stepper)
+    compare_frames(script, stepper)
+    assert "row" not in stepper.graph.nodes[1]
+
+
+SPECS = [".4g", ".17g", ".1g", ".3f", ".0f", ".2e", "g", "f", ".1%", ",.2f", "+.3g", ".3G", ""]
+numbers = st.floats() | st.floats(-1e4, 1e4) | st.integers(-1000, 1000).map(lambda n: n / 8)
+
+
+@examples(5)
+@given(xs=st.lists(numbers, min_size=20, max_size=60))
+@pytest.mark.parametrize("spec", SPECS)
+def test_numbers_are_written_as_python_writes_them(script, spec, xs):
+    """Also halves, which Python rounds to the even digit."""
+    if spec == "":  # JavaScript changes to exponents at other sizes
+        xs = [x for x in xs if x == 0 or 1e-4 < abs(x) < 1e16]
+    packed = [x if math.isfinite(x) else repr(x) for x in xs]
+    assert script("format", numbers=packed, spec=spec) == [format_number(x, spec) for x in xs]
+
+
+@examples(8)
+@given(st.text(max_size=300) | st.lists(st.integers()) | st.text("ab", max_size=9).map("x".join))
+def test_compressed_data_is_read(script, data):
+    text = json.dumps(data, ensure_ascii=False)
+    assert script("inflate", text=compress(text)) == json.loads(text.encode("utf-8", "replace"))
+
+
+def test_large_data_is_read(script):
+    """With codes of its own, and beyond one window."""
+    data = [random.Random(0).random() for _ in range(5000)] + ["ab" * 20_000]
+    assert script("inflate", text=compress(json.dumps(data))) == data

@@ -1,0 +1,142 @@
+"""Numbers that are changed in a page, in a browser: both passes follow."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from browsers import chromium, fields
+from engine import Value, topological
+from engine.draw import step
+from engine.draw.look.theme import format_number
+from strategies import examples
+
+
+def neuron(x1=2.0, w1=-3.0, b=6.5, scale=2.0):
+    x1, w1, b = Value(x1, "x1"), Value(w1, "w1"), Value(b, "b")
+    out = (x1 * w1 + b).tanh() * scale + x1
+    out.label = "out"
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Yield the page of the neuron, which reports no error and makes no request."""
+    file, troubles = tmp_path_factory.mktemp("live") / "neuron.html", []
+    step(neuron()).save(file)
+    with chromium() as browser:
+        page = browser.new_page(reduced_motion="reduce", viewport={"width": 1400, "height": 900})
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: troubles.append(request.url))
+        page.goto(file.as_uri())
+        yield page
+        assert {*troubles} == {file.as_uri()}
+
+
+@pytest.fixture(autouse=True)
+def at_the_end(page):
+    """Begin each test with the first numbers, at the last step."""
+    page.evaluate("stepgrad.goto({ step: 99, pass: 1, set: '' })")
+
+
+def shown(root):
+    """Return the numbers that a page shows in the end, by the ids of values."""
+    root.backward()
+    return {
+        f"v{i}": [format_number(x.data, ".4g"), *([] if x.constant else [format_number(x.grad, ".4g")])]
+        for i, x in enumerate(topological(root))
+    }  # fmt: skip
+
+
+def displayed(page):
+    """Return those numbers as the page shows them, without the words before them."""
+    return {
+        id: [text.split()[-1] for text in texts[-2:] if text.split()[-1:]]
+        if len(texts) > 2
+        else [texts[-1].split()[-1]]
+        for id, texts in fields(page).items()
+    }
+
+
+@examples(8)
+@given(
+    numbers=st.fixed_dictionaries(
+        {}, optional={name: st.floats(-4.0, 4.0) for name in ("x1", "w1", "b")}
+    )
+)
+def test_both_passes_follow_changed_numbers(page, numbers):
+    page.evaluate("stepgrad.reset()")
+    for name, x in numbers.items():
+        page.evaluate("([name, x]) => stepgrad.set(name, x)", [name, x])
+    root = neuron(**numbers)
+    expected = shown(root)
+    for id, texts in displayed(page).items():
+        assert texts[: len(expected[id])] == expected[id]
+    for node in topological(root):
+        if node.label:
+            got = page.evaluate("name => stepgrad.get(name)", node.label)
+            assert got == pytest.approx({"data": node.data, "grad": node.grad}, rel=1e-12)
+
+
+def test_a_number_is_dragged_typed_and_moved_by_keys(page):
+    read = lambda: page.evaluate("stepgrad.get('x1').data")
+    box = page.locator("g[id$='-v0'] .number").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y, steps=4)
+    page.mouse.up()
+    assert read() == 2.5
+    page.keyboard.press("Control+z")
+    assert read() == 2.0  # one gesture is undone together
+    page.keyboard.press("Control+Shift+z")
+    assert read() == 2.5
+    page.mouse.click(x, y)  # selects it
+    page.keyboard.press("ArrowDown")
+    assert read() == 2.4
+    field = page.locator(".edit input")
+    assert field.input_value() == "2.4"
+    field.fill("-0,5")
+    field.press("Enter")
+    assert read() == -0.5
+    field.press("ArrowUp")
+    assert read() == -0.49
+    field.fill("two")
+    field.press("Enter")
+    assert (read(), field.get_attribute("aria-invalid")) == (-0.49, "true")
+    assert "changed" in page.get_attribute("g[id$='-v0']", "class")
+    page.click("[data-do=reset]")
+    assert read() == 2.0
+    assert "changed" not in page.get_attribute("g[id$='-v0']", "class")
+
+
+def test_the_address_holds_changed_numbers(page):
+    page.evaluate("stepgrad.set('x1', -1.5); stepgrad.set('b', Infinity)")
+    page.wait_for_function("location.hash.includes('inf')")
+    page.reload()
+    assert page.evaluate("stepgrad.get('x1').data") == -1.5
+    assert page.evaluate("stepgrad.get('b').data") == math.inf
+    assert page.inner_text(".trouble").startswith("The data of b is inf")
+    page.evaluate("stepgrad.reset()")
+    page.wait_for_function("!location.hash.includes('set')")
+
+
+def test_a_constant_is_unlocked(page):
+    constant = next(name for name in page.evaluate("stepgrad.names()") if name == "2")
+    with pytest.raises(Exception, match="cannot be changed"):
+        page.evaluate("name => stepgrad.set(name, 3)", constant)
+    page.select_option(".facts select", label="2 (constant)")
+    page.click(".edit button")
+    page.evaluate("name => stepgrad.set(name, 3)", constant)
+    assert page.evaluate("stepgrad.get('out').data") == pytest.approx(neuron(scale=3.0).data)
+    with pytest.raises(Exception, match="no value is called"):
+        page.evaluate("stepgrad.get('y')")
+
+
+def test_incorrect_passes_follow_changed_numbers(page):
+    page.evaluate("stepgrad.set('w1', 0.5); stepgrad.goto({ step: 99, pass: 3 })")
+    runs = step(neuron(w1=0.5)).runs
+    assert page.inner_text(".title") == runs[2].frames[-1].title
+    assert page.inner_text(".note") == runs[2].frames[-1].note
