@@ -145,7 +145,8 @@ def test_a_run_ends_when_it_diverges_or_is_stopped_and_moves_chosen_leaves_only(
         element.click();
         return text;
     })""")
-    assert texts[:2] == ["Run", "Stop"] and texts[2].endswith(" · stopped")
+    assert texts[:2] == ["Run", "Stop"]
+    assert texts[2].endswith(" · stopped")
 
 
 SLOPE = """() => {
@@ -172,7 +173,8 @@ def test_the_tangent_has_the_slope_of_the_gradient_and_its_point_moves_the_leaf(
     page.mouse.move(x - 60, y, steps=3)
     page.mouse.up()
     moved = get(page, "x")
-    assert 0.0 < moved < 2.9 and moved == round(moved, 2)
+    assert 0.0 < moved < 2.9
+    assert moved == round(moved, 2)
     assert page.evaluate(SLOPE) == pytest.approx(get(page, "x", "grad"), rel=0.01)
     page.keyboard.press("ArrowRight")  # the point has the focus
     assert get(page, "x") > moved
@@ -187,7 +189,8 @@ def test_a_tangent_leaves_gaps_where_the_root_is_not_a_number(opened):
     page.evaluate("stepgrad.goto({value: 'x'})")
     page.click(".opens")
     path = page.get_attribute(".tangent .curve", "d")
-    assert "NaN" not in path and "Infinity" not in path
+    assert "NaN" not in path
+    assert "Infinity" not in path
     assert math.isfinite(float(page.get_attribute(".point", "aria-valuemin")))
     page.evaluate("stepgrad.set('x', -1)")
     assert page.locator(".point").is_hidden()

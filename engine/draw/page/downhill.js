@@ -41,7 +41,8 @@ function createDescent({ live, editor, facts }) {
     return graph.runPass(senders).grads;
   }
 
-  // Takes steps until `isEnough(roots)`; steps of the same gesture are undone together.
+  // Takes steps until `isEnough(roots)`; steps of the same gesture are undone together. Returns
+  // whether a number has changed, so that the page is shown anew.
   function advance(lr, zeroes, gesture, isEnough = () => true) {
     const before = movable.map((i) => data[i]);
     roots.length = at + 1;
@@ -60,6 +61,7 @@ function createDescent({ live, editor, facts }) {
     const after = movable.map((i) => [i, data[i]]);
     movable.forEach((i, k) => { data[i] = before[k]; });
     editor.set(after, { gesture });
+    return after.some(([, x], k) => !Object.is(x, before[k]));
   }
 
   follow();
@@ -70,7 +72,7 @@ function createDescent({ live, editor, facts }) {
 function createDownhill(root, getView) {
   const panel = root.querySelector(".downhill"), opener = root.querySelector("[data-do=downhill]"), find = (name) => panel.querySelector(`[data-part=${name}]`);
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
-  let lr = 0.1, zeroes = true, timer = null, news = "", shown = null;
+  let lr = 0.1, zeroes = true, timer = null, news = "", shown = null, size = { width: 0, height: 0, font: 11 }; // of the curve
 
   function findDescent(view) {
     if (!view.editor?.canChange || typeof view.live.graph.data.at(-1) !== "number") return null;
@@ -109,13 +111,12 @@ function createDownhill(root, getView) {
   const shorten = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 
   function showCurve(roots, at, name) {
-    const svg = find("curve"), { clientWidth: width, clientHeight: height } = svg, finite = roots.filter(Number.isFinite);
-    const size = parseFloat(getComputedStyle(svg).fontSize) || 11, [low, high] = [Math.min(...thin(finite)), Math.max(...thin(finite))];
+    const svg = find("curve"), { width, height, font } = size, [low, high] = findEnds(roots);
     if (!width) return;
-    const isLog = low > 0 && high / low > 1000, ys = isLog ? [low / 1.5, high * 1.5] : low < Infinity ? findRange([low, high]) : [-1, 1];
+    const isLog = low > 0 && high / low > 1000 && low > 1e-300, ys = isLog ? [low / 1.5, high * 1.5] : findRange([low, high]);
     const yTicks = isLog ? chooseLogTicks(ys, 3) : chooseTicks(ys, 3), xs = [0, Math.max(roots.length - 1, 10)];
-    const left = 14 + 0.58 * size * Math.max(2, ...yTicks.map((tick) => formatNumber(tick, ".4g").length));
-    const frame = { left, right: width - 8, top: 6, bottom: height - size - 8 }, scales = createScales(xs, ys, frame, isLog);
+    const left = 14 + 0.58 * font * Math.max(2, ...yTicks.map((tick) => formatNumber(tick, ".4g").length));
+    const frame = { left, right: width - 8, top: 6, bottom: height - font - 8 }, scales = createScales(xs, ys, frame, isLog);
     const line = (from, to) => writeLine(thinLine(roots, from, to, 2 * width), scales, ys), whole = chooseTicks(xs, 5).filter(Number.isInteger);
     svg.replaceChildren(
       ...drawAxes(whole, yTicks, scales, frame),
@@ -125,10 +126,14 @@ function createDownhill(root, getView) {
     svg.setAttribute("aria-label", `${name} over the steps: from ${shown.live.write(roots[0])} to ${shown.live.write(roots[at])} after ${at} steps`);
   }
 
-  // Returns some of the numbers, with the largest and the smallest; Math.max(...) takes not all of a long run.
-  function thin(numbers) {
+  // Returns the smallest and the largest number; a long run has too many for Math.min(...).
+  function findEnds(numbers) {
     let [low, high] = [Infinity, -Infinity];
-    for (const x of numbers) [low, high] = [Math.min(low, x), Math.max(high, x)];
+    for (const x of numbers) {
+      if (!canPlot(x)) continue;
+      if (x < low) low = x;
+      if (x > high) high = x;
+    }
     return [low, high];
   }
 
@@ -181,8 +186,7 @@ function createDownhill(root, getView) {
     if (!descent?.movable.length) throw new Error("this picture has no numbers that can be changed");
     if (typeof rate !== "number") throw new TypeError(`expected a number, got ${rate}`);
     stop("");
-    descent.advance(rate, zeroes);
-    show();
+    if (!descent.advance(rate, zeroes)) show();
     return view.live.graph.data.at(-1);
   }
 
@@ -254,6 +258,9 @@ function createDownhill(root, getView) {
     event.stopPropagation(); // the other keys do not step through the passes here
     if (event.key === "Escape") toggle();
   });
-  new ResizeObserver(() => { if (shown?.descent) show(); }).observe(panel);
+  new ResizeObserver(([{ contentRect: { width, height }, target }]) => {
+    size = { width, height, font: parseFloat(getComputedStyle(target).fontSize) };
+    if (shown?.descent) show();
+  }).observe(find("curve"));
   return { update, toggle, descend };
 }

@@ -10,7 +10,7 @@ function createShape(tag, attributes = {}, text = "") {
 // Returns the scales of a plot, {x, y, invert}: functions of numbers to pixels, and of a pixel to x.
 // `frame` is {left, right, top, bottom} in pixels.
 function createScales([x0, x1], [y0, y1], { left, right, top, bottom }, isLog = false) {
-  const to = isLog ? Math.log10 : (x) => x;
+  const to = isLog ? (x) => Math.log10(Math.max(x, Number.MIN_VALUE)) : (x) => x;
   return {
     x: (x) => left + ((x - x0) / (x1 - x0)) * (right - left),
     y: (y) => bottom - ((to(y) - to(y0)) / (to(y1) - to(y0))) * (bottom - top),
@@ -33,16 +33,18 @@ function chooseLogTicks([low, high], most) {
   return Array.from({ length: Math.max(0, Math.floor((last - first) / unit) + 1) }, (_, i) => Number(`1e${first + i * unit}`));
 }
 
+const canPlot = (x) => Math.abs(x) < 1e300; // sums and differences of such numbers are finite
+
 // Returns a range that shows most of the numbers, and `shown`: a pole does not flatten the rest.
 function findRange(numbers, shown) {
-  const sorted = numbers.filter(Number.isFinite).sort((x, y) => x - y), kept = [shown].filter(Number.isFinite);
-  if (!sorted.length) return kept.length ? [shown - 1, shown + 1] : [-1, 1];
+  const sorted = numbers.filter(canPlot).sort((x, y) => x - y), kept = [shown].filter(canPlot);
+  if (!sorted.length) sorted.push(kept[0] ?? 0);
   const at = (part) => sorted[Math.round(part * (sorted.length - 1))];
   let [low, high] = [sorted[0], sorted.at(-1)];
   const [inner, outer] = [at(0.9) - at(0.1), high - low];
   if (inner > 0 && outer > 8 * inner) [low, high] = [at(0.1) - inner, at(0.9) + inner];
   [low, high] = [Math.min(low, ...kept), Math.max(high, ...kept)];
-  const pad = high > low ? 0.08 * (high - low) : Math.max(Math.abs(high) / 4, 0.5);
+  const pad = high - low > 1e-12 * Math.abs(high) ? 0.08 * (high - low) : Math.max(Math.abs(high) / 4, 0.5);
   return [low - pad, high + pad];
 }
 
