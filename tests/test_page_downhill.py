@@ -46,7 +46,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(browser):
-    page = browser.new_page(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
     yield page
     page.close()
 
@@ -58,7 +58,8 @@ def opened(page, pages):
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))
 
-    def open_(name):
+    def open_(name, motion="reduce"):
+        page.emulate_media(reduced_motion=motion)
         page.goto((pages / f"{name}.html").as_uri())
         return page
 
@@ -102,11 +103,13 @@ def test_descend_is_pythons_gradient_descent(opened, zeroes):
 
 
 def test_a_run_ends_at_the_minimum_and_is_one_entry_to_undo(opened):
-    page = opened("valley")
+    page = opened("valley", motion="no-preference")  # so that the run has many slices
     page.click("[data-do=downhill]")
-    page.keyboard.press("Enter")  # the focus is at "Step"
+    part(page, "rate").fill("0.4")
+    page.keyboard.press("Enter")
+    part(page, "step").press("Enter")
     after_step = get(page, "x")
-    assert after_step == pytest.approx(3.0 - 0.1 * 4.0)
+    assert after_step == pytest.approx(3.0 - 0.4 * 4.0)
     part(page, "run").click()
     page.wait_for_function("document.querySelector('[data-part=run]').textContent === 'Run'")
     assert part(page, "steps").text_content().endswith(" · stands still")

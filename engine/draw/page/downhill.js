@@ -93,22 +93,23 @@ function createDownhill(root, getView) {
 
   function show() {
     if (panel.hidden) return;
-    const { live, facts } = shown, { roots, at, summed, chosen, movable } = shown.descent, name = facts.at(-1).name, count = (n, noun) => `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
-    find("now").textContent = `${shorten(name)} = ${live.write(roots[at])}`;
-    find("steps").textContent = [at ? `after ${count(at, "step")}` : "", summed > 1 ? `gradients of ${count(summed, "step")} added` : "", news].filter(Boolean).join(" · ");
+    const { live, facts } = shown, { roots, at, summed, chosen, movable } = shown.descent, name = facts.at(-1).name;
+    const added = summed > 1 ? `gradients of ${countOf(summed, "step")} added` : "";
+    find("now").textContent = `${shortenName(name)} = ${live.write(roots[at])}`;
+    find("steps").textContent = [at ? `after ${countOf(at, "step")}` : "", added, news].filter(Boolean).join(" · ");
     find("news").setAttribute("aria-busy", Boolean(timer)); // screen readers hear the end only
     find("sum").toggleAttribute("hidden", zeroes); // MathML has no property
     find("zero").checked = zeroes;
-    find("leaves").textContent = `${chosen.size} of ${count(movable.length, "number")}`;
-    for (const [control, x] of [["rate", String(lr)], ["slider", Math.log10(lr)]]) if (document.activeElement !== find(control) || control === "slider") find(control).value = x;
+    find("leaves").textContent = `${chosen.size} of ${countOf(movable.length, "number")}`;
+    find("rate").value = lr;
+    find("slider").value = Math.log10(lr);
     find("slider").setAttribute("aria-valuetext", lr);
-    find("step").setAttribute("aria-disabled", !chosen.size);
     find("run").textContent = timer ? "Stop" : "Run";
-    find("run").setAttribute("aria-disabled", !chosen.size);
+    for (const control of ["step", "run"]) find(control).setAttribute("aria-disabled", !chosen.size);
     showCurve(roots, at, name);
   }
 
-  const shorten = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
+  const countOf = (n, noun) => `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
 
   function showCurve(roots, at, name) {
     const svg = find("curve"), { width, height, font } = size, [low, high] = findEnds(roots);
@@ -154,27 +155,26 @@ function createDownhill(root, getView) {
   }
 
   function showLeaves({ movable, parameters, chosen }) {
-    const names = getView().facts, choose = (list) => () => {
-      chosen.clear();
-      list.forEach((i) => chosen.add(i));
-      showLeaves({ movable, parameters, chosen });
+    const boxes = movable.map((i) => Object.assign(document.createElement("input"), { type: "checkbox", checked: chosen.has(i) }));
+    boxes.forEach((box, k) => box.addEventListener("change", () => {
+      chosen[box.checked ? "add" : "delete"](movable[k]);
       show();
-    };
-    const sets = [["all", movable], ["none", []], ...(parameters.length && parameters.length < movable.length ? [["parameters", parameters]] : [])];
-    find("sets").replaceChildren(...sets.map(([text, list]) => {
-      const button = document.createElement("button");
-      Object.assign(button, { type: "button", textContent: text });
-      button.addEventListener("click", choose(list));
-      return button;
     }));
-    find("list").replaceChildren(...movable.map((i) => {
-      const label = document.createElement("label"), box = Object.assign(document.createElement("input"), { type: "checkbox", checked: chosen.has(i) });
-      box.addEventListener("change", () => {
-        chosen[box.checked ? "add" : "delete"](i);
+    find("list").replaceChildren(...boxes.map((box, k) => {
+      const label = document.createElement("label");
+      label.append(box, shown.facts[movable[k]].name);
+      return label;
+    }));
+    const sets = [["all", movable], ["none", []], ["parameters", parameters]];
+    find("sets").replaceChildren(...sets.slice(0, parameters.length ? 3 : 2).map(([text, list]) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+      button.addEventListener("click", () => {
+        chosen.clear();
+        list.forEach((i) => chosen.add(i));
+        boxes.forEach((box, k) => { box.checked = chosen.has(movable[k]); });
         show();
       });
-      label.append(box, names[i].name);
-      return label;
+      return button;
     }));
   }
 
@@ -248,10 +248,9 @@ function createDownhill(root, getView) {
     show();
   });
   find("rate").addEventListener("change", () => {
-    const x = readNumber(find("rate").value), isValid = Number.isFinite(x);
-    if (isValid) lr = x;
-    find("rate").setAttribute("aria-invalid", !isValid);
-    show();
+    const x = readNumber(find("rate").value);
+    if (Number.isFinite(x)) lr = x;
+    show(); // writes the old number in place of one that cannot be read
   });
   panel.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey) return; // undo and redo

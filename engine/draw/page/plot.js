@@ -76,3 +76,5 @@ function drawAxes(xs, ys, { x, y }, { left, right, top, bottom }) {
     ]),
   ];
 }
+
+const shortenName = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);

@@ -99,8 +99,8 @@ function createTangent({ live, editor, facts }, i, rows) {
     if (isFinite) inside.append(createShape("path", { class: "guide", d: `M${left} ${scales.y(y)}H${scales.x(x)}V${frame.bottom}` }));
     plotted.replaceChildren(
       createShape("rect", { class: "room", width, height }), ...drawAxes(chooseTicks(range, 5), yTicks, scales, frame), inside,
-      createShape("text", { class: "name", x: left - 7, y: size, "text-anchor": "start" }, shorten(names.y)),
-      createShape("text", { class: "name", x: width - 2, y: isShort ? frame.bottom + 4 : height - 4, "text-anchor": "end" }, shorten(names.x)),
+      createShape("text", { class: "name", x: left - 7, y: size, "text-anchor": "start" }, shortenName(names.y)),
+      createShape("text", { class: "name", x: width - 2, y: isShort ? frame.bottom + 4 : height - 4, "text-anchor": "end" }, shortenName(names.x)),
     );
     point.setAttribute("display", isFinite ? "inline" : "none");
     if (isFinite) point.setAttribute("transform", `translate(${scales.x(x).toFixed(1)} ${scales.y(y).toFixed(1)})`);
@@ -109,8 +109,6 @@ function createTangent({ live, editor, facts }, i, rows) {
     point.setAttribute("aria-valuetext", `${write(x)}; ${names.y} is ${write(y)}, the slope is ${write(slope)}`);
     showCaption(write(slope));
   }
-
-  const shorten = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 
   // Returns two points of the tangent that are just outside the plot, however steep it is.
   function findEnds(x, y, slope, [low, high], span) {
