@@ -5,7 +5,7 @@ function createEditor(view, page) {
   const { live, facts, graph: drawing } = view, { nodes, data, canChange } = live.graph, first = [...data];
   const unlocked = new Set(); // constants that can be changed
   const hasPlace = nodes.map((_, i) => live.isWritten(i));
-  let undone = [], done = []; // lists of [place, before, after]
+  let undone = [], done = []; // of each gesture {gesture, changes: [[place, before, after], ...]}
 
   const isLeaf = (i) => nodes[i] && !nodes[i].inputs && nodes[i].of === undefined;
   const isLocked = (i) => isLeaf(i) && Boolean(nodes[i].constant) && !unlocked.has(i);
@@ -15,13 +15,16 @@ function createEditor(view, page) {
   const listChanged = () => facts.map((_, i) => i).filter(isChanged);
 
   // Sets numbers, given as [place, number]. Changes of one gesture are undone together.
-  function set(pairs, { joins = false } = {}) {
+  function set(pairs, { gesture = {} } = {}) {
     const changes = pairs.filter(([i, x]) => !Object.is(data[i], x)).map(([i, x]) => [i, data[i], x]);
     if (!changes.length) return;
-    const last = done.at(-1);
-    if (joins && last?.length === changes.length && last.every(([i], n) => i === changes[n][0])) {
-      last.forEach((change, n) => { change[2] = changes[n][2]; });
-    } else done.push(changes);
+    if (done.at(-1)?.gesture === gesture) {
+      const last = new Map(done.at(-1).changes.map((change) => [change[0], change]));
+      for (const change of changes) {
+        if (last.has(change[0])) last.get(change[0])[2] = change[2];
+        else done.at(-1).changes.push(change);
+      }
+    } else done.push({ gesture, changes });
     undone = [];
     write(changes.map(([i, , x]) => [i, x]));
   }
@@ -32,17 +35,17 @@ function createEditor(view, page) {
   }
 
   function undo() {
-    const changes = done.pop();
-    if (!changes) return;
-    undone.push(changes);
-    write(changes.map(([i, before]) => [i, before]));
+    const last = done.pop();
+    if (!last) return;
+    undone.push(last);
+    write(last.changes.map(([i, before]) => [i, before]));
   }
 
   function redo() {
-    const changes = undone.pop();
-    if (!changes) return;
-    done.push(changes);
-    write(changes.map(([i, , after]) => [i, after]));
+    const next = undone.pop();
+    if (!next) return;
+    done.push(next);
+    write(next.changes.map(([i, , after]) => [i, after]));
   }
 
   const reset = () => set(listChanged().map((i) => [i, first[i]]));
@@ -54,7 +57,7 @@ function createEditor(view, page) {
     return Number(((Number.isFinite(x) ? x : 0) + steps * unit).toFixed(Math.min(decimals, 100)));
   }
 
-  const nudge = (i, steps) => { if (isFree(i)) set([[i, move(data[i], steps)]], { joins: true }); };
+  const nudge = (i, steps) => { if (isFree(i)) set([[i, move(data[i], steps)]], { gesture: i }); };
 
   // ------------------------------------------------------------------------------- in the drawing
 
@@ -72,7 +75,7 @@ function createEditor(view, page) {
     if (!drag) return;
     const steps = Math.round((event.clientX - drag.x - (event.clientY - drag.y)) / 4);
     if (!drag.moved && Math.abs(steps) < 1) return;
-    set([[drag.i, move(drag.from, steps)]], { joins: drag.moved });
+    set([[drag.i, move(drag.from, steps)]], { gesture: drag });
     drag.moved = true;
   });
   const end = () => {

@@ -21,8 +21,9 @@ FOLDER = Path(__file__).parent
 SCRIPTS = (
     "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
     "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
-    "marks.js", "arrays.js",
+    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js",
 )  # fmt: skip
+STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
@@ -61,7 +62,7 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
-        f"{read_text('stepper.css')}{read_text('arrays.css')}</style></head>\n<body>\n"
+        f"{''.join(map(read_text, STYLES))}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="text/plain" id="steps">{data}</script>\n'

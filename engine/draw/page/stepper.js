@@ -11,8 +11,9 @@ function mount(root, page, rows) {
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
-  const views = page.views.map(createView), settings = loadSettings();
+  const views = page.views.map(createView), settings = loadSettings(), plots = {};
   let view = null, trail = [], timer = null, mounted = false;
+  const downhill = createDownhill(root, () => view);
   const frames = () => view.runs[view.run].frames;
 
   // ------------------------------------------------------------------------------------- views
@@ -74,7 +75,7 @@ function mount(root, page, rows) {
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
       frames, math, write,
-      createControls: (i) => view.editor?.createControls(i),
+      createControls: (i) => addTangent(view, i, view.editor?.createControls(i), rows, plots),
       paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
@@ -162,6 +163,7 @@ function mount(root, page, rows) {
 
   // Shows which numbers have been changed, and where they end in inf or nan.
   function showChanges() {
+    downhill.update();
     const { editor, live, facts } = view, trouble = live?.findTrouble(), isEditable = Boolean(editor?.canChange);
     editor?.showMarks();
     for (const [action, on] of [["undo", editor?.canUndo()], ["redo", editor?.canRedo()], ["reset", editor?.listChanged().length > 0]]) {
@@ -301,6 +303,7 @@ function mount(root, page, rows) {
     undo: () => view.editor?.undo(),
     redo: () => view.editor?.redo(),
     reset: () => view.editor?.reset(),
+    downhill: () => downhill.toggle(),
     back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
   };
   const moves = ["first", "previous", "next", "last", "mistake"];
@@ -423,5 +426,5 @@ function mount(root, page, rows) {
     view.editor.set([[i, number]]);
   }
 
-  return { goto, names, get, set, reset: () => view.editor?.reset() };
+  return { goto, names, get, set, descend: (lr) => downhill.descend(lr), reset: () => view.editor?.reset() };
 }
