@@ -2,7 +2,7 @@
 
 `exercises.slope.check(f)` compares a function with the engine on small inputs. It answers with the
 smallest input for which the function is wrong, and explains typical mistakes.
-`exercises.slope.hint()` returns a hint, and the next one when it is called again.
+`exercises.slope.hint()` returns a hint, and `hint(2)` a more precise one.
 
 slope           slope(x): the slope of x² at x
 row             the row of x / y: an `Op` with its formula and its slopes
@@ -18,8 +18,8 @@ layer           layer_backward(X, W, dZ): the gradients dX, dW and db of Z = X W
 >>> from nn import exercises
 >>> exercises.slope.check(lambda x: -2 * x)
 slope(1.0) should be 2.0, not -2.0: the sign is wrong.
->>> exercises.order.hint()
-Hint 1 of 3: `node.inputs` are the inputs of a node; those of a leaf are empty.
+>>> exercises.slope.hint(3)
+Hint 3 of 3: The slope of xⁿ is n · xⁿ⁻¹.
 """
 
 from nn.exercises.graphs import backward, order, second_use

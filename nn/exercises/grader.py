@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -23,15 +22,10 @@ from engine import GradientWarning, Op, Value
 Case = tuple[Any, ...]
 Observed = dict[str, Any]  # numbers or arrays, by name
 Run = Callable[..., Any]  # a name of the call and the arguments -> the result
-DIAGNOSED = 150  # the number of inputs for which an explanation must fit
 
 
 class WrongAnswer(Exception):
     """A reason why an answer is wrong, in a sentence for the learner."""
-
-
-class Unanswered(Exception):
-    """A stub in place of an answer."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +56,7 @@ class Answer:
 
 @dataclass(eq=False, kw_only=True)
 class Exercise:
-    """An exercise: `check` grades a function, and `hint` returns the next hint.
+    """An exercise: `check` grades a function, and `hint` returns a hint.
 
     name       its name in `nn.exercises`
     follows    the name of the next exercise
@@ -72,14 +66,14 @@ class Exercise:
     right      the correct function
     mistakes   by explanation, a typical wrong function or a list of them
     hints      from vague to precise
-    graph      returns the root of the graph to draw for an input
+    graph      returns the root of the graph to draw for an input, with its gradients
     tolerance  the largest error of a correct number, relative to numbers larger than 1
 
     >>> from nn import exercises
     >>> exercises.slope.check(lambda x: x * x)
     slope(1.0) should be 2.0, not 1.0: this is the value of x², not its slope.
     >>> exercises.slope.check(lambda x: 2 * x)
-    Right, for all 22 inputs. Next: row.
+    Right, for all 10 inputs. Next: row.
     """
 
     name: str
@@ -92,89 +86,82 @@ class Exercise:
     hints: Sequence[str]
     graph: Callable[..., Any]
     tolerance: float = 1e-9
-    hints_given = 0
 
     def __repr__(self) -> str:
         return f"<exercise {self.name}: .check(function) grades a function, .hint() gives a hint>"
 
-    @cached_property
-    def cases(self) -> list[Case]:
-        """The inputs, in order of size."""
-        return [*self.inputs()]
-
-    def hint(self) -> Answer:
-        """Return the next hint; after the last one, the first."""
-        k = self.hints_given % len(self.hints)
-        self.hints_given += 1
-        return Answer(None, f"Hint {k + 1} of {len(self.hints)}: {self.hints[k]}")
+    def hint(self, number: int = 1) -> Answer:
+        """Return a hint. Raises ValueError for a number of no hint."""
+        if number not in range(1, len(self.hints) + 1):
+            raise ValueError(f"{self.name} has the hints 1 to {len(self.hints)}, got {number!r}")
+        more = f" `hint({number + 1})` says more." if number < len(self.hints) else ""
+        return Answer(None, f"Hint {number} of {len(self.hints)}: {self.hints[number - 1]}{more}")
 
     def check(self, answer: Any) -> Answer:
         """Grade a function: right, not answered yet, or wrong, with the smallest counterexample."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GradientWarning)  # the answer explains the mistake
-            return self._check(answer)
-
-    def _check(self, answer: Any) -> Answer:
-        if not callable(answer):
-            return Answer(False, f"`check` expects the function itself, not {answer!r}.")
-        hint = f"`exercises.{self.name}.hint()` gives a hint."
-        for case in self.cases:
-            try:
-                observed, right = self._observe(answer, case), self._observe(self.right, case)
-            except Unanswered:
-                return Answer(None, f"Not answered yet. {hint}")
-            except WrongAnswer as problem:
-                return self._refuse(case, str(problem), problem.__cause__)
-            if wrong := self._first_wrong(observed, right):
-                numbers = f"{format_numbers(right[wrong])}, not {format_numbers(observed[wrong])}"
-                return self._refuse(
-                    case, f"{wrong} should be {numbers}: {self._diagnose(answer) or hint}"
-                )
-        return Answer(True, f"Right, for all {len(self.cases)} inputs. Next: {self.follows}.")
-
-    def _refuse(self, case: Case, text: str, error: BaseException | None = None) -> Answer:
         from engine.draw import draw
 
-        root = self.graph(*case)
-        root.backward()
-        given = self.given.format(*map(copy_lists, case))
-        return Answer(False, given + text, draw(root, locals=True), error)
+        hint = f"`exercises.{self.name}.hint()` gives a hint."
+        if not callable(answer):
+            return Answer(False, f"`check` expects the function itself, not {answer!r}.")
+        if is_stub(answer):
+            return Answer(None, f"Not answered yet. {hint}")
+        cases = [*self.inputs()]
+        for case in cases:
+            error = None
+            try:
+                wrong = self._compare(answer, case)
+            except WrongAnswer as problem:
+                text, error = str(problem), problem.__cause__
+            else:
+                if wrong is None:
+                    continue
+                name, observed, right = wrong
+                text = f"{name} should be {format_numbers(right)}, not {format_numbers(observed)}: "
+                text += self._diagnose(answer, cases) or hint
+            text = self.given.format(*map(copy_lists, case)) + text
+            return Answer(False, text, draw(self.graph(*case), locals=True), error)
+        return Answer(True, f"Right, for all {len(cases)} inputs. Next: {self.follows}.")
 
     def _observe(self, answer: Any, case: Case) -> Observed:
-        return self.observe(lambda call, *args: call_answer(answer, call, args), *case)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GradientWarning)  # the grader explains the mistake
+            return self.observe(lambda call, *args: call_answer(answer, call, args), *case)
 
-    def _first_wrong(self, observed: Observed, right: Observed) -> str | None:
-        """Return the first name whose numbers are wrong; None if all are right."""
-        return next((x for x in right if not self._are_close(observed[x], right[x])), None)
+    def _compare(self, answer: Any, case: Case) -> tuple[str, Any, Any] | None:
+        """Return the first wrong name with the observed and the right numbers, or None."""
+        observed, right = self._observe(answer, case), self._observe(self.right, case)
+        wrong = (name for name in right if not self._are_close(observed[name], right[name]))
+        return next(((name, observed[name], right[name]) for name in wrong), None)
 
     def _are_close(self, x: Any, y: Any) -> bool:
         pairs = zip(list_numbers(x), list_numbers(y), strict=True)
         return all(abs(a - b) <= self.tolerance * max(1.0, abs(b)) for a, b in pairs)
 
-    def _diagnose(self, answer: Any) -> str:
+    def _diagnose(self, answer: Any, cases: Sequence[Case]) -> str:
         """Return the explanation that fits the numbers of a wrong answer, or ""."""
         seen = []
-        for case in self.cases[:DIAGNOSED]:
-            with suppress(WrongAnswer, Unanswered):
-                seen.append((case, self._observe(answer, case), self._observe(self.right, case)))
+        for case in cases:
+            with suppress(WrongAnswer):
+                seen.append((case, self._compare(answer, case)))
         for explanation, mistakes in self.mistakes.items():
             for mistake in mistakes if isinstance(mistakes, list) else [mistakes]:
-                if all(self._fits(mistake, *row) for row in seen):
+                if all(self._agrees(mistake, case, wrong) for case, wrong in seen):
                     return explanation
         pairs: list[tuple[float, float]] = []
-        for _, observed, right in seen:
-            if wrong := self._first_wrong(observed, right):
-                pairs += zip(list_numbers(observed[wrong]), list_numbers(right[wrong]), strict=True)
+        for _, wrong in seen:
+            if wrong is not None:
+                pairs += zip(*map(list_numbers, wrong[1:]), strict=True)
         return explain_numbers(pairs)
 
-    def _fits(self, mistake: Any, case: Case, observed: Observed, right: Observed) -> bool:
-        """Return whether a mistake gives the first wrong number of an answer for a case."""
+    def _agrees(self, mistake: Any, case: Case, wrong: Any) -> bool:
+        """Return whether a typical mistake gives the wrong number of an answer, or is right too."""
         try:
-            mistaken = self._observe(mistake, case)
+            if wrong is None:
+                return self._compare(mistake, case) is None
+            return self._are_close(self._observe(mistake, case)[wrong[0]], wrong[1])
         except WrongAnswer:
             return False
-        name = self._first_wrong(observed, right) or self._first_wrong(mistaken, right)
-        return name is None or self._are_close(mistaken[name], observed[name])
 
 
 def explain_numbers(pairs: Sequence[tuple[float, float]]) -> str:
@@ -194,11 +181,8 @@ def explain_numbers(pairs: Sequence[tuple[float, float]]) -> str:
 def call_answer(answer: Any, call: str, args: Case) -> Any:
     """Return the result of a learner's function.
 
-    Raises Unanswered for a stub, and WrongAnswer if the function raises an exception or changes a
-    list or an array.
+    Raises WrongAnswer if the function raises an exception, or changes a list or an array.
     """
-    if is_stub(answer):
-        raise Unanswered
     before = copy_lists(args)
     try:
         result = answer(*args)
@@ -251,9 +235,16 @@ def check_type(call: str, x: Any, kind: type = Value) -> Any:
     raise WrongAnswer(f"{call} should be a {name}, not {x!r}{remedy}.")
 
 
+def differentiate(root: Any) -> Any:
+    """Return the root of a graph after its backward pass."""
+    root.backward()
+    return root
+
+
 def list_numbers(x: Any) -> list[float]:
     return x.ravel().tolist() if hasattr(x, "ravel") else [x]
 
 
 def format_numbers(x: Any) -> str:
-    return str(x.tolist()) if hasattr(x, "tolist") else repr(float(f"{x:.12g}"))
+    x += 0.0  # so that -0.0 is 0.0
+    return str(x.tolist()) if hasattr(x, "ravel") else repr(float(f"{x:.12g}"))

@@ -8,13 +8,13 @@ from typing import Any
 
 from engine import Value, topological
 from engine.watch.wrong_passes import breadth_first
-from nn.exercises.grader import Case, Exercise, Observed, Run, WrongAnswer, check_type
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
 
 LEAVES, RESULTS = {"x": 2, "y": 3}, "abc"
 
 
 @cache
-def all_programs() -> list[Case]:
+def all_programs() -> list[tuple[str]]:
     """Return all programs of one and two operations, and those of three operations on x alone.
 
     A program is a text such as "x = 2, y = 3, a = x + y, b = a * x". Each result but the last is
@@ -22,31 +22,28 @@ def all_programs() -> list[Case]:
     """
     programs = []
     for size in (1, 2, 3):
-        for right in product(*[operations("xy"[: 4 - size] + RESULTS[:k]) for k in range(size)]):
-            lines = [
-                f"{name} = {expression}" for name, expression in zip(RESULTS, right, strict=False)
-            ]
-            names = {*find_operands(lines)}
-            if names.issuperset(RESULTS[: size - 1]):
-                leaves = [f"{name} = {x}" for name, x in LEAVES.items() if name in names]
-                programs.append((", ".join([*leaves, *lines]),))
+        names = ["xy"[: 4 - size] + RESULTS[:k] for k in range(size)]
+        for right in product(*map(list_operations, names)):
+            operands = find_operands(", ".join(right))
+            if {*operands}.issuperset(RESULTS[: size - 1]):
+                leaves = [(name, x) for name, x in LEAVES.items() if name in operands]
+                lines = [*leaves, *zip(RESULTS, right, strict=False)]
+                programs.append((", ".join(f"{name} = {line}" for name, line in lines),))
     return programs
 
 
-def operations(names: str) -> list[str]:
+def list_operations(names: str) -> list[str]:
     pairs = [*combinations_with_replacement(names, 2)]
     return [f"{x}.square()" for x in names] + [f"{x} {s} {y}" for s in "+*" for x, y in pairs]
 
 
-def find_operands(lines: Iterable[str]) -> list[str]:
-    return re.findall(r"\b[xyabc]\b(?! =)", ", ".join(lines))
+def find_operands(program: str) -> list[str]:
+    return re.findall(r"\b[xyabc]\b(?! =)", program)
 
 
-def tree_programs() -> list[Case]:
+def tree_programs() -> list[tuple[str]]:
     """Return the programs that use no value twice."""
-    operands = [find_operands(case) for case in all_programs()]
-    pairs = zip(all_programs(), operands, strict=True)
-    return [case for case, names in pairs if len({*names}) == len(names)]
+    return [(p,) for (p,) in all_programs() if len({*find_operands(p)}) == len(find_operands(p))]
 
 
 def build(program: str) -> Value:
@@ -57,6 +54,10 @@ def build(program: str) -> Value:
         nodes[name] = node = Value(LEAVES[name]) if name in LEAVES else eval(expression, {}, nodes)
         node.label = name
     return node
+
+
+def build_with_gradients(program: str) -> Value:
+    return differentiate(build(program))
 
 
 def observe_order(run: Run, program: str) -> Observed:
@@ -116,15 +117,14 @@ def recurse(once: bool, interleaved: bool) -> Pass:
         root.grad, visited = 1.0, set()
 
         def send(node: Any) -> None:
-            if once and node in visited:
-                return
-            visited.add(node)
-            for x, local in zip(node.inputs, node.locals, strict=True):
-                x.grad += node.grad * local
-                if interleaved:
+            if not (once and node in visited):
+                visited.add(node)
+                for x, local in zip(node.inputs, node.locals, strict=True):
+                    x.grad += node.grad * local
+                    if interleaved:
+                        send(x)
+                for x in () if interleaved else node.inputs:
                     send(x)
-            for x in () if interleaved else node.inputs:
-                send(x)
 
         send(root)
 
@@ -141,7 +141,7 @@ def from_root(run_pass: Pass) -> Pass:
 
 order = Exercise(
     name="order", follows="backward",
-    inputs=all_programs, given="For {}: ", observe=observe_order, graph=build,
+    inputs=all_programs, given="For {}:\n", observe=observe_order, graph=build,
     right=topological, mistakes={},
     hints=[
         "`node.inputs` are the inputs of a node; those of a leaf are empty.",
@@ -152,7 +152,7 @@ order = Exercise(
 )  # fmt: skip
 backward = Exercise(
     name="backward", follows="second_use",
-    inputs=tree_programs, given="For {}: ", observe=observe_nodes, graph=build,
+    inputs=tree_programs, given="For {}:\n", observe=observe_nodes, graph=build_with_gradients,
     right=send_by(chain_rule),
     mistakes={
         "the root's gradient with respect to itself is 1. Set it first.":
@@ -177,7 +177,7 @@ backward = Exercise(
 )  # fmt: skip
 second_use = Exercise(
     name="second_use", follows="neuron",
-    inputs=all_programs, given="For {}: ", observe=observe_root, graph=build,
+    inputs=all_programs, given="For {}:\n", observe=observe_root, graph=build_with_gradients,
     right=Value.backward,
     mistakes={
         "the second contribution replaces the first. The gradient of a value that is used twice is "

@@ -7,17 +7,13 @@ from typing import Any
 import engine
 from engine import Value
 from nn import losses
-from nn.exercises.grader import Case, Exercise, Observed, Run, WrongAnswer, check_type
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
 
 Numbers = list[float]
 
 
 def label_values(name: str, data: Numbers) -> list[Value]:
     return [Value(x, f"{name}{k}") for k, x in enumerate(data, 1)]
-
-
-def detach_all(values: Iterable[Value]) -> list[Value]:
-    return [x.detach() for x in values]
 
 
 def observe_output(call: str, out: Any, leaves: list[Value]) -> Observed:
@@ -28,13 +24,6 @@ def observe_output(call: str, out: Any, leaves: list[Value]) -> Observed:
     return {call: out.data, **gradients}
 
 
-def small_neurons() -> Iterable[Case]:
-    for w, x, b in product((1.0, 2.0, -1.0), (1.0, 3.0), (0.0, 1.0, -4.0)):
-        yield [w], [x], b
-    for v, pair, b in product((1.0, -2.0), ([1.0, 2.0], [4.0, 3.0]), (0.0, 5.0, 20.0)):
-        yield [v, 3.0], pair, b
-
-
 def observe_neuron(run: Run, w: Numbers, x: Numbers, b: float) -> Observed:
     args = label_values("w", w), label_values("x", x), Value(b, "b")
     call = "neuron(w, x, b)"
@@ -43,18 +32,26 @@ def observe_neuron(run: Run, w: Numbers, x: Numbers, b: float) -> Observed:
 
 def weighted_sum(w: list[Value], x: list[Value]) -> Any:
     """Return the sum of products, each of which is a node of the drawing."""
-    first, *others = [a * b for a, b in zip(w, x, strict=True)]
-    return sum(others, start=first)
+    return add_up_nodes([a * b for a, b in zip(w, x, strict=True)])
+
+
+def add_up_nodes(nodes: list[Any]) -> Any:
+    """Return the sum of nodes, without the 0 that `sum` starts with."""
+    return sum(nodes[1:], start=nodes[0])
 
 
 def draw_neuron(w: Numbers, x: Numbers, b: float) -> Any:
-    return (weighted_sum(label_values("w", w), label_values("x", x)) + Value(b, "b")).relu()
+    z = weighted_sum(label_values("w", w), label_values("x", x)) + Value(b, "b")
+    return differentiate(z.relu())
 
 
 neuron = Exercise(
     name="neuron", follows="loss",
-    inputs=small_neurons,
-    given="For w = {}, x = {} and b = {}: ",
+    inputs=lambda: [
+        *product(([1.0], [2.0], [-1.0]), ([1.0], [3.0]), (0.0, 1.0, -4.0)),
+        *product(([1.0, 3.0], [-2.0, 3.0]), ([1.0, 2.0], [4.0, 3.0]), (0.0, 5.0, 20.0)),
+    ],
+    given="For w = {}, x = {} and b = {}:\n",
     observe=observe_neuron,
     graph=draw_neuron,
     right=lambda w, x, b: (weighted_sum(w, x) + b).relu(),
@@ -64,7 +61,7 @@ neuron = Exercise(
         "the activation is relu here, not tanh.": lambda w, x, b: (weighted_sum(w, x) + b).tanh(),
         "add the bias before the activation.": lambda w, x, b: weighted_sum(w, x).relu() + b,
         "the result is correct, but its graph does not contain w. Use no `.data`.":
-            lambda w, x, b: (weighted_sum(detach_all(w), x) + b).relu(),
+            lambda w, x, b: (weighted_sum([v.detach() for v in w], x) + b).relu(),
         "the result is correct, but its graph does not contain b. Use no `.data`.":
             lambda w, x, b: (weighted_sum(w, x) + b.detach()).relu(),
     },
@@ -76,14 +73,6 @@ neuron = Exercise(
 )  # fmt: skip
 
 
-def small_predictions() -> Iterable[Case]:
-    for p, t in product((0.0, 1.0, -1.0, 3.0), (0.0, 1.0, -2.0)):
-        yield [p], [t]
-    for p, q in product((0.0, 1.0, -3.0), (2.0, -1.0)):
-        yield [p, q], [1.0, -2.0]
-    yield [1.0, 2.0, 4.0, -2.0], [0.0, 3.0, 2.0, 3.0]
-
-
 def observe_loss(run: Run, predictions: Numbers, targets: Numbers) -> Observed:
     values, call = label_values("p", predictions), "loss(predictions, targets)"
     return observe_output(call, run(call, values, [*targets]), values)
@@ -91,15 +80,19 @@ def observe_loss(run: Run, predictions: Numbers, targets: Numbers) -> Observed:
 
 def mean(term: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return a loss, the mean of a function of prediction - target."""
-    return lambda p, t: sum(term(a - b) for a, b in zip(p, t, strict=True)) / len(t)
+    return lambda p, t: add_up_nodes([term(a - b) for a, b in zip(p, t, strict=True)]) / len(t)
 
 
 loss = Exercise(
     name="loss", follows="training_step",
-    inputs=small_predictions,
-    given="For predictions = {} and targets = {}: ",
+    inputs=lambda: [
+        *product(([0.0], [1.0], [-1.0], [3.0]), ([0.0], [1.0], [-2.0])),
+        *product(([0.0, 2.0], [1.0, -1.0], [-3.0, 2.0]), ([1.0, -2.0], [3.0, 1.0])),
+        ([1.0, 2.0, 4.0, -2.0], [0.0, 3.0, 2.0, 3.0]),
+    ],
+    given="For predictions = {} and targets = {}:\n",
     observe=observe_loss,
-    graph=lambda p, t: mean(lambda d: d**2)(label_values("p", p), t),
+    graph=lambda p, t: differentiate(mean(Value.square)(label_values("p", p), t)),
     right=losses.mse,
     mistakes={
         "this is the sum of the squares. Divide it by their number.":
@@ -109,7 +102,7 @@ loss = Exercise(
         "this is the mean of the absolute errors, not of their squares.": mean(abs),
         "square each difference, not their mean.": lambda p, t: mean(lambda d: d)(p, t) ** 2,
         "the result is correct, but its graph does not contain the predictions. Use no `.data`.":
-            lambda p, t: losses.mse(detach_all(p), t),
+            lambda p, t: losses.mse([v.detach() for v in p], t),
     },
     hints=[
         "The error of a prediction p for a target t is p - t.",
@@ -124,11 +117,6 @@ LOSSES: dict[str, Callable[[list[Value]], Any]] = {
     "w1 * w1 + w2": lambda w: w[0] * w[0] + w[1],
     "(w1 * w2 - 1) ** 2": lambda w: (w[0] * w[1] - 1.0) ** 2,
 }
-
-
-def small_steps() -> Iterable[Case]:
-    for name, start, lr in product(LOSSES, ([1.0, 2.0], [-2.0, 1.0], [4.0, -1.0]), (0.25, 0.125)):
-        yield name, start[: 1 + ("w2" in name)], lr
 
 
 def observe_training(run: Run, name: str, start: Numbers, lr: float) -> Observed:
@@ -162,10 +150,13 @@ def downhill(data: float, gradient: float, lr: float) -> float:
 
 training_step = Exercise(
     name="training_step", follows="gradient_check",
-    inputs=small_steps,
-    given="For loss = {}, parameters = {} and lr = {}: ",
+    inputs=lambda: [
+        *product([*LOSSES][:2], ([1.0], [-2.0], [4.0]), (0.25, 0.125)),
+        *product([*LOSSES][2:], ([1.0, 2.0], [-2.0, 1.0], [4.0, -1.0]), (0.25, 0.125)),
+    ],
+    given="For loss = {}, parameters = {} and lr = {}:\n",
     observe=observe_training,
-    graph=lambda name, start, lr: LOSSES[name](label_values("w", start)),
+    graph=lambda name, start, lr: differentiate(LOSSES[name](label_values("w", start))),
     right=step_by(downhill),
     mistakes={
         "the step goes uphill. Subtract lr · gradient.":
@@ -187,7 +178,7 @@ training_step = Exercise(
 SHAPES = [(1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (2, 2, 2), (3, 2, 3), (2, 3, 4)]
 
 
-def small_layers() -> Iterable[Case]:
+def small_layers() -> Iterable[Any]:
     """Return X, W and dZ, arrays of small whole numbers, for samples, inputs and outputs."""
     import numpy as np
 
@@ -215,24 +206,22 @@ def observe_layer(run: Run, X: Any, W: Any, dZ: Any) -> Observed:
 
 
 def draw_layer(X: Any, W: Any, dZ: Any) -> Any:
-    """Return the sum of Z * dZ, whose gradient with respect to Z is dZ."""
-    b = engine.Array(0.0 * W[:, 0], "b")
-    Z = engine.Array(X, "X") @ engine.Array(W, "W").T + b
+    """Return Z with the gradient dZ, that of the sum of Z * dZ."""
+    Z = engine.Array(X, "X") @ engine.Array(W, "W").T + engine.Array(0.0 * W[:, 0], "b")
     Z.label = "Z"
-    return (Z * dZ).sum()
+    (Z * dZ).sum().backward()
+    return Z
 
 
 def differentiate_layer(X: Any, W: Any, dZ: Any) -> tuple[Any, ...]:
-    root = draw_layer(X, W, dZ)
-    root.backward()
-    leaves = {node.label: node.grad for node in engine.topological(root)}
-    return leaves["X"], leaves["W"], leaves["b"]
+    gradients = {node.label: node.grad for node in engine.topological(draw_layer(X, W, dZ))}
+    return gradients["X"], gradients["W"], gradients["b"]
 
 
 layer = Exercise(
     name="layer", follows="a network that learns, in 3_moons.ipynb",
     inputs=small_layers,
-    given="For X = {}, W = {} and dZ = {}: ",
+    given="For X = {}, W = {} and dZ = {}:\n",
     observe=observe_layer,
     graph=draw_layer,
     right=differentiate_layer,

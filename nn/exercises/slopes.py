@@ -1,20 +1,15 @@
 """Exercises on slopes: of a function, in a row of the rule table, and by finite differences."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from numbers import Real
 from typing import Any
 
 from engine import Op, Value, grad
-from nn.exercises.grader import Case, Exercise, Observed, Run, WrongAnswer, check_type
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
 
 Function = Callable[[Any], Any]  # of a list of numbers or Values
-
-
-def by_size(cases: Iterable[Case]) -> list[Case]:
-    """Return tuples of numbers, sorted by their size; of equal ones, positive numbers first."""
-    return sorted(cases, key=lambda case: (sum(map(abs, case)), [-x for x in case]))
 
 
 def observe_slope(run: Run, x: float) -> Observed:
@@ -24,9 +19,9 @@ def observe_slope(run: Run, x: float) -> Observed:
 
 slope = Exercise(
     name="slope", follows="row",
-    inputs=lambda: [*by_size((float(x),) for x in range(-9, 10)), (0.5,), (-0.25,), (100.0,)],
+    inputs=lambda: [(x,) for x in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 10.0, 0.5, -0.25)],
     observe=observe_slope,
-    graph=lambda x: (node := Value(x, "x")) * node,
+    graph=lambda x: differentiate((node := Value(x, "x")) * node),
     tolerance=1e-4,  # so that a difference quotient with a small step is correct
     right=grad(Value.square),
     mistakes={
@@ -56,10 +51,10 @@ def observe_row(run: Run, x: float, y: float) -> Observed:
 quotient = partial(Op, "quotient", lambda x, y: x / y)
 row = Exercise(
     name="row", follows="order",
-    inputs=lambda: by_size(product(map(float, range(-3, 4)), (1.0, -1.0, 2.0, -2.0, 4.0))),
-    given="For x = {} and y = {}: ",
+    inputs=lambda: product((0.0, 1.0, -1.0, 2.0, -3.0), (1.0, -1.0, 2.0, -2.0, 4.0)),
+    given="For x = {} and y = {}:\n",
     observe=observe_row,
-    graph=lambda x, y: Value(x, "x") / Value(y, "y"),
+    graph=lambda x, y: differentiate(Value(x, "x") / Value(y, "y")),
     right=lambda x, y: x / y,
     mistakes={
         "the slopes are in the wrong order: first that for x, then that for y.":
@@ -86,12 +81,6 @@ FUNCTIONS: dict[str, Function] = {
 }
 
 
-def points_of_functions() -> Iterable[Case]:
-    for name in FUNCTIONS:
-        for point in ([1.0, 2.0], [2.0, -1.0], [-3.0, 2.0]):
-            yield name, point if "x[1]" in name else point[:1]
-
-
 def observe_gradient(run: Run, name: str, point: list[float]) -> Observed:
     call = f"numerical_gradient(f, {point})"
     slopes = check_type(call, run(call, FUNCTIONS[name], [*point]), list)
@@ -102,7 +91,7 @@ def observe_gradient(run: Run, name: str, point: list[float]) -> Observed:
 
 
 def apply_to_values(name: str, point: list[float]) -> Any:
-    return FUNCTIONS[name]([Value(x, f"x{k}") for k, x in enumerate(point)])
+    return differentiate(FUNCTIONS[name]([Value(x, f"x{k}") for k, x in enumerate(point)]))
 
 
 STEPS = [10.0**-k for k in range(17)]
@@ -120,8 +109,11 @@ def quotients(above: float, below: float, width: float, all_at_once: bool = Fals
 
 gradient_check = Exercise(
     name="gradient_check", follows="layer",
-    inputs=points_of_functions,
-    given="For f(x) = {}: ",
+    inputs=lambda: [
+        *product([*FUNCTIONS][:2], ([1.0], [2.0], [-3.0])),
+        *product([*FUNCTIONS][2:], ([1.0, 2.0], [2.0, -1.0], [-3.0, 2.0])),
+    ],
+    given="For f(x) = {}:\n",
     observe=observe_gradient,
     graph=apply_to_values,
     tolerance=1e-7,
