@@ -6,6 +6,7 @@ import linecache
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine import Array, Op, Value, topological
@@ -247,6 +248,20 @@ def test_what_is_no_function_is_refused():
     assert str(exercises.slope.check(6.0)) == "`check` expects the function itself, not 6.0."
     not_a_row = exercises.row.check(lambda x, y: x * (1 / y))
     assert "quotient should be a row" in not_a_row.text
+
+
+RESULTS = (
+    1.0, "x", [], [None], [1.0], {1.0}, Value(1.0), [Value(float("nan"))], Array([1.0]), np.zeros(2),
+    10**400, 1j, (np.zeros((1, 1), complex),) * 3, (np.full((1, 1), None),) * 3,
+)  # fmt: skip
+WITHOUT_RESULT = {"backward", "second_use", "training_step"}
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if name not in WITHOUT_RESULT])
+def test_any_result_is_refused(name):
+    for result in RESULTS:
+        assert getattr(exercises, name).check(lambda *args, x=result: x).right is False
+    assert getattr(exercises, name).check(lambda *args: list(args).missing).error
 
 
 def test_an_exception_is_kept():

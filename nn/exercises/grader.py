@@ -18,6 +18,7 @@ from numbers import Real
 from typing import Any
 
 from engine import GradientWarning, Op, Value
+from engine.value import as_float
 
 Case = tuple[Any, ...]
 Observed = dict[str, Any]  # numbers or arrays, by name
@@ -91,7 +92,7 @@ class Exercise:
         return f"<exercise {self.name}: .check(function) grades a function, .hint() gives a hint>"
 
     def hint(self, number: int = 1) -> Answer:
-        """Return a hint. Raises ValueError for a number of no hint."""
+        """Return a hint. Raises ValueError if there is none with this number."""
         if number not in range(1, len(self.hints) + 1):
             raise ValueError(f"{self.name} has the hints 1 to {len(self.hints)}, got {number!r}")
         more = f" `hint({number + 1})` says more." if number < len(self.hints) else ""
@@ -108,19 +109,16 @@ class Exercise:
             return Answer(None, f"Not answered yet. {hint}")
         cases = [*self.inputs()]
         for case in cases:
-            error = None
             try:
-                wrong = self._compare(answer, case)
+                if wrong := self._compare(answer, case):
+                    name, *pair = wrong
+                    observed, right = map(format_numbers, pair)
+                    reason = self._diagnose(answer, cases) or hint
+                    raise WrongAnswer(f"{name} should be {right}, not {observed}: {reason}")
             except WrongAnswer as problem:
-                text, error = str(problem), problem.__cause__
-            else:
-                if wrong is None:
-                    continue
-                name, observed, right = wrong
-                text = f"{name} should be {format_numbers(right)}, not {format_numbers(observed)}: "
-                text += self._diagnose(answer, cases) or hint
-            text = self.given.format(*map(copy_lists, case)) + text
-            return Answer(False, text, draw(self.graph(*case), locals=True), error)
+                text = self.given.format(*map(copy_lists, case)) + str(problem)
+                drawing = draw(self.graph(*case), locals=True)
+                return Answer(False, text, drawing, problem.__cause__)
         return Answer(True, f"Right, for all {len(cases)} inputs. Next: {self.follows}.")
 
     def _observe(self, answer: Any, case: Case) -> Observed:
@@ -225,7 +223,7 @@ def check_type(call: str, x: Any, kind: type = Value) -> Any:
     if x is None:
         raise WrongAnswer(f"{call} returned None; does the function end with `return`?")
     if isinstance(x, kind) or (kind is list and isinstance(x, tuple)):
-        return x
+        return as_float(x) if kind is Real else x
     remedy = ""
     if kind is Value and isinstance(x, float):
         remedy = ": compute with the Values, not with their `.data`, to record the graph"
@@ -235,7 +233,7 @@ def check_type(call: str, x: Any, kind: type = Value) -> Any:
     raise WrongAnswer(f"{call} should be a {name}, not {x!r}{remedy}.")
 
 
-def differentiate(root: Any) -> Any:
+def compute_gradients(root: Any) -> Any:
     """Return the root of a graph after its backward pass."""
     root.backward()
     return root
@@ -246,5 +244,5 @@ def list_numbers(x: Any) -> list[float]:
 
 
 def format_numbers(x: Any) -> str:
-    x += 0.0  # so that -0.0 is 0.0
+    x = x + 0.0  # so that -0.0 is 0.0
     return str(x.tolist()) if hasattr(x, "ravel") else repr(float(f"{x:.12g}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import Value, topological
 from engine.watch.wrong_passes import breadth_first
-from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, compute_gradients
 
 LEAVES, RESULTS = {"x": 2, "y": 3}, "abc"
 
@@ -56,8 +56,8 @@ def build(program: str) -> Value:
     return node
 
 
-def build_with_gradients(program: str) -> Value:
-    return differentiate(build(program))
+def differentiate_program(program: str) -> Value:
+    return compute_gradients(build(program))
 
 
 def observe_order(run: Run, program: str) -> Observed:
@@ -152,7 +152,7 @@ order = Exercise(
 )  # fmt: skip
 backward = Exercise(
     name="backward", follows="second_use",
-    inputs=tree_programs, given="For {}:\n", observe=observe_nodes, graph=build_with_gradients,
+    inputs=tree_programs, given="For {}:\n", observe=observe_nodes, graph=differentiate_program,
     right=send_by(chain_rule),
     mistakes={
         "the root's gradient with respect to itself is 1. Set it first.":
@@ -177,7 +177,7 @@ backward = Exercise(
 )  # fmt: skip
 second_use = Exercise(
     name="second_use", follows="neuron",
-    inputs=all_programs, given="For {}:\n", observe=observe_root, graph=build_with_gradients,
+    inputs=all_programs, given="For {}:\n", observe=observe_root, graph=differentiate_program,
     right=Value.backward,
     mistakes={
         "the second contribution replaces the first. The gradient of a value that is used twice is "

@@ -6,8 +6,9 @@ from typing import Any
 
 import engine
 from engine import Value
+from engine.support.lazy import numpy_for
 from nn import losses
-from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, compute_gradients
 
 Numbers = list[float]
 
@@ -42,7 +43,7 @@ def add_up_nodes(nodes: list[Any]) -> Any:
 
 def draw_neuron(w: Numbers, x: Numbers, b: float) -> Any:
     z = weighted_sum(label_values("w", w), label_values("x", x)) + Value(b, "b")
-    return differentiate(z.relu())
+    return compute_gradients(z.relu())
 
 
 neuron = Exercise(
@@ -92,7 +93,7 @@ loss = Exercise(
     ],
     given="For predictions = {} and targets = {}:\n",
     observe=observe_loss,
-    graph=lambda p, t: differentiate(mean(Value.square)(label_values("p", p), t)),
+    graph=lambda p, t: compute_gradients(mean(Value.square)(label_values("p", p), t)),
     right=losses.mse,
     mistakes={
         "this is the sum of the squares. Divide it by their number.":
@@ -156,7 +157,7 @@ training_step = Exercise(
     ],
     given="For loss = {}, parameters = {} and lr = {}:\n",
     observe=observe_training,
-    graph=lambda name, start, lr: differentiate(LOSSES[name](label_values("w", start))),
+    graph=lambda name, start, lr: compute_gradients(LOSSES[name](label_values("w", start))),
     right=step_by(downhill),
     mistakes={
         "the step goes uphill. Subtract lr · gradient.":
@@ -180,9 +181,7 @@ SHAPES = [(1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (2, 2, 2), (3, 2, 3), (2, 
 
 def small_layers() -> Iterable[Any]:
     """Return X, W and dZ, arrays of small whole numbers, for samples, inputs and outputs."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
+    rng = numpy_for("nn.exercises.layer").random.default_rng(0)
     for samples, inputs, outputs in SHAPES:
         shapes = (samples, inputs), (outputs, inputs), (samples, outputs)
         yield tuple(rng.integers(1, 5, shape).astype(float) for shape in shapes)
@@ -195,7 +194,7 @@ def observe_layer(run: Run, X: Any, W: Any, dZ: Any) -> Observed:
         raise WrongAnswer(f"{call} should be three arrays, dX, dW and db, not {grads!r}.")
     observed = dict(zip(("dX", "dW", "db"), grads, strict=True))
     for (name, grad), shape in zip(observed.items(), (X.shape, W.shape, W.shape[:1]), strict=True):
-        if not isinstance(grad, type(X) | type(X[0, 0])):
+        if not isinstance(grad, type(X) | type(X[0, 0])) or grad.dtype.kind not in "biuf":
             raise WrongAnswer(f"{name} should be an array, not {grad!r}.")
         if grad.shape != shape:
             remedy = ": it is transposed" if grad.shape == shape[::-1] else ""

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from engine import Op, Value, grad
-from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, differentiate
+from nn.exercises.grader import Exercise, Observed, Run, WrongAnswer, check_type, compute_gradients
 
 Function = Callable[[Any], Any]  # of a list of numbers or Values
 
@@ -21,7 +21,7 @@ slope = Exercise(
     name="slope", follows="row",
     inputs=lambda: [(x,) for x in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 10.0, 0.5, -0.25)],
     observe=observe_slope,
-    graph=lambda x: differentiate((node := Value(x, "x")) * node),
+    graph=lambda x: compute_gradients((node := Value(x, "x")) * node),
     tolerance=1e-4,  # so that a difference quotient with a small step is correct
     right=grad(Value.square),
     mistakes={
@@ -54,7 +54,7 @@ row = Exercise(
     inputs=lambda: product((0.0, 1.0, -1.0, 2.0, -3.0), (1.0, -1.0, 2.0, -2.0, 4.0)),
     given="For x = {} and y = {}:\n",
     observe=observe_row,
-    graph=lambda x, y: differentiate(Value(x, "x") / Value(y, "y")),
+    graph=lambda x, y: compute_gradients(Value(x, "x") / Value(y, "y")),
     right=lambda x, y: x / y,
     mistakes={
         "the slopes are in the wrong order: first that for x, then that for y.":
@@ -91,7 +91,7 @@ def observe_gradient(run: Run, name: str, point: list[float]) -> Observed:
 
 
 def apply_to_values(name: str, point: list[float]) -> Any:
-    return differentiate(FUNCTIONS[name]([Value(x, f"x{k}") for k, x in enumerate(point)]))
+    return compute_gradients(FUNCTIONS[name]([Value(x, f"x{k}") for k, x in enumerate(point)]))
 
 
 STEPS = [10.0**-k for k in range(17)]
