@@ -62,6 +62,7 @@ LAZY = {
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],
+    "exercises": ["exercises"],
     "optim": ["optim"],
     "train": ["fit"],
     "records": ["Record"],
@@ -72,4 +73,4 @@ __getattr__ = lazy.attributes(globals(), LAZY, NETWORKS)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "exercises"]

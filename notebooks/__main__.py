@@ -1,9 +1,9 @@
 """`python -m notebooks` runs all notebooks and saves them with their outputs.
 
-`python -m notebooks 1 5` runs the notebooks whose names start with 1 or 5. Each notebook runs from
-top to bottom in a kernel of this interpreter, in a temporary folder, without user settings. Times
-and other metadata of a run are not saved, so running a notebook again does not change its file
-unless its results change.
+`python -m notebooks 1 5` runs the notebooks 1 and 5. Each notebook runs from top to bottom in a
+kernel of this interpreter, in a temporary folder, without user settings. Times and other metadata
+of a run are not saved, so running a notebook again does not change its file unless its results
+change.
 """
 
 import os
@@ -20,7 +20,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.reader import NotJSONError
 
-PATHS = sorted(Path(__file__).parent.glob("*.ipynb"))
+PATHS = sorted(
+    Path(__file__).parent.glob("*.ipynb"), key=lambda path: int(path.stem.partition("_")[0])
+)
 METADATA = {
     "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
     "language_info": {"name": "python"},
@@ -31,8 +33,8 @@ SETTINGS = {  # one thread, so that sums have the same order on any number of co
 
 
 def main() -> None:
-    prefixes = tuple(sys.argv[1:]) or ("",)
-    for path in [path for path in PATHS if path.name.startswith(prefixes)]:
+    starts = tuple(f"{name}_" for name in sys.argv[1:]) or ("",)
+    for path in [path for path in PATHS if f"{path.stem}_".startswith(starts)]:
         try:
             notebook = executed(nbformat.read(path, as_version=4))
         except CellExecutionError as error:

@@ -9,15 +9,16 @@ import pytest
 
 import nn
 from engine import ManyOp, VectorOp
-from nn import augment, data, init, losses, optim, schedules, vector
+from nn import augment, data, exercises, init, losses, optim, schedules, vector
 
-MODULES = [nn, augment, data, init, losses, optim, schedules, vector]
+MODULES = [nn, augment, data, exercises, init, losses, optim, schedules, vector]
 modules = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 
 
 @modules
 def test_dir_shows_what_is_public_and_nothing_else(module):
-    assert dir(module) == sorted(module.__all__)
+    parts = ["exercises"] if module is nn else []  # imported when it is used
+    assert dir(module) == sorted([*module.__all__, *parts])
     assert all(hasattr(module, name) for name in module.__all__)
 
 
