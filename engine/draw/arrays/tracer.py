@@ -135,10 +135,11 @@ class ArrayFrames(BackwardTracer):
 class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
     """The frames of a wrong pass."""
 
-    def start_mistake(self) -> Frame:
-        """Return the first frame, which shows all data and the true gradients."""
-        frame = super().start_mistake()
-        return self.show(frame, {(node, "data"): node.data for node in self.order})
+    def trace_pass(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
+        """Yield the frames of the pass, of which the first one shows all data."""
+        start, *frames = super().trace_pass(passed)
+        yield self.show(start, {(node, "data"): node.data for node in self.order})
+        yield from frames
 
 
 def show_arrays(

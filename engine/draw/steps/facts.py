@@ -121,8 +121,8 @@ def write_rule(node: Node, notation: Notation, places: Sequence[Number | None] =
     lines: list[Line] = [write_equation(out, formula)]
     outs = list_results(node, notation)
     slopes = build_slopes(node.op, out, names, outs)
-    partials = places or partials
-    for x, name, forms, local in zip(inputs, number_repeats(names), slopes, partials, strict=True):
+    numbers: Sequence[Number | None] = places or partials
+    for x, name, forms, local in zip(inputs, number_repeats(names), slopes, numbers, strict=True):
         if x.constant or local is None or len(lines) > MOST_PARTIALS:
             continue
         value = notation.number(local)
