@@ -20,6 +20,7 @@ from stepgrad import nn
 
 MODULES = (
     "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.metrics",
+    "stepgrad.nn.live",
     "!stepgrad.explain", "!stepgrad.mistakes",  # functions, not modules
 )  # fmt: skip
 

@@ -62,6 +62,7 @@ LAZY = {
     "checkpoint": ["Checkpoint", "load", "save"],
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],
+    "live": ["live"],
     "optim": ["optim"],
     "train": ["fit"],
     "records": ["Record"],

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from browsers import HOSTILE, chromium
-from engine import Value, arithmetic
+from engine import Value, arithmetic, softmax
 from engine.rules import Op
 from javascript import find_node
 from nn import MLP, Layer, Module, data, fit, losses, optim, vector
@@ -146,6 +146,13 @@ class Own(Module):
         return self.out([SWISH(self.gain * z) + self.gain for z in self.hidden(x)])
 
 
+class Probabilities(MLP):
+    """A model whose outputs are the results of one operation."""
+
+    def __call__(self, x):
+        return softmax(super().__call__(x))
+
+
 def cubed(predictions, targets):
     total = Value(0.0)
     for p, y in zip(predictions, targets, strict=True):
@@ -182,9 +189,10 @@ def test_an_optimizer_continues(train):
 
 
 def test_rows_of_targets(train):
-    """Probabilities of classes, several outputs of a model, and samples of one number."""
+    """Probabilities of classes, several outputs, by softmax too, and samples of one number."""
     q = np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
     assert compare(train, MLP(2, [3, 2], rng=0), X, q, loss="cross_entropy", lr=0.01)
+    assert compare(train, Probabilities(2, [3, 2], rng=0), X, q, loss="mse", lr=0.01)
     assert compare(train, MLP(2, [3, 2], rng=0), X, X[:, ::-1], loss="mse", lr=0.01)
     assert compare(train, MLP(1, [3, 1], "tanh", rng=0), X[:, 0], X[:, 1], loss="mae", lr=0.01)
 

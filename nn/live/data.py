@@ -19,17 +19,18 @@ MOST_EPOCHS = 200
 CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
-class Recorded(NamedTuple):
-    """The code of a page's kernels and update, and its data."""
+class RecordedTraining(NamedTuple):
+    """The code of a page's kernels and update, its data, and the model's first output."""
 
     code: str
     data: dict[str, Any]
+    output: Value
 
 
 def record_training(
     model: Module, loss: Loss, optimizer: Optimizer, samples: Samples, batch_size: int | None,
     rng: Rng,
-) -> Recorded:  # fmt: skip
+) -> RecordedTraining:  # fmt: skip
     """Record a model of Values, its loss and its optimizer for samples X and y."""
     X, y = samples
     kernels = Kernels()
@@ -58,7 +59,7 @@ def record_training(
     }
     count = len(first) if isinstance(first, list | tuple) else 1
     task = find_task(loss, count, y)
-    columns = find_columns(model)
+    columns, root = find_columns(model), first[0] if isinstance(first, list | tuple) else first
     data = {
         "inputs": [f"x{j}" for j in range(len(leaves))],
         "X": X.reshape(len(X), -1).astype(float).tolist(),
@@ -82,9 +83,8 @@ def record_training(
         "task": task._asdict(),
         "network": pack_network(columns, recording.order, recording.row_of, index),
         "loss": describe_loss(loss),
-        "optimizer": optimizer.name,
     }
-    return Recorded(f"{kernels}\n{print_update(optimizer)}\n", data)
+    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root)
 
 
 def pack_program(program: Program) -> dict[str, Any]:

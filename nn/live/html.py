@@ -27,7 +27,7 @@ START = """window.stepgrad = mountTraining(document.querySelector(".train"),
 followTheme();"""
 
 
-def write_page(title: str, about: str, code: str, data: dict[str, Any], theme: str) -> str:
+def write_training_page(title: str, about: str, code: str, data: dict[str, Any], theme: str) -> str:
     """Return the complete page.
 
     Args:

@@ -18,7 +18,7 @@ from engine.value import Value
 NAME = re.compile(r"\b[a-z_]\w*\b")
 
 
-class Step(NamedTuple):
+class KernelStep(NamedTuple):
     """The nodes that a kernel computes: for each the places of its inputs, and its first row."""
 
     kernel: int
@@ -35,7 +35,7 @@ class Program(NamedTuple):
         constants: The numbers after those of the parameters.
     """
 
-    steps: list[Step]
+    steps: list[KernelStep]
     rows: int
     inputs: list[int]
     outputs: list[int]
@@ -90,7 +90,7 @@ def record_lanes(
     """
     nodes = collect_nodes(lambda xs: list_outputs(function(xs)), inputs, parameters)
     graph = flatten_graph(nodes)
-    scheduled = Schedule(graph, {nodes.order.index(x) for x in fixed})
+    scheduled = LaneSchedule(graph, {nodes.order.index(x) for x in fixed})
     constants = [x._data for x in nodes.constants]
     program = scheduled.build(kernels, constants)
     row_of = {x: scheduled.row[i] for i, x in enumerate(nodes.order) if i in scheduled.row}
@@ -107,7 +107,7 @@ def list_outputs(outputs: Any) -> list[Value]:
     return [x + 0.0 if x.op is None else x for x in outputs]
 
 
-class Schedule:
+class LaneSchedule:
     """The rows and levels of the nodes of a graph.
 
     The level of a node is above those of its inputs. Nodes of one level with the same kernel form a
@@ -150,7 +150,7 @@ class Schedule:
             kernel = kernels.find(template, "".join(map(self.find_kind, inputs)))
             places = [self.row.get(x, self.uniform.get(x, -1)) for x in inputs]
             tables.setdefault((self.level[i], kernel), []).extend([*places, self.row[i]])
-        steps = [Step(kernel, table) for (_, kernel), table in sorted(tables.items())]
+        steps = [KernelStep(kernel, table) for (_, kernel), table in sorted(tables.items())]
         outputs = self.graph.outputs.tolist()
         return Program(
             steps, self.rows, [self.row[x] for x in self.graph.inputs.tolist()],
@@ -208,27 +208,28 @@ def print_pass(row: Recorded, kinds: str, backward: bool) -> str:
     sent = [k for k, kind in enumerate(kinds) if kind.islower()]
     reads = {f"x{k}": f"V[i{k} + s]" for k in range(len(kinds)) if k not in uniform}
     names = {k: f"x{k}" for k in range(len(kinds))}
+    wanted: dict[int, int | None] = {}
     if backward:
         names |= {slot: f"out{k}" for k, slot in enumerate(row.outs)}
         names |= {slot: f"g{k}" for k, slot in enumerate(row.gs)}
         reads |= {f"out{k}": f"V[o{k} + s]" for k in range(len(row.outs))}
         reads |= {f"g{k}": f"G[o{k} + s]" for k in range(len(row.outs))}
-        wanted = {k: row.locals[k] for k in sent}
+        wanted.update((k, row.locals[k]) for k in sent)
     else:
-        wanted = dict(enumerate(row.outs))
-    body, texts = write_formulas(
-        row, names, [x for x in wanted.values() if x is not None], backward
-    )
+        wanted.update(enumerate(row.outs))
+    slots = [slot for slot in wanted.values() if slot is not None]
+    body, texts = write_formulas(row, names, slots, as_factor=backward)
     for k, slot in wanted.items():
+        formula = "" if slot is None else texts[slot]  # a slope of 1 has none
         if not backward:
-            body.append(f"V[o{k} + s] = {texts[slot]};")
+            body.append(f"V[o{k} + s] = {formula};")
             continue
-        sum = f"d{k}" if k in uniform else f"G[i{k} + s]"
-        slope = "" if slot is None else texts[slot]
-        body.append(f"{sum} += {slope if row.gs else f'g0 * {slope}' if slope else 'g0'};")
+        gradient = f"d{k}" if k in uniform else f"G[i{k} + s]"
+        product = f"g0 * {formula}" if formula else "g0"
+        body.append(f"{gradient} += {formula if row.gs else product};")
     if not body:
         return ""
-    used = find_names(body)
+    used = list_identifiers(body)
     if loads := [f"{name} = {read}" for name, read in reads.items() if name in used]:
         body.insert(0, f"const {', '.join(loads)};")
 
@@ -238,7 +239,7 @@ def print_pass(row: Recorded, kinds: str, backward: bool) -> str:
             for k in range(len(kinds))]  # fmt: skip
     head += [f"o{k} = ({place[-1]} + {k}) * n" if k else f"o0 = {place[-1]} * n"
              for k in range(len(row.outs))]  # fmt: skip
-    used = find_names(body)
+    used = list_identifiers(body)
     head = [text for text in head if text.partition(" ")[0] in used]
     sums = [k for k in sent if k in uniform]
     nodes, loop = f"let j = 0; j < table.length; j += {width}", "let s = 0; s < n; s++"
@@ -267,6 +268,6 @@ def write_formulas(
     return [f"const {line};" for line in formulas.assignments], texts
 
 
-def find_names(lines: Iterable[str]) -> set[str]:
+def list_identifiers(lines: Iterable[str]) -> set[str]:
     """Return the names in lines of JavaScript."""
     return {name for line in lines for name in NAME.findall(line)}

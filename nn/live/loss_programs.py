@@ -62,7 +62,7 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
                 "of if"
             )
         program_of[key] = programs.index(recording.program)
-        if not recording.guards and len(recording.program.inputs) > count(outputs):
+        if not recording.guards and len(recording.program.inputs) > count_outputs(outputs):
             program_of = dict.fromkeys(keys, program_of[key])  # it does not depend on the target
     return LossPrograms(programs, [program_of[key] for key in keys], reduction)
 
@@ -124,6 +124,6 @@ def read(loss: Any) -> float:
     return loss.data
 
 
-def count(outputs: Any) -> int:
+def count_outputs(outputs: Any) -> int:
     """Return the number of outputs of a sample."""
     return len(outputs) if isinstance(outputs, list) else 1

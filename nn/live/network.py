@@ -44,7 +44,7 @@ def pack_network(
         for i, spot in rank.spots.items():
             nodes = activity.nodes[c][i]
             row = row_of.get(nodes[0]) if nodes else None
-            neuron = {"i": i, "y": round(spot.v, 2), "row": row}
+            neuron: dict[str, Any] = {"i": i, "y": round(spot.v, 2), "row": row}
             if c:
                 column = columns[c - 1]
                 z = activity.find_sum(nodes[0]) if nodes else None

@@ -2,17 +2,18 @@
 
 import os
 from functools import cached_property
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from engine.draw.drawing import Drawing, draw
 from engine.support.arguments import check_writable
+from engine.support.embed import embed_page
 from nn import losses, optim
 from nn.arguments import check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
-from nn.live.data import record_training
-from nn.live.html import write_page
+from nn.live.data import RecordedTraining, record_training
+from nn.live.html import write_training_page
 from nn.module import Module
 from nn.objective import Loss
 from nn.predictions import takes_batches
@@ -106,11 +107,7 @@ def train_page(
         )
     chosen = _find_optimizer(scalar, optimizer, lr, None)
     recorded = record_training(scalar, losses.get(loss), chosen, samples, batch_size, rng)
-    about = ", ".join(
-        [format_count(parameters, "parameter"), format_count(len(samples[0]), "sample")]
-    )
-    about += f" · {recorded.data['loss']} · {chosen.name}"
-    return TrainPage(repr(model), about, recorded.code, recorded.data, theme)
+    return TrainPage(model, recorded, theme, chosen.name)
 
 
 class TrainPage:
@@ -127,14 +124,18 @@ class TrainPage:
       neuron calls with the names and the numbers of that neuron for a sample.
     """
 
-    def __init__(self, title: str, about: str, code: str, data: dict[str, Any], theme: str):
-        self.title, self.about, self.theme = title, about, theme
-        self._code, self._data = code, data
+    def __init__(self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str):
+        self._model, self._output, self.theme = model, recorded.output, theme
+        self._code, self._data = recorded.code, recorded.data
+        self.title = repr(model)
+        counts = [(len(self._data["weights"]), "parameter"), (len(self._data["X"]), "sample")]
+        sizes = ", ".join([format_count(n, noun) for n, noun in counts])
+        self.about = f"{sizes} · {self._data['loss']} · {optimizer}"
 
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        return write_page(self.title, self.about, self._code, self._data, self.theme)
+        return write_training_page(self.title, self.about, self._code, self._data, self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, an .html file, and return its path."""
@@ -143,11 +144,15 @@ class TrainPage:
         return path
 
     def _repr_html_(self) -> str:
-        source = escape(self.html).replace("\n", "&#10;")
-        return (
-            f'<iframe srcdoc="{source}" title="{escape(self.title)}" allow="fullscreen" '
-            f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
-        )
+        return embed_page(self.html, self._picture.svg, f"{self.title} – training", HEIGHT)
+
+    @cached_property
+    def _picture(self) -> Drawing:
+        """The network as it is drawn where scripts are blocked, or else its first output."""
+        try:
+            return draw(self._model, theme=self.theme)
+        except (TypeError, ValueError):  # it is not made of fully connected layers
+            return draw(self._output, theme=self.theme)
 
     def __repr__(self) -> str:
         return f"<training page of {self.title}; save it with .save('moons.html')>"

@@ -7,7 +7,7 @@ from engine.draw.page.javascript import JAVASCRIPT, compare_conditions, print_nu
 from engine.instructions import Formulas, Instruction, Recorded, Slot
 from engine.recorded_function import RecordedFunction, record_function
 from nn.optimizer import Optimizer
-from nn.update import apply_rule
+from nn.update import Number, apply_rule
 
 
 def print_update(optimizer: Optimizer) -> str:
@@ -66,12 +66,12 @@ def record_update(optimizer: Optimizer) -> RecordedFunction:
     """Record a step of an optimizer: (data, grad, *memory, lr, steps) -> [data, *memory]."""
     names, weight_decay = optimizer.remembers, optimizer.weight_decay
 
-    def move(data: Slot, grad: Slot, *rest: Slot) -> list[Slot]:
+    def move(data: Number, grad: Number, *rest: Number) -> list[Number]:
         memory = dict(zip(names, rest, strict=False))
         lr, steps = rest[len(names) :]
         moving = copy.copy(optimizer)
-        moving.steps = steps  # type: ignore[assignment]
-        rule = lambda grad: (moving.direction(grad, memory),)  # type: ignore[arg-type]
+        moving.steps = steps
+        rule = lambda grad: (moving.direction(grad, memory),)
         scale, shrink, decay = moving.scale(), weight_decay, ""
         rate = lr if not isinstance(scale, Slot) and scale == 1.0 else lr * scale
         if weight_decay:

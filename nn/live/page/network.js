@@ -108,7 +108,7 @@ class Network {
       if (!(b >= 0)) continue;
       const sign = values[b] < 0 ? palette.negative : palette.positive;
       context.beginPath();
-      context.arc(px - 0.86 * radius, py + 0.86 * radius, Math.min(5, 0.24 * radius), 0, 2 * Math.PI);
+      context.arc(px - radius, py + radius, Math.min(4.5, 0.22 * radius), 0, 2 * Math.PI);
       context.fillStyle = css(blend(palette.frame, sign, Math.min(1, (2 * Math.abs(values[b])) / (this.largest || 1))));
       context.fill();
       context.lineWidth = 1.5;

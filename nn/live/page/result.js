@@ -244,7 +244,7 @@ function drawAxes(context, palette, width, height, [low, high], up) {
 
 // Three to six round numbers in an interval.
 function ticks(low, high) {
-  const raw = (high - low) / 4, base = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((k) => k * base >= raw) * base;
+  const raw = (high - low) / 4, base = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((k) => k * base >= 0.75 * raw) * base;
   const found = [];
   for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
   return found;
