@@ -125,6 +125,9 @@ def test_generated_networks_learn_as_in_fit(train, draws):
 def test_sums_and_products_have_the_same_bits(train):
     model = MLP(2, [4, 3, 1], "relu", rng=0)
     assert compare(train, model, X, Y, bits=True, loss="mse", optimizer="sgd", lr=0.05)
+    many = np.random.default_rng(0).normal(size=(5, 40))  # a neuron is a chain of kernels
+    model = MLP(40, [3, 1], "relu", rng=0)
+    assert compare(train, model, many, many[:, 0], bits=True, loss="mse", optimizer="sgd", lr=0.01)
 
 
 SWISH = Op(

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.page.javascript import JAVASCRIPT, compare_conditions, print_number
-from engine.instructions import FACTOR, Formulas, Recorded
+from engine.instructions import FACTOR, Formulas, Recorded, record
+from engine.sequences.rules import DOT
 from engine.tape.flat_graph import FlatGraph, Guard, collect_nodes, flatten_graph
 from engine.value import Value
 
+LONGEST = 16  # products in a kernel
 NAME = re.compile(r"\b[a-z_]\w*\b")
 
 
@@ -90,7 +92,8 @@ def record_lanes(
     """
     nodes = collect_nodes(lambda xs: list_outputs(function(xs)), inputs, parameters)
     graph = flatten_graph(nodes)
-    scheduled = LaneSchedule(graph, {nodes.order.index(x) for x in fixed})
+    place = dict(zip(nodes.order, range(graph.size), strict=True))
+    scheduled = LaneSchedule(graph, {place[x] for x in fixed})
     constants = [x._data for x in nodes.constants]
     program = scheduled.build(kernels, constants)
     row_of = {x: scheduled.row[i] for i, x in enumerate(nodes.order) if i in scheduled.row}
@@ -122,31 +125,25 @@ class LaneSchedule:
         numbers = [*parameters, *graph.constants.tolist()]
         self.uniform = {x: i for i, x in enumerate(numbers)}
         self.has_gradient = ({*parameters} | {*leaves}) - fixed
-        self.nodes: dict[int, tuple[Recorded, list[int]]] = {
-            i: (group.template, inputs)
-            for group in graph.groups
-            for i, inputs in zip(group.nodes.tolist(), group.inputs.tolist(), strict=True)
-        }
-        results = {i: (operation, k) for i, operation, k in graph.results.tolist()}
+        self.operations = list_operations(graph)
+        results: dict[int, list[tuple[int, int]]] = {}
+        for i, operation, k in graph.results.tolist():
+            results.setdefault(operation, []).append((i, k))
         self.level = dict.fromkeys([*self.row, *self.uniform], 0)
         self.rows = len(leaves)
-        for i in range(graph.size):
-            if i in results:
-                operation, k = results[i]
-                self.row[i], self.level[i] = self.row[operation] + k, self.level[operation]
-                if operation in self.has_gradient:
-                    self.has_gradient.add(i)
-            elif i in self.nodes:
-                template, inputs = self.nodes[i]
-                self.row[i], self.rows = self.rows, self.rows + len(template.outs)
-                self.level[i] = 1 + max(self.level[x] for x in inputs)
-                if self.has_gradient.intersection(inputs):
-                    self.has_gradient.add(i)
+        for i, (template, inputs) in self.operations.items():
+            level, row = 1 + max(self.level[x] for x in inputs), self.rows
+            self.rows += len(template.outs)
+            computed = {i: row} | {result: row + k for result, k in results.get(i, ())}
+            self.row |= computed
+            self.level |= dict.fromkeys(computed, level)
+            if self.has_gradient.intersection(inputs):
+                self.has_gradient.update(computed)
 
     def build(self, kernels: Kernels, constants: list[float]) -> Program:
         """Return the program."""
         tables: dict[tuple[int, int], list[int]] = {}
-        for i, (template, inputs) in self.nodes.items():
+        for i, (template, inputs) in self.operations.items():
             kernel = kernels.find(template, "".join(map(self.find_kind, inputs)))
             places = [self.row.get(x, self.uniform.get(x, -1)) for x in inputs]
             tables.setdefault((self.level[i], kernel), []).extend([*places, self.row[i]])
@@ -161,6 +158,32 @@ class LaneSchedule:
         """Return the kind of an input: u, or l for one with lanes; a capital has no gradient."""
         kind = "u" if place in self.uniform else "l"
         return kind if place in self.has_gradient else kind.upper()
+
+
+def list_operations(graph: FlatGraph) -> dict[int, tuple[Recorded, list[int]]]:
+    """Return the instructions and the inputs of each operation by its place, in topological order.
+
+    A long b + w1 x1 + w2 x2 + ... becomes a chain of shorter ones, with the same roundings, because
+    a browser does not optimize very long kernels. Its parts have new places.
+    """
+    nodes = {
+        i: (group, inputs)
+        for group in graph.groups
+        for i, inputs in zip(group.nodes.tolist(), group.inputs.tolist(), strict=True)
+    }
+    operations, new = {}, graph.size
+    for i, (group, inputs) in sorted(nodes.items()):
+        count = len(inputs) // 2
+        if graph.rows[group.row] is not DOT or count <= LONGEST:
+            operations[i] = group.template, inputs
+            continue
+        ws, xs, sum = inputs[:count], inputs[count:-1], inputs[-1]
+        for start in range(0, count, LONGEST):
+            part = slice(start, start + LONGEST)
+            taken = [*ws[part], *xs[part], sum]
+            sum, new = (new, new + 1) if start + LONGEST < count else (i, new)
+            operations[sum] = record(DOT, len(taken)), taken
+    return operations
 
 
 # --------------------------------------------------------------------------------------- printing

@@ -50,7 +50,7 @@ def find_task(loss: Loss, outputs: int, y: np.ndarray) -> Task:
         is_middle = low == 0 and not has_logits
         links = "sigmoid" if plain is losses.binary_cross_entropy else ""
         return Task(
-            [str(low), "1"], (y > 0).astype(int).tolist(), 0.5 if is_middle else 0.0,
+            ["−1" if low else "0", "1"], (y > 0).astype(int).tolist(), 0.5 if is_middle else 0.0,
             0.5 if is_middle else 1.0, links,
         )  # fmt: skip
     middle = (values[0] + values[-1]) / 2.0

@@ -38,7 +38,7 @@ function mountTraining(root, data) {
     before = now;
     if (rate) work();
     else if (!working) next.port2.postMessage(null);
-    const rest = Math.max(rate ? 2 * cost : Math.max(5 * cost, 50), calm.matches ? 400 : 0);
+    const rest = Math.max(rate ? 2 * cost : Math.max(6 * cost, 60), calm.matches ? 400 : 0);
     if (playing && now - drawn > rest) draw(now);
     if (playing) requestAnimationFrame(frame);
   }
@@ -199,6 +199,7 @@ function mountTraining(root, data) {
     draw();
   };
   new ResizeObserver(layOut).observe(root);
+  new ResizeObserver(() => draw()).observe(find(".losses canvas"));
   if (network) new ResizeObserver(layOut).observe(find(".network"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   new MutationObserver(recolour).observe(document.documentElement, { attributeFilter: ["data-theme"] });

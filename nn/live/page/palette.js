@@ -56,5 +56,5 @@ function format(x, digits = 3) {
   if (!Number.isFinite(x)) return String(x).replace("Infinity", "inf").replace("NaN", "nan").replace("-", "−");
   const size = Math.abs(x);
   const text = size !== 0 && (size < 1e-4 || size >= 1e6) ? x.toExponential(digits - 1) : String(Number(x.toPrecision(digits)));
-  return text.replace("-", "−").replace("-", "−");
+  return text.replace("e+", "e").replaceAll("-", "−");
 }

@@ -144,7 +144,7 @@ class Result {
     const { palette, task } = this, { context, width, height } = fit(this.canvas), n = task.labels.length;
     const counts = task.labels.map(() => task.labels.map(() => 0));
     task.classes.forEach((k, s) => (counts[k][this.predicted[s]] += 1));
-    const left = 30, top = 30, w = (width - left) / n, h = (height - top) / n;
+    const left = 34, top = 34, w = (width - left) / n, h = (height - top) / n;
     const size = Math.min(15, 0.42 * Math.min(w, h));
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -162,8 +162,8 @@ class Result {
     context.fillStyle = css(palette.pale);
     context.font = `${Math.max(8, size)}px system-ui, sans-serif`;
     task.labels.forEach((label, i) => {
-      context.fillText(label, left + (i + 0.5) * w, 22);
-      context.fillText(label, 22, top + (i + 0.5) * h);
+      context.fillText(label, left + (i + 0.5) * w, 25);
+      context.fillText(label, 25, top + (i + 0.5) * h);
     });
     context.font = "11px system-ui, sans-serif";
     context.fillText("predicted", left + (width - left) / 2, 7);
