@@ -36,9 +36,9 @@ function drawLosses(canvas, palette, history, steps) {
   context.fillText("0", left + 3, height - 6);
   context.fillText(points.length ? `step ${steps.toLocaleString("en")}` : "step", width, height - 6);
   if (!points.length) return;
-  const right = (i) => left + ((i + 1) / points.length) * (width - left - 4);
+  const right = (i) => left + (i / Math.max(1, points.length - 1)) * (width - left - 4);
   context.beginPath();
-  points.forEach((y, i) => context.lineTo(points.length === 1 ? left : right(i), up(y)));
+  points.forEach((y, i) => context.lineTo(right(i), up(y)));
   context.lineWidth = 2;
   context.lineJoin = "round";
   context.strokeStyle = css(palette.mark);
