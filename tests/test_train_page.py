@@ -332,6 +332,19 @@ def test_controls_and_hostile_names(browser, tmp_path):
     rows = page.locator(".terms tbody tr").all_text_contents()
     assert len(rows) == 3
     assert rows[0].startswith("input x0")
+    page.evaluate("stepgrad.open = (graph, numbers) => (window.opened = { graph, numbers })")
+    page.locator(".neuron").nth(3).click()
+    page.get_by_role("button", name="Step through its graph").click()
+    opened = page.evaluate("window.opened")
+    for p, number in zip(model.parameters(), get("weights"), strict=True):
+        p.data, p.grad = number, 0.0
+    losses.mse([model(X[0])], Y[:1]).backward()  # of the first sample
+    neuron = model.layers[0].neurons[1]
+    found = [term["gradient"] for term in opened["numbers"]["terms"]]
+    expected = [w.grad for w in neuron.weights]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(opened["numbers"]["a"], neuron(X[0]).data, rtol=1e-12)
+    assert opened["graph"]["bias"] == "layers.0.neurons.1.bias"
     page.get_by_text("gradients", exact=True).click()
     page.get_by_label("steps/s").select_option("")
     page.locator("h1").click()

@@ -66,9 +66,9 @@ class Network {
   layOut() {
     const { clientWidth: width, clientHeight: height } = this.view, head = 58, layers = this.layers;
     const half = Math.max(...layers.map((layer) => layer.half)), last = layers.at(-1).x || 1;
-    const scale = Math.min((height - head - 8) / (2 * half), 1.3);
+    const scale = Math.min((height - head - 8) / (2 * half), 1.6);
     const most = Math.min(1, (0.58 * width) / layers.length / (2 * Math.max(...layers.map((layer) => layer.radius * scale))));
-    const edge = Math.max(34, Math.min(56, 0.08 * width), layers[0].radius * scale + 4, layers.at(-1).radius * scale + 4), span = Math.min(width - 2 * edge, 250 * (layers.length - 1));
+    const edge = Math.max(34, Math.min(56, 0.08 * width), layers[0].radius * scale + 4, layers.at(-1).radius * scale + 4), span = Math.min(width - 2 * edge, 300 * (layers.length - 1));
     const middle = head + (height - head) / 2;
     layers.forEach((layer, c) => {
       const x = (width - span) / 2 + (layer.x / last) * span, radius = layer.radius * scale * most;
