@@ -50,6 +50,7 @@ def record_training(
         )
     first = outputs[0]
     predictions = [model(x) for x in X[:CHECKED].tolist()]  # type: ignore[operator]
+    predictions = [[*p] if isinstance(p, tuple) else p for p in predictions]
     of_loss = record_loss(loss, predictions, samples, kernels)
     index = {p: i for i, p in enumerate(parameters)}
     moved = [index[p] for p in optimizer.parameters if p in index]

@@ -44,8 +44,10 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
             decides by the numbers of predictions, or it selects by too many targets.
     """
     targets = samples[1].tolist()
-    reduction = find_reduction(loss, predictions, targets[: len(predictions)])
     outputs = predictions[0]
+    numbers = [x.data for x in outputs] if isinstance(outputs, list) else outputs.data
+    loss(as_leaves([numbers] * len(targets)), targets)  # its error names the right sample
+    reduction = find_reduction(loss, predictions, targets[: len(predictions)])
     keys = [tuple(y) if isinstance(y, list) else y for y in targets]
     programs: list[Program] = []
     program_of: dict[Any, int] = {}

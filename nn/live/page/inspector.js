@@ -15,7 +15,7 @@ class Inspector {
     const inputs = this.data.network.layers[neuron.c - 1]?.neurons ?? [];
     const terms = (neuron.w ?? []).map((w, j) => ({
       name: nameOf(this.data.network.layers[neuron.c - 1], { i: j }, neuron.c - 1, this.data), index: w,
-      x: V[inputs.find(({ i }) => i === j)?.row], w: numbers[w], gradient: this.grad[w], batch: this.trainer.grad[w],
+      x: V[inputs.find(({ i }) => i === j)?.row], w: numbers[w], gradient: this.grad[w],
     }));
     return {
       loss, terms, a: has ? V[neuron.row] : undefined, da: has ? G[neuron.row] : undefined, z: V[neuron.z], dz: G[neuron.z],

@@ -28,6 +28,7 @@ class Network {
     this.atlas = this.makeAtlas();
     this.neurons[0].button.tabIndex = 0;
     view.addEventListener("keydown", (event) => this.move(event));
+    this.mark(null);
   }
 
   find(c, i) {
@@ -87,7 +88,7 @@ class Network {
   }
 
   draw() {
-    const context = this.drawLinks(), { field, palette, atlas } = this, { numbers, grad } = this.trainer;
+    const context = this.drawLinks(), { field, palette, atlas } = this, { numbers, slopes } = this.trainer;
     const neurons = this.neurons.filter(({ row }) => row !== null && row !== undefined);
     if (field?.inputs !== 1) {
       neurons.forEach(({ row }, k) => (field ? this.paintPlane(k, field.row(row)) : this.paintSamples(k, this.all.row(row))));
@@ -103,7 +104,7 @@ class Network {
       else context.drawImage(atlas.canvas, k * atlas.width, 0, atlas.width, atlas.height, 0, 0, 2 * radius, 2 * radius);
       context.restore();
     });
-    const values = this.byGradient ? grad : numbers;
+    const values = this.byGradient ? slopes : numbers;
     for (const { b, px, py, radius } of this.neurons) {
       if (!(b >= 0)) continue;
       const sign = values[b] < 0 ? palette.negative : palette.positive;
@@ -156,8 +157,8 @@ class Network {
   }
 
   drawLinks() {
-    const { context } = fit(this.canvas), { palette, links } = this, { numbers, grad } = this.trainer;
-    const values = this.byGradient ? grad : numbers;
+    const { context } = fit(this.canvas), { palette, links } = this, { numbers, slopes } = this.trainer;
+    const values = this.byGradient ? slopes : numbers;
     let largest = 0;
     for (const [, , w] of links) largest = Math.max(largest, Math.abs(values[w]) || 0);
     this.largest = largest;

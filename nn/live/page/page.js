@@ -110,8 +110,8 @@ function mountTraining(root, data) {
     alarm = "";
     history = new History();
     start();
-    trainer.grad.fill(0);
-    trainer.differentiate(trainer.machine, trainer.all, trainer.grad); // for the picture of gradients
+    trainer.slopes = new Float64Array(trainer.numbers.length); // of all samples, to show until the first step
+    trainer.differentiate(trainer.machine, trainer.all, trainer.slopes);
     pause();
   }
 
@@ -220,7 +220,7 @@ function mountTraining(root, data) {
     },
     get: () => ({
       step: trainer.steps, epoch: trainer.epoch, playing, ...result.measure(), lr: trainer.lr, batch: trainer.batch,
-      weights: [...trainer.numbers.slice(0, trainer.count)], gradients: [...trainer.grad.slice(0, trainer.count)],
+      weights: [...trainer.numbers.slice(0, trainer.count)], gradients: [...trainer.slopes.slice(0, trainer.count)],
     }),
   });
 }

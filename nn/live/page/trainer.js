@@ -19,7 +19,7 @@ class Trainer {
   // Starts again from the initial weights.
   reset() {
     this.numbers.set(this.initial);
-    this.grad = new Float64Array(this.numbers.length);
+    this.grad = this.slopes = new Float64Array(this.numbers.length); // slopes: those that are shown
     this.memory = this.data.memory.map((numbers) => Float64Array.from(numbers));
     this.updates = this.data.steps;
     this.steps = this.epoch = this.at = 0;
@@ -58,6 +58,7 @@ class Trainer {
     const batch = this.next();
     if (this.zeroGrad) this.grad.fill(0);
     this.loss = this.differentiate(this.machine, batch, this.grad);
+    this.slopes = this.grad;
     this.steps += 1;
     this.updates += 1;
     update(this.data.moved, this.numbers, this.grad, this.memory, this.lr, this.updates);
