@@ -4,7 +4,7 @@
 >>> from nn.live import train_page
 >>> X, y = data.xor(20, rng=0)
 >>> train_page(MLP(2, [4, 1], rng=0), X, y, loss="binary_cross_entropy")
-<training page of MLP(2, [4, 1], 'relu'); save it with .save('moons.html')>
+<training page of MLP(2, [4, 1], 'relu'); save it with .save('training.html')>
 """
 
 from nn.live.train_page import TrainPage, train_page

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 from engine.value import Value
 from nn.batches import Samples
 from nn.init import Rng, generator
-from nn.live.lanes import Kernels, Program, record_lanes
+from nn.live.kernels import Kernels
+from nn.live.lanes import Program, record_lanes
 from nn.live.loss_programs import record_loss
 from nn.live.network import find_columns, pack_network
 from nn.live.task import describe_loss, find_task

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from engine.value import Value
 from nn.batches import Samples
-from nn.live.lanes import Kernels, Program, Recording, record_lanes
+from nn.live.kernels import Kernels
+from nn.live.lanes import Program, Recording, record_lanes
 from nn.objective import Loss
 
 MOST_PROGRAMS = 64

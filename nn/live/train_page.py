@@ -78,7 +78,7 @@ def train_page(
     >>> model = MLP(2, [16, 16, 1], "tanh", rng=0)
     >>> page = train_page(model, X, y, loss="binary_cross_entropy", lr=0.01)
     >>> page
-    <training page of MLP(2, [16, 16, 1], 'tanh'); save it with .save('moons.html')>
+    <training page of MLP(2, [16, 16, 1], 'tanh'); save it with .save('training.html')>
     >>> page.save("moons.html")  # doctest: +SKIP
     """
     if not isinstance(model, Module):
@@ -155,4 +155,4 @@ class TrainPage:
             return draw(self._output, theme=self.theme)
 
     def __repr__(self) -> str:
-        return f"<training page of {self.title}; save it with .save('moons.html')>"
+        return f"<training page of {self.title}; save it with .save('training.html')>"
