@@ -87,8 +87,9 @@ class Network {
     });
   }
 
-  draw() {
-    const context = this.drawLinks(), { field, palette, atlas } = this, { numbers, slopes } = this.trainer;
+  // Draws all neurons and lines; of one neuron, its own lines stand out.
+  draw(one) {
+    const context = this.drawLinks(one), { field, palette, atlas } = this, { numbers, slopes } = this.trainer;
     const neurons = this.neurons.filter(({ row }) => row !== null && row !== undefined);
     if (field?.inputs !== 1) {
       neurons.forEach(({ row }, k) => (field ? this.paintPlane(k, field.row(row)) : this.paintSamples(k, this.all.row(row))));
@@ -156,7 +157,7 @@ class Network {
     context.stroke();
   }
 
-  drawLinks() {
+  drawLinks(one) {
     const { context } = fit(this.canvas), { palette, links } = this, { numbers, slopes } = this.trainer;
     const values = this.byGradient ? slopes : numbers;
     let largest = 0;
@@ -171,7 +172,7 @@ class Network {
       context.beginPath();
       context.moveTo(x0, tail.py);
       context.bezierCurveTo(x0 + bend, tail.py, x1 - bend, head.py, x1, head.py);
-      context.globalAlpha = 0.1 + 0.85 * share ** 0.8;
+      context.globalAlpha = (0.1 + 0.85 * share ** 0.8) * (!one || tail === one || head === one ? 1 : 0.16);
       context.lineWidth = 0.6 + 4.4 * share;
       context.strokeStyle = colours[Number(values[w] > 0)];
       context.stroke();

@@ -59,7 +59,7 @@ function mountTraining(root, data) {
     if (field) field.compute();
     const shown = hovered ?? chosen;
     result.draw(shown?.row ?? null, sample);
-    network?.draw();
+    network?.draw(shown);
     drawLosses(find(".losses canvas"), palette, history, trainer.steps);
     find(".steps").textContent = trainer.steps.toLocaleString("en");
     find(".epochs").textContent = trainer.epoch.toLocaleString("en");
