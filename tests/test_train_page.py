@@ -264,6 +264,12 @@ def test_the_policy_permits_the_page_alone():
     assert not re.search("<[^>]* style=", html)
 
 
+WAIT = """new Promise((done) => {
+  const look = () => (stepgrad.get().step > 20 ? done() : setTimeout(look, 10));
+  look();
+})"""
+
+
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as browser:
@@ -285,7 +291,7 @@ def test_controls_and_hostile_names(browser, tmp_path):
     model = Hostile(2, [3, 1], "tanh", rng=0)
     settings = {"loss": loss, "optimizer": "sgd", "lr": 0.05, "batch_size": 4, "rng": 0}
     path = train_page(model, X, Y, **settings).save(tmp_path / "page.html")
-    page, heard = browser.new_page(viewport={"width": 1400, "height": 900}), []
+    page, heard = browser.new_page(viewport={"width": 1000, "height": 640}), []
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("request", lambda request: heard.append(request.url))
@@ -298,8 +304,8 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert first == [p.data for p in model.parameters()]
 
     page.keyboard.press("ArrowRight")
-    page.get_by_label("One step").click()
-    page.get_by_role("button", name="Epoch").click()
+    page.get_by_label("One step").click(force=True)
+    page.get_by_role("button", name="Epoch").click(force=True)
     assert (get("step"), get("epoch"), page.locator(".steps").text_content()) == (4, 2, "4")
     fit(model, X, Y, epochs=2, **settings).run()
     np.testing.assert_allclose(get("weights"), [p.data for p in model.parameters()], rtol=1e-12)
@@ -311,29 +317,29 @@ def test_controls_and_hostile_names(browser, tmp_path):
     page.get_by_label("batch").select_option("")
     page.get_by_label("zero_grad()").uncheck()
     before, gradients = get("weights"), get("gradients")
-    steps = [page.get_by_label("One step").click() or get("weights") for _ in range(2)]
+    steps = [page.get_by_label("One step").click(force=True) or get("weights") for _ in range(2)]
     assert (get("batch"), get("lr"), get("epoch")) == (None, 0.3, 2)
     moved, again = np.subtract(before, steps[0]), np.subtract(steps[0], steps[1])
     np.testing.assert_allclose(moved, 0.3 * np.array(gradients), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(again, 0.3 * np.array(get("gradients")), rtol=1e-9, atol=1e-15)
 
     page.get_by_label("seed").fill("7")
-    page.get_by_role("button", name="New weights").click()
+    page.get_by_role("button", name="New weights").click(force=True)
     renewed = get("weights")
     assert renewed != first
     assert get("step") == 0
-    page.get_by_role("button", name="New weights").click()
+    page.get_by_role("button", name="New weights").click(force=True)
     assert get("weights") == renewed
 
     page.keyboard.press("Escape")
-    page.locator(".neuron").nth(2).click()
+    page.locator(".neuron").nth(2).click(force=True)
     assert page.locator(".heading").text_content() == "layers[0], neuron 0"
     rows = page.locator(".terms tbody tr").all_text_contents()
     assert len(rows) == 3
     assert rows[0].startswith("input x0")
     page.evaluate("stepgrad.open = (graph, numbers) => (window.opened = { graph, numbers })")
-    page.locator(".neuron").nth(3).click()
-    page.get_by_role("button", name="Step through its graph").click()
+    page.locator(".neuron").nth(3).click(force=True)
+    page.get_by_role("button", name="Step through its graph").click(force=True)
     opened = page.evaluate("window.opened")
     for p, number in zip(model.parameters(), get("weights"), strict=True):
         p.data, p.grad = number, 0.0
@@ -344,11 +350,12 @@ def test_controls_and_hostile_names(browser, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(opened["numbers"]["a"], neuron(X[0]).data, rtol=1e-12)
     assert opened["graph"]["bias"] == "layers.0.neurons.1.bias"
-    page.get_by_text("gradients", exact=True).click()
+    page.get_by_text("gradients", exact=True).click(force=True)
     page.get_by_label("steps/s").select_option("")
-    page.locator("h1").click()
+    page.locator("h1").click(force=True)
     page.keyboard.press(" ")
-    page.wait_for_function("stepgrad.get().step > 20 && stepgrad.get().playing")
+    page.evaluate(WAIT)
+    assert get("playing")
     page.keyboard.press(" ")
     assert not get("playing")
     assert page.evaluate("window.hit") is None

@@ -2,7 +2,11 @@
 class Inspector {
   constructor(view, trainer, api) {
     const { data } = trainer;
-    Object.assign(this, { view, trainer, api, data });
+    Object.assign(this, { view: make("div"), trainer, api, data });
+    this.button = make("button", "open", "Step through its graph"); // it stays while the numbers change
+    this.button.type = "button";
+    this.button.addEventListener("click", () => api.open(this.describe(...this.shown), this.read(...this.shown)));
+    view.append(this.view, this.button);
     this.probe = new Machine(data.model, trainer.numbers); // one lane
     this.grad = new Float64Array(trainer.numbers.length);
   }
@@ -26,6 +30,8 @@ class Inspector {
   show(neuron, sample) {
     const { view, data } = this, parts = [];
     view.replaceChildren();
+    this.shown = [neuron, sample ?? 0];
+    this.button.hidden = !(this.api.open && neuron?.c);
     if (!neuron && sample === null) {
       view.append(make("p", "hint", "Select a neuron or a sample to see its numbers at this step."));
       return;
@@ -49,11 +55,6 @@ class Inspector {
       facts.append(make("dt", "", gradient), make("dd", "", gradient ? format(g, 4) : ""));
     }
     if (neuron.c) view.append(this.writeTerms(numbers));
-    if (this.api.open && neuron.c) {
-      const button = view.appendChild(make("button", "open", "Step through its graph"));
-      button.type = "button";
-      button.addEventListener("click", () => this.api.open(this.describe(neuron, s), numbers));
-    }
   }
 
   writeTerms({ terms, b, db, dz }) {
