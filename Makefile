@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv when first needed.
 PYTHON ?= python3
-DEMO = graphs moons mnist
+DEMO = graphs mnist moons
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 
@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would a
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed-demos ## draw graphs, train on two moons and on MNIST; others: make demo DEMO=...
+demo: $(VENV)/installed-demos ## draw graphs, train on MNIST and on two moons; others: make demo DEMO=...
 	$(RUN) demos $(DEMO)
 
 lab: $(VENV)/installed-jupyter $(VENV)/installed-demos ## open the notebooks in JupyterLab

@@ -1,7 +1,8 @@
 """Two moons: a network of 337 scalar parameters learns to separate two classes.
 
 Writes moons.svg: the data, the decision boundary, and loss and accuracy by epoch. Then times one
-training step on Values, on a tape of Values, and on arrays.
+training step on Values, on a tape of Values, and on arrays. Last, writes moons.html: a page in
+which the same network learns.
 """
 
 from pathlib import Path
@@ -14,9 +15,11 @@ from demos.pictures.moons import save_picture
 from demos.shared.timing import Stopwatch
 from engine import topological
 from nn import MLP, accuracy, data, fit, losses
+from nn.live import train_page
 
 EPOCHS = 60
 PENALTY = 1e-4
+LR = 0.05
 
 
 def main(out: Path) -> None:
@@ -33,7 +36,7 @@ def main(out: Path) -> None:
 
     records = []
     training = fit(
-        model, X, labels, loss="hinge", epochs=EPOCHS, optimizer="adam", lr=0.05, metric=accuracy,
+        model, X, labels, loss="hinge", epochs=EPOCHS, optimizer="adam", lr=LR, metric=accuracy,
         penalty=lambda: PENALTY * losses.l2_penalty(model.parameters()),
     )  # fmt: skip
     bar = tqdm(training, total=EPOCHS, desc="moons", unit="epoch")
@@ -49,3 +52,6 @@ def main(out: Path) -> None:
     save_picture(model, X, y, records, out / "moons.svg")
     print(f"wrote {out / 'moons.svg'}")
     print(f"\n{table(compare_executors(model, X, total_loss))}")
+
+    page = train_page(MLP(2, [16, 16, 1], rng=1), X, labels, loss="hinge", lr=LR)
+    print(f"\nwrote {page.save(out / 'moons.html')}: open it, and press space to train")

@@ -19,7 +19,8 @@ from docs.text import markdown
 from stepgrad import nn
 
 MODULES = (
-    "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.exercises", "stepgrad.nn.metrics",
+    "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.exercises", "stepgrad.nn.live",
+    "stepgrad.nn.metrics",
     "!stepgrad.explain", "!stepgrad.mistakes",  # functions, not modules
 )  # fmt: skip
 

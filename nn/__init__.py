@@ -63,6 +63,7 @@ LAZY = {
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],
     "exercises": ["exercises"],
+    "live": ["live"],
     "optim": ["optim"],
     "train": ["fit"],
     "records": ["Record"],

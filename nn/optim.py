@@ -224,12 +224,12 @@ class Adam(Optimizer):
 
     def rule(self) -> tuple[Rule, tuple[str, ...], tuple[float, ...]]:
         first, second = self.betas
-        eps = self.eps * math.sqrt(self._weight(second))  # for the root of a sum, not of a mean
+        eps = self.eps * sqrt(self._weight(second))  # for the root of a sum, not of a mean
         return adam, self.remembers, (first, second, eps)
 
     def scale(self) -> float:
         first, second = self.betas
-        return math.sqrt(self._weight(second)) / self._weight(first)
+        return sqrt(self._weight(second)) / self._weight(first)
 
     def _weight(self, beta: float) -> float:
         """Return 1 + beta + beta**2 + ..., with one term for each step."""

@@ -62,6 +62,9 @@ def test_moons_are_separated(run_small, tmp_path, monkeypatch):
     speeds = re.findall(r"^(Values|tape|arrays) .* +([\d,]+) x$", result.out, re.M)
     assert [name for name, _ in speeds] == ["Values", "tape", "arrays"]
     assert float(speeds[1][1].replace(",", "")) > 1.0
+    page = tmp_path / "moons.html"
+    assert result.out.strip().splitlines()[-1].startswith(f"wrote {page}")
+    assert "mountTraining" in page.read_text("utf-8")
 
 
 def test_forward_and_reverse_mode(run_small):

@@ -14,8 +14,9 @@ LEVELS = {  # the packages that each package may import; the longest matching na
     "engine.draw": {"engine", "engine.draw"},
     "nn": {"engine", "nn"},
     "nn.exercises": {"engine", "engine.draw", "nn", "nn.exercises"},
-    "demos": {"engine", "engine.draw", "nn", "demos"},
-    "benchmarks": {"engine", "engine.draw", "nn", "demos", "benchmarks"},
+    "nn.live": {"engine", "engine.draw", "nn", "nn.live"},
+    "demos": {"engine", "engine.draw", "nn", "nn.live", "demos"},
+    "benchmarks": {"engine", "engine.draw", "nn", "nn.live", "demos", "benchmarks"},
 }
 FOLDERS = [name for name in LEVELS if "." not in name]
 FILES = [file for name in FOLDERS for file in sorted((ROOT / name).glob("**/*.py"))]
@@ -66,7 +67,7 @@ def test_tests_are_imported_by_nobody(file):
     assert not {name.split(".")[0] for name, _ in read(file)} & tests
 
 
-@pytest.mark.parametrize("package", ["engine", "engine.draw", "nn", "nn.exercises"])
+@pytest.mark.parametrize("package", ["engine", "engine.draw", "nn", "nn.exercises", "nn.live"])
 def test_modules_import_each_other_in_one_direction(package):
     """There are no circles, not even of imports inside functions."""
     files = {name_of(file): file for file in FILES if level(name_of(file)) == package}

@@ -1,0 +1,114 @@
+"""Everything that a page needs to train a model, as data and as code."""
+
+from typing import Any, NamedTuple
+
+from engine.value import Value
+from nn.batches import Samples
+from nn.init import Rng, generator
+from nn.live.kernels import Kernels
+from nn.live.lanes import Program, record_lanes
+from nn.live.loss_programs import record_loss
+from nn.live.network import find_columns, pack_network
+from nn.live.task import describe_loss, find_task
+from nn.live.update import print_update
+from nn.module import Module
+from nn.objective import Loss
+from nn.optimizer import Optimizer
+
+MOST_ORDERS = 20_000  # places of samples in all epochs whose order is in the page
+MOST_EPOCHS = 200
+CHECKED = 8  # samples whose losses are compared with that of their batch
+
+
+class RecordedTraining(NamedTuple):
+    """The code of a page's kernels and update, its data, and the model's first output."""
+
+    code: str
+    data: dict[str, Any]
+    output: Value
+
+
+def record_training(
+    model: Module, loss: Loss, optimizer: Optimizer, samples: Samples, batch_size: int | None,
+    rng: Rng,
+) -> RecordedTraining:  # fmt: skip
+    """Record a model of Values, its loss and its optimizer for samples X and y."""
+    X, y = samples
+    kernels = Kernels()
+    parameters: list[Any] = model.parameters()
+    leaves = [Value(float(x), f"x{j}") for j, x in enumerate(X[0].ravel())]
+    outputs: list[Any] = []
+
+    def predict(xs: list[Value]) -> Any:
+        outputs.append(model(xs if X.ndim > 1 else xs[0]))  # type: ignore[operator]
+        return outputs[0]
+
+    recording = record_lanes(predict, leaves, parameters, kernels, fixed=leaves)
+    if recording.guards:
+        raise ValueError(
+            f"train_page records {model!r} once, but it decides by the numbers of Values "
+            f"({recording.guards[0].code}); write where() in place of if"
+        )
+    first = outputs[0]
+    predictions = [model(x) for x in X[:CHECKED].tolist()]  # type: ignore[operator]
+    predictions = [[*p] if isinstance(p, tuple) else p for p in predictions]
+    of_loss = record_loss(loss, predictions, samples, kernels)
+    index = {p: i for i, p in enumerate(parameters)}
+    moved = [index[p] for p in optimizer.parameters if p in index]
+    memory = {
+        p: [float(kept[name]) for name in optimizer.remembers]
+        for p, kept in zip(optimizer.parameters, optimizer.memory, strict=True)
+    }
+    count = len(first) if isinstance(first, list | tuple) else 1
+    task = find_task(loss, count, y)
+    columns, root = find_columns(model), first[0] if isinstance(first, list | tuple) else first
+    data = {
+        "inputs": [f"x{j}" for j in range(len(leaves))],
+        "X": X.reshape(len(X), -1).astype(float).tolist(),
+        "y": y.reshape(len(y), -1).astype(float).tolist(),
+        "model": pack_program(recording.program),
+        "losses": [*map(pack_program, of_loss.programs)],
+        "lossOf": of_loss.program_of if len(of_loss.programs) > 1 else [],
+        "reduction": of_loss.reduction,
+        "weights": [p.data for p in parameters],
+        "names": [*model.named_parameters()],
+        "moved": moved,
+        "memory": [
+            [memory[p][k] if p in memory else 0.0 for p in parameters]
+            for k in range(len(optimizer.remembers))
+        ],
+        "steps": optimizer.steps,
+        "lr": optimizer.lr,
+        "batch": batch_size,
+        "orders": draw_orders(len(X), rng),
+        "groups": group_parameters(parameters, columns, index),
+        "task": task._asdict(),
+        "network": pack_network(columns, recording.order, recording.row_of, index),
+        "loss": describe_loss(loss),
+    }
+    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root)
+
+
+def pack_program(program: Program) -> dict[str, Any]:
+    """Return a program as data."""
+    return program._asdict() | {"steps": [[step.kernel, step.table] for step in program.steps]}
+
+
+def draw_orders(samples: int, rng: Rng) -> list[list[int]]:
+    """Return the orders of samples in the first epochs, as `fit` draws them."""
+    source = generator(rng)
+    epochs = max(1, min(MOST_EPOCHS, MOST_ORDERS // samples))
+    return [source.permutation(samples).tolist() for _ in range(epochs)]
+
+
+def group_parameters(
+    parameters: list[Any], columns: list[Any], index: dict[Any, int]
+) -> list[list[int]]:
+    """Return the parameters that new weights draw alike: the weights and the biases of a layer."""
+    groups = []
+    for column in columns:
+        groups.append([index[w] for row in column.weights for w in row if w in index])
+        groups.append([index[b] for b in column.biases if b in index])
+    known = {i for group in groups for i in group}
+    groups.append([i for i in range(len(parameters)) if i not in known])
+    return [group for group in groups if group]

@@ -1,0 +1,102 @@
+"""The training page: one HTML file with a policy that permits only its own script and style."""
+
+import base64
+import hashlib
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.draw.graph.dot import replace_invalid
+from engine.draw.look.dark import darken
+from engine.draw.look.theme import THEMES
+from engine.draw.page.html import read_text, replace_invalid_in, write_colours
+from engine.draw.page.javascript import RUNTIME
+
+FOLDER = Path(__file__).with_name("page")
+CORE = ("machine.js", "random.js", "trainer.js")  # without a document
+VIEW = (
+    "palette.js", "field.js", "samples.js", "result.js", "chart.js", "network.js", "inspector.js",
+    "page.js",
+)  # fmt: skip
+CLASSES = (  # of three or more; those of nn.plot_boundary
+    "#1f5fa8", "#cf5400", "#2c8c5a", "#8648b5", "#b8860b", "#c2255c", "#0b8a9e", "#6b6b6b",
+)  # fmt: skip
+START = """window.stepgrad = mountTraining(document.querySelector(".train"),
+  JSON.parse(document.getElementById("training").textContent));
+followTheme();"""
+
+
+def write_training_page(title: str, about: str, code: str, data: dict[str, Any], theme: str) -> str:
+    """Return the complete page.
+
+    Args:
+        title, about: The model, and what it is trained with.
+        code: The kernels and the update rule.
+        data: What `nn.live.data.record_training` returned.
+        theme: "auto", "light" or "dark".
+    """
+    text = json.dumps(replace_invalid_in(data), ensure_ascii=False, separators=(",", ":"))
+    text = text.replace("<", "\\u003c")
+    title, about = (html.escape(replace_invalid(x)) for x in (title, about))
+    body = read_asset("train.html").replace("LOSS", html.escape(data["loss"]))
+    body = body.replace("TITLE", title).replace("ABOUT", about)
+    style = remove_blank_lines(
+        f"\n{write_colours(theme)}\n{write_signs(theme)}\n{read_asset('train.css')}"
+    )
+    script = remove_blank_lines(
+        f"\n{write_core(code)}{''.join(map(read_asset, VIEW))}{read_text('host.js')}{START}\n"
+    )
+    policy = (
+        f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title} – training</title>\n<style>{style}</style></head>\n<body>\n"
+        '<main class="train" tabindex="-1" data-lm-suppress-shortcuts="true">'
+        f"{remove_blank_lines(body)}</main>\n"
+        f'<script type="application/json" id="training">{text}</script>\n'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def write_core(code: str) -> str:
+    """Return the script that trains; it needs no document."""
+    return "".join([RUNTIME.read_text("utf-8"), code, *map(read_asset, CORE)])
+
+
+def write_signs(theme: str) -> str:
+    """Return the colours of signs and of classes as CSS variables."""
+    look = THEMES[theme]
+    light = {"negative": THEMES["light"].signs[0], "positive": THEMES["light"].signs[1]}
+    light |= {f"class{k}": colour for k, colour in enumerate(CLASSES)}
+    if theme == "auto":
+        pairs = [f"--{name}:light-dark({x},{darken(x)});" for name, x in light.items()]
+    elif look is THEMES["light"]:
+        pairs = [f"--{name}:{x};" for name, x in light.items()]
+    else:
+        pairs = [f"--{name}:{darken(x)};" for name, x in light.items()]
+    return f":root{{{''.join(pairs)}}}"
+
+
+def hash_source(text: str) -> str:
+    """Return the source expression of an inline script or style.
+
+    >>> hash_source("")
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    """
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def remove_blank_lines(text: str) -> str:
+    """Return a text without blank lines, which would end a block of HTML in Markdown."""
+    return "\n".join(["", *(line for line in text.split("\n") if line.strip())]) + "\n"
+
+
+def read_asset(name: str) -> str:
+    """Return the text of a file of the page."""
+    return (FOLDER / name).read_text("utf-8")

@@ -1,0 +1,158 @@
+"""`train_page`: a page in which a network learns."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.draw.drawing import Drawing, draw
+from engine.support.arguments import check_writable
+from engine.support.embed import embed_page
+from nn import losses, optim
+from nn.arguments import check_whole, format_count, look_up
+from nn.batches import to_finite_samples
+from nn.init import Rng
+from nn.live.data import RecordedTraining, record_training
+from nn.live.html import write_training_page
+from nn.module import Module
+from nn.objective import Loss
+from nn.predictions import takes_batches
+from nn.train import _find_optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+HEIGHT = 760  # pixels, in a notebook
+MOST_NUMBERS = 1_000_000
+MOST_PARAMETERS = 50_000
+
+
+def train_page(
+    model: Module,
+    X: "ArrayLike",
+    y: "ArrayLike",
+    *,
+    loss: str | Loss,
+    optimizer: str | optim.Optimizer = "adam",
+    lr: float | None = None,
+    batch_size: int | None = None,
+    rng: Rng = None,
+    theme: str = "auto",
+) -> "TrainPage":
+    """Make a page in which a model learns: one HTML file, which needs no Python and no network.
+
+    The page plays, pauses, takes one step or one epoch, and starts again, from the same weights or
+    from new ones. The learning rate, the batch size and `zero_grad` can be changed while it trains.
+    It shows the samples with the regions of a classifier of two inputs, the curve of a function of
+    one input, or a confusion matrix; the loss; and the network, whose lines show weights or
+    gradients. Each neuron of a network with one or two inputs has a picture of its output over
+    them. Click a neuron or a sample to see its numbers at this step.
+
+    The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
+    JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
+    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer.
+
+    Args:
+        model: A Module of Values, or one with a method `to_scalar`, such as `nn.vector.MLP`.
+        X: The samples, of shape (samples, features).
+        y: The targets, one for each sample.
+        loss: A function (predictions, targets) -> node, or the name of one in `nn.losses`. It is
+            the mean or the sum of the losses of the samples.
+        optimizer: An optimizer of the model's parameters, or the name of one in `nn.optim`.
+        lr: The learning rate of an optimizer given by name; None uses its default.
+        batch_size: The number of samples in a mini-batch; None puts all samples in one.
+        rng: A seed or a NumPy Generator for the order of samples, as in `nn.fit`.
+        theme: "auto", which follows the page around it or the system, "light", or "dark".
+
+    Returns:
+        A `TrainPage`, which Jupyter displays.
+
+    Raises:
+        TypeError: The model is not a Module of Values, or a row, the loss or the optimizer's rule
+            cannot be recorded.
+        ValueError: The model or the loss decides by the number of a Value, or is too large for a
+            page; or the arguments do not fit to each other, as in `nn.fit`.
+
+    >>> from nn import MLP, data
+    >>> X, y = data.moons(100, rng=0)
+    >>> model = MLP(2, [16, 16, 1], "tanh", rng=0)
+    >>> page = train_page(model, X, y, loss="binary_cross_entropy", lr=0.01)
+    >>> page
+    <training page of MLP(2, [16, 16, 1], 'tanh'); save it with .save('training.html')>
+    >>> page.save("moons.html")  # doctest: +SKIP
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"train_page expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    look_up("theme", {"auto": 0, "light": 0, "dark": 0}, theme)
+    scalar = model
+    if takes_batches(model):
+        if not hasattr(model, "to_scalar") or not isinstance(optimizer, str):
+            raise TypeError(
+                f"train_page expects a model of Values, got {model!r}; pass its to_scalar(), and "
+                "an optimizer of that or by name"
+            )
+        scalar = model.to_scalar()
+    samples = to_finite_samples(X, y)
+    if samples[0].ndim > 2 or samples[1].ndim > 2:
+        raise ValueError(
+            "train_page expects samples of shape (samples, features) and targets of shape "
+            f"(samples,) or (samples, outputs), got {samples[0].shape} and {samples[1].shape}"
+        )
+    batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
+    numbers, parameters = samples[0].size + samples[1].size, len(scalar.parameters())
+    if numbers > MOST_NUMBERS or parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"a page trains up to {MOST_PARAMETERS:,} parameters on {MOST_NUMBERS:,} numbers, got "
+            f"{parameters:,} and {numbers:,}; pass a smaller model, or fewer samples"
+        )
+    chosen = _find_optimizer(scalar, optimizer, lr, None)
+    recorded = record_training(scalar, losses.get(loss), chosen, samples, batch_size, rng)
+    return TrainPage(model, recorded, theme, chosen.name)
+
+
+class TrainPage:
+    """A page in which a network learns, which Jupyter displays.
+
+    `.html` is the page, and `.save(path)` writes it. It works offline and without a kernel. Its
+    script offers `window.stepgrad` to pages and programs that embed it:
+
+    - `play()`, `pause()`, `step()`, `epoch()`, `reset()` and `renew()` are the buttons.
+    - `train(n)` takes n steps and returns their losses.
+    - `get()` returns the step, the epoch, the loss and the accuracy over all samples, the learning
+      rate, the batch size, the weights and their gradients.
+    - `open` is null, or a function (graph, numbers), which the button "Step through its graph" of a
+      neuron calls with the names and the numbers of that neuron for a sample.
+    """
+
+    def __init__(self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str):
+        self._model, self._output, self.theme = model, recorded.output, theme
+        self._code, self._data = recorded.code, recorded.data
+        self.title = repr(model)
+        counts = [(len(self._data["weights"]), "parameter"), (len(self._data["X"]), "sample")]
+        sizes = ", ".join([format_count(n, noun) for n, noun in counts])
+        self.about = f"{sizes} · {self._data['loss']} · {optimizer}"
+
+    @cached_property
+    def html(self) -> str:
+        """The complete page."""
+        return write_training_page(self.title, self.about, self._code, self._data, self.theme)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page, an .html file, and return its path."""
+        path = check_writable("a training page", path, (".html", ".htm"))
+        path.write_text(self.html, "utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        return embed_page(self.html, self._picture.svg, f"{self.title} – training", HEIGHT)
+
+    @cached_property
+    def _picture(self) -> Drawing:
+        """The network as it is drawn where scripts are blocked, or else its first output."""
+        try:
+            return draw(self._model, theme=self.theme)
+        except (TypeError, ValueError):  # it is not made of fully connected layers
+            return draw(self._output, theme=self.theme)
+
+    def __repr__(self) -> str:
+        return f"<training page of {self.title}; save it with .save('training.html')>"

@@ -1,0 +1,365 @@
+"""A page trains as `fit` does: the same program, as JavaScript."""
+
+import json
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from itertools import cycle
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from browsers import HOSTILE, chromium
+from engine import Value, arithmetic, softmax
+from engine.rules import Op
+from javascript import find_node
+from nn import MLP, Layer, Module, data, fit, losses, optim, vector
+from nn.live import train_page
+from nn.live.html import hash_source, write_core
+from nn.losses import LOSSES
+from nn.optimizer import Optimizer
+from nn.scalar import ACTIVATIONS
+from strategies import examples
+
+PROGRAM = """
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { code, data, steps, settings } = JSON.parse(line);
+  const trainer = Object.assign(new (new Function(code + "return Trainer;")())(data), settings);
+  const losses = Array.from({ length: steps }, () => trainer.step());
+  console.log(JSON.stringify({ losses, weights: [...trainer.numbers.slice(0, trainer.count)] }));
+});
+"""
+pytestmark = pytest.mark.filterwarnings("ignore::stepgrad.GradientWarning")  # of dead units
+X, Y = data.moons(8, rng=1)
+TARGETS = {"hinge": 2 * Y - 1, "cross_entropy": Y, "binary_cross_entropy": Y}
+
+
+@contextmanager
+def node_trainer():
+    """Yield a function that trains a page's network in node, and returns losses and weights."""
+    process = subprocess.Popen(
+        [find_node(), "-e", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def train(page, steps, **settings):
+        message = {
+            "code": write_core(page._code), "data": page._data, "steps": steps, "settings": settings
+        }  # fmt: skip
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        return answer["losses"], answer["weights"]
+
+    yield train
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def train():
+    with node_trainer() as train:
+        yield train
+
+
+def compare(train, model, X, y, steps=50, epochs=50, bits=False, **settings):
+    """Check the weights after some steps against `fit`. Return False if the training diverges."""
+    page = train_page(model, X, y, **settings)
+    found, weights = train(page, steps)
+    records = fit(model, X, y, epochs=epochs, **settings).run()
+    expected = [p.data for p in model.parameters()]
+    if not (records[-1].loss <= records[0].loss and max(map(abs, expected)) < 100.0):
+        return False
+    if epochs == steps:
+        np.testing.assert_allclose(found, [record.loss for record in records], rtol=1e-9, atol=1e-9)
+    if bits:
+        assert weights == expected
+    np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-9)
+    return True
+
+
+RULES = [
+    ("sgd", {}), ("sgd", {"momentum": 0.9}), ("sgd", {"momentum": 0.5, "nesterov": True}),
+    *[(name, {}) for name in optim.OPTIMIZERS if name != "sgd"], ("adam", {"weight_decay": 0.1}),
+]  # fmt: skip
+CASES = list(zip(ACTIVATIONS, cycle(LOSSES), cycle(RULES), cycle([None, 3, 8])))
+
+
+@pytest.mark.parametrize(("activation", "loss", "rule", "size"), CASES, ids=str)
+def test_fifty_steps_are_those_of_fit(activation, loss, rule, size, train):
+    """Each activation, with a loss, an optimizer and a batch size in turn."""
+    outputs = 2 if loss == "cross_entropy" else 1
+    model = MLP(2, [3, outputs], activation, rng=2)
+    name, settings = rule
+    optimizer = optim.get(name)(model.parameters(), lr=0.01, **settings)
+    per_epoch = 3 if size == 3 else 1
+    epochs = 50 // per_epoch
+    page_steps = epochs * per_epoch
+    assert compare(
+        train, model, X, TARGETS.get(loss, Y), page_steps, epochs, loss=loss, optimizer=optimizer,
+        batch_size=size, rng=3,
+    )  # fmt: skip
+
+
+@examples(6)
+@given(st.data())
+def test_generated_networks_learn_as_in_fit(train, draws):
+    sizes = draws.draw(st.lists(st.integers(1, 5), min_size=0, max_size=3), label="sizes")
+    features, seed = draws.draw(st.integers(1, 3)), draws.draw(st.integers(0, 99), label="seed")
+    loss = draws.draw(st.sampled_from([*LOSSES]), label="loss")
+    outputs = 3 if loss == "cross_entropy" else 1
+    activation = draws.draw(st.sampled_from(["relu", "tanh", "sigmoid", "gelu"]))
+    model = MLP(features, [*sizes, outputs], activation, rng=seed, fused=draws.draw(st.booleans()))
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(7, features)), rng.integers(0, outputs if outputs > 1 else 2, 7)
+    assume(compare(
+        train, model, X, 2 * y - 1 if loss == "hinge" else y, 52, 13, loss=loss, lr=0.02,
+        optimizer=draws.draw(st.sampled_from([*optim.OPTIMIZERS])), batch_size=2, rng=seed,
+    ))  # fmt: skip
+
+
+def test_sums_and_products_have_the_same_bits(train):
+    model = MLP(2, [4, 3, 1], "relu", rng=0)
+    assert compare(train, model, X, Y, bits=True, loss="mse", optimizer="sgd", lr=0.05)
+    many = np.random.default_rng(0).normal(size=(5, 40))  # a neuron is a chain of kernels
+    model = MLP(40, [3, 1], "relu", rng=0)
+    assert compare(train, model, many, many[:, 0], bits=True, loss="mse", optimizer="sgd", lr=0.01)
+
+
+SWISH = Op(
+    "swish", lambda x: x * arithmetic.divide(1.0, 1.0 + arithmetic.exp(-x)),
+    lambda out, x: arithmetic.divide(1.0 + arithmetic.exp(-x) + x * arithmetic.exp(-x),
+                                     (1.0 + arithmetic.exp(-x)) * (1.0 + arithmetic.exp(-x))),
+)  # fmt: skip
+
+
+class Own(Module):
+    """A model with a row of the user, a shared weight and a frozen layer."""
+
+    def __init__(self):
+        self.hidden, self.out = Layer(2, 3, "linear", rng=0), Layer(3, 1, "linear", rng=1)
+        self.gain = Value(0.5)
+        self.hidden.neurons[0].freeze()
+
+    def __call__(self, x):
+        return self.out([SWISH(self.gain * z) + self.gain for z in self.hidden(x)])
+
+
+class Probabilities(MLP):
+    """A model whose outputs are the results of one operation."""
+
+    def __call__(self, x):
+        return softmax(super().__call__(x))
+
+
+def cubed(predictions, targets):
+    total = Value(0.0)
+    for p, y in zip(predictions, targets, strict=True):
+        total = total + abs(p - y) ** 3
+    return total
+
+
+class Signed(Optimizer):
+    remembers = ("mean",)
+
+    def rule(self):
+        return lion, self.remembers, (0.9,)
+
+
+def lion(grad, mean, beta):
+    mean = beta * mean + (1.0 - beta) * grad
+    return arithmetic.where(mean > 0.0, 1.0, -1.0) * arithmetic.sqrt(abs(mean)), mean
+
+
+def test_a_model_a_loss_and_an_optimizer_of_the_user(train):
+    """The loss is a sum over the samples."""
+    model = Own()
+    optimizer = Signed(model.parameters(), lr=0.003)
+    assert compare(train, model, X, Y, loss=cubed, optimizer=optimizer, batch_size=None)
+    assert train_page(model, X, Y, loss=cubed)._data["reduction"] == "sum"
+
+
+def test_an_optimizer_continues(train):
+    """Its memory and its steps so far are in the page."""
+    model = MLP(2, [3, 1], rng=0)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    fit(model, X, Y, loss="mse", epochs=3, optimizer=optimizer).run()
+    assert compare(train, model, X, Y, loss=partial(losses.huber, delta=0.3), optimizer=optimizer)
+
+
+def test_rows_of_targets(train):
+    """Probabilities of classes, several outputs, by softmax too, and samples of one number."""
+    q = np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
+    assert compare(train, MLP(2, [3, 2], rng=0), X, q, loss="cross_entropy", lr=0.01)
+    assert compare(train, Probabilities(2, [3, 2], rng=0), X, q, loss="mse", lr=0.01)
+    assert compare(train, MLP(2, [3, 2], rng=0), X, X[:, ::-1], loss="mse", lr=0.01)
+    assert compare(train, MLP(1, [3, 1], "tanh", rng=0), X[:, 0], X[:, 1], loss="mae", lr=0.01)
+
+
+def test_gradients_that_are_not_set_to_zero(train):
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    page = train_page(model, X, Y, loss="mse", optimizer="sgd", lr=0.01)
+    _, weights = train(page, 20, zeroGrad=False)
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(20):
+        losses.mse([model(x) for x in X], Y).backward()
+        optimizer.step()
+    np.testing.assert_allclose(weights, [p.data for p in model.parameters()], rtol=1e-9)
+
+
+def test_a_network_of_arrays_is_lifted():
+    page = train_page(vector.MLP(2, [3, 1], rng=0), X, Y, loss="mse")
+    assert len(page._data["weights"]) == 13
+
+
+def decides(predictions, targets):
+    terms = [p if p.data > 0.0 else -p for p in predictions]
+    return losses.mse(terms, targets)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": decides}, "decides by a prediction; write where"),
+        ({"loss": lambda p, y: losses.mse(p, y) ** 2}, "the mean or the sum of the losses"),
+        ({"loss": "hinge"}, f"labels -1 or 1 .* for sample {int(Y.argmin())}"),
+        ({"loss": "mse", "theme": "night"}, "unknown theme 'night'"),
+        ({"loss": "mse", "batch_size": 0}, "batch_size"),
+    ],
+)
+def test_refused_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        train_page(MLP(2, [3, 1], rng=0), X, Y, **arguments)
+
+
+def test_a_rule_that_cannot_be_recorded():
+    class Sign(Optimizer):
+        def direction(self, grad, memory):
+            return 1.0 if grad > 0.0 else -1.0
+
+    model = MLP(2, [1], rng=0)
+    with pytest.raises(TypeError, match="cannot record the rule of Sign"):
+        train_page(model, X, Y, loss="mse", optimizer=Sign(model.parameters(), lr=0.1))
+
+
+def test_networks_do_not_load_the_pages():
+    code = "import sys, nn; nn.MLP; print([x for x in sys.modules if 'live' in x or '.draw' in x])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_policy_permits_the_page_alone():
+    html = train_page(MLP(2, [3, 1], rng=0), X, Y, loss="mse").html
+    policy = re.search('Content-Security-Policy" content="([^"]*)"', html)[1]
+    script, style = (
+        re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL) for tag in ("script", "style")
+    )
+    assert [hash_source(text) in policy for text in (*script, *style)] == [True, True]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert "\n\n" not in html
+    assert not re.search("<[^>]* style=", html)
+
+
+WAIT = """new Promise((done) => {
+  const look = () => (stepgrad.get().step > 20 ? done() : setTimeout(look, 10));
+  look();
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+class Hostile(MLP):
+    def __repr__(self):
+        return HOSTILE
+
+
+def test_controls_and_hostile_names(browser, tmp_path):
+    """Each control; the page makes no request and logs nothing."""
+
+    def loss(p, y):
+        return losses.mse(p, y)
+
+    loss.__name__ = HOSTILE
+    model = Hostile(2, [3, 1], "tanh", rng=0)
+    settings = {"loss": loss, "optimizer": "sgd", "lr": 0.05, "batch_size": 4, "rng": 0}
+    path = train_page(model, X, Y, **settings).save(tmp_path / "page.html")
+    page, heard = browser.new_page(viewport={"width": 1000, "height": 640}), []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: heard.append(request.url))
+    page.goto(path.as_uri())
+    assert heard == [path.as_uri()]
+    assert page.evaluate("window.hit") is None
+    assert page.locator("h1").text_content().startswith("</text>")
+    get = lambda name: page.evaluate(f"stepgrad.get().{name}")
+    first = get("weights")
+    assert first == [p.data for p in model.parameters()]
+
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("One step").click(force=True)
+    page.get_by_role("button", name="Epoch").click(force=True)
+    assert (get("step"), get("epoch"), page.locator(".steps").text_content()) == (4, 2, "4")
+    fit(model, X, Y, epochs=2, **settings).run()
+    np.testing.assert_allclose(get("weights"), [p.data for p in model.parameters()], rtol=1e-12)
+    page.keyboard.press("r")
+    assert get("weights") == first
+    assert get("step") == 0
+
+    page.get_by_label("learning rate").select_option("0.3")
+    page.get_by_label("batch").select_option("")
+    page.get_by_label("zero_grad()").uncheck()
+    before, gradients = get("weights"), get("gradients")
+    steps = [page.get_by_label("One step").click(force=True) or get("weights") for _ in range(2)]
+    assert (get("batch"), get("lr"), get("epoch")) == (None, 0.3, 2)
+    moved, again = np.subtract(before, steps[0]), np.subtract(steps[0], steps[1])
+    np.testing.assert_allclose(moved, 0.3 * np.array(gradients), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(again, 0.3 * np.array(get("gradients")), rtol=1e-9, atol=1e-15)
+
+    page.get_by_label("seed").fill("7")
+    page.get_by_role("button", name="New weights").click(force=True)
+    renewed = get("weights")
+    assert renewed != first
+    assert get("step") == 0
+    page.get_by_role("button", name="New weights").click(force=True)
+    assert get("weights") == renewed
+
+    page.keyboard.press("Escape")
+    page.locator(".neuron").nth(2).click(force=True)
+    assert page.locator(".heading").text_content() == "layers[0], neuron 0"
+    rows = page.locator(".terms tbody tr").all_text_contents()
+    assert len(rows) == 3
+    assert rows[0].startswith("input x0")
+    page.evaluate("stepgrad.open = (graph, numbers) => (window.opened = { graph, numbers })")
+    page.locator(".neuron").nth(3).click(force=True)
+    page.get_by_role("button", name="Step through its graph").click(force=True)
+    opened = page.evaluate("window.opened")
+    for p, number in zip(model.parameters(), get("weights"), strict=True):
+        p.data, p.grad = number, 0.0
+    losses.mse([model(X[0])], Y[:1]).backward()  # of the first sample
+    neuron = model.layers[0].neurons[1]
+    found = [term["gradient"] for term in opened["numbers"]["terms"]]
+    expected = [w.grad for w in neuron.weights]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(opened["numbers"]["a"], neuron(X[0]).data, rtol=1e-12)
+    assert opened["graph"]["bias"] == "layers.0.neurons.1.bias"
+    page.get_by_text("gradients", exact=True).click(force=True)
+    page.get_by_label("steps/s").select_option("")
+    page.locator("h1").click(force=True)
+    page.keyboard.press(" ")
+    page.evaluate(WAIT)
+    assert get("playing")
+    page.keyboard.press(" ")
+    assert not get("playing")
+    assert page.evaluate("window.hit") is None
+    assert heard == [path.as_uri()]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
