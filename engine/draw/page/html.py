@@ -22,6 +22,7 @@ SCRIPTS = (
     "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
     "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
     "marks.js", "arrays.js",
+    "answers.js", "quiz.js",
 )  # fmt: skip
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
@@ -44,14 +45,14 @@ class PageView(NamedTuple):
     graph: LiveGraph | None = None  # if the page computes the numbers
 
 
-def write_page(views: Sequence[PageView], theme: str) -> str:
-    """Return the complete page, which shows the first view.
+def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str:
+    """Return the complete page, which shows the first view, and begins with its quiz if `quiz`.
 
     Where scripts are blocked, it shows the first picture without controls.
     """
     first = views[0]
     rows: dict[str, int] = {}
-    packed = pack_page(views, theme, rows)
+    packed = pack_page(views, theme, rows) | ({"quiz": True} if quiz else {})
     body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
     data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")

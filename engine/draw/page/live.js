@@ -113,5 +113,5 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   update();
-  return { findTrouble, isWritten, grad: (i) => results[0].grads[i], graph, runs, update, find: (run) => finders[run], paths: findFactsOfPaths, write };
+  return { findTrouble, isWritten, spec, grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j], graph, runs, update, find: (run) => finders[run], paths: findFactsOfPaths, write };
 }
