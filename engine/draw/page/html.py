@@ -18,7 +18,7 @@ from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (
+SCRIPTS = (  # the first one reads the others, which are compressed
     "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
     "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
     "marks.js", "arrays.js",
@@ -27,6 +27,8 @@ SCRIPTS = (
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
+LOAD = """document.head.append(Object.assign(document.createElement("script"),
+  { textContent: readData(document.getElementById("script").textContent) }));"""
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
   readData(document.getElementById("steps").textContent), rows);"""
 
@@ -56,7 +58,8 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
     data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    scripts = "\n".join(strip_comments(read_text(name)) for name in SCRIPTS)
+    unpack, *scripts = (strip_comments(read_text(name)) for name in SCRIPTS)
+    script = compress(json.dumps("\n".join(scripts), ensure_ascii=False))
     rows_text = "".join(f"{row},\n" for row in rows)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -66,7 +69,9 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="text/plain" id="steps">{data}</script>\n'
-        f"<script>{scripts}\nconst rows = [\n{rows_text}];\n{START}</script></body></html>\n"
+        f'<script type="text/plain" id="script">{script}</script>\n'
+        f"<script>{unpack}\n{LOAD}</script>\n"
+        f"<script>const rows = [\n{rows_text}];\n{START}</script></body></html>\n"
     )
     return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
 
