@@ -101,7 +101,7 @@ def shorten_svg(svg: str) -> str:
     return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
 
 
-SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
+SHARED = (' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
 NUMBERS = r"(?:-?[\d.]+,-?[\d.]+[ C]?)"
 BOX = re.compile(  # with corners, or with round ones of eight curves
     rf'<(?:polygon([^>]*) points="({NUMBERS}{{5}})"|path([^>]*) d="M({NUMBERS}{{25}})")/>'
