@@ -85,6 +85,12 @@ def test_the_title_names_the_expression(opened):
     assert page.inner_text(".trail") == "o = tanh(n)"
 
 
+def test_texts_of_the_drawing_follow_the_theme(opened):
+    page = opened("neuron", color_scheme="dark")
+    text = "document.querySelector('.graph text')"
+    assert page.evaluate(f"getComputedStyle({text}).fill") == "rgb(232, 234, 237)"
+
+
 def test_a_step_marks_the_copies_at_its_arrows(opened):
     page = opened("recurrence")
     frames = step(recurrence()).frames

@@ -36,7 +36,7 @@ from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, fin
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
 from engine.node import Node
-from engine.support.arguments import check_whole, check_writable
+from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
@@ -58,6 +58,7 @@ def step(
     *,
     level: Level = None,
     limit: int = LIMIT,
+    quiz: bool = False,
     **options: Unpack[PageOptions],
 ) -> "Stepper":
     """Make a page that steps through backpropagation from `root`.
@@ -99,12 +100,16 @@ def step(
         limit: the largest number of values, or of neurons, to step through one by one. A larger
             graph has boxes, as in `draw`; of a graph of Arrays, the part nearest to the root is
             stepped through.
+        quiz: whether the page begins with its quiz, which asks for the next number before it is
+            shown: the result of an operation, a local derivative, a product, or a sum. A button
+            switches the quiz of a graph of Values on and off in any case.
         direction, theme, format, layout, font, font_size, width, monochrome, names_only, gradients,
             matrix_size: as in `draw`; gradients are shown by default.
 
     Raises TypeError if `root` is not a Value or an Array, and ValueError if it has several
-    elements, for an option's value that `draw` does not list, or for Arrays and the level of
-    neurons, which only networks of Values have.
+    elements, for an option's value that `draw` does not list, for Arrays and the level of neurons,
+    which only networks of Values have, or for `quiz` if the page cannot compute the numbers of the
+    graph.
 
     >>> from engine import Value
     >>> x = Value(3.0, "x")
@@ -114,7 +119,23 @@ def step(
     check_names(options, PageOptions)
     look = Options(**options)
     check_root("step", root)
-    limit = check_whole("limit", limit)
+    quiz = check_flag("quiz", quiz)
+    if quiz and not isinstance(root, Value):
+        raise ValueError(
+            "quiz=True expects a graph of Values, got Arrays; leave it out, or build the graph of "
+            "Values, for example with a model's to_scalar()"
+        )
+    stepper = make_stepper(root, model, level, check_whole("limit", limit), look)
+    if quiz:
+        check_quiz(stepper)
+    stepper.quiz = quiz
+    return stepper
+
+
+def make_stepper(
+    root: Node, model: Model | None, level: Level, limit: int, look: Options
+) -> "Stepper":
+    """Make the page of `step`."""
     if not isinstance(root, Value):
         return step_arrays(root, model, level, look, limit)
     if is_network(level, model):
@@ -178,6 +199,22 @@ def step_arrays(
     traced, facts, drawing = trace_array_view(view, look)
     title = set_plain(traced.names[[*view.ids][-1]])
     return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+
+
+def check_quiz(stepper: "Stepper") -> None:
+    """Raise ValueError if a page cannot ask for its numbers."""
+    if stepper.graph is None:
+        raise ValueError(
+            "quiz=True expects a page that steps through all values, got one of neurons or boxes; "
+            "write level='values', and raise limit if there are more values"
+        )
+    fixed = [i for i, node in enumerate(stepper.graph.nodes) if "slopes" in node]
+    if fixed:
+        fact = stepper.facts[fixed[0]]
+        raise ValueError(
+            f"quiz=True expects operations that the page can compute, got {fact.kind!r} in "
+            f"{fact.name}; write its row with functions of engine.arithmetic, and where() for if"
+        )
 
 
 def step_values(
@@ -298,6 +335,7 @@ class Stepper(Answering):
         self.facts, self.drawing = facts, drawing
         self.theme, self.title, self.whole = theme, title, whole
         self._open = opened
+        self.quiz = False  # whether the page begins with its quiz
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -331,7 +369,7 @@ class Stepper(Answering):
             )
             for title, stepper in steppers.items()
         ]
-        return write_page(views, self.theme)
+        return write_page(views, self.theme, self.quiz)
 
     def save(
         self, path: str | os.PathLike[str], step: int | None = None, *, run: int = 0

@@ -5,13 +5,12 @@ import html
 import json
 import re
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.draw.graph.dot import replace_invalid
-from engine.draw.look.dark import CLASS, darken
+from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
@@ -19,15 +18,17 @@ from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (
+SCRIPTS = (  # the first one reads the others, which are compressed
     "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
     "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
-    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js",
+    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js",
 )  # fmt: skip
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
+LOAD = """document.head.append(Object.assign(document.createElement("script"),
+  { textContent: readData(document.getElementById("script").textContent) }));"""
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
   readData(document.getElementById("steps").textContent), rows);"""
 
@@ -46,18 +47,19 @@ class PageView(NamedTuple):
     graph: LiveGraph | None = None  # if the page computes the numbers
 
 
-def write_page(views: Sequence[PageView], theme: str) -> str:
-    """Return the complete page, which shows the first view.
+def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str:
+    """Return the complete page, which shows the first view, and begins with its quiz if `quiz`.
 
     Where scripts are blocked, it shows the first picture without controls.
     """
     first = views[0]
     rows: dict[str, int] = {}
-    packed = pack_page(views, theme, rows)
+    packed = pack_page(views, theme, rows) | ({"quiz": True} if quiz else {})
     body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
     data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    scripts = "\n".join(strip_comments(read_text(name)) for name in SCRIPTS)
+    unpack, *scripts = (strip_comments(read_text(name)) for name in SCRIPTS)
+    script = compress(json.dumps("\n".join(scripts), ensure_ascii=False))
     rows_text = "".join(f"{row},\n" for row in rows)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -67,7 +69,9 @@ def write_page(views: Sequence[PageView], theme: str) -> str:
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="text/plain" id="steps">{data}</script>\n'
-        f"<script>{scripts}\nconst rows = [\n{rows_text}];\n{START}</script></body></html>\n"
+        f'<script type="text/plain" id="script">{script}</script>\n'
+        f"<script>{unpack}\n{LOAD}</script>\n"
+        f"<script>const rows = [\n{rows_text}];\n{START}</script></body></html>\n"
     )
     return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
 
@@ -78,12 +82,11 @@ def strip_comments(script: str) -> str:
 
 
 def shorten_svg(svg: str) -> str:
-    """Return Graphviz's SVG with what most texts repeat in one place, with rectangles, and with
-    classes in place of frequent colours.
+    """Return Graphviz's SVG with what all texts repeat in one place, and shorter coordinates.
 
     >>> text = '<text text-anchor="middle" x="1.25">a</text>'
-    >>> shorten_svg(f'<svg>{text}<polygon points="0,1 0,3 4,3 4,1 0,1"/></svg>')
-    '<svg text-anchor="middle"><text x="1.2">a</text><rect x="0" y="1" width="4" height="2"/></svg>'
+    >>> shorten_svg(f'<svg>{text}<polygon points="0,1 0,3 4,3.14 0,1"/></svg>')
+    '<svg text-anchor="middle"><text x="1.2">a</text><polygon points="0,1 0,3 4,3.1"/></svg>'
     """
     count = svg.count("<text ")
     for attribute in SHARED:
@@ -92,59 +95,12 @@ def shorten_svg(svg: str) -> str:
             svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
             svg = svg.replace("<svg", f"<svg{attribute}", 1)
     svg = svg.replace('<g  class="cluster">\n</g>\n', "")
-    svg = use_classes(BOX.sub(write_rectangle, svg))
     svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
     shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
     return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
 
 
-SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
-NUMBERS = r"(?:-?[\d.]+,-?[\d.]+[ C]?)"
-BOX = re.compile(  # with corners, or with round ones of eight curves
-    rf'<(?:polygon([^>]*) points="({NUMBERS}{{5}})"|path([^>]*) d="M({NUMBERS}{{25}})")/>'
-)
-
-
-PAINTED = re.compile(r'(<[a-z]+)((?: (?:fill|stroke)="[^"]*")+)(?=[^>]*/>)(?![^>]* class=)')
-FREQUENT = 8  # elements of one colour, from which a class is shorter
-
-
-def use_classes(svg: str) -> str:
-    """Return an SVG in which a style sheet has the colours of shapes that many of them share."""
-    counts = Counter(match[2] for match in PAINTED.finditer(svg))
-    classes = {x: f"p{i}" for i, (x, n) in enumerate(counts.most_common()) if n >= FREQUENT}
-    rules = "".join(f".graph .{name}{{{write_paint(x, svg)}}}" for x, name in classes.items())
-
-    def replace(match: re.Match[str]) -> str:
-        name = classes.get(match[2])
-        return f'{match[1]} class="{name}"' if name else match[0]
-
-    head, end, body = PAINTED.sub(replace, svg).partition(">")
-    return f"{head}{end}<style>{rules}</style>{body}" if rules else svg
-
-
-def write_paint(attributes: str, svg: str) -> str:
-    """Return fill and stroke as CSS, which follows the theme if the SVG does."""
-    rules = []
-    for name, colour in re.findall(r'(\w+)="([^"]*)"', attributes):
-        rules.append(f"{name}:{colour}")
-        if colour.startswith("#") and CLASS in svg.partition(">")[0]:
-            rules.append(f"{name}:light-dark({colour},{darken(colour)})")
-    return ";".join(rules)
-
-
-def write_rectangle(match: re.Match[str]) -> str:
-    """Return a polygon or path of Graphviz as a rectangle, if it is one."""
-    attributes, points = match[1] or match[3] or "", match[2] or match[4]
-    pairs = [tuple(map(float, pair.split(","))) for pair in re.split("[ C]", points.strip())]
-    xs, ys = ({round(pair[k], 2) for pair in pairs} for k in (0, 1))
-    if match[2] and (len(xs), len(ys)) != (2, 2):
-        return match[0]
-    size = (max(xs) - min(xs), max(ys) - min(ys))
-    start = pairs[0][0]  # where a corner ends
-    radius = f' rx="{min(start - min(xs), max(xs) - start):.3g}"' if match[4] else ""
-    x, y, width, height = (f"{z:.5g}" for z in (min(xs), min(ys), *size))
-    return f'<rect{attributes} x="{x}" y="{y}" width="{width}" height="{height}"{radius}/>'
+SHARED = (' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
 
 
 def write_colours(name: str) -> str:

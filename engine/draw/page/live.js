@@ -113,5 +113,8 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   update();
-  return { findTrouble, isWritten, grad: (i) => results[0].grads[i], graph, runs, senders: passes[0][0], update, find: (run) => finders[run], paths: findFactsOfPaths, write };
+  return {
+    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, paths: findFactsOfPaths,
+    find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
+  };
 }

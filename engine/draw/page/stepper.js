@@ -15,6 +15,12 @@ function mount(root, page, rows) {
   let view = null, trail = [], timer = null, mounted = false;
   const downhill = createDownhill(root, () => view);
   const frames = () => view.runs[view.run].frames;
+  const quiz = createQuiz({
+    root, find, rows, frames, math: (line) => math(line), describe,
+    view: () => view, at: () => view.at, again: showAgain, openRun,
+    show: (n) => { stop(); show(n); },
+    leave: () => view.graph.focus({ preventScroll: true }),
+  });
 
   // ------------------------------------------------------------------------------------- views
 
@@ -44,6 +50,7 @@ function mount(root, page, rows) {
     arrange();
     selectRun(view.run);
     showChanges();
+    quiz.updateButton();
     if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
     if (!isNew) return;
     for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
@@ -119,8 +126,10 @@ function mount(root, page, rows) {
 
   // ------------------------------------------------------------------------------------- steps
 
+  const stateAt = (n) => quiz.hide(n, collectState);
+
   // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
-  function stateAt(n) {
+  function collectState(n) {
     const state = { data: {}, grad: {}, marks: {} };
     for (const frame of frames().slice(0, n + 1)) {
       for (const field in state) Object.assign(state[field], frame[field]);
@@ -129,15 +138,16 @@ function mount(root, page, rows) {
   }
 
   function show(step) {
-    const last = frames().length - 1, n = Math.max(0, Math.min(last, step)), frame = frames()[n];
+    const last = quiz.last(), n = Math.max(0, Math.min(last, step)), frame = frames()[n];
     if (n === view.at && !root.dataset.path) return;
     view.picture.showNumbers(stateAt(n));
-    describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
+    const isAsked = quiz.show(n);
+    if (!isAsked) describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
     view.arrays.update(frames(), n, stateAt(n).marks);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
     mark(frame.marked ?? [], frame.to || frame.node);
-    announce(frame);
-    find(".place").textContent = `${n + 1} of ${last + 1}`;
+    if (!isAsked) announce(frame);
+    find(".place").textContent = `${n + 1} of ${frames().length}`;
     slider.value = n;
     slider.setAttribute("aria-valuetext", `step ${n + 1}: ${frame.title}`);
     for (const [action, end] of [["first", 0], ["previous", 0], ["next", last], ["last", last]]) {
@@ -154,11 +164,21 @@ function mount(root, page, rows) {
   // Computes the numbers of the graph anew, and shows them.
   function refresh() {
     view.live.update();
+    showAgain();
+    view.inspector.refresh();
+    showChanges();
+  }
+
+  function showAgain() {
     const n = view.at;
     view.at = -1;
     show(n);
-    view.inspector.refresh();
-    showChanges();
+  }
+
+  function openRun(run, n) {
+    stop();
+    view.places[run] = n;
+    selectRun(run);
   }
 
   // Shows which numbers have been changed, and where they end in inf or nan.
@@ -186,7 +206,7 @@ function mount(root, page, rows) {
 
   // Replaces the words about keys where there is no keyboard.
   const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
-  const write = (formula) => (view.live ? fillMath(formula, view.live.find(view.run)) : formula);
+  const write = (formula) => (view.live ? fillMath(formula, quiz.blank(view.live.find(view.run))) : formula);
   const math = (line) => `<math display="block"><mrow>${write(line.join(""))}</mrow></math>`;
 
   function describe(kind, title, lines, note, where = "") {
@@ -249,19 +269,22 @@ function mount(root, page, rows) {
       value: value?.name,
       view: trail.length > 1 ? view.title : "",
       set: view.editor?.writeChanges(),
+      quiz: quiz.isOn() === Boolean(page.quiz) ? "" : Number(quiz.isOn()),
     });
   }
 
   // Goes to a place of the address: {step: 12, value: "x1", pass: 1, view: "layers.0"}; to a step
   // if it is a number. Steps are counted from 1, as the page shows them.
   function goto(place) {
-    const { step, value, pass, view: title, set } = typeof place === "object" ? place : { step: place };
+    const { step, value, pass, view: title, set, quiz: asks } = typeof place === "object" ? place : { step: place };
     stop();
     const to = views.findIndex((view) => view.title === title);
     if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
     if (set !== undefined) view.editor?.readChanges(set);
-    if (view.runs[pass - 1]) selectRun(pass - 1);
+    if (asks === "0") quiz.toggle(false);
+    if (view.runs[pass - 1] && !quiz.isOn()) selectRun(pass - 1);
     if (Number.isFinite(Number(step))) show(Math.round(step) - 1);
+    if (asks === "1" && !quiz.isOn()) quiz.toggle(true);
     const i = value ? view.facts.findIndex((fact) => fact.name === value || fact.id === value) : -1;
     if (i >= 0) view.inspector.select(i);
   }
@@ -281,11 +304,11 @@ function mount(root, page, rows) {
   }
 
   function start() {
-    if (view.at === frames().length - 1) show(0);
+    if (view.at === quiz.last()) show(0);
     showPlaying(true);
     timer = setInterval(() => {
       show(view.at + 1);
-      if (!root.isConnected || view.at === frames().length - 1) stop();
+      if (!root.isConnected || view.at === quiz.last()) stop();
     }, 900 / settings.speed);
   }
 
@@ -293,7 +316,8 @@ function mount(root, page, rows) {
     first: () => show(0),
     previous: () => show(view.at - 1),
     next: () => show(view.at + 1),
-    last: () => show(frames().length - 1),
+    last: () => show(quiz.last()),
+    quiz: () => quiz.toggle(),
     mistake: () => show(frames().findIndex((frame) => frame.alarm)),
     play: () => (timer ? stop() : start()),
     in: () => view.camera.zoom(1.25),
@@ -324,6 +348,7 @@ function mount(root, page, rows) {
   };
   const pans = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   root.addEventListener("keydown", (event) => {
+    if (quiz.takeKey(event)) return;
     const { key, target } = event, isUndo = (event.ctrlKey || event.metaKey) && /^[zy]$/i.test(key);
     if (isUndo && view.editor?.canChange) {
       event.preventDefault();
@@ -397,9 +422,9 @@ function mount(root, page, rows) {
   applySettings();
   open([0]);
   mounted = true;
-  goto(readAddress());
+  goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
   window.addEventListener("hashchange", () => goto(readAddress()));
-  if (window === window.parent) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+  if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
   // ----------------------------------------------------------- the interface for other programs
 
   const placeOf = (name) => {
