@@ -5,12 +5,13 @@ import html
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.draw.graph.dot import replace_invalid
-from engine.draw.look.dark import darken
+from engine.draw.look.dark import CLASS, darken
 from engine.draw.look.theme import THEMES
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
@@ -82,25 +83,52 @@ def strip_comments(script: str) -> str:
 
 
 def shorten_svg(svg: str) -> str:
-    """Return Graphviz's SVG with what all texts repeat in one place, and shorter coordinates.
+    """Return Graphviz's SVG with what all texts repeat in one place, with classes in place of
+    frequent colours, and with shorter coordinates.
 
     >>> text = '<text text-anchor="middle" x="1.25">a</text>'
-    >>> shorten_svg(f'<svg>{text}<polygon points="0,1 0,3 4,3.14 0,1"/></svg>')
-    '<svg text-anchor="middle"><text x="1.2">a</text><polygon points="0,1 0,3 4,3.1"/></svg>'
+    >>> shorten_svg(f'<svg><g>{text}<polygon points="0,1 0,3 4,3.14 0,1"/></g></svg>')
+    '<svg><g text-anchor="middle"><text x="1.2">a</text><polygon points="0,1 0,3 4,3.1"/></g></svg>'
     """
     count = svg.count("<text ")
     for attribute in SHARED:
         name = attribute.partition("=")[0].strip()
         if len(re.findall(f"<text [^>]*{name}=", svg)) == count:
             svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
-            svg = svg.replace("<svg", f"<svg{attribute}", 1)
-    svg = svg.replace('<g  class="cluster">\n</g>\n', "")
+            svg = svg.replace("<g", f"<g{attribute}", 1)  # the theme's rules are for what is inside
+    svg = use_classes(svg.replace('<g  class="cluster">\n</g>\n', ""))
     svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
     shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
     return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
 
 
-SHARED = (' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
+SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
+PAINTED = re.compile(r'(<[a-z]+)((?: (?:fill|stroke)="[^"]*")+)(?=[^>]*/>)(?![^>]* class=)')
+FREQUENT = 8  # elements of one colour, from which a class is shorter
+
+
+def use_classes(svg: str) -> str:
+    """Return an SVG in which a style sheet has the colours of shapes that many of them share."""
+    counts = Counter(match[2] for match in PAINTED.finditer(svg))
+    classes = {x: f"p{i}" for i, (x, n) in enumerate(counts.most_common()) if n >= FREQUENT}
+    rules = "".join(f".graph .{name}{{{write_paint(x, svg)}}}" for x, name in classes.items())
+
+    def replace(match: re.Match[str]) -> str:
+        name = classes.get(match[2])
+        return f'{match[1]} class="{name}"' if name else match[0]
+
+    head, end, body = PAINTED.sub(replace, svg).partition(">")
+    return f"{head}{end}<style>{rules}</style>{body}" if rules else svg
+
+
+def write_paint(attributes: str, svg: str) -> str:
+    """Return fill and stroke as CSS, which follows the theme if the SVG does."""
+    rules = []
+    for name, colour in re.findall(r'(\w+)="([^"]*)"', attributes):
+        rules.append(f"{name}:{colour}")
+        if colour.startswith("#") and CLASS in svg.partition(">")[0]:
+            rules.append(f"{name}:light-dark({colour},{darken(colour)})")
+    return ";".join(rules)
 
 
 def write_colours(name: str) -> str:
