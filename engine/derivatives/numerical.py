@@ -121,7 +121,7 @@ def most_accurate(estimates: list[Estimate], error_of_x: float, expected: float)
         for finer in estimates[i + 1 :]:
             if abs(finer.quotient) < math.inf:
                 noise = max(noise, finer.h * abs(finer.quotient - value))
-            if abs(finer.value - value) > finer.truncation + SAFETY * finer.rounding / finer.h:
+            if abs(finer.value - value) > SAFETY * (finer.truncation + finer.rounding / finer.h):
                 distances.append(abs(finer.value - value))
         if noise > rounding * (NOISY * 2.0**53):  # the product in brackets cannot underflow
             unknown = Slope(value, math.inf)
