@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -34,6 +35,9 @@ def chromium():
         missing("no chromium: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        for name in ("new_context", "new_page"):  # wait_for_function evaluates text, as no page may
+            create = partial(getattr(browser, name), bypass_csp=True)
+            setattr(browser, name, lambda create=create, **options: create(**options))
         yield browser
         browser.close()
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from engine import (
     Array,
@@ -32,7 +32,7 @@ from engine.derivatives.numerical import SAFETY, derivative, differences_of, est
 from engine.rules import ELEMENTWISE
 from nn import vector
 from nn.losses import cross_entropy, mse
-from strategies import nan, programs
+from strategies import Program, nan, programs
 
 of_x = lambda f: lambda out, x: f(x)
 by_y, by_x = (lambda out, x, y: y), (lambda out, x, y: x)
@@ -77,6 +77,16 @@ def test_at_accepts_numbers_of_any_kind(at):
     assert check_gradients(lambda x, y: x * y.exp(), at) < 1e-7
 
 
+@example(  # a rounding error of small steps was taken for a kink
+    Program(
+        at=(-1.391, -1.375, -2.227),
+        steps=(
+            ("-", 2, -0.789), ("dot", 3, 2, 1, 1, 0.984, -3.0, -1.625),
+            ("softmax", 0.0, 4, 4, 4, 4), ("dot", 1, 0.094, 5),
+            ("dot", 1.0, 4, -3.0, 4, 3, 1, -1.625), ("total", 0, 6, 7),
+        ),
+    )
+)  # fmt: skip
 @given(programs(longest=5, rows=["+", "-", "*", "tanh", "sin", "exp", "atan", "softmax", "dot"]))
 def test_numerical_derivatives_agree_with_backward(program):
     """For small smooth graphs.

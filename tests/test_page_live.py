@@ -140,3 +140,20 @@ def test_incorrect_passes_follow_changed_numbers(page):
     runs = step(neuron(w1=0.5)).runs
     assert page.inner_text(".title") == runs[2].frames[-1].title
     assert page.inner_text(".note") == runs[2].frames[-1].note
+
+
+def test_the_policy_permits_only_the_scripts_of_the_page(page, tmp_path):
+    """Those that the page has run; one that is added is blocked."""
+    file, troubles = tmp_path / "page.html", []
+    step(neuron()).save(file)
+    other = page.context.browser.new_page(bypass_csp=False)
+    other.on("console", lambda message: troubles.append(message.text))
+    other.goto(file.as_uri())
+    assert other.evaluate("stepgrad.names().length") == 9
+    assert troubles == []
+    other.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), { textContent: 'window.hit = 1' }))"
+    )
+    assert other.evaluate("window.hit") is None
+    assert "Content Security Policy" in troubles[0]
+    other.close()

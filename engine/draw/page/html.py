@@ -1,6 +1,7 @@
 """The stepper's page: one HTML file with its style, its script and its data."""
 
 import base64
+import hashlib
 import html
 import json
 import re
@@ -28,6 +29,10 @@ STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
+POLICY = (  # this page's own scripts, and nothing from elsewhere
+    "default-src 'none'; style-src 'unsafe-inline'; script-src {sources}; base-uri 'none'; "
+    "form-action 'none'"
+)
 LOAD = """document.head.append(Object.assign(document.createElement("script"),
   { textContent: readData(document.getElementById("script").textContent) }));"""
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
@@ -59,22 +64,39 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
     data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
     title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    unpack, *scripts = (strip_comments(read_text(name)) for name in SCRIPTS)
-    script = compress(json.dumps("\n".join(scripts), ensure_ascii=False))
+    unpack, *others = (remove_blank_lines(strip_comments(read_text(name))) for name in SCRIPTS)
+    script, load = "".join(others), unpack + LOAD
     rows_text = "".join(f"{row},\n" for row in rows)
+    start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
+    policy = POLICY.format(sources=" ".join(map(hash_source, (load, script, start))))
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
         f"{''.join(map(read_text, STYLES))}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="text/plain" id="steps">{data}</script>\n'
-        f'<script type="text/plain" id="script">{script}</script>\n'
-        f"<script>{unpack}\n{LOAD}</script>\n"
-        f"<script>const rows = [\n{rows_text}];\n{START}</script></body></html>\n"
+        f'<script type="text/plain" id="script">{compress(json.dumps(script))}</script>\n'
+        f"<script>{load}</script>\n<script>{start}</script></body></html>\n"
     )
-    return "\n".join(line for line in page.split("\n") if line.strip()) + "\n"
+    return remove_blank_lines(page)
+
+
+def remove_blank_lines(text: str) -> str:
+    """Return a text without blank lines, which would end a block of HTML in Markdown."""
+    return "".join(f"{line}\n" for line in text.split("\n") if line.strip())
+
+
+def hash_source(script: str) -> str:
+    """Return the source expression of an inline script in a policy.
+
+    >>> hash_source("")
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    """
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def strip_comments(script: str) -> str:
