@@ -76,6 +76,11 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
+    Pages of up to `limit` Values, one by one, compute their numbers. Drag an underlined number, or
+    select a leaf and type another one: both passes follow. In a script of the page,
+    `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
+    `descend(lr)`, which takes one step downhill, and `reset()`.
+
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
     single numbers. Click a number to follow another one. At level="layers", each step shows the
@@ -83,8 +88,8 @@ def step(
 
     The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
     optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
-    the incorrect passes, and `view` is the title of an opened neuron. In a script of the page,
-    `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes there, and `goto(12)` to a step;
+    the incorrect passes, `set` are changed numbers, as in "x1:2.5;b:0", and `view` is the title of
+    an opened neuron. In a script, `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes there, and `goto(12)` to a step;
     without `pass` and `view`, it stays in the pass and the view that are open.
 
     Args:

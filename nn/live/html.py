@@ -1,7 +1,5 @@
 """The training page: one HTML file with a policy that permits only its own script and style."""
 
-import base64
-import hashlib
 import html
 import json
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
-from engine.draw.page.html import read_text, replace_invalid_in, write_colours
+from engine.draw.page.html import hash_source, read_text, replace_invalid_in, write_colours
 from engine.draw.page.javascript import RUNTIME
 
 FOLDER = Path(__file__).with_name("page")
@@ -80,16 +78,6 @@ def write_signs(theme: str) -> str:
     else:
         pairs = [f"--{name}:{darken(x)};" for name, x in light.items()]
     return f":root{{{''.join(pairs)}}}"
-
-
-def hash_source(text: str) -> str:
-    """Return the source expression of an inline script or style.
-
-    >>> hash_source("")
-    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-    """
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def remove_blank_lines(text: str) -> str:
