@@ -89,8 +89,9 @@ def step(
     The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
     optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
     the incorrect passes, `set` are changed numbers, as in "x1:2.5;b:0", and `view` is the title of
-    an opened neuron. In a script, `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes there, and `goto(12)` to a step;
-    without `pass` and `view`, it stays in the pass and the view that are open.
+    an opened neuron. In a script, `window.stepgrad.goto({step: 12, value: "x1", pass: 2})` goes
+    there, and `goto(12)` to a step; without `pass` and `view`, it stays in the pass and the view
+    that are open.
 
     Args:
         root: the result of the graph, a Value or an Array with one element.

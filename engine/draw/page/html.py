@@ -108,22 +108,24 @@ def shorten_svg(svg: str) -> str:
     """Return Graphviz's SVG with what all texts repeat in one place, with classes in place of
     frequent colours, and with shorter coordinates.
 
-    >>> text = '<text text-anchor="middle" x="1.25">a</text>'
-    >>> shorten_svg(f'<svg><g>{text}<polygon points="0,1 0,3 4,3.14 0,1"/></g></svg>')
-    '<svg><g text-anchor="middle"><text x="1.2">a</text><polygon points="0,1 0,3 4,3.1"/></g></svg>'
+    >>> print(shorten_svg(f'<svg>{GRAPH}><text text-anchor="middle" x="1.25">a</text></g></svg>'))
+    <svg><g  class="graph" text-anchor="middle"><text x="1.2">a</text></g></svg>
+    >>> shorten_svg('<polygon points="0,1 0,3 4,3.14 0,1"/>')
+    '<polygon points="0,1 0,3 4,3.1"/>'
     """
     count = svg.count("<text ")
-    for attribute in SHARED:
+    for attribute in SHARED if GRAPH in svg else ():  # it encloses all texts
         name = attribute.partition("=")[0].strip()
         if len(re.findall(f"<text [^>]*{name}=", svg)) == count:
             svg = re.sub(f"(<text[^>]*){attribute}", r"\1", svg)
-            svg = svg.replace("<g", f"<g{attribute}", 1)  # the theme's rules are for what is inside
+            svg = svg.replace(GRAPH, GRAPH + attribute, 1)
     svg = use_classes(svg.replace('<g  class="cluster">\n</g>\n', ""))
     svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
     shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
     return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
 
 
+GRAPH = '<g  class="graph"'  # as Graphviz writes it
 SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
 PAINTED = re.compile(r'(<[a-z]+)((?: (?:fill|stroke)="[^"]*")+)(?=[^>]*/>)(?![^>]* class=)')
 FREQUENT = 8  # elements of one colour, from which a class is shorter
