@@ -6,11 +6,13 @@
 A graph is a chain of SIZE values, or the hinge loss of MLP(2, WIDTHS), not fused, on SIZE points of
 two moons. It is built before the clock starts, and its picture is the first of its process. Times
 are elapsed times, as Graphviz and the browser are other processes. They include starting Graphviz,
-but not importing `engine.draw` or starting the browser. The time of a step of the page is
+but not importing `engine.draw` or starting the browser. The times of the page are
 
-    laid out  from a click until the layout is computed
+    opened    from the navigation until the page has loaded and shows its first step
+    laid out  from a click until the layout of a step is computed
     painted   from a click at the start of a frame until the page's thread has finished the frame;
               waiting for the screen and other threads are not included
+    changed   from a new number of a leaf until the layout with all new numbers is computed
 """
 
 import json
@@ -35,7 +37,8 @@ from demos.shared.timing import Stopwatch
 DRAWN = (("1", "1"), ("4, 1", "4"), ("3, 1", "17"), ("16, 16, 1", "100"))
 STEPPED = (("3, 1", "3"), ("chain", "100"), ("9, 1", "3"))
 LAYOUTS = {"embedded": "graphviz-pure", "dot": "dot"}
-SECONDS, KB, MS = 3, 1000, 30  # the targets of the largest drawing, a page for 100 values, a step
+SECONDS, KB, MS = 3, 300, 30  # the targets of the largest drawing, a page for 100 values, a step
+OPENED, CHANGED = 150, {100: 16, 250: 50}  # ms; of a change by the number of values
 TIMES = ("median laid out", "slowest laid out", "median painted", "slowest painted")
 # A message sent at the start of a frame arrives after the frame is painted.
 STEPS = """async () => {
@@ -51,6 +54,19 @@ STEPS = """async () => {
   while (next.ariaDisabled !== "true") await new Promise(step);
   return [Number(document.querySelector(".stepper").dataset.step), laidOut, painted];
 }"""
+CHANGES = """() => {
+  const times = [];
+  const isFree = (name) => { try { stepgrad.set(name, 1); return true; } catch { return false; } };
+  const name = stepgrad.names().find(isFree);
+  for (let i = 0; i < 40; i += 1) {
+    const start = performance.now();
+    stepgrad.set(name, Math.sin(i));
+    document.body.offsetHeight;
+    times.push(performance.now() - start);
+  }
+  return times;
+}"""
+LOADED = "performance.getEntriesByType('navigation')[0].duration"
 
 
 def graph(shape: str, size: int) -> tuple[Any, Any]:
@@ -127,7 +143,9 @@ def time_stepper(shape: str, size: int) -> dict[str, Any]:
         browser = driver.chromium.launch(executable_path=chromium, args=flags)
         tab = browser.new_page(viewport={"width": 1280, "height": 720})
         tab.goto(path.as_uri())
+        figures["opened"] = tab.evaluate(LOADED)
         step_shown, laid_out, painted = tab.evaluate(STEPS)
+        figures["changed"] = median(tab.evaluate(CHANGES))
         figures["browser"] = f"Chromium {browser.version}, headless, no GPU"
         browser.close()
     if not step_shown == len(laid_out) == steps:
@@ -150,10 +168,23 @@ def table(effort: Effort) -> str:
         f"(medians of {pluralize(rounds, 'round')}; drawn: values, or boxes of modules)",
     )
     steps = format_table(
-        ["graph", "values", "steps", "s", "kB", "laid out", "slowest", "painted", "slowest"],
+        [
+            "graph",
+            "values",
+            "steps",
+            "s",
+            "kB",
+            "laid out",
+            "slowest",
+            "painted",
+            "slowest",
+            "opened",
+            "changed",
+        ],
         [row(job, figures) for job, figures in results.items() if job[1] == "step"],
         "The stepper's page: elapsed seconds to write it; its size in kB; ms from a click until a\n"
-        "step is laid out and until it is painted, the median and the slowest of all steps\n"
+        "step is laid out and until it is painted, the median and the slowest of all steps; ms to\n"
+        "open it, and until a changed number and all that follow from it are laid out\n"
         f"({browser}; medians of {pluralize(rounds, 'round')})",
     )
     largest = max(page["kB"] for page in pages if page["values"] == 100)
@@ -163,6 +194,15 @@ def table(effort: Effort) -> str:
         for name in TIMES[:2]
         if all(name in page for page in pages)
     ]
+    for page in pages:
+        if "changed" in page:
+            targets += [
+                f"ms to {name} a page of {page['values']} values: "
+                f"{verdict(page[figure], target, least=False)}"
+                for name, figure, target in (
+                    ("open", "opened", OPENED), ("change", "changed", CHANGED[page["values"]])
+                )
+            ]  # fmt: skip
     return "\n".join([drawings, "", steps, *targets])
 
 
@@ -173,7 +213,9 @@ def row(job: Job, figures: dict[str, Any]) -> list[str]:
     if task == "step":
         cells += [f"{figures['values']}", f"{figures['steps']}"]
         cells += [f"{figures['s']:.2f}", f"{figures['kB']:,.0f}"]
-        times = [f"{figures[name]:.1f}" for name in TIMES if name in figures]
+        times = [
+            f"{figures[name]:.1f}" for name in (*TIMES, "opened", "changed") if name in figures
+        ]
         return [*cells, *(times or [figures["missing"]])]
     if "missing" in figures:
         return [*cells, LAYOUTS[layout[0]], figures["missing"]]
