@@ -75,6 +75,18 @@ def read_data(page):
     return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
 
 
+def unpack(page):
+    """Return a page with the text of its compressed parts, whose bytes depend on zlib's version."""
+
+    def inflate(match):
+        try:
+            return zlib.decompress(base64.b64decode(match[0]), wbits=-15).decode()
+        except (ValueError, zlib.error):  # a picture
+            return match[0]
+
+    return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", inflate, page)
+
+
 def to_hex(x):
     return struct.pack(">d", x).hex()
 

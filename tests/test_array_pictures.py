@@ -302,7 +302,7 @@ def users(nodes, x):
 
 def test_a_layer_of_arrays_has_its_formulas_and_the_names_in_them():
     texts = [x.text for x in read_labels(draw(*network_loss()).svg)]
-    assert {"Z1 = X W1ᵀ + b1", "A = tanh(Z1)", "Z2 = A W2ᵀ + b2", "W1", "b2", "X", "L"} <= {*texts}
+    assert {"Z1 = X W₁ᵀ + b₁", "A = tanh(Z₁)", "Z2 = A W₂ᵀ + b₂", "W1", "b2", "X", "L"} <= {*texts}
     assert any(text.startswith("layers[0]   Dense(2, 3") for text in texts)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from browsers import missing
 from docs.links import ELSEWHERE, headings
+from javascript import unpack
 
 PATHS = sorted(
     (Path(__file__).parents[1] / "notebooks").glob("*.ipynb"),
@@ -160,7 +161,7 @@ def comparable(cell):
     return [
         {
             kind: None if kind == "image/png" or (rough and kind in PICTURES)
-            else " ".join(NUMBER.sub("#", text).replace("(#)", "#").split()) if rough else text
+            else " ".join(NUMBER.sub("#", text).replace("(#)", "#").split()) if rough else unpack(text)
             for kind, text in bundle.items()
         }
         for bundle in outputs(cell)

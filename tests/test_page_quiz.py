@@ -123,8 +123,8 @@ def test_right_answers_lead_through_the_graph_by_keyboard(opened, pages):
         page.keyboard.press("Enter")
     assert asked[2:5] == [
         "What is y?",
-        "What is the local derivative of y with respect to v3?",
-        "What does y send to v3?",
+        "What is the local derivative of y with respect to v₃?",
+        "What does y send to v₃?",
     ]
     assert asked[-1].startswith("a had the gradient")
     count = len(answers)

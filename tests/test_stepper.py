@@ -93,10 +93,10 @@ def test_buttons_keys_and_slider(opened):
     ]:  # fmt: skip
         page.keyboard.press(key)
         assert at(page) == place, key
-    page.locator("input").fill("3")
+    page.locator(".bar input").fill("3")
     assert at(page) == 3
     assert page.locator(".place").inner_text() == f"4 of {last + 1}"
-    assert "step 4: " in page.locator("input").get_attribute("aria-valuetext")
+    assert "step 4: " in page.locator(".bar input").get_attribute("aria-valuetext")
 
 
 def test_keys_work_without_a_click_and_at_both_ends(opened):
@@ -154,7 +154,7 @@ def test_the_numbers_at_every_step_are_those_of_the_engine(opened):
                 assert texts[f"v{i}"][-1] == want
         assert hot(page) == sorted(frame.marked)
         assert page.locator(".title").inner_text() == frame.title
-        assert page.locator("math").count() == len(frame.lines)
+        assert page.locator(".formula math").count() == len(frame.lines)
         shown.append(texts)
         page.evaluate("document.querySelector('[data-do=next]').click()")
     y.backward()

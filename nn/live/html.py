@@ -8,7 +8,13 @@ from typing import Any
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
-from engine.draw.page.html import hash_source, read_text, replace_invalid_in, write_colours
+from engine.draw.page.html import (
+    hash_source,
+    read_text,
+    remove_blank_lines,
+    replace_invalid_in,
+    write_colours,
+)
 from engine.draw.page.javascript import RUNTIME
 
 FOLDER = Path(__file__).with_name("page")
@@ -78,11 +84,6 @@ def write_signs(theme: str) -> str:
     else:
         pairs = [f"--{name}:{darken(x)};" for name, x in light.items()]
     return f":root{{{''.join(pairs)}}}"
-
-
-def remove_blank_lines(text: str) -> str:
-    """Return a text without blank lines, which would end a block of HTML in Markdown."""
-    return "\n".join(["", *(line for line in text.split("\n") if line.strip())]) + "\n"
 
 
 def read_asset(name: str) -> str:

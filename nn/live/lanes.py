@@ -109,7 +109,7 @@ class LaneSchedule:
         numbers = [*parameters, *graph.constants.tolist()]
         self.uniform = {x: i for i, x in enumerate(numbers)}
         self.has_gradient = ({*parameters} | {*leaves}) - fixed
-        self.operations = list_operations(graph)
+        self.operations = list_recorded_operations(graph)
         results: dict[int, list[tuple[int, int]]] = {}
         for i, operation, k in graph.results.tolist():
             results.setdefault(operation, []).append((i, k))
@@ -144,7 +144,7 @@ class LaneSchedule:
         return kind if place in self.has_gradient else kind.upper()
 
 
-def list_operations(graph: FlatGraph) -> dict[int, tuple[Recorded, list[int]]]:
+def list_recorded_operations(graph: FlatGraph) -> dict[int, tuple[Recorded, list[int]]]:
     """Return the instructions and the inputs of each operation by its place, in topological order.
 
     A long b + w1 x1 + w2 x2 + ... becomes a chain of shorter ones, with the same roundings, because

@@ -1,6 +1,5 @@
 """Labels of arbitrary characters: DOT, SVG and pages show them as text."""
 
-import json
 import re
 import shutil
 import signal
@@ -13,8 +12,10 @@ from typing import Any
 from engine import Value, total
 from engine.draw import draw, step
 from engine.draw.formulas.labels import set_spans
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.shortening import shorten_name
 from engine.draw.graph.dot import LONGEST_LABEL, LONGEST_NAME
+from javascript import read_data
 from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -168,24 +169,27 @@ def check_svg(svg: str, names: list[str]) -> None:
 
 
 def check_page(stepper: Any, names: list[str]) -> None:
-    """Check that a page has two scripts only, and that the first is JSON with all names."""
+    """Check that a page has its own scripts only, and that its data has all names."""
     html = stepper.html
     html.encode()
     page, tame = Page(html), Page(step(graph(["x_1", "long " * 20]), gradients=True).html)
     assert page.tags.keys() <= tame.tags.keys(), "a label made a tag"
     assert page.attributes <= tame.attributes, "a label made an attribute"
-    assert page.tags["script"] == len(page.scripts) == 2
-    assert not re.search(r"alert\(1\)", page.scripts[1])
-    data = json.loads(page.scripts[0])
-    (view,) = data["views"]
+    assert page.tags["script"] == len(page.scripts) == 4  # two of them are compressed
+    assert not re.search(r"alert\(1\)", "".join(page.scripts[2:]))
+    (view,) = read_data(html)["views"]
     known = {fact["name"] for fact in view["facts"] if "name" in fact} | {*view["whole"].values()}
     for frame in [frame for run in view["runs"] for frame in run["frames"]]:
         assert isinstance(frame["lines"], list)
     for name in names:
         if name:
-            assert any(typed(name) in typed(other) for other in known), f"{name!r} is missing"
-    for text in data["texts"]:
-        check_formula(text)
+            text = typed(remove_marks(name))
+            assert any(text in typed(other) for other in known), f"{name!r} is missing"
+    for record in [*view["facts"], *(frame for run in view["runs"] for frame in run["frames"])]:
+        for line in record["lines"]:
+            check_formula("".join(line))
+        for formula in [record.get("math", ""), *record.get("factors", ())]:
+            check_formula(formula)
     bundle = Page(stepper._repr_mimebundle_()["text/html"])
     assert bundle.frames == [html], "the page in a notebook differs"
 

@@ -44,7 +44,7 @@ def fill_text(text: str, numbers: Mapping[str, str]) -> str:
             return f" {sign or '+'} {number}"
         return f"({sign}{number})" if sign and context else sign + number
 
-    return fill(text, numbers, write)
+    return fill_places(text, numbers, write)
 
 
 def fill_mathml(text: str, numbers: Mapping[str, str]) -> str:
@@ -57,10 +57,12 @@ def fill_mathml(text: str, numbers: Mapping[str, str]) -> str:
         signed = f'<mo form="prefix">{sign}</mo>{number}' if sign else number
         return f"<mrow><mo>(</mo>{signed}<mo>)</mo></mrow>" if sign and context else signed
 
-    return fill(text, numbers, write)
+    return fill_places(text, numbers, write)
 
 
-def fill(text: str, numbers: Mapping[str, str], write: Callable[[str, str, str], str]) -> str:
+def fill_places(
+    text: str, numbers: Mapping[str, str], write: Callable[[str, str, str], str]
+) -> str:
     """Return a text in which `write(sign, digits, context)` writes the numbers."""
     if OPEN not in text:
         return text

@@ -4,7 +4,6 @@ A wrong pass shows other gradients than the drawing, and a mark below each.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from engine.draw.look.scene import measure
@@ -46,21 +45,12 @@ def reserve_widths(runs: Iterable[Run]) -> dict[str, float]:
 def reserve_usual_widths(order: Sequence[Node], spec: str) -> dict[str, float]:
     """Return the width that the gradient of each value requires, by the id of its cell.
 
-    It has room for a usual number and for the marks of a wrong pass; a page squeezes longer texts.
+    It has room for a usual number and the mark of a wrong one; a page squeezes longer texts.
     """
-    uses = Counter(x for node in order for x in node.inputs)
     number = format_number(USUAL, spec)
-    once = max(
-        measure(f"grad {number}", SIZES.text), measure(f"✗ true {number}", MARK_SIZE, bold=True)
-    )
-    often = max(
-        once, measure(f"✓ but sent {number}", MARK_SIZE, bold=True)
-    )  # it can send too early
-    return {
-        f"v{i}": often if uses[node] > 1 else once
-        for i, node in enumerate(order)
-        if not node.constant
-    }
+    mark = measure(f"✗ true {number}", MARK_SIZE, bold=True)
+    width = max(measure(f"grad {number}", SIZES.text), mark)
+    return {f"v{i}": width for i, node in enumerate(order) if not node.constant}
 
 
 def reserve_heights(look: Options) -> Options:

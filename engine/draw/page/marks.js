@@ -2,15 +2,22 @@
 // both lines; `blank` is the second line of a cell whose fields are below each other.
 
 function addMark(grad, blank) {
-  const mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
+  const room = grad.getComputedTextLength() + 4, mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
   const middle = blank ? (y(grad) + y(blank)) / 2 : y(grad);
   grad.after(mark);
   show("", "");
   return { show };
 
   function show(kind, text) {
-    if (mark.textContent !== text) mark.textContent = text;
     mark.setAttribute("class", `below ${kind}`);
+    if (mark.textContent !== text) {
+      mark.textContent = text;
+      mark.removeAttribute("textLength");
+      if (mark.getComputedTextLength() > room) {
+        mark.setAttribute("textLength", room);
+        mark.setAttribute("lengthAdjust", "spacingAndGlyphs");
+      }
+    }
     mark.setAttribute("y", middle + 6);
     grad.setAttribute("y", middle - (text ? 5.5 : 0));
   }
