@@ -221,7 +221,11 @@ def test_numbers_are_written_as_python_writes_them(script, spec, xs):
 
 
 @examples(8)
-@given(st.text(max_size=300) | st.lists(st.integers()) | st.text("ab", max_size=9).map("x".join))
+@given(
+    st.text(max_size=300)
+    | st.lists(st.integers(-(2**53), 2**53))
+    | st.text("ab", max_size=9).map("x".join)
+)
 def test_compressed_data_is_read(script, data):
     text = json.dumps(data, ensure_ascii=False)
     assert script("inflate", text=compress(text)) == json.loads(text.encode("utf-8", "replace"))

@@ -9,15 +9,23 @@ function readData(text) {
 function inflate(bytes) {
   let out = new Uint8Array(8 * bytes.length), size = 0, at = 0, bits = 0, count = 0;
 
-  function read(n) { // n bits, the lowest first
-    while (count < n) {
+  // Loads at least n bits, the lowest first; 0 follows the end.
+  function load(n) {
+    for (; count < n; count += 8) {
       bits |= bytes[at] << count;
       at += 1;
-      count += 8;
     }
-    const value = bits & ((1 << n) - 1);
+  }
+
+  function drop(n) {
     bits >>>= n;
     count -= n;
+  }
+
+  function read(n) {
+    load(n);
+    const value = bits & ((1 << n) - 1);
+    drop(n);
     return value;
   }
 
@@ -31,23 +39,27 @@ function inflate(bytes) {
     size += 1;
   }
 
-  // A canonical Huffman code, by the number of codes of each length and the symbols in their order.
+  // A canonical Huffman code as a table: for all next bits the symbol, and the length of its code.
   function createCode(lengths) {
-    const counts = new Uint16Array(16), symbols = [];
-    for (const length of lengths) if (length) counts[length] += 1;
-    for (let length = 1; length < 16; length += 1) lengths.forEach((own, symbol) => own === length && symbols.push(symbol));
-    return { counts, symbols };
+    const longest = Math.max(1, ...lengths), table = new Uint16Array(1 << longest);
+    for (let length = 1, code = 0; length <= longest; length += 1, code <<= 1) {
+      lengths.forEach((own, symbol) => {
+        if (own !== length) return;
+        let reversed = 0; // the first bit of a code is the lowest of the next bits
+        for (let i = 0; i < length; i += 1) reversed |= ((code >> i) & 1) << (length - 1 - i);
+        for (let i = reversed; i < table.length; i += 1 << length) table[i] = (symbol << 4) | length;
+        code += 1;
+      });
+    }
+    return { longest, table };
   }
 
-  function readSymbol({ counts, symbols }) {
-    for (let length = 1, code = 0, first = 0, index = 0; length < 16; length += 1) {
-      code |= read(1);
-      if (code < first + counts[length]) return symbols[index + code - first];
-      index += counts[length];
-      first = (first + counts[length]) << 1;
-      code <<= 1;
-    }
-    throw new Error("the data of this page is damaged");
+  function readSymbol({ longest, table }) {
+    load(longest);
+    const entry = table[bits & (table.length - 1)];
+    if (!entry) throw new Error("the data of this page is damaged");
+    drop(entry & 15);
+    return entry >> 4;
   }
 
   function readCodes() {
@@ -86,6 +98,7 @@ function inflate(bytes) {
   }
 
   function copyStored() {
+    at -= count >> 3; // whole bytes that are loaded
     bits = count = 0;
     const length = bytes[at] | (bytes[at + 1] << 8);
     at += 4;

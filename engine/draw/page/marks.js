@@ -1,8 +1,9 @@
 // The mark of a wrong pass below a gradient. While it is empty, the gradient is in the middle of
-// both lines; `blank` is the second line of a cell whose fields are below each other.
+// both lines; `blank` is the second line of a cell whose fields are below each other. `length` is
+// that of the first gradient.
 
-function addMark(grad, blank) {
-  const room = grad.getComputedTextLength() + 4, mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
+function addMark(grad, blank, length) {
+  const room = length + 4, mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
   const middle = blank ? (y(grad) + y(blank)) / 2 : y(grad);
   grad.after(mark);
   show("", "");
@@ -13,7 +14,7 @@ function addMark(grad, blank) {
     if (mark.textContent !== text) {
       mark.textContent = text;
       mark.removeAttribute("textLength");
-      if (mark.getComputedTextLength() > room) {
+      if (text && mark.getComputedTextLength() > room) {
         mark.setAttribute("textLength", room);
         mark.setAttribute("lengthAdjust", "spacingAndGlyphs");
       }
@@ -27,8 +28,8 @@ function addMark(grad, blank) {
 // whole text on hover. A true gradient that is still due is in parentheses.
 const SIGNS = { right: "✓", wrong: "✗", early: "»" };
 
-function addSign(grad) {
-  const room = grad.getComputedTextLength() + 6; // columns are 9 apart
+function addSign(grad, length) {
+  const room = length + 6; // columns are 9 apart
   return { show };
 
   // The number has been written before.

@@ -3,10 +3,10 @@
 // Formats a number; `spec` is one of Python's, such as ".4g", ",.2f", ".3e" or "+.1%".
 function formatNumber(x, spec) {
   const [, plus, group, point, type] = /([+ ]?)0?\d*([,_]?)(?:\.(\d+))?([gfen%]?)$/i.exec(spec), kind = type.toLowerCase();
-  const digits = point === undefined ? 6 : Number(point), size = Math.abs(x);
+  const digits = point === undefined ? 6 : Number(point), size = Math.abs(kind === "%" ? 100 * x : x);
   let text = x !== x ? "nan" : "inf";
   if (size < Infinity) {
-    text = kind === "f" ? writeFixed(size, digits) : kind === "%" ? writeFixed(100 * size, digits)
+    text = kind === "f" || kind === "%" ? writeFixed(size, digits)
       : kind === "e" ? writeExponential(size, digits) : kind || point ? writeGeneral(size, digits) : String(size);
     if (!kind && !/[.e]/.test(text)) text += ".0";
   }

@@ -2,6 +2,8 @@
 // A value can be drawn several times: the others have the attributes data-of="v3" and data-at, with
 // the arrows that they are at. A step that marks some of these arrows marks only the copies there.
 
+const SPARE = 12; // room of a cell beyond its first text
+
 function createPicture(graph, prefix) {
   const elements = new Map(); // lists, by id
   for (const element of graph.querySelectorAll("[id], [data-of]")) {
@@ -10,24 +12,31 @@ function createPicture(graph, prefix) {
   }
   const parts = (id) => elements.get(id) ?? [];
   const values = [...elements].filter(([id]) => /^[vb]\d+$/.test(id)).flatMap(([id, drawn]) => drawn.map((g) => findValue(id, g)));
+  values.forEach(prepare);
 
   function findId(element) {
     return element.dataset.of ?? (element.id.startsWith(prefix + "-") ? element.id.slice(prefix.length + 1) : undefined);
   }
 
-  // Returns a value of the drawing: its element, its texts that change, and the mark of a wrong pass.
+  // Returns a value of the drawing: its element, and its texts that change, with their lengths. All
+  // lengths are measured before anything changes, which would make the browser lay out anew for each.
   function findValue(id, g) {
     const texts = [...g.querySelectorAll("text")];
     const find = (...names) => {
       const begins = (text, name) => text.textContent.trim().startsWith(name + " ");
       const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || begins(text, name)));
-      if (names[0] === "data") text?.classList.add("number");
-      return text && { text, name: names.find((name) => begins(text, name)) ?? "", room: text.getComputedTextLength() + 12 };
+      return text && { text, name: names.find((name) => begins(text, name)) ?? "", length: text.getComputedTextLength() };
     };
-    const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
-    const { text } = value.grad ?? {};
-    if (text) value.below = text.classList.contains("grad") ? addSign(text) : addMark(text, texts[texts.indexOf(text) + 1]);
-    return value;
+    return { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
+  }
+
+  // Adds the mark of a wrong pass to a value, and marks its number as one that may change.
+  function prepare(value) {
+    const { g, data, grad } = value;
+    data?.text.classList.add("number");
+    if (!grad) return;
+    const { text, length } = grad, texts = [...g.querySelectorAll("text")];
+    value.below = text.classList.contains("grad") ? addSign(text, length) : addMark(text, texts[texts.indexOf(text) + 1], length);
   }
 
   // Writes numbers, given as [field, number]. Those that are too long lose the "data" before them, or
@@ -39,11 +48,11 @@ function createPicture(graph, prefix) {
       field.text.textContent = [field.name, number].filter(Boolean).join(" ");
       field.text.removeAttribute("textLength");
     }
-    const isLong = ([{ text, room }]) => text.getComputedTextLength() > room;
+    const isLong = ([{ text, length }]) => text.getComputedTextLength() > length + SPARE;
     const long = changed.filter(isLong);
     for (const [field, number] of long) field.text.textContent = number;
-    for (const [{ text, room }] of long.filter(isLong)) {
-      text.setAttribute("textLength", room);
+    for (const [{ text, length }] of long.filter(isLong)) {
+      text.setAttribute("textLength", length + SPARE);
       text.setAttribute("lengthAdjust", "spacingAndGlyphs");
     }
   }
