@@ -39,7 +39,8 @@ coverage: ## run the tests and print their line and branch coverage
 test-oldest: ## run the tests that depend on other libraries, with the oldest supported ones
 	PIP_CONSTRAINT=constraints-oldest.txt \
 	    $(MAKE) VENV=.venv-oldest .venv-oldest/installed-test .venv-oldest/installed-demos
-	.venv-oldest/bin/python -m pytest -n auto --dist worksteal --hypothesis-profile=few \
+	PIP_CONSTRAINT=constraints-oldest.txt \
+	    .venv-oldest/bin/python -m pytest -n auto --dist worksteal --hypothesis-profile=few \
 	    --dependencies tests engine nn
 
 test-plain: .venv-plain/without-numpy ## run the tests of Values and their networks without NumPy

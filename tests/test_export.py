@@ -101,7 +101,9 @@ def test_the_bounds_of_a_font_are_those_of_its_glyphs():
     """An EPS file states them, which matplotlib finds by drawing thousands of glyphs."""
     backend = pytest.importorskip("matplotlib.backends.backend_ps")
     ttlib = pytest.importorskip("fontTools.ttLib")
-    slow = backend._bounds
+    slow = getattr(backend, "_bounds", None)
+    if slow is None:
+        pytest.skip("this version of matplotlib has no such function")
     path = matplotlib.font_manager.findfont("DejaVu Sans Display")  # has 50 glyphs
     with quick_bounds(), ttlib.TTFont(path) as font:
         assert backend._bounds is not slow
