@@ -20,7 +20,7 @@ def main(out: Path) -> None:
         "neuron.html": step(y),
         "mlp.html": step(loss, model, level="values"),
         "network.html": step(loss, model),
-        "training.html": step(*training(), level="layers"),
+        "layers.html": step(*training(), level="layers"),
         "arrays.html": step(*arrays()),
         "order.html": step(twice),
     }

@@ -49,7 +49,7 @@ def pytest_collection_finish(session):
     They are many objects, which each full collection and each search for models (nn/unmoved.py)
     would visit. The search then does not find models that a test file makes when it is imported.
     """
-    if not session.config.getoption("--dependencies"):  # Hypothesis 6.100 takes no freeze
+    if not session.config.getoption("--dependencies"):  # Hypothesis 6.100 then fails
         gc.collect()
         gc.freeze()
 

@@ -186,7 +186,7 @@ def test_graphs_are_drawn(tmp_path):
         )
         if made != saved:  # their difference would take minutes to show
             pytest.fail(f"demos/{name} differs; take it from python -m demos graphs")
-    for page in ("neuron", "mlp", "network", "training", "arrays", "order"):
+    for page in ("neuron", "mlp", "network", "layers", "arrays", "order"):
         assert f"wrote {tmp_path / page}.html" in result.stdout
         assert (tmp_path / f"{page}.html").read_text("utf-8").startswith("<!doctype html>")
 

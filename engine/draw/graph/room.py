@@ -14,7 +14,7 @@ from engine.node import Node
 
 MARK_SIZE = 9.0  # points, as in stepper.css
 CELL_HEIGHT = 0.41  # inches, for two lines of text
-USUAL = -0.0123456789012345678
+USUAL_NUMBER = -0.0123456789012345678
 GAP = 0.11  # inches, less than elsewhere, since these cells are higher
 BLANK, BLANK_WIDTH = (
     "\u00a0",
@@ -47,7 +47,7 @@ def reserve_usual_widths(order: Sequence[Node], spec: str) -> dict[str, float]:
 
     It has room for a usual number and the mark of a wrong one; a page squeezes longer texts.
     """
-    number = format_number(USUAL, spec)
+    number = format_number(USUAL_NUMBER, spec)
     mark = measure(f"✗ true {number}", MARK_SIZE, bold=True)
     width = max(measure(f"grad {number}", SIZES.text), mark)
     return {f"v{i}": width for i, node in enumerate(order) if not node.constant}

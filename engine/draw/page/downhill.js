@@ -190,7 +190,7 @@ function createDownhill(root, getView) {
     return view.live.graph.data.at(-1);
   }
 
-  // Takes steps until the root stands, a few at first, so that the eye can follow.
+  // Takes steps until the root stops changing, a few at first, so that the eye can follow.
   function run() {
     const gesture = {}, { descent } = shown, from = descent.at;
     let pace = isCalm.matches ? Infinity : 1;

@@ -6,7 +6,7 @@
 function createGraph(nodes, rows) {
   const root = nodes.length - 1;
   const inputsOf = nodes.map(({ inputs, of }) => inputs ?? (of === undefined ? [] : [of]));
-  const operations = nodes.map((node) => (node.inputs ? rows[node.row] ?? repeat(node) : undefined));
+  const operations = nodes.map((node) => (node.inputs ? rows[node.row] ?? createFixedRow(node) : undefined));
   const isShared = operations.map((row) => row !== undefined && "pullback" in row); // it has several results
   const data = nodes.map((node) => readNumbers(node.data)), slopes = [];
 
@@ -75,7 +75,7 @@ function createGraph(nodes, rows) {
 }
 
 // Returns a row of which only the numbers at one point are known.
-function repeat({ data, slopes }) {
+function createFixedRow({ data, slopes }) {
   const outs = readNumbers(data), locals = readNumbers(slopes);
   if (!Array.isArray(outs)) return { forward: () => [outs], slopes: () => locals };
   return { forward: () => outs, pullback: (gs) => locals.map((row) => (row ?? []).reduce((sum, x, i) => sum + gs[i] * x, 0)) };

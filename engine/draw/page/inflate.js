@@ -9,7 +9,7 @@ function readData(text) {
 function inflate(bytes) {
   let out = new Uint8Array(8 * bytes.length), size = 0, at = 0, bits = 0, count = 0;
 
-  // Loads at least n bits, the lowest first; 0 follows the end.
+  // Loads at least n bits, the lowest first. Beyond the end of the data, all bits are 0.
   function load(n) {
     for (; count < n; count += 8) {
       bits |= bytes[at] << count;

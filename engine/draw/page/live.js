@@ -99,7 +99,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     return [...names, nodes[i].name];
   }
 
-  // Returns whether the number of a leaf is in the texts, so that it can change.
+  // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
   const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
   const isWritten = (i) => written.has(`d${i}`);
 

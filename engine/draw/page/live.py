@@ -1,4 +1,4 @@
-"""A graph as data and JavaScript, so that a page computes its numbers.
+"""A graph as data and JavaScript, from which a page computes its numbers.
 
 The page computes what the engine computes, with the same rows: both passes, and the incorrect ones.
 """

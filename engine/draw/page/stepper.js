@@ -1,7 +1,8 @@
 // A page that steps through frames. Each frame shows new numbers and marks parts of a drawing.
 // mount(root, page, rows) works inside the element `root`; `page` is the data from html.py, and `rows`
-// are the rows of the graph's operations. A view is a drawing with its runs and facts. One view is open at a time; it owns the elements .graph and
-// .facts, and keeps its step and its selected value while another one is open.
+// are the rows of the operations, printed as JavaScript. A view is a drawing with its runs and facts.
+// One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
+// selected value while another one is open.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
@@ -439,14 +440,14 @@ function mount(root, page, rows) {
   // The numbers of a value: {data, grad}.
   function get(name) {
     const i = placeOf(name);
-    if (!view.live) throw new Error("the numbers of this page are texts; only graphs of Values compute theirs");
+    if (!view.live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
     return { data: view.live.graph.data[i], grad: view.live.grad(i) };
   }
 
   // Changes the number of a leaf.
   function set(name, number) {
     const i = placeOf(name);
-    if (!view.editor?.isFree(i)) throw new Error(`${name} cannot be changed: it is no leaf, or a constant`);
+    if (!view.editor?.isFree(i)) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
     if (typeof number !== "number") throw new TypeError(`expected a number, got ${number}`);
     view.editor.set([[i, number]]);
   }

@@ -1,6 +1,6 @@
 // What an incorrect backward pass loses, and which gradients end wrong because of it: its first and
-// last frame, and notes and marks for the others. As engine/watch/causes.py and
-// engine/draw/steps/wrong_frames.py, whose texts a test compares.
+// last frame, and notes and marks for the others. engine/draw/steps/wrong_frames.py writes the same
+// texts for saved pictures and for Arrays; tests/test_live.py compares them.
 
 const MOST_CAUSES = 3; // causes that the last frame explains
 const MOST_NAMES = 3; // names in a list
