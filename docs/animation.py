@@ -8,9 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from playwright.sync_api import sync_playwright
-
 from nn import MLP, data
 from nn.live import train_page
 
@@ -21,6 +18,8 @@ THEMES: dict[Any, str] = {"light": "", "dark": "-dark"}
 
 
 def main() -> None:
+    from playwright.sync_api import sync_playwright  # an extra
+
     X, y = data.moons(100, noise=0.1, rng=1)
     model = MLP(2, [8, 8, 1], "tanh", rng=1)
     page = train_page(model, X, y, loss="binary_cross_entropy", lr=0.02)
@@ -38,20 +37,26 @@ def main() -> None:
         browser.close()
 
 
-def shoot(tab: Any, steps: int) -> Image.Image:
+def shoot(tab: Any, steps: int) -> Any:
     """Train for some steps, and return a picture of the page."""
+    from PIL import Image
+
     tab.evaluate(f"stepgrad.train({steps})")
     tab.evaluate("new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))")
     return Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
 
 
-def reduce(image: Image.Image, colours: int) -> Image.Image:
+def reduce(image: Any, colours: int) -> Any:
     """Return an image with a few colours."""
+    from PIL import Image
+
     return image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
-def save_animation(frames: list[Image.Image], name: str) -> None:
+def save_animation(frames: list[Any], name: str) -> None:
     """Write frames as an animated PNG. They share the colours of the last one."""
+    from PIL import Image
+
     small = [frame.resize(SIZE, Image.Resampling.LANCZOS) for frame in frames]
     palette = reduce(small[-1], 96)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in small]

@@ -199,7 +199,7 @@ def make_wrong(monkeypatch):
 def failure(drawn: Any, *phases: Phase) -> str:
     """Return the failure message of a property test that checks networks."""
 
-    @settings(max_examples=200, database=None, phases=phases)
+    @settings(max_examples=2000, database=None, phases=phases)  # up to the first failure
     @given(drawn)
     def test(network):
         judge(network)
