@@ -299,7 +299,7 @@ def flat_function(seed):
 
 
 def test_a_thousand_right_functions_pass():
-    for seed in range(10 * settings.default.max_examples):
+    for seed in range(min(1000, 10 * settings.default.max_examples)):
         f, at = flat_function(seed)
         assert check_gradients(f, at) <= 1e-7, seed
 
