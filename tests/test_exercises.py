@@ -132,15 +132,37 @@ WRONG = [
     ("gradient_check", ("(2 * h)", "h"), "2h apart; divide by 2h."),
     ("gradient_check", ("above, below = [*x], [*x]", "above, below = x, [*x]"), "changed its argument [1.0] to [1.00001]; work on a copy."),
     ("gradient_check", ("return slopes", "return sum(slopes)"), "should be a list, not 2.0"),
-    ("gradient_check", ("return slopes", "return slopes[:1]"), "should have length 2, not 1."),
-    ("layer", ("dZ.T @ X", "X.T @ dZ"), "dW should have the shape (1, 2), not (2, 1): it is transposed."),
-    ("layer", ("dZ.sum(axis=0)", "dZ"), "db should have the shape (1,), not (1, 1): sum dZ over the samples, axis 0."),
-    ("layer", ("dZ.sum(axis=0)", "dZ.sum()"), "db should have the shape (1,), not (): sum dZ over the samples, axis 0."),
+    ("gradient_check", ("return slopes", "return slopes[:1]"), "the length of numerical_gradient(f, [1.0, 2.0]) should be 2, not 1: "),
+    ("layer", ("dZ.T @ X", "X.T @ dZ"), "the shape of dW should be (1, 2), not (2, 1): it is transposed."),
+    ("layer", ("dZ.sum(axis=0)", "dZ"), "the shape of db should be (1,), not (1, 1): sum dZ over the samples, axis 0."),
+    ("layer", ("dZ.sum(axis=0)", "dZ.sum()"), "the shape of db should be (1,), not (): sum dZ over the samples, axis 0."),
     ("layer", ("axis=0", "axis=1"), "sum "),
-    ("layer", ("sum", "mean"), "For X = [[3.0], [4.0]], W = [[3.0]] and dZ = [[3.0], [3.0]]: db should be [6.0], not [3.0]: do not divide by the number of samples"),
+    ("layer", ("sum", "mean"), "For X = [[1.0], [2.0]], W = [[3.0]] and dZ = [[4.0], [5.0]]: db should be [9.0], not [4.5]: do not divide by the number of samples"),
     ("layer", ("dZ @ W,", "dZ @ W.T,"), "layer_backward(X, W, dZ) raised ValueError: "),
     ("layer", ("dZ @ W,", "Array(dZ) @ W,"), "dX should be an array, not Array("),
-    ("layer", ("dZ @ W, ", ""), "should be three arrays"),
+    ("slope", ("2 * x", "6"), "slope(0.0) should be 0.0, not 6.0: this is the slope at x = 3."),
+    ("row", ("1 / y,", "1,"), "For x = 0.0 and y = -1.0: the slope for x should be -1.0, not 1.0: for the slope for x, y is a fixed number"),
+    ("row", ("-out / y", "-x * y**-3"), "the exponent decreases by 1, from -1 to -2"),
+    ("row", ("-out / y", "x"), "not 1.0: there are two mistakes. - the factor 1 / y² is missing: the slope of 1 / y is -1 / y². - the sign is wrong."),
+    ("backward", ("node.grad * local", "node.grad * node.data"), "multiplied by the result, not by the local derivative."),
+    ("backward", ("1.0", "order[-1].data"), "a.grad should be 1.0, not 4.0: the root's gradient with respect to itself is 1, not its value."),
+    ("backward", ("node.locals", "node.locals[::-1]"), "the local derivatives are swapped"),
+    ("second_use", ("+= node.grad * local", "= node.grad"), "there are two mistakes. - this is the upstream gradient alone. Multiply it by the local derivative. - the second contribution replaces the first."),
+    ("second_use", ("zip(node.inputs, node.locals)", "dict(zip(node.inputs, node.locals)).items()"), "x.grad should be 2.0, not 1.0: an operation that uses a value twice, as x + x does, sends it two"),
+    ("neuron", (" + b\n    return z.relu()", "\n    return z"), "there are two mistakes. - the activation is missing. - the bias is missing."),
+    ("neuron", ("a * c for a, c in zip(w, x)) + b", "a * c + b for a, c in zip(w, x))"), "add the bias once, not for each input."),
+    ("neuron", ("a * c for", "(a * c).relu() for"), "apply the activation to the sum, not to each product."),
+    ("loss", ("sum(squares) / len(squares)", "(sum(squares) / len(squares)) ** 0.5"), "p1.grad should be 0.0, not nan: this is the root of the mean squared error."),
+    ("loss", ("(p - t) ** 2", "(p + t) ** 2"), "subtract the target from the prediction."),
+    ("training_step", ("    for p in parameters:\n        p.zero_grad()\n    loss().backward()", "    loss().backward()\n    for p in parameters:\n        p.zero_grad()"), "Call `zero_grad()`, then the backward pass"),
+    ("training_step", ("p.data -= lr * p.grad", "p.data -= lr * p.grad; return"), "w2.data should be 1.75, not 2.0: only the first parameter moves."),
+    ("training_step", ("loss()", "loss"), "in line 4: `loss.backward()`. Call `loss()` to get the Value of the loss."),
+    ("gradient_check", ("/ (2 * h)", "/ 2 * h"), "`/ 2 * h` multiplies by h. Write `/ (2 * h)`."),
+    ("gradient_check", ("1e-5, []\n    for k in range(len(x)):\n        above, below = [*x], [*x]", "1e-5, []\n    above, below = [*x], [*x]\n    for k in range(len(x)):"), "copy x anew for each k."),
+    ("layer", ("dZ.sum(axis=0)", "dZ[0]"), "db should be [9.0], not [4.0]: sum dZ over the samples, axis 0."),
+    ("layer", ("dZ @ W, dZ.T @ X", "dZ.T @ X, dZ @ W"), "the gradients are in the wrong order: dX, dW, db."),
+    ("layer", ("dZ @ W,", "dZ @ W.T,"), "dZ.sum(axis=0)`. W is transposed here"),
+    ("layer", ("dZ @ W, ", ""), "the length of layer_backward(X, W, dZ) should be 3, not 2: "),
 ]  # fmt: skip
 EARLY, OFTEN = "sends its gradient before all", "sends its gradient more than once."
 PASSES = {  # backward passes from the root that do not follow the topological order
@@ -196,6 +218,14 @@ def test_it_explains_a_wrong_answer(name, code, words):
     answer = getattr(exercises, name).check(define(code))
     assert answer.right is False
     assert words in answer.text.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", [name for name in RIGHT if name != "order"])
+def test_each_mistake_of_the_table_has_its_own_explanation(name):
+    exercise = getattr(exercises, name)
+    assert exercise.check(exercise.define()).right
+    for mistake in exercise.mistakes:
+        assert exercise.check(exercise.define(mistake)).text.endswith(mistake[-1])
 
 
 @pytest.mark.parametrize("name", RIGHT)

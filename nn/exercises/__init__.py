@@ -22,22 +22,14 @@ slope(1.0) should be 2.0, not -2.0: the sign is wrong.
 Hint 3 of 3: The slope of xⁿ is n · xⁿ⁻¹.
 """
 
-from nn.exercises.graphs import backward, order, second_use
-from nn.exercises.networks import layer, loss, neuron, training_step
-from nn.exercises.slopes import gradient_check, row, slope
+from nn.exercises.table import (  # isort: skip
+    backward, gradient_check, layer, loss, neuron, order, row, second_use, slope, training_step,
+)  # fmt: skip
 
 __all__ = [
-    "backward",
-    "gradient_check",
-    "layer",
-    "loss",
-    "neuron",
-    "order",
-    "row",
-    "second_use",
-    "slope",
-    "training_step",
-]
+    "backward", "gradient_check", "layer", "loss", "neuron",
+    "order", "row", "second_use", "slope", "training_step",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,8 @@
-"""`Exercise`: a grader that compares a learner's function with the correct one.
+"""`Exercise`: a grader that compares a learner's function with the engine.
 
-An exercise is data: inputs in order of size, the correct function, and typical wrong functions with
-explanations. The first input for which the learner's function is wrong is the smallest
-counterexample. An explanation fits if its function gives the same wrong numbers for all inputs.
+An exercise is data: inputs in order of size, a correct answer, and typical mistakes as changes of
+its code. The first input for which the learner's function is wrong is the smallest counterexample.
+An explanation fits if its mistake gives the same wrong numbers for all inputs.
 """
 
 import dis
@@ -11,38 +11,47 @@ import math
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import combinations
 from numbers import Real
 from typing import Any
 
-from engine import GradientWarning, Op, Value
+from engine import GradientWarning, Op, Value, topological
 from engine.value import as_float
 
 Case = tuple[Any, ...]
-Observed = dict[str, Any]  # numbers or arrays, by name
-Run = Callable[..., Any]  # a name of the call and the arguments -> the result
+Function = Callable[..., Any]
+Results = Iterable[tuple[str, Any]]  # names and results
+Mistake = tuple[str, str, str]  # a part of the correct code, its replacement, an explanation
 
 
 class WrongAnswer(Exception):
-    """A reason why an answer is wrong, in a sentence for the learner."""
+    """A reason why an answer is wrong: a sentence, or the name of a wrong and a correct number."""
+
+    def __init__(self, name: str, wrong: Any = None, correct: Any = None) -> None:
+        self.name, self.wrong, self.correct = name, wrong, correct
+
+    def __str__(self) -> str:
+        if self.wrong is None:
+            return self.name
+        correct, wrong = map(format_number, (self.correct, self.wrong))
+        return f"{self.name} should be {correct}, not {wrong}"
+
+
+RIGHT = WrongAnswer("")
 
 
 @dataclass(frozen=True, repr=False)
 class Answer:
-    """The grader's answer, in words and as a drawing. Jupyter displays both.
+    """The grader's answer, in words and as a drawing. Jupyter displays both."""
 
-    right    whether the function is correct; None for a stub and for a hint
-    text     the answer in words
-    drawing  the graph for which the function is wrong, with the correct numbers, or None
-    error    the exception that the function raised, or None
-    """
-
-    right: bool | None
+    right: bool | None  # None for a stub and for a hint
     text: str
-    drawing: Any = None
-    error: BaseException | None = None
+    drawing: Any = None  # the graph for which the function is wrong, with the correct numbers
+    error: BaseException | None = None  # the exception that the function raised
 
     def __repr__(self) -> str:
         return self.text
@@ -55,20 +64,14 @@ class Answer:
         return f"{text}<p>The graph with the correct numbers:</p>{self.drawing._repr_html_()}"
 
 
+def run_once(answer: Function, *case: Any) -> Results:
+    """Yield the result of an answer; a result without a name has that of the call."""
+    yield "", answer(*map(copy, case))
+
+
 @dataclass(eq=False, kw_only=True)
 class Exercise:
     """An exercise: `check` grades a function, and `hint` returns a hint.
-
-    name       its name in `nn.exercises`
-    follows    the name of the next exercise
-    inputs     returns the inputs, in order of size
-    given      a format of an input in words
-    observe    runs an answer on an input and returns the observed numbers by name
-    right      the correct function
-    mistakes   by explanation, a typical wrong function or a list of them
-    hints      from vague to precise
-    graph      returns the root of the graph to draw for an input, with its gradients
-    tolerance  the largest error of a correct number, relative to numbers larger than 1
 
     >>> from nn import exercises
     >>> exercises.slope.check(lambda x: x * x)
@@ -77,16 +80,19 @@ class Exercise:
     Right, for all 10 inputs. Next: row.
     """
 
-    name: str
-    follows: str
-    inputs: Callable[[], Iterable[Case]]
-    given: str = ""
-    observe: Callable[..., Observed]
-    right: Callable[..., Any]
-    mistakes: dict[str, Any]
-    hints: Sequence[str]
-    graph: Callable[..., Any]
-    tolerance: float = 1e-9
+    name: str  # its name in `nn.exercises`
+    follows: str  # the name of the next exercise
+    cases: Sequence[Case]  # the inputs, in order of size
+    given: str = ""  # a format of an input in words
+    call: str  # a format of the call
+    run: Callable[..., Results] = run_once  # calls an answer with an input
+    right: Function | None = None  # the correct function, which calls the engine; or the code's
+    graph: Function  # returns the graph to draw for an input, after its backward pass
+    tolerance: float = 1e-9  # of a correct number, relative to numbers larger than 1
+    code: str = ""  # a correct answer
+    mistakes: Sequence[Mistake] = ()
+    names: dict[str, Any] = field(default_factory=dict)  # functions that wrong answers call
+    hints: Sequence[str]  # from vague to precise
 
     def __repr__(self) -> str:
         return f"<exercise {self.name}: .check(function) grades a function, .hint() gives a hint>"
@@ -107,76 +113,144 @@ class Exercise:
             return Answer(False, f"`check` expects the function itself, not {answer!r}.")
         if is_stub(answer):
             return Answer(None, f"Not answered yet. {hint}")
-        cases = [*self.inputs()]
-        for case in cases:
-            try:
-                if wrong := self._compare(answer, case):
-                    name, *pair = wrong
-                    observed, right = map(format_numbers, pair)
-                    reason = self._diagnose(answer, cases) or hint
-                    raise WrongAnswer(f"{name} should be {right}, not {observed}: {reason}")
-            except WrongAnswer as problem:
-                text = self.given.format(*map(copy_lists, case)) + str(problem)
-                drawing = draw(self.graph(*case), locals=True)
-                return Answer(False, text, drawing, problem.__cause__)
-        return Answer(True, f"Right, for all {len(cases)} inputs. Next: {self.follows}.")
-
-    def _observe(self, answer: Any, case: Case) -> Observed:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradientWarning)  # the grader explains the mistake
-            return self.observe(lambda call, *args: call_answer(answer, call, args), *case)
+            problems = self.find_problems(answer)
+            for number, (case, problem) in enumerate(zip(self.cases, problems, strict=False)):
+                if problem.name:
+                    why = self.explain([*[RIGHT] * number, problem, *problems])
+                    why = f": {why or hint}" if problem.wrong is not None else f" {why}".rstrip()
+                    text = f"{self.given.format(*case)}{problem}{why}"
+                    drawing = draw(self.graph(*case), locals=True)
+                    return Answer(False, text, drawing, problem.__cause__)
+        return Answer(True, f"Right, for all {len(self.cases)} inputs. Next: {self.follows}.")
 
-    def _compare(self, answer: Any, case: Case) -> tuple[str, Any, Any] | None:
-        """Return the first wrong name with the observed and the right numbers, or None."""
-        observed, right = self._observe(answer, case), self._observe(self.right, case)
-        wrong = (name for name in right if not self._are_close(observed[name], right[name]))
-        return next(((name, observed[name], right[name]) for name in wrong), None)
+    def find_problems(self, answer: Function) -> Iterator[WrongAnswer]:
+        """Yield the first problem of an answer to each input, or RIGHT."""
+        return map(partial(self._find_problem, answer), self.cases, self._results)
 
-    def _are_close(self, x: Any, y: Any) -> bool:
-        pairs = zip(list_numbers(x), list_numbers(y), strict=True)
-        return all(abs(a - b) <= self.tolerance * max(1.0, abs(b)) for a, b in pairs)
-
-    def _diagnose(self, answer: Any, cases: Sequence[Case]) -> str:
-        """Return the explanation that fits the numbers of a wrong answer, or ""."""
-        seen = []
-        for case in cases:
-            with suppress(WrongAnswer):
-                seen.append((case, self._compare(answer, case)))
-        for explanation, mistakes in self.mistakes.items():
-            for mistake in mistakes if isinstance(mistakes, list) else [mistakes]:
-                if all(self._agrees(mistake, case, wrong) for case, wrong in seen):
-                    return explanation
-        pairs: list[tuple[float, float]] = []
-        for _, wrong in seen:
-            if wrong is not None:
-                pairs += zip(*map(list_numbers, wrong[1:]), strict=True)
-        return explain_numbers(pairs)
-
-    def _agrees(self, mistake: Any, case: Case, wrong: Any) -> bool:
-        """Return whether a typical mistake gives the wrong number of an answer, or is right too."""
+    def _find_problem(self, answer: Function, case: Case, right: Results) -> WrongAnswer:
+        call = self.call.format(*case)
         try:
-            if wrong is None:
-                return self._compare(mistake, case) is None
-            return self._are_close(self._observe(mistake, case)[wrong[0]], wrong[1])
-        except WrongAnswer:
-            return False
+            results = self.run(partial(call_answer, answer, call), *case)
+            for (name, x), (_, y) in zip(results, right, strict=True):
+                for number, wrong, correct in pair_numbers(name or call, x, y):
+                    if not are_close(wrong, correct, self.tolerance):
+                        return WrongAnswer(number, wrong, correct)
+        except WrongAnswer as problem:
+            return problem
+        return RIGHT
+
+    @cached_property
+    def _results(self) -> list[Results]:
+        right = self.right or self.define()
+        return [[*self.run(right, *case)] for case in self.cases]
+
+    def define(self, *mistakes: Mistake) -> Function:
+        """Return the function of the code with some mistakes."""
+        code, space = self.code, {"Op": Op, "topological": topological, **self.names}
+        for old, new, _ in mistakes:
+            code = code.replace(old, new)
+        exec(code, space)
+        return [*space.values()][-1]
+
+    def explain(self, problems: Sequence[WrongAnswer]) -> str:
+        """Return one or two mistakes that lead to these problems, in words, or ""."""
+        for mistake in self.mistakes:
+            if self._leads_to(problems, mistake):
+                return mistake[-1]
+        if why := explain_numbers(problems):
+            return why
+        for pair in combinations({x[-1]: x for x in self.mistakes[::-1]}.values(), 2):
+            if self._leads_to(problems, *pair):
+                return "\n- ".join(["there are two mistakes.", *(x[-1] for x in pair)])
+        return ""
+
+    def _leads_to(self, problems: Sequence[WrongAnswer], *mistakes: Mistake) -> bool:
+        """Return whether the code with these mistakes has the same problems."""
+        others = self.find_problems(self.define(*mistakes))
+        return all(map(partial(are_same, self.tolerance), problems, others))
 
 
-def explain_numbers(pairs: Sequence[tuple[float, float]]) -> str:
-    """Return what wrong numbers, each paired with the correct one, have in common, or ""."""
+def are_same(tolerance: float, a: WrongAnswer, b: WrongAnswer) -> bool:
+    """Return whether problems are the same, up to the line of an exception."""
+    if a.__cause__ is not None:
+        return repr(a.__cause__) == repr(b.__cause__)
+    return a.name == b.name and are_close(a.wrong, b.wrong, tolerance)
+
+
+def pair_numbers(name: str, x: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name, the numbers and the correct numbers of each part of a result.
+
+    Raises WrongAnswer unless `x` has the type of the correct result.
+    """
+    if isinstance(right, dict | list):
+        check_type(name, "a list", x, list | tuple)
+        yield f"the length of {name}", len(x), len(right)
+        if isinstance(right, list):
+            right = {f"{name}[{k}]": y for k, y in enumerate(right)}
+        for element, (part, y) in zip(x, right.items(), strict=True):
+            yield from pair_numbers(part, element, y)
+    elif isinstance(right, Value):
+        check_type(name, "a Value", x, Value)
+        yield name, x.data, right.data
+    elif hasattr(right, "shape"):
+        check_type(name, "an array", x, type(right) | type(right.sum()))
+        yield f"the shape of {name}", x.shape, right.shape
+        yield name, x.tolist(), right.tolist()
+    elif right is not None:
+        check_type(name, "a number", x, Real)
+        yield name, as_float(x), right
+
+
+def check_type(name: str, expected: str, x: Any, kind: Any) -> None:
+    """Raise WrongAnswer unless a result has the expected type."""
+    if x is None:
+        raise WrongAnswer(f"{name} returned None; does the function end with `return`?")
+    if not isinstance(x, kind):
+        remedy = ", which has no order" if isinstance(x, set) else ""
+        if kind is Value and isinstance(x, float):
+            remedy = ": compute with the Values, not with their `.data`, to record the graph"
+        raise WrongAnswer(f"{name} should be {expected}, not {x!r}{remedy}.")
+
+
+def flatten(x: Any) -> list[Any]:
+    """Return the numbers in nested lists."""
+    return [z for y in x for z in flatten(y)] if isinstance(x, list | tuple) else [x]
+
+
+def are_close(x: Any, y: Any, tolerance: float) -> bool:
+    """Return whether numbers are equal up to an error relative to numbers larger than 1."""
+    a, b = flatten(x), flatten(y)
+    return len(a) == len(b) and all(
+        v is w
+        or (v != v and w != w)
+        or (isinstance(v, Real) and abs(v - w) <= tolerance * max(1.0, abs(w)))
+        for v, w in zip(a, b, strict=True)
+    )
+
+
+def format_number(x: Any) -> str:
+    return repr(float(f"{x + 0.0:.12g}")) if isinstance(x, float) else str(x)  # -0.0 is 0.0
+
+
+def explain_numbers(problems: Sequence[WrongAnswer]) -> str:
+    """Return a relation between all wrong numbers and the correct ones in words, or ""."""
+    both = [(flatten(x.wrong), flatten(x.correct)) for x in problems if x.name]
+    pairs = [(x, y) for wrong, right in both for x, y in zip(wrong, right, strict=False)]
+    if not all(isinstance(z, float) for pair in pairs for z in pair):
+        return ""  # lengths, shapes, exceptions
     factors = {round(x / y, 6) if y else math.nan for x, y in pairs if x or y}
     k = min(factors, default=math.nan) if len(factors) == 1 else math.nan
-    if k == -1.0:
-        return "the sign is wrong."
-    if k == 0.0:
-        return "it is always 0."
+    if k in (-1.0, 0.0):
+        return "the sign is wrong." if k else "it is always 0."
     if k == k and len(pairs) > 1:
         return f"it is always {k:g} times the correct number."
     close = all(abs(x - y) <= 0.02 * max(1.0, abs(y)) for x, y in pairs)
     return "this is close, but only an approximation." if close else ""
 
 
-def call_answer(answer: Any, call: str, args: Case) -> Any:
+def call_answer(answer: Function, call: str, *args: Any) -> Any:
     """Return the result of a learner's function.
 
     Raises WrongAnswer if the function raises an exception, or changes a list or an array.
@@ -190,16 +264,6 @@ def call_answer(answer: Any, call: str, args: Case) -> Any:
         if was != now:
             raise WrongAnswer(f"{call} changed its argument {was} to {now}; work on a copy.")
     return result
-
-
-def is_stub(answer: Any) -> bool:
-    """Return whether a function, or one of the functions of a row, consists of `...`."""
-    if isinstance(answer, Op):
-        return any(map(is_stub, (answer.forward, *answer.partials)))
-    if not hasattr(answer, "__code__"):
-        return False
-    steps = [x for x in dis.get_instructions(answer) if x.opname not in ("RESUME", "RETURN_VALUE")]
-    return all(x.argval in (None, ...) for x in steps)
 
 
 def copy_lists(x: Any) -> Any:
@@ -218,31 +282,11 @@ def describe_error(error: Exception, answer: Any) -> str:
     return f"{type(error).__name__}{': ' * bool(str(error))}{error}{line}"
 
 
-def check_type(call: str, x: Any, kind: type = Value) -> Any:
-    """Return a result of an expected type: Value, Real or list; otherwise raise WrongAnswer."""
-    if x is None:
-        raise WrongAnswer(f"{call} returned None; does the function end with `return`?")
-    if isinstance(x, kind) or (kind is list and isinstance(x, tuple)):
-        return as_float(x) if kind is Real else x
-    remedy = ""
-    if kind is Value and isinstance(x, float):
-        remedy = ": compute with the Values, not with their `.data`, to record the graph"
-    if isinstance(x, set):
-        remedy = ", which has no order"
-    name = {list: "list", Real: "number", Value: "Value"}[kind]
-    raise WrongAnswer(f"{call} should be a {name}, not {x!r}{remedy}.")
-
-
-def compute_gradients(root: Any) -> Any:
-    """Return the root of a graph after its backward pass."""
-    root.backward()
-    return root
-
-
-def list_numbers(x: Any) -> list[float]:
-    return x.ravel().tolist() if hasattr(x, "ravel") else [x]
-
-
-def format_numbers(x: Any) -> str:
-    x = x + 0.0  # so that -0.0 is 0.0
-    return str(x.tolist()) if hasattr(x, "ravel") else repr(float(f"{x:.12g}"))
+def is_stub(answer: Any) -> bool:
+    """Return whether a function, or one of the functions of a row, consists of `...`."""
+    if isinstance(answer, Op):
+        return any(map(is_stub, (answer.forward, *answer.partials)))
+    if not hasattr(answer, "__code__"):
+        return False
+    steps = [x for x in dis.get_instructions(answer) if x.opname not in ("RESUME", "RETURN_VALUE")]
+    return all(x.argval in (None, ...) for x in steps)
