@@ -37,7 +37,7 @@ class WrongAnswer(Exception):
     def __str__(self) -> str:
         if self.wrong is None:
             return self.name
-        correct, wrong = map(format_number, (self.correct, self.wrong))
+        correct, wrong = map(format_numbers, (self.correct, self.wrong))
         return f"{self.name} should be {correct}, not {wrong}"
 
 
@@ -214,14 +214,14 @@ def check_type(name: str, expected: str, x: Any, kind: Any) -> None:
         raise WrongAnswer(f"{name} should be {expected}, not {x!r}{remedy}.")
 
 
-def flatten(x: Any) -> list[Any]:
+def list_numbers(x: Any) -> list[Any]:
     """Return the numbers in nested lists."""
-    return [z for y in x for z in flatten(y)] if isinstance(x, list | tuple) else [x]
+    return [z for y in x for z in list_numbers(y)] if isinstance(x, list | tuple) else [x]
 
 
 def are_close(x: Any, y: Any, tolerance: float) -> bool:
     """Return whether numbers are equal up to an error relative to numbers larger than 1."""
-    a, b = flatten(x), flatten(y)
+    a, b = list_numbers(x), list_numbers(y)
     return len(a) == len(b) and all(
         v is w
         or (v != v and w != w)
@@ -230,13 +230,13 @@ def are_close(x: Any, y: Any, tolerance: float) -> bool:
     )
 
 
-def format_number(x: Any) -> str:
+def format_numbers(x: Any) -> str:
     return repr(float(f"{x + 0.0:.12g}")) if isinstance(x, float) else str(x)  # -0.0 is 0.0
 
 
 def explain_numbers(problems: Sequence[WrongAnswer]) -> str:
     """Return a relation between all wrong numbers and the correct ones in words, or ""."""
-    both = [(flatten(x.wrong), flatten(x.correct)) for x in problems if x.name]
+    both = [(list_numbers(x.wrong), list_numbers(x.correct)) for x in problems if x.name]
     pairs = [(x, y) for wrong, right in both for x, y in zip(wrong, right, strict=False)]
     if not all(isinstance(z, float) for pair in pairs for z in pair):
         return ""  # lengths, shapes, exceptions

@@ -10,7 +10,7 @@ from engine import Value, grad, topological
 from engine.support.lazy import numpy_for
 from engine.watch.wrong_passes import breadth_first
 from nn import losses
-from nn.exercises.grader import Exercise, Function, Results, WrongAnswer, check_type, flatten
+from nn.exercises.grader import Exercise, Function, Results, WrongAnswer, check_type, list_numbers
 
 # fmt: off
 
@@ -19,14 +19,14 @@ def label(name: str, data: list[float]) -> list[Value]:
     return [Value(x, f"{name}{k}") for k, x in enumerate(data, 1)]
 
 
-def differentiate(root: Any) -> Any:
+def compute_gradients(root: Any) -> Any:
     """Return the root of a graph after its backward pass."""
     root.backward()
     return root
 
 
-class Formula(str):
-    """A formula of x, or of the labels of Values, as a text that can be called."""
+class CallableText(str):
+    """An expression of x, or of the labels of Values, as a text that can be called."""
 
     def __call__(self, x: Any) -> Any:
         return eval(self, {"x": x} | {str(y.label): y for y in x if isinstance(y, Value)})
@@ -39,7 +39,7 @@ def gradients(nodes: Iterable[Any], when: str = "") -> Results:
 slope = Exercise(
     name="slope", follows="row", call="slope({})", right=grad(Value.square),
     cases=[(x,) for x in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 10.0, 0.5, -0.25)],
-    graph=lambda x: differentiate((node := Value(x, "x")) * node),
+    graph=lambda x: compute_gradients((node := Value(x, "x")) * node),
     tolerance=1e-4,  # so that a difference quotient with a small step is correct
     code="def slope(x): return 2 * x",
     mistakes=[
@@ -68,7 +68,7 @@ row = Exercise(
     name="row", follows="order", call="the row", run=run_row, right=lambda x, y: x / y,
     cases=[*product((0.0, 1.0, -1.0, 2.0, -3.0), (1.0, -1.0, 2.0, -2.0, 4.0))],
     given="For x = {} and y = {}:\n",
-    graph=lambda x, y: differentiate(Value(x, "x") / Value(y, "y")),
+    graph=lambda x, y: compute_gradients(Value(x, "x") / Value(y, "y")),
     code='quotient = Op("", lambda x, y: x / y, lambda out, x, y: 1 / y, lambda out, x, y: -x / y**2)',
     mistakes=[
         ("1 / y, lambda out, x, y: -x / y**2", "-x / y**2, lambda out, x, y: 1 / y", "the slopes are in the wrong order: first that for x, then that for y."),
@@ -97,7 +97,7 @@ def list_programs() -> Iterator[tuple[str]]:
     """
     for size, leaves in (1, "xy"), (2, "xy"), (3, "x"):
         for lines in product(*(list_operations(leaves + "abc"[:k]) for k in range(size))):
-            used = {*find_names(str(lines))}
+            used = {*find_operands(str(lines))}
             if used.issuperset("abc"[: size - 1]):
                 rows = [(x, LEAVES[x]) for x in leaves if x in used] + [*zip("abc", lines, strict=False)]
                 yield (", ".join(f"{name} = {line}" for name, line in rows),)
@@ -108,7 +108,7 @@ def list_operations(names: str) -> list[str]:
     return [f"{x}.square()" for x in names] + [f"{x} {s} {y}" for s in "+*" for x, y in pairs]
 
 
-def find_names(program: str) -> list[str]:
+def find_operands(program: str) -> list[str]:
     return re.findall(r"\b[a-z]\b", program)
 
 
@@ -123,7 +123,7 @@ def build(program: str) -> Value:
 
 
 PROGRAMS = [*list_programs()]
-TREES = [(p,) for (p,) in PROGRAMS if max(map(find_names(p).count, "xyabc")) == 2]  # one use each
+TREES = [(p,) for (p,) in PROGRAMS if max(map(find_operands(p).count, "xyabc")) == 2]  # one use each
 
 
 def run_order(answer: Function, program: str) -> Results:
@@ -165,7 +165,7 @@ def run_backward(answer: Function, program: str) -> Results:
 backward = Exercise(
     name="backward", follows="second_use", call="backward(order)", run=run_backward,
     right=lambda nodes: nodes[-1].backward(),
-    cases=TREES, given="For {}:\n", graph=lambda program: differentiate(build(program)),
+    cases=TREES, given="For {}:\n", graph=lambda program: compute_gradients(build(program)),
     code="""
 def backward(order):
     root = order[-1]
@@ -241,7 +241,7 @@ def run_output(answer: Function, *args: Any) -> Results:
     yield "", (out := answer(*args))
     if not out.constant:
         out.backward()
-    yield from gradients((x for x in flatten(args) if isinstance(x, Value)), "after backward(), ")
+    yield from gradients((x for x in list_numbers(args) if isinstance(x, Value)), "after backward(), ")
 
 
 def compute_neuron(w: list[Value], x: list[Value], b: Value) -> Any:
@@ -259,7 +259,7 @@ neuron = Exercise(
         *product(([1.0, 3.0], [-2.0, 3.0]), ([1.0, 2.0], [4.0, 3.0]), (0.0, 5.0, 20.0)),
     ],
     given="For w = {}, x = {} and b = {}:\n",
-    graph=lambda w, x, b: differentiate(compute_neuron(label("w", w), label("x", x), Value(b, "b"))),
+    graph=lambda w, x, b: compute_gradients(compute_neuron(label("w", w), label("x", x), Value(b, "b"))),
     code="""
 def neuron(w, x, b):
     products = [a * c for a, c in zip(w, x)]
@@ -301,7 +301,7 @@ loss = Exercise(
         ([1.0, 2.0, 4.0, -2.0], [0.0, 3.0, 2.0, 3.0]),
     ],
     given="For predictions = {} and targets = {}:\n",
-    graph=lambda p, t: differentiate(mean_square(label("p", p), t)),
+    graph=lambda p, t: compute_gradients(mean_square(label("p", p), t)),
     code="""
 def loss(predictions, targets):
     errors = [p - t for p, t in zip(predictions, targets)]
@@ -325,7 +325,7 @@ def loss(predictions, targets):
 )
 
 
-def run_training(answer: Function, loss: Formula, start: list[float], lr: float) -> Results:
+def run_training(answer: Function, loss: CallableText, start: list[float], lr: float) -> Results:
     """Yield the parameters after one step and after two."""
     w = label("w", start)
     for when in ("after a step", "after a second step"):
@@ -337,11 +337,11 @@ training_step = Exercise(
     name="training_step", follows="gradient_check", call="training_step(parameters, loss, lr)",
     run=run_training,
     cases=[
-        *product(map(Formula, ("w1 * w1", "(w1 - 3) ** 2")), ([1.0], [-2.0], [4.0]), (0.25, 0.125)),
-        *product(map(Formula, ("w1 * w1 + w2", "(w1 * w2 - 1) ** 2")), ([1.0, 2.0], [-2.0, 1.0], [4.0, -1.0]), (0.25, 0.125)),
+        *product(map(CallableText, ("w1 * w1", "(w1 - 3) ** 2")), ([1.0], [-2.0], [4.0]), (0.25, 0.125)),
+        *product(map(CallableText, ("w1 * w1 + w2", "(w1 * w2 - 1) ** 2")), ([1.0, 2.0], [-2.0, 1.0], [4.0, -1.0]), (0.25, 0.125)),
     ],
     given="For loss = {}, parameters = {} and lr = {}:\n",
-    graph=lambda loss, start, lr: differentiate(loss(label("w", start))),
+    graph=lambda loss, start, lr: compute_gradients(loss(label("w", start))),
     code="""
 def training_step(parameters, loss, lr):
     for p in parameters:
@@ -373,11 +373,11 @@ ONE_SIDED = "f(x + h) - f(x) is one-sided, with an error proportional to h. Use 
 gradient_check = Exercise(
     name="gradient_check", follows="layer", call="numerical_gradient(f, {1})", right=lambda f, x: grad(f)(x),
     cases=[
-        *product(map(Formula, ("x[0] ** 2", "x[0] ** 3")), ([1.0], [2.0], [-3.0])),
-        *product(map(Formula, ("x[0] * x[1]", "x[0] ** 2 - x[1] ** 3")), ([1.0, 2.0], [2.0, -1.0], [-3.0, 2.0])),
+        *product(map(CallableText, ("x[0] ** 2", "x[0] ** 3")), ([1.0], [2.0], [-3.0])),
+        *product(map(CallableText, ("x[0] * x[1]", "x[0] ** 2 - x[1] ** 3")), ([1.0, 2.0], [2.0, -1.0], [-3.0, 2.0])),
     ],
     given="For f(x) = {}:\n",
-    graph=lambda f, x: differentiate(f(label("x", x))),
+    graph=lambda f, x: compute_gradients(f(label("x", x))),
     tolerance=1e-7,
     code=f"""
 move = lambda x, k, h: [v + h * (i == k) for i, v in enumerate(x)]
@@ -402,7 +402,7 @@ numerical_gradient = lambda f, x: [{CENTRAL} for k in range(len(x))]""",
 )
 
 
-def list_layers() -> Iterator[tuple[Any, ...]]:
+def small_layers() -> Iterator[tuple[Any, ...]]:
     """Yield X, W and dZ, matrices of small whole numbers, for samples, inputs and outputs."""
     for samples, inputs, outputs in [(1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (2, 2, 2), (3, 2, 3), (2, 3, 4)]:
         numbers = count(1.0)
@@ -422,7 +422,7 @@ layer = Exercise(
     name="layer", follows="a network that learns, in 3_moons.ipynb", call="layer_backward(X, W, dZ)",
     run=lambda answer, *matrices: [("", answer(*map(numpy_for("nn.exercises.layer").array, matrices)))],
     right=lambda *case: {f"d{x.label}": x.grad for x in topological(compute_layer(*case)) if not x.op},
-    cases=[*list_layers()], given="For X = {}, W = {} and dZ = {}:\n", graph=compute_layer,
+    cases=[*small_layers()], given="For X = {}, W = {} and dZ = {}:\n", graph=compute_layer,
     code="def layer_backward(X, W, dZ): return dZ @ W, dZ.T @ X, dZ.sum(axis=0)",
     mistakes=[
         ("dZ.T @ X, dZ.sum(axis=0)", "dZ.T @ X / len(X), dZ.mean(axis=0)", "do not divide by the number of samples: dZ contains the factor of the mean."),
