@@ -54,7 +54,8 @@ def main() -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for name, screenshot in list_screenshots().items():
-            path = screenshot.page.save(Path(folder, f"{name}.html"))
+            path = Path(folder, f"{name}.html")
+            screenshot.page.save(path)
             for theme, suffix in THEMES.items():
                 picture = shoot(browser, path, screenshot, theme)
                 picture.save(DEMOS / f"{name}{suffix}.png", optimize=True)
