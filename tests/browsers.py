@@ -42,6 +42,29 @@ def chromium():
         browser.close()
 
 
+@contextmanager
+def watched(page):
+    """Assert that a page reports no error, then forget what it stored.
+
+    The tests of a file share a page: a new one takes longer than to load another file.
+    """
+    troubles = []
+    listeners = {
+        "console": lambda message: troubles.append(message.text),
+        "pageerror": lambda error: troubles.append(str(error)),
+        "dialog": lambda dialog: (troubles.append(dialog.message), dialog.dismiss()),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    yield page
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    if page.url.startswith("file:"):
+        page.evaluate("localStorage.clear()")
+        page.goto("about:blank")  # the next test may open the same file with another address
+    assert troubles == []
+
+
 def fields(page):
     """Return the texts in each value: {"v0": ["x", "data −0.5", "grad"]}."""
     return page.evaluate(

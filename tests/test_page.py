@@ -5,7 +5,7 @@ Requires the browser of tests/browsers.py.
 
 import pytest
 
-from browsers import chromium, fields, hot
+from browsers import chromium, fields, hot, watched
 from engine import Value, total
 from engine.draw import step
 from engine.draw.page.html import PageView, write_page
@@ -48,31 +48,24 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def tab():
     with chromium() as browser:
-        yield browser
+        yield browser.new_page(reduced_motion="reduce")
 
 
 @pytest.fixture
-def opened(browser, pages):
+def opened(tab, pages):
     """Yield a function that opens a page in a window of a size; no page may report an error."""
-    contexts, troubles = [], []
 
-    def open_(name, width=1400, height=900, address="", **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, reduced_motion="reduce", **options
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto((pages / f"{name}.html").as_uri() + address)
-        return page
+    def open_(name, width=1400, height=900, address="", color_scheme="light"):
+        tab.goto("about:blank")
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.emulate_media(color_scheme=color_scheme)
+        tab.goto((pages / f"{name}.html").as_uri() + address)
+        return tab
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert troubles == []
+    with watched(tab):
+        yield open_
 
 
 def at(page):
@@ -94,19 +87,22 @@ def test_texts_of_the_drawing_follow_the_theme(opened):
 def test_a_step_marks_the_copies_at_its_arrows(opened):
     page = opened("recurrence")
     frames = step(recurrence()).frames
-    copies = "[...document.querySelectorAll('.hot[data-of]')].map((each) => each.dataset.at)"
+    state = """([n, id]) => {
+        stepgrad.goto(n);
+        const copies = [...document.querySelectorAll("[data-of]")], texts = (x) => [...x.querySelectorAll("text")];
+        return [
+            copies.filter((x) => x.matches(".hot")).map((x) => x.dataset.at),
+            copies.filter((x) => x.dataset.of === id).map((x) => texts(x).map((text) => text.textContent.trim())),
+        ];
+    }"""
     places = page.evaluate("[...document.querySelectorAll('[data-of]')].map((x) => x.dataset.at)")
     at_copy = {arrow: place for place in places for arrow in place.split()}
     tried = 0
     for n, frame in enumerate(frames):
         arrows = [arrow for arrow in frame.marked if arrow in at_copy]
         if frame.kind == "backward" and frame.to in ("v0", "v3") and arrows:
-            page.evaluate(f"stepgrad.goto({n + 1})")
-            assert {*page.evaluate(copies)} == {at_copy[x] for x in arrows}
-            numbers = page.evaluate(
-                f"""[...document.querySelectorAll("[data-of={frame.to}]")].map((each) =>
-                    [...each.querySelectorAll("text")].map((text) => text.textContent.trim()))"""
-            )
+            marked, numbers = page.evaluate(state, [n + 1, frame.to])
+            assert {*marked} == {at_copy[x] for x in arrows}
             assert all(f"grad {frame.grad[frame.to]}" in lines for lines in numbers)
             tried += 1
     assert tried > 3
@@ -274,11 +270,13 @@ def test_a_drag_pans_and_selects_nothing(opened):
 # ------------------------------------------------------------------- touch, settings, the address
 
 
-def test_touch_speaks_of_no_keys_and_a_swipe_steps(opened):
-    page = opened("neuron", 390, 844, has_touch=True, is_mobile=True)
+def test_touch_speaks_of_no_keys_and_a_swipe_steps(opened, tab, pages):
+    assert "arrow key" in opened("neuron").inner_text(".note")
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = tab.context.browser.new_page(**phone)
+    page.goto((pages / "neuron.html").as_uri())
     assert "key" not in page.inner_text(".stepper")
     assert "Swipe" in page.inner_text(".note")
-    assert "arrow key" in opened("neuron").inner_text(".note")
     swipe = """([from, to]) => {
         const step = document.querySelector(".step");
         const touch = (clientX) => new Touch({ identifier: 1, target: step, clientX, clientY: 600 });
@@ -291,6 +289,7 @@ def test_touch_speaks_of_no_keys_and_a_swipe_steps(opened):
     page.evaluate(swipe, [150, 300])
     page.evaluate(swipe, [150, 170])  # too short
     assert at(page) == 1
+    page.close()
 
 
 def test_settings_are_remembered(opened):

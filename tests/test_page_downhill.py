@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from browsers import chromium
+from browsers import chromium, watched
 from engine import Value
 from engine.draw import step
 from nn import MLP
@@ -39,32 +39,22 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def page():
     with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(browser):
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    yield page
-    page.close()
+        yield browser.new_page(viewport={"width": 1400, "height": 900})
 
 
 @pytest.fixture
 def opened(page, pages):
-    """Return a function that opens a page; no page may report an error."""
-    troubles = []
-    page.on("console", lambda message: troubles.append(message.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
+    """Yield a function that opens a page; no page may report an error."""
 
     def open_(name, motion="reduce"):
         page.emulate_media(reduced_motion=motion)
         page.goto((pages / f"{name}.html").as_uri())
         return page
 
-    yield open_
-    assert troubles == []
+    with watched(page):
+        yield open_
 
 
 def get(page, name, field="data"):

@@ -5,7 +5,7 @@ Requires the browser of tests/browsers.py.
 
 import pytest
 
-from browsers import chromium, fields
+from browsers import chromium, fields, watched
 from engine import Array, Value
 from engine.draw import step
 from engine.draw.look.theme import format_number
@@ -64,31 +64,22 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def tab():
     with chromium() as browser:
-        yield browser
+        yield browser.new_page(viewport={"width": 1000, "height": 800}, reduced_motion="reduce")
 
 
 @pytest.fixture
-def opened(browser, pages):
+def opened(tab, pages):
     """Yield a function that opens a page; no page may report an error."""
-    contexts, troubles = [], []
 
     def open_(name, address=""):
-        context = browser.new_context(
-            viewport={"width": 1000, "height": 800}, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto((pages / f"{name}.html").as_uri() + address)
-        return page
+        tab.goto("about:blank")
+        tab.goto((pages / f"{name}.html").as_uri() + address)
+        return tab
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert troubles == []
+    with watched(tab):
+        yield open_
 
 
 def type_answer(page, text):
@@ -257,7 +248,7 @@ def test_an_answer_is_judged_to_the_digits_shown():
     assert judged == expected + [True] * (len(asked) - len(cases))
 
 
-def test_new_numbers_are_small_whole_ones_and_undone_together(opened, browser, pages):
+def test_new_numbers_are_small_whole_ones_and_undone_together(opened, pages):
     page = opened("bell")
     page.click("[data-do=quiz]")
     page.click("[data-quiz=draw]")

@@ -8,7 +8,7 @@ import re
 import pytest
 from hypothesis import given
 
-from browsers import HOSTILE, chromium, fields, hot
+from browsers import HOSTILE, chromium, fields, hot, watched
 from engine import Op, Value, explain, mistakes, record_origins, topological, total
 from engine.draw import step
 from engine.draw.formulas.shortening import shorten_name
@@ -28,32 +28,28 @@ def example():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def tab():
     with chromium() as browser:
-        yield browser
+        yield browser.new_page(reduced_motion="reduce")
 
 
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(tab, tmp_path):
     """Yield a function that opens a page; the page must request nothing and report no error."""
-    troubles = []
-    context = browser.new_context(viewport={"width": 1000, "height": 700}, reduced_motion="reduce")
-    page = context.new_page()
-    page.on("console", lambda message: troubles.append(message.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("dialog", lambda dialog: troubles.append(dialog.message))
     asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    note = lambda request: asked.append(request.url)
 
     def open_(html):
         path = tmp_path / "page.html"
         path.write_text(html, "utf-8")
-        page.goto(path.as_uri())
-        return page
+        tab.set_viewport_size({"width": 1000, "height": 700})
+        tab.goto(path.as_uri())
+        return tab
 
-    yield open_
-    context.close()
-    assert troubles == []
+    tab.on("request", note)
+    with watched(tab):
+        yield open_
+    tab.remove_listener("request", note)
     assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
 
 
