@@ -176,7 +176,7 @@ MISTAKES = {
     "bell": {
         "What is q?": [("0.9242", "2"), ("0.4621", "t itself")],
         "What is the local derivative of q with respect to t?": [("0.4621", "exponent is missing"), ("0.4271", "at the output")],
-        "What is the local derivative of t with respect to x?": [("0.75", "input x stands"), ("-0.2136", "The 1"), ("0.8135", "at the output")],
+        "What is the local derivative of t with respect to x?": [("0.75", "not the input x"), ("-0.2136", "The 1"), ("0.8135", "at the output")],
     },
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-// Answers of the quiz: whether one is right, and what has happened in a wrong one.
+// Judges the answers of the quiz, and explains wrong ones.
 
 // Reads an answer; undefined if it is no number.
 function readAnswer(text) {
@@ -30,7 +30,7 @@ function readShown(text) {
   return text.endsWith("%") ? x / 100 : x;
 }
 
-// Returns a sentence that says what has happened in a wrong answer. A mistake is a number with such a
+// Returns a sentence that explains a wrong answer. A mistake is a number with such a
 // sentence; the first one that fits is taken, if possible to all digits.
 function explainAnswer(text, number, mistakes, spec) {
   const x = readAnswer(text);
@@ -73,7 +73,7 @@ function listMistakesOfFactor({ row, kind, xs, out, k, name, names, data, upstre
   return [
     ...others,
     ...[out, row.forward(replace(out))[0]].map((z) => [at(z, replace(out)), atOutput]),
-    ...(xs.length === 1 ? [[(OF_OUTPUT[kind] ?? ((z) => at(z, xs)))(xs[0]), `The input ${x} stands where the output ${name} is needed.`]] : []),
+    ...(xs.length === 1 ? [[(OF_OUTPUT[kind] ?? ((z) => at(z, xs)))(xs[0]), `The formula needs the output ${name}, not the input ${x}.`]] : []),
     ...(hasOne ? [[local - 1, one], [1 - local, one], [out * out, one], [-out * out, one]] : []),
     ...(kind === "xʸ" && k === 0 ? [[xs[0] ** (xs[1] - 1), "The exponent is missing as a factor."], [xs[1] * out, "The exponent is not reduced by 1."]] : []),
     [-local, "The size is right, but the sign is not."],

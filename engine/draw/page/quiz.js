@@ -9,7 +9,7 @@ const PLAIN_CALLS = /^(power|abs|floor|copysign|max|min|maximum|minimum|where)$/
 function createQuiz(page) {
   const { root, find, rows } = page, form = find(".quiz"), input = find(".quiz input"), verdict = find(".verdict");
   const [go, hintButton, drawButton] = ["go", "hint", "draw"].map((name) => find(`[data-quiz=${name}]`));
-  const intro = `Predict each number before it is shown.${matchMedia("(pointer: coarse)").matches ? "" : " Enter answers, and then goes on; ? gives a hint."}`;
+  const intro = `Predict each number before it is shown.${matchMedia("(pointer: coarse)").matches ? "" : " Press Enter to answer and to continue, and ? for a hint."}`;
   const frames = () => page.view().runs[0].frames, game = () => page.view().game;
   const canAsk = () => Boolean(page.view().editor?.canChange && page.view().live.graph.root);
   const next = () => game()?.questions[game().count];
@@ -88,7 +88,7 @@ function createQuiz(page) {
     const list = { result: listMistakesOfResult, factor: listMistakesOfFactor, product: listMistakesOfProduct, sum: listMistakesOfSum }[question.kind];
     const { questions, count } = game(), before = questions[count - 1];
     const mistakes = list(describeQuestion(question));
-    if (before) mistakes.push([numberOf(before), "This is the number of the question before."]);
+    if (before) mistakes.push([numberOf(before), "This is the answer to the previous question."]);
     return explainAnswer(text, numberOf(question), mistakes, page.view().live.spec);
   }
 
@@ -149,7 +149,7 @@ function createQuiz(page) {
     const { kind } = question, { live } = page.view(), { upstream, local, before, sent, isShared } = describeQuestion(question);
     const write = (x) => live.write(x);
     if (hints > countHints(question) - 1) return `It is ${write(numberOf(question))}.`;
-    if (kind === "factor" && countHints(question) === 2) return `By how much does ${nameOf(question.i)} change when only ${nameOf(question.to)} changes, by 1?`;
+    if (kind === "factor" && countHints(question) === 2) return `By how much does ${nameOf(question.i)} change if ${nameOf(question.to)} alone grows by 1?`;
     if (kind === "factor") return hints === 1 ? "This is the formula." : "This is the formula with its numbers.";
     if (kind === "result") return "This is the formula with its numbers.";
     if (hints === 1) return kind === "sum" ? "The gradients of all uses are added up." : "The chain rule: upstream gradient times local derivative.";

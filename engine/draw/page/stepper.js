@@ -430,7 +430,7 @@ function mount(root, page, rows) {
 
   const placeOf = (name) => {
     const i = view.facts.findIndex((fact) => fact.name === name);
-    if (i < 0) throw new Error(`no value is called ${name}; names() lists all`);
+    if (i < 0) throw new Error(`no value is called ${name}; names() returns all names`);
     return i;
   };
 

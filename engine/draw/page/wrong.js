@@ -1,4 +1,4 @@
-// What an incorrect backward pass loses, and which gradients end wrong because of it: its first and
+// Describes an incorrect backward pass, what it loses, and which gradients end wrong: its first and
 // last frame, and notes and marks for the others. engine/draw/steps/wrong_frames.py writes the same
 // texts for saved pictures and for Arrays; tests/test_live.py compares them.
 

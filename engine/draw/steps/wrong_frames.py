@@ -1,8 +1,8 @@
-"""The frames of a wrong backward pass: what it loses, and which gradients end wrong because of it.
+"""The frames of a wrong backward pass, with the contributions that it loses and their consequences.
 
-Each frame says what happens in it. A mark below each gradient says where it stands: the true
-gradient while contributions are still to come, then whether it ends right, ends wrong, or was sent
-too early.
+The note of a frame says what goes wrong in it. The mark below a gradient shows the true gradient
+while contributions are still to come, and then whether the gradient ended right, ended wrong, or
+was sent too early.
 """
 
 from collections import Counter
