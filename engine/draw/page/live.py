@@ -23,12 +23,14 @@ class LiveGraph(NamedTuple):
     passes   for each run the places of nodes in the order in which they send, whether gradients
              accumulate, and why the pass is right or wrong
     spec     the format of numbers
+    boxes    for a drawing with boxes, the groups and stages of `engine.draw.steps.box_numbers`
     """
 
     nodes: list[dict[str, Any]]
     rows: list[str]
     passes: list[tuple[list[int], bool, str]]
     spec: str
+    boxes: Mapping[str, Any] | None = None
 
 
 def pack_graph(
