@@ -18,10 +18,10 @@ from engine.draw.drawing import (
     read_graph,
 )
 from engine.draw.formulas.labels import set_plain
-from engine.draw.formulas.notation import Notation, choose_names
+from engine.draw.formulas.notation import Name, Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
-from engine.draw.graph.clusters import Model, describe_places
+from engine.draw.graph.clusters import Model, describe_places, format_path
 from engine.draw.graph.room import reserve_heights, reserve_usual_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
@@ -29,12 +29,19 @@ from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.boxes import trace_boxes
-from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, fill_runs
-from engine.draw.steps.neuron_graphs import NeuronOpener
+from engine.draw.steps.facts import (
+    Facts,
+    collect_box_facts,
+    collect_facts,
+    collect_live_box_facts,
+    get_inputs,
+)
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
+from engine.draw.steps.neuron_graphs import Link, NeuronOpener
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
+from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
@@ -169,13 +176,30 @@ def step_graph(
     if not has_boxes:
         return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
-    facts = collect_box_facts(view, Notation(traced.names, look.format))
+    facts = collect_facts_of(view, traced, look, {})
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
     names_of_values = choose_names([*view.ids], look.format)
     notation = Notation(dict(zip(view.ids, names_of_values, strict=True)), look.format)
     title = root.label or write_title(root, notation)
-    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    return Stepper(
+        traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
+        graph=traced.graph,
+    )  # fmt: skip
+
+
+def collect_facts_of(
+    view: View, traced: Trace, look: Options, names: Mapping[Node, Name],
+    groups: Mapping[str, int] | None = None,
+) -> list[Facts]:  # fmt: skip
+    """Return the facts about a drawing with boxes; `names` are those of leaves in boxes."""
+    if traced.graph is None:
+        return collect_box_facts(view, Notation(traced.names, look.format))
+    owned = {x: Name(path, format_path(path)) for x, path in view.modules.owned.items()}
+    plain = dict(zip(view.ids, choose_names([*view.ids], look.format), strict=True))
+    labels = {x: Name(name, name) for x, name in plain.items() if x is not [*view.ids][-1]}
+    notation = Notation(traced.names, look.format, places=choose_places([*view.ids]))
+    return collect_live_box_facts(view, notation, labels | owned | {**names}, groups or {})
 
 
 def step_arrays(
@@ -273,8 +297,10 @@ def step_network(
             "level='layers', or raise limit"
         )
     view, ids = build_network_view(network, model)
-    traced = NeuronTracer(view, ids, network.activity, options.format).trace()
-    facts = collect_box_facts(view, Notation(traced.names, options.format))
+    tracer = NeuronTracer(view, ids, network.activity, options.format)
+    traced = tracer.trace()
+    groups = tracer.group_outputs() if traced.graph else {}
+    facts = collect_facts_of(view, traced, options, network.name_leaves(), groups)
     opener = NeuronOpener(network, traced.grads)
     loss = opener.build_loss()
     places: list[Place | str] = [*opener.places]
@@ -285,30 +311,59 @@ def step_network(
 
     def open_neurons() -> dict[str, Stepper]:
         steppers = {
-            network.name(place): open_neuron(opener, place, options) for place in opener.places
+            network.name(place): open_neuron(opener, place, options, traced)
+            for place in opener.places
         }
         if loss is not None:
-            scalars = step_graph(loss, None, None, options, LIMIT, has_mistakes=False)
+            copy, links = loss
+            scalars = step_graph(copy, None, None, options, LIMIT, has_mistakes=False)
+            if scalars.graph is not None and scalars.graph.boxes is None:
+                link_graph(scalars, topological(copy), links, traced)
             steppers[network.name_opened_root()] = scalars
         return steppers
 
-    return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
+    return Stepper(
+        traced.templates, facts, drawing, options.theme, title, opened=open_neurons,
+        texts=traced.texts, graph=traced.graph,
+    )  # fmt: skip
 
 
-def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Stepper":
+def open_neuron(
+    opener: NeuronOpener, place: Place, options: Options, network: Trace
+) -> "Stepper":
     """Make the page of one neuron, scalar by scalar."""
-    root, neuron, note = opener.build(place)
-    view = build_view(root, neuron, "values", LARGEST_NEURON, to_step=True)
+    opened = opener.build(place)
+    view = build_view(opened.root, opened.model, "values", LARGEST_NEURON, to_step=True)
     picture = find_picture(view, "values", options, LARGEST_NEURON)
     stepper = step_values(view, picture, options, has_mistakes=False)
-    class_name = type(neuron).__name__
-    first, *frames = [
+    class_name = type(opened.model).__name__
+    first, *frames, last = [
         frame._replace(where=frame.where.replace(class_name, "neuron"))
         for frame in stepper.templates[0].frames
     ]
-    first = first._replace(note=f"{first.note} {note}".strip())
-    stepper.templates = [stepper.templates[0]._replace(frames=[first, *frames])]
+    begin, end = opened.describe({x: i for i, x in enumerate(view.ids)})
+    notes = first.note, begin, opener.describe_root(place)
+    frames = [first._replace(note=" ".join(filter(None, notes))), *frames, last._replace(note=end)]
+    stepper.templates = [stepper.templates[0]._replace(frames=frames)]
+    link_graph(stepper, [*view.ids], opened.links, network)
     return stepper
+
+
+def link_graph(
+    stepper: "Stepper", order: Sequence[Node], links: Mapping[Node, Link], network: Trace
+) -> None:
+    """Link the leaves of the graph of an opened part to the graph of its network.
+
+    Adds the gradients that the part leaves out to the numbers of its texts.
+    """
+    place = {node: i for i, node in enumerate(network.names)}
+    assert stepper.graph is not None
+    numbers = stepper.texts[0].numbers
+    for i, node in enumerate(order):
+        if node.op is None:
+            stepper.graph.nodes[i]["link"] = links[node].pack(place)
+            whole = network.grads[links[node].nodes[0]]
+            numbers[f"o{i}"] = whole - numbers[f"g{i}"]
 
 
 class Stepper(Answering):

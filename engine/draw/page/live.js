@@ -1,18 +1,36 @@
 // A view that computes its numbers. Its frames and facts are texts with places for numbers; see
-// numbers.py for the keys of the places.
+// numbers.py and box_numbers.py for the keys of the places. The leaves of an opened part are linked to
+// the graph of another view, `source`.
 
 const MOST_PATHS = 5; // listed paths of a gradient
 
-function createLive({ graph: packed, runs: templates, facts }, rows) {
-  const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
+function createLive({ graph: packed, runs: templates, facts }, rows, source) {
+  const { nodes, passes, spec, boxes } = packed, graph = createGraph(nodes, rows), isLinked = nodes.some(({ link }) => link);
+  const groups = boxes && createGroups(graph, boxes);
   let results = [], texts = [], described = [], table = null;
 
-  function update() {
+  // Computes all numbers, after those of linked leaves if it follows the source.
+  function update(follows = true) {
+    if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
     graph.compute();
     results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
+    groups?.update(results[0]);
     texts = passes.map(() => new Map());
     table = null;
     described = [];
+  }
+
+  // Returns the number of a linked leaf: the data or the gradient of a node, or a sum of products.
+  function readLink([kind, ...places]) {
+    const { data } = source.graph;
+    if (kind === "g") return source.grad(places[0]);
+    return kind === "d" ? data[places[0]] : places.reduce((sum, i, k) => (k % 2 ? sum + data[places[k - 1]] * data[i] : sum), 0);
+  }
+
+  // Returns the place in the source of a leaf that is one there, too.
+  function linked(i) {
+    const [kind, place] = nodes[i]?.link ?? [];
+    return source && kind === "d" && !source.graph.inputsOf[place].length ? place : undefined;
   }
 
   function number(run, key) {
@@ -22,15 +40,20 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
       case "g": return results[0].grads[i];
       case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
       case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
-      default: return { s: sent.sent, b: sent.before, a: sent.after }[key[0]];
+      case "o": return source ? source.grad(nodes[i].link[1]) - results[0].grads[i] : 0;
+      case "s": return sent.sent;
+      case "b": return sent.before;
+      case "a": return sent.after;
+      default: return groups.number(key[0].toLowerCase(), i, k);
     }
   }
 
   const write = (x) => formatNumber(x, spec);
+  const writeShort = (x) => formatInCircle(x, spec);
 
   // Returns a function that maps keys to formatted numbers of a run.
   const finders = passes.map((_, run) => (key) => {
-    if (!texts[run].has(key)) texts[run].set(key, write(number(run, key)));
+    if (!texts[run].has(key)) texts[run].set(key, (/[A-Z]/.test(key[0]) ? writeShort : write)(number(run, key)));
     return texts[run].get(key);
   });
 
@@ -100,8 +123,9 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
+  // They do not contain the leaves of a box.
   const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
-  const isWritten = (i) => written.has(`d${i}`);
+  const isWritten = (i) => written.has(`d${i}`) || (boxes && !/^v/.test(facts[i].id));
 
   // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
   function findTrouble() {
@@ -114,7 +138,8 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
 
   update();
   return {
-    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, paths: findFactsOfPaths,
+    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
+    group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
     find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
   };
 }

@@ -12,9 +12,10 @@ function mount(root, page, rows) {
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
-  const views = page.views.map(createView), settings = loadSettings(), plots = {};
+  const views = [], settings = loadSettings(), plots = {};
+  page.views.forEach((data, i) => views.push(createView(data, i)));
   let view = null, trail = [], timer = null, mounted = false;
-  const downhill = createDownhill(root, () => view);
+  const downhill = createDownhill(root, () => view.owner);
   const frames = () => view.runs[view.run].frames;
   const quiz = createQuiz({
     root, find, rows, frames, math: (line) => math(line), describe,
@@ -26,14 +27,17 @@ function mount(root, page, rows) {
   // ------------------------------------------------------------------------------------- views
 
   function createView(data, i) {
-    const first = i === 0, live = data.graph && createLive(data, rows);
-    return {
+    const first = i === 0, live = data.graph && createLive(data, rows, views[0]?.live), created = {
       ...data, live, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
+    const source = live?.isLinked && views[0]?.live ? views[0] : null;
+    created.owner = source ?? created; // the view whose numbers change
+    if (live) created.changes = source ? linkChanges(source.changes, live.linked) : createChanges(live, data.facts, refresh);
+    return created;
   }
 
   // Opens a view; `path` are the views that led to it, and it.
@@ -43,6 +47,7 @@ function mount(root, page, rows) {
     view = views[path.at(-1)];
     find(".graph").replaceWith(view.graph);
     find(".facts").replaceWith(view.panel);
+    if (view.owner !== view) view.live.update(); // numbers can have changed in another view
     const isNew = !view.picture;
     if (isNew) mountView(view);
     document.title = `${view.title} – ${page.subtitle}`;
@@ -79,11 +84,14 @@ function mount(root, page, rows) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
-    if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
+    if (view.live) view.editor = createEditor(view, view.changes, { ...view.picture, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
       frames, math, write,
-      createControls: (i) => addTangent(view, i, view.editor?.createControls(i), rows, plots),
+      createControls: (i) => {
+        const { owner, live } = view, controls = view.editor?.createControls(i), at = owner === view ? i : live.linked(i);
+        return controls && addTangent(owner, at, controls, rows, plots);
+      },
       paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
@@ -164,7 +172,8 @@ function mount(root, page, rows) {
 
   // Computes the numbers of the graph anew, and shows them.
   function refresh() {
-    view.live.update();
+    view.owner.live.update();
+    if (view.owner !== view) view.live.update();
     showAgain();
     view.inspector.refresh();
     showChanges();
@@ -428,28 +437,33 @@ function mount(root, page, rows) {
   if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
   // ----------------------------------------------------------- the interface for other programs
 
-  const placeOf = (name) => {
-    const i = view.facts.findIndex((fact) => fact.name === name);
-    if (i < 0) throw new Error(`no value is called ${name}; names() lists all`);
-    return i;
+  // Returns the view and the place of a value; of an opened part, its own names come first.
+  const locate = (name) => {
+    for (const from of [view, view.owner]) {
+      const i = from.facts.findIndex((fact) => fact.name === name);
+      if (i >= 0) return { from, i };
+    }
+    throw new Error(`no value is called ${name}; names() lists all`);
   };
 
   // The names of all values of the picture that is shown.
   const names = () => view.facts.map((fact) => fact.name).filter(Boolean);
 
-  // The numbers of a value: {data, grad}.
+  // The numbers of a value: {data, grad}; those of a neuron are as in its circle.
   function get(name) {
-    const i = placeOf(name);
-    if (!view.live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
-    return { data: view.live.graph.data[i], grad: view.live.grad(i) };
+    const { from: { live, facts }, i } = locate(name), { group } = facts[i];
+    if (!live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
+    if (group !== undefined) return { data: live.group("m", group), grad: live.group("t", group) };
+    if (i > live.graph.root) throw new Error(`${name} is a box of several values; names() lists those inside that can change`);
+    return { data: live.graph.data[i], grad: live.grad(i) };
   }
 
   // Changes the number of a leaf.
   function set(name, number) {
-    const i = placeOf(name);
-    if (!view.editor?.isFree(i)) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
+    const { from: { changes }, i } = locate(name);
+    if (!changes?.isFree(i)) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
     if (typeof number !== "number") throw new TypeError(`expected a number, got ${number}`);
-    view.editor.set([[i, number]]);
+    changes.set([[i, number]]);
   }
 
   return { goto, names, get, set, descend: (lr) => downhill.descend(lr), reset: () => view.editor?.reset() };

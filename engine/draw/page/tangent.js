@@ -27,7 +27,7 @@ function addTangent(view, i, controls, rows, settings) {
   const { live, editor, facts } = view, graph = live?.graph;
   if (!controls || !editor.isFree(i) || graph.nodes[i].constant || i === graph.root || ![i, graph.root].every((k) => typeof graph.data[k] === "number")) return controls;
   const button = document.createElement("button"), holder = document.createElement("div"), plot = createTangent(view, i, rows);
-  Object.assign(button, { type: "button", className: "opens", title: `Plot ${facts.at(-1).name} over ${facts[i].name}, with its tangent`, innerHTML: TANGENT_ICON });
+  Object.assign(button, { type: "button", className: "opens", title: `Plot ${facts[graph.root].name} over ${facts[i].name}, with its tangent`, innerHTML: TANGENT_ICON });
   button.setAttribute("aria-label", "Tangent");
   button.addEventListener("click", () => {
     settings.tangent = !settings.tangent;

@@ -118,6 +118,8 @@ class BoxTracer:
             filled.frames[0] = filled.frames[0]._replace(note=note)
             return Trace([filled], self.names, grads)
         graph = pack_graph(self.names, {RIGHT: passed}, self.notation.spec)
+        for packed in graph.nodes:
+            del packed["name"]
         graph = graph._replace(boxes=texts.pack())
         return Trace([run], self.names, grads, texts=[texts], graph=graph)
 

@@ -1,12 +1,14 @@
 """The facts about a value that a page shows when it is selected."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.forms import build_slopes
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
+    Name,
     Notation,
     Number,
     number_repeats,
@@ -14,7 +16,7 @@ from engine.draw.formulas.notation import (
     write_equation,
 )
 from engine.draw.formulas.places import Place
-from engine.draw.formulas.symbols import Symbol, build_formula, build_results
+from engine.draw.formulas.symbols import Symbol, build_formula, build_results, make_name
 from engine.draw.formulas.writing import to_mathml
 from engine.draw.graph.view import Box, View, is_result
 from engine.draw.look.theme import SYMBOLS
@@ -41,6 +43,8 @@ class Facts(NamedTuple):
     path_count: str = ""  # of all paths
     rest: str = ""  # the sum of the paths that are not listed
     shared: int | None = None  # the place of the operation that one of several results shares
+    leaves: Sequence[int] = ()  # of a box: the places of the leaves inside
+    group: int | None = None  # of a box: its outputs, as in `engine.draw.steps.box_numbers`
 
 
 def collect_facts(notation: Notation, parameters: Collection[Node]) -> list[Facts]:
@@ -77,6 +81,57 @@ def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
     ]
     boxes = [box for box in view.drawn if isinstance(box, Box)]
     return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
+
+
+def collect_live_box_facts(
+    view: View, notation: Notation, names: Mapping[Node, Name], groups: Mapping[str, int]
+) -> list[Facts]:
+    """Return the facts about every node and box of a drawing with boxes that a page computes.
+
+    The entries of nodes that a box computes are empty. A box with the name of the root has none.
+
+    Args:
+        view: the drawing.
+        notation: the names of the nodes, with places for numbers.
+        names: the names of leaves in boxes.
+        groups: the outputs of boxes, by their ids.
+    """
+    order, parameters = [*view.ids], view.modules.parameters
+    boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
+    facts = [Facts("", "")] * len(order)
+    leaves: dict[str, list[int]] = {}
+    for i, (node, id) in enumerate(view.ids.items()):
+        kind = "" if isinstance(node, Outputs) else describe_kind(node, parameters)
+        if kind and id not in boxes:
+            partials = get_inputs(node)[1]
+            places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]
+            fact = collect_local_facts(id, node, notation, parameters, places)
+            facts[i] = fact._replace(math=to_mathml(notation.name(node)))
+        elif kind and (node.op is None or node is order[-1]):
+            name = names.get(node) or Name(notation.names[node], notation.full_name(node))
+            facts[i] = Facts(id, name.full, kind, to_mathml(make_name(name.short)))
+            if node.op is None:
+                leaves.setdefault(id, []).append(i)
+    root = facts[-1]
+    for id, box in boxes.items():
+        fact = Facts(id, box.path, format_count(box.nodes, "node"), leaves=leaves.get(id, ()))
+        if (root.id, root.name) == (id, box.path):
+            facts[len(order) - 1] = root._replace(leaves=fact.leaves)
+        else:
+            facts.append(fact._replace(group=groups.get(id)))
+    return make_names_distinct(facts)
+
+
+def make_names_distinct(facts: Sequence[Facts]) -> list[Facts]:
+    """Return facts in which equal names are numbered, as x#1 and x#2."""
+    totals, counts = Counter(fact.name for fact in facts), Counter[str]()
+    distinct = []
+    for fact in facts:
+        if fact.name and totals[fact.name] > 1:
+            counts[fact.name] += 1
+            fact = fact._replace(name=f"{fact.name}#{counts[fact.name]}")
+        distinct.append(fact)
+    return distinct
 
 
 def collect_local_facts(

@@ -117,6 +117,10 @@ class NeuronTracer(BoxTracer):
         data = {id: self.format_group("M", xs) for id, xs in inputs.items() if xs}
         return START._replace(data=data, note=f"{KEYS} {LEGEND}")
 
+    def group_outputs(self) -> dict[str, int]:
+        """Return the groups of the outputs of neurons, by the ids of their boxes."""
+        return {id: self.numbers.add_group(xs) for id, xs in self.outputs.items() if xs}
+
     def format_group(self, kind: str, nodes: Iterable[Node]) -> str:
         """Format a number of some values: the mean of outputs is "M", as their circle shows it."""
         return self.notation.format(self.numbers.place_group(kind, nodes))
