@@ -9,9 +9,10 @@ from typing import Any, Unpack
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
+from engine.draw.circles.live import pack_circles
+from engine.draw.circles.picture import make_writer, title_network
 from engine.draw.drawing import (
     Drawing,
-    draw_network,
     draw_view,
     find_picture,
     is_network,
@@ -30,7 +31,9 @@ from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import (
+    NO_LEAVES,
     Facts,
+    Leaves,
     collect_box_facts,
     collect_facts,
     collect_live_box_facts,
@@ -48,6 +51,7 @@ from engine.support.embed import embed_page
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
 
+NO_GROUPS: Mapping[str, int] = {}
 LIMIT = 250  # values; beyond it modules collapse
 LARGEST_NEURON = 2000  # values of a neuron's samples
 SIGNS = (  # the first note of a wrong pass over cards
@@ -176,7 +180,7 @@ def step_graph(
     if not has_boxes:
         return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
-    facts = collect_facts_of(view, traced, look, {})
+    facts = collect_facts_of(view, traced, look)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
     names_of_values = choose_names([*view.ids], look.format)
@@ -189,17 +193,18 @@ def step_graph(
 
 
 def collect_facts_of(
-    view: View, traced: Trace, look: Options, names: Mapping[Node, Name],
-    groups: Mapping[str, int] | None = None,
+    view: View, traced: Trace, look: Options, leaves: Leaves = NO_LEAVES,
+    groups: Mapping[str, int] = NO_GROUPS,
 ) -> list[Facts]:  # fmt: skip
-    """Return the facts about a drawing with boxes; `names` are those of leaves in boxes."""
+    """Return the facts about a drawing with boxes; `groups` are the outputs of boxes."""
     if traced.graph is None:
         return collect_box_facts(view, Notation(traced.names, look.format))
     owned = {x: Name(path, format_path(path)) for x, path in view.modules.owned.items()}
     plain = dict(zip(view.ids, choose_names([*view.ids], look.format), strict=True))
     labels = {x: Name(name, name) for x, name in plain.items() if x is not [*view.ids][-1]}
     notation = Notation(traced.names, look.format, places=choose_places([*view.ids]))
-    return collect_live_box_facts(view, notation, labels | owned | {**names}, groups or {})
+    leaves = leaves._replace(names=labels | owned | {**leaves.names})
+    return collect_live_box_facts(view, notation, leaves, groups)
 
 
 def step_arrays(
@@ -299,14 +304,16 @@ def step_network(
     view, ids = build_network_view(network, model)
     tracer = NeuronTracer(view, ids, network.activity, options.format)
     traced = tracer.trace()
-    groups = tracer.group_outputs() if traced.graph else {}
-    facts = collect_facts_of(view, traced, options, network.name_leaves(), groups)
     opener = NeuronOpener(network, traced.grads)
     loss = opener.build_loss()
     places: list[Place | str] = [*opener.places]
     if loss is not None:
         places.append("root")
-    drawing = draw_network(root, model, options, ids, traced.grads, places)
+    writer = make_writer(model, root, options, ids, traced.grads, places)
+    drawing = Drawing("", title_network(writer.network), options, writer.write())
+    graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
+    leaves = Leaves(network.name_leaves(), tracer.parts)
+    facts = collect_facts_of(view, traced, options, leaves, tracer.group_outputs())
     title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
@@ -324,13 +331,11 @@ def step_network(
 
     return Stepper(
         traced.templates, facts, drawing, options.theme, title, opened=open_neurons,
-        texts=traced.texts, graph=traced.graph,
+        texts=traced.texts, graph=graph,
     )  # fmt: skip
 
 
-def open_neuron(
-    opener: NeuronOpener, place: Place, options: Options, network: Trace
-) -> "Stepper":
+def open_neuron(opener: NeuronOpener, place: Place, options: Options, network: Trace) -> "Stepper":
     """Make the page of one neuron, scalar by scalar."""
     opened = opener.build(place)
     view = build_view(opened.root, opened.model, "values", LARGEST_NEURON, to_step=True)

@@ -100,9 +100,7 @@ class ArrayBoxTracer(BoxTracer):
         """Prepare the gradients of the stages, which frames contain."""
         self.numbers = ArrayNumbers(self.order[-1], bundles, grads)
 
-    def finish(
-        self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]
-    ) -> Trace:
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]) -> Trace:
         """Return the trace of a run."""
         return Trace([run], self.names, {**grads})
 

@@ -1,8 +1,11 @@
 // Numbers that can be changed: those of leaves, by dragging, typing, arrow keys and the wheel.
 // `changes` are those of changes.js; `page` is the interface of stepper.js.
 
+const MOST_CONTROLS = 40; // leaves of a box whose numbers are shown
+
 function createEditor(view, changes, page) {
   const { live, facts, graph: drawing } = view, { data } = live.graph;
+  const placeOf = new Map(facts.map(({ id }, i) => [id, i])); // of leaves in a box, that of the box
   const { set, undo, redo, nudge, isLeaf, isFree, isChanged, canUnlock, first } = changes;
 
   // ------------------------------------------------------------------------------- in the drawing
@@ -33,30 +36,48 @@ function createEditor(view, changes, page) {
 
   // Returns the place of the leaf whose number an element of the drawing shows.
   function findNumber(element) {
-    const id = page.idAt(element), i = facts.findLastIndex((fact) => fact.id && fact.id === id);
-    return i >= 0 && isFree(i) && page.isNumber(element) ? i : undefined;
+    const i = placeOf.get(page.idAt(element));
+    return isFree(i) && page.isNumber(element) ? i : undefined;
   }
 
   // Marks the numbers that can be changed, and those that have been.
   function showMarks() {
-    facts.forEach(({ id }, i) => {
-      if (!id || !isLeaf(i)) return;
-      for (const element of page.parts(id)) {
-        element.classList.toggle("free", isFree(i));
-        element.classList.toggle("changed", isChanged(i));
-      }
+    const mark = (id, name, on) => page.parts(id).forEach((element) => element.classList.toggle(name, on));
+    facts.forEach(({ id, leaves }, i) => {
+      if (leaves) mark(id, "changed", leaves.some((k) => facts[k].id === id && isChanged(k)));
+      if (!id || !isLeaf(i) || placeOf.get(id) !== i) return;
+      mark(id, "free", isFree(i));
+      mark(id, "changed", isChanged(i));
     });
   }
 
   // --------------------------------------------------------------------------------- in the panel
 
-  // Returns the controls of a leaf: its number, and what it was.
+  // Returns the controls of a leaf, or of the leaves in a box.
   function createControls(i) {
+    const { leaves = [] } = facts[i] ?? {}, rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, createRow(k)]).filter(([, row]) => row);
+    if (!rows.length) return createRow(i);
+    const list = document.createElement("div");
+    list.className = "controls";
+    for (const [k, row] of rows) list.append(createText("label", shortenLeaf(facts[k].name, facts[i].name)), row);
+    if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
+    return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
+  }
+
+  // Returns the name of a leaf without that of its box.
+  const shortenLeaf = (name, box) => (name.startsWith(box) ? name.slice(box.length).replace(/^[., ]+/, "") || name : name);
+
+  function createText(kind, text) {
+    return Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
+  }
+
+  // Returns the controls of a leaf: its number, and what it was.
+  function createRow(i) {
     if (!isLeaf(i) || !(isFree(i) || canUnlock(i))) return null;
     const row = document.createElement("div");
     row.className = "edit";
     if (!isFree(i)) {
-      row.append(createButton("Change this constant", () => { changes.unlock(i); showMarks(); page.select(i); }));
+      row.append(createButton("Change this constant", () => { changes.unlock(i); showMarks(); page.select(page.selected()); }));
       return row;
     }
     const input = document.createElement("input");

@@ -24,6 +24,7 @@ class LiveGraph(NamedTuple):
              accumulate, and why the pass is right or wrong
     spec     the format of numbers
     boxes    for a drawing with boxes, the groups and stages of `engine.draw.steps.box_numbers`
+    circles  for the picture of a network, its parts as in `engine.draw.circles.live`
     """
 
     nodes: list[dict[str, Any]]
@@ -31,6 +32,7 @@ class LiveGraph(NamedTuple):
     passes: list[tuple[list[int], bool, str]]
     spec: str
     boxes: Mapping[str, Any] | None = None
+    circles: Mapping[str, Any] | None = None
 
 
 def pack_graph(

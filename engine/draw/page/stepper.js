@@ -4,13 +4,16 @@
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
 
+const NETWORK = "Drag a line to change its weight, or click it to type a number. Click an input for its samples, or a neuron to open it.";
+const BOXES = "Click a box to see and change the numbers inside.";
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
 function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
   const touch = matchMedia("(pointer: coarse)").matches;
-  if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
+  const adaptWords = (text) => (touch ? text.replaceAll(/\bclick/gi, (word) => (word[0] === "C" ? "Tap" : "tap")) : text);
+  find(".details").textContent = adaptWords(find(".details").textContent);
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
   const views = [], settings = loadSettings(), plots = {};
   page.views.forEach((data, i) => views.push(createView(data, i)));
@@ -28,12 +31,13 @@ function mount(root, page, rows) {
 
   function createView(data, i) {
     const first = i === 0, live = data.graph && createLive(data, rows, views[0]?.live), created = {
-      ...data, live, runs: live?.runs ?? data.runs,
+      ...data, live, network: data.graph?.circles, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
+    if (live?.hasBoxes) created.panel.querySelector(".details").textContent = adaptWords(created.network ? NETWORK : BOXES);
     const source = live?.isLinked && views[0]?.live ? views[0] : null;
     created.owner = source ?? created; // the view whose numbers change
     if (live) created.changes = source ? linkChanges(source.changes, live.linked) : createChanges(live, data.facts, refresh);
@@ -49,6 +53,7 @@ function mount(root, page, rows) {
     find(".facts").replaceWith(view.panel);
     if (view.owner !== view) view.live.update(); // numbers can have changed in another view
     const isNew = !view.picture;
+    if (!isNew) view.circles?.update();
     if (isNew) mountView(view);
     document.title = `${view.title} – ${page.subtitle}`;
     showTrail();
@@ -84,7 +89,9 @@ function mount(root, page, rows) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
-    if (view.live) view.editor = createEditor(view, view.changes, { ...view.picture, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
+    view.circles = view.network && createCircles(graph, view.prefix, view, view.network);
+    const isNumber = (element) => view.picture.isNumber(element) || view.circles?.owns(element);
+    if (view.live) view.editor = createEditor(view, view.changes, { ...view.picture, isNumber, select: (i) => view.inspector.select(i), selected: () => view.inspector.selected(), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
       frames, math, write,
@@ -92,6 +99,7 @@ function mount(root, page, rows) {
         const { owner, live } = view, controls = view.editor?.createControls(i), at = owner === view ? i : live.linked(i);
         return controls && addTangent(owner, at, controls, rows, plots);
       },
+      numbers: (i) => ({ data: view.live.write(view.live.graph.data[i]), grad: view.live.write(view.live.grad(i)) }),
       paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
@@ -174,6 +182,7 @@ function mount(root, page, rows) {
   function refresh() {
     view.owner.live.update();
     if (view.owner !== view) view.live.update();
+    view.circles?.update();
     showAgain();
     view.inspector.refresh();
     showChanges();
@@ -273,6 +282,7 @@ function mount(root, page, rows) {
 
   function remember() {
     const value = view.facts[view.inspector?.selected()];
+    view.circles?.select(value?.id);
     writeAddress({
       step: view.at + 1,
       pass: view.run ? view.run + 1 : "",

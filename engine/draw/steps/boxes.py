@@ -72,6 +72,7 @@ class BoxTracer:
         self.boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
         self.notation = self.choose_notation(spec)
         self.names = dict(self.notation.names)
+        self.is_live = count_values(self.order) <= MOST_VALUES
 
     def choose_notation(self, spec: str) -> Notation:
         """Return the names of nodes, those in boxes by the paths of these."""
@@ -107,12 +108,10 @@ class BoxTracer:
         """Prepare the numbers of groups and stages, for which frames have places."""
         self.numbers: Any = BoxTexts(self.order, passed, grads, self.notation.spec)
 
-    def finish(
-        self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]
-    ) -> Trace:
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]) -> Trace:
         """Return the trace of a run. It has a graph unless there are too many values."""
         texts, count = self.numbers, count_values(self.order)
-        if count > MOST_VALUES:
+        if not self.is_live:
             (filled,) = fill_runs([run], [texts])
             note = f"{filled.frames[0].note} {REPLAYS.format(count=count, most=MOST_VALUES)}"
             filled.frames[0] = filled.frames[0]._replace(note=note)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.forms import build_slopes
@@ -83,8 +84,18 @@ def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
     return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
 
 
+class Leaves(NamedTuple):
+    """The names of leaves in boxes, and the ids of those that have a part of the drawing."""
+
+    names: Mapping[Node, Name]
+    ids: Mapping[Node, str]
+
+
+NO_LEAVES = Leaves({}, {})
+
+
 def collect_live_box_facts(
-    view: View, notation: Notation, names: Mapping[Node, Name], groups: Mapping[str, int]
+    view: View, notation: Notation, known: Leaves, groups: Mapping[str, int]
 ) -> list[Facts]:
     """Return the facts about every node and box of a drawing with boxes that a page computes.
 
@@ -93,7 +104,7 @@ def collect_live_box_facts(
     Args:
         view: the drawing.
         notation: the names of the nodes, with places for numbers.
-        names: the names of leaves in boxes.
+        known: the leaves in boxes.
         groups: the outputs of boxes, by their ids.
     """
     order, parameters = [*view.ids], view.modules.parameters
@@ -108,8 +119,9 @@ def collect_live_box_facts(
             fact = collect_local_facts(id, node, notation, parameters, places)
             facts[i] = fact._replace(math=to_mathml(notation.name(node)))
         elif kind and (node.op is None or node is order[-1]):
-            name = names.get(node) or Name(notation.names[node], notation.full_name(node))
-            facts[i] = Facts(id, name.full, kind, to_mathml(make_name(name.short)))
+            name = known.names.get(node) or Name(notation.names[node], notation.full_name(node))
+            math = to_mathml(make_name(name.short))
+            facts[i] = Facts(known.ids.get(node, id), name.full, kind, math)
             if node.op is None:
                 leaves.setdefault(id, []).append(i)
     root = facts[-1]
@@ -124,12 +136,13 @@ def collect_live_box_facts(
 
 def make_names_distinct(facts: Sequence[Facts]) -> list[Facts]:
     """Return facts in which equal names are numbered, as x#1 and x#2."""
-    totals, counts = Counter(fact.name for fact in facts), Counter[str]()
-    distinct = []
+    totals = Counter(fact.name for fact in facts)
+    taken, distinct = {*totals}, []
     for fact in facts:
         if fact.name and totals[fact.name] > 1:
-            counts[fact.name] += 1
-            fact = fact._replace(name=f"{fact.name}#{counts[fact.name]}")
+            numbered = (f"{fact.name}#{k}" for k in count(1))
+            fact = fact._replace(name=next(name for name in numbered if name not in taken))
+            taken.add(fact.name)
         distinct.append(fact)
     return distinct
 

@@ -21,9 +21,11 @@ from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import format_count
 from engine.value import Value
+from engine.watch.wrong_passes import Contribution
 
 MOST_TERMS = 4  # of a sum that a formula writes out
 LEGEND = "Each step computes one neuron; δ is the gradient of its sum z."
+CHANGES = "Drag a line to change its weight."
 
 
 def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, str]]:
@@ -109,13 +111,36 @@ class NeuronTracer(BoxTracer):
         self.outputs: dict[str, list[Value]] = {  # of the values and boxes that are drawn
             id: activity.nodes[c][i] for id, (c, i) in self.places.items()
         }
+        self.place = {node: i for i, node in enumerate(view.ids)}
+        self.parts = self.name_parts(ids) if self.is_live else {}  # of the drawing, for parameters
         self.outputs.setdefault(self.ids[self.order[-1]], [self.order[-1]])  # type: ignore[list-item]
 
     def start(self) -> Frame:
         """Return the first frame, which shows the inputs."""
         inputs = {id: xs for id, xs in self.outputs.items() if all(x.op is None for x in xs)}
         data = {id: self.format_group("M", xs) for id, xs in inputs.items() if xs}
-        return START._replace(data=data, note=f"{KEYS} {LEGEND}")
+        data |= {id: self.notation.format_data(x) for x, id in self.parts.items()}
+        note = f"{KEYS} {LEGEND} {CHANGES}" if self.is_live else f"{KEYS} {LEGEND}"
+        return START._replace(data=data, note=note)
+
+    def name_parts(self, ids: Mapping[Any, str]) -> dict[Node, str]:
+        """Return the ids of the lines of weights, and of the marks of biases."""
+        parts: dict[Node, str] = {}
+        for c, column in enumerate(self.activity.columns, 1):
+            for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
+                head = ids.get((c, i))
+                tails = [ids.get((c - 1, j)) for j in range(len(row))]
+                if head:
+                    parts |= {w: f"e-{t}-{head}" for w, t in zip(row, tails, strict=True) if t}
+                    parts[bias] = f"bias-{head}"
+        return {node: id for node, id in parts.items() if node in self.place}
+
+    def prepare(
+        self, passed: Sequence[Contribution], bundles: Sequence[Bundle], grads: Mapping[Node, Any]
+    ) -> None:
+        """Prepare the numbers of groups and stages, also those of the outputs of all neurons."""
+        super().prepare(passed, bundles, grads)
+        self.group_outputs()
 
     def group_outputs(self) -> dict[str, int]:
         """Return the groups of the outputs of neurons, by the ids of their boxes."""
@@ -153,8 +178,7 @@ class NeuronTracer(BoxTracer):
             for j, x in enumerate(inputs)
         ]
         numbers = [
-            (notation.data(w), notation.data(x))
-            for w, x in zip(weights, inputs, strict=True)
+            (notation.data(w), notation.data(x)) for w, x in zip(weights, inputs, strict=True)
         ]
         by_name, by_number = (
             write_weighted_sum(pairs, last)
@@ -189,7 +213,7 @@ class NeuronTracer(BoxTracer):
 
     def propagate(self, bundles: Sequence[Bundle], root: Symbol) -> Frame:
         """Return the frame in which a neuron propagates its gradient, which is complete."""
-        part = bundles[0].part
+        part, parts = bundles[0].part, self.parts
         grad = {}
         for bundle in bundles:
             outputs = self.outputs.get(bundle.to, [])
@@ -203,6 +227,10 @@ class NeuronTracer(BoxTracer):
             to = f"its weights, bias and {count}" if grad else "its weights and bias"
             size = self.format_group("n", dict.fromkeys(sent.to for sent in own.sent))
             note = f"The gradient of its weights and bias has the norm {size}."
+            own_ids = {sent.to: parts[sent.to] for sent in own.sent if sent.to in parts}
+            grad |= {
+                id: self.notation.format(self.numbers.place_sum(x)) for x, id in own_ids.items()
+            }
         outputs = [x for x in self.outputs.get(part.id, []) if x in part.nodes]
         lines = []
         if place is not None and outputs and own is not None:
@@ -215,9 +243,7 @@ class NeuronTracer(BoxTracer):
             marked=[*dict.fromkeys(marked)], node=part.id, note=note,
         )  # fmt: skip
 
-    def write_chain(
-        self, place: Place, output: Value, root: Symbol, several: bool
-    ) -> list[Line]:
+    def write_chain(self, place: Place, output: Value, root: Symbol, several: bool) -> list[Line]:
         """Write the chain rule for one neuron and sample: to its sum, its weights and its inputs.
 
         The gradients of weights are sums over samples if there are several.
