@@ -365,10 +365,9 @@ def link_graph(
     assert stepper.graph is not None
     numbers = stepper.texts[0].numbers
     for i, node in enumerate(order):
-        if node.op is None:
+        if node in links:
             stepper.graph.nodes[i]["link"] = links[node].pack(place)
-            whole = network.grads[links[node].nodes[0]]
-            numbers[f"o{i}"] = whole - numbers[f"g{i}"]
+            numbers[f"o{i}"] = network.grads[links[node].nodes[0]] - numbers[f"g{i}"]
 
 
 class Stepper(Answering):

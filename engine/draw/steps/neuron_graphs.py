@@ -193,9 +193,8 @@ class NeuronOpener:
             leaves[node] = Value(node.data, label)
         copy: Value = copy_part(order, leaves)[root]
         copy.label = network.name_root()
-        links = {x: Link("d", [x]) for x in order} | {
-            x: Link("d", [node]) for node, x in leaves.items()
-        }
+        links = {x: Link("d", [x]) for x in order if x.op is None}
+        links |= {x: Link("d", [node]) for node, x in leaves.items()}
         return copy, links
 
     def choose_terms(self, place: Place, nodes: list[Any]) -> list[int]:
