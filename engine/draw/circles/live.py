@@ -8,6 +8,7 @@ from engine.draw.circles.connections import Connection, Parameter
 from engine.draw.circles.picture import WIDEST, CircleWriter
 from engine.draw.circles.scale import BOLDEST, FAINTEST, FILL, THINNEST
 from engine.draw.formulas.places import Place as Key
+from engine.draw.formulas.places import mark_place
 from engine.draw.graph.svg import to_grey
 from engine.draw.look.dark import darken
 from engine.node import Node
@@ -53,6 +54,10 @@ def pack_circles(writer: CircleWriter, place: Mapping[Node, int]) -> dict[str, A
         grads = [Key(f"g{place[x]}") for x in nodes if not x.constant]
         titles[id] = writer.title_neuron(at, Reading(data, grads), bias)  # type: ignore[arg-type]
         neurons.append([id, [place[x] for x in nodes], writer.is_dot(at)])
+    root = network.root
+    if "root" in ids and root is not None and not writer.options.names_only:
+        keys = [f"d{place[root]}", *([f"g{place[root]}"] if network.has_grads else [])]
+        titles[ids["root"]] = writer.title_root([mark_place(x) for x in keys])
     theme = writer.theme
     colours = [(x, x) for x in (*theme.signs, theme.pale)]
     if writer.options.theme == "auto":
@@ -61,7 +66,6 @@ def pack_circles(writer: CircleWriter, place: Mapping[Node, int]) -> dict[str, A
         colours = [(to_grey(x), to_grey(x)) for x, _ in colours]
     scale = {
         "thinnest": THINNEST, "faintest": FAINTEST, "boldest": BOLDEST, "fill": FILL,
-        "widest": WIDEST, "colours": colours, "by_grad": network.by_grad,
-        "names_only": writer.options.names_only,
+        "widest": WIDEST, "colours": colours, "names_only": writer.options.names_only,
     }  # fmt: skip
     return {"lines": lines, "biases": biases, "neurons": neurons, "titles": titles, "scale": scale}

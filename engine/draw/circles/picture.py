@@ -1,6 +1,6 @@
 """A network as people draw it: neurons are circles in columns, weights are lines between them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.draw.circles.activity import Place, Reading
@@ -313,9 +313,14 @@ class CircleWriter(CircleLayout):
                     for text, (fill, size, down, field) in zip(texts, looks, strict=False)
                 ],
             ],
-            ", ∇ ".join([" = ".join([network.name_root(), *texts[:1]]), *texts[1:]]),
+            self.title_root(texts),
             opens=network.name_opened_root() if "root" in self.opened else "",
         )
+
+    def title_root(self, numbers: Sequence[str]) -> str:
+        """Return the text of the root that appears on hover, with its number and its gradient."""
+        parts = [" = ".join([self.network.name_root(), *numbers[:1]]), *numbers[1:]]
+        return ", ∇ ".join(parts)
 
     # ---------------------------------------------------------------------------------- the legend
 

@@ -12,8 +12,10 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     ...biases.map(([id, place]) => ({ id, place, group: find(id) })),
   ].filter(({ group }) => group);
   const circles = neurons.map(([id, places, isDot]) => ({ places, isDot, group: find(id) })).filter(({ group }) => group);
+  const findMiddle = (line) => line.getPointAtLength(0.42 * line.getTotalLength()); // most lines cross at 0.5
   parts.forEach(prepare);
   for (const circle of circles) circle.fill = circle.group.querySelectorAll("circle")[1];
+  const hovers = Object.entries(titles).map(([id, template]) => ({ template, title: find(id)?.querySelector("title") })).filter(({ title }) => title);
   const legend = readLegend(find("legend"));
   addStyle();
   svg.append(bubble);
@@ -27,7 +29,8 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
       return Object.assign(part, { fill, text });
     }
     part.line = group.querySelector("path");
-    group.append(createShape("path", { class: "reach", fill: "none", d: part.line.getAttribute("d") }));
+    const { x, y } = findMiddle(part.line);
+    group.append(createShape("path", { class: "reach", fill: "none", d: part.line.getAttribute("d") }), createShape("circle", { class: "dot", cx: x, cy: y, r: 2.6 }));
   }
 
   // Returns the samples of the legend: its lines, and its fills, each of which is above a rim.
@@ -69,22 +72,19 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
   // ------------------------------------------------------------------------------------- drawing
 
   const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
-  const numberOf = (place) => (scale.by_grad ? live.grad(place) : live.graph.data[place]);
-  const numberOfCircle = ({ places }) => sum(places.map(numberOf)) / (scale.by_grad ? 1 : places.length);
+  const numberOf = (place) => live.graph.data[place], numberOfCircle = ({ places }) => sum(places.map(numberOf)) / places.length;
 
   // Shows the numbers of the graph as they are now.
   function update() {
     const weights = parts.map(({ place }) => numberOf(place)), largest = findLargest(weights);
-    parts.forEach(({ id, place, line, widest, fill, text, group }, k) => {
+    parts.forEach(({ line, widest, fill, text }, k) => {
       if (line) paintLine(line, weights[k], largest, widest);
       else paintFill(fill, weights[k], share(weights[k], largest));
-      if (text && !scale.names_only) text.textContent = `b ${formatRounded(live.graph.data[place], 2)}`;
-      showTitle(group, titles[id]);
+      if (text && !scale.names_only) text.textContent = `b ${formatRounded(weights[k], 2)}`;
     });
     const numbers = circles.map(numberOfCircle), most = findLargest(numbers);
-    circles.forEach(({ group, isDot, fill }, k) => {
+    circles.forEach(({ isDot, fill }, k) => {
       if (fill) paintFill(fill, numbers[k], share(numbers[k], most) * (isDot ? 1 : scale.fill));
-      showTitle(group, titles[group.id.slice(prefix.length + 1)]);
     });
     legend.forEach((samples, n) => samples.forEach((sample, k) => {
       const end = [largest, most][n], x = SHARES[k] * end;
@@ -92,12 +92,8 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
       else paintLine(sample, x, end, scale.widest);
       if (!scale.names_only) sample.nextElementSibling.textContent = formatRounded(x, 2);
     }));
+    for (const { title, template } of hovers) title.textContent = fillText(template, live.find(0));
     if (at) showBubble(at);
-  }
-
-  function showTitle(group, template) {
-    const title = group.querySelector("title"), text = template && fillText(template, live.find(0));
-    if (title && title.textContent !== text) title.textContent = text;
   }
 
   // The number of a line that the pointer is at, or that is selected, in its middle.
@@ -106,13 +102,14 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     at = part;
     bubble.setAttribute("display", part?.line ? "inline" : "none");
     if (!part?.line) return;
-    const { x, y } = part.line.getPointAtLength(part.line.getTotalLength() * 0.42);
+    const { x, y } = findMiddle(part.line);
     for (const [name, number] of [["x", x], ["y", y + 3.5]]) bubble.setAttribute(name, number);
     bubble.textContent = live.write(live.graph.data[part.place]);
   }
   const partAt = (element) => parts.find(({ group }) => group.contains(element)) ?? null;
   for (const [name, element] of [["pointerover", (event) => event.target], ["pointerleave", () => null]]) {
     graph.addEventListener(name, (event) => {
+      if (event.buttons) return; // a drag goes on elsewhere
       hovered = partAt(element(event));
       showBubble(hovered ?? chosen);
     });

@@ -5,7 +5,7 @@ const MOST_CONTROLS = 40; // leaves of a box whose numbers are shown
 
 function createEditor(view, changes, page) {
   const { live, facts, graph: drawing } = view, { data } = live.graph;
-  const placeOf = new Map(facts.map(({ id }, i) => [id, i])); // of leaves in a box, that of the box
+  const placeOf = new Map(facts.map(({ id }, i) => [id, i]).filter(([id]) => id)); // of leaves in a box, that of the box
   const { set, undo, redo, nudge, isLeaf, isFree, isChanged, canUnlock, first } = changes;
 
   // ------------------------------------------------------------------------------- in the drawing

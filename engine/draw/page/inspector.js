@@ -11,7 +11,7 @@ function inspect(root, { facts, whole }, step) {
   body.before(holder);
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
   for (const option of pick.options) showWholeNames(option, whole);
-  const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
+  const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]).filter(([id]) => id));
 
   function create(tag, kind, content = "") {
     const element = document.createElement(tag);
