@@ -1,32 +1,51 @@
 // The numbers of groups of values and of stages of the backward pass; see box_numbers.py.
 
 function createGroups({ data, root }, { groups, stages }) {
-  const waiting = new Map(); // the number of contributions to each receiver
-  let histories = new Map(), norms = []; // for each receiver the stages that change its gradient, and the gradients
+  const all = stages.flat(), after = []; // the gradient of its receiver after each contribution
+  let results = null, histories = null; // for each receiver: the stages that change it, and their last contributions
 
-  function update({ sent, grads }) {
-    waiting.clear();
-    for (const j of stages.flat()) waiting.set(sent[j].to, (waiting.get(sent[j].to) ?? 0) + 1);
-    histories = new Map([[root, [[-1, grads[root]]]]]);
-    norms = stages.map((stage, n) => {
-      const added = new Map();
-      for (const { to, sent: x } of stage.map((j) => sent[j])) {
-        added.set(to, (added.get(to) ?? 0) + x);
-        if (!histories.has(to)) histories.set(to, []);
-        const history = histories.get(to);
-        waiting.set(to, waiting.get(to) - 1); // the last sum is that of the pass, to the bit
-        history.push([n, waiting.get(to) ? (history.at(-1)?.[1] ?? 0) + x : grads[to]]);
-      }
-      return Math.hypot(...added.values());
-    });
+  function update(pass) {
+    results = pass;
+    histories ??= findHistories();
+    const sums = new Float64Array(data.length);
+    sums[root] = 1;
+    for (const j of all) {
+      const { to, sent } = results.sent[j];
+      after[j] = sums[to] += sent;
+    }
+    for (const [to, history] of histories) after[history.at(-1)[1]] = results.grads[to]; // to the bit
   }
 
-  const gradAfter = (i, stage) => histories.get(i)?.findLast(([n]) => n <= stage)?.[1] ?? 0;
+  function findHistories() {
+    const found = new Map();
+    stages.forEach((stage, n) => stage.forEach((j) => {
+      const { to } = results.sent[j], history = found.get(to) ?? [];
+      if (history.at(-1)?.[0] === n) history.pop();
+      found.set(to, [...history, [n, j]]);
+    }));
+    return found;
+  }
+
+  function gradAfter(i, stage) {
+    const last = histories.get(i)?.findLast(([n]) => n <= stage);
+    return last ? after[last[1]] : Number(i === root);
+  }
+
+  // Returns the norm of what a stage sends, added up for each receiver.
+  function measureSent(stage) {
+    const sums = new Map();
+    for (const j of stages[stage]) {
+      const { to, sent } = results.sent[j];
+      sums.set(to, (sums.get(to) ?? 0) + sent);
+    }
+    return Math.hypot(...sums.values());
+  }
+
   const add = (numbers) => numbers.reduce((sum, x) => sum + x, 0);
 
   // Returns the number of a group or of a value, `i`, after a stage.
   function number(kind, i, stage) {
-    if (kind === "w") return norms[i];
+    if (kind === "w") return measureSent(i);
     if (kind === "r") return gradAfter(i, stage);
     const numbers = groups[i].map((k) => (/[tn]/.test(kind) ? gradAfter(k, stage) : data[k]));
     switch (kind) {

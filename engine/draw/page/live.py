@@ -45,6 +45,7 @@ def pack_graph(
     """
     place = {node: i for i, node in enumerate(names)}
     rows: dict[str, int] = {}
+    printed: dict[Any, int | None] = {}  # the places of operations in `rows`
     nodes: list[dict[str, Any]] = []
     for node, name in names.items():
         packed: dict[str, Any] = {"constant": True} if node.constant else {}
@@ -55,10 +56,15 @@ def pack_graph(
             packed |= {"of": place[node.inputs[0]], "index": node.op._output_index}
         else:
             packed["inputs"] = [place[x] for x in node.inputs]
-            try:
-                row = print_row(node.op, len(node.inputs))
-                packed["row"] = rows.setdefault(row, len(rows))
-            except Exception:  # a user's row may raise anything when it gets symbols
+            key = id(node.op), len(node.inputs)
+            if key not in printed:
+                try:
+                    printed[key] = rows.setdefault(print_row(node.op, key[1]), len(rows))
+                except Exception:  # a user's row may raise anything when it gets symbols
+                    printed[key] = None
+            if printed[key] is not None:
+                packed["row"] = printed[key]
+            else:
                 packed |= {"data": pack_numbers(node.data), "slopes": pack_numbers(node.locals)}
         nodes.append(packed)
     senders = [

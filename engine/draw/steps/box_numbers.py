@@ -13,6 +13,7 @@ M2 T2.5     a mean and a sum as circles show them, with few digits
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -70,13 +71,19 @@ class BoxTexts(Texts):
         self, order: Sequence[Node], passed: Sequence[Contribution], grads: Mapping[Node, Any],
         spec: str,
     ):  # fmt: skip
-        super().__init__(dict(list_data(order, grads)) | dict(list_contributions(passed)), spec)
+        dict.__init__(self)
+        self.spec = spec
         self.order, self.passed, self.grads = order, passed, grads
         self.place = {node: i for i, node in enumerate(order)}
         self.index = {(sent.node, sent.k): j for j, sent in enumerate(passed)}
         self.groups: dict[tuple[int, ...], int] = {}
         self.stages: list[list[int]] = []
         self.sums: list[dict[int, float]] = []  # the gradients that each stage changes
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:  # type: ignore[override]
+        """The numbers of single values."""
+        return dict(list_data(self.order, self.grads)) | dict(list_contributions(self.passed))
 
     def add_group(self, nodes: Iterable[Node]) -> int:
         """Return the number of a group, which is added unless it is known."""
