@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import nn
 from engine import Op, Outputs, Value, explain, softmax, topological
 from engine.draw import step
+from engine.draw.formulas.places import mark_place
 from engine.draw.look.theme import format_number
 from engine.draw.page.html import SCRIPTS, PageView, compress, pack_view, read_text
 from engine.draw.steps import boxes, neuron_graphs
@@ -187,6 +188,19 @@ def test_an_opened_neuron_says_what_it_leaves_out(script, monkeypatch):
     loss.backward()
     left_out = model.layers[0].neurons[0].bias.grad - neuron.texts[0].numbers["g0"]
     assert last.note.endswith(f"{format_number(left_out, '.4g')} to that of b.")
+
+
+def test_labels_that_look_like_places_are_none():
+    """In the names, titles and hover texts of a network and of boxes."""
+    loss, model = network()
+    label = mark_place("d999")
+    for node in (loss, *(x for x in topological(loss) if x.label == "x0")):
+        node.label = label
+    for level in (None, "layers"):
+        stepper = step(loss, model, level=level)
+        texts = [stepper.templates, stepper.facts, (stepper.graph.circles or {}).get("titles")]
+        assert label not in json.dumps(texts, ensure_ascii=False)
+        assert any("\ufffdd999\ufffd" in fact.name for fact in stepper.facts)
 
 
 def test_a_page_of_more_values_than_it_computes_says_so(script, monkeypatch):

@@ -20,6 +20,7 @@ from engine.draw.drawing import (
 )
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Name, Notation, choose_names
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places, format_path
@@ -87,10 +88,12 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of up to `limit` Values, one by one, compute their numbers. Drag an underlined number, or
-    select a leaf and type another one: both passes follow. In a script of the page,
-    `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
-    `descend(lr)`, which takes one step downhill, and `reset()`.
+    Pages of Values compute their numbers, networks and boxes up to 4,000 values; a page of more
+    says that it replays its numbers. Drag an underlined number or the line of a weight, or select a
+    leaf and type another number: both passes follow. A network and its opened neurons change
+    together. In a script of the page, `window.stepgrad` has `names()`, `get(name)`, which returns
+    {data, grad}, `set(name, number)`, `descend(lr)`, which takes one step downhill, and `reset()`.
+    While a neuron is open, `names()` lists its values; the names of the network work as well.
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
@@ -201,6 +204,7 @@ def collect_facts_of(
         return collect_box_facts(view, Notation(traced.names, look.format))
     owned = {x: Name(path, format_path(path)) for x, path in view.modules.owned.items()}
     plain = dict(zip(view.ids, choose_names([*view.ids], look.format), strict=True))
+    plain = {x: remove_marks(name) for x, name in plain.items()}
     labels = {x: Name(name, name) for x, name in plain.items() if x is not [*view.ids][-1]}
     notation = Notation(traced.names, look.format, places=choose_places([*view.ids]))
     leaves = leaves._replace(names=labels | owned | {**leaves.names})
@@ -238,7 +242,7 @@ def step_arrays(
 
 def check_quiz(stepper: "Stepper") -> None:
     """Raise ValueError if a page cannot ask for its numbers."""
-    if stepper.graph is None:
+    if stepper.graph is None or stepper.graph.boxes is not None:
         raise ValueError(
             "quiz=True expects a page that steps through all values, got one of neurons or boxes; "
             "write level='values', and raise limit if there are more values"
@@ -363,7 +367,7 @@ def link_graph(
     """
     place = {node: i for i, node in enumerate(network.names)}
     assert stepper.graph is not None
-    numbers = stepper.texts[0].numbers
+    numbers = stepper.texts[0].numbers  # type: ignore[attr-defined]
     for i, node in enumerate(order):
         if node in links:
             stepper.graph.nodes[i]["link"] = links[node].pack(place)

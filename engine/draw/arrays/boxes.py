@@ -100,9 +100,9 @@ class ArrayBoxTracer(BoxTracer):
         """Prepare the gradients of the stages, which frames contain."""
         self.numbers = ArrayNumbers(self.order[-1], bundles, grads)
 
-    def finish(self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]) -> Trace:
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: dict[Node, Any]) -> Trace:
         """Return the trace of a run."""
-        return Trace([run], self.names, {**grads})
+        return Trace([run], self.names, grads)
 
     def send(self, bundle: Bundle, root: Symbol) -> Frame:
         """Return the frame of a bundle, the last stage."""

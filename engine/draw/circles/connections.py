@@ -9,6 +9,7 @@ from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
 from engine.draw.formulas.labels import set_spans
 from engine.draw.formulas.notation import Name
+from engine.draw.formulas.places import remove_marks
 from engine.draw.graph.clusters import format_path, name_root
 from engine.draw.graph.layers import Read, list_columns
 from engine.draw.look.scene import Span
@@ -131,7 +132,7 @@ class Network:
         """Return the name of a neuron in texts."""
         (c, i) = place
         if not c:
-            return "".join(span.text for span in self.name_input(i))
+            return remove_marks("".join(span.text for span in self.name_input(i)))
         return self.columns[c - 1].name_neuron(i)
 
     def name_output(self, place: Place) -> str:
@@ -145,7 +146,7 @@ class Network:
 
     def name_root(self) -> str:
         """Return the label of the root, or the name of what follows the last layer."""
-        return name_root(self.root).full if self.root is not None else "loss"
+        return remove_marks(name_root(self.root).full) if self.root is not None else "loss"
 
     def name_opened_root(self) -> str:
         """Return the title of the graph that the root opens, from the outputs of the network."""
@@ -162,7 +163,7 @@ class Network:
     def name_leaves(self) -> dict[Node, Name]:
         """Return the names of the weights and biases of Values, and of the inputs of samples."""
         assert self.activity is not None
-        activity, names = self.activity, {}
+        activity, names = self.activity, dict[Node, Name]()
         for c, column in enumerate(self.columns, 1):
             for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
                 path = self.name((c, i))

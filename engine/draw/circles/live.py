@@ -42,8 +42,8 @@ def pack_circles(writer: CircleWriter, place: Mapping[Node, int]) -> dict[str, A
             lines.append([id, place[weight], writer.limit_thickness(connection)])
             titles[id] = writer.title_connection(Connection(tail, head, key(weight)))
     for at in network.places:
-        (c, i), id, bias = at, ids.get(at), None
-        nodes = network.activity.nodes[c][i]
+        (c, i), bias = at, None
+        id, nodes = ids.get(at, ""), network.activity.nodes[c][i]
         if not id or at not in network.readings:
             continue
         if c and (node := network.columns[c - 1].biases[i]) in place:

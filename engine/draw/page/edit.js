@@ -65,7 +65,10 @@ function createEditor(view, changes, page) {
   }
 
   // Returns the name of a leaf without that of its box.
-  const shortenLeaf = (name, box) => (name.startsWith(box) ? name.slice(box.length).replace(/^[., ]+/, "") || name : name);
+  function shortenLeaf(name, box) {
+    const path = box.replace(/(^|\.)(\d+)(?=\.|$)/g, "[$2]"); // as Python writes it
+    return (name.startsWith(path) && name.slice(path.length).replace(/^[., ]+/, "")) || name;
+  }
 
   function createText(kind, text) {
     return Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });

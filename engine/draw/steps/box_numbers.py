@@ -137,7 +137,9 @@ class BoxTexts(Texts):
             sums = [self.find_sum(i, rest[0]) for i in group]
             return sum(sums) if kind == "t" else norm(sums)
         data = [self.numbers[f"d{i}"] for i in group]
-        return {"l": min, "h": max, "m": lambda xs: sum(xs) / len(xs)}[kind](data)
+        if kind == "m":
+            return sum(data) / len(data)
+        return min(data) if kind == "l" else max(data)
 
     def find_sum(self, i: int, stage: int) -> float:
         """Return the gradient of a value after a stage."""

@@ -18,6 +18,7 @@ from engine.draw.formulas.notation import (
     write_equation,
     write_gradient,
 )
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.symbols import Symbol, build_formula, lift, make_name
 from engine.draw.graph.clusters import name_root
 from engine.draw.graph.coarse import sort_parts
@@ -86,6 +87,7 @@ class BoxTracer:
         box = self.boxes.get(self.ids[root])
         if modules.by_path and (box is None or box.path in (modules.inputs, modules.rest)):
             names[root] = name_root(root).full
+        names = {node: remove_marks(name) for node, name in names.items()}
         return Notation(names, spec, places=choose_places(self.order))
 
     def trace(self) -> Trace:
@@ -108,7 +110,7 @@ class BoxTracer:
         """Prepare the numbers of groups and stages, for which frames have places."""
         self.numbers: Any = BoxTexts(self.order, passed, grads, self.notation.spec)
 
-    def finish(self, run: Run, passed: Sequence[Contribution], grads: Mapping[Node, Any]) -> Trace:
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: dict[Node, Any]) -> Trace:
         """Return the trace of a run. It has a graph unless there are too many values."""
         texts, count = self.numbers, count_values(self.order)
         if not self.is_live:

@@ -54,7 +54,7 @@ class OpenedNeuron(NamedTuple):
     model: "NeuronModel | None"
     links: Mapping[Node, Link]
     parameters: Sequence[Value]
-    rest: Sequence[Value]
+    rest: Sequence[Node]
     shown: int
     total: int
     inputs: int
@@ -69,7 +69,7 @@ class OpenedNeuron(NamedTuple):
         if left_out := self.total - self.shown:
             shown = "sample 0" if self.shown == 1 else f"samples 0 to {self.shown - 1}"
             notes.append(f"The graph shows {shown} of {self.total}; gradients are of these alone.")
-            added = [(f"o{place[x]}", x.label) for x in self.parameters]
+            added = [(f"o{place[x]}", x.label or "") for x in self.parameters]
             terms = [f"{mark_place(key)} to that of {set_plain(name)}" for key, name in added]
             if len(terms) > MOST_NOTED + 1:
                 terms = [*terms[:MOST_NOTED], "…", terms[-1]]
@@ -79,11 +79,11 @@ class OpenedNeuron(NamedTuple):
                 f"{', '.join(terms)}."
             )
         if self.rest:
-            shown, number = len(self.parameters) - 1, mark_place(f"d{place[self.rest[0]]}")
+            count, number = len(self.parameters) - 1, mark_place(f"d{place[self.rest[0]]}")
             sample = " for sample 0" if len(self.rest) > 1 else ""
             notes.append(
-                f"{shown} of {self.inputs:,} products are shown, those that were the largest when "
-                f"the page was written; the other {self.inputs - shown:,} are summed as one "
+                f"{count} of {self.inputs:,} products are shown, those that were the largest when "
+                f"the page was written; the other {self.inputs - count:,} are summed as one "
                 f"constant, {number}{sample}."
             )
         return " ".join(notes), end
@@ -143,7 +143,7 @@ class NeuronOpener:
         indices = self.choose_terms(place, nodes)
         weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
         bias = Value(column.biases[i].data, "b")
-        links = {w: Link("d", [column.weights[i][j]]) for j, w in weights.items()}
+        links: dict[Node, Link] = {w: Link("d", [column.weights[i][j]]) for j, w in weights.items()}
         links[bias] = Link("d", [column.biases[i]])
         outputs = [self.build_output(place, node, weights, bias, links) for node in nodes]
         root = outputs[0]

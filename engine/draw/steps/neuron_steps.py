@@ -12,6 +12,7 @@ from engine.draw.circles.activity import Activity, Place
 from engine.draw.circles.connections import Network
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
 from engine.draw.graph.clusters import Modules, name_root
 from engine.draw.graph.view import Box, Cell, View, classify
@@ -174,7 +175,10 @@ class NeuronTracer(BoxTracer):
         inputs = [*self.activity.list_inputs(output).values()]
         letter = "a" if c > 1 else "x"
         names = [
-            (make_name(f"w{j}"), make_name((c == 1 and x.label) or f"{letter}{j}"))
+            (
+                make_name(f"w{j}"),
+                make_name((c == 1 and remove_marks(x.label or "")) or f"{letter}{j}"),
+            )
             for j, x in enumerate(inputs)
         ]
         numbers = [
