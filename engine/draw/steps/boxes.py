@@ -188,7 +188,7 @@ class BoxTracer:
     def trace_backward(self, bundles: Sequence[Bundle]) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each bundle: the chain rule with vectors."""
         ids, root = self.ids, self.order[-1]
-        title = root.label or self.names[root]
+        title = remove_marks(root.label or self.names[root])
         name = make_name(title)
         yield Frame(
             "seed", f"The gradient starts at {set_plain(title)}",

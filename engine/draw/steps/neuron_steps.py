@@ -207,7 +207,7 @@ class NeuronTracer(BoxTracer):
     def trace_backward(self, bundles: Sequence[Bundle]) -> Iterator[Frame]:
         """Yield a frame for the seed, and one for each neuron: all that it propagates."""
         root = self.order[-1]
-        name = make_name(name_root(root).short)
+        name = make_name(remove_marks(name_root(root).short))
         seed = next(iter(super().trace_backward([])))
         yield seed._replace(grad={self.ids[root]: self.notation.format(1.0)})
         for _, group in groupby(bundles, key=lambda bundle: bundle.part):
