@@ -19,29 +19,21 @@ from engine.draw.drawing import (
     read_graph,
 )
 from engine.draw.formulas.labels import set_plain
-from engine.draw.formulas.notation import Name, Notation, choose_names
-from engine.draw.formulas.places import remove_marks
+from engine.draw.formulas.notation import Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
-from engine.draw.graph.clusters import Model, describe_places, format_path
+from engine.draw.graph.clusters import Model, describe_places
 from engine.draw.graph.room import reserve_heights, reserve_usual_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
+from engine.draw.steps.box_facts import Leaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
-from engine.draw.steps.facts import (
-    NO_LEAVES,
-    Facts,
-    Leaves,
-    collect_box_facts,
-    collect_facts,
-    collect_live_box_facts,
-    get_inputs,
-)
+from engine.draw.steps.facts import Facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
-from engine.draw.steps.neuron_graphs import Link, NeuronOpener
+from engine.draw.steps.neuron_graphs import NeuronOpener, link_leaves
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
@@ -52,7 +44,6 @@ from engine.support.embed import embed_page
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
 
-NO_GROUPS: Mapping[str, int] = {}
 LIMIT = 250  # values; beyond it modules collapse
 LARGEST_NEURON = 2000  # values of a neuron's samples
 SIGNS = (  # the first note of a wrong pass over cards
@@ -183,7 +174,7 @@ def step_graph(
     if not has_boxes:
         return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
-    facts = collect_facts_of(view, traced, look)
+    facts = collect_box_facts(view, traced, look.format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
     names_of_values = choose_names([*view.ids], look.format)
@@ -193,22 +184,6 @@ def step_graph(
         traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
         graph=traced.graph,
     )  # fmt: skip
-
-
-def collect_facts_of(
-    view: View, traced: Trace, look: Options, leaves: Leaves = NO_LEAVES,
-    groups: Mapping[str, int] = NO_GROUPS,
-) -> list[Facts]:  # fmt: skip
-    """Return the facts about a drawing with boxes; `groups` are the outputs of boxes."""
-    if traced.graph is None:
-        return collect_box_facts(view, Notation(traced.names, look.format))
-    owned = {x: Name(path, format_path(path)) for x, path in view.modules.owned.items()}
-    plain = dict(zip(view.ids, choose_names([*view.ids], look.format), strict=True))
-    plain = {x: remove_marks(name) for x, name in plain.items()}
-    labels = {x: Name(name, name) for x, name in plain.items() if x is not [*view.ids][-1]}
-    notation = Notation(traced.names, look.format, places=choose_places([*view.ids]))
-    leaves = leaves._replace(names=labels | owned | {**leaves.names})
-    return collect_live_box_facts(view, notation, leaves, groups)
 
 
 def step_arrays(
@@ -317,7 +292,7 @@ def step_network(
     drawing = Drawing("", title_network(writer.network), options, writer.write())
     graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
     leaves = Leaves(network.name_leaves(), tracer.parts)
-    facts = collect_facts_of(view, traced, options, leaves, tracer.group_outputs())
+    facts = collect_box_facts(view, traced, options.format, leaves, tracer.group_outputs())
     title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
@@ -328,8 +303,7 @@ def step_network(
         if loss is not None:
             copy, links = loss
             scalars = step_graph(copy, None, None, options, LIMIT, has_mistakes=False)
-            if scalars.graph is not None and scalars.graph.boxes is None:
-                link_graph(scalars, topological(copy), links, traced)
+            link_leaves(scalars, topological(copy), links, traced)
             steppers[network.name_opened_root()] = scalars
         return steppers
 
@@ -354,24 +328,8 @@ def open_neuron(opener: NeuronOpener, place: Place, options: Options, network: T
     notes = first.note, begin, opener.describe_root(place)
     frames = [first._replace(note=" ".join(filter(None, notes))), *frames, last._replace(note=end)]
     stepper.templates = [stepper.templates[0]._replace(frames=frames)]
-    link_graph(stepper, [*view.ids], opened.links, network)
+    link_leaves(stepper, [*view.ids], opened.links, network)
     return stepper
-
-
-def link_graph(
-    stepper: "Stepper", order: Sequence[Node], links: Mapping[Node, Link], network: Trace
-) -> None:
-    """Link the leaves of the graph of an opened part to the graph of its network.
-
-    Adds the gradients that the part leaves out to the numbers of its texts.
-    """
-    place = {node: i for i, node in enumerate(network.names)}
-    assert stepper.graph is not None
-    numbers = stepper.texts[0].numbers  # type: ignore[attr-defined]
-    for i, node in enumerate(order):
-        if node in links:
-            stepper.graph.nodes[i]["link"] = links[node].pack(place)
-            numbers[f"o{i}"] = network.grads[links[node].nodes[0]] - numbers[f"g{i}"]
 
 
 class Stepper(Answering):

@@ -1,15 +1,12 @@
 """The facts about a value that a page shows when it is selected."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from itertools import count
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from engine.draw.formulas.forms import build_slopes
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
-    Name,
     Notation,
     Number,
     number_repeats,
@@ -17,13 +14,12 @@ from engine.draw.formulas.notation import (
     write_equation,
 )
 from engine.draw.formulas.places import Place
-from engine.draw.formulas.symbols import Symbol, build_formula, build_results, make_name
+from engine.draw.formulas.symbols import Symbol, build_formula, build_results
 from engine.draw.formulas.writing import to_mathml
-from engine.draw.graph.view import Box, View, is_result
+from engine.draw.graph.view import is_result
 from engine.draw.look.theme import SYMBOLS
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
-from engine.support.arguments import format_count
 
 MOST_PARTIALS = 100  # listed local derivatives of an operation
 
@@ -70,81 +66,6 @@ def collect_facts(notation: Notation, parameters: Collection[Node]) -> list[Fact
         )  # fmt: skip
         facts.append(fact)
     return facts
-
-
-def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
-    """Return the facts about the values and boxes of a drawing with boxes, without paths."""
-    parameters = view.modules.parameters
-    facts = [
-        collect_local_facts(id, node, notation, parameters)
-        for node, id in view.ids.items()
-        if id[0] == "v" and not isinstance(node, Outputs)
-    ]
-    boxes = [box for box in view.drawn if isinstance(box, Box)]
-    return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
-
-
-class Leaves(NamedTuple):
-    """The names of leaves in boxes, and the ids of those that have a part of the drawing."""
-
-    names: Mapping[Node, Name]
-    ids: Mapping[Node, str]
-
-
-NO_LEAVES = Leaves({}, {})
-
-
-def collect_live_box_facts(
-    view: View, notation: Notation, known: Leaves, groups: Mapping[str, int]
-) -> list[Facts]:
-    """Return the facts about every node and box of a drawing with boxes that a page computes.
-
-    The entries of nodes that a box computes are empty. A box with the name of the root has none.
-
-    Args:
-        view: the drawing.
-        notation: the names of the nodes, with places for numbers.
-        known: the leaves in boxes.
-        groups: the outputs of boxes, by their ids.
-    """
-    order, parameters = [*view.ids], view.modules.parameters
-    boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
-    facts = [Facts("", "")] * len(order)
-    leaves: dict[str, list[int]] = {}
-    for i, (node, id) in enumerate(view.ids.items()):
-        kind = "" if isinstance(node, Outputs) else describe_kind(node, parameters)
-        if kind and id not in boxes:
-            partials = get_inputs(node)[1]
-            places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]
-            fact = collect_local_facts(id, node, notation, parameters, places)
-            facts[i] = fact._replace(math=to_mathml(notation.name(node)))
-        elif kind and (node.op is None or node is order[-1]):
-            name = known.names.get(node) or Name(notation.names[node], notation.full_name(node))
-            math = to_mathml(make_name(name.short))
-            facts[i] = Facts(known.ids.get(node, id), name.full, kind, math)
-            if node.op is None:
-                leaves.setdefault(id, []).append(i)
-    root = facts[-1]
-    for id, box in boxes.items():
-        fact = Facts(id, box.path, format_count(box.nodes, "node"), leaves=leaves.get(id, ()))
-        if (root.id, root.name) == (id, box.path):
-            facts[len(order) - 1] = root._replace(leaves=fact.leaves)
-        else:
-            facts.append(fact._replace(group=groups.get(id)))
-    return make_names_distinct(facts)
-
-
-def make_names_distinct(facts: Sequence[Facts]) -> list[Facts]:
-    """Return facts in which equal names are numbered, as x#1 and x#2."""
-    totals = Counter(fact.name for fact in facts)
-    taken, distinct = {*totals}, []
-    for fact in facts:
-        if fact.name and totals[fact.name] > 1:
-            numbered = (f"{fact.name}#{k}" for k in count(1))
-            fact = fact._replace(name=next(name for name in numbered if name not in taken))
-            taken.add(fact.name)
-        distinct.append(fact)
-    return distinct
 
 
 def collect_local_facts(

@@ -9,6 +9,7 @@ from engine.draw.circles.connections import Network
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.places import mark_place
 from engine.draw.graph.copies import copy_part
+from engine.draw.steps.frames import Trace
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import ELEMENTWISE
@@ -235,3 +236,20 @@ class NeuronOpener:
             out = ELEMENTWISE[column.activation](z)
         out.label = "a"
         return out
+
+
+def link_leaves(
+    stepper: Any, order: Sequence[Node], links: Mapping[Node, Link], network: Trace
+) -> None:
+    """Link the leaves of the graph of an opened part to the graph of its network, if it has one.
+
+    Adds what the part leaves out of gradients to the numbers of the stepper's texts.
+    """
+    if stepper.graph is None:
+        return
+    place = {node: i for i, node in enumerate(network.names)}
+    numbers = stepper.texts[0].numbers
+    for i, node in enumerate(order):
+        if node in links:
+            stepper.graph.nodes[i]["link"] = links[node].pack(place)
+            numbers[f"o{i}"] = network.grads[links[node].nodes[0]] - numbers[f"g{i}"]
