@@ -45,6 +45,7 @@ const questions = {
     for (const each of lives) each.update();
     return null;
   },
+  written: () => live.graph.nodes.map((_, i) => i).filter(live.isWritten),
   paths: ({ n }) => Array.from({ length: n }, (_, i) => live.paths(i)),
   inflate: ({ text }) => readData(text),
   format: ({ numbers, spec }) => numbers.map((x) => formatNumber(readNumbers(x), spec)),
@@ -188,6 +189,16 @@ def test_an_opened_neuron_says_what_it_leaves_out(script, monkeypatch):
     loss.backward()
     left_out = model.layers[0].neurons[0].bias.grad - neuron.texts[0].numbers["g0"]
     assert last.note.endswith(f"{format_number(left_out, '.4g')} to that of b.")
+
+
+def test_a_leaf_of_a_box_can_change_unless_it_is_an_exponent(script):
+    """The exponent decides how a formula is written, also in a part that opens."""
+    model = nn.MLP(1, [2, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "x")]) - 1.0) ** 2.0
+    open_page(script, step(loss, model))
+    leaves = {i: x for i, x in enumerate(topological(loss)) if x.op is None}
+    written = {i for i in script("written") if i in leaves}
+    assert [leaves[i].data for i in leaves.keys() - written] == [2.0]
 
 
 def test_labels_that_look_like_places_are_none():

@@ -186,6 +186,22 @@ def test_steps_downhill_move_the_parameters_in_all_views(page):
     page.click("[data-do=downhill]")
 
 
+def test_constants_are_unlocked_in_all_views(page):
+    constants = page.evaluate(
+        "[...document.querySelectorAll('.facts option')].map((x) => x.textContent).filter((x) => x.includes('(constant)'))"
+    )
+    assert len(constants) == 1  # the number of samples
+    page.select_option(".facts select", label=constants[0])
+    page.click(".edit button")
+    page.fill(".edit input", "4")
+    page.press(".edit input", "Enter")
+    loss = network()[0].data / 2.0
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss, rel=1e-12)
+    page.evaluate("stepgrad.goto({ view: 'loss, scalar by scalar' })")
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss, rel=1e-12)
+    page.evaluate("stepgrad.reset(); stepgrad.goto({ view: 'loss' })")
+
+
 def test_boxes_list_the_numbers_inside(pages):
     page = pages(level="layers")
     names = page.evaluate("stepgrad.names()")

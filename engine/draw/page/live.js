@@ -123,9 +123,9 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
   }
 
   // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
-  // They do not contain the leaves of a box.
+  // They do not contain the leaves of a box; one that is `fixed` decides how a formula is written.
   const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
-  const isWritten = (i) => written.has(`d${i}`) || (boxes && !/^v/.test(facts[i].id));
+  const isWritten = (i) => written.has(`d${i}`) || (boxes && !nodes[i].fixed && !/^v/.test(facts[i].id));
 
   // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
   function findTrouble() {
@@ -139,6 +139,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
   update();
   return {
     graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
+    isInGroup: (group, i) => boxes.groups[group].includes(i),
     group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
     find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
   };

@@ -119,8 +119,10 @@ class BoxTracer:
             filled.frames[0] = filled.frames[0]._replace(note=note)
             return Trace([filled], self.names, grads)
         graph = pack_graph(self.names, {RIGHT: passed}, self.notation.spec)
-        for packed in graph.nodes:
+        for packed, node in zip(graph.nodes, self.order, strict=True):
             del packed["name"]
+            if isinstance(node, Value) and node not in self.notation.places:
+                packed["fixed"] = True  # it decides how a formula is written
         graph = graph._replace(boxes=texts.pack())
         return Trace([run], self.names, grads, texts=[texts], graph=graph)
 
