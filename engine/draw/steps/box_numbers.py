@@ -9,6 +9,7 @@ m2 l2 h2    the mean, the lowest and the highest data of group 2
 t2.5 n2.5   the sum of the gradients of group 2 after stage 5, and their norm
 w5          the norm of what stage 5 sends, added up for each receiver
 M2 T2.5     a mean and a sum as circles show them, with few digits
+o3          in an opened part of a network: what the part leaves out of the gradient of value 3
 """
 
 from collections import Counter
