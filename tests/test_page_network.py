@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from browsers import chromium
+from browsers import HOSTILE, chromium
 from engine import Value
 from engine.draw import step
 from nn import MLP
@@ -22,7 +22,7 @@ LOOKS = """() => Object.fromEntries([...document.querySelectorAll(".graph g[id]"
     })]]))"""
 
 
-def network(changes=None, x=None):
+def network(changes=None, x=None, label=""):
     """Return the loss of a network and its model; `changes` are weights and biases by their names."""
     model = MLP(2, [3, 2], "tanh", rng=1)
     names = {
@@ -34,9 +34,11 @@ def network(changes=None, x=None):
     for name, number in (changes or {}).items():
         names[name].data = number
     first, *others = POINTS if x is None else [[x, POINTS[0][1]], POINTS[1]]
-    rows = [[Value(number, f"x{j}") for j, number in enumerate(row)] for row in [first, *others]]
+    rows = [
+        [Value(number, f"x{j}{label}") for j, number in enumerate(row)] for row in [first, *others]
+    ]
     loss = cross_entropy([model(row) for row in rows], [0, 1])
-    loss.label = "loss"
+    loss.label = f"loss{label}"
     return loss, model
 
 
@@ -200,6 +202,22 @@ def test_constants_are_unlocked_in_all_views(page):
     page.evaluate("stepgrad.goto({ view: 'loss, scalar by scalar' })")
     assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss, rel=1e-12)
     page.evaluate("stepgrad.reset(); stepgrad.goto({ view: 'loss' })")
+
+
+def test_hostile_labels_are_data(pages):
+    page = pages(None, None, HOSTILE)
+    name = next(x for x in page.evaluate("stepgrad.names()") if x.startswith("x1"))
+    page.evaluate("name => stepgrad.set(name, 3)", name)
+    assert any(
+        name.removesuffix(", sample 0") in x
+        for x in page.locator(".node title").all_text_contents()
+    )
+    page.evaluate("name => stepgrad.goto({ value: name })", name)
+    page.wait_for_function("location.hash.includes('set')")
+    page.reload()
+    assert page.evaluate("name => stepgrad.get(name).data", name) == 3
+    assert page.evaluate("window.hit") is None
+    page.evaluate("stepgrad.reset()")
 
 
 def test_boxes_list_the_numbers_inside(pages):
