@@ -25,6 +25,8 @@ class LiveGraph(NamedTuple):
     spec     the format of numbers
     boxes    for a drawing with boxes, the groups and stages of `engine.draw.steps.box_numbers`
     circles  for the picture of a network, its parts as in `engine.draw.circles.live`
+    arrays   of a graph of Arrays, data for the page's script (see `engine.draw.arrays.live`); the
+             last row is the program of its texts
     """
 
     nodes: list[dict[str, Any]]
@@ -33,6 +35,7 @@ class LiveGraph(NamedTuple):
     spec: str
     boxes: Mapping[str, Any] | None = None
     circles: Mapping[str, Any] | None = None
+    arrays: Mapping[str, Any] | None = None
 
 
 def pack_graph(
