@@ -79,17 +79,20 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers, networks and boxes up to 4,000 values; a page of more
-    says that it replays its numbers. Drag an underlined number or the line of a weight, or select a
-    leaf and type another number: both passes follow. A network and its opened neurons change
-    together. In a script of the page, `window.stepgrad` has `names()`, `get(name)`, which returns
-    {data, grad}, `set(name, number)`, `descend(lr)`, which takes one step downhill, and `reset()`.
-    While a neuron is open, `names()` lists its values; the names of the network work as well.
+    Pages of Values compute their numbers, networks and boxes up to 4,000 values, and so do pages of
+    Arrays with up to 100 elements in all; a page of more says that it replays its numbers. Drag an
+    underlined number or the line of a weight, or select a leaf and type another number: both passes
+    follow. A network and its opened neurons change together. In a script of the page,
+    `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
+    `descend(lr)`, which takes one step downhill, and `reset()`. While a neuron is open, `names()`
+    lists its values; the names of the network work as well. An element of an Array is called
+    "W[0,1]"; "W" is the whole, in nested lists.
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
     single numbers. Click a number to follow another one. At level="layers", each step shows the
-    formulas of a layer.
+    formulas of a layer. A page that cannot compute a row, such as one that calls other functions of
+    NumPy than those of `engine.arithmetic`, says so and replays the numbers.
 
     The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
     optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
@@ -210,9 +213,14 @@ def step_arrays(
             drawing = draw_view(view, look, names, traced.grads)
             return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
         view = view_nearest(root, model, limit)
-    traced, facts, drawing = trace_array_view(view, look)
+    traced, facts, drawing, live = trace_array_view(view, look)
     title = set_plain(traced.names[[*view.ids][-1]])
-    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    if live is None:
+        return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    return Stepper(
+        live.templates, facts, drawing, look.theme, title, traced.whole, graph=live.graph,
+        describe=lambda _: traced.runs,
+    )  # fmt: skip
 
 
 def check_quiz(stepper: "Stepper") -> None:

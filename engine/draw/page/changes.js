@@ -55,7 +55,7 @@ function createChanges(live, facts, refresh) {
   const nudge = (i, steps) => { if (isFree(i)) set([[i, moveNumber(data[i], steps)]], { gesture: i }); };
 
   const names = facts.map(({ name }) => name);
-  const writeChanges = () => listChanged().map((i) => `${encodeURIComponent(names[i])}:${writeNumber(data[i])}`).join(";");
+  const writeChanges = () => listChanged().map((i) => `${names[i].replace(/[%:;]/g, encodeURIComponent)}:${writeNumber(data[i])}`).join(";");
 
   // Sets the numbers of an address; other leaves have their first numbers.
   function readChanges(text) {

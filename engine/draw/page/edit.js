@@ -13,7 +13,7 @@ function createEditor(view, changes, page) {
   // Dragging a number to the right or up makes it larger.
   let drag = null;
   drawing.addEventListener("pointerdown", (event) => {
-    const i = findNumber(event.target);
+    const i = findNumber(event.target, event);
     if (i === undefined || event.button) return;
     event.stopPropagation(); // the drawing stays where it is
     event.preventDefault();
@@ -35,8 +35,8 @@ function createEditor(view, changes, page) {
   drawing.addEventListener("pointercancel", end);
 
   // Returns the place of the leaf whose number an element of the drawing shows.
-  function findNumber(element) {
-    const i = placeOf.get(page.idAt(element));
+  function findNumber(element, event) {
+    const i = placeOf.get(page.idAt(element, event));
     return isFree(i) && page.isNumber(element) ? i : undefined;
   }
 
@@ -80,7 +80,7 @@ function createEditor(view, changes, page) {
     const row = document.createElement("div");
     row.className = "edit";
     if (!isFree(i)) {
-      row.append(createButton("Change this constant", () => { changes.unlock(i); showMarks(); page.select(page.selected()); }));
+      row.append(createButton("Change this constant", () => { (page.group?.(i) ?? [i]).forEach(changes.unlock); showMarks(); page.select(page.selected()); }));
       return row;
     }
     const input = document.createElement("input");
@@ -134,5 +134,5 @@ function createEditor(view, changes, page) {
     return button;
   }
 
-  return { ...changes, createControls, showMarks };
+  return { ...changes, createControls, showMarks, choose: page.select };
 }

@@ -5,16 +5,18 @@
 const MOST_PATHS = 5; // listed paths of a gradient
 
 function createLive({ graph: packed, runs: templates, facts }, rows, source) {
-  const { nodes, passes, spec, boxes } = packed, graph = createGraph(nodes, rows), isLinked = nodes.some(({ link }) => link);
-  const groups = boxes && createGroups(graph, boxes);
+  const { nodes, passes, spec, boxes, arrays } = packed, isLinked = nodes.some(({ link }) => link);
+  const graph = arrays ? createArrayGraph(nodes, rows, arrays.single) : createGraph(nodes, rows);
+  const groups = boxes && createGroups(graph, boxes), texter = arrays && createArrayTexts(packed, graph, rows);
   let results = [], texts = [], described = [], table = null;
 
   // Computes all numbers, after those of linked leaves if it follows the source.
   function update(follows = true) {
     if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
-    graph.compute();
+    (elements ?? graph).compute();
     results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
     groups?.update(results[0]);
+    texter?.update(results);
     texts = passes.map(() => new Map());
     table = null;
     described = [];
@@ -48,12 +50,13 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
     }
   }
 
-  const write = (x) => formatNumber(x, spec);
+  const write = texter?.format ?? ((x) => formatNumber(x, spec));
   const writeShort = (x) => formatInCircle(x, spec);
+  const writeKey = (run, key) => texter?.write(key) ?? (/[A-Z]/.test(key[0]) ? writeShort : write)(number(run, key));
 
   // Returns a function that maps keys to formatted numbers of a run.
   const finders = passes.map((_, run) => (key) => {
-    if (!texts[run].has(key)) texts[run].set(key, (/[A-Z]/.test(key[0]) ? writeShort : write)(number(run, key)));
+    if (!texts[run].has(key)) texts[run].set(key, writeKey(run, key));
     return texts[run].get(key);
   });
 
@@ -63,7 +66,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
       this.template = template;
       this.find = finders[run];
       this.describe = () => ({});
-      for (const name of ["kind", "marked", "node", "to", "where", "lines"]) this[name] = template[name];
+      for (const name of ["kind", "marked", "node", "to", "where", "lines", "cells"]) this[name] = template[name];
     }
     get title() { return this.describe().title ?? fillText(this.template.title, this.find); }
     get note() { return this.describe().note ?? fillText(this.template.note ?? "", this.find); }
@@ -71,6 +74,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
     get alarm() { return this.describe().alarm; }
     get data() { return this.fill(this.template.data); }
     get grad() { return this.fill(this.template.grad); }
+    get elements() { return texter?.sortElements(this.template.elements ?? {}); }
     fill(numbers = {}) { return Object.fromEntries(Object.entries(numbers).map(([id, text]) => [id, fillText(text, this.find)])); }
   }
   const runs = templates.map(({ title, frames }, run) => ({ title, frames: frames.map((frame) => new Frame(frame, run)) }));
@@ -87,8 +91,10 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
 
   function describeRun(run) {
     const [, accumulates, reason] = passes[run];
-    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, writeApart));
+    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, compare));
   }
+
+  const compare = texter ? texter.compare(writeApart) : writeApart;
 
   // Writes two numbers with so many digits that two that differ read differently.
   function writeApart(x, y) {
@@ -96,20 +102,20 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
       const pair = [x, y].map((z) => formatNumber(z, form));
       if (pair[0] !== pair[1]) return pair;
     }
-    return [x, y].map(write);
+    return [x, y].map((z) => formatNumber(z, spec));
   }
 
   // Returns the paths of a value's gradient: each a product, the next value, the input by which the
   // path enters it, the rank of the rest among its paths, and a text.
   function findFactsOfPaths(i) {
-    table ??= findPaths(graph, MOST_PATHS);
+    table ??= arrays ? graph.findPaths(MOST_PATHS) : findPaths(graph, MOST_PATHS);
     const { best, count, gradient } = table[i], all = BigInt(best.length) === count;
     const routes = shortenRoutes(best.map((path) => nameRoute(i, path)));
     return {
       gradient: write(gradient),
-      paths: best.length && i !== graph.root && !graph.isShared[i] ? best.map(({ product, to, k, rank }, n) => [write(product), to, k, rank, routes[n]]) : undefined,
+      paths: best.length && i !== graph.root && !graph.isShared[i] ? best.map(({ product, to, k, rank }, n) => [write(product).replace(" ", "\u00a0"), to, k, rank, routes[n]]) : undefined,
       path_count: count < 10n ** 12n ? count.toLocaleString("en-US") : `10^${String(count).length - 1}`,
-      rest: write(all ? 0 : subtractPaths(table[i])),
+      rest: write(all ? 0 : (arrays ? subtractArrayPaths : subtractPaths)(table[i])),
     };
   }
 
@@ -136,9 +142,10 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
     return k < 0 ? null : { i: k, field: "gradient", number: results[0].grads[k] };
   }
 
+  const elements = arrays && createElements(graph, facts, { senders: passes[0][0], write });
   update();
   return {
-    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
+    graph, elements, describeCells: texter?.describeCells, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
     isInGroup: (group, i) => boxes.groups[group].includes(i),
     group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
     find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],

@@ -11,7 +11,7 @@ function createQuiz(page) {
   const [go, hintButton, drawButton] = ["go", "hint", "draw"].map((name) => find(`[data-quiz=${name}]`));
   const intro = `Predict each number before it is shown.${matchMedia("(pointer: coarse)").matches ? "" : " Enter answers, and then goes on; ? gives a hint."}`;
   const frames = () => page.view().runs[0].frames, game = () => page.view().game;
-  const canAsk = () => Boolean(page.view().editor?.canChange && page.view().live.graph.root && !page.view().live.hasBoxes);
+  const canAsk = () => Boolean(page.view().editor?.canChange && page.view().live.graph.root && !page.view().live.hasBoxes && !page.view().live.elements);
   const next = () => game()?.questions[game().count];
 
   // -------------------------------------------------------------------------------- the questions

@@ -39,8 +39,10 @@ function mount(root, page, rows) {
     };
     if (live?.hasBoxes) created.panel.querySelector(".details").textContent = adaptWords(created.network ? NETWORK : BOXES);
     const source = live?.isLinked && views[0]?.live ? views[0] : null;
-    created.owner = source ?? created; // the view whose numbers change
-    if (live) created.changes = source ? linkChanges(source.changes, live.linked) : createChanges(live, data.facts, refresh);
+    created.owner = source ?? (live?.elements ? openElements(created) : created); // the view whose numbers change
+    const { owner } = created;
+    if (live) created.changes = source ? linkChanges(source.changes, live.linked) : createChanges(owner.live, owner.facts, refresh);
+    owner.changes ??= created.changes;
     return created;
   }
 
@@ -90,12 +92,15 @@ function mount(root, page, rows) {
     }
     onSwipe(graph, () => !view.camera.canPan());
     view.circles = view.network && createCircles(graph, view.prefix, view, view.network);
-    const isNumber = (element) => view.picture.isNumber(element) || view.circles?.owns(element);
-    if (view.live) view.editor = createEditor(view, view.changes, { ...view.picture, isNumber, select: (i) => view.inspector.select(i), selected: () => view.inspector.selected(), focus: () => graph.focus() });
-    view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
+    view.arrays = showArrays(root, graph, view.prefix, { math, describe: view.live?.describeCells, step: () => ({ frames: frames(), n: view.at }) });
+    const isNumber = (element) => view.picture.isNumber(element) || view.circles?.owns(element), elements = view.live?.elements;
+    const drawing = { ...view.picture, isNumber, select: (i) => view.inspector.select(i), selected: () => view.inspector.selected(), focus: () => graph.focus() };
+    if (elements) view.editor = view.owner.editor = createEditor({ ...view.owner, graph }, view.changes, { ...drawing, ...createElementPage(view, drawing.select) });
+    else if (view.live) view.editor = createEditor(view, view.changes, drawing);
     view.inspector = inspect(root, view, {
       frames, math, write,
       createControls: (i) => {
+        if (elements) return createArrayControls(view, i, (k) => addTangent(view.owner, k, view.editor.createControls(k), rows, plots));
         const { owner, live } = view, controls = view.editor?.createControls(i), at = owner === view ? i : live.linked(i);
         return controls && addTangent(owner, at, controls, rows, plots);
       },
@@ -375,7 +380,8 @@ function mount(root, page, rows) {
       event.preventDefault();
       act(key.toLowerCase() === "y" || event.shiftKey ? "redo" : "undo");
     }
-    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], selected = view.inspector.selected();
+    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], chosen = view.inspector.selected();
+    const selected = view.live?.elements ? findChosen(view, chosen) : chosen;
     if (nudge && !event.shiftKey && view.editor?.isFree(selected) && !target.matches("select, input")) {
       event.preventDefault();
       view.editor.nudge(selected, nudge);
@@ -458,23 +464,26 @@ function mount(root, page, rows) {
   };
 
   // The names of all values of the picture that is shown.
-  const names = () => view.facts.map((fact) => fact.name).filter(Boolean);
+  const names = () => [...new Set([view, ...(view.live?.elements ? [view.owner] : [])].flatMap(({ facts }) => facts.map((fact) => fact.name)))].filter(Boolean);
 
   // The numbers of a value: {data, grad}; those of a neuron are as in its circle.
   function get(name) {
     const { from: { live, facts }, i } = locate(name), { group } = facts[i];
-    if (!live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
+    if (!live) throw new Error("this page replays its numbers; pages that step through few Values, or through Arrays with few elements, compute them");
     if (group !== undefined) return { data: live.group("m", group), grad: live.group("t", group) };
     if (i > live.graph.root) throw new Error(`${name} is a box of several values; names() lists those inside that can change`);
-    return { data: live.graph.data[i], grad: live.grad(i) };
+    const nest = live.elements?.nest ?? ((_, x) => x); // arrays are nested lists
+    return { data: nest(i, live.graph.data[i]), grad: nest(i, live.grad(i)) };
   }
 
-  // Changes the number of a leaf.
+  // Changes the number of a leaf, or the numbers of an array, given as nested lists.
   function set(name, number) {
-    const { from: { changes }, i } = locate(name);
-    if (!changes?.isFree(i)) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
-    if (typeof number !== "number") throw new TypeError(`expected a number, got ${number}`);
-    changes.set([[i, number]]);
+    const { from: { changes, live }, i } = locate(name), places = live?.elements?.placesOf(i) ?? [i], numbers = [number].flat(Infinity);
+    if (!places.length || !places.every((k) => changes?.isFree(k))) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
+    if (numbers.length !== places.length || !numbers.every((x) => typeof x === "number")) {
+      throw new TypeError(`expected ${places.length > 1 ? `${places.length} numbers` : "a number"}, got ${number}`);
+    }
+    changes.set(places.map((k, n) => [k, numbers[n]]));
   }
 
   return { goto, names, get, set, descend: (lr) => downhill.descend(lr), reset: () => view.editor?.reset() };

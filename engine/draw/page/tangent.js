@@ -81,7 +81,7 @@ function createTangent({ live, editor, facts }, i, rows) {
     if (!width || state.every((x, k) => Object.is(x, drawn[k]))) return;
     drawn = state;
     range = chooseRange(x);
-    const probe = createProbe(graph, rows, i), span = range[1] - range[0];
+    const probe = graph.createProbe?.(i) ?? createProbe(graph, rows, i), span = range[1] - range[0];
     const points = Array.from({ length: SAMPLES + 1 }, (_, k) => range[0] + (k * span) / SAMPLES);
     const curve = [...points.filter((u) => u < x), ...(Number.isFinite(x) ? [x] : []), ...points.filter((u) => u > x)].map((u) => [u, probe(u)]);
     const ys = findRange(curve.map(([, v]) => v), y), yTicks = chooseTicks(ys, height < 130 ? 3 : 4);
