@@ -309,6 +309,7 @@ function createElementPage(view, select) {
     idAt: (element, event) => arrays.findElement(element, event) ?? picture.idAt(element),
     isNumber: (element) => element.closest(".panel") !== null || picture.isNumber(element),
     select: (k) => {
+      if (!elements.facts[k]) return;
       const { id } = elements.facts[k];
       if (isArray(id)) arrays.choose(id);
       select(elements.entries[k].i);

@@ -313,6 +313,7 @@ function mount(root, page, rows) {
     if (asks === "1" && !quiz.isOn()) quiz.toggle(true);
     const i = value ? view.facts.findIndex((fact) => fact.name === value || fact.id === value) : -1;
     if (i >= 0) view.inspector.select(i);
+    else if (value && view.live?.elements) view.editor.choose(view.owner.facts.findIndex((fact) => fact.name === value));
   }
 
   // --------------------------------------------------------------------------------- the controls
