@@ -2,9 +2,9 @@
 
 Each row is recorded on the elements of its arrays, forward and backward (see
 `engine.draw.arrays.recorded`). The frames are made of a copy of the graph whose arrays have
-recorded elements, so that their texts have places in place of numbers. A place names slots: the
-elements of all nodes and of all contributions, numbered in the order of `list_sources`, and those
-that a program computes from them.
+recorded elements, so that their texts have places in place of numbers. A place names slots: first
+those of the elements of all nodes, then those of the contributions of each pass (upstream, sent,
+before and after), then those that a program computes from them.
 """
 
 import functools
@@ -102,9 +102,7 @@ def record_row(node: Any, single: bool) -> Row:
     slots = {k: recorder.list_slots(x) for k, x in sent.items()}
     inputs = [s for x in xs for s in recorder.list_slots(x)]
     gs, flat = recorder.list_slots(g), [s for k in free for s in slots[k]]
-    row = Recorded(
-        forward, outs, gs, recorder.instructions, [*flat], recorder.constants, recorder.slots
-    )
+    row = Recorded(forward, outs, gs, recorder.instructions, [], recorder.constants, recorder.slots)
     code = (
         f"{{forward: {print_program({'x': inputs}, row, outs)}, "
         f"pullback: {print_program({'g': gs, 'out': outs, 'x': inputs}, row, flat)}}}"
@@ -115,7 +113,7 @@ def record_row(node: Any, single: bool) -> Row:
 def find_structure(
     steps: Sequence[Instruction], gs: Sequence[int], sent: Sequence[int]
 ) -> Structure:
-    """Return which elements that a pullback sends depend on which upstream elements `gs`."""
+    """Return which elements that a pullback sends depend on which upstream elements, `gs`."""
     needed = {s: 1 << o for o, s in enumerate(gs)}  # bit masks
     sums = set(gs)  # the slots that are sums of upstream elements
     for step in steps:

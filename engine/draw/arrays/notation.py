@@ -1,5 +1,6 @@
 """The names of Arrays in formulas, and the lines of a page that steps through their graph."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +19,14 @@ from engine.draw.arrays.writing import (
     to_shaped_mathml,
 )
 from engine.draw.formulas.notation import Line, Notation
-from engine.draw.formulas.places import mark_place
+from engine.draw.formulas.places import CLOSE, OPEN, mark_place
 from engine.draw.formulas.symbols import Symbol, combine, lift
 from engine.draw.look.theme import format_number, norm
 from engine.node import Node
 from engine.rules import ELEMENTWISE
 
 SHORT = ".3g"  # the format of numbers in sums, which are long
+NEGATED = re.compile(f'<mo form="prefix">−</mo>{OPEN}[(]?(\\d+){CLOSE}')  # a recorded number
 LOSSES = ("cross_entropy", "soft_cross_entropy")
 
 
@@ -100,6 +102,8 @@ class ArrayNotation(Notation):
         )
         if are_same(*sides):
             sides = sides[1:]
+        elif negated := NEGATED.fullmatch(sides[0]):  # −x = −3, but −(−3) = 3
+            sides = [mark_place(f"v{negated[1]}") + sides[1]]
         if all(sides):
             return [(name, f"<mo>{sign}</mo>", "<mo>=</mo>".join(sides))]
         if sides[-1]:

@@ -150,9 +150,9 @@ def read_number(x: Any) -> Any:
 def make_key(kind: str, x: Any) -> str:
     """Return the key of the place of a number or an array in a text of a page.
 
-    Kinds are "" for a number, "s" for a short one, "m3:" for a matrix with three columns, and "n"
-    and "l" for the norm of an array, with and without the word. The slots of neighbouring elements
-    are written as a range.
+    Kinds are "" for a number, "s" for a short one, "m3:" for a matrix with three columns, "n" and
+    "l" for the norm of an array, with and without the word, and "v" for −x =, which is left out if
+    x is positive. The slots of neighbouring elements are written as a range.
 
     >>> make_key("n", ElementRecorder().read(np.zeros(3)))
     'n0-2'

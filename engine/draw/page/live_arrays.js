@@ -141,10 +141,11 @@ function createArrayTexts({ arrays, spec }, graph, rows) {
   };
 
   function write(key) {
-    const [, kind, columns, slots] = /^([smnl]?)(?:(\d+):)?(.*)$/.exec(key), numbers = read(slots);
+    const [, kind, columns, slots] = /^([smnlv]?)(?:(\d+):)?(.*)$/.exec(key), numbers = read(slots);
     switch (kind) {
       case "m": return writeMatrix(numbers, Number(columns));
       case "n": return format(numbers);
+      case "v": return numbers[0] > 0 ? "" : `${fillMath("<mo form=\"prefix\">−</mo>\ufdd0(\ufdd1", () => formatNumber(numbers[0], spec))}<mo>=</mo>`;
       case "l": return formatNumber(measureSize(numbers), spec);
       case "s": return formatNumber(numbers[0], short).replace("inf", "∞");
       default: return formatNumber(numbers[0], spec);
