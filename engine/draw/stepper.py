@@ -79,8 +79,8 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers, networks and boxes up to 4,000 values, and so do pages of
-    Arrays with up to 100 elements in all; a page of more says that it replays its numbers. Drag an
+    Pages of Values compute their numbers, networks and boxes up to 4,000 values; a page of more
+    says that it replays its numbers. Pages of Arrays compute up to 100 elements in all. Drag an
     underlined number or the line of a weight, or select a leaf and type another number: both passes
     follow. A network and its opened neurons change together. In a script of the page,
     `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
