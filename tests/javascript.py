@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
 import zlib
 from contextlib import contextmanager
 
@@ -54,8 +55,11 @@ def javascript():
 @contextmanager
 def node(program):
     """Yield a function that sends a line of JSON to a program, and returns the line it answers."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".js", encoding="utf-8")  # noqa: SIM115
+    file.write(program)  # an argument is too short for it
+    file.flush()
     process = subprocess.Popen(
-        [find_node(), "-e", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [find_node(), file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
     def ask(question):
@@ -67,6 +71,7 @@ def node(program):
     process.stdin.close()
     process.stdout.close()
     process.wait()
+    file.close()
 
 
 def read_data(page):

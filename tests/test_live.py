@@ -13,32 +13,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nn
 from engine import Op, Outputs, Value, explain, softmax, topological
 from engine.draw import step
+from engine.draw.formulas.places import mark_place
 from engine.draw.look.theme import format_number
 from engine.draw.page.html import SCRIPTS, PageView, compress, pack_view, read_text
+from engine.draw.steps import boxes, neuron_graphs
 from engine.draw.steps.facts import get_inputs
 from javascript import node as run_node
 from strategies import examples, programs
 
 PROGRAM = """
-let live = null, rows = null;
+let live = null, lives = [];
 const keep = (frame) => ({ title: frame.title, note: frame.note, data: frame.data, grad: frame.grad,
   marks: frame.marks ?? {}, alarm: Boolean(frame.alarm), lines: frame.lines });
 const questions = {
-  open: ({ view, code }) => {
-    live = createLive(view, eval(`[${code}]`));
+  open: ({ views, code }) => {
+    const rows = eval(`[${code}]`);
+    lives = [];
+    for (const view of views) lives.push(createLive(view, rows, lives[0]));
+    [live] = lives;
     return null;
   },
-  frames: () => live.runs.map(({ frames }, run) => frames.map((frame) => {
+  frames: ({ view }) => lives[view].runs.map(({ frames }, run) => frames.map((frame) => {
     const { lines, ...kept } = keep(frame);
-    return { ...kept, lines: lines.map((line) => line.map((piece) => fillMath(piece, live.find(run)))) };
+    return { ...kept, lines: lines.map((line) => line.map((piece) => fillMath(piece, lives[view].find(run)))) };
   })),
   set: ({ numbers }) => {
     for (const [i, x] of Object.entries(numbers)) live.graph.data[i] = readNumbers(x);
-    live.update();
+    for (const each of lives) each.update();
     return null;
   },
+  written: () => live.graph.nodes.map((_, i) => i).filter(live.isWritten),
   paths: ({ n }) => Array.from({ length: n }, (_, i) => live.paths(i)),
   inflate: ({ text }) => readData(text),
   format: ({ numbers, spec }) => numbers.map((x) => formatNumber(readNumbers(x), spec)),
@@ -73,10 +80,13 @@ def script():
 
 
 def open_page(script, stepper):
-    """Give a stepper's graph to the script."""
+    """Give the graph of a stepper, and those of the parts that open, to the script."""
     rows: dict[str, int] = {}
-    view = PageView("", "", stepper.templates, stepper.facts, stepper.whole, stepper.graph)
-    script("open", view=pack_view(view, rows), code=",".join(rows))
+    views = [
+        pack_view(PageView("", "", x.templates, x.facts, x.whole, x.graph), rows)
+        for x in (stepper, *stepper.opened.values())
+    ]
+    script("open", views=views, code=",".join(rows))
 
 
 def agree(text, expected):
@@ -88,8 +98,13 @@ def agree(text, expected):
 
 
 def compare_frames(script, stepper):
-    """Check all frames of all runs."""
-    for run, frames in zip(stepper.runs, script("frames"), strict=True):
+    """Check all frames of all runs, also of the parts that open."""
+    for view, part in enumerate((stepper, *stepper.opened.values())):
+        compare_runs(part.runs, script("frames", view=view))
+
+
+def compare_runs(runs, answer):
+    for run, frames in zip(runs, answer, strict=True):
         for frame, packed in zip(run.frames, frames, strict=True):
             agree(packed["title"], frame.title)
             agree(packed["note"], frame.note)
@@ -129,6 +144,83 @@ def test_changed_numbers_give_the_frames_of_a_new_graph(script, program, data):
     leaves = {i: repr(x.data) for i, x in enumerate(topological(changed)) if x.op is None}
     script("set", numbers={i: float(x) for i, x in leaves.items()})
     compare_frames(script, step(changed))
+
+
+def network(numbers=(), samples=2, inputs=2, hidden=2):
+    """Return the loss of a network, and its model; `numbers` are those of its leaves."""
+    model, labels = nn.MLP(inputs, [hidden, 2], "tanh", rng=1), range(samples)
+    rows = [[Value(0.3 * (i + 1) - 0.5 * j, f"x{j}") for j in range(inputs)] for i in labels]
+    leaves = [*model.parameters(), *itertools.chain.from_iterable(rows)]
+    for leaf, x in zip(leaves, numbers, strict=False):
+        leaf.data = x
+    loss = nn.losses.cross_entropy([model(row) for row in rows], [i % 2 for i in labels])
+    loss.label = "loss"
+    return loss, model
+
+
+@examples(3)
+@given(numbers=st.lists(st.floats(-3.0, 3.0), max_size=16))
+@pytest.mark.parametrize("level", [None, "layers", ["layers.0"]])
+def test_all_views_of_a_changed_network_are_those_of_a_new_page(script, level, numbers):
+    """The picture of a network or of boxes, the opened neurons and the opened loss."""
+    stepper, (loss, model) = step(*network(), level=level), network(numbers)
+    open_page(script, stepper)
+    script("set", numbers={i: x.data for i, x in enumerate(topological(loss)) if x.op is None})
+    compare_frames(script, step(loss, model, level=level))
+    names = [fact.name for fact in stepper.facts if fact.name]
+    assert len({*names}) == len(names)
+
+
+def test_an_opened_neuron_says_what_it_leaves_out(script, monkeypatch):
+    """Samples, and the products of a long sum; the numbers follow a change."""
+    monkeypatch.setattr(neuron_graphs, "MOST_TERMS", 4)
+    monkeypatch.setattr(neuron_graphs, "MOST_SAMPLES", 2)
+    size = {"samples": 4, "inputs": 6, "hidden": 1}
+    stepper, (loss, model) = step(*network(**size)), network(**size)
+    open_page(script, stepper)
+    model.layers[1].neurons[0].weights[0].data = 2.0
+    loss, model = network([x.data for x in model.parameters()], **size)
+    script("set", numbers={i: x.data for i, x in enumerate(topological(loss)) if x.op is None})
+    neuron = step(loss, model).opened["layers[0].neurons[0]"]
+    compare_runs(neuron.runs, script("frames", view=1))
+    first, *_, last = neuron.frames
+    assert "shows samples 0 to 1 of 4" in first.note
+    assert "4 of 6 products are shown" in first.note
+    loss.backward()
+    left_out = model.layers[0].neurons[0].bias.grad - neuron.texts[0].numbers["g0"]
+    assert last.note.endswith(f"{format_number(left_out, '.4g')} to that of b.")
+
+
+def test_a_leaf_of_a_box_can_change_unless_it_is_an_exponent(script):
+    """The exponent decides how a formula is written, also in a part that opens."""
+    model = nn.MLP(1, [2, 1], "tanh", rng=0)
+    loss = (model([Value(0.5, "x")]) - 1.0) ** 2.0
+    open_page(script, step(loss, model))
+    leaves = {i: x for i, x in enumerate(topological(loss)) if x.op is None}
+    written = {i for i in script("written") if i in leaves}
+    assert [leaves[i].data for i in leaves.keys() - written] == [2.0]
+
+
+def test_labels_that_look_like_places_are_none():
+    """In the names, titles and hover texts of a network and of boxes."""
+    loss, model = network()
+    label = mark_place("d999")
+    for node in (loss, *(x for x in topological(loss) if x.label == "x0")):
+        node.label = label
+    for level in (None, "layers"):
+        stepper = step(loss, model, level=level)
+        texts = [stepper.templates, stepper.facts, (stepper.graph.circles or {}).get("titles")]
+        assert label not in json.dumps(texts, ensure_ascii=False)
+        assert any("\ufffdd999\ufffd" in fact.name for fact in stepper.facts)
+
+
+def test_a_page_of_more_values_than_it_computes_says_so(script, monkeypatch):
+    monkeypatch.setattr(boxes, "MOST_VALUES", 20)
+    stepper = step(*network())
+    assert stepper.graph is None
+    assert "more than the 20 that a page computes" in stepper.frames[0].note
+    open_page(script, stepper.opened["layers[0].neurons[0]"])
+    assert script("frames", view=0)
 
 
 @examples(15)

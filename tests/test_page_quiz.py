@@ -241,7 +241,7 @@ def test_an_answer_is_judged_to_the_digits_shown():
     numbers = (0.0, 1.0, -0.25, 1 / 3, 12345.678, -2e-7, 6.02e23)
     for spec in (".4g", ".2f", ".3e", ",.1f", "+.3g", ".1%", ""):  # the number as the page shows it
         asked += [(format_number(x, spec), x, spec) for x in numbers]
-    names = ("arithmetic.js", "graph.js", "numbers.js", "edit.js", "answers.js")
+    names = ("arithmetic.js", "graph.js", "numbers.js", "changes.js", "answers.js")
     with node("".join(map(read_text, names)) + JUDGE) as judge:
         judged = judge(asked)
     expected = [is_right for _, _, is_right in cases]

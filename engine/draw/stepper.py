@@ -9,9 +9,10 @@ from typing import Any, Unpack
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
+from engine.draw.circles.live import pack_circles
+from engine.draw.circles.picture import make_writer, title_network
 from engine.draw.drawing import (
     Drawing,
-    draw_network,
     draw_view,
     find_picture,
     is_network,
@@ -28,13 +29,15 @@ from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
+from engine.draw.steps.box_facts import Leaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
-from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, fill_runs
-from engine.draw.steps.neuron_graphs import NeuronOpener
+from engine.draw.steps.facts import Facts, collect_facts, get_inputs
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
+from engine.draw.steps.neuron_graphs import NeuronOpener, link_leaves
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
+from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
@@ -76,15 +79,20 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of up to `limit` Values, one by one, compute their numbers. Drag an underlined number, or
-    select a leaf and type another one: both passes follow. In a script of the page,
+    Pages of Values compute their numbers, networks and boxes up to 4,000 values; a page of more
+    says that it replays its numbers. Pages of Arrays compute up to 100 elements in all. Drag an
+    underlined number or the line of a weight, or select a leaf and type another number: both passes
+    follow. A network and its opened neurons change together. In a script of the page,
     `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
-    `descend(lr)`, which takes one step downhill, and `reset()`.
+    `descend(lr)`, which takes one step downhill, and `reset()`. While a neuron is open, `names()`
+    lists its values; the names of the network work as well. An element of an Array is called
+    "W[0,1]"; "W" is the whole, in nested lists.
 
     In a graph of Arrays, a step of the backward pass shows a pullback, such as dW = dZᵀ X, with the
     shape of each array and with its numbers if they are few, and follows one element as a sum of
     single numbers. Click a number to follow another one. At level="layers", each step shows the
-    formulas of a layer.
+    formulas of a layer. A page that cannot compute a row, such as one that calls other functions of
+    NumPy than those of `engine.arithmetic`, says so and replays the numbers.
 
     The address of a saved page holds its place, as in "steps.html#step=12&value=x1". All parts are
     optional: `step` counts from 1, `value` is the name of the selected value, `pass` is 2 or 3 for
@@ -169,13 +177,16 @@ def step_graph(
     if not has_boxes:
         return step_values(view, picture, look, has_mistakes)
     traced = trace_boxes(view, look.format)
-    facts = collect_box_facts(view, Notation(traced.names, look.format))
+    facts = collect_box_facts(view, traced, look.format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
     drawing = draw_view(view, look, names, traced.grads)
     names_of_values = choose_names([*view.ids], look.format)
     notation = Notation(dict(zip(view.ids, names_of_values, strict=True)), look.format)
     title = root.label or write_title(root, notation)
-    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    return Stepper(
+        traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
+        graph=traced.graph,
+    )  # fmt: skip
 
 
 def step_arrays(
@@ -202,14 +213,19 @@ def step_arrays(
             drawing = draw_view(view, look, names, traced.grads)
             return Stepper(traced.runs, facts, drawing, look.theme, set_plain(names[root]))
         view = view_nearest(root, model, limit)
-    traced, facts, drawing = trace_array_view(view, look)
+    traced, facts, drawing, live = trace_array_view(view, look)
     title = set_plain(traced.names[[*view.ids][-1]])
-    return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    if live is None:
+        return Stepper(traced.runs, facts, drawing, look.theme, title, traced.whole)
+    return Stepper(
+        live.templates, facts, drawing, look.theme, title, traced.whole, graph=live.graph,
+        describe=lambda _: traced.runs,
+    )  # fmt: skip
 
 
 def check_quiz(stepper: "Stepper") -> None:
     """Raise ValueError if a page cannot ask for its numbers."""
-    if stepper.graph is None:
+    if stepper.graph is None or stepper.graph.boxes is not None:
         raise ValueError(
             "quiz=True expects a page that steps through all values, got one of neurons or boxes; "
             "write level='values', and raise limit if there are more values"
@@ -273,41 +289,54 @@ def step_network(
             "level='layers', or raise limit"
         )
     view, ids = build_network_view(network, model)
-    traced = NeuronTracer(view, ids, network.activity, options.format).trace()
-    facts = collect_box_facts(view, Notation(traced.names, options.format))
+    tracer = NeuronTracer(view, ids, network.activity, options.format)
+    traced = tracer.trace()
     opener = NeuronOpener(network, traced.grads)
     loss = opener.build_loss()
     places: list[Place | str] = [*opener.places]
     if loss is not None:
         places.append("root")
-    drawing = draw_network(root, model, options, ids, traced.grads, places)
+    writer = make_writer(model, root, options, ids, traced.grads, places)
+    drawing = Drawing("", title_network(writer.network), options, writer.write())
+    graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
+    leaves = Leaves(network.name_leaves(), tracer.parts)
+    facts = collect_box_facts(view, traced, options.format, leaves, tracer.group_outputs())
     title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
         steppers = {
-            network.name(place): open_neuron(opener, place, options) for place in opener.places
+            network.name(place): open_neuron(opener, place, options, traced)
+            for place in opener.places
         }
         if loss is not None:
-            scalars = step_graph(loss, None, None, options, LIMIT, has_mistakes=False)
+            copy, links = loss
+            scalars = step_graph(copy, None, None, options, LIMIT, has_mistakes=False)
+            link_leaves(scalars, topological(copy), links, traced)
             steppers[network.name_opened_root()] = scalars
         return steppers
 
-    return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
+    return Stepper(
+        traced.templates, facts, drawing, options.theme, title, opened=open_neurons,
+        texts=traced.texts, graph=graph,
+    )  # fmt: skip
 
 
-def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Stepper":
+def open_neuron(opener: NeuronOpener, place: Place, options: Options, network: Trace) -> "Stepper":
     """Make the page of one neuron, scalar by scalar."""
-    root, neuron, note = opener.build(place)
-    view = build_view(root, neuron, "values", LARGEST_NEURON, to_step=True)
+    opened = opener.build(place)
+    view = build_view(opened.root, opened.model, "values", LARGEST_NEURON, to_step=True)
     picture = find_picture(view, "values", options, LARGEST_NEURON)
     stepper = step_values(view, picture, options, has_mistakes=False)
-    class_name = type(neuron).__name__
-    first, *frames = [
+    class_name = type(opened.model).__name__
+    first, *frames, last = [
         frame._replace(where=frame.where.replace(class_name, "neuron"))
         for frame in stepper.templates[0].frames
     ]
-    first = first._replace(note=f"{first.note} {note}".strip())
-    stepper.templates = [stepper.templates[0]._replace(frames=[first, *frames])]
+    begin, end = opened.describe({x: i for i, x in enumerate(view.ids)})
+    notes = first.note, begin, opener.describe_root(place)
+    frames = [first._replace(note=" ".join(filter(None, notes))), *frames, last._replace(note=end)]
+    stepper.templates = [stepper.templates[0]._replace(frames=frames)]
+    link_leaves(stepper, [*view.ids], opened.links, network)
     return stepper
 
 

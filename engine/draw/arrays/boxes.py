@@ -15,9 +15,10 @@ from engine.draw.formulas.symbols import Symbol
 from engine.draw.graph.view import Box, View
 from engine.draw.look.theme import norm
 from engine.draw.options import Options
+from engine.draw.steps.box_numbers import RunningSums, measure_sent
 from engine.draw.steps.boxes import BoxTracer, Bundle, Part
 from engine.draw.steps.facts import Facts
-from engine.draw.steps.frames import KEYS, Frame, Trace
+from engine.draw.steps.frames import KEYS, Frame, Run, Trace
 from engine.node import Node
 from engine.rules import Op
 from engine.support.arguments import format_count
@@ -93,10 +94,20 @@ class ArrayBoxTracer(BoxTracer):
         if line[0] != line[-1]:
             yield line
 
-    def send(self, bundle: Bundle, sums: Mapping[Node, Any], root: Symbol) -> Frame:
-        """Return the frame of a bundle, after which the gradients are `sums`."""
-        frame = super().send(bundle, sums, root)
-        grads = {(x.to, "grad"): sums[x.to] for x in bundle.sent}
+    def prepare(
+        self, passed: Sequence[Contribution], bundles: Sequence[Bundle], grads: Mapping[Node, Any]
+    ) -> None:
+        """Prepare the gradients of the stages, which frames contain."""
+        self.numbers = ArrayNumbers(self.order[-1], bundles, grads)
+
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: dict[Node, Any]) -> Trace:
+        """Return the trace of a run."""
+        return Trace([run], self.names, grads)
+
+    def send(self, bundle: Bundle, root: Symbol) -> Frame:
+        """Return the frame of a bundle, the last stage."""
+        frame = super().send(bundle, root)
+        grads = {(x.to, "grad"): self.numbers.place_sum(x.to) for x in bundle.sent}
         kept = {id: text for id, text in frame.grad.items() if id in self.boxes}
         return self.show(frame._replace(grad=kept), grads)
 
@@ -115,6 +126,31 @@ class ArrayBoxTracer(BoxTracer):
         pulled = build_pullback(node, sent.k, g, out, inputs, sent.sent)  # type: ignore[arg-type]
         return notation.write_formula(notation.gradient(sent.to, sent.sent), "+=", pulled)
 
-    def measure_all(self, gradients: Sequence[Any]) -> float:
-        """Return the norm of all elements of some gradients."""
-        return norm([norm(g) for g in gradients])
+
+class ArrayNumbers:
+    """The numbers of frames over boxes of Arrays, which `BoxTexts` has as places."""
+
+    def __init__(self, root: Node, bundles: Sequence[Bundle], grads: Mapping[Node, Any]):
+        self.sums = RunningSums(root, grads, [x for bundle in bundles for x in bundle.sent])
+        self.stage: Sequence[Contribution] = ()
+
+    def add_stage(self, sent: Sequence[Contribution]) -> None:
+        """Add the contributions of a stage."""
+        self.stage = sent
+        self.sums.add(sent)
+
+    def place_sum(self, node: Node) -> Any:
+        """Return a gradient after the last stage."""
+        return self.sums[node]
+
+    def place_group(self, kind: str, nodes: Sequence[Node]) -> float:
+        """Return the norm of all elements of some gradients after the last stage."""
+        return norm([norm(self.sums.get(x, 0.0)) for x in nodes])
+
+    def place_sent(self, sent: Contribution) -> Any:
+        """Return what a contribution adds."""
+        return sent.sent
+
+    def place_stage(self) -> float:
+        """Return the norm of what the last stage sends."""
+        return measure_sent(self.stage)

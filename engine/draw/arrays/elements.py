@@ -1,11 +1,12 @@
 """Lines that follow one element of an array as if it were a single number, for a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.draw.arrays.notation import ArrayNotation
+from engine.draw.arrays.recorded import is_recorded, make_key, read_number
 from engine.draw.arrays.terms import (
     Index,
     Term,
@@ -39,6 +40,8 @@ class Element(NamedTuple):
 
     lines: Sequence[Line]
     marks: Sequence[CellMark]
+    slot: str = ""  # of the element, in a page that computes
+    is_alone: bool = False  # whether the page shows only the largest element of the array
 
 
 class Follower:
@@ -56,12 +59,12 @@ class Follower:
         if not find_product(node) or not node.data.size:
             return {}
         is_small = self.fits(node, *node.inputs)
-        indices = sort_indices(node.data) if is_small else [find_largest(node.data)]
+        indices = list_indices(node.data, is_small)
         terms = {index: list_forward_terms(node, index) for index in indices}
         x, *_, bias = node.inputs
-        elements = {}
-        for index in choose_indices(indices, terms):
-            firsts = [float(x.data[term.first]) for term in terms[index]]
+
+        def follow(index: Index) -> tuple[list[Line], list[CellMark]]:
+            firsts = [read_number(x.data[term.first]) for term in terms[index]]
             names, numbers = self.write_terms(node, self.notation.name(x), firsts, terms[index])
             marks = [self.mark(node, "data", index)]
             marks += [self.mark(x, "data", term.first) for term in terms[index]]
@@ -73,26 +76,28 @@ class Follower:
                 marks.append(self.mark(bias, "data", at))
             left = write_element(self.notation.name(node), index)
             lines = self.write_lines(left, names, numbers, node.data[index], len(terms[index]))
-            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)] if is_small else [])
-        return elements
+            return lines, marks
+
+        return self.collect(node.data, is_small, terms, follow)
 
     def follow_backward(self, sent: Contribution) -> dict[str, Element]:
         """Return the lines of the elements of a contribution: dW[0, 1] = Σ dZ[s, 0] X[s, 1]."""
         node, to = sent.node, sent.to
         is_small = self.fits(node, to)
         if is_small:
-            indices = sort_indices(sent.sent)
-            table = list_backward_terms(node, sent.k)
-            terms = dict(zip(np.ndindex(to.data.shape), table, strict=True))
+            structure = self.notation.structures.get(node, {}).get(sent.k)
+            table = list_backward_terms(node, sent.k, structure)
+            pairs = dict(zip(np.ndindex(to.data.shape), table, strict=True))
+            terms = {index: pairs[index] for index in list_indices(sent.sent, is_small)}
         elif find_product(node) and to.data.size:
-            indices = [find_largest(sent.sent)]
-            terms = {indices[0]: list_product_terms(node, sent.k, indices[0])}
+            indices = list_indices(sent.sent, is_small)
+            terms = {index: list_product_terms(node, sent.k, index) for index in indices}
         else:
             return {}
         upstream = self.notation.gradient(node, sent.upstream)
-        elements = {}
-        for index in choose_indices(indices, terms):
-            firsts = [float(sent.upstream[term.first]) for term in terms[index]]
+
+        def follow(index: Index) -> tuple[list[Line], list[CellMark]]:
+            firsts = [read_number(sent.upstream[term.first]) for term in terms[index]]
             over = self.notation.name(node), self.notation.name(to), index
             names, numbers = self.write_terms(node, upstream, firsts, terms[index], over)
             marks = [self.mark(to, "grad", index)]
@@ -100,7 +105,27 @@ class Follower:
             marks += self.mark_others(node, terms[index])
             left = write_element(self.notation.gradient(to, sent.sent), index)
             lines = self.write_lines(left, names, numbers, sent.sent[index], len(terms[index]))
-            elements[make_key(index)] = Element(lines, [*dict.fromkeys(marks)] if is_small else [])
+            return lines, marks
+
+        return self.collect(sent.sent, is_small, terms, follow)
+
+    def collect(
+        self,
+        x: np.ndarray,
+        is_small: bool,
+        terms: Mapping[Index, Sequence[Term]],
+        follow: Callable[[Index], tuple[list[Line], list[CellMark]]],
+    ) -> dict[str, Element]:
+        """Return the elements that `follow` writes, with marks if the arrays show their numbers."""
+        is_live, has_many = is_recorded(x), sum(map(len, terms.values())) > MOST_IN_PAGE
+        elements = {}
+        for index in [*terms][:1] if has_many and not is_live else terms:
+            lines, marks = follow(index)
+            element = Element(lines, [*dict.fromkeys(marks)] if is_small else [])
+            if is_live:
+                slot = make_key("", x[index]) if is_recorded(x[index]) else ""
+                element = element._replace(slot=slot, is_alone=has_many or not is_small)
+            elements[write_place(index)] = element
         return elements
 
     def fits(self, *nodes: Any) -> bool:
@@ -113,7 +138,7 @@ class Follower:
         self,
         node: Any,
         first: Symbol,
-        firsts: Sequence[float],
+        firsts: Sequence[Any],
         terms: Sequence[Term],
         over: tuple[Symbol, Symbol, Index] | None = None,
     ) -> tuple[str, Symbol]:
@@ -149,10 +174,13 @@ class Follower:
             total = combine("+", total, product)
         return names, total
 
-    def multiply(self, first: float, term: Term) -> Symbol:
+    def multiply(self, first: Any, term: Term) -> Symbol:
         """Return a product of two numbers; a sign of the first one is in front."""
         if term.is_one:
             return self.notation.number(first)
+        if is_recorded(first):
+            numbers = self.notation.number(first), self.notation.number(term.factor)
+            return combine("·", *numbers)
         product = combine("·", self.notation.number(abs(first)), self.notation.number(term.factor))
         return combine("neg", product) if first < 0.0 else product
 
@@ -161,7 +189,7 @@ class Follower:
     ) -> list[Line]:
         """Write left = names = numbers = result; a longer sum has its numbers in another line."""
         sides = [self.notation.write(x) for x in (numbers, self.notation.number(result))]
-        if sides[0] == sides[1]:
+        if sides[0] == sides[1] or numbers.head in ("number", "place"):
             sides.pop()
         if names and terms >= MOST_IN_LINE:
             return [(left, "<mo>=</mo>", names), ("", "<mo>=</mo>", write_equality(*sides))]
@@ -175,6 +203,16 @@ class Follower:
         return [self.mark(node.inputs[k], "data", index) for k, index in others]
 
 
+def list_indices(x: np.ndarray, is_small: bool) -> list[Index]:
+    """Return the indices of an array, that of the largest number first; of a large one that only.
+
+    Those of recorded numbers are row by row.
+    """
+    if is_recorded(x):
+        return [*np.ndindex(x.shape)]
+    return sort_indices(x) if is_small else [find_largest(x)]
+
+
 def sort_indices(x: np.ndarray) -> list[Index]:
     """Return the indices of an array, that of the largest number first."""
     return sorted(np.ndindex(x.shape), key=lambda index: -abs(float(x[index])))
@@ -183,13 +221,6 @@ def sort_indices(x: np.ndarray) -> list[Index]:
 def find_largest(x: np.ndarray) -> Index:
     """Return the index of the largest number of an array."""
     return tuple(map(int, np.unravel_index(np.argmax(np.abs(x)), x.shape)))
-
-
-def choose_indices(
-    indices: Sequence[Index], terms: Mapping[Index, Sequence[Term]]
-) -> Sequence[Index]:
-    """Return all indices, or the first one if all have too many terms for a page."""
-    return indices[:1] if sum(map(len, terms.values())) > MOST_IN_PAGE else indices
 
 
 def name_indices(indices: Sequence[Index], letters: dict[tuple[int, ...], str]) -> list[str]:
@@ -231,6 +262,6 @@ def find_place(index: Index) -> tuple[int, int]:
     return row, column
 
 
-def make_key(index: Index) -> str:
+def write_place(index: Index) -> str:
     """Return the row and column of an element as a key in a page."""
     return ",".join(map(str, find_place(index)))

@@ -9,6 +9,7 @@ from engine.draw.arrays.formulas import build_array_formula, build_pullback, bui
 from engine.draw.arrays.matrices import write_shape
 from engine.draw.arrays.notation import ArrayNotation
 from engine.draw.arrays.paths import MOST_PATHS, add_routes, list_paths
+from engine.draw.arrays.recorded import read_number
 from engine.draw.arrays.symbols import make_array
 from engine.draw.arrays.terms import find_product
 from engine.draw.arrays.writing import to_array_mathml
@@ -51,9 +52,29 @@ def add_paths(facts: Sequence[Facts], notation: ArrayNotation) -> list[Facts]:
         paths = [x._replace(product=x.product.replace(" ", "\u00a0")) for x in paths]
         factors = [write_jacobian(node, k, notation) for k in range(len(node.inputs))]
         listed.append(fact._replace(factors=factors, paths=paths, path_count=count, rest=rest))
-    names = [[make_name(notation.names[x]) for x in node.inputs] for node in order]
-    steps = [[str(x) for x in number_repeats(inputs)] for inputs in names]
+    steps = [name_uses(node, notation) for node in order]
     return [fact._replace(paths=add_routes(i, listed, steps)) for i, fact in enumerate(listed)]
+
+
+def collect_live_facts(
+    notation: ArrayNotation, grads: Any, parameters: Collection[Node]
+) -> list[Facts]:
+    """Return the facts with places for numbers, without gradients and paths."""
+    facts = collect_array_facts(notation, grads, parameters, has_paths=False)
+    order: list[Any] = [*notation.names]
+    return [
+        fact._replace(
+            factors=[write_jacobian(node, k, notation) for k in range(len(node.inputs))],
+            uses=name_uses(node, notation),
+        )
+        for fact, node in zip(facts, order, strict=True)
+    ]
+
+
+def name_uses(node: Any, notation: ArrayNotation) -> list[str]:
+    """Return the names of a node's inputs, numbered if one is used several times."""
+    inputs = [make_name(notation.names[x]) for x in node.inputs]
+    return [str(x) for x in number_repeats(inputs)]
 
 
 def write_jacobian(node: Any, k: int, notation: ArrayNotation) -> str:
@@ -67,7 +88,7 @@ def write_jacobian(node: Any, k: int, notation: ArrayNotation) -> str:
         return ""
     local = node.locals[k]
     if local is not None and not np.ndim(local):
-        return notation.write_factor(float(local))
+        return notation.write_factor(read_number(local))
     name, inputs = notation.name(node), [notation.input(y) for y in node.inputs]
     if local is not None and node.data.shape == x.data.shape:
         numbers = notation.write_numbers(make_array("", np.ravel(local)))

@@ -186,7 +186,7 @@ def multiply_slope(g: ArraySymbol, local: Symbol, value: Any) -> ArraySymbol:
     """Return g ⊙ local; a factor that is the same for all elements is written as a number."""
     if local.head == "number":
         return attach(multiply(lift(local.parts[0]), g), g.value * value)
-    return g * attach(local, np.broadcast_to(value, g.shape))
+    return g * attach(local, np.broadcast_to(value, g.shape, subok=True))
 
 
 def apply_pullback(

@@ -1,5 +1,6 @@
 """The names of Arrays in formulas, and the lines of a page that steps through their graph."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,20 +8,25 @@ from typing import Any
 import numpy as np
 
 from engine.draw.arrays.matrices import DEFAULT
+from engine.draw.arrays.recorded import is_recorded, make_key
 from engine.draw.arrays.symbols import ArraySymbol, make_array
+from engine.draw.arrays.terms import Structure
 from engine.draw.arrays.writing import (
+    TermMathML,
+    are_same,
     to_array_mathml,
     to_numbers,
     to_shaped_mathml,
 )
 from engine.draw.formulas.notation import Line, Notation
+from engine.draw.formulas.places import CLOSE, OPEN, mark_place
 from engine.draw.formulas.symbols import Symbol, combine, lift
-from engine.draw.formulas.writing import MathML
 from engine.draw.look.theme import format_number, norm
 from engine.node import Node
 from engine.rules import ELEMENTWISE
 
 SHORT = ".3g"  # the format of numbers in sums, which are long
+NEGATED = re.compile(f'<mo form="prefix">−</mo>{OPEN}[(]?(\\d+){CLOSE}')  # a recorded number
 LOSSES = ("cross_entropy", "soft_cross_entropy")
 
 
@@ -33,6 +39,7 @@ class ArrayNotation(Notation):
     def __init__(self, names: Mapping[Node, str], spec: str, largest: int):
         super().__init__(names, spec)
         self.largest = largest
+        self.structures: Mapping[Node, Mapping[int, Structure]] = {}  # of the nodes' derivatives
 
     def name(self, node: Any) -> ArraySymbol:
         return make_array(self.names[node], node.data)
@@ -47,16 +54,23 @@ class ArrayNotation(Notation):
         return make_array(self.names[node], gradient, "d")
 
     def number(self, x: Any) -> Symbol:
-        return lift(float(x))
+        if is_recorded(x):
+            return Symbol("place", (make_key("s", x),))
+        return lift(float(x) + 0.0)  # not -0
+
+    def write_factor(self, x: Any) -> str:
+        return mark_place(make_key("", x), "(") if is_recorded(x) else super().write_factor(x)
 
     def write(self, x: Symbol) -> str:
         """Write an expression of single numbers."""
-        writer = MathML()
+        writer = TermMathML()
         writer.spec = SHORT if self.spec == DEFAULT else self.spec
         return writer.write(x)
 
     def format(self, x: Any) -> str:
         """Format a number; of an array with axes, its norm."""
+        if is_recorded(x):
+            return mark_place(make_key("n" if np.ndim(x) else "", x))
         if not np.ndim(x):
             return super().format(float(x))
         return f"norm {format_number(norm(x), self.spec)}"
@@ -86,14 +100,18 @@ class ArrayNotation(Notation):
             to_array_mathml(left),
             [self.write_numbers(right, deep), self.write_numbers(result)],
         )
-        if sides[0] == sides[1]:
+        if are_same(*sides):
             sides = sides[1:]
+        elif negated := NEGATED.fullmatch(sides[0]):  # −x = −3, but −(−3) = 3
+            sides = [mark_place(f"v{negated[1]}") + sides[1]]
         if all(sides):
             return [(name, f"<mo>{sign}</mo>", "<mo>=</mo>".join(sides))]
         if sides[-1]:
             return [(name, f"<mo>{sign}</mo>", sides[-1])]
-        size = format_number(norm(result.value), self.spec)
         bars = f"<mrow><mo>‖</mo>{name}<mo>‖</mo></mrow>"
+        if is_recorded(result.value):
+            return [(bars, "<mo>=</mo>", mark_place(make_key("l", result.value)))]
+        size = format_number(norm(result.value), self.spec)
         return [(bars, "<mo>=</mo>", f"<mn>{size}</mn>")]
 
     def write_sum(self, to: Symbol, before: Any, sent: Any, after: Any) -> list[Line]:

@@ -1,8 +1,12 @@
 """The parts of a page that steps through a graph of Arrays."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from engine.draw.arrays.cells import Room
 from engine.draw.arrays.columns import draw_array_columns
 from engine.draw.arrays.facts import collect_array_facts
+from engine.draw.arrays.live import LiveArrays, Row, can_compute, make_live, record_rows
 from engine.draw.arrays.notation import ArrayNotation
 from engine.draw.arrays.tracer import trace_arrays
 from engine.draw.drawing import Drawing, add_note, find_arrays, title_graph
@@ -13,30 +17,71 @@ from engine.draw.graph.view import View
 from engine.draw.options import Options
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import Run, Trace
+from engine.node import Node
+from engine.watch.wrong_passes import RIGHT, WRONG, contributions
+
+CHANGE = "Drag an underlined number to change it, or select it and type another one."
+USUAL = "−0.12"  # a number for which arrays that can change have room
 
 
-def trace_array_view(view: View, look: Options) -> tuple[Trace, list[Facts], Drawing]:
-    """Return the runs through a graph of Arrays without boxes, the facts, and the drawing."""
-    places = describe_places(view.modules)
-    traced = trace_arrays(view.ids, look.format, look.matrix_size, places)
+def trace_array_view(
+    view: View, look: Options
+) -> tuple[Trace, list[Facts], Drawing, LiveArrays | None]:
+    """Return the runs through a graph of Arrays without boxes, the facts, and the drawing.
+
+    The last result is what a page needs to compute the graph; None for a large one, and for one
+    with a row that cannot be recorded, whose first frame says so.
+    """
+    places, order = describe_places(view.modules), [*view.ids]
+    rows, problem = record_small(order)
+    structures = {node: row.structures for node, row in rows.items()}
+    traced = trace_arrays(order, look.format, look.matrix_size, places, structures)
+    add_note_to_start(traced.templates, CHANGE if rows else problem)
     notation = ArrayNotation(traced.names, look.format, look.matrix_size)
     facts = collect_array_facts(notation, traced.grads, view.modules.parameters)
     numbers = {x for x in view.ids if x.constant and not x.label and not x.data.ndim}
     names = {node: name for node, name in traced.names.items() if node not in numbers}
     widths = {} if look.names_only else reserve_widths(traced.runs)
-    arrays = find_arrays(view, look, names, traced.grads, reserve_room(traced.runs, widths))
+    room = reserve_room(traced.runs, widths, USUAL if rows else "")
+    arrays = find_arrays(view, look, names, traced.grads, room)
     dot = write_dot(view, reserve_heights(look), names, traced.grads, widths, arrays=arrays)
     scene = draw_array_columns(view, look, arrays, names, traced.grads) if arrays else None
     scene = scene and add_note(scene, view, look)
     drawing = Drawing(dot, title_graph(view), look, scene, arrays)
-    return traced, facts, drawing
+    if not rows:
+        return traced, facts, drawing, None
+    passes = {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
+    parameters = view.modules.parameters
+    live = make_live(traced.names, passes, rows, look.format, look.matrix_size, places, parameters)
+    facts = [
+        fact._replace(lines=placed.lines, factors=placed.factors, uses=placed.uses)
+        for fact, placed in zip(facts, live.facts, strict=True)
+    ]
+    add_note_to_start(live.templates, CHANGE)
+    return traced, facts, drawing, live
 
 
-def reserve_room(runs: list[Run], marks: dict[str, float]) -> Room:
-    """Return the texts of all steps, for which cells must have room."""
+def add_note_to_start(runs: Sequence[Run], note: str) -> None:
+    """Add a sentence to the first frame of the correct pass."""
+    first, *_ = runs[0].frames
+    runs[0].frames[0] = first._replace(note=f"{first.note} {note}".strip())
+
+
+def record_small(order: Sequence[Node]) -> tuple[dict[Any, Row], str]:
+    """Return the rows of a small graph; of one that cannot be recorded, none and the reason."""
+    if not can_compute(order):
+        return {}, ""
+    try:
+        return record_rows(order), ""
+    except Exception as problem:  # a user's row may raise anything when it gets symbols
+        return {}, f"This page replays its numbers: {problem.__notes__[-1]}."
+
+
+def reserve_room(runs: list[Run], marks: dict[str, float], usual: str) -> Room:
+    """Return the texts of all steps, for which cells must have room, and for a usual number."""
     texts: dict[str, list[str]] = {}
     for run in runs:
         for frame in run.frames:
             for key, cells in frame.cells.items():
-                texts.setdefault(key, []).extend(cells.get("texts", ()))
+                texts.setdefault(key, [usual]).extend(cells.get("texts", ()))
     return Room(texts, marks)

@@ -24,6 +24,7 @@ from engine.arrays import formulas as array_formulas
 from engine.arrays.arguments import as_dtype
 from engine.arrays.formulas import Axis, Shape
 from engine.draw.arrays.matrices import write_shape
+from engine.draw.arrays.recorded import find_dtype, is_recorded
 from engine.draw.formulas.symbols import (
     MATHEMATICS,
     Symbol,
@@ -72,7 +73,7 @@ class ArraySymbol(Symbol):
 
     @property
     def dtype(self) -> np.dtype:
-        return np.asarray(self.value).dtype
+        return find_dtype(self.value)
 
     def __add__(self, y: Any) -> Any:
         return apply_both(add, operator.add, self, y)
@@ -215,7 +216,7 @@ def keeps_order(item: Any) -> bool:
 
 def make_array(name: str, value: np.ndarray, head: str = "array") -> ArraySymbol:
     """Return an array with a name; the head "d" stands for the gradient of that name."""
-    return ArraySymbol(head, (Leaf(name, np.asarray(value)),), value)
+    return ArraySymbol(head, (Leaf(name, np.asanyarray(value)),), value)
 
 
 def apply_both(symbolic: Callable[..., Symbol], numeric: Callable[..., Any], *args: Any) -> Any:
@@ -337,7 +338,7 @@ def format_index_item(item: Any) -> str:
 
 def repeat_to(x: Any, shape: Shape) -> Any:
     """Return an array that is broadcast to a shape: repeated along the axes that grow."""
-    value = np.broadcast_to(x.value, shape)
+    value = np.broadcast_to(x.value, shape, subok=True)
     if value.size == x.size:
         return keep(x, value)
     old = (1,) * (len(shape) - x.ndim) + x.shape
@@ -376,7 +377,9 @@ def evaluate_function(name: str) -> Callable[..., Any]:
         plain = [
             Symbol(x.head, x.parts) if isinstance(x, ArraySymbol) else to_symbol(x) for x in args
         ]
-        value = numeric(*[x.value if isinstance(x, ArraySymbol) else x for x in args])  # type: ignore[misc]
+        numbers = [x.value if isinstance(x, ArraySymbol) else x for x in args]
+        is_array = not any(map(is_recorded, numbers))
+        value = (numeric if is_array else getattr(arithmetic, name, numeric))(*numbers)  # type: ignore[misc]
         return attach(lift(symbolic(*plain)), value)
 
     return function

@@ -7,8 +7,10 @@ import numpy as np
 
 from engine.draw.arrays.elements import Follower
 from engine.draw.arrays.formulas import build_array_formula, build_pullback
-from engine.draw.arrays.matrices import describe_matrix, format_factor
+from engine.draw.arrays.matrices import as_table, describe_matrix, format_factor
 from engine.draw.arrays.notation import ArrayNotation, choose_array_names
+from engine.draw.arrays.recorded import is_recorded, make_key
+from engine.draw.arrays.terms import Structure
 from engine.draw.arrays.writing import to_array_text
 from engine.draw.formulas.notation import Line
 from engine.draw.formulas.shortening import shorten_names
@@ -21,22 +23,28 @@ from engine.rules import Op
 from engine.watch.wrong_passes import RIGHT, WRONG, Contribution, compare_passes, contributions
 
 NO_PLACES: Mapping[Node, str] = {}
+NO_STRUCTURES: Mapping[Node, Mapping[int, Structure]] = {}
 LEGEND = "dW is short for ∂{root}/∂W, an array of the shape of W. ⊙ multiplies element by element."
 
 
 @np.errstate(all="ignore")  # as in the engine
 def trace_arrays(
-    order: Iterable[Node], spec: str, largest: int, places: Mapping[Node, str] = NO_PLACES
+    order: Iterable[Node],
+    spec: str,
+    largest: int,
+    places: Mapping[Node, str] = NO_PLACES,
+    structures: Mapping[Node, Mapping[int, Structure]] = NO_STRUCTURES,
 ) -> Trace:
     """Return the frames of the passes through a graph of Arrays, given in topological order.
 
-    `places` are the places of nodes in a model.
+    `places` are the places of nodes in a model, `structures` those of the Jacobians of nodes.
     """
     order = [*order]
     full_names = choose_array_names(order, spec)
     shorts = shorten_names(full_names)
     names = {node: shorts[name] for node, name in zip(order, full_names, strict=True)}
     notation = ArrayNotation(names, spec, largest)
+    notation.structures = structures
     passes = {variant: contributions(order, variant) for variant in (RIGHT, *WRONG)}
     mistakes = compare_passes(order, passes)
     tracer = ArrayFrames(order, notation, places, RIGHT)
@@ -121,7 +129,7 @@ class ArrayFrames(BackwardTracer):
         """Yield a frame for the seed and one for each contribution, in the order of the pass."""
         self.arrived: dict[Any, int] = {}
         root = self.order[-1]
-        one, notation = root._one(), self.notation
+        one, notation = np.ones(np.shape(root.data)), self.notation
         name = notation.gradient(root, one)
         frame = Frame(
             "seed", f"The gradient starts at {notation.text(root)}",
@@ -131,15 +139,15 @@ class ArrayFrames(BackwardTracer):
         for sent in passed:
             yield self.send(sent)
 
-
-class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
-    """The frames of a wrong pass."""
-
     def trace_pass(self, passed: Sequence[Contribution]) -> Iterator[Frame]:
-        """Yield the frames of the pass, of which the first one shows all data."""
+        """Yield the frames of a wrong pass, of which the first one shows all data."""
         start, *frames = super().trace_pass(passed)
         yield self.show(start, {(node, "data"): node.data for node in self.order})
         yield from frames
+
+
+class ArrayMistakeTracer(ArrayFrames, WrongPassTracer):
+    """The frames of a wrong pass, with notes about its mistakes."""
 
 
 def show_arrays(
@@ -159,7 +167,12 @@ def show_arrays(
 
 
 def describe_cells(x: np.ndarray, notation: ArrayNotation) -> dict[str, Any]:
-    """Return the fields of a matrix for `arrays.js`."""
+    """Return the fields of a matrix for `arrays.js`; of recorded numbers the slots and the size."""
+    if is_recorded(x):
+        rows, columns = as_table(x).shape
+        has_texts = x.ndim <= 2 and max(rows, columns) <= notation.largest
+        return {"slots": make_key("", x), "columns": columns, "has_texts": has_texts}
+    x = np.asarray(x, float) if x.dtype == object else x
     matrix = describe_matrix(x, notation.largest, notation.spec)
     if not matrix.texts:
         return {"levels": matrix.levels, "title": format_number(norm(x), notation.spec)}

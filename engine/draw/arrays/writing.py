@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from engine.draw.arrays.matrices import DEFAULT, as_table, format_together, write_shape
+from engine.draw.arrays.recorded import is_recorded, make_key
 from engine.draw.arrays.symbols import ArraySymbol
+from engine.draw.formulas.places import PLACE, mark_place
 from engine.draw.formulas.symbols import Symbol, combine, make_name
 from engine.draw.formulas.writing import (
     ATOM,
@@ -52,6 +54,15 @@ def to_numbers(x: Expression, largest: int, spec: str = DEFAULT, deep: bool = Tr
         return NumberMathML(largest, spec, deep).write(x)
     except TooLargeError:
         return ""
+
+
+def are_same(x: str, y: str) -> bool:
+    """Return whether a formula is one number or matrix and says the same as its result."""
+    places = [PLACE.fullmatch(text) for text in (x, y)]
+    if not all(places):
+        return x == y
+    kinds = {place[2].rpartition(":")[0] for place in places if place}
+    return len(kinds) == 1
 
 
 class TooLargeError(ValueError):
@@ -248,6 +259,23 @@ class ShapedMathML(ArrayMathML):
         return self.add_shape(ArrayMathML().write_transpose(x), x.value)  # type: ignore[attr-defined]
 
 
+class TermMathML(MathML):
+    """A writer of sums of products of single numbers, whose signs are in front of the products."""
+
+    def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
+        if head == "·" and parts[0].head == "place":
+            return self.write_product(parts, mark_place(parts[0].parts[0]))
+        return super().write_operation(head, parts, own)
+
+    def write_term(self, term: Expression) -> str:
+        if term.head == "·" and term.parts[0].head == "place":
+            return self.write_product(term.parts, mark_place(term.parts[0].parts[0], "+"))
+        return super().write_term(term)
+
+    def write_product(self, parts: tuple[Any, ...], first: str) -> str:
+        return first + self.write_sign(" · ") + self.write(parts[1], PRECEDENCE["·"])
+
+
 class NumberMathML(ArrayMathML):
     """A writer of MathML with numbers in place of names."""
 
@@ -272,8 +300,10 @@ class NumberMathML(ArrayMathML):
         return super().write_factor(x, precedence)
 
     def write_value(self, value: Any, precedence: int = 0) -> str:
-        """Return a number, or a matrix."""
-        value = np.asarray(value)
+        """Return a number, or a matrix; of recorded numbers a place."""
+        value, recorded = np.asarray(value), is_recorded(value)
+        if recorded and not value.ndim:
+            return ArrayMathML().write(Symbol("place", (make_key("", value),)), precedence)
         if not value.ndim:
             number = make_name(format_number(abs(value) if value < 0 else value, self.format))
             return ArrayMathML().write(combine("neg", number) if value < 0 else number, precedence)
@@ -286,6 +316,8 @@ class NumberMathML(ArrayMathML):
             or not value.size
         ):
             raise TooLargeError
+        if recorded:
+            return mark_place(make_key(f"m{table.shape[1]}:", table))
         texts, exponent = format_together(table, self.format)
         return write_matrix(texts, table.shape[1], exponent)
 

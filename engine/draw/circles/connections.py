@@ -8,6 +8,8 @@ from engine.draw.circles.activity import Activity, Place, Reading
 from engine.draw.circles.scale import Scale
 from engine.draw.circles.spots import choose_neurons
 from engine.draw.formulas.labels import set_spans
+from engine.draw.formulas.notation import Name
+from engine.draw.formulas.places import remove_marks
 from engine.draw.graph.clusters import format_path, name_root
 from engine.draw.graph.layers import Read, list_columns
 from engine.draw.look.scene import Span
@@ -130,7 +132,7 @@ class Network:
         """Return the name of a neuron in texts."""
         (c, i) = place
         if not c:
-            return "".join(span.text for span in self.name_input(i))
+            return remove_marks("".join(span.text for span in self.name_input(i)))
         return self.columns[c - 1].name_neuron(i)
 
     def name_output(self, place: Place) -> str:
@@ -144,7 +146,7 @@ class Network:
 
     def name_root(self) -> str:
         """Return the label of the root, or the name of what follows the last layer."""
-        return name_root(self.root).full if self.root is not None else "loss"
+        return remove_marks(name_root(self.root).full) if self.root is not None else "loss"
 
     def name_opened_root(self) -> str:
         """Return the title of the graph that the root opens, from the outputs of the network."""
@@ -157,6 +159,24 @@ class Network:
             labels = {x.label for x in self.activity.nodes[0][j]}
         label = labels.pop() if len(labels) == 1 else None
         return set_spans(label or f"x{j}")
+
+    def name_leaves(self) -> dict[Node, Name]:
+        """Return the names of the weights and biases of Values, and of the inputs of samples."""
+        assert self.activity is not None
+        activity, names = self.activity, dict[Node, Name]()
+        for c, column in enumerate(self.columns, 1):
+            for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
+                path = self.name((c, i))
+                for short, node in [*((f"w{j}", w) for j, w in enumerate(row)), ("b", bias)]:
+                    names.setdefault(node, Name(short, f"{path}.{short}"))
+        samples = activity.number_samples()
+        has_samples = len({*samples.values()}) > 1
+        for output in (x for nodes in activity.nodes[1] for x in nodes):
+            for j, x in activity.list_inputs(output).items():
+                name = self.name((0, j))
+                full = f"{name}, sample {samples[output]}" if has_samples else name
+                names.setdefault(x, Name(name, full))
+        return names
 
     def describe_column(self, c: int) -> tuple[str, str, Sequence[str]]:
         """Return the name of a column, its size and activation, and the modules that follow."""

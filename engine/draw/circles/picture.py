@@ -1,9 +1,9 @@
 """A network as people draw it: neurons are circles in columns, weights are lines between them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.draw.circles.activity import Place
+from engine.draw.circles.activity import Place, Reading
 from engine.draw.circles.connections import Connection, Network, Parameter, join_numbers
 from engine.draw.circles.layout import (
     BIAS,
@@ -23,6 +23,9 @@ from engine.draw.circles.layout import (
 from engine.draw.circles.scale import LegendEntry, write_legend
 from engine.draw.circles.spots import Spot
 from engine.draw.formulas.labels import set_spans
+from engine.draw.formulas.notation import Number
+from engine.draw.formulas.places import Place as Key
+from engine.draw.formulas.places import mark_place
 from engine.draw.look.scene import Circle, Curve, Group, Part, Rect, Scene, Span, Text
 from engine.draw.look.theme import format_number, norm
 from engine.draw.options import Options
@@ -53,11 +56,28 @@ def draw_circles(
         grads: numbers that replace the gradients of nodes.
         opened: the neurons whose graphs a click opens in a page, and "root" for the root.
     """
+    writer = make_writer(model, root, options, ids, grads, opened)
+    return writer.write(), title_network(writer.network)
+
+
+def make_writer(
+    model: Any,
+    root: Node | None,
+    options: Options,
+    ids: Mapping[Any, str] | None = None,
+    grads: Mapping[Node, float] | None = None,
+    opened: Collection[Place | str] = (),
+) -> "CircleWriter":
+    """Return the writer of a picture. The arguments are those of `draw_circles`."""
     network = Network(model, root, options.color == "grad", grads)
     if options.gradients is not None:
         network.has_grads = options.gradients
-    title = f"network {'-'.join(map(str, network.counts))}"
-    return CircleWriter(network, options, ids or {}, opened).write(), title
+    return CircleWriter(network, options, ids or {}, opened)
+
+
+def title_network(network: Network) -> str:
+    """Return the title of a picture."""
+    return f"network {'-'.join(map(str, network.counts))}"
 
 
 class CircleWriter(CircleLayout):
@@ -91,7 +111,8 @@ class CircleWriter(CircleLayout):
             self.theme,
             has_numbers=not self.options.names_only,
         )
-        parts += [move_part(part, MARGIN, bottom) for part in legend]
+        moved = [move_part(part, MARGIN, bottom) for part in legend]
+        parts += [Group("legend", moved, kind="legend")] if self.ids else moved
         right = max(right, MARGIN + legend_width)
         return Scene(right + MARGIN, bottom + legend_height + MARGIN, parts, self.theme.paper)
 
@@ -101,8 +122,7 @@ class CircleWriter(CircleLayout):
         """Return the line of a connection."""
         network, (tail, head, weight) = self.network, connection
         a, b = self.get_spot(tail), self.get_spot(head)
-        number = network.get_weight(weight)
-        widest = max(1.2, min(WIDEST, 0.2 * min(a.radius, b.radius) + 0.1 * b.radius))
+        number, widest = network.get_weight(weight), self.limit_thickness(connection)
         curve = Curve(
             self.connect((a.u + a.radius, a.v), (b.u - b.radius, b.v)),
             network.scale.colour(number, self.theme),
@@ -110,8 +130,20 @@ class CircleWriter(CircleLayout):
             network.scale.opacity(number),
             dashed=network.scale.is_dashed(number, self.theme),
         )
-        title = f"{network.name(tail)} → {network.name(head)}\n{self.describe('w', weight)}"
-        return Group(self.name_edge(tail, head), [curve], title, "edge weight")
+        return Group(
+            self.name_edge(tail, head), [curve], self.title_connection(connection), "edge weight"
+        )
+
+    def limit_thickness(self, connection: Connection) -> float:
+        """Return the width of the line of a connection if it is the strongest."""
+        a, b = self.get_spot(connection.tail), self.get_spot(connection.head)
+        return max(1.2, min(WIDEST, 0.2 * min(a.radius, b.radius) + 0.1 * b.radius))
+
+    def title_connection(self, connection: Connection) -> str:
+        """Return the text of a connection that appears on hover."""
+        tail, head, weight = connection
+        names = f"{self.network.name(tail)} → {self.network.name(head)}"
+        return f"{names}\n{self.describe('w', weight)}"
 
     def name_edge(self, tail: object, head: object) -> str:
         """Return the id of a line between two parts with ids; "" if one has none."""
@@ -125,9 +157,9 @@ class CircleWriter(CircleLayout):
         text = f"{name} = {self.format(weight.data)}"
         return f"{text}, ∇ {self.format(weight.grad)}" if self.network.has_grads else text
 
-    def format(self, x: float) -> str:
-        """Format a number in a text that appears on hover."""
-        return format_number(x, self.options.format)
+    def format(self, x: Number) -> str:
+        """Format a number, or write its place, in a text that appears on hover."""
+        return mark_place(x.key) if isinstance(x, Key) else format_number(x, self.options.format)
 
     # ------------------------------------------------------------------------------------- neurons
 
@@ -135,31 +167,38 @@ class CircleWriter(CircleLayout):
         """Return the circle of a neuron, its numbers and its bias."""
         network, theme, spot = self.network, self.theme, self.get_spot(place)
         x, y = self.place(spot.u, spot.v)
-        r = spot.radius
-        is_dot = r < SMALLEST
+        r, is_dot = spot.radius, self.is_dot(place)
         parts: list[Part] = [Circle(x, y, r, theme.paper, theme.frame, 0.4 if is_dot else 1.2)]
-        title = [network.name(place)]
         if place in network.readings:
             number = network.get_number(place)
             fill = network.neuron_scale.colour(number, theme)
             opacity = (network.neuron_scale.share if is_dot else network.neuron_scale.fill)(number)
-            if opacity >= 0.005:
+            if opacity >= 0.005 or self.ids:  # a page changes it
                 parts.append(Circle(x, y, r - 0.2 * (not is_dot), fill, opacity=opacity))
-            title += self.describe_outputs(place)
         parts += self.write_numbers(place, x, y, r)
-        if place[0]:
-            title.append(self.describe("b", network.biases[place]))
-        elif place[1] in self.names:
+        if not place[0] and place[1] in self.names:
             parts.append(self.write_name(self.names[place[1]], spot))
         id = self.ids.get(place) or f"n{place[0]}-{place[1]}"
         opens = network.name(place) if place in self.opened else ""
-        return Group(id, parts, "\n".join(title), opens=opens)
+        title = self.title_neuron(place, network.readings.get(place), network.biases.get(place))
+        return Group(id, parts, title, opens=opens)
 
-    def describe_outputs(self, place: Place) -> Iterator[str]:
+    def is_dot(self, place: Place) -> bool:
+        """Return whether the circle of a neuron has no room for a rim."""
+        return self.get_spot(place).radius < SMALLEST
+
+    def title_neuron(self, place: Place, reading: Reading | None, bias: Parameter | None) -> str:
+        """Return the text of a neuron that appears on hover."""
+        lines = [self.network.name(place)]
+        if reading is not None and not self.options.names_only:
+            lines += self.describe_outputs(place, reading)
+        if bias is not None:
+            lines.append(self.describe("b", bias))
+        return "\n".join(lines)
+
+    def describe_outputs(self, place: Place, reading: Reading) -> Iterator[str]:
         """Yield the outputs of a neuron and their gradients as text."""
-        if self.options.names_only:
-            return
-        data, grads = self.network.readings[place]
+        data, grads = reading
         yield f"{'a' if place[0] else 'x'} = {join_numbers(map(self.format, data))}"
         if grads and self.network.has_grads:
             yield f"∇ {join_numbers(map(self.format, grads))}"
@@ -204,7 +243,7 @@ class CircleWriter(CircleLayout):
         dot = Circle(x - 0.8 * r, y + 0.8 * r, DOT, theme.paper, theme.frame, 0.8)
         text = self.write_bias_text(bias)
         has_text = self.ranks[place[0]].pitch - 2.0 * r >= self.sizes.label
-        if r < LABELLED or not (has_text or number):
+        if r < LABELLED or not (has_text or number or self.ids):
             return
         if has_text and self.is_upright:
             left = x - (text.width + 2.0 * DOT + 3.0) / 2.0
@@ -218,7 +257,8 @@ class CircleWriter(CircleLayout):
         ]
         if has_text:
             parts.append(text._replace(x=dot.x + DOT + 3.0, y=dot.y + 0.32 * BIAS))
-        yield Group("", parts, self.describe("b", bias), "bias")
+        id = f"bias-{self.ids[place]}" if place in self.ids else ""
+        yield Group(id, parts, self.describe("b", bias), "bias")
 
     def write_name(self, name: list[Span], spot: Spot) -> Text:
         """Return the name of an input, before its circle."""
@@ -273,9 +313,14 @@ class CircleWriter(CircleLayout):
                     for text, (fill, size, down, field) in zip(texts, looks, strict=False)
                 ],
             ],
-            ", ∇ ".join([" = ".join([network.name_root(), *texts[:1]]), *texts[1:]]),
+            self.title_root(texts),
             opens=network.name_opened_root() if "root" in self.opened else "",
         )
+
+    def title_root(self, numbers: Sequence[str]) -> str:
+        """Return the text of the root that appears on hover, with its number and its gradient."""
+        parts = [" = ".join([self.network.name_root(), *numbers[:1]]), *numbers[1:]]
+        return ", ∇ ".join(parts)
 
     # ---------------------------------------------------------------------------------- the legend
 

@@ -3,7 +3,7 @@
 
 const inf = Infinity, nan = NaN;
 const { abs, acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, exp, expm1, floor, log, log1p,
-  log2, log10, sin, sinh, sqrt, tan, tanh } = Math;
+  log2, log10, sin, sinh, sqrt, tan, tanh, fround } = Math;
 const exp2 = (x) => Math.pow(2, x);
 const isNegative = (x) => x < 0 || Object.is(x, -0);
 const copysign = (x, y) => (isNegative(x) === isNegative(y) ? x : -x);

@@ -93,7 +93,7 @@ function createDownhill(root, getView) {
 
   function show() {
     if (panel.hidden) return;
-    const { live, facts } = shown, { roots, at, summed, chosen, movable } = shown.descent, name = facts.at(-1).name;
+    const { live, facts } = shown, { roots, at, summed, chosen, movable } = shown.descent, name = facts[live.graph.root].name;
     const added = summed > 1 ? `gradients of ${countOf(summed, "step")} added` : "";
     find("now").textContent = `${shortenName(name)} = ${live.write(roots[at])}`;
     find("steps").textContent = [at ? `after ${countOf(at, "step")}` : "", added, news].filter(Boolean).join(" · ");

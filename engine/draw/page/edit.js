@@ -1,70 +1,19 @@
 // Numbers that can be changed: those of leaves, by dragging, typing, arrow keys and the wheel.
-// `page` is the interface of stepper.js; its refresh() computes and shows all numbers anew.
+// `changes` are those of changes.js; `page` is the interface of stepper.js.
 
-function createEditor(view, page) {
-  const { live, facts, graph: drawing } = view, { nodes, data, canChange } = live.graph, first = [...data];
-  const unlocked = new Set(); // constants that can be changed
-  const hasPlace = nodes.map((_, i) => live.isWritten(i));
-  let undone = [], done = []; // of each gesture {gesture, changes: [[place, before, after], ...]}
+const MOST_CONTROLS = 40; // leaves of a box whose numbers are shown
 
-  const isLeaf = (i) => nodes[i] && !nodes[i].inputs && nodes[i].of === undefined;
-  const isLocked = (i) => isLeaf(i) && Boolean(nodes[i].constant) && !unlocked.has(i);
-  const canUnlock = (i) => canChange && isLocked(i) && hasPlace[i];
-  const isFree = (i) => canChange && isLeaf(i) && !isLocked(i);
-  const isChanged = (i) => isLeaf(i) && !Object.is(data[i], first[i]);
-  const listChanged = () => facts.map((_, i) => i).filter(isChanged);
-
-  // Sets numbers, given as [place, number]. Changes of one gesture are undone together.
-  function set(pairs, { gesture = {} } = {}) {
-    const changes = pairs.filter(([i, x]) => !Object.is(data[i], x)).map(([i, x]) => [i, data[i], x]);
-    if (!changes.length) return;
-    if (done.at(-1)?.gesture === gesture) {
-      const last = new Map(done.at(-1).changes.map((change) => [change[0], change]));
-      for (const change of changes) {
-        if (last.has(change[0])) last.get(change[0])[2] = change[2];
-        else done.at(-1).changes.push(change);
-      }
-    } else done.push({ gesture, changes });
-    undone = [];
-    write(changes.map(([i, , x]) => [i, x]));
-  }
-
-  function write(pairs) {
-    for (const [i, x] of pairs) data[i] = x;
-    page.refresh();
-  }
-
-  function undo() {
-    const last = done.pop();
-    if (!last) return;
-    undone.push(last);
-    write(last.changes.map(([i, before]) => [i, before]));
-  }
-
-  function redo() {
-    const next = undone.pop();
-    if (!next) return;
-    done.push(next);
-    write(next.changes.map(([i, , after]) => [i, after]));
-  }
-
-  const reset = () => set(listChanged().map((i) => [i, first[i]]));
-
-  // Returns a number some steps away; the size of a step is a tenth of the number's first digit.
-  function move(x, steps) {
-    const size = Number.isFinite(x) ? Math.abs(x) : 1, unit = 10 ** (Math.floor(Math.log10(Math.max(size, 0.1))) - 1);
-    const decimals = Math.max(0, -Math.round(Math.log10(unit)));
-    return Number(((Number.isFinite(x) ? x : 0) + steps * unit).toFixed(Math.min(decimals, 100)));
-  }
-
-  const nudge = (i, steps) => { if (isFree(i)) set([[i, move(data[i], steps)]], { gesture: i }); };
+function createEditor(view, changes, page) {
+  const { live, facts, graph: drawing } = view, { data } = live.graph;
+  const placeOf = new Map(facts.map(({ id }, i) => [id, i]).filter(([id]) => id)); // of leaves in a box, that of the box
+  const { set, undo, redo, nudge, isLeaf, isFree, isChanged, canUnlock, first } = changes;
 
   // ------------------------------------------------------------------------------- in the drawing
 
   // Dragging a number to the right or up makes it larger.
   let drag = null;
   drawing.addEventListener("pointerdown", (event) => {
-    const i = findNumber(event.target);
+    const i = findNumber(event.target, event);
     if (i === undefined || event.button) return;
     event.stopPropagation(); // the drawing stays where it is
     event.preventDefault();
@@ -75,7 +24,7 @@ function createEditor(view, page) {
     if (!drag) return;
     const steps = Math.round((event.clientX - drag.x - (event.clientY - drag.y)) / 4);
     if (!drag.moved && Math.abs(steps) < 1) return;
-    set([[drag.i, move(drag.from, steps)]], { gesture: drag });
+    set([[drag.i, moveNumber(drag.from, steps)]], { gesture: drag });
     drag.moved = true;
   });
   const end = () => {
@@ -86,31 +35,52 @@ function createEditor(view, page) {
   drawing.addEventListener("pointercancel", end);
 
   // Returns the place of the leaf whose number an element of the drawing shows.
-  function findNumber(element) {
-    const id = page.idAt(element), i = facts.findIndex((fact) => fact.id && fact.id === id);
-    return i >= 0 && isFree(i) && page.isNumber(element) ? i : undefined;
+  function findNumber(element, event) {
+    const i = placeOf.get(page.idAt(element, event));
+    return isFree(i) && page.isNumber(element) ? i : undefined;
   }
 
   // Marks the numbers that can be changed, and those that have been.
   function showMarks() {
-    facts.forEach(({ id }, i) => {
-      if (!id || !isLeaf(i)) return;
-      for (const element of page.parts(id)) {
-        element.classList.toggle("free", isFree(i));
-        element.classList.toggle("changed", isChanged(i));
-      }
+    const mark = (id, name, on) => page.parts(id).forEach((element) => element.classList.toggle(name, on));
+    facts.forEach(({ id, leaves }, i) => {
+      if (leaves) mark(id, "changed", leaves.some((k) => facts[k].id === id && isChanged(k)));
+      if (!id || !isLeaf(i) || placeOf.get(id) !== i) return;
+      mark(id, "free", isFree(i));
+      mark(id, "changed", isChanged(i));
     });
   }
 
   // --------------------------------------------------------------------------------- in the panel
 
-  // Returns the controls of a leaf: its number, and what it was.
+  // Returns the controls of a leaf, or of the leaves in a box.
   function createControls(i) {
+    const { leaves = [] } = facts[i] ?? {}, rows = leaves.slice(0, MOST_CONTROLS).map((k) => [k, createRow(k)]).filter(([, row]) => row);
+    if (!rows.length) return createRow(i);
+    const list = document.createElement("div");
+    list.className = "controls";
+    for (const [k, row] of rows) list.append(createText("label", shortenLeaf(facts[k].name, facts[i].name)), row);
+    if (leaves.length > MOST_CONTROLS) list.append(createText("more", `and ${leaves.length - MOST_CONTROLS} more, in the list above`));
+    return Object.assign(list, { update: () => rows.forEach(([, row]) => row.update?.()) });
+  }
+
+  // Returns the name of a leaf without that of its box.
+  function shortenLeaf(name, box) {
+    const path = box.replace(/(^|\.)(\d+)(?=\.|$)/g, "[$2]"); // as Python writes it
+    return (name.startsWith(path) && name.slice(path.length).replace(/^[., ]+/, "")) || name;
+  }
+
+  function createText(kind, text) {
+    return Object.assign(document.createElement("span"), { className: kind, textContent: text, title: text });
+  }
+
+  // Returns the controls of a leaf: its number, and what it was.
+  function createRow(i) {
     if (!isLeaf(i) || !(isFree(i) || canUnlock(i))) return null;
     const row = document.createElement("div");
     row.className = "edit";
     if (!isFree(i)) {
-      row.append(createButton("Change this constant", () => { unlocked.add(i); showMarks(); page.select(i); }));
+      row.append(createButton("Change this constant", () => { (page.group?.(i) ?? [i]).forEach(changes.unlock); showMarks(); page.select(page.selected()); }));
       return row;
     }
     const input = document.createElement("input");
@@ -135,14 +105,14 @@ function createEditor(view, page) {
       nudge(i, event.deltaY < 0 ? 1 : -1);
     }, { passive: false });
     const minus = createButton("−", () => nudge(i, -1), "Smaller"), plus = createButton("+", () => nudge(i, 1), "Larger");
-    const was = createButton("", () => set([[i, first[i]]]), "Reset this number");
+    const was = createButton("", () => set([[i, first(i)]]), "Reset this number");
     was.className = "was";
     row.append(minus, input, plus, was);
     row.update = () => {
       const text = writeNumber(data[i]);
       if (document.activeElement !== input || readNumber(input.value) !== data[i]) input.value = text;
       input.classList.remove("invalid");
-      was.textContent = `was ${live.write(first[i])}`;
+      was.textContent = `was ${live.write(first(i))}`;
       was.hidden = !isChanged(i);
     };
     row.update();
@@ -164,32 +134,5 @@ function createEditor(view, page) {
     return button;
   }
 
-  // ------------------------------------------------------------------------------ in the address
-
-  const names = facts.map(({ name }) => name);
-  const writeChanges = () => listChanged().map((i) => `${encodeURIComponent(names[i])}:${writeNumber(data[i])}`).join(";");
-
-  // Sets the numbers of an address; other leaves have their first numbers.
-  function readChanges(text) {
-    const pairs = text.split(";").filter(Boolean).map((part) => part.split(":"))
-      .map(([name, number]) => [names.indexOf(decodeURIComponent(name)), readNumber(number ?? "")])
-      .filter(([i, x]) => canChange && isLeaf(i) && x !== undefined && (!isLocked(i) || canUnlock(i)));
-    pairs.forEach(([i]) => nodes[i].constant && unlocked.add(i));
-    const given = new Map(pairs), all = listChanged().filter((i) => !given.has(i)).map((i) => [i, first[i]]);
-    set([...given, ...all]);
-  }
-
-  return {
-    set, undo, redo, reset, nudge, isFree, isChanged, listChanged, createControls, showMarks, writeChanges, readChanges,
-    canChange, canUndo: () => done.length > 0, canRedo: () => undone.length > 0,
-  };
+  return { ...changes, createControls, showMarks, choose: page.select };
 }
-
-// Reads a number as people write it; undefined if it is none.
-function readNumber(text) {
-  const plain = text.trim().replace("−", "-").replace(",", "."), named = { inf: Infinity, "+inf": Infinity, "∞": Infinity, "-inf": -Infinity, "-∞": -Infinity, nan: NaN };
-  if (plain.toLowerCase() in named) return named[plain.toLowerCase()];
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) ? Number(plain) : undefined;
-}
-
-const writeNumber = (x) => (Number.isFinite(x) ? String(x) : x !== x ? "nan" : x < 0 ? "-inf" : "inf").replace("-", "−");

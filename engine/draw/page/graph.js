@@ -8,6 +8,7 @@ function createGraph(nodes, rows) {
   const inputsOf = nodes.map(({ inputs, of }) => inputs ?? (of === undefined ? [] : [of]));
   const operations = nodes.map((node) => (node.inputs ? rows[node.row] ?? createFixedRow(node) : undefined));
   const isShared = operations.map((row) => row !== undefined && "pullback" in row); // it has several results
+  const isConstant = nodes.map(({ constant }) => Boolean(constant));
   const data = nodes.map((node) => readNumbers(node.data)), slopes = [];
 
   function compute() {
@@ -36,12 +37,15 @@ function createGraph(nodes, rows) {
   // Returns what a node sends to its inputs: {node, k, to, upstream, local, sent}. One of several
   // results sends to its operation a list, in which only its own entry is a number.
   function send(node, upstream) {
-    const { of, index } = nodes[node], pulled = isShared[node] && pull(node, upstream);
-    return inputsOf[node].map((to, k) => {
-      const local = pulled || of !== undefined ? undefined : slopes[node][k];
-      if (of !== undefined) return { node, k, to, upstream, local, sent: data[of].map((_, i) => (i === index ? upstream : null)) };
-      return { node, k, to, upstream, local, sent: pulled ? pulled[k] : upstream * local };
-    }).filter(({ to }) => !nodes[to].constant);
+    const { of, index } = nodes[node], inputs = inputsOf[node], passed = [];
+    const pulled = isShared[node] && pull(node, upstream), isPart = of !== undefined;
+    for (let k = 0; k < inputs.length; k++) {
+      const to = inputs[k], local = pulled || isPart ? undefined : slopes[node][k];
+      if (isConstant[to]) continue;
+      const sent = isPart ? data[of].map((_, i) => (i === index ? upstream : null)) : pulled ? pulled[k] : upstream * local;
+      passed.push({ node, k, to, upstream, local, sent, before: undefined, after: undefined });
+    }
+    return passed;
   }
 
   // Runs a backward pass in which nodes send in a given order. Returns its contributions, each with
@@ -51,9 +55,11 @@ function createGraph(nodes, rows) {
     grads[root] = 1;
     for (const node of senders) {
       for (const contribution of send(node, grads[node])) {
-        const { to, sent } = contribution, before = grads[to];
-        grads[to] = accumulates || isShared[to] ? addParts(before, sent) : sent;
-        passed.push({ ...contribution, before, after: grads[to] });
+        const { to, sent } = contribution;
+        contribution.before = grads[to];
+        grads[to] = accumulates || isShared[to] ? addParts(grads[to], sent) : sent;
+        contribution.after = grads[to];
+        passed.push(contribution);
       }
     }
     return { sent: passed, grads };

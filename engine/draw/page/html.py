@@ -21,9 +21,10 @@ from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (  # the first one reads the others, which are compressed
-    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
-    "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
-    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js",
+    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "groups.js",
+    "live.js", "live_arrays.js", "changes.js", "edit.js", "stepper.js", "picture.js", "circles.js",
+    "camera.js", "host.js", "inspector.js", "formula.js", "marks.js", "arrays.js", "plot.js",
+    "tangent.js", "downhill.js", "answers.js", "quiz.js",
 )  # fmt: skip
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
@@ -210,7 +211,10 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
     if view.graph:
         places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
         nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
-        packed["graph"] = {"nodes": nodes, "passes": view.graph.passes, "spec": view.graph.spec}
+        graph: dict[str, Any] = view.graph._asdict() | {"nodes": nodes}
+        if view.graph.arrays:
+            graph["arrays"] = {**view.graph.arrays, "program": places[-1]}
+        packed["graph"] = {name: x for name, x in graph.items() if name != "rows" and x is not None}
     return packed
 
 

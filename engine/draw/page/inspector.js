@@ -11,7 +11,7 @@ function inspect(root, { facts, whole }, step) {
   body.before(holder);
   facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
   for (const option of pick.options) showWholeNames(option, whole);
-  const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]));
+  const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]).filter(([id]) => id));
 
   function create(tag, kind, content = "") {
     const element = document.createElement(tag);
@@ -56,13 +56,17 @@ function inspect(root, { facts, whole }, step) {
     // The operation that several results share computes all of them, and propagates their gradients.
     const nodes = [fact.id, ...("shared" in fact ? [`v${fact.shared}`] : [])];
     const computes = ({ kind, node }) => kind === "forward" && nodes.includes(node);
-    addJumps("computed", computes);
-    addJumps("used", (frame) => frame.kind === "forward" && !computes(frame) && frame.marked.includes(fact.id));
-    addJumps("receives", ({ to }) => to === fact.id);
-    addJumps("sends", ({ kind, node }) => kind === "backward" && nodes.includes(node));
+    const isUse = (frame) => frame.kind === "forward" && !computes(frame) && frame.marked.includes(fact.id);
+    addJumps("computed", isInside(i) ? () => false : computes);
+    addJumps("used", isInside(i) ? computes : isUse);
+    addJumps("receives", ({ kind, to, grad }) => to === fact.id || (kind === "backward" && isPart(fact.id) && fact.id in grad));
+    addJumps("sends", ({ kind, node }) => kind === "backward" && !isInside(i) && nodes.includes(node));
     addPaths(i);
     update();
   }
+
+  const isPart = (id) => !/^[vb]\d+$/.test(id); // the line of a weight, or the mark of a bias
+  const isInside = (i) => i !== placeOf[facts[i].id]; // a box, and has no part of the drawing
 
   // Adds a row of buttons that lead to the steps that pass a test.
   function addJumps(label, test, most = 8) {
@@ -136,8 +140,8 @@ function inspect(root, { facts, whole }, step) {
   function update() {
     if (selected < 0) return;
     holder.firstElementChild?.update?.();
-    const { id, lines } = facts[selected], { data, grad, marks } = step.state();
-    const known = [["data", data[id]], ["gradient", grad[id]]].filter(([, x]) => x);
+    const { id, lines } = facts[selected], { data, grad, marks } = step.state(), own = isInside(selected) && step.numbers(selected);
+    const known = [["data", own ? own.data : data[id]], ["gradient", own && grad[id] ? own.grad : grad[id]]].filter(([, x]) => x);
     const mark = grad[id] && marks[id] ? ` (${marks[id][1]})` : "";
     body.querySelector(".now").textContent = known.map(([field, x]) => `${field} ${x}`).join(", ") + mark;
     const rules = all ? lines : lines.slice(0, MOST_RULES);

@@ -5,7 +5,7 @@ functions that it calls are in `arithmetic.js`.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.instructions import (
@@ -64,18 +64,31 @@ def print_function(
     parameters: Iterable[Mapping[int, str]], row: Recorded, wanted: Iterable[int | None]
 ) -> str:
     """Return a JavaScript function of arrays, which returns the wanted slots; 1 for None."""
-    parameters, wanted = [*parameters], [*wanted]
-    given = {s: print_number(x) for s, x in row.constants.items()}
-    for names in parameters:
-        given |= names
+    parameters = [*parameters]
+    given = {s: name for names in parameters for s, name in names.items()}
+    arguments = ", ".join(f"[{', '.join(names.values())}]" for names in parameters)
+    return f"({arguments}) => {{\n{print_body(given, row, [*wanted])}}}"
+
+
+def print_program(
+    parameters: Mapping[str, Sequence[int]], row: Recorded, wanted: Sequence[int]
+) -> str:
+    """Return a JavaScript function of arrays, whose elements are the slots of each parameter."""
+    given: dict[int, str] = {}
+    for name, slots in parameters.items():
+        given |= {s: f"{name}[{i}]" for i, s in enumerate(slots)}
+    return f"({', '.join(parameters)}) => {{\n{print_body(given, row, wanted)}}}"
+
+
+def print_body(given: Mapping[int, str], row: Recorded, wanted: Sequence[int | None]) -> str:
+    """Return the statements that compute the wanted slots from those with names."""
+    known = {s: print_number(x) for s, x in row.constants.items()} | dict(given)
     slots = [s for s in wanted if s is not None]
     steps = compare_conditions(row)
-    formulas = Formulas(given, row, steps, slots, JAVASCRIPT)
+    formulas = Formulas(known, row, steps, slots, JAVASCRIPT)
     results = ", ".join("1" if s is None else formulas.format(s) for s in wanted)
     lines = [*(f"const {line};" for line in formulas.assignments), f"return [{results}];"]
-    arguments = ", ".join(f"[{', '.join(names.values())}]" for names in parameters)
-    body = "".join(f"  {line}\n" for line in lines)
-    return f"({arguments}) => {{\n{body}}}"
+    return "".join(f"  {line}\n" for line in lines)
 
 
 def compare_conditions(row: Recorded) -> Iterator[Instruction]:

@@ -1,18 +1,38 @@
 // A view that computes its numbers. Its frames and facts are texts with places for numbers; see
-// numbers.py for the keys of the places.
+// numbers.py and box_numbers.py for the keys of the places. The leaves of an opened part are linked to
+// the graph of another view, `source`.
 
 const MOST_PATHS = 5; // listed paths of a gradient
 
-function createLive({ graph: packed, runs: templates, facts }, rows) {
-  const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
+function createLive({ graph: packed, runs: templates, facts }, rows, source) {
+  const { nodes, passes, spec, boxes, arrays } = packed, isLinked = nodes.some(({ link }) => link);
+  const graph = arrays ? createArrayGraph(nodes, rows, arrays.single) : createGraph(nodes, rows);
+  const groups = boxes && createGroups(graph, boxes), texter = arrays && createArrayTexts(packed, graph, rows);
   let results = [], texts = [], described = [], table = null;
 
-  function update() {
-    graph.compute();
+  // Computes all numbers, after those of linked leaves if it follows the source.
+  function update(follows = true) {
+    if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
+    (elements ?? graph).compute();
     results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
+    groups?.update(results[0]);
+    texter?.update(results);
     texts = passes.map(() => new Map());
     table = null;
     described = [];
+  }
+
+  // Returns the number of a linked leaf: the data or the gradient of a node, or a sum of products.
+  function readLink([kind, ...places]) {
+    const { data } = source.graph;
+    if (kind === "g") return source.grad(places[0]);
+    return kind === "d" ? data[places[0]] : places.reduce((sum, i, k) => (k % 2 ? sum + data[places[k - 1]] * data[i] : sum), 0);
+  }
+
+  // Returns the place in the source of a leaf that is one there, too.
+  function linked(i) {
+    const [kind, place] = nodes[i]?.link ?? [];
+    return source && kind === "d" && !source.graph.inputsOf[place].length ? place : undefined;
   }
 
   function number(run, key) {
@@ -22,15 +42,21 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
       case "g": return results[0].grads[i];
       case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
       case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
-      default: return { s: sent.sent, b: sent.before, a: sent.after }[key[0]];
+      case "o": return source ? source.grad(nodes[i].link[1]) - results[0].grads[i] : 0;
+      case "s": return sent.sent;
+      case "b": return sent.before;
+      case "a": return sent.after;
+      default: return groups.number(key[0].toLowerCase(), i, k);
     }
   }
 
-  const write = (x) => formatNumber(x, spec);
+  const write = texter?.format ?? ((x) => formatNumber(x, spec));
+  const writeShort = (x) => formatInCircle(x, spec);
+  const writeKey = (run, key) => texter?.write(key) ?? (/[A-Z]/.test(key[0]) ? writeShort : write)(number(run, key));
 
   // Returns a function that maps keys to formatted numbers of a run.
   const finders = passes.map((_, run) => (key) => {
-    if (!texts[run].has(key)) texts[run].set(key, write(number(run, key)));
+    if (!texts[run].has(key)) texts[run].set(key, writeKey(run, key));
     return texts[run].get(key);
   });
 
@@ -40,7 +66,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
       this.template = template;
       this.find = finders[run];
       this.describe = () => ({});
-      for (const name of ["kind", "marked", "node", "to", "where", "lines"]) this[name] = template[name];
+      for (const name of ["kind", "marked", "node", "to", "where", "lines", "cells"]) this[name] = template[name];
     }
     get title() { return this.describe().title ?? fillText(this.template.title, this.find); }
     get note() { return this.describe().note ?? fillText(this.template.note ?? "", this.find); }
@@ -48,6 +74,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     get alarm() { return this.describe().alarm; }
     get data() { return this.fill(this.template.data); }
     get grad() { return this.fill(this.template.grad); }
+    get elements() { return texter?.sortElements(this.template.elements ?? {}); }
     fill(numbers = {}) { return Object.fromEntries(Object.entries(numbers).map(([id, text]) => [id, fillText(text, this.find)])); }
   }
   const runs = templates.map(({ title, frames }, run) => ({ title, frames: frames.map((frame) => new Frame(frame, run)) }));
@@ -64,8 +91,10 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
 
   function describeRun(run) {
     const [, accumulates, reason] = passes[run];
-    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, writeApart));
+    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, compare));
   }
+
+  const compare = texter ? texter.compare(writeApart) : writeApart;
 
   // Writes two numbers with so many digits that two that differ read differently.
   function writeApart(x, y) {
@@ -73,20 +102,20 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
       const pair = [x, y].map((z) => formatNumber(z, form));
       if (pair[0] !== pair[1]) return pair;
     }
-    return [x, y].map(write);
+    return [x, y].map((z) => formatNumber(z, spec));
   }
 
   // Returns the paths of a value's gradient: each a product, the next value, the input by which the
   // path enters it, the rank of the rest among its paths, and a text.
   function findFactsOfPaths(i) {
-    table ??= findPaths(graph, MOST_PATHS);
+    table ??= arrays ? graph.findPaths(MOST_PATHS) : findPaths(graph, MOST_PATHS);
     const { best, count, gradient } = table[i], all = BigInt(best.length) === count;
     const routes = shortenRoutes(best.map((path) => nameRoute(i, path)));
     return {
       gradient: write(gradient),
-      paths: best.length && i !== graph.root && !graph.isShared[i] ? best.map(({ product, to, k, rank }, n) => [write(product), to, k, rank, routes[n]]) : undefined,
+      paths: best.length && i !== graph.root && !graph.isShared[i] ? best.map(({ product, to, k, rank }, n) => [write(product).replace(" ", "\u00a0"), to, k, rank, routes[n]]) : undefined,
       path_count: count < 10n ** 12n ? count.toLocaleString("en-US") : `10^${String(count).length - 1}`,
-      rest: write(all ? 0 : subtractPaths(table[i])),
+      rest: write(all ? 0 : (arrays ? subtractArrayPaths : subtractPaths)(table[i])),
     };
   }
 
@@ -100,8 +129,9 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
+  // They do not contain the leaves of a box; one that is `fixed` decides how a formula is written.
   const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
-  const isWritten = (i) => written.has(`d${i}`);
+  const isWritten = (i) => written.has(`d${i}`) || (boxes && !nodes[i].fixed && !/^v/.test(facts[i].id));
 
   // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
   function findTrouble() {
@@ -112,9 +142,12 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
     return k < 0 ? null : { i: k, field: "gradient", number: results[0].grads[k] };
   }
 
+  const elements = arrays && createElements(graph, facts, { senders: passes[0][0], write });
   update();
   return {
-    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, paths: findFactsOfPaths,
+    graph, elements, describeCells: texter?.describeCells, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
+    isInGroup: (group, i) => boxes.groups[group].includes(i),
+    group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
     find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
   };
 }

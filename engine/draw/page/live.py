@@ -23,12 +23,19 @@ class LiveGraph(NamedTuple):
     passes   for each run the places of nodes in the order in which they send, whether gradients
              accumulate, and why the pass is right or wrong
     spec     the format of numbers
+    boxes    for a drawing with boxes, the groups and stages of `engine.draw.steps.box_numbers`
+    circles  for the picture of a network, its parts as in `engine.draw.circles.live`
+    arrays   of a graph of Arrays, data for the page's script (see `engine.draw.arrays.live`); the
+             last row is the program of its texts
     """
 
     nodes: list[dict[str, Any]]
     rows: list[str]
     passes: list[tuple[list[int], bool, str]]
     spec: str
+    boxes: Mapping[str, Any] | None = None
+    circles: Mapping[str, Any] | None = None
+    arrays: Mapping[str, Any] | None = None
 
 
 def pack_graph(
@@ -41,6 +48,7 @@ def pack_graph(
     """
     place = {node: i for i, node in enumerate(names)}
     rows: dict[str, int] = {}
+    printed: dict[Any, int | None] = {}  # the places of operations in `rows`
     nodes: list[dict[str, Any]] = []
     for node, name in names.items():
         packed: dict[str, Any] = {"constant": True} if node.constant else {}
@@ -51,10 +59,15 @@ def pack_graph(
             packed |= {"of": place[node.inputs[0]], "index": node.op._output_index}
         else:
             packed["inputs"] = [place[x] for x in node.inputs]
-            try:
-                row = print_row(node.op, len(node.inputs))
-                packed["row"] = rows.setdefault(row, len(rows))
-            except Exception:  # a user's row may raise anything when it gets symbols
+            key = id(node.op), len(node.inputs)
+            if key not in printed:
+                try:
+                    printed[key] = rows.setdefault(print_row(node.op, key[1]), len(rows))
+                except Exception:  # a user's row may raise anything when it gets symbols
+                    printed[key] = None
+            if printed[key] is not None:
+                packed["row"] = printed[key]
+            else:
                 packed |= {"data": pack_numbers(node.data), "slopes": pack_numbers(node.locals)}
         nodes.append(packed)
     senders = [

@@ -65,6 +65,7 @@ function fillText(text, find) {
 
 function fillMath(text, find) {
   return fillPlaces(text, find, (sign, digits, context) => {
+    if (!digits || digits.startsWith("<")) return digits; // a matrix, or no number
     const number = `<mn>${digits}</mn>`;
     if (context === "+") return `<mo form="infix">${sign || "+"}</mo>${number}`;
     const signed = sign ? `<mo form="prefix">${sign}</mo>${number}` : number;

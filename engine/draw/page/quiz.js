@@ -11,7 +11,7 @@ function createQuiz(page) {
   const [go, hintButton, drawButton] = ["go", "hint", "draw"].map((name) => find(`[data-quiz=${name}]`));
   const intro = `Predict each number before it is shown.${matchMedia("(pointer: coarse)").matches ? "" : " Press Enter to answer and to continue, and ? for a hint."}`;
   const frames = () => page.view().runs[0].frames, game = () => page.view().game;
-  const canAsk = () => Boolean(page.view().editor?.canChange && page.view().live.graph.root);
+  const canAsk = () => Boolean(page.view().editor?.canChange && page.view().live.graph.root && !page.view().live.hasBoxes && !page.view().live.elements);
   const next = () => game()?.questions[game().count];
 
   // -------------------------------------------------------------------------------- the questions
@@ -331,7 +331,7 @@ function createQuiz(page) {
         const size = unit * (1 + Math.floor(4 * Math.random()));
         data[i] = tries < MOST_DRAWS / 2 && Math.random() < 0.5 ? -size : size; // the other half is for log and sqrt
       }
-      live.update();
+      live.update(false);
       const numbers = values.flatMap((i) => [live.graph.data[i], live.grad(i)]);
       const isReadable = numbers.every((x) => Math.abs(x) <= LARGEST_RESULT) && (tries > MOST_DRAWS / 4 || !isPlain || numbers.every(isShort));
       const isNew = leaves.some((i) => data[i] !== old[i]), works = tries > 20 || leaves.every((i) => live.grad(i));

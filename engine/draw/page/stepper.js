@@ -4,17 +4,21 @@
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
 
+const NETWORK = "Drag a line to change its weight, or click it to type a number. Click an input for its samples, or a neuron to open it.";
+const BOXES = "Click a box to see and change the numbers inside.";
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
 function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
   const touch = matchMedia("(pointer: coarse)").matches;
-  if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
+  const adaptWords = (text) => (touch ? text.replaceAll(/\bclick/gi, (word) => (word[0] === "C" ? "Tap" : "tap")) : text);
+  find(".details").textContent = adaptWords(find(".details").textContent);
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
-  const views = page.views.map(createView), settings = loadSettings(), plots = {};
+  const views = [], settings = loadSettings(), plots = {};
+  page.views.forEach((data, i) => views.push(createView(data, i)));
   let view = null, trail = [], timer = null, mounted = false;
-  const downhill = createDownhill(root, () => view);
+  const downhill = createDownhill(root, () => view.owner);
   const frames = () => view.runs[view.run].frames;
   const quiz = createQuiz({
     root, find, rows, frames, math: (line) => math(line), describe,
@@ -26,14 +30,20 @@ function mount(root, page, rows) {
   // ------------------------------------------------------------------------------------- views
 
   function createView(data, i) {
-    const first = i === 0, live = data.graph && createLive(data, rows);
-    return {
-      ...data, live, runs: live?.runs ?? data.runs,
+    const first = i === 0, live = data.graph && createLive(data, rows, views[0]?.live), created = {
+      ...data, live, network: data.graph?.circles, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
+    if (live?.hasBoxes) created.panel.querySelector(".details").textContent = adaptWords(created.network ? NETWORK : BOXES);
+    const source = live?.isLinked && views[0]?.live ? views[0] : null;
+    created.owner = source ?? (live?.elements ? openElements(created) : created); // the view whose numbers change
+    const { owner } = created;
+    if (live) created.changes = source ? linkChanges(source.changes, live.linked) : createChanges(owner.live, owner.facts, refresh);
+    owner.changes ??= created.changes;
+    return created;
   }
 
   // Opens a view; `path` are the views that led to it, and it.
@@ -43,7 +53,9 @@ function mount(root, page, rows) {
     view = views[path.at(-1)];
     find(".graph").replaceWith(view.graph);
     find(".facts").replaceWith(view.panel);
+    if (view.owner !== view) view.live.update(); // numbers can have changed in another view
     const isNew = !view.picture;
+    if (!isNew) view.circles?.update();
     if (isNew) mountView(view);
     document.title = `${view.title} – ${page.subtitle}`;
     showTrail();
@@ -79,11 +91,20 @@ function mount(root, page, rows) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
-    if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
-    view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
+    view.circles = view.network && createCircles(graph, view.prefix, view, view.network);
+    view.arrays = showArrays(root, graph, view.prefix, { math, describe: view.live?.describeCells, step: () => ({ frames: frames(), n: view.at }) });
+    const isNumber = (element) => view.picture.isNumber(element) || view.circles?.owns(element), elements = view.live?.elements;
+    const drawing = { ...view.picture, isNumber, select: (i) => view.inspector.select(i), selected: () => view.inspector.selected(), focus: () => graph.focus() };
+    if (elements) view.editor = view.owner.editor = createEditor({ ...view.owner, graph }, view.changes, { ...drawing, ...createElementPage(view, drawing.select) });
+    else if (view.live) view.editor = createEditor(view, view.changes, drawing);
     view.inspector = inspect(root, view, {
       frames, math, write,
-      createControls: (i) => addTangent(view, i, view.editor?.createControls(i), rows, plots),
+      createControls: (i) => {
+        if (elements) return createArrayControls(view, i, (k) => addTangent(view.owner, k, view.editor.createControls(k), rows, plots));
+        const { owner, live } = view, controls = view.editor?.createControls(i), at = owner === view ? i : live.linked(i);
+        return controls && addTangent(owner, at, controls, rows, plots);
+      },
+      numbers: (i) => ({ data: view.live.write(view.live.graph.data[i]), grad: view.live.write(view.live.grad(i)) }),
       paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
@@ -164,7 +185,9 @@ function mount(root, page, rows) {
 
   // Computes the numbers of the graph anew, and shows them.
   function refresh() {
-    view.live.update();
+    view.owner.live.update();
+    if (view.owner !== view) view.live.update();
+    view.circles?.update();
     showAgain();
     view.inspector.refresh();
     showChanges();
@@ -194,7 +217,8 @@ function mount(root, page, rows) {
     }
     find(".trouble").hidden = !trouble;
     if (!trouble) return;
-    const { i, field, number } = trouble, { name } = facts[i].name ? facts[i] : { name: "a result" };
+    const { i, field, number } = trouble, isOf = ({ group }) => group !== undefined && live.isInGroup(group, i);
+    const name = facts[i].name ?? facts.find(isOf)?.name ?? "a result";
     find(".trouble").textContent = `The ${field} of ${name} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
   }
 
@@ -264,6 +288,7 @@ function mount(root, page, rows) {
 
   function remember() {
     const value = view.facts[view.inspector?.selected()];
+    view.circles?.select(value?.id);
     writeAddress({
       step: view.at + 1,
       pass: view.run ? view.run + 1 : "",
@@ -288,6 +313,7 @@ function mount(root, page, rows) {
     if (asks === "1" && !quiz.isOn()) quiz.toggle(true);
     const i = value ? view.facts.findIndex((fact) => fact.name === value || fact.id === value) : -1;
     if (i >= 0) view.inspector.select(i);
+    else if (value && view.live?.elements) view.editor.choose(view.owner.facts.findIndex((fact) => fact.name === value));
   }
 
   // --------------------------------------------------------------------------------- the controls
@@ -355,7 +381,8 @@ function mount(root, page, rows) {
       event.preventDefault();
       act(key.toLowerCase() === "y" || event.shiftKey ? "redo" : "undo");
     }
-    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], selected = view.inspector.selected();
+    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], chosen = view.inspector.selected();
+    const selected = view.live?.elements ? findChosen(view, chosen) : chosen;
     if (nudge && !event.shiftKey && view.editor?.isFree(selected) && !target.matches("select, input")) {
       event.preventDefault();
       view.editor.nudge(selected, nudge);
@@ -428,28 +455,36 @@ function mount(root, page, rows) {
   if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
   // ----------------------------------------------------------- the interface for other programs
 
-  const placeOf = (name) => {
-    const i = view.facts.findIndex((fact) => fact.name === name);
-    if (i < 0) throw new Error(`no value is called ${name}; names() returns all names`);
-    return i;
+  // Returns the view and the place of a value; of an opened part, its own names come first.
+  const locate = (name) => {
+    for (const from of [view, view.owner]) {
+      const i = from.facts.findIndex((fact) => fact.name === name);
+      if (i >= 0) return { from, i };
+    }
+    throw new Error(`no value is called ${name}; names() returns all names`);
   };
 
   // The names of all values of the picture that is shown.
-  const names = () => view.facts.map((fact) => fact.name).filter(Boolean);
+  const names = () => [...new Set([view, ...(view.live?.elements ? [view.owner] : [])].flatMap(({ facts }) => facts.map((fact) => fact.name)))].filter(Boolean);
 
-  // The numbers of a value: {data, grad}.
+  // The numbers of a value: {data, grad}; those of a neuron are as in its circle.
   function get(name) {
-    const i = placeOf(name);
-    if (!view.live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
-    return { data: view.live.graph.data[i], grad: view.live.grad(i) };
+    const { from: { live, facts }, i } = locate(name), { group } = facts[i];
+    if (!live) throw new Error("this page replays its numbers; pages that step through few Values, or through Arrays with few elements, compute them");
+    if (group !== undefined) return { data: live.group("m", group), grad: live.group("t", group) };
+    if (i > live.graph.root) throw new Error(`${name} is a box of several values; names() lists those inside that can change`);
+    const nest = live.elements?.nest ?? ((_, x) => x); // arrays are nested lists
+    return { data: nest(i, live.graph.data[i]), grad: nest(i, live.grad(i)) };
   }
 
-  // Changes the number of a leaf.
+  // Changes the number of a leaf, or the numbers of an array, given as nested lists.
   function set(name, number) {
-    const i = placeOf(name);
-    if (!view.editor?.isFree(i)) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
-    if (typeof number !== "number") throw new TypeError(`expected a number, got ${number}`);
-    view.editor.set([[i, number]]);
+    const { from: { changes, live }, i } = locate(name), places = live?.elements?.placesOf(i) ?? [i], numbers = [number].flat(Infinity);
+    if (!places.length || !places.every((k) => changes?.isFree(k))) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
+    if (numbers.length !== places.length || !numbers.every((x) => typeof x === "number")) {
+      throw new TypeError(`expected ${places.length > 1 ? `${places.length} numbers` : "a number"}, got ${number}`);
+    }
+    changes.set(places.map((k, n) => [k, numbers[n]]));
   }
 
   return { goto, names, get, set, descend: (lr) => downhill.descend(lr), reset: () => view.editor?.reset() };

@@ -27,7 +27,7 @@ function addTangent(view, i, controls, rows, settings) {
   const { live, editor, facts } = view, graph = live?.graph;
   if (!controls || !editor.isFree(i) || graph.nodes[i].constant || i === graph.root || ![i, graph.root].every((k) => typeof graph.data[k] === "number")) return controls;
   const button = document.createElement("button"), holder = document.createElement("div"), plot = createTangent(view, i, rows);
-  Object.assign(button, { type: "button", className: "opens", title: `Plot ${facts.at(-1).name} over ${facts[i].name}, with its tangent`, innerHTML: TANGENT_ICON });
+  Object.assign(button, { type: "button", className: "opens", title: `Plot ${facts[graph.root].name} over ${facts[i].name}, with its tangent`, innerHTML: TANGENT_ICON });
   button.setAttribute("aria-label", "Tangent");
   button.addEventListener("click", () => {
     settings.tangent = !settings.tangent;
@@ -81,7 +81,7 @@ function createTangent({ live, editor, facts }, i, rows) {
     if (!width || state.every((x, k) => Object.is(x, drawn[k]))) return;
     drawn = state;
     range = chooseRange(x);
-    const probe = createProbe(graph, rows, i), span = range[1] - range[0];
+    const probe = graph.createProbe?.(i) ?? createProbe(graph, rows, i), span = range[1] - range[0];
     const points = Array.from({ length: SAMPLES + 1 }, (_, k) => range[0] + (k * span) / SAMPLES);
     const curve = [...points.filter((u) => u < x), ...(Number.isFinite(x) ? [x] : []), ...points.filter((u) => u > x)].map((u) => [u, probe(u)]);
     const ys = findRange(curve.map(([, v]) => v), y), yTicks = chooseTicks(ys, height < 130 ? 3 : 4);

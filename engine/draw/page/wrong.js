@@ -1,6 +1,6 @@
 // Describes an incorrect backward pass, what it loses, and which gradients end wrong: its first and
 // last frame, and notes and marks for the others. engine/draw/steps/wrong_frames.py writes the same
-// texts for saved pictures and for Arrays; tests/test_live.py compares them.
+// texts for saved pictures and for large Arrays; tests/test_live.py compares them.
 
 const MOST_CAUSES = 3; // causes that the last frame explains
 const MOST_NAMES = 3; // names in a list
@@ -10,10 +10,10 @@ const MOST_NAMES = 3; // names in a list
 // contribution {note, marks, alarm}. `write` formats a number.
 function describeMistake(graph, right, wrong, variant, write, writeApart) {
   const { nodes, isShared, root } = graph, { accumulates, reason } = variant;
-  const uses = nodes.map(() => 0);
+  const uses = nodes.map(() => 0), nearlyEqual = (x, y) => areEqual(x, y, graph.rounding ?? 1e-12);
   graph.inputsOf.forEach((inputs) => inputs.forEach((x) => { uses[x] += 1; }));
-  const due = settle(graph, right), sent = settle(graph, wrong), final = nodes.map(() => 0);
-  final[root] = 1;
+  const due = settle(graph, right), sent = settle(graph, wrong), final = nodes.map((_, i) => graph.zero?.(i) ?? 0);
+  final[root] = graph.one ?? 1;
   wrong.sent.forEach(({ to, after }) => { if (!isShared[to]) final[to] = after; });
   const order = [...due.keys()].sort((a, b) => a - b), wrongAtEnd = order.filter((i) => !nearlyEqual(final[i], due.get(i)));
   const causes = findCauses(), early = new Map(accumulates ? causes.map((cause) => [cause.node, cause]) : []);
@@ -90,8 +90,8 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
     }
     if (count > 1 && !accumulates) {
       const old = write(before), text = write(after);
-      notes.push(before === 0 ? `0 is replaced by ${text}: nothing is lost.` : `${old} is replaced by ${old === text ? "another " : ""}${text}, not added to it.`);
-      alarm = before !== 0 && !isRight;
+      notes.push(measureSize(before) === 0 ? `0 is replaced by ${text}: nothing is lost.` : `${old} is replaced by ${old === text ? "another " : ""}${text}, not added to it.`);
+      alarm = measureSize(before) !== 0 && !isRight;
     }
     const ends = complete && graph.inputsOf[to].every((x) => nodes[x].constant);
     if (ends && !isRight && !isLate) {
@@ -103,8 +103,8 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
 
   // Returns ", because of b" with the nodes that have caused a wrong gradient so far.
   function listReasons(i) {
-    const size = Math.abs(due.get(i));
-    const causing = causes.filter(({ node, effects }) => (started.has(node) || !accumulates) && !(Math.abs(effects[i] ?? 0) <= 1e-12 * size)).map(({ node }) => node);
+    const size = measureSize(due.get(i));
+    const causing = causes.filter(({ node, effects }) => (started.has(node) || !accumulates) && !(measureSize(effects[i] ?? 0) <= 1e-12 * size)).map(({ node }) => node);
     const names = shortenList(causing.filter((node) => node !== i).map(name), "others");
     return names.length ? `, ${causing.includes(i) ? "also " : ""}because of ${joinNames(names)}` : "";
   }
@@ -145,7 +145,7 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
 
   // Returns "1, 2 and 3"; of only zeros, "0".
   function listNumbers(numbers) {
-    const texts = numbers.filter((x) => x !== 0).map(write);
+    const texts = numbers.filter((x) => measureSize(x) !== 0).map(write);
     return joinNames(shortenList(texts.length ? texts : ["0"], "others"));
   }
 
@@ -159,7 +159,7 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
   function markComplete(i) {
     if (isShared[i]) return {};
     const [own, last, goal] = [sent.get(i), final[i], due.get(i)];
-    let mark = ["wrong", write(last) === write(goal) ? `✗ by ${write(last - goal)}` : `✗ true ${write(goal)}`];
+    let mark = ["wrong", write(last) === write(goal) ? `✗ by ${write(subtract(last, goal))}` : `✗ true ${write(goal)}`];
     if (nearlyEqual(last, goal)) {
       mark = ["right", "✓ correct"];
       if (early.has(i) && !nearlyEqual(own, goal)) mark = ["early", `✓ ${write(own) === write(goal) ? "sent early" : `but sent ${write(own)}`}`];
@@ -178,7 +178,7 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
     return [...listMissing()].map(([node, missing]) => {
       const effects = graph.spread({ [node]: missing.reduce((sum, x) => addParts(sum, x)) });
       if (accumulates) delete effects[node]; // the rest arrives in the end
-      const isAffected = (i) => i in effects && !(Math.abs(effects[i]) <= 1e-12 * Math.max(Math.abs(due.get(i)), Math.abs(final[i])));
+      const isAffected = (i) => i in effects && !(measureSize(effects[i]) <= 1e-12 * Math.max(measureSize(due.get(i)), measureSize(final[i])));
       return { node, arrived: counts[node] - missing.length, uses: counts[node], missing, effects, wrong: wrongAtEnd.filter(isAffected) };
     });
   }
@@ -199,8 +199,8 @@ function describeMistake(graph, right, wrong, variant, write, writeApart) {
 }
 
 // Returns the gradient that each node propagates, or ends with if it propagates none.
-function settle({ isShared, root }, { sent }) {
-  const grads = new Map([[root, 1]]), senders = new Set();
+function settle({ isShared, root, one = 1 }, { sent }) {
+  const grads = new Map([[root, one]]), senders = new Set();
   for (const { node, to, upstream, after } of sent) {
     if (!senders.has(node) && !isShared[node]) {
       senders.add(node);
@@ -212,8 +212,9 @@ function settle({ isShared, root }, { sent }) {
 }
 
 // Returns whether two gradients are equal up to rounding, which depends on the order of sums.
-function nearlyEqual(x, y) {
-  return x === y || (x !== x && y !== y) || Math.abs(x - y) <= 1e-12 * Math.max(Math.abs(x), Math.abs(y));
+function areEqual(x, y, rounding) {
+  if (Array.isArray(x)) return areNearlyEqual(x, y, rounding);
+  return x === y || (x !== x && y !== y) || Math.abs(x - y) <= rounding * Math.max(Math.abs(x), Math.abs(y));
 }
 
 const shortenList = (texts, rest) => (texts.length <= MOST_NAMES ? texts : [...texts.slice(0, MOST_NAMES - 1), `${texts.length - MOST_NAMES + 1} ${rest}`]);

@@ -12,17 +12,21 @@ from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
     Notation,
+    Number,
     choose_names,
     write_derivative,
     write_equation,
     write_gradient,
 )
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.symbols import Symbol, build_formula, lift, make_name
 from engine.draw.graph.clusters import name_root
 from engine.draw.graph.coarse import sort_parts
 from engine.draw.graph.view import Box, View, is_result, name_arrow
-from engine.draw.look.theme import norm
-from engine.draw.steps.frames import END, KEYS, START, TITLES, Frame, Run, Trace
+from engine.draw.page.live import pack_graph
+from engine.draw.steps.box_numbers import BoxTexts, count_values
+from engine.draw.steps.frames import END, KEYS, START, TITLES, Frame, Run, Trace, fill_runs
+from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.tracer import Tracer
 from engine.node import Node
 from engine.rules import Op
@@ -31,6 +35,11 @@ from engine.support.arguments import format_count
 from engine.value import Value
 from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
+MOST_VALUES = 4000  # of a graph that a page computes
+REPLAYS = (
+    "The graph has {count:,} values, more than the {most:,} that a page computes: this page shows "
+    "numbers of Python, which do not change."
+)
 LEGEND = "In formulas, the name of a box denotes its outputs, and θ its parameters."
 
 
@@ -64,6 +73,7 @@ class BoxTracer:
         self.boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
         self.notation = self.choose_notation(spec)
         self.names = dict(self.notation.names)
+        self.is_live = count_values(self.order) <= MOST_VALUES
 
     def choose_notation(self, spec: str) -> Notation:
         """Return the names of nodes, those in boxes by the paths of these."""
@@ -77,7 +87,8 @@ class BoxTracer:
         box = self.boxes.get(self.ids[root])
         if modules.by_path and (box is None or box.path in (modules.inputs, modules.rest)):
             names[root] = name_root(root).full
-        return Notation(names, spec)
+        names = {node: remove_marks(name) for node, name in names.items()}
+        return Notation(names, spec, places=choose_places(self.order))
 
     def trace(self) -> Trace:
         """Return the frames, the names of the nodes, and their gradients."""
@@ -88,15 +99,38 @@ class BoxTracer:
         grads: dict[Node, Any] = dict.fromkeys(self.order, 0.0) | {root: root._one()}
         grads |= {sent.to: sent.after for sent in passed}
         bundles = bundle_contributions(parts, passed, self.ids)
-        backward = self.trace_backward(bundles, grads)
+        self.prepare(passed, bundles, grads)
+        backward = self.trace_backward(bundles)
         frames = [self.start(), *self.trace_forward(parts), *backward, END]
-        return Trace([Run(TITLES[0], frames)], self.names, grads)
+        return self.finish(Run(TITLES[0], frames), passed, grads)
+
+    def prepare(
+        self, passed: Sequence[Contribution], bundles: Sequence[Bundle], grads: Mapping[Node, Any]
+    ) -> None:
+        """Prepare the numbers of groups and stages, for which frames have places."""
+        self.numbers: Any = BoxTexts(self.order, passed, grads, self.notation.spec)
+
+    def finish(self, run: Run, passed: Sequence[Contribution], grads: dict[Node, Any]) -> Trace:
+        """Return the trace of a run. It has a graph unless there are too many values."""
+        texts, count = self.numbers, count_values(self.order)
+        if not self.is_live:
+            (filled,) = fill_runs([run], [texts])
+            note = f"{filled.frames[0].note} {REPLAYS.format(count=count, most=MOST_VALUES)}"
+            filled.frames[0] = filled.frames[0]._replace(note=note)
+            return Trace([filled], self.names, grads)
+        graph = pack_graph(self.names, {RIGHT: passed}, self.notation.spec)
+        for packed, node in zip(graph.nodes, self.order, strict=True):
+            del packed["name"]
+            if isinstance(node, Value) and node not in self.notation.places:
+                packed["fixed"] = True  # it decides how a formula is written
+        graph = graph._replace(boxes=texts.pack())
+        return Trace([run], self.names, grads, texts=[texts], graph=graph)
 
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves and the boxes of leaves only."""
         computed = {id for node, id in self.ids.items() if node.op is not None}
         data = {
-            id: "" if id in self.boxes else self.notation.format(node.data)
+            id: "" if id in self.boxes else self.notation.format_data(node)
             for node, id in self.ids.items()
             if id not in computed
         }
@@ -134,33 +168,29 @@ class BoxTracer:
     def compute(self, part: Part, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         formula = build_formula(op, [self.notation.input(x) for x in node.inputs])
-        result = self.notation.number(node.data)
+        result = self.notation.data(node)
         line = write_equation(make_name(part.title), formula, result)
         marked = self.mark_result(part)
-        data = {part.id: self.notation.format(node.data)}
+        data = {part.id: self.notation.format_data(node)}
         title = f"{set_plain(part.title)} = {formula}"
         return Frame("forward", title, [line], data=data, marked=marked, node=part.id)
 
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
         """Return the frame in which a box, or a part of one, is computed."""
         values = [x for x in part.nodes if isinstance(x, Value)]
-        numbers = [x.data for x in values if x in outputs] or [x.data for x in values[-1:]] or [0.0]
-        size = self.notation.format(numbers[0])
-        if len(numbers) > 1:
-            low, high = map(self.notation.format, (min(numbers), max(numbers)))
-            size = f"from {low} to {high}"
+        shown = [x for x in values if x in outputs] or values[-1:]
+        low, high = (self.notation.format(self.numbers.place_group(x, shown)) for x in "lh")
+        size = f"from {low} to {high}" if len(shown) > 1 else low
         count = format_count(len(part.nodes), "value")
-        note = f"{count}, {format_count(len(numbers), 'output')}: {size}"
+        note = f"{count}, {format_count(len(shown), 'output')}: {size}"
         marked, result = self.mark_inputs(part), self.boxes[part.id].result
-        data = {part.id: self.notation.format(result.data) if result in part.nodes else ""}
+        data = {part.id: self.notation.format_data(result) if result in part.nodes else ""}
         return Frame("forward", part.title, data=data, marked=marked, node=part.id, note=note)
 
-    def trace_backward(
-        self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
-    ) -> Iterator[Frame]:
+    def trace_backward(self, bundles: Sequence[Bundle]) -> Iterator[Frame]:
         """Yield a frame for the seed and one for each bundle: the chain rule with vectors."""
         ids, root = self.ids, self.order[-1]
-        title = root.label or self.names[root]
+        title = remove_marks(root.label or self.names[root])
         name = make_name(title)
         yield Frame(
             "seed", f"The gradient starts at {set_plain(title)}",
@@ -168,21 +198,16 @@ class BoxTracer:
             grad=self.show_gradient(root, 1.0),
             marked=[ids[root]],
         )  # fmt: skip
-        waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
-        sums = dict.fromkeys(ids, 0.0) | {root: 1.0}
         for bundle in bundles:
-            for sent in bundle.sent:
-                waiting[sent.to] -= 1
-                is_last = not waiting[sent.to]  # then the sum is the engine's, to the bit
-                sums[sent.to] = grads[sent.to] if is_last else sums[sent.to] + sent.sent
-            yield self.send(bundle, sums, name)
+            self.numbers.add_stage(bundle.sent)
+            yield self.send(bundle, name)
 
-    def send(self, bundle: Bundle, sums: Mapping[Node, float], root: Symbol) -> Frame:
-        """Return the frame of a bundle, after which the gradients are `sums`."""
+    def send(self, bundle: Bundle, root: Symbol) -> Frame:
+        """Return the frame of a bundle, the last stage."""
         notation, (part, to, title, contributions) = self.notation, bundle
         first, box, is_inside = contributions[0], self.boxes.get(to), to == part.id
-        gradients = [sums[x] for x in box.parameters] if box and box.result is None else []
-        to_parameters = bool(gradients) and all(x.to.op is None for x in contributions)
+        parameters = box.parameters if box and box.result is None else []
+        to_parameters = bool(parameters) and all(x.to.op is None for x in contributions)
         receiver = title or self.names[first.to]
         if box is not None and title is None:
             receiver = box.path
@@ -192,9 +217,9 @@ class BoxTracer:
             receiver = "its own parameters" if is_inside else f"the parameters of {receiver}"
         grad: dict[str, str] = {}
         for sent in contributions:
-            grad |= self.show_gradient(sent.to, sums[sent.to])
+            grad |= self.show_gradient(sent.to, self.numbers.place_sum(sent.to))
         if to_parameters:
-            grad = {to: notation.format(self.measure_all(gradients))}
+            grad = {to: notation.format(self.numbers.place_group("n", parameters))}
         marked = [part.id]
         if part.id not in self.boxes:
             several = isinstance(first.node, Outputs)  # their arrows lead to other cells
@@ -217,28 +242,22 @@ class BoxTracer:
         jacobian = f"{write_gradient(root, out)}<mo>⋅</mo>{write_derivative(out, to)}"
         return [(write_gradient(root, to), "<mo>+=</mo>", jacobian)]
 
-    def show_gradient(self, node: Node, gradient: float) -> dict[str, str]:
+    def show_gradient(self, node: Node, gradient: Number) -> dict[str, str]:
         """Return the text of a gradient for the node's cell, or for the box whose result it is."""
         id = self.ids[node]
         if id in self.boxes and self.boxes[id].result is not node:
             return {}
         return {id: self.notation.format(gradient)}
 
-    def measure_all(self, gradients: Sequence[Any]) -> float:
-        """Return the norm of all elements of some gradients."""
-        return norm(gradients)
-
     def measure(self, contributions: Sequence[Contribution]) -> str:
-        """Return the number and size of contributions, in words."""
+        """Return the number and size of the contributions of the last stage, in words."""
         count = format_count(len(contributions), "contribution")
         if len(contributions) == 1:
-            return f"{count}: {self.notation.format(contributions[0].sent)}"
-        gradients: dict[Node, Any] = {}
-        for sent in contributions:
-            gradients[sent.to] = gradients.get(sent.to, 0.0) + sent.sent
-        size = self.notation.format(self.measure_all([*gradients.values()]))
-        text = f"{format_count(len(gradients), 'gradient')} with norm {size}"
-        return f"{text}, from {count}" if len(contributions) > len(gradients) else text
+            return f"{count}: {self.notation.format(self.numbers.place_sent(contributions[0]))}"
+        receivers, size = {sent.to for sent in contributions}, self.numbers.place_stage()
+        gradients = format_count(len(receivers), "gradient")
+        text = f"{gradients} with norm {self.notation.format(size)}"
+        return f"{text}, from {count}" if len(contributions) > len(receivers) else text
 
 
 def split_into_parts(view: View, names: Mapping[Node, str]) -> list[Part]:

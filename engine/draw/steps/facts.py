@@ -16,11 +16,10 @@ from engine.draw.formulas.notation import (
 from engine.draw.formulas.places import Place
 from engine.draw.formulas.symbols import Symbol, build_formula, build_results
 from engine.draw.formulas.writing import to_mathml
-from engine.draw.graph.view import Box, View, is_result
+from engine.draw.graph.view import is_result
 from engine.draw.look.theme import SYMBOLS
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
-from engine.support.arguments import format_count
 
 MOST_PARTIALS = 100  # listed local derivatives of an operation
 
@@ -41,6 +40,8 @@ class Facts(NamedTuple):
     path_count: str = ""  # of all paths
     rest: str = ""  # the sum of the paths that are not listed
     shared: int | None = None  # the place of the operation that one of several results shares
+    leaves: Sequence[int] = ()  # of a box: the places of the leaves inside
+    group: int | None = None  # of a box: its outputs, as in `engine.draw.steps.box_numbers`
 
 
 def collect_facts(notation: Notation, parameters: Collection[Node]) -> list[Facts]:
@@ -65,18 +66,6 @@ def collect_facts(notation: Notation, parameters: Collection[Node]) -> list[Fact
         )  # fmt: skip
         facts.append(fact)
     return facts
-
-
-def collect_box_facts(view: View, notation: Notation) -> list[Facts]:
-    """Return the facts about the values and boxes of a drawing with boxes, without paths."""
-    parameters = view.modules.parameters
-    facts = [
-        collect_local_facts(id, node, notation, parameters)
-        for node, id in view.ids.items()
-        if id[0] == "v" and not isinstance(node, Outputs)
-    ]
-    boxes = [box for box in view.drawn if isinstance(box, Box)]
-    return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
 
 
 def collect_local_facts(

@@ -1,11 +1,15 @@
 """The scalar graphs of neurons, which open from the picture of their network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from engine.draw.circles.activity import Place
 from engine.draw.circles.connections import Network
+from engine.draw.formulas.labels import set_plain
+from engine.draw.formulas.places import mark_place
 from engine.draw.graph.copies import copy_part
+from engine.draw.steps.frames import Trace
 from engine.graph import topological
 from engine.node import Node
 from engine.rules import ELEMENTWISE
@@ -16,15 +20,74 @@ MOST_TERMS = 28  # products of a neuron's sum that are scalars, as many as a car
 LEAST_TERMS = 3
 MOST_SAMPLES = 5  # of a neuron, as many as a card shows
 MOST_SCALARS = 400  # products in all graphs of a page
+MOST_NOTED = 8  # weights in a note on samples that are left out
 FEW_TERMS = 8  # of a neuron that is drawn as a graph
 
 
+class Link(NamedTuple):
+    """The number of a leaf that is a copy, in the graph that it is copied from.
+
+    kind     "d" for the data of a node, "g" for its gradient, and "dot" for the sum of products of
+             pairs of nodes
+    """
+
+    kind: str
+    nodes: Sequence[Node]
+
+    def pack(self, place: Mapping[Node, int]) -> list[Any]:
+        """Return the link as data, with the places of nodes."""
+        return [self.kind, *(place[x] for x in self.nodes)]
+
+
 class OpenedNeuron(NamedTuple):
-    """The graph of a neuron alone, its parameters as a model, and a note on what is left out."""
+    """The graph of a neuron alone, and what it leaves out.
+
+    root        its root
+    model       its parameters as a model, if it is drawn as a card
+    links       the numbers of its leaves in the graph of the network
+    parameters  its weights and its bias
+    rest        for each sample, the constant that stands for products that are left out
+    total       the number of samples of the network
+    inputs      the number of inputs of the neuron
+    """
 
     root: Value
     model: "NeuronModel | None"
-    note: str
+    links: Mapping[Node, Link]
+    parameters: Sequence[Value]
+    rest: Sequence[Node]
+    shown: int
+    total: int
+    inputs: int
+
+    def describe(self, place: Mapping[Node, int]) -> tuple[str, str]:
+        """Return the notes of the first and the last step, with places for numbers.
+
+        `place` are the places of the nodes in this graph. The place o3 is that of what samples that
+        are left out add to the gradient of value 3.
+        """
+        notes, end = [], ""
+        if left_out := self.total - self.shown:
+            shown = "sample 0" if self.shown == 1 else f"samples 0 to {self.shown - 1}"
+            notes.append(f"The graph shows {shown} of {self.total}; gradients are of these alone.")
+            added = [(f"o{place[x]}", x.label or "") for x in self.parameters]
+            terms = [f"{mark_place(key)} to that of {set_plain(name)}" for key, name in added]
+            if len(terms) > MOST_NOTED + 1:
+                terms = [*terms[:MOST_NOTED], "…", terms[-1]]
+            verb = "adds" if left_out == 1 else "add"
+            end = (
+                f"{format_count(left_out, 'sample')} not shown {verb} to the gradients: "
+                f"{', '.join(terms)}."
+            )
+        if self.rest:
+            count, number = len(self.parameters) - 1, mark_place(f"d{place[self.rest[0]]}")
+            sample = " for sample 0" if len(self.rest) > 1 else ""
+            notes.append(
+                f"{count} of {self.inputs:,} products are shown, those that were the largest when "
+                f"the page was written; the other {self.inputs - count:,} are summed as one "
+                f"constant, {number}{sample}."
+            )
+        return " ".join(notes), end
 
 
 class NeuronModel:
@@ -81,24 +144,37 @@ class NeuronOpener:
         indices = self.choose_terms(place, nodes)
         weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
         bias = Value(column.biases[i].data, "b")
-        outputs = [self.build_output(place, node, weights, bias) for node in nodes]
-        root, left_out = outputs[0], column.shape[1] - len(indices)
+        links: dict[Node, Link] = {w: Link("d", [column.weights[i][j]]) for j, w in weights.items()}
+        links[bias] = Link("d", [column.biases[i]])
+        outputs = [self.build_output(place, node, weights, bias, links) for node in nodes]
+        root = outputs[0]
         if not (total == 1 and nodes[0] is network.root):
             grads = as_nodes([self.grads.get(node, 0.0) for node in nodes])
-            for grad in grads:
+            for grad, node in zip(grads, nodes, strict=True):
                 grad.label = "∇a"
+                links[grad] = Link("g", [node])
             root, *terms = [out * grad for out, grad in zip(outputs, grads, strict=True)]
             for term in terms:
                 root = root + term
             root.label = network.name_root()
-        parameters = {f"{w.label}": w for w in (*weights.values(), bias)}
-        is_card = len(nodes) > 1 or is_large or left_out
+        parameters = [*weights.values(), bias]
+        rest = [x for x, link in links.items() if link.kind == "dot"]
+        is_card = len(nodes) > 1 or is_large or rest
+        model = NeuronModel({f"{w.label}": w for w in parameters}) if is_card else None
         return OpenedNeuron(
-            root, NeuronModel(parameters) if is_card else None, self.describe(place, nodes, total)
+            root, model, links, parameters, rest, len(nodes), total, column.shape[1]
         )
 
-    def build_loss(self) -> Value | None:
-        """Return the graph from the outputs of the network to the root, whose leaves are copies.
+    def describe_root(self, place: Place) -> str:
+        """Return a note on the root of the graph of a neuron."""
+        if self.activity.nodes[place[0]][place[1]] == [self.network.root]:
+            return ""
+        root = self.network.name_root()
+        return f"Here {root} is linear in a, with the same derivative as in the network."
+
+    def build_loss(self) -> tuple[Value, dict[Node, Link]] | None:
+        """Return the graph from the outputs of the network to the root, whose leaves are copies,
+        and the links of its leaves.
 
         Returns None if the root is an output itself.
         """
@@ -118,7 +194,9 @@ class NeuronOpener:
             leaves[node] = Value(node.data, label)
         copy: Value = copy_part(order, leaves)[root]
         copy.label = network.name_root()
-        return copy
+        links = {x: Link("d", [x]) for x in order if x.op is None}
+        links |= {x: Link("d", [node]) for node, x in leaves.items()}
+        return copy, links
 
     def choose_terms(self, place: Place, nodes: list[Any]) -> list[int]:
         """Return the weights whose products are scalars: all, or those of the largest products."""
@@ -134,18 +212,22 @@ class NeuronOpener:
         return sorted(largest[: self.terms])
 
     def build_output(
-        self, place: Place, node: Any, weights: Mapping[int, Value], bias: Value
-    ) -> Value:
-        """Return the output of a neuron for one sample, as a graph of scalars."""
+        self, place: Place, node: Any, weights: Mapping[int, Value], bias: Value,
+        links: dict[Node, Link],
+    ) -> Value:  # fmt: skip
+        """Return the output of a neuron for one sample, as a graph of scalars; add its links."""
         (c, i), inputs = place, self.activity.list_inputs(node)
         column = self.network.columns[c - 1]
         z: Any = bias
         for j, w in weights.items():
             label = self.network.name((0, j)) if c == 1 else f"a{j}"
-            z = z + w * Value(inputs[j].data, label)
-        rest = [column.weights[i][j].data * x.data for j, x in inputs.items() if j not in weights]
+            x = Value(inputs[j].data, label)
+            links[x] = Link("d", [inputs[j]])
+            z = z + w * x
+        rest = [(column.weights[i][j], x) for j, x in inputs.items() if j not in weights]
         if rest:
-            (constant,) = as_nodes([sum(rest)])
+            (constant,) = as_nodes([sum(w.data * x.data for w, x in rest)])
+            links[constant] = Link("dot", [*chain.from_iterable(rest)])
             constant.label, z.label = f"{len(rest)} others", "s"
             z = z + constant
         out = z
@@ -155,18 +237,19 @@ class NeuronOpener:
         out.label = "a"
         return out
 
-    def describe(self, place: Place, nodes: list[Any], total: int) -> str:
-        """Return a note on the root, and on the terms and samples that are left out."""
-        notes, count = [], self.network.columns[place[0] - 1].shape[1]
-        if len(nodes) < total:
-            shown = "sample 0" if len(nodes) == 1 else f"samples 0 to {len(nodes) - 1}"
-            notes.append(f"The graph shows {shown} of {total}; gradients are of these alone.")
-        if (left_out := count - self.terms) > 0:
-            notes.append(
-                f"The {self.terms} largest of {count:,} products are shown; the other "
-                f"{left_out:,} are summed as one constant."
-            )
-        if not (total == 1 and nodes[0] is self.network.root):
-            root = self.network.name_root()
-            notes.append(f"Here {root} is linear in a, with the same derivative as in the network.")
-        return " ".join(notes)
+
+def link_leaves(
+    stepper: Any, order: Sequence[Node], links: Mapping[Node, Link], network: Trace
+) -> None:
+    """Link the leaves of the graph of an opened part to the graph of its network, if it has one.
+
+    Adds what the part leaves out of gradients to the numbers of the stepper's texts.
+    """
+    if stepper.graph is None:
+        return
+    place = {node: i for i, node in enumerate(network.names)}
+    numbers = stepper.texts[0].numbers
+    for i, node in enumerate(order):
+        if node in links:
+            stepper.graph.nodes[i]["link"] = links[node].pack(place)
+            numbers[f"o{i}"] = network.grads[links[node].nodes[0]] - numbers[f"g{i}"]

@@ -4,28 +4,29 @@ The forward pass computes one neuron in each step. The backward pass has a step 
 which propagates its gradient to its weights, its bias and its inputs.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from engine.draw.circles.activity import Activity, Place
-from engine.draw.circles.connections import Network, format_in_circle
+from engine.draw.circles.connections import Network
 from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
+from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
 from engine.draw.graph.clusters import Modules, name_root
 from engine.draw.graph.view import Box, Cell, View, classify
-from engine.draw.look.theme import norm
 from engine.draw.steps.boxes import BoxTracer, Bundle, Part
 from engine.draw.steps.frames import KEYS, START, Frame
 from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import format_count
 from engine.value import Value
+from engine.watch.wrong_passes import Contribution
 
 MOST_TERMS = 4  # of a sum that a formula writes out
 LEGEND = "Each step computes one neuron; δ is the gradient of its sum z."
+CHANGES = "Drag a line to change its weight."
 
 
 def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, str]]:
@@ -111,17 +112,44 @@ class NeuronTracer(BoxTracer):
         self.outputs: dict[str, list[Value]] = {  # of the values and boxes that are drawn
             id: activity.nodes[c][i] for id, (c, i) in self.places.items()
         }
+        self.place = {node: i for i, node in enumerate(view.ids)}
+        self.parts = self.name_parts(ids) if self.is_live else {}  # of the drawing, for parameters
         self.outputs.setdefault(self.ids[self.order[-1]], [self.order[-1]])  # type: ignore[list-item]
 
     def start(self) -> Frame:
         """Return the first frame, which shows the inputs."""
         inputs = {id: xs for id, xs in self.outputs.items() if all(x.op is None for x in xs)}
-        data = {id: self.format_mean(xs) for id, xs in inputs.items() if xs}
-        return START._replace(data=data, note=f"{KEYS} {LEGEND}")
+        data = {id: self.format_group("M", xs) for id, xs in inputs.items() if xs}
+        data |= {id: self.notation.format_data(x) for x, id in self.parts.items()}
+        note = f"{KEYS} {LEGEND} {CHANGES}" if self.is_live else f"{KEYS} {LEGEND}"
+        return START._replace(data=data, note=note)
 
-    def format_mean(self, outputs: Sequence[Value]) -> str:
-        """Format the outputs of a neuron as its circle shows them."""
-        return format_in_circle(sum(x.data for x in outputs) / len(outputs), self.spec)
+    def name_parts(self, ids: Mapping[Any, str]) -> dict[Node, str]:
+        """Return the ids of the lines of weights, and of the marks of biases."""
+        parts: dict[Node, str] = {}
+        for c, column in enumerate(self.activity.columns, 1):
+            for i, (row, bias) in enumerate(zip(column.weights, column.biases, strict=True)):
+                head = ids.get((c, i))
+                tails = [ids.get((c - 1, j)) for j in range(len(row))]
+                if head:
+                    parts |= {w: f"e-{t}-{head}" for w, t in zip(row, tails, strict=True) if t}
+                    parts[bias] = f"bias-{head}"
+        return {node: id for node, id in parts.items() if node in self.place}
+
+    def prepare(
+        self, passed: Sequence[Contribution], bundles: Sequence[Bundle], grads: Mapping[Node, Any]
+    ) -> None:
+        """Prepare the numbers of groups and stages, also those of the outputs of all neurons."""
+        super().prepare(passed, bundles, grads)
+        self.group_outputs()
+
+    def group_outputs(self) -> dict[str, int]:
+        """Return the groups of the outputs of neurons, by the ids of their boxes."""
+        return {id: self.numbers.add_group(xs) for id, xs in self.outputs.items() if xs}
+
+    def format_group(self, kind: str, nodes: Iterable[Node]) -> str:
+        """Format a number of some values: the mean of outputs is "M", as their circle shows it."""
+        return self.notation.format(self.numbers.place_group(kind, nodes))
 
     # ------------------------------------------------------------------------------------- forward
 
@@ -133,8 +161,8 @@ class NeuronTracer(BoxTracer):
             return frame
         place = self.places.get(part.id)
         if place is None:
-            return frame._replace(data={part.id: self.notation.format(own[0].data)})
-        frame = frame._replace(data={part.id: self.format_mean(self.outputs[part.id])})
+            return frame._replace(data={part.id: self.notation.format_data(own[0])})
+        frame = frame._replace(data={part.id: self.format_group("M", self.outputs[part.id])})
         note = f"The formula is that of sample 0. All {frame.note}" if len(own) > 1 else ""
         return frame._replace(lines=self.write_neuron(place, own[0]), note=note)
 
@@ -147,23 +175,25 @@ class NeuronTracer(BoxTracer):
         inputs = [*self.activity.list_inputs(output).values()]
         letter = "a" if c > 1 else "x"
         names = [
-            (make_name(f"w{j}"), make_name((c == 1 and x.label) or f"{letter}{j}"))
+            (
+                make_name(f"w{j}"),
+                make_name((c == 1 and remove_marks(x.label or "")) or f"{letter}{j}"),
+            )
             for j, x in enumerate(inputs)
         ]
         numbers = [
-            (notation.number(w.data), notation.number(x.data))
-            for w, x in zip(weights, inputs, strict=True)
+            (notation.data(w), notation.data(x)) for w, x in zip(weights, inputs, strict=True)
         ]
         by_name, by_number = (
             write_weighted_sum(pairs, last)
-            for pairs, last in ((names, make_name("b")), (numbers, notation.number(bias.data)))
+            for pairs, last in ((names, make_name("b")), (numbers, notation.data(bias)))
         )
-        total, a = notation.number(z.data), make_name("a")
+        total, a = notation.data(z), make_name("a")
         left = make_name("z") if is_active else a
         lines = [equate(left, by_name), equate(left, by_number, total)]
         if is_active and output.op is not None:
             applied = [build_formula(output.op, [x]) for x in (make_name("z"), total)]
-            lines.append(equate(a, *applied, notation.number(output.data)))
+            lines.append(equate(a, *applied, notation.data(output)))
         return lines
 
     def find_sum(self, output: Value) -> tuple[Value, bool]:
@@ -174,47 +204,41 @@ class NeuronTracer(BoxTracer):
 
     # ------------------------------------------------------------------------------------ backward
 
-    def trace_backward(
-        self, bundles: Sequence[Bundle], grads: Mapping[Node, float]
-    ) -> Iterator[Frame]:
+    def trace_backward(self, bundles: Sequence[Bundle]) -> Iterator[Frame]:
         """Yield a frame for the seed, and one for each neuron: all that it propagates."""
         root = self.order[-1]
-        name = make_name(name_root(root).short)
-        seed = next(iter(super().trace_backward([], grads)))
+        name = make_name(remove_marks(name_root(root).short))
+        seed = next(iter(super().trace_backward([])))
         yield seed._replace(grad={self.ids[root]: self.notation.format(1.0)})
-        waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
-        sums: dict[Node, float] = dict.fromkeys(self.ids, 0.0) | {root: 1.0}
         for _, group in groupby(bundles, key=lambda bundle: bundle.part):
             sending = [*group]
-            for sent in (sent for bundle in sending for sent in bundle.sent):
-                waiting[sent.to] -= 1
-                is_last = not waiting[sent.to]  # then the sum is the engine's, to the bit
-                sums[sent.to] = grads[sent.to] if is_last else sums[sent.to] + sent.sent
-            yield self.propagate(sending, sums, name)
+            self.numbers.add_stage([sent for bundle in sending for sent in bundle.sent])
+            yield self.propagate(sending, name)
 
-    def propagate(
-        self, bundles: Sequence[Bundle], sums: Mapping[Node, float], root: Symbol
-    ) -> Frame:
+    def propagate(self, bundles: Sequence[Bundle], root: Symbol) -> Frame:
         """Return the frame in which a neuron propagates its gradient, which is complete."""
-        part = bundles[0].part
+        part, parts = bundles[0].part, self.parts
         grad = {}
         for bundle in bundles:
             outputs = self.outputs.get(bundle.to, [])
             if {sent.to for sent in bundle.sent} & {*outputs}:
-                total = sum(sums[x] for x in outputs)
-                grad[bundle.to] = format_in_circle(total, self.spec)
+                grad[bundle.to] = self.format_group("T", outputs)
         place = self.places.get(part.id)
         own = next((x for x in bundles if x.to == part.id and place is not None), None)
         count = "input" if len(grad) == 1 else format_count(len(grad), "input")
         to, note = f"its {count}", ""
         if own is not None:
             to = f"its weights, bias and {count}" if grad else "its weights and bias"
-            size = self.notation.format(norm([sums[sent.to] for sent in own.sent]))
+            size = self.format_group("n", dict.fromkeys(sent.to for sent in own.sent))
             note = f"The gradient of its weights and bias has the norm {size}."
+            own_ids = {sent.to: parts[sent.to] for sent in own.sent if sent.to in parts}
+            grad |= {
+                id: self.notation.format(self.numbers.place_sum(x)) for x, id in own_ids.items()
+            }
         outputs = [x for x in self.outputs.get(part.id, []) if x in part.nodes]
         lines = []
         if place is not None and outputs and own is not None:
-            lines = self.write_chain(place, outputs[0], sums[outputs[0]], root, len(outputs) > 1)
+            lines = self.write_chain(place, outputs[0], root, len(outputs) > 1)
             if len(outputs) > 1:
                 note += f" The numbers are those of sample 0; ∑ is over all {len(outputs)} samples."
         marked = [*self.mark_inputs(part), *(bundle.to for bundle in bundles)]
@@ -223,9 +247,7 @@ class NeuronTracer(BoxTracer):
             marked=[*dict.fromkeys(marked)], node=part.id, note=note,
         )  # fmt: skip
 
-    def write_chain(
-        self, place: Place, output: Value, upstream: float, root: Symbol, several: bool
-    ) -> list[Line]:
+    def write_chain(self, place: Place, output: Value, root: Symbol, several: bool) -> list[Line]:
         """Write the chain rule for one neuron and sample: to its sum, its weights and its inputs.
 
         The gradients of weights are sums over samples if there are several.
@@ -233,14 +255,16 @@ class NeuronTracer(BoxTracer):
         _, is_active = self.find_sum(output)
         notation, a = self.notation, make_name("a")
         delta, name = make_name("δ"), make_name("z")
-        local = (output.locals[0] or 0.0) if is_active else 1.0
-        lines = [equate(delta, write_gradient(root, a), notation.number(upstream))]
+        upstream = notation.number(self.numbers.place_sum(output))
+        lines = [equate(delta, write_gradient(root, a), upstream)]
         if is_active:
             by_name = f"{write_gradient(root, a)}<mo>⋅</mo>{write_derivative(a, name)}"
-            by_number = combine("·", notation.number(upstream), notation.number(local))
+            local = notation.number(self.numbers.place_local(output, 0))
+            sent = notation.number(self.numbers.place_product(output, 0))
+            by_number = combine("·", upstream, local)
             lines = [
                 equate(delta, write_gradient(root, name), by_name),
-                equate(delta, by_number, notation.number(upstream * local)),
+                equate(delta, by_number, sent),
             ]
         c = place[0]
         w, x = make_name("w_i"), make_name("x_i" if c == 1 else "a_i")

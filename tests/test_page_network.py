@@ -1,0 +1,232 @@
+"""A network in a page, in a browser: its picture, its panel and its opened parts change together."""
+
+import zlib
+
+import pytest
+
+from browsers import HOSTILE, chromium
+from engine import Value
+from engine.draw import step
+from nn import MLP
+from nn.losses import cross_entropy
+
+POINTS = [[0.5, -1.0], [1.5, 0.25]]
+WEIGHT, BIAS = "layers[0].neurons[1].w0", "layers[1].neurons[0].b"
+LOOKS = """() => Object.fromEntries([...document.querySelectorAll(".graph g[id]")].map((g) => [
+  g.id.replace(/^[^-]*-/, ""), [
+    g.querySelector("title")?.textContent ?? "",
+    ...[...g.querySelectorAll("path:not(.reach), circle:not(.dot), text")].map((element) => {
+      const { stroke, strokeWidth, strokeOpacity, strokeDasharray, fill, fillOpacity } = getComputedStyle(element);
+      if (element.tagName === "text") return element.textContent;
+      return [stroke, Number(strokeWidth.slice(0, -2)), Number(strokeOpacity), strokeDasharray, fill, Number(fillOpacity)];
+    })]]))"""
+
+
+def network(changes=None, x=None, label=""):
+    """Return the loss of a network and its model; `changes` are weights and biases by their names."""
+    model = MLP(2, [3, 2], "tanh", rng=1)
+    names = {
+        f"layers[{c}].neurons[{i}].{name}": node
+        for c, layer in enumerate(model.layers)
+        for i, neuron in enumerate(layer.neurons)
+        for name, node in [*((f"w{j}", w) for j, w in enumerate(neuron.weights)), ("b", neuron.bias)]
+    }  # fmt: skip
+    for name, number in (changes or {}).items():
+        names[name].data = number
+    first, *others = POINTS if x is None else [[x, POINTS[0][1]], POINTS[1]]
+    rows = [
+        [Value(number, f"x{j}{label}") for j, number in enumerate(row)] for row in [first, *others]
+    ]
+    loss = cross_entropy([model(row) for row in rows], [0, 1])
+    loss.label = f"loss{label}"
+    return loss, model
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Yield a function that opens the page of a network, in a tab of its own for changed ones."""
+    folder, troubles = tmp_path_factory.mktemp("network"), []
+    with chromium() as browser:
+
+        def new_page():
+            page = browser.new_page(
+                reduced_motion="reduce", viewport={"width": 1400, "height": 900}
+            )
+            page.on("console", lambda message: troubles.append(message.text))
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            return page
+
+        tabs = [new_page(), new_page()]
+
+        def open_page(*args, tab=0, **how):
+            path = folder / f"{zlib.crc32(repr((args, how)).encode())}.html"
+            if not path.exists():
+                step(*network(*args), **how).save(path)
+            tabs[tab].goto(path.as_uri())
+            tabs[tab].evaluate("stepgrad.goto(999)")
+            return tabs[tab]
+
+        yield open_page
+        assert troubles == []
+
+
+@pytest.fixture
+def page(pages):
+    return pages()
+
+
+def compare_looks(looks, expected):
+    """Check texts, colours, widths and opacities; a new page writes these with two digits."""
+    assert looks.keys() == expected.keys()
+    for id, parts in expected.items():
+        for part, want in zip(looks[id], parts, strict=True):
+            if isinstance(want, str):
+                assert part == want, id
+                continue
+            for x, y in zip(part, want, strict=True):
+                assert x == (pytest.approx(y, abs=0.011) if isinstance(y, float | int) else y), id
+
+
+@pytest.mark.parametrize("look", [{}, {"monochrome": True, "names_only": True}])
+def test_the_picture_of_changed_numbers_is_that_of_a_new_page(pages, look):
+    """Lines, circles, biases, hover texts and the legend, also with a new largest weight."""
+    page = pages(**look)
+    first = page.evaluate(LOOKS)
+    changes = {
+        WEIGHT: -3.5,
+        "layers[1].neurons[1].w2": 0.0,
+        BIAS: 0.7,
+        "layers[0].neurons[2].b": -0.2,
+    }
+    for name, number in changes.items():
+        page.evaluate("([name, x]) => stepgrad.set(name, x)", [name, number])
+    page.evaluate("stepgrad.set('x0, sample 0', -2)")
+    compare_looks(page.evaluate(LOOKS), pages(changes, -2.0, tab=1, **look).evaluate(LOOKS))
+    page.evaluate("stepgrad.reset()")
+    compare_looks(page.evaluate(LOOKS), first)
+
+
+def test_a_line_is_dragged_and_typed(page):
+    read = lambda: page.evaluate("name => stepgrad.get(name).data", WEIGHT)
+    start = read()
+    x, y = page.evaluate(
+        """name => {
+          const line = [...document.querySelectorAll(".weight")].find((g) => g.textContent.includes("x0 → layers[0].neurons[1]")).querySelector("path");
+          for (let share = 0.1; share < 1; share += 0.05) { // lines cross each other
+            const { x, y } = line.getPointAtLength(share * line.getTotalLength()).matrixTransform(line.getScreenCTM());
+            if (line.parentNode.contains(document.elementFromPoint(x, y))) return [x, y];
+          }
+        }""",
+        WEIGHT,
+    )
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=4)
+    page.mouse.up()
+    assert read() > start
+    assert page.text_content(".bubble") == page.evaluate("x => x.toPrecision(4)", read()).rstrip(
+        "0"
+    )
+    assert page.locator(".weight.changed").count() == 1
+    page.keyboard.press("Control+z")
+    assert read() == start
+    page.mouse.click(x, y)
+    page.fill(".edit input", "1.5")
+    page.press(".edit input", "Enter")
+    assert read() == 1.5
+    page.press(".edit input", "ArrowUp")
+    assert read() == 1.6
+
+
+def test_an_opened_neuron_and_its_network_change_together(page):
+    """Weights are those of the network, outputs of other neurons cannot change, and undo is shared."""
+    loss, _ = network({WEIGHT: 2.0, "layers[1].neurons[0].w1": -1.0})
+    loss.backward()
+    page.evaluate("stepgrad.goto({ view: 'layers[1].neurons[0]' })")
+    page.evaluate("stepgrad.set('w1', -1); stepgrad.set('layers[0].neurons[1].w0', 2)")
+    with pytest.raises(Exception, match="cannot be changed"):
+        page.evaluate("stepgrad.set('a0, sample 0', 1)")
+    page.evaluate("stepgrad.goto({ view: 'loss, scalar by scalar' })")
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss.data, rel=1e-12)
+    assert page.evaluate("stepgrad.names().length") < 20
+    page.evaluate("stepgrad.goto({ view: 'loss' })")
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss.data, rel=1e-12)
+    assert page.locator(".weight.changed").count() == 2
+    page.keyboard.press("Control+z")
+    assert page.evaluate("name => stepgrad.get(name).data", WEIGHT) != 2.0
+    page.evaluate("stepgrad.goto({ view: 'layers[1].neurons[0]' })")
+    assert page.evaluate("stepgrad.get('w1').data") == -1.0
+    page.keyboard.press("Control+z")
+    assert page.locator(".changed").count() == 0
+
+
+def test_the_address_of_an_opened_neuron_holds_all_changes(page):
+    page.evaluate("stepgrad.goto({ view: 'layers[0].neurons[1]' })")
+    page.evaluate("stepgrad.set('w0', 0.25); stepgrad.set('layers[1].neurons[0].b', -1)")
+    page.wait_for_function("location.hash.includes('set') && location.hash.includes('view')")
+    page.reload()
+    assert page.evaluate("stepgrad.get('w0').data") == 0.25
+    page.keyboard.press("Escape")  # back to the network
+    assert page.evaluate("name => stepgrad.get(name).data", BIAS) == -1.0
+    assert page.locator(".weight.changed, .bias.changed").count() == 2
+    page.evaluate("stepgrad.reset()")
+
+
+def test_steps_downhill_move_the_parameters_in_all_views(page):
+    loss, model = network()
+    loss.backward()
+    page.evaluate("stepgrad.descend(0.5)")
+    page.evaluate("stepgrad.goto({ view: 'layers[0].neurons[1]' })")
+    for x in (model.layers[0].neurons[1].weights[0],):
+        assert page.evaluate("stepgrad.get('w0').data") == pytest.approx(x.data - 0.5 * x.grad)
+    before = page.evaluate("name => stepgrad.get(name).data", BIAS)
+    page.click("[data-do=downhill]")
+    assert page.inner_text(".downhill [data-part=leaves]") == "17 of 21 numbers"
+    page.click(".downhill [data-part=step]")
+    assert page.inner_text(".downhill [data-part=steps]") == "after 2 steps"
+    assert page.evaluate("name => stepgrad.get(name).data", BIAS) != before
+    page.click("[data-do=downhill]")
+
+
+def test_constants_are_unlocked_in_all_views(page):
+    constants = page.evaluate(
+        "[...document.querySelectorAll('.facts option')].map((x) => x.textContent).filter((x) => x.includes('(constant)'))"
+    )
+    assert len(constants) == 1  # the number of samples
+    page.select_option(".facts select", label=constants[0])
+    page.click(".edit button")
+    page.fill(".edit input", "4")
+    page.press(".edit input", "Enter")
+    loss = network()[0].data / 2.0
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss, rel=1e-12)
+    page.evaluate("stepgrad.goto({ view: 'loss, scalar by scalar' })")
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss, rel=1e-12)
+    page.evaluate("stepgrad.reset(); stepgrad.goto({ view: 'loss' })")
+
+
+def test_hostile_labels_are_data(pages):
+    page = pages(None, None, HOSTILE)
+    name = next(x for x in page.evaluate("stepgrad.names()") if x.startswith("x1"))
+    page.evaluate("name => stepgrad.set(name, 3)", name)
+    assert any(
+        name.removesuffix(", sample 0") in x
+        for x in page.locator(".node title").all_text_contents()
+    )
+    page.evaluate("name => stepgrad.goto({ value: name })", name)
+    page.wait_for_function("location.hash.includes('set')")
+    page.reload()
+    assert page.evaluate("name => stepgrad.get(name).data", name) == 3
+    assert page.evaluate("window.hit") is None
+    page.evaluate("stepgrad.reset()")
+
+
+def test_boxes_list_the_numbers_inside(pages):
+    page = pages(level="layers")
+    names = page.evaluate("stepgrad.names()")
+    assert len({*names}) == len(names)
+    page.click(".graph g[id$='-b1']")
+    assert page.locator(".controls .edit").count() == 9
+    page.fill(".controls input >> nth=0", "2")
+    page.press(".controls input >> nth=0", "Enter")
+    loss, _ = network({"layers[0].neurons[0].w0": 2.0})
+    assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss.data, rel=1e-12)
