@@ -152,6 +152,8 @@ def test_an_opened_neuron_and_its_network_change_together(page):
     page.evaluate("stepgrad.goto({ view: 'loss' })")
     assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss.data, rel=1e-12)
     assert page.locator(".weight.changed").count() == 2
+    titles = page.locator(".weight title").all_text_contents()
+    assert sum("w = 2," in title or "w = −1," in title for title in titles) == 2
     page.keyboard.press("Control+z")
     assert page.evaluate("name => stepgrad.get(name).data", WEIGHT) != 2.0
     page.evaluate("stepgrad.goto({ view: 'layers[1].neurons[0]' })")
