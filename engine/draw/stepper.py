@@ -29,7 +29,7 @@ from engine.draw.look.theme import THEMES
 from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
-from engine.draw.steps.box_facts import Leaves, collect_box_facts
+from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
@@ -299,7 +299,7 @@ def step_network(
     writer = make_writer(model, root, options, ids, traced.grads, places)
     drawing = Drawing("", title_network(writer.network), options, writer.write())
     graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
-    leaves = Leaves(network.name_leaves(), tracer.parts)
+    leaves = BoxLeaves(network.name_leaves(), tracer.parts)
     facts = collect_box_facts(view, traced, options.format, leaves, tracer.group_outputs())
     title = root.label or type(model).__name__
 

@@ -169,10 +169,10 @@ class Exercise:
     def _leads_to(self, problems: Sequence[WrongAnswer], *mistakes: Mistake) -> bool:
         """Return whether the code with these mistakes has the same problems."""
         others = self.find_problems(self.define(*mistakes))
-        return all(map(partial(are_same, self.tolerance), problems, others))
+        return all(map(partial(are_equal, self.tolerance), problems, others))
 
 
-def are_same(tolerance: float, a: WrongAnswer, b: WrongAnswer) -> bool:
+def are_equal(tolerance: float, a: WrongAnswer, b: WrongAnswer) -> bool:
     """Return whether problems are the same, up to the line of an exception."""
     if a.__cause__ is not None:
         return repr(a.__cause__) == repr(b.__cause__)

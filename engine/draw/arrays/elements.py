@@ -59,7 +59,7 @@ class Follower:
         if not find_product(node) or not node.data.size:
             return {}
         is_small = self.fits(node, *node.inputs)
-        indices = list_indices(node.data, is_small)
+        indices = list_element_indices(node.data, is_small)
         terms = {index: list_forward_terms(node, index) for index in indices}
         x, *_, bias = node.inputs
 
@@ -88,9 +88,9 @@ class Follower:
             structure = self.notation.structures.get(node, {}).get(sent.k)
             table = list_backward_terms(node, sent.k, structure)
             pairs = dict(zip(np.ndindex(to.data.shape), table, strict=True))
-            terms = {index: pairs[index] for index in list_indices(sent.sent, is_small)}
+            terms = {index: pairs[index] for index in list_element_indices(sent.sent, is_small)}
         elif find_product(node) and to.data.size:
-            indices = list_indices(sent.sent, is_small)
+            indices = list_element_indices(sent.sent, is_small)
             terms = {index: list_product_terms(node, sent.k, index) for index in indices}
         else:
             return {}
@@ -203,7 +203,7 @@ class Follower:
         return [self.mark(node.inputs[k], "data", index) for k, index in others]
 
 
-def list_indices(x: np.ndarray, is_small: bool) -> list[Index]:
+def list_element_indices(x: np.ndarray, is_small: bool) -> list[Index]:
     """Return the indices of an array, that of the largest number first; of a large one that only.
 
     Those of recorded numbers are row by row.

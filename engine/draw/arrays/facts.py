@@ -56,7 +56,7 @@ def add_paths(facts: Sequence[Facts], notation: ArrayNotation) -> list[Facts]:
     return [fact._replace(paths=add_routes(i, listed, steps)) for i, fact in enumerate(listed)]
 
 
-def collect_live_facts(
+def collect_live_array_facts(
     notation: ArrayNotation, grads: Any, parameters: Collection[Node]
 ) -> list[Facts]:
     """Return the facts with places for numbers, without gradients and paths."""

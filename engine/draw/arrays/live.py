@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.arrays.arithmetic import run
 from engine.arrays.rules import ArrayOp
-from engine.draw.arrays.facts import collect_live_facts
+from engine.draw.arrays.facts import collect_live_array_facts
 from engine.draw.arrays.matrices import DEFAULT, DIGITS, LEVELS, MOST_COLUMNS, MOST_ROWS
 from engine.draw.arrays.notation import SHORT, ArrayNotation
 from engine.draw.arrays.recorded import ElementRecorder, wrap
@@ -173,7 +173,9 @@ def make_live(
         trace = frames.trace_all if variant is RIGHT else frames.trace_pass
         runs.append(Run(title, [*trace(contributed)]))
     grads = {x: np.zeros(np.shape(x._data)) for x in copies.values()}
-    facts = collect_live_facts(notation, grads, {copies[x] for x in parameters if x in copies})
+    facts = collect_live_array_facts(
+        notation, grads, {copies[x] for x in parameters if x in copies}
+    )
     shown = [s for s in sorted(recorder.shown) if s >= sources]
     row = Recorded(recorder.instructions, shown, [], [], [], recorder.constants, recorder.slots)
     program = print_program({"x": range(sources)}, row, shown)

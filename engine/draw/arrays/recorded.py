@@ -20,7 +20,7 @@ from engine import arithmetic, formulas
 from engine.arrays.arithmetic import ARCS
 from engine.arrays.einsum import name_axes
 from engine.arrays.formulas import Shape, scatter
-from engine.draw.arrays.reductions import REDUCTIONS, accumulate, fold, reduce
+from engine.draw.arrays.reductions import REDUCTIONS, accumulate, fold_elements, reduce_elements
 from engine.instructions import Recorder, Slot
 
 
@@ -87,7 +87,7 @@ class Elements(np.ndarray):
         elif method == "at":
             return add_at(name, inputs[0], *arrays[1:])
         elif method in ("reduce", "accumulate") and name in REDUCTIONS:
-            combine = reduce if method == "reduce" else accumulate
+            combine = reduce_elements if method == "reduce" else accumulate
             result = wrap(combine(name, arrays[0], **settings))
         else:
             raise TypeError(f"np.{name}.{method} cannot be recorded")
@@ -230,9 +230,9 @@ def einsum(subscripts: str, *xs: Any) -> Elements:
                 x[tuple(at[k] if n > 1 else 0 for k, n in zip(term, x.shape, strict=True))]
                 for term, x in zip(terms, arrays, strict=True)
             ]
-            products.append(fold(operator.mul, factors))
+            products.append(fold_elements(operator.mul, factors))
         if products:
-            out[index] = fold(operator.add, products)
+            out[index] = fold_elements(operator.add, products)
     return wrap(out)
 
 
@@ -266,15 +266,15 @@ def apply_to_elements(f: Callable[..., Any]) -> Callable[..., Elements]:
     return lambda *args: wrap(np.frompyfunc(f, len(args), 1)(*map(to_objects, args)))
 
 
-def repeat_to(x: Any, shape: Shape) -> Elements:
+def repeat_elements(x: Any, shape: Shape) -> Elements:
     return wrap(np.broadcast_to(np.asarray(x, object), shape))
 
 
-def scatter_into(x: Any, index: Any, shape: Shape) -> Elements:
+def scatter_elements(x: Any, index: Any, shape: Shape) -> Elements:
     return wrap(scatter(np.asarray(x, object), index, shape))
 
 
-def join(xs: Sequence[Any], axis: int) -> Elements:
+def join_elements(xs: Sequence[Any], axis: int) -> Elements:
     return wrap(np.concatenate([to_objects(x) for x in xs], axis))
 
 
@@ -282,8 +282,8 @@ arithmetic.register(
     Elements,
     {name: apply_to_elements(f) for name, f in SCALAR.items()}
     | {
-        "where": apply_to_elements(choose), "broadcast_to": repeat_to, "scatter": scatter_into,
-        "join": join, "einsum": einsum,
+        "where": apply_to_elements(choose), "broadcast_to": repeat_elements,
+        "scatter": scatter_elements, "join": join_elements, "einsum": einsum,
     },
     rank=2,
 )  # fmt: skip

@@ -21,7 +21,7 @@ REDUCTIONS: dict[str, tuple[Callable[..., Any], float | None]] = {  # and the re
 }  # fmt: skip
 
 
-def reduce(
+def reduce_elements(
     name: str, x: np.ndarray, axis: Any = 0, dtype: Any = None, keepdims: bool = False,
     initial: Any = None, where: Any = True,
 ) -> np.ndarray:  # fmt: skip
@@ -50,7 +50,7 @@ def reduce(
             if first is None:
                 raise ValueError(f"np.{name}.reduce of no elements")
             numbers = [first]
-        out[index] = fold(function, numbers)
+        out[index] = fold_elements(function, numbers)
     shape = [1 if i in reduced else n for i, n in enumerate(x.shape)] if keepdims else out.shape
     return out.reshape(shape)
 
@@ -84,17 +84,17 @@ def add_pairwise(numbers: Sequence[Any]) -> Any:
     """Return a sum as NumPy adds a row of neighbours."""
     n = len(numbers)
     if n < 8:
-        return fold(operator.add, numbers)
+        return fold_elements(operator.add, numbers)
     if n > BLOCK:
         half = n // 2 - n // 2 % 8
         return add_pairwise(numbers[:half]) + add_pairwise(numbers[half:])
     whole = n - n % 8
-    r = [fold(operator.add, numbers[k:whole:8]) for k in range(8)]
+    r = [fold_elements(operator.add, numbers[k:whole:8]) for k in range(8)]
     total = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-    return fold(operator.add, [total, *numbers[whole:]])
+    return fold_elements(operator.add, [total, *numbers[whole:]])
 
 
-def fold(function: Callable[[Any, Any], Any], numbers: Sequence[Any]) -> Any:
+def fold_elements(function: Callable[[Any, Any], Any], numbers: Sequence[Any]) -> Any:
     total = numbers[0]
     for x in numbers[1:]:
         total = function(total, x)

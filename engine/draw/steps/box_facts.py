@@ -19,19 +19,19 @@ from engine.sequences.vector_op import Outputs
 from engine.support.arguments import format_count
 
 
-class Leaves(NamedTuple):
+class BoxLeaves(NamedTuple):
     """The names of leaves in boxes, and the ids of those that have a part of the drawing."""
 
     names: Mapping[Node, Name]
     ids: Mapping[Node, str]
 
 
-NO_LEAVES = Leaves({}, {})
+NO_LEAVES = BoxLeaves({}, {})
 NO_GROUPS: Mapping[str, int] = {}
 
 
 def collect_box_facts(
-    view: View, traced: Trace, spec: str, leaves: Leaves = NO_LEAVES,
+    view: View, traced: Trace, spec: str, leaves: BoxLeaves = NO_LEAVES,
     groups: Mapping[str, int] = NO_GROUPS,
 ) -> list[Facts]:  # fmt: skip
     """Return the facts about the values and boxes of a drawing, without paths.
@@ -70,7 +70,7 @@ def collect_fixed_facts(view: View, notation: Notation) -> list[Facts]:
 
 
 def collect_live_facts(
-    view: View, notation: Notation, known: Leaves, groups: Mapping[str, int]
+    view: View, notation: Notation, known: BoxLeaves, groups: Mapping[str, int]
 ) -> list[Facts]:
     """Return the facts about every node and box of a drawing with boxes that a page computes.
 
