@@ -14,9 +14,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from browsers import HOSTILE, chromium
-from engine import Value, arithmetic, softmax
+from engine import Value, arithmetic, softmax, topological
 from engine.rules import Op
-from javascript import find_node
+from engine.sequences.vector_op import Outputs
+from javascript import find_node, read_data
 from nn import MLP, Layer, Module, data, fit, losses, optim, vector
 from nn.live import train_page
 from nn.live.html import hash_source, write_core
@@ -258,6 +259,7 @@ def test_the_policy_permits_the_page_alone():
         re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL) for tag in ("script", "style")
     )
     assert [hash_source(text) in policy for text in (*script, *style)] == [True, True]
+    assert hash_source(read_data(html, "stepper")) in policy
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert "\n\n" not in html
@@ -332,24 +334,11 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert get("weights") == renewed
 
     page.keyboard.press("Escape")
-    page.locator(".neuron").nth(2).click(force=True)
+    page.locator(".neuron").nth(2).press("Enter")
     assert page.locator(".heading").text_content() == "layers[0], neuron 0"
     rows = page.locator(".terms tbody tr").all_text_contents()
     assert len(rows) == 3
     assert rows[0].startswith("input x0")
-    page.evaluate("stepgrad.open = (graph, numbers) => (window.opened = { graph, numbers })")
-    page.locator(".neuron").nth(3).click(force=True)
-    page.get_by_role("button", name="Step through its graph").click(force=True)
-    opened = page.evaluate("window.opened")
-    for p, number in zip(model.parameters(), get("weights"), strict=True):
-        p.data, p.grad = number, 0.0
-    losses.mse([model(X[0])], Y[:1]).backward()  # of the first sample
-    neuron = model.layers[0].neurons[1]
-    found = [term["gradient"] for term in opened["numbers"]["terms"]]
-    expected = [w.grad for w in neuron.weights]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    np.testing.assert_allclose(opened["numbers"]["a"], neuron(X[0]).data, rtol=1e-12)
-    assert opened["graph"]["bias"] == "layers.0.neurons.1.bias"
     page.get_by_text("gradients", exact=True).click(force=True)
     page.get_by_label("steps/s").select_option("")
     page.locator("h1").click(force=True)
@@ -363,3 +352,96 @@ def test_controls_and_hostile_names(browser, tmp_path):
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
+
+
+NUMBERS = (
+    "(place) => { const s = stepgrad.open(place); return s.names().map((name) => s.get(name)); }"
+)
+
+
+def compute(model, X, y, weights, sample, loss):
+    """Return the graph of a sample's loss with the weights of a page, after its backward pass."""
+    for p, number in zip(model.parameters(), weights, strict=True):
+        p.data = number
+    xs = [Value(x) for x in np.ravel(X[sample]).tolist()]
+    root = losses.get(loss)([model(xs)], [y[sample]])
+    model.zero_grad()
+    root.backward()
+    return root
+
+
+@contextmanager
+def opened_page(browser, tmp_path, *arguments, steps=3, **settings):
+    """Yield a training page after some steps. Its policy holds, and it logs nothing."""
+    path = train_page(*arguments, **settings).save(tmp_path / "page.html")
+    page, heard = browser.new_page(bypass_csp=False), []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(path.as_uri())
+    page.evaluate(f"stepgrad.train({steps})")
+    yield page
+    assert heard == []
+    page.close()
+
+
+SCALAR = [
+    (lambda: MLP(2, [3, 1], "tanh", rng=0), "binary_cross_entropy", Y),
+    (lambda: MLP(2, [3, 2], "relu", rng=0, fused=False), "cross_entropy", Y),
+    (lambda: Probabilities(2, [3, 2], rng=0), "mse", X[:, ::-1]),
+    (Own, "huber", Y),
+]
+
+
+@pytest.mark.parametrize(("make", "loss", "y"), SCALAR)
+def test_the_loss_of_a_sample_opens(make, loss, y, browser, tmp_path):
+    """Its graph has the data and gradients of the same graph in Python."""
+    model = make()
+    with opened_page(browser, tmp_path, model, X, y, loss=loss, lr=0.05) as page:
+        weights = page.evaluate("stepgrad.get().weights")
+        for sample in (1, 6):
+            found = page.evaluate(NUMBERS, {"sample": sample})
+            order = topological(compute(model, X, y, weights, sample, loss))
+            nodes = [node for node in order if not isinstance(node, Outputs)]
+            compare_numbers(found, [x.data for x in nodes], [x.grad for x in nodes])
+
+
+def compare_numbers(found, data, grads):
+    np.testing.assert_allclose([x["data"] for x in found], data, rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose([x["grad"] for x in found], grads, rtol=1e-12, atol=1e-300)
+
+
+def test_a_neuron_opens_and_closes(browser, tmp_path):
+    """By keyboard: keys of the stepper do not train, and the focus returns."""
+    model = MLP(2, [40, 3, 1], "tanh", rng=0)
+    with opened_page(browser, tmp_path, model, X, Y, loss="mse", lr=0.05) as page:
+        weights = page.evaluate("stepgrad.get().weights")
+        compute(model, X, Y, weights, 0, "mse")
+        page.locator(".neuron[title='layers[1], neuron 2']").press("Enter")
+        button = page.get_by_role("button", name="Step through this neuron")
+        button.press("Enter")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("e")
+        assert page.locator(".overlay .place").text_content().startswith("2 of ")
+        page.keyboard.press("End")
+        neuron = model.layers[1].neurons[2]
+        hidden = model.layers[0](X[0].tolist())
+        sizes = [abs(w.data * a.data) for w, a in zip(neuron.weights, hidden, strict=True)]
+        largest = sorted(sorted(range(40), key=lambda j: -sizes[j])[:28])
+        names = page.evaluate(
+            "[...document.querySelectorAll('.overlay option')].map((x) => x.textContent)"
+        )
+        small = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+        assert [f"w{str(j).translate(small)} (parameter)" for j in largest] == [
+            name for name in names if name.startswith("w")
+        ]
+        grads = [neuron.weights[j].grad for j in largest]
+        read = "(names) => { const s = stepgrad.open({ neuron: 'layers[1], neuron 2' }); return names.map((x) => s.get(x)); }"
+        found = page.evaluate(read, [name.split()[0] for name in names if name.startswith("w")])
+        compare_numbers(found, [neuron.weights[j].data for j in largest], grads)
+        np.testing.assert_allclose(
+            page.evaluate(read, ["a"])[0]["data"], neuron(hidden).data, rtol=1e-12
+        )
+        page.keyboard.press("Escape")
+        assert page.locator("dialog").is_hidden()
+        assert button.evaluate("(x) => x === document.activeElement")
+        assert page.evaluate("stepgrad.get().step") == 3

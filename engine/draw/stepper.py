@@ -31,7 +31,7 @@ from engine.draw.page.live import LiveGraph
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, fill_runs
-from engine.draw.steps.neuron_graphs import NeuronOpener
+from engine.draw.steps.neuron_graphs import NeuronOpener, OpenedNeuron
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
@@ -285,7 +285,8 @@ def step_network(
 
     def open_neurons() -> dict[str, Stepper]:
         steppers = {
-            network.name(place): open_neuron(opener, place, options) for place in opener.places
+            network.name(place): open_neuron(opener.build(place), options)
+            for place in opener.places
         }
         if loss is not None:
             scalars = step_graph(loss, None, None, options, LIMIT, has_mistakes=False)
@@ -295,9 +296,9 @@ def step_network(
     return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
 
 
-def open_neuron(opener: NeuronOpener, place: Place, options: Options) -> "Stepper":
+def open_neuron(opened: OpenedNeuron, options: Options) -> "Stepper":
     """Make the page of one neuron, scalar by scalar."""
-    root, neuron, note = opener.build(place)
+    root, neuron, note, _ = opened
     view = build_view(root, neuron, "values", LARGEST_NEURON, to_step=True)
     picture = find_picture(view, "values", options, LARGEST_NEURON)
     stepper = step_values(view, picture, options, has_mistakes=False)

@@ -7,7 +7,7 @@ from nn.batches import Samples
 from nn.init import Rng, generator
 from nn.live.kernels import Kernels
 from nn.live.lanes import Program, record_lanes
-from nn.live.loss_programs import record_loss
+from nn.live.loss_programs import LossPrograms, record_loss
 from nn.live.network import find_columns, pack_network
 from nn.live.task import describe_loss, find_task
 from nn.live.update import print_update
@@ -21,11 +21,12 @@ CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
 class RecordedTraining(NamedTuple):
-    """The code of a page's kernels and update, its data, and the model's first output."""
+    """The code of a page's kernels and update, its data, the model's first output, and its loss."""
 
     code: str
     data: dict[str, Any]
     output: Value
+    losses: LossPrograms
 
 
 def record_training(
@@ -83,10 +84,10 @@ def record_training(
         "orders": draw_orders(len(X), rng),
         "groups": group_parameters(parameters, columns, index),
         "task": task._asdict(),
-        "network": pack_network(columns, recording.order, recording.row_of, index),
+        "network": pack_network(columns, recording.order, recording.row_of, recording.number_of),
         "loss": describe_loss(loss),
     }
-    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root)
+    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root, of_loss)
 
 
 def pack_program(program: Program) -> dict[str, Any]:

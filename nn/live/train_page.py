@@ -1,6 +1,7 @@
 """`train_page`: a page in which a network learns."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from nn.arguments import check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
 from nn.live.data import RecordedTraining, record_training
+from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
+from nn.live.overlay import OpenView
 from nn.module import Module
 from nn.objective import Loss
 from nn.predictions import takes_batches
@@ -46,7 +49,9 @@ def train_page(
     It shows the samples with the regions of a classifier of two inputs, the curve of a function of
     one input, or a confusion matrix; the loss; and the network, whose lines show weights or
     gradients. Each neuron of a network with one or two inputs has a picture of its output over
-    them. Click a neuron or a sample to see its numbers at this step.
+    them. Click a neuron or a sample to see its numbers at this step. A button steps through its
+    graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the gradient that
+    it receives.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
@@ -106,8 +111,10 @@ def train_page(
             f"{parameters:,} and {numbers:,}; pass a smaller model, or fewer samples"
         )
     chosen = _find_optimizer(scalar, optimizer, lr, None)
-    recorded = record_training(scalar, losses.get(loss), chosen, samples, batch_size, rng)
-    return TrainPage(model, recorded, theme, chosen.name)
+    function = losses.get(loss)
+    recorded = record_training(scalar, function, chosen, samples, batch_size, rng)
+    graphs = lambda: draw_graphs(scalar, function, samples, recorded.losses, theme)
+    return TrainPage(model, recorded, theme, chosen.name, graphs)
 
 
 class TrainPage:
@@ -120,13 +127,19 @@ class TrainPage:
     - `train(n)` takes n steps and returns their losses.
     - `get()` returns the step, the epoch, the loss and the accuracy over all samples, the learning
       rate, the batch size, the weights and their gradients.
-    - `open` is null, or a function (graph, numbers), which the button "Step through its graph" of a
-      neuron calls with the names and the numbers of that neuron for a sample.
+    - `open({sample, neuron})` steps through the graph of a neuron for a sample, or of the loss of
+      that sample, with the numbers of this step. Samples are counted from 0; `neuron` is a name
+      such as "layers[0], neuron 1". It returns the interface of that stepper, whose `names()`,
+      `get(name)` and `set(name, number)` `engine.draw.step` describes. `close()` returns to the
+      training.
     """
 
-    def __init__(self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str):
+    def __init__(
+        self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str,
+        draw_graphs: Callable[[], dict[str, OpenView]],
+    ):  # fmt: skip
         self._model, self._output, self.theme = model, recorded.output, theme
-        self._code, self._data = recorded.code, recorded.data
+        self._code, self._data, self._draw_graphs = recorded.code, recorded.data, draw_graphs
         self.title = repr(model)
         counts = [(len(self._data["weights"]), "parameter"), (len(self._data["X"]), "sample")]
         sizes = ", ".join([format_count(n, noun) for n, noun in counts])
@@ -135,7 +148,9 @@ class TrainPage:
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        return write_training_page(self.title, self.about, self._code, self._data, self.theme)
+        return write_training_page(
+            self.title, self.about, self._code, self._data, self.theme, self._draw_graphs()
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, an .html file, and return its path."""

@@ -3,6 +3,8 @@
 // are the rows of the operations, printed as JavaScript. A view is a drawing with its runs and facts.
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
+// A stepper inside another page has page.outside: its name, `title`, and `leave()`, which returns to
+// it. Such a stepper leaves the address and the title of the page alone.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
@@ -12,7 +14,8 @@ function mount(root, page, rows) {
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
-  const views = page.views.map(createView), settings = loadSettings(), plots = {};
+  const created = [], settings = loadSettings(), plots = {};
+  const { outside } = page;
   let view = null, trail = [], timer = null, mounted = false;
   const downhill = createDownhill(root, () => view);
   const frames = () => view.runs[view.run].frames;
@@ -25,8 +28,8 @@ function mount(root, page, rows) {
 
   // ------------------------------------------------------------------------------------- views
 
-  function createView(data, i) {
-    const first = i === 0, live = data.graph && createLive(data, rows);
+  function createView(i) {
+    const data = page.views[i], first = i === 0, live = data.graph && createLive(data, rows);
     return {
       ...data, live, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
@@ -40,12 +43,12 @@ function mount(root, page, rows) {
   function open(path) {
     stop();
     trail = path;
-    view = views[path.at(-1)];
+    view = created[path.at(-1)] ??= createView(path.at(-1));
     find(".graph").replaceWith(view.graph);
     find(".facts").replaceWith(view.panel);
     const isNew = !view.picture;
     if (isNew) mountView(view);
-    document.title = `${view.title} – ${page.subtitle}`;
+    if (!outside) document.title = `${view.title} – ${page.subtitle}`;
     showTrail();
     showRuns();
     arrange();
@@ -96,18 +99,20 @@ function mount(root, page, rows) {
 
   // Opens the view that an element of the drawing leads to. Returns whether there is one.
   function openPart(element) {
-    const title = element.closest("[data-opens]")?.dataset.opens, to = views.findIndex((view) => view.title === title);
+    const title = element.closest("[data-opens]")?.dataset.opens, to = page.views.findIndex((view) => view.title === title);
     if (to < 0) return false;
     open([...trail, to]);
     return true;
   }
 
   function showTrail() {
-    find(".trail").replaceChildren(...trail.map((i, depth) => {
-      const last = depth === trail.length - 1, place = document.createElement(last ? "span" : "button");
-      place.textContent = place.title = views[i].title;
+    const places = trail.map((i, depth) => [page.views[i].title, () => open(trail.slice(0, depth + 1))]);
+    if (outside) places.unshift([outside.title, outside.leave]);
+    find(".trail").replaceChildren(...places.map(([title, action], depth) => {
+      const last = depth === places.length - 1, place = document.createElement(last ? "span" : "button");
+      place.textContent = place.title = title;
       if (last) place.setAttribute("aria-current", "page");
-      else place.addEventListener("click", () => open(trail.slice(0, depth + 1)));
+      else place.addEventListener("click", action);
       return place;
     }));
   }
@@ -263,6 +268,7 @@ function mount(root, page, rows) {
   // ---------------------------------------------------------------------------------- the address
 
   function remember() {
+    if (outside) return;
     const value = view.facts[view.inspector?.selected()];
     writeAddress({
       step: view.at + 1,
@@ -279,8 +285,8 @@ function mount(root, page, rows) {
   function goto(place) {
     const { step, value, pass, view: title, set, quiz: asks } = typeof place === "object" ? place : { step: place };
     stop();
-    const to = views.findIndex((view) => view.title === title);
-    if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
+    const to = page.views.findIndex((view) => view.title === title);
+    if (to >= 0 && to !== trail.at(-1)) open(to ? [0, to] : [0]);
     if (set !== undefined) view.editor?.readChanges(set);
     if (asks === "0") quiz.toggle(false);
     if (view.runs[pass - 1] && !quiz.isOn()) selectRun(pass - 1);
@@ -329,7 +335,7 @@ function mount(root, page, rows) {
     redo: () => view.editor?.redo(),
     reset: () => view.editor?.reset(),
     downhill: () => downhill.toggle(),
-    back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
+    back: () => (trail.length > 1 ? open(trail.slice(0, -1)) : outside?.leave()),
   };
   const moves = ["first", "previous", "next", "last", "mistake"];
   const act = (action) => {
@@ -338,7 +344,7 @@ function mount(root, page, rows) {
   };
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => act(button.dataset.do)));
   root.querySelectorAll("[data-view]").forEach((button) => button.addEventListener("click", () => act(button.dataset.view)));
-  full.hidden = !document.fullscreenEnabled;
+  full.hidden = Boolean(outside) || !document.fullscreenEnabled;
   slider.addEventListener("input", () => {
     stop();
     show(Number(slider.value));
@@ -398,7 +404,7 @@ function mount(root, page, rows) {
     });
   }
   const menu = find(".settings");
-  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  root.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
   menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
 
   // Puts the panels beside the drawing or below it, where more of it is legible.
@@ -417,15 +423,17 @@ function mount(root, page, rows) {
     reveal(true);
   }).observe(stage);
 
-  if (page.theme === "auto") followTheme();
+  if (page.theme === "auto" && !outside) followTheme();
   root.classList.add("ready");
   root.classList.toggle("framed", window !== window.parent);
   applySettings();
   open([0]);
   mounted = true;
-  goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
-  window.addEventListener("hashchange", () => goto(readAddress()));
-  if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+  if (!outside) {
+    goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
+    window.addEventListener("hashchange", () => goto(readAddress()));
+  }
+  if ((window === window.parent || outside) && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
   // ----------------------------------------------------------- the interface for other programs
 
   const placeOf = (name) => {

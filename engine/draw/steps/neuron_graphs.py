@@ -19,12 +19,21 @@ MOST_SCALARS = 400  # products in all graphs of a page
 FEW_TERMS = 8  # of a neuron that is drawn as a graph
 
 
+Source = tuple[str, int]
+
+
 class OpenedNeuron(NamedTuple):
-    """The graph of a neuron alone, its parameters as a model, and a note on what is left out."""
+    """The graph of a neuron alone, its parameters as a model, and a note on what is left out.
+
+    `sources` says what its leaves are: ("w", j) a weight, ("x", j) the input of that weight,
+    ("b", 0) the bias, ("rest", 0) the other products, and ("grad", n) the gradient of the n-th
+    output.
+    """
 
     root: Value
     model: "NeuronModel | None"
     note: str
+    sources: "Mapping[Node, Source]"
 
 
 class NeuronModel:
@@ -79,23 +88,23 @@ class NeuronOpener:
         total, is_large = len(nodes), column.shape[1] > FEW_TERMS
         nodes = nodes[: self.shown]
         indices = self.choose_terms(place, nodes)
-        weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
+        weights = {j: Value(column.weights[i][j].data, f"w{self.number_term(j)}") for j in indices}
         bias = Value(column.biases[i].data, "b")
-        outputs = [self.build_output(place, node, weights, bias) for node in nodes]
+        sources: dict[Node, Source] = {w: ("w", j) for j, w in weights.items()} | {bias: ("b", 0)}
+        outputs = [self.build_output(place, node, weights, bias, sources) for node in nodes]
         root, left_out = outputs[0], column.shape[1] - len(indices)
         if not (total == 1 and nodes[0] is network.root):
             grads = as_nodes([self.grads.get(node, 0.0) for node in nodes])
-            for grad in grads:
-                grad.label = "∇a"
+            for n, grad in enumerate(grads):
+                grad.label, sources[grad] = "∇a", ("grad", n)
             root, *terms = [out * grad for out, grad in zip(outputs, grads, strict=True)]
             for term in terms:
                 root = root + term
             root.label = network.name_root()
         parameters = {f"{w.label}": w for w in (*weights.values(), bias)}
         is_card = len(nodes) > 1 or is_large or left_out
-        return OpenedNeuron(
-            root, NeuronModel(parameters) if is_card else None, self.describe(place, nodes, total)
-        )
+        model = NeuronModel(parameters) if is_card else None
+        return OpenedNeuron(root, model, self.describe(place, nodes, total), sources)
 
     def build_loss(self) -> Value | None:
         """Return the graph from the outputs of the network to the root, whose leaves are copies.
@@ -134,19 +143,22 @@ class NeuronOpener:
         return sorted(largest[: self.terms])
 
     def build_output(
-        self, place: Place, node: Any, weights: Mapping[int, Value], bias: Value
-    ) -> Value:
+        self, place: Place, node: Any, weights: Mapping[int, Value], bias: Value,
+        sources: dict[Node, Source],
+    ) -> Value:  # fmt: skip
         """Return the output of a neuron for one sample, as a graph of scalars."""
         (c, i), inputs = place, self.activity.list_inputs(node)
         column = self.network.columns[c - 1]
         z: Any = bias
         for j, w in weights.items():
-            label = self.network.name((0, j)) if c == 1 else f"a{j}"
-            z = z + w * Value(inputs[j].data, label)
+            x = Value(inputs[j].data, self.name_input(c, j))
+            sources[x] = ("x", j)
+            z = z + w * x
         rest = [column.weights[i][j].data * x.data for j, x in inputs.items() if j not in weights]
         if rest:
             (constant,) = as_nodes([sum(rest)])
             constant.label, z.label = f"{len(rest)} others", "s"
+            sources[constant] = ("rest", 0)
             z = z + constant
         out = z
         if column.activation != "linear":
@@ -154,6 +166,14 @@ class NeuronOpener:
             out = ELEMENTWISE[column.activation](z)
         out.label = "a"
         return out
+
+    def number_term(self, j: int) -> str:
+        """Return the number of a weight in its label."""
+        return str(j)
+
+    def name_input(self, c: int, j: int) -> str:
+        """Return the label of the input of a weight."""
+        return self.network.name((0, j)) if c == 1 else f"a{j}"
 
     def describe(self, place: Place, nodes: list[Any], total: int) -> str:
         """Return a note on the root, and on the terms and samples that are left out."""
