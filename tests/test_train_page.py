@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from browsers import HOSTILE, chromium
 from engine import Value, arithmetic, softmax, topological
+from engine.draw.circles.connections import Network, format_in_circle
+from engine.draw.look.theme import format_number
 from engine.rules import Op
 from engine.sequences.vector_op import Outputs
 from javascript import find_node, read_data
@@ -408,6 +410,31 @@ def test_the_loss_of_a_sample_opens(make, loss, y, browser, tmp_path):
 def compare_numbers(found, data, grads):
     np.testing.assert_allclose([x["data"] for x in found], data, rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose([x["grad"] for x in found], grads, rtol=1e-12, atol=1e-300)
+
+
+def test_a_large_network_opens_neuron_by_neuron(browser, tmp_path):
+    """A circle has the numbers of its neuron, and opens it. The last part opens the loss."""
+    model, q = MLP(2, [14, 14, 2], "relu", rng=0), np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
+    with opened_page(browser, tmp_path, model, X, q, loss="cross_entropy", lr=0.05) as page:
+        root = compute(model, X, q, page.evaluate("stepgrad.get().weights"), 5, "cross_entropy")
+        page.evaluate("stepgrad.open({ sample: 5 }).goto(1000)")
+        activity = Network(model, root).activity
+        nodes = {
+            column.name_neuron(i): activity.nodes[c][i][0]
+            for c, column in enumerate(activity.columns, 1)
+            for i in range(column.shape[0])
+        } | {"loss, scalar by scalar": root}
+        find = "(name) => [...document.querySelectorAll(`[data-opens='${name}'] :is(.data, .grad)`)].map((x) => x.textContent)"
+        for name, node in nodes.items():
+            write = format_number if node is root else format_in_circle
+            assert page.evaluate(find, name) == [write(node.data, ".4g"), write(node.grad, ".4g")]
+        page.locator("[data-opens='layers[1].neurons[3]']").press("Enter")
+        assert page.locator(".trail").text_content().endswith("layers[1].neurons[3]")
+        page.keyboard.press("Escape")
+        page.locator("[data-opens='loss, scalar by scalar']").press("Enter")
+        page.keyboard.press("End")
+        numbers = page.locator(".overlay .number").all_text_contents()
+        assert format_number(root.data, ".4g") in " ".join(numbers)
 
 
 def test_a_neuron_opens_and_closes(browser, tmp_path):

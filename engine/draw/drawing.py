@@ -144,9 +144,10 @@ def draw_model(model: Model, other: Model | None, level: Level, options: Options
 def draw_network(
     root: Node | None, model: Model | None, options: Options, ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None, opened: Collection[Place | str] = (),
+    is_live: bool = False,
 ) -> "Drawing":  # fmt: skip
     """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
-    scene, title = draw_circles(model, root, options, ids, grads, opened)
+    scene, title = draw_circles(model, root, options, ids, grads, opened, is_live)
     return Drawing("", title, options, scene)
 
 

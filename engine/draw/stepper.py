@@ -1,10 +1,10 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
@@ -30,7 +30,8 @@ from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_box_facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, fill_runs
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
+from engine.draw.steps.live_neurons import Circles, LiveNeuronTracer, list_circles
 from engine.draw.steps.neuron_graphs import NeuronOpener, OpenedNeuron
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
@@ -40,6 +41,9 @@ from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
+
+if TYPE_CHECKING:
+    from engine.draw.page.html import PageView
 
 LIMIT = 250  # values; beyond it modules collapse
 LARGEST_NEURON = 2000  # values of a neuron's samples
@@ -274,14 +278,11 @@ def step_network(
         )
     view, ids = build_network_view(network, model)
     traced = NeuronTracer(view, ids, network.activity, options.format).trace()
-    facts = collect_box_facts(view, Notation(traced.names, options.format))
     opener = NeuronOpener(network, traced.grads)
     loss = opener.build_loss()
     places: list[Place | str] = [*opener.places]
     if loss is not None:
         places.append("root")
-    drawing = draw_network(root, model, options, ids, traced.grads, places)
-    title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
         steppers = {
@@ -293,7 +294,36 @@ def step_network(
             steppers[network.name_opened_root()] = scalars
         return steppers
 
-    return Stepper(traced.runs, facts, drawing, options.theme, title, opened=open_neurons)
+    return draw_neurons(network, model, options, view, ids, traced, places, open_neurons)
+
+
+def step_live_network(
+    network: Network, model: Model, options: Options, places: Collection[Place | str]
+) -> "Stepper":
+    """Make the page of a network that is applied to one sample, which computes its numbers.
+
+    The neurons at `places`, and "root", lead to views that the caller adds.
+    """
+    assert network.activity is not None
+    view, ids = build_network_view(network, model)
+    traced = LiveNeuronTracer(view, ids, network.activity, options.format).trace()
+    stepper = draw_neurons(network, model, options, view, ids, traced, places, dict)
+    stepper.circles = list_circles(network, ids, [*view.ids], options)
+    return stepper
+
+
+def draw_neurons(
+    network: Network, model: Model | None, options: Options, view: View, ids: Mapping[Any, str],
+    traced: Trace, places: Collection[Place | str], opened: "Callable[[], dict[str, Stepper]]",
+) -> "Stepper":  # fmt: skip
+    """Make the page of frames over the circles of a network."""
+    facts, root = collect_box_facts(view, Notation(traced.names, options.format)), network.root
+    is_live = traced.graph is not None
+    drawing = draw_network(root, model, options, ids, traced.grads, places, is_live)
+    title = getattr(root, "label", "") or type(model).__name__
+    return Stepper(
+        traced.runs, facts, drawing, options.theme, title, graph=traced.graph, opened=opened
+    )
 
 
 def open_neuron(opened: OpenedNeuron, options: Options) -> "Stepper":
@@ -343,6 +373,7 @@ class Stepper(Answering):
         self.theme, self.title, self.whole = theme, title, whole
         self._open = opened
         self.quiz = False  # whether the page begins with its quiz
+        self.circles: Circles | None = None  # the parts of a picture whose numbers change
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -362,21 +393,19 @@ class Stepper(Answering):
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        from engine.draw.page.html import PageView, write_page
+        from engine.draw.page.html import write_page
 
-        steppers = {self.title: self, **self.opened}
-        views = [
-            PageView(
-                title,
-                stepper.drawing.svg,
-                stepper.templates,
-                stepper.facts,
-                stepper.whole,
-                stepper.graph,
-            )
-            for title, stepper in steppers.items()
-        ]
-        return write_page(views, self.theme, self.quiz)
+        opened = [stepper.to_view(title) for title, stepper in self.opened.items()]
+        return write_page([self.to_view(), *opened], self.theme, self.quiz)
+
+    def to_view(self, title: str = "") -> "PageView":
+        """Return the view of a page."""
+        from engine.draw.page.html import PageView
+
+        return PageView(
+            title or self.title, self.drawing.svg, self.templates, self.facts, self.whole,
+            self.graph, self.circles,
+        )  # fmt: skip
 
     def save(
         self, path: str | os.PathLike[str], step: int | None = None, *, run: int = 0

@@ -24,17 +24,23 @@ from engine.draw.page.html import (
 FOLDER = Path(__file__).with_name("page")
 SHARED = ("inflate.js", "arithmetic.js", "host.js")  # scripts that the page has in any case
 
-Leaf = tuple[int, str, int]  # the place of a node, and where the page finds its number
+Leaf = tuple[int | str, ...]  # the place of a node, and where the page finds its number
 
 
 class OpenView(NamedTuple):
-    """A view of a graph, and the leaves whose numbers the page sets before it opens.
+    """A view of a graph, whose numbers the page sets before it opens.
 
-    `fillView` of `overlay.js` calls a function of the page with the last two items of each leaf.
+    Attributes:
+        view: The view.
+        leaves: The leaves whose numbers the page sets. `fillView` of `overlay.js` calls a function
+            of the page with the items of each leaf after the first.
+        opens: The titles of the views that parts of its drawing open, each with what tells the page
+            which view that is.
     """
 
     view: PageView
     leaves: Sequence[Leaf]
+    opens: Mapping[str, Sequence[int]] = {}
 
 
 class Overlay(NamedTuple):
@@ -59,7 +65,7 @@ def write_overlay(views: Mapping[str, OpenView], theme: str) -> Overlay:
     rows: dict[str, int] = {}
     page = pack_page([item.view for item in views.values()], theme, rows)
     for packed, (name, item) in zip(page["views"], views.items(), strict=True):
-        packed |= {"name": name, "leaves": item.leaves}
+        packed |= {"name": name, "leaves": item.leaves, "opens": item.opens}
     script = write_stepper(rows)
     data = {
         "stepper": json.dumps(script),
@@ -67,7 +73,8 @@ def write_overlay(views: Mapping[str, OpenView], theme: str) -> Overlay:
     }
     body = (
         '<dialog class="overlay" aria-label="Step through a graph"></dialog>\n'
-        '<template id="overlay"><div class="stepper" tabindex="0" role="group" aria-label="Stepper" '
+        '<template id="overlay">'
+        '<div class="stepper" tabindex="0" role="group" aria-label="Stepper" '
         f'data-lm-suppress-shortcuts="true">\n{read_text("stepper.html").replace("PICTURE", "")}'
         "</div></template>\n"
     )

@@ -42,6 +42,7 @@ def draw_circles(
     ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None,
     opened: Collection[Place | str] = (),
+    is_live: bool = False,
 ) -> tuple[Scene, str]:
     """Return the picture of a model as neurons and connections, and its title.
 
@@ -52,12 +53,13 @@ def draw_circles(
         ids: the ids of neurons by column and index, of inputs in column 0, and of the root.
         grads: numbers that replace the gradients of nodes.
         opened: the neurons whose graphs a click opens in a page, and "root" for the root.
+        is_live: whether a page changes the numbers, whose scale the legend then leaves out.
     """
     network = Network(model, root, options.color == "grad", grads)
     if options.gradients is not None:
         network.has_grads = options.gradients
     title = f"network {'-'.join(map(str, network.counts))}"
-    return CircleWriter(network, options, ids or {}, opened).write(), title
+    return CircleWriter(network, options, ids or {}, opened, is_live).write(), title
 
 
 class CircleWriter(CircleLayout):
@@ -65,10 +67,10 @@ class CircleWriter(CircleLayout):
 
     def __init__(
         self, network: Network, options: Options, ids: Mapping[Any, str],
-        opened: Collection[Place | str] = (),
+        opened: Collection[Place | str] = (), is_live: bool = False,
     ):  # fmt: skip
         super().__init__(network, options)
-        self.ids, self.opened = ids, opened
+        self.ids, self.opened, self.is_live = ids, opened, is_live
         self.green = self.theme.kinds["root"].line
 
     def write(self) -> Scene:
@@ -89,7 +91,7 @@ class CircleWriter(CircleLayout):
             [*self.list_notes()],
             max(right - MARGIN, 400.0),
             self.theme,
-            has_numbers=not self.options.names_only,
+            has_numbers=not (self.options.names_only or self.is_live),
         )
         parts += [move_part(part, MARGIN, bottom) for part in legend]
         right = max(right, MARGIN + legend_width)
@@ -218,7 +220,8 @@ class CircleWriter(CircleLayout):
         ]
         if has_text:
             parts.append(text._replace(x=dot.x + DOT + 3.0, y=dot.y + 0.32 * BIAS))
-        yield Group("", parts, self.describe("b", bias), "bias")
+        id = f"{self.ids[place]}-bias" if place in self.ids else ""
+        yield Group(id, parts, self.describe("b", bias), "bias")
 
     def write_name(self, name: list[Span], spot: Spot) -> Text:
         """Return the name of an input, before its circle."""
@@ -302,7 +305,7 @@ class CircleWriter(CircleLayout):
         total = sum(a * b for a, b in zip(network.counts, network.counts[1:], strict=False))
         drawn = len(network.connections)
         shown = sum(len(a) * len(b) for a, b in zip(network.shown, network.shown[1:], strict=False))
-        if drawn < shown:
+        if drawn < shown and not self.is_live:
             yield f"lines: the {drawn:,} strongest of {shown:,} between these circles"
         elif drawn < total:
             yield f"lines: {drawn:,} of {total:,} connections"

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import CLASS, darken
@@ -19,11 +19,15 @@ from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
+if TYPE_CHECKING:
+    from engine.draw.steps.live_neurons import Circles
+
 FOLDER = Path(__file__).parent
 SCRIPTS = (  # the first one reads the others, which are compressed
     "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
-    "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
-    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js",
+    "edit.js", "stepper.js", "picture.js", "circles.js", "camera.js", "host.js", "inspector.js",
+    "formula.js", "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js", "answers.js",
+    "quiz.js",
 )  # fmt: skip
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
@@ -51,6 +55,7 @@ class PageView(NamedTuple):
     facts: Sequence[Facts]
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
     graph: LiveGraph | None = None  # if the page computes the numbers
+    circles: "Circles | None" = None  # of a network, if the page computes them
 
 
 def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str:
@@ -211,6 +216,8 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
         places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
         nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
         packed["graph"] = {"nodes": nodes, "passes": view.graph.passes, "spec": view.graph.spec}
+    if view.circles:
+        packed["circles"] = view.circles._asdict()
     return packed
 
 

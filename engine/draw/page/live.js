@@ -3,7 +3,8 @@
 
 const MOST_PATHS = 5; // listed paths of a gradient
 
-function createLive({ graph: packed, runs: templates, facts }, rows) {
+// Of a view with circles, the facts are about neurons, and the graph has the values in them.
+function createLive({ graph: packed, runs: templates, facts, circles }, rows) {
   const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
   let results = [], texts = [], described = [], table = null;
 
@@ -16,11 +17,12 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   function number(run, key) {
-    const [i, k, index] = key.slice(1).split(".").map(Number), sent = results[run].sent[i];
+    const places = key.slice(1).split(".").map(Number), [i, k, index] = places, sent = results[run].sent[i];
     switch (key[0]) {
       case "d": return graph.data[i];
       case "g": return results[0].grads[i];
       case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
+      case "n": return Math.sqrt(places.reduce((sum, j) => sum + results[run].sent[j].after ** 2, 0));
       case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
       default: return { s: sent.sent, b: sent.before, a: sent.after }[key[0]];
     }
@@ -28,9 +30,16 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
 
   const write = (x) => formatNumber(x, spec);
 
+  // Writes a number in a circle, which has room for few digits unless the reader asks for more.
+  function writeShort(x) {
+    if (spec !== ".4g") return write(x);
+    const text = writeRounded(x, 3);
+    return text.length <= 6 ? text : writeRounded(x, 2);
+  }
+
   // Returns a function that maps keys to formatted numbers of a run.
   const finders = passes.map((_, run) => (key) => {
-    if (!texts[run].has(key)) texts[run].set(key, write(number(run, key)));
+    if (!texts[run].has(key)) texts[run].set(key, key[0] === "~" ? writeShort(number(run, key.slice(1))) : write(number(run, key)));
     return texts[run].get(key);
   });
 
@@ -114,7 +123,8 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
 
   update();
   return {
-    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, paths: findFactsOfPaths,
+    graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten,
+    hasValues: !circles, paths: circles ? (i) => facts[i] : findFactsOfPaths,
     find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
   };
 }

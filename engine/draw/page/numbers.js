@@ -17,6 +17,9 @@ function formatNumber(x, spec) {
   return sign + (type === kind ? text : text.toUpperCase()).replace("-", "−");
 }
 
+// Formats a number that is rounded to a few significant digits.
+const writeRounded = (x, digits) => formatNumber(Number.isFinite(x) ? Number(x.toExponential(digits - 1)) : x, ".5g");
+
 function writeGeneral(x, digits) {
   const most = Math.max(digits, 1), [mantissa, exponent] = roundDigits(x, most - 1);
   const isFixed = exponent >= -4 && exponent < most;

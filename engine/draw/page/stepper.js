@@ -4,7 +4,8 @@
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
 // A stepper inside another page has page.outside: its name, `title`, and `leave()`, which returns to
-// it. Such a stepper leaves the address and the title of the page alone.
+// it. Such a stepper leaves the address and the title of the page alone. Its views may be
+// {title, make}, of which make() returns the view when it first opens.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
@@ -29,7 +30,7 @@ function mount(root, page, rows) {
   // ------------------------------------------------------------------------------------- views
 
   function createView(i) {
-    const data = page.views[i], first = i === 0, live = data.graph && createLive(data, rows);
+    const data = page.views[i].make?.() ?? page.views[i], first = i === 0, live = data.graph && createLive(data, rows);
     return {
       ...data, live, runs: live?.runs ?? data.runs,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
@@ -82,7 +83,8 @@ function mount(root, page, rows) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
-    if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
+    if (view.circles) paintCircles(graph, view);
+    if (view.live?.hasValues) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
       frames, math, write,
@@ -199,8 +201,8 @@ function mount(root, page, rows) {
     }
     find(".trouble").hidden = !trouble;
     if (!trouble) return;
-    const { i, field, number } = trouble, { name } = facts[i].name ? facts[i] : { name: "a result" };
-    find(".trouble").textContent = `The ${field} of ${name} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
+    const { i, field, number } = trouble, { name } = live.hasValues ? facts[i] : live.graph.nodes[i];
+    find(".trouble").textContent = `The ${field} of ${name || "a result"} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
   }
 
   // Tells screen readers, which do not see the drawing, about a step.
@@ -448,7 +450,7 @@ function mount(root, page, rows) {
   // The numbers of a value: {data, grad}.
   function get(name) {
     const i = placeOf(name);
-    if (!view.live) throw new Error("this page replays its numbers; only pages that step through Values compute them");
+    if (!view.live?.hasValues) throw new Error("this picture has no single values; only those that step through Values compute them");
     return { data: view.live.graph.data[i], grad: view.live.grad(i) };
   }
 

@@ -12,6 +12,7 @@ from engine.draw.formulas.labels import set_plain
 from engine.draw.formulas.notation import (
     Line,
     Notation,
+    Number,
     choose_names,
     write_derivative,
     write_equation,
@@ -83,14 +84,18 @@ class BoxTracer:
         """Return the frames, the names of the nodes, and their gradients."""
         paths = {x: self.boxes[id].path for x, id in self.ids.items() if id in self.boxes}
         parts = split_into_parts(self.view, self.names | paths)
-        passed = list(contributions(self.order, RIGHT))
+        self.parts, self.passed = parts, list(contributions(self.order, RIGHT))
         root: Any = self.order[-1]
         grads: dict[Node, Any] = dict.fromkeys(self.order, 0.0) | {root: root._one()}
-        grads |= {sent.to: sent.after for sent in passed}
-        bundles = bundle_contributions(parts, passed, self.ids)
+        grads |= {sent.to: sent.after for sent in self.passed}
+        bundles = bundle_contributions(parts, self.passed, self.ids)
         backward = self.trace_backward(bundles, grads)
         frames = [self.start(), *self.trace_forward(parts), *backward, END]
         return Trace([Run(TITLES[0], frames)], self.names, grads)
+
+    def read(self, node: Any) -> Number:
+        """Return the data of a node."""
+        return node.data
 
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves and the boxes of leaves only."""
@@ -134,25 +139,26 @@ class BoxTracer:
     def compute(self, part: Part, node: Node, op: Op) -> Frame:
         """Return the frame in which a value is computed."""
         formula = build_formula(op, [self.notation.input(x) for x in node.inputs])
-        result = self.notation.number(node.data)
+        result = self.notation.number(self.read(node))
         line = write_equation(make_name(part.title), formula, result)
         marked = self.mark_result(part)
-        data = {part.id: self.notation.format(node.data)}
+        data = {part.id: self.notation.format(self.read(node))}
         title = f"{set_plain(part.title)} = {formula}"
         return Frame("forward", title, [line], data=data, marked=marked, node=part.id)
 
     def compute_box(self, part: Part, outputs: set[Node]) -> Frame:
         """Return the frame in which a box, or a part of one, is computed."""
         values = [x for x in part.nodes if isinstance(x, Value)]
-        numbers = [x.data for x in values if x in outputs] or [x.data for x in values[-1:]] or [0.0]
-        size = self.notation.format(numbers[0])
+        shown = [x for x in values if x in outputs] or values[-1:]
+        numbers = [x.data for x in shown] or [0.0]
+        size = self.notation.format(self.read(shown[0]) if shown else 0.0)
         if len(numbers) > 1:
             low, high = map(self.notation.format, (min(numbers), max(numbers)))
             size = f"from {low} to {high}"
         count = format_count(len(part.nodes), "value")
         note = f"{count}, {format_count(len(numbers), 'output')}: {size}"
         marked, result = self.mark_inputs(part), self.boxes[part.id].result
-        data = {part.id: self.notation.format(result.data) if result in part.nodes else ""}
+        data = {part.id: self.notation.format(self.read(result)) if result in part.nodes else ""}
         return Frame("forward", part.title, data=data, marked=marked, node=part.id, note=note)
 
     def trace_backward(

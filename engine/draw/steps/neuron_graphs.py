@@ -90,7 +90,8 @@ class NeuronOpener:
         indices = self.choose_terms(place, nodes)
         weights = {j: Value(column.weights[i][j].data, f"w{self.number_term(j)}") for j in indices}
         bias = Value(column.biases[i].data, "b")
-        sources: dict[Node, Source] = {w: ("w", j) for j, w in weights.items()} | {bias: ("b", 0)}
+        sources: dict[Node, Source] = {bias: ("b", 0)}
+        sources.update((w, ("w", j)) for j, w in weights.items())
         outputs = [self.build_output(place, node, weights, bias, sources) for node in nodes]
         root, left_out = outputs[0], column.shape[1] - len(indices)
         if not (total == 1 and nodes[0] is network.root):

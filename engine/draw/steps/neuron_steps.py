@@ -12,7 +12,13 @@ from typing import Any
 from engine.draw.circles.activity import Activity, Place
 from engine.draw.circles.connections import Network, format_in_circle
 from engine.draw.formulas.labels import set_plain
-from engine.draw.formulas.notation import Line, write_derivative, write_equality, write_gradient
+from engine.draw.formulas.notation import (
+    Line,
+    Number,
+    write_derivative,
+    write_equality,
+    write_gradient,
+)
 from engine.draw.formulas.symbols import Symbol, build_formula, combine, make_name
 from engine.draw.graph.clusters import Modules, name_root
 from engine.draw.graph.view import Box, Cell, View, classify
@@ -23,6 +29,7 @@ from engine.graph import topological
 from engine.node import Node
 from engine.support.arguments import format_count
 from engine.value import Value
+from engine.watch.wrong_passes import Contribution
 
 MOST_TERMS = 4  # of a sum that a formula writes out
 LEGEND = "Each step computes one neuron; δ is the gradient of its sum z."
@@ -63,10 +70,11 @@ def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, st
     return View({"": boxes}, [], modules, ids), box_ids
 
 
-def find_network(root: Value, model: Any) -> Network | None:
+def find_network(root: Value, model: Any, is_whole: bool = True) -> Network | None:
     """Return the network of two or more neurons that computes a graph of Values, layer by layer.
 
-    Returns None if the model has another form, or if a picture of it would leave out neurons.
+    Returns None if the model has another form, or, if `is_whole`, if a picture of it would leave
+    out neurons.
     """
     try:
         network = Network(model, root)
@@ -76,7 +84,9 @@ def find_network(root: Value, model: Any) -> Network | None:
     assert activity is not None
     if activity.of_arrays or sum(network.counts[1:]) < 2:
         return None
-    if any(len(shown) < count for shown, count in zip(network.shown, network.counts, strict=True)):
+    if is_whole and any(
+        len(shown) < count for shown, count in zip(network.shown, network.counts, strict=True)
+    ):
         return None
     dependent: set[Node] = set()  # on parameters
     for node in topological(root):
@@ -133,7 +143,7 @@ class NeuronTracer(BoxTracer):
             return frame
         place = self.places.get(part.id)
         if place is None:
-            return frame._replace(data={part.id: self.notation.format(own[0].data)})
+            return frame._replace(data={part.id: self.notation.format(self.read(own[0]))})
         frame = frame._replace(data={part.id: self.format_mean(self.outputs[part.id])})
         note = f"The formula is that of sample 0. All {frame.note}" if len(own) > 1 else ""
         return frame._replace(lines=self.write_neuron(place, own[0]), note=note)
@@ -151,19 +161,22 @@ class NeuronTracer(BoxTracer):
             for j, x in enumerate(inputs)
         ]
         numbers = [
-            (notation.number(w.data), notation.number(x.data))
+            (notation.number(self.read(w)), notation.number(self.read(x)))
             for w, x in zip(weights, inputs, strict=True)
         ]
         by_name, by_number = (
             write_weighted_sum(pairs, last)
-            for pairs, last in ((names, make_name("b")), (numbers, notation.number(bias.data)))
+            for pairs, last in (
+                (names, make_name("b")),
+                (numbers, notation.number(self.read(bias))),
+            )
         )
-        total, a = notation.number(z.data), make_name("a")
+        total, a = notation.number(self.read(z)), make_name("a")
         left = make_name("z") if is_active else a
         lines = [equate(left, by_name), equate(left, by_number, total)]
         if is_active and output.op is not None:
             applied = [build_formula(output.op, [x]) for x in (make_name("z"), total)]
-            lines.append(equate(a, *applied, notation.number(output.data)))
+            lines.append(equate(a, *applied, notation.number(self.read(output))))
         return lines
 
     def find_sum(self, output: Value) -> tuple[Value, bool]:
@@ -183,17 +196,21 @@ class NeuronTracer(BoxTracer):
         seed = next(iter(super().trace_backward([], grads)))
         yield seed._replace(grad={self.ids[root]: self.notation.format(1.0)})
         waiting = Counter(sent.to for bundle in bundles for sent in bundle.sent)
-        sums: dict[Node, float] = dict.fromkeys(self.ids, 0.0) | {root: 1.0}
+        sums: dict[Node, Number] = {**dict.fromkeys(self.ids, 0.0), root: 1.0}
         for _, group in groupby(bundles, key=lambda bundle: bundle.part):
             sending = [*group]
             for sent in (sent for bundle in sending for sent in bundle.sent):
                 waiting[sent.to] -= 1
                 is_last = not waiting[sent.to]  # then the sum is the engine's, to the bit
-                sums[sent.to] = grads[sent.to] if is_last else sums[sent.to] + sent.sent
+                sums[sent.to] = self.accumulate(sums, sent, grads[sent.to] if is_last else None)
             yield self.propagate(sending, sums, name)
 
+    def accumulate(self, sums: Any, sent: Contribution, total: float | None) -> Number:
+        """Return the gradient of a node after a contribution, of which `total` is the last sum."""
+        return sums[sent.to] + sent.sent if total is None else total
+
     def propagate(
-        self, bundles: Sequence[Bundle], sums: Mapping[Node, float], root: Symbol
+        self, bundles: Sequence[Bundle], sums: Mapping[Node, Number], root: Symbol
     ) -> Frame:
         """Return the frame in which a neuron propagates its gradient, which is complete."""
         part = bundles[0].part
@@ -201,15 +218,14 @@ class NeuronTracer(BoxTracer):
         for bundle in bundles:
             outputs = self.outputs.get(bundle.to, [])
             if {sent.to for sent in bundle.sent} & {*outputs}:
-                total = sum(sums[x] for x in outputs)
-                grad[bundle.to] = format_in_circle(total, self.spec)
+                grad[bundle.to] = self.format_total([sums[x] for x in outputs])
         place = self.places.get(part.id)
         own = next((x for x in bundles if x.to == part.id and place is not None), None)
         count = "input" if len(grad) == 1 else format_count(len(grad), "input")
         to, note = f"its {count}", ""
         if own is not None:
             to = f"its weights, bias and {count}" if grad else "its weights and bias"
-            size = self.notation.format(norm([sums[sent.to] for sent in own.sent]))
+            size = self.format_norm([sums[sent.to] for sent in own.sent])
             note = f"The gradient of its weights and bias has the norm {size}."
         outputs = [x for x in self.outputs.get(part.id, []) if x in part.nodes]
         lines = []
@@ -223,8 +239,24 @@ class NeuronTracer(BoxTracer):
             marked=[*dict.fromkeys(marked)], node=part.id, note=note,
         )  # fmt: skip
 
+    def format_total(self, gradients: Sequence[Any]) -> str:
+        """Format the sum of the gradients of a neuron's outputs, for its circle."""
+        return format_in_circle(sum(gradients), self.spec)
+
+    def format_norm(self, gradients: Sequence[Any]) -> str:
+        """Format the norm of gradients."""
+        return self.notation.format(norm(gradients))
+
+    def read_local(self, output: Value) -> Number:
+        """Return the local derivative of an activation."""
+        return output.locals[0] or 0.0
+
+    def multiply(self, output: Value, upstream: Any) -> Number:
+        """Return the gradient that the activation `output` sends to its sum."""
+        return upstream * (output.locals[0] or 0.0)
+
     def write_chain(
-        self, place: Place, output: Value, upstream: float, root: Symbol, several: bool
+        self, place: Place, output: Value, upstream: Number, root: Symbol, several: bool
     ) -> list[Line]:
         """Write the chain rule for one neuron and sample: to its sum, its weights and its inputs.
 
@@ -233,14 +265,14 @@ class NeuronTracer(BoxTracer):
         _, is_active = self.find_sum(output)
         notation, a = self.notation, make_name("a")
         delta, name = make_name("δ"), make_name("z")
-        local = (output.locals[0] or 0.0) if is_active else 1.0
         lines = [equate(delta, write_gradient(root, a), notation.number(upstream))]
         if is_active:
             by_name = f"{write_gradient(root, a)}<mo>⋅</mo>{write_derivative(a, name)}"
+            local, sent = self.read_local(output), self.multiply(output, upstream)
             by_number = combine("·", notation.number(upstream), notation.number(local))
             lines = [
                 equate(delta, write_gradient(root, name), by_name),
-                equate(delta, by_number, notation.number(upstream * local)),
+                equate(delta, by_number, notation.number(sent)),
             ]
         c = place[0]
         w, x = make_name("w_i"), make_name("x_i" if c == 1 else "a_i")

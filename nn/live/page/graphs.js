@@ -15,7 +15,7 @@ class Graphs {
 
   // Whether there is a graph of a sample's loss, or of a neuron.
   hasSample(sample) {
-    return this.data.graphs.includes(nameSample(this.data, sample));
+    return this.data.graphs.includes(this.nameSample(sample));
   }
 
   hasNeuron({ c }) {
@@ -24,16 +24,34 @@ class Graphs {
 
   // Opens the graph of a neuron for a sample, or that of the sample's loss. Returns its stepper.
   open(neuron, sample) {
-    this.compute(sample);
-    const title = `${neuron?.name ?? "loss"} (sample ${sample}, step ${this.trainer.steps.toLocaleString("en")})`;
-    const view = neuron ? this.fillNeuron(neuron) : this.fillSample(sample);
-    return this.overlay.open([{ ...view, title }], "training");
+    const loss = this.compute(sample), title = `${neuron?.name ?? "loss"} (sample ${sample}, step ${this.trainer.steps.toLocaleString("en")})`;
+    const view = neuron ? this.fillNeuron(neuron) : this.fill(this.nameSample(sample), sample, loss);
+    const opened = Object.entries(view.opens).map(([title, place]) => {
+      const make = () => (place.length ? this.fillNeuron(this.find(place)) : this.fill(this.nameView("loss", sample), sample));
+      return { title, make: () => ({ ...make(), title }) };
+    });
+    return this.overlay.open([{ ...view, title }, ...opened], "training");
   }
 
-  fillSample(sample) {
-    const { data, trainer } = this, { X, y } = data;
-    const read = { w: (i) => trainer.numbers[i], x: (j) => X[sample][j], y: (j) => y[sample][j] };
-    return fillView(this.overlay.find(nameSample(data, sample)), (kind, i) => read[kind](i));
+  find([c, i]) {
+    return { c, ...this.layers[c].neurons.find((neuron) => neuron.i === i) };
+  }
+
+  nameView(kind, sample) {
+    return `${kind} ${this.data.lossOf[sample] ?? 0}`;
+  }
+
+  nameSample(sample) {
+    return this.data.graphs.includes("network") ? "network" : this.nameView("sample", sample);
+  }
+
+  fill(name, sample, loss) {
+    const { data, trainer, probe: { V, G } } = this, { outputs } = data.model;
+    const read = {
+      w: (i) => trainer.numbers[i], x: (j) => data.X[sample][j], y: (j) => data.y[sample][j], out: (j) => V[outputs[j]],
+      loss: () => ({ data: loss, slopes: outputs.map((r) => G[r]) }),
+    };
+    return fillView(this.overlay.find(name), (kind, i) => read[kind](i));
   }
 
   fillNeuron(neuron) {
@@ -50,7 +68,6 @@ class Graphs {
   }
 }
 
-const nameSample = (data, sample) => `sample ${data.lossOf[sample] ?? 0}`;
 const nameLayer = (c) => `layer ${c}`;
 
 // Replaces the letters of slots in the texts of a view by the numbers of products.

@@ -33,10 +33,13 @@ class Overlay {
   }
 }
 
-// Returns a view in which leaves have other numbers: `read` returns one for each of `view.leaves`, or
-// undefined for a leaf that keeps its number.
+// Returns a view in which leaves have other numbers: `read` returns one for each of `view.leaves`,
+// undefined for a leaf that keeps its number, or {data, slopes} for a result whose row is not known.
 function fillView(view, read) {
   const nodes = [...view.graph.nodes];
-  for (const [i, ...leaf] of view.leaves) nodes[i] = { ...nodes[i], data: read(...leaf) ?? nodes[i].data };
+  for (const [i, ...leaf] of view.leaves) {
+    const x = read(...leaf);
+    if (x !== undefined) nodes[i] = { ...nodes[i], ...(typeof x === "object" ? x : { data: x }) };
+  }
   return { ...view, graph: { ...view.graph, nodes } };
 }
