@@ -159,11 +159,12 @@ def make_stepper(
 
 def step_graph(
     root: Any, model: Model | None, level: Level, look: Options, limit: int,
-    has_mistakes: bool = True,
+    has_mistakes: bool = True, gradient: float | None = None,
 ) -> "Stepper":  # fmt: skip
     """Make a page that steps through a graph by values, or by boxes if they are too many.
 
-    It has wrong passes by values unless they are off.
+    It has wrong passes by values unless they are off. The drawing of values has room for `gradient`
+    in place of each gradient.
     """
     view, picture = read_graph(root, model, level, look, limit, to_step=True)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
@@ -171,7 +172,7 @@ def step_graph(
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
-        return step_values(view, picture, look, has_mistakes)
+        return step_values(view, picture, look, has_mistakes, gradient)
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, Notation(traced.names, look.format))
     names = {node: name for node, name in traced.names.items() if not node.constant}
@@ -228,11 +229,12 @@ def check_quiz(stepper: "Stepper") -> None:
 
 
 def step_values(
-    view: View, picture: NetworkPicture | None, look: Options, has_mistakes: bool = True
-) -> "Stepper":
+    view: View, picture: NetworkPicture | None, look: Options, has_mistakes: bool = True,
+    gradient: float | None = None,
+) -> "Stepper":  # fmt: skip
     """Make a page that steps through all values of a view, with wrong passes unless they are off.
 
-    `picture` is that of the network, if there is one.
+    `picture` is that of the network, if there is one. `gradient` is that of `step_graph`.
     """
     names_of = picture.names if picture else {}
     places = describe_places(view.modules)
@@ -246,7 +248,8 @@ def step_values(
     has_marks = has_mistakes and not look.names_only
     widths = reserve_usual_widths([*view.ids], look.format) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
-    drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
+    grads = traced.grads if gradient is None else dict.fromkeys(traced.grads, gradient)
+    drawing = draw_view(view, sizes, names, grads, widths, traced.whole, picture)
     if picture is not None:
         for run in traced.templates[1:]:
             first = run.frames[0]
@@ -326,12 +329,12 @@ def draw_neurons(
     )
 
 
-def open_neuron(opened: OpenedNeuron, options: Options) -> "Stepper":
-    """Make the page of one neuron, scalar by scalar."""
+def open_neuron(opened: OpenedNeuron, options: Options, gradient: float | None = None) -> "Stepper":
+    """Make the page of one neuron, scalar by scalar. `gradient` is that of `step_graph`."""
     root, neuron, note, _ = opened
     view = build_view(root, neuron, "values", LARGEST_NEURON, to_step=True)
     picture = find_picture(view, "values", options, LARGEST_NEURON)
-    stepper = step_values(view, picture, options, has_mistakes=False)
+    stepper = step_values(view, picture, options, False, gradient)
     class_name = type(neuron).__name__
     first, *frames = [
         frame._replace(where=frame.where.replace(class_name, "neuron"))

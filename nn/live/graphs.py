@@ -30,6 +30,8 @@ from nn.objective import Loss
 
 Source = tuple[str | int, ...]  # where a page finds a number
 Sources = Mapping[Any, Source]  # of leaves
+LONG = -1.234e-05  # a gradient for which drawings have room
+MOST_DRAWN = 4  # programs of losses whose samples have drawings of their own
 TRIES = 8  # sets of numbers, of which a drawing shows the one with the fewest zeros
 SLOT = 0x4E00  # a letter for each product of a large neuron, which the page replaces by its number
 
@@ -53,8 +55,8 @@ def draw_graphs(
 
     - "layer 1" is a neuron of the first layer.
     - "sample 0" is a sample whose loss has the first program.
-    - If such a graph has too many values to step through, "network" is any sample, neuron by
-      neuron, and "loss 0" computes the loss from the outputs.
+    - If such a graph has too many values to step through, or if there are many of them, "network"
+      is any sample, neuron by neuron, and "loss 0" computes the loss from the outputs.
 
     A model that is not made of layers has neither neurons nor "network".
     """
@@ -67,7 +69,8 @@ def draw_graphs(
             example, graph = build_example(model, loss, samples, i, program)
         if k == 0 and (opener := find_opener(example, graph.root)) is not None:
             views |= draw_neurons(opener, options)
-            if len(topological(graph.root)) > LIMIT >= sum(opener.network.counts):
+            is_large = len(topological(graph.root)) > LIMIT or len(losses.programs) > MOST_DRAWN
+            if is_large and sum(opener.network.counts) <= LIMIT:
                 views |= draw_network(opener, example, graph, options)
         if "network" in views:
             outputs = [
@@ -76,10 +79,10 @@ def draw_graphs(
             ]
             root, sources = apply_loss(loss, outputs, samples[1][i], program, graph.is_row)
             sources |= {p: ("out", j) for j, p in enumerate(outputs)}
-            stepper = step_graph(root, None, "values", options, LIMIT, has_mistakes=False)
+            stepper = step_graph(root, None, "values", options, LIMIT, False, LONG)
             views[f"loss {k}"] = open_stepper(stepper, root, sources)
         elif len(topological(graph.root)) <= LIMIT:
-            stepper = step_graph(graph.root, example, "values", options, LIMIT)
+            stepper = step_graph(graph.root, example, "values", options, LIMIT, gradient=LONG)
             views[f"sample {k}"] = open_stepper(stepper, graph.root, graph.sources)
         else:
             break
@@ -158,7 +161,7 @@ def draw_neurons(opener: "SlotOpener", options: Options) -> Iterator[tuple[str, 
     for c in range(1, len(opener.network.columns) + 1):
         if places := [place for place in opener.places if place[0] == c]:
             opened = opener.build(max(places, key=opener.measure_gradient))
-            stepper = open_neuron(opened, options)
+            stepper = open_neuron(opened, options, LONG)
             yield f"layer {c}", open_stepper(stepper, opened.root, opened.sources)
 
 

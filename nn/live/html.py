@@ -10,10 +10,12 @@ from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
 from engine.draw.page.html import (
+    compress,
     hash_source,
     read_text,
     remove_blank_lines,
     replace_invalid_in,
+    strip_comments,
     write_colours,
 )
 from engine.draw.page.javascript import RUNTIME
@@ -29,7 +31,7 @@ CLASSES = (  # of three or more; those of nn.plot_boundary
     "#1f5fa8", "#cf5400", "#2c8c5a", "#8648b5", "#b8860b", "#c2255c", "#0b8a9e", "#6b6b6b",
 )  # fmt: skip
 START = """window.stepgrad = mountTraining(document.querySelector(".train"),
-  JSON.parse(document.getElementById("training").textContent));
+  readData(document.getElementById("training").textContent));
 followTheme();"""
 
 
@@ -50,17 +52,14 @@ def write_training_page(
     text = json.dumps(
         replace_invalid_in(data | {"graphs": [*views]}), ensure_ascii=False, separators=(",", ":")
     )
-    text = text.replace("<", "\\u003c")
     title, about = (html.escape(replace_invalid(x)) for x in (title, about))
     body = read_asset("train.html").replace("LOSS", html.escape(data["loss"]))
     body = body.replace("TITLE", title).replace("ABOUT", about)
     style = remove_blank_lines(
         f"\n{write_colours(theme)}\n{write_signs(theme)}\n{read_asset('train.css')}{overlay.style}"
     )
-    script = remove_blank_lines(
-        f"\n{write_core(code)}{overlay.script}{''.join(map(read_asset, VIEW))}"
-        f"{read_text('host.js')}{START}\n"
-    )
+    parts = [write_core(code), overlay.script, *map(read_asset, VIEW), read_text("host.js"), START]
+    script = remove_blank_lines("\n" + strip_comments("".join(parts)))
     policy = (
         f"default-src 'none'; script-src {' '.join([hash_source(script), *overlay.scripts])}; "
         f"style-src {' '.join([hash_source(style), *overlay.styles])}; "
@@ -73,7 +72,7 @@ def write_training_page(
         f"<title>{title} – training</title>\n<style>{style}</style></head>\n<body>\n"
         '<main class="train" tabindex="-1" data-lm-suppress-shortcuts="true">'
         f"{remove_blank_lines(body)}</main>\n{remove_blank_lines(overlay.body)}"
-        f'<script type="application/json" id="training">{text}</script>\n'
+        f'<script type="text/plain" id="training">{compress(text)}</script>\n'
         f"<script>{script}</script></body></html>\n"
     )
 

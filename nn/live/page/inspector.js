@@ -1,11 +1,11 @@
 // The numbers of one neuron for one sample: its sum, its activation, and the chain rule.
 class Inspector {
   constructor(view, trainer, graphs, open) {
-    Object.assign(this, { view: make("div"), trainer, graphs, data: trainer.data });
+    Object.assign(this, { head: make("div"), view: make("div"), trainer, graphs, data: trainer.data });
     this.buttons = make("p", "opens"); // they stay while the numbers change
-    this.ofNeuron = this.addButton("Step through this neuron", () => open(...this.shown));
-    this.ofSample = this.addButton("Step through the loss of this sample", () => open(null, this.shown[1]));
-    view.append(this.buttons, this.view);
+    this.ofNeuron = this.addButton("Step through neuron", () => open(...this.shown));
+    this.ofSample = this.addButton("Step through loss", () => open(null, this.shown[1]));
+    view.append(this.head, this.buttons, this.view);
   }
 
   addButton(text, action) {
@@ -13,6 +13,11 @@ class Inspector {
     button.type = "button";
     button.addEventListener("click", action);
     return button;
+  }
+
+  // Scrolls to the numbers, which are below the pictures in a narrow window.
+  reveal() {
+    this.buttons.scrollIntoView({ block: "nearest" });
   }
 
   // Computes both passes of one sample, and returns the numbers of a neuron.
@@ -31,8 +36,9 @@ class Inspector {
   }
 
   show(neuron, sample) {
-    const { view, data } = this, parts = [];
+    const { head: view, data } = this, parts = [];
     view.replaceChildren();
+    this.view.replaceChildren();
     this.shown = [neuron, sample ?? 0];
     this.ofNeuron.hidden = !(neuron?.c && this.graphs.hasNeuron(neuron));
     this.ofSample.hidden = (!neuron && sample === null) || !this.graphs.hasSample(sample ?? 0);
@@ -58,7 +64,7 @@ class Inspector {
       facts.append(make("dt", "", name), make("dd", "", format(x, 4)));
       facts.append(make("dt", "", gradient), make("dd", "", gradient ? format(g, 4) : ""));
     }
-    if (neuron.c) view.append(this.writeTerms(numbers));
+    if (neuron.c) this.view.append(this.writeTerms(numbers));
   }
 
   writeTerms({ terms, b, db, dz }) {
@@ -79,8 +85,8 @@ class Inspector {
 
   probeOutputs(s, where) {
     const loss = this.graphs.compute(s), { V, G } = this.graphs.probe;
-    this.view.append(make("h2", "", `sample ${s}`), make("p", "where", where.replace(/^[^:]*: /, "")));
-    const facts = this.view.appendChild(make("dl", "facts"));
+    this.head.append(make("h2", "", `sample ${s}`), make("p", "where", where.replace(/^[^:]*: /, "")));
+    const facts = this.head.appendChild(make("dl", "facts"));
     this.data.model.outputs.forEach((r, k) => {
       const name = this.data.model.outputs.length > 1 ? `output ${k}` : "output";
       facts.append(make("dt", "", name), make("dd", "", format(V[r], 4)));

@@ -129,6 +129,7 @@ function mountTraining(root, data) {
     } else hovered = neuron;
     if (!playing) draw();
     else if (isClick) inspect();
+    if (isClick && chosen) inspector.reveal();
   }
 
   const actions = {
@@ -173,6 +174,7 @@ function mountTraining(root, data) {
     const near = result.find(event.offsetX, event.offsetY);
     sample = near === sample ? null : near;
     draw();
+    if (sample !== null) inspector?.reveal();
   });
   plot.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
