@@ -194,6 +194,39 @@ def test_an_optimizer_continues(train):
     assert compare(train, model, X, Y, loss=partial(losses.huber, delta=0.3), optimizer=optimizer)
 
 
+LABELS = np.arange(8) % 3
+IGNORED = np.where(LABELS == 1, -100, LABELS)
+CROSS = partial(partial, losses.cross_entropy)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "settings"),
+    [
+        (CROSS(weight=[1.0, 2.0, 0.5], smoothing=0.1), LABELS, {"batch_size": 3}),
+        (CROSS(ignore_index=-100), IGNORED, {"batch_size": 4}),
+        (CROSS(ignore_index=-100, weight=(0.5, 1.0, 3.0)), IGNORED, {}),
+        (CROSS(reduction="sum", smoothing=0.2, weight=[3.0, 1.0, 1.0]), LABELS, {"clip": 0.5}),
+        ("cross_entropy", LABELS, {"clip": 0.1, "optimizer": "sgd", "batch_size": 3}),
+    ],
+)
+def test_weights_of_classes_ignored_labels_and_clipping(loss, y, settings, train):
+    model = MLP(2, [3, 3], "tanh", rng=0)
+    steps, epochs = (
+        (50, 50) if "batch_size" not in settings else (48, 48 // -(-8 // settings["batch_size"]))
+    )
+    assert compare(train, model, X, y, steps, epochs, loss=loss, lr=0.02, rng=1, **settings)
+
+
+def test_a_penalty(train):
+    """It is added to the loss of each step."""
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    penalty = lambda: (
+        0.3 * losses.l2_penalty(model.parameters()[:4])
+        + losses.l1_penalty(model.layers[1].parameters())
+    )
+    assert compare(train, model, X, Y, loss="mse", lr=0.02, penalty=penalty)
+
+
 def test_rows_of_targets(train):
     """Probabilities of classes, several outputs, by softmax too, and samples of one number."""
     q = np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
@@ -232,6 +265,8 @@ def decides(predictions, targets):
         ({"loss": "hinge"}, f"labels -1 or 1 .* for sample {int(Y.argmin())}"),
         ({"loss": "mse", "theme": "night"}, "unknown theme 'night'"),
         ({"loss": "mse", "batch_size": 0}, "batch_size"),
+        ({"loss": "mse", "clip": 0.0}, "clip must be"),
+        ({"loss": lambda p, y: losses.mse(p, y) * (1.0 + len(y))}, r"partial\(nn.losses.cross"),
     ],
 )
 def test_refused_arguments(arguments, message):

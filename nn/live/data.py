@@ -12,7 +12,7 @@ from nn.live.network import find_columns, pack_network
 from nn.live.task import describe_loss, find_task
 from nn.live.update import print_update
 from nn.module import Module
-from nn.objective import Loss
+from nn.objective import Loss, Penalty
 from nn.optimizer import Optimizer
 
 MOST_ORDERS = 20_000  # places of samples in all epochs whose order is in the page
@@ -31,7 +31,7 @@ class RecordedTraining(NamedTuple):
 
 def record_training(
     model: Module, loss: Loss, optimizer: Optimizer, samples: Samples, batch_size: int | None,
-    rng: Rng,
+    rng: Rng, clip: float | None = None, penalty: Penalty | None = None,
 ) -> RecordedTraining:  # fmt: skip
     """Record a model of Values, its loss and its optimizer for samples X and y."""
     X, y = samples
@@ -71,6 +71,9 @@ def record_training(
         "losses": [*map(pack_program, of_loss.programs)],
         "lossOf": of_loss.program_of if len(of_loss.programs) > 1 else [],
         "reduction": of_loss.reduction,
+        "sizes": of_loss.sizes,
+        "clip": clip,
+        "penalty": record_penalty(penalty, parameters, kernels),
         "weights": [p.data for p in parameters],
         "names": [*model.named_parameters()],
         "moved": moved,
@@ -88,6 +91,21 @@ def record_training(
         "loss": describe_loss(loss),
     }
     return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root, of_loss)
+
+
+def record_penalty(
+    penalty: Penalty | None, parameters: list[Any], kernels: Kernels
+) -> dict[str, Any] | None:
+    """Record a function of no arguments, which computes a node from parameters."""
+    if penalty is None:
+        return None
+    recording = record_lanes(lambda _: penalty(), [], parameters, kernels)
+    if recording.guards:
+        raise ValueError(
+            "train_page records the penalty once, but it decides by the numbers of Values; write "
+            "where() in place of if"
+        )
+    return pack_program(recording.program)
 
 
 def pack_program(program: Program) -> dict[str, Any]:

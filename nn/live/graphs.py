@@ -49,7 +49,7 @@ class SampleGraph(NamedTuple):
 
 
 def draw_graphs(
-    model: Module, loss: Loss, samples: Samples, losses: LossPrograms, theme: str
+    model: Module, samples: Samples, losses: LossPrograms, theme: str
 ) -> dict[str, OpenView]:
     """Return the views that a page opens, by their names.
 
@@ -60,7 +60,7 @@ def draw_graphs(
 
     A model that is not made of layers has neither neurons nor "network".
     """
-    options = Options(theme=theme)
+    options, loss = Options(theme=theme), losses.loss
     views: dict[str, OpenView] = {}
     for k, program in enumerate(losses.programs):
         own = [i for i, number in enumerate(losses.program_of) if number == k]

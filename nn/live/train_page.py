@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.draw.drawing import Drawing, draw
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_positive, check_writable
 from engine.support.embed import embed_page
 from nn import losses, optim
-from nn.arguments import check_whole, format_count, look_up
+from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
 from nn.live.data import RecordedTraining, record_training
@@ -18,7 +18,7 @@ from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
 from nn.live.overlay import OpenView
 from nn.module import Module
-from nn.objective import Loss
+from nn.objective import Loss, Penalty
 from nn.predictions import takes_batches
 from nn.train import _find_optimizer
 
@@ -39,6 +39,8 @@ def train_page(
     optimizer: str | optim.Optimizer = "adam",
     lr: float | None = None,
     batch_size: int | None = None,
+    clip: float | None = None,
+    penalty: Penalty | None = None,
     rng: Rng = None,
     theme: str = "auto",
 ) -> "TrainPage":
@@ -62,10 +64,14 @@ def train_page(
         X: The samples, of shape (samples, features).
         y: The targets, one for each sample.
         loss: A function (predictions, targets) -> node, or the name of one in `nn.losses`. It is
-            the mean or the sum of the losses of the samples.
+            the mean or the sum of the losses of the samples, or a `functools.partial` of
+            `nn.losses.cross_entropy` with weights of classes or an ignored label.
         optimizer: An optimizer of the model's parameters, or the name of one in `nn.optim`.
         lr: The learning rate of an optimizer given by name; None uses its default.
         batch_size: The number of samples in a mini-batch; None puts all samples in one.
+        clip: The largest norm of the gradient.
+        penalty: A function () -> node whose result is added to the loss of each step, such as
+            `lambda: 1e-4 * l2_penalty(model.parameters())`.
         rng: A seed or a NumPy Generator for the order of samples, as in `nn.fit`.
         theme: "auto", which follows the page around it or the system, "light", or "dark".
 
@@ -112,8 +118,10 @@ def train_page(
         )
     chosen = _find_optimizer(scalar, optimizer, lr, None)
     function = losses.get(loss)
-    recorded = record_training(scalar, function, chosen, samples, batch_size, rng)
-    graphs = lambda: draw_graphs(scalar, function, samples, recorded.losses, theme)
+    clip = clip if clip is None else check_positive("clip", clip)
+    check_function("penalty", penalty, "lambda: 1e-4 * ...", 0)
+    recorded = record_training(scalar, function, chosen, samples, batch_size, rng, clip, penalty)
+    graphs = lambda: draw_graphs(scalar, samples, recorded.losses, theme)
     return TrainPage(model, recorded, theme, chosen.name, graphs)
 
 

@@ -10,7 +10,7 @@ class Graphs {
   // Computes both passes of one sample. Returns its loss.
   compute(sample) {
     this.grad.fill(0);
-    return this.trainer.differentiate(this.probe, [sample], this.grad);
+    return this.trainer.differentiate(this.probe, [sample], this.grad, 1);
   }
 
   // Whether there is a graph of a sample's loss, or of a neuron.
