@@ -324,10 +324,13 @@ def test_controls_and_hostile_names(browser, tmp_path):
     """Each control; the page makes no request and logs nothing."""
 
     def loss(p, y):
-        return losses.mse(p, y)
+        root = losses.mse(p, y)
+        root.label = HOSTILE + "of a loss"
+        return root
 
     loss.__name__ = HOSTILE
     model = Hostile(2, [3, 1], "tanh", rng=0)
+    model.layers[0].neurons[0].weights[0].label = HOSTILE
     settings = {"loss": loss, "optimizer": "sgd", "lr": 0.05, "batch_size": 4, "rng": 0}
     path = train_page(model, X, Y, **settings).save(tmp_path / "page.html")
     page, heard = browser.new_page(viewport={"width": 1000, "height": 640}), []
@@ -384,6 +387,12 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert get("playing")
     page.keyboard.press(" ")
     assert not get("playing")
+    names = page.evaluate(
+        "(() => { const s = stepgrad.open({}); s.goto(40); return s.names(); })()"
+    )
+    assert [sum(HOSTILE in name for name in names), HOSTILE + "of a loss" in names] == [2, True]
+    page.evaluate("stepgrad.open({ neuron: 'layers[0], neuron 0', sample: 3 }).goto(9)")
+    page.evaluate("stepgrad.close()")
     assert page.evaluate("window.hit") is None
     assert heard == [path.as_uri()]
     page.set_viewport_size({"width": 390, "height": 844})

@@ -57,7 +57,8 @@ def train_page(
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
-    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer.
+    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer. It has
+    no schedule: the learning rate is changed by hand.
 
     Args:
         model: A Module of Values, or one with a method `to_scalar`, such as `nn.vector.MLP`.
