@@ -43,7 +43,7 @@ class Inspector {
     this.ofNeuron.hidden = !(neuron?.c && this.graphs.hasNeuron(neuron));
     this.ofSample.hidden = (!neuron && sample === null) || !this.graphs.hasSample(sample ?? 0);
     if (!neuron && sample === null) {
-      view.append(make("p", "hint", "Select a neuron or a sample to see its numbers at this step."));
+      view.append(make("p", "hint", `Select ${data.network ? "a neuron or " : ""}a sample to see its numbers at this step.`));
       return;
     }
     const s = sample ?? 0, target = data.y[s].map((y) => format(y)).join(", ");
@@ -93,7 +93,7 @@ class Inspector {
       facts.append(make("dt", "", "∂ℓ/∂output"), make("dd", "", format(G[r], 4)));
     });
     facts.append(make("dt", "", "loss ℓ"), make("dd", "", format(loss, 4)));
-    this.view.append(make("p", "hint", "Select a neuron to see how it computes for this sample."));
+    if (this.data.network) this.view.append(make("p", "hint", "Select a neuron to see how it computes for this sample."));
   }
 }
 

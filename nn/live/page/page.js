@@ -13,7 +13,7 @@ function mountTraining(root, data) {
   const network = data.network ? new Network(find(".network"), trainer, palette, field, choose) : null;
   if (network) network.all = result.all;
   else root.classList.add("plain");
-  const inspector = data.network ? new Inspector(find(".inspector"), trainer, graphs, open) : null;
+  const inspector = new Inspector(find(".inspector"), trainer, graphs, open);
 
   function step() {
     const loss = trainer.step();
@@ -73,8 +73,8 @@ function mountTraining(root, data) {
 
   function inspect(now = performance.now()) {
     inspected = now;
-    root.classList.toggle("inspecting", inspector !== null && (chosen !== null || sample !== null));
-    inspector?.show(chosen, sample);
+    root.classList.toggle("inspecting", chosen !== null || sample !== null);
+    inspector.show(chosen, sample);
   }
 
   function describe() {
@@ -174,7 +174,7 @@ function mountTraining(root, data) {
     const near = result.find(event.offsetX, event.offsetY);
     sample = near === sample ? null : near;
     draw();
-    if (sample !== null) inspector?.reveal();
+    if (sample !== null) inspector.reveal();
   });
   plot.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -220,7 +220,7 @@ function mountTraining(root, data) {
       const neuron = name === undefined ? null : network?.neurons.find((each) => each.name === name);
       if (!(Number.isInteger(s) && data.X[s])) throw new RangeError(`expected a sample from 0 to ${trainer.samples - 1}, got ${s}`);
       if (neuron === undefined || (neuron && !(neuron.c && graphs.hasNeuron(neuron)))) throw new Error(`no graph of a neuron called ${name}`);
-      if (!neuron && !graphs.hasSample(s)) throw new Error("the graph of a sample has too many values to step through; open a neuron");
+      if (!neuron && !graphs.hasSample(s)) throw new Error("the graph of a sample has too many values to step through");
       return open(neuron, s);
     },
     close: () => overlay.dialog.close(),
