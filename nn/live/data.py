@@ -1,5 +1,6 @@
 """Everything that a page needs to train a model, as data and as code."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from engine.value import Value
@@ -99,7 +100,8 @@ def record_penalty(
     """Record a function of no arguments, which computes a node from parameters."""
     if penalty is None:
         return None
-    recording = record_lanes(lambda _: penalty(), [], parameters, kernels)
+    compute: Callable[[], Any] = penalty
+    recording = record_lanes(lambda _: compute(), [], parameters, kernels)
     if recording.guards:
         raise ValueError(
             "train_page records the penalty once, but it decides by the numbers of Values; write "

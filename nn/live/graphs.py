@@ -143,7 +143,7 @@ def apply_loss(
         for j, t in enumerate(ys):
             t.label, sources[t] = f"y{j}" if len(ys) > 1 else "y", ("y", j)
         target = [*ys] if isinstance(target, list) else ys[0]
-    root: Value = loss([outputs if is_row else outputs[0]], [target])
+    root: Any = loss([outputs if is_row else outputs[0]], [target])
     root.label = root.label or "loss"
     return root, sources
 

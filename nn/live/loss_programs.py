@@ -87,6 +87,7 @@ def split_weights(loss: Loss, targets: list[Any]) -> tuple[Loss, list[float]]:
     The weight of a sample is that of its class, and 0 if its label is ignored. For any other loss
     the weights are empty.
     """
+    function: Any = loss
     settings = loss.keywords if isinstance(loss, partial) else {}
     weight, ignored = settings.get("weight"), settings.get("ignore_index")
     is_known = isinstance(loss, partial) and loss.func is losses.cross_entropy and not loss.args
@@ -95,7 +96,7 @@ def split_weights(loss: Loss, targets: list[Any]) -> tuple[Loss, list[float]]:
         return loss, []
     weights = None if weight is None else [*map(float, weight)]
     sizes = [0.0 if y == ignored else 1.0 if weights is None else weights[y] for y in targets]
-    return partial(loss, weight=weights, reduction=SUM), sizes
+    return partial(function, weight=weights, reduction=SUM), sizes
 
 
 def record_for_target(loss: Loss, outputs: Any, y: Any, kernels: Kernels) -> Recording:
