@@ -2,8 +2,8 @@
 // the circles of outputs get the colours of their signs, as in circles/scale.py. What appears on hover
 // keeps its first line, the name, and lists the numbers.
 
-function paintCircles(graph, { prefix, live, circles: { lines, biases, neurons, signs } }) {
-  const { data } = live.graph, find = (id) => graph.querySelector(`[id="${prefix}-${id}"]`);
+function paintCircles({ picture, live, circles: { lines, biases, neurons, signs } }) {
+  const { data } = live.graph, find = (id) => picture.parts(id)[0];
   const size = (x) => Math.abs(x), shareOf = (places) => {
     const largest = Math.max(0, ...places.map((i) => size(data[i])).filter(Number.isFinite));
     return (x) => (!Number.isFinite(x) ? 1 : largest ? Math.min(1, size(x) / largest) : 0);

@@ -83,7 +83,7 @@ function mount(root, page, rows) {
       part.setAttribute("role", "button");
     }
     onSwipe(graph, () => !view.camera.canPan());
-    if (view.circles) paintCircles(graph, view);
+    if (view.circles) paintCircles(view);
     if (view.live?.hasValues) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
