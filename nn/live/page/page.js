@@ -126,7 +126,8 @@ function mountTraining(root, data) {
       chosen = chosen === neuron ? null : neuron;
       network.mark(chosen);
       if (!chosen) hovered = null;
-    } else hovered = neuron;
+    } else if (neuron === hovered) return;
+    else hovered = neuron;
     if (!playing) draw();
     else if (isClick) inspect();
     if (isClick && chosen) inspector.reveal();
