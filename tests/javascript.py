@@ -74,9 +74,9 @@ def node(program):
     file.close()
 
 
-def read_data(page):
-    """Return the data in a page's HTML."""
-    text = re.search(r'id="steps">(.*?)</script>', page, re.S)[1]
+def read_data(page, id="steps"):
+    """Return the data of an element of a page's HTML."""
+    text = re.search(rf'id="{id}">(.*?)</script>', page, re.S)[1]
     return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
 
 

@@ -14,9 +14,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from browsers import HOSTILE, chromium
-from engine import Value, arithmetic, softmax
+from engine import Value, arithmetic, softmax, topological
+from engine.draw.circles.connections import Network, format_in_circle
+from engine.draw.formulas.notation import choose_names
+from engine.draw.look.theme import format_number
+from engine.draw.steps import boxes
 from engine.rules import Op
-from javascript import find_node
+from engine.sequences.vector_op import Outputs
+from javascript import find_node, read_data
 from nn import MLP, Layer, Module, data, fit, losses, optim, vector
 from nn.live import train_page
 from nn.live.html import hash_source, write_core
@@ -191,6 +196,39 @@ def test_an_optimizer_continues(train):
     assert compare(train, model, X, Y, loss=partial(losses.huber, delta=0.3), optimizer=optimizer)
 
 
+LABELS = np.arange(8) % 3
+IGNORED = np.where(LABELS == 1, -100, LABELS)
+CROSS = partial(partial, losses.cross_entropy)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "settings"),
+    [
+        (CROSS(weight=[1.0, 2.0, 0.5], smoothing=0.1), LABELS, {"batch_size": 3}),
+        (CROSS(ignore_index=-100), IGNORED, {"batch_size": 4}),
+        (CROSS(ignore_index=-100, weight=(0.5, 1.0, 3.0)), IGNORED, {}),
+        (CROSS(reduction="sum", smoothing=0.2, weight=[3.0, 1.0, 1.0]), LABELS, {"clip": 0.5}),
+        ("cross_entropy", LABELS, {"clip": 0.1, "optimizer": "sgd", "batch_size": 3}),
+    ],
+)
+def test_weights_of_classes_ignored_labels_and_clipping(loss, y, settings, train):
+    model = MLP(2, [3, 3], "tanh", rng=0)
+    steps, epochs = (
+        (50, 50) if "batch_size" not in settings else (48, 48 // -(-8 // settings["batch_size"]))
+    )
+    assert compare(train, model, X, y, steps, epochs, loss=loss, lr=0.02, rng=1, **settings)
+
+
+def test_a_penalty(train):
+    """It is added to the loss of each step."""
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    penalty = lambda: (
+        0.3 * losses.l2_penalty(model.parameters()[:4])
+        + losses.l1_penalty(model.layers[1].parameters())
+    )
+    assert compare(train, model, X, Y, loss="mse", lr=0.02, penalty=penalty)
+
+
 def test_rows_of_targets(train):
     """Probabilities of classes, several outputs, by softmax too, and samples of one number."""
     q = np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
@@ -229,6 +267,8 @@ def decides(predictions, targets):
         ({"loss": "hinge"}, f"labels -1 or 1 .* for sample {int(Y.argmin())}"),
         ({"loss": "mse", "theme": "night"}, "unknown theme 'night'"),
         ({"loss": "mse", "batch_size": 0}, "batch_size"),
+        ({"loss": "mse", "clip": 0.0}, "clip must be"),
+        ({"loss": lambda p, y: losses.mse(p, y) * (1.0 + len(y))}, r"partial\(nn.losses.cross"),
     ],
 )
 def test_refused_arguments(arguments, message):
@@ -258,6 +298,7 @@ def test_the_policy_permits_the_page_alone():
         re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL) for tag in ("script", "style")
     )
     assert [hash_source(text) in policy for text in (*script, *style)] == [True, True]
+    assert hash_source(read_data(html, "stepper")) in policy
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert "\n\n" not in html
@@ -285,10 +326,13 @@ def test_controls_and_hostile_names(browser, tmp_path):
     """Each control; the page makes no request and logs nothing."""
 
     def loss(p, y):
-        return losses.mse(p, y)
+        root = losses.mse(p, y)
+        root.label = HOSTILE + "of a loss"
+        return root
 
     loss.__name__ = HOSTILE
     model = Hostile(2, [3, 1], "tanh", rng=0)
+    model.layers[0].neurons[0].weights[0].label = HOSTILE
     settings = {"loss": loss, "optimizer": "sgd", "lr": 0.05, "batch_size": 4, "rng": 0}
     path = train_page(model, X, Y, **settings).save(tmp_path / "page.html")
     page, heard = browser.new_page(viewport={"width": 1000, "height": 640}), []
@@ -332,24 +376,11 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert get("weights") == renewed
 
     page.keyboard.press("Escape")
-    page.locator(".neuron").nth(2).click(force=True)
+    page.locator(".neuron").nth(2).press("Enter")
     assert page.locator(".heading").text_content() == "layers[0], neuron 0"
     rows = page.locator(".terms tbody tr").all_text_contents()
     assert len(rows) == 3
     assert rows[0].startswith("input x0")
-    page.evaluate("stepgrad.open = (graph, numbers) => (window.opened = { graph, numbers })")
-    page.locator(".neuron").nth(3).click(force=True)
-    page.get_by_role("button", name="Step through its graph").click(force=True)
-    opened = page.evaluate("window.opened")
-    for p, number in zip(model.parameters(), get("weights"), strict=True):
-        p.data, p.grad = number, 0.0
-    losses.mse([model(X[0])], Y[:1]).backward()  # of the first sample
-    neuron = model.layers[0].neurons[1]
-    found = [term["gradient"] for term in opened["numbers"]["terms"]]
-    expected = [w.grad for w in neuron.weights]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    np.testing.assert_allclose(opened["numbers"]["a"], neuron(X[0]).data, rtol=1e-12)
-    assert opened["graph"]["bias"] == "layers.0.neurons.1.bias"
     page.get_by_text("gradients", exact=True).click(force=True)
     page.get_by_label("steps/s").select_option("")
     page.locator("h1").click(force=True)
@@ -358,8 +389,143 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert get("playing")
     page.keyboard.press(" ")
     assert not get("playing")
+    names = page.evaluate(
+        "(() => { const s = stepgrad.open({}); s.goto(40); return s.names(); })()"
+    )
+    assert [sum(HOSTILE in name for name in names), HOSTILE + "of a loss" in names] == [2, True]
+    page.evaluate("stepgrad.open({ neuron: 'layers[0], neuron 0', sample: 3 }).goto(9)")
+    page.evaluate("stepgrad.close()")
     assert page.evaluate("window.hit") is None
     assert heard == [path.as_uri()]
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
+
+
+NUMBERS = (
+    "(place) => { const s = stepgrad.open(place); return s.names().map((x) => [x, s.get(x)]); }"
+)
+NUMERAL = re.compile("[−0-9.e]+|y[0-9]*")  # the name of a constant; of a target in a page
+
+
+TEXTS = """() => Object.fromEntries([...document.querySelectorAll("[data-opens]")].map((part) =>
+    [part.dataset.opens, [...part.querySelectorAll(".data, .grad")].map((x) => x.textContent)]))"""
+SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def compute(model, X, y, weights, sample, loss):
+    """Return the graph of a sample's loss with the weights of a page, after its backward pass."""
+    for p, number in zip(model.parameters(), weights, strict=True):
+        p.data = number
+    xs = [Value(x) for x in np.ravel(X[sample]).tolist()]
+    root = losses.get(loss)([model(xs)], [y[sample]])
+    model.zero_grad()
+    root.backward()
+    return root
+
+
+@contextmanager
+def opened_page(browser, tmp_path, *arguments, steps=3, **settings):
+    """Yield a training page after some steps. Its policy holds, and it logs nothing."""
+    path = train_page(*arguments, **settings).save(tmp_path / "page.html")
+    page, heard = browser.new_page(bypass_csp=False), []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(path.as_uri())
+    page.evaluate(f"stepgrad.train({steps})")
+    yield page
+    assert heard == []
+    page.close()
+
+
+SCALAR = [
+    (lambda: MLP(2, [3, 2], "relu", rng=0, fused=False), "cross_entropy", Y),
+    (lambda: Probabilities(2, [3, 2], rng=0), "mse", X[:, ::-1]),
+    (Own, "huber", Y),
+]
+
+
+@pytest.mark.parametrize(("make", "loss", "y"), SCALAR)
+def test_the_loss_of_a_sample_opens(make, loss, y, browser, tmp_path):
+    """Its graph has the data and gradients of the same graph in Python."""
+    model = make()
+    with opened_page(browser, tmp_path, model, X, y, loss=loss, lr=0.05) as page:
+        weights = page.evaluate("stepgrad.get().weights")
+        for sample in (1, 6):
+            numbers = page.evaluate(NUMBERS, {"sample": sample})
+            found = [x for name, x in numbers if not NUMERAL.fullmatch(name)]
+            order = topological(compute(model, X, y, weights, sample, loss))
+            names = zip(choose_names(order, ".4g"), order, strict=True)
+            nodes = [x for name, x in names if not NUMERAL.fullmatch(name)]
+            nodes = [x for x in nodes if not isinstance(x, Outputs)]
+            compare_numbers(found, [x.data for x in nodes], [x.grad for x in nodes])
+
+
+def compare_numbers(found, data, grads):
+    np.testing.assert_allclose([x["data"] for x in found], data, rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose([x["grad"] for x in found], grads, rtol=1e-12, atol=1e-300)
+
+
+def test_a_large_network_opens_neuron_by_neuron(browser, tmp_path):
+    """Circles have the numbers of neurons and open them, by keyboard; keys do not train."""
+    model, q = MLP(2, [40, 3, 2], "tanh", rng=0), np.column_stack([Y, 1 - Y]) * 0.8 + 0.1
+    with opened_page(browser, tmp_path, model, X, q, loss="cross_entropy", lr=0.05) as page:
+        root = compute(model, X, q, page.evaluate("stepgrad.get().weights"), 5, "cross_entropy")
+        activity = Network(model, root).activity
+        page.evaluate("stepgrad.open({ sample: 5 }).goto(1000)")
+        texts = page.evaluate(TEXTS)
+        for i in range(3):
+            (out,) = activity.nodes[2][i]
+            numbers = [format_in_circle(x, ".4g") for x in (out.data, out.grad)]
+            assert texts[f"layers[1].neurons[{i}]"] == numbers
+        written = [format_number(root.data, ".4g"), "1"]
+        assert texts["loss, scalar by scalar"] == written
+        page.locator("[data-opens='loss, scalar by scalar']").press("Enter")
+        page.keyboard.press("End")
+        numbers = page.locator(".overlay .number").all_text_contents()
+        assert any(written[0] in number for number in numbers)
+
+        page.keyboard.press("Escape")
+        page.locator("[data-opens='layers[1].neurons[2]']").press("Enter")
+        page.keyboard.press("e")
+        page.keyboard.press("ArrowRight")
+        assert page.locator(".trail").text_content().endswith("layers[1].neurons[2]")
+        weights, inputs = model.layers[1].neurons[2].weights, activity.list_inputs(out)
+        sizes = [abs(w.data * inputs[j].data) for j, w in enumerate(weights)]
+        largest = sorted(sorted(range(40), key=lambda j: -sizes[j])[:28])
+        names = [f"w{str(j).translate(SMALL)}" for j in largest]
+        options = page.locator(".overlay option").all_text_contents()
+        assert [x for x in options if x[0] == "w"] == [f"{name} (parameter)" for name in names]
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        assert page.locator("dialog").is_hidden()
+
+        place = "{ sample: 5, neuron: 'layers[1], neuron 2' }"
+        read = f"(names) => {{ const s = stepgrad.open({place}); return names.map(s.get); }}"
+        found = page.evaluate(read, names)
+        compare_numbers(
+            found, [weights[j].data for j in largest], [weights[j].grad for j in largest]
+        )
+        page.evaluate("stepgrad.close()")
+        page.locator(".neuron[title='layers[1], neuron 2']").press("Enter")
+        button = page.get_by_role("button", name="Step through neuron")
+        button.press("Enter")
+        page.keyboard.press("Escape")
+        assert button.evaluate("(x) => x === document.activeElement")
+        assert page.evaluate("stepgrad.get().step") == 3
+
+
+def test_a_loss_with_too_many_values_does_not_open(browser, tmp_path, monkeypatch):
+    """The page says so; neurons open."""
+    monkeypatch.setattr(boxes, "MOST_VALUES", 300)
+    model = MLP(2, [70, 3, 1], "tanh", rng=0)
+    with opened_page(browser, tmp_path, model, X, Y, loss="mse", steps=1) as page:
+        page.locator(".neuron[title='layers[1], neuron 2']").press("Enter")
+        assert (
+            page.locator(".opens .hint").text_content().endswith("too many values to step through.")
+        )
+        assert page.get_by_role("button", name="Step through loss").is_hidden()
+        page.get_by_role("button", name="Step through neuron").press("Enter")
+        assert page.locator(".trail").text_content().startswith("training")
+        note = page.locator(".overlay .note").text_content()
+        assert "28 of 70 products are shown, those that were the largest when this graph" in note

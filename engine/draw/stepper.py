@@ -1,10 +1,10 @@
 """`step`: a page that steps through backpropagation, forwards and backwards."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from engine.draw.cards.picture import NetworkPicture
 from engine.draw.circles.activity import Place
@@ -33,8 +33,13 @@ from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
-from engine.draw.steps.neuron_graphs import NeuronOpener, link_leaves
-from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
+from engine.draw.steps.neuron_graphs import NeuronOpener, OpenedNeuron, link_leaves
+from engine.draw.steps.neuron_steps import (
+    CHANGES,
+    NeuronTracer,
+    build_network_view,
+    find_network,
+)
 from engine.draw.steps.numbers import choose_places
 from engine.draw.steps.trace import trace
 from engine.graph import topological
@@ -43,6 +48,9 @@ from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
 from engine.watch.wrong_passes import check_root
+
+if TYPE_CHECKING:
+    from engine.draw.page.html import PageView
 
 LIMIT = 250  # values; beyond it modules collapse
 LARGEST_NEURON = 2000  # values of a neuron's samples
@@ -163,11 +171,12 @@ def make_stepper(
 
 def step_graph(
     root: Any, model: Model | None, level: Level, look: Options, limit: int,
-    has_mistakes: bool = True,
+    has_mistakes: bool = True, gradient: float | None = None,
 ) -> "Stepper":  # fmt: skip
     """Make a page that steps through a graph by values, or by boxes if they are too many.
 
-    It has wrong passes by values unless they are off.
+    It has wrong passes by values unless they are off. The drawing of values has room for `gradient`
+    in place of each gradient.
     """
     view, picture = read_graph(root, model, level, look, limit, to_step=True)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
@@ -175,7 +184,7 @@ def step_graph(
         # each arrow is at least one step
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
-        return step_values(view, picture, look, has_mistakes)
+        return step_values(view, picture, look, has_mistakes, gradient)
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, traced, look.format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
@@ -240,11 +249,12 @@ def check_quiz(stepper: "Stepper") -> None:
 
 
 def step_values(
-    view: View, picture: NetworkPicture | None, look: Options, has_mistakes: bool = True
-) -> "Stepper":
+    view: View, picture: NetworkPicture | None, look: Options, has_mistakes: bool = True,
+    gradient: float | None = None,
+) -> "Stepper":  # fmt: skip
     """Make a page that steps through all values of a view, with wrong passes unless they are off.
 
-    `picture` is that of the network, if there is one.
+    `picture` is that of the network, if there is one. `gradient` is that of `step_graph`.
     """
     names_of = picture.names if picture else {}
     places = describe_places(view.modules)
@@ -258,7 +268,8 @@ def step_values(
     has_marks = has_mistakes and not look.names_only
     widths = reserve_usual_widths([*view.ids], look.format) if has_marks else {}
     sizes = reserve_heights(look) if widths else look
-    drawing = draw_view(view, sizes, names, traced.grads, widths, traced.whole, picture)
+    grads = traced.grads if gradient is None else dict.fromkeys(traced.grads, gradient)
+    drawing = draw_view(view, sizes, names, grads, widths, traced.whole, picture)
     if picture is not None:
         for run in traced.templates[1:]:
             first = run.frames[0]
@@ -296,18 +307,13 @@ def step_network(
     places: list[Place | str] = [*opener.places]
     if loss is not None:
         places.append("root")
-    writer = make_writer(model, root, options, ids, traced.grads, places)
-    drawing = Drawing("", title_network(writer.network), options, writer.write())
-    graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
-    leaves = BoxLeaves(network.name_leaves(), tracer.parts)
-    facts = collect_box_facts(view, traced, options.format, leaves, tracer.group_outputs())
-    title = root.label or type(model).__name__
 
     def open_neurons() -> dict[str, Stepper]:
-        steppers = {
-            network.name(place): open_neuron(opener, place, options, traced)
-            for place in opener.places
-        }
+        steppers = {}
+        for place in opener.places:
+            opened = opener.build(place)
+            steppers[network.name(place)] = neuron = open_neuron(opened, options)
+            link_leaves(neuron, topological(opened.root), opened.links, traced)
         if loss is not None:
             copy, links = loss
             scalars = step_graph(copy, None, None, options, LIMIT, has_mistakes=False)
@@ -315,28 +321,63 @@ def step_network(
             steppers[network.name_opened_root()] = scalars
         return steppers
 
+    return step_neurons(network, model, options, tracer, ids, traced, places, open_neurons)
+
+
+def step_blank_network(
+    network: Network, model: Model, options: Options, places: Collection[Place | str]
+) -> "Stepper | None":
+    """Make the page of a network that is applied to one sample, whose leaves another page sets.
+
+    The neurons at `places`, and "root", lead to views that the caller adds. Returns None if the
+    graph has more values than a page computes.
+    """
+    assert network.activity is not None
+    view, ids = build_network_view(network, model)
+    tracer = NeuronTracer(view, ids, network.activity, options.format)
+    if not tracer.is_live:
+        return None
+    traced = tracer.trace()
+    first, *frames = traced.templates[0].frames
+    frames = [first._replace(note=first.note.replace(f" {CHANGES}", "")), *frames]
+    traced = traced._replace(templates=[traced.templates[0]._replace(frames=frames)])
+    return step_neurons(network, model, options, tracer, ids, traced, places, is_blank=True)
+
+
+def step_neurons(
+    network: Network, model: Model | None, options: Options, tracer: NeuronTracer,
+    ids: Mapping[Any, str], traced: Trace, places: Collection[Place | str],
+    opened: "Callable[[], dict[str, Stepper]]" = dict, is_blank: bool = False,
+) -> "Stepper":  # fmt: skip
+    """Make the page of frames over the circles of a network. `is_blank` is that of the writer."""
+    writer = make_writer(model, network.root, options, ids, traced.grads, places)
+    writer.is_blank = is_blank
+    drawing = Drawing("", title_network(writer.network), options, writer.write())
+    graph = traced.graph and traced.graph._replace(circles=pack_circles(writer, tracer.place))
+    leaves = BoxLeaves(network.name_leaves(), tracer.parts)
+    groups = tracer.group_outputs()
+    facts = collect_box_facts(tracer.view, traced, options.format, leaves, groups)
+    title = getattr(network.root, "label", "") or type(model).__name__
     return Stepper(
-        traced.templates, facts, drawing, options.theme, title, opened=open_neurons,
+        traced.templates, facts, drawing, options.theme, title, opened=opened,
         texts=traced.texts, graph=graph,
     )  # fmt: skip
 
 
-def open_neuron(opener: NeuronOpener, place: Place, options: Options, network: Trace) -> "Stepper":
-    """Make the page of one neuron, scalar by scalar."""
-    opened = opener.build(place)
+def open_neuron(opened: OpenedNeuron, options: Options, gradient: float | None = None) -> "Stepper":
+    """Make the page of one neuron, scalar by scalar. `gradient` is that of `step_graph`."""
     view = build_view(opened.root, opened.model, "values", LARGEST_NEURON, to_step=True)
     picture = find_picture(view, "values", options, LARGEST_NEURON)
-    stepper = step_values(view, picture, options, has_mistakes=False)
+    stepper = step_values(view, picture, options, False, gradient)
     class_name = type(opened.model).__name__
     first, *frames, last = [
         frame._replace(where=frame.where.replace(class_name, "neuron"))
         for frame in stepper.templates[0].frames
     ]
     begin, end = opened.describe({x: i for i, x in enumerate(view.ids)})
-    notes = first.note, begin, opener.describe_root(place)
-    frames = [first._replace(note=" ".join(filter(None, notes))), *frames, last._replace(note=end)]
+    note = " ".join(filter(None, [first.note, begin]))
+    frames = [first._replace(note=note), *frames, last._replace(note=end)]
     stepper.templates = [stepper.templates[0]._replace(frames=frames)]
-    link_leaves(stepper, [*view.ids], opened.links, network)
     return stepper
 
 
@@ -390,21 +431,19 @@ class Stepper(Answering):
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        from engine.draw.page.html import PageView, write_page
+        from engine.draw.page.html import write_page
 
-        steppers = {self.title: self, **self.opened}
-        views = [
-            PageView(
-                title,
-                stepper.drawing.svg,
-                stepper.templates,
-                stepper.facts,
-                stepper.whole,
-                stepper.graph,
-            )
-            for title, stepper in steppers.items()
-        ]
-        return write_page(views, self.theme, self.quiz)
+        opened = [stepper.to_view(title) for title, stepper in self.opened.items()]
+        return write_page([self.to_view(), *opened], self.theme, self.quiz)
+
+    def to_view(self, title: str = "") -> "PageView":
+        """Return the view of a page."""
+        from engine.draw.page.html import PageView
+
+        return PageView(
+            title or self.title, self.drawing.svg, self.templates, self.facts, self.whole,
+            self.graph,
+        )  # fmt: skip
 
     def save(
         self, path: str | os.PathLike[str], step: int | None = None, *, run: int = 0

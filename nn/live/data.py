@@ -1,5 +1,6 @@
 """Everything that a page needs to train a model, as data and as code."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from engine.value import Value
@@ -7,12 +8,12 @@ from nn.batches import Samples
 from nn.init import Rng, generator
 from nn.live.kernels import Kernels
 from nn.live.lanes import Program, record_lanes
-from nn.live.loss_programs import record_loss
+from nn.live.loss_programs import LossPrograms, record_loss
 from nn.live.network import find_columns, pack_network
 from nn.live.task import describe_loss, find_task
 from nn.live.update import print_update
 from nn.module import Module
-from nn.objective import Loss
+from nn.objective import Loss, Penalty
 from nn.optimizer import Optimizer
 
 MOST_ORDERS = 20_000  # places of samples in all epochs whose order is in the page
@@ -21,16 +22,17 @@ CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
 class RecordedTraining(NamedTuple):
-    """The code of a page's kernels and update, its data, and the model's first output."""
+    """The code of a page's kernels and update, its data, the model's first output, and its loss."""
 
     code: str
     data: dict[str, Any]
     output: Value
+    losses: LossPrograms
 
 
 def record_training(
     model: Module, loss: Loss, optimizer: Optimizer, samples: Samples, batch_size: int | None,
-    rng: Rng,
+    rng: Rng, clip: float | None = None, penalty: Penalty | None = None,
 ) -> RecordedTraining:  # fmt: skip
     """Record a model of Values, its loss and its optimizer for samples X and y."""
     X, y = samples
@@ -70,6 +72,9 @@ def record_training(
         "losses": [*map(pack_program, of_loss.programs)],
         "lossOf": of_loss.program_of if len(of_loss.programs) > 1 else [],
         "reduction": of_loss.reduction,
+        "sizes": of_loss.sizes,
+        "clip": clip,
+        "penalty": record_penalty(penalty, parameters, kernels),
         "weights": [p.data for p in parameters],
         "names": [*model.named_parameters()],
         "moved": moved,
@@ -83,10 +88,26 @@ def record_training(
         "orders": draw_orders(len(X), rng),
         "groups": group_parameters(parameters, columns, index),
         "task": task._asdict(),
-        "network": pack_network(columns, recording.order, recording.row_of, index),
+        "network": pack_network(columns, recording.order, recording.row_of, recording.number_of),
         "loss": describe_loss(loss),
     }
-    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root)
+    return RecordedTraining(f"{kernels}\n{print_update(optimizer)}\n", data, root, of_loss)
+
+
+def record_penalty(
+    penalty: Penalty | None, parameters: list[Any], kernels: Kernels
+) -> dict[str, Any] | None:
+    """Record a function of no arguments, which computes a node from parameters."""
+    if penalty is None:
+        return None
+    compute: Callable[[], Any] = penalty
+    recording = record_lanes(lambda _: compute(), [], parameters, kernels)
+    if recording.guards:
+        raise ValueError(
+            "train_page records the penalty once, but it decides by the numbers of Values; write "
+            "where() in place of if"
+        )
+    return pack_program(recording.program)
 
 
 def pack_program(program: Program) -> dict[str, Any]:

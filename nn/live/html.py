@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +10,35 @@ from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import darken
 from engine.draw.look.theme import THEMES
 from engine.draw.page.html import (
+    compress,
     hash_source,
     read_text,
     remove_blank_lines,
     replace_invalid_in,
+    strip_comments,
     write_colours,
 )
 from engine.draw.page.javascript import RUNTIME
+from nn.live.overlay import OpenView, write_overlay
 
 FOLDER = Path(__file__).with_name("page")
 CORE = ("machine.js", "random.js", "trainer.js")  # without a document
 VIEW = (
-    "palette.js", "field.js", "samples.js", "result.js", "chart.js", "network.js", "inspector.js",
-    "page.js",
+    "palette.js", "field.js", "samples.js", "result.js", "chart.js", "network.js", "graphs.js",
+    "inspector.js", "page.js",
 )  # fmt: skip
 CLASSES = (  # of three or more; those of nn.plot_boundary
     "#1f5fa8", "#cf5400", "#2c8c5a", "#8648b5", "#b8860b", "#c2255c", "#0b8a9e", "#6b6b6b",
 )  # fmt: skip
 START = """window.stepgrad = mountTraining(document.querySelector(".train"),
-  JSON.parse(document.getElementById("training").textContent));
+  readData(document.getElementById("training").textContent));
 followTheme();"""
 
 
-def write_training_page(title: str, about: str, code: str, data: dict[str, Any], theme: str) -> str:
+def write_training_page(
+    title: str, about: str, code: str, data: dict[str, Any], theme: str,
+    views: Mapping[str, OpenView],
+) -> str:  # fmt: skip
     """Return the complete page.
 
     Args:
@@ -39,20 +46,23 @@ def write_training_page(title: str, about: str, code: str, data: dict[str, Any],
         code: The kernels and the update rule.
         data: What `nn.live.data.record_training` returned.
         theme: "auto", "light" or "dark".
+        views: The graphs that the page opens, by their names.
     """
-    text = json.dumps(replace_invalid_in(data), ensure_ascii=False, separators=(",", ":"))
-    text = text.replace("<", "\\u003c")
+    overlay = write_overlay(views, theme)
+    text = json.dumps(
+        replace_invalid_in(data | {"graphs": [*views]}), ensure_ascii=False, separators=(",", ":")
+    )
     title, about = (html.escape(replace_invalid(x)) for x in (title, about))
     body = read_asset("train.html").replace("LOSS", html.escape(data["loss"]))
     body = body.replace("TITLE", title).replace("ABOUT", about)
     style = remove_blank_lines(
-        f"\n{write_colours(theme)}\n{write_signs(theme)}\n{read_asset('train.css')}"
+        f"\n{write_colours(theme)}\n{write_signs(theme)}\n{read_asset('train.css')}{overlay.style}"
     )
-    script = remove_blank_lines(
-        f"\n{write_core(code)}{''.join(map(read_asset, VIEW))}{read_text('host.js')}{START}\n"
-    )
+    parts = [write_core(code), overlay.script, *map(read_asset, VIEW), read_text("host.js"), START]
+    script = remove_blank_lines("\n" + strip_comments("".join(parts)))
     policy = (
-        f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(style)}; "
+        f"default-src 'none'; script-src {' '.join([hash_source(script), *overlay.scripts])}; "
+        f"style-src {' '.join([hash_source(style), *overlay.styles])}; "
         "base-uri 'none'; form-action 'none'"
     )
     return (
@@ -61,8 +71,8 @@ def write_training_page(title: str, about: str, code: str, data: dict[str, Any],
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title} – training</title>\n<style>{style}</style></head>\n<body>\n"
         '<main class="train" tabindex="-1" data-lm-suppress-shortcuts="true">'
-        f"{remove_blank_lines(body)}</main>\n"
-        f'<script type="application/json" id="training">{text}</script>\n'
+        f"{remove_blank_lines(body)}</main>\n{remove_blank_lines(overlay.body)}"
+        f'<script type="text/plain" id="training">{compress(text)}</script>\n'
         f"<script>{script}</script></body></html>\n"
     )
 

@@ -48,12 +48,14 @@ class Recording(NamedTuple):
     Attributes:
         order: The nodes in topological order.
         row_of: The row of each node that has one.
+        number_of: The place of each parameter and constant among the numbers.
         of_gradient: The decisions that depend on nodes that receive a gradient.
     """
 
     program: Program
     order: list[Value]
     row_of: dict[Value, int]
+    number_of: dict[Value, int]
     guards: list[Guard]
     of_gradient: list[Guard]
 
@@ -81,8 +83,11 @@ def record_lanes(
     constants = [x._data for x in nodes.constants]
     program = scheduled.build(kernels, constants)
     row_of = {x: scheduled.row[i] for i, x in enumerate(nodes.order) if i in scheduled.row}
+    number_of = {
+        x: scheduled.uniform[i] for i, x in enumerate(nodes.order) if i in scheduled.uniform
+    }
     of_gradient = [x for x in graph.guards if {x.x, x.y} & scheduled.has_gradient]
-    return Recording(program, nodes.order, row_of, graph.guards, of_gradient)
+    return Recording(program, nodes.order, row_of, number_of, graph.guards, of_gradient)
 
 
 def list_outputs(outputs: Any) -> list[Value]:

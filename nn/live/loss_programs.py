@@ -1,9 +1,13 @@
 """A loss as programs of one sample, and the factor by which a batch reduces them."""
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.value import Value
+from engine.watch.gradient_warnings import GradientWarning
+from nn import losses
 from nn.batches import Samples
 from nn.live.kernels import Kernels
 from nn.live.lanes import Program, Recording, record_lanes
@@ -11,21 +15,25 @@ from nn.objective import Loss
 
 MOST_PROGRAMS = 64
 TOLERANCE = 1e-9
-MEAN, SUM = "mean", "sum"
+MEAN, SUM, WEIGHTED = "mean", "sum", "weighted"
 
 
 class LossPrograms(NamedTuple):
     """The loss of one sample.
 
     Attributes:
+        loss: The function of predictions and targets.
         programs: The inputs of each are the model's outputs, followed by the target.
         program_of: The program of each sample, by its place in `programs`.
-        reduction: "mean" or "sum", over the samples of a batch.
+        reduction: "mean", "sum" or "weighted", over the samples of a batch.
+        sizes: For "weighted", the number of each sample; the sum of losses is divided by theirs.
     """
 
+    loss: Loss
     programs: list[Program]
     program_of: list[int]
     reduction: str
+    sizes: list[float]
 
 
 def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels) -> LossPrograms:
@@ -48,7 +56,10 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
     outputs = predictions[0]
     numbers = [x.data for x in outputs] if isinstance(outputs, list) else outputs.data
     loss(as_leaves([numbers] * len(targets)), targets)  # its error names the right sample
-    reduction = find_reduction(loss, predictions, targets[: len(predictions)])
+    loss, sizes = split_weights(loss, targets)
+    reduction = WEIGHTED
+    if not sizes:
+        reduction = find_reduction(loss, predictions, targets[: len(predictions)])
     keys = [tuple(y) if isinstance(y, list) else y for y in targets]
     programs: list[Program] = []
     program_of: dict[Any, int] = {}
@@ -67,7 +78,25 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
         program_of[key] = programs.index(recording.program)
         if not recording.guards and len(recording.program.inputs) > count_outputs(outputs):
             program_of = dict.fromkeys(keys, program_of[key])  # it does not depend on the target
-    return LossPrograms(programs, [program_of[key] for key in keys], reduction)
+    return LossPrograms(loss, programs, [program_of[key] for key in keys], reduction, sizes)
+
+
+def split_weights(loss: Loss, targets: list[Any]) -> tuple[Loss, list[float]]:
+    """Return a cross entropy of labels as its sum over samples, and the weights of the samples.
+
+    The weight of a sample is that of its class, and 0 if its label is ignored. For any other loss
+    the weights are empty.
+    """
+    function: Any = loss
+    settings = loss.keywords if isinstance(loss, partial) else {}
+    weight, ignored = settings.get("weight"), settings.get("ignore_index")
+    is_known = isinstance(loss, partial) and loss.func is losses.cross_entropy and not loss.args
+    is_mean = settings.get("reduction", MEAN) == MEAN and not isinstance(targets[0], list)
+    if not (is_known and is_mean) or (weight is None and ignored is None):
+        return loss, []
+    weights = None if weight is None else [*map(float, weight)]
+    sizes = [0.0 if y == ignored else 1.0 if weights is None else weights[y] for y in targets]
+    return partial(function, weight=weights, reduction=SUM), sizes
 
 
 def record_for_target(loss: Loss, outputs: Any, y: Any, kernels: Kernels) -> Recording:
@@ -81,10 +110,12 @@ def record_for_target(loss: Loss, outputs: Any, y: Any, kernels: Kernels) -> Rec
             t = t[0]
         return loss([p if isinstance(outputs, list) else p[0]], [t])
 
-    try:
-        recording = record_lanes(compute, [*ps, *ys], [], kernels, fixed=ys)
-    except Exception:  # a Value is no index: the target is a number of the program
-        recording = record_lanes(compute, ps, [], kernels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradientWarning)  # of an output that this target ignores
+        try:
+            recording = record_lanes(compute, [*ps, *ys], [], kernels, fixed=ys)
+        except Exception:  # a Value is no index: the target is a number of the program
+            recording = record_lanes(compute, ps, [], kernels)
     if recording.of_gradient:
         raise ValueError(
             "train_page records the loss once, but it decides by a prediction; write where() in "
@@ -108,7 +139,8 @@ def find_reduction(loss: Loss, predictions: Sequence[Any], targets: list[Any]) -
         if not (is_mean or is_sum):
             raise ValueError(
                 "train_page expects a loss of a batch that is the mean or the sum of the losses of "
-                f"its samples, got {whole:g} for a mean of {total / len(single):g}"
+                f"its samples, got {whole:g} for a mean of {total / len(single):g}; write class "
+                "weights as partial(nn.losses.cross_entropy, weight=[...])"
             )
         if is_mean != is_sum:
             return MEAN if is_mean else SUM

@@ -23,7 +23,7 @@ def find_columns(model: Module) -> list[Column]:
 
 
 def pack_network(
-    columns: list[Column], order: Sequence[Node], row_of: dict[Any, int], index: dict[Any, int]
+    columns: list[Column], order: Sequence[Node], row_of: dict[Any, int], number_of: dict[Any, int]
 ) -> dict[str, Any] | None:
     """Return the neurons and connections of a model as data, or None if it cannot be drawn.
 
@@ -31,7 +31,7 @@ def pack_network(
         columns: The fully connected layers.
         order: The graph of the model's outputs for one sample, in topological order.
         row_of: The rows of the nodes.
-        index: The places of the parameters.
+        number_of: The places of parameters and constants among the numbers.
     """
     if not columns:
         return None
@@ -49,15 +49,20 @@ def pack_network(
                 column = columns[c - 1]
                 z = activity.find_sum(nodes[0]) if nodes else None
                 neuron |= {
-                    "z": row_of.get(z), "b": index.get(column.biases[i], -1),
-                    "w": [index.get(w, -1) for w in column.weights[i]],
+                    "z": row_of.get(z), "b": number_of.get(column.biases[i], -1),
+                    "w": [number_of.get(w, -1) for w in column.weights[i]],
                 }  # fmt: skip
             neurons.append(neuron)
+        inputs: list[int | None] = []  # the rows of the inputs of a layer
+        if c:
+            sums = [activity.list_inputs(xs[0]) for xs in activity.nodes[c] if xs]
+            inputs = [row_of.get(x) for x in next(filter(None, sums), {}).values()]
         title = "inputs" if c == 0 else format_path(columns[c - 1].path) or "neuron"
         note = "" if c == 0 else columns[c - 1].activation
         layers.append({
             "title": title, "note": note, "x": round(rank.u, 2), "radius": round(rank.radius, 2),
             "half": round(rank.half, 2), "hidden": rank.hidden,
             "count": format_count(counts[c], "neuron"), "neurons": neurons,
+            "inputs": inputs,
         })  # fmt: skip
     return {"layers": layers, "most": MOST_LINKS}

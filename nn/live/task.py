@@ -16,7 +16,7 @@ class Task(NamedTuple):
 
     Attributes:
         labels: The names of the classes; none for numbers.
-        classes: The class of each sample, by its place in `labels`.
+        classes: The class of each sample, by its place in `labels`, or -1 if its label is ignored.
         threshold: Of one output, where one class ends and the other begins.
         reach: The distance from the threshold at which a colour is full.
         links: "sigmoid" or "softmax" if outputs are logits of probabilities, or "".
@@ -42,6 +42,7 @@ def find_task(loss: Loss, outputs: int, y: np.ndarray) -> Task:
         if y.ndim == 2 and plain is not losses.cross_entropy:
             return Task([], [])
         classes = y.argmax(axis=1) if y.ndim == 2 else y.astype(int)
+        classes = np.where((classes >= 0) & (classes < outputs), classes, -1)  # of ignored labels
         names = [str(k) for k in range(outputs)]
         return Task(names, classes.tolist(), links="softmax" if has_logits else "")
     values = sorted({*y.ravel().tolist()})

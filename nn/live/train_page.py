@@ -1,21 +1,24 @@
 """`train_page`: a page in which a network learns."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.draw.drawing import Drawing, draw
-from engine.support.arguments import check_writable
+from engine.support.arguments import check_positive, check_writable
 from engine.support.embed import embed_page
 from nn import losses, optim
-from nn.arguments import check_whole, format_count, look_up
+from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
 from nn.live.data import RecordedTraining, record_training
+from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
+from nn.live.overlay import OpenView
 from nn.module import Module
-from nn.objective import Loss
+from nn.objective import Loss, Penalty
 from nn.predictions import takes_batches
 from nn.train import _find_optimizer
 
@@ -36,6 +39,8 @@ def train_page(
     optimizer: str | optim.Optimizer = "adam",
     lr: float | None = None,
     batch_size: int | None = None,
+    clip: float | None = None,
+    penalty: Penalty | None = None,
     rng: Rng = None,
     theme: str = "auto",
 ) -> "TrainPage":
@@ -46,21 +51,29 @@ def train_page(
     It shows the samples with the regions of a classifier of two inputs, the curve of a function of
     one input, or a confusion matrix; the loss; and the network, whose lines show weights or
     gradients. Each neuron of a network with one or two inputs has a picture of its output over
-    them. Click a neuron or a sample to see its numbers at this step.
+    them. Click a neuron or a sample to see its numbers at this step. A button steps through its
+    graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the gradient that
+    it receives. A loss of more than 4,000 values does not open, nor one of more than 250 values
+    whose model is not made of up to 250 neurons in layers; the page says so.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
-    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer.
+    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer. It has
+    no schedule: the learning rate is changed by hand.
 
     Args:
         model: A Module of Values, or one with a method `to_scalar`, such as `nn.vector.MLP`.
         X: The samples, of shape (samples, features).
         y: The targets, one for each sample.
         loss: A function (predictions, targets) -> node, or the name of one in `nn.losses`. It is
-            the mean or the sum of the losses of the samples.
+            the mean or the sum of the losses of the samples, or a `functools.partial` of
+            `nn.losses.cross_entropy` with weights of classes or an ignored label.
         optimizer: An optimizer of the model's parameters, or the name of one in `nn.optim`.
         lr: The learning rate of an optimizer given by name; None uses its default.
         batch_size: The number of samples in a mini-batch; None puts all samples in one.
+        clip: The largest norm of the gradient.
+        penalty: A function () -> node whose result is added to the loss of each step, such as
+            `lambda: 1e-4 * l2_penalty(model.parameters())`.
         rng: A seed or a NumPy Generator for the order of samples, as in `nn.fit`.
         theme: "auto", which follows the page around it or the system, "light", or "dark".
 
@@ -106,8 +119,12 @@ def train_page(
             f"{parameters:,} and {numbers:,}; pass a smaller model, or fewer samples"
         )
     chosen = _find_optimizer(scalar, optimizer, lr, None)
-    recorded = record_training(scalar, losses.get(loss), chosen, samples, batch_size, rng)
-    return TrainPage(model, recorded, theme, chosen.name)
+    function = losses.get(loss)
+    clip = clip if clip is None else check_positive("clip", clip)
+    check_function("penalty", penalty, "lambda: 1e-4 * ...", 0)
+    recorded = record_training(scalar, function, chosen, samples, batch_size, rng, clip, penalty)
+    graphs = lambda: draw_graphs(scalar, samples, recorded.losses, theme)
+    return TrainPage(model, recorded, theme, chosen.name, graphs)
 
 
 class TrainPage:
@@ -120,13 +137,19 @@ class TrainPage:
     - `train(n)` takes n steps and returns their losses.
     - `get()` returns the step, the epoch, the loss and the accuracy over all samples, the learning
       rate, the batch size, the weights and their gradients.
-    - `open` is null, or a function (graph, numbers), which the button "Step through its graph" of a
-      neuron calls with the names and the numbers of that neuron for a sample.
+    - `open({sample, neuron})` steps through the graph of a neuron for a sample, or of the loss of
+      that sample, with the numbers of this step. Samples are counted from 0; `neuron` is a name
+      such as "layers[0], neuron 1". It returns the interface of that stepper, whose `names()`,
+      `get(name)` and `set(name, number)` `engine.draw.step` describes. `close()` returns to the
+      training.
     """
 
-    def __init__(self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str):
+    def __init__(
+        self, model: Module, recorded: RecordedTraining, theme: str, optimizer: str,
+        draw_graphs: Callable[[], dict[str, OpenView]],
+    ):  # fmt: skip
         self._model, self._output, self.theme = model, recorded.output, theme
-        self._code, self._data = recorded.code, recorded.data
+        self._code, self._data, self._draw_graphs = recorded.code, recorded.data, draw_graphs
         self.title = repr(model)
         counts = [(len(self._data["weights"]), "parameter"), (len(self._data["X"]), "sample")]
         sizes = ", ".join([format_count(n, noun) for n, noun in counts])
@@ -135,7 +158,9 @@ class TrainPage:
     @cached_property
     def html(self) -> str:
         """The complete page."""
-        return write_training_page(self.title, self.about, self._code, self._data, self.theme)
+        return write_training_page(
+            self.title, self.about, self._code, self._data, self.theme, self._draw_graphs()
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, an .html file, and return its path."""

@@ -16,6 +16,9 @@ from engine.draw.formulas.places import remove_marks
 from engine.draw.formulas.shortening import shorten_name
 from engine.draw.graph.dot import LONGEST_LABEL, LONGEST_NAME
 from javascript import read_data
+from nn import MLP
+from nn.live import train_page
+from nn.losses import mse
 from soak.watch import SECONDS, Hung, name_input, random
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -150,12 +153,7 @@ def elements(html: str) -> dict[str, int]:
 
 def check_svg(svg: str, names: list[str]) -> None:
     """Check that an SVG is well formed and inert, and shows each label in its place."""
-    root = ET.fromstring(svg)
-    for element in root.iter():
-        assert element.tag.removeprefix(SVG) in SVG_TAGS, element.tag
-        for name in element.attrib:
-            assert not name.lower().startswith("on"), name
-            assert "href" not in name, name
+    root = parse_svg(svg)
     texts = {
         group.attrib["id"].partition("-")[2]: [
             "".join(text.itertext()) for text in group.iter(f"{SVG}text")
@@ -166,6 +164,17 @@ def check_svg(svg: str, names: list[str]) -> None:
     for i, name in enumerate([*names, names[0]]):
         shown = lines("\n".join(texts[f"v{i}"][:-2]))
         assert shown == lines(typed(in_picture(name))), f"{name!r:.400} is shown as {shown!r:.400}"
+
+
+def parse_svg(svg: str) -> ET.Element:
+    """Return an SVG after checking that it is well formed and inert."""
+    root = ET.fromstring(svg)
+    for element in root.iter():
+        assert element.tag.removeprefix(SVG) in SVG_TAGS, element.tag
+        for name in element.attrib:
+            assert not name.lower().startswith("on"), name
+            assert "href" not in name, name
+    return root
 
 
 def check_page(stepper: Any, names: list[str]) -> None:
@@ -194,6 +203,29 @@ def check_page(stepper: Any, names: list[str]) -> None:
     assert bundle.frames == [html], "the page in a notebook differs"
 
 
+def check_training(names: list[str]) -> None:
+    """Check that a training page shows the labels of parameters and of the loss as text."""
+
+    def loss(predictions: Any, targets: Any) -> Any:
+        root = mse(predictions, targets)
+        root.label = names[-1]
+        return root
+
+    model = MLP(1, [2, 1], "tanh", rng=0)
+    for p, name in zip(model.parameters(), names, strict=False):
+        p.label = name
+    html = train_page(model, [[0.0], [1.0]], [0.0, 1.0], loss=loss).html
+    html.encode()
+    page = Page(html)
+    assert page.tags["script"] == len(page.scripts) == 4  # three of them are compressed
+    assert not re.search(r"alert\(1\)", page.scripts[-1])
+    for view in read_data(html, "views")["views"]:
+        parse_svg(view["svg"])
+        for record in [*view["facts"], *(x for run in view["runs"] for x in run["frames"])]:
+            for formula in ["".join(line) for line in record["lines"]] + [record.get("math", "")]:
+                check_formula(formula)
+
+
 def check_formula(text: str) -> None:
     """Check a piece of MathML, which the script inserts into the page as markup."""
     for tag, attributes in re.findall(r"<\s*/?\s*([^\s>/]*)([^>]*)>", text):
@@ -216,6 +248,7 @@ def soak(n: int, seed: int) -> str:
         signal.setitimer(signal.ITIMER_REAL, 12 * SECONDS)
         with name_input(start, seed, names):
             check(names, layout)
+            check_training(names[-8:])
         signal.setitimer(signal.ITIMER_REAL, 0)
         graphs += 1
     return f"{n:,} labels, {hostile / n:.0%} hostile, in {graphs} drawings and as many pages"

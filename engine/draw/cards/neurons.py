@@ -292,11 +292,17 @@ class NetworkReader:
     def find_inputs(
         self, neurons: Sequence[NeuronValues], stacks: Sequence[StepStack]
     ) -> list[Item]:
-        """Return the inputs in the order in which the neurons use them."""
+        """Return the inputs in the order in which the neurons use them.
+
+        Raises UnknownFormError if a parameter of no neuron is one of them.
+        """
         used = [row.input for neuron in neurons for row in neuron.rows if row.input]
         leaves = {x for stack in stacks for step in stack.steps for x in step.leaves}
         for stack in stacks:
             used += [x for step in stack.steps for x in self.graph.list_inputs(step.operation)]
+        parameters = {row.parameter for neuron in neurons for row in neuron.rows}
+        if any(x.node in self.modules.owned and x not in parameters for x in used):
+            raise UnknownFormError
         return [
             x for x in dict.fromkeys(used)
             if x.node.op is None and x not in leaves and x.node not in self.modules.owned

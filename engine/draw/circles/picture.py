@@ -81,7 +81,13 @@ def title_network(network: Network) -> str:
 
 
 class CircleWriter(CircleLayout):
-    """A writer of the picture of one network."""
+    """A writer of the picture of one network.
+
+    If the page sets all weights, `is_blank` is set: the connections that are drawn are not the
+    strongest.
+    """
+
+    is_blank = False
 
     def __init__(
         self, network: Network, options: Options, ids: Mapping[Any, str],
@@ -347,7 +353,7 @@ class CircleWriter(CircleLayout):
         total = sum(a * b for a, b in zip(network.counts, network.counts[1:], strict=False))
         drawn = len(network.connections)
         shown = sum(len(a) * len(b) for a, b in zip(network.shown, network.shown[1:], strict=False))
-        if drawn < shown:
+        if drawn < shown and not self.is_blank:
             yield f"lines: the {drawn:,} strongest of {shown:,} between these circles"
         elif drawn < total:
             yield f"lines: {drawn:,} of {total:,} connections"

@@ -3,6 +3,7 @@
 // circles/scale.py.
 
 const SHARES = [-1, -0.5, 0, 0.5, 1]; // the samples in a legend
+const LOOKS = new Set(); // the texts of style sheets
 
 function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles, scale }) {
   const svg = graph.querySelector("svg"), find = (id) => svg.getElementById(`${prefix}-${id}`);
@@ -39,12 +40,16 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     return [all("path"), all("circle").filter((_, k) => k % 2)];
   }
 
+  // A <style> element would need the permission of the policy.
   function addStyle() {
     const rules = scale.colours.map(([light, dark], k) => {
       const colour = light === dark ? light : `light-dark(${light},${dark})`;
       return `.graph .line${k}{stroke:${light};stroke:${colour}}.graph .fill${k}{fill:${light};fill:${colour}}`;
     });
-    svg.append(Object.assign(document.createElementNS(svg.namespaceURI, "style"), { textContent: rules.join("") }));
+    const text = rules.join(""), sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    if (!LOOKS.has(text)) document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+    LOOKS.add(text);
   }
 
   // ------------------------------------------------------------------------------------ the rules

@@ -3,6 +3,7 @@
 // the arrows that they are at. A step that marks some of these arrows marks only the copies there.
 
 const SPARE = 12; // room of a cell beyond its first text
+const LONG = 6.2; // that of a number in a card, such as −1.234e−05, relative to the size of its text
 
 function createPicture(graph, prefix) {
   const elements = new Map(); // lists, by id
@@ -27,7 +28,11 @@ function createPicture(graph, prefix) {
       const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || begins(text, name)));
       return text && { text, name: names.find((name) => begins(text, name)) ?? "", length: text.getComputedTextLength() };
     };
-    return { id, g, data: find("data"), grad: find("grad", "‖grad‖") };
+    const data = find("data"), text = data?.text;
+    if (text?.classList.contains("data") && text.getAttribute("text-anchor") === "end") {
+      data.length = Math.max(data.length, LONG * text.getAttribute("font-size") - SPARE);
+    }
+    return { id, g, data, grad: find("grad", "‖grad‖") };
   }
 
   // Adds the mark of a wrong pass to a value, and marks its number as one that may change.

@@ -304,7 +304,10 @@ function createQuiz(page) {
     find(".score").textContent = [`${done} of ${total}`, ...listScores(), writeTime()].join(" · ");
     Object.assign(find(".tally progress"), { max: total || 1, value: done });
   }
-  setInterval(() => { if (game() && !game().end && root.isConnected) updateScore(); }, 1000);
+  const clock = setInterval(() => {
+    if (!root.isConnected) clearInterval(clock);
+    else if (game() && !game().end) updateScore();
+  }, 1000);
 
   function updateButton() {
     const button = find("[data-do=quiz]");

@@ -3,8 +3,12 @@
 // are the rows of the operations, printed as JavaScript. A view is a drawing with its runs and facts.
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
+// A stepper inside another page has page.outside: its name, `title`, and `leave()`, which returns to
+// it. Such a stepper leaves the address and the title of the page alone. Its views may be
+// {title, make}, of which make() returns the view when it first opens.
 
 const NETWORK = "Drag a line to change its weight, or click it to type a number. Click an input for its samples, or a neuron to open it.";
+const FIXED = "Click an input for its numbers, or a neuron to open it.";
 const BOXES = "Click a box to see and change the numbers inside.";
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
@@ -15,8 +19,8 @@ function mount(root, page, rows) {
   const adaptWords = (text) => (touch ? text.replaceAll(/\bclick/gi, (word) => (word[0] === "C" ? "Tap" : "tap")) : text);
   find(".details").textContent = adaptWords(find(".details").textContent);
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
-  const views = [], settings = loadSettings(), plots = {};
-  page.views.forEach((data, i) => views.push(createView(data, i)));
+  const views = [], settings = loadSettings(), plots = {}, { outside } = page;
+  page.views.forEach((data, i) => views.push(data.make ? data : createView(data, i)));
   let view = null, trail = [], timer = null, mounted = false;
   const downhill = createDownhill(root, () => view.owner);
   const frames = () => view.runs[view.run].frames;
@@ -37,7 +41,7 @@ function mount(root, page, rows) {
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
-    if (live?.hasBoxes) created.panel.querySelector(".details").textContent = adaptWords(created.network ? NETWORK : BOXES);
+    if (live?.hasBoxes) created.panel.querySelector(".details").textContent = adaptWords(!created.network ? BOXES : live.graph.canChange ? NETWORK : FIXED);
     const source = live?.isLinked && views[0]?.live ? views[0] : null;
     created.owner = source ?? (live?.elements ? openElements(created) : created); // the view whose numbers change
     const { owner } = created;
@@ -50,14 +54,16 @@ function mount(root, page, rows) {
   function open(path) {
     stop();
     trail = path;
-    view = views[path.at(-1)];
+    const i = path.at(-1);
+    if (views[i].make) views[i] = createView(views[i].make(), i);
+    view = views[i];
     find(".graph").replaceWith(view.graph);
     find(".facts").replaceWith(view.panel);
     if (view.owner !== view) view.live.update(); // numbers can have changed in another view
     const isNew = !view.picture;
     if (!isNew) view.circles?.update();
     if (isNew) mountView(view);
-    document.title = `${view.title} – ${page.subtitle}`;
+    if (!outside) document.title = `${view.title} – ${page.subtitle}`;
     showTrail();
     showRuns();
     arrange();
@@ -124,11 +130,13 @@ function mount(root, page, rows) {
   }
 
   function showTrail() {
-    find(".trail").replaceChildren(...trail.map((i, depth) => {
-      const last = depth === trail.length - 1, place = document.createElement(last ? "span" : "button");
-      place.textContent = place.title = views[i].title;
+    const places = trail.map((i, depth) => [views[i].title, () => open(trail.slice(0, depth + 1))]);
+    if (outside) places.unshift([outside.title, outside.leave]);
+    find(".trail").replaceChildren(...places.map(([title, action], depth) => {
+      const last = depth === places.length - 1, place = document.createElement(last ? "span" : "button");
+      place.textContent = place.title = title;
       if (last) place.setAttribute("aria-current", "page");
-      else place.addEventListener("click", () => open(trail.slice(0, depth + 1)));
+      else place.addEventListener("click", action);
       return place;
     }));
   }
@@ -289,6 +297,7 @@ function mount(root, page, rows) {
   function remember() {
     const value = view.facts[view.inspector?.selected()];
     view.circles?.select(value?.id);
+    if (outside) return;
     writeAddress({
       step: view.at + 1,
       pass: view.run ? view.run + 1 : "",
@@ -355,7 +364,7 @@ function mount(root, page, rows) {
     redo: () => view.editor?.redo(),
     reset: () => view.editor?.reset(),
     downhill: () => downhill.toggle(),
-    back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
+    back: () => (trail.length > 1 ? open(trail.slice(0, -1)) : outside?.leave()),
   };
   const moves = ["first", "previous", "next", "last", "mistake"];
   const act = (action) => {
@@ -364,7 +373,7 @@ function mount(root, page, rows) {
   };
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => act(button.dataset.do)));
   root.querySelectorAll("[data-view]").forEach((button) => button.addEventListener("click", () => act(button.dataset.view)));
-  full.hidden = !document.fullscreenEnabled;
+  full.hidden = Boolean(outside) || !document.fullscreenEnabled;
   slider.addEventListener("input", () => {
     stop();
     show(Number(slider.value));
@@ -425,7 +434,7 @@ function mount(root, page, rows) {
     });
   }
   const menu = find(".settings");
-  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  root.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
   menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
 
   // Puts the panels beside the drawing or below it, where more of it is legible.
@@ -444,15 +453,17 @@ function mount(root, page, rows) {
     reveal(true);
   }).observe(stage);
 
-  if (page.theme === "auto") followTheme();
+  if (page.theme === "auto" && !outside) followTheme();
   root.classList.add("ready");
   root.classList.toggle("framed", window !== window.parent);
   applySettings();
   open([0]);
   mounted = true;
-  goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
-  window.addEventListener("hashchange", () => goto(readAddress()));
-  if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+  if (!outside) {
+    goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
+    window.addEventListener("hashchange", () => goto(readAddress()));
+  }
+  if ((window === window.parent || outside) && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
   // ----------------------------------------------------------- the interface for other programs
 
   // Returns the view and the place of a value; of an opened part, its own names come first.

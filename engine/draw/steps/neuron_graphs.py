@@ -49,6 +49,8 @@ class OpenedNeuron(NamedTuple):
     rest        for each sample, the constant that stands for products that are left out
     total       the number of samples of the network
     inputs      the number of inputs of the neuron
+    about       a note on the root
+    when        the time at which the products that are shown were the largest
     """
 
     root: Value
@@ -59,6 +61,8 @@ class OpenedNeuron(NamedTuple):
     shown: int
     total: int
     inputs: int
+    about: str
+    when: str
 
     def describe(self, place: Mapping[Node, int]) -> tuple[str, str]:
         """Return the notes of the first and the last step, with places for numbers.
@@ -83,11 +87,11 @@ class OpenedNeuron(NamedTuple):
             count, number = len(self.parameters) - 1, mark_place(f"d{place[self.rest[0]]}")
             sample = " for sample 0" if len(self.rest) > 1 else ""
             notes.append(
-                f"{count} of {self.inputs:,} products are shown, those that were the largest when "
-                f"the page was written; the other {self.inputs - count:,} are summed as one "
-                f"constant, {number}{sample}."
+                f"{count} of {self.inputs:,} products are shown, those that were the largest "
+                f"{self.when}; the other {self.inputs - count:,} are summed as one constant, "
+                f"{number}{sample}."
             )
-        return " ".join(notes), end
+        return " ".join(filter(None, [*notes, self.about])), end
 
 
 class NeuronModel:
@@ -119,6 +123,8 @@ class NeuronOpener:
         grads: the gradients of the nodes of its graph.
     """
 
+    when = "when the page was written"
+
     def __init__(self, network: Network, grads: Mapping[Node, float]):
         assert network.activity is not None
         self.network, self.activity, self.grads = network, network.activity, grads
@@ -142,7 +148,7 @@ class NeuronOpener:
         total, is_large = len(nodes), column.shape[1] > FEW_TERMS
         nodes = nodes[: self.shown]
         indices = self.choose_terms(place, nodes)
-        weights = {j: Value(column.weights[i][j].data, f"w{j}") for j in indices}
+        weights = {j: Value(column.weights[i][j].data, f"w{self.number_term(j)}") for j in indices}
         bias = Value(column.biases[i].data, "b")
         links: dict[Node, Link] = {w: Link("d", [column.weights[i][j]]) for j, w in weights.items()}
         links[bias] = Link("d", [column.biases[i]])
@@ -162,8 +168,9 @@ class NeuronOpener:
         is_card = len(nodes) > 1 or is_large or rest
         model = NeuronModel({f"{w.label}": w for w in parameters}) if is_card else None
         return OpenedNeuron(
-            root, model, links, parameters, rest, len(nodes), total, column.shape[1]
-        )
+            root, model, links, parameters, rest, len(nodes), total, column.shape[1],
+            self.describe_root(place), self.when,
+        )  # fmt: skip
 
     def describe_root(self, place: Place) -> str:
         """Return a note on the root of the graph of a neuron."""
@@ -220,8 +227,7 @@ class NeuronOpener:
         column = self.network.columns[c - 1]
         z: Any = bias
         for j, w in weights.items():
-            label = self.network.name((0, j)) if c == 1 else f"a{j}"
-            x = Value(inputs[j].data, label)
+            x = Value(inputs[j].data, self.name_input(c, j))
             links[x] = Link("d", [inputs[j]])
             z = z + w * x
         rest = [(column.weights[i][j], x) for j, x in inputs.items() if j not in weights]
@@ -236,6 +242,14 @@ class NeuronOpener:
             out = ELEMENTWISE[column.activation](z)
         out.label = "a"
         return out
+
+    def number_term(self, j: int) -> str:
+        """Return the number of a weight in its label."""
+        return str(j)
+
+    def name_input(self, c: int, j: int) -> str:
+        """Return the label of the input of a weight."""
+        return self.network.name((0, j)) if c == 1 else f"a{j}"
 
 
 def link_leaves(

@@ -64,10 +64,11 @@ def build_network_view(network: Network, model: Any) -> tuple[View, dict[Any, st
     return View({"": boxes}, [], modules, ids), box_ids
 
 
-def find_network(root: Value, model: Any) -> Network | None:
+def find_network(root: Value, model: Any, is_whole: bool = True) -> Network | None:
     """Return the network of two or more neurons that computes a graph of Values, layer by layer.
 
-    Returns None if the model has another form, or if a picture of it would leave out neurons.
+    Returns None if the model has another form, or, if `is_whole`, if a picture of it would leave
+    out neurons.
     """
     try:
         network = Network(model, root)
@@ -77,7 +78,9 @@ def find_network(root: Value, model: Any) -> Network | None:
     assert activity is not None
     if activity.of_arrays or sum(network.counts[1:]) < 2:
         return None
-    if any(len(shown) < count for shown, count in zip(network.shown, network.counts, strict=True)):
+    if is_whole and any(
+        len(shown) < count for shown, count in zip(network.shown, network.counts, strict=True)
+    ):
         return None
     dependent: set[Node] = set()  # on parameters
     for node in topological(root):

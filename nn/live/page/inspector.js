@@ -1,39 +1,52 @@
 // The numbers of one neuron for one sample: its sum, its activation, and the chain rule.
 class Inspector {
-  constructor(view, trainer, api) {
-    const { data } = trainer;
-    Object.assign(this, { view: make("div"), trainer, api, data });
-    this.button = make("button", "open", "Step through its graph"); // it stays while the numbers change
-    this.button.type = "button";
-    this.button.addEventListener("click", () => api.open(this.describe(...this.shown), this.read(...this.shown)));
-    view.append(this.view, this.button);
-    this.probe = new Machine(data.model, trainer.numbers); // one lane
-    this.grad = new Float64Array(trainer.numbers.length);
+  constructor(view, trainer, graphs, open) {
+    Object.assign(this, { head: make("div"), view: make("div"), trainer, graphs, data: trainer.data });
+    this.buttons = make("p", "opens"); // they stay while the numbers change
+    this.ofNeuron = this.addButton("Step through neuron", () => open(...this.shown));
+    this.ofSample = this.addButton("Step through loss", () => open(null, this.shown[1]));
+    this.tooLarge = this.buttons.appendChild(make("span", "hint", "The loss of a sample has too many values to step through."));
+    view.append(this.head, this.buttons, this.view);
+  }
+
+  addButton(text, action) {
+    const button = this.buttons.appendChild(make("button", "", text));
+    button.type = "button";
+    button.addEventListener("click", action);
+    return button;
+  }
+
+  // Scrolls to the numbers, which are below the pictures in a narrow window.
+  reveal() {
+    this.buttons.scrollIntoView({ block: "nearest" });
   }
 
   // Computes both passes of one sample, and returns the numbers of a neuron.
   read(neuron, sample) {
-    this.grad.fill(0);
-    const loss = this.trainer.differentiate(this.probe, [sample], this.grad);
-    const { V, G } = this.probe, { numbers } = this.trainer, has = neuron.row !== null && neuron.row !== undefined;
-    const inputs = this.data.network.layers[neuron.c - 1]?.neurons ?? [];
+    const { graphs } = this, loss = graphs.compute(sample), { V, G } = graphs.probe, { grad } = graphs;
+    const { numbers } = this.trainer, has = neuron.row !== null && neuron.row !== undefined;
+    const { inputs: x } = this.data.network.layers[neuron.c];
     const terms = (neuron.w ?? []).map((w, j) => ({
       name: nameOf(this.data.network.layers[neuron.c - 1], { i: j }, neuron.c - 1, this.data), index: w,
-      x: V[inputs.find(({ i }) => i === j)?.row], w: numbers[w], gradient: this.grad[w],
+      x: V[x[j]], w: numbers[w], gradient: grad[w],
     }));
     return {
       loss, terms, a: has ? V[neuron.row] : undefined, da: has ? G[neuron.row] : undefined, z: V[neuron.z], dz: G[neuron.z],
-      b: numbers[neuron.b], db: this.grad[neuron.b],
+      b: numbers[neuron.b], db: grad[neuron.b],
     };
   }
 
   show(neuron, sample) {
-    const { view, data } = this, parts = [];
+    const { head: view, data } = this, parts = [];
     view.replaceChildren();
+    this.view.replaceChildren();
     this.shown = [neuron, sample ?? 0];
-    this.button.hidden = !(this.api.open && neuron?.c);
-    if (!neuron && sample === null) {
-      view.append(make("p", "hint", "Select a neuron or a sample to see its numbers at this step."));
+    this.ofNeuron.hidden = !(neuron?.c && this.graphs.hasNeuron(neuron));
+    const isBlank = !neuron && sample === null, hasSample = this.graphs.hasSample(sample ?? 0);
+    this.ofSample.hidden = isBlank || !hasSample;
+    this.tooLarge.hidden = isBlank || hasSample;
+    if (isBlank) {
+      view.append(make("p", "hint", `Select ${data.network ? "a neuron or " : ""}a sample to see its numbers at this step.`));
       return;
     }
     const s = sample ?? 0, target = data.y[s].map((y) => format(y)).join(", ");
@@ -54,7 +67,7 @@ class Inspector {
       facts.append(make("dt", "", name), make("dd", "", format(x, 4)));
       facts.append(make("dt", "", gradient), make("dd", "", gradient ? format(g, 4) : ""));
     }
-    if (neuron.c) view.append(this.writeTerms(numbers));
+    if (neuron.c) this.view.append(this.writeTerms(numbers));
   }
 
   writeTerms({ terms, b, db, dz }) {
@@ -74,22 +87,16 @@ class Inspector {
   }
 
   probeOutputs(s, where) {
-    const loss = this.trainer.differentiate(this.probe, [s], this.grad);
-    this.view.append(make("h2", "", `sample ${s}`), make("p", "where", where.replace(/^[^:]*: /, "")));
-    const facts = this.view.appendChild(make("dl", "facts"));
+    const loss = this.graphs.compute(s), { V, G } = this.graphs.probe;
+    this.head.append(make("h2", "", `sample ${s}`), make("p", "where", where.replace(/^[^:]*: /, "")));
+    const facts = this.head.appendChild(make("dl", "facts"));
     this.data.model.outputs.forEach((r, k) => {
       const name = this.data.model.outputs.length > 1 ? `output ${k}` : "output";
-      facts.append(make("dt", "", name), make("dd", "", format(this.probe.V[r], 4)));
-      facts.append(make("dt", "", "∂ℓ/∂output"), make("dd", "", format(this.probe.G[r], 4)));
+      facts.append(make("dt", "", name), make("dd", "", format(V[r], 4)));
+      facts.append(make("dt", "", "∂ℓ/∂output"), make("dd", "", format(G[r], 4)));
     });
     facts.append(make("dt", "", "loss ℓ"), make("dd", "", format(loss, 4)));
-    this.view.append(make("p", "hint", "Select a neuron to see how it computes for this sample."));
-  }
-
-  // The graph of a neuron for one sample: what a stepper needs to step through it.
-  describe(neuron, sample) {
-    const names = neuron.w.map((w) => this.data.names[w]);
-    return { name: neuron.name, sample, activation: this.data.network.layers[neuron.c].note, weights: names, bias: this.data.names[neuron.b] ?? null };
+    if (this.data.network) this.view.append(make("p", "hint", "Select a neuron to see how it computes for this sample."));
   }
 }
 

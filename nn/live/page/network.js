@@ -43,7 +43,7 @@ class Network {
     button.title = neuron.name;
     button.setAttribute("aria-label", neuron.name);
     button.addEventListener("click", () => choose(neuron, true));
-    button.addEventListener("pointerenter", () => choose(neuron, false));
+    button.addEventListener("pointermove", () => choose(neuron, false)); // not when the page scrolls under it
     button.addEventListener("pointerleave", () => choose(null, false));
     neuron.button = button;
   }

@@ -9,11 +9,11 @@ function mountTraining(root, data) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let history = new History(), playing = false, working = false, before = 0, due = 0, drawn = 0, inspected = 0, cost = 0;
   let chosen = null, hovered = null, sample = null, alarm = "";
-  const api = { open: null };
+  const overlay = new Overlay(), graphs = new Graphs(trainer, overlay);
   const network = data.network ? new Network(find(".network"), trainer, palette, field, choose) : null;
   if (network) network.all = result.all;
   else root.classList.add("plain");
-  const inspector = data.network ? new Inspector(find(".inspector"), trainer, api) : null;
+  const inspector = new Inspector(find(".inspector"), trainer, graphs, open);
 
   function step() {
     const loss = trainer.step();
@@ -73,8 +73,8 @@ function mountTraining(root, data) {
 
   function inspect(now = performance.now()) {
     inspected = now;
-    root.classList.toggle("inspecting", inspector !== null && (chosen !== null || sample !== null));
-    inspector?.show(chosen, sample);
+    root.classList.toggle("inspecting", chosen !== null || sample !== null);
+    inspector.show(chosen, sample);
   }
 
   function describe() {
@@ -96,6 +96,12 @@ function mountTraining(root, data) {
     setPlay();
     draw();
     describe();
+  }
+
+  // Opens the graph of a neuron or of a sample. Returns its stepper.
+  function open(neuron, sample) {
+    if (playing) pause();
+    return graphs.open(neuron, sample);
   }
 
   function setPlay() {
@@ -120,9 +126,11 @@ function mountTraining(root, data) {
       chosen = chosen === neuron ? null : neuron;
       network.mark(chosen);
       if (!chosen) hovered = null;
-    } else hovered = neuron;
+    } else if (neuron === hovered) return;
+    else hovered = neuron;
     if (!playing) draw();
     else if (isClick) inspect();
+    if (isClick && chosen) inspector.reveal();
   }
 
   const actions = {
@@ -167,6 +175,7 @@ function mountTraining(root, data) {
     const near = result.find(event.offsetX, event.offsetY);
     sample = near === sample ? null : near;
     draw();
+    if (sample !== null) inspector.reveal();
   });
   plot.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -206,8 +215,16 @@ function mountTraining(root, data) {
   readControls();
   stop(() => trainer.reset());
 
-  return Object.assign(api, {
+  return {
     play, pause, ...actions,
+    open({ sample: s = sample ?? 0, neuron: name } = {}) {
+      const neuron = name === undefined ? null : network?.neurons.find((each) => each.name === name);
+      if (!(Number.isInteger(s) && data.X[s])) throw new RangeError(`expected a sample from 0 to ${trainer.samples - 1}, got ${s}`);
+      if (neuron === undefined || (neuron && !(neuron.c && graphs.hasNeuron(neuron)))) throw new Error(`no graph of a neuron called ${name}`);
+      if (!neuron && !graphs.hasSample(s)) throw new Error("the graph of a sample has too many values to step through");
+      return open(neuron, s);
+    },
+    close: () => overlay.dialog.close(),
     // Takes n steps, and returns the losses.
     train(n) {
       const losses = [];
@@ -222,7 +239,7 @@ function mountTraining(root, data) {
       step: trainer.steps, epoch: trainer.epoch, playing, ...result.measure(), lr: trainer.lr, batch: trainer.batch,
       weights: [...trainer.numbers.slice(0, trainer.count)], gradients: [...trainer.slopes.slice(0, trainer.count)],
     }),
-  });
+  };
 }
 
 // Offers numbers and the given one, which is selected.

@@ -17,12 +17,11 @@ class Result {
     const { trainer } = this;
     trainer.predict(this.all, trainer.all);
     const each = trainer.lossesOf(this.all, trainer.all, 1);
-    let loss = each.reduce((a, b) => a + b, 0);
-    if (this.data.reduction === "mean") loss /= each.length;
+    const loss = each.reduce((a, b) => a + b, 0) / trainer.divisorOf(trainer.all);
     if (!this.isClasses) return { loss, accuracy: null };
     this.predicted = trainer.all.map((s) => this.classOf(s));
     const right = this.predicted.filter((k, s) => k === this.task.classes[s]).length;
-    return { loss, accuracy: right / trainer.samples };
+    return { loss, accuracy: right / this.task.classes.filter((k) => k >= 0).length };
   }
 
   classOf(s) {
@@ -86,8 +85,8 @@ class Result {
     const { palette, task, data } = this, line = css(palette.paper);
     this.spots.forEach(([x, y], s) => {
       const k = task.classes[s] ?? 0;
-      const fill = this.isClasses ? palette.class(k) : blend(palette.paper, ...this.signOf((data.y[s][0] - task.threshold) / task.reach));
-      drawMark(context, x, y, radius, this.isClasses ? k : 0, css(fill), this.isClasses ? line : css(palette.ink, 0.6));
+      const fill = k < 0 ? palette.frame : this.isClasses ? palette.class(k) : blend(palette.paper, ...this.signOf((data.y[s][0] - task.threshold) / task.reach));
+      drawMark(context, x, y, radius, this.isClasses ? Math.max(k, 0) : 0, css(fill), this.isClasses ? line : css(palette.ink, 0.6));
     });
     if (sample === null) return;
     const [x, y] = this.spots[sample];
@@ -143,7 +142,7 @@ class Result {
   drawConfusion() {
     const { palette, task } = this, { context, width, height } = fit(this.canvas), n = task.labels.length;
     const counts = task.labels.map(() => task.labels.map(() => 0));
-    task.classes.forEach((k, s) => (counts[k][this.predicted[s]] += 1));
+    task.classes.forEach((k, s) => { if (k >= 0) counts[k][this.predicted[s]] += 1; });
     const left = 34, top = 34, w = (width - left) / n, h = (height - top) / n;
     const size = Math.min(15, 0.42 * Math.min(w, h));
     context.textAlign = "center";

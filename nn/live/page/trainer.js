@@ -6,6 +6,7 @@ class Trainer {
     this.samples = data.X.length;
     this.numbers = numbersOf(data.model, data.weights);
     this.machine = new Machine(data.model, this.numbers);
+    this.penalty = data.penalty && new Machine(data.penalty, numbersOf(data.penalty, data.weights));
     this.losses = data.losses.map((program) => new Machine(program, numbersOf(program)));
     this.all = Array.from({ length: this.samples }, (_, i) => i);
     this.lr = data.lr;
@@ -57,7 +58,8 @@ class Trainer {
   step() {
     const batch = this.next();
     if (this.zeroGrad) this.grad.fill(0);
-    this.loss = this.differentiate(this.machine, batch, this.grad);
+    this.loss = this.differentiate(this.machine, batch, this.grad) + this.penalize(this.grad);
+    if (this.data.clip !== null) this.clip(this.data.clip);
     this.slopes = this.grad;
     this.steps += 1;
     this.updates += 1;
@@ -65,16 +67,41 @@ class Trainer {
     return this.loss;
   }
 
+  // Adds the gradients of the penalty on the weights, if there is one. Returns the penalty.
+  penalize(grad) {
+    const { penalty } = this;
+    if (!penalty) return 0;
+    const D = new Float64Array(penalty.U.length), [row] = penalty.program.outputs;
+    penalty.U.set(this.numbers.subarray(0, this.count));
+    penalty.resize(1);
+    penalty.forward();
+    penalty.backward(D, (G) => (G[row] = 1));
+    for (let i = 0; i < this.count; i += 1) grad[i] += D[i];
+    return penalty.V[row];
+  }
+
+  // Scales the gradients by one factor so that their norm is at most a limit.
+  clip(limit) {
+    const { moved } = this.data, norm = Math.sqrt(moved.reduce((sum, i) => sum + this.grad[i] ** 2, 0));
+    if (limit < norm && norm < Infinity) for (const i of moved) this.grad[i] *= limit / norm;
+  }
+
+  // The number by which the sum of the losses of a batch is divided.
+  divisorOf(batch) {
+    const { reduction, sizes } = this.data;
+    if (reduction === "weighted") return batch.reduce((sum, s) => sum + sizes[s], 0);
+    return reduction === "mean" ? batch.length : 1;
+  }
+
   // Runs both passes for a batch, and adds to the gradients. Returns the loss.
-  differentiate(machine, batch, grad) {
+  differentiate(machine, batch, grad, divisor = this.divisorOf(batch)) {
     this.predict(machine, batch);
-    const share = this.data.reduction === "mean" ? 1 / batch.length : 1;
     let loss = 0;
     machine.backward(grad, (G) => {
-      const each = this.lossesOf(machine, batch, share, G);
+      const each = this.lossesOf(machine, batch, 1 / divisor, G);
       for (let s = 0; s < each.length; s += 1) loss += each[s];
     });
-    return this.data.reduction === "mean" ? loss / batch.length : loss;
+    return loss / divisor;
   }
 
   // Computes the rows of a machine for a batch.
