@@ -283,9 +283,11 @@ def test_arrays(browser, tmp_path):
     rng = np.random.default_rng(0)
     images, labels = rng.random((30, 25), np.float32), rng.integers(0, 3, 30)
     model = vector.MLP(25, [8, 4, 3], rng=0)
-    film = Film(fit(model, images, labels, loss="cross_entropy", epochs=8, batch_size=30, metric="accuracy", rng=0), samples=[7], every=5)  # fmt: skip
+    film = Film(fit(model, images, labels, loss="cross_entropy", epochs=8, batch_size=30, metric="accuracy", rng=0), samples=[7, 3], every=5)  # fmt: skip
     film.run()
     page, heard = visit(browser, film.save(tmp_path / "film.html"), color_scheme="dark")
+    traced = [x for passes in film._recorder.passes.values() for x in passes]
+    assert len({x.page["views"][0]["svg"][:100] for x in traced}) == 1
     for frame in film.frames:
         page.evaluate("(epoch) => stepgrad.goto(epoch)", frame.epoch)
         model.load_state_dict(frame.state)

@@ -115,7 +115,7 @@ class FilmRecorder:
                 self.model.load_state_dict(frame.state)
                 self.passes[frame.epoch] = [*map(self.trace, self.chosen)]
         by_sample = zip(*[self.passes[frame.epoch] for frame in frames], strict=True)
-        page, drawings, samples = pack_passes([*by_sample])
+        page, drawings, samples = pack_passes([*by_sample], self.known)
         return embed_stepper(page, self.rows, drawings), samples
 
     def draw_graphs(self, programs: LossPrograms) -> tuple[Overlay, list[str]]:

@@ -60,7 +60,9 @@ def compute_loss(
     """
     has_leaves = x.dtype.kind == "f"
     if batches:
-        outputs = model(Array(x[None], "x") if has_leaves else x[None])  # type: ignore[operator]
+        x = x[None]
+        inputs = Array(x.astype(find_dtype(model)), "x") if has_leaves else x
+        outputs = model(inputs)  # type: ignore[operator]
         root, numbers = loss(outputs, y[None]), np.ravel(outputs.data)
     else:
         leaves: list[Any] = x.ravel().tolist()
@@ -71,6 +73,12 @@ def compute_loss(
         numbers = np.ravel(data_of_outputs(outputs))
     root.label = root.label or "loss"
     return root, [float(x) for x in numbers]
+
+
+def find_dtype(model: Module) -> np.dtype:
+    """Return the type of the numbers of a model of Arrays."""
+    nodes = [*model.parameters(), *model.named_state().values()]
+    return next(x.data.dtype for x in nodes if x.data.dtype.kind == "f")
 
 
 def trace_pass(
@@ -171,17 +179,12 @@ class PackedPasses(NamedTuple):
     samples: list[dict[str, Any]]
 
 
-def pack_passes(passes: Sequence[Sequence[Pass]]) -> PackedPasses:
-    """Return the passes of several samples at the same epochs as data."""
-    widest: dict[Key, Pass] = {}
-    everything = [(name_form(x.form), x) for of_sample in passes for x in of_sample]
-    for key, traced in everything:
-        if key not in widest or traced.width > widest[key].width:
-            widest[key] = traced
-    for key, traced in everything:
-        traced.page["views"][0]["svg"] = widest[key].page["views"][0]["svg"]
+def pack_passes(passes: Sequence[Sequence[Pass]], known: Mapping[Key, Pass]) -> PackedPasses:
+    """Return the passes of several samples at the same epochs as data, with the known drawings."""
+    for traced in [x for of_sample in passes for x in of_sample]:
+        traced.page["views"][0]["svg"] = known[name_form(traced.form)].page["views"][0]["svg"]
     base = passes[0][0].page
-    drawings = [traced.page["views"][0]["svg"] for traced in widest.values()]
+    drawings = [traced.page["views"][0]["svg"] for traced in known.values()]
     return PackedPasses(base, drawings, [pack_sample(base, of_sample) for of_sample in passes])
 
 

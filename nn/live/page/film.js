@@ -142,6 +142,7 @@ function mountFilm(root) {
     const most = task.links ? 1 : largest(shares), names = shares.length === 1 ? [task.links ? `probability of ${task.labels[1]}` : "output"] : task.labels;
     find(".bars").replaceChildren(...shares.slice(0, 20).map((share, k) => {
       const item = make("li"), bar = make("i", share < 0 ? "negative" : "");
+      bar.hidden = shares.length === 1 && !task.links; // it has no scale
       bar.style.width = `${Math.min(100, (100 * Math.abs(share)) / most) || 0}%`;
       item.classList.toggle("right", task.labels.length > 1 && shares.length > 1 && samples[sample].class === k);
       item.append(make("span", "", names[k] ?? `output ${k}`), make("span", "length"), make("b", "", task.links ? writeShare(share) : format(share)));
