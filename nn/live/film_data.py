@@ -14,7 +14,7 @@ from nn.live.data import RecordedTraining, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.loss_programs import LossPrograms
 from nn.live.overlay import Overlay, embed_stepper, write_overlay
-from nn.live.passes import Pass, compute_loss, pack_passes, trace_pass
+from nn.live.passes import TracedPass, compute_loss, pack_passes, trace_pass
 from nn.live.task import Task, describe_loss, find_task
 from nn.module import Module
 from nn.objective import Loss
@@ -74,8 +74,8 @@ class FilmRecorder:
         self.samples, self.validation = training.samples, training.validation
         self.chosen, self.theme = samples, theme
         self.rows: dict[str, int] = {}
-        self.passes: dict[int, list[Pass]] = {}  # of each epoch
-        self.known: dict[Any, Pass] = {}
+        self.passes: dict[int, list[TracedPass]] = {}  # of each epoch
+        self.known: dict[Any, TracedPass] = {}
         self.counts: dict[int, Any] = {}
         self.graphs: tuple[Overlay, list[str]] | None = None
 
@@ -125,7 +125,7 @@ class FilmRecorder:
             self.graphs = write_overlay(views, self.theme), [*views]
         return self.graphs
 
-    def trace(self, i: int) -> Pass:
+    def trace(self, i: int) -> TracedPass:
         """Return the pass of the i-th sample with the weights of this moment."""
         X, y = self.samples
         for p in self.model.parameters():

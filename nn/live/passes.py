@@ -29,7 +29,7 @@ Form: TypeAlias = list[tuple[Any, bool, list[int]]]
 Key: TypeAlias = tuple[tuple[Any, ...], ...]
 
 
-class Pass(NamedTuple):
+class TracedPass(NamedTuple):
     """The pass of a sample at one epoch.
 
     Attributes:
@@ -87,8 +87,8 @@ def trace_pass(
     model: Module,
     theme: str,
     rows: dict[str, int],
-    known: "dict[Key, Pass]",
-) -> Pass:
+    known: "dict[Key, TracedPass]",
+) -> TracedPass:
     """Return the pass from the loss of a sample, and add the rows of its graph to `rows`.
 
     Passes of the same operations share the drawing of the one with the longest texts, which is in
@@ -97,17 +97,17 @@ def trace_pass(
     root.backward()
     order: list[Any] = topological(root)
     form = list_form(order)
-    key = name_form(form)
+    key = name_operations(form)
     widest = known.get(key)
-    if widest is not None and (page := replace_leaves(widest, order, form)) is not None:
-        return Pass(page, [], b"", float(root.data), outputs, 0, form)
+    if widest is not None and (page := renumber_leaves(widest, order, form)) is not None:
+        return TracedPass(page, [], b"", float(root.data), outputs, 0, form)
     level: str | None = None
     if isinstance(root, Value):
         level = "values" if len(order) <= MOST_VALUES else "layers"
     stepper = step(root, model, level=level, limit=MOST_VALUES if level else LIMIT, theme=theme)
     width = measure_texts(stepper)
     is_drawn = widest is None or widest.width < width
-    page = pack_page([pack_view(stepper, is_drawn)], theme, rows)
+    page = pack_page([view_stepper(stepper, is_drawn)], theme, rows)
     arrays: list[tuple[str, list[int], str]] = []
     numbers = b""
     if isinstance(root, Array):
@@ -118,13 +118,13 @@ def trace_pass(
                 data, grad = (np.asarray(x) for x in (node.data, node.grad))
                 arrays.append((set_plain(name), [*data.shape], data.dtype.str))
                 numbers += data.tobytes() + grad.astype(data.dtype).tobytes()
-    traced = Pass(page, arrays, numbers, float(root.data), outputs, width, form)
+    traced = TracedPass(page, arrays, numbers, float(root.data), outputs, width, form)
     if is_drawn:
         known[key] = traced
     return traced
 
 
-def replace_leaves(known: Pass, order: Sequence[Any], form: Form) -> dict[str, Any] | None:
+def renumber_leaves(known: TracedPass, order: Sequence[Any], form: Form) -> dict[str, Any] | None:
     """Return the page of a pass with the leaves of another graph, given in topological order.
 
     Returns None if the page does not compute all its numbers, or if the graph has another form.
@@ -146,12 +146,12 @@ def list_form(order: Sequence[Any]) -> Form:
     return [(node.op, node.constant, [place[x] for x in node.inputs]) for node in order]
 
 
-def name_form(form: Form) -> Key:
+def name_operations(form: Form) -> Key:
     """Return the names of operations, and the places of their inputs."""
     return tuple([(op.name if op else "", *places) for op, _, places in form])
 
 
-def pack_view(stepper: Stepper, is_drawn: bool) -> PageView:
+def view_stepper(stepper: Stepper, is_drawn: bool) -> PageView:
     """Return the view of a stepper, without its drawing unless that is needed."""
     svg = stepper.drawing.svg if is_drawn else ""
     return PageView(
@@ -179,16 +179,18 @@ class PackedPasses(NamedTuple):
     samples: list[dict[str, Any]]
 
 
-def pack_passes(passes: Sequence[Sequence[Pass]], known: Mapping[Key, Pass]) -> PackedPasses:
+def pack_passes(
+    passes: Sequence[Sequence[TracedPass]], known: Mapping[Key, TracedPass]
+) -> PackedPasses:
     """Return the passes of several samples at the same epochs as data, with the known drawings."""
     for traced in [x for of_sample in passes for x in of_sample]:
-        traced.page["views"][0]["svg"] = known[name_form(traced.form)].page["views"][0]["svg"]
+        traced.page["views"][0]["svg"] = known[name_operations(traced.form)].page["views"][0]["svg"]
     base = passes[0][0].page
     drawings = [traced.page["views"][0]["svg"] for traced in known.values()]
     return PackedPasses(base, drawings, [pack_sample(base, of_sample) for of_sample in passes])
 
 
-def pack_sample(base: dict[str, Any], passes: Sequence[Pass]) -> dict[str, Any]:
+def pack_sample(base: dict[str, Any], passes: Sequence[TracedPass]) -> dict[str, Any]:
     """Return the passes of one sample as data."""
     return {
         "changes": [find_changes(base, x.page) for x in passes],
