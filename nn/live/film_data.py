@@ -121,7 +121,7 @@ class FilmRecorder:
     def draw_graphs(self, programs: LossPrograms) -> tuple[Overlay, list[str]]:
         """Return the stepper of a page that computes its passes, and the names of its views."""
         if self.graphs is None:
-            views = draw_graphs(self.model, self.loss, self.samples, programs, self.theme)
+            views = draw_graphs(self.model, self.samples, programs, self.theme)
             self.graphs = write_overlay(views, self.theme), [*views]
         return self.graphs
 
@@ -158,9 +158,10 @@ class FilmRecorder:
     def describe_sample(self, i: int, task: Task) -> dict[str, Any]:
         """Return a sample as data."""
         X, y = self.samples
-        target = task.labels[task.classes[i]] if task.labels else y[i].tolist()
+        own = task.classes[i] if task.labels else -1  # of an ignored label, too
+        target = task.labels[own] if own >= 0 else y[i].tolist()
         return {"index": i, "target": target, "x": np.ravel(X[i]).astype(float).tolist(),
-                "class": task.classes[i] if task.labels else None}  # fmt: skip
+                "class": own}  # fmt: skip
 
     def record(self, frames: Sequence[FilmFrame]) -> RecordedTraining | None:
         """Return the model as a program; None if it is too large or cannot be recorded.
@@ -206,7 +207,8 @@ def count_predictions(
     predicted = outputs.argmax(axis=1) if several else (outputs > task.threshold).astype(int)
     counts = [[0] * len(task.labels) for _ in task.labels]
     for own, other in zip(classes, predicted.tolist(), strict=True):
-        counts[own][other] += 1
+        if own >= 0:  # it is not ignored
+            counts[own][other] += 1
     return counts
 
 
