@@ -30,15 +30,16 @@ class Film(Iterator[Record]):
     time, so the film of an interrupted training has the epochs that were completed.
 
     The page shows the losses, the metric, the norms of weights and gradients by layer, and the
-    predictions. A model with few parameters is computed in the page: of two inputs, it shows the
-    regions of the classes and the output of each neuron. Of a model of Arrays whose samples are
-    images, it shows the weights of the first layer's units as images.
+    predictions. It computes a model with few parameters itself. If such a model has two inputs, the
+    page shows the regions of the classes and the output of each neuron. If the samples of a model
+    of Arrays are images, it shows the weights of the first layer's units as images. Blue is
+    negative and orange is positive.
 
-    A button opens the backward pass from the loss of a sample at the shown epoch, step by step, as
-    `engine.draw.step` does. The page computes those of a small model of Values for every sample.
-    Those of other models are traced by `save` for the chosen samples, which takes about a second
-    for each epoch. Dropout is off in these passes, and a penalty is not part of the loss. The
-    script of the page offers `window.stepgrad`:
+    A button steps through the backward pass from the loss of a sample at the shown epoch, as
+    `engine.draw.step` does. The page computes the passes of a small model of Values, of each
+    sample. For other models, `save` traces the passes of the chosen samples, which takes about a
+    second for each epoch. Dropout is off in these passes, and a penalty is not part of the loss.
+    The script of the page offers `window.stepgrad`:
 
     - `goto(epoch)`, `play()` and `pause()`.
     - `open(sample, neuron)` opens a pass and returns the interface of its stepper, and `close()`
@@ -56,7 +57,8 @@ class Film(Iterator[Record]):
             computes its passes, the first one is shown first. A validation fraction is taken from
             the samples before they are counted.
         every: The number of epochs from one in the film to the next. The film always has the first
-            and the last one. Each has one byte for each weight, and is kept in memory in full.
+            and the last one. An epoch takes one byte for each weight in the page, before
+            compression, and a copy of the weights in memory.
         theme: "auto", which follows the page around it or the system, "light", or "dark".
 
     Raises:
