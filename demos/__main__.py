@@ -33,6 +33,9 @@ def main() -> None:
         action="store_true",
         help="mnist: test on 5,000 held-out training digits instead of the test digits",
     )
+    parser.add_argument(
+        "--film", action="store_true", help="mnist, moons: write a page with a slider over epochs"
+    )
     parser.add_argument("--seed", type=parse_seed, help="mnist, tape: random seed (default: 0)")
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in demos]
@@ -44,8 +47,8 @@ def main() -> None:
         for name, line in demos.items():
             print(f"  {name:{width}}  {line}")
         return
-    values = {"best": args.best or None, "held_out": args.held_out or None, "seed": args.seed}
-    options = {name: value for name, value in values.items() if value is not None}
+    flags = {name: True for name in ("best", "held_out", "film") if getattr(args, name)}
+    options = flags if args.seed is None else flags | {"seed": args.seed}
     try:
         functions = [importlib.import_module(f"demos.{name}").main for name in args.names]
         for name, function in zip(args.names, functions, strict=True):

@@ -2,7 +2,8 @@
 
 Writes moons.svg: the data, the decision boundary, and loss and accuracy by epoch. Then times one
 training step on Values, on a tape of Values, and on arrays. Last, writes moons.html: a page in
-which the same network learns.
+which the same network learns. With --film, also writes moons_film.html: a page with a slider over
+the epochs of this training.
 """
 
 from pathlib import Path
@@ -15,14 +16,14 @@ from demos.pictures.moons import save_picture
 from demos.shared.timing import Stopwatch
 from engine import topological
 from nn import MLP, accuracy, data, fit, losses
-from nn.live import train_page
+from nn.live import Film, train_page
 
 EPOCHS = 60
 PENALTY = 1e-4
 LR = 0.05
 
 
-def main(out: Path) -> None:
+def main(out: Path, film: bool = False) -> None:
     X, y = data.moons(100, noise=0.1, rng=1)
     model = MLP(2, [16, 16, 1], rng=1)
     labels = 2 * y - 1  # the hinge loss expects -1 and 1
@@ -39,7 +40,8 @@ def main(out: Path) -> None:
         model, X, labels, loss="hinge", epochs=EPOCHS, optimizer="adam", lr=LR, metric=accuracy,
         penalty=lambda: PENALTY * losses.l2_penalty(model.parameters()),
     )  # fmt: skip
-    bar = tqdm(training, total=EPOCHS, desc="moons", unit="epoch")
+    recorded = Film(training, samples=[0, 1]) if film else None
+    bar = tqdm(recorded or training, total=EPOCHS, desc="moons", unit="epoch")
     stopwatch = Stopwatch()
     for record in bar:
         records.append(record)
@@ -55,3 +57,5 @@ def main(out: Path) -> None:
 
     page = train_page(MLP(2, [16, 16, 1], rng=1), X, labels, loss="hinge", lr=LR)
     print(f"\nwrote {page.save(out / 'moons.html')}: open it, and press space to train")
+    if recorded:
+        print(f"wrote {recorded.save(out / 'moons_film.html')}: a film of the training")

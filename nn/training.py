@@ -110,14 +110,7 @@ class Training(Iterator[Record]):
         >>> [record.epoch for record in training.run()]
         [1, 2, 3]
         """
-        records = Records()
-        with progress_bar(self.epochs, self.epoch) as bar:
-            for record in self:  # not over the bar: warnings are at the caller's line
-                records.append(record)
-                if bar is not None:
-                    bar.set_postfix(loss=f"{record.loss:.4g}", refresh=False)
-                    bar.update()
-        return records
+        return run_with_bar(self, self.epochs, self.epoch)
 
     def __repr__(self) -> str:
         done, epochs = self._completed, format_count(self.epochs, "epoch")
@@ -275,6 +268,18 @@ def is_statement_of(code: CodeType, frame: FrameType | None) -> bool:
         and frame.f_code is code
         and code.co_code[frame.f_lasti] == opcode.opmap["POP_TOP"]
     )
+
+
+def run_with_bar(training: Iterator[Record], epochs: int, done: int) -> Records:
+    """Return the remaining records of a training; a progress bar starts after the epochs done."""
+    records = Records()
+    with progress_bar(epochs, done) as bar:
+        for record in training:  # not over the bar: warnings are at the caller's line
+            records.append(record)
+            if bar is not None:
+                bar.set_postfix(loss=f"{record.loss:.4g}", refresh=False)
+                bar.update()
+    return records
 
 
 def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:

@@ -27,11 +27,11 @@ def run(*args):
 def run_small(tmp_path, monkeypatch, capsys):
     """Return a function that runs a demo with smaller constants, and returns what it prints."""
 
-    def run_small(demo, **sizes):
+    def run_small(demo, options=(), **sizes):
         if not SOAK:
             for name, size in sizes.items():
                 monkeypatch.setattr(demo, name, size)
-        demo.main(tmp_path)
+        demo.main(tmp_path, **dict(options))
         return capsys.readouterr()
 
     return run_small
@@ -121,7 +121,8 @@ def test_the_costs_of_a_step_add_up(run_small, tmp_path):
 
 def test_mnist_is_learned_and_inspected(run_small, tmp_path):
     """The network learns, and Values and arrays agree on one digit to a few roundings."""
-    printed = run_small(mnist, HIDDEN=16, EPOCHS=2).out
+    printed = run_small(mnist, {"film": True}, HIDDEN=16, EPOCHS=2, FILMED=[0]).out
+    assert f"wrote {tmp_path / 'mnist.html'}: a film" in printed
     (share,) = re.findall(r"^([\d.]+)% of the test digits are correct", printed, re.M)
     assert float(share) >= (98.0 if SOAK else 90.0)
     assert re.search(r"^\d+ epochs in [\d.]+ s$", printed, re.M)

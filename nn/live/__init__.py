@@ -1,4 +1,4 @@
-"""Pages in which networks learn. `import nn` does not load this package.
+"""Pages in which networks learn, and films of trainings. `import nn` does not load this package.
 
 >>> from nn import MLP, data
 >>> from nn.live import train_page
@@ -7,9 +7,10 @@
 <training page of MLP(2, [4, 1], 'relu'); save it with .save('training.html')>
 """
 
+from nn.live.film import Film
 from nn.live.train_page import TrainPage, train_page
 
-__all__ = ["TrainPage", "train_page"]
+__all__ = ["Film", "TrainPage", "train_page"]
 
 
 def __dir__() -> list[str]:

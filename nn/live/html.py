@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.draw.page.html import (
     write_colours,
 )
 from engine.draw.page.javascript import RUNTIME
-from nn.live.overlay import OpenView, write_overlay
+from nn.live.overlay import OpenView, Overlay, write_overlay
 
 FOLDER = Path(__file__).with_name("page")
 CORE = ("machine.js", "random.js", "trainer.js")  # without a document
@@ -48,33 +48,55 @@ def write_training_page(
         theme: "auto", "light" or "dark".
         views: The graphs that the page opens, by their names.
     """
-    overlay = write_overlay(views, theme)
-    text = json.dumps(
-        replace_invalid_in(data | {"graphs": [*views]}), ensure_ascii=False, separators=(",", ":")
-    )
     title, about = (html.escape(replace_invalid(x)) for x in (title, about))
     body = read_asset("train.html").replace("LOSS", html.escape(data["loss"]))
     body = body.replace("TITLE", title).replace("ABOUT", about)
-    style = remove_blank_lines(
-        f"\n{write_colours(theme)}\n{write_signs(theme)}\n{read_asset('train.css')}{overlay.style}"
-    )
-    parts = [write_core(code), overlay.script, *map(read_asset, VIEW), read_text("host.js"), START]
-    script = remove_blank_lines("\n" + strip_comments("".join(parts)))
+    overlay = write_overlay(views, theme)
+    texts = {"training": write_json(data | {"graphs": [*views]})}
+    scripts = [write_core(code), overlay.script, *map(read_asset, VIEW)]
+    return write_document(
+        f"{title} – training", "train", body, read_asset("train.css") + overlay.style,
+        [*scripts, read_text("host.js"), START], overlay, texts, theme,
+    )  # fmt: skip
+
+
+def write_document(
+    title: str, kind: str, body: str, style: str, scripts: Sequence[str], overlay: Overlay,
+    texts: Mapping[str, str], theme: str,
+) -> str:  # fmt: skip
+    """Return a complete page whose policy permits its own scripts and styles only.
+
+    Args:
+        title: Text of HTML.
+        kind: The classes of the main element.
+        body, style, scripts: Its content, the rules for it, and the parts of its script.
+        overlay: The stepper that opens over it.
+        texts: Data of the script, by the ids of their elements.
+        theme: "auto", "light" or "dark".
+    """
+    style = remove_blank_lines(f"\n{write_colours(theme)}\n{write_signs(theme)}\n{style}")
+    script = remove_blank_lines("\n" + strip_comments("".join(scripts)))
     policy = (
         f"default-src 'none'; script-src {' '.join([hash_source(script), *overlay.scripts])}; "
         f"style-src {' '.join([hash_source(style), *overlay.styles])}; "
         "base-uri 'none'; form-action 'none'"
     )
+    elements = [f'<script type="text/plain" id="{id}">{x}</script>\n' for id, x in texts.items()]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{title} – training</title>\n<style>{style}</style></head>\n<body>\n"
-        '<main class="train" tabindex="-1" data-lm-suppress-shortcuts="true">'
+        f"<title>{title}</title>\n<style>{style}</style></head>\n<body>\n"
+        f'<main class="{kind}" tabindex="-1" data-lm-suppress-shortcuts="true">'
         f"{remove_blank_lines(body)}</main>\n{remove_blank_lines(overlay.body)}"
-        f'<script type="text/plain" id="training">{compress(text)}</script>\n'
-        f"<script>{script}</script></body></html>\n"
+        f"{''.join(elements)}<script>{script}</script></body></html>\n"
     )
+
+
+def write_json(data: object) -> str:
+    """Return data as compressed JSON."""
+    text = json.dumps(replace_invalid_in(data), ensure_ascii=False, separators=(",", ":"))
+    return compress(text)
 
 
 def write_core(code: str) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.draw.page import html as stepper_page
 from engine.draw.page.html import (
@@ -66,6 +66,13 @@ def write_overlay(views: Mapping[str, OpenView], theme: str) -> Overlay:
     page = pack_page([item.view for item in views.values()], theme, rows)
     for packed, (name, item) in zip(page["views"], views.items(), strict=True):
         packed |= {"name": name, "leaves": item.leaves, "opens": item.opens}
+    return embed_stepper(page, rows, [packed["svg"] for packed in page["views"]])
+
+
+def embed_stepper(
+    page: Mapping[str, Any], rows: Mapping[str, int], drawings: Sequence[str]
+) -> Overlay:
+    """Return the parts of a page that open the views of a packed page, with these drawings."""
     script = write_stepper(rows)
     data = {
         "stepper": json.dumps(script),
@@ -82,8 +89,8 @@ def write_overlay(views: Mapping[str, OpenView], theme: str) -> Overlay:
         body += f'<script type="text/plain" id="{id}">{compress(text)}</script>\n'
     styles = {
         hash_source(style): None
-        for packed in page["views"]
-        for style in re.findall("<style>(.*?)</style>", packed["svg"], re.DOTALL)
+        for drawing in drawings
+        for style in re.findall("<style>(.*?)</style>", drawing, re.DOTALL)
     }
     style = "".join(map(read_text, stepper_page.STYLES))
     return Overlay(

@@ -1,8 +1,9 @@
 // The scalar graphs of samples and neurons, with the numbers of this step, in a stepper over the page.
 class Graphs {
-  constructor(trainer, overlay) {
+  // `home` names the page, and `moment()` says at which step or epoch the numbers are.
+  constructor(trainer, overlay, home = "training", moment = () => `step ${trainer.steps.toLocaleString("en")}`) {
     const { data } = trainer;
-    Object.assign(this, { trainer, overlay, data, layers: data.network?.layers ?? [] });
+    Object.assign(this, { trainer, overlay, home, moment, data, layers: data.network?.layers ?? [] });
     this.probe = new Machine(data.model, trainer.numbers); // one lane
     this.grad = new Float64Array(trainer.numbers.length);
   }
@@ -24,13 +25,13 @@ class Graphs {
 
   // Opens the graph of a neuron for a sample, or that of the sample's loss. Returns its stepper.
   open(neuron, sample) {
-    const loss = this.compute(sample), title = `${neuron?.name ?? "loss"} (sample ${sample}, step ${this.trainer.steps.toLocaleString("en")})`;
+    const loss = this.compute(sample), title = `${neuron?.name ?? "loss"} (sample ${sample}, ${this.moment()})`;
     const view = neuron ? this.fillNeuron(neuron) : this.fill(this.nameSample(sample), sample, loss);
     const opened = Object.entries(view.opens).map(([title, place]) => {
       const make = () => (place.length ? this.fillNeuron(this.find(place)) : this.fill(this.nameView("loss", sample), sample));
       return { title, make: () => ({ ...make(), title }) };
     });
-    return this.overlay.open([{ ...view, title }, ...opened], "training");
+    return this.overlay.open([{ ...view, title }, ...opened], this.home);
   }
 
   find([c, i]) {

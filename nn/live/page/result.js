@@ -138,36 +138,10 @@ class Result {
     });
   }
 
-  // A table of the samples by class and predicted class.
   drawConfusion() {
-    const { palette, task } = this, { context, width, height } = fit(this.canvas), n = task.labels.length;
-    const counts = task.labels.map(() => task.labels.map(() => 0));
-    task.classes.forEach((k, s) => { if (k >= 0) counts[k][this.predicted[s]] += 1; });
-    const left = 34, top = 34, w = (width - left) / n, h = (height - top) / n;
-    const size = Math.min(15, 0.42 * Math.min(w, h));
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    counts.forEach((row, i) => {
-      const total = row.reduce((a, b) => a + b, 0) || 1;
-      row.forEach((count, j) => {
-        context.fillStyle = css(blend(palette.tint, i === j ? palette.negative : palette.positive, 0.9 * (count / total)));
-        context.fillRect(left + j * w + 1, top + i * h + 1, w - 2, h - 2);
-        if (!count || size < 5) return;
-        context.fillStyle = css(count / total > 0.55 ? palette.paper : palette.ink);
-        context.font = `${size}px system-ui, sans-serif`;
-        context.fillText(String(count), left + (j + 0.5) * w, top + (i + 0.5) * h);
-      });
-    });
-    context.fillStyle = css(palette.pale);
-    context.font = `${Math.max(8, size)}px system-ui, sans-serif`;
-    task.labels.forEach((label, i) => {
-      context.fillText(label, left + (i + 0.5) * w, 25);
-      context.fillText(label, 25, top + (i + 0.5) * h);
-    });
-    context.font = "11px system-ui, sans-serif";
-    context.fillText("predicted", left + (width - left) / 2, 7);
-    context.rotate(-Math.PI / 2);
-    context.fillText("class", -top - (height - top) / 2, 7);
+    const counts = this.task.labels.map(() => this.task.labels.map(() => 0));
+    this.task.classes.forEach((k, s) => { if (k >= 0) counts[k][this.predicted[s]] += 1; });
+    drawCounts(this.canvas, this.palette, this.task.labels, counts);
   }
 
   // Predictions over targets.
@@ -218,6 +192,36 @@ class Result {
       item.redraw();
     });
   }
+}
+
+// A table of the samples by class and predicted class.
+function drawCounts(canvas, palette, labels, counts) {
+  const { context, width, height } = fit(canvas), n = labels.length;
+  const left = 34, top = 34, w = (width - left) / n, h = (height - top) / n;
+  const size = Math.min(15, 0.42 * Math.min(w, h));
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  counts.forEach((row, i) => {
+    const total = row.reduce((a, b) => a + b, 0) || 1;
+    row.forEach((count, j) => {
+      context.fillStyle = css(blend(palette.tint, i === j ? palette.negative : palette.positive, 0.9 * (count / total)));
+      context.fillRect(left + j * w + 1, top + i * h + 1, w - 2, h - 2);
+      if (!count || size < 5) return;
+      context.fillStyle = css(count / total > 0.55 ? palette.paper : palette.ink);
+      context.font = `${size}px system-ui, sans-serif`;
+      context.fillText(String(count), left + (j + 0.5) * w, top + (i + 0.5) * h);
+    });
+  });
+  context.fillStyle = css(palette.pale);
+  context.font = `${Math.max(8, size)}px system-ui, sans-serif`;
+  labels.forEach((label, i) => {
+    context.fillText(label, left + (i + 0.5) * w, 25);
+    context.fillText(label, 25, top + (i + 0.5) * h);
+  });
+  context.font = "11px system-ui, sans-serif";
+  context.fillText("predicted", left + (width - left) / 2, 7);
+  context.rotate(-Math.PI / 2);
+  context.fillText("class", -top - (height - top) / 2, 7);
 }
 
 // The interval of some numbers, a little larger.
