@@ -162,7 +162,7 @@ def view_stepper(stepper: Stepper, is_drawn: bool) -> PageView:
 def measure_texts(stepper: Stepper) -> int:
     """Return the sum over the values of a stepper of the length of the longest texts."""
     longest: dict[str, int] = {}
-    for frame in stepper.templates[0].frames:
+    for frame in stepper.frames:
         texts = {f"{id} data": [text] for id, text in frame.data.items()}
         texts |= {f"{id} grad": [text] for id, text in frame.grad.items()}
         texts |= {key: cells.get("texts", ()) for key, cells in frame.cells.items()}

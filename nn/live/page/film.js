@@ -19,6 +19,7 @@ function mountFilm(root) {
   }
   find(".result canvas").classList.toggle("free", Boolean(graphs));
   find("[data-do=open]").hidden = Boolean(graphs) && !graphs.hasSample(0);
+  find(".hint").hidden = !find("[data-do=open]").hidden;
   root.dataset.kind = plane ? "plane" : tiles ? "tiles" : "plain";
 
   // ---------------------------------------------------------------------------------- the parts
