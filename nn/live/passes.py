@@ -61,7 +61,7 @@ def compute_loss(
     has_leaves = x.dtype.kind == "f"
     if batches:
         x = x[None]
-        inputs = Array(x.astype(find_dtype(model)), "x") if has_leaves else x
+        inputs = Array(x.astype(find_model_dtype(model)), "x") if has_leaves else x
         outputs = model(inputs)  # type: ignore[operator]
         root, numbers = loss(outputs, y[None]), np.ravel(outputs.data)
     else:
@@ -75,7 +75,7 @@ def compute_loss(
     return root, [float(x) for x in numbers]
 
 
-def find_dtype(model: Module) -> np.dtype:
+def find_model_dtype(model: Module) -> np.dtype:
     """Return the type of the numbers of a model of Arrays."""
     nodes = [*model.parameters(), *model.named_state().values()]
     return next(x.data.dtype for x in nodes if x.data.dtype.kind == "f")
