@@ -134,7 +134,13 @@ class Value(Node[float]):
     @staticmethod
     def lift(x: "Value | SupportsFloat") -> "Value":
         """Return `x` if it is a Value, else a constant with this number."""
-        return Constant(x) if type(x) is float or not isinstance(x, Value) else x
+        if type(x) is float:
+            return Constant(x)
+        if isinstance(x, Value):
+            return x
+        # The number of a Value that is recorded (`engine.watch.recorded_number`) remains in the graph.
+        follow = getattr(x, "_as_constant", None)
+        return follow() if follow else Constant(x)
 
     # A node is computed together with its local derivatives, so that backward is correct even if an
     # input's data is assigned in the meantime. The fast methods do the same in one function.

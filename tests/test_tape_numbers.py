@@ -296,7 +296,7 @@ def test_a_conversion_with_the_same_result_may_stay(build, dtype):
 def test_a_tape_that_rounds_differently_raises_no_error(options):
     for i in range(12):
         w, x, c = Value(2.0), Value(0.1 + 0.07 * i, "x"), Value(0.1 + 0.07 * i, "c")
-        tape = Tape(lambda w=w, c=c: w * (c * 0.3 + 0.1).exp().data, parameters=[w], **options)
+        tape = Tape(lambda w=w, c=c: w * float((c * 0.3 + 0.1).exp().data), parameters=[w], **options)
         tape.forward()
         c.data = 5.0
         tape.load()

@@ -77,6 +77,7 @@ class FlatGraph(NamedTuple):
         rows: The rows in the graph.
         parameters, inputs, constants, outputs: The places of these nodes.
         fixed: True for the constants that cannot be assigned to.
+        sends: True for the nodes that pass on a gradient to their inputs.
         guards: The decisions to check.
         labels: The labels of nodes, by place.
     """
@@ -90,6 +91,7 @@ class FlatGraph(NamedTuple):
     inputs: np.ndarray
     constants: np.ndarray
     fixed: np.ndarray
+    sends: np.ndarray
     outputs: np.ndarray
     guards: list[Guard]
     labels: dict[int, str]
@@ -234,10 +236,29 @@ def flatten_graph(graph: GraphNodes) -> FlatGraph:
         inputs=inputs,
         constants=constants,
         fixed=np.array([x.constant for x in graph.constants], bool),
+        sends=find_senders(graph, place),
         outputs=outputs,
         guards=[flatten_decision(branch, place) for branch in graph.branches],
         labels={i: x.label for i, x in enumerate(order) if x.label is not None},
     )
+
+
+def find_senders(graph: GraphNodes, place: dict[Value, int]) -> np.ndarray:
+    """Return an array that is True at the places of nodes that pass on a gradient.
+
+    The nodes under a computed constant, such as `x.detach()` in a recording, receive none through
+    it.
+    """
+    order, reached = graph.order, len(graph.order) - graph.extra
+    sends = np.arange(len(order)) < reached
+    if any(x.constant and x._x is not None for x in order[:reached]):
+        receives = set(graph.outputs)
+        for node in reversed(order[:reached]):
+            if node in receives and not node.constant:
+                receives.update(node.inputs)
+            else:
+                sends[place[node]] = False
+    return sends
 
 
 def flatten_decision(decision: Branch | Conversion, place: dict[Value, int]) -> Guard:

@@ -12,6 +12,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from unicodedata import normalize
 
+import numpy as np
+
 from engine import arithmetic
 from engine.instructions import FACTOR, PYTHON, Formulas, Recorded
 from engine.support.arguments import format_count
@@ -36,7 +38,8 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
 
     It returns the outputs, and the gradient of their sum for each argument.
     """
-    names, fixed = name_nodes(graph, constants), set(graph.constants.tolist())
+    silent = np.flatnonzero(~graph.sends).tolist()
+    names, fixed = name_nodes(graph, constants), {*graph.constants.tolist(), *silent}
     results: dict[int, dict[int, int]] = defaultdict(dict)
     for i, operation, index in graph.results.tolist():
         results[operation][index] = i
@@ -54,7 +57,7 @@ def print_source(graph: FlatGraph, constants: Sequence[float]) -> str:
         for guard in graph.guards
     ]
     seeds = [[gradients.add(i, "1.0")] for i in graph.outputs.tolist() if i not in fixed]
-    under = sorted((i for i in operations if i < graph.reached), reverse=True)
+    under = sorted((i for i in operations if graph.sends[i]), reverse=True)
     backward = [print_backward(names, gradients, operations[i]) for i in under]
     slopes = [f"d_{names[i]}" if i in gradients.assigned else "0.0" for i in arguments]
     lines = [

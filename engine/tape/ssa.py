@@ -142,7 +142,8 @@ class Builder:
             sizes[group.nodes] = len(forward_instructions(group))
             arity[group.nodes] = group.inputs.shape[1]
             pulls[group.nodes] = len(group.template.backward) if group.template.gs else 0
-        arity[graph.reached :] = pulls[graph.reached :] = 0  # no gradient reaches these
+        self.sends = graph.sends
+        arity[~self.sends] = pulls[~self.sends] = 0
         self.forward_at = starts(sizes)
         computed = int(sizes.sum())
         self.backward_at = computed + self.seeds + starts((arity + pulls)[::-1])[::-1]
@@ -195,7 +196,7 @@ class Builder:
             self.write(group, forward_instructions(group), self.forward_at[nodes], columns)
             self.columns.append(columns)
 
-            sends = nodes < graph.reached
+            sends = self.sends[nodes]
             at = self.contributions_of(nodes[sends], group)
             target[at], source[at] = group.inputs[sends], nodes[sends, None]
             k = np.arange(group.inputs.shape[1])
@@ -275,7 +276,7 @@ class Builder:
             template = group.template
             if not template.gs:
                 continue
-            sends = group.nodes < graph.reached
+            sends = self.sends[group.nodes]
             nodes, columns = group.nodes[sends], all_columns[sends]
             for row, node in enumerate(nodes.tolist()):
                 for index, g in enumerate(template.gs):

@@ -10,6 +10,7 @@ from typing import Any, cast
 from engine.support.frames import describe_failure
 from engine.value import Value
 from engine.watch.decisions import Branch, Conversion, record_conversion
+from engine.watch.extremes import change_recordings
 from engine.watch.hooks import ACTIVE, Hook, active
 from engine.watch.no_grad import no_grad
 from engine.watch.recorded_number import RecordedNumber
@@ -25,9 +26,10 @@ class record_branches(Hook):
 
     While it is active, `.data` returns an object that behaves like a float and records how it is
     used. Comparisons and `if x.data` are recorded with their outcome, and the number is followed
-    through + - * / ** and abs. Each conversion to another object is recorded with its result:
-    `int`, `round`, `//`, `%`, f-strings, `float`, a C function such as `math.sin`, and a constant
-    of a graph, as in `x * x.data` or under `no_grad`. As a C function only reads the number, write
+    through + - * / **, abs, max and min, and into operations of the graph: x.data in `x * x.data`
+    is a constant that a tape computes from x. Each conversion to another object is recorded with
+    its result: `int`, `round`, `//`, `%`, f-strings, `float`, a C function such as `math.sin`, and
+    a result under `no_grad`. As a C function only reads the number, write
     `abs(x.data) < math.inf` in place of `math.isfinite(x.data)` to record that comparison alone.
     The text that `print(x)` and `repr(x)` show for a Value is not recorded.
 
@@ -44,10 +46,12 @@ class record_branches(Hook):
 
     def __enter__(self) -> list[Branch | Conversion]:  # type: ignore[override]
         super().__enter__()
+        change_recordings(+1)
         return self.branches
 
     def __exit__(self, *failure: Any) -> None:
         super().__exit__(*failure)
+        change_recordings(-1)
         problem = failure[1] if failure else None
         if type(problem) is TypeError and REFUSED.search(str(problem)):
             raise TypeError(

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from engine import arithmetic
 from engine.node import Node
-from engine.value import Value
+from engine.rules import Op
+from engine.value import Constant, Value, make_node
 from engine.watch.decisions import COMPARISONS, record_branch, record_conversion
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+# The number of a node as a constant: `x.detach()`, or `x * x.data`. A tape computes it again.
+DETACH = Op("detach", lambda x: x, lambda out, x: 0.0)
+
+
 class RecordedNumber:
     """The number of a Value, which behaves like a float and records how it is used.
 
-    Arithmetic returns the RecordedNumber of a new node, and a comparison records a Branch. The
-    other methods of floats return plain objects and record a Conversion.
+    Arithmetic returns the RecordedNumber of a new node, and a comparison records a Branch. In an
+    operation of a graph it is a constant that is computed from its Value. The other methods of
+    floats return plain objects and record a Conversion.
 
     It is not a subclass of float, because C functions such as `math.sin` read the number inside a
     subclass without calling a method. They call `__float__` of any other class.
@@ -39,6 +45,10 @@ class RecordedNumber:
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # isinstance(x, float) is True
         return float
+
+    def _as_constant(self) -> Value:
+        """Return a constant with this number, through which no gradient flows."""
+        return make_node(DETACH, self.node, None, self.node._data, None, None, Constant)
 
     real = property(lambda self: self)
     imag = property(lambda self: 0.0)

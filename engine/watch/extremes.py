@@ -1,0 +1,57 @@
+"""`max` and `min` of recorded numbers, as nodes.
+
+The built-in functions compare numbers, and return one of them. If a tape checked each comparison,
+`m = max(z.data for z in zs)`, as in many programs for softmax, would bind it to one order of `zs`.
+While decisions are recorded, these functions therefore return the number of a node.
+"""
+
+import builtins
+from collections.abc import Callable
+from functools import reduce
+from threading import RLock
+from typing import Any
+
+from engine.arithmetic import where
+from engine.rules import Op
+from engine.value import lift
+from engine.watch.recorded_number import RecordedNumber
+
+# As Python chooses: the first of several that are equal, and nan only where it comes first. No
+# gradient reaches these nodes, because their numbers enter a graph as constants.
+NO_SLOPE = lambda out, x, y: 0.0
+FIRST_MAX = Op("first max", lambda x, y: where(y > x, y, x), NO_SLOPE, NO_SLOPE)
+FIRST_MIN = Op("first min", lambda x, y: where(y < x, y, x), NO_SLOPE, NO_SLOPE)
+
+LOCK = RLock()
+recordings = [0]  # the number of active ones
+ORIGINALS = {"max": builtins.max, "min": builtins.min}
+
+
+def record_extreme(row: Op, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `max` or `min`, whose result for recorded numbers and floats is a recorded number."""
+
+    def extreme(*args: Any, **settings: Any) -> Any:
+        if settings or not args:
+            return original(*args, **settings)
+        items = list(args[0]) if len(args) == 1 else args
+        kinds = {*map(type, items)}
+        if RecordedNumber not in kinds or not kinds <= {RecordedNumber, float}:
+            return original(items)
+        nodes = [x.node if type(x) is RecordedNumber else lift(x) for x in items]
+        return RecordedNumber(reduce(row, nodes))
+
+    extreme.__name__ = extreme.__qualname__ = original.__name__
+    return extreme
+
+
+RECORDED = {
+    "max": record_extreme(FIRST_MAX, builtins.max),
+    "min": record_extreme(FIRST_MIN, builtins.min),
+}
+
+
+def change_recordings(by: int) -> None:
+    """Replace the built-in functions while there are recordings, in all threads."""
+    with LOCK:
+        recordings[0] += by
+        vars(builtins).update(RECORDED if recordings[0] else ORIGINALS)
