@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from engine.derivatives.check import GradientMismatch, check_gradients
     from engine.derivatives.of_functions import value_and_grad
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
-    from engine.tape import Tape
+    from engine.tape import Table, Tape, jit
     from engine.watch.anomaly import Anomaly, detect_anomaly
     from engine.watch.branches import BranchChanged, record_branches
     from engine.watch.no_grad import no_grad
@@ -82,6 +82,7 @@ __all__ = [
     "Path",
     "Sent",
     "Step",
+    "Table",
     "Tape",
     "Value",
     "VectorOp",
@@ -98,6 +99,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "jit",
     "jvp",
     "latex",
     "log_softmax",
@@ -153,7 +155,7 @@ LAZY = {
     "derivatives.check": ["GradientMismatch", "check_gradients"],
     "derivatives.of_functions": ["value_and_grad"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
-    "tape": ["Tape"],
+    "tape": ["Table", "Tape", "jit"],
     "watch.anomaly": ["Anomaly", "detect_anomaly"],
     "watch.branches": ["BranchChanged", "record_branches"],
     "watch.no_grad": ["no_grad"],

@@ -232,6 +232,8 @@ def take(xs: Any, indices: Any, axis: int | None = None) -> Any:
     if isinstance(indices, list | tuple) or getattr(indices, "ndim", 0) > 0:
         rows = list(check_sequence(xs))
         return [take(rows, i, axis) for i in indices]
+    if (select := getattr(indices, "_select", None)) and axis in (None, 0):
+        return select(list(check_sequence(xs)) if not isinstance(xs, list) else xs)
     if isinstance(indices, bool) or not hasattr(indices, "__index__") or axis not in (None, 0):
         raise TypeError(
             f"take expects integers as indices of a list, along axis 0, got {indices!r}, "

@@ -3,7 +3,9 @@
 Requires numba (the extra `jit`), which is imported when the first tape is made.
 """
 
+from engine.tape.index import Table
+from engine.tape.jit import Jit, jit
 from engine.tape.tape import Tape
 from engine.watch.branches import BranchChanged, record_branches
 
-__all__ = ["BranchChanged", "Tape", "record_branches"]
+__all__ = ["BranchChanged", "Jit", "Table", "Tape", "jit", "record_branches"]

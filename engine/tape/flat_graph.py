@@ -127,25 +127,39 @@ def collect_nodes(
             )
     if not outputs:
         raise ValueError("Tape expects at least one Value to compute, got []")
-    order = order_nodes(outputs)
-
-    known = set(input_nodes)
-    if parameters is None:
-        trained = [x for x in order if x.op is None and not x.constant and x not in known]
-    else:
-        trained = check_leaves("parameters", parameters)
-        for x in trained:
-            if x in known:
-                raise ValueError(f"{x!r} is both a parameter and an input; pass it as one of them")
-    under = set(order)
+    if parameters is not None:
+        parameters = check_leaves("parameters", parameters)
+        for x in set(input_nodes).intersection(parameters):
+            raise ValueError(f"{x!r} is both a parameter and an input; pass it as one of them")
+    graph = arrange_nodes(outputs, single, parameters, input_nodes, branches)
     decided = [x for branch in branches for x in decided_nodes(branch)]
-    check_inputs_are_used(input_nodes, under.union(order_nodes(decided)))
-    extra_roots = [x for x in (*trained, *input_nodes, *decided) if x not in under]
+    check_inputs_are_used(input_nodes, {*order_nodes([*outputs, *decided])})
+    return graph
+
+
+def arrange_nodes(
+    outputs: list[Value],
+    single: bool,
+    parameters: list[Value] | None,
+    inputs: list[Value],
+    branches: list[Branch | Conversion],
+) -> GraphNodes:
+    """Return the nodes under outputs, parameters, inputs and decisions.
+
+    If `parameters` is None, they are all leaves under the outputs that require a gradient.
+    """
+    order = order_nodes(outputs)
+    known, under = set(inputs), set(order)
+    trained = parameters
+    if trained is None:
+        trained = [x for x in order if x.op is None and not x.constant and x not in known]
+    decided = [x for branch in branches for x in decided_nodes(branch)]
+    extra_roots = [x for x in (*trained, *inputs, *decided) if x not in under]
     extra = [x for x in order_nodes(extra_roots) if x not in under]
     known.update(trained)
     order += extra
     constants = [x for x in order if x.op is None and x not in known]
-    return GraphNodes(order, outputs, single, trained, input_nodes, constants, branches, len(extra))
+    return GraphNodes(order, outputs, single, trained, inputs, constants, branches, len(extra))
 
 
 def decided_nodes(decision: Branch | Conversion) -> tuple[Value, Value]:

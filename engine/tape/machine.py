@@ -27,8 +27,9 @@ ACCUMULATORS = 8  # block k adds its sums to number k modulo this, on whatever t
 class Machine:
     """The numbers of a graph, and both passes over them.
 
-    `shared` contains the numbers that are the same for all samples, the parameters first. With
-    inputs, `lanes` contains the numbers of each sample.
+    `shared` contains the numbers that are the same for all samples, the parameters first. If
+    `batched`, `lanes` contains the numbers of each sample; otherwise there is one sample, whose
+    inputs follow the parameters.
     """
 
     def __init__(
@@ -38,14 +39,15 @@ class Machine:
         fast: bool,
         threads: int | None,
         input_gradients: bool,
+        batched: bool,
     ):
-        program = build_program(graph)
+        program = build_program(graph, batched)
         staged = optimize(program, input_gradients)
-        if program.inputs:
+        if batched:
             staged = lower_to_lanes(program, staged)
         self.schedule, register, bank = schedule_runs(program, staged)
         self.graph, self.stages = graph, self.schedule.stages
-        self.parameters, self.inputs = program.parameters, program.inputs
+        self.parameters, self.inputs, self.batched = program.parameters, program.inputs, batched
         self.outputs, self.gradients = register[staged.outputs], register[staged.gradients]
         self.guards, self.guard_places = staged.guard_numbers, register[staged.guards]
         self.guard_in_lanes = bank[staged.guards] == LANES
@@ -68,16 +70,22 @@ class Machine:
     def forward(self, parameters: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """Return the outputs, of shape (outputs,) or (samples, outputs)."""
         self.shared[: self.parameters] = parameters
-        self.run(*self.stages[FORWARD], self.shared)
-        if X is None:
+        if not self.batched:
+            if X is not None:
+                self.shared[self.parameters : self.parameters + self.inputs] = X
+            self.run(*self.stages[FORWARD], self.shared)
             return self.shared[self.outputs]
+        self.run(*self.stages[FORWARD], self.shared)
         self.lanes.load(X)
         self.lanes.forward(self.shared)
         return self.lanes.read(self.outputs)
 
     def backward(self, seeds: np.ndarray) -> np.ndarray:
-        """Return the gradients of the parameters, given those of the outputs."""
-        if not self.inputs:
+        """Return the gradients of the parameters, given those of the outputs.
+
+        Without a batch, those of the inputs follow if they were asked for.
+        """
+        if not self.batched:
             self.shared[self.seeds] = seeds
             self.run(*self.stages[BACKWARD], self.shared)
             return self.shared[self.gradients]

@@ -48,7 +48,7 @@ class StagedProgram(NamedTuple):
 def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgram:
     """Return the instructions that the outputs, gradients and guards need, by stage.
 
-    With inputs, the gradient of a parameter is the sum over the samples. Guards that only depend on
+    In a batch, the gradient of a parameter is the sum over the samples. Guards that only depend on
     constants are dropped.
     """
     code, parameters, offset = program.code, program.parameters, program.code.offset
@@ -80,7 +80,7 @@ def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgra
     lanes_stage = np.where(in_forward, LANES_FORWARD, LANES_BACKWARD)
     stage = np.where(rate == PER_SAMPLE, lanes_stage, FORWARD)
     stage[rate == CONSTANT] = ONCE
-    if not program.inputs:
+    if not program.batched:
         stage[(rate == PER_PASS) & ~in_forward] = BACKWARD
     stage[:offset] = -1
     staged = StagedProgram(code, stage, program.outputs, gradients, guards, guard_numbers)

@@ -59,6 +59,7 @@ class SSAProgram(NamedTuple):
         outputs, guards: Slots.
         gradients: The slots of the gradients of parameters, then of inputs.
         assignable: The slots of constant leaves that `Tape.load` can change.
+        batched: Whether the inputs and the seeds differ between the samples of a batch.
     """
 
     code: Code
@@ -70,6 +71,7 @@ class SSAProgram(NamedTuple):
     gradients: np.ndarray
     guards: np.ndarray
     assignable: np.ndarray
+    batched: bool
 
     @property
     def zero(self) -> int:
@@ -78,8 +80,8 @@ class SSAProgram(NamedTuple):
 
     @property
     def per_sample(self) -> slice:
-        """The slots of inputs and, over samples, of seeds: their numbers differ between samples."""
-        return slice(self.parameters, self.zero if self.inputs else self.parameters)
+        """The slots of inputs and seeds if their numbers differ between samples."""
+        return slice(self.parameters, self.zero if self.batched else self.parameters)
 
 
 class Contributions(NamedTuple):
@@ -98,7 +100,7 @@ class Contributions(NamedTuple):
     place: np.ndarray
 
 
-def build_program(graph: FlatGraph) -> SSAProgram:
+def build_program(graph: FlatGraph, batched: bool) -> SSAProgram:
     """Return the program of a graph: its nodes in order, its gradients, and its guards."""
     builder = Builder(graph)
     contributions = builder.write_forward()
@@ -116,6 +118,7 @@ def build_program(graph: FlatGraph) -> SSAProgram:
         gradients=np.where(of_leaves < 0, builder.zero, of_leaves),
         guards=builder.write_guards(),
         assignable=slots[graph.constants[~graph.fixed]],
+        batched=batched,
     )
 
 

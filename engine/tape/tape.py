@@ -111,7 +111,9 @@ class Tape:
         )
         nodes = collect_nodes(root, inputs, parameters)
         graph = flatten_graph(nodes)
-        self._machine = load_machine()(graph, dtype, fast, threads, input_gradients)
+        self._machine = load_machine()(
+            graph, dtype, fast, threads, input_gradients, batched=bool(nodes.inputs)
+        )
         self._leaves = Leaves(nodes.parameters, nodes.constants)
         self._decisions = Decisions([nodes.branches[i] for i in self._machine.guards], dtype)
         self._outputs = [weakref.ref(output) for output in nodes.outputs]

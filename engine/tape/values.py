@@ -3,7 +3,7 @@
 A tape assumes that the numbers of the leaves, and Python's decisions from numbers, do not change.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,19 +109,24 @@ class Decisions:
 
         `numbers` has the shape (samples, decisions), with one row if there are no samples.
         """
+        for sample, decision, now in self.changes(numbers):
+            origin = decision.origin
+            where = "" if origin is None else f" ({origin})"
+            which = f" for sample {sample}" if batched else ""
+            raise BranchChanged(
+                f"{decision.text} was {decision.outcome!r} when the tape was recorded and is "
+                f"{now} now{which}{where}, {decision.remedy}"
+            )
+
+    def changes(self, numbers: np.ndarray) -> Iterator[tuple[int, Decision, str]]:
+        """Yield the decisions whose outcome differs, with the sample and the outcome as text."""
         same = (numbers == self.numbers) & (np.signbit(numbers) == np.signbit(self.numbers))
         same |= np.isnan(numbers) & np.isnan(self.numbers)
         for sample, i in np.argwhere(~same).tolist():
             decision = self.all[i]
             now = decision.now(float(numbers[sample, i]))
             if now != repr(decision.outcome):
-                origin = decision.origin
-                where = "" if origin is None else f" ({origin})"
-                which = f" for sample {sample}" if batched else ""
-                raise BranchChanged(
-                    f"{decision.text} was {decision.outcome!r} when the tape was recorded and is "
-                    f"{now} now{which}{where}, {decision.remedy}"
-                )
+                yield sample, decision, now
 
 
 def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:

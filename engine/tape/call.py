@@ -1,0 +1,103 @@
+"""The arguments of a call under `jit`: the numbers that may change, and the structure.
+
+Integers are indices, and floats and the numbers of Values are inputs. They may change without
+another recording. Everything else is structure: lengths, strings, bools, None, other objects.
+"""
+
+from collections.abc import Callable, Collection, Hashable
+from typing import Any
+
+import numpy as np
+
+from engine.value import Value
+
+INTEGER, FLOAT = object(), object()  # in a structure
+
+
+class Static:
+    """An argument that is structure although it is a number."""
+
+    def __init__(self, value: Hashable):
+        self.value = value
+
+
+class Arguments:
+    """The structure of some arguments, and their integers and floats in order.
+
+    >>> Arguments(([3, 1], 2.0, "mean"), {}).integers
+    [3, 1]
+    """
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], kept: Collection[Any] = ()):
+        self.integers: list[int] = []
+        self.floats: list[float] = []
+        self.kept = kept  # Values that are parameters
+        self.structure: Hashable = tuple(map(self.split, args))
+        if kwargs:
+            self.structure = self.structure, self.split(kwargs)
+
+    def split(self, x: Any) -> Hashable:
+        """Store the numbers of an argument, and return its structure.
+
+        Raises TypeError for an object that is not hashable.
+        """
+        kind = type(x)
+        if kind is int:
+            self.integers.append(x)
+            return INTEGER
+        if kind is float:
+            self.floats.append(x)
+            return FLOAT
+        if kind is list or kind is tuple:
+            return kind, *map(self.split, x)
+        if kind is dict:
+            return kind, *[(key, self.split(value)) for key, value in x.items()]
+        if kind is Static:
+            return Static, type(x.value), x.value
+        if isinstance(x, Value):
+            if x in self.kept:
+                return x
+            self.floats.append(x._data)
+            return FLOAT, kind, x.label
+        if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
+            return np.ndarray, x.shape, self.split(x.ravel().tolist())
+        if isinstance(x, np.integer | np.floating):
+            return kind, self.split(x.item())
+        try:
+            hash(x)
+        except TypeError:
+            raise TypeError(
+                "jit expects arguments that are numbers, Values, strings, or lists, tuples, dicts "
+                f"or arrays of these, got {x!r}"
+            ) from None
+        return kind, x
+
+
+def rebuild(
+    x: Any,
+    kept: Collection[Any],
+    integer: Callable[[int], Any],
+    number: Callable[[float, Value | None], Any],
+) -> Any:
+    """Return an argument with its numbers replaced, in the order in which `Arguments` split it."""
+    kind = type(x)
+    if kind is int:
+        return integer(x)
+    if kind is float:
+        return number(x, None)
+    again = lambda part: rebuild(part, kept, integer, number)
+    if kind is list or kind is tuple:
+        return kind(map(again, x))
+    if kind is dict:
+        return {key: again(part) for key, part in x.items()}
+    if kind is Static:
+        return x.value
+    if isinstance(x, Value):
+        return x if x in kept else number(x._data, x)
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
+        parts = np.empty(x.size, object)
+        parts[:] = [again(part) for part in x.ravel().tolist()]
+        return parts.reshape(x.shape)
+    if isinstance(x, np.integer | np.floating):
+        return again(x.item())
+    return x

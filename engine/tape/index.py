@@ -1,0 +1,164 @@
+"""`Index`, an integer argument while a function is recorded, and `Table`, whose rows it selects."""
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from engine.node import Node
+from engine.value import Value
+from engine.watch.recorded_number import RecordedNumber
+
+if TYPE_CHECKING:
+    from engine.tape.recording import Recording
+
+Integers = Sequence[int]  # all integer arguments of a call
+
+
+class Table(list[Any]):
+    """A list of rows of Values, from which an argument of a function under `jit` selects a row.
+
+    The rows have the same length; a row may also be a single Value. Without `jit`, a Table is a
+    list.
+
+    >>> from engine import jit, total
+    >>> table = Table([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]])
+    >>> f = jit(lambda i: total(table[i]) ** 2)
+    >>> f(0).item(), f(1).item()
+    (9.0, 49.0)
+    """
+
+    def __init__(self, rows: Iterable[Any], name: str = "the table"):
+        super().__init__(rows)
+        self.name = name
+
+    def __getitem__(self, i: Any) -> Any:
+        return i.recording.select(self, i) if type(i) is Index else super().__getitem__(i)
+
+
+class Index:
+    """An integer argument of a function while it is recorded, or a result computed from some.
+
+    It selects rows of a `Table` and elements for `take`. Comparisons are recorded, so that another
+    outcome leads to another recording. As an operand of a Value it is a number that may change.
+    """
+
+    __slots__ = ("compute", "now", "recording", "text")
+
+    def __init__(self, recording: "Recording", compute: Callable[[Integers], int], text: str):
+        self.recording, self.compute, self.text = recording, compute, text
+        self.now = compute(recording.integers)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # isinstance(i, int) is True
+        return int
+
+    def _as_constant(self) -> Value:
+        return self.recording.number(self)
+
+    def _select(self, xs: Sequence[Any]) -> Any:
+        """Return the element of a list at this index; `take` calls it."""
+        return self.recording.select(xs, self)
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError(
+            f"{self.text} is an integer argument under jit, so it may change at each call: select "
+            "with it from a Table(rows) or with take(xs, i). For a length or a setting, pass a list "
+            "or a string, or name it in jit(..., static=[...])"
+        )
+
+    __index__ = __int__ = __float__ = __hash__ = __str__ = __format__ = __round__ = _refuse
+    __trunc__ = __floor__ = __ceil__ = __complex__ = bit_length = _refuse
+
+    def __repr__(self) -> str:
+        return f"<integer argument {self.text}, now {self.now}>"
+
+    def __bool__(self) -> bool:
+        return self.recording.decide(self, lambda i: i != 0, f"{self.text} != 0")
+
+    def __pos__(self) -> "Index":
+        return self
+
+
+def make_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], Any]:
+    """Return an operator of two integers."""
+    function = getattr(operator, name)
+
+    def method(self: Index, other: Any) -> Any:
+        if isinstance(other, Node):
+            return NotImplemented
+        if type(other) is not Index and type(other) is not int:
+            x = RecordedNumber(self._as_constant())
+            return function(other, x) if swap else function(x, other)
+        compute, value = self.compute, getattr(other, "compute", lambda _: other)
+        texts = self.text, getattr(other, "text", repr(other))
+        if swap:
+            compute, value, texts = value, compute, texts[::-1]
+        text = f"({f' {symbol} '.join(texts)})"
+        return Index(self.recording, lambda all: function(compute(all), value(all)), text)
+
+    return method
+
+
+def make_comparison(name: str, symbol: str) -> Callable[[Index, Any], Any]:
+    """Return a comparison, whose outcome is recorded."""
+    function = getattr(operator, name)
+
+    def method(self: Index, other: Any) -> Any:
+        if isinstance(other, Node):
+            return NotImplemented
+        if type(other) is RecordedNumber:
+            return function(RecordedNumber(self._as_constant()), other)
+        if type(other) is Index:
+            difference = self - other
+            return self.recording.decide(
+                difference, lambda i: function(i, 0), f"{self.text} {symbol} {other.text}"
+            )
+        return self.recording.decide(
+            self, lambda i: function(i, other), f"{self.text} {symbol} {other!r}"
+        )
+
+    return method
+
+
+def make_unary(name: str, symbol: str) -> Callable[[Index], Index]:
+    """Return an operator of one integer."""
+    function = getattr(operator, name)
+
+    def method(self: Index) -> Index:
+        compute = self.compute
+        return Index(self.recording, lambda all: function(compute(all)), f"{symbol}({self.text})")
+
+    return method
+
+
+for _name, _symbol in {
+    "add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "and_": "&", "or_": "|",
+    "xor": "^", "lshift": "<<", "rshift": ">>",
+}.items():  # fmt: skip
+    _method = _name.rstrip("_")
+    setattr(Index, f"__{_method}__", make_operator(_name, _symbol, swap=False))
+    setattr(Index, f"__r{_method}__", make_operator(_name, _symbol, swap=True))
+for _name, _symbol in {
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+}.items():  # fmt: skip
+    setattr(Index, f"__{_name}__", make_comparison(_name, _symbol))
+for _name, _symbol in {"neg": "-", "abs": "abs", "invert": "~"}.items():
+    setattr(Index, f"__{_name}__", make_unary(_name, _symbol))
+
+
+def make_of_number(name: str, swap: bool) -> Callable[[Index, Any], Any]:
+    """Return an operator whose result is no integer: that of the argument's number."""
+    function = getattr(operator, name)
+
+    def method(self: Index, other: Any) -> Any:
+        if isinstance(other, Node):
+            return NotImplemented
+        x = RecordedNumber(self._as_constant())
+        return function(other, x) if swap else function(x, other)
+
+    return method
+
+
+for _name in ("truediv", "pow"):
+    setattr(Index, f"__{_name}__", make_of_number(_name, swap=False))
+    setattr(Index, f"__r{_name}__", make_of_number(_name, swap=True))

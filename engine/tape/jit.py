@@ -1,0 +1,383 @@
+"""`jit`: a function of Values as compiled code, recorded at the first call of each structure."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from inspect import Signature, signature
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from engine.arrays.arguments import as_data, as_dtype
+from engine.arrays.array import Array
+from engine.arrays.rules import ArrayOp
+from engine.node import Node
+from engine.support.arguments import check_flag, check_whole
+from engine.tape.call import Arguments, Static, rebuild
+from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
+from engine.tape.program import Options, Pool, Program, list_inputs
+from engine.tape.recording import Recording
+from engine.tape.tape import load_machine
+from engine.tape.values import assign_data, assign_gradients
+from engine.value import ASSIGNED, Value
+from engine.watch.branches import record_branches
+from engine.watch.gradient_warnings import warn
+
+MOST_TAPES = 64
+MOST_OUTCOMES = 8  # tapes of one structure, from which a warning names the decision
+NO_JIT = "STEPGRAD_JIT"  # an environment variable: 0 switches recording off
+
+
+def jit(
+    loss: Callable[..., Any] | None = None,
+    parameters: Any = None,
+    *,
+    static: Iterable[str] = (),
+    dtype: DTypeLike = np.float64,
+    fast: bool = False,
+    threads: int | None = None,
+    limit: int = MOST_TAPES,
+    enabled: bool = True,
+) -> Any:
+    """Compile a function of Values: record it at the first call of each structure, then replay.
+
+    `loss(*args)` is any function that makes a Value, or a list of them, from parameters and
+    arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
+    `.data` is the loss, and `.backward()` fills the gradients of the parameters. The numbers are
+    those of the function itself, to the bits; gradients too, unless a row of a `Table` is selected
+    twice, whose contributions are then added in another order.
+
+    Arguments that are integers, also in lists and tuples, are indices: they select a row of a
+    `Table` or an element for `take`. Floats and Values are inputs. Both may change without another
+    recording. Everything else is structure, such as the length of a list, a string or a bool, and
+    each structure has a recording of its own. If Python decides by a number, as in `if x > 0`, the
+    function is recorded again once the outcome changes. Python's random numbers stay those of the
+    recording, about which a warning informs.
+
+    Args:
+        loss: The function. It is omitted in the form `@jit(parameters=...)`.
+        parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
+            require a gradient, in the order in which recordings reach them.
+        static: Names of arguments that are structure although they are numbers.
+        dtype, fast, threads: As for `Tape`.
+        limit: The largest number of recordings to keep; the least recently used is dropped.
+        enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
+
+    Raises:
+        TypeError: `loss` does not return Values, or uses an integer argument as a plain number.
+        ImportError: numba is not installed.
+
+    >>> from engine import Table, Value
+    >>> w, table = Value(2.0), Table([Value(10.0), Value(20.0)])
+    >>> @jit
+    ... def loss(i, x):
+    ...     return (w * x - table[i]) ** 2
+    >>> y = loss(1, 5.0)
+    >>> y.backward()
+    >>> y.item(), loss.flat.grad
+    (100.0, array([-100.,    0.,   20.]))
+    """
+    if loss is None:
+        settings = locals()
+        return lambda f: jit(f, **{name: x for name, x in settings.items() if name != "loss"})
+    if not callable(loss):
+        raise TypeError(f"jit expects a function that makes a Value, got {loss!r}")
+    if hasattr(parameters, "parameters"):
+        parameters = parameters.parameters()
+    elif parameters is None and hasattr(loss, "parameters"):  # a Module
+        parameters = loss.parameters()
+    return Jit(
+        loss, None if parameters is None else check_leaves("parameters", parameters),
+        static=(static,) if isinstance(static, str) else tuple(static),
+        options=Options(as_dtype(dtype, "the dtype of jit"), check_flag("fast", fast), threads),
+        limit=check_whole("limit", limit),
+        enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
+    )  # fmt: skip
+
+
+class Jit:
+    """A function of Values with its recordings; `jit` makes it.
+
+    `flat` is one Array of all parameters, which the recordings share. An optimizer updates its
+    `.data`, and `sync()` copies data and gradients to the Values. Numbers that are assigned to the
+    Values are read at the next call.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        parameters: list[Value] | None,
+        static: tuple[str, ...],
+        options: Options,
+        limit: int,
+        enabled: bool,
+    ):
+        self.function, self.limit, self.enabled = function, limit, enabled
+        self.__doc__ = getattr(function, "__doc__", None)
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self._options, self._static = options, static
+        self._signature: Signature | None = signature(function) if static else None
+        self._finds_parameters = parameters is None
+        self._pool = Pool([])
+        self._programs: dict[Any, list[Program]] = {}
+        self._recordings: list[tuple[Program, float]] = []
+        self._calls, self._lock = itertools.count(), threading.RLock()
+        self._given = False  # whether an optimizer may have the parameters
+        self._flat = Array(np.zeros(0, options.dtype), "flat")
+        self._add_parameters(parameters or [])
+
+    # ------------------------------------------------------------------------------- parameters
+
+    @property
+    def flat(self) -> Array:
+        """An Array of all parameters."""
+        return self._flat
+
+    def parameters(self) -> list[Node]:
+        """Return what an optimizer updates: `flat` alone, or the Values if recording is off.
+
+        Raises RuntimeError if the parameters are not known before the first call.
+        """
+        if self._finds_parameters and not self._pool.parameters:
+            raise RuntimeError(
+                f"the parameters of {self.__name__} are not known before its first call; call it, "
+                "or pass them to jit"
+            )
+        if not self.enabled:
+            return [*self._pool.parameters]
+        self._given = True
+        return [self._flat]
+
+    def _add_parameters(self, xs: Sequence[Value]) -> None:
+        """Append parameters with their numbers to `flat`."""
+        if xs and self._given:
+            raise RuntimeError(
+                f"{self.__name__} reaches {xs[0]!r} only now, after an optimizer was made; pass "
+                "all parameters to jit"
+            )
+        self._pool.add_parameters(xs)
+        numbers = [*self._flat.data, *[x._data for x in xs]]
+        flat = Array(np.array(numbers, self._options.dtype), "flat")
+        flat.grad = [*self._flat.grad, *[x._grad for x in xs]]
+        self._flat = flat
+        self._remember()
+
+    def _remember(self) -> None:
+        """Store the numbers of the Values, to notice assignments."""
+        self._assigned = ASSIGNED[0]
+        self._numbers = [x._data for x in self._pool.parameters]
+
+    def _read_assigned(self) -> None:
+        """Read the Values that were assigned other numbers since the last call."""
+        if self._assigned is ASSIGNED[0]:
+            return
+        numbers = [x._data for x in self._pool.parameters]
+        changed = [i for i, (x, y) in enumerate(zip(numbers, self._numbers)) if x is not y]
+        if changed:
+            flat = self._flat.data.copy()
+            flat[changed] = [numbers[i] for i in changed]
+            self._flat.data = flat
+        self._remember()
+
+    def sync(self) -> None:
+        """Copy the numbers and gradients of `flat` to the Values of the parameters."""
+        if self.enabled:
+            with self._lock:
+                self._read_assigned()
+                assign_data(self._pool.parameters, self._flat.data)
+                assign_gradients(self._pool.parameters, self._flat.grad)
+                self._remember()
+
+    # ------------------------------------------------------------------------------------ calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.enabled:
+            return self._call_function(args, kwargs)
+        with self._lock:
+            self._read_assigned()
+            call = self._run(*self._mark_static(args, kwargs))
+        return Array.apply(JIT, self._flat, call=call)
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """Return the function as a method."""
+        return self if instance is None else _Method(self, instance)
+
+    def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function without recording it."""
+        root = self.function(*args, **kwargs)
+        if self._finds_parameters:
+            outputs = list(root) if isinstance(root, list | tuple) else [root]
+            known = set(self._pool.parameters)
+            leaves = [x for x in order_nodes(outputs) if x.op is None and not x.constant]
+            self._pool.add_parameters([x for x in leaves if x not in known])
+        return root
+
+    def _mark_static(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments, with those that are named static marked."""
+        if self._signature is None:
+            return args, kwargs
+        bound = self._signature.bind(*args, **kwargs)
+        for name in self._static:
+            if name in bound.arguments:
+                bound.arguments[name] = Static(bound.arguments[name])
+        return bound.args, bound.kwargs
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Return the numbers of a call, from a recording that fits or from a new one."""
+        arguments = Arguments(args, kwargs, self._pool.places)
+        programs = self._programs.setdefault(arguments.structure, [])
+        for program in programs:
+            call = self._replay(program, arguments)
+            if call is not None:
+                if program is not programs[0]:
+                    programs.remove(program)
+                    programs.insert(0, program)
+                program.used = next(self._calls)
+                return call
+        program = self._record(args, kwargs, arguments)
+        for other in programs:
+            if other.is_same(program):
+                other.drop(arguments.integers)
+                program = other
+                break
+        else:
+            programs.insert(0, program)
+            self._limit_programs(len(programs))
+        program.used = next(self._calls)
+        call = self._replay(program, arguments)
+        if call is None:
+            raise RuntimeError(
+                f"{self.__name__} does not decide the same twice from the same numbers; does it "
+                "depend on something that is neither a parameter nor an argument?"
+            )
+        return call
+
+    def _replay(self, program: Program, arguments: Arguments) -> Call | None:
+        """Return the numbers of a call, or None if Python would decide differently."""
+        if not program.accepts(arguments.integers):
+            return None
+        rows, others = program.fill(arguments.integers, arguments.floats)
+        call = Call(program, self._flat.data, rows, others)
+        call.run()
+        return None if next(program.changes(), None) else call
+
+    def _record(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
+    ) -> Program:
+        """Record the function with the numbers of now."""
+        start = time.perf_counter()
+        assign_data(self._pool.parameters, self._flat.data)
+        self._remember()
+        recording = Recording(arguments.integers, arguments.floats)
+        again = lambda x: rebuild(x, self._pool.places, recording.index, recording.float)
+        states = random.getstate(), repr(np.random.get_state())
+        with record_branches() as branches:
+            root = self.function(*map(again, args), **{k: again(x) for k, x in kwargs.items()})
+        if states != (random.getstate(), repr(np.random.get_state())):
+            warn(
+                f"{self.__name__} draws random numbers, which stay those of the recording; pass "
+                "them as arguments"
+            )
+        single = not isinstance(root, list | tuple)
+        outputs: list[Any] = [root] if single else list(root)
+        if not outputs or not all(isinstance(x, Value) for x in outputs):
+            raise TypeError(
+                f"jit expects a function that returns a Value or a list of Values, got {root!r}"
+            )
+        inputs = list_inputs(recording)
+        if self._finds_parameters:
+            known = {*self._pool.parameters, *inputs}
+            tables = [x for selection in recording.selections.values() for x in selection.all()]
+            reached = [*tables, *order_nodes(outputs)]
+            new = dict.fromkeys(
+                x for x in reached if x.op is None and not x.constant and x not in known
+            )
+            self._add_parameters([*new])
+        parameters = [*self._pool.parameters]
+        nodes = arrange_nodes(outputs, single, parameters, inputs, branches)
+        program = Program(recording, nodes, self._pool, self._options)
+        program.seconds = time.perf_counter() - start
+        return program
+
+    def _limit_programs(self, outcomes: int) -> None:
+        """Drop the program that was not used for the longest time if there are too many."""
+        if outcomes == MOST_OUTCOMES:
+            warn(
+                f"{self.__name__} was recorded {outcomes} times because Python decides by numbers; "
+                "choose in the graph with where(), maximum(), softmax() or take()"
+            )
+        every = [(program, key) for key, some in self._programs.items() for program in some]
+        if len(every) > self.limit:
+            oldest, key = min(every, key=lambda pair: pair[0].used)
+            self._programs[key].remove(oldest)
+
+    def summary(self) -> str:
+        """Return a table of the recordings: nodes, bytes, and the seconds that recording took."""
+        from engine.tape.summary import align
+
+        rows = [
+            [str(program.graph.reached), str(len(program.decisions.all)), f"{program.seconds:.3f}"]
+            for some in self._programs.values()
+            for program in some
+        ]
+        return "\n".join(align([["nodes", "decisions", "seconds"], *rows]))
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self._programs.values()))
+        state = f"{count} recordings" if self.enabled else "off"
+        return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
+
+
+class Call:
+    """The numbers of one call: its inputs, its outputs, and how to pull gradients back."""
+
+    def __init__(self, program: Program, flat: np.ndarray, rows: np.ndarray, others: list[float]):
+        self.program, self.flat, self.rows, self.others = program, flat, rows, others
+
+    def run(self) -> None:
+        """Compute the outputs."""
+        self.program.call = self
+        self.outputs = self.program.forward(self.flat, self.rows, self.others)
+
+    def pull(self, g: np.ndarray, size: int) -> np.ndarray:
+        """Return the gradient of the parameters."""
+        if self.program.call is not self:
+            self.run()
+        return self.program.backward(np.atleast_1d(g), self.rows, size)
+
+
+def compute_outputs(flat: np.ndarray, call: Call) -> np.ndarray:
+    return call.outputs[0] if call.program.single else call.outputs
+
+
+def pull_parameters(g: Any, out: np.ndarray, flat: np.ndarray, call: Call) -> np.ndarray:
+    if not isinstance(g, np.ndarray):
+        raise TypeError(
+            "jit supports backward() only; differentiate the function itself for derivatives of "
+            "derivatives"
+        )
+    return call.pull(g, len(flat))
+
+
+JIT = ArrayOp("jit", compute_outputs, pull_parameters)
+
+
+class _Method:
+    """A function under jit as a method of an object."""
+
+    def __init__(self, function: Jit, instance: Any):
+        self._function, self._instance = function, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(self._instance, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)

@@ -1,0 +1,162 @@
+"""One recording of a function under `jit`: its arguments, its graph, and how to fill its inputs."""
+
+import random
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.arithmetic import where
+from engine.sequences.many_op import ManyOp
+from engine.tape.index import Index, Integers, Table
+from engine.value import Constant, Value, lift
+from engine.watch.recorded_number import RecordedNumber
+
+
+# The element of a list at an index that changes. An index is a whole number, counted from 0.
+def choose(i: Any, xs: Sequence[Any]) -> Any:
+    out = xs[-1]
+    for k in range(len(xs) - 2, -1, -1):
+        out = where(i <= float(k), xs[k], out)
+    return out
+
+
+TAKE = ManyOp(
+    "take",
+    lambda i, xs: choose(i, xs),
+    lambda out, i, xs: (0.0, [where(i == float(k), 1.0, 0.0) for k in range(len(xs))]),
+    sequences=["xs"],
+    finite_slopes=True,
+)
+
+
+class Test(NamedTuple):
+    """A decision from integer arguments."""
+
+    text: str
+    compute: Callable[[Integers], int]
+    function: Callable[[int], bool]
+    outcome: bool
+
+    def holds(self, integers: Integers) -> bool:
+        """Return whether the outcome is that of the recording."""
+        return bool(self.function(self.compute(integers))) == self.outcome
+
+
+class Selection(NamedTuple):
+    """A row of a table of leaves that an index selects, with the leaves that stand for it."""
+
+    table: Sequence[Any]
+    index: Index
+    leaves: list[Value]
+
+    def all(self) -> list[Value]:
+        """Return all leaves of the table."""
+        rows = [[row] if isinstance(row, Value) else row for row in list(self.table)]
+        return [x for row in rows for x in row]
+
+
+class Recording:
+    """The arguments of a function while it is recorded.
+
+    Attributes:
+        integers, floats: The numbers of this call, in the order of the arguments.
+        selections: The rows that indices select.
+        numbers: The indices that are numbers of the graph, each with its leaf.
+        inputs: The leaves of the floats.
+        tests: The decisions from integers.
+    """
+
+    def __init__(self, integers: list[int], floats: list[float]):
+        self.integers, self.floats = integers, floats
+        self.selections: dict[tuple[int, str], Selection] = {}
+        self.numbers: dict[tuple[str, int], tuple[Index, Constant, int]] = {}
+        self.inputs: list[Value] = []
+        self.tests: dict[str, Test] = {}
+        self.count = 0  # of integers that have become an Index
+
+    # ----------------------------------------------------------------- arguments of the function
+
+    def index(self, _: int) -> Index:
+        """Return the next integer argument."""
+        k = self.count
+        self.count += 1
+        return Index(self, lambda all: all[k], f"argument {k}")
+
+    def float(self, x: float, like: Value | None = None) -> Any:
+        """Return the next float argument, or the next Value."""
+        if like is None:
+            self.inputs.append(Constant(x))
+            return RecordedNumber(self.inputs[-1])
+        self.inputs.append(type(like)(x))
+        self.inputs[-1].label = like.label
+        return self.inputs[-1]
+
+    # ------------------------------------------------------------------------ uses of an index
+
+    def decide(self, index: Index, function: Callable[[int], bool], text: str) -> bool:
+        """Return the outcome of a decision, and record it."""
+        outcome = bool(function(index.now))
+        self.tests[text] = Test(text, index.compute, function, outcome)
+        return outcome
+
+    def number(self, index: Index, length: int = 0) -> Constant:
+        """Return the leaf of an index; if a length is given, an index from the end counts on."""
+        key = index.text, length
+        if key not in self.numbers:
+            now = index.now + length if index.now < 0 and length else index.now
+            self.numbers[key] = index, Constant(float(now)), length
+        return self.numbers[key][1]
+
+    def select(self, xs: Sequence[Any], index: Index) -> Any:
+        """Return the element of a sequence at an index.
+
+        Raises IndexError for an index out of range.
+        """
+        check_index(xs, index)
+        rows = list(xs)
+        now = rows[index.now]
+        if not isinstance(now, Value | list | tuple):
+            raise TypeError(
+                f"{name_of(xs)} is indexed by an argument under jit and must contain Values, or "
+                f"rows of Values, got {now!r}"
+            )
+        single = isinstance(now, Value)
+        columns = [rows] if single else list(zip(*rows, strict=True)) if same_lengths(rows) else []
+        if not columns:
+            raise ValueError(f"the rows of {name_of(xs)} must have the same length of 1 or more")
+        if all(
+            type(x) is not float and isinstance(x, Value) and x.op is None
+            for c in columns
+            for x in c
+        ):
+            key = id(xs), index.text
+            if key not in self.selections:
+                chosen = [now] if single else list(now)
+                leaves = [
+                    (Constant if all(x.constant for x in column) else Value)(x._data)
+                    for x, column in zip(chosen, columns, strict=True)
+                ]
+                self.selections[key] = Selection(xs, index, leaves)
+            leaves = self.selections[key].leaves
+        else:
+            i = self.number(index, len(rows))
+            leaves = [Value.apply(TAKE, i, [*map(lift, column)]) for column in columns]
+        return leaves[0] if single else list(leaves)
+
+
+def same_lengths(rows: Sequence[Any]) -> bool:
+    """Return whether all rows are sequences of the same length."""
+    return len({len(row) if isinstance(row, list | tuple) else -1 for row in rows}) == 1
+
+
+def name_of(xs: Sequence[Any]) -> str:
+    """Return the name of a table in messages."""
+    return xs.name if isinstance(xs, Table) else "the list"
+
+
+def check_index(xs: Sequence[Any], index: Index) -> None:
+    """Raise IndexError for an index out of range."""
+    if not -len(xs) <= index.now < len(xs):
+        raise IndexError(f"{name_of(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
