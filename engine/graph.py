@@ -27,6 +27,9 @@ def topological(root: Any) -> list[Any]:
         for x in inputs:
             if x not in visited:
                 visited.add(x)
+                if x.op is None:  # a leaf
+                    order.append(x)
+                    continue
                 path.append((x, iter(x.inputs)))
                 break
         else:

@@ -89,7 +89,7 @@ class Value(Node[float]):
     @property
     def data(self) -> float:
         """The float. Assigning to it does not change graphs that were already computed from it."""
-        if observed and (read := graph.observer.override("read")):
+        if reading and (read := graph.observer.override("read")):
             return read(self)
         return self._data
 
@@ -286,7 +286,7 @@ def make_node(
     return graph.observer.made(node) if observed else node
 
 
-observed = False  # set by `engine.watch.hooks`
+observed = reading = False  # set by `engine.watch.hooks`
 ASSIGNED = [object()]  # replaced at each assignment to `data`
 NO_GRADIENT = (
     "got None; does the function that made it return its result? x.zero_grad() sets a gradient to 0"

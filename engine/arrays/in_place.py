@@ -32,6 +32,8 @@ from engine.instructions import Instruction
 from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import cores, threads
 
+# A function that compiles a loop for an InPlace; `engine.tape` adds one, as it has loaded numba.
+COMPILERS: list[Callable[["InPlace"], Any]] = []
 BLOCK = 2**18  # elements that a thread processes at a time; smaller blocks are slower
 
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -81,6 +83,8 @@ class InPlace:
         self.numbers = float_function(
             recorded._replace(instructions=once, outputs=self.known), arrays
         )
+        self.steps, self.outputs, self.over = steps[:], recorded.outputs, over
+        self.loop: Any = None  # compiled
         self.new: list[int] = []
         targets: dict[int, int] = {}  # the slot of the array that receives a result, by result
         computed = {step.result for step in steps}
@@ -160,6 +164,10 @@ class InPlace:
             self.bound = numbers, first.dtype, bound
         if first.size > block:
             return self.run_in_blocks(arrays, bound, block)
+        if COMPILERS and self.loop is None:
+            self.loop = COMPILERS[0](self)
+        if self.loop:
+            return self.loop(arrays, bound)
         return self.run(*arrays, *bound)
 
     def run_in_blocks(

@@ -201,6 +201,8 @@ def check_inputs_are_used(inputs: Sequence[Value], used: set[Any]) -> None:
 class Roots:
     """A node that computes nothing and has several nodes as its inputs."""
 
+    op = None
+
     def __init__(self, nodes: Sequence[Value]):
         self._x, self._y, self.inputs = tuple(nodes), None, tuple(nodes)
 

@@ -42,10 +42,16 @@ class Index:
     outcome leads to another recording. As an operand of a Value it is a number that may change.
     """
 
-    __slots__ = ("compute", "now", "recording", "text")
+    __slots__ = ("compute", "now", "place", "recording", "text")
 
-    def __init__(self, recording: "Recording", compute: Callable[[Integers], int], text: str):
-        self.recording, self.compute, self.text = recording, compute, text
+    def __init__(
+        self,
+        recording: "Recording",
+        compute: Callable[[Integers], int],
+        text: str,
+        place: int | None = None,
+    ):
+        self.recording, self.compute, self.text, self.place = recording, compute, text, place
         self.now = compute(recording.integers)
 
     @property  # type: ignore[misc]

@@ -19,7 +19,8 @@ from engine.arrays.array import Array
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
-from engine.tape.call import Arguments, Static, rebuild
+from engine.tape.arguments import Arguments, Static, rebuild
+from engine.tape.calls import Batch, Call, Calls, make_result
 from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
 from engine.tape.program import Options, Pool, Program, list_inputs
 from engine.tape.recording import Recording
@@ -202,7 +203,66 @@ class Jit:
         with self._lock:
             self._read_assigned()
             call = self._run(*self._mark_static(args, kwargs))
-        return Array.apply(JIT, self._flat, call=call)
+            return make_result(call, self._flat)
+
+    def map(self, *arguments: Iterable[Any]) -> Any:
+        """Call the function for each element, as `map` does, and return all results as one Array.
+
+        Calls with the same structure are computed together, one in each lane, on several threads.
+        The result has the shape (calls,), or (calls, outputs) if the function returns a list. If
+        recording is off, it is an array of Values.
+
+        >>> from engine import Value
+        >>> w = Value(3.0)
+        >>> y = jit(lambda x: w * x).map([1.0, 2.0, 5.0])
+        >>> y.mean().backward()
+        >>> y
+        Array([ 3.,  6., 15.])
+        """
+        calls = [*zip(*arguments, strict=True)]
+        if not self.enabled:
+            results = np.empty(len(calls), object)
+            results[:] = [self._call_function(args, {}) for args in calls]
+            return results
+        if not calls:
+            raise ValueError("map expects at least one call, got none")
+        with self._lock:
+            self._read_assigned()
+            parts = self._group([self._mark_static(args, {}) for args in calls])
+            one = len(parts) == 1 and isinstance(parts[0][0], Batch)
+            return make_result(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
+
+    def _group(
+        self, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> list[tuple[Call | Batch, list[int]]]:
+        """Return the calls in batches with the same program; a batch of one is a Call."""
+        groups: dict[Any, tuple[list[int], list[Arguments]]] = {}
+        for i, (args, kwargs) in enumerate(calls):
+            x = Arguments(args, kwargs, self._pool.places)
+            program = self._find(x)
+            places, batch = groups.setdefault((x.structure, program), ([], []))
+            places.append(i)
+            batch.append(x)
+        parts: list[tuple[Call | Batch, list[int]]] = []
+        for (_, program), (places, batch) in groups.items():
+            if program is None or len(places) == 1:
+                parts += [(self._run(*calls[i]), [i]) for i in places]
+                continue
+            call = Batch(program, batch)
+            call.compute(self._flat._data)
+            if changed := program.changed_in_batch():
+                parts += [(self._run(*calls[places[k]]), [places[k]]) for k in sorted(changed)]
+                rest = [k for k in range(len(places)) if k not in changed]
+                places = [places[k] for k in rest]
+                call = Batch(program, [batch[k] for k in rest]) if rest else None
+            if call is not None:
+                parts.append((call, places))
+        return parts
+
+    def _find(self, arguments: Arguments) -> Program | None:
+        """Return the last used program for a structure that accepts the integers."""
+        programs = self._programs.get(arguments.structure, ())
+        return next((x for x in programs if x.accepts(arguments.integers)), None)
 
     def __get__(self, instance: Any, owner: type) -> Any:
         """Return the function as a method."""
@@ -264,9 +324,8 @@ class Jit:
         """Return the numbers of a call, or None if Python would decide differently."""
         if not program.accepts(arguments.integers):
             return None
-        rows, others = program.fill(arguments.integers, arguments.floats)
-        call = Call(program, self._flat.data, rows, others)
-        call.run()
+        call = Call(program, arguments)
+        call.compute(self._flat._data)
         return None if next(program.changes(), None) else call
 
     def _record(
@@ -334,40 +393,6 @@ class Jit:
         count = sum(map(len, self._programs.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
-
-
-class Call:
-    """The numbers of one call: its inputs, its outputs, and how to pull gradients back."""
-
-    def __init__(self, program: Program, flat: np.ndarray, rows: np.ndarray, others: list[float]):
-        self.program, self.flat, self.rows, self.others = program, flat, rows, others
-
-    def run(self) -> None:
-        """Compute the outputs."""
-        self.program.call = self
-        self.outputs = self.program.forward(self.flat, self.rows, self.others)
-
-    def pull(self, g: np.ndarray, size: int) -> np.ndarray:
-        """Return the gradient of the parameters."""
-        if self.program.call is not self:
-            self.run()
-        return self.program.backward(np.atleast_1d(g), self.rows, size)
-
-
-def compute_outputs(flat: np.ndarray, call: Call) -> np.ndarray:
-    return call.outputs[0] if call.program.single else call.outputs
-
-
-def pull_parameters(g: Any, out: np.ndarray, flat: np.ndarray, call: Call) -> np.ndarray:
-    if not isinstance(g, np.ndarray):
-        raise TypeError(
-            "jit supports backward() only; differentiate the function itself for derivatives of "
-            "derivatives"
-        )
-    return call.pull(g, len(flat))
-
-
-JIT = ArrayOp("jit", compute_outputs, pull_parameters)
 
 
 class _Method:

@@ -23,6 +23,8 @@ from engine.tape.opcodes import (
     SHARED,
     SUM,
     SUM_PRODUCT,
+    VECTOR_ADD,
+    VECTOR_FROM_0,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,10 +63,21 @@ def run(opcodes, ends, begins, a, b, c, data):
     start = np.uint64(0)  # unsigned: numba checks a signed index for counting from the end
     for n in range(opcodes.size):
         f, end, o = opcodes[n], ends[n], begins[n]
-        if f == {multiply_add_on}:
-            z = np.uint64(c[start]) - start
+        if f == {vector_add} or f == {vector_from_0}:
+            # Numbers below 2**32: the compiler sees that they do not overflow, and uses vectors.
+            x, size = data[a[start]], np.uint64(np.uint32(end - start))
+            y, out = np.uint64(b[start]), np.uint64(np.uint32(o + start))
+            if f == {vector_add}:
+                z = np.uint64(c[start])
+                for k in range(size):
+                    data[out + k] = data[z + k] + x * data[y + k]
+            else:
+                for k in range(size):
+                    data[out + k] = 0.0 + x * data[y + k]
+        elif f == {multiply_add_on}:
+            zs = np.uint64(c[start]) - start
             for i in range(start, end):
-                data[o + i] = data[z + i] + data[a[i]] * data[b[i]]
+                data[o + i] = data[zs + i] + data[a[i]] * data[b[i]]
 {loops}
         else:
             for i in range(start, end):
@@ -165,7 +178,8 @@ OPERAND = {"x": "data[a[i]]", "y": "data[b[i]]", "z": "data[c[i]]"}
 CODE = {
     "compute": COMPUTE.format(calls=print_calls()),
     "run": RUN.format(
-        multiply_add_on=MULTIPLY_ADD_ON, loops=print_loops(LOOP_OF_NUMBERS, (LOOP,), depth=2)
+        multiply_add_on=MULTIPLY_ADD_ON, vector_add=VECTOR_ADD, vector_from_0=VECTOR_FROM_0,
+        loops=print_loops(LOOP_OF_NUMBERS, (LOOP,), depth=2)
     ),
     "run_lanes": RUN_LANES.format(
         sum=SUM, sum_product=SUM_PRODUCT, loops=print_loops(LOOP_OF_LANES, (LOOP, SHARED), depth=3)
@@ -203,6 +217,13 @@ def compile_printed(name: str, fast: bool = False) -> Callable[..., None]:
     f = space[name]
     f.__qualname__ = f"{name}{'_fast' * fast}_{CHECKSUM}"
     return compile_kernel(fastmath=QUICK if fast else False)(f)
+
+
+def compile_text(text: str, name: str) -> Callable[..., None]:
+    """Compile the code of a function NAME, which is kept on disk under another name."""
+    space: dict[str, Any] = {"__name__": __name__, "np": np}
+    exec(compile(text.replace("NAME", name), __file__, "exec"), space)
+    return compile_kernel()(space[name])
 
 
 def library(name: str, operands: int) -> types.ExternalFunction:

@@ -17,8 +17,9 @@ from engine.tape.passes import (
     lower_to_lanes,
     optimize,
 )
-from engine.tape.schedule import LANES, SUMS, Schedule, schedule_runs
+from engine.tape.schedule import LANES, SUMS, Runs, Schedule, schedule_runs
 from engine.tape.ssa import build_program
+from engine.tape.vectors import find_vectors
 
 WIDEST, NARROWEST = 64, 8  # lanes in a block
 ACCUMULATORS = 8  # block k adds its sums to number k modulo this, on whatever thread
@@ -53,7 +54,12 @@ class Machine:
         self.guard_in_lanes = bank[staged.guards] == LANES
         self.summed = np.flatnonzero(bank[staged.gradients[: program.parameters]] == SUMS)
 
-        self.shared = np.zeros(self.schedule.sizes[0], dtype)
+        forward = find_vectors(self.stages[FORWARD], self.parameters, self.schedule.sizes[0])
+        first = forward.first + len(forward.sources)
+        backward = find_vectors(self.stages[BACKWARD], 0, first)
+        self.runs = {FORWARD: forward.runs, BACKWARD: backward.runs, ONCE: self.stages[ONCE]}
+        self.columns = forward.sources
+        self.shared = np.zeros(first, dtype)
         # Copies: a slice would keep the registers of all slots alive.
         numbers = register[program.zero : program.code.offset].copy()
         self.shared[numbers[: len(program.numbers)]] = program.numbers
@@ -62,10 +68,14 @@ class Machine:
         self.run = run_fast if fast else run
         self.lanes = Lanes(self.schedule, self.shared.dtype, program.inputs, fast, threads)
 
+    def all_runs(self) -> list[Runs]:
+        """Return the runs of each stage, with vector products."""
+        return [self.runs.get(stage, runs) for stage, runs in enumerate(self.stages)]
+
     def set_constants(self, constants: Sequence[float]) -> None:
         """Set the numbers of the constant leaves, and compute what depends on them alone."""
         self.shared[self.constants] = constants
-        self.run(*self.stages[ONCE], self.shared)
+        self.run(*self.runs[ONCE], self.shared)
 
     def forward(self, parameters: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """Return the outputs, of shape (outputs,) or (samples, outputs)."""
@@ -73,12 +83,19 @@ class Machine:
         if not self.batched:
             if X is not None:
                 self.shared[self.parameters : self.parameters + self.inputs] = X
-            self.run(*self.stages[FORWARD], self.shared)
+            self.run_forward()
             return self.shared[self.outputs]
-        self.run(*self.stages[FORWARD], self.shared)
+        self.run_forward()
         self.lanes.load(X)
         self.lanes.forward(self.shared)
         return self.lanes.read(self.outputs)
+
+    def run_forward(self) -> None:
+        """Compute the numbers that do not differ between samples."""
+        if len(self.columns):
+            first = len(self.shared) - len(self.columns)
+            np.take(self.shared, self.columns, out=self.shared[first:], mode="clip")
+        self.run(*self.runs[FORWARD], self.shared)
 
     def backward(self, seeds: np.ndarray) -> np.ndarray:
         """Return the gradients of the parameters, given those of the outputs.
@@ -87,7 +104,7 @@ class Machine:
         """
         if not self.batched:
             self.shared[self.seeds] = seeds
-            self.run(*self.stages[BACKWARD], self.shared)
+            self.run(*self.runs[BACKWARD], self.shared)
             return self.shared[self.gradients]
         sums = self.lanes.backward(self.shared, seeds)
         gradients = np.zeros(self.parameters, self.shared.dtype)

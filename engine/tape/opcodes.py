@@ -76,6 +76,9 @@ OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of cod
     Opcode("scale add",       3, "z + x * y",                         SHARED),
     Opcode("sum",             1, "x",                                 BY_HAND),  # over samples
     Opcode("sum product",     2, "x * y",                             BY_HAND),
+    # A segment of products: x is one number, y and z are in consecutive registers.
+    Opcode("vector add",      3, "z + x * y",                         BY_HAND),
+    Opcode("vector from 0",   2, "0.0 + x * y",                       BY_HAND),
 )
 # fmt: on
 
@@ -87,3 +90,4 @@ COPY, ADD, MULTIPLY = CODES["="], CODES["+"], CODES["*"]
 MULTIPLY_ADD, MULTIPLY_FROM_0 = CODES["multiply add"], CODES["multiply from 0"]
 MULTIPLY_ADD_ON, SPREAD, SCALE = CODES["multiply add on"], CODES["spread"], CODES["scale"]
 SUM, SUM_PRODUCT = CODES["sum"], CODES["sum product"]
+VECTOR_ADD, VECTOR_FROM_0 = CODES["vector add"], CODES["vector from 0"]

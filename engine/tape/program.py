@@ -1,14 +1,17 @@
 """One recording of a function under `jit` as a compiled program."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from engine.tape.gather import collect_gradients, fill_inputs
 from engine.tape.flat_graph import FlatGraph, GraphNodes, flatten_graph
 from engine.tape.index import Integers
 from engine.tape.machine import Machine
+from engine.tape.passes import BACKWARD, FORWARD
 from engine.tape.recording import Recording, name_of
+from engine.tape.updates import compile_update  # noqa: F401 # optimizers use it from now on
 from engine.tape.values import Decision, Decisions
 from engine.value import ASSIGNED, Value
 
@@ -24,8 +27,7 @@ class Options(NamedTuple):
 class Pool:
     """The numbers that tables select from: the parameters, and leaves that are none.
 
-    The others are at the end, in reverse order, so that their negative places stay when parameters
-    are added.
+    The places of the others are -1, -2, ..., so that they stay when parameters are added.
     """
 
     def __init__(self, parameters: list[Value]):
@@ -46,33 +48,83 @@ class Pool:
             self.places[x] = len(self.parameters)
             self.parameters.append(x)
 
-    def numbers(self, flat: np.ndarray) -> np.ndarray:
-        """Return all numbers, given those of the parameters."""
-        if not self.others:
-            return flat
-        others = [x._data for x in reversed(self.others)]
-        return np.concatenate([flat, np.array(others, flat.dtype)])
 
+class Selections:
+    """The rows that the arguments of a call select, and the indices that are numbers, in arrays.
 
-class Selector:
-    """Some rows of a table, by their places in the pool."""
+    See `engine.tape.gather.fill_inputs` for the arrays.
+    """
 
-    def __init__(self, table: Sequence[Any], pool: Pool):
-        self.table, self.indices = table, []
-        rows = [[row] if isinstance(row, Value) else row for row in list(table)]
-        self.places = np.array([[pool.place(x) for x in row] for row in rows])
+    def __init__(self, recording: Recording, pool: Pool):
+        starts: dict[int, int] = {}
+        places: list[int] = []
+        table_of, width, rows, start = [], [], [], []
+        self.indices = []
+        for selection in recording.selections.values():
+            key = id(selection.table)
+            if key not in starts:
+                starts[key] = len(places)
+                places += [pool.place(x) for x in selection.all()]
+            table_of.append(selection.table)
+            start.append(starts[key])
+            rows.append(len(selection.table))
+            width.append(len(selection.leaves))
+            self.indices.append(selection.index)
+        for index, _, length in recording.numbers.values():
+            table_of.append([None] * length)
+            start.append(0)
+            rows.append(length)
+            width.append(0)
+            self.indices.append(index)
+        self.tables = table_of
+        self.leaves = sum(width)
+        self.places = np.array(places, np.int64)
+        self.start, self.rows, self.width = (np.array(x, np.int64) for x in (start, rows, width))
+        # An index that is no argument but computed from some follows the arguments.
+        count = len(recording.integers)
+        self.computed = [index for index in self.indices if index.place is None]
+        computed = iter(range(count, count + len(self.computed)))
+        self.argument = np.array(
+            [next(computed) if index.place is None else index.place for index in self.indices],
+            np.int64,
+        )
+        self.inputs = int(np.maximum(self.width, 1).sum())
 
-    def select(self, integers: Integers) -> np.ndarray:
-        """Return the places of the rows. Raises IndexError for an index out of range."""
-        rows = [index.compute(integers) for index in self.indices]
-        try:
-            return self.places[rows].ravel()
-        except IndexError:
-            n = len(self.places)
-            k = next(k for k, row in enumerate(rows) if not -n <= row < n)
-            raise IndexError(
-                f"{name_of(self.table)} has {n} rows, got {self.indices[k].text} = {rows[k]}"
-            ) from None
+    def evaluate(self, integers: Integers) -> np.ndarray:
+        """Return the arguments, and the indices that are computed from them."""
+        if self.computed:
+            integers = [*integers, *[index.compute(integers) for index in self.computed]]
+        return np.array(integers, np.int64)
+
+    def select(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers that are indices, and the places of the selected rows, for calls.
+
+        Both have a row for each call. Raises IndexError for an index out of range.
+        """
+        chosen, n = integers[:, self.argument], self.rows
+        wrong = (n > 0) & ((chosen < -n) | (chosen >= n))
+        if wrong.any():
+            call, k = np.argwhere(wrong)[0]
+            self.complain(k, integers[call].tolist())
+        chosen = np.where((n > 0) & (chosen < 0), chosen + n, chosen)
+        owner = np.repeat(np.arange(len(n)), self.width)  # the selection of each selected number
+        column = np.arange(len(owner)) - (np.cumsum(self.width) - self.width)[owner]
+        places = self.places[self.start[owner] + chosen[:, owner] * self.width[owner] + column]
+        return chosen[:, self.width == 0], places
+
+    def describe(self) -> list[Any]:
+        """Return what is selected, to compare."""
+        return [
+            (id(table) if width else len(table), index.text)
+            for table, width, index in zip(self.tables, self.width, self.indices, strict=True)
+        ]
+
+    def complain(self, k: int, integers: Integers) -> NoReturn:
+        """Raise IndexError for a selection that is out of range."""
+        index, table = self.indices[k], self.tables[k]
+        raise IndexError(
+            f"{name_of(table)} has {len(table)} rows, got {index.text} = {index.compute(integers)}"
+        )
 
 
 class Program:
@@ -87,60 +139,90 @@ class Program:
         self.graph = flatten_graph(nodes)
         self.single, self.constants = nodes.single, nodes.constants
         self.tests = [*recording.tests.values()]
-        self.numbers = [(index, length) for index, _, length in recording.numbers.values()]
-        self.selectors, self.width = find_selectors(recording, pool)
+        self.selections = Selections(recording, pool)
         # Gradients of rows that are selected twice are added from the last use to the first.
-        self.order = np.argsort(-self.graph.inputs[: self.width], kind="stable")
+        selected = self.graph.inputs[: self.selections.inputs]
+        self.order = np.argsort(-selected, kind="stable")
         self.machine = self.make_machine(batched=False)
         self.decisions = Decisions([nodes.branches[i] for i in self.machine.guards], options.dtype)
         self.dropped: set[int] = set()  # decisions that do not change the graph, by identity
         self.lanes: Machine | None = None  # for batches
         self.call: object = None  # the call whose numbers the machine has
+        self.batch: object = None  # the batch whose numbers the lanes have
         self.assigned: object = None
+        self.others = np.zeros(0, options.dtype)
         self.used, self.seconds = 0, 0.0
 
     def make_machine(self, batched: bool) -> Machine:
         """Return a machine for one call, or for a batch."""
         dtype, fast, threads = self.options
-        machine = Machine(self.graph, dtype, fast, threads, True, batched)
-        machine.set_constants([x._data for x in self.constants])
-        return machine
+        return Machine(self.graph, dtype, fast, threads, True, batched)
 
-    def fill(self, integers: Integers, floats: Sequence[float]) -> tuple[np.ndarray, list[float]]:
-        """Return the places of the selected rows, and the other inputs."""
-        numbers = []
-        for index, length in self.numbers:
-            i = index.compute(integers)
-            if length and not -length <= i < length:
-                raise IndexError(f"the list has {length} rows, got {index.text} = {i}")
-            numbers.append(float(i + length if length and i < 0 else i))
-        rows = [selector.select(integers) for selector in self.selectors]
-        return np.concatenate(rows) if rows else NO_ROWS, [*numbers, *floats]
+    def read_constants(self) -> None:
+        """Read the leaves that are no parameters if any Value was assigned."""
+        if self.assigned is not ASSIGNED[0]:
+            self.assigned = ASSIGNED[0]
+            for machine in (self.machine, self.lanes):
+                if machine is not None:
+                    machine.set_constants([x._data for x in self.constants])
+            self.others = np.array([x._data for x in self.pool.others], self.options.dtype)
 
     def accepts(self, integers: Integers) -> bool:
         """Return whether the decisions from integers are those of the recording."""
         return all(test.holds(integers) for test in self.tests)
 
-    def forward(self, flat: np.ndarray, rows: np.ndarray, others: list[float]) -> np.ndarray:
-        """Return the outputs."""
-        if self.assigned is not ASSIGNED[0]:  # perhaps a constant
-            self.assigned = ASSIGNED[0]
-            self.machine.set_constants([x._data for x in self.constants])
-        machine = self.machine
-        inputs = np.empty(machine.inputs, machine.shared.dtype)
-        inputs[: self.width] = self.pool.numbers(flat)[rows]
-        inputs[self.width :] = others
-        return machine.forward(flat[: machine.parameters], inputs)
+    def forward(
+        self, flat: np.ndarray, integers: np.ndarray, floats: np.ndarray, selected: np.ndarray
+    ) -> None:
+        """Compute the outputs, and write the places of the selected numbers to `selected`."""
+        machine, selections = self.machine, self.selections
+        self.read_constants()
+        wrong = fill_inputs(
+            machine.shared, flat, self.others, integers, floats, selections.argument,
+            selections.start, selections.rows, selections.width, selections.places, selected,
+            machine.columns, machine.parameters,
+        )  # fmt: skip
+        if wrong >= 0:
+            selections.complain(wrong, integers.tolist())
+        machine.run(*machine.runs[FORWARD], machine.shared)
 
-    def backward(self, seeds: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    def backward(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
         """Return the gradients of the parameters, of which there are `size`."""
-        gradients = self.machine.backward(seeds)
-        n = self.machine.parameters
-        out = np.zeros(size + len(self.pool.others), gradients.dtype)
-        out[:n] = gradients[:n]
-        if self.width:
-            np.add.at(out, rows[self.order], gradients[n : n + self.width][self.order])
+        machine = self.machine
+        machine.shared[machine.seeds] = seeds
+        machine.run(*machine.runs[BACKWARD], machine.shared)
+        out = np.zeros(size, machine.shared.dtype)
+        collect_gradients(
+            machine.shared, machine.gradients, machine.parameters, selected, self.order, out
+        )
+        return out
+
+    def forward_batch(
+        self, flat: np.ndarray, integers: np.ndarray, floats: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outputs of several calls, (calls, outputs), and the places they select."""
+        if self.lanes is None:
+            self.lanes, self.assigned = self.make_machine(batched=True), None
+        self.read_constants()
+        machine = self.lanes
+        rows, selected = self.selections.select(integers)
+        pool = np.concatenate([flat, self.others[::-1]])
+        inputs = np.concatenate([pool[selected], rows, floats], axis=1)
+        return machine.forward(flat[: machine.parameters], inputs.astype(flat.dtype)), selected
+
+    def backward_batch(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
+        """Return the gradients of the parameters, of which there are `size`."""
+        machine: Any = self.lanes
+        out = np.zeros(size + len(self.others), machine.shared.dtype)
+        out[: machine.parameters] = machine.backward(seeds)
+        np.add.at(out, selected, machine.input_gradients()[:, : selected.shape[1]])
         return out[:size]
+
+    def changed_in_batch(self) -> set[int]:
+        """Return the calls of a batch for which Python would decide differently."""
+        machine: Any = self.lanes
+        changes = self.decisions.changes(machine.guard_values()) if self.decisions.all else ()
+        return {call for call, decision, _ in changes if id(decision) not in self.dropped}
 
     def changes(self) -> Iterator[tuple[int, Decision, str]]:
         """Yield the decisions that Python would make differently with the numbers of now."""
@@ -159,41 +241,14 @@ class Program:
         return (
             same_graphs(self.graph, other.graph)
             and [x._data for x in self.constants] == [x._data for x in other.constants]
-            and describe_inputs(self) == describe_inputs(other)
+            and self.selections.describe() == other.selections.describe()
         )
 
 
-NO_ROWS = np.zeros(0, np.int64)
-
-
-def find_selectors(recording: Recording, pool: Pool) -> tuple[list[Selector], int]:
-    """Return the selectors of a recording, in the order of its tables, and the number of leaves."""
-    selectors: dict[int, Selector] = {}
-    for selection in recording.selections.values():
-        key = id(selection.table)
-        if key not in selectors:
-            selectors[key] = Selector(selection.table, pool)
-        selectors[key].indices.append(selection.index)
-    return [*selectors.values()], sum(len(x.leaves) for x in recording.selections.values())
-
-
 def list_inputs(recording: Recording) -> list[Value]:
-    """Return the leaves of a recording's inputs, in the order of a program."""
-    tables = dict.fromkeys(id(x.table) for x in recording.selections.values())
-    rows = [
-        leaf
-        for table in tables
-        for selection in recording.selections.values()
-        if id(selection.table) == table
-        for leaf in selection.leaves
-    ]
+    """Return the leaves of a recording's inputs, in the order of `Selections`."""
+    rows = [leaf for selection in recording.selections.values() for leaf in selection.leaves]
     return [*rows, *[leaf for _, leaf, _ in recording.numbers.values()], *recording.inputs]
-
-
-def describe_inputs(program: Program) -> list[Any]:
-    """Return how a program fills its inputs, to compare."""
-    rows = [(id(x.table), [index.text for index in x.indices]) for x in program.selectors]
-    return [rows, [(index.text, length) for index, length in program.numbers]]
 
 
 def same_graphs(x: FlatGraph, y: FlatGraph) -> bool:

@@ -82,7 +82,7 @@ class Recording:
         """Return the next integer argument."""
         k = self.count
         self.count += 1
-        return Index(self, lambda all: all[k], f"argument {k}")
+        return Index(self, lambda all: all[k], f"argument {k}", k)
 
     def float(self, x: float, like: Value | None = None) -> Any:
         """Return the next float argument, or the next Value."""

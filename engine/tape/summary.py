@@ -46,7 +46,7 @@ def format_summary(machine: Machine) -> str:
     other_bytes = machine.nbytes - sum(cost.bytes for cost in costs)
     counts = [sum(column) for column in zip(*[cost[1:5] for cost in costs], strict=True)] or [0] * 4
     other = ["numbers, order", "", "", "", "", other_bytes, "", ""]
-    whole = ["all", *counts, machine.nbytes, *measure_passes(machine, machine.stages)]
+    whole = ["all", *counts, machine.nbytes, *measure_passes(machine, machine.all_runs())]
     return "\n".join(align([HEADER, *costs, other, whole]))
 
 
@@ -57,7 +57,7 @@ def measure_costs(machine: Machine) -> list[Cost]:
         groups = [group for group in graph.groups if group.row == i]
         stages = [
             select_steps(runs, row == i)
-            for runs, row in zip(machine.stages, machine.schedule.rows, strict=True)
+            for runs, row in zip(machine.all_runs(), machine.schedule.rows, strict=True)
         ]
         once, *passes = (len(runs.a) for runs in stages)
         if groups or once or any(passes):

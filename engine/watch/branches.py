@@ -40,6 +40,8 @@ class record_branches(Hook):
     ('x > 0', True)
     """
 
+    _observes_nodes = False  # it observes those under `no_grad`, which observes all
+
     def __init__(self) -> None:
         super().__init__()
         self.branches: list[Branch | Conversion] = []

@@ -3,7 +3,7 @@
 `no_grad`, `detect_anomaly`, `record_origins` and `record_branches` are hooks. The active ones are
 kept in one context variable, so a hook applies to the code that entered it and to the tasks started
 there, not to other threads. Operations check only the flag `observed`, which is False while no hook
-is active in any context.
+that observes nodes is active in any context; reading `.data` checks the flag `reading`.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from weakref import ReferenceType, ref
 from engine import graph, methods, value
 from engine.node import Node
 
-observed = False  # whether any hook is active in any context
+observed = False  # whether any hook that observes nodes is active in any context
 OPEN: dict[object, "ReferenceType[Hook]"] = {}  # the hook of each open `with` statement, by mark
-SPACES = [globals(), vars(value), methods.SPACE]  # namespaces that contain the flag `observed`
+SPACES = [globals(), vars(value), methods.SPACE]  # namespaces that contain the flags
 LOCK = RLock()
 
 
@@ -53,6 +53,7 @@ class Hook:
     """
 
     _rank = 1  # hooks of lower rank see a node first
+    _observes_nodes = True
 
     def __init__(self, *args: Any) -> None:
         if args:
@@ -100,15 +101,20 @@ class Hook:
 def set_hook(mark: object, hook: "ReferenceType[Hook] | None") -> None:
     """Register the hook of a `with` statement, or remove it if `hook` is None.
 
-    Also removes the hooks that no longer exist, and updates the flag `observed`.
+    Also removes the hooks that no longer exist, and updates the flags.
     """
     with LOCK:
         for other in [other for other, ref in OPEN.items() if other is mark or ref() is None]:
             del OPEN[other]
         if hook is not None:
             OPEN[mark] = hook
+        hooks = [hook for ref in OPEN.values() if (hook := ref()) is not None]
+        flags = {
+            "observed": any(hook._observes_nodes for hook in hooks),
+            "reading": any(hook._read for hook in hooks),
+        }
         for space in SPACES:
-            space["observed"] = bool(OPEN)
+            space.update(flags)
 
 
 class Hooks(graph.Observer):

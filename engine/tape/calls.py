@@ -1,0 +1,156 @@
+"""Calls of a function under `jit` as rows of a graph: one call, or a batch of them."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from engine.arrays.array import Array
+from engine.arrays.rules import ArrayOp
+from engine.graph import observer
+from engine.tape.arguments import Arguments
+from engine.tape.program import Program
+from engine.watch import hooks
+
+
+def become_row(call: Any) -> None:
+    """Set the attributes of a row, whose only input is the Array of all parameters."""
+    call.name, call.forward, call.partials = "jit", call.compute, (call.pull_parameters,)
+    call.many, call.row, call.settings = False, call, {}
+
+
+def check_gradient(g: object) -> None:
+    """Raise TypeError for a gradient that is a node."""
+    if not isinstance(g, np.ndarray):
+        raise TypeError(
+            "jit supports backward() only; differentiate the function itself for derivatives of "
+            "derivatives"
+        )
+
+
+def refuse_to_pickle(call: object) -> NoReturn:
+    raise TypeError("the result of a function under jit cannot be pickled; save its .data")
+
+
+class Call(ArrayOp):
+    """One call: the row of its node, whose input is `flat`.
+
+    Its numbers are in the program until the program runs for another call. The backward pass then
+    computes them again.
+    """
+
+    __slots__ = ("data", "floats", "integers", "program", "selected")
+
+    def __init__(self, program: Program, arguments: Arguments):
+        become_row(self)
+        self.program, self.data = program, None
+        self.integers = program.selections.evaluate(arguments.integers)
+        self.floats = np.array(arguments.floats)
+        self.selected = np.empty(program.selections.inputs, np.int64)
+
+    def compute(self, flat: np.ndarray) -> np.ndarray:
+        """Return the outputs."""
+        if self.program.call is not self or self.data is not flat:
+            self.program.call, self.data = self, flat
+            self.program.forward(flat, self.integers, self.floats, self.selected)
+        outputs = self.program.machine.shared[self.program.machine.outputs]
+        return outputs[0] if self.program.single else outputs
+
+    def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
+        """Return the gradient of `flat`, given that of the outputs."""
+        check_gradient(g)
+        self.compute(flat)
+        return self.program.backward(g, self.selected, len(flat))
+
+    __reduce__ = refuse_to_pickle
+
+
+class Batch(ArrayOp):
+    """Several calls of one program, one in each lane."""
+
+    __slots__ = ("data", "floats", "integers", "outputs", "program", "selected")
+
+    def __init__(self, program: Program, batch: Sequence[Arguments]):
+        become_row(self)
+        self.program, self.data = program, None
+        self.integers = np.stack([program.selections.evaluate(x.integers) for x in batch])
+        self.floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
+
+    def compute(self, flat: np.ndarray) -> np.ndarray:
+        """Return the outputs, of shape (calls,) or (calls, outputs)."""
+        if self.program.batch is not self or self.data is not flat:
+            self.program.batch, self.data = self, flat
+            self.outputs, self.selected = self.program.forward_batch(
+                flat, self.integers, self.floats
+            )
+        return self.outputs[:, 0] if self.program.single else self.outputs
+
+    def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
+        """Return the gradient of `flat`, given those of the outputs."""
+        check_gradient(g)
+        self.compute(flat)
+        return self.program.backward_batch(g.reshape(len(g), -1), self.selected, len(flat))
+
+    __reduce__ = refuse_to_pickle
+
+
+class Calls(ArrayOp):
+    """Calls with different programs: each part is a Call or a Batch, with the places of its calls."""
+
+    __slots__ = ("count", "parts")
+
+    def __init__(self, parts: Sequence[tuple[Call | Batch, list[int]]], count: int):
+        become_row(self)
+        self.parts, self.count = parts, count
+
+    def compute(self, flat: np.ndarray) -> np.ndarray:
+        """Return the outputs in the order of the calls."""
+        results = [np.atleast_1d(part.compute(flat)) for part, _ in self.parts]
+        shapes = {x.shape[1:] if isinstance(part, Batch) or part.program.single else x.shape
+                  for x, (part, _) in zip(results, self.parts, strict=True)}  # fmt: skip
+        if len(shapes) > 1:
+            raise ValueError(f"the calls return different numbers of Values: {sorted(shapes)}")
+        out = np.empty((self.count, *shapes.pop()), flat.dtype)
+        for x, (_, places) in zip(results, self.parts, strict=True):
+            out[places] = x
+        return out
+
+    def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
+        """Return the gradient of `flat`, given those of the outputs."""
+        check_gradient(g)
+        gradient = np.zeros_like(flat)
+        for part, places in self.parts:
+            of_part = g[places] if isinstance(part, Batch) else np.asarray(g[places[0]])
+            gradient += part.pull_parameters(of_part, out, flat)
+        return gradient
+
+    __reduce__ = refuse_to_pickle
+
+
+class Result(Array):
+    """The node of a call. Its own backward pass needs no search of the graph."""
+
+    __slots__ = ()
+
+    def backward(self) -> None:
+        if hooks.observed or self.size != 1 or self.constant:
+            super().backward()
+            return
+        (flat,) = self._x
+        observer.before_backward(self, [flat, self], self._grad is not None)
+        self._grad = self._one()
+        with np.errstate(all="ignore"):
+            flat._receive(self.op.pull_parameters(self._grad, self._data, self._dx[0]))
+
+
+Result.__name__ = "Array"  # in its repr
+
+
+def make_result(call: Call | Batch | Calls, flat: Array) -> Array:
+    """Return the node of a call."""
+    if hooks.observed:
+        return Array.apply(call, flat)
+    node = object.__new__(Result)
+    node._data, node.op, node._x, node._dx = call.compute(flat._data), call, (flat,), (flat._data,)
+    node._grad = node._y = node._dy = None
+    return node

@@ -1,0 +1,64 @@
+"""Recorded functions on arrays as one compiled loop, such as the update of an optimizer.
+
+NumPy needs one pass over the arrays for each operation. The loop gives the same bits, because it
+contains only operations that IEEE 754 defines; other functions remain NumPy's.
+"""
+
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from engine.arrays.in_place import COMPILERS, InPlace, names, operands_of
+from engine.instructions import Instruction
+from engine.tape.kernels import compile_text
+
+EXACT = {
+    "+": "{} + {}", "-": "{} - {}", "*": "{} * {}", "divide": "{} / {}", "neg": "-{}",
+    "abs": "abs({})", "sqrt": "np.sqrt({})", "=": "{}", "<": "{} < {}", "<=": "{} <= {}",
+    ">": "{} > {}", ">=": "{} >= {}", "==": "{} == {}", "!=": "{} != {}",
+    "where": "{1} if {0} else {2}",
+}  # fmt: skip
+
+
+def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
+    """Return a function that does what `update.run` does in one loop, or False if it cannot."""
+    if not all(step.opname in EXACT for step in update.steps):
+        return False
+    text, news = print_loop(update)
+    loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
+
+    def run(arrays: Sequence[np.ndarray], numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
+        first = arrays[0]
+        new = [np.empty(first.shape, first.dtype) for _ in range(news)]
+        flat = [np.reshape(x, -1) for x in (*arrays, *new)]
+        loop(*flat, *[x[()] for x in numbers])
+        return new
+
+    return run
+
+
+def print_loop(update: InPlace) -> tuple[str, int]:
+    """Return the code of the loop, and the number of new arrays."""
+    news = sum(own is None for own in update.over)
+    fresh = [f"new{k}" for k in range(news)]
+    arrays = [f"a{k}" for k in range(update.arrays)]
+    used = {slot for step in update.steps for slot in operands_of(step)} | {*update.outputs}
+    lines = [f"s{k} = a{k}[i]" for k in range(update.arrays) if k in used]
+    lines += [f"s{step.result} = {format_step(step)}" for step in update.steps]
+    targets = iter(fresh)
+    for slot, own in zip(update.outputs, update.over, strict=True):
+        target = next(targets) if own is None else arrays[own]
+        if slot != own:
+            lines.append(f"{target}[i] = s{slot}")
+    arguments = ", ".join([*arrays, *fresh, *([names(update.known)] if update.known else [])])
+    body = "".join(f"        {line}\n" for line in lines)
+    return f"def NAME({arguments}):\n    for i in range(a0.size):\n{body}", news
+
+
+def format_step(step: Instruction) -> str:
+    """Return the formula of an instruction."""
+    return EXACT[step.opname].format(*[f"s{slot}" for slot in operands_of(step)])
+
+
+COMPILERS[:] = [compile_update]
