@@ -323,18 +323,17 @@ def test_load_reads_the_numbers_of_the_graph():
 
 
 @pytest.mark.parametrize("which", ["parameter", "constant"])
-def test_a_changed_leaf_raises(which):
-    x, c = Value(3.0, "x"), Value(2.0, "c")
-    tape = Tape(x * c, parameters=[x])
+def test_an_assigned_leaf_is_read(which):
+    x, c, w = Value(3.0, "x"), Value(2.0, "c"), Value(7.0)
+    tape = Tape(x * c * w, parameters=[x, w])
+    tape.flat.data = [3.0, 1.0]  # as after training
     tape.forward()
     (x if which == "parameter" else c).data = 4.0
-    with pytest.raises(
-        RuntimeError, match=rf"the {which} [xc] was [23] .* is 4 now; call tape.load"
-    ):
-        tape.forward()
-    with pytest.raises(RuntimeError, match=which):  # and again
-        tape(None)
-    tape.load()
+    assert tape.forward() == x.data * c.data
+    assert tape(None).item() == x.data * c.data
+    (x if which == "parameter" else c).data = 5.0
+    tape.sync()
+    assert (x.data, w.data) == (5.0 if which == "parameter" else 3.0, 1.0)
     assert tape.forward() == x.data * c.data
 
 
@@ -359,9 +358,6 @@ def test_two_tapes_over_the_same_leaves():
     one.flat.data = [4.0]
     one.forward()
     one.sync()
-    with pytest.raises(RuntimeError, match="the parameter x was 3"):
-        other.forward()
-    other.load()
     assert (one.forward(), other.forward()) == (8.0, 12.0)
 
 
@@ -545,9 +541,9 @@ def test_special_numbers():
 def test_minus_zero_is_another_number():
     x, c = Value(1.0), Value(0.0)
     tape = Tape(x / c, parameters=[x])
+    assert tape.forward() == math.inf
     c.data = -0.0
-    with pytest.raises(RuntimeError, match="was 0 when the tape read it"):
-        tape.forward()
+    assert tape.forward() == -math.inf
 
 
 def test_rows_without_inputs():

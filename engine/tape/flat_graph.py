@@ -228,8 +228,8 @@ def check_leaves(name: str, xs: Sequence[Node]) -> list[Value]:
     return leaves
 
 
-def flatten_graph(graph: GraphNodes) -> FlatGraph:
-    """Return a graph as flat arrays."""
+def flatten_graph(graph: GraphNodes, labels: bool = True) -> FlatGraph:
+    """Return a graph as flat arrays, with the labels of nodes unless they are not needed."""
     order = graph.order
     place = dict(zip(order, range(len(order)), strict=True))
     groups, rows = group_by_row(order, place)
@@ -255,7 +255,7 @@ def flatten_graph(graph: GraphNodes) -> FlatGraph:
         sends=find_senders(graph, place),
         outputs=outputs,
         guards=[flatten_decision(branch, place) for branch in graph.branches],
-        labels={i: x.label for i, x in enumerate(order) if x.label is not None},
+        labels={i: x.label for i, x in enumerate(order) if x.label is not None} if labels else {},
     )
 
 

@@ -25,8 +25,8 @@ from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
 from engine.tape.program import Options, Pool, Program, list_inputs
 from engine.tape.recording import Recording
 from engine.tape.tape import load_machine
-from engine.tape.values import assign_data, assign_gradients
-from engine.value import ASSIGNED, Value
+from engine.tape.values import Leaves, assign_data, assign_gradients
+from engine.value import Value
 from engine.watch.branches import record_branches
 from engine.watch.gradient_warnings import warn
 
@@ -126,6 +126,7 @@ class Jit:
         self._signature: Signature | None = signature(function) if static else None
         self._finds_parameters = parameters is None
         self._pool = Pool([])
+        self._leaves = Leaves(self._pool.parameters)
         self._programs: dict[Any, list[Program]] = {}
         self._recordings: list[tuple[Program, float]] = []
         self._calls, self._lock = itertools.count(), threading.RLock()
@@ -167,33 +168,16 @@ class Jit:
         flat = Array(np.array(numbers, self._options.dtype), "flat")
         flat.grad = [*self._flat.grad, *[x._grad for x in xs]]
         self._flat = flat
-        self._remember()
-
-    def _remember(self) -> None:
-        """Store the numbers of the Values, to notice assignments."""
-        self._assigned = ASSIGNED[0]
-        self._numbers = [x._data for x in self._pool.parameters]
-
-    def _read_assigned(self) -> None:
-        """Read the Values that were assigned other numbers since the last call."""
-        if self._assigned is ASSIGNED[0]:
-            return
-        numbers = [x._data for x in self._pool.parameters]
-        changed = [i for i, (x, y) in enumerate(zip(numbers, self._numbers)) if x is not y]
-        if changed:
-            flat = self._flat.data.copy()
-            flat[changed] = [numbers[i] for i in changed]
-            self._flat.data = flat
-        self._remember()
+        self._leaves.remember()
 
     def sync(self) -> None:
         """Copy the numbers and gradients of `flat` to the Values of the parameters."""
         if self.enabled:
             with self._lock:
-                self._read_assigned()
+                self._leaves.read(self._flat)
                 assign_data(self._pool.parameters, self._flat.data)
                 assign_gradients(self._pool.parameters, self._flat.grad)
-                self._remember()
+                self._leaves.remember()
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -201,7 +185,7 @@ class Jit:
         if not self.enabled:
             return self._call_function(args, kwargs)
         with self._lock:
-            self._read_assigned()
+            self._leaves.read(self._flat)
             call = self._run(*self._mark_static(args, kwargs))
             return make_result(call, self._flat)
 
@@ -227,7 +211,7 @@ class Jit:
         if not calls:
             raise ValueError("map expects at least one call, got none")
         with self._lock:
-            self._read_assigned()
+            self._leaves.read(self._flat)
             parts = self._group([self._mark_static(args, {}) for args in calls])
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
             return make_result(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
@@ -334,7 +318,7 @@ class Jit:
         """Record the function with the numbers of now."""
         start = time.perf_counter()
         assign_data(self._pool.parameters, self._flat.data)
-        self._remember()
+        self._leaves.remember()
         recording = Recording(arguments.integers, arguments.floats)
         again = lambda x: rebuild(x, self._pool.places, recording.index, recording.float)
         states = random.getstate(), repr(np.random.get_state())

@@ -42,6 +42,9 @@ class Machine:
         input_gradients: bool,
         batched: bool,
     ):
+        self.options = dtype, fast, threads, input_gradients
+        self.one: Machine | None = None  # for batches of one sample
+        self.constant_numbers: Sequence[float] = ()
         program = build_program(graph, batched)
         staged = optimize(program, input_gradients)
         if batched:
@@ -74,8 +77,18 @@ class Machine:
 
     def set_constants(self, constants: Sequence[float]) -> None:
         """Set the numbers of the constant leaves, and compute what depends on them alone."""
+        self.constant_numbers = constants
+        if self.one is not None:
+            self.one.set_constants(constants)
         self.shared[self.constants] = constants
         self.run(*self.runs[ONCE], self.shared)
+
+    def of_one_sample(self) -> "Machine":
+        """Return a machine for a single sample, which needs no lanes."""
+        if self.one is None:
+            self.one = Machine(self.graph, *self.options, batched=False)
+            self.one.set_constants(self.constant_numbers)
+        return self.one
 
     def forward(self, parameters: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """Return the outputs, of shape (outputs,) or (samples, outputs)."""
@@ -98,14 +111,11 @@ class Machine:
         self.run(*self.runs[FORWARD], self.shared)
 
     def backward(self, seeds: np.ndarray) -> np.ndarray:
-        """Return the gradients of the parameters, given those of the outputs.
-
-        Without a batch, those of the inputs follow if they were asked for.
-        """
+        """Return the gradients of the parameters, given those of the outputs."""
         if not self.batched:
             self.shared[self.seeds] = seeds
             self.run(*self.runs[BACKWARD], self.shared)
-            return self.shared[self.gradients]
+            return self.shared[self.gradients[: self.parameters]]
         sums = self.lanes.backward(self.shared, seeds)
         gradients = np.zeros(self.parameters, self.shared.dtype)
         gradients[self.summed] = sums[self.gradients[self.summed]]
@@ -113,7 +123,8 @@ class Machine:
 
     def input_gradients(self) -> np.ndarray:
         """Return the gradients of the inputs, of shape (samples, inputs)."""
-        return self.lanes.read(self.gradients[self.parameters :])
+        gradients = self.gradients[self.parameters :]
+        return self.lanes.read(gradients) if self.batched else self.shared[gradients][None]
 
     def guard_values(self) -> np.ndarray:
         """Return the number of each guard, of shape (samples, guards) or (1, guards).

@@ -136,7 +136,7 @@ class Program:
 
     def __init__(self, recording: Recording, nodes: GraphNodes, pool: Pool, options: Options):
         self.options, self.pool = options, pool
-        self.graph = flatten_graph(nodes)
+        self.graph = flatten_graph(nodes, labels=False)
         self.single, self.constants = nodes.single, nodes.constants
         self.tests = [*recording.tests.values()]
         self.selections = Selections(recording, pool)

@@ -46,9 +46,8 @@ class Tape:
     have the same bits as the graph; `engine.tape.machine.Lanes` states the order in which gradients
     are summed over samples.
 
-    Leaves other than parameters and inputs are constants. `forward()` raises RuntimeError if a
-    constant or a parameter's own Value was assigned another number since the tape read it; `load()`
-    reads it again. If Python compared the number of a Value while it built the graph, or converted
+    Leaves other than parameters and inputs are constants. `forward()` reads the constants and
+    parameters whose Values were assigned other numbers. If Python compared the number of a Value while it built the graph, or converted
     it, as in `int(x.data)` or `math.sin(x.data)`, `forward()` checks that the result is the same.
     For this, pass the function that builds the graph, or build both the graph and the tape inside
     `record_branches()`.
@@ -130,8 +129,8 @@ class Tape:
         self.load()
         if self._decisions.all and (fast or dtype != np.float64):
             sample = np.array([[x._data for x in self.inputs]], dtype) if self.inputs else None
-            self._machine.forward(self.flat.data, sample)
-            self._decisions.calibrate(self._machine.guard_values()[0])
+            self._run(self.flat.data, sample)
+            self._decisions.calibrate(self._active.guard_values()[0])
 
     def parameters(self) -> list[Array]:
         """Return the Arrays that an optimizer updates: `flat` alone."""
@@ -155,8 +154,8 @@ class Tape:
             ValueError: The samples have another shape.
             BranchChanged: Python would build another graph from these numbers, or convert one of
                 them to something else.
-            RuntimeError: A leaf was assigned another number since the tape read it.
         """
+        self._read_assigned()
         outputs = self._compute(self.flat.data, self._check_samples(X))
         return outputs if outputs.ndim else float(outputs)
 
@@ -184,6 +183,7 @@ class Tape:
                 "the samples require a gradient; make the tape with input_gradients=True, or pass "
                 "samples.data"
             )
+        self._read_assigned()
         samples = self._check_samples(X)
         args = [] if X is None else [X if isinstance(X, Array) else samples]
         return Array.apply(TAPE, self.flat, *args, tape=self)
@@ -210,6 +210,7 @@ class Tape:
             IndexError: The last batch has no such sample.
             ValueError: A sample is given, but the tape has no inputs.
         """
+        self._read_assigned()
         if not self.inputs and sample != 0:
             raise ValueError(f"this tape has no inputs, so sync() takes no sample, got {sample!r}")
         samples = None if self._replayed is None else self._replayed[1]
@@ -219,7 +220,7 @@ class Tape:
             if not (is_integer and -count <= sample < count):
                 raise IndexError(f"sample must be in 0 to {count - 1}, got {sample!r}")
         if self._decisions.all and (self._replayed is not None or not self.inputs):
-            self._machine.forward(self.flat.data, samples)
+            self._run(self.flat.data, samples)
             self._check_decisions()
         assign_data(self._leaves.parameters, self.flat.data)
         if samples is not None:
@@ -281,20 +282,31 @@ class Tape:
 
     # ------------------------------------------------------------------------------------ internals
 
+    def _read_assigned(self) -> None:
+        """Read the leaves that were assigned other numbers."""
+        if self._leaves.read(self.flat):
+            self._machine.set_constants([x._data for x in self.constants])
+
     def _compute(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """Return the outputs for these parameters and samples."""
         with self._lock:
-            self._leaves.check()
             self._replayed = self._seeds = None
-            outputs = self._machine.forward(flat, X)
+            outputs = self._run(flat, X)
             self._check_decisions()
             self._replayed = flat, X
         return outputs[..., 0] if self._single else outputs
 
+    def _run(self, flat: np.ndarray, X: np.ndarray | None) -> np.ndarray:
+        """Return the outputs of the machine for a batch, or of that for one sample."""
+        single = X is not None and len(X) == 1
+        self._active = self._machine.of_one_sample() if single else self._machine
+        outputs = self._active.forward(flat, X)
+        return outputs[None] if single else outputs
+
     def _check_decisions(self) -> None:
         """Raise BranchChanged if Python would decide differently now."""
         if self._decisions.all:
-            self._decisions.check(self._machine.guard_values(), bool(self.inputs))
+            self._decisions.check(self._active.guard_values(), bool(self.inputs))
 
     def _pull_back(self, gradient: ArrayLike) -> np.ndarray:
         """Return the gradient of the parameters, given that of the outputs; store the inputs'."""
@@ -307,9 +319,9 @@ class Tape:
             )
         self._seeds = (np.zeros(shape, self.flat.dtype) + array).reshape(-1, len(self._outputs))
         with self._lock:
-            gradients = self._machine.backward(self._seeds)
+            gradients = self._active.backward(self._seeds)
             if self._finds_input_gradients:
-                self.input_gradients = self._machine.input_gradients()
+                self.input_gradients = self._active.input_gradients()
         return gradients
 
     def _check_samples(self, X: Array | ArrayLike | None) -> np.ndarray | None:

@@ -1,6 +1,6 @@
 """The Values of a graph: a tape's assumptions about them, and its updates to them.
 
-A tape assumes that the numbers of the leaves, and Python's decisions from numbers, do not change.
+A tape assumes that Python's decisions from numbers do not change.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.arrays.array import Array
 from engine.graph import walk_back
 from engine.rules import flatten
 from engine.sequences.vector_op import Outputs
@@ -18,9 +19,13 @@ from engine.watch.origin import Origin
 
 
 class Leaves:
-    """The parameters and constants of a graph, and their numbers when the tape last read them."""
+    """The parameters and constants of a graph, and their numbers when they were last read.
 
-    def __init__(self, parameters: Sequence[Value], constants: Sequence[Value]):
+    Numbers that are assigned to them later are read at the next replay, so several tapes can train
+    the same Values in turn: `sync()` of one assigns what the others read.
+    """
+
+    def __init__(self, parameters: Sequence[Value], constants: Sequence[Value] = ()):
         self.parameters, self.constants = parameters, constants
         self.remember()
 
@@ -29,20 +34,21 @@ class Leaves:
         self.assigned = ASSIGNED[0]
         self.numbers = [x._data for x in (*self.parameters, *self.constants)]
 
-    def check(self) -> None:
-        """Raise RuntimeError if a leaf was assigned another number; free if no Value was."""
-        if self.assigned == ASSIGNED[0]:
-            return
-        leaves = (*self.parameters, *self.constants)
-        for i, (x, before) in enumerate(zip(leaves, self.numbers, strict=True)):
-            if repr(x._data) != repr(before):  # tells -0.0 from 0.0, and nan equals nan
-                role = "parameter" if i < len(self.parameters) else "constant"
-                name = f"the {role} {x.label}" if x.label else f"a {role}"
-                raise RuntimeError(
-                    f"{name} was {before:g} when the tape read it and is {x._data:g} now; call "
-                    "tape.load() to use the new number, or tape.sync() to restore the tape's"
-                )
-        self.assigned = ASSIGNED[0]
+    def read(self, flat: Array) -> bool:
+        """Copy the parameters that were assigned to `flat`; free if no Value was assigned.
+
+        Return whether a constant was assigned.
+        """
+        if self.assigned is ASSIGNED[0]:
+            return False
+        before, count = self.numbers, len(self.parameters)
+        self.remember()
+        changed = [i for i, (x, y) in enumerate(zip(self.numbers, before, strict=True)) if x is not y]
+        if parameters := [i for i in changed if i < count]:
+            data = flat.data.copy()
+            data[parameters] = [self.numbers[i] for i in parameters]
+            flat.data = data
+        return changed != parameters
 
 
 class Decision(NamedTuple):
