@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Signature, signature
 from typing import Any, NamedTuple
@@ -128,7 +129,7 @@ class Jit:
         self._pool = Pool([])
         self._leaves = Leaves(self._pool.parameters)
         self._programs: dict[Any, list[Program]] = {}
-        self._recordings: list[tuple[Program, float]] = []
+        self._outcomes: Counter[Any] = Counter()  # recordings of each structure
         self._calls, self._lock = itertools.count(), threading.RLock()
         self._given = False  # whether an optimizer may have the parameters
         self._flat = Array(np.zeros(0, options.dtype), "flat")
@@ -294,7 +295,7 @@ class Jit:
                 break
         else:
             programs.insert(0, program)
-            self._limit_programs(len(programs))
+            self._limit_programs(arguments.structure)
         program.used = next(self._calls)
         call = self._replay(program, arguments)
         if call is None:
@@ -350,11 +351,12 @@ class Jit:
         program.seconds = time.perf_counter() - start
         return program
 
-    def _limit_programs(self, outcomes: int) -> None:
+    def _limit_programs(self, structure: Any) -> None:
         """Drop the program that was not used for the longest time if there are too many."""
-        if outcomes == MOST_OUTCOMES:
+        self._outcomes[structure] += 1
+        if self._outcomes[structure] == MOST_OUTCOMES:
             warn(
-                f"{self.__name__} was recorded {outcomes} times because Python decides by numbers; "
+                f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by numbers; "
                 "choose in the graph with where(), maximum(), softmax() or take()"
             )
         every = [(program, key) for key, some in self._programs.items() for program in some]

@@ -1,0 +1,446 @@
+"""`jit`: functions of Values are recorded once for each structure, and compute what Python computes."""
+
+import math
+import os
+import random
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Array, GradientWarning, Table, Value, dot, maximum, no_grad, softmax, take, total
+from nn import MLP, optim
+
+if not os.environ.get("CI"):
+    pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
+
+from engine import jit
+
+
+def recordings(f):
+    """Return how many recordings a function has."""
+    return sum(map(len, f._programs.values()))
+
+
+def check(f, parameters, calls, same_bits=True):
+    """Compare a function under jit with the function itself, for several calls."""
+    fast = jit(f, parameters)
+    for args in calls:
+        for p in parameters:
+            p.grad = 0.0
+        expected = f(*args)
+        outputs = expected if isinstance(expected, list) else [expected]
+        total(outputs).backward() if len(outputs) > 1 else expected.backward()
+        fast.flat.grad = 0.0
+        y = fast(*args)
+        (y.sum() if isinstance(expected, list) else y).backward()
+        assert repr(y.data.tolist()) == repr([x.data for x in expected] if y.ndim else expected.data)
+        gradients = [p.grad for p in parameters]
+        if same_bits:
+            assert repr(fast.flat.grad.tolist()) == repr(gradients)
+        else:
+            np.testing.assert_allclose(fast.flat.grad, gradients, rtol=1e-12, atol=1e-12)
+    return fast
+
+
+# ------------------------------------------------------------------------------ generated programs
+
+STEPS = [
+    lambda x, y, env: x + y,
+    lambda x, y, env: x * y,
+    lambda x, y, env: (x - y).tanh(),
+    lambda x, y, env: maximum(x, 0.3 * y),
+    lambda x, y, env: x * env["floats"][0],
+    lambda x, y, env: env["table"][env["i"]][0] * y + x,
+    lambda x, y, env: dot(env["table"][env["k"]], [x, y]),
+    lambda x, y, env: take([x, y, x * y], env["i"]),
+    lambda x, y, env: take([x, y], env["k"] % 2) + y,
+    lambda x, y, env: softmax([x, y, x])[1] * y,
+    lambda x, y, env: x.detach() * y,
+    lambda x, y, env: y - max(x.data, y.data),
+    lambda x, y, env: x * y.data,
+    lambda x, y, env: x.tanh() if x > y else y.tanh(),
+    lambda x, y, env: x + 1.0 if env["k"] == 2 else y * 0.5,
+    lambda x, y, env: x * (env["i"] + 1),
+    lambda x, y, env: total([x * z for z in env["floats"]]) if env["floats"] else y,
+    lambda x, y, env: env["hits"].append(x.data > 0.0) or x,
+]
+
+
+@st.composite
+def programs(draw):
+    """Return a function of (indices, floats, flag), and arguments for several calls."""
+    chosen = draw(st.lists(st.tuples(st.sampled_from(STEPS), st.booleans()), min_size=1, max_size=7))
+    several = draw(st.booleans())
+    rng = random.Random(draw(st.integers(0, 999)))
+    parameters = [Value(rng.uniform(-2.0, 2.0)) for _ in range(8)]
+    table = Table([parameters[k : k + 2] for k in range(0, 6, 2)])
+
+    def f(indices, floats, flag):
+        env = {"i": indices[0], "k": indices[1], "floats": floats, "table": table, "hits": []}
+        x, y = parameters[6:]
+        for step, swap in chosen:
+            x, y = step(x, y, env), x
+            x, y = (y, x) if swap else (x, y)
+            if flag:
+                x = x * 0.5
+        return [x + 0.0, y * x] if several else x * y
+
+    calls = []
+    for _ in range(6):
+        floats = [rng.uniform(-2.0, 2.0) for _ in range(rng.choice([1, 3]))]
+        calls.append(([rng.randrange(3), rng.randrange(3)], floats, rng.random() < 0.3))
+    return f, parameters, calls
+
+
+@given(programs())
+def test_generated_programs_compute_what_python_computes(program):
+    """To the bits; gradients of rows that are selected twice to rounding."""
+    check(*program, same_bits=False)
+
+
+@given(programs())
+@settings(max_examples=30)
+def test_a_batch_computes_what_single_calls_compute(program):
+    f, parameters, calls = program
+    fast, other = jit(f, parameters), jit(f, parameters)
+    y = fast.map(*zip(*calls, strict=True))
+    assert y.data.tolist() == [other(*args).data.tolist() for args in calls]
+    (y * y).sum().backward()
+    total([(other(*args) * other(*args)).sum() for args in calls]).backward()
+    np.testing.assert_allclose(fast.flat.grad, other.flat.grad, rtol=1e-11, atol=1e-11)
+
+
+# ------------------------------------------------------------------------------------- structure
+
+
+def test_numbers_change_without_another_recording_and_lengths_with_one():
+    w, table = Value(0.5), Table([Value(float(i)) for i in range(5)])
+
+    def f(tokens, scale):
+        return total([w * table[i] * scale for i in tokens])
+
+    fast = check(f, [w, *table], [([0, 1], 2.0), ([4, 3], -1.0), ([1, 2, 3], 0.1), ([0, 0, 0], 5.0)])
+    assert recordings(fast) == 2
+    fast((0, 1), scale=2.0)  # a tuple, and a name
+    assert recordings(fast) == 3
+
+
+def test_everything_else_is_structure():
+    w = Value(3.0)
+
+    def f(x, kind="double", **options):
+        y = w * x if kind == "double" else w - x
+        return -y if options.get("negative") else y
+
+    fast = jit(f, [w])
+    assert [fast(2.0).item(), fast(2.0, "minus").item(), fast(4.0, negative=True).item()] == [6, 1, -12]
+    assert [fast(5.0).item(), fast(5.0, "minus").item(), fast(1.0, negative=True).item()] == [15, -2, -3]
+    assert recordings(fast) == 3
+    with pytest.raises(TypeError, match=r"numbers, Values, strings, or lists.*got \{1"):
+        fast({1, 2})
+
+
+def test_static_arguments_are_structure():
+    w = Value(2.0)
+    fast = jit(lambda x, n: w * x**n, [w], static=["n"])
+    assert (fast(3.0, 2).item(), fast(3.0, n=3).item(), fast(2.0, 2).item()) == (18.0, 54.0, 8.0)
+    assert recordings(fast) == 2
+
+
+def test_values_and_arrays_are_inputs():
+    w = Value(2.0)
+    fast = jit(lambda xs, y: total([w * x for x in xs]) - y, [w])
+    assert fast(np.array([1.0, 2.0]), Value(1.0)).item() == 5.0
+    assert fast(np.array([1.0, 4.0]), Value(2.0)).item() == 8.0
+    assert fast(np.array([1.0, 4.0]), w).item() == 8.0  # the parameter is itself
+    assert recordings(fast) == 2
+
+
+# ------------------------------------------------------------------------------------- decisions
+
+
+def test_a_decision_that_flips_back_and_forth_is_recorded_twice():
+    w = Value(1.0)
+
+    def f(x):
+        return w * x if w * x > 0.0 else w * w
+
+    fast = check(f, [w], [(x,) for x in (1.0, -1.0, 2.0, -3.0, 5.0)])
+    assert recordings(fast) == 2
+
+
+def test_a_decision_that_does_not_change_the_graph_is_dropped():
+    w, hits = Value(1.0), []
+
+    def f(xs):
+        outs = [w * x for x in xs]
+        hits.append(sum(y.data > 0.0 for y in outs))  # accuracy
+        return total(outs)
+
+    fast = check(f, [w], [([1.0, -1.0],), ([1.0, 1.0],), ([-1.0, -1.0],), ([-1.0, 2.0],)])
+    assert recordings(fast) == 1
+
+
+def test_the_published_softmax_is_recorded_once():
+    zs = [Value(float(i)) for i in range(3)]
+
+    def f(order):
+        logits = [z * x for z, x in zip(zs, order, strict=True)]
+        largest = max(z.data for z in logits)
+        exps = [(z - largest).exp() for z in logits]
+        return (exps[0] / sum(exps)).log()
+
+    fast = check(f, zs, [([1.0, 2.0, 3.0],), ([5.0, -2.0, 0.0],), ([-7.0, 9.0, 0.5],)])
+    assert recordings(fast) == 1
+
+
+def test_many_outcomes_are_warned_about():
+    ws = [Value(float(i)) for i in range(5)]
+
+    def f(xs):
+        return max([w * x for w, x in zip(ws, xs, strict=True)], key=lambda y: y.data) * ws[0]
+
+    fast = jit(f, ws, limit=6)
+    rng = random.Random(0)
+    with pytest.warns(GradientWarning, match=r"recorded 8 times because Python decides.*take"):
+        for _ in range(200):
+            fast([rng.uniform(-1.0, 1.0) for _ in ws])
+            assert recordings(fast) <= 6
+
+
+# --------------------------------------------------------------------------------------- indices
+
+
+def test_an_index_out_of_range_is_an_error_before_anything_is_computed():
+    w = Value(1.0)
+    table = Table([[Value(1.0)], [Value(2.0)]], name="embedding")
+    fast = jit(lambda i, k: w * table[i][0] * take([w, w * w, w * w * w], k), [w])
+    for _ in range(2):  # while it is recorded, and in a replay
+        with pytest.raises(IndexError, match="embedding has 2 rows, got .* = 2"):
+            fast(2, 0)
+        with pytest.raises(IndexError, match="list has 3 rows, got .* = -4"):
+            fast(0, -4)
+        assert fast(-1, -1).item() == fast(1, 2).item() == 2.0
+    with pytest.raises(IndexError, match="embedding has 2 rows"):
+        fast.map([0, 5], [0, 0])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda i, w: [w, w][i], lambda i, w: w * len(range(i)), lambda i, w: {0: w}[i],
+        lambda i, w: w * float(i), lambda i, w: w * int(f"{i}"), lambda i, w: (w, w)[i],
+    ],
+)  # fmt: skip
+def test_an_integer_argument_as_a_plain_number_is_an_error(use):
+    with pytest.raises(TypeError, match=r"Table\(rows\).*take\(xs, i\).*static="):
+        jit(lambda i: use(i, Value(1.0)))(0)
+
+
+def test_tables_of_constants_and_of_computed_values():
+    w, v = Value(2.0), Value(3.0)
+    constants = Table([w.detach(), Value(5.0)])
+    constants[1].requires_grad = False
+
+    def f(i, k):
+        computed = Table([[w * v, w], [v.tanh(), v]])
+        return constants[i] * v + computed[k][0] * computed[k][1] + constants[1]
+
+    check(f, [w, v], [(0, 0), (1, 0), (0, 1), (1, 1)])
+
+
+def test_eagerly_a_table_is_a_list():
+    rows = [[Value(1.0)], [Value(2.0)]]
+    table = Table(rows)
+    assert table == rows
+    assert table[1] is rows[1]
+    assert isinstance(table, list)
+    assert take(table, 0) is rows[0]
+
+
+# ------------------------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_training_ends_at_the_same_weights(name):
+    """The compiled update has the bits of NumPy's."""
+    results = []
+    for enabled in (True, False):
+        model = MLP(2, [4, 1], "tanh", rng=0)
+        fast = jit(lambda x, y, model=model: (model(x) - y) ** 2, model, enabled=enabled)
+        optimizer = getattr(optim, name)(fast.parameters(), lr=0.05)
+        for k in range(20):
+            optimizer.zero_grad()
+            fast([math.sin(k), math.cos(k)], 0.3 * k).backward()
+            optimizer.step()
+        fast.sync()
+        results.append([p.data for p in model.parameters()])
+    np.testing.assert_allclose(*results, rtol=1e-14)
+
+
+def test_sync_and_assignment():
+    w, v = Value(2.0), Value(5.0)
+    fast = jit(lambda x: w * x * v, [w, v])
+    fast(3.0).backward()
+    fast.flat.data = [4.0, 1.0]
+    assert (w.data, fast(1.0).item()) == (2.0, 4.0)
+    fast.sync()
+    assert [w.data, v.data, w.grad, v.grad] == [4.0, 1.0, 15.0, 6.0]
+    w.data = 10.0
+    assert fast(1.0).item() == 10.0
+    assert fast.flat.data.tolist() == [10.0, 1.0]
+
+
+def test_several_results_of_one_recording_in_one_graph():
+    w = Value(2.0)
+    fast = jit(lambda x: w * w * x, [w])
+    y = fast(1.0) + fast(10.0) * fast(2.0)
+    y.backward()
+    assert fast.flat.grad.tolist() == [4.0 + 2 * 2.0 * 80.0 * 4.0 + 0.0]
+    w.data = 1.0  # the graph keeps its numbers
+    fast(3.0)
+    fast.flat.zero_grad()
+    y.backward()
+    assert fast.flat.grad.tolist() == [644.0]
+
+
+def test_parameters_are_found_and_may_grow_until_they_are_given_away():
+    w, v = Value(2.0, "w"), Value(3.0, "v")
+    fast = jit(lambda kind: w * 2.0 if kind == "w" else w * v)
+    with pytest.raises(RuntimeError, match="not known before its first call"):
+        fast.parameters()
+    fast("w")
+    assert fast.flat.data.tolist() == [2.0]
+    fast("v").backward()
+    assert fast.flat.grad.tolist() == [3.0, 2.0]
+    assert fast("w").item() == 4.0
+    other = jit(lambda kind: w * 2.0 if kind == "w" else w * v)
+    other("w")
+    other.parameters()
+    with pytest.raises(RuntimeError, match="reaches .*v.* only now"):
+        other("v")
+
+
+def test_adversarial_training_stops_the_gradient():
+    g, d = Value(0.5), Value(2.0)
+    check(lambda z: d * (g * z).detach() - d * z, [g, d], [(1.0,), (2.0,)])
+    check(lambda z: d.detach() * g * z, [g, d], [(1.0,), (2.0,)])
+
+
+def test_no_grad_and_off(monkeypatch):
+    w = Value(2.0)
+    fast = jit(lambda x: w * x, [w])
+    with no_grad():
+        assert fast(3.0).constant
+    assert isinstance(fast(3.0), Array)
+    for off in (jit(lambda x: w * x, enabled=False), None):
+        if off is None:
+            monkeypatch.setenv("STEPGRAD_JIT", "0")
+            off = jit(lambda x: w * x)
+        y = off(3.0)
+        assert (type(y), y.data, off.parameters()) == (Value, 6.0, [w])
+        assert off.map([1.0, 2.0]).mean().data == 3.0
+
+
+def test_random_numbers_are_warned_about():
+    w = Value(1.0)
+    fast = jit(lambda x: w * x * random.random(), [w])
+    with pytest.warns(GradientWarning, match="draws random numbers"):
+        y = fast(1.0)
+    assert fast(1.0).item() == y.item()
+
+
+def test_wrong_functions():
+    with pytest.raises(TypeError, match="expects a function that makes a Value, got 3"):
+        jit(3)
+    with pytest.raises(TypeError, match="returns a Value or a list of Values, got None"):
+        jit(lambda: None)()
+    with pytest.raises(ValueError, match="must be distinct"):
+        w = Value(1.0)
+        jit(lambda: w, [w, w])
+
+
+def test_decorators_methods_and_docstrings():
+    class Model:
+        def __init__(self):
+            self.w = Value(3.0)
+
+        @jit(dtype=np.float32)
+        def loss(self, x):
+            """Return the loss."""
+            return self.w * x
+
+    one = Model()
+    assert one.loss(2.0).dtype == np.float32
+    assert (one.loss(5.0).item(), Model.loss.__doc__, Model.loss.__name__) == (
+        15.0, "Return the loss.", "loss",
+    )  # fmt: skip
+
+
+def test_threads_share_a_function(in_threads):
+    w = Value(2.0)
+    fast = jit(lambda x: w * x * x, [w])
+
+    def work(i):
+        for k in range(100):
+            assert fast(float(k)).item() == 2.0 * k * k
+
+    in_threads(work, 4)
+
+
+def test_recordings_that_are_dropped_are_freed():
+    w = Value(2.0)
+    fast = jit(lambda xs: total([w * x for x in xs]), [w], limit=3)
+    for n in range(1, 20):
+        fast([1.0] * n)
+    assert recordings(fast) == 3
+    assert fast([2.0] * 19).item() == 76.0
+
+
+# -------------------------------------------------------------------------- programs of many kinds
+
+
+def recurrent(ws, xs, gate):
+    """Return the last state of a small recurrent network."""
+    h = 0.0
+    for x in xs:
+        new = (ws[0] * x + ws[1] * h + ws[2]).tanh()
+        h = new if not gate else (ws[3] * x).sigmoid() * new + (1.0 - (ws[3] * x).sigmoid()) * h
+    return h * h
+
+
+def attention_to_memory(ws, memory, read):
+    """Read from a memory by content, and write, as a neural Turing machine."""
+    cells = list(memory)
+    for key in read:
+        weights = softmax([ws[0] * key * cell for cell in cells])
+        value = dot(weights, cells)
+        cells = [cell * (1.0 - p) + p * (ws[1] * value + ws[2]) for cell, p in zip(cells, weights, strict=True)]
+    return total(cells)
+
+
+def clipped_policy(ws, action, advantage, old):
+    """Return a loss as in proximal policy optimization."""
+    p = take(softmax(ws[:3]), action)
+    ratio = p / old
+    return -(ratio * advantage) if (ratio * advantage) < (ratio.clip(0.8, 1.2) * advantage) else -(
+        ratio.clip(0.8, 1.2) * advantage
+    )
+
+
+@pytest.mark.parametrize(
+    ("f", "calls"),
+    [
+        (recurrent, [([1.0, 2.0], False), ([0.5, -1.0], True), ([3.0] * 5, True)]),
+        (attention_to_memory, [([1.0, 2.0], [0.5]), ([0.1, -2.0], [1.0]), ([1.0] * 3, [1.0, 2.0])]),
+        (clipped_policy, [(0, 1.0, 0.5), (1, -1.0, 0.2), (2, 2.0, 0.9), (0, -3.0, 0.4)]),
+    ],
+)
+def test_programs_of_users(f, calls):
+    ws = [Value(0.3 * i - 0.5) for i in range(4)]
+    fast = check(lambda *args: f(ws, *args), ws, calls)
+    assert recordings(fast) <= len(calls)
