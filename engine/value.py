@@ -138,7 +138,7 @@ class Value(Node[float]):
             return Constant(x)
         if isinstance(x, Value):
             return x
-        # The number of a Value that is recorded (`engine.watch.recorded_number`) remains in the graph.
+        # A number that is recorded (`engine.watch.recorded_number`) remains in the graph.
         follow = getattr(x, "_as_constant", None)
         return follow() if follow else Constant(x)
 

@@ -44,8 +44,8 @@ PAIRS = [(3.25, 5.5), (0.25, -0.5), (2.0, 0.0), (0.0, -0.0), (math.inf, math.nan
 
 def plain(result):
     """Return a result with plain floats, to compare."""
-    if type(result) is RecordedNumber:
-        return result.node._data
+    if issubclass(type(result), RecordedNumber):
+        return result._plain()
     if type(result) is slice:
         return plain([result.start, result.stop, result.step])
     if isinstance(result, Iterator):
@@ -90,7 +90,7 @@ def judge(f, before, after):
     assert repr(plain(result)) == expected
     x.data = after
     numbers = [result, *(result if type(result) in (list, tuple) else [])]
-    recompute(order_nodes([y.node for y in numbers if type(y) is RecordedNumber]))
+    recompute(order_nodes([y.node for y in numbers if issubclass(type(y), RecordedNumber)]))
     if repr(plain(result)) != outcome(f, after):
         assert is_noticed(decisions)
 
@@ -296,7 +296,9 @@ def test_a_conversion_with_the_same_result_may_stay(build, dtype):
 def test_a_tape_that_rounds_differently_raises_no_error(options):
     for i in range(12):
         w, x, c = Value(2.0), Value(0.1 + 0.07 * i, "x"), Value(0.1 + 0.07 * i, "c")
-        tape = Tape(lambda w=w, c=c: w * float((c * 0.3 + 0.1).exp().data), parameters=[w], **options)
+        tape = Tape(
+            lambda w=w, c=c: w * float((c * 0.3 + 0.1).exp().data), parameters=[w], **options
+        )
         tape.forward()
         c.data = 5.0
         tape.load()
@@ -347,7 +349,7 @@ def test_functions_that_accept_only_floats_name_the_remedy():
 
 def test_the_line_is_the_users_also_below_the_standard_library():
     with record_branches() as decisions:
-        random.Random(0).gauss(0.0, Value(1.0).data) < 0.0  # noqa: B015
+        assert random.Random(0).gauss(0.0, Value(1.0).data) > 0.0
     assert "random.Random(0)" in decisions[0].origin.text
 
 

@@ -4,7 +4,7 @@ Requires numba (the extra `jit`), which is imported when the first tape is made.
 """
 
 from engine.tape.index import Table
-from engine.tape.jit import Jit, jit
+from engine.tape.recordings import Jit, jit
 from engine.tape.tape import Tape
 from engine.watch.branches import BranchChanged, record_branches
 

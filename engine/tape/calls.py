@@ -43,7 +43,8 @@ class Call(ArrayOp):
 
     def __init__(self, program: Program, arguments: Arguments):
         become_row(self)
-        self.program, self.data = program, None
+        self.program = program
+        self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.integers = program.selections.evaluate(arguments.integers)
         self.floats = np.array(arguments.floats)
         self.selected = np.empty(program.selections.inputs, np.int64)
@@ -72,7 +73,8 @@ class Batch(ArrayOp):
 
     def __init__(self, program: Program, batch: Sequence[Arguments]):
         become_row(self)
-        self.program, self.data = program, None
+        self.program = program
+        self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.integers = np.stack([program.selections.evaluate(x.integers) for x in batch])
         self.floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
 
@@ -95,7 +97,7 @@ class Batch(ArrayOp):
 
 
 class Calls(ArrayOp):
-    """Calls with different programs: each part is a Call or a Batch, with the places of its calls."""
+    """Calls with different programs; each part is a Call or a Batch, with its calls' places."""
 
     __slots__ = ("count", "parts")
 
@@ -140,7 +142,8 @@ class Result(Array):
         observer.before_backward(self, [flat, self], self._grad is not None)
         self._grad = self._one()
         with np.errstate(all="ignore"):
-            flat._receive(self.op.pull_parameters(self._grad, self._data, self._dx[0]))
+            row: Any = self.op
+            flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
 
 
 Result.__name__ = "Array"  # in its repr

@@ -68,8 +68,8 @@ class Index:
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError(
             f"{self.text} is an integer argument under jit, so it may change at each call: select "
-            "with it from a Table(rows) or with take(xs, i). For a length or a setting, pass a list "
-            "or a string, or name it in jit(..., static=[...])"
+            "with it from a Table(rows) or with take(xs, i); for a length or a setting, pass a "
+            "list or a string, or name the argument in jit(..., static=[...])"
         )
 
     __index__ = __int__ = __float__ = __hash__ = __str__ = __format__ = __round__ = _refuse
@@ -95,7 +95,8 @@ def make_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], 
         if type(other) is not Index and type(other) is not int:
             x = RecordedNumber(self._as_constant())
             return function(other, x) if swap else function(x, other)
-        compute, value = self.compute, getattr(other, "compute", lambda _: other)
+        compute: Callable[[Integers], int] = self.compute
+        value: Callable[[Integers], Any] = getattr(other, "compute", lambda _: other)
         texts = self.text, getattr(other, "text", repr(other))
         if swap:
             compute, value, texts = value, compute, texts[::-1]
@@ -115,7 +116,7 @@ def make_comparison(name: str, symbol: str) -> Callable[[Index, Any], Any]:
         if type(other) is RecordedNumber:
             return function(RecordedNumber(self._as_constant()), other)
         if type(other) is Index:
-            difference = self - other
+            difference = operator.sub(self, other)
             return self.recording.decide(
                 difference, lambda i: function(i, 0), f"{self.text} {symbol} {other.text}"
             )

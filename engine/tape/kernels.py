@@ -178,8 +178,10 @@ OPERAND = {"x": "data[a[i]]", "y": "data[b[i]]", "z": "data[c[i]]"}
 CODE = {
     "compute": COMPUTE.format(calls=print_calls()),
     "run": RUN.format(
-        multiply_add_on=MULTIPLY_ADD_ON, vector_add=VECTOR_ADD, vector_from_0=VECTOR_FROM_0,
-        loops=print_loops(LOOP_OF_NUMBERS, (LOOP,), depth=2)
+        multiply_add_on=MULTIPLY_ADD_ON,
+        vector_add=VECTOR_ADD,
+        vector_from_0=VECTOR_FROM_0,
+        loops=print_loops(LOOP_OF_NUMBERS, (LOOP,), depth=2),
     ),
     "run_lanes": RUN_LANES.format(
         sum=SUM, sum_product=SUM_PRODUCT, loops=print_loops(LOOP_OF_LANES, (LOOP, SHARED), depth=3)

@@ -99,6 +99,7 @@ class Machine:
             self.run_forward()
             return self.shared[self.outputs]
         self.run_forward()
+        assert X is not None
         self.lanes.load(X)
         self.lanes.forward(self.shared)
         return self.lanes.read(self.outputs)

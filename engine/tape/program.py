@@ -1,19 +1,23 @@
 """One recording of a function under `jit` as a compiled program."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
-from engine.tape.gather import collect_gradients, fill_inputs
 from engine.tape.flat_graph import FlatGraph, GraphNodes, flatten_graph
+from engine.tape.gather import collect_gradients, fill_inputs
 from engine.tape.index import Integers
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
 from engine.tape.recording import Recording, name_of
 from engine.tape.updates import compile_update  # noqa: F401 # optimizers use it from now on
-from engine.tape.values import Decision, Decisions
+from engine.tape.values import Decisions
 from engine.value import ASSIGNED, Value
+
+# The outcomes of decisions from integers, and the places and outcomes of the other decisions that
+# differ from those of the recording.
+Outcome: TypeAlias = tuple[tuple[bool, ...], tuple[tuple[int, str], ...]]
 
 
 class Options(NamedTuple):
@@ -69,7 +73,7 @@ class Selections:
             start.append(starts[key])
             rows.append(len(selection.table))
             width.append(len(selection.leaves))
-            self.indices.append(selection.index)
+            self.indices.append(selection.chosen)
         for index, _, length in recording.numbers.values():
             table_of.append([None] * length)
             start.append(0)
@@ -145,7 +149,9 @@ class Program:
         self.order = np.argsort(-selected, kind="stable")
         self.machine = self.make_machine(batched=False)
         self.decisions = Decisions([nodes.branches[i] for i in self.machine.guards], options.dtype)
-        self.dropped: set[int] = set()  # decisions that do not change the graph, by identity
+        # All outcomes that lead to this graph.
+        first: Outcome = tuple([test.outcome for test in self.tests]), ()
+        self.outcomes = {first}
         self.lanes: Machine | None = None  # for batches
         self.call: object = None  # the call whose numbers the machine has
         self.batch: object = None  # the batch whose numbers the lanes have
@@ -167,9 +173,18 @@ class Program:
                     machine.set_constants([x._data for x in self.constants])
             self.others = np.array([x._data for x in self.pool.others], self.options.dtype)
 
+    def test(self, integers: Integers) -> tuple[bool, ...]:
+        """Return the outcomes of the decisions from integers."""
+        return tuple([test.decide(integers) for test in self.tests])
+
     def accepts(self, integers: Integers) -> bool:
-        """Return whether the decisions from integers are those of the recording."""
-        return all(test.holds(integers) for test in self.tests)
+        """Return whether some outcomes with these decisions from integers lead to this graph."""
+        outcome = self.test(integers) if self.tests else ()
+        return any(outcome == tests for tests, _ in self.outcomes)
+
+    def fits(self, integers: Integers) -> bool:
+        """Return whether all decisions, with the numbers of now, lead to this graph."""
+        return not self.decisions.all or (self.test(integers), self.changes()) in self.outcomes
 
     def forward(
         self, flat: np.ndarray, integers: np.ndarray, floats: np.ndarray, selected: np.ndarray
@@ -218,28 +233,31 @@ class Program:
         np.add.at(out, selected, machine.input_gradients()[:, : selected.shape[1]])
         return out[:size]
 
-    def changed_in_batch(self) -> set[int]:
-        """Return the calls of a batch for which Python would decide differently."""
+    def unfit_in_batch(self, batch: Sequence[Integers]) -> set[int]:
+        """Return the calls of a batch whose decisions lead to another graph, or an unknown one."""
+        if not self.decisions.all:
+            return set()
         machine: Any = self.lanes
-        changes = self.decisions.changes(machine.guard_values()) if self.decisions.all else ()
-        return {call for call, decision, _ in changes if id(decision) not in self.dropped}
+        changes: dict[int, list[tuple[int, str]]] = {}
+        for call, i, now in self.decisions.changes(machine.guard_values()):
+            changes.setdefault(call, []).append((i, now))
+        outcomes = [(self.test(x), tuple(changes.get(k, ()))) for k, x in enumerate(batch)]
+        return {k for k, outcome in enumerate(outcomes) if outcome not in self.outcomes}
 
-    def changes(self) -> Iterator[tuple[int, Decision, str]]:
-        """Yield the decisions that Python would make differently with the numbers of now."""
-        if self.decisions.all:
-            for change in self.decisions.changes(self.machine.guard_values()):
-                if id(change[1]) not in self.dropped:
-                    yield change
+    def changes(self) -> tuple[tuple[int, str], ...]:
+        """Return the decisions with other outcomes than in the recording, and their outcomes."""
+        numbers = self.machine.guard_values()
+        return tuple([(i, now) for _, i, now in self.decisions.changes(numbers)])
 
-    def drop(self, integers: Integers) -> None:
-        """Ignore the decisions that differ now: they have not changed the graph."""
-        self.dropped.update(id(decision) for _, decision, _ in self.changes())
-        self.tests = [test for test in self.tests if test.holds(integers)]
+    def learn(self, integers: Integers) -> None:
+        """Store that the decisions with the numbers of now lead to this graph, too."""
+        self.outcomes.add((self.test(integers), self.changes() if self.decisions.all else ()))
 
     def is_same(self, other: "Program") -> bool:
-        """Return whether another program computes the same from the same numbers."""
+        """Return whether another program has the same graph and the same decisions to check."""
         return (
             same_graphs(self.graph, other.graph)
+            and [test.text for test in self.tests] == [test.text for test in other.tests]
             and [x._data for x in self.constants] == [x._data for x in other.constants]
             and self.selections.describe() == other.selections.describe()
         )
@@ -252,22 +270,22 @@ def list_inputs(recording: Recording) -> list[Value]:
 
 
 def same_graphs(x: FlatGraph, y: FlatGraph) -> bool:
-    """Return whether two graphs have the same nodes under their outputs."""
-    if x.reached != y.reached:
-        return False
-    n = x.reached
+    """Return whether two graphs have the same nodes and the same decisions."""
     arrays = lambda graph: [
-        graph.outputs, graph.results, graph.parameters[graph.parameters < n],
-        graph.inputs[graph.inputs < n], graph.constants[graph.constants < n], graph.sends[:n],
+        graph.outputs, graph.results, graph.parameters, graph.inputs, graph.constants, graph.sends
     ]  # fmt: skip
-    if not all(map(np.array_equal, arrays(x), arrays(y))):
-        return False
-    nodes = lambda graph: {
-        (graph.rows[group.row], group.inputs.shape[1]): group.inputs[group.nodes < n]
-        for group in graph.groups
-        if (group.nodes < n).any()
+    groups = lambda graph: {
+        (graph.rows[group.row], group.inputs.shape[1]): group for group in graph.groups
     }
-    groups, others = nodes(x), nodes(y)
-    return groups.keys() == others.keys() and all(
-        np.array_equal(groups[key], others[key]) for key in groups
+    decisions = lambda graph: [(guard.operator, guard.x, guard.y) for guard in graph.guards]
+    ours, others = groups(x), groups(y)
+    return (
+        (x.size, x.extra, decisions(x)) == (y.size, y.extra, decisions(y))
+        and all(map(np.array_equal, arrays(x), arrays(y)))
+        and ours.keys() == others.keys()
+        and all(
+            np.array_equal(group.nodes, others[key].nodes)
+            and np.array_equal(group.inputs, others[key].inputs)
+            for key, group in ours.items()
+        )
     )

@@ -1,11 +1,7 @@
 """One recording of a function under `jit`: its arguments, its graph, and how to fill its inputs."""
 
-import random
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from engine.arithmetic import where
 from engine.sequences.many_op import ManyOp
@@ -39,16 +35,16 @@ class Test(NamedTuple):
     function: Callable[[int], bool]
     outcome: bool
 
-    def holds(self, integers: Integers) -> bool:
-        """Return whether the outcome is that of the recording."""
-        return bool(self.function(self.compute(integers))) == self.outcome
+    def decide(self, integers: Integers) -> bool:
+        """Return the outcome for other arguments."""
+        return bool(self.function(self.compute(integers)))
 
 
 class Selection(NamedTuple):
     """A row of a table of leaves that an index selects, with the leaves that stand for it."""
 
     table: Sequence[Any]
-    index: Index
+    chosen: Index
     leaves: list[Value]
 
     def all(self) -> list[Value]:
@@ -133,7 +129,7 @@ class Recording:
         ):
             key = id(xs), index.text
             if key not in self.selections:
-                chosen = [now] if single else list(now)
+                chosen: list[Any] = [now] if isinstance(now, Value) else list(now)
                 leaves = [
                     (Constant if all(x.constant for x in column) else Value)(x._data)
                     for x, column in zip(chosen, columns, strict=True)

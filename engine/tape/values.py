@@ -43,7 +43,9 @@ class Leaves:
             return False
         before, count = self.numbers, len(self.parameters)
         self.remember()
-        changed = [i for i, (x, y) in enumerate(zip(self.numbers, before, strict=True)) if x is not y]
+        changed = [
+            i for i, (x, y) in enumerate(zip(self.numbers, before, strict=True)) if x is not y
+        ]
         if parameters := [i for i in changed if i < count]:
             data = flat.data.copy()
             data[parameters] = [self.numbers[i] for i in parameters]
@@ -115,7 +117,8 @@ class Decisions:
 
         `numbers` has the shape (samples, decisions), with one row if there are no samples.
         """
-        for sample, decision, now in self.changes(numbers):
+        for sample, i, now in self.changes(numbers):
+            decision = self.all[i]
             origin = decision.origin
             where = "" if origin is None else f" ({origin})"
             which = f" for sample {sample}" if batched else ""
@@ -124,15 +127,15 @@ class Decisions:
                 f"{now} now{which}{where}, {decision.remedy}"
             )
 
-    def changes(self, numbers: np.ndarray) -> Iterator[tuple[int, Decision, str]]:
-        """Yield the decisions whose outcome differs, with the sample and the outcome as text."""
+    def changes(self, numbers: np.ndarray) -> Iterator[tuple[int, int, str]]:
+        """Yield the samples and decisions whose outcome differs, with the outcome as text."""
         same = (numbers == self.numbers) & (np.signbit(numbers) == np.signbit(self.numbers))
         same |= np.isnan(numbers) & np.isnan(self.numbers)
         for sample, i in np.argwhere(~same).tolist():
             decision = self.all[i]
             now = decision.now(float(numbers[sample, i]))
             if now != repr(decision.outcome):
-                yield sample, decision, now
+                yield sample, i, now
 
 
 def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:

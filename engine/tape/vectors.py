@@ -6,7 +6,7 @@ the other factors are often a column of a matrix of parameters, whose registers 
 distance; they are copied to consecutive registers before each pass.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,11 +80,11 @@ def find_segments(
     """
     starts, sizes, steps = [0][:0], [0][:0], [0][:0]
     swaps = np.zeros(a.size, np.bool_)
-    begin = 0
+    begin: Any = 0
     for n in range(opcodes.size):
         end = np.int64(ends[n])
         f = opcodes[n]
-        if f == MULTIPLY_ADD or f == MULTIPLY_ADD_ON or f == MULTIPLY_FROM_0:
+        if f in (MULTIPLY_ADD, MULTIPLY_ADD_ON, MULTIPLY_FROM_0):
             i = begin
             while i + 1 < end:
                 stays_a, stays_b = a[i + 1] == a[i], b[i + 1] == b[i]

@@ -108,10 +108,10 @@ def set_hook(mark: object, hook: "ReferenceType[Hook] | None") -> None:
             del OPEN[other]
         if hook is not None:
             OPEN[mark] = hook
-        hooks = [hook for ref in OPEN.values() if (hook := ref()) is not None]
+        hooks = [opened for ref in OPEN.values() if (opened := ref()) is not None]
         flags = {
-            "observed": any(hook._observes_nodes for hook in hooks),
-            "reading": any(hook._read for hook in hooks),
+            "observed": any(opened._observes_nodes for opened in hooks),
+            "reading": any(opened._read for opened in hooks),
         }
         for space in SPACES:
             space.update(flags)

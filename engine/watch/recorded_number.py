@@ -7,9 +7,10 @@ from reprlib import repr as short_repr
 from typing import TYPE_CHECKING, Any
 
 from engine import arithmetic
+from engine.arithmetic import where
 from engine.node import Node
 from engine.rules import Op
-from engine.value import Constant, Value, make_node
+from engine.value import Constant, Value, lift, make_node
 from engine.watch.decisions import COMPARISONS, record_branch, record_conversion
 
 if TYPE_CHECKING:
@@ -18,14 +19,24 @@ if TYPE_CHECKING:
 
 # The number of a node as a constant: `x.detach()`, or `x * x.data`. A tape computes it again.
 DETACH = Op("detach", lambda x: x, lambda out, x: 0.0)
+NO_SLOPE = lambda out, x, y: 0.0
+OUTCOMES = {  # 1 if a comparison holds, 0 if not
+    "<": Op("<", lambda x, y: where(x < y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+    "<=": Op("<=", lambda x, y: where(x <= y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+    ">": Op(">", lambda x, y: where(x > y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+    ">=": Op(">=", lambda x, y: where(x >= y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+    "==": Op("==", lambda x, y: where(x == y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+    "!=": Op("!=", lambda x, y: where(x != y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
+}
 
 
 class RecordedNumber:
     """The number of a Value, which behaves like a float and records how it is used.
 
-    Arithmetic returns the RecordedNumber of a new node, and a comparison records a Branch. In an
-    operation of a graph it is a constant that is computed from its Value. The other methods of
-    floats return plain objects and record a Conversion.
+    Arithmetic returns the RecordedNumber of a new node, and a comparison a RecordedBool, which
+    records a Branch when Python decides by it. In an operation of a graph, it is a constant that is
+    computed from its Value. The other methods of floats return plain objects and record a
+    Conversion.
 
     It is not a subclass of float, because C functions such as `math.sin` read the number inside a
     subclass without calling a method. They call `__float__` of any other class.
@@ -33,6 +44,7 @@ class RecordedNumber:
 
     __slots__ = ("node",)
     node: Value
+    _type: Any = float
 
     def __new__(cls, x: Any) -> Any:
         """Return the number of a Value; convert anything else to a float, as `type(x)(2)` does."""
@@ -44,11 +56,20 @@ class RecordedNumber:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # isinstance(x, float) is True
-        return float
+        return self._type
 
     def _as_constant(self) -> Value:
         """Return a constant with this number, through which no gradient flows."""
         return make_node(DETACH, self.node, None, self.node._data, None, None, Constant)
+
+    def _plain(self) -> Any:
+        """Return the number itself."""
+        return self._type(self.node._data)
+
+    def _convert(self, text: str, function: Callable[[Any], Any]) -> Any:
+        """Return a plain result computed from the number, and record it."""
+        kind = self._type
+        return record_conversion(text, lambda x: function(kind(x)), self.node)
 
     real = property(lambda self: self)
     imag = property(lambda self: 0.0)
@@ -64,14 +85,14 @@ class RecordedNumber:
 
     def __format__(self, spec: str) -> str:
         text = f"format({{}}, {spec!r})" if spec else "str({})"
-        return record_conversion(text, lambda x: format(x, spec), self.node)
+        return self._convert(text, lambda x: format(x, spec))
 
     def __round__(self, digits: Any = None) -> Any:
         text = "round({})" if digits is None else f"round({{}}, {digits!r})"
-        return record_conversion(text, lambda x: round(x, digits), self.node)
+        return self._convert(text, lambda x: round(x, digits))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return float, (float(self),)  # type: ignore[arg-type]
+        return self._type, (as_plain(self),)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> "np.ndarray":
         import numpy as np
@@ -93,7 +114,7 @@ class RecordedNumber:
                 if others and not isinstance(x, RecordedNumber):
                     name, x, others = REFLECTED.get(name, f"r{name}"), self, [x]
                 result = getattr(x, f"__{name}__")(*others)
-                return np.bool_(result) if type(result) is bool else result
+                return np.bool_(bool(result)) if type(result) in (bool, RecordedBool) else result
             if name in ROWS:
                 raise TypeError(
                     f"np.{ufunc.__name__} of the .data of a Value would be a constant when the "
@@ -101,8 +122,64 @@ class RecordedNumber:
                     "graph, or pass float(x.data), which the tape compares at each replay"
                 )
             if len(inputs) == 1:
-                return record_conversion(f"np.{ufunc.__name__}({{}})", ufunc, self.node)
+                return self._convert(f"np.{ufunc.__name__}({{}})", ufunc)
         return getattr(ufunc, method)(*map(as_plain, inputs), **settings)
+
+
+class RecordedInt(RecordedNumber):
+    """A recorded number that is an integer, such as a count of decisions."""
+
+    __slots__ = ()
+    _type: Any = int
+
+    def __index__(self) -> int:
+        return self._convert("int({})", int)
+
+
+class RecordedBool(RecordedInt):
+    """The outcome of a comparison, which becomes a decision when Python tests its truth.
+
+    Counted, as in `correct += x.data > 0.0`, or as the condition of `where`, it decides nothing.
+    """
+
+    __slots__ = ("operands", "symbol")
+    _type = bool
+    operands: tuple[Value, Value]
+    symbol: str
+
+    @classmethod
+    def of(cls, symbol: str, x: Value, y: Any, outcome: bool) -> "RecordedBool":
+        """Return the outcome of `x symbol y`, where y is a Value or a float."""
+        made: RecordedBool = object.__new__(cls)
+        made.symbol, made.operands = symbol, (x, lift(y))
+        row, number = OUTCOMES[symbol], float(outcome)
+        made.node = make_node(row, x, made.operands[1], number, None, None, Constant)
+        return made
+
+    def __bool__(self) -> bool:
+        x, y = self.operands
+        return record_branch(self.symbol, x, y, self.node._data != 0.0)
+
+    def _as_constant(self) -> Value:
+        return self.node
+
+    def __invert__(self) -> Any:
+        return ~as_plain(self)
+
+    def __and__(self, other: Any) -> Any:
+        return self * other if is_bool(other) else as_plain(self) & as_plain(other)
+
+    def __or__(self, other: Any) -> Any:
+        return as_plain(self) | as_plain(other)
+
+    def __xor__(self, other: Any) -> Any:
+        return self != other if is_bool(other) else as_plain(self) ^ as_plain(other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+
+def is_bool(x: object) -> bool:
+    return type(x) in (bool, RecordedBool)
 
 
 ROWS = {name for name in arithmetic.__all__ if hasattr(Value, name)} | {"maximum", "minimum"}
@@ -122,8 +199,10 @@ OPERATORS = {
 
 
 def as_plain(x: Any) -> Any:
-    """Return a RecordedNumber as a plain float, which is recorded; anything else as it is."""
-    return float(x) if isinstance(x, RecordedNumber) else x  # type: ignore[arg-type]
+    """Return a RecordedNumber as a plain number, which is recorded; anything else as it is."""
+    if not isinstance(x, RecordedNumber):
+        return x
+    return bool(x) if type(x) is RecordedBool else x._convert(f"{x._type.__name__}({{}})", x._type)
 
 
 def comparison_method(symbol: str) -> Callable[[Any, Any], Any]:
@@ -137,14 +216,14 @@ def comparison_method(symbol: str) -> Callable[[Any, Any], Any]:
             other = other.data
         if isinstance(other, RecordedNumber):
             outcome = compare(self.node._data, other.node._data)
-            return record_branch(symbol, self.node, other.node, outcome)
-        outcome = compare(self.node._data, other)
+            return RecordedBool.of(symbol, self.node, other.node, outcome)
+        outcome = compare(self._plain(), other)
         if is_float(other):
-            return record_branch(symbol, self.node, float(other), outcome)
+            return RecordedBool.of(symbol, self.node, float(other), outcome)
         if type(outcome) is not bool:  # an array
             return compare(as_plain(self), other)
         text = f"{{}} {symbol} {short_repr(other)}"
-        return record_conversion(text, lambda x: compare(x, other), self.node)
+        return self._convert(text, lambda x: compare(x, other))
 
     return method
 
@@ -173,16 +252,18 @@ def arithmetic_method(name: str, function: Callable[..., Any]) -> Callable[..., 
     def method(self: RecordedNumber, *others: Any) -> Any:
         if any(isinstance(x, Node) for x in others):
             return NotImplemented
-        plain = [x.node._data if isinstance(x, RecordedNumber) else x for x in others]
-        args = [*plain, self.node._data] if reflected else [self.node._data, *plain]
+        plain = [x._plain() if isinstance(x, RecordedNumber) else x for x in others]
+        args = [*plain, self._plain()] if reflected else [self._plain(), *plain]
         result = function(*args)  # raises the errors of floats, such as division by zero
-        if isinstance(result, float):
+        if isinstance(result, float) or type(result) is int:
             nodes = [x.node if isinstance(x, RecordedNumber) else x for x in others]
             node = getattr(self.node, f"__{name}__")(*nodes)
             if repr(node._data) == repr(float(result)):
                 if name in MAY_FAIL:
                     record_conversion("math.isfinite({})", math.isfinite, node)
-                return RecordedNumber(node)
+                number = object.__new__(RecordedInt if type(result) is int else RecordedNumber)
+                number.node = node
+                return number
         for x in (self, *others):
             as_plain(x)
         return result
@@ -194,7 +275,7 @@ def conversion_method(text: str, function: Callable[[float], Any]) -> Callable[.
     """Return a method that converts the number and records the result."""
 
     def method(self: RecordedNumber) -> Any:
-        return record_conversion(text, function, self.node)
+        return self._convert(text, function)
 
     return method
 
@@ -211,7 +292,7 @@ def division_method(symbol: str, function: Callable[..., Any], swap: bool) -> Ca
         divide = (lambda x: function(other, x)) if swap else (lambda x: function(x, other))
         if getattr(other, "ndim", 0):
             return divide(as_plain(self))
-        return record_conversion(text, divide, self.node)
+        return self._convert(text, divide)
 
     return method
 
@@ -238,8 +319,8 @@ for _name, _text, _convert in (
     ("__hash__", "hash({})", hash),
     ("__str__", "str({})", str),
     ("__repr__", "repr({})", repr),
-    ("hex", "{}.hex()", float.hex),
-    ("as_integer_ratio", "{}.as_integer_ratio()", float.as_integer_ratio),
-    ("is_integer", "{}.is_integer()", float.is_integer),
+    ("hex", "{}.hex()", operator.methodcaller("hex")),
+    ("as_integer_ratio", "{}.as_integer_ratio()", operator.methodcaller("as_integer_ratio")),
+    ("is_integer", "{}.is_integer()", operator.methodcaller("is_integer")),
 ):
     setattr(RecordedNumber, _name, conversion_method(_text, _convert))

@@ -10,14 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Signature, signature
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engine.arrays.arguments import as_data, as_dtype
+from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array
-from engine.arrays.rules import ArrayOp
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
 from engine.tape.arguments import Arguments, Static, rebuild
@@ -25,7 +24,6 @@ from engine.tape.calls import Batch, Call, Calls, make_result
 from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
 from engine.tape.program import Options, Pool, Program, list_inputs
 from engine.tape.recording import Recording
-from engine.tape.tape import load_machine
 from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
 from engine.watch.branches import record_branches
@@ -233,11 +231,11 @@ class Jit:
             if program is None or len(places) == 1:
                 parts += [(self._run(*calls[i]), [i]) for i in places]
                 continue
-            call = Batch(program, batch)
+            call: Any = Batch(program, batch)
             call.compute(self._flat._data)
-            if changed := program.changed_in_batch():
-                parts += [(self._run(*calls[places[k]]), [places[k]]) for k in sorted(changed)]
-                rest = [k for k in range(len(places)) if k not in changed]
+            if unfit := program.unfit_in_batch([x.integers for x in batch]):
+                parts += [(self._run(*calls[places[k]]), [places[k]]) for k in sorted(unfit)]
+                rest = [k for k in range(len(places)) if k not in unfit]
                 places = [places[k] for k in rest]
                 call = Batch(program, [batch[k] for k in rest]) if rest else None
             if call is not None:
@@ -287,22 +285,22 @@ class Jit:
                     programs.insert(0, program)
                 program.used = next(self._calls)
                 return call
-        program = self._record(args, kwargs, arguments)
-        for other in programs:
-            if other.is_same(program):
-                other.drop(arguments.integers)
-                program = other
-                break
-        else:
-            programs.insert(0, program)
+        new = self._record(args, kwargs, arguments)
+        program = next((x for x in programs if x.is_same(new)), new)
+        if program is new:
+            programs.insert(0, new)
             self._limit_programs(arguments.structure)
         program.used = next(self._calls)
-        call = self._replay(program, arguments)
-        if call is None:
-            raise RuntimeError(
-                f"{self.__name__} does not decide the same twice from the same numbers; does it "
-                "depend on something that is neither a parameter nor an argument?"
-            )
+        call = Call(program, arguments)
+        call.compute(self._flat._data)
+        if not program.fits(arguments.integers):
+            rounds = self._options.fast or self._options.dtype != np.float64
+            if program is new and not rounds:
+                raise RuntimeError(
+                    f"{self.__name__} does not decide the same twice from the same numbers; does "
+                    "it depend on something that is neither a parameter nor an argument?"
+                )
+            program.learn(arguments.integers)
         return call
 
     def _replay(self, program: Program, arguments: Arguments) -> Call | None:
@@ -311,7 +309,7 @@ class Jit:
             return None
         call = Call(program, arguments)
         call.compute(self._flat._data)
-        return None if next(program.changes(), None) else call
+        return call if program.fits(arguments.integers) else None
 
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
@@ -322,10 +320,10 @@ class Jit:
         self._leaves.remember()
         recording = Recording(arguments.integers, arguments.floats)
         again = lambda x: rebuild(x, self._pool.places, recording.index, recording.float)
-        states = random.getstate(), repr(np.random.get_state())
+        before = random_states()
         with record_branches() as branches:
             root = self.function(*map(again, args), **{k: again(x) for k, x in kwargs.items()})
-        if states != (random.getstate(), repr(np.random.get_state())):
+        if random_states() != before:
             warn(
                 f"{self.__name__} draws random numbers, which stay those of the recording; pass "
                 "them as arguments"
@@ -356,8 +354,8 @@ class Jit:
         self._outcomes[structure] += 1
         if self._outcomes[structure] == MOST_OUTCOMES:
             warn(
-                f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by numbers; "
-                "choose in the graph with where(), maximum(), softmax() or take()"
+                f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by "
+                "numbers; choose in the graph with where(), maximum(), softmax() or take()"
             )
         every = [(program, key) for key, some in self._programs.items() for program in some]
         if len(every) > self.limit:
@@ -392,3 +390,9 @@ class _Method:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)
+
+
+def random_states() -> tuple[object, bytes]:
+    """Return the states of the generators that Python's and NumPy's functions share."""
+    numpys: Any = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), numpys[1].tobytes() + bytes(str(numpys[2:]), "ascii")
