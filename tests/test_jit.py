@@ -32,7 +32,7 @@ from engine import jit
 
 def recordings(f):
     """Return how many recordings a function has."""
-    return sum(map(len, f._programs.values()))
+    return sum(map(len, f._replays.values()))
 
 
 def check(f, parameters, calls, same_bits=True):

@@ -9,7 +9,7 @@ from engine.arrays.array import Array
 from engine.arrays.rules import ArrayOp
 from engine.graph import observer
 from engine.tape.arguments import Arguments
-from engine.tape.program import Program
+from engine.tape.replay import Replay
 from engine.watch import hooks
 
 
@@ -19,7 +19,7 @@ def become_row(call: Any) -> None:
     call.many, call.row, call.settings = False, call, {}
 
 
-def check_gradient(g: object) -> None:
+def check_is_array(g: object) -> None:
     """Raise TypeError for a gradient that is a node."""
     if not isinstance(g, np.ndarray):
         raise TypeError(
@@ -32,83 +32,83 @@ def refuse_to_pickle(call: object) -> NoReturn:
     raise TypeError("the result of a function under jit cannot be pickled; save its .data")
 
 
-class Call(ArrayOp):
+class OneCall(ArrayOp):
     """One call: the row of its node, whose input is `flat`.
 
-    Its numbers are in the program until the program runs for another call. The backward pass then
+    Its numbers are in the replay until the replay runs for another call. The backward pass then
     computes them again.
     """
 
-    __slots__ = ("data", "floats", "integers", "program", "selected")
+    __slots__ = ("data", "floats", "integers", "replay", "selected")
 
-    def __init__(self, program: Program, arguments: Arguments):
+    def __init__(self, replay: Replay, arguments: Arguments):
         become_row(self)
-        self.program = program
+        self.replay = replay
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
-        self.integers = program.selections.evaluate(arguments.integers)
+        self.integers = replay.selections.evaluate(arguments.integers)
         self.floats = np.array(arguments.floats)
-        self.selected = np.empty(program.selections.inputs, np.int64)
+        self.selected = np.empty(replay.selections.inputs, np.int64)
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs."""
-        if self.program.call is not self or self.data is not flat:
-            self.program.call, self.data = self, flat
-            self.program.forward(flat, self.integers, self.floats, self.selected)
-        outputs = self.program.machine.shared[self.program.machine.outputs]
-        return outputs[0] if self.program.single else outputs
+        if self.replay.call is not self or self.data is not flat:
+            self.replay.call, self.data = self, flat
+            self.replay.forward(flat, self.integers, self.floats, self.selected)
+        outputs = self.replay.machine.shared[self.replay.machine.outputs]
+        return outputs[0] if self.replay.single else outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given that of the outputs."""
-        check_gradient(g)
+        check_is_array(g)
         self.compute(flat)
-        return self.program.backward(g, self.selected, len(flat))
+        return self.replay.backward(g, self.selected, len(flat))
 
     __reduce__ = refuse_to_pickle
 
 
 class Batch(ArrayOp):
-    """Several calls of one program, one in each lane."""
+    """Several calls of one replay, one in each lane."""
 
-    __slots__ = ("data", "floats", "integers", "outputs", "program", "selected")
+    __slots__ = ("data", "floats", "integers", "outputs", "replay", "selected")
 
-    def __init__(self, program: Program, batch: Sequence[Arguments]):
+    def __init__(self, replay: Replay, batch: Sequence[Arguments]):
         become_row(self)
-        self.program = program
+        self.replay = replay
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
-        self.integers = np.stack([program.selections.evaluate(x.integers) for x in batch])
+        self.integers = np.stack([replay.selections.evaluate(x.integers) for x in batch])
         self.floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs, of shape (calls,) or (calls, outputs)."""
-        if self.program.batch is not self or self.data is not flat:
-            self.program.batch, self.data = self, flat
-            self.outputs, self.selected = self.program.forward_batch(
+        if self.replay.batch is not self or self.data is not flat:
+            self.replay.batch, self.data = self, flat
+            self.outputs, self.selected = self.replay.forward_batch(
                 flat, self.integers, self.floats
             )
-        return self.outputs[:, 0] if self.program.single else self.outputs
+        return self.outputs[:, 0] if self.replay.single else self.outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given those of the outputs."""
-        check_gradient(g)
+        check_is_array(g)
         self.compute(flat)
-        return self.program.backward_batch(g.reshape(len(g), -1), self.selected, len(flat))
+        return self.replay.backward_batch(g.reshape(len(g), -1), self.selected, len(flat))
 
     __reduce__ = refuse_to_pickle
 
 
 class Calls(ArrayOp):
-    """Calls with different programs; each part is a Call or a Batch, with its calls' places."""
+    """Calls with different replays; each part is a OneCall or a Batch, with its calls' places."""
 
     __slots__ = ("count", "parts")
 
-    def __init__(self, parts: Sequence[tuple[Call | Batch, list[int]]], count: int):
+    def __init__(self, parts: Sequence[tuple[OneCall | Batch, list[int]]], count: int):
         become_row(self)
         self.parts, self.count = parts, count
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs in the order of the calls."""
         results = [np.atleast_1d(part.compute(flat)) for part, _ in self.parts]
-        shapes = {x.shape[1:] if isinstance(part, Batch) or part.program.single else x.shape
+        shapes = {x.shape[1:] if isinstance(part, Batch) or part.replay.single else x.shape
                   for x, (part, _) in zip(results, self.parts, strict=True)}  # fmt: skip
         if len(shapes) > 1:
             raise ValueError(f"the calls return different numbers of Values: {sorted(shapes)}")
@@ -119,7 +119,7 @@ class Calls(ArrayOp):
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given those of the outputs."""
-        check_gradient(g)
+        check_is_array(g)
         gradient = np.zeros_like(flat)
         for part, places in self.parts:
             of_part = g[places] if isinstance(part, Batch) else np.asarray(g[places[0]])
@@ -149,7 +149,7 @@ class Result(Array):
 Result.__name__ = "Array"  # in its repr
 
 
-def make_result(call: Call | Batch | Calls, flat: Array) -> Array:
+def make_call_node(call: OneCall | Batch | Calls, flat: Array) -> Array:
     """Return the node of a call."""
     if hooks.observed:
         return Array.apply(call, flat)

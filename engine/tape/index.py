@@ -2,14 +2,11 @@
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from engine.node import Node
 from engine.value import Value
 from engine.watch.recorded_number import RecordedNumber
-
-if TYPE_CHECKING:
-    from engine.tape.recording import Recording
 
 Integers = Sequence[int]  # all integer arguments of a call
 
@@ -46,7 +43,7 @@ class Index:
 
     def __init__(
         self,
-        recording: "Recording",
+        recording: Any,
         compute: Callable[[Integers], int],
         text: str,
         place: int | None = None,
@@ -85,7 +82,7 @@ class Index:
         return self
 
 
-def make_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], Any]:
+def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], Any]:
     """Return an operator of two integers."""
     function = getattr(operator, name)
 
@@ -143,8 +140,8 @@ for _name, _symbol in {
     "xor": "^", "lshift": "<<", "rshift": ">>",
 }.items():  # fmt: skip
     _method = _name.rstrip("_")
-    setattr(Index, f"__{_method}__", make_operator(_name, _symbol, swap=False))
-    setattr(Index, f"__r{_method}__", make_operator(_name, _symbol, swap=True))
+    setattr(Index, f"__{_method}__", make_integer_operator(_name, _symbol, swap=False))
+    setattr(Index, f"__r{_method}__", make_integer_operator(_name, _symbol, swap=True))
 for _name, _symbol in {
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
 }.items():  # fmt: skip

@@ -20,10 +20,10 @@ from engine.arrays.array import Array
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
 from engine.tape.arguments import Arguments, Static, rebuild
-from engine.tape.calls import Batch, Call, Calls, make_result
+from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
-from engine.tape.program import Options, Pool, Program, list_inputs
-from engine.tape.recording import Recording
+from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
+from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
 from engine.watch.branches import record_branches
@@ -81,7 +81,7 @@ def jit(
     >>> y = loss(1, 5.0)
     >>> y.backward()
     >>> y.item(), loss.flat.grad
-    (100.0, array([-100.,    0.,   20.]))
+    (100.0, array([   0.,   20., -100.]))
     """
     if loss is None:
         settings = locals()
@@ -95,7 +95,9 @@ def jit(
     return Jit(
         loss, None if parameters is None else check_leaves("parameters", parameters),
         static=(static,) if isinstance(static, str) else tuple(static),
-        options=Options(as_dtype(dtype, "the dtype of jit"), check_flag("fast", fast), threads),
+        options=MachineOptions(
+            as_dtype(dtype, "the dtype of jit"), check_flag("fast", fast), threads
+        ),
         limit=check_whole("limit", limit),
         enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
     )  # fmt: skip
@@ -114,7 +116,7 @@ class Jit:
         function: Callable[..., Any],
         parameters: list[Value] | None,
         static: tuple[str, ...],
-        options: Options,
+        options: MachineOptions,
         limit: int,
         enabled: bool,
     ):
@@ -126,7 +128,7 @@ class Jit:
         self._finds_parameters = parameters is None
         self._pool = Pool([])
         self._leaves = Leaves(self._pool.parameters)
-        self._programs: dict[Any, list[Program]] = {}
+        self._replays: dict[Any, list[Replay]] = {}
         self._outcomes: Counter[Any] = Counter()  # recordings of each structure
         self._calls, self._lock = itertools.count(), threading.RLock()
         self._given = False  # whether an optimizer may have the parameters
@@ -186,10 +188,10 @@ class Jit:
         with self._lock:
             self._leaves.read(self._flat)
             call = self._run(*self._mark_static(args, kwargs))
-            return make_result(call, self._flat)
+            return make_call_node(call, self._flat)
 
     def map(self, *arguments: Iterable[Any]) -> Any:
-        """Call the function for each element, as `map` does, and return all results as one Array.
+        """Call the function for each element, as Python's `map` does; return all results in an Array.
 
         Calls with the same structure are computed together, one in each lane, on several threads.
         The result has the shape (calls,), or (calls, outputs) if the function returns a list. If
@@ -213,46 +215,46 @@ class Jit:
             self._leaves.read(self._flat)
             parts = self._group([self._mark_static(args, {}) for args in calls])
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
-            return make_result(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
+            return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
 
     def _group(
         self, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
-    ) -> list[tuple[Call | Batch, list[int]]]:
-        """Return the calls in batches with the same program; a batch of one is a Call."""
+    ) -> list[tuple[OneCall | Batch, list[int]]]:
+        """Return the calls in batches with the same replay; a batch of one is a OneCall."""
         groups: dict[Any, tuple[list[int], list[Arguments]]] = {}
         for i, (args, kwargs) in enumerate(calls):
             x = Arguments(args, kwargs, self._pool.places)
-            program = self._find(x)
-            places, batch = groups.setdefault((x.structure, program), ([], []))
+            replay = self._find(x)
+            places, batch = groups.setdefault((x.structure, replay), ([], []))
             places.append(i)
             batch.append(x)
-        parts: list[tuple[Call | Batch, list[int]]] = []
-        for (_, program), (places, batch) in groups.items():
-            if program is None or len(places) == 1:
+        parts: list[tuple[OneCall | Batch, list[int]]] = []
+        for (_, replay), (places, batch) in groups.items():
+            if replay is None or len(places) == 1:
                 parts += [(self._run(*calls[i]), [i]) for i in places]
                 continue
-            call: Any = Batch(program, batch)
+            call: Any = Batch(replay, batch)
             call.compute(self._flat._data)
-            if unfit := program.unfit_in_batch([x.integers for x in batch]):
+            if unfit := replay.unfit_in_batch([x.integers for x in batch]):
                 parts += [(self._run(*calls[places[k]]), [places[k]]) for k in sorted(unfit)]
                 rest = [k for k in range(len(places)) if k not in unfit]
                 places = [places[k] for k in rest]
-                call = Batch(program, [batch[k] for k in rest]) if rest else None
+                call = Batch(replay, [batch[k] for k in rest]) if rest else None
             if call is not None:
                 parts.append((call, places))
         return parts
 
-    def _find(self, arguments: Arguments) -> Program | None:
-        """Return the last used program for a structure that accepts the integers."""
-        programs = self._programs.get(arguments.structure, ())
-        return next((x for x in programs if x.accepts(arguments.integers)), None)
+    def _find(self, arguments: Arguments) -> Replay | None:
+        """Return the last used replay for a structure that accepts the integers."""
+        replays = self._replays.get(arguments.structure, ())
+        return next((x for x in replays if x.accepts(arguments.integers)), None)
 
     def __get__(self, instance: Any, owner: type) -> Any:
         """Return the function as a method."""
         return self if instance is None else _Method(self, instance)
 
     def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the function without recording it."""
+        """OneCall the function without recording it."""
         root = self.function(*args, **kwargs)
         if self._finds_parameters:
             outputs = list(root) if isinstance(root, list | tuple) else [root]
@@ -273,52 +275,52 @@ class Jit:
                 bound.arguments[name] = Static(bound.arguments[name])
         return bound.args, bound.kwargs
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OneCall:
         """Return the numbers of a call, from a recording that fits or from a new one."""
         arguments = Arguments(args, kwargs, self._pool.places)
-        programs = self._programs.setdefault(arguments.structure, [])
-        for program in programs:
-            call = self._replay(program, arguments)
+        replays = self._replays.setdefault(arguments.structure, [])
+        for replay in replays:
+            call = self._try(replay, arguments)
             if call is not None:
-                if program is not programs[0]:
-                    programs.remove(program)
-                    programs.insert(0, program)
-                program.used = next(self._calls)
+                if replay is not replays[0]:
+                    replays.remove(replay)
+                    replays.insert(0, replay)
+                replay.used = next(self._calls)
                 return call
         new = self._record(args, kwargs, arguments)
-        program = next((x for x in programs if x.is_same(new)), new)
-        if program is new:
-            programs.insert(0, new)
-            self._limit_programs(arguments.structure)
-        program.used = next(self._calls)
-        call = Call(program, arguments)
+        replay = next((x for x in replays if x.is_same(new)), new)
+        if replay is new:
+            replays.insert(0, new)
+            self._limit_replays(arguments.structure)
+        replay.used = next(self._calls)
+        call = OneCall(replay, arguments)
         call.compute(self._flat._data)
-        if not program.fits(arguments.integers):
+        if not replay.fits(arguments.integers):
             rounds = self._options.fast or self._options.dtype != np.float64
-            if program is new and not rounds:
+            if replay is new and not rounds:
                 raise RuntimeError(
                     f"{self.__name__} does not decide the same twice from the same numbers; does "
                     "it depend on something that is neither a parameter nor an argument?"
                 )
-            program.learn(arguments.integers)
+            replay.learn(arguments.integers)
         return call
 
-    def _replay(self, program: Program, arguments: Arguments) -> Call | None:
+    def _try(self, replay: Replay, arguments: Arguments) -> OneCall | None:
         """Return the numbers of a call, or None if Python would decide differently."""
-        if not program.accepts(arguments.integers):
+        if not replay.accepts(arguments.integers):
             return None
-        call = Call(program, arguments)
+        call = OneCall(replay, arguments)
         call.compute(self._flat._data)
-        return call if program.fits(arguments.integers) else None
+        return call if replay.fits(arguments.integers) else None
 
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
-    ) -> Program:
+    ) -> Replay:
         """Record the function with the numbers of now."""
         start = time.perf_counter()
         assign_data(self._pool.parameters, self._flat.data)
         self._leaves.remember()
-        recording = Recording(arguments.integers, arguments.floats)
+        recording = TracedCall(arguments.integers, arguments.floats)
         again = lambda x: rebuild(x, self._pool.places, recording.index, recording.float)
         before = random_states()
         with record_branches() as branches:
@@ -345,36 +347,36 @@ class Jit:
             self._add_parameters([*new])
         parameters = [*self._pool.parameters]
         nodes = arrange_nodes(outputs, single, parameters, inputs, branches)
-        program = Program(recording, nodes, self._pool, self._options)
-        program.seconds = time.perf_counter() - start
-        return program
+        replay = Replay(recording, nodes, self._pool, self._options)
+        replay.seconds = time.perf_counter() - start
+        return replay
 
-    def _limit_programs(self, structure: Any) -> None:
-        """Drop the program that was not used for the longest time if there are too many."""
+    def _limit_replays(self, structure: Any) -> None:
+        """Drop the replay that was not used for the longest time if there are too many."""
         self._outcomes[structure] += 1
         if self._outcomes[structure] == MOST_OUTCOMES:
             warn(
                 f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by "
                 "numbers; choose in the graph with where(), maximum(), softmax() or take()"
             )
-        every = [(program, key) for key, some in self._programs.items() for program in some]
+        every = [(replay, key) for key, some in self._replays.items() for replay in some]
         if len(every) > self.limit:
             oldest, key = min(every, key=lambda pair: pair[0].used)
-            self._programs[key].remove(oldest)
+            self._replays[key].remove(oldest)
 
     def summary(self) -> str:
         """Return a table of the recordings: nodes, bytes, and the seconds that recording took."""
         from engine.tape.summary import align
 
         rows = [
-            [str(program.graph.reached), str(len(program.decisions.all)), f"{program.seconds:.3f}"]
-            for some in self._programs.values()
-            for program in some
+            [str(replay.graph.reached), str(len(replay.decisions.all)), f"{replay.seconds:.3f}"]
+            for some in self._replays.values()
+            for replay in some
         ]
         return "\n".join(align([["nodes", "decisions", "seconds"], *rows]))
 
     def __repr__(self) -> str:
-        count = sum(map(len, self._programs.values()))
+        count = sum(map(len, self._replays.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
 

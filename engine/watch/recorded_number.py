@@ -167,18 +167,18 @@ class RecordedBool(RecordedInt):
         return ~as_plain(self)
 
     def __and__(self, other: Any) -> Any:
-        return self * other if is_bool(other) else as_plain(self) & as_plain(other)
+        return self * other if is_truth_value(other) else as_plain(self) & as_plain(other)
 
     def __or__(self, other: Any) -> Any:
         return as_plain(self) | as_plain(other)
 
     def __xor__(self, other: Any) -> Any:
-        return self != other if is_bool(other) else as_plain(self) ^ as_plain(other)
+        return self != other if is_truth_value(other) else as_plain(self) ^ as_plain(other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
 
-def is_bool(x: object) -> bool:
+def is_truth_value(x: object) -> bool:
     return type(x) in (bool, RecordedBool)
 
 

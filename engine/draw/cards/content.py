@@ -9,9 +9,9 @@ from engine.draw.cards.headings import Headings, list_indices
 from engine.draw.cards.neurons import LooseStep, NeuronGraph, NeuronValues, Row
 from engine.draw.cards.samples import UNORDERED, Item
 from engine.draw.cards.tables import (
+    CardTable,
     Look,
     Piece,
-    Table,
     TableCell,
     ValueMark,
     make_pieces,
@@ -46,7 +46,7 @@ class Card:
     `kind` is that of its only value, or "neuron" or "step".
     """
 
-    tables: list[Table]
+    tables: list[CardTable]
     kind: str
     outs: dict[Item, tuple[int, float]] = field(default_factory=dict)  # a table and a line in it
     ports: list[Port] = field(default_factory=list)
@@ -77,7 +77,7 @@ class CardWriter:
 
     def write_input(self, item: Item) -> Card:
         """Return the card of an input: its name and numbers, and the gradients below."""
-        table = Table()
+        table = CardTable()
         card = Card([table], self.find_kind(item))
         self.add_values(table, item, self.write_name(item))
         card.outs[item] = (0, (table.lines - 1) / 2)
@@ -87,7 +87,7 @@ class CardWriter:
 
     def write_neuron(self, neuron: NeuronValues) -> Card:
         """Return the card of a neuron: its parameters, then z and its activation."""
-        table = Table()
+        table = CardTable()
         card = Card([table], "neuron")
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces(neuron.heading), "head"))
@@ -117,7 +117,7 @@ class CardWriter:
         values = [x for x in (neuron.z, neuron.activation) if x]
         if self.samples > 1 and self.look.has_data:
             table.is_packed = self.look.options.direction != "left"
-            table = Table()
+            table = CardTable()
             self.add_sample_heads(table, neuron.z)
             card.tables.append(table)
             values = neuron.items if hidden == 0 else values
@@ -150,7 +150,7 @@ class CardWriter:
 
     def write_step(self, step: LooseStep) -> Card:
         """Return the card of a step: its formula, the leaves that only it uses, and its results."""
-        table = Table()
+        table = CardTable()
         results = step.items
         card = Card([table], "step")
         line = table.add_line()
@@ -209,7 +209,7 @@ class CardWriter:
         if row.input and row.user:
             card.ports.append(Port(row.input, line, self.list_arrows(row.user, row.k)))
 
-    def add_sample_heads(self, table: Table, item: Item) -> None:
+    def add_sample_heads(self, table: CardTable, item: Item) -> None:
         """Add a line with the numbers of the samples that the values of an item belong to."""
         line, sources = table.add_line(), self.network.graph.sources
         numbers = [", ".join(map(str, sources.get(x, (i,)))) for i, x in enumerate(item.nodes)]
@@ -219,13 +219,13 @@ class CardWriter:
         for place, head in enumerate(heads):
             table.add_cell(TableCell(line, place, make_pieces(head), "head"))
 
-    def add_pair(self, table: Table, item: Item, name: tuple[Span, ...]) -> None:
+    def add_pair(self, table: CardTable, item: Item, name: tuple[Span, ...]) -> None:
         """Add a line with the data and the gradient of a single value."""
         line = table.add_line()
         self.add_numbers(table, item, line, 1, name)
 
     def add_numbers(
-        self, table: Table, item: Item, line: int, place: int, name: tuple[Span, ...] = ()
+        self, table: CardTable, item: Item, line: int, place: int, name: tuple[Span, ...] = ()
     ) -> None:
         """Add the data and the gradient of a single value to a line, and its name before them."""
         node = item.node
@@ -239,7 +239,7 @@ class CardWriter:
         table.add_mark(self.mark(item, 0, (line, line + 1), places, cells))
 
     def add_values(
-        self, table: Table, item: Item, name: tuple[Span, ...], role: str = "name"
+        self, table: CardTable, item: Item, name: tuple[Span, ...], role: str = "name"
     ) -> None:
         """Add a line with the data of each sample, and one with the gradients."""
         first = table.add_line()
@@ -261,7 +261,7 @@ class CardWriter:
             table.add_cell(TableCell(first, self.shown + 1, make_pieces("…"), "note"))
 
     def add_sample(
-        self, table: Table, item: Item, sample: int, line: int, place: int, has_grads: bool
+        self, table: CardTable, item: Item, sample: int, line: int, place: int, has_grads: bool
     ) -> None:
         node = item.nodes[sample]
         cells = [TableCell(line, place, make_pieces(self.format(node.data)), "data")]
@@ -270,7 +270,7 @@ class CardWriter:
         lines = (line, line + 1 + has_grads)
         table.add_mark(self.mark(item, sample, lines, (place, place + 1), cells))
 
-    def add_classes(self, table: Table, item: Item) -> None:
+    def add_classes(self, table: CardTable, item: Item) -> None:
         """Add a line with the label of each sample: the number of the first input of its loss."""
         line = table.add_line()
         table.add_cell(TableCell(line, 0, make_pieces("label"), "head"))
@@ -278,7 +278,7 @@ class CardWriter:
             label = self.network.graph.sorted_inputs(node).index(node.inputs[0])
             table.add_cell(TableCell(line, sample + 1, make_pieces(str(label)), "name"))
 
-    def add_partial_sums(self, table: Table, item: Item) -> None:
+    def add_partial_sums(self, table: CardTable, item: Item) -> None:
         """Add a line with the sums over the first samples."""
         assert item.terms is not None
         count = len(item.terms.nodes)

@@ -72,7 +72,7 @@ class ValueMark(NamedTuple):
 
 
 @dataclass
-class Table:
+class CardTable:
     """A table: marks of values, and cells that belong to none. Rules are lines before lines."""
 
     lines: int = 0
@@ -113,7 +113,9 @@ class TableLayout:
         width: the least width of the table.
     """
 
-    def __init__(self, table: Table, look: Look, widths: Sequence[float] = (), width: float = 0.0):
+    def __init__(
+        self, table: CardTable, look: Look, widths: Sequence[float] = (), width: float = 0.0
+    ):
         self.table, self.look = table, look
         count = table.lines if look.is_vertical else table.places
         widest = 0.0

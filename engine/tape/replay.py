@@ -1,4 +1,4 @@
-"""One recording of a function under `jit` as a compiled program."""
+"""One recording of a function under `jit`, compiled."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -10,7 +10,7 @@ from engine.tape.gather import collect_gradients, fill_inputs
 from engine.tape.index import Integers
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
-from engine.tape.recording import Recording, name_of
+from engine.tape.traced_call import TracedCall, name_table
 from engine.tape.updates import compile_update  # noqa: F401 # optimizers use it from now on
 from engine.tape.values import Decisions
 from engine.value import ASSIGNED, Value
@@ -20,7 +20,7 @@ from engine.value import ASSIGNED, Value
 Outcome: TypeAlias = tuple[tuple[bool, ...], tuple[tuple[int, str], ...]]
 
 
-class Options(NamedTuple):
+class MachineOptions(NamedTuple):
     """The options of the machines of a function."""
 
     dtype: np.dtype
@@ -59,7 +59,7 @@ class Selections:
     See `engine.tape.gather.fill_inputs` for the arrays.
     """
 
-    def __init__(self, recording: Recording, pool: Pool):
+    def __init__(self, recording: TracedCall, pool: Pool):
         starts: dict[int, int] = {}
         places: list[int] = []
         table_of, width, rows, start = [], [], [], []
@@ -127,18 +127,21 @@ class Selections:
         """Raise IndexError for a selection that is out of range."""
         index, table = self.indices[k], self.tables[k]
         raise IndexError(
-            f"{name_of(table)} has {len(table)} rows, got {index.text} = {index.compute(integers)}"
+            f"{name_table(table)} has {len(table)} rows, got {index.text} = "
+            f"{index.compute(integers)}"
         )
 
 
-class Program:
+class Replay:
     """A recording with its compiled passes.
 
     Its inputs are, in this order: the selected rows, the indices that are numbers of the graph, and
     the floats.
     """
 
-    def __init__(self, recording: Recording, nodes: GraphNodes, pool: Pool, options: Options):
+    def __init__(
+        self, recording: TracedCall, nodes: GraphNodes, pool: Pool, options: MachineOptions
+    ):
         self.options, self.pool = options, pool
         self.graph = flatten_graph(nodes, labels=False)
         self.single, self.constants = nodes.single, nodes.constants
@@ -253,7 +256,7 @@ class Program:
         """Store that the decisions with the numbers of now lead to this graph, too."""
         self.outcomes.add((self.test(integers), self.changes() if self.decisions.all else ()))
 
-    def is_same(self, other: "Program") -> bool:
+    def is_same(self, other: "Replay") -> bool:
         """Return whether another program has the same graph and the same decisions to check."""
         return (
             same_graphs(self.graph, other.graph)
@@ -263,7 +266,7 @@ class Program:
         )
 
 
-def list_inputs(recording: Recording) -> list[Value]:
+def list_inputs(recording: TracedCall) -> list[Value]:
     """Return the leaves of a recording's inputs, in the order of `Selections`."""
     rows = [leaf for selection in recording.selections.values() for leaf in selection.leaves]
     return [*rows, *[leaf for _, leaf, _ in recording.numbers.values()], *recording.inputs]

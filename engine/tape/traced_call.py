@@ -53,7 +53,7 @@ class Selection(NamedTuple):
         return [x for row in rows for x in row]
 
 
-class Recording:
+class TracedCall:
     """The arguments of a function while it is recorded.
 
     Attributes:
@@ -115,13 +115,13 @@ class Recording:
         now = rows[index.now]
         if not isinstance(now, Value | list | tuple):
             raise TypeError(
-                f"{name_of(xs)} is indexed by an argument under jit and must contain Values, or "
+                f"{name_table(xs)} is indexed by an argument under jit and must contain Values, or "
                 f"rows of Values, got {now!r}"
             )
         single = isinstance(now, Value)
         columns = [rows] if single else list(zip(*rows, strict=True)) if same_lengths(rows) else []
         if not columns:
-            raise ValueError(f"the rows of {name_of(xs)} must have the same length of 1 or more")
+            raise ValueError(f"the rows of {name_table(xs)} must have the same length of 1 or more")
         if all(
             type(x) is not float and isinstance(x, Value) and x.op is None
             for c in columns
@@ -147,7 +147,7 @@ def same_lengths(rows: Sequence[Any]) -> bool:
     return len({len(row) if isinstance(row, list | tuple) else -1 for row in rows}) == 1
 
 
-def name_of(xs: Sequence[Any]) -> str:
+def name_table(xs: Sequence[Any]) -> str:
     """Return the name of a table in messages."""
     return xs.name if isinstance(xs, Table) else "the list"
 
@@ -155,4 +155,4 @@ def name_of(xs: Sequence[Any]) -> str:
 def check_index(xs: Sequence[Any], index: Index) -> None:
     """Raise IndexError for an index out of range."""
     if not -len(xs) <= index.now < len(xs):
-        raise IndexError(f"{name_of(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
+        raise IndexError(f"{name_table(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
