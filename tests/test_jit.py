@@ -288,9 +288,9 @@ def test_an_index_out_of_range_is_an_error_before_anything_is_computed():
     table = Table([[Value(1.0)], [Value(2.0)]], name="embedding")
     fast = jit(lambda i, k: w * table[i][0] * take([w, w * w, w * w * w], k), [w])
     for _ in range(2):  # while it is recorded, and in a replay
-        with pytest.raises(IndexError, match=r"embedding has 2 rows, got .* = 2"):
+        with pytest.raises(IndexError, match=r"embedding has 2 rows, got i = 2"):
             fast(2, 0)
-        with pytest.raises(IndexError, match=r"list has 3 rows, got .* = -4"):
+        with pytest.raises(IndexError, match=r"list has 3 rows, got k = -4"):
             fast(0, -4)
         assert fast(-1, -1).item() == fast(1, 2).item() == 2.0
     with pytest.raises(IndexError, match="embedding has 2 rows"):

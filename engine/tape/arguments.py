@@ -5,6 +5,7 @@ another recording. Everything else is structure: lengths, strings, bools, None, 
 """
 
 from collections.abc import Callable, Collection, Hashable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -75,29 +76,46 @@ class Arguments:
 
 def rebuild(
     x: Any,
+    name: str,
     kept: Collection[Any],
-    integer: Callable[[int], Any],
+    integer: Callable[[int, str], Any],
     number: Callable[[float, Value | None], Any],
 ) -> Any:
-    """Return an argument with its numbers replaced, in the order in which `Arguments` split it."""
+    """Return an argument with its numbers replaced, in the order in which `Arguments` split it.
+
+    `name` is the argument in messages, such as "tokens" or "tokens[3]".
+    """
     kind = type(x)
     if kind is int:
-        return integer(x)
+        return integer(x, name)
     if kind is float:
         return number(x, None)
-    again = lambda part: rebuild(part, kept, integer, number)
+    again = lambda part, key: rebuild(part, f"{name}[{key!r}]", kept, integer, number)
     if kind is list or kind is tuple:
-        return kind(map(again, x))
+        return kind([again(part, i) for i, part in enumerate(x)])
     if kind is dict:
-        return {key: again(part) for key, part in x.items()}
+        return {key: again(part, key) for key, part in x.items()}
     if kind is Static:
         return x.value
     if isinstance(x, Value):
         return x if x in kept else number(x._data, x)
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
         parts = np.empty(x.size, object)
-        parts[:] = [again(part) for part in x.ravel().tolist()]
+        parts[:] = [again(part, i) for i, part in enumerate(x.ravel().tolist())]
         return parts.reshape(x.shape)
     if isinstance(x, np.integer | np.floating):
-        return again(x.item())
+        return rebuild(x.item(), name, kept, integer, number)
     return x
+
+
+def name_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[str]:
+    """Return the names of the arguments of a call, those without keywords first."""
+    try:
+        parameters = [*signature(function).parameters.values()]
+    except (TypeError, ValueError):  # of a built-in function
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names += [f"argument {i}" for i in range(len(names), len(args))]
+    return [*names[: len(args)], *kwargs]

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any, NoReturn
 
 from engine.node import Node
@@ -89,6 +90,8 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
     def method(self: Index, other: Any) -> Any:
         if isinstance(other, Node):
             return NotImplemented
+        if not isinstance(other, Real):
+            self._refuse()
         if type(other) is not Index and type(other) is not int:
             x = RecordedNumber(self._as_constant())
             return function(other, x) if swap else function(x, other)

@@ -19,10 +19,11 @@ from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
-from engine.tape.arguments import Arguments, Static, rebuild
+from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
+from engine.tape.summary import align
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
@@ -191,7 +192,7 @@ class Jit:
             return make_call_node(call, self._flat)
 
     def map(self, *arguments: Iterable[Any]) -> Any:
-        """Call the function for each element, as Python's `map` does; return all results in an Array.
+        """Call the function for each element, as `map` does; return all results in one Array.
 
         Calls with the same structure are computed together, one in each lane, on several threads.
         The result has the shape (calls,), or (calls, outputs) if the function returns a list. If
@@ -321,10 +322,16 @@ class Jit:
         assign_data(self._pool.parameters, self._flat.data)
         self._leaves.remember()
         recording = TracedCall(arguments.integers, arguments.floats)
-        again = lambda x: rebuild(x, self._pool.places, recording.index, recording.float)
+        given = [*args, *kwargs.values()]
+        traced = [
+            rebuild(x, name, self._pool.places, recording.index, recording.float)
+            for x, name in zip(given, name_arguments(self.function, args, kwargs), strict=True)
+        ]
         before = random_states()
         with record_branches() as branches:
-            root = self.function(*map(again, args), **{k: again(x) for k, x in kwargs.items()})
+            root = self.function(
+                *traced[: len(args)], **dict(zip(kwargs, traced[len(args) :], strict=True))
+            )
         if random_states() != before:
             warn(
                 f"{self.__name__} draws random numbers, which stay those of the recording; pass "
@@ -365,15 +372,24 @@ class Jit:
             self._replays[key].remove(oldest)
 
     def summary(self) -> str:
-        """Return a table of the recordings: nodes, bytes, and the seconds that recording took."""
-        from engine.tape.summary import align
+        """Return a table of the recordings, each with the seconds that it took.
 
-        rows = [
-            [str(replay.graph.reached), str(len(replay.decisions.all)), f"{replay.seconds:.3f}"]
-            for some in self._replays.values()
-            for replay in some
-        ]
-        return "\n".join(align([["nodes", "decisions", "seconds"], *rows]))
+        >>> from engine import Value, total
+        >>> w = Value(3.0)
+        >>> f = jit(lambda xs: total([w * x for x in xs]))
+        >>> _ = f([1.0]), f([1.0, 2.0])
+        >>> print(f.summary())  # doctest: +SKIP
+        integers  floats  nodes  decisions   bytes  seconds
+        0              1      3          0   1,312      0.2
+        0              2      5          0   1,848      0.0
+        """
+        rows = []
+        for replay in (replay for some in self._replays.values() for replay in some):
+            counts = replay.integers, replay.floats, replay.graph.reached
+            decisions = len(replay.tests) + len(replay.decisions.all)
+            rows.append([f"{counts[0]}", *counts[1:], decisions, replay.nbytes, replay.seconds])
+        header = ["integers", "floats", "nodes", "decisions", "bytes", "seconds"]
+        return "\n".join(align([header, *rows]))
 
     def __repr__(self) -> str:
         count = sum(map(len, self._replays.values()))

@@ -161,11 +161,17 @@ class Replay:
         self.assigned: object = None
         self.others = np.zeros(0, options.dtype)
         self.used, self.seconds = 0, 0.0
+        self.integers, self.floats = len(recording.integers), len(recording.floats)
 
     def make_machine(self, batched: bool) -> Machine:
         """Return a machine for one call, or for a batch."""
         dtype, fast, threads = self.options
         return Machine(self.graph, dtype, fast, threads, True, batched)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the machines' arrays in bytes, without those that grow with a batch."""
+        return self.machine.nbytes + (0 if self.lanes is None else self.lanes.nbytes)
 
     def read_constants(self) -> None:
         """Read the leaves that are no parameters if any Value was assigned."""

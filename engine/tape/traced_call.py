@@ -74,11 +74,11 @@ class TracedCall:
 
     # ----------------------------------------------------------------- arguments of the function
 
-    def index(self, _: int) -> Index:
+    def index(self, _: int, name: str) -> Index:
         """Return the next integer argument."""
         k = self.count
         self.count += 1
-        return Index(self, lambda all: all[k], f"argument {k}", k)
+        return Index(self, lambda all: all[k], name, k)
 
     def float(self, x: float, like: Value | None = None) -> Any:
         """Return the next float argument, or the next Value."""
