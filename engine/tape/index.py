@@ -92,7 +92,7 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
             return NotImplemented
         if not isinstance(other, Real):
             self._refuse()
-        if type(other) is not Index and type(other) is not int:
+        if type(other) not in (Index, int):
             x = RecordedNumber(self._as_constant())
             return function(other, x) if swap else function(x, other)
         compute: Callable[[Integers], int] = self.compute
