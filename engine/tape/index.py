@@ -90,9 +90,10 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
     def method(self: Index, other: Any) -> Any:
         if isinstance(other, Node):
             return NotImplemented
+        kind = type(other)
         if not isinstance(other, Real):
             self._refuse()
-        if type(other) not in (Index, int):
+        if kind is not Index and kind is not int:
             x = RecordedNumber(self._as_constant())
             return function(other, x) if swap else function(x, other)
         compute: Callable[[Integers], int] = self.compute
