@@ -11,7 +11,7 @@ from engine.node import Node
 from engine.rules import LOGADDEXP, MAXIMUM, MINIMUM, WHERE, XLOGY, Op
 from engine.sequences.rules import CROSS_ENTROPY, DOT, LOGSUMEXP, SOFTMAX, TOTAL
 from engine.support.other_names import answer_keywords
-from engine.value import ASSIGNED, Value, as_nodes, make_node, result_class
+from engine.value import ASSIGNED, Constant, Value, as_nodes, make_node, result_class
 
 if TYPE_CHECKING:
     from engine.arrays.array import Array
@@ -41,19 +41,23 @@ def dot(ws: Any, xs: Any, bias: Any = 0.0) -> Any:
 
 
 class Weights:
-    """The rows of a matrix W and the biases b of `linear`, with their data."""
+    """The rows of a matrix W and the biases b of `linear`, with their data.
 
-    def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]):
-        self.rows, self.biases = rows, biases
+    A bias may be None, which stands for 0.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]):
+        self.rows, self.given = rows, biases
+        self.biases = biases = [Constant(0.0) if b is None else b for b in biases]
         self.are_leaves = all(x._x is None for x in chain(*rows, biases))
         self.kind = result_class(map(type, chain(*rows, biases)))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
         self.bias_data = [b._data for b in biases]
 
-    def are(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value]) -> bool:
+    def are(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]) -> bool:
         """Return whether these are the same nodes, and no Value has been assigned since."""
-        return self.assigned is ASSIGNED[0] and self.rows == rows and self.biases == biases
+        return self.assigned is ASSIGNED[0] and self.rows == rows and self.given == biases
 
 
 def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:

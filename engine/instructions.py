@@ -138,7 +138,7 @@ def record(op: Op, inputs: int) -> Recorded:
         gs = list(range(recorder.slots, recorder.slots + len(outs) * several))
         recorder.slots += len(gs)
         if several:
-            slopes = op.partials[0]([Slot(recorder, g) for g in gs], results, *args)
+            slopes = op._pull_back([Slot(recorder, g) for g in gs], results, [*flatten(args)])
         else:
             slopes = flatten(op.locals(results[0], *args))
         locals = [

@@ -395,6 +395,17 @@ class Methods:
         >>> Value(0.5).relu()
         Value(0.5)
         """
+    def squared_relu(self) -> Self:
+        """Return squared_relu(x) as one node.
+
+        Formula: square(relu(x))
+        Derivative: 2.0 * relu(x)
+        Defined for all x.
+        engine.formulas defines relu, square.
+
+        >>> Value(0.5).squared_relu()
+        Value(0.25)
+        """
     def leaky_relu(self, slope: Operand = 0.01) -> Self:
         """Return leaky_relu(x, slope) as one node.
 

@@ -208,6 +208,7 @@ SOFTPLUS = Op("softplus", lambda x: relu(x) + log1p(exp(-abs(x))),     lambda ou
 SILU     = Op("silu",     lambda x: drop_low(x) * sigmoid(x),           lambda out, x: sigmoid(x) + drop_large(x) * sigmoid_slope(x))
 GELU     = Op("gelu",     lambda x: drop_low(x) * normal_cdf(x),        lambda out, x: normal_cdf(x) + drop_large(x) * normal_pdf(x))
 RELU     = Op("relu",     relu,                                       lambda out, x: where(x <= 0.0, 0.0, 1.0))   # slope 0 at 0
+SQUARED_RELU = Op("squared_relu", lambda x: square(relu(x)),           lambda out, x: 2.0 * relu(x))
 LEAKY_RELU = Op("leaky_relu", lambda x, slope=0.01: where(x <= 0.0, slope * x, x),   # slope `slope` at 0
                 lambda out, x, slope: where(x <= 0.0, slope, 1.0),
                 lambda out, x, slope: where(x <= 0.0, x, 0.0))

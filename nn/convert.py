@@ -1,41 +1,150 @@
 """Conversion of networks between scalars and arrays: the same layers with the same numbers."""
 
-from typing import TYPE_CHECKING, overload
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from engine.rules import flatten
 from nn import scalar, vector
+from nn.module import Module
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+ZEROS: dict[str, Any] = {"init": "zeros"}
 
+
+class Pair(NamedTuple):
+    """A kind of layers of Values, and its counterpart of Arrays.
+
+    arguments  a function of either layer, which returns the sizes and the settings of another one
+    parts      the names of the modules in it, or of lists of modules
+    """
+
+    scalar: type[Any]
+    vector: type[Any]
+    arguments: Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]
+    parts: tuple[str, ...] = ()
+
+
+def settings_of_layer(layer: Any) -> dict[str, Any]:
+    bias = layer.neurons[0].bias if isinstance(layer, scalar.Layer) else layer.bias
+    return {**ZEROS, "bias": bias is not None}
+
+
+def settings_of_block(block: Any) -> dict[str, Any]:
+    bias, activation = block.attention.bias, block.mlp.activation
+    return {**ZEROS, "bias": bias, "activation": activation, "norm": block.norm}
+
+
+def sizes_of_attention(layer: Any) -> tuple[int, int]:
+    return layer.width, layer.heads if isinstance(layer.heads, int) else len(layer.heads)
+
+
+PAIRS = [
+    Pair(
+        scalar.Layer, vector.Dense,
+        lambda x: ((x.nin, x.nout, x.activation), settings_of_layer(x)),
+    ),
+    Pair(
+        scalar.MLP, vector.MLP,
+        lambda x: (
+            (x.nin, [layer.nout for layer in x.layers], x.activation),
+            settings_of_layer(x.layers[0]),
+        ),
+        ("layers",),
+    ),
+    Pair(scalar.Embedding, vector.Embedding, lambda x: ((x.rows, x.width), ZEROS)),
+    Pair(
+        scalar.RMSNorm, vector.RMSNorm,
+        lambda x: ((x.n,), {"eps": x.eps, "gain": x.gain is not None}),
+    ),
+    Pair(scalar.LayerNorm, vector.LayerNorm, lambda x: ((x.n,), {"eps": x.eps})),
+    Pair(
+        scalar.Attention, vector.Attention,
+        lambda x: (sizes_of_attention(x), {**ZEROS, "causal": x.causal, "bias": x.bias}),
+        ("output",),
+    ),
+    Pair(
+        scalar.Transformer, vector.Transformer,
+        lambda x: (
+            sizes_of_attention(x.attention),
+            {**settings_of_block(x), "causal": x.attention.causal},
+        ),
+        ("attention_norm", "attention", "mlp_norm", "mlp"),
+    ),
+    Pair(
+        scalar.GPT, vector.GPT,
+        lambda x: (
+            (
+                x.vocabulary, *sizes_of_attention(x.blocks[0].attention), len(x.blocks),
+                x.positions,
+            ),
+            settings_of_block(x.blocks[0]),
+        ),
+        ("token_embedding", "position_embedding", "norm", "blocks", "head"),
+    ),
+]  # fmt: skip
+
+
+def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each Array of a layer, with the Values of its elements in its counterpart.
+
+    The Values are a list, or a list of rows. Parts of a layer are not included.
+    """
+    if isinstance(values, scalar.Layer):
+        yield arrays.weight, [neuron.weights for neuron in values.neurons]
+        if arrays.bias is not None:
+            yield arrays.bias, [neuron.bias for neuron in values.neurons]
+    elif isinstance(values, scalar.Attention):
+        for name in ("query", "key", "value"):
+            dense, layers = getattr(arrays, name), [getattr(x, name) for x in values.heads]
+            neurons = [neuron for layer in layers for neuron in layer.neurons]
+            yield dense.weight, [neuron.weights for neuron in neurons]
+            if dense.bias is not None:
+                yield dense.bias, [neuron.bias for neuron in neurons]
+    elif isinstance(values, scalar.Embedding | scalar.RMSNorm | scalar.LayerNorm):
+        for name in ("weight", "gain", "gamma", "beta"):
+            if getattr(arrays, name, None) is not None:
+                yield getattr(arrays, name), getattr(values, name)
+
+
+def convert(model: Any, pair: Pair, kind: type[Any], move: Callable[[Any], Any], how: Any) -> Any:
+    """Return a model of another kind with the same settings, and with its parts converted."""
+    sizes, settings = pair.arguments(model)
+    other = kind(*sizes, **settings, **how)
+    for name in pair.parts:
+        part = getattr(model, name)
+        setattr(other, name, [*map(move, part)] if isinstance(part, list) else move(part))
+    return other
+
+
+# fmt: off
 @overload
 def to_vector(model: scalar.Layer, dtype: "DTypeLike" = "float64") -> vector.Dense: ...
 @overload
 def to_vector(model: scalar.MLP, dtype: "DTypeLike" = "float64") -> vector.MLP: ...
-def to_vector(
-    model: scalar.Layer | scalar.MLP, dtype: "DTypeLike" = "float64"
-) -> vector.Dense | vector.MLP:
-    """Return an `nn.Layer` as an `nn.vector.Dense`, or an `nn.MLP` as an `nn.vector.MLP`.
+@overload
+def to_vector(model: Module, dtype: "DTypeLike" = "float64") -> Any: ...
+# fmt: on
+def to_vector(model: Any, dtype: "DTypeLike" = "float64") -> Any:
+    """Return a layer or a network of `nn.scalar` as that of `nn.vector`, a `Layer` as a `Dense`.
 
-    The weights are copied and rounded to `dtype`. Raises TypeError for any other model.
+    The weights are copied and rounded to `dtype`. Raises TypeError for any other model, and
+    ValueError if a part of the numbers of an Array is frozen.
 
     >>> from nn import MLP
     >>> mlp = MLP(2, [3, 1], rng=0)
     >>> to_vector(mlp)([[1.0, 2.0]]).item() == mlp([1.0, 2.0]).data
     True
     """
-    if isinstance(model, scalar.MLP):
-        sizes = [layer.nout for layer in model.layers]
-        mlp = vector.MLP(model.nin, sizes, model.activation, init="zeros", dtype=dtype)
-        mlp.layers = [to_vector(layer, dtype) for layer in model.layers]
-        return mlp
-    if not isinstance(model, scalar.Layer):
-        raise TypeError(f"expected an nn.MLP or nn.Layer to convert to Arrays, got {model!r}")
-    dense = vector.Dense(model.nin, model.nout, model.activation, init="zeros", dtype=dtype)
-    weights = [w for neuron in model.neurons for w in neuron.weights]
-    for array, values in [
-        (dense.weight, weights), (dense.bias, [neuron.bias for neuron in model.neurons]),
-    ]:  # fmt: skip
+    pair = next((pair for pair in PAIRS if isinstance(model, pair.scalar)), None)
+    if pair is None:
+        raise TypeError(
+            f"expected an nn.MLP, nn.Layer, GPT, ... to convert to Arrays, got {model!r}"
+        )
+    other = convert(model, pair, pair.vector, lambda x: to_vector(x, dtype), {"dtype": dtype})
+    for array, rows in list_parameters(model, other):
+        values = [*flatten(rows)]
         frozen = sum(value.constant for value in values)
         if 0 < frozen < len(values):
             raise ValueError(
@@ -43,17 +152,18 @@ def to_vector(
                 "frozen as a whole; call unfreeze()"
             )
         array.requires_grad = not frozen
-    dense.weight.data = [[w.data for w in neuron.weights] for neuron in model.neurons]
-    dense.bias.data = [neuron.bias.data for neuron in model.neurons]
-    return dense
+        array.data = array.data.dtype.type([x.data for x in values]).reshape(array.shape)
+    return other
 
 
 @overload
 def to_scalar(model: vector.Dense) -> scalar.Layer: ...
 @overload
 def to_scalar(model: vector.MLP) -> scalar.MLP: ...
-def to_scalar(model: vector.Dense | vector.MLP) -> scalar.Layer | scalar.MLP:
-    """Return an `nn.vector.Dense` as an `nn.Layer`, or an `nn.vector.MLP` as an `nn.MLP`.
+@overload
+def to_scalar(model: Module) -> Any: ...
+def to_scalar(model: Any) -> Any:
+    """Return a layer or a network of `nn.vector` as that of `nn.scalar`, a `Dense` as a `Layer`.
 
     The weights are copied exactly; dropout is left out. Each weight becomes a node of some
     300 bytes: 60 MB for 784-256-10. Raises TypeError for any other model.
@@ -62,18 +172,14 @@ def to_scalar(model: vector.Dense | vector.MLP) -> scalar.Layer | scalar.MLP:
     >>> to_scalar(MLP(2, [3, 1]))
     MLP(2, [3, 1], 'relu')
     """
-    if isinstance(model, vector.MLP):
-        sizes = [layer.nout for layer in model.layers]
-        mlp = scalar.MLP(model.nin, sizes, model.activation, init="zeros")
-        mlp.layers = [to_scalar(layer) for layer in model.layers]
-        return mlp
-    if not isinstance(model, vector.Dense):
-        raise TypeError(f"expected an nn.vector.MLP or Dense to convert to Values, got {model!r}")
-    rows = model.weight.data.tolist()
-    layer = scalar.Layer(model.nin, model.nout, model.activation, init=lambda *_: rows)
-    for neuron, bias in zip(layer.neurons, model.bias.data.tolist(), strict=True):
-        neuron.bias.data = bias
-        neuron.bias.requires_grad = model.bias.requires_grad
-        for weight in neuron.weights:
-            weight.requires_grad = model.weight.requires_grad
-    return layer
+    pair = next((pair for pair in PAIRS if isinstance(model, pair.vector)), None)
+    if pair is None:
+        raise TypeError(
+            f"expected an nn.vector.MLP, Dense, GPT, ... to convert to Values, got {model!r}"
+        )
+    other = convert(model, pair, pair.scalar, to_scalar, {})
+    for array, rows in list_parameters(other, model):
+        for value, number in zip(flatten(rows), array.data.ravel().tolist(), strict=True):
+            value.data = number
+            value.requires_grad = array.requires_grad
+    return other

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from importlib import import_module
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import isfinite
 from operator import add, mul
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from engine.functions import Weights, apply_row, is_array, linear
 from engine.rules import CEIL, ELEMENTWISE, FLOOR, ROUND, SLOPES_OF_OTHERS, Op
 from engine.support.arguments import numpy_type
-from engine.value import Value, as_nodes
+from engine.support.lazy import attributes
+from engine.value import Constant, Value, as_nodes
 from nn.arguments import check_flag, check_sequence, check_whole, format_count, look_up
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Column, Module
@@ -21,8 +22,21 @@ from nn.module import Column, Module
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron"]
+    from nn.transformer.scalar import (
+        GPT,
+        Attention,
+        Embedding,
+        LayerNorm,
+        RMSNorm,
+        Transformer,
+    )
 
+__all__ = [
+    "ACTIVATIONS", "GPT", "MLP", "Attention", "Embedding", "Layer", "LayerNorm", "Neuron",
+    "RMSNorm", "Transformer",
+]  # fmt: skip
+
+TRANSFORMERS = ["GPT", "Attention", "Embedding", "LayerNorm", "RMSNorm", "Transformer"]
 CONVERT = ".convert"  # loaded when first used: it imports this module, and needs NumPy
 Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; one may stand alone
 WEIGHTS: WeakKeyDictionary[Module, Weights] = WeakKeyDictionary()  # of each layer, with their data
@@ -38,6 +52,7 @@ class Neuron(Module):
     rng         a seed or a NumPy Generator
     fused       True to compute the sum as one `dot` node; False for a node for each product and
                 each sum. The numbers are the same.
+    bias        False to leave out the bias, which is then None
 
     Raises ValueError for an unknown activation or initializer, and for `nin` below 1.
 
@@ -57,12 +72,13 @@ class Neuron(Module):
         init: str | Init = "he_normal",
         rng: Rng = None,
         fused: bool = True,
+        bias: bool = True,
     ):
         (row,) = make_weights(init, nin, 1, rng)
         self.nin, self.activation = int(nin), check_activation(activation)
         self.fused = check_flag("fused", fused)
         self.weights = tuple([Value(w, f"w{i}") for i, w in enumerate(row)])
-        self.bias = Value(0.0, "b")
+        self.bias = Value(0.0, "b") if check_flag("bias", bias) else None
 
     def __call__(self, x: Sample) -> Value:
         """Return the output for the `nin` inputs of one sample.
@@ -72,10 +88,10 @@ class Neuron(Module):
         return activate(self, [self], convert_sample(self, x))[0]
 
     def _columns(self) -> Iterator[Column]:
-        yield "", [self.weights], [self.bias], self.activation
+        yield "", [self.weights], list_biases([self]), self.activation
 
     def __repr__(self) -> str:
-        return f"Neuron({self.nin}, {self.activation!r})"
+        return f"Neuron({self.nin}, {self.activation!r}{format_bias(self.bias)})"
 
 
 class Layer(Module):
@@ -98,12 +114,14 @@ class Layer(Module):
         init: str | Init = "he_normal",
         rng: Rng = None,
         fused: bool = True,
+        bias: bool = True,
     ):
         rows = iter(make_weights(init, nin, nout, rng))  # an init may depend on both sizes
         self.nin, self.nout, self.activation = int(nin), int(nout), activation
         self.fused = check_flag("fused", fused)
         self.neurons = [
-            Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused) for _ in range(nout)
+            Neuron(nin, activation, init=lambda *_: [next(rows)], fused=fused, bias=bias)
+            for _ in range(nout)
         ]
 
     def __call__(self, x: Sample) -> Value | list[Value]:
@@ -111,19 +129,24 @@ class Layer(Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        outputs = activate(self, self.neurons, convert_sample(self, x))
+        outputs = self._outputs(x)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _outputs(self, x: Sample) -> list[Value]:
+        """Return the outputs as a list, also if nout is 1."""
+        return activate(self, self.neurons, convert_sample(self, x))
 
     def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
         """Return this layer as an `nn.vector.Dense` with copies of the weights in that dtype."""
         return import_module(CONVERT, __package__).to_vector(self, dtype)
 
     def _columns(self) -> Iterator[Column]:
-        biases = [neuron.bias for neuron in self.neurons]
-        yield "", [neuron.weights for neuron in self.neurons], biases, self.activation
+        weights = [neuron.weights for neuron in self.neurons]
+        yield "", weights, list_biases(self.neurons), self.activation
 
     def __repr__(self) -> str:
-        return f"Layer({self.nin}, {self.nout}, {self.activation!r})"
+        bias = format_bias(self.neurons[0].bias)
+        return f"Layer({self.nin}, {self.nout}, {self.activation!r}{bias})"
 
 
 class MLP(Module):
@@ -153,24 +176,33 @@ class MLP(Module):
         init: str | Init = "he_normal",
         rng: Rng = None,
         fused: bool = True,
+        bias: bool = True,
     ):
         sizes = check_sizes(nin, nouts)
         self.nin, self.nout, self.activation = nin, sizes[-1], check_activation(activation)
         last, rng = len(sizes) - 2, generator(rng)
         self.layers = [
-            Layer(a, b, activation if i < last else "linear", init=init, rng=rng, fused=fused)
+            Layer(
+                a, b, activation if i < last else "linear",
+                init=init, rng=rng, fused=fused, bias=bias,
+            )
             for i, (a, b) in enumerate(pairwise(sizes))
-        ]
+        ]  # fmt: skip
 
     def __call__(self, x: Sample) -> Any:
         """Return the outputs for the `nin` inputs of one sample: a list, or a Value if nout is 1.
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
+        outputs = self._outputs(x)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _outputs(self, x: Sample) -> list[Value]:
+        """Return the outputs as a list, also if there is one."""
         x = convert_sample(self, x)
         for layer in self.layers:
             x = tuple(activate(layer, layer.neurons, x))
-        return x[0] if len(x) == 1 else list(x)
+        return list(x)
 
     def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
         """Return this network as an `nn.vector.MLP` with copies of the weights in that dtype.
@@ -186,7 +218,8 @@ class MLP(Module):
                 yield (f"layers.{i}", *column)
 
     def __repr__(self) -> str:
-        return f"MLP({self.nin}, {[layer.nout for layer in self.layers]}, {self.activation!r})"
+        sizes, bias = [layer.nout for layer in self.layers], self.layers[0].neurons[0].bias
+        return f"MLP({self.nin}, {sizes}, {self.activation!r}{format_bias(bias)})"
 
 
 def check_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
@@ -244,11 +277,25 @@ def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...])
             WEIGHTS[layer] = weights = Weights(rows, biases)
         zs = linear(weights, x)
     else:  # the products and sums of `dot`, in its order
-        zs = [reduce(add, map(mul, n.weights, x), n.bias) for n in neurons]
+        terms = [[] if n.bias is None else [n.bias] for n in neurons]
+        zs = [
+            reduce(add, chain(t, map(mul, n.weights, x)))
+            for t, n in zip(terms, neurons, strict=True)
+        ]
     if layer.activation == "linear":
         return zs
     row = ELEMENTWISE[layer.activation]
     return apply_row(row, zs) if row.arity == 1 else [row(z) for z in zs]
+
+
+def list_biases(neurons: Iterable[Neuron]) -> list[Value]:
+    """Return the bias of each neuron, or a constant 0."""
+    return [Constant(0.0) if neuron.bias is None else neuron.bias for neuron in neurons]
+
+
+def format_bias(bias: object) -> str:
+    """Return the argument `bias` for a repr, if it is False."""
+    return ", bias=False" if bias is None else ""
 
 
 NO_ACTIVATIONS = {FLOOR, CEIL, ROUND, *SLOPES_OF_OTHERS}  # below a slope of 0 nothing would learn
@@ -270,6 +317,10 @@ ACTIVATIONS = ["linear", *[name for name, op in ELEMENTWISE.items() if is_activa
 def check_activation(name: str) -> str:
     """Return the name of an activation. Raises ValueError for an unknown name."""
     return look_up("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), name)
+
+
+# Loaded on first use.
+__getattr__ = attributes(globals(), {"transformer.scalar": TRANSFORMERS}, {})
 
 
 def __dir__() -> list[str]:

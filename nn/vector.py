@@ -14,7 +14,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not its defin
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -24,15 +24,20 @@ from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
 from engine.support.arguments import find_string_remedy
+from engine.support.lazy import attributes
 from nn import other_names
-from nn.arguments import check_whole, check_within
+from nn.arguments import check_flag, check_whole, check_within
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Column, Module
-from nn.scalar import CONVERT, check_activation, check_sizes
+from nn.scalar import CONVERT, check_activation, check_sizes, format_bias
+from nn.transformer.arguments import format_settings
+
+if TYPE_CHECKING:
+    from nn.transformer.vector import GPT, Attention, RMSNorm, Transformer
 
 __all__ = [
-    "MLP", "Activation", "BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Residual",
-    "Sequential",
+    "GPT", "MLP", "Activation", "Attention", "BatchNorm", "Dense", "Dropout", "Embedding",
+    "LayerNorm", "RMSNorm", "Residual", "Sequential", "Transformer",
 ]  # fmt: skip
 
 Samples = Array | ArrayLike
@@ -50,6 +55,7 @@ class Dense(Module):
     init        an initializer, or its name in `nn.init`; b starts at 0
     rng         a seed or a NumPy Generator
     dtype       float32 or float64, the dtype of W and b
+    bias        False to leave out b, which is then None
 
     Raises ValueError for an unknown activation or initializer, and for sizes below 1.
 
@@ -69,25 +75,28 @@ class Dense(Module):
         init: str | Init = "he_normal",
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
+        bias: bool = True,
     ):
         weights = make_weights(init, nin, nout, rng)
         self.nin, self.nout, self.activation = int(nin), int(nout), check_activation(activation)
         self.weight = Array(weights.astype(as_dtype(dtype)), "W")
-        self.bias = Array(np.zeros(nout, dtype), "b")
+        self.bias = Array(np.zeros(nout, dtype), "b") if check_flag("bias", bias) else None
 
     def __call__(self, X: Samples) -> Array:
         X = convert_samples(self, X, self.nin)
-        return activate(self.activation, LINEAR(X, self.weight, self.bias))
+        Z = X @ self.weight.T if self.bias is None else LINEAR(X, self.weight, self.bias)
+        return activate(self.activation, Z)
 
     def to_scalar(self) -> Any:
         """Return this layer as an `nn.Layer` with copies of the weights."""
         return import_module(CONVERT, __package__).to_scalar(self)
 
     def _columns(self) -> Iterator[Column]:
-        yield "", self.weight, self.bias, self.activation
+        zeros = ConstantArray(np.zeros(self.nout, self.weight.dtype))
+        yield "", self.weight, zeros if self.bias is None else self.bias, self.activation
 
     def __repr__(self) -> str:
-        return f"Dense({self.nin}, {self.nout}, {self.activation!r})"
+        return f"Dense({self.nin}, {self.nout}, {self.activation!r}{format_bias(self.bias)})"
 
 
 class Activation(Module):
@@ -355,14 +364,18 @@ class MLP(Module):
         init: str | Init = "he_normal",
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
+        bias: bool = True,
     ):
         sizes = check_sizes(nin, nouts)
         self.nin, self.nout, self.activation = nin, sizes[-1], check_activation(activation)
         last, rng = len(sizes) - 2, generator(rng)
         self.layers = [
-            Dense(a, b, activation if i < last else "linear", init=init, rng=rng, dtype=dtype)
+            Dense(
+                a, b, activation if i < last else "linear",
+                init=init, rng=rng, dtype=dtype, bias=bias,
+            )
             for i, (a, b) in enumerate(pairwise(sizes))
-        ]
+        ]  # fmt: skip
         self.dropout = Dropout(dropout, rng=rng)
 
     def __call__(self, X: Samples) -> Array:
@@ -381,7 +394,8 @@ class MLP(Module):
     def __repr__(self) -> str:
         sizes = [layer.nout for layer in self.layers]
         dropout = format_settings({"dropout": (self.dropout.rate, 0.0)})
-        return f"MLP({self.nin}, {sizes}, {self.activation!r}{dropout})"
+        bias = format_bias(self.layers[0].bias)
+        return f"MLP({self.nin}, {sizes}, {self.activation!r}{dropout}{bias})"
 
     def to_scalar(self) -> Any:
         """Return this network as an `nn.MLP` with copies of the weights, without dropout.
@@ -396,15 +410,6 @@ class MLP(Module):
 def activate(name: str, X: Array) -> Array:
     """Apply the activation with that name to each element."""
     return X if name == "linear" else ELEMENTWISE[name](X)
-
-
-def format_settings(settings: dict[str, tuple[float, float]]) -> str:
-    """Return the settings that differ from their defaults, for a repr.
-
-    >>> format_settings({"momentum": (0.5, 0.1), "eps": (1e-05, 1e-05)})
-    ', momentum=0.5'
-    """
-    return "".join([f", {name}={x}" for name, (x, default) in settings.items() if x != default])
 
 
 def convert_samples(layer: Module, X: Samples, n: int) -> Array:
@@ -443,7 +448,11 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
     return array.astype(int)
 
 
-__getattr__ = other_names.answer_names(__name__, other_names.VECTOR)
+__getattr__ = attributes(
+    globals(),
+    {"transformer.vector": ["GPT", "Attention", "RMSNorm", "Transformer"]},
+    other_names.VECTOR,
+)
 
 
 def __dir__() -> list[str]:

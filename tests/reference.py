@@ -144,6 +144,7 @@ ROWS = {
     "silu":    Row(lambda x: x * sigmoid(x), (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),), (exponent,), (3, 5), lambda x: sigmoid(x) * (1 + abs(x) * sigmoid(-x))),
     "gelu":    Row(lambda x: x * cdf(x), (lambda x: cdf(x) + x * density(x),), (both_signs(TINY, 37.0),), (4, 6), lambda x: cdf(x) + abs(x) * density(x)),
     "relu":    Row(lambda x: max(x, mpf(0)), (when(lambda x: x > 0),), (any_size,), (0, 0)),
+    "squared_relu": Row(lambda x: max(x, mpf(0))**2, (lambda x: 2 * max(x, mpf(0)),), (moderate,), (0.5, 0)),
     "leaky_relu": Row(lambda x, a: x if x > 0 else a * x, (lambda x, a: mpf(1) if x > 0 else a, lambda x, a: mpf(0) if x > 0 else x), (moderate, moderate), (0.5, 0, 0)),
     "elu":     Row(lambda x, a: x if x > 0 else a * mpmath.expm1(x), (lambda x, a: mpf(1) if x > 0 else a * exp(x), lambda x, a: mpf(0) if x > 0 else mpmath.expm1(x)), (exponent, both_signs(1e-3, 1e3)), (2, 2, 1)),
     "floor":   Row(mpmath.floor, (zero,), (any_size,), (0, 0)),

@@ -159,7 +159,8 @@ def node(name: str, *args: Any) -> Value:
     if name in FUNCTIONS:
         return FUNCTIONS[name](*args)
     if not hasattr(Value, name):
-        return TABLE[name](*TABLE[name].unflatten([*map(Value.lift, args)]))
+        y = TABLE[name](*TABLE[name].unflatten([*map(Value.lift, args)]))
+        return y[0] if isinstance(y, list) else y
     first, *others = args
     return getattr(Value.lift(first), name)(*others)
 
@@ -169,9 +170,10 @@ def node(name: str, *args: Any) -> Value:
 SMOOTH: dict[str, Callable[..., bool]] = {
     **dict.fromkeys(["log", "log2", "log10", "sqrt"], lambda x: x > 0.1),
     **dict.fromkeys(["asin", "acos", "atanh"], lambda x: abs(x) < 0.9),
-    **dict.fromkeys(["abs", "relu", "sign", "cbrt"], lambda x: abs(x) > 0.1),
+    **dict.fromkeys(["abs", "relu", "squared_relu", "sign", "cbrt"], lambda x: abs(x) > 0.1),
     **dict.fromkeys(["leaky_relu", "elu"], lambda x, slope: abs(x) > 0.1),
     **dict.fromkeys(["maximum", "minimum"], lambda x, y: abs(x - y) > 0.1),
+    **dict.fromkeys(["rms_norm", "layer_norm"], lambda *xs: xs[-1] > 0.1),  # eps
     **dict.fromkeys(["floor", "ceil"], lambda x: abs(x - round(x)) > 0.1),
     **dict.fromkeys(["%", "//"], lambda x, y: abs(y) > 0.1 and abs(x / y - round(x / y)) > 0.1),
     "round": lambda x: 0.1 < x % 1.0 < 0.4 or 0.6 < x % 1.0 < 0.9,
@@ -226,7 +228,8 @@ def programs(
     argument = st.one_of(st.integers(0, 2), st.integers(0, 99), numbers)
 
     def instruction(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
-        several = {"dot": [1, 3, 7]}.get(name, [1, 2, 5])
+        least = 2 if name in ("rms_norm", "layer_norm") else 1  # the last argument is eps
+        several = {"dot": [1, 3, 7]}.get(name, [least, 3, 5])
         sizes = [len(TABLE[name].partials)] if name in ELEMENTWISE else several
         return st.one_of([st.tuples(st.just(name), *[argument] * size) for size in sizes])
 

@@ -98,6 +98,8 @@ SEQUENCES = {
     "cross_entropy": lambda op, a, b, c: op(a, [b, c]),
     "uniform_cross_entropy": lambda op, *xs: op(xs),
     "softmax": lambda op, *xs: op(xs)[1],
+    "rms_norm": lambda op, *xs: op(xs, 0.5)[1],
+    "layer_norm": lambda op, *xs: op(xs, 0.5)[1],
 }
 
 
@@ -109,7 +111,7 @@ def test_one_wrong_slope_of_a_row_over_sequences_is_found_and_named(name):
         op.name,
         op.forward,
         slopes,
-        **({} if op._has_several_outputs else {"sequences": op.sequences}),
+        sequences=op.sequences,
     )
     text = fail(lambda z, *xs: hidden(f(wrong, *xs), z), at)
     assert text.count("looks wrong") == 1

@@ -24,6 +24,17 @@ MANY = {  # the rows over sequences, with the formula and slopes of a textbook
         lambda *xs: shares(xs)[0],
         lambda *xs: [shares(xs)[0] * ((i == 0) - p) for i, p in enumerate(shares(xs))],
     ),
+    "rms_norm": (
+        lambda *xs: xs[0] * scale(xs[:-1], xs[-1]),
+        lambda *xs: norm_slopes(xs[:-1], xs[-1]),
+    ),
+    "layer_norm": (
+        lambda *xs: centre(xs[:-1])[0] * scale(centre(xs[:-1]), xs[-1]),
+        lambda *xs: [
+            *centre(norm_slopes(centre(xs[:-1]), xs[-1])[:-1]),
+            norm_slopes(centre(xs[:-1]), xs[-1])[-1],
+        ],
+    ),
     "cross_entropy": (
         lambda *xs: -mpmath.log(shares(xs)[0]),
         lambda *xs: [p - (i == 0) for i, p in enumerate(shares(xs))],
@@ -34,9 +45,14 @@ MANY = {  # the rows over sequences, with the formula and slopes of a textbook
     ),
 }
 MANY_ULPS = 70.0  # of a slope of softmax, the largest, for inputs up to 10
+MANY_TERMS = {  # the sizes of terms that cancel
+    "uniform_cross_entropy": lambda *xs: 1,
+    "rms_norm": lambda *xs: scale(xs[:-1], xs[-1]) * (1 + scale(xs[:-1], xs[-1])),
+    "layer_norm": lambda *xs: terms_of_layer_norm(xs[:-1], scale(centre(xs[:-1]), xs[-1])),
+}
 
 KINKED = {
-    "abs", "relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where", "%", "//",
+    "abs", "relu", "squared_relu", "leaky_relu", "elu", "sign", "maximum", "minimum", "clip", "where", "%", "//",
     "floor", "ceil", "round",
 }  # fmt: skip
 OF_REALS = {
@@ -51,6 +67,26 @@ ANALYTIC = [*(set(ROWS) - KINKED - OF_REALS), *MANY]
 def shares(xs):
     exps = [mpmath.exp(x) for x in xs]
     return [e / sum(exps) for e in exps]
+
+
+def centre(xs):
+    mean = sum(xs) / len(xs)
+    return [x - mean for x in xs]
+
+
+def scale(xs, eps):
+    return 1 / mpmath.sqrt(sum(x * x for x in xs) / len(xs) + eps)
+
+
+def norm_slopes(xs, eps):
+    """Return the slopes of x0 / √(mean of x² + eps)."""
+    s, n = scale(xs, eps), len(xs)
+    return [*[s * ((i == 0) - xs[0] * x * s**2 / n) for i, x in enumerate(xs)], -xs[0] * s**3 / 2]
+
+
+def terms_of_layer_norm(xs, s):
+    """Return the sizes of the terms where x - mean cancels, which is divided by 1 / s."""
+    return s * (1 + s) * (1 + s * max(map(abs, xs)))
 
 
 def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any, Any]]:
@@ -94,7 +130,8 @@ def gradients(program: Program, move: str, data: list[float]) -> list[tuple[Any,
 def rules(name: str, at: list[Any]) -> tuple[list[Any], Any, Any]:
     """Return the reference's slopes, the size of their terms where these cancel, and bounds in ulps."""
     if name in MANY:
-        return MANY[name][1](*at), name == "uniform_cross_entropy", [MANY_ULPS] * len(at)
+        terms = MANY_TERMS.get(name, lambda *xs: 0)(*at)
+        return MANY[name][1](*at), terms, [MANY_ULPS] * len(at)
     row = ROWS[name]
     return [s(*at) for s in row.slopes], row.terms(*at) if row.terms else 0, row.ulps[1:]
 

@@ -29,7 +29,7 @@ PAIRS = [(0.0, 0.0), (0.0, 1.0), (0.0, 2.0), (0.0, 3.0), (0.0, 0.5), (0.0, -1.0)
 TRIPLES = [(0.5, -1.0, 1.0), (-1.0, -1.0, 1.0), (1.0, -1.0, 1.0), (-3.0, -1.0, 1.0), (1e30, -1.0, 1.0), (0.0, 2.0, 1.0)]
 # Where a row has a kink or a pole, or ends; elsewhere mpmath is the judge.
 SINGULAR = {
-    **dict.fromkeys(["abs", "relu", "sign", "leaky_relu", "elu", "cbrt"], lambda x, *_: x == 0),
+    **dict.fromkeys(["abs", "relu", "squared_relu", "sign", "leaky_relu", "elu", "cbrt"], lambda x, *_: x == 0),
     **dict.fromkeys(["sqrt", "log", "log2", "log10", "**"], lambda x, *_: x <= 0),
     **dict.fromkeys(["asin", "acos", "atanh"], lambda x: abs(x) >= 1),
     **dict.fromkeys(["maximum", "minimum"], lambda x, y: x == y),

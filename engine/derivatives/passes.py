@@ -94,7 +94,7 @@ def send_nodes(node: Any, g: Any) -> list[Sent]:
             return [Sent(inputs[0], None, inputs[0]._only(op._output_index, g))]
         if op._has_several_outputs:
             gs = [0.0 if part is None else part for part in g]
-            contributions = op.partials[0](gs, node._result_nodes(), list(inputs))
+            contributions = op._pull_back(gs, node._result_nodes(), inputs)
         elif hasattr(op, "pull"):
             contributions = [
                 op.row.pull(i, g, node, inputs, op.settings) for i in range(len(inputs))
@@ -157,7 +157,7 @@ def push_forward(node: Any, tangents: Mapping[Node, Any]) -> Any:
         return tangents[node.inputs[0]][op._output_index]
     if op._has_several_outputs:
         vs = [Value(0.0) for _ in node._data]
-        parts = op.partials[0](vs, list(node._data), list(node._dx))
+        parts = op._pull_back(vs, node._data, node._dx)
         pairs = zip(node.inputs, parts, strict=True)
         y = total([part * tangents[x] for x, part in pairs if x in tangents])
         gradients = propagate(y, 1.0, topological(y), vs, send)

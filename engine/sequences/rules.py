@@ -11,7 +11,7 @@ from operator import mul
 
 from engine.arithmetic import *
 from engine.arithmetic import dispatched
-from engine.formulas import difference, maximum
+from engine.formulas import difference, maximum, square
 from engine.rules import TABLE
 from engine.sequences.many_op import ManyOp
 from engine.sequences.vector_op import VectorOp
@@ -59,8 +59,8 @@ def softmax_pullback(gs, outs, xs):
     ties = add_up([where(x >= largest, 1.0, 0.0) for x in xs])
     at_largest = add_up([where(x >= largest, g, 0.0) for x, g in zip(xs, gs, strict=True)])
     gs = [g - divide(at_largest, ties) for g in gs]
-    mean = multiply_add(outs, gs, 0.0)
-    return [out * (g - mean) for out, g in zip(outs, gs, strict=True)]
+    expected = multiply_add(outs, gs, 0.0)
+    return [out * (g - expected) for out, g in zip(outs, gs, strict=True)]
 
 
 @dispatched
@@ -97,6 +97,47 @@ def uniform_cross_entropy(xs):
     return logsumexp(xs) - divide(add_up(xs), len(xs))
 
 
+def mean_product(xs, ys):
+    return divide(multiply_add(xs, ys, 0.0), float(len(xs)))
+
+
+def inverse_root(xs, eps):
+    """Return 1 / √(the mean of x² + eps)."""
+    return divide(1.0, sqrt(mean_product(xs, xs) + eps))
+
+
+def centre(xs):
+    """Return x minus the mean for each x."""
+    middle = divide(add_up(xs), float(len(xs)))
+    return [x - middle for x in xs]
+
+
+@dispatched
+def rms_norm(xs, eps):
+    """Return x / √(the mean of x² + eps) for each x."""
+    scale = inverse_root(xs, eps)
+    return [x * scale for x in xs]
+
+
+def rms_norm_pullback(gs, outs, xs, eps):
+    """Return scale * (g - out * mean(outs * gs)) for each x, and the gradient of eps."""
+    scale, slope = inverse_root(xs, eps), mean_product(outs, gs)
+    of_xs = [scale * (g - out * slope) for out, g in zip(outs, gs, strict=True)]
+    return of_xs, -0.5 * float(len(xs)) * slope * square(scale)
+
+
+@dispatched
+def layer_norm(xs, eps):
+    """Return (x - mean) / √(variance + eps) for each x, with the biased variance."""
+    return rms_norm(centre(xs), eps)
+
+
+def layer_norm_pullback(gs, outs, xs, eps):
+    """Return the gradients of `rms_norm` minus their mean, and the gradient of eps."""
+    of_xs, of_eps = rms_norm_pullback(gs, outs, centre(xs), eps)
+    return centre(of_xs), of_eps
+
+
 # ------------------------------------------------------------------------------------------ the rows
 # fmt: off
 
@@ -108,11 +149,11 @@ CROSS_ENTROPY = ManyOp("cross_entropy", lambda x, others: cross_entropy(x, other
 UNIFORM_CROSS_ENTROPY = ManyOp("uniform_cross_entropy", lambda xs: uniform_cross_entropy(xs),
                        lambda out, xs: ([p - 1.0 / len(xs) for p in softmax(xs)],), finite_slopes=True)
 SOFTMAX       = VectorOp("softmax", lambda xs: softmax(xs),    lambda gs, outs, xs: softmax_pullback(gs, outs, xs))
+RMS_NORM      = VectorOp("rms_norm",   lambda xs, eps: rms_norm(xs, eps),    lambda gs, outs, xs, eps: rms_norm_pullback(gs, outs, xs, eps), sequences=["xs"])
+LAYER_NORM    = VectorOp("layer_norm", lambda xs, eps: layer_norm(xs, eps),  lambda gs, outs, xs, eps: layer_norm_pullback(gs, outs, xs, eps), sequences=["xs"])
 
 # fmt: on
 
-TABLE.update(
-    {op.name: op for op in (DOT, TOTAL, LOGSUMEXP, CROSS_ENTROPY, UNIFORM_CROSS_ENTROPY, SOFTMAX)}
-)
+TABLE.update({op.name: op for op in list(vars().values()) if isinstance(op, ManyOp)})
 BUILT_IN = frozenset(TABLE.values())  # without rows that users add
 VALUES["softmax"] = SOFTMAX

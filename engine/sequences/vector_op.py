@@ -3,22 +3,24 @@
 Its node, `Outputs`, lies between the inputs and one Value for each result.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import add
 from typing import Any
 
 from engine.graph import Sent
 from engine.node import Node
-from engine.rules import Op, accepts
+from engine.rules import Op, accepts, argument_names, flatten
 from engine.sequences.many_op import ManyOp
 from engine.value import Value, as_float, format_float, make_node, result_class
 
 
 class VectorOp(ManyOp):
-    """A row over one sequence, with several results that are computed together.
+    """A row over sequences, with several results that are computed together.
 
-    forward     xs -> outs
-    pullback    gs, outs, xs -> the gradients of xs, for the gradients gs of outs
+    forward     xs, ... -> outs
+    pullback    gs, outs, xs, ... -> the gradients of xs, for the gradients gs of outs; of several
+                arguments, one entry for each, which is a list for a sequence
 
     >>> from engine import Value
     >>> from engine.sequences.rules import add_up
@@ -34,18 +36,35 @@ class VectorOp(ManyOp):
     _has_several_outputs = True
 
     def _check_arguments(self) -> None:
-        if not (accepts(self.forward, 1) and accepts(self.partials[0], 3)):
+        known = hasattr(self.forward, "__code__")
+        if known and not accepts(self.partials[0], len(argument_names(self.forward)) + 2):
             raise ValueError(
-                f"{self.name}: the formula must take xs, and the pullback gs, outs and xs"
+                f"{self.name}: the pullback must take gs, outs and the arguments of the formula"
             )
 
-    def locals(self, outs: Any, xs: Any) -> tuple[Any, ...]:
+    def _pull_back(self, gs: Any, outs: Any, inputs: Sequence[Any]) -> list[Any]:
+        """Return the gradients of a flat list of inputs, for the gradients gs of the results."""
+        gradients = self.partials[0](gs, outs, *self.unflatten(inputs))
+        try:
+            gradients = [*flatten(gradients)]
+            complete = len(gradients) == len(inputs)
+        except TypeError:
+            complete = False
+        if not complete:
+            raise ValueError(
+                f"expected {len(inputs)} gradients from the pullback of {self.name!r}, one for "
+                f"each input, got {gradients!r}"
+            )
+        return gradients
+
+    def locals(self, outs: Any, *args: Any) -> tuple[Any, ...]:
         """Return the derivatives of all results for each input."""
         units = [[float(i == k) for i in range(len(outs))] for k in range(len(outs))]
-        return tuple(zip(*[self.partials[0](unit, outs, xs) for unit in units], strict=True))
+        inputs = [*flatten(args)]
+        return tuple(zip(*[self._pull_back(unit, outs, inputs) for unit in units], strict=True))
 
     def _make_node(self, args: tuple[Any, ...], data: list[Any], out: Any) -> Any:
-        return Outputs(self, args[0], data[0], out)._result_nodes()
+        return Outputs(self, tuple(flatten(args)), [*flatten(data)], out)._result_nodes()
 
 
 class Output(Op):
@@ -118,7 +137,7 @@ class Outputs(Node[tuple[float, ...]]):
     @property
     def locals(self) -> tuple[tuple[float, ...] | None, ...]:
         """The derivatives of all results for each input; None for a constant."""
-        rows = self.op.locals(self._data, self._dx)
+        rows = self.op.locals(self._data, *self.op.unflatten(self._dx))
         return tuple(None if x.constant else row for x, row in zip(self._x, rows, strict=True))
 
     def __repr__(self) -> str:
@@ -139,17 +158,11 @@ class Outputs(Node[tuple[float, ...]]):
 
     def _send(self, gs: Any) -> list[Sent]:
         gs = [0.0 if g is None else g for g in gs]
-        gradients = self.op.partials[0](gs, self._data, self._dx)
-        if not hasattr(gradients, "__len__") or len(gradients) != len(self._x):
-            raise ValueError(
-                f"expected {len(self._x)} gradients from the pullback of {self.op.name!r}, one for "
-                f"each input, got {gradients!r}"
-            )
-        pairs = zip(self._x, gradients, strict=True)
+        pairs = zip(self._x, self.op._pull_back(gs, self._data, self._dx), strict=True)
         return [Sent(x, None, g) for x, g in pairs if not x.constant]
 
     def _outdated(self, i: int) -> bool:
-        now = self.op.forward([x._data for x in self._x])
+        now = self.op.forward(*self.op.unflatten([x._data for x in self._x]))
         return repr(tuple(map(as_float, now))) != repr(self._data)  # to the bit; nan is nan
 
 

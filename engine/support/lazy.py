@@ -17,8 +17,9 @@ def attributes(
 ) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package (PEP 562), which loads a name from its file.
 
-    `space` is the package's `globals()`; `files` maps files to the names they define. A name that
-    equals its file's name refers to the module. `others` maps names of other libraries to ours.
+    `space` is the `globals()` of the package, or of a module in it; `files` maps files of the
+    package to the names they define. A name that equals its file's name refers to the module.
+    `others` maps names of other libraries to ours.
     """
     package = space["__name__"]
     file_by_name = {name: file for file, names in files.items() for name in names}
@@ -28,7 +29,7 @@ def attributes(
             refuse_name(package, name, others)
         file = file_by_name[name]
         try:
-            module = import_module(f"{package}.{file}")
+            module = import_module(f"{space['__package__']}.{file}")
         except ModuleNotFoundError as problem:
             if problem.name != "numpy":
                 raise

@@ -161,7 +161,7 @@ def recompute(order: Sequence[Any]) -> None:
             continue
         args = op.unflatten([x._data for x in node.inputs])
         if isinstance(node, Outputs):
-            node._dx = tuple(args[0])
+            node._dx = tuple(flatten(args))
             node._data = tuple(map(as_float, op.forward(*args)))
             continue
         out = node._data = as_float(op.forward(*args))

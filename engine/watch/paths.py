@@ -228,7 +228,7 @@ def extend_paths(node: Any, place: int, local: Any, paths: PartialPaths) -> Part
     if isinstance(node, Outputs):  # a local derivative for each result
         slopes = [local[path.to.op._output_index] for path in paths.best]
         gs = [0.0 if g is None else g for g in paths.gradient]
-        gradient = node.op.partials[0](gs, node._data, node._dx)[place]
+        gradient = node.op._pull_back(gs, node._data, node._dx)[place]
     elif is_ndarray(node.data):
         shape = node.inputs[place].data.shape
         pull = lambda g: node._contribution(place, g, shape)[1]

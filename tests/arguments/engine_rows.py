@@ -166,7 +166,7 @@ on.call(lambda: SUMS([x], [x]), TypeError, "sums takes 1 arguments, got 2")
 on.call(lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n expects a list of slopes", "got 1.0")
 
 on = About("engine.VectorOp")
-on.call(lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the formula must take xs, and the pullback gs, outs and xs")
+on.call(lambda: VectorOp("n", lambda xs: xs, lambda xs: xs), ValueError, "n: the pullback must take gs, outs and the arguments of the formula")
 on.call(lambda: VectorOp("n", None, None), TypeError, "Op takes a name", "None")
 
 for hook in (no_grad, detect_anomaly, record_origins):

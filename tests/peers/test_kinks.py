@@ -21,7 +21,7 @@ FAR = [(1e4,), (-1e4,)]
 # fmt: off
 KINKS = {
     **dict.fromkeys(("neg", "abs", "exp", "exp2", "expm1", "log1p", "cbrt", "square", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "atanh", "erf", "erfc", "normal_cdf", "sign"), ZERO),
-    **dict.fromkeys(("tanh", "sigmoid", "softplus", "silu", "gelu", "relu"), ZERO + FAR),
+    **dict.fromkeys(("tanh", "sigmoid", "softplus", "silu", "gelu", "relu", "squared_relu"), ZERO + FAR),
     "log": [(1.0,), (0.0,)], "log2": [(1.0,), (0.0,)], "log10": [(1.0,), (0.0,)],
     "sqrt": ZERO, "acosh": [(1.0,)],
     "exp": [*ZERO, (-1e4,), (710.0,)], "exp2": [*ZERO, (-1e4,)], "expm1": [*ZERO, (-1e4,)],
@@ -44,6 +44,8 @@ KINKS = {
     "dot": [(0.0,) * 5], "total": [(0.0,) * 5],
     "logsumexp": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (1e4,) * 5, (-inf, 0.0, 1.0, 2.0, 2.0), (inf, 0.0, 0.0, 0.0, 0.0)],
     "softmax": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (-1e4, 1e4, 0.0, 0.0, 0.0), (-inf, 0.0, 1.0, 2.0, 2.0), (0.0, -inf, 1.0, 2.0, 2.0)],
+    "rms_norm": [(0.0, 0.0, 0.0, 0.0, 1e-5), (1e4, 1.0, 0.0, 0.0, 0.0)],
+    "layer_norm": [(0.0, 0.0, 0.0, 0.0, 1e-5), (3.0, 3.0, 3.0, 3.0, 1e-5)],
     "uniform_cross_entropy": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (1e4,) * 5],
     "cross_entropy": [(0.0,) * 5, (1e4, -1e4, 0.0, 0.0, 0.0), (-1e4, 1e4, 0.0, 0.0, 0.0), (1e4,) * 5, (0.0, -inf, 1.0, 2.0, 2.0)],
 }

@@ -41,7 +41,7 @@ ACTIVATIONS = {
         **{name: getattr(torch, name) for name in (*ALIKE, "atan", "asinh", "sigmoid", "relu")},
         "cbrt": lambda z: torch.sign(z) * (z * torch.sign(z)) ** (1 / 3),
         **{name: getattr(F, name) for name in ("softplus", "silu", "gelu", "leaky_relu", "elu")},
-        "normal_cdf": torch.special.ndtr,
+        "normal_cdf": torch.special.ndtr, "squared_relu": lambda z: torch.relu(z) ** 2,
     },
     "jax": {
         "linear": lambda z: z, "neg": jnp.negative,
@@ -49,7 +49,7 @@ ACTIVATIONS = {
         "erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc, "normal_cdf": jax.scipy.special.ndtr,
         "atan": jnp.arctan, "asinh": jnp.arcsinh, "cbrt": jnp.cbrt,
         **{name: getattr(jax.nn, name) for name in ("sigmoid", "relu", "softplus", "silu", "leaky_relu", "elu")},
-        "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+        "gelu": lambda z: jax.nn.gelu(z, approximate=False), "squared_relu": lambda z: jax.nn.relu(z) ** 2,
     },
 }
 # fmt: on

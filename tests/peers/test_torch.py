@@ -31,6 +31,7 @@ THEIRS = {
     "sech_squared": lambda x: 1 / torch.cosh(x) ** 2,
     "one_minus_square": lambda x: 1 - x * x,
     "direction_cosine": lambda x, y: x / torch.sqrt(x * x + y * y),
+    "squared_relu": lambda x: torch.relu(x) ** 2,
     "softplus": F.softplus, "silu": F.silu, "gelu": F.gelu,
     "leaky_relu": lambda x, slope: torch.where(x > 0, x, slope * x),
     "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(x)),
@@ -39,6 +40,8 @@ THEIRS = {
     "total": lambda *xs: sum(xs),
     "logsumexp": lambda *xs: torch.logsumexp(torch.stack(xs), 0),
     "softmax": lambda *xs: torch.softmax(torch.stack(xs), 0)[0],
+    "rms_norm": lambda *xs: xs[0] / torch.sqrt((torch.stack(xs[:-1]) ** 2).mean() + xs[-1]),
+    "layer_norm": lambda *xs: (xs[0] - torch.stack(xs[:-1]).mean()) / torch.sqrt(torch.stack(xs[:-1]).var(correction=0) + xs[-1]),
     "cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0)[0],
     "uniform_cross_entropy": lambda *xs: -torch.log_softmax(torch.stack(xs), 0).mean(),
 }

@@ -387,6 +387,7 @@ def evaluate_function(name: str) -> Callable[..., Any]:
 
 SEQUENCES = (
     "add_up", "softmax", "softmax_pullback", "logsumexp", "uniform_cross_entropy", "cross_entropy",
+    "rms_norm", "layer_norm",
 )  # of Values  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: evaluate_function(name) for name in MATHEMATICS if name not in SEQUENCES},

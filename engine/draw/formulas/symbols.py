@@ -203,9 +203,15 @@ def exp_of_product(x: Operand, y: Operand) -> Symbol:
     return exp(negate(square) if lift(x) == negate(y) else multiply(x, y))
 
 
-def softmax(xs: Sequence[Operand]) -> list[Symbol]:
-    """Return the results of softmax, distinguished by an index."""
-    return [combine(f"softmax{str(i).translate(SUBSCRIPTS)}", *xs) for i in range(1, len(xs) + 1)]
+def make_results(name: str) -> Callable[..., list[Symbol]]:
+    """Return a function with as many results as its first argument has elements.
+
+    The results are distinguished by an index.
+    """
+    return lambda xs, *others: [
+        combine(f"{name}{str(i).translate(SUBSCRIPTS)}", *xs, *others)
+        for i in range(1, len(xs) + 1)
+    ]
 
 
 def softmax_pullback(
@@ -255,7 +261,8 @@ MATHEMATICS: dict[str, Callable[..., Any]] = {
     "direction_cosine": lambda x, y: combine("/", x, distance(x, y)),
     "over_distance": lambda c, x, y: combine("/", c, distance(x, y)),
     "power_x": lambda out, x, y: differentiate_power(x, y),
-    "add_up": add_up, "softmax": softmax, "softmax_pullback": softmax_pullback,
+    **{name: make_results(name) for name in ("softmax", "rms_norm", "layer_norm")},
+    "add_up": add_up, "softmax_pullback": softmax_pullback,
     "logsumexp": lambda xs: combine("ln", add_up(exp(x) for x in xs)),
     "uniform_cross_entropy": lambda xs: (
         combine("ln", add_up(exp(x) for x in xs)) - add_up(xs) / float(len(xs))
@@ -289,7 +296,7 @@ def build_formula(op: Op, args: Sequence[Operand]) -> Symbol:
 
 def build_results(op: VectorOp, args: Sequence[Operand]) -> list[Symbol]:
     """Return the formulas of a row with several results."""
-    return [lift(x) for x in op.forward([lift(x) for x in args])]
+    return [lift(x) for x in op.forward(*op.unflatten([lift(x) for x in args]))]
 
 
 def build_partials(
@@ -307,7 +314,7 @@ def build_partials(
                 for i, x in enumerate(outs or build_results(op.vector_op, args))
             ]
             units = [float(i == op._output_index) for i in range(len(outs))]
-            return [lift(x) for x in op.vector_op.partials[0](units, outs, symbols)]
+            return [lift(x) for x in op.vector_op._pull_back(units, outs, symbols)]
         return [lift(slope) for slope in flatten(op.locals(lift(out), *op.unflatten(symbols)))]
     except Exception:
         if op in BUILT_IN:

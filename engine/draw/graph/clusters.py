@@ -14,7 +14,9 @@ from engine.draw.other_names import describe_file
 from engine.node import Node
 
 INPUTS, REST = "the inputs", "the rest"  # the boxes of nodes that belong to no module
-ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh")
+ACTIVATIONS = (
+    "elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "squared_relu", "tanh",
+)  # fmt: skip
 
 
 class Model(Protocol):

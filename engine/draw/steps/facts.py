@@ -89,7 +89,7 @@ def get_inputs(node: Node) -> tuple[tuple[Node, ...], tuple[float | None, ...]]:
         return node.inputs, node.locals
     shared: Any = node.inputs[0]
     unit = [float(i == node.op._output_index) for i in range(len(shared.data))]
-    return shared.inputs, tuple(node.op.vector_op.partials[0](unit, shared._data, shared._dx))
+    return shared.inputs, tuple(node.op.vector_op._pull_back(unit, shared._data, shared._dx))
 
 
 def describe_kind(node: Node, parameters: Collection[Node]) -> str:

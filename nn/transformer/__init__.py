@@ -1,0 +1,1 @@
+"""Transformers, one scalar at a time (`scalar`) and in Arrays (`vector`): the same layers."""
