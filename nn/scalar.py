@@ -42,6 +42,20 @@ Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; on
 WEIGHTS: WeakKeyDictionary[Module, Weights] = WeakKeyDictionary()  # of each layer, with their data
 
 
+class ToVector:
+    """A mixin of modules that have a counterpart in `nn.vector`."""
+
+    def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
+        """Return the counterpart in `nn.vector`, with copies of the weights in that dtype.
+
+        A `Layer` becomes a `Dense`, and any other module that of the same name.
+
+        >>> MLP(2, [3, 1], rng=0).to_vector()([[1.0, 2.0], [3.0, 4.0]]).shape
+        (2, 1)
+        """
+        return import_module(CONVERT, __package__).to_vector(self, dtype)
+
+
 class Neuron(Module):
     """A neuron: activation(bias + w1 x1 + w2 x2 + ...).
 
@@ -94,7 +108,7 @@ class Neuron(Module):
         return f"Neuron({self.nin}, {self.activation!r}{format_bias(self.bias)})"
 
 
-class Layer(Module):
+class Layer(ToVector, Module):
     """`nout` neurons with the same inputs: activation(W x + b), W of shape (nout, nin).
 
     The arguments are those of `Neuron`. Its weights are initialized as one matrix.
@@ -136,10 +150,6 @@ class Layer(Module):
         """Return the outputs as a list, also if nout is 1."""
         return activate(self, self.neurons, convert_sample(self, x))
 
-    def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
-        """Return this layer as an `nn.vector.Dense` with copies of the weights in that dtype."""
-        return import_module(CONVERT, __package__).to_vector(self, dtype)
-
     def _columns(self) -> Iterator[Column]:
         weights = [neuron.weights for neuron in self.neurons]
         yield "", weights, list_biases(self.neurons), self.activation
@@ -149,7 +159,7 @@ class Layer(Module):
         return f"Layer({self.nin}, {self.nout}, {self.activation!r}{bias})"
 
 
-class MLP(Module):
+class MLP(ToVector, Module):
     """A multilayer perceptron: one layer after the other, of which the last is linear.
 
     nin         the number of inputs
@@ -203,14 +213,6 @@ class MLP(Module):
         for layer in self.layers:
             x = tuple(activate(layer, layer.neurons, x))
         return list(x)
-
-    def to_vector(self, dtype: "DTypeLike" = "float64") -> Any:
-        """Return this network as an `nn.vector.MLP` with copies of the weights in that dtype.
-
-        >>> MLP(2, [3, 1], rng=0).to_vector()([[1.0, 2.0], [3.0, 4.0]]).shape
-        (2, 1)
-        """
-        return import_module(CONVERT, __package__).to_vector(self, dtype)
 
     def _columns(self) -> Iterator[Column]:
         for i, layer in enumerate(self.layers):  # a search would visit every weight

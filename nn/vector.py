@@ -43,7 +43,22 @@ __all__ = [
 Samples = Array | ArrayLike
 
 
-class Dense(Module):
+class ToScalar:
+    """A mixin of modules that have a counterpart in `nn.scalar`."""
+
+    def to_scalar(self) -> Any:
+        """Return the counterpart in `nn.scalar`, with copies of the weights, without dropout.
+
+        A `Dense` becomes a `Layer`, and any other module that of the same name.
+
+        >>> model = MLP(2, [3, 1], init="zeros")
+        >>> model.to_scalar()
+        MLP(2, [3, 1], 'relu')
+        """
+        return import_module(CONVERT, __package__).to_scalar(self)
+
+
+class Dense(ToScalar, Module):
     """A fully connected layer: activation(X Wᵀ + b), the counterpart of `nn.Layer`.
 
     X is `(samples, nin)` or a single sample `(nin,)`. W is `(nout, nin)` and b is `(nout,)`. The
@@ -86,10 +101,6 @@ class Dense(Module):
         X = convert_samples(self, X, self.nin)
         Z = X @ self.weight.T if self.bias is None else LINEAR(X, self.weight, self.bias)
         return activate(self.activation, Z)
-
-    def to_scalar(self) -> Any:
-        """Return this layer as an `nn.Layer` with copies of the weights."""
-        return import_module(CONVERT, __package__).to_scalar(self)
 
     def _columns(self) -> Iterator[Column]:
         zeros = ConstantArray(np.zeros(self.nout, self.weight.dtype))
@@ -181,7 +192,7 @@ class BatchNorm(Module):
         return f"BatchNorm({self.n}{format_settings(settings)})"
 
 
-class LayerNorm(Module):
+class LayerNorm(ToScalar, Module):
     """Layer normalization: (X - mean) / sqrt(variance + eps) * gamma + beta (Ba et al. 2016).
 
     X is `(..., n)`, such as `(samples, n)` or a single sample `(n,)`. Mean and (biased) variance
@@ -211,7 +222,7 @@ class LayerNorm(Module):
         return f"LayerNorm({self.n}{format_settings({'eps': (self.eps, 1e-5)})})"
 
 
-class Embedding(Module):
+class Embedding(ToScalar, Module):
     """An embedding: the rows of a matrix at integer indices, such as the vectors of tokens.
 
     Indices have any shape; the result is `(*shape of the indices, width)`. An index that occurs
@@ -337,7 +348,7 @@ class Residual(Sequential):
         yield "", None, None, "+ X"
 
 
-class MLP(Module):
+class MLP(ToScalar, Module):
     """A multilayer perceptron: `Dense` layers, of which the last is linear, as in `nn.MLP`.
 
     nin         the number of inputs
@@ -396,15 +407,6 @@ class MLP(Module):
         dropout = format_settings({"dropout": (self.dropout.rate, 0.0)})
         bias = format_bias(self.layers[0].bias)
         return f"MLP({self.nin}, {sizes}, {self.activation!r}{dropout}{bias})"
-
-    def to_scalar(self) -> Any:
-        """Return this network as an `nn.MLP` with copies of the weights, without dropout.
-
-        >>> model = MLP(2, [3, 1], init="zeros")
-        >>> model.to_scalar()
-        MLP(2, [3, 1], 'relu')
-        """
-        return import_module(CONVERT, __package__).to_scalar(self)
 
 
 def activate(name: str, X: Array) -> Array:

@@ -7,7 +7,6 @@ A sequence is an Array with the vector of each position, of shape `(positions, w
 from __future__ import annotations  # help() then shows ArrayLike, not its definition
 
 from collections.abc import Iterable
-from importlib import import_module
 from math import sqrt
 from typing import Any
 
@@ -29,18 +28,19 @@ from nn.transformer.arguments import (
     format_settings,
 )
 from nn.transformer.sampling import generate
-from nn.vector import MLP, Dense, Embedding, LayerNorm, Samples, check_indices, convert_samples
+from nn.vector import (
+    MLP,
+    Dense,
+    Embedding,
+    LayerNorm,
+    Samples,
+    ToScalar,
+    check_indices,
+    convert_samples,
+)
 
 
-class ToScalar(Module):
-    """A module that has a counterpart of the same name in `nn.scalar`."""
-
-    def to_scalar(self) -> Any:
-        """Return the layer of Values of the same name, with copies of the weights."""
-        return import_module("..convert", __package__).to_scalar(self)
-
-
-class RMSNorm(ToScalar):
+class RMSNorm(ToScalar, Module):
     """RMS normalization: X / √(mean of X² + eps) * gain (Zhang & Sennrich 2019, equation 4).
 
     X is `(..., n)`, such as `(samples, n)` or a single sample `(n,)`. The mean is that of the n
@@ -74,7 +74,7 @@ class RMSNorm(ToScalar):
         return f"RMSNorm({self.n}{format_settings(settings)})"
 
 
-class Attention(ToScalar):
+class Attention(ToScalar, Module):
     """Self-attention with several heads (Vaswani et al. 2017, section 3.2).
 
     A head of size s computes softmax(Q Kᵀ / √s) V from s columns of Q, K and V, which are linear in
@@ -137,7 +137,7 @@ class Attention(ToScalar):
         return f"Attention({self.width}, {self.heads}{format_settings(settings)})"
 
 
-class Transformer(ToScalar):
+class Transformer(ToScalar, Module):
     """A transformer block: X + attention(norm(X)), and then X + mlp(norm(X)).
 
     The norms precede the parts, as in GPT-2 (Radford et al. 2019). The MLP has one hidden layer of
@@ -192,7 +192,7 @@ def make_norm(name: str, width: int, dtype: DTypeLike) -> RMSNorm | LayerNorm:
     return RMSNorm(width, gain=False, dtype=dtype)
 
 
-class GPT(ToScalar):
+class GPT(ToScalar, Module):
     """A language model: a transformer that predicts the next token (Radford et al. 2018, 2019).
 
     The vector of a position is norm(token_embedding[token] + position_embedding[position]). The

@@ -96,9 +96,16 @@ def name_parameter(node: Node, paths: Mapping[Node, str], module: str) -> str:
 def name_steps(
     network: NeuronGraph, steps: Sequence[LooseStep], spec: str, names: dict[Item, Name]
 ) -> None:
-    """Name the values outside neurons by their labels or operations, and their constants."""
+    """Name the values outside neurons by their labels or operations, and their constants.
+
+    Parameters outside neurons, such as the rows of an embedding, have their labels and paths.
+    """
     bases: dict[Item, str] = {}
     for step in steps:
+        for x in network.graph.list_inputs(step.operation):
+            if path := network.parameters.get(x.node):
+                name = name_parameter(x.node, network.parameters, path.rpartition(".")[0])
+                names.setdefault(x, Name(name, format_path(path)))
         for item in step.items:
             bases[item] = read_label(item) or name_result(item)
             if network.root is item.node and not item.node.label:
