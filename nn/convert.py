@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from engine.rules import flatten
 from nn import scalar, vector
 from nn.module import Module
+from nn.transformer import scalar as of_values
+from nn.transformer import vector as of_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -53,19 +55,19 @@ PAIRS = [
         ),
         ("layers",),
     ),
-    Pair(scalar.Embedding, vector.Embedding, lambda x: ((x.rows, x.width), ZEROS)),
+    Pair(of_values.Embedding, vector.Embedding, lambda x: ((x.rows, x.width), ZEROS)),
     Pair(
-        scalar.RMSNorm, vector.RMSNorm,
+        of_values.RMSNorm, of_arrays.RMSNorm,
         lambda x: ((x.n,), {"eps": x.eps, "gain": x.gain is not None}),
     ),
-    Pair(scalar.LayerNorm, vector.LayerNorm, lambda x: ((x.n,), {"eps": x.eps})),
+    Pair(of_values.LayerNorm, vector.LayerNorm, lambda x: ((x.n,), {"eps": x.eps})),
     Pair(
-        scalar.Attention, vector.Attention,
+        of_values.Attention, of_arrays.Attention,
         lambda x: (sizes_of_attention(x), {**ZEROS, "causal": x.causal, "bias": x.bias}),
         ("output",),
     ),
     Pair(
-        scalar.Transformer, vector.Transformer,
+        of_values.Transformer, of_arrays.Transformer,
         lambda x: (
             sizes_of_attention(x.attention),
             {**settings_of_block(x), "causal": x.attention.causal},
@@ -73,7 +75,7 @@ PAIRS = [
         ("attention_norm", "attention", "mlp_norm", "mlp"),
     ),
     Pair(
-        scalar.GPT, vector.GPT,
+        of_values.GPT, of_arrays.GPT,
         lambda x: (
             (
                 x.vocabulary, *sizes_of_attention(x.blocks[0].attention), len(x.blocks),
@@ -95,14 +97,14 @@ def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Any, Any]]:
         yield arrays.weight, [neuron.weights for neuron in values.neurons]
         if arrays.bias is not None:
             yield arrays.bias, [neuron.bias for neuron in values.neurons]
-    elif isinstance(values, scalar.Attention):
+    elif isinstance(values, of_values.Attention):
         for name in ("query", "key", "value"):
             dense, layers = getattr(arrays, name), [getattr(x, name) for x in values.heads]
             neurons = [neuron for layer in layers for neuron in layer.neurons]
             yield dense.weight, [neuron.weights for neuron in neurons]
             if dense.bias is not None:
                 yield dense.bias, [neuron.bias for neuron in neurons]
-    elif isinstance(values, scalar.Embedding | scalar.RMSNorm | scalar.LayerNorm):
+    elif isinstance(values, of_values.Embedding | of_values.RMSNorm | of_values.LayerNorm):
         for name in ("weight", "gain", "gamma", "beta"):
             if getattr(arrays, name, None) is not None:
                 yield getattr(arrays, name), getattr(values, name)

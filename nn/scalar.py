@@ -22,21 +22,9 @@ from nn.module import Column, Module
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from nn.transformer.scalar import (
-        GPT,
-        Attention,
-        Embedding,
-        LayerNorm,
-        RMSNorm,
-        Transformer,
-    )
-
-__all__ = [
-    "ACTIVATIONS", "GPT", "MLP", "Attention", "Embedding", "Layer", "LayerNorm", "Neuron",
-    "RMSNorm", "Transformer",
-]  # fmt: skip
-
 TRANSFORMERS = ["GPT", "Attention", "Embedding", "LayerNorm", "RMSNorm", "Transformer"]
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron", *TRANSFORMERS]
+
 CONVERT = ".convert"  # loaded when first used: it imports this module, and needs NumPy
 Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; one may stand alone
 WEIGHTS: WeakKeyDictionary[Module, Weights] = WeakKeyDictionary()  # of each layer, with their data
@@ -321,7 +309,7 @@ def check_activation(name: str) -> str:
     return look_up("activation", dict(zip(ACTIVATIONS, ACTIVATIONS, strict=True)), name)
 
 
-# Loaded on first use.
+# Loaded on first use: they import this module.
 __getattr__ = attributes(globals(), {"transformer.scalar": TRANSFORMERS}, {})
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not its defin
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -32,12 +32,10 @@ from nn.module import Column, Module
 from nn.scalar import CONVERT, check_activation, check_sizes, format_bias
 from nn.transformer.arguments import format_settings
 
-if TYPE_CHECKING:
-    from nn.transformer.vector import GPT, Attention, RMSNorm, Transformer
-
+TRANSFORMERS = ["GPT", "Attention", "RMSNorm", "Transformer"]
 __all__ = [
-    "GPT", "MLP", "Activation", "Attention", "BatchNorm", "Dense", "Dropout", "Embedding",
-    "LayerNorm", "RMSNorm", "Residual", "Sequential", "Transformer",
+    "MLP", "Activation", "BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Residual",
+    "Sequential", *TRANSFORMERS,
 ]  # fmt: skip
 
 Samples = Array | ArrayLike
@@ -450,11 +448,8 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
     return array.astype(int)
 
 
-__getattr__ = attributes(
-    globals(),
-    {"transformer.vector": ["GPT", "Attention", "RMSNorm", "Transformer"]},
-    other_names.VECTOR,
-)
+# Loaded on first use: they import this module.
+__getattr__ = attributes(globals(), {"transformer.vector": TRANSFORMERS}, other_names.VECTOR)
 
 
 def __dir__() -> list[str]:

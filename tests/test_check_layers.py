@@ -71,14 +71,22 @@ BATCHES = {  # of (samples, 3)
     vector.BatchNorm: [lambda: norm(3), lambda: evaluated(norm(3)), lambda: vector.BatchNorm(3, eps=0.1, dtype=np.float64)],
     vector.LayerNorm: [lambda: vector.LayerNorm(3, dtype=np.float64), lambda: vector.LayerNorm(3, eps=0.1, dtype=np.float64)],
     vector.Embedding: [Indexed],
+    vector.RMSNorm: [lambda: vector.RMSNorm(3, dtype=np.float64), lambda: vector.RMSNorm(3, gain=False, eps=0.1)],
+    vector.Attention: [lambda c=c: vector.Attention(3, 3, causal=c, bias=True, rng=1, dtype=np.float64) for c in (True, False)],
+    vector.Transformer: [lambda: vector.Transformer(3, 1, activation="gelu", rng=1, dtype=np.float64)],
     vector.Dropout: [fixed(lambda: vector.Dropout(0.4, rng=3)), lambda: vector.Dropout(0.4).eval()],
     vector.Sequential: [lambda: vector.Sequential(dense(3, 4), norm(4), dense(4, 2, "linear"))],
     vector.Residual: [lambda: vector.Residual(dense(3, 3)), lambda: vector.Residual(dense(3, 4), norm(4), dense(4, 3, "gelu"))],
     vector.MLP: [mlp, fixed(lambda: mlp(dropout=0.3)), lambda: mlp(dropout=0.3).eval()],
 }  # fmt: skip
+IN_TEST_TRANSFORMER = {
+    scalar.Embedding, scalar.Attention, scalar.Transformer, scalar.GPT, vector.GPT,
+}  # fmt: skip
 SAMPLES = {  # of 3 numbers
     nn.Neuron: [lambda f=f, a=a: nn.Neuron(3, a, rng=1, fused=f) for f in (True, False) for a in scalar.ACTIVATIONS],
     nn.Layer: [lambda f=f: nn.Layer(3, 2, "tanh", rng=1, fused=f) for f in (True, False)],
+    scalar.RMSNorm: [lambda: scalar.RMSNorm(3), lambda: scalar.RMSNorm(3, gain=False, eps=0.1)],
+    scalar.LayerNorm: [lambda: scalar.LayerNorm(3), lambda: scalar.LayerNorm(3, eps=0.1)],
     nn.MLP: [lambda f=f, a=a: nn.MLP(3, [4, 2], a, rng=1, fused=f) for f in (True, False) for a in ("tanh", "gelu")],
 }  # fmt: skip
 
@@ -121,13 +129,10 @@ def test_layers_of_values(make):
 
 
 def test_every_public_layer_has_a_case():
-    public = {
-        kind
-        for package in (nn, vector, scalar)
-        for kind in vars(package).values()
-        if inspect.isclass(kind) and issubclass(kind, Module) and kind is not Module
-    }
-    assert public == {*BATCHES, *SAMPLES}
+    named = [getattr(package, name) for package in (nn, vector, scalar) for name in package.__all__]
+    kinds = filter(inspect.isclass, named)
+    public = {x for x in kinds if issubclass(x, Module) and x is not Module}
+    assert public == {*BATCHES, *SAMPLES, *IN_TEST_TRANSFORMER}
     assert all(make().__class__ is of for of, made in SAMPLES.items() for make in made)
 
 

@@ -24,7 +24,7 @@ from nn.transformer.arguments import (
     format_settings,
 )
 from nn.transformer.sampling import generate
-from nn.transformer.scalar_layers import Embedding, LayerNorm, RMSNorm, select
+from nn.transformer.scalar_layers import Embedding, LayerNorm, RMSNorm, select_row
 
 Vector = list[Value]
 Memory = list[tuple[Vector, Vector]]  # of a head: the key and the value of each position so far
@@ -165,6 +165,7 @@ class Transformer(ToVector, Module):
         init: str | Init = "xavier_normal",
         rng: Rng = None,
     ):
+        width, heads = check_heads(width, heads)
         rng, self.norm = generator(rng), norm
         self.attention_norm = make_norm(norm, width)
         self.attention = Attention(width, heads, causal=causal, bias=bias, init=init, rng=rng)
@@ -291,7 +292,9 @@ class GPT(ToVector, Module):
         tokens = list(check_sequence(tokens, "GPT expects a list of tokens"))
         check_pairs(len(tokens))
         pairs = zip(self(tokens[:-1]), tokens[1:], strict=True)
-        return total([logsumexp(z) - select(z, token) for z, token in pairs]) / (len(tokens) - 1)
+        return total([logsumexp(z) - select_row(z, token) for z, token in pairs]) / (
+            len(tokens) - 1
+        )
 
     def generate(
         self,

@@ -45,13 +45,13 @@ class Embedding(ToVector, Module):
             indices = indices.tolist()
         if isinstance(indices, list | tuple):
             return [self(i) for i in indices]
-        return list(select(self.weight, indices))
+        return list(select_row(self.weight, indices))
 
     def __repr__(self) -> str:
         return f"Embedding({self.rows}, {self.width})"
 
 
-def select(xs: list[Any], index: Any) -> Any:
+def select_row(xs: list[Any], index: Any) -> Any:
     """Return the element of a list at an integer, or at an integer argument under `engine.jit`.
 
     Raises TypeError for anything but an integer and ValueError for one that is out of range.

@@ -164,6 +164,7 @@ class Transformer(ToScalar, Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ):
+        width, heads = check_heads(width, heads)
         rng, self.norm = generator(rng), norm
         how: Any = {"init": init, "rng": rng, "dtype": dtype, "bias": bias}
         self.attention_norm = make_norm(norm, width, dtype)
