@@ -48,12 +48,12 @@ class Weights:
 
     def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]):
         self.rows, self.given = rows, biases
-        self.biases = biases = [Constant(0.0) if b is None else b for b in biases]
-        self.are_leaves = all(x._x is None for x in chain(*rows, biases))
-        self.kind = result_class(map(type, chain(*rows, biases)))
+        self.biases = [Constant(0.0) if b is None else b for b in biases]
+        self.are_leaves = all(x._x is None for x in chain(*rows, self.biases))
+        self.kind = result_class(map(type, chain(*rows, self.biases)))
         self.assigned = ASSIGNED[0]  # read first: another thread may assign while data is read
         self.data = [[w._data for w in ws] for ws in rows]
-        self.bias_data = [b._data for b in biases]
+        self.bias_data = [b._data for b in self.biases]
 
     def are(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]) -> bool:
         """Return whether these are the same nodes, and no Value has been assigned since."""

@@ -160,7 +160,7 @@ def backward(root: Any) -> None:
         elif dx is not None:
             x._grad += upstream * dx
         elif node.op._output_index is not None:  # one of several results
-            x._receive(x._only(node.op._output_index, upstream))
+            x._receive_one(node.op._output_index, upstream)
 
 
 def visit_operations(root: Any) -> tuple[list[Any], bool]:

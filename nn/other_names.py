@@ -13,6 +13,9 @@ LAYERS = {
     "Sequential": "vector.Sequential", "Dropout": "vector.Dropout", "Flatten": "Array.reshape",
     **dict.fromkeys(("BatchNorm1d", "BatchNormalization"), "vector.BatchNorm"),
     "LayerNorm": "vector.LayerNorm", "LayerNormalization": "vector.LayerNorm",
+    **dict.fromkeys(("MultiheadAttention", "MultiHeadAttention"), "vector.Attention"),
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerDecoderLayer"), "vector.Transformer"),
+    "RMSNorm": "vector.RMSNorm", "RMSNormalization": "vector.RMSNorm",
     "Embedding": "vector.Embedding", "Identity": "vector.Activation('linear')",
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "nn.MLP, trained by fit"),
 }  # fmt: skip

@@ -131,12 +131,12 @@ class Layer(ToVector, Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        outputs = self._outputs(x)
+        outputs = self._outputs(convert_sample(self, x))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _outputs(self, x: Sample) -> list[Value]:
-        """Return the outputs as a list, also if nout is 1."""
-        return activate(self, self.neurons, convert_sample(self, x))
+    def _outputs(self, x: Sequence[Value]) -> list[Value]:
+        """Return the outputs for nodes as a list, also if nout is 1."""
+        return activate(self, self.neurons, x)
 
     def _columns(self) -> Iterator[Column]:
         weights = [neuron.weights for neuron in self.neurons]
@@ -192,15 +192,14 @@ class MLP(ToVector, Module):
 
         Raises ValueError for another number of inputs and TypeError for several samples.
         """
-        outputs = self._outputs(x)
+        outputs = self._outputs(convert_sample(self, x))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _outputs(self, x: Sample) -> list[Value]:
-        """Return the outputs as a list, also if there is one."""
-        x = convert_sample(self, x)
+    def _outputs(self, x: Sequence[Value]) -> list[Value]:
+        """Return the outputs for nodes as a list, also if there is one."""
         for layer in self.layers:
-            x = tuple(activate(layer, layer.neurons, x))
-        return list(x)
+            x = layer._outputs(x)
+        return x  # type: ignore[return-value]  # there is at least one layer
 
     def _columns(self) -> Iterator[Column]:
         for i, layer in enumerate(self.layers):  # a search would visit every weight
@@ -228,7 +227,7 @@ def check_sizes(nin: int, nouts: Iterable[int]) -> list[int]:
     ]
 
 
-def convert_sample(model: Neuron | Layer | MLP, x: Sample) -> tuple[Value, ...]:
+def convert_sample(model: Any, x: Sample) -> tuple[Value, ...]:
     """Return the inputs of one sample as nodes; numbers become constants.
 
     Raises ValueError if the model has another number of inputs, and TypeError for several samples.
@@ -259,7 +258,7 @@ def contains_lists(xs: Sequence[object]) -> bool:
     return any(isinstance(x, (list, tuple, numpy_type("ndarray"))) for x in xs)
 
 
-def activate(layer: Neuron | Layer, neurons: list[Neuron], x: tuple[Value, ...]) -> list[Value]:
+def activate(layer: Neuron | Layer, neurons: list[Neuron], x: Sequence[Value]) -> list[Value]:
     """Return the outputs of neurons, with the activation and the `fused` setting of `layer`."""
     if layer.fused:
         rows, biases = [n.weights for n in neurons], [n.bias for n in neurons]

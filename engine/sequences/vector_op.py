@@ -102,7 +102,7 @@ class Outputs(Node[tuple[float, ...]]):
 
     __slots__ = ()
     op: VectorOp
-    _grad: Any  # Parts; a float where no contribution has arrived
+    _grad: Any  # Parts, or a list while they are added up; a float before any contribution
 
     def __init__(self, op: VectorOp, inputs: tuple[Value, ...], xs: list[float], outs: Any):
         if not isinstance(outs, list | tuple):
@@ -132,7 +132,7 @@ class Outputs(Node[tuple[float, ...]]):
 
     def _parts(self) -> "Parts":
         """Return the gradients of the results, with None for those without a contribution."""
-        return self._grad if type(self._grad) is Parts else Parts([None] * len(self._data))
+        return Parts([None] * len(self._data) if isinstance(self._grad, float) else self._grad)
 
     @property
     def locals(self) -> tuple[tuple[float, ...] | None, ...]:
@@ -155,6 +155,13 @@ class Outputs(Node[tuple[float, ...]]):
 
     def _receive(self, contribution: "Parts") -> None:
         self._grad = self._parts() + contribution
+
+    def _receive_one(self, i: int, g: float) -> None:
+        """Add g to the gradient of result i."""
+        if type(self._grad) is not list:
+            self._grad = [*self._parts()]
+        before = self._grad[i]
+        self._grad[i] = g if before is None else before + g
 
     def _send(self, gs: Any) -> list[Sent]:
         gs = [0.0 if g is None else g for g in gs]

@@ -4,7 +4,7 @@ A sequence is a list with the vector of each position, which is a list of Values
 x is the vector of one position.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
 from operator import add
 from typing import Any
@@ -26,7 +26,7 @@ from nn.transformer.arguments import (
 from nn.transformer.sampling import generate
 from nn.transformer.scalar_layers import Embedding, LayerNorm, RMSNorm, select_row
 
-Vector = list[Value]
+Vector = Sequence[Value]
 Memory = list[tuple[Vector, Vector]]  # of a head: the key and the value of each position so far
 
 
@@ -99,7 +99,7 @@ class Attention(ToVector, Module):
         rng, size = generator(rng), self.width // heads
         query, key, value = [iter(make_weights(init, width, width, rng)) for _ in range(3)]
 
-        def make_part(rows: Iterable[Any]) -> Layer:
+        def make_part(rows: Iterator[Any]) -> Layer:
             part = [next(rows) for _ in range(size)]
             return Layer(width, size, "linear", init=lambda *_: part, bias=bias)
 
@@ -120,16 +120,16 @@ class Attention(ToVector, Module):
         """Return an empty memory for each head."""
         return [[] for _ in self.heads]
 
-    def _step(self, x: Sample, memories: list[Memory]) -> Vector:
+    def _step(self, x: Vector, memories: list[Memory]) -> Vector:
         """Return the result at a position, after those that are in the memories."""
         self._read(x, memories)
         return self._attend(x, memories)
 
-    def _read(self, x: Sample, memories: list[Memory]) -> None:
+    def _read(self, x: Vector, memories: list[Memory]) -> None:
         for head, memory in zip(self.heads, memories, strict=True):
             head.read(x, memory)
 
-    def _attend(self, x: Sample, memories: list[Memory]) -> Vector:
+    def _attend(self, x: Vector, memories: list[Memory]) -> Vector:
         pairs = zip(self.heads, memories, strict=True)
         return self.output._outputs([y for head, memory in pairs for y in head.attend(x, memory)])
 

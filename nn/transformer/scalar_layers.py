@@ -1,5 +1,6 @@
 """The layers of Values that a transformer consists of beside fully connected ones."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.sequences.rules import LAYER_NORM, RMS_NORM
@@ -51,7 +52,7 @@ class Embedding(ToVector, Module):
         return f"Embedding({self.rows}, {self.width})"
 
 
-def select_row(xs: list[Any], index: Any) -> Any:
+def select_row(xs: Sequence[Any], index: Any) -> Any:
     """Return the element of a list at an integer, or at an integer argument under `engine.jit`.
 
     Raises TypeError for anything but an integer and ValueError for one that is out of range.
