@@ -138,7 +138,8 @@ def record(op: Op, inputs: int) -> Recorded:
         gs = list(range(recorder.slots, recorder.slots + len(outs) * several))
         recorder.slots += len(gs)
         if several:
-            slopes = op._pull_back([Slot(recorder, g) for g in gs], results, [*flatten(args)])
+            row: Any = op  # a VectorOp
+            slopes = row._pull_back([Slot(recorder, g) for g in gs], results, [*flatten(args)])
         else:
             slopes = flatten(op.locals(results[0], *args))
         locals = [

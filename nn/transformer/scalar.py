@@ -276,7 +276,9 @@ class GPT(ToVector, Module):
 
     def _step(self, token: int, position: int, memories: list[list[Memory]]) -> Vector:
         """Return the logits after a token, whose keys and values are appended to the memories."""
-        x = self.norm(add_vectors(self.token_embedding(token), self.position_embedding(position)))
+        x: Vector = self.norm(
+            add_vectors(self.token_embedding(token), self.position_embedding(position))
+        )
         for block, memory in zip(self.blocks, memories, strict=True):
             x = block._step(x, memory)
         return self.head._outputs(x)
