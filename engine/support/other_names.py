@@ -91,7 +91,7 @@ FUNCTIONS = {
         "draw.draw",
     ),
     **{name: f"write from stepgrad.draw import {name}" for name in ("step", "Drawing", "Stepper")},
-    "jit": "Tape", "compile": "Tape",
+    "compile": "jit",
     "jacfwd": "jacobian", "jacrev": "jacobian", "optim": "nn.optim",
 }  # fmt: skip
 
