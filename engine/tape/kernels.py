@@ -90,46 +90,50 @@ elif f == {code}:  # {name}
     for i in range(start, end):
         data[o + i] = {formula}"""
 
-# The same over the blocks `first`, `first` + `step`, ... A block has a row of lanes for each slot.
+# The same over the blocks `first`, `first` + `step`, ... A block has a row of lanes for each slot. A
+# row is the index of its first number, below 2**64, so that the compiler can use vectors.
 # "sum" and "sum product" add up the lanes that contain samples, and add the results to `sums`.
 RUN_LANES = """
 def run_lanes(
     opcodes, ends, begins, a, b, c, shared, blocks, samples, sums, first, step
 ):
-    lanes = blocks.shape[2]
+    lanes = np.uint64(np.uint32(blocks.shape[2]))
     row = np.zeros(lanes, blocks.dtype)
     zero = row[0]
     for block in range(first, blocks.shape[0], step):
-        data = blocks[block]
-        count = max(0, min(lanes, samples - block * lanes))
+        data = blocks[block].reshape(-1)
+        count = max(0, min(blocks.shape[2], samples - block * blocks.shape[2]))
         start = np.uint64(0)
         for n in range(opcodes.size):
             f, end, o = opcodes[n], ends[n], begins[n]
             if f == {sum_product}:
                 for i in range(start, end):
-                    x, y = data[a[i]], data[b[i]]
-                    if ANY_ORDER and count == lanes:
+                    x, y = np.uint64(a[i]) * lanes, np.uint64(b[i]) * lanes
+                    if ANY_ORDER and count == blocks.shape[2]:
                         total = zero
                         for k in range(lanes):
-                            total += x[k] * y[k]
+                            total += data[x + k] * data[y + k]
                         sums[o + i] += total
                         continue
                     for k in range(lanes):
-                        row[k] = x[k] * y[k]
+                        row[k] = data[x + k] * data[y + k]
                     sums[o + i] += fold(row, count)
             elif f == {sum}:
                 for i in range(start, end):
-                    x = data[a[i]]
+                    x = np.uint64(a[i]) * lanes
                     for k in range(lanes):  # numba takes seconds to compile a copy of a slice
-                        row[k] = x[k]
+                        row[k] = data[x + k]
                     sums[o + i] += fold(row, count)
 {loops}
             else:
                 for i in range(start, end):
-                    out, x, y = data[o + i], data[a[i]], data[b[i]]
+                    out = np.uint64(np.uint32(o + i)) * lanes
+                    x, y = np.uint64(a[i]) * lanes, np.uint64(b[i]) * lanes
                     for k in range(lanes):
                         # Not f: the compiler would make a loop of its own for every function.
-                        out[k] = compute(opcodes[n], float64(x[k]), float64(y[k]))
+                        data[out + k] = compute(
+                            opcodes[n], float64(data[x + k]), float64(data[y + k])
+                        )
             start = end
 """
 
@@ -138,7 +142,7 @@ elif f == {code}:  # {name}
     for i in range(start, end):
         {names} = {reads}
         for k in range(lanes):
-            out[k] = {formula}"""
+            data[out + k] = {formula}"""
 
 
 def print_calls() -> str:
@@ -157,7 +161,9 @@ def print_loops(template: str, kinds: tuple[str, ...], depth: int) -> str:
             continue
         names = list("xyz"[: op.operands])
         reads = [OPERAND[x] for x in names]
-        texts = OPERAND if template is LOOP_OF_NUMBERS else {x: f"{x}[k]" for x in names}
+        if template is LOOP_OF_LANES:
+            reads = [f"np.uint64({x}[i]) * lanes" for x in "abc"[: op.operands]]
+        texts = OPERAND if template is LOOP_OF_NUMBERS else {x: f"data[{x} + k]" for x in names}
         if op.kind == SHARED:
             names[0], reads[0], texts["x"] = "w", "shared[a[i]]", "w"
         formula = re.sub(r"\b([xyz])\b", r"{\1}", op.formula).format(**texts)
@@ -167,7 +173,7 @@ def print_loops(template: str, kinds: tuple[str, ...], depth: int) -> str:
                 name=op.name,
                 formula=formula,
                 names=", ".join(["out", *names]),
-                reads=", ".join(["data[o + i]", *reads]),
+                reads=", ".join(["np.uint64(np.uint32(o + i)) * lanes", *reads]),
             )
         )
     return indent("\n".join(loops), TAB * depth)
