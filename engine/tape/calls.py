@@ -140,10 +140,9 @@ class Result(Array):
             return
         (flat,) = self._x
         observer.before_backward(self, [flat, self], self._grad is not None)
-        self._grad = self._one()
-        with np.errstate(all="ignore"):
-            row: Any = self.op
-            flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
+        row: Any = self.op
+        self._grad = np.ones((), self._data.dtype)
+        flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
 
 
 Result.__name__ = "Array"  # in its repr

@@ -31,7 +31,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     def run(arrays: Sequence[np.ndarray], numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
         first = arrays[0]
         new = [np.empty(first.shape, first.dtype) for _ in range(news)]
-        flat = [np.reshape(x, -1) for x in (*arrays, *new)]
+        flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
         loop(*flat, *[x[()] for x in numbers])
         return new
 

@@ -30,6 +30,8 @@ def all_finite(data: Any) -> bool:
         return math.isfinite(data)
     if isinstance(data, tuple | list):
         return all(x is None or math.isfinite(x) for x in data)
+    if data.ndim == 0:
+        return math.isfinite(data)
     return bool(sys.modules["numpy"].isfinite(data).all())
 
 
