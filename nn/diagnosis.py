@@ -21,7 +21,7 @@ from nn.layers import Layers
 from nn.module import Module
 from nn.objective import Loss, Objective, to_float
 from nn.problems import SATURATED, LayerReport, Problem, find_problems
-from nn.taped import Taped
+from nn.taped import Jitted, Taped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,7 +128,7 @@ def diagnose(
     layers.1  Layer(8, 8, 'tanh')      0.481      0.23       0.038    0%         0%
     layers.2  Layer(8, 1, 'linear')    0.302      0.54        0.13     -          -
     """
-    if isinstance(model, Taped) or not isinstance(model, Module):
+    if isinstance(model, Taped | Jitted) or not isinstance(model, Module):
         raise TypeError(
             f"diagnose expects a Module such as nn.MLP(2, [16, 1]), got {model!r}; "
             "for a tape, pass the model that it was recorded from, after tape.sync()"

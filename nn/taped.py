@@ -1,17 +1,16 @@
-"""A tape as a model: its parameters in one Array, its outputs for a batch."""
+"""A tape, or a model under `jit`, as a Module: its parameters in one Array, batches as input."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
 from nn.module import Module
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from numpy.typing import ArrayLike
 
     from engine import Array, Tape
+    from engine.tape import Jit
 
 
 class Taped(Module):
@@ -41,13 +40,46 @@ class Taped(Module):
         return f"{self.tape!r} of program {self.tape.fingerprint:08x}"
 
 
-def is_tape(x: object) -> "TypeGuard[Tape]":
-    """Return whether `x` is a Tape, without loading `engine.tape`, which needs NumPy."""
-    return isinstance(x, tape_types())
+class Jitted(Module):
+    """A model under `jit` as a Module whose only parameter is its `flat`.
+
+    >>> from nn import MLP
+    >>> from engine import jit
+    >>> model = Jitted(jit(MLP(2, [3, 1], rng=0)))
+    >>> model([[1.0, 2.0], [3.0, 4.0]]).shape, model.parameters()[0].shape
+    ((2,), (13,))
+    """
+
+    def __init__(self, function: "Jit"):
+        (self.flat,) = function.parameters()
+        self.function = function
+
+    def __call__(self, X: "Array | ArrayLike") -> "Array":
+        import numpy as np
+
+        rows = getattr(X, "data", X) if isinstance(X, Node) else X
+        return self.function.map(np.asarray(rows, float))
+
+    def __repr__(self) -> str:
+        """Return text that tells models apart: a checkpoint identifies its model by it."""
+        return f"jit of {self.function.function!r}"
 
 
-def tape_types() -> "tuple[type[Tape], ...]":
-    """Return Tape in a tuple, which is empty while `engine.tape` is not loaded."""
+def as_model(x: object) -> object:
+    """Return a tape or a function under `jit` as a Module, and anything else as it is.
+
+    Raises RuntimeError for a function under `jit` whose parameters are not known yet.
+    """
+    kinds = tape_types()
+    if kinds and isinstance(x, kinds[0]):
+        return Taped(x)
+    if kinds and isinstance(x, kinds[1]):
+        return Jitted(x) if x.enabled else x.function
+    return x
+
+
+def tape_types() -> "tuple[Any, ...]":
+    """Return Tape and Jit, or () while `engine.tape`, which needs NumPy, is not loaded."""
     engine = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
-    tape = getattr(sys.modules.get(f"{engine}.tape"), "Tape", None)
-    return () if tape is None else (tape,)
+    module = sys.modules.get(f"{engine}.tape")
+    return () if module is None else (module.Tape, module.Jit)

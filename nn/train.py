@@ -25,7 +25,7 @@ from nn.module import Module
 from nn.objective import Loss, Metric, Objective, Penalty
 from nn.records import Record
 from nn.schedules import Schedule
-from nn.taped import Taped, is_tape
+from nn.taped import as_model
 from nn.training import Augment, Training
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def fit(
     Each epoch runs when its record is requested: iterate over the result to train, or call its
     `run()`. The call of `fit` alone trains nothing.
 
-    model       a Module, or an `engine.Tape` with inputs; after training, `tape.sync()` copies the
-                weights to the Values that the tape was recorded from
+    model       a Module, an `engine.Tape` with inputs, or a model under `engine.jit`; after
+                training, `sync()` copies the weights to the Values that were recorded
     loss        a function (predictions, targets) -> node, or the name of one in `nn.losses`
     optimizer   an optimizer of the model's parameters, or the name of one in `nn.optim`
     lr          the learning rate of an optimizer given by name; None uses its default
@@ -109,7 +109,7 @@ def fit(
     >>> records[-1].loss < records[0].loss
     True
     """
-    module = Taped(model) if is_tape(model) else model
+    module = as_model(model)
     if not isinstance(module, Module):
         raise TypeError(f"fit expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     epochs = check_whole("epochs", epochs)

@@ -22,7 +22,7 @@ from nn.objective import Objective, means, to_float
 from nn.optimizer import Optimizer
 from nn.records import Record, Records
 from nn.schedules import Schedule, find_plateau
-from nn.taped import Taped
+from nn.taped import Jitted, Taped
 from nn.watch import Watch
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Training(Iterator[Record]):
         """Train on all samples once, then validate."""
         start = time.perf_counter()
         self._set_mode(training=True)
-        if self.epoch == 1 and not isinstance(self.model, Taped):
+        if self.epoch == 1 and not isinstance(self.model, Taped | Jitted):
             self.objective.watch = Watch(
                 self.model, self.optimizer.parameters, len(self.samples[0]), self.batch_size
             )

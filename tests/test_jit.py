@@ -22,7 +22,7 @@ from engine import (
     total,
     where,
 )
-from nn import MLP, optim
+from nn import MLP, data, fit, optim
 
 if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
@@ -468,6 +468,23 @@ def test_recordings_that_are_dropped_are_freed():
         fast([1.0] * n)
     assert recordings(fast) == 3
     assert fast([2.0] * 19).item() == 76.0
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_fit_trains_a_model_under_jit(outputs):
+    """The batches are lanes; the weights are those of the training without jit."""
+    X, y = data.blobs(40, outputs, rng=0) if outputs > 1 else data.moons(40, rng=0)
+    loss = "cross_entropy" if outputs > 1 else "binary_cross_entropy"
+    results = []
+    for wrap in (jit, lambda model: model, lambda model: jit(model, enabled=False)):
+        model = MLP(2, [5, outputs], "tanh", rng=0)
+        trained = wrap(model)
+        records = fit(trained, X, y, loss=loss, epochs=3, batch_size=16, lr=0.05, rng=0).run()
+        if isinstance(trained, type(jit(model))):
+            trained.sync()
+        results.append([*[p.data for p in model.parameters()], records[-1].loss])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
+    assert results[1] == results[2]
 
 
 # -------------------------------------------------------------------------- programs of many kinds

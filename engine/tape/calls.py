@@ -71,12 +71,11 @@ class Batch(ArrayOp):
 
     __slots__ = ("data", "floats", "integers", "outputs", "replay", "selected")
 
-    def __init__(self, replay: Replay, batch: Sequence[Arguments]):
+    def __init__(self, replay: Replay, integers: np.ndarray, floats: np.ndarray):
         become_row(self)
         self.replay = replay
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
-        self.integers = np.stack([replay.selections.evaluate(x.integers) for x in batch])
-        self.floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
+        self.integers, self.floats = replay.selections.evaluate_all(integers), floats
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs, of shape (calls,) or (calls, outputs)."""

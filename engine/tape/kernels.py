@@ -90,8 +90,8 @@ elif f == {code}:  # {name}
     for i in range(start, end):
         data[o + i] = {formula}"""
 
-# The same over the blocks `first`, `first` + `step`, ... A block has a row of lanes for each slot; a
-# row is the index of its first number, below 2**64, so that the compiler can use vectors.
+# The same over the blocks `first`, `first` + `step`, ... A block has a row of lanes for each slot,
+# named by the index of its first number, which the compiler sees not to overflow.
 # "sum" and "sum product" add up the lanes that contain samples, and add the results to `sums`.
 RUN_LANES = """
 def run_lanes(

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Signature, signature
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,6 +29,9 @@ from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
 from engine.watch.branches import record_branches
 from engine.watch.gradient_warnings import warn
+
+Given: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # the arguments of a call
+Part: TypeAlias = tuple[OneCall | Batch, list[int]]  # of several calls, with their places
 
 MOST_TAPES = 64
 MOST_OUTCOMES = 8  # tapes of one structure, from which a warning names the decision
@@ -205,7 +208,9 @@ class Jit:
         >>> y
         Array([ 3.,  6., 15.])
         """
-        calls = [*zip(*arguments, strict=True)]
+        rows: Any = arguments[0] if len(arguments) == 1 else None
+        is_matrix = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "f"
+        calls = [(row,) for row in rows.tolist()] if is_matrix else [*zip(*arguments, strict=True)]
         if not self.enabled:
             results = np.empty(len(calls), object)
             results[:] = [self._call_function(args, {}) for args in calls]
@@ -214,41 +219,57 @@ class Jit:
             raise ValueError("map expects at least one call, got none")
         with self._lock:
             self._leaves.read(self._flat)
-            parts = self._group([self._mark_static(args, {}) for args in calls])
+            marked = [self._mark_static(args, {}) for args in calls]
+            parts = self._batch_rows(marked, rows) if is_matrix else self._group(marked)
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
             return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
 
-    def _group(
-        self, calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
-    ) -> list[tuple[OneCall | Batch, list[int]]]:
+    def _batch_rows(self, calls: Sequence[Given], rows: np.ndarray) -> list[Part]:
+        """Return the calls with the rows of a matrix, which have the same structure."""
+        first = Arguments(*calls[0], self._pool.places)
+        if first.integers or len(first.floats) != rows.shape[1]:  # they are static
+            return self._group(calls)
+        no_integers = np.zeros((len(rows), 0), np.int64)
+        return self._batch(self._find(first, calls[0]), calls, no_integers, rows)
+
+    def _group(self, calls: Sequence[Given]) -> list[Part]:
         """Return the calls in batches with the same replay; a batch of one is a OneCall."""
-        groups: dict[Any, tuple[list[int], list[Arguments]]] = {}
-        for i, (args, kwargs) in enumerate(calls):
-            x = Arguments(args, kwargs, self._pool.places)
-            replay = self._find(x)
-            places, batch = groups.setdefault((x.structure, replay), ([], []))
+        groups: dict[Replay, tuple[list[int], list[Arguments]]] = {}
+        for i, call in enumerate(calls):
+            x = Arguments(*call, self._pool.places)
+            places, batch = groups.setdefault(self._find(x, call), ([], []))
             places.append(i)
             batch.append(x)
-        parts: list[tuple[OneCall | Batch, list[int]]] = []
-        for (_, replay), (places, batch) in groups.items():
-            if replay is None or len(places) == 1:
-                parts += [(self._run(*calls[i]), [i]) for i in places]
-                continue
-            call: Any = Batch(replay, batch)
-            call.compute(self._flat._data)
-            if unfit := replay.unfit_in_batch([x.integers for x in batch]):
-                parts += [(self._run(*calls[places[k]]), [places[k]]) for k in sorted(unfit)]
-                rest = [k for k in range(len(places)) if k not in unfit]
-                places = [places[k] for k in rest]
-                call = Batch(replay, [batch[k] for k in rest]) if rest else None
-            if call is not None:
-                parts.append((call, places))
+        parts: list[Part] = []
+        for replay, (places, batch) in groups.items():
+            integers = np.array([x.integers for x in batch], np.int64).reshape(len(batch), -1)
+            floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
+            of_group = self._batch(replay, [calls[i] for i in places], integers, floats)
+            parts += [(part, [places[k] for k in which]) for part, which in of_group]
         return parts
 
-    def _find(self, arguments: Arguments) -> Replay | None:
-        """Return the last used replay for a structure that accepts the integers."""
+    def _batch(
+        self, replay: Replay, calls: Sequence[Given], integers: np.ndarray, floats: np.ndarray
+    ) -> list[Part]:
+        """Return a batch of calls, and those whose decisions lead to another graph one by one."""
+        if len(calls) == 1:
+            return [(self._run(*calls[0]), [0])]
+        call = Batch(replay, integers, floats)
+        call.compute(self._flat._data)
+        unfit = replay.unfit_in_batch(integers.tolist())
+        parts: list[Part] = [(self._run(*calls[k]), [k]) for k in sorted(unfit)]
+        rest = [k for k in range(len(calls)) if k not in unfit]
+        if unfit and rest:
+            call = Batch(replay, integers[rest], floats[rest])
+        return [*parts, (call, rest)] if rest else parts
+
+    def _find(self, arguments: Arguments, call: Given) -> Replay:
+        """Return the last used replay for a structure that accepts the integers, or a new one."""
         replays = self._replays.get(arguments.structure, ())
-        return next((x for x in replays if x.accepts(arguments.integers)), None)
+        for replay in replays:
+            if replay.accepts(arguments.integers):
+                return replay
+        return self._run(*call).replay
 
     def __get__(self, instance: Any, owner: type) -> Any:
         """Return the function as a method."""

@@ -100,6 +100,12 @@ class Selections:
             integers = [*integers, *[index.compute(integers) for index in self.computed]]
         return np.array(integers, np.int64)
 
+    def evaluate_all(self, integers: np.ndarray) -> np.ndarray:
+        """Return the arguments of several calls, and the indices that are computed from them."""
+        if not self.computed:
+            return integers
+        return np.array([self.evaluate(row) for row in integers.tolist()], np.int64)
+
     def select(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers that are indices, and the places of the selected rows, for calls.
 
