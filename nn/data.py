@@ -1,4 +1,4 @@
-"""Data sets: points in the plane for classification, and MNIST; mini-batches and splits of them.
+"""Data sets: points in the plane, MNIST, and given names; mini-batches and splits of them.
 
 The toy data sets return `(X, y)`: `X` of shape `(n, 2)` in float64, and `y` of shape `(n,)`, the
 class of each sample as an int from 0. Classes have equal sizes, up to one sample. Samples are in
@@ -17,6 +17,7 @@ finite.
 from collections.abc import Callable
 from math import pi
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,8 +27,9 @@ from nn.arguments import check_finite, check_path, check_whole, check_within
 from nn.batches import Samples, batches, split
 from nn.init import Rng, generator
 
-__all__ = ["batches", "blobs", "circles", "mnist", "moons", "spirals", "split", "xor"]
+__all__ = ["batches", "blobs", "circles", "mnist", "moons", "names", "spirals", "split", "xor"]
 
+NAMES = Path(__file__).parent / "names" / "names.txt"
 Points = tuple[ArrayLike, ArrayLike]  # the two coordinates of points
 
 
@@ -180,6 +182,17 @@ def mnist(
             f"{train[0].shape[1:]} and {test[0].shape[1:]}; take both from the same data set"
         )
     return convert_images(*train), convert_images(*test)
+
+
+def names() -> list[str]:
+    """Return 5,163 given names of the 1990 US census, in lower case and alphabetical order.
+
+    They have 2 to 11 letters from a to z. `nn/names/README.md` states the origin.
+
+    >>> names()[:4], len(names())
+    (['aaron', 'abbey', 'abbie', 'abby'], 5163)
+    """
+    return NAMES.read_text("ascii").split()
 
 
 def convert_images(images: np.ndarray, labels: np.ndarray) -> Samples:

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -170,3 +171,10 @@ def test_every_argument_is_documented(name):
     make = getattr(data, name)
     lines = [line.split("  ")[0] for line in inspect.getdoc(make).splitlines()]
     assert [name for name in inspect.signature(make).parameters if name not in lines] == []
+
+
+def test_names_are_as_documented():
+    names = data.names()
+    assert names == sorted({*names})
+    assert all(re.fullmatch("[a-z]{2,11}", name) for name in names)
+    assert {"mary", "james", "patricia", "john"} < {*names}

@@ -42,7 +42,9 @@ def test_it_is_one_package_that_knows_no_other_name(run):
     files = run("import importlib.metadata as m; print(*m.files('stepgrad'), sep='\\n')").split()
     top = {file.partition("/")[0] for file in files if not file.startswith("..")}
     assert top == {"stepgrad", f"stepgrad-{stepgrad.__version__}.dist-info"}
-    assert {"stepgrad/py.typed", "stepgrad/methods.pyi", "stepgrad/nn/mnist/README.md"} <= {*files}
+    assert {"stepgrad/py.typed", "stepgrad/methods.pyi"} <= {*files}
+    for data in ("mnist/README.md", "names/README.md", "names/names.txt"):
+        assert f"stepgrad/nn/{data}" in files
     place = Path(run("import stepgrad; print(stepgrad.__file__)").strip()).parent
     texts = {file: file.read_text("utf-8") for file in place.rglob("*.py")}
     assert len(texts) > 80

@@ -101,9 +101,9 @@ class InPlace:
         lines, space = self.allocate(steps, targets)
         inputs, fresh = [*range(arrays), *self.known], [*self.new, *self.scratch]
         made = [f"s{slot} = empty(s0.shape, s0.dtype)" for slot in fresh]
-        result = f"return [{names(self.new)}]"
-        self.source = "\n    ".join([f"def run({names(inputs)}):", *made, *lines, result])
-        into = "\n    ".join([f"def run_into({names([*inputs, *fresh])}):", *lines, "return"])
+        result = f"return [{join_slots(self.new)}]"
+        self.source = "\n    ".join([f"def run({join_slots(inputs)}):", *made, *lines, result])
+        into = "\n    ".join([f"def run_into({join_slots([*inputs, *fresh])}):", *lines, "return"])
         exec(f"{self.source}\n{into}", space)
         self.run, self.run_into = space["run"], space["run_into"]
         self.bound: tuple[Any, ...] = (None, None, None)  # the last numbers, as arrays
@@ -139,11 +139,11 @@ class InPlace:
                 writable.add(spot)
             f = function_of(step.opname)
             name = f.__name__ if isinstance(f, np.ufunc) else step.opname
-            lines.append(f"{name}({names([*operands, spot])})")
+            lines.append(f"{name}({join_slots([*operands, spot])})")
             space[name], place[step.result] = f, spot
         for slot, target in targets.items():
             if place[slot] != target:
-                lines.append(f"positive({names([place[slot], target])})")
+                lines.append(f"positive({join_slots([place[slot], target])})")
         return lines, space
 
     def __call__(
@@ -197,5 +197,5 @@ def operands_of(step: Instruction) -> list[int]:
     return [slot for slot in step[2:] if slot >= 0]
 
 
-def names(slots: Sequence[int]) -> str:
+def join_slots(slots: Sequence[int]) -> str:
     return ", ".join([f"s{slot}" for slot in slots])

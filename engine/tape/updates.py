@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.arrays.in_place import COMPILERS, InPlace, names, operands_of
+from engine.arrays.in_place import COMPILERS, InPlace, join_slots, operands_of
 from engine.instructions import Instruction
 from engine.tape.kernels import compile_text
 
@@ -51,7 +51,7 @@ def print_loop(update: InPlace) -> tuple[str, int]:
         target = next(targets) if own is None else arrays[own]
         if slot != own:
             lines.append(f"{target}[i] = s{slot}")
-    arguments = ", ".join([*arrays, *fresh, *([names(update.known)] if update.known else [])])
+    arguments = ", ".join([*arrays, *fresh, *([join_slots(update.known)] if update.known else [])])
     body = "".join(f"        {line}\n" for line in lines)
     return f"def NAME({arguments}):\n    for i in range(a0.size):\n{body}", news
 
