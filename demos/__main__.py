@@ -36,7 +36,19 @@ def main() -> None:
     parser.add_argument(
         "--film", action="store_true", help="mnist, moons: write a page with a slider over epochs"
     )
-    parser.add_argument("--seed", type=parse_seed, help="mnist, tape: random seed (default: 0)")
+    parser.add_argument(
+        "--seed", type=parse_whole, help="gpt, mnist, tape: random seed (default: 0)"
+    )
+    parser.add_argument("--steps", type=parse_count, help="gpt: steps to train (default: 1000)")
+    parser.add_argument("--batch", type=parse_count, help="gpt: documents of a step (default: 1)")
+    parser.add_argument("--layers", type=parse_count, help="gpt: blocks (default: 1)")
+    parser.add_argument(
+        "--width", type=parse_count, help="gpt: elements of a vector, a multiple of 4 (default: 16)"
+    )
+    parser.add_argument("--eager", action="store_true", help="gpt: train without recordings")
+    parser.add_argument(
+        "--file", type=Path, help="gpt: a text file with one document a line (default: names)"
+    )
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in demos]
     if unknown:
@@ -47,8 +59,11 @@ def main() -> None:
         for name, line in demos.items():
             print(f"  {name:{width}}  {line}")
         return
-    flags = {name: True for name in ("best", "held_out", "film") if getattr(args, name)}
-    options = flags if args.seed is None else flags | {"seed": args.seed}
+    options = {
+        name: value
+        for name, value in vars(args).items()
+        if name not in ("names", "out") and value is not None and value is not False
+    }
     try:
         functions = [importlib.import_module(f"demos.{name}").main for name in args.names]
         for name, function in zip(args.names, functions, strict=True):
@@ -66,9 +81,15 @@ def main() -> None:
         sys.exit(f"\n{interrupt or 'interrupted'}")
 
 
-def parse_seed(text: str) -> int:
+def parse_whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
+    return int(text)
+
+
+def parse_count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
 
 

@@ -4,15 +4,16 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from operator import add
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from demos import _executors, _mnist_best, cost, depth, descent, mnist, modes, moons, tape
+from demos import _executors, _mnist_best, cost, depth, descent, gpt, mnist, modes, moons, tape
 from javascript import unpack
-from nn import data
+from nn import data, scalar
 
 ROOT = Path(__file__).parent.parent
 SOAK = settings.default.max_examples > 100  # demos run at full size
@@ -96,6 +97,46 @@ def test_mnist_node_by_node(run_small, tmp_path):
     text = (tmp_path / "tape.svg").read_text("utf-8")
     assert f"{785 * tape.HIDDEN:,} parameters" in text
     assert f"{10 * (tape.HIDDEN + 1):,} parameters" in text
+
+
+@pytest.mark.parametrize("how", [{}, {"batch": 3, "eager": True}], ids=str)
+def test_a_gpt_learns_names(how, tmp_path, capsys):
+    """A recording for each length is enough; the loss falls from that of random letters."""
+    file = tmp_path / "names.txt"
+    file.write_text("ava\n\nann\nanna\n", "utf-8")
+    gpt.main(tmp_path, steps=30, width=4, file=file, **how)
+    printed = capsys.readouterr()
+    parameters = 4 * (4 + gpt.POSITIONS) + 12 * 4 * 4 + 4 * 4
+    assert f"{parameters:,} parameters\n3 documents" in printed.out
+    state = "off" if how.get("eager") else "2 recordings"
+    assert f"jit(loss, {parameters:,} parameters, {state}) after training" in printed.out
+    assert re.search(r"^30 steps in [\d.]+ s: \d+ steps per second$", printed.out, re.M)
+    assert "30/30" in printed.err
+    assert float(re.search(r"([\d.]+) at last", printed.out)[1]) < 1.3 < np.log(4)
+    names = re.findall(r"^  (.*)$", printed.out, re.M)
+    assert len(names) == gpt.SAMPLES
+    assert {*"".join(names)} <= {*"avn"}
+    assert ET.parse(tmp_path / "gpt.svg").getroot().tag.endswith("svg")
+    page = (tmp_path / "gpt.html").read_text("utf-8")
+    for k in range(gpt.HEADS):
+        assert f"blocks[0].attention.heads[{k}]" in page
+
+
+def test_the_weights_of_attention_are_those_of_the_model():
+    """The weighted values give the results of the attention of each block."""
+    model, tokens = scalar.GPT(5, 4, 2, 2, positions=6, init="uniform", rng=0), [0, 3, 1, 4, 4]
+    xs = [model.norm([*map(add, model.token_embedding(token), model.position_embedding(i))])
+          for i, token in enumerate(tokens)]  # fmt: skip
+    for block, weights in zip(model.blocks, gpt.attention_weights(model, tokens), strict=True):
+        normalized, attention = [block.attention_norm(x) for x in xs], block.attention
+        results = np.concatenate(
+            [w @ [[v.data for v in head.value(x)] for x in normalized]
+             for head, w in zip(attention.heads, weights, strict=True)], axis=1,
+        )  # fmt: skip
+        want = [[y.data for y in attention.output(x)] for x in results.tolist()]
+        got = [[y.data for y in ys] for ys in attention(normalized)]
+        assert np.array(got) == pytest.approx(np.array(want), rel=1e-12)
+        xs = block(xs)
 
 
 def test_the_costs_of_a_step_add_up(run_small, tmp_path):
