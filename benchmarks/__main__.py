@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks import (
+    gpt,
     imports,
     layouts,
     machine,
@@ -27,7 +28,7 @@ def main() -> None:
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    first = (moons, node, memory, imports, sizes, tape, mnist, mnist_profile)
+    first = (moons, node, memory, imports, sizes, tape, gpt, mnist, mnist_profile)
     for benchmark in (*first, pictures, layouts):
         print(f"\n{benchmark.table(effort)}", flush=True)
 

@@ -1,0 +1,16 @@
+"""The engines of `benchmarks.gpt` that need PyTorch or JAX train the GPT of the others."""
+
+import numpy as np
+import pytest
+
+from benchmarks.gpt_engines import ENGINES, NAMES, documents
+
+
+@pytest.mark.parametrize("engine", ["torch", "jax"])
+def test_engines_agree(engine):
+    ours, theirs = (ENGINES[name][1](8) for name in ("numpy", engine))
+    some = documents(3)
+    losses = [[trainer.step(tokens) for tokens in some[:2]] for trainer in (ours, theirs)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    for name, x, y in zip(NAMES, ours.gradients(some[2]), theirs.gradients(some[2]), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-7, atol=1e-11, err_msg=name)
