@@ -48,6 +48,7 @@ class Op:
     __slots__ = ("forward", "name", "partials")
 
     finite_slopes = False  # whether slopes are finite wherever the result is finite
+    _is_followed = False  # whether its constants keep their inputs, so that tapes compute them
     _output_index: int | None = None  # of a row that selects one of several results
     _has_several_outputs = False  # whether the operation has several results
     _expected = "a node among its arguments"

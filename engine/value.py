@@ -67,7 +67,7 @@ class Value(Node[float]):
             self._set_inputs(label, derivatives)
         elif label is not None:
             self.label = label
-        if observed and self.op is None:
+        if (observed or reading) and self.op is None:
             graph.observer.leaf(self)
 
     def _set_inputs(self, inputs: Any, derivatives: Any) -> None:

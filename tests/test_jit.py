@@ -535,3 +535,196 @@ def test_programs_of_users(f, calls):
     ws = [Value(0.3 * i - 0.5) for i in range(4)]
     fast = check(lambda *args: f(ws, *args), ws, calls)
     assert recordings(fast) <= len(calls)
+
+
+# -------------------------------------------------------------------- what a recording must not hide
+
+
+def test_no_grad_around_and_inside():
+    w, v = Value(2.0), Value(-3.0)
+    fast = jit(lambda x: w * x, [w])
+    with no_grad():
+        assert [fast(3.0).item(), fast(5.0).item()] == [6.0, 10.0]
+    check(lambda x: w * x, [w], [(1.0,), (2.0,)])
+
+    def inside(x):
+        with no_grad():
+            m = w * x
+            k = (m * m + 1.0).tanh()
+        return w * m + v * k
+
+    assert recordings(check(inside, [w, v], [(1.0,), (2.0,), (-1.0,)])) == 1
+
+
+def test_two_functions_over_the_same_values_keep_their_training():
+    w = Value(3.0)
+    one, other = jit(lambda x: w * x, [w]), jit(lambda x: w + x, [w])
+    one(1.0)
+    one.flat.data = [1.5]
+    assert other(1.0).item() == 4.0
+    assert one(1.0).item() == 1.5
+    assert one([1.0][0], **{}).item() == 1.5
+    one.sync()
+    assert other(1.0).item() == 2.5
+
+
+def test_selections_of_selections_and_of_arguments():
+    w, v, u = Value(2.0), Value(-3.0), Value(5.0)
+    table = Table([w, v, u])
+    calls = [(i, k) for i in range(3) for k in range(2)]
+    check(lambda i, k: take([table[i], w], k) * u, [w, v, u], calls)
+    check(lambda i, k: Table([table[i], table[k]])[k] * u, [w, v, u], calls)
+    check(lambda i, x: take([x * 1.0, w], i) * v, [w, v], [(0, 1.0), (0, 7.0), (1, 3.0)])
+    fast = jit(lambda i, x: take([x, w], i) * v, [w, v])
+    assert [fast(0, Value(1.0)).item(), fast(0, Value(7.0)).item()] == [-3.0, -21.0]
+
+
+@pytest.mark.parametrize(
+    ("f", "calls"),
+    [
+        (lambda w, t, x: caught(lambda: w * (1.0 / x), w), [0.0, 2.0, 0.0]),
+        (lambda w, t, x: caught(lambda: w * (x**-1), w), [0.0, 2.0]),
+        (lambda w, t, x: caught(lambda: w * int(x), w), [math.nan, 2.0, 5.0]),
+        (lambda w, t, x: caught(lambda: w * (10 // x), w), [0, 2, 0, 5, -1]),
+        (lambda w, t, x: caught(lambda: w * t[x], w), [7, 1, 0, -9]),
+        (lambda w, t, x: caught(lambda: w * math.sqrt(x), w), [-1.0, 4.0]),
+    ],
+)
+def test_errors_that_the_function_catches_are_decisions(f, calls):
+    w, table = Value(2.0), Table([Value(10.0), Value(20.0)])
+    check(lambda x: f(w, table, x), [w, *table], [(x,) for x in calls])
+    check(lambda x: f(w, table, x), [w, *table], [(x,) for x in reversed(calls)])
+
+
+def caught(f, default):
+    """Return the result of a function, or something else if it raises an error."""
+    try:
+        return f()
+    except (ArithmeticError, ValueError, IndexError):
+        return default * 1.0
+
+
+def test_a_sum_of_results_while_parameters_are_found():
+    p, q = Value(2.0, "p"), Value(3.0, "q")
+    fast = jit(lambda xs: p * xs[0] if len(xs) == 1 else p * q * xs[0])
+    (fast([1.0]) + fast([1.0, 1.0])).backward()
+    assert fast.flat.grad.tolist() == [4.0, 2.0]
+
+
+def test_arguments_receive_gradients_or_are_refused():
+    w, x = Value(2.0), Value(3.0)
+    fast = jit(lambda x: w * x * x, [w])
+    fast(x).backward()
+    assert (x.grad, fast.flat.grad.tolist()) == (12.0, [9.0])
+    xs = [Value(1.0), Value(2.0)]
+    (fast.map(xs) * [1.0, 10.0]).sum().backward()
+    assert [x.grad for x in xs] == [4.0, 80.0]
+    with pytest.raises(TypeError, match="expects leaves or constants as arguments"):
+        fast(x * 2.0)
+
+
+def test_leaves_that_the_function_makes_are_constants():
+    w = Value(2.0)
+
+    def f(xs):
+        out = Value(0.0)
+        for x in xs:
+            out = out + w * x
+        return out
+
+    fast = jit(f)
+    assert fast([1.0, 2.0]).item() == 6.0
+    assert fast.flat.shape == (1,)
+    fast.parameters()
+    assert fast([1.0, 2.0, 3.0]).item() == 12.0
+    off = jit(f, enabled=False)
+    assert [off([1.0]).data, off([1.0]).data, len(off.parameters())] == [2.0, 2.0, 2]
+
+
+def test_constants_of_the_time_of_the_call():
+    w, c = Value(2.0), Value(3.0)
+    fast = jit(lambda x: w * c * x, [w])
+    y = fast(1.0)
+    fast(1.0)
+    c.data = 100.0
+    y.backward()
+    assert fast.flat.grad.tolist() == [3.0]
+    assert fast(1.0).item() == 200.0
+    y = fast.map([1.0, 2.0])
+    fast.map([1.0, 3.0])
+    c.data = 5.0
+    y.sum().backward()
+    assert fast.flat.grad.tolist() == [303.0]
+
+
+def test_recordings_that_only_look_alike():
+    w, c, d = Value(2.0), Value(1.0), Value(1.0)
+    fast = jit(lambda x: w * (c if x > 0.0 else d), [w])
+    assert [fast(1.0).item(), fast(-1.0).item()] == [2.0, 2.0]
+    d.data = 5.0
+    assert [fast(1.0).item(), fast(-1.0).item()] == [2.0, 10.0]
+
+    def rounds(x):
+        n = int((w * x).data) if x > 0.0 else round((w * x).data) + 1
+        return w * x * n
+
+    check(rounds, [w], [(0.3,), (-0.3,), (-0.1,), (0.3,), (-0.3,)])
+    shapes = jit(lambda x: w * x if x > 0.0 else [w * x], [w])
+    assert [shapes(1.0).shape, shapes(-1.0).shape, shapes(2.0).shape] == [(), (1,), ()]
+
+
+def test_tables_do_not_change():
+    w, v, u = Value(2.0), Value(-3.0), Value(5.0)
+    table = Table([w, v])
+    for change in (lambda: table.append(u), lambda: table.__setitem__(0, u), table.clear):
+        with pytest.raises(TypeError, match="a Table cannot change"):
+            change()
+
+    def f(i, k):
+        rows = [w, v]
+        first = take(rows, i)
+        rows[1] = u
+        return first * take(rows, k)
+
+    check(f, [w, v, u], [(1, 1), (0, 1), (1, 0)])
+
+
+def test_a_frozen_parameter_is_an_error():
+    w = Value(2.0, "w")
+    fast = jit(lambda x: w * x, [w])
+    fast(1.0)
+    w.requires_grad = False
+    with pytest.raises(ValueError, match="was frozen"):
+        fast(2.0)
+
+
+def test_functions_in_functions_are_one_recording():
+    w = Value(2.0)
+    inner = jit(lambda x: w * x, [w])
+    fast = jit(lambda x: inner(w * x) * inner(x), [w])
+    y = fast(3.0)
+    y.backward()
+    assert (y.item(), fast.flat.grad.tolist()) == (72.0, [108.0])
+
+
+def test_backward_in_threads(in_threads):
+    w = Value(2.0)
+    fast = jit(lambda x: w * w * x, [w])
+
+    def work(i):
+        for _ in range(100):
+            y = fast(float(i + 1))
+            y._x[0]._grad = None
+            assert y.op.pull_parameters(np.ones(()), y._data, fast.flat.data).tolist() == [
+                4.0 * (i + 1)
+            ]
+
+    in_threads(work, 3)
+
+
+def test_static_arguments_of_other_types_and_unknown_names():
+    w = Value(2.0)
+    fast = jit(lambda n: w * (3.0 if isinstance(n[0], int) else 1.0), [w], static=["n"])
+    assert [fast((2,)).item(), fast((2.0,)).item()] == [6.0, 2.0]
+    with pytest.raises(ValueError, match="no argument 'm'"):
+        jit(lambda n: w, [w], static=["m"])

@@ -198,6 +198,17 @@ def test_errors_name_the_thing_the_value_and_the_remedy(call, error, message):
 
 
 def test_activations_are_the_rows_of_one_input_that_take_any_number():
-    wanted = {"linear", "tanh", "relu", "sigmoid", "gelu", "silu", "softplus", "elu", "leaky_relu", "squared_relu"}
+    wanted = {
+        "linear",
+        "tanh",
+        "relu",
+        "sigmoid",
+        "gelu",
+        "silu",
+        "softplus",
+        "elu",
+        "leaky_relu",
+        "squared_relu",
+    }
     assert wanted <= set(ACTIVATIONS)
     assert not {"+", "log", "sqrt", "asin", "maximum", "clip", "where", "floor"} & set(ACTIVATIONS)

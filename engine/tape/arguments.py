@@ -33,6 +33,7 @@ class Arguments:
         self.integers: list[int] = []
         self.floats: list[float] = []
         self.kept = kept  # Values that are parameters
+        self.leaves: list[tuple[int, Value]] = []  # that receive a gradient, with their floats
         self.structure: Hashable = tuple(map(self.split, args))
         if kwargs:
             self.structure = self.structure, self.split(kwargs)
@@ -54,10 +55,18 @@ class Arguments:
         if kind is dict:
             return kind, *[(key, self.split(value)) for key, value in x.items()]
         if kind is Static:
-            return Static, type(x.value), x.value
+            return Static, name_type(x.value), x.value
         if isinstance(x, Value):
             if x in self.kept:
                 return x
+            if not x.constant:
+                if x.op is not None:
+                    raise TypeError(
+                        f"jit expects leaves or constants as arguments, got {x!r}, whose graph "
+                        "would receive no gradient; compute it inside the function, or pass its "
+                        ".data"
+                    )
+                self.leaves.append((len(self.floats), x))
             self.floats.append(x._data)
             return FLOAT, kind, x.label
         if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
@@ -72,6 +81,11 @@ class Arguments:
                 f"or arrays of these, got {x!r}"
             ) from None
         return kind, x
+
+
+def name_type(x: Any) -> Any:
+    """Return the type of a static argument and of its parts: (2,) is not (2.0,)."""
+    return (type(x), *map(name_type, x)) if isinstance(x, tuple | frozenset) else type(x)
 
 
 def rebuild(

@@ -10,6 +10,7 @@ from engine.arrays.rules import ArrayOp
 from engine.graph import observer
 from engine.tape.arguments import Arguments
 from engine.tape.replay import Replay
+from engine.value import Value
 from engine.watch import hooks
 
 
@@ -36,32 +37,44 @@ class OneCall(ArrayOp):
     """One call: the row of its node, whose input is `flat`.
 
     Its numbers are in the replay until the replay runs for another call. The backward pass then
-    computes them again.
+    computes them again, with the constants of that time.
     """
 
-    __slots__ = ("data", "floats", "integers", "replay", "selected")
+    __slots__ = ("constants", "data", "floats", "integers", "leaves", "replay", "selected")
 
     def __init__(self, replay: Replay, arguments: Arguments):
         become_row(self)
-        self.replay = replay
+        self.replay, self.leaves = replay, arguments.leaves
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
+        self.constants: list[float] | None = None
         self.integers = replay.selections.evaluate(arguments.integers)
         self.floats = np.array(arguments.floats)
         self.selected = np.empty(replay.selections.inputs, np.int64)
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs."""
-        if self.replay.call is not self or self.data is not flat:
-            self.replay.call, self.data = self, flat
-            self.replay.forward(flat, self.integers, self.floats, self.selected)
-        outputs = self.replay.machine.shared[self.replay.machine.outputs]
-        return outputs[0] if self.replay.single else outputs
+        replay = self.replay
+        with replay.pool.lock:
+            if replay.call is not self or self.data is not flat:
+                replay.call, self.data = self, flat
+                self.constants = replay.forward(
+                    flat, self.integers, self.floats, self.selected, self.constants
+                )
+            outputs = replay.machine.shared[replay.machine.outputs]
+        return outputs[0] if replay.single else outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given that of the outputs."""
         check_is_array(g)
-        self.compute(flat)
-        return self.replay.backward(g, self.selected, len(flat))
+        replay = self.replay
+        with replay.pool.lock:
+            self.compute(flat)
+            gradient = replay.backward(g, self.selected, len(replay.pool.parameters))
+            if self.leaves:
+                of_floats = replay.float_gradients().tolist()
+                for k, leaf in self.leaves:
+                    leaf._grad += of_floats[k]
+        return gradient
 
     __reduce__ = refuse_to_pickle
 
@@ -69,28 +82,49 @@ class OneCall(ArrayOp):
 class Batch(ArrayOp):
     """Several calls of one replay, one in each lane."""
 
-    __slots__ = ("data", "floats", "integers", "outputs", "replay", "selected")
+    __slots__ = (
+        "constants",
+        "data",
+        "floats",
+        "integers",
+        "leaves",
+        "outputs",
+        "replay",
+        "selected",
+    )
 
-    def __init__(self, replay: Replay, integers: np.ndarray, floats: np.ndarray):
+    def __init__(
+        self, replay: Replay, integers: np.ndarray, floats: np.ndarray,
+        leaves: Sequence[tuple[int, int, Value]] = (),
+    ):  # fmt: skip
         become_row(self)
-        self.replay = replay
+        self.replay, self.leaves = replay, leaves
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
+        self.constants: list[float] | None = None
         self.integers, self.floats = replay.selections.evaluate_all(integers), floats
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs, of shape (calls,) or (calls, outputs)."""
-        if self.replay.batch is not self or self.data is not flat:
-            self.replay.batch, self.data = self, flat
-            self.outputs, self.selected = self.replay.forward_batch(
-                flat, self.integers, self.floats
-            )
-        return self.outputs[:, 0] if self.replay.single else self.outputs
+        replay = self.replay
+        with replay.pool.lock:
+            if replay.batch is not self or self.data is not flat:
+                replay.batch, self.data = self, flat
+                self.outputs, self.selected, self.constants = replay.forward_batch(
+                    flat, self.integers, self.floats, self.constants
+                )
+        return self.outputs[:, 0] if replay.single else self.outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given those of the outputs."""
         check_is_array(g)
-        self.compute(flat)
-        return self.replay.backward_batch(g.reshape(len(g), -1), self.selected, len(flat))
+        replay, seeds = self.replay, g.reshape(len(g), -1)
+        with replay.pool.lock:
+            self.compute(flat)
+            size = len(replay.pool.parameters)
+            gradient, of_floats = replay.backward_batch(seeds, self.selected, size)
+            for call, k, leaf in self.leaves:
+                leaf._grad += float(of_floats[call, k])
+        return gradient
 
     __reduce__ = refuse_to_pickle
 
@@ -119,7 +153,7 @@ class Calls(ArrayOp):
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given those of the outputs."""
         check_is_array(g)
-        gradient = np.zeros_like(flat)
+        gradient = np.zeros(len(self.parts[0][0].replay.pool.parameters), flat.dtype)
         for part, places in self.parts:
             of_part = g[places] if isinstance(part, Batch) else np.asarray(g[places[0]])
             gradient += part.pull_parameters(of_part, out, flat)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any, NoReturn
 
+import numpy as np
+
 from engine.node import Node
 from engine.value import Value
 from engine.watch.recorded_number import RecordedNumber
@@ -29,8 +31,18 @@ class Table(list[Any]):
         super().__init__(rows)
         self.name = name
 
+    def _refuse_change(self, *_: object) -> NoReturn:
+        raise TypeError("a Table cannot change, because recordings refer to its rows; make another")
+
     def __getitem__(self, i: Any) -> Any:
         return i.recording.select(self, i) if type(i) is Index else super().__getitem__(i)
+
+
+for _name in (
+    "__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "extend", "insert", "pop",
+    "remove", "clear", "sort", "reverse",
+):  # fmt: skip
+    setattr(Table, _name, Table._refuse_change)
 
 
 class Index:
@@ -90,9 +102,11 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
     def method(self: Index, other: Any) -> Any:
         if isinstance(other, Node):
             return NotImplemented
-        kind = type(other)
         if not isinstance(other, Real):
             self._refuse()
+        if isinstance(other, bool | np.integer):
+            other = int(other)
+        kind: Any = type(other)
         if kind is not Index and kind is not int:
             x = RecordedNumber(self._as_constant())
             return function(other, x) if swap else function(x, other)
@@ -102,7 +116,14 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
         if swap:
             compute, value, texts = value, compute, texts[::-1]
         text = f"({f' {symbol} '.join(texts)})"
-        return Index(self.recording, lambda all: function(compute(all), value(all)), text)
+        try:
+            return Index(self.recording, lambda all: function(compute(all), value(all)), text)
+        except (ArithmeticError, ValueError):  # the program may catch it
+            divisor = self if swap else other
+            if type(divisor) is Index:
+                self.recording.decide(divisor, lambda i: i <= 0, f"{divisor.text} <= 0")
+                self.recording.decide(divisor, lambda i: i < 0, f"{divisor.text} < 0")
+            raise
 
     return method
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
+from engine.support.freezing import CHANGES
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
@@ -29,6 +29,8 @@ from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
 from engine.watch.branches import record_branches
 from engine.watch.gradient_warnings import warn
+from engine.watch.hooks import active
+from engine.watch.no_grad import keep_graphs
 
 Given: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # the arguments of a call
 Part: TypeAlias = tuple[OneCall | Batch, list[int]]  # of several calls, with their places
@@ -51,21 +53,23 @@ def jit(
 ) -> Any:
     """Compile a function of Values: record it at the first call of each structure, then replay.
 
-    `loss(*args)` is any function that makes a Value, or a list of them, from parameters and
-    arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
-    `.data` is the loss, and `.backward()` fills the gradients of the parameters. The numbers are
-    those of the function itself, to the bits; gradients too, unless a row of a `Table` is selected
-    twice, whose contributions are then added in another order.
+    `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
+    and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
+    `.data` is the loss, and `.backward()` fills the gradients of the parameters. Results and
+    gradients match those of the function bit for bit, except that contributions to a row that is
+    selected twice are added in another order.
 
     Arguments that are integers, also in lists and tuples, are indices: they select a row of a
     `Table` or an element for `take`. Floats and Values are inputs. Both may change without another
     recording. Everything else is structure, such as the length of a list, a string or a bool, and
     each structure has a recording of its own. If Python decides by a number, as in `if x > 0`, the
-    function is recorded again once the outcome changes. Python's random numbers stay those of the
-    recording, about which a warning informs.
+    function is recorded again once the outcome changes. Everything else that the function does,
+    such as reading global variables or changing objects, happens only while it is recorded. Random
+    numbers keep the values of the recording; a warning says so for those of the modules `random`
+    and `numpy.random`.
 
     Args:
-        loss: The function. It is omitted in the form `@jit(parameters=...)`.
+        loss: The function. Omit it when using `@jit(parameters=...)`.
         parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
             require a gradient, in the order in which recordings reach them.
         static: Names of arguments that are structure although they are numbers.
@@ -96,9 +100,12 @@ def jit(
         parameters = parameters.parameters()
     elif parameters is None and hasattr(loss, "parameters"):  # a Module
         parameters = loss.parameters()
+    static = (static,) if isinstance(static, str) else tuple(static)
+    if unknown := [name for name in static if name not in signature(loss).parameters]:
+        raise ValueError(f"{loss!r} has no argument {unknown[0]!r}, got static={list(static)}")
     return Jit(
         loss, None if parameters is None else check_leaves("parameters", parameters),
-        static=(static,) if isinstance(static, str) else tuple(static),
+        static=static,
         options=MachineOptions(
             as_dtype(dtype, "the dtype of jit"), check_flag("fast", fast), threads
         ),
@@ -131,10 +138,12 @@ class Jit:
         self._signature: Signature | None = signature(function) if static else None
         self._finds_parameters = parameters is None
         self._pool = Pool([])
+        self._lock = self._pool.lock
         self._leaves = Leaves(self._pool.parameters)
         self._replays: dict[Any, list[Replay]] = {}
         self._outcomes: Counter[Any] = Counter()  # recordings of each structure
-        self._calls, self._lock = itertools.count(), threading.RLock()
+        self._calls = itertools.count()
+        self._changes = CHANGES[0]
         self._given = False  # whether an optimizer may have the parameters
         self._flat = Array(np.zeros(0, options.dtype), "flat")
         self._add_parameters(parameters or [])
@@ -169,11 +178,23 @@ class Jit:
                 "all parameters to jit"
             )
         self._pool.add_parameters(xs)
-        numbers = [*self._flat.data, *[x._data for x in xs]]
-        flat = Array(np.array(numbers, self._options.dtype), "flat")
-        flat.grad = [*self._flat.grad, *[x._grad for x in xs]]
-        self._flat = flat
+        dtype = self._options.dtype
+        grown = Array([*self._flat.data, *[x._data for x in xs]], "flat", dtype=dtype)
+        gradients = [*self._flat.grad, *[x._grad for x in xs]]
+        # It stays the same node, because results of earlier calls refer to it.
+        self._flat._data, self._flat._grad = grown._data, np.array(gradients, dtype)
         self._leaves.remember()
+
+    def _prepare(self) -> None:
+        """Read assigned numbers. Raises ValueError if a parameter has been frozen."""
+        self._leaves.read(self._flat)
+        if self._changes != CHANGES[0]:
+            self._changes = CHANGES[0]
+            if frozen := [x for x in self._pool.parameters if x.constant]:
+                raise ValueError(
+                    f"{frozen[0]!r} is a parameter of {self.__name__} and was frozen; freeze it "
+                    "before jit, and make an optimizer of the new function"
+                )
 
     def sync(self) -> None:
         """Copy the numbers and gradients of `flat` to the Values of the parameters."""
@@ -187,10 +208,10 @@ class Jit:
     # ------------------------------------------------------------------------------------ calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self.enabled:
+        if not self.enabled or is_recording():
             return self._call_function(args, kwargs)
         with self._lock:
-            self._leaves.read(self._flat)
+            self._prepare()
             call = self._run(*self._mark_static(args, kwargs))
             return make_call_node(call, self._flat)
 
@@ -218,7 +239,7 @@ class Jit:
         if not calls:
             raise ValueError("map expects at least one call, got none")
         with self._lock:
-            self._leaves.read(self._flat)
+            self._prepare()
             marked = [self._mark_static(args, {}) for args in calls]
             parts = self._batch_rows(marked, rows) if is_matrix else self._group(marked)
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
@@ -244,23 +265,34 @@ class Jit:
         for replay, (places, batch) in groups.items():
             integers = np.array([x.integers for x in batch], np.int64).reshape(len(batch), -1)
             floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
-            of_group = self._batch(replay, [calls[i] for i in places], integers, floats)
+            leaves = [(i, k, leaf) for i, x in enumerate(batch) for k, leaf in x.leaves]
+            of_group = self._batch(replay, [calls[i] for i in places], integers, floats, leaves)
             parts += [(part, [places[k] for k in which]) for part, which in of_group]
         return parts
 
     def _batch(
-        self, replay: Replay, calls: Sequence[Given], integers: np.ndarray, floats: np.ndarray
+        self,
+        replay: Replay,
+        calls: Sequence[Given],
+        integers: np.ndarray,
+        floats: np.ndarray,
+        leaves: Sequence[tuple[int, int, Value]] = (),
     ) -> list[Part]:
         """Return a batch of calls, and those whose decisions lead to another graph one by one."""
         if len(calls) == 1:
             return [(self._run(*calls[0]), [0])]
-        call = Batch(replay, integers, floats)
-        call.compute(self._flat._data)
+        call = Batch(replay, integers, floats, leaves)
+        try:
+            call.compute(self._flat._data)
+        except (IndexError, ArithmeticError, ValueError):  # the function may catch it
+            return [(self._run(*given), [k]) for k, given in enumerate(calls)]
         unfit = replay.unfit_in_batch(integers.tolist())
         parts: list[Part] = [(self._run(*calls[k]), [k]) for k in sorted(unfit)]
         rest = [k for k in range(len(calls)) if k not in unfit]
         if unfit and rest:
-            call = Batch(replay, integers[rest], floats[rest])
+            place = {k: i for i, k in enumerate(rest)}
+            kept = [(place[k], i, leaf) for k, i, leaf in leaves if k in place]
+            call = Batch(replay, integers[rest], floats[rest], kept)
         return [*parts, (call, rest)] if rest else parts
 
     def _find(self, arguments: Arguments, call: Given) -> Replay:
@@ -276,13 +308,12 @@ class Jit:
         return self if instance is None else _Method(self, instance)
 
     def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """OneCall the function without recording it."""
+        """Call the function without recording it."""
         root = self.function(*args, **kwargs)
-        if self._finds_parameters:
+        if self._finds_parameters and not self._pool.parameters:
             outputs = list(root) if isinstance(root, list | tuple) else [root]
-            known = set(self._pool.parameters)
             leaves = [x for x in order_nodes(outputs) if x.op is None and not x.constant]
-            self._pool.add_parameters([x for x in leaves if x not in known])
+            self._pool.add_parameters(leaves)
         return root
 
     def _mark_static(
@@ -313,7 +344,7 @@ class Jit:
         replay = next((x for x in replays if x.is_same(new)), new)
         if replay is new:
             replays.insert(0, new)
-            self._limit_replays(arguments.structure)
+            self._limit_replays(arguments.structure, new)
         replay.used = next(self._calls)
         call = OneCall(replay, arguments)
         call.compute(self._flat._data)
@@ -331,8 +362,11 @@ class Jit:
         """Return the numbers of a call, or None if Python would decide differently."""
         if not replay.accepts(arguments.integers):
             return None
-        call = OneCall(replay, arguments)
-        call.compute(self._flat._data)
+        try:
+            call = OneCall(replay, arguments)
+            call.compute(self._flat._data)
+        except (IndexError, ArithmeticError, ValueError):  # the function may catch it
+            return None
         return call if replay.fits(arguments.integers) else None
 
     def _record(
@@ -349,7 +383,8 @@ class Jit:
             for x, name in zip(given, name_arguments(self.function, args, kwargs), strict=True)
         ]
         before = random_states()
-        with record_branches() as branches:
+        recorder = record_branches()
+        with keep_graphs(), recorder as branches:  # also under no_grad
             root = self.function(
                 *traced[: len(args)], **dict(zip(kwargs, traced[len(args) :], strict=True))
             )
@@ -366,31 +401,36 @@ class Jit:
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
-            known = {*self._pool.parameters, *inputs}
+            known = {*self._pool.parameters, *inputs, *recorder.made}
             tables = [x for selection in recording.selections.values() for x in selection.all()]
             reached = [*tables, *order_nodes(outputs)]
             new = dict.fromkeys(
                 x for x in reached if x.op is None and not x.constant and x not in known
             )
             self._add_parameters([*new])
+        recording.own.update(recorder.made)
         parameters = [*self._pool.parameters]
         nodes = arrange_nodes(outputs, single, parameters, inputs, branches)
         replay = Replay(recording, nodes, self._pool, self._options)
         replay.seconds = time.perf_counter() - start
         return replay
 
-    def _limit_replays(self, structure: Any) -> None:
+    def _limit_replays(self, structure: Any, new: Replay) -> None:
         """Drop the replay that was not used for the longest time if there are too many."""
         self._outcomes[structure] += 1
         if self._outcomes[structure] == MOST_OUTCOMES:
+            decisions = new.decisions.all
+            of_numbers = f"numbers, such as {decisions[0].text}" if decisions else "numbers"
             warn(
                 f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by "
-                "numbers; choose in the graph with where(), maximum(), softmax() or take()"
+                f"{of_numbers}; choose in the graph with where(), maximum(), softmax() or take()"
             )
         every = [(replay, key) for key, some in self._replays.items() for replay in some]
         if len(every) > self.limit:
             oldest, key = min(every, key=lambda pair: pair[0].used)
             self._replays[key].remove(oldest)
+            if not self._replays[key]:
+                del self._replays[key]
 
     def summary(self) -> str:
         """Return a table of the recordings, each with the seconds that it took.
@@ -429,6 +469,11 @@ class _Method:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)
+
+
+def is_recording() -> bool:
+    """Return whether a function is being recorded, so that other functions become part of it."""
+    return any(isinstance(hook, record_branches) for hook in active())
 
 
 def random_states() -> tuple[object, bytes]:

@@ -1,5 +1,6 @@
 """One recording of a function under `jit`, compiled."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -10,10 +11,11 @@ from engine.tape.gather import collect_gradients, fill_inputs
 from engine.tape.index import Integers
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
-from engine.tape.traced_call import TracedCall, name_table
+from engine.tape.traced_call import TracedCall
 from engine.tape.updates import compile_update  # noqa: F401 # optimizers use it from now on
 from engine.tape.values import Decisions
 from engine.value import ASSIGNED, Value
+from engine.watch.decisions import Branch
 
 # The outcomes of decisions from integers, and the places and outcomes of the other decisions that
 # differ from those of the recording.
@@ -38,6 +40,7 @@ class Pool:
         self.parameters = parameters
         self.places = {x: i for i, x in enumerate(parameters)}
         self.others: list[Value] = []
+        self.lock = threading.RLock()  # of all machines
 
     def place(self, x: Value) -> int:
         """Return the place of a leaf."""
@@ -60,27 +63,28 @@ class Selections:
     """
 
     def __init__(self, recording: TracedCall, pool: Pool):
-        starts: dict[int, int] = {}
+        starts: dict[tuple[int, ...], int] = {}
         places: list[int] = []
-        table_of, width, rows, start = [], [], [], []
+        names: list[str] = []
+        width, rows, start = [], [], []
         self.indices = []
         for selection in recording.selections.values():
-            key = id(selection.table)
+            key = selection.key
             if key not in starts:
                 starts[key] = len(places)
                 places += [pool.place(x) for x in selection.all()]
-            table_of.append(selection.table)
+            names.append(selection.name)
             start.append(starts[key])
-            rows.append(len(selection.table))
+            rows.append(len(selection.rows))
             width.append(len(selection.leaves))
             self.indices.append(selection.chosen)
         for index, _, length in recording.numbers.values():
-            table_of.append([None] * length)
+            names.append("the list")
             start.append(0)
             rows.append(length)
             width.append(0)
             self.indices.append(index)
-        self.tables = table_of
+        self.names = names
         self.leaves = sum(width)
         self.places = np.array(places, np.int64)
         self.start, self.rows, self.width = (np.array(x, np.int64) for x in (start, rows, width))
@@ -124,17 +128,15 @@ class Selections:
 
     def describe(self) -> list[Any]:
         """Return what is selected, to compare."""
-        return [
-            (id(table) if width else len(table), index.text)
-            for table, width, index in zip(self.tables, self.width, self.indices, strict=True)
-        ]
+        texts = [index.text for index in self.indices]
+        arrays = self.start, self.rows, self.width, self.places
+        return [texts, *[x.tolist() for x in arrays]]
 
     def complain(self, k: int, integers: Integers) -> NoReturn:
         """Raise IndexError for a selection that is out of range."""
-        index, table = self.indices[k], self.tables[k]
+        index = self.indices[k]
         raise IndexError(
-            f"{name_table(table)} has {len(table)} rows, got {index.text} = "
-            f"{index.compute(integers)}"
+            f"{self.names[k]} has {self.rows[k]} rows, got {index.text} = {index.compute(integers)}"
         )
 
 
@@ -148,7 +150,7 @@ class Replay:
     def __init__(
         self, recording: TracedCall, nodes: GraphNodes, pool: Pool, options: MachineOptions
     ):
-        self.options, self.pool = options, pool
+        self.options, self.pool, self.made = options, pool, recording.own
         self.graph = flatten_graph(nodes, labels=False)
         self.single, self.constants = nodes.single, nodes.constants
         self.tests = [*recording.tests.values()]
@@ -157,6 +159,10 @@ class Replay:
         selected = self.graph.inputs[: self.selections.inputs]
         self.order = np.argsort(-selected, kind="stable")
         self.machine = self.make_machine(batched=False)
+        self.templates = [
+            getattr(x, "template", x.operator if isinstance(x, Branch) else "")
+            for x in nodes.branches
+        ]
         self.decisions = Decisions([nodes.branches[i] for i in self.machine.guards], options.dtype)
         # All outcomes that lead to this graph.
         first: Outcome = tuple([test.outcome for test in self.tests]), ()
@@ -165,6 +171,7 @@ class Replay:
         self.call: object = None  # the call whose numbers the machine has
         self.batch: object = None  # the batch whose numbers the lanes have
         self.assigned: object = None
+        self.constant_numbers: list[float] = []
         self.others = np.zeros(0, options.dtype)
         self.used, self.seconds = 0, 0.0
         self.integers, self.floats = len(recording.integers), len(recording.floats)
@@ -182,11 +189,23 @@ class Replay:
     def read_constants(self) -> None:
         """Read the leaves that are no parameters if any Value was assigned."""
         if self.assigned is not ASSIGNED[0]:
+            self.set_constants([x._data for x in self.constants])
             self.assigned = ASSIGNED[0]
-            for machine in (self.machine, self.lanes):
-                if machine is not None:
-                    machine.set_constants([x._data for x in self.constants])
             self.others = np.array([x._data for x in self.pool.others], self.options.dtype)
+
+    def use_constants(self, numbers: list[float] | None) -> None:
+        """Use the constants of an earlier pass, or the current ones."""
+        if numbers is None:
+            self.read_constants()
+        elif numbers is not self.constant_numbers:
+            self.set_constants(numbers)
+
+    def set_constants(self, numbers: list[float]) -> None:
+        """Set the numbers of the constants, until the next call reads them."""
+        self.constant_numbers, self.assigned = numbers, None
+        for machine in (self.machine, self.lanes):
+            if machine is not None:
+                machine.set_constants(numbers)
 
     def test(self, integers: Integers) -> tuple[bool, ...]:
         """Return the outcomes of the decisions from integers."""
@@ -202,11 +221,19 @@ class Replay:
         return not self.decisions.all or (self.test(integers), self.changes()) in self.outcomes
 
     def forward(
-        self, flat: np.ndarray, integers: np.ndarray, floats: np.ndarray, selected: np.ndarray
-    ) -> None:
-        """Compute the outputs, and write the places of the selected numbers to `selected`."""
+        self,
+        flat: np.ndarray,
+        integers: np.ndarray,
+        floats: np.ndarray,
+        selected: np.ndarray,
+        constants: list[float] | None,
+    ) -> list[float]:
+        """Compute the outputs, and write the places of the selected numbers to `selected`.
+
+        `constants` are those of an earlier pass, or None for the current ones. Return those in use.
+        """
         machine, selections = self.machine, self.selections
-        self.read_constants()
+        self.use_constants(constants)
         wrong = fill_inputs(
             machine.shared, flat, self.others, integers, floats, selections.argument,
             selections.start, selections.rows, selections.width, selections.places, selected,
@@ -215,6 +242,7 @@ class Replay:
         if wrong >= 0:
             selections.complain(wrong, integers.tolist())
         machine.run(*machine.runs[FORWARD], machine.shared)
+        return self.constant_numbers
 
     def backward(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
         """Return the gradients of the parameters, of which there are `size`."""
@@ -227,26 +255,43 @@ class Replay:
         )
         return out
 
+    def float_gradients(self) -> np.ndarray:
+        """Return the gradients of the floats after a backward pass."""
+        first = self.machine.parameters + self.selections.inputs
+        return self.machine.shared[self.machine.gradients[first:]]
+
     def forward_batch(
-        self, flat: np.ndarray, integers: np.ndarray, floats: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the outputs of several calls, (calls, outputs), and the places they select."""
+        self,
+        flat: np.ndarray,
+        integers: np.ndarray,
+        floats: np.ndarray,
+        constants: list[float] | None,
+    ) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """Return the outputs of several calls, (calls, outputs), and the places they select.
+
+        The last result are the constants in use; `constants` are those of `forward`.
+        """
         if self.lanes is None:
-            self.lanes, self.assigned = self.make_machine(batched=True), None
-        self.read_constants()
+            self.lanes = self.make_machine(batched=True)
+            self.lanes.set_constants(self.constant_numbers)
+        self.use_constants(constants)
         machine = self.lanes
         rows, selected = self.selections.select(integers)
         pool = np.concatenate([flat, self.others[::-1]])
         inputs = np.concatenate([pool[selected], rows, floats], axis=1)
-        return machine.forward(flat[: machine.parameters], inputs.astype(flat.dtype)), selected
+        outputs = machine.forward(flat[: machine.parameters], inputs.astype(flat.dtype))
+        return outputs, selected, self.constant_numbers
 
-    def backward_batch(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
-        """Return the gradients of the parameters, of which there are `size`."""
+    def backward_batch(
+        self, seeds: np.ndarray, selected: np.ndarray, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradients of the parameters, of which there are `size`, and of the floats."""
         machine: Any = self.lanes
         out = np.zeros(size + len(self.others), machine.shared.dtype)
         out[: machine.parameters] = machine.backward(seeds)
-        np.add.at(out, selected, machine.input_gradients()[:, : selected.shape[1]])
-        return out[:size]
+        of_inputs = machine.input_gradients()
+        np.add.at(out, selected, of_inputs[:, : selected.shape[1]])
+        return out[:size], of_inputs[:, self.selections.inputs :]
 
     def unfit_in_batch(self, batch: Sequence[Integers]) -> set[int]:
         """Return the calls of a batch whose decisions lead to another graph, or an unknown one."""
@@ -268,12 +313,18 @@ class Replay:
         """Store that the decisions with the numbers of now lead to this graph, too."""
         self.outcomes.add((self.test(integers), self.changes() if self.decisions.all else ()))
 
+    def identify_constants(self) -> list[str | int]:
+        """Return what tells constants apart: the number, or the leaf if it can be assigned."""
+        return [repr(x._data) if x.constant or x in self.made else id(x) for x in self.constants]
+
     def is_same(self, other: "Replay") -> bool:
         """Return whether another program has the same graph and the same decisions to check."""
         return (
-            same_graphs(self.graph, other.graph)
+            self.single == other.single
+            and same_graphs(self.graph, other.graph)
+            and self.templates == other.templates
             and [test.text for test in self.tests] == [test.text for test in other.tests]
-            and [x._data for x in self.constants] == [x._data for x in other.constants]
+            and self.identify_constants() == other.identify_constants()
             and self.selections.describe() == other.selections.describe()
         )
 

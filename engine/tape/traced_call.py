@@ -1,6 +1,7 @@
 """One recording of a function under `jit`: its arguments, its graph, and how to fill its inputs."""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 from engine.arithmetic import where
@@ -41,15 +42,24 @@ class Test(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """A row of a table of leaves that an index selects, with the leaves that stand for it."""
+    """A row of a table of leaves that an index selects, with the leaves that stand for it.
 
-    table: Sequence[Any]
+    `rows` are those of the table at that time; a row may be a single Value.
+    """
+
+    name: str
+    rows: tuple[Any, ...]
     chosen: Index
     leaves: list[Value]
 
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What tells tables apart."""
+        return tuple(map(id, self.all()))
+
     def all(self) -> list[Value]:
         """Return all leaves of the table."""
-        rows = [[row] if isinstance(row, Value) else row for row in list(self.table)]
+        rows = [[row] if isinstance(row, Value) else row for row in self.rows]
         return [x for row in rows for x in row]
 
 
@@ -66,10 +76,11 @@ class TracedCall:
 
     def __init__(self, integers: list[int], floats: list[float]):
         self.integers, self.floats = integers, floats
-        self.selections: dict[tuple[int, str], Selection] = {}
+        self.selections: dict[tuple[tuple[int, ...], str], Selection] = {}
         self.numbers: dict[tuple[str, int], tuple[Index, Constant, int]] = {}
         self.inputs: list[Value] = []
         self.tests: dict[str, Test] = {}
+        self.own: set[Value] = set()  # leaves that stand for what changes
         self.count = 0  # of integers that have become an Index
 
     # ----------------------------------------------------------------- arguments of the function
@@ -83,11 +94,16 @@ class TracedCall:
     def float(self, x: float, like: Value | None = None) -> Any:
         """Return the next float argument, or the next Value."""
         if like is None:
-            self.inputs.append(Constant(x))
-            return RecordedNumber(self.inputs[-1])
-        self.inputs.append(type(like)(x))
-        self.inputs[-1].label = like.label
-        return self.inputs[-1]
+            return RecordedNumber(self.add_input(Constant(x)))
+        leaf = self.add_input(type(like)(x))
+        leaf.label = like.label
+        return leaf
+
+    def add_input(self, leaf: Value) -> Value:
+        """Return the leaf of a float, after storing it."""
+        self.inputs.append(leaf)
+        self.own.add(leaf)
+        return leaf
 
     # ------------------------------------------------------------------------ uses of an index
 
@@ -103,6 +119,7 @@ class TracedCall:
         if key not in self.numbers:
             now = index.now + length if index.now < 0 and length else index.now
             self.numbers[key] = index, Constant(float(now)), length
+            self.own.add(self.numbers[key][1])
         return self.numbers[key][1]
 
     def select(self, xs: Sequence[Any], index: Index) -> Any:
@@ -110,31 +127,33 @@ class TracedCall:
 
         Raises IndexError for an index out of range.
         """
-        check_index(xs, index)
+        if not -len(xs) <= index.now < len(xs):
+            self.decide(index, lambda i: -len(xs) <= i < len(xs), f"{index.text} in {len(xs)} rows")
+            raise IndexError(f"{name_table(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
         rows = list(xs)
-        now = rows[index.now]
-        if not isinstance(now, Value | list | tuple):
-            raise TypeError(
-                f"{name_table(xs)} is indexed by an argument under jit and must contain Values, or "
-                f"rows of Values, got {now!r}"
-            )
-        single = isinstance(now, Value)
+        single = not isinstance(rows[index.now], list | tuple)
         columns = [rows] if single else list(zip(*rows, strict=True)) if same_lengths(rows) else []
         if not columns:
             raise ValueError(f"the rows of {name_table(xs)} must have the same length of 1 or more")
-        if all(
-            type(x) is not float and isinstance(x, Value) and x.op is None
-            for c in columns
-            for x in c
+        for x in (x for column in columns for x in column):
+            if not isinstance(x, Value | Real):
+                raise TypeError(
+                    f"{name_table(xs)} is indexed by an argument under jit and must contain "
+                    f"Values, or rows of Values, got {x!r}"
+                )
+        if all(isinstance(x, Value) and x.op is None for column in columns for x in column) and (
+            self.own.isdisjoint([x for column in columns for x in column])
         ):
-            key = id(xs), index.text
+            fixed = [x for column in columns for x in column]
+            key = tuple(map(id, fixed)), index.text
             if key not in self.selections:
-                chosen: list[Any] = [now] if isinstance(now, Value) else list(now)
+                chosen: list[Any] = [column[index.now] for column in columns]
                 leaves = [
                     (Constant if all(x.constant for x in column) else Value)(x._data)
                     for x, column in zip(chosen, columns, strict=True)
                 ]
-                self.selections[key] = Selection(xs, index, leaves)
+                self.own.update(leaves)
+                self.selections[key] = Selection(name_table(xs), tuple(rows), index, leaves)
             leaves = self.selections[key].leaves
         else:
             i = self.number(index, len(rows))
@@ -150,9 +169,3 @@ def same_lengths(rows: Sequence[Any]) -> bool:
 def name_table(xs: Sequence[Any]) -> str:
     """Return the name of a table in messages."""
     return xs.name if isinstance(xs, Table) else "the list"
-
-
-def check_index(xs: Sequence[Any], index: Index) -> None:
-    """Raise IndexError for an index out of range."""
-    if not -len(xs) <= index.now < len(xs):
-        raise IndexError(f"{name_table(xs)} has {len(xs)} rows, got {index.text} = {index.now}")

@@ -14,7 +14,7 @@ from engine.rules import flatten
 from engine.sequences.vector_op import Outputs
 from engine.value import ASSIGNED, Value, as_float
 from engine.watch.branches import BranchChanged
-from engine.watch.decisions import Branch, Conversion
+from engine.watch.decisions import Branch, Conversion, Failure
 from engine.watch.origin import Origin
 
 
@@ -43,9 +43,8 @@ class Leaves:
             return False
         before, count = self.numbers, len(self.parameters)
         self.remember()
-        changed = [
-            i for i, (x, y) in enumerate(zip(self.numbers, before, strict=True)) if x is not y
-        ]
+        pairs = enumerate(zip(self.numbers, before, strict=True))
+        changed = [i for i, (x, y) in pairs if x is not y and repr(x) != repr(y)]
         if parameters := [i for i in changed if i < count]:
             data = flat.data.copy()
             data[parameters] = [self.numbers[i] for i in parameters]
@@ -71,7 +70,8 @@ class Decision(NamedTuple):
     def of(cls, made: Branch | Conversion) -> "Decision":
         if isinstance(made, Branch):
             return cls(str(made), bool, made.outcome, made.outcome, made.origin, CHOOSE)
-        remedy = SHOW if isinstance(made.outcome, str) else COMPUTE
+        is_text = isinstance(made.outcome, str) and not isinstance(made.outcome, Failure)
+        remedy = SHOW if is_text else COMPUTE
         if isinstance(made.outcome, bool | np.bool_):
             remedy = CHOOSE
         return cls(str(made), made.function, made.x._data, made.outcome, made.origin, remedy)
@@ -82,7 +82,7 @@ class Decision(NamedTuple):
             with np.errstate(all="ignore"):
                 return repr(self.function(number))  # tells -0.0 from 0.0, and nan equals nan
         except (ArithmeticError, ValueError) as problem:
-            return f"an error ({problem})"
+            return repr(Failure(str(problem)))
 
 
 CHOOSE = (
@@ -139,9 +139,10 @@ class Decisions:
 
 
 def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:
-    """Assign the number of each node."""
+    """Assign the number of each node, unless it has that number already."""
     for node, x in zip(nodes, numbers.tolist(), strict=True):
-        node.data = x
+        if repr(node._data) != repr(x):  # tells -0.0 from 0.0, and nan equals nan
+            node.data = x
 
 
 def assign_gradients(nodes: Iterable[Value], gradients: np.ndarray) -> None:

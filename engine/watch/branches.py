@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from engine.support.frames import describe_failure
 from engine.value import Value
-from engine.watch.decisions import Branch, Conversion, record_conversion
+from engine.watch.decisions import Branch, Conversion
 from engine.watch.extremes import change_recordings
-from engine.watch.hooks import ACTIVE, Hook, active
+from engine.watch.hooks import Hook, active
 from engine.watch.no_grad import no_grad
-from engine.watch.recorded_number import RecordedNumber
+from engine.watch.recorded_number import RecordedNumber, detach
 
 # The messages of functions that accept a float but no object that merely converts to one.
 REFUSED = re.compile(rf"\b{RecordedNumber.__name__}\b|\b(type|or) float\b")
@@ -45,6 +45,7 @@ class record_branches(Hook):
     def __init__(self) -> None:
         super().__init__()
         self.branches: list[Branch | Conversion] = []
+        self.made: list[Value] = []  # leaves
 
     def __enter__(self) -> list[Branch | Conversion]:  # type: ignore[override]
         super().__enter__()
@@ -67,17 +68,18 @@ class record_branches(Hook):
         """Return the number of a Value as an object that records its use."""
         return cast(float, RecordedNumber(node))
 
+    def _on_leaf(self, leaf: Any) -> None:
+        if isinstance(leaf, Value) and not leaf.constant:
+            self.made.append(leaf)
+
     def _on_decision(self, decision: Branch | Conversion) -> None:
         self.branches.append(decision)
 
     def _on_node(self, node: Any) -> Any:
-        """Record the number of a node that `no_grad` is about to replace by a constant."""
-        if len(ACTIVE.get()) > 1 and not all(x.constant for x in node.inputs):
-            hooks = active()
-            first = next(hook for hook in hooks if isinstance(hook, record_branches))
-            without_graph = any(isinstance(hook, no_grad) for hook in hooks)
-            if first is self and without_graph and isinstance(node, Value):
-                record_conversion("float({})", float, node)
+        """Detach a node that `no_grad` would replace by a constant, so that a tape computes it."""
+        is_value = isinstance(node, Value) and not (node.op is None or node.op._is_followed)
+        if is_value and any(isinstance(hook, no_grad) for hook in active()):
+            return detach(node)
         return node
 
 

@@ -59,9 +59,23 @@ def record_branch(operator: str, x: Any, y: Any, outcome: bool) -> bool:
 
 def record_conversion(template: str, function: Callable[[float], Any], x: Value) -> Any:
     """Convert the number of a Value, pass the conversion to the active hooks, and return it."""
-    outcome = function(x._data)
+    try:
+        outcome = function(x._data)
+    except (ArithmeticError, ValueError) as problem:  # the program may catch it
+        failure = Failure(str(problem))
+        record_decision(lambda origin: Conversion(template, function, x, failure, origin))
+        raise
     record_decision(lambda origin: Conversion(template, function, x, outcome, origin))
     return outcome
+
+
+class Failure(str):
+    """The outcome of a conversion that raised an error with this message."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"an error ({self})"
 
 
 def record_decision(decision: Callable[[Origin | None], Branch | Conversion]) -> None:

@@ -28,7 +28,7 @@ class no_grad(Hook):
     _rank = 2
 
     def _on_node(self, node: Node) -> Node:
-        return node._without_graph()
+        return node if node.op is not None and node.op._is_followed else node._without_graph()
 
 
 @contextmanager

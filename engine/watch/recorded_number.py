@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# The number of a node as a constant: `x.detach()`, or `x * x.data`. A tape computes it again.
-DETACH = Op("detach", lambda x: x, lambda out, x: 0.0)
+class DetachOp(Op):
+    """The number of a node as a constant: `x.detach()`, or `x * x.data`. A tape computes it."""
+
+    __slots__ = ()
+    _is_followed = True
+
+
+DETACH = DetachOp("detach", lambda x: x, lambda out, x: 0.0)
 NO_SLOPE = lambda out, x, y: 0.0
 OUTCOMES = {  # 1 if a comparison holds, 0 if not
     "<": Op("<", lambda x, y: where(x < y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
@@ -28,6 +34,11 @@ OUTCOMES = {  # 1 if a comparison holds, 0 if not
     "==": Op("==", lambda x, y: where(x == y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
     "!=": Op("!=", lambda x, y: where(x != y, 1.0, 0.0), NO_SLOPE, NO_SLOPE),
 }
+
+
+def detach(node: Value) -> Value:
+    """Return a constant that is computed from a node."""
+    return make_node(DETACH, node, None, node._data, None, None, Constant)
 
 
 class RecordedNumber:
@@ -60,7 +71,7 @@ class RecordedNumber:
 
     def _as_constant(self) -> Value:
         """Return a constant with this number, through which no gradient flows."""
-        return make_node(DETACH, self.node, None, self.node._data, None, None, Constant)
+        return detach(self.node)
 
     def _plain(self) -> Any:
         """Return the number itself."""
@@ -254,7 +265,12 @@ def arithmetic_method(name: str, function: Callable[..., Any]) -> Callable[..., 
             return NotImplemented
         plain = [x._plain() if isinstance(x, RecordedNumber) else x for x in others]
         args = [*plain, self._plain()] if reflected else [self._plain(), *plain]
-        result = function(*args)  # raises the errors of floats, such as division by zero
+        try:
+            result = function(*args)  # raises the errors of floats, such as division by zero
+        except (ArithmeticError, ValueError):  # the program may catch it
+            for x in (self, *others):
+                as_plain(x)
+            raise
         if isinstance(result, float) or type(result) is int:
             nodes = [x.node if isinstance(x, RecordedNumber) else x for x in others]
             node = getattr(self.node, f"__{name}__")(*nodes)
