@@ -200,8 +200,8 @@ def in_single_precision(root, numbers):
     grad[root] = Single(1.0)
     for node in reversed(order):
         if isinstance(node, Outputs):
-            xs = [value[x] for x in node.inputs]
-            parts = node.op.partials[0](grad[node], value[node], xs)
+            args = node.op.unflatten([value[x] for x in node.inputs])
+            parts = flatten(node.op.partials[0](grad[node], value[node], *args))
             for to, part in zip(node.inputs, parts, strict=True):
                 grad[to] = grad[to] + part
         elif node.op is not None and node.op._output_index is not None:
