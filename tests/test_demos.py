@@ -110,7 +110,7 @@ def test_a_gpt_learns_names(how, tmp_path, capsys):
     assert f"{parameters:,} parameters\n3 documents" in printed.out
     state = "off" if how.get("eager") else "2 recordings"
     assert f"jit(loss, {parameters:,} parameters, {state}) after training" in printed.out
-    assert re.search(r"^30 steps in [\d.]+ s: \d+ steps per second$", printed.out, re.M)
+    assert re.search(r"^30 steps in [\d.]+ s: [\d,]+ steps per second$", printed.out, re.M)
     assert "30/30" in printed.err
     assert float(re.search(r"([\d.]+) at last", printed.out)[1]) < 1.3 < np.log(4)
     names = re.findall(r"^  (.*)$", printed.out, re.M)

@@ -29,6 +29,8 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
 
     def run(arrays: Sequence[np.ndarray], numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not all(type(x) is np.ndarray for x in arrays):  # a gradient of 0.0
+            return update.run(*arrays, *numbers)
         first = arrays[0]
         new = [np.empty(first.shape, first.dtype) for _ in range(news)]
         flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]

@@ -37,9 +37,14 @@ class Vectors(NamedTuple):
 def find_vectors(runs: Runs, parameters: int, first: int) -> Vectors:
     """Return runs with vector products; copies of parameters are in the registers from `first`."""
     a, b = runs.a.astype(np.int64), runs.b.astype(np.int64)
-    starts, sizes, steps, swaps = find_segments(
-        runs.opcodes, runs.ends, a, b, runs.c.astype(np.int64), parameters
-    )
+    most = len(a) // SHORTEST + 1
+    starts, sizes, steps = (np.zeros(most, np.int64) for _ in range(3))
+    swaps = np.zeros(len(a), np.bool_)
+    count = find_segments(
+        runs.opcodes, runs.ends, a, b, runs.c.astype(np.int64), parameters, starts, sizes, steps,
+        swaps,
+    )  # fmt: skip
+    starts, sizes, steps = starts[:count], sizes[:count], steps[:count]
     if not len(starts):
         return Vectors(runs, np.zeros(0, np.int64), first)
     a[swaps], b[swaps] = b[swaps], a[swaps]  # the factor that stays is a
@@ -72,14 +77,14 @@ def find_vectors(runs: Runs, parameters: int, first: int) -> Vectors:
 @compile_kernel()
 def find_segments(
     opcodes: np.ndarray, ends: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray,
-    parameters: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Return the start and the size of each segment, the distance of its registers, and a mask.
+    parameters: int, starts: np.ndarray, sizes: np.ndarray, steps: np.ndarray, swaps: np.ndarray,
+) -> int:  # fmt: skip
+    """Fill in the start and the size of each segment, the distance of its registers, and a mask.
 
-    The mask is True for the instructions whose factor b stays the same, and not a.
+    The mask is True for the instructions whose factor b stays the same, and not a. Returns the
+    number of segments.
     """
-    starts, sizes, steps = [0][:0], [0][:0], [0][:0]
-    swaps = np.zeros(a.size, np.bool_)
+    count = 0
     begin: Any = 0
     for n in range(opcodes.size):
         end = np.int64(ends[n])
@@ -100,13 +105,12 @@ def find_segments(
                 last = x[j - 1]
                 usable = step == 1 or (step > 1 and x[i] < parameters and last < parameters)
                 if j - i >= SHORTEST and usable and (stays_a or stays_b):
-                    starts.append(i)
-                    sizes.append(j - i)
-                    steps.append(step)
+                    starts[count], sizes[count], steps[count] = i, j - i, step
+                    count += 1
                     if stays_b:
                         swaps[i:j] = True
                     i = j
                 else:
                     i = max(i + 1, j - 1)
         begin = end
-    return np.array(starts), np.array(sizes), np.array(steps), swaps
+    return count

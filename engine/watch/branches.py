@@ -10,8 +10,8 @@ from typing import Any, cast
 from engine.support.frames import describe_failure
 from engine.value import Value
 from engine.watch.decisions import Branch, Conversion
-from engine.watch.extremes import change_recordings
-from engine.watch.hooks import Hook, active
+from engine.watch.extremes import replace_extremes
+from engine.watch.hooks import LOCK, OPEN, Hook, active
 from engine.watch.no_grad import no_grad
 from engine.watch.recorded_number import RecordedNumber, detach
 
@@ -49,12 +49,12 @@ class record_branches(Hook):
 
     def __enter__(self) -> list[Branch | Conversion]:  # type: ignore[override]
         super().__enter__()
-        change_recordings(+1)
+        update_extremes()
         return self.branches
 
     def __exit__(self, *failure: Any) -> None:
         super().__exit__(*failure)
-        change_recordings(-1)
+        update_extremes()
         problem = failure[1] if failure else None
         if type(problem) is TypeError and REFUSED.search(str(problem)):
             raise TypeError(
@@ -81,6 +81,12 @@ class record_branches(Hook):
         if is_value and any(isinstance(hook, no_grad) for hook in active()):
             return detach(node)
         return node
+
+
+def update_extremes() -> None:
+    """Replace `max` and `min` if any recording is open in any context, and else restore them."""
+    with LOCK:
+        replace_extremes(any(isinstance(opened(), record_branches) for opened in OPEN.values()))
 
 
 class BranchChanged(RuntimeError):

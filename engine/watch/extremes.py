@@ -8,7 +8,6 @@ While decisions are recorded, these functions therefore return the number of a n
 import builtins
 from collections.abc import Callable
 from functools import reduce
-from threading import RLock
 from typing import Any
 
 from engine.arithmetic import where
@@ -22,8 +21,6 @@ NO_SLOPE = lambda out, x, y: 0.0
 FIRST_MAX = Op("first max", lambda x, y: where(y > x, y, x), NO_SLOPE, NO_SLOPE)
 FIRST_MIN = Op("first min", lambda x, y: where(y < x, y, x), NO_SLOPE, NO_SLOPE)
 
-LOCK = RLock()
-recordings = [0]  # the number of active ones
 ORIGINALS = {"max": builtins.max, "min": builtins.min}
 
 
@@ -50,8 +47,6 @@ RECORDED = {
 }
 
 
-def change_recordings(by: int) -> None:
-    """Replace the built-in functions while there are recordings, in all threads."""
-    with LOCK:
-        recordings[0] += by
-        vars(builtins).update(RECORDED if recordings[0] else ORIGINALS)
+def replace_extremes(replace: bool) -> None:
+    """Replace the built-in functions, or restore them, in all threads."""
+    vars(builtins).update(RECORDED if replace else ORIGINALS)

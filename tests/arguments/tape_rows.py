@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from arguments.kinds import DTYPE, FLAG, HOLDS, NODE, PATH, SEQUENCE, TAKEN, WHOLE, About
-from engine import Array, Tape, Value, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from engine import Array, Tape, Value, grad, hessian, hvp, jacobian, jit, jvp, value_and_grad, vjp
 from engine.draw import draw, step
 from nn import MLP
 
@@ -53,6 +53,15 @@ def tapes():
     on.arguments(partial(Tape, z), fast=FLAG, input_gradients=FLAG)
     on.call(lambda: batch()(A), ValueError, "the samples require a gradient", "input_gradients=True")
     on.call(lambda: setattr(alone().flat, "data", [1.0]), ValueError, "data of shape (1,)", "flat")
+
+    on = About("engine.jit")
+    on.values([3, "f", [x], None][:3], jit, TypeError, "jit expects a function that makes a Value")
+    on.kind(TAKEN, SEQUENCE.optional, lambda v: jit(lambda: z, v))
+    on.values([[z], [1.0]], lambda v: jit(lambda: z, v), ValueError, "parameters must be leaves that require a gradient", shows=lambda v: Value.lift(v[0]))
+    on.kind("the dtype of jit must be", DTYPE, lambda v: jit(lambda: z, dtype=v), value=False)
+    on.kind("limit", WHOLE, lambda v: jit(lambda: z, limit=v))
+    on.arguments(partial(jit, lambda: z), fast=FLAG, enabled=FLAG)
+    on.call(lambda: jit(lambda: z, static=["n"]), ValueError, "has no argument 'n'")
 
     takes = "this tape expects samples of shape (samples, 1), got"
     for name, call in {"engine.Tape": lambda v: batch()(v), "engine.Tape.forward": lambda v: batch().forward(v)}.items():

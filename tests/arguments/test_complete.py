@@ -21,12 +21,16 @@ EXCEPTIONS = {  # names without rows, with the reason
     "engine.Origin": RESULTS, "engine.Outputs": RESULTS, "engine.Outputs.apply": RESULTS, "engine.Outputs.backward": RESULTS, "engine.Outputs.lift": RESULTS,
     "engine.Sent": RESULTS, "engine.Step": RESULTS,
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
+    "engine.draw.Stepper.to_view": "a title for other pages",
     "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
     "nn.Diagnosis.save": "matplotlib checks it", "engine.GradientWarning": "a warning",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
 }  # fmt: skip
+REFUSED = "refused: a Table does not change"
+EXCEPTIONS |= {f"engine.Table.{name}": REFUSED for name in dir(list) if name[0] != "_"}
+EXCEPTIONS["engine.Table"] = "a list of any rows"
 if not find_spec("numba"):
-    EXCEPTIONS["engine.Tape"] = "requires numba"
+    EXCEPTIONS |= dict.fromkeys(["engine.Tape", "engine.jit"], "requires numba")
 PROTOCOL = {"direction", "locals", "pull", "unflatten", "with_settings"}  # called by the engine
 
 
