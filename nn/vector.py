@@ -12,7 +12,6 @@ for data of another width; the message has both shapes.
 from __future__ import annotations  # help() then shows ArrayLike, not its definition
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -27,9 +26,10 @@ from engine.support.arguments import find_string_remedy
 from engine.support.lazy import attributes
 from nn import other_names
 from nn.arguments import check_flag, check_whole, check_within
+from nn.convertible import ToScalar
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Column, Module
-from nn.scalar import CONVERT, check_activation, check_sizes, format_bias
+from nn.scalar import check_activation, check_sizes, format_bias
 from nn.transformer.arguments import format_settings
 
 TRANSFORMERS = ["GPT", "Attention", "RMSNorm", "Transformer"]
@@ -39,21 +39,6 @@ __all__ = [
 ]  # fmt: skip
 
 Samples = Array | ArrayLike
-
-
-class ToScalar:
-    """A mixin of modules that have a counterpart in `nn.scalar`."""
-
-    def to_scalar(self) -> Any:
-        """Return the counterpart in `nn.scalar`, with copies of the weights, without dropout.
-
-        A `Dense` becomes a `Layer`, and any other module that of the same name.
-
-        >>> model = MLP(2, [3, 1], init="zeros")
-        >>> model.to_scalar()
-        MLP(2, [3, 1], 'relu')
-        """
-        return import_module(CONVERT, __package__).to_scalar(self)
 
 
 class Dense(ToScalar, Module):

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array
 from nn.arguments import check_flag, check_whole, check_within, look_up
+from nn.convertible import ToScalar
 from nn.init import Init, Rng, generator
 from nn.losses import cross_entropy
 from nn.module import Module
@@ -34,7 +35,6 @@ from nn.vector import (
     Embedding,
     LayerNorm,
     Samples,
-    ToScalar,
     check_indices,
     convert_samples,
 )
