@@ -19,7 +19,7 @@ from nn.arguments import (
     check_within,
     format_count,
 )
-from nn.taped import tape_types
+from nn.taped import loaded_class
 from nn.unmoved import (
     LEAVES,
     OPTIMIZERS,
@@ -189,7 +189,7 @@ class Optimizer:
             if not all_without:
                 zeros, source = f"the gradient of {describe_leaf(without[0])} is 0", "it"
             remedy = f"call loss.backward() first, on a loss computed from {source}"
-            if tape_types() and not hasattr(without[0].data, "dtype"):
+            if loaded_class("tape", "Tape") and not hasattr(without[0].data, "dtype"):
                 remedy += "; to train on a tape, pass tape.parameters() to the optimizer"
             warn(f"{zeros} at {self.name}'s first step; {remedy}")
 

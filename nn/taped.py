@@ -1,4 +1,4 @@
-"""A tape, or a model under `jit`, as a Module: its parameters in one Array, batches as input."""
+"""A tape, or a model under `jit`, as a Module: one Array of parameters, and batches as input."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from engine import Array, Tape
-    from engine.tape import Jit
+    from engine.tape.recordings import Jit
 
 
 class Taped(Module):
@@ -66,20 +66,22 @@ class Jitted(Module):
 
 
 def as_model(x: object) -> object:
-    """Return a tape or a function under `jit` as a Module, and anything else as it is.
+    """Return a tape or a function under `jit` as a Module, and anything else unchanged.
 
     Raises RuntimeError for a function under `jit` whose parameters are not known yet.
     """
-    kinds = tape_types()
-    if kinds and isinstance(x, kinds[0]):
+    if isinstance(x, loaded_class("tape", "Tape")):
         return Taped(x)
-    if kinds and isinstance(x, kinds[1]):
+    if isinstance(x, loaded_class("recordings", "Jit")):
         return Jitted(x) if x.enabled else x.function
     return x
 
 
-def tape_types() -> "tuple[Any, ...]":
-    """Return Tape and Jit, or () while `engine.tape`, which needs NumPy, is not loaded."""
+def loaded_class(file: str, name: str) -> tuple[type[Any], ...]:
+    """Return a class of `engine.tape` in a tuple, which is empty while its file is not loaded.
+
+    The file is not loaded here, because it needs NumPy, or numba.
+    """
     engine = Node.__module__.partition(".")[0]  # its name is another in an installed stepgrad
-    module = sys.modules.get(f"{engine}.tape")
-    return () if module is None else (module.Tape, module.Jit)
+    module = sys.modules.get(f"{engine}.tape.{file}")
+    return () if module is None else (getattr(module, name),)

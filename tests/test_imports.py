@@ -164,6 +164,11 @@ def test_an_import_loads_no_other_package(module):
     assert not [name for name in modules if name.endswith((".draw", ".exercises"))]
 
 
+def test_numba_loads_with_the_first_tape():
+    """Without the extra `jit`, all names can be imported; training pages only lay out graphs."""
+    assert "numba" not in loaded("from engine import *; import nn.live")
+
+
 def test_draw_loads_no_slow_module_before_it_is_used():
     """Graphviz, processes and the stepper would make up most of the time of the import."""
     modules = loaded("from engine.draw import draw")

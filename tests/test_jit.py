@@ -424,7 +424,7 @@ def test_random_numbers_are_warned_about():
 
 
 def test_wrong_functions():
-    with pytest.raises(TypeError, match="expects a function that makes a Value, got 3"):
+    with pytest.raises(TypeError, match="expects a function that returns a Value, got 3"):
         jit(3)
     with pytest.raises(TypeError, match="returns a Value or a list of Values, got None"):
         jit(lambda: None)()

@@ -32,8 +32,7 @@ from engine.instructions import Instruction
 from engine.recorded_function import RecordedFunction, float_function
 from engine.support.threads import cores, threads
 
-# A function that compiles a loop for an InPlace; `engine.tape` adds one, as it has loaded numba.
-COMPILERS: list[Callable[["InPlace"], Any]] = []
+COMPILER: list[Callable[["InPlace"], Any]] = []  # set by `set_compiler`, or empty
 BLOCK = 2**18  # elements that a thread processes at a time; smaller blocks are slower
 
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -164,8 +163,8 @@ class InPlace:
             self.bound = numbers, first.dtype, bound
         if first.size > block:
             return self.run_in_blocks(arrays, bound, block)
-        if COMPILERS and self.loop is None:
-            self.loop = COMPILERS[0](self)
+        if COMPILER and self.loop is None:
+            self.loop = COMPILER[0](self)
         if self.loop:
             return self.loop(arrays, bound)
         return self.run(*arrays, *bound)
@@ -191,6 +190,11 @@ class InPlace:
         workers = min(cores(), math.ceil(first.size / block))
         list(threads().map(lambda i: call_quietly(work, i), range(workers)))
         return new
+
+
+def set_compiler(compile_loop: Callable[[InPlace], Any]) -> None:
+    """Use a function that returns a compiled loop for an InPlace, or False if it cannot."""
+    COMPILER[:] = [compile_loop]
 
 
 def operands_of(step: Instruction) -> list[int]:

@@ -1,9 +1,11 @@
-"""`jit`: a function of Values as compiled code, recorded at the first call of each structure."""
+"""`Jit`, a function of Values with its recordings, which runs the one that fits a call.
+
+Importing this module imports numba.
+"""
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections import Counter
@@ -12,16 +14,13 @@ from inspect import Signature, signature
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array
 from engine.node import Node
-from engine.support.arguments import check_flag, check_whole
 from engine.support.freezing import CHANGES
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
-from engine.tape.flat_graph import arrange_nodes, check_leaves, order_nodes
+from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.summary import align
 from engine.tape.traced_call import TracedCall
@@ -35,83 +34,7 @@ from engine.watch.no_grad import keep_graphs
 Given: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # the arguments of a call
 Part: TypeAlias = tuple[OneCall | Batch, list[int]]  # of several calls, with their places
 
-MOST_TAPES = 64
 MOST_OUTCOMES = 8  # tapes of one structure, from which a warning names the decision
-NO_JIT = "STEPGRAD_JIT"  # an environment variable: 0 switches recording off
-
-
-def jit(
-    loss: Callable[..., Any] | None = None,
-    parameters: Any = None,
-    *,
-    static: Iterable[str] = (),
-    dtype: DTypeLike = np.float64,
-    fast: bool = False,
-    threads: int | None = None,
-    limit: int = MOST_TAPES,
-    enabled: bool = True,
-) -> Any:
-    """Compile a function of Values: record it at the first call of each structure, then replay.
-
-    `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
-    and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
-    `.data` is the loss, and `.backward()` fills the gradients of the parameters. Results and
-    gradients match those of the function bit for bit, except that contributions to a row that is
-    selected twice are added in another order.
-
-    Arguments that are integers, also in lists and tuples, are indices: they select a row of a
-    `Table` or an element for `take`. Floats and Values are inputs. Both may change without another
-    recording. Everything else is structure, such as the length of a list, a string or a bool, and
-    each structure has a recording of its own. If Python decides by a number, as in `if x > 0`, the
-    function is recorded again once the outcome changes. Everything else that the function does,
-    such as reading global variables or changing objects, happens only while it is recorded. Random
-    numbers keep the values of the recording; a warning says so for those of the modules `random`
-    and `numpy.random`.
-
-    Args:
-        loss: The function. Omit it when using `@jit(parameters=...)`.
-        parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
-            require a gradient, in the order in which recordings reach them.
-        static: Names of arguments that are structure although they are numbers.
-        dtype, fast, threads: As for `Tape`.
-        limit: The largest number of recordings to keep; the least recently used is dropped.
-        enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
-
-    Raises:
-        TypeError: `loss` does not return Values, or uses an integer argument as a plain number.
-        ImportError: numba is not installed.
-
-    >>> from engine import Table, Value
-    >>> w, table = Value(2.0), Table([Value(10.0), Value(20.0)])
-    >>> @jit
-    ... def loss(i, x):
-    ...     return (w * x - table[i]) ** 2
-    >>> y = loss(1, 5.0)
-    >>> y.backward()
-    >>> y.item(), loss.flat.grad
-    (100.0, array([   0.,   20., -100.]))
-    """
-    if loss is None:
-        settings = locals()
-        return lambda f: jit(f, **{name: x for name, x in settings.items() if name != "loss"})
-    if not callable(loss):
-        raise TypeError(f"jit expects a function that makes a Value, got {loss!r}")
-    if hasattr(parameters, "parameters"):
-        parameters = parameters.parameters()
-    elif parameters is None and hasattr(loss, "parameters"):  # a Module
-        parameters = loss.parameters()
-    static = (static,) if isinstance(static, str) else tuple(static)
-    if unknown := [name for name in static if name not in signature(loss).parameters]:
-        raise ValueError(f"{loss!r} has no argument {unknown[0]!r}, got static={list(static)}")
-    return Jit(
-        loss, None if parameters is None else check_leaves("parameters", parameters),
-        static=static,
-        options=MachineOptions(
-            as_dtype(dtype, "the dtype of jit"), check_flag("fast", fast), threads
-        ),
-        limit=check_whole("limit", limit),
-        enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
-    )  # fmt: skip
 
 
 class Jit:
@@ -222,7 +145,7 @@ class Jit:
         The result has the shape (calls,), or (calls, outputs) if the function returns a list. If
         recording is off, it is an array of Values.
 
-        >>> from engine import Value
+        >>> from engine import Value, jit
         >>> w = Value(3.0)
         >>> y = jit(lambda x: w * x).map([1.0, 2.0, 5.0])
         >>> y.mean().backward()
@@ -435,7 +358,7 @@ class Jit:
     def summary(self) -> str:
         """Return a table of the recordings, each with the seconds that it took.
 
-        >>> from engine import Value, total
+        >>> from engine import Value, jit, total
         >>> w = Value(3.0)
         >>> f = jit(lambda xs: total([w * x for x in xs]))
         >>> _ = f([1.0]), f([1.0, 2.0])

@@ -12,7 +12,6 @@ from engine.tape.index import Integers
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
 from engine.tape.traced_call import TracedCall
-from engine.tape.updates import compile_update  # noqa: F401 # optimizers use it from now on
 from engine.tape.values import Decisions
 from engine.value import ASSIGNED, Value
 from engine.watch.decisions import Branch

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from engine.arrays.arguments import as_data, as_dtype
 from engine.arrays.array import Array
+from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
@@ -110,7 +111,7 @@ class Tape:
         )
         nodes = collect_nodes(root, inputs, parameters)
         graph = flatten_graph(nodes)
-        self._machine = load_machine()(
+        self._machine = load_machine("Tape")(
             graph, dtype, fast, threads, input_gradients, batched=bool(nodes.inputs)
         )
         self._leaves = Leaves(nodes.parameters, nodes.constants)
@@ -352,18 +353,23 @@ class Tape:
         return f"Tape({self.nodes:,} nodes, {self.flat.size:,} parameters{inputs})"
 
 
-def load_machine() -> type[Machine]:
-    """Return the class Machine; raise ImportError with the remedy if numba is not installed."""
+def load_machine(user: str) -> type[Machine]:
+    """Return the class Machine, and let optimizers compile their updates, too.
+
+    Raises ImportError if numba, which `user` requires, is not installed.
+    """
     try:
         import numba  # noqa: F401
     except ModuleNotFoundError as problem:
         if problem.name != "numba":
             raise
         raise ImportError(
-            "Tape requires numba, which is not installed: pip install 'stepgrad[jit]'"
+            f"{user} requires numba, which is not installed: pip install 'stepgrad[jit]'"
         ) from problem
     from engine.tape.machine import Machine
+    from engine.tape.updates import compile_update
 
+    set_compiler(compile_update)
     return Machine
 
 

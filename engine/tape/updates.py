@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.arrays.in_place import COMPILERS, InPlace, join_slots, operands_of
+from engine.arrays.in_place import InPlace, join_slots, operands_of
 from engine.instructions import Instruction
 from engine.tape.kernels import compile_text
 
@@ -61,6 +61,3 @@ def print_loop(update: InPlace) -> tuple[str, int]:
 def format_step(step: Instruction) -> str:
     """Return the formula of an instruction."""
     return EXACT[step.opname].format(*[f"s{slot}" for slot in operands_of(step)])
-
-
-COMPILERS[:] = [compile_update]
