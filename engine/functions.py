@@ -47,7 +47,7 @@ class Weights:
     """
 
     def __init__(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]):
-        self.rows, self.given = rows, biases
+        self.rows, self.optional_biases = rows, biases
         self.biases = [Constant(0.0) if b is None else b for b in biases]
         self.are_leaves = all(x._x is None for x in chain(*rows, self.biases))
         self.kind = result_class(map(type, chain(*rows, self.biases)))
@@ -57,7 +57,7 @@ class Weights:
 
     def are(self, rows: Sequence[Sequence[Value]], biases: Sequence[Value | None]) -> bool:
         """Return whether these are the same nodes, and no Value has been assigned since."""
-        return self.assigned is ASSIGNED[0] and self.rows == rows and self.given == biases
+        return self.assigned is ASSIGNED[0] and self.rows == rows and self.optional_biases == biases
 
 
 def linear(weights: Weights, xs: Sequence[Value]) -> list[Value]:

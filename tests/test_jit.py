@@ -197,7 +197,7 @@ def test_a_decision_that_flips_back_and_forth_is_recorded_twice():
     assert recordings(fast) == 2
 
 
-def test_what_is_counted_is_no_decision():
+def test_counting_outcomes_is_not_a_decision():
     w, hits = Value(1.0), []
 
     def f(xs):
@@ -207,7 +207,7 @@ def test_what_is_counted_is_no_decision():
 
     fast = check(f, [w], [([1.0, -1.0],), ([1.0, 1.0],), ([-1.0, -1.0],), ([-1.0, 2.0],)])
     assert recordings(fast) == 1
-    assert fast._outcomes.total() == 1
+    assert fast._record_counts.total() == 1
 
 
 def test_decisions_that_lead_to_the_same_graph_share_its_recording():
@@ -265,7 +265,7 @@ def test_the_published_softmax_is_recorded_once():
     assert recordings(fast) == 1
 
 
-def test_many_outcomes_are_warned_about():
+def test_many_outcomes_cause_a_warning():
     ws = [Value(float(i)) for i in range(12)]
 
     def f(xs):
@@ -321,7 +321,7 @@ def test_tables_of_constants_and_of_computed_values():
     check(f, [w, v], [(0, 0), (1, 0), (0, 1), (1, 1)])
 
 
-def test_eagerly_a_table_is_a_list():
+def test_a_table_without_jit_is_a_list():
     rows = [[Value(1.0)], [Value(2.0)]]
     table = Table(rows)
     assert table == rows
@@ -377,7 +377,7 @@ def test_several_results_of_one_recording_in_one_graph():
     assert fast.flat.grad.tolist() == [644.0]
 
 
-def test_parameters_are_found_and_may_grow_until_they_are_given_away():
+def test_parameters_are_found_and_may_grow_until_an_optimizer_receives_them():
     w, v = Value(2.0, "w"), Value(3.0, "v")
     fast = jit(lambda kind: w * 2.0 if kind == "w" else w * v)
     with pytest.raises(RuntimeError, match="not known before its first call"):
@@ -415,7 +415,7 @@ def test_no_grad_and_off(monkeypatch):
         assert off.map([1.0, 2.0]).mean().data == 3.0
 
 
-def test_random_numbers_are_warned_about():
+def test_random_numbers_cause_a_warning():
     w = Value(1.0)
     fast = jit(lambda x: w * x * random.random(), [w])
     with pytest.warns(GradientWarning, match="draws random numbers"):
@@ -537,7 +537,7 @@ def test_programs_of_users(f, calls):
     assert recordings(fast) <= len(calls)
 
 
-# -------------------------------------------------------------------- what a recording must not hide
+# ------------------------------------------------------------------------------ limits of recordings
 
 
 def test_no_grad_around_and_inside():
@@ -641,7 +641,7 @@ def test_leaves_that_the_function_makes_are_constants():
     assert [off([1.0]).data, off([1.0]).data, len(off.parameters())] == [2.0, 2.0, 2]
 
 
-def test_constants_of_the_time_of_the_call():
+def test_backward_uses_the_constants_of_its_call():
     w, c = Value(2.0), Value(3.0)
     fast = jit(lambda x: w * c * x, [w])
     y = fast(1.0)

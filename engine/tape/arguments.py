@@ -16,7 +16,7 @@ INTEGER, FLOAT = object(), object()  # in a structure
 
 
 class Static:
-    """An argument that is structure although it is a number."""
+    """An argument whose numbers are structure."""
 
     def __init__(self, value: Hashable):
         self.value = value
@@ -32,8 +32,8 @@ class Arguments:
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], kept: Collection[Any] = ()):
         self.integers: list[int] = []
         self.floats: list[float] = []
-        self.kept = kept  # Values that are parameters
-        self.leaves: list[tuple[int, Value]] = []  # that receive a gradient, with their floats
+        self.kept = kept  # Values that stay themselves: parameters, and leaves of tables
+        self.leaves: list[tuple[int, Value]] = []  # that receive a gradient, by place in floats
         self.structure: Hashable = tuple(map(self.split, args))
         if kwargs:
             self.structure = self.structure, self.split(kwargs)
@@ -92,8 +92,8 @@ def rebuild(
     x: Any,
     name: str,
     kept: Collection[Any],
-    integer: Callable[[int, str], Any],
-    number: Callable[[float, Value | None], Any],
+    make_index: Callable[[int, str], Any],
+    make_float: Callable[[float, Value | None], Any],
 ) -> Any:
     """Return an argument with its numbers replaced, in the order in which `Arguments` split it.
 
@@ -101,10 +101,10 @@ def rebuild(
     """
     kind = type(x)
     if kind is int:
-        return integer(x, name)
+        return make_index(x, name)
     if kind is float:
-        return number(x, None)
-    again = lambda part, key: rebuild(part, f"{name}[{key!r}]", kept, integer, number)
+        return make_float(x, None)
+    again = lambda part, key: rebuild(part, f"{name}[{key!r}]", kept, make_index, make_float)
     if kind is list or kind is tuple:
         return kind([again(part, i) for i, part in enumerate(x)])
     if kind is dict:
@@ -112,13 +112,13 @@ def rebuild(
     if kind is Static:
         return x.value
     if isinstance(x, Value):
-        return x if x in kept else number(x._data, x)
+        return x if x in kept else make_float(x._data, x)
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
         parts = np.empty(x.size, object)
         parts[:] = [again(part, i) for i, part in enumerate(x.ravel().tolist())]
         return parts.reshape(x.shape)
     if isinstance(x, np.integer | np.floating):
-        return rebuild(x.item(), name, kept, integer, number)
+        return rebuild(x.item(), name, kept, make_index, make_float)
     return x
 
 

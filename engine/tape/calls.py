@@ -37,7 +37,7 @@ class OneCall(ArrayOp):
     """One call: the row of its node, whose input is `flat`.
 
     Its numbers are in the replay until the replay runs for another call. The backward pass then
-    computes them again, with the constants of that time.
+    computes them again, with the constants of the first forward pass.
     """
 
     __slots__ = ("constants", "data", "floats", "integers", "leaves", "replay", "selected")
@@ -130,7 +130,7 @@ class Batch(ArrayOp):
 
 
 class Calls(ArrayOp):
-    """Calls with different replays; each part is a OneCall or a Batch, with its calls' places."""
+    """Calls with different replays; each part is a OneCall or a Batch, with its places."""
 
     __slots__ = ("count", "parts")
 
@@ -163,7 +163,7 @@ class Calls(ArrayOp):
 
 
 class Result(Array):
-    """The node of a call. Its own backward pass needs no search of the graph."""
+    """The node of a call. A backward pass that starts here does not search the graph."""
 
     __slots__ = ()
 

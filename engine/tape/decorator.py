@@ -37,19 +37,19 @@ def jit(
     selected twice are added in another order.
 
     Arguments that are integers, also in lists and tuples, are indices: they select a row of a
-    `Table` or an element for `take`. Floats and Values are inputs. Both may change without another
+    `Table`, or an element in `take`. Floats and Values are inputs. Both may change without another
     recording. Everything else is structure, such as the length of a list, a string or a bool, and
-    each structure has a recording of its own. If Python decides by a number, as in `if x > 0`, the
-    function is recorded again once the outcome changes. Everything else that the function does,
+    each structure has a recording of its own. If Python tests a number, as in `if x > 0`, the
+    function is recorded again when the outcome changes. Everything else that the function does,
     such as reading global variables or changing objects, happens only while it is recorded. Random
-    numbers keep the values of the recording; a warning says so for those of the modules `random`
-    and `numpy.random`.
+    numbers stay those of the recording; a warning names functions that draw from the shared
+    generators of `random` and `numpy.random`.
 
     Args:
         loss: The function. Omit it when using `@jit(parameters=...)`.
         parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
             require a gradient, in the order in which recordings reach them.
-        static: Names of arguments that are structure although they are numbers.
+        static: Names of arguments whose numbers are structure, too.
         dtype, fast, threads: As for `Tape`.
         limit: The largest number of recordings to keep; the least recently used is dropped.
         enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.

@@ -26,9 +26,9 @@ def fill_inputs(
     """Write parameters and inputs to `shared`, and the places of selected numbers to `selected`.
 
     Selection k takes the row `integers[argument[k]]` of a table of `rows[k]` rows and `width[k]`
-    columns, whose places begin at `start[k]`; a place below 0 is in `others`. If `width[k]` is 0,
-    the index itself is the input. The last registers are copies of the registers `columns`. Returns
-    the first selection that is out of range, or -1.
+    columns. Their places begin at `start[k]` in `places`; a place below 0 is in `others`. If
+    `width[k]` is 0, the index itself is the input. The last registers are copies of the registers
+    `columns`. Returns the first selection that is out of range, or -1.
     """
     for i in range(parameters):
         shared[i] = flat[i]

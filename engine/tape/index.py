@@ -46,7 +46,7 @@ for _name in (
 
 
 class Index:
-    """An integer argument of a function while it is recorded, or a result computed from some.
+    """An integer argument of a function while it is recorded, or an integer computed from some.
 
     It selects rows of a `Table` and elements for `take`. Comparisons are recorded, so that another
     outcome leads to another recording. As an operand of a Value it is a number that may change.
@@ -69,7 +69,7 @@ class Index:
         return int
 
     def _as_constant(self) -> Value:
-        return self.recording.number(self)
+        return self.recording.make_number(self)
 
     def _select(self, xs: Sequence[Any]) -> Any:
         """Return the element of a list at this index; `take` calls it."""
@@ -95,9 +95,22 @@ class Index:
         return self
 
 
-def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], Any]:
-    """Return an operator of two integers."""
+def make_number_operator(name: str, swap: bool) -> Callable[[Index, Any], Any]:
+    """Return an operator that treats the integer as a float, and returns a recorded number."""
     function = getattr(operator, name)
+
+    def method(self: Index, other: Any) -> Any:
+        if isinstance(other, Node):
+            return NotImplemented
+        x = RecordedNumber(self._as_constant())
+        return function(other, x) if swap else function(x, other)
+
+    return method
+
+
+def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index, Any], Any]:
+    """Return an operator of an integer and another number."""
+    function, of_numbers = getattr(operator, name), make_number_operator(name, swap)
 
     def method(self: Index, other: Any) -> Any:
         if isinstance(other, Node):
@@ -108,8 +121,7 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
             other = int(other)
         kind: Any = type(other)
         if kind is not Index and kind is not int:
-            x = RecordedNumber(self._as_constant())
-            return function(other, x) if swap else function(x, other)
+            return of_numbers(self, other)
         compute: Callable[[Integers], int] = self.compute
         value: Callable[[Integers], Any] = getattr(other, "compute", lambda _: other)
         texts = self.text, getattr(other, "text", repr(other))
@@ -117,7 +129,9 @@ def make_integer_operator(name: str, symbol: str, swap: bool) -> Callable[[Index
             compute, value, texts = value, compute, texts[::-1]
         text = f"({f' {symbol} '.join(texts)})"
         try:
-            return Index(self.recording, lambda all: function(compute(all), value(all)), text)
+            return Index(
+                self.recording, lambda integers: function(compute(integers), value(integers)), text
+            )
         except (ArithmeticError, ValueError):  # the program may catch it
             divisor = self if swap else other
             if type(divisor) is Index:
@@ -155,7 +169,9 @@ def make_unary(name: str, symbol: str) -> Callable[[Index], Index]:
 
     def method(self: Index) -> Index:
         compute = self.compute
-        return Index(self.recording, lambda all: function(compute(all)), f"{symbol}({self.text})")
+        return Index(
+            self.recording, lambda integers: function(compute(integers)), f"{symbol}({self.text})"
+        )
 
     return method
 
@@ -173,21 +189,6 @@ for _name, _symbol in {
     setattr(Index, f"__{_name}__", make_comparison(_name, _symbol))
 for _name, _symbol in {"neg": "-", "abs": "abs", "invert": "~"}.items():
     setattr(Index, f"__{_name}__", make_unary(_name, _symbol))
-
-
-def make_of_number(name: str, swap: bool) -> Callable[[Index, Any], Any]:
-    """Return an operator whose result is no integer: that of the argument's number."""
-    function = getattr(operator, name)
-
-    def method(self: Index, other: Any) -> Any:
-        if isinstance(other, Node):
-            return NotImplemented
-        x = RecordedNumber(self._as_constant())
-        return function(other, x) if swap else function(x, other)
-
-    return method
-
-
 for _name in ("truediv", "pow"):
-    setattr(Index, f"__{_name}__", make_of_number(_name, swap=False))
-    setattr(Index, f"__r{_name}__", make_of_number(_name, swap=True))
+    setattr(Index, f"__{_name}__", make_number_operator(_name, swap=False))
+    setattr(Index, f"__r{_name}__", make_number_operator(_name, swap=True))

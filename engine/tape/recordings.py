@@ -31,14 +31,14 @@ from engine.watch.gradient_warnings import warn
 from engine.watch.hooks import active
 from engine.watch.no_grad import keep_graphs
 
-Given: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # the arguments of a call
-Part: TypeAlias = tuple[OneCall | Batch, list[int]]  # of several calls, with their places
+CallArguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+Part: TypeAlias = tuple[OneCall | Batch, list[int]]  # of the calls of `map`, and their places
 
-MOST_OUTCOMES = 8  # tapes of one structure, from which a warning names the decision
+MOST_OUTCOMES = 8  # recordings of one structure after which a warning names the decision
 
 
 class Jit:
-    """A function of Values with its recordings; `jit` makes it.
+    """A function of Values with its recordings, as returned by `jit`.
 
     `flat` is one Array of all parameters, which the recordings share. An optimizer updates its
     `.data`, and `sync()` copies data and gradients to the Values. Numbers that are assigned to the
@@ -64,10 +64,10 @@ class Jit:
         self._lock = self._pool.lock
         self._leaves = Leaves(self._pool.parameters)
         self._replays: dict[Any, list[Replay]] = {}
-        self._outcomes: Counter[Any] = Counter()  # recordings of each structure
+        self._record_counts: Counter[Any] = Counter()  # of each structure
         self._calls = itertools.count()
         self._changes = CHANGES[0]
-        self._given = False  # whether an optimizer may have the parameters
+        self._may_grow = True  # until `parameters` are passed to an optimizer
         self._flat = Array(np.zeros(0, options.dtype), "flat")
         self._add_parameters(parameters or [])
 
@@ -79,7 +79,7 @@ class Jit:
         return self._flat
 
     def parameters(self) -> list[Node]:
-        """Return what an optimizer updates: `flat` alone, or the Values if recording is off.
+        """Return the nodes that an optimizer updates: `flat` alone, or Values if recording is off.
 
         Raises RuntimeError if the parameters are not known before the first call.
         """
@@ -90,12 +90,12 @@ class Jit:
             )
         if not self.enabled:
             return [*self._pool.parameters]
-        self._given = True
+        self._may_grow = False
         return [self._flat]
 
     def _add_parameters(self, xs: Sequence[Value]) -> None:
         """Append parameters with their numbers to `flat`."""
-        if xs and self._given:
+        if xs and not self._may_grow:
             raise RuntimeError(
                 f"{self.__name__} reaches {xs[0]!r} only now, after an optimizer was made; pass "
                 "all parameters to jit"
@@ -115,8 +115,8 @@ class Jit:
             self._changes = CHANGES[0]
             if frozen := [x for x in self._pool.parameters if x.constant]:
                 raise ValueError(
-                    f"{frozen[0]!r} is a parameter of {self.__name__} and was frozen; freeze it "
-                    "before jit, and make an optimizer of the new function"
+                    f"{frozen[0]!r} is a parameter of {self.__name__} and was frozen after jit; "
+                    "call jit again, and make a new optimizer"
                 )
 
     def sync(self) -> None:
@@ -168,16 +168,16 @@ class Jit:
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
             return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
 
-    def _batch_rows(self, calls: Sequence[Given], rows: np.ndarray) -> list[Part]:
-        """Return the calls with the rows of a matrix, which have the same structure."""
+    def _batch_rows(self, calls: Sequence[CallArguments], rows: np.ndarray) -> list[Part]:
+        """Return the calls whose arguments are the rows of a matrix in batches."""
         first = Arguments(*calls[0], self._pool.places)
-        if first.integers or len(first.floats) != rows.shape[1]:  # they are static
+        if first.integers or len(first.floats) != rows.shape[1]:  # the rows are static
             return self._group(calls)
         no_integers = np.zeros((len(rows), 0), np.int64)
         return self._batch(self._find(first, calls[0]), calls, no_integers, rows)
 
-    def _group(self, calls: Sequence[Given]) -> list[Part]:
-        """Return the calls in batches with the same replay; a batch of one is a OneCall."""
+    def _group(self, calls: Sequence[CallArguments]) -> list[Part]:
+        """Return the calls in batches with the same replay; a single one is a OneCall."""
         groups: dict[Replay, tuple[list[int], list[Arguments]]] = {}
         for i, call in enumerate(calls):
             x = Arguments(*call, self._pool.places)
@@ -196,19 +196,19 @@ class Jit:
     def _batch(
         self,
         replay: Replay,
-        calls: Sequence[Given],
+        calls: Sequence[CallArguments],
         integers: np.ndarray,
         floats: np.ndarray,
         leaves: Sequence[tuple[int, int, Value]] = (),
     ) -> list[Part]:
-        """Return a batch of calls, and those whose decisions lead to another graph one by one."""
+        """Return a batch of calls, and a OneCall for each whose decisions lead to another graph."""
         if len(calls) == 1:
             return [(self._run(*calls[0]), [0])]
         call = Batch(replay, integers, floats, leaves)
         try:
             call.compute(self._flat._data)
         except (IndexError, ArithmeticError, ValueError):  # the function may catch it
-            return [(self._run(*given), [k]) for k, given in enumerate(calls)]
+            return [(self._run(*arguments), [k]) for k, arguments in enumerate(calls)]
         unfit = replay.unfit_in_batch(integers.tolist())
         parts: list[Part] = [(self._run(*calls[k]), [k]) for k in sorted(unfit)]
         rest = [k for k in range(len(calls)) if k not in unfit]
@@ -218,7 +218,7 @@ class Jit:
             call = Batch(replay, integers[rest], floats[rest], kept)
         return [*parts, (call, rest)] if rest else parts
 
-    def _find(self, arguments: Arguments, call: Given) -> Replay:
+    def _find(self, arguments: Arguments, call: CallArguments) -> Replay:
         """Return the last used replay for a structure that accepts the integers, or a new one."""
         replays = self._replays.get(arguments.structure, ())
         for replay in replays:
@@ -275,8 +275,8 @@ class Jit:
             rounds = self._options.fast or self._options.dtype != np.float64
             if replay is new and not rounds:
                 raise RuntimeError(
-                    f"{self.__name__} does not decide the same twice from the same numbers; does "
-                    "it depend on something that is neither a parameter nor an argument?"
+                    f"{self.__name__} made another decision from the same numbers; does it depend "
+                    "on something that is neither a parameter nor an argument?"
                 )
             replay.learn(arguments.integers)
         return call
@@ -295,15 +295,15 @@ class Jit:
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
     ) -> Replay:
-        """Record the function with the numbers of now."""
+        """Record the function with the current numbers."""
         start = time.perf_counter()
         assign_data(self._pool.parameters, self._flat.data)
         self._leaves.remember()
         recording = TracedCall(arguments.integers, arguments.floats)
-        given = [*args, *kwargs.values()]
+        values = [*args, *kwargs.values()]
         traced = [
-            rebuild(x, name, self._pool.places, recording.index, recording.float)
-            for x, name in zip(given, name_arguments(self.function, args, kwargs), strict=True)
+            rebuild(x, name, self._pool.places, recording.make_index, recording.make_float)
+            for x, name in zip(values, name_arguments(self.function, args, kwargs), strict=True)
         ]
         before = random_states()
         recorder = record_branches()
@@ -324,14 +324,14 @@ class Jit:
             )
         inputs = list_inputs(recording)
         if self._finds_parameters:
-            known = {*self._pool.parameters, *inputs, *recorder.made}
+            known = {*self._pool.parameters, *inputs, *recorder._new_leaves}
             tables = [x for selection in recording.selections.values() for x in selection.all()]
             reached = [*tables, *order_nodes(outputs)]
             new = dict.fromkeys(
                 x for x in reached if x.op is None and not x.constant and x not in known
             )
             self._add_parameters([*new])
-        recording.own.update(recorder.made)
+        recording.own_leaves.update(recorder._new_leaves)
         parameters = [*self._pool.parameters]
         nodes = arrange_nodes(outputs, single, parameters, inputs, branches)
         replay = Replay(recording, nodes, self._pool, self._options)
@@ -339,18 +339,18 @@ class Jit:
         return replay
 
     def _limit_replays(self, structure: Any, new: Replay) -> None:
-        """Drop the replay that was not used for the longest time if there are too many."""
-        self._outcomes[structure] += 1
-        if self._outcomes[structure] == MOST_OUTCOMES:
+        """Drop the least recently used replay if there are too many."""
+        self._record_counts[structure] += 1
+        if self._record_counts[structure] == MOST_OUTCOMES:
             decisions = new.decisions.all
             of_numbers = f"numbers, such as {decisions[0].text}" if decisions else "numbers"
             warn(
                 f"{self.__name__} was recorded {MOST_OUTCOMES} times because Python decides by "
                 f"{of_numbers}; choose in the graph with where(), maximum(), softmax() or take()"
             )
-        every = [(replay, key) for key, some in self._replays.items() for replay in some]
-        if len(every) > self.limit:
-            oldest, key = min(every, key=lambda pair: pair[0].used)
+        pairs = [(replay, key) for key, group in self._replays.items() for replay in group]
+        if len(pairs) > self.limit:
+            oldest, key = min(pairs, key=lambda pair: pair[0].used)
             self._replays[key].remove(oldest)
             if not self._replays[key]:
                 del self._replays[key]
@@ -368,9 +368,9 @@ class Jit:
         0              2      5          0   1,848      0.0
         """
         rows = []
-        for replay in (replay for some in self._replays.values() for replay in some):
+        for replay in (replay for group in self._replays.values() for replay in group):
             counts = replay.integers, replay.floats, replay.graph.reached
-            decisions = len(replay.tests) + len(replay.decisions.all)
+            decisions = len(replay.integer_decisions) + len(replay.decisions.all)
             rows.append([f"{counts[0]}", *counts[1:], decisions, replay.nbytes, replay.seconds])
         header = ["integers", "floats", "nodes", "decisions", "bytes", "seconds"]
         return "\n".join(align([header, *rows]))
@@ -395,7 +395,7 @@ class _Method:
 
 
 def is_recording() -> bool:
-    """Return whether a function is being recorded, so that other functions become part of it."""
+    """Return whether a function is being recorded. Functions that it calls become part of it."""
     return any(isinstance(hook, record_branches) for hook in active())
 
 

@@ -1,4 +1,4 @@
-"""One recording of a function under `jit`, compiled."""
+"""A recording of a function under `jit` as compiled passes, and the decisions that it assumes."""
 
 import threading
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ class MachineOptions(NamedTuple):
 
 
 class Pool:
-    """The numbers that tables select from: the parameters, and leaves that are none.
+    """The leaves that tables select from: the parameters, and others.
 
-    The places of the others are -1, -2, ..., so that they stay when parameters are added.
+    The places of the others are -1, -2, ..., which stay the same when parameters are added.
     """
 
     def __init__(self, parameters: list[Value]):
@@ -77,17 +77,17 @@ class Selections:
             rows.append(len(selection.rows))
             width.append(len(selection.leaves))
             self.indices.append(selection.chosen)
-        for index, _, length in recording.numbers.values():
+        for number in recording.numbers.values():
             names.append("the list")
             start.append(0)
-            rows.append(length)
+            rows.append(number.length)
             width.append(0)
-            self.indices.append(index)
+            self.indices.append(number.index)
         self.names = names
         self.leaves = sum(width)
         self.places = np.array(places, np.int64)
         self.start, self.rows, self.width = (np.array(x, np.int64) for x in (start, rows, width))
-        # An index that is no argument but computed from some follows the arguments.
+        # The indices that are computed from arguments follow the arguments.
         count = len(recording.integers)
         self.computed = [index for index in self.indices if index.place is None]
         computed = iter(range(count, count + len(self.computed)))
@@ -110,7 +110,7 @@ class Selections:
         return np.array([self.evaluate(row) for row in integers.tolist()], np.int64)
 
     def select(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers that are indices, and the places of the selected rows, for calls.
+        """Return the indices that are numbers, and the places of the selected rows.
 
         Both have a row for each call. Raises IndexError for an index out of range.
         """
@@ -118,7 +118,7 @@ class Selections:
         wrong = (n > 0) & ((chosen < -n) | (chosen >= n))
         if wrong.any():
             call, k = np.argwhere(wrong)[0]
-            self.complain(k, integers[call].tolist())
+            self.refuse_selection(k, integers[call].tolist())
         chosen = np.where((n > 0) & (chosen < 0), chosen + n, chosen)
         owner = np.repeat(np.arange(len(n)), self.width)  # the selection of each selected number
         column = np.arange(len(owner)) - (np.cumsum(self.width) - self.width)[owner]
@@ -126,12 +126,12 @@ class Selections:
         return chosen[:, self.width == 0], places
 
     def describe(self) -> list[Any]:
-        """Return what is selected, to compare."""
+        """Return the selections as lists, to compare them with those of another recording."""
         texts = [index.text for index in self.indices]
         arrays = self.start, self.rows, self.width, self.places
         return [texts, *[x.tolist() for x in arrays]]
 
-    def complain(self, k: int, integers: Integers) -> NoReturn:
+    def refuse_selection(self, k: int, integers: Integers) -> NoReturn:
         """Raise IndexError for a selection that is out of range."""
         index = self.indices[k]
         raise IndexError(
@@ -149,10 +149,10 @@ class Replay:
     def __init__(
         self, recording: TracedCall, nodes: GraphNodes, pool: Pool, options: MachineOptions
     ):
-        self.options, self.pool, self.made = options, pool, recording.own
+        self.options, self.pool, self.own_leaves = options, pool, recording.own_leaves
         self.graph = flatten_graph(nodes, labels=False)
         self.single, self.constants = nodes.single, nodes.constants
-        self.tests = [*recording.tests.values()]
+        self.integer_decisions = [*recording.decisions.values()]
         self.selections = Selections(recording, pool)
         # Gradients of rows that are selected twice are added from the last use to the first.
         selected = self.graph.inputs[: self.selections.inputs]
@@ -164,7 +164,7 @@ class Replay:
         ]
         self.decisions = Decisions([nodes.branches[i] for i in self.machine.guards], options.dtype)
         # All outcomes that lead to this graph.
-        first: Outcome = tuple([test.outcome for test in self.tests]), ()
+        first: Outcome = tuple([decision.outcome for decision in self.integer_decisions]), ()
         self.outcomes = {first}
         self.lanes: Machine | None = None  # for batches
         self.call: object = None  # the call whose numbers the machine has
@@ -186,7 +186,7 @@ class Replay:
         return self.machine.nbytes + (0 if self.lanes is None else self.lanes.nbytes)
 
     def read_constants(self) -> None:
-        """Read the leaves that are no parameters if any Value was assigned."""
+        """Read the leaves that are not parameters, if any Value was assigned a number."""
         if self.assigned is not ASSIGNED[0]:
             self.set_constants([x._data for x in self.constants])
             self.assigned = ASSIGNED[0]
@@ -206,18 +206,18 @@ class Replay:
             if machine is not None:
                 machine.set_constants(numbers)
 
-    def test(self, integers: Integers) -> tuple[bool, ...]:
+    def decide(self, integers: Integers) -> tuple[bool, ...]:
         """Return the outcomes of the decisions from integers."""
-        return tuple([test.decide(integers) for test in self.tests])
+        return tuple([decision.decide(integers) for decision in self.integer_decisions])
 
     def accepts(self, integers: Integers) -> bool:
-        """Return whether some outcomes with these decisions from integers lead to this graph."""
-        outcome = self.test(integers) if self.tests else ()
-        return any(outcome == tests for tests, _ in self.outcomes)
+        """Return whether the decisions from integers can lead to this graph."""
+        outcomes = self.decide(integers) if self.integer_decisions else ()
+        return any(outcomes == accepted for accepted, _ in self.outcomes)
 
     def fits(self, integers: Integers) -> bool:
-        """Return whether all decisions, with the numbers of now, lead to this graph."""
-        return not self.decisions.all or (self.test(integers), self.changes()) in self.outcomes
+        """Return whether all decisions, with the current numbers, lead to this graph."""
+        return not self.decisions.all or (self.decide(integers), self.changes()) in self.outcomes
 
     def forward(
         self,
@@ -229,7 +229,8 @@ class Replay:
     ) -> list[float]:
         """Compute the outputs, and write the places of the selected numbers to `selected`.
 
-        `constants` are those of an earlier pass, or None for the current ones. Return those in use.
+        `constants` are those of an earlier pass, or None for the current ones. Returns the ones
+        in use.
         """
         machine, selections = self.machine, self.selections
         self.use_constants(constants)
@@ -239,7 +240,7 @@ class Replay:
             machine.columns, machine.parameters,
         )  # fmt: skip
         if wrong >= 0:
-            selections.complain(wrong, integers.tolist())
+            selections.refuse_selection(wrong, integers.tolist())
         machine.run(*machine.runs[FORWARD], machine.shared)
         return self.constant_numbers
 
@@ -268,7 +269,7 @@ class Replay:
     ) -> tuple[np.ndarray, np.ndarray, list[float]]:
         """Return the outputs of several calls, (calls, outputs), and the places they select.
 
-        The last result are the constants in use; `constants` are those of `forward`.
+        The last result is the list of constants in use. See `forward` for `constants`.
         """
         if self.lanes is None:
             self.lanes = self.make_machine(batched=True)
@@ -300,7 +301,7 @@ class Replay:
         changes: dict[int, list[tuple[int, str]]] = {}
         for call, i, now in self.decisions.changes(machine.guard_values()):
             changes.setdefault(call, []).append((i, now))
-        outcomes = [(self.test(x), tuple(changes.get(k, ()))) for k, x in enumerate(batch)]
+        outcomes = [(self.decide(x), tuple(changes.get(k, ()))) for k, x in enumerate(batch)]
         return {k for k, outcome in enumerate(outcomes) if outcome not in self.outcomes}
 
     def changes(self) -> tuple[tuple[int, str], ...]:
@@ -309,12 +310,18 @@ class Replay:
         return tuple([(i, now) for _, i, now in self.decisions.changes(numbers)])
 
     def learn(self, integers: Integers) -> None:
-        """Store that the decisions with the numbers of now lead to this graph, too."""
-        self.outcomes.add((self.test(integers), self.changes() if self.decisions.all else ()))
+        """Store that the decisions with the current numbers lead to this graph, too."""
+        self.outcomes.add((self.decide(integers), self.changes() if self.decisions.all else ()))
 
     def identify_constants(self) -> list[str | int]:
-        """Return what tells constants apart: the number, or the leaf if it can be assigned."""
-        return [repr(x._data) if x.constant or x in self.made else id(x) for x in self.constants]
+        """Return a key of each constant: its number, or its id if it can be assigned to."""
+        return [
+            repr(x._data) if x.constant or x in self.own_leaves else id(x) for x in self.constants
+        ]
+
+    def decision_texts(self) -> list[str]:
+        """Return the decisions from integers as text."""
+        return [decision.text for decision in self.integer_decisions]
 
     def is_same(self, other: "Replay") -> bool:
         """Return whether another program has the same graph and the same decisions to check."""
@@ -322,7 +329,7 @@ class Replay:
             self.single == other.single
             and same_graphs(self.graph, other.graph)
             and self.templates == other.templates
-            and [test.text for test in self.tests] == [test.text for test in other.tests]
+            and self.decision_texts() == other.decision_texts()
             and self.identify_constants() == other.identify_constants()
             and self.selections.describe() == other.selections.describe()
         )
@@ -331,7 +338,7 @@ class Replay:
 def list_inputs(recording: TracedCall) -> list[Value]:
     """Return the leaves of a recording's inputs, in the order of `Selections`."""
     rows = [leaf for selection in recording.selections.values() for leaf in selection.leaves]
-    return [*rows, *[leaf for _, leaf, _ in recording.numbers.values()], *recording.inputs]
+    return [*rows, *[number.leaf for number in recording.numbers.values()], *recording.inputs]
 
 
 def same_graphs(x: FlatGraph, y: FlatGraph) -> bool:

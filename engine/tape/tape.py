@@ -48,7 +48,7 @@ class Tape:
     are summed over samples.
 
     Leaves other than parameters and inputs are constants. `forward()` reads the constants and
-    parameters whose Values were assigned other numbers. If Python decided by the number of a Value
+    parameters whose Values were assigned other numbers. If Python tested the number of a Value
     while it built the graph, as in `if x > 0`, or converted it, as in `int(x.data)`, `forward()`
     checks that the result is the same. For this, pass the function that builds the graph, or build
     both the graph and the tape inside `record_branches()`.

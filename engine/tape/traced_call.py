@@ -1,4 +1,4 @@
-"""One recording of a function under `jit`: its arguments, its graph, and how to fill its inputs."""
+"""The arguments of a function while `jit` records it, and the leaves that they fill in replays."""
 
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -11,8 +11,8 @@ from engine.value import Constant, Value, lift
 from engine.watch.recorded_number import RecordedNumber
 
 
-# The element of a list at an index that changes. An index is a whole number, counted from 0.
 def choose(i: Any, xs: Sequence[Any]) -> Any:
+    """Return the element of a list at an index, which is a whole number counted from 0."""
     out = xs[-1]
     for k in range(len(xs) - 2, -1, -1):
         out = where(i <= float(k), xs[k], out)
@@ -21,14 +21,14 @@ def choose(i: Any, xs: Sequence[Any]) -> Any:
 
 TAKE = ManyOp(
     "take",
-    lambda i, xs: choose(i, xs),
+    choose,
     lambda out, i, xs: (0.0, [where(i == float(k), 1.0, 0.0) for k in range(len(xs))]),
     sequences=["xs"],
     finite_slopes=True,
 )
 
 
-class Test(NamedTuple):
+class IntegerDecision(NamedTuple):
     """A decision from integer arguments."""
 
     text: str
@@ -54,7 +54,7 @@ class Selection(NamedTuple):
 
     @property
     def key(self) -> tuple[int, ...]:
-        """What tells tables apart."""
+        """The ids of all leaves, which identify the table."""
         return tuple(map(id, self.all()))
 
     def all(self) -> list[Value]:
@@ -63,36 +63,47 @@ class Selection(NamedTuple):
         return [x for row in rows for x in row]
 
 
+class IndexNumber(NamedTuple):
+    """An index that is a number of the graph, and its leaf.
+
+    If `length` is not 0, an index below 0 counts from the end of a list of this length.
+    """
+
+    index: Index
+    leaf: Constant
+    length: int
+
+
 class TracedCall:
     """The arguments of a function while it is recorded.
 
     Attributes:
         integers, floats: The numbers of this call, in the order of the arguments.
         selections: The rows that indices select.
-        numbers: The indices that are numbers of the graph, each with its leaf.
+        numbers: The indices that are numbers of the graph.
         inputs: The leaves of the floats.
-        tests: The decisions from integers.
+        decisions: The decisions from integers.
     """
 
     def __init__(self, integers: list[int], floats: list[float]):
         self.integers, self.floats = integers, floats
         self.selections: dict[tuple[tuple[int, ...], str], Selection] = {}
-        self.numbers: dict[tuple[str, int], tuple[Index, Constant, int]] = {}
+        self.numbers: dict[tuple[str, int], IndexNumber] = {}
         self.inputs: list[Value] = []
-        self.tests: dict[str, Test] = {}
-        self.own: set[Value] = set()  # leaves that stand for what changes
-        self.count = 0  # of integers that have become an Index
+        self.decisions: dict[str, IntegerDecision] = {}
+        self.own_leaves: set[Value] = set()  # those that the recording made
+        self.count = 0  # integers that have become an Index
 
     # ----------------------------------------------------------------- arguments of the function
 
-    def index(self, _: int, name: str) -> Index:
+    def make_index(self, _: int, name: str) -> Index:
         """Return the next integer argument."""
         k = self.count
         self.count += 1
-        return Index(self, lambda all: all[k], name, k)
+        return Index(self, lambda integers: integers[k], name, k)
 
-    def float(self, x: float, like: Value | None = None) -> Any:
-        """Return the next float argument, or the next Value."""
+    def make_float(self, x: float, like: Value | None = None) -> Any:
+        """Return the next float argument, or the next Value, which is like another one."""
         if like is None:
             return RecordedNumber(self.add_input(Constant(x)))
         leaf = self.add_input(type(like)(x))
@@ -100,9 +111,9 @@ class TracedCall:
         return leaf
 
     def add_input(self, leaf: Value) -> Value:
-        """Return the leaf of a float, after storing it."""
+        """Store the leaf of a float, and return it."""
         self.inputs.append(leaf)
-        self.own.add(leaf)
+        self.own_leaves.add(leaf)
         return leaf
 
     # ------------------------------------------------------------------------ uses of an index
@@ -110,17 +121,17 @@ class TracedCall:
     def decide(self, index: Index, function: Callable[[int], bool], text: str) -> bool:
         """Return the outcome of a decision, and record it."""
         outcome = bool(function(index.now))
-        self.tests[text] = Test(text, index.compute, function, outcome)
+        self.decisions[text] = IntegerDecision(text, index.compute, function, outcome)
         return outcome
 
-    def number(self, index: Index, length: int = 0) -> Constant:
-        """Return the leaf of an index; if a length is given, an index from the end counts on."""
+    def make_number(self, index: Index, length: int = 0) -> Constant:
+        """Return the leaf of an index, as described in `IndexNumber`."""
         key = index.text, length
         if key not in self.numbers:
             now = index.now + length if index.now < 0 and length else index.now
-            self.numbers[key] = index, Constant(float(now)), length
-            self.own.add(self.numbers[key][1])
-        return self.numbers[key][1]
+            self.numbers[key] = IndexNumber(index, Constant(float(now)), length)
+            self.own_leaves.add(self.numbers[key].leaf)
+        return self.numbers[key].leaf
 
     def select(self, xs: Sequence[Any], index: Index) -> Any:
         """Return the element of a sequence at an index.
@@ -142,7 +153,7 @@ class TracedCall:
                     f"Values, or rows of Values, got {x!r}"
                 )
         if all(isinstance(x, Value) and x.op is None for column in columns for x in column) and (
-            self.own.isdisjoint([x for column in columns for x in column])
+            self.own_leaves.isdisjoint([x for column in columns for x in column])
         ):
             fixed = [x for column in columns for x in column]
             key = tuple(map(id, fixed)), index.text
@@ -152,11 +163,11 @@ class TracedCall:
                     (Constant if all(x.constant for x in column) else Value)(x._data)
                     for x, column in zip(chosen, columns, strict=True)
                 ]
-                self.own.update(leaves)
+                self.own_leaves.update(leaves)
                 self.selections[key] = Selection(name_table(xs), tuple(rows), index, leaves)
             leaves = self.selections[key].leaves
         else:
-            i = self.number(index, len(rows))
+            i = self.make_number(index, len(rows))
             leaves = [Value.apply(TAKE, i, [*map(lift, column)]) for column in columns]
         return leaves[0] if single else list(leaves)
 

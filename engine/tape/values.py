@@ -22,7 +22,7 @@ class Leaves:
     """The parameters and constants of a graph, and their numbers when they were last read.
 
     Numbers that are assigned to them later are read at the next replay, so several tapes can train
-    the same Values in turn: `sync()` of one assigns what the others read.
+    the same Values in turn: `sync()` of one assigns the numbers that the others read.
     """
 
     def __init__(self, parameters: Sequence[Value], constants: Sequence[Value] = ()):
@@ -35,9 +35,9 @@ class Leaves:
         self.numbers = [x._data for x in (*self.parameters, *self.constants)]
 
     def read(self, flat: Array) -> bool:
-        """Copy the parameters that were assigned to `flat`; free if no Value was assigned.
+        """Copy the numbers that were assigned to parameters into `flat`.
 
-        Return whether a constant was assigned.
+        Returns whether a constant was assigned. Costs nothing if no Value was assigned.
         """
         if self.assigned is ASSIGNED[0]:
             return False

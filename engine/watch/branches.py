@@ -45,7 +45,7 @@ class record_branches(Hook):
     def __init__(self) -> None:
         super().__init__()
         self.branches: list[Branch | Conversion] = []
-        self.made: list[Value] = []  # leaves
+        self._new_leaves: list[Value] = []  # those that require a gradient
 
     def __enter__(self) -> list[Branch | Conversion]:  # type: ignore[override]
         super().__enter__()
@@ -70,7 +70,7 @@ class record_branches(Hook):
 
     def _on_leaf(self, leaf: Any) -> None:
         if isinstance(leaf, Value) and not leaf.constant:
-            self.made.append(leaf)
+            self._new_leaves.append(leaf)
 
     def _on_decision(self, decision: Branch | Conversion) -> None:
         self.branches.append(decision)
@@ -84,7 +84,7 @@ class record_branches(Hook):
 
 
 def update_extremes() -> None:
-    """Replace `max` and `min` if any recording is open in any context, and else restore them."""
+    """Replace `max` and `min` while a recording is open in any context; restore them otherwise."""
     with LOCK:
         replace_extremes(any(isinstance(opened(), record_branches) for opened in OPEN.values()))
 

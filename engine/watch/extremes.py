@@ -1,8 +1,8 @@
 """`max` and `min` of recorded numbers, as nodes.
 
-The built-in functions compare numbers, and return one of them. If a tape checked each comparison,
-`m = max(z.data for z in zs)`, as in many programs for softmax, would bind it to one order of `zs`.
-While decisions are recorded, these functions therefore return the number of a node.
+The built-in functions compare numbers. If a tape checked each comparison, the expression
+`max(z.data for z in zs)` of many softmax programs would bind the tape to one order of `zs`. While
+decisions are recorded, these functions therefore return the number of a node.
 """
 
 import builtins
@@ -15,7 +15,7 @@ from engine.rules import Op
 from engine.value import lift
 from engine.watch.recorded_number import RecordedNumber
 
-# As Python chooses: the first of several that are equal, and nan only where it comes first. No
+# Python returns the first of equal numbers, and nan only if it comes first. No
 # gradient reaches these nodes, because their numbers enter a graph as constants.
 NO_SLOPE = lambda out, x, y: 0.0
 FIRST_MAX = Op("first max", lambda x, y: where(y > x, y, x), NO_SLOPE, NO_SLOPE)

@@ -1,4 +1,4 @@
-"""`RecordedNumber`: what `.data` of a Value returns while decisions are recorded."""
+"""`RecordedNumber`, which `.data` of a Value returns while decisions are recorded."""
 
 import math
 import operator
@@ -150,7 +150,7 @@ class RecordedInt(RecordedNumber):
 class RecordedBool(RecordedInt):
     """The outcome of a comparison, which becomes a decision when Python tests its truth.
 
-    Counted, as in `correct += x.data > 0.0`, or as the condition of `where`, it decides nothing.
+    To count it, as in `correct += x.data > 0.0`, or to pass it to `where`, is not a decision.
     """
 
     __slots__ = ("operands", "symbol")
@@ -161,11 +161,11 @@ class RecordedBool(RecordedInt):
     @classmethod
     def of(cls, symbol: str, x: Value, y: Any, outcome: bool) -> "RecordedBool":
         """Return the outcome of `x symbol y`, where y is a Value or a float."""
-        made: RecordedBool = object.__new__(cls)
-        made.symbol, made.operands = symbol, (x, lift(y))
+        result: RecordedBool = object.__new__(cls)
+        result.symbol, result.operands = symbol, (x, lift(y))
         row, number = OUTCOMES[symbol], float(outcome)
-        made.node = make_node(row, x, made.operands[1], number, None, None, Constant)
-        return made
+        result.node = make_node(row, x, result.operands[1], number, None, None, Constant)
+        return result
 
     def __bool__(self) -> bool:
         x, y = self.operands
@@ -254,7 +254,7 @@ MAY_FAIL = ("truediv", "rtruediv", "pow", "rpow")
 
 
 def arithmetic_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that computes with the node, too, so that its result is recorded.
+    """Return a method that also computes with the node, so that its result is recorded.
 
     If the node has another result, as for arrays and complex numbers, the number is converted.
     """
