@@ -321,6 +321,12 @@ def test_tables_of_constants_and_of_computed_values():
     check(f, [w, v], [(0, 0), (1, 0), (0, 1), (1, 1)])
 
 
+def test_two_indices_of_the_same_name_differ():
+    table = Table([Value(1.0), Value(10.0), Value(100.0)])
+    fast = jit(lambda i, /, **options: table[i] - table[options["i"]])
+    assert [fast(0, i=2).item(), fast(1, i=0).item()] == [-99.0, 9.0]
+
+
 def test_a_table_without_jit_is_a_list():
     rows = [[Value(1.0)], [Value(2.0)]]
     table = Table(rows)
@@ -587,6 +593,7 @@ def test_selections_of_selections_and_of_arguments():
         (lambda w, t, x: caught(lambda: w * int(x), w), [math.nan, 2.0, 5.0]),
         (lambda w, t, x: caught(lambda: w * (10 // x), w), [0, 2, 0, 5, -1]),
         (lambda w, t, x: caught(lambda: w * t[x], w), [7, 1, 0, -9]),
+        (lambda w, t, x: w if caught(lambda: 10 // x > 4, 0.0) else w * w, [2, 0, 5, 0, 1]),
         (lambda w, t, x: caught(lambda: w * math.sqrt(x), w), [-1.0, 4.0]),
     ],
 )

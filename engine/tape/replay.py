@@ -212,7 +212,10 @@ class Replay:
 
     def accepts(self, integers: Integers) -> bool:
         """Return whether the decisions from integers can lead to this graph."""
-        outcomes = self.decide(integers) if self.integer_decisions else ()
+        try:
+            outcomes = self.decide(integers)
+        except (ArithmeticError, ValueError):  # the function may catch it
+            return False
         return any(outcomes == accepted for accepted, _ in self.outcomes)
 
     def fits(self, integers: Integers) -> bool:

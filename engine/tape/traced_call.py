@@ -93,13 +93,16 @@ class TracedCall:
         self.decisions: dict[str, IntegerDecision] = {}
         self.own_leaves: set[Value] = set()  # those that the recording made
         self.count = 0  # integers that have become an Index
+        self.names: set[str] = set()  # of these
 
     # ----------------------------------------------------------------- arguments of the function
 
     def make_index(self, _: int, name: str) -> Index:
-        """Return the next integer argument."""
+        """Return the next integer argument. Its name in texts is unique, as in f(i, /, **options)."""
         k = self.count
         self.count += 1
+        name = f"{name} ({k})" if name in self.names else name
+        self.names.add(name)
         return Index(self, lambda integers: integers[k], name, k)
 
     def make_float(self, x: float, like: Value | None = None) -> Any:
