@@ -318,7 +318,15 @@ def test_tables_of_constants_and_of_computed_values():
         computed = Table([[w * v, w], [v.tanh(), v]])
         return constants[i] * v + computed[k][0] * computed[k][1] + constants[1]
 
-    check(f, [w, v], [(0, 0), (1, 0), (0, 1), (1, 1)])
+    calls = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    fast = check(f, [w, v], calls)
+    assert fast.map(*zip(*calls, strict=True)).data.tolist() == [f(*args).data for args in calls]
+
+
+def test_gradients_of_a_row_are_added_from_its_last_use_to_the_first():
+    table = Table([Value(1.0), Value(2.0)])
+    f = lambda i, j, k: table[i] * -1e16 + table[j] * 1e16 + table[k]
+    check(f, [*table], [(0, 0, 0), (1, 0, 1)])
 
 
 def test_two_indices_of_the_same_name_differ():
@@ -474,6 +482,11 @@ def test_recordings_that_are_dropped_are_freed():
         fast([1.0] * n)
     assert recordings(fast) == 3
     assert fast([2.0] * 19).item() == 76.0
+    lengths = []
+    fast = jit(lambda xs: lengths.append(len(xs)) or w * total([*xs]), [w], limit=2)
+    for n in (1, 2, 1, 3, 1):
+        fast([1.0] * n)
+    assert lengths == [1, 2, 3]  # the least recently used was dropped
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -623,6 +636,9 @@ def test_arguments_receive_gradients_or_are_refused():
     fast = jit(lambda x: w * x * x, [w])
     fast(x).backward()
     assert (x.grad, fast.flat.grad.tolist()) == (12.0, [9.0])
+    fast(x).backward()
+    fast.map([x, x]).sum().backward()
+    assert x.grad == 48.0  # they are added
     xs = [Value(1.0), Value(2.0)]
     (fast.map(xs) * [1.0, 10.0]).sum().backward()
     assert [x.grad for x in xs] == [4.0, 80.0]
@@ -658,8 +674,8 @@ def test_backward_uses_the_constants_of_its_call():
     assert fast.flat.grad.tolist() == [3.0]
     assert fast(1.0).item() == 200.0
     y = fast.map([1.0, 2.0])
-    fast.map([1.0, 3.0])
     c.data = 5.0
+    assert fast.map([1.0, 3.0]).data.tolist() == [10.0, 30.0]
     y.sum().backward()
     assert fast.flat.grad.tolist() == [303.0]
 

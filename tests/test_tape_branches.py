@@ -200,6 +200,7 @@ def test_a_number_that_enters_the_graph_is_computed_again():
         lambda x: (x - max(x.data, 0.5)).exp() + x,
         lambda x: x * (x.data + 1.0),
         lambda x: (x - min([3.5, x.data, (x * 2.0).data])).tanh(),
+        lambda x: x * max(0.0, x.data),
         lambda x: (x * x).detach() + x,
         lambda x: total([x, x.detach(), (2.0 * x.detach()).detach() * x]),
     ):

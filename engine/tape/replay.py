@@ -82,7 +82,7 @@ class Selections:
             start.append(0)
             rows.append(number.length)
             width.append(0)
-            self.indices.append(number.index)
+            self.indices.append(number.chosen)
         self.names = names
         self.leaves = sum(width)
         self.places = np.array(places, np.int64)

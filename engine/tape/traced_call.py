@@ -69,7 +69,7 @@ class IndexNumber(NamedTuple):
     If `length` is not 0, an index below 0 counts from the end of a list of this length.
     """
 
-    index: Index
+    chosen: Index
     leaf: Constant
     length: int
 
@@ -98,10 +98,10 @@ class TracedCall:
     # ----------------------------------------------------------------- arguments of the function
 
     def make_index(self, _: int, name: str) -> Index:
-        """Return the next integer argument. Its name in texts is unique, as in f(i, /, **options)."""
+        """Return the next integer argument, with a name that no other integer has."""
         k = self.count
         self.count += 1
-        name = f"{name} ({k})" if name in self.names else name
+        name = f"{name} ({k})" if name in self.names else name  # as of f(i, /, **options)
         self.names.add(name)
         return Index(self, lambda integers: integers[k], name, k)
 
