@@ -98,6 +98,7 @@ def uniform_cross_entropy(xs):
 
 
 def mean_product(xs, ys):
+    """Return the mean of x * y."""
     return divide(multiply_add(xs, ys, 0.0), float(len(xs)))
 
 

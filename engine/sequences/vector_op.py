@@ -19,7 +19,7 @@ class VectorOp(ManyOp):
     """A row over sequences, with several results that are computed together.
 
     forward     xs, ... -> outs
-    pullback    gs, outs, xs, ... -> the gradients of xs, for the gradients gs of outs; of several
+    pullback    gs, outs, xs, ... -> the gradients of xs, for the gradients gs of outs; with several
                 arguments, one entry for each, which is a list for a sequence
 
     >>> from engine import Value

@@ -84,7 +84,7 @@ class Arguments:
 
 
 def name_type(x: Any) -> Any:
-    """Return the type of a static argument and of its parts: (2,) is not (2.0,)."""
+    """Return the types of a static argument and of its parts, because (2,) == (2.0,)."""
     return (type(x), *map(name_type, x)) if isinstance(x, tuple | frozenset) else type(x)
 
 

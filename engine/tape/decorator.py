@@ -1,4 +1,6 @@
-"""`jit`, a decorator for functions of Values. It loads the compiler when it is called."""
+"""`jit`, a decorator for functions of Values. Its first call imports numba."""
+
+from __future__ import annotations  # help() then shows DTypeLike, not its definition
 
 import os
 from collections.abc import Callable, Iterable

@@ -64,7 +64,7 @@ def run(opcodes, ends, begins, a, b, c, data):
     for n in range(opcodes.size):
         f, end, o = opcodes[n], ends[n], begins[n]
         if f == {vector_add} or f == {vector_from_0}:
-            # Numbers below 2**32: the compiler sees that they do not overflow, and uses vectors.
+            # Below 2**32, so that the compiler can rule out an overflow, and uses vectors.
             x, size = data[a[start]], np.uint64(np.uint32(end - start))
             y, out = np.uint64(b[start]), np.uint64(np.uint32(o + start))
             if f == {vector_add}:
@@ -91,7 +91,7 @@ elif f == {code}:  # {name}
         data[o + i] = {formula}"""
 
 # The same over the blocks `first`, `first` + `step`, ... A block has a row of lanes for each slot,
-# named by the index of its first number, which the compiler sees not to overflow.
+# named by the index of its first number: the compiler can rule out that it overflows.
 # "sum" and "sum product" add up the lanes that contain samples, and add the results to `sums`.
 RUN_LANES = """
 def run_lanes(
@@ -228,7 +228,7 @@ def compile_printed(name: str, fast: bool = False) -> Callable[..., None]:
 
 
 def compile_text(text: str, name: str) -> Callable[..., None]:
-    """Compile the code of a function NAME, which is kept on disk under another name."""
+    """Compile a function that is called NAME in `text`, and `name` in the cache on disk."""
     space: dict[str, Any] = {"__name__": __name__, "np": np}
     exec(compile(text.replace("NAME", name), __file__, "exec"), space)
     return compile_kernel()(space[name])

@@ -169,7 +169,7 @@ class Jit:
             return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
 
     def _batch_rows(self, calls: Sequence[CallArguments], rows: np.ndarray) -> list[Part]:
-        """Return the calls whose arguments are the rows of a matrix in batches."""
+        """Return calls in batches as `_group` does, if their arguments are the rows of a matrix."""
         first = Arguments(*calls[0], self._pool.places)
         if first.integers or len(first.floats) != rows.shape[1]:  # the rows are static
             return self._group(calls)

@@ -106,7 +106,7 @@ class TracedCall:
         return Index(self, lambda integers: integers[k], name, k)
 
     def make_float(self, x: float, like: Value | None = None) -> Any:
-        """Return the next float argument, or the next Value, which is like another one."""
+        """Return the next float argument, or a leaf of the type and label of a Value."""
         if like is None:
             return RecordedNumber(self.add_input(Constant(x)))
         leaf = self.add_input(type(like)(x))

@@ -22,17 +22,17 @@ EXACT = {
 
 
 def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
-    """Return a function that does what `update.run` does in one loop, or False if it cannot."""
+    """Return a function that computes `update.run` in one loop, or False if a step is not exact."""
     if not all(step.opname in EXACT for step in update.steps):
         return False
-    text, news = print_loop(update)
+    text, new_count = print_loop(update)
     loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
 
     def run(arrays: Sequence[np.ndarray], numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
         if not all(type(x) is np.ndarray for x in arrays):  # a gradient of 0.0
             return update.run(*arrays, *numbers)
         first = arrays[0]
-        new = [np.empty(first.shape, first.dtype) for _ in range(news)]
+        new = [np.empty(first.shape, first.dtype) for _ in range(new_count)]
         flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
         loop(*flat, *[x[()] for x in numbers])
         return new
@@ -42,8 +42,7 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
 
 def print_loop(update: InPlace) -> tuple[str, int]:
     """Return the code of the loop, and the number of new arrays."""
-    news = sum(own is None for own in update.over)
-    fresh = [f"new{k}" for k in range(news)]
+    fresh = [f"new{k}" for k in range(sum(own is None for own in update.over))]
     arrays = [f"a{k}" for k in range(update.arrays)]
     used = {slot for step in update.steps for slot in operands_of(step)} | {*update.outputs}
     lines = [f"s{k} = a{k}[i]" for k in range(update.arrays) if k in used]
@@ -55,7 +54,7 @@ def print_loop(update: InPlace) -> tuple[str, int]:
             lines.append(f"{target}[i] = s{slot}")
     arguments = ", ".join([*arrays, *fresh, *([join_slots(update.known)] if update.known else [])])
     body = "".join(f"        {line}\n" for line in lines)
-    return f"def NAME({arguments}):\n    for i in range(a0.size):\n{body}", news
+    return f"def NAME({arguments}):\n    for i in range(a0.size):\n{body}", len(fresh)
 
 
 def format_step(step: Instruction) -> str:
