@@ -207,9 +207,15 @@ def make_large_axis(rng):
     return (normal(rng, 40, label="x") * Array(0.5, "a")).sum()
 
 
+def make_constant(rng):
+    """A constant number that is computed from others, which formulas write by its name."""
+    factor = Array(2.0).detach() * Array(3.0).detach()
+    return (normal(rng, 3, label="x") * factor).sum()
+
+
 GRAPHS = [
     make_classifier, make_batch_norm, make_ties, make_repeated_index, make_where, make_attention,
-    make_single, make_large_axis,
+    make_single, make_large_axis, make_constant,
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from engine.draw.arrays.cells import Room
 from engine.draw.arrays.columns import draw_array_columns
 from engine.draw.arrays.facts import collect_array_facts
 from engine.draw.arrays.live import LiveArrays, Row, can_compute, make_live, record_rows
-from engine.draw.arrays.notation import ArrayNotation
+from engine.draw.arrays.notation import ArrayNotation, is_plain_number
 from engine.draw.arrays.tracer import trace_arrays
 from engine.draw.drawing import Drawing, add_note, find_arrays, title_graph
 from engine.draw.graph.clusters import describe_places
@@ -39,8 +39,7 @@ def trace_array_view(
     add_note_to_start(traced.templates, CHANGE if rows else problem)
     notation = ArrayNotation(traced.names, look.format, look.matrix_size)
     facts = collect_array_facts(notation, traced.grads, view.modules.parameters)
-    numbers = {x for x in view.ids if x.constant and not x.label and not x.data.ndim}
-    names = {node: name for node, name in traced.names.items() if node not in numbers}
+    names = {node: name for node, name in traced.names.items() if not is_plain_number(node)}
     widths = {} if look.names_only else reserve_widths(traced.runs)
     room = reserve_room(traced.runs, widths, USUAL if rows else "")
     arrays = find_arrays(view, look, names, traced.grads, room)
