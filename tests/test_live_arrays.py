@@ -321,7 +321,7 @@ def test_matrices_have_the_texts_and_colours_of_python(script, xs, wide):
 
 
 def test_a_page_replays_a_row_that_cannot_be_recorded():
-    """And a graph of more than 100 elements; the first one says why."""
+    """So does a page of more than 100 elements; only the first one says why."""
     bent = Op("bent", lambda x: exp(np.sort(x)), lambda out, x: out)
     x = Array([1.0, 2.0], "x")
     stepper = step(bent(x).sum())

@@ -2,9 +2,9 @@
 
 Each row is recorded on the elements of its arrays, forward and backward (see
 `engine.draw.arrays.recorded`). The frames are made of a copy of the graph whose arrays have
-recorded elements, so that their texts have places in place of numbers. A place names slots: first
-those of the elements of all nodes, then those of the contributions of each pass (upstream, sent,
-before and after), then those that a program computes from them.
+recorded elements, so that their texts have places for numbers. A place names slots. The first slots
+are those of the elements of all nodes, then follow those of the contributions of each pass
+(upstream, sent, before and after), and then those that a program computes from them.
 """
 
 import functools
@@ -57,7 +57,7 @@ class LiveArrays(NamedTuple):
 
 
 def can_compute(order: Sequence[Any]) -> bool:
-    """Return whether a graph of Arrays is so small that a page computes it, and has one dtype."""
+    """Return whether a page computes a graph of Arrays: a small one, with a single dtype."""
     sizes = [node.data.size for node in order]
     dtypes = {node.data.dtype for node in order if not node.constant}
     return sum(sizes) <= MOST_ELEMENTS and min(sizes) > 0 and len(dtypes) == 1

@@ -31,7 +31,7 @@ LOSSES = ("cross_entropy", "soft_cross_entropy")
 
 
 def is_plain_number(node: Any) -> bool:
-    """Return whether formulas write an Array as a number: a constant without label and axes."""
+    """Return whether formulas write an Array as a number: a constant without a label or axes."""
     return node.op is None and node.constant and not node.label and not node.data.ndim
 
 
@@ -44,7 +44,7 @@ class ArrayNotation(Notation):
     def __init__(self, names: Mapping[Node, str], spec: str, largest: int):
         super().__init__(names, spec)
         self.largest = largest
-        self.structures: Mapping[Node, Mapping[int, Structure]] = {}  # of the nodes' derivatives
+        self.structures: Mapping[Node, Mapping[int, Structure]] = {}  # of the nodes' Jacobians
 
     def name(self, node: Any) -> ArraySymbol:
         return make_array(self.names[node], node.data)

@@ -29,8 +29,8 @@ def trace_array_view(
 ) -> tuple[Trace, list[Facts], Drawing, LiveArrays | None]:
     """Return the runs through a graph of Arrays without boxes, the facts, and the drawing.
 
-    The last result is what a page needs to compute the graph; None for a large one, and for one
-    with a row that cannot be recorded, whose first frame says so.
+    The last result is what a page needs to compute the graph. It is None for a large graph, and for
+    one with a row that cannot be recorded, as the first frame then says.
     """
     places, order = describe_places(view.modules), [*view.ids]
     rows, problem = record_small(order)
