@@ -25,6 +25,7 @@ from engine.draw.arrays.matrices import (
     format_together,
     measure_levels,
 )
+from engine.draw.arrays.reductions import reduce_elements
 from engine.draw.page.html import SCRIPTS, read_text
 from engine.draw.page.live import pack_numbers
 from javascript import node as run_node
@@ -295,6 +296,20 @@ def test_random_graphs_follow_their_leaves(script, seed):
 
 
 # ------------------------------------------------------------------------------------ small parts
+
+
+@pytest.mark.parametrize(
+    "shape", [(7,), (8,), (19,), (128,), (129,), (300,), (5, 40), (40, 5), (3, 4, 9), (1, 20, 1)]
+)
+def test_sums_add_in_the_order_of_numpy(shape):
+    """Over all axes, each one, and all others, to the bit, also of the transpose."""
+    x = np.random.default_rng(0).normal(size=shape)
+    axes = range(x.ndim)
+    for array in (x, x.T):
+        for axis in [None, *axes, *(tuple(i for i in axes if i != k) for k in axes if x.ndim > 1)]:
+            result = reduce_elements("add", array.astype(object), axis).astype(float)
+            np.testing.assert_array_equal(result, array.sum(axis), str(axis))
+
 
 numbers = st.floats() | st.floats(-1e3, 1e3) | st.integers(-500, 500).map(lambda n: n / 8)
 
