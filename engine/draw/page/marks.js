@@ -1,6 +1,6 @@
 // The mark of a wrong pass below a gradient. While it is empty, the gradient is in the middle of
 // both lines; `blank` is the second line of a cell whose fields are below each other. `length` is
-// the length of the text of the first gradient.
+// that of the first gradient.
 
 function addMark(grad, blank, length) {
   const room = length + 4, mark = grad.cloneNode(), y = (text) => Number(text.getAttribute("y"));
