@@ -46,7 +46,7 @@ def chromium():
 def watched(page):
     """Assert that a page reports no error, then forget what it stored.
 
-    The tests of a file share a page: a new one takes longer than to load another file.
+    The tests of a file share a page: opening a new one takes longer than loading another file.
     """
     troubles = []
     listeners = {

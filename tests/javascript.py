@@ -56,7 +56,7 @@ def javascript():
 def node(program):
     """Yield a function that sends a line of JSON to a program, and returns the line it answers."""
     file = tempfile.NamedTemporaryFile("w", suffix=".js", encoding="utf-8")  # noqa: SIM115
-    file.write(program)  # an argument is too short for it
+    file.write(program)  # it is too long for an argument
     file.flush()
     process = subprocess.Popen(
         [find_node(), file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -42,7 +42,7 @@ const questions = {
   })),
   set: ({ numbers }) => {
     for (const [i, x] of Object.entries(numbers)) live.graph.data[i] = readNumbers(x);
-    for (const each of lives) each.update();
+    lives.forEach((view) => view.update());
     return null;
   },
   written: () => live.graph.nodes.map((_, i) => i).filter(live.isWritten),
@@ -201,7 +201,7 @@ def test_a_leaf_of_a_box_can_change_unless_it_is_an_exponent(script):
     assert [leaves[i].data for i in leaves.keys() - written] == [2.0]
 
 
-def test_labels_that_look_like_places_are_none():
+def test_labels_that_look_like_places_are_texts():
     """In the names, titles and hover texts of a network and of boxes."""
     loss, model = network()
     label = mark_place("d999")

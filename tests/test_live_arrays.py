@@ -25,6 +25,7 @@ from engine.draw.arrays.matrices import (
     format_together,
     measure_levels,
 )
+from engine.draw.arrays.reductions import reduce_elements
 from engine.draw.page.html import SCRIPTS, read_text
 from engine.draw.page.live import pack_numbers
 from javascript import node as run_node
@@ -207,9 +208,15 @@ def make_large_axis(rng):
     return (normal(rng, 40, label="x") * Array(0.5, "a")).sum()
 
 
+def make_constant(rng):
+    """A constant number that is computed from others, which formulas write by its name."""
+    factor = Array(2.0).detach() * Array(3.0).detach()
+    return (normal(rng, 3, label="x") * factor).sum()
+
+
 GRAPHS = [
     make_classifier, make_batch_norm, make_ties, make_repeated_index, make_where, make_attention,
-    make_single, make_large_axis,
+    make_single, make_large_axis, make_constant,
 ]  # fmt: skip
 
 
@@ -290,6 +297,20 @@ def test_random_graphs_follow_their_leaves(script, seed):
 
 # ------------------------------------------------------------------------------------ small parts
 
+
+@pytest.mark.parametrize(
+    "shape", [(7,), (8,), (19,), (128,), (129,), (300,), (5, 40), (40, 5), (3, 4, 9), (1, 20, 1)]
+)
+def test_sums_add_in_the_order_of_numpy(shape):
+    """Over all axes, each one, and all others, to the bit, also of the transpose."""
+    x = np.random.default_rng(0).normal(size=shape)
+    axes = range(x.ndim)
+    for array in (x, x.T):
+        for axis in [None, *axes, *(tuple(i for i in axes if i != k) for k in axes if x.ndim > 1)]:
+            result = reduce_elements("add", array.astype(object), axis).astype(float)
+            np.testing.assert_array_equal(result, array.sum(axis), str(axis))
+
+
 numbers = st.floats() | st.floats(-1e3, 1e3) | st.integers(-500, 500).map(lambda n: n / 8)
 
 
@@ -315,7 +336,7 @@ def test_matrices_have_the_texts_and_colours_of_python(script, xs, wide):
 
 
 def test_a_page_replays_a_row_that_cannot_be_recorded():
-    """And a graph of more than 100 elements; the first one says why."""
+    """So does a page of more than 100 elements; only the first one says why."""
     bent = Op("bent", lambda x: exp(np.sort(x)), lambda out, x: out)
     x = Array([1.0, 2.0], "x")
     stepper = step(bent(x).sum())

@@ -270,7 +270,7 @@ def test_a_drag_pans_and_selects_nothing(opened):
 # ------------------------------------------------------------------- touch, settings, the address
 
 
-def test_touch_speaks_of_no_keys_and_a_swipe_steps(opened, tab, pages):
+def test_touch_mentions_no_keys_and_a_swipe_steps(opened, tab, pages):
     assert "arrow key" in opened("neuron").inner_text(".note")
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     page = tab.context.browser.new_page(**phone)

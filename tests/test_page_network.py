@@ -106,6 +106,15 @@ def test_the_picture_of_changed_numbers_is_that_of_a_new_page(pages, look):
     compare_looks(page.evaluate(LOOKS), first)
 
 
+def test_the_numbers_of_neurons_are_those_in_their_circles(page):
+    """The mean of the outputs for all samples, also of the first neuron of the last layer."""
+    _, model = network()
+    outputs = [model([Value(x) for x in row]) for row in POINTS]
+    for i in range(2):
+        number = page.evaluate(f"stepgrad.get('layers[1].neurons[{i}]').data")
+        assert number == pytest.approx(sum(out[i].data for out in outputs) / len(POINTS))
+
+
 def test_a_line_is_dragged_and_typed(page):
     read = lambda: page.evaluate("name => stepgrad.get(name).data", WEIGHT)
     start = read()
@@ -179,8 +188,8 @@ def test_steps_downhill_move_the_parameters_in_all_views(page):
     loss.backward()
     page.evaluate("stepgrad.descend(0.5)")
     page.evaluate("stepgrad.goto({ view: 'layers[0].neurons[1]' })")
-    for x in (model.layers[0].neurons[1].weights[0],):
-        assert page.evaluate("stepgrad.get('w0').data") == pytest.approx(x.data - 0.5 * x.grad)
+    w = model.layers[0].neurons[1].weights[0]
+    assert page.evaluate("stepgrad.get('w0').data") == pytest.approx(w.data - 0.5 * w.grad)
     before = page.evaluate("name => stepgrad.get(name).data", BIAS)
     page.click("[data-do=downhill]")
     assert page.inner_text(".downhill [data-part=leaves]") == "17 of 21 numbers"

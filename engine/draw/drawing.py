@@ -5,15 +5,14 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Unpack
 
 from engine.draw.cards.picture import NetworkPicture, read_picture
-from engine.draw.circles.activity import Place
-from engine.draw.circles.picture import draw_circles
+from engine.draw.circles.picture import make_writer, title_network
 from engine.draw.graph.box_columns import draw_columns
 from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
@@ -141,13 +140,10 @@ def draw_model(model: Model, other: Model | None, level: Level, options: Options
     return draw_network(None, model, options)
 
 
-def draw_network(
-    root: Node | None, model: Model | None, options: Options, ids: Mapping[Any, str] | None = None,
-    grads: Mapping[Node, float] | None = None, opened: Collection[Place | str] = (),
-) -> "Drawing":  # fmt: skip
-    """Draw a model as neurons and connections. The arguments are those of `draw_circles`."""
-    scene, title = draw_circles(model, root, options, ids, grads, opened)
-    return Drawing("", title, options, scene)
+def draw_network(root: Node | None, model: Model | None, options: Options) -> "Drawing":
+    """Draw a model as neurons and connections, with the activations of a graph if it has a root."""
+    writer = make_writer(model, root, options)
+    return Drawing("", title_network(writer.network), options, writer.write())
 
 
 def read_graph(

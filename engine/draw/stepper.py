@@ -81,16 +81,16 @@ def step(
 
     Two more buttons run wrong backward passes (see `engine.mistakes`), which show why the order
     matters, and why gradients are added up. The page shows the correct gradients below the wrong
-    ones, and says what is lost where, and who ends wrong because of it.
+    ones, and says which contributions are lost, and which gradients end wrong because of them.
 
     Click a value to see its rule, the line that made it if `engine.record_origins()` was active,
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers, networks and boxes up to 4,000 values; a page of more
-    says that it replays its numbers. Pages of Arrays compute up to 100 elements in all. Drag an
-    underlined number or the line of a weight, or select a leaf and type another number: both passes
-    follow. A network and its opened neurons change together. In a script of the page,
+    Pages of Values compute their numbers. Networks and boxes of more than 4,000 values, and Arrays
+    with more than 100 elements in all, only replay them. Drag an underlined number or the line of a
+    weight, or select a leaf and type another number: both passes follow. A network and its opened
+    neurons change together. In a script of the page,
     `window.stepgrad` has `names()`, `get(name)`, which returns {data, grad}, `set(name, number)`,
     `descend(lr)`, which takes one step downhill, and `reset()`. While a neuron is open, `names()`
     lists its values; the names of the network work as well. An element of an Array is called

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.draw.arrays.cells import ArrayCell
 from engine.draw.arrays.formulas import build_array_formula
-from engine.draw.arrays.notation import ArrayNotation, choose_array_names
+from engine.draw.arrays.notation import ArrayNotation, choose_array_names, is_plain_number
 from engine.draw.arrays.writing import to_array_text
 from engine.draw.formulas.labels import set_spans
 from engine.draw.formulas.shortening import shorten_name
@@ -91,11 +91,6 @@ def draw_array_columns(
 def name_arrays(view: View, options: Options) -> dict[Node, str]:
     """Return the names of the values in a view, which formulas use."""
     return dict(zip(view.ids, choose_array_names([*view.ids], options.format), strict=True))
-
-
-def is_plain_number(node: Any) -> bool:
-    """Return whether a node is a number in a formula."""
-    return node.op is None and node.constant and not node.label and not node.data.ndim
 
 
 def group_columns(view: View) -> list[tuple[str, list[Node]]] | None:

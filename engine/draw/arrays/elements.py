@@ -41,7 +41,7 @@ class Element(NamedTuple):
     lines: Sequence[Line]
     marks: Sequence[CellMark]
     slot: str = ""  # of the element, in a page that computes
-    is_alone: bool = False  # whether the page shows only the largest element of the array
+    is_alone: bool = False  # whether such a page follows only the largest element of the array
 
 
 class Follower:
@@ -204,9 +204,10 @@ class Follower:
 
 
 def list_element_indices(x: np.ndarray, is_small: bool) -> list[Index]:
-    """Return the indices of an array, that of the largest number first; of a large one that only.
+    """Return the indices of the elements that a page can follow, the largest number first.
 
-    Those of recorded numbers are row by row.
+    Of an array that is not small, only the largest number can be followed. A page sorts recorded
+    numbers itself, so that their indices are row by row.
     """
     if is_recorded(x):
         return [*np.ndindex(x.shape)]

@@ -2,9 +2,9 @@
 
 Each row is recorded on the elements of its arrays, forward and backward (see
 `engine.draw.arrays.recorded`). The frames are made of a copy of the graph whose arrays have
-recorded elements, so that their texts have places in place of numbers. A place names slots: first
-those of the elements of all nodes, then those of the contributions of each pass (upstream, sent,
-before and after), then those that a program computes from them.
+recorded elements, so that their texts have places for numbers. A place names slots. The first slots
+are those of the elements of all nodes, then follow those of the contributions of each pass
+(upstream, sent, before and after), and then those that a program computes from them.
 """
 
 import functools
@@ -18,7 +18,7 @@ from engine.arrays.arithmetic import run
 from engine.arrays.rules import ArrayOp
 from engine.draw.arrays.facts import collect_live_array_facts
 from engine.draw.arrays.matrices import DEFAULT, DIGITS, LEVELS, MOST_COLUMNS, MOST_ROWS
-from engine.draw.arrays.notation import SHORT, ArrayNotation
+from engine.draw.arrays.notation import SHORT, ArrayNotation, is_plain_number
 from engine.draw.arrays.recorded import ElementRecorder, wrap
 from engine.draw.arrays.terms import Structure
 from engine.draw.arrays.tracer import ArrayFrames
@@ -57,7 +57,7 @@ class LiveArrays(NamedTuple):
 
 
 def can_compute(order: Sequence[Any]) -> bool:
-    """Return whether a graph of Arrays is so small that a page computes it, and has one dtype."""
+    """Return whether a page computes a graph of Arrays: a small one, with a single dtype."""
     sizes = [node.data.size for node in order]
     dtypes = {node.data.dtype for node in order if not node.constant}
     return sum(sizes) <= MOST_ELEMENTS and min(sizes) > 0 and len(dtypes) == 1
@@ -157,7 +157,7 @@ def make_live(
     copies: dict[Any, Any] = {}
     for node in order:
         data, inputs = recorder.read(node.data), [copies[x] for x in node.inputs]
-        if is_number(node):
+        if is_plain_number(node):
             data = node.data
         copies[node] = replace_data(node, inputs, data, [x._data for x in inputs])
     sent = {x: [read_contribution(c, copies, recorder) for c in cs] for x, cs in passes.items()}
@@ -204,7 +204,7 @@ def pack_arrays(
         if node.op is None:
             data = np.asarray(node.data, np.float32 if arrays["single"] else float)
             packed["data"] = pack_numbers([float(x) for x in data.ravel()])
-            packed["fixed"] = is_number(node)
+            packed["fixed"] = is_plain_number(node)
         else:
             packed["inputs"] = [place[x] for x in node.inputs]
             packed["row"] = codes.setdefault(rows[node].code, len(codes))
@@ -218,11 +218,6 @@ def pack_arrays(
         for variant, sent in passes.items()
     ]
     return LiveGraph(nodes, [*codes, program], senders, spec, arrays=arrays)
-
-
-def is_number(node: Any) -> bool:
-    """Return whether a node is written as a number, which decides how formulas are written."""
-    return node.constant and node.op is None and not node.label and not node.data.ndim
 
 
 def read_contribution(

@@ -30,6 +30,11 @@ NEGATED = re.compile(f'<mo form="prefix">−</mo>{OPEN}[(]?(\\d+){CLOSE}')  # a 
 LOSSES = ("cross_entropy", "soft_cross_entropy")
 
 
+def is_plain_number(node: Any) -> bool:
+    """Return whether formulas write an Array as a number: a constant without a label or axes."""
+    return node.op is None and node.constant and not node.label and not node.data.ndim
+
+
 class ArrayNotation(Notation):
     """The names of nodes, and the format of numbers and arrays.
 
@@ -39,13 +44,13 @@ class ArrayNotation(Notation):
     def __init__(self, names: Mapping[Node, str], spec: str, largest: int):
         super().__init__(names, spec)
         self.largest = largest
-        self.structures: Mapping[Node, Mapping[int, Structure]] = {}  # of the nodes' derivatives
+        self.structures: Mapping[Node, Mapping[int, Structure]] = {}  # of the nodes' Jacobians
 
     def name(self, node: Any) -> ArraySymbol:
         return make_array(self.names[node], node.data)
 
     def input(self, node: Any) -> Symbol:
-        if node.constant and not node.label and not node.data.ndim:
+        if is_plain_number(node):
             return ArraySymbol("number", (float(node.data),), node.data)
         return self.name(node)
 

@@ -1,4 +1,4 @@
-"""Arrays of recorded numbers: a row for arrays, applied to them, is recorded element by element.
+"""Arrays of recorded numbers, with which the row of an array operation is recorded.
 
 NumPy's functions of these arrays write an instruction for each element (see `engine.instructions`).
 A sum adds its elements in NumPy's order, so that it has the same bits.
@@ -9,6 +9,7 @@ A sum adds its elements in NumPy's order, so that it has the same bits.
 (7, ['*', '*', '*', '+', '+'])
 """
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from engine import arithmetic, formulas
 from engine.arrays.arithmetic import ARCS
 from engine.arrays.einsum import name_axes
 from engine.arrays.formulas import Shape, scatter
-from engine.draw.arrays.reductions import REDUCTIONS, accumulate, fold_elements, reduce_elements
+from engine.draw.arrays.reductions import REDUCTIONS, accumulate, reduce_elements
 from engine.instructions import Recorder, Slot
 
 
@@ -61,14 +62,15 @@ class ElementRecorder(Recorder):
         return super().write("fround", out)
 
 
+# operations whose results are float32 without rounding if their operands are
 EXACT = ("<", "<=", ">", ">=", "==", "!=", "&", "|", "neg", "abs", "where", "=", "fround")
 
 
 class Elements(np.ndarray):
-    """An array of slots and plain numbers, of NumPy's type for objects.
+    """An array of slots and plain numbers, with NumPy's dtype object.
 
-    Functions of NumPy that do not work element by element, or that are not in `engine.arithmetic`,
-    raise TypeError.
+    The ufuncs of `engine.arithmetic`, comparisons, matrix products, sums and other reductions are
+    recorded. Other ufuncs of NumPy raise TypeError.
     """
 
     def __getitem__(self, index: Any) -> Any:
@@ -193,7 +195,7 @@ def to_objects(x: Any) -> Any:
 
 
 def choose(condition: Any, x: Any, y: Any) -> Any:
-    """Return `where`, or the choice itself if the condition is known."""
+    """Return `where(condition, x, y)`, or x or y itself if the condition is known."""
     if isinstance(condition, Slot):
         return x if x is y else arithmetic.where(condition, x, y)
     return x if condition else y
@@ -230,9 +232,9 @@ def einsum(subscripts: str, *xs: Any) -> Elements:
                 x[tuple(at[k] if n > 1 else 0 for k, n in zip(term, x.shape, strict=True))]
                 for term, x in zip(terms, arrays, strict=True)
             ]
-            products.append(fold_elements(operator.mul, factors))
+            products.append(functools.reduce(operator.mul, factors))
         if products:
-            out[index] = fold_elements(operator.add, products)
+            out[index] = functools.reduce(operator.add, products)
     return wrap(out)
 
 
@@ -262,7 +264,7 @@ FUNCTIONS_OF_NUMPY = {
 
 
 def apply_to_elements(f: Callable[..., Any]) -> Callable[..., Elements]:
-    """Return a function of numbers as one of arrays."""
+    """Return a function of arrays that applies a function of numbers to their elements."""
     return lambda *args: wrap(np.frompyfunc(f, len(args), 1)(*map(to_objects, args)))
 
 

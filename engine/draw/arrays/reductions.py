@@ -1,10 +1,11 @@
-"""Reductions of arrays of objects, whose elements are combined in the order in which NumPy does it.
+"""Reductions of arrays of objects, which combine the elements in the order that NumPy uses.
 
 NumPy adds a row of neighbours pairwise, with eight sums at a time, and the rows one after the other
 (see the notes of `numpy.sum`). Sums of contiguous arrays, and of their transposes, have NumPy's
 bits; those of strided or reversed views over several axes can differ in the last one.
 """
 
+import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,9 @@ import numpy as np
 
 from engine import formulas
 
-BLOCK = 128  # NumPy adds so many neighbours with eight sums, and halves longer rows
-REDUCTIONS: dict[str, tuple[Callable[..., Any], float | None]] = {  # and the result for no elements
+BLOCK = 128  # up to so many neighbours, NumPy adds with eight sums; it halves longer rows
+# with their results for no elements
+REDUCTIONS: dict[str, tuple[Callable[..., Any], float | None]] = {
     "add": (operator.add, 0.0), "multiply": (operator.mul, 1.0),
     "maximum": (formulas.maximum, None), "minimum": (formulas.minimum, None),
 }  # fmt: skip
@@ -50,7 +52,7 @@ def reduce_elements(
             if first is None:
                 raise ValueError(f"np.{name}.reduce of no elements")
             numbers = [first]
-        out[index] = fold_elements(function, numbers)
+        out[index] = functools.reduce(function, numbers)
     shape = [1 if i in reduced else n for i, n in enumerate(x.shape)] if keepdims else out.shape
     return out.reshape(shape)
 
@@ -64,10 +66,10 @@ def list_partial_sums(x: np.ndarray, part: tuple[Any, ...], kept: Sequence[int])
     inside = x[part]
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     order = [i for i in order if x.shape[i] > 1]
-    names = [i for i in range(x.ndim) if i not in kept]  # of the axes of `inside`
+    axes = [i for i in range(x.ndim) if i not in kept]  # of `inside`
     summed = [i for i in order if i not in kept]
-    single = [i for i in names if i not in summed]  # of length 1
-    inside = inside.transpose([names.index(i) for i in [*summed, *single]])
+    single = [i for i in axes if i not in summed]  # of length 1
+    inside = inside.transpose([axes.index(i) for i in [*summed, *single]])
     if not order or order[-1] in kept:
         yield from inside.ravel()
         return
@@ -84,21 +86,14 @@ def add_pairwise(numbers: Sequence[Any]) -> Any:
     """Return a sum as NumPy adds a row of neighbours."""
     n = len(numbers)
     if n < 8:
-        return fold_elements(operator.add, numbers)
+        return functools.reduce(operator.add, numbers)
     if n > BLOCK:
         half = n // 2 - n // 2 % 8
         return add_pairwise(numbers[:half]) + add_pairwise(numbers[half:])
     whole = n - n % 8
-    r = [fold_elements(operator.add, numbers[k:whole:8]) for k in range(8)]
+    r = [functools.reduce(operator.add, numbers[k:whole:8]) for k in range(8)]
     total = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-    return fold_elements(operator.add, [total, *numbers[whole:]])
-
-
-def fold_elements(function: Callable[[Any, Any], Any], numbers: Sequence[Any]) -> Any:
-    total = numbers[0]
-    for x in numbers[1:]:
-        total = function(total, x)
-    return total
+    return functools.reduce(operator.add, [total, *numbers[whole:]])
 
 
 def accumulate(name: str, x: np.ndarray, axis: int = 0, dtype: Any = None) -> np.ndarray:

@@ -7,7 +7,7 @@ from engine.draw.arrays.cells import Room
 from engine.draw.arrays.columns import draw_array_columns
 from engine.draw.arrays.facts import collect_array_facts
 from engine.draw.arrays.live import LiveArrays, Row, can_compute, make_live, record_rows
-from engine.draw.arrays.notation import ArrayNotation
+from engine.draw.arrays.notation import ArrayNotation, is_plain_number
 from engine.draw.arrays.tracer import trace_arrays
 from engine.draw.drawing import Drawing, add_note, find_arrays, title_graph
 from engine.draw.graph.clusters import describe_places
@@ -29,8 +29,8 @@ def trace_array_view(
 ) -> tuple[Trace, list[Facts], Drawing, LiveArrays | None]:
     """Return the runs through a graph of Arrays without boxes, the facts, and the drawing.
 
-    The last result is what a page needs to compute the graph; None for a large one, and for one
-    with a row that cannot be recorded, whose first frame says so.
+    The last result is what a page needs to compute the graph. It is None for a large graph, and for
+    one with a row that cannot be recorded, as the first frame then says.
     """
     places, order = describe_places(view.modules), [*view.ids]
     rows, problem = record_small(order)
@@ -39,8 +39,7 @@ def trace_array_view(
     add_note_to_start(traced.templates, CHANGE if rows else problem)
     notation = ArrayNotation(traced.names, look.format, look.matrix_size)
     facts = collect_array_facts(notation, traced.grads, view.modules.parameters)
-    numbers = {x for x in view.ids if x.constant and not x.label and not x.data.ndim}
-    names = {node: name for node, name in traced.names.items() if node not in numbers}
+    names = {node: name for node, name in traced.names.items() if not is_plain_number(node)}
     widths = {} if look.names_only else reserve_widths(traced.runs)
     room = reserve_room(traced.runs, widths, USUAL if rows else "")
     arrays = find_arrays(view, look, names, traced.grads, room)

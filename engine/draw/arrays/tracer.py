@@ -37,7 +37,7 @@ def trace_arrays(
 ) -> Trace:
     """Return the frames of the passes through a graph of Arrays, given in topological order.
 
-    `places` are the places of nodes in a model, `structures` those of the Jacobians of nodes.
+    `places` are the places of nodes in a model, `structures` the structures of their Jacobians.
     """
     order = [*order]
     full_names = choose_array_names(order, spec)
@@ -167,7 +167,7 @@ def show_arrays(
 
 
 def describe_cells(x: np.ndarray, notation: ArrayNotation) -> dict[str, Any]:
-    """Return the fields of a matrix for `arrays.js`; of recorded numbers the slots and the size."""
+    """Return the fields of a matrix for `arrays.js`, those of recorded numbers as slots."""
     if is_recorded(x):
         rows, columns = as_table(x).shape
         has_texts = x.ndim <= 2 and max(rows, columns) <= notation.largest

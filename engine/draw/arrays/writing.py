@@ -57,7 +57,7 @@ def to_numbers(x: Expression, largest: int, spec: str = DEFAULT, deep: bool = Tr
 
 
 def are_same(x: str, y: str) -> bool:
-    """Return whether a formula is one number or matrix and says the same as its result."""
+    """Return whether a formula, written with numbers, only repeats its result."""
     places = [PLACE.fullmatch(text) for text in (x, y)]
     if not all(places):
         return x == y
@@ -260,7 +260,7 @@ class ShapedMathML(ArrayMathML):
 
 
 class TermMathML(MathML):
-    """A writer of sums of products of single numbers, whose signs are in front of the products."""
+    """A writer of sums of products of single numbers, with each sign in front of its product."""
 
     def write_operation(self, head: str, parts: tuple[Any, ...], own: int) -> str:
         if head == "·" and parts[0].head == "place":

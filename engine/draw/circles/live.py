@@ -18,7 +18,7 @@ def pack_circles(writer: CircleWriter, place: Mapping[Node, int]) -> dict[str, A
     """Return what a page changes in the picture of a network, as in circles.js.
 
     lines    of each connection: its id, the place of its weight, and its width if it is strongest
-    biases   of each neuron with a bias that is drawn: its id and the place of the bias
+    biases   of each bias that is drawn: the id of its mark, and its place
     neurons  the id of each circle, the places of its outputs, and whether it is a dot
     titles   the texts that appear on hover, with places for numbers
     scale    the limits of widths and opacities, and the colours of negative and positive numbers
@@ -34,10 +34,8 @@ def pack_circles(writer: CircleWriter, place: Mapping[Node, int]) -> dict[str, A
     lines, biases, neurons = [], [], []
     for connection in network.connections:
         tail, head, _ = connection
-        weight, id = (
-            network.columns[tail[0]].weights[head[1]][tail[1]],
-            writer.name_edge(tail, head),
-        )
+        weight = network.columns[tail[0]].weights[head[1]][tail[1]]
+        id = writer.name_edge(tail, head)
         if id and weight in place:
             lines.append([id, place[weight], writer.limit_thickness(connection)])
             titles[id] = writer.title_connection(Connection(tail, head, key(weight)))

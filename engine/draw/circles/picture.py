@@ -38,15 +38,15 @@ WIDEST = 4.4  # of a line between large circles
 DOT = 2.6  # the radius of the mark of a bias
 
 
-def draw_circles(
+def make_writer(
     model: Any,
     root: Node | None,
     options: Options,
     ids: Mapping[Any, str] | None = None,
     grads: Mapping[Node, float] | None = None,
     opened: Collection[Place | str] = (),
-) -> tuple[Scene, str]:
-    """Return the picture of a model as neurons and connections, and its title.
+) -> "CircleWriter":
+    """Return the writer of the picture of a model as neurons and connections.
 
     Args:
         model: a Module with fully connected layers.
@@ -56,19 +56,6 @@ def draw_circles(
         grads: numbers that replace the gradients of nodes.
         opened: the neurons whose graphs a click opens in a page, and "root" for the root.
     """
-    writer = make_writer(model, root, options, ids, grads, opened)
-    return writer.write(), title_network(writer.network)
-
-
-def make_writer(
-    model: Any,
-    root: Node | None,
-    options: Options,
-    ids: Mapping[Any, str] | None = None,
-    grads: Mapping[Node, float] | None = None,
-    opened: Collection[Place | str] = (),
-) -> "CircleWriter":
-    """Return the writer of a picture. The arguments are those of `draw_circles`."""
     network = Network(model, root, options.color == "grad", grads)
     if options.gradients is not None:
         network.has_grads = options.gradients
@@ -81,13 +68,9 @@ def title_network(network: Network) -> str:
 
 
 class CircleWriter(CircleLayout):
-    """A writer of the picture of one network.
+    """A writer of the picture of one network."""
 
-    If the page sets all weights, `is_blank` is set: the connections that are drawn are not the
-    strongest.
-    """
-
-    is_blank = False
+    is_blank = False  # whether a page sets all weights, so that those drawn are not the strongest
 
     def __init__(
         self, network: Network, options: Options, ids: Mapping[Any, str],
@@ -141,7 +124,7 @@ class CircleWriter(CircleLayout):
         )
 
     def limit_thickness(self, connection: Connection) -> float:
-        """Return the width of the line of a connection if it is the strongest."""
+        """Return the width that the line of a connection has if it is the strongest."""
         a, b = self.get_spot(connection.tail), self.get_spot(connection.head)
         return max(1.2, min(WIDEST, 0.2 * min(a.radius, b.radius) + 0.1 * b.radius))
 

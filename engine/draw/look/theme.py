@@ -162,7 +162,7 @@ def format_fields(
     return fields if node.constant or not gradients else [*fields, gradient_field]
 
 
-MANY = 1000  # numbers of an array, from which NumPy is much faster
+MANY = 1000  # numbers; for arrays with more of them, NumPy is much faster
 
 
 def norm(x: "float | Iterable[float] | np.ndarray") -> float:

@@ -1,5 +1,5 @@
-// The leaves of a graph whose numbers can be changed, and those that have been: undo and redo, and the
-// text of the address.
+// Changes of the numbers of a graph's leaves: which ones can be changed, undo and redo, and their text
+// in the address.
 
 // `refresh` computes and shows all numbers anew.
 function createChanges(live, facts, refresh) {

@@ -21,7 +21,7 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
   addStyle();
   svg.append(bubble);
 
-  // A line is so thin that the pointer misses it; a copy of it that cannot be seen is wider.
+  // Lines are too thin for the pointer, so that each has a wide copy, which is transparent.
   function prepare(part) {
     const { group, widest } = part;
     if (!widest) {
@@ -40,7 +40,7 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     return [all("path"), all("circle").filter((_, k) => k % 2)];
   }
 
-  // A <style> element would need the permission of the policy.
+  // A policy of the page can forbid a <style> element; it does not apply to this style sheet.
   function addStyle() {
     const rules = scale.colours.map(([light, dark], k) => {
       const colour = light === dark ? light : `light-dark(${light},${dark})`;
@@ -62,7 +62,7 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     const { thinnest, faintest, boldest, colours: [negative, positive] } = scale, part = share(x, largest);
     const isDashed = !Number.isFinite(x) || (x < 0 && negative[0] === positive[0]);
     element.setAttribute("class", `line${colourOf(x)}`);
-    element.setAttribute("fill", "none"); // its class had it
+    element.setAttribute("fill", "none"); // which its first class had set
     element.setAttribute("stroke-width", (thinnest + (widest - thinnest) * part).toFixed(2));
     element.setAttribute("stroke-opacity", (faintest + (boldest - faintest) * part).toFixed(3));
     if (isDashed) element.setAttribute("stroke-dasharray", "5,2");
@@ -101,7 +101,7 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
     if (at) showBubble(at);
   }
 
-  // The number of a line that the pointer is at, or that is selected, in its middle.
+  // Shows the number of the line under the pointer, or of the selected one, in its middle.
   let at = null, hovered = null, chosen = null;
   function showBubble(part) {
     at = part;
@@ -114,7 +114,7 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
   const partAt = (element) => parts.find(({ group }) => group.contains(element)) ?? null;
   for (const [name, element] of [["pointerover", (event) => event.target], ["pointerleave", () => null]]) {
     graph.addEventListener(name, (event) => {
-      if (event.buttons) return; // a drag goes on elsewhere
+      if (event.buttons) return; // the pointer drags something else
       hovered = partAt(element(event));
       showBubble(hovered ?? chosen);
     });

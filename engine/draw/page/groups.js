@@ -17,13 +17,13 @@ function createGroups({ data, root }, { groups, stages }) {
   }
 
   function findHistories() {
-    const found = new Map();
+    const changes = new Map();
     stages.forEach((stage, n) => stage.forEach((j) => {
-      const { to } = results.sent[j], history = found.get(to) ?? [];
+      const { to } = results.sent[j], history = changes.get(to) ?? [];
       if (history.at(-1)?.[0] === n) history.pop();
-      found.set(to, [...history, [n, j]]);
+      changes.set(to, [...history, [n, j]]);
     }));
-    return found;
+    return changes;
   }
 
   function gradAfter(i, stage) {

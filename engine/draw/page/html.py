@@ -196,7 +196,9 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
     """Return the i-th view as data, and add the rows of its graph to `rows`."""
 
     def pack(record: Frame | Facts) -> dict[str, Any]:
-        return {"lines": []} | {name: x for name, x in record._asdict().items() if x}
+        """Return the fields that are not empty; the number of a group can be 0."""
+        fields = record._asdict().items()
+        return {"lines": []} | {name: x for name, x in fields if x or type(x) is int}
 
     runs = [
         {"title": run.title, "frames": [pack(frame) for frame in run.frames]} for run in view.runs

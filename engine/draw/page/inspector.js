@@ -66,7 +66,7 @@ function inspect(root, { facts, whole }, step) {
   }
 
   const isPart = (id) => !/^[vb]\d+$/.test(id); // the line of a weight, or the mark of a bias
-  const isInside = (i) => i !== placeOf[facts[i].id]; // a box, and has no part of the drawing
+  const isInside = (i) => i !== placeOf[facts[i].id]; // a value in a box, which the drawing does not show
 
   // Adds a row of buttons that lead to the steps that pass a test.
   function addJumps(label, test, most = 8) {

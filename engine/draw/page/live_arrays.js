@@ -1,9 +1,9 @@
-// A view of Arrays that computes its numbers: the graph, from the rows of its operations, which are
-// recorded element by element; the texts of its numbers; and its elements, as numbers that can be
-// changed. See engine/draw/arrays/live.py for the data. An array is a list of its elements, row by
+// A view of Arrays that computes its numbers. Its parts are the graph, whose rows are recorded element
+// by element; the texts of its numbers; and the elements, as numbers that can be changed.
+// engine/draw/arrays/live.py describes the data. An array is a list of its elements, row by
 // row; one without axes is a number.
 
-// The graph, with the functions of graph.js.
+// Returns the graph, with the functions of graph.js.
 function createArrayGraph(nodes, rows, isSingle) {
   const root = nodes.length - 1, inputsOf = nodes.map(({ inputs }) => inputs ?? []);
   const round = isSingle ? Math.fround : (x) => x;
@@ -38,7 +38,7 @@ function createArrayGraph(nodes, rows, isSingle) {
   const add = (x, y) => (Array.isArray(x) ? x.map((a, i) => round(a + y[i])) : round(x + y));
   const zero = (i) => full(i, 0), one = full(root, 1);
 
-  // The same as in graph.js.
+  // Runs a backward pass, as in graph.js.
   function runPass(senders, accumulates = true) {
     const grads = nodes.map((_, i) => zero(i)), passed = [];
     grads[root] = one;
@@ -61,7 +61,7 @@ function createArrayGraph(nodes, rows, isSingle) {
     return grads;
   }
 
-  // The largest paths, as in paths.js; their products are arrays, and their sizes norms.
+  // Returns the largest paths, as in paths.js; their products are arrays, and their sizes norms.
   function findPaths(most) {
     const { grads } = runPass(nodes.map((_, i) => root - i)), table = nodes.map(() => ({ count: 0n, best: [] }));
     const size = ({ product }) => { const x = measureSize(product); return x !== x ? -1 : x; };
@@ -102,7 +102,7 @@ function areNearlyEqual(xs, ys, rounding) {
 
 // ------------------------------------------------------------------------------------------- texts
 
-// Writes numbers and matrices in the places of texts: a key is a kind and slots (see recorded.py).
+// Writes numbers and matrices in the places of texts. A key is a kind and slots (see recorded.py).
 function createArrayTexts({ arrays, spec }, graph, rows) {
   const { shown, program, short } = arrays, place = new Map(shown.map((slot, n) => [slot, n])), lists = new Map();
   let sources = [], computed = [], cells = new Map();

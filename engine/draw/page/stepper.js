@@ -478,7 +478,7 @@ function mount(root, page, rows) {
   // The names of all values of the picture that is shown.
   const names = () => [...new Set([view, ...(view.live?.elements ? [view.owner] : [])].flatMap(({ facts }) => facts.map((fact) => fact.name)))].filter(Boolean);
 
-  // The numbers of a value: {data, grad}; those of a neuron are as in its circle.
+  // The numbers of a value: {data, grad}. A neuron has those in its circle.
   function get(name) {
     const { from: { live, facts }, i } = locate(name), { group } = facts[i];
     if (!live) throw new Error("this page replays its numbers; pages that step through few Values, or through Arrays with few elements, compute them");

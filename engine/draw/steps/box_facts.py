@@ -42,8 +42,8 @@ def collect_box_facts(
         view: the drawing.
         traced: its frames.
         spec: the format of numbers.
-        leaves: names of leaves in boxes.
-        groups: the outputs of boxes, by their ids.
+        leaves: leaves in boxes, with names that replace those of the model.
+        groups: the group of the outputs of each box, by its id.
     """
     if traced.graph is None:
         return collect_fixed_facts(view, Notation(traced.names, spec))
@@ -80,7 +80,7 @@ def collect_live_facts(
         view: the drawing.
         notation: the names of the nodes, with places for numbers.
         known: the leaves in boxes.
-        groups: the outputs of boxes, by their ids.
+        groups: the group of the outputs of each box, by its id.
     """
     order, parameters = [*view.ids], view.modules.parameters
     boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}

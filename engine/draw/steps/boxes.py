@@ -37,8 +37,8 @@ from engine.watch.wrong_passes import RIGHT, Contribution, contributions
 
 MOST_VALUES = 4000  # of a graph that a page computes
 REPLAYS = (
-    "The graph has {count:,} values, more than the {most:,} that a page computes: this page shows "
-    "numbers of Python, which do not change."
+    "The graph has {count:,} values, more than the {most:,} that a page computes. This page shows "
+    "the numbers that Python computed, which cannot be changed."
 )
 LEGEND = "In formulas, the name of a box denotes its outputs, and θ its parameters."
 

@@ -25,7 +25,7 @@ FEW_TERMS = 8  # of a neuron that is drawn as a graph
 
 
 class Link(NamedTuple):
-    """The number of a leaf that is a copy, in the graph that it is copied from.
+    """The origin of a leaf's number in the graph from which the leaf is copied.
 
     kind     "d" for the data of a node, "g" for its gradient, and "dot" for the sum of products of
              pairs of nodes
@@ -47,6 +47,7 @@ class OpenedNeuron(NamedTuple):
     links       the numbers of its leaves in the graph of the network
     parameters  its weights and its bias
     rest        for each sample, the constant that stands for products that are left out
+    shown       the number of samples in the graph
     total       the number of samples of the network
     inputs      the number of inputs of the neuron
     about       a note on the root
@@ -67,7 +68,7 @@ class OpenedNeuron(NamedTuple):
     def describe(self, place: Mapping[Node, int]) -> tuple[str, str]:
         """Return the notes of the first and the last step, with places for numbers.
 
-        `place` are the places of the nodes in this graph. The place o3 is that of what samples that
+        `place` are the places of the nodes in this graph. The number at o3 is what the samples that
         are left out add to the gradient of value 3.
         """
         notes, end = [], ""
@@ -180,8 +181,7 @@ class NeuronOpener:
         return f"Here {root} is linear in a, with the same derivative as in the network."
 
     def build_loss(self) -> tuple[Value, dict[Node, Link]] | None:
-        """Return the graph from the outputs of the network to the root, whose leaves are copies,
-        and the links of its leaves.
+        """Return a copy of the graph from the outputs of the network to the root, and its links.
 
         Returns None if the root is an output itself.
         """

@@ -110,7 +110,7 @@ class NeuronTracer(BoxTracer):
 
     def __init__(self, view: View, ids: Mapping[Any, str], activity: Activity, spec: str):
         super().__init__(view, spec)
-        self.activity, self.spec = activity, spec
+        self.activity = activity
         self.places: dict[str, Place] = {id: place for place, id in ids.items() if place != "root"}
         self.outputs: dict[str, list[Value]] = {  # of the values and boxes that are drawn
             id: activity.nodes[c][i] for id, (c, i) in self.places.items()
