@@ -13,7 +13,7 @@ from engine import Value
 from engine.arrays.array import Array
 from engine.draw import step
 from nn import MLP, accuracy, confusion_matrix, data, fit, losses, vector
-from nn.live import Film
+from nn.live import Film, film_data
 from nn.live.film_data import quantize
 from nn.live.passes import compute_loss, find_changes, trace_pass
 from nn.taped import Taped
@@ -136,11 +136,26 @@ def test_a_film_of_mnist_is_small():
 
 
 class Gate(MLP):
-    """A network that decides by a number, so that it cannot be recorded."""
+    """A network whose control flow depends on a number, so that it cannot be recorded."""
 
     def __call__(self, x):
         out = super().__call__(x)
         return out * 2.0 if out.data > 0.0 else out
+
+
+def test_a_fault_of_the_recording_is_not_hidden(monkeypatch):
+    def fail(*arguments):
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(film_data, "record_training", fail)
+    with pytest.raises(KeyError, match="a fault"):
+        _ = Film(start()).html
+
+
+def test_a_model_of_arrays_without_a_counterpart_is_traced():
+    model = vector.Sequential(vector.Dense(2, 1, "linear", rng=0))
+    film = Film(start(model=model))
+    assert "KERNELS" not in film._recorder.pack(film.frames).code
 
 
 def test_a_model_that_cannot_be_recorded_is_traced():

@@ -22,7 +22,14 @@ CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
 class RecordedTraining(NamedTuple):
-    """The code of a page's kernels and update, its data, the model's first output, and its loss."""
+    """A recorded training.
+
+    Attributes:
+        code: The kernels and the update rule, as JavaScript.
+        data: The programs, the samples and the settings, for a page.
+        output: The model's first output for the first sample.
+        losses: The programs of the loss.
+    """
 
     code: str
     data: dict[str, Any]
@@ -48,8 +55,8 @@ def record_training(
     recording = record_lanes(predict, leaves, parameters, kernels, fixed=leaves)
     if recording.guards:
         raise ValueError(
-            f"train_page records {model!r} once, but it decides by the numbers of Values "
-            f"({recording.guards[0].code}); write where() in place of if"
+            f"train_page records {model!r} once, but its control flow depends on the data of "
+            f"Values ({recording.guards[0].code}); write where() in place of if"
         )
     first = outputs[0]
     predictions = [model(x) for x in X[:CHECKED].tolist()]  # type: ignore[operator]
@@ -104,8 +111,8 @@ def record_penalty(
     recording = record_lanes(lambda _: compute(), [], parameters, kernels)
     if recording.guards:
         raise ValueError(
-            "train_page records the penalty once, but it decides by the numbers of Values; write "
-            "where() in place of if"
+            "train_page records the penalty once, but its control flow depends on the data of "
+            f"Values ({recording.guards[0].code}); write where() in place of if"
         )
     return pack_program(recording.program)
 

@@ -52,7 +52,7 @@ class Film(Iterator[Record]):
       the scale of its row, which is the same for all epochs.
 
     Args:
-        training: What `fit` returns, for a model of Values or Arrays.
+        training: The training of a model of Values or Arrays, as `fit` returns it.
         samples: The places of up to 10 training samples whose passes can be opened. In a film that
             computes its passes, the first one is shown first. A validation fraction is taken from
             the samples before they are counted.
@@ -154,7 +154,11 @@ class Film(Iterator[Record]):
 
 
 def check_samples(samples: object, count: int) -> list[int]:
-    """Return the places of samples. Raises ValueError or TypeError for others."""
+    """Return the places of samples as a list.
+
+    Raises TypeError unless they are a sequence, and ValueError for other than 1 to 10 different
+    whole numbers below `count`.
+    """
     places = check_sequence(samples, "samples expects a list of places, such as [0, 1]")
     chosen = [check_whole("a place in samples", i, 0) for i in places]
     if not 0 < len(chosen) <= MOST_SAMPLES or len({*chosen}) < len(chosen):
@@ -170,5 +174,5 @@ def check_samples(samples: object, count: int) -> list[int]:
 
 
 def format_places(places: Sequence[int]) -> str:
-    """Return places as text, of many the first ones."""
+    """Return places as text, or only their number if there are many."""
     return str([*places]) if len(places) <= 2 * MOST_SAMPLES else f"{len(places):,} of them"

@@ -53,8 +53,8 @@ def train_page(
     gradients. Each neuron of a network with one or two inputs has a picture of its output over
     them. Click a neuron or a sample to see its numbers at this step. A button steps through its
     graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the gradient that
-    it receives. A loss of more than 4,000 values does not open, nor one of more than 250 values
-    whose model is not made of up to 250 neurons in layers; the page says so.
+    it receives. The graph of a loss opens if it has up to 250 values, or up to 4,000 and the model
+    consists of layers with up to 250 neurons in all; otherwise the page says that it is too large.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
@@ -83,8 +83,8 @@ def train_page(
     Raises:
         TypeError: The model is not a Module of Values, or a row, the loss or the optimizer's rule
             cannot be recorded.
-        ValueError: The model or the loss decides by the number of a Value, or is too large for a
-            page; or the arguments do not fit to each other, as in `nn.fit`.
+        ValueError: The control flow of the model or of the loss depends on the data of a Value, or
+            they are too large for a page; or the arguments do not match, as in `nn.fit`.
 
     >>> from nn import MLP, data
     >>> X, y = data.moons(100, rng=0)
