@@ -152,10 +152,16 @@ def test_a_fault_of_the_recording_is_not_hidden(monkeypatch):
         _ = Film(start()).html
 
 
-def test_a_model_of_arrays_without_a_counterpart_is_traced():
-    model = vector.Sequential(vector.Dense(2, 1, "linear", rng=0))
-    film = Film(start(model=model))
-    assert "KERNELS" not in film._recorder.pack(film.frames).code
+class Doubled(vector.MLP):
+    def __call__(self, X):
+        return 2.0 * super().__call__(X) + 1.0
+
+
+@pytest.mark.parametrize("kind", [vector.MLP, Doubled, vector.Sequential])
+def test_a_model_of_arrays_is_traced_unless_its_counterpart_computes_the_same(kind):
+    sizes = [vector.Dense(2, 1, rng=0)] if kind is vector.Sequential else [2, [3, 1]]
+    film = Film(start(model=kind(*sizes)))
+    assert ("KERNELS" in film._recorder.pack(film.frames).code) == (kind is vector.MLP)
 
 
 def test_a_model_that_cannot_be_recorded_is_traced():

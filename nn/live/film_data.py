@@ -178,6 +178,9 @@ class FilmRecorder:
             return None
         try:
             scalars = self.to_scalars()
+            a, b = (np.ravel(model.predict(X[:1])) for model in (scalars, self.model))
+            if not np.allclose(a, b, 1e-3, 1e-3, equal_nan=True):
+                return None  # the model is of a subclass that computes something else
             rule = optim.SGD(scalars.parameters(), lr=0.1)  # the page does not use it
             return record_training(scalars, self.loss, rule, self.samples, None, 0)
         except (ArithmeticError, TypeError, ValueError):  # e.g. its control flow depends on data
