@@ -252,6 +252,17 @@ def test_gradients_that_are_not_set_to_zero(train):
 def test_a_network_of_arrays_is_lifted():
     page = train_page(vector.MLP(2, [3, 1], rng=0), X, Y, loss="mse")
     assert len(page._data["weights"]) == 13
+    page = train_page(vector.MLP(1, [3, 1], rng=0), X[:, 0], Y, loss="mse")
+    assert len(page._data["weights"]) == 10
+
+
+def test_a_subclass_with_another_call_is_not_lifted():
+    class Doubled(vector.MLP):
+        def __call__(self, X):
+            return 2.0 * super().__call__(X) + 1.0
+
+    with pytest.raises(TypeError, match=r"to_scalar\(\) differ"):
+        train_page(Doubled(2, [3, 1], rng=0), X, Y, loss="mse")
 
 
 def branch_on_predictions(predictions, targets):

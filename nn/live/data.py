@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from engine.value import Value
 from nn.batches import Samples
 from nn.init import Rng, generator
@@ -35,6 +37,23 @@ class RecordedTraining(NamedTuple):
     data: dict[str, Any]
     output: Value
     losses: LossPrograms
+
+
+def convert_model(model: Any, X: np.ndarray) -> Module:
+    """Return the counterpart of Values of a model of Arrays.
+
+    Raises TypeError if it computes something else for the first sample, as that of a subclass of
+    `nn.vector.MLP` with another `__call__` does.
+    """
+    scalars: Module = model.to_scalar()
+    x = X[:1].reshape(1, -1)
+    a, b = (np.ravel(m.predict(x)) for m in (scalars, model))
+    if not np.allclose(a, b, 1e-3, 1e-3, equal_nan=True):
+        raise TypeError(
+            f"the outputs of {model!r} and of its to_scalar() differ, {b} and {a}; pass a model of "
+            "Values that computes the same"
+        )
+    return scalars
 
 
 def record_training(

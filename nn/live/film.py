@@ -37,8 +37,8 @@ class Film(Iterator[Record]):
 
     A button steps through the backward pass from the loss of a sample at the shown epoch, as
     `engine.draw.step` does. The page computes the passes of a small model of Values, of each
-    sample. For other models, `save` traces the passes of the chosen samples, which takes about a
-    second for each epoch. Dropout is off in these passes, and a penalty is not part of the loss.
+    sample. For other models, `save` traces the passes of the chosen samples at each epoch, which
+    takes longer. Dropout is off in these passes, and a penalty is not part of the loss.
     The script of the page offers `window.stepgrad`:
 
     - `goto(epoch)`, `play()` and `pause()`.

@@ -13,7 +13,7 @@ from nn import losses, optim
 from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
-from nn.live.data import RecordedTraining, record_training
+from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
 from nn.live.overlay import OpenView
@@ -97,20 +97,19 @@ def train_page(
     if not isinstance(model, Module):
         raise TypeError(f"train_page expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     look_up("theme", {"auto": 0, "light": 0, "dark": 0}, theme)
-    scalar = model
-    if takes_batches(model):
-        if not hasattr(model, "to_scalar") or not isinstance(optimizer, str):
-            raise TypeError(
-                f"train_page expects a model of Values, got {model!r}; pass its to_scalar(), and "
-                "an optimizer of that or by name"
-            )
-        scalar = model.to_scalar()
+    is_array_model = takes_batches(model)
+    if is_array_model and not (hasattr(model, "to_scalar") and isinstance(optimizer, str)):
+        raise TypeError(
+            f"train_page expects a model of Values, got {model!r}; pass its to_scalar(), and an "
+            "optimizer of that or by name"
+        )
     samples = to_finite_samples(X, y)
     if samples[0].ndim > 2 or samples[1].ndim > 2:
         raise ValueError(
             "train_page expects samples of shape (samples, features) and targets of shape "
             f"(samples,) or (samples, outputs), got {samples[0].shape} and {samples[1].shape}"
         )
+    scalar = convert_model(model, samples[0]) if is_array_model else model
     batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
     numbers, parameters = samples[0].size + samples[1].size, len(scalar.parameters())
     if numbers > MOST_NUMBERS or parameters > MOST_PARAMETERS:
