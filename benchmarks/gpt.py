@@ -26,9 +26,9 @@ from demos.shared.timing import time_calls
 
 WIDTH, LENGTH = 16, 7  # of the model, and positions of a document
 CHECKED = 3  # steps whose losses must agree
-NEEDS = {"jit": "tape", "torch": "torch", "compile": "torch", "jax": "jax"}  # keys of PEERS
+NEEDS = {"jit": "tape", "torch": "torch", "compile": "torch", "jax": "jax"}  # for `missing`
 PEERS = ("numpy", "torch", "compile", "jax")
-WIDTHS = {64: 1.2, 128: 6.7}  # the most ms of a step
+WIDTHS = {64: 1.2, 128: 6.7}  # the largest ms of a step that reach the target
 
 
 def measure_step(engine: str, width: int, seconds: float) -> dict[str, Any]:

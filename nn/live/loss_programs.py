@@ -114,7 +114,7 @@ def record_for_target(loss: Loss, outputs: Any, y: Any, kernels: Kernels) -> Rec
         warnings.simplefilter("ignore", GradientWarning)  # of an output that this target ignores
         try:
             recording = record_lanes(compute, [*ps, *ys], [], kernels, fixed=ys)
-        except Exception:  # a Value is no index: the target is a number of the program
+        except Exception:  # e.g. a Value cannot be an index; then the target is a constant
             recording = record_lanes(compute, ps, [], kernels)
     if recording.of_gradient:
         raise ValueError(
