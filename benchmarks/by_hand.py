@@ -1,4 +1,4 @@
-"""A minimal class of scalar nodes in 40 lines, the reference for the cost of a node.
+"""A minimal class of scalar nodes, the reference for the cost of a node.
 
 It has no closures, labels or checks. It is written for speed: `__slots__`, local derivatives
 computed in the forward pass, and an iterative topological order. `benchmarks.node` and

@@ -26,9 +26,9 @@ from demos.shared.timing import time_calls
 
 WIDTH, LENGTH = 16, 7  # of the model, and positions of a document
 CHECKED = 3  # steps whose losses must agree
-NEEDS = {"jit": "tape", "torch": "torch", "compile": "torch", "jax": "jax"}  # keys of PEERS
+NEEDS = {"jit": "tape", "torch": "torch", "compile": "torch", "jax": "jax"}  # for `missing`
 PEERS = ("numpy", "torch", "compile", "jax")
-WIDTHS = {64: 1.2, 128: 6.7}  # the most ms of a step
+WIDTHS = {64: 1.2, 128: 6.7}  # the largest ms of a step that reach the target
 
 
 def measure_step(engine: str, width: int, seconds: float) -> dict[str, Any]:
@@ -145,9 +145,9 @@ def row(name: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
     >>> results = {"jit": {"ms": 0.125}, "plain": {"ms": 200.0}, "numpy": {"ms": 0.25}}
     >>> row("plain", results)
-    ['plain Python, a class of 40 lines', '200.000', '1600.0', 'at least 1200: reached']
+    ['plain Python, a minimal class', '200.000', '1600.0', 'at least 1200: reached']
     >>> row("jit", results)[3]
-    'at most 0.15: reached; first of all: reached'
+    'at most 0.15: reached; the fastest: reached'
     >>> row("compile", results)[1] == (missing("torch") or "torch.compile does not run here")
     True
     """
@@ -159,7 +159,7 @@ def row(name: str, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if name == "jit":
         peers = [results[peer]["ms"] for peer in PEERS if peer in results]
         first = "reached" if ms <= min(peers) else "not reached"
-        target = f"{verdict(ms, 0.15, least=False)}; first of all: {first}"
+        target = f"{verdict(ms, 0.15, least=False)}; the fastest: {first}"
     elif name == "plain" and "jit" in results:
         target = verdict(ratio, 1200.0, least=True)
     elif name == "eager":

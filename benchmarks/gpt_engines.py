@@ -376,7 +376,7 @@ class Jax:
 ENGINES: dict[str, tuple[str, Any]] = {  # names and classes
     "jit": ("stepgrad, jit", Jit),
     "eager": ("stepgrad, eager", Eager),
-    "plain": ("plain Python, a class of 40 lines", Plain),
+    "plain": ("plain Python, a minimal class", Plain),
     "numpy": ("NumPy, derivatives by hand", NumPy),
     "torch": ("PyTorch eager", Torch),
     "compile": ("PyTorch, torch.compile", TorchCompiled),

@@ -1,4 +1,4 @@
-"""The cost of a node, relative to a minimal class of 40 lines (`benchmarks/by_hand.py`).
+"""The cost of a node, relative to the minimal class of `benchmarks/by_hand.py`.
 
     python -m benchmarks.node {on,off} SECONDS {stepgrad,hand,micrograd} ...
 
@@ -183,7 +183,7 @@ def table(effort: Effort) -> str:
                 + [f"{ratio:.2f}", verdict(ratio, TARGETS[row], least=False) if target else ""]
             )
     title = (
-        "A node of stepgrad and of a minimal class of 40 lines: ns of CPU time\n"
+        "A node of stepgrad and of a minimal class: ns of CPU time\n"
         f"(medians of {pluralize(effort.rounds, 'round')}; s + x * y: per node of a graph of "
         f"{NODES:,}; others: per operation; ratio:\n"
         "stepgrad over the minimal class, the median over pairs of neighbouring bursts)"

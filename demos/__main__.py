@@ -40,8 +40,8 @@ def main() -> None:
         "--seed", type=parse_whole, help="gpt, mnist, tape: random seed (default: 0)"
     )
     parser.add_argument("--steps", type=parse_count, help="gpt: steps to train (default: 1000)")
-    parser.add_argument("--batch", type=parse_count, help="gpt: documents of a step (default: 1)")
-    parser.add_argument("--layers", type=parse_count, help="gpt: blocks (default: 1)")
+    parser.add_argument("--batch", type=parse_count, help="gpt: documents per step (default: 1)")
+    parser.add_argument("--layers", type=parse_count, help="gpt: number of blocks (default: 1)")
     parser.add_argument(
         "--width", type=parse_count, help="gpt: elements of a vector, a multiple of 4 (default: 16)"
     )

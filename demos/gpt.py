@@ -63,8 +63,10 @@ def main(
     rng = np.random.default_rng(seed)
     for _ in range(SAMPLES):
         print(f"  {decode(model.generate(rng, [BOUNDARY], end=BOUNDARY), characters)}")
-    read = tokens[0][:-1]
-    save_picture(losses, attention_weights(model, read), write(read, characters), out / "gpt.svg")
+    read = tokens[0][:-1]  # the last token is only predicted
+    save_picture(
+        losses, attention_weights(model, read), format_tokens(read, characters), out / "gpt.svg"
+    )
     print(f"\nwrote {out / 'gpt.svg'}")
     print(f"wrote {step_page(model, min(tokens, key=len)).save(out / 'gpt.html')}")
 
@@ -81,7 +83,7 @@ def read_documents(path: Path) -> list[str]:
 
 
 def encode(document: str, characters: Sequence[str]) -> list[int]:
-    """Return the tokens of a document, cut to what the model can read.
+    """Return the tokens of a document, cut to one more than the number of positions.
 
     >>> encode("abba", ["a", "b"])
     [0, 1, 2, 2, 1, 0]
@@ -94,7 +96,7 @@ def decode(tokens: Sequence[int], characters: Sequence[str]) -> str:
     return "".join([characters[token - 1] for token in tokens])
 
 
-def write(tokens: Sequence[int], characters: Sequence[str]) -> list[str]:
+def format_tokens(tokens: Sequence[int], characters: Sequence[str]) -> list[str]:
     """Return a text for each token, "·" for the boundary."""
     return ["·" if token == BOUNDARY else characters[token - 1] for token in tokens]
 
@@ -125,12 +127,12 @@ def attention_weights(model: GPT, tokens: Sequence[int]) -> list[list[np.ndarray
         xs = [model.norm([*map(add, *pair)]) for pair in zip(embeddings, positions, strict=True)]
         for block in model.blocks:
             normalized = [block.attention_norm(x) for x in xs]
-            weights.append([weights_of(head, normalized) for head in block.attention.heads])
+            weights.append([compute_weights(head, normalized) for head in block.attention.heads])
             xs = block(xs)
     return weights
 
 
-def weights_of(head: Any, xs: Sequence[Sequence[Value]]) -> np.ndarray:
+def compute_weights(head: Any, xs: Sequence[Sequence[Value]]) -> np.ndarray:
     """Return softmax(q · k / √size) for the query of each position and the keys up to it."""
     queries, keys = [
         [[neuron(x) for neuron in layer.neurons] for x in xs] for layer in (head.query, head.key)

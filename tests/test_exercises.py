@@ -260,7 +260,7 @@ def test_the_notebook_accepts_a_right_answer(name):
     assert answer.drawing is None
 
 
-def test_the_notebook_asks_all_exercises():
+def test_the_notebook_has_all_exercises():
     assert [*cells()] == [*RIGHT]
     assert {*RIGHT} == {*exercises.__all__}
 
@@ -274,7 +274,7 @@ def test_a_stub_is_not_a_wrong_answer(stub):
     assert answer.text == "Not answered yet. `exercises.slope.hint()` gives a hint."
 
 
-def test_what_is_no_function_is_refused():
+def test_answers_that_are_not_functions_are_refused():
     assert str(exercises.slope.check(6.0)) == "`check` expects the function itself, not 6.0."
     not_a_row = exercises.row.check(lambda x, y: x * (1 / y))
     assert "quotient should be a row" in not_a_row.text

@@ -13,7 +13,7 @@ from engine import Value
 from engine.arrays.array import Array
 from engine.draw import step
 from nn import MLP, accuracy, confusion_matrix, data, fit, losses, vector
-from nn.live import Film
+from nn.live import Film, film_data
 from nn.live.film_data import quantize
 from nn.live.passes import compute_loss, find_changes, trace_pass
 from nn.taped import Taped
@@ -136,11 +136,32 @@ def test_a_film_of_mnist_is_small():
 
 
 class Gate(MLP):
-    """A network that decides by a number, so that it cannot be recorded."""
+    """A network whose control flow depends on a number, so that it cannot be recorded."""
 
     def __call__(self, x):
         out = super().__call__(x)
         return out * 2.0 if out.data > 0.0 else out
+
+
+def test_a_fault_of_the_recording_is_not_hidden(monkeypatch):
+    def fail(*arguments):
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(film_data, "record_training", fail)
+    with pytest.raises(KeyError, match="a fault"):
+        _ = Film(start()).html
+
+
+class Doubled(vector.MLP):
+    def __call__(self, X):
+        return 2.0 * super().__call__(X) + 1.0
+
+
+@pytest.mark.parametrize("kind", [vector.MLP, Doubled, vector.Sequential])
+def test_a_model_of_arrays_is_traced_unless_its_counterpart_computes_the_same(kind):
+    sizes = [vector.Dense(2, 1, rng=0)] if kind is vector.Sequential else [2, [3, 1]]
+    film = Film(start(model=kind(*sizes)))
+    assert ("KERNELS" in film._recorder.pack(film.frames).code) == (kind is vector.MLP)
 
 
 def test_a_model_that_cannot_be_recorded_is_traced():

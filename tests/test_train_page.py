@@ -23,7 +23,7 @@ from engine.rules import Op
 from engine.sequences.vector_op import Outputs
 from javascript import find_node, read_data
 from nn import MLP, Layer, Module, data, fit, losses, optim, vector
-from nn.live import train_page
+from nn.live import loss_programs, train_page
 from nn.live.html import hash_source, write_core
 from nn.losses import LOSSES
 from nn.optimizer import Optimizer
@@ -252,9 +252,20 @@ def test_gradients_that_are_not_set_to_zero(train):
 def test_a_network_of_arrays_is_lifted():
     page = train_page(vector.MLP(2, [3, 1], rng=0), X, Y, loss="mse")
     assert len(page._data["weights"]) == 13
+    page = train_page(vector.MLP(1, [3, 1], rng=0), X[:, 0], Y, loss="mse")
+    assert len(page._data["weights"]) == 10
 
 
-def decides(predictions, targets):
+def test_a_subclass_with_another_call_is_not_lifted():
+    class Doubled(vector.MLP):
+        def __call__(self, X):
+            return 2.0 * super().__call__(X) + 1.0
+
+    with pytest.raises(TypeError, match=r"to_scalar\(\) differ"):
+        train_page(Doubled(2, [3, 1], rng=0), X, Y, loss="mse")
+
+
+def branch_on_predictions(predictions, targets):
     terms = [p if p.data > 0.0 else -p for p in predictions]
     return losses.mse(terms, targets)
 
@@ -262,7 +273,7 @@ def decides(predictions, targets):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"loss": decides}, "decides by a prediction; write where"),
+        ({"loss": branch_on_predictions}, "control flow depends on a prediction; write where"),
         ({"loss": lambda p, y: losses.mse(p, y) ** 2}, "the mean or the sum of the losses"),
         ({"loss": "hinge"}, f"labels -1 or 1 .* for sample {int(Y.argmin())}"),
         ({"loss": "mse", "theme": "night"}, "unknown theme 'night'"),
@@ -274,6 +285,13 @@ def decides(predictions, targets):
 def test_refused_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         train_page(MLP(2, [3, 1], rng=0), X, Y, **arguments)
+
+
+def test_a_loss_that_branches_on_too_many_targets(monkeypatch):
+    monkeypatch.setattr(loss_programs, "MOST_PROGRAMS", 2)
+    loss = lambda p, y: losses.mse(p, [int(t) for t in y])
+    with pytest.raises(ValueError, match="at most 2 distinct targets, got one that branches on"):
+        train_page(MLP(2, [1], rng=0), X, np.arange(len(X)), loss=loss)
 
 
 def test_a_rule_that_cannot_be_recorded():

@@ -81,7 +81,7 @@ class Exercise:
     """
 
     name: str  # its name in `nn.exercises`
-    follows: str  # the name of the next exercise
+    next: str  # the name of the next exercise
     cases: Sequence[Case]  # the inputs, in order of size
     given: str = ""  # a format of an input in words
     call: str  # a format of the call
@@ -123,7 +123,7 @@ class Exercise:
                     text = f"{self.given.format(*case)}{problem}{why}"
                     drawing = draw(self.graph(*case), locals=True)
                     return Answer(False, text, drawing, problem.__cause__)
-        return Answer(True, f"Right, for all {len(self.cases)} inputs. Next: {self.follows}.")
+        return Answer(True, f"Right, for all {len(self.cases)} inputs. Next: {self.next}.")
 
     def find_problems(self, answer: Function) -> Iterator[WrongAnswer]:
         """Yield the first problem of an answer to each input, or RIGHT."""

@@ -37,7 +37,7 @@ def gradients(nodes: Iterable[Any], when: str = "") -> Results:
 
 
 slope = Exercise(
-    name="slope", follows="row", call="slope({})", right=grad(Value.square),
+    name="slope", next="row", call="slope({})", right=grad(Value.square),
     cases=[(x,) for x in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 10.0, 0.5, -0.25)],
     graph=lambda x: compute_gradients((node := Value(x, "x")) * node),
     tolerance=1e-4,  # so that a difference quotient with a small step is correct
@@ -65,7 +65,7 @@ def run_row(answer: Function, x: float, y: float) -> Results:
 
 
 row = Exercise(
-    name="row", follows="order", call="the row", run=run_row, right=lambda x, y: x / y,
+    name="row", next="order", call="the row", run=run_row, right=lambda x, y: x / y,
     cases=[*product((0.0, 1.0, -1.0, 2.0, -3.0), (1.0, -1.0, 2.0, -2.0, 4.0))],
     given="For x = {} and y = {}:\n",
     graph=lambda x, y: compute_gradients(Value(x, "x") / Value(y, "y")),
@@ -147,7 +147,7 @@ def run_order(answer: Function, program: str) -> Results:
 
 
 order = Exercise(
-    name="order", follows="backward", call="order(root)", run=run_order, right=topological,
+    name="order", next="backward", call="order(root)", run=run_order, right=topological,
     cases=PROGRAMS, given="For {}:\n", graph=build,
     hints=[
         "`node.inputs` are the inputs of a node; those of a leaf are empty.",
@@ -163,7 +163,7 @@ def run_backward(answer: Function, program: str) -> Results:
 
 
 backward = Exercise(
-    name="backward", follows="second_use", call="backward(order)", run=run_backward,
+    name="backward", next="second_use", call="backward(order)", run=run_backward,
     right=lambda nodes: nodes[-1].backward(),
     cases=TREES, given="For {}:\n", graph=lambda program: compute_gradients(build(program)),
     code="""
@@ -213,7 +213,7 @@ EARLY = "a node sends its gradient before all contributions have arrived. Follow
 OFTEN = "a node sends its gradient more than once. Send it once, when all contributions have arrived."
 LOOPS = "for node in reversed(order):\n        for x, local in zip(node.inputs, node.locals)"
 second_use = Exercise(
-    name="second_use", follows="neuron", call="backward(root)", right=Value.backward,
+    name="second_use", next="neuron", call="backward(root)", right=Value.backward,
     run=lambda answer, program: run_backward(lambda nodes: answer(nodes[-1]), program),
     cases=PROGRAMS, given="For {}:\n", graph=backward.graph,
     code=backward.code.replace("(order):\n    root = order[-1]", "(root):\n    order = topological(root)", 1),
@@ -252,7 +252,7 @@ def compute_neuron(w: list[Value], x: list[Value], b: Value) -> Any:
 
 NO_GRAPH = "the result is correct, but its graph does not contain {}. Use no `.data`."
 neuron = Exercise(
-    name="neuron", follows="loss", call="neuron(w, x, b)", right=compute_neuron,
+    name="neuron", next="loss", call="neuron(w, x, b)", right=compute_neuron,
     run=lambda answer, w, x, b: run_output(answer, label("w", w), label("x", x), Value(b, "b")),
     cases=[
         *product(([1.0], [2.0], [-1.0]), ([1.0], [3.0]), (0.0, 1.0, -4.0)),
@@ -293,7 +293,7 @@ def mean_square(p: list[Value], t: list[float]) -> Any:
 
 
 loss = Exercise(
-    name="loss", follows="training_step", call="loss(predictions, targets)", right=losses.mse,
+    name="loss", next="training_step", call="loss(predictions, targets)", right=losses.mse,
     run=lambda answer, p, t: run_output(answer, label("p", p), [*t]),
     cases=[
         *product(([0.0], [1.0], [-1.0], [3.0]), ([0.0], [1.0], [-2.0])),
@@ -334,7 +334,7 @@ def run_training(answer: Function, loss: CallableText, start: list[float], lr: f
 
 
 training_step = Exercise(
-    name="training_step", follows="gradient_check", call="training_step(parameters, loss, lr)",
+    name="training_step", next="gradient_check", call="training_step(parameters, loss, lr)",
     run=run_training,
     cases=[
         *product(map(CallableText, ("w1 * w1", "(w1 - 3) ** 2")), ([1.0], [-2.0], [4.0]), (0.25, 0.125)),
@@ -371,7 +371,7 @@ def training_step(parameters, loss, lr):
 CENTRAL = "(f(move(x, k, 1e-5)) - f(move(x, k, -1e-5))) / 2e-5"
 ONE_SIDED = "f(x + h) - f(x) is one-sided, with an error proportional to h. Use f(x + h) - f(x - h)."
 gradient_check = Exercise(
-    name="gradient_check", follows="layer", call="numerical_gradient(f, {1})", right=lambda f, x: grad(f)(x),
+    name="gradient_check", next="layer", call="numerical_gradient(f, {1})", right=lambda f, x: grad(f)(x),
     cases=[
         *product(map(CallableText, ("x[0] ** 2", "x[0] ** 3")), ([1.0], [2.0], [-3.0])),
         *product(map(CallableText, ("x[0] * x[1]", "x[0] ** 2 - x[1] ** 3")), ([1.0, 2.0], [2.0, -1.0], [-3.0, 2.0])),
@@ -419,7 +419,7 @@ def compute_layer(X: Any, W: Any, dZ: Any) -> Any:
 
 
 layer = Exercise(
-    name="layer", follows="a network that learns, in 3_moons.ipynb", call="layer_backward(X, W, dZ)",
+    name="layer", next="a network that learns, in 3_moons.ipynb", call="layer_backward(X, W, dZ)",
     run=lambda answer, *matrices: [("", answer(*map(numpy_for("nn.exercises.layer").array, matrices)))],
     right=lambda *case: {f"d{x.label}": x.grad for x in topological(compute_layer(*case)) if not x.op},
     cases=[*small_layers()], given="For X = {}, W = {} and dZ = {}:\n", graph=compute_layer,

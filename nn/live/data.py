@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from engine.value import Value
 from nn.batches import Samples
 from nn.init import Rng, generator
@@ -22,12 +24,36 @@ CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
 class RecordedTraining(NamedTuple):
-    """The code of a page's kernels and update, its data, the model's first output, and its loss."""
+    """A recorded training.
+
+    Attributes:
+        code: The kernels and the update rule, as JavaScript.
+        data: The programs, the samples and the settings, for a page.
+        output: The model's first output for the first sample.
+        losses: The programs of the loss.
+    """
 
     code: str
     data: dict[str, Any]
     output: Value
     losses: LossPrograms
+
+
+def convert_model(model: Any, X: np.ndarray) -> Module:
+    """Return the counterpart of Values of a model of Arrays.
+
+    Raises TypeError if it computes something else for the first sample, as that of a subclass of
+    `nn.vector.MLP` with another `__call__` does.
+    """
+    scalars: Module = model.to_scalar()
+    x = X[:1].reshape(1, -1)
+    a, b = (np.ravel(m.predict(x)) for m in (scalars, model))
+    if not np.allclose(a, b, 1e-3, 1e-3, equal_nan=True):
+        raise TypeError(
+            f"the outputs of {model!r} and of its to_scalar() differ, {b} and {a}; pass a model of "
+            "Values that computes the same"
+        )
+    return scalars
 
 
 def record_training(
@@ -48,8 +74,8 @@ def record_training(
     recording = record_lanes(predict, leaves, parameters, kernels, fixed=leaves)
     if recording.guards:
         raise ValueError(
-            f"train_page records {model!r} once, but it decides by the numbers of Values "
-            f"({recording.guards[0].code}); write where() in place of if"
+            f"train_page records {model!r} once, but its control flow depends on the data of "
+            f"Values ({recording.guards[0].code}); write where() in place of if"
         )
     first = outputs[0]
     predictions = [model(x) for x in X[:CHECKED].tolist()]  # type: ignore[operator]
@@ -104,8 +130,8 @@ def record_penalty(
     recording = record_lanes(lambda _: compute(), [], parameters, kernels)
     if recording.guards:
         raise ValueError(
-            "train_page records the penalty once, but it decides by the numbers of Values; write "
-            "where() in place of if"
+            "train_page records the penalty once, but its control flow depends on the data of "
+            f"Values ({recording.guards[0].code}); write where() in place of if"
         )
     return pack_program(recording.program)
 

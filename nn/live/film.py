@@ -37,8 +37,8 @@ class Film(Iterator[Record]):
 
     A button steps through the backward pass from the loss of a sample at the shown epoch, as
     `engine.draw.step` does. The page computes the passes of a small model of Values, of each
-    sample. For other models, `save` traces the passes of the chosen samples, which takes about a
-    second for each epoch. Dropout is off in these passes, and a penalty is not part of the loss.
+    sample. For other models, `save` traces the passes of the chosen samples at each epoch, which
+    takes longer. Dropout is off in these passes, and a penalty is not part of the loss.
     The script of the page offers `window.stepgrad`:
 
     - `goto(epoch)`, `play()` and `pause()`.
@@ -52,7 +52,7 @@ class Film(Iterator[Record]):
       the scale of its row, which is the same for all epochs.
 
     Args:
-        training: What `fit` returns, for a model of Values or Arrays.
+        training: The training of a model of Values or Arrays, as `fit` returns it.
         samples: The places of up to 10 training samples whose passes can be opened. In a film that
             computes its passes, the first one is shown first. A validation fraction is taken from
             the samples before they are counted.
@@ -154,7 +154,11 @@ class Film(Iterator[Record]):
 
 
 def check_samples(samples: object, count: int) -> list[int]:
-    """Return the places of samples. Raises ValueError or TypeError for others."""
+    """Return the places of samples as a list.
+
+    Raises TypeError unless they are a sequence, and ValueError for other than 1 to 10 different
+    whole numbers below `count`.
+    """
     places = check_sequence(samples, "samples expects a list of places, such as [0, 1]")
     chosen = [check_whole("a place in samples", i, 0) for i in places]
     if not 0 < len(chosen) <= MOST_SAMPLES or len({*chosen}) < len(chosen):
@@ -170,5 +174,5 @@ def check_samples(samples: object, count: int) -> list[int]:
 
 
 def format_places(places: Sequence[int]) -> str:
-    """Return places as text, of many the first ones."""
+    """Return places as text, or only their number if there are many."""
     return str([*places]) if len(places) <= 2 * MOST_SAMPLES else f"{len(places):,} of them"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import optim
-from nn.live.data import RecordedTraining, record_training
+from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.loss_programs import LossPrograms
 from nn.live.overlay import Overlay, embed_stepper, write_overlay
@@ -21,7 +21,7 @@ from nn.objective import Loss
 from nn.records import Record
 from nn.training import Training
 
-MOST_RECORDED = 250_000  # numbers of parameters in all epochs that the page computes with
+MOST_RECORDED = 250_000  # parameters of all epochs, of a model that the page computes
 MOST_PREDICTED = 2000  # samples of the confusion matrix
 FIGURES = ("loss", "metric", "validation_loss", "validation_metric", "lr")
 
@@ -59,9 +59,9 @@ class FilmData(NamedTuple):
 
 
 class FilmRecorder:
-    """The data of a film, to which only new epochs are added when it is asked for again.
+    """The data of a film. Passes and predictions are kept, so each epoch is computed once.
 
-    Its own copy of the model computes the passes, so that the training is not disturbed.
+    They are computed with a copy of the model, so that the training is not disturbed.
     """
 
     def __init__(self, training: Training, samples: Sequence[int], theme: str):
@@ -126,7 +126,7 @@ class FilmRecorder:
         return self.graphs
 
     def trace(self, i: int) -> TracedPass:
-        """Return the pass of the i-th sample with the weights of this moment."""
+        """Return the pass of the i-th sample with the current weights of the copy."""
         X, y = self.samples
         for p in self.model.parameters():
             p.zero_grad()
@@ -158,7 +158,7 @@ class FilmRecorder:
     def describe_sample(self, i: int, task: Task) -> dict[str, Any]:
         """Return a sample as data."""
         X, y = self.samples
-        own = task.classes[i] if task.labels else -1  # of an ignored label, too
+        own = task.classes[i] if task.labels else -1  # -1 if its label is ignored
         target = task.labels[own] if own >= 0 else y[i].tolist()
         return {"index": i, "target": target, "x": np.ravel(X[i]).astype(float).tolist(),
                 "class": own}  # fmt: skip
@@ -172,13 +172,15 @@ class FilmRecorder:
         X, y = self.samples
         count = sum(np.size(x) for x in frames[0].state.values()) * len(frames)
         has_images = self.batches and find_shape(X.shape[1:])
+        if self.batches and not hasattr(self.model, "to_scalar"):
+            return None
         if has_images or max(count, X.size) > MOST_RECORDED or max(X.ndim, y.ndim) > 2:
             return None
         try:
-            scalars = self.to_scalars()
+            scalars = convert_model(self.model, X) if self.batches else self.model
             rule = optim.SGD(scalars.parameters(), lr=0.1)  # the page does not use it
             return record_training(scalars, self.loss, rule, self.samples, None, 0)
-        except Exception:  # the user's model and loss may raise anything
+        except (ArithmeticError, TypeError, ValueError):  # e.g. its control flow depends on data
             return None
 
     def to_scalars(self) -> Any:
@@ -207,7 +209,7 @@ def count_predictions(
     predicted = outputs.argmax(axis=1) if several else (outputs > task.threshold).astype(int)
     counts = [[0] * len(task.labels) for _ in task.labels]
     for own, other in zip(classes, predicted.tolist(), strict=True):
-        if own >= 0:  # it is not ignored
+        if own >= 0:  # the label is not ignored
             counts[own][other] += 1
     return counts
 
@@ -282,7 +284,7 @@ def quantize(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             epochs.
 
     Returns:
-        The integers, and the scales of shape (rows,): x is near integers times scales, by at most
+        The integers, and the scales of shape (rows,). The product of both differs from x by at most
         half a scale.
 
     >>> quantize(np.array([[[0.5, -1.0]], [[0.25, 1.27]]]))

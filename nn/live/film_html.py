@@ -5,7 +5,8 @@ import html
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.page.html import read_text
 from nn.live.film_data import FilmData
-from nn.live.html import read_asset, write_core, write_document, write_json
+from nn.live.html import write_core, write_document, write_json
+from nn.live.overlay import read_asset
 
 VIEW = (
     "palette.js", "field.js", "samples.js", "result.js", "network.js", "curves.js", "tiles.js",
@@ -20,7 +21,7 @@ def write_film_page(title: str, about: str, packed: FilmData, theme: str) -> str
 
     Args:
         title, about: The model, and what it is trained with.
-        packed: What `nn.live.film_data.FilmRecorder.pack` returned.
+        packed: The result of `nn.live.film_data.FilmRecorder.pack`.
         theme: "auto", "light" or "dark".
     """
     title, about = (html.escape(replace_invalid(x)) for x in (title, about))

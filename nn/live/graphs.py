@@ -39,7 +39,7 @@ SLOT = 0x4E00  # a letter for each product of a large neuron, which the page rep
 class SampleGraph(NamedTuple):
     """The loss of a sample, the outputs of the model, and the sources of the leaves.
 
-    `is_row` says whether the model returns its outputs in a list.
+    `is_row` is True if the model returns its outputs in a list.
     """
 
     root: Value
@@ -94,8 +94,8 @@ def build_example(
 ) -> tuple[Module, SampleGraph]:
     """Return a copy of a model with random parameters, and a graph of the loss of its sample i.
 
-    A drawing reserves room for the numbers that it has. Those of a copy are long: neither biases
-    of 0 nor units without a gradient, if possible.
+    A drawing reserves room for its own numbers. Random parameters give long ones; of a few sets,
+    the one with the fewest gradients of 0 is returned.
     """
     X, y = samples
     best: Any = None

@@ -3,7 +3,6 @@
 import html
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from engine.draw.graph.dot import replace_invalid
@@ -19,9 +18,8 @@ from engine.draw.page.html import (
     write_colours,
 )
 from engine.draw.page.javascript import RUNTIME
-from nn.live.overlay import OpenView, Overlay, write_overlay
+from nn.live.overlay import OpenView, Overlay, read_asset, write_overlay
 
-FOLDER = Path(__file__).with_name("page")
 CORE = ("machine.js", "random.js", "trainer.js")  # without a document
 VIEW = (
     "palette.js", "field.js", "samples.js", "result.js", "chart.js", "network.js", "graphs.js",
@@ -44,7 +42,7 @@ def write_training_page(
     Args:
         title, about: The model, and what it is trained with.
         code: The kernels and the update rule.
-        data: What `nn.live.data.record_training` returned.
+        data: The data of `nn.live.data.record_training`.
         theme: "auto", "light" or "dark".
         views: The graphs that the page opens, by their names.
     """
@@ -116,8 +114,3 @@ def write_signs(theme: str) -> str:
     else:
         pairs = [f"--{name}:{darken(x)};" for name, x in light.items()]
     return f":root{{{''.join(pairs)}}}"
-
-
-def read_asset(name: str) -> str:
-    """Return the text of a file of the page."""
-    return (FOLDER / name).read_text("utf-8")

@@ -26,7 +26,7 @@ class LossPrograms(NamedTuple):
         programs: The inputs of each are the model's outputs, followed by the target.
         program_of: The program of each sample, by its place in `programs`.
         reduction: "mean", "sum" or "weighted", over the samples of a batch.
-        sizes: For "weighted", the number of each sample; the sum of losses is divided by theirs.
+        sizes: For "weighted", the weight of each sample; a batch divides by the sum of its weights.
     """
 
     loss: Loss
@@ -39,7 +39,7 @@ class LossPrograms(NamedTuple):
 def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels) -> LossPrograms:
     """Record a loss for predictions of a model.
 
-    The target is an input of the program. If the loss selects by it, as cross entropy does by a
+    The target is an input of the program. If the loss branches on it, as cross entropy does on a
     label, each distinct target has a program of its own.
 
     Args:
@@ -49,8 +49,8 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
         kernels: The kernels, to which those of the programs are added.
 
     Raises:
-        ValueError: The loss of a batch is neither the mean nor the sum of the samples' losses, it
-            decides by the numbers of predictions, or it selects by too many targets.
+        ValueError: The loss of a batch is neither the mean nor the sum of the samples' losses, or
+            its control flow depends on a prediction or on too many distinct targets.
     """
     targets = samples[1].tolist()
     outputs = predictions[0]
@@ -71,9 +71,9 @@ def record_loss(loss: Loss, predictions: Any, samples: Samples, kernels: Kernels
             programs.append(recording.program)
         if len(programs) > MOST_PROGRAMS:
             raise ValueError(
-                f"train_page expects a loss that computes with the targets, or selects by at most "
-                f"{MOST_PROGRAMS} of them, got one that selects by more; write where() in place "
-                "of if"
+                "train_page expects a loss that uses targets as numbers, or branches on at most "
+                f"{MOST_PROGRAMS} distinct targets, got one that branches on more; write where() "
+                "in place of if"
             )
         program_of[key] = programs.index(recording.program)
         if not recording.guards and len(recording.program.inputs) > count_outputs(outputs):
@@ -114,19 +114,19 @@ def record_for_target(loss: Loss, outputs: Any, y: Any, kernels: Kernels) -> Rec
         warnings.simplefilter("ignore", GradientWarning)  # of an output that this target ignores
         try:
             recording = record_lanes(compute, [*ps, *ys], [], kernels, fixed=ys)
-        except Exception:  # a Value is no index: the target is a number of the program
+        except Exception:  # e.g. a Value cannot be an index; then the target is a constant
             recording = record_lanes(compute, ps, [], kernels)
     if recording.of_gradient:
         raise ValueError(
-            "train_page records the loss once, but it decides by a prediction; write where() in "
-            "place of if"
+            "train_page records the loss once, but its control flow depends on a prediction; write "
+            "where() in place of if"
         )
     return recording
 
 
 def find_reduction(loss: Loss, predictions: Sequence[Any], targets: list[Any]) -> str:
     """Return whether the loss of a batch is the mean or the sum of the losses of its samples."""
-    for scale in (1.0, -0.7, 2.3):  # where a hinge is 0 for all samples, both would do
+    for scale in (1.0, -0.7, 2.3):  # if a hinge is 0 for all samples, both fit
         ps = [
             [scale * x.data + shift for x in p] if isinstance(p, list) else scale * p.data + shift
             for shift, p in enumerate(predictions)

@@ -34,8 +34,8 @@ class OpenView(NamedTuple):
         view: The view.
         leaves: The leaves whose numbers the page sets. `fillView` of `overlay.js` calls a function
             of the page with the items of each leaf after the first.
-        opens: The titles of the views that parts of its drawing open, each with what tells the page
-            which view that is.
+        opens: The titles of the views that parts of its drawing open, each with the place of a
+            neuron, or with () for the loss.
     """
 
     view: PageView
@@ -48,8 +48,8 @@ class Overlay(NamedTuple):
 
     Attributes:
         body: The elements of the page.
-        script: What the page's script contains, before it makes an `Overlay`.
-        style: What the page's style sheet contains.
+        script: The part of the page's script that precedes the creation of an `Overlay`.
+        style: The part of the page's style sheet.
         scripts, styles: The sources of further scripts and styles that its policy permits.
     """
 
@@ -94,8 +94,8 @@ def embed_stepper(
     }
     style = "".join(map(read_text, stepper_page.STYLES))
     return Overlay(
-        body, read_text("inflate.js") + (FOLDER / "overlay.js").read_text("utf-8"),
-        style + (FOLDER / "overlay.css").read_text("utf-8"), [hash_source(script)], [*styles],
+        body, read_text("inflate.js") + read_asset("overlay.js"),
+        style + read_asset("overlay.css"), [hash_source(script)], [*styles],
     )  # fmt: skip
 
 
@@ -108,3 +108,8 @@ def write_stepper(rows: Mapping[str, int]) -> str:
         f"const Stepper = (() => {{\n{parts}const rows = [\n{text}];\n"
         "return { mount, rows };\n})();\n"
     )
+
+
+def read_asset(name: str) -> str:
+    """Return the text of a file in `nn/live/page`."""
+    return (FOLDER / name).read_text("utf-8")

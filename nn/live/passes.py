@@ -34,11 +34,10 @@ class TracedPass(NamedTuple):
 
     Attributes:
         page: The data of the stepper's page.
-        arrays: The name, the shape and the type of each stored array; each stands for two, the
-            data and the gradient.
-        numbers: The bytes of these arrays, one after the other.
+        arrays: The name, the shape and the type of each node whose data and gradient are stored.
+        numbers: The bytes of the data and of the gradient of each of them.
         loss, outputs: The loss of the sample, and the outputs of the model.
-        width: The length of the longest texts, for which the drawing of a pass has room.
+        width: The total length of the longest text of each value, for which the drawing has room.
         form: The operation of each node, whether it is constant, and the places of its inputs.
     """
 
@@ -91,8 +90,8 @@ def trace_pass(
 ) -> TracedPass:
     """Return the pass from the loss of a sample, and add the rows of its graph to `rows`.
 
-    Passes of the same operations share the drawing of the one with the longest texts, which is in
-    `known`. If the page computes its numbers, they differ from it in the leaves only.
+    `known` has the pass with the longest texts for each list of operations; the others share its
+    drawing. If the page computes the numbers, they share all but the numbers of the leaves.
     """
     root.backward()
     order: list[Any] = topological(root)
@@ -152,7 +151,7 @@ def name_operations(form: Form) -> Key:
 
 
 def view_stepper(stepper: Stepper, is_drawn: bool) -> PageView:
-    """Return the view of a stepper, without its drawing unless that is needed."""
+    """Return the view of a stepper, with its drawing if `is_drawn`."""
     svg = stepper.drawing.svg if is_drawn else ""
     return PageView(
         stepper.title, svg, stepper.templates, stepper.facts, stepper.whole, stepper.graph

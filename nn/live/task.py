@@ -17,8 +17,8 @@ class Task(NamedTuple):
     Attributes:
         labels: The names of the classes; none for numbers.
         classes: The class of each sample, by its place in `labels`, or -1 if its label is ignored.
-        threshold: Of one output, where one class ends and the other begins.
-        reach: The distance from the threshold at which a colour is full.
+        threshold: The value of a single output that separates the two classes.
+        reach: The distance from the threshold at which a colour saturates.
         links: "sigmoid" or "softmax" if outputs are logits of probabilities, or "".
     """
 

@@ -13,7 +13,7 @@ from nn import losses, optim
 from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
-from nn.live.data import RecordedTraining, record_training
+from nn.live.data import RecordedTraining, convert_model, record_training
 from nn.live.graphs import draw_graphs
 from nn.live.html import write_training_page
 from nn.live.overlay import OpenView
@@ -53,8 +53,8 @@ def train_page(
     gradients. Each neuron of a network with one or two inputs has a picture of its output over
     them. Click a neuron or a sample to see its numbers at this step. A button steps through its
     graph, as `engine.draw.step` does: the loss of this sample, or the neuron with the gradient that
-    it receives. A loss of more than 4,000 values does not open, nor one of more than 250 values
-    whose model is not made of up to 250 neurons in layers; the page says so.
+    it receives. The graph of a loss opens if it has up to 250 values, or up to 4,000 and the model
+    consists of layers with up to 250 neurons in all; otherwise the page says that it is too large.
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
@@ -83,8 +83,8 @@ def train_page(
     Raises:
         TypeError: The model is not a Module of Values, or a row, the loss or the optimizer's rule
             cannot be recorded.
-        ValueError: The model or the loss decides by the number of a Value, or is too large for a
-            page; or the arguments do not fit to each other, as in `nn.fit`.
+        ValueError: The control flow of the model or of the loss depends on the data of a Value, or
+            they are too large for a page; or the arguments do not match, as in `nn.fit`.
 
     >>> from nn import MLP, data
     >>> X, y = data.moons(100, rng=0)
@@ -97,20 +97,19 @@ def train_page(
     if not isinstance(model, Module):
         raise TypeError(f"train_page expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
     look_up("theme", {"auto": 0, "light": 0, "dark": 0}, theme)
-    scalar = model
-    if takes_batches(model):
-        if not hasattr(model, "to_scalar") or not isinstance(optimizer, str):
-            raise TypeError(
-                f"train_page expects a model of Values, got {model!r}; pass its to_scalar(), and "
-                "an optimizer of that or by name"
-            )
-        scalar = model.to_scalar()
+    is_array_model = takes_batches(model)
+    if is_array_model and not (hasattr(model, "to_scalar") and isinstance(optimizer, str)):
+        raise TypeError(
+            f"train_page expects a model of Values, got {model!r}; pass its to_scalar(), and an "
+            "optimizer of that or by name"
+        )
     samples = to_finite_samples(X, y)
     if samples[0].ndim > 2 or samples[1].ndim > 2:
         raise ValueError(
             "train_page expects samples of shape (samples, features) and targets of shape "
             f"(samples,) or (samples, outputs), got {samples[0].shape} and {samples[1].shape}"
         )
+    scalar = convert_model(model, samples[0]) if is_array_model else model
     batch_size = batch_size if batch_size is None else check_whole("batch_size", batch_size)
     numbers, parameters = samples[0].size + samples[1].size, len(scalar.parameters())
     if numbers > MOST_NUMBERS or parameters > MOST_PARAMETERS:

@@ -30,7 +30,7 @@ def check_length(name: str, length: int, positions: int) -> None:
 
 
 def check_pairs(length: int) -> None:
-    """Raise ValueError unless a document has a token that follows another."""
+    """Raise ValueError unless a document has 2 tokens or more."""
     if length < 2:
         raise ValueError(f"loss expects a document of 2 tokens or more, got {length}")
 

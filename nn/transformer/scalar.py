@@ -31,7 +31,7 @@ Memory = list[tuple[Vector, Vector]]  # of a head: the key and the value of each
 
 
 class Head(Module):
-    """One head of attention: softmax(q · k / √size), the weights of the values v of positions.
+    """One head of attention: the mean of the values v, weighted by softmax(q · k / √size).
 
     q, k and v are linear in the vectors of the positions.
     """
@@ -144,7 +144,7 @@ class Transformer(ToVector, Module):
     The norms precede the parts, as in GPT-2 (Radford et al. 2019). The MLP has one hidden layer of
     4 * width neurons. A sequence gives a sequence, as for `Attention`.
 
-    width, heads  as for `Attention`, as are `causal`, `bias`, `init` and `rng`
+    width, heads  as for `Attention`, like `causal`, `bias`, `init` and `rng`
     activation    of the hidden layer
     norm          "rms_norm" for `RMSNorm` without gain, or "layer_norm" for `LayerNorm`
 
@@ -263,7 +263,8 @@ class GPT(ToVector, Module):
     def __call__(self, tokens: Iterable[int]) -> list[Vector]:
         """Return the logits of the next token at each position, a list of `vocabulary` Values.
 
-        Raises ValueError for more tokens than positions, and for a token out of range.
+        Raises TypeError for tokens that are not integers, and ValueError for more tokens than
+        positions and for a token out of range.
         """
         tokens = list(check_sequence(tokens, "GPT expects a list of tokens"))
         check_length("GPT", len(tokens), self.positions)
@@ -313,9 +314,9 @@ class GPT(ToVector, Module):
         temperature  divides the logits; 0 takes the most probable token
         end          the token that ends a document, which the result does not contain
 
-        It ends at the latest when all positions are read. Models of Values and of Arrays with the
-        same weights return the same tokens. Raises ValueError for an empty prompt or one with more
-        tokens than positions.
+        It stops at `end`, or when the model has read a token at each position. Models of Values and
+        of Arrays with the same weights return the same tokens. Raises ValueError for an empty
+        prompt or one with more tokens than positions.
 
         >>> GPT(3, positions=4, init="zeros").generate(0, prompt=[2, 1])
         [1, 0, 0]

@@ -1,4 +1,4 @@
-"""The layers of Values that a transformer consists of beside fully connected ones."""
+"""Embedding and normalization of Values, for transformers."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -143,7 +143,7 @@ class Transformer(ToScalar, Module):
     The norms precede the parts, as in GPT-2 (Radford et al. 2019). The MLP has one hidden layer of
     4 * width neurons.
 
-    width, heads  as for `Attention`, as are `causal`, `bias`, `init`, `rng` and `dtype`
+    width, heads  as for `Attention`, like `causal`, `bias`, `init`, `rng` and `dtype`
     activation    of the hidden layer
     norm          "rms_norm" for `RMSNorm` without gain, or "layer_norm" for `LayerNorm`
 
@@ -248,7 +248,8 @@ class GPT(ToScalar, Module):
 
         Tokens of shape `(positions,)` give logits of shape `(positions, vocabulary)`, and tokens of
         shape `(samples, positions)` logits of shape `(samples, positions, vocabulary)`. Raises
-        ValueError for more tokens than positions, and for a token out of range.
+        TypeError for tokens that are not integers, and ValueError for more tokens than positions
+        and for a token out of range.
         """
         indices = self._check(tokens)
         check_length("GPT", indices.shape[-1], self.positions)
@@ -297,9 +298,9 @@ class GPT(ToScalar, Module):
         temperature  divides the logits; 0 takes the most probable token
         end          the token that ends a document, which the result does not contain
 
-        It ends at the latest when all positions are read. Models of Values and of Arrays with the
-        same weights return the same tokens. Raises ValueError for an empty prompt or one with more
-        tokens than positions.
+        It stops at `end`, or when the model has read a token at each position. Models of Values and
+        of Arrays with the same weights return the same tokens. Raises ValueError for an empty
+        prompt or one with more tokens than positions.
 
         >>> GPT(3, positions=4, init="zeros").generate(0, prompt=[2, 1])
         [1, 0, 0]

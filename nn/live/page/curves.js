@@ -21,7 +21,7 @@ class Curves {
     this.canvas.addEventListener("pointermove", (event) => event.buttons && this.point(event, move));
     const all = lines.flatMap(({ ys }) => ys.filter((y) => y !== null)), low = Math.min(...all), high = Math.max(...all);
     this.isLog = low > 0 && high > 30 * low;
-    const base = low > 0.6 * high ? low - 0.15 * (high - low || low) : Math.min(0, low); // without 0 where it is far
+    const base = low > 0.6 * high ? low - 0.15 * (high - low || low) : Math.min(0, low); // leave out a distant 0
     this.reach = this.isLog ? [Math.log10(low), Math.log10(high)] : [base, Math.max(high, 0) || 1];
     if (this.isLog && this.reach[0] === this.reach[1]) this.reach[1] += 1;
   }

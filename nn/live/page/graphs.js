@@ -14,7 +14,7 @@ class Graphs {
     return this.trainer.differentiate(this.probe, [sample], this.grad, 1);
   }
 
-  // Whether there is a graph of a sample's loss, or of a neuron.
+  // Returns true if the page has the graph of a sample's loss, or of a neuron.
   hasSample(sample) {
     return this.data.graphs.includes(this.nameSample(sample));
   }

@@ -3,7 +3,7 @@ class Overlay {
   constructor() {
     this.dialog = document.querySelector("dialog.overlay");
     this.blank = document.getElementById("overlay").content.firstElementChild;
-    this.dialog.addEventListener("keydown", (event) => event.stopPropagation()); // these keys are not those of the page
+    this.dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the page does not handle these keys
     this.dialog.addEventListener("close", () => {
       this.dialog.replaceChildren();
       this.stepper = null;
@@ -22,8 +22,8 @@ class Overlay {
     return this.unpack().views.find((view) => view.name === name);
   }
 
-  // Opens views, of which the first is shown; parts of a drawing open the others. `title` names the
-  // page in the way back to it. Returns the interface of the stepper.
+  // Opens views, of which the first is shown; parts of a drawing open the others. The button that
+  // returns to the page has `title`. Returns the interface of the stepper.
   open(views, title) {
     const { dialog } = this, root = this.blank.cloneNode(true), page = this.unpack();
     dialog.replaceChildren(root);

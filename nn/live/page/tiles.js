@@ -30,7 +30,7 @@ class Tiles {
     this.order.sort((a, b) => sizes[b] - sizes[a]);
   }
 
-  // Chooses the smallest tiles that can be seen well and fill the room that there is.
+  // Chooses the smallest legible tiles that fill the canvas.
   layOut(width, height) {
     const ratio = this.columns / this.rows, count = this.array.rows, layouts = [];
     for (let across = 1; across <= count; across += 1) {
