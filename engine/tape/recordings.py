@@ -96,13 +96,18 @@ def jit(
         return lambda f: jit(f, **{name: x for name, x in settings.items() if name != "loss"})
     if not callable(loss):
         raise TypeError(f"jit expects a function that makes a Value, got {loss!r}")
+    if isinstance(loss, type):
+        raise TypeError(f"jit expects a function or a model, got the class {loss.__name__}")
     if hasattr(parameters, "parameters"):
         parameters = parameters.parameters()
     elif parameters is None and hasattr(loss, "parameters"):  # a Module
         parameters = loss.parameters()
+    if not isinstance(static, Iterable):
+        raise TypeError(f"static must be a list of names of arguments, got {static!r}")
     static = (static,) if isinstance(static, str) else tuple(static)
     if unknown := [name for name in static if name not in signature(loss).parameters]:
-        raise ValueError(f"{loss!r} has no argument {unknown[0]!r}, got static={list(static)}")
+        function = getattr(loss, "__name__", type(loss).__name__)
+        raise ValueError(f"{function} has no argument {unknown[0]!r}, got static={list(static)}")
     return Jit(
         loss, None if parameters is None else check_leaves("parameters", parameters),
         static=static,
