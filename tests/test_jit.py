@@ -751,3 +751,10 @@ def test_static_arguments_of_other_types_and_unknown_names():
     assert [fast((2,)).item(), fast((2.0,)).item()] == [6.0, 2.0]
     with pytest.raises(ValueError, match="no argument 'm'"):
         jit(lambda n: w, [w], static=["m"])
+
+
+def test_numbers_do_not_have_the_methods_of_values():
+    message = "'float' object has no attribute 'tanh'; pass a Value, which has one"
+    with pytest.raises(AttributeError, match=message):
+        jit(lambda x: x.tanh())(2.0)
+    assert jit(lambda x: x.tanh())(Value(0.0)).item() == 0.0

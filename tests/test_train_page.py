@@ -17,7 +17,7 @@ from browsers import HOSTILE, chromium
 from engine import Value, arithmetic, softmax, topological
 from engine.draw.circles.connections import Network, format_in_circle
 from engine.draw.formulas.notation import choose_names
-from engine.draw.look.theme import format_number
+from engine.draw.look.theme import format_number, format_rounded
 from engine.draw.steps import boxes
 from engine.rules import Op
 from engine.sequences.vector_op import Outputs
@@ -496,6 +496,11 @@ def test_a_large_network_opens_neuron_by_neuron(browser, tmp_path):
             (out,) = activity.nodes[2][i]
             numbers = [format_in_circle(x, ".4g") for x in (out.data, out.grad)]
             assert texts[f"layers[1].neurons[{i}]"] == numbers
+            fills = page.locator(f"[data-opens='layers[1].neurons[{i}]'] circle")
+            assert fills.nth(1).get_attribute("class") == f"fill{int(out.data > 0)}"
+        largest = max(abs(w.data) for w in model.parameters())
+        legend = page.locator(".overlay [id$='-legend'] text").all_text_contents()
+        assert format_rounded(largest, 2) in legend
         written = [format_number(root.data, ".4g"), "1"]
         assert texts["loss, scalar by scalar"] == written
         page.locator("[data-opens='loss, scalar by scalar']").press("Enter")

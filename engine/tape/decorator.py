@@ -51,7 +51,7 @@ def jit(
         loss: The function. Omit it when using `@jit(parameters=...)`.
         parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
             require a gradient, in the order in which recordings reach them.
-        static: Names of arguments whose numbers are structure, too.
+        static: Names of arguments that are structure although they are numbers.
         dtype, fast, threads: As for `Tape`.
         limit: The largest number of recordings to keep; the least recently used is dropped.
         enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
@@ -75,13 +75,18 @@ def jit(
         return lambda f: jit(f, **{name: x for name, x in settings.items() if name != "loss"})
     if not callable(loss):
         raise TypeError(f"jit expects a function that returns a Value, got {loss!r}")
+    if isinstance(loss, type):
+        raise TypeError(f"jit expects a function or a model, got the class {loss.__name__}")
     if hasattr(parameters, "parameters"):
         parameters = parameters.parameters()
     elif parameters is None and hasattr(loss, "parameters"):  # a Module
         parameters = loss.parameters()
+    if not isinstance(static, Iterable):
+        raise TypeError(f"static must be a list of names of arguments, got {static!r}")
     static = (static,) if isinstance(static, str) else tuple(static)
     if unknown := [name for name in static if name not in signature(loss).parameters]:
-        raise ValueError(f"{loss!r} has no argument {unknown[0]!r}, got static={list(static)}")
+        function = getattr(loss, "__name__", type(loss).__name__)
+        raise ValueError(f"{function} has no argument {unknown[0]!r}, got static={list(static)}")
     load_machine("jit")
     from engine.tape.recordings import Jit, MachineOptions
 

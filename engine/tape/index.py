@@ -20,6 +20,8 @@ class Table(list[Any]):
     The rows have the same length; a row may also be a single Value. Without `jit`, a Table is a
     list.
 
+    Raises TypeError if `rows` is not a list or another iterable of rows.
+
     >>> from engine import jit, total
     >>> table = Table([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]])
     >>> f = jit(lambda i: total(table[i]) ** 2)
@@ -28,6 +30,8 @@ class Table(list[Any]):
     """
 
     def __init__(self, rows: Iterable[Any], name: str = "the table"):
+        if isinstance(rows, str) or not isinstance(rows, Iterable):
+            raise TypeError(f"Table expects a list of rows of Values, got {rows!r}")
         super().__init__(rows)
         self.name = name
 

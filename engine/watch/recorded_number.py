@@ -86,6 +86,12 @@ class RecordedNumber:
     imag = property(lambda self: 0.0)
     fromhex = float.fromhex
 
+    def __getattr__(self, name: str) -> Any:
+        text = f"{self._type.__name__!r} object has no attribute {name!r}"
+        if hasattr(Value, name):
+            text += "; pass a Value, which has one"
+        raise AttributeError(text, name=name, obj=self)
+
     def conjugate(self) -> "RecordedNumber":
         return self
 

@@ -61,7 +61,9 @@ def tapes():
     on.kind("the dtype of jit must be", DTYPE, lambda v: jit(lambda: z, dtype=v), value=False)
     on.kind("limit", WHOLE, lambda v: jit(lambda: z, limit=v))
     on.arguments(partial(jit, lambda: z), fast=FLAG, enabled=FLAG)
-    on.call(lambda: jit(lambda: z, static=["n"]), ValueError, "has no argument 'n'")
+    on.call(lambda: jit(Tape), TypeError, "jit expects a function or a model, got the class Tape")
+    on.call(lambda: jit(lambda: z, static=["n"]), ValueError, "<lambda> has no argument 'n'")
+    on.call(lambda: jit(lambda: z, static=3), TypeError, "static must be a list of names of arguments, got 3")
 
     takes = "this tape expects samples of shape (samples, 1), got"
     for name, call in {"engine.Tape": lambda v: batch()(v), "engine.Tape.forward": lambda v: batch().forward(v)}.items():

@@ -5,7 +5,7 @@
 const SHARES = [-1, -0.5, 0, 0.5, 1]; // the samples in a legend
 const LOOKS = new Set(); // the texts of style sheets
 
-function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles, scale }) {
+function createCircles(graph, prefix, { live, isFilled }, { lines, biases, neurons, titles, scale }) {
   const svg = graph.querySelector("svg"), find = (id) => svg.getElementById(`${prefix}-${id}`);
   const bubble = createShape("text", { class: "bubble", "text-anchor": "middle" });
   const parts = [
@@ -125,5 +125,6 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
   }
 
   showBubble(null);
+  if (isFilled) update(); // the drawing is that of other numbers
   return { update, select, owns: (element) => partAt(element) !== null };
 }

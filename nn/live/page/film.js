@@ -142,12 +142,12 @@ function mountFilm(root) {
     const shares = task.links === "softmax" ? toProbabilities(outputs) : task.links === "sigmoid" ? outputs.map((z) => 1 / (1 + Math.exp(-z))) : outputs;
     const most = task.links ? 1 : largest(shares), names = shares.length === 1 ? [task.links ? `probability of ${task.labels[1]}` : "output"] : task.labels;
     find(".bars").replaceChildren(...shares.slice(0, 20).map((share, k) => {
-      const item = make("li"), bar = make("i", share < 0 ? "negative" : "");
-      bar.hidden = shares.length === 1 && !task.links; // it has no scale
+      const item = make("li"), bar = make("i", share < 0 ? "negative" : ""), length = make("span", "length");
+      length.style.visibility = shares.length === 1 && !task.links ? "hidden" : ""; // it has no scale
       bar.style.width = `${Math.min(100, (100 * Math.abs(share)) / most) || 0}%`;
       item.classList.toggle("right", task.labels.length > 1 && shares.length > 1 && samples[sample].class === k);
-      item.append(make("span", "", names[k] ?? `output ${k}`), make("span", "length"), make("b", "", task.links ? writeShare(share) : format(share)));
-      item.children[1].append(bar);
+      item.append(make("span", "", names[k] ?? `output ${k}`), length, make("b", "", task.links ? writeShare(share) : format(share)));
+      length.append(bar);
       return item;
     }));
     find(".own").textContent = `loss ${format(pass.loss(n))}`;

@@ -41,5 +41,5 @@ function fillView(view, read) {
     const x = read(...leaf);
     if (x !== undefined) nodes[i] = { ...nodes[i], ...(typeof x === "object" ? x : { data: x }) };
   }
-  return { ...view, graph: { ...view.graph, nodes } };
+  return { ...view, isFilled: true, graph: { ...view.graph, nodes } };
 }
