@@ -4,12 +4,11 @@
 function createEditor(view, page) {
   const { live, facts, graph: drawing } = view, { nodes, data, canChange } = live.graph, first = [...data];
   const unlocked = new Set(); // constants that can be changed
-  const hasPlace = nodes.map((_, i) => live.isWritten(i));
   let undone = [], done = []; // of each gesture {gesture, changes: [[place, before, after], ...]}
 
   const isLeaf = (i) => nodes[i] && !nodes[i].inputs && nodes[i].of === undefined;
   const isLocked = (i) => isLeaf(i) && Boolean(nodes[i].constant) && !unlocked.has(i);
-  const canUnlock = (i) => canChange && isLocked(i) && hasPlace[i];
+  const canUnlock = (i) => canChange && isLocked(i) && live.isWritten(i);
   const isFree = (i) => canChange && isLeaf(i) && !isLocked(i);
   const isChanged = (i) => isLeaf(i) && !Object.is(data[i], first[i]);
   const listChanged = () => facts.map((_, i) => i).filter(isChanged);

@@ -11,20 +11,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.draw.formulas.places import fill_text
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import CLASS, darken
-from engine.draw.look.theme import THEMES
+from engine.draw.look.theme import THEMES, format_number
+from engine.draw.page.groups import measure_groups
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (  # the first one reads the others, which are compressed
-    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js",
-    "edit.js", "stepper.js", "picture.js", "camera.js", "host.js", "inspector.js", "formula.js",
-    "marks.js", "arrays.js", "plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js",
-)  # fmt: skip
+CORE = ("inflate.js", "stepper.js", "picture.js", "marks.js", "camera.js", "host.js")
+PARTS = {  # scripts that are compressed: the page loads the first one after it is shown, or when an
+    # event comes before, and the other one for the quiz, the tangent, and the steps downhill
+    "steps": (
+        "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js", "edit.js",
+        "inspector.js", "formula.js", "arrays.js",
+    ),
+    "tools": ("plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js"),
+}  # fmt: skip
+SCRIPTS = (*CORE, *PARTS["steps"], *PARTS["tools"])
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
@@ -33,10 +40,8 @@ POLICY = (  # this page's own scripts, and nothing from elsewhere
     "default-src 'none'; style-src 'unsafe-inline'; script-src {sources}; base-uri 'none'; "
     "form-action 'none'"
 )
-LOAD = """document.head.append(Object.assign(document.createElement("script"),
-  { textContent: readData(document.getElementById("script").textContent) }));"""
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
-  readData(document.getElementById("steps").textContent), rows);"""
+  JSON.parse(document.getElementById("first").textContent), rows);"""
 
 
 class PageView(NamedTuple):
@@ -58,30 +63,78 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
 
     Where scripts are blocked, it shows the first picture without controls.
     """
-    first = views[0]
     rows: dict[str, int] = {}
-    packed = pack_page(views, theme, rows) | ({"quiz": True} if quiz else {})
-    body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
-    data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
-    title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    unpack, *others = (remove_blank_lines(strip_comments(read_text(name))) for name in SCRIPTS)
-    script, load = "".join(others), unpack + LOAD
+    packed = [replace_invalid_in(pack_view(view, rows, i)) for i, view in enumerate(views)]
+    body = read_text("stepper.html").replace("PICTURE", packed[0].pop("svg"))
+    first = {"theme": theme, "subtitle": SUBTITLE, "hints": [KEYS, TOUCH], "quiz": quiz}
+    first["views"] = [split_view(view) for view in packed]
+    title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
+    core, parts = join_scripts(CORE), {id: join_scripts(names) for id, names in PARTS.items()}
     rows_text = "".join(f"{row},\n" for row in rows)
     start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
-    policy = POLICY.format(sources=" ".join(map(hash_source, (load, script, start))))
+    policy = POLICY.format(sources=" ".join(map(hash_source, (core, start, *parts.values()))))
+    packed_texts = {id: json.dumps(part) for id, part in parts.items()}
+    packed_texts |= {f"view{i}": write_json(view) for i, view in enumerate(packed)}
+    data = "".join(
+        f'<script type="text/plain" id="{id}">{compress(text)}</script>\n'
+        for id, text in packed_texts.items()
+    )
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
+        '<link rel="expect" href="#start" blocking="render">'  # else it is drawn twice
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
         f"{''.join(map(read_text, STYLES))}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
-        f'<script type="text/plain" id="steps">{data}</script>\n'
-        f'<script type="text/plain" id="script">{compress(json.dumps(script))}</script>\n'
-        f"<script>{load}</script>\n<script>{start}</script></body></html>\n"
+        f'<script type="application/json" id="first">{write_json(first)}</script>\n'
+        f"{data}<script>{core}</script>\n"
+        f'<script id="start">{start}</script></body></html>\n'
     )
     return remove_blank_lines(page)
+
+
+def join_scripts(names: Sequence[str]) -> str:
+    """Return the scripts of some files as one, without comments."""
+    return "".join(remove_blank_lines(strip_comments(read_text(name))) for name in names)
+
+
+def write_json(data: Any) -> str:
+    """Return data as JSON that can stand in a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def split_view(packed: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a view that its first picture requires, and remove the title from it.
+
+    The formulas of `packed` become places in a list of their pieces, which repeat each other.
+    """
+    pieces: dict[str, int] = {}
+    runs, graph = packed["runs"], packed.get("graph")
+    first = {name: packed.pop(name) for name in ("title", "prefix", "group")}
+    first["runs"] = [{"title": run["title"], "count": len(run["frames"])} for run in runs]
+    if graph:
+        first["start"] = fill_start(runs[0]["frames"][0], graph)
+        is_known = not any("slopes" in node for node in graph["nodes"])
+        first["asks"] = is_known and len(graph["nodes"]) > 1
+        leaves = [i for i, node in enumerate(graph["nodes"]) if "data" in node and is_known]
+        first["free"] = [f"v{i}" for i in leaves if "constant" not in graph["nodes"][i]]
+    for record in [*packed["facts"], *(frame for run in runs for frame in run["frames"])]:
+        record["lines"] = [
+            [pieces.setdefault(piece, len(pieces)) for piece in line] for line in record["lines"]
+        ]
+    packed["pieces"] = [*pieces]
+    return first
+
+
+def fill_start(frame: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first frame with the numbers of leaves in their places."""
+    leaves = [(i, node["data"]) for i, node in enumerate(graph["nodes"]) if "inputs" not in node]
+    numbers = {f"d{i}": format_number(float(x), graph["spec"]) for i, x in leaves}
+    data = {id: fill_text(text, numbers) for id, text in frame.get("data", {}).items()}
+    return {name: frame.get(name, "") for name in ("kind", "title", "note")} | {"data": data}
 
 
 def remove_blank_lines(text: str) -> str:
@@ -181,16 +234,6 @@ def compute_height(svg: str) -> float:
     return min(max(scale * height, 120.0), 380.0) + 300.0
 
 
-def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
-    """Return the data for the script, and add the rows of its graphs to `rows`."""
-    packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
-    page = {
-        "views": packed, "theme": theme, "subtitle": SUBTITLE,
-        "hints": [KEYS, TOUCH],
-    }  # fmt: skip
-    return replace_invalid_in(page)
-
-
 def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any]:
     """Return the i-th view as data, and add the rows of its graph to `rows`."""
 
@@ -205,7 +248,7 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
     facts = [pack(fact) for fact in view.facts]
     packed = {
         "title": view.title, "prefix": f"g{i}", "runs": runs, "facts": facts, "svg": svg,
-        "whole": view.whole,
+        "whole": view.whole, "group": measure_groups(svg, f"g{i}", view.runs),
     }  # fmt: skip
     if view.graph:
         places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]

@@ -6,6 +6,14 @@ function readData(text) {
   return JSON.parse(new TextDecoder().decode(inflate(bytes)));
 }
 
+// Runs a script of the page that is compressed, once.
+function loadScript(id) {
+  const text = document.getElementById(id)?.textContent;
+  if (!text) return;
+  document.getElementById(id).remove();
+  document.head.append(Object.assign(document.createElement("script"), { textContent: readData(text) }));
+}
+
 function inflate(bytes) {
   let out = new Uint8Array(8 * bytes.length), size = 0, at = 0, bits = 0, count = 0;
 

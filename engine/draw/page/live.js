@@ -5,21 +5,26 @@ const MOST_PATHS = 5; // listed paths of a gradient
 
 function createLive({ graph: packed, runs: templates, facts }, rows) {
   const { nodes, passes, spec } = packed, graph = createGraph(nodes, rows);
-  let results = [], texts = [], described = [], table = null;
+  let results = [], texts = [], described = [], table = null, written = null;
 
   function update() {
     graph.compute();
-    results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
+    results = [];
     texts = passes.map(() => new Map());
     table = null;
     described = [];
   }
 
+  // Returns the numbers of a pass, which is run when they are first used.
+  function findPass(run) {
+    return (results[run] ??= graph.runPass(passes[run][0], passes[run][1]));
+  }
+
   function number(run, key) {
-    const [i, k, index] = key.slice(1).split(".").map(Number), sent = results[run].sent[i];
+    if (key[0] === "d") return graph.data[key.slice(1)];
+    const [i, k, index] = key.slice(1).split(".").map(Number), sent = findPass(run).sent[i];
     switch (key[0]) {
-      case "d": return graph.data[i];
-      case "g": return results[0].grads[i];
+      case "g": return findPass(0).grads[i];
       case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
       case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
       default: return { s: sent.sent, b: sent.before, a: sent.after }[key[0]];
@@ -64,7 +69,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
 
   function describeRun(run) {
     const [, accumulates, reason] = passes[run];
-    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, writeApart));
+    return (described[run] ??= describeMistake(graph, findPass(0), findPass(run), { accumulates, reason }, write, writeApart));
   }
 
   // Writes two numbers with so many digits that two that differ read differently.
@@ -100,21 +105,23 @@ function createLive({ graph: packed, runs: templates, facts }, rows) {
   }
 
   // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
-  const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
-  const isWritten = (i) => written.has(`d${i}`);
+  function isWritten(i) {
+    written ??= new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
+    return written.has(`d${i}`);
+  }
 
   // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
   function findTrouble() {
     const isFinite = (x) => [x].flat().every(Number.isFinite), { data, inputsOf } = graph;
     const i = data.findIndex((x, i) => !isFinite(x) && inputsOf[i].every((k) => isFinite(data[k])));
     if (i >= 0) return { i, field: "data", number: data[i] };
-    const k = results[0].grads.findLastIndex((x) => !isFinite(x ?? 0));
-    return k < 0 ? null : { i: k, field: "gradient", number: results[0].grads[k] };
+    const { grads } = findPass(0), k = grads.findLastIndex((x) => !isFinite(x ?? 0));
+    return k < 0 ? null : { i: k, field: "gradient", number: grads[k] };
   }
 
   update();
   return {
     graph, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, paths: findFactsOfPaths,
-    find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
+    find: (run) => finders[run], grad: (i) => findPass(0).grads[i], contribution: (j) => findPass(0).sent[j],
   };
 }

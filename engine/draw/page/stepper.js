@@ -3,6 +3,8 @@
 // are the rows of the operations, printed as JavaScript. A view is a drawing with its runs and facts.
 // One view is open at a time; it owns the elements .graph and .facts, and keeps its step and its
 // selected value while another one is open.
+// The page opens with the first picture only. complete() adds everything else: when that picture has
+// been shown, or before the first event or call that requires it.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
@@ -13,27 +15,70 @@ function mount(root, page, rows) {
   if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
   const views = page.views.map(createView), settings = loadSettings(), plots = {};
-  let view = null, trail = [], timer = null, mounted = false;
-  const downhill = createDownhill(root, () => view);
-  const frames = () => view.runs[view.run].frames;
-  const quiz = createQuiz({
-    root, find, rows, frames, math: (line) => math(line), describe,
-    view: () => view, at: () => view.at, again: showAgain, openRun,
-    show: (n) => { stop(); show(n); },
-    leave: () => view.graph.focus({ preventScroll: true }),
-  });
+  let view = null, trail = [], timer = null, downhill = null, described = "", mounted = false;
+  const frames = () => complete().runs[view.run].frames;
+  let quiz = { // until it is first used
+    isOn: () => false, hide: (n, collect) => collect(n), show: () => false, blank: (find) => find, takeKey: () => false,
+    last: () => view.runs[view.run].count - 1,
+    updateButton: () => { find("[data-do=quiz]").hidden = !view.asks; },
+    toggle: (on) => openQuiz().toggle(on),
+  };
+
+  // -------------------------------------------------------------------------------------- parts
+
+  function loadTools() {
+    loadScript("tools");
+    return complete();
+  }
+
+  function openQuiz() {
+    loadTools();
+    return (quiz = createQuiz({
+      root, find, rows, frames, math: (line) => math(line), describe,
+      view: () => view, at: () => view.at, again: showAgain, openRun,
+      show: (n) => { stop(); show(n); },
+      leave: () => view.graph.focus({ preventScroll: true }),
+    }));
+  }
+
+  function openDownhill() {
+    loadTools();
+    return (downhill ??= createDownhill(root, () => view));
+  }
 
   // ------------------------------------------------------------------------------------- views
 
   function createView(data, i) {
-    const first = i === 0, live = data.graph && createLive(data, rows);
+    const first = i === 0;
     return {
-      ...data, live, runs: live?.runs ?? data.runs,
+      ...data, place: i,
       graph: first ? find(".graph") : blank.graph.cloneNode(),
       panel: first ? find(".facts") : blank.facts.cloneNode(true),
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
+  }
+
+  // Adds to the open view all that its first picture does not require, and returns the view.
+  function complete() {
+    if (view.isComplete) return view;
+    view.isComplete = true;
+    loadScript("steps");
+    readSteps(view);
+    if (!view.picture) mountPicture();
+    view.camera.showAll();
+    mountPanels();
+    showChanges();
+    return view;
+  }
+
+  function readSteps(view) {
+    const { pieces, ...data } = readData(document.getElementById(`view${view.place}`).textContent);
+    for (const record of [...data.facts, ...data.runs.flatMap(({ frames }) => frames)]) {
+      record.lines = record.lines.map((line) => line.map((piece) => pieces[piece]));
+    }
+    const live = data.graph && createLive(data, rows), runs = live?.runs ?? data.runs;
+    Object.assign(view, { ...data, live, runs: view.runs.map((run, i) => Object.assign(runs[i], run)), graph: view.graph });
   }
 
   // Opens a view; `path` are the views that led to it, and it.
@@ -43,31 +88,71 @@ function mount(root, page, rows) {
     view = views[path.at(-1)];
     find(".graph").replaceWith(view.graph);
     find(".facts").replaceWith(view.panel);
-    const isNew = !view.picture;
-    if (isNew) mountView(view);
+    complete();
+    showTitles();
+    arrange();
+    selectRun(view.run);
+    if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
+  }
+
+  // Shows the first picture of the page. The drawing is hidden until its scale is known, so that the
+  // browser computes the layout of its texts once.
+  function begin() {
+    const svg = find(".graph > svg");
+    svg.style.display = "none";
+    trail = [0];
+    view = views[0];
+    mountPicture();
+    showTitles();
+    if (view.start) showStart(view.start);
+    arrange();
+    view.camera.resize();
+    onResize(root, arrange);
+    onResize(stage, () => {
+      view.camera.resize();
+      fitStep();
+      reveal(true);
+    });
+    if (window === window.parent && !page.quiz) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+    if (view.start) view.camera.showNear();
+    svg.style.display = "";
+  }
+
+  function showStart({ kind, title, note, data }) {
+    view.at = view.shown = 0;
+    view.state = { data, grad: {}, marks: {} };
+    view.picture.showNumbers(view.state);
+    view.picture.markFree(view.free);
+    showStep(title);
+    write(".kind", kind);
+    find(".kind").dataset.kind = kind;
+    write(".title", title);
+    write(".note", adapt(note));
+    showRun();
+    showTools();
+  }
+
+  function showTools() {
+    quiz.updateButton();
+    if (downhill) downhill.update();
+    else find("[data-do=downhill]").hidden = !view.free?.length;
+  }
+
+  function showTitles() {
     document.title = `${view.title} – ${page.subtitle}`;
     showTrail();
     showRuns();
-    arrange();
-    selectRun(view.run);
-    showChanges();
-    quiz.updateButton();
-    if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
-    if (!isNew) return;
-    for (const n of [1, frames().length - 2, 0]) { // load fonts and styles now rather than at the first step
-      show(n);
-      root.getBoundingClientRect();
-    }
-    view.graph.scrollTo({ left: 0, top: 0, behavior: "instant" }); // showing those steps has scrolled
   }
 
-  function mountView(view) {
+  function mountPicture() {
     const { graph } = view;
     if (view.svg) graph.innerHTML = view.svg;
     view.picture = createPicture(graph, view.prefix);
-    const groups = view.runs.flatMap((run) => run.frames.map((frame) => view.picture.choose(frame.marked ?? [])));
-    view.camera = createCamera(graph, groups.filter((group) => group.length));
-    view.camera.setSize(settings.size);
+    view.camera = createCamera(graph, view.group, settings.size);
+  }
+
+  function mountPanels() {
+    const { graph } = view;
     graph.addEventListener("click", (event) => {
       if (openPart(event.target)) event.stopImmediatePropagation();
     });
@@ -82,13 +167,13 @@ function mount(root, page, rows) {
     if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
-      frames, math, write,
-      createControls: (i) => addTangent(view, i, view.editor?.createControls(i), rows, plots),
+      frames, math, write: fill,
+      createControls: (i) => view.editor && loadTools() && addTangent(view, i, view.editor.createControls(i), rows, plots),
       paths: (i) => view.live?.paths(i) ?? view.facts[i], describe, mark, stop,
       parts: view.picture.parts,
       idAt: view.picture.idAt,
       at: () => view.at,
-      state: () => stateAt(view.at),
+      state: () => view.state,
       show: (n) => { stop(); show(n); },
       selected: remember,
     });
@@ -125,41 +210,60 @@ function mount(root, page, rows) {
     find(".runs").hidden = runs.length < 2;
   }
 
+  // Writes a text of the page if it is another one.
+  function write(part, text) {
+    const element = find(part);
+    if (element.textContent !== text) element.textContent = text;
+  }
+
   // ------------------------------------------------------------------------------------- steps
 
   const stateAt = (n) => quiz.hide(n, collectState);
 
   // Returns the numbers that have appeared by step n, and the marks of a wrong pass.
   function collectState(n) {
-    const state = { data: {}, grad: {}, marks: {} };
-    for (const frame of frames().slice(0, n + 1)) {
-      for (const field in state) Object.assign(state[field], frame[field]);
+    const state = { data: {}, grad: {}, marks: {} }, { live } = view, all = frames();
+    for (let i = 0; i <= n; i += 1) {
+      const frame = all[i], texts = frame.template ?? frame;
+      Object.assign(state.data, texts.data);
+      Object.assign(state.grad, texts.grad);
+      Object.assign(state.marks, frame.marks);
+    }
+    if (!live) return state;
+    for (const numbers of [state.data, state.grad]) {
+      for (const id in numbers) numbers[id] = fillText(numbers[id], live.find(view.run));
     }
     return state;
   }
 
   function show(step) {
-    const last = quiz.last(), n = Math.max(0, Math.min(last, step)), frame = frames()[n];
+    const last = (complete(), quiz.last()), n = Math.max(0, Math.min(last, step)), frame = frames()[n];
     if (n === view.at && !root.dataset.path) return;
-    view.picture.showNumbers(stateAt(n));
-    const isAsked = quiz.show(n);
-    if (!isAsked) describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
-    view.arrays.update(frames(), n, stateAt(n).marks);
+    const isMoved = n !== view.shown, state = (view.state = stateAt(n));
+    view.picture.showNumbers(state);
+    const isAsked = quiz.show(n), isNew = !isAsked && describe(frame.kind, frame.title, frame.lines ?? [], frame.note ?? "", frame.where);
+    view.arrays.update(frames(), n, state.marks);
     find(".note").classList.toggle("alarm", Boolean(frame.alarm));
-    mark(frame.marked ?? [], frame.to || frame.node);
+    if (isMoved || root.dataset.path) mark(frame.marked ?? [], frame.to || frame.node);
     if (!isAsked) announce(frame);
-    find(".place").textContent = `${n + 1} of ${frames().length}`;
+    view.at = view.shown = view.places[view.run] = n;
+    delete root.dataset.path;
+    showStep(frame.title, last);
+    if (isNew || isAsked) fitStep();
+    view.inspector.update();
+    remember();
+  }
+
+  // Shows the place of a step in its run.
+  function showStep(title, last = view.runs[view.run].count - 1) {
+    const n = view.at;
+    write(".place", `${n + 1} of ${view.runs[view.run].count}`);
     slider.value = n;
-    slider.setAttribute("aria-valuetext", `step ${n + 1}: ${frame.title}`);
+    slider.setAttribute("aria-valuetext", `step ${n + 1}: ${title}`);
     for (const [action, end] of [["first", 0], ["previous", 0], ["next", last], ["last", last]]) {
       find(`[data-do=${action}]`).setAttribute("aria-disabled", n === end); // `disabled` would lose the focus
     }
-    view.at = view.places[view.run] = n;
-    fitStep();
     root.dataset.step = n;
-    delete root.dataset.path;
-    view.inspector.update();
-    remember();
   }
 
   // Computes the numbers of the graph anew, and shows them.
@@ -171,9 +275,8 @@ function mount(root, page, rows) {
   }
 
   function showAgain() {
-    const n = view.at;
     view.at = -1;
-    show(n);
+    show(view.shown);
   }
 
   function openRun(run, n) {
@@ -184,7 +287,7 @@ function mount(root, page, rows) {
 
   // Shows which numbers have been changed, and where they end in inf or nan.
   function showChanges() {
-    downhill.update();
+    showTools();
     const { editor, live, facts } = view, trouble = live?.findTrouble(), isEditable = Boolean(editor?.canChange);
     editor?.showMarks();
     for (const [action, on] of [["undo", editor?.canUndo()], ["redo", editor?.canRedo()], ["reset", editor?.listChanged().length > 0]]) {
@@ -202,23 +305,29 @@ function mount(root, page, rows) {
   function announce({ title, data, grad, note }) {
     const numbers = Object.values({ ...data, ...grad }).filter(Boolean);
     const parts = [title, numbers.length === 1 ? `now ${numbers[0]}` : "", adapt(note ?? "")].filter(Boolean);
-    find(".live").textContent = parts.map((part) => part.replace(/\.$/, "")).join(". ");
+    write(".live", parts.map((part) => part.replace(/\.$/, "")).join(". "));
   }
 
   // Replaces the words about keys where there is no keyboard.
   const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
-  const write = (formula) => (view.live ? fillMath(formula, quiz.blank(view.live.find(view.run))) : formula);
-  const math = (line) => `<math display="block"><mrow>${write(line.join(""))}</mrow></math>`;
+  const fill = (formula) => (view.live ? fillMath(formula, quiz.blank(view.live.find(view.run))) : formula);
+  const math = (line) => `<math display="block"><mrow>${fill(line.join(""))}</mrow></math>`;
 
+  // Shows the texts of a step. Returns whether they are others than before.
   function describe(kind, title, lines, note, where = "") {
-    find(".kind").textContent = find(".kind").dataset.kind = kind;
-    find(".where").textContent = where;
-    find(".title").textContent = title;
+    const formulas = lines.map(math), texts = JSON.stringify([kind, title, formulas, note, where]);
+    if (described === texts) return false;
+    described = texts;
+    write(".kind", kind);
+    find(".kind").dataset.kind = kind;
+    write(".where", where);
+    write(".title", title);
+    write(".note", adapt(note));
     setFormulaSize(FORMULAS[0]);
-    showFormulas(find(".formula"), lines.map(math));
-    find(".note").textContent = adapt(note);
+    showFormulas(find(".formula"), formulas);
     for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), view.whole);
     find(".step").scrollTop = 0;
+    return true;
   }
 
   function setFormulaSize(size) {
@@ -252,12 +361,16 @@ function mount(root, page, rows) {
   // Changes to another run, at the step where it was left.
   function selectRun(to) {
     view.run = to;
-    view.at = -1;
-    root.querySelectorAll("[data-run]").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === to));
-    slider.max = frames().length - 1;
+    view.at = view.shown = -1;
+    showRun();
     find("[data-do=mistake]").hidden = !frames().some((frame) => frame.alarm);
     show(view.places[to]);
     view.inspector.refresh(); // the steps of the selected value differ between runs
+  }
+
+  function showRun() {
+    root.querySelectorAll("[data-run]").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === view.run));
+    slider.max = view.runs[view.run].count - 1;
   }
 
   // ---------------------------------------------------------------------------------- the address
@@ -278,6 +391,7 @@ function mount(root, page, rows) {
   // if it is a number. Steps are counted from 1, as the page shows them.
   function goto(place) {
     const { step, value, pass, view: title, set, quiz: asks } = typeof place === "object" ? place : { step: place };
+    complete();
     stop();
     const to = views.findIndex((view) => view.title === title);
     if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
@@ -328,11 +442,12 @@ function mount(root, page, rows) {
     undo: () => view.editor?.undo(),
     redo: () => view.editor?.redo(),
     reset: () => view.editor?.reset(),
-    downhill: () => downhill.toggle(),
+    downhill: () => openDownhill().toggle(),
     back: () => { if (trail.length > 1) open(trail.slice(0, -1)); },
   };
   const moves = ["first", "previous", "next", "last", "mistake"];
   const act = (action) => {
+    complete();
     if (moves.includes(action)) stop();
     actions[action]();
   };
@@ -403,39 +518,50 @@ function mount(root, page, rows) {
 
   // Puts the panels beside the drawing or below it, where more of it is legible.
   function arrange() {
-    const { clientWidth: width, clientHeight: height } = root, em = parseFloat(getComputedStyle(root).fontSize);
+    const width = innerWidth, height = innerHeight, em = parseFloat(getComputedStyle(root).fontSize);
     const panels = Math.max(9.6 * em, Math.min(0.26 * height, 15 * em)); // as in the style sheet
     const rank = (width, height) => view.camera.findScales({ width, height }).rank;
     const beside = rank(width - Math.max(300, 0.28 * width), height - 40), below = rank(width, height - panels - 6.5 * em);
     const isWide = beside === below ? width > height : beside > below;
     root.dataset.layout = width >= 620 && isWide ? "beside" : "below";
   }
-  new ResizeObserver(arrange).observe(root);
-  new ResizeObserver(() => {
-    view.camera.resize();
-    fitStep();
-    reveal(true);
-  }).observe(stage);
+  // Calls a function when an element has another size than now.
+  function onResize(element, action) {
+    let [width, height] = [element.clientWidth, element.clientHeight];
+    new ResizeObserver(() => {
+      if (element.clientWidth === width && element.clientHeight === height) return;
+      [width, height] = [element.clientWidth, element.clientHeight];
+      complete();
+      action();
+    }).observe(element);
+  }
 
   if (page.theme === "auto") followTheme();
   root.classList.add("ready");
   root.classList.toggle("framed", window !== window.parent);
   applySettings();
-  open([0]);
+  begin();
+  const place = { quiz: page.quiz ? "1" : undefined, ...readAddress() };
+  if (!view.start) open([0]);
+  if (Object.values(place).some((x) => x !== undefined)) goto(place);
   mounted = true;
-  goto({ quiz: page.quiz ? "1" : undefined, ...readAddress() });
+  for (const type of ["pointerdown", "touchstart", "keydown", "focusin", "wheel", "mouseover"]) {
+    root.addEventListener(type, () => complete(), { capture: true, once: true, passive: true });
+  }
+  const later = window.requestIdleCallback ?? setTimeout; // Safari lacks the former
+  requestAnimationFrame(() => later(() => root.isConnected && complete()));
   window.addEventListener("hashchange", () => goto(readAddress()));
-  if (window === window.parent && !quiz.isOn()) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
+
   // ----------------------------------------------------------- the interface for other programs
 
   const placeOf = (name) => {
-    const i = view.facts.findIndex((fact) => fact.name === name);
+    const i = complete().facts.findIndex((fact) => fact.name === name);
     if (i < 0) throw new Error(`no value is called ${name}; names() lists all`);
     return i;
   };
 
   // The names of all values of the picture that is shown.
-  const names = () => view.facts.map((fact) => fact.name).filter(Boolean);
+  const names = () => complete().facts.map((fact) => fact.name).filter(Boolean);
 
   // The numbers of a value: {data, grad}.
   function get(name) {
@@ -452,5 +578,5 @@ function mount(root, page, rows) {
     view.editor.set([[i, number]]);
   }
 
-  return { goto, names, get, set, descend: (lr) => downhill.descend(lr), reset: () => view.editor?.reset() };
+  return { goto, names, get, set, descend: (lr) => openDownhill().descend(lr), reset: () => complete().editor?.reset() };
 }
