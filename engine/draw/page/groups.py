@@ -65,6 +65,8 @@ def find_boxes(svg: str, prefix: str) -> dict[str, list[Drawn]]:
     drawn: dict[str, list[Drawn]] = {}
     groups: list[tuple[str, str, list[Box]]] = []  # that are open
     for end, tag, attributes, empty in TAG.findall(svg):
+        if tag == "g" and empty:
+            continue
         if tag == "g" and not end:
             id = re.search(rf' (?:id="{prefix}-|data-of=")([^"]*)"', attributes)
             groups.append((id[1] if id else "", attributes, []))

@@ -99,16 +99,17 @@ function createPicture(graph, prefix) {
     } else if (text.hasAttribute("textLength")) text.removeAttribute("textLength");
   }
 
-  // Writes a number. One that is too long loses the "data" before it, or else is squeezed.
+  // Writes a number. One that is too long loses the "data" before it, or else is squeezed. The first
+  // text fits, and so do shorter ones: no character is wider than two others.
   function write(field, number = "") {
     if (!field || field.number === number) return;
+    const { text, name, first } = field, fits = (content) => content === first || content.length < first.length;
+    let content = name && number ? `${name} ${number}` : name || number;
+    if (name && number && !fits(content) && measure(content) > findRoom(field)) content = number;
+    if (text.firstChild) text.firstChild.data = content;
+    else text.textContent = content;
+    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content);
     field.number = number;
-    let content = field.name && number ? `${field.name} ${number}` : field.name || number;
-    if (field.name && number && content.length >= field.first.length && measure(content) > findRoom(field)) content = number;
-    if (field.text.firstChild) field.text.firstChild.data = content;
-    else field.text.textContent = content;
-    // Shorter texts fit: no character is wider than two others.
-    if (content.length >= field.first.length || field.text.hasAttribute("textLength")) squeezeText(field, field.text, content);
   }
 
   // Shows the numbers and marks of a state.

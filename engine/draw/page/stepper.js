@@ -545,11 +545,11 @@ function mount(root, page, rows) {
   if (!view.start) open([0]);
   if (Object.values(place).some((x) => x !== undefined)) goto(place);
   mounted = true;
-  for (const type of ["pointerdown", "touchstart", "keydown", "focusin", "wheel", "mouseover"]) {
+  for (const type of ["pointerdown", "touchstart", "keydown", "click", "input", "change", "focusin", "wheel", "mouseover"]) {
     root.addEventListener(type, () => complete(), { capture: true, once: true, passive: true });
   }
   const later = window.requestIdleCallback ?? setTimeout; // Safari lacks the former
-  requestAnimationFrame(() => later(() => root.isConnected && complete()));
+  new PerformanceObserver(() => later(() => root.isConnected && complete())).observe({ type: "paint", buffered: true });
   window.addEventListener("hashchange", () => goto(readAddress()));
 
   // ----------------------------------------------------------- the interface for other programs
