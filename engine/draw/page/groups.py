@@ -68,15 +68,15 @@ def find_boxes(svg: str, prefix: str) -> dict[str, list[Drawn]]:
         if tag == "g" and empty:
             continue
         if tag == "g" and not end:
-            id = re.search(rf' (?:id="{prefix}-|data-of=")([^"]*)"', attributes)
-            groups.append((id[1] if id else "", attributes, []))
+            name = re.search(rf' (?:id="{prefix}-|data-of=")([^"]*)"', attributes)
+            groups.append((name[1] if name else "", attributes, []))
         elif tag == "g":
-            id, attributes, boxes = groups.pop()
+            id, start, boxes = groups.pop()
             if id and boxes:
-                at = re.search(r' data-at="([^"]*)"', attributes)
+                at = re.search(r' data-at="([^"]*)"', start)
                 element = Drawn(unite(boxes), frozenset(at[1].split() if at else ()), bool(at))
                 drawn.setdefault(id, []).append(element)
-            if groups and "transform" not in attributes:
+            if groups and "transform" not in start:
                 groups[-1][2].extend(boxes)
         elif groups and tag not in ("text", "tspan") and (box := find_box(attributes)):
             groups[-1][2].append(box)

@@ -27,7 +27,7 @@ PARTS = {  # scripts that are compressed: the page loads the first one after it 
     # event comes before, and the other one for the quiz, the tangent, and the steps downhill
     "steps": (
         "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js", "edit.js",
-        "inspector.js", "formula.js", "arrays.js",
+        "controls.js", "inspector.js", "formula.js", "arrays.js",
     ),
     "tools": ("plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js"),
 }  # fmt: skip

@@ -6,12 +6,13 @@ function readData(text) {
   return JSON.parse(new TextDecoder().decode(inflate(bytes)));
 }
 
-// Runs a script of the page that is compressed, once.
+// Runs a script of the page that is compressed. Returns whether that was the first call.
 function loadScript(id) {
-  const text = document.getElementById(id)?.textContent;
-  if (!text) return;
-  document.getElementById(id).remove();
-  document.head.append(Object.assign(document.createElement("script"), { textContent: readData(text) }));
+  const holder = document.getElementById(id);
+  if (!holder) return false;
+  holder.remove();
+  document.head.append(Object.assign(document.createElement("script"), { textContent: readData(holder.textContent) }));
+  return true;
 }
 
 function inflate(bytes) {

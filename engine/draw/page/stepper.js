@@ -10,7 +10,7 @@ const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 
 function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
-  const slider = find(".bar input"), play = find("[data-do=play]"), full = find("[data-view=full]");
+  const slider = find(".bar input"), play = find("[data-do=play]");
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
@@ -63,7 +63,9 @@ function mount(root, page, rows) {
   function complete() {
     if (view.isComplete) return view;
     view.isComplete = true;
-    loadScript("steps");
+    if (loadScript("steps")) {
+      mountControls(root, { act, stop, show, settings, changeSetting, view: () => view, takeKey: (event) => quiz.takeKey(event) });
+    }
     readSteps(view);
     if (!view.picture) mountPicture();
     view.camera.showAll();
@@ -163,7 +165,7 @@ function mount(root, page, rows) {
       part.setAttribute("tabindex", 0);
       part.setAttribute("role", "button");
     }
-    onSwipe(graph, () => !view.camera.canPan());
+    onSwipe(graph, act, () => !view.camera.canPan());
     if (view.live) view.editor = createEditor(view, { ...view.picture, refresh, select: (i) => view.inspector.select(i), focus: () => graph.focus() });
     view.arrays = showArrays(root, graph, view.prefix, { math, step: () => ({ frames: frames(), n: view.at }) });
     view.inspector = inspect(root, view, {
@@ -451,70 +453,20 @@ function mount(root, page, rows) {
     if (moves.includes(action)) stop();
     actions[action]();
   };
-  root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => act(button.dataset.do)));
-  root.querySelectorAll("[data-view]").forEach((button) => button.addEventListener("click", () => act(button.dataset.view)));
-  full.hidden = !document.fullscreenEnabled;
-  slider.addEventListener("input", () => {
-    stop();
-    show(Number(slider.value));
-  });
-  const keys = {
-    ArrowRight: "next", ArrowLeft: "previous", Home: "first", End: "last", " ": "play", Escape: "back",
-    "+": "in", "=": "in", "-": "out", 0: "fit", f: "full",
-  };
-  const pans = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  root.addEventListener("keydown", (event) => {
-    if (quiz.takeKey(event)) return;
-    const { key, target } = event, isUndo = (event.ctrlKey || event.metaKey) && /^[zy]$/i.test(key);
-    if (isUndo && view.editor?.canChange) {
-      event.preventDefault();
-      act(key.toLowerCase() === "y" || event.shiftKey ? "redo" : "undo");
-    }
-    const nudge = { ArrowUp: 1, ArrowDown: -1 }[key], selected = view.inspector.selected();
-    if (nudge && !event.shiftKey && view.editor?.isFree(selected) && !target.matches("select, input")) {
-      event.preventDefault();
-      view.editor.nudge(selected, nudge);
-      return;
-    }
-    const pan = event.shiftKey && pans[key], action = keys[key];
-    if ((!action && !pan) || event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
-    if (target.closest(".settings") || (key === " " && target.tagName === "BUTTON")) return; // it presses the button
-    event.preventDefault();
-    event.stopPropagation();
-    if (pan) view.camera.pan(...pan);
-    else act(action);
-  });
-
-  // A swipe goes to the next or the previous step.
-  function onSwipe(element, allowed = () => true) {
-    let from = null;
-    element.addEventListener("touchstart", ({ touches }) => { from = touches.length === 1 ? touches[0] : null; }, { passive: true });
-    element.addEventListener("touchend", ({ changedTouches: [to] }) => {
-      const x = from ? to.clientX - from.clientX : 0, y = from ? to.clientY - from.clientY : 0;
-      if (Math.abs(x) > 40 && Math.abs(x) > 2 * Math.abs(y) && allowed()) act(x < 0 ? "next" : "previous");
-      from = null;
-    });
-  }
-  onSwipe(find(".step"));
 
   // ---------------------------------------------------------------------- settings and the window
 
   function applySettings() {
     root.style.setProperty("--size", settings.size);
-    for (const control of root.querySelectorAll("[data-set]")) control.value = settings[control.dataset.set];
     view?.camera.setSize(settings.size);
   }
-  for (const control of root.querySelectorAll("[data-set]")) {
-    control.addEventListener("input", () => {
-      settings[control.dataset.set] = Number(control.value);
-      applySettings();
-      saveSettings(settings);
-      if (timer) { stop(); start(); }
-    });
+
+  function changeSetting(name, number) {
+    settings[name] = number;
+    applySettings();
+    saveSettings(settings);
+    if (timer) { stop(); start(); }
   }
-  const menu = find(".settings");
-  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });
-  menu.addEventListener("keydown", (event) => { if (event.key === "Escape") menu.open = false; });
 
   // Puts the panels beside the drawing or below it, where more of it is legible.
   function arrange() {
@@ -525,6 +477,7 @@ function mount(root, page, rows) {
     const isWide = beside === below ? width > height : beside > below;
     root.dataset.layout = width >= 620 && isWide ? "beside" : "below";
   }
+
   // Calls a function when an element has another size than now.
   function onResize(element, action) {
     let [width, height] = [element.clientWidth, element.clientHeight];
@@ -536,6 +489,7 @@ function mount(root, page, rows) {
     }).observe(element);
   }
 
+  find("[data-view=full]").hidden = !document.fullscreenEnabled;
   if (page.theme === "auto") followTheme();
   root.classList.add("ready");
   root.classList.toggle("framed", window !== window.parent);
