@@ -41,7 +41,6 @@ function mountControls(root, page) {
   });
 
   for (const control of root.querySelectorAll("[data-set]")) {
-    control.value = page.settings[control.dataset.set];
     control.addEventListener("input", () => page.changeSetting(control.dataset.set, Number(control.value)));
   }
   document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.open = false; });

@@ -22,9 +22,12 @@ from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-CORE = ("inflate.js", "stepper.js", "picture.js", "marks.js", "camera.js", "host.js")
-PARTS = {  # scripts that are compressed: the page loads the first one after it is shown, or when an
-    # event comes before, and the other one for the quiz, the tangent, and the steps downhill
+CORE = (
+    "inflate.js", "stepper.js", "texts.js", "picture.js", "marks.js", "camera.js", "host.js",
+)  # fmt: skip
+# Compressed scripts. The page runs "steps" after its first picture is painted, or before the first
+# event or call, and "tools" for the quiz, the tangent and gradient descent.
+PARTS = {
     "steps": (
         "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "live.js", "edit.js",
         "controls.js", "inspector.js", "formula.js", "arrays.js",

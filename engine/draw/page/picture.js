@@ -68,7 +68,7 @@ function createPicture(graph, prefix) {
   function findSides(g) {
     const places = ({ x, width, points, d }) => {
       if (width) return [Number(x), Number(x) + Number(width)];
-      const xs = (points ?? d).match(/-?[\d.]+/g).filter((_, i) => i % 2 === 0).map(Number);
+      const xs = ((points ?? d).match(/-?[\d.]+/g) ?? []).filter((_, i) => i % 2 === 0).map(Number);
       return [Math.min(...xs), Math.max(...xs)];
     };
     return [...g.querySelectorAll("rect, path, polygon, polyline")].flatMap((shape) => {

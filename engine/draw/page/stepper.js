@@ -6,16 +6,16 @@
 // The page opens with the first picture only. complete() adds everything else: when that picture has
 // been shown, or before the first event or call that requires it.
 
-const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
-
 function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]");
-  const touch = matchMedia("(pointer: coarse)").matches;
-  if (touch) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
+  if (matchMedia("(pointer: coarse)").matches) find(".details").textContent = find(".details").textContent.replace("Click", "Tap");
   const blank = { graph: find(".graph").cloneNode(), facts: find(".facts").cloneNode(true) };
   const views = page.views.map(createView), settings = loadSettings(), plots = {};
-  let view = null, trail = [], timer = null, downhill = null, described = "", mounted = false;
+  let view = null, trail = [], timer = null, downhill = null, mounted = false;
+  const { write, announce, adapt, describe, fitStep } = createTexts(root, page.hints, {
+    math: (line) => math(line), whole: () => view.whole, isAlarm: () => Boolean(frames()[view.at]?.alarm),
+  });
   const frames = () => complete().runs[view.run].frames;
   let quiz = { // until it is first used
     isOn: () => false, hide: (n, collect) => collect(n), show: () => false, blank: (find) => find, takeKey: () => false,
@@ -64,7 +64,7 @@ function mount(root, page, rows) {
     if (view.isComplete) return view;
     view.isComplete = true;
     if (loadScript("steps")) {
-      mountControls(root, { act, stop, show, settings, changeSetting, view: () => view, takeKey: (event) => quiz.takeKey(event) });
+      mountControls(root, { act, stop, show, changeSetting, view: () => view, takeKey: (event) => quiz.takeKey(event) });
     }
     readSteps(view);
     if (!view.picture) mountPicture();
@@ -212,12 +212,6 @@ function mount(root, page, rows) {
     find(".runs").hidden = runs.length < 2;
   }
 
-  // Writes a text of the page if it is another one.
-  function write(part, text) {
-    const element = find(part);
-    if (element.textContent !== text) element.textContent = text;
-  }
-
   // ------------------------------------------------------------------------------------- steps
 
   const stateAt = (n) => quiz.hide(n, collectState);
@@ -303,52 +297,8 @@ function mount(root, page, rows) {
     find(".trouble").textContent = `The ${field} of ${name} is ${live.write([number].flat().find((x) => !Number.isFinite(x)))}; numbers that depend on it can be inf or nan, too.`;
   }
 
-  // Tells screen readers, which do not see the drawing, about a step.
-  function announce({ title, data, grad, note }) {
-    const numbers = Object.values({ ...data, ...grad }).filter(Boolean);
-    const parts = [title, numbers.length === 1 ? `now ${numbers[0]}` : "", adapt(note ?? "")].filter(Boolean);
-    write(".live", parts.map((part) => part.replace(/\.$/, "")).join(". "));
-  }
-
-  // Replaces the words about keys where there is no keyboard.
-  const adapt = (note) => (touch ? note.replace(page.hints[0], page.hints[1]) : note);
   const fill = (formula) => (view.live ? fillMath(formula, quiz.blank(view.live.find(view.run))) : formula);
   const math = (line) => `<math display="block"><mrow>${fill(line.join(""))}</mrow></math>`;
-
-  // Shows the texts of a step. Returns whether they are others than before.
-  function describe(kind, title, lines, note, where = "") {
-    const formulas = lines.map(math), texts = JSON.stringify([kind, title, formulas, note, where]);
-    if (described === texts) return false;
-    described = texts;
-    write(".kind", kind);
-    find(".kind").dataset.kind = kind;
-    write(".where", where);
-    write(".title", title);
-    write(".note", adapt(note));
-    setFormulaSize(FORMULAS[0]);
-    showFormulas(find(".formula"), formulas);
-    for (const part of [".title", ".formula", ".note"]) showWholeNames(find(part), view.whole);
-    find(".step").scrollTop = 0;
-    return true;
-  }
-
-  function setFormulaSize(size) {
-    find(".formula").style.fontSize = `${size}em`;
-    find(".step").classList.toggle("tight", size < FORMULAS[0]);
-  }
-
-  // Makes the formulas of a step so small that the step fits its panel, if they can be read then.
-  // Otherwise the panel scrolls, and shows the note first if that is a mistake.
-  function fitStep() {
-    const panel = find(".step"), isFit = () => panel.scrollHeight <= panel.clientHeight;
-    setFormulaSize(FORMULAS[0]);
-    panel.querySelectorAll(".formula, .element").forEach(fold);
-    for (const size of FORMULAS) {
-      setFormulaSize(size);
-      if (isFit()) return;
-    }
-    if (frames()[view.at]?.alarm) panel.scrollTop = panel.scrollHeight;
-  }
 
   function mark(ids, first) {
     view.marked = view.picture.mark(ids);
@@ -458,6 +408,7 @@ function mount(root, page, rows) {
 
   function applySettings() {
     root.style.setProperty("--size", settings.size);
+    for (const control of root.querySelectorAll("[data-set]")) control.value = settings[control.dataset.set];
     view?.camera.setSize(settings.size);
   }
 
