@@ -75,9 +75,17 @@ def node(program):
 
 
 def read_data(page):
-    """Return the data in a page's HTML."""
-    text = re.search(r'id="steps">(.*?)</script>', page, re.S)[1]
-    return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
+    """Return the views in a page's HTML as data, with the pieces of formulas in their places."""
+    first = re.search(r'id="first">(.*?)</script>', page, re.S)[1]
+    views = json.loads(first)["views"]
+    for i, view in enumerate(views):
+        text = re.search(rf'id="view{i}">(.*?)</script>', page, re.S)[1]
+        data = json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
+        frames = [frame for run in data["runs"] for frame in run["frames"]]
+        for record in [*data["facts"], *frames]:
+            record["lines"] = [[data["pieces"][k] for k in line] for line in record["lines"]]
+        view |= data
+    return {"views": views}
 
 
 def unpack(page):

@@ -32,7 +32,7 @@ from engine.draw.page.live import LiveGraph
 from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_frame, fill_runs
 from engine.draw.steps.neuron_graphs import NeuronOpener, link_leaves
 from engine.draw.steps.neuron_steps import NeuronTracer, build_network_view, find_network
 from engine.draw.steps.numbers import choose_places
@@ -378,6 +378,13 @@ class Stepper(Answering):
         return fill_runs(self._describe(self.templates), self.texts)
 
     @property
+    def first_frame(self) -> Frame:
+        """The first step, without the work that the others require."""
+        if self.texts:
+            return fill_frame(self.templates[0].frames[0], self.texts[0])
+        return self._describe(self.templates)[0].frames[0]
+
+    @property
     def frames(self) -> list[Frame]:
         """The steps of the forward and the backward pass, as data."""
         return self.runs[0].frames
@@ -401,6 +408,7 @@ class Stepper(Answering):
                 stepper.facts,
                 stepper.whole,
                 stepper.graph,
+                self.first_frame if stepper is self else None,
             )
             for title, stepper in steppers.items()
         ]

@@ -105,21 +105,30 @@ function areNearlyEqual(xs, ys, rounding) {
 // Writes numbers and matrices in the places of texts: a key is a kind and slots (see recorded.py).
 function createArrayTexts({ arrays, spec }, graph, rows) {
   const { shown, program, short } = arrays, place = new Map(shown.map((slot, n) => [slot, n])), lists = new Map();
-  let sources = [], computed = [], cells = new Map();
+  let find = null, sources = null, computed = [], cells = new Map();
+
+  // `findPasses` runs all passes. The numbers are computed when one is first read.
+  function update(findPasses) {
+    find = findPasses;
+    sources = null;
+    cells = new Map();
+  }
 
   // Reads the numbers of all nodes and contributions, and computes those of texts from them.
-  function update(results) {
+  function compute() {
     sources = graph.data.flat();
-    for (const { sent } of results) {
+    for (const { sent } of find()) {
       for (const { upstream, sent: amount, before, after } of sent) {
         for (const x of [upstream, amount, before, after]) sources.push(...(Array.isArray(x) ? x : [x]));
       }
     }
     computed = rows[program](sources);
-    cells = new Map();
   }
 
-  const read = (slots) => listSlots(slots).map((s) => (place.has(s) ? computed[place.get(s)] : sources[s]));
+  function read(slots) {
+    if (!sources) compute();
+    return listSlots(slots).map((s) => (place.has(s) ? computed[place.get(s)] : sources[s]));
+  }
 
   function listSlots(text) {
     if (!lists.has(text)) {
