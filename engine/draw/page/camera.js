@@ -103,55 +103,6 @@ function createCamera(graph, [groupWidth, groupHeight], size) {
     graph.scrollBy({ left, top, behavior: still || !(left || top) ? "instant" : "smooth" }); // also ends an earlier one
   }
 
-  graph.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return; // it scrolls; a pinch on a touchpad has ctrlKey
-    event.preventDefault();
-    zoom(Math.exp(-Math.max(-50, Math.min(50, event.deltaY)) / 100), event.clientX, event.clientY);
-  }, { passive: false });
-
-  // A pinch on a touch screen. One finger scrolls.
-  const measureFingers = ([a, b]) => ({
-    distance: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
-    x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2,
-  });
-  let fingers = null;
-  graph.addEventListener("touchmove", (event) => {
-    if (event.touches.length !== 2) return;
-    event.preventDefault();
-    const now = measureFingers(event.touches);
-    if (fingers) {
-      zoom(now.distance / fingers.distance, now.x, now.y);
-      graph.scrollBy({ left: fingers.x - now.x, top: fingers.y - now.y, behavior: "instant" });
-    }
-    fingers = now;
-  }, { passive: false });
-  graph.addEventListener("touchend", () => { fingers = null; });
-
-  // A mouse drags the drawing. A click that ends a drag selects nothing.
-  let drag = null;
-  graph.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "mouse" && event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false };
-  });
-  graph.addEventListener("pointermove", (event) => {
-    if (!drag) return;
-    const left = drag.x - event.clientX, top = drag.y - event.clientY;
-    if (!drag.moved && Math.hypot(left, top) < 4) return;
-    if (!drag.moved) graph.setPointerCapture(event.pointerId);
-    graph.classList.add("dragged");
-    graph.scrollBy({ left, top, behavior: "instant" });
-    drag = { x: event.clientX, y: event.clientY, moved: true };
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    graph.addEventListener(end, () => {
-      const moved = drag?.moved;
-      drag = null;
-      if (moved) setTimeout(() => graph.classList.remove("dragged"));
-    });
-  }
-  graph.addEventListener("click", (event) => {
-    if (graph.classList.contains("dragged")) event.stopImmediatePropagation();
-  }, true);
-
   return {
     fit, zoom, reveal, resize, findScales, showNear, showAll,
     setSize: (to) => { size = to; resize(); },

@@ -122,11 +122,3 @@ function createCircles(graph, prefix, { live }, { lines, biases, neurons, titles
   showBubble(null);
   return { update, select, owns: (element) => partAt(element) !== null };
 }
-
-// Returns an element of a drawing.
-function createShape(tag, attributes = {}, text = "") {
-  const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, x] of Object.entries(attributes)) shape.setAttribute(name, x);
-  if (text) shape.textContent = text;
-  return shape;
-}

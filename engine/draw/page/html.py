@@ -30,14 +30,21 @@ PARTS = {
     "steps": (
         "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "groups.js", "live.js",
         "live_arrays.js", "changes.js", "edit.js", "controls.js", "circles.js", "inspector.js",
-        "formula.js", "arrays.js",
+        "formula.js", "arrays.js", "program.js",
     ),
     "tools": ("plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js"),
 }  # fmt: skip
+# Scripts for graphs with one of these fields.
+SPECIAL = {"groups.js": "boxes", "circles.js": "circles", "live_arrays.js": "arrays"}
 SCRIPTS = (*CORE, *PARTS["steps"], *PARTS["tools"])
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
+NETWORK = (
+    "Drag a line to change its weight, or click it to type a number. Click an input for its "
+    "samples, or a neuron to open it."
+)
+BOXES = "Click a box to see and change the numbers inside."
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
 POLICY = (  # this page's own scripts, and nothing from elsewhere
     "default-src 'none'; style-src 'unsafe-inline'; script-src {sources}; base-uri 'none'; "
@@ -59,9 +66,7 @@ class PageView(NamedTuple):
     facts: Sequence[Facts]
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
     graph: LiveGraph | None = None  # if the page computes the numbers
-    start: Frame | None = (
-        None  # the first frame with its numbers; if None, the page opens completely
-    )
+    start: Frame | None = None  # the first frame with its numbers, if the page opens with it
 
 
 def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str:
@@ -77,7 +82,9 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     if views[0].start is not None:
         first["views"][0]["start"] = replace_invalid_in(pack_start(views[0].start))
     title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
-    core, parts = join_scripts(CORE), {id: join_scripts(names) for id, names in PARTS.items()}
+    unused = {name for name, field in SPECIAL.items() if not has_graph(views, field)}
+    parts = {id: join_scripts([x for x in y if x not in unused]) for id, y in PARTS.items()}
+    core = join_scripts(CORE)
     rows_text = "".join(f"{row},\n" for row in rows)
     start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
     policy = POLICY.format(sources=" ".join(map(hash_source, (core, start, *parts.values()))))
@@ -93,7 +100,7 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
         '<meta name="viewport" content="width=device-width">'
         '<link rel="expect" href="#start" blocking="render">'  # else it is drawn twice
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
-        f"{''.join(map(read_text, STYLES))}</style></head>\n<body>\n"
+        f"{shorten_css(''.join(map(read_text, STYLES)))}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="application/json" id="first">{write_json(first)}</script>\n'
@@ -101,6 +108,21 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
         f'<script id="start">{start}</script></body></html>\n'
     )
     return remove_blank_lines(page)
+
+
+def has_graph(views: Sequence[PageView], field: str) -> bool:
+    """Return whether the graph of a view has a field."""
+    return any(view.graph and getattr(view.graph, field) is not None for view in views)
+
+
+def shorten_css(style: str) -> str:
+    """Return a style sheet without comments and without space around rules.
+
+    >>> shorten_css("a { color: red; }  /* a link */\\nb { margin: 0 1px; }\\n")
+    'a{color: red}b{margin: 0 1px}'
+    """
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.S)
+    return re.sub(r"\s*([{};])\s*", r"\1", style).replace(";}", "}")
 
 
 def join_scripts(names: Sequence[str]) -> str:
@@ -146,11 +168,11 @@ def describe_changes(graph: LiveGraph, facts: Sequence[Facts]) -> dict[str, Any]
     free        the ids of leaves whose own number is in the drawing
     descends    whether there are leaves that can move
     asks        whether the quiz can ask for the numbers
-    advice      for a drawing with boxes, the name of the text of an empty panel
+    advice      for a drawing with boxes, the text of the panel while nothing is selected
     """
     packed: dict[str, Any] = {}
     if graph.boxes is not None:
-        packed["advice"] = "network" if graph.circles is not None else "boxes"
+        packed["advice"] = NETWORK if graph.circles is not None else BOXES
     if any("slopes" in node for node in graph.nodes):
         return packed
     fixed = {"inputs", "of", "constant"}
@@ -177,8 +199,16 @@ def hash_source(script: str) -> str:
 
 
 def strip_comments(script: str) -> str:
-    """Return a script without indentation and without the lines that are comments."""
-    return re.sub(r"^[ \t]+", "", re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M), flags=re.M)
+    """Return a script without indentation and without comments.
+
+    A comment after code stays if it contains a quote: it could be a part of a text.
+
+    >>> strip_comments("  // a\\n  b(); // c\\n")
+    'b();\\n'
+    """
+    script = re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M)
+    script = re.sub(r"(?<=[;{},()]) +// [^'\"`\n]*$", "", script, flags=re.M)
+    return re.sub(r"^[ \t]+", "", script, flags=re.M)
 
 
 def shorten_svg(svg: str) -> str:

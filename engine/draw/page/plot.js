@@ -1,4 +1,4 @@
-// Small plots as SVG, drawn anew at each change, of shapes from circles.js.
+// Small plots as SVG, drawn anew at each change, of shapes from arrays.js.
 
 // Returns the scales of a plot, {x, y, invert}: functions of numbers to pixels, and of a pixel to x.
 // `frame` is {left, right, top, bottom} in pixels.

@@ -7,11 +7,6 @@
 // been shown, or before the first event or call that requires it. Views that are whole in `page` are
 // complete at once.
 
-const ADVICE = {
-  network: "Drag a line to change its weight, or click it to type a number. Click an input for its samples, or a neuron to open it.",
-  boxes: "Click a box to see and change the numbers inside.",
-};
-
 function mount(root, page, rows) {
   const find = (selector) => root.querySelector(selector), stage = find(".stage");
   const slider = find(".bar input"), play = find("[data-do=play]"), isTouched = matchMedia("(pointer: coarse)").matches;
@@ -68,7 +63,7 @@ function mount(root, page, rows) {
       places: data.runs.map(() => 0), // the current step of each run
       run: 0, at: -1, marked: [], first: null,
     };
-    if (data.advice) created.panel.querySelector(".details").textContent = adaptWords(ADVICE[data.advice]);
+    if (data.advice) created.panel.querySelector(".details").textContent = adaptWords(data.advice);
     return created;
   }
 
@@ -189,6 +184,7 @@ function mount(root, page, rows) {
       part.setAttribute("tabindex", 0);
       part.setAttribute("role", "button");
     }
+    mountGestures(graph, view.camera.zoom);
     onSwipe(graph, act, () => !view.camera.canPan());
     view.circles = view.network && createCircles(graph, view.prefix, view, view.network);
     view.arrays = showArrays(root, graph, view.prefix, { math, describe: view.live?.describeCells, step: () => ({ frames: frames(), n: view.at }) });
@@ -497,39 +493,10 @@ function mount(root, page, rows) {
   new PerformanceObserver(() => later(() => root.isConnected && complete())).observe({ type: "paint", buffered: true });
   window.addEventListener("hashchange", () => goto(readAddress()));
 
-  // ----------------------------------------------------------- the interface for other programs
-
-  // Returns the view and the place of a value; of an opened part, its own names come first.
-  const locate = (name) => {
-    for (const from of [complete(), view.owner]) {
-      const i = from.facts.findIndex((fact) => fact.name === name);
-      if (i >= 0) return { from, i };
-    }
-    throw new Error(`no value is called ${name}; names() returns all names`);
+  // Returns a function of the interface for other programs.
+  const call = (name) => (...args) => (complete(), createInterface(view)[name](...args));
+  return {
+    goto, names: call("names"), get: call("get"), set: call("set"),
+    descend: (lr) => openDownhill().descend(lr), reset: () => complete().editor?.reset(),
   };
-
-  // The names of all values of the picture that is shown.
-  const names = () => [...new Set([complete(), ...(view.live?.elements ? [view.owner] : [])].flatMap(({ facts }) => facts.map((fact) => fact.name)))].filter(Boolean);
-
-  // The numbers of a value: {data, grad}; those of a neuron are as in its circle.
-  function get(name) {
-    const { from: { live, facts }, i } = locate(name), { group } = facts[i];
-    if (!live) throw new Error("this page replays its numbers; pages that step through few Values, or through Arrays with few elements, compute them");
-    if (group !== undefined) return { data: live.group("m", group), grad: live.group("t", group) };
-    if (i > live.graph.root) throw new Error(`${name} is a box of several values; names() lists those inside that can change`);
-    const nest = live.elements?.nest ?? ((_, x) => x); // arrays are nested lists
-    return { data: nest(i, live.graph.data[i]), grad: nest(i, live.grad(i)) };
-  }
-
-  // Changes the number of a leaf, or the numbers of an array, given as nested lists.
-  function set(name, number) {
-    const { from: { changes, live }, i } = locate(name), places = live?.elements?.placesOf(i) ?? [i], numbers = [number].flat(Infinity);
-    if (!places.length || !places.every((k) => changes?.isFree(k))) throw new Error(`${name} cannot be changed: it is not a leaf, or it is a constant`);
-    if (numbers.length !== places.length || !numbers.every((x) => typeof x === "number")) {
-      throw new TypeError(`expected ${places.length > 1 ? `${places.length} numbers` : "a number"}, got ${number}`);
-    }
-    changes.set(places.map((k, n) => [k, numbers[n]]));
-  }
-
-  return { goto, names, get, set, descend: (lr) => openDownhill().descend(lr), reset: () => complete().editor?.reset() };
 }
