@@ -87,18 +87,8 @@ function createArrayGraph(nodes, rows, isSingle) {
 
 const countElements = (shape) => shape.reduce((n, length) => n * length, 1);
 
-// The size of a gradient: of an array its norm; nan if one of its numbers is nan.
-const measureSize = (x) => (!Array.isArray(x) ? Math.abs(x) : x.some((a) => a !== a) ? NaN : Math.hypot(...x));
-const subtract = (x, y) => (Array.isArray(x) ? x.map((a, i) => a - y[i]) : x - y);
-
 // Returns the gradient of an array without the products of its largest paths.
 const subtractArrayPaths = ({ gradient, best }) => best.reduce((rest, { product }) => subtract(rest, product), gradient);
-
-// Returns whether two arrays are equal up to rounding, relative to their largest number.
-function areNearlyEqual(xs, ys, rounding) {
-  const scale = [...xs, ...ys].reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
-  return xs.every((x, i) => x === ys[i] || (x !== x && ys[i] !== ys[i]) || Math.abs(x - ys[i]) <= rounding * scale);
-}
 
 // ------------------------------------------------------------------------------------------- texts
 
