@@ -42,6 +42,18 @@ def chromium():
         browser.close()
 
 
+def check_first_picture(page, file):
+    """Assert that a page opens with the picture that it shows when all of it has been read."""
+    other = page.context.browser.new_page(viewport={"width": 390, "height": 844})
+    other.add_init_script("window.requestIdleCallback = () => {}")
+    other.goto(file.as_uri())
+    first, is_unread = other.screenshot(), other.evaluate("!!document.getElementById('steps')")
+    other.evaluate("stepgrad.names()")
+    is_read = other.evaluate("!document.getElementById('steps')")
+    assert (is_unread, is_read, other.screenshot() == first) == (True, True, True)
+    other.close()
+
+
 @contextmanager
 def watched(page):
     """Assert that a page reports no error, then forget what it stored.

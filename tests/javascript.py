@@ -74,10 +74,22 @@ def node(program):
     file.close()
 
 
-def read_data(page, id="steps"):
+def read_data(page, id):
     """Return the data of an element of a page's HTML."""
     text = re.search(rf'id="{id}">(.*?)</script>', page, re.S)[1]
     return json.loads(zlib.decompress(base64.b64decode(text), wbits=-15))
+
+
+def read_views(page):
+    """Return the views of a stepper's page as data, with the pieces of formulas in their places."""
+    views = json.loads(re.search(r'id="first">(.*?)</script>', page, re.S)[1])["views"]
+    for i, view in enumerate(views):
+        data = read_data(page, f"view{i}")
+        frames = [frame for run in data["runs"] for frame in run["frames"]]
+        for record in [*data["facts"], *frames]:
+            record["lines"] = [[data["pieces"][k] for k in line] for line in record["lines"]]
+        view |= data
+    return views
 
 
 def unpack(page):

@@ -30,7 +30,7 @@ from engine.draw.look.theme import format_number, norm
 from engine.graph import topological
 from engine.rules import ELEMENTWISE
 from engine.watch.wrong_passes import RIGHT, contributions
-from javascript import read_data
+from javascript import read_views
 from nn import losses, vector
 from strategies import arrays, examples
 from test_array_rules import CASES, SCALED
@@ -419,8 +419,8 @@ def test_errors():
 
 def test_the_page_holds_the_fields():
     W = Array(rng.normal(size=(11, 10)), "W")  # the page does not compute so many numbers
-    data = read_data(step((W * W).sum()).html)
-    frame = data["views"][0]["runs"][0]["frames"][0]
+    (view,) = read_views(step((W * W).sum()).html)
+    frame = view["runs"][0]["frames"][0]
     assert frame["cells"]["v0 data"]["levels"].isdigit()
     assert "v0 grad" not in frame["cells"]
 
@@ -469,6 +469,7 @@ def test_the_page_fills_matrices_and_follows_elements(tmp_path):
         errors = []
         page.on("pageerror", lambda error: errors.append(error))
         page.goto(path.as_uri())
+        page.evaluate("stepgrad.goto(1)")  # which adds the parts that are out of sight
         fields = page.evaluate(READ)
         order = topological(root)
         for i, node in enumerate(order):
@@ -565,7 +566,7 @@ def test_layers_of_arrays_are_stepped():
     (grad,) = stepper.frames[-2].grad.values()
     assert grad == format_number(size, ".4g")
     assert step(loss, model, level=["layers.1"]).frames[1].cells  # others are not in boxes
-    assert "layers.0" in str(read_data(stepper.html))
+    assert "layers.0" in str(read_views(stepper.html))
 
 
 def test_levels_of_arrays_are_answered_with_the_remedy():

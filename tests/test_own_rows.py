@@ -28,7 +28,7 @@ from engine.draw.formulas import symbols
 from engine.formulas import square
 from engine.rules import TABLE
 from engine.sequences.rules import multiply_add
-from javascript import read_data
+from javascript import read_views
 
 SOFTSIGN = Op(
     "softsign",
@@ -129,7 +129,7 @@ def test_drawing_formula_and_words(op, f, at):
     xs = leaves(at)
     with_others = f(xs) * 2.0
     assert f">{op.name}<" in draw(with_others, locals=True).svg
-    page = str(read_data(step(with_others).html))
+    page = str(read_views(step(with_others).html))
     assert op.name in page
     assert "mfrac" in page or op is BLEND  # its local derivatives are fractions
     assert op.name in str(explain(with_others, xs[0]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from browsers import chromium
+from browsers import check_first_picture, chromium
 from engine import Array, topological
 from engine.draw import step
 from engine.draw.arrays.matrices import describe_matrix
@@ -26,7 +26,7 @@ def page(tmp_path_factory):
     """Yield the page, which reports no error and makes no request."""
     file, troubles = tmp_path_factory.mktemp("arrays") / "classifier.html", []
     step(classifier()).save(file)
-    assert file.stat().st_size < 150_000
+    assert file.stat().st_size < 165_000
     with chromium() as browser:
         page = browser.new_page(reduced_motion="reduce", viewport={"width": 1400, "height": 900})
         page.on("console", lambda message: troubles.append(message.text))
@@ -143,3 +143,8 @@ def test_the_tangent_is_that_of_one_element(page):
     assert caption.startswith("∂loss/∂x[0]=")
     assert float(caption.split("=")[1].replace("−", "-")) == pytest.approx(grad, rel=1e-3)
     page.click(".edit .opens")
+
+
+def test_a_page_opens_with_its_first_picture(page, tmp_path):
+    step(classifier()).save(tmp_path / "page.html")
+    check_first_picture(page, tmp_path / "page.html")

@@ -1,6 +1,7 @@
 """Numbers that are changed in a page, in a browser: both passes follow."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from browsers import chromium, fields
 from engine import Value, topological
 from engine.draw import step
 from engine.draw.look.theme import format_number
+from nn import MLP
 from strategies import examples
 
 
@@ -157,3 +159,84 @@ def test_the_policy_permits_only_the_scripts_of_the_page(page, tmp_path):
     assert other.evaluate("window.hit") is None
     assert "Content Security Policy" in troubles[0]
     other.close()
+
+
+@pytest.fixture(scope="module")
+def cards(page, tmp_path_factory):
+    """Yield the page of a neuron drawn as a card, with a bias of 0."""
+    model = MLP(2, [2, 1], "tanh", rng=0)
+    root = model([Value(0.5, "x1"), Value(-1.0, "x2")]) ** 2
+    file = tmp_path_factory.mktemp("cards") / "cards.html"
+    step(root, model, level="values").save(file)
+    other = page.context.browser.new_page()
+    other.goto(file.as_uri())
+    yield other
+    other.close()
+
+
+WIDTHS = """() => {
+    stepgrad.goto(999);
+    const text = [...document.querySelectorAll(".changed .number")].at(-1), name = text.parentNode.querySelector("text");
+    const [box, before] = [text, name].map((text) => text.getBBox());
+    text.removeAttribute("textLength");
+    return [text.textContent, box.width / text.getBBox().width, box.x - before.x - before.width];
+}"""
+
+
+def test_a_number_of_a_card_uses_the_room_of_its_column(cards):
+    """A bias that was 0 is as wide as another number, and longer ones do not reach its name."""
+    name = "layers[1].neurons[0].b"
+    for x, text in ((-0.2345, "−0.2345"), (-1.23e-300, "−1.23e−300")):
+        cards.evaluate("([name, x]) => stepgrad.set(name, x)", [name, x])
+        shown, scale, gap = cards.evaluate(WIDTHS)
+        assert (shown, gap > 0) == (text, True)
+        assert scale == 1.0 or text != "−0.2345"
+
+
+def test_fields_have_a_keyboard_with_a_sign(page):
+    """The keypad of inputmode="decimal" has no minus on some phones."""
+    page.select_option(".facts select", label="x1 (leaf)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('input[type=text]')].map((field) => field.inputMode)"
+    ) == ["", "", ""]  # fmt: skip
+
+
+def layout_counter(page):
+    """Return a function that counts the layouts that the browser has computed since."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    read = lambda: session.send("Performance.getMetrics")["metrics"]
+    return lambda: next(metric["value"] for metric in read() if metric["name"] == "LayoutCount")
+
+
+def test_a_page_opens_with_its_first_picture_and_reads_the_rest_later(page, tmp_path):
+    """Parts that are out of sight are added later, in their places."""
+    root = x = Value(0.5, "x")
+    for i in range(30):
+        root = root.tanh() if i % 2 else root * x
+    file = tmp_path / "chain.html"
+    step(root).save(file)
+    ids = re.findall(r'<g id="([^"]*)"', file.read_text("utf-8"))
+    other = page.context.browser.new_page(viewport={"width": 800, "height": 600})
+    other.add_init_script("window.requestIdleCallback = (read) => { window.readRest = read; }")
+    count = layout_counter(other)
+    other.goto(file.as_uri())
+    read = """() => [[...document.querySelectorAll(".graph g[id]")].map((g) => g.id),
+        document.querySelectorAll(".facts option").length, Boolean(document.getElementById("steps"))]"""
+    first, options, is_unread = other.evaluate(read)
+    assert (other.inner_text(".place"), options, is_unread) == ("1 of 78", 1, True)
+    assert 5 < len(first) < len(ids)
+    assert fields(other)["v0"] == ["x", "data 0.5", "grad"]
+    assert fields(other)["v1"] == ["v1", "data", "grad"]
+    assert count() <= 6
+    other.wait_for_function("window.readRest")
+    other.evaluate("readRest()")
+    assert other.evaluate(read) == [ids, 32, False]
+    other.close()
+
+
+def test_a_change_computes_one_layout(page):
+    page.evaluate("stepgrad.set('x1', 3.25); document.body.offsetHeight")
+    count = layout_counter(page)
+    page.evaluate("stepgrad.set('x1', 1.75); document.body.offsetHeight")
+    assert count() == 1

@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from browsers import HOSTILE, chromium
+from browsers import HOSTILE, check_first_picture, chromium
 from engine import Value
 from engine.draw import step
 from nn import MLP
@@ -241,3 +241,10 @@ def test_boxes_list_the_numbers_inside(pages):
     page.press(".controls input >> nth=0", "Enter")
     loss, _ = network({"layers[0].neurons[0].w0": 2.0})
     assert page.evaluate("stepgrad.get('loss').data") == pytest.approx(loss.data, rel=1e-12)
+
+
+@pytest.mark.parametrize("level", [None, "layers"])
+def test_a_page_opens_with_its_first_picture(page, tmp_path, level):
+    file = tmp_path / "page.html"
+    step(*network(), level=level).save(file)
+    check_first_picture(page, file)

@@ -32,7 +32,7 @@ from engine.draw.page.live import LiveGraph
 from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
-from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_runs
+from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_frame, fill_runs
 from engine.draw.steps.neuron_graphs import NeuronOpener, OpenedNeuron, link_leaves
 from engine.draw.steps.neuron_steps import (
     CHANGES,
@@ -419,6 +419,13 @@ class Stepper(Answering):
         return fill_runs(self._describe(self.templates), self.texts)
 
     @property
+    def first_frame(self) -> Frame:
+        """The first step, without the work that the others require."""
+        if self.texts:
+            return fill_frame(self.templates[0].frames[0], self.texts[0])
+        return self._describe(self.templates)[0].frames[0]
+
+    @property
     def frames(self) -> list[Frame]:
         """The steps of the forward and the backward pass, as data."""
         return self.runs[0].frames
@@ -433,8 +440,9 @@ class Stepper(Answering):
         """The complete page."""
         from engine.draw.page.html import write_page
 
+        first = self.to_view()._replace(start=self.first_frame)
         opened = [stepper.to_view(title) for title, stepper in self.opened.items()]
-        return write_page([self.to_view(), *opened], self.theme, self.quiz)
+        return write_page([first, *opened], self.theme, self.quiz)
 
     def to_view(self, title: str = "") -> "PageView":
         """Return the view of a page."""

@@ -183,7 +183,8 @@ def pack_passes(
 ) -> PackedPasses:
     """Return the passes of several samples at the same epochs as data, with the known drawings."""
     for traced in [x for of_sample in passes for x in of_sample]:
-        traced.page["views"][0]["svg"] = known[name_operations(traced.form)].page["views"][0]["svg"]
+        drawn = known[name_operations(traced.form)].page["views"][0]
+        traced.page["views"][0] |= {name: drawn[name] for name in ("svg", "group")}
     base = passes[0][0].page
     drawings = [traced.page["views"][0]["svg"] for traced in known.values()]
     return PackedPasses(base, drawings, [pack_sample(base, of_sample) for of_sample in passes])

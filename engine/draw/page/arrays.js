@@ -74,11 +74,8 @@ function showArrays(root, graph, prefix, { math, step, describe = (cells) => cel
   function outline(key, row, column, kind) {
     const panel = panels[key];
     if (!panel || row >= panel.rows || column >= panel.columns) return;
-    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     const { x, y, width, height } = panel;
-    for (const [name, value] of Object.entries({ x: x + column * width, y: y + row * height, width, height })) rect.setAttribute(name, value);
-    rect.setAttribute("class", kind);
-    panel.g.append(rect);
+    panel.g.append(createShape("rect", { x: x + column * width, y: y + row * height, width, height, class: kind }));
   }
 
   // Returns the element at a point of a field; undefined outside.
@@ -119,4 +116,12 @@ function showArrays(root, graph, prefix, { math, step, describe = (cells) => cel
   }
 
   return { update, choose, pick, findElement, findNumbers, chosen: (id) => `${id} ${chosen[id]}` };
+}
+
+// Returns an element of a drawing.
+function createShape(tag, attributes = {}, text = "") {
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, x] of Object.entries(attributes)) shape.setAttribute(name, x);
+  if (text) shape.textContent = text;
+  return shape;
 }

@@ -3,12 +3,15 @@
 
 const LARGEST = 2.5, SMALLEST = 0.4; // scales that are chosen without the reader
 
-// `marked` is a list of groups of elements; the scale is such that each group fits, if possible.
-function createCamera(graph, marked) {
+// `group` is the largest width and height, in points, of what one step marks; the scale is such that
+// it fits, if possible.
+function createCamera(graph, [groupWidth, groupHeight], size) {
   const svg = graph.querySelector("svg"), { width: w, height: h } = svg.viewBox.baseVal;
   const natural = { width: (w * 4) / 3, height: (h * 4) / 3 }; // from points to pixels
+  const group = { width: (groupWidth * 4) / 3 + 10, height: (groupHeight * 4) / 3 + 10 };
   let chosen = null; // the reader's scale, or "fit"
-  let scale = 1, size = 1, largestGroup = null;
+  const far = []; // parts that are not in the drawing yet, and the part that follows them
+  let scale = 1;
 
   // Returns scales for a room of a size: `whole` shows the whole drawing, and `own` is used by itself.
   // It is the former unless texts would be too small; then each group fits if possible. Rooms with a
@@ -17,26 +20,8 @@ function createCamera(graph, marked) {
     const into = (box) => Math.min((width - 16) / box.width, (height - 16) / box.height);
     const whole = Math.min(into(natural), LARGEST), legible = 0.72 * size;
     if (whole >= 0.76 * legible) return { whole, own: whole, rank: LARGEST + whole };
-    largestGroup ??= measureGroups();
-    const rank = Math.max(whole, Math.min(legible, into(largestGroup)));
+    const rank = Math.max(whole, Math.min(legible, into(group)));
     return { whole, own: Math.max(rank, SMALLEST * size), rank };
-  }
-
-  // Returns the largest width and height of the groups, at scale 1.
-  function measureGroups() {
-    const unit = svg.getBoundingClientRect().width / natural.width || 1;
-    const boxes = new Map();
-    const measure = (element) => {
-      if (!boxes.has(element)) boxes.set(element, element.getBoundingClientRect());
-      return boxes.get(element);
-    };
-    const largest = { width: 1, height: 1 };
-    for (const group of marked) {
-      const box = unite(group.map(measure));
-      largest.width = Math.max(largest.width, (box.right - box.left) / unit + 8);
-      largest.height = Math.max(largest.height, (box.bottom - box.top) / unit + 8);
-    }
-    return largest;
   }
 
   function resize() {
@@ -49,6 +34,41 @@ function createCamera(graph, marked) {
     scale = to;
     svg.style.width = `${natural.width * scale}px`;
     svg.style.height = `${natural.height * scale}px`;
+  }
+
+  // Takes out what is beyond the view until `showAll` is called: its layout takes most of the time in
+  // which a large drawing opens. A group that is not displayed has a layout as well.
+  function showNear() {
+    const { clientWidth: width, clientHeight: height } = graph, layer = svg.querySelector(":scope > .graph") ?? svg;
+    if (natural.width * scale <= width && natural.height * scale <= height) return;
+    const [, dx = 0, dy = 0] = /translate\(([-\d.]+)[ ,]+([-\d.]+)/.exec(layer.getAttribute("transform")) ?? [];
+    const right = (0.75 * width) / scale - dx + 40, bottom = (0.75 * height) / scale - dy + 40; // from pixels to points
+    for (const part of [...layer.children]) {
+      const shape = part.tagName === "g" ? part.querySelector("rect, path, polygon, ellipse, text") : part.tagName === "text" && part;
+      const [x, y] = shape ? findCorner(shape) : [-Infinity, -Infinity];
+      if (x > right || y > bottom) {
+        if (!far.length || far.at(-1).next) far.push({ layer, parts: [], next: null });
+        far.at(-1).parts.push(part);
+        part.remove();
+      } else if (far.length) far.at(-1).next ??= part;
+    }
+  }
+
+  // Returns the smallest x and y of a shape's points, or the middle of an ellipse.
+  function findCorner(shape) {
+    const read = (name) => shape.getAttribute(name), points = read("d") ?? read("points");
+    if (!points) return [Number(read("x") ?? read("cx")), Number(read("y") ?? read("cy"))];
+    if (/[AHV]/i.test(points)) return [-Infinity, -Infinity]; // its numbers are not pairs
+    const numbers = points.match(/-?[\d.]+/g).map(Number);
+    return [0, 1].map((k) => Math.min(...numbers.filter((_, i) => i % 2 === k)));
+  }
+
+  function showAll() {
+    for (const { layer, parts, next } of far.splice(0)) {
+      const group = document.createDocumentFragment();
+      group.append(...parts);
+      layer.insertBefore(group, next);
+    }
   }
 
   // Zooms around a point of the window, by default the middle of the view.
@@ -83,57 +103,8 @@ function createCamera(graph, marked) {
     graph.scrollBy({ left, top, behavior: still || !(left || top) ? "instant" : "smooth" }); // also ends an earlier one
   }
 
-  graph.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return; // it scrolls; a pinch on a touchpad has ctrlKey
-    event.preventDefault();
-    zoom(Math.exp(-Math.max(-50, Math.min(50, event.deltaY)) / 100), event.clientX, event.clientY);
-  }, { passive: false });
-
-  // A pinch on a touch screen. One finger scrolls.
-  const measureFingers = ([a, b]) => ({
-    distance: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY),
-    x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2,
-  });
-  let fingers = null;
-  graph.addEventListener("touchmove", (event) => {
-    if (event.touches.length !== 2) return;
-    event.preventDefault();
-    const now = measureFingers(event.touches);
-    if (fingers) {
-      zoom(now.distance / fingers.distance, now.x, now.y);
-      graph.scrollBy({ left: fingers.x - now.x, top: fingers.y - now.y, behavior: "instant" });
-    }
-    fingers = now;
-  }, { passive: false });
-  graph.addEventListener("touchend", () => { fingers = null; });
-
-  // A mouse drags the drawing. A click that ends a drag selects nothing.
-  let drag = null;
-  graph.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "mouse" && event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false };
-  });
-  graph.addEventListener("pointermove", (event) => {
-    if (!drag) return;
-    const left = drag.x - event.clientX, top = drag.y - event.clientY;
-    if (!drag.moved && Math.hypot(left, top) < 4) return;
-    if (!drag.moved) graph.setPointerCapture(event.pointerId);
-    graph.classList.add("dragged");
-    graph.scrollBy({ left, top, behavior: "instant" });
-    drag = { x: event.clientX, y: event.clientY, moved: true };
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    graph.addEventListener(end, () => {
-      const moved = drag?.moved;
-      drag = null;
-      if (moved) setTimeout(() => graph.classList.remove("dragged"));
-    });
-  }
-  graph.addEventListener("click", (event) => {
-    if (graph.classList.contains("dragged")) event.stopImmediatePropagation();
-  }, true);
-
   return {
-    fit, zoom, reveal, resize, findScales,
+    fit, zoom, reveal, resize, findScales, showNear, showAll,
     setSize: (to) => { size = to; resize(); },
     pan: (x, y) => graph.scrollBy({ left: x * 0.4 * graph.clientWidth, top: y * 0.4 * graph.clientHeight }),
     canPan: () => graph.scrollWidth > graph.clientWidth + 1,

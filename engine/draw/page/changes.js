@@ -6,12 +6,11 @@ function createChanges(live, facts, refresh) {
   const { nodes, data } = live.graph, start = [...data];
   const canChange = live.graph.canChange && !live.isLinked; // a part cannot without the view that it is linked to
   const unlocked = new Set(); // constants that can be changed
-  const hasPlace = nodes.map((_, i) => live.isWritten(i));
   let undone = [], done = []; // of each gesture {gesture, changes: [[place, before, after], ...]}
 
   const isLeaf = (i) => nodes[i] && !nodes[i].inputs && nodes[i].of === undefined;
   const isLocked = (i) => isLeaf(i) && Boolean(nodes[i].constant) && !unlocked.has(i);
-  const canUnlock = (i) => canChange && isLocked(i) && hasPlace[i];
+  const canUnlock = (i) => canChange && isLocked(i) && live.isWritten(i);
   const isFree = (i) => canChange && isLeaf(i) && !isLocked(i);
   const isChanged = (i) => isLeaf(i) && !Object.is(data[i], start[i]);
   const listChanged = () => nodes.map((_, i) => i).filter(isChanged);

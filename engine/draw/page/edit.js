@@ -84,7 +84,7 @@ function createEditor(view, changes, page) {
       return row;
     }
     const input = document.createElement("input");
-    Object.assign(input, { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false });
+    Object.assign(input, { type: "text", autocomplete: "off", spellcheck: false });
     input.setAttribute("aria-label", `Number of ${facts[i].name}`);
     input.addEventListener("keydown", (event) => {
       const steps = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];

@@ -2,10 +2,16 @@
 
 function createGroups({ data, root }, { groups, stages }) {
   const all = stages.flat(), after = []; // the gradient of its receiver after each contribution
-  let results = null, histories = null; // for each receiver: the stages that change it, and their last contributions
+  let find = null, results = null, histories = null; // for each receiver: the stages that change it, and their last contributions
 
-  function update(pass) {
-    results = pass;
+  // `findPass` runs the correct pass. The numbers are computed when one is first read.
+  function update(findPass) {
+    find = findPass;
+    results = null;
+  }
+
+  function compute() {
+    results = find();
     histories ??= findHistories();
     const sums = new Float64Array(data.length);
     sums[root] = 1;
@@ -45,6 +51,7 @@ function createGroups({ data, root }, { groups, stages }) {
 
   // Returns the number of a group or of a value, `i`, after a stage.
   function number(kind, i, stage) {
+    if (!results) compute();
     if (kind === "w") return measureSent(i);
     if (kind === "r") return gradAfter(i, stage);
     const numbers = groups[i].map((k) => (/[tn]/.test(kind) ? gradAfter(k, stage) : data[k]));

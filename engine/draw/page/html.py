@@ -14,30 +14,45 @@ from typing import Any, NamedTuple
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.look.dark import CLASS, darken
 from engine.draw.look.theme import THEMES
+from engine.draw.page.groups import measure_groups
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.facts import Facts
 from engine.draw.steps.frames import EMPTY, KEYS, TOUCH, Frame, Run
 from engine.support.embed import measure_svg
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (  # the first one reads the others, which are compressed
-    "inflate.js", "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "groups.js",
-    "live.js", "live_arrays.js", "changes.js", "edit.js", "stepper.js", "picture.js", "circles.js",
-    "camera.js", "host.js", "inspector.js", "formula.js", "marks.js", "arrays.js", "plot.js",
-    "tangent.js", "downhill.js", "answers.js", "quiz.js",
+CORE = (
+    "inflate.js", "stepper.js", "texts.js", "picture.js", "marks.js", "camera.js", "host.js",
 )  # fmt: skip
+# Compressed scripts. The page runs "steps" after its first picture is painted, or before the first
+# event or call, and "tools" for the quiz, the tangent and gradient descent.
+PARTS = {
+    "steps": (
+        "arithmetic.js", "graph.js", "paths.js", "numbers.js", "wrong.js", "groups.js", "live.js",
+        "live_arrays.js", "changes.js", "edit.js", "controls.js", "circles.js", "inspector.js",
+        "formula.js", "arrays.js", "program.js",
+    ),
+    "tools": ("plot.js", "tangent.js", "downhill.js", "answers.js", "quiz.js"),
+}  # fmt: skip
+# Scripts for graphs with one of these fields.
+SPECIAL = {"groups.js": "boxes", "circles.js": "circles", "live_arrays.js": "arrays"}
+SCRIPTS = (*CORE, *PARTS["steps"], *PARTS["tools"])
 STYLES = ("stepper.css", "arrays.css", "downhill.css")
 COLOURS = ("paper", "ink", "pale", "frame", "tint", "mark")  # of the theme, for the style sheet
 SUBTITLE = "backpropagation, step by step"
+NETWORK = (
+    "Drag a line to change its weight, or click it to type a number. Click an input for its "
+    "samples, or a neuron to open it."
+)
+FIXED = "Click an input for its numbers, or a neuron to open it."
+BOXES = "Click a box to see and change the numbers inside."
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
 POLICY = (  # this page's own scripts, and nothing from elsewhere
     "default-src 'none'; style-src 'unsafe-inline'; script-src {sources}; base-uri 'none'; "
     "form-action 'none'"
 )
-LOAD = """document.head.append(Object.assign(document.createElement("script"),
-  { textContent: readData(document.getElementById("script").textContent) }));"""
 START = """window.stepgrad = mount(document.querySelector(".stepper"),
-  readData(document.getElementById("steps").textContent), rows);"""
+  JSON.parse(document.getElementById("first").textContent), rows);"""
 
 
 class PageView(NamedTuple):
@@ -52,6 +67,7 @@ class PageView(NamedTuple):
     facts: Sequence[Facts]
     whole: Mapping[str, str] = EMPTY  # the whole names of those that are shortened
     graph: LiveGraph | None = None  # if the page computes the numbers
+    start: Frame | None = None  # the first frame with its numbers, if the page opens with it
 
 
 def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str:
@@ -59,30 +75,115 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
 
     Where scripts are blocked, it shows the first picture without controls.
     """
-    first = views[0]
     rows: dict[str, int] = {}
-    packed = pack_page(views, theme, rows) | ({"quiz": True} if quiz else {})
-    body = read_text("stepper.html").replace("PICTURE", packed["views"][0].pop("svg"))
-    data = compress(json.dumps(packed, ensure_ascii=False, separators=(",", ":")))
-    title = html.escape(f"{replace_invalid(first.title)} – {SUBTITLE}")
-    unpack, *others = (remove_blank_lines(strip_comments(read_text(name))) for name in SCRIPTS)
-    script, load = "".join(others), unpack + LOAD
+    page_data = pack_page(views, theme, rows)
+    packed = page_data["views"]
+    body = read_text("stepper.html").replace("PICTURE", packed[0].pop("svg"))
+    first = page_data | {"quiz": quiz, "views": [split_view(view) for view in packed]}
+    if views[0].start is not None:
+        first["views"][0]["start"] = replace_invalid_in(pack_start(views[0].start))
+    title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
+    unused = {name for name, field in SPECIAL.items() if not has_graph(views, field)}
+    parts = {id: join_scripts([x for x in y if x not in unused]) for id, y in PARTS.items()}
+    core = join_scripts(CORE)
     rows_text = "".join(f"{row},\n" for row in rows)
     start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
-    policy = POLICY.format(sources=" ".join(map(hash_source, (load, script, start))))
+    policy = POLICY.format(sources=" ".join(map(hash_source, (core, start, *parts.values()))))
+    packed_texts = {id: json.dumps(part) for id, part in parts.items()}
+    packed_texts |= {f"view{i}": write_json(view) for i, view in enumerate(packed)}
+    data = "".join(
+        f'<script type="text/plain" id="{id}">{compress(text)}</script>\n'
+        for id, text in packed_texts.items()
+    )
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
+        '<link rel="expect" href="#start" blocking="render">'  # else it is drawn twice
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
-        f"{''.join(map(read_text, STYLES))}</style></head>\n<body>\n"
+        f"{shorten_css(''.join(map(read_text, STYLES)))}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
-        f'<script type="text/plain" id="steps">{data}</script>\n'
-        f'<script type="text/plain" id="script">{compress(json.dumps(script))}</script>\n'
-        f"<script>{load}</script>\n<script>{start}</script></body></html>\n"
+        f'<script type="application/json" id="first">{write_json(first)}</script>\n'
+        f"{data}<script>{core}</script>\n"
+        f'<script id="start">{start}</script></body></html>\n'
     )
     return remove_blank_lines(page)
+
+
+def has_graph(views: Sequence[PageView], field: str) -> bool:
+    """Return whether the graph of a view has a field."""
+    return any(view.graph and getattr(view.graph, field) is not None for view in views)
+
+
+def shorten_css(style: str) -> str:
+    """Return a style sheet without comments and without space around rules.
+
+    >>> shorten_css("a { color: red; }  /* a link */\\nb { margin: 0 1px; }\\n")
+    'a{color: red}b{margin: 0 1px}'
+    """
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.S)
+    return re.sub(r"\s*([{};])\s*", r"\1", style).replace(";}", "}")
+
+
+def join_scripts(names: Sequence[str]) -> str:
+    """Return the scripts of some files as one, without comments."""
+    return "".join(remove_blank_lines(strip_comments(read_text(name))) for name in names)
+
+
+def write_json(data: Any) -> str:
+    """Return data as JSON that can stand in a script element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+FIRST = ("title", "prefix", "group", "advice", "asks", "descends", "free")
+
+
+def split_view(packed: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a view that its first picture requires, and remove it from the view.
+
+    The formulas of `packed` become places in a list of their pieces, which repeat each other.
+    """
+    pieces: dict[str, int] = {}
+    runs = packed["runs"]
+    first = {name: packed.pop(name) for name in FIRST if name in packed}
+    first["runs"] = [{"title": run["title"], "count": len(run["frames"])} for run in runs]
+    for record in [*packed["facts"], *(frame for run in runs for frame in run["frames"])]:
+        record["lines"] = [
+            [pieces.setdefault(piece, len(pieces)) for piece in line] for line in record["lines"]
+        ]
+    packed["pieces"] = [*pieces]
+    return first
+
+
+def pack_start(frame: Frame) -> dict[str, Any]:
+    """Return what the first picture shows of a frame."""
+    names = ("kind", "title", "note", "data")
+    return {name: getattr(frame, name) for name in names} | {"cells": [*frame.cells]}
+
+
+def describe_changes(graph: LiveGraph, facts: Sequence[Facts]) -> dict[str, Any]:
+    """Return what the first picture shows of the numbers that can change.
+
+    free        the ids of leaves whose own number is in the drawing
+    descends    whether there are leaves that can move
+    asks        whether the quiz can ask for the numbers
+    advice      for a drawing with boxes, the text of the panel while nothing is selected
+    """
+    packed: dict[str, Any] = {}
+    is_fixed = any("slopes" in node for node in graph.nodes)
+    if graph.boxes is not None:
+        advice = FIXED if is_fixed else NETWORK
+        packed["advice"] = BOXES if graph.circles is None else advice
+    if is_fixed:
+        return packed
+    fixed = {"inputs", "of", "constant"}
+    leaves = [i for i, node in enumerate(graph.nodes) if not node.keys() & fixed]
+    places = {fact.id: i for i, fact in enumerate(facts)}
+    ids = [facts[i].id for i in leaves if facts[i].id and places[facts[i].id] == i]
+    is_asked = len(graph.nodes) > 1 and graph.boxes is None and graph.arrays is None
+    return packed | {"asks": is_asked, "descends": bool(leaves), "free": ids}
 
 
 def remove_blank_lines(text: str) -> str:
@@ -101,8 +202,16 @@ def hash_source(script: str) -> str:
 
 
 def strip_comments(script: str) -> str:
-    """Return a script without indentation and without the lines that are comments."""
-    return re.sub(r"^[ \t]+", "", re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M), flags=re.M)
+    """Return a script without indentation and without comments.
+
+    A comment after code stays if it contains a quote: it could be a part of a text.
+
+    >>> strip_comments("  // a\\n  b(); // c\\n")
+    'b();\\n'
+    """
+    script = re.sub(r"^[ \t]*//.*\n", "", script, flags=re.M)
+    script = re.sub(r"(?<=[;{},()]) +// [^'\"`\n]*$", "", script, flags=re.M)
+    return re.sub(r"^[ \t]+", "", script, flags=re.M)
 
 
 def shorten_svg(svg: str) -> str:
@@ -183,7 +292,10 @@ def compute_height(svg: str) -> float:
 
 
 def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
-    """Return the data for the script, and add the rows of its graphs to `rows`."""
+    """Return the data for the script, and add the rows of its graphs to `rows`.
+
+    The script opens them as they are. A page of its own splits the views (see `split_view`).
+    """
     packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
     page = {
         "views": packed, "theme": theme, "subtitle": SUBTITLE,
@@ -208,9 +320,10 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
     facts = [pack(fact) for fact in view.facts]
     packed = {
         "title": view.title, "prefix": f"g{i}", "runs": runs, "facts": facts, "svg": svg,
-        "whole": view.whole,
+        "whole": view.whole, "group": measure_groups(svg, f"g{i}", view.runs),
     }  # fmt: skip
     if view.graph:
+        packed |= describe_changes(view.graph, view.facts)
         places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
         nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
         graph: dict[str, Any] = view.graph._asdict() | {"nodes": nodes}

@@ -6,6 +6,15 @@ function readData(text) {
   return JSON.parse(new TextDecoder().decode(inflate(bytes)));
 }
 
+// Runs a script of the page that is compressed. Returns whether that was the first call.
+function loadScript(id) {
+  const holder = document.getElementById(id);
+  if (!holder) return false;
+  holder.remove();
+  document.head.append(Object.assign(document.createElement("script"), { textContent: readData(holder.textContent) }));
+  return true;
+}
+
 function inflate(bytes) {
   let out = new Uint8Array(8 * bytes.length), size = 0, at = 0, bits = 0, count = 0;
 

@@ -8,18 +8,23 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
   const { nodes, passes, spec, boxes, arrays } = packed, isLinked = nodes.some(({ link }) => link);
   const graph = arrays ? createArrayGraph(nodes, rows, arrays.single) : createGraph(nodes, rows);
   const groups = boxes && createGroups(graph, boxes), texter = arrays && createArrayTexts(packed, graph, rows);
-  let results = [], texts = [], described = [], table = null;
+  let results = [], texts = [], described = [], table = null, written = null;
 
   // Computes all numbers, after those of linked leaves if it follows the source.
   function update(follows = true) {
     if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
     (elements ?? graph).compute();
-    results = passes.map(([senders, accumulates]) => graph.runPass(senders, accumulates));
-    groups?.update(results[0]);
-    texter?.update(results);
+    results = [];
+    groups?.update(() => findPass(0));
+    texter?.update(() => passes.map((_, run) => findPass(run)));
     texts = passes.map(() => new Map());
     table = null;
     described = [];
+  }
+
+  // Returns the numbers of a pass, which is run when they are first used.
+  function findPass(run) {
+    return (results[run] ??= graph.runPass(passes[run][0], passes[run][1]));
   }
 
   // Returns the number of a linked leaf: the data or the gradient of a node, or a sum of products.
@@ -36,13 +41,13 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
   }
 
   function number(run, key) {
-    const [i, k, index] = key.slice(1).split(".").map(Number), sent = results[run].sent[i];
+    if (key[0] === "d") return graph.data[key.slice(1)];
+    const [i, k, index] = key.slice(1).split(".").map(Number), sent = findPass(run).sent[i];
     switch (key[0]) {
-      case "d": return graph.data[i];
-      case "g": return results[0].grads[i];
+      case "g": return findPass(0).grads[i];
       case "p": return index === undefined ? graph.partials(i)[k] : graph.partialsOfResults(i, k)[index];
       case "u": return k === undefined ? sent.upstream : sent.upstream[k] ?? 0;
-      case "o": return source ? source.grad(nodes[i].link[1]) - results[0].grads[i] : 0;
+      case "o": return source ? source.grad(nodes[i].link[1]) - findPass(0).grads[i] : 0;
       case "s": return sent.sent;
       case "b": return sent.before;
       case "a": return sent.after;
@@ -91,7 +96,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
 
   function describeRun(run) {
     const [, accumulates, reason] = passes[run];
-    return (described[run] ??= describeMistake(graph, results[0], results[run], { accumulates, reason }, write, compare));
+    return (described[run] ??= describeMistake(graph, findPass(0), findPass(run), { accumulates, reason }, write, compare));
   }
 
   const compare = texter ? texter.compare(writeApart) : writeApart;
@@ -130,16 +135,18 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
 
   // Returns whether the texts have a place for the number of a leaf, without which it cannot change.
   // They do not contain the leaves of a box; one that is `fixed` decides how a formula is written.
-  const written = new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
-  const isWritten = (i) => written.has(`d${i}`) || (boxes && !nodes[i].fixed && !/^v/.test(facts[i].id));
+  function isWritten(i) {
+    written ??= new Set(JSON.stringify([templates, facts]).match(/d\d+(?=\ufdd1)/g));
+    return written.has(`d${i}`) || (boxes && !nodes[i].fixed && !/^v/.test(facts[i].id));
+  }
 
   // Returns the first value that is not finite although its inputs are, or else whose gradient is not.
   function findTrouble() {
     const isFinite = (x) => [x].flat().every(Number.isFinite), { data, inputsOf } = graph;
     const i = data.findIndex((x, i) => !isFinite(x) && inputsOf[i].every((k) => isFinite(data[k])));
     if (i >= 0) return { i, field: "data", number: data[i] };
-    const k = results[0].grads.findLastIndex((x) => !isFinite(x ?? 0));
-    return k < 0 ? null : { i: k, field: "gradient", number: results[0].grads[k] };
+    const { grads } = findPass(0), k = grads.findLastIndex((x) => !isFinite(x ?? 0));
+    return k < 0 ? null : { i: k, field: "gradient", number: grads[k] };
   }
 
   const elements = arrays && createElements(graph, facts, { senders: passes[0][0], write });
@@ -148,6 +155,6 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
     graph, elements, describeCells: texter?.describeCells, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
     isInGroup: (group, i) => boxes.groups[group].includes(i),
     group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
-    find: (run) => finders[run], grad: (i) => results[0].grads[i], contribution: (j) => results[0].sent[j],
+    find: (run) => finders[run], grad: (i) => findPass(0).grads[i], contribution: (j) => findPass(0).sent[j],
   };
 }

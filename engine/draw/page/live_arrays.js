@@ -87,39 +87,38 @@ function createArrayGraph(nodes, rows, isSingle) {
 
 const countElements = (shape) => shape.reduce((n, length) => n * length, 1);
 
-// The size of a gradient: of an array its norm; nan if one of its numbers is nan.
-const measureSize = (x) => (!Array.isArray(x) ? Math.abs(x) : x.some((a) => a !== a) ? NaN : Math.hypot(...x));
-const subtract = (x, y) => (Array.isArray(x) ? x.map((a, i) => a - y[i]) : x - y);
-
 // Returns the gradient of an array without the products of its largest paths.
 const subtractArrayPaths = ({ gradient, best }) => best.reduce((rest, { product }) => subtract(rest, product), gradient);
-
-// Returns whether two arrays are equal up to rounding, relative to their largest number.
-function areNearlyEqual(xs, ys, rounding) {
-  const scale = [...xs, ...ys].reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
-  return xs.every((x, i) => x === ys[i] || (x !== x && ys[i] !== ys[i]) || Math.abs(x - ys[i]) <= rounding * scale);
-}
 
 // ------------------------------------------------------------------------------------------- texts
 
 // Writes numbers and matrices in the places of texts. A key is a kind and slots (see recorded.py).
 function createArrayTexts({ arrays, spec }, graph, rows) {
   const { shown, program, short } = arrays, place = new Map(shown.map((slot, n) => [slot, n])), lists = new Map();
-  let sources = [], computed = [], cells = new Map();
+  let find = null, sources = null, computed = [], cells = new Map();
+
+  // `findPasses` runs all passes. The numbers are computed when one is first read.
+  function update(findPasses) {
+    find = findPasses;
+    sources = null;
+    cells = new Map();
+  }
 
   // Reads the numbers of all nodes and contributions, and computes those of texts from them.
-  function update(results) {
+  function compute() {
     sources = graph.data.flat();
-    for (const { sent } of results) {
+    for (const { sent } of find()) {
       for (const { upstream, sent: amount, before, after } of sent) {
         for (const x of [upstream, amount, before, after]) sources.push(...(Array.isArray(x) ? x : [x]));
       }
     }
     computed = rows[program](sources);
-    cells = new Map();
   }
 
-  const read = (slots) => listSlots(slots).map((s) => (place.has(s) ? computed[place.get(s)] : sources[s]));
+  function read(slots) {
+    if (!sources) compute();
+    return listSlots(slots).map((s) => (place.has(s) ? computed[place.get(s)] : sources[s]));
+  }
 
   function listSlots(text) {
     if (!lists.has(text)) {

@@ -1,77 +1,156 @@
 // A drawing whose numbers change, and in which parts are marked. `prefix` is that of its ids.
 // A value can be drawn several times: the others have the attributes data-of="v3" and data-at, with
 // the arrows that they are at. A step that marks some of these arrows marks only the copies there.
+// Nothing here makes the browser compute its layout; widths of texts are measured on a canvas.
 
-const SPARE = 12; // room of a cell beyond its first text
-const LONG = 6.2; // that of a number in a card, such as −1.234e−05, relative to the size of its text
+const SPARE = 12; // room of a cell beyond its first text, at least
+const MARGIN = 3; // between a number and what is beside it
 
 function createPicture(graph, prefix) {
-  const elements = new Map(); // lists, by id
-  for (const element of graph.querySelectorAll("[id], [data-of]")) {
-    const id = findId(element);
-    if (id) elements.set(id, [...(elements.get(id) ?? []), element]);
+  const values = [...graph.querySelectorAll(".node")].map((g) => [findId(g), g]).filter(([id]) => /^[vb]\d/.test(id)).map(([id, g]) => findValue(id, g));
+  const elements = new Map(), rows = new Map(); // lists of elements by id, and of texts by row
+  let pen = null, hot = [];
+
+  function parts(id) {
+    if (!elements.size) {
+      for (const element of graph.querySelectorAll("[id], [data-of]")) elements.set(findId(element), []);
+      for (const element of graph.querySelectorAll("[id], [data-of]")) elements.get(findId(element)).push(element);
+    }
+    return elements.get(id) ?? [];
   }
-  const parts = (id) => elements.get(id) ?? [];
-  const values = [...elements].filter(([id]) => /^[vb]\d+$/.test(id)).flatMap(([id, drawn]) => drawn.map((g) => findValue(id, g)));
-  values.forEach(prepare);
 
   function findId(element) {
     return element.dataset.of ?? (element.id.startsWith(prefix + "-") ? element.id.slice(prefix.length + 1) : undefined);
   }
 
-  // Returns a value of the drawing: its element, and its texts that change, with their lengths. All
-  // lengths are measured before anything changes, which would make the browser lay out anew for each.
+  // Returns a value of the drawing: its element, and its texts that change.
   function findValue(id, g) {
-    const texts = [...g.querySelectorAll("text")];
+    const texts = [...g.querySelectorAll("text")], contents = texts.map((text) => text.textContent.trim());
     const find = (...names) => {
-      const begins = (text, name) => text.textContent.trim().startsWith(name + " ");
-      const text = texts.findLast((text) => names.some((name) => text.classList.contains(name) || begins(text, name)));
-      return text && { text, name: names.find((name) => begins(text, name)) ?? "", length: text.getComputedTextLength() };
+      const i = texts.findLastIndex((text, i) => names.some((name) => text.classList.contains(name) || contents[i].startsWith(name + " ")));
+      if (i < 0) return undefined;
+      return { g, text: texts[i], name: names.find((name) => contents[i].startsWith(name + " ")) ?? "", first: texts[i].textContent };
     };
-    const data = find("data"), text = data?.text;
-    if (text?.classList.contains("data") && text.getAttribute("text-anchor") === "end") {
-      data.length = Math.max(data.length, LONG * text.getAttribute("font-size") - SPARE);
-    }
-    return { id, g, data, grad: find("grad", "‖grad‖") };
+    const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖"), isKnown: true, isMarked: false };
+    value.data?.text.classList.add("number");
+    if (!value.grad) return value;
+    const { text } = value.grad, squeeze = (...args) => squeezeText(value.grad, ...args);
+    value.below = text.classList.contains("grad") ? addSign(text, squeeze) : addMark(text, texts[texts.indexOf(text) + 1], squeeze);
+    return value;
   }
 
-  // Adds the mark of a wrong pass to a value, and marks its number as one that may change.
-  function prepare(value) {
-    const { g, data, grad } = value;
-    data?.text.classList.add("number");
-    if (!grad) return;
-    const { text, length } = grad, texts = [...g.querySelectorAll("text")];
-    value.below = text.classList.contains("grad") ? addSign(text, length) : addMark(text, texts[texts.indexOf(text) + 1], length);
+  // --------------------------------------------------------------------------------- numbers
+
+  // Returns the width of a text, in the units of the drawing.
+  function measure(text, size = 11, isBold = false) {
+    if (!pen) {
+      pen = document.createElement("canvas").getContext("2d");
+      pen.family = graph.querySelector("svg").getAttribute("font-family");
+    }
+    const font = `${isBold ? "bold " : ""}${size}px ${pen.family}`;
+    if (pen.last !== font) pen.font = pen.last = font;
+    return pen.measureText(text).width;
   }
 
-  // Writes numbers, given as [field, number]. Those that are too long lose the "data" before them, or
-  // else are squeezed. All lengths are measured together: each change makes the browser lay out anew.
-  function write(numbers) {
-    const changed = numbers.filter(([field, number]) => field && field.number !== number);
-    for (const [field, number] of changed) {
-      field.number = number;
-      field.text.textContent = [field.name, number].filter(Boolean).join(" ");
-      field.text.removeAttribute("textLength");
+  // Returns the width that a field has for its texts. It ends at the sides of its cell, and in a card
+  // at the text before it.
+  function findRoom(field) {
+    if (field.room) return field.room;
+    const { g, text } = field, x = Number(text.getAttribute("x")), own = measure(field.first), isEnd = text.getAttribute("text-anchor") === "end";
+    const sides = findSides(g), left = Math.max(...sides.filter((side) => side < x), isEnd ? findEndBefore(text, x) : -Infinity);
+    const right = Math.min(...sides.filter((side) => side > x)), isStart = text.classList.contains("data") && !isEnd;
+    field.room = isStart ? own + SPARE : isEnd ? x - left - MARGIN : 2 * Math.min(x - left, right - x) - MARGIN;
+    if (!(field.room > own && field.room < Infinity)) field.room = own + SPARE;
+    return field.room;
+  }
+
+  // Returns the places of the vertical lines of a value's cells.
+  function findSides(g) {
+    const places = ({ x, width, points, d }) => {
+      if (width) return [Number(x), Number(x) + Number(width)];
+      const xs = ((points ?? d).match(/-?[\d.]+/g) ?? []).filter((_, i) => i % 2 === 0).map(Number);
+      return [Math.min(...xs), Math.max(...xs)];
+    };
+    return [...g.querySelectorAll("rect, path, polygon, polyline")].flatMap((shape) => {
+      const sides = places(Object.fromEntries([...shape.attributes].map(({ name, value }) => [name, value])));
+      return shape.tagName !== "polyline" || sides[0] === sides[1] ? sides : [];
+    });
+  }
+
+  // Returns the end of the text of a card that is before a place in the same row.
+  function findEndBefore(text, x) {
+    if (!rows.size) {
+      for (const other of graph.querySelectorAll("text")) {
+        const y = other.getAttribute("y"), at = Number(other.getAttribute("x")), anchor = other.getAttribute("text-anchor");
+        const length = anchor === "end" ? 0 : measure(other.textContent, Number(other.getAttribute("font-size")) || 11);
+        if (!rows.has(y)) rows.set(y, []);
+        rows.get(y).push({ at, end: at + (anchor === "middle" ? length / 2 : length) });
+      }
     }
-    const isLong = ([{ text, length }]) => text.getComputedTextLength() > length + SPARE;
-    const long = changed.filter(isLong);
-    for (const [field, number] of long) field.text.textContent = number;
-    for (const [{ text, length }] of long.filter(isLong)) {
-      text.setAttribute("textLength", length + SPARE);
+    return Math.max(...rows.get(text.getAttribute("y")).filter(({ at }) => at < x - 1).map(({ end }) => end));
+  }
+
+  // Makes a text that is too long as wide as its field.
+  function squeezeText(field, text, content, size) {
+    const isLong = content.length > 1 && measure(content, size, size < 11) > findRoom(field);
+    if (isLong) {
+      text.setAttribute("textLength", field.room);
       text.setAttribute("lengthAdjust", "spacingAndGlyphs");
-    }
+    } else if (text.hasAttribute("textLength")) text.removeAttribute("textLength");
+  }
+
+  // Writes a number. One that is too long loses the "data" before it, or else is squeezed. The first
+  // text fits, and so do shorter ones: no character is wider than two others.
+  function write(field, number = "") {
+    if (!field || field.number === number) return;
+    const { text, name, first } = field, fits = (content) => content === first || content.length < first.length;
+    let content = name && number ? `${name} ${number}` : name || number;
+    if (name && number && !fits(content) && measure(content) > findRoom(field)) content = number;
+    if (text.firstChild) text.firstChild.data = content;
+    else text.textContent = content;
+    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content);
+    field.number = number;
   }
 
   // Shows the numbers and marks of a state.
   function showNumbers({ data, grad, marks }) {
-    write(values.flatMap((value) => [[value.data, data[value.id]], [value.grad, grad[value.id]]]));
-    for (const { id, g, below } of values) {
-      g.classList.toggle("unknown", !(id in data));
-      const [kind, text] = marks[id] ?? ["", ""];
-      g.dataset.state = kind;
-      below?.show(kind, text);
+    for (const value of values) {
+      const { id, g } = value, isKnown = id in data;
+      write(value.data, data[id]);
+      if (isKnown !== value.isKnown) g.classList.toggle("unknown", !isKnown);
+      value.isKnown = isKnown;
+      if (marks[id] || value.isMarked) showMark(value, marks[id] ?? ["", ""], grad[id]);
+      else write(value.grad, grad[id]);
     }
   }
+
+  // Marks the numbers of values as ones that can be changed; those of an array are single texts.
+  function markFree(ids) {
+    const free = new Set(ids), svg = graph.querySelector("svg"), others = ids.map((id) => svg.getElementById(`${prefix}-${id}`)).filter(Boolean);
+    for (const g of [...values.filter(({ id }) => free.has(id)).map(({ g }) => g), ...others]) {
+      const texts = [...g.querySelectorAll(".panel[data-field=data] .numbers text")];
+      for (const element of texts.length ? texts : [g]) element.classList.add("free");
+    }
+  }
+
+  // Hides the fields of arrays that have not appeared; `keys` are those of the others, as "v3 data".
+  function showFields(keys) {
+    for (const panel of graph.querySelectorAll(".panel")) {
+      panel.classList.toggle("blank", !keys.includes(`${findId(panel.closest("g[id]"))} ${panel.dataset.field}`));
+    }
+  }
+
+  function showMark(value, [kind, text], number = "") {
+    const { g, grad, below } = value, state = [kind, text, number].join(" ");
+    if (state === value.state) return;
+    Object.assign(value, { state, isMarked: text !== "" });
+    g.dataset.state = kind;
+    if (!below?.hasNumber) write(grad, number);
+    below?.show(kind, text, number);
+    if (below?.hasNumber) grad.number = text ? undefined : number;
+  }
+
+  // ----------------------------------------------------------------------------------- marks
 
   // Returns the elements that a step marks: of a value that is drawn several times, those at the
   // marked arrows.
@@ -86,10 +165,10 @@ function createPicture(graph, prefix) {
   }
 
   function mark(ids) {
-    graph.querySelectorAll(".hot").forEach((element) => element.classList.remove("hot"));
     const marked = choose(ids);
+    hot.forEach((element) => !marked.includes(element) && element.classList.remove("hot"));
     marked.forEach((element) => element.classList.add("hot"));
-    return marked;
+    return (hot = marked);
   }
 
   // Returns whether an element of the drawing shows the data of a value.
@@ -103,5 +182,5 @@ function createPicture(graph, prefix) {
     }
   }
 
-  return { parts, choose, findId, showNumbers, mark, idAt, isNumber };
+  return { parts, choose, findId, showNumbers, showFields, mark, markFree, idAt, isNumber };
 }

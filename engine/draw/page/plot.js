@@ -1,11 +1,4 @@
-// Small plots as SVG, drawn anew at each change.
-
-function createShape(tag, attributes = {}, text = "") {
-  const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, x] of Object.entries(attributes)) shape.setAttribute(name, x);
-  if (text) shape.textContent = text;
-  return shape;
-}
+// Small plots as SVG, drawn anew at each change, of shapes from arrays.js.
 
 // Returns the scales of a plot, {x, y, invert}: functions of numbers to pixels, and of a pixel to x.
 // `frame` is {left, right, top, bottom} in pixels.

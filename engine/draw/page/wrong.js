@@ -221,3 +221,13 @@ const shortenList = (texts, rest) => (texts.length <= MOST_NAMES ? texts : [...t
 
 // Joins names as a sentence does: "a, b and c".
 const joinNames = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0] ?? "");
+
+// The size of a gradient: of an array its norm; nan if one of its numbers is nan.
+const measureSize = (x) => (!Array.isArray(x) ? Math.abs(x) : x.some((a) => a !== a) ? NaN : Math.hypot(...x));
+const subtract = (x, y) => (Array.isArray(x) ? x.map((a, i) => a - y[i]) : x - y);
+
+// Returns whether two arrays are equal up to rounding, relative to their largest number.
+function areNearlyEqual(xs, ys, rounding) {
+  const scale = [...xs, ...ys].reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+  return xs.every((x, i) => x === ys[i] || (x !== x && ys[i] !== ys[i]) || Math.abs(x - ys[i]) <= rounding * scale);
+}
