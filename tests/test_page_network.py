@@ -115,6 +115,22 @@ def test_the_numbers_of_neurons_are_those_in_their_circles(page):
         assert number == pytest.approx(sum(out[i].data for out in outputs) / len(POINTS))
 
 
+def test_a_part_opens_at_the_scale_of_the_window(page):
+    """When it first opens, and after the window has changed in another view."""
+    read = lambda: page.evaluate("parseFloat(document.querySelector('.graph > svg').style.width)")
+    (width, height), part = page.viewport_size.values(), page.locator("[data-opens$='neurons[0]']")
+    page.evaluate("stepgrad.goto({ view: 'layers[0].neurons[0]' })")
+    wide = read()
+    page.evaluate("stepgrad.goto({ view: 'loss' })")
+    page.set_viewport_size({"width": 390, "height": 844})
+    part.first.press("Enter")
+    narrow = read()
+    page.wait_for_function("location.hash.includes('view=')")  # the address is written later
+    page.reload()
+    assert (read(), narrow < wide) == (narrow, True)
+    page.set_viewport_size({"width": width, "height": height})
+
+
 def test_a_line_is_dragged_and_typed(page):
     read = lambda: page.evaluate("name => stepgrad.get(name).data", WEIGHT)
     start = read()

@@ -115,6 +115,7 @@ function mount(root, page, rows) {
     if (!isNew) view.circles?.update();
     showTitles();
     arrange();
+    view.camera.setSize(settings.size); // the window can have changed in another view
     selectRun(view.run);
     if (!isNew) showChanges();
     if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
