@@ -7,9 +7,20 @@ const SPARE = 12; // room of a cell beyond its first text, at least
 const MARGIN = 3; // between a number and what is beside it
 
 function createPicture(graph, prefix) {
-  const values = [...graph.querySelectorAll(".node")].map((g) => [findId(g), g]).filter(([id]) => /^[vb]\d/.test(id)).map(([id, g]) => findValue(id, g));
+  const values = [], read = new Set(); // elements of values
   const elements = new Map(), rows = new Map(); // lists of elements by id, and of texts by row
   let pen = null, hot = [];
+
+  // Adds the values of the drawing that have been added to it.
+  function addValues() {
+    rows.clear();
+    for (const g of graph.querySelectorAll(".node")) {
+      const id = read.has(g) ? "" : findId(g);
+      if (!/^[vb]\d/.test(id)) continue;
+      read.add(g);
+      values.push(findValue(id, g));
+    }
+  }
 
   function parts(id) {
     if (!elements.size) {
@@ -182,5 +193,5 @@ function createPicture(graph, prefix) {
     }
   }
 
-  return { parts, choose, findId, showNumbers, showFields, mark, markFree, idAt, isNumber };
+  return { addValues, parts, choose, findId, showNumbers, showFields, mark, markFree, idAt, isNumber };
 }

@@ -80,8 +80,9 @@ function mount(root, page, rows) {
       mountControls(root, { act, stop, show, changeSetting, view: () => view, takeKey: (event) => quiz.takeKey(event) });
     }
     readSteps(view);
-    if (!view.picture) mountPicture();
+    if (!view.camera) mountDrawing();
     view.camera.showAll();
+    showPicture();
     mountPanels();
     showChanges();
     return view;
@@ -126,7 +127,7 @@ function mount(root, page, rows) {
   function begin() {
     trail = [0];
     view = views[0];
-    mountPicture();
+    mountDrawing();
     const svg = find(".graph > svg");
     svg.style.display = "none";
     showTitles();
@@ -140,16 +141,17 @@ function mount(root, page, rows) {
       reveal(true);
     });
     if ((window === window.parent || outside) && !page.quiz) root.focus({ preventScroll: true }); // so that the arrow keys work immediately
-    if (view.start) view.camera.showNear();
+    if (view.start) {
+      view.camera.showNear();
+      showPicture();
+      view.picture.markFree(view.free);
+    }
     svg.style.display = "";
   }
 
-  function showStart({ kind, title, note, data, cells }) {
+  function showStart({ kind, title, note, data }) {
     view.at = view.shown = 0;
     view.state = { data, grad: {}, marks: {} };
-    view.picture.showNumbers(view.state);
-    view.picture.showFields(cells);
-    view.picture.markFree(view.free);
     showStep(title);
     write(".kind", kind);
     find(".kind").dataset.kind = kind;
@@ -171,11 +173,19 @@ function mount(root, page, rows) {
     showRuns();
   }
 
-  function mountPicture() {
+  function mountDrawing() {
     const { graph } = view;
     if (view.svg) graph.innerHTML = view.svg;
-    view.picture = createPicture(graph, view.prefix);
     view.camera = createCamera(graph, view.group, settings.size);
+  }
+
+  // Shows the numbers of the first step in the parts that are in the drawing now.
+  function showPicture() {
+    view.picture ??= createPicture(view.graph, view.prefix);
+    view.picture.addValues();
+    if (!view.start) return;
+    view.picture.showNumbers(view.state);
+    view.picture.showFields(view.start.cells);
   }
 
   function mountPanels() {
