@@ -318,6 +318,15 @@ def test_the_address_holds_the_step_and_the_value(opened):
     assert page.get_attribute("[data-run='1']", "aria-pressed") == "true"
     page.evaluate("stepgrad.goto(5)")
     assert page.inner_text(".place").startswith("5 of")
+    page.evaluate("""() => {
+      const wait = window.setTimeout, waiting = [];
+      window.setTimeout = (action) => waiting.push(action);
+      stepgrad.goto(6);
+      location.hash = "#step=7"; // before the page has written "#step=6"
+      for (const write of waiting) write();
+      window.setTimeout = wait;
+    }""")
+    page.wait_for_function("document.querySelector('.place').textContent.startsWith('7 of')")
     assert opened("neuron", address="#step=99&value=nobody").inner_text(".place") == "17 of 17"
     assert opened("neuron", address="#step=x").inner_text(".place") == "1 of 17"
 

@@ -10,7 +10,7 @@ function createCamera(graph, [groupWidth, groupHeight], size) {
   const natural = { width: (w * 4) / 3, height: (h * 4) / 3 }; // from points to pixels
   const group = { width: (groupWidth * 4) / 3 + 10, height: (groupHeight * 4) / 3 + 10 };
   let chosen = null; // the reader's scale, or "fit"
-  const far = []; // parts that are not in the drawing yet, and the part that follows them
+  const far = []; // removed parts, and the part that follows them
   let scale = 1;
 
   // Returns scales for a room of a size: `whole` shows the whole drawing, and `own` is used by itself.
@@ -36,8 +36,8 @@ function createCamera(graph, [groupWidth, groupHeight], size) {
     svg.style.height = `${natural.height * scale}px`;
   }
 
-  // Takes out what is beyond the view until `showAll` is called: its layout takes most of the time in
-  // which a large drawing opens. A group that is not displayed has a layout as well.
+  // Removes the parts beyond the view until `showAll` is called. Their layout would take most of the
+  // time in which a large drawing opens, even if they were hidden.
   function showNear() {
     const { clientWidth: width, clientHeight: height } = graph, layer = svg.querySelector(":scope > .graph") ?? svg;
     if (natural.width * scale <= width && natural.height * scale <= height) return;

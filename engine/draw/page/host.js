@@ -53,8 +53,10 @@ function saveSettings(settings) {
 
 // The address holds the step: #step=12&value=x1. That of a page inside another one does not.
 const hasAddress = window === window.parent;
+let address = location.hash; // as it was last read or written
 
 function readAddress() {
+  address = location.hash;
   return hasAddress ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : {};
 }
 
@@ -63,9 +65,11 @@ function writeAddress(place) {
   if (!hasAddress) return;
   clearTimeout(writing); // browsers limit how often the address changes
   writing = setTimeout(() => {
-    const known = Object.entries(place).filter(([, x]) => x !== undefined && x !== "");
+    if (location.hash !== address) return; // another address, which is about to be read
+    const parts = Object.entries(place).filter(([, x]) => x !== undefined && x !== "");
     try {
-      history.replaceState(null, "", "#" + new URLSearchParams(known));
+      history.replaceState(null, "", "#" + new URLSearchParams(parts));
     } catch {}
+    address = location.hash;
   }, 150);
 }

@@ -6,13 +6,12 @@ function readData(text) {
   return JSON.parse(new TextDecoder().decode(inflate(bytes)));
 }
 
-// Runs a script of the page that is compressed. Returns whether that was the first call.
+// Runs a compressed script of the page when it is called first.
 function loadScript(id) {
   const holder = document.getElementById(id);
-  if (!holder) return false;
+  if (!holder) return;
   holder.remove();
   document.head.append(Object.assign(document.createElement("script"), { textContent: readData(holder.textContent) }));
-  return true;
 }
 
 function inflate(bytes) {

@@ -70,7 +70,7 @@ function mount(root, page, rows) {
     return created;
   }
 
-  // Adds to the open view all that its first picture does not require, and returns the view.
+  // Adds everything that the first picture of the open view does not require. Returns the view.
   function complete() {
     if (view.isComplete) return view;
     view.isComplete = true;
@@ -484,7 +484,7 @@ function mount(root, page, rows) {
     root.dataset.layout = width >= 620 && isWide ? "beside" : "below";
   }
 
-  // Calls a function when an element has another size than now.
+  // Calls a function when the size of an element changes.
   function onResize(element, action) {
     let [width, height] = [element.clientWidth, element.clientHeight];
     new ResizeObserver(() => {

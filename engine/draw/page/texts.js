@@ -7,7 +7,7 @@ function createTexts(root, hints, page) {
   const find = (selector) => root.querySelector(selector), touch = matchMedia("(pointer: coarse)").matches;
   let described = "";
 
-  // Writes a text of the page if it is another one.
+  // Writes a text of the page if it changed.
   function write(part, text) {
     const element = find(part);
     if (element.textContent !== text) element.textContent = text;
@@ -23,7 +23,7 @@ function createTexts(root, hints, page) {
   // Replaces the words about keys where there is no keyboard.
   const adapt = (note) => (touch ? note.replace(...hints) : note);
 
-  // Shows the texts of a step. Returns whether they are others than before.
+  // Shows the texts of a step. Returns true if they changed.
   function describe(kind, title, lines, note, where = "") {
     const formulas = lines.map(page.math), texts = JSON.stringify([kind, title, formulas, note, where]);
     if (described === texts) return false;
@@ -45,7 +45,7 @@ function createTexts(root, hints, page) {
     find(".step").classList.toggle("tight", size < FORMULAS[0]);
   }
 
-  // Makes the formulas of a step so small that the step fits its panel, if they can be read then.
+  // Makes the formulas of a step so small that the step fits its panel, if they stay legible.
   // Otherwise the panel scrolls, and shows the note first if that is a mistake.
   function fitStep() {
     const panel = find(".step"), isFit = () => panel.scrollHeight <= panel.clientHeight;
