@@ -10,6 +10,7 @@ from typing import Any
 
 from nn import MLP, data
 from nn.live import train_page
+from nn.live.train_page import TrainPage
 
 DEMOS = Path(__file__).parents[1] / "demos"
 FRAMES, STEPS, MILLISECONDS, LAST = 18, 6, 200, 2500
@@ -17,13 +18,17 @@ SIZE = (768, 432)  # of the animation
 THEMES: dict[Any, str] = {"light": "", "dark": "-dark"}
 
 
+def make_page() -> TrainPage:
+    """Make the training page of the README."""
+    X, y = data.moons(100, noise=0.1, rng=1)
+    model = MLP(2, [8, 8, 1], "tanh", rng=1)
+    return train_page(model, X, y, loss="binary_cross_entropy", lr=0.02, rng=1)
+
+
 def main() -> None:
     from playwright.sync_api import sync_playwright  # an extra
 
-    X, y = data.moons(100, noise=0.1, rng=1)
-    model = MLP(2, [8, 8, 1], "tanh", rng=1)
-    page = train_page(model, X, y, loss="binary_cross_entropy", lr=0.02)
-    path = page.save(DEMOS / "training.html")
+    path = make_page().save(DEMOS / "training.html")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
