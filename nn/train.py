@@ -195,7 +195,7 @@ def _find_optimizer(
 ) -> optim.Optimizer:
     """Return the given optimizer, or make one of that name for the parameters of the model."""
     if lr is not None and schedule is not None:
-        raise ValueError(f"fit expects a learning rate or a schedule, got lr={lr} and a schedule")
+        raise ValueError(f"expected a learning rate or a schedule, got lr={lr} and a schedule")
     parameters = model.parameters()
     if isinstance(optimizer, str):
         rule = optim.get(optimizer)

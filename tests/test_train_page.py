@@ -22,7 +22,7 @@ from engine.draw.steps import boxes
 from engine.rules import Op
 from engine.sequences.vector_op import Outputs
 from javascript import find_node, read_data
-from nn import MLP, Layer, Module, data, fit, losses, optim, vector
+from nn import MLP, Layer, Module, data, fit, losses, optim, schedules, vector
 from nn.live import loss_programs, train_page
 from nn.live.html import hash_source, write_core
 from nn.losses import LOSSES
@@ -219,6 +219,17 @@ def test_weights_of_classes_ignored_labels_and_clipping(loss, y, settings, train
     assert compare(train, model, X, y, steps, epochs, loss=loss, lr=0.02, rng=1, **settings)
 
 
+def test_a_schedule(train):
+    """It continues from the optimizer's step, and stays at its last rate."""
+    model = MLP(2, [3, 1], "tanh", rng=0)
+    optimizer = optim.Adam(model.parameters())
+    schedule = schedules.one_cycle(0.05, steps=40, end=0.001)
+    fit(model, X, Y, loss="mse", epochs=3, optimizer=optimizer, schedule=schedule).run()
+    settings = {"loss": "mse", "optimizer": optimizer, "schedule": schedule}
+    assert len(train_page(model, X, Y, **settings)._data["rates"]) == 38
+    assert compare(train, model, X, Y, **settings)
+
+
 def test_a_penalty(train):
     """It is added to the loss of each step."""
     model = MLP(2, [3, 1], "tanh", rng=0)
@@ -279,6 +290,8 @@ def branch_on_predictions(predictions, targets):
         ({"loss": "mse", "theme": "night"}, "unknown theme 'night'"),
         ({"loss": "mse", "batch_size": 0}, "batch_size"),
         ({"loss": "mse", "clip": 0.0}, "clip must be"),
+        ({"loss": "mse", "schedule": schedules.reduce_on_plateau(0.1)}, "step alone, got Plateau"),
+        ({"loss": "mse", "schedule": schedules.constant(0.1), "lr": 0.1}, "a schedule, got lr=0.1"),
         ({"loss": lambda p, y: losses.mse(p, y) * (1.0 + len(y))}, r"partial\(nn.losses.cross"),
     ],
 )
@@ -351,7 +364,8 @@ def test_controls_and_hostile_names(browser, tmp_path):
     loss.__name__ = HOSTILE
     model = Hostile(2, [3, 1], "tanh", rng=0)
     model.layers[0].neurons[0].weights[0].label = HOSTILE
-    settings = {"loss": loss, "optimizer": "sgd", "lr": 0.05, "batch_size": 4, "rng": 0}
+    schedule = schedules.step_decay(0.05, every=3)
+    settings = {"loss": loss, "optimizer": "sgd", "schedule": schedule, "batch_size": 4, "rng": 0}
     path = train_page(model, X, Y, **settings).save(tmp_path / "page.html")
     page, heard = browser.new_page(viewport={"width": 1000, "height": 640}), []
     page.on("console", lambda message: heard.append(message.text))
@@ -373,7 +387,7 @@ def test_controls_and_hostile_names(browser, tmp_path):
     np.testing.assert_allclose(get("weights"), [p.data for p in model.parameters()], rtol=1e-12)
     page.keyboard.press("r")
     assert get("weights") == first
-    assert get("step") == 0
+    assert (get("step"), get("lr"), page.inner_text(".lr")) == (0, 0.05, "0.05")
 
     page.get_by_label("learning rate").select_option("0.3")
     page.get_by_label("batch").select_option("")
@@ -384,6 +398,9 @@ def test_controls_and_hostile_names(browser, tmp_path):
     moved, again = np.subtract(before, steps[0]), np.subtract(steps[0], steps[1])
     np.testing.assert_allclose(moved, 0.3 * np.array(gradients), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(again, 0.3 * np.array(get("gradients")), rtol=1e-9, atol=1e-15)
+    page.get_by_label("One step").click(force=True)
+    page.get_by_label("learning rate").select_option("schedule")
+    assert get("lr") == schedule(3)
 
     page.get_by_label("seed").fill("7")
     page.get_by_role("button", name="New weights").click(force=True)

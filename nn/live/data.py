@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.support.arguments import check_within
 from engine.value import Value
 from nn.batches import Samples
 from nn.init import Rng, generator
@@ -17,9 +18,11 @@ from nn.live.update import print_update
 from nn.module import Module
 from nn.objective import Loss, Penalty
 from nn.optimizer import Optimizer
+from nn.schedules import Schedule
 
 MOST_ORDERS = 20_000  # places of samples in all epochs whose order is in the page
 MOST_EPOCHS = 200
+MOST_RATES = 10_000  # steps whose scheduled rates are in the page
 CHECKED = 8  # samples whose losses are compared with that of their batch
 
 
@@ -59,6 +62,7 @@ def convert_model(model: Any, X: np.ndarray) -> Module:
 def record_training(
     model: Module, loss: Loss, optimizer: Optimizer, samples: Samples, batch_size: int | None,
     rng: Rng, clip: float | None = None, penalty: Penalty | None = None,
+    schedule: Schedule | None = None,
 ) -> RecordedTraining:  # fmt: skip
     """Record a model of Values, its loss and its optimizer for samples X and y."""
     X, y = samples
@@ -110,6 +114,7 @@ def record_training(
         ],
         "steps": optimizer.steps,
         "lr": optimizer.lr,
+        "rates": [] if schedule is None else list_rates(schedule, optimizer.steps),
         "batch": batch_size,
         "orders": draw_orders(len(X), rng),
         "groups": group_parameters(parameters, columns, index),
@@ -146,6 +151,19 @@ def draw_orders(samples: int, rng: Rng) -> list[list[int]]:
     source = generator(rng)
     epochs = max(1, min(MOST_EPOCHS, MOST_ORDERS // samples))
     return [source.permutation(samples).tolist() for _ in range(epochs)]
+
+
+def list_rates(schedule: Schedule, start: int) -> list[float]:
+    """Return the learning rates of a schedule from a step on, up to the last one that differs.
+
+    >>> from nn import schedules
+    >>> list_rates(schedules.linear(1.0, steps=4), 1)
+    [0.75, 0.5, 0.25, 0.0]
+    """
+    rates = [check_within("the rate", schedule(start + k)) for k in range(MOST_RATES)]
+    while rates[-2:-1] == rates[-1:]:
+        rates.pop()
+    return rates
 
 
 def group_parameters(

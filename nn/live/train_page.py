@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.draw.drawing import Drawing, draw
 from engine.support.arguments import check_positive, check_writable
 from engine.support.embed import embed_page
-from nn import losses, optim
+from nn import losses, optim, schedules
 from nn.arguments import check_function, check_whole, format_count, look_up
 from nn.batches import to_finite_samples
 from nn.init import Rng
@@ -20,6 +20,7 @@ from nn.live.overlay import OpenView
 from nn.module import Module
 from nn.objective import Loss, Penalty
 from nn.predictions import takes_batches
+from nn.schedules import Schedule
 from nn.train import _find_optimizer
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def train_page(
     optimizer: str | optim.Optimizer = "adam",
     lr: float | None = None,
     batch_size: int | None = None,
+    schedule: Schedule | None = None,
     clip: float | None = None,
     penalty: Penalty | None = None,
     rng: Rng = None,
@@ -58,8 +60,7 @@ def train_page(
 
     The page runs the recorded program of the model, of its loss and of the optimizer's rule, as
     JavaScript. A step changes the weights as a step of `nn.fit` with the same arguments does, in
-    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer. It has
-    no schedule: the learning rate is changed by hand.
+    the same order of samples for the first 200 epochs, or 20,000 samples if these are fewer.
 
     Args:
         model: A Module of Values, or one with a method `to_scalar`, such as `nn.vector.MLP`.
@@ -71,6 +72,9 @@ def train_page(
         optimizer: An optimizer of the model's parameters, or the name of one in `nn.optim`.
         lr: The learning rate of an optimizer given by name; None uses its default.
         batch_size: The number of samples in a mini-batch; None puts all samples in one.
+        schedule: A function from the number of a step to its learning rate, such as
+            `nn.schedules.cosine(0.1, steps=500)`. The page has the rates of the first 10,000 steps,
+            and keeps the last one. Choosing a learning rate there switches the schedule off.
         clip: The largest norm of the gradient.
         penalty: A function () -> node whose result is added to the loss of each step, such as
             `lambda: 1e-4 * l2_penalty(model.parameters())`.
@@ -84,7 +88,8 @@ def train_page(
         TypeError: The model is not a Module of Values, or a row, the loss or the optimizer's rule
             cannot be recorded.
         ValueError: The control flow of the model or of the loss depends on the data of a Value, or
-            they are too large for a page; or the arguments do not match, as in `nn.fit`.
+            they are too large for a page; the schedule depends on losses; or the arguments do not
+            match, as in `nn.fit`.
 
     >>> from nn import MLP, data
     >>> X, y = data.moons(100, rng=0)
@@ -117,11 +122,19 @@ def train_page(
             f"a page trains up to {MOST_PARAMETERS:,} parameters on {MOST_NUMBERS:,} numbers, got "
             f"{parameters:,} and {numbers:,}; pass a smaller model, or fewer samples"
         )
-    chosen = _find_optimizer(scalar, optimizer, lr, None)
+    schedule = schedule if schedule is None else schedules.check_schedule(schedule)
+    if schedules.find_plateau(schedule) is not None:
+        raise ValueError(
+            f"train_page expects a schedule of the step alone, got {schedule!r}; pass lr, and "
+            "change it in the page"
+        )
+    chosen = _find_optimizer(scalar, optimizer, lr, schedule)
     function = losses.get(loss)
     clip = clip if clip is None else check_positive("clip", clip)
     check_function("penalty", penalty, "lambda: 1e-4 * ...", 0)
-    recorded = record_training(scalar, function, chosen, samples, batch_size, rng, clip, penalty)
+    recorded = record_training(
+        scalar, function, chosen, samples, batch_size, rng, clip, penalty, schedule
+    )
     graphs = lambda: draw_graphs(scalar, samples, recorded.losses, theme)
     return TrainPage(model, recorded, theme, chosen.name, graphs)
 

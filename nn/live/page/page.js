@@ -62,6 +62,8 @@ function mountTraining(root, data) {
     network?.draw(shown);
     drawLosses(find(".losses canvas"), palette, history, trainer.steps);
     find(".steps").textContent = trainer.steps.toLocaleString("en");
+    find(".lr").textContent = format(trainer.lr);
+    find(".lr").parentNode.hidden = !trainer.isScheduled;
     find(".epochs").textContent = trainer.epoch.toLocaleString("en");
     find(".loss").textContent = format(loss, 4);
     find(".accuracy").textContent = accuracy === null ? "" : `${Number((100 * accuracy).toFixed(1))} %`;
@@ -151,13 +153,17 @@ function mountTraining(root, data) {
   };
 
   function readControls() {
-    trainer.lr = Number(find("[name=lr]").value);
+    const lr = find("[name=lr]").value;
+    trainer.isScheduled = lr === "schedule";
+    if (trainer.isScheduled) trainer.setRate();
+    else trainer.lr = Number(lr);
     trainer.batch = Number(find("[name=batch]").value) || null;
     trainer.zeroGrad = find("[name=zero]").checked;
     root.classList.toggle("summing", !trainer.zeroGrad);
   }
 
-  fillSelect(find("[name=lr]"), [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3], data.lr);
+  fillSelect(find("[name=lr]"), [1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3], trainer.isScheduled ? null : data.lr);
+  if (trainer.isScheduled) find("[name=lr]").prepend(new Option("schedule", "schedule", true, true));
   fillSelect(find("[name=batch]"), [1, 2, 5, 10, 20, 50, 100, 200].filter((n) => n < trainer.samples), data.batch);
   find("[name=batch]").prepend(new Option(`all ${trainer.samples}`, "", !data.batch, !data.batch));
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));

@@ -10,6 +10,7 @@ class Trainer {
     this.losses = data.losses.map((program) => new Machine(program, numbersOf(program)));
     this.all = Array.from({ length: this.samples }, (_, i) => i);
     this.lr = data.lr;
+    this.isScheduled = data.rates.length > 0;
     this.batch = data.batch;
     this.zeroGrad = true;
     this.initial = Float64Array.from(data.weights);
@@ -26,6 +27,13 @@ class Trainer {
     this.steps = this.epoch = this.at = 0;
     this.order = null;
     this.loss = NaN;
+    this.setRate();
+  }
+
+  // Sets the learning rate to that of the next step, if there is a schedule.
+  setRate() {
+    const { rates, steps } = this.data;
+    if (this.isScheduled) this.lr = rates[Math.min(this.updates - steps, rates.length - 1)];
   }
 
   // Starts again from new weights: normal, with the mean and deviation of each group's initial ones.
@@ -61,6 +69,7 @@ class Trainer {
     this.loss = this.differentiate(this.machine, batch, this.grad) + this.penalize(this.grad);
     if (this.data.clip !== null) this.clip(this.data.clip);
     this.slopes = this.grad;
+    this.setRate();
     this.steps += 1;
     this.updates += 1;
     update(this.data.moved, this.numbers, this.grad, this.memory, this.lr, this.updates);
