@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine import Value
@@ -38,6 +38,7 @@ bodies = st.lists(
 
 
 @given(bodies, st.integers(5, 9))
+@example([(0, "input")] * 3 + [(1, "input"), (0, "input")], 7)  # one weight tells steps apart
 def test_the_steps_of_a_loop_are_found(body, steps):
     """All but the first, which begins with a leaf, and the ends that a cut elsewhere leaves over."""
     order = topological(unroll(body, steps))

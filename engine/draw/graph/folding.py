@@ -115,12 +115,12 @@ class Comparison:
 
     def describe_forms(self, i: int) -> list[tuple[object, ...]]:
         """Return the operation of the node at place i with the distances of its inputs; once
-        without leaves and, if it has any, once with them."""
+        without leaves and, if it has shared ones, once with them. A leaf that is used once belongs
+        to one part only."""
         node = self.nodes[i]
         distances = [i - self.place[x] if x.op is not None else 0 for x in node.inputs]
         forms: list[tuple[object, ...]] = [(*name_form(node), *distances)]
-        if 0 in distances:
-            leaves = [x for x in node.inputs if x.op is None]
+        if leaves := [x for x in node.inputs if x.op is None and self.uses[x] > 1]:
             forms.append((*forms[0], *leaves))
         return forms
 
