@@ -290,7 +290,7 @@ def test_moons_and_hostile_names(browser, tmp_path):
     assert page.evaluate("window.hit") is None
     assert heard == [film.save(tmp_path / "film.html").as_uri()]
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     page.close()
 
 

@@ -433,7 +433,7 @@ def test_controls_and_hostile_names(browser, tmp_path):
     assert page.evaluate("window.hit") is None
     assert heard == [path.as_uri()]
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     page.close()
 
 
