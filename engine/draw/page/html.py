@@ -232,13 +232,18 @@ def shorten_svg(svg: str) -> str:
     svg = use_classes(svg.replace('<g  class="cluster">\n</g>\n', ""))
     svg = re.sub(r' points="(\S+) ([^"]*) \1"', r' points="\1 \2"', svg)  # it is closed
     shorten = lambda text: re.sub(r"\d+\.\d\d", lambda x: f"{float(x[0]):.1f}", text[0])
-    return re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
+    svg = re.sub(r' (?:d|points|x|y|cx|cy)="[^"]*"', shorten, svg).replace("\n<", "<")
+    return share_paint(svg)
 
 
 GRAPH = '<g  class="graph"'  # as Graphviz writes it
 SHARED = (' fill="#1f2328"', ' font-size="11.00"', ' text-anchor="middle"', ' xml:space="preserve"')
 PAINTED = re.compile(r'(<[a-z]+)((?: (?:fill|stroke)="[^"]*")+)(?=[^>]*/>)(?![^>]* class=)')
 FREQUENT = 8  # elements of one colour, from which a class is shorter
+EDGE = re.compile(
+    r'(class="edge"><path) class="(p\d+)"( d="[^"]*"/><polygon) class="(p\d+)"'
+    r'( points="[^"]*"/></g>)'
+)
 
 
 def use_classes(svg: str) -> str:
@@ -253,6 +258,26 @@ def use_classes(svg: str) -> str:
 
     head, end, body = PAINTED.sub(replace, svg).partition(">")
     return f"{head}{end}<style>{rules}</style>{body}" if rules else svg
+
+
+def share_paint(svg: str) -> str:
+    """Return an SVG whose edges share a rule instead of classes, if all of them look the same.
+
+    >>> edge = '<g class="edge"><path class="p0" d="M0,0"/><polygon class="p1" points="1,2"/></g>'
+    >>> svg = share_paint("<style>.graph .p0{fill:none}.graph .p1{fill:red}</style>" + edge)
+    >>> print(svg.replace("<g", "\\n<g").replace("}", "}\\n"))
+    <style>.graph :where(.edge)>path,.graph .p0{fill:none}
+    .graph :where(.edge)>polygon,.graph .p1{fill:red}
+    </style>
+    <g class="edge"><path d="M0,0"/><polygon points="1,2"/></g>
+    """
+    looks = [(line, head) for _, line, _, head, _ in EDGE.findall(svg)]
+    if len({*looks}) != 1 or len(looks) != svg.count('class="edge"'):
+        return svg
+    for name, tag in zip(looks[0], ("path", "polygon"), strict=True):
+        rule = f".graph .{name}{{"  # a class is more specific than :where()
+        svg = svg.replace(rule, f".graph :where(.edge)>{tag},{rule}", 1)
+    return EDGE.sub(r"\1\3\5", svg)
 
 
 def write_paint(attributes: str, svg: str) -> str:
