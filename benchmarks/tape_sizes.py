@@ -111,12 +111,12 @@ def count_moved_bytes(machine: Any) -> int:
     """
     import numpy as np
 
-    from engine.tape.opcodes import MULTIPLY_ADD_ON, OPERANDS
+    from engine.tape.opcodes import MULTIPLY_ADD, OPERANDS
     from engine.tape.passes import BACKWARD, FORWARD
 
     size = 2 * machine.shared.nbytes
     for runs in (machine.stages[FORWARD], machine.stages[BACKWARD]):
-        operands = np.where(runs.opcodes == MULTIPLY_ADD_ON, 2, OPERANDS[runs.opcodes])
+        operands = np.where(runs.opcodes == MULTIPLY_ADD, 2, OPERANDS[runs.opcodes])
         size += int(np.diff(runs.ends.astype(int), prepend=0) @ operands) * runs.a.itemsize
         size += runs.opcodes.nbytes + runs.ends.nbytes + runs.begins.nbytes
     return size

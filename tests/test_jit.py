@@ -464,6 +464,27 @@ def test_decorators_methods_and_docstrings():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("count", [2, 9, 16, 17, 40, 200])
+def test_batches_have_the_same_bits_at_any_number_of_threads(count):
+    """Also if a batch fills several blocks of lanes, and the last one only in part."""
+    rng = np.random.default_rng(count)
+    rows = [[*map(Value, row)] for row in rng.normal(size=(5, 3))]
+    w, table = [*map(Value, rng.normal(size=3))], Table(rows)
+    f = lambda i, x: dot(table[i], w).tanh() * x
+    calls = rng.integers(-5, 5, count).tolist(), rng.normal(size=count).tolist()
+    gradients = []
+    for threads in (1, 2, 3):
+        fast = jit(f, [*w, *[x for row in rows for x in row]], threads=threads)
+        y = fast.map(*calls)
+        assert y.data.tolist() == [f(*call).data for call in zip(*calls, strict=True)]
+        y.mean().backward()
+        gradients.append(fast.flat.grad.tolist())
+    assert gradients[0] == gradients[1] == gradients[2]
+    total([f(*call) for call in zip(*calls, strict=True)]).backward()
+    slopes = [x.grad / count for x in (*w, *[x for row in rows for x in row])]
+    np.testing.assert_allclose(gradients[0], slopes, rtol=1e-12, atol=1e-14)
+
+
 def test_threads_share_a_function(in_threads):
     w = Value(2.0)
     fast = jit(lambda x: w * x * x, [w])

@@ -28,6 +28,7 @@ from engine import (
     total,
 )  # fmt: skip
 from engine.arithmetic import where
+from engine.functions import Weights, linear
 from engine.rules import TABLE, flatten
 from nn import MLP, data, losses, optim
 from strategies import SPECIAL, any_float, batches, examples, programs, weighted
@@ -89,6 +90,20 @@ def check_gradients_of_leaves(tape):
 def test_the_same_bits_as_the_graph(program):
     root = Value.lift(program.on_values()[-1])
     check_against_graph(root, Tape(root))
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 7, 9, 17, 27, 33, 45])
+def test_layers_of_any_width(size):
+    """Kernels compute several sums of products at a time, which may start from any numbers."""
+    rng = np.random.default_rng(size)
+    xs, *rows = [[*map(Value, rng.normal(size=6))] for _ in range(1 + size)]
+    biases = [Value(b) for b in rng.normal(size=size)]
+    hidden = linear(Weights(rows, [biases[k * k % size] for k in range(size)]), xs)
+    columns = [*zip(*rows, strict=True)]
+    outputs = linear(Weights(columns, xs), [z.tanh() for z in hidden])
+    root = total([y * y for y in outputs])
+    check_against_graph(root, Tape(root))
+    check_against_graph(root, Tape(root, parameters=[*xs, *biases]))
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE)

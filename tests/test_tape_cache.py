@@ -16,7 +16,7 @@ import math
 from engine.tape.kernels import SPACE
 from engine.tape.opcodes import CODES
 
-print(SPACE["compute"](CODES["exp"], 3.0, 0.0) == math.exp(3.0))
+print(SPACE["compute"](CODES["expm1"], 3.0, 0.0) == math.expm1(3.0))
 """  # the smallest kernel of printed code: "run" takes four times as long to compile
 
 

@@ -14,12 +14,6 @@ from engine.value import Value
 from engine.watch import hooks
 
 
-def become_row(call: Any) -> None:
-    """Set the attributes of a row, whose only input is the Array of all parameters."""
-    call.name, call.forward, call.partials = "jit", call.compute, (call.pull_parameters,)
-    call.many, call.row, call.settings = False, call, {}
-
-
 def check_is_array(g: object) -> None:
     """Raise TypeError for a gradient that is a node."""
     if not isinstance(g, np.ndarray):
@@ -29,21 +23,42 @@ def check_is_array(g: object) -> None:
         )
 
 
-def refuse_to_pickle(call: object) -> NoReturn:
-    raise TypeError("the result of a function under jit cannot be pickled; save its .data")
+class CallRow(ArrayOp):
+    """A row whose only input is the Array of all parameters.
+
+    The attributes of a row are computed here, since a row that contains itself is freed late.
+    """
+
+    __slots__ = ()
+    name, many = "jit", False
+    settings = property(lambda self: {})
+    row = property(lambda self: self)
+    forward = property(lambda self: self.compute)
+    partials = property(lambda self: (self.pull_parameters,))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the result of a function under jit cannot be pickled; save its .data")
 
 
-class OneCall(ArrayOp):
+class OneCall(CallRow):
     """One call: the row of its node, whose input is `flat`.
 
     Its numbers are in the replay until the replay runs for another call. The backward pass then
     computes them again, with the constants of the first forward pass.
     """
 
-    __slots__ = ("constants", "data", "floats", "integers", "leaves", "replay", "selected")
+    __slots__ = (
+        "constants",
+        "data",
+        "floats",
+        "integers",
+        "leaves",
+        "outputs",
+        "replay",
+        "selected",
+    )
 
     def __init__(self, replay: Replay, arguments: Arguments):
-        become_row(self)
         self.replay, self.leaves = replay, arguments.leaves
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.constants: list[float] | None = None
@@ -54,14 +69,15 @@ class OneCall(ArrayOp):
     def compute(self, flat: np.ndarray) -> np.ndarray:
         """Return the outputs."""
         replay = self.replay
-        with replay.pool.lock:
-            if replay.call is not self or self.data is not flat:
+        if replay.call is not self or self.data is not flat:
+            with replay.pool.lock:
                 replay.call, self.data = self, flat
                 self.constants = replay.forward(
                     flat, self.integers, self.floats, self.selected, self.constants
                 )
-            outputs = replay.machine.shared[replay.machine.outputs]
-        return outputs[0] if replay.single else outputs
+                outputs = replay.machine.shared[replay.machine.outputs]
+                self.outputs = outputs[0] if replay.single else outputs
+        return self.outputs
 
     def pull_parameters(self, g: Any, out: np.ndarray, flat: np.ndarray) -> np.ndarray:
         """Return the gradient of `flat`, given that of the outputs."""
@@ -76,10 +92,8 @@ class OneCall(ArrayOp):
                     leaf._grad += of_floats[k]
         return gradient
 
-    __reduce__ = refuse_to_pickle
 
-
-class Batch(ArrayOp):
+class Batch(CallRow):
     """Several calls of one replay, one in each lane."""
 
     __slots__ = (
@@ -97,7 +111,6 @@ class Batch(ArrayOp):
         self, replay: Replay, integers: np.ndarray, floats: np.ndarray,
         leaves: Sequence[tuple[int, int, Value]] = (),
     ):  # fmt: skip
-        become_row(self)
         self.replay, self.leaves = replay, leaves
         self.data: np.ndarray | None = None  # the parameters of the last forward pass
         self.constants: list[float] | None = None
@@ -126,16 +139,13 @@ class Batch(ArrayOp):
                 leaf._grad += float(of_floats[call, k])
         return gradient
 
-    __reduce__ = refuse_to_pickle
 
-
-class Calls(ArrayOp):
+class Calls(CallRow):
     """Calls with different replays; each part is a OneCall or a Batch, with its places."""
 
     __slots__ = ("count", "parts")
 
     def __init__(self, parts: Sequence[tuple[OneCall | Batch, list[int]]], count: int):
-        become_row(self)
         self.parts, self.count = parts, count
 
     def compute(self, flat: np.ndarray) -> np.ndarray:
@@ -159,8 +169,6 @@ class Calls(ArrayOp):
             gradient += part.pull_parameters(of_part, out, flat)
         return gradient
 
-    __reduce__ = refuse_to_pickle
-
 
 class Result(Array):
     """The node of a call. A backward pass that starts here does not search the graph."""
@@ -174,7 +182,7 @@ class Result(Array):
         (flat,) = self._x
         observer.before_backward(self, [flat, self], self._grad is not None)
         row: Any = self.op
-        self._grad = np.ones((), self._data.dtype)
+        self._grad = np.array(1.0, self._data.dtype)
         flat._receive(row.pull_parameters(self._grad, self._data, self._dx[0]))
 
 

@@ -7,6 +7,7 @@ In single precision the opcodes of the kind CALL compute in double precision and
 
 import re
 from collections.abc import Callable
+from inspect import getsource
 from textwrap import indent
 from typing import Any, TypeVar
 from zlib import crc32
@@ -18,14 +19,16 @@ from engine.tape.opcodes import (
     CALL,
     FUNCTIONS,
     LOOP,
-    MULTIPLY_ADD_ON,
+    MULTIPLY_ADD,
+    MULTIPLY_ADD_VECTOR,
     OPCODES,
+    SCALE_ADD,
     SHARED,
     SUM,
     SUM_PRODUCT,
-    VECTOR_ADD,
-    VECTOR_FROM_0,
+    VECTOR_TO_ANY,
 )
+from engine.tape.products import make_add_products
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,34 +59,59 @@ def compute(f, x, y):
     return x
 """
 
-# A run is a sequence of instructions with the same opcode. Their results are contiguous: that of
-# instruction i is at `begins` + i. So are the numbers that a run of "multiply add on" adds to.
+# `code` contains the arrays of `engine.tape.schedule.Runs`. A run is a sequence of instructions
+# with the same opcode; its results are contiguous. A run of "multiply add" contains sums of
+# products, each of `terms` instructions.
 RUN = """
-def run(opcodes, ends, begins, a, b, c, data):
+def run(code, data):
+    runs, total = np.int64(code[0]), np.int64(code[1])
+    opcodes, ends, begins, terms = (
+        code[2 : 2 + runs], code[2 + runs : 2 + 2 * runs], code[2 + 2 * runs : 2 + 3 * runs],
+        code[2 + 3 * runs : 2 + 4 * runs],
+    )
+    first = 2 + 4 * runs
+    a, b, c = (
+        code[first : first + total], code[first + total : first + 2 * total],
+        code[first + 2 * total : first + 3 * total],
+    )
     start = np.uint64(0)  # unsigned: numba checks a signed index for counting from the end
     for n in range(opcodes.size):
-        f, end, o = opcodes[n], ends[n], begins[n]
-        if f == {vector_add} or f == {vector_from_0}:
-            # Below 2**32, so that the compiler can rule out an overflow, and uses vectors.
-            x, size = data[a[start]], np.uint64(np.uint32(end - start))
-            y, out = np.uint64(b[start]), np.uint64(np.uint32(o + start))
-            if f == {vector_add}:
-                z = np.uint64(c[start])
-                for k in range(size):
-                    data[out + k] = data[z + k] + x * data[y + k]
-            else:
-                for k in range(size):
-                    data[out + k] = 0.0 + x * data[y + k]
-        elif f == {multiply_add_on}:
-            zs = np.uint64(c[start]) - start
-            for i in range(start, end):
-                data[o + i] = data[zs + i] + data[a[i]] * data[b[i]]
+        f, end, o = opcodes[n], np.uint64(ends[n]), np.uint64(begins[n]) - start
+        if f == {multiply_add_vector} or f == {vector_to_any}:
+            z, out, length = np.uint64(c[start]), np.uint64(begins[n]), np.uint64(terms[n])
+            size = np.uint64(np.uint32(end - start) // np.uint32(length))
+            step = np.uint64(c[start + length]) - z
+            if f == {vector_to_any}:
+                z, step = out, ONE
+            k = np.uint64(0)
+            while k < size:
+                left = size - k
+{vectors}
+        elif f == {multiply_add}:
+            i, out, length = start, np.uint64(begins[n]), np.uint64(terms[n])
+            while i < end:
+                x, stop = data[c[i]], i + length
+                while i < stop:
+                    x += data[a[i]] * data[b[i]]
+                    i += ONE
+                data[out] = x
+                out += ONE
 {loops}
         else:
             for i in range(start, end):
                 data[o + i] = compute(f, float64(data[a[i]]), float64(data[b[i]]))
         start = end
 """
+
+# The last vector contains some numbers of the one before, again.
+VECTOR = """\
+{condition}
+    k = min(k, size - np.uint64({width}))
+    if f == {vector_to_any}:
+        for i in range(k, k + np.uint64({width})):
+            data[out + i] = data[c[start + i * length]]
+    scale_{width}(data, data, a, b, start, length, ONE, z, step, out, k)
+    k += np.uint64({width})"""
 
 LOOP_OF_NUMBERS = """\
 elif f == {code}:  # {name}
@@ -95,7 +123,7 @@ elif f == {code}:  # {name}
 # "sum" and "sum product" add up the lanes that contain samples, and add the results to `sums`.
 RUN_LANES = """
 def run_lanes(
-    opcodes, ends, begins, a, b, c, shared, blocks, samples, sums, first, step
+    opcodes, ends, begins, terms, a, b, c, shared, blocks, samples, sums, first, step
 ):
     lanes = np.uint64(np.uint32(blocks.shape[2]))
     row = np.zeros(lanes, blocks.dtype)
@@ -105,8 +133,16 @@ def run_lanes(
         count = max(0, min(blocks.shape[2], samples - block * blocks.shape[2]))
         start = np.uint64(0)
         for n in range(opcodes.size):
-            f, end, o = opcodes[n], ends[n], begins[n]
-            if f == {sum_product}:
+            f, end, o = opcodes[n], np.uint64(ends[n]), np.uint64(begins[n]) - start
+            if f == {multiply_add} or f == {scale_add}:
+                i, out, length = start, begins[n] * lanes, np.uint64(terms[n])
+                while i < end:
+                    z, k = np.uint64(c[i]) * lanes, np.uint64(0)
+                    while k < lanes:
+{sums}
+                    i += length
+                    out += lanes
+            elif f == {sum_product}:
                 for i in range(start, end):
                     x, y = np.uint64(a[i]) * lanes, np.uint64(b[i]) * lanes
                     if ANY_ORDER and count == blocks.shape[2]:
@@ -136,6 +172,14 @@ def run_lanes(
                         )
             start = end
 """
+
+SUM_OF_LANES = """\
+{condition}
+    if f == {multiply_add}:
+        add_{width}(data, data, a, b, i, length, lanes, z, ONE, out, k)
+    else:
+        scale_{width}(data, shared, a, b, i, length, lanes, z, ONE, out, k)
+    k += np.uint64({width})"""
 
 LOOP_OF_LANES = """\
 elif f == {code}:  # {name}
@@ -179,27 +223,48 @@ def print_loops(template: str, kinds: tuple[str, ...], depth: int) -> str:
     return indent("\n".join(loops), TAB * depth)
 
 
+def print_widths(template: str, condition: str, widths: tuple[int, ...], depth: int) -> str:
+    """Return the branches of a kernel for vectors of some widths, the largest first."""
+    branches: list[str] = []
+    for width in widths:
+        test = f"if {condition.format(width=width, half=width // 2)}:"
+        test = "else:" if width == widths[-1] else f"{'el' if branches else ''}{test}"
+        branches.append(
+            template.format(
+                condition=test, width=width, multiply_add=MULTIPLY_ADD, vector_to_any=VECTOR_TO_ANY
+            )
+        )
+    return indent("\n".join(branches), TAB * depth)
+
+
 TAB = " " * 4
+VECTORS, BLOCKS = (32, 16, 8, 4), (32, 16, 8)  # widths: of vectors, and of parts of blocks
 OPERAND = {"x": "data[a[i]]", "y": "data[b[i]]", "z": "data[c[i]]"}
 CODE = {
     "compute": COMPUTE.format(calls=print_calls()),
     "run": RUN.format(
-        multiply_add_on=MULTIPLY_ADD_ON,
-        vector_add=VECTOR_ADD,
-        vector_from_0=VECTOR_FROM_0,
+        multiply_add=MULTIPLY_ADD,
+        multiply_add_vector=MULTIPLY_ADD_VECTOR,
+        vector_to_any=VECTOR_TO_ANY,
+        vectors=print_widths(VECTOR, "left > {half} and size >= {width}", VECTORS, depth=4),
         loops=print_loops(LOOP_OF_NUMBERS, (LOOP,), depth=2),
     ),
     "run_lanes": RUN_LANES.format(
-        sum=SUM, sum_product=SUM_PRODUCT, loops=print_loops(LOOP_OF_LANES, (LOOP, SHARED), depth=3)
+        sum=SUM,
+        sum_product=SUM_PRODUCT,
+        multiply_add=MULTIPLY_ADD,
+        scale_add=SCALE_ADD,
+        sums=print_widths(SUM_OF_LANES, "lanes >= {width}", BLOCKS, depth=6),
+        loops=print_loops(LOOP_OF_LANES, (LOOP, SHARED), depth=3),
     ),
 }
 
 # --------------------------------------------------------------------------------------- compiling
 
 # numba finds compiled code on disk by the function's name and file, so the name must change with
-# the printed code.
-CHECKSUM = f"{crc32(repr(CODE).encode()):08x}"
-QUICK = {"contract", "reassoc", "nsz"}  # the freedom that `fast` gives to the compiler
+# the code.
+CHECKSUM = f"{crc32((repr(CODE) + getsource(make_add_products)).encode()):08x}"
+QUICK = "contract", "reassoc", "nsz"  # the freedoms that `fast` gives to the compiler
 
 
 @compile_kernel()
@@ -220,11 +285,15 @@ def compile_printed(name: str, fast: bool = False) -> Callable[..., None]:
 
     A fast one may round a product and a sum once, and add up samples in any order.
     """
-    space = {**SPACE, "ANY_ORDER": fast}
+    flags = QUICK if fast else ()
+    space = {**SPACE, "ANY_ORDER": fast, "ONE": np.uint64(1)}
+    for width in VECTORS:
+        space[f"add_{width}"] = make_add_products(width, False, flags)
+        space[f"scale_{width}"] = make_add_products(width, True, flags)
     exec(compile(CODE[name], __file__, "exec"), space)
     f = space[name]
     f.__qualname__ = f"{name}{'_fast' * fast}_{CHECKSUM}"
-    return compile_kernel(fastmath=QUICK if fast else False)(f)
+    return compile_kernel(fastmath={*QUICK} if fast else False)(f)
 
 
 def compile_text(text: str, name: str) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from engine.tape.passes import (
     lower_to_lanes,
     optimize,
 )
-from engine.tape.schedule import LANES, SUMS, Runs, Schedule, schedule_runs
+from engine.tape.schedule import LANES, SHARED, SUMS, Schedule, schedule_runs
 from engine.tape.ssa import build_program
 from engine.tape.vectors import find_vectors
 
@@ -41,6 +41,7 @@ class Machine:
         threads: int | None,
         input_gradients: bool,
         batched: bool,
+        blocks: int = 1,
     ):
         self.options = dtype, fast, threads, input_gradients
         self.one: Machine | None = None  # for batches of one sample
@@ -57,10 +58,11 @@ class Machine:
         self.guard_in_lanes = bank[staged.guards] == LANES
         self.summed = np.flatnonzero(bank[staged.gradients[: program.parameters]] == SUMS)
 
-        forward = find_vectors(self.stages[FORWARD], self.parameters, self.schedule.sizes[0])
+        forward = find_vectors(self.stages[FORWARD], self.parameters, self.schedule.sizes[SHARED])
         first = forward.first + len(forward.sources)
         backward = find_vectors(self.stages[BACKWARD], 0, first)
-        self.runs = {FORWARD: forward.runs, BACKWARD: backward.runs, ONCE: self.stages[ONCE]}
+        runs = {FORWARD: forward.runs, BACKWARD: backward.runs, ONCE: self.stages[ONCE]}
+        self.code = {stage: x.pack() for stage, x in runs.items()}
         self.columns = forward.sources
         self.shared = np.zeros(first, dtype)
         # Copies: a slice would keep the registers of all slots alive.
@@ -69,11 +71,7 @@ class Machine:
         self.constants = numbers[len(program.numbers) :]
         self.seeds = register[program.parameters + program.inputs : program.zero].copy()
         self.run = run_fast if fast else run
-        self.lanes = Lanes(self.schedule, self.shared.dtype, program.inputs, fast, threads)
-
-    def all_runs(self) -> list[Runs]:
-        """Return the runs of each stage, with vector products."""
-        return [self.runs.get(stage, runs) for stage, runs in enumerate(self.stages)]
+        self.lanes = Lanes(self.schedule, self.shared.dtype, program.inputs, fast, threads, blocks)
 
     def set_constants(self, constants: Sequence[float]) -> None:
         """Set the numbers of the constant leaves, and compute what depends on them alone."""
@@ -81,7 +79,7 @@ class Machine:
         if self.one is not None:
             self.one.set_constants(constants)
         self.shared[self.constants] = constants
-        self.run(*self.runs[ONCE], self.shared)
+        self.run(self.code[ONCE], self.shared)
 
     def of_one_sample(self) -> "Machine":
         """Return a machine for a single sample, which needs no lanes."""
@@ -109,13 +107,13 @@ class Machine:
         if len(self.columns):
             first = len(self.shared) - len(self.columns)
             np.take(self.shared, self.columns, out=self.shared[first:], mode="clip")
-        self.run(*self.runs[FORWARD], self.shared)
+        self.run(self.code[FORWARD], self.shared)
 
     def backward(self, seeds: np.ndarray) -> np.ndarray:
         """Return the gradients of the parameters, given those of the outputs."""
         if not self.batched:
             self.shared[self.seeds] = seeds
-            self.run(*self.runs[BACKWARD], self.shared)
+            self.run(self.code[BACKWARD], self.shared)
             return self.shared[self.gradients[: self.parameters]]
         sums = self.lanes.backward(self.shared, seeds)
         gradients = np.zeros(self.parameters, self.shared.dtype)
@@ -143,7 +141,7 @@ class Machine:
         """A checksum of the compiled program."""
         checksum = 0
         for runs in self.stages:
-            for array in (runs.opcodes, runs.a, runs.b, runs.c):
+            for array in (runs.opcodes, runs.terms, runs.a, runs.b, runs.c):
                 checksum = crc32(array.tobytes(), checksum)
         return checksum
 
@@ -151,13 +149,13 @@ class Machine:
     def nbytes(self) -> int:
         """The size of all arrays but the lanes, which grow with the batch."""
         instructions = sum(len(runs.a) for runs in self.stages)
-        order = [array for runs in self.stages for array in runs[:3]]
+        order = [array for runs in self.stages for array in runs[:4]]
         numbers = self.shared.nbytes + sum(array.nbytes for array in order)
         return self.bytes_of(self.graph.groups, instructions) + numbers
 
     def bytes_of(self, groups: Iterable[NodeGroup], instructions: int) -> int:
         """Return the size of some nodes and of that many instructions, without their numbers."""
-        arrays = (*self.stages[FORWARD][3:], self.schedule.rows[FORWARD])
+        arrays = (*self.stages[FORWARD][4:], self.schedule.rows[FORWARD])
         per_instruction = sum(array.itemsize for array in arrays)
         nodes = sum(group.nodes.nbytes + group.inputs.nbytes for group in groups)
         return nodes + instructions * per_instruction
@@ -171,27 +169,35 @@ class Lanes:
     blocks 0, 8, 16, ..., over 1, 9, 17, ..., and so on up to 7; then over these eight sums in
     order. The order does not depend on the thread that computes a block, so any number of threads
     gives the same bits.
+
+    A batch has at least `blocks` blocks, if that does not leave less than 8 samples for each, so
+    that several threads have work.
     """
 
     def __init__(
-        self, schedule: Schedule, dtype: np.dtype, inputs: int, fast: bool, threads: int | None
-    ):
+        self, schedule: Schedule, dtype: np.dtype, inputs: int, fast: bool, threads: int | None,
+        blocks: int = 1,
+    ):  # fmt: skip
         self.stages, self.dtype, self.inputs = schedule.stages, dtype, inputs
         self.rows, self.sums = schedule.sizes[LANES], schedule.sizes[SUMS]
         self.kernel, self.threads = run_lanes_fast if fast else run_lanes, threads
-        self.samples = 0
+        self.samples, self.fewest = 0, blocks
         self.blocks = np.zeros((0, self.rows, NARROWEST), dtype)
 
     def load(self, X: np.ndarray) -> None:
         """Store a batch of samples."""
-        self.samples = len(X)
+        self.resize(len(X))
+        self.write(X, 0)
+
+    def resize(self, samples: int) -> None:
+        """Make room for a number of samples."""
+        self.samples = samples
         width = NARROWEST
-        while width < min(self.samples, WIDEST):
+        while width * self.fewest < min(samples, WIDEST * self.fewest):
             width *= 2
         shape = -(-self.samples // width), self.rows, width
         if self.blocks.shape != shape:
             self.blocks = np.zeros(shape, self.dtype)
-        self.write(X, 0)
 
     def write(self, numbers: np.ndarray, row: int) -> None:
         """Store numbers of shape (samples, columns) in rows from `row` on.

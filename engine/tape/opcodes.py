@@ -41,6 +41,7 @@ FUNCTIONS = (  # of one operand, with the same name in the C library
     "log2", "log10", "cbrt", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc",
     "floor", "rint",
 )  # fmt: skip
+FREQUENT = ("exp", "sqrt", "tanh")  # of these functions
 
 # fmt: off
 OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of codes
@@ -48,37 +49,37 @@ OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of cod
     Opcode("+",               2, "x + y",                             LOOP),
     Opcode("-",               2, "x - y",                             LOOP),
     Opcode("*",               2, "x * y",                             LOOP, "scale"),
-    Opcode("divide",          2, "x / y"),
+    Opcode("divide",          2, "x / y",                             LOOP),
     Opcode("neg",             1, "-x"),
     Opcode("abs",             1, "abs(x)"),
     Opcode("<",               2, "1.0 if x < y else 0.0"),
     Opcode("<=",              2, "1.0 if x <= y else 0.0",            LOOP),
-    Opcode(">",               2, "1.0 if x > y else 0.0"),
-    Opcode(">=",              2, "1.0 if x >= y else 0.0"),
-    Opcode("==",              2, "1.0 if x == y else 0.0"),
+    Opcode(">",               2, "1.0 if x > y else 0.0",             LOOP),
+    Opcode(">=",              2, "1.0 if x >= y else 0.0",            LOOP),
+    Opcode("==",              2, "1.0 if x == y else 0.0",            LOOP),
     Opcode("!=",              2, "1.0 if x != y else 0.0"),
     Opcode("&",               2, "1.0 if x != 0.0 and y != 0.0 else 0.0"),
     Opcode("|",               2, "1.0 if x != 0.0 or y != 0.0 else 0.0"),
     Opcode("where",           3, "y if x != 0.0 else z",              LOOP),
-    *[Opcode(name,            1, f"{name}(x)") for name in FUNCTIONS],
+    *[Opcode(name,            1, f"{name}(float64(x))", LOOP if name in FREQUENT else CALL)
+      for name in FUNCTIONS],
     Opcode("power",           2, "power(x, y)"),
     Opcode("hypot",           2, "hypot(x, y)"),
     Opcode("atan2",           2, "atan2(x, y)"),
     Opcode("mod",             2, "x % y"),
     Opcode("floor_divide",    2, "x // y"),
-    # Contributions to gradients, which start from 0 so that no sum is -0.0. Both roundings stay.
-    Opcode("multiply add",    3, "z + x * y",                         LOOP, "scale add"),
-    Opcode("multiply from 0", 2, "0.0 + x * y",                       LOOP, "scale add"),
-    Opcode("multiply add on", 3, "z + x * y",                         BY_HAND),  # z contiguous
+    # A term of a sum of products, whose next term is another such instruction. Both roundings stay.
+    Opcode("multiply add",    3, "z + x * y",                         BY_HAND, "scale add"),
     # Lanes only.
     Opcode("spread",          1, "x",                                 SHARED),
     Opcode("scale",           2, "x * y",                             SHARED),
-    Opcode("scale add",       3, "z + x * y",                         SHARED),
+    Opcode("scale add",       3, "z + x * y",                         BY_HAND),
     Opcode("sum",             1, "x",                                 BY_HAND),  # over samples
     Opcode("sum product",     2, "x * y",                             BY_HAND),
-    # A segment of products: x is one number, y and z are in consecutive registers.
-    Opcode("vector add",      3, "z + x * y",                         BY_HAND),
-    Opcode("vector from 0",   2, "0.0 + x * y",                       BY_HAND),
+    # Several sums of products: x is the same in all, and y is in consecutive registers. So is the
+    # first z, unless it is the same, too; "to any" has it in any registers.
+    Opcode("multiply add vector",        3, "z + x * y",              BY_HAND),
+    Opcode("multiply add vector to any", 3, "z + x * y",              BY_HAND),
 )
 # fmt: on
 
@@ -87,7 +88,7 @@ OPERANDS = np.array([op.operands for op in OPCODES], np.uint8)  # by code
 SHARED_CODES = np.array([CODES.get(op.shared, 0) for op in OPCODES], np.uint8)  # 0: none
 
 COPY, ADD, MULTIPLY = CODES["="], CODES["+"], CODES["*"]
-MULTIPLY_ADD, MULTIPLY_FROM_0 = CODES["multiply add"], CODES["multiply from 0"]
-MULTIPLY_ADD_ON, SPREAD, SCALE = CODES["multiply add on"], CODES["spread"], CODES["scale"]
+MULTIPLY_ADD, MULTIPLY_ADD_VECTOR = CODES["multiply add"], CODES["multiply add vector"]
+VECTOR_TO_ANY = CODES["multiply add vector to any"]
+SPREAD, SCALE, SCALE_ADD = CODES["spread"], CODES["scale"], CODES["scale add"]
 SUM, SUM_PRODUCT = CODES["sum"], CODES["sum product"]
-VECTOR_ADD, VECTOR_FROM_0 = CODES["vector add"], CODES["vector from 0"]

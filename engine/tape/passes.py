@@ -1,7 +1,8 @@
 """Optimize a program without changing a bit of its results, and lower it to lanes.
 
 Instructions that no output, gradient or guard needs are dropped. Those whose operands are constant
-run once. A product whose only use is a sum is computed together with it, with both roundings.
+run once. A product whose only use is a sum is computed together with it, with both roundings. A sum
+of several terms becomes a sum of products.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,6 @@ from engine.tape.opcodes import (
     ADD,
     MULTIPLY,
     MULTIPLY_ADD,
-    MULTIPLY_FROM_0,
     OPERANDS,
     SCALE,
     SHARED_CODES,
@@ -84,9 +84,12 @@ def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgra
         stage[(rate == PER_PASS) & ~in_forward] = BACKWARD
     stage[:offset] = -1
     staged = StagedProgram(code, stage, program.outputs, gradients, guards, guard_numbers)
-    staged = fuse(staged, needed, MULTIPLY, ADD, MULTIPLY_ADD)
-    staged = fuse(staged, needed, MULTIPLY_FROM_0, SUM, SUM_PRODUCT)
-    return keep_needed(staged, needed)
+    staged = fuse(staged, needed, staged.code.opcodes == MULTIPLY, ADD, MULTIPLY_ADD)
+    code = staged.code
+    from_zero = (code.opcodes == MULTIPLY_ADD) & (code.c == program.zero)
+    staged = fuse(staged, needed, from_zero, SUM, SUM_PRODUCT)
+    staged = join_sums(staged, needed, program.one)
+    return keep_needed(start_sums(staged, needed, program.minus_zero), needed)
 
 
 def append_sums(code: Code, slots: np.ndarray) -> Code:
@@ -96,8 +99,17 @@ def append_sums(code: Code, slots: np.ndarray) -> Code:
     return Code(code.offset, *map(np.append, code[1:], sums))
 
 
+def count_uses(staged: StagedProgram, needed: np.ndarray) -> np.ndarray:
+    """Return how many instructions and results use each slot."""
+    code = staged.code
+    results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
+    uses = np.bincount(results, minlength=code.size)
+    add_uses(code.opcodes, code.a, code.b, code.c, OPERANDS, needed, uses, code.offset)
+    return uses
+
+
 def fuse(
-    staged: StagedProgram, needed: np.ndarray, product: int, sum: int, both: int
+    staged: StagedProgram, needed: np.ndarray, is_product: np.ndarray, sum: int, both: int
 ) -> StagedProgram:
     """Compute products together with the sum that is their only use, if it is in the same stage.
 
@@ -105,14 +117,9 @@ def fuse(
     """
     code, offset = staged.code, staged.code.offset
     opcodes, a, b, c = (array.copy() for array in code[1:5])
-    results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
-    uses = np.bincount(results, minlength=len(needed))
-    for n, operand in enumerate((a, b, c), 1):
-        reads = needed[offset:] & (OPERANDS[opcodes] >= n)
-        uses += np.bincount(operand[reads], minlength=len(needed))
-    single = needed & (uses == 1)
+    single = needed & (count_uses(staged, needed) == 1)
     single[:offset] = False
-    single[offset:] &= opcodes == product
+    single[offset:] &= is_product
     for factor, other in ((code.a, code.b), (code.b, code.a)):
         sums = np.flatnonzero(needed[offset:] & (opcodes == sum))
         same_stage = staged.stage[factor[sums]] == staged.stage[offset:][sums]
@@ -122,6 +129,37 @@ def fuse(
         c[sums] = other[sums] if both == MULTIPLY_ADD else a[sums]
         needed[factor[sums]] = False
     return staged._replace(code=Code(offset, opcodes, a, b, c, code.row))
+
+
+def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProgram:
+    """Multiply terms by 1.0, which changes no bit, to add them as a sum of products."""
+    code, offset = staged.code, staged.code.offset
+    opcodes, a, b, c = (array.copy() for array in code[1:5])
+    single = needed & (count_uses(staged, needed) == 1)
+    single[:offset] = False
+    single[offset:] &= (code.opcodes == ADD) | (code.opcodes == MULTIPLY_ADD)
+    is_first = np.zeros(len(opcodes), bool)
+    for before, term in ((code.a, code.b), (code.b, code.a)):
+        same_stage = staged.stage[before] == staged.stage[offset:]
+        adds = np.flatnonzero(needed[offset:] & (opcodes == ADD) & single[before] & same_stage)
+        opcodes[adds], a[adds], b[adds], c[adds] = MULTIPLY_ADD, term[adds], one, before[adds]
+        is_first[before[adds] - offset] = True
+    adds = np.flatnonzero(is_first & (opcodes == ADD))
+    opcodes[adds], a[adds], b[adds], c[adds] = MULTIPLY_ADD, b[adds], one, a[adds]
+    return staged._replace(code=Code(offset, opcodes, a, b, c, code.row))
+
+
+def start_sums(staged: StagedProgram, needed: np.ndarray, minus_zero: int) -> StagedProgram:
+    """Add products to -0.0, which changes no bit, if a sum of products starts with them."""
+    code, offset = staged.code, staged.code.offset
+    single = count_uses(staged, needed)[offset:] == 1
+    adds = np.flatnonzero(needed[offset:] & (code.opcodes == MULTIPLY_ADD) & (code.c >= offset))
+    first = code.c[adds] - offset
+    starts = (code.opcodes[first] == MULTIPLY) & single[first]
+    starts &= staged.stage[code.c[adds]] == staged.stage[offset:][adds]
+    opcodes, c = code.opcodes.copy(), code.c.copy()
+    opcodes[first[starts]], c[first[starts]] = MULTIPLY_ADD, minus_zero
+    return staged._replace(code=code._replace(opcodes=opcodes, c=c))
 
 
 def keep_needed(staged: StagedProgram, needed: np.ndarray) -> StagedProgram:
@@ -158,7 +196,6 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     swap = products & in_lanes[a] & ~in_lanes[b]
     a[swap], b[swap] = code.b[swap], code.a[swap]
     scales = products & ~in_lanes[a]
-    c[scales & (opcodes == MULTIPLY_FROM_0)] = program.zero
     opcodes[scales] = SHARED_CODES[opcodes[scales]]
 
     # Renumber the slots: the rows for spread numbers come first after the offset.
@@ -173,7 +210,8 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     for operand, rows in reads_row:
         operand[:] = np.where(rows, row[operand], new[operand])
     c[opcodes == SCALE] = b[opcodes == SCALE]
-    spread = np.full(len(shared), SPREAD, np.uint8), *[new[shared]] * 3, 0 * shared
+    no_row = np.zeros(len(shared), code.row.dtype)
+    spread = np.full(len(shared), SPREAD, np.uint8), *[new[shared]] * 3, no_row
     gradients = staged.gradients
     return StagedProgram(
         Code(offset, *map(np.append, spread, (opcodes, a, b, c, code.row))),
@@ -183,6 +221,19 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
         new[staged.guards],
         staged.guard_numbers,
     )
+
+
+@compile_kernel()
+def add_uses(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, operands: np.ndarray,
+    needed: np.ndarray, uses: np.ndarray, offset: int,
+) -> None:  # fmt: skip
+    """Count the uses of each slot as an operand of the instructions that are needed."""
+    for i in range(a.size):
+        if needed[offset + i]:
+            uses[a[i]] += 1
+            uses[b[i]] += operands[opcodes[i]] > 1
+            uses[c[i]] += operands[opcodes[i]] > 2
 
 
 @compile_kernel()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from engine.tape.flat_graph import FlatGraph, GraphNodes, flatten_graph
-from engine.tape.gather import collect_gradients, fill_inputs
+from engine.tape.gather import add_selected, collect_gradients, fill_inputs, fill_lanes
 from engine.tape.index import Integers
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
@@ -58,7 +58,7 @@ class Pool:
 class Selections:
     """The rows that the arguments of a call select, and the indices that are numbers, in arrays.
 
-    See `engine.tape.gather.fill_inputs` for the arrays.
+    See `engine.tape.gather.select_inputs` for `table` and `places`.
     """
 
     def __init__(self, recording: TracedCall, pool: Pool):
@@ -86,16 +86,14 @@ class Selections:
         self.names = names
         self.leaves = sum(width)
         self.places = np.array(places, np.int64)
-        self.start, self.rows, self.width = (np.array(x, np.int64) for x in (start, rows, width))
+        self.rows = rows
         # The indices that are computed from arguments follow the arguments.
         count = len(recording.integers)
         self.computed = [index for index in self.indices if index.place is None]
         computed = iter(range(count, count + len(self.computed)))
-        self.argument = np.array(
-            [next(computed) if index.place is None else index.place for index in self.indices],
-            np.int64,
-        )
-        self.inputs = int(np.maximum(self.width, 1).sum())
+        argument = [next(computed) if x.place is None else x.place for x in self.indices]
+        self.table = np.array([argument, start, rows, width], np.int64).T.copy()
+        self.inputs = sum(max(x, 1) for x in width)
 
     def evaluate(self, integers: Integers) -> np.ndarray:
         """Return the arguments, and the indices that are computed from them."""
@@ -109,27 +107,10 @@ class Selections:
             return integers
         return np.array([self.evaluate(row) for row in integers.tolist()], np.int64)
 
-    def select(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices that are numbers, and the places of the selected rows.
-
-        Both have a row for each call. Raises IndexError for an index out of range.
-        """
-        chosen, n = integers[:, self.argument], self.rows
-        wrong = (n > 0) & ((chosen < -n) | (chosen >= n))
-        if wrong.any():
-            call, k = np.argwhere(wrong)[0]
-            self.refuse_selection(k, integers[call].tolist())
-        chosen = np.where((n > 0) & (chosen < 0), chosen + n, chosen)
-        owner = np.repeat(np.arange(len(n)), self.width)  # the selection of each selected number
-        column = np.arange(len(owner)) - (np.cumsum(self.width) - self.width)[owner]
-        places = self.places[self.start[owner] + chosen[:, owner] * self.width[owner] + column]
-        return chosen[:, self.width == 0], places
-
     def describe(self) -> list[Any]:
         """Return the selections as lists, to compare them with those of another recording."""
         texts = [index.text for index in self.indices]
-        arrays = self.start, self.rows, self.width, self.places
-        return [texts, *[x.tolist() for x in arrays]]
+        return [texts, self.table[:, 1:].tolist(), self.places.tolist()]
 
     def refuse_selection(self, k: int, integers: Integers) -> NoReturn:
         """Raise IndexError for a selection that is out of range."""
@@ -178,7 +159,7 @@ class Replay:
     def make_machine(self, batched: bool) -> Machine:
         """Return a machine for one call, or for a batch."""
         dtype, fast, threads = self.options
-        return Machine(self.graph, dtype, fast, threads, True, batched)
+        return Machine(self.graph, dtype, fast, threads, True, batched, blocks=2)
 
     @property
     def nbytes(self) -> int:
@@ -212,6 +193,8 @@ class Replay:
 
     def accepts(self, integers: Integers) -> bool:
         """Return whether the decisions from integers can lead to this graph."""
+        if not self.integer_decisions:
+            return True
         try:
             outcomes = self.decide(integers)
         except (ArithmeticError, ValueError):  # the function may catch it
@@ -238,21 +221,20 @@ class Replay:
         machine, selections = self.machine, self.selections
         self.use_constants(constants)
         wrong = fill_inputs(
-            machine.shared, flat, self.others, integers, floats, selections.argument,
-            selections.start, selections.rows, selections.width, selections.places, selected,
-            machine.columns, machine.parameters,
+            machine.shared, flat, self.others, integers, floats, selections.table,
+            selections.places, selected, machine.columns, machine.parameters,
         )  # fmt: skip
         if wrong >= 0:
             selections.refuse_selection(wrong, integers.tolist())
-        machine.run(*machine.runs[FORWARD], machine.shared)
+        machine.run(machine.code[FORWARD], machine.shared)
         return self.constant_numbers
 
     def backward(self, seeds: np.ndarray, selected: np.ndarray, size: int) -> np.ndarray:
         """Return the gradients of the parameters, of which there are `size`."""
         machine = self.machine
         machine.shared[machine.seeds] = seeds
-        machine.run(*machine.runs[BACKWARD], machine.shared)
-        out = np.zeros(size, machine.shared.dtype)
+        machine.run(machine.code[BACKWARD], machine.shared)
+        out = np.empty(size, machine.shared.dtype)
         collect_gradients(
             machine.shared, machine.gradients, machine.parameters, selected, self.order, out
         )
@@ -278,23 +260,30 @@ class Replay:
             self.lanes = self.make_machine(batched=True)
             self.lanes.set_constants(self.constant_numbers)
         self.use_constants(constants)
-        machine = self.lanes
-        rows, selected = self.selections.select(integers)
-        pool = np.concatenate([flat, self.others[::-1]])
-        inputs = np.concatenate([pool[selected], rows, floats], axis=1)
-        outputs = machine.forward(flat[: machine.parameters], inputs.astype(flat.dtype))
-        return outputs, selected, self.constant_numbers
+        machine, selections = self.lanes, self.selections
+        machine.shared[: machine.parameters] = flat[: machine.parameters]
+        machine.run_forward()
+        machine.lanes.resize(len(integers))
+        selected = np.empty((len(integers), selections.inputs), np.int64)
+        call, wrong = fill_lanes(
+            machine.lanes.blocks, flat, self.others, integers, floats, selections.table,
+            selections.places, selected,
+        )  # fmt: skip
+        if wrong >= 0:
+            selections.refuse_selection(wrong, integers[call].tolist())
+        machine.lanes.forward(machine.shared)
+        return machine.lanes.read(machine.outputs), selected, self.constant_numbers
 
     def backward_batch(
         self, seeds: np.ndarray, selected: np.ndarray, size: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the gradients of the parameters, of which there are `size`, and of the floats."""
         machine: Any = self.lanes
-        out = np.zeros(size + len(self.others), machine.shared.dtype)
+        out = np.zeros(size, machine.shared.dtype)
         out[: machine.parameters] = machine.backward(seeds)
         of_inputs = machine.input_gradients()
-        np.add.at(out, selected, of_inputs[:, : selected.shape[1]])
-        return out[:size], of_inputs[:, self.selections.inputs :]
+        add_selected(out, selected, of_inputs)
+        return out, of_inputs[:, self.selections.inputs :]
 
     def unfit_in_batch(self, batch: Sequence[Integers]) -> set[int]:
         """Return the calls of a batch whose decisions lead to another graph, or an unknown one."""

@@ -4,6 +4,9 @@ Instructions with the same opcode run one after another as soon as their operand
 interpreter that repeats one operation is several times faster than one that alternates. The results
 of a run are in consecutive registers. Registers are reused when the live range of their slots ends,
 which keeps the memory small. Sums are not reordered: each contribution waits for the one before.
+
+Products that are added up one after another are one step, a sum of products: it starts when the
+operands of all its terms are ready, and its partial sums need no registers.
 """
 
 from typing import NamedTuple
@@ -11,30 +14,36 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.tape.kernels import compile_kernel
-from engine.tape.opcodes import MULTIPLY_ADD, MULTIPLY_ADD_ON, SUM, SUM_PRODUCT
+from engine.tape.opcodes import MULTIPLY_ADD, OPERANDS, SCALE_ADD, SUM, SUM_PRODUCT
 from engine.tape.passes import LANES_BACKWARD, LANES_FORWARD, ONCE, StagedProgram
-from engine.tape.ssa import SSAProgram
+from engine.tape.ssa import Code, SSAProgram
 
 STAGES = range(ONCE, LANES_BACKWARD + 1)
 # Register banks: numbers for all samples, rows of lanes, sums over samples.
 SHARED, LANES, SUMS = range(3)
-SHORTEST = 16  # instructions in a run of "multiply add on"
 NEVER = np.iinfo(np.int64).max
 
 
 class Runs(NamedTuple):
     """The instructions of a stage in runs.
 
-    A run has an opcode, the instruction that it ends before, and the distance of its results from
-    its instructions. An instruction has the registers of its operands.
+    A run has an opcode, the instruction that it ends before, the register of its first result, and
+    the number of instructions for each result: the terms of its sums of products, or 1. An
+    instruction has the registers of its operands. Of a sum, only the first term has an operand c.
     """
 
     opcodes: np.ndarray
     ends: np.ndarray
     begins: np.ndarray
+    terms: np.ndarray
     a: np.ndarray
     b: np.ndarray
     c: np.ndarray
+
+    def pack(self) -> np.ndarray:
+        """Return the arrays as one, after their lengths. numba receives one array much faster."""
+        sizes = np.array([len(self.opcodes), len(self.a)], np.uint32)
+        return np.concatenate([sizes, *self])
 
 
 class Schedule(NamedTuple):
@@ -50,20 +59,28 @@ def schedule_runs(
 ) -> tuple[Schedule, np.ndarray, np.ndarray]:
     """Return the schedule, and the register and the bank of each slot."""
     code, offset = staged.code, staged.code.offset
-    level = np.zeros(len(code.opcodes), np.int64)
-    find_levels(code.a, code.b, code.c, staged.stage, level, offset)
-    key = (staged.stage * (level.max(initial=0) + 1) + level) * 256 + code.opcodes
-    order = np.argsort(key, kind="stable")
-    opcodes, stage, key = code.opcodes[order], staged.stage[order], key[order]
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    sizes = np.diff(starts, append=len(opcodes))
-
-    run_of = np.full(code.size, -1)
-    run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes)
+    n = len(code.opcodes)
+    results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
+    last, place, terms = np.arange(n), np.arange(n), np.ones(n, np.int64)
+    uses = np.bincount(results, minlength=code.size)
+    find_sums(*code[1:], staged.stage, OPERANDS, uses, last, place, terms, offset)
+    steps = np.flatnonzero(last == np.arange(n))
+    lengths, kind = np.unique(terms[steps], return_inverse=True)
+    kind = kind * 256 + code.opcodes[steps]
+    level = choose_levels(code, staged.stage, last, terms, steps, kind)
+    key = (staged.stage[steps] * (level.max(initial=0) + 1) + level) * (256 * len(lengths)) + kind
+    by_key = np.lexsort((place[steps], key))
+    steps, key = steps[by_key], key[by_key]
+    first = np.flatnonzero(np.diff(key, prepend=-1))  # the first step of each run
+    sizes, length = np.diff(first, append=len(steps)), terms[steps[first]]
+    starts = np.cumsum(sizes * length) - sizes * length
+    order, run_of = np.zeros(n, np.int64), np.full(code.size, -1)
+    list_terms(steps, last, terms, order)
+    opcodes, stage = code.opcodes[order], staged.stage[order]
+    run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes * length)
     last_use = np.full(len(starts), -1)  # by run: the last run that reads its results
     find_last_uses(code.a, code.b, code.c, run_of, last_use, stage[starts], offset)
-    results = run_of[np.concatenate([staged.outputs, staged.gradients, staged.guards])]
-    last_use[results[results >= 0]] = NEVER
+    last_use[run_of[results[results >= offset]]] = NEVER
 
     bank = np.zeros(code.size, np.uint8)  # the bank of each slot
     bank[program.per_sample] = LANES
@@ -76,52 +93,121 @@ def schedule_runs(
         register[slots] = np.arange(len(slots))
         runs = np.flatnonzero(bank[offset:][order][starts] == number)
         counts.append(allocate_registers(sizes, last_use, runs, begins, len(slots)))
-    register[offset:][order] = np.repeat(begins - starts, sizes) + np.arange(len(opcodes))
+    register[offset + steps] = np.repeat(begins - first, sizes) + np.arange(len(steps))
 
     stages, rows = [], []
     for number in STAGES:
-        steps, runs = order[stage == number], np.flatnonzero(stage[starts] == number)
-        ends = np.cumsum(sizes[runs])
-        operands = [register[slots[steps]].astype(np.uint32) for slots in (code.a, code.b, code.c)]
-        unsplit = Runs(opcodes[starts[runs]], ends, begins[runs] - ends + sizes[runs], *operands)
-        stages.append(split_runs(unsplit, contiguous=number < LANES_FORWARD))
-        rows.append(code.row[steps])
+        part, runs = order[stage == number], np.flatnonzero(stage[starts] == number)
+        operands = [register[slots[part]] for slots in (code.a, code.b, code.c)]
+        ends = np.cumsum(sizes[runs] * length[runs])
+        arrays = opcodes[starts[runs]], ends, begins[runs], length[runs], *operands
+        stages.append(Runs(*[array.astype(np.uint32) for array in arrays]))
+        rows.append(code.row[part])
     return Schedule(stages, rows, counts), register, bank
 
 
-def split_runs(runs: Runs, contiguous: bool) -> Runs:
-    """Return the runs with unsigned indices.
+@compile_kernel()
+def find_sums(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, row: np.ndarray,
+    stage: np.ndarray, operands: np.ndarray, uses: np.ndarray, last: np.ndarray, place: np.ndarray,
+    terms: np.ndarray, offset: int,
+) -> None:  # fmt: skip
+    """Find the sums of products: fill in the last instruction and the number of terms of each.
 
-    If `contiguous`, many sums that continue contiguous results become a run of their own, of the
-    opcode "multiply add on".
+    A term is a "multiply add" whose result only the next term uses. `uses` are how often the slots
+    are results, to which those of the instructions are added. Also fill in the places in a run, by
+    the factors of the first term: the later one is often the same in several sums.
     """
-    n = len(runs.a)
-    sizes = np.diff(runs.ends, prepend=0)
-    first = np.zeros(n, bool)
-    first[runs.ends - sizes] = True
-    adds = np.repeat(runs.opcodes == MULTIPLY_ADD, sizes) & contiguous
-    breaks = first | (adds & (np.diff(runs.c.astype(np.int64), prepend=-2) != 1))
-    lengths = np.diff(np.flatnonzero(breaks), append=n)
-    long = np.repeat(lengths >= SHORTEST, lengths) & adds
-    starts = np.flatnonzero(first | (breaks & (long | np.append(False, long[:-1]))))
-    run = np.searchsorted(runs.ends, starts, side="right")
-    opcodes = np.where(long[starts], MULTIPLY_ADD_ON, runs.opcodes[run]).astype(np.uint8)
-    ends = np.append(starts[1:], n)[: len(starts)]
-    return Runs(opcodes, ends.astype(np.uint64), runs.begins[run].astype(np.uint64), *runs[3:])
+    for i in range(a.size):
+        uses[a[i]] += 1
+        uses[b[i]] += operands[opcodes[i]] > 1
+        uses[c[i]] += operands[opcodes[i]] > 2
+    for i in range(a.size - 1, -1, -1):
+        j = c[i] - offset
+        if (
+            (opcodes[i] == MULTIPLY_ADD or opcodes[i] == SCALE_ADD) and j >= 0
+            and opcodes[j] == opcodes[i] and stage[j] == stage[i] and row[j] == row[i]
+            and uses[c[i]] == 1
+        ):  # fmt: skip
+            last[j] = last[i]
+            terms[last[i]] += 1
+    for i in range(a.size):
+        terms[i] = terms[last[i]]
+        if opcodes[i] == MULTIPLY_ADD or opcodes[i] == SCALE_ADD:
+            if c[i] < offset or last[c[i] - offset] != last[i]:
+                place[last[i]] = max(a[i], b[i]) * (offset + a.size) + min(a[i], b[i])
+            place[i] = place[last[i]]
+
+
+@compile_kernel()
+def list_terms(steps: np.ndarray, last: np.ndarray, terms: np.ndarray, order: np.ndarray) -> None:
+    """Fill in the instructions of steps one after another; a sum of products has several."""
+    place = np.zeros(last.size, np.int64)
+    at = 0
+    for i in steps:
+        place[i] = at
+        at += terms[i]
+    for i in range(last.size):
+        order[place[last[i]]] = i
+        place[last[i]] += 1
+
+
+def choose_levels(
+    code: Code, stage: np.ndarray, last: np.ndarray, terms: np.ndarray, steps: np.ndarray,
+    kind: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return the level of each step: steps of a lower one run before it.
+
+    In each stage, steps run as early or as late as possible, whichever needs fewer runs. Sums of
+    products run as early as possible, because those with the same factors are fastest together.
+    """
+    operands, n = (code.a, code.b, code.c), len(last)
+    early, late = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    find_levels(*operands, stage, last, np.ones(n, np.bool_), early, code.offset)
+    find_heights(*operands, stage, last, late, code.offset)
+    late = late.max(initial=0) - late
+    find_levels(*operands, stage, last, terms > 1, late, code.offset)
+    early, late = early[steps], late[steps]
+    level = early
+    for number in STAGES:
+        of_stage = stage[steps] == number
+        keys = [x[of_stage] * (kind.max(initial=0) + 1) + kind[of_stage] for x in (early, late)]
+        runs = [len(np.unique(x)) for x in keys]
+        if runs[1] < runs[0]:
+            level = np.where(of_stage, late, level)
+    return level
 
 
 @compile_kernel()
 def find_levels(
-    a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray, level: np.ndarray, offset: int
-) -> None:
-    """Fill in the number of instructions of the same stage that must run before each."""
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray, last: np.ndarray,
+    move: np.ndarray, level: np.ndarray, offset: int,
+) -> None:  # fmt: skip
+    """Give the steps to move the lowest level after the steps of the same stage before them."""
+    lowest = np.zeros(a.size, np.int64)
     for i in range(a.size):
-        longest = 0
+        longest = lowest[last[i]]
         for slot in (a[i], b[i], c[i]):
             j = slot - offset
-            if j >= 0 and stage[j] == stage[i] and level[j] >= longest:
+            if j >= 0 and stage[j] == stage[i] and last[j] != last[i] and level[j] >= longest:
                 longest = level[j] + 1
-        level[i] = longest
+        lowest[last[i]] = longest
+        if last[i] == i and move[i]:
+            level[i] = longest
+
+
+@compile_kernel()
+def find_heights(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray, last: np.ndarray,
+    height: np.ndarray, offset: int,
+) -> None:  # fmt: skip
+    """Fill in the number of steps of the same stage that must run after each."""
+    for i in range(a.size - 1, -1, -1):
+        height[i] = height[last[i]]
+        for slot in (a[i], b[i], c[i]):
+            j = slot - offset
+            if j >= 0 and stage[j] == stage[i] and last[j] != last[i] and height[j] <= height[i]:
+                height[j] = height[i] + 1
 
 
 @compile_kernel()
@@ -142,7 +228,7 @@ def find_last_uses(
         reader = run_of[offset + i]
         for slot in (a[i], b[i], c[i]):
             j = run_of[slot]
-            if j >= 0:
+            if j >= 0 and j != reader:
                 same_stage = stage_of[j] == stage_of[reader]
                 last_use[j] = max(last_use[j], reader) if same_stage else NEVER
 

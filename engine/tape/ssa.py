@@ -20,9 +20,9 @@ import numpy as np
 
 from engine.instructions import Instruction
 from engine.tape.flat_graph import FlatGraph, NodeGroup
-from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD, MULTIPLY_FROM_0
+from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD
 
-ZERO = (0.0).hex()
+ZERO, MINUS_ZERO, ONE = (0.0).hex(), (-0.0).hex(), (1.0).hex()
 IDENTITY, PULLBACK = -1, -2  # contributions that are the gradient itself, or from a pullback
 
 
@@ -51,8 +51,8 @@ class SSAProgram(NamedTuple):
     """The code of a graph, and the meaning of its slots.
 
     The slots before the offset contain, in this order: the parameters, the inputs, the seeds (the
-    gradients of the outputs), the `numbers` (0, then the constants of rows), and the constant
-    leaves.
+    gradients of the outputs), the `numbers` (0.0, -0.0, 1.0, the constants of rows), and the
+    constant leaves.
 
     Attributes:
         parameters, inputs, seeds: How many of these there are.
@@ -77,6 +77,16 @@ class SSAProgram(NamedTuple):
     def zero(self) -> int:
         """The slot of 0, the first of the numbers."""
         return self.parameters + self.inputs + self.seeds
+
+    @property
+    def minus_zero(self) -> int:
+        """The slot of -0.0."""
+        return self.zero + 1
+
+    @property
+    def one(self) -> int:
+        """The slot of 1.0."""
+        return self.zero + 2
 
     @property
     def per_sample(self) -> slice:
@@ -131,7 +141,7 @@ class Builder:
 
         # Equal numbers in rows share a slot; each constant leaf has one of its own.
         constants = [x for group in graph.groups for x in group.template.constants.values()]
-        numbers = {ZERO: 0.0, **{x.hex(): x for x in constants}}
+        numbers = {ZERO: 0.0, MINUS_ZERO: -0.0, ONE: 1.0, **{x.hex(): x for x in constants}}
         first = len(self.leaves) + self.seeds
         self.numbers = list(numbers.values())
         self.number_slots = {key: first + i for i, key in enumerate(numbers)}
@@ -262,11 +272,10 @@ class Builder:
         upstream = slot[last[source]]
         upstream[: self.seeds] = seed_slots
         so_far = np.where(first, self.zero, slot[before])
-        opcodes = np.where(passed, ADD, np.where(first, MULTIPLY_FROM_0, MULTIPLY_ADD))
-        self.code.opcodes[place] = np.where(alone, COPY, opcodes)
+        self.code.opcodes[place] = np.where(alone, COPY, np.where(passed, ADD, MULTIPLY_ADD))
         self.code.a[place] = upstream
         self.code.b[place] = np.where(alone, upstream, np.where(passed, so_far, slope))
-        self.code.c[place] = np.where(passed | first, upstream, so_far)
+        self.code.c[place] = np.where(passed, upstream, so_far)
         return np.where(last < 0, -1, slot[last])
 
     def write_pullbacks(self, contributions: Contributions, gradients: np.ndarray) -> None:

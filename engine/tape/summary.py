@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.tape.machine import WIDEST, Machine
 from engine.tape.passes import BACKWARD, FORWARD, LANES_BACKWARD, LANES_FORWARD
-from engine.tape.schedule import Runs
+from engine.tape.schedule import SHARED, Runs
+from engine.tape.vectors import find_vectors
 
 REPEATS = 15
 HEADER = [
@@ -46,7 +47,7 @@ def format_summary(machine: Machine) -> str:
     other_bytes = machine.nbytes - sum(cost.bytes for cost in costs)
     counts = [sum(column) for column in zip(*[cost[1:5] for cost in costs], strict=True)] or [0] * 4
     other = ["numbers, order", "", "", "", "", other_bytes, "", ""]
-    whole = ["all", *counts, machine.nbytes, *measure_passes(machine, machine.all_runs())]
+    whole = ["all", *counts, machine.nbytes, *measure_passes(machine, machine.stages)]
     return "\n".join(align([HEADER, *costs, other, whole]))
 
 
@@ -57,7 +58,7 @@ def measure_costs(machine: Machine) -> list[Cost]:
         groups = [group for group in graph.groups if group.row == i]
         stages = [
             select_steps(runs, row == i)
-            for runs, row in zip(machine.all_runs(), machine.schedule.rows, strict=True)
+            for runs, row in zip(machine.stages, machine.schedule.rows, strict=True)
         ]
         once, *passes = (len(runs.a) for runs in stages)
         if groups or once or any(passes):
@@ -74,10 +75,11 @@ def select_steps(runs: Runs, mask: np.ndarray) -> Runs:
     steps = np.flatnonzero(mask)
     run = np.searchsorted(runs.ends, steps, side="right")
     first = np.flatnonzero((np.diff(steps, prepend=-2) != 1) | (np.diff(run, prepend=-1) != 0))
-    ends = np.append(first[1:], len(steps))[: len(first)].astype(np.uint64)
-    begins = runs.begins[run[first]] + (steps[first] - first).astype(np.uint64)
+    ends = np.append(first[1:], len(steps))[: len(first)].astype(np.uint32)
+    run, starts = run[first], np.append(0, runs.ends)
+    before = (steps[first] - starts[run]).astype(np.uint32) // runs.terms[run]
     operands = (operand[steps] for operand in (runs.a, runs.b, runs.c))
-    return Runs(runs.opcodes[run[first]], ends, begins, *operands)
+    return Runs(runs.opcodes[run], ends, runs.begins[run] + before, runs.terms[run], *operands)
 
 
 def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
@@ -85,12 +87,15 @@ def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
 
     With inputs, they are those of one sample in a full block of lanes.
     """
-    shared = machine.shared.copy()
+    count = machine.schedule.sizes[SHARED]  # of registers, before the copies of columns
+    shared = np.zeros(count + 2 * len(machine.shared), machine.shared.dtype)
+    shared[: len(machine.shared)] = machine.shared
     blocks = np.ones((1, machine.lanes.rows, WIDEST if machine.inputs else 0), shared.dtype)
     sums = np.zeros(machine.lanes.sums, shared.dtype)
     times = []
     for stage, lanes_stage in ((FORWARD, LANES_FORWARD), (BACKWARD, LANES_BACKWARD)):
-        seconds = measure_seconds(machine.run, *stages[stage], shared)
+        vectors = find_vectors(stages[stage], machine.parameters * (stage == FORWARD), count)
+        seconds = measure_seconds(machine.run, vectors.runs.pack(), shared)
         if machine.inputs:
             lanes = *stages[lanes_stage], shared, blocks, WIDEST, sums, 0, 1
             seconds += measure_seconds(machine.lanes.kernel, *lanes) / WIDEST
