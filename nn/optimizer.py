@@ -143,7 +143,7 @@ class Optimizer:
             if self.steps == 1:
                 self._check_unmoved_leaves()
         self.steps += 1
-        if self._is_array:
+        if self._is_array and type(self).direction is not Optimizer.direction:
             array_tools().call_quietly(self._move)
         else:
             self._move()

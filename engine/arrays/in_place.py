@@ -150,24 +150,32 @@ class InPlace:
     ) -> list[np.ndarray]:
         """Return the new arrays. Large arrays are processed in blocks, on all cores.
 
-        NumPy warns of inf and nan unless this runs in `call_quietly`. Raises TypeError for arrays
-        of integers.
+        Raises TypeError for arrays of integers.
         """
         first = arrays[0]
-        known, dtype, bound = self.bound
-        if numbers != known or first.dtype is not dtype:
-            if first.dtype.kind != "f":
-                raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
-            # NumPy handles an array of one number in half the time of a float.
-            bound = [np.array(x, first.dtype) for x in self.numbers(*numbers)]
-            self.bound = numbers, first.dtype, bound
-        if first.size > block:
-            return self.run_in_blocks(arrays, bound, block)
+        if first.dtype.kind != "f":
+            raise TypeError(f"expected arrays of floats, got {first.dtype}; use .astype(float)")
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
-        if self.loop:
-            return self.loop(arrays, bound)
+        if self.loop and first.size <= block:
+            return self.loop(arrays, numbers)
+        return call_quietly(self.run_steps, arrays, numbers, block)
+
+    def run_steps(
+        self, arrays: Sequence[np.ndarray], numbers: tuple[float, ...], block: int
+    ) -> list[np.ndarray]:
+        """Return the new arrays, computed by NumPy."""
+        bound = self.bind(numbers, arrays[0].dtype)
+        if arrays[0].size > block:
+            return self.run_in_blocks(arrays, bound, block)
         return self.run(*arrays, *bound)
+
+    def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
+        """Return the numbers that the steps use, rounded to a dtype."""
+        if self.bound[:2] != (numbers, dtype):
+            # NumPy handles an array of one number in half the time of a float.
+            self.bound = numbers, dtype, [np.array(x, dtype) for x in self.numbers(*numbers)]
+        return self.bound[2]
 
     def run_in_blocks(
         self, arrays: Sequence[np.ndarray], bound: list[np.ndarray], block: int

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.arrays.in_place import InPlace, join_slots, operands_of
+from engine.arrays.in_place import InPlace, call_quietly, join_slots, operands_of
 from engine.instructions import Instruction
 from engine.tape.kernels import compile_text
 
@@ -28,13 +28,17 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     text, new_count = print_loop(update)
     loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
 
-    def run(arrays: Sequence[np.ndarray], numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
-        if not all(type(x) is np.ndarray for x in arrays):  # a gradient of 0.0
-            return update.run(*arrays, *numbers)
+    def run(arrays: Sequence[np.ndarray], numbers: tuple[float, ...]) -> list[np.ndarray]:
         first = arrays[0]
+        if {*map(type, arrays)} != {np.ndarray}:  # a gradient of 0.0
+            return call_quietly(update.run_steps, arrays, numbers, first.size)
+        if first.dtype == np.float64:
+            known = [*map(float, update.numbers(*numbers))]
+        else:
+            known = [x[()] for x in call_quietly(update.bind, numbers, first.dtype)]
         new = [np.empty(first.shape, first.dtype) for _ in range(new_count)]
         flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
-        loop(*flat, *[x[()] for x in numbers])
+        loop(*flat, *known)
         return new
 
     return run
