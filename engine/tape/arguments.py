@@ -51,6 +51,9 @@ class Arguments:
             self.floats.append(x)
             return FLOAT
         if kind is list or kind is tuple:
+            if {*map(type, x)} == {int}:  # such as tokens
+                self.integers += x
+                return kind, INTEGER, len(x)
             return kind, *map(self.split, x)
         if kind is dict:
             return kind, *[(key, self.split(value)) for key, value in x.items()]

@@ -163,7 +163,7 @@ class Jit:
             raise ValueError("map expects at least one call, got none")
         with self._lock:
             self._prepare()
-            marked = [self._mark_static(args, {}) for args in calls]
+            marked = [self._mark_static(args, {}) if self._static else (args, {}) for args in calls]
             parts = self._batch_rows(marked, rows) if is_matrix else self._group(marked)
             one = len(parts) == 1 and isinstance(parts[0][0], Batch)
             return make_call_node(parts[0][0] if one else Calls(parts, len(calls)), self._flat)
@@ -179,9 +179,13 @@ class Jit:
     def _group(self, calls: Sequence[CallArguments]) -> list[Part]:
         """Return the calls in batches with the same replay; a single one is a OneCall."""
         groups: dict[Replay, tuple[list[int], list[Arguments]]] = {}
+        replays: dict[Any, Replay] = {}  # by structure
         for i, call in enumerate(calls):
             x = Arguments(*call, self._pool.places)
-            places, batch = groups.setdefault(self._find(x, call), ([], []))
+            replay = replays.get(x.structure)
+            if replay is None or replay.integer_decisions:
+                replay = replays[x.structure] = self._find(x, call)
+            places, batch = groups.setdefault(replay, ([], []))
             places.append(i)
             batch.append(x)
         parts: list[Part] = []
@@ -396,7 +400,8 @@ class _Method:
 
 def is_recording() -> bool:
     """Return whether a function is being recorded. Functions that it calls become part of it."""
-    return any(isinstance(hook, record_branches) for hook in active())
+    hooks = active()
+    return bool(hooks) and any(isinstance(hook, record_branches) for hook in hooks)
 
 
 def random_states() -> tuple[object, bytes]:

@@ -141,7 +141,10 @@ class Decisions:
 def assign_data(nodes: Iterable[Value], numbers: np.ndarray) -> None:
     """Assign the number of each node, unless it has that number already."""
     for node, x in zip(nodes, numbers.tolist(), strict=True):
-        if repr(node._data) != repr(x):  # tells -0.0 from 0.0, and nan equals nan
+        before = node._data
+        if before == x != 0.0:
+            continue
+        if before != x == x or repr(before) != repr(x):  # tells -0.0 from 0.0, and nan equals nan
             node.data = x
 
 
