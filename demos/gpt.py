@@ -1,7 +1,7 @@
 """A GPT of 4,192 scalars learns to make up names, one scalar at a time, as compiled code.
 
 Writes gpt.svg: the loss by step, and where each head looks while it reads a name. Writes gpt.html:
-a page that steps through the loss of one name, from head to head.
+a page that steps through the loss of one name, from block to block, whose boxes open.
 """
 
 import sys
@@ -145,11 +145,7 @@ def compute_weights(head: Any, xs: Sequence[Sequence[Value]]) -> np.ndarray:
 
 
 def step_page(model: GPT, tokens: Sequence[int]) -> Any:
-    """Return a page that steps through the loss of a document, with a box for each head."""
+    """Return a page that steps through the loss of a document; its boxes open one inside another."""
     loss = model.loss(tokens)
     loss.label = "loss"
-    paths = ["the inputs", "the rest", "token_embedding", "position_embedding", "head"]
-    for i, block in enumerate(model.blocks):
-        paths += [f"blocks.{i}.attention.heads.{k}" for k in range(len(block.attention.heads))]
-        paths += [f"blocks.{i}.attention.output", f"blocks.{i}.mlp"]
-    return step(loss, model, level=paths)
+    return step(loss, model, level="blocks")

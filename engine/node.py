@@ -119,7 +119,8 @@ class Node(Methods, Generic[DataT], metaclass=NodeType):
     @property
     def origin(self) -> Any:
         """The line of code that made this node, or None if `record_origins()` was not active."""
-        return getattr(self, "_origin", None)
+        origin = getattr(self, "_origin", None)
+        return getattr(origin, "origin", origin)  # a mark of `engine.watch.scopes` contains it
 
     @property
     def requires_grad(self) -> bool:

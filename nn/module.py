@@ -9,6 +9,7 @@ from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
+from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_mapping
 from nn.predictions import predict
 from nn.search import DeepSearch, Search, is_of_user
@@ -46,12 +47,17 @@ class Module:
     training = True  # False in evaluation mode; dropout and batch normalization read it
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Raise TypeError for a class that computes in `forward`, as modules of PyTorch do."""
+    def __init_subclass__(cls, has_scope: bool = True, **options: Any) -> None:
+        """Make calls of a module visible to drawings, unless parameters alone show its nodes.
+
+        Raises TypeError for a class that computes in `forward`, as modules of PyTorch do.
+        """
         super().__init_subclass__(**options)
         defined = {name for kind in cls.__mro__ for name in vars(kind)}
         if "forward" in defined and "__call__" not in defined:
             raise TypeError(f"a Module computes in __call__: rename {cls.__name__}.forward")
+        if has_scope and "__call__" in vars(cls):
+            setattr(cls, "__call__", scoped(vars(cls)["__call__"]))  # noqa: B010
 
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""

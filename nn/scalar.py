@@ -44,7 +44,7 @@ class ToVector:
         return import_module(CONVERT, __package__).to_vector(self, dtype)
 
 
-class Neuron(Module):
+class Neuron(Module, has_scope=False):
     """A neuron: activation(bias + w1 x1 + w2 x2 + ...).
 
     nin         the number of inputs
@@ -96,7 +96,7 @@ class Neuron(Module):
         return f"Neuron({self.nin}, {self.activation!r}{format_bias(self.bias)})"
 
 
-class Layer(ToVector, Module):
+class Layer(ToVector, Module, has_scope=False):
     """`nout` neurons with the same inputs: activation(W x + b), W of shape (nout, nin).
 
     The arguments are those of `Neuron`. Its weights are initialized as one matrix.
@@ -147,7 +147,7 @@ class Layer(ToVector, Module):
         return f"Layer({self.nin}, {self.nout}, {self.activation!r}{bias})"
 
 
-class MLP(ToVector, Module):
+class MLP(ToVector, Module, has_scope=False):
     """A multilayer perceptron: one layer after the other, of which the last is linear.
 
     nin         the number of inputs

@@ -41,7 +41,7 @@ __all__ = [
 Samples = Array | ArrayLike
 
 
-class Dense(ToScalar, Module):
+class Dense(ToScalar, Module, has_scope=False):
     """A fully connected layer: activation(X Wᵀ + b), the counterpart of `nn.Layer`.
 
     X is `(samples, nin)` or a single sample `(nin,)`. W is `(nout, nin)` and b is `(nout,)`. The

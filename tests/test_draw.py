@@ -493,7 +493,7 @@ def test_graphviz_of_the_system_draws_the_same_graph():
         ({"format": "d"}, "format must be a format of floats such as '.4g', got 'd'"),
         (
             {"level": "layer"},
-            "level must be one of values, neurons, layers, network, or paths such as layers.0, "
+            "level must be one of values, neurons, layers, blocks, network, or paths such as layers.0, "
             "layers.0.neurons.0, the rest, got 'layer'",
         ),
     ],

@@ -5,9 +5,10 @@ import zlib
 import pytest
 
 from browsers import HOSTILE, check_first_picture, chromium
-from engine import Value
+from engine import Value, total
 from engine.draw import step
-from nn import MLP
+from engine.draw.graph import parts
+from nn import MLP, scalar
 from nn.losses import cross_entropy
 
 POINTS = [[0.5, -1.0], [1.5, 0.25]]
@@ -58,10 +59,10 @@ def pages(tmp_path_factory):
 
         tabs = [new_page(), new_page()]
 
-        def open_page(*args, tab=0, **how):
-            path = folder / f"{zlib.crc32(repr((args, how)).encode())}.html"
+        def open_page(*args, tab=0, make=network, **how):
+            path = folder / f"{zlib.crc32(repr((args, make.__name__, how)).encode())}.html"
             if not path.exists():
-                step(*network(*args), **how).save(path)
+                step(*make(*args), **how).save(path)
             tabs[tab].goto(path.as_uri())
             tabs[tab].evaluate("stepgrad.goto(999)")
             return tabs[tab]
@@ -264,3 +265,32 @@ def test_a_page_opens_with_its_first_picture(page, tmp_path, level):
     file = tmp_path / "page.html"
     step(*network(), level=level).save(file)
     check_first_picture(page, file)
+
+
+def attention(changes=None):
+    """Return the loss of one head of attention and its model, like `network`."""
+    model = scalar.Attention(2, 1, rng=0)
+    for j, number in (changes or {}).items():
+        model.heads[0].query.neurons[0].weights[j].data = number
+    loss = total([y * y for row in model(POINTS) for y in row])
+    loss.label = "loss"
+    return loss, model
+
+
+def test_boxes_open_one_inside_another_and_share_their_numbers(pages, monkeypatch):
+    monkeypatch.setattr(parts, "MOST_PARTS", 6)  # the head stays closed
+    page, (loss, model) = pages(make=attention, level="blocks"), attention()
+    assert "Click a box to open it" in page.locator(".details").inner_text()
+    for title in ("heads[0]", "heads[0].query"):
+        page.locator(f'[data-opens="{title}"]').first.click()
+        assert page.locator(".trail [aria-current]").inner_text() == title
+    assert "Click a value" in page.locator(".details").inner_text()
+    page.evaluate("stepgrad.goto(999)")
+    loss.backward()
+    weight = model.heads[0].query.neurons[0].weights[1]
+    want = {"data": weight.data, "grad": weight.grad}
+    assert page.evaluate("stepgrad.get('w_{01}')") == pytest.approx(want, rel=1e-9)
+    page.evaluate("stepgrad.set('w_{01}', 0.75)")
+    page.locator(".trail button").first.click()
+    changed = page.evaluate("stepgrad.get('loss').data")
+    assert changed == pytest.approx(attention({1: 0.75})[0].data, rel=1e-12) != loss.data

@@ -18,7 +18,7 @@ from engine.draw.graph.clusters import Model
 from engine.draw.graph.dot import replace_invalid, write_dot
 from engine.draw.graph.neurons import infer_model
 from engine.draw.graph.svg import apply_options, clean_svg, render
-from engine.draw.graph.view import LIMIT, Level, View, build_view
+from engine.draw.graph.view import LIMIT, Box, Level, View, build_view
 from engine.draw.look.dark import darken, follow_theme
 from engine.draw.look.scene import Scene, Span, Text
 from engine.draw.look.theme import SIZES, THEMES, has_gradients
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.draw.arrays.cells import ArrayCell, Room
 
 NOTE = 16.0  # from a note to the edges of a picture
+EMPTY: Mapping[str, str] = {}
 SMALLEST, LEGIBLE = 5.0, 6.0  # points: of texts without a warning, and with the width it names
 
 
@@ -72,9 +73,10 @@ def draw(
         model: a Module whose neurons are drawn as cards, in a column for each layer. The modules of
             other models are clusters, titled by their paths.
         level: "values" to draw all nodes, "neurons" or "layers" to draw each of them as one box,
-            "network" for neurons and connections, or the path or paths of the modules to draw as
-            one box each. By default nothing collapses unless there are more than `limit` nodes.
-            Then neurons do, then layers.
+            "blocks" for a box for each part of a model, "network" for neurons and connections, or
+            the path or paths of the modules to draw as one box each. By default nothing collapses
+            unless there are more than `limit` nodes. Then neurons do, then layers; the blocks of a
+            model whose modules are more than layers, such as a transformer.
         limit: the largest number of nodes to draw one by one. A larger graph is drawn coarsely: the
             lines of code that made it if `engine.record_origins()` was active, otherwise repeated
             parts as one box, otherwise the part nearest to the root.
@@ -119,6 +121,8 @@ def draw(
     if is_network(level, model):
         return draw_network(node, model, look)
     view, picture = read_graph(node, model, level, look, limit)
+    if view.parts and "direction" not in options:
+        look = replace(look, direction="down")
     return draw_view(view, look, picture=picture)
 
 
@@ -185,7 +189,8 @@ def draw_view(
     dot = write_dot(view, options, names, grads, widths, whole, arrays=arrays)
     if picture is not None:
         return Drawing(dot, title_graph(view), options, picture.draw(grads))
-    title, scene = title_graph(view), draw_columns(view, options, names, grads)
+    title = title_graph(view)
+    scene = None if view.parts else draw_columns(view, options, names, grads)
     if arrays and scene is None and view.modules.by_path:
         from engine.draw.arrays.columns import draw_array_columns, name_arrays
 
@@ -193,7 +198,8 @@ def draw_view(
         named = find_arrays(view, options, names, grads)
         scene = draw_array_columns(view, options, named, names, grads)
         arrays = arrays if scene is None else named
-    return Drawing(dot, title, options, scene and add_note(scene, view, options), arrays)
+    opens = {x.id: x.opens for x in view.drawn if isinstance(x, Box) and x.opens}
+    return Drawing(dot, title, options, scene and add_note(scene, view, options), arrays, opens)
 
 
 def add_note(scene: Scene, view: View, options: Options) -> Scene:
@@ -270,9 +276,10 @@ class Drawing(Answering):
         options: Options | None = None,
         scene: Scene | None = None,
         arrays: "Mapping[str, ArrayCell] | None" = None,
+        opens: Mapping[str, str] = EMPTY,
     ):
         self.dot, self.title, self.options, self.scene = dot, title, options or Options(), scene
-        self.arrays = arrays or {}
+        self.arrays, self.opens = arrays or {}, opens  # the titles of views that boxes open
         if self.options.width is not None:
             warn_if_small(self.svg, self.options, has_levels=bool(dot))
 
@@ -291,6 +298,9 @@ class Drawing(Answering):
             text = render(self.dot, "svg", options.layout).decode()
             prefix = f"g{zlib.crc32(self.dot.encode()):08x}"
             svg = clean_svg(text, prefix, self.title)
+            for id, title in self.opens.items():
+                mark = f'data-opens="{html.escape(title)}"'
+                svg = svg.replace(f'<g id="{prefix}-{id}"', f'<g id="{prefix}-{id}" {mark}')
             scale = 1.0
         if arrays:
             from engine.draw.arrays.cells import insert_cells

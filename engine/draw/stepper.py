@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,6 +24,7 @@ from engine.draw.formulas.notation import Notation, choose_names
 from engine.draw.formulas.symbols import Symbol, build_formula
 from engine.draw.formulas.writing import to_text
 from engine.draw.graph.clusters import Model, describe_places
+from engine.draw.graph.inside import Inside, open_parts
 from engine.draw.graph.room import reserve_heights, reserve_usual_widths
 from engine.draw.graph.view import Box, Level, View, build_view
 from engine.draw.look.theme import THEMES
@@ -33,6 +35,7 @@ from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_frame, fill_runs
+from engine.draw.steps.inside_steps import InsideTracer
 from engine.draw.steps.neuron_graphs import NeuronOpener, OpenedNeuron, link_leaves
 from engine.draw.steps.neuron_steps import (
     CHANGES,
@@ -47,7 +50,7 @@ from engine.node import Node
 from engine.support.arguments import check_flag, check_whole, check_writable
 from engine.support.embed import embed_page
 from engine.value import Value
-from engine.watch.wrong_passes import check_root
+from engine.watch.wrong_passes import RIGHT, check_root, contributions
 
 if TYPE_CHECKING:
     from engine.draw.page.html import PageView
@@ -87,7 +90,7 @@ def step(
     its steps, and the paths that add up to its gradient (see `engine.explain`). The page computes
     the gradients of `root`; it neither reads nor changes those stored in the graph.
 
-    Pages of Values compute their numbers. Networks and boxes of more than 4,000 values, and Arrays
+    Pages of Values compute their numbers. Networks and boxes of more than 6,000 values, and Arrays
     with more than 100 elements in all, only replay them. Drag an underlined number or the line of a
     weight, or select a leaf and type another number: both passes follow. A network and its opened
     neurons change together. In a script of the page,
@@ -113,11 +116,13 @@ def step(
         root: the result of the graph, a Value or an Array with one element.
         model: a Module whose neurons and layers are drawn as in `draw`.
         level: "values" to step through all values, "network" for neurons and connections, or the
-            modules to step through as one box each, as in `draw`. By default, it is "network" for a
+            modules to step through as one box each, as in `draw`. At level="blocks", a click on a
+            box opens its inside, down to the values. By default, it is "network" for a
             network of two or more neurons, layer by layer, and each neuron opens into its scalars:
             all of a small network, otherwise those of the first samples and of the largest
             contributions to the neuron's sum, which its page says. For other models nothing
-            collapses unless there are more than `limit` values, and everything does if the arrows
+            collapses unless there are more than `limit` values. Then it is "blocks" for a model
+            whose modules are more than layers; for others, everything collapses if the arrows
             between boxes are still more than `limit`.
         limit: the largest number of values, or of neurons, to step through one by one. A larger
             graph has boxes, as in `draw`; of a graph of Arrays, the part nearest to the root is
@@ -147,7 +152,8 @@ def step(
             "quiz=True expects a graph of Values, got Arrays; leave it out, or build the graph of "
             "Values, for example with a model's to_scalar()"
         )
-    stepper = make_stepper(root, model, level, check_whole("limit", limit), look)
+    limit = check_whole("limit", limit)
+    stepper = make_stepper(root, model, level, limit, look, "direction" in options)
     if quiz:
         check_quiz(stepper)
     stepper.quiz = quiz
@@ -155,9 +161,9 @@ def step(
 
 
 def make_stepper(
-    root: Node, model: Model | None, level: Level, limit: int, look: Options
+    root: Node, model: Model | None, level: Level, limit: int, look: Options, has_direction: bool
 ) -> "Stepper":
-    """Make the page of `step`."""
+    """Make the page of `step`; `has_direction` is whether its caller chose a direction."""
     if not isinstance(root, Value):
         return step_arrays(root, model, level, look, limit)
     if is_network(level, model):
@@ -166,17 +172,18 @@ def make_stepper(
         network = find_network(root, model)
         if network is not None and sum(network.counts) <= limit:
             return step_network(root, model, look, limit, network)
-    return step_graph(root, model, level, look, limit)
+    return step_graph(root, model, level, look, limit, has_direction=has_direction)
 
 
 def step_graph(
     root: Any, model: Model | None, level: Level, look: Options, limit: int,
-    has_mistakes: bool = True, gradient: float | None = None,
+    has_mistakes: bool = True, gradient: float | None = None, has_direction: bool = True,
 ) -> "Stepper":  # fmt: skip
     """Make a page that steps through a graph by values, or by boxes if they are too many.
 
     It has wrong passes by values unless they are off. The drawing of values has room for `gradient`
-    in place of each gradient.
+    in place of each gradient. The blocks of a model follow each other from top to bottom unless the
+    caller chose a direction.
     """
     view, picture = read_graph(root, model, level, look, limit, to_step=True)
     has_boxes = any(isinstance(part, Box) for part in view.drawn)
@@ -185,6 +192,10 @@ def step_graph(
         view = build_view(root, model, "layers", limit, to_step=True)
     if not has_boxes:
         return step_values(view, picture, look, has_mistakes, gradient)
+    insides: list[Inside] = []
+    if view.parts:
+        view, insides = open_parts(view, model)
+        look = look if has_direction else replace(look, direction="down")
     traced = trace_boxes(view, look.format)
     facts = collect_box_facts(view, traced, look.format)
     names = {node: name for node, name in traced.names.items() if not node.constant}
@@ -194,8 +205,32 @@ def step_graph(
     title = root.label or write_title(root, notation)
     return Stepper(
         traced.templates, facts, drawing, look.theme, title, traced.whole, texts=traced.texts,
-        graph=traced.graph,
+        graph=traced.graph, opened=lambda: step_insides(insides, traced, look, has_direction),
     )  # fmt: skip
+
+
+def step_insides(
+    insides: Sequence[Inside], outer: Trace, look: Options, has_direction: bool
+) -> "dict[str, Stepper]":
+    """Make the pages of the insides of boxes, by their titles.
+
+    Values follow each other from left to right unless the caller chose a direction.
+    """
+    steppers = {}
+    passed = list(contributions([*outer.names], RIGHT)) if insides else []
+    for inside in insides:
+        view = inside.view
+        traced = InsideTracer(inside, outer, passed, look.format).trace()
+        facts = collect_box_facts(view, traced, look.format)
+        names = {x: traced.names[x] for x, id in view.ids.items() if not x.constant}
+        has_boxes = any(isinstance(x, Box) and x.id in inside.own for x in view.drawn)
+        options = look if has_boxes or has_direction else replace(look, direction="right")
+        drawing = draw_view(view, options, names, traced.grads)
+        steppers[inside.title] = Stepper(
+            traced.templates, facts, drawing, look.theme, inside.title, texts=traced.texts,
+            graph=traced.graph,
+        )  # fmt: skip
+    return steppers
 
 
 def step_arrays(

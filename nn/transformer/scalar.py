@@ -5,12 +5,14 @@ x is the vector of one position.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from math import sqrt
 from operator import add
 from typing import Any
 
 from engine.functions import Weights, linear, logsumexp, softmax, total
 from engine.value import Value
+from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_sequence, check_whole, look_up
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Module
@@ -39,10 +41,12 @@ class Head(Module):
     def __init__(self, query: Layer, key: Layer, value: Layer):
         self.query, self.key, self.value = query, key, value
 
+    @partial(scoped, most=1)
     def read(self, x: Vector, memory: Memory) -> None:
         """Append the key and the value of a position to the memory."""
         memory.append((self.key._outputs(x), self.value._outputs(x)))
 
+    @partial(scoped, most=1)
     def attend(self, x: Vector, memory: Memory) -> Vector:
         """Return the sum of the values in the memory, weighted for a position."""
         keys, values = zip(*memory, strict=True)
@@ -177,6 +181,7 @@ class Transformer(ToVector, Module):
         changes = self.attention([self.attention_norm(x) for x in xs])
         return [self._add_mlp(add_vectors(x, y)) for x, y in zip(xs, changes, strict=True)]
 
+    @partial(scoped, most=1)
     def _step(self, x: Vector, memories: list[Memory]) -> Vector:
         """Return the result at a position, after those that are in the memories."""
         change = self.attention._step(self.attention_norm(x), memories)

@@ -109,7 +109,7 @@ def pictures(f, thing, **options):
     for name, known in options.items():
         on.values([None, "no such", 3, True, ["right"]], lambda v, name=name: f(z, **{name: v}), ValueError, f"{name} must be one of {known}")
     on.values([None, "x", 3, ".4q", [".4g"]], lambda v: f(z, format=v), ValueError, "format must be a format of floats such as '.4g'")
-    levels = "level must be one of values, neurons, layers, network, or paths such as"
+    levels = "level must be one of values, neurons, layers, blocks, network, or paths such as"
     level = lambda v: f(out, model, level=v)
     on.values(["x", 3, x, True], level, ValueError, levels, shows="got {!r}".format)
     on.values([["layers.9"], [None]], level, ValueError, levels, shows=lambda v: f"got {v[0]!r}")

@@ -240,6 +240,7 @@ def write_upright(text: str) -> str:
     return rf"\mathrm{{{text.translate({**control, **ESCAPES})}}}"
 
 
+@lru_cache(4096)  # pages repeat the same names many times
 def set_mathml(text: str) -> str:
     """Return a label as MathML, escaped.
 

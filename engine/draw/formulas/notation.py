@@ -6,7 +6,8 @@ piece once.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
 
 from engine.draw.formulas.labels import is_power, set_plain
 from engine.draw.formulas.places import Place, mark_place
@@ -15,6 +16,7 @@ from engine.draw.formulas.writing import ATOM, PRECEDENCE, MathML, to_mathml
 from engine.draw.look.theme import format_number
 from engine.node import Node
 from engine.rules import TABLE
+from engine.sequences.vector_op import Output
 
 Line = tuple[str, ...]
 Number: TypeAlias = float | Place
@@ -52,6 +54,11 @@ class Notation:
         places: Mapping[Node, Place] = NO_PLACES,
     ):
         self.names, self.spec, self.network, self.places = names, spec, network, places
+
+    @cached_property
+    def results(self) -> list[Any]:
+        """The nodes that are one of several results of an operation."""
+        return [x for x in self.names if isinstance(x.op, Output)]
 
     def full_name(self, node: Node) -> str:
         """Return a name that no other value has, such as layers[0].neurons[1].w0."""

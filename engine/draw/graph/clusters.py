@@ -12,6 +12,7 @@ from typing import Protocol
 from engine.draw.formulas.notation import Name
 from engine.draw.other_names import describe_file
 from engine.node import Node
+from engine.watch.scopes import find_scopes
 
 INPUTS, REST = "the inputs", "the rest"  # the boxes of nodes that belong to no module
 ACTIVATIONS = (
@@ -64,12 +65,16 @@ class Modules:
         for name, parameter in named.items():
             self.owned[parameter] = name
             self.path_by_node[parameter] = alone or self.find_parent(name)
+        known = {id(part): path for path, part in self.by_path.items()}
+        scopes = find_scopes(order, known)
         for node in order:
             if node.op is not None:
-                self.path_by_node[node] = self.find_path(node)
+                scope, path = next(iter(scopes[node]), ""), self.find_path(node)
+                is_inside = not scope or scope in self.list_ancestors(path)
+                self.path_by_node[node] = path if is_inside else scope
 
     def find_path(self, node: Node) -> str:
-        """Return the path of a computed node's module, from those of its inputs."""
+        """Return the path of the module whose layer computes a node, from those of its inputs."""
         own = [self.path_by_node[x] for x in node.inputs if x in self.owned]
         if own:
             return "" if self.is_penalty(node) else self.find_common(own)
@@ -167,10 +172,28 @@ def format_path(path: str) -> str:
 
 def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
     """Return the group of each node: the path of its module, `modules.inputs` for the leaves that
-    modules take, `modules.rest` for all others."""
-    paths = modules.path_by_node
+    modules take, `modules.rest` for all others.
+
+    A constant of an operation, such as an exponent, belongs to the module of that operation.
+    """
+    paths = dict(modules.path_by_node)
+    for node in order:
+        path = paths.get(node)
+        for k, x in enumerate(node.inputs if path else ()):
+            if x.constant and x.op is None and not x.label and is_setting(node, k, modules):
+                paths.setdefault(x, path or "")
     inputs = {x for node in order if paths.get(node) for x in node.inputs if x.op is None}
     return {
         node: paths.get(node) or (modules.inputs if node in inputs else modules.rest)
         for node in order
     }
+
+
+def is_setting(node: Node, k: int, modules: Modules) -> bool:
+    """Return whether the k-th input of a node is no data: the bias of a sum, or a constant beside
+    computed inputs."""
+    if node.op is not None and node.op.name == "dot":
+        return k == len(node.inputs) - 1
+    return any(x.op is not None for x in node.inputs) and not any(
+        x in modules.owned for x in node.inputs
+    )

@@ -263,9 +263,12 @@ class DotWriter:
                     part.node(f"c{i}", label=escape_label(item.title), **look)
 
     def add_operation(self, part: "graphviz.Digraph", cell: Cell) -> None:
-        """Draw the operation of a value, or of several results. A leaf or one result has none."""
+        """Draw the operation of a value, or of several results. A leaf or one result has none.
+
+        A computed value may be drawn as a leaf, without its operation.
+        """
         op = cell.node.op
-        if op is None or op._output_index is not None:
+        if op is None or op._output_index is not None or cell.kind == "leaf":
             return
         name, id = SYMBOLS.get(op.name, op.name), cell.id.replace("v", "o")
         size = f"{self.options.sizes.operation:g}"

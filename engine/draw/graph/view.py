@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from engine.draw.graph.clusters import Model, Modules, format_path, group_nodes
 from engine.draw.graph.coarse import CoarsePart, group_large, group_wide_sums
 from engine.draw.graph.layers import list_layers
+from engine.draw.graph.parts import Part, PartFinder
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LIMIT = 500  # nodes; beyond it modules collapse
 FEW = 16  # nodes outside modules that are drawn beside neurons
-LEVELS = ("values", "neurons", "layers", "network")
+LEVELS = ("values", "neurons", "layers", "blocks", "network")
 Level: TypeAlias = str | Iterable[str] | None
 
 
@@ -41,6 +42,7 @@ class Box(NamedTuple):
     kind: str  # "box", or "root" if the root is inside
     lines: Sequence[str] | None = None  # below the title; by default, the number of nodes
     result: Node | None = None  # the only node that others use, whose numbers the box shows
+    opens: str = ""  # the title of the view that a click on the box opens in a page
 
 
 class Arrow(NamedTuple):
@@ -65,6 +67,7 @@ class View(NamedTuple):
     modules: Modules
     ids: dict[Node, str]  # of the cell or box of each node, in topological order
     note: str = ""  # about what is left out, which the picture states
+    parts: Sequence[Part] = ()  # of a model, if a drawing of its blocks shows them
 
     @property
     def drawn(self) -> list[Cell | Box]:
@@ -84,10 +87,10 @@ def build_view(
     Args:
         root: the graph's result.
         model: the model whose modules are drawn.
-        level: "values", "neurons", "layers", or the paths of the modules to draw as boxes; see
-            `list_closed`. By
-            default nothing collapses unless there are more than `limit` nodes. Then neurons do,
-            then layers, then all nodes outside modules.
+        level: "values", "neurons", "layers", "blocks", or the paths of the modules to draw as
+            boxes; see `list_closed` and `engine.draw.graph.parts`. By default nothing collapses
+            unless there are more than `limit` nodes. Then the parts of a model that is more than a
+            sequence of layers do; otherwise neurons, then layers, then all nodes outside modules.
         limit: the largest number of cells and boxes. If modules cannot reduce the number to it,
             the graph is drawn coarsely, see `engine.draw.graph.coarse`.
         to_step: whether the view is for stepping: no box depends on one that depends on it, and
@@ -101,6 +104,14 @@ def build_view(
         raise ValueError(f"level={level!r} requires a model; pass it as the second argument")
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
+    if level == "blocks" or (level is None and len(order) > limit and is_scalar(root)):
+        finder = PartFinder(order, modules, groups, model)
+        if level == "blocks" or (model is not None and finder.has_blocks()):
+            found = finder.find()
+            contents, ids = place_parts(order, modules, found)
+            if sum(map(len, contents.values())) <= limit:
+                arrows = [x._replace(multiplicity=1) for x in build_arrows(order, ids)]
+                return View(contents, arrows, modules, ids, parts=found)
     choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
     parts = 0
     for closed in choices:
@@ -198,6 +209,35 @@ def place_nodes(
         kind = "root" if ids[order[-1]] == box_ids[path] else "box"
         box = Box(box_ids[path], path, modules.format_title(path), parameters, len(nodes), kind)
         contents.setdefault(modules.find_parent(path), []).append(box)
+    return contents, ids
+
+
+def is_scalar(node: Node) -> bool:
+    """Return whether a node holds a number rather than an array."""
+    return not hasattr(node.data, "ndim")
+
+
+def place_parts(
+    order: Sequence[Node], modules: Modules, parts: Sequence[Part]
+) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
+    """Return the boxes of parts in each cluster, and the id of each node's cell or box.
+
+    A part of one value is a cell.
+    """
+    place = {node: i for i, node in enumerate(order)}
+    ids: dict[Node, str] = dict.fromkeys(order, "")
+    contents: dict[str, list[Cell | Box]] = {}
+    for i, part in enumerate(parts):
+        (node, *others), item = part.nodes, None
+        if others or part.path:
+            parameters = [x for x in part.nodes if x in modules.parameters]
+            kind = "root" if order[-1] in part.nodes else "box"
+            item = Box(
+                f"b{i}", part.name, part.lines[0], parameters, len(part.nodes), kind, part.lines[1:]
+            )
+        ids |= dict.fromkeys(part.nodes, f"b{i}" if item else f"v{place[node]}")
+        cell = item or Cell(ids[node], node, classify(node, order[-1], modules))
+        contents.setdefault(part.cluster, []).append(cell)
     return contents, ids
 
 

@@ -46,6 +46,8 @@ NETWORK = (
 )
 FIXED = "Click an input for its numbers, or a neuron to open it."
 BOXES = "Click a box to see and change the numbers inside."
+OPENING = "Click a box to open it. Select one in the list to see and change its parameters."
+VALUES = "Click a value to see its rule and its steps."
 COLUMN = 900.0  # pixels, a usual width of a notebook's output
 POLICY = (  # this page's own scripts, and nothing from elsewhere
     "default-src 'none'; style-src 'unsafe-inline'; script-src {sources}; base-uri 'none'; "
@@ -163,8 +165,9 @@ def pack_start(frame: Frame) -> dict[str, Any]:
     return {name: getattr(frame, name) for name in names} | {"cells": [*frame.cells]}
 
 
-def describe_changes(graph: LiveGraph, facts: Sequence[Facts]) -> dict[str, Any]:
-    """Return what the first picture shows of the numbers that can change.
+def describe_changes(graph: LiveGraph, facts: Sequence[Facts], opens: bool) -> dict[str, Any]:
+    """Return what the first picture shows of the numbers that can change; `opens` is whether boxes
+    of it open.
 
     free        the ids of leaves whose own number is in the drawing
     descends    whether there are leaves that can move
@@ -175,7 +178,8 @@ def describe_changes(graph: LiveGraph, facts: Sequence[Facts]) -> dict[str, Any]
     is_fixed = any("slopes" in node for node in graph.nodes)
     if graph.boxes is not None:
         advice = FIXED if is_fixed else NETWORK
-        packed["advice"] = BOXES if graph.circles is None else advice
+        boxes = OPENING if opens else VALUES if graph.is_shared else BOXES
+        packed["advice"] = boxes if graph.circles is None else advice
     if is_fixed:
         return packed
     fixed = {"inputs", "of", "constant"}
@@ -183,7 +187,8 @@ def describe_changes(graph: LiveGraph, facts: Sequence[Facts]) -> dict[str, Any]
     places = {fact.id: i for i, fact in enumerate(facts)}
     ids = [facts[i].id for i in leaves if facts[i].id and places[facts[i].id] == i]
     is_asked = len(graph.nodes) > 1 and graph.boxes is None and graph.arrays is None
-    return packed | {"asks": is_asked, "descends": bool(leaves), "free": ids}
+    descends = bool(leaves or graph.is_shared)
+    return packed | {"asks": is_asked, "descends": descends, "free": ids}
 
 
 def remove_blank_lines(text: str) -> str:
@@ -348,7 +353,7 @@ def pack_view(view: PageView, rows: dict[str, int], i: int = 0) -> dict[str, Any
         "whole": view.whole, "group": measure_groups(svg, f"g{i}", view.runs),
     }  # fmt: skip
     if view.graph:
-        packed |= describe_changes(view.graph, view.facts)
+        packed |= describe_changes(view.graph, view.facts, "data-opens" in view.svg)
         places = [rows.setdefault(row, len(rows)) for row in view.graph.rows]
         nodes = [x | {"row": places[x["row"]]} if "row" in x else x for x in view.graph.nodes]
         graph: dict[str, Any] = view.graph._asdict() | {"nodes": nodes}

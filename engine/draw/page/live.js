@@ -1,19 +1,22 @@
 // A view that computes its numbers. Its frames and facts are texts with places for numbers; see
 // numbers.py and box_numbers.py for the keys of the places. The leaves of an opened part are linked to
-// the graph of another view, `source`.
+// the graph of another view, `source`; the inside of a box shares that graph.
 
 const MOST_PATHS = 5; // listed paths of a gradient
 
 function createLive({ graph: packed, runs: templates, facts }, rows, source) {
-  const { nodes, passes, spec, boxes, arrays } = packed, isLinked = nodes.some(({ link }) => link);
-  const graph = arrays ? createArrayGraph(nodes, rows, arrays.single) : createGraph(nodes, rows);
+  const { spec, boxes, arrays, is_shared: isShared } = packed, { nodes, passes } = isShared ? source : packed;
+  const isLinked = isShared || nodes.some(({ link }) => link);
+  const graph = isShared ? source.graph : arrays ? createArrayGraph(nodes, rows, arrays.single) : createGraph(nodes, rows);
   const groups = boxes && createGroups(graph, boxes), texter = arrays && createArrayTexts(packed, graph, rows);
   let results = [], texts = [], described = [], table = null, written = null;
 
   // Computes all numbers, after those of linked leaves if it follows the source.
   function update(follows = true) {
-    if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
-    (elements ?? graph).compute();
+    if (!isShared) {
+      if (source && follows) nodes.forEach(({ link }, i) => { if (link) graph.data[i] = readLink(link); });
+      (elements ?? graph).compute();
+    }
     results = [];
     groups?.update(() => findPass(0));
     texter?.update(() => passes.map((_, run) => findPass(run)));
@@ -24,7 +27,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
 
   // Returns the numbers of a pass, which is run when they are first used.
   function findPass(run) {
-    return (results[run] ??= graph.runPass(passes[run][0], passes[run][1]));
+    return (results[run] ??= isShared ? source.findPass(run) : graph.runPass(passes[run][0], passes[run][1]));
   }
 
   // Returns the number of a linked leaf: the data or the gradient of a node, or a sum of products.
@@ -36,6 +39,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
 
   // Returns the place in the source of a leaf that is one there, too.
   function linked(i) {
+    if (isShared) return nodes[i] && !graph.inputsOf[i].length ? i : undefined;
     const [kind, place] = nodes[i]?.link ?? [];
     return source && kind === "d" && !source.graph.inputsOf[place].length ? place : undefined;
   }
@@ -152,7 +156,7 @@ function createLive({ graph: packed, runs: templates, facts }, rows, source) {
   const elements = arrays && createElements(graph, facts, { senders: passes[0][0], write });
   update();
   return {
-    graph, elements, describeCells: texter?.describeCells, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
+    graph, nodes, passes, findPass, elements, describeCells: texter?.describeCells, spec, runs, senders: passes[0][0], update, write, findTrouble, isWritten, isShared, isLinked, linked, hasBoxes: Boolean(boxes), paths: boxes ? () => ({}) : findFactsOfPaths,
     isInGroup: (group, i) => boxes.groups[group].includes(i),
     group: (kind, i) => groups.number(kind, i, (boxes.stages.length || 1) - 1),
     find: (run) => finders[run], grad: (i) => findPass(0).grads[i], contribution: (j) => findPass(0).sent[j],

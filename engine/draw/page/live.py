@@ -27,6 +27,7 @@ class LiveGraph(NamedTuple):
     circles  for the picture of a network, its parts as in `engine.draw.circles.live`
     arrays   of a graph of Arrays, data for the page's script (see `engine.draw.arrays.live`); the
              last row is the program of its texts
+    is_shared  True for the graph of the page's first view, of which only `boxes` is another's
     """
 
     nodes: list[dict[str, Any]]
@@ -36,6 +37,7 @@ class LiveGraph(NamedTuple):
     boxes: Mapping[str, Any] | None = None
     circles: Mapping[str, Any] | None = None
     arrays: Mapping[str, Any] | None = None
+    is_shared: bool | None = None
 
 
 def pack_graph(

@@ -10,6 +10,7 @@ from engine.draw.formulas.places import Place, remove_marks
 from engine.draw.formulas.symbols import make_name
 from engine.draw.formulas.writing import to_mathml
 from engine.draw.graph.clusters import format_path
+from engine.draw.graph.inside import HIDDEN
 from engine.draw.graph.view import Box, View
 from engine.draw.steps.facts import Facts, collect_local_facts, describe_kind, get_inputs
 from engine.draw.steps.frames import Trace
@@ -88,6 +89,8 @@ def collect_live_facts(
     leaves: dict[str, list[int]] = {}
     for i, (node, id) in enumerate(view.ids.items()):
         kind = "" if isinstance(node, Outputs) else describe_kind(node, parameters)
+        if id == HIDDEN:
+            continue
         if kind and id not in boxes:
             partials = get_inputs(node)[1]
             places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]

@@ -131,7 +131,7 @@ def list_results(node: Node, notation: Notation) -> list[Symbol]:
         return []
     shared: Any = node.inputs[0]
     names = build_results(shared.op, [notation.input(x) for x in shared.inputs])
-    for x in notation.names:
-        if isinstance(x.op, Output) and x.inputs[0] is shared:
+    for x in notation.results:
+        if x.inputs[0] is shared:
             names[x.op._output_index] = notation.name(x)
     return names

@@ -51,14 +51,15 @@ def place_contributions(
     passed: Sequence[Contribution], place: Mapping[Node, int]
 ) -> list[Contribution]:
     """Return the contributions of a pass with places for their numbers."""
-    return [
-        sent._replace(
-            local=Place(f"p{place[sent.node]}.{sent.k}"),
-            upstream=place_upstream(sent, j),
-            sent=Place(f"s{j}"), before=Place(f"b{j}"), after=Place(f"a{j}"),
-        )
-        for j, sent in enumerate(passed)
-    ]  # fmt: skip
+    return [place_contribution(sent, j, place[sent.node]) for j, sent in enumerate(passed)]
+
+
+def place_contribution(sent: Contribution, j: int, i: int) -> Contribution:
+    """Return the j-th contribution of a pass, which value i sends, with places for its numbers."""
+    return sent._replace(
+        local=Place(f"p{i}.{sent.k}"), upstream=place_upstream(sent, j),
+        sent=Place(f"s{j}"), before=Place(f"b{j}"), after=Place(f"a{j}"),
+    )  # fmt: skip
 
 
 def place_upstream(sent: Contribution, j: int) -> Any:

@@ -125,6 +125,7 @@ class BackwardTracer(Tracer):
     ):
         super().__init__(order, notation, places)
         self.variant, self.sign = variant, "+=" if variant.accumulates else "="
+        self.rules: dict[Node, tuple[list[list[Symbol]], list[Symbol]]] = {}  # slopes and inputs
 
     def write_gradient(self, node: Node) -> str:
         """Write d root / d node, or for a wrong pass node.grad."""
@@ -158,26 +159,26 @@ class BackwardTracer(Tracer):
             grad={self.ids[root]: self.notation.format(1.0)}, marked=[self.ids[root]],
         )  # fmt: skip
         arrived: Counter[Node] = Counter()
-        rules: dict[Node, tuple[list[list[Symbol]], list[Symbol]]] = {}
         for sent in passed:
             arrived[sent.to] += 1
-            if isinstance(sent.to, Outputs):
-                if self.variant is not RIGHT:  # a result may propagate its gradient too early
-                    yield self.send_to_operation(sent)
-            elif isinstance(sent.node, Outputs):
-                i, count = self.place[sent.node], len(sent.node.data)
-                locals = [Place(f"p{i}.{sent.k}.{index}") for index in range(count)]
-                yield self.send_from_results(sent, locals)
-            else:
-                if sent.node not in rules:
-                    inputs = [self.notation.input(x) for x in sent.node.inputs]
-                    out = self.notation.name(sent.node)
-                    rules[sent.node] = (
-                        build_slopes(sent.node.op, out, inputs),
-                        number_repeats(inputs),
-                    )
-                forms, inputs = rules[sent.node]
-                yield self.send(sent, forms[sent.k], inputs[sent.k], arrived[sent.to])
+            if not isinstance(sent.to, Outputs):
+                yield self.propagate(sent, arrived[sent.to])
+            elif self.variant is not RIGHT:  # a result may propagate its gradient too early
+                yield self.send_to_operation(sent)
+
+    def propagate(self, sent: Contribution, use: int = 1) -> Frame:
+        """Return the frame of a contribution to a value, which its `use`-th use makes."""
+        node = sent.node
+        if isinstance(node, Outputs):
+            i, count = self.place[node], len(node.data)
+            locals = [Place(f"p{i}.{sent.k}.{index}") for index in range(count)]
+            return self.send_from_results(sent, locals)
+        if node not in self.rules:
+            inputs = [self.notation.input(x) for x in node.inputs]
+            slopes = build_slopes(node.op, self.notation.name(node), inputs)
+            self.rules[node] = slopes, number_repeats(inputs)
+        forms, inputs = self.rules[node]
+        return self.send(sent, forms[sent.k], inputs[sent.k], use)
 
     def send(self, sent: Contribution, forms: Sequence[Symbol], x: Symbol, use: int) -> Frame:
         """Return the frame of a contribution, which the `use`-th use of its receiver makes.

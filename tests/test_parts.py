@@ -1,0 +1,205 @@
+"""The modules of nodes, and drawings of a model's parts, whose boxes open one inside another."""
+
+import gc
+import html
+import re
+import weakref
+from collections import Counter
+
+import pytest
+
+from engine import Value, record_origins, topological
+from engine.draw import draw
+from engine.draw.graph.clusters import Modules
+from engine.draw.graph.inside import HIDDEN, open_parts
+from engine.draw.graph.view import Box, build_view
+from engine.draw.look.theme import format_number
+from engine.draw.steps.boxes import trace_boxes
+from engine.draw.steps.inside_steps import InsideTracer
+from engine.watch.wrong_passes import RIGHT, contributions
+from nn import Module, scalar, vector
+
+SPEC = ".12g"
+GPT_PARTS = [
+    "token_embedding", "position_embedding", "sum", "norm", "blocks[0].attention_norm",
+    "blocks[0].attention.heads[0]", "blocks[0].attention.heads[1]", "blocks[0].attention.output",
+    "blocks[0] sum", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] sum (2)", "head",
+    "logsumexp", "difference",
+]  # fmt: skip
+
+
+class Scale(Module):
+    """A module without parameters."""
+
+    def __call__(self, xs):
+        return {"scaled": [2.0 * x for x in xs]}
+
+
+class Block(Module):
+    """A module that computes before and after its parts, and stores what it returns."""
+
+    def __init__(self):
+        self.scale, self.layer = Scale(), scalar.Layer(2, 2, "linear", rng=0)
+
+    def __call__(self, xs, shift=0.0):
+        inner = self.scale([x + shift for x in xs])["scaled"]
+        self.last = [(x + y).exp() for x, y in zip(xs, self.layer(inner), strict=True)]
+        return self.last
+
+
+class Model(Module):
+    def __init__(self):
+        self.blocks = [Block(), Block()]
+
+    def __call__(self, xs):
+        for block in self.blocks:
+            xs = block(xs, shift=xs[0] * 0.5)
+        return xs
+
+
+def gpt(layers=1, **how):
+    model = scalar.GPT(3, 4, 2, layers, positions=2, rng=0, **how)
+    loss = model.loss([0, 1, 2])
+    loss.label = "loss"
+    return loss, model
+
+
+def count_paths(root, model):
+    """Return the operations of each module."""
+    order = topological(root)
+    paths = Modules(order, model).path_by_node
+    counts = {}
+    for node in order:
+        if node.op is not None:
+            counts.setdefault(re.sub(r"\.neurons\.\d+$", "", paths[node]), Counter())[
+                node.op.name
+            ] += 1
+    return counts
+
+
+# --------------------------------------------------------------------------- the modules of nodes
+
+
+@pytest.mark.parametrize("hook", [False, True])
+def test_nodes_belong_to_the_module_whose_call_made_them(hook):
+    """Also those without parameters, and with the lines of code that made them."""
+    model, xs = Model(), [Value(0.5, "a").sin(), Value(-1.0, "b").sin()]
+    if hook:
+        with record_origins():
+            out = model(xs)
+            loss = out[0] * out[1]
+    else:
+        out = model(xs)
+        loss = out[0] * out[1]
+    own = {"+": 4, "exp": 2}
+    assert count_paths(loss, model) == {
+        "": {"sin": 2, "*": 3},
+        "blocks.0": own, "blocks.0.scale": {"*": 2}, "blocks.0.layer": {"dot": 2},
+        "blocks.1": own, "blocks.1.scale": {"*": 2}, "blocks.1.layer": {"dot": 2},
+    }  # fmt: skip
+    assert (out[0].origin is not None) == hook
+    if hook:
+        assert out[0].origin.text.startswith("self.last")
+        assert out[0].origin._fields == ("file", "line", "function", "text")
+
+
+def test_the_parts_of_a_transformer_have_all_its_nodes():
+    loss, model = gpt(layers=2)
+    counts = count_paths(loss, model)
+    assert counts[""] == {"+": 8, "logsumexp": 2, "-": 2, "total": 1, "/": 1}
+    for i in range(2):
+        assert counts[f"blocks.{i}"] == {"+": 16}
+        assert counts[f"blocks.{i}.attention_norm"] == counts["norm"]
+        assert counts["norm"]["rms_norm"] == 2
+        for k in range(2):
+            head = counts[f"blocks.{i}.attention.heads.{k}"]
+            assert (head["softmax"], head["/"], head["dot"]) == (2, 4, 7)
+
+
+def test_the_norms_of_arrays_belong_to_their_modules():
+    model = vector.Transformer(4, 2, rng=0)
+    counts = count_paths(model([[0.0, 1.0, 2.0, 3.0]]).sum(), model)
+    assert counts[""]["+"] == 2
+    assert counts["attention_norm"] == counts["mlp_norm"] != {}
+    assert counts["attention"]["softmax"] == 1
+
+
+def test_a_call_leaves_nothing_behind():
+    """A graph is freed without the collector, and a call that raises ends its scope."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = Model()
+        with pytest.raises(TypeError):
+            model([Value(1.0), "x"])
+        after = Value(1.0) * 2.0
+        model([after, after])
+        assert Modules(topological(after.exp() * model.blocks[0].layer.neurons[0].bias), model)
+        assert count_paths(after + model.blocks[0].layer.neurons[0].bias, model)[""]["*"] == 1
+        dead = weakref.ref(model)
+        del model
+        assert dead() is None
+    finally:
+        gc.enable()
+
+
+# --------------------------------------------------------------------------------------- the parts
+
+
+def test_a_gpt_is_drawn_as_its_parts():
+    loss, model = gpt()
+    view = build_view(loss, model, "blocks")
+    names = [part.name for part in view.parts if len(part.nodes) > 1]
+    assert sorted(names) == sorted(GPT_PARTS)
+    assert sorted(len(part.nodes) for part in view.parts) == sorted(
+        Counter(view.ids.values()).values()
+    )
+    svg = draw(loss, model, limit=100).svg
+    assert svg == draw(loss, model, level="blocks").svg
+    found = re.findall(r"<text [^>]*>([^<]*)</text>", svg)
+    texts = [" ".join(html.unescape(text).split()) for text in found]
+    assert texts.count("+ residual 8 values") == 2
+    assert {"heads[1] Head(4, 2)", "blocks[0].attention Attention(4, 2)"} < {*texts}
+
+
+def test_more_layers_are_drawn_with_closed_boxes():
+    loss, model = gpt(layers=4)
+    names = [part.name for part in build_view(loss, model, "blocks").parts]
+    assert {f"blocks[{i}]" for i in range(4)} < {*names}
+    view, insides = open_parts(build_view(loss, model, "blocks"), model)
+    titles = [inside.title for inside in insides]
+    assert len({*titles}) == len(titles)
+    assert {"blocks[3]", "blocks[3].attention", "blocks[3].mlp"} <= {*titles}
+
+
+def test_each_picture_shows_the_numbers_of_the_engine():
+    """Values inside have the engine's numbers when the passes end, and arrows their places."""
+    loss, model = gpt()
+    view, insides = open_parts(build_view(loss, model, "blocks"), model)
+    outer, passed = trace_boxes(view, SPEC), list(contributions([*view.ids], RIGHT))
+    loss.backward()
+    titles = {inside.title for inside in insides}
+    opened, seen = set(), set()
+    for inside in insides:
+        frames = InsideTracer(inside, outer, passed, SPEC).trace().frames
+        data, grad = ({}, {})
+        for frame in frames:
+            data |= frame.data
+            grad |= frame.grad
+            ids = {item.id for item in inside.view.drawn}
+            ids |= {id.replace("v", "o") for id in ids} | {arrow.id for arrow in inside.view.arrows}
+            assert ids.issuperset(frame.marked), frame
+        for node, id in inside.view.ids.items():
+            seen.update([node] if id in inside.own else [])
+            if id[0] == "v" and isinstance(node.data, float):
+                assert data[id] == format_number(node.data, SPEC)
+                if id in inside.own and not node.constant:
+                    assert grad[id] == format_number(node.grad, SPEC), (inside.title, node)
+        opened |= {x.opens for x in inside.view.drawn if isinstance(x, Box)}
+    opened |= {x.opens for x in view.drawn if isinstance(x, Box)}
+    assert opened - {""} == titles
+    assert {"blocks[0].attention.heads[1].query", "blocks[0].attention.heads[1] softmax"} < titles
+    owned = {x for x in model.parameters() if x in view.ids}
+    embeddings = {*model.token_embedding.parameters(), *model.position_embedding.parameters()}
+    assert owned - seen <= embeddings  # every other parameter is in some picture
+    assert all(HIDDEN in inside.view.ids.values() for inside in insides)
