@@ -145,7 +145,7 @@ def compute_weights(head: Any, xs: Sequence[Sequence[Value]]) -> np.ndarray:
 
 
 def step_page(model: GPT, tokens: Sequence[int]) -> Any:
-    """Return a page that steps through the loss of a document; its boxes open one inside another."""
+    """Return a page that steps through the loss of a document, whose boxes open."""
     loss = model.loss(tokens)
     loss.label = "loss"
     return step(loss, model, level="blocks")

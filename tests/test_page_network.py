@@ -7,7 +7,7 @@ import pytest
 from browsers import HOSTILE, check_first_picture, chromium
 from engine import Value, total
 from engine.draw import step
-from engine.draw.graph import parts
+from engine.draw.graph import parts as blocks
 from nn import MLP, scalar
 from nn.losses import cross_entropy
 
@@ -278,7 +278,7 @@ def attention(changes=None):
 
 
 def test_boxes_open_one_inside_another_and_share_their_numbers(pages, monkeypatch):
-    monkeypatch.setattr(parts, "MOST_PARTS", 6)  # the head stays closed
+    monkeypatch.setattr(blocks, "MOST_PARTS", 6)  # the head stays closed
     page, (loss, model) = pages(make=attention, level="blocks"), attention()
     assert "Click a box to open it" in page.locator(".details").inner_text()
     for title in ("heads[0]", "heads[0].query"):

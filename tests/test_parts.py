@@ -166,7 +166,7 @@ def test_more_layers_are_drawn_with_closed_boxes():
     loss, model = gpt(layers=4)
     names = [part.name for part in build_view(loss, model, "blocks").parts]
     assert {f"blocks[{i}]" for i in range(4)} < {*names}
-    view, insides = open_parts(build_view(loss, model, "blocks"), model)
+    _, insides = open_parts(build_view(loss, model, "blocks"), model)
     titles = [inside.title for inside in insides]
     assert len({*titles}) == len(titles)
     assert {"blocks[3]", "blocks[3].attention", "blocks[3].mlp"} <= {*titles}
