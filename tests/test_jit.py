@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -429,12 +430,51 @@ def test_no_grad_and_off(monkeypatch):
         assert off.map([1.0, 2.0]).mean().data == 3.0
 
 
+class Holder:
+    """An object of the user, with a generator in an attribute."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def draw(self):
+        return self.rng.normal()
+
+
+def draw_of_each_kind():
+    """Yield functions that draw a number, from generators that exist only now."""
+    yield from (
+        random.random,
+        np.random.rand,
+        random.Random(0).random,
+        np.random.RandomState(0).randn,
+    )
+    yield from (np.random.Generator(np.random.MT19937(0)).random, np.random.default_rng(1).normal)
+    holder = Holder(np.random.default_rng(0))
+    yield lambda: holder.draw()
+
+
 def test_random_numbers_cause_a_warning():
+    """Also those of a generator that another function uses, and of a second recording."""
     w = Value(1.0)
-    fast = jit(lambda x: w * x * random.random(), [w])
+    for draw in draw_of_each_kind():
+        fast = jit(lambda xs, draw=draw: w * xs[0] * (2.0 + draw()), [w], static="draw")
+        for xs in ([1.0], [1.0, 2.0]):
+            with pytest.warns(GradientWarning, match="draws random numbers"):
+                y = fast(xs)
+            assert fast(xs).item() == y.item()
+
+
+def test_generators_cause_no_warning_if_no_number_is_drawn():
+    """A generator with a fixed seed, which the function makes, draws the same in each call."""
+    w, rng = Value(1.0), np.random.default_rng(0)
+    fast = jit(lambda x, rng: w * x + (rng is None) + random.Random(3).random(), [w])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fast(1.0, rng).item() == fast.function(1.0, rng).data
+    drawing = jit(lambda x, rng: w * x if rng is None else w * x * rng.random(), [w])
+    drawing(1.0, None)
     with pytest.warns(GradientWarning, match="draws random numbers"):
-        y = fast(1.0)
-    assert fast(1.0).item() == y.item()
+        drawing(1.0, np.random.default_rng(5))  # it exists only after the first recording
 
 
 def test_wrong_functions():

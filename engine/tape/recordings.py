@@ -6,7 +6,6 @@ Importing this module imports numba.
 from __future__ import annotations
 
 import itertools
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from engine.support.freezing import CHANGES
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, order_nodes
+from engine.tape.generators import Generators
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.summary import align
 from engine.tape.traced_call import TracedCall
@@ -58,6 +58,7 @@ class Jit:
         self.__doc__ = getattr(function, "__doc__", None)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._options, self._static = options, static
+        self._generators = Generators()
         self._signature: Signature | None = signature(function) if static else None
         self._finds_parameters = parameters is None
         self._pool = Pool([])
@@ -309,13 +310,13 @@ class Jit:
             rebuild(x, name, self._pool.places, recording.make_index, recording.make_float)
             for x, name in zip(values, name_arguments(self.function, args, kwargs), strict=True)
         ]
-        before = random_states()
+        before = self._generators.list_states(values)
         recorder = record_branches()
         with keep_graphs(), recorder as branches:  # also under no_grad
             root = self.function(
                 *traced[: len(args)], **dict(zip(kwargs, traced[len(args) :], strict=True))
             )
-        if random_states() != before:
+        if self._generators.list_states(values) != before:
             warn(
                 f"{self.__name__} draws random numbers, which stay those of the recording; pass "
                 "them as arguments"
@@ -402,9 +403,3 @@ def is_recording() -> bool:
     """Return whether a function is being recorded. Functions that it calls become part of it."""
     hooks = active()
     return bool(hooks) and any(isinstance(hook, record_branches) for hook in hooks)
-
-
-def random_states() -> tuple[object, bytes]:
-    """Return the states of the generators that Python's and NumPy's functions share."""
-    numpys: Any = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), numpys[1].tobytes() + bytes(str(numpys[2:]), "ascii")
