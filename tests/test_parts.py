@@ -14,6 +14,7 @@ from engine.draw.graph.clusters import Modules
 from engine.draw.graph.inside import HIDDEN, open_parts
 from engine.draw.graph.view import Box, build_view
 from engine.draw.look.theme import format_number
+from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.inside_steps import InsideTracer
 from engine.watch.wrong_passes import RIGHT, contributions
@@ -176,12 +177,13 @@ def test_each_picture_shows_the_numbers_of_the_engine():
     """Values inside have the engine's numbers when the passes end, and arrows their places."""
     loss, model = gpt()
     view, insides = open_parts(build_view(loss, model, "blocks"), model)
-    outer, passed = trace_boxes(view, SPEC), list(contributions([*view.ids], RIGHT))
+    outer, order = trace_boxes(view, SPEC), [*view.ids]
+    texts = BoxTexts(order, list(contributions(order, RIGHT)), outer.grads, SPEC)
     loss.backward()
     titles = {inside.title for inside in insides}
     opened, seen = set(), set()
     for inside in insides:
-        frames = InsideTracer(inside, outer, passed, SPEC).trace().frames
+        frames = InsideTracer(inside, outer, texts, SPEC).trace().frames
         data, grad = ({}, {})
         for frame in frames:
             data |= frame.data

@@ -32,6 +32,7 @@ from engine.draw.options import Options, PageOptions, check_names, show_options
 from engine.draw.other_names import STEPPER, Answering
 from engine.draw.page.live import LiveGraph
 from engine.draw.steps.box_facts import BoxLeaves, collect_box_facts
+from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.facts import Facts, collect_facts, get_inputs
 from engine.draw.steps.frames import EMPTY, TRUE_GRADIENTS, Frame, Run, Trace, fill_frame, fill_runs
@@ -217,10 +218,14 @@ def step_insides(
     Values follow each other from left to right unless the caller chose a direction.
     """
     steppers = {}
-    passed = list(contributions([*outer.names], RIGHT)) if insides else []
+    order = [*outer.names]
+    passed = list(contributions(order, RIGHT)) if insides else []
+    texts = BoxTexts(order, passed, outer.grads, look.format)
+    if outer.graph is None:
+        _ = texts.numbers  # computed once for all pictures
     for inside in insides:
         view = inside.view
-        traced = InsideTracer(inside, outer, passed, look.format).trace()
+        traced = InsideTracer(inside, outer, texts, look.format).trace()
         facts = collect_box_facts(view, traced, look.format)
         names = {x: traced.names[x] for x, id in view.ids.items() if not x.constant}
         has_boxes = any(isinstance(x, Box) and x.id in inside.own for x in view.drawn)

@@ -1,8 +1,8 @@
 """Scopes: the call of a module in which a node was made, for the clusters of drawings.
 
 A graph contains no modules. To mark every node would slow all of them down, so a call marks only
-the nodes that cross its border: its arguments, which were made outside, and its results. Any other
-node was made where the nodes that use it were made.
+its results, with a record that has its arguments, too. `find_scopes` infers the call of any other
+node from these borders.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,102 +11,135 @@ from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 from weakref import ReferenceType, ref
 
+from engine import value
 from engine.node import Node
 from engine.watch.origin import Origin
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-read_slot = vars(Node)["_origin"].__get__  # raises at once where nothing is set
 
 
 class Scope(NamedTuple):
-    """The call of a module, as the mark of a node.
+    """The call of a module, as the mark of the nodes that it returns.
 
-    module  a weak reference to the module; a module may store nodes
-    outer   the call around it
-    origin  the line of code that made the node, if `record_origins()` was active
+    module     a weak reference to the module; a module may store nodes
+    outer      the call around it
+    arguments  the nodes among its arguments, which were made outside
+    origin     the line of code that made the node, if `record_origins()` was active
     """
 
-    module: "ReferenceType[Any] | None"
-    outer: "Scope | None" = None
+    module: "ReferenceType[Any]"
+    outer: "Scope | None"
+    arguments: tuple[Node, ...]
     origin: Origin | None = None
 
 
-OUTSIDE = Scope(None)
-CURRENT: ContextVar[Scope] = ContextVar("scope", default=OUTSIDE)
+class Frame(NamedTuple):
+    """A call that is running, and the nodes that calls inside it have returned."""
+
+    scope: Scope
+    returned: list[Node]
+
+
+CURRENT: ContextVar[Frame | None] = ContextVar("scope", default=None)
+IS_NODE: dict[type, bool] = {}  # of the classes that lists have contained
 
 
 def scoped(method: Call, most: int | None = None) -> Call:
-    """Return a method of a module that marks the nodes it takes and returns.
+    """Return a method of a module that marks the nodes it returns.
 
     Args:
         method: the method.
-        most: how many of its arguments are searched for nodes; by default all.
+        most: how many of its arguments to search for nodes; by default all. Those that are results
+            of calls, or arguments of a call around it, need no search.
     """
 
     @wraps(method)
     def call(module: Any, *args: Any, **options: Any) -> Any:
         outer = CURRENT.get()
-        mark(args[:most], outer)
-        if options:
-            mark(options.values(), outer)
-        scope = Scope(ref(module), outer)
-        token = CURRENT.set(scope)
+        taken: list[Node] = []
+        if most != 0:
+            collect([*args[:most], *options.values()], taken)
+        scope = Scope(ref(module), outer and outer.scope, tuple(taken))
+        frame = Frame(scope, [])
+        token = CURRENT.set(frame)
         try:
             out = method(module, *args, **options)
         finally:
             CURRENT.reset(token)
-        mark((out,), scope)
+        given: list[Node] = []
+        collect((out,), given)
+        others, keeps_origins = {*taken, *frame.returned}, value.observed
+        for node in given:
+            if node.op is not None and node not in others:
+                if keeps_origins:
+                    node._origin = scope._replace(origin=node.origin)
+                else:
+                    node._origin = scope
+        if outer is not None:
+            outer.returned.extend(given)
         return out
 
     return call  # type: ignore[return-value]
 
 
-def mark(items: Iterable[Any], scope: Scope) -> None:
-    """Mark the computed nodes in nested lists that no call has marked; inner calls are first."""
+def collect(items: Iterable[Any], nodes: list[Node]) -> None:
+    """Append the nodes in nested lists, tuples and dicts."""
     for item in items:
-        if isinstance(item, Node):
-            if item.op is None:
-                continue
-            try:
-                origin = read_slot(item)
-            except AttributeError:
-                item._origin = scope
-            else:
-                if type(origin) is not Scope:
-                    item._origin = scope._replace(origin=origin)
-        elif type(item) is list or type(item) is tuple:
-            mark(item, scope)
-        elif type(item) is dict:
-            mark(item.values(), scope)
+        kind = type(item)
+        if kind is list or kind is tuple:
+            kinds = {IS_NODE[x] if x in IS_NODE else is_node(x) for x in {*map(type, item)}}
+            if kinds == {True}:
+                nodes += item
+            elif kinds != {False}:
+                collect(item, nodes)
+        elif kind is dict:
+            collect(item.values(), nodes)
+        elif isinstance(item, Node):
+            nodes.append(item)
+
+
+def is_node(kind: type) -> bool | None:
+    """Return whether a class is that of nodes, or None for a container, and remember the answer."""
+    is_container = kind in (list, tuple, dict)
+    answer = IS_NODE[kind] = None if is_container else issubclass(kind, Node)
+    return answer
 
 
 def find_scopes(order: Sequence[Node], paths: Mapping[int, str]) -> dict[Node, list[str]]:
     """Return the paths of the modules whose calls made each computed node, the innermost first.
+
+    A node without a mark was made in a call around all its uses, and outside those that take it.
 
     Args:
         order: the graph in topological order.
         paths: the paths of modules, by their ids; calls of other modules are left out.
     """
     scopes: dict[Node, list[str]] = {}
+    marks = {x: scope for x in order if type(scope := getattr(x, "_origin", None)) is Scope}
+    for scope in dict.fromkeys(marks.values()):
+        for node in scope.arguments:
+            limit(scopes, node, [*list_paths(scope.outer, paths)])
     for node in reversed(order):
         if node.op is None:
             continue
-        origin = getattr(node, "_origin", None)
-        if type(origin) is Scope:
-            scopes[node] = [*list_paths(origin, paths)]
-        scope = scopes.setdefault(node, [])
-        for x in node.inputs:  # without a mark, it was made in a call around all its uses
-            if x.op is not None:
-                known = scopes.get(x)
-                scopes[x] = scope if known is None else [path for path in known if path in scope]
+        if node in marks:
+            scopes[node] = [*list_paths(marks[node], paths)]
+        around = scopes.setdefault(node, [])
+        for x in node.inputs:
+            limit(scopes, x, around)
     return scopes
 
 
-def list_paths(scope: Scope, paths: Mapping[int, str]) -> Iterable[str]:
+def limit(scopes: dict[Node, list[str]], node: Node, around: list[str]) -> None:
+    """Leave out the paths of a node that are not in `around`, or begin with these."""
+    known = scopes.get(node)
+    scopes[node] = around if known is None else [path for path in known if path in around]
+
+
+def list_paths(scope: Scope | None, paths: Mapping[int, str]) -> Iterable[str]:
     """Yield the paths of the module of a call and of those around it, the innermost first."""
-    outer: Scope | None = scope
-    while outer is not None and outer.module is not None:
-        path = paths.get(id(outer.module()))
+    while scope is not None:
+        path = paths.get(id(scope.module()))
         if path is not None:
             yield path
-        outer = outer.outer
+        scope = scope.outer

@@ -41,12 +41,11 @@ class Head(Module):
     def __init__(self, query: Layer, key: Layer, value: Layer):
         self.query, self.key, self.value = query, key, value
 
-    @partial(scoped, most=1)
     def read(self, x: Vector, memory: Memory) -> None:
         """Append the key and the value of a position to the memory."""
         memory.append((self.key._outputs(x), self.value._outputs(x)))
 
-    @partial(scoped, most=1)
+    @partial(scoped, most=0)
     def attend(self, x: Vector, memory: Memory) -> Vector:
         """Return the sum of the values in the memory, weighted for a position."""
         keys, values = zip(*memory, strict=True)

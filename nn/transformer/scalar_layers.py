@@ -12,7 +12,7 @@ from nn.scalar import Sample, ToVector, convert_sample
 from nn.transformer.arguments import format_settings
 
 
-class Embedding(ToVector, Module):
+class Embedding(ToVector, Module, has_scope=False):
     """An embedding: the rows of a matrix at integer indices, such as the vectors of tokens.
 
     An index gives a row, a list of `width` Values; lists of indices give lists of rows. In a

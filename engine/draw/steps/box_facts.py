@@ -48,14 +48,19 @@ def collect_box_facts(
     """
     if traced.graph is None:
         return collect_fixed_facts(view, Notation(traced.names, spec))
-    order = [*view.ids]
-    named = {x: remove_marks(n) for x, n in zip(order, choose_names(order, spec), strict=True)}
-    del named[order[-1]]
-    names = {x: Name(name, name) for x, name in named.items()}
-    names |= {x: Name(path, format_path(path)) for x, path in view.modules.owned.items()}
-    notation = Notation(traced.names, spec, places=choose_places(order))
-    known = leaves._replace(names=names | {**leaves.names})
+    notation = Notation(traced.names, spec, places=choose_places([*view.ids]))
+    known = leaves._replace(names=name_leaves(view, spec) | {**leaves.names})
     return collect_live_facts(view, notation, known, groups)
+
+
+def name_leaves(view: View, spec: str) -> dict[Node, Name]:
+    """Return the names of leaves in boxes: the paths of parameters, and the labels of others."""
+    leaves = [x for x, id in view.ids.items() if x.op is None and id != HIDDEN]
+    order = leaves if HIDDEN in view.ids.values() else [*view.ids]
+    named = zip(order, map(remove_marks, choose_names(order, spec)), strict=True)
+    names = {x: Name(name, name) for x, name in named if x.op is None}
+    owned = view.modules.owned
+    return names | {x: Name(owned[x], format_path(owned[x])) for x in leaves if x in owned}
 
 
 def collect_fixed_facts(view: View, notation: Notation) -> list[Facts]:

@@ -81,6 +81,12 @@ class BoxTexts(Texts):
         self.stages: list[list[int]] = []
         self.sums: list[dict[int, float]] = []  # the gradients that each stage changes
 
+    def share(self) -> "BoxTexts":
+        """Return texts for other groups and stages of the same passes."""
+        other = BoxTexts.__new__(BoxTexts)
+        other.__dict__ |= {**self.__dict__, "groups": {}, "stages": [], "sums": []}
+        return other
+
     @cached_property
     def numbers(self) -> dict[str, float]:  # type: ignore[override]
         """The numbers of single values."""

@@ -11,6 +11,7 @@ from engine.draw.formulas.notation import Name, Notation, choose_names
 from engine.draw.formulas.places import remove_marks
 from engine.draw.graph.inside import HIDDEN, Inside
 from engine.draw.page.live import LiveGraph
+from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import BoxTracer, Bundle, Part, bundle_contributions, split_into_parts
 from engine.draw.steps.frames import END, KEYS, START, TITLES, Frame, Run, Trace, fill_runs
 from engine.draw.steps.numbers import choose_places, place_contribution
@@ -30,12 +31,12 @@ class InsideTracer(BoxTracer):
     Args:
         inside: the picture of the inside.
         outer: the trace of the drawing from which it opens.
-        passed: the contributions of the backward pass.
+        texts: the numbers of that drawing's passes.
         spec: the format of numbers.
     """
 
-    def __init__(self, inside: Inside, outer: Trace, passed: Sequence[Contribution], spec: str):
-        self.inside, self.outer, self.passed = inside, outer, passed
+    def __init__(self, inside: Inside, outer: Trace, texts: BoxTexts, spec: str):
+        self.inside, self.outer, self.shared = inside, outer, texts
         super().__init__(inside.view, spec)
         self.tracer = BackwardTracer(self.order, self.notation, {}, RIGHT)
 
@@ -67,7 +68,9 @@ class InsideTracer(BoxTracer):
         ids, own = self.ids, self.inside.own
         paths = {x: self.boxes[id].path for x, id in ids.items() if id in self.boxes}
         parts = split_into_parts(self.view, self.names | paths)
-        passed, grads = self.passed, self.outer.grads
+        grads = self.outer.grads
+        ends = {id for id in ids.values() if id != HIDDEN}
+        passed = [x for x in self.shared.passed if ids[x.node] in ends or ids[x.to] in ends]
         bundles = [
             bundle for bundle in bundle_contributions(parts, passed, ids)
             if HIDDEN not in (bundle.part.id, bundle.to) and own & {bundle.part.id, bundle.to}
@@ -78,6 +81,10 @@ class InsideTracer(BoxTracer):
         inner = [part for part in parts if part.id in own]
         frames = [self.start(), *self.trace_forward(inner), *backward, END]
         return self.finish(Run(TITLES[0], frames), passed, grads)
+
+    def prepare(self, *_: Any) -> None:
+        """Prepare the numbers of groups and stages, of the passes of the whole graph."""
+        self.numbers = self.shared.share()
 
     def start(self) -> Frame:
         """Return the first frame, which shows the leaves, and the values that others compute."""
