@@ -228,8 +228,9 @@ def step_insides(
         traced = InsideTracer(inside, outer, texts, look.format).trace()
         facts = collect_box_facts(view, traced, look.format)
         names = {x: traced.names[x] for x, id in view.ids.items() if not x.constant}
-        has_boxes = any(isinstance(x, Box) and x.id in inside.own for x in view.drawn)
-        options = look if has_boxes or has_direction else replace(look, direction="right")
+        boxes = sum(id[0] == "b" for id in inside.own)
+        is_of_values = len(inside.own) > 2 * boxes and not has_direction
+        options = replace(look, direction="right") if is_of_values else look
         drawing = draw_view(view, options, names, traced.grads)
         steppers[inside.title] = Stepper(
             traced.templates, facts, drawing, look.theme, inside.title, texts=traced.texts,

@@ -33,15 +33,15 @@ class Scope(NamedTuple):
     origin: Origin | None = None
 
 
-class Frame(NamedTuple):
+class OpenCall(NamedTuple):
     """A call that is running, and the nodes that calls inside it have returned."""
 
     scope: Scope
     returned: list[Node]
 
 
-CURRENT: ContextVar[Frame | None] = ContextVar("scope", default=None)
-IS_NODE: dict[type, bool] = {}  # of the classes that lists have contained
+CURRENT: ContextVar[OpenCall | None] = ContextVar("scope", default=None)
+IS_NODE: dict[type, bool | None] = {}  # of the classes that lists have contained
 
 
 def scoped(method: Call, most: int | None = None) -> Call:
@@ -60,15 +60,15 @@ def scoped(method: Call, most: int | None = None) -> Call:
         if most != 0:
             collect([*args[:most], *options.values()], taken)
         scope = Scope(ref(module), outer and outer.scope, tuple(taken))
-        frame = Frame(scope, [])
-        token = CURRENT.set(frame)
+        current = OpenCall(scope, [])
+        token = CURRENT.set(current)
         try:
             out = method(module, *args, **options)
         finally:
             CURRENT.reset(token)
         given: list[Node] = []
         collect((out,), given)
-        others, keeps_origins = {*taken, *frame.returned}, value.observed
+        others, keeps_origins = {*taken, *current.returned}, value.observed
         for node in given:
             if node.op is not None and node not in others:
                 if keeps_origins:
@@ -87,7 +87,7 @@ def collect(items: Iterable[Any], nodes: list[Node]) -> None:
     for item in items:
         kind = type(item)
         if kind is list or kind is tuple:
-            kinds = {IS_NODE[x] if x in IS_NODE else is_node(x) for x in {*map(type, item)}}
+            kinds = {IS_NODE[x] if x in IS_NODE else classify_type(x) for x in {*map(type, item)}}
             if kinds == {True}:
                 nodes += item
             elif kinds != {False}:
@@ -98,7 +98,7 @@ def collect(items: Iterable[Any], nodes: list[Node]) -> None:
             nodes.append(item)
 
 
-def is_node(kind: type) -> bool | None:
+def classify_type(kind: type) -> bool | None:
     """Return whether a class is that of nodes, or None for a container, and remember the answer."""
     is_container = kind in (list, tuple, dict)
     answer = IS_NODE[kind] = None if is_container else issubclass(kind, Node)
@@ -118,12 +118,12 @@ def find_scopes(order: Sequence[Node], paths: Mapping[int, str]) -> dict[Node, l
     marks = {x: scope for x in order if type(scope := getattr(x, "_origin", None)) is Scope}
     for scope in dict.fromkeys(marks.values()):
         for node in scope.arguments:
-            limit(scopes, node, [*list_paths(scope.outer, paths)])
+            limit(scopes, node, [*name_calls(scope.outer, paths)])
     for node in reversed(order):
         if node.op is None:
             continue
         if node in marks:
-            scopes[node] = [*list_paths(marks[node], paths)]
+            scopes[node] = [*name_calls(marks[node], paths)]
         around = scopes.setdefault(node, [])
         for x in node.inputs:
             limit(scopes, x, around)
@@ -136,7 +136,7 @@ def limit(scopes: dict[Node, list[str]], node: Node, around: list[str]) -> None:
     scopes[node] = around if known is None else [path for path in known if path in around]
 
 
-def list_paths(scope: Scope | None, paths: Mapping[int, str]) -> Iterable[str]:
+def name_calls(scope: Scope | None, paths: Mapping[int, str]) -> Iterable[str]:
     """Yield the paths of the module of a call and of those around it, the innermost first."""
     while scope is not None:
         path = paths.get(id(scope.module()))

@@ -5,7 +5,7 @@ from copy import copy
 from typing import NamedTuple
 
 from engine.draw.graph.clusters import Modules, format_path, group_nodes, is_setting
-from engine.draw.graph.parts import MOST_PARTS, Part, PartFinder
+from engine.draw.graph.parts import MOST_PARTS, ModelPart, PartFinder
 from engine.draw.graph.view import Arrow, Box, Cell, View, build_arrows, classify
 from engine.node import Node
 
@@ -14,7 +14,7 @@ MOST_PICTURES = 60  # of a page
 HIDDEN = "-"  # the id of nodes that a picture leaves out
 
 
-class Frame(NamedTuple):
+class Heading(NamedTuple):
     """A cluster around values of a part that is no module."""
 
     title: str
@@ -46,7 +46,7 @@ def open_parts(view: View, model: object) -> tuple[View, list[Inside]]:
     opener = Opener(view, model)
     names = {node: part.name for part in view.parts for node in part.nodes}
     level = [(part, names) for part in view.parts]
-    insides: list[tuple[Inside, Sequence[Part]]] = []
+    insides: list[tuple[Inside, Sequence[ModelPart]]] = []
     while level:
         opened = [found for part, around in level if (found := opener.open(part, around))]
         if len(insides) + len(opened) > MOST_PICTURES:
@@ -88,14 +88,16 @@ class Opener:
             and is_setting(node, k, self.modules)
         }  # fmt: skip
 
-    def name_around(self, inside: Inside, parts: Sequence[Part]) -> dict[Node, str]:
+    def name_around(self, inside: Inside, parts: Sequence[ModelPart]) -> dict[Node, str]:
         """Return the names of the parts that an inside shows, by their nodes."""
         ids = inside.view.ids
         boxes = {box.id: box.path for box in inside.view.drawn if isinstance(box, Box)}
         names = {node: boxes[id] for node, id in ids.items() if id in boxes}
         return names | {node: part.name for part in parts for node in part.nodes}
 
-    def open(self, part: Part, around: Mapping[Node, str]) -> tuple[Inside, Sequence[Part]] | None:
+    def open(
+        self, part: ModelPart, around: Mapping[Node, str]
+    ) -> tuple[Inside, Sequence[ModelPart]] | None:
         """Return the inside of a part, and its parts if it has any; None if it does not open.
 
         Args:
@@ -111,7 +113,7 @@ class Opener:
         }  # fmt: skip
         children = self.finder.list_children(part.path) if part.path else []
         shown = [x for x in part.nodes if x not in self.biases]
-        parts: list[Part] = []
+        parts: list[ModelPart] = []
         if part.path in self.finder.layers or not children:
             if len(shown) > MOST_CELLS:
                 parts = [*self.split_leaves(part, children)]
@@ -129,7 +131,7 @@ class Opener:
         cells |= inputs if are_cells else {x: None for x in inputs if x not in around}
         return self.build(part, parts, cells, inputs, around), parts
 
-    def split_leaves(self, part: Part, children: Sequence[str]) -> Iterator[Part]:
+    def split_leaves(self, part: ModelPart, children: Sequence[str]) -> Iterator[ModelPart]:
         """Yield the leaves of each neuron of a layer as a part, or all leaves if it is large."""
         leaves = [x for x in part.nodes if x.op is None and x not in self.biases]
         if not 1 < len(children) <= MOST_PARTS:
@@ -138,10 +140,12 @@ class Opener:
             own = [x for x in leaves if path in self.modules.list_ancestors(self.finder.path_of[x])]
             if own:
                 name = format_path(path)
-                yield Part(f"{name} parameters", [name.removeprefix(f"{part.name}.")], "", "", own)
+                yield ModelPart(
+                    f"{name} parameters", [name.removeprefix(f"{part.name}.")], "", "", own
+                )
 
     def build(
-        self, part: Part, parts: Sequence[Part], cells: Mapping[Node, None],
+        self, part: ModelPart, parts: Sequence[ModelPart], cells: Mapping[Node, None],
         inputs: Mapping[Node, None], around: Mapping[Node, str],
     ) -> Inside:  # fmt: skip
         """Return the inside of a part, whose parts are boxes and whose `cells` are values."""
@@ -195,5 +199,5 @@ class Opener:
         """Return the modules with those of some names, or other frames of these, as clusters."""
         modules = copy(self.modules)
         known = self.modules.by_path
-        modules.by_path = {name: known.get(name, Frame(name)) for name in names if name}
+        modules.by_path = {name: known.get(name, Heading(name)) for name in names if name}
         return modules

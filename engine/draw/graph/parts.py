@@ -21,7 +21,7 @@ SKIP = "+ residual"
 WORDS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient"}  # names in formulas
 
 
-class Part(NamedTuple):
+class ModelPart(NamedTuple):
     """Nodes that are one box, or a value if there is one node.
 
     name     in formulas, and as the title of the picture that it opens
@@ -75,7 +75,7 @@ class PartFinder:
         is_chain = not own and self.layers.issuperset(children)
         return not children or path in self.layers or is_chain
 
-    def find(self) -> list[Part]:
+    def find(self) -> list[ModelPart]:
         """Return the parts of the model: modules are opened while at most MOST_PARTS result."""
         closed = self.list_children("")
         parts = self.split(self.order, closed)
@@ -90,7 +90,7 @@ class PartFinder:
 
     def split(
         self, nodes: Sequence[Node], closed: Iterable[str], around: Mapping[Node, str] | None = None
-    ) -> list[Part]:
+    ) -> list[ModelPart]:
         """Return the parts of some nodes in topological order.
 
         Args:
@@ -144,14 +144,14 @@ class PartFinder:
 
     def make_part(
         self, key: object, nodes: list[Node], inputs: Mapping[object, set[object]]
-    ) -> Part:
+    ) -> ModelPart:
         """Return the part of some nodes with the same key. `inputs` are those of each part."""
         modules = self.modules
         if isinstance(key, str):
             parent = modules.find_parent(key)
             short = key.removeprefix(f"{parent}.") if parent else key
             lines = [f"{format_path(short)}   {modules.by_path[key]!r}"]
-            return Part(format_path(key), lines, parent, key, nodes)
+            return ModelPart(format_path(key), lines, parent, key, nodes)
         path = self.path_of[nodes[-1]]
         title, name = self.title_group(nodes)
         name = f"{format_path(path)} {name}" if path else name
@@ -159,7 +159,7 @@ class PartFinder:
             title = SKIP
         values = [x for x in nodes if not isinstance(x, Outputs) and (x.op or nodes[0].op is None)]
         own = [x for x in values if x.op is not None] or values
-        return Part(name, [f"{title}   {format_count(len(own), 'value')}"], path, "", nodes)
+        return ModelPart(name, [f"{title}   {format_count(len(own), 'value')}"], path, "", nodes)
 
     def title_group(self, nodes: Sequence[Node]) -> tuple[str, str]:
         """Return the symbol of a group's operation, with its constant if all share one, and a

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from engine.draw.graph.clusters import Model, Modules, format_path, group_nodes
 from engine.draw.graph.coarse import CoarsePart, group_large, group_wide_sums
 from engine.draw.graph.layers import list_layers
-from engine.draw.graph.parts import Part, PartFinder
+from engine.draw.graph.parts import ModelPart, PartFinder
 from engine.graph import topological
 from engine.node import Node
 from engine.sequences.vector_op import Output, Outputs
@@ -67,7 +67,7 @@ class View(NamedTuple):
     modules: Modules
     ids: dict[Node, str]  # of the cell or box of each node, in topological order
     note: str = ""  # about what is left out, which the picture states
-    parts: Sequence[Part] = ()  # of a model, if a drawing of its blocks shows them
+    parts: Sequence[ModelPart] = ()  # of a model, if a drawing of its blocks shows them
 
     @property
     def drawn(self) -> list[Cell | Box]:
@@ -218,7 +218,7 @@ def is_scalar(node: Node) -> bool:
 
 
 def place_parts(
-    order: Sequence[Node], modules: Modules, parts: Sequence[Part]
+    order: Sequence[Node], modules: Modules, parts: Sequence[ModelPart]
 ) -> tuple[dict[str, list[Cell | Box]], dict[Node, str]]:
     """Return the boxes of parts in each cluster, and the id of each node's cell or box.
 

@@ -44,17 +44,21 @@ class InsideTracer(BoxTracer):
         """Return the names of nodes: values are numbered in the picture."""
         names = dict(self.outer.names)
         shown = [x for x in self.order if self.ids[x][0] == "v"]
-        names |= zip(shown, choose_names(shown, spec, self.name_weights(shown)), strict=True)
+        weights = self.name_weights([x for x in self.order if self.ids[x] in self.inside.own])
+        in_cells = {x: name for x, name in weights.items() if self.ids[x][0] == "v"}
+        names |= zip(shown, choose_names(shown, spec, in_cells), strict=True)
         names |= {x: self.boxes[id].path for x, id in self.ids.items() if id in self.boxes}
+        if shown:  # the values inside are computed from weights in boxes
+            names |= {x: name.short for x, name in weights.items()}
         names |= {x: x.op.name for x in shown if isinstance(x, Outputs)}
         names[self.order[-1]] = self.outer.names[self.order[-1]]
         names = {node: remove_marks(name) for node, name in names.items()}
         return Notation(names, spec, places=choose_places(self.order))
 
-    def name_weights(self, shown: Sequence[Node]) -> dict[Node, Name]:
+    def name_weights(self, nodes: Sequence[Node]) -> dict[Node, Name]:
         """Return the names of the weights and biases of several neurons, such as w₁₀ and b₁."""
         owned = self.view.modules.owned
-        found = {x: WEIGHT.search(owned[x]) for x in shown if x in owned}
+        found = {x: WEIGHT.search(owned[x]) for x in nodes if x in owned}
         places = {x: [k for k in match.groups() if k] for x, match in found.items() if match}
         if len({place[0] for place in places.values()}) < 2:
             return {}
