@@ -18,6 +18,7 @@ PEERS = {  # the module that a peer needs, the package that has it, and the extr
     "jax": ("jax", "jax", "peers"),
     "sklearn": ("sklearn", "scikit-learn", "peers"),
     "tape": ("numba", "numba", "jit"),
+    "stepgrad-jit": ("numba", "numba", "jit"),
 }
 
 

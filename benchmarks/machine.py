@@ -1,10 +1,12 @@
 """The machine, its software, and how times are measured: the lines above the tables."""
 
+import ctypes
 import datetime
 import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("numpy", "numba", "micrograd", "torch", "jax", "scikit-learn")
@@ -16,7 +18,8 @@ def facts() -> str:
     return "\n".join(
         [
             f"stepgrad benchmarks, {datetime.date.today()}",
-            f"{cpu()}, {os.cpu_count()} cores, {platform.system()}",
+            f"{cpu()}, {os.cpu_count()} cores, {platform.system()}; "
+            f"NumPy's products: OpenBLAS, kernel {blas_kernel()}",
             ", ".join(
                 [python, *(f"{package} {installed_version(package)}" for package in PACKAGES)]
             ),
@@ -33,6 +36,18 @@ def cpu() -> str:
     except OSError:  # not Linux
         name = None
     return name[1].strip() if name else platform.processor() or platform.machine()
+
+
+def blas_kernel() -> str:
+    """Return the processor for which NumPy's OpenBLAS chooses its code, or "unknown"."""
+    spec = find_spec("numpy")
+    folder = Path(spec.origin).parents[1] if spec and spec.origin else Path()
+    for library in sorted(folder.glob("numpy.libs/*openblas*")):
+        get_name = getattr(ctypes.CDLL(str(library)), "scipy_openblas_get_corename64_", None)
+        if get_name is not None:
+            get_name.restype = ctypes.c_char_p
+            return get_name().decode()
+    return "unknown"
 
 
 def installed_version(package: str) -> str:

@@ -1,11 +1,13 @@
 """MNIST with one hidden layer: the time of an epoch, and the time to an accuracy of 98 %.
 
-    python -m benchmarks.mnist {torch,fused,jax,sklearn,stepgrad} THREADS SEED
+    python -m benchmarks.mnist {torch,fused,jax,sklearn,numpy,stepgrad,stepgrad-jit} THREADS SEED
 
 784-256-10, relu, cross-entropy, Adam, batches of 128, float32. All engines read the same files with
 the same code, start at the same weights (He's normal, biases 0), and use the same batches in the
 same order and the same learning rates. The last 96 samples of a shuffled epoch are left out, as a
 compiled loop needs batches of equal size. Only scikit-learn draws its own weights and order.
+
+In stepgrad-jit the loss is under `jit`.
 
     s/epoch     elapsed seconds of training, the median over the epochs after the first
     s to 98 %   elapsed seconds from the start of the process to the first test accuracy of 98 %,
@@ -42,8 +44,8 @@ GOAL = 0.98
 TOLERANCES = (1e-5, *[1e-3] * 9)  # relative, of the losses of the first steps
 COLUMNS = {"torch": "/PyTorch", "jax": "/JAX", "numpy": "/NumPy"}  # ratios to these engines
 TARGETS = {
-    "torch": ("PyTorch eager", 0.7),
-    "jax": ("JAX", 1.1),
+    "torch": ("PyTorch eager", 0.6),
+    "jax": ("JAX", 1.05),
 }  # largest ratio of our epoch to theirs
 FIGURES = ("epoch", "cpu", "epochs", "to_goal")
 
@@ -152,14 +154,17 @@ def row(
 
 
 def format_verdicts(medians: Mapping[tuple[int, str], dict[str, float]], threads: int) -> list[str]:
-    """Return whether each target is reached; targets of missing peers are left out.
+    """Return whether stepgrad under jit reaches each target; those of missing peers are left out.
 
     >>> ours, jax = {"epoch": 1.0, "to_goal": 6.0}, {"epoch": 0.8, "to_goal": 9.0}
-    >>> format_verdicts({(1, "stepgrad"): ours, (1, "jax"): jax}, threads=1)
-    ["1 thread: epoch over JAX's at most 1.1: not reached; fastest to 98 %: reached"]
+    >>> format_verdicts({(1, "stepgrad-jit"): ours, (1, "jax"): jax}, threads=1)
+    ["1 thread: epoch over JAX's at most 1.05: not reached; fastest to 98 %: reached"]
     """
     by_engine = {engine: figures for (n, engine), figures in medians.items() if n == threads}
-    ours = by_engine.pop("stepgrad")
+    eager = by_engine.pop("stepgrad", None)
+    ours = by_engine.pop("stepgrad-jit", eager)  # without numba, it is not measured
+    if ours is None:
+        return []
     by_engine.pop("numpy", None)  # not an engine, but its lower bound
     verdicts = []
     for peer, (name, target) in TARGETS.items():

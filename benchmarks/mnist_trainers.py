@@ -27,12 +27,13 @@ class Stepgrad:
         for layer, weight in zip(self.model.layers, weights, strict=True):
             layer.weight.data = weight
         self.optimizer = optim.Adam(self.model.parameters())
+        self.step_loss = lambda X, y: self.loss(self.model(X), y)
 
     def epoch(self, order: Any, lr: float) -> Sequence[float]:
         losses = []
         self.optimizer.lr = lr
         for batch in order:
-            loss = self.loss(self.model(self.X[batch]), self.y[batch])
+            loss = self.step_loss(self.X[batch], self.y[batch])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -42,6 +43,16 @@ class Stepgrad:
     def accuracy(self) -> float:
         X, y = self.test
         return self.score(self.model(X), y)
+
+
+class StepgradJit(Stepgrad):
+    """stepgrad, with the loss under `jit`."""
+
+    def __init__(self, weights: Any, train: Any, test: Any, threads: int, seed: int):
+        from engine import jit
+
+        super().__init__(weights, train, test, threads, seed)
+        self.step_loss = jit(self.step_loss, self.model)
 
 
 class NumPy:
@@ -227,4 +238,5 @@ TRAINERS: dict[str, tuple[str, Any]] = {  # names and classes, in the order of t
     "sklearn": ("scikit-learn MLPClassifier", Sklearn),
     "numpy": ("NumPy, written by hand", NumPy),
     "stepgrad": ("stepgrad", Stepgrad),
+    "stepgrad-jit": ("stepgrad, jit", StepgradJit),
 }

@@ -64,11 +64,16 @@ def run(job: Job) -> dict[str, Any]:
     printed = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
         cwd=Path(__file__).parents[1],
-        env={**os.environ, **threads(1), "STARTED": repr(time.time())},
+        env={**environment(), **threads(1), "STARTED": repr(time.time())},
         stdout=subprocess.PIPE,
         check=True,
     )
     return json.loads(printed.stdout)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment without the choice of OpenBLAS's code for another processor."""
+    return {name: x for name, x in os.environ.items() if name != "OPENBLAS_CORETYPE"}
 
 
 def set_collector(mode: str) -> None:

@@ -33,7 +33,7 @@ class Arithmetic(NamedTuple):
     """The functions for one type of argument. Among mixed arguments the highest rank wins."""
 
     functions: Mapping[str, Callable[..., Any]]
-    rank: int
+    rank: float
 
 
 class Arithmetics(dict[type, Arithmetic | None]):
@@ -51,7 +51,7 @@ KNOWN = Arithmetics()
 NUMPY: list[type] = []  # NumPy's types, once they are registered
 
 
-def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: int = 2) -> None:
+def register(kind: type, functions: Mapping[str, Callable[..., Any]], *, rank: float = 2) -> None:
     """Define the functions of this module for arguments of type `kind`.
 
     `functions` maps names to functions: all names in `__all__`, and optionally names of

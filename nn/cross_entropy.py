@@ -100,6 +100,7 @@ def cross_entropies_of_array(
     import numpy as np
 
     from engine.arrays import rules
+    from engine.arrays.formulas import exact_sum
 
     targets = labels_to_array(labels)
     check_shapes(Z, targets)
@@ -118,8 +119,8 @@ def cross_entropies_of_array(
         if not used.all():
             Z, Y, targets, size = Z[used], Y[used], targets[used], float(used.sum())
         if weights is not None:
-            factors = weights[targets].astype(Z.dtype)
-            size = math.fsum(factors)
+            factors = (Y * weights).sum(axis=1).astype(Z.dtype)  # that of the label
+            size = exact_sum(factors)
     if has_rows or smoothing:
         Y = (1.0 - smoothing) * Y + smoothing / k
         Y = Y if weights is None else weights * Y
@@ -204,7 +205,7 @@ def labels_to_array(labels: Any) -> "np.ndarray":
             raise TypeError(GRADIENT_OF_TARGETS)
         labels = labels.data
     try:
-        array = np.asarray(labels)
+        array = labels if hasattr(labels, "dtype") else np.asarray(labels)
     except ValueError:  # lists of unequal lengths
         array = np.array(None)
     if array.dtype.kind == "O" and not any(isinstance(label, str) for label in array.flat):

@@ -9,6 +9,7 @@ from engine.node import Node
 from engine.support.arguments import is_bool, is_real, numpy_type
 from engine.support.freezing import is_frozen
 from engine.support.lazy import numpy_if_installed
+from engine.watch.hooks import condition
 from engine.watch.scopes import scoped
 from nn.arguments import check_flag, check_mapping
 from nn.predictions import predict
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS = 20  # in one message
 Column: TypeAlias = tuple[str, Any, Any, str]  # path, weights, biases, activation
+
+
+class TrainingMode:
+    """The attribute `training` of modules. A graph under `jit` depends on it."""
+
+    def __get__(self, module: Any, owner: type) -> bool:
+        if module is None:
+            return True
+        return condition(lambda: module.__dict__.get("training", True))
+
+    def __set__(self, module: Any, mode: bool) -> None:
+        module.__dict__["training"] = mode
 
 
 class Module:
@@ -44,7 +57,7 @@ class Module:
     [Value(2.0), Value(1.0)]
     """
 
-    training = True  # False in evaluation mode; dropout and batch normalization read it
+    training = TrainingMode()  # False in evaluation mode; dropout and batch normalization read it
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
     def __init_subclass__(cls, has_scope: bool = True, **options: Any) -> None:

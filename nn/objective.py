@@ -12,8 +12,10 @@ from engine.support.arguments import numpy_type
 from nn.batches import Samples, batches
 from nn.module import Module
 from nn.predictions import takes_batches
+from nn.taped import Jitted, Taped
 
 if TYPE_CHECKING:
+    from engine.array_tape.jit import ArrayJit
     from nn.watch import Watch
 
 Loss = Callable[[Any, Any], Node]  # of predictions and targets
@@ -25,7 +27,8 @@ Penalty = Callable[[], Node]
 class Objective:
     """The loss and the metric of a model's predictions, and a penalty on its weights.
 
-    `watch` is called with the predictions and the loss of every batch.
+    `watch` is called with the predictions and the loss of every batch. `compiled` is `compute`
+    under `jit`, which replaces it in train() mode.
     """
 
     model: Module
@@ -33,18 +36,44 @@ class Objective:
     metric: Metric | None = None
     penalty: Penalty | None = None
     watch: "Watch | None" = None
+    compiled: "ArrayJit | None" = None
 
     def __call__(self, X: Any, y: Any) -> tuple[Node, float | None]:
         """Return the loss of a batch, penalty included, and its metric."""
+        compiled = self.compiled if self.model.training else None
+        if self.watch is not None and compiled is not None and self.watch.needs_graph:
+            compiled = None
+        loss, predictions = (compiled or self.compute)(X, y)
+        if self.watch is not None and not loss.constant:
+            self.watch(predictions, loss)
+        if self.metric is None:
+            return loss, None
+        return loss, score(self.metric, predictions, y if self.takes_batches else y.tolist())
+
+    def compute(self, X: Any, y: Any) -> tuple[Node, Any]:
+        """Return the loss of a batch, penalty included, and its predictions."""
         predictions, targets = self.predict(X, y)
         loss = self.loss(predictions, targets)
         if self.penalty is not None:
             loss = loss + self.penalty()
         if not isinstance(loss, Node):
             raise TypeError(f"a loss must return a node made from the predictions, got {loss!r}")
-        if self.watch is not None and not loss.constant:
-            self.watch(predictions, loss)
-        return loss, None if self.metric is None else score(self.metric, predictions, targets)
+        return loss, predictions
+
+    def compile(self, parameters: Any) -> None:
+        """Record and replay the steps of training.
+
+        Raises ValueError for a model that does not take batches of Arrays.
+        """
+        if not self.takes_batches or isinstance(self.model, Taped | Jitted):
+            raise ValueError(
+                f"fit(jit=True) expects a model of Arrays, as in nn.vector, got {self.model!r}; "
+                "pass engine.jit(model) or an engine.Tape for a model of Values"
+            )
+        from engine.tape import jit
+
+        known = [p for p in self.model.parameters() if isinstance(p.data, numpy_type("ndarray"))]
+        self.compiled = jit(self.compute, list(dict.fromkeys([*known, *parameters])))
 
     def predict(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return the predictions for a batch, and its targets in the same form.

@@ -36,6 +36,8 @@ from nn.update import Memory, Rule, apply_rule, array_tools, cached_update, memo
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from nn.flat_update import FlatUpdate
+
 
 class Optimizer:
     """Base class of optimizers, which move parameters against their gradients.
@@ -91,6 +93,7 @@ class Optimizer:
         self.memory: list[Memory] = [dict.fromkeys(self.remembers, 0.0) for _ in self.parameters]
         is_array = [hasattr(p.data, "dtype") for p in self.parameters]
         self._is_array = is_array if any(is_array) else None
+        self._flat: FlatUpdate | None = None
         OPTIMIZERS.add(self)
         WAITING.append(partial(keep_leaves, ref(self)))
 
@@ -171,12 +174,22 @@ class Optimizer:
             update.move(parameters, memories, *numbers)
             return
         block = array_tools().BLOCK
+        if all(is_array) and self._move_flat(parameters, memories, update, numbers, block):
+            return
         for p, memory, has_array in zip(parameters, memories, is_array, strict=True):
             if has_array:
                 arrays = memory_arrays(memory, names, p.data) if names else []
                 (p.data,) = update.in_place([p.data, p.grad, *arrays], numbers, block)
             else:
                 update.move([p], [memory], *numbers)
+
+    def _move_flat(self, parameters: list[Any], memories: list[Memory], *step: Any) -> bool:
+        """Move all parameters at once if their gradients are parts of one array, as under `jit`."""
+        if self._flat is None:
+            from nn.flat_update import FlatUpdate
+
+            self._flat = FlatUpdate()
+        return self._flat.move(parameters, memories, *step)
 
     def _check_gradients(self) -> None:
         """Warn if the parameters, or one that is an array, have received no gradient."""
@@ -218,7 +231,8 @@ class Optimizer:
         >>> Adam([Value(1.0)]).settings()
         {'weight_decay': 0.0, 'betas': [0.9, 0.999], 'eps': 1e-08}
         """
-        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients", "_is_array")
+        state = ("name", "parameters", "steps", "memory", "_lr", "expects_gradients", "_is_array",
+                 "_flat")  # fmt: skip
         settings = {name: x for name, x in vars(self).items() if name not in state}
         return {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
 

@@ -24,6 +24,7 @@ from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
 from engine.support.arguments import find_string_remedy
 from engine.support.lazy import attributes
+from engine.watch.hooks import each_call
 from nn import other_names
 from nn.arguments import check_flag, check_whole, check_within
 from nn.convertible import ToScalar
@@ -268,7 +269,7 @@ class Dropout(Module):
         X = Array.lift(X)
         if not (self.training and self.rate):
             return X
-        mask = self.rng.random(X.shape, np.float32) >= self.rate
+        mask = each_call(lambda: self.rng.random(X.shape, np.float32)) >= self.rate
         return X * (mask * X.dtype.type(1.0 / (1.0 - self.rate)))
 
     def __repr__(self) -> str:
@@ -413,7 +414,8 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
     Raises TypeError unless they are integers, and ValueError for one outside 0 to rows - 1.
     """
     try:
-        array = np.asarray(indices.data if isinstance(indices, Array) else indices)
+        array = indices.data if isinstance(indices, Array) else indices
+        array = array if hasattr(array, "dtype") else np.asarray(array)
     except ValueError:  # lists of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "iu" and array.size:

@@ -43,6 +43,11 @@ class Watch:
         self.step, self.samples = 0, 0
         self.alive: dict[str, list[bool]] = {}  # by layer, for each unit
 
+    @property
+    def needs_graph(self) -> bool:
+        """Whether the next step requires the graph of its loss."""
+        return bool(self.unreached) or not self.step or self.step >= self.first
+
     def __call__(self, predictions: object, loss: Node) -> None:
         """Inspect the graph of a step."""
         if self.unreached:  # usually empty after the first step

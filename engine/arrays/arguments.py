@@ -30,6 +30,8 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
         raise TypeError(
             f"{x!r} is already a node; use its .data, because Values and Arrays do not mix"
         )
+    if hasattr(x, "_as_data"):  # an array under `jit`
+        return x._as_data(dtype)
     try:
         data = np.asarray(x)
     except (ValueError, TypeError):  # lists of unequal lengths, or of Arrays

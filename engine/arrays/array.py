@@ -98,6 +98,8 @@ class Array(ArrayMethods):
     @property
     def data(self) -> np.ndarray:
         """The array. Assigning to `data` does not change graphs that were computed from it."""
+        if hooks.reading and (read := graph.observer.override("read_array")):
+            return read(self)
         return self._data
 
     @data.setter
@@ -168,7 +170,7 @@ class Array(ArrayMethods):
 
     def _data_of(self, other: Any) -> np.ndarray:
         x = self.lift(other)
-        return x._data.astype(self._data.dtype, copy=False) if x.constant else x._data
+        return x.data.astype(self._data.dtype, copy=False) if x.constant else x.data
 
     # ----------------------------------------------------------------------------- applying a row
 
@@ -179,6 +181,8 @@ class Array(ArrayMethods):
         The node keeps its inputs and, for the backward pass, their data as they are now.
         """
         op, args, settings = check_row(op, args, settings)
+        if hooks.reading and (read := graph.observer.override("read_settings")):
+            settings = read(settings)
         inputs = tuple([x if isinstance(x, Array) else ConstantArray(x) for x in args])
         dtype = common_dtype(op, inputs)
         is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
@@ -311,7 +315,7 @@ class Array(ArrayMethods):
         op: Any = self.op
         return run(op.partials[i], self._dx[0].dtype, self._data, *self._dx)
 
-    def _contribution(self, i: int, g: np.ndarray, shape: Shape) -> tuple[Any, np.ndarray]:
+    def _contribution(self, i: int, g: Any, shape: Shape) -> tuple[Any, Any]:
         """Return the local derivative for input i, if there is one, and its contribution."""
         op: Any = self.op
         try:
@@ -327,7 +331,8 @@ class Array(ArrayMethods):
                         f"expected a local derivative of shape {g.shape}, got shape "
                         f"{np.shape(local)}"
                     )
-            return local, np.asarray(unbroadcast(out, shape))
+            out = unbroadcast(out, shape)
+            return local, np.asarray(out) if isinstance(out, np.generic) else out
         except Exception as problem:  # a user's row may run any code
             is_users = not isinstance(op, ArrayOp) and op not in BUILT_IN
             if isinstance(problem, TypeError) and is_users:

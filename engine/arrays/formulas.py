@@ -79,6 +79,12 @@ def scatter(x: Any, index: Any, shape: Shape) -> Any:
     return out
 
 
+@dispatched
+def exact_sum(x: Any) -> float:
+    """Return the sum of the numbers in an array, rounded once."""
+    return math.fsum(x)
+
+
 def selects_once(index: Any) -> bool:
     """Return whether an index can select no element twice: a slice, an integer, a mask."""
     is_mask = isinstance(index, np.ndarray) and index.dtype == bool
@@ -279,7 +285,7 @@ def cross_entropy(x, Y):
     exp(-largest), which enters the argument of log1p as expm1(-largest). This is 0 where the
     label's logit is the largest, so a small loss keeps its digits.
     """
-    label = x[Y].reshape((*x.shape[:-1], 1))
+    label = where(Y, x, 0.0).sum(axis=-1, keepdims=True)
     d = where(equal(x, label), 0.0, x - label)  # inf - inf is nan
     d = where(Y, -math.inf, d)
     largest = d.max(axis=-1, keepdims=True)

@@ -146,11 +146,16 @@ class InPlace:
         return lines, space
 
     def __call__(
-        self, arrays: Sequence[np.ndarray], numbers: tuple[float, ...], block: int = BLOCK
+        self,
+        arrays: Sequence[np.ndarray],
+        numbers: tuple[float, ...],
+        block: int = BLOCK,
+        spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Return the new arrays. Large arrays are processed in blocks, on all cores.
 
-        Raises TypeError for arrays of integers.
+        A compiled loop writes the first new array into `spare`, if it is not None. Raises TypeError
+        for arrays of integers.
         """
         first = arrays[0]
         if first.dtype.kind != "f":
@@ -158,16 +163,20 @@ class InPlace:
         if COMPILER and self.loop is None:
             self.loop = COMPILER[0](self)
         if self.loop and first.size <= block:
-            return self.loop(arrays, numbers)
-        return call_quietly(self.run_steps, arrays, numbers, block)
+            return self.loop(arrays, numbers, spare)
+        return call_quietly(self.run_steps, arrays, numbers, block, spare)
 
     def run_steps(
-        self, arrays: Sequence[np.ndarray], numbers: tuple[float, ...], block: int
+        self,
+        arrays: Sequence[np.ndarray],
+        numbers: tuple[float, ...],
+        block: int,
+        spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        """Return the new arrays, computed by NumPy."""
+        """Return the new arrays, computed by NumPy, or in blocks."""
         bound = self.bind(numbers, arrays[0].dtype)
         if arrays[0].size > block:
-            return self.run_in_blocks(arrays, bound, block)
+            return self.run_in_blocks(arrays, numbers, block, spare)
         return self.run(*arrays, *bound)
 
     def bind(self, numbers: tuple[float, ...], dtype: np.dtype) -> list[np.ndarray]:
@@ -178,11 +187,17 @@ class InPlace:
         return self.bound[2]
 
     def run_in_blocks(
-        self, arrays: Sequence[np.ndarray], bound: list[np.ndarray], block: int
+        self,
+        arrays: Sequence[np.ndarray],
+        numbers: tuple[float, ...],
+        block: int,
+        spare: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Run all steps on one block before the next, while it is in the cache."""
         first = arrays[0]
-        new = [np.empty(first.shape, first.dtype) for _ in self.new]
+        bound = self.bind(numbers, first.dtype)
+        new = [np.empty(first.shape, first.dtype) for _ in self.new[spare is not None :]]
+        new = new if spare is None else [spare, *new]
         flat = [np.reshape(x, -1) if np.ndim(x) else x for x in arrays]
         flat_new = [x.reshape(-1) for x in new]
         starts = iter(range(0, first.size, block))
@@ -191,9 +206,15 @@ class InPlace:
             scratch = [np.empty(block, first.dtype) for _ in self.scratch]
             for start in starts:  # the next thread that is ready takes the next block
                 part = slice(start, min(start + block, first.size))
-                spare = [x[: part.stop - start] for x in scratch]
                 parts = [x[part] if np.ndim(x) else x for x in flat]
-                self.run_into(*parts, *bound, *[x[part] for x in flat_new], *spare)
+                if self.loop and len(flat_new) == 1:
+                    target = flat_new[0][part]
+                    (computed,) = self.loop(parts, numbers, target)
+                    if computed is not target:
+                        target[...] = computed
+                    continue
+                temporary = [x[: part.stop - start] for x in scratch]
+                self.run_into(*parts, *bound, *[x[part] for x in flat_new], *temporary)
 
         workers = min(cores(), math.ceil(first.size / block))
         list(threads().map(lambda i: call_quietly(work, i), range(workers)))

@@ -218,17 +218,17 @@ class ArrayMethods(Node[np.ndarray]):
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
         """Return the index of the maximum as plain integers: the class that logits predict."""
-        return call_numpy("argmax", np.argmax, self._data, axis=axis, keepdims=keepdims)
+        return call_numpy("argmax", np.argmax, self.data, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> np.intp | np.ndarray:
         """Return the index of the minimum as plain integers."""
-        return call_numpy("argmin", np.argmin, self._data, axis=axis, keepdims=keepdims)
+        return call_numpy("argmin", np.argmin, self.data, axis=axis, keepdims=keepdims)
 
     def item(self) -> float:
         """Return the only element as a Python float. Raises ValueError if there are several."""
         if self.size != 1:
             raise ValueError(f"item() expects an Array of one element, got shape {self.shape}")
-        return self._data.item()
+        return self.data.item()
 
     def reshape(self, *shape: Any) -> Self:
         """Return the elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
@@ -306,7 +306,7 @@ class ArrayMethods(Node[np.ndarray]):
         """
 
         def order(positions: np.ndarray, axis: int | None) -> np.ndarray:
-            return np.take_along_axis(positions, np.argsort(self._data, axis, kind="stable"), axis)
+            return np.take_along_axis(positions, np.argsort(self.data, axis, kind="stable"), axis)
 
         return gather("sort", order, self, axis=axis)
 

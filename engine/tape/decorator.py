@@ -1,16 +1,18 @@
-"""`jit`, a decorator for functions of Values. Its first call imports numba."""
+"""`jit`, a decorator for functions of Values, or of Arrays."""
 
 from __future__ import annotations  # help() then shows DTypeLike, not its definition
 
 import os
 from collections.abc import Callable, Iterable
-from inspect import signature
+from inspect import getclosurevars, signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.arrays.arguments import as_dtype
+from engine.arrays.array import Array
+from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
 from engine.tape.flat_graph import check_leaves
 from engine.tape.tape import load_machine
@@ -30,7 +32,12 @@ def jit(
     limit: int = MOST_RECORDINGS,
     enabled: bool = True,
 ) -> Any:
-    """Compile a function of Values: record it at the first call of each structure, then replay.
+    """Compile a function of nodes: record it at the first call of each structure, then replay.
+
+    With `parameters` that are Arrays, or a Module of Arrays, it is a function of Arrays; see
+    `engine.array_tape.jit.ArrayJit`. So is a function without `parameters` that refers to Arrays or
+    such Modules, by global names or names of the functions around it. Any other is a function of
+    Values, which requires numba.
 
     `loss(*args)` is any function that returns a Value, or a list of them, computed from parameters
     and arguments. `jit(loss)` is called with the same arguments and returns a node, an Array: its
@@ -49,15 +56,16 @@ def jit(
 
     Args:
         loss: The function. Omit it when using `@jit(parameters=...)`.
-        parameters: The leaves to train: a list of Values, or a Module. None takes all leaves that
-            require a gradient, in the order in which recordings reach them.
+        parameters: The leaves to train: a list of Values or of Arrays, or a Module. None takes all
+            leaves that require a gradient, in the order in which recordings reach them.
         static: Names of arguments that are structure although they are numbers.
         dtype, fast, threads: As for `Tape`.
         limit: The largest number of recordings to keep; the least recently used is dropped.
         enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
 
     Raises:
-        TypeError: `loss` does not return Values, or uses an integer argument as a plain number.
+        TypeError: `loss` does not return nodes, uses an integer argument as a plain number, or does
+            something with Arrays that a replay cannot do again.
         ImportError: numba is not installed.
 
     >>> from engine import Table, Value
@@ -87,6 +95,21 @@ def jit(
     if unknown := [name for name in static if name not in signature(loss).parameters]:
         function = getattr(loss, "__name__", type(loss).__name__)
         raise ValueError(f"{function} has no argument {unknown[0]!r}, got static={list(static)}")
+    given = isinstance(parameters, list | tuple) and any(isinstance(p, Array) for p in parameters)
+    if given or (parameters is None and uses_arrays(loss)):
+        if static or np.dtype(dtype) != np.float64 or fast or threads is not None:
+            raise ValueError(
+                "static, dtype, fast and threads are options of functions of Values; Arrays have "
+                "their own dtype"
+            )
+        from engine.array_tape.jit import ArrayJit
+
+        return ArrayJit(
+            loss,
+            None if parameters is None else check_array_leaves(parameters),
+            limit=check_whole("limit", limit),
+            enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
+        )
     load_machine("jit")
     from engine.tape.recordings import Jit, MachineOptions
 
@@ -99,3 +122,32 @@ def jit(
         limit=check_whole("limit", limit),
         enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
     )  # fmt: skip
+
+
+def check_array_leaves(parameters: Iterable[Any]) -> list[Array]:
+    """Return Arrays to train. Raises TypeError for others, and ValueError for computed Arrays."""
+    xs = list(parameters)
+    for x in xs:
+        if not isinstance(x, Array) or x.op is not None or x.constant:
+            raise TypeError(
+                "parameters of a function of Arrays must be leaves that require a gradient, got "
+                f"{x!r}"
+            )
+    return xs
+
+
+def uses_arrays(f: Callable[..., Any]) -> bool:
+    """Return whether a function refers to Arrays, or Modules of Arrays, and to no Values."""
+    try:
+        names = getclosurevars(getattr(f, "__func__", f))
+    except TypeError:  # a built-in function, or an object
+        return False
+    objects = [*names.nonlocals.values(), *names.globals.values(), getattr(f, "__self__", None)]
+    found: list[Any] = []
+    for x in objects:
+        if hasattr(x, "named_parameters") and not isinstance(x, type):  # a Module
+            found += x.named_parameters().values()
+        else:
+            found += x if isinstance(x, list | tuple) else [x]
+    nodes = [x for x in found if isinstance(x, Node)]
+    return bool(nodes) and all(isinstance(x, Array) for x in nodes)

@@ -17,12 +17,12 @@ import numpy as np
 from engine.arrays.array import Array
 from engine.node import Node
 from engine.support.freezing import CHANGES
+from engine.support.tables import align
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, order_nodes
 from engine.tape.generators import Generators
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
-from engine.tape.summary import align
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value

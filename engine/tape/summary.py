@@ -1,6 +1,6 @@
 """Measure a tape: nodes, instructions, bytes and time by operation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from statistics import median
 from timeit import repeat
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.support.tables import align
 from engine.tape.machine import WIDEST, Machine
 from engine.tape.passes import BACKWARD, FORWARD, LANES_BACKWARD, LANES_FORWARD
 from engine.tape.schedule import SHARED, Runs
@@ -106,18 +107,3 @@ def measure_passes(machine: Machine, stages: list[Runs]) -> list[float]:
 def measure_seconds(f: Callable[..., Any], *args: Any) -> float:
     """Return the median time of several calls."""
     return median(repeat(partial(f, *args), number=1, repeat=REPEATS))
-
-
-def align(rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return the lines of a table: the first column to the left, the others to the right."""
-    cells = [[format_cell(x) for x in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for first, *rest in cells:
-        numbers = [f"{x:>{w}}" for x, w in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([f"{first:<{widths[0]}}", *numbers]).rstrip())
-    return lines
-
-
-def format_cell(x: object) -> str:
-    return x if isinstance(x, str) else f"{x:,.1f}" if isinstance(x, float) else f"{x:,}"

@@ -28,7 +28,11 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
     text, new_count = print_loop(update)
     loop = compile_text(text, f"update_{crc32(text.encode()):08x}")
 
-    def run(arrays: Sequence[np.ndarray], numbers: tuple[float, ...]) -> list[np.ndarray]:
+    def run(
+        arrays: Sequence[np.ndarray],
+        numbers: tuple[float, ...],
+        spare: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
         first = arrays[0]
         if {*map(type, arrays)} != {np.ndarray}:  # a gradient of 0.0
             return call_quietly(update.run_steps, arrays, numbers, first.size)
@@ -36,7 +40,8 @@ def compile_update(update: InPlace) -> Callable[..., list[np.ndarray]] | bool:
             known = [*map(float, update.numbers(*numbers))]
         else:
             known = [x[()] for x in call_quietly(update.bind, numbers, first.dtype)]
-        new = [np.empty(first.shape, first.dtype) for _ in range(new_count)]
+        new = [] if spare is None else [spare]
+        new += [np.empty(first.shape, first.dtype) for _ in range(new_count - len(new))]
         flat = [x if x.ndim == 1 else x.reshape(-1) for x in (*arrays, *new)]
         loop(*flat, *known)
         return new

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from engine import graph
 from engine.node import Node
+from engine.watch import hooks
 from engine.watch.hooks import Hooks
 from engine.watch.state import (
     all_finite,
@@ -56,6 +57,9 @@ class GradientChecks(Hooks):
     """The observer that checks leaves when they are assigned, and graphs before a backward pass."""
 
     def assigned(self, leaf: Node) -> None:
+        if hooks.observed:
+            for hook in hooks.active():
+                hook._on_assigned(leaf)
         if not leaf.constant and has_gradient(leaf):
             check_gradient_is_new(leaf)
             leaf._dx, leaf._dy = leaf._grad, True

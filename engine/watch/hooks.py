@@ -16,6 +16,7 @@ from engine import graph, methods, value
 from engine.node import Node
 
 observed = False  # whether any hook that observes nodes is active in any context
+reading = False  # whether any hook that replaces reading `.data` is active
 OPEN: dict[object, "ReferenceType[Hook]"] = {}  # the hook of each open `with` statement, by mark
 SPACES = [globals(), vars(value), methods.SPACE]  # namespaces that contain the flags
 LOCK = RLock()
@@ -71,7 +72,14 @@ class Hook:
     def _on_decision(self, decision: Any) -> None:
         """Observe a decision that Python made from the number of a Value."""
 
+    def _on_assigned(self, leaf: Node) -> None:
+        """Observe a leaf whose data was assigned."""
+
     _read: Callable[[Any], float] | None = None  # replaces reading `.data` of a Value
+    _read_array: Callable[[Any], Any] | None = None  # the same for an Array
+    _read_settings: Callable[[Any], Any] | None = None  # replaces the settings of a row
+    _each_call: Callable[[Any], Any] | None = None  # replaces the call of a function
+    _condition: Callable[[Any], Any] | None = None  # replaces the call of a condition
     _backward: Callable[[Any], None] | None = None  # replaces the backward pass from a root
 
     def __enter__(self) -> Self:
@@ -111,7 +119,7 @@ def set_hook(mark: object, hook: "ReferenceType[Hook] | None") -> None:
         hooks = [opened for ref in OPEN.values() if (opened := ref()) is not None]
         flags = {
             "observed": any(opened._observes_nodes for opened in hooks),
-            "reading": any(opened._read for opened in hooks),
+            "reading": any(opened._read or opened._read_array for opened in hooks),
         }
         for space in SPACES:
             space.update(flags)
@@ -132,3 +140,17 @@ class Hooks(graph.Observer):
     def override(self, name: str) -> Any:
         functions = (getattr(hook, f"_{name}") for hook in active())
         return next((f for f in functions if f is not None), None)
+
+
+def each_call(f: Callable[[], Any]) -> Any:
+    """Return f(), which has an effect or returns random numbers: `jit` calls it in each replay."""
+    if observed and (record := graph.observer.override("each_call")):
+        return record(f)
+    return f()
+
+
+def condition(f: Callable[[], Any]) -> Any:
+    """Return f(), on which a graph depends: `jit` records the function again if it changes."""
+    if observed and (record := graph.observer.override("condition")):
+        return record(f)
+    return f()

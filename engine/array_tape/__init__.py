@@ -1,0 +1,1 @@
+"""Functions of Arrays, recorded once for each structure of their arguments and replayed."""

@@ -1,0 +1,95 @@
+"""The arguments of a call of a function of Arrays: the numbers that may change, and the structure.
+
+Arrays, NumPy's arrays and floats are inputs. Everything else is structure: shapes, dtypes, lengths,
+integers, strings, other objects.
+"""
+
+from collections.abc import Collection, Hashable
+from typing import Any
+
+import numpy as np
+
+from engine.array_tape.recording import ArrayRecording
+from engine.arrays.array import Array, ConstantArray
+
+
+class ArrayArguments:
+    """The structure of some arguments, and their inputs in order.
+
+    Attributes:
+        inputs: Arrays of NumPy, and floats.
+        nodes: The Arrays among the inputs that require a gradient.
+        structure: Everything else.
+
+    >>> x = ArrayArguments((np.ones((2, 3)), [1.0, "mean"]), {})
+    >>> len(x.inputs), x.structure[0][2]
+    (2, (<class 'list'>, <class 'float'>, (<class 'str'>, 'mean')))
+    """
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], kept: Collection[Any] = ()):
+        self.inputs: list[Any] = []
+        self.nodes: list[Array] = []
+        self.kept = kept  # Arrays that stay themselves: parameters
+        self.structure: Hashable = self.split(args), self.split(kwargs)
+
+    def split(self, x: Any) -> Any:
+        """Store the inputs of an argument, and return its structure.
+
+        Raises TypeError for an object that is not hashable.
+        """
+        kind = type(x)
+        if kind is np.ndarray and x.dtype.kind in "fiub":
+            self.inputs.append(x)
+            return x.shape, x.dtype, x.flags.c_contiguous
+        if kind is float:
+            self.inputs.append(x)
+            return kind
+        if kind is list or kind is tuple:
+            return kind, *map(self.split, x)
+        if kind is dict:
+            return kind, *[(key, self.split(value)) for key, value in x.items()]
+        if isinstance(x, Array) and x not in self.kept:
+            self.inputs.append(x._data)
+            if not x.constant:
+                self.nodes.append(x)
+            return kind, x._rank, x.shape, x.dtype, x._data.flags.c_contiguous
+        if isinstance(x, np.generic) and x.dtype.kind in "fiub":
+            self.inputs.append(np.asarray(x))
+            return kind
+        try:
+            hash(x)
+        except TypeError:
+            raise TypeError(
+                "jit expects arguments that are Arrays, arrays, numbers, strings, or lists, tuples "
+                f"or dicts of these, got {x!r}"
+            ) from None
+        return kind, x
+
+    def trace(self, x: Any, recording: ArrayRecording) -> Any:
+        """Return an argument with traced arrays in place of its inputs, in the order of `split`."""
+        kind = type(x)
+        if kind is np.ndarray and x.dtype.kind in "fiub":
+            return recording.trace.add_input(x.view())  # no leaf has this object as its data
+        if kind is float:
+            return recording.trace.add_input(x)
+        if kind is list or kind is tuple:
+            return kind([self.trace(part, recording) for part in x])
+        if kind is dict:
+            return {key: self.trace(part, recording) for key, part in x.items()}
+        if isinstance(x, Array) and x not in self.kept:
+            return stand_in(x, recording)
+        if isinstance(x, np.generic) and x.dtype.kind in "fiub":
+            return recording.trace.add_input(np.asarray(x))
+        return x
+
+
+def stand_in(x: Array, recording: ArrayRecording) -> Array:
+    """Return a leaf that stands for an argument while a function is recorded."""
+    leaf: Any = object.__new__(ConstantArray if x.constant else Array)
+    leaf._data = x._data.view()
+    leaf._grad = leaf.op = leaf._x = leaf._y = leaf._dx = leaf._dy = None
+    leaf.label = x.label
+    if x.constant:
+        leaf._rank = x._rank
+    recording.arguments[leaf] = recording.trace.add_input(leaf._data)
+    return leaf

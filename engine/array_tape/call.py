@@ -1,0 +1,172 @@
+"""A call of a recorded function as a row of a graph, and the node of its result."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from engine.array_tape.program import ArrayProgram
+from engine.array_tape.recording import RecordedArrays
+from engine.arrays.array import Array, ConstantArray
+from engine.arrays.flat import Flat, remember_gradients
+from engine.arrays.in_place import call_quietly
+from engine.arrays.rules import ArrayOp
+from engine.graph import observer
+from engine.watch import hooks
+
+
+class ArrayReplay:
+    """A program, and the call whose numbers are in its buffers.
+
+    Attributes:
+        leaves: The leaves whose data each call reads.
+        results: The leaves that receive a gradient, by their place among the program's gradients.
+        conditions: Functions that must return the same in each call, with their results.
+        nodes: The leaves that stand for the arguments that require a gradient.
+        several: Whether the function returns several Arrays.
+        generators: The generators from which each call draws random numbers.
+        gradients: The arrays of the last gradients, which are overwritten if nothing else refers to
+            them: those of all parameters are parts of one.
+        current: The last call, or None if its numbers have been overwritten.
+        used, seconds: The number of the last call, and the time that the recording took.
+    """
+
+    def __init__(self, program: ArrayProgram, recorded: RecordedArrays, lock: Any):
+        self.lock = lock
+        self.program, self.leaves = program, [*recorded.leaves]
+        self.conditions, self.generators = recorded.conditions, recorded.generators
+        self.nodes, self.several = recorded.nodes, recorded.several
+        self.current: ArrayCall | None = None
+        self.used, self.seconds = 0, 0.0
+        groups = group_leaves(program.gradients, recorded.nodes)
+        self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
+
+    def forward(self, call: "ArrayCall", first: bool) -> bool:
+        """Run the forward pass; return whether the program fits the numbers."""
+        self.current = None
+        states = [x.bit_generator.state for x in self.generators]
+        if call_quietly(self.program.forward, first, *call.inputs) is not None:
+            for x, state in zip(self.generators, states, strict=True):
+                x.bit_generator.state = state
+            return False
+        self.current = call
+        return True
+
+    def adopt(self, call: "ArrayCall") -> None:
+        """Compute the numbers of the call that was recorded, from what it drew."""
+        for array, drawn in self.program.draws:
+            np.copyto(array, drawn)
+        self.program.draws.clear()
+        if not self.forward(call, first=False):
+            raise RuntimeError(
+                "a replay of the recorded call makes another decision from the same numbers; does "
+                "the function depend on something that is not an argument, a parameter or a leaf?"
+            )
+
+    def backward(self, call: "ArrayCall", g: np.ndarray) -> list[np.ndarray]:
+        """Return the gradients in new arrays, for a gradient of the first output."""
+        with self.lock:
+            return self._backward(call, g)
+
+    def _backward(self, call: "ArrayCall", g: np.ndarray) -> list[np.ndarray]:
+        if self.current is not call:
+            if self.generators:
+                raise RuntimeError(
+                    "the random numbers of this call were replaced by those of another call or of "
+                    "an earlier backward(); call backward() once, before the next call"
+                )
+            self.forward(call, first=False)
+        assert self.program.seed is not None
+        np.copyto(self.program.seed, g)
+        self.gradients = [flat if flat.is_free() else flat.like() for flat in self.gradients]
+        parts = [part for flat in self.gradients for part in flat.parts]
+        if call_quietly(self.program.backward, *call.inputs, *parts) is not None:
+            raise RuntimeError("a row returned a gradient of another shape than in the recording")
+        self.current = None  # the backward pass uses buffers again
+        return parts
+
+
+def group_leaves(leaves: Sequence[Array], nodes: Sequence[Array]) -> list[list[Array]]:
+    """Return the parameters of one dtype as one group, and each other leaf as a group."""
+    parameters = [x for x in leaves if x not in nodes]
+    others = [[x] for x in leaves if x in nodes]
+    if len({x.dtype for x in parameters}) > 1:
+        return [*[[x] for x in parameters], *others]
+    return [parameters, *others] if parameters else others
+
+
+class ArrayCall(ArrayOp):
+    """A call: the row of its node, whose inputs are the leaves that receive a gradient."""
+
+    __slots__ = ("g", "gradients", "inputs", "replay")
+    # Not attributes of the instance, which would be reference cycles.
+    name, many = "jit", True
+    forward = property(lambda self: self.compute)
+    partials = property(lambda self: (self.pull_input,))
+    row = property(lambda self: self)
+
+    def __init__(self, replay: ArrayReplay, arguments: Sequence[Any], leaves: Sequence[np.ndarray]):
+        self.replay, self.settings = replay, {}
+        self.inputs = [*arguments, *leaves]
+        self.g: Any = None
+
+    def compute(self, *_: np.ndarray) -> np.ndarray:
+        """Return the first output."""
+        return self.replay.program.outputs[0].copy()
+
+    def pull_input(self, i: int, g: Any, *_: np.ndarray) -> np.ndarray:
+        """Return the gradient of an input; the first one runs the backward pass."""
+        if not isinstance(g, np.ndarray):
+            raise TypeError(
+                "jit supports backward() only; differentiate the function itself for derivatives "
+                "of derivatives"
+            )
+        if self.g is not g:
+            self.g, self.gradients = g, self.replay.backward(self, g)
+        return self.gradients[i]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the result of a function under jit cannot be pickled; save its .data")
+
+
+class CallNode(Array):
+    """The node of a call. A backward pass that starts here does not search the graph."""
+
+    __slots__ = ()
+
+    def backward(self) -> None:
+        leaves = self._x
+        if hooks.observed or self.size != 1 or any(x.op is not None for x in leaves):
+            super().backward()
+            return
+        observer.before_backward(self, [*leaves, self], self._grad is not None)
+        call: Any = self.op
+        self._grad = np.ones_like(self._data)
+        parts = call.replay.backward(call, self._grad)
+        for leaf, gradient in zip(leaves, parts, strict=True):
+            if leaf._grad is None:
+                leaf._grad = gradient
+            else:
+                leaf._receive(gradient)
+        remember_gradients(leaves[0], call.replay.gradients[0])
+
+
+CallNode.__name__ = "Array"  # in its repr
+
+
+def make_nodes(call: ArrayCall, nodes: Sequence[Array]) -> list[Array]:
+    """Return the nodes of a call: that of the first output, and constants for the others.
+
+    `nodes` are the leaves and nodes that receive the gradients of the program, in order.
+    """
+    program = call.replay.program
+    others: list[Array] = [ConstantArray(np.array(x)) for x in program.outputs[1:]]
+    if not nodes:
+        return [ConstantArray(np.array(program.outputs[0])), *others]
+    if hooks.observed:
+        return [Array.apply(call, *nodes), *others]
+    node = object.__new__(CallNode)
+    node.op, node._x, node._data = call, tuple(nodes), program.outputs[0].copy()
+    node._dx = tuple([x._data for x in nodes])
+    node._grad = node._y = node._dy = None
+    return [node, *others]

@@ -1,0 +1,139 @@
+"""Groups of elementwise steps, with the reductions beside them, that one loop can compute."""
+
+import numpy as np
+
+from engine.array_tape.kernels import EXACT, Kernel
+from engine.array_tape.patterns import Domain
+from engine.array_tape.steps import (
+    EACH_CALL,
+    ELEMENTWISE,
+    GUARD,
+    REDUCTION,
+    VIEW,
+    ArrayStep,
+    TracedArray,
+    is_number,
+)
+
+REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
+LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
+FEWEST = 2  # steps of a group; a single one is as fast in NumPy
+
+
+def fuse_steps(steps: list[ArrayStep], kept: set[TracedArray]) -> list[ArrayStep]:
+    """Return steps with a compiled step in place of each group.
+
+    A group ends where another step needs one of its results. `kept` are results that are needed
+    elsewhere.
+    """
+    return compile_groups(find_groups(steps), kept)
+
+
+def find_groups(steps: list[ArrayStep]) -> list[list[ArrayStep]]:
+    """Return the steps in groups, in an order in which they can run."""
+    groups: list[list[ArrayStep]] = []
+    while steps:
+        before, group, steps = take_group(steps)
+        groups += [*find_groups(before), group]
+    return groups
+
+
+def take_group(steps: list[ArrayStep]) -> tuple[list[ArrayStep], list[ArrayStep], list[ArrayStep]]:
+    """Return the steps before a loop, those that the loop computes, and the rest, in order.
+
+    The first step is in the loop if it can be. A step joins it if it uses a result or an operand of
+    the loop; steps that it needs for this run before the loop.
+    """
+    first, *rest = steps
+    domain = Domain([first]) if is_fusible(first) else None
+    if domain is None or not domain.fits:
+        return [], [first], rest
+    group, near = [first], {first.out, *first.operands()}
+    inside: set[TracedArray] = {first.out}  # results of the loop
+    later: set[TracedArray] = set()  # results of steps that need one of them
+    scanned: list[ArrayStep] = []
+    passed = 0
+    for step in rest:
+        scanned.append(step)
+        operands = list(step.operands())
+        needs, waits = not inside.isdisjoint(operands), not later.isdisjoint(operands)
+        is_near = needs if step.kind == VIEW else is_fusible(step) and not near.isdisjoint(operands)
+        if is_small(first) and not is_small(step):  # a number, for which a loop need not wait
+            is_near = False
+        wider = domain.extend(step) if is_near and not waits else None
+        if wider is not None:
+            domain = wider
+            group.append(step)
+            inside.add(step.out)
+            near.update([step.out, *operands])
+        elif needs or waits:
+            later.update(step.outs)
+            passed += 1
+            if passed > LOOKAHEAD:
+                break
+    taken, needed, before = set(map(id, group)), set(near), []
+    for step in reversed(scanned):
+        if id(step) not in taken and not needed.isdisjoint(step.outs) and step.out not in later:
+            before.append(step)
+            taken.add(id(step))
+            needed.update(step.operands())
+    return before[::-1], group, [step for step in rest if id(step) not in taken]
+
+
+def is_small(step: ArrayStep) -> bool:
+    """Return whether a step computes one number from numbers."""
+    return step.kind != VIEW and all(x.size == 1 for x in (*step.operands(), *step.outs))
+
+
+def is_fusible(step: ArrayStep) -> bool:
+    """Return whether a loop computes the same bits as NumPy."""
+    if step.kind not in (ELEMENTWISE, REDUCTION):
+        return False
+    operands = list(step.operands())
+    if any(is_number(x.value) for x in operands):
+        return False
+    kinds = {x.dtype for x in (*operands, step.out)} - {np.dtype(bool)}
+    if len(kinds) > 1 or any(dtype.kind != "f" for dtype in kinds):
+        return False
+    if step.kind == REDUCTION:
+        return step.name in REDUCED and step.out.dtype.kind == "f"
+    if step.name not in EXACT:
+        return False
+    constants = [x for x in step.args if not isinstance(x, TracedArray)]
+    return all(is_constant(x, kinds) for x in constants)
+
+
+def is_constant(x: object, kinds: set[np.dtype]) -> bool:
+    """Return whether a constant has the dtype of the arrays, or none of its own."""
+    if isinstance(x, np.ndarray | np.generic):
+        return x.ndim == 0 and (x.dtype in kinds or x.dtype == bool)
+    return type(x) in (float, int, bool)
+
+
+def is_worthwhile(group: list[ArrayStep]) -> bool:
+    """Return whether a loop is faster than the functions of NumPy."""
+    steps = [step for step in group if step.kind != VIEW]
+    return len(steps) >= FEWEST and any(step.out.dtype.kind == "f" for step in steps)
+
+
+def compile_groups(groups: list[list[ArrayStep]], kept: set[TracedArray]) -> list[ArrayStep]:
+    """Return the steps in order: a Kernel for each large group, and the others as they are."""
+    plans: list[Kernel | list[ArrayStep]] = [
+        Kernel(group) if is_worthwhile(group) else group for group in groups
+    ]
+    needed, out = set(kept), []
+    for plan in reversed(plans):
+        if isinstance(plan, Kernel):
+            for step in reversed(plan.steps):
+                if step.kind == VIEW and step.out in needed:
+                    out.append(step)
+                    needed.update(step.operands())
+            plan.finish(needed)
+            out.append(plan)
+            needed.update(plan.args)
+            continue
+        for step in reversed(plan):
+            if step.kind in (GUARD, EACH_CALL) or step.out in needed:
+                out.append(step)
+                needed.update(step.operands())
+    return out[::-1]

@@ -1,0 +1,211 @@
+"""`ArrayJit`, a function of Arrays with its recordings, which runs the one that fits a call."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from engine.array_tape.arguments import ArrayArguments
+from engine.array_tape.call import ArrayCall, ArrayReplay, make_nodes
+from engine.array_tape.program import ArrayProgram
+from engine.array_tape.recording import is_recording_arrays, record_arrays
+from engine.arrays.array import Array
+from engine.arrays.in_place import set_compiler
+from engine.graph import topological
+from engine.support.freezing import CHANGES
+from engine.support.lazy import is_installed
+from engine.support.tables import align
+from engine.watch.gradient_warnings import warn
+
+NO_NUMBA = [False]  # for tests
+MOST_OUTCOMES = 8  # recordings of one structure after which a warning explains why
+
+
+class ArrayJit:
+    """A function of Arrays with its recordings, as returned by `jit`.
+
+    The function returns an Array, or a list or tuple of them, of which the first is differentiated
+    and the others are constants. It is recorded at the first call of each structure: shapes,
+    dtypes, lengths, integers, strings, bools and other objects. NumPy's arrays, Arrays and floats
+    are inputs, which may change without another recording; arrays of integers are labels or
+    indices.
+
+    A replay computes into buffers that are allocated once. NumPy computes matrix products and
+    functions such as `exp`. Loops that numba compiles compute what is element by element, with the
+    sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
+    itself. `backward()` adds to the gradients of the parameters, whose data each call reads, so
+    that optimizers update them as usual.
+
+    Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
+    function assigns, such as running statistics. It reads the mode of modules and constants that
+    existed before. If Python tests a number, as in `if x.sum() > 0`, the function is recorded again
+    when the outcome changes. Everything else that the function does happens only while it is
+    recorded, as does reading global variables. A computation whose numbers would be those of the
+    recording raises TypeError: a conversion to a plain array (`np.asarray(x)`), an assignment to
+    elements, random numbers from a generator, and `backward()` inside the function.
+
+    >>> import numpy as np
+    >>> from engine import Array, jit
+    >>> w = Array([2.0, 3.0])
+    >>> loss = jit(lambda x, i: (w * x)[i].sum(), [w])
+    >>> loss(np.array([1.0, 10.0]), np.array([1, 1, 0])).backward()
+    >>> w.grad
+    array([ 1., 20.])
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        parameters: list[Array] | None,
+        limit: int,
+        enabled: bool,
+    ):
+        self.function, self.limit, self.enabled = function, limit, enabled
+        self.__doc__ = getattr(function, "__doc__", None)
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self._finds_parameters = parameters is None
+        self._parameters = dict.fromkeys(parameters or [])
+        self._replays: dict[Any, list[ArrayReplay]] = {}
+        self._record_counts: Counter[Any] = Counter()
+        self._calls = itertools.count()
+        self._changes = CHANGES[0]
+        self._lock = RLock()
+
+    def parameters(self) -> list[Array]:
+        """Return the Arrays that an optimizer updates.
+
+        Raises RuntimeError if they are not known before the first call.
+        """
+        if self._finds_parameters and not self._parameters:
+            raise RuntimeError(
+                f"the parameters of {self.__name__} are not known before its first call; call it, "
+                "or pass them to jit"
+            )
+        return [*self._parameters]
+
+    def sync(self) -> None:
+        """Do nothing, because the parameters have no other data and gradients than their own.
+
+        Functions of Values under `jit` have, and their `sync` copies them.
+        """
+
+    # ------------------------------------------------------------------------------------ calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.enabled or is_recording_arrays():
+            return self._call_function(args, kwargs)
+        with self._lock:
+            if self._changes != CHANGES[0]:  # parameters were frozen, or are trained again
+                self._changes = CHANGES[0]
+                self._replays.clear()
+            arguments = ArrayArguments(args, kwargs, self._parameters)
+            replays = self._replays.setdefault(arguments.structure, [])
+            for replay in replays:
+                call = self._try(replay, arguments)
+                if call is not None:
+                    if replay is not replays[0]:
+                        replays.remove(replay)
+                        replays.insert(0, replay)
+                    break
+            else:
+                call = self._record(args, kwargs, arguments, replays)
+            call.replay.used = next(self._calls)
+            return self._finish(call, arguments)
+
+    def _try(self, replay: ArrayReplay, arguments: ArrayArguments) -> ArrayCall | None:
+        """Return a call, or None if the function would do something else."""
+        if any(f() != outcome for f, outcome in replay.conditions):
+            return None
+        call = ArrayCall(replay, arguments.inputs, [leaf._data for leaf in replay.leaves])
+        return call if replay.forward(call, first=True) else None
+
+    def _record(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arguments: ArrayArguments,
+        replays: list[ArrayReplay],
+    ) -> ArrayCall:
+        """Record the function with the arguments of a call, and return the call."""
+        start = time.perf_counter()
+        make = lambda recording: (
+            arguments.trace(args, recording), arguments.trace(kwargs, recording)
+        )  # fmt: skip
+        recorded = record_arrays(self.__name__, self.function, make)
+        if self._finds_parameters:
+            self._parameters |= dict.fromkeys(recorded.gradients)
+            for x in recorded.nodes:
+                self._parameters.pop(x, None)
+        wanted = [*self._parameters, *recorded.nodes]
+        replay = ArrayReplay(ArrayProgram(recorded, wanted, find_fuse()), recorded, self._lock)
+        data = [x.value for x in recorded.leaves.values()]
+        recorded.free()
+        replay.seconds, replay.used = time.perf_counter() - start, next(self._calls)
+        replays.insert(0, replay)
+        self._limit_replays(arguments.structure)
+        # The function may have assigned its leaves.
+        call = ArrayCall(replay, arguments.inputs, data)
+        replay.adopt(call)
+        return call
+
+    def _finish(self, call: ArrayCall, arguments: ArrayArguments) -> Any:
+        """Return the nodes of a call."""
+        replay = call.replay
+        for leaf, data in replay.program.assigned:
+            leaf.data = data.copy()
+        stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
+        nodes = [stands.get(x, x) for x in replay.program.gradients]
+        results = make_nodes(call, nodes)
+        return results if replay.several else results[0]
+
+    def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function without recording it."""
+        root = self.function(*args, **kwargs)
+        if self._finds_parameters and not self._parameters and isinstance(root, Array):
+            leaves = [x for x in topological(root) if x.op is None and not x.constant]
+            self._parameters = dict.fromkeys(leaves)
+        return root
+
+    def _limit_replays(self, structure: Any) -> None:
+        """Drop the least recently used replay if there are too many."""
+        self._record_counts[structure] += 1
+        if self._record_counts[structure] == MOST_OUTCOMES:
+            warn(
+                f"{self.__name__} was recorded {MOST_OUTCOMES} times for arguments of the same "
+                "shapes, because Python decides by numbers, or the number of selected elements "
+                "changes; choose with where(), and pass arrays of the same shape"
+            )
+        pairs = [(replay, key) for key, group in self._replays.items() for replay in group]
+        if len(pairs) > self.limit:
+            oldest, key = min(pairs, key=lambda pair: pair[0].used)
+            self._replays[key].remove(oldest)
+            if not self._replays[key]:
+                del self._replays[key]
+
+    def summary(self) -> str:
+        """Return a table of the recordings, each with the seconds that it took."""
+        rows = [
+            [f"{len(replay.program.outputs)}", *replay.program.counts, replay.program.nbytes,
+             replay.seconds]
+            for group in self._replays.values() for replay in group
+        ]  # fmt: skip
+        return "\n".join(align([["outputs", "forward", "backward", "bytes", "seconds"], *rows]))
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self._replays.values()))
+        state = f"{count} recordings" if self.enabled else "off"
+        sizes = f"{len(self._parameters):,} parameters"
+        return f"jit({self.__name__}, {sizes}, {state})"
+
+
+def find_fuse() -> Any:
+    """Return the function that compiles loops, or None if numba is not installed."""
+    if NO_NUMBA[0] or not is_installed("numba"):
+        return None
+    from engine.array_tape.fusion import fuse_steps
+    from engine.tape.updates import compile_update
+
+    set_compiler(compile_update)  # of optimizers, too
+    return fuse_steps

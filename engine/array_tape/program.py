@@ -1,0 +1,222 @@
+"""A recorded function as a program on buffers that are allocated once.
+
+Both passes are printed as Python functions, with a line for each step: a function of NumPy that
+writes into a buffer, or a view of an array that differs between replays. Views of buffers are made
+once. A buffer is used again when its numbers are no longer needed.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from textwrap import indent
+from typing import Any
+
+import numpy as np
+
+from engine.array_tape.kernels import Kernel
+from engine.array_tape.recording import RecordedArrays
+from engine.array_tape.steps import (
+    CALL,
+    EACH_CALL,
+    ELEMENTWISE,
+    GUARD,
+    NUMBER,
+    VIEW,
+    ArrayStep,
+    Cast,
+    TracedArray,
+    find_traced,
+    map_traced,
+)
+
+Buffers = dict[Any, list[np.ndarray]]  # that are free, by dtype and size
+
+
+class ArrayProgram:
+    """The two passes of a recorded function.
+
+    `forward(first, *inputs)` computes the outputs into buffers; only a first call draws random
+    numbers. It returns the number of the first step whose outcome or shape differs from that of the
+    recording, or None. `backward(*inputs, *gradients)` computes the gradients, and writes them into
+    the given arrays.
+
+    Attributes:
+        gradients: The leaves with a gradient, in order.
+        outputs, assigned: The buffers of the outputs, and of the data that leaves are assigned.
+        seed: The buffer for the gradient of the first output, or None.
+        draws: The buffers of random numbers, with those of the recording.
+        nbytes: The size of all buffers.
+        counts: The number of steps of each pass.
+        source: The code of both functions.
+    """
+
+    def __init__(
+        self,
+        recorded: RecordedArrays,
+        wanted: Iterable[Any],
+        fuse: Callable[[list[ArrayStep], set[TracedArray]], list[ArrayStep]] | None = None,
+    ):
+        inputs = [*recorded.arguments, *recorded.leaves.values()]
+        targets = {x: recorded.gradients[x] for x in wanted if x in recorded.gradients}
+        self.gradients = list(targets)
+        self.names: dict[TracedArray, str] = {x: f"x{i}" for i, x in enumerate(inputs)}
+        self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
+        self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
+        self.space: dict[str, Any] = {"copyto": np.copyto}
+        self.nbytes = 0
+        ends = [*recorded.outputs, *recorded.assigned.values()]
+        ends = [x for x in ends if isinstance(x, TracedArray)]
+        forward, backward = split_steps(recorded, {*ends, *targets.values()})
+        if fuse is not None:
+            later = {x for step in backward for x in step.operands()}
+            forward = fuse(forward, {*ends, *later})
+            backward = fuse(backward, {*targets.values()})
+        if recorded.seed is not None:
+            self.arrays[recorded.seed] = self.new_buffer(recorded.seed)
+        self.allocate([*forward, *backward], ends)
+        heads = list(self.names.values())
+        self.counts = len(forward), len(backward)
+        first = [self.print_step(step, i) for i, step in enumerate(forward)]
+        again = [
+            self.print_step(step, 0)
+            for step in forward
+            if step.kind in (VIEW, NUMBER) and step.out not in self.arrays
+        ]
+        second = [*again, *[self.print_step(step, i) for i, step in enumerate(backward)]]
+        self.source = format_function("forward", ["first", *heads[: len(inputs)]], first)
+        self.source += format_function("backward", heads[: len(inputs) + len(targets)], second)
+        exec(compile(self.source, f"{__file__}, printed", "exec"), self.space)
+        self.forward: Callable[..., int | None] = self.space["forward"]
+        self.backward: Callable[..., int | None] = self.space["backward"]
+        self.outputs = [self.arrays.get(x, x) for x in recorded.outputs]
+        self.assigned = [(leaf, self.arrays.get(x, x)) for leaf, x in recorded.assigned.items()]
+        self.seed = self.arrays.get(recorded.seed) if recorded.seed is not None else None
+        drawn = [step.out for step in forward if step.kind == EACH_CALL]
+        self.draws = [(self.arrays[x], x.value) for x in drawn]
+        del self.names, self.arrays  # with the numbers of the recording
+
+    # ------------------------------------------------------------------------------------- buffers
+
+    def allocate(self, steps: list[ArrayStep], ends: list[TracedArray]) -> None:
+        """Choose a buffer for each result, and make the views of buffers."""
+        base: dict[TracedArray, TracedArray] = {}  # of each view
+        last: dict[TracedArray, int] = {}  # the step that uses an array or a view of it last
+        for i, step in enumerate(steps):
+            for x in step.operands():
+                last[base.get(x, x)] = i
+                if step.kind == VIEW:
+                    base[step.out] = base.get(x, x)
+        drawn = [step.out for step in steps if step.kind == EACH_CALL]
+        # Both passes compute numbers of Python.
+        read = [base.get(x, x) for step in steps if step.kind == NUMBER for x in step.operands()]
+        last |= dict.fromkeys([*ends, *drawn, *read], len(steps))
+        free: Buffers = defaultdict(list)
+        for i, step in enumerate(steps):
+            if step.kind == VIEW and step.args[0] in self.arrays:
+                args, settings = map_traced(self.arrays.__getitem__, (step.args, step.settings))
+                self.arrays[step.out] = step.f(*args, **settings)
+            if step.kind in (VIEW, NUMBER, GUARD):
+                continue
+            operands = {base.get(x, x): None for x in step.operands()}
+            ended = [x for x in operands if last[x] == i and x in self.arrays]
+            if step.kind == ELEMENTWISE:  # in place of an operand
+                self.release(ended, free)
+            for out in step.outs:
+                if not out.value.flags.c_contiguous and out not in self.names:
+                    self.arrays[out] = self.new_buffer(out)  # in NumPy's order, for that of sums
+                elif out not in self.names:  # not a gradient
+                    spare = free[out.dtype, out.size]
+                    buffer = spare.pop() if spare else self.new_buffer(out)
+                    self.arrays[out] = buffer.reshape(out.shape)
+            if step.kind != ELEMENTWISE:
+                self.release(ended, free)
+            self.release([x for x in step.outs if x not in last and x in self.arrays], free)
+
+    def new_buffer(self, x: TracedArray) -> np.ndarray:
+        buffer = np.empty_like(x.value)
+        self.nbytes += buffer.nbytes
+        return buffer
+
+    def release(self, xs: Iterable[TracedArray], free: Buffers) -> None:
+        for x in xs:
+            if self.arrays[x].flags.c_contiguous:
+                free[x.dtype, x.size].append(self.arrays[x])
+
+    # ------------------------------------------------------------------------------------ printing
+
+    def print_step(self, step: ArrayStep, place: int) -> str:
+        """Return the lines of a step."""
+        if step.kind == VIEW and step.out in self.arrays:
+            return ""
+        parts = [self.print_argument(x) for x in step.args]
+        parts += [f"{name}={self.print_argument(x)}" for name, x in step.settings.items()]
+        f = self.constant(step.f, step.name)
+        if step.kind == GUARD:
+            outcome = self.constant(repr(step.outcome), "outcome")
+            return f"if repr({f}({parts[0]})) != {outcome}: return {place}"
+        if step.kind in (VIEW, NUMBER):
+            self.names[step.out] = self.names.get(step.out, f"v{len(self.names)}")
+            return f"{self.names[step.out]} = {f}({', '.join(parts)})"
+        outs = [self.print_argument(x) for x in step.outs]
+        if isinstance(step, Kernel):
+            arrays = [self.print_reshaped(x, step.array_shape(x)) for x in (*step.args, *step.outs)]
+            return f"{f}({', '.join([*map(self.print_argument, step.numbers), *arrays])})"
+        if step.kind == EACH_CALL:
+            return f"if first: copyto({outs[0]}, {f}())"
+        is_function = step.kind == ELEMENTWISE and not isinstance(step.f, np.ufunc | Cast)
+        if step.kind == CALL or is_function:
+            shape = self.constant(step.out.shape, "shape")
+            lines = [f"y = {f}({', '.join(parts)})"]
+            if step.kind == CALL:
+                lines.append(f"if y.shape != {shape}: return {place}")
+            return "\n".join([*lines, f"copyto({outs[0]}, y)"])
+        return f"{f}({', '.join([*parts, f'out={outs[0]}'])})"
+
+    def print_argument(self, x: Any) -> str:
+        """Return the code of an argument."""
+        if isinstance(x, TracedArray):
+            if x not in self.names:
+                self.names[x] = self.constant(self.arrays[x], "b")
+            return self.names[x]
+        if not any(True for _ in find_traced(x)):
+            is_short = x is None or type(x) in (bool, int)
+            return repr(x) if is_short else self.constant(x, "c")
+        if isinstance(x, slice):
+            return f"slice({', '.join(map(self.print_argument, (x.start, x.stop, x.step)))})"
+        parts = "".join([f"{self.print_argument(part)}, " for part in x])
+        return f"({parts})" if isinstance(x, tuple) else f"[{parts}]"
+
+    def print_reshaped(self, x: TracedArray, shape: tuple[int, ...]) -> str:
+        """Return the code of an array in another shape."""
+        if x.shape == shape:
+            return self.print_argument(x)
+        if x in self.arrays:
+            return self.constant(self.arrays[x].reshape(shape), "b")
+        return f"{self.print_argument(x)}.reshape({shape})"
+
+    def constant(self, x: Any, name: str) -> str:
+        """Return the name of an object that the code uses."""
+        stem = "".join([letter if letter.isalnum() else "_" for letter in name])
+        text = f"{stem}_{len(self.space)}"
+        self.space[text] = x
+        return text
+
+
+def split_steps(
+    recorded: RecordedArrays, ends: set[TracedArray]
+) -> tuple[list[ArrayStep], list[ArrayStep]]:
+    """Return the steps of each pass that the ends depend on."""
+    needed, kept = set(ends), []
+    for i in range(len(recorded.steps) - 1, -1, -1):
+        step = recorded.steps[i]
+        if step.kind in (GUARD, EACH_CALL) or step.out in needed:
+            kept.append((i, step))
+            needed.update(step.operands())
+    kept.reverse()
+    first = [step for i, step in kept if i < recorded.forward]
+    return first, [step for i, step in kept if i >= recorded.forward]
+
+
+def format_function(name: str, arguments: Iterable[str], lines: Iterable[str]) -> str:
+    """Return the code of a function."""
+    body = "\n".join([line for line in lines if line]) or "pass"
+    return f"def {name}({', '.join(arguments)}):\n{indent(body, '    ')}\n"

@@ -1,0 +1,140 @@
+"""The steps of a recorded function: calls of NumPy's functions, with their results."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+ELEMENTWISE, REDUCTION, PRODUCT = "elementwise", "reduction", "product"  # have an `out` argument
+VIEW = "view"  # of the memory of its first argument
+CALL = "call"  # returns a new array
+NUMBER = "number"  # returns a number of Python, whose dtype gives way to that of arrays
+GUARD = "guard"  # returns a Python object, which must equal that of the recording
+EACH_CALL = "each call"  # has an effect, such as drawing random numbers
+
+
+class TracedArray:
+    """The base class of traced arrays (see `engine.array_tape.traced`)."""
+
+    __slots__ = ("changed", "step", "trace", "value", "viewed")
+    value: Any
+    step: "ArrayStep | None"
+    changed: bool
+    viewed: bool
+    shape: tuple[int, ...]
+    size: int
+    ndim: int
+    trace: Any
+    dtype: np.dtype
+
+
+class ArrayStep:
+    """A call of a function, whose result is `out`; arguments may contain traced arrays."""
+
+    __slots__ = ("args", "f", "kind", "name", "out", "outcome", "settings")
+
+    def __init__(
+        self, kind: str, name: str, f: Callable[..., Any], args: tuple[Any, ...],
+        settings: dict[str, Any], out: Any, outcome: Any = None,
+    ):  # fmt: skip
+        self.kind, self.name, self.f, self.args = kind, name, f, args
+        self.settings, self.out, self.outcome = settings, out, outcome
+
+    @property
+    def outs(self) -> tuple["TracedArray", ...]:
+        """The results, of which a step that is compiled has several."""
+        return () if self.out is None else (self.out,)
+
+    def operands(self) -> Iterator["TracedArray"]:
+        """Yield the traced arrays among the arguments."""
+        return find_traced((self.args, self.settings))
+
+
+class Cast:
+    """A conversion to a dtype, with an `out` argument as ufuncs have."""
+
+    __name__ = "astype"
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        if out is None:
+            return np.asarray(x).astype(self.dtype)
+        np.copyto(out, x, casting="unsafe")
+        return out
+
+
+class OnNumbers:
+    """A function of NumPy on numbers of Python."""
+
+    def __init__(self, f: Callable[..., Any]):
+        self.f = f
+
+    def __call__(self, *args: Any) -> Any:
+        return np.asarray(self.f(*args)).item()
+
+
+# ------------------------------------------------------------------------------------- arguments
+
+
+def find_traced(x: Any) -> Iterator[TracedArray]:
+    """Yield the traced arrays in an argument: in tuples, lists, slices and dicts."""
+    if isinstance(x, TracedArray):
+        yield x
+    elif isinstance(x, tuple | list):
+        for part in x:
+            yield from find_traced(part)
+    elif isinstance(x, slice):
+        yield from find_traced((x.start, x.stop, x.step))
+    elif isinstance(x, dict):
+        yield from find_traced(tuple(x.values()))
+
+
+def map_traced(f: Callable[[TracedArray], Any], x: Any) -> Any:
+    """Return an argument with f(x) in place of each traced array."""
+    if isinstance(x, TracedArray):
+        return f(x)
+    if type(x) in (tuple, list):
+        return type(x)([map_traced(f, part) for part in x])
+    if isinstance(x, slice):
+        return slice(*[map_traced(f, part) for part in (x.start, x.stop, x.step)])
+    if type(x) is dict:
+        return {key: map_traced(f, part) for key, part in x.items()}
+    return x
+
+
+def unwrap(x: Any) -> Any:
+    """Return an argument with the arrays of now in place of traced ones."""
+    return map_traced(lambda traced: traced.value, x)
+
+
+def key_of(x: Any) -> Any:
+    """Return a hashable key that is equal for equal arguments."""
+    if isinstance(x, tuple | list):
+        return (type(x), *map(key_of, x))
+    if isinstance(x, slice):
+        return slice, key_of((x.start, x.stop, x.step))
+    if isinstance(x, bool | int | str | float | None | np.generic):
+        return type(x), repr(x)
+    return object, id(x)  # the step keeps it alive
+
+
+def check_unchanged(args: Any) -> None:
+    """Raise TypeError for an array that an operator has changed in place."""
+    if any(x.changed for x in find_traced(args)):
+        raise TypeError(
+            "an array was changed in place under jit, and is used again by another name; write "
+            "x = x + y in place of x += y"
+        )
+
+
+def is_number(x: Any) -> bool:
+    """Return whether `x` is a number of Python."""
+    return type(x) in (float, int, bool)
+
+
+def shares_memory(x: Any, y: Any) -> bool:
+    """Return whether two arrays may share memory."""
+    arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
+    return arrays and np.may_share_memory(x, y)

@@ -1,0 +1,360 @@
+"""Arrays that record what NumPy computes from them.
+
+A `Traced` array behaves like a NumPy array. Each function of NumPy that is called with it becomes a
+step of its `ArrayTrace`, and so does each function of `engine.arithmetic`: rows and pullbacks run
+on traced arrays as they are. A conversion to a Python object, as in `if x.any()`, becomes a guard:
+a step whose outcome must be the same in each replay. No number leaves a trace otherwise, so that
+none can become outdated.
+
+>>> trace = ArrayTrace()
+>>> x = trace.add_input(np.array([[1.0, 2.0], [3.0, 4.0]]))
+>>> y = (np.exp(x) + 1.0).sum(axis=0)
+>>> [step.name for step in trace.steps]
+['exp', 'add', 'add.reduce']
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from engine import arithmetic
+from engine.array_tape.steps import (
+    CALL,
+    EACH_CALL,
+    ELEMENTWISE,
+    GUARD,
+    NUMBER,
+    PRODUCT,
+    REDUCTION,
+    VIEW,
+    ArrayStep,
+    Cast,
+    OnNumbers,
+    TracedArray,
+    check_unchanged,
+    find_traced,
+    is_number,
+    key_of,
+    shares_memory,
+    unwrap,
+)
+from engine.arrays import arithmetic as of_arrays
+from engine.arrays.formulas import scatter
+from engine.node import Node
+
+REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
+              "all": np.logical_and, "any": np.logical_or}  # fmt: skip
+METHODS = {  # of NumPy arrays, which do not change the array
+    "argmax", "argmin", "argsort", "clip", "copy", "cumprod", "cumsum", "diagonal", "dot",
+    "flatten", "mean", "nonzero", "ravel", "repeat", "reshape", "round", "searchsorted", "squeeze",
+    "std", "swapaxes", "take", "trace", "transpose", "var", "view",
+}  # fmt: skip
+
+
+class Traced(TracedArray, NDArrayOperatorsMixin):
+    """An array whose numbers are computed again in each replay; `value` are those of now."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __init__(self, trace: "ArrayTrace", value: Any, step: ArrayStep | None = None):
+        self.trace, self.value, self.step = trace, value, step
+        self.viewed = self.changed = False
+
+    shape = property(lambda self: np.shape(self.value))
+    ndim = property(lambda self: np.ndim(self.value))
+    size = property(lambda self: np.size(self.value))
+    dtype = property(lambda self: self.value.dtype)  # a number of Python has none
+    T = property(lambda self: self.transpose())
+    flat = property(lambda self: iter(self.tolist_flat()))
+
+    # -------------------------------------------------------------------------- NumPy's functions
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **settings: Any) -> Any:
+        if any(isinstance(x, Node) for x in args):
+            return NotImplemented
+        target = settings.pop("out", (None,))[0]
+        if target is not None:
+            return self.trace.change(target, ufunc, args, settings)
+        if method == "reduce":
+            return self.trace.reduce(ufunc, *args, **settings)
+        if method != "__call__" or ufunc.nout > 1 or settings:
+            return self.trace.call(getattr(ufunc, method), args, settings)
+        if ufunc is np.matmul:
+            return self.trace.emit(PRODUCT, "matmul", ufunc, args)
+        return self.trace.emit(ELEMENTWISE, ufunc.__name__, ufunc, args)
+
+    def __array_function__(self, f: Any, types: Any, args: Any, settings: Any) -> Any:
+        if any(issubclass(kind, Node) for kind in types):
+            return NotImplemented
+        if f is np.where and len(args) == 3:
+            return trace_where(*args)
+        if f in (np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shape, np.ndim,
+                 np.size, np.result_type):  # fmt: skip
+            return f(*unwrap(args), **settings)
+        if f.__name__ in REDUCTIONS and "out" not in settings:
+            return getattr(args[0], f.__name__)(*args[1:], **settings)
+        return self.trace.call(f, args, settings)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "an array that is an argument under jit, or computed from one, cannot become a plain "
+            "array, whose numbers would be those of the recording in each replay; compute with its "
+            "methods and operators, or with functions of NumPy"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name in REDUCTIONS:
+            return partial(self.trace.reduce, REDUCTIONS[name], self)
+        if name in METHODS:
+            f = getattr(np.ndarray, name)
+            return lambda *args, **settings: self.trace.call(f, (self, *args), settings)
+        raise AttributeError(f"arrays under jit have no attribute {name!r}", name=name, obj=self)
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> "Traced":
+        dtype = np.dtype(dtype)
+        if self.dtype == dtype:
+            return self
+        return self.trace.emit(ELEMENTWISE, f"astype {dtype}", Cast(dtype), (self,))
+
+    def __getitem__(self, index: Any) -> "Traced":
+        return self.trace.call(operator.getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, x: Any) -> NoReturn:
+        raise TypeError(
+            f"the elements of an array cannot be assigned under jit, got [{index!r}] = {x!r}; "
+            "choose with np.where(condition, x, y)"
+        )
+
+    def __copy__(self) -> "Traced":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Traced":
+        return self
+
+    # ---------------------------------------------------------------- conversions to Python objects
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator["Traced"]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __bool__(self) -> bool:
+        return self.trace.guard(bool, self)
+
+    def __int__(self) -> int:
+        return self.trace.guard(int, self)
+
+    def __float__(self) -> float:
+        return self.trace.guard(float, self)
+
+    def __index__(self) -> int:
+        return self.trace.guard(operator.index, self)
+
+    def item(self) -> Any:
+        return self.trace.guard(np.ndarray.item, self)
+
+    def tolist(self) -> Any:
+        return self.trace.guard(np.ndarray.tolist, self)
+
+    def tolist_flat(self) -> Any:
+        return self.trace.guard(lambda x: x.ravel().tolist(), self)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def _as_data(self, dtype: Any) -> np.ndarray:
+        """Return the array of now for a node, which `ArrayRecording` finds by its identity."""
+        if is_number(self.value):
+            x = self.trace.emit(CALL, "asarray", np.asarray, (self, dtype or np.float64))
+        else:
+            own = np.float32 if self.dtype == np.float32 else np.float64
+            x = self.astype(dtype or own)
+        x.trace.pending = x
+        return x.value
+
+
+class ArrayTrace:
+    """The steps that were recorded, in order.
+
+    Attributes:
+        steps: The steps.
+        inputs: Arrays that each replay is given: arguments, and the data of leaves.
+        pending: The traced array that was last converted for a node.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[ArrayStep]
+        self.inputs: list[Traced]
+        self.pending: Traced | None
+        self.copies: set[Traced]  # results of steps that write into arrays of their own
+        self._by_id: dict[int, Traced]
+        self._known: dict[Any, Traced]
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all arrays."""
+        self.steps, self.inputs, self.pending = [], [], None
+        self._by_id, self._known, self.copies = {}, {}, set()
+
+    def add_input(self, value: Any) -> Traced:
+        """Return a new input."""
+        self.inputs.append(Traced(self, value))
+        self.remember(value, self.inputs[-1])
+        return self.inputs[-1]
+
+    def remember(self, value: Any, x: Traced) -> None:
+        """Associate an array with a traced one, which keeps the array alive."""
+        if value is not x.value:
+            self._known["kept", id(value)] = value
+        self._by_id[id(value)] = x
+
+    def find(self, value: Any) -> Traced | None:
+        """Return the traced array for an array, or None if it is constant."""
+        return self._by_id.get(id(value))
+
+    def forget(self, count: int) -> None:
+        """Remove all steps but the first ones."""
+        removed = {id(step.out) for step in self.steps[count:]}
+        self._known = {key: x for key, x in self._known.items() if id(x) not in removed}
+        del self.steps[count:]
+
+    def emit(
+        self, kind: str, name: str, f: Callable[..., Any], args: tuple[Any, ...],
+        settings: dict[str, Any] | None = None,
+    ) -> Traced:  # fmt: skip
+        """Call a function and record it. The same call again returns the first result."""
+        settings = settings or {}
+        key = kind, name, key_of(args), key_of(tuple(settings.items()))
+        if key in self._known and not self._known[key].changed:
+            return self._known[key]
+        check_unchanged(args)
+        if kind == ELEMENTWISE and all(is_number(x) for x in unwrap(args)):
+            kind, f = NUMBER, OnNumbers(f)
+        with np.errstate(all="ignore"):
+            value = f(*unwrap(args), **unwrap(settings))
+        if kind != NUMBER:
+            value = np.asarray(value)
+        out = Traced(self, value)
+        out.step = ArrayStep(kind, name, f, args, settings, out)
+        self.steps.append(out.step)
+        self.remember(value, out)
+        self._known[key] = out
+        return out
+
+    def reduce(
+        self, ufunc: np.ufunc, x: Traced, axis: Any = None, dtype: Any = None, out: Any = None,
+        keepdims: bool = False, **settings: Any,
+    ) -> Traced:  # fmt: skip
+        """Record a reduction over one axis, several or all."""
+        if dtype is not None or out is not None or "where" in settings:
+            settings |= {"dtype": dtype, "out": out, "axis": axis, "keepdims": keepdims}
+            return self.call(ufunc.reduce, (x,), settings)
+        settings |= {"axis": axis, "keepdims": keepdims}
+        return self.emit(REDUCTION, f"{ufunc.__name__}.reduce", ufunc.reduce, (x,), settings)
+
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Record any other function, which returns a view, a new array, or several arrays."""
+        check_unchanged(args)
+        name = getattr(f, "__name__", "function")
+        with np.errstate(all="ignore"):
+            value = f(*unwrap(args), **unwrap(settings))
+        first = next(find_traced(args), None)
+        if isinstance(value, tuple | list):
+            parts = [
+                self.call(lambda *a, i=i, **s: f(*a, **s)[i], args, settings)
+                for i in range(len(value))
+            ]
+            return type(value)(parts)
+        others = list(find_traced((args, settings)))[1:]
+        if first is not None and not others and shares_memory(value, first.value):
+            first.viewed = True
+            return self.emit(VIEW, name, f, args, settings)
+        return self.emit(CALL, name, f, args, settings)
+
+    def copy(self, x: Traced) -> Traced:
+        """Return a result that nothing else refers to and that a step writes into an array."""
+        writes = x.step is not None and x.step.kind in (ELEMENTWISE, REDUCTION, PRODUCT)
+        if writes and not x.viewed and x not in self.copies:
+            self.copies.add(x)
+            return x
+        value = np.positive(x.value)
+        out = Traced(self, value)
+        out.step = ArrayStep(ELEMENTWISE, "positive", np.positive, (x,), {}, out)
+        self.steps.append(out.step)
+        return out
+
+    def each_call(self, f: Callable[[], Any]) -> Traced:
+        """Call a function without arguments, now and in each replay."""
+        out = Traced(self, np.asarray(f()))
+        out.step = ArrayStep(EACH_CALL, "draw", f, (), {}, out)
+        self.steps.append(out.step)
+        self.remember(out.value, out)
+        return out
+
+    def guard(self, f: Callable[[Any], Any], x: Traced) -> Any:
+        """Return a Python object, and record that it must be the same in each replay."""
+        check_unchanged((x,))
+        outcome = f(np.asarray(x.value))
+        self.steps.append(ArrayStep(GUARD, f.__name__, f, (x,), {}, None, outcome))
+        return outcome
+
+    def change(self, target: Any, ufunc: np.ufunc, args: Any, settings: Any) -> Traced:
+        """Return the result of an operator in place, such as `+=`.
+
+        Raises TypeError unless the target is a result that nothing else can refer to.
+        """
+        is_new = isinstance(target, Traced) and target.step is not None
+        if not is_new or settings or target.viewed or target.step.kind == VIEW:
+            raise TypeError(
+                f"{ufunc.__name__} in place on an argument, or on a part of an array, is not "
+                "supported under jit; write x = x + y in place of x += y"
+            )
+        name = "matmul" if ufunc is np.matmul else ufunc.__name__
+        kind = PRODUCT if ufunc is np.matmul else ELEMENTWISE
+        out = self.emit(kind, name, ufunc, args)
+        if out.dtype != target.dtype:
+            out = out.astype(target.dtype)
+        target.changed = True
+        return out
+
+
+# ------------------------------------------------------------------------------------ arithmetic
+
+
+def trace_of(args: tuple[Any, ...]) -> ArrayTrace:
+    return next(find_traced(args)).trace
+
+
+def trace_where(condition: Any, x: Any, y: Any) -> Traced:
+    """Record a choice; that between two Python numbers has the dtype of the running row."""
+    if type(x) is type(y) is float:
+        x = np.dtype(of_arrays.DTYPE.get()).type(x)
+    args = (condition, x, y)
+    return trace_of(args).emit(ELEMENTWISE, "where", of_arrays.where, args)
+
+
+def trace_function(name: str, f: Any) -> Callable[..., Traced]:
+    """Return a function of `engine.arithmetic` for traced arrays."""
+    name = f.__name__ if isinstance(f, np.ufunc) else name
+    return lambda *args: trace_of(args).emit(ELEMENTWISE, name, f, args)
+
+
+arithmetic.register(
+    Traced,
+    {
+        **{name: trace_function(name, of_arrays.FUNCTIONS[name]) for name in arithmetic.__all__},
+        "where": trace_where,
+        "exact_sum": lambda x: x.trace.emit(NUMBER, "fsum", math.fsum, (x,)),
+        "scatter": lambda x, index, shape: trace_of((x, index)).call(
+            scatter, (x, index, shape), {}
+        ),
+    },
+    rank=1.5,  # NumPy's functions give way to those of traced arrays, and these to those of nodes
+)
