@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine import graph
-from engine.arrays.flat import Flat, find_flat_gradients, flatten
+from engine.arrays.flat import Flat, find_flat_gradients, copy_to_flat
 from nn.update import Memory, Update
 
 
@@ -35,11 +35,11 @@ class FlatUpdate:
         shapes, dtype = [x.shape for x in gradients.parts], gradients.array.dtype
         arrays = [p._data for p in parameters]
         if self.data is None or not are_parts(arrays, self.data):
-            self.data = flatten(arrays, shapes, dtype)
+            self.data = copy_to_flat(arrays, shapes, dtype)
         for name in update.names:
             kept = [memory[name] for memory in memories]
             if name not in self.memory or not are_parts(kept, self.memory[name]):
-                self.memory[name] = flatten(kept, shapes, dtype)
+                self.memory[name] = copy_to_flat(kept, shapes, dtype)
                 for memory, part in zip(memories, self.memory[name].parts, strict=True):
                     memory[name] = part
         spare = self.spare if self.spare is not None and self.spare.is_free() else self.data.like()

@@ -42,7 +42,7 @@ class Flat:
         return Flat([x.shape for x in self.parts], self.array.dtype)
 
 
-def flatten(
+def copy_to_flat(
     arrays: Sequence[np.ndarray | float], shapes: Sequence[tuple[int, ...]], dtype: Any
 ) -> Flat:
     """Return copies of arrays, or of numbers in their place, as parts of one array."""
