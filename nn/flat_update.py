@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine import graph
-from engine.arrays.flat import Flat, find_flat_gradients, copy_to_flat
+from engine.arrays.flat import Flat, copy_to_flat, find_flat_gradients
 from nn.update import Memory, Update
 
 
