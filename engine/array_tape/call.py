@@ -44,10 +44,10 @@ class ArrayReplay:
     def forward(self, call: "ArrayCall", first: bool) -> bool:
         """Run the forward pass; return whether the program fits the numbers."""
         self.current = None
-        states = [x.bit_generator.state for x in self.generators]
+        states = [x.state for x in self.generators]
         if call_quietly(self.program.forward, first, *call.inputs) is not None:
             for x, state in zip(self.generators, states, strict=True):
-                x.bit_generator.state = state
+                x.state = state
             return False
         self.current = call
         return True

@@ -4,8 +4,6 @@ Rows run on traced arrays in place of arrays, and so do local derivatives and pu
 pass is that of `engine.graph`, and no derivative is written for recorded functions.
 """
 
-import gc
-import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +17,7 @@ from engine.arrays.formulas import unbroadcast
 from engine.arrays.rules import ArrayOp
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.sequences.rules import BUILT_IN
+from engine.watch.generators import find_generators, list_states
 from engine.watch.hooks import Hook, active
 from engine.watch.no_grad import keep_graphs
 
@@ -215,7 +214,7 @@ class RecordedArrays(NamedTuple):
     gradients: dict[Array, Traced]
     several: bool
     nodes: list[Array]
-    generators: list[np.random.Generator]
+    generators: list[np.random.BitGenerator]
 
     def free(self) -> None:
         """Free the numbers of the recording, which are in reference cycles."""
@@ -314,30 +313,25 @@ def pull_back(op: Any, i: int, shape: tuple[int, ...]) -> Callable[..., Any]:
 class Generators:
     """The generators of random numbers that exist, and their states.
 
-    `drawn` are those from which replays draw again.
+    `drawn` are the bit generators from which replays draw again.
     """
 
     def __init__(self, name: str):
         self.name = name
-        self.all = [x for x in gc.get_objects() if type(x) is np.random.Generator]
-        self.states = self.read()
-        self.drawn: list[np.random.Generator] = []
-
-    def read(self) -> list[Any]:
-        numpys: Any = np.random.get_state()  # noqa: NPY002
-        shared = random.getstate(), numpys[1].tobytes(), numpys[2:]
-        return [*shared, *[repr(x.bit_generator.state) for x in self.all]]
+        self.all = find_generators()
+        self.states = list_states(self.all)
+        self.drawn: list[np.random.BitGenerator] = []
 
     def accept(self) -> None:
         """Accept that generators have drawn numbers, and remember which."""
-        before, self.states = self.states, self.read()
-        for x, old, new in zip(self.all, before[3:], self.states[3:], strict=True):
+        before, self.states = self.states, list_states(self.all)
+        for x, old, new in zip(self.all, before, self.states, strict=True):
             if old != new and x not in self.drawn:
                 self.drawn.append(x)
 
     def check(self) -> None:
         """Raise TypeError if a generator has drawn numbers, which replays would not draw again."""
-        if self.read() != self.states:
+        if list_states(self.all) != self.states:
             raise TypeError(
                 f"{self.name} draws random numbers, which would be the same in each replay under "
                 "jit; use nn.vector.Dropout, or pass the numbers as an argument"

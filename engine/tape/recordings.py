@@ -21,12 +21,12 @@ from engine.support.tables import align
 from engine.tape.arguments import Arguments, Static, name_arguments, rebuild
 from engine.tape.calls import Batch, Calls, OneCall, make_call_node
 from engine.tape.flat_graph import arrange_nodes, order_nodes
-from engine.tape.generators import Generators
 from engine.tape.replay import MachineOptions, Pool, Replay, list_inputs
 from engine.tape.traced_call import TracedCall
 from engine.tape.values import Leaves, assign_data, assign_gradients
 from engine.value import Value
 from engine.watch.branches import record_branches
+from engine.watch.generators import find_generators, list_states
 from engine.watch.gradient_warnings import warn
 from engine.watch.hooks import active
 from engine.watch.no_grad import keep_graphs
@@ -58,7 +58,7 @@ class Jit:
         self.__doc__ = getattr(function, "__doc__", None)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._options, self._static = options, static
-        self._generators = Generators()
+        self._generators: list[Any] = []  # that existed at the first recording
         self._signature: Signature | None = signature(function) if static else None
         self._finds_parameters = parameters is None
         self._pool = Pool([])
@@ -310,13 +310,14 @@ class Jit:
             rebuild(x, name, self._pool.places, recording.make_index, recording.make_float)
             for x, name in zip(values, name_arguments(self.function, args, kwargs), strict=True)
         ]
-        before = self._generators.list_states(values)
+        self._generators = self._generators or find_generators()
+        before = list_states([*self._generators, *values])
         recorder = record_branches()
         with keep_graphs(), recorder as branches:  # also under no_grad
             root = self.function(
                 *traced[: len(args)], **dict(zip(kwargs, traced[len(args) :], strict=True))
             )
-        if self._generators.list_states(values) != before:
+        if list_states([*self._generators, *values]) != before:
             warn(
                 f"{self.__name__} draws random numbers, which stay those of the recording; pass "
                 "them as arguments"

@@ -10,27 +10,24 @@ import numpy as np
 KINDS = random.Random, np.random.BitGenerator, np.random.RandomState
 
 
-class Generators:
-    """The generators that exist at a first recording of a function, and those among its arguments.
+def find_generators() -> list[Any]:
+    """Return all random generators that exist: the shared ones, then those of users.
 
     A function can reach a generator in many ways: as a variable, an attribute, or through other
     functions. All generators are therefore found among the objects that the garbage collector
-    tracks, which do not include those that `gc.freeze` hides. That takes some 40 ms, so a
-    function's later recordings use the same ones.
+    tracks, which do not include those that `gc.freeze` hides. That takes some 40 ms. NumPy's
+    `Generator` is represented by its `bit_generator`, which has the state.
     """
+    objects = gc.get_objects()
+    kinds = {kind for kind in {*map(type, objects)} if issubclass(kind, KINDS)}
+    shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
+    return [*shared, *(x for x in objects if type(x) in kinds)]
 
-    def __init__(self) -> None:
-        self.found: list[Any] | None = None
 
-    def list_states(self, arguments: Iterable[Any]) -> list[object]:
-        """Return the states of all generators, before or after a recording with some arguments."""
-        if self.found is None:
-            objects = gc.get_objects()
-            kinds = {kind for kind in {*map(type, objects)} if issubclass(kind, KINDS)}
-            shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
-            self.found = [*shared, *(x for x in objects if type(x) in kinds)]
-        own = [getattr(x, "bit_generator", x) for x in arguments]
-        return [read_state(x) for x in [*self.found, *own] if isinstance(x, KINDS)]
+def list_states(generators: Iterable[Any]) -> list[object]:
+    """Return the states of those objects that are random generators."""
+    own = [getattr(x, "bit_generator", x) for x in generators]
+    return [read_state(x) for x in own if isinstance(x, KINDS)]
 
 
 def read_state(generator: Any) -> object:
