@@ -1,7 +1,7 @@
 """A GPT of 4,192 scalars learns to make up names, one scalar at a time, as compiled code.
 
 Writes gpt.svg: the loss by step, and where each head looks while it reads a name. Writes gpt.html:
-a page that steps through the loss of one name, from block to block, whose boxes open.
+a page that steps through the loss of one name, block by block; its boxes open.
 """
 
 import sys
@@ -145,7 +145,7 @@ def compute_weights(head: Any, xs: Sequence[Sequence[Value]]) -> np.ndarray:
 
 
 def step_page(model: GPT, tokens: Sequence[int]) -> Any:
-    """Return a page that steps through the loss of a document, whose boxes open."""
+    """Return a page that steps through the loss of a document, with boxes that open."""
     loss = model.loss(tokens)
     loss.label = "loss"
     return step(loss, model, level="blocks")

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from types import MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from engine.node import Node
@@ -61,7 +61,9 @@ class Module:
     nout: int | None = None  # number of outputs; a module that sets it is one row of a summary
 
     def __init_subclass__(cls, has_scope: bool = True, **options: Any) -> None:
-        """Make calls of a module visible to drawings, unless parameters alone show its nodes.
+        """Make calls of the module visible to drawings.
+
+        `has_scope=False` omits this for a module whose parameters identify its nodes.
 
         Raises TypeError for a class that computes in `forward`, as modules of PyTorch do.
         """
@@ -69,8 +71,9 @@ class Module:
         defined = {name for kind in cls.__mro__ for name in vars(kind)}
         if "forward" in defined and "__call__" not in defined:
             raise TypeError(f"a Module computes in __call__: rename {cls.__name__}.forward")
-        if has_scope and "__call__" in vars(cls):
-            setattr(cls, "__call__", scoped(vars(cls)["__call__"]))  # noqa: B010
+        method = vars(cls).get("__call__")
+        if has_scope and isinstance(method, FunctionType):  # no static method, nor a jit
+            setattr(cls, "__call__", scoped(method))  # noqa: B010
 
     def __setattr__(self, name: str, x: object) -> None:
         """Set an attribute. Raises TypeError if numbers would replace a parameter."""

@@ -477,6 +477,35 @@ def test_generators_cause_no_warning_if_no_number_is_drawn():
         drawing(1.0, np.random.default_rng(5))  # it exists only after the first recording
 
 
+class BadMeta(type):
+    """A class of classes without a hash."""
+
+    def __eq__(cls, other):
+        return cls is other
+
+
+class BadObject:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+class BadGenerator(random.Random):
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def getstate(self):
+        return 3, self.state()
+
+
+def test_objects_that_a_function_does_not_use_cause_no_error():
+    unused = BadMeta("Unused", (), {})()
+    unused.tracked = [BadGenerator(lambda: np.arange(3.0)), BadGenerator(lambda: 1 // 0)]
+    w = Value(2.0)
+    fast = jit(lambda x, other: w * x, [w])
+    assert fast(1.5, BadObject()).item() == 3.0
+
+
 def test_wrong_functions():
     with pytest.raises(TypeError, match="expects a function that returns a Value, got 3"):
         jit(3)

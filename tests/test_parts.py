@@ -1,11 +1,16 @@
 """The modules of nodes, and drawings of a model's parts, whose boxes open one inside another."""
 
+import copy
 import gc
 import html
+import pickle
 import re
 import weakref
 from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from engine import Value, record_origins, topological
@@ -144,6 +149,82 @@ def test_a_call_leaves_nothing_behind():
         gc.enable()
 
 
+class Wrapper(Module):
+    """A module that returns what a function returns."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+
+def test_a_node_belongs_to_the_call_that_made_it_not_to_one_that_returns_it():
+    double, identity = Wrapper(lambda x: x * 2.0), Wrapper(lambda x: x)
+    with record_origins():
+        x = Value(3.0).sin()
+    stored = Wrapper(lambda: x)()
+    assert stored is x
+    assert x.origin.text == "x = Value(3.0).sin()"
+    outer = Wrapper(lambda x: identity(double.function(x)))
+    y = outer(Value(3.0))
+    assert y._origin.module() is outer
+    assert Wrapper(lambda: y)()._origin.module() is outer
+
+
+@dataclass
+class Power(Module):
+    """A module without a hash, since it has `==`."""
+
+    exponent: float
+
+    def __call__(self, x):
+        return x**self.exponent
+
+
+def test_modules_without_a_hash_and_deleted_ones():
+    model, deleted = Power(2.0), Wrapper(lambda x: x.sin())
+    x = deleted(Value(3.0))
+    del deleted
+    container = Wrapper(lambda x: model(x).exp())
+    container.inner = model
+    assert count_paths(container(x), container) == {"": {"sin": 1, "exp": 1}, "inner": {"**": 1}}
+
+
+def test_results_of_modules_are_copied_and_pickled():
+    double = Wrapper(lambda x, unused: x * 2.0)
+    y = x = Value(3.0)
+    unused = x.exp()
+    for _ in range(2000):
+        y = double(y, unused)
+    with record_origins():
+        z = double(y, unused)
+    for other in (pickle.loads(pickle.dumps(z)), copy.deepcopy(z)):
+        assert len(topological(other)) == len(topological(z))
+        assert other.origin == z.origin
+        assert z.origin is not None
+
+
+class Pair(NamedTuple):
+    number: float
+    nodes: list[Value]
+
+
+def test_calls_accept_any_arguments_and_any_callable():
+    cycle, deep = [1.0], [2.0]
+    cycle += [{"self": cycle}, cycle]
+    for _ in range(3000):
+        deep = [deep]
+    for argument in (cycle, deep):
+        assert Wrapper(lambda x: x)(argument) is argument
+    row = [Value(1.0), Value(2.0)]
+    for box in (Counter(a=row), Pair(1.0, row), [np.array(row)], ({"a": [*row]}, 2.0)):
+        made = Wrapper(lambda box: [x.exp() for x in row])(box)
+        assert made[0]._origin.arguments == tuple(row)
+    static = type("Static", (Module,), {"__call__": staticmethod(lambda x: x * 2.0)})
+    assert static()(3.0) == 6.0
+
+
 # --------------------------------------------------------------------------------------- the parts
 
 
@@ -161,6 +242,15 @@ def test_a_gpt_is_drawn_as_its_parts():
     texts = [" ".join(html.unescape(text).split()) for text in found]
     assert texts.count("+ residual 8 values") == 2
     assert {"heads[1] Head(4, 2)", "blocks[0].attention Attention(4, 2)"} < {*texts}
+
+
+def test_fewer_boxes_than_blocks_are_drawn_coarsely():
+    """As at other levels."""
+    loss, model = gpt()
+    view = build_view(loss, model, "blocks", 3)
+    assert len(view.drawn) <= 3
+    count = len(build_view(loss, model, "blocks").drawn)
+    assert view.note == f"Coarser than level='blocks', which has {count} parts; limit=3"
 
 
 def test_more_layers_are_drawn_with_closed_boxes():

@@ -75,8 +75,8 @@ def draw(
         level: "values" to draw all nodes, "neurons" or "layers" to draw each of them as one box,
             "blocks" for a box for each part of a model, "network" for neurons and connections, or
             the path or paths of the modules to draw as one box each. By default nothing collapses
-            unless there are more than `limit` nodes. Then neurons do, then layers; the blocks of a
-            model whose modules are more than layers, such as a transformer.
+            unless there are more than `limit` nodes. Then neurons do, then layers; a model that is
+            more than a sequence of layers, such as a transformer, is drawn as its blocks.
         limit: the largest number of nodes to draw one by one. A larger graph is drawn coarsely: the
             lines of code that made it if `engine.record_origins()` was active, otherwise repeated
             parts as one box, otherwise the part nearest to the root.

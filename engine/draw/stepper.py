@@ -122,9 +122,9 @@ def step(
             network of two or more neurons, layer by layer, and each neuron opens into its scalars:
             all of a small network, otherwise those of the first samples and of the largest
             contributions to the neuron's sum, which its page says. For other models nothing
-            collapses unless there are more than `limit` values. Then it is "blocks" for a model
-            whose modules are more than layers; for others, everything collapses if the arrows
-            between boxes are still more than `limit`.
+            collapses unless there are more than `limit` values. Then the level is "blocks" for a
+            model that is more than a sequence of layers, such as a transformer. In others modules
+            collapse, and everything does if the arrows between boxes still exceed `limit`.
         limit: the largest number of values, or of neurons, to step through one by one. A larger
             graph has boxes, as in `draw`; of a graph of Arrays, the part nearest to the root is
             stepped through.
@@ -164,7 +164,7 @@ def step(
 def make_stepper(
     root: Node, model: Model | None, level: Level, limit: int, look: Options, has_direction: bool
 ) -> "Stepper":
-    """Make the page of `step`; `has_direction` is whether its caller chose a direction."""
+    """Make the page of `step`; `has_direction` states whether its caller chose a direction."""
     if not isinstance(root, Value):
         return step_arrays(root, model, level, look, limit)
     if is_network(level, model):

@@ -26,7 +26,7 @@ def check_is_array(g: object) -> None:
 class CallRow(ArrayOp):
     """A row whose only input is the Array of all parameters.
 
-    The attributes of a row are computed here, since a row that contains itself is freed late.
+    Its attributes are properties: a row that stored itself would be a cycle, which is freed late.
     """
 
     __slots__ = ()

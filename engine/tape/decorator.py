@@ -51,8 +51,8 @@ def jit(
     each structure has a recording of its own. If Python tests a number, as in `if x > 0`, the
     function is recorded again when the outcome changes. Everything else that the function does,
     such as reading global variables or changing objects, happens only while it is recorded. Random
-    numbers stay those of the recording; a warning names functions that draw from generators of
-    `random` or NumPy that exist at their first recording.
+    numbers stay those of the recording; a warning names a function that draws from a generator of
+    `random` or NumPy that existed at its first recording.
 
     Args:
         loss: The function. Omit it when using `@jit(parameters=...)`.

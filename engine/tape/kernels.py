@@ -103,7 +103,7 @@ def run(code, data):
         start = end
 """
 
-# The last vector contains some numbers of the one before, again.
+# The last vector overlaps the one before.
 VECTOR = """\
 {condition}
     k = min(k, size - np.uint64({width}))

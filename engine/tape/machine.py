@@ -170,8 +170,8 @@ class Lanes:
     order. The order does not depend on the thread that computes a block, so any number of threads
     gives the same bits.
 
-    A batch has at least `blocks` blocks, if that does not leave less than 8 samples for each, so
-    that several threads have work.
+    A batch has at least `blocks` blocks if it has enough samples for 8 lanes in each, so that
+    several threads have work.
     """
 
     def __init__(

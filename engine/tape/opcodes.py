@@ -76,8 +76,8 @@ OPCODES = (  # the order matters: checkpoints of tapes contain a checksum of cod
     Opcode("scale add",       3, "z + x * y",                         BY_HAND),
     Opcode("sum",             1, "x",                                 BY_HAND),  # over samples
     Opcode("sum product",     2, "x * y",                             BY_HAND),
-    # Several sums of products: x is the same in all, and y is in consecutive registers. So is the
-    # first z, unless it is the same, too; "to any" has it in any registers.
+    # Several sums of products: x is the same in all, and y is in consecutive registers. The first z
+    # is either of these; for "to any", it is in any registers.
     Opcode("multiply add vector",        3, "z + x * y",              BY_HAND),
     Opcode("multiply add vector to any", 3, "z + x * y",              BY_HAND),
 )

@@ -132,7 +132,7 @@ def fuse(
 
 
 def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProgram:
-    """Multiply terms by 1.0, which changes no bit, to add them as a sum of products."""
+    """Make sums of several terms sums of products by 1.0, which changes no bit."""
     code, offset = staged.code, staged.code.offset
     opcodes, a, b, c = (array.copy() for array in code[1:5])
     single = needed & (count_uses(staged, needed) == 1)
@@ -150,7 +150,7 @@ def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProg
 
 
 def start_sums(staged: StagedProgram, needed: np.ndarray, minus_zero: int) -> StagedProgram:
-    """Add products to -0.0, which changes no bit, if a sum of products starts with them."""
+    """Start sums of products from -0.0, not from their first product, which changes no bit."""
     code, offset = staged.code, staged.code.offset
     single = count_uses(staged, needed)[offset:] == 1
     adds = np.flatnonzero(needed[offset:] & (code.opcodes == MULTIPLY_ADD) & (code.c >= offset))

@@ -114,9 +114,10 @@ def find_sums(
 ) -> None:  # fmt: skip
     """Find the sums of products: fill in the last instruction and the number of terms of each.
 
-    A term is a "multiply add" whose result only the next term uses. `uses` are how often the slots
-    are results, to which those of the instructions are added. Also fill in the places in a run, by
-    the factors of the first term: the later one is often the same in several sums.
+    A term is a "multiply add" whose result only the next term uses. `uses` counts how often each
+    slot is a result; the uses by instructions are added. Also fill in `place`, which orders the
+    sums of a run by the factors of their first terms: first by the later one, which several sums
+    often share.
     """
     for i in range(a.size):
         uses[a[i]] += 1
@@ -183,7 +184,7 @@ def find_levels(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray, last: np.ndarray,
     move: np.ndarray, level: np.ndarray, offset: int,
 ) -> None:  # fmt: skip
-    """Give the steps to move the lowest level after the steps of the same stage before them."""
+    """Assign the lowest level to each step to move, above the steps of its stage that it reads."""
     lowest = np.zeros(a.size, np.int64)
     for i in range(a.size):
         longest = lowest[last[i]]

@@ -14,26 +14,31 @@ def find_generators() -> list[Any]:
     """Return all random generators that exist: the shared ones, then those of users.
 
     A function can reach a generator in many ways: as a variable, an attribute, or through other
-    functions. All generators are therefore found among the objects that the garbage collector
-    tracks, which do not include those that `gc.freeze` hides. That takes some 40 ms. NumPy's
-    `Generator` is represented by its `bit_generator`, which has the state.
+    functions. Therefore all objects that the garbage collector tracks are searched; those that
+    `gc.freeze` hides are missing. The search takes some 40 ms. NumPy's `Generator` is represented
+    by its `bit_generator`, which has the state.
     """
     objects = gc.get_objects()
-    kinds = {kind for kind in {*map(type, objects)} if issubclass(kind, KINDS)}
+    classes = {id(kind): kind for kind in map(type, objects)}  # some have no hash
+    ids = {i for i, kind in classes.items() if issubclass(kind, KINDS)}
     shared = [random.random.__self__, np.random.rand.__self__]  # type: ignore[attr-defined]
-    return [*shared, *(x for x in objects if type(x) in kinds)]
+    return [*shared, *(x for x in objects if id(type(x)) in ids)]
 
 
 def list_states(generators: Iterable[Any]) -> list[object]:
-    """Return the states of those objects that are random generators."""
-    own = [getattr(x, "bit_generator", x) for x in generators]
-    return [read_state(x) for x in own if isinstance(x, KINDS)]
+    """Return the states of those objects that are random generators.
+
+    No attributes of other objects are read, since these may raise errors.
+    """
+    is_numpys = lambda x: issubclass(type(x), np.random.Generator)
+    own = [x.bit_generator if is_numpys(x) else x for x in generators]
+    return [read_state(x) for x in own if issubclass(type(x), KINDS)]
 
 
 def read_state(generator: Any) -> object:
     """Return the state of a generator, as data that can be compared.
 
-    That of `random.SystemRandom`, which has none, is None.
+    A generator without a state, such as `random.SystemRandom`, has None.
 
     >>> rng = np.random.default_rng(0)
     >>> before = read_state(rng.bit_generator)
@@ -41,18 +46,20 @@ def read_state(generator: Any) -> object:
     >>> read_state(rng.bit_generator) == before
     False
     """
-    if isinstance(generator, random.Random):
-        try:
-            return generator.getstate()
-        except NotImplementedError:
-            return None
-    if isinstance(generator, np.random.RandomState):
-        return freeze(generator.get_state(legacy=False))
-    return freeze(generator.state)
+    try:
+        if isinstance(generator, random.Random):
+            return freeze(generator.getstate())
+        if isinstance(generator, np.random.RandomState):
+            return freeze(generator.get_state(legacy=False))
+        return freeze(generator.state)
+    except Exception:  # of any class of the process, which need not concern the function
+        return None
 
 
 def freeze(state: object) -> object:
-    """Return nested dicts and arrays as tuples and bytes."""
+    """Return nested dicts, sequences and arrays as tuples and bytes."""
     if isinstance(state, Mapping):
         return tuple([(key, freeze(x)) for key, x in state.items()])
+    if isinstance(state, tuple | list):
+        return tuple(state if {*map(type, state)} == {int} else map(freeze, state))
     return state.tobytes() if isinstance(state, np.ndarray) else state

@@ -1,7 +1,7 @@
 """Scopes: the call of a module in which a node was made, for the clusters of drawings.
 
-A graph contains no modules. To mark every node would slow all of them down, so a call marks only
-its results, with a record that has its arguments, too. `find_scopes` infers the call of any other
+A graph contains no modules. Marking every node would slow all operations down, so a call marks only
+its results, with a record that also lists its arguments. `find_scopes` infers the call of any other
 node from these borders.
 """
 
@@ -11,7 +11,6 @@ from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 from weakref import ReferenceType, ref
 
-from engine import value
 from engine.node import Node
 from engine.watch.origin import Origin
 
@@ -19,9 +18,9 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 class Scope(NamedTuple):
-    """The call of a module, as the mark of the nodes that it returns.
+    """The call of a module, as the mark of the nodes that it makes and returns.
 
-    module     a weak reference to the module; a module may store nodes
+    module     a weak reference to the module, since a module may store nodes
     outer      the call around it
     arguments  the nodes among its arguments, which were made outside
     origin     the line of code that made the node, if `record_origins()` was active
@@ -32,15 +31,17 @@ class Scope(NamedTuple):
     arguments: tuple[Node, ...]
     origin: Origin | None = None
 
-
-class OpenCall(NamedTuple):
-    """A call that is running, and the nodes that calls inside it have returned."""
-
-    scope: Scope
-    returned: list[Node]
+    def __reduce__(self) -> Any:
+        """Return the origin alone: a copy or a pickle of a node belongs to no call."""
+        return restore_origin, (self.origin,)
 
 
-CURRENT: ContextVar[OpenCall | None] = ContextVar("scope", default=None)
+def restore_origin(origin: Origin | None) -> Origin | None:
+    """Return the mark of a node that was copied or unpickled."""
+    return origin
+
+
+CURRENT: ContextVar[Scope | None] = ContextVar("scope", default=None)
 IS_NODE: dict[type, bool | None] = {}  # of the classes that lists have contained
 
 
@@ -49,58 +50,72 @@ def scoped(method: Call, most: int | None = None) -> Call:
 
     Args:
         method: the method.
-        most: how many of its arguments to search for nodes; by default all. Those that are results
-            of calls, or arguments of a call around it, need no search.
+        most: how many positional arguments to search for nodes; by default all. Results of calls,
+            and arguments of a call around it, need no search.
     """
 
     @wraps(method)
     def call(module: Any, *args: Any, **options: Any) -> Any:
-        outer = CURRENT.get()
         taken: list[Node] = []
         if most != 0:
             collect([*args[:most], *options.values()], taken)
-        scope = Scope(ref(module), outer and outer.scope, tuple(taken))
-        current = OpenCall(scope, [])
-        token = CURRENT.set(current)
+        scope = Scope(ref(module), CURRENT.get(), tuple(taken))
+        token = CURRENT.set(scope)
         try:
             out = method(module, *args, **options)
         finally:
             CURRENT.reset(token)
         given: list[Node] = []
         collect((out,), given)
-        others, keeps_origins = {*taken, *current.returned}, value.observed
+        arguments = {*taken}
         for node in given:
-            if node.op is not None and node not in others:
-                if keeps_origins:
-                    node._origin = scope._replace(origin=node.origin)
-                else:
+            if node.op is not None and node not in arguments:
+                mark = getattr(node, "_origin", None)
+                if mark is None:
                     node._origin = scope
-        if outer is not None:
-            outer.returned.extend(given)
+                elif type(mark) is not Scope:  # a call inside, or an earlier one, made the others
+                    node._origin = scope._replace(origin=mark)
         return out
 
     return call  # type: ignore[return-value]
 
 
 def collect(items: Iterable[Any], nodes: list[Node]) -> None:
-    """Append the nodes in nested lists, tuples and dicts."""
-    for item in items:
-        kind = type(item)
-        if kind is list or kind is tuple:
-            kinds = {IS_NODE[x] if x in IS_NODE else classify_type(x) for x in {*map(type, item)}}
-            if kinds == {True}:
-                nodes += item
-            elif kinds != {False}:
-                collect(item, nodes)
-        elif kind is dict:
-            collect(item.values(), nodes)
-        elif isinstance(item, Node):
-            nodes.append(item)
+    """Append the nodes in nested lists, tuples, dicts and arrays, of any depth, also in cycles."""
+    waiting, known = [items], set[int]()
+    for values in waiting:
+        for item in values:
+            kind = type(item)
+            if kind is list or kind is tuple:
+                kinds = {
+                    IS_NODE[x] if x in IS_NODE else classify_type(x) for x in {*map(type, item)}
+                }
+                if kinds == {True}:
+                    nodes += item
+                    continue
+                inner = item if kinds != {False} else ()
+            elif issubclass(kind, Node):
+                nodes.append(item)
+                continue
+            elif issubclass(kind, dict):
+                inner = item.values()
+            elif issubclass(kind, tuple):
+                inner = item
+            elif kind.__name__ == "ndarray" and item.dtype == object:
+                inner = item.ravel().tolist()
+            else:
+                continue
+            if id(item) not in known:
+                known.add(id(item))
+                waiting.append(inner)
 
 
 def classify_type(kind: type) -> bool | None:
-    """Return whether a class is that of nodes, or None for a container, and remember the answer."""
-    is_container = kind in (list, tuple, dict)
+    """Return True for a class of nodes, None for a container of objects, and False for another.
+
+    The answer is stored in `IS_NODE`.
+    """
+    is_container = kind is list or issubclass(kind, tuple | dict) or kind.__name__ == "ndarray"
     answer = IS_NODE[kind] = None if is_container else issubclass(kind, Node)
     return answer
 
@@ -108,15 +123,15 @@ def classify_type(kind: type) -> bool | None:
 def find_scopes(order: Sequence[Node], paths: Mapping[int, str]) -> dict[Node, list[str]]:
     """Return the paths of the modules whose calls made each computed node, the innermost first.
 
-    A node without a mark was made in a call around all its uses, and outside those that take it.
+    A node without a mark was made in a call around all its uses, outside the calls that take it.
 
     Args:
         order: the graph in topological order.
-        paths: the paths of modules, by their ids; calls of other modules are left out.
+        paths: the paths of modules, by their ids. Calls of other modules are left out.
     """
     scopes: dict[Node, list[str]] = {}
     marks = {x: scope for x in order if type(scope := getattr(x, "_origin", None)) is Scope}
-    for scope in dict.fromkeys(marks.values()):
+    for scope in {id(scope): scope for scope in marks.values()}.values():  # modules may lack a hash
         for node in scope.arguments:
             limit(scopes, node, [*name_calls(scope.outer, paths)])
     for node in reversed(order):
@@ -131,7 +146,7 @@ def find_scopes(order: Sequence[Node], paths: Mapping[int, str]) -> dict[Node, l
 
 
 def limit(scopes: dict[Node, list[str]], node: Node, around: list[str]) -> None:
-    """Leave out the paths of a node that are not in `around`, or begin with these."""
+    """Keep the paths of a node that are in `around`; a node without paths receives all of these."""
     known = scopes.get(node)
     scopes[node] = around if known is None else [path for path in known if path in around]
 

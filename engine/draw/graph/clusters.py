@@ -190,8 +190,8 @@ def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
 
 
 def is_setting(node: Node, k: int, modules: Modules) -> bool:
-    """Return whether the k-th input of a node is no data: the bias of a sum, or a constant beside
-    computed inputs."""
+    """Return whether the k-th input of a node is a setting rather than data: the bias of a `dot`,
+    or a constant beside computed inputs and no parameters."""
     if node.op is not None and node.op.name == "dot":
         return k == len(node.inputs) - 1
     return any(x.op is not None for x in node.inputs) and not any(

@@ -15,7 +15,7 @@ HIDDEN = "-"  # the id of nodes that a picture leaves out
 
 
 class Heading(NamedTuple):
-    """A cluster around values of a part that is no module."""
+    """A cluster around the values of a part that is not a module."""
 
     title: str
 
@@ -40,8 +40,8 @@ class Inside(NamedTuple):
 def open_parts(view: View, model: object) -> tuple[View, list[Inside]]:
     """Return a view whose boxes open, and the pictures of their insides, which also open.
 
-    A part opens if a picture can show its inside. Pictures of one depth are all there, or none if
-    there would be more than MOST_PICTURES.
+    A part opens if a picture can show its inside. If the pictures of one depth would make more than
+    MOST_PICTURES, that depth and those below are left out.
     """
     opener = Opener(view, model)
     names = {node: part.name for part in view.parts for node in part.nodes}
@@ -125,7 +125,7 @@ class Opener:
             if not 1 < len(parts) <= MOST_PARTS:
                 return None
             shown = []
-        single = {parts.nodes[0] for parts in parts if len(parts.nodes) == 1 and not parts.path}
+        single = {x.nodes[0] for x in parts if len(x.nodes) == 1 and not x.path}
         cells = dict.fromkeys([*shown, *single])
         are_cells = bool(shown) and len(shown) + len(inputs) <= MOST_CELLS
         cells |= inputs if are_cells else {x: None for x in inputs if x not in around}
@@ -196,7 +196,10 @@ class Opener:
                 yield arrow._replace(multiplicity=1)
 
     def frame(self, names: Sequence[str]) -> Modules:
-        """Return the modules with those of some names, or other frames of these, as clusters."""
+        """Return a copy of the modules with clusters of these names only.
+
+        A name that is not the path of a module is a heading.
+        """
         modules = copy(self.modules)
         known = self.modules.by_path
         modules.by_path = {name: known.get(name, Heading(name)) for name in names if name}

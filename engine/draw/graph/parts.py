@@ -22,12 +22,12 @@ WORDS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient"}  # name
 
 
 class ModelPart(NamedTuple):
-    """Nodes that are one box, or a value if there is one node.
+    """The nodes of one box, or a single value.
 
     name     in formulas, and as the title of the picture that it opens
     lines    the texts of its box
-    cluster  the path of the module that it is drawn in; "" for none
-    path     the path of the module that it is; "" for a group
+    cluster  the path of the module around it; "" for none
+    path     the path of its module; "" for a group
     nodes    in topological order
     """
 
@@ -63,7 +63,7 @@ class PartFinder:
         return [child for child in self.modules.list_children(path) if child in self.used]
 
     def has_blocks(self) -> bool:
-        """Return whether a module that is not a fully connected layer computes something."""
+        """Return whether a module that is not a fully connected layer computes nodes."""
         layers = lambda path: self.layers.intersection(self.modules.list_ancestors(path))
         paths = {self.path_of[node] for node in self.order if node.op is not None}
         return any(path and not layers(path) for path in paths)
@@ -176,7 +176,7 @@ class PartFinder:
 
 
 def is_skip(pair: set[object], inputs: Mapping[object, set[object]]) -> bool:
-    """Return whether one of two parts depends on the other: a connection skips what is between."""
+    """Return whether one of two parts depends on the other; their sum is then a skip connection."""
     if len(pair) != 2:
         return False
     a, b = pair

@@ -89,8 +89,9 @@ def build_view(
         model: the model whose modules are drawn.
         level: "values", "neurons", "layers", "blocks", or the paths of the modules to draw as
             boxes; see `list_closed` and `engine.draw.graph.parts`. By default nothing collapses
-            unless there are more than `limit` nodes. Then the parts of a model that is more than a
-            sequence of layers do; otherwise neurons, then layers, then all nodes outside modules.
+            unless there are more than `limit` nodes. Then a model that is more than a sequence of
+            layers is shown as its blocks; in others neurons collapse, then layers, then all nodes
+            outside modules.
         limit: the largest number of cells and boxes. If modules cannot reduce the number to it,
             the graph is drawn coarsely, see `engine.draw.graph.coarse`.
         to_step: whether the view is for stepping: no box depends on one that depends on it, and
@@ -104,16 +105,17 @@ def build_view(
         raise ValueError(f"level={level!r} requires a model; pass it as the second argument")
     modules = Modules(order, model)
     groups = group_nodes(order, modules)
+    parts = 0
     if level == "blocks" or (level is None and len(order) > limit and is_scalar(root)):
         finder = PartFinder(order, modules, groups, model)
         if level == "blocks" or (model is not None and finder.has_blocks()):
             found = finder.find()
             contents, ids = place_parts(order, modules, found)
-            if sum(map(len, contents.values())) <= limit:
+            parts = len(found)
+            if parts <= limit:
                 arrows = [x._replace(multiplicity=1) for x in build_arrows(order, ids)]
                 return View(contents, arrows, modules, ids, parts=found)
     choices = list_choices(modules) if level is None else list_closed(level, model, modules, groups)
-    parts = 0
     for closed in choices:
         contents, ids = place_nodes(order, modules, groups, closed)
         parts = sum(map(len, contents.values()))
@@ -149,6 +151,8 @@ def list_closed(
     Raises ValueError for an unknown level or path.
     """
     outside = {modules.inputs, modules.rest}
+    if level == "blocks":  # they are more than the limit
+        return []
     if level == "values" or not modules.by_path:
         return [set()]
     if level == "neurons":

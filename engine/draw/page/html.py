@@ -166,8 +166,9 @@ def pack_start(frame: Frame) -> dict[str, Any]:
 
 
 def describe_changes(graph: LiveGraph, facts: Sequence[Facts], opens: bool) -> dict[str, Any]:
-    """Return what the first picture shows of the numbers that can change; `opens` is whether boxes
-    of it open.
+    """Return what the first picture shows of the numbers that can change.
+
+    `opens` states whether some of its boxes open.
 
     free        the ids of leaves whose own number is in the drawing
     descends    whether there are leaves that can move
@@ -324,7 +325,7 @@ def compute_height(svg: str) -> float:
 def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> dict[str, Any]:
     """Return the data for the script, and add the rows of its graphs to `rows`.
 
-    The script opens them as they are. A page of its own splits the views (see `split_view`).
+    A script can open them as they are; `write_page` splits each view first (see `split_view`).
     """
     packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
     page = {

@@ -27,7 +27,7 @@ class LiveGraph(NamedTuple):
     circles  for the picture of a network, its parts as in `engine.draw.circles.live`
     arrays   of a graph of Arrays, data for the page's script (see `engine.draw.arrays.live`); the
              last row is the program of its texts
-    is_shared  True for the graph of the page's first view, of which only `boxes` is another's
+    is_shared  True if the view uses the graph of the page's first view, and only `boxes` is its own
     """
 
     nodes: list[dict[str, Any]]

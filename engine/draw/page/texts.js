@@ -1,5 +1,5 @@
-// The texts of a step: its heading, its formulas, its note, and what screen readers are told. `page`
-// is the interface of stepper.js, and `hints` are words about keys and about touch.
+// The texts of a step: its heading, its formulas, its note, and its announcement to screen readers.
+// `page` is the interface of stepper.js; `hints` is a text about keys, and its replacement for touch.
 
 const FORMULAS = [1.3, 1.15, 1, 0.9, 0.8]; // sizes, in em
 

@@ -125,7 +125,7 @@ class InsideTracer(BoxTracer):
         yield from frames
 
     def mark_inputs(self, part: Part) -> list[str]:
-        """Return the ids that the picture shows of a part, its arrows, and where they come from."""
+        """Return the ids of a part, its arrows and their sources that the picture shows."""
         marked = super().mark_inputs(part)
         return [id for id in marked if id != HIDDEN and f"e-{HIDDEN}-" not in id]
 
@@ -135,7 +135,7 @@ class InsideTracer(BoxTracer):
         return frame._replace(marked=self.mark_result(part), node=part.id)
 
     def send(self, bundle: Bundle, root: Any) -> Frame:
-        """Return the frame of a bundle; of one between two values, with their numbers."""
+        """Return the frame of a bundle. That of one between two values has their numbers."""
         frame = super().send(bundle, root)
         (sent, *others), ids = bundle.sent, self.ids
         if others or ids[sent.node][0] != "v" or ids[sent.to][0] != "v":
@@ -145,7 +145,7 @@ class InsideTracer(BoxTracer):
         return frame._replace(lines=self.tracer.propagate(placed).lines, note="")
 
     def finish(self, run: Run, passed: Sequence[Contribution], grads: dict[Node, Any]) -> Trace:
-        """Return the trace of a run, which shares the graph of the outer one if it has any."""
+        """Return the trace of a run, which shares the graph of the outer trace if it has one."""
         texts = self.numbers
         if self.outer.graph is None:
             return Trace(fill_runs([run], [texts]), self.names, grads)
