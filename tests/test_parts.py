@@ -24,7 +24,7 @@ SPEC = ".12g"
 GPT_PARTS = [
     "token_embedding", "position_embedding", "sum", "norm", "blocks[0].attention_norm",
     "blocks[0].attention.heads[0]", "blocks[0].attention.heads[1]", "blocks[0].attention.output",
-    "blocks[0] sum", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] sum (2)", "head",
+    "blocks[0] residual", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] residual (2)", "head",
     "logsumexp", "difference",
 ]  # fmt: skip
 
@@ -200,7 +200,8 @@ def test_each_picture_shows_the_numbers_of_the_engine():
         opened |= {x.opens for x in inside.view.drawn if isinstance(x, Box)}
     opened |= {x.opens for x in view.drawn if isinstance(x, Box)}
     assert opened - {""} == titles
-    assert {"blocks[0].attention.heads[1].query", "blocks[0].attention.heads[1] softmax"} < titles
+    head = "blocks[0].attention.heads[1]"
+    assert {f"{head}.query", f"{head} scaled query", f"{head} softmax"} < titles
     owned = {x for x in model.parameters() if x in view.ids}
     embeddings = {*model.token_embedding.parameters(), *model.position_embedding.parameters()}
     assert owned - seen <= embeddings  # every other parameter is in some picture

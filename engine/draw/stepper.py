@@ -340,6 +340,11 @@ def step_network(
             f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
             "level='layers', or raise limit"
         )
+    if (name := network.find_other_sum()) is not None:
+        raise ValueError(
+            f"step(level='network') expects layers that add nothing to their neurons' sums, but "
+            f"{model!r} adds more to {name}; write level='blocks' or level='values'"
+        )
     view, ids = build_network_view(network, model)
     tracer = NeuronTracer(view, ids, network.activity, options.format)
     traced = tracer.trace()

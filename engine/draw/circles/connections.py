@@ -128,6 +128,16 @@ class Network:
             return True
         return self.root in activity.owners or self.root in activity.arrays[-1]
 
+    def find_other_sum(self) -> str | None:
+        """Return the name of a neuron whose output has terms besides the weighted inputs and the
+        bias, such as a residual; None if there is none."""
+        assert self.activity is not None
+        owners, columns = self.activity.owners, self.activity.nodes[1:]
+        places = ((c, i, x) for c, part in enumerate(columns, 1) for i, xs in enumerate(part) for x in xs)
+        others = ((c, i) for c, i, x in places if owners.get(x) == (c, i) and not self.activity.list_inputs(x))
+        place = next(others, None)
+        return None if place is None else self.name(place)
+
     def name(self, place: Place) -> str:
         """Return the name of a neuron in texts."""
         (c, i) = place
