@@ -416,6 +416,13 @@ def test_wrong_arguments_are_refused():
         step_network(arrays([[1.0, 2.0]]).sum(), arrays, Options(), 100)
     with pytest.raises(ValueError, match="at most 5 neurons to step through, got 10"):
         step(loss, model, level="network", limit=5)
+    residual = MLP(2, [2, 1], "linear", rng=0)
+    first, last = residual.layers
+    loss = last([1.0 + first([1.0, 2.0])[0], first([1.0, 2.0])[1]])
+    with pytest.raises(
+        ValueError, match=r"MLP.* adds more to layers\[0\]\.neurons\[0\]; write level"
+    ):
+        step(loss, residual, level="network")
 
 
 # ----------------------------------------------------------------------------------------- steps

@@ -14,6 +14,7 @@ from engine.draw.graph.clusters import Modules
 from engine.draw.graph.inside import HIDDEN, open_parts
 from engine.draw.graph.view import Box, build_view
 from engine.draw.look.theme import format_number
+from engine.draw.steps.box_facts import collect_box_facts
 from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.inside_steps import InsideTracer
@@ -183,7 +184,9 @@ def test_each_picture_shows_the_numbers_of_the_engine():
     titles = {inside.title for inside in insides}
     opened, seen = set(), set()
     for inside in insides:
-        frames = InsideTracer(inside, outer, texts, SPEC).trace().frames
+        traced = InsideTracer(inside, outer, texts, SPEC).trace()
+        frames, facts = traced.frames, collect_box_facts(inside.view, traced, SPEC)
+        assert {fact.id for fact in facts if fact.lines} <= inside.own
         data, grad = ({}, {})
         for frame in frames:
             data |= frame.data

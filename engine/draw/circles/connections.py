@@ -132,11 +132,12 @@ class Network:
         """Return the name of a neuron whose output has terms besides the weighted inputs and the
         bias, such as a residual; None if there is none."""
         assert self.activity is not None
-        owners, columns = self.activity.owners, self.activity.nodes[1:]
-        places = ((c, i, x) for c, part in enumerate(columns, 1) for i, xs in enumerate(part) for x in xs)
-        others = ((c, i) for c, i, x in places if owners.get(x) == (c, i) and not self.activity.list_inputs(x))
-        place = next(others, None)
-        return None if place is None else self.name(place)
+        for c, column in enumerate(self.activity.nodes[1:], 1):
+            for i, outputs in enumerate(column):
+                own = [x for x in outputs if self.activity.owners.get(x) == (c, i)]
+                if not all(map(self.activity.list_inputs, own)):
+                    return self.name((c, i))
+        return None
 
     def name(self, place: Place) -> str:
         """Return the name of a neuron in texts."""

@@ -244,9 +244,11 @@ function mount(root, page, rows) {
   function showTrail() {
     const places = trail.map((i, depth) => [views[i].title, () => open(trail.slice(0, depth + 1))]);
     if (outside) places.unshift([outside.title, outside.leave]);
+    const shorten = (title, around) => (/^[. ]/.test(title.slice(around.length)) && title.startsWith(around) ? title.slice(around.length + 1) : title);
     find(".trail").replaceChildren(...places.map(([title, action], depth) => {
       const last = depth === places.length - 1, place = document.createElement(last ? "span" : "button");
-      place.textContent = place.title = title;
+      place.textContent = depth ? shorten(title, places[depth - 1][0]) : title;
+      place.title = title;
       if (last) place.setAttribute("aria-current", "page");
       else place.addEventListener("click", action);
       return place;
