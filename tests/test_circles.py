@@ -418,11 +418,10 @@ def test_wrong_arguments_are_refused():
         step(loss, model, level="network", limit=5)
     residual = MLP(2, [2, 1], "linear", rng=0)
     first, last = residual.layers
-    loss = last([1.0 + first([1.0, 2.0])[0], first([1.0, 2.0])[1]])
-    with pytest.raises(
-        ValueError, match=r"MLP.* adds more to layers\[0\]\.neurons\[0\]; write level"
-    ):
-        step(loss, residual, level="network")
+    a, b = first([1.0, 2.0])
+    for xs in ([1.0 + a, 2.0 + b], [a + 1.0, b + 2.0]):
+        with pytest.raises(ValueError, match=r"more from layers\[0\]\.neurons\[0\]; write"):
+            step(last(xs) ** 2, residual, level="network")
 
 
 # ----------------------------------------------------------------------------------------- steps

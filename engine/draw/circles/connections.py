@@ -128,14 +128,13 @@ class Network:
             return True
         return self.root in activity.owners or self.root in activity.arrays[-1]
 
-    def find_other_sum(self) -> str | None:
-        """Return the name of a neuron whose output has terms besides the weighted inputs and the
-        bias, such as a residual; None if there is none."""
+    def find_changed(self) -> str | None:
+        """Return the name of a neuron whose output is changed before the next layer reads it, such
+        as by a residual connection; None if there is none."""
         assert self.activity is not None
         for c, column in enumerate(self.activity.nodes[1:], 1):
             for i, outputs in enumerate(column):
-                own = [x for x in outputs if self.activity.owners.get(x) == (c, i)]
-                if not all(map(self.activity.list_inputs, own)):
+                if any(self.activity.is_changed(x) for x in outputs):
                     return self.name((c, i))
         return None
 
