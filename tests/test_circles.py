@@ -409,7 +409,7 @@ def test_wrong_arguments_are_refused():
         draw(loss, 3, level="network")
     net = Net()
     net.last = Layer(4, 1)
-    with pytest.raises(ValueError, match="first has 3 outputs, and last takes 4 inputs"):
+    with pytest.raises(ValueError, match="3 outputs, and last takes 4 inputs; write draw"):
         draw(net)
     arrays = model.to_vector()
     with pytest.raises(TypeError, match=r"network of Values.*to_scalar\(\)"):
