@@ -46,6 +46,10 @@ VECTOR = {
 }  # fmt: skip
 NETWORKS = {
     **ACTIVATIONS, **LAYERS, **LOSSES, **SCHEDULES, "Linear": "nn.Layer, or vector.Dense of Arrays",
+    **{
+        name: f"scalar.{name}, or vector.{name} of Arrays"
+        for name in ("Attention", "Embedding", "GPT", "LayerNorm", "RMSNorm", "Transformer")
+    },
     "Dense": "vector.Dense", "BatchNorm": "vector.BatchNorm", "Parameter": "Value or Array",
     "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
     **{name: f"write from stepgrad.draw import {name}" for name in ("draw", "step")},

@@ -409,13 +409,19 @@ def test_wrong_arguments_are_refused():
         draw(loss, 3, level="network")
     net = Net()
     net.last = Layer(4, 1)
-    with pytest.raises(ValueError, match="first has 3 outputs, and last takes 4 inputs"):
+    with pytest.raises(ValueError, match="3 outputs, and last takes 4 inputs; write draw"):
         draw(net)
     arrays = model.to_vector()
     with pytest.raises(TypeError, match=r"network of Values.*to_scalar\(\)"):
         step_network(arrays([[1.0, 2.0]]).sum(), arrays, Options(), 100)
     with pytest.raises(ValueError, match="at most 5 neurons to step through, got 10"):
         step(loss, model, level="network", limit=5)
+    residual = MLP(2, [2, 1], "linear", rng=0)
+    first, last = residual.layers
+    a, b = first([1.0, 2.0])
+    for xs in ([1.0 + a, 2.0 + b], [a + 1.0, b + 2.0]):
+        with pytest.raises(ValueError, match=r"more from layers\[0\]\.neurons\[0\]; write"):
+            step(last(xs) ** 2, residual, level="network")
 
 
 # ----------------------------------------------------------------------------------------- steps

@@ -494,7 +494,7 @@ def test_graphviz_of_the_system_draws_the_same_graph():
         (
             {"level": "layer"},
             "level must be one of values, neurons, layers, blocks, network, or paths such as layers.0, "
-            "layers.0.neurons.0, the rest, got 'layer'",
+            "layers.0.neurons.0, the rest, got 'layer'; write 'layers'",
         ),
     ],
 )

@@ -84,6 +84,7 @@ def test_methods_keep_their_signatures():
     ("module", "name", "here"),
     [
         (nn, "Linear", "nn.Layer, or vector.Dense"), (nn, "MSELoss", "losses.mse"),
+        (nn, "GPT", "scalar.GPT, or vector.GPT of Arrays"), (nn, "LayerNorm", "scalar.LayerNorm, or"),
         (nn, "ReLU", "activation='relu'"), (vector, "Linear", "vector.Dense"),
         (vector, "BatchNorm1d", "vector.BatchNorm"), (losses, "bce", "losses.binary_cross_entropy"),
         (optim, "lr_scheduler", "nn.schedules"), (schedules, "StepLR", "schedules.step_decay"),

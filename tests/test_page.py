@@ -365,6 +365,7 @@ def test_a_part_of_a_view_opens_another(opened, pages):
     page.wait_for_function("location.hash.includes('step=17')")  # the address is written later
     page.reload()
     assert page.inner_text(".place") == "17 of 17"
+    assert page.inner_text(".trail").split("\n") == [outer.title, inner.title]
     page.click(".trail button")
     assert page.inner_text(".trail") == outer.title
     page.click("[data-opens] text >> nth=0")

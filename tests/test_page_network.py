@@ -281,9 +281,9 @@ def test_boxes_open_one_inside_another_and_share_their_numbers(pages, monkeypatc
     monkeypatch.setattr(blocks, "MOST_PARTS", 6)  # the head stays closed
     page, (loss, model) = pages(make=attention, level="blocks"), attention()
     assert "Click a box to open it" in page.locator(".details").inner_text()
-    for title in ("heads[0]", "heads[0].query"):
+    for title, name in (("heads[0]", "heads[0]"), ("heads[0].query", "query")):
         page.locator(f'[data-opens="{title}"]').first.click()
-        assert page.locator(".trail [aria-current]").inner_text() == title
+        assert page.locator(".trail [aria-current]").inner_text() == name
     assert "Click a value" in page.locator(".details").inner_text()
     page.evaluate("stepgrad.goto(999)")
     loss.backward()

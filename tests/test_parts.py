@@ -19,6 +19,7 @@ from engine.draw.graph.clusters import Modules
 from engine.draw.graph.inside import HIDDEN, open_parts
 from engine.draw.graph.view import Box, build_view
 from engine.draw.look.theme import format_number
+from engine.draw.steps.box_facts import collect_box_facts
 from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.inside_steps import InsideTracer
@@ -29,7 +30,7 @@ SPEC = ".12g"
 GPT_PARTS = [
     "token_embedding", "position_embedding", "sum", "norm", "blocks[0].attention_norm",
     "blocks[0].attention.heads[0]", "blocks[0].attention.heads[1]", "blocks[0].attention.output",
-    "blocks[0] sum", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] sum (2)", "head",
+    "blocks[0] residual", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] residual (2)", "head",
     "logsumexp", "difference",
 ]  # fmt: skip
 
@@ -273,7 +274,9 @@ def test_each_picture_shows_the_numbers_of_the_engine():
     titles = {inside.title for inside in insides}
     opened, seen = set(), set()
     for inside in insides:
-        frames = InsideTracer(inside, outer, texts, SPEC).trace().frames
+        traced = InsideTracer(inside, outer, texts, SPEC).trace()
+        frames, facts = traced.frames, collect_box_facts(inside.view, traced, SPEC)
+        assert {fact.id for fact in facts if fact.lines} <= inside.own
         data, grad = ({}, {})
         for frame in frames:
             data |= frame.data
@@ -290,7 +293,8 @@ def test_each_picture_shows_the_numbers_of_the_engine():
         opened |= {x.opens for x in inside.view.drawn if isinstance(x, Box)}
     opened |= {x.opens for x in view.drawn if isinstance(x, Box)}
     assert opened - {""} == titles
-    assert {"blocks[0].attention.heads[1].query", "blocks[0].attention.heads[1] softmax"} < titles
+    head = "blocks[0].attention.heads[1]"
+    assert {f"{head}.query", f"{head} scaled query", f"{head} softmax"} < titles
     owned = {x for x in model.parameters() if x in view.ids}
     embeddings = {*model.token_embedding.parameters(), *model.position_embedding.parameters()}
     assert owned - seen <= embeddings  # every other parameter is in some picture

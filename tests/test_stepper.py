@@ -557,5 +557,9 @@ def test_wrong_arguments_are_refused(tmp_path):
     assert len(step(node).frames) < 20  # coarsely
     with pytest.raises(ValueError, match="theme must be one of auto, light, dark, got 'x'"):
         step(x * 2.0, theme="x")
+    with pytest.raises(TypeError, match="; combine its elements"):
+        step([Value(1.0)])
+    with pytest.raises(TypeError, match="; call it first"):
+        step(step)
     with pytest.raises(TypeError, match="step expects a Value or an Array, got 3"):
         step(3)

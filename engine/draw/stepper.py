@@ -327,7 +327,8 @@ def step_network(
 ) -> "Stepper":
     """Make a page that steps through backpropagation neuron by neuron.
 
-    Raises TypeError for a network of Arrays, and ValueError for more than `limit` neurons.
+    Raises TypeError for a network of Arrays, and ValueError for more than `limit` neurons, or if
+    the graph changes the outputs of a layer before the next one reads them.
     """
     network = network or Network(model, root)
     if network.activity is None or network.activity.of_arrays:
@@ -339,6 +340,11 @@ def step_network(
         raise ValueError(
             f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
             "level='layers', or raise limit"
+        )
+    if (name := network.find_changed()) is not None:
+        raise ValueError(
+            "step(level='network') expects layers that read each other's outputs, but the graph of "
+            f"{model!r} computes more from {name}; write level='blocks' or level='values'"
         )
     view, ids = build_network_view(network, model)
     tracer = NeuronTracer(view, ids, network.activity, options.format)

@@ -98,7 +98,9 @@ def mistakes(root: Node) -> list[Mistake]:
 def check_root(function: str, root: object) -> None:
     """Raise TypeError unless a root is a Value or an Array, and ValueError for several elements."""
     if not isinstance(root, Node):
-        remedy = ""
+        remedy = "; call it first" if callable(root) else ""
+        if isinstance(root, list | tuple):
+            remedy = "; combine its elements, for example by sum()"
         if hasattr(root, "named_parameters"):
             remedy = f"; write {function}(loss, model), where the model computed the loss"
         raise TypeError(f"{function} expects a Value or an Array, got {root!r}{remedy}")

@@ -138,6 +138,14 @@ class Activity:
             output = output.inputs[0]
         return output if output in self.sums and self.owners.get(output) == place else None
 
+    def is_changed(self, output: Node) -> bool:
+        """Return whether an output of a neuron is more than the activation of its sum."""
+        if output not in self.owners:
+            return False
+        z, activation = self.find_sum(output), self.columns[self.owners[output][0] - 1].activation
+        is_applied = len(output.inputs) == 1 or output.op is None or output.op.name == activation
+        return z is None or (output is not z and not is_applied)
+
     def list_inputs(self, output: Node) -> dict[int, Any]:
         """Return the inputs of an output of a neuron, by the indices of their weights."""
         z = self.find_sum(output)

@@ -79,7 +79,8 @@ def list_columns(model: object) -> list[Column]:
         if before.shape[0] != after.shape[1]:
             raise ValueError(
                 f"{model!r} cannot be drawn as columns of neurons: {before.path} has "
-                f"{before.shape[0]} outputs, and {after.path} takes {after.shape[1]} inputs"
+                f"{before.shape[0]} outputs, and {after.path} takes {after.shape[1]} inputs; "
+                "write draw(loss, model) or step(loss, model) with level='blocks'"
             )
     return columns
 

@@ -153,17 +153,17 @@ class PartFinder:
             lines = [f"{format_path(short)}   {modules.by_path[key]!r}"]
             return ModelPart(format_path(key), lines, parent, key, nodes)
         path = self.path_of[nodes[-1]]
-        title, name = self.title_group(nodes)
-        name = f"{format_path(path)} {name}" if path else name
+        title, name = self.title_group(nodes, inputs[key])
         if title == "+" and is_skip(inputs[key], inputs):
-            title = SKIP
+            title, name = SKIP, "residual"
+        name = f"{format_path(path)} {name}" if path else name
         values = [x for x in nodes if not isinstance(x, Outputs) and (x.op or nodes[0].op is None)]
         own = [x for x in values if x.op is not None] or values
         return ModelPart(name, [f"{title}   {format_count(len(own), 'value')}"], path, "", nodes)
 
-    def title_group(self, nodes: Sequence[Node]) -> tuple[str, str]:
+    def title_group(self, nodes: Sequence[Node], inputs: Iterable[object]) -> tuple[str, str]:
         """Return the symbol of a group's operation, with its constant if all share one, and a
-        name."""
+        name. `inputs` are the keys of the parts that it takes."""
         op = next((x.op for x in nodes if x.op is not None), None)
         if op is None:
             title = "parameters" if nodes[0] in self.modules.owned else "inputs"
@@ -172,6 +172,9 @@ class PartFinder:
         constants = {x.data for x in nodes if x.op is None and not getattr(x.data, "ndim", 0)}
         if len(constants) == 1 and op.name in WORDS:
             title += f" {format_number(constants.pop(), '.4g')}"
+            paths = [x for x in inputs if isinstance(x, str)]
+            if op.name in ("*", "/") and len(paths) == 1:
+                name = f"scaled {paths[0].rpartition('.')[2]}"
         return title, name
 
 

@@ -178,11 +178,12 @@ def parse_paths(level: object, known: set[str]) -> set[str]:
     paths = [written.get(path, path) if isinstance(path, str) else path for path in paths]
     for path in paths:
         if path not in known:
-            near = get_close_matches(str(path), known, n=10, cutoff=0.3) or known
-            near = sorted(near)[:10]
+            near = sorted(get_close_matches(str(path), known, n=4, cutoff=0.3) or known)[:4]
+            meant = get_close_matches(str(path), LEVELS, n=1, cutoff=0.8)
+            remedy = f"; write {meant[0]!r}" if meant else ""
             raise ValueError(
                 f"level must be one of {', '.join(LEVELS)}, or paths such as {', '.join(near)}, "
-                f"got {path!r}"
+                f"got {path!r}{remedy}"
             )
     return set(paths)
 

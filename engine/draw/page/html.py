@@ -139,7 +139,7 @@ def write_json(data: Any) -> str:
     return text.replace("<", "\\u003c")
 
 
-FIRST = ("title", "prefix", "group", "advice", "asks", "descends", "free")
+FIRST = ("title", "prefix", "parent", "group", "advice", "asks", "descends", "free")
 
 
 def split_view(packed: dict[str, Any]) -> dict[str, Any]:
@@ -328,6 +328,11 @@ def pack_page(views: Sequence[PageView], theme: str, rows: dict[str, int]) -> di
     A script can open them as they are; `write_page` splits each view first (see `split_view`).
     """
     packed = [pack_view(view, rows, i) for i, view in enumerate(views)]
+    places = {view.title: i for i, view in enumerate(views)}
+    for i, view in enumerate(views[1:], 1):
+        for title in re.findall(r'data-opens="([^"]*)"', view.svg):
+            if (place := places.get(html.unescape(title), i)) != i:
+                packed[place]["parent"] = i  # that of the others is the first
     page = {
         "views": packed, "theme": theme, "subtitle": SUBTITLE,
         "hints": [KEYS, TOUCH],

@@ -9,7 +9,8 @@ function inspect(root, { facts, whole }, step) {
   let selected = -1, all = false; // whether all derivatives are shown
   const holder = create("div", "editing"); // outside the details, so that it keeps the focus
   body.before(holder);
-  facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${name} (${kind})`, i)));
+  const plain = (name) => name.replace(/_\{(\d+)\}$/, "$1"); // w_{01} of a layer
+  facts.forEach(({ name, kind }, i) => name && pick.append(new Option(`${plain(name)} (${kind})`, i)));
   for (const option of pick.options) showWholeNames(option, whole);
   const placeOf = Object.fromEntries(facts.map(({ id }, i) => [id, i]).filter(([id]) => id));
 

@@ -122,6 +122,11 @@ function mount(root, page, rows) {
     if (mounted) view.graph.focus({ preventScroll: true }); // the focus was in the other drawing
   }
 
+  // Returns the views that lead to a view, and it.
+  function findPath(i) {
+    return i ? [...findPath(views[i].parent ?? 0), i] : [0];
+  }
+
   // Shows the first picture of the page. The drawing is hidden until its scale is known, so that the
   // browser computes the layout of its texts once.
   function begin() {
@@ -239,9 +244,11 @@ function mount(root, page, rows) {
   function showTrail() {
     const places = trail.map((i, depth) => [views[i].title, () => open(trail.slice(0, depth + 1))]);
     if (outside) places.unshift([outside.title, outside.leave]);
+    const shorten = (title, around) => (/^[. ]/.test(title.slice(around.length)) && title.startsWith(around) ? title.slice(around.length + 1) : title);
     find(".trail").replaceChildren(...places.map(([title, action], depth) => {
       const last = depth === places.length - 1, place = document.createElement(last ? "span" : "button");
-      place.textContent = place.title = title;
+      place.textContent = depth ? shorten(title, places[depth - 1][0]) : title;
+      place.title = title;
       if (last) place.setAttribute("aria-current", "page");
       else place.addEventListener("click", action);
       return place;
@@ -400,7 +407,7 @@ function mount(root, page, rows) {
     complete();
     stop();
     const to = views.findIndex((view) => view.title === title);
-    if (to >= 0 && views[to] !== view) open(to ? [0, to] : [0]);
+    if (to >= 0 && views[to] !== view) open(findPath(to));
     if (set !== undefined) view.editor?.readChanges(set);
     if (asks === "0") quiz.toggle(false);
     if (view.runs[pass - 1] && !quiz.isOn()) selectRun(pass - 1);

@@ -11,7 +11,7 @@ from engine.draw.formulas.symbols import make_name
 from engine.draw.formulas.writing import to_mathml
 from engine.draw.graph.clusters import format_path
 from engine.draw.graph.inside import HIDDEN
-from engine.draw.graph.view import Box, View
+from engine.draw.graph.view import Box, Cell, View
 from engine.draw.steps.facts import Facts, collect_local_facts, describe_kind, get_inputs
 from engine.draw.steps.frames import Trace
 from engine.draw.steps.numbers import choose_places
@@ -71,8 +71,17 @@ def collect_fixed_facts(view: View, notation: Notation) -> list[Facts]:
         for node, id in view.ids.items()
         if id[0] == "v" and not isinstance(node, Outputs)
     ]
+    outside = find_outside(view)
+    facts = [x._replace(lines=()) if x.id in outside else x for x in facts]
     boxes = [box for box in view.drawn if isinstance(box, Box)]
     return facts + [Facts(box.id, box.path, format_count(box.nodes, "node")) for box in boxes]
+
+
+def find_outside(view: View) -> set[str]:
+    """Return the ids of values that boxes around the picture of an inside compute. The picture does
+    not show their inputs, and so their facts have no formulas."""
+    cells = [x for x in view.drawn if isinstance(x, Cell)]
+    return {x.id for x in cells if x.kind == "leaf" and x.node.op is not None}
 
 
 def collect_live_facts(
@@ -92,6 +101,7 @@ def collect_live_facts(
     boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
     facts = [Facts("", "")] * len(order)
     leaves: dict[str, list[int]] = {}
+    outside = find_outside(view)
     for i, (node, id) in enumerate(view.ids.items()):
         kind = "" if isinstance(node, Outputs) else describe_kind(node, parameters)
         if id == HIDDEN:
@@ -100,7 +110,8 @@ def collect_live_facts(
             partials = get_inputs(node)[1]
             places = [None if x is None else Place(f"p{i}.{k}") for k, x in enumerate(partials)]
             fact = collect_local_facts(id, node, notation, parameters, places)
-            facts[i] = fact._replace(math=to_mathml(notation.name(node)))
+            lines = () if id in outside else fact.lines
+            facts[i] = fact._replace(math=to_mathml(notation.name(node)), lines=lines)
         elif kind and (node.op is None or node is order[-1]):
             name = known.names.get(node) or Name(notation.names[node], notation.full_name(node))
             math = to_mathml(make_name(name.short))
