@@ -129,8 +129,9 @@ class DeepSearch(Search):
             return enumerate(x)
         if not isinstance(x, FunctionType):
             return super().contents(x)
-        if is_internal(x.__code__.co_filename):
-            return None
+        if is_internal(x.__code__.co_filename):  # perhaps around a function of the user
+            wrapped = getattr(x, "__wrapped__", None)
+            return self.contents(wrapped) if isinstance(wrapped, FunctionType) else None
         names = zip(x.__code__.co_freevars, x.__closure__ or (), strict=True)
         enclosing = [(name, cell.cell_contents) for name, cell in names if cell != CellType()]
         globals_ = [(name, x.__globals__.get(name)) for name in x.__code__.co_names]

@@ -108,7 +108,8 @@ INKS = """() => {
         const [r, g, b] = getComputedStyle(text).fill.match(/[\\d.]+/g).map(Number);
         return 0.3 * r + 0.6 * g + 0.1 * b;
     };
-    const all = [...document.querySelectorAll("svg[role=img] text")].map(lightness);
+    const texts = [...document.querySelectorAll("svg[role=img] text")];
+    const all = texts.filter((text) => text.textContent).map(lightness);
     return [Math.min(...all), Math.max(...all)];
 }"""
 

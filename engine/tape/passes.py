@@ -99,7 +99,7 @@ def append_sums(code: Code, slots: np.ndarray) -> Code:
     return Code(code.offset, *map(np.append, code[1:], sums))
 
 
-def count_uses(staged: StagedProgram, needed: np.ndarray) -> np.ndarray:
+def count_slot_uses(staged: StagedProgram, needed: np.ndarray) -> np.ndarray:
     """Return how many instructions and results use each slot."""
     code = staged.code
     results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
@@ -117,7 +117,7 @@ def fuse(
     """
     code, offset = staged.code, staged.code.offset
     opcodes, a, b, c = (array.copy() for array in code[1:5])
-    single = needed & (count_uses(staged, needed) == 1)
+    single = needed & (count_slot_uses(staged, needed) == 1)
     single[:offset] = False
     single[offset:] &= is_product
     for factor, other in ((code.a, code.b), (code.b, code.a)):
@@ -135,7 +135,7 @@ def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProg
     """Make sums of several terms sums of products by 1.0, which changes no bit."""
     code, offset = staged.code, staged.code.offset
     opcodes, a, b, c = (array.copy() for array in code[1:5])
-    single = needed & (count_uses(staged, needed) == 1)
+    single = needed & (count_slot_uses(staged, needed) == 1)
     single[:offset] = False
     single[offset:] &= (code.opcodes == ADD) | (code.opcodes == MULTIPLY_ADD)
     is_first = np.zeros(len(opcodes), bool)
@@ -152,7 +152,7 @@ def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProg
 def start_sums(staged: StagedProgram, needed: np.ndarray, minus_zero: int) -> StagedProgram:
     """Start sums of products from -0.0, not from their first product, which changes no bit."""
     code, offset = staged.code, staged.code.offset
-    single = count_uses(staged, needed)[offset:] == 1
+    single = count_slot_uses(staged, needed)[offset:] == 1
     adds = np.flatnonzero(needed[offset:] & (code.opcodes == MULTIPLY_ADD) & (code.c >= offset))
     first = code.c[adds] - offset
     starts = (code.opcodes[first] == MULTIPLY) & single[first]

@@ -63,7 +63,7 @@ def schedule_runs(
     results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
     last, place, terms = np.arange(n), np.arange(n), np.ones(n, np.int64)
     uses = np.bincount(results, minlength=code.size)
-    find_sums(*code[1:], staged.stage, OPERANDS, uses, last, place, terms, offset)
+    find_product_sums(*code[1:], staged.stage, OPERANDS, uses, last, place, terms, offset)
     steps = np.flatnonzero(last == np.arange(n))
     lengths, kind = np.unique(terms[steps], return_inverse=True)
     kind = kind * 256 + code.opcodes[steps]
@@ -107,7 +107,7 @@ def schedule_runs(
 
 
 @compile_kernel()
-def find_sums(
+def find_product_sums(
     opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, row: np.ndarray,
     stage: np.ndarray, operands: np.ndarray, uses: np.ndarray, last: np.ndarray, place: np.ndarray,
     terms: np.ndarray, offset: int,

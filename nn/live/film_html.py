@@ -5,7 +5,7 @@ import html
 from engine.draw.graph.dot import replace_invalid
 from engine.draw.page.html import read_text
 from nn.live.film_data import FilmData
-from nn.live.html import write_core, write_document, write_json
+from nn.live.html import compress_json, write_core, write_document
 from nn.live.overlay import read_asset
 
 VIEW = (
@@ -29,7 +29,7 @@ def write_film_page(title: str, about: str, packed: FilmData, theme: str) -> str
     overlay = packed.overlay
     style = f"{read_asset('train.css')}{overlay.style}{read_asset('film.css')}"
     scripts = [write_core(packed.code), overlay.script, *map(read_asset, VIEW)]
-    texts = {"film": write_json(packed.data), "bytes": packed.weights}
+    texts = {"film": compress_json(packed.data), "bytes": packed.weights}
     return write_document(
         f"{title} – film of its training", "train film", body, style,
         [*scripts, read_text("host.js"), START], overlay, texts, theme,

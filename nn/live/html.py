@@ -50,7 +50,7 @@ def write_training_page(
     body = read_asset("train.html").replace("LOSS", html.escape(data["loss"]))
     body = body.replace("TITLE", title).replace("ABOUT", about)
     overlay = write_overlay(views, theme)
-    texts = {"training": write_json(data | {"graphs": [*views]})}
+    texts = {"training": compress_json(data | {"graphs": [*views]})}
     scripts = [write_core(code), overlay.script, *map(read_asset, VIEW)]
     return write_document(
         f"{title} – training", "train", body, read_asset("train.css") + overlay.style,
@@ -91,7 +91,7 @@ def write_document(
     )
 
 
-def write_json(data: object) -> str:
+def compress_json(data: object) -> str:
     """Return data as compressed JSON."""
     text = json.dumps(replace_invalid_in(data), ensure_ascii=False, separators=(",", ":"))
     return compress(text)
