@@ -3,6 +3,8 @@
 import math
 import os
 import random
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -848,3 +850,21 @@ def test_numbers_do_not_have_the_methods_of_values():
     with pytest.raises(AttributeError, match=message):
         jit(lambda x: x.tanh())(2.0)
     assert jit(lambda x: x.tanh())(Value(0.0)).item() == 0.0
+
+
+def test_numba_is_first_imported_and_compiles_while_decisions_are_recorded(tmp_path):
+    """`max` and `min` are replaced then, by functions that numba does not know."""
+    code = """
+from engine import Tape, Value, record_branches
+x = Value(3.0)
+with record_branches():
+    tape = Tape(max(x, 0.0) * 2.0)
+print(tape.flat.data)
+from numba import njit
+print(njit(lambda a: max(a, 1.0))(2.0))
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[3.]\n2.0\n", done.stderr

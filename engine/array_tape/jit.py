@@ -17,6 +17,7 @@ from engine.graph import topological
 from engine.support.freezing import CHANGES
 from engine.support.lazy import is_installed
 from engine.support.tables import align
+from engine.watch.extremes import original_extremes
 from engine.watch.gradient_warnings import warn
 
 NO_NUMBA = [False]  # for tests
@@ -204,8 +205,9 @@ def find_fuse() -> Any:
     """Return the function that compiles loops, or None if numba is not installed."""
     if NO_NUMBA[0] or not is_installed("numba"):
         return None
-    from engine.array_tape.fusion import fuse_steps
-    from engine.tape.updates import compile_update
+    with original_extremes():
+        from engine.array_tape.fusion import fuse_steps
+        from engine.tape.updates import compile_update
 
     set_compiler(compile_update)  # of optimizers, too
     return fuse_steps

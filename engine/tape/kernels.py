@@ -29,6 +29,7 @@ from engine.tape.opcodes import (
     VECTOR_TO_ANY,
 )
 from engine.tape.products import make_add_products
+from engine.watch.extremes import ORIGINALS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +44,9 @@ def compile_kernel(fastmath: bool | set[str] = False) -> Callable[[F], F]:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
 
     def decorator(f: F) -> F:
+        # numba cannot compile the functions that replace these while decisions are recorded.
+        for name, function in ORIGINALS.items():
+            f.__globals__.setdefault(name, function)
         try:
             return njit(cache=True, **options)(f)
         except RuntimeError:  # no directory for the cache

@@ -28,6 +28,7 @@ from engine.tape.values import (
     recompute,
 )
 from engine.value import Value
+from engine.watch.extremes import original_extremes
 
 if TYPE_CHECKING:
     from engine.tape.machine import Machine
@@ -358,16 +359,17 @@ def load_machine(user: str) -> type[Machine]:
 
     Raises ImportError if numba, which `user` requires, is not installed.
     """
-    try:
-        import numba  # noqa: F401
-    except ModuleNotFoundError as problem:
-        if problem.name != "numba":
-            raise
-        raise ImportError(
-            f"{user} requires numba, which is not installed: pip install 'stepgrad[jit]'"
-        ) from problem
-    from engine.tape.machine import Machine
-    from engine.tape.updates import compile_update
+    with original_extremes():
+        try:
+            import numba  # noqa: F401
+        except ModuleNotFoundError as problem:
+            if problem.name != "numba":
+                raise
+            raise ImportError(
+                f"{user} requires numba, which is not installed: pip install 'stepgrad[jit]'"
+            ) from problem
+        from engine.tape.machine import Machine
+        from engine.tape.updates import compile_update
 
     set_compiler(compile_update)
     return Machine

@@ -6,7 +6,8 @@ decisions are recorded, these functions therefore return the number of a node.
 """
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 from typing import Any
 
@@ -50,3 +51,14 @@ RECORDED = {
 def replace_extremes(replace: bool) -> None:
     """Replace the built-in functions, or restore them, in all threads."""
     vars(builtins).update(RECORDED if replace else ORIGINALS)
+
+
+@contextmanager
+def original_extremes() -> Iterator[None]:
+    """Restore the built-in functions for a while, as for the import of numba, which reads them."""
+    is_replaced = builtins.max is RECORDED["max"]
+    replace_extremes(replace=False)
+    try:
+        yield
+    finally:
+        replace_extremes(is_replaced)
