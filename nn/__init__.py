@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nn.checkpoint import Checkpoint, load, save
     from nn.diagnosis import Diagnosis, diagnose
     from nn.records import Record
+    from nn.sweep_result import Sweep
+    from nn.sweeps import sweep
     from nn.train import fit
     from nn.training import Training
 
@@ -37,6 +39,7 @@ __all__ = [
     "Module",
     "Neuron",
     "Record",
+    "Sweep",
     "Training",
     "accuracy",
     "augment",
@@ -51,6 +54,7 @@ __all__ = [
     "plot_boundary",
     "save",
     "schedules",
+    "sweep",
     "vector",
 ]
 
@@ -65,6 +69,8 @@ LAZY = {
     "exercises": ["exercises"],
     "live": ["live"],
     "optim": ["optim"],
+    "sweep_result": ["Sweep"],
+    "sweeps": ["sweep"],
     "train": ["fit"],
     "records": ["Record"],
     "training": ["Training"],

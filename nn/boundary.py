@@ -73,7 +73,7 @@ def plot_boundary(
             f"got {bad[0] if len(bad) else 'both -1 and 0'}"
         )
     if axes is None:
-        axes = new_axes()
+        axes = new_axes("plot_boundary")
     if count == 1:
         plot_output(axes, sides, outputs.reshape(resolution, resolution), threshold)
         groups = [(labels[labels <= 0][:1].tolist() or [0])[0], 1]
@@ -99,14 +99,12 @@ def plot_boundary(
     return axes
 
 
-def new_axes() -> "Axes":
+def new_axes(user: str) -> "Axes":
     """Return the axes of a new figure. Raises ImportError if matplotlib is not installed."""
     try:
         from matplotlib import pyplot
     except ModuleNotFoundError as problem:
-        message = (
-            "plot_boundary requires matplotlib, which is not installed: pip install matplotlib"
-        )
+        message = f"{user} requires matplotlib, which is not installed: pip install matplotlib"
         raise ImportError(message, name="matplotlib") from problem
     return pyplot.subplots(figsize=(6.0, 4.5), layout="constrained")[1]
 

@@ -282,7 +282,9 @@ def run_with_bar(training: Iterator[Record], epochs: int, done: int) -> Records:
     return records
 
 
-def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:
+def progress_bar(
+    total: int, done: int, description: str = "training", unit: str = "epoch"
+) -> AbstractContextManager[Any]:
     """Return a bar of tqdm; a context of None without tqdm, or outside terminals and notebooks."""
     is_notebook = "ipykernel.zmqshell" in sys.modules
     if not is_notebook and (sys.stderr is None or not sys.stderr.isatty()):
@@ -293,7 +295,7 @@ def progress_bar(epochs: int, done: int) -> AbstractContextManager[Any]:
             from tqdm import auto
     except ModuleNotFoundError:
         return nullcontext()
-    return auto.tqdm(total=epochs, initial=done, desc="training", unit="epoch")
+    return auto.tqdm(total=total, initial=done, desc=description, unit=unit)
 
 
 class BestWeights:

@@ -1,0 +1,149 @@
+"""A checksum of a function, by which results of an older version of it are recognized."""
+
+import dis
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from engine.node import Node
+from engine.support.frames import is_internal
+from nn.checkpoint import fingerprint
+from nn.search import INSTALLED, is_of_user
+
+LENGTH = 12  # hexadecimal digits
+
+
+def code_checksum(f: Callable[..., Any]) -> str:
+    """Return a checksum of the code of a function, and of everything that it refers to.
+
+    It covers the bytecode, constants, defaults, variables of enclosing functions, and global
+    variables; functions and classes among them in the same way, unless a library defines them.
+    Comments, names of files and numbers of lines do not matter.
+
+    >>> rate = 0.1
+    >>> before, same = code_checksum(lambda x: rate * x), code_checksum(lambda x: rate * x)
+    >>> rate = 0.2
+    >>> before == same, before == code_checksum(lambda x: rate * x)
+    (True, False)
+    """
+    digest = hashlib.sha256()
+    for word in CodeWords().of(f):
+        digest.update(f"{word}\0".encode())
+    return digest.hexdigest()[:LENGTH]
+
+
+class CodeWords:
+    """The words that describe an object and what it refers to, the same in each process."""
+
+    def __init__(self) -> None:
+        self.visited: dict[int, Any] = {}  # the objects are kept, because an id may be reused
+
+    def of(self, x: Any) -> Iterator[str]:
+        """Yield the words of an object. One that was described before is a number."""
+        if x is None or x is ... or isinstance(x, str | bytes | int | float | complex | np.generic):
+            yield repr(x)
+            return
+        if id(x) in self.visited:
+            yield f"#{[*self.visited].index(id(x))}"
+            return
+        self.visited[id(x)] = x
+        yield f"{type(x).__module__}.{type(x).__qualname__}"
+        yield from self.contents(x)
+
+    def contents(self, x: Any) -> Iterator[str]:
+        """Yield the words of what an object consists of."""
+        if isinstance(x, FunctionType):
+            yield from self.function(x)
+        elif isinstance(x, MethodType):
+            yield from self.each([x.__self__, x.__func__])
+        elif isinstance(x, partial):
+            yield from self.each([x.func, x.args, x.keywords])
+        elif isinstance(x, type):
+            yield from self.class_(x)
+        elif isinstance(x, ModuleType):
+            yield x.__name__
+        elif isinstance(x, np.ndarray):
+            yield from self.of(x.tolist() if x.dtype.hasobject else [fingerprint(x), str(x.dtype)])
+        elif isinstance(x, np.random.Generator):
+            yield from self.of(x.bit_generator.state)
+        elif isinstance(x, Node):
+            yield from self.of(x.data)
+        elif isinstance(x, os.PathLike):
+            yield os.fspath(x)
+        elif isinstance(x, Mapping):
+            yield from self.each([part for item in x.items() for part in item])
+        elif isinstance(x, set | frozenset):  # their order differs between processes
+            yield from sorted("\0".join(CodeWords().of(element)) for element in x)
+        elif isinstance(x, list | tuple):
+            yield from self.each(x)
+        elif hasattr(x, "__dict__"):
+            yield from self.of(vars(x))
+        elif not callable(x):
+            yield "an object without attributes"
+        else:
+            yield getattr(x, "__qualname__", "")
+
+    def each(self, objects: Iterable[Any]) -> Iterator[str]:
+        for x in objects:
+            yield from self.of(x)
+        yield "end"
+
+    def function(self, f: FunctionType) -> Iterator[str]:
+        """Yield the name of a library's function; of another, its code and what it refers to."""
+        yield f.__qualname__
+        file = f.__code__.co_filename
+        if is_internal(file) or any(folder in file for folder in INSTALLED):
+            yield f.__module__
+            return
+        yield from self.code(f.__code__)
+        enclosing = [cell.cell_contents for cell in f.__closure__ or () if cell != CellType()]
+        yield from self.each([f.__defaults__, f.__kwdefaults__, *enclosing])
+        for name in dict.fromkeys(global_names(f.__code__)):
+            x: Any = f.__globals__
+            for part in name.split("."):
+                x = x.get(part) if isinstance(x, dict) else getattr(x, part, None)
+                if not isinstance(x, ModuleType):
+                    break
+            yield name
+            yield from self.of(x)
+
+    def code(self, code: CodeType) -> Iterator[str]:
+        """Yield the instructions, the names and the constants, also of functions inside."""
+        yield from map(str, (code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars))
+        for x in code.co_consts:
+            yield from self.code(x) if isinstance(x, CodeType) else self.of(x)
+
+    def class_(self, kind: type) -> Iterator[str]:
+        """Yield the name of a class; of one of the user's, its bases and attributes, too."""
+        yield f"{kind.__module__}.{kind.__qualname__}"
+        if not is_of_user(kind):
+            return
+        yield from self.each(kind.__bases__)
+        for name, x in vars(kind).items():
+            if name not in ("__dict__", "__weakref__", "__module__", "__firstlineno__"):
+                yield name
+                yield from self.of(getattr(x, "__func__", getattr(x, "fget", x)))
+
+
+def global_names(code: CodeType) -> Iterator[str]:
+    """Yield the global variables that code reads, with their attributes, as in `models.Net`.
+
+    >>> [*global_names((lambda: len(dis.opname)).__code__)]
+    ['len', 'dis.opname']
+    """
+    name = ""
+    for step in dis.get_instructions(code):
+        if name and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            name = f"{name}.{step.argval}"
+            continue
+        if name:
+            yield name
+        name = step.argval if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") else ""
+    for x in code.co_consts:
+        if isinstance(x, CodeType):
+            yield from global_names(x)

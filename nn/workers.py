@@ -1,0 +1,160 @@
+"""Trainings in processes, by joblib, or on the workers of a Dask cluster.
+
+Scheduling and transport are those of the libraries. A training that a killed worker leaves is
+started again and resumes from its checkpoint.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from engine.support.threads import limit_threads
+from nn.training import Training
+
+REMEDY = "{} requires {}, which is not installed: pip install '{}'"
+ATTEMPTS = 3  # of new processes, while killed ones leave no result
+
+
+class Job(NamedTuple):
+    """A training to run: `build(**arguments)` returns it."""
+
+    build: Callable[..., Any]
+    arguments: dict[str, Any]  # seed and checkpoint included
+    threads: int
+
+
+class Outcome(NamedTuple):
+    """The records of a training, the epoch that its weights are of, and its error, if any."""
+
+    records: list[list[Any]]
+    epoch: int
+    error: str | None = None
+    traceback: str | None = None
+
+
+def run_job(job: Job) -> Outcome:
+    """Train to the end. An error of the training is part of the outcome.
+
+    Raises TypeError if `build` does not return a training that writes the checkpoint.
+    """
+    with limit_blas_threads(job.threads), limit_threads(job.threads):
+        try:
+            training = job.build(**job.arguments)
+        except Exception as problem:
+            return describe_error(problem)
+        check_training(training, job)
+        try:
+            for _ in training:
+                pass
+        except Exception as problem:
+            return describe_error(problem)
+    records = training.checkpoint.records
+    age = 0 if training.patience is None else training._best.age
+    return Outcome([list(record) for record in records], len(records) - age)
+
+
+def check_training(training: Any, job: Job) -> None:
+    """Raise TypeError unless `build` has passed the checkpoint to `fit` and returned its result."""
+    name = getattr(job.build, "__name__", "build")
+    if not isinstance(training, Training):
+        raise TypeError(
+            f"{name} must return the result of fit, a Training that has not run, got a "
+            f"{type(training).__name__}; write return fit(..., checkpoint=checkpoint), without "
+            ".run()"
+        )
+    path = training.checkpoint and training.checkpoint.path
+    if path != job.arguments["checkpoint"]:
+        raise TypeError(
+            f"{name} must pass its argument checkpoint to fit, got a training with "
+            f"checkpoint={path!r}; write fit(..., checkpoint=checkpoint)"
+        )
+
+
+def describe_error(problem: Exception) -> Outcome:
+    text = "".join(traceback.format_exception(problem)).rstrip()
+    return Outcome([], 0, f"{type(problem).__name__}: {problem}", text)
+
+
+def limit_blas_threads(count: int) -> Any:
+    """Return a context manager that limits the threads of BLAS.
+
+    The number of threads changes the last bits of large matrix products.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError:
+        message = REMEDY.format("sweep", "threadpoolctl", "stepgrad[sweep]")
+        raise ImportError(message, name="threadpoolctl") from None
+    return threadpool_limits(count)
+
+
+def run_in_processes(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, Outcome]]:
+    """Yield the number and the outcome of each job, in the order in which they end.
+
+    One process is this one. Raises BrokenProcessPool if processes are killed again and again.
+    """
+    if processes == 1:
+        yield from ((i, run_job(job)) for i, job in enumerate(jobs))
+        return
+    try:
+        from joblib import Parallel, delayed, parallel_config
+    except ModuleNotFoundError:
+        message = REMEDY.format("sweep over processes", "joblib", "stepgrad[sweep]")
+        raise ImportError(f"{message}, or pass processes=1", name="joblib") from None
+    pending, attempts = dict(enumerate(jobs)), 0
+    while pending:
+        with parallel_config("loky", inner_max_num_threads=jobs[0].threads):
+            parallel = Parallel(
+                min(processes, len(pending)), batch_size=1, return_as="generator_unordered"
+            )
+        calls = [delayed(run_numbered)(i, job) for i, job in pending.items()]
+        try:
+            for i, outcome in parallel(calls):
+                attempts = 0
+                del pending[i]
+                yield i, outcome
+        except BrokenProcessPool as problem:
+            attempts += 1
+            if attempts == ATTEMPTS:
+                raise BrokenProcessPool(
+                    f"processes were killed {ATTEMPTS} times in a row; is there enough memory for "
+                    f"{processes} of them? The same call resumes the trainings"
+                ) from problem
+
+
+def run_numbered(i: int, job: Job) -> tuple[int, Outcome]:
+    return i, run_job(job)
+
+
+def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Iterator[tuple[int, Outcome]]:
+    """Yield the number and the outcome of each job, in the order in which they end.
+
+    The scheduler is an address, a cluster, or a Client of `distributed`. Jobs that have not started
+    are cancelled if the iterator is closed.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ModuleNotFoundError:
+        message = REMEDY.format("sweep on a cluster", "distributed", "stepgrad[dask]")
+        raise ImportError(message, name="distributed") from None
+    is_client = isinstance(scheduler, Client)
+    with nullcontext(scheduler) if is_client else Client(scheduler) as client:
+        futures = {client.submit(run_job, job, pure=False): i for i, job in enumerate(jobs)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], outcome_of(future)
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+
+
+def outcome_of(future: Any) -> Outcome:
+    """Return the result of a future. A job whose workers are killed again and again has failed."""
+    from distributed import CancelledError, KilledWorker
+
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except (KilledWorker, CancelledError) as problem:
+        return describe_error(problem)
