@@ -49,6 +49,10 @@ def main() -> None:
     parser.add_argument(
         "--file", type=Path, help="gpt: a text file with one document a line (default: names)"
     )
+    parser.add_argument(
+        "--processes", type=parse_count, help="sweep: number of processes (default: all cores)"
+    )
+    parser.add_argument("--scheduler", help="sweep: address of a Dask cluster, tcp://...")
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in demos]
     if unknown:
@@ -75,7 +79,7 @@ def main() -> None:
             sys.exit(f"--out {args.out}: {problem.strerror}; choose a writable folder")
         for function in functions:
             function(args.out, **options)
-    except ModuleNotFoundError as missing:
+    except ImportError as missing:
         sys.exit(f"{missing}; install what the demos need: pip install -e '.[demos]'")
     except KeyboardInterrupt as interrupt:
         sys.exit(f"\n{interrupt or 'interrupted'}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nn.boundary import MARKERS, new_axes
-from nn.sweep_result import Cell, describe_settings, format_value
+from nn.trials import GridCell, describe_settings, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,14 +19,14 @@ COLUMNS = 4  # of the legend
 SIZE = (6.0, 4.0)  # inches
 
 
-def plot_cells(cells: Sequence[Cell], figure: str, axes: "Axes | None") -> "Axes":
+def plot_cells(cells: Sequence[GridCell], figure: str, axes: "Axes | None") -> "Axes":
     """Plot a figure of all cells, as `Sweep.plot` describes."""
     axes = new_axes("Sweep.plot") if axes is None else axes
     name = widest_setting(cells)
     values = values_of(cells, name)
     is_numeric = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
     values = sorted(values) if is_numeric else values
-    curves: dict[str, list[Cell]] = {}
+    curves: dict[str, list[GridCell]] = {}
     for cell in cells:
         rest = {key: x for key, x in cell.settings.items() if key != name}
         curves.setdefault(describe_settings(rest), []).append(cell)
@@ -36,23 +36,25 @@ def plot_cells(cells: Sequence[Cell], figure: str, axes: "Axes | None") -> "Axes
         points = [(values.index(cell.settings.get(name)) + shift, cell) for cell in curve]
         points.sort(key=lambda point: point[0])
         handles.append(plot_curve(axes, points, figure, k, label, is_numeric))
-    numbers = [run.figures()[figure] for cell in cells for run in cell.runs if run.figures()]
+    numbers = [
+        trial.figures()[figure] for cell in cells for trial in cell.trials if trial.figures()
+    ]
     if figure.endswith("loss") and min(numbers) > 0 and max(numbers) > RATIO * min(numbers):
         axes.set_yscale("log")
     axes.set_xticks(range(len(values)), [format_value(x) if name else "" for x in values])
     axes.set(xlim=(-0.5, len(values) - 0.5), xlabel=name, ylabel=figure.replace("_", " "))
     failed = axes.plot([], [], "x", color=FAILED, markeredgewidth=2, label="failed")
-    has_failures = any(run.error is not None for cell in cells for run in cell.runs)
+    has_failures = any(trial.error is not None for cell in cells for trial in cell.trials)
     style(axes, [*handles, *(failed if has_failures else [])])
     return axes
 
 
-def widest_setting(cells: Sequence[Cell]) -> str:
+def widest_setting(cells: Sequence[GridCell]) -> str:
     """Return the setting with the most values, the first of several; "" if there is none."""
     return max(cells[0].settings, key=lambda name: len(values_of(cells, name)), default="")
 
 
-def values_of(cells: Sequence[Cell], name: str) -> list[Any]:
+def values_of(cells: Sequence[GridCell], name: str) -> list[Any]:
     """Return the values of a setting, each once, in the order of the grid."""
     values: list[Any] = []
     for cell in cells:
@@ -63,7 +65,7 @@ def values_of(cells: Sequence[Cell], name: str) -> list[Any]:
 
 def plot_curve(
     axes: "Axes",
-    points: list[tuple[float, Cell]],
+    points: list[tuple[float, GridCell]],
     figure: str,
     k: int,
     label: str,
@@ -80,9 +82,9 @@ def plot_curve(
         linewidth=2, elinewidth=1.2, capsize=3, label=label,
     )  # fmt: skip
     for x, cell in points:
-        numbers = [run.figures()[figure] for run in cell.runs if run.error is None]
+        numbers = [trial.figures()[figure] for trial in cell.trials if trial.error is None]
         axes.plot([x] * len(numbers), numbers, "o", markersize=3, color=colour, alpha=0.5)
-        if len(numbers) < len(cell.runs):
+        if len(numbers) < len(cell.trials):
             axes.plot(
                 x, 0.98, "x", color=FAILED, markeredgewidth=2, transform=axes.get_xaxis_transform()
             )
@@ -107,7 +109,7 @@ def style(axes: "Axes", handles: Sequence[Any]) -> None:
         )  # fmt: skip
 
 
-def to_svg(cells: Sequence[Cell], figure: str) -> str:
+def to_svg(cells: Sequence[GridCell], figure: str) -> str:
     """Return the plot as SVG."""
     from matplotlib.figure import Figure
 

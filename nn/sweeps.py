@@ -1,26 +1,12 @@
-"""`sweep`: train a network for each combination of settings and each seed.
-
->>> import tempfile
->>> from nn import MLP, data, fit
->>> X, y = data.moons(20, rng=0)
->>> def build(width, lr, seed, checkpoint):
-...     model = MLP(2, [width, 1], "tanh", rng=seed)
-...     return fit(
-...         model, X, y, loss="binary_cross_entropy", epochs=3, lr=lr, rng=seed,
-...         checkpoint=checkpoint,
-...     )
->>> grid = {"width": [2, 4], "lr": [0.01, 0.1]}
->>> result = sweep(build, grid, folder=tempfile.mkdtemp(), seeds=2, processes=1)
->>> [(cell.settings["width"], cell.settings["lr"], len(cell.runs)) for cell in result.cells()]
-[(2, 0.01, 2), (2, 0.1, 2), (4, 0.01, 2), (4, 0.1, 2)]
-"""
+"""`sweep`: train a network for each combination of settings and each seed."""
 
 import inspect
 import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +19,9 @@ from nn import archive
 from nn.arguments import check_mapping, check_path, check_whole, format_count, look_up
 from nn.code import code_checksum
 from nn.records import Record, Records
-from nn.sweep_result import Run, Sweep
+from nn.sweep_result import Sweep
 from nn.training import Training, progress_bar
+from nn.trials import Trial
 from nn.workers import Job, Outcome, run_in_processes, run_on_cluster
 
 if TYPE_CHECKING:
@@ -83,8 +70,22 @@ def sweep(
     if joblib, threadpoolctl (extra `sweep`) or distributed (extra `dask`) is required and not
     installed. Raises RuntimeError if all trainings fail, and BrokenProcessPool if processes are
     killed again and again.
+
+    >>> import tempfile
+    >>> from nn import MLP, data, fit
+    >>> X, y = data.moons(20, rng=0)
+    >>> def build(width, lr, seed, checkpoint):
+    ...     model = MLP(2, [width, 1], "tanh", rng=seed)
+    ...     return fit(
+    ...         model, X, y, loss="binary_cross_entropy", epochs=3, lr=lr, rng=seed,
+    ...         checkpoint=checkpoint,
+    ...     )
+    >>> grid = {"width": [2, 4], "lr": [0.01, 0.1]}
+    >>> result = sweep(build, grid, folder=tempfile.mkdtemp(), seeds=2, processes=1)
+    >>> [(cell.settings["width"], cell.settings["lr"], len(cell.trials)) for cell in result.cells()]
+    [(2, 0.01, 2), (2, 0.1, 2), (4, 0.01, 2), (4, 0.1, 2)]
     """
-    cells = combine(grid)
+    cells = combine_values(grid)
     check_build(build, list(cells[0]))
     seeds = check_seeds(seeds)
     threads = check_whole("threads", threads)
@@ -107,23 +108,23 @@ def sweep(
     else:
         results = run_on_cluster(jobs, scheduler)
     finish(results, left, paths, outcomes)
-    runs = [
-        Run(*key, Records([Record(*record) for record in outcomes[i].records]), outcomes[i].epoch,
+    trials = [
+        Trial(*key, Records([Record(*record) for record in outcomes[i].records]), outcomes[i].epoch,
             f"{paths[i]}.ckpt", *outcomes[i][2:])
         for i, key in enumerate(keys)
     ]  # fmt: skip
-    return checked(Sweep(runs))
+    return checked(Sweep(trials))
 
 
 def finish(
-    results: Iterator[tuple[int, Outcome]],
+    results: Generator[tuple[int, Outcome]],
     left: list[int],
     paths: list[Path],
     outcomes: dict[int, Outcome],
 ) -> None:
     """Run the jobs that are left and write down their outcomes, with a progress bar."""
     total = len(paths)
-    with progress_bar(total, total - len(left), "sweep", "training") as bar:
+    with closing(results), progress_bar(total, total - len(left), "sweep", "training") as bar:
         try:
             for k, outcome in results:
                 outcomes[left[k]] = outcome
@@ -139,26 +140,37 @@ def finish(
 
 
 def checked(result: Sweep) -> Sweep:
-    """Warn about trainings that failed. Raises RuntimeError if all did."""
+    """Warn about trainings that failed, and unused seeds. Raises RuntimeError if all failed."""
     failures = result.failures()
-    if failures and len(failures) == len(result.runs):
+    if failures and len(failures) == len(result.trials):
         raise RuntimeError(
             f"all {format_count(len(failures), 'training')} failed; {failures[0]}:\n"
             f"{failures[0].traceback}"
         )
     if failures:
         warn(
-            f"{len(failures)} of {format_count(len(result.runs), 'training')} failed; "
+            f"{len(failures)} of {format_count(len(result.trials), 'training')} failed; "
             f"{failures[0]}: {failures[0].error}; failures() of the result has the tracebacks",
             RuntimeWarning,
         )
+    for cell in result.cells():
+        losses = [
+            [record.loss for record in trial.records] for trial in cell.trials if not trial.error
+        ]
+        if len(losses) > 1 and all(curve == losses[0] for curve in losses):
+            warn(
+                f"the losses of {cell.trials[0]} are those of all other seeds; pass the seed to "
+                "the model and to fit, as rng",
+                RuntimeWarning,
+            )
+            break
     return result
 
 
-def combine(grid: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+def combine_values(grid: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
     """Return each combination of the values of a grid; the last name changes fastest.
 
-    >>> combine({"width": [8, 16], "lr": np.array([0.1])})
+    >>> combine_values({"width": [8, 16], "lr": np.array([0.1])})
     [{'width': 8, 'lr': 0.1}, {'width': 16, 'lr': 0.1}]
     """
     check_mapping("grid", grid, "{'width': [8, 16], 'lr': [0.01, 0.1]}")
@@ -210,9 +222,10 @@ def check_build(build: Any, names: list[str]) -> None:
         for name in [*names, *GIVEN]:
             if name in GIVEN and name not in parameters:
                 raise TypeError(
-                    f"build must have the parameters seed and checkpoint, got {describe(build)}"
+                    "build must have the parameters seed and checkpoint, got "
+                    f"{describe_build(build)}"
                 )
-            look_up(f"parameter of {describe(build)}:", parameters, name)
+            look_up(f"parameter of {describe_build(build)}:", parameters, name)
     missing = [
         name
         for name, parameter in parameters.items()
@@ -221,10 +234,10 @@ def check_build(build: Any, names: list[str]) -> None:
         and name not in (*names, *GIVEN)
     ]
     if missing:
-        raise ValueError(f"{describe(build)} also expects {missing[0]!r}; add it to the grid")
+        raise ValueError(f"{describe_build(build)} also expects {missing[0]!r}; add it to the grid")
 
 
-def describe(build: Callable[..., Any]) -> str:
+def describe_build(build: Callable[..., Any]) -> str:
     names = ", ".join(inspect.signature(build).parameters)
     return f"{getattr(build, '__name__', 'build')}({names})"
 
@@ -261,7 +274,7 @@ def file_name(arguments: dict[str, Any]) -> str:
     The checksum tells apart what is the same in lower case or without special characters.
 
     >>> file_name({"width": 8, "lr": 0.1, "seed": 0})
-    'lr=0.1,seed=0,width=8-fa1b7a8e'
+    'lr=0.1,seed=0,width=8-7c042c7b'
     """
     items = sorted(arguments.items())
     text = ",".join([f"{name}={x}" for name, x in items])

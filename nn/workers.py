@@ -5,9 +5,10 @@ started again and resumes from its checkpoint.
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
+from pickle import PicklingError
 from typing import Any, NamedTuple
 
 from engine.support.threads import limit_threads
@@ -43,13 +44,13 @@ def run_job(job: Job) -> Outcome:
         try:
             training = job.build(**job.arguments)
         except Exception as problem:
-            return describe_error(problem)
+            return failed_outcome(problem)
         check_training(training, job)
         try:
             for _ in training:
                 pass
         except Exception as problem:
-            return describe_error(problem)
+            return failed_outcome(problem)
     records = training.checkpoint.records
     age = 0 if training.patience is None else training._best.age
     return Outcome([list(record) for record in records], len(records) - age)
@@ -72,7 +73,7 @@ def check_training(training: Any, job: Job) -> None:
         )
 
 
-def describe_error(problem: Exception) -> Outcome:
+def failed_outcome(problem: Exception) -> Outcome:
     text = "".join(traceback.format_exception(problem)).rstrip()
     return Outcome([], 0, f"{type(problem).__name__}: {problem}", text)
 
@@ -90,16 +91,18 @@ def limit_blas_threads(count: int) -> Any:
     return threadpool_limits(count)
 
 
-def run_in_processes(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, Outcome]]:
+def run_in_processes(jobs: Sequence[Job], processes: int) -> Generator[tuple[int, Outcome]]:
     """Yield the number and the outcome of each job, in the order in which they end.
 
-    One process is this one. Raises BrokenProcessPool if processes are killed again and again.
+    One process is this one. Raises BrokenProcessPool if processes are killed again and again, and
+    TypeError if the jobs cannot be pickled.
     """
     if processes == 1:
         yield from ((i, run_job(job)) for i, job in enumerate(jobs))
         return
     try:
         from joblib import Parallel, delayed, parallel_config
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
     except ModuleNotFoundError:
         message = REMEDY.format("sweep over processes", "joblib", "stepgrad[sweep]")
         raise ImportError(f"{message}, or pass processes=1", name="joblib") from None
@@ -115,20 +118,26 @@ def run_in_processes(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int,
                 attempts = 0
                 del pending[i]
                 yield i, outcome
-        except BrokenProcessPool as problem:
+        except TerminatedWorkerError as problem:
             attempts += 1
             if attempts == ATTEMPTS:
                 raise BrokenProcessPool(
                     f"processes were killed {ATTEMPTS} times in a row; is there enough memory for "
                     f"{processes} of them? The same call resumes the trainings"
                 ) from problem
+        except (BrokenProcessPool, PicklingError) as problem:
+            reason = str(problem.__cause__).strip('"\n').rpartition("\n")[2]  # of a traceback
+            raise TypeError(
+                f"{jobs[0].build!r} cannot be sent to another process: {reason}; import what it "
+                "refers to from a module, or pass processes=1"
+            ) from problem
 
 
 def run_numbered(i: int, job: Job) -> tuple[int, Outcome]:
     return i, run_job(job)
 
 
-def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Iterator[tuple[int, Outcome]]:
+def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, Outcome]]:
     """Yield the number and the outcome of each job, in the order in which they end.
 
     The scheduler is an address, a cluster, or a Client of `distributed`. Jobs that have not started
@@ -157,4 +166,4 @@ def outcome_of(future: Any) -> Outcome:
         outcome: Outcome = future.result()
         return outcome
     except (KilledWorker, CancelledError) as problem:
-        return describe_error(problem)
+        return failed_outcome(problem)

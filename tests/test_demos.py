@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from demos import _executors, _mnist_best, cost, depth, descent, gpt, mnist, modes, moons, tape
+from demos import (
+    _executors,
+    _mnist_best,
+    cost,
+    depth,
+    descent,
+    gpt,
+    mnist,
+    modes,
+    moons,
+    sweep,
+    tape,
+)
 from docs import animation
 from javascript import unpack
 from nn import data, scalar
@@ -81,6 +93,17 @@ def test_forward_and_reverse_mode(run_small):
     for n, m, _, forward, _, reverse in rows:
         assert (forward > 1.5 * reverse) == (n >= 10 * m)
         assert (reverse > 1.5 * forward) == (m >= 10 * n)
+
+
+def test_a_sweep(run_small, tmp_path):
+    """Wider networks and larger learning rates are better here, and the same call resumes."""
+    grid = {"width": [2, 16], "lr": [0.001, 0.03]}
+    printed = run_small(sweep, {"processes": 1}, GRID=grid, SEEDS=2, EPOCHS=20).out
+    count = len(sweep.GRID["width"]) * len(sweep.GRID["lr"]) * sweep.SEEDS
+    assert printed.startswith(f"{count} trainings of {sweep.EPOCHS} epochs\n")
+    assert "the lowest validation loss: width=16, lr=0.03\n" in printed
+    assert ET.parse(tmp_path / "sweep.svg").getroot().tag.endswith("svg")
+    assert len([*tmp_path.glob("sweep/*/*.json")]) == count
 
 
 def test_mnist_node_by_node(run_small, tmp_path):

@@ -6,16 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-import warnings
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from engine.support.threads import cores
 from nn import MLP, data, fit, sweep, vector
 from nn.code import code_checksum
-from nn.sweep_result import Spread
+from nn.trials import Spread
 
 pytest.importorskip("threadpoolctl")
 
@@ -36,8 +37,8 @@ def train(width, lr, seed, checkpoint, **settings):
 def numbers(result):
     """Return the settings and the records of all trainings, without their durations."""
     return [
-        (str(run), run.epoch, [record._replace(seconds=0.0) for record in run.records])
-        for run in result.runs
+        (str(trial), trial.epoch, [record._replace(seconds=0.0) for record in trial.records])
+        for trial in result.trials
     ]
 
 
@@ -55,18 +56,32 @@ def straight(tmp_path_factory):
 
 
 def killing_once(folder):
-    """Return a `build` whose process is killed in the third epoch of a training, once."""
+    """Return a `build` whose process is killed in the third epoch of a training, once.
 
-    def kill(X, epoch, rng):
-        if epoch == 3:
-            try:
-                os.close(os.open(f"{folder}/killed", os.O_CREAT | os.O_EXCL))
-                os.kill(os.getpid(), signal.SIGKILL)
-            except FileExistsError:
-                pass
-        return X
+    A line in a file for each epoch that is started begins with the settings.
+    """
 
-    return functools.partial(train, augment=kill)
+    def build(width, lr, seed, checkpoint):
+        def log_and_kill(X, epoch, rng):
+            with open(f"{folder}/log", "a") as file:
+                file.write(f"{width} {lr} {seed}: {epoch}\n")
+            if epoch == 3:
+                try:
+                    os.close(os.open(f"{folder}/killed", os.O_CREAT | os.O_EXCL))
+                    os.kill(os.getpid(), signal.SIGKILL)
+                except FileExistsError:
+                    pass
+            return X
+
+        return train(width, lr, seed, checkpoint, augment=log_and_kill)
+
+    return build
+
+
+def resumed(folder):
+    """Return the epochs of each training that were started more than once."""
+    lines = (folder / "log").read_text().splitlines()
+    return sorted({line for line in lines if lines.count(line) > 1})
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -74,7 +89,7 @@ def test_the_numbers_are_those_of_one_training_after_the_other(processes, tmp_pa
     pytest.importorskip("joblib")
     result = sweep(train, GRID, folder=tmp_path, seeds=2, processes=processes)
     assert numbers(result) == straight
-    (record,) = {run.figures()["loss"] for run in result.runs if str(run) == straight[0][0]}
+    (record,) = {trial.figures()["loss"] for trial in result.trials if str(trial) == straight[0][0]}
     assert record == straight[0][2][-1].loss
 
 
@@ -83,8 +98,10 @@ def test_another_process_resumes_the_training_of_a_killed_one(tmp_path, straight
     pytest.importorskip("joblib")
     build = killing_once(tmp_path)
     result = sweep(build, GRID, folder=tmp_path / "runs", seeds=2, processes=2)
-    assert (tmp_path / "killed").exists()
     assert numbers(result) == straight
+    epochs = resumed(tmp_path)  # of the killed process, and of the other one, which joblib ends
+    assert 1 <= len(epochs) <= 2
+    assert any(epoch.endswith(": 3") for epoch in epochs)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
@@ -99,7 +116,293 @@ def test_another_worker_of_a_cluster_resumes_the_training_of_a_killed_one(tmp_pa
     ):  # fmt: skip
         build = killing_once(tmp_path)
         result = sweep(build, GRID, folder=tmp_path / "runs", seeds=2, scheduler=client)
-        assert (tmp_path / "killed").exists()
         assert numbers(result) == straight
+        (epoch,) = resumed(tmp_path)
+        assert epoch.endswith(": 3")
         with pytest.raises(TypeError, match="must return the result of fit"):
             sweep(lambda seed, checkpoint: 3, {}, folder=tmp_path / "other", scheduler=client)
+
+
+# ---------------------------------------------------------------------------------- what is resumed
+
+
+def counting(folder, epochs=EPOCHS):
+    """Return a `build` that writes a line for each call."""
+
+    def build(width, seed, checkpoint):
+        with open(f"{folder}/calls", "a") as file:
+            file.write(f"{width} {seed}\n")
+        model = MLP(2, [width, 1], rng=seed)
+        return fit(
+            model, X, 2 * y - 1, loss="hinge", epochs=epochs, rng=seed, checkpoint=checkpoint
+        )
+
+    return build
+
+
+def run(build, folder, widths=(2, 3), **named):
+    named = {"seeds": 2, "processes": 1, **named}
+    return sweep(build, {"width": widths}, folder=folder / "runs", **named)
+
+
+def calls(folder):
+    return (folder / "calls").read_text().splitlines()
+
+
+def test_finished_trainings_are_not_trialagain(tmp_path):
+    first = run(counting(tmp_path), tmp_path)
+    assert calls(tmp_path) == ["2 0", "2 1", "3 0", "3 1"]
+    assert run(counting(tmp_path), tmp_path) == first
+    larger = run(counting(tmp_path), tmp_path, [3, 4], seeds=[1, 2])
+    assert calls(tmp_path)[4:] == ["3 2", "4 1", "4 2"]
+    assert larger.trials[0] == first.trials[3]
+
+
+def test_trainings_of_another_build_are_not_used(tmp_path):
+    run(counting(tmp_path), tmp_path)
+    with pytest.warns(RuntimeWarning, match="trainings of another build") as caught:
+        result = run(counting(tmp_path, epochs=2), tmp_path)
+    assert caught[0].filename == __file__
+    assert [len(trial.records) for trial in result.trials] == [2] * 4
+    assert [len(trial.records) for trial in run(counting(tmp_path), tmp_path).trials] == [
+        EPOCHS
+    ] * 4
+
+
+def test_a_damaged_or_missing_result_is_computed_again(tmp_path):
+    first = run(counting(tmp_path), tmp_path)
+    for trial in first.trials[:2]:
+        path = Path(trial.checkpoint).with_suffix(".json")
+        assert json.loads(path.read_text())["epoch"] == EPOCHS
+        path.unlink()
+    assert run(counting(tmp_path), tmp_path) == first  # the checkpoints are finished
+    assert len(calls(tmp_path)) == 6
+
+
+PROGRAM = """
+import sys, time
+from nn import data, fit, sweep, vector
+
+X, y = data.spirals(60, rng=0)
+start = time.perf_counter()
+
+def pause(X, epoch, rng):
+    while epoch == 3 and len(sys.argv) > 3:
+        open(f"{sys.argv[1]}/paused", "a").close()
+        time.sleep(0.01)
+    return X
+
+def build(width, seed, checkpoint):
+    model = vector.MLP(2, [width, 2], rng=seed)
+    return fit(
+        model, X, y, loss="cross_entropy", epochs=4, augment=pause if width == 3 else None,
+        rng=seed, checkpoint=checkpoint,
+    )
+
+result = sweep(build, {"width": [2, 3]}, seeds=1, folder=f"{sys.argv[1]}/runs", processes=int(sys.argv[2]))
+print([[record.loss for record in trial.records] for trial in result.trials])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_stops_with_a_message_and_the_same_call_resumes(tmp_path):
+    pytest.importorskip("joblib")
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def start(folder, *pause):
+        folder.mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, tmp_path / "program.py", folder, *pause], text=True, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    folder = tmp_path / "here"
+    process = start(folder, "2", "pause")
+    finished = []
+    while process.poll() is None and not (finished and (folder / "paused").exists()):
+        finished = [*folder.glob("runs/*/*.json")]
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert "KeyboardInterrupt: 1 of 2 trainings are finished; the same call resumes" in errors
+    before = finished[0].stat().st_mtime_ns
+    places = [(folder, "2"), (tmp_path / "other", "1")]
+    printed = [start(*arguments).communicate(timeout=120)[0] for arguments in places]
+    assert printed[0] == printed[1] != ""
+    assert finished[0].stat().st_mtime_ns == before
+
+
+# -------------------------------------------------------------------------------------- wrong use
+
+
+def diverging(lr, seed, checkpoint):
+    if lr == 0.1 and seed == 1:
+        raise ZeroDivisionError("of this test")
+    return train(2, lr, seed, checkpoint)
+
+
+def test_a_training_that_fails_does_not_stop_the_others(tmp_path):
+    with pytest.warns(RuntimeWarning, match="1 of 4 trainings failed; lr=0.1, seed=1: Zero"):
+        result = sweep(diverging, {"lr": [0.1, 0.01]}, folder=tmp_path, seeds=2, processes=1)
+    (failure,) = result.failures()
+    assert 'raise ZeroDivisionError("of this test")' in failure.traceback
+    assert [len(trial.records) for trial in result.trials] == [EPOCHS, 0, EPOCHS, EPOCHS]
+    assert [line.split()[:4] for line in str(result).splitlines()[1:3]] == [
+        ["0.1", "1", "of", "2"], ["0.01", "2", *str(result.cells()[1].figures()["loss"]).split()[:2]]
+    ]  # fmt: skip
+    assert str(result).endswith(
+        "1 of 4 trainings failed:\n  lr=0.1, seed=1: ZeroDivisionError: of this test"
+    )
+    with pytest.raises(RuntimeError, match=r"all 1 training failed; lr=0.1, seed=1:\nTraceback"):
+        sweep(diverging, {"lr": [0.1]}, folder=tmp_path, seeds=[1], processes=1)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda seed, checkpoint: train(2, 0.1, seed, None), "must pass its argument checkpoint to fit"),
+        (lambda seed, checkpoint: train(2, 0.1, seed, f"{checkpoint}2"), "must pass its argument checkpoint"),
+        (lambda seed, checkpoint: train(2, 0.1, seed, checkpoint).run(), "got a Records; write return fit"),
+        (lambda seed, checkpoint: None, "must return the result of fit"),
+    ],
+)  # fmt: skip
+def test_a_build_that_does_not_return_its_training(build, words, tmp_path):
+    with pytest.raises(TypeError, match=words):
+        sweep(build, {}, folder=tmp_path, processes=1)
+
+
+def test_a_build_that_no_other_process_can_load(tmp_path):
+    pytest.importorskip("joblib")
+    lock = threading.Lock()
+    with pytest.raises(
+        TypeError, match=r"cannot be sent to another process: TypeError: cannot pick"
+    ):
+        sweep(lambda seed, checkpoint: lock, {}, folder=tmp_path, processes=2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
+def test_processes_that_are_always_killed(tmp_path):
+    pytest.importorskip("joblib")
+    kill = lambda seed, checkpoint: os.kill(os.getpid(), signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool, match="killed 3 times in a row"):
+        sweep(kill, {}, folder=tmp_path, processes=2)
+
+
+def test_seeds_that_are_not_used(tmp_path):
+    with pytest.warns(RuntimeWarning, match="the losses of seed=0 are those of all other seeds"):
+        sweep(
+            lambda seed, checkpoint: train(2, 0.1, 0, checkpoint), {}, folder=tmp_path, processes=1
+        )
+
+
+def test_each_training_has_one_thread(tmp_path):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    counts = []
+
+    def build(seed, checkpoint):
+        counts.append([cores(), *[pool["num_threads"] for pool in threadpoolctl.threadpool_info()]])
+        return train(2, 0.1, seed, checkpoint)
+
+    before = cores()
+    sweep(build, {}, folder=tmp_path, processes=1)
+    assert {count for numbers in counts for count in numbers} == {1}
+    assert cores() == before
+
+
+# -------------------------------------------------------------------------------------- the result
+
+
+def test_the_figures_are_those_of_the_weights_that_the_model_has(tmp_path):
+    build = functools.partial(train, patience=1)
+    result = sweep(build, {"width": [4], "lr": [2.0]}, folder=tmp_path, processes=1)
+    for trial in result.trials:
+        losses = [record.validation_loss for record in trial.records]
+        assert trial.figures()["validation_loss"] == min(losses)
+        training = build(**trial.settings, seed=trial.seed, checkpoint=trial.checkpoint)
+        assert not training.run()
+        assert training.objective.evaluate(training.validation, 16)[0] == pytest.approx(min(losses))
+    assert any(len(trial.records) > trial.epoch for trial in result.trials)
+
+
+def test_the_table_and_the_plot(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = sweep(train, GRID, folder=tmp_path, seeds=2, processes=1)
+    best = result.best("metric")
+    means = [cell.figures()["metric"].mean for cell in result.cells()]
+    assert best.figures()["metric"].mean == max(means)
+    lowest = min(cell.figures()["validation_loss"].mean for cell in result.cells())
+    assert result.best().figures()["validation_loss"].mean == lowest
+    text = result._repr_mimebundle_()["text/html"]
+    assert text.count("<tr>") == 5
+    assert "image/svg+xml" in text
+    assert text.count("<b>") == len(str(result).splitlines()[0].replace("validation ", "").split())
+    axes = result.plot("metric")
+    assert axes.get_ylabel() == "metric"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4"]
+    assert [x.get_text() for x in axes.get_legend().get_texts()] == ["lr=0.01", "lr=0.1"]
+    assert result.table()[1] == {
+        "width": 2, "lr": 0.01, "seed": 1, **result.trials[1].figures(), "error": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([0.5], "0.5"), ([1.0, 1.0], "1"), ([2.0, 4.0], "3.0 ± 1.4"), ([1e-9, 3e-9], "2e-09 ± 1.4e-09"),
+     ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566")],
+)  # fmt: skip
+def test_a_spread_has_the_digits_of_its_deviation(values, text):
+    assert str(Spread.of(values)) == text
+
+
+# -------------------------------------------------------------------------- the checksum of a build
+
+CHANGES = {
+    "a constant": "def f(x): return x * 3",
+    "an operator": "def f(x): return x + 2",
+    "a default": "def f(x, y=1): return x * 2",
+    "a global number": "a = {}\ndef f(x): return x * a",
+    "a global array": "import numpy\na = numpy.full(3, {})\ndef f(x): return x * a",
+    "a function": "def g(x): return x - {}\ndef f(x): return g(x)",
+    "a method": "class A:\n    def g(self): return {}\ndef f(x): return A().g()",
+    "a variable around it": "def g(a): return lambda x: x * a\nf = g({})",
+    "a model": "from nn import MLP\nm = MLP(1, [1], rng={})\ndef f(x): return m",
+    "a part": "import functools\nf = functools.partial(max, {})",
+    "an object": "class A: pass\na = A()\na.b = [{}]\ndef f(x): return a.b",
+}
+BASE = "def f(x): return x * 2"
+
+
+def checksum(code):
+    space = {"__name__": "script"}
+    exec(compile(code, "script.py", "exec"), space)
+    return code_checksum(space["f"])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_checksum_depends_on(change):
+    one, two = CHANGES[change].format(1), CHANGES[change].format(2)
+    assert checksum(one) == checksum(one)
+    assert checksum(one) != (checksum(two) if one != two else checksum(BASE))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["\n\n# a comment\ndef f(x):\n    return x * 2  # another", "x = 3\ndef f(x): return x * 2"],
+)
+def test_a_checksum_does_not_depend_on(code):
+    assert checksum(code) == checksum(BASE)
+
+
+def test_a_checksum_is_the_same_in_each_process():
+    code = (
+        "from nn.code import code_checksum\nnames = {'a', 'b', 'c', 'd'}\n"
+        "def f(x): return x in {'k', 'l', 'm'} and names, f\nprint(code_checksum(f))"
+    )
+    printed = {
+        subprocess.check_output(
+            [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}
+        )
+        for seed in "123"
+    }
+    assert len(printed) == 1

@@ -12,6 +12,7 @@ from arguments.kinds import (
 )  # fmt: skip
 from engine import Array, Value
 from nn import augment, data, optim, schedules, vector
+from nn.trials import Trial
 
 # fmt: off
 
@@ -176,3 +177,33 @@ on.call(lambda: fit(augment=lambda X, epoch, rng: X[:2]), ValueError, "augment m
 on.call(lambda: fit(checkpoint=""), ValueError, "checkpoint must be the name of a file", "''")
 on.call(lambda: fit(checkpoint="folder.svg"), ValueError, "checkpoint must be the name of a file")
 on.call(lambda: fit(checkpoint="no/x"), FileNotFoundError, "no folder", "create it first")
+
+# ------------------------------------------------------------------------------------------ sweep
+
+
+def build(width, seed, checkpoint):
+    raise AssertionError("it is not called")
+
+
+def sweep(build=build, grid=None, **named):
+    return nn.sweep(build, {"width": [2]} if grid is None else grid, **{"folder": "runs", **named})
+
+
+on = About("nn.sweep")
+on.values([None, 3, "x"], lambda v: sweep(v), TypeError, "build must be a function that returns fit(..., checkpoint=checkpoint)")
+on.kind("grid must", MAPPING.optional, lambda v: sweep(grid=v))
+on.values([3, 0.1, "tanh", None, {1: 2}], lambda v: sweep(grid={"width": v}), TypeError, "grid['width'] must be a list of values")
+on.values([[], [3, 3], (0.1, 0.2, 0.1)], lambda v: sweep(grid={"width": v}), ValueError, "grid['width'] must have values, each once", shows=None)
+on.values([len, x, 1j, {1: 2}], lambda v: sweep(grid={"width": [v]}), TypeError, "values of grid['width'] must be numbers, strings, booleans, None or lists", "put its name there")
+on.call(lambda: sweep(grid={"widht": [2]}), ValueError, "unknown parameter of build(width, seed, checkpoint): 'widht' (did you mean 'width'?)")
+on.call(lambda: sweep(grid={}), ValueError, "build(width, seed, checkpoint) also expects 'width'; add it to the grid")
+on.values(["seed", "checkpoint"], lambda v: sweep(grid={v: [1]}), ValueError, "is not a name for the grid", shows="{}".format)
+on.call(lambda: sweep(lambda width, seed: None), TypeError, "build must have the parameters seed and checkpoint", "<lambda>(width, seed)")
+on.kind("folder", PATH, lambda v: sweep(folder=v))
+on.arguments(sweep, processes=WHOLE.optional, threads=WHOLE)
+on.values([0, -1, 2.5, None, "x"], lambda v: sweep(seeds=v), BOTH, "seeds must be")
+on.values([[], [1, 1]], lambda v: sweep(seeds=v), ValueError, "seeds must be a number, or distinct numbers")
+on.values([[-1], ["a"], [0.5]], lambda v: sweep(seeds=v), BOTH, "a seed must be", shows=lambda v: repr(v[0]))
+on.call(lambda: sweep(processes=2, scheduler="x"), ValueError, "expected processes or a scheduler")
+for method in ("best", "plot"):
+    About(f"nn.Sweep.{method}").values(["accuracy", 3], getattr(nn.Sweep([Trial({}, 0, [nn.Record(1, 0.5, None, None, None, 0.1, 1.0, 0.1)], 1, "")]), method), ValueError, "unknown figure", "loss, epochs, seconds")

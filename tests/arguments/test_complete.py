@@ -23,6 +23,7 @@ EXCEPTIONS = {  # names without rows, with the reason
     "engine.draw.Drawing": RESULTS, "engine.draw.Stepper": RESULTS, "nn.Checkpoint": RESULTS,
     "engine.draw.Stepper.to_view": "a title for other pages",
     "nn.Record": RESULTS, "nn.Training": RESULTS, "nn.Diagnosis": RESULTS,
+    "nn.Sweep": RESULTS,
     "nn.Diagnosis.save": "matplotlib checks it", "engine.GradientWarning": "a warning",
     "nn.metrics.accuracy": "nn.accuracy", "nn.metrics.confusion_matrix": "nn.confusion_matrix",
 }  # fmt: skip
