@@ -1,8 +1,11 @@
 """The build of the wheel: `engine` becomes the package `stepgrad`, `nn` becomes `stepgrad.nn`.
 
-The files of both are copied, and their names for each other are rewritten in imports, docstrings,
-examples and messages alike. Lines keep their numbers. This is text replacement: code in engine/ and
-nn/ therefore writes `torch.nn.Linear` and not `nn.Linear`.
+The code of the demos becomes `stepgrad.demos`, which `python -m stepgrad` runs. The MNIST files,
+11 MB, stay in the clone and in the source distribution.
+
+The files are copied, and their names for each other are rewritten in imports, docstrings, examples
+and messages alike. Lines keep their numbers. This is text replacement: code in these folders
+therefore writes `torch.nn.Linear` and not `nn.Linear`.
 """
 
 import re
@@ -12,13 +15,20 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn"}
+FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn", "demos": "stepgrad/demos"}
+NAMES = "|".join(FOLDERS)
+COMMANDS = {"python -m demos": "python -m stepgrad", "-e '.[demos]'": "'stepgrad[demos]'"}
+MAIN = """from stepgrad.demos.__main__ import main
+
+if __name__ == "__main__":
+    main()
+"""
 TEXT = {".py", ".pyi", ".js", ".css", ".html", ".md"}
 NAME = re.compile(
-    r"\bfrom (?!engine\b|nn\b)([\w.]+) import [\w, ]*"  # another package's names stay
-    r"|(?<=\bfrom )(engine|nn)\b"
-    r"|(?<=\bimport )(engine|nn)\b"
-    r"|(?<![\w./-])(engine|nn)(?=[./][\w{])"  # not the word at the end of a sentence
+    rf"\bfrom (?!(?:{NAMES})\b)([\w.]+) import [\w, ]*"  # another package's names stay
+    rf"|(?<=\bfrom )({NAMES})\b"
+    rf"|(?<=\bimport )({NAMES})\b"
+    rf"|(?<![\w./-])({NAMES})(?=[./][\w{{])"  # not the word at the end of a sentence
 )
 
 
@@ -29,6 +39,8 @@ def rewritten(text: str) -> str:
     'from stepgrad.nn import MLP  # see stepgrad/value.py and `stepgrad.nn.losses`'
     >>> rewritten("import engine, an engine. torch.nn.Linear, my_engine.x")
     'import stepgrad, an engine. torch.nn.Linear, my_engine.x'
+    >>> rewritten("from demos.shared.tables import x  # python -m demos moons")
+    'from stepgrad.demos.shared.tables import x  # python -m stepgrad moons'
     >>> rewritten("from torch import nn")
     Traceback (most recent call last):
     ValueError: 'from torch import nn' hides a package of this project; write import torch
@@ -36,7 +48,7 @@ def rewritten(text: str) -> str:
 
     def new_name(match: re.Match[str]) -> str:
         if match[0] not in FOLDERS:
-            if re.search(r"import .*\b(engine|nn)\b", match[0]):
+            if re.search(rf"import .*\b({NAMES})\b", match[0]):
                 raise ValueError(
                     f"{match[0]!r} hides a package of this project; write import {match[1]}"
                 )
@@ -44,7 +56,10 @@ def rewritten(text: str) -> str:
         folder = FOLDERS[match[0]]
         return folder if text.startswith("/", match.end()) else folder.replace("/", ".")
 
-    return NAME.sub(new_name, text.replace("from stepgrad import nn\n", "import stepgrad.nn\n"))
+    text = text.replace("from stepgrad import nn\n", "import stepgrad.nn\n")
+    for command, installed in COMMANDS.items():
+        text = text.replace(command, installed)
+    return NAME.sub(new_name, text)
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -57,7 +72,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
         for name, installed in FOLDERS.items():
             folder = Path(self.root, name)
             for file in sorted(folder.rglob("*")):
-                if file.is_dir() or "__pycache__" in file.parts:
+                if file.is_dir() or "__pycache__" in file.parts or file.suffix == ".gz":
+                    continue
+                if name == "demos" and file.suffix != ".py":  # pictures for README.md
                     continue
                 path, source = f"{installed}/{file.relative_to(folder).as_posix()}", file
                 if file.suffix in TEXT:
@@ -65,6 +82,9 @@ class CustomBuildHook(BuildHookInterface[Any]):
                     source.parent.mkdir(parents=True, exist_ok=True)
                     source.write_bytes(rewritten(file.read_bytes().decode()).encode())
                 build_data["force_include"][str(source)] = path
+        main = Path(self.copies.name, "__main__.py")
+        main.write_text(MAIN)
+        build_data["force_include"][str(main)] = "stepgrad/__main__.py"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if version != "editable":

@@ -7,12 +7,35 @@ import inspect
 import sys
 from pathlib import Path
 
+from nn.idx import MNIST
+
 
 def list_demos() -> dict[str, str]:
     """Return the name of each demo and the first line of its docstring."""
     files = [path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("_")]
     texts = {path.stem: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for path in files}
     return {name: (text or "").split("\n")[0] for name, text in sorted(texts.items())}
+
+
+def demos_of_mnist() -> list[str]:
+    """Return the names of the demos that read the MNIST files."""
+    folder = Path(__file__).parent
+    texts = {name: (folder / f"{name}.py").read_text("utf-8") for name in list_demos()}
+    return [name for name, text in texts.items() if "data.mnist()" in text]
+
+
+def print_list(demos: dict[str, str]) -> None:
+    """Print the demos; if the MNIST files are missing, those that read them come last."""
+    width = max(map(len, demos))
+    missing = [] if any(MNIST.glob("train-images*")) else demos_of_mnist()
+    print("Usage: python -m demos NAME, where NAME is one of:\n")
+    for name, line in demos.items():
+        if name not in missing:
+            print(f"  {name:{width}}  {line}")
+    if missing:
+        print("\nWith the MNIST files, in the folder that STEPGRAD_MNIST names:\n")
+        for name in missing:
+            print(f"  {name:{width}}  {demos[name]}")
 
 
 def main() -> None:
@@ -58,10 +81,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown demo {unknown[0]!r}; choose from: {', '.join(demos)}")
     if not args.names:
-        width = max(map(len, demos))
-        print("Usage: python -m demos NAME, where NAME is one of:\n")
-        for name, line in demos.items():
-            print(f"  {name:{width}}  {line}")
+        print_list(demos)
         return
     options = {
         name: value
@@ -81,6 +101,8 @@ def main() -> None:
             function(args.out, **options)
     except ImportError as missing:
         sys.exit(f"{missing}; install what the demos need: pip install -e '.[demos]'")
+    except FileNotFoundError as missing:
+        sys.exit(str(missing))
     except KeyboardInterrupt as interrupt:
         sys.exit(f"\n{interrupt or 'interrupted'}")
 

@@ -164,7 +164,8 @@ def mnist(
     has the shape `(n,)`, in int64 from 0 to classes - 1.
 
     folder   a folder with four files of the same names and format, such as Fashion-MNIST or EMNIST;
-             by default that of this package, with 60,000 and 10,000 images of 28 x 28 pixels
+             by default that of the environment variable STEPGRAD_MNIST, or the one in a clone, with
+             60,000 and 10,000 images of 28 x 28 pixels. The installed package does not contain them
     classes  the number of classes
 
     Raises FileNotFoundError if a file is missing, and ValueError if one is damaged, if a label is

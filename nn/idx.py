@@ -22,7 +22,8 @@ from numpy.typing import DTypeLike
 
 from nn.arguments import check_whole, format_count
 
-MNIST = Path(__file__).parent / "mnist"  # the folder of the four files of this package
+HERE = Path(__file__).parent / "mnist"  # with the four files in the clone, not in the wheel
+MNIST = Path(os.environ.get("STEPGRAD_MNIST") or HERE)
 KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")  # after "train-" or "t10k-"
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -169,6 +170,11 @@ def find_file(folder: AnyPath, part: str, kind: str) -> Path:
         for path in (Path(folder, name), Path(folder, f"{name}.gz")):
             if path.is_file():
                 return path
+    if Path(folder) == HERE:
+        raise FileNotFoundError(
+            "the installed package has no MNIST files: set STEPGRAD_MNIST to the folder mnist in "
+            "nn of a clone or source distribution, or pass data.mnist a folder with the four files"
+        )
     expected = ", ".join(f"{part}-{kind}" for part in ("train", "t10k") for kind in KINDS)
     raise FileNotFoundError(
         f"no {names[0]} in {folder}; a data set is four files: {expected}, "

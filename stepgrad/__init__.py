@@ -34,6 +34,8 @@ class Finder:  # without a base class of importlib.abc, whose import takes longe
             return util.spec_from_file_location(name, os.path.join(CLONE, "engine", "__init__.py"))
         if name == "stepgrad.nn":
             return PathFinder.find_spec(name, [CLONE])
+        if name == "stepgrad.__main__":  # of `python -m stepgrad`
+            return util.spec_from_file_location(name, os.path.join(CLONE, "demos", "__main__.py"))
         package, dot, rest = name.partition(".")
         if package not in INSTALLED:
             return None

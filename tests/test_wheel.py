@@ -45,11 +45,48 @@ def test_it_is_one_package_that_knows_no_other_name(run):
     assert {"stepgrad/py.typed", "stepgrad/methods.pyi"} <= {*files}
     for data in ("mnist/README.md", "names/README.md", "names/names.txt"):
         assert f"stepgrad/nn/{data}" in files
+    assert not [file for file in files if file.endswith((".gz", ".png", ".svg"))]
     place = Path(run("import stepgrad; print(stepgrad.__file__)").strip()).parent
     texts = {file: file.read_text("utf-8") for file in place.rglob("*.py")}
     assert len(texts) > 80
-    old = re.compile(r"\b(from|import) (engine|nn)\b|\bengine[./]\w|(?<![\w./])nn\.\w")
+    old = re.compile(
+        r"\b(from|import) (engine|nn|demos)\b|\bengine[./]\w|(?<![\w./])(nn|demos)\.\w"
+    )
     assert not [file for file, text in texts.items() if old.search(text)]
+
+
+def test_it_is_small_without_mnist():
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    assert wheel.stat().st_size < 1e6
+
+
+def test_mnist_is_found_where_the_message_says(run, monkeypatch):
+    code = "from stepgrad.nn import data\ntry: print(len(data.mnist()[0][0]))\n"
+    code += "except FileNotFoundError as problem: print(problem)"
+    message = run(code)
+    assert message.startswith("the installed package has no MNIST files: set STEPGRAD_MNIST to")
+    assert message.count("\n") == 1
+    monkeypatch.setenv("STEPGRAD_MNIST", str(ROOT / "nn" / "mnist"))
+    assert run(code) == "60000\n"
+
+
+def test_demos_that_need_no_clone(folder):
+    def demo(*args, code=0):
+        command = [PYTHON, "-W", "error", "-m", "stepgrad", *args]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert result.returncode == code, result.stderr
+        return result.stdout + result.stderr
+
+    first, last = demo().split("With the MNIST files")
+    assert "Usage: python -m stepgrad NAME" in first
+    assert re.findall(r"(?m)^  (\w+) ", first) == [
+        "depth", "descent", "gpt", "graphs", "modes", "moons", "sweep",
+    ]  # fmt: skip
+    assert "  mnist " in last
+    demo("graphs")
+    page = (folder / "out" / "mlp.html").read_text("utf-8")
+    assert "graphs.py, line" in page  # the demo's lines are those of a user
+    assert "STEPGRAD_MNIST" in demo("mnist", code=1)
 
 
 def test_the_first_code_of_the_readme(run, folder):
@@ -65,7 +102,8 @@ def test_examples_in_docstrings(folder):
     )
     shutil.copy(ROOT / "conftest.py", folder)
     command = [PYTHON, "-m", "pytest", "-q", "-p", "conftest", "--pyargs", "stepgrad"]
-    subprocess.run(command, cwd=folder, check=True)
+    environ = {**os.environ, "STEPGRAD_MNIST": str(ROOT / "nn" / "mnist")}
+    subprocess.run(command, cwd=folder, check=True, env=environ)
 
 
 def test_messages_name_the_package_and_lines_of_the_script(run):

@@ -12,13 +12,14 @@ if os.path.basename(ROOT) == "engine":  # `nn` is a neighbor in the clone, a sub
     OURS += (os.path.join(os.path.dirname(ROOT), "nn", ""),)
 
 
+DEMOS = os.path.join(ROOT, "demos", "")  # installed in the same folder, but not internal
 STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 
 
 def is_internal(file: str) -> bool:
     """Return whether a file belongs to this package, to NumPy or to the standard library."""
     if file.startswith(internal_paths("numpy" in sys.modules)):
-        return True
+        return not file.startswith(DEMOS)
     return file.startswith(STANDARD_LIBRARY) and "site-packages" not in file
 
 
