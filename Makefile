@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python -m
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would all compile the package
 
-.PHONY: help demo lab notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint format types bench docs clean
+.PHONY: help demo lab notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint lint-yaml format types bench docs clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list the targets
@@ -69,6 +69,11 @@ soak: $(VENV)/installed-test $(VENV)/installed-demos ## for hours: fuzz files an
 lint: $(VENV)/installed-dev ## check the code with ruff
 	$(RUN) ruff check
 
+lint-yaml: $(VENV)/installed-yaml .venv-cff/bin/cffconvert ## check the workflows, other YAML files and the citation
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/yamllint --strict .github .pre-commit-config.yaml .yamllint.yml CITATION.cff
+	.venv-cff/bin/cffconvert --validate
+
 format: $(VENV)/installed-dev ## format the code with ruff
 	$(RUN) ruff format
 
@@ -99,6 +104,11 @@ $(VENV)/installed-%: pyproject.toml | $(VENV)/bin/activate
 	.venv-plain/bin/python -m pip install pytest graphviz graphviz-pure
 	! .venv-plain/bin/python -c 'import numpy' 2>/dev/null
 	@touch $@
+
+# In an environment of its own: its jsonschema is older than that of check-jsonschema.
+.venv-cff/bin/cffconvert:
+	$(MAKE) VENV=.venv-cff .venv-cff/bin/activate
+	.venv-cff/bin/python -m pip install 'cffconvert>=2'
 
 # The last file that venv writes, so it exists only if .venv is complete.
 $(VENV)/bin/activate:

@@ -24,27 +24,27 @@ def demos_of_mnist() -> list[str]:
     return [name for name, text in texts.items() if "data.mnist()" in text]
 
 
-def print_list(demos: dict[str, str]) -> None:
-    """Print the demos; if the MNIST files are missing, those that read them come last."""
-    width = max(map(len, demos))
+def print_list(lines: dict[str, str]) -> None:
+    """Print the names and lines; if the MNIST files are missing, those that read them come last."""
+    width = max(map(len, lines))
     missing = [] if any(MNIST.glob("train-images*")) else demos_of_mnist()
     print("Usage: python -m demos NAME, where NAME is one of:\n")
-    for name, line in demos.items():
+    for name, line in lines.items():
         if name not in missing:
             print(f"  {name:{width}}  {line}")
     if missing:
         print("\nWith the MNIST files, in the folder that STEPGRAD_MNIST names:\n")
         for name in missing:
-            print(f"  {name:{width}}  {demos[name]}")
+            print(f"  {name:{width}}  {lines[name]}")
 
 
 def main() -> None:
-    demos = list_demos()
+    lines = list_demos()
     parser = argparse.ArgumentParser(
         prog="python -m demos",
         description="Run the named demos one after the other. Without a name, list all demos.",
     )
-    parser.add_argument("names", nargs="*", metavar="demo", help=", ".join(demos))
+    parser.add_argument("names", nargs="*", metavar="demo", help=", ".join(lines))
     parser.add_argument(
         "--out", type=Path, default=Path("out"), help="folder for pictures and pages (default: out)"
     )
@@ -77,11 +77,11 @@ def main() -> None:
     )
     parser.add_argument("--scheduler", help="sweep: address of a Dask cluster, tcp://...")
     args = parser.parse_args()
-    unknown = [name for name in args.names if name not in demos]
+    unknown = [name for name in args.names if name not in lines]
     if unknown:
-        parser.error(f"unknown demo {unknown[0]!r}; choose from: {', '.join(demos)}")
+        parser.error(f"unknown demo {unknown[0]!r}; choose from: {', '.join(lines)}")
     if not args.names:
-        print_list(demos)
+        print_list(lines)
         return
     options = {
         name: value

@@ -1,8 +1,10 @@
-"""The constraints of `make test-oldest` are the lower bounds in pyproject.toml."""
+"""Versions in several files agree: the oldest ones of libraries, and that of the project."""
 
 import re
 import tomllib
 from pathlib import Path
+
+from engine import __version__
 
 ROOT = Path(__file__).parents[1]
 TESTED = ("jit", "demos", "test")  # the extras that `make test` needs
@@ -26,3 +28,8 @@ def test_constraints_are_the_lower_bounds():
 
     assert pinned.keys() == bounds.keys()
     assert {k: whole(v) for k, v in pinned.items()} == {k: whole(v) for k, v in bounds.items()}
+
+
+def test_the_citation_names_the_version():
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"(?m)^version: (.*)$", text) == [__version__]
