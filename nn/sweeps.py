@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from nn.training import Training, progress_bar
 from nn.trials import Trial
 from nn.workers import Job, Outcome, run_in_processes, run_on_cluster
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 GIVEN = ("seed", "checkpoint")  # the parameters of build that are not in the grid
 LONGEST_SLUG = 80  # characters of the settings in the name of a file
 
@@ -38,7 +35,7 @@ def sweep(
     folder: str | os.PathLike[str],
     seeds: int | Sequence[int] = 3,
     processes: int | None = None,
-    scheduler: "Client | str | None" = None,
+    scheduler: Any = None,
     threads: int = 1,
 ) -> Sweep:
     """Train for each combination of the values in a grid and each seed, in several processes.

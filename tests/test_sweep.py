@@ -149,7 +149,7 @@ def calls(folder):
     return (folder / "calls").read_text().splitlines()
 
 
-def test_finished_trainings_are_not_trialagain(tmp_path):
+def test_finished_trainings_are_not_run_again(tmp_path):
     first = run(counting(tmp_path), tmp_path)
     assert calls(tmp_path) == ["2 0", "2 1", "3 0", "3 1"]
     assert run(counting(tmp_path), tmp_path) == first
@@ -360,7 +360,8 @@ def test_a_spread_has_the_digits_of_its_deviation(values, text):
 CHANGES = {
     "a constant": "def f(x): return x * 3",
     "an operator": "def f(x): return x + 2",
-    "a default": "def f(x, y=1): return x * 2",
+    "a default": "def f(x, y={}): return x * 2",
+    "a keyword": "def f(x, *, y={}): return x * 2",
     "a global number": "a = {}\ndef f(x): return x * a",
     "a global array": "import numpy\na = numpy.full(3, {})\ndef f(x): return x * a",
     "a function": "def g(x): return x - {}\ndef f(x): return g(x)",
