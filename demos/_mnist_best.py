@@ -9,7 +9,6 @@ never by the test set.
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from engine import Array
 from nn import Record, fit, load, losses, schedules, vector
@@ -24,19 +23,11 @@ def train(X: np.ndarray, y: np.ndarray, path: Path, seed: int) -> vector.MLP:
     model = vector.MLP(784, WIDTHS, rng=seed)
     print(f"{model.summary()}\n\n{len(X):,} training digits, distorted anew in every epoch")
     steps = EPOCHS * -(-len(X) // BATCH)
-    training = fit(
+    fit(
         model, X, y, loss=smoothed, metric="accuracy", epochs=EPOCHS, batch_size=BATCH,
         schedule=schedules.warm_up(schedules.cosine(RATE, 0.95 * steps), 0.05 * steps),
         augment=distorted, checkpoint=path, rng=seed,
-    )  # fmt: skip
-    done = load(path).epoch if path.exists() else 0
-    bar = tqdm(training, total=EPOCHS, initial=done, desc=f"mnist, seed {seed}", unit="epoch")
-    try:
-        for record in bar:
-            bar.set_postfix(loss=f"{record.loss:.4f}", accuracy=f"{record.metric:.2%}")
-    except KeyboardInterrupt:
-        hint = f"run the same command to resume from {path}" if path.exists() else "nothing saved"
-        raise KeyboardInterrupt(f"interrupted; {hint}") from None
+    ).run()  # fmt: skip
     seconds = sum(Record(*record).seconds for record in load(path).extra["records"])
     print(f"{EPOCHS} epochs in {seconds / 60:.1f} minutes; the weights are in {path}")
     return model

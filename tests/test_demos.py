@@ -210,7 +210,7 @@ def test_the_best_mnist_resumes_after_an_interrupt(tmp_path, monkeypatch, capsys
     path.unlink()
     distorted = _mnist_best.distorted
 
-    for last, hint in [(1, "nothing saved"), (3, "run the same command to resume from")]:
+    for last, hint in [(1, "so none was saved"), (3, "resumes after epoch 2, from")]:
 
         def interrupted(X, epoch, rng, last=last):
             if epoch == last:
