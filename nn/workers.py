@@ -4,6 +4,7 @@ Scheduling and transport are those of the libraries. A training that a killed wo
 started again and resumes from its checkpoint.
 """
 
+import os
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -65,7 +66,7 @@ def check_training(training: Any, job: Job) -> None:
             f"{type(training).__name__}; write return fit(..., checkpoint=checkpoint), without "
             ".run()"
         )
-    path = training.checkpoint and training.checkpoint.path
+    path = training.checkpoint and os.fspath(training.checkpoint.path)
     if path != job.arguments["checkpoint"]:
         raise TypeError(
             f"{name} must pass its argument checkpoint to fit, got a training with "

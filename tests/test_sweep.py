@@ -289,6 +289,11 @@ def test_processes_that_are_always_killed(tmp_path):
         sweep(kill, {}, folder=tmp_path, processes=2)
 
 
+def test_a_build_may_make_the_checkpoint_a_path(tmp_path):
+    build = lambda seed, checkpoint: train(2, 0.1, seed, Path(checkpoint))
+    assert len(sweep(build, {}, folder=tmp_path, processes=1).trials) == 3
+
+
 def test_seeds_that_are_not_used(tmp_path):
     with pytest.warns(RuntimeWarning, match="the losses of seed=0 are those of all other seeds"):
         sweep(
