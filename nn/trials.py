@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nn.records import Record
 
 FIGURES = ("loss", "metric", "validation_loss", "validation_metric", "epochs", "seconds")
-MAX_PLACES = 6  # after the point
+MAX_PLACES, LARGE = 6, 1e6  # digits after the point; numbers from here on are like 1e+06
 
 
 class Trial(NamedTuple):
@@ -72,7 +72,7 @@ class Spread(NamedTuple):
         if not 0.0 < self.deviation < math.inf:  # or nan
             return f"{self.mean:.4g}"
         places = max(0, 1 - math.floor(math.log10(self.deviation)))  # two digits of the deviation
-        if places > MAX_PLACES:
+        if places > MAX_PLACES or abs(self.mean) >= LARGE:
             return f"{self.mean:.4g} ± {self.deviation:.2g}"
         return f"{self.mean:.{places}f} ± {self.deviation:.{places}f}"
 

@@ -354,7 +354,7 @@ def test_the_table_and_the_plot(tmp_path):
 @pytest.mark.parametrize(
     ("values", "text"),
     [([0.5], "0.5"), ([1.0, 1.0], "1"), ([2.0, 4.0], "3.0 ± 1.4"), ([1e-9, 3e-9], "2e-09 ± 1.4e-09"),
-     ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566")],
+     ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566"), ([1e9, 3e9], "2e+09 ± 1.4e+09")],
 )  # fmt: skip
 def test_a_spread_has_the_digits_of_its_deviation(values, text):
     assert str(Spread.of(values)) == text
