@@ -1,0 +1,125 @@
+"""The table of layers that `to_onnx`, `to_torch` and `from_torch` read.
+
+A row has a layer of `nn.vector`, its counterpart in `torch.nn` with the names of sizes, settings
+and weights in both, and the function that adds its nodes to an ONNX graph. A layer without a module
+in `torch.nn` has "" there.
+
+    layer        torch.nn     the parts of the state dict
+    Dense        Linear       weight: weight, bias: bias; its activation is a module of its own
+    BatchNorm    BatchNorm1d  gamma: weight, beta: bias, running_mean: running_mean,
+                              running_variance: running_var
+    LayerNorm    LayerNorm    gamma: weight, beta: bias
+    RMSNorm      RMSNorm      gain: weight
+    Embedding    Embedding    weight: weight
+    Dropout      Dropout
+    Activation   ReLU, ...
+
+`Sequential`, `Residual` and `MLP` consist of them. `Attention`, `Transformer` and `GPT` can be
+written to ONNX only.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from nn import vector
+from nn.interop import onnx_layers as onnx
+from nn.interop.onnx_graph import OnnxGraph, Tensor
+from nn.transformer import vector as transformer
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+Write = Callable[[OnnxGraph, Any, Tensor], Tensor]
+
+
+class Row(NamedTuple):
+    """A layer in both libraries and in ONNX.
+
+    layer     the class of `nn.vector`
+    write     a function (graph, layer, X) -> Y that adds the nodes of the layer to an ONNX graph
+    module    the name of the class in `torch.nn`, or ""
+    settings  our arguments and the attributes of the module that they equal; the first is the
+              number of features, or of rows of an embedding
+    arrays    our Arrays, and the parameters and buffers of the module
+    flags     our Arrays that may be None, with the argument of the module that leaves them out
+    required  attributes of the module that have no counterpart here, with their only value
+    """
+
+    layer: type[Any]
+    write: Write
+    module: str = ""
+    settings: Mapping[str, str] = NONE
+    arrays: Mapping[str, str] = NONE
+    flags: Mapping[str, str] = NONE
+    required: Mapping[str, Any] = NONE
+
+    @property
+    def size(self) -> str:
+        """The attribute of the layer with its number of features, or of rows of an embedding."""
+        return next(iter(self.settings), "")
+
+
+
+class ActivationRow(NamedTuple):
+    """An activation, its module in `torch.nn`, and its function in `torch`; "" for none.
+
+    The settings are attributes of the module, with the only values that have a counterpart here.
+    """
+
+    name: str
+    module: str
+    settings: Mapping[str, Any]
+    function: str
+
+
+# fmt: off
+ROWS = [
+    Row(vector.Dense, onnx.write_dense, "Linear",
+        {"nin": "in_features", "nout": "out_features"},
+        {"weight": "weight", "bias": "bias"}, {"bias": "bias"}),
+    Row(vector.BatchNorm, onnx.write_batch_norm, "BatchNorm1d",
+        {"n": "num_features", "momentum": "momentum", "eps": "eps"},
+        {"gamma": "weight", "beta": "bias", "running_mean": "running_mean",
+         "running_variance": "running_var"},
+        required={"track_running_stats": True}),
+    Row(vector.LayerNorm, onnx.write_layer_norm, "LayerNorm",
+        {"n": "normalized_shape", "eps": "eps"}, {"gamma": "weight", "beta": "bias"}),
+    Row(transformer.RMSNorm, onnx.write_rms_norm, "RMSNorm",
+        {"n": "normalized_shape", "eps": "eps"}, {"gain": "weight"},
+        {"gain": "elementwise_affine"}),
+    Row(vector.Embedding, onnx.write_embedding, "Embedding",
+        {"rows": "num_embeddings", "width": "embedding_dim"}, {"weight": "weight"},
+        required={"padding_idx": None, "max_norm": None, "scale_grad_by_freq": False}),
+    Row(vector.Dropout, onnx.write_dropout, "Dropout", {"rate": "p"}),
+    Row(vector.Activation, onnx.write_activation),
+    Row(vector.Residual, onnx.write_residual),  # before Sequential, its base
+    Row(vector.Sequential, onnx.write_sequential),
+    Row(vector.MLP, onnx.write_mlp),
+    Row(transformer.Attention, onnx.write_attention, settings={"width": ""}),
+    Row(transformer.Transformer, onnx.write_transformer),
+    Row(transformer.GPT, onnx.write_gpt),
+]
+
+ACTIVATIONS = [
+    ActivationRow("relu",       "ReLU",      {}, "relu"),
+    ActivationRow("leaky_relu", "LeakyReLU", {"negative_slope": 0.01}, "leaky_relu"),
+    ActivationRow("elu",        "ELU",       {"alpha": 1.0}, "elu"),
+    ActivationRow("silu",       "SiLU",      {}, "silu"),
+    ActivationRow("gelu",       "GELU",      {"approximate": "none"}, "gelu"),
+    ActivationRow("softplus",   "Softplus",  {"beta": 1.0, "threshold": 20.0}, "softplus"),
+    ActivationRow("sigmoid",    "Sigmoid",   {}, "sigmoid"),
+    ActivationRow("tanh",       "Tanh",      {}, "tanh"),
+    ActivationRow("linear",     "Identity",  {}, ""),
+    ActivationRow("squared_relu", "SquaredReLU", {}, ""),  # ours, as CubeRoot
+    ActivationRow("cbrt",       "CubeRoot",  {}, ""),
+    ActivationRow("normal_cdf", "",          {}, "special.ndtr"),
+    *[ActivationRow(name, "", {}, name) for name in (
+        "neg", "abs", "exp", "exp2", "expm1", "square", "sin", "cos", "tan", "atan", "sinh",
+        "cosh", "asinh", "erf", "erfc", "sign",
+    )],
+]
+# fmt: on
+
+
+def find_row(layer: Any) -> Row | None:
+    """Return the row of a layer, or None."""
+    return next((row for row in ROWS if type(layer) is row.layer), None)
