@@ -63,10 +63,12 @@ LAZY = {
     "data": ["data"],
     "diagnosis": ["Diagnosis", "diagnose"],
     "exercises": ["exercises"],
+    "interop": ["interop"],
     "live": ["live"],
     "optim": ["optim"],
     "train": ["fit"],
     "records": ["Record"],
+    "sklearn": ["sklearn"],
     "training": ["Training"],
     "vector": ["vector"],
 }

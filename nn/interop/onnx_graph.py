@@ -104,7 +104,9 @@ class OnnxGraph:
         self.scope = before
         return Y
 
-    def node(self, operator: str, *inputs: Operand, rank: int | None = None, **settings: Any) -> Any:
+    def node(
+        self, operator: str, *inputs: Operand, rank: int | None = None, **settings: Any
+    ) -> Any:
         """Add a node and return its output, with the largest rank of the inputs by default."""
         tensors = [x if isinstance(x, Tensor) else self.constant(x) for x in inputs]
         name = self.unique_name(f"{self.scope}/{operator}" if self.scope else operator)
@@ -117,8 +119,7 @@ class OnnxGraph:
     def constant(self, x: Any, dtype: Any = None) -> Tensor:
         """Return a constant; equal ones are stored once."""
         array = np.asarray(x, self.dtype if dtype is None else dtype)
-        text = ",".join(map(str, array.ravel().tolist()))
-        return self.store(f"{array.dtype}[{text}]" if array.ndim else f"{array.dtype} {text}", array)
+        return self.store(f"{array.dtype} {array.tolist()}", array)
 
     def array(self, array: Array) -> Tensor:
         """Return an Array of the model, under its path."""

@@ -17,7 +17,6 @@ ACTIVATION_NODES: dict[str, tuple[str, dict[str, float]]] = {
 }
 
 
-
 def write_dense(graph: OnnxGraph, layer: Any, X: Tensor) -> Tensor:
     W = graph.array(layer.weight)
     if X.rank == 2:

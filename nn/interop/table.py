@@ -58,7 +58,6 @@ class Row(NamedTuple):
         return next(iter(self.settings), "")
 
 
-
 class ActivationRow(NamedTuple):
     """An activation, its module in `torch.nn`, and its function in `torch`; "" for none.
 
