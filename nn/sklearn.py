@@ -1,0 +1,183 @@
+"""Estimators of scikit-learn: `MLPClassifier` and `MLPRegressor`, trained by `fit` on Arrays.
+
+They work in pipelines, in searches over their parameters, with `clone` and `pickle`. This module
+requires scikit-learn 1.6 or newer, the extra `sklearn`; `import nn` does not load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.support.lazy import import_extra
+from nn import archive
+from nn.train import fit
+from nn.vector import MLP
+
+import_extra("sklearn", "nn.sklearn", "sklearn")
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # noqa: E402
+from sklearn.utils.multiclass import check_classification_targets  # noqa: E402
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data  # noqa: E402
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+DTYPES = [np.float64, np.float32]
+
+
+class Estimator(BaseEstimator):
+    """The parameters, training and pickling that both estimators share."""
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (32,),
+        activation: str = "relu",
+        *,
+        optimizer: str = "adam",
+        lr: float | None = 0.01,
+        epochs: int = 100,
+        batch_size: int | None = 32,
+        dropout: float = 0.0,
+        validation: float | None = None,
+        patience: int | None = None,
+        random_state: Any = None,
+    ):
+        self.hidden, self.activation, self.dropout = hidden, activation, dropout
+        self.optimizer, self.lr = optimizer, lr
+        self.epochs, self.batch_size = epochs, batch_size
+        self.validation, self.patience = validation, patience
+        self.random_state = random_state
+
+    def _train(self, X: np.ndarray, y: np.ndarray, nout: int, loss: str) -> Self:
+        """Make a network in the dtype of X and train it."""
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        rng = np.random.default_rng(seed)
+        self.model_ = MLP(
+            X.shape[1], [*self.hidden, nout], self.activation,
+            dropout=self.dropout, rng=rng, dtype=X.dtype,
+        )  # fmt: skip
+        size = None if self.batch_size is None else min(self.batch_size, len(X))
+        training = fit(
+            self.model_, X, y, loss=loss, optimizer=self.optimizer, lr=self.lr, epochs=self.epochs,
+            batch_size=size, validation=self.validation, patience=self.patience, rng=rng,
+        )  # fmt: skip
+        self.records_ = list(training)
+        self.n_iter_ = len(self.records_)
+        return self
+
+    def _predict(self, X: ArrayLike, kind: str) -> np.ndarray:
+        """Return the predictions of the network, of a kind of `Module.predict`."""
+        check_is_fitted(self)
+        samples = validate_data(self, X, reset=False, dtype=DTYPES)
+        return self.model_.predict(samples, kind)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a pickle, with the network in the file format of `nn.save`."""
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            model: MLP = state["model_"]
+            weights: dict[str, Any] = model.state_dict()
+            state["model_"] = archive.pack(
+                {
+                    "sizes": [model.nin, *[layer.nout for layer in model.layers]],
+                    "activation": model.activation,
+                    "dropout": model.dropout.rate,
+                    "dtype": str(model.layers[0].weight.dtype),
+                    "model": weights,
+                }
+            )
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "model_" in state:
+            saved: Any = archive.unpack(state["model_"])
+            nin, *nouts = saved["sizes"]
+            model = MLP(
+                nin, nouts, saved["activation"], dropout=saved["dropout"], init="zeros",
+                dtype=saved["dtype"],
+            )  # fmt: skip
+            model.load_state_dict(saved["model"])
+            state = {**state, "model_": model.eval()}
+        super().__setstate__(state)
+
+
+class MLPClassifier(ClassifierMixin, Estimator):
+    """A classifier: an MLP trained with the cross entropy of its softmax.
+
+    hidden        the numbers of neurons of the hidden layers
+    activation    of the hidden layers, as for `nn.MLP`
+    dropout       the rate of dropout after each hidden layer
+    random_state  a seed, or a RandomState of NumPy
+
+    The other parameters are those of `nn.fit`. A batch is at most as large as the data. Attributes
+    after `fit`:
+
+    model_    the network, an `nn.vector.MLP` in the dtype of X: float32, or else float64
+    classes_  the labels of its outputs
+    records_  a `Record` for each epoch; `n_iter_` is their number
+
+    >>> from sklearn.datasets import make_moons
+    >>> X, y = make_moons(200, noise=0.1, random_state=0)
+    >>> classifier = MLPClassifier(epochs=30, random_state=0).fit(X, y)
+    >>> classifier.score(X, y) > 0.95
+    True
+    >>> classifier.predict_proba(X[:2]).shape
+    (2, 2)
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train a new network on samples X of shape `(samples, features)` and labels y."""
+        samples, labels = validate_data(self, X, y, dtype=DTYPES)
+        check_classification_targets(labels)
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"MLPClassifier expects labels of 2 classes or more, got 1 class: {self.classes_}"
+            )
+        return self._train(samples, indices, len(self.classes_), "cross_entropy")
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable label of each sample."""
+        indices = self._predict(X, "classes")  # checks whether it is fitted
+        return self.classes_[indices]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probabilities of the classes, of shape `(samples, classes)`."""
+        return self._predict(X, "probabilities")
+
+
+class MLPRegressor(RegressorMixin, Estimator):
+    """A regressor: an MLP trained with the mean squared error.
+
+    The parameters and attributes are those of `MLPClassifier`, without `classes_`. Targets have the
+    shape `(samples,)` or `(samples, outputs)`. Scale features and targets to about 1.
+
+    >>> X = np.linspace(-1.0, 1.0, 100)[:, None]
+    >>> regressor = MLPRegressor(activation="tanh", random_state=0).fit(X, np.sin(3 * X[:, 0]))
+    >>> regressor.score(X, np.sin(3 * X[:, 0])) > 0.95
+    True
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train a new network on samples X of shape `(samples, features)` and targets y."""
+        samples, targets = validate_data(
+            self, X, y, dtype=DTYPES, multi_output=True, y_numeric=True
+        )
+        self.target_ndim_ = targets.ndim
+        columns = targets.reshape(len(targets), -1).astype(samples.dtype)
+        return self._train(samples, columns, columns.shape[1], "mse")
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the outputs, in the shape of the targets."""
+        outputs = self._predict(X, "outputs")
+        return outputs if self.target_ndim_ == 1 else outputs.reshape(len(outputs), -1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def __dir__() -> list[str]:
+    return __all__
