@@ -47,7 +47,10 @@ def main() -> None:
     )
     parser.add_argument("--eager", action="store_true", help="gpt: train without recordings")
     parser.add_argument(
-        "--file", type=Path, help="gpt: a text file with one document a line (default: names)"
+        "--file",
+        type=Path,
+        help="gpt: a text file with one document a line (default: names); from_torch: a Python "
+        "file that defines net, a module of PyTorch, and x, the inputs of one sample",
     )
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in demos]
@@ -77,6 +80,8 @@ def main() -> None:
             function(args.out, **options)
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing}; install what the demos need: pip install -e '.[demos]'")
+    except ImportError as missing:  # its message names the extra to install
+        sys.exit(str(missing))
     except KeyboardInterrupt as interrupt:
         sys.exit(f"\n{interrupt or 'interrupted'}")
 

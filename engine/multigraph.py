@@ -15,8 +15,9 @@ def to_networkx(root: Any) -> "MultiDiGraph[int]":
     Node k of the result is the k-th node of `topological(root)`, so `root` is the last. It has the
     attributes `label` and `op`, which are "" if there is none, `data`, `grad` and `constant`. Edges
     lead from an input to the node that uses it. Their key is the position of the input, and
-    `local` is the local derivative; it is None for a constant and where it is a matrix. A node that
-    occurs twice among the inputs, as in x * x, has two edges.
+    `local` is the local derivative, one for each result of an operation with several. Edges from a
+    constant have none, nor have those of rows that mix elements, whose derivative is a matrix. A
+    node that occurs twice among the inputs, as in x * x, has two edges.
 
     Requires NetworkX, the extra `networkx`. Raises ImportError if it is not installed, and
     TypeError if `root` is not a node.
@@ -40,5 +41,6 @@ def to_networkx(root: Any) -> "MultiDiGraph[int]":
         )  # fmt: skip
         if node.op is not None:
             for i, (x, local) in enumerate(zip(node.inputs, node.locals, strict=True)):
-                graph.add_edge(index[x], k, key=i, local=local)
+                slope = {} if local is None else {"local": local}
+                graph.add_edge(index[x], k, key=i, **slope)
     return graph

@@ -119,7 +119,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
 
     >>> from sklearn.datasets import make_moons
     >>> X, y = make_moons(200, noise=0.1, random_state=0)
-    >>> classifier = MLPClassifier(epochs=30, random_state=0).fit(X, y)
+    >>> classifier = MLPClassifier(random_state=0).fit(X, y)
     >>> classifier.score(X, y) > 0.95
     True
     >>> classifier.predict_proba(X[:2]).shape

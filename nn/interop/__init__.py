@@ -15,15 +15,17 @@ from engine.support import lazy
 
 if TYPE_CHECKING:
     from nn.interop.onnx_writer import to_onnx
+    from nn.interop.state_names import torch_names
     from nn.interop.torch_reader import from_torch
-    from nn.interop.torch_writer import to_torch, torch_names
+    from nn.interop.torch_writer import to_torch
 
 __all__ = ["from_torch", "to_onnx", "to_torch", "torch_names"]
 
 LAZY = {
     "onnx_writer": ["to_onnx"],
+    "state_names": ["torch_names"],
     "torch_reader": ["from_torch"],
-    "torch_writer": ["to_torch", "torch_names"],
+    "torch_writer": ["to_torch"],
 }
 __getattr__ = lazy.attributes(globals(), LAZY, {})
 

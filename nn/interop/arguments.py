@@ -19,4 +19,5 @@ def convert_to_arrays(user: str, model: Any) -> Module:
 def refuse_layer(user: str, layer: object, path: str, reason: str) -> NoReturn:
     """Raise the TypeError for a layer that a library does not have, with its path."""
     place = f" at {path!r}" if path else ""
-    raise TypeError(f"{user} cannot convert {layer!r}{place}: {reason}")
+    text = " ".join(repr(layer).split())  # modules of PyTorch are printed on several lines
+    raise TypeError(f"{user} cannot convert {text}{place}: {reason}")

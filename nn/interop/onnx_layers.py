@@ -10,7 +10,7 @@ from nn.interop.onnx_graph import OnnxGraph, Tensor, permutation
 
 # Activations that are one operator though their row is not one function; all others are the nodes
 # of their row's formula.
-ACTIVATION_NODES: dict[str, tuple[str, dict[str, float]]] = {
+ACTIVATION_NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "softplus": ("Softplus", {}),
     "gelu": ("Gelu", {}),
     "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),

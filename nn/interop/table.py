@@ -36,9 +36,10 @@ class Row(NamedTuple):
 
     layer     the class of `nn.vector`
     write     a function (graph, layer, X) -> Y that adds the nodes of the layer to an ONNX graph
+    size      our attribute with the number of features, or of rows of an embedding; "" if any
+              number fits
     module    the name of the class in `torch.nn`, or ""
-    settings  our arguments and the attributes of the module that they equal; the first is the
-              number of features, or of rows of an embedding
+    settings  our arguments and the attributes of the module that they equal
     arrays    our Arrays, and the parameters and buffers of the module
     flags     our Arrays that may be None, with the argument of the module that leaves them out
     required  attributes of the module that have no counterpart here, with their only value
@@ -46,16 +47,12 @@ class Row(NamedTuple):
 
     layer: type[Any]
     write: Write
+    size: str = ""
     module: str = ""
     settings: Mapping[str, str] = NONE
     arrays: Mapping[str, str] = NONE
     flags: Mapping[str, str] = NONE
     required: Mapping[str, Any] = NONE
-
-    @property
-    def size(self) -> str:
-        """The attribute of the layer with its number of features, or of rows of an embedding."""
-        return next(iter(self.settings), "")
 
 
 class ActivationRow(NamedTuple):
@@ -72,28 +69,28 @@ class ActivationRow(NamedTuple):
 
 # fmt: off
 ROWS = [
-    Row(vector.Dense, onnx.write_dense, "Linear",
+    Row(vector.Dense, onnx.write_dense, "nin", "Linear",
         {"nin": "in_features", "nout": "out_features"},
         {"weight": "weight", "bias": "bias"}, {"bias": "bias"}),
-    Row(vector.BatchNorm, onnx.write_batch_norm, "BatchNorm1d",
+    Row(vector.BatchNorm, onnx.write_batch_norm, "n", "BatchNorm1d",
         {"n": "num_features", "momentum": "momentum", "eps": "eps"},
         {"gamma": "weight", "beta": "bias", "running_mean": "running_mean",
          "running_variance": "running_var"},
         required={"track_running_stats": True}),
-    Row(vector.LayerNorm, onnx.write_layer_norm, "LayerNorm",
+    Row(vector.LayerNorm, onnx.write_layer_norm, "n", "LayerNorm",
         {"n": "normalized_shape", "eps": "eps"}, {"gamma": "weight", "beta": "bias"}),
-    Row(transformer.RMSNorm, onnx.write_rms_norm, "RMSNorm",
+    Row(transformer.RMSNorm, onnx.write_rms_norm, "n", "RMSNorm",
         {"n": "normalized_shape", "eps": "eps"}, {"gain": "weight"},
         {"gain": "elementwise_affine"}),
-    Row(vector.Embedding, onnx.write_embedding, "Embedding",
+    Row(vector.Embedding, onnx.write_embedding, "rows", "Embedding",
         {"rows": "num_embeddings", "width": "embedding_dim"}, {"weight": "weight"},
         required={"padding_idx": None, "max_norm": None, "scale_grad_by_freq": False}),
-    Row(vector.Dropout, onnx.write_dropout, "Dropout", {"rate": "p"}),
+    Row(vector.Dropout, onnx.write_dropout, "", "Dropout", {"rate": "p"}),
     Row(vector.Activation, onnx.write_activation),
     Row(vector.Residual, onnx.write_residual),  # before Sequential, its base
     Row(vector.Sequential, onnx.write_sequential),
     Row(vector.MLP, onnx.write_mlp),
-    Row(transformer.Attention, onnx.write_attention, settings={"width": ""}),
+    Row(transformer.Attention, onnx.write_attention, "width"),
     Row(transformer.Transformer, onnx.write_transformer),
     Row(transformer.GPT, onnx.write_gpt),
 ]

@@ -1,6 +1,6 @@
 """The layers of `torch.nn`, converted to those of `nn.vector`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class LayerReader:
         how: dict[str, Any] = {"dtype": dtype} if dtype else {}
         for ours, theirs in row.settings.items():
             x = getattr(module, theirs)
-            if isinstance(x, Iterable):  # the shape of what is normalized
+            if isinstance(x, Sequence):  # the shape of what is normalized
                 x = x[0] if len(x) == 1 else None
             elif ours == "eps" and x is None and dtype:
                 x = float(np.finfo(dtype).eps)  # as RMSNorm does

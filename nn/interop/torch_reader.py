@@ -42,16 +42,21 @@ def from_torch(module: torch.nn.Module) -> Any:
     >>> from_torch(net)
     Sequential(Dense(2, 3, 'tanh'), Dense(3, 1, 'linear'))
     """
+    return read_module(module)[0]
+
+
+def read_module(module: Any) -> tuple[Any, LayerReader]:
+    """Return the network for a module of PyTorch, and the reader that has made its layers."""
     library = import_extra("torch", "from_torch", "torch")
     if not isinstance(module, library.nn.Module):
         raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
     layers = LayerReader(library)
     if is_layer(module):
-        return layers.convert(module, "")
+        return layers.convert(module, ""), layers
     parts = CallReader(layers, module).parts
     network = Sequential(*layers.fuse([part.layer for part in parts] or [Activation("linear")]))
     network.training = module.training
-    return network
+    return network, layers
 
 
 class Part(NamedTuple):
@@ -90,7 +95,7 @@ class CallReader:
         """Return the calls as a graph of `torch.fx`. Raises TypeError if that is not possible."""
         fx = self.layers.torch.fx
 
-        class Tracer(fx.Tracer):  # type: ignore[name-defined, misc]
+        class Tracer(fx.Tracer):  # type: ignore[name-defined]
             def is_leaf_module(self, inner: Any, name: str) -> bool:
                 return is_layer(inner) or super().is_leaf_module(inner, name)
 
@@ -132,15 +137,13 @@ class CallReader:
             parts = [part.layer for part in long[len(short) :]]
             return [*short, Part(node, Residual(*self.layers.fuse(parts)))]
         elif len(paths) == 1 and name == "dropout":
-            names = ("input", "p", "training", "inplace")
-            settings = {"p": 0.5, "training": True, **dict(zip(names, node.args, strict=False))}
-            settings |= node.kwargs
+            settings: dict[str, Any] = {"p": 0.5, "training": True}
+            settings |= dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
             layer = Dropout(settings["p"])
             layer.training = settings["training"]
         elif len(paths) == 1 and name in FUNCTIONS and node.op != "get_attr":
             row = FUNCTIONS[name]
-            names = ("input", *row.settings)
-            settings = dict(zip(names, node.args, strict=False)) | node.kwargs
+            settings = dict(zip(("input", *row.settings), node.args, strict=False)) | node.kwargs
             for setting in settings.keys() - {"input", "inplace"}:
                 if not is_default(row.settings, setting, settings[setting]):
                     reason = f"{setting}={settings[setting]!r} has no counterpart"

@@ -1,4 +1,4 @@
-"""`to_torch`: the same network in PyTorch; `torch_names`: the names in its state dict."""
+"""`to_torch`: convert a network to a module of PyTorch."""
 
 from __future__ import annotations
 
@@ -39,33 +39,6 @@ def to_torch(model: Module) -> torch.nn.Module:
     )
     """
     return TorchWriter(convert_to_arrays("to_torch", model)).module
-
-
-def torch_names(model: Module) -> dict[str, str]:
-    """Return the name of each entry of `model.state_dict()` in that of `to_torch(model)`.
-
-    A network of Values has the names of its `to_vector()`. The entry `num_batches_tracked` of
-    PyTorch's batch normalization has no counterpart. Raises what `to_torch` raises.
-
-    >>> from nn.vector import MLP
-    >>> names = torch_names(MLP(2, [3, 1]))
-    >>> names["layers.0.weight"], names["layers.1.weight"]
-    ('0.weight', '2.weight')
-
-    This loads the weights of a module of PyTorch into a network with the same layers:
-
-    >>> model = MLP(2, [3, 1])
-    >>> theirs = to_torch(model).state_dict()
-    >>> model.load_state_dict({ours: theirs[name].numpy() for ours, name in names.items()})
-    """
-    arrays = convert_to_arrays("to_torch", model)
-    writer = TorchWriter(arrays)
-    state = writer.module.state_dict(keep_vars=True).items()
-    name_by_tensor = {id(tensor): name for name, tensor in reversed(state)}  # the first of several
-    return {
-        path: name_by_tensor[id(writer.tensors[array])]
-        for path, array in arrays.named_state().items()
-    }
 
 
 class TorchWriter:
