@@ -27,7 +27,7 @@ class Activation(ToVector, Module):
     def __call__(self, x: Any) -> Any:
         if self.name == "linear":
             return x
-        return map_elements(ELEMENTWISE[self.name], x)
+        return apply_recursively(ELEMENTWISE[self.name], x)
 
     def _columns(self) -> Iterator[Column]:
         yield "", None, None, self.name
@@ -120,11 +120,11 @@ class Residual(Sequential):
         yield "", None, None, "+ x"
 
 
-def map_elements(f: Any, x: Any) -> Any:
+def apply_recursively(f: Any, x: Any) -> Any:
     """Apply a row to a Value or a number, or to each element of nested lists."""
     x = x.tolist() if hasattr(x, "tolist") else x
     if isinstance(x, list | tuple):
-        return [map_elements(f, part) for part in x]
+        return [apply_recursively(f, part) for part in x]
     return f(Value.lift(x))
 
 

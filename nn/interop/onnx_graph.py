@@ -27,49 +27,49 @@ class Tensor:
         self.graph, self.name, self.rank = graph, name, rank
 
     def __add__(self, other: Operand) -> Tensor:
-        return combine("Add", self, other)
+        return add_node("Add", self, other)
 
     def __radd__(self, other: Operand) -> Tensor:
-        return combine("Add", other, self)
+        return add_node("Add", other, self)
 
     def __sub__(self, other: Operand) -> Tensor:
-        return combine("Sub", self, other)
+        return add_node("Sub", self, other)
 
     def __rsub__(self, other: Operand) -> Tensor:
-        return combine("Sub", other, self)
+        return add_node("Sub", other, self)
 
     def __mul__(self, other: Operand) -> Tensor:
-        return combine("Mul", self, other)
+        return add_node("Mul", self, other)
 
     def __rmul__(self, other: Operand) -> Tensor:
-        return combine("Mul", other, self)
+        return add_node("Mul", other, self)
 
     def __truediv__(self, other: Operand) -> Tensor:
-        return combine("Div", self, other)
+        return add_node("Div", self, other)
 
     def __rtruediv__(self, other: Operand) -> Tensor:
-        return combine("Div", other, self)
+        return add_node("Div", other, self)
 
     def __matmul__(self, other: Tensor) -> Tensor:
-        return combine("MatMul", self, other)
+        return add_node("MatMul", self, other)
 
     def __neg__(self) -> Tensor:
-        return combine("Neg", self)
+        return add_node("Neg", self)
 
     def __abs__(self) -> Tensor:
-        return combine("Abs", self)
+        return add_node("Abs", self)
 
     def __lt__(self, other: Operand) -> Tensor:
-        return combine("Less", self, other)
+        return add_node("Less", self, other)
 
     def __le__(self, other: Operand) -> Tensor:
-        return combine("LessOrEqual", self, other)
+        return add_node("LessOrEqual", self, other)
 
     def __gt__(self, other: Operand) -> Tensor:
-        return combine("Greater", self, other)
+        return add_node("Greater", self, other)
 
     def __ge__(self, other: Operand) -> Tensor:
-        return combine("GreaterOrEqual", self, other)
+        return add_node("GreaterOrEqual", self, other)
 
 
 Operand = Tensor | float
@@ -139,37 +139,33 @@ class OnnxGraph:
         return name if count == 1 else f"{name}_{count}"
 
 
-def combine(operator: str, *inputs: Operand) -> Tensor:
+def add_node(operator: str, *inputs: Operand) -> Tensor:
     """Add a node to the graph of the first tensor among its inputs, and return its output."""
     graph = next(x.graph for x in inputs if isinstance(x, Tensor))
     return graph.node(operator, *inputs)
 
 
-def make_operator(operator: str) -> Callable[..., Tensor]:
+def bind_operator(operator: str) -> Callable[..., Tensor]:
     """Return a function that adds a node with that operator."""
-    return lambda *inputs: combine(operator, *inputs)
+    return lambda *inputs: add_node(operator, *inputs)
 
 
 def exp2(x: Tensor) -> Tensor:
-    return combine("Pow", 2.0, x)
+    return add_node("Pow", 2.0, x)
 
 
 def cbrt(x: Tensor) -> Tensor:
-    return combine("Sign", x) * combine("Pow", abs(x), 1.0 / 3.0)
+    return add_node("Sign", x) * add_node("Pow", abs(x), 1.0 / 3.0)
 
 
 def expm1(x: Tensor) -> Tensor:
     """Return exp(x) - 1; near 0, where it cancels, 2 t / (1 - t) with t = tanh(x / 2)."""
-    t = combine("Tanh", 0.5 * x)
-    return combine("Where", abs(x) < 1.0, 2.0 * t / (1.0 - t), combine("Exp", x) - 1.0)
-
-
-def normal_cdf(x: Tensor) -> Tensor:
-    return 0.5 * erfc(-math.sqrt(0.5) * x)
+    t = add_node("Tanh", 0.5 * x)
+    return add_node("Where", abs(x) < 1.0, 2.0 * t / (1.0 - t), add_node("Exp", x) - 1.0)
 
 
 def erfc(x: Tensor) -> Tensor:
-    return 1.0 - combine("Erf", x)
+    return 1.0 - add_node("Erf", x)
 
 
 OPERATORS = {
@@ -182,12 +178,13 @@ OPERATORS = {
     "maximum": "Max", "minimum": "Min",
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    **{name: make_operator(operator) for name, operator in OPERATORS.items()},
-    "exp2": exp2, "expm1": expm1, "cbrt": cbrt, "erfc": erfc, "normal_cdf": normal_cdf,
-    "log1p": lambda x: combine("Log", 1.0 + x),
-    "log2": lambda x: combine("Log", x) / math.log(2.0),
-    "log10": lambda x: combine("Log", x) / math.log(10.0),
-    "hypot": lambda x, y: combine("Sqrt", x * x + y * y),
+    **{name: bind_operator(operator) for name, operator in OPERATORS.items()},
+    "exp2": exp2, "expm1": expm1, "cbrt": cbrt, "erfc": erfc,
+    "normal_cdf": lambda x: 0.5 * erfc(-math.sqrt(0.5) * x),
+    "log1p": lambda x: add_node("Log", 1.0 + x),
+    "log2": lambda x: add_node("Log", x) / math.log(2.0),
+    "log10": lambda x: add_node("Log", x) / math.log(10.0),
+    "hypot": lambda x, y: add_node("Sqrt", x * x + y * y),
     # Infinite inputs, for which these formulas leave out a factor, give nan.
     "drop_low": lambda x: x, "drop_large": lambda x: x,
 }  # fmt: skip

@@ -31,7 +31,7 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 Write = Callable[[OnnxGraph, Any, Tensor], Tensor]
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """A layer in both libraries and in ONNX.
 
     layer     the class of `nn.vector`
@@ -69,30 +69,30 @@ class ActivationRow(NamedTuple):
 
 # fmt: off
 ROWS = [
-    Row(vector.Dense, onnx.write_dense, "nin", "Linear",
+    LayerRow(vector.Dense, onnx.write_dense, "nin", "Linear",
         {"nin": "in_features", "nout": "out_features"},
         {"weight": "weight", "bias": "bias"}, {"bias": "bias"}),
-    Row(vector.BatchNorm, onnx.write_batch_norm, "n", "BatchNorm1d",
+    LayerRow(vector.BatchNorm, onnx.write_batch_norm, "n", "BatchNorm1d",
         {"n": "num_features", "momentum": "momentum", "eps": "eps"},
         {"gamma": "weight", "beta": "bias", "running_mean": "running_mean",
          "running_variance": "running_var"},
         required={"track_running_stats": True}),
-    Row(vector.LayerNorm, onnx.write_layer_norm, "n", "LayerNorm",
+    LayerRow(vector.LayerNorm, onnx.write_layer_norm, "n", "LayerNorm",
         {"n": "normalized_shape", "eps": "eps"}, {"gamma": "weight", "beta": "bias"}),
-    Row(transformer.RMSNorm, onnx.write_rms_norm, "n", "RMSNorm",
+    LayerRow(transformer.RMSNorm, onnx.write_rms_norm, "n", "RMSNorm",
         {"n": "normalized_shape", "eps": "eps"}, {"gain": "weight"},
         {"gain": "elementwise_affine"}),
-    Row(vector.Embedding, onnx.write_embedding, "rows", "Embedding",
+    LayerRow(vector.Embedding, onnx.write_embedding, "rows", "Embedding",
         {"rows": "num_embeddings", "width": "embedding_dim"}, {"weight": "weight"},
         required={"padding_idx": None, "max_norm": None, "scale_grad_by_freq": False}),
-    Row(vector.Dropout, onnx.write_dropout, "", "Dropout", {"rate": "p"}),
-    Row(vector.Activation, onnx.write_activation),
-    Row(vector.Residual, onnx.write_residual),  # before Sequential, its base
-    Row(vector.Sequential, onnx.write_sequential),
-    Row(vector.MLP, onnx.write_mlp),
-    Row(transformer.Attention, onnx.write_attention, "width"),
-    Row(transformer.Transformer, onnx.write_transformer),
-    Row(transformer.GPT, onnx.write_gpt),
+    LayerRow(vector.Dropout, onnx.write_dropout, "", "Dropout", {"rate": "p"}),
+    LayerRow(vector.Activation, onnx.write_activation),
+    LayerRow(vector.Residual, onnx.write_residual),  # before Sequential, its base
+    LayerRow(vector.Sequential, onnx.write_sequential),
+    LayerRow(vector.MLP, onnx.write_mlp),
+    LayerRow(transformer.Attention, onnx.write_attention, "width"),
+    LayerRow(transformer.Transformer, onnx.write_transformer),
+    LayerRow(transformer.GPT, onnx.write_gpt),
 ]
 
 ACTIVATIONS = [
@@ -116,6 +116,6 @@ ACTIVATIONS = [
 # fmt: on
 
 
-def find_row(layer: Any) -> Row | None:
+def find_row(layer: Any) -> LayerRow | None:
     """Return the row of a layer, or None."""
     return next((row for row in ROWS if type(layer) is row.layer), None)

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.arrays.array import Array, ConstantArray
 from nn.interop.arguments import refuse_layer
-from nn.interop.table import ACTIVATIONS, ROWS, ActivationRow, Row
+from nn.interop.table import ACTIVATIONS, ROWS, ActivationRow, LayerRow
 from nn.vector import Activation, Dense
 
 LAYERS = {row.module: row for row in ROWS if row.module}
@@ -66,7 +66,7 @@ class LayerReader:
             self.layers[key] = self.make_layer(row, module, path, tensors)
         return self.layers[key]
 
-    def make_layer(self, row: Row, module: Any, path: str, tensors: dict[str, Any]) -> Any:
+    def make_layer(self, row: LayerRow, module: Any, path: str, tensors: dict[str, Any]) -> Any:
         """Return a layer with the sizes, settings and weights of a module."""
         dtypes = {x.dtype for x in tensors.values() if x is not None}
         if dtypes - {self.torch.float32, self.torch.float64}:

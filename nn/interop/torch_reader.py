@@ -59,7 +59,7 @@ def read_module(module: Any) -> tuple[Any, LayerReader]:
     return network, layers
 
 
-class Part(NamedTuple):
+class LayerCall(NamedTuple):
     """An operation between the input and the output of a module, and its layer."""
 
     operation: Any
@@ -85,7 +85,7 @@ class CallReader:
         while ahead:
             ahead = [x for node in ahead for x in self.operands(node) if x not in used]
             used.update(ahead)
-        paths: dict[Any, list[Part]] = {inputs[0]: []}  # from the input to each operation
+        paths: dict[Any, list[LayerCall]] = {inputs[0]: []}  # from the input to each operation
         for node in graph.nodes:  # in topological order
             if node in used and node not in paths:
                 paths[node] = self.read(node, [paths[x] for x in self.operands(node)])
@@ -120,7 +120,7 @@ class CallReader:
         inputs = node.all_input_nodes
         return inputs[:1] if self.operation(node) == "flatten" else inputs
 
-    def read(self, node: Any, paths: list[list[Part]]) -> list[Part]:
+    def read(self, node: Any, paths: list[list[LayerCall]]) -> list[LayerCall]:
         """Return the parts up to an operation, given those up to its operands."""
         name = self.operation(node)
         if name == "flatten" and paths == [[]]:
@@ -135,7 +135,7 @@ class CallReader:
             if short != long[: len(short)] or len(short) == len(long):
                 refuse_layer("from_torch", name, self.place(node), KNOWN)
             parts = [part.layer for part in long[len(short) :]]
-            return [*short, Part(node, Residual(*self.layers.fuse(parts)))]
+            return [*short, LayerCall(node, Residual(*self.layers.fuse(parts)))]
         elif len(paths) == 1 and name == "dropout":
             settings: dict[str, Any] = {"p": 0.5, "training": True}
             settings |= dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
@@ -151,7 +151,7 @@ class CallReader:
             layer = Activation(row.name)
         else:
             refuse_layer("from_torch", name, self.place(node), KNOWN)
-        return [*paths[0], Part(node, layer)]
+        return [*paths[0], LayerCall(node, layer)]
 
     def overwrites(self, node: Any) -> bool:
         """Return whether an operation changes its input, which another one uses, too."""

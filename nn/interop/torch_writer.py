@@ -10,7 +10,7 @@ from engine.arrays.array import Array
 from engine.support.lazy import import_extra
 from nn import vector
 from nn.interop.arguments import convert_to_arrays, refuse_layer
-from nn.interop.table import ACTIVATIONS, ROWS, Row, find_row
+from nn.interop.table import ACTIVATIONS, ROWS, LayerRow, find_row
 from nn.module import Module
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class TorchWriter:
             modules += self.parts(layer, place) if is_dense else [self.convert(layer, place)]
         return modules
 
-    def leaf(self, row: Row, layer: Any) -> Any:
+    def leaf(self, row: LayerRow, layer: Any) -> Any:
         """Return the module of a layer with weights. Draws no random numbers."""
         parts = [getattr(layer, name) for name in row.arrays] or [layer]
         copied = (row.module, *map(id, parts))

@@ -216,9 +216,10 @@ def test_a_class_with_a_forward(net):
 
 def test_gradients_of_scalars_are_those_of_autograd(net):
     """from_torch, to_scalar, backward: one sample, every weight."""
+    residual = functional(lambda x, f: x + f(x).tanh(), torch.nn.Linear(8, 8))
     plain = torch.nn.Sequential(
         net.first, torch.nn.Tanh(), net.block[1], torch.nn.Dropout(0.5), torch.nn.SiLU(),
-        torch.nn.LayerNorm(8), net.head, torch.nn.Sigmoid(),
+        torch.nn.LayerNorm(8), residual, net.head, torch.nn.Sigmoid(),
     ).eval()  # fmt: skip
     scalars = from_torch(plain).to_scalar()
     outputs = scalars(X[0].tolist())
