@@ -23,7 +23,7 @@ if find_spec("numba"):
 
 # Files with examples that need PyTorch, ONNX and others; tests/peers runs them.
 WITH_EXTRAS = (
-    "demos/from_torch.py", "/multigraph.py", "nn/sklearn.py",
+    "demos/from_torch.py", "/multigraph.py", "nn/estimator.py", "nn/sklearn.py",
     "interop/onnx_writer.py", "interop/state_names.py", "interop/torch_modules.py",
     "interop/torch_reader.py", "interop/torch_writer.py",
 )  # fmt: skip

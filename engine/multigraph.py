@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
 
-def to_networkx(root: Any) -> "MultiDiGraph[int]":
+def to_networkx(root: Any) -> "MultiDiGraph":
     """Return the graph under a node as a `networkx.MultiDiGraph`.
 
     Node k of the result is the k-th node of `topological(root)`, so `root` is the last. It has the
