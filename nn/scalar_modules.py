@@ -87,7 +87,7 @@ class Sequential(ToVector, Module):
     >>> from nn import Layer
     >>> model = Sequential(Layer(2, 8, "tanh", rng=0), Layer(8, 1, "sigmoid", rng=1))
     >>> model([0.5, -1.0])
-    Value(0.591525)
+    Value(0.667334)
     """
 
     def __init__(self, *modules: Any):

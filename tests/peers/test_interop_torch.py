@@ -14,7 +14,7 @@ from nn import scalar, vector
 from nn.interop import from_torch, state_names, to_torch, torch_names, torch_reader, torch_writer
 from nn.interop.table import ACTIVATIONS, ROWS
 from peers.judges import torch
-from test_readme import BLOCKS
+from test_readme import BLOCKS, EXTRAS, check_output
 
 F = torch.nn.functional
 RNG = np.random.default_rng(0)
@@ -379,7 +379,11 @@ def test_a_copy_of_a_network_is_independent():
     assert model.state_dict()["modules.0.weight"].tolist() == before["modules.0.weight"].tolist()
 
 
-@pytest.mark.parametrize("code", [code for code in BLOCKS if "torch" in code])
-def test_code_of_the_documents(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [code for code in BLOCKS if EXTRAS.search(code)])
+def test_code_of_the_documents(code, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
+    torch.set_default_dtype(torch.float32)
+    try:
+        check_output(code, capsys)
+    finally:
+        torch.set_default_dtype(torch.float64)
