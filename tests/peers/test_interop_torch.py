@@ -157,6 +157,7 @@ def test_tied_weights():
     model = from_torch(module)
     assert model.modules[0].weight is model.modules[1].weight
     assert len(model.parameters()) == 1
+    assert torch_names(module) == torch_names(model) == {"modules.0.weight": "0.weight"}
     again = to_torch(model)
     assert again[0].weight is again[1].weight
     with pytest.raises(ValueError, match="share the parameter 'weight'"):

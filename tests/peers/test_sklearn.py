@@ -44,14 +44,18 @@ print([[x["check_name"], x["status"], str(x["exception"])] for x in results])
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_checks_of_scikit_learn(kind):
-    """All of them pass; the variable adds the check of other array libraries."""
+    """All of them pass, but for a check that needs a library that is not installed.
+
+    The variable adds the check of other array libraries.
+    """
     printed = subprocess.check_output(
         [sys.executable, "-c", CHECK.format(kind.__name__)],
         env={**os.environ, "SCIPY_ARRAY_API": "1"}, cwd=Path(__file__).parents[2], text=True,
     )  # fmt: skip
     results = ast.literal_eval(printed)
     assert len(results) > 50
-    assert not [x for x in results if x[1] != "passed"]
+    others = [x for x in results if x[1] != "passed"]
+    assert not [x for x in others if (x[1], "not installed" in x[2]) != ("skipped", True)]
 
 
 def test_a_pipeline_and_a_search():
