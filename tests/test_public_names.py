@@ -9,9 +9,9 @@ import pytest
 
 import nn
 from engine import ManyOp, VectorOp
-from nn import augment, data, exercises, init, losses, optim, schedules, vector
+from nn import augment, data, exercises, init, interop, losses, optim, schedules, vector
 
-MODULES = [nn, augment, data, exercises, init, losses, optim, schedules, vector]
+MODULES = [nn, augment, data, exercises, init, interop, losses, optim, schedules, vector]
 modules = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 
 

@@ -7,6 +7,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nn
 from demos import from_torch as demo
@@ -15,6 +17,7 @@ from nn.interop import from_torch, state_names, to_torch, torch_names, torch_rea
 from nn.interop.table import ACTIVATIONS, ROWS
 from peers.judges import torch
 from test_readme import BLOCKS, EXTRAS, check_output
+from test_scalar_modules import PARTS, WIDTH
 
 F = torch.nn.functional
 RNG = np.random.default_rng(0)
@@ -98,6 +101,21 @@ def test_and_back(name):
     assert model.eval()(samples_for(name)).data.tobytes() == back.eval()(
         samples_for(name)
     ).data.tobytes()  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*PARTS]), min_size=1, max_size=6), st.integers(0, 2**32))
+def test_any_sequence(names, seed):
+    """Networks of up to 6 modules in any order: the outputs to rounding, and back every bit."""
+    rng = np.random.default_rng(seed)
+    model = randomized(vector.Sequential(*[PARTS[name](rng) for name in names]))
+    samples = rng.normal(size=(5, WIDTH))
+    model(samples)
+    model.eval()
+    module = to_torch(model)
+    close(model(samples).data, module(torch.tensor(samples)).detach().numpy(), 1e-12)
+    back = from_torch(module)
+    assert back(samples).data.tobytes() == model(samples).data.tobytes()
+    assert len(torch_names(module)) == len(torch_names(model)) == len(model.state_dict())
 
 
 def test_all_layers_and_activations_of_the_table_are_tested():
