@@ -105,7 +105,7 @@ ACTIVATIONS = [
     ActivationRow("sigmoid",    "Sigmoid",   {}, "sigmoid"),
     ActivationRow("tanh",       "Tanh",      {}, "tanh"),
     ActivationRow("linear",     "Identity",  {}, ""),
-    ActivationRow("squared_relu", "SquaredReLU", {}, ""),  # ours, as CubeRoot
+    ActivationRow("squared_relu", "SquaredReLU", {}, ""),
     ActivationRow("cbrt",       "CubeRoot",  {}, ""),
     ActivationRow("normal_cdf", "",          {}, "special.ndtr"),
     *[ActivationRow(name, "", {}, name) for name in (
@@ -114,6 +114,7 @@ ACTIVATIONS = [
     )],
 ]
 # fmt: on
+OWN_MODULES = ("SquaredReLU", "CubeRoot")  # in nn.interop.torch_modules, not in torch.nn
 
 
 def find_row(layer: Any) -> LayerRow | None:

@@ -7,13 +7,13 @@ import numpy as np
 
 from engine.arrays.array import Array, ConstantArray
 from nn.interop.arguments import refuse_layer
-from nn.interop.table import ACTIVATIONS, ROWS, ActivationRow, LayerRow
+from nn.interop.table import ACTIVATIONS, OWN_MODULES, ROWS, ActivationRow, LayerRow
 from nn.vector import Activation, Dense
 
 LAYERS = {row.module: row for row in ROWS if row.module}
 MODULES = {row.module: row for row in ACTIVATIONS if row.module}
 KNOWN = (
-    f"only {', '.join([*LAYERS, *MODULES])}, functions of these names, and sums x + f(x) can be "
+    f"only {', '.join([x for x in (*LAYERS, *MODULES) if x not in OWN_MODULES])}, functions of these names, and sums x + f(x) can be "
     "converted"
 )
 OURS = "nn.interop.torch_modules"
