@@ -12,10 +12,8 @@ from nn.vector import Activation, Dense
 
 LAYERS = {row.module: row for row in ROWS if row.module}
 MODULES = {row.module: row for row in ACTIVATIONS if row.module}
-KNOWN = (
-    f"only {', '.join([x for x in (*LAYERS, *MODULES) if x not in OWN_MODULES])}, functions of these names, and sums x + f(x) can be "
-    "converted"
-)
+THEIRS = [name for name in (*LAYERS, *MODULES) if name not in OWN_MODULES]
+KNOWN = f"only {', '.join(THEIRS)}, functions of these names, and sums x + f(x) can be converted"
 OURS = "nn.interop.torch_modules"
 
 
