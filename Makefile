@@ -53,7 +53,7 @@ test-pythons: ## run the tests under each installed Python from 3.11 to 3.14
 	    else echo "$$python is not installed"; fi; \
 	done
 
-test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## compare the engine with PyTorch, JAX and micrograd
+test-peers: $(VENV)/installed-test $(VENV)/installed-peers ## compare with PyTorch, JAX, micrograd; convert to ONNX, ...
 	$(RUN) pytest -n auto --dist worksteal tests/peers
 
 test-hips: $(VENV)/installed-test ## download the tests of HIPS/autograd and run them on the engine

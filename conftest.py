@@ -5,6 +5,7 @@ import doctest
 import inspect
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,19 @@ collect_ignore = [
 ]
 if find_spec("numba"):
     collect_ignore = []
+
+# Files with examples that need PyTorch, ONNX and others; tests/peers runs them.
+WITH_EXTRAS = (
+    "demos/from_torch.py", "/multigraph.py", "nn/estimator.py", "nn/sklearn.py",
+    "interop/onnx_writer.py", "interop/state_names.py", "interop/torch_modules.py",
+    "interop/torch_reader.py", "interop/torch_writer.py",
+)  # fmt: skip
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the files of extras, also where pytest loads this file as a plugin."""
+    return True if collection_path.as_posix().endswith(WITH_EXTRAS) else None
+
 
 is_from_module = doctest.DocTestFinder._from_module  # type: ignore[attr-defined]
 

@@ -70,7 +70,10 @@ def main() -> None:
     )
     parser.add_argument("--eager", action="store_true", help="gpt: train without recordings")
     parser.add_argument(
-        "--file", type=Path, help="gpt: a text file with one document a line (default: names)"
+        "--file",
+        type=Path,
+        help="gpt: a text file with one document a line (default: names); from_torch: a Python "
+        "file that defines net, a module of PyTorch, and x, the inputs of one sample",
     )
     parser.add_argument(
         "--processes", type=parse_count, help="sweep: number of processes (default: all cores)"
@@ -100,7 +103,9 @@ def main() -> None:
         for function in functions:
             function(args.out, **options)
     except ImportError as missing:
-        sys.exit(f"{missing}; install what the demos need: pip install -e '.[demos]'")
+        names_extra = "pip install" in str(missing)
+        hint = "" if names_extra else "; install what the demos need: pip install -e '.[demos]'"
+        sys.exit(f"{missing}{hint}")
     except FileNotFoundError as missing:
         sys.exit(str(missing))
     except KeyboardInterrupt as interrupt:

@@ -19,8 +19,8 @@ from docs.text import markdown
 from stepgrad import nn
 
 MODULES = (
-    "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.exercises", "stepgrad.nn.live",
-    "stepgrad.nn.metrics",
+    "stepgrad", "stepgrad.draw", "stepgrad.nn", "stepgrad.nn.exercises",
+    "stepgrad.nn.interop", "stepgrad.nn.live", "stepgrad.nn.metrics", "stepgrad.nn.sklearn",
     "!stepgrad.explain", "!stepgrad.mistakes",  # functions, not modules
 )  # fmt: skip
 

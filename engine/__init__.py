@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from engine.derivatives.check import GradientMismatch, check_gradients
     from engine.derivatives.of_functions import value_and_grad
     from engine.derivatives.transforms import grad, hessian, hvp, jacobian, jvp, vjp
+    from engine.multigraph import to_networkx
     from engine.tape import Table, Tape, jit
     from engine.watch.anomaly import Anomaly, detect_anomaly
     from engine.watch.branches import BranchChanged, record_branches
@@ -120,6 +121,7 @@ __all__ = [
     "stack",
     "take",
     "tile",
+    "to_networkx",
     "topological",
     "total",
     "tril",
@@ -155,6 +157,7 @@ LAZY = {
     "derivatives.check": ["GradientMismatch", "check_gradients"],
     "derivatives.of_functions": ["value_and_grad"],
     "derivatives.transforms": ["grad", "hessian", "hvp", "jacobian", "jvp", "vjp"],
+    "multigraph": ["to_networkx"],
     "tape": ["Table", "Tape", "jit"],
     "watch.anomaly": ["Anomaly", "detect_anomaly"],
     "watch.branches": ["BranchChanged", "record_branches"],

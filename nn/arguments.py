@@ -18,8 +18,8 @@ from engine.support.arguments import (
 
 __all__ = [
     "check_finite", "check_flag", "check_function", "check_lengths", "check_mapping",
-    "check_parameters", "check_path", "check_positive", "check_sequence", "check_whole",
-    "check_within", "format_count", "is_row", "look_up",
+    "check_modules", "check_parameters", "check_path", "check_positive", "check_sequence",
+    "check_whole", "check_within", "format_count", "is_row", "look_up",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -65,6 +65,26 @@ def check_mapping(name: str, x: object, example: str) -> Mapping[str, Any]:
     if isinstance(x, Mapping):
         return x
     raise TypeError(f"{name} must be a dict, such as {example}, got {x!r}")
+
+
+def check_modules(name: str, modules: Sequence[Any], layer: str) -> list[Any]:
+    """Return the modules of a `Sequential` as a list; `layer` is the class in its messages.
+
+    Raises ValueError for no module and TypeError for an argument that is not callable.
+    """
+    if not modules:
+        raise ValueError(f"{name} expects at least one module, got none")
+    for module in modules:
+        if not callable(module) or isinstance(module, type):
+            instead = f"{name}({layer}(...), {layer}(...))"
+            if isinstance(module, str):
+                instead = f"Activation({module!r})"
+            elif isinstance(module, type):
+                instead = f"{module.__name__}(...)"
+            raise TypeError(
+                f"{name} expects modules, one after the other, got {module!r}; write {instead}"
+            )
+    return list(modules)
 
 
 def check_parameters(name: str, parameters: object) -> list[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from engine.rules import flatten
-from nn import scalar, vector
+from nn import scalar, scalar_modules, vector
 from nn.module import Module
 from nn.transformer import scalar as of_values
 from nn.transformer import vector as of_arrays
@@ -20,12 +20,14 @@ class Pair(NamedTuple):
 
     arguments  a function of either layer, which returns the sizes and the settings of another one
     parts      the names of the modules in it, or of lists of modules
+    has_dtype  whether the layer of Arrays has a dtype of its own
     """
 
     scalar: type[Any]
     vector: type[Any]
     arguments: Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]
     parts: tuple[str, ...] = ()
+    has_dtype: bool = True
 
 
 def settings_of_layer(layer: Any) -> dict[str, Any]:
@@ -36,6 +38,10 @@ def settings_of_layer(layer: Any) -> dict[str, Any]:
 def settings_of_block(block: Any) -> dict[str, Any]:
     bias, activation = block.attention.bias, block.mlp.activation
     return {**ZEROS, "bias": bias, "activation": activation, "norm": block.norm}
+
+
+def settings_of_batch_norm(layer: Any) -> dict[str, Any]:
+    return {"momentum": layer.momentum, "eps": layer.eps}
 
 
 def sizes_of_attention(layer: Any) -> tuple[int, int]:
@@ -54,6 +60,14 @@ PAIRS = [
             settings_of_layer(x.layers[0]),
         ),
         ("layers",),
+    ),
+    Pair(scalar_modules.Activation, vector.Activation, lambda x: ((x.name,), {}), (), False),
+    Pair(scalar_modules.BatchNorm, vector.BatchNorm, lambda x: ((x.n,), settings_of_batch_norm(x))),
+    Pair(  # before Sequential, its base
+        scalar_modules.Residual, vector.Residual, lambda x: (x.modules, {}), ("modules",), False
+    ),
+    Pair(
+        scalar_modules.Sequential, vector.Sequential, lambda x: (x.modules, {}), ("modules",), False
     ),
     Pair(of_values.Embedding, vector.Embedding, lambda x: ((x.rows, x.width), ZEROS)),
     Pair(
@@ -88,6 +102,11 @@ PAIRS = [
 ]  # fmt: skip
 
 
+WITH_ROWS = (  # layers that store their parameters alike, as lists of Values
+    of_values.Embedding, of_values.RMSNorm, of_values.LayerNorm, scalar_modules.BatchNorm,
+)  # fmt: skip
+
+
 def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Any, Any]]:
     """Yield each Array of a layer, with the Values of its elements in its counterpart.
 
@@ -104,8 +123,8 @@ def list_parameters(values: Any, arrays: Any) -> Iterator[tuple[Any, Any]]:
             yield dense.weight, [neuron.weights for neuron in neurons]
             if dense.bias is not None:
                 yield dense.bias, [neuron.bias for neuron in neurons]
-    elif isinstance(values, of_values.Embedding | of_values.RMSNorm | of_values.LayerNorm):
-        for name in ("weight", "gain", "gamma", "beta"):
+    elif isinstance(values, WITH_ROWS):
+        for name in ("weight", "gain", "gamma", "beta", "running_mean", "running_variance"):
             if getattr(arrays, name, None) is not None:
                 yield getattr(arrays, name), getattr(values, name)
 
@@ -116,8 +135,31 @@ def convert(model: Any, pair: Pair, kind: type[Any], move: Callable[[Any], Any],
     other = kind(*sizes, **settings, **how)
     for name in pair.parts:
         part = getattr(model, name)
-        setattr(other, name, [*map(move, part)] if isinstance(part, list) else move(part))
+        if not pair.has_dtype:  # modules of the user's choice
+            check_untied(part)
+        setattr(other, name, convert_list(part, move) if isinstance(part, list) else move(part))
+    other.training = model.training
     return other
+
+
+def check_untied(modules: list[Any]) -> None:
+    """Raise ValueError if different modules share a parameter, whose copies could differ later."""
+    owners: dict[Any, Any] = {}
+    for module in {id(x): x for x in modules if isinstance(x, Module)}.values():
+        for path, parameter in module.named_state().items():
+            if owners.setdefault(parameter, module) is not module:
+                raise ValueError(
+                    f"{module!r} and {owners[parameter]!r} share the parameter {path!r}, which "
+                    "would have two copies; apply one layer twice, or copy the parameter"
+                )
+
+
+def convert_list(modules: list[Any], move: Callable[[Any], Any]) -> list[Any]:
+    """Return the modules of a list converted, each of them once, without dropout."""
+    distinct = {id(x): x for x in modules if not isinstance(x, vector.Dropout)}
+    moved = {key: move(x) for key, x in distinct.items()}
+    converted = [moved[id(x)] for x in modules if id(x) in moved]
+    return converted or [scalar_modules.Activation("linear")]
 
 
 # fmt: off
@@ -144,7 +186,8 @@ def to_vector(model: Any, dtype: "DTypeLike" = "float64") -> Any:
         raise TypeError(
             f"expected an nn.MLP, nn.Layer, GPT, ... to convert to Arrays, got {model!r}"
         )
-    other = convert(model, pair, pair.vector, lambda x: to_vector(x, dtype), {"dtype": dtype})
+    how = {"dtype": dtype} if pair.has_dtype else {}
+    other = convert(model, pair, pair.vector, lambda x: to_vector(x, dtype), how)
     for array, rows in list_parameters(model, other):
         values = [*flatten(rows)]
         frozen = sum(value.constant for value in values)

@@ -17,7 +17,7 @@ LAYERS = {
     **dict.fromkeys(("TransformerEncoderLayer", "TransformerDecoderLayer"), "vector.Transformer"),
     "RMSNorm": "vector.RMSNorm", "RMSNormalization": "vector.RMSNorm",
     "Embedding": "vector.Embedding", "Identity": "vector.Activation('linear')",
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "nn.MLP, trained by fit"),
+    **{name: f"nn.sklearn.{name}" for name in ("MLPClassifier", "MLPRegressor")},
 }  # fmt: skip
 LOSSES = {
     **dict.fromkeys(("MSELoss", "mse_loss", "mean_squared_error"), "losses.mse"),
@@ -48,9 +48,12 @@ NETWORKS = {
     **ACTIVATIONS, **LAYERS, **LOSSES, **SCHEDULES, "Linear": "nn.Layer, or vector.Dense of Arrays",
     **{
         name: f"scalar.{name}, or vector.{name} of Arrays"
-        for name in ("Attention", "Embedding", "GPT", "LayerNorm", "RMSNorm", "Transformer")
+        for name in (
+            "Activation", "Attention", "BatchNorm", "Embedding", "GPT", "LayerNorm", "RMSNorm",
+            "Residual", "Sequential", "Transformer",
+        )
     },
-    "Dense": "vector.Dense", "BatchNorm": "vector.BatchNorm", "Parameter": "Value or Array",
+    "Dense": "vector.Dense", "Parameter": "Value or Array",
     "functional": "nn.losses and the methods of nodes", "Adam": "optim.Adam", "SGD": "optim.SGD",
     **{name: f"write from stepgrad.draw import {name}" for name in ("draw", "step")},
 }  # fmt: skip

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 TRANSFORMERS = ["GPT", "Attention", "Embedding", "LayerNorm", "RMSNorm", "Transformer"]
-__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron", *TRANSFORMERS]
+MODULES = ["Activation", "BatchNorm", "Residual", "Sequential"]
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron", *MODULES, *TRANSFORMERS]
 
 CONVERT = ".convert"  # loaded when first used: it imports this module, and needs NumPy
 Sample = Iterable[Value | float] | Value | float  # the inputs of one sample; one may stand alone
@@ -309,7 +310,8 @@ def check_activation(name: str) -> str:
 
 
 # Loaded on first use: they import this module.
-__getattr__ = attributes(globals(), {"transformer.scalar": TRANSFORMERS}, {})
+LAZY = {"scalar_modules": MODULES, "transformer.scalar": TRANSFORMERS}
+__getattr__ = attributes(globals(), LAZY, {})
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,7 @@ from engine.support.arguments import find_string_remedy
 from engine.support.lazy import attributes
 from engine.watch.hooks import each_call
 from nn import other_names
-from nn.arguments import check_flag, check_whole, check_within
+from nn.arguments import check_flag, check_modules, check_whole, check_within
 from nn.convertible import ToScalar
 from nn.init import Init, Rng, generator, make_weights
 from nn.module import Column, Module
@@ -94,7 +94,7 @@ class Dense(ToScalar, Module, has_scope=False):
         return f"Dense({self.nin}, {self.nout}, {self.activation!r}{format_bias(self.bias)})"
 
 
-class Activation(Module):
+class Activation(ToScalar, Module):
     """An activation, applied to each element: the name of a one-input row of `engine.rules`.
 
     >>> Activation("relu")(Array([-1.0, 2.0]))
@@ -114,7 +114,7 @@ class Activation(Module):
         return f"Activation({self.name!r})"
 
 
-class BatchNorm(Module):
+class BatchNorm(ToScalar, Module):
     """Batch normalization: (X - mean) / sqrt(variance + eps) * gamma + beta (Ioffe & Szegedy 2015).
 
     X is `(samples, n)`. In training, mean and (biased) variance of each feature are those of the
@@ -276,7 +276,7 @@ class Dropout(Module):
         return f"Dropout({self.rate})"
 
 
-class Sequential(Module):
+class Sequential(ToScalar, Module):
     """Modules, or other functions of an Array, in sequence.
 
     Raises ValueError for no module and TypeError for an argument that is not callable.
@@ -287,20 +287,7 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Any):
-        name = type(self).__name__
-        if not modules:
-            raise ValueError(f"{name} expects at least one module, got none")
-        for module in modules:
-            if not callable(module) or isinstance(module, type):
-                instead = f"{name}(Dense(...), Dense(...))"
-                if isinstance(module, str):
-                    instead = f"Activation({module!r})"
-                elif isinstance(module, type):
-                    instead = f"{module.__name__}(...)"
-                raise TypeError(
-                    f"{name} expects modules, one after the other, got {module!r}; write {instead}"
-                )
-        self.modules = list(modules)
+        self.modules = check_modules(type(self).__name__, modules, "Dense")
 
     def __call__(self, X: Samples) -> Array:
         for module in self.modules:

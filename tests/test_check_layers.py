@@ -87,6 +87,10 @@ SAMPLES = {  # of 3 numbers
     nn.Layer: [lambda f=f: nn.Layer(3, 2, "tanh", rng=1, fused=f) for f in (True, False)],
     scalar.RMSNorm: [lambda: scalar.RMSNorm(3), lambda: scalar.RMSNorm(3, gain=False, eps=0.1)],
     scalar.LayerNorm: [lambda: scalar.LayerNorm(3), lambda: scalar.LayerNorm(3, eps=0.1)],
+    scalar.Activation: [lambda: scalar.Activation("silu"), lambda: scalar.Activation("linear")],
+    scalar.BatchNorm: [lambda: evaluated(norm(3)).to_scalar(), lambda: scalar.BatchNorm(3, eps=0.1)],
+    scalar.Sequential: [lambda: scalar.Sequential(nn.Layer(3, 4, "tanh", rng=1), scalar.BatchNorm(4), nn.Layer(4, 1, "sigmoid", rng=2))],
+    scalar.Residual: [lambda: scalar.Residual(nn.Layer(3, 4, "tanh", rng=1), nn.Layer(4, 3, "gelu", rng=2))],
     nn.MLP: [lambda f=f, a=a: nn.MLP(3, [4, 2], a, rng=1, fused=f) for f in (True, False) for a in ("tanh", "gelu")],
 }  # fmt: skip
 

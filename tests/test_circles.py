@@ -18,7 +18,7 @@ from engine.draw.look.theme import THEMES, format_number, norm
 from engine.draw.options import Options
 from engine.draw.stepper import step_network
 from engine.graph import topological
-from nn import MLP, Layer, Module, Neuron, losses, vector
+from nn import MLP, Layer, Module, Neuron, losses, scalar, vector
 from tests import geometry
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -387,6 +387,25 @@ def test_frozen_layers_are_drawn_too():
 class Line(Module):
     def __init__(self):
         self.slope = Value(1.0)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        scalar.LayerNorm(3),
+        scalar.BatchNorm(3),
+        scalar.Residual(Layer(3, 3)),
+        lambda x: [x[1], x[0], x[2]],
+    ],
+    ids=["layer_norm", "batch_norm", "residual", "order"],
+)
+def test_steps_through_circles_need_layers_that_read_each_other(between):
+    """A normalization, a residual connection or another order between layers is refused."""
+    model = scalar.Sequential(Layer(2, 3, "tanh", rng=0), between, Layer(3, 2, rng=1))
+    loss = total(model([Value(0.5), Value(-1.0)]))
+    with pytest.raises(ValueError, match="expects layers that read each other's outputs"):
+        step(loss, model, level="network")
+    step(loss, model)
 
 
 def test_wrong_arguments_are_refused():

@@ -137,7 +137,7 @@ def test_gradients_stay_behind_and_the_dropout_too():
     [
         (convert.to_vector, Neuron(2)),
         (convert.to_vector, vector.Dense(2, 1)),
-        (convert.to_scalar, vector.Sequential(vector.Dense(2, 1))),
+        (convert.to_scalar, vector.Dropout(0.5)),
         (convert.to_scalar, MLP(2, [1])),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 
 import nn
 from engine import ManyOp, VectorOp
-from nn import augment, data, exercises, init, losses, optim, schedules, vector
+from nn import augment, data, exercises, init, interop, losses, optim, schedules, vector
 
-MODULES = [nn, augment, data, exercises, init, losses, optim, schedules, vector]
+MODULES = [nn, augment, data, exercises, init, interop, losses, optim, schedules, vector]
 modules = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 
 
@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[1]
 # Names with one meaning in several arithmetics, for Values and Arrays, or for several kinds of
 # file or table; and public functions, of NumPy or of the field, with two meanings.
 SHARED_NAMES = {
-    "Attention", "Embedding", "GPT", "LayerNorm", "MLP", "RMSNorm", "Transformer", "activate", "add_up", "choose", "cross_entropy", "describe_array", "einsum", "get",
+    "Activation", "Attention", "BatchNorm", "Embedding", "GPT", "LayerNorm", "MLP", "RMSNorm", "Residual", "Sequential", "Transformer", "activate", "add_up", "choose", "cross_entropy", "describe_array", "einsum", "get",
     "linear", "log_softmax", "logsumexp", "make_norm", "maximum", "minimum", "norm", "read", "share_of_largest", "softmax",
     "softmax_pullback", "split", "where", "zeros",
 }  # fmt: skip

@@ -194,3 +194,26 @@ def test_pickles_and_checkpoints_of_the_clone_load_in_the_wheel_and_back(run, fo
     other = nn.MLP(2, [1], rng=1)
     nn.load(folder / "there.ckpt", other)
     assert other([1.0, 2.0]).data.hex() == scalar([1.0, 2.0]).data.hex() == number
+
+
+def test_messages_name_the_extras_of_other_libraries(run):
+    code = """
+from importlib import import_module
+from stepgrad import Value, to_networkx
+from stepgrad.nn import MLP, interop
+
+model = MLP(2, [1])
+for f in (
+    lambda: to_networkx(Value(1.0)),
+    lambda: interop.to_onnx(model, "model.onnx"),
+    lambda: interop.to_torch(model),
+    lambda: interop.from_torch(model),
+    lambda: import_module("stepgrad.nn.sklearn"),
+):
+    try:
+        f()
+    except ImportError as problem:
+        print(problem)
+"""
+    extras = re.findall(r"not installed: pip install 'stepgrad\[(\w+)\]'", run(code))
+    assert extras == ["networkx", "onnx", "torch", "torch", "sklearn"]

@@ -10,6 +10,7 @@ from typing import Any
 from engine.support.other_names import refuse_name
 
 MISSING = "{} requires NumPy, which is not installed: pip install numpy"
+MISSING_EXTRA = "{} requires {}, which is not installed: pip install 'stepgrad[{}]'"
 
 
 def attributes(
@@ -63,3 +64,17 @@ def numpy_for(user: str) -> ModuleType:
     if numpy is None:
         raise ImportError(MISSING.format(user), name="numpy")
     return numpy
+
+
+def import_extra(module: str, user: str, extra: str) -> ModuleType:
+    """Return a module of an optional library.
+
+    Raises an ImportError that names `user` and the extra to install if it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as problem:
+        library = module.partition(".")[0]
+        if problem.name != library:
+            raise
+        raise ImportError(MISSING_EXTRA.format(user, library, extra), name=library) from None

@@ -17,6 +17,7 @@ from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
 from engine.support.arguments import check_flag, check_whole
+from engine.support.lazy import import_extra
 from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
 from engine.tape.source import print_source
 from engine.tape.values import (
@@ -360,14 +361,7 @@ def load_machine(user: str) -> type[Machine]:
     Raises ImportError if numba, which `user` requires, is not installed.
     """
     with original_extremes():
-        try:
-            import numba  # noqa: F401
-        except ModuleNotFoundError as problem:
-            if problem.name != "numba":
-                raise
-            raise ImportError(
-                f"{user} requires numba, which is not installed: pip install 'stepgrad[jit]'"
-            ) from problem
+        import_extra("numba", user, "jit")
         from engine.tape.machine import Machine
         from engine.tape.updates import compile_update
 

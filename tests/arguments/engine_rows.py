@@ -12,7 +12,7 @@ from engine import (
     Array, ArrayOp, Constant, ConstantArray, ManyOp, Op, Value, VectorOp, check_gradients,
     concatenate, detect_anomaly, diag, dot, einsum, expand_dims, explain, flip, latex, log_softmax, logaddexp, logsumexp,
     maximum, minimum, mistakes, no_grad, norm, outer, pad, record_origins, roll, softmax, split, stack,
-    take, tile, topological, total, tril, triu, walk, where, xlogy,
+    take, tile, to_networkx, topological, total, tril, triu, walk, where, xlogy,
 )  # fmt: skip
 from engine.arrays.rules import SUM
 from engine.rules import TANH
@@ -282,6 +282,7 @@ About("engine.take").kind(TAKEN, SEQUENCE, lambda xs: take(xs, 0))
 # ------------------------------------------------------------------------------------------- graph
 
 About("engine.topological").kind("expected a node such as a Value", NODE, topological)
+About("engine.to_networkx").kind("expected a node such as a Value", NODE, to_networkx)
 About("engine.walk").kind("expected a node such as a Value", NODE, lambda v: list(walk(v)))
 
 on = About("engine.mistakes")

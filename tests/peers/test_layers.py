@@ -259,6 +259,7 @@ def test_every_layer_and_activation_has_a_case():
     kinds = filter(inspect.isclass, named)
     public = {x for x in kinds if issubclass(x, Module) and x is not Module}
     of_values = {nn.Neuron, nn.Layer, nn.MLP}  # in test_networks_of_values_agree
+    of_values |= {getattr(scalar, name) for name in scalar.MODULES}  # in test_interop_torch.py
     transformers = {*scalar.TRANSFORMERS, *vector.TRANSFORMERS}  # in test_transformer.py
     elsewhere = {x for x in public if x.__name__ in transformers}
     assert {of for of, *_ in CASES} | of_values | elsewhere == public

@@ -130,12 +130,17 @@ class Network:
 
     def find_changed(self) -> str | None:
         """Return the name of a neuron whose output is changed before the next layer reads it, such
-        as by a residual connection; None if there is none."""
-        assert self.activity is not None
-        for c, column in enumerate(self.activity.nodes[1:], 1):
+        as by a residual connection or a normalization; None if there is none."""
+        activity = self.activity
+        assert activity is not None
+        for c, column in enumerate(activity.nodes[1:], 1):
             for i, outputs in enumerate(column):
-                if any(self.activity.is_changed(x) for x in outputs):
+                if any(activity.is_changed(x) for x in outputs):
                     return self.name((c, i))
+                for j in range(self.columns[c - 1].shape[1]) if c > 1 else ():
+                    inputs = [activity.list_inputs(x).get(j) for x in outputs]
+                    if any(x is None or activity.owners.get(x) != (c - 1, j) for x in inputs):
+                        return self.name((c - 1, j))
         return None
 
     def name(self, place: Place) -> str:

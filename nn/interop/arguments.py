@@ -1,0 +1,23 @@
+"""Arguments that the writers for other libraries check alike."""
+
+from typing import Any, NoReturn
+
+from nn.module import Module
+from nn.scalar import ToVector
+
+
+def convert_to_arrays(user: str, model: Any) -> Module:
+    """Return a network of Arrays unchanged, and the counterpart of one of Values.
+
+    Raises TypeError for anything that is not a Module.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"{user} expects a Module such as nn.MLP(2, [16, 1]), got {model!r}")
+    return model.to_vector() if isinstance(model, ToVector) else model
+
+
+def refuse_layer(user: str, layer: object, path: str, reason: str) -> NoReturn:
+    """Raise the TypeError for a layer that a library does not have, with its path."""
+    place = f" at {path!r}" if path else ""
+    text = " ".join(repr(layer).split())  # modules of PyTorch are printed on several lines
+    raise TypeError(f"{user} cannot convert {text}{place}: {reason}")

@@ -1,0 +1,167 @@
+"""`from_torch`: convert a module of PyTorch to a network of Arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.support.lazy import import_extra
+from nn.interop.arguments import refuse_layer
+from nn.interop.table import ACTIVATIONS
+from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer
+from nn.vector import Activation, Dropout, Residual, Sequential
+
+if TYPE_CHECKING:
+    import torch
+
+FUNCTIONS = {row.function.rpartition(".")[2]: row for row in ACTIVATIONS if row.function}
+OTHER_NAMES = {
+    "absolute": "abs", "negative": "neg", "special_ndtr": "ndtr", "iadd": "add", "view": "flatten",
+    "reshape": "flatten", "Flatten": "flatten",
+}  # fmt: skip
+
+
+def from_torch(module: torch.nn.Module) -> Any:
+    """Return a module of PyTorch as a network of Arrays, with copies of the weights.
+
+    The module is a layer, a `torch.nn.Sequential`, or has a `forward` that applies layers and
+    activations one after the other and adds residuals, x + f(x). PyTorch records its calls
+    (`torch.fx`). The result is a layer of `nn.vector`, or one `Sequential` of them. A `Linear` and
+    the activation after it become a `Dense`. Flattening at the beginning is left out: samples are
+    rows of features.
+
+    Dtypes (float32 and float64), the mode of each layer, frozen parameters, and parameters that
+    layers share are kept. Normalization without weights has frozen ones. `to_scalar()` of the
+    result is the network of Values, which can be stepped through.
+
+    Requires PyTorch, the extra `torch`. Raises ImportError if it is not installed. Raises TypeError
+    for a layer, a setting or an operation without a counterpart, such as `Conv2d`; the message has
+    its name in `named_modules()`.
+
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+    >>> from_torch(net)
+    Sequential(Dense(2, 3, 'tanh'), Dense(3, 1, 'linear'))
+    """
+    return read_module(module)[0]
+
+
+def read_module(module: Any) -> tuple[Any, LayerReader]:
+    """Return the network for a module of PyTorch, and the reader that has made its layers."""
+    library = import_extra("torch", "from_torch", "torch")
+    if not isinstance(module, library.nn.Module):
+        raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
+    layers = LayerReader(library)
+    if is_layer(module):
+        return layers.convert(module, ""), layers
+    parts = CallReader(layers, module).parts
+    network = Sequential(*layers.fuse([part.layer for part in parts] or [Activation("linear")]))
+    network.training = module.training
+    return network, layers
+
+
+class LayerCall(NamedTuple):
+    """An operation between the input and the output of a module, and its layer."""
+
+    operation: Any
+    layer: Any
+
+
+class CallReader:
+    """The calls that a module of PyTorch makes, as layers in sequence, `parts`."""
+
+    def __init__(self, layers: LayerReader, module: Any):
+        self.layers, self.name = layers, type(module).__name__
+        self.modules = dict(module.named_modules())
+        graph = self.record(module)
+        inputs = [node for node in graph.nodes if node.op == "placeholder"]
+        (output,) = [node.args[0] for node in graph.nodes if node.op == "output"]
+        if len(inputs) != 1 or not hasattr(output, "all_input_nodes"):
+            names = ", ".join([node.name for node in inputs])
+            raise TypeError(
+                "from_torch expects a module with one input tensor and one output tensor, got "
+                f"{self.name}.forward({names}), which returns {output!r}"
+            )
+        used, ahead = {output}, [output]
+        while ahead:
+            ahead = [x for node in ahead for x in self.operands(node) if x not in used]
+            used.update(ahead)
+        paths: dict[Any, list[LayerCall]] = {inputs[0]: []}  # from the input to each operation
+        for node in graph.nodes:  # in topological order
+            if node in used and node not in paths:
+                paths[node] = self.read(node, [paths[x] for x in self.operands(node)])
+        self.parts = paths[output]
+
+    def record(self, module: Any) -> Any:
+        """Return the calls as a graph of `torch.fx`. Raises TypeError if that is not possible."""
+        fx = self.layers.torch.fx
+
+        class Tracer(fx.Tracer):  # type: ignore[name-defined]
+            def is_leaf_module(self, inner: Any, name: str) -> bool:
+                return is_layer(inner) or super().is_leaf_module(inner, name)
+
+        try:
+            return Tracer().trace(module)
+        except Exception as problem:  # `forward` may run any Python
+            raise TypeError(
+                f"from_torch cannot record {self.name}.forward; it must apply layers without "
+                f"branches and loops that depend on its input: {problem}"
+            ) from problem
+
+    def operation(self, node: Any) -> str:
+        """Return the name of an operation: of a function, method or class."""
+        if node.op == "call_module":
+            name = type(self.modules[node.target]).__name__
+        else:
+            name = getattr(node.target, "__name__", str(node.target)).rstrip("_")
+        return OTHER_NAMES.get(name, name)
+
+    def operands(self, node: Any) -> list[Any]:
+        """Return the operations whose results an operation uses, but not for its settings."""
+        inputs = node.all_input_nodes
+        return inputs[:1] if self.operation(node) == "flatten" else inputs
+
+    def read(self, node: Any, paths: list[list[LayerCall]]) -> list[LayerCall]:
+        """Return the parts up to an operation, given those up to its operands."""
+        name = self.operation(node)
+        if name == "flatten" and paths == [[]]:
+            return []
+        if self.overwrites(node):
+            reason = "it works in place, and its input is used again"
+            refuse_layer("from_torch", name, self.place(node), reason)
+        if node.op == "call_module" and len(paths) == 1:
+            layer = self.layers.convert(self.modules[node.target], node.target)
+        elif name == "add" and len(paths) == 2 and not node.kwargs:
+            short, long = sorted(paths, key=len)
+            if short != long[: len(short)] or len(short) == len(long):
+                refuse_layer("from_torch", name, self.place(node), KNOWN)
+            parts = [part.layer for part in long[len(short) :]]
+            return [*short, LayerCall(node, Residual(*self.layers.fuse(parts)))]
+        elif len(paths) == 1 and name == "dropout":
+            settings: dict[str, Any] = {"p": 0.5, "training": True}
+            settings |= dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
+            layer = Dropout(settings["p"])
+            layer.training = settings["training"]
+        elif len(paths) == 1 and name in FUNCTIONS and node.op != "get_attr":
+            row = FUNCTIONS[name]
+            settings = dict(zip(("input", *row.settings), node.args, strict=False)) | node.kwargs
+            for setting in settings.keys() - {"input", "inplace"}:
+                if not is_default(row.settings, setting, settings[setting]):
+                    reason = f"{setting}={settings[setting]!r} has no counterpart"
+                    refuse_layer("from_torch", name, self.place(node), reason)
+            layer = Activation(row.name)
+        else:
+            refuse_layer("from_torch", name, self.place(node), KNOWN)
+        return [*paths[0], LayerCall(node, layer)]
+
+    def overwrites(self, node: Any) -> bool:
+        """Return whether an operation changes its input, which another one uses, too."""
+        if node.op == "call_module":
+            in_place = getattr(self.modules[node.target], "inplace", False)
+        else:
+            in_place = node.kwargs.get("inplace") or str(node.target).endswith("_")
+        inputs = node.all_input_nodes
+        return bool(in_place and inputs and len(inputs[0].users) > 1)
+
+    def place(self, node: Any) -> str:
+        """Return the path of a module, or the class and name of another operation."""
+        return node.target if node.op == "call_module" else f"{self.name}.forward, {node.name}"
