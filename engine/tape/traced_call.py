@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from numbers import Real
+from reprlib import repr as short_repr
 from typing import Any, NamedTuple
 
 from engine.arithmetic import where
 from engine.sequences.many_op import ManyOp
-from engine.tape.index import Index, Integers, Table
+from engine.tape.index import Index, Integers, Table, fits_64_bits
 from engine.value import Constant, Value, lift
 from engine.watch.recorded_number import RecordedNumber
 
@@ -128,7 +129,16 @@ class TracedCall:
         return outcome
 
     def make_number(self, index: Index, length: int = 0) -> Constant:
-        """Return the leaf of an index, as described in `IndexNumber`."""
+        """Return the leaf of an index, as described in `IndexNumber`.
+
+        Raises OverflowError for an index beyond 64 bits.
+        """
+        if not fits_64_bits(index.now):
+            self.decide(index, fits_64_bits, f"{index.text} fits in 64 bits")  # if it is caught
+            raise OverflowError(
+                f"jit expects integers of at most 64 bits as numbers, got {index.text} = "
+                f"{short_repr(index.now)}; pass it as a float"
+            )
         key = index.text, length
         if key not in self.numbers:
             now = index.now + length if index.now < 0 and length else index.now
