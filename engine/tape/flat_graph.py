@@ -292,22 +292,15 @@ def group_by_row(
     """Return the computed nodes by row and number of inputs, and the rows."""
     lists: Any = defaultdict(lambda: ([], []))
     for i, node in enumerate(order):
-        x, y = node._x, node._y
-        if x is None or node.op._output_index is not None:  # type: ignore[union-attr]
-            continue
-        if type(x) is tuple:
-            nodes, inputs = lists[node.op, len(x)]
-            inputs.extend([place[input] for input in x])
-        elif y is None:
-            nodes, inputs = lists[node.op, 1]
-            inputs.append(place[x])
-        else:
-            nodes, inputs = lists[node.op, 2]
-            inputs += place[x], place[y]
-        nodes.append(i)
+        if node._x is not None and node.op._output_index is None:  # type: ignore[union-attr]
+            inputs = node.inputs
+            nodes, all_inputs = lists[node.op, len(inputs)]
+            nodes.append(i)
+            all_inputs += inputs
     rows = list(dict.fromkeys(op for op, _ in lists))
     groups = []
-    for (op, n), (nodes, inputs) in lists.items():
-        arrays = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(len(nodes), n)
-        groups.append(NodeGroup(rows.index(op), record(op, n), *arrays))
+    for (op, n), (nodes, all_inputs) in lists.items():
+        places = np.fromiter(map(place.__getitem__, all_inputs), np.int32, len(all_inputs))
+        nodes, inputs = np.array(nodes, np.int32), places.reshape(len(nodes), n)
+        groups.append(NodeGroup(rows.index(op), record(op, n), nodes, inputs))
     return groups, rows

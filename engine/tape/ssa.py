@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.instructions import Instruction
 from engine.tape.flat_graph import FlatGraph, NodeGroup
+from engine.tape.kernels import compile_kernel
 from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD
 
 ZERO, MINUS_ZERO, ONE = (0.0).hex(), (-0.0).hex(), (1.0).hex()
@@ -180,19 +181,24 @@ class Builder:
         slots[graph.constants] = (
             self.offset - len(graph.constants) + np.arange(len(graph.constants))
         )
-        group_of = {}
         for group in graph.groups:
             results = [step.result for step in forward_instructions(group)]
-            at = self.forward_at[group.nodes]
-            slots[group.nodes] = self.offset + at + results.index(group.template.outs[0])
+            at = self.offset + self.forward_at[group.nodes]
+            places = np.array([results.index(out) for out in group.template.outs], np.int32)
+            slots[group.nodes] = at + places[0]
             if group.template.gs:
-                group_of.update(dict.fromkeys(group.nodes.tolist(), group))
-        for i, operation, index in graph.results.tolist():
-            template = group_of[operation].template
-            results = [step.result for step in template.forward]
-            at = self.forward_at[operation] + results.index(template.outs[index])
-            slots[i] = self.offset + at
+                nodes, row, index = self.results_of(group)
+                slots[nodes] = at[row] + places[index]
         return slots
+
+    def results_of(self, group: NodeGroup) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the nodes that are results of a group's, each with the row of its operation in the
+        group, and its index among the results of this operation."""
+        nodes, operations, index = self.graph.results.T
+        row = np.full(self.graph.size, -1, np.int32)
+        row[group.nodes] = np.arange(len(group.nodes))
+        own = row[operations] >= 0
+        return nodes[own], row[operations[own]], index[own]
 
     def write_forward(self) -> Contributions:
         """Write the instructions of all nodes, and return the contributions of their gradients."""
@@ -249,52 +255,27 @@ class Builder:
         A sum starts from 0, as in the graph, so that it is never -0.0. A gradient that is passed on
         as the only contribution needs no sum: it is the same number, in the same slot.
         """
-        target, source, slope, place = contributions
-        n = len(target)
-        order = np.argsort(target, kind="stable")
-        follows = target[order[1:]] == target[order[:-1]]
-        before = np.full(n, -1, np.int32)  # the contribution that was added to the sum before
-        before[order[1:][follows]] = order[:-1][follows]
-        last = np.full(self.graph.size, -1, np.int32)
-        last[target] = np.arange(n, dtype=np.int32)  # NumPy keeps the last of several
-
-        slot = self.offset + place  # of the sum so far
-        passed, first = slope < 0, before < 0
-        alone = passed & first & (slope != PULLBACK)
-        same = np.where(alone, last[source], np.arange(n, dtype=np.int32))
-        same[: self.seeds] = np.arange(self.seeds)
-        seed_slots = len(self.leaves) + np.arange(self.seeds)
-        slot[: self.seeds][alone[: self.seeds]] = seed_slots[alone[: self.seeds]]
-        while not np.array_equal(same, same[same]):  # passed on more than once
-            same = same[same]
-        slot = slot[same]
-
-        upstream = slot[last[source]]
-        upstream[: self.seeds] = seed_slots
-        so_far = np.where(first, self.zero, slot[before])
-        self.code.opcodes[place] = np.where(alone, COPY, np.where(passed, ADD, MULTIPLY_ADD))
-        self.code.a[place] = upstream
-        self.code.b[place] = np.where(alone, upstream, np.where(passed, so_far, slope))
-        self.code.c[place] = np.where(passed, upstream, so_far)
-        return np.where(last < 0, -1, slot[last])
+        slots = np.full(self.graph.size, -1, np.int32)
+        write_sums(
+            *self.code[1:5], *contributions, slots, self.offset, self.zero,
+            len(self.leaves), self.seeds,
+        )  # fmt: skip
+        return slots
 
     def write_pullbacks(self, contributions: Contributions, gradients: np.ndarray) -> None:
         """Write the pullbacks of operations with several results, and add what they compute."""
         graph, code = self.graph, self.code
-        results: dict[int, dict[int, int]] = {}
-        for i, operation, index in graph.results.tolist():
-            results.setdefault(operation, {})[index] = i
-        for group, all_columns in zip(graph.groups, self.columns, strict=True):
+        for group, columns in zip(graph.groups, self.columns, strict=True):
             template = group.template
             if not template.gs:
                 continue
+            results, row, index = self.results_of(group)
+            columns[:, template.gs] = self.zero
+            columns[row, np.array(template.gs)[index]] = np.where(
+                gradients[results] < 0, self.zero, gradients[results]
+            )
             sends = self.sends[group.nodes]
-            nodes, columns = group.nodes[sends], all_columns[sends]
-            for row, node in enumerate(nodes.tolist()):
-                for index, g in enumerate(template.gs):
-                    i = results.get(node, {}).get(index, -1)
-                    has_gradient = i >= 0 and gradients[i] >= 0
-                    columns[row, g] = gradients[i] if has_gradient else self.zero
+            nodes, columns = group.nodes[sends], columns[sends]
             self.write(group, template.backward, self.backward_at[nodes], columns)
             place = contributions.place[self.contributions_of(nodes, group)]
             code.a[place] = code.c[place] = columns[:, np.array(template.locals)]
@@ -318,3 +299,28 @@ def forward_instructions(group: NodeGroup) -> list[Instruction]:
 def starts(sizes: np.ndarray) -> np.ndarray:
     """Return the start of each part when parts of these sizes are laid end to end."""
     return np.cumsum(sizes) - sizes
+
+
+@compile_kernel()
+def write_sums(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, target: np.ndarray,
+    source: np.ndarray, slope: np.ndarray, place: np.ndarray, slots: np.ndarray, offset: int,
+    zero: int, first_seed: int, seeds: int,
+) -> None:  # fmt: skip
+    """Write contributions in order, and fill in the slot of the gradient of each node.
+
+    All contributions to a gradient precede those that multiply it.
+    """
+    for k in range(target.size):
+        i, upstream = place[k], first_seed + k if k < seeds else slots[source[k]]
+        is_first = slots[target[k]] < 0
+        so_far = zero if is_first else slots[target[k]]
+        if slope[k] == IDENTITY and is_first:
+            opcodes[i], a[i], b[i], c[i] = COPY, upstream, upstream, upstream
+            slots[target[k]] = upstream
+            continue
+        if slope[k] < 0:
+            opcodes[i], a[i], b[i], c[i] = ADD, upstream, so_far, upstream
+        else:
+            opcodes[i], a[i], b[i], c[i] = MULTIPLY_ADD, upstream, slope[k], so_far
+        slots[target[k]] = offset + i
