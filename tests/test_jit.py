@@ -1,11 +1,13 @@
 """`jit`: functions of Values are recorded once for each structure, and compute what Python computes."""
 
+import gc
 import math
 import os
 import random
 import subprocess
 import sys
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -565,6 +567,30 @@ def test_threads_share_a_function(in_threads):
             assert fast(float(k)).item() == 2.0 * k * k
 
     in_threads(work, 4)
+
+
+def test_the_graph_of_a_recording_is_freed():
+    made = []
+
+    def loss(w, i):
+        made.append(weakref.ref(w * 2.0))
+        computed = [w * 3.0, w * 4.0]
+        made.extend(map(weakref.ref, computed))
+        return take(computed, i) + Table([[w]])[i * 0][0]
+
+    w = Value(1.0)
+    fast = jit(lambda i: loss(w, i))
+    assert gc.isenabled()
+    assert [fast(i).item() for i in (0, 1)] == [4.0, 5.0]
+    assert gc.isenabled()
+    assert recordings(fast) == 1
+    assert [node() for node in made] == [None] * 3
+    gc.disable()
+    try:
+        jit(lambda x: w * x)(2.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_recordings_that_are_dropped_are_freed():

@@ -5,6 +5,7 @@ Importing this module imports numba.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections import Counter
@@ -306,7 +307,22 @@ class Jit:
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
     ) -> Replay:
-        """Record the function with the current numbers."""
+        """Record the function with the current numbers.
+
+        Python's collector is paused: it would visit the whole graph several times, and a graph has
+        no cycles.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return self._record_now(args, kwargs, arguments)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _record_now(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
+    ) -> Replay:
         start = time.perf_counter()
         assign_data(self._pool.parameters, self._flat.data)
         self._leaves.remember()

@@ -61,7 +61,7 @@ def schedule_runs(
     code, offset = staged.code, staged.code.offset
     n = len(code.opcodes)
     results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
-    last, place, terms = np.arange(n), np.arange(n), np.ones(n, np.int64)
+    last, place, terms = np.arange(n, dtype=np.int32), np.arange(n), np.ones(n, np.int32)
     uses = np.bincount(results, minlength=code.size)
     find_product_sums(*code[1:], staged.stage, OPERANDS, uses, last, place, terms, offset)
     steps = np.flatnonzero(last == np.arange(n))
@@ -74,7 +74,7 @@ def schedule_runs(
     first = np.flatnonzero(np.diff(key, prepend=-1))  # the first step of each run
     sizes, length = np.diff(first, append=len(steps)), terms[steps[first]]
     starts = np.cumsum(sizes * length) - sizes * length
-    order, run_of = np.zeros(n, np.int64), np.full(code.size, -1)
+    order, run_of = np.zeros(n, np.int32), np.full(code.size, -1, np.int32)
     list_terms(steps, last, terms, order)
     opcodes, stage = code.opcodes[order], staged.stage[order]
     run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes * length)
@@ -155,7 +155,7 @@ def find_product_sums(
 @compile_kernel()
 def list_terms(steps: np.ndarray, last: np.ndarray, terms: np.ndarray, order: np.ndarray) -> None:
     """Fill in the instructions of steps one after another; a sum of products has several."""
-    place = np.zeros(last.size, np.int64)
+    place = np.zeros(last.size, np.int32)
     at = 0
     for i in steps:
         place[i] = at
@@ -175,7 +175,7 @@ def choose_order(
     products run as early as possible, because those with the same factors are fastest together.
     """
     operands, n = (code.a, code.b, code.c), len(last)
-    early, late = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    early, late = np.zeros(n, np.int32), np.zeros(n, np.int32)
     find_levels(*operands, stage, last, np.ones(n, np.bool_), early, code.offset)
     find_heights(*operands, stage, last, late, code.offset)
     late = late.max(initial=0) - late
@@ -224,7 +224,7 @@ def find_levels(
     move: np.ndarray, level: np.ndarray, offset: int,
 ) -> None:  # fmt: skip
     """Assign the lowest level to each step to move, above the steps of its stage that it reads."""
-    lowest = np.zeros(a.size, np.int64)
+    lowest = np.zeros(a.size, np.int32)
     for i in range(a.size):
         longest = lowest[last[i]]
         for slot in (a[i], b[i], c[i]):

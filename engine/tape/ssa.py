@@ -13,18 +13,21 @@ several results has no local derivatives: the instructions of its pullback prece
 contributions.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.instructions import Instruction
+from engine.tape.encoded_rows import (
+    IDENTITY,
+    encode_row,
+    fill_contributions,
+    write_steps,
+    write_sums,
+)
 from engine.tape.flat_graph import FlatGraph, NodeGroup
-from engine.tape.kernels import compile_kernel
-from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD
+from engine.tape.opcodes import CODES
 
 ZERO, MINUS_ZERO, ONE = (0.0).hex(), (-0.0).hex(), (1.0).hex()
-IDENTITY, PULLBACK = -1, -2  # contributions that are the gradient itself, or from a pullback
 
 
 class Code(NamedTuple):
@@ -151,11 +154,12 @@ class Builder:
 
         # First the instructions of each node; then the seeds; then, from the last node to the
         # first, its pullback, if any, and its contributions.
+        self.rows = [encode_row(graph.rows[x.row], x.inputs.shape[1]) for x in graph.groups]
         sizes, arity, pulls = (np.zeros(graph.size, np.int64) for _ in range(3))
-        for group in graph.groups:
-            sizes[group.nodes] = len(forward_instructions(group))
+        for group, row in zip(graph.groups, self.rows, strict=True):
+            sizes[group.nodes] = len(row.forward)
             arity[group.nodes] = group.inputs.shape[1]
-            pulls[group.nodes] = len(group.template.backward) if group.template.gs else 0
+            pulls[group.nodes] = len(row.pullback)
         self.sends = graph.sends
         arity[~self.sends] = pulls[~self.sends] = 0
         self.forward_at = starts(sizes)
@@ -181,14 +185,12 @@ class Builder:
         slots[graph.constants] = (
             self.offset - len(graph.constants) + np.arange(len(graph.constants))
         )
-        for group in graph.groups:
-            results = [step.result for step in forward_instructions(group)]
+        for group, encoded in zip(graph.groups, self.rows, strict=True):
             at = self.offset + self.forward_at[group.nodes]
-            places = np.array([results.index(out) for out in group.template.outs], np.int32)
-            slots[group.nodes] = at + places[0]
+            slots[group.nodes] = at + encoded.results[0]
             if group.template.gs:
                 nodes, row, index = self.results_of(group)
-                slots[nodes] = at[row] + places[index]
+                slots[nodes] = at[row] + encoded.results[index]
         return slots
 
     def results_of(self, group: NodeGroup) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -203,51 +205,35 @@ class Builder:
     def write_forward(self) -> Contributions:
         """Write the instructions of all nodes, and return the contributions of their gradients."""
         graph = self.graph
-        target, source, slope, place = (np.zeros(self.contributions, np.int32) for _ in range(4))
+        contributions = Contributions(
+            *[np.zeros(self.contributions, np.int32) for _ in Contributions._fields]
+        )
+        target, _, slope, place = contributions
         target[: self.seeds], slope[: self.seeds] = graph.outputs, IDENTITY
         place[: self.seeds] = self.seeds_at + np.arange(self.seeds)
-        for group in graph.groups:
+        for group, row in zip(graph.groups, self.rows, strict=True):
             template, nodes = group.template, group.nodes
             columns = np.zeros((len(nodes), template.slots), np.int32)
             columns[:, : group.inputs.shape[1]] = self.slots[group.inputs]
             for slot, number in template.constants.items():
                 columns[:, slot] = self.number_slots[number.hex()]
-            self.write(group, forward_instructions(group), self.forward_at[nodes], columns)
+            self.write(group, row.forward, self.forward_at[nodes], columns)
             self.columns.append(columns)
-
-            sends = self.sends[nodes]
-            at = self.contributions_of(nodes[sends], group)
-            target[at], source[at] = group.inputs[sends], nodes[sends, None]
-            k = np.arange(group.inputs.shape[1])
-            place[at] = self.contributions_at[nodes[sends]][:, None] + k
-            slope[at] = PULLBACK
-            if not template.gs:
-                local = np.array([-1 if s is None else s for s in template.locals], np.int64)
-                slope[at] = np.where(local < 0, IDENTITY, columns[sends][:, local])
-            self.code.row[place[at]] = group.row
-        return Contributions(target, source, slope, place)
-
-    def contributions_of(self, nodes: np.ndarray, group: NodeGroup) -> np.ndarray:
-        """Return the contributions of some nodes, of shape (nodes, inputs)."""
-        return self.contribution[nodes][:, None] + np.arange(group.inputs.shape[1])
+            fill_contributions(
+                *contributions, nodes, group.inputs, columns, row.locals, self.sends,
+                self.contribution, self.contributions_at, self.code.row, group.row,
+            )  # fmt: skip
+        return contributions
 
     def write(
-        self, group: NodeGroup, steps: Sequence[Instruction], at: np.ndarray, columns: np.ndarray
+        self, group: NodeGroup, steps: np.ndarray, at: np.ndarray, columns: np.ndarray
     ) -> None:
         """Write instructions for several nodes, from the places `at` on.
 
         `columns` maps the slots of the row to those of the program, and is filled in with the
         results.
         """
-        columns[:, [step.result for step in steps]] = (
-            self.offset + at[:, None] + np.arange(len(steps))
-        )
-        place = at[:, None] + np.arange(len(steps))
-        self.code.opcodes[place] = [CODES[step.opname] for step in steps]
-        self.code.row[place] = group.row
-        self.code.a[place] = columns[:, [step.a for step in steps]]
-        self.code.b[place] = columns[:, [step.a if step.b < 0 else step.b for step in steps]]
-        self.code.c[place] = columns[:, [step.a if step.c < 0 else step.c for step in steps]]
+        write_steps(*self.code[1:], steps, at, columns, group.row, self.offset)
 
     def write_contributions(self, contributions: Contributions) -> np.ndarray:
         """Write the sums of contributions, and return the slot of each node's gradient, or -1.
@@ -265,7 +251,7 @@ class Builder:
     def write_pullbacks(self, contributions: Contributions, gradients: np.ndarray) -> None:
         """Write the pullbacks of operations with several results, and add what they compute."""
         graph, code = self.graph, self.code
-        for group, columns in zip(graph.groups, self.columns, strict=True):
+        for group, encoded, columns in zip(graph.groups, self.rows, self.columns, strict=True):
             template = group.template
             if not template.gs:
                 continue
@@ -276,8 +262,9 @@ class Builder:
             )
             sends = self.sends[group.nodes]
             nodes, columns = group.nodes[sends], columns[sends]
-            self.write(group, template.backward, self.backward_at[nodes], columns)
-            place = contributions.place[self.contributions_of(nodes, group)]
+            self.write(group, encoded.pullback, self.backward_at[nodes], columns)
+            at = self.contribution[nodes][:, None] + np.arange(group.inputs.shape[1])
+            place = contributions.place[at]
             code.a[place] = code.c[place] = columns[:, np.array(template.locals)]
 
     def write_guards(self) -> np.ndarray:
@@ -290,37 +277,6 @@ class Builder:
         return self.offset + self.guards_at + np.arange(len(graph.guards))
 
 
-def forward_instructions(group: NodeGroup) -> list[Instruction]:
-    """Return the instructions of a node for its number and its local derivatives."""
-    template = group.template
-    return template.forward if template.gs else [*template.forward, *template.backward]
-
-
 def starts(sizes: np.ndarray) -> np.ndarray:
     """Return the start of each part when parts of these sizes are laid end to end."""
     return np.cumsum(sizes) - sizes
-
-
-@compile_kernel()
-def write_sums(
-    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, target: np.ndarray,
-    source: np.ndarray, slope: np.ndarray, place: np.ndarray, slots: np.ndarray, offset: int,
-    zero: int, first_seed: int, seeds: int,
-) -> None:  # fmt: skip
-    """Write contributions in order, and fill in the slot of the gradient of each node.
-
-    All contributions to a gradient precede those that multiply it.
-    """
-    for k in range(target.size):
-        i, upstream = place[k], first_seed + k if k < seeds else slots[source[k]]
-        is_first = slots[target[k]] < 0
-        so_far = zero if is_first else slots[target[k]]
-        if slope[k] == IDENTITY and is_first:
-            opcodes[i], a[i], b[i], c[i] = COPY, upstream, upstream, upstream
-            slots[target[k]] = upstream
-            continue
-        if slope[k] < 0:
-            opcodes[i], a[i], b[i], c[i] = ADD, upstream, so_far, upstream
-        else:
-            opcodes[i], a[i], b[i], c[i] = MULTIPLY_ADD, upstream, slope[k], so_far
-        slots[target[k]] = offset + i
