@@ -85,19 +85,19 @@ def scoped(method: Call, most: int | None = None) -> Call:
             out = method(module, *args, **options)
         finally:
             CURRENT.reset(token)
-        mark(out, scope)
+        mark_results(out, scope)
         return out
 
     @wraps(method)
     def generate(module: Any, *args: Any, **options: Any) -> Any:
         scope = begin(module, args, options)
         values = method(module, *args, **options)
-        return (yield from drive(values, Inside(scope), lambda out: mark(out, scope)))
+        return (yield from drive(values, CurrentScope(scope), lambda out: mark_results(out, scope)))
 
     return generate if isgeneratorfunction(method) else call  # type: ignore[return-value]
 
 
-class Inside:
+class CurrentScope:
     """A context manager inside which a scope is the current one."""
 
     def __init__(self, scope: Scope):
@@ -110,7 +110,7 @@ class Inside:
         CURRENT.reset(self.token)
 
 
-def mark(out: Any, scope: Scope) -> None:
+def mark_results(out: Any, scope: Scope) -> None:
     """Mark the nodes in a result of a call that have no mark yet, except its arguments."""
     given: list[Node] = []
     collect((out,), given)

@@ -5,7 +5,7 @@ inputs come from the same parts, such as the additions around attention at all p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.draw.graph.clusters import Modules, format_path
@@ -17,6 +17,7 @@ from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
 
 MOST_PARTS = 24  # in one picture
+MOST_INPUTS = 2  # in the name of a group
 SKIP = "+ residual"
 WORDS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient"}  # names in formulas
 
@@ -106,9 +107,26 @@ class PartFinder:
             key: {keys.get(x) for node in part for x in node.inputs} - {key}
             for key, part in members.items()
         }
-        parts = [self.make_part(key, members[key], inputs) for key in members]
-        names = number_names(part.name for part in parts)
+        part_by_key = {key: self.make_part(key, members[key], inputs) for key in members}
+        parts = [*part_by_key.values()]
+        names = number_names(self.tell_apart(part_by_key, keys))
         return [part._replace(name=name) for part, name in zip(parts, names, strict=True)]
+
+    def tell_apart(
+        self, parts: Mapping[object, ModelPart], keys: Mapping[Node, object]
+    ) -> Iterator[str]:
+        """Yield the names of parts; one that an earlier part has is followed by its inputs."""
+        short = lambda part: part.name.rpartition("." if part.path else " ")[2]
+        known: set[str] = set()
+        for key, part in parts.items():
+            name = part.name
+            if name in known and not part.path:
+                taken = dict.fromkeys(keys.get(x) for node in part.nodes for x in node.inputs)
+                inputs = [short(parts[x]) for x in taken if x in parts and x != key]
+                inputs = [x for x in inputs if x != short(part)]  # a residual of a residual
+                name += f" of {', '.join(inputs)}" if 0 < len(inputs) <= MOST_INPUTS else ""
+            known.add(part.name)
+            yield name
 
     def find_keys(
         self, nodes: Sequence[Node], closed: set[str], around: Mapping[Node, str]
