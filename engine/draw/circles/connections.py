@@ -128,14 +128,16 @@ class Network:
             return True
         return self.root in activity.owners or self.root in activity.arrays[-1]
 
-    def find_changed(self) -> str | None:
-        """Return the name of a neuron whose output is changed before the next layer reads it, such
+    def find_changed(self) -> Place | None:
+        """Return the place of a neuron whose output is changed before the next layer reads it, such
         as by a residual connection; None if there is none."""
-        assert self.activity is not None
-        for c, column in enumerate(self.activity.nodes[1:], 1):
+        activity = self.activity
+        if activity is None or activity.of_arrays:
+            return None
+        for c, column in enumerate(activity.nodes[1:], 1):
             for i, outputs in enumerate(column):
-                if any(self.activity.is_changed(x) for x in outputs):
-                    return self.name((c, i))
+                if any(activity.owners.get(x) != (c, i) or activity.is_changed(x) for x in outputs):
+                    return c, i
         return None
 
     def name(self, place: Place) -> str:
