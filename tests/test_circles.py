@@ -446,10 +446,6 @@ def test_operations_between_layers_are_mentioned_and_not_stepped(between):
     assert step(loss, model).frames[-1].kind == "end"  # over its values
 
 
-def read_texts(picture):
-    return [label.text for label in geometry.read_labels(picture.svg)]
-
-
 # ----------------------------------------------------------------------------------------- steps
 
 

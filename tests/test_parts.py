@@ -124,6 +124,36 @@ def test_the_parts_of_a_transformer_have_all_its_nodes():
             assert (head["softmax"], head["/"], head["dot"]) == (2, 4, 7)
 
 
+class Residual(Module):
+    def __init__(self):
+        self.layer = scalar.Layer(2, 2, "relu", rng=0)
+
+    def __call__(self, xs):
+        return [x + 0.5 * z + 7.0 for x, z in zip(xs, self.layer(xs), strict=True)]
+
+
+class ResidualModel(Module):
+    def __init__(self):
+        self.blocks, self.head = [Residual(), Residual()], scalar.Layer(2, 1, "linear", rng=0)
+
+    def __call__(self, xs):
+        for block in self.blocks:
+            xs = block(xs)
+        return self.head(xs)
+
+
+@pytest.mark.parametrize("xs", [[1.0, 2.0], [1.0, 1.0], [Value(1.0), Value(2.0)]])
+def test_floats_that_a_residual_connection_adds_are_inputs(xs):
+    """Each use of a float has a node of its own; constants of the module are no inputs."""
+    model = ResidualModel()
+    view = build_view(model(xs) ** 2, model, "blocks")
+    boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
+    inputs = [id for id, box in boxes.items() if box.title.startswith("inputs")]
+    assert [boxes[id].title for id in inputs] == ["inputs   2 values"]
+    heads = {boxes[x.head].title.split()[0] for x in view.arrows if x.tail in inputs}
+    assert heads == {"layer", "+"}
+
+
 class Pairs(Module):
     """A module whose call is a generator."""
 

@@ -54,6 +54,7 @@ class PartFinder:
     ):
         self.order, self.modules = order, modules
         self.path_of = {x: path if path in modules.by_path else "" for x, path in groups.items()}
+        self.inputs = {x for x, path in groups.items() if path == modules.inputs}
         self.layers = list_layers(model)
         self.used: set[str] = set()  # the paths of modules with nodes
         for path in {*self.path_of.values()}:
@@ -135,7 +136,7 @@ class PartFinder:
         own = {*nodes}
         keys: dict[Node, object] = {x: ("around", around[x]) for x in around if x not in own}
         numbers: dict[object, int] = {}
-        users: dict[Node, dict[object, None]] = {}
+        users: dict[object, dict[object, None]] = {}
         for node in nodes:
             path = self.path_of[node]
             outer = next((x for x in self.modules.list_ancestors(path) if x in closed), None)
@@ -148,17 +149,23 @@ class PartFinder:
                 form = path, node.op.name, inputs
                 keys[node] = numbers.setdefault(form, len(numbers))
             for x in node.inputs:
-                users.setdefault(x, {})[keys[node]] = None
+                users.setdefault(self.identify(x), {})[keys[node]] = None
         sizes = Counter(keys[x] for x in nodes if x.op is not None)
         for node in nodes:
             if node not in keys:
-                its_users = [*users.get(node, ())]
+                its_users = [*users.get(self.identify(node), ())]
                 alone = node.constant and not node.label and len(its_users) == 1
+                alone = alone and node not in self.inputs
                 is_setting = alone and type(its_users[0]) is int and sizes[its_users[0]] > 1
                 kind = self.path_of[node], node in self.modules.owned, frozenset(its_users)
                 key = its_users[0] if is_setting else numbers.setdefault(kind, len(numbers))
                 keys[node] = key
         return keys
+
+    def identify(self, x: Node) -> object:
+        """Return a node, or the number of a float among the inputs: each use has its own node."""
+        is_float = x in self.inputs and x.constant and not x.label and isinstance(x.data, float)
+        return ("number", x.data) if is_float else x
 
     def make_part(
         self, key: object, nodes: list[Node], inputs: Mapping[object, set[object]]
@@ -177,7 +184,16 @@ class PartFinder:
         name = f"{format_path(path)} {name}" if path else name
         values = [x for x in nodes if not isinstance(x, Outputs) and (x.op or nodes[0].op is None)]
         own = [x for x in values if x.op is not None] or values
-        return ModelPart(name, [f"{title}   {format_count(len(own), 'value')}"], path, "", nodes)
+        size = format_count(self.count_values(own), "value")
+        return ModelPart(name, [f"{title}   {size}"], path, "", nodes)
+
+    def count_values(self, nodes: Sequence[Node]) -> int:
+        """Return the number of values; of floats, those that one module reads."""
+        floats = {x for x in nodes if self.identify(x) is not x}
+        read: dict[str, set[Node]] = {}
+        for node in self.order if floats else ():
+            read.setdefault(self.path_of[node], set()).update(floats.intersection(node.inputs))
+        return len(nodes) - len(floats) + max(map(len, read.values()), default=0)
 
     def title_group(self, nodes: Sequence[Node], inputs: Iterable[object]) -> tuple[str, str]:
         """Return the symbol of a group's operation, with its constant if all share one, and a
