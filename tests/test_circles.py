@@ -443,6 +443,28 @@ def test_wrong_arguments_are_refused():
             step(last(xs) ** 2, residual, level="network")
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x, z: x + z,
+        lambda x, z: 1.0 + z,
+        lambda x, z: z * 2.0,
+        lambda x, z: z * x,
+    ],
+)
+def test_operations_between_layers_are_mentioned_and_not_stepped(between):
+    model = MLP(2, [2, 1], rng=0)
+    first, last = model.layers
+    xs = [Value(0.5), Value(-1.0)]
+    loss = last([between(x, z) for x, z in zip(xs, first(xs), strict=True)]) ** 2
+    note = "not drawn: operations between layers; level='blocks' shows them"
+    assert note in read_texts(draw(loss, model, level="network"))
+    assert note not in read_texts(draw(last(first(xs)) ** 2, model, level="network"))
+    with pytest.raises(ValueError, match=r"more from layers\[0\]\.neurons\[0\]; write"):
+        step(loss, model, level="network")
+    assert step(loss, model).frames[-1].kind == "end"  # over its values
+
+
 # ----------------------------------------------------------------------------------------- steps
 
 

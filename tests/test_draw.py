@@ -19,7 +19,7 @@ from engine.draw.graph.dot import LONGEST_NAME, NOT_IN_XML
 from engine.draw.graph.view import Box, build_view
 from engine.draw.look import theme
 from engine.support import lazy
-from nn import MLP, Neuron, data, losses, vector
+from nn import MLP, Neuron, data, losses, scalar, vector
 from strategies import examples
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -308,6 +308,23 @@ def test_no_name_of_a_module_is_markup():
 
 
 # ------------------------------------------------------------------------------------ clusters
+
+
+def test_titles_of_clusters_are_above_the_arrows():
+    model = scalar.GPT(3, 4, 2, positions=2, rng=0)
+    svg = draw(model.loss([0, 1, 2]), model, level="blocks").svg
+    before, _, titles = svg.rpartition('class="edge"')
+    assert "Transformer" not in before
+    assert re.findall(r'paint-order="stroke"[^>]*>(blocks[^ ]*) ', titles) == [
+        "blocks[0]",
+        "blocks[0].attention",
+    ]
+    assert svg.endswith("</text>\n</g>\n</svg>\n")
+
+
+def test_a_list_is_an_error_with_a_remedy():
+    with pytest.raises(TypeError, match=r"got \[Value\(2.0\)\]; pass one of its elements, or comb"):
+        draw([Value(2.0)])
 
 
 @pytest.mark.parametrize("fused", [True, False])

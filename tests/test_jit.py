@@ -1,11 +1,13 @@
 """`jit`: functions of Values are recorded once for each structure, and compute what Python computes."""
 
+import gc
 import math
 import os
 import random
 import subprocess
 import sys
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -567,6 +569,30 @@ def test_threads_share_a_function(in_threads):
     in_threads(work, 4)
 
 
+def test_the_graph_of_a_recording_is_freed():
+    made = []
+
+    def loss(w, i):
+        made.append(weakref.ref(w * 2.0))
+        computed = [w * 3.0, w * 4.0]
+        made.extend(map(weakref.ref, computed))
+        return take(computed, i) + Table([[w]])[i * 0][0]
+
+    w = Value(1.0)
+    fast = jit(lambda i: loss(w, i))
+    assert gc.isenabled()
+    assert [fast(i).item() for i in (0, 1)] == [4.0, 5.0]
+    assert gc.isenabled()
+    assert recordings(fast) == 1
+    assert [node() for node in made] == [None] * 3
+    gc.disable()
+    try:
+        jit(lambda x: w * x)(2.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_recordings_that_are_dropped_are_freed():
     w = Value(2.0)
     fast = jit(lambda xs: total([w * x for x in xs]), [w], limit=3)
@@ -706,6 +732,8 @@ def test_errors_that_the_function_catches_are_decisions(f, calls):
     w, table = Value(2.0), Table([Value(10.0), Value(20.0)])
     check(lambda x: f(w, table, x), [w, *table], [(x,) for x in calls])
     check(lambda x: f(w, table, x), [w, *table], [(x,) for x in reversed(calls)])
+    batch = jit(lambda x: f(w, table, x), [w, *table]).map(calls)
+    assert batch.data.tolist() == [f(w, table, x).data for x in calls]
 
 
 def caught(f, default):
@@ -714,6 +742,46 @@ def caught(f, default):
         return f()
     except (ArithmeticError, ValueError, IndexError):
         return default * 1.0
+
+
+def test_integers_beyond_64_bits():
+    w, table = Value(3.0), Table([Value(1.0), Value(2.0)])
+    check(lambda i: w * table[i % 2], [w, *table], [(1,), (2**70,), (2**70 + 1,)])
+    check(lambda i, x: w * x, [w], [(2**70, 1.0), (1, 2.0), (-(2**70), 3.0)])
+    parities = jit(lambda i: w * table[i % 2]).map([1, 2, 2**70 + 1, np.uint64(2**64 - 1)])
+    assert parities.data.tolist() == [6.0, 3.0, 6.0, 6.0]
+    for number in (2**64, -(2**63) - 1, 2**2000):
+        square = jit(lambda i: w * (i * 1))
+        for _ in range(2):  # at the first call, and after another
+            with pytest.raises(OverflowError, match=r"at most 64 bits .* \(i \* 1\) = -?[0-9]+"):
+                square(number)
+            assert square(3).item() == 9.0
+        with pytest.raises(IndexError, match="the table has 2 rows"):
+            jit(lambda i: w * table[i]).map([0, number])
+    check(lambda i: caught(lambda: w * i, w), [w], [(2**63 - 1,), (-(2**63),), (3,)])
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", ">f4", ">f8", "g", "i4", ">i2", "u8"])
+def test_a_batch_takes_numbers_of_any_dtype(dtype):
+    w = Value(3.0)
+    f = lambda x: w * x[0] * x[1]
+    X = np.array([[1, 2], [3, 4], [5, 250]]).astype(dtype)
+    expected = [6.0, 36.0, 3750.0]
+    y = jit(f).map(X)
+    assert y.data.tolist() == expected
+    assert [y.data for y in jit(f, enabled=False).map(X)] == expected
+    assert jit(lambda x: w * x).map(X[:, 0]).data.tolist() == [3.0, 9.0, 15.0]
+
+
+def test_a_batch_may_change_before_backward():
+    w = Value(3.0)
+    f = jit(lambda x: w * x[0])
+    X = np.ones((4, 1))
+    y = f.map(X)
+    f.map(X)  # backward() of y must compute the numbers of y again
+    X[:] = 9.0
+    y.sum().backward()
+    assert f.flat.grad.tolist() == [4.0]
 
 
 def test_a_sum_of_results_while_parameters_are_found():

@@ -9,7 +9,7 @@ from browsers import chromium, fields, hot, watched
 from engine import Value, total
 from engine.draw import step
 from engine.draw.page.html import PageView, write_page
-from nn import MLP, vector
+from nn import MLP, scalar, vector
 
 SIZES = [(2560, 1300), (1400, 900), (800, 600), (700, 450), (390, 844)]
 sizes = pytest.mark.parametrize(("width", "height"), SIZES)
@@ -44,6 +44,8 @@ def pages(tmp_path_factory):
     step(neuron()).save(folder / "neuron.html")
     step(*network(), level="values").save(folder / "network.html")
     step(recurrence()).save(folder / "recurrence.html")
+    model = scalar.GPT(3, 4, 2, positions=2, rng=0)
+    step(model.loss([0, 1, 2]), model, level="blocks").save(folder / "boxes.html")
     return folder
 
 
@@ -289,6 +291,17 @@ def test_touch_mentions_no_keys_and_a_swipe_steps(opened, tab, pages):
     page.evaluate(swipe, [150, 300])
     page.evaluate(swipe, [150, 170])  # too short
     assert at(page) == 1
+    page.close()
+
+
+def test_a_phone_says_that_boxes_open(tab, pages):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = tab.context.browser.new_page(**phone)
+    page.goto((pages / "neuron.html").as_uri())
+    assert not page.is_visible(".details")  # its place is the step's
+    page.goto((pages / "boxes.html").as_uri())
+    assert page.is_visible(".details")
+    assert page.inner_text(".details").startswith("Tap a box to open it.")
     page.close()
 
 

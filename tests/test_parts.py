@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from engine import Value, record_origins, topological
+from engine import Value, record_origins, topological, total
 from engine.draw import draw
 from engine.draw.graph.clusters import Modules
 from engine.draw.graph.inside import HIDDEN, open_parts
@@ -23,6 +23,7 @@ from engine.draw.steps.box_facts import collect_box_facts
 from engine.draw.steps.box_numbers import BoxTexts
 from engine.draw.steps.boxes import trace_boxes
 from engine.draw.steps.inside_steps import InsideTracer
+from engine.watch.scopes import Scope
 from engine.watch.wrong_passes import RIGHT, contributions
 from nn import Module, scalar, vector
 
@@ -30,7 +31,7 @@ SPEC = ".12g"
 GPT_PARTS = [
     "token_embedding", "position_embedding", "sum", "norm", "blocks[0].attention_norm",
     "blocks[0].attention.heads[0]", "blocks[0].attention.heads[1]", "blocks[0].attention.output",
-    "blocks[0] residual", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] residual (2)", "head",
+    "blocks[0] residual", "blocks[0].mlp_norm", "blocks[0].mlp", "blocks[0] residual of mlp", "head",
     "logsumexp", "difference",
 ]  # fmt: skip
 
@@ -121,6 +122,91 @@ def test_the_parts_of_a_transformer_have_all_its_nodes():
         for k in range(2):
             head = counts[f"blocks.{i}.attention.heads.{k}"]
             assert (head["softmax"], head["/"], head["dot"]) == (2, 4, 7)
+
+
+class Residual(Module):
+    def __init__(self):
+        self.layer = scalar.Layer(2, 2, "relu", rng=0)
+
+    def __call__(self, xs):
+        return [x + 0.5 * z + 7.0 for x, z in zip(xs, self.layer(xs), strict=True)]
+
+
+class ResidualModel(Module):
+    def __init__(self):
+        self.blocks, self.head = [Residual(), Residual()], scalar.Layer(2, 1, "linear", rng=0)
+
+    def __call__(self, xs):
+        for block in self.blocks:
+            xs = block(xs)
+        return self.head(xs)
+
+
+@pytest.mark.parametrize("xs", [[1.0, 2.0], [1.0, 1.0], [Value(1.0), Value(2.0)]])
+def test_floats_that_a_residual_connection_adds_are_inputs(xs):
+    """Each use of a float has a node of its own; constants of the module are no inputs."""
+    model = ResidualModel()
+    view = build_view(model(xs) ** 2, model, "blocks")
+    boxes = {box.id: box for box in view.drawn if isinstance(box, Box)}
+    inputs = [id for id, box in boxes.items() if box.title.startswith("inputs")]
+    assert [boxes[id].title for id in inputs] == ["inputs   2 values"]
+    heads = {boxes[x.head].title.split()[0] for x in view.arrows if x.tail in inputs}
+    assert heads == {"layer", "+"}
+
+
+class Pairs(Module):
+    """A module whose call is a generator."""
+
+    def __init__(self):
+        self.scale = Scale()
+
+    def __call__(self, xs):
+        for x in xs:
+            shift = yield self.scale([x])["scaled"][0].exp()
+            yield x.sin() + (shift or 0.0)
+
+
+class Sum(Module):
+    def __init__(self):
+        self.pairs = Pairs()
+
+    def __call__(self, xs):
+        return total([*self.pairs(xs)])
+
+
+def test_nodes_of_a_generator_belong_to_its_module():
+    model = Sum()
+    loss = model([Value(1.0).tanh(), Value(2.0).tanh()])
+    assert count_paths(loss, model) == {
+        "": {"total": 1, "tanh": 2},
+        "pairs": {"exp": 2, "sin": 2, "+": 2},
+        "pairs.scale": {"*": 2},
+    }
+    values = model.pairs([Value(0.0)])
+    next(values)
+    assert values.send(5.0).data == 5.0  # it is a generator as before
+    with pytest.raises(KeyError):
+        values.throw(KeyError("from the caller"))
+
+
+def test_a_copy_of_a_model_with_its_loss_keeps_the_modules():
+    loss, model = gpt()
+    model_copy, loss_copy = copy.deepcopy((model, loss))
+    assert count_paths(loss_copy, model_copy) == count_paths(loss, model)
+    assert draw(loss_copy, model_copy).dot == draw(loss, model).dot
+    alone = copy.deepcopy(loss)  # without the model, its nodes belong to no call
+    assert all(type(node.origin) is not Scope for node in topological(alone))
+    del model_copy, loss_copy
+    assert draw(loss, model).dot
+
+
+def test_groups_with_the_same_operation_are_named_by_their_inputs():
+    loss, model = gpt()
+    titles = [inside.title for inside in open_parts(build_view(loss, model, "blocks"), model)[1]]
+    head = "blocks[0].attention.heads[0] "
+    assert [x for x in titles if x.startswith(head)] == [
+        f"{head}scaled query", f"{head}dot", f"{head}softmax", f"{head}dot of value, softmax",
+    ]  # fmt: skip
 
 
 def test_the_norms_of_arrays_belong_to_their_modules():

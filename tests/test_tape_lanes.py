@@ -326,3 +326,19 @@ def test_samples_that_require_gradients():
     x = Value(1.0)
     with pytest.raises(ValueError, match="input_gradients=True"):
         Tape(x * 2.0, [x])(Array([[1.0]]))
+
+
+def test_samples_may_change_after_a_forward_pass():
+    w, x = Value(3.0), Value(0.0)
+    tape = Tape(w * x, inputs=[x])
+    samples = np.ones((4, 1))
+    y = tape(samples)
+    tape(samples)  # backward() of y must compute the numbers of y again
+    samples[:] = 9.0
+    y.sum().backward()
+    assert tape.flat.grad.tolist() == [4.0]
+    samples[:] = 1.0
+    tape.forward(samples)
+    samples[:] = 9.0
+    tape.sync()
+    assert x.data == 1.0

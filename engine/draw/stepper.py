@@ -341,10 +341,11 @@ def step_network(
             f"expected at most {limit:,} neurons to step through, got {neurons:,}; write "
             "level='layers', or raise limit"
         )
-    if (name := network.find_changed()) is not None:
+    if (place := network.find_changed()) is not None:
         raise ValueError(
             "step(level='network') expects layers that read each other's outputs, but the graph of "
-            f"{model!r} computes more from {name}; write level='blocks' or level='values'"
+            f"{model!r} computes more from {network.name(place)}; write level='blocks' or "
+            "level='values'"
         )
     view, ids = build_network_view(network, model)
     tracer = NeuronTracer(view, ids, network.activity, options.format)

@@ -73,9 +73,9 @@ class Arguments:
             self.floats.append(x._data)
             return FLOAT, kind, x.label
         if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
-            return np.ndarray, x.shape, self.split(x.ravel().tolist())
+            return np.ndarray, x.shape, self.split(as_python_numbers(x))
         if isinstance(x, np.integer | np.floating):
-            return kind, self.split(x.item())
+            return kind, self.split(as_python(x))
         try:
             hash(x)
         except TypeError:
@@ -84,6 +84,16 @@ class Arguments:
                 f"or arrays of these, got {x!r}"
             ) from None
         return kind, x
+
+
+def as_python(x: np.integer | np.floating) -> int | float:
+    """Return a number of NumPy as one of Python; `item()` of a longdouble is a longdouble."""
+    return int(x) if isinstance(x, np.integer) else float(x)
+
+
+def as_python_numbers(x: np.ndarray) -> list[Any]:
+    """Return the elements of an array as numbers of Python."""
+    return x.ravel().astype(np.float64 if x.dtype.kind == "f" else x.dtype).tolist()
 
 
 def name_type(x: Any) -> Any:
@@ -118,10 +128,10 @@ def rebuild(
         return x if x in kept else make_float(x._data, x)
     if isinstance(x, np.ndarray) and x.dtype.kind in "iuf":
         parts = np.empty(x.size, object)
-        parts[:] = [again(part, i) for i, part in enumerate(x.ravel().tolist())]
+        parts[:] = [again(part, i) for i, part in enumerate(as_python_numbers(x))]
         return parts.reshape(x.shape)
     if isinstance(x, np.integer | np.floating):
-        return rebuild(x.item(), name, kept, make_index, make_float)
+        return rebuild(as_python(x), name, kept, make_index, make_float)
     return x
 
 

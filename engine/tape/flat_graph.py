@@ -232,12 +232,7 @@ def flatten_graph(graph: GraphNodes, labels: bool = True) -> FlatGraph:
     """Return a graph as flat arrays, with the labels of nodes unless they are not needed."""
     order = graph.order
     place = dict(zip(order, range(len(order)), strict=True))
-    groups, rows = group_by_row(order, place)
-    results = [
-        (i, place[x._x], x.op._output_index)
-        for i, x in enumerate(order)
-        if x.op is not None and x.op._output_index is not None
-    ]
+    groups, rows, results = group_by_row(order, place)
     parameters, inputs, constants, outputs = (
         np.array([place[x] for x in nodes], np.int32)
         for nodes in (graph.parameters, graph.inputs, graph.constants, graph.outputs)
@@ -246,7 +241,7 @@ def flatten_graph(graph: GraphNodes, labels: bool = True) -> FlatGraph:
         size=len(order),
         extra=graph.extra,
         groups=groups,
-        results=np.array(results, np.int32).reshape(-1, 3),
+        results=results,
         rows=rows,
         parameters=parameters,
         inputs=inputs,
@@ -287,27 +282,26 @@ def flatten_decision(decision: Branch | Conversion, place: dict[Value, int]) -> 
 
 
 def group_by_row(
-    order: Sequence[Value], place: dict[Value, int]
-) -> tuple[list[NodeGroup], list[Op]]:
-    """Return the computed nodes by row and number of inputs, and the rows."""
+    order: Sequence[Any], place: dict[Value, int]
+) -> tuple[list[NodeGroup], list[Op], np.ndarray]:
+    """Return the computed nodes by row and number of inputs, the rows, and `FlatGraph.results`."""
     lists: Any = defaultdict(lambda: ([], []))
+    results = []
     for i, node in enumerate(order):
-        x, y = node._x, node._y
-        if x is None or node.op._output_index is not None:  # type: ignore[union-attr]
+        op = node.op
+        if op is None:
             continue
-        if type(x) is tuple:
-            nodes, inputs = lists[node.op, len(x)]
-            inputs.extend([place[input] for input in x])
-        elif y is None:
-            nodes, inputs = lists[node.op, 1]
-            inputs.append(place[x])
-        else:
-            nodes, inputs = lists[node.op, 2]
-            inputs += place[x], place[y]
+        if op._output_index is not None:
+            results.append((i, place[node._x], op._output_index))
+            continue
+        inputs = node.inputs
+        nodes, all_inputs = lists[op, len(inputs)]
         nodes.append(i)
+        all_inputs += inputs
     rows = list(dict.fromkeys(op for op, _ in lists))
     groups = []
-    for (op, n), (nodes, inputs) in lists.items():
-        arrays = np.array(nodes, np.int32), np.array(inputs, np.int32).reshape(len(nodes), n)
-        groups.append(NodeGroup(rows.index(op), record(op, n), *arrays))
-    return groups, rows
+    for (op, n), (nodes, all_inputs) in lists.items():
+        places = np.fromiter(map(place.__getitem__, all_inputs), np.int32, len(all_inputs))
+        nodes, inputs = np.array(nodes, np.int32), places.reshape(len(nodes), n)
+        groups.append(NodeGroup(rows.index(op), record(op, n), nodes, inputs))
+    return groups, rows, np.array(results, np.int32).reshape(-1, 3)

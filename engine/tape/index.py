@@ -14,6 +14,11 @@ from engine.watch.recorded_number import RecordedNumber
 Integers = Sequence[int]  # all integer arguments of a call
 
 
+def fits_64_bits(i: int) -> bool:
+    """Return whether compiled code can represent an integer."""
+    return -(2**63) <= i < 2**63
+
+
 class Table(list[Any]):
     """A list of rows of Values, from which an argument of a function under `jit` selects a row.
 

@@ -77,25 +77,27 @@ def optimize(program: SSAProgram, input_gradients: bool = False) -> StagedProgra
     needed[gradients] = True
     mark_needed(code.a, code.b, code.c, needed, offset)
 
-    lanes_stage = np.where(in_forward, LANES_FORWARD, LANES_BACKWARD)
-    stage = np.where(rate == PER_SAMPLE, lanes_stage, FORWARD)
+    stage = np.full(code.size, FORWARD, np.int8)
+    stage[rate == PER_SAMPLE] = LANES_BACKWARD
+    stage[in_forward & (rate == PER_SAMPLE)] = LANES_FORWARD
     stage[rate == CONSTANT] = ONCE
     if not program.batched:
         stage[(rate == PER_PASS) & ~in_forward] = BACKWARD
     stage[:offset] = -1
+    code = Code(offset, *[array.copy() for array in code[1:]])  # the passes below change it
     staged = StagedProgram(code, stage, program.outputs, gradients, guards, guard_numbers)
-    staged = fuse(staged, needed, staged.code.opcodes == MULTIPLY, ADD, MULTIPLY_ADD)
-    code = staged.code
-    from_zero = (code.opcodes == MULTIPLY_ADD) & (code.c == program.zero)
-    staged = fuse(staged, needed, from_zero, SUM, SUM_PRODUCT)
-    staged = join_sums(staged, needed, program.one)
-    return keep_needed(start_sums(staged, needed, program.minus_zero), needed)
+    # No pass changes how often a slot is used, except for slots of numbers and dropped products.
+    passed = *code[1:5], stage, needed, count_slot_uses(staged, needed), offset
+    fuse_products(*passed, program.zero)
+    join_sums(*passed, program.one)
+    start_sums(*passed, program.minus_zero)
+    return keep_needed(staged, needed)
 
 
 def append_sums(code: Code, slots: np.ndarray) -> Code:
     """Append the sums of some slots over the samples."""
     row = code.row[np.maximum(slots - code.offset, 0)]
-    sums = np.full(len(slots), SUM, np.uint8), slots, slots, slots, row
+    sums = np.full(len(slots), SUM, np.uint8), *[slots.astype(np.int32)] * 3, row
     return Code(code.offset, *map(np.append, code[1:], sums))
 
 
@@ -108,71 +110,15 @@ def count_slot_uses(staged: StagedProgram, needed: np.ndarray) -> np.ndarray:
     return uses
 
 
-def fuse(
-    staged: StagedProgram, needed: np.ndarray, is_product: np.ndarray, sum: int, both: int
-) -> StagedProgram:
-    """Compute products together with the sum that is their only use, if it is in the same stage.
-
-    A sum over samples starts from 0 itself, so its products do not have to.
-    """
-    code, offset = staged.code, staged.code.offset
-    opcodes, a, b, c = (array.copy() for array in code[1:5])
-    single = needed & (count_slot_uses(staged, needed) == 1)
-    single[:offset] = False
-    single[offset:] &= is_product
-    for factor, other in ((code.a, code.b), (code.b, code.a)):
-        sums = np.flatnonzero(needed[offset:] & (opcodes == sum))
-        same_stage = staged.stage[factor[sums]] == staged.stage[offset:][sums]
-        sums = sums[single[factor[sums]] & same_stage]
-        products = factor[sums] - offset
-        opcodes[sums], a[sums], b[sums] = both, code.a[products], code.b[products]
-        c[sums] = other[sums] if both == MULTIPLY_ADD else a[sums]
-        needed[factor[sums]] = False
-    return staged._replace(code=Code(offset, opcodes, a, b, c, code.row))
-
-
-def join_sums(staged: StagedProgram, needed: np.ndarray, one: int) -> StagedProgram:
-    """Make sums of several terms sums of products by 1.0, which changes no bit."""
-    code, offset = staged.code, staged.code.offset
-    opcodes, a, b, c = (array.copy() for array in code[1:5])
-    single = needed & (count_slot_uses(staged, needed) == 1)
-    single[:offset] = False
-    single[offset:] &= (code.opcodes == ADD) | (code.opcodes == MULTIPLY_ADD)
-    is_first = np.zeros(len(opcodes), bool)
-    for before, term in ((code.a, code.b), (code.b, code.a)):
-        same_stage = staged.stage[before] == staged.stage[offset:]
-        adds = np.flatnonzero(needed[offset:] & (opcodes == ADD) & single[before] & same_stage)
-        opcodes[adds], a[adds], b[adds], c[adds] = MULTIPLY_ADD, term[adds], one, before[adds]
-        is_first[before[adds] - offset] = True
-    adds = np.flatnonzero(is_first & (opcodes == ADD))
-    opcodes[adds], a[adds], b[adds], c[adds] = MULTIPLY_ADD, b[adds], one, a[adds]
-    return staged._replace(code=Code(offset, opcodes, a, b, c, code.row))
-
-
-def start_sums(staged: StagedProgram, needed: np.ndarray, minus_zero: int) -> StagedProgram:
-    """Start sums of products from -0.0, not from their first product, which changes no bit."""
-    code, offset = staged.code, staged.code.offset
-    single = count_slot_uses(staged, needed)[offset:] == 1
-    adds = np.flatnonzero(needed[offset:] & (code.opcodes == MULTIPLY_ADD) & (code.c >= offset))
-    first = code.c[adds] - offset
-    starts = (code.opcodes[first] == MULTIPLY) & single[first]
-    starts &= staged.stage[code.c[adds]] == staged.stage[offset:][adds]
-    opcodes, c = code.opcodes.copy(), code.c.copy()
-    opcodes[first[starts]], c[first[starts]] = MULTIPLY_ADD, minus_zero
-    return staged._replace(code=code._replace(opcodes=opcodes, c=c))
-
-
 def keep_needed(staged: StagedProgram, needed: np.ndarray) -> StagedProgram:
     """Drop the instructions that are not needed."""
     code, offset = staged.code, staged.code.offset
-    keep = needed[offset:]
-    new = np.zeros(len(needed), np.int32)
+    stage, new = staged.stage[offset:], np.zeros(len(needed), np.int32)
     new[:offset] = np.arange(offset)
-    new[offset:][keep] = offset + np.arange(int(keep.sum()))
-    a, b, c = (new[operand[keep]] for operand in (code.a, code.b, code.c))
+    count = compact(*code[1:], stage, needed, new, offset)
     return StagedProgram(
-        Code(offset, code.opcodes[keep], a, b, c, code.row[keep]),
-        staged.stage[offset:][keep],
+        Code(offset, *[array[:count] for array in code[1:]]),
+        stage[:count],
         new[staged.outputs],
         new[staged.gradients],
         new[staged.guards],
@@ -215,7 +161,7 @@ def lower_to_lanes(program: SSAProgram, staged: StagedProgram) -> StagedProgram:
     gradients = staged.gradients
     return StagedProgram(
         Code(offset, *map(np.append, spread, (opcodes, a, b, c, code.row))),
-        np.append(np.full(len(shared), LANES_FORWARD), staged.stage),
+        np.append(np.full(len(shared), LANES_FORWARD, np.int8), staged.stage),
         row[staged.outputs],
         np.append(new[gradients[: program.parameters]], row[gradients[program.parameters :]]),
         new[staged.guards],
@@ -253,3 +199,89 @@ def mark_needed(
     for i in range(a.size - 1, -1, -1):
         if needed[offset + i]:
             needed[a[i]] = needed[b[i]] = needed[c[i]] = True
+
+
+@compile_kernel()
+def fuse_products(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray,
+    needed: np.ndarray, uses: np.ndarray, offset: int, zero: int,
+) -> None:  # fmt: skip
+    """Compute products together with the sum that is their only use, if it is in the same stage.
+
+    A sum over samples starts from 0 itself, so its products do not have to.
+    """
+    for i in range(a.size):
+        if not needed[offset + i] or (opcodes[i] != ADD and opcodes[i] != SUM):
+            continue
+        for slot, other in ((a[i], b[i]), (b[i], a[i])):
+            j = slot - offset
+            if j < 0 or not needed[slot] or uses[slot] != 1 or stage[slot] != stage[offset + i]:
+                continue
+            if opcodes[i] == ADD and opcodes[j] == MULTIPLY:
+                opcodes[i], a[i], b[i], c[i] = MULTIPLY_ADD, a[j], b[j], other
+            elif opcodes[i] == SUM and opcodes[j] == MULTIPLY_ADD and c[j] == zero:
+                opcodes[i], a[i], b[i], c[i] = SUM_PRODUCT, a[j], b[j], a[j]
+            else:
+                continue
+            needed[slot] = False
+            break
+
+
+@compile_kernel()
+def join_sums(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray,
+    needed: np.ndarray, uses: np.ndarray, offset: int, one: int,
+) -> None:  # fmt: skip
+    """Make sums of several terms sums of products by 1.0, which changes no bit."""
+    is_first = np.zeros(a.size, np.bool_)
+    for i in range(a.size - 1, -1, -1):
+        if opcodes[i] != ADD or not needed[offset + i]:
+            continue
+        before, term, follows = a[i], b[i], False
+        for _ in range(2):
+            j = before - offset
+            follows = (
+                j >= 0 and needed[before] and uses[before] == 1
+                and stage[before] == stage[offset + i]
+                and (opcodes[j] == ADD or opcodes[j] == MULTIPLY_ADD)
+            )  # fmt: skip
+            if follows:
+                is_first[j] = True
+                break
+            before, term = term, before
+        if follows or is_first[i]:
+            opcodes[i], a[i], b[i], c[i] = MULTIPLY_ADD, term, one, before
+
+
+@compile_kernel()
+def start_sums(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, stage: np.ndarray,
+    needed: np.ndarray, uses: np.ndarray, offset: int, minus_zero: int,
+) -> None:  # fmt: skip
+    """Start sums of products from -0.0, not from their first product, which changes no bit."""
+    for i in range(a.size):
+        j = c[i] - offset
+        if (
+            opcodes[i] == MULTIPLY_ADD and needed[offset + i] and j >= 0
+            and opcodes[j] == MULTIPLY and uses[c[i]] == 1 and stage[c[i]] == stage[offset + i]
+        ):  # fmt: skip
+            opcodes[j], c[j] = MULTIPLY_ADD, minus_zero
+
+
+@compile_kernel()
+def compact(
+    opcodes: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray, row: np.ndarray,
+    stage: np.ndarray, needed: np.ndarray, new: np.ndarray, offset: int,
+) -> int:  # fmt: skip
+    """Move the needed instructions to the front, fill in their new slots, and return their number.
+
+    An operand that the opcode does not read may be the slot of a dropped instruction.
+    """
+    count = 0
+    for i in range(a.size):
+        if needed[offset + i]:
+            opcodes[count], row[count], stage[count] = opcodes[i], row[i], stage[i]
+            a[count], b[count], c[count] = new[a[i]], new[b[i]], new[c[i]]
+            new[offset + i] = offset + count
+            count += 1
+    return count

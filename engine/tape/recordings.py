@@ -5,6 +5,7 @@ Importing this module imports numba.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections import Counter
@@ -155,6 +156,8 @@ class Jit:
         """
         rows: Any = arguments[0] if len(arguments) == 1 else None
         is_matrix = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "f"
+        if is_matrix:  # a copy, because backward may read it after the caller has changed `rows`
+            rows = np.array(rows, np.float64)
         calls = [(row,) for row in rows.tolist()] if is_matrix else [*zip(*arguments, strict=True)]
         if not self.enabled:
             results = np.empty(len(calls), object)
@@ -191,7 +194,11 @@ class Jit:
             batch.append(x)
         parts: list[Part] = []
         for replay, (places, batch) in groups.items():
-            integers = np.array([x.integers for x in batch], np.int64).reshape(len(batch), -1)
+            try:
+                integers = np.array([x.integers for x in batch], np.int64).reshape(len(batch), -1)
+            except OverflowError:  # an integer beyond 64 bits, from which an index is computed
+                parts += [(self._run(*calls[i]), [i]) for i in places]
+                continue
             floats = np.array([x.floats for x in batch]).reshape(len(batch), -1)
             leaves = [(i, k, leaf) for i, x in enumerate(batch) for k, leaf in x.leaves]
             of_group = self._batch(replay, [calls[i] for i in places], integers, floats, leaves)
@@ -209,8 +216,8 @@ class Jit:
         """Return a batch of calls, and a OneCall for each whose decisions lead to another graph."""
         if len(calls) == 1:
             return [(self._run(*calls[0]), [0])]
-        call = Batch(replay, integers, floats, leaves)
         try:
+            call = Batch(replay, integers, floats, leaves)
             call.compute(self._flat._data)
         except (IndexError, ArithmeticError, ValueError):  # the function may catch it
             return [(self._run(*arguments), [k]) for k, arguments in enumerate(calls)]
@@ -300,7 +307,22 @@ class Jit:
     def _record(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
     ) -> Replay:
-        """Record the function with the current numbers."""
+        """Record the function with the current numbers.
+
+        Python's collector is paused: it would visit the whole graph several times, and a graph has
+        no cycles.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return self._record_now(args, kwargs, arguments)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _record_now(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: Arguments
+    ) -> Replay:
         start = time.perf_counter()
         assign_data(self._pool.parameters, self._flat.data)
         self._leaves.remember()

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.tape.flat_graph import FlatGraph, GraphNodes, flatten_graph
 from engine.tape.gather import add_selected, collect_gradients, fill_inputs, fill_lanes
-from engine.tape.index import Integers
+from engine.tape.index import Integers, fits_64_bits
 from engine.tape.machine import Machine
 from engine.tape.passes import BACKWARD, FORWARD
 from engine.tape.traced_call import TracedCall
@@ -96,10 +96,19 @@ class Selections:
         self.inputs = sum(max(x, 1) for x in width)
 
     def evaluate(self, integers: Integers) -> np.ndarray:
-        """Return the arguments, and the indices that are computed from them."""
+        """Return the arguments, and the indices that are computed from them.
+
+        Raises OverflowError for an index beyond 64 bits.
+        """
         if self.computed:
             integers = [*integers, *[index.compute(integers) for index in self.computed]]
-        return np.array(integers, np.int64)
+        try:
+            return np.array(integers, np.int64)
+        except OverflowError:
+            used = {*self.table[:, 0].tolist()}
+            if not all(fits_64_bits(integers[k]) for k in used):
+                raise
+            return np.array([x if fits_64_bits(x) else 0 for x in integers], np.int64)
 
     def evaluate_all(self, integers: np.ndarray) -> np.ndarray:
         """Return the arguments of several calls, and the indices that are computed from them."""

@@ -61,20 +61,20 @@ def schedule_runs(
     code, offset = staged.code, staged.code.offset
     n = len(code.opcodes)
     results = np.concatenate([staged.outputs, staged.gradients, staged.guards])
-    last, place, terms = np.arange(n), np.arange(n), np.ones(n, np.int64)
+    last, place, terms = np.arange(n, dtype=np.int32), np.arange(n), np.ones(n, np.int32)
     uses = np.bincount(results, minlength=code.size)
     find_product_sums(*code[1:], staged.stage, OPERANDS, uses, last, place, terms, offset)
     steps = np.flatnonzero(last == np.arange(n))
-    lengths, kind = np.unique(terms[steps], return_inverse=True)
-    kind = kind * 256 + code.opcodes[steps]
-    level = choose_levels(code, staged.stage, last, terms, steps, kind)
-    key = (staged.stage[steps] * (level.max(initial=0) + 1) + level) * (256 * len(lengths)) + kind
-    by_key = np.lexsort((place[steps], key))
+    is_sum = place[steps] != steps
+    by_place = np.argsort(place[steps[is_sum]], kind="stable")
+    steps = np.concatenate([steps[~is_sum], steps[is_sum][by_place]])
+    kind = rank(rank(terms[steps]) * 256 + code.opcodes[steps])
+    key, by_key = choose_order(code, staged.stage, last, terms, steps, kind)
     steps, key = steps[by_key], key[by_key]
     first = np.flatnonzero(np.diff(key, prepend=-1))  # the first step of each run
     sizes, length = np.diff(first, append=len(steps)), terms[steps[first]]
     starts = np.cumsum(sizes * length) - sizes * length
-    order, run_of = np.zeros(n, np.int64), np.full(code.size, -1)
+    order, run_of = np.zeros(n, np.int32), np.full(code.size, -1, np.int32)
     list_terms(steps, last, terms, order)
     opcodes, stage = code.opcodes[order], staged.stage[order]
     run_of[offset:][order] = np.repeat(np.arange(len(starts)), sizes * length)
@@ -84,14 +84,15 @@ def schedule_runs(
 
     bank = np.zeros(code.size, np.uint8)  # the bank of each slot
     bank[program.per_sample] = LANES
-    is_sum = np.isin(code.opcodes, (SUM, SUM_PRODUCT))
-    bank[offset:] = np.where(is_sum, SUMS, np.where(staged.stage >= LANES_FORWARD, LANES, SHARED))
-    register, begins = np.zeros(code.size, np.int64), np.zeros(len(starts), np.int64)
+    bank[offset:][staged.stage >= LANES_FORWARD] = LANES
+    bank[offset:][(code.opcodes == SUM) | (code.opcodes == SUM_PRODUCT)] = SUMS
+    register, begins = np.zeros(code.size, np.uint32), np.zeros(len(starts), np.int64)
+    bank_of_run = bank[offset:][order[starts]]
     counts = []
     for number in (SHARED, LANES, SUMS):
         slots = np.flatnonzero(bank[:offset] == number)
         register[slots] = np.arange(len(slots))
-        runs = np.flatnonzero(bank[offset:][order][starts] == number)
+        runs = np.flatnonzero(bank_of_run == number)
         counts.append(allocate_registers(sizes, last_use, runs, begins, len(slots)))
     register[offset + steps] = np.repeat(begins - first, sizes) + np.arange(len(steps))
 
@@ -100,10 +101,21 @@ def schedule_runs(
         part, runs = order[stage == number], np.flatnonzero(stage[starts] == number)
         operands = [register[slots[part]] for slots in (code.a, code.b, code.c)]
         ends = np.cumsum(sizes[runs] * length[runs])
-        arrays = opcodes[starts[runs]], ends, begins[runs], length[runs], *operands
-        stages.append(Runs(*[array.astype(np.uint32) for array in arrays]))
+        arrays = opcodes[starts[runs]], ends, begins[runs], length[runs]
+        stages.append(Runs(*[array.astype(np.uint32) for array in arrays], *operands))
         rows.append(code.row[part])
     return Schedule(stages, rows, counts), register, bank
+
+
+def rank(numbers: np.ndarray) -> np.ndarray:
+    """Return the rank of each number among the distinct ones; all must be small and not negative.
+
+    >>> rank(np.array([7, 2, 7, 5]))
+    array([2, 0, 2, 1])
+    """
+    occurs = np.zeros(numbers.max(initial=-1) + 1, np.int64)
+    occurs[numbers] = 1
+    return (np.cumsum(occurs) - 1)[numbers]
 
 
 @compile_kernel()
@@ -143,7 +155,7 @@ def find_product_sums(
 @compile_kernel()
 def list_terms(steps: np.ndarray, last: np.ndarray, terms: np.ndarray, order: np.ndarray) -> None:
     """Fill in the instructions of steps one after another; a sum of products has several."""
-    place = np.zeros(last.size, np.int64)
+    place = np.zeros(last.size, np.int32)
     at = 0
     for i in steps:
         place[i] = at
@@ -153,30 +165,57 @@ def list_terms(steps: np.ndarray, last: np.ndarray, terms: np.ndarray, order: np
         place[last[i]] += 1
 
 
-def choose_levels(
+def choose_order(
     code: Code, stage: np.ndarray, last: np.ndarray, terms: np.ndarray, steps: np.ndarray,
     kind: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Return the level of each step: steps of a lower one run before it.
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return a number of each step's run, and the order of the steps by stage and run.
 
     In each stage, steps run as early or as late as possible, whichever needs fewer runs. Sums of
     products run as early as possible, because those with the same factors are fastest together.
     """
     operands, n = (code.a, code.b, code.c), len(last)
-    early, late = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    early, late = np.zeros(n, np.int32), np.zeros(n, np.int32)
     find_levels(*operands, stage, last, np.ones(n, np.bool_), early, code.offset)
     find_heights(*operands, stage, last, late, code.offset)
     late = late.max(initial=0) - late
     find_levels(*operands, stage, last, terms > 1, late, code.offset)
-    early, late = early[steps], late[steps]
-    level = early
-    for number in STAGES:
-        of_stage = stage[steps] == number
-        keys = [x[of_stage] * (kind.max(initial=0) + 1) + kind[of_stage] for x in (early, late)]
-        runs = [len(np.unique(x)) for x in keys]
-        if runs[1] < runs[0]:
-            level = np.where(of_stage, late, level)
-    return level
+    stage, levels = stage[steps].astype(np.int64), (early[steps], late[steps])
+    numbers = [number_runs(stage, level, kind) for level in levels]
+    runs = [count_runs(stage, number, order) for number, order in numbers]
+    wins = (runs[1] < runs[0])[stage]
+    if wins.all() or not wins.any():
+        return numbers[int(wins.any())]
+    return number_runs(stage, np.where(wins, levels[1], levels[0]), kind)
+
+
+def number_runs(
+    stage: np.ndarray, level: np.ndarray, kind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a number for each step, equal for those of a run, and the order of the steps."""
+    level = rank(stage * (level.max(initial=0) + 1) + level)
+    order = sort_stably(level, sort_stably(kind, np.arange(len(kind))))
+    return level * (kind.max(initial=0) + 1) + kind, order
+
+
+def count_runs(stage: np.ndarray, number: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return how many runs each stage has."""
+    first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
+    return np.bincount(stage[first], minlength=len(STAGES))
+
+
+@compile_kernel()
+def sort_stably(keys: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return `order` sorted by keys, which are small; equal keys keep their order."""
+    places = np.zeros(max(0, keys.max()) + 2 if keys.size else 1, np.int64)
+    for key in keys:
+        places[key + 1] += 1
+    places = np.cumsum(places)
+    out = np.zeros_like(order)
+    for i in order:
+        out[places[keys[i]]] = i
+        places[keys[i]] += 1
+    return out
 
 
 @compile_kernel()
@@ -185,7 +224,7 @@ def find_levels(
     move: np.ndarray, level: np.ndarray, offset: int,
 ) -> None:  # fmt: skip
     """Assign the lowest level to each step to move, above the steps of its stage that it reads."""
-    lowest = np.zeros(a.size, np.int64)
+    lowest = np.zeros(a.size, np.int32)
     for i in range(a.size):
         longest = lowest[last[i]]
         for slot in (a[i], b[i], c[i]):

@@ -13,17 +13,21 @@ several results has no local derivatives: the instructions of its pullback prece
 contributions.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from engine.instructions import Instruction
+from engine.tape.encoded_rows import (
+    IDENTITY,
+    encode_row,
+    fill_contributions,
+    write_steps,
+    write_sums,
+)
 from engine.tape.flat_graph import FlatGraph, NodeGroup
-from engine.tape.opcodes import ADD, CODES, COPY, MULTIPLY_ADD
+from engine.tape.opcodes import CODES
 
 ZERO, MINUS_ZERO, ONE = (0.0).hex(), (-0.0).hex(), (1.0).hex()
-IDENTITY, PULLBACK = -1, -2  # contributions that are the gradient itself, or from a pullback
 
 
 class Code(NamedTuple):
@@ -150,11 +154,12 @@ class Builder:
 
         # First the instructions of each node; then the seeds; then, from the last node to the
         # first, its pullback, if any, and its contributions.
+        self.rows = [encode_row(graph.rows[x.row], x.inputs.shape[1]) for x in graph.groups]
         sizes, arity, pulls = (np.zeros(graph.size, np.int64) for _ in range(3))
-        for group in graph.groups:
-            sizes[group.nodes] = len(forward_instructions(group))
+        for group, row in zip(graph.groups, self.rows, strict=True):
+            sizes[group.nodes] = len(row.forward)
             arity[group.nodes] = group.inputs.shape[1]
-            pulls[group.nodes] = len(group.template.backward) if group.template.gs else 0
+            pulls[group.nodes] = len(row.pullback)
         self.sends = graph.sends
         arity[~self.sends] = pulls[~self.sends] = 0
         self.forward_at = starts(sizes)
@@ -180,68 +185,55 @@ class Builder:
         slots[graph.constants] = (
             self.offset - len(graph.constants) + np.arange(len(graph.constants))
         )
-        group_of = {}
-        for group in graph.groups:
-            results = [step.result for step in forward_instructions(group)]
-            at = self.forward_at[group.nodes]
-            slots[group.nodes] = self.offset + at + results.index(group.template.outs[0])
+        for group, encoded in zip(graph.groups, self.rows, strict=True):
+            at = self.offset + self.forward_at[group.nodes]
+            slots[group.nodes] = at + encoded.results[0]
             if group.template.gs:
-                group_of.update(dict.fromkeys(group.nodes.tolist(), group))
-        for i, operation, index in graph.results.tolist():
-            template = group_of[operation].template
-            results = [step.result for step in template.forward]
-            at = self.forward_at[operation] + results.index(template.outs[index])
-            slots[i] = self.offset + at
+                nodes, row, index = self.results_of(group)
+                slots[nodes] = at[row] + encoded.results[index]
         return slots
+
+    def results_of(self, group: NodeGroup) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the nodes that are results of a group's, each with the row of its operation in the
+        group, and its index among the results of this operation."""
+        nodes, operations, index = self.graph.results.T
+        row = np.full(self.graph.size, -1, np.int32)
+        row[group.nodes] = np.arange(len(group.nodes))
+        own = row[operations] >= 0
+        return nodes[own], row[operations[own]], index[own]
 
     def write_forward(self) -> Contributions:
         """Write the instructions of all nodes, and return the contributions of their gradients."""
         graph = self.graph
-        target, source, slope, place = (np.zeros(self.contributions, np.int32) for _ in range(4))
+        contributions = Contributions(
+            *[np.zeros(self.contributions, np.int32) for _ in Contributions._fields]
+        )
+        target, _, slope, place = contributions
         target[: self.seeds], slope[: self.seeds] = graph.outputs, IDENTITY
         place[: self.seeds] = self.seeds_at + np.arange(self.seeds)
-        for group in graph.groups:
+        for group, row in zip(graph.groups, self.rows, strict=True):
             template, nodes = group.template, group.nodes
             columns = np.zeros((len(nodes), template.slots), np.int32)
             columns[:, : group.inputs.shape[1]] = self.slots[group.inputs]
             for slot, number in template.constants.items():
                 columns[:, slot] = self.number_slots[number.hex()]
-            self.write(group, forward_instructions(group), self.forward_at[nodes], columns)
+            self.write(group, row.forward, self.forward_at[nodes], columns)
             self.columns.append(columns)
-
-            sends = self.sends[nodes]
-            at = self.contributions_of(nodes[sends], group)
-            target[at], source[at] = group.inputs[sends], nodes[sends, None]
-            k = np.arange(group.inputs.shape[1])
-            place[at] = self.contributions_at[nodes[sends]][:, None] + k
-            slope[at] = PULLBACK
-            if not template.gs:
-                local = np.array([-1 if s is None else s for s in template.locals], np.int64)
-                slope[at] = np.where(local < 0, IDENTITY, columns[sends][:, local])
-            self.code.row[place[at]] = group.row
-        return Contributions(target, source, slope, place)
-
-    def contributions_of(self, nodes: np.ndarray, group: NodeGroup) -> np.ndarray:
-        """Return the contributions of some nodes, of shape (nodes, inputs)."""
-        return self.contribution[nodes][:, None] + np.arange(group.inputs.shape[1])
+            fill_contributions(
+                *contributions, nodes, group.inputs, columns, row.locals, self.sends,
+                self.contribution, self.contributions_at, self.code.row, group.row,
+            )  # fmt: skip
+        return contributions
 
     def write(
-        self, group: NodeGroup, steps: Sequence[Instruction], at: np.ndarray, columns: np.ndarray
+        self, group: NodeGroup, steps: np.ndarray, at: np.ndarray, columns: np.ndarray
     ) -> None:
         """Write instructions for several nodes, from the places `at` on.
 
         `columns` maps the slots of the row to those of the program, and is filled in with the
         results.
         """
-        columns[:, [step.result for step in steps]] = (
-            self.offset + at[:, None] + np.arange(len(steps))
-        )
-        place = at[:, None] + np.arange(len(steps))
-        self.code.opcodes[place] = [CODES[step.opname] for step in steps]
-        self.code.row[place] = group.row
-        self.code.a[place] = columns[:, [step.a for step in steps]]
-        self.code.b[place] = columns[:, [step.a if step.b < 0 else step.b for step in steps]]
-        self.code.c[place] = columns[:, [step.a if step.c < 0 else step.c for step in steps]]
+        write_steps(*self.code[1:], steps, at, columns, group.row, self.offset)
 
     def write_contributions(self, contributions: Contributions) -> np.ndarray:
         """Write the sums of contributions, and return the slot of each node's gradient, or -1.
@@ -249,54 +241,30 @@ class Builder:
         A sum starts from 0, as in the graph, so that it is never -0.0. A gradient that is passed on
         as the only contribution needs no sum: it is the same number, in the same slot.
         """
-        target, source, slope, place = contributions
-        n = len(target)
-        order = np.argsort(target, kind="stable")
-        follows = target[order[1:]] == target[order[:-1]]
-        before = np.full(n, -1, np.int32)  # the contribution that was added to the sum before
-        before[order[1:][follows]] = order[:-1][follows]
-        last = np.full(self.graph.size, -1, np.int32)
-        last[target] = np.arange(n, dtype=np.int32)  # NumPy keeps the last of several
-
-        slot = self.offset + place  # of the sum so far
-        passed, first = slope < 0, before < 0
-        alone = passed & first & (slope != PULLBACK)
-        same = np.where(alone, last[source], np.arange(n, dtype=np.int32))
-        same[: self.seeds] = np.arange(self.seeds)
-        seed_slots = len(self.leaves) + np.arange(self.seeds)
-        slot[: self.seeds][alone[: self.seeds]] = seed_slots[alone[: self.seeds]]
-        while not np.array_equal(same, same[same]):  # passed on more than once
-            same = same[same]
-        slot = slot[same]
-
-        upstream = slot[last[source]]
-        upstream[: self.seeds] = seed_slots
-        so_far = np.where(first, self.zero, slot[before])
-        self.code.opcodes[place] = np.where(alone, COPY, np.where(passed, ADD, MULTIPLY_ADD))
-        self.code.a[place] = upstream
-        self.code.b[place] = np.where(alone, upstream, np.where(passed, so_far, slope))
-        self.code.c[place] = np.where(passed, upstream, so_far)
-        return np.where(last < 0, -1, slot[last])
+        slots = np.full(self.graph.size, -1, np.int32)
+        write_sums(
+            *self.code[1:5], *contributions, slots, self.offset, self.zero,
+            len(self.leaves), self.seeds,
+        )  # fmt: skip
+        return slots
 
     def write_pullbacks(self, contributions: Contributions, gradients: np.ndarray) -> None:
         """Write the pullbacks of operations with several results, and add what they compute."""
         graph, code = self.graph, self.code
-        results: dict[int, dict[int, int]] = {}
-        for i, operation, index in graph.results.tolist():
-            results.setdefault(operation, {})[index] = i
-        for group, all_columns in zip(graph.groups, self.columns, strict=True):
+        for group, encoded, columns in zip(graph.groups, self.rows, self.columns, strict=True):
             template = group.template
             if not template.gs:
                 continue
+            results, row, index = self.results_of(group)
+            columns[:, template.gs] = self.zero
+            columns[row, np.array(template.gs)[index]] = np.where(
+                gradients[results] < 0, self.zero, gradients[results]
+            )
             sends = self.sends[group.nodes]
-            nodes, columns = group.nodes[sends], all_columns[sends]
-            for row, node in enumerate(nodes.tolist()):
-                for index, g in enumerate(template.gs):
-                    i = results.get(node, {}).get(index, -1)
-                    has_gradient = i >= 0 and gradients[i] >= 0
-                    columns[row, g] = gradients[i] if has_gradient else self.zero
-            self.write(group, template.backward, self.backward_at[nodes], columns)
-            place = contributions.place[self.contributions_of(nodes, group)]
+            nodes, columns = group.nodes[sends], columns[sends]
+            self.write(group, encoded.pullback, self.backward_at[nodes], columns)
+            at = self.contribution[nodes][:, None] + np.arange(group.inputs.shape[1])
+            place = contributions.place[at]
             code.a[place] = code.c[place] = columns[:, np.array(template.locals)]
 
     def write_guards(self) -> np.ndarray:
@@ -307,12 +275,6 @@ class Builder:
             code.a[i], code.b[i], code.c[i] = slots[guard.x], slots[guard.y], slots[guard.x]
             code.row[i] = len(graph.rows)
         return self.offset + self.guards_at + np.arange(len(graph.guards))
-
-
-def forward_instructions(group: NodeGroup) -> list[Instruction]:
-    """Return the instructions of a node for its number and its local derivatives."""
-    template = group.template
-    return template.forward if template.gs else [*template.forward, *template.backward]
 
 
 def starts(sizes: np.ndarray) -> np.ndarray:

@@ -328,7 +328,10 @@ class Tape:
         return gradients
 
     def _check_samples(self, X: Array | ArrayLike | None) -> np.ndarray | None:
-        """Return samples as an array of the tape's dtype."""
+        """Return a copy of samples as an array of the tape's dtype.
+
+        `backward()` and `sync()` may read them after the caller has changed the original.
+        """
         if not self.inputs:
             if X is not None:
                 raise ValueError(
@@ -340,7 +343,7 @@ class Tape:
         if X is None:
             raise ValueError(f"{expected}, got none")
         try:
-            samples = as_data(X.data if isinstance(X, Array) else X, self.flat.dtype)
+            samples = as_data(X.data if isinstance(X, Array) else X, self.flat.dtype).copy()
         except TypeError as problem:
             raise TypeError(f"{expected}: {problem}") from None
         if samples.ndim != 2 or samples.shape[1] != len(self.inputs) or not len(samples):

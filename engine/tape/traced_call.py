@@ -1,12 +1,13 @@
 """The arguments of a function while `jit` records it, and the leaves that they fill in replays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from numbers import Real
+from reprlib import repr as short_repr
 from typing import Any, NamedTuple
 
 from engine.arithmetic import where
 from engine.sequences.many_op import ManyOp
-from engine.tape.index import Index, Integers, Table
+from engine.tape.index import Index, Integers, Table, fits_64_bits
 from engine.value import Constant, Value, lift
 from engine.watch.recorded_number import RecordedNumber
 
@@ -87,11 +88,12 @@ class TracedCall:
 
     def __init__(self, integers: list[int], floats: list[float]):
         self.integers, self.floats = integers, floats
-        self.selections: dict[tuple[tuple[int, ...], str], Selection] = {}
+        self.selections: dict[tuple[Any, str], Selection] = {}
         self.numbers: dict[tuple[str, int], IndexNumber] = {}
         self.inputs: list[Value] = []
         self.decisions: dict[str, IntegerDecision] = {}
         self.own_leaves: set[Value] = set()  # those that the recording made
+        self.tables: dict[Any, TableColumns] = {}  # of leaves, by their ids
         self.count = 0  # integers that have become an Index
         self.names: set[str] = set()  # of these
 
@@ -128,7 +130,16 @@ class TracedCall:
         return outcome
 
     def make_number(self, index: Index, length: int = 0) -> Constant:
-        """Return the leaf of an index, as described in `IndexNumber`."""
+        """Return the leaf of an index, as described in `IndexNumber`.
+
+        Raises OverflowError for an index beyond 64 bits.
+        """
+        if not fits_64_bits(index.now):
+            self.decide(index, fits_64_bits, f"{index.text} fits in 64 bits")  # if it is caught
+            raise OverflowError(
+                f"jit expects integers of at most 64 bits as numbers, got {index.text} = "
+                f"{short_repr(index.now)}; pass it as a float"
+            )
         key = index.text, length
         if key not in self.numbers:
             now = index.now + length if index.now < 0 and length else index.now
@@ -144,35 +155,58 @@ class TracedCall:
         if not -len(xs) <= index.now < len(xs):
             self.decide(index, lambda i: -len(xs) <= i < len(xs), f"{index.text} in {len(xs)} rows")
             raise IndexError(f"{name_table(xs)} has {len(xs)} rows, got {index.text} = {index.now}")
-        rows = list(xs)
-        single = not isinstance(rows[index.now], list | tuple)
-        columns = [rows] if single else list(zip(*rows, strict=True)) if same_lengths(rows) else []
-        if not columns:
-            raise ValueError(f"the rows of {name_table(xs)} must have the same length of 1 or more")
-        for x in (x for column in columns for x in column):
-            if not isinstance(x, Value | Real):
-                raise TypeError(
-                    f"{name_table(xs)} is indexed by an argument under jit and must contain "
-                    f"Values, or rows of Values, got {x!r}"
-                )
-        if all(isinstance(x, Value) and x.op is None for column in columns for x in column) and (
-            self.own_leaves.isdisjoint([x for column in columns for x in column])
-        ):
-            fixed = [x for column in columns for x in column]
-            key = tuple(map(id, fixed)), index.text
+        ids = tuple([tuple(map(id, x)) if isinstance(x, list | tuple) else id(x) for x in xs])
+        table = self.tables.get(ids) or read_table(xs, self.own_leaves)
+        if table.are_leaves:
+            self.tables[ids] = table
+            key = ids, index.text
             if key not in self.selections:
-                chosen: list[Any] = [column[index.now] for column in columns]
+                chosen: list[Any] = [column[index.now] for column in table.columns]
                 leaves = [
                     (Constant if all(x.constant for x in column) else Value)(x._data)
-                    for x, column in zip(chosen, columns, strict=True)
+                    for x, column in zip(chosen, table.columns, strict=True)
                 ]
                 self.own_leaves.update(leaves)
-                self.selections[key] = Selection(name_table(xs), tuple(rows), index, leaves)
-            leaves = self.selections[key].leaves
+                self.selections[key] = Selection(name_table(xs), tuple(xs), index, leaves)
+            selected = self.selections[key].leaves
         else:
-            i = self.make_number(index, len(rows))
-            leaves = [Value.apply(TAKE, i, [*map(lift, column)]) for column in columns]
-        return leaves[0] if single else list(leaves)
+            i = self.make_number(index, len(xs))
+            selected = [Value.apply(TAKE, i, [*map(lift, column)]) for column in table.columns]
+        return selected[0] if table.single else list(selected)
+
+
+class TableColumns(NamedTuple):
+    """A table from which an index selects.
+
+    Attributes:
+        columns: Its columns; there is one if a row is a single Value.
+        single: Whether a row is a single Value.
+        are_leaves: Whether all its elements are leaves that the recording did not make.
+    """
+
+    columns: list[Any]
+    single: bool
+    are_leaves: bool
+
+
+def read_table(xs: Sequence[Any], own_leaves: Set[Value]) -> TableColumns:
+    """Return the columns of a table. Raises TypeError or ValueError if it has none of Values."""
+    rows = list(xs)
+    single = not isinstance(rows[0], list | tuple)
+    columns: list[Any] = [rows]
+    if not single:
+        columns = list(zip(*rows, strict=True)) if same_lengths(rows) else []
+    if not columns:
+        raise ValueError(f"the rows of {name_table(xs)} must have the same length of 1 or more")
+    elements = [x for column in columns for x in column]
+    for x in elements:
+        if not isinstance(x, Value | Real):
+            raise TypeError(
+                f"{name_table(xs)} is indexed by an argument under jit and must contain "
+                f"Values, or rows of Values, got {x!r}"
+            )
+    are_leaves = all(isinstance(x, Value) and x.op is None for x in elements)
+    return TableColumns(columns, single, are_leaves and own_leaves.isdisjoint(elements))
 
 
 def same_lengths(rows: Sequence[Any]) -> bool:

@@ -49,12 +49,14 @@ def find_vectors(runs: Runs, parameters: int, first: int) -> Vectors:
     owner = np.repeat(np.arange(len(starts)), terms)  # the segment of each term of a first sum
     place = starts[owner] + np.arange(len(owner)) - (np.cumsum(terms) - terms)[owner]
     owner, place = owner[steps[place] != 1], place[steps[place] != 1]
-    columns = np.stack([b[place], steps[place], sums[starts[owner]]], axis=1)
-    unique, which = np.unique(columns, axis=0, return_inverse=True)
-    lengths = unique[:, 2]
+    columns = b[place], steps[place], sums[starts[owner]]
+    _, which = np.unique(columns[0] << 32 | columns[1], return_inverse=True)  # both have 32 bits
+    _, at, which = np.unique(which << 32 | columns[2], return_index=True, return_inverse=True)
+    unique = [column[at] for column in columns]
+    lengths = unique[2]
     begins = first + np.cumsum(lengths) - lengths
-    sources = [start + step * np.arange(size) for start, step, size in unique.tolist()]
-    b[place] = begins[which.ravel()]
+    sources = [start + step * np.arange(size) for start, step, size in zip(*unique, strict=True)]
+    b[place] = begins[which]
 
     # Split the runs at the segments.
     stops = starts + terms * sums[starts]

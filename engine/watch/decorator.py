@@ -82,15 +82,22 @@ class Awaitable:
         return self.generator
 
 
-def drive(generator: Any, hook: Hook) -> Generator[Any, Any, Any]:
-    """Run a generator or coroutine; the hook is active only while its own code runs."""
+def drive(
+    generator: Any, hook: Hook, observe: Callable[[Any], object] = id
+) -> Generator[Any, Any, Any]:
+    """Run a generator or coroutine; the hook is active only while its own code runs.
+
+    `observe` is called with each result.
+    """
     resume, value = generator.send, None
     while True:
         try:
             with hook:
                 result = resume(value)
         except StopIteration as end:
+            observe(end.value)
             return end.value
+        observe(result)
         try:
             resume, value = generator.send, (yield result)
         except GeneratorExit:

@@ -7,11 +7,14 @@ node from these borders.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from copy import deepcopy
 from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any, NamedTuple, TypeVar
 from weakref import ReferenceType, ref
 
 from engine.node import Node
+from engine.watch.decorator import drive
 from engine.watch.origin import Origin
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -32,8 +35,22 @@ class Scope(NamedTuple):
     origin: Origin | None = None
 
     def __reduce__(self) -> Any:
-        """Return the origin alone: a copy or a pickle of a node belongs to no call."""
+        """Return the origin alone: a pickle of a node belongs to no call."""
         return restore_origin, (self.origin,)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Return the call of the module's copy, or the origin if the module was not copied before.
+
+        So `deepcopy((model, loss))` keeps the modules of the loss.
+        """
+        module = memo.get(id(self.module()))
+        if module is None:
+            return self.origin
+        outer = deepcopy(self.outer, memo)
+        known = [memo[id(x)] for x in self.arguments if id(x) in memo]
+        return Scope(
+            ref(module), outer if type(outer) is Scope else None, tuple(known), self.origin
+        )
 
 
 def restore_origin(origin: Origin | None) -> Origin | None:
@@ -54,30 +71,57 @@ def scoped(method: Call, most: int | None = None) -> Call:
             and arguments of a call around it, need no search.
     """
 
-    @wraps(method)
-    def call(module: Any, *args: Any, **options: Any) -> Any:
+    def begin(module: Any, args: Any, options: Any) -> Scope:
         taken: list[Node] = []
         if most != 0:
             collect([*args[:most], *options.values()], taken)
-        scope = Scope(ref(module), CURRENT.get(), tuple(taken))
+        return Scope(ref(module), CURRENT.get(), tuple(taken))
+
+    @wraps(method)
+    def call(module: Any, *args: Any, **options: Any) -> Any:
+        scope = begin(module, args, options)
         token = CURRENT.set(scope)
         try:
             out = method(module, *args, **options)
         finally:
             CURRENT.reset(token)
-        given: list[Node] = []
-        collect((out,), given)
-        arguments = {*taken}
-        for node in given:
-            if node.op is not None and node not in arguments:
-                mark = getattr(node, "_origin", None)
-                if mark is None:
-                    node._origin = scope
-                elif type(mark) is not Scope:  # a call inside, or an earlier one, made the others
-                    node._origin = scope._replace(origin=mark)
+        mark_results(out, scope)
         return out
 
-    return call  # type: ignore[return-value]
+    @wraps(method)
+    def generate(module: Any, *args: Any, **options: Any) -> Any:
+        scope = begin(module, args, options)
+        values = method(module, *args, **options)
+        return (yield from drive(values, CurrentScope(scope), lambda out: mark_results(out, scope)))
+
+    return generate if isgeneratorfunction(method) else call  # type: ignore[return-value]
+
+
+class CurrentScope:
+    """A context manager inside which a scope is the current one."""
+
+    def __init__(self, scope: Scope):
+        self.scope = scope
+
+    def __enter__(self) -> None:
+        self.token = CURRENT.set(self.scope)
+
+    def __exit__(self, *_: object) -> None:
+        CURRENT.reset(self.token)
+
+
+def mark_results(out: Any, scope: Scope) -> None:
+    """Mark the nodes in a result of a call that have no mark yet, except its arguments."""
+    given: list[Node] = []
+    collect((out,), given)
+    arguments = {*scope.arguments}
+    for node in given:
+        if node.op is not None and node not in arguments:
+            before = getattr(node, "_origin", None)
+            if before is None:
+                node._origin = scope
+            elif type(before) is not Scope:  # a call inside, or an earlier one, made the others
+                node._origin = scope._replace(origin=before)
 
 
 def collect(items: Iterable[Any], nodes: list[Node]) -> None:

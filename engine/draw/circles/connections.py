@@ -128,19 +128,16 @@ class Network:
             return True
         return self.root in activity.owners or self.root in activity.arrays[-1]
 
-    def find_changed(self) -> str | None:
-        """Return the name of a neuron whose output is changed before the next layer reads it, such
-        as by a residual connection or a normalization; None if there is none."""
+    def find_changed(self) -> Place | None:
+        """Return the place of a neuron whose output is changed before the next layer reads it, such
+        as by a residual connection; None if there is none."""
         activity = self.activity
-        assert activity is not None
+        if activity is None or activity.of_arrays:
+            return None
         for c, column in enumerate(activity.nodes[1:], 1):
             for i, outputs in enumerate(column):
-                if any(activity.is_changed(x) for x in outputs):
-                    return self.name((c, i))
-                for j in range(self.columns[c - 1].shape[1]) if c > 1 else ():
-                    inputs = [activity.list_inputs(x).get(j) for x in outputs]
-                    if any(x is None or activity.owners.get(x) != (c - 1, j) for x in inputs):
-                        return self.name((c - 1, j))
+                if any(activity.owners.get(x) != (c, i) or activity.is_changed(x) for x in outputs):
+                    return c, i
         return None
 
     def name(self, place: Place) -> str:

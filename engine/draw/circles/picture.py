@@ -333,6 +333,9 @@ class CircleWriter(CircleLayout):
             count = format_count(network.samples, "sample")
             yield f"{count}: mean activation" + ", sum of gradients" * network.has_grads
         yield "b: the bias, with a dot in the colour of a weight"
+        place = network.find_changed()
+        if place is not None and not network.columns[place[0] - 1].notes:
+            yield "not drawn: operations between layers; level='blocks' shows them"
         total = sum(a * b for a, b in zip(network.counts, network.counts[1:], strict=False))
         drawn = len(network.connections)
         shown = sum(len(a) * len(b) for a, b in zip(network.shown, network.shown[1:], strict=False))

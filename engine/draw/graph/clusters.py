@@ -42,6 +42,7 @@ class Modules:
         self.parameters: set[Node] = set()
         self.owned: dict[Node, str] = {}  # the paths of parameters, including frozen ones
         self.path_by_node: dict[Node, str] = {}  # "" for a node that belongs to no module
+        self.input_numbers: set[float] = set()
         self.inputs, self.rest = INPUTS, REST
         if model is None:
             return
@@ -65,6 +66,11 @@ class Modules:
         for name, parameter in named.items():
             self.owned[parameter] = name
             self.path_by_node[parameter] = alone or self.find_parent(name)
+        self.input_numbers = {  # floats that layers read
+            x.data for node in order if self.is_product(node) and node.op is not None
+            for x in (node.inputs[:-1] if node.op.name == "dot" else node.inputs)
+            if x.op is None and x.constant and x not in self.owned and isinstance(x.data, float)
+        }  # fmt: skip
         known = {id(part): path for path, part in self.by_path.items()}
         scopes = find_scopes(order, known)
         for node in order:
@@ -191,9 +197,14 @@ def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
 
 def is_setting(node: Node, k: int, modules: Modules) -> bool:
     """Return whether the k-th input of a node is a setting rather than data: the bias of a `dot`,
-    or a constant beside computed inputs and no parameters."""
-    if node.op is not None and node.op.name == "dot":
+    or a constant beside computed inputs and no parameters. A number that is added, and that a layer
+    reads, too, is data: a float that a residual connection adds."""
+    name = node.op.name if node.op is not None else ""
+    if name == "dot":
         return k == len(node.inputs) - 1
+    x = node.inputs[k]
+    if name == "+" and isinstance(x.data, float) and x.data in modules.input_numbers:
+        return False
     return any(x.op is not None for x in node.inputs) and not any(
         x in modules.owned for x in node.inputs
     )

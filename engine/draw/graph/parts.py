@@ -5,7 +5,7 @@ inputs come from the same parts, such as the additions around attention at all p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.draw.graph.clusters import Modules, format_path
@@ -17,6 +17,7 @@ from engine.sequences.vector_op import Output, Outputs
 from engine.support.arguments import format_count
 
 MOST_PARTS = 24  # in one picture
+MOST_INPUTS = 2  # in the name of a group
 SKIP = "+ residual"
 WORDS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient"}  # names in formulas
 
@@ -53,6 +54,7 @@ class PartFinder:
     ):
         self.order, self.modules = order, modules
         self.path_of = {x: path if path in modules.by_path else "" for x, path in groups.items()}
+        self.inputs = {x for x, path in groups.items() if path == modules.inputs}
         self.layers = list_layers(model)
         self.used: set[str] = set()  # the paths of modules with nodes
         for path in {*self.path_of.values()}:
@@ -106,9 +108,26 @@ class PartFinder:
             key: {keys.get(x) for node in part for x in node.inputs} - {key}
             for key, part in members.items()
         }
-        parts = [self.make_part(key, members[key], inputs) for key in members]
-        names = number_names(part.name for part in parts)
+        part_by_key = {key: self.make_part(key, members[key], inputs) for key in members}
+        parts = [*part_by_key.values()]
+        names = number_names(self.tell_apart(part_by_key, keys))
         return [part._replace(name=name) for part, name in zip(parts, names, strict=True)]
+
+    def tell_apart(
+        self, parts: Mapping[object, ModelPart], keys: Mapping[Node, object]
+    ) -> Iterator[str]:
+        """Yield the names of parts; one that an earlier part has is followed by its inputs."""
+        short = lambda part: part.name.rpartition("." if part.path else " ")[2]
+        known: set[str] = set()
+        for key, part in parts.items():
+            name = part.name
+            if name in known and not part.path:
+                taken = dict.fromkeys(keys.get(x) for node in part.nodes for x in node.inputs)
+                inputs = [short(parts[x]) for x in taken if x in parts and x != key]
+                inputs = [x for x in inputs if x != short(part)]  # a residual of a residual
+                name += f" of {', '.join(inputs)}" if 0 < len(inputs) <= MOST_INPUTS else ""
+            known.add(part.name)
+            yield name
 
     def find_keys(
         self, nodes: Sequence[Node], closed: set[str], around: Mapping[Node, str]
@@ -117,7 +136,7 @@ class PartFinder:
         own = {*nodes}
         keys: dict[Node, object] = {x: ("around", around[x]) for x in around if x not in own}
         numbers: dict[object, int] = {}
-        users: dict[Node, dict[object, None]] = {}
+        users: dict[object, dict[object, None]] = {}
         for node in nodes:
             path = self.path_of[node]
             outer = next((x for x in self.modules.list_ancestors(path) if x in closed), None)
@@ -130,17 +149,23 @@ class PartFinder:
                 form = path, node.op.name, inputs
                 keys[node] = numbers.setdefault(form, len(numbers))
             for x in node.inputs:
-                users.setdefault(x, {})[keys[node]] = None
+                users.setdefault(self.identify(x), {})[keys[node]] = None
         sizes = Counter(keys[x] for x in nodes if x.op is not None)
         for node in nodes:
             if node not in keys:
-                its_users = [*users.get(node, ())]
+                its_users = [*users.get(self.identify(node), ())]
                 alone = node.constant and not node.label and len(its_users) == 1
+                alone = alone and node not in self.inputs
                 is_setting = alone and type(its_users[0]) is int and sizes[its_users[0]] > 1
                 kind = self.path_of[node], node in self.modules.owned, frozenset(its_users)
                 key = its_users[0] if is_setting else numbers.setdefault(kind, len(numbers))
                 keys[node] = key
         return keys
+
+    def identify(self, x: Node) -> object:
+        """Return a node, or the number of a float among the inputs: each use has its own node."""
+        is_float = x in self.inputs and x.constant and not x.label and isinstance(x.data, float)
+        return ("number", x.data) if is_float else x
 
     def make_part(
         self, key: object, nodes: list[Node], inputs: Mapping[object, set[object]]
@@ -159,7 +184,16 @@ class PartFinder:
         name = f"{format_path(path)} {name}" if path else name
         values = [x for x in nodes if not isinstance(x, Outputs) and (x.op or nodes[0].op is None)]
         own = [x for x in values if x.op is not None] or values
-        return ModelPart(name, [f"{title}   {format_count(len(own), 'value')}"], path, "", nodes)
+        size = format_count(self.count_values(own), "value")
+        return ModelPart(name, [f"{title}   {size}"], path, "", nodes)
+
+    def count_values(self, nodes: Sequence[Node]) -> int:
+        """Return the number of values; of floats, those that one module reads."""
+        floats = {x for x in nodes if self.identify(x) is not x}
+        read: dict[str, set[Node]] = {}
+        for node in self.order if floats else ():
+            read.setdefault(self.path_of[node], set()).update(floats.intersection(node.inputs))
+        return len(nodes) - len(floats) + max(map(len, read.values()), default=0)
 
     def title_group(self, nodes: Sequence[Node], inputs: Iterable[object]) -> tuple[str, str]:
         """Return the symbol of a group's operation, with its constant if all share one, and a

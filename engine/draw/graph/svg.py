@@ -78,6 +78,11 @@ def find_embedded() -> str | None:
     return None
 
 
+CLUSTER = re.compile(  # its frame, and its title
+    r'(<g id="clust\d+" class="cluster">\n<(?:path|polygon) fill="([^"]*)"[^>]*>\n)'
+    r"(<text )([^>]*>[^<]*</text>\n)"
+)
+HALO = 'stroke="{}" stroke-width="4" stroke-linejoin="round" paint-order="stroke" '
 TOOLTIP = r'<g id="a_[^"]*"><a xlink:title="([^"]*)">\n(.*?)</a>\n</g>\n'  # around a node's content
 
 
@@ -86,11 +91,14 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
 
     Ids begin with `prefix`, so that no other drawing in the page shares them. Graphviz's own titles
     are dropped: they are names from the DOT text, which browsers would show as tooltips. Tooltips
-    become titles.
+    become titles. Titles of clusters are above the arrows that cross them.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
     svg = re.sub(TOOLTIP, r"<title>\1</title>\n\2", svg, flags=re.S)
+    titles = [start + HALO.format(fill) + rest for _, fill, start, rest in CLUSTER.findall(svg)]
+    body, end, _ = CLUSTER.sub(r"\1", svg).rpartition("</g>\n</svg>")
+    svg = "".join([body, *titles, end])
     svg = re.sub(r'\bid="(?:graph0|([^"]*))"', lambda x: rewrite_id(x[1], prefix), svg)
     svg = re.sub(r'<g +class="node copy (of[^"]*)">', lambda x: write_copy(x[1]), svg)
     svg = re.sub(' font-family="[^"]*"', "", svg)

@@ -37,14 +37,12 @@ function inflate(bytes) {
     return value;
   }
 
-  function write(byte) {
-    if (size === out.length) {
-      const larger = new Uint8Array(2 * size);
-      larger.set(out);
-      out = larger;
-    }
-    out[size] = byte;
-    size += 1;
+  // Makes room for n more bytes.
+  function reserve(n) {
+    if (size + n <= out.length) return;
+    const larger = new Uint8Array(2 * (size + n));
+    larger.set(out);
+    out = larger;
   }
 
   // A canonical Huffman code as a table: for all next bits the symbol, and the length of its code.
@@ -95,13 +93,15 @@ function inflate(bytes) {
 
   function copyBlock([literals, distances]) {
     for (let symbol = readSymbol(literals); symbol !== 256; symbol = readSymbol(literals)) {
+      reserve(258); // the longest copy
       if (symbol < 256) {
-        write(symbol);
+        out[size] = symbol;
+        size += 1;
         continue;
       }
       const i = symbol - 257, length = lengthBases[i] + (i < 28 ? read(extra(i, 2)) : 0);
       const k = readSymbol(distances), distance = distanceBases[k] + read(extra(k, 1));
-      for (let n = 0; n < length; n += 1) write(out[size - distance]);
+      for (const end = size + length; size < end; size += 1) out[size] = out[size - distance];
     }
   }
 
@@ -110,7 +110,9 @@ function inflate(bytes) {
     bits = count = 0;
     const length = bytes[at] | (bytes[at + 1] << 8);
     at += 4;
-    for (let n = 0; n < length; n += 1) write(bytes[at + n]);
+    reserve(length);
+    out.set(bytes.subarray(at, at + length), size);
+    size += length;
     at += length;
   }
 

@@ -67,6 +67,7 @@ function mount(root, page, rows) {
       run: 0, at: -1, marked: [], first: null,
     };
     if (data.advice) created.panel.querySelector(".details").textContent = adaptWords(data.advice);
+    created.panel.classList.toggle("advised", Boolean(data.advice));
     return created;
   }
 
