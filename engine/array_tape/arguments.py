@@ -40,7 +40,7 @@ class ArrayArguments:
         kind = type(x)
         if kind is np.ndarray and x.dtype.kind in "fiub":
             self.inputs.append(x)
-            return x.shape, x.dtype, x.flags.c_contiguous
+            return x.shape, x.dtype, layout_of(x)
         if kind is float:
             self.inputs.append(x)
             return kind
@@ -52,7 +52,7 @@ class ArrayArguments:
             self.inputs.append(x._data)
             if not x.constant:
                 self.nodes.append(x)
-            return kind, x._rank, x.shape, x.dtype, x._data.flags.c_contiguous
+            return kind, x._rank, x.shape, x.dtype, layout_of(x._data)
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             self.inputs.append(np.asarray(x))
             return kind
@@ -81,6 +81,11 @@ class ArrayArguments:
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return recording.trace.add_input(np.asarray(x))
         return x
+
+
+def layout_of(x: np.ndarray) -> tuple[int, ...] | None:
+    """Return the strides of an array, on which NumPy's order of sums depends; None in C order."""
+    return None if x.flags.c_contiguous else x.strides
 
 
 def stand_in(x: Array, recording: ArrayRecording) -> Array:

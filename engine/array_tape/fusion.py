@@ -16,6 +16,7 @@ from engine.array_tape.steps import (
 )
 
 REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
+DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # not those of another byte order
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 FEWEST = 2  # steps of a group; a single one is as fast in NumPy
 
@@ -93,7 +94,7 @@ def is_fusible(step: ArrayStep) -> bool:
     if any(is_number(x.value) for x in operands):
         return False
     kinds = {x.dtype for x in (*operands, step.out)} - {np.dtype(bool)}
-    if len(kinds) > 1 or any(dtype.kind != "f" for dtype in kinds):
+    if len(kinds) > 1 or not kinds <= DTYPES:
         return False
     if step.kind == REDUCTION:
         return step.name in REDUCED and step.out.dtype.kind == "f"

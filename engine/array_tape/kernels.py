@@ -32,8 +32,9 @@ STARTS = {"add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math
 LITERALS = {0.0: "0.0", 1.0: "1.0", math.inf: "np.inf", -math.inf: "-np.inf"}
 UPDATES = {
     "add.reduce": "{0} + {1}",
-    "maximum.reduce": "{1} if {1} > {0} or {1} != {1} else {0}",  # nan wins
-    "minimum.reduce": "{1} if {1} < {0} or {1} != {1} else {0}",
+    # nan wins, and so does the later one of two zeros.
+    "maximum.reduce": "{0} if {0} > {1} or {0} != {0} else {1}",
+    "minimum.reduce": "{0} if {0} < {1} or {0} != {0} else {1}",
 }
 INDEX = {FULL: "[i, j]", ROW: "[i]", COLUMN: "[j]", ONE: "[0]"}
 KERNEL = "compiled"
