@@ -20,6 +20,10 @@ class FlatUpdate:
         self.spare: Flat | None = None  # the data before the last step
         self.memory: dict[str, Flat] = {}
 
+    def __reduce__(self) -> Any:
+        """Copy and pickle an empty update: copies of the parts would not be parts of one array."""
+        return FlatUpdate, ()
+
     def move(
         self,
         parameters: Sequence[Any],

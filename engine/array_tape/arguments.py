@@ -20,6 +20,7 @@ class ArrayArguments:
         inputs: Arrays of NumPy, and floats.
         nodes: The Arrays among the inputs that require a gradient.
         structure: Everything else.
+        given: The arguments themselves.
 
     >>> x = ArrayArguments((np.ones((2, 3)), [1.0, "mean"]), {})
     >>> len(x.inputs), x.structure[0][2]
@@ -27,6 +28,7 @@ class ArrayArguments:
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], kept: Collection[Any] = ()):
+        self.given = args, kwargs
         self.inputs: list[Any] = []
         self.nodes: list[Array] = []
         self.kept = kept  # Arrays that stay themselves: parameters
@@ -37,9 +39,9 @@ class ArrayArguments:
 
         Raises TypeError for an object that is not hashable.
         """
-        kind = type(x)
+        kind = np.ndarray if type(x) is np.memmap else type(x)
         if kind is np.ndarray and x.dtype.kind in "fiub":
-            self.inputs.append(x)
+            self.inputs.append(x if type(x) is kind else x.view(kind))
             return x.shape, x.dtype, layout_of(x)
         if kind is float:
             self.inputs.append(x)
@@ -67,9 +69,9 @@ class ArrayArguments:
 
     def trace(self, x: Any, recording: ArrayRecording) -> Any:
         """Return an argument with traced arrays in place of its inputs, in the order of `split`."""
-        kind = type(x)
+        kind = np.ndarray if type(x) is np.memmap else type(x)
         if kind is np.ndarray and x.dtype.kind in "fiub":
-            return recording.trace.add_input(x.view())  # no leaf has this object as its data
+            return recording.trace.add_input(x.view(np.ndarray))  # no leaf has it as its data
         if kind is float:
             return recording.trace.add_input(x)
         if kind is list or kind is tuple:

@@ -73,8 +73,11 @@ def take_group(steps: list[ArrayStep]) -> tuple[list[ArrayStep], list[ArrayStep]
             if passed > LOOKAHEAD:
                 break
     taken, needed, before = set(map(id, group)), set(near), []
+    draws = False  # whether random numbers are drawn before the loop: in order, then
     for step in reversed(scanned):
-        if id(step) not in taken and not needed.isdisjoint(step.outs) and step.out not in later:
+        draws |= step.kind == EACH_CALL and not needed.isdisjoint(step.outs)
+        is_needed = not needed.isdisjoint(step.outs) or (draws and step.kind == EACH_CALL)
+        if id(step) not in taken and is_needed and step.out not in later:
             before.append(step)
             taken.add(id(step))
             needed.update(step.operands())

@@ -125,7 +125,8 @@ class ArrayProgram:
                 if not out.value.flags.c_contiguous and out not in self.names:
                     self.arrays[out] = self.new_buffer(out)  # in NumPy's order, for that of sums
                 elif out not in self.names:  # not a gradient
-                    spare = free[out.dtype, out.size]
+                    # Random numbers are also written before the first step.
+                    spare = free[out.dtype, out.size] if step.kind != EACH_CALL else []
                     buffer = spare.pop() if spare else self.new_buffer(out)
                     self.arrays[out] = buffer.reshape(out.shape)
             if step.kind != ELEMENTWISE:
