@@ -39,7 +39,7 @@ class FlatUpdate:
         shapes, dtype = [x.shape for x in gradients.parts], gradients.array.dtype
         arrays = [p._data for p in parameters]
         if self.data is None or not are_parts(arrays, self.data):
-            self.data = copy_to_flat(arrays, shapes, dtype)
+            self.data, self.spare = copy_to_flat(arrays, shapes, dtype), None
         for name in update.names:
             kept = [memory[name] for memory in memories]
             if name not in self.memory or not are_parts(kept, self.memory[name]):

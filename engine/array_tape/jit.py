@@ -91,6 +91,11 @@ class ArrayJit:
             )
         return [*self._parameters]
 
+    def drop_recordings(self) -> None:
+        """Record the function again at its next call, as after a change that jit does not see."""
+        with self._lock:
+            self._replays.clear()
+
     def sync(self) -> None:
         """Give the result of the last call the graph of the function, for `draw`, `step`, `explain`.
 
