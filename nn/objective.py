@@ -115,13 +115,13 @@ def list_attributes(model: Module) -> list[Any]:
     The attribute `training` is left out, and lists, tuples and dicts are replaced by their parts.
     """
     found: list[Any] = []
-    visited: set[int] = set()  # of containers, which may contain themselves
+    visited: dict[int, Any] = {}  # containers, which may contain themselves
 
     def add(x: Any) -> None:
         is_container = isinstance(x, list | tuple | dict)
         found.append((type(x), len(x)) if is_container else x)
         if is_container and id(x) not in visited:
-            visited.add(id(x))
+            visited[id(x)] = x
             for part in (*x, *x.values()) if isinstance(x, dict) else x:
                 add(part)
 
