@@ -81,7 +81,7 @@ class Objective:
         if self.compiled is None:
             return
         before, self._attributes = self._attributes, list_attributes(self.model)
-        if before is not None and not are_equal(before, self._attributes):
+        if before is not None and not have_not_changed(before, self._attributes):
             self.compiled.drop_recordings()
 
     def predict(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -131,10 +131,11 @@ def list_attributes(model: Module) -> list[Any]:
     return found
 
 
-def are_equal(before: list[Any], now: list[Any]) -> bool:
+def have_not_changed(before: list[Any], now: list[Any]) -> bool:
     """Return whether two lists have the same objects, or equal numbers and strings."""
-    same = lambda x, y: x is y or (
-        type(x) is type(y) and isinstance(x, int | float | str | tuple) and repr(x) == repr(y)
+    same = lambda x, y: (
+        x is y
+        or (type(x) is type(y) and isinstance(x, int | float | str | tuple) and repr(x) == repr(y))
     )
     return len(before) == len(now) and all(map(same, before, now))
 

@@ -1,6 +1,6 @@
 """A call of a recorded function as a row of a graph, and the node of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -114,7 +114,7 @@ def differ(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
     return any(x is not y for x, y in zip(xs, ys, strict=True))
 
 
-def group_leaves(leaves: Sequence[Array], nodes: Sequence[Array]) -> list[list[Array]]:
+def group_leaves(leaves: Sequence[Array], nodes: Container[Array]) -> list[list[Array]]:
     """Return the parameters of one dtype as one group, and each other leaf as a group."""
     parameters = [x for x in leaves if x not in nodes]
     others = [[x] for x in leaves if x in nodes]

@@ -41,13 +41,15 @@ class ArrayJit:
     functions such as `exp`. Loops that numba compiles compute what is element by element, with the
     sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
     itself. `backward()` adds to the gradients of the parameters, whose data each call reads, so
-    that optimizers update them as usual.
+    that optimizers update them as usual. A gradient that accumulates over several calls may differ
+    in its last bits, because the contributions of each call are added to one another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that
     existed before. If Python tests a number, as in `if x.sum() > 0`, the function is recorded again
     when the outcome changes. Everything else that the function does happens only while it is
-    recorded, as does reading global variables. A computation whose numbers would be those of the
+    recorded, as does reading global variables and other attributes, such as the rate of dropout;
+    `drop_recordings()` lets it be recorded again. A computation whose numbers would be those of the
     recording raises TypeError: a conversion to a plain array (`np.asarray(x)`), an assignment to
     elements, random numbers from a generator, and `backward()` inside the function.
 
@@ -97,9 +99,9 @@ class ArrayJit:
             self._replays.clear()
 
     def sync(self) -> None:
-        """Give the result of the last call the graph of the function, for `draw`, `step`, `explain`.
+        """Give the result of the last call the graph of the function.
 
-        The function runs again, on the arguments, the parameters and the random numbers of that
+        `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments, the parameters and the random numbers of that
         call; it assigns no data. If `backward()` was called on the result, the nodes of the graph
         have their gradients. Raises RuntimeError if the function computes other numbers.
 

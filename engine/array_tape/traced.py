@@ -105,7 +105,8 @@ class Traced(TracedArray, NDArrayOperatorsMixin):
         raise TypeError(
             "an array that is an argument under jit, or computed from one, cannot become a plain "
             "array, whose numbers would be those of the recording in each replay; compute with its "
-            "methods and operators, or with functions of NumPy"
+            "methods and operators, or with functions of NumPy, or index Arrays, as in "
+            "ConstantArray(x)[i]"
         )
 
     def __getattr__(self, name: str) -> Any:

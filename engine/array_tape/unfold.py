@@ -35,8 +35,8 @@ def unfold_call(node: Array, name: str, function: Callable[..., Any]) -> None:
     root = call_again(call, function)
     if root._data.tobytes() != node._data.tobytes():
         raise RuntimeError(
-            f"{name} computes other numbers than in its last call; does it depend on something that "
-            "is not an argument, a parameter or a leaf, or was an argument changed in place?"
+            f"{name} computes other numbers than in its last call; does it depend on something "
+            "that is not an argument, a parameter or a leaf, or was an argument changed in place?"
         )
     if root.op is None:  # a leaf itself
         return
@@ -45,7 +45,7 @@ def unfold_call(node: Array, name: str, function: Callable[..., Any]) -> None:
     )  # fmt: skip
     node.__class__ = Array  # without the backward pass of a CallNode
     if node._grad is not None:
-        assign_gradients(node)
+        propagate_again(node)
 
 
 def call_again(call: ArrayCall, function: Callable[..., Any]) -> Array:
@@ -66,7 +66,7 @@ def call_again(call: ArrayCall, function: Callable[..., Any]) -> Array:
     return root
 
 
-def assign_gradients(root: Array) -> None:
+def propagate_again(root: Array) -> None:
     """Assign the gradients of all nodes below a root except leaves, which have received theirs."""
     senders = [x for x in topological(root) if x.op is not None and not x.constant]
     gradients = Gradients({root: root._grad})
