@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
 from engine.support.arguments import numpy_type
+from engine.watch import hooks
+from nn import losses
 from nn.batches import Samples, batches
 from nn.module import Module
 from nn.predictions import takes_batches
@@ -42,7 +44,7 @@ class Objective:
     def __call__(self, X: Any, y: Any) -> tuple[Node, float | None]:
         """Return the loss of a batch, penalty included, and its metric."""
         compiled = self.compiled if self.model.training else None
-        if self.watch is not None and compiled is not None and self.watch.needs_graph:
+        if hooks.observed or (self.watch is not None and self.watch.needs_graph):
             compiled = None
         loss, predictions = (compiled or self.compute)(X, y)
         if self.watch is not None and not loss.constant:
@@ -75,6 +77,22 @@ class Objective:
 
         known = [p for p in self.model.parameters() if isinstance(p.data, numpy_type("ndarray"))]
         self.compiled = jit(self.compute, list(dict.fromkeys([*known, *parameters])))
+
+    def is_known(self) -> bool:
+        """Return whether a recording depends on nothing but attributes of the model's modules.
+
+        That is so for modules of Arrays and losses of this package, which have no other state.
+        """
+        modules = self.model.named_modules().values()
+        parts = [x for module in modules for x in getattr(module, "modules", ())]
+        return (
+            self.penalty is None
+            and self.loss in losses.LOSSES.values()
+            and self.takes_batches
+            and not isinstance(self.model, Taped | Jitted)
+            and all(isinstance(x, Module) for x in parts)
+            and all(type(x).__module__.startswith(f"{__package__}.") for x in modules)
+        )
 
     def check_recordings(self) -> None:
         """Let `compiled` record again if the model or an attribute of a module has changed."""

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 
 from engine import (
+    Anomaly,
     Array,
     ArrayOp,
     ConstantArray,
     Op,
     check_gradients,
+    detect_anomaly,
     explain,
     hvp,
     jit,
     walk,
 )
 from engine.draw import draw, step
-from nn import fit, losses, optim, vector
+from nn import MLP, fit, losses, optim, train, vector
 from test_array_jit import WAYS, choose_way, recordings
 
 
@@ -401,3 +403,48 @@ def test_a_model_that_does_not_change_is_recorded_once(monkeypatch):
     training.run()
     assert recordings(training.objective.compiled) == before
     assert len(before) == 1
+
+
+class Scaled(vector.MLP):
+    """A module of a user."""
+
+
+DEFAULTS = {
+    "known": (True, {}),
+    "few steps": (False, {"epochs": 2}),
+    "own loss": (False, {"loss": lambda p, y: losses.cross_entropy(p, y)}),
+    "penalty": (False, {"penalty": lambda: losses.l2_penalty([Array([1.0])])}),
+    "own module": (False, {"model": lambda: Scaled(3, [4], rng=0)}),
+    "function": (False, {"model": lambda: vector.Sequential(vector.Dense(3, 4, rng=0), np.tanh)}),
+    "Values": (False, {"model": lambda: MLP(3, [4], rng=0)}),
+    "refused": (False, {"jit": False}),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_long_trainings_of_known_models_are_recorded_by_default(name, monkeypatch):
+    choose_way(monkeypatch, "numpy")
+    monkeypatch.setattr(train, "WORTH_COMPILING", 8)
+    monkeypatch.setattr(train, "is_installed", lambda name: True)
+    is_recorded, options = DEFAULTS[name]
+    X, y = np.ones((10, 3), np.float32), np.zeros(10, int)
+    options = {"loss": "cross_entropy", "epochs": 4, "batch_size": 5, "rng": 0, **options}
+    model = options.pop("model", lambda: vector.MLP(3, [4], rng=0))()
+    training = fit(model, X, y, **options)
+    training.close()
+    assert (training.objective.compiled is not None) == is_recorded
+    monkeypatch.setattr(train, "is_installed", lambda name: False)
+    if "jit" not in options:
+        training = fit(model, X, y, **options)
+        training.close()
+        assert training.objective.compiled is None
+
+
+def test_hooks_see_the_nodes_of_a_training_under_jit(way):
+    model = vector.MLP(3, [4, 4], "tanh", rng=0)
+    X, y = np.ones((8, 3), np.float32), np.zeros(8, int)
+    training = fit(model, X, y, loss="cross_entropy", epochs=3, batch_size=4, rng=0, jit=True)
+    next(training), next(training)
+    model.layers[0].weight.data = np.full((4, 3), np.nan, np.float32)
+    with detect_anomaly(), pytest.raises(Anomaly, match="linear"):
+        next(training)

@@ -101,9 +101,10 @@ class ArrayJit:
     def sync(self) -> None:
         """Give the result of the last call the graph of the function.
 
-        `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments, the parameters and the random numbers of that
-        call; it assigns no data. If `backward()` was called on the result, the nodes of the graph
-        have their gradients. Raises RuntimeError if the function computes other numbers.
+        `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments,
+        the parameters and the random numbers of that call; it assigns no data. If `backward()` was
+        called on the result, the nodes have their gradients. Raises RuntimeError if the function
+        computes other numbers.
 
         >>> import numpy as np
         >>> from engine import Array, jit
