@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks import (
+    deep,
     gpt,
     imports,
     layouts,
@@ -28,7 +29,7 @@ def main() -> None:
     )
     effort = QUICK if parser.parse_args().quick else FULL
     print(machine.facts())
-    first = (moons, node, memory, imports, sizes, tape, gpt, mnist, mnist_profile)
+    first = (moons, node, memory, imports, sizes, tape, gpt, mnist, mnist_profile, deep)
     for benchmark in (*first, pictures, layouts):
         print(f"\n{benchmark.table(effort)}", flush=True)
 

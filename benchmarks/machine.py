@@ -1,7 +1,13 @@
-"""The machine, its software, and how times are measured: the lines above the tables."""
+"""The machine, its software, and how times are measured: the lines above the tables.
+
+    python -m benchmarks.machine
+
+prints the kernel of NumPy's BLAS, as in the environment of all workers.
+"""
 
 import ctypes
 import datetime
+import json
 import os
 import platform
 import re
@@ -9,7 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("numpy", "numba", "micrograd", "torch", "jax", "scikit-learn")
+from benchmarks.processes import run
+
+PACKAGES = (
+    "numpy", "numba", "micrograd", "torch", "jax", "tinygrad", "autograd", "scikit-learn",
+)  # fmt: skip
 
 
 def facts() -> str:
@@ -19,7 +29,7 @@ def facts() -> str:
         [
             f"stepgrad benchmarks, {datetime.date.today()}",
             f"{cpu()}, {os.cpu_count()} cores, {platform.system()}; "
-            f"NumPy's products: OpenBLAS, kernel {blas_kernel()}",
+            f"NumPy's products: OpenBLAS, kernel {run(('machine',))['kernel']}",
             ", ".join(
                 [python, *(f"{package} {installed_version(package)}" for package in PACKAGES)]
             ),
@@ -55,3 +65,7 @@ def installed_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+if __name__ == "__main__":
+    print(json.dumps({"kernel": blas_kernel()}))

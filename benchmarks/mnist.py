@@ -1,6 +1,8 @@
 """MNIST with one hidden layer: the time of an epoch, and the time to an accuracy of 98 %.
 
-    python -m benchmarks.mnist {torch,fused,jax,sklearn,numpy,stepgrad,stepgrad-jit} THREADS SEED
+    python -m benchmarks.mnist ENGINE THREADS SEED
+
+ENGINE is torch, fused, compile, jax, tinygrad, autograd, sklearn, numpy, stepgrad or stepgrad-jit.
 
 784-256-10, relu, cross-entropy, Adam, batches of 128, float32. All engines read the same files with
 the same code, start at the same weights (He's normal, biases 0), and use the same batches in the
@@ -31,12 +33,15 @@ from statistics import median
 from typing import Any
 
 from benchmarks.engines import missing
-from benchmarks.mnist_trainers import SIZES, TRAINERS
+from benchmarks.mnist_peers import PEERS
+from benchmarks.mnist_trainers import SIZES
+from benchmarks.mnist_trainers import TRAINERS as OWN_AND_COMMON
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table, pluralize
 from demos.shared.timing import Stopwatch
 
+TRAINERS = {**dict([*OWN_AND_COMMON.items()][:2]), **PEERS, **OWN_AND_COMMON}
 FILES = Path(__file__).parents[1] / "nn" / "mnist"
 BATCH = 128
 RATE, EPOCHS = 5e-3, 4
@@ -47,6 +52,10 @@ TARGETS = {
     "torch": ("PyTorch eager", 0.6),
     "jax": ("JAX", 1.05),
 }  # largest ratio of our epoch to theirs
+NO_COMPILER = {
+    "compile": "does not run here: no C++ compiler",
+    "tinygrad": "does not run here: no clang or LLVM",
+}
 FIGURES = ("epoch", "cpu", "epochs", "to_goal")
 
 
@@ -118,7 +127,8 @@ def table(effort: Effort) -> str:
             for engine in TRAINERS:
                 if not missing(engine):
                     figures = run(("mnist", engine, str(threads), str(seed)))
-                    results.setdefault((threads, engine), []).append(figures)
+                    if figures:  # the engine runs on this machine
+                        results.setdefault((threads, engine), []).append(figures)
     medians = {
         key: {name: median(figures[name] for figures in by_seed) for name in FIGURES}
         for key, by_seed in results.items()
@@ -143,6 +153,8 @@ def row(
     name = TRAINERS[engine][0]
     if remedy := missing(engine):
         return [str(threads), name, remedy]
+    if (threads, engine) not in medians:
+        return [str(threads), name, NO_COMPILER[engine]]
     figures = medians[threads, engine]
     cells = [str(threads), name, f"{figures['epoch']:.2f}", f"{figures['cpu']:.2f}"]
     for peer in COLUMNS:

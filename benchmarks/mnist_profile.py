@@ -1,20 +1,24 @@
 """The time of each part of a training step of stepgrad on MNIST, and the share of matrix products.
 
-    python -m benchmarks.mnist_profile
+    python -m benchmarks.mnist_profile [jit]
 
 This is the epoch of `benchmarks.mnist`. Its phases are timed one by one, and the backward pass node
 by node. A layer is one node, whose matrix products cannot be timed separately. They are computed
 again after every step, from the same operands, and timed alone; the repetitions are not part of the
-step.
+step. With `jit`, the products of a replay are timed where they run, and the memory of a replay is
+that of all arrays at its peak: buffers, gradients, and whatever else it allocates.
 """
 
 import json
+import sys
+import tracemalloc
 from collections.abc import Callable
 from time import process_time
 from typing import Any
 
+from benchmarks.engines import missing
 from benchmarks.mnist import RATE, first_weights, images, shuffled_batches
-from benchmarks.mnist_trainers import Stepgrad
+from benchmarks.mnist_trainers import Stepgrad, StepgradJit
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table
@@ -30,6 +34,7 @@ PARTS = (
     "the rest",
 )
 TARGET = 50
+JIT_SHARE, JIT_MEMORY = 85, 1.1  # % of the step at least, bytes over those of buffers at most
 WARM_UP = 20  # steps
 
 
@@ -107,6 +112,73 @@ def matrix_products(layer: Any) -> list[tuple[str, Callable[[], Any]]]:
     return [("forward", lambda: x @ w.T), *[("backward", product) for product in backward]]
 
 
+def measure_jit() -> dict[str, float]:
+    """Return the CPU ms of a step under jit and of its products, and the bytes of a replay."""
+    import numpy as np
+
+    train, test = images("train"), images("t10k")
+    rng = np.random.default_rng(0)
+    trainer = StepgradJit(first_weights(rng), train, test, 1, 0)
+    order = shuffled_batches(rng, len(train[0]))
+    trainer.epoch(order[:WARM_UP], RATE)
+    spent = {"products": 0.0}
+    space = last_program(trainer.step_loss).space
+    for name in [name for name, f in space.items() if f is np.matmul]:
+
+        def multiply(*args: Any, **settings: Any) -> Any:
+            start = process_time()
+            out = np.matmul(*args, **settings)
+            spent["products"] += process_time() - start
+            return out
+
+        space[name] = multiply
+    start, timed = process_time(), order[WARM_UP:]
+    trainer.epoch(timed, RATE)
+    spent["step"] = process_time() - start
+    figures = {name: 1e3 * seconds / len(timed) for name, seconds in spent.items()}
+    return {**figures, **measure_memory(trainer, order[0])}
+
+
+def last_program(fast: Any) -> Any:
+    """Return the recorded program of a function of Arrays under jit."""
+    ((replay,),) = fast._replays.values()
+    return replay.program
+
+
+def measure_memory(trainer: Any, batch: Any) -> dict[str, float]:
+    """Return the bytes of a replay at its peak, and those of its buffers and gradients."""
+    from engine import jit
+
+    X, y, parameters = trainer.X[batch], trainer.y[batch], trainer.model.parameters()
+    # Compiled code is there already; arrays are not.
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    fast = jit(trainer.step_loss.function, trainer.model)
+    for _ in range(3):
+        tracemalloc.reset_peak()
+        trainer.optimizer.zero_grad()
+        fast(X, y).backward()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    buffers = last_program(fast).nbytes + sum(p.grad.nbytes for p in parameters)
+    return {"peak": float(peak), "buffers": float(buffers)}
+
+
+def table_of_jit() -> list[str]:
+    """Return the lines for a step under jit."""
+    if remedy := missing("stepgrad-jit"):
+        return [f"with jit: {remedy}"]
+    figures = run(("mnist_profile", "jit"))
+    share = 100 * figures["products"] / figures["step"]
+    memory = figures["peak"] / figures["buffers"]
+    return [
+        f"with jit: {figures['step']:.3f} ms, of which matrix products {figures['products']:.3f}: "
+        f"{share:.0f} % of the step, {verdict(share, JIT_SHARE, least=True)}",
+        f"memory of a replay: {figures['peak'] / 1e6:.2f} MB, {memory:.3f} of its buffers and "
+        f"gradients, {verdict(memory, JIT_MEMORY, least=False)}",
+    ]
+
+
 def table(effort: Effort) -> str:
     """Return a row for each part."""
     figures = run(("mnist_profile",))
@@ -122,10 +194,11 @@ def table(effort: Effort) -> str:
             format_table(["part", "ms", "%"], rows, title),
             f"matrix products: {products:.0f} % of the step, "
             + verdict(products, TARGET, least=True),
+            *table_of_jit(),
         ]
     )
 
 
 if __name__ == "__main__":
     limit_cores(1)
-    print(json.dumps(measure()))
+    print(json.dumps(measure_jit() if sys.argv[1:] == ["jit"] else measure()))

@@ -136,17 +136,19 @@ class Torch:
         self.optimizer = torch.optim.Adam(self.model.parameters(), fused=self.fused)
 
     def epoch(self, order: Any, lr: float) -> Sequence[float]:
-        cross_entropy = self.torch.nn.functional.cross_entropy
         losses = []
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         for batch in self.torch.from_numpy(order):
-            loss = cross_entropy(self.model(self.X[batch]), self.y[batch])
+            loss = self.loss(self.X[batch], self.y[batch])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             losses.append(loss.detach())
         return self.torch.stack(losses).tolist()
+
+    def loss(self, X: Any, y: Any) -> Any:
+        return self.torch.nn.functional.cross_entropy(self.model(X), y)
 
     def accuracy(self) -> float:
         X, y = self.test

@@ -18,6 +18,11 @@ from typing import Any, NamedTuple
 
 Job = tuple[str, ...]  # the module and arguments of a worker: ("moons", "micrograd", "on")
 
+OTHER_PROCESSORS = {  # settings of OpenBLAS, NumPy, MKL, PyTorch, oneDNN and numba
+    "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
+    "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "MKL_CBWR", "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES",
+}  # fmt: skip
 MODES = ("on", "off")  # of the garbage collector
 
 
@@ -72,8 +77,8 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without the choice of OpenBLAS's code for another processor."""
-    return {name: x for name, x in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    """Return the environment without settings that choose code for another processor."""
+    return {name: x for name, x in os.environ.items() if name not in OTHER_PROCESSORS}
 
 
 def set_collector(mode: str) -> None:

@@ -122,9 +122,54 @@ class Jax:
         self.layers = self.jax.tree.map(lambda p, g: p - lr * g, self.layers, self.gradient)
 
 
+class Arrays:
+    """stepgrad's Arrays, with all samples at once and the loss under `jit`."""
+
+    nodes = None
+
+    def __init__(self, threads: int, dtype: str):
+        np, self.jit = import_module("numpy"), import_module("engine").jit
+        losses, vector = import_module("nn.losses"), import_module("nn.vector")
+        X, y = (np.asarray(data, dtype) for data in moons())
+        model = vector.MLP(SIZES[0], SIZES[1:], init="zeros", dtype=dtype)
+        for layer, neurons in zip(model.layers, weights(), strict=True):
+            layer.weight.data = [neuron[:-1] for neuron in neurons]
+            layer.bias.data = [neuron[-1] for neuron in neurons]
+        self.parameters = model.parameters()
+
+        def loss(X: Any, y: Any) -> Any:
+            penalty = losses.l2_penalty(self.parameters)
+            return losses.hinge(model(X)[:, 0], y) + ALPHA * penalty
+
+        self.samples, self.loss = (X, y), self.record(loss)
+
+    def record(self, loss: Any) -> Any:
+        return self.jit(loss, self.parameters)
+
+    def step(self) -> float:
+        loss = self.loss(*self.samples)
+        for p in self.parameters:
+            p.grad = 0.0
+        loss.backward()
+        return loss.item()
+
+    def update(self, lr: float) -> None:
+        for p in self.parameters:
+            p.data = p.data - lr * p.grad
+
+
+class EagerArrays(Arrays):
+    """stepgrad's Arrays without `jit`."""
+
+    def record(self, loss: Any) -> Any:
+        return loss
+
+
 STEPPERS: dict[str, tuple[str, Any]] = {  # names and classes
     "node": ("stepgrad tape, node for node", TapeOfNodes),
     "default": ("stepgrad tape", Tape),
+    "arrays-jit": ("stepgrad arrays, jit", Arrays),
+    "arrays": ("stepgrad arrays", EagerArrays),
     "torch": ("PyTorch eager", Torch),
     "jax": ("JAX jit", Jax),
 }

@@ -1,6 +1,8 @@
 """Forward and backward of micrograd's moons demo, with tapes and with other engines.
 
-    python -m benchmarks.tape_moons {node,default,torch,jax} THREADS {float64,float32} [SECONDS]
+    python -m benchmarks.tape_moons ENGINE THREADS {float64,float32} [SECONDS]
+
+ENGINE is node, default, arrays-jit, arrays, torch or jax.
 
 The network, the points and the initial weights are those of `benchmarks.moons`, which measures the
 engines that build the graph in every step. Array engines compute all samples at once. The losses of
@@ -27,6 +29,9 @@ Kind = tuple[str, str, int, str]  # engine, key of PEERS, threads, dtype
 TAPES_AND_ARRAYS: tuple[Kind, ...] = (
     ("node", "tape", 1, "float64"),
     ("default", "tape", 1, "float64"),
+    ("arrays-jit", "tape", 1, "float64"),
+    ("arrays-jit", "tape", 1, "float32"),
+    ("arrays", "stepgrad", 1, "float32"),
     ("torch", "torch", 1, "float64"),
     ("torch", "torch", 1, "float32"),
     ("torch", "torch", 2, "float64"),
@@ -40,6 +45,7 @@ EAGER: tuple[Kind, ...] = (  # measured by benchmarks.moons
     ("micrograd", "micrograd", 1, "float64"),
 )
 TARGET = 0.6  # of PyTorch's step
+ARRAYS = 1.0  # of JAX's step in the same dtype, for arrays under jit
 AT_ONCE = 10  # steps per measurement
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}  # relative, of the loss after a step
 
@@ -73,7 +79,15 @@ def table(effort: Effort) -> str:
         for kind, job in jobs.items()
         if kind[1:3] == ("torch", 1) and job in results
     ]
-    rows = [row(kind, results.get(job), min(peers, default=None)) for kind, job in jobs.items()]
+    jax = {
+        kind[3]: results[job]["ms"]
+        for kind, job in jobs.items()
+        if kind[0] == "jax" and job in results
+    }
+    rows = [
+        row(kind, results.get(job), min(peers, default=None), jax.get(kind[3]))
+        for kind, job in jobs.items()
+    ]
     title = (
         "Forward and backward of the moons step: 100 samples, MLP(2, [16, 16, 1]), hinge + L2\n"
         f"(medians of {pluralize(rounds, 'round')}; µs: CPU time with 1 thread, elapsed time with "
@@ -83,7 +97,9 @@ def table(effort: Effort) -> str:
     return "\n".join([format_table(header, rows, title), agreement(results)])
 
 
-def row(kind: Kind, figures: Mapping[str, Any] | None, peer: float | None) -> list[str]:
+def row(
+    kind: Kind, figures: Mapping[str, Any] | None, peer: float | None, jax: float | None = None
+) -> list[str]:
     """Return the cells of an engine; `figures` is None if it is not installed.
 
     >>> row(("node", "tape", 1, "float64"), {"ms": 0.5, "nodes": 100_000}, peer=1.0)[3:]
@@ -98,6 +114,8 @@ def row(kind: Kind, figures: Mapping[str, Any] | None, peer: float | None) -> li
     cells = [f"{nodes:,}" if nodes else "-", f"{1e3 * ms:,.0f}"]
     cells += [f"{1e6 * ms / nodes:,.2f}" if nodes else "-", f"{ms / peer:,.2f}" if peer else "-"]
     target = verdict(ms / peer, TARGET, least=False) if peer and needs == "tape" else ""
+    if engine == "arrays-jit":
+        target = f"{ms / jax:.2f} of JAX's, {verdict(ms / jax, ARRAYS, least=False)}" if jax else ""
     return [name, str(threads), dtype, *cells, target]
 
 

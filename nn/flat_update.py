@@ -20,6 +20,10 @@ class FlatUpdate:
         self.spare: Flat | None = None  # the data before the last step
         self.memory: dict[str, Flat] = {}
 
+    def __reduce__(self) -> Any:
+        """Copy and pickle an empty update: copies of the parts would not be parts of one array."""
+        return FlatUpdate, ()
+
     def move(
         self,
         parameters: Sequence[Any],
@@ -35,7 +39,7 @@ class FlatUpdate:
         shapes, dtype = [x.shape for x in gradients.parts], gradients.array.dtype
         arrays = [p._data for p in parameters]
         if self.data is None or not are_parts(arrays, self.data):
-            self.data = copy_to_flat(arrays, shapes, dtype)
+            self.data, self.spare = copy_to_flat(arrays, shapes, dtype), None
         for name in update.names:
             kept = [memory[name] for memory in memories]
             if name not in self.memory or not are_parts(kept, self.memory[name]):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.node import Node
 from engine.support.arguments import numpy_type
+from engine.watch import hooks
+from nn import losses
 from nn.batches import Samples, batches
 from nn.module import Module
 from nn.predictions import takes_batches
@@ -37,11 +39,12 @@ class Objective:
     penalty: Penalty | None = None
     watch: "Watch | None" = None
     compiled: "ArrayJit | None" = None
+    _attributes: list[Any] | None = None  # of the model, when `compiled` was recorded
 
     def __call__(self, X: Any, y: Any) -> tuple[Node, float | None]:
         """Return the loss of a batch, penalty included, and its metric."""
         compiled = self.compiled if self.model.training else None
-        if self.watch is not None and compiled is not None and self.watch.needs_graph:
+        if hooks.observed or (self.watch is not None and self.watch.needs_graph):
             compiled = None
         loss, predictions = (compiled or self.compute)(X, y)
         if self.watch is not None and not loss.constant:
@@ -75,6 +78,30 @@ class Objective:
         known = [p for p in self.model.parameters() if isinstance(p.data, numpy_type("ndarray"))]
         self.compiled = jit(self.compute, list(dict.fromkeys([*known, *parameters])))
 
+    def is_known(self) -> bool:
+        """Return whether a recording depends on nothing but attributes of the model's modules.
+
+        That is so for modules of Arrays and losses of this package, which have no other state.
+        """
+        modules = self.model.named_modules().values()
+        parts = [x for module in modules for x in getattr(module, "modules", ())]
+        return (
+            self.penalty is None
+            and self.loss in losses.LOSSES.values()
+            and self.takes_batches
+            and not isinstance(self.model, Taped | Jitted)
+            and all(isinstance(x, Module) for x in parts)
+            and all(type(x).__module__.startswith(f"{__package__}.") for x in modules)
+        )
+
+    def check_recordings(self) -> None:
+        """Let `compiled` record again if the model or an attribute of a module has changed."""
+        if self.compiled is None:
+            return
+        before, self._attributes = self._attributes, list_attributes(self.model)
+        if before is not None and not have_not_changed(before, self._attributes):
+            self.compiled.drop_recordings()
+
     def predict(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return the predictions for a batch, and its targets in the same form.
 
@@ -98,6 +125,37 @@ class Objective:
             rows.append((len(X), to_float(loss), metric))
         loss_mean, metric_mean = means(rows)
         return loss_mean, metric_mean
+
+
+def list_attributes(model: Module) -> list[Any]:
+    """Return the modules of a model and their attributes, on which its graph depends.
+
+    The attribute `training` is left out, and lists, tuples and dicts are replaced by their parts.
+    """
+    found: list[Any] = []
+    visited: dict[int, Any] = {}  # containers, which may contain themselves
+
+    def add(x: Any) -> None:
+        is_container = isinstance(x, list | tuple | dict)
+        found.append((type(x), len(x)) if is_container else x)
+        if is_container and id(x) not in visited:
+            visited[id(x)] = x
+            for part in (*x, *x.values()) if isinstance(x, dict) else x:
+                add(part)
+
+    for module in model.named_modules().values():
+        add(module)
+        add({name: x for name, x in vars(module).items() if name != "training"})
+    return found
+
+
+def have_not_changed(before: list[Any], now: list[Any]) -> bool:
+    """Return whether two lists have the same objects, or equal numbers and strings."""
+    same = lambda x, y: (
+        x is y
+        or (type(x) is type(y) and isinstance(x, int | float | str | tuple) and repr(x) == repr(y))
+    )
+    return len(before) == len(now) and all(map(same, before, now))
 
 
 def score(metric: Metric, predictions: Any, targets: Any) -> float:

@@ -172,6 +172,7 @@ class Training(Iterator[Record]):
         """Train on all samples once, then validate."""
         start = time.perf_counter()
         self._set_mode(training=True)
+        self.objective.check_recordings()
         if self.epoch == 1 and not isinstance(self.model, Taped | Jitted):
             self.objective.watch = Watch(
                 self.model, self.optimizer.parameters, len(self.samples[0]), self.batch_size

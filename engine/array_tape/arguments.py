@@ -20,6 +20,7 @@ class ArrayArguments:
         inputs: Arrays of NumPy, and floats.
         nodes: The Arrays among the inputs that require a gradient.
         structure: Everything else.
+        given: The arguments themselves.
 
     >>> x = ArrayArguments((np.ones((2, 3)), [1.0, "mean"]), {})
     >>> len(x.inputs), x.structure[0][2]
@@ -27,6 +28,7 @@ class ArrayArguments:
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], kept: Collection[Any] = ()):
+        self.given = args, kwargs
         self.inputs: list[Any] = []
         self.nodes: list[Array] = []
         self.kept = kept  # Arrays that stay themselves: parameters
@@ -37,10 +39,10 @@ class ArrayArguments:
 
         Raises TypeError for an object that is not hashable.
         """
-        kind = type(x)
+        kind = np.ndarray if type(x) is np.memmap else type(x)
         if kind is np.ndarray and x.dtype.kind in "fiub":
-            self.inputs.append(x)
-            return x.shape, x.dtype, x.flags.c_contiguous
+            self.inputs.append(x if type(x) is kind else x.view(kind))
+            return x.shape, x.dtype, layout_of(x)
         if kind is float:
             self.inputs.append(x)
             return kind
@@ -52,7 +54,7 @@ class ArrayArguments:
             self.inputs.append(x._data)
             if not x.constant:
                 self.nodes.append(x)
-            return kind, x._rank, x.shape, x.dtype, x._data.flags.c_contiguous
+            return kind, x._rank, x.shape, x.dtype, layout_of(x._data)
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             self.inputs.append(np.asarray(x))
             return kind
@@ -67,9 +69,9 @@ class ArrayArguments:
 
     def trace(self, x: Any, recording: ArrayRecording) -> Any:
         """Return an argument with traced arrays in place of its inputs, in the order of `split`."""
-        kind = type(x)
+        kind = np.ndarray if type(x) is np.memmap else type(x)
         if kind is np.ndarray and x.dtype.kind in "fiub":
-            return recording.trace.add_input(x.view())  # no leaf has this object as its data
+            return recording.trace.add_input(x.view(np.ndarray))  # no leaf has it as its data
         if kind is float:
             return recording.trace.add_input(x)
         if kind is list or kind is tuple:
@@ -81,6 +83,11 @@ class ArrayArguments:
         if isinstance(x, np.generic) and x.dtype.kind in "fiub":
             return recording.trace.add_input(np.asarray(x))
         return x
+
+
+def layout_of(x: np.ndarray) -> tuple[int, ...] | None:
+    """Return the strides of an array, on which NumPy's order of sums depends; None in C order."""
+    return None if x.flags.c_contiguous else x.strides
 
 
 def stand_in(x: Array, recording: ArrayRecording) -> Array:

@@ -1,10 +1,12 @@
 """A call of a recorded function as a row of a graph, and the node of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
+from weakref import ref
 
 import numpy as np
 
+from engine.array_tape.arguments import ArrayArguments
 from engine.array_tape.program import ArrayProgram
 from engine.array_tape.recording import RecordedArrays
 from engine.arrays.array import Array, ConstantArray
@@ -27,7 +29,9 @@ class ArrayReplay:
         generators: The generators from which each call draws random numbers.
         gradients: The arrays of the last gradients, which are overwritten if nothing else refers to
             them: those of all parameters are parts of one.
-        current: The last call, or None if its numbers have been overwritten.
+        current: A weak reference to the last call, or None if its numbers have been overwritten.
+        drawn: The buffers of the random numbers of the last call, in order.
+        places: The place of the data of each leaf with a gradient among the inputs of a call.
         used, seconds: The number of the last call, and the time that the recording took.
     """
 
@@ -36,7 +40,11 @@ class ArrayReplay:
         self.program, self.leaves = program, [*recorded.leaves]
         self.conditions, self.generators = recorded.conditions, recorded.generators
         self.nodes, self.several = recorded.nodes, recorded.several
-        self.current: ArrayCall | None = None
+        self.current: ref[ArrayCall] | None = None
+        self.drawn = [array for array, _ in program.draws]
+        place = {x: i for i, x in enumerate([*recorded.arguments, *recorded.leaves.values()])}
+        inputs = recorded.leaves | recorded.nodes
+        self.places = [place[inputs[x]] for x in program.gradients]
         self.used, self.seconds = 0, 0.0
         groups = group_leaves(program.gradients, recorded.nodes)
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
@@ -49,7 +57,7 @@ class ArrayReplay:
             for x, state in zip(self.generators, states, strict=True):
                 x.state = state
             return False
-        self.current = call
+        self.current = ref(call)
         return True
 
     def adopt(self, call: "ArrayCall") -> None:
@@ -68,8 +76,23 @@ class ArrayReplay:
         with self.lock:
             return self._backward(call, g)
 
+    def compute(self, call: "ArrayCall", data: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the first output of a call for other data of the leaves with a gradient.
+
+        Raises RuntimeError if Python decides differently for it.
+        """
+        with self.lock:
+            inputs = [*call.inputs]
+            for place, x in zip(self.places, data, strict=True):
+                inputs[place] = x
+            if self.current is None or self.current() is not call or differ(inputs, call.inputs):
+                self.current = None
+                if call_quietly(self.program.forward, False, *inputs) is not None:
+                    raise RuntimeError("Python decides by these numbers, which differ from a call")
+            return self.program.outputs[0].copy()
+
     def _backward(self, call: "ArrayCall", g: np.ndarray) -> list[np.ndarray]:
-        if self.current is not call:
+        if self.current is None or self.current() is not call:
             if self.generators:
                 raise RuntimeError(
                     "the random numbers of this call were replaced by those of another call or of "
@@ -86,7 +109,12 @@ class ArrayReplay:
         return parts
 
 
-def group_leaves(leaves: Sequence[Array], nodes: Sequence[Array]) -> list[list[Array]]:
+def differ(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
+    """Return whether two lists have different objects."""
+    return any(x is not y for x, y in zip(xs, ys, strict=True))
+
+
+def group_leaves(leaves: Sequence[Array], nodes: Container[Array]) -> list[list[Array]]:
     """Return the parameters of one dtype as one group, and each other leaf as a group."""
     parameters = [x for x in leaves if x not in nodes]
     others = [[x] for x in leaves if x in nodes]
@@ -96,23 +124,28 @@ def group_leaves(leaves: Sequence[Array], nodes: Sequence[Array]) -> list[list[A
 
 
 class ArrayCall(ArrayOp):
-    """A call: the row of its node, whose inputs are the leaves that receive a gradient."""
+    """A call: the row of its node, whose inputs are the leaves that receive a gradient.
 
-    __slots__ = ("g", "gradients", "inputs", "replay")
+    `arguments` are the positional and the named arguments of the function.
+    """
+
+    __slots__ = ("__weakref__", "arguments", "g", "gradients", "inputs", "replay")
     # Not attributes of the instance, which would be reference cycles.
     name, many = "jit", True
     forward = property(lambda self: self.compute)
     partials = property(lambda self: (self.pull_input,))
     row = property(lambda self: self)
 
-    def __init__(self, replay: ArrayReplay, arguments: Sequence[Any], leaves: Sequence[np.ndarray]):
+    def __init__(
+        self, replay: ArrayReplay, arguments: ArrayArguments, leaves: Sequence[np.ndarray]
+    ):
         self.replay, self.settings = replay, {}
-        self.inputs = [*arguments, *leaves]
+        self.arguments, self.inputs = arguments.given, [*arguments.inputs, *leaves]
         self.g: Any = None
 
-    def compute(self, *_: np.ndarray) -> np.ndarray:
+    def compute(self, *data: np.ndarray) -> np.ndarray:
         """Return the first output."""
-        return self.replay.program.outputs[0].copy()
+        return self.replay.compute(self, data)
 
     def pull_input(self, i: int, g: Any, *_: np.ndarray) -> np.ndarray:
         """Return the gradient of an input; the first one runs the backward pass."""

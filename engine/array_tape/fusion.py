@@ -16,6 +16,7 @@ from engine.array_tape.steps import (
 )
 
 REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
+DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # not those of another byte order
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 FEWEST = 2  # steps of a group; a single one is as fast in NumPy
 
@@ -72,8 +73,11 @@ def take_group(steps: list[ArrayStep]) -> tuple[list[ArrayStep], list[ArrayStep]
             if passed > LOOKAHEAD:
                 break
     taken, needed, before = set(map(id, group)), set(near), []
+    draws = False  # whether random numbers are drawn before the loop: in order, then
     for step in reversed(scanned):
-        if id(step) not in taken and not needed.isdisjoint(step.outs) and step.out not in later:
+        draws |= step.kind == EACH_CALL and not needed.isdisjoint(step.outs)
+        is_needed = not needed.isdisjoint(step.outs) or (draws and step.kind == EACH_CALL)
+        if id(step) not in taken and is_needed and step.out not in later:
             before.append(step)
             taken.add(id(step))
             needed.update(step.operands())
@@ -93,7 +97,7 @@ def is_fusible(step: ArrayStep) -> bool:
     if any(is_number(x.value) for x in operands):
         return False
     kinds = {x.dtype for x in (*operands, step.out)} - {np.dtype(bool)}
-    if len(kinds) > 1 or any(dtype.kind != "f" for dtype in kinds):
+    if len(kinds) > 1 or not kinds <= DTYPES:
         return False
     if step.kind == REDUCTION:
         return step.name in REDUCED and step.out.dtype.kind == "f"

@@ -5,12 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from threading import RLock
-from typing import Any
+from types import MethodType
+from typing import Any, NoReturn
+from weakref import ref
 
 from engine.array_tape.arguments import ArrayArguments
 from engine.array_tape.call import ArrayCall, ArrayReplay, make_nodes
 from engine.array_tape.program import ArrayProgram
 from engine.array_tape.recording import is_recording_arrays, record_arrays
+from engine.array_tape.unfold import unfold_call
 from engine.arrays.array import Array
 from engine.arrays.in_place import set_compiler
 from engine.graph import topological
@@ -21,6 +24,7 @@ from engine.watch.extremes import original_extremes
 from engine.watch.gradient_warnings import warn
 
 NO_NUMBA = [False]  # for tests
+NO_NODE: Callable[[], Array | None] = lambda: None
 MOST_OUTCOMES = 8  # recordings of one structure after which a warning explains why
 
 
@@ -37,13 +41,15 @@ class ArrayJit:
     functions such as `exp`. Loops that numba compiles compute what is element by element, with the
     sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
     itself. `backward()` adds to the gradients of the parameters, whose data each call reads, so
-    that optimizers update them as usual.
+    that optimizers update them as usual. A gradient that accumulates over several calls may differ
+    in its last bits, because the contributions of each call are added to one another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that
     existed before. If Python tests a number, as in `if x.sum() > 0`, the function is recorded again
     when the outcome changes. Everything else that the function does happens only while it is
-    recorded, as does reading global variables. A computation whose numbers would be those of the
+    recorded, as does reading global variables and other attributes, such as the rate of dropout;
+    `drop_recordings()` lets it be recorded again. A computation whose numbers would be those of the
     recording raises TypeError: a conversion to a plain array (`np.asarray(x)`), an assignment to
     elements, random numbers from a generator, and `backward()` inside the function.
 
@@ -73,6 +79,7 @@ class ArrayJit:
         self._calls = itertools.count()
         self._changes = CHANGES[0]
         self._lock = RLock()
+        self._last: Callable[[], Array | None] = NO_NODE  # the result of the last call
 
     def parameters(self) -> list[Array]:
         """Return the Arrays that an optimizer updates.
@@ -86,11 +93,31 @@ class ArrayJit:
             )
         return [*self._parameters]
 
-    def sync(self) -> None:
-        """Do nothing, because the parameters have no other data and gradients than their own.
+    def drop_recordings(self) -> None:
+        """Record the function again at its next call, as after a change that jit does not see."""
+        with self._lock:
+            self._replays.clear()
 
-        Functions of Values under `jit` have, and their `sync` copies them.
+    def sync(self) -> None:
+        """Give the result of the last call the graph of the function.
+
+        `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments,
+        the parameters and the random numbers of that call; it assigns no data. If `backward()` was
+        called on the result, the nodes have their gradients. Raises RuntimeError if the function
+        computes other numbers.
+
+        >>> import numpy as np
+        >>> from engine import Array, jit
+        >>> w = Array([2.0, 3.0])
+        >>> loss = jit(lambda x: (w * x).sum(), [w])
+        >>> y = loss(np.array([1.0, 10.0]))
+        >>> loss.sync()
+        >>> y.inputs
+        (Array([ 2., 30.]),)
         """
+        with self._lock:
+            if (node := self._last()) is not None:
+                unfold_call(node, self.__name__, self.function)
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -98,6 +125,7 @@ class ArrayJit:
         if not self.enabled or is_recording_arrays():
             return self._call_function(args, kwargs)
         with self._lock:
+            self._last = NO_NODE
             if self._changes != CHANGES[0]:  # parameters were frozen, or are trained again
                 self._changes = CHANGES[0]
                 self._replays.clear()
@@ -115,11 +143,20 @@ class ArrayJit:
             call.replay.used = next(self._calls)
             return self._finish(call, arguments)
 
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """Return the function as a method, which has the attributes of this object."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be copied or pickled; copy the model, and pass the copy to jit"
+        )
+
     def _try(self, replay: ArrayReplay, arguments: ArrayArguments) -> ArrayCall | None:
         """Return a call, or None if the function would do something else."""
         if any(f() != outcome for f, outcome in replay.conditions):
             return None
-        call = ArrayCall(replay, arguments.inputs, [leaf._data for leaf in replay.leaves])
+        call = ArrayCall(replay, arguments, [leaf._data for leaf in replay.leaves])
         return call if replay.forward(call, first=True) else None
 
     def _record(
@@ -147,7 +184,7 @@ class ArrayJit:
         replays.insert(0, replay)
         self._limit_replays(arguments.structure)
         # The function may have assigned its leaves.
-        call = ArrayCall(replay, arguments.inputs, data)
+        call = ArrayCall(replay, arguments, data)
         replay.adopt(call)
         return call
 
@@ -159,6 +196,8 @@ class ArrayJit:
         stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
         nodes = [stands.get(x, x) for x in replay.program.gradients]
         results = make_nodes(call, nodes)
+        if not results[0].constant:
+            self._last = ref(results[0])
         return results if replay.several else results[0]
 
     def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

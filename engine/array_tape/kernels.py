@@ -32,8 +32,9 @@ STARTS = {"add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math
 LITERALS = {0.0: "0.0", 1.0: "1.0", math.inf: "np.inf", -math.inf: "-np.inf"}
 UPDATES = {
     "add.reduce": "{0} + {1}",
-    "maximum.reduce": "{1} if {1} > {0} or {1} != {1} else {0}",  # nan wins
-    "minimum.reduce": "{1} if {1} < {0} or {1} != {1} else {0}",
+    # nan wins, and so does the later one of two zeros.
+    "maximum.reduce": "{0} if {0} > {1} or {0} != {0} else {1}",
+    "minimum.reduce": "{0} if {0} < {1} or {0} != {0} else {1}",
 }
 INDEX = {FULL: "[i, j]", ROW: "[i]", COLUMN: "[j]", ONE: "[0]"}
 KERNEL = "compiled"
@@ -85,7 +86,7 @@ class Printer:
         self.inputs = [x for x in operands if x not in results]
         self.names = {x: f"a{i}" for i, x in enumerate(self.inputs)}
         self.stages = self.find_stages()
-        self.dtype = next(x.dtype for x in (*self.inputs, *results) if x.dtype.kind == "f")
+        self.dtype = np.dtype(float)  # of the constants of a step
         self.stored = [x for x in results if x in needed]
         self.stored += [x for x in results if x not in needed and self.must_store(x)]
         self.arrays = {x: f"o{i}" for i, x in enumerate(self.stored)}
@@ -144,6 +145,8 @@ class Printer:
 
     def print_step(self, step: ArrayStep) -> None:
         """Add the lines of a step to its stage."""
+        arrays = [x for x in (step.out, *step.operands()) if x.dtype.kind == "f"]
+        self.dtype = arrays[0].dtype if arrays else self.dtype
         computed, usable = self.stages[step.out]
         out, name = self.pattern(step.out), self.names[step.out]
         operand = next(step.operands(), None)

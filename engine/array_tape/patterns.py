@@ -61,6 +61,8 @@ class Domain:
         if math.prod(shape) != self.size(out):  # of operands that are broadcast views
             rows = (*self.shape[:-1], 1), self.shape[:-1]
             out = FULL if shape == self.shape else ROW if shape in rows else COLUMN
+            if found - {out} and out != FULL:  # sums over rows with sums over columns
+                return False
         self.patterns[step.out] = out
         return math.prod(shape) == self.size(out)
 

@@ -87,8 +87,9 @@ class ArrayProgram:
         exec(compile(self.source, f"{__file__}, printed", "exec"), self.space)
         self.forward: Callable[..., int | None] = self.space["forward"]
         self.backward: Callable[..., int | None] = self.space["backward"]
-        self.outputs = [self.arrays.get(x, x) for x in recorded.outputs]
-        self.assigned = [(leaf, self.arrays.get(x, x)) for leaf, x in recorded.assigned.items()]
+        array = lambda x: self.arrays[x] if isinstance(x, TracedArray) else x
+        self.outputs = [array(x) for x in recorded.outputs]
+        self.assigned = [(leaf, array(x)) for leaf, x in recorded.assigned.items()]
         self.seed = self.arrays.get(recorded.seed) if recorded.seed is not None else None
         drawn = [step.out for step in forward if step.kind == EACH_CALL]
         self.draws = [(self.arrays[x], x.value) for x in drawn]
@@ -124,7 +125,8 @@ class ArrayProgram:
                 if not out.value.flags.c_contiguous and out not in self.names:
                     self.arrays[out] = self.new_buffer(out)  # in NumPy's order, for that of sums
                 elif out not in self.names:  # not a gradient
-                    spare = free[out.dtype, out.size]
+                    # Random numbers are also written before the first step.
+                    spare = free[out.dtype, out.size] if step.kind != EACH_CALL else []
                     buffer = spare.pop() if spare else self.new_buffer(out)
                     self.arrays[out] = buffer.reshape(out.shape)
             if step.kind != ELEMENTWISE:

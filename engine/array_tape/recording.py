@@ -199,7 +199,7 @@ class RecordedArrays(NamedTuple):
         seed: The gradient of the first one, or None if it is a constant.
         gradients: The gradients of leaves.
         several: Whether the function returned a list or tuple.
-        nodes: The leaves that stand for Arrays among the arguments, in order.
+        nodes: The leaves that stand for Arrays among the arguments, in order, with their inputs.
         generators: The generators from which each replay draws.
     """
 
@@ -213,7 +213,7 @@ class RecordedArrays(NamedTuple):
     seed: Traced | None
     gradients: dict[Array, Traced]
     several: bool
-    nodes: list[Array]
+    nodes: dict[Array, Traced]
     generators: list[np.random.BitGenerator]
 
     def free(self) -> None:
@@ -258,7 +258,7 @@ def record_arrays(
     return RecordedArrays(
         trace.steps, count, arguments, recording.leaves, assigned, recording.conditions,
         ends, seed, gradients, isinstance(returned, list | tuple),
-        [x for x in recording.arguments if not x.constant],
+        {x: traced for x, traced in recording.arguments.items() if not x.constant},
         recording.generators.drawn,
     )  # fmt: skip
 

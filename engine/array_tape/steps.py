@@ -1,6 +1,7 @@
 """The steps of a recorded function: calls of NumPy's functions, with their results."""
 
 from collections.abc import Callable, Iterator
+from types import BuiltinMethodType, MethodDescriptorType
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,12 @@ class Cast:
 
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cast) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         if out is None:
@@ -117,6 +124,8 @@ def key_of(x: Any) -> Any:
         return slice, key_of((x.start, x.stop, x.step))
     if isinstance(x, bool | int | str | float | None | np.generic):
         return type(x), repr(x)
+    if isinstance(x, np.ufunc | BuiltinMethodType | MethodDescriptorType | Cast):
+        return x  # `np.add.reduce` is another object each time
     return object, id(x)  # the step keeps it alive
 
 

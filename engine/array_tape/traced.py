@@ -94,9 +94,9 @@ class Traced(TracedArray, NDArrayOperatorsMixin):
             return NotImplemented
         if f is np.where and len(args) == 3:
             return trace_where(*args)
-        if f in (np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shape, np.ndim,
-                 np.size, np.result_type):  # fmt: skip
-            return f(*unwrap(args), **settings)
+        if f in (np.zeros_like, np.ones_like, np.empty_like, np.shape, np.ndim, np.size,
+                 np.result_type):  # fmt: skip
+            return f(*unwrap(args), **unwrap(settings))
         if f.__name__ in REDUCTIONS and "out" not in settings:
             return getattr(args[0], f.__name__)(*args[1:], **settings)
         return self.trace.call(f, args, settings)
@@ -105,7 +105,8 @@ class Traced(TracedArray, NDArrayOperatorsMixin):
         raise TypeError(
             "an array that is an argument under jit, or computed from one, cannot become a plain "
             "array, whose numbers would be those of the recording in each replay; compute with its "
-            "methods and operators, or with functions of NumPy"
+            "methods and operators, or with functions of NumPy, or index Arrays, as in "
+            "ConstantArray(x)[i]"
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -231,7 +232,7 @@ class ArrayTrace:
     ) -> Traced:  # fmt: skip
         """Call a function and record it. The same call again returns the first result."""
         settings = settings or {}
-        key = kind, name, key_of(args), key_of(tuple(settings.items()))
+        key = kind, key_of(f), key_of(args), key_of(tuple(settings.items()))
         if key in self._known and not self._known[key].changed:
             return self._known[key]
         check_unchanged(args)

@@ -169,7 +169,8 @@ def apply_ufunc(
 
 def array_function(self: Any, f: Any, types: Any, args: Any, settings: Any) -> Any:
     """Return the node of a function of Arrays, such as `np.sum(x)` or `np.concatenate([x, y])`."""
-    if not all(issubclass(kind, (Node, np.ndarray)) for kind in types):
+    known = lambda kind: issubclass(kind, (Node, np.ndarray)) or hasattr(kind, "_as_data")
+    if not all(map(known, types)):
         return NotImplemented
     if f.__name__ in PLAIN or (f is np.where and len(args) == 1):
         return f(*data_of(args), **data_of(settings))

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Signature, signature
+from types import MethodType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -239,8 +240,8 @@ class Jit:
         return self._run(*call).replay
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        """Return the function as a method."""
-        return self if instance is None else _Method(self, instance)
+        """Return the function as a method, which has the attributes of this object."""
+        return self if instance is None else MethodType(self, instance)
 
     def _call_function(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function without recording it."""
@@ -407,19 +408,6 @@ class Jit:
         count = sum(map(len, self._replays.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
-
-
-class _Method:
-    """A function under jit as a method of an object."""
-
-    def __init__(self, function: Jit, instance: Any):
-        self._function, self._instance = function, instance
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(self._instance, *args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
 
 
 def is_recording() -> bool:

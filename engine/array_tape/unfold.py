@@ -1,0 +1,77 @@
+"""The graph of a replayed call, for pictures of it: the function runs again on the same numbers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from engine.array_tape.call import ArrayCall
+from engine.arrays.array import Array
+from engine.graph import Gradients, reverse_pass, topological
+from engine.watch.hooks import Hook
+from engine.watch.no_grad import keep_graphs
+
+
+class SameNumbers(Hook):
+    """A hook that returns the random numbers of a replay in place of new ones."""
+
+    def __init__(self, drawn: Iterable[np.ndarray]):
+        super().__init__()
+        self.drawn = iter(drawn)
+
+    def _each_call(self, f: Callable[[], Any]) -> np.ndarray:
+        return next(self.drawn).copy()
+
+
+def unfold_call(node: Array, name: str, function: Callable[..., Any]) -> None:
+    """Replace the row of a call by the graph of the function, with the gradients of its nodes.
+
+    The call must be the last one of its replay, whose random numbers are used again. Raises
+    RuntimeError if the function computes other numbers than in the call.
+    """
+    call: Any = node.op
+    if not isinstance(call, ArrayCall):  # done before
+        return
+    root = call_again(call, function)
+    if root._data.tobytes() != node._data.tobytes():
+        raise RuntimeError(
+            f"{name} computes other numbers than in its last call; does it depend on something "
+            "that is not an argument, a parameter or a leaf, or was an argument changed in place?"
+        )
+    if root.op is None:  # a leaf itself
+        return
+    node.op, node._x, node._y, node._dx, node._dy = (
+        root.op, root._x, root._y, root._dx, root._dy,
+    )  # fmt: skip
+    node.__class__ = Array  # without the backward pass of a CallNode
+    if node._grad is not None:
+        propagate_again(node)
+
+
+def call_again(call: ArrayCall, function: Callable[..., Any]) -> Array:
+    """Return the first result of a function for the numbers of a call; leaves keep their data."""
+    replay, (args, kwargs) = call.replay, call.arguments
+    count = len(call.inputs) - len(replay.leaves)
+    leaves = dict.fromkeys([*replay.leaves, *[leaf for leaf, _ in replay.program.assigned]])
+    before = [leaf._data for leaf in leaves]
+    try:
+        for leaf, data in zip(replay.leaves, call.inputs[count:], strict=True):
+            leaf._data = data
+        with keep_graphs(), SameNumbers(replay.drawn):
+            returned = function(*args, **kwargs)
+    finally:
+        for leaf, data in zip(leaves, before, strict=True):
+            leaf._data = data
+    root: Array = returned[0] if replay.several else returned
+    return root
+
+
+def propagate_again(root: Array) -> None:
+    """Assign the gradients of all nodes below a root except leaves, which have received theirs."""
+    senders = [x for x in topological(root) if x.op is not None and not x.constant]
+    gradients = Gradients({root: root._grad})
+    with np.errstate(all="ignore"):
+        for _ in reverse_pass(reversed(senders), gradients, Array._contributions):
+            pass
+    for x in senders:
+        x._grad = gradients.get(x)
