@@ -1,6 +1,6 @@
 """A call of a recorded function as a row of a graph, and the node of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,6 +12,7 @@ from engine.arrays.flat import Flat, remember_gradients
 from engine.arrays.in_place import call_quietly
 from engine.arrays.rules import ArrayOp
 from engine.graph import observer
+from engine.support.blas import restore_threads, take_threads
 from engine.watch import hooks
 
 
@@ -28,11 +29,14 @@ class ArrayReplay:
         gradients: The arrays of the last gradients, which are overwritten if nothing else refers to
             them: those of all parameters are parts of one.
         current: The last call, or None if its numbers have been overwritten.
+        threads: The number of threads for large matrix products, or None for that of OpenBLAS.
         used, seconds: The number of the last call, and the time that the recording took.
     """
 
-    def __init__(self, program: ArrayProgram, recorded: RecordedArrays, lock: Any):
-        self.lock = lock
+    def __init__(
+        self, program: ArrayProgram, recorded: RecordedArrays, lock: Any, threads: int | None
+    ):
+        self.lock, self.threads = lock, threads
         self.program, self.leaves = program, [*recorded.leaves]
         self.conditions, self.generators = recorded.conditions, recorded.generators
         self.nodes, self.several = recorded.nodes, recorded.several
@@ -41,11 +45,20 @@ class ArrayReplay:
         groups = group_leaves(program.gradients, recorded.nodes)
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
 
+    def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
+        """Run one of the passes, on the threads that OpenBLAS would use, or on `threads`."""
+        count, before = take_threads()
+        self.program.threads[0] = self.threads or count
+        try:
+            return call_quietly(f, *args)
+        finally:
+            restore_threads(before)
+
     def forward(self, call: "ArrayCall", first: bool) -> bool:
         """Run the forward pass; return whether the program fits the numbers."""
         self.current = None
         states = [x.state for x in self.generators]
-        if call_quietly(self.program.forward, first, *call.inputs) is not None:
+        if self.run(self.program.forward, first, *call.inputs) is not None:
             for x, state in zip(self.generators, states, strict=True):
                 x.state = state
             return False
@@ -80,7 +93,7 @@ class ArrayReplay:
         np.copyto(self.program.seed, g)
         self.gradients = [flat if flat.is_free() else flat.like() for flat in self.gradients]
         parts = [part for flat in self.gradients for part in flat.parts]
-        if call_quietly(self.program.backward, *call.inputs, *parts) is not None:
+        if self.run(self.program.backward, *call.inputs, *parts) is not None:
             raise RuntimeError("a row returned a gradient of another shape than in the recording")
         self.current = None  # the backward pass uses buffers again
         return parts

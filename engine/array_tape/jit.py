@@ -36,7 +36,10 @@ class ArrayJit:
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that numba compiles compute what is element by element, with the
     sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
-    itself. `backward()` adds to the gradients of the parameters, whose data each call reads, so
+    itself, except that large matrix products are computed in parts, on several threads (see
+    `engine.array_tape.products`): their sums may be rounded otherwise, but alike on any number of
+    threads. By default, that is the number of threads of OpenBLAS, which OPENBLAS_NUM_THREADS sets.
+    `backward()` adds to the gradients of the parameters, whose data each call reads, so
     that optimizers update them as usual.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
@@ -62,8 +65,10 @@ class ArrayJit:
         parameters: list[Array] | None,
         limit: int,
         enabled: bool,
+        threads: int | None = None,
     ):
         self.function, self.limit, self.enabled = function, limit, enabled
+        self.threads = threads
         self.__doc__ = getattr(function, "__doc__", None)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._finds_parameters = parameters is None
@@ -140,7 +145,8 @@ class ArrayJit:
             for x in recorded.nodes:
                 self._parameters.pop(x, None)
         wanted = [*self._parameters, *recorded.nodes]
-        replay = ArrayReplay(ArrayProgram(recorded, wanted, find_fuse()), recorded, self._lock)
+        program = ArrayProgram(recorded, wanted, find_fuse())
+        replay = ArrayReplay(program, recorded, self._lock, self.threads)
         data = [x.value for x in recorded.leaves.values()]
         recorded.free()
         replay.seconds, replay.used = time.perf_counter() - start, next(self._calls)
