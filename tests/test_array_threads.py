@@ -214,6 +214,7 @@ def test_a_forked_process_has_threads_of_its_own():
     child = multiprocessing.get_context("fork").Process(target=test_calls_run_at_the_same_time)
     child.start()
     child.join(60)
+    child.kill()
     assert child.exitcode == 0
 
 
