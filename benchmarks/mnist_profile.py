@@ -1,43 +1,47 @@
 """The time of each part of a training step of stepgrad on MNIST, and the share of matrix products.
 
-    python -m benchmarks.mnist_profile
+    python -m benchmarks.mnist_profile {stepgrad,stepgrad-jit}
 
 This is the epoch of `benchmarks.mnist`. Its phases are timed one by one, and the backward pass node
 by node. A layer is one node, whose matrix products cannot be timed separately. They are computed
 again after every step, from the same operands, and timed alone; the repetitions are not part of the
 step.
+
+Under `jit`, each function that the program calls is timed where it is called: matrix products, loops
+that numba compiled, and NumPy's other functions. The rest are Python, calls and the clock.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from time import process_time
 from typing import Any
 
 from benchmarks.mnist import RATE, first_weights, images, shuffled_batches
-from benchmarks.mnist_trainers import Stepgrad
+from benchmarks.engines import missing
+from benchmarks.mnist_trainers import Stepgrad, StepgradJit
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict
 from demos.shared.tables import format_table
 from demos.shared.timing import Stopwatch
 
-PARTS = (
-    "batch gather",
-    "matrix products, forward",
-    "matrix products, backward",
-    "activation",
-    "loss",
-    "optimizer",
-    "the rest",
-)
-TARGET = 50
+PRODUCTS = ("matrix products, forward", "matrix products, backward")
+PARTS = {
+    "stepgrad": ("batch gather", *PRODUCTS, "activation", "loss", "optimizer", "the rest"),
+    "stepgrad-jit": (
+        "batch gather", *PRODUCTS, "compiled loops", "NumPy's other functions", "optimizer",
+        "the rest",
+    ),
+}  # fmt: skip
+TARGETS = {"stepgrad": 50, "stepgrad-jit": 85}
 WARM_UP = 20  # steps
 
 
 class Profile(Stopwatch):
     """A stopwatch that adds up the CPU seconds of laps by name."""
 
-    def __init__(self) -> None:
-        self.spent = dict.fromkeys(("step", *PARTS), 0.0)
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        self.spent = dict.fromkeys(("step", *parts), 0.0)
         super().__init__(process_time)
 
     def add_lap(self, *names: str) -> None:
@@ -48,23 +52,67 @@ class Profile(Stopwatch):
         self.lap()  # leave this bookkeeping out
 
 
-def measure() -> dict[str, float]:
+def measure(engine: str) -> dict[str, float]:
     """Return the CPU milliseconds of a step and of each part, on one thread."""
     from numpy.random import default_rng
 
     train, test = images("train"), images("t10k")
     rng = default_rng(0)
-    trainer = Stepgrad(first_weights(rng), train, test, 1, 0)
+    trainer = (Stepgrad if engine == "stepgrad" else StepgradJit)(
+        first_weights(rng), train, test, 1, 0
+    )
     trainer.optimizer.lr = RATE
     order = shuffled_batches(rng, len(train[0]))
+    profile = profile_step if engine == "stepgrad" else profile_replay
     for batch in order[:WARM_UP]:
-        profile_step(trainer, batch, Profile())
-    watch, timed = Profile(), order[WARM_UP:]
+        profile(trainer, batch, Profile(PARTS[engine]))
+    watch, timed = Profile(PARTS[engine]), order[WARM_UP:]
+    if engine == "stepgrad-jit":
+        time_functions(trainer.step_loss, watch)
     for batch in timed:
-        profile_step(trainer, batch, watch)
+        profile(trainer, batch, watch)
     spent = watch.spent
     spent["the rest"] = 2 * spent["step"] - sum(spent.values())
     return {name: 1e3 * seconds / len(timed) for name, seconds in spent.items()}
+
+
+def profile_replay(trainer: Stepgrad, batch: Any, watch: Profile) -> None:
+    """Train for one step under jit and time its parts; `time_functions` divides both passes."""
+    lap = watch.add_lap
+    lap()
+    X, y = trainer.X[batch], trainer.y[batch]
+    lap("step", "batch gather")
+    loss = trainer.step_loss(X, y)
+    lap("step")
+    trainer.optimizer.zero_grad()
+    lap("step", "optimizer")
+    loss.backward()
+    lap("step")
+    trainer.optimizer.step()
+    lap("step", "optimizer")
+
+
+def time_functions(compiled: Any, watch: Profile) -> None:
+    """Time the functions that the program of a function under jit calls."""
+    ((replay,),) = compiled._replays.values()
+    program = replay.program
+
+    def add_clock(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
+        direction = "forward" if f"{name}(" in program.source.split("def ")[1] else "backward"
+        part = "compiled loops" if name.startswith("kernel") else "NumPy's other functions"
+        part = f"matrix products, {direction}" if name.startswith("matmul") else part
+
+        def run(*args: Any, **settings: Any) -> Any:
+            start = process_time()
+            result = f(*args, **settings)
+            watch.spent[part] += process_time() - start
+            return result
+
+        return run
+
+    for name, f in [*program.space.items()]:
+        if callable(f) and f not in (program.forward, program.backward):
+            program.space[name] = add_clock(name, f)
 
 
 def profile_step(trainer: Stepgrad, batch: Any, watch: Profile) -> None:
@@ -108,24 +156,32 @@ def matrix_products(layer: Any) -> list[tuple[str, Callable[[], Any]]]:
 
 
 def table(effort: Effort) -> str:
+    """Return a row for each part, of eager training and of that under jit."""
+    return "\n\n".join([table_of(engine) for engine in PARTS if not missing(engine)])
+
+
+def table_of(engine: str) -> str:
     """Return a row for each part."""
-    figures = run(("mnist_profile",))
-    share = {part: 100 * figures[part] / figures["step"] for part in PARTS}
-    rows = [[part, f"{figures[part]:.3f}", f"{share[part]:.0f}"] for part in PARTS]
+    figures, parts = run(("mnist_profile", engine)), PARTS[engine]
+    share = {part: 100 * figures[part] / figures["step"] for part in parts}
+    rows = [[part, f"{figures[part]:.3f}", f"{share[part]:.0f}"] for part in parts]
     rows.append(["step", f"{figures['step']:.3f}", "100"])
-    products = sum(share[part] for part in PARTS if part.startswith("matrix"))
+    products = sum(share[part] for part in PRODUCTS)
     title = (
-        "Parts of a training step of stepgrad on MNIST: CPU time, 1 thread; products timed alone"
+        f"Parts of a training step of {engine} on MNIST: CPU time, 1 thread; products timed alone"
     )
     return "\n".join(
         [
             format_table(["part", "ms", "%"], rows, title),
             f"matrix products: {products:.0f} % of the step, "
-            + verdict(products, TARGET, least=True),
+            + verdict(products, TARGETS[engine], least=True),
         ]
     )
 
 
 if __name__ == "__main__":
+    (name,) = sys.argv[1:]
+    if name not in PARTS:
+        raise SystemExit(f"engine must be one of {', '.join(PARTS)}, got {name!r}")
     limit_cores(1)
-    print(json.dumps(measure()))
+    print(json.dumps(measure(name)))

@@ -115,8 +115,9 @@ def test_generated_networks_have_the_same_bits_on_any_number_of_threads(data):
 LOSSES = {
     "mean": lambda model, X, y: losses.cross_entropy(model(X), y),
     "sum": lambda model, X, y: losses.cross_entropy(model(X), y) * len(y),
-    "penalty": lambda model, X, y: losses.cross_entropy(model(X), y)
-    + 0.1 * losses.l2_penalty(model.parameters()),
+    "penalty": lambda model, X, y: (
+        losses.cross_entropy(model(X), y) + 0.1 * losses.l2_penalty(model.parameters())
+    ),
 }
 
 

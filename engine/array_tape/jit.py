@@ -122,8 +122,9 @@ class ArrayJit:
 
     def _try(self, replay: ArrayReplay, arguments: ArrayArguments) -> ArrayCall | None:
         """Return a call, or None if the function would do something else."""
-        if any(f() != outcome for f, outcome in replay.conditions):
-            return None
+        for f, outcome in replay.conditions:
+            if f() != outcome:
+                return None
         call = ArrayCall(replay, arguments.inputs, [leaf._data for leaf in replay.leaves])
         return call if replay.forward(call, first=True) else None
 
@@ -162,8 +163,10 @@ class ArrayJit:
         replay = call.replay
         for leaf, data in replay.program.assigned:
             leaf.data = data.copy()
-        stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
-        nodes = [stands.get(x, x) for x in replay.program.gradients]
+        nodes = replay.program.gradients
+        if replay.nodes:
+            stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
+            nodes = [stands.get(x, x) for x in nodes]
         results = make_nodes(call, nodes)
         return results if replay.several else results[0]
 
