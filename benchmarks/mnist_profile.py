@@ -7,8 +7,8 @@ by node. A layer is one node, whose matrix products cannot be timed separately. 
 again after every step, from the same operands, and timed alone; the repetitions are not part of the
 step.
 
-Under `jit`, each function that the program calls is timed where it is called: matrix products, loops
-that numba compiled, and NumPy's other functions. The rest are Python, calls and the clock.
+Under `jit`, each function that the program calls is timed where it is called: matrix products,
+loops that numba compiled, and NumPy's other functions. The rest is Python and the clock.
 """
 
 import json
@@ -17,8 +17,8 @@ from collections.abc import Callable
 from time import process_time
 from typing import Any
 
-from benchmarks.mnist import RATE, first_weights, images, shuffled_batches
 from benchmarks.engines import missing
+from benchmarks.mnist import RATE, first_weights, images, shuffled_batches
 from benchmarks.mnist_trainers import Stepgrad, StepgradJit
 from benchmarks.processes import Effort, limit_cores, run
 from benchmarks.targets import verdict

@@ -141,8 +141,8 @@ def test_exact_sums_are_those_of_the_function(count):
     leaves = [(Array(w), Array(v)) for _ in range(2)]
     f = lambda w, v, X: ((X @ w.T).relu() @ v.T).square().sum()
     fast = jit(lambda X: f(*leaves[1], X), leaves[1], threads=count)
-    for X in (X, X[:4]):
-        expected, got = f(*leaves[0], X), fast(X)
+    for x in (X, X[:4]):
+        expected, got = f(*leaves[0], x), fast(x)
         assert got.item() == expected.item()
         expected.backward(), got.backward()
         for a, b in zip(*leaves, strict=True):

@@ -11,6 +11,7 @@ they are 10 to 40 times slower than one thread.
 """
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,5 +59,5 @@ def split_product(x: Any, y: Any, threads: list[int]) -> ProductInParts | None:
     if count < 2:
         return None
     cuts = [size * i // count // TILE * TILE for i in range(count)] + [size]
-    parts = [slice(*pair) for pair in zip(cuts, cuts[1:], strict=False)]
+    parts = [slice(*pair) for pair in pairwise(cuts)]
     return ProductInParts(int(n >= m), parts, threads)
