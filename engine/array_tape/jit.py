@@ -36,9 +36,9 @@ class ArrayJit:
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that numba compiles compute what is element by element, with the
     sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
-    itself, except that large matrix products are computed in parts, on several threads (see
-    `engine.array_tape.products`): their sums may be rounded otherwise, but alike on any number of
-    threads. By default, that is the number of threads of OpenBLAS, which OPENBLAS_NUM_THREADS sets.
+    itself on one thread. On several threads, large matrix products are computed in parts, whose
+    sums may be rounded otherwise: the bits are the same in every run with the same number. That is
+    `threads`, or by default the number of threads of OpenBLAS, which OPENBLAS_NUM_THREADS sets.
     `backward()` adds to the gradients of the parameters, whose data each call reads, so
     that optimizers update them as usual.
 
