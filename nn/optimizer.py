@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from nn.flat_update import FlatUpdate
 
+STEPS_TO_FLUSH = 64  # between looking for numbers that are almost subnormal
+
 
 class Optimizer:
     """Base class of optimizers, which move parameters against their gradients.
@@ -150,6 +152,9 @@ class Optimizer:
             array_tools().call_quietly(self._move)
         else:
             self._move()
+        if self._is_array and self.steps % STEPS_TO_FLUSH == 0:
+            for memory in self.memory:
+                array_tools().flush(memory.values())
 
     def _move(self) -> None:
         parameters, memories, is_array = self.parameters, self.memory, self._is_array

@@ -98,11 +98,11 @@ def fit(
     rng         a seed or a NumPy Generator for the held-out samples, augmentation and the order
                 of samples; without NumPy, the same seed gives another order
     jit         True to record the step of a model of Arrays, for each shape of a batch, and to
-                replay it with `engine.jit`, with the same results, bit for bit; the extra `jit`
-                (numba) makes it faster. None, the default, does so for 10,000 steps or more if
-                numba is installed and the model, its loss and its modules are those of `nn`: on a
-                new machine, fewer steps would take less time than compiling. For a model of
-                Values, pass `engine.jit(model)`
+                replay it with `engine.jit`, with the same results, bit for bit on one thread; the
+                extra `jit` (numba) makes it faster. None, the default, does so for 10,000 steps or
+                more if numba is installed and the model, its loss and its modules are those of
+                `nn`: on a new machine, fewer steps would take less time than compiling. For a model
+                of Values, pass `engine.jit(model)`
 
     The model is in train() mode during its steps, and in eval() mode whenever the caller has
     control. With `patience`, the model ends with the weights of its best epoch. The training ends

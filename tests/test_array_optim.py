@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from engine import Array, Value
 from engine.arrays import in_place
 from nn import optim
+from nn.optimizer import STEPS_TO_FLUSH
 from optimizers import settings_of, with_memory
 from strategies import SPECIAL, any_float, examples
 from test_optim import RULES
@@ -319,3 +320,23 @@ def test_a_rule_that_returns_the_gradient_or_what_it_remembers_keeps_them():
             assert leaf.grad.tolist() == [1.0, 1.0]
             if kept:
                 assert optimizer.memory[0][kept].tolist() == [step, step]
+
+
+@RULES
+def test_memory_does_not_stay_subnormal(rule):
+    """Numbers that are almost subnormal become 0; others do not change."""
+    w = Array(np.ones(2, np.float32))
+    optimizer = optim.get(rule)([w], **({"momentum": 1e-3} if rule == "sgd" else {}))
+    for step in range(2 * STEPS_TO_FLUSH):
+        w.grad = np.array([1e-3, 0.0], np.float32)
+        optimizer.step()
+        for x in optimizer.memory[0].values():
+            kept = x[0]
+            x[1] = 1e-37 if step % 2 else 1e-41
+            assert kept > 0.0
+    w.grad = np.zeros(2, np.float32)
+    optimizer.steps = 3 * STEPS_TO_FLUSH - 1
+    optimizer.step()
+    for x in optimizer.memory[0].values():
+        assert x[1] == 0.0
+        assert x[0] > 0.0

@@ -1,6 +1,6 @@
 """A call of a recorded function as a row of a graph, and the node of its result."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -14,6 +14,7 @@ from engine.arrays.flat import Flat, remember_gradients
 from engine.arrays.in_place import call_quietly
 from engine.arrays.rules import ArrayOp
 from engine.graph import observer
+from engine.support.blas import restore_threads, take_threads
 from engine.watch import hooks
 
 
@@ -32,11 +33,14 @@ class ArrayReplay:
         current: A weak reference to the last call, or None if its numbers have been overwritten.
         drawn: The buffers of the random numbers of the last call, in order.
         places: The place of the data of each leaf with a gradient among the inputs of a call.
+        threads: The number of threads for large matrix products, or None for that of OpenBLAS.
         used, seconds: The number of the last call, and the time that the recording took.
     """
 
-    def __init__(self, program: ArrayProgram, recorded: RecordedArrays, lock: Any):
-        self.lock = lock
+    def __init__(
+        self, program: ArrayProgram, recorded: RecordedArrays, lock: Any, threads: int | None
+    ):
+        self.lock, self.threads = lock, threads
         self.program, self.leaves = program, [*recorded.leaves]
         self.conditions, self.generators = recorded.conditions, recorded.generators
         self.nodes, self.several = recorded.nodes, recorded.several
@@ -49,11 +53,20 @@ class ArrayReplay:
         groups = group_leaves(program.gradients, recorded.nodes)
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
 
+    def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
+        """Run one of the passes, on the threads that OpenBLAS would use, or on `threads`."""
+        count, before = take_threads()
+        self.program.threads[0] = self.threads or count
+        try:
+            return call_quietly(f, *args)
+        finally:
+            restore_threads(before)
+
     def forward(self, call: "ArrayCall", first: bool) -> bool:
         """Run the forward pass; return whether the program fits the numbers."""
         self.current = None
-        states = [x.state for x in self.generators]
-        if call_quietly(self.program.forward, first, *call.inputs) is not None:
+        states = [x.state for x in self.generators] if self.generators else []
+        if self.run(self.program.forward, first, *call.inputs) is not None:
             for x, state in zip(self.generators, states, strict=True):
                 x.state = state
             return False
@@ -87,7 +100,7 @@ class ArrayReplay:
                 inputs[place] = x
             if self.current is None or self.current() is not call or differ(inputs, call.inputs):
                 self.current = None
-                if call_quietly(self.program.forward, False, *inputs) is not None:
+                if self.run(self.program.forward, False, *inputs) is not None:
                     raise RuntimeError("Python decides by these numbers, which differ from a call")
             return self.program.outputs[0].copy()
 
@@ -103,7 +116,7 @@ class ArrayReplay:
         np.copyto(self.program.seed, g)
         self.gradients = [flat if flat.is_free() else flat.like() for flat in self.gradients]
         parts = [part for flat in self.gradients for part in flat.parts]
-        if call_quietly(self.program.backward, *call.inputs, *parts) is not None:
+        if self.run(self.program.backward, *call.inputs, *parts) is not None:
             raise RuntimeError("a row returned a gradient of another shape than in the recording")
         self.current = None  # the backward pass uses buffers again
         return parts
@@ -174,7 +187,7 @@ class CallNode(Array):
             return
         observer.before_backward(self, [*leaves, self], self._grad is not None)
         call: Any = self.op
-        self._grad = np.ones_like(self._data)
+        self._grad = np.ones(self._data.shape, self._data.dtype)  # faster than ones_like
         parts = call.replay.backward(call, self._grad)
         for leaf, gradient in zip(leaves, parts, strict=True):
             if leaf._grad is None:

@@ -40,9 +40,13 @@ class ArrayJit:
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
     functions such as `exp`. Loops that numba compiles compute what is element by element, with the
     sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
-    itself. `backward()` adds to the gradients of the parameters, whose data each call reads, so
-    that optimizers update them as usual. A gradient that accumulates over several calls may differ
-    in its last bits, because the contributions of each call are added to one another first.
+    itself on one thread. On several threads, large matrix products are computed in parts, and the
+    last bits of their sums can differ; they are the same in every run with the same number of
+    threads. That is `threads`, or by default the number of threads of OpenBLAS, which
+    OPENBLAS_NUM_THREADS sets. `backward()` adds to the gradients of the parameters, whose data each
+    call reads, so that optimizers update them as usual. A gradient that accumulates over several
+    calls may differ in its last bits, because the contributions of each call are added to one
+    another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that
@@ -68,8 +72,10 @@ class ArrayJit:
         parameters: list[Array] | None,
         limit: int,
         enabled: bool,
+        threads: int | None = None,
     ):
         self.function, self.limit, self.enabled = function, limit, enabled
+        self.threads = threads
         self.__doc__ = getattr(function, "__doc__", None)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._finds_parameters = parameters is None
@@ -154,8 +160,9 @@ class ArrayJit:
 
     def _try(self, replay: ArrayReplay, arguments: ArrayArguments) -> ArrayCall | None:
         """Return a call, or None if the function would do something else."""
-        if any(f() != outcome for f, outcome in replay.conditions):
-            return None
+        for f, outcome in replay.conditions:
+            if f() != outcome:
+                return None
         call = ArrayCall(replay, arguments, [leaf._data for leaf in replay.leaves])
         return call if replay.forward(call, first=True) else None
 
@@ -177,7 +184,8 @@ class ArrayJit:
             for x in recorded.nodes:
                 self._parameters.pop(x, None)
         wanted = [*self._parameters, *recorded.nodes]
-        replay = ArrayReplay(ArrayProgram(recorded, wanted, find_fuse()), recorded, self._lock)
+        program = ArrayProgram(recorded, wanted, find_fuse())
+        replay = ArrayReplay(program, recorded, self._lock, self.threads)
         data = [x.value for x in recorded.leaves.values()]
         recorded.free()
         replay.seconds, replay.used = time.perf_counter() - start, next(self._calls)
@@ -193,8 +201,10 @@ class ArrayJit:
         replay = call.replay
         for leaf, data in replay.program.assigned:
             leaf.data = data.copy()
-        stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
-        nodes = [stands.get(x, x) for x in replay.program.gradients]
+        nodes = replay.program.gradients
+        if replay.nodes:
+            stands = dict(zip(replay.nodes, arguments.nodes, strict=True))
+            nodes = [stands.get(x, x) for x in nodes]
         results = make_nodes(call, nodes)
         if not results[0].constant:
             self._last = ref(results[0])

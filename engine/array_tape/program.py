@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.kernels import Kernel
+from engine.array_tape.products import split_product
 from engine.array_tape.recording import RecordedArrays
 from engine.array_tape.steps import (
     CALL,
@@ -20,6 +21,7 @@ from engine.array_tape.steps import (
     ELEMENTWISE,
     GUARD,
     NUMBER,
+    PRODUCT,
     VIEW,
     ArrayStep,
     Cast,
@@ -46,6 +48,7 @@ class ArrayProgram:
         draws: The buffers of random numbers, with those of the recording.
         nbytes: The size of all buffers.
         counts: The number of steps of each pass.
+        threads: The number of threads for large matrix products, in a list.
         source: The code of both functions.
     """
 
@@ -62,7 +65,7 @@ class ArrayProgram:
         self.names |= {x: f"g{i}" for i, x in enumerate(targets.values())}
         self.arrays: dict[TracedArray, np.ndarray] = {}  # buffers and their views
         self.space: dict[str, Any] = {"copyto": np.copyto}
-        self.nbytes = 0
+        self.nbytes, self.threads = 0, [1]
         ends = [*recorded.outputs, *recorded.assigned.values()]
         ends = [x for x in ends if isinstance(x, TracedArray)]
         forward, backward = split_steps(recorded, {*ends, *targets.values()})
@@ -151,7 +154,7 @@ class ArrayProgram:
             return ""
         parts = [self.print_argument(x) for x in step.args]
         parts += [f"{name}={self.print_argument(x)}" for name, x in step.settings.items()]
-        f = self.constant(step.f, step.name)
+        f = self.constant(self.find_function(step), step.name)
         if step.kind == GUARD:
             outcome = self.constant(repr(step.outcome), "outcome")
             return f"if repr({f}({parts[0]})) != {outcome}: return {place}"
@@ -172,6 +175,12 @@ class ArrayProgram:
                 lines.append(f"if y.shape != {shape}: return {place}")
             return "\n".join([*lines, f"copyto({outs[0]}, y)"])
         return f"{f}({', '.join([*parts, f'out={outs[0]}'])})"
+
+    def find_function(self, step: ArrayStep) -> Callable[..., Any]:
+        """Return the function of a step, or one that computes a large product in parts."""
+        if step.kind == PRODUCT and len(step.args) == 2:
+            return split_product(step.args[0], step.args[1], self.threads) or step.f
+        return step.f
 
     def print_argument(self, x: Any) -> str:
         """Return the code of an argument."""

@@ -17,8 +17,9 @@ from engine.arrays.formulas import unbroadcast
 from engine.arrays.rules import ArrayOp
 from engine.graph import Gradients, Sent, reverse_pass, topological
 from engine.sequences.rules import BUILT_IN
+from engine.watch import hooks
 from engine.watch.generators import find_generators, list_states
-from engine.watch.hooks import Hook, active
+from engine.watch.hooks import Hook
 from engine.watch.no_grad import keep_graphs
 
 
@@ -265,7 +266,7 @@ def record_arrays(
 
 def is_recording_arrays() -> bool:
     """Return whether a function of Arrays is being recorded."""
-    return any(isinstance(hook, ArrayRecording) for hook in active())
+    return hooks.observed and any(isinstance(hook, ArrayRecording) for hook in hooks.active())
 
 
 def first_traced(x: Any) -> Any:

@@ -59,7 +59,9 @@ def jit(
         parameters: The leaves to train: a list of Values or of Arrays, or a Module. None takes all
             leaves that require a gradient, in the order in which recordings reach them.
         static: Names of arguments that are structure although they are numbers.
-        dtype, fast, threads: As for `Tape`.
+        dtype, fast: As for `Tape`.
+        threads: The number of threads: for a function of Values as for `Tape`, for one of Arrays
+            that for large matrix products, by default that of OpenBLAS.
         limit: The largest number of recordings to keep; the least recently used is dropped.
         enabled: False calls the function itself, as the environment variable STEPGRAD_JIT=0 does.
 
@@ -97,10 +99,10 @@ def jit(
         raise ValueError(f"{function} has no argument {unknown[0]!r}, got static={list(static)}")
     given = isinstance(parameters, list | tuple) and any(isinstance(p, Array) for p in parameters)
     if given or (parameters is None and uses_arrays(loss)):
-        if static or np.dtype(dtype) != np.float64 or fast or threads is not None:
+        if static or np.dtype(dtype) != np.float64 or fast:
             raise ValueError(
-                "static, dtype, fast and threads are options of functions of Values; Arrays have "
-                "their own dtype"
+                "static, dtype and fast are options of functions of Values; Arrays have their own "
+                "dtype"
             )
         from engine.array_tape.jit import ArrayJit
 
@@ -109,6 +111,7 @@ def jit(
             None if parameters is None else check_array_leaves(parameters),
             limit=check_whole("limit", limit),
             enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
+            threads=threads if threads is None else check_whole("threads", threads),
         )
     load_machine("jit")
     from engine.tape.recordings import Jit, MachineOptions
