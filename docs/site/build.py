@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from docs.site.build_playground import build_playground
@@ -37,8 +38,8 @@ def build_site(out: Path) -> None:
     print(f"wrote {out}/index.html and its folder, {size / 1e6:.1f} MB; make site-serve shows it")
 
 
-def build_pages(out: Path) -> None:
-    """Write the pages of the site, except the reference, which pdoc writes."""
+def build_pages(out: Path, notebooks: Iterable[Path] = ()) -> None:
+    """Write the pages of the site, except the reference, with some notebooks or all of them."""
     out.mkdir(parents=True, exist_ok=True)
     write_assets(out)
     write_style(out)
@@ -50,7 +51,7 @@ def build_pages(out: Path) -> None:
     print("gallery ...", flush=True)
     build_gallery(out / "gallery")
     print("notebooks ...", flush=True)
-    build_notebooks(out / "notebooks")
+    build_notebooks(out / "notebooks", notebooks)
 
 
 def write_playground() -> str:

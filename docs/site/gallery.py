@@ -10,7 +10,11 @@ from docs.animation import DEMOS, make_page
 from docs.site.layout import write_card, write_page
 from engine import Value, softmax
 from engine.draw import Stepper, step
+from engine.support.embed import measure_svg
 from nn.scalar import GPT
+
+
+LONG = 4  # the ratio of width to height from which a card shows the beginning of a picture
 
 
 class LivePage(NamedTuple):
@@ -96,13 +100,8 @@ def build_gallery(out: Path) -> None:
     for name, (title, text, make) in PAGES.items():
         page = make()
         page.save(out / f"{name}-page.html")
-        if isinstance(page, Stepper):
-            picture = f"{name}.svg"
-            (out / picture).write_text(standalone(page.drawing.svg), "utf-8")
-        else:
-            picture = f"{name}.png"
-            (out / picture).write_bytes((DEMOS / "training.png").read_bytes())
         (out / f"{name}.html").write_text(write_frame(name, title, text), "utf-8")
+        picture = write_picture(page, name, out)
         cards.append(write_card(f"{name}.html", title, text, picture))
     body = (
         '<main id="main"><h1>Live pages</h1>\n<p class="lead">Each page computes: change a number, '
@@ -113,11 +112,18 @@ def build_gallery(out: Path) -> None:
     (out / "index.html").write_text(page_text, "utf-8")
 
 
-def standalone(svg: str) -> str:
-    """Return an SVG element as a file."""
-    return svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace(
-        ' xmlns="http://www.w3.org/2000/svg" role', " role"
-    ) if "xmlns=" not in svg.partition(">")[0] else svg
+def write_picture(page: Any, name: str, out: Path) -> str:
+    """Write the picture of a page, and return the HTML that shows it."""
+    if not isinstance(page, Stepper):  # of a training, made by docs.animation
+        for suffix in ("", "-dark"):
+            (out / f"{name}{suffix}.png").write_bytes((DEMOS / f"training{suffix}.png").read_bytes())
+        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}-dark.png">'
+        image = f'<picture>{dark}<img src="{name}.png" alt=""></picture>'
+        return f'<div class="picture">{image}</div>'
+    page.drawing.save(out / f"{name}.svg")
+    width, height = measure_svg(page.drawing.svg)
+    kind = "picture long" if width > LONG * height else "picture"
+    return f'<div class="{kind}"><img src="{name}.svg" alt=""></div>'
 
 
 def write_frame(name: str, title: str, text: str) -> str:

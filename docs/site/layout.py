@@ -60,10 +60,9 @@ def mark_current(path: str, target: str) -> str:
 
 
 def write_card(link: str, title: str, text: str, picture: str = "") -> str:
-    """Return a card: a link with a description, and a picture above them."""
-    image = f'<div class="picture"><img src="{picture}" alt=""></div>' if picture else ""
+    """Return a card: a link with a description, and the HTML of a picture above them."""
     return (
-        f'<li class="card">{image}<div><a href="{link}">{html.escape(title)}</a>'
+        f'<li class="card">{picture}<div><a href="{link}">{html.escape(title)}</a>'
         f"<p>{html.escape(text)}</p></div></li>\n"
     )
 

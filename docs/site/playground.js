@@ -48,6 +48,8 @@ function receive({ ready, broken, id, ms, outcome }) {
 let count = 0;
 function run() {
   clearTimeout(typing);
+  typing = 0;
+  $("show").ariaBusy = "true";
   queued = editor.value;
   if (running && performance.now() - running.since > STUCK) start();
   send();
@@ -72,6 +74,7 @@ function stop() {
 // The outcome of a run.
 
 function settle({ html = "", shown = "", printed = "", notes = [], error = "", line = 0 }, ms) {
+  if (queued === undefined && !typing) $("show").ariaBusy = "false";
   mark(error ? line : 0);
   if (error) say(error, "bad", false, line);
   else say(`Shown: ${shown}`, "");
@@ -84,8 +87,7 @@ function settle({ html = "", shown = "", printed = "", notes = [], error = "", l
     item.textContent = at ? `Line ${at}: ${text}` : text;
     return item;
   }));
-  if (html) show(html);
-  document.documentElement.dataset.runs = count;
+  if (html) show(html, shown);
 }
 
 function say(text, kind, canStop = false, line = 0) {
@@ -106,13 +108,13 @@ let page = "", spare = makeFrame(), order = Promise.resolve();
 
 function makeFrame() {
   const frame = document.createElement("iframe");
-  Object.assign(frame, { src: "frame.html", className: "spare", title: "Backpropagation, step by step", allow: "fullscreen" });
+  Object.assign(frame, { src: "frame.html", className: "spare", title: "The next page", allow: "fullscreen" });
   frame.setAttribute("sandbox", "allow-scripts");
   $("show").append(frame);
   return new Promise((done) => frame.addEventListener("load", () => done(frame), { once: true }));
 }
 
-function show(html) {
+function show(html, shown) {
   if (html === page) return; // its reader may have stepped
   page = html;
   order = order.then(async () => {
@@ -127,6 +129,7 @@ function show(html) {
     await written;
     for (const other of [...$("show").querySelectorAll("iframe")]) if (other !== frame) other.remove();
     frame.className = "";
+    frame.title = `${shown}: backpropagation, step by step`;
     spare = makeFrame();
     document.documentElement.dataset.pages = Number(document.documentElement.dataset.pages ?? 0) + 1;
   });
@@ -134,7 +137,7 @@ function show(html) {
 
 // The editor.
 
-let typing, marked = 0;
+let typing = 0, marked = 0;
 
 function number() {
   const lines = editor.value.split("\n").length;
@@ -165,6 +168,7 @@ editor.oninput = () => {
   mark(0);
   keep();
   clearTimeout(typing);
+  $("show").ariaBusy = "true";
   typing = setTimeout(run, WAIT);
 };
 editor.onscroll = () => { $("gutter").scrollTop = editor.scrollTop; };

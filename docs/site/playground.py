@@ -27,6 +27,8 @@ from stepgrad.node import Node
 FILE = "playground.py"
 PRINTED = 10_000  # characters
 DRAWN = {"draw": draw, "step": step, "nn": nn}
+# Without NumPy, __all__ lacks the names that require it.
+PUBLIC = {*stepgrad.__all__, *(name for names in stepgrad.LAZY.values() for name in names)}
 LOOPS = ast.For | ast.While | ast.AsyncFor
 
 
@@ -60,10 +62,14 @@ class Outcome(NamedTuple):
 class Output(io.StringIO):
     """Printed text, of which the first `PRINTED` characters are kept."""
 
+    room = PRINTED
+
     def write(self, text: str) -> int:
-        room = PRINTED - self.tell()
-        if room > 0:
-            super().write(text if len(text) <= room else f"{text[:room]}\n… the rest is left out")
+        if 0 <= self.room < len(text):
+            super().write(f"{text[: self.room]}\n… the rest is left out")
+        elif self.room >= 0:
+            super().write(text)
+        self.room -= len(text)
         return len(text)
 
 
@@ -153,14 +159,21 @@ def make_namespace(tree: ast.Module) -> dict[str, Any]:
     """Return the variables with which the code begins.
 
     They are the public names of stepgrad that occur in it, and the inputs of a single expression.
+    Raises Problem for a name that requires NumPy, if it is not installed.
     """
-    names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    lines = {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
     namespace: dict[str, Any] = {"__name__": "__main__", "__file__": FILE}
-    namespace |= {name: value for name, value in DRAWN.items() if name in names}
-    namespace |= {x: getattr(stepgrad, x) for x in stepgrad.__all__ if x in names}
+    for name, line in lines.items():
+        try:
+            if name in DRAWN:
+                namespace[name] = DRAWN[name]
+            elif name in PUBLIC:
+                namespace[name] = getattr(stepgrad, name)
+        except ImportError as error:
+            raise Problem(str(error), line) from None
     if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr):
         bound = {*namespace, *dir(builtins), *find_bound(tree)}
-        inputs = [name for name in names if name not in bound]
+        inputs = [name for name in lines if name not in bound]
         namespace |= {name: Value(i + 1.0, name) for i, name in enumerate(inputs)}
     return namespace
 
