@@ -5,7 +5,6 @@ import sys
 import pytest
 
 import stepgrad
-
 from docs.site.examples import EXAMPLES
 from docs.site.playground import PRINTED, Missing, connect, run
 from engine import Value
@@ -22,7 +21,8 @@ def test_examples_have_a_page_and_no_warnings(name):
     outcome = run(code)
     assert (outcome.error, outcome.line, outcome.notes) == ("", 0, ())
     assert SUBTITLE in outcome.html
-    assert title and "=" in outcome.shown
+    assert title
+    assert "=" in outcome.shown
 
 
 def test_names_without_a_value_become_inputs_of_a_single_expression():

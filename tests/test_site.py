@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browsers import chromium, missing
 
+from browsers import chromium, missing
 from docs.links import dead_in_html
 from docs.site.build import build_pages
 from docs.site.build_playground import build_playground
@@ -66,8 +66,14 @@ def opened(browser, address, path, **options):
     tab, troubles = context.new_page(), []
     tab.on("console", lambda message: troubles.append(message.text))
     tab.on("pageerror", lambda error: troubles.append(str(error)))
-    context.on("request", lambda request: troubles.append(request.url) if is_foreign(request.url, address) else None)
-    context.on("response", lambda response: troubles.append(response.url) if response.status >= 400 else None)
+    context.on(
+        "request",
+        lambda request: troubles.append(request.url) if is_foreign(request.url, address) else None,
+    )
+    context.on(
+        "response",
+        lambda response: troubles.append(response.url) if response.status >= 400 else None,
+    )
     tab.goto(address + path)
     yield tab
     context.close()
@@ -123,10 +129,14 @@ def test_no_file_names_another_origin(site, pages):
     """Pages have a policy without other hosts, and link to nothing that is loaded from there."""
     for name in pages:
         text = (site / name).read_text("utf-8")
-        assert re.search(r'http-equiv="Content-Security-Policy" content="default-src \'none\'', text), name
+        assert re.search(
+            r'http-equiv="Content-Security-Policy" content="default-src \'none\'', text
+        ), name
         policy = re.search(r'Security-Policy" content="([^"]*)"', text)[1]
         assert not re.search(r"https?:|\*", policy), name
-        assert not re.search(r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* href="https?:', text), name
+        assert not re.search(
+            r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* href="https?:', text
+        ), name
 
 
 def test_pages_load_without_errors(browser, address, pages):
@@ -157,7 +167,13 @@ def test_a_notebook_has_formulas_and_a_page_that_steps(browser, address):
 
 def test_pages_fit_phones(browser, address):
     size = {"width": 390, "height": 844}
-    for name in ("index.html", "playground/index.html", "gallery/index.html", "gallery/gpt.html", f"notebooks/{NOTEBOOK}.html"):
+    for name in (
+        "index.html",
+        "playground/index.html",
+        "gallery/index.html",
+        "gallery/gpt.html",
+        f"notebooks/{NOTEBOOK}.html",
+    ):
         with opened(browser, address, name, viewport=size) as tab:
             assert tab.evaluate("document.documentElement.scrollWidth") == 390, name
 
@@ -215,8 +231,12 @@ def test_errors_are_marked_in_their_line(playground):
     assert playground.eval_on_selector("#code", selected) == "y = x / 0"
     assert write(playground, "x +").startswith("Line 1: SyntaxError: invalid syntax")
     assert write(playground, "(x, y)").startswith("Line 1: The last line gives 2 results")
-    assert write(playground, "def f(n):\n    return f(n)\nf(1)").startswith("Line 2: RecursionError")
-    assert write(playground, "# one\nArray([1.0])").startswith("Line 2: stepgrad.Array requires NumPy")
+    assert write(playground, "def f(n):\n    return f(n)\nf(1)").startswith(
+        "Line 2: RecursionError"
+    )
+    assert write(playground, "# one\nArray([1.0])").startswith(
+        "Line 2: stepgrad.Array requires NumPy"
+    )
     assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
     assert playground.locator("#gutter .bad").count() == 0
 

@@ -2,7 +2,6 @@
 
 import html
 import json
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,5 +75,5 @@ def build_reference(out: Path) -> None:
     for path in out.rglob("*.html"):
         up = "../" * len(path.relative_to(out).parts)
         text = path.read_text("utf-8").replace("<head>", head, 1)
-        text = re.sub(r'(<nav class="pdoc">)', lambda x, up=up: x[1] + link.format(up), text, count=1)
+        text = text.replace('<nav class="pdoc">', f'<nav class="pdoc">{link.format(up)}', 1)
         path.write_text(text, "utf-8")

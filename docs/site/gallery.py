@@ -13,7 +13,6 @@ from engine.draw import Stepper, step
 from engine.support.embed import measure_svg
 from nn.scalar import GPT
 
-
 LONG = 4  # the ratio of width to height from which a card shows the beginning of a picture
 
 
@@ -71,8 +70,8 @@ PAGES = {
         lambda: step(softmax_loss()),
     ),
     "order": LivePage(
-        "Why the order matters", "A value that is used twice, and two wrong backward passes: one in "
-        "the wrong order, one that overwrites gradients.", lambda: step(graphs.used_twice()),
+        "Why the order matters", "A value that is used twice, and two wrong backward passes: one "
+        "in the wrong order, one that overwrites gradients.", lambda: step(graphs.used_twice()),
     ),
     "quiz": LivePage(
         "A quiz", "Predict the next number of the chain rule before it is shown.",
@@ -116,7 +115,9 @@ def write_picture(page: Any, name: str, out: Path) -> str:
     """Write the picture of a page, and return the HTML that shows it."""
     if not isinstance(page, Stepper):  # of a training, made by docs.animation
         for suffix in ("", "-dark"):
-            (out / f"{name}{suffix}.png").write_bytes((DEMOS / f"training{suffix}.png").read_bytes())
+            (out / f"{name}{suffix}.png").write_bytes(
+                (DEMOS / f"training{suffix}.png").read_bytes()
+            )
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}-dark.png">'
         image = f'<picture>{dark}<img src="{name}.png" alt=""></picture>'
         return f'<div class="picture">{image}</div>'

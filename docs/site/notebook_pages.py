@@ -83,7 +83,9 @@ def convert_text(text: str) -> str:
 
     text = re.sub(r'<h(\d) id="[^"]*"', lambda x: f"<h{x[1]}", text)
     pieces = re.split(r"(<code>.*?</code>)", text, flags=re.S)
-    pieces[::2] = [LATEX.sub(lambda x: to_mathml(html.unescape(x[1])), piece) for piece in pieces[::2]]
+    pieces[::2] = [
+        LATEX.sub(lambda x: to_mathml(html.unescape(x[1])), piece) for piece in pieces[::2]
+    ]
     text = "".join(pieces)
     text = re.sub(r'href="(\d+_\w+)\.ipynb(?:#[^"]*)?"', r'href="\1.html"', text)
     return re.sub(r'<a href="(?!http|\d+_\w+\.html")[^"]*">(.*?)</a>', r"\1", text, flags=re.S)

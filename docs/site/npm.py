@@ -1,8 +1,10 @@
-"""The files that the playground takes from the npm registry, in the versions of package-lock.json."""
+"""The files that the playground takes from the npm registry, in the locked versions."""
 
 import filecmp
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -17,22 +19,33 @@ def install(folder: Path) -> Path:
 
     Raises RuntimeError if npm is not installed or fails.
     """
-    modules = folder / "node_modules"
-    if modules.exists() and filecmp.cmp(HERE / LOCK, folder / LOCK, shallow=False):
-        return modules
+    if is_current(folder):
+        return folder / "node_modules"
     npm = shutil.which("npm")
     if npm is None:
         raise RuntimeError("the playground requires npm; on Debian and Ubuntu: apt install npm")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(modules, ignore_errors=True)
-    shutil.copy(HERE / "package.json", folder)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    shutil.copy(HERE / LOCK, folder)
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        (folder / LOCK).unlink()
-        raise RuntimeError(f"npm failed: {run.stderr.strip()}")
-    return modules
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
+        new = Path(parent, "npm")
+        new.mkdir()
+        for name in ("package.json", LOCK):
+            shutil.copy(HERE / name, new)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(new)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"npm failed: {run.stderr.strip()}")
+        if not is_current(folder):  # another process may have installed them in the meantime
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                new.rename(folder)
+    return folder / "node_modules"
+
+
+def is_current(folder: Path) -> bool:
+    """Return whether a folder has the locked packages."""
+    lock = folder / LOCK
+    has_files = (folder / "node_modules").exists() and lock.exists()
+    return has_files and filecmp.cmp(HERE / LOCK, lock, shallow=False)
 
 
 def copy_packages(modules: Path, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
@@ -23,9 +23,7 @@ def write_package(path: Path) -> None:
             for name in sorted(wheel.namelist()):
                 if name.startswith("stepgrad/") and not name.startswith(LEFT_OUT):
                     add(archive, name, wheel.read(name))
-        spec = find_spec("graphviz")
-        assert spec and spec.origin
-        graphviz = Path(spec.origin).parent
+        graphviz = Path(distribution("graphviz").locate_file("graphviz"))  # type: ignore[arg-type]
         for file in sorted(graphviz.rglob("*.py")):
             add(archive, f"graphviz/{file.relative_to(graphviz).as_posix()}", file.read_bytes())
         add(archive, "playground.py", (HERE / "playground.py").read_bytes())

@@ -5,6 +5,7 @@ const editor = $("code");
 const WAIT = 120; // ms without typing before the code runs
 const SLOW = 400; // ms of a run before it can be stopped
 const STUCK = 1500; // ms of a run that the next change of the code ends
+const IDLE = 30; // ms after a page is shown, in which it is painted, before the next frame is made
 const LONGEST = 200_000; // characters of code in an address
 const LOADING = "Python is loading: 13 MB, once.";
 
@@ -130,7 +131,7 @@ function show(html, shown) {
     for (const other of [...$("show").querySelectorAll("iframe")]) if (other !== frame) other.remove();
     frame.className = "";
     frame.title = `${shown}: backpropagation, step by step`;
-    spare = makeFrame();
+    spare = new Promise((done) => setTimeout(() => done(makeFrame()), IDLE));
     document.documentElement.dataset.pages = Number(document.documentElement.dataset.pages ?? 0) + 1;
   });
 }

@@ -17,18 +17,19 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any, NamedTuple
 
+from stepgrad.draw.graph.svg import use_graphviz  # type: ignore[import-untyped]
+from stepgrad.node import Node  # type: ignore[import-untyped]
+
 import stepgrad
 from stepgrad import Value, nn, record_origins
 from stepgrad.draw import draw, step
-from stepgrad.draw.graph.svg import use_graphviz
 from stepgrad.nn import Module
-from stepgrad.node import Node
 
 FILE = "playground.py"
 PRINTED = 10_000  # characters
 DRAWN = {"draw": draw, "step": step, "nn": nn}
 # Without NumPy, __all__ lacks the names that require it.
-PUBLIC = {*stepgrad.__all__, *(name for names in stepgrad.LAZY.values() for name in names)}
+PUBLIC = {*dir(stepgrad), *(x for names in vars(stepgrad)["LAZY"].values() for x in names)}
 LOOPS = ast.For | ast.While | ast.AsyncFor
 
 
