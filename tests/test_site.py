@@ -4,7 +4,9 @@ import json
 import re
 import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -38,9 +40,8 @@ def site(tmp_path_factory):
 
 
 @contextmanager
-def served(folder):
-    """Yield the address of a folder on loopback."""
-    server = make_server(folder)
+def running(server):
+    """Yield the address of a server."""
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
@@ -49,7 +50,7 @@ def served(folder):
 
 @pytest.fixture(scope="module")
 def address(site):
-    with served(site) as address:
+    with running(make_server(site)) as address:
         yield address
 
 
@@ -300,21 +301,34 @@ def test_the_page_can_be_saved(playground):
     assert Path(download.value.path()).read_text("utf-8").startswith("<!doctype html>")
 
 
-def test_code_cannot_reach_other_origins(tmp_path, browser, address):
+class Spy(BaseHTTPRequestHandler):
+    """Another origin, which permits all requests and remembers their paths."""
+
+    paths: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.paths.append(self.path)
+        self.send_response(204)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_code_cannot_reach_other_origins(browser, address):
     """An address is opened by others: the worker has the policy of the page, and so has the frame."""
-    (tmp_path / "spy.txt").write_text("")
-    with served(tmp_path) as other:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Spy)) as other:
         context = browser.new_context(bypass_csp=False)
-        seen = []
-        context.on("requestfinished", lambda request: seen.append(request.url))
         tab = context.new_page()
         tab.goto(f"{address}playground/index.html")
         tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
-        call = f"js.XMLHttpRequest.new()\nr.open('GET', '{other}spy.txt', False)\nr.send()\nprint(r.status)\nx"
-        assert "Line 4" in write(tab, f"import js\nr = {call}")
-        page = f"<img src={other}spy.txt?img><script>fetch('{other}spy.txt?f'); parent.document.title = 'hit'; location = '{other}spy.txt?go'</script>"
+        ask = f"r = js.XMLHttpRequest.new()\nr.open('GET', '{other}worker', False)\nr.send()"
+        assert write(tab, f"import js\n{ask}\nValue(r.status)").startswith("Line 4: ")
+        calls = f"fetch('{other}frame'); parent.document.title = 'hit'; location = '{other}went'"
+        page = f"<img src={other}image><script>{calls}</script>"
         write(tab, f'class Page:\n    html = """{page}"""\nPage()')
         tab.wait_for_timeout(500)
         assert tab.title() == "Playground – stepgrad"
-        assert [url for url in seen if url.startswith(other)] == []
+        assert Spy.paths == []
         context.close()
