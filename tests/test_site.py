@@ -276,6 +276,16 @@ def test_a_loop_without_end_can_be_stopped(playground):
     assert write(playground, "x + 2.0") == "Shown: x + 2.0 = 3"  # typing stops it, too
 
 
+def test_deep_graphs_are_freed_and_deep_recursion_restarts_python(playground):
+    """Python's own limits allow more nested calls than the stack of a browser."""
+    code = 'x = Value(1.0, "x")\ny = x\nfor i in range(3000):\n    y = y * 1.001\ny'
+    assert write(playground, code) == "Shown: y = 20.0502"
+    assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
+    code = "import sys\nsys.setrecursionlimit(10**6)\ndef f(n):\n    return f(n + 1) + 1\nf(0)"
+    assert write(playground, code).startswith("Python has stopped and starts again")
+    assert write(playground, "x + 2.0") == "Shown: x + 2.0 = 3"
+
+
 def test_the_keyboard_suffices(playground):
     write(playground, "x + 1.0")
     playground.focus("#examples")

@@ -29,7 +29,8 @@ function receive({ ready, broken, id, ms, outcome }) {
   if (broken) {
     const wasReady = isReady;
     start();
-    if (wasReady) settle({ error: `Python has stopped (${broken.slice(0, 200)}) and starts again.`, line: 0 });
+    const cause = /call stack/.test(broken) ? "the code nests too deeply for a browser" : broken.slice(0, 200);
+    if (wasReady) settle({ error: `Python has stopped and starts again: ${cause}.`, line: 0 });
     else {
       worker.terminate();
       settle({ error: `Python could not be loaded: ${broken.slice(0, 200)}`, line: 0 });

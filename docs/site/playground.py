@@ -151,9 +151,29 @@ def compute(code: str) -> tuple[str, str]:
         else:
             result = namespace[name]
     page, text = make_page(result, name or "", namespace)
+    namespace[""] = result
+    del result
+    release(namespace)
     if not page:
         raise Problem(text, last.lineno)
     return page, text
+
+
+def release(namespace: dict[str, Any]) -> None:
+    """Delete the variables, and their graphs node by node, from the results to the inputs.
+
+    Freed at once, a graph of a thousand nodes in a row would exceed the stack of a browser.
+    """
+    nodes: dict[Node, None] = {}
+    for value in namespace.values():
+        parts = value if isinstance(value, list | tuple) else [value]
+        for root in parts:
+            if isinstance(root, Node) and root not in nodes:
+                nodes |= dict.fromkeys(stepgrad.topological(root))
+        value = parts = root = None
+    namespace.clear()
+    while nodes:
+        nodes.popitem()
 
 
 def make_namespace(tree: ast.Module) -> dict[str, Any]:

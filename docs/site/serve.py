@@ -1,6 +1,7 @@
 """A server of static files, for this machine only."""
 
 import sys
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,10 @@ class Handler(SimpleHTTPRequestHandler):
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
     }
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        with suppress(ConnectionError):  # of a browser that has left the page
+            super().copyfile(source, outputfile)
 
     def log_message(self, *args: Any) -> None:
         pass
