@@ -78,7 +78,7 @@ def opened(browser, address, path, **options):
     tab.goto(address + path)
     yield tab
     context.close()
-    assert troubles == []
+    assert troubles == [], "\n".join(troubles)
 
 
 def is_foreign(url, address):

@@ -85,6 +85,7 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     first = page_data | {"quiz": quiz, "views": [split_view(view) for view in packed]}
     if views[0].start is not None:
         first["views"][0]["start"] = replace_invalid_in(pack_start(views[0].start))
+        first["views"][0].setdefault("free", [])  # of numbers that are only replayed
     title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
     unused = {name for name, field in SPECIAL.items() if not has_graph(views, field)}
     names = {id: tuple(x for x in y if x not in unused) for id, y in PARTS.items()}
