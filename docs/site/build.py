@@ -74,6 +74,7 @@ def build_reference(out: Path) -> None:
     link = '<a class="home-link" href="{}index.html">← stepgrad’s site</a>'
     for path in out.rglob("*.html"):
         up = "../" * len(path.relative_to(out).parts)
-        text = path.read_text("utf-8").replace("<head>", head, 1)
+        icon = f'<link rel="icon" href="{up}icon.svg">'
+        text = path.read_text("utf-8").replace("<head>", head + icon, 1)
         text = text.replace('<nav class="pdoc">', f'<nav class="pdoc">{link.format(up)}', 1)
         path.write_text(text, "utf-8")

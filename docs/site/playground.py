@@ -164,16 +164,20 @@ def release(namespace: dict[str, Any]) -> None:
 
     Freed at once, a graph of a thousand nodes in a row would exceed the stack of a browser.
     """
-    nodes: dict[Node, None] = {}
-    for value in namespace.values():
-        parts = value if isinstance(value, list | tuple) else [value]
-        for root in parts:
-            if isinstance(root, Node) and root not in nodes:
-                nodes |= dict.fromkeys(stepgrad.topological(root))
-        value = parts = root = None
+    nodes = collect_nodes(namespace)
     namespace.clear()
     while nodes:
         nodes.popitem()
+
+
+def collect_nodes(namespace: dict[str, Any]) -> dict[Node, None]:
+    """Return all nodes of the graphs of some variables, each after its inputs."""
+    nodes: dict[Node, None] = {}
+    for value in namespace.values():
+        for root in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(root, Node) and root not in nodes:
+                nodes |= dict.fromkeys(stepgrad.topological(root))
+    return nodes
 
 
 def make_namespace(tree: ast.Module) -> dict[str, Any]:
