@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python -m
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start many processes, which would all compile the package
 
-.PHONY: help demo lab notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint lint-yaml format types bench docs clean
+.PHONY: help demo lab notebooks test coverage test-wheel test-oldest test-plain test-pythons test-peers test-hips soak lint lint-yaml format types bench docs site site-serve clean
 .NOTPARALLEL: # one pip at a time, also under -j
 
 help: ## list the targets
@@ -82,6 +82,12 @@ types: $(VENV)/installed-dev ## check the types with mypy
 
 docs: $(VENV)/installed-docs ## write the API reference to out/docs and check for dead links
 	$(RUN) docs
+
+site: $(VENV)/installed-site ## build the site in out/site: live pages, notebooks, reference, playground; needs npm
+	$(RUN) docs.site
+
+site-serve: ## show the site at an address of this machine
+	$(RUN) docs.site serve
 
 bench: $(VENV)/installed-demos ## run the benchmarks against micrograd, PyTorch, JAX and scikit-learn
 	@$(MAKE) -k --no-print-directory $(VENV)/installed-peers $(VENV)/installed-browser || echo >&2 \

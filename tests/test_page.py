@@ -37,6 +37,15 @@ def recurrence():
     return h
 
 
+def long_chain():
+    """Return a graph of more values than a page computes: it replays their numbers."""
+    x = Value(1.0, "x")
+    y = x
+    for _ in range(3100):
+        y = y * 1.001
+    return y
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """Return the folder of the pages."""
@@ -46,6 +55,7 @@ def pages(tmp_path_factory):
     step(recurrence()).save(folder / "recurrence.html")
     model = scalar.GPT(3, 4, 2, positions=2, rng=0)
     step(model.loss([0, 1, 2]), model, level="blocks").save(folder / "boxes.html")
+    step(long_chain()).save(folder / "long.html")
     return folder
 
 
@@ -84,6 +94,13 @@ def test_texts_of_the_drawing_follow_the_theme(opened):
     page = opened("neuron", color_scheme="dark")
     text = "document.querySelector('.graph text')"
     assert page.evaluate(f"getComputedStyle({text}).fill") == "rgb(232, 234, 237)"
+
+
+def test_a_page_that_replays_its_numbers_steps(opened):
+    page = opened("long")
+    page.click("[data-do=next]")
+    assert at(page) == 1
+    assert page.locator(".free").count() == 0
 
 
 def test_a_step_marks_the_copies_at_its_arrows(opened):

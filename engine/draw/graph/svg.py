@@ -1,11 +1,13 @@
 """DOT to SVG or PNG: the only module of this package that starts a process.
 
 `graphviz-pure` computes the layout. It is a port of Graphviz that is installed with this package
-and writes the same bytes on every platform. The system's `dot` can be used instead.
+and writes the same bytes on every platform. The system's `dot` can be used instead. A Python
+without processes, as in a browser, calls a function (see `use_graphviz`).
 """
 
 import html
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.draw.formulas.labels import parse_label, set_spans
@@ -19,6 +21,17 @@ FIRST_TEXT = re.compile(  # of a value, which is its label if it has one
 )
 COPY = "The same value again. Its gradient is the sum over all its uses."
 LAYOUTS = ("auto", "embedded", "dot")
+Graphviz = Callable[[str, str], str]  # from DOT text and a format to a picture
+installed: list[Graphviz] = []  # the function of `use_graphviz`, if it was called
+
+
+def use_graphviz(function: Graphviz) -> None:
+    """Compute all layouts by a function, in a Python that cannot start processes.
+
+    In Pyodide, it is the method of a WebAssembly build of Graphviz:
+    `lambda dot, form: graphviz.layout(dot, form, "dot")`. It receives DOT text and "svg".
+    """
+    installed[:] = [function]
 
 
 def render(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
@@ -33,6 +46,8 @@ def render(dot: str, form: str = "svg", layout: str = "auto") -> bytes:
     Raises RuntimeError if no Graphviz is installed, or with Graphviz's own message if it rejects
     the text.
     """
+    if installed:
+        return installed[0](dot, form).encode()
     import subprocess  # when a process starts: this and the imports below take 50 ms
 
     if form == "png":  # without Verdana, Graphviz would fall back on Times

@@ -8,6 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,18 +85,19 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
     first = page_data | {"quiz": quiz, "views": [split_view(view) for view in packed]}
     if views[0].start is not None:
         first["views"][0]["start"] = replace_invalid_in(pack_start(views[0].start))
+        first["views"][0].setdefault("free", [])  # of numbers that are only replayed
     title = html.escape(f"{replace_invalid(views[0].title)} – {SUBTITLE}")
     unused = {name for name, field in SPECIAL.items() if not has_graph(views, field)}
-    parts = {id: join_scripts([x for x in y if x not in unused]) for id, y in PARTS.items()}
+    names = {id: tuple(x for x in y if x not in unused) for id, y in PARTS.items()}
+    parts = {id: join_scripts(y) for id, y in names.items()}
     core = join_scripts(CORE)
     rows_text = "".join(f"{row},\n" for row in rows)
     start = remove_blank_lines(f"const rows = [\n{rows_text}];\n{START}")
     policy = POLICY.format(sources=" ".join(map(hash_source, (core, start, *parts.values()))))
-    packed_texts = {id: json.dumps(part) for id, part in parts.items()}
-    packed_texts |= {f"view{i}": write_json(view) for i, view in enumerate(packed)}
+    texts = {id: pack_scripts(y) for id, y in names.items()}
+    texts |= {f"view{i}": compress(write_json(view)) for i, view in enumerate(packed)}
     data = "".join(
-        f'<script type="text/plain" id="{id}">{compress(text)}</script>\n'
-        for id, text in packed_texts.items()
+        f'<script type="text/plain" id="{id}">{text}</script>\n' for id, text in texts.items()
     )
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -103,7 +105,7 @@ def write_page(views: Sequence[PageView], theme: str, quiz: bool = False) -> str
         '<meta name="viewport" content="width=device-width">'
         '<link rel="expect" href="#start" blocking="render">'  # else it is drawn twice
         f"<title>{title}</title>\n<style>{write_colours(theme)}\n"
-        f"{shorten_css(''.join(map(read_text, STYLES)))}</style></head>\n<body>\n"
+        f"{join_styles()}</style></head>\n<body>\n"
         f'<div class="stepper" tabindex="0" role="group" aria-label="{title}" '
         f'data-lm-suppress-shortcuts="true">\n{body}</div>\n'
         f'<script type="application/json" id="first">{write_json(first)}</script>\n'
@@ -128,9 +130,22 @@ def shorten_css(style: str) -> str:
     return re.sub(r"\s*([{};])\s*", r"\1", style).replace(";}", "}")
 
 
-def join_scripts(names: Sequence[str]) -> str:
+@cache
+def join_styles() -> str:
+    """Return the style sheet of the page."""
+    return shorten_css("".join(map(read_text, STYLES)))
+
+
+@cache
+def join_scripts(names: tuple[str, ...]) -> str:
     """Return the scripts of some files as one, without comments."""
     return "".join(remove_blank_lines(strip_comments(read_text(name))) for name in names)
+
+
+@cache
+def pack_scripts(names: tuple[str, ...]) -> str:
+    """Return the scripts of some files as the compressed JSON of one text."""
+    return compress(json.dumps(join_scripts(names)))
 
 
 def write_json(data: Any) -> str:
@@ -385,6 +400,7 @@ def replace_invalid_in(data: Any) -> Any:
     return [*map(replace_invalid_in, data)] if isinstance(data, list | tuple) else data
 
 
+@cache
 def read_text(name: str) -> str:
     """Return the text of a file beside this module."""
     return (FOLDER / name).read_text("utf-8")

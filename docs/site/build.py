@@ -1,0 +1,80 @@
+"""The whole site: its parts, each in a folder of its own."""
+
+import html
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from docs.site.build_playground import build_playground
+from docs.site.examples import EXAMPLES
+from docs.site.gallery import build_gallery
+from docs.site.layout import read, write_assets, write_card, write_page
+from docs.site.notebook_pages import build_notebooks, write_style
+
+CARDS = (
+    ("playground/index.html", "Playground", "Write a few lines of Python; the live page follows."),
+    ("gallery/index.html", "Gallery", "Neurons, softmax, moons that learn, the step of a GPT."),
+    ("notebooks/index.html", "Notebooks", "From a first expression to a GPT, in eleven lessons."),
+    ("reference/stepgrad.html", "Reference", "Each function, with an example that runs."),
+)
+# The reference's pages have scripts and styles in line.
+REFERENCE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'"
+)
+
+
+def build_site(out: Path) -> None:
+    """Write the site into a folder, which is emptied first."""
+    shutil.rmtree(out, ignore_errors=True)
+    build_pages(out)
+    print("playground ...", flush=True)
+    build_playground(out / "playground")
+    print("reference ...", flush=True)
+    build_reference(out / "reference")
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(f"wrote {out}/index.html and its folder, {size / 1e6:.1f} MB; make site-serve shows it")
+
+
+def build_pages(out: Path, notebooks: Iterable[Path] = ()) -> None:
+    """Write the pages of the site, except the reference, with some notebooks or all of them."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_assets(out)
+    write_style(out)
+    cards = "".join(write_card(*card) for card in CARDS)
+    body = read("index.html").replace("CARDS", cards)
+    (out / "index.html").write_text(write_page("index.html", "stepgrad", body), "utf-8")
+    (out / "playground").mkdir(exist_ok=True)
+    (out / "playground" / "index.html").write_text(write_playground(), "utf-8")
+    print("gallery ...", flush=True)
+    build_gallery(out / "gallery")
+    print("notebooks ...", flush=True)
+    build_notebooks(out / "notebooks", notebooks)
+
+
+def write_playground() -> str:
+    """Return the page of the playground."""
+    texts = {name: {"title": title, "code": code} for name, (title, code) in EXAMPLES.items()}
+    data = json.dumps(texts).replace("<", "\\u003c")
+    return write_page(
+        "playground/index.html", "Playground – stepgrad",
+        read("playground.html").replace("EXAMPLES", data), ("site.css", "playground.css"),
+        scripts=" 'wasm-unsafe-eval'", workers="'self' blob:",
+    )  # fmt: skip
+
+
+def build_reference(out: Path) -> None:
+    """Write the API reference, with a link to the site and a policy in each page."""
+    from docs.__main__ import main
+
+    main(out)
+    policy = html.escape(REFERENCE_POLICY)
+    head = f'<head>\n<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    link = '<a class="home-link" href="{}index.html">← stepgrad’s site</a>'
+    for path in out.rglob("*.html"):
+        up = "../" * len(path.relative_to(out).parts)
+        icon = f'<link rel="icon" href="{up}icon.svg">'
+        text = path.read_text("utf-8").replace("<head>", head + icon, 1)
+        text = text.replace('<nav class="pdoc">', f'<nav class="pdoc">{link.format(up)}', 1)
+        path.write_text(text, "utf-8")

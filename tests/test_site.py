@@ -1,0 +1,352 @@
+"""The site in a browser, from loopback: its pages, and the playground with Python in a worker."""
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from browsers import chromium, missing
+from docs.links import dead_in_html
+from docs.site.build import build_pages
+from docs.site.build_playground import build_playground
+from docs.site.examples import EXAMPLES
+from docs.site.gallery import PAGES
+from docs.site.playground import run
+from docs.site.serve import make_server
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = "7_chain_rule"  # with a live page and formulas
+SECONDS = 60_000  # ms
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of the site, without the reference, which `make docs` builds."""
+    pytest.importorskip("nbconvert")
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("site")
+    build_pages(folder, [ROOT / "notebooks" / f"{NOTEBOOK}.ipynb"])
+    try:
+        build_playground(folder / "playground", ROOT / "out" / "npm")
+    except RuntimeError as error:
+        missing(str(error))
+    return folder
+
+
+@contextmanager
+def running(server):
+    """Yield the address of a server."""
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with running(make_server(site)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def opened(browser, address, path, **options):
+    """Yield a page of the site. Its requests must stay there, and it must report no errors."""
+    context = browser.new_context(**{"bypass_csp": False, **options})
+    tab, troubles = context.new_page(), []
+    tab.on("console", lambda message: troubles.append(message.text))
+    tab.on("pageerror", lambda error: troubles.append(str(error)))
+    context.on(
+        "request",
+        lambda request: troubles.append(request.url) if is_foreign(request.url, address) else None,
+    )
+    context.on(
+        "response",
+        lambda response: troubles.append(response.url) if response.status >= 400 else None,
+    )
+    tab.goto(address + path)
+    yield tab
+    context.close()
+    assert troubles == [], "\n".join(troubles)
+
+
+def is_foreign(url, address):
+    return not url.startswith((address, f"blob:{address}", "data:", "about:"))
+
+
+@pytest.fixture(scope="module")
+def playground(browser, address):
+    """Yield the playground after Python has started. The tests share it, as starting takes long."""
+    with opened(browser, address, "playground/index.html") as tab:
+        tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
+        yield tab
+
+
+def write(tab, code):
+    """Replace the code, and return the text below it when the code has run."""
+    tab.fill("#code", code)
+    return wait(tab)
+
+
+def wait(tab):
+    tab.wait_for_selector('#show[aria-busy="false"]', timeout=SECONDS)
+    return tab.inner_text("#said")
+
+
+def picture(tab):
+    """Return the frame of the page that is shown."""
+    element = tab.wait_for_selector("#show iframe:not(.spare)", state="attached")
+    return element.content_frame()
+
+
+def title(tab):
+    return picture(tab).title().partition(" – ")[0]
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return [file.relative_to(site).as_posix() for file in site.rglob("*.html")]
+
+
+def test_links_lead_to_pages(site):
+    """Links to the reference and to the notebooks that the fixture leaves out have files, too."""
+    others = {f"{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    dead = [link.partition(": ")[2] for link in dead_in_html(site)]
+    assert {link for link in dead if "reference/" not in link} <= others
+
+
+def test_no_file_names_another_origin(site, pages):
+    """Pages have a policy without other hosts, and link to nothing that is loaded from there."""
+    for name in pages:
+        text = (site / name).read_text("utf-8")
+        assert re.search(
+            r'http-equiv="Content-Security-Policy" content="default-src \'none\'', text
+        ), name
+        policy = re.search(r'Security-Policy" content="([^"]*)"', text)[1]
+        assert not re.search(r"https?:|\*", policy), name
+        assert not re.search(
+            r'<(?:script|img|iframe)[^>]* src="https?:|<link[^>]* href="https?:', text
+        ), name
+
+
+def test_pages_load_without_errors(browser, address, pages):
+    assert len(pages) == 2 * len(PAGES) + 6
+    with opened(browser, address, "index.html") as tab:
+        for name in pages:
+            tab.goto(address + name)
+            assert tab.title() or name.endswith("frame.html"), name
+
+
+def test_the_landing_page_steps(browser, address):
+    with opened(browser, address, "index.html") as tab:
+        frame = tab.frame_locator(".live iframe")
+        frame.locator("[data-do=next]").click()
+        assert frame.locator(".place").inner_text() == "2 of 17"
+        tab.get_by_role("link", name="Open the playground").click()
+        tab.wait_for_selector("#code")
+
+
+def test_a_notebook_has_formulas_and_a_page_that_steps(browser, address):
+    with opened(browser, address, f"notebooks/{NOTEBOOK}.html") as tab:
+        assert tab.locator("main math").count() >= 20
+        assert "$" not in tab.locator(".text_cell_render").all_inner_texts().__str__()
+        frame = tab.frame_locator(".output iframe").first
+        frame.locator("[data-do=next]").click()
+        assert frame.locator(".place").inner_text().startswith("2 of ")
+
+
+def test_pages_fit_phones(browser, address):
+    size = {"width": 390, "height": 844}
+    for name in (
+        "index.html",
+        "playground/index.html",
+        "gallery/index.html",
+        "gallery/gpt.html",
+        f"notebooks/{NOTEBOOK}.html",
+    ):
+        with opened(browser, address, name, viewport=size) as tab:
+            assert tab.evaluate("document.documentElement.scrollWidth") == 390, name
+
+
+def test_a_picture_stands_there_before_python(browser, address):
+    """An example's page, made with the site, steps while Python is loading and stays afterwards."""
+    with opened(browser, address, "index.html") as tab:
+        held = []
+        tab.route("**/snapshot.bin", lambda route: held.append(route))
+        tab.goto(f"{address}playground/index.html#example=neuron")
+        frame = picture(tab)
+        frame.locator("[data-do=next]").click()
+        assert "Python is loading" in tab.inner_text("#said")
+        for route in held:
+            route.continue_()
+        tab.wait_for_selector("html[data-ms]", timeout=SECONDS)
+        assert tab.inner_text("#said") == "Shown: out = 0.706419"
+        assert tab.get_attribute("html", "data-pages") == "1"
+        assert frame.locator(".place").inner_text() == "2 of 17"
+
+
+def test_pages_have_the_bytes_of_an_installed_stepgrad(site):
+    """NumPy's and Python's random numbers differ, so networks differ."""
+    for name in EXAMPLES.keys() - {"network", "training"}:
+        outcome = json.loads((site / "playground" / "examples" / f"{name}.json").read_text("utf-8"))
+        expected = run(EXAMPLES[name][1])
+        assert outcome["html"] == expected.html, name
+        assert outcome["printed"] == expected.printed
+
+
+def test_examples_can_be_chosen_and_have_addresses(playground):
+    for name, (text, code) in EXAMPLES.items():
+        playground.select_option("#examples", label=text)
+        assert wait(playground).startswith("Shown: ")
+        assert playground.input_value("#code") == code
+        playground.wait_for_url(f"**#example={name}")
+
+
+def test_typing_redraws(playground):
+    assert write(playground, "x * x + 3.0") == "Shown: x * x + 3.0 = 4"
+    playground.wait_for_selector('iframe:not(.spare)[title^="x * x"]', state="attached")
+    code = 'a = Value(0.5, "a")\nout = a.exp()\nout.label = "out"\nout'
+    assert write(playground, code) == "Shown: out = 1.64872"
+    assert playground.input_value("#examples") == ""
+    playground.wait_for_selector('iframe:not(.spare)[title^="out"]', state="attached")
+    assert "out" in title(playground)
+
+
+def test_errors_are_marked_in_their_line(playground):
+    assert write(playground, "x = 1.0\ny = x / 0\ny").startswith("Line 2: ZeroDivisionError")
+    assert playground.locator("#gutter .bad").inner_text() == "2"
+    assert playground.get_attribute("#code", "aria-invalid") == "true"
+    playground.get_by_role("button", name="Line 2").click()
+    selected = "c => c.value.slice(c.selectionStart, c.selectionEnd)"
+    assert playground.eval_on_selector("#code", selected) == "y = x / 0"
+    assert write(playground, "x +").startswith("Line 1: SyntaxError: invalid syntax")
+    assert write(playground, "(x, y)").startswith("Line 1: The last line gives 2 results")
+    assert write(playground, "def f(n):\n    return f(n)\nf(1)").startswith(
+        "Line 2: RecursionError"
+    )
+    assert write(playground, "# one\nArray([1.0])").startswith(
+        "Line 2: stepgrad.Array requires NumPy"
+    )
+    assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
+    assert playground.locator("#gutter .bad").count() == 0
+
+
+def test_output_and_modules_that_the_snapshot_lacks(playground):
+    code = "import statistics\nprint(statistics.median([3, 1, 2]))\nValue(1.0)"
+    assert write(playground, code) == "Shown: Value(1.0) = 1"
+    assert playground.inner_text("#printed") == "2\n"
+    assert write(playground, "from stepgrad.nn import exercises\nx = Value(1.0)") == "Shown: x = 1"
+    assert playground.is_hidden("#printed")
+
+
+def test_the_address_holds_the_code(browser, address, playground):
+    code = 'x = Value(0.25, "größe")  # ∂, +/ &\ny = x.tan()\n'
+    write(playground, code)
+    playground.wait_for_url("**#code=*")
+    url = playground.url
+    with opened(browser, address, url.removeprefix(address)) as tab:
+        assert tab.input_value("#code") == code
+        tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
+        assert wait(tab) == "Shown: y = 0.255342"
+        tab.wait_for_selector('iframe:not(.spare)[title^="y"]', state="attached")
+        assert "größe" in title(tab)
+        tab.evaluate("location.hash = '#code=!'")
+        tab.locator("#said", has_text="does not hold valid code").wait_for()
+
+
+def test_a_loop_without_end_can_be_stopped(playground):
+    playground.fill("#code", "while True:\n    pass\n")
+    playground.get_by_role("button", name="Stop").click(timeout=SECONDS)
+    assert playground.inner_text("#said").startswith("Stopped.")
+    assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
+    playground.fill("#code", "while True:\n    pass\n")
+    playground.get_by_role("button", name="Stop").wait_for(timeout=SECONDS)
+    playground.wait_for_timeout(1500)
+    assert write(playground, "x + 2.0") == "Shown: x + 2.0 = 3"  # typing stops it, too
+
+
+def test_deep_graphs_are_freed_node_by_node(playground):
+    """Python allows more nested calls than the stack of a browser."""
+    code = 'x = Value(1.0, "x")\ny = x\nfor i in range(3000):\n    y = y * 1.001\ny'
+    assert write(playground, code) == "Shown: y = 20.0555"
+    assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
+
+
+def test_python_starts_again_after_a_crash(browser, address):
+    context = browser.new_context(bypass_csp=False)  # Pyodide reports the crash in the console
+    tab = context.new_page()
+    tab.goto(f"{address}playground/index.html")
+    tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
+    code = "import sys\nsys.setrecursionlimit(10**6)\ndef f(n):\n    return f(n + 1) + 1\nf(0)"
+    assert write(tab, code).startswith("Python has stopped and starts again: the code nests")
+    assert write(tab, "x + 2.0") == "Shown: x + 2.0 = 3"
+    context.close()
+
+
+def test_the_keyboard_suffices(playground):
+    write(playground, "x + 1.0")
+    playground.focus("#examples")
+    names = []
+    for _ in range(5):
+        names.append(playground.evaluate("document.activeElement.id"))
+        playground.keyboard.press("Tab")
+    assert names == ["examples", "run", "copy", "save", "code"]
+    playground.focus("#code")
+    playground.keyboard.press("Control+A")
+    playground.keyboard.type("for i in range(2):\nprint(i)\n")
+    playground.keyboard.press("Backspace")
+    assert playground.input_value("#code") == "for i in range(2):\n    print(i)\n   "
+    playground.keyboard.press("Control+Enter")
+    assert wait(playground).startswith("Line 1: The last line gives no result.")
+    assert playground.input_value("#code").count("\n") == 2
+
+
+def test_the_page_can_be_saved(playground):
+    write(playground, "x * 5.0")
+    with playground.expect_download() as download:
+        playground.click("#save")
+    assert Path(download.value.path()).read_text("utf-8").startswith("<!doctype html>")
+
+
+class Spy(BaseHTTPRequestHandler):
+    """Another origin, which permits all requests and remembers their paths."""
+
+    paths: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.paths.append(self.path)
+        self.send_response(204)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_code_cannot_reach_other_origins(browser, address):
+    """An address is opened by others: the worker has the policy of the page, and so has the frame."""
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Spy)) as other:
+        context = browser.new_context(bypass_csp=False)
+        tab = context.new_page()
+        tab.goto(f"{address}playground/index.html")
+        tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
+        ask = f"r = js.XMLHttpRequest.new()\nr.open('GET', '{other}worker', False)\nr.send()"
+        assert write(tab, f"import js\n{ask}\nValue(r.status)").startswith("Line 4: ")
+        calls = f"fetch('{other}frame'); parent.document.title = 'hit'; location = '{other}went'"
+        page = f"<img src={other}image><script>{calls}</script>"
+        write(tab, f'class Page:\n    html = """{page}"""\nPage()')
+        tab.wait_for_timeout(500)
+        assert tab.title() == "Playground – stepgrad"
+        assert Spy.paths == []
+        context.close()
