@@ -375,6 +375,14 @@ CHANGES = {
     "a model": "from nn import MLP\nm = MLP(1, [1], rng={})\ndef f(x): return m",
     "a part": "import functools\nf = functools.partial(max, {})",
     "an object": "class A: pass\na = A()\na.b = [{}]\ndef f(x): return a.b",
+    "an object with slots": "class A: __slots__ = ['b']\na = A()\na.b = {}\ndef f(x): return a.b",
+    "a method of an object": "class A:\n    def g(self): return {}\na = A()\ndef f(x): return a.g()",
+    "an object of a library": "from fractions import Fraction\na = Fraction({}, 3)\ndef f(x): return a",
+    "a range": "a = range({})\ndef f(x): return a",
+    "a masked array": "import numpy\na = numpy.ma.array([1, 2], mask=[0, {} - 1])\ndef f(x): return a",
+    "a generator": "import numpy\na = numpy.random.RandomState({})\ndef f(x): return a",
+    "a cached function": "import functools\n@functools.cache\ndef g(x): return {}\ndef f(x): return g(x)",
+    "bytes": "a = bytes([{}])\ndef f(x): return a",
 }
 BASE = "def f(x): return x * 2"
 
@@ -400,10 +408,19 @@ def test_a_checksum_does_not_depend_on(code):
     assert checksum(code) == checksum(BASE)
 
 
-def test_a_checksum_is_the_same_in_each_process():
+@pytest.mark.parametrize(
+    ("library", "a"),
+    [
+        ("numpy", "{'a', 'b', 'c', 'd'}"),
+        ("torch", "torch.nn.Tanh(), torch.ones(2), torch.nn.Parameter(torch.ones(3))"),
+        ("pandas", "pandas.DataFrame({'b': ['x', 'y'], 'c': [1.0, 2.0]})"),
+    ],
+)
+def test_a_checksum_is_the_same_in_each_process(library, a):
+    pytest.importorskip(library)
     code = (
-        "from nn.code import code_checksum\nnames = {'a', 'b', 'c', 'd'}\n"
-        "def f(x): return x in {'k', 'l', 'm'} and names, f\nprint(code_checksum(f))"
+        f"import {library}\nfrom nn.code import code_checksum\na = {a}\n"
+        "def f(x): return x in {'k', 'l', 'm'} and a, f\nprint(code_checksum(f))"
     )
     printed = {
         subprocess.check_output(

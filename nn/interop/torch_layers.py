@@ -12,8 +12,11 @@ from nn.vector import Activation, Dense
 
 LAYERS = {row.module: row for row in ROWS if row.module}
 MODULES = {row.module: row for row in ACTIVATIONS if row.module}
-THEIRS = [name for name in (*LAYERS, *MODULES) if name not in OWN_MODULES]
-KNOWN = f"only {', '.join(THEIRS)}, functions of these names, and sums x + f(x) can be converted"
+THEIRS = [name for name in MODULES if name not in OWN_MODULES]
+KNOWN = (
+    f"only {', '.join(LAYERS)}, the activations {', '.join(THEIRS)} and their functions, and sums "
+    "x + f(x) can be converted"
+)
 OURS = "nn.interop.torch_modules"
 
 
@@ -85,7 +88,10 @@ class LayerReader:
         how |= {name: tensors[name] is not None for name in row.flags}
         if row.layer is Dense:
             how |= {"activation": "linear", "init": "zeros"}
-        layer = row.layer(**how)
+        try:
+            layer = row.layer(**how)
+        except ValueError as problem:  # such as the rate 1 of Dropout
+            refuse_layer("from_torch", module, path, str(problem))
         layer.training = module.training
         for name, tensor in tensors.items():
             self.set_array(layer, name, tensor)
