@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.support.embed import embed_image
 from engine.support.tables import align
 from nn.arguments import format_count, look_up
-from nn.trials import FIGURES, GridCell, Trial, describe_settings, format_value
+from nn.trials import FIGURES, GridCell, Trial, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ class Sweep:
         """Return the combinations of values, each with its trainings."""
         groups: dict[str, list[Trial]] = {}
         for trial in self.trials:
-            groups.setdefault(describe_settings(trial.settings), []).append(trial)
+            groups.setdefault(repr(trial.settings), []).append(trial)
         return [GridCell(trials[0].settings, trials) for trials in groups.values()]
 
     def failures(self) -> list[Trial]:

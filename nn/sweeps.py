@@ -139,11 +139,8 @@ def finish(
 def checked(result: Sweep) -> Sweep:
     """Warn about trainings that failed, and unused seeds. Raises RuntimeError if all failed."""
     failures = result.failures()
-    if failures and len(failures) == len(result.trials):
-        raise RuntimeError(
-            f"all {format_count(len(failures), 'training')} failed; {failures[0]}:\n"
-            f"{failures[0].traceback}"
-        )
+    if len(failures) == len(result.trials):
+        raise RuntimeError(f"all trainings failed; {failures[0]}:\n{failures[0].traceback}")
     if failures:
         warn(
             f"{len(failures)} of {format_count(len(result.trials), 'training')} failed; "
@@ -192,7 +189,7 @@ def plain_value(name: str, x: Any) -> Any:
     if isinstance(x, np.generic | np.ndarray):
         x = x.tolist()
     if isinstance(x, list | tuple):
-        return type(x)([plain_value(name, part) for part in x])
+        return (list if isinstance(x, list) else tuple)([plain_value(name, part) for part in x])
     if x is None or isinstance(x, str | bool | int | float):
         return x
     raise TypeError(
@@ -222,7 +219,9 @@ def check_build(build: Any, names: list[str]) -> None:
                     "build must have the parameters seed and checkpoint, got "
                     f"{describe_build(build)}"
                 )
-            look_up(f"parameter of {describe_build(build)}:", parameters, name)
+            own = {key: x for key, x in parameters.items() if key not in GIVEN}
+            if name not in GIVEN:
+                look_up(f"parameter of {describe_build(build)}:", own, name)
     missing = [
         name
         for name, parameter in parameters.items()
@@ -286,9 +285,9 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Return the outcome of a finished training; None for another."""
+    """Return the outcome of a finished training; None for another, or if the file is damaged."""
     try:
         content = json.loads(Path(f"{path}.json").read_bytes())
-    except FileNotFoundError:
+        return Outcome(content["records"], content["epoch"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
-    return Outcome(content["records"], content["epoch"])

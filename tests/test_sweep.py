@@ -119,6 +119,12 @@ def test_another_worker_of_a_cluster_resumes_the_training_of_a_killed_one(tmp_pa
         assert numbers(result) == straight
         (epoch,) = resumed(tmp_path)
         assert epoch.endswith(": 3")
+        many = "a" * 20_000_000  # Dask warns about a job of that size
+
+        def large(width, seed, checkpoint):
+            return train(width, 0.1 if many else 0.2, seed, checkpoint)
+
+        assert sweep(large, {"width": [2, 3]}, folder=tmp_path / "large", scheduler=client).best()
         with pytest.raises(TypeError, match="must return the result of fit"):
             sweep(lambda seed, checkpoint: 3, {}, folder=tmp_path / "other", scheduler=client)
 
@@ -171,12 +177,13 @@ def test_trainings_of_another_build_are_not_used(tmp_path):
 
 def test_a_damaged_or_missing_result_is_computed_again(tmp_path):
     first = run(counting(tmp_path), tmp_path)
-    for trial in first.trials[:2]:
-        path = Path(trial.checkpoint).with_suffix(".json")
-        assert json.loads(path.read_text())["epoch"] == EPOCHS
-        path.unlink()
+    paths = [Path(trial.checkpoint).with_suffix(".json") for trial in first.trials[:4]]
+    assert json.loads(paths[0].read_text())["epoch"] == EPOCHS
+    paths[0].unlink()
+    paths[1].write_text("{")
+    paths[2].write_text("[]")
     assert run(counting(tmp_path), tmp_path) == first  # the checkpoints are finished
-    assert len(calls(tmp_path)) == 6
+    assert len(calls(tmp_path)) == 7
 
 
 PROGRAM = """
@@ -254,7 +261,7 @@ def test_a_training_that_fails_does_not_stop_the_others(tmp_path):
     assert str(result).endswith(
         "1 of 4 trainings failed:\n  lr=0.1, seed=1: ZeroDivisionError: of this test"
     )
-    with pytest.raises(RuntimeError, match=r"all 1 training failed; lr=0.1, seed=1:\nTraceback"):
+    with pytest.raises(RuntimeError, match=r"all trainings failed; lr=0.1, seed=1:\nTraceback"):
         sweep(diverging, {"lr": [0.1]}, folder=tmp_path, seeds=[1], processes=1)
 
 
@@ -349,6 +356,19 @@ def test_the_table_and_the_plot(tmp_path):
     assert result.table()[1] == {
         "width": 2, "lr": 0.01, "seed": 1, **result.trials[1].figures(), "error": None,
     }  # fmt: skip
+
+
+def test_values_with_the_same_text_are_apart(tmp_path):
+    pytest.importorskip("matplotlib")
+    build = lambda x, y, seed, checkpoint: train(2, 0.1, seed, checkpoint)
+    values = [0.1234567, 0.12345671, True, 1, "1"]
+    result = sweep(build, {"x": values, "y": [8, "8"]}, folder=tmp_path, seeds=1, processes=1)
+    assert [list(cell.settings.values()) for cell in result.cells()] == [
+        [x, y] for x in values for y in (8, "8")
+    ]
+    axes = result.plot()
+    assert len(axes.get_xticklabels()) == 5
+    assert [len(curve.lines[0].get_xdata()) for curve in axes.containers] == [5, 5]
 
 
 @pytest.mark.parametrize(
