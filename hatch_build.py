@@ -4,8 +4,9 @@ The code of the demos becomes `stepgrad.demos`, which `python -m stepgrad` runs.
 11 MB, stay in the clone and in the source distribution.
 
 The files are copied, and their names for each other are rewritten in imports, docstrings, examples
-and messages alike. Lines keep their numbers. This is text replacement: code in these folders
-therefore writes `torch.nn.Linear` and not `nn.Linear`.
+and messages alike. Lines of Python keep their numbers. This is text replacement: code in these folders
+therefore writes `torch.nn.Linear` and not `nn.Linear`. Scripts lose indentation and lines of
+comments, which pages leave out too.
 """
 
 import re
@@ -62,6 +63,15 @@ def rewritten(text: str) -> str:
     return NAME.sub(new_name, text)
 
 
+def shortened(script: str) -> str:
+    """Return a script without indentation and without lines of comments.
+
+    >>> shortened("// a\\nif (a) {\\n  // b\\n  b(); // c\\n}\\n")
+    'if (a) {\\nb(); // c\\n}\\n'
+    """
+    return re.sub(r"^[ \t]+(//.*\n)?|^//.*\n", "", script, flags=re.M)
+
+
 class CustomBuildHook(BuildHookInterface[Any]):
     """Puts the rewritten files into the wheel. An editable install uses the clone's own."""
 
@@ -80,7 +90,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
                 if file.suffix in TEXT:
                     source = Path(self.copies.name, path)
                     source.parent.mkdir(parents=True, exist_ok=True)
-                    source.write_bytes(rewritten(file.read_bytes().decode()).encode())
+                    text = rewritten(file.read_bytes().decode())
+                    source.write_bytes((shortened(text) if file.suffix == ".js" else text).encode())
                 build_data["force_include"][str(source)] = path
         main = Path(self.copies.name, "__main__.py")
         main.write_text(MAIN)

@@ -95,7 +95,9 @@ class CodeWords:
             yield parts
             yield from self.of(getattr(x, "__dict__", None))
         else:
-            yield from self.each([[*part] if isinstance(part, Iterator) else part for part in parts])
+            yield from self.each(
+                [[*part] if isinstance(part, Iterator) else part for part in parts]
+            )
 
     def each(self, objects: Iterable[Any]) -> Iterator[str]:
         for x in objects:
