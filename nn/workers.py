@@ -7,7 +7,7 @@ started again and resumes from its checkpoint.
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pickle import PicklingError
@@ -142,7 +142,7 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
     with nullcontext(scheduler) if is_client else distributed.Client(scheduler) as client:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent once
-            build = client.submit(keep, jobs[0].build, pure=False) if jobs else None
+            build = client.submit(return_build, jobs[0].build, pure=False) if jobs else None
         futures = {
             client.submit(run_build, build, job._replace(build=None), pure=False): i
             for i, job in enumerate(jobs)
@@ -154,7 +154,7 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
             client.cancel([future for future in futures if not future.done()])
 
 
-def keep(build: Any) -> Any:
+def return_build(build: Any) -> Any:
     """Return a `build`, with the data in it, as a result that the workers share."""
     return build
 

@@ -302,7 +302,7 @@ def test_a_build_may_make_the_checkpoint_a_path(tmp_path):
 
 
 def test_seeds_that_are_not_used(tmp_path):
-    with pytest.warns(RuntimeWarning, match="the losses of seed=0 are those of all other seeds"):
+    with pytest.warns(RuntimeWarning, match="seed=0 has the same losses as all other seeds"):
         sweep(
             lambda seed, checkpoint: train(2, 0.1, 0, checkpoint), {}, folder=tmp_path, processes=1
         )
