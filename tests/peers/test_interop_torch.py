@@ -403,7 +403,7 @@ def test_the_demo_steps_through_a_network_of_the_user(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
         "import torch\nnet = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), "
-        "torch.nn.ReLU(), torch.nn.Linear(4, 2))\nx = [0.5, -1.0, 2.0]\n"
+        "torch.nn.ReLU(), torch.nn.Linear(4, 2))\nx = torch.ones(3, requires_grad=True)\n"
     )
     demo.main(tmp_path, file=file)
     assert re.search(r"^1\.weight .* \d\.\de[-+]\d+$", capsys.readouterr().out, re.M)
