@@ -1,6 +1,7 @@
 """The result of a sweep: a table of means and spreads over seeds, and a plot."""
 
 import html
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,15 @@ class Sweep:
 
         figure  the name of a column; None chooses the validation loss, or the loss without
                 validation. The highest mean is the best of `metric` and `validation_metric`, the
-                lowest of the others
+                lowest of the others; nan is the worst
 
         Raises ValueError for an unknown column.
         """
         figure = self._check_figure(figure)
         sign = -1 if figure.endswith("metric") else 1
         cells = [cell for cell in self.cells() if figure in cell.figures()]
-        return min(cells, key=lambda cell: sign * cell.figures()[figure].mean)
+        means = [sign * cell.figures()[figure].mean for cell in cells]
+        return cells[min(range(len(cells)), key=lambda i: (math.isnan(means[i]), means[i]))]
 
     def _check_figure(self, figure: str | None) -> str:
         """Return the name of a column. Raises ValueError, with the known names, for another."""

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from engine.support.threads import cores
-from nn import MLP, data, fit, sweep, vector
+from nn import MLP, Record, Sweep, data, fit, sweep, vector
 from nn.code import code_checksum
-from nn.trials import Spread
+from nn.trials import Spread, Trial
 
 pytest.importorskip("threadpoolctl")
 
@@ -358,6 +359,15 @@ def test_the_table_and_the_plot(tmp_path):
     }  # fmt: skip
 
 
+def test_a_mean_that_is_nan_is_not_the_best():
+    trials = [
+        Trial({"lr": lr}, 0, [Record(1, 1.0, metric, metric, None, lr, 1.0, 0.1)], 1, "")
+        for lr, metric in ((0.1, math.nan), (0.2, 0.5), (0.3, math.inf))
+    ]
+    assert Sweep(trials).best().settings == {"lr": 0.2}
+    assert Sweep(trials).best("metric").settings == {"lr": 0.3}
+
+
 def test_values_with_the_same_text_are_apart(tmp_path):
     pytest.importorskip("matplotlib")
     build = lambda x, y, seed, checkpoint: train(2, 0.1, seed, checkpoint)
@@ -374,7 +384,7 @@ def test_values_with_the_same_text_are_apart(tmp_path):
 @pytest.mark.parametrize(
     ("values", "text"),
     [([0.5], "0.5"), ([1.0, 1.0], "1"), ([2.0, 4.0], "3.0 ± 1.4"), ([1e-9, 3e-9], "2e-09 ± 1.4e-09"),
-     ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566"), ([1e9, 3e9], "2e+09 ± 1.4e+09")],
+     ([1.0, math.inf], "inf"), ([math.nan, 1.0], "nan"), ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566"), ([1e9, 3e9], "2e+09 ± 1.4e+09")],
 )  # fmt: skip
 def test_a_spread_has_the_digits_of_its_deviation(values, text):
     assert str(Spread.of(values)) == text
