@@ -21,11 +21,17 @@ OURS = "nn.interop.torch_modules"
 
 
 def is_layer(module: Any) -> bool:
-    """Return whether a module of PyTorch has a counterpart here, and is of no subclass."""
+    """Return whether a module of PyTorch has a counterpart here, and no `forward` of its own."""
     kind = type(module)
     place = kind.__module__
     is_theirs = place.startswith("torch.nn.modules.") or place.endswith(OURS)
-    return is_theirs and kind.__name__ in {*LAYERS, *MODULES}
+    return is_theirs and kind.__name__ in {*LAYERS, *MODULES} and "forward" not in vars(module)
+
+
+def refuse_hooks(module: Any, path: str) -> None:
+    """Raise TypeError for a module with hooks of its forward pass."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        refuse_layer("from_torch", module, path, "its hooks may change its result; remove them")
 
 
 def is_default(expected: Mapping[str, Any], name: str, x: Any) -> bool:
@@ -47,8 +53,7 @@ class LayerReader:
         """Return the layer for a module of `torch.nn`. Raises TypeError if there is none."""
         if not is_layer(module):
             refuse_layer("from_torch", module, path, KNOWN)
-        if module._forward_hooks or module._forward_pre_hooks:
-            refuse_layer("from_torch", module, path, "its hooks may change its result; remove them")
+        refuse_hooks(module, path)
         name = type(module).__name__
         row = LAYERS.get(name) or MODULES[name]
         expected = row.settings if isinstance(row, ActivationRow) else row.required

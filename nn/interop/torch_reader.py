@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.support.lazy import import_extra
 from nn.interop.arguments import refuse_layer
 from nn.interop.table import ACTIVATIONS
-from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer
+from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer, refuse_hooks
 from nn.vector import Activation, Dropout, Residual, Sequential
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def read_module(module: Any) -> tuple[Any, LayerReader]:
     layers = LayerReader(library)
     if is_layer(module):
         return layers.convert(module, ""), layers
+    refuse_hooks(module, "")  # PyTorch records those of the modules inside
     parts = CallReader(layers, module).parts
     network = Sequential(*layers.fuse([part.layer for part in parts] or [Activation("linear")]))
     network.training = module.training

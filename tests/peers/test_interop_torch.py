@@ -288,9 +288,14 @@ class Own(torch.nn.Linear):
     pass
 
 
-def hooked():
+def hooked(module):
+    module.register_forward_hook(lambda module, inputs, out: 2 * out)
+    return module
+
+
+def patched():
     linear = torch.nn.Linear(2, 2)
-    linear.register_forward_hook(lambda module, inputs, out: 2 * out)
+    linear.forward = lambda x: 2 * x
     return torch.nn.Sequential(linear)
 
 
@@ -308,7 +313,9 @@ def hooked():
         (torch.nn.LayerNorm((2, 3)), r"normalized_shape=\(2, 3\) has no counterpart"),
         (torch.nn.Embedding(3, 2, padding_idx=0), "only padding_idx=None"),
         (torch.nn.Linear(2, 2).half(), r"float32 and float64 can be converted; call module.float\(\)"),
-        (hooked(), "at '0': its hooks may change its result"),
+        (torch.nn.Sequential(hooked(torch.nn.Linear(2, 2))), "at '0': its hooks may change its result"),
+        (hooked(torch.nn.Sequential(torch.nn.Linear(2, 2))), "its hooks may change its result"),
+        (patched(), r"Linear\(.* at '0'"),
         (functional(lambda x: x * 2.0), "mul.* at 'Functional.forward, mul'"),
         (functional(lambda x: F.leaky_relu(x, 0.3)), "negative_slope=0.3 has no counterpart"),
         (functional(lambda x: torch.add(x, x.tanh(), alpha=2)), "add.* at 'Functional.forward, add'"),
