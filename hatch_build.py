@@ -1,7 +1,7 @@
 """The build of the wheel: `engine` becomes the package `stepgrad`, `nn` becomes `stepgrad.nn`.
 
 The code of the demos becomes `stepgrad.demos`, which `python -m stepgrad` runs. The MNIST files,
-11 MB, stay in the clone and in the source distribution.
+11 MB, and the demos that read them stay in the clone and in the source distribution.
 
 The files are copied, and their names for each other are rewritten in imports, docstrings, examples
 and messages alike. Lines of Python keep their numbers. This is text replacement: code in these
@@ -19,6 +19,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn", "demos": "stepgrad/demos"}
 NAMES = "|".join(FOLDERS)
 COMMANDS = {"python -m demos": "python -m stepgrad", "-e '.[demos]'": "'stepgrad[demos]'"}
+MNIST_DEMOS = (  # and their pictures
+    "backprop_by_hand", "cost", "logistic_regression", "mnist", "tape", "_ledger", "_mnist_best",
+    "_mnist_inside",
+)  # fmt: skip
 MAIN = """from stepgrad.demos.__main__ import main
 
 if __name__ == "__main__":
@@ -84,7 +88,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
             for file in sorted(folder.rglob("*")):
                 if file.is_dir() or "__pycache__" in file.parts or file.suffix == ".gz":
                     continue
-                if name == "demos" and file.suffix != ".py":  # pictures for README.md
+                is_picture = file.suffix != ".py"  # for README.md
+                if name == "demos" and (is_picture or file.stem in MNIST_DEMOS):
                     continue
                 path, source = f"{installed}/{file.relative_to(folder).as_posix()}", file
                 if file.suffix in TEXT:
