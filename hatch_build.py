@@ -1,11 +1,12 @@
 """The build of the wheel: `engine` becomes the package `stepgrad`, `nn` becomes `stepgrad.nn`.
 
 The code of the demos becomes `stepgrad.demos`, which `python -m stepgrad` runs. The MNIST files,
-11 MB, stay in the clone and in the source distribution.
+11 MB, and the demos that read them stay in the clone and in the source distribution.
 
 The files are copied, and their names for each other are rewritten in imports, docstrings, examples
-and messages alike. Lines keep their numbers. This is text replacement: code in these folders
-therefore writes `torch.nn.Linear` and not `nn.Linear`.
+and messages alike. Lines of Python keep their numbers. This is text replacement: code in these
+folders therefore writes `torch.nn.Linear` and not `nn.Linear`. Scripts are copied without
+indentation and lines of comments, which pages leave out, too.
 """
 
 import re
@@ -18,6 +19,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDERS = {"engine": "stepgrad", "nn": "stepgrad/nn", "demos": "stepgrad/demos"}
 NAMES = "|".join(FOLDERS)
 COMMANDS = {"python -m demos": "python -m stepgrad", "-e '.[demos]'": "'stepgrad[demos]'"}
+MNIST_DEMOS = (  # and their pictures
+    "backprop_by_hand", "cost", "logistic_regression", "mnist", "tape", "_ledger", "_mnist_best",
+    "_mnist_inside",
+)  # fmt: skip
 MAIN = """from stepgrad.demos.__main__ import main
 
 if __name__ == "__main__":
@@ -62,6 +67,15 @@ def rewritten(text: str) -> str:
     return NAME.sub(new_name, text)
 
 
+def shortened(script: str) -> str:
+    """Return a script without indentation and without lines of comments.
+
+    >>> shortened("// a\\nif (a) {\\n  // b\\n  b(); // c\\n}\\n")
+    'if (a) {\\nb(); // c\\n}\\n'
+    """
+    return re.sub(r"^[ \t]+(//.*\n)?|^//.*\n", "", script, flags=re.M)
+
+
 class CustomBuildHook(BuildHookInterface[Any]):
     """Puts the rewritten files into the wheel. An editable install uses the clone's own."""
 
@@ -74,13 +88,15 @@ class CustomBuildHook(BuildHookInterface[Any]):
             for file in sorted(folder.rglob("*")):
                 if file.is_dir() or "__pycache__" in file.parts or file.suffix == ".gz":
                     continue
-                if name == "demos" and file.suffix != ".py":  # pictures for README.md
+                is_picture = file.suffix != ".py"  # for README.md
+                if name == "demos" and (is_picture or file.stem in MNIST_DEMOS):
                     continue
                 path, source = f"{installed}/{file.relative_to(folder).as_posix()}", file
                 if file.suffix in TEXT:
                     source = Path(self.copies.name, path)
                     source.parent.mkdir(parents=True, exist_ok=True)
-                    source.write_bytes(rewritten(file.read_bytes().decode()).encode())
+                    text = rewritten(file.read_bytes().decode())
+                    source.write_bytes((shortened(text) if file.suffix == ".js" else text).encode())
                 build_data["force_include"][str(source)] = path
         main = Path(self.copies.name, "__main__.py")
         main.write_text(MAIN)

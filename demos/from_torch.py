@@ -81,7 +81,7 @@ def load(file: Path) -> tuple[Any, list[float], None]:
     names = runpy.run_path(str(file))
     if missing := [name for name in ("net", "x") if name not in names]:
         sys.exit(f"{file} must define net and x, the inputs of one sample; it has no {missing[0]}")
-    x = np.asarray(names["x"], float)
+    x = torch.as_tensor(names["x"]).detach().double()
     return names["net"], x.ravel().tolist(), None
 
 

@@ -16,8 +16,8 @@ def to_networkx(root: Any) -> "MultiDiGraph":
     attributes `label` and `op`, which are "" if there is none, `data`, `grad` and `constant`. Edges
     lead from an input to the node that uses it. Their key is the position of the input, and
     `local` is the local derivative, one for each result of an operation with several. Edges from a
-    constant have none, nor have those of rows that mix elements, whose derivative is a matrix. A
-    node that occurs twice among the inputs, as in x * x, has two edges.
+    constant have no `local`, and neither do those of rows that mix elements, whose derivative is a
+    matrix. A node that occurs twice among the inputs, as in x * x, has two edges.
 
     Requires NetworkX, the extra `networkx`. Raises ImportError if it is not installed, and
     TypeError if `root` is not a node.

@@ -1,11 +1,10 @@
 """A checksum of a function, by which results of an older version of it are recognized."""
 
+import copyreg
 import dis
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from nn.checkpoint import fingerprint
 from nn.search import INSTALLED, is_of_user
 
 LENGTH = 12  # hexadecimal digits
+PROTOCOL = 4  # of pickle
+UNUSED = ("__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__")
 
 
 def code_checksum(f: Callable[..., Any]) -> str:
@@ -23,7 +24,8 @@ def code_checksum(f: Callable[..., Any]) -> str:
 
     It covers the bytecode, constants, defaults, variables of enclosing functions, and global
     variables; functions and classes among them in the same way, unless a library defines them.
-    Comments, names of files and numbers of lines do not matter.
+    Other objects are described by what `pickle` would store. Comments, names of files and numbers
+    of lines do not matter.
 
     >>> rate = 0.1
     >>> before, same = code_checksum(lambda x: rate * x), code_checksum(lambda x: rate * x)
@@ -41,17 +43,21 @@ class CodeWords:
     """The words that describe an object and what it refers to, the same in each process."""
 
     def __init__(self) -> None:
-        self.visited: dict[int, Any] = {}  # the objects are kept, because an id may be reused
+        # Numbers by id; the objects are kept, because an id may be reused.
+        self.visited: dict[int, tuple[int, Any]] = {}
 
     def of(self, x: Any) -> Iterator[str]:
         """Yield the words of an object. One that was described before is a number."""
-        if x is None or x is ... or isinstance(x, str | bytes | int | float | complex | np.generic):
+        if x is None or x is ... or isinstance(x, str | int | float | complex | np.generic):
             yield repr(x)
             return
-        if id(x) in self.visited:
-            yield f"#{[*self.visited].index(id(x))}"
+        if isinstance(x, bytes):
+            yield hashlib.sha256(x).hexdigest()
             return
-        self.visited[id(x)] = x
+        if id(x) in self.visited and not isinstance(x, tuple):  # Python may share equal tuples
+            yield f"#{self.visited[id(x)][0]}"
+            return
+        self.visited[id(x)] = len(self.visited), x
         yield f"{type(x).__module__}.{type(x).__qualname__}"
         yield from self.contents(x)
 
@@ -59,34 +65,39 @@ class CodeWords:
         """Yield the words of what an object consists of."""
         if isinstance(x, FunctionType):
             yield from self.function(x)
-        elif isinstance(x, MethodType):
-            yield from self.each([x.__self__, x.__func__])
-        elif isinstance(x, partial):
-            yield from self.each([x.func, x.args, x.keywords])
         elif isinstance(x, type):
             yield from self.class_(x)
         elif isinstance(x, ModuleType):
             yield x.__name__
-        elif isinstance(x, np.ndarray):
-            yield from self.of(x.tolist() if x.dtype.hasobject else [fingerprint(x), str(x.dtype)])
-        elif isinstance(x, np.random.Generator):
-            yield from self.of(x.bit_generator.state)
+        elif type(x) is np.ndarray and not x.dtype.hasobject:
+            yield from self.each([fingerprint(x), str(x.dtype)])
         elif isinstance(x, Node):
             yield from self.of(x.data)
-        elif isinstance(x, os.PathLike):
-            yield os.fspath(x)
+        elif hasattr(x, "detach"):  # a tensor of PyTorch, whose pickle contains addresses
+            yield from self.each([fingerprint(x.detach().cpu().double()), str(x.dtype)])
         elif isinstance(x, Mapping):
             yield from self.each([part for item in x.items() for part in item])
         elif isinstance(x, set | frozenset):  # their order differs between processes
             yield from sorted("\0".join(CodeWords().of(element)) for element in x)
         elif isinstance(x, list | tuple):
             yield from self.each(x)
-        elif hasattr(x, "__dict__"):
-            yield from self.of(vars(x))
-        elif not callable(x):
-            yield "an object without attributes"
         else:
-            yield getattr(x, "__qualname__", "")
+            yield from self.state(x)
+
+    def state(self, x: Any) -> Iterator[str]:
+        """Yield the words of what `pickle` stores of an object; only attributes if it cannot."""
+        reduce = copyreg.dispatch_table.get(type(x))
+        try:
+            parts = reduce(x) if reduce else x.__reduce_ex__(PROTOCOL)
+        except Exception:  # classes raise errors of many kinds
+            parts = "not pickled"
+        if isinstance(parts, str):  # the name of a global variable
+            yield parts
+            yield from self.of(getattr(x, "__dict__", None))
+        else:
+            yield from self.each(
+                [[*part] if isinstance(part, Iterator) else part for part in parts]
+            )
 
     def each(self, objects: Iterable[Any]) -> Iterator[str]:
         for x in objects:
@@ -125,7 +136,7 @@ class CodeWords:
             return
         yield from self.each(kind.__bases__)
         for name, x in vars(kind).items():
-            if name not in ("__dict__", "__weakref__", "__module__", "__firstlineno__"):
+            if name not in UNUSED:
                 yield name
                 yield from self.of(getattr(x, "__func__", getattr(x, "fget", x)))
 

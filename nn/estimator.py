@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from engine.support.lazy import import_extra
 from nn import archive
+from nn.arguments import check_sequence, check_whole
 from nn.train import fit
 from nn.vector import MLP
 
@@ -44,14 +45,20 @@ class Estimator(BaseEstimator):
         self.random_state = random_state
 
     def _train(self, X: np.ndarray, y: np.ndarray, nout: int, loss: str) -> Self:
-        """Make a network in the dtype of X and train it."""
+        """Make a network in the dtype of X and train it.
+
+        Raises TypeError or ValueError for a parameter that does not fit.
+        """
+        hidden = check_sequence(self.hidden, "hidden must be a list of sizes such as (32,)")
+        size = self.batch_size
+        if size is not None:
+            size = min(check_whole("batch_size", size), len(X))
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
         self.model_ = MLP(
-            X.shape[1], [*self.hidden, nout], self.activation,
+            X.shape[1], [*hidden, nout], self.activation,
             dropout=self.dropout, rng=rng, dtype=X.dtype,
         )  # fmt: skip
-        size = None if self.batch_size is None else min(self.batch_size, len(X))
         training = fit(
             self.model_, X, y, loss=loss, optimizer=self.optimizer, lr=self.lr, epochs=self.epochs,
             batch_size=size, validation=self.validation, patience=self.patience, rng=rng,

@@ -29,11 +29,13 @@ def plot_cells(cells: Sequence[GridCell], figure: str, axes: "Axes | None") -> "
     curves: dict[str, list[GridCell]] = {}
     for cell in cells:
         rest = {key: x for key, x in cell.settings.items() if key != name}
-        curves.setdefault(describe_settings(rest), []).append(cell)
+        curves.setdefault(repr(rest), []).append(cell)
+    places = {repr(x): place for place, x in enumerate(values)}
     handles = []
-    for k, (label, curve) in enumerate(curves.items()):
-        shift = SHIFT * (k - (len(curves) - 1) / 2)
-        points = [(values.index(cell.settings.get(name)) + shift, cell) for cell in curve]
+    for k, curve in enumerate(curves.values()):
+        rest = {key: x for key, x in curve[0].settings.items() if key != name}
+        shift, label = SHIFT * (k - (len(curves) - 1) / 2), describe_settings(rest)
+        points = [(places[repr(cell.settings.get(name))] + shift, cell) for cell in curve]
         points.sort(key=lambda point: point[0])
         handles.append(plot_curve(axes, points, figure, k, label, is_numeric))
     numbers = [
@@ -56,11 +58,7 @@ def widest_setting(cells: Sequence[GridCell]) -> str:
 
 def values_of(cells: Sequence[GridCell], name: str) -> list[Any]:
     """Return the values of a setting, each once, in the order of the grid."""
-    values: list[Any] = []
-    for cell in cells:
-        if cell.settings.get(name) not in values:
-            values.append(cell.settings.get(name))
-    return values
+    return [*{repr(cell.settings.get(name)): cell.settings.get(name) for cell in cells}.values()]
 
 
 def plot_curve(

@@ -1,13 +1,14 @@
 """The result of a sweep: a table of means and spreads over seeds, and a plot."""
 
 import html
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.support.embed import embed_image
 from engine.support.tables import align
 from nn.arguments import format_count, look_up
-from nn.trials import FIGURES, GridCell, Trial, describe_settings, format_value
+from nn.trials import FIGURES, GridCell, Trial, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ class Sweep:
         """Return the combinations of values, each with its trainings."""
         groups: dict[str, list[Trial]] = {}
         for trial in self.trials:
-            groups.setdefault(describe_settings(trial.settings), []).append(trial)
+            groups.setdefault(repr(trial.settings), []).append(trial)
         return [GridCell(trials[0].settings, trials) for trials in groups.values()]
 
     def failures(self) -> list[Trial]:
@@ -52,14 +53,15 @@ class Sweep:
 
         figure  the name of a column; None chooses the validation loss, or the loss without
                 validation. The highest mean is the best of `metric` and `validation_metric`, the
-                lowest of the others
+                lowest of the others; nan is the worst
 
         Raises ValueError for an unknown column.
         """
         figure = self._check_figure(figure)
         sign = -1 if figure.endswith("metric") else 1
         cells = [cell for cell in self.cells() if figure in cell.figures()]
-        return min(cells, key=lambda cell: sign * cell.figures()[figure].mean)
+        means = [sign * cell.figures()[figure].mean for cell in cells]
+        return cells[min(range(len(cells)), key=lambda i: (math.isnan(means[i]), means[i]))]
 
     def _check_figure(self, figure: str | None) -> str:
         """Return the name of a column. Raises ValueError, with the known names, for another."""

@@ -52,19 +52,20 @@ def sweep(
                end. The same call again resumes what was interrupted, and reads what is finished.
                Trainings of another `build` have a folder of their own in it: one with other code,
                or with other data in variables that it refers to
-    seeds      their number, or the seeds
-    processes  the number of processes, started by joblib; None uses all cores. 1 is this process
+    seeds      the number of seeds, which are then 0, 1, 2, ..., or the seeds themselves
+    processes  the number of processes, started by joblib; None uses all cores, and 1 trains in
+               this process
     scheduler  a Dask cluster that trains in place of these processes: its address, or a
                `distributed.Client`. All its workers must see the folder
-    threads    the threads of each training; another number can change the last bits
+    threads    the number of threads of each training, which can change the last bits of numbers
 
     Each number is the same, bit for bit, as in one process, on machines with the same libraries
     and kind of processor. If a process or worker is killed, another resumes its training from the
     checkpoint. A training that fails, for example because its loss is not finite, does not stop
     the others; a RuntimeWarning names it, and `Sweep.failures` has its traceback.
 
-    Raises ValueError or TypeError for names, values and functions that do not fit, and ImportError
-    if joblib, threadpoolctl (extra `sweep`) or distributed (extra `dask`) is required and not
+    Raises ValueError or TypeError for invalid names, values and functions, and ImportError if
+    joblib, threadpoolctl (extra `sweep`) or distributed (extra `dask`) is required and not
     installed. Raises RuntimeError if all trainings fail, and BrokenProcessPool if processes are
     killed again and again.
 
@@ -139,11 +140,8 @@ def finish(
 def checked(result: Sweep) -> Sweep:
     """Warn about trainings that failed, and unused seeds. Raises RuntimeError if all failed."""
     failures = result.failures()
-    if failures and len(failures) == len(result.trials):
-        raise RuntimeError(
-            f"all {format_count(len(failures), 'training')} failed; {failures[0]}:\n"
-            f"{failures[0].traceback}"
-        )
+    if len(failures) == len(result.trials):
+        raise RuntimeError(f"all trainings failed; {failures[0]}:\n{failures[0].traceback}")
     if failures:
         warn(
             f"{len(failures)} of {format_count(len(result.trials), 'training')} failed; "
@@ -156,8 +154,8 @@ def checked(result: Sweep) -> Sweep:
         ]
         if len(losses) > 1 and all(curve == losses[0] for curve in losses):
             warn(
-                f"the losses of {cell.trials[0]} are those of all other seeds; pass the seed to "
-                "the model and to fit, as rng",
+                f"{cell.trials[0]} has the same losses as all other seeds; pass the seed to the "
+                "model and to fit, as rng",
                 RuntimeWarning,
             )
             break
@@ -192,12 +190,12 @@ def plain_value(name: str, x: Any) -> Any:
     if isinstance(x, np.generic | np.ndarray):
         x = x.tolist()
     if isinstance(x, list | tuple):
-        return type(x)([plain_value(name, part) for part in x])
+        return (list if isinstance(x, list) else tuple)([plain_value(name, part) for part in x])
     if x is None or isinstance(x, str | bool | int | float):
         return x
     raise TypeError(
         f"values of grid[{name!r}] must be numbers, strings, booleans, None or lists of them, "
-        f"got {x!r}; put its name there, and look it up in build"
+        f"got {x!r}; pass its name, and look it up in build"
     )
 
 
@@ -222,7 +220,9 @@ def check_build(build: Any, names: list[str]) -> None:
                     "build must have the parameters seed and checkpoint, got "
                     f"{describe_build(build)}"
                 )
-            look_up(f"parameter of {describe_build(build)}:", parameters, name)
+            own = {key: x for key, x in parameters.items() if key not in GIVEN}
+            if name not in GIVEN:
+                look_up(f"parameter of {describe_build(build)}:", own, name)
     missing = [
         name
         for name, parameter in parameters.items()
@@ -286,9 +286,9 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Return the outcome of a finished training; None for another."""
+    """Return the outcome of a finished training; None for another, or if the file is damaged."""
     try:
         content = json.loads(Path(f"{path}.json").read_bytes())
-    except FileNotFoundError:
+        return Outcome(content["records"], content["epoch"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
-    return Outcome(content["records"], content["epoch"])

@@ -59,14 +59,14 @@ class Spread(NamedTuple):
     """
 
     mean: float
-    deviation: float  # nan for one seed
+    deviation: float  # nan for one seed, or if a number is not finite
     seeds: int
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "Spread":
         """Return the spread of one or several numbers."""
-        deviation = stdev(numbers) if len(numbers) > 1 else math.nan
-        return cls(mean(numbers), deviation, len(numbers))
+        is_defined = len(numbers) > 1 and all(map(math.isfinite, numbers))
+        return cls(mean(numbers), stdev(numbers) if is_defined else math.nan, len(numbers))
 
     def __str__(self) -> str:
         if not 0.0 < self.deviation < math.inf:  # or nan

@@ -6,23 +6,24 @@ started again and resumes from its checkpoint.
 
 import os
 import traceback
-from collections.abc import Callable, Generator, Sequence
+import warnings
+from collections.abc import Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pickle import PicklingError
 from typing import Any, NamedTuple
 
+from engine.support.lazy import import_extra
 from engine.support.threads import limit_threads
 from nn.training import Training
 
-REMEDY = "{} requires {}, which is not installed: pip install '{}'"
 ATTEMPTS = 3  # of new processes, while killed ones leave no result
 
 
 class Job(NamedTuple):
     """A training to run: `build(**arguments)` returns it."""
 
-    build: Callable[..., Any]
+    build: Any  # None while a cluster keeps it
     arguments: dict[str, Any]  # seed and checkpoint included
     threads: int
 
@@ -84,12 +85,7 @@ def limit_blas_threads(count: int) -> Any:
 
     The number of threads changes the last bits of large matrix products.
     """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError:
-        message = REMEDY.format("sweep", "threadpoolctl", "stepgrad[sweep]")
-        raise ImportError(message, name="threadpoolctl") from None
-    return threadpool_limits(count)
+    return import_extra("threadpoolctl", "sweep", "sweep").threadpool_limits(count)
 
 
 def run_in_processes(jobs: Sequence[Job], processes: int) -> Generator[tuple[int, Outcome]]:
@@ -101,19 +97,16 @@ def run_in_processes(jobs: Sequence[Job], processes: int) -> Generator[tuple[int
     if processes == 1:
         yield from ((i, run_job(job)) for i, job in enumerate(jobs))
         return
-    try:
-        from joblib import Parallel, delayed, parallel_config
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-    except ModuleNotFoundError:
-        message = REMEDY.format("sweep over processes", "joblib", "stepgrad[sweep]")
-        raise ImportError(f"{message}, or pass processes=1", name="joblib") from None
+    joblib = import_extra("joblib", "sweep over processes", "sweep")
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     pending, attempts = dict(enumerate(jobs)), 0
     while pending:
-        with parallel_config("loky", inner_max_num_threads=jobs[0].threads):
-            parallel = Parallel(
+        with joblib.parallel_config("loky", inner_max_num_threads=jobs[0].threads):
+            parallel = joblib.Parallel(
                 min(processes, len(pending)), batch_size=1, return_as="generator_unordered"
             )
-        calls = [delayed(run_numbered)(i, job) for i, job in pending.items()]
+        calls = [joblib.delayed(run_numbered)(i, job) for i, job in pending.items()]
         try:
             for i, outcome in parallel(calls):
                 attempts = 0
@@ -144,19 +137,30 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
     The scheduler is an address, a cluster, or a Client of `distributed`. Jobs that have not started
     are cancelled if the iterator is closed.
     """
-    try:
-        from distributed import Client, as_completed
-    except ModuleNotFoundError:
-        message = REMEDY.format("sweep on a cluster", "distributed", "stepgrad[dask]")
-        raise ImportError(message, name="distributed") from None
-    is_client = isinstance(scheduler, Client)
-    with nullcontext(scheduler) if is_client else Client(scheduler) as client:
-        futures = {client.submit(run_job, job, pure=False): i for i, job in enumerate(jobs)}
+    distributed = import_extra("distributed", "sweep on a cluster", "dask")
+    is_client = isinstance(scheduler, distributed.Client)
+    with nullcontext(scheduler) if is_client else distributed.Client(scheduler) as client:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent once
+            build = client.submit(return_build, jobs[0].build, pure=False) if jobs else None
+        futures = {
+            client.submit(run_build, build, job._replace(build=None), pure=False): i
+            for i, job in enumerate(jobs)
+        }
         try:
-            for future in as_completed(futures):
+            for future in distributed.as_completed(futures):
                 yield futures[future], outcome_of(future)
         finally:
             client.cancel([future for future in futures if not future.done()])
+
+
+def return_build(build: Any) -> Any:
+    """Return a `build`, with the data in it, as a result that the workers share."""
+    return build
+
+
+def run_build(build: Any, job: Job) -> Outcome:
+    return run_job(job._replace(build=build))
 
 
 def outcome_of(future: Any) -> Outcome:

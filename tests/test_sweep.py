@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from engine.support.threads import cores
-from nn import MLP, data, fit, sweep, vector
+from nn import MLP, Record, Sweep, data, fit, sweep, vector
 from nn.code import code_checksum
-from nn.trials import Spread
+from nn.trials import Spread, Trial
 
 pytest.importorskip("threadpoolctl")
 
@@ -119,6 +120,12 @@ def test_another_worker_of_a_cluster_resumes_the_training_of_a_killed_one(tmp_pa
         assert numbers(result) == straight
         (epoch,) = resumed(tmp_path)
         assert epoch.endswith(": 3")
+        many = "a" * 20_000_000  # Dask warns about a job of that size
+
+        def large(width, seed, checkpoint):
+            return train(width, 0.1 if many else 0.2, seed, checkpoint)
+
+        assert sweep(large, {"width": [2, 3]}, folder=tmp_path / "large", scheduler=client).best()
         with pytest.raises(TypeError, match="must return the result of fit"):
             sweep(lambda seed, checkpoint: 3, {}, folder=tmp_path / "other", scheduler=client)
 
@@ -171,12 +178,13 @@ def test_trainings_of_another_build_are_not_used(tmp_path):
 
 def test_a_damaged_or_missing_result_is_computed_again(tmp_path):
     first = run(counting(tmp_path), tmp_path)
-    for trial in first.trials[:2]:
-        path = Path(trial.checkpoint).with_suffix(".json")
-        assert json.loads(path.read_text())["epoch"] == EPOCHS
-        path.unlink()
+    paths = [Path(trial.checkpoint).with_suffix(".json") for trial in first.trials[:4]]
+    assert json.loads(paths[0].read_text())["epoch"] == EPOCHS
+    paths[0].unlink()
+    paths[1].write_text("{")
+    paths[2].write_text("[]")
     assert run(counting(tmp_path), tmp_path) == first  # the checkpoints are finished
-    assert len(calls(tmp_path)) == 6
+    assert len(calls(tmp_path)) == 7
 
 
 PROGRAM = """
@@ -254,7 +262,7 @@ def test_a_training_that_fails_does_not_stop_the_others(tmp_path):
     assert str(result).endswith(
         "1 of 4 trainings failed:\n  lr=0.1, seed=1: ZeroDivisionError: of this test"
     )
-    with pytest.raises(RuntimeError, match=r"all 1 training failed; lr=0.1, seed=1:\nTraceback"):
+    with pytest.raises(RuntimeError, match=r"all trainings failed; lr=0.1, seed=1:\nTraceback"):
         sweep(diverging, {"lr": [0.1]}, folder=tmp_path, seeds=[1], processes=1)
 
 
@@ -295,7 +303,7 @@ def test_a_build_may_make_the_checkpoint_a_path(tmp_path):
 
 
 def test_seeds_that_are_not_used(tmp_path):
-    with pytest.warns(RuntimeWarning, match="the losses of seed=0 are those of all other seeds"):
+    with pytest.warns(RuntimeWarning, match="seed=0 has the same losses as all other seeds"):
         sweep(
             lambda seed, checkpoint: train(2, 0.1, 0, checkpoint), {}, folder=tmp_path, processes=1
         )
@@ -351,10 +359,32 @@ def test_the_table_and_the_plot(tmp_path):
     }  # fmt: skip
 
 
+def test_a_mean_that_is_nan_is_not_the_best():
+    trials = [
+        Trial({"lr": lr}, 0, [Record(1, 1.0, metric, metric, None, lr, 1.0, 0.1)], 1, "")
+        for lr, metric in ((0.1, math.nan), (0.2, 0.5), (0.3, math.inf))
+    ]
+    assert Sweep(trials).best().settings == {"lr": 0.2}
+    assert Sweep(trials).best("metric").settings == {"lr": 0.3}
+
+
+def test_values_with_the_same_text_are_apart(tmp_path):
+    pytest.importorskip("matplotlib")
+    build = lambda x, y, seed, checkpoint: train(2, 0.1, seed, checkpoint)
+    values = [0.1234567, 0.12345671, True, 1, "1"]
+    result = sweep(build, {"x": values, "y": [8, "8"]}, folder=tmp_path, seeds=1, processes=1)
+    assert [list(cell.settings.values()) for cell in result.cells()] == [
+        [x, y] for x in values for y in (8, "8")
+    ]
+    axes = result.plot()
+    assert len(axes.get_xticklabels()) == 5
+    assert [len(curve.lines[0].get_xdata()) for curve in axes.containers] == [5, 5]
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [([0.5], "0.5"), ([1.0, 1.0], "1"), ([2.0, 4.0], "3.0 ± 1.4"), ([1e-9, 3e-9], "2e-09 ± 1.4e-09"),
-     ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566"), ([1e9, 3e9], "2e+09 ± 1.4e+09")],
+     ([1.0, math.inf], "inf"), ([math.nan, 1.0], "nan"), ([1.0, 1.02], "1.010 ± 0.014"), ([100.0, 900.0], "500 ± 566"), ([1e9, 3e9], "2e+09 ± 1.4e+09")],
 )  # fmt: skip
 def test_a_spread_has_the_digits_of_its_deviation(values, text):
     assert str(Spread.of(values)) == text
@@ -375,6 +405,14 @@ CHANGES = {
     "a model": "from nn import MLP\nm = MLP(1, [1], rng={})\ndef f(x): return m",
     "a part": "import functools\nf = functools.partial(max, {})",
     "an object": "class A: pass\na = A()\na.b = [{}]\ndef f(x): return a.b",
+    "an object with slots": "class A: __slots__ = ['b']\na = A()\na.b = {}\ndef f(x): return a.b",
+    "a method of an object": "class A:\n    def g(self): return {}\na = A()\ndef f(x): return a.g()",
+    "an object of a library": "from fractions import Fraction\na = Fraction({}, 3)\ndef f(x): return a",
+    "a range": "a = range({})\ndef f(x): return a",
+    "a masked array": "import numpy\na = numpy.ma.array([1, 2], mask=[0, {} - 1])\ndef f(x): return a",
+    "a generator": "import numpy\na = numpy.random.RandomState({})\ndef f(x): return a",
+    "a cached function": "import functools\n@functools.cache\ndef g(x): return {}\ndef f(x): return g(x)",
+    "bytes": "a = bytes([{}])\ndef f(x): return a",
 }
 BASE = "def f(x): return x * 2"
 
@@ -400,10 +438,19 @@ def test_a_checksum_does_not_depend_on(code):
     assert checksum(code) == checksum(BASE)
 
 
-def test_a_checksum_is_the_same_in_each_process():
+@pytest.mark.parametrize(
+    ("library", "a"),
+    [
+        ("numpy", "{'a', 'b', 'c', 'd'}"),
+        ("torch", "torch.nn.Tanh(), torch.ones(2), torch.nn.Parameter(torch.ones(3))"),
+        ("pandas", "pandas.DataFrame({'b': ['x', 'y'], 'c': [1.0, 2.0]})"),
+    ],
+)
+def test_a_checksum_is_the_same_in_each_process(library, a):
+    pytest.importorskip(library)
     code = (
-        "from nn.code import code_checksum\nnames = {'a', 'b', 'c', 'd'}\n"
-        "def f(x): return x in {'k', 'l', 'm'} and names, f\nprint(code_checksum(f))"
+        f"import {library}\nfrom nn.code import code_checksum\na = {a}\n"
+        "def f(x): return x in {'k', 'l', 'm'} and a, f\nprint(code_checksum(f))"
     )
     printed = {
         subprocess.check_output(

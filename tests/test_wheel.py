@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(not PYTHON, reason="make test-wheel runs it")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # may name the clone
     for name in ("engine", "nn"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('the file of a stranger')")
     return tmp_path
@@ -60,6 +61,72 @@ def test_it_is_small_without_mnist():
     assert wheel.stat().st_size < 1e6
 
 
+PAGE = """
+from stepgrad import Value
+from stepgrad.draw import step
+from stepgrad.nn import data, losses, scalar
+from stepgrad.nn.live import train_page
+
+model = scalar.MLP(2, [2, 1], "tanh", rng=0)
+X, y = data.moons(20, rng=0)
+step(losses.mse([model(X[0])], [y[0]]), model).save("steps.html")
+train_page(
+    scalar.MLP(2, [2, 1], "tanh", rng=0), X, y, loss="binary_cross_entropy", rng=0
+).save("train.html")
+"""
+
+
+def test_pages_are_those_of_the_clone(run, folder, monkeypatch):
+    run(PAGE)
+    pages = [(folder / name).read_text("utf-8") for name in ("steps.html", "train.html")]
+    monkeypatch.chdir(folder)
+    exec(PAGE, {})
+    for page, name in zip(pages, ("steps.html", "train.html"), strict=True):
+        assert page == (folder / name).read_text("utf-8")
+
+
+SCALARS = """
+from stepgrad import Value
+from stepgrad.draw import step
+from stepgrad.nn import MLP, fit
+
+model = MLP(2, [2, 1], rng=0)
+for record in fit(model, [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0], loss="mse", epochs=2, rng=0):
+    pass
+step(model([0.5, 1.0]), model)
+print((Value(2.0) * 3.0).tanh())
+"""
+ARRAYS = """
+from stepgrad import jit
+from stepgrad.nn import data, fit, vector
+
+X, y = data.moons(20, rng=0)
+model = vector.MLP(2, [2, 2], rng=0)
+for record in fit(model, X, y, loss="cross_entropy", epochs=2, rng=0):
+    pass
+print(jit(lambda X: (model(X) ** 2).sum(), model)(X))
+"""
+BLOCK = """
+import sys
+
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name in {missing}:
+            raise ModuleNotFoundError(name=name)
+
+
+sys.meta_path.insert(0, Finder())
+"""
+LIBRARIES = ["numba", "matplotlib", "tqdm", "joblib", "threadpoolctl", "numpy"]
+
+
+@pytest.mark.parametrize(("code", "missing"), [(SCALARS, LIBRARIES), (ARRAYS, LIBRARIES[:-1])])
+def test_without_libraries(run, code, missing):
+    """Scalars need no NumPy, arrays only NumPy; drawings also need graphviz."""
+    assert run(BLOCK.format(missing=missing) + code)
+
+
 def test_mnist_is_found_where_the_message_says(run, monkeypatch):
     code = "from stepgrad.nn import data\ntry: print(len(data.mnist()[0][0]))\n"
     code += "except FileNotFoundError as problem: print(problem)"
@@ -70,22 +137,25 @@ def test_mnist_is_found_where_the_message_says(run, monkeypatch):
     assert run(code) == "60000\n"
 
 
-def test_demos_that_need_no_clone(folder):
+def test_demos_that_need_no_clone(run, folder):
     def demo(*args, code=0):
         command = [PYTHON, "-W", "error", "-m", "stepgrad", *args]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert result.returncode == code, result.stderr
         return result.stdout + result.stderr
 
-    first, last = demo().split("With the MNIST files")
-    assert "Usage: python -m stepgrad NAME" in first
-    assert re.findall(r"(?m)^  (\w+) ", first) == [
-        "depth", "descent", "gpt", "graphs", "modes", "moons", "sweep",
+    listed = demo()
+    assert "Usage: python -m stepgrad NAME" in listed
+    assert listed.endswith("The demos that read MNIST are in the clone.\n")
+    names = re.findall(r"(?m)^  (\w+) ", listed)
+    assert names == [
+        "depth", "descent", "from_torch", "gpt", "graphs", "modes", "moons", "sweep",
     ]  # fmt: skip
-    assert "  mnist " in last
+    for name in {*names} - {"from_torch"}:  # it requires PyTorch
+        run(f"import stepgrad.demos.{name}")
     demo("graphs")
     assert "order.html" in {path.name for path in folder.glob("out/*")}
-    assert "STEPGRAD_MNIST" in demo("mnist", code=1)
+    assert "unknown demo 'mnist'; choose from: depth" in demo("mnist", code=2)
 
 
 def test_the_lines_of_demos_are_those_of_a_user(run):

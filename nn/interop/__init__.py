@@ -1,4 +1,4 @@
-"""Networks for and from other libraries: ONNX and PyTorch. `import nn` does not load this package.
+"""Conversion of networks to ONNX and PyTorch, and from PyTorch. `import nn` does not import them.
 
 `to_onnx` writes a file, `to_torch` returns a module of PyTorch with the same weights, `from_torch`
 converts a module of PyTorch to a network of Arrays, whose `to_scalar()` can be stepped through.

@@ -57,7 +57,8 @@ def to_onnx(
     """
     arrays = convert_to_arrays("to_onnx", model)
     check_path("path", path)
-    if axes is not None and not all(isinstance(axis, str) for axis in axes):
+    is_names = isinstance(axes, list | tuple) and all(isinstance(axis, str) for axis in axes)
+    if axes is not None and not is_names:
         raise TypeError(f"axes must be names such as ('samples',), got {axes!r}")
     kind = np.dtype(as_dtype(dtype))
     first, features = find_input(arrays)

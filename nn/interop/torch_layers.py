@@ -12,17 +12,26 @@ from nn.vector import Activation, Dense
 
 LAYERS = {row.module: row for row in ROWS if row.module}
 MODULES = {row.module: row for row in ACTIVATIONS if row.module}
-THEIRS = [name for name in (*LAYERS, *MODULES) if name not in OWN_MODULES]
-KNOWN = f"only {', '.join(THEIRS)}, functions of these names, and sums x + f(x) can be converted"
+THEIRS = [name for name in MODULES if name not in OWN_MODULES]
+KNOWN = (
+    f"only {', '.join(LAYERS)}, the activations {', '.join(THEIRS)} and their functions, and sums "
+    "x + f(x) can be converted"
+)
 OURS = "nn.interop.torch_modules"
 
 
 def is_layer(module: Any) -> bool:
-    """Return whether a module of PyTorch has a counterpart here, and is of no subclass."""
+    """Return whether a module of PyTorch has a counterpart here, and no `forward` of its own."""
     kind = type(module)
     place = kind.__module__
     is_theirs = place.startswith("torch.nn.modules.") or place.endswith(OURS)
-    return is_theirs and kind.__name__ in {*LAYERS, *MODULES}
+    return is_theirs and kind.__name__ in {*LAYERS, *MODULES} and "forward" not in vars(module)
+
+
+def refuse_hooks(module: Any, path: str) -> None:
+    """Raise TypeError for a module with hooks of its forward pass."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        refuse_layer("from_torch", module, path, "its hooks may change its result; remove them")
 
 
 def is_default(expected: Mapping[str, Any], name: str, x: Any) -> bool:
@@ -44,8 +53,7 @@ class LayerReader:
         """Return the layer for a module of `torch.nn`. Raises TypeError if there is none."""
         if not is_layer(module):
             refuse_layer("from_torch", module, path, KNOWN)
-        if module._forward_hooks or module._forward_pre_hooks:
-            refuse_layer("from_torch", module, path, "its hooks may change its result; remove them")
+        refuse_hooks(module, path)
         name = type(module).__name__
         row = LAYERS.get(name) or MODULES[name]
         expected = row.settings if isinstance(row, ActivationRow) else row.required
@@ -85,7 +93,10 @@ class LayerReader:
         how |= {name: tensors[name] is not None for name in row.flags}
         if row.layer is Dense:
             how |= {"activation": "linear", "init": "zeros"}
-        layer = row.layer(**how)
+        try:
+            layer = row.layer(**how)
+        except ValueError as problem:  # such as the rate 1 of Dropout
+            refuse_layer("from_torch", module, path, str(problem))
         layer.training = module.training
         for name, tensor in tensors.items():
             self.set_array(layer, name, tensor)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.support.lazy import import_extra
 from nn.interop.arguments import refuse_layer
 from nn.interop.table import ACTIVATIONS
-from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer
+from nn.interop.torch_layers import KNOWN, LayerReader, is_default, is_layer, refuse_hooks
 from nn.vector import Activation, Dropout, Residual, Sequential
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def from_torch(module: torch.nn.Module) -> Any:
     rows of features.
 
     Dtypes (float32 and float64), the mode of each layer, frozen parameters, and parameters that
-    layers share are kept. Normalization without weights has frozen ones. `to_scalar()` of the
-    result is the network of Values, which can be stepped through.
+    layers share are kept. Normalization without weights has frozen ones. A branch on
+    `self.training` is that of the present mode. `to_scalar()` of the result is the network of
+    Values, which can be stepped through.
 
     Requires PyTorch, the extra `torch`. Raises ImportError if it is not installed. Raises TypeError
     for a layer, a setting or an operation without a counterpart, such as `Conv2d`; the message has
@@ -48,11 +49,13 @@ def from_torch(module: torch.nn.Module) -> Any:
 def read_module(module: Any) -> tuple[Any, LayerReader]:
     """Return the network for a module of PyTorch, and the reader that has made its layers."""
     library = import_extra("torch", "from_torch", "torch")
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
     if not isinstance(module, library.nn.Module):
         raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
     layers = LayerReader(library)
     if is_layer(module):
         return layers.convert(module, ""), layers
+    refuse_hooks(module, "")  # PyTorch records those of the modules inside
     parts = CallReader(layers, module).parts
     network = Sequential(*layers.fuse([part.layer for part in parts] or [Activation("linear")]))
     network.training = module.training
@@ -73,6 +76,7 @@ class CallReader:
         self.layers, self.name = layers, type(module).__name__
         self.modules = dict(module.named_modules())
         graph = self.record(module)
+        self.index = {node: i for i, node in enumerate(graph.nodes)}  # in the order of the calls
         inputs = [node for node in graph.nodes if node.op == "placeholder"]
         (output,) = [node.args[0] for node in graph.nodes if node.op == "output"]
         if len(inputs) != 1 or not hasattr(output, "all_input_nodes"):
@@ -81,6 +85,10 @@ class CallReader:
                 "from_torch expects a module with one input tensor and one output tensor, got "
                 f"{self.name}.forward({names}), which returns {output!r}"
             )
+        for node in graph.nodes:  # also those whose result is not used
+            if self.overwrites(node):
+                reason = "it works in place, and its input is used again"
+                refuse_layer("from_torch", self.operation(node), self.place(node), reason)
         used, ahead = {output}, [output]
         while ahead:
             ahead = [x for node in ahead for x in self.operands(node) if x not in used]
@@ -112,7 +120,7 @@ class CallReader:
         if node.op == "call_module":
             name = type(self.modules[node.target]).__name__
         else:
-            name = getattr(node.target, "__name__", str(node.target)).rstrip("_")
+            name = getattr(node.target, "__name__", str(node.target)).strip("_")
         return OTHER_NAMES.get(name, name)
 
     def operands(self, node: Any) -> list[Any]:
@@ -125,9 +133,6 @@ class CallReader:
         name = self.operation(node)
         if name == "flatten" and paths == [[]]:
             return []
-        if self.overwrites(node):
-            reason = "it works in place, and its input is used again"
-            refuse_layer("from_torch", name, self.place(node), reason)
         if node.op == "call_module" and len(paths) == 1:
             layer = self.layers.convert(self.modules[node.target], node.target)
         elif name == "add" and len(paths) == 2 and not node.kwargs:
@@ -138,12 +143,11 @@ class CallReader:
             return [*short, LayerCall(node, Residual(*self.layers.fuse(parts)))]
         elif len(paths) == 1 and name == "dropout":
             settings: dict[str, Any] = {"p": 0.5, "training": True}
-            settings |= dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
+            settings |= self.settings(node)
             layer = Dropout(settings["p"])
             layer.training = settings["training"]
         elif len(paths) == 1 and name in FUNCTIONS and node.op != "get_attr":
-            row = FUNCTIONS[name]
-            settings = dict(zip(("input", *row.settings), node.args, strict=False)) | node.kwargs
+            row, settings = FUNCTIONS[name], self.settings(node)
             for setting in settings.keys() - {"input", "inplace"}:
                 if not is_default(row.settings, setting, settings[setting]):
                     reason = f"{setting}={settings[setting]!r} has no counterpart"
@@ -153,14 +157,23 @@ class CallReader:
             refuse_layer("from_torch", name, self.place(node), KNOWN)
         return [*paths[0], LayerCall(node, layer)]
 
+    def settings(self, node: Any) -> dict[str, Any]:
+        """Return the arguments of a function, by name."""
+        name = self.operation(node)
+        own = ("p", "training") if name == "dropout" else FUNCTIONS[name].settings
+        return dict(zip(("input", *own, "inplace"), node.args, strict=False)) | node.kwargs
+
     def overwrites(self, node: Any) -> bool:
-        """Return whether an operation changes its input, which another one uses, too."""
+        """Return whether an operation changes its input, which another one uses after it."""
         if node.op == "call_module":
             in_place = getattr(self.modules[node.target], "inplace", False)
         else:
-            in_place = node.kwargs.get("inplace") or str(node.target).endswith("_")
-        inputs = node.all_input_nodes
-        return bool(in_place and inputs and len(inputs[0].users) > 1)
+            name = getattr(node.target, "__name__", str(node.target))
+            known = name in FUNCTIONS or name == "dropout"
+            settings = self.settings(node) if known else node.kwargs
+            in_place = name.endswith("_") or settings.get("inplace")
+        users = node.all_input_nodes[0].users if node.all_input_nodes else ()
+        return bool(in_place) and any(self.index[user] > self.index[node] for user in users)
 
     def place(self, node: Any) -> str:
         """Return the path of a module, or the class and name of another operation."""

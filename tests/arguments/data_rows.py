@@ -194,7 +194,7 @@ on.values([None, 3, "x"], lambda v: sweep(v), TypeError, "build must be a functi
 on.kind("grid must", MAPPING.optional, lambda v: sweep(grid=v))
 on.values([3, 0.1, "tanh", None, {1: 2}], lambda v: sweep(grid={"width": v}), TypeError, "grid['width'] must be a list of values")
 on.values([[], [3, 3], (0.1, 0.2, 0.1)], lambda v: sweep(grid={"width": v}), ValueError, "grid['width'] must have values, each once", shows=None)
-on.values([len, x, 1j, {1: 2}], lambda v: sweep(grid={"width": [v]}), TypeError, "values of grid['width'] must be numbers, strings, booleans, None or lists", "put its name there")
+on.values([len, x, 1j, {1: 2}], lambda v: sweep(grid={"width": [v]}), TypeError, "values of grid['width'] must be numbers, strings, booleans, None or lists", "pass its name")
 on.call(lambda: sweep(grid={"widht": [2]}), ValueError, "unknown parameter of build(width, seed, checkpoint): 'widht' (did you mean 'width'?)")
 on.call(lambda: sweep(grid={}), ValueError, "build(width, seed, checkpoint) also expects 'width'; add it to the grid")
 on.values(["seed", "checkpoint"], lambda v: sweep(grid={v: [1]}), ValueError, "is not a name for the grid", shows="{}".format)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import nn
 from demos import from_torch as demo
 from nn import scalar, vector
+from nn.code import code_checksum
 from nn.interop import from_torch, state_names, to_torch, torch_names, torch_reader, torch_writer
 from nn.interop.table import ACTIVATIONS, ROWS
 from peers.judges import torch
@@ -287,9 +288,14 @@ class Own(torch.nn.Linear):
     pass
 
 
-def hooked():
+def hooked(module):
+    module.register_forward_hook(lambda module, inputs, out: 2 * out)
+    return module
+
+
+def patched():
     linear = torch.nn.Linear(2, 2)
-    linear.register_forward_hook(lambda module, inputs, out: 2 * out)
+    linear.forward = lambda x: 2 * x
     return torch.nn.Sequential(linear)
 
 
@@ -307,7 +313,9 @@ def hooked():
         (torch.nn.LayerNorm((2, 3)), r"normalized_shape=\(2, 3\) has no counterpart"),
         (torch.nn.Embedding(3, 2, padding_idx=0), "only padding_idx=None"),
         (torch.nn.Linear(2, 2).half(), r"float32 and float64 can be converted; call module.float\(\)"),
-        (hooked(), "at '0': its hooks may change its result"),
+        (torch.nn.Sequential(hooked(torch.nn.Linear(2, 2))), "at '0': its hooks may change its result"),
+        (hooked(torch.nn.Sequential(torch.nn.Linear(2, 2))), "its hooks may change its result"),
+        (patched(), r"Linear\(.* at '0'"),
         (functional(lambda x: x * 2.0), "mul.* at 'Functional.forward, mul'"),
         (functional(lambda x: F.leaky_relu(x, 0.3)), "negative_slope=0.3 has no counterpart"),
         (functional(lambda x: torch.add(x, x.tanh(), alpha=2)), "add.* at 'Functional.forward, add'"),
@@ -315,6 +323,14 @@ def hooked():
         (functional(lambda x: x + x), "cannot convert 'add'"),
         (functional(lambda x, a: a(x).flatten(1), LINEAR), "cannot convert 'flatten'"),
         (functional(lambda x: x + x.relu_()), "relu.*works in place"),
+        (functional(lambda x: x + F.relu_(x)), "relu.*works in place"),
+        (functional(lambda x: x + F.relu(x, True)), "relu.*works in place"),
+        (functional(lambda x: x + F.dropout(x, 0.1, True, True)), "dropout.*works in place"),
+        (functional(lambda x, a: (F.relu_(x), a(x))[1], LINEAR), "relu.*works in place"),
+        (functional(lambda x, a, b: (b(x), a(x))[1], LINEAR, torch.nn.ReLU(True)), "at 'parts.1': it works in place"),
+        (functional(lambda x, a: (x.__iadd__(a(x)), x.tanh())[1], LINEAR), "iadd.*works in place"),
+        (functional(lambda x: F.softmax(x, -1)), r"LeakyReLU.* and their functions, and sums x \+ f"),
+        (torch.nn.Sequential(torch.nn.Dropout(1.0)), r"Dropout\(p=1.0.* at '0': rate must be a number in \[0, 1\)"),
         (functional(lambda x, a: (a(x), x), LINEAR), "one output tensor"),
         (functional(lambda x, a: a(x) if x.sum() > 0 else x, LINEAR), r"cannot record Functional.forward"),
         (functional(lambda x, a: F.linear(x, a.weight), LINEAR), "'parts.0.weight' at 'Functional.forward"),
@@ -343,6 +359,32 @@ def test_what_cannot_be_written_is_named(model, message):
         to_torch(model)
 
 
+def test_work_in_place_before_the_last_use_of_an_input():
+    def f(x, a):
+        y = a(x)
+        z = F.relu(a(y), inplace=True)
+        z += y
+        return z
+
+    with torch.no_grad():
+        net = functional(f, torch.nn.Linear(6, 6))
+        x = torch.linspace(-1.0, 1.0, 6)[None]
+        close(from_torch(net)(x.numpy()).data, net(x).numpy())
+
+
+def test_a_compiled_network_is_converted():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    compiled = torch.compile(net, backend="eager")
+    assert repr(from_torch(compiled)) == "Sequential(Dense(2, 2, 'relu'))"
+    assert [*torch_names(compiled).values()] == [*compiled.state_dict()]
+
+
+def test_tensors_change_the_checksum_of_a_build():
+    a, b = torch.tensor([1.0]), torch.nn.Parameter(torch.tensor([2.0], dtype=torch.bfloat16))
+    sums = [code_checksum(lambda: x) for x in (a, a + 1.0, b)]  # noqa: B023
+    assert len({*sums}) == 3
+
+
 def test_without_the_library_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     for f in (to_torch, from_torch):
@@ -368,7 +410,7 @@ def test_the_demo_steps_through_a_network_of_the_user(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
         "import torch\nnet = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), "
-        "torch.nn.ReLU(), torch.nn.Linear(4, 2))\nx = [0.5, -1.0, 2.0]\n"
+        "torch.nn.ReLU(), torch.nn.Linear(4, 2))\nx = torch.ones(3, requires_grad=True)\n"
     )
     demo.main(tmp_path, file=file)
     assert re.search(r"^1\.weight .* \d\.\de[-+]\d+$", capsys.readouterr().out, re.M)

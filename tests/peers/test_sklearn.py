@@ -109,6 +109,18 @@ def test_one_class_is_refused():
         MLPClassifier().fit(X, np.zeros(150, int))
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"hidden": 32}, r"hidden must be a list of sizes such as \(32,\), got 32; write \[32\]"),
+        ({"batch_size": "auto"}, "batch_size must be a whole number, 1 or more, got 'auto'"),
+    ],
+)
+def test_parameters_that_do_not_fit(settings, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        MLPClassifier(**settings).fit(X, Y)
+
+
 def test_early_stopping():
     settings = {"validation": 0.2, "patience": 3, "epochs": 200, "random_state": 0}
     assert MLPClassifier(lr=0.1, **settings).fit(X, Y).n_iter_ < 200
