@@ -141,7 +141,7 @@ def checked(result: Sweep) -> Sweep:
     failures = result.failures()
     if failures and len(failures) == len(result.trials):
         raise RuntimeError(
-            f"all {format_count(len(failures), 'training')} failed; {failures[0]}:\n"
+            f"{len(failures)} of {format_count(len(failures), 'training')} failed; {failures[0]}:\n"
             f"{failures[0].traceback}"
         )
     if failures:
@@ -222,7 +222,9 @@ def check_build(build: Any, names: list[str]) -> None:
                     "build must have the parameters seed and checkpoint, got "
                     f"{describe_build(build)}"
                 )
-            look_up(f"parameter of {describe_build(build)}:", parameters, name)
+            if name not in GIVEN:
+                others = {key: key for key in parameters if key not in GIVEN}
+                look_up(f"parameter of {describe_build(build)}:", others, name)
     missing = [
         name
         for name, parameter in parameters.items()

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pickle import PicklingError
 from typing import Any, NamedTuple
 
+from engine.support.arguments import describe_type
 from engine.support.threads import limit_threads
 from nn.training import Training
 
@@ -62,8 +63,8 @@ def check_training(training: Any, job: Job) -> None:
     name = getattr(job.build, "__name__", "build")
     if not isinstance(training, Training):
         raise TypeError(
-            f"{name} must return the result of fit, a Training that has not run, got a "
-            f"{type(training).__name__}; write return fit(..., checkpoint=checkpoint), without "
+            f"{name} must return the result of fit, a Training that has not run, got "
+            f"{describe_type(training)}; write return fit(..., checkpoint=checkpoint), without "
             ".run()"
         )
     path = training.checkpoint and os.fspath(training.checkpoint.path)
@@ -150,7 +151,14 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
         message = REMEDY.format("sweep on a cluster", "distributed", "stepgrad[dask]")
         raise ImportError(message, name="distributed") from None
     is_client = isinstance(scheduler, Client)
-    with nullcontext(scheduler) if is_client else Client(scheduler) as client:
+    try:
+        connection = nullcontext(scheduler) if is_client else Client(scheduler)
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(
+            "scheduler must be the address of a Dask scheduler, such as 'tcp://127.0.0.1:8786', a "
+            f"cluster or a Client, got {scheduler!r}: {problem}"
+        ) from None
+    with connection as client:
         futures = {client.submit(run_job, job, pure=False): i for i, job in enumerate(jobs)}
         try:
             for future in as_completed(futures):
