@@ -395,7 +395,7 @@ def test_every_row_is_a_method():
             assert (y.op, y.shape, len(y.inputs)) == (op, (2,), op.arity)
     assert x.leaky_relu().data.tolist() == x.data.tolist()
     assert (-x).leaky_relu(slope=1.0).data.tolist() == (-x).data.tolist()
-    with pytest.raises(TypeError, match="cube takes 1 arguments, got 2"):
+    with pytest.raises(TypeError, match="cube takes 1 argument, got 2"):
         Op("cube", lambda x: x**3, lambda out, x: 3 * x * x)(x, x)
 
 

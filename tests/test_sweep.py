@@ -123,6 +123,15 @@ def test_another_worker_of_a_cluster_resumes_the_training_of_a_killed_one(tmp_pa
             sweep(lambda seed, checkpoint: 3, {}, folder=tmp_path / "other", scheduler=client)
 
 
+@pytest.mark.parametrize("scheduler", ["here", 3])
+def test_a_wrong_scheduler_is_refused(tmp_path, scheduler):
+    pytest.importorskip("distributed")
+    with pytest.raises(
+        (TypeError, ValueError), match="address of a Dask scheduler, such as 'tcp://"
+    ):
+        sweep(train, GRID, folder=tmp_path, seeds=1, scheduler=scheduler)
+
+
 # ---------------------------------------------------------------------------------- what is resumed
 
 
@@ -254,7 +263,7 @@ def test_a_training_that_fails_does_not_stop_the_others(tmp_path):
     assert str(result).endswith(
         "1 of 4 trainings failed:\n  lr=0.1, seed=1: ZeroDivisionError: of this test"
     )
-    with pytest.raises(RuntimeError, match=r"all 1 training failed; lr=0.1, seed=1:\nTraceback"):
+    with pytest.raises(RuntimeError, match=r"1 of 1 training failed; lr=0.1, seed=1:\nTraceback"):
         sweep(diverging, {"lr": [0.1]}, folder=tmp_path, seeds=[1], processes=1)
 
 

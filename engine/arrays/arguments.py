@@ -11,6 +11,7 @@ from engine.arrays.rules import format_setting
 from engine.node import Node
 from engine.rules import Op
 from engine.support.arguments import describe_object, describe_type, find_string_remedy
+from engine.support.trees import leaves
 from engine.value import as_float
 
 Array = Any  # the class, which imports this file
@@ -56,6 +57,8 @@ def describe_elements(x: Any, data: np.ndarray) -> str:
     """Return words for elements that are not real numbers, or for rows of unequal lengths."""
     if data.dtype.kind in "US" and isinstance(x, Sequence):
         return "strings"
+    if any(hasattr(element, "_as_data") for element in leaves(x)):
+        return "numbers that are arguments under jit; pass an array in place of the list"
     if isinstance(x, Sequence) and all(isinstance(row, Sequence) for row in x):
         lengths = list(dict.fromkeys(len(row) for row in x))
         if len(lengths) > 1:
