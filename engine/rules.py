@@ -25,7 +25,6 @@ from typing import Any, Self
 
 from engine.arithmetic import *
 from engine.formulas import *
-from engine.support.arguments import format_count
 
 CO_VARARGS = 0x04  # as in `inspect`, which takes long to import
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -86,6 +85,8 @@ class Op:
         defaults = getattr(self.forward, "__defaults__", None) or ()
         missing = self.arity - len(args)
         if missing > len(defaults) or missing < 0:
+            from engine.support.arguments import format_count
+
             expected = format_count(self.arity, "argument")
             raise TypeError(f"{self.name} takes {expected}, got {len(args)}")
         return args + defaults[len(defaults) - missing :]

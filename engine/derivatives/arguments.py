@@ -50,16 +50,15 @@ def check_inputs(xs: Any) -> list[Any]:
     return nodes
 
 
-def check_kinds(outputs: Iterable[Node], inputs: Iterable[Node]) -> None:
-    """Raise TypeError for a Value and an Array: neither can be in the graph of the other."""
+def check_kinds(outputs: Iterable[Node], inputs: Sequence[Node]) -> None:
+    """Raise TypeError for an output if all inputs are of the other kind, Values or Arrays."""
     for y in outputs:
-        for x in inputs:
-            if is_array(x) != is_array(y):
-                raise TypeError(
-                    f"{y!r} cannot be differentiated with respect to {x!r}: Values and Arrays do "
-                    "not mix; the result of jit depends on its parameters(), and backward() and "
-                    "sync() give Values their .grad"
-                )
+        if inputs and all(is_array(x) != is_array(y) for x in inputs):
+            raise TypeError(
+                f"{y!r} cannot be differentiated with respect to {inputs[0]!r}: Values and Arrays "
+                "do not mix; the result of jit depends on its parameters(), and backward() and "
+                "sync() give Values their .grad"
+            )
 
 
 def refuse_several_results(node: Node) -> None:

@@ -78,11 +78,12 @@ def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = Fa
     `grad(f, argnums=0)` of a function f returns a function: the second result of
     `value_and_grad(f, argnums)`.
 
-    Raises ValueError if y has several elements, and TypeError if an argument is not a node. The
-    result is the derivative at the data that y was computed from. If a leaf has been assigned new
-    data since then, `create_graph` raises ValueError: the derivative's graph would mix old and new
-    data. Where a row chooses (`where`, relu), the derivative chooses by the current data; a tape of
-    it is correct as long as no choice changes.
+    Raises ValueError if y has several elements, and TypeError if an argument is not a node, or if y
+    is an Array and all xs are Values, or the reverse. The result is the derivative at the data that
+    y was computed from. If a leaf has been assigned new data since then, `create_graph` raises
+    ValueError: the derivative's graph would mix old and new data. Where a row chooses (`where`,
+    relu), the derivative chooses by the current data; a tape of it is correct as long as no choice
+    changes.
 
     >>> x = Value(3.0)
     >>> grad(x**4, x)

@@ -165,6 +165,8 @@ def describe_type(x: object) -> str:
     if isinstance(x, numpy_type("ndarray")):
         return "an array"
     name = type(x).__name__
+    if name == "bytes":
+        return name
     return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
 
 
