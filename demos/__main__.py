@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def main() -> None:
     parser.add_argument(
         "--processes", type=parse_count, help="sweep: number of processes (default: all cores)"
     )
-    parser.add_argument("--scheduler", help="sweep: address of a Dask cluster, tcp://...")
+    parser.add_argument(
+        "--scheduler", type=parse_address, help="sweep: address of a Dask cluster, tcp://..."
+    )
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in lines]
     if unknown:
@@ -103,6 +106,14 @@ def parse_whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
     return int(text)
+
+
+def parse_address(text: str) -> str:
+    if not re.fullmatch(r"([a-z]+://)?.+:\d+", text):
+        raise argparse.ArgumentTypeError(
+            f"expected an address such as tcp://127.0.0.1:8786, got {text!r}"
+        )
+    return text
 
 
 def parse_count(text: str) -> int:

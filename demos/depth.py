@@ -1,13 +1,13 @@
-"""Vanishing and exploding gradients in networks of up to 50 layers, and the effect of each cure.
+"""Vanishing and exploding gradients in networks of up to 50 layers, and the effect of each remedy.
 
 The gradient at a layer is a product over all later layers, of the activation's slopes and of the
 weights. The slopes of sigmoid are at most 1/4, so its gradients vanish; small weights make them
 vanish faster, and large weights can make them explode (Bengio, Simard and Frasconi 1994; Glorot and
-Bengio 2010). The cures: initialization (Glorot and Bengio 2010; He et al. 2015), batch
+Bengio 2010). The remedies: initialization (Glorot and Bengio 2010; He et al. 2015), batch
 normalization (Ioffe and Szegedy 2015), residual connections (He et al. 2016) and gradient clipping
 (Pascanu, Mikolov and Bengio 2013).
 
-Writes depth.svg: three activations at five depths, and the gradients and losses with each cure.
+Writes depth.svg: three activations at five depths, and the gradients and losses with each remedy.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from nn.optim import SGD, clip_grad_norm
 from nn.vector import Activation, BatchNorm, Dense, Residual, Sequential
 
 DEPTHS, WIDTH, DEEP, STEPS = (2, 5, 10, 20, 50), 32, 20, 300
-SEEDS, LAST = 3, 50  # networks per cure; the last steps, whose median loss the table shows
+SEEDS, LAST = 3, 50  # networks per remedy; the last steps, whose median loss the table shows
 
 
 def network(
@@ -127,7 +127,7 @@ def main(out: Path) -> None:
         "(bound 1/4: the largest slope of sigmoid per layer, with weights of 1)\n"
     )
     options = CURES | {TOO_LARGE: {"init": too_large}}
-    by_cure = {name: layer_gradients(network(DEEP, **options[name]), X, y) for name in options}
+    by_remedy = {name: layer_gradients(network(DEEP, **options[name]), X, y) for name in options}
     trained = {name: train_networks(X, y, options[name]) for name in options}
     clipped = "... clipped to norm 1"
     trained[clipped] = train_networks(X, y, options[TOO_LARGE], clip=1.0)
@@ -136,11 +136,11 @@ def main(out: Path) -> None:
         f"(medians of {SEEDS} networks, worst: of the {SEEDS}; first/last: gradients before the\n"
         "first step, which clipping scales alike; initial: loss before the first step; final:\n"
         f"median loss of the last {LAST} steps)\n\n"
-        f"{cure_table(by_cure | {clipped: by_cure[TOO_LARGE]}, trained)}\n"
+        f"{remedy_table(by_remedy | {clipped: by_remedy[TOO_LARGE]}, trained)}\n"
         "Clipping keeps the steps finite, but not every step reduces the loss."
     )
-    losses_by_cure = {name: by_seed for name, (by_seed, _) in trained.items()}
-    save_picture(by_depth, by_cure, losses_by_cure, out / "depth.svg")
+    losses_by_remedy = {name: by_seed for name, (by_seed, _) in trained.items()}
+    save_picture(by_depth, by_remedy, losses_by_remedy, out / "depth.svg")
     print(f"\nwrote {out / 'depth.svg'}")
 
 
@@ -153,13 +153,13 @@ def depth_table(by_depth: dict[str, dict[int, np.ndarray]]) -> str:
     return format_table(["layers", *map(str, DEPTHS)], rows)
 
 
-def cure_table(
-    by_cure: dict[str, np.ndarray], trained: dict[str, tuple[np.ndarray, list[float]]]
+def remedy_table(
+    by_remedy: dict[str, np.ndarray], trained: dict[str, tuple[np.ndarray, list[float]]]
 ) -> str:
     rows = []
     for name, (by_seed, accuracies) in trained.items():
         final = np.median(by_seed[:, -LAST:], axis=1)
         values = (np.median(by_seed[:, 0]), np.median(final), final.max())
-        ratio, score = f"{first_over_last(by_cure[name]):.0e}", f"{np.median(accuracies):.0%}"
+        ratio, score = f"{first_over_last(by_remedy[name]):.0e}", f"{np.median(accuracies):.0%}"
         rows.append([name, ratio, *(f"{x:.2g}" for x in values), score])
-    return format_table(["cure", "first/last", "initial", "final", "worst", "accuracy"], rows)
+    return format_table(["remedy", "first/last", "initial", "final", "worst", "accuracy"], rows)

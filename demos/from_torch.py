@@ -78,7 +78,10 @@ def train() -> tuple[Any, list[float], float]:
 
 def load(file: Path) -> tuple[Any, list[float], None]:
     """Return the network and the sample that a file of the user defines."""
-    names = runpy.run_path(str(file))
+    try:
+        names = runpy.run_path(str(file))
+    except OSError as problem:
+        sys.exit(f"--file {file}: {problem.strerror}; choose a Python file that defines net and x")
     if missing := [name for name in ("net", "x") if name not in names]:
         sys.exit(f"{file} must define net and x, the inputs of one sample; it has no {missing[0]}")
     x = torch.as_tensor(names["x"]).detach().double()

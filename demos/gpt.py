@@ -76,7 +76,8 @@ def read_documents(path: Path) -> list[str]:
     try:
         documents = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
-        sys.exit(f"--file {path}: {problem}; choose a text file with one document a line")
+        reason = getattr(problem, "strerror", None) or problem
+        sys.exit(f"--file {path}: {reason}; choose a text file with one document a line")
     if not documents:
         sys.exit(f"--file {path}: expected one document a line, got an empty file")
     return documents

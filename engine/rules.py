@@ -85,7 +85,10 @@ class Op:
         defaults = getattr(self.forward, "__defaults__", None) or ()
         missing = self.arity - len(args)
         if missing > len(defaults) or missing < 0:
-            raise TypeError(f"{self.name} takes {self.arity} arguments, got {len(args)}")
+            from engine.support.arguments import format_count
+
+            expected = format_count(self.arity, "argument")
+            raise TypeError(f"{self.name} takes {expected}, got {len(args)}")
         return args + defaults[len(defaults) - missing :]
 
     def locals(self, out: Any, *args: Any) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from engine.functions import Weights, apply_row, is_array, linear
 from engine.rules import CEIL, ELEMENTWISE, FLOOR, ROUND, SLOPES_OF_OTHERS, Op
-from engine.support.arguments import numpy_type
+from engine.support.arguments import describe_type, numpy_type
 from engine.support.lazy import attributes
 from engine.value import Constant, Value, as_nodes
 from nn.arguments import check_flag, check_sequence, check_whole, format_count, look_up
@@ -245,7 +245,7 @@ def convert_sample(model: Any, x: Sample) -> tuple[Value, ...]:
             samples: Any = x
             of = f"shape {x.shape}" if hasattr(x, "shape") else format_count(len(samples), "sample")
             raise TypeError(
-                f"{name} expects the numbers of one sample, got {type(x).__name__} of {of}; "
+                f"{name} expects the numbers of one sample, got {describe_type(x)} of {of}; "
                 "write [model(x) for x in X]"
             ) from None
         raise TypeError(f"{name} expects numbers or Values: {problem}") from None

@@ -140,7 +140,7 @@ def finish(
 def checked(result: Sweep) -> Sweep:
     """Warn about trainings that failed, and unused seeds. Raises RuntimeError if all failed."""
     failures = result.failures()
-    if len(failures) == len(result.trials):
+    if failures and len(failures) == len(result.trials):
         raise RuntimeError(f"all trainings failed; {failures[0]}:\n{failures[0].traceback}")
     if failures:
         warn(

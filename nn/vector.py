@@ -22,7 +22,7 @@ from engine.arrays.arguments import as_dtype
 from engine.arrays.array import Array, ConstantArray
 from engine.arrays.rules import LINEAR
 from engine.rules import ELEMENTWISE
-from engine.support.arguments import find_string_remedy
+from engine.support.arguments import describe_type, find_string_remedy
 from engine.support.lazy import attributes
 from engine.watch.hooks import each_call
 from nn import other_names
@@ -411,7 +411,7 @@ def check_indices(indices: Any, rows: int) -> np.ndarray:
             "; indices.astype(int) converts them" if is_whole else find_string_remedy(array.flat)
         )
         raise TypeError(
-            f"Embedding expects integer indices, got {type(indices).__name__} of {array.dtype}"
+            f"Embedding expects integer indices, got {describe_type(indices)} of {array.dtype}"
             f"{remedy}"
         )
     outside = (array < 0) | (array >= rows)

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pickle import PicklingError
 from typing import Any, NamedTuple
 
+from engine.support.arguments import describe_type
 from engine.support.lazy import import_extra
 from engine.support.threads import limit_threads
 from nn.training import Training
@@ -63,8 +64,8 @@ def check_training(training: Any, job: Job) -> None:
     name = getattr(job.build, "__name__", "build")
     if not isinstance(training, Training):
         raise TypeError(
-            f"{name} must return the result of fit, a Training that has not run, got a "
-            f"{type(training).__name__}; write return fit(..., checkpoint=checkpoint), without "
+            f"{name} must return the result of fit, a Training that has not run, got "
+            f"{describe_type(training)}; write return fit(..., checkpoint=checkpoint), without "
             ".run()"
         )
     path = training.checkpoint and os.fspath(training.checkpoint.path)
@@ -139,7 +140,14 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
     """
     distributed = import_extra("distributed", "sweep on a cluster", "dask")
     is_client = isinstance(scheduler, distributed.Client)
-    with nullcontext(scheduler) if is_client else distributed.Client(scheduler) as client:
+    try:
+        connection = nullcontext(scheduler) if is_client else distributed.Client(scheduler)
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(
+            "scheduler must be the address of a Dask scheduler, such as 'tcp://127.0.0.1:8786', a "
+            f"cluster or a Client, got {scheduler!r}: {problem}"
+        ) from None
+    with connection as client:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent once
             build = client.submit(return_build, jobs[0].build, pure=False) if jobs else None

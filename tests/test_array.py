@@ -103,17 +103,17 @@ def test_data_is_contiguous_and_writable(given):
 WHAT = "an Array holds real numbers, in lists of equal lengths, got "
 NOT_NUMBERS = [
     ("2", WHAT + "the string '2'; convert it first: float('2')"),
-    (["1", "2"], WHAT + "list of strings"),
+    (["1", "2"], WHAT + "a list of strings"),
     (b"2", WHAT + "bytes of"),
     (None, WHAT + "None; does the function that made it return its result?"),
-    ([None, 1.0], WHAT + "list of object"),
+    ([None, 1.0], WHAT + "a list of object"),
     (2j, WHAT + "the complex number 2j; take its .real or .imag"),
-    (np.array([2j]), WHAT + "ndarray of complex128"),
-    ([[1.0], [2.0, 3.0]], WHAT + "list of rows of lengths 1 and 2"),
-    ({}, WHAT + "dict of object"),
-    (np.array(["2020-01-01"], "M8[D]"), WHAT + "ndarray of datetime64"),
-    (np.array([1], "m8[s]"), WHAT + "ndarray of timedelta64"),
-    (np.array([object()]), WHAT + "ndarray of object"),
+    (np.array([2j]), WHAT + "an array of complex128"),
+    ([[1.0], [2.0, 3.0]], WHAT + "a list of rows of lengths 1 and 2"),
+    ({}, WHAT + "a dict of object"),
+    (np.array(["2020-01-01"], "M8[D]"), WHAT + "an array of datetime64"),
+    (np.array([1], "m8[s]"), WHAT + "an array of timedelta64"),
+    (np.array([object()]), WHAT + "an array of object"),
     (
         [Array(1.0), 2.0],
         "an Array holds numbers, got a list of nodes; join Arrays with stack or concatenate",
@@ -395,7 +395,7 @@ def test_every_row_is_a_method():
             assert (y.op, y.shape, len(y.inputs)) == (op, (2,), op.arity)
     assert x.leaky_relu().data.tolist() == x.data.tolist()
     assert (-x).leaky_relu(slope=1.0).data.tolist() == (-x).data.tolist()
-    with pytest.raises(TypeError, match="cube takes 1 arguments, got 2"):
+    with pytest.raises(TypeError, match="cube takes 1 argument, got 2"):
         Op("cube", lambda x: x**3, lambda out, x: 3 * x * x)(x, x)
 
 

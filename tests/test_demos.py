@@ -66,6 +66,23 @@ def test_an_unknown_name_is_rejected():
     assert f"unknown demo 'mons'; choose from: {', '.join(names)}" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "--scheduler", "here"], "expected an address such as tcp://127.0.0.1:8786, got 'here'"),
+        (["gpt", "--file", "none.txt"], "--file none.txt: No such file or directory; choose a text file"),
+        (["from_torch", "--file", "none.py"], "--file none.py: No such file or directory; choose a Python file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_rejected(arguments, message):
+    if arguments[0] == "from_torch":
+        pytest.importorskip("torch")
+    result = run(*arguments)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_moons_are_separated(run_small, tmp_path, monkeypatch):
     monkeypatch.setattr(_executors, "SECONDS", 0.0)
     result = run_small(moons)
@@ -309,7 +326,7 @@ def test_gradient_noise_is_as_predicted(size):
     assert measured == pytest.approx(predicted, rel=0.15, abs=1e-12)
 
 
-def test_gradients_vanish_and_each_cure_helps(run_small, tmp_path):
+def test_gradients_vanish_and_each_remedy_helps(run_small, tmp_path):
     rows = read_table(run_small(depth, SEEDS=1, STEPS=100, LAST=20).out)
     for name in ("sigmoid", "tanh", "relu"):
         by_depth = [*map(float, rows[name])]

@@ -521,6 +521,12 @@ def test_unknown_values_of_options_are_refused(options, message):
         draw(model([1.0]), model, **options)
 
 
+def test_a_path_that_is_not_in_the_model_is_not_taken_for_a_level():
+    model = MLP(1, [1], rng=0)
+    with pytest.raises(ValueError, match=r"or paths such as layers\.0, .*, got 'layers\[7\]'$"):
+        draw(model([1.0]), model, level="layers[7]")
+
+
 def test_a_root_that_is_no_node_and_a_model_that_is_no_module_are_refused():
     with pytest.raises(TypeError, match=r"expected a node such as a Value, got 3\.0"):
         draw(3.0)

@@ -20,6 +20,11 @@ from engine import (
     Table,
     Value,
     dot,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
     maximum,
     no_grad,
     softmax,
@@ -33,6 +38,25 @@ if not os.environ.get("CI"):
     pytest.importorskip("numba", reason="numba is not installed: pip install -e '.[jit]'")
 
 from engine import jit
+
+
+@pytest.mark.parametrize(
+    "differentiate",
+    [
+        lambda y, w: grad(y, w),
+        lambda y, w: grad(y, [w], create_graph=True),
+        lambda y, w: jvp(y, [w], [1.0]),
+        lambda y, w: jacobian([y], [w]),
+        lambda y, w: hessian(y, w),
+        lambda y, w: hvp(y, w, 1.0),
+    ],
+)
+def test_a_result_is_not_differentiated_by_values(differentiate):
+    """It is an Array, whose graph has none: the derivative would be 0."""
+    w = Value(3.0)
+    y = jit(lambda x: w * w * x)(2.0)
+    with pytest.raises(TypeError, match=r"Values and Arrays do not mix.* parameters\(\)"):
+        differentiate(y, w)
 
 
 def recordings(f):

@@ -130,6 +130,15 @@ def test_another_worker_of_a_cluster_resumes_the_training_of_a_killed_one(tmp_pa
             sweep(lambda seed, checkpoint: 3, {}, folder=tmp_path / "other", scheduler=client)
 
 
+@pytest.mark.parametrize("scheduler", ["here", 3])
+def test_a_wrong_scheduler_is_refused(tmp_path, scheduler):
+    pytest.importorskip("distributed")
+    with pytest.raises(
+        (TypeError, ValueError), match="address of a Dask scheduler, such as 'tcp://"
+    ):
+        sweep(train, GRID, folder=tmp_path, seeds=1, scheduler=scheduler)
+
+
 # ---------------------------------------------------------------------------------- what is resumed
 
 

@@ -15,16 +15,16 @@ COLOURS = (PALE, BLUE, CYAN, ORANGE, GREEN, PURPLE, INK)
 
 def save_picture(
     by_depth: dict[str, dict[int, np.ndarray]],
-    by_cure: dict[str, np.ndarray],
+    by_remedy: dict[str, np.ndarray],
     losses: dict[str, np.ndarray],
     path: Path,
 ) -> None:
-    """Draw gradients by layer for several depths above; the cures and their losses below.
+    """Draw gradients by layer for several depths above; the remedies and their losses below.
 
     Args:
         by_depth: For each activation and depth, the gradient that arrives at each layer.
-        by_cure: For each cure, the same at one depth.
-        losses: For each cure, the losses of training, (seeds, steps); the last one has no gradients
+        by_remedy: For each remedy, the same at one depth.
+        losses: For each remedy, the losses of training, (seeds, steps); the last has no gradients
             of its own.
     """
     with plt.rc_context(STYLE):
@@ -32,7 +32,7 @@ def save_picture(
         above, below = figure.subfigures(2, 1)
         draw_depths(above.subplots(1, 3, sharey=True), by_depth)
         left, right = below.subplots(1, 2)
-        draw_cures(left, by_cure)
+        draw_remedies(left, by_remedy)
         draw_losses(right, losses)
         below.legend(*right.get_legend_handles_labels(), frameon=False, loc="outside right center")
         save(figure, path)
@@ -47,9 +47,9 @@ def draw_depths(axes: np.ndarray, by_depth: dict[str, dict[int, np.ndarray]]) ->
     axes[-1].legend(frameon=False, loc="lower right")
 
 
-def draw_cures(axis: Axes, by_cure: dict[str, np.ndarray]) -> None:
+def draw_remedies(axis: Axes, by_remedy: dict[str, np.ndarray]) -> None:
     """Draw gradients by layer, in the colours of the legend of `draw_losses`."""
-    for by_layer, colour in zip(by_cure.values(), COLOURS, strict=False):
+    for by_layer, colour in zip(by_remedy.values(), COLOURS, strict=False):
         layers = np.arange(1, len(by_layer) + 1)
         axis.plot(layers, by_layer, color=colour)
     axis.set(title=f"Cures, {layers[-1]} layers", xlabel="layer", yscale="log")

@@ -10,7 +10,8 @@ import numpy as np
 from engine.arrays.rules import format_setting
 from engine.node import Node
 from engine.rules import Op
-from engine.support.arguments import describe_object, find_string_remedy
+from engine.support.arguments import describe_object, describe_type, find_string_remedy
+from engine.support.trees import leaves
 from engine.value import as_float
 
 Array = Any  # the class, which imports this file
@@ -43,7 +44,7 @@ def as_data(x: Any, dtype: Any = None) -> np.ndarray:
             raise TypeError(
                 "an Array holds numbers, got a list of nodes; join Arrays with stack or concatenate"
             )
-        got = f"{type(x).__name__} of {describe_elements(x, data)}{find_string_remedy(data.flat)}"
+        got = f"{describe_type(x)} of {describe_elements(x, data)}{find_string_remedy(data.flat)}"
         if x is None or isinstance(x, str | complex):
             got = describe_object(x)
         raise TypeError(f"an Array holds real numbers, in lists of equal lengths, got {got}")
@@ -56,6 +57,8 @@ def describe_elements(x: Any, data: np.ndarray) -> str:
     """Return words for elements that are not real numbers, or for rows of unequal lengths."""
     if data.dtype.kind in "US" and isinstance(x, Sequence):
         return "strings"
+    if any(hasattr(element, "_as_data") for element in leaves(x)):
+        return "numbers that are arguments under jit; pass an array in place of the list"
     if isinstance(x, Sequence) and all(isinstance(row, Sequence) for row in x):
         lengths = list(dict.fromkeys(len(row) for row in x))
         if len(lengths) > 1:

@@ -1,6 +1,6 @@
 """Arguments of derivatives: nodes, directions of their shape, and the data of both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.functions import is_array
@@ -48,6 +48,17 @@ def check_inputs(xs: Any) -> list[Any]:
                 f"{x!r} does not require a gradient; make a Value or an Array of its .data"
             )
     return nodes
+
+
+def check_kinds(outputs: Iterable[Node], inputs: Sequence[Node]) -> None:
+    """Raise TypeError for an output if all inputs are of the other kind, Values or Arrays."""
+    for y in outputs:
+        if inputs and all(is_array(x) != is_array(y) for x in inputs):
+            raise TypeError(
+                f"{y!r} cannot be differentiated with respect to {inputs[0]!r}: Values and Arrays "
+                "do not mix; the result of jit depends on its parameters(), and backward() and "
+                "sync() give Values their .grad"
+            )
 
 
 def refuse_several_results(node: Node) -> None:

@@ -12,7 +12,7 @@ from engine.derivatives.passes import differentiate, differentiate_as_graph
 from engine.functions import is_array
 from engine.graph import topological
 from engine.node import Node
-from engine.support.arguments import SeveralNumbers, numpy_type
+from engine.support.arguments import SeveralNumbers, format_count, numpy_type
 from engine.support.trees import leaves, map_leaves, replace_leaves
 from engine.value import Value
 from engine.watch.no_grad import keep_graphs
@@ -107,7 +107,7 @@ def call_on_nodes(
         if not -len(args) <= i < len(args):
             raise TypeError(
                 f"expected an argument {i} to differentiate with respect to, got "
-                f"{len(args)} positional arguments"
+                f"{format_count(len(args), 'positional argument')}"
             )
     given, replaced, outer = tuple([args[i] for i in positions]), list(args), INPUTS.get()
     dtype = dtype_of_numbers(leaves([*args, *keywords.values()]))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from engine.derivatives.arguments import (
     check_inputs,
+    check_kinds,
     check_output,
     check_scalar,
     convert_direction,
@@ -77,11 +78,12 @@ def grad(y: Any, xs: Any = None, *, argnums: Any = None, create_graph: bool = Fa
     `grad(f, argnums=0)` of a function f returns a function: the second result of
     `value_and_grad(f, argnums)`.
 
-    Raises ValueError if y has several elements, and TypeError if an argument is not a node. The
-    result is the derivative at the data that y was computed from. If a leaf has been assigned new
-    data since then, `create_graph` raises ValueError: the derivative's graph would mix old and new
-    data. Where a row chooses (`where`, relu), the derivative chooses by the current data; a tape of
-    it is correct as long as no choice changes.
+    Raises ValueError if y has several elements, and TypeError if an argument is not a node, or if y
+    is an Array and all xs are Values, or the reverse. The result is the derivative at the data that
+    y was computed from. If a leaf has been assigned new data since then, `create_graph` raises
+    ValueError: the derivative's graph would mix old and new data. Where a row chooses (`where`,
+    relu), the derivative chooses by the current data; a tape of it is correct as long as no choice
+    changes.
 
     >>> x = Value(3.0)
     >>> grad(x**4, x)
@@ -216,6 +218,7 @@ def vjp(y: Any, xs: Any, v: Any, *, create_graph: bool = False) -> Any:
         return results_of(call, out), gradients if isinstance(xs, tuple) else list(gradients)
     inputs = check_inputs(xs)
     v = convert_direction(check_output(y), v)
+    check_kinds([y], inputs)
     as_graph = check_flag("create_graph", create_graph) or isinstance(v, Node)
     run = differentiate_as_graph if as_graph else differentiate
     return restore_form(xs, run(y, v, inputs))
@@ -254,7 +257,7 @@ def jvp(y: Any, xs: Any, vs: Any, *, create_graph: bool = False) -> Any:
         product = lambda y: jvp(y, call.inputs, vs, create_graph=call.nested)
         return results_of(call, out), map_leaves(lambda y: to_plain(product(y), 0.0), out)
     inputs = check_inputs(xs)
-    check_output(y)
+    check_kinds([check_output(y)], inputs)
     vs = directions_as_data("jvp", xs, vs)
     if check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs):
         u = as_input(y._one())
@@ -310,6 +313,7 @@ def jacobian(ys: Any, xs: Any = None, *, argnums: Any = None) -> Any:
         return derivative_of_function("jacobian", ys, xs, argnums, derive, order=1)
     np = numpy_for("a matrix of derivatives")
     inputs, outputs = check_inputs(xs), [check_output(y) for y in leaves(ys)]
+    check_kinds(outputs, inputs)
     blocks = [jacobian_blocks(y, inputs) for y in outputs]
     if not (is_flat(ys) and is_flat(xs) and all(isinstance(x, Value) for x in (*outputs, *inputs))):
         return restore_form(ys, [restore_form(xs, row) for row in blocks])
@@ -388,6 +392,7 @@ def hvp(y: Node, xs: Tree, vs: Any, *, create_graph: bool = False) -> Any:
     [64.0, 6.0]
     """
     inputs = check_inputs(xs)
+    check_kinds([check_scalar(y)], inputs)
     vs = directions_as_data("hvp", xs, vs)
     as_graph = check_flag("create_graph", create_graph) or any(isinstance(v, Node) for v in vs)
     slopes = differentiate_as_graph(y, check_scalar(y)._one(), inputs)

@@ -156,6 +156,20 @@ def format_count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
+def describe_type(x: object) -> str:
+    """Return the type of an object with its article.
+
+    >>> describe_type([1.0]), describe_type({"a"})
+    ('a list', 'a set')
+    """
+    if isinstance(x, numpy_type("ndarray")):
+        return "an array"
+    name = type(x).__name__
+    if name == "bytes":
+        return name
+    return f"{'an' if name[0] in 'AEIOaeio' else 'a'} {name}"
+
+
 NUMBER_CLASSES = "to number classes, write names, y = np.unique(y, return_inverse=True)"
 
 

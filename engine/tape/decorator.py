@@ -97,6 +97,8 @@ def jit(
     if unknown := [name for name in static if name not in signature(loss).parameters]:
         function = getattr(loss, "__name__", type(loss).__name__)
         raise ValueError(f"{function} has no argument {unknown[0]!r}, got static={list(static)}")
+    if threads is not None:
+        threads = check_whole("threads (None uses all cores)", threads)
     given = isinstance(parameters, list | tuple) and any(isinstance(p, Array) for p in parameters)
     if given or (parameters is None and uses_arrays(loss)):
         if static or np.dtype(dtype) != np.float64 or fast:
@@ -111,7 +113,7 @@ def jit(
             None if parameters is None else check_array_leaves(parameters),
             limit=check_whole("limit", limit),
             enabled=check_flag("enabled", enabled) and os.environ.get(NO_JIT) != "0",
-            threads=threads if threads is None else check_whole("threads", threads),
+            threads=threads,
         )
     load_machine("jit")
     from engine.tape.recordings import Jit, MachineOptions

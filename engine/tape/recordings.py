@@ -159,7 +159,7 @@ class Jit:
         is_matrix = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "f"
         if is_matrix:  # a copy, because backward may read it after the caller has changed `rows`
             rows = np.array(rows, np.float64)
-        calls = [(row,) for row in rows.tolist()] if is_matrix else [*zip(*arguments, strict=True)]
+        calls = [(row,) for row in rows.tolist()] if is_matrix else pair_arguments(arguments)
         if not self.enabled:
             results = np.empty(len(calls), object)
             results[:] = [self._call_function(args, {}) for args in calls]
@@ -408,6 +408,25 @@ class Jit:
         count = sum(map(len, self._replays.values()))
         state = f"{count} recordings" if self.enabled else "off"
         return f"jit({self.__name__}, {len(self._pool.parameters):,} parameters, {state})"
+
+
+def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:
+    """Return the arguments of each call of `map`, given each argument's values.
+
+    Raises TypeError for an argument that is no sequence, and ValueError for different lengths.
+    """
+    for column in columns:
+        if not isinstance(column, Iterable):
+            raise TypeError(f"map expects a sequence for each argument, got {column!r}")
+    rows = [list(column) for column in columns]
+    lengths = [len(row) for row in rows]
+    if len({*lengths}) > 1:
+        got = " and ".join(map(str, lengths))
+        raise ValueError(
+            f"map expects one element for each call in each argument, got sequences of {got} "
+            "elements"
+        )
+    return [*zip(*rows, strict=True)]
 
 
 def is_recording() -> bool:

@@ -16,7 +16,7 @@ from engine.arrays.array import Array
 from engine.arrays.in_place import set_compiler
 from engine.arrays.rules import ArrayOp
 from engine.node import Node
-from engine.support.arguments import check_flag, check_whole
+from engine.support.arguments import check_flag, check_whole, format_count
 from engine.support.lazy import import_extra
 from engine.tape.flat_graph import collect_nodes, flatten_graph, order_nodes
 from engine.tape.source import print_source
@@ -354,8 +354,9 @@ class Tape:
         raise TypeError("a Tape cannot be copied or pickled; save its model and record a new tape")
 
     def __repr__(self) -> str:
-        inputs = f", {len(self.inputs):,} inputs" if self.inputs else ""
-        return f"Tape({self.nodes:,} nodes, {self.flat.size:,} parameters{inputs})"
+        inputs = f", {format_count(len(self.inputs), 'input')}" if self.inputs else ""
+        parameters = format_count(self.flat.size, "parameter")
+        return f"Tape({format_count(self.nodes, 'node')}, {parameters}{inputs})"
 
 
 def load_machine(user: str) -> type[Machine]:

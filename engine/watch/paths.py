@@ -130,7 +130,10 @@ def explain(root: Node, leaf: Node, k: int = 10) -> Explanation:
         if not isinstance(node, Node):
             raise TypeError(f"explain expects two Values or two Arrays, got {node!r}")
     if isinstance(root, Value) != isinstance(leaf, Value):
-        raise TypeError(f"explain expects two Values or two Arrays, got {root!r} and {leaf!r}")
+        raise TypeError(
+            f"explain expects two Values or two Arrays, got {root!r} and {leaf!r}"
+            "; the result of jit has no graph of Values: explain that of the function itself"
+        )
     check_root("explain", root)
     k = check_whole("k, the number of paths,", k)
     if leaf.constant:

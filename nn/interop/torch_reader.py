@@ -53,13 +53,21 @@ def read_module(module: Any) -> tuple[Any, LayerReader]:
     if not isinstance(module, library.nn.Module):
         raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
     layers = LayerReader(library)
-    if is_layer(module):
+    if is_layer(module) or is_other_layer(module):
         return layers.convert(module, ""), layers
     refuse_hooks(module, "")  # PyTorch records those of the modules inside
     parts = CallReader(layers, module).parts
     network = Sequential(*layers.fuse([part.layer for part in parts] or [Activation("linear")]))
     network.training = module.training
     return network, layers
+
+
+def is_other_layer(module: Any) -> bool:
+    """Return whether a class of `torch.nn` has no counterpart and is not a sequence of layers."""
+    kind = type(module)
+    return kind.__module__.startswith("torch.nn.modules.") and (
+        kind.__name__ not in ("Sequential", "Flatten") and not is_layer(module)
+    )
 
 
 class LayerCall(NamedTuple):

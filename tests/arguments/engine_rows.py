@@ -148,7 +148,7 @@ for kind in (Op, ArrayOp):
 
 on = About("engine.Op")
 on.values([3.0, None], TANH, TypeError, "tanh expects a node")
-on.call(lambda: TANH(x, y), TypeError, "tanh takes 1 arguments, got 2")
+on.call(lambda: TANH(x, y), TypeError, "tanh takes 1 argument, got 2")
 on.call(lambda: Op("f", lambda x: "a", lambda out, x: 1.0)(x), TypeError, HOLDS, "'a'")
 
 on = About("engine.ArrayOp")
@@ -162,7 +162,7 @@ on.call(lambda: ManyOp("n", lambda xs, eps: eps, lambda out, xs, eps: 1.0), Valu
 on.call(lambda: ManyOp("n", lambda xs: xs, lambda out, xs: 1.0, sequences=["ys"]), ValueError, "among ('xs',)", "['ys']")
 on.call(lambda: SUMS(x), TypeError, "sums takes a list for xs", "write [x]")
 on.call(lambda: SUMS(iter([x])), TypeError, "sums expects a node", "iterator")
-on.call(lambda: SUMS([x], [x]), TypeError, "sums takes 1 arguments, got 2")
+on.call(lambda: SUMS([x], [x]), TypeError, "sums takes 1 argument, got 2")
 on.call(lambda: ManyOp("n", lambda xs: 1.0, lambda out, xs: [1.0])([x]), TypeError, "n expects a list of slopes", "got 1.0")
 
 on = About("engine.VectorOp")

@@ -303,7 +303,8 @@ def patched():
     ("module", "message"),
     [
         (torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))), r"Conv2d\(.*at '1\.0': only Linear"),
-        (torch.nn.LSTM(2, 2), "cannot (convert|record)|one input tensor"),
+        (torch.nn.LSTM(2, 2), r"cannot convert LSTM\(2, 2\): only Linear"),
+        (torch.nn.Conv2d(1, 2, 3), r"cannot convert Conv2d\(.*\): only Linear"),
         (torch.nn.Sequential(torch.nn.MultiheadAttention(4, 2)), "MultiheadAttention.* at '0'"),
         (torch.nn.LeakyReLU(0.2), "only negative_slope=0.01 can be converted, got 0.2"),
         (torch.nn.Sequential(torch.nn.GELU("tanh")), "at '0': only approximate='none'"),

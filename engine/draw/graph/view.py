@@ -179,7 +179,8 @@ def parse_paths(level: object, known: set[str]) -> set[str]:
     for path in paths:
         if path not in known:
             near = sorted(get_close_matches(str(path), known, n=4, cutoff=0.3) or known)[:4]
-            meant = get_close_matches(str(path), LEVELS, n=1, cutoff=0.8)
+            is_level = isinstance(path, str) and path.isalpha()  # and not a path such as layers[7]
+            meant = get_close_matches(path, LEVELS, n=1, cutoff=0.8) if is_level else []
             remedy = f"; write {meant[0]!r}" if meant else ""
             raise ValueError(
                 f"level must be one of {', '.join(LEVELS)}, or paths such as {', '.join(near)}, "
