@@ -102,8 +102,8 @@ function createPicture(graph, prefix) {
   }
 
   // Makes a text that is too long as wide as its field.
-  function squeezeText(field, text, content, size) {
-    const isLong = content.length > 1 && measure(content, size, size < 11) > findRoom(field);
+  function squeezeText(field, text, content, size, isBold = size < 11) {
+    const isLong = content.length > 1 && measure(content, size, isBold) > findRoom(field);
     if (isLong) {
       text.setAttribute("textLength", field.room);
       text.setAttribute("lengthAdjust", "spacingAndGlyphs");
@@ -111,15 +111,17 @@ function createPicture(graph, prefix) {
   }
 
   // Writes a number. One that is too long loses the "data" before it, or else is squeezed. The first
-  // text fits, and so do shorter ones: no character is wider than two others.
+  // text fits, and so do shorter ones: no character is wider than two others. A changed number is
+  // bold, and so wider.
   function write(field, number = "") {
     if (!field || field.number === number) return;
-    const { text, name, first } = field, fits = (content) => content === first || content.length < first.length;
+    const { g, text, name, first } = field, isBold = text.classList.contains("number") && g.classList.contains("free");
+    const fits = (content) => content === first || (!isBold && content.length < first.length);
     let content = name && number ? `${name} ${number}` : name || number;
-    if (name && number && !fits(content) && measure(content) > findRoom(field)) content = number;
+    if (name && number && !fits(content) && measure(content, 11, isBold) > findRoom(field)) content = number;
     if (text.firstChild) text.firstChild.data = content;
     else text.textContent = content;
-    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content);
+    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content, 11, isBold);
     field.number = number;
   }
 
