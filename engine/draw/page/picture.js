@@ -77,23 +77,18 @@ function createPicture(graph, prefix) {
     return field.room;
   }
 
-  // Returns the places of the vertical lines of a value's cells, and of the rim of a circle, beside the
-  // middle of a text.
+  // Returns the places of the vertical lines of a value's cells, and of the rim of a circle at a point.
   function findSides(g, x, y) {
-    const rims = [...g.querySelectorAll("circle")].flatMap((circle) => {
-      const [cx, cy, r] = ["cx", "cy", "r"].map((name) => Number(circle.getAttribute(name))), half = Math.sqrt(r * r - (y - cy) ** 2);
-      return Math.abs(x - cx) < half ? [cx - half, cx + half] : [];
-    });
-    const places = ({ x, width, points, d }) => {
-      if (width) return [Number(x), Number(x) + Number(width)];
+    const places = ({ x: left, width, points, d, cx, cy, r }) => {
+      if (r) return [-1, 1].map((sign) => Number(cx) + sign * Math.sqrt(r * r - (y - cy) ** 2)); // nan: no rim
+      if (width) return [Number(left), Number(left) + Number(width)];
       const xs = ((points ?? d).match(/-?[\d.]+/g) ?? []).filter((_, i) => i % 2 === 0).map(Number);
       return [Math.min(...xs), Math.max(...xs)];
     };
-    const lines = [...g.querySelectorAll("rect, path, polygon, polyline")].flatMap((shape) => {
-      const sides = places(Object.fromEntries([...shape.attributes].map(({ name, value }) => [name, value])));
-      return shape.tagName !== "polyline" || sides[0] === sides[1] ? sides : [];
+    return [...g.querySelectorAll("rect, path, polygon, polyline, circle")].flatMap((shape) => {
+      const [left, right] = places(Object.fromEntries([...shape.attributes].map(({ name, value }) => [name, value])));
+      return shape.tagName === "circle" ? (left < x && x < right ? [left, right] : []) : shape.tagName !== "polyline" || left === right ? [left, right] : [];
     });
-    return [...rims, ...lines];
   }
 
   // Returns the end of the text of a card that is before a place in the same row.
