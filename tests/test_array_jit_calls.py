@@ -280,6 +280,20 @@ def test_sync_of_a_function_that_changed(way):
     assert y.op.name == "jit"
 
 
+def test_sync_of_a_function_that_draws_more(way):
+    """Without it, a StopIteration of the engine's own would leave the user's function."""
+    drop, twice = vector.Dropout(0.5, rng=0), []
+    w = Array(np.ones(8))
+    f = lambda x: (drop(drop(w * x)) if twice else drop(w * x)).sum()
+    fast = jit(f, [w])
+    y = fast(np.ones(8))
+    twice.append(True)
+    state = drop.rng.bit_generator.state
+    with pytest.raises(RuntimeError, match="draws more random numbers than in its last call"):
+        fast.sync()
+    assert (y.op.name, drop.rng.bit_generator.state) == ("jit", state)
+
+
 def test_derivatives_of_derivatives_are_refused(way):
     w = Array([1.0, 2.0])
     y = jit(lambda x: (w * x).tanh().sum(), [w])(np.ones(2))

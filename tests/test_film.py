@@ -1,6 +1,9 @@
 """Films: weights in 8 bits, passes as changes to one page, and the page against Python."""
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from browsers import HOSTILE, chromium
 from engine import Value
 from engine.arrays.array import Array
 from engine.draw import step
+from javascript import find_node
 from nn import MLP, accuracy, confusion_matrix, data, fit, losses, vector
 from nn.live import Film, film_data
 from nn.live.film_data import quantize
@@ -161,7 +165,7 @@ class Doubled(vector.MLP):
 def test_a_model_of_arrays_is_traced_unless_its_counterpart_computes_the_same(kind):
     sizes = [vector.Dense(2, 1, rng=0)] if kind is vector.Sequential else [2, [3, 1]]
     film = Film(start(model=kind(*sizes)))
-    assert ("KERNELS" in film._recorder.pack(film.frames).code) == (kind is vector.MLP)
+    assert ("KERNELS" in film._recorder.pack(film.frames).code) == (kind is not Doubled)
 
 
 def test_a_model_that_cannot_be_recorded_is_traced():
@@ -205,6 +209,30 @@ def figures(page, label):
     """Return the numbers of a chart at the shown epoch."""
     texts = page.locator(f"[aria-label='{label}'] .figures b").all_text_contents()
     return [float(text.replace("−", "-")) if text != "–" else None for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (1.125, 1.131, ["1.126", "1.128", "1.13"]),
+        (9.4, 11.1, ["9.5", "10", "10.5", "11"]),
+        (-0.3, 0.3, ["−0.2", "0", "0.2"]),
+        (0.0, 123.0, ["0", "50", "100"]),
+        (1e-7, 9e-7, ["2.0e−7", "4.0e−7", "6.0e−7", "8.0e−7"]),
+    ],
+)
+def test_numbers_of_an_axis_have_as_many_digits_as_they_need(low, high, texts):
+    files = [
+        Path(film_data.__file__).parent / "page" / name for name in ("palette.js", "result.js")
+    ]
+    program = [
+        *[file.read_text() for file in files],
+        f"console.log(JSON.stringify(ticks({low}, {high})))",
+    ]
+    run = subprocess.run([find_node(), "-e", "\n".join(program)], capture_output=True, check=True)
+    found = json.loads(run.stdout)
+    assert [text for _, text in found] == texts
+    assert [float(text.replace("−", "-")) for text in texts] == pytest.approx([x for x, _ in found])
 
 
 class Hostile(MLP):

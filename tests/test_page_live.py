@@ -193,6 +193,26 @@ def test_a_number_of_a_card_uses_the_room_of_its_column(cards):
         assert scale == 1.0 or text != "−0.2345"
 
 
+OVER_A_SIDE = """() => [...document.querySelectorAll("g.node.changed")].flatMap((g) => {
+  const { x, width } = g.querySelector("text.number").getBBox();
+  const sides = [...g.querySelectorAll("polyline")].map((line) => line.getBBox().x);
+  return sides.filter((side) => x < side && side < x + width);
+})"""
+
+
+def test_a_changed_number_is_bold_and_stays_in_its_cell(page, tmp_path):
+    x, y = Value(3.0, "x"), Value(2.0, "y")
+    step((x + y) * (x - y)).save(tmp_path / "page.html")
+    other = page.context.browser.new_page(reduced_motion="reduce")
+    other.goto((tmp_path / "page.html").as_uri())
+    bold = "[...document.querySelectorAll('.changed .number')].map((x) => getComputedStyle(x).fontWeight)"
+    for number in (math.inf, -math.inf, math.nan, 5.25, -8, 0.00012345, 123456):
+        other.evaluate("(x) => (stepgrad.set('x', x), stepgrad.set('y', x))", number)
+        other.evaluate("stepgrad.goto(99)")
+        assert (other.evaluate(bold), other.evaluate(OVER_A_SIDE)) == (["700", "700"], []), number
+    other.close()
+
+
 def test_fields_have_a_keyboard_with_a_sign(page):
     """The keypad of inputmode="decimal" has no minus on some phones."""
     page.select_option(".facts select", label="x1 (leaf)")

@@ -116,6 +116,25 @@ def test_the_numbers_of_neurons_are_those_in_their_circles(page):
         assert number == pytest.approx(sum(out[i].data for out in outputs) / len(POINTS))
 
 
+BEYOND_THE_RIM = """() => [...document.querySelectorAll(".graph .node > text")].flatMap((text) => {
+  const circle = text.parentNode.querySelector("circle"), { x, y, width, height } = text.getBBox();
+  if (!circle || text.getAttribute("text-anchor") !== "middle") return [];
+  const [cx, cy, r] = ["cx", "cy", "r"].map((name) => Number(circle.getAttribute(name)));
+  const half = Math.sqrt(r * r - (y + height / 2 - cy) ** 2);
+  return x < cx - half || x + width > cx + half ? [text.textContent] : [];
+})"""
+
+
+@pytest.mark.parametrize("number", [0.25, -1.2345e-100, 1e30, 9e200])
+def test_numbers_stay_in_their_circles(page, number):
+    for name in ("x0, sample 0", "x1, sample 0", WEIGHT):
+        page.evaluate("([name, x]) => stepgrad.set(name, x)", [name, number])
+    page.evaluate("stepgrad.goto(999)")
+    beyond = page.evaluate(BEYOND_THE_RIM)
+    page.evaluate("stepgrad.reset()")
+    assert beyond == []
+
+
 def test_a_part_opens_at_the_scale_of_the_window(page):
     """When it first opens, and after the window has changed in another view."""
     read = lambda: page.evaluate("parseFloat(document.querySelector('.graph > svg').style.width)")

@@ -55,12 +55,12 @@ class ArrayReplay:
 
     def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
         """Run one of the passes, on the threads that OpenBLAS would use, or on `threads`."""
-        count, before = take_threads()
-        self.program.threads[0] = self.threads or count
+        count = take_threads()
         try:
+            self.program.threads[0] = self.threads or count
             return call_quietly(f, *args)
         finally:
-            restore_threads(before)
+            restore_threads()
 
     def forward(self, call: "ArrayCall", first: bool) -> bool:
         """Run the forward pass; return whether the program fits the numbers."""

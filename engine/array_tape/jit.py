@@ -109,8 +109,9 @@ class ArrayJit:
 
         `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments,
         the parameters and the random numbers of that call; it assigns no data. If `backward()` was
-        called on the result, the nodes have their gradients. Raises RuntimeError if the function
-        computes other numbers.
+        called on the result, the nodes have their gradients. Nodes above products that several
+        threads computed in parts may differ from the call in their last bits. Raises RuntimeError
+        if the function computes other numbers.
 
         >>> import numpy as np
         >>> from engine import Array, jit

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.array_tape.kernels import Kernel
-from engine.array_tape.products import split_product
+from engine.array_tape.products import ProductInParts, split_product
 from engine.array_tape.recording import RecordedArrays
 from engine.array_tape.steps import (
     CALL,
@@ -97,6 +97,12 @@ class ArrayProgram:
         drawn = [step.out for step in forward if step.kind == EACH_CALL]
         self.draws = [(self.arrays[x], x.value) for x in drawn]
         del self.names, self.arrays  # with the numbers of the recording
+
+    def is_in_parts(self) -> bool:
+        """Return whether several threads compute matrix products, which may round otherwise."""
+        return self.threads[0] > 1 and any(
+            isinstance(x, ProductInParts) for x in self.space.values()
+        )
 
     # ------------------------------------------------------------------------------------- buffers
 

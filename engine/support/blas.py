@@ -4,6 +4,8 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 from engine.support.threads import cores
@@ -11,6 +13,10 @@ from engine.support.threads import cores
 # As NumPy's wheels and other builds call the functions, with {} for get or set.
 NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
+
+LOCK = Lock()
+# How many need OpenBLAS to use one thread, and the number of its threads before the first.
+STATE = SimpleNamespace(users=0, before=1)
 
 
 @cache
@@ -32,24 +38,32 @@ def find_functions() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     return None
 
 
-def take_threads() -> tuple[int, int]:
-    """Let OpenBLAS use one thread; return the number of threads to use and that to restore.
+def take_threads() -> int:
+    """Let OpenBLAS use one thread until `restore_threads`; return the number of threads to use.
 
-    The first is the number that OpenBLAS would use, at most that of the cores. It is 1 for another
-    library, whose number of threads does not change.
+    That is the number that OpenBLAS would use, at most that of the cores. It is 1 for another
+    library, whose number of threads does not change. Several threads may call this at the same
+    time: the last one that calls `restore_threads` restores the number.
     """
     functions = find_functions()
     if functions is None:
-        return 1, 0
+        return 1
     get, set_number = functions
-    count = get()
-    if count > 1:
-        set_number(1)
-    return min(count, cores()), count
+    with LOCK:
+        if not STATE.users:
+            STATE.before = get()
+            if STATE.before > 1:
+                set_number(1)
+        STATE.users += 1
+        return min(STATE.before, cores())
 
 
-def restore_threads(count: int) -> None:
-    """Let OpenBLAS use the number of threads that `take_threads` returned."""
+def restore_threads() -> None:
+    """Let OpenBLAS use as many threads as before `take_threads`, if no other thread needs one."""
     functions = find_functions()
-    if count > 1 and functions is not None:
-        functions[1](count)
+    if functions is None:
+        return
+    with LOCK:
+        STATE.users -= 1
+        if not STATE.users and STATE.before > 1:
+            functions[1](STATE.before)

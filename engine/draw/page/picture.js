@@ -40,7 +40,8 @@ function createPicture(graph, prefix) {
     const find = (...names) => {
       const i = texts.findLastIndex((text, i) => names.some((name) => text.classList.contains(name) || contents[i].startsWith(name + " ")));
       if (i < 0) return undefined;
-      return { g, text: texts[i], name: names.find((name) => contents[i].startsWith(name + " ")) ?? "", first: texts[i].textContent };
+      const size = Number(texts[i].getAttribute("font-size")) || 11;
+      return { g, size, text: texts[i], name: names.find((name) => contents[i].startsWith(name + " ")) ?? "", first: texts[i].textContent };
     };
     const value = { id, g, data: find("data"), grad: find("grad", "‖grad‖"), isKnown: true, isMarked: false };
     value.data?.text.classList.add("number");
@@ -64,27 +65,29 @@ function createPicture(graph, prefix) {
   }
 
   // Returns the width that a field has for its texts. It ends at the sides of its cell, and in a card
-  // at the text before it.
+  // at the text before it; it ends at the rim of a circle around it.
   function findRoom(field) {
     if (field.room) return field.room;
-    const { g, text } = field, x = Number(text.getAttribute("x")), own = measure(field.first), isEnd = text.getAttribute("text-anchor") === "end";
-    const sides = findSides(g), left = Math.max(...sides.filter((side) => side < x), isEnd ? findEndBefore(text, x) : -Infinity);
-    const right = Math.min(...sides.filter((side) => side > x)), isStart = text.classList.contains("data") && !isEnd;
+    const { g, text } = field, x = Number(text.getAttribute("x")), own = measure(field.first, field.size);
+    const anchor = text.getAttribute("text-anchor"), isEnd = anchor === "end";
+    const sides = findSides(g, x, text.getAttribute("y") - field.size / 3), left = Math.max(...sides.filter((side) => side < x), isEnd ? findEndBefore(text, x) : -Infinity);
+    const right = Math.min(...sides.filter((side) => side > x)), isStart = text.classList.contains("data") && !isEnd && anchor !== "middle";
     field.room = isStart ? own + SPARE : isEnd ? x - left - MARGIN : 2 * Math.min(x - left, right - x) - MARGIN;
     if (!(field.room > own && field.room < Infinity)) field.room = own + SPARE;
     return field.room;
   }
 
-  // Returns the places of the vertical lines of a value's cells.
-  function findSides(g) {
-    const places = ({ x, width, points, d }) => {
-      if (width) return [Number(x), Number(x) + Number(width)];
+  // Returns the places of the vertical lines of a value's cells, and of the rim of a circle at a point.
+  function findSides(g, x, y) {
+    const places = ({ x: left, width, points, d, cx, cy, r }) => {
+      if (r) return [-1, 1].map((sign) => Number(cx) + sign * Math.sqrt(r * r - (y - cy) ** 2)); // nan: no rim
+      if (width) return [Number(left), Number(left) + Number(width)];
       const xs = ((points ?? d).match(/-?[\d.]+/g) ?? []).filter((_, i) => i % 2 === 0).map(Number);
       return [Math.min(...xs), Math.max(...xs)];
     };
-    return [...g.querySelectorAll("rect, path, polygon, polyline")].flatMap((shape) => {
-      const sides = places(Object.fromEntries([...shape.attributes].map(({ name, value }) => [name, value])));
-      return shape.tagName !== "polyline" || sides[0] === sides[1] ? sides : [];
+    return [...g.querySelectorAll("rect, path, polygon, polyline, circle")].flatMap((shape) => {
+      const [left, right] = places(Object.fromEntries([...shape.attributes].map(({ name, value }) => [name, value])));
+      return shape.tagName === "circle" ? (left < x && x < right ? [left, right] : []) : shape.tagName !== "polyline" || left === right ? [left, right] : [];
     });
   }
 
@@ -102,8 +105,8 @@ function createPicture(graph, prefix) {
   }
 
   // Makes a text that is too long as wide as its field.
-  function squeezeText(field, text, content, size) {
-    const isLong = content.length > 1 && measure(content, size, size < 11) > findRoom(field);
+  function squeezeText(field, text, content, size, isBold = size < 11) {
+    const isLong = content.length > 1 && measure(content, size, isBold) > findRoom(field);
     if (isLong) {
       text.setAttribute("textLength", field.room);
       text.setAttribute("lengthAdjust", "spacingAndGlyphs");
@@ -111,15 +114,17 @@ function createPicture(graph, prefix) {
   }
 
   // Writes a number. One that is too long loses the "data" before it, or else is squeezed. The first
-  // text fits, and so do shorter ones: no character is wider than two others.
+  // text fits, and so do shorter ones: no character is wider than two others. A changed number is
+  // bold, and so wider.
   function write(field, number = "") {
     if (!field || field.number === number) return;
-    const { text, name, first } = field, fits = (content) => content === first || content.length < first.length;
+    const { g, text, name, first, size } = field, isBold = text.classList.contains("number") && g.classList.contains("free");
+    const fits = (content) => content === first || (!isBold && content.length < first.length);
     let content = name && number ? `${name} ${number}` : name || number;
-    if (name && number && !fits(content) && measure(content) > findRoom(field)) content = number;
+    if (name && number && !fits(content) && measure(content, size, isBold) > findRoom(field)) content = number;
     if (text.firstChild) text.firstChild.data = content;
     else text.textContent = content;
-    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content);
+    if (!fits(content) || text.hasAttribute("textLength")) squeezeText(field, text, content, size, isBold);
     field.number = number;
   }
 

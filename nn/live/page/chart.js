@@ -23,7 +23,7 @@ function drawLosses(canvas, palette, history, steps) {
   const finite = points.filter(Number.isFinite), high = 1.05 * Math.max(1e-9, ...finite), up = (y) => bottom - (y / high) * (bottom - 6);
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
-  for (const y of ticks(0, high).filter((_, i, all) => all.length < 7 || i % 2 === 0)) {
+  for (const [y, text] of ticks(0, high).filter((_, i, all) => all.length < 7 || i % 2 === 0)) {
     context.strokeStyle = css(palette.frame, y ? 0.55 : 1);
     context.beginPath();
     context.moveTo(left, Math.round(up(y)) + 0.5);
@@ -31,7 +31,7 @@ function drawLosses(canvas, palette, history, steps) {
     context.stroke();
     context.fillStyle = css(palette.pale);
     context.textAlign = "right";
-    if (points.length) context.fillText(format(y, 2), left - 6, up(y));
+    if (points.length) context.fillText(text, left - 6, up(y));
   }
   context.fillText("0", left + 3, height - 6);
   context.fillText(points.length ? `step ${steps.toLocaleString("en")}` : "step", width, height - 6);

@@ -41,11 +41,11 @@ class Curves {
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     context.textAlign = "right";
-    for (const y of this.isLog ? this.listPowers() : ticks(low, high).filter((_, i, all) => all.length < 5 || i % 2 === 0)) {
+    for (const [y, text] of this.isLog ? this.listPowers() : ticks(low, high).filter((_, i, all) => all.length < 5 || i % 2 === 0)) {
       const up = Math.round(place(y)) + 0.5;
       line(context, [[this.left, up], [this.right, up]], css(palette.frame, 0.6), 1);
       context.fillStyle = css(palette.pale);
-      context.fillText(format(y, 2), this.left - 5, up);
+      context.fillText(text, this.left - 5, up);
     }
     context.fillStyle = css(palette.pale);
     context.textAlign = "left";
@@ -63,7 +63,7 @@ class Curves {
   listPowers() {
     const [low, high] = this.reach, powers = [];
     for (let k = Math.ceil(low); k <= high; k += Math.max(1, Math.ceil((high - low) / 3))) powers.push(10 ** k);
-    return powers.length ? powers : [10 ** low, 10 ** high];
+    return (powers.length ? powers : [10 ** low, 10 ** high]).map((y) => [y, format(y, 2)]);
   }
 }
 

@@ -70,14 +70,14 @@ class Result {
     context.fillStyle = css(palette.ink, 0.65);
     context.textBaseline = "alphabetic";
     context.textAlign = "center";
-    for (const x of ticks(...horizontal)) {
+    for (const [x, text] of ticks(...horizontal)) {
       const [at] = field.place([x, 0], width, height);
-      if (at > 24 && at < width - 12) context.fillText(format(x, 2), at, height - 5);
+      if (at > 24 && at < width - 12) context.fillText(text, at, height - 5);
     }
     context.textAlign = "left";
-    for (const y of ticks(...vertical)) {
+    for (const [y, text] of ticks(...vertical)) {
       const at = field.place([0, y], width, height)[1];
-      if (at > 12 && at < height - 24) context.fillText(format(y, 2), 5, at + 4);
+      if (at > 12 && at < height - 24) context.fillText(text, 5, at + 4);
     }
   }
 
@@ -233,7 +233,7 @@ function range(numbers) {
 function drawAxes(context, palette, width, height, [low, high], up) {
   context.lineWidth = 1;
   context.font = "11px system-ui, sans-serif";
-  for (const y of ticks(low, high)) {
+  for (const [y, text] of ticks(low, high)) {
     context.strokeStyle = css(palette.frame, 0.7);
     context.beginPath();
     context.moveTo(0, Math.round(up(y)) + 0.5);
@@ -241,14 +241,16 @@ function drawAxes(context, palette, width, height, [low, high], up) {
     context.stroke();
     context.fillStyle = css(palette.pale);
     context.textAlign = "left";
-    if (up(y) > 14) context.fillText(format(y, 2), 4, up(y) - 4);
+    if (up(y) > 14) context.fillText(text, 4, up(y) - 4);
   }
 }
 
-// Three to six round numbers in an interval.
+// Three to six round numbers in an interval, each with its text; those have as many digits as they need.
 function ticks(low, high) {
   const raw = (high - low) / 4, base = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((k) => k * base >= 0.75 * raw) * base;
   const found = [];
   for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
-  return found;
+  const isExact = (digits) => found.every((x) => Math.abs(Number(x.toPrecision(digits)) - x) < 1e-6 * step);
+  const digits = [2, 3, 4, 5, 6, 7].find(isExact) ?? 8;
+  return found.map((x) => [x, format(x, digits)]);
 }
