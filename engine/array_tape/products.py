@@ -1,14 +1,13 @@
 """Large matrix products in parts, which threads compute at the same time.
 
 There are as many parts as threads. A part has some columns of the result, or some rows, and all
-terms of their sums, so nothing depends on what the rows of a batch have to do with each other. A
-number of threads gives the same bits in every run. Another number may round sums otherwise, because
-OpenBLAS adds the terms in an order that depends on the size of the result. (Two parts at every
-number of threads would give the same bits, and make a training step on one thread 3.5 % slower.)
+terms of their sums, so a batch may depend on all its rows, as in batch normalization. The bits are
+the same in every run with the same number of threads. With another number, the last bits of sums
+can differ, because OpenBLAS adds the terms in an order that depends on the size of the result. (Two
+parts at every number of threads would give the same bits, but slow down one thread.)
 
-OpenBLAS's own threads gain less on products of this size. They wait for each other in loops: next
-to another program that computes, they are 10 to 40 times slower than one thread. Here, a thread
-that has finished its part takes another one that has not begun.
+OpenBLAS's own threads wait for each other in busy loops, and are slow while other programs use the
+cores. Here, a thread that has finished its part takes another one that has not begun.
 """
 
 from functools import partial

@@ -63,9 +63,9 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
 def flush(xs: Iterable[Any]) -> None:
     """Set numbers to 0 that are subnormal or will soon be, in arrays among some objects.
 
-    A running sum to which nothing is added any more, such as the memory of the weight of a pixel
-    that few images use, becomes subnormal and stays so. Processors compute with subnormal numbers
-    about a hundred times more slowly.
+    A running mean of gradients that are all 0, such as those of the weight of a pixel that few
+    images use, becomes subnormal and stays so. Processors compute with subnormal numbers much more
+    slowly.
 
     >>> x = np.array([1.0, -1e-40, 0.0], np.float32)
     >>> flush([x])

@@ -55,8 +55,8 @@ def limit_threads(count: int) -> Iterator[None]:
 def call_all(functions: Iterable[Callable[[], Any]], count: int) -> None:
     """Call functions on `count` threads, of which the caller is one. Raise the first exception.
 
-    A call starts about 50 µs sooner than in a ThreadPoolExecutor. If the other threads are late,
-    the caller runs everything itself.
+    A call starts sooner than in a ThreadPoolExecutor. If the other threads are late, the caller
+    runs everything itself.
 
     >>> found = []
     >>> call_all([lambda: found.append(1), lambda: found.append(2)], 2)
