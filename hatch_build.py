@@ -4,9 +4,9 @@ The code of the demos becomes `stepgrad.demos`, which `python -m stepgrad` runs.
 11 MB, and the demos that read them stay in the clone and in the source distribution.
 
 The files are copied, and their names for each other are rewritten in imports, docstrings, examples
-and messages alike. Lines of Python keep their numbers. This is text replacement: code in these
-folders therefore writes `torch.nn.Linear` and not `nn.Linear`. Scripts are copied without
-indentation and lines of comments, which pages leave out, too.
+and messages alike. Line numbers of Python files do not change. This is text replacement: code in
+these folders therefore writes `torch.nn.Linear` and not `nn.Linear`. Scripts are copied without
+indentation and comment lines, because pages do not contain them either.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""Ways to other libraries and back: the largest difference of results, sizes and times.
+"""Conversions to other libraries and back: the largest difference of results, sizes and times.
 
     python -m benchmarks.interop
 
 Requires the extras onnx, torch, sklearn and networkx, and onnxruntime: .venv/bin/pip install -e
-'.[peers]'. Each way runs in a fresh process with one thread.
+'.[peers]'. Each conversion runs in a fresh process with one thread.
 """
 
 import json
@@ -165,7 +165,7 @@ WAYS = {
 
 
 def table(effort: Effort) -> str:
-    """Return the table of all ways."""
+    """Return the table of all conversions."""
     results = interleaved([("interop", way) for way in WAYS], effort.rounds)
     rows = []
     for (_, way), x in results.items():

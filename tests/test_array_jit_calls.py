@@ -38,7 +38,7 @@ def arrays(*shape, dtype=np.float32, count=3):
 
 
 def check_calls(f, w, calls):
-    """Compare results and gradients with those of eager code, bit for bit, signs of zeros, too."""
+    """Compare results and gradients with those of eager code bit for bit, with signs of zeros."""
     fast = jit(f, [w])
     for args in calls:
         found = []
@@ -121,7 +121,7 @@ def test_arguments_of_other_dtypes(dtype, way):
 
 
 def test_compiled_loops_of_other_dtypes():
-    """numba has no types for them: NumPy computes them."""
+    """numba has no types for these dtypes, so NumPy computes them."""
     pytest.importorskip("numba")
     w = Array(arrays(5)[0])
     for dtype in ("f2", "g", ">f4"):
@@ -226,7 +226,7 @@ def nodes_of(root):
 
 
 def test_sync_gives_the_last_result_its_graph(way):
-    """With the numbers of the call: those of parameters, dropout and running statistics."""
+    """The graph has the numbers of the call: parameters, dropout and running statistics."""
     net, other = Net(), Net()
     fast, optimizer = jit(net.loss, net.model), optim.Adam(net.model.parameters())
     mover = optim.Adam(other.model.parameters())

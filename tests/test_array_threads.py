@@ -103,7 +103,7 @@ def run_alone(functions, count):
 @examples(8)
 @given(data=st.data())
 def test_generated_networks_have_the_same_bits_in_every_run(data):
-    """Those that the parts have one after the other. The last batch but one is smaller."""
+    """The bits are those of the parts computed one by one. The last batch but one is smaller."""
     network = data.draw(networks(tuple(ACTIVATIONS)), label="network")
     dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
     count = data.draw(st.sampled_from(COUNTS[1:]), label="threads")
@@ -131,7 +131,7 @@ LOSSES = {
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_and_losses(layer, loss):
-    """Also those that depend on the whole batch, and random numbers; the last batch is smaller.
+    """Includes layers of the whole batch and random numbers; the last batch is smaller.
 
     Sums differ by some units of roundoff, which one step of SGD does not amplify much.
     """
@@ -167,7 +167,7 @@ def test_exact_sums_are_those_of_the_function(count):
 
 
 def test_a_large_network_against_eager_training(monkeypatch):
-    """At real sizes of parts; the losses of both agree to float32's rounding."""
+    """At real sizes of parts, the losses of both agree to float32's rounding."""
     monkeypatch.undo()
     choose_way(monkeypatch, "numpy")
     losses_of_both = []
@@ -273,7 +273,7 @@ def test_a_forked_process_has_threads_of_its_own():
 
 
 def test_openblas_is_restricted_while_a_program_runs(monkeypatch):
-    """Also if it fails. By default, there are as many threads as those of OpenBLAS."""
+    """Also if the program fails. By default, there are as many threads as those of OpenBLAS."""
     count, seen = [5], []
     monkeypatch.setattr(blas, "find_functions", lambda: (lambda: count[0], set_count))
     monkeypatch.setattr(blas, "cores", lambda: 3)
@@ -296,7 +296,7 @@ def test_openblas_is_restricted_while_a_program_runs(monkeypatch):
 
 
 def test_openblas_is_restricted_until_the_last_of_several_programs_ends(monkeypatch):
-    """Each has the same number of threads, and so the same bits, as if it ran alone."""
+    """Each program has the same number of threads, and thus the same bits, as if it ran alone."""
     count = [4]
     monkeypatch.setattr(
         blas, "find_functions", lambda: (lambda: count[0], lambda n: count.__setitem__(0, n))

@@ -52,7 +52,7 @@ from engine import jit
     ],
 )
 def test_a_result_is_not_differentiated_by_values(differentiate):
-    """It is an Array, whose graph has none: the derivative would be 0."""
+    """The result is an Array, whose graph contains no Values: the derivative would be 0."""
     w = Value(3.0)
     y = jit(lambda x: w * w * x)(2.0)
     with pytest.raises(TypeError, match=r"Values and Arrays do not mix.* parameters\(\)"):

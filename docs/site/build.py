@@ -13,12 +13,12 @@ from docs.site.layout import read, write_assets, write_card, write_page
 from docs.site.notebook_pages import build_notebooks, write_style
 
 CARDS = (
-    ("playground/index.html", "Playground", "Write a few lines of Python; the live page follows."),
+    ("playground/index.html", "Playground", "Write a few lines of Python, and get a live page."),
     ("gallery/index.html", "Gallery", "Neurons, softmax, moons that learn, the step of a GPT."),
     ("notebooks/index.html", "Notebooks", "From a first expression to a GPT, in eleven lessons."),
     ("reference/stepgrad.html", "Reference", "Each function, with an example that runs."),
 )
-# The reference's pages have scripts and styles in line.
+# The reference's pages have inline scripts and styles.
 REFERENCE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'"

@@ -15,7 +15,7 @@ FILES = ("playground.js", "worker.mjs", "python.mjs", "frame.html")
 
 
 def build_playground(out: Path, npm: Path = Path("out/npm")) -> None:
-    """Write the playground's files, but for its page, into a folder.
+    """Write the playground's files, except its page, into a folder.
 
     `npm` is a folder for the packages from npm, which a second build reuses. Raises RuntimeError
     if npm or node is not installed or fails.

@@ -1,4 +1,4 @@
-"""The gallery: pages that compute, each in a file of its own."""
+"""The gallery: live pages, each in a file of its own."""
 
 import html
 from collections.abc import Callable
@@ -86,7 +86,7 @@ PAGES = {
         lambda: step(*graphs.training(), level="layers"),
     ),
     "gpt": LivePage(
-        "A GPT's step", "The loss of a small GPT. Each part opens its inside, down to the values.",
+        "A GPT's step", "The loss of a small GPT. Each part can be opened, down to its values.",
         gpt_step,
     ),
 }  # fmt: skip
@@ -103,8 +103,8 @@ def build_gallery(out: Path) -> None:
         picture = write_picture(page, name, out)
         cards.append(write_card(f"{name}.html", title, text, picture))
     body = (
-        '<main id="main"><h1>Live pages</h1>\n<p class="lead">Each page computes: change a number, '
-        "and both passes follow. It is one HTML file, which works offline.</p>\n"
+        '<main id="main"><h1>Live pages</h1>\n<p class="lead">Change a number, and the page '
+        "computes both passes again. Each page is one HTML file that works offline.</p>\n"
         f'<ul class="cards">\n{"".join(cards)}</ul></main>\n'
     )
     page_text = write_page("gallery/index.html", "Gallery – stepgrad", body)

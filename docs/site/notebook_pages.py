@@ -1,4 +1,4 @@
-"""The notebooks as HTML, with the pages in their outputs alive."""
+"""The notebooks as HTML, with live pages in their outputs."""
 
 import html
 import re
@@ -47,7 +47,7 @@ def build_notebooks(out: Path, paths: Iterable[Path] = ()) -> None:
         (out / f"{path.stem}.html").write_text(page, "utf-8")
     body = (
         '<main id="main"><h1>Notebooks</h1>\n<p class="lead">Backpropagation from a first '
-        "expression to a GPT, with the outputs of each cell. The pages in them are alive; to run "
+        "expression to a GPT, with the output of each cell. The pages in them are live; to run "
         "the code, open the notebooks in a clone with make lab.</p>\n"
         f'<ol class="contents">\n{"".join(items)}</ol></main>\n'
     )
@@ -69,7 +69,7 @@ def describe(notebook: Any) -> tuple[str, str]:
 def convert(content: str) -> str:
     """Return the HTML of a notebook for the site, with its formulas as MathML.
 
-    Links to other notebooks lead to their pages; those to files that the site lacks become text.
+    Links to other notebooks lead to their pages. Links to files outside the site become text.
     """
     parts = re.split(r"(<div class=\"text_cell_render.*?\n</div>)", content, flags=re.S)
     parts[1::2] = map(convert_text, parts[1::2])
@@ -78,7 +78,7 @@ def convert(content: str) -> str:
 
 
 def convert_text(text: str) -> str:
-    """Return the HTML of a cell of text with formulas as MathML, and with links of the site."""
+    """Return the HTML of a text cell, with formulas as MathML and links within the site."""
     from latex2mathml.converter import convert as to_mathml
 
     text = re.sub(r'<h(\d) id="[^"]*"', lambda x: f"<h{x[1]}", text)

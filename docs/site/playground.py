@@ -42,7 +42,7 @@ class Problem(Exception):
 
 
 class Outcome(NamedTuple):
-    """What the code gave.
+    """The outcome of a run.
 
     html    the page of the result; "" after an error
     shown   a text that names the result
@@ -99,7 +99,7 @@ def run(code: str) -> Outcome:
 def connect(layout: Callable[[str, str], str], unpack: Callable[[], object]) -> None:
     """Compute layouts by a function, and call another before the first import of a missing module.
 
-    Both are functions of the worker. `unpack` adds all files of the package to sys.path.
+    Both are functions in the worker. `unpack` adds all files of the package to sys.path.
     """
 
     def lay_out(dot: str, form: str) -> str:
@@ -181,7 +181,7 @@ def collect_nodes(namespace: dict[str, Any]) -> dict[Node, None]:
 
 
 def make_namespace(tree: ast.Module) -> dict[str, Any]:
-    """Return the variables with which the code begins.
+    """Return the variables that exist when the code starts.
 
     They are the public names of stepgrad that occur in it, and the inputs of a single expression.
     Raises Problem for a name that requires NumPy, if it is not installed.

@@ -31,7 +31,7 @@ def make_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 def serve(folder: Path) -> None:
-    """Serve a folder until interrupted. Exits with a message if the site is not there."""
+    """Serve a folder until interrupted. Exits with a message if the site does not exist."""
     if not (folder / "index.html").exists():
         sys.exit(f"{folder} has no site; run make site")
     server = make_server(folder)

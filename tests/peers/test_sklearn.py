@@ -44,7 +44,7 @@ print([[x["check_name"], x["status"], str(x["exception"])] for x in results])
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_checks_of_scikit_learn(kind):
-    """All of them pass, but for a check that needs a library that is not installed.
+    """All of them pass, except a check that needs a library that is not installed.
 
     The variable adds the check of other array libraries.
     """
