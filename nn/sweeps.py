@@ -120,7 +120,7 @@ def finish(
     paths: list[Path],
     outcomes: dict[int, Outcome],
 ) -> None:
-    """Run the jobs that are left and write down their outcomes, with a progress bar."""
+    """Run the remaining jobs and store their outcomes, with a progress bar."""
     total = len(paths)
     with closing(results), progress_bar(total, total - len(left), "sweep", "training") as bar:
         try:

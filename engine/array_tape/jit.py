@@ -105,7 +105,7 @@ class ArrayJit:
             self._replays.clear()
 
     def sync(self) -> None:
-        """Give the result of the last call the graph of the function.
+        """Attach the graph of the function to the result of the last call.
 
         `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments,
         the parameters and the random numbers of that call; it assigns no data. If `backward()` was

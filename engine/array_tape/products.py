@@ -1,13 +1,13 @@
 """Large matrix products in parts, which threads compute at the same time.
 
-There are as many parts as threads. A part has some columns of the result, or some rows, and all
-terms of their sums, so nothing depends on what the rows of a batch have to do with each other. A
-number of threads gives the same bits in every run. Another number may round sums otherwise, because
-OpenBLAS adds the terms in an order that depends on the size of the result. (Two parts at every
-number of threads would give the same bits, and make a training step on one thread 3.5 % slower.)
+There are at most as many parts as threads. A part computes some columns of the result, or some
+rows, with all terms of their sums. The same number of threads gives the same bits in every run. A
+different number may round sums differently, because OpenBLAS adds the terms in an order that
+depends on the size of the result. (Two parts for every number of threads would always give the same
+bits, but make a training step on one thread 3.5 % slower.)
 
-OpenBLAS's own threads gain less on products of this size. They wait for each other in loops: next
-to another program that computes, they are 10 to 40 times slower than one thread. Here, a thread
+OpenBLAS's own threads gain less on products of this size. They wait for each other in busy loops:
+while another program is computing, they are 10 to 40 times slower than one thread. Here, a thread
 that has finished its part takes another one that has not begun.
 """
 
@@ -20,14 +20,14 @@ import numpy as np
 from engine.arrays.in_place import call_quietly
 from engine.support.threads import call_all
 
-LEAST = 10_000_000  # multiplications of a part: smaller ones take too short for another thread
+LEAST = 10_000_000  # multiplications of a part: smaller parts are not worth another thread
 TILE = 64  # a multiple of the rows and columns that OpenBLAS computes together
 
 
 class ProductInParts:
     """A function for products of matrices of shapes (m, k) and (k, n).
 
-    `threads` is a list of one number, that of threads.
+    `threads` is a list with one element, the number of threads.
 
     >>> product, out = ProductInParts(256, 784, 256, threads=[2]), np.empty((256, 256))
     >>> product(np.ones((256, 784)), np.ones((784, 256)), out)

@@ -61,11 +61,11 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
 
 
 def flush(xs: Iterable[Any]) -> None:
-    """Set numbers to 0 that are subnormal or will soon be, in arrays among some objects.
+    """Set subnormal and nearly subnormal numbers to 0, in the arrays among some objects.
 
-    A running sum to which nothing is added any more, such as the memory of the weight of a pixel
-    that few images use, becomes subnormal and stays so. Processors compute with subnormal numbers
-    about a hundred times more slowly.
+    A decaying sum to which nothing more is added becomes subnormal and stays so. An example is the
+    running average that an optimizer keeps for the weight of a rarely used pixel. Processors
+    compute with subnormal numbers about a hundred times more slowly.
 
     >>> x = np.array([1.0, -1e-40, 0.0], np.float32)
     >>> flush([x])

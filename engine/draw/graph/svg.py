@@ -26,7 +26,7 @@ installed: list[Graphviz] = []  # the function of `use_graphviz`, if it was call
 
 
 def use_graphviz(function: Graphviz) -> None:
-    """Compute all layouts by a function, in a Python that cannot start processes.
+    """Compute all layouts with a function, where Python cannot start processes.
 
     In Pyodide, it is the method of a WebAssembly build of Graphviz:
     `lambda dot, form: graphviz.layout(dot, form, "dot")`. It receives DOT text and "svg".
@@ -106,7 +106,7 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
 
     Ids begin with `prefix`, so that no other drawing in the page shares them. Graphviz's own titles
     are dropped: they are names from the DOT text, which browsers would show as tooltips. Tooltips
-    become titles. Titles of clusters are above the arrows that cross them.
+    become titles. Titles of clusters are drawn above the arrows.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
