@@ -163,7 +163,7 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
 
 
 def return_build(build: Any) -> Any:
-    """Return a `build`, with the data in it, as a result that the workers share."""
+    """Return `build` and the data that it refers to, as a result that the workers share."""
     return build
 
 
@@ -172,7 +172,7 @@ def run_build(build: Any, job: Job) -> Outcome:
 
 
 def outcome_of(future: Any) -> Outcome:
-    """Return the result of a future. A job whose workers are killed again and again has failed."""
+    """Return the result of a future. A job fails if its workers are killed again and again."""
     from distributed import CancelledError, KilledWorker
 
     try:

@@ -188,7 +188,7 @@ class PartFinder:
         return ModelPart(name, [f"{title}   {size}"], path, "", nodes)
 
     def count_values(self, nodes: Sequence[Node]) -> int:
-        """Return the number of values; floats count as often as one module reads them at most."""
+        """Return the number of values; of the floats, the most that a single module reads."""
         floats = {x for x in nodes if self.identify(x) is not x}
         read: dict[str, set[Node]] = {}
         for node in self.order if floats else ():

@@ -1,8 +1,8 @@
 """DOT to SVG or PNG: the only module of this package that starts a process.
 
 `graphviz-pure` computes the layout. It is a port of Graphviz that is installed with this package
-and writes the same bytes on every platform. The system's `dot` can be used instead. A Python
-without processes, as in a browser, calls a function (see `use_graphviz`).
+and writes the same bytes on every platform. The system's `dot` can be used instead. Where
+Python cannot start processes, as in a browser, a function computes it (see `use_graphviz`).
 """
 
 import html
