@@ -17,7 +17,7 @@ def list_demos() -> dict[str, str]:
 
 
 def print_list(lines: dict[str, str]) -> None:
-    """Print the names and lines of the demos."""
+    """Print the name and the one-line description of each demo."""
     width = max(map(len, lines))
     print("Usage: python -m demos NAME, where NAME is one of:\n")
     for name, line in lines.items():

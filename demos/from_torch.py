@@ -1,4 +1,4 @@
-"""See through your own PyTorch network: convert it to scalars and step through both passes.
+"""Convert your own PyTorch network to scalars, and step through both passes.
 
 Trains a module of PyTorch on two moons, converts it to arrays and to scalars, and compares the
 gradients of one sample with those of PyTorch. Writes from_torch.html: a page that steps through
@@ -26,7 +26,7 @@ EPOCHS = 300
 
 
 class Net(torch.nn.Module):
-    """A network of three layers, with a `forward` as users write it."""
+    """A network of three layers, with a typical `forward`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def main(out: Path, file: Path | None = None) -> None:
 
 
 def train() -> tuple[Any, list[float], float]:
-    """Return a network that has learned two moons, and the sample it is most wrong about."""
+    """Return a network that has learned two moons, and the sample with the largest loss."""
     torch.manual_seed(0)
     X, y = data.moons(100, noise=0.1, rng=1)
     net, inputs, labels = Net().double(), torch.tensor(X), torch.tensor(y).double()
@@ -77,7 +77,7 @@ def train() -> tuple[Any, list[float], float]:
 
 
 def load(file: Path) -> tuple[Any, list[float], None]:
-    """Return the network and the sample that a file of the user defines."""
+    """Return the network and the sample that the user's file defines."""
     try:
         names = runpy.run_path(str(file))
     except OSError as problem:

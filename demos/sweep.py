@@ -1,7 +1,7 @@
-"""Many trainings: widths, learning rates and seeds for two spirals, over processes.
+"""Sweep over widths, learning rates and seeds for two spirals, in several processes.
 
-Prints the losses and accuracies with their spread over the seeds, and draws sweep.svg. Each
-training writes a checkpoint in the folder sweep: after Ctrl-C, the same command resumes.
+Prints the losses and accuracies with their spread over the seeds, and writes sweep.svg, a plot.
+Each training writes a checkpoint in the folder sweep: after Ctrl-C, the same command resumes.
 """
 
 from pathlib import Path

@@ -24,8 +24,8 @@ def code_checksum(f: Callable[..., Any]) -> str:
 
     It covers the bytecode, constants, defaults, variables of enclosing functions, and global
     variables; functions and classes among them in the same way, unless a library defines them.
-    Other objects are described by what `pickle` would store. Comments, names of files and numbers
-    of lines do not matter.
+    Other objects are described by what `pickle` would store. Comments, file names and line
+    numbers do not matter.
 
     >>> rate = 0.1
     >>> before, same = code_checksum(lambda x: rate * x), code_checksum(lambda x: rate * x)
@@ -47,7 +47,7 @@ class CodeWords:
         self.visited: dict[int, tuple[int, Any]] = {}
 
     def of(self, x: Any) -> Iterator[str]:
-        """Yield the words of an object. One that was described before is a number."""
+        """Yield the words of an object, or its number if it was described before."""
         if x is None or x is ... or isinstance(x, str | int | float | complex | np.generic):
             yield repr(x)
             return
@@ -62,7 +62,7 @@ class CodeWords:
         yield from self.contents(x)
 
     def contents(self, x: Any) -> Iterator[str]:
-        """Yield the words of what an object consists of."""
+        """Yield the words of the contents of an object."""
         if isinstance(x, FunctionType):
             yield from self.function(x)
         elif isinstance(x, type):
@@ -85,7 +85,7 @@ class CodeWords:
             yield from self.state(x)
 
     def state(self, x: Any) -> Iterator[str]:
-        """Yield the words of what `pickle` stores of an object; only attributes if it cannot."""
+        """Yield the words of what `pickle` would store, or of the attributes if it cannot."""
         reduce = copyreg.dispatch_table.get(type(x))
         try:
             parts = reduce(x) if reduce else x.__reduce_ex__(PROTOCOL)
@@ -105,7 +105,7 @@ class CodeWords:
         yield "end"
 
     def function(self, f: FunctionType) -> Iterator[str]:
-        """Yield the name of a library's function; of another, its code and what it refers to."""
+        """Yield the name of a function, with its code and references if no library defines it."""
         yield f.__qualname__
         file = f.__code__.co_filename
         if is_internal(file) or any(folder in file for folder in INSTALLED):
@@ -130,7 +130,7 @@ class CodeWords:
             yield from self.code(x) if isinstance(x, CodeType) else self.of(x)
 
     def class_(self, kind: type) -> Iterator[str]:
-        """Yield the name of a class; of one of the user's, its bases and attributes, too."""
+        """Yield the name of a class and, if the user defined it, its bases and attributes."""
         yield f"{kind.__module__}.{kind.__qualname__}"
         if not is_of_user(kind):
             return

@@ -1,6 +1,6 @@
 """Estimators of scikit-learn: `MLPClassifier` and `MLPRegressor`, trained by `fit` on Arrays.
 
-They work in pipelines, in searches over their parameters, with `clone` and `pickle`. This module
+They work in pipelines and parameter searches, and with `clone` and `pickle`. This module
 requires scikit-learn 1.6 or newer, the extra `sklearn`; `import nn` does not load it.
 """
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 GREY = "#7a7f87"
 CURVES = ["#3f87d9", "#e07b28", "#2fa36b", "#a06ad1", "#c9961a", "#e0457b", "#16a3b8", "#8a8a8a"]
 FAILED = "#e03131"  # for trainings that failed
-RATIO = 30  # of the largest loss to the smallest, from which on the axis is logarithmic
+RATIO = 30  # of the largest loss to the smallest, above which the axis is logarithmic
 SHIFT = 0.06  # between curves, so that their bars do not overlap
 COLUMNS = 4  # of the legend
 SIZE = (6.0, 4.0)  # inches

@@ -110,7 +110,7 @@ class Sweep:
         return "\n".join([*lines, *([""] if failures else []), *failures])
 
     def plot(self, figure: str | None = None, *, axes: "Axes | None" = None) -> "Axes":
-        """Plot a figure against the setting with the most values, in a line for each of the others.
+        """Plot a figure against the setting with the most values, with a line for each of the rest.
 
         Points are trainings, lines connect the means over seeds, and bars show the standard
         deviations.

@@ -120,7 +120,7 @@ def finish(
     paths: list[Path],
     outcomes: dict[int, Outcome],
 ) -> None:
-    """Run the jobs that are left and write down their outcomes, with a progress bar."""
+    """Run the remaining jobs and store their outcomes, with a progress bar."""
     total = len(paths)
     with closing(results), progress_bar(total, total - len(left), "sweep", "training") as bar:
         try:
@@ -251,7 +251,7 @@ def check_seeds(seeds: Any) -> list[int]:
 
 
 def make_folder(folder: str | os.PathLike[str], build: Callable[..., Any]) -> Path:
-    """Return the folder of the trainings of this `build`, and make it if there is none."""
+    """Return the folder of the trainings of this `build`; create it if it does not exist."""
     parent = Path(os.path.abspath(check_path("folder", folder)))
     place = parent / f"build-{code_checksum(build)}"
     others = list(parent.glob("build-*"))
@@ -268,7 +268,7 @@ def make_folder(folder: str | os.PathLike[str], build: Callable[..., Any]) -> Pa
 def file_name(arguments: dict[str, Any]) -> str:
     """Return a name for the files of a training, without a suffix, for any order of arguments.
 
-    The checksum tells apart what is the same in lower case or without special characters.
+    The checksum distinguishes names that differ only in case or in special characters.
 
     >>> file_name({"width": 8, "lr": 0.1, "seed": 0})
     'lr=0.1,seed=0,width=8-7c042c7b'

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nn.records import Record
 
 FIGURES = ("loss", "metric", "validation_loss", "validation_metric", "epochs", "seconds")
-MAX_PLACES, LARGE = 6, 1e6  # digits after the point; numbers from here on are like 1e+06
+MAX_PLACES, LARGE = 6, 1e6  # digits after the point; numbers from LARGE on are written as 1e+06
 
 
 class Trial(NamedTuple):

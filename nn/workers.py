@@ -1,6 +1,6 @@
 """Trainings in processes, by joblib, or on the workers of a Dask cluster.
 
-Scheduling and transport are those of the libraries. A training that a killed worker leaves is
+Scheduling and transport are those of the libraries. If a worker is killed, its training is
 started again and resumes from its checkpoint.
 """
 
@@ -18,7 +18,7 @@ from engine.support.lazy import import_extra
 from engine.support.threads import limit_threads
 from nn.training import Training
 
-ATTEMPTS = 3  # of new processes, while killed ones leave no result
+ATTEMPTS = 3  # in a row that may end with a killed process before any job is finished
 
 
 class Job(NamedTuple):
@@ -30,7 +30,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The records of a training, the epoch that its weights are of, and its error, if any."""
+    """The records of a training, the epoch of its weights, and its error, if any."""
 
     records: list[list[Any]]
     epoch: int
@@ -92,8 +92,8 @@ def limit_blas_threads(count: int) -> Any:
 def run_in_processes(jobs: Sequence[Job], processes: int) -> Generator[tuple[int, Outcome]]:
     """Yield the number and the outcome of each job, in the order in which they end.
 
-    One process is this one. Raises BrokenProcessPool if processes are killed again and again, and
-    TypeError if the jobs cannot be pickled.
+    A single process is the present one. Raises BrokenProcessPool if processes are killed again and
+    again, and TypeError if the jobs cannot be pickled.
     """
     if processes == 1:
         yield from ((i, run_job(job)) for i, job in enumerate(jobs))
@@ -163,7 +163,7 @@ def run_on_cluster(jobs: Sequence[Job], scheduler: Any) -> Generator[tuple[int, 
 
 
 def return_build(build: Any) -> Any:
-    """Return a `build`, with the data in it, as a result that the workers share."""
+    """Return `build` and the data that it refers to, as a result that the workers share."""
     return build
 
 
@@ -172,7 +172,7 @@ def run_build(build: Any, job: Job) -> Outcome:
 
 
 def outcome_of(future: Any) -> Outcome:
-    """Return the result of a future. A job whose workers are killed again and again has failed."""
+    """Return the result of a future. A job fails if its workers are killed again and again."""
     from distributed import CancelledError, KilledWorker
 
     try:

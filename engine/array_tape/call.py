@@ -54,7 +54,7 @@ class ArrayReplay:
         self.gradients = [Flat([x.shape for x in xs], xs[0].dtype) for xs in groups]
 
     def run(self, f: Callable[..., int | None], *args: Any) -> int | None:
-        """Run one of the passes, on the threads that OpenBLAS would use, or on `threads`."""
+        """Run a pass on `threads` threads, or on as many as OpenBLAS would use if it is None."""
         count = take_threads()
         try:
             self.program.threads[0] = self.threads or count
@@ -92,7 +92,7 @@ class ArrayReplay:
     def compute(self, call: "ArrayCall", data: Sequence[np.ndarray]) -> np.ndarray:
         """Return the first output of a call for other data of the leaves with a gradient.
 
-        Raises RuntimeError if Python decides differently for it.
+        Raises RuntimeError if a branch or conversion in Python has another outcome for it.
         """
         with self.lock:
             inputs = [*call.inputs]
@@ -101,7 +101,10 @@ class ArrayReplay:
             if self.current is None or self.current() is not call or differ(inputs, call.inputs):
                 self.current = None
                 if self.run(self.program.forward, False, *inputs) is not None:
-                    raise RuntimeError("Python decides by these numbers, which differ from a call")
+                    raise RuntimeError(
+                        "a branch or conversion in Python has another outcome for this data than "
+                        "in the call"
+                    )
             return self.program.outputs[0].copy()
 
     def _backward(self, call: "ArrayCall", g: np.ndarray) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from engine.array_tape.steps import (
 )
 
 REDUCED = {"add.reduce", "maximum.reduce", "minimum.reduce"}
-DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # not those of another byte order
+DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}  # in the native byte order only
 LOOKAHEAD = 24  # steps after a loop among which others that it could compute are searched
 FEWEST = 2  # steps of a group; a single one is as fast in NumPy
 
@@ -73,7 +73,8 @@ def take_group(steps: list[ArrayStep]) -> tuple[list[ArrayStep], list[ArrayStep]
             if passed > LOOKAHEAD:
                 break
     taken, needed, before = set(map(id, group)), set(near), []
-    draws = False  # whether random numbers are drawn before the loop: in order, then
+    # Whether random numbers are drawn before the loop: earlier draws must then precede it, too.
+    draws = False
     for step in reversed(scanned):
         draws |= step.kind == EACH_CALL and not needed.isdisjoint(step.outs)
         is_needed = not needed.isdisjoint(step.outs) or (draws and step.kind == EACH_CALL)

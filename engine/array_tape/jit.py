@@ -38,15 +38,14 @@ class ArrayJit:
     indices.
 
     A replay computes into buffers that are allocated once. NumPy computes matrix products and
-    functions such as `exp`. Loops that numba compiles compute what is element by element, with the
-    sums beside it; without numba, NumPy does. Results and gradients have the bits of the function
+    functions such as `exp`. Loops that numba compiles compute elementwise operations and the sums
+    next to them; without numba, NumPy does. Results and gradients have the bits of the function
     itself on one thread. On several threads, large matrix products are computed in parts, and the
     last bits of their sums can differ; they are the same in every run with the same number of
-    threads. That is `threads`, or by default the number of threads of OpenBLAS, which
-    OPENBLAS_NUM_THREADS sets. `backward()` adds to the gradients of the parameters, whose data each
-    call reads, so that optimizers update them as usual. A gradient that accumulates over several
-    calls may differ in its last bits, because the contributions of each call are added to one
-    another first.
+    threads. This number is `threads`, by default that of OpenBLAS, which OPENBLAS_NUM_THREADS sets.
+    `backward()` adds to the gradients of the parameters, whose data each call reads, so that
+    optimizers update them as usual. A gradient that accumulates over several calls may differ in
+    its last bits, because the contributions of each call are added to one another first.
 
     Each replay draws the random numbers of `nn.vector.Dropout` and assigns the data that the
     function assigns, such as running statistics. It reads the mode of modules and constants that
@@ -105,7 +104,7 @@ class ArrayJit:
             self._replays.clear()
 
     def sync(self) -> None:
-        """Give the result of the last call the graph of the function.
+        """Attach the graph of the function to the result of the last call.
 
         `draw`, `step` and `explain` then show its nodes. The function runs again, on the arguments,
         the parameters and the random numbers of that call; it assigns no data. If `backward()` was

@@ -32,7 +32,7 @@ STARTS = {"add.reduce": 0.0, "maximum.reduce": -math.inf, "minimum.reduce": math
 LITERALS = {0.0: "0.0", 1.0: "1.0", math.inf: "np.inf", -math.inf: "-np.inf"}
 UPDATES = {
     "add.reduce": "{0} + {1}",
-    # nan wins, and so does the later one of two zeros.
+    # The result is nan if either number is nan, and the later of two zeros.
     "maximum.reduce": "{0} if {0} > {1} or {0} != {0} else {1}",
     "minimum.reduce": "{0} if {0} < {1} or {0} != {0} else {1}",
 }

@@ -1,7 +1,7 @@
 """Large matrix products in parts, which threads compute at the same time.
 
-There are as many parts as threads. A part has some columns of the result, or some rows, and all
-terms of their sums, so a batch may depend on all its rows, as in batch normalization. The bits are
+There are at most as many parts as threads. A part computes some columns of the result, or some
+rows, with all terms of their sums, so a batch may depend on all its rows, as in batch normalization. The bits are
 the same in every run with the same number of threads. With another number, the last bits of sums
 can differ, because OpenBLAS adds the terms in an order that depends on the size of the result. (Two
 parts at every number of threads would give the same bits, but slow down one thread.)
@@ -19,14 +19,14 @@ import numpy as np
 from engine.arrays.in_place import call_quietly
 from engine.support.threads import call_all
 
-LEAST = 10_000_000  # multiplications of a part: smaller ones take too short for another thread
+LEAST = 10_000_000  # multiplications of a part: smaller parts are not worth another thread
 TILE = 64  # a multiple of the rows and columns that OpenBLAS computes together
 
 
 class ProductInParts:
     """A function for products of matrices of shapes (m, k) and (k, n).
 
-    `threads` is a list of one number, that of threads.
+    `threads` is a list with one element, the number of threads.
 
     >>> product, out = ProductInParts(256, 784, 256, threads=[2]), np.empty((256, 256))
     >>> product(np.ones((256, 784)), np.ones((784, 256)), out)

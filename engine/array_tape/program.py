@@ -99,7 +99,7 @@ class ArrayProgram:
         del self.names, self.arrays  # with the numbers of the recording
 
     def is_in_parts(self) -> bool:
-        """Return whether several threads compute matrix products, which may round otherwise."""
+        """Return whether several threads compute matrix products, which may round differently."""
         return self.threads[0] > 1 and any(
             isinstance(x, ProductInParts) for x in self.space.values()
         )

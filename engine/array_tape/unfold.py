@@ -1,4 +1,4 @@
-"""The graph of a replayed call, for pictures of it: the function runs again on the same numbers."""
+"""The graph of a replayed call, for drawing: the function runs again on the same numbers."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -36,7 +36,7 @@ def unfold_call(node: Array, name: str, function: Callable[..., Any]) -> None:
 
     The call must be the last one of its replay, whose random numbers are used again. Raises
     RuntimeError if the function computes other numbers than in the call. Matrix products in parts
-    may round sums otherwise, so that the last bits of nodes may differ.
+    may round sums differently, so the last bits of nodes may differ.
     """
     call: Any = node.op
     if not isinstance(call, ArrayCall):  # done before

@@ -61,7 +61,7 @@ def call_quietly(f: Callable[..., Any], *args: Any) -> Any:
 
 
 def flush(xs: Iterable[Any]) -> None:
-    """Set numbers to 0 that are subnormal or will soon be, in arrays among some objects.
+    """Set subnormal and nearly subnormal numbers to 0, in the arrays among some objects.
 
     A running mean of gradients that are all 0, such as those of the weight of a pixel that few
     images use, becomes subnormal and stays so. Processors compute with subnormal numbers much more

@@ -10,12 +10,12 @@ from typing import Any
 
 from engine.support.threads import cores
 
-# As NumPy's wheels and other builds call the functions, with {} for get or set.
+# The names of the functions in NumPy's wheels and other builds; {} is get or set.
 NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
 
 LOCK = Lock()
-# How many need OpenBLAS to use one thread, and the number of its threads before the first.
+# The number of callers that need OpenBLAS to use one thread, and that of its threads before.
 STATE = SimpleNamespace(users=0, before=1)
 
 
@@ -59,7 +59,7 @@ def take_threads() -> int:
 
 
 def restore_threads() -> None:
-    """Let OpenBLAS use as many threads as before `take_threads`, if no other thread needs one."""
+    """Let OpenBLAS use as many threads as before `take_threads`, if no other caller needs one."""
     functions = find_functions()
     if functions is None:
         return

@@ -1,4 +1,4 @@
-"""Threads for work that releases Python's lock: large arrays, matrix products, compiled code."""
+"""Threads for work without the GIL: large arrays, matrix products, compiled code."""
 
 import os
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Any
 
 Calls = deque[Callable[[], Any]]
 
-LIMITS: list[int] = []  # of the blocks that are being executed
+LIMITS: list[int] = []  # those of all active `limit_threads` blocks
 
 
 def threads() -> ThreadPoolExecutor:

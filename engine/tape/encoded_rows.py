@@ -20,8 +20,8 @@ IDENTITY, PULLBACK = -1, -2  # contributions that are the gradient itself, or fr
 class EncodedRow(NamedTuple):
     """The instructions of a row in arrays.
 
-    An instruction is (opcode, result, a, b, c), with slots of the row's own. An operand that it
-    does not have is a again.
+    An instruction is (opcode, result, a, b, c), with the row's own slots. An operand that it does
+    not have is replaced by `a`.
 
     Attributes:
         forward: The instructions for the result and the local derivatives.

@@ -413,7 +413,7 @@ class Jit:
 def pair_arguments(columns: Sequence[Iterable[Any]]) -> list[tuple[Any, ...]]:
     """Return the arguments of each call of `map`, given each argument's values.
 
-    Raises TypeError for an argument that is no sequence, and ValueError for different lengths.
+    Raises TypeError for an argument that is not iterable, and ValueError for different lengths.
     """
     for column in columns:
         if not isinstance(column, Iterable):

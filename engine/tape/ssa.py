@@ -194,8 +194,8 @@ class Builder:
         return slots
 
     def results_of(self, group: NodeGroup) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the nodes that are results of a group's, each with the row of its operation in the
-        group, and its index among the results of this operation."""
+        """Return the nodes that are results of a group's operations, each with the row of its
+        operation in the group, and its index among the results of this operation."""
         nodes, operations, index = self.graph.results.T
         row = np.full(self.graph.size, -1, np.int32)
         row[group.nodes] = np.arange(len(group.nodes))

@@ -55,7 +55,7 @@ def replace_extremes(replace: bool) -> None:
 
 @contextmanager
 def original_extremes() -> Iterator[None]:
-    """Restore the built-in functions for a while, as for the import of numba, which reads them."""
+    """Context manager that restores the built-in functions, which numba reads when imported."""
     is_replaced = builtins.max is RECORDED["max"]
     replace_extremes(replace=False)
     try:

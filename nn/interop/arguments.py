@@ -1,4 +1,4 @@
-"""Arguments that the writers for other libraries check alike."""
+"""Argument checks that the writers for other libraries share."""
 
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ def convert_to_arrays(user: str, model: Any) -> Module:
 
 
 def refuse_layer(user: str, layer: object, path: str, reason: str) -> NoReturn:
-    """Raise the TypeError for a layer that a library does not have, with its path."""
+    """Raise TypeError for a layer that cannot be converted, with its path and the reason."""
     place = f" at {path!r}" if path else ""
     text = " ".join(repr(layer).split())  # modules of PyTorch are printed on several lines
     raise TypeError(f"{user} cannot convert {text}{place}: {reason}")

@@ -1,4 +1,4 @@
-"""The graph of an ONNX file, and its tensors as an arithmetic that the rows of the table run in.
+"""The graph of an ONNX file, and its tensors, to which rows of operations can be applied.
 
 A row applied to a tensor adds its nodes to the graph, as it adds instructions to a tape. Functions
 that are one ONNX operator become one node; the others become the nodes of their formula.

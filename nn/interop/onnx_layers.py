@@ -8,8 +8,8 @@ import numpy as np
 from engine.rules import ELEMENTWISE
 from nn.interop.onnx_graph import OnnxGraph, Tensor, permutation
 
-# Activations that are one operator though their row is not one function; all others are the nodes
-# of their row's formula.
+# Activations that are one operator, although their row is a formula of several functions. Others
+# become the nodes of their row's formula.
 ACTIVATION_NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "softplus": ("Softplus", {}),
     "gelu": ("Gelu", {}),

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def torch_names(model: Module | torch.nn.Module) -> dict[str, str]:
-    """Return the names of the weights of a network here, and in PyTorch.
+    """Return a dict from the names of a network's weights here to those in PyTorch.
 
-    Of a network of Arrays, keys are the names in `model.state_dict()` and values those in
-    `to_torch(model).state_dict()`; a network of Values has the names of its `to_vector()`. Of a
+    For a network of Arrays, keys are the names in `model.state_dict()` and values those in
+    `to_torch(model).state_dict()`; a network of Values has the names of its `to_vector()`. For a
     module of PyTorch, keys are the names in `from_torch(model).state_dict()` and values those in
     `model.state_dict()`. Entries without a counterpart are left out, such as
     `num_batches_tracked`. A weight with several names has the first.
 
-    Raises what `to_torch` and `from_torch` raise.
+    Raises the same errors as `to_torch` and `from_torch`.
 
     >>> from nn.vector import MLP
     >>> names = torch_names(MLP(2, [3, 1]))

@@ -197,8 +197,8 @@ def group_nodes(order: Sequence[Node], modules: Modules) -> dict[Node, str]:
 
 def is_setting(node: Node, k: int, modules: Modules) -> bool:
     """Return whether the k-th input of a node is a setting rather than data: the bias of a `dot`,
-    or a constant beside computed inputs and no parameters. A number that is added, and that a layer
-    reads, too, is data: a float that a residual connection adds."""
+    or a constant beside computed inputs and no parameters. A number that is added, and also
+    read by a layer, is data: a float that a residual connection adds."""
     name = node.op.name if node.op is not None else ""
     if name == "dot":
         return k == len(node.inputs) - 1

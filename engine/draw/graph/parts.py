@@ -116,7 +116,7 @@ class PartFinder:
     def tell_apart(
         self, parts: Mapping[object, ModelPart], keys: Mapping[Node, object]
     ) -> Iterator[str]:
-        """Yield the names of parts; one that an earlier part has is followed by its inputs."""
+        """Yield the names of parts; a name that an earlier part has is followed by the inputs."""
         short = lambda part: part.name.rpartition("." if part.path else " ")[2]
         known: set[str] = set()
         for key, part in parts.items():
@@ -188,7 +188,7 @@ class PartFinder:
         return ModelPart(name, [f"{title}   {size}"], path, "", nodes)
 
     def count_values(self, nodes: Sequence[Node]) -> int:
-        """Return the number of values; of floats, those that one module reads."""
+        """Return the number of values; of the floats, the most that a single module reads."""
         floats = {x for x in nodes if self.identify(x) is not x}
         read: dict[str, set[Node]] = {}
         for node in self.order if floats else ():

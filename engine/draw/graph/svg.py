@@ -1,8 +1,8 @@
 """DOT to SVG or PNG: the only module of this package that starts a process.
 
 `graphviz-pure` computes the layout. It is a port of Graphviz that is installed with this package
-and writes the same bytes on every platform. The system's `dot` can be used instead. A Python
-without processes, as in a browser, calls a function (see `use_graphviz`).
+and writes the same bytes on every platform. The system's `dot` can be used instead. Where
+Python cannot start processes, as in a browser, a function computes it (see `use_graphviz`).
 """
 
 import html
@@ -26,7 +26,7 @@ installed: list[Graphviz] = []  # the function of `use_graphviz`, if it was call
 
 
 def use_graphviz(function: Graphviz) -> None:
-    """Compute all layouts by a function, in a Python that cannot start processes.
+    """Compute all layouts with a function, where Python cannot start processes.
 
     In Pyodide, it is the method of a WebAssembly build of Graphviz:
     `lambda dot, form: graphviz.layout(dot, form, "dot")`. It receives DOT text and "svg".
@@ -106,7 +106,7 @@ def clean_svg(svg: str, prefix: str, title: str) -> str:
 
     Ids begin with `prefix`, so that no other drawing in the page shares them. Graphviz's own titles
     are dropped: they are names from the DOT text, which browsers would show as tooltips. Tooltips
-    become titles. Titles of clusters are above the arrows that cross them.
+    become titles. Titles of clusters are drawn above the arrows.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.S)
