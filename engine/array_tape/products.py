@@ -1,10 +1,11 @@
 """Large matrix products in parts, which threads compute at the same time.
 
 There are at most as many parts as threads. A part computes some columns of the result, or some
-rows, with all terms of their sums, so a batch may depend on all its rows, as in batch normalization. The bits are
-the same in every run with the same number of threads. With another number, the last bits of sums
-can differ, because OpenBLAS adds the terms in an order that depends on the size of the result. (Two
-parts at every number of threads would give the same bits, but slow down one thread.)
+rows, with all terms of their sums, so a batch may depend on all its rows, as in batch
+normalization. The bits are the same in every run with the same number of threads. With another
+number, the last bits of sums can differ, because OpenBLAS adds the terms in an order that depends
+on the size of the result. (Two parts at every number of threads would give the same bits, but slow
+down one thread.)
 
 OpenBLAS's own threads wait for each other in busy loops, and are slow while other programs use the
 cores. Here, a thread that has finished its part takes another one that has not begun.
