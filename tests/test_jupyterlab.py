@@ -70,7 +70,7 @@ class Lab:
         self.troubles, asked = [], []
         page.set_default_timeout(60_000)  # JupyterLab and a kernel start
         page.on("console", self.heard)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("pageerror", lambda error: self.troubles.append(error.stack or str(error)))
         page.on("dialog", lambda dialog: self.troubles.append(dialog.message))
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
@@ -99,6 +99,18 @@ class Lab:
             "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }",
             [name, args],
         )
+
+    def change_theme(self, name):
+        """Change the theme of JupyterLab, and wait until its splash screen is gone.
+
+        JupyterLab removes the screen 200 ms after a change. If the next change begins earlier, the
+        screen is removed twice, and the second removal throws an error.
+        """
+        splash = self.page.locator("#jupyterlab-splash")
+        splash.wait_for(state="detached")
+        self.command("apputils:change-theme", theme=name)
+        self.page.locator(f"[data-jp-theme-name='{name}']").wait_for(state="attached")
+        splash.wait_for(state="detached")
 
     def output(self, path, place):
         """Return the output of a notebook's cell, in the foreground and laid out."""
@@ -287,12 +299,12 @@ def test_steppers_and_drawings_follow_the_theme(lab):
     scheme = "(img) => getComputedStyle(img).colorScheme"
     img = lab.output("ran.ipynb", DRAW).locator("img")
     assert (page.evaluate(background), img.evaluate(scheme)) == ("rgb(255, 255, 255)", "light")
-    lab.command("apputils:change-theme", theme="JupyterLab Dark")
+    lab.change_theme("JupyterLab Dark")
     try:
         page.wait_for_function(f"{background} === 'rgb(22, 25, 29)'")
         assert img.evaluate(scheme) == "dark"
     finally:
-        lab.command("apputils:change-theme", theme="JupyterLab Light")
+        lab.change_theme("JupyterLab Light")
 
 
 @pytest.mark.parametrize("place", [STEP, STEP_WIDE, STEP_HOSTILE, DRAW, DRAW_HOSTILE])
