@@ -81,6 +81,19 @@ def opened(browser, address, path, **options):
     assert troubles == [], "\n".join(troubles)
 
 
+def hold(tab, pattern):
+    """Hold requests back, also later ones, and return a function that releases them."""
+    routes, released = [], []
+
+    def release():
+        released.append(True)
+        for route in routes:
+            route.continue_()
+
+    tab.route(pattern, lambda route: route.continue_() if released else routes.append(route))
+    return release
+
+
 def is_foreign(url, address):
     return not url.startswith((address, f"blob:{address}", "data:", "about:"))
 
@@ -182,16 +195,12 @@ def test_pages_fit_phones(browser, address):
 def test_a_picture_stands_there_before_python(browser, address):
     """An example's page, made with the site, steps while Python is loading and stays afterwards."""
     with opened(browser, address, "index.html") as tab:
-        held, released = [], []
-        hold = lambda route: route.continue_() if released else held.append(route)
-        tab.route("**/snapshot.bin", hold)
+        release = hold(tab, "**/snapshot.bin")
         tab.goto(f"{address}playground/index.html#example=neuron")
         frame = picture(tab)
         frame.locator("[data-do=next]").click()
         assert "Python is loading" in tab.inner_text("#said")
-        released.append(True)  # a request may arrive later
-        for route in held:
-            route.continue_()
+        release()
         tab.wait_for_selector("html[data-ms]", timeout=SECONDS)
         assert tab.inner_text("#said") == "Shown: out = 0.706419"
         assert tab.get_attribute("html", "data-pages") == "1"
@@ -258,13 +267,66 @@ def test_the_address_holds_the_code(browser, address, playground):
     playground.wait_for_url("**#code=*")
     url = playground.url
     with opened(browser, address, url.removeprefix(address)) as tab:
-        assert tab.input_value("#code") == code
         tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
         assert wait(tab) == "Shown: y = 0.255342"
+        assert tab.input_value("#code") == code
         tab.wait_for_selector('iframe:not(.spare)[title^="y"]', state="attached")
         assert "größe" in title(tab)
-        tab.evaluate("location.hash = '#code=!'")
-        tab.locator("#said", has_text="does not hold valid code").wait_for()
+
+
+def test_a_message_about_the_address_stays_until_the_code_changes(browser, address):
+    """The example that is opened instead runs, and reports its own results."""
+    message = "The address does not hold valid code. This is an example."
+    with opened(browser, address, "index.html") as tab:
+        release = hold(tab, "**/snapshot.bin")
+        tab.goto(f"{address}playground/index.html#code=!")
+        notice = tab.locator("#notice")
+        notice.get_by_text(message).wait_for()
+        tab.locator("#said", has_text="You can step through this page already.").wait_for()
+        assert notice.inner_text() == message
+        release()
+        assert wait(tab).startswith("Shown: ")
+        assert notice.inner_text() == message
+        tab.click("#run")
+        assert wait(tab).startswith("Shown: ")
+        assert notice.inner_text() == message
+        assert write(tab, "x + 1.0") == "Shown: x + 1.0 = 2"
+        assert notice.inner_text() == ""
+        tab.evaluate("location.hash = '#code=?'")
+        notice.get_by_text(message).wait_for()
+        tab.evaluate("location.hash = '#example=neuron'")
+        notice.get_by_text(message).wait_for(state="detached")
+
+
+def test_the_link_can_be_copied_during_a_run(playground):
+    """The run can still be stopped, and its line keeps what it reports."""
+    write(playground, "x +")
+    notice = playground.locator("#notice", has_text="it holds the code")
+    playground.click("#copy")
+    notice.wait_for()
+    assert playground.inner_text("#said").startswith("Line 1: SyntaxError")
+    playground.fill("#code", "while True:\n    pass\n")
+    assert not notice.is_visible()
+    playground.click("#copy")  # before the run can be stopped
+    playground.get_by_role("button", name="Stop").wait_for(timeout=SECONDS)
+    playground.click("#copy")
+    playground.get_by_role("button", name="Stop").click(timeout=SECONDS)
+    assert playground.inner_text("#said").startswith("Stopped.")
+    notice.wait_for()
+
+
+def test_python_is_loaded_again_after_a_failure(browser, address):
+    context = browser.new_context(bypass_csp=False)  # the failed request is in the console
+    tab = context.new_page()
+    tab.route("**/snapshot.bin", lambda route: route.abort())
+    tab.goto(f"{address}playground/index.html#example=neuron")
+    failure = tab.locator("#said", has_text="Python could not be loaded")
+    failure.wait_for(timeout=SECONDS)
+    picture(tab)  # of the example
+    assert failure.is_visible()
+    tab.unroute("**/snapshot.bin")
+    assert write(tab, "x + 1.0") == "Shown: x + 1.0 = 2"
+    context.close()
 
 
 def test_a_loop_without_end_can_be_stopped(playground):
@@ -274,7 +336,6 @@ def test_a_loop_without_end_can_be_stopped(playground):
     assert write(playground, "x + 1.0") == "Shown: x + 1.0 = 2"
     playground.fill("#code", "while True:\n    pass\n")
     playground.get_by_role("button", name="Stop").wait_for(timeout=SECONDS)
-    playground.wait_for_timeout(1500)
     assert write(playground, "x + 2.0") == "Shown: x + 2.0 = 3"  # typing stops it, too
 
 

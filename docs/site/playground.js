@@ -14,26 +14,31 @@ const LOADING = "Python is loading: 13 MB, once.";
 let worker, running, queued, isReady, slow;
 
 function start() {
-  worker?.terminate();
+  end();
   // A worker from a blob has the policy of this page: its code cannot reach other origins.
   const source = `import ${JSON.stringify(new URL("worker.mjs", location.href).href)};`;
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   worker = new Worker(url, { type: "module" });
   worker.onmessage = ({ data }) => receive(data);
   worker.onerror = ({ message }) => receive({ broken: message || "The worker did not start." });
-  running = null;
+}
+
+function end() {
+  worker?.terminate();
+  worker = running = null;
   isReady = false;
 }
 
 function receive({ ready, broken, id, ms, outcome }) {
   if (broken) {
-    const wasReady = isReady;
-    start();
     const cause = /call stack/.test(broken) ? "the code nests too deeply for a browser" : broken.slice(0, 200);
-    if (wasReady) settle({ error: `Python has stopped and starts again: ${cause}.`, line: 0 });
-    else {
-      worker.terminate();
-      settle({ error: `Python could not be loaded: ${broken.slice(0, 200)}`, line: 0 });
+    if (isReady) {
+      start();
+      settle({ error: `Python has stopped and starts again: ${cause}.` });
+    } else {
+      end(); // the next run starts it again
+      queued = undefined;
+      settle({ error: `Python could not be loaded: ${cause}` });
     }
     return;
   }
@@ -53,9 +58,18 @@ function run() {
   typing = 0;
   $("show").ariaBusy = "true";
   queued = editor.value;
-  if (running && performance.now() - running.since > STUCK) start();
+  if (!worker) start();
   send();
   if (!isReady) say(LOADING, "pale");
+  const earlier = running;
+  if (queued !== undefined && earlier) setTimeout(() => replace(earlier), earlier.since + STUCK - performance.now());
+}
+
+// Ends a run that has taken long, if later code waits for it.
+function replace(earlier) {
+  if (running !== earlier || queued === undefined) return;
+  start();
+  say(LOADING, "pale");
 }
 
 function send() {
@@ -75,12 +89,16 @@ function stop() {
 
 // The outcome of a run.
 
-function settle({ html = "", shown = "", printed = "", notes = [], error = "", line = 0 }, ms) {
+function settle(outcome, ms) {
   if (queued === undefined && !typing) $("show").ariaBusy = "false";
-  mark(error ? line : 0);
-  if (error) say(error, "bad", false, line);
-  else say(`Shown: ${shown}`, "");
+  if (outcome.error) say(outcome.error, "bad", false, outcome.line);
+  else say(`Shown: ${outcome.shown}`, "");
   if (ms !== undefined) document.documentElement.dataset.ms = ms;
+  present(outcome);
+}
+
+function present({ html = "", shown = "", printed = "", notes = [], error = "", line = 0 }) {
+  mark(error ? line : 0);
   $("show").classList.toggle("old", Boolean(error));
   $("printed").textContent = printed;
   $("printed").hidden = !printed;
@@ -92,6 +110,7 @@ function settle({ html = "", shown = "", printed = "", notes = [], error = "", l
   if (html) show(html, shown);
 }
 
+// Writes the line about runs.
 function say(text, kind, canStop = false, line = 0) {
   clearTimeout(slow);
   const place = document.createElement("button");
@@ -102,6 +121,12 @@ function say(text, kind, canStop = false, line = 0) {
   $("said").className = `said ${kind}`;
   $("run").textContent = canStop ? "Stop" : "Run";
   $("run").classList.toggle("stop", canStop);
+}
+
+// Writes the line about the address. It stays until the code changes, whatever a run reports.
+function notify(text, kind = "") {
+  $("notice").textContent = text;
+  $("notice").className = `said ${kind}`;
 }
 
 // The frame. The next page is written into a spare one, which then takes the place of the first.
@@ -167,6 +192,7 @@ function select(line) {
 }
 
 editor.oninput = () => {
+  notify("");
   mark(0);
   keep();
   clearTimeout(typing);
@@ -224,6 +250,7 @@ async function keep() {
 async function read() {
   if (location.hash === address) return;
   address = location.hash;
+  const change = (changes += 1);
   const { code, example } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   let text = examples[example]?.code ?? Object.values(examples)[0].code, trouble = "";
   if (code !== undefined) {
@@ -233,12 +260,14 @@ async function read() {
       trouble = "The address does not hold valid code. This is an example.";
     }
   }
+  if (change !== changes) return; // the code or the address has changed since
   open(text);
-  if (trouble) say(trouble, "bad");
+  notify(trouble, "bad");
 }
 
 // Shows code and, at once, the page of an example, which was made with the site.
 async function open(text) {
+  notify("");
   editor.value = text;
   mark(0);
   const name = nameOf(text);
@@ -246,10 +275,9 @@ async function open(text) {
   run();
   if (!name) return;
   const outcome = await (await fetch(`examples/${name}.json`)).json();
-  if (editor.value === text && !isReady) {
-    settle(outcome);
-    say(`${LOADING} You can step through this page already.`, "pale");
-  }
+  if (editor.value !== text || isReady) return;
+  present(outcome);
+  if (queued === text) say(`${LOADING} You can step through this page already.`, "pale");
 }
 
 for (const [name, { title }] of Object.entries(examples)) $("examples").add(new Option(title, name));
@@ -264,9 +292,9 @@ $("copy").onclick = async () => {
   await keep();
   try {
     await navigator.clipboard.writeText(location.href);
-    say("The link is copied. It holds the code.", "pale");
+    notify("The link is copied. It holds the code.", "pale");
   } catch {
-    say("Copy the address of this page: it holds the code.", "pale");
+    notify("Copy the address of this page: it holds the code.", "pale");
   }
 };
 $("save").onclick = () => {
