@@ -279,9 +279,7 @@ def test_moons_and_hostile_names(browser, tmp_path):
     page.get_by_role("slider", name="Epoch").focus()
     page.keyboard.press("ArrowLeft")
     assert get()["epoch"] == 2
-    assert "epoch=2&sample=5" in page.evaluate(
-        "new Promise((f) => setTimeout(() => f(location.hash), 200))"
-    )
+    page.wait_for_function("location.hash.includes('epoch=2&sample=5')")
     page.get_by_role("button", name="Step through this backward pass").click(force=True)
     model.load_state_dict(film.frames[2].state)
     model.zero_grad()

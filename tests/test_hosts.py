@@ -292,7 +292,7 @@ def serve(marimo, mode):
         yield port
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def wait_for(port, server):

@@ -88,7 +88,6 @@ class Lab:
             }"""
         )
         self.output("ran.ipynb", len(CELLS) - 1)
-        page.set_default_timeout(15_000)
 
     def heard(self, message):
         if message.type == "error":

@@ -3,6 +3,8 @@
 Requires the browser of tests/browsers.py.
 """
 
+import re
+
 import pytest
 
 from browsers import chromium, fields, watched
@@ -217,7 +219,9 @@ def test_hints_show_the_formula_its_numbers_and_the_answer(opened):
     assert type_answer(page, "-3.922") == "Right."
     page.keyboard.press("Enter")
     assert type_answer(page, "2") == "Right."
-    assert page.inner_text(".score").startswith("4 of 6 · 1 at first try · 2 later · 1 shown · 0:0")
+    score, _, time = page.inner_text(".score").rpartition(" · ")
+    assert score == "4 of 6 · 1 at first try · 2 later · 1 shown"
+    assert re.fullmatch(r"\d+:\d\d", time)  # of this test
 
 
 JUDGE = """
