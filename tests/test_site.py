@@ -1,8 +1,10 @@
 """The site in a browser, from loopback: its pages, and the playground with Python in a worker."""
 
+import base64
 import json
 import re
 import threading
+import zlib
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -298,6 +300,24 @@ def test_a_message_about_the_address_stays_until_the_code_changes(browser, addre
         notice.get_by_text(message).wait_for(state="detached")
 
 
+def test_code_that_is_typed_while_an_address_is_read_stays(playground):
+    """The address is read in several tasks of the browser."""
+    packer = zlib.compressobj(wbits=-15)
+    packed = base64.urlsafe_b64encode(packer.compress(b"x * 4.0") + packer.flush()).decode()
+    playground.evaluate(
+        """(packed) => {
+            location.hash = `#code=${packed.replaceAll("=", "")}`;
+            dispatchEvent(new HashChangeEvent("hashchange"));
+            const editor = document.getElementById("code");
+            editor.value = "x + 7.0";
+            editor.dispatchEvent(new InputEvent("input"));
+        }""",
+        packed,
+    )
+    assert wait(playground) == "Shown: x + 7.0 = 8"
+    assert playground.input_value("#code") == "x + 7.0"
+
+
 def test_the_link_can_be_copied_during_a_run(playground):
     """The run can still be stopped, and its line keeps what it reports."""
     write(playground, "x +")
@@ -406,9 +426,14 @@ def test_code_cannot_reach_other_origins(browser, address):
         tab.wait_for_selector("html[data-ready]", timeout=SECONDS)
         ask = f"r = js.XMLHttpRequest.new()\nr.open('GET', '{other}worker', False)\nr.send()"
         assert write(tab, f"import js\n{ask}\nValue(r.status)").startswith("Line 4: ")
-        calls = f"fetch('{other}frame'); parent.document.title = 'hit'; location = '{other}went'"
-        page = f"<img src={other}image><script>{calls}</script>"
+        attempts = (
+            f"fetch('{other}frame')",
+            "parent.document.title = 'hit'",
+            f"location = '{other}went'",
+        )
+        page = f"<img src={other}image>" + "".join(f"<script>{x}</script>" for x in attempts)
         write(tab, f'class Page:\n    html = """{page}"""\nPage()')
+        tab.wait_for_selector('iframe:not(.spare)[title^="Page()"]', state="attached")
         tab.wait_for_timeout(500)
         assert tab.title() == "Playground – stepgrad"
         assert Spy.paths == []

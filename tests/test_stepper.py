@@ -145,7 +145,7 @@ def test_play_stops_at_the_end(opened):
     page = opened(step(example()).html)
     choose(page, speed="very fast")
     page.keyboard.press(" ")
-    page.wait_for_selector("[data-do=next]:disabled")
+    page.wait_for_selector("[data-do=next][aria-disabled=true]")
     page.wait_for_selector("[data-do=play][aria-label=Play]")
     texts = page.evaluate(CLICK_PLAY_TWICE)  # starts again at the first step, and stops there
     assert texts == ["Play", "Pause", "Play"]
