@@ -433,8 +433,11 @@ def test_code_cannot_reach_other_origins(browser, address):
         )
         page = f"<img src={other}image>" + "".join(f"<script>{x}</script>" for x in attempts)
         write(tab, f'class Page:\n    html = """{page}"""\nPage()')
-        tab.wait_for_selector('iframe:not(.spare)[title^="Page()"]', state="attached")
+        shown = 'iframe:not(.spare)[title^="{}"]'
+        tab.wait_for_selector(shown.format("Page()"), state="attached", timeout=SECONDS)
         tab.wait_for_timeout(500)
+        write(tab, "x + 1.0")  # the next page is shown all the same
+        tab.wait_for_selector(shown.format("x + 1.0"), state="attached", timeout=SECONDS)
         assert tab.title() == "Playground – stepgrad"
         assert Spy.paths == []
         context.close()

@@ -147,12 +147,9 @@ function show(html, shown) {
   order = order.then(async () => {
     if (html !== page) return; // a later one follows
     const frame = await spare;
-    const written = new Promise((done) => addEventListener("message", function listen({ source }) {
-      if (source !== frame.contentWindow) return;
-      removeEventListener("message", listen);
-      done();
-    }));
-    frame.contentWindow.postMessage(html, "*");
+    const { port1, port2 } = new MessageChannel(); // it stays if the page navigates at once
+    const written = new Promise((done) => { port1.onmessage = done; });
+    frame.contentWindow.postMessage(html, "*", [port2]);
     await written;
     for (const other of [...$("show").querySelectorAll("iframe")]) if (other !== frame) other.remove();
     frame.className = "";
